@@ -259,7 +259,7 @@ async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, 
 
 
 async def _rebuild_if_lost(stores: Stores) -> None:
-    """Rebuild a lost database, which is new while the journal is not. No action is repeated."""
+    """Rebuild a database that was lost: it is new, but the journal is not. No action is repeated."""
     async with stores.database.read() as db:
         known = await queries.get_meta(db, "applied")
     if known is None and stores.journal.size > 1:
@@ -267,7 +267,7 @@ async def _rebuild_if_lost(stores: Stores) -> None:
 
 
 async def _forget_again(stores: Stores) -> None:
-    """Destroy keys and identity claims of persons who are not known any more: a backup may have brought them back."""
+    """Destroy keys and identity claims of persons nobody knows any more: a backup may have brought them back."""
     async with stores.database.read() as db:
         if not await queries.get_meta(db, "erased"):
             return

@@ -1,4 +1,4 @@
-"""The move of a group into a new room that only the bot has created, so that no person in it stands above every level.
+"""The move of a group into a room whose only creator is the bot, so that no person in it stands above every level.
 
 Rules kept here:
 - The new room is made once: it carries a mark of what it was made for, by which it is found after a crash.

@@ -56,7 +56,7 @@ class Closer:
         self._looked = ""  # the day of the last look
 
     async def look(self) -> None:
-        """Close the day that is over, and queue the anchors of what was closed. Free after the first call of a day."""
+        """Close the day that is over, and queue the anchors of what was closed. Does nothing more on the same day."""
         today = day_of(self._clock())
         if today == self._looked:
             return

@@ -27,7 +27,7 @@ from .witness import Ahead, WitnessClient
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often to ask, and the pauses between: by default for six hours."""
+    """The number of tries and the pauses between them: by default six hours in all."""
 
     tries: int = 12
     first_ms: int = 60_000

@@ -128,7 +128,7 @@ class Joiner:
         await self._pipeline.commit((entered,))
 
     async def _asks_for_invitation(self, room: RoomId) -> TellDesk | None:
-        """Return what tells the desk that the bot needs an invitation into the room's successor; else None."""
+        """Return the message that asks the desk to invite the bot, if this is the successor of a group; else None."""
         async with self._database.read() as db:
             before = await queries.upgraded_to(db, room)
         if before is None:
@@ -137,7 +137,7 @@ class Joiner:
         return TellDesk(room=before[0], lines=(words,), once="upgrade-invite")
 
     async def _is_no_upgrade(self, room: RoomId) -> TellDesk | None:
-        """Return what tells the desk that the room named by a tombstone does not name theirs in turn; else None."""
+        """Return a warning to the desk if a tombstone names this room, but it does not name the old one; else None."""
         async with self._database.read() as db:
             before = await queries.upgraded_to(db, room)
         if before is None or await self._goes_on(room) is not None:
@@ -166,7 +166,7 @@ class Joiner:
         try:
             await self._pin(room, notice)
         except Forbidden:
-            log.info("pin_refused", room=room)  # what is missing is told to the managers below
+            log.info("pin_refused", room=room)  # the missing right is told to the managers later
         return notice
 
     def _notice(self) -> tuple[Line, ...]:

@@ -218,7 +218,7 @@ class _File:
 
 @dataclass(slots=True)
 class _Answer:
-    """What was given, with the event of each file, and the lines about what could not be given."""
+    """The files that were given, with the event of each, and the lines about those that could not be given."""
 
     given: dict[str, str] = field(default_factory=dict)
     missing: list[Line] = field(default_factory=list)

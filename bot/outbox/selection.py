@@ -53,7 +53,7 @@ class Past:
         return replace(more, calm_at=max(self.calm_at, now + CALM_MS)) if row.priority <= URGENT else more
 
     def limited(self, until: int) -> "Past":
-        """Return the history after the homeserver has refused a request and everything until a time."""
+        """Return the history after the homeserver has refused to take anything before `until`."""
         return replace(self, at_once=1, limited_until=max(self.limited_until, until))
 
     def crowded(self, now: int) -> "Past":

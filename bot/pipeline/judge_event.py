@@ -102,7 +102,7 @@ class Judging:
         if taken := sum(isinstance(fact, CaseOpened) for fact in before):
             context = replace(context, next_case=context.next_case + taken)
         context = replace(context, keeps_words=settings.content == "full")
-        if event.late >= 0:  # keys come in heaps: that is no flood
+        if event.late >= 0:  # late keys come many at once: that is no flood
             context = replace(context, recent_ms=(), recent_others=())
         context = await self._paced(unit, event, context)
         rules = (*settings.rules, *compiled(room.rules, settings.policy))

@@ -17,7 +17,7 @@ from moderation.values.ids import RoomId
 
 EACH_MS = 0.1  # of processor time, for an event without text
 KILO_MS = 2.0  # for a thousand letters, at least
-SLICE_MS = 100.0  # after which others have their turn
+SLICE_MS = 100.0  # the longest slice, after which other work has its turn
 MOST_MS = 250.0  # of one room in one answer of `/sync`
 HALF_LIFE = 64.0  # thousands of letters, after which a cost counts half
 
@@ -70,7 +70,7 @@ class JudgingCosts:
 
 
 def letters(event: Received) -> int:
-    """Return how many letters there are to judge; in the ciphertext, if the event is not decrypted yet."""
+    """Return how many letters there are to judge, or how many of ciphertext if the event is not decrypted yet."""
     if texts := getattr(event, "texts", ()):
         return sum(len(text.value) for text in texts)
     sealed = event.content.get("ciphertext") if hasattr(event, "content") else None

@@ -58,7 +58,7 @@ async def _as_it_came(events: Sequence[Received]) -> Sequence[Received]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """Facts without an event as their cause, and what is queued and written with them (`Pipeline.commit`)."""
+    """Facts that no event caused, and what is queued and written with them (`Pipeline.commit`)."""
 
     facts: tuple[Fact, ...] = ()
     actions: tuple[Action, ...] = ()
@@ -282,7 +282,7 @@ class Pipeline:
         also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
         of_row: str | None = None,
     ) -> None:
-        """Record facts without an event as their cause, and what follows; `also` runs in the same transaction.
+        """Record facts that no event caused, and what follows from them; `also` runs in the same transaction.
 
         With `of_row` (a transaction id) they are the outcome of a row of the outbox: nothing is recorded if its outcome
         is known already, and no fact of it twice.
@@ -358,7 +358,7 @@ class Pipeline:
         return await self.writer.run_exclusive(in_turn())
 
     async def mend_future_day(self) -> str | None:
-        """Put an open day that was begun while the clock was ahead where it belongs; see `Journal.mend_future`."""
+        """Move an open day that was begun while the clock was ahead to its place; see `Journal.mend_future`."""
 
         async def in_turn() -> str | None:
             async with self.writer.unit_of_work():
@@ -384,7 +384,7 @@ class Pipeline:
 
         await self.writer.run_exclusive(work())
 
-    # Pieces.
+    # Parts of the above.
 
     async def _look_up(self, events: Sequence[Received]) -> None:
         """Read what judging these events will need, while they are written."""
@@ -472,5 +472,5 @@ _OF_CASES = frozenset({"case", "decision", "sanction", "credit", "task", "appeal
 
 
 def _one_cause(facts: Sequence[Fact], first: int) -> tuple[Fact, ...]:
-    """Return facts caused by time or an operator, with the first of them, to be recorded at `first`, as their cause."""
+    """Make the first of the facts, to be recorded at `first`, the cause of those that time or an operator caused."""
     return tuple(replace(fact, on=first) if fact.KIND in _OF_CASES and fact.on < 0 else fact for fact in facts)

@@ -89,15 +89,15 @@ class FactProcessor:
         self, writer: Writer, knowledge: ViewCache, settings: PipelineSettings, served: ServedRooms, steady: Clock
     ) -> None:
         self.steady = steady  # the time of the outbox
-        self.urgent: Callable[[Sequence[outbox.OutboxRow]], None] = lambda _rows: None  # begun once it is recorded
-        self.answered: Callable[[float], Awaitable[None]] = _nobody_asked  # until what is urgent was answered
-        self.era = ""  # of a log that goes on from a backup (`outbox.put`)
+        self.urgent: Callable[[Sequence[outbox.OutboxRow]], None] = lambda _rows: None  # begins recorded rows
+        self.answered: Callable[[float], Awaitable[None]] = _nobody_asked  # waits for the answers to urgent requests
+        self.era = ""  # of a log that continues from a backup (`outbox.put`)
         self._writer = writer
         self._knowledge = knowledge
         self._settings = settings
         self._served = served
         self._loader = CaseContextLoader(knowledge, settings.policy)
-        self._persons: dict[UserId, PersonId] = {}  # of the accounts that are named by another one
+        self._persons: dict[UserId, PersonId] = {}  # of accounts that are recorded under another one's name
         self._derivations: tuple[Derivation, ...] = (
             self._with_misuse_of_reports,
             self._with_obligations,
@@ -146,7 +146,7 @@ class FactProcessor:
             named = await self._expanded(unit, actions)
             await outbox.put(unit.db, named, cause=None, now=self.steady(), era=self.era, after=txn)
 
-    # What is urgent.
+    # Urgent consequences.
 
     async def _begin_urgent(
         self, unit: UnitOfWork, facts: Sequence[Fact], actions: Sequence[Action], cause: int, at_ms: int
@@ -173,7 +173,7 @@ class FactProcessor:
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
-        for _ in range(_TURNS_TO_SEND):  # statements do not wait, so nothing would go out before they are all done
+        for _ in range(_TURNS_TO_SEND):  # database statements do not yield: else nothing would be sent before they end
             await asyncio.sleep(0)
         if unit.waited_s < _PATIENCE_S:
             await self.answered(_PATIENCE_S - unit.waited_s)
@@ -217,7 +217,7 @@ class FactProcessor:
         settings = self._settings
         return await expand_recipients(unit.db, actions, self._knowledge, settings.policy, settings.bot)
 
-    # Pieces.
+    # Parts of the above.
 
     async def _statements(self, unit: UnitOfWork, facts: Sequence[Fact], cause: int) -> list[Fact]:
         """Return the statement of reasons for each decision among the facts, which are applied."""

@@ -129,13 +129,13 @@ class RoomChanges:
         if room.power.role(event.user) != "member":
             actions.append(KeepDesk(room=room.room))
         asked = anything(self._policy.verification) or room.choices.write
-        if asked:  # since when they are known here is looked at before they write
+        if asked:  # how long they are known here will matter when they write
             await unit.flush()
             self._knowledge.moved(event.user)
         return Answer(facts, tuple(actions))
 
     async def _company(self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
-        """Leave a direct room, which is for two, if anybody else joins or is invited."""
+        """Return what follows if a third person joins or is invited to a direct room: it is for two, the bot leaves."""
         user = await queries.direct_with(unit.db, room.room)
         if event.user == user or event.membership not in ("join", "invite") or room.condition == "left":
             return Answer()
@@ -173,7 +173,7 @@ class RoomChanges:
         caps = self._policy.caps
         if not (caps.members or caps.joined) or event.membership != "join" or event.event is None:
             return ()
-        if await _was_there(unit, event):  # a new name, a new picture
+        if await _was_there(unit, event):  # only a new name or picture
             return ()
         await unit.flush()
         counted = Counted(

@@ -21,7 +21,7 @@ from .undecrypted import Consequence
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What follows from an event: facts, and actions that are not consequences of facts, such as a reply."""
+    """The facts that follow from an event, and the actions that are not consequences of facts, such as a reply."""
 
     facts: tuple[Fact, ...] = ()
     actions: tuple[Action, ...] = ()

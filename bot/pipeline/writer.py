@@ -99,7 +99,7 @@ class Writer:
             unit.written()
 
     async def write(self, drafts: Sequence[Draft], meanwhile: Awaitable[None] | None = None) -> int:
-        """Write the drafts to the journal and fsync it. Returns the index of the first. `meanwhile` runs meanwhile."""
+        """Write drafts to the journal and fsync it, while `meanwhile` runs. Returns the index of the first draft."""
         written = asyncio.get_running_loop().run_in_executor(None, self._append, drafts)
         try:
             if meanwhile is not None:
