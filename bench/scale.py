@@ -37,7 +37,7 @@ def text(body: str) -> dict[str, str]:
 
 
 async def sanction(bot: Deployment, number: int) -> float:
-    """Measure from a message that breaks a rule to its redaction."""
+    """Measure the time from a message that breaks a rule to its redaction."""
     room = bot.rooms[0]
     (bad,) = await bot.say((room, person(number % PEOPLE), MESSAGE, text(BAD), None))
     (took,) = await bot.server.order("all_gone", ids=[bad])
@@ -46,7 +46,7 @@ async def sanction(bot: Deployment, number: int) -> float:
 
 
 async def _asked(bot: Deployment, command: str, room: str) -> float:
-    """Measure from a command in a room to the answer there."""
+    """Measure the time from a command in a room to the answer there."""
     (asked,) = await bot.say((room, OWNER, MESSAGE, text(command), None))
     took = await bot.server.order("sent_after", event=asked, sender=bot.user, type=MESSAGE, room=room)
     await bot.idle()
@@ -76,7 +76,7 @@ async def credit(bot: Deployment, _number: int) -> float:
 
 
 async def levels(bot: Deployment, number: int) -> float:
-    """Measure from a change of power levels that makes somebody a manager to their invitation into the desk."""
+    """Measure the time from a change of power levels that makes a manager to their invitation into the desk."""
     room, who = bot.rooms[0], person(PEOPLE - 1 - number)
     content = await bot.server.order("content", room=room, type=LEVELS)
     content["users"] = {**content["users"], who: 50}
@@ -87,7 +87,7 @@ async def levels(bot: Deployment, number: int) -> float:
 
 
 async def start(bot: Deployment, _number: int) -> float:
-    """Measure from the start of the process to the first answer of `/sync` that it has taken in."""
+    """Measure the time from the start of the process until it has taken in its first answer of `/sync`."""
     await bot.bot.stop()
     place = await bot.server.order("place")
     (marker,) = await bot.say((bot.rooms[0], OWNER, MESSAGE, text("good morning"), None))
