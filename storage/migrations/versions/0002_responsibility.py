@@ -126,7 +126,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("appeal", sa.Text(), server_default="", nullable=False))
         batch_op.create_index("cases_about", ["about"], unique=False)
         batch_op.create_index("cases_by_due", ["due"], unique=False)
-    # A decided case has no deadline any more.
+    # Nothing is due any more in a case that is decided.
     op.execute("UPDATE cases SET due = 0 WHERE outcome <> '' AND state <> 'appealed'")
 
     with op.batch_alter_table("credit", schema=None) as batch_op:

@@ -42,7 +42,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("asked", sa.Integer(), server_default="0", nullable=False))
     with op.batch_alter_table("members", schema=None) as batch_op:
         batch_op.add_column(sa.Column("since", sa.Integer(), server_default="0", nullable=False))
-    op.execute("UPDATE members SET since = 1 WHERE membership = 'join'")  # it is not known any more when they came
+    op.execute("UPDATE members SET since = 1 WHERE membership = 'join'")  # when they came is not known any more
     op.create_table(
         "pointed",
         sa.Column("room", sa.String(), nullable=False),

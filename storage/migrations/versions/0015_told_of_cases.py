@@ -8,7 +8,7 @@ down_revision = "0014"
 branch_labels = None
 depends_on = None
 
-# For cases from before this column: managers were told if they are in a desk with the card, all others were told.
+# As the records of what was asked before show it: the card stands in the desk, whoever is above managers was told.
 _TOLD = """
 UPDATE assignments SET told = 1 WHERE asked != 'managers' OR EXISTS (
     SELECT 1 FROM cases

@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("rooms", sa.Column("named_by", sa.String(), server_default="", nullable=False))
-    # The best guess for earlier rows: the creator of a room named it, and the person a case is about appealed.
+    # As far as it can be told: whoever made a room named it, and appeals are by whom the case concerns.
     op.execute(
         "UPDATE rooms SET named_by = coalesce(json_extract(created, '$.sender'), '')"
         " WHERE name <> '' AND json_valid(created)"

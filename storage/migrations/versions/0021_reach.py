@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for table in ("credit", "sanctions", "verifications"):  # "": everywhere, as all did before
+    for table in ("credit", "sanctions", "verifications"):  # "": everywhere, as all of it did
         op.add_column(table, sa.Column("reach", sa.String(), server_default="", nullable=False))
     op.add_column("rooms", sa.Column("community", sa.String(), server_default="", nullable=False))
-    op.execute("UPDATE rooms SET community = code WHERE purpose = 'group'")  # until the policy is applied
+    op.execute("UPDATE rooms SET community = code WHERE purpose = 'group'")  # what the policy says is applied with it
