@@ -49,7 +49,7 @@ class LostTime:
         watched: Callable[[Event], bool] = lambda _event: False,
         admin_token: str = "",
     ) -> None:
-        """Set up the reader; `watched` tells whether an event is asked for whenever it was sent."""
+        """Set up the reader. `watched` tells whether an event is asked for even outside the lost time."""
         self._homeserver = homeserver
         self._database = database
         self._clock = clock

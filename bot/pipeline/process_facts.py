@@ -151,10 +151,10 @@ class FactProcessor:
     async def _begin_urgent(
         self, unit: UnitOfWork, facts: Sequence[Fact], actions: Sequence[Action], cause: int, at_ms: int
     ) -> list[tuple[int, Fact]]:
-        """Record the facts and begin what is urgent among their consequences, without waiting for the tables.
+        """Record the facts and begin their urgent consequences at once, without waiting for the tables.
 
-        What is to be removed can still be seen by others. Returns the facts with their indices if something is urgent,
-        else nothing. The rows are queued with all others of this cause, under the same transaction ids.
+        Until then everybody can still see what is to be removed. Returns the facts with their indices if they are
+        recorded, else nothing. The rows are queued with all others of this cause, under the same transaction ids.
         """
         urgent = [action for action in (*at_once(facts), *actions) if begins_early(action)]
         if not urgent or any(isinstance(fact, _RENAMES) for fact in facts):

@@ -1,4 +1,4 @@
-"""The catching up of the database with the journal: after a crash, or from an empty database.
+"""The recovery of the database from the journal: after a crash, or from nothing.
 
 Rules kept here:
 - What the journal says holds.
