@@ -4,7 +4,7 @@ Rules kept here:
 - The list can be made from any records: one that does not say clearly whom it is about counts as about anybody.
 - What was asked for about somebody else alone is left out.
 
-Left to others: writing these records (`bot/scheduler/scheduler.py`, `operations*.py`), giving the list
+Left to others: writing these records (`bot/scheduler/scheduler.py`, `bot/admin/`), giving the list
 (`personal_data.py`).
 """
 

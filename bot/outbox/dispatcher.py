@@ -4,13 +4,13 @@ Rules kept here:
 - Urgent actions are begun as soon as they are recorded, before they are in the outbox (`at_once`).
 - When the homeserver says to wait, nothing is sent until then, since every refused request costs both sides time.
 - A request that failed for a passing reason is retried later with the same transaction id.
-- A request that can never succeed is recorded as refused, and the owner is told once.
+- A request that can never succeed is recorded as refused, and the desk is told once.
 - The outcome is recorded in the unit of work that removes the row, so a crash between sending and recording only
   repeats a request that the homeserver recognises.
 - The outcomes of all requests that have ended meanwhile are recorded together.
 
-Left to others: which row goes next (`selection.py`), how each action is done (`HANDLERS`, one module a noun), what to
-send (`moderation/consequences.py`).
+Left to others: which row goes next (`selection.py`), how each action is done (`bot/effects/`), what to send
+(`moderation/consequences.py`).
 """
 
 import asyncio

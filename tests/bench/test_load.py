@@ -10,7 +10,7 @@ from bench import ingest, scale, soak
 
 
 def options(module_arguments: Callable[[argparse.ArgumentParser], None], *words: str) -> argparse.Namespace:
-    """What stands on the command line of a benchmark."""
+    """Return the options of a benchmark, from these words on its command line."""
     parser = argparse.ArgumentParser()
     module_arguments(parser)
     return parser.parse_args(words)
@@ -18,7 +18,7 @@ def options(module_arguments: Callable[[argparse.ArgumentParser], None], *words:
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a soak sets for its bot goes with it."""
+    """Check that the settings of a soak reach its bot."""
     monkeypatch.setenv("SOAK_PACE", "1")
     monkeypatch.setenv("PYTHONPATH", "")
 
@@ -34,7 +34,7 @@ async def test_a_short_soak_loses_nothing_and_does_nothing_twice(tmp_path: Path)
 
 
 def _find_what_is_lost_or_doubled(data_dir: Path, events: list[str]) -> None:
-    """The check of the soak fails where it must."""
+    """Check that the soak fails where it must."""
     # The day that is open: hours pass in the story, so there may have been a midnight.
     (day,) = (data_dir / "records" / "day").glob("*.jsonl")
     lines = day.read_text().splitlines(keepends=True)

@@ -31,7 +31,7 @@ _HIDDEN = re.compile(r"<input type=\"hidden\" name=\"([^\"]+)\" value=\"([^\"]*)
 
 
 def client(name: str, back_to: str = "http://127.0.0.1:1/oidc/club", **more: Any) -> dict[str, Any]:
-    """A client that may do both flows."""
+    """Return a client that may do both flows."""
     return {
         "client_id": name,
         "client_secret": SECRET,
@@ -149,7 +149,7 @@ class Browser:
 
 
 async def soon(look: Callable[[], Awaitable[T | None]], within_s: float = 15.0) -> T:
-    """What `look` gives, as soon as it gives something."""
+    """Return what `look` gives, as soon as it gives something."""
     async with asyncio.timeout(within_s):
         while not (found := await look()):  # noqa: ASYNC110 - an issuer tells nobody that something changed
             await asyncio.sleep(0.02)

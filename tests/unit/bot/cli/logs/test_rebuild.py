@@ -168,7 +168,7 @@ def test_the_journal_is_read_up_to_what_was_applied(data: Path) -> None:
 
 @pytest.mark.usefixtures("data")
 class TestComparing:
-    """`answerable logs verify --tables`"""
+    """`answerable logs verify --tables`."""
 
     def test_says_that_the_database_is_what_the_records_say(self, answerable: Answerable) -> None:
         answerable("logs", "rebuild-db")
