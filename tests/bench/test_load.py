@@ -18,7 +18,7 @@ def options(module_arguments: Callable[[argparse.ArgumentParser], None], *words:
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check that the settings of a soak reach its bot."""
+    """Restore afterwards what a soak sets for its bot."""
     monkeypatch.setenv("SOAK_PACE", "1")
     monkeypatch.setenv("PYTHONPATH", "")
 
