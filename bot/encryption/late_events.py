@@ -113,7 +113,7 @@ class ReadAgain:
         while True:
             try:
                 found = receive(await self._homeserver.event(room, event), room, self._clock())
-                return found if isinstance(found, Undecryptable) else await self._lost_time.run_exclusive(room, found)
+                return found if isinstance(found, Undecryptable) else await self._lost_time.as_sent(room, found)
             except RateLimited as error:
                 await asyncio.sleep(error.retry_after_ms / 1000)
             except LoggedOut:

@@ -70,7 +70,7 @@ class LostTime:
             since, until = await lost_time(db)
         return [_unread(e) if _is_emptied(e) and self._is_asked_for(e, since, until) else e for e in events]
 
-    async def run_exclusive(self, room: RoomId, found: Received) -> Received | None:
+    async def as_sent(self, room: RoomId, found: Received) -> Received | None:
         """Return the event with the words that were removed; None if they cannot be had."""
         if not _is_emptied(found):
             return None

@@ -65,7 +65,7 @@ UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\
 HASH_LINE = re.compile(r"[A-Za-z0-9+/]{43}=")
 
 
-class WrongExport(Exception):
+class Wrong(Exception):
     """Something in the export is wrong; the text says what."""
 
 
@@ -142,13 +142,13 @@ def approval_text(origin: str, number: int, digest: str) -> bytes:
 
 
 def unbase64(text: str) -> bytes:
-    """Return decoded base64. Raises `WrongExport` if it is not the one standard spelling."""
+    """Return decoded base64. Raises `Wrong` if it is not the one standard spelling."""
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except ValueError:
         data = b""
     if base64.b64encode(data).decode() != text:
-        raise WrongExport(f"this is not base64: {shown(text[:80])}")
+        raise Wrong(f"this is not base64: {shown(text[:80])}")
     return data
 
 
@@ -159,31 +159,31 @@ class Key:
         found = re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})", text)
         blob = unbase64(found[3]) if found else b""
         if not found or len(blob) != 33 or blob[:1] != b"\x01":
-            raise WrongExport("this is not a key; it should read name+8 hex digits+base64")
+            raise Wrong("this is not a key; it should read name+8 hex digits+base64")
         self.text, self.name, self.public = text, found[1], blob[1:]
         self.id = hashlib.sha256(self.name.encode() + b"\n" + blob).digest()[:4]
         if self.id.hex() != found[2]:
-            raise WrongExport("the id in the key does not fit its name and its bytes; it was altered or mistyped")
+            raise Wrong("the id in the key does not fit its name and its bytes; it was altered or mistyped")
 
 
-class ExportCheckpoint:
+class Checkpoint:
     """A checkpoint signed by `key`: how many records the log had, and the root of their tree."""
 
     def __init__(self, note: str, key: Key) -> None:
         form = r"(([^\n]+)\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n(?:[^\n]+\n)*)\n((?:\u2014 [^ \n]+ [^ \n]+\n)+)"
         found = re.fullmatch(form, note)
         if not found:
-            raise WrongExport("this is not a signed checkpoint: origin, size, root, an empty line, signatures")
+            raise Wrong("this is not a signed checkpoint: origin, size, root, an empty line, signatures")
         self.note, self.origin, self.size, self.root = note, found[2], int(found[3]), unbase64(found[4])
         if self.origin != key.name:
-            raise WrongExport(f"it is of the log {shown(self.origin)}, but the key is of {shown(key.name)}")
+            raise Wrong(f"it is of the log {shown(self.origin)}, but the key is of {shown(key.name)}")
         signatures = [line.split(" ") for line in found[5].split("\n")[:-1]]
         ours = [unbase64(line[2]) for line in signatures if line[1] == key.name]
         ours = [blob[4:] for blob in ours if blob[:4] == key.id]
         if not ours:
-            raise WrongExport("it bears no signature by the key of this log")
+            raise Wrong("it bears no signature by the key of this log")
         if not all(signed_by(key.public, found[1].encode(), signature) for signature in ours):
-            raise WrongExport("its signature does not hold: it was altered, or signed with another key")
+            raise Wrong("its signature does not hold: it was altered, or signed with another key")
 
 
 # Records: RFC 8785 and the commitments.
@@ -196,7 +196,7 @@ def read_json(raw: bytes) -> Any:
             raw.decode("utf-8"), object_pairs_hook=_object, parse_int=_integer, parse_float=_no, parse_constant=_no
         )
     except (ValueError, RecursionError) as error:
-        raise WrongExport("this is not JSON as the records write it") from error
+        raise Wrong("this is not JSON as the records write it") from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def canonical(value: Any) -> bytes:
     try:
         return json.dumps(_sorted(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     except (ValueError, RecursionError) as error:  # half a surrogate pair; nested too deeply
-        raise WrongExport("it has no canonical form") from error
+        raise Wrong("it has no canonical form") from error
 
 
 def _sorted(value: Any) -> Any:
@@ -367,11 +367,11 @@ def read_proof(text: str) -> tuple[int, list[bytes], str]:
     )
     lines = found[2].split("\n")[:-1] if found else []
     if not found or not all(HASH_LINE.fullmatch(line) for line in lines):
-        raise WrongExport("this is not a proof as C2SP tlog-proof describes it")
+        raise Wrong("this is not a proof as C2SP tlog-proof describes it")
     return int(found[1]), [unbase64(line) for line in lines], found[3]
 
 
-class ExportTree:
+class Tree:
     """The root of the tree by proofs/tree.txt, for all records at once.
 
     From the root down: a range of leaves in which no record was exported is the next hash of the list; a range of one
@@ -388,7 +388,7 @@ class ExportTree:
         if self.next is None or self.next[0] >= end:
             given = next(self.hashes, None)
             if given is None:
-                raise WrongExport("a hash is missing")
+                raise Wrong("a hash is missing")
             return given
         if end - start == 1:
             leaf = self.next[1]
@@ -405,13 +405,13 @@ def runs(text: str) -> Iterator[tuple[int, int]]:
         yield int(found[1]), int(found[2] or found[1])
 
 
-class ExportRecord:
+class Made:
     """The log's own record of an export: which records are in it, and which files."""
 
     def __init__(self, record: dict[str, Any], parts: list[Any]) -> None:
         said = {name: value for part in parts if is_shown(part) for name, value in part.items()}
         if record["k"] != "export" or not all(isinstance(said.get(name), str) for name in ("records", "contents")):
-            raise WrongExport("it is not the record of an export, with a list of what was in it")
+            raise Wrong("it is not the record of an export, with a list of what was in it")
         self.index, self.count, self.id = record["i"], record.get("count"), record.get("note")
         lines = (line.partition("  ") for line in said["contents"].splitlines())
         self.files = {name: digest for digest, _, name in lines}
@@ -435,7 +435,7 @@ class Approved:
     def __init__(self, lines: Iterator[bytes], digest: str, origin: str) -> None:
         title, of, number = (next(lines, b"").decode("utf-8", "replace") for _ in range(3))
         if title != APPROVED_TITLE or of != origin or not re.fullmatch("0|[1-9][0-9]{0,15}", number):
-            raise WrongExport("it does not begin as a list of what was approved in this log does")
+            raise Wrong("it does not begin as a list of what was approved in this log does")
         self.digest, self.origin, self.number = digest, origin, int(number)
         self.lines = lines
         self.next: tuple[int, bytes] | None = None
@@ -451,7 +451,7 @@ class Approved:
             return None
         found = re.fullmatch(r"(0|[1-9][0-9]{0,15}) ([A-Za-z0-9+/]{43}=)", line.decode("ascii", "replace"))
         if not found:
-            raise WrongExport("a line of it is not a record and its hash")
+            raise Wrong("a line of it is not a record and its hash")
         return int(found[1]), unbase64(found[2])
 
     def look(self, record: dict[str, Any], parts: list[Any], leaf: bytes, number: int) -> Iterator[str]:
@@ -512,7 +512,7 @@ class Approved:
             return "" if sent.get("mxid") == said["reader"] and named else "the message that gave it does not say so"
         try:
             key, signature = unbase64(str(record.get("key"))), unbase64(str(said.get("signature")))
-        except WrongExport as error:
+        except Wrong as error:
             return str(error)
         if self.keys.get(str(record["key"])) not in (None, "", said["reader"]):
             return "its key is registered for another account"
@@ -546,7 +546,7 @@ class Folder:
 
     def open(self, name: str) -> BinaryIO:
         if not (self.path / name).is_file():  # such as a pipe, which would never end
-            raise WrongExport("it is no file")
+            raise Wrong("it is no file")
         return (self.path / name).open("rb")
 
 
@@ -571,7 +571,7 @@ def shown(text: object) -> str:
 Mark = Any  # of an erased part: its line, record, place, and date
 
 
-class ErasureRecord:
+class Eraser:
     """A record that erased parts, and which: "740-745,800;1:812" (1: the second part).
 
     `runs` is None if its list is not shown.
@@ -600,7 +600,7 @@ class ErasureRecord:
 # The check.
 
 
-class ExportCheck:
+class Check:
     """One run over one export. `problems` are texts; `more` counts those not listed."""
 
     def __init__(self, source: Folder | Zip, vkey: str | None, progress: Callable[[int], None] | None) -> None:
@@ -612,13 +612,13 @@ class ExportCheck:
         self.names: set[str] = set()
         self.digests: dict[str, str] = {}  # SHA-256 of the files that were read
         self.key: Key | None = None
-        self.checkpoint: ExportCheckpoint | None = None
+        self.checkpoint: Checkpoint | None = None
         self.records = self.withheld = self.erased = 0
-        self.erasers: dict[int, ErasureRecord] = {}
+        self.erasers: dict[int, Eraser] = {}
         self.marks: dict[int, list[Mark]] = {}  # eraser -> the parts that name it
         self.media: set[str] = set()
         self.proved: set[str] = set()  # names of the proofs that were read
-        self.made: ExportRecord | None = None
+        self.made: Made | None = None
         self.approved: Approved | None = None
         self.table: TableCopy | None = None  # None: it is missing, or is known to differ
 
@@ -641,21 +641,21 @@ class ExportCheck:
     # Files
 
     def text(self, name: str) -> str:
-        """Return the text of a small file. Raises `WrongExport` if it is missing, too long or not text."""
+        """Return the text of a small file. Raises `Wrong` if it is missing, too long or not text."""
         if name not in self.names:
-            raise WrongExport("it is missing")
+            raise Wrong("it is missing")
         try:
             with self.source.open(name) as file:
                 data = file.read(MAX_SMALL + 1)
             if len(data) > MAX_SMALL:
-                raise WrongExport("it is too long")
+                raise Wrong("it is too long")
             return data.decode("utf-8")
         except UnicodeDecodeError:
-            raise WrongExport("it is not text") from None
-        except WrongExport:
+            raise Wrong("it is not text") from None
+        except Wrong:
             raise
         except Exception as error:  # a damaged zip fails in a dozen ways
-            raise WrongExport(f"it cannot be read: {shown(error)}") from error
+            raise Wrong(f"it cannot be read: {shown(error)}") from error
 
     def pieces(self, name: str) -> Iterator[bytes]:
         try:
@@ -665,7 +665,7 @@ class ExportCheck:
                     yield piece
                     piece = file.read(1 << 20)
         except Exception as error:  # likewise
-            raise WrongExport(f"it cannot be read: {shown(error)}") from error
+            raise Wrong(f"it cannot be read: {shown(error)}") from error
 
     def digest(self, name: str) -> str:
         if name not in self.digests:
@@ -683,9 +683,9 @@ class ExportCheck:
             rest = found.pop()
             yield from found
             if len(rest) > MAX_LINE:
-                raise WrongExport("a line is longer than any record can be")
+                raise Wrong("a line is longer than any record can be")
         if rest:
-            raise WrongExport("the last line is not whole")
+            raise Wrong("the last line is not whole")
 
     def look_at_names(self) -> None:
         names = self.source.names()
@@ -700,7 +700,7 @@ class ExportCheck:
     def look_at_sums(self) -> None:
         try:
             lines = self.text(SUMS).splitlines()
-        except WrongExport as error:
+        except Wrong as error:
             self.wrong(SUMS, error)
             return
         listed = set()
@@ -720,7 +720,7 @@ class ExportCheck:
         try:
             if self.digest(name) != digest:
                 self.wrong(name, "it was changed after the export was made; SHA256SUMS says otherwise")
-        except WrongExport as error:
+        except Wrong as error:
             self.wrong(name, error)
 
     # What is signed
@@ -728,7 +728,7 @@ class ExportCheck:
     def look_at_key(self) -> None:
         try:
             self.key = Key(self.text("log.vkey").strip())
-        except WrongExport as error:
+        except Wrong as error:
             self.wrong("log.vkey", error)
         if self.vkey is not None:
             try:
@@ -738,14 +738,14 @@ class ExportCheck:
                         "log.vkey", "this is not the key that you gave with --vkey; the check goes on with yours"
                     )
                 self.key = given
-            except WrongExport as error:
+            except Wrong as error:
                 self.wrong("--vkey", error)
 
     def look_at_checkpoint(self) -> None:
         if self.key:
             try:
-                self.checkpoint = ExportCheckpoint(self.text("checkpoint"), self.key)
-            except WrongExport as error:
+                self.checkpoint = Checkpoint(self.text("checkpoint"), self.key)
+            except Wrong as error:
                 self.wrong("checkpoint", error)
 
     def look_at_made(self) -> None:
@@ -756,23 +756,23 @@ class ExportCheck:
             lines = self.lines(MADE)
             record = self.open_record(next(lines, b""))
             if next(lines, None) is not None:
-                raise WrongExport("more stands in it than one record")
+                raise Wrong("more stands in it than one record")
             parts = record.pop("x")
             if list(map(commitment, parts)) != record["c"]:
-                raise WrongExport("it is not what was recorded")
+                raise Wrong("it is not what was recorded")
             self.prove(record["i"], leaf_hash(record))
-            made = ExportRecord(record, parts)
+            made = Made(record, parts)
             if made.id != self.description().get("id"):
-                raise WrongExport("it is the record of another export, or export.json is of another one")
+                raise Wrong("it is the record of another export, or export.json is of another one")
             self.made = made
-        except WrongExport as error:
+        except Wrong as error:
             self.wrong(MADE, error)
 
     def description(self) -> dict[str, Any]:
         """Return the content of export.json; empty if it cannot be read, which is reported elsewhere."""
         try:
             said = read_json(self.text("export.json").encode())
-        except WrongExport:
+        except Wrong:
             said = None
         return said if isinstance(said, dict) else {}
 
@@ -792,7 +792,7 @@ class ExportCheck:
                     self.wrong(name, "it is missing; the log's own record of this export names it")
                 elif digest != (media_digest(self.kept()) if name == MEDIA else self.digest(name)):
                     self.wrong(name, "it is not as it was exported; the log's own record of this export says otherwise")
-            except WrongExport as error:
+            except Wrong as error:
                 self.wrong(name, error)
         for name in sorted(self.names - made.files.keys() - {MADE, SUMS, "checkpoint"}):
             if not name.startswith(("proofs/", MEDIA)):
@@ -831,12 +831,12 @@ class ExportCheck:
                     record = self.open_record(raw)
                     index = record["i"]
                     if index <= previous:
-                        raise WrongExport(f"record {index} stands after record {previous}")
+                        raise Wrong(f"record {index} stands after record {previous}")
                     previous = index
                     yield index, self.look_at_record(record, number)
-                except WrongExport as error:
+                except Wrong as error:
                     self.wrong("records.jsonl", error, number)
-        except WrongExport as error:
+        except Wrong as error:
             self.wrong("records.jsonl", error, number + 1)
         if not number:
             self.wrong("records.jsonl", "there is no record in it")
@@ -844,11 +844,11 @@ class ExportCheck:
     def open_record(self, raw: bytes) -> dict[str, Any]:
         record = read_json(raw)
         if not isinstance(record, dict) or not all(isinstance(record.get(name), list) for name in "pcx"):
-            raise WrongExport("this is not a record")
+            raise Wrong("this is not a record")
         if type(record.get("i")) is not int or record["i"] < 0 or not isinstance(record.get("k"), str):
-            raise WrongExport("this is not a record")
+            raise Wrong("this is not a record")
         if len(record["x"]) != len(record["c"]):
-            raise WrongExport(f"it has {len(record['c'])} commitments, but {len(record['x'])} parts")
+            raise Wrong(f"it has {len(record['c'])} commitments, but {len(record['x'])} parts")
         return record
 
     def look_at_record(self, record: dict[str, Any], number: int) -> bytes:
@@ -866,7 +866,7 @@ class ExportCheck:
         if self.progress and self.records % 1000 == 0:
             self.progress(self.records)
         if record["k"] == "erase":
-            self.erasers[index] = ErasureRecord(record, parts)
+            self.erasers[index] = Eraser(record, parts)
         for place, part in enumerate(parts):
             self.look_at_part(part, record["c"][place], place + 1, number, record)
         if index == 0 and self.key:
@@ -888,9 +888,9 @@ class ExportCheck:
         else:
             try:
                 if commitment(part) != committed:
-                    raise WrongExport("it is not what was recorded")
+                    raise Wrong("it is not what was recorded")
                 self.note_media(part)
-            except WrongExport as error:
+            except Wrong as error:
                 self.wrong("records.jsonl", f"part {place}: {error}", number, index)
 
     def note_media(self, part: Any) -> None:
@@ -919,7 +919,7 @@ class ExportCheck:
             if self.table and not self.table.follows(text):
                 self.table = None
                 self.wrong(TABLE, otherwise)
-        except WrongExport as error:
+        except Wrong as error:
             self.table = None
             self.wrong(TABLE, error)
 
@@ -929,13 +929,13 @@ class ExportCheck:
         try:
             at, path, note = read_proof(self.text(name))
             if at != index:
-                raise WrongExport(f"it is the proof of record {at}")
+                raise Wrong(f"it is the proof of record {at}")
             if self.checkpoint:
                 if note != self.checkpoint.note:
-                    raise WrongExport("the checkpoint in it is not the one in the file checkpoint")
+                    raise Wrong("the checkpoint in it is not the one in the file checkpoint")
                 if root_by_proof(leaf, index, self.checkpoint.size, path) != self.checkpoint.root:
-                    raise WrongExport(f"record {index} is not in the log that was signed: it or this proof was changed")
-        except WrongExport as error:
+                    raise Wrong(f"record {index} is not in the log that was signed: it or this proof was changed")
+        except Wrong as error:
             self.wrong(name, error)
 
     def prove_together(self, leaves: Iterator[tuple[int, bytes]]) -> None:
@@ -943,23 +943,21 @@ class ExportCheck:
         try:
             lines = self.lines(TREE)
             if next(lines, b"") != TREE_TITLE.encode():
-                raise WrongExport(f"its first line should be {TREE_TITLE}")
-            tree = ExportTree(leaves, (self.hash_of(line) for line in lines))
+                raise Wrong(f"its first line should be {TREE_TITLE}")
+            tree = Tree(leaves, (self.hash_of(line) for line in lines))
             size = self.checkpoint.size if self.checkpoint else 0
             root = tree.root(0, size) if size else b""
             if self.checkpoint and root != self.checkpoint.root:
-                raise WrongExport(
-                    "the records are not those that were signed: one of them or of these hashes was changed"
-                )
+                raise Wrong("the records are not those that were signed: one of them or of these hashes was changed")
             if size and (next(tree.hashes, None) is not None or tree.next is not None):
-                raise WrongExport("more stands here than the proof needs")
-        except WrongExport as error:
+                raise Wrong("more stands here than the proof needs")
+        except Wrong as error:
             self.wrong(TREE, error)
 
     def hash_of(self, line: bytes) -> bytes:
         text = line.decode("ascii", "replace")
         if not HASH_LINE.fullmatch(text):
-            raise WrongExport("a line is not a hash")
+            raise Wrong("a line is not a hash")
         return unbase64(text)
 
     # What was approved
@@ -969,7 +967,7 @@ class ExportCheck:
             try:
                 self.approved = Approved(self.lines(APPROVED), self.digest(APPROVED), self.key.name)
                 self.approved.next = self.approved.read()
-            except WrongExport as error:
+            except Wrong as error:
                 self.approved = None
                 self.wrong(APPROVED, error)
 
@@ -977,7 +975,7 @@ class ExportCheck:
         try:
             for what in approved.look(record, parts, leaf, number):
                 self.wrong("records.jsonl", what, number)
-        except WrongExport as error:
+        except Wrong as error:
             self.approved = None
             self.wrong(APPROVED, error)
 
@@ -986,7 +984,7 @@ class ExportCheck:
             try:
                 for what, line in self.approved.finish():
                     self.wrong("records.jsonl" if line else APPROVED, what, line)
-            except WrongExport as error:
+            except Wrong as error:
                 self.wrong(APPROVED, error)
 
     # What the records lead to
@@ -1007,10 +1005,10 @@ class ExportCheck:
             digest = name[len(MEDIA) :]
             try:
                 if digest not in self.media:
-                    raise WrongExport("no record that is shown speaks of this file")
+                    raise Wrong("no record that is shown speaks of this file")
                 if self.digest(name) != digest:
-                    raise WrongExport("its SHA-256 is not its name; it was changed")
-            except WrongExport as error:
+                    raise Wrong("its SHA-256 is not its name; it was changed")
+            except Wrong as error:
                 self.wrong(name, error)
 
     def look_at_description(self) -> None:
@@ -1018,22 +1016,22 @@ class ExportCheck:
         try:
             said = read_json(self.text(name).encode())
             if not isinstance(said, dict):
-                raise WrongExport("this does not describe an export")
+                raise Wrong("this does not describe an export")
             if said.get("records") != self.records:
-                raise WrongExport(f"it speaks of {shown(said.get('records'))} records, but there are {self.records}")
+                raise Wrong(f"it speaks of {shown(said.get('records'))} records, but there are {self.records}")
             size = self.checkpoint.size if self.checkpoint else said.get("size")
             if said.get("recorded"):  # then the size is of a later record, which the checkpoint covers
                 if MADE not in self.names:
                     self.wrong(MADE, "it is missing, though export.json says that the log recorded this export")
             elif said.get("size") != size:
-                raise WrongExport(f"it speaks of a log of {shown(said.get('size'))} records; the checkpoint of {size}")
-        except WrongExport as error:
+                raise Wrong(f"it speaks of a log of {shown(said.get('size'))} records; the checkpoint of {size}")
+        except Wrong as error:
             self.wrong(name, error)
 
 
-def check(path: Path, vkey: str | None = None, progress: Callable[[int], None] | None = None) -> ExportCheck:
+def check(path: Path, vkey: str | None = None, progress: Callable[[int], None] | None = None) -> Check:
     """Check the export at `path`, a folder or a zip. Never raises because of its content."""
-    run = ExportCheck(Folder(path), vkey, progress)
+    run = Check(Folder(path), vkey, progress)
     try:
         if not path.is_dir():
             run.source = Zip(path)
@@ -1043,7 +1041,7 @@ def check(path: Path, vkey: str | None = None, progress: Callable[[int], None] |
     return run
 
 
-def tell(run: ExportCheck, path: Path, given: bool) -> None:
+def tell(run: Check, path: Path, given: bool) -> None:
     """Print the outcome for a person."""
     if run.problems:
         print(f"Something is wrong with {shown(path)} ({len(run.problems) + run.more}):")

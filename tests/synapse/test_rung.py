@@ -15,13 +15,13 @@ from tests.synapse.served import RULES, Scene, Theatre, answer, ask, like, open_
 
 DEADLINES = """
 [cases.deadlines]
-minor = "100s"
-moderate = "100s"
-serious = "100s"
-severe = "100s"
+minor = "300s"
+moderate = "300s"
+serious = "300s"
+severe = "300s"
 """
 STEP_MS = 31_000  # step of the clock: a longer one would count as time in which the bot was unreachable
-STEPS = 40
+STEPS = 60
 
 
 async def until_moved(scene: Scene, step: str, asked: str) -> None:

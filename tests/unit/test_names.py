@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+STANDS_ALONE = ROOT / "storage" / "export" / "verify.py"  # leaves with an export, and has names of its own
 
 
 def test_class_names_are_unique() -> None:
@@ -12,6 +13,7 @@ def test_class_names_are_unique() -> None:
         node.name
         for layer in ("bot", "storage", "moderation")
         for path in (ROOT / layer).rglob("*.py")
+        if path != STANDS_ALONE
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ClassDef)
     )

@@ -76,7 +76,7 @@ async def test_what_was_removed_at_any_other_time_is_as_it_always_was(database: 
     lost = lost_time(database, Kept(offers=True))
     emptied = received(message(sent_ms))
     assert isinstance(emptied, OtherEvent)
-    assert (list(await lost.mark([emptied])), await lost.run_exclusive(ROOM, emptied)) == ([emptied], None)
+    assert (list(await lost.mark([emptied])), await lost.as_sent(ROOM, emptied)) == ([emptied], None)
 
 
 async def test_what_was_removed_in_a_group_is_not_read_at_any_time_and_says_who_removed_it(database: Database) -> None:
@@ -89,21 +89,19 @@ async def test_what_was_removed_in_a_group_is_not_read_at_any_time_and_says_who_
 
 async def test_what_others_do_not_give_an_administrator_is_given(database: Database) -> None:
     for kept in (Kept(offers=False), Kept(offers=True, has=False)):
-        whole = await lost_time(database, kept, admin_token="of an admin").run_exclusive(
-            ROOM, received(message(MADE + 1))
-        )
+        whole = await lost_time(database, kept, admin_token="of an admin").as_sent(ROOM, received(message(MADE + 1)))
         assert isinstance(whole, MessagePosted) and whole.body == "a purple elephant"
 
 
 async def test_its_words_are_those_that_the_homeserver_kept(database: Database) -> None:
-    whole = await lost_time(database, Kept(offers=True)).run_exclusive(ROOM, received(message(MADE + 1)))
+    whole = await lost_time(database, Kept(offers=True)).as_sent(ROOM, received(message(MADE + 1)))
     assert isinstance(whole, MessagePosted)
     assert whole.body == "a purple elephant"
 
 
 @pytest.mark.parametrize("kept", [Kept(offers=False), Kept(offers=True, has=False)])
 async def test_what_the_homeserver_does_not_give_stays_unread(database: Database, kept: Kept) -> None:
-    assert await lost_time(database, kept).run_exclusive(ROOM, received(message(MADE + 1))) is None
+    assert await lost_time(database, kept).as_sent(ROOM, received(message(MADE + 1))) is None
 
 
 async def test_a_card_of_the_lost_time_is_superseded_and_no_other(database: Database) -> None:

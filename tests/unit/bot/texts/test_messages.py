@@ -115,7 +115,7 @@ def _asked(call: ast.Call, where: str, *, in_cli: bool, table: str) -> Iterator[
         for pattern in (p for arg in call.args[at : at + 1] for p in _patterns(arg, deep=True)):
             full = rf"{table}\.{pattern}" if table and not pattern.startswith(table) else pattern
             yield Use(where, full, given if called in ("text", "render") else None)
-    elif called == "Problem" and len(call.args) > 1:
+    elif called == "ConfigProblem" and len(call.args) > 1:
         for pattern in _patterns(call.args[1], deep=True):
             yield Use(where, rf"config\.{pattern}")
     elif called in FINDINGS and in_cli and len(call.args) == 2:
@@ -123,7 +123,7 @@ def _asked(call: ast.Call, where: str, *, in_cli: bool, table: str) -> Iterator[
             yield Use(where, rf"cli\.check\.{pattern}\.text", given)
             if called != "ok":
                 yield Use(where, rf"cli\.check\.{pattern}\.remedy", given)
-    elif called == "Step" and call.args and table == "demo":
+    elif called == "StoryStep" and call.args and table == "demo":
         for pattern, part in product(_patterns(call.args[0]), ("name", "expected", "seen")):
             yield Use(where, rf"demo\.{pattern}\.{part}")
     elif called == "table" and call.args and isinstance(call.args[0], ast.Tuple):

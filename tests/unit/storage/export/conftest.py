@@ -231,7 +231,7 @@ def log(story: Log, tmp_path: Path) -> Log:
 
 
 @pytest.fixture(scope="session")
-def run_exclusive(story: Log) -> Path:
+def whole(story: Log) -> Path:
     """Provide an export of everything, as a zip, which no test changes."""
     return story.export(media=story.media)
 

@@ -290,7 +290,7 @@ from moderation.values.ids import PersonId
 from storage.journal.record_keys import PersonKeys
 from storage.journal.record import Draft, Part
 from storage.journal.journal import Journal
-from storage.export.export import Request, export
+from storage.export.export import ExportRequest, export
 from storage.export.selection import Selection
 from bot.cli.logs.export import CatalogWords
 
@@ -308,7 +308,7 @@ if not data.exists():
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 selection = Selection() if every == "all" else Selection(persons=frozenset({"@u3:example.org"}))
 steps = []
-request, out = Request(selection, noon, "me", "why"), data.parent / (every + ".zip")
+request, out = ExportRequest(selection, noon, "me", "why"), data.parent / (every + ".zip")
 summary = export(data / "records", out, request, CatalogWords("en"), progress=lambda *step: steps.append(step))
 assert not summary.problems, summary.problems
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
