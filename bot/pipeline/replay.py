@@ -8,12 +8,13 @@ Rules kept here:
   that was done before.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bot.events.parse_event import receive
+from moderation.model.actions import PostCard
 from moderation.model.facts import ActionTaken, Fact, NotRead, NotSeen, RoomEntered
-from moderation.values.events import Json, Received, StateChanged, Unreadable
+from moderation.values.events import Json, MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import outbox
 from storage.database import Database
@@ -84,11 +85,14 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
     tail = list(records)
     given: dict[int, list[tuple[int, Fact]]] = {}
     by_index: dict[int, Fact] = {}
+    answered: set[str] = set()  # the requests whose outcome is recorded
     for record in tail:
         fact = fact_of_record(record, rooms.of)
         if fact is None:
             continue
         rooms.learn(fact)
+        if isinstance(fact, ActionTaken):
+            answered.add(fact.txn)
         if not _came_later(fact):
             given.setdefault(fact.on, []).append((record.index, fact))
             by_index[record.index] = fact
@@ -99,6 +103,8 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
         event = event_of_record(record, rooms)
         if event is not None:
             present = given.get(record.index, [])
+            if not present:
+                event = _without_answered_mark(event, answered)
             await pipeline.handle(unit, record.index, event, seen_kind(record), present)
             done.update(index for index, _ in present)
         else:
@@ -108,6 +114,15 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
     if (heard := _heard(tail, rooms)) > (await heartbeat.last_noted(unit.db) or 0):
         await heartbeat.note(unit.db, heard)
     return len(tail)
+
+
+def _without_answered_mark(event: Received, answered: Collection[str]) -> Received:
+    """Return the event without the mark of a card, if the outcome of posting that card is recorded already."""
+    mark = event.content.get(PostCard.MARK) if isinstance(event, MessagePosted) else None
+    request = mark.get("request") if isinstance(mark, dict) else None
+    if isinstance(event, MessagePosted) and isinstance(request, str) and request in answered:
+        return replace(event, content={})
+    return event
 
 
 def _heard(tail: Sequence[Record], rooms: Rooms) -> int:

@@ -49,6 +49,8 @@ class Away(Play):
         return states == [(1, "reversed"), (2, "decided"), (3, "decided")]
 
     async def _appeal(self) -> None:
+        if self.card(1) is None:
+            return  # a card that is posted after the appeal has it from the start, and is not edited
         for room in self.direct("ann"):
             if self.hears(room, "!appeal") and self.once("appeal"):
                 await self.say("ann", "!appeal 1 I meant the plush one", room)

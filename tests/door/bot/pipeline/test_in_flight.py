@@ -18,7 +18,7 @@ from storage import outbox
 from storage.journal.record import Draft
 from tests.door.bot.effects.test_anchor_day import ONE, Deployment, deployment
 from tests.door.offline import ANNA as ANN
-from tests.door.offline import BOT, DESK, MINA, RULES, Offline, offline
+from tests.door.offline import BOT, DESK, MINA, ROOM, RULES, Offline, offline
 
 ANNA = UserId("@anna:example.org")
 GIVEN = NoticeGiven(room=ONE, what="notice.dismissed", n=1, channel="direct", subject=ANNA)
@@ -116,35 +116,54 @@ def test_what_comes_of_a_later_request_is_always_new() -> None:
     assert cut.without([GIVEN], "then") == [GIVEN]
 
 
+async def killed_at_the_return_of_a_card(bot: Offline, *outcome: ActionTaken) -> str:
+    """Record that the card of case 1 came back, and this outcome; die before anything follows; start again.
+
+    Returns the transaction id of the card.
+    """
+    await bot.say(ANN, "forbidden")
+    (row,) = [row for row in await rows(bot) if isinstance(row.action, PostCard)]
+    writer = bot.pipeline.writer
+    append, written = writer._append, 0
+
+    def die_at_the_facts(drafts: Sequence[Draft]) -> int:
+        nonlocal written
+        written += 1
+        if written == 2:
+            raise OSError("killed")
+        return append(drafts)
+
+    writer._append = die_at_the_facts  # type: ignore[method-assign]
+    card = with_card_mark({"msgtype": "m.text", "body": "Case 1"}, 1, row.txn)
+    with pytest.raises(OSError, match="killed"):
+        await bot.event(BOT, "m.room.message", card, room=DESK)
+    writer._append = append  # type: ignore[method-assign]
+    outcome = tuple(replace(each, txn=row.txn) for each in outcome)
+    if outcome:
+        append([bot.pipeline.processor.draft_of(fact, bot.time.ms) for fact in outcome])
+    tail = [record for record in bot.stores.journal.read(0) if record.index >= writer._applied]
+    assert [record.kind for record in tail] == ["message", *("outcome" for _ in outcome)]
+    await bot.pipeline.begin()
+    rooms = Rooms({code: room for room, code in bot.pipeline.served.codes.items()})
+    await bot.pipeline.catch_up(lambda unit: catch_up(unit, bot.pipeline, tail, rooms))
+    return row.txn
+
+
 async def test_a_card_whose_return_was_recorded_and_not_yet_understood_takes_reactions(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
-        await bot.say(ANN, "forbidden")
-        (row,) = [row for row in await rows(bot) if isinstance(row.action, PostCard)]
-        writer = bot.pipeline.writer
-        append, written = writer._append, 0
-
-        def die_at_the_facts(drafts: Sequence[Draft]) -> int:
-            nonlocal written
-            written += 1
-            if written == 2:
-                raise OSError("killed")
-            return append(drafts)
-
-        writer._append = die_at_the_facts  # type: ignore[method-assign]
-        card = with_card_mark({"msgtype": "m.text", "body": "Case 1"}, 1, row.txn)
-        with pytest.raises(OSError, match="killed"):
-            await bot.event(BOT, "m.room.message", card, room=DESK)
-        writer._append = append  # type: ignore[method-assign]
-        tail = [record for record in bot.stores.journal.read(0) if record.index >= writer._applied]
-        assert [record.kind for record in tail] == ["message"]
-        await bot.pipeline.begin()
-        rooms = Rooms({code: room for room, code in bot.pipeline.served.codes.items()})
-        await bot.pipeline.catch_up(lambda unit: catch_up(unit, bot.pipeline, tail, rooms))
-        assert [(fact.action, fact.n, fact.txn) for fact in bot.facts(ActionTaken)] == [("card", 1, row.txn)]
+        txn = await killed_at_the_return_of_a_card(bot)
+        assert [(fact.action, fact.n, fact.txn) for fact in bot.facts(ActionTaken)] == [("card", 1, txn)]
         (made,) = [fact.made for fact in bot.facts(ActionTaken)]
         press = {"m.relates_to": {"rel_type": "m.annotation", "event_id": made, "key": "✅"}}
         await bot.event(MINA, "m.reaction", press, room=DESK)
         assert [(fact.n, fact.what, fact.by) for fact in bot.facts(CaseDecided)] == [(1, "upheld", MINA)]
+
+
+async def test_a_card_whose_outcome_was_recorded_too_is_recorded_once(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        posted = ActionTaken(room=ROOM, on=-1, action="card", result="done", code="-", n=1, made="$card")
+        txn = await killed_at_the_return_of_a_card(bot, posted)
+        assert [(fact.action, fact.txn) for fact in bot.facts(ActionTaken)] == [("card", txn)]
 
 
 async def rows(bot: Offline) -> list[outbox.OutboxRow]:
