@@ -1,4 +1,4 @@
-"""What all tests share. How long one example takes depends on what else this machine does: that is no finding."""
+"""Settings that all tests share. How long an example takes depends on the machine, so it fails no test."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What can be seen of a finished story, and its differences from the undisturbed run.
+"""The picture of a finished story, and its differences from the undisturbed run.
 
 That is what people see on the homeserver, the records and the tables, each under names that are the same in every run.
 """
@@ -33,7 +33,7 @@ _TABLES: Mapping[str, str] = {
 
 @dataclass
 class Seen:
-    """What can be seen of a finished story."""
+    """The picture of a finished story: records, tables, and what people see on the homeserver."""
 
     deaths: int
     step: str  # at which it died

@@ -1,4 +1,4 @@
-"""What members proved, while the bot runs: given to them, read with a record, forgotten, and not readable on disk."""
+"""Identity data while the bot runs: given to members, read with a record, forgotten, and not readable on disk."""
 
 import base64
 import json

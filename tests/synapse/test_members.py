@@ -1,4 +1,4 @@
-"""Who is in a room, in which role, and who is verified by whom."""
+"""The list of members: their roles, and who verified them."""
 
 from moderation.model.facts import PersonVerified, RoleChanged
 from tests.synapse.served import Theatre, ask, like, told

@@ -1,4 +1,4 @@
-"""Who is responsible for a case: those who were told, also if they leave, but not those who may not act.
+"""Responsibility for a case: it lies with those who were told, also if they leave, but not those who may not act.
 
 Time passes on the bot's clock, and only when everybody has been told.
 """

@@ -1,4 +1,4 @@
-"""Those who run one room try to take the rights of somebody who helps to run another."""
+"""The people of one room try to take the rights of somebody who helps to run another."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""Those who run one room decide, or leave undecided, what somebody reports there, who then cannot report elsewhere."""
+"""The people of one room decide, or leave undecided, what somebody reports there, who then cannot report elsewhere."""
 
 from pathlib import Path
 
