@@ -11,7 +11,7 @@ from moderation.model.facts import Fact
 
 
 @dataclass(slots=True)
-class CutShort:
+class InFlight:
     """The facts whose outcome record is missing, and the transaction ids of the requests that waited at the start."""
 
     facts: list[Fact] = field(default_factory=list)

@@ -34,7 +34,7 @@ from storage.journal.record import Draft
 from storage.projections import UNREAD, project_room_state, set_meta
 from storage.record_mapping import draft_of_event, word
 
-from .in_flight import CutShort
+from .in_flight import InFlight
 from .judge_event import Judging
 from .judging_costs import JudgingCosts
 from .message_text import message_of
@@ -92,7 +92,7 @@ class Pipeline:
         self._judging = Judging(knowledge, self.rooms, responder, settings, recorded, self.costs)
         self.decipher: Decipher = _as_it_came
         self.taken: Sequence[Callable[[Sequence[Received]], None]] = ()  # told of events once they are recorded
-        self.cut_short = CutShort()  # by the last stop
+        self.in_flight = InFlight()  # by the last stop
         self._journal = journal
         self._database = database
         self._clock = clock
@@ -311,7 +311,7 @@ class Pipeline:
         if outcome.of_row is not None and not await outbox.waits(unit.db, outcome.of_row):
             return
         facts = outcome.facts
-        fresh = facts if outcome.of_row is None else self.cut_short.without(facts, outcome.of_row)
+        fresh = facts if outcome.of_row is None else self.in_flight.without(facts, outcome.of_row)
         actions = outcome.actions if outcome.of_row is None else ()
         if fresh:
             answer = Answer(_one_cause(fresh, unit.next_index), actions)

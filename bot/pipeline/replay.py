@@ -24,7 +24,7 @@ from storage.projections import project, project_events, project_room_state, set
 from storage.record_mapping import fact_of_record, raw_of_record, seen_kind
 
 from . import heartbeat
-from .in_flight import CutShort
+from .in_flight import InFlight
 from .pipeline import Pipeline
 from .unit_of_work import Answer, UnitOfWork
 
@@ -109,8 +109,8 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
             done.update(index for index, _ in present)
         else:
             done.update(await _apply_group(unit, pipeline, record, by_index, rooms))
-    if cut := _cut_short(tail, rooms):
-        pipeline.cut_short = CutShort(cut, await outbox.all_waiting(unit.db))
+    if cut := _in_flight(tail, rooms):
+        pipeline.in_flight = InFlight(cut, await outbox.all_waiting(unit.db))
     if (heard := _heard(tail, rooms)) > (await heartbeat.last_noted(unit.db) or 0):
         await heartbeat.note(unit.db, heard)
     return len(tail)
@@ -137,7 +137,7 @@ def _heard(tail: Sequence[Record], rooms: Rooms) -> int:
     return heard
 
 
-def _cut_short(tail: Sequence[Record], rooms: Rooms) -> list[Fact]:
+def _in_flight(tail: Sequence[Record], rooms: Rooms) -> list[Fact]:
     """Return the facts of a request at the end of the journal whose outcome record is missing, the newest first.
 
     Only what the log noted about itself when it was opened after the crash may follow them.

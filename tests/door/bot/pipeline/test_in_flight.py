@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.pipeline.in_flight import CutShort
+from bot.pipeline.in_flight import InFlight
 from bot.pipeline.pipeline import Outcome
 from bot.pipeline.replay import Rooms, catch_up
 from bot.pipeline.returned_cards import with_card_mark
@@ -59,7 +59,7 @@ async def test_what_was_recorded_of_it_is_not_recorded_again(tmp_path: Path, who
         await place.pipeline.commit((GIVEN, taken(txn)), of_row=txn)
         outcomes = [fact for fact in place.facts() if isinstance(fact, NoticeGiven | ActionTaken)]
         assert outcomes == [GIVEN, taken(txn)]
-        assert place.pipeline.cut_short.facts == []
+        assert place.pipeline.in_flight.facts == []
         # The same word on another occasion is another record.
         txn = await told(place)
         await place.pipeline.commit((GIVEN, taken(txn)), of_row=txn)
@@ -110,7 +110,7 @@ async def test_what_an_outcome_asks_for_is_done_once(tmp_path: Path, killed: str
 
 
 def test_what_comes_of_a_later_request_is_always_new() -> None:
-    cut = CutShort([GIVEN], frozenset({"then"}))
+    cut = InFlight([GIVEN], frozenset({"then"}))
     assert cut.without([GIVEN], "later") == [GIVEN]
     assert cut.without([GIVEN, GIVEN], "then") == [GIVEN]
     assert cut.without([GIVEN], "then") == [GIVEN]
