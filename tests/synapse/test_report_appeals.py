@@ -93,8 +93,8 @@ async def test_once_a_week_owners_alone_are_told_how_their_managers_decided(thea
     bot, owner, (manager,), (ann,) = scene.bot, scene.owner, scene.managers, scene.members
     await bot.until(lambda: bot.rows("SELECT 1 FROM meta WHERE key = 'digest'"), "the first look")
     for n in (1, 2):
+        bot.ahead_ms += 11 * 60_000  # another card
         await ann.send_text(scene.room, f"forbidden {n}")
-        bot.ahead_ms += 11 * 60_000
         await scene.card(manager, n)
     await ask(manager, bot, scene.desk, "!dismiss 1 no")
     await ask(manager, bot, scene.desk, "!uphold 2 yes")
