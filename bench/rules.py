@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bot.events.parse_event import receive
-from moderation.judge.compile_rules import compile_rule
 from moderation.judge.judge import CompiledRule, judge
 from moderation.model.context import Context, PersonView, RoomView
 from moderation.model.facts import Found
@@ -88,7 +87,7 @@ class Judging:
 
     def __init__(self, rules: list[dict[str, Any]]) -> None:
         self.policy = Policy.model_validate({"rules": rules})
-        self._rules = tuple(CompiledRule(each, compile_rule(each)) for each in self.policy.rules)
+        self._rules = tuple(map(CompiledRule.of, self.policy.rules))
         power = Power.of(None, {"users": {BOT: 100}}, bot=BOT)
         room = RoomView(ROOM, GroupCode("G-7F3K"), "group", "protected", power)
         self._context = Context(now_ms=NOW, room=room, subject=PersonView(ANNA, PersonId(ANNA)), bot=BOT, next_case=1)

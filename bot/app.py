@@ -21,7 +21,6 @@ from typing import Any
 
 import structlog
 
-from moderation.judge.compile_rules import compile_rule, longest_window_ms
 from moderation.judge.judge import CompiledRule
 from moderation.model.actions import Align
 from moderation.model.facts import BotStarted, BotStopped, Fact, IdentityKeyChanged, NotSeen, PolicyChanged
@@ -201,11 +200,11 @@ def make_pipeline(
     steady: Clock | None = None,
 ) -> Pipeline:
     """Return a pipeline that judges by `policy`."""
-    rules = tuple(CompiledRule(settings, compile_rule(settings)) for settings in policy.rules)
+    rules = tuple(map(CompiledRule.of, policy.rules))
     knowledge = ViewCache(
         bot,
         incident_ms=policy.credit.incident_window,
-        window_ms=longest_window_ms(policy.rules),
+        window_ms=max((rule.window_ms() for rule in policy.rules), default=0),
     )
     return Pipeline(
         stores.journal,

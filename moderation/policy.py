@@ -5,72 +5,27 @@ always be judged again by the policy that was in force. Every number of the mode
 a file.
 """
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self, Union
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .rules import flood, links, media, mentions, pattern, terms
+from .rules.base import GRADES as GRADES
+from .rules.base import Decide as Decide
+from .rules.base import Grade as Grade
+from .rules.base import Measure as Measure
+from .rules.base import RuleBase as RuleBase
+from .rules.base import StrictSettings as StrictSettings
+from .rules.registry import KINDS
 from .values.durations import DAY_MS, HOUR_MS, Duration
 from .values.ids import is_room_id
 from .values.levels import Method
 
-Grade = Literal["minor", "moderate", "serious", "severe"]
-Measure = Literal["none", "notice", "redact", "mute"]
-Decide = Literal["auto", "manager"]
-
-GRADES: tuple[Grade, ...] = ("minor", "moderate", "serious", "severe")  # in order of weight
-
-
-class StrictSettings(BaseModel):
-    """Base of all settings: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RuleBase(StrictSettings):
-    """Settings that every rule has, whatever its kind."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-    grade: Annotated[Grade, Field(alias="class")] = "minor"
-    measure: Measure = "redact"
-    mute_for: Duration = 10 * 60_000
-    decide: Decide = "auto"
-    interim: Measure = "none"  # only with decide = "manager": what holds until somebody decides
-    rooms: tuple[str, ...] = ("*",)  # globs over room ids, aliases and group codes
-    where: tuple[str, ...] = ()  # empty: every place of text
-    text: dict[str, str] = Field(default_factory=dict)  # language -> the rule in words, for members
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class TermsRule(RuleBase, terms.TermSettings):
-    kind: Literal["terms"]
-
-
-class PatternRule(RuleBase, pattern.PatternSettings):
-    kind: Literal["pattern"]
-
-
-class LinksRule(RuleBase, links.LinkSettings):
-    kind: Literal["links"]
-
-
-class FloodRule(RuleBase, flood.FloodSettings):
-    kind: Literal["flood"]
-
-
-class MentionsRule(RuleBase, mentions.MentionSettings):
-    kind: Literal["mentions"]
-
-
-class MediaRule(RuleBase, media.MediaSettings):
-    kind: Literal["media"]
-
-
-RuleSettings = Annotated[
-    TermsRule | PatternRule | LinksRule | FloodRule | MentionsRule | MediaRule, Field(discriminator="kind")
-]
+# Their type is the base of all kinds; what is read is one of the kinds.
+if TYPE_CHECKING:
+    RuleSettings = RuleBase
+else:
+    RuleSettings = Annotated[Union[tuple(KINDS.values())], Field(discriminator="kind")]  # noqa: UP007 - they are found
 
 
 class ByGrade(StrictSettings):

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, get_args
 
-from moderation.judge.room_rules import BY_CHAT
 from moderation.policy import GRADES, Decide, Measure
+from moderation.rules.registry import KINDS
 from moderation.values.errors import Refused
 from moderation.values.notices import Code
 
 _OPENING = "\"“”„«»「『'‘"
 _CLOSING = {"“": "”", "”": "”", "„": "“”", "«": "»", "»": "«", "「": "」", "『": "』", "‘": "’"}
 _DURATION = re.compile(r"\d+[smhdw]", re.ASCII | re.IGNORECASE)
-_LISTS = {"terms": "terms", "pattern": "patterns"}  # kind -> the setting its quoted values go to
-_LINKS = ("allow", "deny")
+BY_CHAT = {name: kind.IN_CHAT for name, kind in KINDS.items() if kind.IN_CHAT is not None}
 MEASURES: tuple[str, ...] = get_args(Measure)
 DECIDES: tuple[str, ...] = get_args(Decide)
 
@@ -75,15 +74,14 @@ def _closing(text: str, start: int) -> int:
 
 
 def _options(rule: dict[str, Any], tokens: list[Token]) -> None:
-    into = _LISTS.get(rule["kind"], "deny")
+    form = BY_CHAT[rule["kind"]]
+    into = form.lists[0]
     for token in tokens:
         word = token.text if token.quoted else token.text.lower()
-        if token.quoted:
+        if token.quoted or form.plain(word):
             rule.setdefault(into, []).append(word)
-        elif rule["kind"] == "links" and word in _LINKS:
+        elif word in form.words:
             into = word
-        elif rule["kind"] == "links" and ("." in word or word == "*"):
-            rule.setdefault(into, []).append(word)
         elif not _known(rule, word):
             raise _unknown(word, rule["kind"])
 
@@ -104,7 +102,7 @@ def _known(rule: dict[str, Any], word: str) -> bool:
 
 
 def _unknown(word: str, kind: str) -> Refused:
-    known = (*GRADES, *MEASURES, *DECIDES, *(_LINKS if kind == "links" else ()))
+    known = (*GRADES, *MEASURES, *DECIDES, *BY_CHAT[kind].words)
     near = get_close_matches(word, known, n=1, cutoff=0.7)
     if near:
         return Refused("error.rule.near-word", given=word[:40], near=Code(near[0]))

@@ -9,15 +9,14 @@ Rules kept here:
 Left to others: reading what was written (`parse_rule.py`), when rules hold (`moderation/judge/room_rules.py`).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from bot.config.rule_checks import checked
 from moderation.judge.judge import broken
-from moderation.judge.room_rules import compiled, own_rules, recorded, settings_of, too_heavy
+from moderation.judge.room_rules import MOST_STEPS, compiled, own_rules, recorded, settings_of, too_heavy
 from moderation.model.facts import RoomRuleChanged
-from moderation.policy import GRADES, PatternRule, RuleSettings
-from moderation.rules.pattern import MOST_REPEATED, MOST_STEPS, most_repeated, steps
+from moderation.policy import GRADES, RuleSettings
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, Text
 from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Who, line
@@ -92,19 +91,12 @@ async def _must_fit(call: Call, found: RuleSettings) -> None:
         raise Refused("error.rule.many", limit=limits.own_rules)
     if len(_listed(found)) > limits.own_rules_terms:
         raise Refused("error.rule.long", count=len(_listed(found)), limit=limits.own_rules_terms)
-    if isinstance(found, PatternRule):
-        _must_be_light(found, [settings_of(each.settings) for each in own])
+    found.must_suit_a_room()
+    if found.name in too_heavy((*(settings_of(each.settings) for each in own), found)):
+        raise Refused("error.rule.heavy", count=found.steps(), limit=MOST_STEPS)
     if GRADES.index(found.grade) > GRADES.index(limits.own_rules_class):
         heaviest = Phrase(f"grade.{limits.own_rules_class}")
         raise Refused("error.rule.class", heaviest=heaviest, typed=Code(limits.own_rules_class))
-
-
-def _must_be_light(found: PatternRule, own: Sequence[RuleSettings]) -> None:
-    """Raise `Refused` if a pattern could hold up other rooms."""
-    if most_repeated(found.patterns) > MOST_REPEATED:
-        raise Refused("error.rule.repeats", limit=MOST_REPEATED)
-    if found.name in too_heavy((*own, found)):
-        raise Refused("error.rule.heavy", count=steps(found.patterns, found.ignore_case), limit=MOST_STEPS)
 
 
 async def _must_spare_most(call: Call, found: RuleSettings) -> None:
@@ -168,7 +160,7 @@ def _values(rule: RuleSettings) -> str:
 
 def _listed(rule: RuleSettings) -> tuple[str, ...]:
     """Return the values that make up a rule, of the kinds that can be written in chat."""
-    return tuple(value for name in ("terms", "patterns", "allow", "deny") for value in getattr(rule, name, ()))
+    return tuple(value for name in (rule.IN_CHAT.lists if rule.IN_CHAT else ()) for value in getattr(rule, name))
 
 
 _WHAT: dict[str, Callable[[Call], Awaitable[Reply]]] = {"list": _list, "add": _add, "remove": _remove, "test": _test}

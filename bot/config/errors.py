@@ -23,16 +23,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from bot.texts.catalog import Catalog, cli_language
-from moderation.policy import RuleSettings
+from moderation.rules.registry import KINDS
 from moderation.values.durations import Duration
 from moderation.values.errors import Invalid
 from moderation.values.notices import Code
 
 from .toml_lines import Place, line_at, lines_of
 
-KINDS: Mapping[str, type[BaseModel]] = {
-    get_args(cls.model_fields["kind"].annotation)[0]: cls for cls in get_args(get_args(RuleSettings)[0])
-}
 _DURATION = get_args(Duration)[1]  # the marker of a setting written as 10m, 2h, 3d
 _SECRET = re.compile(r"pass(word|phrase|wd)?|secret|token|api_?key", re.IGNORECASE)
 _LONGEST_SHOWN = 60

@@ -15,13 +15,11 @@ from functools import lru_cache
 
 from pydantic import TypeAdapter
 
-from moderation.policy import GRADES, Grade, PatternRule, Policy, RuleSettings
-from moderation.rules.pattern import MOST_STEPS, steps
+from moderation.policy import GRADES, Grade, Policy, RuleSettings
 
-from .compile_rules import compile_rule
 from .judge import CompiledRule
 
-BY_CHAT = ("terms", "links", "pattern")  # the kinds that can be written in a message
+MOST_STEPS = 2_000  # of all rules of a room together: programs of patterns, in instructions of RE2
 MANY = 4_096  # compiled rules that are cached
 
 _SETTINGS: TypeAdapter[RuleSettings] = TypeAdapter(RuleSettings)
@@ -50,15 +48,13 @@ def compiled(texts: Iterable[str], policy: Policy) -> tuple[CompiledRule, ...]:
 
 
 def too_heavy(rules: Iterable[RuleSettings]) -> frozenset[str]:
-    """Return the names of rules that do not hold: patterns of earlier rules have used up the allowance."""
+    """Return the names of rules that do not hold: earlier rules have used up the allowance."""
     left, heavy = MOST_STEPS, set()
     for rule in rules:
-        if isinstance(rule, PatternRule):
-            needed = steps(rule.patterns, rule.ignore_case)
-            if needed > left:
-                heavy.add(rule.name)
-            else:
-                left -= needed
+        if rule.steps() > left:
+            heavy.add(rule.name)
+        else:
+            left -= rule.steps()
     return frozenset(heavy)
 
 
@@ -79,5 +75,4 @@ def settings_of(text: str, heaviest: Grade = "severe") -> RuleSettings:
 
 @lru_cache(MANY)
 def _compiled(text: str) -> CompiledRule:
-    rule = settings_of(text)
-    return CompiledRule(rule, compile_rule(rule, own=True), own=True)
+    return CompiledRule.of(settings_of(text), own=True)

@@ -11,13 +11,14 @@ Left to others: keeping those times, and making one incident of the hits that fo
 """
 
 from bisect import bisect_right
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from moderation.values.durations import Duration
 from moderation.values.events import MembershipChanged, MessagePosted, ReactionGiven
 
+from .base import RuleBase
 from .check import Hit, Judged, View
 
 
@@ -58,6 +59,23 @@ class Flood:
     def _count(self, times_ms: tuple[int, ...], now_ms: int) -> int:
         # Half open: a message exactly `within` ago has left the window.
         return bisect_right(times_ms, now_ms) - bisect_right(times_ms, now_ms - self._settings.within)
+
+
+class FloodRule(RuleBase, FloodSettings):
+    """A rule about too many messages."""
+
+    IN_WORDS: ClassVar = False
+
+    kind: Literal["flood"]
+
+    def compiled(self, *, own: bool = False) -> Flood:
+        """Return its counter."""
+        del own
+        return Flood(self)
+
+    def window_ms(self) -> int:
+        """Return the time in which it counts."""
+        return self.within
 
 
 def _kind(event: Judged) -> str:

@@ -11,13 +11,14 @@ unresolved.
 
 import re
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from moderation.values.events import MessagePosted, Where
 
 from .addresses import WrittenLink, host_of, hrefs, top_level_domains, written_links
+from .base import InChat, RuleBase
 from .check import Hit, Judged, View
 from .event_texts import cut, looked_at
 
@@ -117,6 +118,23 @@ class Links:
         if names & self._deny:
             return False
         return not self._only_allowed or bool(names & self._allow)
+
+
+def _is_plain(word: str) -> bool:
+    return "." in word or word == EVERY
+
+
+class LinksRule(RuleBase, LinkSettings):
+    """A rule about where links lead."""
+
+    IN_CHAT: ClassVar = InChat(("deny", "allow"), _is_plain)
+
+    kind: Literal["links"]
+
+    def compiled(self, *, own: bool = False) -> Links:
+        """Return the comparison of its domains."""
+        del own
+        return Links(self, frozenset(self.where))
 
 
 def _and_above(host: str) -> Iterator[str]:

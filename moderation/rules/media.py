@@ -9,13 +9,14 @@ Rules kept here:
 
 import re
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from moderation.values.events import Media as Attached
 from moderation.values.events import MediaKind, MessagePosted, ReactionGiven
 
+from .base import RuleBase
 from .check import Hit, Judged, View
 
 _BYTES_PER = {
@@ -107,3 +108,16 @@ class MediaCheck:
         if media.size is None or media.size < 0:
             return Hit(numbers={"limit": limit}) if self._settings.unknown_size == "deny" else None
         return Hit(numbers={"size": media.size, "limit": limit}) if media.size > limit else None
+
+
+class MediaRule(RuleBase, MediaSettings):
+    """A rule about files."""
+
+    IN_WORDS: ClassVar = False
+
+    kind: Literal["media"]
+
+    def compiled(self, *, own: bool = False) -> MediaCheck:
+        """Return the comparison with what it allows."""
+        del own
+        return MediaCheck(self)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from moderation.values.events import MessagePosted, Text, Where
 from moderation.values.ids import is_user_id
 
+from .base import RuleBase
 from .check import Hit, Judged, View
 from .event_texts import looked_at
 from .normalise_text import visible
@@ -58,6 +59,17 @@ class Mentions:
         if len(users) <= self._settings.limit:
             return None
         return Hit(numbers={"count": len(users), "limit": self._settings.limit})
+
+
+class MentionsRule(RuleBase, MentionSettings):
+    """A rule about mentioning many people."""
+
+    kind: Literal["mentions"]
+
+    def compiled(self, *, own: bool = False) -> Mentions:
+        """Return its counter."""
+        del own
+        return Mentions(self, frozenset(self.where))
 
 
 def _room_called(event: MessagePosted, texts: list[Text]) -> Hit | None:

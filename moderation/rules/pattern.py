@@ -15,20 +15,21 @@ its allowance a room has used (`moderation/judge/room_rules.py`).
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import re2
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from moderation.values.errors import Refused
 from moderation.values.events import Text
 
+from .base import InChat, RuleBase
 from .check import Hit, Judged, View
 from .event_texts import cut, looked_at
 from .normalise_text import normalise
 
 _MAX_MEM = 4 << 20  # bytes for one pattern: a program of some 100,000 steps
 _SET_MAX_MEM = 64 << 20  # bytes for all of them together
-MOST_STEPS = 2_000  # of all programs of a room's own patterns together
 MOST_REPEATED = 50
 OWN_TEXT = 4_096  # characters of one event that a room's own patterns look at
 _REPEATED = re.compile(r"\\.|\{(\d{1,9})(?:,(\d{0,9}))?\}", re.DOTALL)
@@ -130,6 +131,27 @@ class Pattern:
         if self._set is None:
             return list(range(len(self._single)))
         return sorted(self._set.Match(subject) or ())
+
+
+class PatternRule(RuleBase, PatternSettings):
+    """A rule about regular expressions."""
+
+    IN_CHAT: ClassVar = InChat(("patterns",))
+
+    kind: Literal["pattern"]
+
+    def compiled(self, *, own: bool = False) -> Pattern:
+        """Return its automaton."""
+        return Pattern(self, frozenset(self.where), OWN_TEXT if own else None)
+
+    def steps(self) -> int:
+        """Return the size of its programs, in instructions of RE2."""
+        return steps(self.patterns, self.ignore_case)
+
+    def must_suit_a_room(self) -> None:
+        """Raise `Refused` if a pattern repeats something too often."""
+        if most_repeated(self.patterns) > MOST_REPEATED:
+            raise Refused("error.rule.repeats", limit=MOST_REPEATED)
 
 
 def _encodable(text: str) -> str:

@@ -20,13 +20,14 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import accumulate
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 from ahocorasick_rs import AhoCorasick, Implementation
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from moderation.values.events import Text
 
+from .base import InChat, RuleBase
 from .check import Hit, Judged, View
 from .event_texts import cut, looked_at
 from .normalise_text import UNSPACED, Normalised, normalise, visible
@@ -223,6 +224,19 @@ class Terms:
                 letters = "".join(read.quote(place, place + 1) for place in places)
                 if not _means_itself(letters, self._apart_meant[needle]):
                     yield read.quote(places[0], places[-1] + 1)
+
+
+class TermsRule(RuleBase, TermSettings):
+    """A rule about words and phrases."""
+
+    IN_CHAT: ClassVar = InChat(("terms",))
+
+    kind: Literal["terms"]
+
+    def compiled(self, *, own: bool = False) -> Terms:
+        """Return the search for its terms."""
+        del own
+        return Terms(self, frozenset(self.where))
 
 
 def _finder(needles: Iterable[str]) -> _Finder | None:

@@ -41,8 +41,7 @@ from moderation.model.facts import (
     SanctionStarted,
 )
 from moderation.people.verification import REACHES, reached, welcome
-from moderation.policy import PatternRule
-from moderation.rules.pattern import Pattern
+from moderation.rules.pattern import Pattern, PatternRule
 from moderation.values.events import MessagePosted, Received
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import queries

@@ -2,11 +2,11 @@
 
 import pytest
 
-from moderation.judge.room_rules import compiled, recorded, too_heavy
+from moderation.judge.room_rules import MOST_STEPS, compiled, recorded, too_heavy
 from moderation.model.actions import Action, Say, Tell
 from moderation.model.facts import CaseOpened, RoomRuleChanged
-from moderation.policy import PatternRule, Policy
-from moderation.rules.pattern import MOST_REPEATED, MOST_STEPS, OWN_TEXT, most_repeated, steps
+from moderation.policy import Policy
+from moderation.rules.pattern import MOST_REPEATED, OWN_TEXT, PatternRule, most_repeated, steps
 from moderation.values.events import Text
 from moderation.values.ids import UserId
 from tests.fuzz.world import BEN, GROUP, MAX, World

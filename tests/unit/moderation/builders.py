@@ -11,7 +11,6 @@ from typing import Any
 from moderation.cases.decide import decide
 from moderation.credit.credit import balance
 from moderation.credit.tiers import review
-from moderation.judge.compile_rules import compile_rule
 from moderation.judge.judge import CompiledRule, judge
 from moderation.model.context import CaseView, Condition, Context, InForce, PersonView, Purpose, RoomView
 from moderation.model.facts import (
@@ -105,7 +104,7 @@ def compiled(policy: Policy) -> tuple[CompiledRule, ...]:
     """Return the compiled rules; equal rules are compiled only once, since hypothesis asks a thousand times."""
     for rule in policy.rules:
         if repr(rule) not in _COMPILED:
-            _COMPILED[repr(rule)] = CompiledRule(rule, compile_rule(rule))
+            _COMPILED[repr(rule)] = CompiledRule.of(rule)
     return tuple(_COMPILED[repr(rule)] for rule in policy.rules)
 
 

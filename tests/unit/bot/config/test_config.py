@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from bot.config.config import Config, FileSettings, default_origin, load_config, parse_config
-from bot.config.errors import KINDS, ConfigError
+from bot.config.errors import ConfigError
 from bot.config.oidc import OidcSettings
 from bot.config.toml_lines import line_at, lines_of
 from moderation.policy import CaseSettings, CreditSettings, Policy, TierSettings, VerificationSettings
+from moderation.rules.registry import KINDS
 from moderation.values.ids import UserId
 
 EXAMPLE = Path(__file__).parents[4] / "config.example.toml"

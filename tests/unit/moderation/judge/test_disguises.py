@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from bot.events.parse_event import receive
-from moderation.judge.compile_rules import compile_rule
 from moderation.judge.judge import CompiledRule, judge
 from moderation.model.facts import Found
 from moderation.policy import Policy
@@ -49,7 +48,7 @@ POLICY = Policy.model_validate(
         ]
     }
 )
-RULES = tuple(CompiledRule(settings, compile_rule(settings)) for settings in POLICY.rules)
+RULES = tuple(map(CompiledRule.of, POLICY.rules))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row['class']}: {row['name']}" for row in ROWS])

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from moderation.judge.compile_rules import compile_rule
 from moderation.judge.judge import CompiledRule, judge
 from moderation.model.facts import Found
 from moderation.policy import Policy
@@ -18,7 +17,7 @@ POLICY = Policy.model_validate(
         "rules": [{"name": "t", "kind": "terms", "class": "minor", "terms": ["to verify"], "text": {"en": "x"}}],
     }
 )
-RULES = tuple(CompiledRule(settings, compile_rule(settings)) for settings in POLICY.rules)
+RULES = tuple(map(CompiledRule.of, POLICY.rules))
 
 
 def request(sender: UserId, to: str) -> MessagePosted:

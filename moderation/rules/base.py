@@ -1,0 +1,94 @@
+"""The settings that every rule has, and the answers that a kind of rule gives about itself.
+
+A kind of rule is one file of this folder: its own settings, a check that looks for what breaks it, and a class that
+joins them, which inherits from `RuleBase` first and names the kind. Nothing else has to be changed to register it.
+
+Rules kept here:
+- A kind holds no text for people. `text_keys` names the texts that it must have in the message files.
+
+Left to others: finding the kinds (`registry.py`), what follows from a hit (`moderation/judge/judge.py`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from moderation.values.durations import Duration
+
+from .check import Check
+
+Grade = Literal["minor", "moderate", "serious", "severe"]
+Measure = Literal["none", "notice", "redact", "mute"]
+Decide = Literal["auto", "manager"]
+
+GRADES: tuple[Grade, ...] = ("minor", "moderate", "serious", "severe")  # in order of weight
+
+
+class StrictSettings(BaseModel):
+    """Base of all settings: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _no_word(_word: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class InChat:
+    """How a rule of a kind is written in chat: the settings that quoted values go to.
+
+    They go to the first of `lists` until the name of another one is written.
+    """
+
+    lists: tuple[str, ...]
+    plain: Callable[[str], bool] = _no_word  # whether a word without quotes is a value
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Return the words that choose a list."""
+        return self.lists if len(self.lists) > 1 else ()
+
+
+class RuleBase(StrictSettings):
+    """Settings that every rule has, whatever its kind."""
+
+    IN_CHAT: ClassVar[InChat | None] = None  # None: only the operator can write such rules
+    IN_WORDS: ClassVar[bool] = True  # whether a text alone can break such a rule, so that `!rule test` can try it
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    grade: Annotated[Grade, Field(alias="class")] = "minor"
+    measure: Measure = "redact"
+    mute_for: Duration = 10 * 60_000
+    decide: Decide = "auto"
+    interim: Measure = "none"  # only with decide = "manager": what holds until somebody decides
+    rooms: tuple[str, ...] = ("*",)  # globs over room ids, aliases and group codes
+    where: tuple[str, ...] = ()  # empty: every place of text
+    text: dict[str, str] = Field(default_factory=dict)  # language -> the rule in words, for members
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    if TYPE_CHECKING:  # each kind declares its own; declared here, it would be recorded in another order
+        kind: str
+
+    def compiled(self, *, own: bool = False) -> Check:
+        """Return the check of this rule; `own`: it is a room's own. Takes up to a second for 100,000 terms."""
+        raise NotImplementedError
+
+    def window_ms(self) -> int:
+        """Return how far back `View.recent_ms` must reach for this rule; 0 if it counts no messages."""
+        return 0
+
+    def steps(self) -> int:
+        """Return how much of the allowance of a room's own rules this one uses up."""
+        return 0
+
+    def must_suit_a_room(self) -> None:
+        """Raise `Refused` if this rule, as a room's own, could hold up other rooms."""
+
+    @classmethod
+    def text_keys(cls, kind: str) -> tuple[str, ...]:
+        """Return the keys of the texts that this kind must have in each language."""
+        return (f"rule-kind.{kind}", *([f"error.rule.word-{kind}"] if cls.IN_CHAT else ()))
