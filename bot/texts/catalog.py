@@ -181,8 +181,13 @@ def _span(ms: int, locale: str) -> str:
     length = dt.timedelta(seconds=seconds)
     for unit, size in _UNITS:
         if seconds % size == 0:
-            return format_timedelta(length, granularity=unit, threshold=math.inf, locale=locale)
-    return format_timedelta(length, threshold=2, locale=locale)
+            return _units(format_timedelta(length, granularity=unit, threshold=math.inf, locale=locale))
+    return _units(format_timedelta(length, threshold=2, locale=locale))
+
+
+def _units(written: str) -> str:
+    """Write Chinese units as people do: 30 秒, not 30秒钟."""
+    return re.sub(r"(\d)(?=[年个周天小分秒])", r"\1 ", written).replace("秒钟", "秒")
 
 
 def _plain(value: object, language: str) -> str:

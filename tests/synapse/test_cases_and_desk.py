@@ -98,11 +98,11 @@ async def test_nobody_decides_their_own_case_and_others_may(theatre: Theatre) ->
     assert like("card.open-manager").search(card.body)
     assert (
         await ask(first, bot, scene.desk, "!dismiss 1")
-        == "Case 1 is about you, so somebody else decides it. Nothing was done."
+        == "Case 1 is about you, so somebody else has to decide it. Nothing was done."
     )
     await first.react(scene.desk, card.id, "❌")
     refused = await _in_thread(scene, first, card)
-    assert refused.body == "Case 1 is about you, so somebody else decides it. Nothing was done."
+    assert refused.body == "Case 1 is about you, so somebody else has to decide it. Nothing was done."
     assert bot.facts(CaseDecided) == []
     await second.react(scene.desk, card.id, "✅")
     await _edit_of(scene, second, card)

@@ -109,7 +109,7 @@ async def test_markup_and_tricks_in_arguments_stay_text(theatre: Theatre) -> Non
     assert word.content["m.mentions"] == {"user_ids": [ann.user]}
     # What cannot be understood is quoted, harmlessly too.
     body = await ask(manager, bot, scene.desk, "!case <script>alert(1)</script>")
-    assert body.startswith("“<script>alert(1)</script>” is not the number of a case.")
+    assert body.startswith("“<script>alert(1)</script>” is not a case number.")
     await bot.idle()
     assert [(fact.kind, fact.subject) for fact in bot.facts(SanctionStarted)] == [("warn", ann.user)]
     assert await scene.levels() == {manager.user: 50, bot.user: 100}

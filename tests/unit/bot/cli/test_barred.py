@@ -68,7 +68,7 @@ class TestTheList:
         ("arguments", "code", "said"),
         [
             (["add", OPERA, "--reason", "audit"], 1, "is an operator and cannot be on the list"),
-            (["add", "@answerable:example.org", "--reason", "audit"], 1, "That would be me"),
+            (["add", "@answerable:example.org", "--reason", "audit"], 1, "That is me"),
             (["add", "ben", "--reason", "audit"], 2, "@anna:example.org"),
             (["add", BEN], 2, "--reason"),
             (["add", BEN, "--reason", " "], 2, "say in a few words"),

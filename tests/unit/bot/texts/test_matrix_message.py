@@ -150,7 +150,7 @@ def test_times_and_lengths_are_written_as_the_language_writes_them() -> None:
         for language in LANGUAGES
     ]
     assert "1 hour" in said[0]
-    assert "1小时" in said[1]
+    assert "1 小时" in said[1]
 
 
 # The place of a message.

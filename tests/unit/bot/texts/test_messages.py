@@ -419,14 +419,14 @@ class TestValues:
     @pytest.mark.parametrize(
         ("seconds", "en", "zh"),
         [
-            (190 * 86_400, "190 days", "190天"),
-            (7 * 86_400, "7 days", "7天"),
-            (36 * 3_600, "36 hours", "36小时"),
-            (90 * 60, "90 minutes", "90分钟"),
-            (90, "90 seconds", "90秒钟"),
-            (1, "1 second", "1秒钟"),
-            (0.2, "1 second", "1秒钟"),
-            (86_400 + 3_723, "25 hours", "25小时"),
+            (190 * 86_400, "190 days", "190 天"),
+            (7 * 86_400, "7 days", "7 天"),
+            (36 * 3_600, "36 hours", "36 小时"),
+            (90 * 60, "90 minutes", "90 分钟"),
+            (90, "90 seconds", "90 秒"),
+            (1, "1 second", "1 秒"),
+            (0.2, "1 second", "1 秒"),
+            (86_400 + 3_723, "25 hours", "25 小时"),
         ],
     )
     def test_a_span_is_exact_where_one_unit_can_say_it(self, seconds: float, en: str, zh: str) -> None:
