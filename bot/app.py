@@ -90,7 +90,6 @@ from .pipeline.unit_of_work import PipelineSettings
 from .pipeline.view_cache import ViewCache
 from .runtime.clock import Clock, SteadyClock, wall_clock
 from .runtime.managed import managed
-from .runtime.wakeup import Wake
 from .scheduler.digest import Digester
 from .scheduler.scheduler import Scheduler
 from .scheduler.tables_sample import TablesSample
@@ -136,15 +135,14 @@ async def serve(
         stack.push_async_callback(homeserver.close)
         machine = await open_machine(config.data_dir, homeserver, clock, config.bot.readers)
         stack.push_async_callback(machine.close)
-        wake = Wake()
-        pipeline = await _caught_up(config, session.user, stores, clock, wake)
+        pipeline = await _caught_up(config, session.user, stores, clock)
         await _forget_again(stores)
         await pipeline.commit(await _start_facts(config.policy, stores))
         keys_age = KeysAge(machine, stores.database, pipeline)
         homeserver.lost = not await keys_age.grow()
         async with stores.database.read() as db:
             trusted.resume(await last_noted(db))
-        core = Core(config, homeserver, stores, pipeline, clock, wake, keys_age, trusted.doubt)
+        core = Core(config, homeserver, stores, pipeline, clock, keys_age, trusted.doubt)
         await RunningBot(core).run(stop, manager)
         await keys_age.grow()
         await pipeline.commit((BotStopped(sealed=1),))
@@ -155,7 +153,7 @@ async def records_only(config: Config, clock: Clock = wall_clock) -> AsyncIterat
     """Open the operations on the records while no bot runs; nothing is asked of the homeserver."""
     async with AsyncExitStack() as stack:
         stores = await _open_stores(config, stack, clock)
-        pipeline = await _caught_up(config, config.user, stores, clock, Wake())
+        pipeline = await _caught_up(config, config.user, stores, clock)
         yield make_operations(config, stores, pipeline, clock)
 
 
@@ -196,7 +194,6 @@ def make_pipeline(
     policy: Policy,
     stores: Stores,
     clock: Clock,
-    wake: Callable[[], None],
     steady: Clock | None = None,
 ) -> Pipeline:
     """Return a pipeline that judges by `policy`."""
@@ -231,12 +228,11 @@ def make_pipeline(
             rules,
             Deployment(config.bot.language, config.bot.digest),
         ),
-        wake,
         steady,
     )
 
 
-async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, wake: Wake) -> Pipeline:
+async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock) -> Pipeline:
     """Return a pipeline that judges by the present policy, after the database has caught up with the journal."""
     steady = SteadyClock(clock)
     await _rebuild_if_lost(stores)
@@ -245,14 +241,14 @@ async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, 
         text = await queries.get_meta(db, "policy")
         rooms = Rooms({code: room for room, code in (await queries.all_rooms(db)).items()})
     before = Policy.model_validate_json(text) if text else config.policy
-    pipeline = make_pipeline(config, bot, before, stores, clock, wake, steady)
+    pipeline = make_pipeline(config, bot, before, stores, clock, steady)
     await pipeline.begin()
     if applied < stores.journal.size:
         records = await asyncio.to_thread(lambda: list(stores.journal.read(applied)))
         count = await pipeline.catch_up(lambda unit: catch_up(unit, pipeline, records, rooms))
         log.info("caught_up", records=count)
     if before != config.policy:
-        pipeline = make_pipeline(config, bot, config.policy, stores, clock, wake, steady)
+        pipeline = make_pipeline(config, bot, config.policy, stores, clock, steady)
         await pipeline.begin()
     return pipeline
 
@@ -303,7 +299,6 @@ class Core:
     stores: Stores
     pipeline: Pipeline
     clock: Clock
-    wake: Wake
     keys_age: KeysAge
     doubts: Doubts
 
@@ -324,7 +319,7 @@ class RunningBot:
         self._oidc = Oidc.of(config, clock)
         self._callback = CallbackServer.of(self._oidc, config, texts)
         self._gaps = Gaps(
-            homeserver, database, pipeline, clock, heard_ms=lambda: self._listener.heard_ms, level=core.wake
+            homeserver, database, pipeline, clock, heard_ms=lambda: self._listener.heard_ms, level=pipeline.wake
         )
         self._direct = DirectRooms(self._services)
         self._dispatcher = OutboxDispatcher(database, pipeline, self._handlers(), pipeline.steady)
@@ -451,12 +446,9 @@ class RunningBot:
 
     def _connect(self) -> None:
         """Connect parts that could not be given to constructors, since both ends need each other."""
-        pipeline, dispatcher = self._core.pipeline, self._dispatcher
+        pipeline = self._core.pipeline
         self._keys_watch.mended = self._reading.wake
         pipeline.decipher, pipeline.taken = self._reading.read, (self._verifying.taken, self._reading.taken)
-        pipeline.processor.urgent, pipeline.processor.answered = dispatcher.at_once, dispatcher.answered
-        self._core.wake.at_once = (dispatcher.wake,)
-        self._core.wake.soon = (self._scheduler.wake, self._upkeep.wake)
 
     async def _keys_changed(self, brought_back: bool) -> None:
         self._encryption.look_again()

@@ -46,17 +46,13 @@ class VerificationUpkeep:
         self.linking = Linking(database, pipeline, store, clock, prefix)
         pins = pipeline.settings.policy.verification.pin_keys
         self._pinned = PinnedKeys(homeserver, database, pipeline, clock) if pins else None
-        self._awake = asyncio.Event()
-
-    def wake(self) -> None:
-        """Look again now, as something may have changed."""
-        self._awake.set()
+        self._awake = pipeline.wake.verification
 
     def lists_changed(self, users: Iterable[UserId]) -> None:
         """Look again at the keys of these users, whose devices have changed according to the homeserver."""
         if self._pinned is not None:
             self._pinned.lists_changed(users)
-            self.wake()
+            self._awake.set()
 
     def looked_at(self, dialogue: Handles) -> Handles:
         """Return `dialogue`, with a look at the key of each person who asks something of it."""

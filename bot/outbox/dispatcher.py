@@ -1,7 +1,7 @@
 """The dispatcher, which turns rows of the outbox into requests to the homeserver and records their outcomes.
 
 Rules kept here:
-- Urgent actions are begun as soon as they are recorded, before they are in the outbox (`at_once`).
+- Urgent actions are begun as soon as they are recorded, before they are in the outbox (`Pipeline.urgent`).
 - When the homeserver says to wait, nothing is sent until then, since every refused request costs both sides time.
 - A request that failed for a passing reason is retried later with the same transaction id.
 - A request that can never succeed is recorded as refused, and the desk is told once.
@@ -16,6 +16,7 @@ Left to others: which row goes next (`selection.py`), how each action is done (`
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import structlog
@@ -56,8 +57,7 @@ class OutboxDispatcher:
         self._pipeline = pipeline
         self._handlers = handlers
         self._clock = clock
-        self._awake = asyncio.Event()
-        self._running = False
+        self._awake = pipeline.wake.dispatcher
         self._past = Past()
         self._left: list[OutboxRow] = []  # the rows that were read last and not begun
         self._flying: dict[str, OutboxRow] = {}  # begun and not recorded yet, by transaction id
@@ -65,18 +65,13 @@ class OutboxDispatcher:
         self._begun: set[str] = set()  # begun since the outbox was read last, or in flight then
         self._sending: dict[str, OutboxRow] = {}  # not answered yet, in the order in which they were begun
         self._urgent: set[asyncio.Task[None]] = set()  # urgent and not recorded yet
-        self._unanswered: set[asyncio.Future[None]] = set()  # urgent and not answered yet
         self._outcomes: list[Outcome] = []  # to be recorded
         self._recording = asyncio.Lock()
         self.failure: asyncio.Future[None] | None = None
 
-    def wake(self) -> None:
-        """Note that something was queued."""
-        self._awake.set()
-
-    def at_once(self, rows: Sequence[OutboxRow]) -> None:
+    def _begin_urgent(self, rows: Sequence[OutboxRow]) -> None:
         """Begin as many urgent rows as may go. They are recorded, and will soon be in the outbox."""
-        if not self._running or self._past.at_once < AT_ONCE:  # few may be sent: all that wait must be compared first
+        if self._past.at_once < AT_ONCE:  # few may be sent: all that wait must be compared first
             return
         left = [row for row in self._left if row.txn not in self._begun]
         for row in self._choose([*left, *rows], self._clock()):
@@ -92,27 +87,17 @@ class OutboxDispatcher:
         if self._urgent:
             await asyncio.wait(self._urgent, timeout=within_s)
 
-    async def answered(self, within_s: float) -> None:
-        """Wait until the urgent requests that are being sent now are answered, but at most `within_s` seconds.
-
-        Unlike `landed` this does not wait until they are recorded, so it may be awaited inside a unit of work, while
-        nobody else can record anything.
-        """
-        if self._unanswered:
-            await asyncio.wait(self._unanswered, timeout=within_s)
-
     async def run(self) -> None:
         """Work until cancelled. Raises errors that make it useless to go on: `LoggedOut`, those of a failing disk."""
         self.failure = asyncio.get_running_loop().create_future()
-        self._running = True
         try:
-            while True:
-                self._awake.clear()
-                now = self._clock()  # taken once: `_sleep` waits for what is due after it, however long this took
-                due = await self._start_some(now)
-                await self._sleep(now, due)
+            with self._pipeline.urgent.taken_by(self._begin_urgent):
+                while True:
+                    self._awake.clear()
+                    now = self._clock()  # taken once: `_sleep` waits for what is due after it, however long this took
+                    due = await self._start_some(now)
+                    await self._sleep(now, due)
         finally:
-            self._running = False
             await self._land()
             if self.failure.done():
                 self.failure.exception()  # mark it as retrieved: what ended the loop is reported by others
@@ -129,7 +114,7 @@ class OutboxDispatcher:
         if any(row.action.merge for row in chosen):
             await self._pipeline.commit(also=_started([row.id for row in chosen]))
         for row in chosen:
-            if row.txn not in self._begun:  # by `at_once`, meanwhile
+            if row.txn not in self._begun:  # by `_begin_urgent`, meanwhile
                 self._fly(row)
         return due
 
@@ -163,11 +148,9 @@ class OutboxDispatcher:
 
     async def _ask(self, row: OutboxRow) -> Done:
         handler = self._handlers[type(row.action)]
-        answered = asyncio.get_running_loop().create_future()
-        if row.priority <= URGENT:
-            self._unanswered.add(answered)
         try:
-            done = await handler(row.action, row.txn)
+            with self._pipeline.urgent.asking() if row.priority <= URGENT else nullcontext():
+                done = await handler(row.action, row.txn)
             self._past = self._past.taken(row, self._clock())
             return done
         except Answered:
@@ -175,8 +158,6 @@ class OutboxDispatcher:
             raise
         finally:
             self._answered(row)
-            self._unanswered.discard(answered)
-            answered.set_result(None)
 
     async def _do(self, row: OutboxRow) -> None:
         try:

@@ -22,6 +22,7 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.runtime.clock import Clock
+from bot.runtime.wakeup import Wake
 from moderation.model.actions import Action, Align, KeepDesk, Redact
 from moderation.model.context import RoomView
 from moderation.model.facts import Fact, NotRead, RoomStateChanged
@@ -42,6 +43,7 @@ from .process_facts import FactProcessor, without_words
 from .room_changes import RoomChanges
 from .room_registry import ServedRooms
 from .unit_of_work import Answer, PipelineSettings, Responder, UnitOfWork
+from .urgent_rows import UrgentRows
 from .view_cache import ViewCache
 from .writer import Writer
 
@@ -77,15 +79,16 @@ class Pipeline:
         settings: PipelineSettings,
         clock: Clock,
         responder: Responder,
-        wake: Callable[[], None],
         steady: Clock | None = None,
     ) -> None:
         self.settings = settings
         self.steady = steady or clock  # the time of the outbox
         self.knowledge = knowledge
         self.served = ServedRooms()
+        self.wake = Wake()
+        self.urgent = UrgentRows()
         self.writer = Writer(journal, database, self.begin)
-        self.processor = FactProcessor(self.writer, knowledge, settings, self.served, self.steady)
+        self.processor = FactProcessor(self.writer, knowledge, settings, self.served, self.urgent, self.steady)
         self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
         self.costs = JudgingCosts()
         recorded = partial(message_of, journal)
@@ -97,7 +100,6 @@ class Pipeline:
         self._database = database
         self._clock = clock
         self._responder = responder
-        self._wake = wake
         # Both hold what belongs to the batch that is being taken.
         self._hushed: set[EventId] = set()  # events whose words are not recorded
         self._spared: dict[EventId, MessagePosted] = {}  # what is recorded of codes that were posted before others
@@ -224,7 +226,7 @@ class Pipeline:
                 answer = Answer((opened, *roles), (KeepDesk(room=room), Align(room=room), *self.rooms.lobby(view)))
                 await self.processor.process(unit, answer, cause=unit.next_index, at_ms=self._clock())
                 await also(unit.db)
-            self._wake()
+            self.wake()
 
         await self.writer.run_exclusive(work())
 
@@ -393,7 +395,7 @@ class Pipeline:
 
     def _woken_by(self, unit: UnitOfWork, *, asked: bool = False) -> None:
         if asked or unit.queued or unit.first > unit.began:
-            self._wake()
+            self.wake()
 
     async def _known(self, events: Sequence[Received]) -> set[str]:
         """Return the ids of those of `events` that are recorded already."""

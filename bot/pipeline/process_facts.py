@@ -1,7 +1,7 @@
 """The processing of facts: they are completed, recorded and applied, reasons are stated, and actions are queued.
 
 Rules kept here, in this order:
-1. If something urgent follows, the facts are written and fsynced at once, and it is begun (`urgent`; decision 0029).
+1. If something urgent follows, the facts are written and fsynced at once, and it is begun (decision 0029).
 2. Facts are applied one after the other.
 3. The statements of reasons are written last.
 4. Actions are queued in the same transaction as the tables.
@@ -12,7 +12,7 @@ Left to others: the unit of work itself (`writer.py`), what an event gives rise 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -55,6 +55,7 @@ from .other_accounts import words_to_other_accounts
 from .reporters import reporters, with_misuse_of_reports
 from .room_registry import ServedRooms
 from .unit_of_work import Answer, PipelineSettings, UnitOfWork
+from .urgent_rows import UrgentRows
 from .view_cache import ViewCache
 from .writer import Writer
 
@@ -86,12 +87,17 @@ class FactProcessor:
     """Derives, records and applies facts inside a unit of work, and queues what they ask for."""
 
     def __init__(
-        self, writer: Writer, knowledge: ViewCache, settings: PipelineSettings, served: ServedRooms, steady: Clock
+        self,
+        writer: Writer,
+        knowledge: ViewCache,
+        settings: PipelineSettings,
+        served: ServedRooms,
+        urgent: UrgentRows,
+        steady: Clock,
     ) -> None:
         self.steady = steady  # the time of the outbox
-        self.urgent: Callable[[Sequence[outbox.OutboxRow]], None] = lambda _rows: None  # begins recorded rows
-        self.answered: Callable[[float], Awaitable[None]] = _nobody_asked  # waits for the answers to urgent requests
         self.era = ""  # of a log that continues from a backup (`outbox.put`)
+        self._urgent = urgent
         self._writer = writer
         self._knowledge = knowledge
         self._settings = settings
@@ -162,7 +168,7 @@ class FactProcessor:
         first = unit.next_index
         unit.staged += [self.draft_of(fact, at_ms) for fact in facts]
         await self._writer.write_staged(unit)
-        self.urgent(outbox.on_their_way(urgent, cause=cause, now=self.steady(), era=self.era))
+        self._urgent.hand_on(outbox.on_their_way(urgent, cause=cause, now=self.steady(), era=self.era))
         await self._let_it_pass(unit)
         return list(enumerate(facts, first))
 
@@ -176,7 +182,7 @@ class FactProcessor:
         for _ in range(_TURNS_TO_SEND):  # database statements do not yield: else nothing would be sent before they end
             await asyncio.sleep(0)
         if unit.waited_s < _PATIENCE_S:
-            await self.answered(_PATIENCE_S - unit.waited_s)
+            await self._urgent.answered(_PATIENCE_S - unit.waited_s)
             unit.waited_s += loop.time() - began
 
     # Derivations: facts that follow from facts, before these are recorded.
@@ -310,10 +316,6 @@ def _as_said(facts: Sequence[Fact], said: Sequence[Fact]) -> list[Fact]:
         else fact
         for fact in facts
     ]
-
-
-async def _nobody_asked(_within_s: float) -> None:
-    """Return at once: nothing was sent."""
 
 
 def _urgent_first(actions: Sequence[Action]) -> list[Action]:

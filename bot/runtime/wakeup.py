@@ -1,36 +1,34 @@
 """The wake-up of the parts that may have something to do after a write.
 
 Rules kept here:
-- Parts that act are woken at once.
+- The dispatcher, which acts, is woken at once.
 - Parts that check whether time or people ask for something are woken a little later, once for all that was written
   meanwhile. So in a flood their checks do not delay the redaction of a message.
 
-Left to others: what each of them does.
+Left to others: what each of them does. Each waits for its own event, and clears it.
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 SOON_S = 0.2
 
 
-@dataclass(slots=True)
 class Wake:
-    """The callbacks, which are set once the parts to wake exist."""
+    """The events for which these parts wait."""
 
-    at_once: tuple[Callable[[], None], ...] = ()
-    soon: tuple[Callable[[], None], ...] = ()
-    _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+    def __init__(self) -> None:
+        self.dispatcher = asyncio.Event()
+        self.scheduler = asyncio.Event()
+        self.verification = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
 
     def __call__(self) -> None:
         """Wake them after a write. Called on the event loop."""
-        for wake in self.at_once:
-            wake()
-        if self.soon and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SOON_S, self._tell)
+        self.dispatcher.set()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SOON_S, self._wake_others)
 
-    def _tell(self) -> None:
+    def _wake_others(self) -> None:
         self._timer = None
-        for wake in self.soon:
-            wake()
+        self.scheduler.set()
+        self.verification.set()

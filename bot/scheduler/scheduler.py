@@ -80,11 +80,7 @@ class Scheduler:
         self._done_on = -1  # the day, counted from 1970, of the last daily work
         self._removed_on = -1  # the day on which expired things were last closed and removed
         self._doubted: Doubt | None = None  # what was last said about the clock
-        self._awake = asyncio.Event()
-
-    def wake(self) -> None:
-        """Look now, since something may be due earlier than was known."""
-        self._awake.set()
+        self._awake = pipeline.wake.scheduler
 
     async def run(self) -> None:
         """Do, sleep, repeat."""

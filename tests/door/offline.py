@@ -22,7 +22,6 @@ from bot.matrix.errors import Unreachable
 from bot.pipeline import heartbeat
 from bot.pipeline.pipeline import Pipeline
 from bot.pipeline.replay import Rooms
-from bot.runtime.wakeup import Wake
 from bot.scheduler.digest import Digester
 from bot.scheduler.scheduler import Scheduler
 from bot.sync.presence import Presence
@@ -236,7 +235,7 @@ async def offline(
     clock = Ticking()
     async with AsyncExitStack() as stack:
         stores = await app._open_stores(config, stack, clock)
-        pipeline = await app._caught_up(config, BOT, stores, clock, Wake())
+        pipeline = await app._caught_up(config, BOT, stores, clock)
         await pipeline.commit(await app._start_facts(config.policy, stores))
         bot = Offline(config, stores, pipeline, clock)
         if pipeline.served.codes.get(ROOM) is None:

@@ -116,7 +116,7 @@ class Door:
         journal = Journal.open(config.data_dir, config.origin, keys, now)
         stores = Stores(journal, database, keys, identity, asking_of(config, identity))
         door: Door
-        pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: door.now, lambda: None)
+        pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: door.now)
         door = cls(config, stores, pipeline, loop)
         door.now = now
         door.run(pipeline.begin())

@@ -70,14 +70,9 @@ class Deployment:
         self.data_dir = folder
         self.stores = stores
         self.settings = settings
-        self.pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: self.now, self._wake)
-        self.actor: OutboxDispatcher | None = None
+        self.pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: self.now)
         self.closings = Closings(stores.journal.folder)
         self.closer = self.new_closer()
-
-    def _wake(self) -> None:
-        if self.actor is not None:
-            self.actor.wake()
 
     def new_closer(self) -> Closer:
         """Return a closer as after a restart, which knows only what is on disk."""
@@ -126,7 +121,6 @@ class Deployment:
             for name, handler in handlers.items()
         }
         actor = OutboxDispatcher(self.stores.database, self.pipeline, by_type, lambda: self.now)
-        self.actor = actor
         task = asyncio.create_task(actor.run())
         try:
             yield

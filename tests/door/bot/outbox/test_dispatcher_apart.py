@@ -31,7 +31,6 @@ class Bench:
         self.go_on: dict[str, asyncio.Event] = {}
         by_type = {Verify: self._handle, Witness: self._handle, Say: self._handle}
         self.actor = OutboxDispatcher(place.stores.database, place.pipeline, by_type, lambda: place.now)
-        place.actor = self.actor
 
     def free(self, *names: str) -> None:
         for name in names:
@@ -105,13 +104,12 @@ async def test_what_has_not_come_yet_is_looked_after_without_a_record(tmp_path: 
             done.set()
 
         actor = OutboxDispatcher(place.stores.database, place.pipeline, {Verify: handle}, lambda: place.now)
-        place.actor = actor
         task = asyncio.create_task(actor.run())
         await place.pipeline.commit(actions=(Verify(room=RoomId("!r:x"), subject=PEOPLE[0], sealed="", on=1),))
         async with asyncio.timeout(120):
             while not done.is_set():
                 place.now += 100
-                actor.wake()
+                place.pipeline.wake.dispatcher.set()
                 await asyncio.sleep(0.002)
         task.cancel()
         await asyncio.wait({task})

@@ -28,7 +28,6 @@ class Sending:
         place.pipeline.steady = place.pipeline.processor.steady = steady
         handlers = {Redact: self._send, Tell: self._send}
         self.actor = OutboxDispatcher(place.stores.database, place.pipeline, handlers, steady)
-        place.actor = self.actor
         self.task = asyncio.create_task(self.actor.run())
 
     async def _send(self, action: Action, _txn: str) -> Done:

@@ -56,8 +56,8 @@ async def test_it_is_begun_when_the_facts_are_in_the_journal_and_the_tables_are_
         tables = place.pipeline.knowledge.next_case  # what the tables have: no case yet
         given.append(([type(fact) for fact in place.facts()[before:]], tables, list(urgent)))
 
-    place.pipeline.processor.urgent = begin
-    await place.pipeline.commit(violation())
+    with place.pipeline.urgent.taken_by(begin):
+        await place.pipeline.commit(violation())
     [(recorded, next_case, [row])] = given
     assert (recorded, next_case) == ([CaseOpened, SanctionStarted, CreditChanged], 1)
     assert [type(fact) for fact in place.facts()[before:]][3:] == [StatementGiven]
@@ -93,8 +93,7 @@ async def test_a_turn_waits_for_so_long_and_not_for_each_of_many(
         asked.append(within_s)
         await asyncio.sleep(within_s)  # the homeserver is slow
 
-    place.pipeline.processor.urgent = lambda _rows: None
-    place.pipeline.processor.answered = answered
+    monkeypatch.setattr(place.pipeline.urgent, "answered", answered)
 
     async def many(_db: object) -> AsyncIterator[tuple[Fact, ...]]:
         for number in range(1, 9):
@@ -107,8 +106,8 @@ async def test_a_turn_waits_for_so_long_and_not_for_each_of_many(
 
 async def test_nothing_that_is_not_urgent_is_begun_early(place: Deployment) -> None:
     given: list[Sequence[OutboxRow]] = []
-    place.pipeline.processor.urgent = given.append
-    await place.pipeline.commit((violation()[0],))
+    with place.pipeline.urgent.taken_by(given.append):
+        await place.pipeline.commit((violation()[0],))
     assert given == []
 
 
@@ -123,11 +122,7 @@ class Sent:
         place.pipeline.steady = place.pipeline.processor.steady = steady
         handlers = {Redact: self._urgent, PostCard: self._other, Tell: self._other}
         self.actor = OutboxDispatcher(place.stores.database, place.pipeline, handlers, steady)
-        place.actor, place.pipeline.processor.urgent, place.pipeline.processor.answered = (
-            self.actor,
-            self.actor.at_once,
-            self.actor.answered,
-        )
+        self.wake = place.pipeline.wake.dispatcher.set
 
     async def _urgent(self, action: Action, _txn: str) -> Done:
         assert action.PRIORITY == URGENT
@@ -197,12 +192,12 @@ async def test_others_wait_while_answers_come_full_but_not_for_ever(place: Deplo
     for _ in range(PATIENCE_MS // 500 - 1):
         sent.passed_s += 0.5
         sent.actor.crowded()  # answers that come full, one after the other
-        sent.actor.wake()
+        sent.wake()
         await asyncio.sleep(0.002)
     assert [name for name, _ in sent.order] == ["redact"]
     sent.passed_s += 0.5
     sent.actor.crowded()
-    sent.actor.wake()
+    sent.wake()
     await sent.until(3)
     task.cancel()
     await asyncio.wait({task})

@@ -1,4 +1,4 @@
-"""Waiting tasks are woken when something was written."""
+"""Waiting parts are woken when something was written."""
 
 import asyncio
 
@@ -6,23 +6,18 @@ from bot.runtime.wakeup import Wake
 
 
 async def test_who_acts_is_woken_each_time_at_once_and_who_looks_once_for_all_that_was_written_meanwhile() -> None:
-    woken, looked = [], asyncio.Event()
-
-    def look() -> None:
-        woken.append("looks")
-        looked.set()
-
-    wake = Wake((lambda: woken.append("acts"),), (look,))
+    wake = Wake()
     for _ in range(3):
         wake()
-    assert woken == ["acts"] * 3
-    await asyncio.wait_for(looked.wait(), 10)
-    assert woken == ["acts"] * 3 + ["looks"]
-    looked.clear()
-    wake()
-    await asyncio.wait_for(looked.wait(), 10)
-    assert woken[-2:] == ["acts", "looks"]
-
-
-def test_before_anybody_sleeps_nobody_is_woken() -> None:
-    Wake()()
+        assert wake.dispatcher.is_set()
+        wake.dispatcher.clear()
+    others = (wake.scheduler, wake.verification)
+    assert not any(event.is_set() for event in others)
+    for _ in range(2):
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(event.wait() for event in others))
+        assert not wake.dispatcher.is_set()
+        for event in others:
+            event.clear()
+        wake()
+        wake.dispatcher.clear()
