@@ -200,7 +200,8 @@ class Joiner:
         if unread:
             lines.append(line("joining.encrypted"))
         beyond = power.cannot_demote(self._homeserver.user, sorted(power.owners() | power.managers()))
-        lines += [line("joining.beyond", who=Who(user)) for user in sorted(beyond)]
+        if beyond:
+            lines.append(line("joining.beyond", names=", ".join(sorted(beyond))))
         if not missing and not beyond and not unread:
             lines.append(line("joining.all-well"))
         return (TellDesk(room=room, lines=tuple(lines), once="joining"),)

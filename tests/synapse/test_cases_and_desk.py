@@ -29,11 +29,11 @@ async def test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reacti
     lines = card.body.splitlines()
     assert lines == [
         "Case 1 · serious · loud",
-        f"{ann.user} · credit 75 (tier B) · 0 earlier entries",
+        f"{ann.user} · credit 75 (tier B) · 0 earlier violations",
         "“a <b>volcano</b>”",
         f"The message: https://matrix.to/#/{room}/{said}",
-        "Decided by the rule itself: upheld. Any manager can reverse it.",
-        "To change it: ✅ uphold · ❌ 🤝 ♻ dismiss — or !uphold 1, !dismiss 1 with a reason",
+        "Decided automatically: rule broken. If this is wrong, press ❌.",
+        "To change it: ✅ rule broken · ❌ 🤝 ♻ not broken. With a reason: !uphold 1 or !dismiss 1",
     ]
     assert "a &lt;b&gt;volcano&lt;/b&gt;" in card.content["formatted_body"]
     await _offers(scene, manager, card)
@@ -45,12 +45,12 @@ async def test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reacti
     edit = await _edit_of(scene, manager, card)
     assert edit.content["m.new_content"]["body"].splitlines() == [
         "Case 1 · serious · loud",
-        f"{ann.user} · credit 100 (tier A) · 0 earlier entries",
+        f"{ann.user} · credit 100 (tier A) · 0 earlier violations",
         "“a <b>volcano</b>”",
         f"The message: https://matrix.to/#/{room}/{said}",
-        f"Dismissed by {manager.user}.",
+        f"{manager.user} decided: rule not broken.",
         "Reason: No rule is broken.",
-        "To change it: ✅ uphold · ❌ 🤝 ♻ dismiss — or !uphold 1, !dismiss 1 with a reason",
+        "To change it: ✅ rule broken · ❌ 🤝 ♻ not broken. With a reason: !uphold 1 or !dismiss 1",
     ]
     await scene.until_level(ann.user, None)
     word = await told(ann, bot, like("notice.dismissed", by=manager.user))

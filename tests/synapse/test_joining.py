@@ -73,14 +73,13 @@ async def test_the_desk_is_told_what_is_missing_and_whom_the_bot_could_never_dem
         desk, lambda seen: seen.sender == bot.user and like("joining.desk").search(seen.body) is not None
     )
     assert told.body.splitlines() == [
-        "This is the desk: cases about the room appear here, for its owners and managers.",
-        f"So that I can protect the room, an owner needs to change its power levels. Set {bot.user} to 100 "
+        "This is the desk of the room. When a message may break a rule, its owners and managers get a case here "
+        "and decide it.",
+        f"To protect the room, I need more power. Please have an owner set {bot.user} to level 100 "
         "(Element: Room settings, Roles & Permissions), or allow:",
-        "· changing power levels, for mutes and demotions (level 100)",
-        f"I could never demote, mute or remove {equal.user}: my level is not above theirs. "
-        "Cases about them come here all the same. !adopt tells an owner what can be done about it.",
-        f"I could never demote, mute or remove {owner.user}: my level is not above theirs. "
-        "Cases about them come here all the same. !adopt tells an owner what can be done about it.",
+        "· changing power levels, to mute people and suspend rights (level 100)",
+        f"I cannot act against {equal.user}, {owner.user}: my power level is not above theirs. "
+        "Cases about them still come here. !adopt tells an owner what can be done about it.",
     ]
 
 

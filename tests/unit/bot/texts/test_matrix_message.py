@@ -63,7 +63,7 @@ def test_only_whom_it_speaks_to_is_mentioned_not_whom_it_speaks_of() -> None:
         ("tea", "zh", "No tea"),
         ("bare", "en", "bare"),
         ("gone", "en", "gone"),
-        ("tier_slow", "en", "slow pace while credit is low"),
+        ("tier_slow", "en", "slower posting while credit is low"),
     ],
 )
 def test_a_rule_is_said_in_the_operators_words_in_the_readers_language_or_else_by_its_name(
