@@ -125,7 +125,7 @@ async def _case(db: AsyncConnection, n: int) -> CaseView:
     found = await queries.case_view(db, n)
     if found is None:
         raise Refused("error.case.none", n=n)
-    return found[0]
+    return found
 
 
 async def _messages(db: AsyncConnection, case: CaseView) -> list[tuple[int, EventId]]:

@@ -21,7 +21,7 @@ from moderation.cases.decide import decide
 from moderation.cases.neglect import FAULTS, neglected
 from moderation.duty.responsibility import FAULTS_OF_DECISIONS, is_operator, require_fault
 from moderation.model.context import RoomView
-from moderation.model.facts import ContentRead, CreditChanged, Fact
+from moderation.model.facts import ContentRead, CreditChanged, Fact, Outcome
 from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId, is_user_id
@@ -29,7 +29,7 @@ from storage import queries
 
 from .control_socket import Progress
 
-OUTCOMES = {"uphold": "upheld", "dismiss": "dismissed"}
+OUTCOMES: Mapping[str, Outcome] = {"uphold": "upheld", "dismiss": "dismissed"}
 # Duties that an operator can say were broken outside the bot.
 DUTIES = tuple(name for name in FAULTS if name not in FAULTS_OF_DECISIONS)
 
@@ -58,19 +58,17 @@ class CaseOperations:
         return {"n": int(asked["n"]), "outcome": what}
 
     async def _decided(
-        self, db: AsyncConnection, n: int, what: str, asked: Mapping[str, Any]
+        self, db: AsyncConnection, n: int, what: Outcome, asked: Mapping[str, Any]
     ) -> tuple[tuple[Fact, ...], RoomView, UserId]:
         by, reason = self._operator(asked["by"]), str(asked["reason"])
-        found = await queries.case_view(db, n)
-        room = await self._pipeline.knowledge.room(db, found[0].room) if found else None
-        if found is None or room is None:
+        case = await queries.case_view(db, n)
+        room = await self._pipeline.knowledge.room(db, case.room) if case else None
+        if case is None or room is None:
             raise Refused("error.case.none", n=n)
-        case, decider = found[0], UserId(str(getattr(found[1], "by")))  # noqa: B009 - a row, whose columns mypy cannot see
         facts = decide(
             case,
             what,
             by=by,
-            decided_by=decider,
             reason=reason,
             context=await self._pipeline.knowledge.context(db, room, case.subject, self._clock()),
             policy=await policy_for(db, self._policy, room, case.rule),
@@ -80,8 +78,8 @@ class CaseOperations:
             knowledge = self._pipeline.knowledge
             facts += await others_dismissed(db, knowledge, case, facts, self._policy, self._clock())
         if fault := str(asked.get("fault") or ""):
-            require_fault(fault, case, decider, by, room, self._policy)
-            facts = (*facts, *await self._neglected(db, room, decider, fault, by, reason, about=n))
+            require_fault(fault, case, by, room, self._policy)
+            facts = (*facts, *await self._neglected(db, room, case.by, fault, by, reason, about=n))
         return facts, room, case.subject
 
     async def _neglected(

@@ -271,7 +271,7 @@ class Dossiers:
             rooms = list(await queries.groups_of_person(db, found.subject))
             for n in found.cases:
                 case = await queries.case_view(db, n)
-                rooms += [case[0].room] if case is not None else []
+                rooms += [case.room] if case is not None else []
         return rooms[0] if rooms else None
 
     async def _may_leave(self, record: int) -> tuple[Dossier, Approvable]:

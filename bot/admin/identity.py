@@ -230,7 +230,7 @@ def as_dict(claim: Claim) -> dict[str, Any]:
 async def _must_be_about(db: AsyncConnection, n: int, user: str, accounts: tuple[UserId, ...]) -> None:
     """Raise `Refused` unless the case is about the person: without one their identity concerns nobody."""
     case = await queries.case_view(db, n)
-    if case is None or case[0].subject not in accounts:
+    if case is None or case.subject not in accounts:
         raise Refused("cli.identity.other_case", n=n, who=user)
 
 

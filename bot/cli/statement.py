@@ -60,5 +60,5 @@ async def _found(db: "AsyncConnection", config: "Config", n: int) -> dict[str, A
     speech = Speech(Catalog.load().with_prefix(config.bot.prefix), config.policy, cli_language())
     names = await queries.room_names(db)
     stated = [each for each in map(from_json, kept) if each is not None]
-    lines = [speech.text(statement_lines(each, case[0].room), speech.language(), names).plain for each in stated]
+    lines = [speech.text(statement_lines(each, case.room), speech.language(), names).plain for each in stated]
     return {"statements": kept, "lines": lines}

@@ -1,8 +1,6 @@
 """cases, case, ack, note, uphold, dismiss, why, appeal: show and decide cases, by command or by reaction on a card."""
 
-from typing import Any
-
-from bot.texts.case_card import card_lines, note_lines, read_card
+from bot.texts.case_card import card_lines, note_lines, past_line, read_card, waiting_line
 from bot.texts.case_words import word_lines
 from bot.texts.report_lines import reads_along, report_lines
 from bot.texts.statement import statement_lines
@@ -15,10 +13,10 @@ from moderation.duty.responsibility import FAULTS_OF_DECISIONS, is_manager, is_o
 from moderation.judge.room_rules import compiled
 from moderation.model.builtin_rules import TIER_LINKS
 from moderation.model.context import CaseView
-from moderation.model.facts import CaseNoted, Fact
+from moderation.model.facts import CaseNoted, Fact, Outcome
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
-from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
+from moderation.values.notices import Line, Moment, RoomName, RuleText, Who, line
 from storage import queries
 
 from .invocation import Call, Command, Reply, discreet
@@ -37,12 +35,12 @@ async def cases(call: Call) -> Reply:
     Those of this room; in a direct message those of all rooms the caller answers for.
     """
     rooms = await _rooms(call)
-    rows = await queries.waiting_cases(call.db, rooms, MAX_CASES + 1)
-    if not rows:
+    found = await queries.waiting_cases(call.db, rooms, MAX_CASES + 1)
+    if not found:
         return Reply((line("cases.none-anywhere"),) if len(rooms) != 1 else (_none(rooms[0]),), private=True)
-    head = line("cases.head-all", count=len(rooms)) if len(rooms) != 1 else _head(rooms[0], len(rows))
-    lines = [head, *(_waiting_line(row, several=len(rooms) != 1) for row in rows[:MAX_CASES])]
-    if len(rows) > MAX_CASES:
+    head = line("cases.head-all", count=len(rooms)) if len(rooms) != 1 else _head(rooms[0], len(found))
+    lines = [head, *(waiting_line(each, several=len(rooms) != 1) for each in found[:MAX_CASES])]
+    if len(found) > MAX_CASES:
         lines.append(line("cases.more", limit=MAX_CASES))
     return Reply(tuple(lines), private=True)
 
@@ -69,26 +67,14 @@ def _head(room: RoomId, count: int) -> Line:
     return line("cases.head", room=RoomName(room), count=min(count, MAX_CASES))
 
 
-def _waiting_line(row: Any, *, several: bool) -> Line:
-    fields = {
-        "n": row.n,
-        "grade": Phrase(f"grade.{row.grade}"),
-        "rule": RuleText(row.rule),
-        "who": Who(UserId(row.subject)),
-        "state": Phrase(f"state.{row.state}"),
-        "due": Moment(row.due),
-    }
-    return line("cases.due-in", room=RoomName(row.room), **fields) if several else line("cases.due", **fields)
-
-
 async def case(call: Call) -> Reply:
     """Show all that is known of one case."""
     require("decide", call.caller, call.group, call.policy)
-    found, _ = await _find(call, call.given.case or 0)
+    found = await _find(call, call.given.case or 0)
     card = await read_card(call.db, found.n, call.now_ms)
     assert card is not None
     rules = (*call.rules, *compiled(call.group.rules, call.configured))
-    words = await word_lines(call.db, found, card.row.excerpt, call.said_at, rules)
+    words = await word_lines(call.db, found, call.said_at, rules)
     hides = await _hides_reports(call, found)
     reported = await _reported(call, found, hides=hides)
     lines = card_lines(card, call.policy, call.now_ms, call.prefix, words=words, reported=reported, hides=hides)
@@ -98,13 +84,13 @@ async def case(call: Call) -> Reply:
 
 async def ack(call: Call) -> Reply:
     """Say that the caller has seen a case. The deadline stays."""
-    found, _ = await _find(call, call.given.case or 0)
+    found = await _find(call, call.given.case or 0)
     return Reply((line("done.ack", n=found.n),), acknowledge(found, call.caller, call.group, call.policy, on=call.on))
 
 
 async def note(call: Call) -> Reply:
     """Leave a note on a case for those who handle it."""
-    found, _ = await _find(call, call.given.case or 0)
+    found = await _find(call, call.given.case or 0)
     if found.is_about(call.caller):
         raise Refused("error.case.own", n=found.n)
     if not call.given.reason.strip():
@@ -126,8 +112,7 @@ async def _reported(call: Call, found: CaseView, *, hides: bool) -> tuple[Line, 
 async def _hides_reports(call: Call, found: CaseView) -> bool:
     """Tell whether to hide what reporters wrote, since the person concerned asks, or can read along."""
     desk = call.here.room if call.here.purpose == "desk" else None
-    undecided = not found.outcome or found.state == "appealed"
-    return (found.is_about(call.caller) and undecided) or await reads_along(call.db, found, desk)
+    return (found.is_about(call.caller) and found.waits) or await reads_along(call.db, found, desk)
 
 
 async def uphold(call: Call) -> Reply:
@@ -149,11 +134,11 @@ async def why(call: Call) -> Reply:
     if not n:
         return Reply((line("why.none"),), private=True)
     found = await queries.case_view(call.db, n)
-    if found is not None and found[0].is_about(call.caller):
-        return Reply(await _statement(call, *found), private=True)
+    if found is not None and found.is_about(call.caller):
+        return Reply(await _statement(call, found), private=True)
     if found is None or call.caller not in await _reporters(call, n):
         raise Refused("error.case.none", n=n)
-    return discreet(call, Reply(_of_report(call, *found)))
+    return discreet(call, Reply(_of_report(call, found)))
 
 
 async def _reporters(call: Call, n: int) -> frozenset[UserId]:
@@ -163,22 +148,22 @@ async def _reporters(call: Call, n: int) -> frozenset[UserId]:
     return frozenset(account for accounts in people.values() for account in accounts)
 
 
-def _of_report(call: Call, found: CaseView, row: Any) -> tuple[Line, ...]:
+def _of_report(call: Call, found: CaseView) -> tuple[Line, ...]:
     """Say what became of a report, and why.
 
     What was done about it stays between the managers and the person it is about.
     """
     room = RoomName(found.room)
     if not found.outcome:
-        waits = line("report.waiting-until", n=found.n, room=room, due=Moment(row.due))
-        return (waits if row.due else line("report.waiting", n=found.n, room=room),)
-    lines = [line(f"report.became.{found.outcome}", n=found.n, room=room, when=Moment(row.decided))]
-    if found.outcome == "dismissed" and row.reason:
-        lines.append(line("notice.reason", reason=row.reason))
+        waits = line("report.waiting-until", n=found.n, room=room, due=Moment(found.due))
+        return (waits if found.due else line("report.waiting", n=found.n, room=room),)
+    lines = [line(f"report.became.{found.outcome}", n=found.n, room=room, when=Moment(found.decided))]
+    if found.outcome == "dismissed" and found.reason:
+        lines.append(line("notice.reason", reason=found.reason))
     if found.state == "appealed":
-        lines.append(line("report.looked-at-again", due=Moment(row.due)))
+        lines.append(line("report.looked-at-again", due=Moment(found.due)))
     elif found.outcome == "dismissed" and found.state == "decided":
-        until = row.decided + call.policy.cases.appeal_within
+        until = found.decided + call.policy.cases.appeal_within
         lines.append(line("report.can-appeal", n=found.n, until=Moment(until)))
     return tuple(lines)
 
@@ -188,12 +173,11 @@ async def appeal(call: Call) -> Reply:
 
     Also open to those who are muted, removed or banned.
     """
-    found, row = await _any_case(call)
+    found = await _any_case(call)
     facts = lodge(
         found,
         by=call.caller,
         words=call.given.reason,
-        decided_ms=row.decided,
         now_ms=call.now_ms,
         policy=call.policy,
         on=call.on,
@@ -207,7 +191,7 @@ async def appeal(call: Call) -> Reply:
 async def pressed(call: Call, n: int, key: str) -> Reply | None:
     """Act on a reaction on a card. Return None if it means nothing."""
     key = key.replace("\ufe0f", "")  # some clients add a variation selector
-    found, _ = await _find(call, n)
+    found = await _find(call, n)
     if found.rule == TIER_LINKS and (key == UPHOLD or key in DISMISSALS):
         return await _decide(call, "dismissed" if key == UPHOLD else "upheld", n)  # "yes": allowed
     if key == UPHOLD:
@@ -219,27 +203,13 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
     require("decide", call.caller, call.group, call.policy)
     seen = found.state == "open" and not found.is_about(call.caller)
     facts = acknowledge(found, call.caller, call.group, call.policy, on=call.on) if seen else ()
-    rows = await queries.cases_of(call.db, found.subject, call.group.room, MAX_CASES)
-    lines = [line("history.head", who=Who(found.subject), count=len(rows))]
-    lines += [case_line(row) for row in rows]
+    past = await queries.cases_of(call.db, found.subject, call.group.room, MAX_CASES)
+    lines = [line("history.head", who=Who(found.subject), count=len(past)), *map(past_line, past)]
     return Reply(tuple(lines), facts or await looked_at(call, found.subject, "history", n))
 
 
-def case_line(row: Any) -> Line:
-    """Return the line of one case in a list; `row` is its row in the table of cases."""
-    return line(
-        "cases.one",
-        n=row.n,
-        grade=Phrase(f"grade.{row.grade}"),
-        rule=RuleText(row.rule),
-        who=Who(UserId(row.subject)),
-        state=Phrase(f"state.{row.outcome or row.state}"),
-        when=Moment(row.opened),
-    )
-
-
-async def _decide(call: Call, what: str, n: int = 0, *, common: str = "") -> Reply:
-    found, row = await _find(call, n or call.given.case or 0)
+async def _decide(call: Call, what: Outcome, n: int = 0, *, common: str = "") -> Reply:
+    found = await _find(call, n or call.given.case or 0)
     fault, reason = _fault(call.given.reason)
     if common:
         reason = call.said(f"dismissal.{common}")
@@ -247,7 +217,6 @@ async def _decide(call: Call, what: str, n: int = 0, *, common: str = "") -> Rep
         found,
         what,
         by=call.caller,
-        decided_by=row.by,
         reason=reason,
         context=await call.context(found.subject),
         policy=await policy_for(call.db, call.configured, call.group, found.rule),
@@ -258,7 +227,7 @@ async def _decide(call: Call, what: str, n: int = 0, *, common: str = "") -> Rep
     if what == "dismissed" and found.rule != TIER_LINKS and not reason.strip():
         raise Refused("error.missing.dismissal")
     if fault:
-        facts = (*facts, *await _wrongly_decided(call, found, UserId(row.by), fault, reason))
+        facts = (*facts, *await _wrongly_decided(call, found, fault, reason))
     if not found.subject:
         return Reply((line(f"decided.room.{what}", n=found.n),), facts)
     return Reply((line(f"decided.{what}", n=found.n, who=Who(found.subject)),), facts)
@@ -273,11 +242,11 @@ def _fault(reason: str) -> tuple[str, str]:
     return (word.lower(), rest.strip()) if word.lower() in FAULTS_OF_DECISIONS else ("", reason)
 
 
-async def _wrongly_decided(call: Call, found: CaseView, decider: UserId, fault: str, reason: str) -> tuple[Fact, ...]:
+async def _wrongly_decided(call: Call, found: CaseView, fault: str, reason: str) -> tuple[Fact, ...]:
     """Return what the reversed decision costs the person who made it."""
-    require_fault(fault, found, decider, call.caller, call.group, call.policy)
+    require_fault(fault, found, call.caller, call.group, call.policy)
     return neglected(
-        await call.context(decider),
+        await call.context(found.by),
         FAULTS[fault],
         n=call.knowledge.next_case,
         about=found.n,
@@ -288,7 +257,7 @@ async def _wrongly_decided(call: Call, found: CaseView, decider: UserId, fault: 
     )
 
 
-async def _any_case(call: Call) -> tuple[CaseView, Any]:
+async def _any_case(call: Call) -> CaseView:
     """Return a case by its number alone, since the person it concerns may have left the room."""
     n = call.given.case or 0
     found = await queries.case_view(call.db, n)
@@ -297,21 +266,21 @@ async def _any_case(call: Call) -> tuple[CaseView, Any]:
     return found
 
 
-async def _find(call: Call, n: int) -> tuple[CaseView, Any]:
+async def _find(call: Call, n: int) -> CaseView:
     found = await queries.case_view(call.db, n)
-    if found is None or found[0].room != call.group.room:
+    if found is None or found.room != call.group.room:
         raise Refused("error.case.none", n=n)
     return found
 
 
-async def _statement(call: Call, found: CaseView, row: Any) -> tuple[Line, ...]:
+async def _statement(call: Call, found: CaseView) -> tuple[Line, ...]:
     """Return the statements of reasons as they were given; if there are none yet, what is known."""
     kept = [from_json(text) for text in await queries.statements_of(call.db, found.n)]
     lines = [each for stated in kept[-MAX_STATEMENTS:] if stated for each in statement_lines(stated, found.room)]
     if not lines:
         lines = [line("why.open-case", n=found.n, room=RoomName(found.room), rule=RuleText(found.rule))]
-    if not found.outcome or found.state == "appealed":
-        lines.append(line("why.open", due=Moment(row.due)))
+    if found.waits:
+        lines.append(line("why.open", due=Moment(found.due)))
     return tuple(lines)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bot.texts.case_card import past_line
 from moderation.credit.credit import balance, reaches, tier
 from moderation.credit.ledger import account
 from moderation.duty.responsibility import require
@@ -12,7 +13,6 @@ from moderation.values.ids import UserId
 from moderation.values.notices import Line, Moment, Phrase, RuleText, Who, line
 from storage import queries
 
-from .cases import case_line
 from .invocation import Call, Command, Reply
 from .reading import looked_at
 from .rights import must_be_known_here, must_have
@@ -87,7 +87,7 @@ async def history(call: Call) -> Reply:
     if not cases:
         return Reply((line("history.none", who=Who(user)),), read, private=True)
     lines = [line("history.head", who=Who(user), count=len(cases))]
-    lines += [case_line(case) for case in cases]
+    lines += map(past_line, cases)
     return Reply(tuple(lines), read, private=True)
 
 

@@ -27,7 +27,7 @@ async def run(call: Call) -> Reply:
     if not call.given.reason.strip():
         raise Refused("error.missing.dismissal")
     alone, shared = await _cases(call, user)
-    cases = [found[0] for n in alone if (found := await queries.case_view(call.db, n)) is not None]
+    cases = [case for n in alone if (case := await queries.case_view(call.db, n)) is not None]
     facts, own = await dismissed(
         call.db, call.knowledge, cases, call.caller, call.given.reason, call.policy, call.now_ms, call.on
     )
@@ -45,8 +45,8 @@ async def _reporter(call: Call) -> UserId:
     n = case_number(word)
     if n is None:
         raise Refused("error.dismiss-reports.who", given=word[:60])
-    found = await queries.case_view(call.db, n)
-    if found is None or found[0].room != call.group.room:
+    case = await queries.case_view(call.db, n)
+    if case is None or case.room != call.group.room:
         raise Refused("error.case.none", n=n)
     users = await queries.reporters_of(call.db, n)
     if len(users) != 1:

@@ -169,8 +169,8 @@ class Commands:
         if room.purpose == "group":
             return await self._flagged(db, event, room, on)
         n = await queries.case_by_card(db, event.target) if room.purpose == "desk" else None
-        found = await queries.case_view(db, n) if n else None
-        group = await self._knowledge.room(db, found[0].room) if found else None
+        case = await queries.case_view(db, n) if n else None
+        group = await self._knowledge.room(db, case.room) if case else None
         if n is None or group is None or group.room != room.served:
             return None
         call = self._call(db, event, room, group, Arguments(case=n), on)
@@ -217,8 +217,8 @@ class Commands:
         if here.purpose != "direct" or spoken.group or command.anywhere or not command.spec.startswith("case"):
             return None
         number = case_number(spoken.words[0]) if spoken.words else None
-        found = await queries.case_view(db, number) if number is not None else None
-        group = await self._knowledge.room(db, found[0].room) if found else None
+        case = await queries.case_view(db, number) if number is not None else None
+        group = await self._knowledge.room(db, case.room) if case else None
         if number is not None and (group is None or not await self._belongs(db, caller, group)):
             raise Refused("error.case.none", n=number)  # also if it exists, but is not theirs
         return group

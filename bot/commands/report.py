@@ -85,10 +85,10 @@ async def _group(call: Call, room: RoomId | None) -> RoomView:
 async def _acknowledged(call: Call, n: CaseNumber, facts: tuple[Fact, ...]) -> tuple[Line, ...]:
     """Tell the reporter when it will be decided, or what was decided already."""
     opened = next((fact for fact in facts if isinstance(fact, CaseOpened)), None)
-    found = await queries.case_view(call.db, n) if opened is None else None
-    due = opened.due if opened else found[0].due if found else 0
-    if found and found[0].outcome:
-        first = line(f"report.decided.{found[0].outcome}", n=n, room=RoomName(call.group.room))
+    case = await queries.case_view(call.db, n) if opened is None else None
+    due = opened.due if opened else case.due if case else 0
+    if case and case.outcome:
+        first = line(f"report.decided.{case.outcome}", n=n, room=RoomName(call.group.room))
     elif due > call.now_ms:
         first = line("report.thanks", n=n, room=RoomName(call.group.room), due=Moment(due))
     else:

@@ -26,7 +26,7 @@ async def others_dismissed(
 ) -> tuple[Fact, ...]:
     """Dismiss the other cases shown on the card of `lead`, in the same way; `facts` are those of that decision."""
     decided = next(fact for fact in facts if isinstance(fact, CaseDecided) and fact.n == lead.n)
-    cases = [case for case, _ in await queries.waiting_with(db, lead.n)]
+    cases = await queries.waiting_with(db, lead.n)
     found, _ = await dismissed(db, knowledge, cases, decided.by, decided.reason, policy, now_ms, decided.on)
     return found
 
@@ -49,9 +49,7 @@ async def dismissed(
         assert room is not None
         context = await knowledge.context(db, room, case.subject, now_ms)
         try:
-            facts += decide(
-                case, "dismissed", by=by, decided_by="", reason=reason, context=context, policy=policy, on=on
-            )
+            facts += decide(case, "dismissed", by=by, reason=reason, context=context, policy=policy, on=on)
         except Refused:
             kept += 1
     return tuple(facts), kept

@@ -136,14 +136,13 @@ class Desk:
     async def _shown_with(self, n: CaseNumber) -> CaseNumber:
         """Return the case on whose card case `n` is shown."""
         async with self._database.read() as db:
-            found = await queries.case_view(db, n)
-        shown = found is not None and found[0].lead and found[0].state != "appealed"
-        return CaseNumber(found[0].lead) if found is not None and shown else n
+            case = await queries.case_view(db, n)
+        return CaseNumber(case.lead) if case is not None and case.lead and case.state != "appealed" else n
 
     async def _waits(self, n: int) -> bool:
         async with self._database.read() as db:
-            found = await queries.case_view(db, n)
-        return found is not None and (not found[0].outcome or found[0].state == "appealed")
+            case = await queries.case_view(db, n)
+        return case is not None and case.waits
 
     async def offer(self, action: Action, txn: str) -> Done:
         """Put one reaction under the card."""
@@ -166,13 +165,13 @@ class Desk:
             hides = await reads_along(db, card.case, desk)
             reported = report_lines(await queries.reports_of(db, n), names=False, words=not hides)
             rules = (*self._pipeline.settings.rules, *compiled(group.rules if group else (), self._policy))
-            words = await word_lines(db, card.case, card.row.excerpt, self._said_at, rules)
+            words = await word_lines(db, card.case, self._said_at, rules)
             lines = card_lines(card, self._policy, now, self._prefix, words=words, reported=reported, hides=hides)
             names = await queries.room_names(db, rooms_named(lines))
             to = await queries.joined_of(db, desk, card.assigned) if desk and ring else ()
         language = self._speech.language(group.language if group else "")
         content = self._speech.message(lines, language, names, to=to)
-        return content, desk, EventId(card.row.card) if card.row.card else None
+        return content, desk, card.case.card
 
 
 async def _unless_refused(request: object) -> None:

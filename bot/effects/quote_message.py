@@ -42,17 +42,16 @@ class Quoter:
         """Post one message in the thread of its card, or all messages of the case in the group."""
         assert isinstance(action, Quote)
         async with self._database.read() as db:
-            found = await queries.case_view(db, action.n)
+            case = await queries.case_view(db, action.n)
             group = await queries.room_view(db, action.room, self._homeserver.user)
             desk = await queries.desk_of(db, group.code) if group and action.event else None
-        if found is None or group is None or not group.active or (action.event and desk is None):
+        if case is None or group is None or not group.active or (action.event and desk is None):
             return Done(result="abandoned")
-        case, row = found
-        if desk and not row.card:
+        if desk and not case.card:
             raise RetryLater(
                 "the card is not posted yet", Done(result="abandoned"), tries=20, first_ms=100, last_ms=60_000
             )
-        where, card = (desk, EventId(row.card) or None) if desk else (action.room, None)
+        where, card = (desk, case.card) if desk else (action.room, None)
         made = ""
         for number, event in enumerate([action.event] if action.event else case.messages):
             content = await self._content(case, event, self._speech.language(group.language), action)

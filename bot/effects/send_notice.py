@@ -19,7 +19,7 @@ from bot.texts.report_lines import reads_along
 from moderation.model.actions import Action, Say, Tell, TellDesk
 from moderation.model.facts import NoticeGiven
 from moderation.values.events import Json
-from moderation.values.ids import EventId, RoomId, UserId
+from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Code, Line, Who, line, rooms_named
 from storage import queries
 
@@ -49,10 +49,10 @@ class Notifier:
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
             desk = await queries.desk_of(db, group.code) if group else None
-            found = await queries.case_view(db, action.n) if action.n else None
-            asked = await queries.assigned_to(db, action.n, found[0].asked) if found and action.ring else ()
+            case = await queries.case_view(db, action.n) if action.n else None
+            asked = await queries.assigned_to(db, action.n, case.asked) if case and action.ring else ()
             ring = await queries.joined_of(db, desk, asked) if desk else ()
-            hides = action.discreet and found is not None and await reads_along(db, found[0], desk)
+            hides = action.discreet and case is not None and await reads_along(db, case, desk)
         if group is None or not group.active:
             return Done(result="abandoned")
         if desk is None:
@@ -61,8 +61,8 @@ class Notifier:
         language, names = await self._reader(action.room, None, lines)
         content = self._speech.message(lines, language, names, to=ring)
         # A measure for all rooms is based on a case of one room, whose card is only in that room's desk.
-        card = EventId(found[1].card) if found and found[0].room == action.room else None
-        made = await self._homeserver.send(desk, MESSAGE, in_thread(content, card or None), txn)
+        card = case.card if case and case.room == action.room else None
+        made = await self._homeserver.send(desk, MESSAGE, in_thread(content, card), txn)
         return Done(made=made)
 
     async def tell(self, action: Action, txn: str) -> Done:

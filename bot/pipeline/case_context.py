@@ -10,7 +10,6 @@ Left to others: what follows (`moderation/cases/obligations.py`, `moderation/cas
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -52,7 +51,6 @@ class CaseContextLoader:
         elsewhere = {room for context in owners.values() for room in context.subject.manages}
         duties |= await self._duties(db, sorted(elsewhere - duties.keys()), now_ms)
         appealed = [fact.n for fact in facts if isinstance(fact, Appealed)]
-        cases = [found for n in appealed if (found := await queries.case_view(db, n)) is not None]
         decided = [fact for fact in facts if isinstance(fact, CaseDecided) and fact.room is not None]
         where = {fact.room for fact in decided if fact.room is not None}
         return CaseContext(
@@ -62,14 +60,10 @@ class CaseContextLoader:
             on=on,
             duties=duties,
             owners=owners,
-            rules={case.n: case.rule for case, _ in cases},
-            decided_by={case.n: UserId(_column(row, "by")) for case, row in cases},
-            subjects={case.n: case.subject for case, _ in cases},
-            to_operator=frozenset(case.n for case, _ in cases if case.to_operator),
-            friends={case.n: case.friends for case, _ in cases},
+            appealed={case.n: case for n in appealed if (case := await queries.case_view(db, n)) is not None},
             measures={room: await queries.measures_of_room(db, room) for room in where},
             waiting={room: await queries.with_operator(db, room) for room in where},
-            waiting_with={fact.n: await _waiting_with(db, fact.n) for fact in decided},
+            waiting_with={fact.n: await queries.waiting_with(db, fact.n) for fact in decided},
             tasks=await queries.tasks_about(db, [fact.n for fact in decided]),
             to_confirm=await queries.tasks_about(db, [fact.n for fact in decided], "confirm"),
             room_tasks=await queries.tasks_about_rooms(db, _rooms_of(facts)),
@@ -143,11 +137,10 @@ class CaseContextLoader:
 
     async def waiting(self, db: AsyncConnection, n: int, now_ms: int) -> WaitingCase | None:
         """Return a case whose deadline has passed, with its context; None if its room is not served any more."""
-        found = await queries.case_view(db, n)
-        room = await self._knowledge.room(db, found[0].room) if found else None
-        if found is None or room is None or not room.active:
+        case = await queries.case_view(db, n)
+        room = await self._knowledge.room(db, case.room) if case else None
+        if case is None or room is None or not room.active:
             return None
-        case, row = found
         duty = await self._duty(db, room, now_ms)
         assigned = await queries.assigned_to(db, n, case.asked)
         return WaitingCase(
@@ -157,7 +150,6 @@ class CaseContextLoader:
             next_case=self._knowledge.next_case,
             duty=duty,
             context=await self._knowledge.context(db, room, case.subject, now_ms),
-            decided_by=UserId(_column(row, "by")),
             assigned=assigned,
             told=await queries.told_of(db, n, case.asked),
             gone=await queries.gone_from(db, n, case.asked),
@@ -170,18 +162,13 @@ class CaseContextLoader:
 
     async def known(self, db: AsyncConnection, n: int) -> StatementContext | None:
         """Return what a statement of reasons needs to know of a case; None if the case or its room is not known."""
-        found = await queries.case_view(db, n)
-        room = await self._knowledge.room(db, found[0].room) if found else None
-        if found is None or room is None:
+        case = await queries.case_view(db, n)
+        room = await self._knowledge.room(db, case.room) if case else None
+        if case is None or room is None:
             return None
-        case, row = found
         return StatementContext(
             case=case,
             code=room.code,
-            by=_column(row, "by"),
-            reason=_column(row, "reason"),
-            decided=int(_column(row, "decided")),
-            words=_column(row, "excerpt"),
             sent=await self._sent(db, case),
             reported=await queries.reported(db, n),
             policy=self._policy,
@@ -189,7 +176,7 @@ class CaseContextLoader:
 
     async def _sent(self, db: AsyncConnection, case: CaseView) -> int:
         row = await queries.event_row(db, case.events[0]) if case.events else None
-        return int(_column(row, "at")) if row is not None else 0
+        return int(row.at) if row is not None else 0
 
 
 async def _waits(db: AsyncConnection, fact: Fact) -> bool:
@@ -199,13 +186,5 @@ async def _waits(db: AsyncConnection, fact: Fact) -> bool:
     return isinstance(fact, Appealed) or (isinstance(fact, CaseOpened) and fact.state == "open")
 
 
-async def _waiting_with(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:
-    return tuple(case for case, _ in await queries.waiting_with(db, n))
-
-
 def _rooms_of(facts: Sequence[Fact]) -> list[RoomId]:
     return list(dict.fromkeys(fact.room for fact in facts if fact.room is not None))
-
-
-def _column(row: object, name: str) -> Any:
-    return getattr(row, name)

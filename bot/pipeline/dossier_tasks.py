@@ -42,10 +42,9 @@ async def _upheld(db: AsyncConnection, fact: Fact, now_ms: int) -> Offence | Non
         case CaseOpened(state="decided") if fact.grade in _GRAVE:
             return opened_decided(fact, now_ms)
         case CaseDecided(what="upheld", state="decided"):
-            found = await queries.case_view(db, fact.n)
-            if found is None or found[0].grade not in _GRAVE:
+            case = await queries.case_view(db, fact.n)
+            if case is None or case.grade not in _GRAVE:
                 return None
-            case = found[0]
             return Offence(case.n, case.room, case.rule, case.grade, case.opened, now_ms)
     return None
 

@@ -40,10 +40,9 @@ async def returned_card(
     if not isinstance(mark, dict) or event.replaces is not None:
         return ()
     n, txn = mark.get("case"), mark.get("request")
-    found = await queries.case_view(db, n) if isinstance(n, int) else None
-    if found is None or found[1].card or not (isinstance(txn, str) and outbox.is_of_era(txn, era)):
+    case = await queries.case_view(db, n) if isinstance(n, int) else None
+    if case is None or case.card or not (isinstance(txn, str) and outbox.is_of_era(txn, era)):
         return ()
-    case = found[0]
     return (
         ActionTaken(room=case.room, on=on, action=PostCard.NAME, result="done", n=case.n, txn=txn, made=event.event),
     )

@@ -16,12 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
+from bot.texts.case_card import waiting_line
 from moderation.duty.duty import on_duty
 from moderation.model.actions import Action, Tell, TellDesk
 from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
-from moderation.values.ids import RoomId, UserId
-from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
+from moderation.values.ids import RoomId
+from moderation.values.notices import Line, RoomName, Span, Who, line
 from storage import queries
 from storage.database import Database
 from storage.projections import set_meta
@@ -93,16 +94,16 @@ class Digester:
         return tells
 
     async def _lines(self, db: AsyncConnection, group: RoomId) -> tuple[Line, ...]:
-        rows = await queries.waiting_cases(db, [group], MOST + 1)
+        cases = await queries.waiting_cases(db, [group], MOST + 1)
         room = await queries.room_view(db, group, self._pipeline.settings.bot)
-        if not rows or room is None or not room.choices.digest:
+        if not cases or room is None or not room.choices.digest:
             return ()
         duty = await queries.duty_of(db, room, self._policy.operators, self._clock())
         there = ", ".join(on_duty(duty, self._clock()))
         return (
-            line("digest.head", count=min(len(rows), MOST)),
-            *(_case(row) for row in rows[:MOST]),
-            *((line("cases.more", limit=MOST),) if len(rows) > MOST else ()),
+            line("digest.head", count=min(len(cases), MOST)),
+            *map(waiting_line, cases[:MOST]),
+            *((line("cases.more", limit=MOST),) if len(cases) > MOST else ()),
             line("digest.on-duty", names=there) if there else line("digest.nobody-on-duty"),
         )
 
@@ -119,17 +120,4 @@ def _figure(found: queries.Figures) -> Line:
         decided=found.decided,
         dismissed=found.dismissed,
         reversed=found.reversed,
-    )
-
-
-def _case(row: object) -> Line:
-    shown = {name: getattr(row, name) for name in ("n", "grade", "rule", "subject", "state", "due")}
-    return line(
-        "cases.due",
-        n=shown["n"],
-        grade=Phrase(f"grade.{shown['grade']}"),
-        rule=RuleText(shown["rule"]),
-        who=Who(UserId(shown["subject"])),
-        state=Phrase(f"state.{shown['state']}"),
-        due=Moment(shown["due"]),
     )

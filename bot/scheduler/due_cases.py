@@ -58,8 +58,8 @@ class Due:
         for sanction in await queries.sanctions_due(db, self._clock(), people_ms):
             if facts := await self._sanction(db, sanction, self._clock()):
                 yield facts
-        for row in await queries.due_cases(db, people_ms, AT_ONCE) if people_ms else ():
-            if facts := await self._case(db, int(row.n), people_ms):
+        for n in await queries.due_cases(db, people_ms, AT_ONCE) if people_ms else ():
+            if facts := await self._case(db, n, people_ms):
                 yield facts
         if people_ms and await self._verification.any(db):
             async for facts in self._verification.groups(db):
@@ -69,9 +69,9 @@ class Due:
         """Yield the cases whose time to appeal is over, some at a time."""
         before = self._clock() - self._policy.cases.appeal_within
         for n in await queries.closable_cases(db, before, CLOSED_AT_ONCE):
-            found = await queries.case_view(db, n)
-            if found is not None:
-                yield closed(found[0])
+            case = await queries.case_view(db, n)
+            if case is not None:
+                yield closed(case)
 
     async def _sanction(self, db: AsyncConnection, sanction: InForce, now: int) -> tuple[Fact, ...]:
         home = sanction.room or next(iter(await queries.groups_of_person(db, sanction.subject)), None)
@@ -116,8 +116,8 @@ class Due:
 
         In a room that is just being entered it is due soon.
         """
-        found = await queries.case_view(db, n)
-        room = await self._knowledge.room(db, found[0].room) if found else None
-        if found is None or (room is not None and room.condition != "left"):
+        case = await queries.case_view(db, n)
+        room = await self._knowledge.room(db, case.room) if case else None
+        if case is None or (room is not None and room.condition != "left"):
             return ()
-        return stopped(found[0])
+        return stopped(case)

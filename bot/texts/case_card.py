@@ -9,9 +9,8 @@ Rules kept here:
 Left to others: what was said (`case_words.py`), posting it (`bot/effects/desk.py`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,7 +21,7 @@ from moderation.model.context import CaseView, PersonView
 from moderation.model.reach import Spot
 from moderation.policy import Policy
 from moderation.values.ids import UserId
-from moderation.values.notices import Code, Line, Moment, Phrase, RuleText, Who, line
+from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Who, line
 from storage import queries
 
 MAX_NAMES = 10
@@ -30,34 +29,28 @@ MAX_NAMES = 10
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A case, its row in the table, the person it is about, and who answers for it."""
+    """A case, the person it is about, and who answers for it."""
 
     case: CaseView
-    row: Any
     person: PersonView
     place: Spot
     assigned: tuple[UserId, ...] = ()
-    notes: Sequence[Any] = ()
+    notes: Sequence[queries.CaseNote] = ()
     others: Sequence[CaseView] = ()  # undecided cases shown on the same card
-    words: Mapping[int, str] = field(default_factory=dict)  # the words of `others`, by case
 
 
 async def read_card(db: AsyncConnection, n: int, now_ms: int) -> Card | None:
     """Read the card of a case; None if there is no such case."""
-    found = await queries.case_view(db, n)
-    if found is None:
+    case = await queries.case_view(db, n)
+    if case is None:
         return None
-    case, row = found
-    others = await queries.waiting_with(db, n)
     return Card(
         case=case,
-        row=row,
         person=await queries.person_view(db, case.subject, now_ms=now_ms, recent_since=now_ms),
         place=await queries.place_of(db, case.room),
         assigned=await queries.assigned_to(db, n, case.asked),
         notes=await queries.notes_of(db, n),
-        others=tuple(other for other, _ in others),
-        words={other.n: str(getattr(row, "excerpt")) for other, row in others},  # noqa: B009 - a row
+        others=await queries.waiting_with(db, n),
     )
 
 
@@ -85,6 +78,33 @@ def card_lines(
         *_state(card),
         *_appeal(card, hides=hides),
         _hint(card, prefix),
+    )
+
+
+def waiting_line(case: CaseView, *, several: bool = False) -> Line:
+    """Return the line of one case in a list of those that wait; `several`: in more than one room."""
+    return line(
+        "cases.due-in" if several else "cases.due",
+        n=case.n,
+        grade=Phrase(f"grade.{case.grade}"),
+        rule=RuleText(case.rule),
+        who=Who(case.subject),
+        state=Phrase(f"state.{case.state}"),
+        due=Moment(case.due),
+        **({"room": RoomName(case.room)} if several else {}),
+    )
+
+
+def past_line(case: CaseView) -> Line:
+    """Return the line of one case in a list of those about a person."""
+    return line(
+        "cases.one",
+        n=case.n,
+        grade=Phrase(f"grade.{case.grade}"),
+        rule=RuleText(case.rule),
+        who=Who(case.subject),
+        state=Phrase(f"state.{case.outcome or case.state}"),
+        when=Moment(case.opened),
     )
 
 
@@ -122,26 +142,27 @@ def _others(card: Card) -> Iterator[Line]:
         yield line("card.also", count=len(card.others))
     for other in card.others:
         link = f"https://matrix.to/#/{other.room}/{other.messages[-1]}" if other.messages else ""
-        yield line("card.also-one", n=other.n, who=Who(other.subject), words=card.words[other.n], link=link)
+        yield line("card.also-one", n=other.n, who=Who(other.subject), words=other.excerpt, link=link)
 
 
 def _state(card: Card) -> Iterator[Line]:
-    case, row = card.case, card.row
-    if case.outcome and case.rule == TIER_LINKS:
-        yield line(f"card.waited.{case.outcome}", by=Who(row.by))
-        if row.reason:
-            yield line("notice.reason", reason=row.reason)
-        return
+    case = card.case
     if case.outcome:
-        yield line(f"card.{case.outcome}", by=Who(row.by)) if row.by else line(f"card.{case.outcome}-by-rule")
-        if row.reason:
-            yield line("notice.reason", reason=row.reason)
+        yield _outcome(case)
+        if case.reason:
+            yield line("notice.reason", reason=case.reason)
         return
     if case.state in ("open", "acknowledged"):
-        yield line("card.open-manager" if case.manages else "card.open", due=Moment(row.due))
+        yield line("card.open-manager" if case.manages else "card.open", due=Moment(case.due))
     else:
-        yield line(f"card.waits.{case.state}", due=Moment(row.due))
+        yield line(f"card.waits.{case.state}", due=Moment(case.due))
     yield from _answering(card)
+
+
+def _outcome(case: CaseView) -> Line:
+    if case.rule == TIER_LINKS:
+        return line(f"card.waited.{case.outcome}", by=Who(case.by))
+    return line(f"card.{case.outcome}", by=Who(case.by)) if case.by else line(f"card.{case.outcome}-by-rule")
 
 
 def _answering(card: Card) -> Iterator[Line]:
@@ -151,15 +172,16 @@ def _answering(card: Card) -> Iterator[Line]:
 
 
 def _appeal(card: Card, *, hides: bool) -> Iterator[Line]:
-    if card.case.state != "appealed":
+    case = card.case
+    if case.state != "appealed":
         return
-    by_reporter = card.case.outcome != "upheld"
-    if card.row.appeal and not (by_reporter and hides):
-        yield line("card.appeal-words", words=card.row.appeal)
+    by_reporter = case.outcome != "upheld"
+    if case.appeal and not (by_reporter and hides):
+        yield line("card.appeal-words", words=case.appeal)
     key = "card.appealed-report" if by_reporter else "card.appealed"
-    if card.case.rule == TIER_LINKS:
+    if case.rule == TIER_LINKS:
         key = "card.appealed-waited"
-    yield line(key, due=Moment(card.row.due))
+    yield line(key, due=Moment(case.due))
     yield from _answering(card)
 
 
@@ -168,7 +190,7 @@ def _hint(card: Card, prefix: str) -> Line:
     uphold, dismiss = Code(f"{prefix}uphold {case.n}"), Code(f"{prefix}dismiss {case.n}")
     if case.rule == TIER_LINKS:
         return line("card.hint.waits", uphold=uphold, dismiss=dismiss)
-    if decided_by(case.rule) != "managers" and not (case.outcome and case.state != "appealed"):
+    if decided_by(case.rule) != "managers" and case.waits:
         return line(f"card.hint.for-{decided_by(case.rule)}", uphold=uphold, dismiss=dismiss)
     if card.others and not case.outcome:
         one = Code(f"{prefix}uphold {card.others[0].n}")

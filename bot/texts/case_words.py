@@ -30,13 +30,14 @@ SaidAt = Callable[[RoomId, int], Judged | None]  # (room, record index) -> what 
 
 
 async def word_lines(
-    db: AsyncConnection, case: CaseView, excerpt: str, said_at: SaidAt, rules: Sequence[CompiledRule]
+    db: AsyncConnection, case: CaseView, said_at: SaidAt, rules: Sequence[CompiledRule]
 ) -> tuple[Line, ...]:
     """Return what the card shows of the messages of a case; `rules`: those that hold in its room."""
     check = next((rule.check for rule in rules if rule.settings.name == case.rule), None)
     first = await _shown(db, case, case.events[0], said_at, check, EXCERPT) if case.events else None
     later = [await _shown(db, case, event, said_at, check, LATER) for event in case.events[1 : MOST_LATER + 1]]
-    return (*_first(case, first or (Text("body", excerpt) if excerpt else None)), *_later(case, later))
+    kept = Text("body", case.excerpt) if case.excerpt else None
+    return (*_first(case, first or kept), *_later(case, later))
 
 
 def _first(case: CaseView, text: Text | None) -> Iterator[Line]:

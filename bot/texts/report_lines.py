@@ -40,7 +40,7 @@ def report_lines(reports: Sequence[queries.StoredReport], *, names: bool, words:
 
 async def reads_along(db: AsyncConnection, case: CaseView, desk: RoomId | None) -> bool:
     """Tell whether a person whom an undecided case is about is in the desk, by any of their accounts."""
-    if desk is None or (case.outcome and case.state != "appealed"):
+    if desk is None or not case.waits:
         return False
     return bool(await queries.joined_of(db, desk, tuple({case.subject, *case.accounts})))
 

@@ -34,7 +34,6 @@ def lodge(
     *,
     by: UserId,
     words: str,
-    decided_ms: int,
     now_ms: int,
     policy: Policy,
     on: int,
@@ -55,8 +54,8 @@ def lodge(
         raise Refused("error.appeal.heard", n=case.n)
     if not words.strip():
         raise Refused("error.missing.words")
-    if now_ms > decided_ms + policy.cases.appeal_within:
+    if now_ms > case.decided + policy.cases.appeal_within:
         raise Refused("error.appeal.late", n=case.n)
-    step(case.state, "appeal")  # type: ignore[arg-type]
+    step(case.state, "appeal")
     due = now_ms + policy.cases.deadlines.of(case.grade)
     return (Appealed(room=case.room, on=on, n=case.n, due=due, report=int(reported), subject=by, words=words),)

@@ -22,14 +22,24 @@ from moderation.credit.ledger import with_entry
 from moderation.duty.duty import Duty, above, ask, can_act, how_told
 from moderation.model.builtin_rules import OVERDUE
 from moderation.model.context import CaseView, Context, InForce
-from moderation.model.facts import Asked, CaseAssigned, CaseLeft, CaseMoved, CreditChanged, Fact, TaskOpened
+from moderation.model.facts import (
+    Asked,
+    CaseAssigned,
+    CaseLeft,
+    CaseMoved,
+    CaseState,
+    CaseStep,
+    CreditChanged,
+    Fact,
+    TaskOpened,
+)
 from moderation.policy import Policy
 from moderation.rooms.measures import answers_for
 from moderation.rooms.measures import neglected as room_neglected
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId, UserId
 
-from .lifecycle import State, step
+from .lifecycle import step
 from .neglect import another_day, neglected, spared
 
 BACK_WITHIN_MS = 30 * DAY_MS  # people who come back so soon had not given up the room
@@ -61,7 +71,6 @@ class WaitingCase:
     next_case: int
     duty: Duty
     context: Context  # of the person the case is about, in its room
-    decided_by: UserId  # of an appealed case; "": a rule
     assigned: tuple[UserId, ...] = ()  # at the level that is asked now
     told: frozenset[UserId] = frozenset()  # those of them who have been told, as the records show
     gone: Mapping[UserId, Gone] = field(default_factory=dict)  # those of them who left while it waited
@@ -87,7 +96,7 @@ def stopped(case: CaseView) -> tuple[Fact, ...]:
 
 def closed(case: CaseView) -> tuple[Fact, ...]:
     """Close a case that was decided so long ago that nobody can appeal it any more."""
-    return (_moved(case, "closed", step(case.state, "close"), case.asked, 0),)  # type: ignore[arg-type]
+    return (_moved(case, "closed", step(case.state, "close"), case.asked, 0),)
 
 
 def deadline(waiting: WaitingCase) -> tuple[Fact, ...]:
@@ -105,7 +114,7 @@ def _passed(waiting: WaitingCase) -> Iterator[Fact]:
     late = _late(waiting)
     state = case.state
     if state in ("open", "acknowledged"):
-        state = step(state, "pass_deadline")  # type: ignore[arg-type]
+        state = step(state, "pass_deadline")
         yield _moved(case, "overdue", state, case.asked, case.due)
     for number, user in enumerate(late, waiting.next_case):
         yield from neglected(waiting.people[user], OVERDUE, n=number, about=case.n, policy=waiting.policy, on=-1)
@@ -123,7 +132,7 @@ def _late(waiting: WaitingCase) -> tuple[UserId, ...]:
         return ()
     duty = waiting.duty
     case = waiting.case
-    not_late = {case.subject, waiting.decided_by, *case.appellants, *waiting.charged}  # they cannot decide it
+    not_late = {case.subject, case.by, *case.appellants, *waiting.charged}  # they cannot decide it
     there = can_act(duty)
     asked = [user for user in _liable(waiting) if user in there or _left_late(user, waiting)]
     late = duty.each_once(user for user in asked if not duty.is_any(user, not_late))
@@ -174,9 +183,9 @@ def came_back(context: Context, excused: Iterable[Excused], policy: Policy, *, o
     return tuple(facts)
 
 
-def _passed_on(waiting: WaitingCase, state: str, late: tuple[UserId, ...]) -> Iterator[Fact]:
+def _passed_on(waiting: WaitingCase, state: CaseState, late: tuple[UserId, ...]) -> Iterator[Fact]:
     case = waiting.case
-    without = frozenset({case.subject, waiting.decided_by, *case.appellants, *waiting.assigned, *waiting.charged})
+    without = frozenset({case.subject, case.by, *case.appellants, *waiting.assigned, *waiting.charged})
     level, people = ask(above(case.asked), waiting.duty, waiting.now_ms, without=without)
     due = waiting.now_ms + waiting.policy.cases.deadlines.of(case.grade)
     yield _moved(case, "escalated", _escalated(state, level), level, due)
@@ -201,21 +210,21 @@ def _room_bears_it(waiting: WaitingCase, n: int) -> Iterator[Fact]:
     )
 
 
-def _waits_on(waiting: WaitingCase, state: str) -> Iterator[Fact]:
+def _waits_on(waiting: WaitingCase, state: CaseState) -> Iterator[Fact]:
     """Ask the operator again: once a day at most, since there is nobody else to ask."""
     case = waiting.case
-    again = step(state, "pass_deadline")  # type: ignore[arg-type]
+    again = step(state, "pass_deadline")
     due = waiting.now_ms + max(waiting.policy.cases.deadlines.of(case.grade), DAY_MS)
     yield _moved(case, "escalated", again, "operator", due)
     if not waiting.task:
         yield TaskOpened(room=case.room, task="case", n=case.n, subject=case.subject)
 
 
-def _escalated(state: str, level: Asked) -> State:
+def _escalated(state: CaseState, level: Asked) -> CaseState:
     if state == "appealed":
         return step("appealed", "pass_deadline")
-    return step(state, "escalate_to_owner" if level == "owner" else "escalate_to_operator")  # type: ignore[arg-type]
+    return step(state, "escalate_to_owner" if level == "owner" else "escalate_to_operator")
 
 
-def _moved(case: CaseView, name: str, state: str, asked: Asked, due: int) -> CaseMoved:
-    return CaseMoved(room=case.room, n=case.n, step=name, state=state, asked=asked, due=due)  # type: ignore[arg-type]
+def _moved(case: CaseView, name: CaseStep, state: CaseState, asked: Asked, due: int) -> CaseMoved:
+    return CaseMoved(room=case.room, n=case.n, step=name, state=state, asked=asked, due=due)

@@ -11,7 +11,7 @@ Rules kept here:
 - A redaction cannot be undone: the record keeps the words.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from moderation.credit.credit import standing
@@ -27,22 +27,30 @@ from moderation.duty.responsibility import (
 from moderation.judge.judge import charged
 from moderation.model.builtin_rules import OUTSIDE, OWN_RULES, REPORTED, TIER_LINKS, ledger_of, report_rule
 from moderation.model.context import CaseView, Context, RoomView
-from moderation.model.facts import CaseDecided, CaseMoved, EntryConfirmed, Fact, SanctionEnded, SanctionStarted
+from moderation.model.facts import (
+    CaseDecided,
+    CaseMoved,
+    DecidedState,
+    EntryConfirmed,
+    Fact,
+    Outcome,
+    SanctionEnded,
+    SanctionStarted,
+)
 from moderation.model.reach import DEPLOYMENT
 from moderation.policy import Policy, RuleBase
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 
-from .lifecycle import step
+from .lifecycle import Step, step
 from .neglect import charged_again, cost_of
 
 
 def decide(
     case: CaseView,
-    what: str,
+    what: Outcome,
     *,
     by: UserId,
-    decided_by: str,
     reason: str,
     context: Context,
     policy: Policy,
@@ -54,20 +62,28 @@ def decide(
     """
     require_decider(case, by, context.room, policy)
     if case.state == "appealed":
-        return _on_appeal(case, what, by, decided_by, reason, context, policy, on)
-    if case.outcome == what and (wider := _confirmed(case, what, by, context, policy, on)):
-        return (_decided(case, what, case.state, by, reason, on), *wider)
+        return _on_appeal(case, what, by, reason, context, policy, on)
     if case.outcome == what:
-        raise Refused(f"error.case.already.{what}", n=case.n)
+        return _again(case, what, by, reason, context, policy, on)
     if what == "upheld" and case.rule in OWN_RULES and case.outcome and not _can_be_brought_again(case.rule):
         raise Refused("error.case.not-again", n=case.n)
-    if case.outcome and not may_undo(decided_by, by, policy):
+    if case.outcome and not may_undo(case, by, policy):
         raise Refused("error.case.for-operator", n=case.n)
-    if case.outcome and not may_reconsider(case, decided_by, by, context.room, policy):
-        raise Refused("error.case.decided-by-other", n=case.n, who=decided_by)
-    step(case.state, "reconsider" if case.outcome else _STEPS[what])  # type: ignore[arg-type]
+    if case.outcome and not may_reconsider(case, by, context.room, policy):
+        raise Refused("error.case.decided-by-other", n=case.n, who=case.by)
+    step(case.state, "reconsider" if case.outcome else _STEPS[what])
     follows = _upheld if what == "upheld" else _dismissed
     return (_decided(case, what, "decided", by, reason, on), *follows(case, by, context, policy, on))
+
+
+def _again(
+    case: CaseView, what: Outcome, by: UserId, reason: str, context: Context, policy: Policy, on: int
+) -> tuple[Fact, ...]:
+    """Decide the same once more, which means something only if it counts further from now on."""
+    wider = _confirmed(case, what, by, context, policy, on)
+    if not wider or case.state not in ("decided", "affirmed", "reversed"):
+        raise Refused(f"error.case.already.{what}", n=case.n)
+    return (_decided(case, what, case.state, by, reason, on), *wider)
 
 
 def acknowledge(case: CaseView, by: UserId, room: RoomView, policy: Policy, *, on: int) -> tuple[Fact, ...]:
@@ -76,7 +92,7 @@ def acknowledge(case: CaseView, by: UserId, room: RoomView, policy: Policy, *, o
     Raises `Refused` if they could not decide it, `IllegalStep` if it does not wait.
     """
     require_decider(case, by, room, policy)
-    state = step(case.state, "acknowledge")  # type: ignore[arg-type]
+    state = step(case.state, "acknowledge")
     seen = CaseMoved(
         room=case.room, on=on, n=case.n, step="acknowledged", state=state, asked=case.asked, due=case.due, by=by
     )
@@ -84,22 +100,24 @@ def acknowledge(case: CaseView, by: UserId, room: RoomView, policy: Policy, *, o
 
 
 def _on_appeal(
-    case: CaseView, what: str, by: UserId, decided_by: str, reason: str, context: Context, policy: Policy, on: int
+    case: CaseView, what: Outcome, by: UserId, reason: str, context: Context, policy: Policy, on: int
 ) -> tuple[Fact, ...]:
     """Decide an appeal, which takes another person than the decision; affirming it changes nothing."""
-    require_other_decider(case, by, decided_by, policy)
+    require_other_decider(case, by, policy)
     require_hearer(case, by, policy)
     if what == case.outcome:
         wider = _confirmed(case, what, by, context, policy, on)
-        return (_decided(case, what, step("appealed", "affirm"), by, reason, on), *wider)
-    decided = _decided(case, what, step("appealed", "reverse"), by, reason, on)
+        return (_decided(case, what, "affirmed", by, reason, on), *wider)
+    decided = _decided(case, what, "reversed", by, reason, on)
     follows = _upheld if what == "upheld" else _dismissed
     return (decided, *follows(case, by, context, policy, on))
 
 
-def _confirmed(case: CaseView, what: str, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+def _confirmed(
+    case: CaseView, what: Outcome, by: UserId, context: Context, policy: Policy, on: int
+) -> tuple[Fact, ...]:
     """Return what follows if an operator confirms what a room's people upheld: it counts everywhere from now on."""
-    if what != "upheld" or by not in policy.operators or case.state == "closed":
+    if what != "upheld" or by not in policy.operators:
         return ()
     return tuple(_widened(case, by, context, policy, on))
 
@@ -116,13 +134,13 @@ def _widened(case: CaseView, by: UserId, context: Context, policy: Policy, on: i
             yield from reaching_further(context, policy, ledger, entry.reach)
 
 
-def _decided(case: CaseView, what: str, state: str, by: UserId, reason: str, on: int) -> CaseDecided:
+def _decided(case: CaseView, what: Outcome, state: DecidedState, by: UserId, reason: str, on: int) -> CaseDecided:
     return CaseDecided(
         room=case.room,
         on=on,
         n=case.n,
-        what=what,  # type: ignore[arg-type]
-        state=state,  # type: ignore[arg-type]
+        what=what,
+        state=state,
         subject=case.subject,
         by=by,
         reason=reason,
@@ -135,7 +153,7 @@ def _can_be_brought_again(rule: str) -> bool:
     return rule in (REPORTED, OUTSIDE) or ledger_of(rule) == "standing"
 
 
-_STEPS = {"upheld": "uphold", "dismissed": "dismiss"}
+_STEPS: Mapping[Outcome, Step] = {"upheld": "uphold", "dismissed": "dismiss"}
 
 
 def _upheld(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:

@@ -1,7 +1,7 @@
 """The life of a case, as one table.
 
 Rules kept here:
-- A case is in exactly one `State`.
+- A case is in exactly one `CaseState`.
 - Only the steps of `TRANSITIONS` exist; a step that is not in the table raises `IllegalStep` and changes nothing.
 - The diagram in the documentation is made from the table, so that the two cannot differ.
 
@@ -14,21 +14,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from moderation.model.facts import CaseState, Outcome
 from moderation.policy import Decide
 from moderation.values.errors import IllegalStep
 
-State = Literal[
-    "open",
-    "acknowledged",
-    "overdue",
-    "escalated_owner",
-    "escalated_operator",
-    "decided",
-    "appealed",
-    "affirmed",
-    "reversed",
-    "closed",
-]
 Step = Literal[
     "acknowledge",
     "uphold",
@@ -42,15 +31,14 @@ Step = Literal[
     "reverse",
     "close",
 ]
-Outcome = Literal["upheld", "dismissed"]
 
-STATES: tuple[State, ...] = get_args(State)
+STATES: tuple[CaseState, ...] = get_args(CaseState)
 STEPS: tuple[Step, ...] = get_args(Step)
 
 # A rule with `decide = "auto"` decides at once: its case waits for nobody, but can be appealed like others.
-BORN: Mapping[Decide, State] = MappingProxyType({"manager": "open", "auto": "decided"})
+BORN: Mapping[Decide, CaseState] = MappingProxyType({"manager": "open", "auto": "decided"})
 
-TRANSITIONS: Mapping[tuple[State, Step], State] = MappingProxyType(
+TRANSITIONS: Mapping[tuple[CaseState, Step], CaseState] = MappingProxyType(
     {
         # One tap is enough: a decision implies having seen the case.
         ("open", "acknowledge"): "acknowledged",
@@ -97,7 +85,7 @@ TRANSITIONS: Mapping[tuple[State, Step], State] = MappingProxyType(
 _OPPOSITE: Mapping[Outcome, Outcome] = MappingProxyType({"upheld": "dismissed", "dismissed": "upheld"})
 
 
-def step(state: State, step: Step) -> State:
+def step(state: CaseState, step: Step) -> CaseState:
     """Return the state after `step`. Raises `IllegalStep` if the table has no such step."""
     after = TRANSITIONS.get((state, step))
     if after is None:
@@ -105,7 +93,7 @@ def step(state: State, step: Step) -> State:
     return after
 
 
-def steps_from(state: State) -> tuple[Step, ...]:
+def steps_from(state: CaseState) -> tuple[Step, ...]:
     """Return the steps that exist in `state`, in the order of `Step`: what a card can offer."""
     return tuple(name for name in STEPS if (state, name) in TRANSITIONS)
 
@@ -131,9 +119,9 @@ def diagram() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _arrows() -> dict[tuple[State, State], list[Step]]:
+def _arrows() -> dict[tuple[CaseState, CaseState], list[Step]]:
     """Return one arrow for each pair of states, with all the steps along it."""
-    arrows: dict[tuple[State, State], list[Step]] = {}
+    arrows: dict[tuple[CaseState, CaseState], list[Step]] = {}
     for (start, name), end in TRANSITIONS.items():
         arrows.setdefault((start, end), []).append(name)
     return arrows

@@ -42,7 +42,7 @@ from moderation.model.facts import (
 from moderation.policy import Policy
 from moderation.rooms.measures import mended
 from moderation.values.durations import DAY_MS
-from moderation.values.ids import RoomId, UserId
+from moderation.values.ids import NO_USER, RoomId, UserId
 
 from .lifecycle import step
 from .neglect import neglected
@@ -58,11 +58,7 @@ class CaseContext:
     on: int  # the record that caused them
     duties: Mapping[RoomId, Duty] = field(default_factory=dict)
     owners: Mapping[tuple[RoomId, UserId], Context] = field(default_factory=dict)  # of rooms where nobody is on duty
-    rules: Mapping[int, str] = field(default_factory=dict)  # of the appealed cases
-    decided_by: Mapping[int, UserId] = field(default_factory=dict)  # of the appealed cases
-    subjects: Mapping[int, UserId] = field(default_factory=dict)  # whom the appealed cases are about
-    to_operator: frozenset[int] = frozenset()  # those whose appeal goes to the operator
-    friends: Mapping[int, frozenset[UserId]] = field(default_factory=dict)  # of the deciders of the appealed cases
+    appealed: Mapping[int, CaseView] = field(default_factory=dict)  # the appealed cases
     measures: Mapping[RoomId, tuple[InForce, ...]] = field(default_factory=dict)  # against the rooms themselves
     waiting: Mapping[RoomId, frozenset[int]] = field(default_factory=dict)  # cases that wait with the operator
     waiting_with: Mapping[int, tuple[CaseView, ...]] = field(default_factory=dict)  # on the card of a decided case
@@ -97,12 +93,10 @@ def derive_obligations(facts: Sequence[Fact], around: CaseContext) -> tuple[Fact
 def _after(fact: Fact, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:
     match fact:
         case CaseOpened(state="open", lead=0):
-            yield from _first_asked(fact, fact.rule, UserId(""), around)
+            yield from _first_asked(fact, fact.rule, around)
             yield from _nobody_on_duty(fact, facts, around)
         case Appealed():
-            yield from _first_asked(
-                fact, around.rules.get(fact.n, ""), around.decided_by.get(fact.n, UserId("")), around
-            )
+            yield from _first_asked(fact, around.appealed[fact.n].rule, around)
         case AccountsLinked() | AccountUnlinked():
             yield from _other_ledgers(fact, around)
         case CaseDecided():
@@ -125,20 +119,18 @@ def _parted(fact: CaseDecided, facts: Sequence[Fact], around: CaseContext) -> It
             yield CaseMoved(
                 room=case.room, on=around.on, n=case.n, step="parted", state=case.state, asked=case.asked, due=due
             )
-            yield from _first_asked(alone, case.rule, UserId(""), around)
+            yield from _first_asked(alone, case.rule, around)
 
 
-def _first_asked(
-    fact: CaseOpened | Appealed | CaseView, rule: str, decider: UserId, around: CaseContext
-) -> Iterator[Fact]:
+def _first_asked(fact: CaseOpened | Appealed | CaseView, rule: str, around: CaseContext) -> Iterator[Fact]:
     """Yield who is responsible for a case that begins to wait."""
     assert fact.room is not None
-    about = around.subjects.get(fact.n, fact.subject)
+    appealed, operators = around.appealed.get(fact.n), around.policy.operators
+    about, decider = (appealed.subject, appealed.by) if appealed else (fact.subject, NO_USER)
     without = frozenset({fact.subject, about, decider})
-    operators = around.policy.operators
-    above = decider in operators or (bool(operators) and fact.n in around.to_operator)
+    above = decider in operators or (bool(operators) and appealed is not None and appealed.to_operator)
     lowest: Asked = "operator" if above else decided_by(rule)
-    duty, friends = around.duties[fact.room], around.friends.get(fact.n, frozenset())
+    duty, friends = around.duties[fact.room], appealed.friends if appealed else frozenset()
     level, people = ask(lowest, duty, around.now_ms, without=without | friends)
     if not people and friends:  # nobody else is left
         level, people = ask(lowest, duty, around.now_ms, without=without)

@@ -21,13 +21,22 @@ from typing import TypeGuard
 
 from moderation.model.builtin_rules import MISUSE, OWN_RULES, REPORTED, UNDECIDED
 from moderation.model.context import CaseView, Context
-from moderation.model.facts import CaseDecided, CaseGrew, CaseMoved, CaseOpened, Fact, Reported, SanctionStarted
+from moderation.model.facts import (
+    CaseDecided,
+    CaseGrew,
+    CaseMoved,
+    CaseOpened,
+    CaseState,
+    DecidedState,
+    Fact,
+    Reported,
+    SanctionStarted,
+)
 from moderation.model.facts.cases import EXCERPT
 from moderation.policy import Policy, ReportSettings
 from moderation.values.errors import Refused
 from moderation.values.ids import EventId, UserId
 
-from .lifecycle import Step, step
 from .report_budget import Filed, free_again
 
 MOST_MESSAGES = 20  # messages that one person can report as one case
@@ -297,21 +306,21 @@ def _paused(fact: CaseDecided | CaseMoved, rule: str, user: UserId, n: int, unti
     )
 
 
-_UNDO: Mapping[str, Step] = {"decided": "reconsider", "appealed": "reverse"}
+_UNDONE: Mapping[CaseState, DecidedState] = {"decided": "decided", "appealed": "reversed"}
 
 
 def _taken_back(fact: CaseDecided, cases: Sequence[CaseView]) -> Iterator[CaseDecided]:
     """Dismiss the cases against the reporters: the report was right after all."""
     for case in cases:
-        undo = _UNDO.get(case.state)
-        if undo is None:  # upheld on appeal: it stands
+        state = _UNDONE.get(case.state)
+        if state is None:  # upheld on appeal: it stands
             continue
         yield CaseDecided(
             room=case.room,
             on=fact.on,
             n=case.n,
             what="dismissed",
-            state=step(case.state, undo),  # type: ignore[arg-type]
+            state=state,
             subject=case.subject,
             by=fact.by,
         )

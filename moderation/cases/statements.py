@@ -94,10 +94,6 @@ class StatementContext:
 
     case: CaseView
     code: GroupCode
-    by: str
-    reason: str
-    decided: int
-    words: str
     sent: int  # when the first message was received
     reported: bool = False
     policy: Policy = field(default_factory=Policy)
@@ -133,16 +129,16 @@ def statement(known: StatementContext, facts: Sequence[Fact]) -> Statement:
         rule=case.rule,
         grade=case.grade,
         outcome=case.outcome,
-        decided=known.decided,
+        decided=case.decided,
         on_appeal=case.state in ("affirmed", "reversed"),
         found=_found(known),
-        automatic=bool(case.outcome) and not known.by,
-        by=known.by,
-        reason=known.reason,
+        automatic=bool(case.outcome) and not case.by,
+        by=case.by,
+        reason=case.reason,
         about=case.about,
         event=case.events[0] if case.events else "",
         sent=known.sent,
-        words=known.words,
+        words=case.excerpt,
         messages=len(case.events),
         findings=tuple(_findings(facts, case)),
         measures=tuple(_measures(own)),
@@ -150,7 +146,7 @@ def statement(known: StatementContext, facts: Sequence[Fact]) -> Statement:
         entry=entry.entry if entry else "",
         cost=entry.cost if entry else 0,
         left=entry.left if entry else 0,
-        appeal_until=known.decided + known.policy.cases.appeal_within if _can_appeal(case, known.policy) else 0,
+        appeal_until=case.decided + known.policy.cases.appeal_within if _can_appeal(case, known.policy) else 0,
     )
 
 

@@ -107,12 +107,12 @@ def require_decider(case: CaseView, actor: UserId, room: RoomView, policy: Polic
 FAULTS_OF_DECISIONS = frozenset({"error", "bad-faith"})
 
 
-def require_fault(fault: str, case: CaseView, decider: UserId, actor: UserId, room: RoomView, policy: Policy) -> None:
-    """Raise `Refused` unless `actor`, who reverses a case, may say that `decider` was at fault.
+def require_fault(fault: str, case: CaseView, actor: UserId, room: RoomView, policy: Policy) -> None:
+    """Raise `Refused` unless `actor`, who reverses a case, may say that the person who decided it was at fault.
 
     Only the owner or the operator may say bad faith. A rule is never at fault.
     """
-    if not decider or decider == actor or actor in case.deciders:
+    if not case.by or case.was_decided_by(actor):
         raise Refused("error.fault.nobody", n=case.n)
     if fault == "bad-faith" and not _reaches("owner", actor, room, policy):
         raise Refused("error.fault.bad-faith")
@@ -125,15 +125,15 @@ def _reaches(level: Asked, actor: UserId, room: RoomView, policy: Policy) -> boo
     return level == "owner" and role(actor, room) == "owner"
 
 
-def require_other_decider(case: CaseView, actor: UserId, decided_by: str, policy: Policy) -> None:
+def require_other_decider(case: CaseView, actor: UserId, policy: Policy) -> None:
     """Raise `Refused` if `actor` may not decide this appeal because of who decided the case.
 
     Nobody decides an appeal against their own decision, nor against an operator's, except an operator: nobody is above
     operators.
     """
-    if not may_undo(decided_by, actor, policy):
+    if not may_undo(case, actor, policy):
         raise Refused("error.case.for-operator", n=case.n)
-    if (actor == decided_by or actor in case.deciders) and not is_operator(actor, policy):
+    if case.was_decided_by(actor) and not is_operator(actor, policy):
         raise Refused("error.appeal.own-decision", n=case.n)
 
 
@@ -150,19 +150,19 @@ def require_hearer(case: CaseView, actor: UserId, policy: Policy) -> None:
         raise Refused("error.appeal.friend", n=case.n)
 
 
-def may_undo(decided_by: str, actor: UserId, policy: Policy) -> bool:
-    """Return whether `actor` can take back somebody's decision at all: their own must reach as far."""
-    return decided_by not in policy.operators or is_operator(actor, policy)
+def may_undo(case: CaseView, actor: UserId, policy: Policy) -> bool:
+    """Return whether `actor` can take back a decision at all: their own must reach as far."""
+    return case.by not in policy.operators or is_operator(actor, policy)
 
 
-def may_reconsider(case: CaseView, decided_by: str, actor: UserId, room: RoomView, policy: Policy) -> bool:
+def may_reconsider(case: CaseView, actor: UserId, room: RoomView, policy: Policy) -> bool:
     """Return whether `actor` may change a decision.
 
     Any manager may change a rule's decision; a person's only that person, the owner or an operator.
     """
-    if not may_undo(decided_by, actor, policy):
+    if not may_undo(case, actor, policy):
         return False
-    if not decided_by or decided_by == actor or actor in case.deciders:
+    if not case.by or case.was_decided_by(actor):
         return True
     return is_operator(actor, policy) or role(actor, room) == "owner"
 

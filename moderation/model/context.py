@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from moderation.policy import Below, Grade
-from moderation.values.ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
+from moderation.policy import Below, Decide, Grade
+from moderation.values.ids import NO_USER, CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.values.levels import Method
 from moderation.values.power_levels import Power
 
-from .facts import Asked, SanctionKind
+from .facts import Asked, CaseState, Outcome, SanctionKind
 from .ledger_entry import LedgerEntry
 from .reach import Place, counts_in, holds_in
 
@@ -88,7 +88,10 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class CaseView:
-    """The present state of a case."""
+    """The present state of a case.
+
+    `by`, `reason` and `decided` are of the last decision: by whom ("": by a rule, or erased), why, and when (0: none).
+    """
 
     n: CaseNumber
     room: RoomId
@@ -96,15 +99,21 @@ class CaseView:
     person: PersonId
     rule: str
     grade: Grade
-    decide: str
+    decide: Decide
     manages: bool
-    state: str
-    outcome: str  # "", "upheld" or "dismissed"
+    state: CaseState
+    outcome: Outcome | Literal[""]
     opened: int
     asked: Asked = "managers"  # the level that is to decide it now
     about: int = 0  # the case that was neglected or decided wrongly
     lead: int = 0  # the case on whose card it is shown, until that one is decided
     due: int = 0
+    decided: int = 0
+    by: UserId = NO_USER
+    reason: str = ""
+    excerpt: str = ""  # the beginning of the first message
+    card: EventId | None = None  # in the desk
+    appeal: str = ""  # the words of the last appellant
     events: tuple[EventId, ...] = ()
     messages: tuple[EventId, ...] = ()  # those of `events` that are messages, and so can be redacted
     on: int = -1  # the record of the first event
@@ -116,9 +125,18 @@ class CaseView:
     to_operator: bool = False
     friends: frozenset[UserId] = frozenset()  # of the person who decided it, and not asked to hear the appeal
 
+    @property
+    def waits(self) -> bool:
+        """True if it waits for a decision, or for one on an appeal."""
+        return not self.outcome or self.state == "appealed"
+
     def is_about(self, user: UserId) -> bool:
         """Return whether it is about this person, by any of their accounts."""
         return user == self.subject or user in self.accounts
+
+    def was_decided_by(self, user: UserId) -> bool:
+        """Return whether this person decided it, by any of their accounts."""
+        return user == self.by or user in self.deciders
 
 
 @dataclass(frozen=True, slots=True)

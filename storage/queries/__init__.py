@@ -10,6 +10,7 @@ from storage.state.owner_choices import any_asks, choices_of
 
 from .accounts import communities_of_person, ever_linked, groups_of_person, people_in, person_who_proved, persons_linked
 from .cases import (
+    CaseNote,
     Figures,
     assigned_to,
     case_by_card,
@@ -139,6 +140,7 @@ from .vitals import VitalNumbers, vital_numbers
 
 __all__ = [
     "Approver",
+    "CaseNote",
     "Dossier",
     "Ending",
     "Figures",

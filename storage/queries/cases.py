@@ -43,8 +43,8 @@ _REPORTED = select(schema.reports.c.record).where(schema.reports.c.n == bindpara
 _REDACTABLE = frozenset({POSTED, "message", "redact"})  # messages; reactions and the like; events that give a reason
 
 
-async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[object, ...]]] | None:
-    """Return one case, and its row for what is only shown."""
+async def case_view(db: AsyncConnection, n: int) -> CaseView | None:
+    """Return one case."""
     row = (await db.execute(_CASE, {"n": n})).first()
     if row is None:
         return None
@@ -55,8 +55,8 @@ async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[ob
     case = _case(row, tuple(events), await _measures_taken(db, row.person, n))
     case = replace(case, accounts=accounts, deciders=deciders, appellants=appellants)
     if row.outcome and row.state != "closed":
-        case = replace(case, to_operator=await _is_for_operator(db, n), friends=await _friends(db, case, row))
-    return case, row
+        case = replace(case, to_operator=await _is_for_operator(db, n), friends=await _friends(db, case))
+    return case
 
 
 async def _is_for_operator(db: AsyncConnection, n: int) -> bool:
@@ -73,7 +73,7 @@ async def _is_for_operator(db: AsyncConnection, n: int) -> bool:
     return any(len(groups) > 1 if not reach else groups.count(reach) > 1 for reach in reaches)
 
 
-async def _friends(db: AsyncConnection, case: CaseView, row: Row[tuple[object, ...]]) -> frozenset[UserId]:
+async def _friends(db: AsyncConnection, case: CaseView) -> frozenset[UserId]:
     """Return those whom the deciders vouched for or who vouched for them, except any who were asked to hear it."""
     v = schema.verifications.c
     if not case.deciders:
@@ -84,7 +84,7 @@ async def _friends(db: AsyncConnection, case: CaseView, row: Row[tuple[object, .
     )
     known = {UserId(user) for row in vouches for user in (row.user, row.by) if user} - case.deciders
     people = await accounts_of_all(db, known) if known else {}
-    asked = await assigned_to(db, case.n, case.asked) if known and row.state == "appealed" else ()
+    asked = await assigned_to(db, case.n, case.asked) if known and case.state == "appealed" else ()
     return frozenset(account for accounts in people.values() for account in accounts).difference(asked)
 
 
@@ -126,8 +126,8 @@ async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
     return found
 
 
-async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int) -> Sequence[Row[tuple[object, ...]]]:
-    """Return the cases of these rooms that wait for a decision, the most urgent first."""
+async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int) -> list[CaseView]:
+    """Return the cases of these rooms that wait for a decision, the most urgent first, without their evidence."""
     c = schema.cases.c
     rows = await db.execute(
         select(schema.cases)
@@ -135,10 +135,10 @@ async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int
         .order_by(c.due, c.n)
         .limit(limit)
     )
-    return rows.all()
+    return [_case(row, ()) for row in rows]
 
 
-async def waiting_with(db: AsyncConnection, n: int) -> tuple[tuple[CaseView, Row[tuple[object, ...]]], ...]:
+async def waiting_with(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:
     """Return the undecided cases that are shown on the card of case `n`, oldest first."""
     c = schema.cases.c
     rows = await db.execute(select(c.n).where(c.lead == n, c.outcome == "").order_by(c.n))
@@ -146,14 +146,14 @@ async def waiting_with(db: AsyncConnection, n: int) -> tuple[tuple[CaseView, Row
     return tuple(each for each in found if each is not None)
 
 
-async def cases_of(db: AsyncConnection, user: UserId, room: RoomId, limit: int) -> Sequence[Row[tuple[object, ...]]]:
-    """Return the cases about somebody in a room, newest first."""
+async def cases_of(db: AsyncConnection, user: UserId, room: RoomId, limit: int) -> list[CaseView]:
+    """Return the cases about somebody in a room, newest first, without their evidence."""
     c = schema.cases.c
     person = await person_of(db, user)
     rows = await db.execute(
         select(schema.cases).where(c.person == person, c.room == room).order_by(c.n.desc()).limit(limit)
     )
-    return rows.all()
+    return [_case(row, ()) for row in rows]
 
 
 async def newest_case_of(db: AsyncConnection, user: UserId) -> int:
@@ -195,6 +195,12 @@ def _case(
         about=row.about,
         lead=row.lead,
         due=row.due,
+        decided=row.decided,
+        by=UserId(row.by),
+        reason=row.reason,
+        excerpt=row.excerpt,
+        card=EventId(row.card) if row.card else None,
+        appeal=row.appeal,
         events=tuple(EventId(item.event) for item in evidence if item.event),
         messages=tuple(EventId(item.event) for item in evidence if item.event and item.kind in _REDACTABLE),
         on=evidence[0].record if evidence else -1,
@@ -202,13 +208,12 @@ def _case(
     )
 
 
-async def due_cases(db: AsyncConnection, now_ms: int, limit: int) -> Sequence[Row[tuple[object, ...]]]:
+async def due_cases(db: AsyncConnection, now_ms: int, limit: int) -> list[int]:
     """Return the cases for which a reminder or the deadline is due."""
     c = schema.cases.c
     # Two searches in two indexes: a condition with "or" would read every case.
     due = union(select(c.n).where(c.due > 0, c.due <= now_ms), select(c.n).where(c.remind > 0, c.remind <= now_ms))
-    rows = await db.execute(select(schema.cases).where(c.n.in_(due)).order_by(c.due, c.n).limit(limit))
-    return rows.all()
+    return list(await db.scalars(select(c.n).where(c.n.in_(due)).order_by(c.due, c.n).limit(limit)))
 
 
 async def closable_cases(db: AsyncConnection, decided_before: int, limit: int) -> Sequence[int]:
@@ -338,11 +343,20 @@ async def statements_of(db: AsyncConnection, n: int) -> tuple[str, ...]:
     return tuple(row.statement for row in rows)
 
 
-async def notes_of(db: AsyncConnection, n: int) -> Sequence[Row[tuple[object, ...]]]:
+@dataclass(frozen=True, slots=True)
+class CaseNote:
+    """A note that somebody left on a case for those who handle it."""
+
+    by: UserId
+    words: str
+    at: int
+
+
+async def notes_of(db: AsyncConnection, n: int) -> tuple[CaseNote, ...]:
     """Return the notes on a case, oldest first."""
     notes = schema.case_notes
     rows = await db.execute(select(notes).where(notes.c.n == n, notes.c.words != "").order_by(notes.c.record))
-    return rows.all()
+    return tuple(CaseNote(UserId(row.by), row.words, row.at) for row in rows)
 
 
 async def reported(db: AsyncConnection, n: int) -> bool:

@@ -51,7 +51,7 @@ async def cases_with(db: AsyncConnection, event: EventId) -> tuple[CaseView, ...
     e = schema.evidence.c
     numbers = await db.execute(select(e.n).where(e.event == event).distinct().order_by(e.n))
     found = [await case_view(db, row.n) for row in numbers]
-    return tuple(each[0] for each in found if each is not None)
+    return tuple(each for each in found if each is not None)
 
 
 async def outside_notices(db: AsyncConnection, room: RoomId, since: int) -> int:
@@ -110,8 +110,7 @@ async def _lead(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, s
             c.n.in_(opened),
         )
     )
-    found = await case_view(db, n) if n else None
-    return found[0] if found else None
+    return await case_view(db, n) if n else None
 
 
 async def open_reports_by(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[int, ...]:
@@ -159,11 +158,11 @@ def _stands(accounts: Sequence[UserId], room: RoomId, *rules: str) -> ColumnElem
 
 async def reported_case(db: AsyncConnection, n: int, *, now_ms: int, settings: ReportSettings) -> ReportedCase | None:
     """Return what is known of the reporters when case `n` is decided or late; None if no member reported it."""
-    found = await case_view(db, n)
-    if found is None or found[0].rule != REPORTED:
+    case = await case_view(db, n)
+    if case is None or case.rule != REPORTED:
         return None
     since = now_ms - settings.misuse_within
-    reporters = [await _reporter(db, user, found[0], since, now_ms) for user in await reporters_of(db, n)]
+    reporters = [await _reporter(db, user, case, since, now_ms) for user in await reporters_of(db, n)]
     return ReportedCase(tuple(reporters), await _misuse_about(db, n))
 
 
@@ -221,4 +220,4 @@ async def _misuse_about(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:
     brought = select(c.n).where(c.about == n, c.rule.in_(PAUSES_REPORTS), c.outcome == "upheld")
     rows = await db.execute(brought.order_by(c.n))
     found = [await case_view(db, row.n) for row in rows]
-    return tuple(each[0] for each in found if each is not None)
+    return tuple(each for each in found if each is not None)

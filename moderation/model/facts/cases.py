@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from moderation.policy import Grade
+from moderation.policy import Decide, Grade
 from moderation.values.events import Where
 from moderation.values.ids import EventId, UserId
 
@@ -11,6 +11,21 @@ from .base import Fact, person, private, unowned
 
 Channel = Literal["member", "operator", "mail", "server"]  # the way by which a report came
 Asked = Literal["managers", "owner", "operator"]  # the level that a case waits for
+CaseState = Literal[
+    "open",
+    "acknowledged",
+    "overdue",
+    "escalated_owner",
+    "escalated_operator",
+    "decided",
+    "appealed",
+    "affirmed",
+    "reversed",
+    "closed",
+]
+CaseStep = Literal["acknowledged", "reminded", "overdue", "escalated", "stopped", "closed", "parted"]
+Outcome = Literal["upheld", "dismissed"]
+DecidedState = Literal["decided", "affirmed", "reversed"]  # the last two: on appeal
 
 EXCERPT = 280  # characters of a message that a case keeps for its deciders
 
@@ -46,7 +61,7 @@ class CaseOpened(Fact):
     step: Literal["opened"] = "opened"
     rule: str
     grade: Grade
-    decide: Literal["auto", "manager"]
+    decide: Decide
     state: Literal["open", "decided"]
     due: int  # when a decision is due, in milliseconds since 1970
     asked: Asked = "managers"
@@ -84,8 +99,8 @@ class CaseDecided(Fact):
     KIND: ClassVar[str] = "decision"
 
     n: int
-    what: Literal["upheld", "dismissed"]
-    state: Literal["decided", "affirmed", "reversed"] = "decided"  # the last two: on appeal
+    what: Outcome
+    state: DecidedState = "decided"
     waits: int = 0  # 1: a message that waited is posted if this is dismissed, and left out if it is upheld
     subject: UserId = person()
     by: UserId = person()
@@ -144,8 +159,8 @@ class CaseMoved(Fact):
     KIND: ClassVar[str] = "case"
 
     n: int
-    step: Literal["acknowledged", "reminded", "overdue", "escalated", "stopped", "closed", "parted"]
-    state: str
+    step: CaseStep
+    state: CaseState
     asked: Asked = "managers"
     due: int
     by: UserId = person()  # who has seen it

@@ -32,7 +32,7 @@ async def on_the_card(bot: Offline) -> str:
     async with bot.stores.database.read() as db:
         found = await queries.case_view(db, 1)
         assert found is not None
-        told = not await reads_along(db, found[0], DESK)
+        told = not await reads_along(db, found, DESK)
         return str(report_lines(await queries.reports_of(db, 1), names=False, words=told))
 
 
@@ -87,7 +87,7 @@ async def test_nor_do_they_read_why_the_reporter_appeals(bot: Offline) -> None:
     async with bot.stores.database.read() as db:
         found = await queries.case_view(db, 1)
     assert found is not None
-    assert found[0].state == "appealed"
+    assert found.state == "appealed"
     discreet = [action.discreet for action in await told_in_desk(bot) if action.discreet]
     assert [said.key for (said,) in discreet] == ["desk.appealed-report-discreet"]
     assert "she heard it" not in str(discreet)

@@ -28,7 +28,7 @@ async def shown(bot: Offline, n: int = 1) -> list[tuple[str, dict[str, Any]]]:
         card = await read_card(db, n, bot.time())
         assert card is not None
         rules = bot.pipeline.settings.rules
-        lines = await word_lines(db, card.case, card.row.excerpt, partial(said_at, bot.stores.journal), rules)
+        lines = await word_lines(db, card.case, partial(said_at, bot.stores.journal), rules)
     return [_plain(each) for each in lines]
 
 

@@ -20,6 +20,7 @@ from moderation.model.facts import (
     CaseOpened,
     CreditChanged,
     Fact,
+    Outcome,
     SanctionEnded,
     SanctionExtended,
     SanctionKind,
@@ -176,7 +177,6 @@ class History:
         self.now = NOON
         self.facts: list[tuple[int, int, Fact]] = []  # index, time, fact
         self.cases: dict[int, CaseView] = {}
-        self.decided_by: dict[int, str] = {}
         self.entries: list[LedgerEntry] = []
         self.sanctions: dict[int, InForce] = {}
         self.ended: dict[int, str] = {}
@@ -236,12 +236,11 @@ class History:
         event = said(text, self.user, at=self.now, event=f"${on}")
         return self.apply(judge(event, self.context(), self.policy, self._rules, on))
 
-    def decide(self, n: int, what: str, by: UserId = OLGA, reason: str = "") -> tuple[Fact, ...]:
+    def decide(self, n: int, what: Outcome, by: UserId = OLGA, reason: str = "") -> tuple[Fact, ...]:
         facts = decide(
             self.cases[n],
             what,
             by=by,
-            decided_by=self.decided_by.get(n, ""),
             reason=reason,
             context=self.context(),
             policy=self.policy,
@@ -280,14 +279,18 @@ class History:
                     events=(fact.event,),
                     messages=(fact.event,),
                     on=fact.on,
+                    by=fact.by,
+                    reason=fact.reason,
+                    decided=self.now if fact.state == "decided" else 0,
+                    excerpt=fact.excerpt,
                 )
             case CaseGrew():
                 case = self.cases[fact.n]
                 grown = (*case.events, fact.event)
                 self.cases[fact.n] = replace(case, events=grown, messages=grown)
             case CaseDecided():
-                self.cases[fact.n] = replace(self.cases[fact.n], state=fact.state, outcome=fact.what, due=0)
-                self.decided_by[fact.n] = fact.by
+                decided = replace(self.cases[fact.n], state=fact.state, outcome=fact.what, due=0)
+                self.cases[fact.n] = replace(decided, by=fact.by, reason=fact.reason, decided=self.now)
             case CreditChanged():
                 self.entries.append(_line(index, self.now, fact))
             case SanctionStarted():

@@ -38,6 +38,7 @@ from moderation.model.facts import (
     LevelKept,
     NoticeGiven,
     NotSeen,
+    Outcome,
     PersonVerified,
     PolicyChanged,
     RoleChanged,
@@ -363,7 +364,7 @@ words = st.lists(st.sampled_from(["mild", "worst", "open"]), max_size=6)
 
 
 @given(words, st.sampled_from(["upheld", "dismissed"]))
-def test_in_every_history_whatever_was_felt_was_told(texts: list[str], what: str) -> None:
+def test_in_every_history_whatever_was_felt_was_told(texts: list[str], what: Outcome) -> None:
     rules = policy(
         terms("mild", **{"class": "minor"}),
         terms("worst", **{"class": "severe", "measure": "mute"}),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from moderation.model.builtin_rules import OVERDUE
+from moderation.model.facts import Outcome
 from moderation.values.errors import IllegalStep, Refused
 from moderation.values.ids import UserId
 from tests.unit.moderation.builders import ANNA, DAY, HOUR, MARK, MINA, OLGA, OPERA, policy, terms
@@ -68,7 +69,7 @@ class People(RuleBasedStateMachine):
         by=DECIDERS,
         fault=st.sampled_from(("", "", "error", "bad-faith")),
     )
-    def decide(self, pick: int, what: str, by: UserId, fault: str) -> None:
+    def decide(self, pick: int, what: Outcome, by: UserId, fault: str) -> None:
         with suppress(Refused, IllegalStep):
             self.world.decide(self._case(pick), what, by, fault if what == "dismissed" else "")
 

@@ -40,6 +40,7 @@ from moderation.model.facts import (
     CaseOpened,
     CreditChanged,
     Fact,
+    Outcome,
     RoleChanged,
     SanctionEnded,
     SanctionExtended,
@@ -77,10 +78,7 @@ class Row:
     """A case, and its data that are not in its view."""
 
     view: CaseView
-    by: UserId = NO_ONE
-    reason: str = ""
     remind: int = 0
-    decided: int = 0
     appealed: int = 0
     asked: list[tuple[UserId, Asked, int]] = field(default_factory=list)  # who, at which level, when
 
@@ -202,22 +200,21 @@ class World:
         event = said(text, user, at=self.now, event=f"${on}")
         return self.settle(judge(event, self.context(user), self.policy, compiled(self.policy), on), cause=on)
 
-    def decide(self, n: int, what: str, by: UserId, fault: str = "") -> tuple[Fact, ...]:
+    def decide(self, n: int, what: Outcome, by: UserId, fault: str = "") -> tuple[Fact, ...]:
         """Decide a case. Raises what people are told if that is not possible."""
         row, on = self.cases[n], self._take()
         facts = decide(
             row.view,
             what,
             by=by,
-            decided_by=row.by,
             reason="so",
             context=self.context(row.view.subject),
             policy=self.policy,
             on=on,
         )
         if fault:
-            require_fault(fault, row.view, row.by, by, self.view(), self.policy)
-            whose = self.context(row.by)
+            require_fault(fault, row.view, by, self.view(), self.policy)
+            whose = self.context(row.view.by)
             facts += neglected(
                 whose, FAULTS[fault], n=self.next_case, about=n, policy=self.policy, on=on, by=by, reason="so"
             )
@@ -237,7 +234,6 @@ class World:
             row.view,
             by=row.view.subject,
             words="no",
-            decided_ms=row.decided,
             now_ms=self.now,
             policy=self.policy,
             on=on,
@@ -335,7 +331,6 @@ class World:
             next_case=self.next_case,
             duty=self.duty(),
             context=self.context(row.view.subject),
-            decided_by=row.by,
             assigned=self.assigned(n),
             told=frozenset(self.assigned(n)) - self.untold,
             gone={user: self.gone[n, user] for user in self.assigned(n) if (n, user) in self.gone},
@@ -348,7 +343,7 @@ class World:
     def close_old(self) -> None:
         """Close the cases whose time to appeal is over."""
         for row in list(self.cases.values()):
-            old = row.decided and self.now - row.decided > self.policy.cases.appeal_within
+            old = row.view.decided and self.now - row.view.decided > self.policy.cases.appeal_within
             if old and row.view.state in ("decided", "affirmed", "reversed"):
                 self.settle(closed(row.view))
 
@@ -375,7 +370,7 @@ class World:
     def around(self, facts: Sequence[Fact], on: int) -> CaseContext:
         """Return the context that `bot/pipeline/case_context.py` reads."""
         duty = self.duty()
-        appealed = [self.cases[fact.n] for fact in facts if isinstance(fact, Appealed)]
+        appealed = [self.cases[fact.n].view for fact in facts if isinstance(fact, Appealed)]
         return CaseContext(
             now_ms=self.now,
             policy=self.policy,
@@ -383,8 +378,7 @@ class World:
             on=on,
             duties={ROOM: duty},
             owners={} if on_duty(duty, self.now) else {(ROOM, user): self.context(user) for user in duty.owners},
-            rules={row.view.n: row.view.rule for row in appealed},
-            decided_by={row.view.n: row.by for row in appealed},
+            appealed={case.n: case for case in appealed},
             measures={ROOM: self.measures()},
             waiting={ROOM: self.with_operator()},
             tasks=self._tasks_about([fact.n for fact in facts if isinstance(fact, CaseDecided)]),
@@ -462,7 +456,7 @@ class World:
             assert self._left_late(fact.subject, about.view) or fact.subject in can_act(self.duty()), (
                 "whoever cannot act is not charged, unless they went when half the time was over"
             )
-            assert fact.subject not in (about.view.subject, about.by if about.view.outcome else "")
+            assert fact.subject not in (about.view.subject, about.view.by if about.view.outcome else "")
         decided = fact.state == "decided"
         self.cases[fact.n] = Row(
             CaseView(
@@ -483,11 +477,11 @@ class World:
                 events=(fact.event,) if fact.event else (),
                 messages=(fact.event,) if fact.event else (),
                 on=fact.on if fact.event else -1,
+                by=fact.by,
+                reason=fact.reason,
+                decided=self.now if decided else 0,
             ),
-            by=fact.by,
-            reason=fact.reason,
             remind=0 if decided else self.now + (fact.due - self.now) // 2,
-            decided=self.now if decided else 0,
         )
 
     def _moved(self, fact: CaseMoved) -> None:
@@ -500,7 +494,7 @@ class World:
         row = self.cases[fact.n]
         assert fact.subject != row.view.subject, "nobody is asked about themselves"
         if row.view.state == "appealed":
-            assert fact.subject != row.by, "nobody is asked about their own decision"
+            assert fact.subject != row.view.by, "nobody is asked about their own decision"
         assert fact.asked == "operator" or fact.subject not in self.duty().away, "whoever is away is not asked"
         assert fact.asked == row.view.asked and fact.subject not in self.assigned(fact.n), "each is asked once"
         row.asked.append((fact.subject, fact.asked, self.now))
@@ -515,10 +509,12 @@ class World:
         row = self.cases[fact.n]
         assert fact.by != row.view.subject, "nobody decides about themselves"
         if row.view.state == "appealed":
-            assert fact.by != row.by or fact.by in self.policy.operators, "nor an appeal against their own decision"
+            assert fact.by != row.view.by or fact.by in self.policy.operators, (
+                "nor an appeal against their own decision"
+            )
         self._steps(fact.n, fact.state, DECISIONS[fact.state])
-        self._set(fact.n, state=fact.state, outcome=fact.what, due=0)
-        row.by, row.reason, row.decided, row.remind = fact.by, fact.reason, self.now, 0
+        decision = {"by": fact.by, "reason": fact.reason, "decided": self.now}
+        self._set(fact.n, state=fact.state, outcome=fact.what, due=0, **decision).remind = 0
         for other in self.cases.values():
             if other.view.about == fact.n and other.view.state == "decided":
                 other.view = replace(other.view, due=0)
@@ -528,7 +524,7 @@ class World:
 
     def _charged(self, index: int, fact: CreditChanged) -> None:
         if fact.rule == OVERDUE and fact.entry == "charge" and self.cases[fact.n].view.decide == "auto":
-            decided_now = self.cases[fact.n].decided == self.now
+            decided_now = self.cases[fact.n].view.decided == self.now
             assert decided_now or fact.subject in can_act(self.duty()), "whoever cannot act is not charged on"
         entry = entry_of(fact, index, self.person(fact.subject), self.now)
         self.ledgers.setdefault((fact.subject, fact.ledger), []).append(entry)
@@ -550,9 +546,7 @@ class World:
         assert sorted(numbers) == sorted(set(numbers)) and set(decided) <= set(numbers)
         for n in numbers:
             row = self.cases[n]
-            known = StatementContext(
-                row.view, CODE, row.by, row.reason, row.decided, "words", self.now, policy=self.policy
-            )
+            known = StatementContext(row.view, CODE, self.now, policy=self.policy)
             stated = statement(known, facts)
             assert from_json(to_json(stated)) == stated
             assert {finding.rule for finding in stated.findings} <= {row.view.rule}, "nothing of other cases is said"

@@ -27,7 +27,7 @@ from moderation.duty.responsibility import Deed
 from moderation.model import facts
 from moderation.model.actions import ACTIONS, STATE
 from moderation.model.context import Condition
-from moderation.model.facts import LASTING, OF_ROOMS
+from moderation.model.facts import LASTING, OF_ROOMS, Outcome
 from moderation.policy import GRADES, Decide, Policy, RuleBase
 from moderation.rooms.measures import DEED_OF, RULE_OF
 from moderation.values.notices import Code, Moment, Phrase, Span, Who, line
@@ -265,14 +265,14 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("tier.{}", tuple("ABCDE")),
     ("condition.{}", get_args(Condition)),
     ("cli.condition.{}", get_args(Condition)),
-    ("state.{}", (*lifecycle.STATES, *get_args(lifecycle.Outcome))),
+    ("state.{}", (*lifecycle.STATES, *get_args(Outcome))),
     ("cli.state.{}", lifecycle.STATES),
-    ("cli.outcome.{}", get_args(lifecycle.Outcome)),
-    ("notice.{}", get_args(lifecycle.Outcome)),
-    ("card.{}", get_args(lifecycle.Outcome)),
-    ("card.{}-by-rule", get_args(lifecycle.Outcome)),
-    ("decided.{}", get_args(lifecycle.Outcome)),
-    ("error.case.already.{}", get_args(lifecycle.Outcome)),
+    ("cli.outcome.{}", get_args(Outcome)),
+    ("notice.{}", get_args(Outcome)),
+    ("card.{}", get_args(Outcome)),
+    ("card.{}-by-rule", get_args(Outcome)),
+    ("decided.{}", get_args(Outcome)),
+    ("error.case.already.{}", get_args(Outcome)),
     ("notice.credit.{}", get_args(facts.CreditChanged.__annotations__["entry"])),
     ("credit.entry.{}", get_args(facts.CreditChanged.__annotations__["entry"])),
     ("cli.entry.{}", get_args(facts.CreditChanged.__annotations__["entry"])),

@@ -1,13 +1,14 @@
 """Appeals: by whom, when, decided by somebody else; affirming changes nothing, reversing undoes everything."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from moderation.cases.appeals import lodge
 from moderation.consequences import consequences
 from moderation.model.actions import Tell, TellDesk
-from moderation.model.facts import Appealed, CaseDecided
+from moderation.model.facts import Appealed, CaseDecided, Outcome
 from moderation.values.errors import IllegalStep, Refused
 from moderation.values.ids import UserId
 from tests.unit.moderation.builders import ANNA, DAY, MARK, MINA, OLGA, OPERA, ROOM, History, policy, terms
@@ -28,7 +29,7 @@ def appeal(
 ) -> tuple[Appealed, ...]:
     """Lodge an appeal as the bot does."""
     now = told.now if now is None else now
-    facts = lodge(told.cases[1], by=by, words=words, decided_ms=told.now, now_ms=now, policy=POLICY, on=9)
+    facts = lodge(told.cases[1], by=by, words=words, now_ms=now, policy=POLICY, on=9)
     told.apply(facts)
     told.cases[1] = replace(told.cases[1], state="appealed")
     return facts
@@ -56,7 +57,7 @@ def test_nobody_else_may_nor_without_a_word_nor_twice_nor_too_late() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["", "dismissed"])
-def test_what_was_not_decided_against_one_cannot_be_appealed(outcome: str) -> None:
+def test_what_was_not_decided_against_one_cannot_be_appealed(outcome: Outcome | Literal[""]) -> None:
     told = upheld()
     told.cases[1] = replace(told.cases[1], outcome=outcome)
     with pytest.raises(Refused, match=r"error\.appeal\.nothing"):
@@ -97,7 +98,7 @@ def test_reversing_leaves_nothing_of_the_case() -> None:
 
 
 @pytest.mark.parametrize("what", ["upheld", "dismissed"])
-def test_nobody_decides_an_appeal_against_their_own_decision(what: str) -> None:
+def test_nobody_decides_an_appeal_against_their_own_decision(what: Outcome) -> None:
     told = upheld(by=MINA)
     appeal(told)
     with pytest.raises(Refused, match=r"error\.appeal\.own-decision"):
@@ -129,7 +130,6 @@ def appeal_as_reporter(told: History, by: UserId = BEN, words: str = "look at th
         told.cases[1],
         by=by,
         words=words,
-        decided_ms=told.now,
         now_ms=told.now,
         policy=POLICY,
         on=9,

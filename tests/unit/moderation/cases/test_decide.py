@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.model.facts import CaseDecided, CreditChanged, Fact, SanctionEnded, SanctionStarted
+from moderation.model.facts import CaseDecided, CaseState, CreditChanged, Fact, Outcome, SanctionEnded, SanctionStarted
 from moderation.values.errors import IllegalStep, Refused
 from moderation.values.ids import EventId, UserId
 from tests.unit.moderation.builders import (
@@ -61,7 +61,7 @@ def test_nobody_else_decides(by: UserId, key: str) -> None:
 
 @pytest.mark.parametrize("user", [MARK, OLGA])
 @pytest.mark.parametrize("what", ["upheld", "dismissed"])
-def test_nobody_decides_their_own_case(user: UserId, what: str) -> None:
+def test_nobody_decides_their_own_case(user: UserId, what: Outcome) -> None:
     told = with_case(user)
     with pytest.raises(Refused) as refused:
         told.decide(1, what, user)
@@ -115,7 +115,7 @@ def test_a_decision_of_the_rule_is_changed_by_any_manager(by: UserId) -> None:
 
 
 @pytest.mark.parametrize("what", ["upheld", "dismissed"])
-def test_the_same_decision_twice_is_refused(what: str) -> None:
+def test_the_same_decision_twice_is_refused(what: Outcome) -> None:
     told = with_case()
     told.decide(1, what)
     before = told.facts.copy()
@@ -126,9 +126,9 @@ def test_the_same_decision_twice_is_refused(what: str) -> None:
 
 @pytest.mark.parametrize("state", ["closed", "affirmed", "reversed"])
 @pytest.mark.parametrize("what", ["upheld", "dismissed"])
-def test_a_step_that_does_not_exist_raises_and_changes_nothing(state: str, what: str) -> None:
+def test_a_step_that_does_not_exist_raises_and_changes_nothing(state: CaseState, what: Outcome) -> None:
     told = with_case()
-    outcome = "dismissed" if what == "upheld" else "upheld"
+    outcome: Outcome = "dismissed" if what == "upheld" else "upheld"
     told.cases[1] = replace(told.cases[1], state=state, outcome=outcome)
     before = (told.facts.copy(), told.cases.copy())
     with pytest.raises(IllegalStep):
@@ -282,13 +282,16 @@ def test_dismissed_and_then_upheld_again_costs_what_it_did_once(
     if once.cases[n].outcome:
         return
     once.decide(n, "upheld")
-    for what in ("upheld", "dismissed", "upheld"):
+    decisions: tuple[Outcome, ...] = ("upheld", "dismissed", "upheld")
+    for what in decisions:
         thrice.decide(n, what)
     assert thrice.state() == once.state()
 
 
 @given(moves, st.lists(st.sampled_from(["upheld", "dismissed"]), max_size=6))
-def test_whatever_is_decided_no_message_is_redacted_twice(steps: list[tuple[int, str]], decisions: list[str]) -> None:
+def test_whatever_is_decided_no_message_is_redacted_twice(
+    steps: list[tuple[int, str]], decisions: list[Outcome]
+) -> None:
     told = lived(steps, False)
     for what in decisions:
         for n in list(told.cases):

@@ -5,16 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.cases import lifecycle
-from moderation.cases.lifecycle import BORN, STATES, STEPS, TRANSITIONS, Outcome, State, Step
+from moderation.cases.lifecycle import BORN, STATES, STEPS, TRANSITIONS, Step
+from moderation.model.facts import CaseState, Outcome
 from moderation.values.errors import IllegalStep
 
 states = st.sampled_from(STATES)
 steps = st.lists(st.sampled_from(STEPS), max_size=30)
 
-BEFORE_DECISION: tuple[State, ...] = ("open", "acknowledged", "overdue", "escalated_owner", "escalated_operator")
+BEFORE_DECISION: tuple[CaseState, ...] = ("open", "acknowledged", "overdue", "escalated_owner", "escalated_operator")
 
 
-def walk(state: State, *path: Step) -> State:
+def walk(state: CaseState, *path: Step) -> CaseState:
     for name in path:
         state = lifecycle.step(state, name)
     return state
@@ -32,18 +33,18 @@ def walk(state: State, *path: Step) -> State:
         (("uphold", "reconsider", "appeal"), "appealed"),
     ],
 )
-def test_the_paths_of_the_design_lead_where_it_says(path: tuple[Step, ...], end: State) -> None:
+def test_the_paths_of_the_design_lead_where_it_says(path: tuple[Step, ...], end: CaseState) -> None:
     assert walk("open", *path) == end
 
 
 @pytest.mark.parametrize("state", BEFORE_DECISION)
 @pytest.mark.parametrize("decision", ["uphold", "dismiss"])
-def test_a_case_can_be_decided_in_every_state_before_a_decision(state: State, decision: Step) -> None:
+def test_a_case_can_be_decided_in_every_state_before_a_decision(state: CaseState, decision: Step) -> None:
     assert lifecycle.step(state, decision) == "decided"
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state not in BEFORE_DECISION])
-def test_what_is_decided_is_not_decided_by_the_same_step_again(state: State) -> None:
+def test_what_is_decided_is_not_decided_by_the_same_step_again(state: CaseState) -> None:
     with pytest.raises(IllegalStep):
         lifecycle.step(state, "uphold")
 
@@ -61,7 +62,7 @@ def test_an_illegal_step_says_which_step_and_where() -> None:
 
 
 @given(states, steps)
-def test_no_sequence_of_steps_leaves_the_table(state: State, path: list[Step]) -> None:
+def test_no_sequence_of_steps_leaves_the_table(state: CaseState, path: list[Step]) -> None:
     for name in path:
         before = state
         try:
@@ -77,7 +78,7 @@ def test_every_state_can_be_reached_and_can_still_be_closed() -> None:
     reached = set(BORN.values())
     for _ in STATES:
         reached |= {end for (start, _), end in TRANSITIONS.items() if start in reached}
-    closing: set[State] = {"closed"}
+    closing: set[CaseState] = {"closed"}
     for _ in STATES:
         closing |= {start for (start, _), end in TRANSITIONS.items() if end in closing}
     assert reached == closing == set(STATES)
@@ -111,7 +112,7 @@ def test_what_has_been_decided_follows_from_the_step(
 
 @given(steps)
 def test_a_case_has_an_outcome_exactly_from_its_decision_on(path: list[Step]) -> None:
-    state: State = "open"
+    state: CaseState = "open"
     outcome: Outcome | None = None
     for name in path:
         if name in lifecycle.steps_from(state):

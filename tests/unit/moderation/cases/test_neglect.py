@@ -81,7 +81,7 @@ def test_who_reverses_a_decision_may_say_that_it_was_wrong_and_how() -> None:
     told.appeal(1)
     told.decide(1, "dismissed", MINA, "error")
     case = told.cases[2]
-    assert (case.view.rule, case.view.subject, case.by, case.view.about) == ("duty_error", MARK, MINA, 1)
+    assert (case.view.rule, case.view.subject, case.view.by, case.view.about) == ("duty_error", MARK, MINA, 1)
     assert told.points(MARK, "standing") == 95
     told.appeal(2)  # which only the owner hears
     assert told.assigned(2) == (OLGA,)

@@ -1,6 +1,7 @@
 """The obligations that must follow facts on every path: who is responsible, who is told first, what ends."""
 
 from dataclasses import replace
+from typing import Any
 
 from moderation.cases.obligations import CaseContext, concerns, derive_obligations
 from moderation.consequences import consequences
@@ -57,6 +58,25 @@ def added(*facts: Fact, **around: object) -> tuple[Fact, ...]:
 
 def assigned(user: UserId, asked: str = "managers", *, n: int = 4, due: int = DUE) -> CaseAssigned:
     return CaseAssigned(room=ROOM, on=7, n=n, asked=asked, due=due, subject=user)  # type: ignore[arg-type]
+
+
+def appealed(rule: str, subject: UserId = ANNA, **more: Any) -> dict[int, CaseView]:
+    """Return the appealed case 4."""
+    case = CaseView(
+        CaseNumber(4),
+        ROOM,
+        subject,
+        PersonId(subject),
+        rule,
+        "serious",
+        "manager",
+        False,
+        "decided",
+        "upheld",
+        NOON,
+        **more,
+    )
+    return {4: case}
 
 
 def passed_on(state: str, asked: str, *, n: int = 4) -> CaseMoved:
@@ -119,8 +139,9 @@ def test_a_case_about_the_only_one_who_runs_the_room_goes_to_the_operator_who_is
 
 def test_an_appeal_goes_to_somebody_who_did_not_decide() -> None:
     lodged = Appealed(room=ROOM, on=7, n=4, due=DUE, subject=ANNA)
-    assert added(lodged, rules={4: "spam"}, decided_by={4: MARK}) == (assigned(MINA),)
-    assert added(lodged, rules={4: "spam"}, decided_by={4: MARK}, duties={ROOM: replace(DUTY, managers=(MARK,))}) == (
+    by_mark = appealed("spam", by=MARK)
+    assert added(lodged, appealed=by_mark) == (assigned(MINA),)
+    assert added(lodged, appealed=by_mark, duties={ROOM: replace(DUTY, managers=(MARK,))}) == (
         passed_on("appealed", "owner"),
         assigned(OLGA, "owner"),
     )
@@ -128,8 +149,12 @@ def test_an_appeal_goes_to_somebody_who_did_not_decide() -> None:
 
 def test_an_appeal_against_neglect_goes_to_the_owner_the_owners_own_to_the_operator() -> None:
     lodged = Appealed(room=ROOM, on=7, n=4, due=DUE, subject=MARK)
-    assert added(lodged, rules={4: "duty_overdue"}) == (passed_on("appealed", "owner"), assigned(OLGA, "owner"))
-    assert added(replace(lodged, subject=OLGA), rules={4: "duty_overdue"}) == (
+    of_mark = appealed("duty_overdue", MARK)
+    assert added(lodged, appealed=of_mark) == (
+        passed_on("appealed", "owner"),
+        assigned(OLGA, "owner"),
+    )
+    assert added(replace(lodged, subject=OLGA), appealed=appealed("duty_overdue", OLGA)) == (
         passed_on("appealed", "operator"),
         assigned(OPERA, "operator"),
         TaskOpened(room=ROOM, on=7, task="case", n=4, subject=OLGA),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -28,8 +28,10 @@ from moderation.model.facts import (
     CaseGrew,
     CaseMoved,
     CaseOpened,
+    CaseState,
     CreditChanged,
     Fact,
+    Outcome,
     Reported,
     SanctionStarted,
 )
@@ -58,7 +60,9 @@ SAID = ReportedMessage(EventId("$said"), 7, "you are all fools")
 POLICY, UNKNOWN = policy(), ReportContext()
 
 
-def case(n: int = 3, *, state: str = "open", outcome: str = "", rule: str = REPORTED, **more: Any) -> CaseView:
+def case(
+    n: int = 3, *, state: CaseState = "open", outcome: Outcome | Literal[""] = "", rule: str = REPORTED, **more: Any
+) -> CaseView:
     return CaseView(
         n=CaseNumber(n),
         room=ROOM,
@@ -131,7 +135,7 @@ def test_a_report_joins_the_open_case_that_has_the_message(rule: str) -> None:
 @pytest.mark.parametrize(
     ("outcome", "state"), [("upheld", "decided"), ("dismissed", "decided"), ("upheld", "appealed")]
 )
-def test_a_report_of_what_was_decided_is_recorded_with_the_decision(outcome: str, state: str) -> None:
+def test_a_report_of_what_was_decided_is_recorded_with_the_decision(outcome: Outcome, state: CaseState) -> None:
     assert filed(known=ReportContext(cases=(case(3, state=state, outcome=outcome),))) == (reported(3),)
 
 
@@ -337,7 +341,7 @@ class Room:
         self.told.apply(facts)
         self.reports += [(fact.n, fact.by, fact.message) for fact in facts if isinstance(fact, Reported)]
 
-    def decide(self, what: str) -> None:
+    def decide(self, what: Outcome) -> None:
         for each in self.waiting():
             self.told.decide(each.n, what)
 
@@ -349,7 +353,7 @@ class Room:
 def test_a_message_never_has_two_open_cases_and_nobody_reports_it_twice(steps: Iterable[Any]) -> None:
     room = Room()
     for step in steps:
-        if isinstance(step, str):
+        if step == "upheld" or step == "dismissed":
             room.decide(step)
         else:
             by, number, later = step
@@ -489,7 +493,7 @@ def test_with_misuse_after_zero_nothing_counts() -> None:
 
 
 @pytest.mark.parametrize(("state", "after"), [("decided", "decided"), ("appealed", "reversed"), ("affirmed", None)])
-def test_a_report_that_proves_right_takes_back_what_its_dismissal_brought(state: str, after: str | None) -> None:
+def test_a_report_that_proves_right_takes_back_what_its_dismissal_brought(state: CaseState, after: str | None) -> None:
     of_misuse = case(12, rule=MISUSE, state=state, outcome="upheld", about=3)
     back = [
         CaseDecided(room=ROOM, on=9, n=12, what="dismissed", state=after, subject=ANNA, by=MARK)  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ from moderation.model.facts import (
     SanctionStarted,
     StatementGiven,
 )
-from moderation.values.ids import CaseNumber, EventId, PersonId
+from moderation.values.ids import NO_USER, CaseNumber, EventId, PersonId, UserId
 from tests.unit.moderation.builders import ANNA, CODE, DAY, HOUR, MARK, MINA, NOON, OLGA, ROOM, policy
 
 OPENED = CaseOpened(
@@ -55,12 +55,14 @@ CASE = CaseView(
     opened=NOON,
     events=(EventId("$1"), EventId("$2")),
     on=7,
+    decided=NOON,
+    excerpt="buy now",
 )
 DEFAULT = policy()
 
 
-def known(by: str = "", *, reported: bool = False, reason: str = "", **case: Any) -> StatementContext:
-    return StatementContext(replace(CASE, **case), CODE, by, reason, NOON, "buy now", NOON - HOUR, reported, DEFAULT)
+def known(by: UserId = NO_USER, *, reported: bool = False, **case: Any) -> StatementContext:
+    return StatementContext(replace(CASE, by=by, **case), CODE, NOON - HOUR, reported, DEFAULT)
 
 
 def test_a_rules_decision_says_what_was_found_what_was_done_what_it_cost_and_until_when_to_appeal() -> None:
@@ -153,7 +155,7 @@ def test_what_is_no_decision_is_not_stated() -> None:
 def test_an_interim_measure_is_stated_before_anything_is_decided() -> None:
     interim = replace(MUTED, basis="interim")
     assert to_be_stated((replace(OPENED, state="open"), interim)) == (4,)
-    stated = statement(replace(known(state="open", outcome="", decide="manager"), decided=0), (interim,))
+    stated = statement(known(state="open", outcome="", decide="manager", decided=0), (interim,))
     assert (stated.outcome, stated.automatic, stated.appeal_until) == ("", False, 0)
 
 

@@ -10,10 +10,10 @@ from moderation.consequences import consequences
 from moderation.judge.judge import judge
 from moderation.model.actions import Action, EditCard, PostCard, Quote, Redact, Tell
 from moderation.model.context import CaseView, Context
-from moderation.model.facts import CaseDecided, CaseGrew, CaseOpened, Fact, Found, SanctionStarted
+from moderation.model.facts import CaseDecided, CaseGrew, CaseOpened, Fact, Found, Outcome, SanctionStarted
 from moderation.model.facts.cases import EXCERPT
 from moderation.values.events import Media, MessagePosted
-from moderation.values.ids import CaseNumber, EventId, PersonId
+from moderation.values.ids import CaseNumber, EventId, PersonId, UserId
 from moderation.values.notices import RoomName, Who, line
 from tests.unit.moderation.builders import ANNA, HOUR, MARK, NOON, ROOM, compiled, context, person, policy, said, terms
 
@@ -137,9 +137,9 @@ def test_the_desk_gets_a_card_and_the_message_and_the_person_is_told_that_it_wai
     assert tell.lines[0] == line("notice.waits", room=RoomName(ROOM), n=1)
 
 
-def decided(what: str, **more: Any) -> tuple[Fact, ...]:
+def decided(what: Outcome, **more: Any) -> tuple[Fact, ...]:
     here = context(person(entries=()), now=NOON)
-    given: dict[str, Any] = {"by": MARK, "decided_by": "", "reason": "", "context": here, "policy": LOW, "on": 9} | more
+    given: dict[str, Any] = {"by": MARK, "reason": "", "context": here, "policy": LOW, "on": 9} | more
     return decide(given.pop("case", CASE), what, **given)
 
 
@@ -156,8 +156,8 @@ def test_a_yes_posts_it_and_a_no_leaves_it_out_and_neither_costs_anything() -> N
 
 
 def test_on_appeal_it_is_posted_after_all() -> None:
-    case = replace(CASE, outcome="upheld", state="appealed")
-    (fact,) = decided("dismissed", case=case, decided_by="@other:example.org")
+    case = replace(CASE, outcome="upheld", state="appealed", by=UserId("@other:example.org"))
+    (fact,) = decided("dismissed", case=case)
     assert isinstance(fact, CaseDecided)
     assert (fact.state, fact.waits) == ("reversed", 1)
     assert Quote(room=ROOM, n=CaseNumber(1)) in done(fact)

@@ -161,7 +161,7 @@ def test_the_person_concerned_does_not_decide_and_is_told_so_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("decided_by", "actor", "may"),
+    ("by", "actor", "may"),
     [
         ("", MARK, True),
         (MARK, MARK, True),
@@ -171,8 +171,8 @@ def test_the_person_concerned_does_not_decide_and_is_told_so_first() -> None:
         (OLGA, MARK, False),
     ],
 )
-def test_who_may_reconsider(decided_by: str, actor: UserId, may: bool) -> None:
-    assert may_reconsider(CASE, decided_by, actor, room(), POLICY) is may
+def test_who_may_reconsider(by: UserId, actor: UserId, may: bool) -> None:
+    assert may_reconsider(replace(CASE, by=by), actor, room(), POLICY) is may
 
 
 def test_who_is_manager_and_who_is_operator() -> None:

@@ -446,7 +446,7 @@ incidents = st.lists(
 
 @given(incidents)
 def test_one_incident_never_costs_more_than_its_limit_whatever_is_decided_in_between(
-    moves: list[tuple[str, str, int]],
+    moves: list[tuple[Any, str, int]],
 ) -> None:
     told = History(RULES)
     for what, text, pause in moves:

@@ -149,33 +149,33 @@ def test_nobody_hears_an_appeal_against_a_decision_of_any_of_their_accounts(
     given: list[AccountLink], decider: UserId
 ) -> None:
     deciders = accounts(given, decider)
-    about = case(UserId("@ben:example.org"), frozenset(), deciders=deciders)
+    about = replace(case(UserId("@ben:example.org"), frozenset(), deciders=deciders), by=decider)
     for actor in (MARK, MINA, OLGA):
         if actor not in deciders:
-            require_other_decider(about, actor, decider, POLICY)
+            require_other_decider(about, actor, POLICY)
             continue
-        assert may_reconsider(about, decider, actor, room(), POLICY)
+        assert may_reconsider(about, actor, room(), POLICY)
         with pytest.raises(Refused, match=r"error\.appeal\.own-decision"):
-            require_other_decider(about, actor, decider, POLICY)
+            require_other_decider(about, actor, POLICY)
         with pytest.raises(Refused, match=r"error\.fault\.nobody"):
-            require_fault("error", about, decider, actor, room(), POLICY)
+            require_fault("error", about, actor, room(), POLICY)
 
 
 def test_a_case_is_decided_by_nobody_whose_second_account_it_is_about() -> None:
     about = case(ANNA, frozenset({ANNA, MARK}))
     known = context(person(ANNA, accounts=frozenset({ANNA, MARK})))
     with pytest.raises(Refused) as refused:
-        decide(about, "dismissed", by=MARK, decided_by="", reason="", context=known, policy=POLICY, on=5)
+        decide(about, "dismissed", by=MARK, reason="", context=known, policy=POLICY, on=5)
     assert refused.value.key == "error.case.own"
-    assert decide(about, "dismissed", by=MINA, decided_by="", reason="", context=known, policy=POLICY, on=5)
+    assert decide(about, "dismissed", by=MINA, reason="", context=known, policy=POLICY, on=5)
 
 
 def test_a_person_appeals_from_any_account() -> None:
-    about = replace(case(ANNA, BOTH), outcome="upheld", state="decided")
-    (appealed,) = lodge(about, by=TWIN, words="no", decided_ms=NOON, now_ms=NOON, policy=POLICY, on=5)
+    about = replace(case(ANNA, BOTH), outcome="upheld", state="decided", decided=NOON)
+    (appealed,) = lodge(about, by=TWIN, words="no", now_ms=NOON, policy=POLICY, on=5)
     assert appealed.subject == TWIN
     with pytest.raises(Refused):
-        lodge(about, by=MARK, words="no", decided_ms=NOON, now_ms=NOON, policy=POLICY, on=5)
+        lodge(about, by=MARK, words="no", now_ms=NOON, policy=POLICY, on=5)
 
 
 # Orders.
@@ -232,7 +232,6 @@ def test_who_lets_a_case_wait_is_charged_once_with_however_many_accounts() -> No
         next_case=9,
         duty=duty,
         context=context(ANNA),
-        decided_by=UserId(""),
         assigned=(MARK, TWIN),
         told=frozenset({MARK, TWIN}),
         people={user: context(person(user, accounts=SAME[user])) for user in (MARK, TWIN)},

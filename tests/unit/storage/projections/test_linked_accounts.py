@@ -109,8 +109,8 @@ async def test_a_case_names_all_accounts_of_whom_it_is_about_and_of_who_decided(
     await apply(db, opened(TWIN, 1), link(TWIN, ANNA), link(MINA, MARK))
     found = await queries.case_view(db, 1)
     assert found is not None
-    assert (found[0].accounts, found[0].deciders) == (frozenset({ANNA, TWIN}), frozenset({MARK, MINA}))
-    assert [found[0].is_about(user) for user in USERS] == [True, True, False, False]
+    assert (found.accounts, found.deciders) == (frozenset({ANNA, TWIN}), frozenset({MARK, MINA}))
+    assert [found.is_about(user) for user in USERS] == [True, True, False, False]
 
 
 async def test_a_link_that_is_ended_gives_each_account_its_own_again(db: AsyncConnection) -> None:

@@ -250,13 +250,13 @@ async def test_a_case_opens_grows_and_is_decided(db: AsyncConnection) -> None:
     )
     await apply(db, OPENED)
     await apply(db, CaseGrew(room=ROOM, on=6, n=1, subject=ANNA, event=EventId("$more")), at=NOON + 5)
-    case, row = await the_case(db)
+    case = await the_case(db)
     assert (case.state, case.outcome, case.opened, case.on) == ("open", "", NOON, 4)
     assert case.events == case.messages == ("$said", "$more")
     decided = CaseDecided(room=ROOM, on=9, n=1, what="dismissed", subject=ANNA, by=MARK, reason="a joke")
     await apply(db, decided, at=NOON + 7)
-    case, row = await the_case(db)
-    assert (case.state, case.outcome, row.by, row.reason, row.decided) == (
+    case = await the_case(db)
+    assert (case.state, case.outcome, case.by, case.reason, case.decided) == (
         "decided",
         "dismissed",
         MARK,
@@ -278,7 +278,7 @@ async def test_a_case_that_a_rule_decided_is_born_upheld(db: AsyncConnection) ->
 async def test_evidence_that_is_no_message_is_no_message(db: AsyncConnection) -> None:
     await project_events(db, [(4, received("m.room.topic", {"topic": "spam"}, key="", event="$said"), "state")])
     await apply(db, OPENED)
-    case, _ = await the_case(db)
+    case = await the_case(db)
     assert (case.events, case.messages) == (("$said",), ())
 
 
@@ -286,10 +286,10 @@ async def test_the_measures_of_a_case_are_known_until_they_are_taken_back(db: As
     gone = SanctionStarted(room=ROOM, kind="redact", n=1, basis="rule", subject=ANNA, event=EventId("$said"))
     by_credit = SanctionStarted(kind="mute", n=1, basis="credit", until=NOON, subject=ANNA)
     await apply(db, OPENED, gone, MUTE, by_credit)
-    case, _ = await the_case(db)
+    case = await the_case(db)
     assert case.done == {("redact", "$said"), ("mute", "")}
     await apply(db, SanctionEnded(room=ROOM, start=12, kind="mute", why="reversed", n=1, subject=ANNA))
-    case, _ = await the_case(db)
+    case = await the_case(db)
     assert case.done == {("redact", "$said")}
 
 
@@ -299,7 +299,7 @@ async def test_a_message_that_went_for_another_reason_does_not_go_again(db: Asyn
     )
     other = replace(too_soon, event=EventId("$other"))
     await apply(db, OPENED, too_soon, other)
-    case, _ = await the_case(db)
+    case = await the_case(db)
     assert case.done == {("redact", "$said")}
 
 
@@ -424,7 +424,7 @@ async def person(db: AsyncConnection, user: UserId = ANNA, now: int = NOON) -> P
     return await queries.person_view(db, user, now_ms=now, recent_since=0)
 
 
-async def the_case(db: AsyncConnection) -> tuple[CaseView, Any]:
+async def the_case(db: AsyncConnection) -> CaseView:
     found = await queries.case_view(db, 1)
     assert found is not None
     return found
@@ -446,7 +446,7 @@ steps = st.lists(
 )
 
 
-def lived(moves: list[tuple[int, str]]) -> History:
+def lived(moves: list[tuple[int, Any]]) -> History:
     told = History(RULES)
     for pause, what in moves:
         told.wait(pause)
@@ -474,6 +474,6 @@ async def test_a_history_projected_and_read_back_is_what_was_decided_on(moves: l
         for n, case in told.cases.items():
             found = await queries.case_view(db, n)
             assert found is not None
-            deciders = frozenset({UserId(found[1].by)} - {UserId("")})
-            assert found[0] == replace(case, accounts=frozenset({ANNA}), deciders=deciders)
+            deciders = frozenset({case.by} - {UserId("")})
+            assert found == replace(case, accounts=frozenset({ANNA}), deciders=deciders)
     await engine.dispose()
