@@ -138,6 +138,8 @@ async def _test(call: Call) -> Reply:
     where = RoomName(call.group.room)
     lines = [line("room-rule.test", room=where)] if hits else [line("room-rule.test-none", room=where)]
     lines += [_fields("room-rule.hit", found.settings, matched=hit.matched) for found, hit in hits]
+    here = (each.settings for each in rules if applies(each.settings.rooms, call))
+    lines += [_fields("room-rule.untried", each) for each in here if not each.IN_WORDS]
     return Reply((*lines, line("room-rule.test-foot")), private=True)
 
 

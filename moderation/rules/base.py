@@ -91,4 +91,5 @@ class RuleBase(StrictSettings):
     @classmethod
     def text_keys(cls, kind: str) -> tuple[str, ...]:
         """Return the keys of the texts that this kind must have in each language."""
-        return (f"rule-kind.{kind}", *([f"error.rule.word-{kind}"] if cls.IN_CHAT else ()))
+        own = (f"rule-kind.{kind}", f"rule-example.{kind}")
+        return (*own, f"error.rule.word-{kind}") if cls.IN_CHAT else own

@@ -27,10 +27,12 @@ class FloodSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    messages: int = Field(default=10, ge=1, le=1000, description="how many messages are still fine")
-    within: Duration = Field(default=10_000, description="in which time, such as 10s")
+    messages: int = Field(default=10, ge=1, le=1000, description="so many messages by one person are fine")
+    within: Duration = Field(default=10_000, description="in this time", examples=["10s"])
     of: tuple[Literal["messages", "edits", "reactions", "joins"], ...] = Field(
-        default=("messages", "edits", "reactions", "joins"), min_length=1, description="what is counted"
+        default=("messages", "edits", "reactions", "joins"),
+        min_length=1,
+        description="what is counted; joins are new names, too",
     )
 
 

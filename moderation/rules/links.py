@@ -55,14 +55,18 @@ class LinkSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    allow: Domains = Field(default=(), description="domains that are fine; then all others are not")
-    deny: Domains = Field(default=(), description="domains that are not fine; * is all but those allowed")
+    allow: Domains = Field(default=(), description="domains that are fine; if any are named, all others are not")
+    deny: Domains = Field(
+        default=(),
+        description='domains that are not fine; "*" is all but those allowed',
+        examples=[["elephants.example"]],
+    )
     schemes: tuple[Annotated[str, AfterValidator(_scheme)], ...] = Field(
-        default=(), description="schemes that are fine, such as https; empty: all"
+        default=(), description='[] is all; ["https"] allows only https'
     )
     matrix_links: bool = Field(
         default=True,
-        description="matrix.to links and matrix: URIs are fine, but for denied servers",
+        description="links to people, rooms and messages are fine, but for those of denied servers",
     )
     bare: bool = Field(default=True, description="example.org without https:// is a link too")
 

@@ -57,11 +57,19 @@ class MediaSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kinds: tuple[MediaKind, ...] | None = Field(default=None, description="kinds allowed; [] is no media")
-    max_size: Size | None = Field(default=None, description="bytes, or text such as 10MB")
-    mimetypes: tuple[TypePattern, ...] | None = Field(default=None, description="allowed, such as image/*")
-    unknown_size: Unknown = Field(default="allow", description="when the sender tells no size")
-    unknown_type: Unknown = Field(default="allow", description="when the sender tells no media type")
+    kinds: tuple[MediaKind, ...] | None = Field(
+        default=None,
+        description="those allowed; left out: all",
+        examples=[["image", "video", "audio", "file", "sticker", "location"]],
+    )
+    max_size: Size | None = Field(default=None, description="500KB, 10MiB ...; left out: any", examples=["100MB"])
+    mimetypes: tuple[TypePattern, ...] | None = Field(
+        default=None,
+        description="those allowed; left out: all",
+        examples=[["image/*", "video/*", "audio/*", "text/plain", "application/pdf"]],
+    )
+    unknown_size: Unknown = Field(default="allow", description="allow or deny, when the sender does not tell the size")
+    unknown_type: Unknown = Field(default="allow", description="allow or deny, when the sender tells no media type")
 
 
 def _attached(event: Judged) -> Attached | None:

@@ -36,8 +36,10 @@ class MentionSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    limit: int = Field(default=5, ge=0, le=1000, description="how many different people are still fine")
-    room: Literal["allow", "deny"] = Field(default="allow", description="whether @room is fine")
+    limit: int = Field(default=5, ge=0, le=1000, description="so many people may one message mention")
+    room: Literal["allow", "deny"] = Field(
+        default="allow", description="allow or deny: may a message call the whole room (@room)"
+    )
 
 
 class Mentions:

@@ -62,11 +62,13 @@ class PatternSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     patterns: tuple[Annotated[str, Field(min_length=1), AfterValidator(_compiles)], ...] = Field(
-        min_length=1, description="regular expressions in the syntax of RE2"
+        min_length=1,
+        description="RE2; between single quotes a backslash is a backslash",
+        examples=[["ELEPHANT-[0-9]{4}"]],
     )
     ignore_case: bool = Field(default=True, description="whether capital and small letters are the same")
     normalise: bool = Field(
-        default=False, description="match the text with look-alike letters, accents and invisible signs undone"
+        default=False, description="true: look-alike letters, accents and invisible signs undone first"
     )
 
     @model_validator(mode="after")

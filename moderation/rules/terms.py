@@ -59,11 +59,18 @@ class TermSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    terms: tuple[Term, ...] = Field(min_length=1, description="words and phrases")
-    whole_words: bool = Field(default=True, description="whether 'ass' is no match inside 'class'")
-    spaced: bool = Field(default=False, description="whether 'b.a.d' and 'b a d' are matches of 'bad'")
+    terms: tuple[Term, ...] = Field(
+        min_length=1,
+        description="words and phrases; disguised spellings are found as well",
+        examples=[["purple elephant"]],
+    )
+    whole_words: bool = Field(default=True, description="false: also inside longer words")
+    spaced: bool = Field(default=False, description="true: also with spaces or dots between the letters")
     except_: tuple[Term, ...] = Field(
-        default=(), alias="except", description="innocent words that hold a term, such as Scunthorpe"
+        default=(),
+        alias="except",
+        description="what is fine although a term is in it",
+        examples=[["purple elephant sanctuary"]],
     )
 
 
