@@ -14,19 +14,19 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nio import Event, RoomMessageFormatted
+
 from moderation.values.ids import EventId, RoomId
 
 from .bot_process import BotProcess
-from .client import Client, Seen
+from .person import DemoPerson
 from .synapse import SERVER_NAME, Synapse
 
-MESSAGE, REDACTION = "m.room.message", "m.room.redaction"
 PASSWORD = "answerable"  # noqa: S105 - everybody's, on a homeserver that only this machine can reach
 BOT = f"@answerable:{SERVER_NAME}"
 MANAGER, MEMBER = 50, 0
 NAMES = ("anna", "ben", "carla", "dora", "emil", "finn")
 MUTE_S = 4
-_WAIT_S = 120.0
 
 # Times as notices write them; the numbers in them are no amounts.
 WHEN = re.compile(r"(?:\d{1,2} \w+ \d{4}, |\d{4}年\d{1,2}月\d{1,2}日 )\d{2}:\d{2} UTC")
@@ -49,12 +49,12 @@ def expect(holds: bool, seen: object) -> None:
 class DemoPeople:
     """The cast: Anna owns the room, Ben and Carla manage it, the others are members."""
 
-    anna: Client
-    ben: Client
-    carla: Client
-    dora: Client
-    emil: Client
-    finn: Client
+    anna: DemoPerson
+    ben: DemoPerson
+    carla: DemoPerson
+    dora: DemoPerson
+    emil: DemoPerson
+    finn: DemoPerson
 
 
 async def _no_moment(_name: str) -> None:
@@ -90,13 +90,13 @@ class DemoStage:
             self._opened.push_async_callback(self.homeserver.stop)
         return self.homeserver
 
-    async def enter(self, name: str) -> Client:
-        """Bring in a new person with their own client."""
+    async def enter(self, name: str) -> DemoPerson:
+        """Make an account on the homeserver, and have its person log in with a client of their own."""
         synapse = await self.start_homeserver()
         account = await synapse.register(name, PASSWORD)
-        client = Client(synapse.url, account.user, account.token)
-        self._opened.push_async_callback(client.close)
-        return client
+        person = await DemoPerson.log_in(synapse.url, account.user, PASSWORD)
+        self._opened.push_async_callback(person.close)
+        return person
 
     @property
     def people(self) -> DemoPeople:
@@ -106,72 +106,62 @@ class DemoStage:
 
     # What the bot says, as others see it.
 
-    async def hears(self, who: Client, room: str, wanted: Callable[[Seen], bool], *, what: str) -> Seen:
+    async def hears(self, who: DemoPerson, room: str, wanted: Callable[[Event], bool], *, what: str) -> Event:
         """Return the first message of the bot in the room that is `wanted`; edits do not count."""
         return await who.wait_event(
-            room,
-            lambda seen: seen.sender == BOT and seen.type == MESSAGE and not _replaces(seen) and wanted(seen),
-            what=what,
-            within_s=_WAIT_S,
+            room, lambda event: _is_said(event) and not _replaces(event) and wanted(event), what=what
         )
 
-    async def answer(self, who: Client, room: str, event: str, *, thread: str = "") -> Seen:
+    async def answer(self, who: DemoPerson, room: str, event: str, *, thread: str = "") -> Event:
         """Return what the bot answers to an event, or says in the thread about it."""
         wanted = {event, thread or event}
-        return await self.hears(who, room, lambda seen: _answers(seen) in wanted, what="an answer of the bot")
+        return await self.hears(who, room, lambda said: _answers(said) in wanted, what="an answer of the bot")
 
-    async def direct(self, who: Client) -> RoomId:
+    async def direct(self, who: DemoPerson) -> RoomId:
         """Return the room in which the bot speaks with `who` alone; the first time accept its invitation."""
         if who.user not in self._directs:
-            invite = await who.wait_for(
-                lambda seen: (
-                    seen.kind == "invite"
-                    and (seen.type, seen.sender, seen.state_key) == ("m.room.member", BOT, who.user)
-                    and seen.content.get("is_direct") is True
-                ),
+            room = await who.wait_invite(
+                lambda invite: invite.sender == BOT and invite.content.get("is_direct") is True,
                 what="an invitation by the bot",
-                within_s=_WAIT_S,
             )
-            await who.join(invite.room)
-            self._directs[who.user] = RoomId(invite.room)
+            await who.join(room)
+            self._directs[who.user] = room
         return self._directs[who.user]
 
-    async def told(self, who: Client, *words: str | int, after: int = 0) -> Seen:
+    async def told(self, who: DemoPerson, *words: str | int) -> Event:
         """Return the bot's direct message to `who` that holds all `words`; a number must stand there as an amount."""
         room = await self.direct(who)
         return await who.wait_event(
             room,
-            lambda seen: seen.sender == BOT and seen.type == MESSAGE and mentions(seen.body, *words),
+            lambda event: _is_said(event) and mentions(event.body, *words),
             what=f"a direct message with {words}",
-            within_s=_WAIT_S,
-            after=after,
         )
 
-    async def credit_of(self, who: Client) -> str:
+    async def credit_of(self, who: DemoPerson) -> str:
         """Return the bot's answer to `!credit` in the direct room."""
         room = await self.direct(who)
-        return (await self.answer(who, room, await who.send_text(room, "!credit"))).body
+        answer = await self.answer(who, room, await who.send_text(room, "!credit"))
+        return str(answer.body)
 
-    async def card(self, who: Client, words: str) -> Seen:
+    async def card(self, who: DemoPerson, words: str) -> Event:
         """Return the card in the desk about a message with these words."""
         card = await self.hears(
-            who, self.desk, lambda seen: words in seen.body and _answers(seen) == "", what=f"a card with {words!r}"
+            who, self.desk, lambda said: words in said.body and _answers(said) == "", what=f"a card with {words!r}"
         )
-        self.cards[words] = EventId(card.id)
+        self.cards[words] = EventId(card.event_id)
         return card
 
-    async def card_becomes(self, who: Client, words: str, named: Client) -> Seen:
+    async def card_becomes(self, who: DemoPerson, words: str, named: DemoPerson) -> Event:
         """Return the edit of the card that names who decided."""
         return await who.wait_event(
             self.desk,
-            lambda seen: seen.sender == BOT and _replaces(seen) == self.cards[words] and named.user in seen.body,
+            lambda event: _is_said(event) and _replaces(event) == self.cards[words] and named.user in event.body,
             what="the card edited",
-            within_s=_WAIT_S,
         )
 
     async def level(self, user: str) -> int:
         """Return a person's power level in the room, as the homeserver has it."""
-        levels = await self.people.anna.power_levels(self.room)
+        levels = await self.people.anna.state(self.room, "m.room.power_levels")
         return int(levels.get("users", {}).get(user, levels.get("users_default", 0)))
 
 
@@ -181,7 +171,7 @@ def mentions(body: str, *words: str | int) -> bool:
     return all(str(word) in amounts if isinstance(word, int) else word in body for word in words)
 
 
-def case_number(card: Seen) -> int:
+def case_number(card: Event) -> int:
     """Return the number of the case that a card is about."""
     found = re.search(r"!uphold (\d+)", card.body)
     expect(found is not None, f"a card without a number: {card}")
@@ -189,16 +179,20 @@ def case_number(card: Seen) -> int:
     return int(found[1])
 
 
-def _relation(seen: Seen) -> dict[str, object]:
-    relation = seen.content.get("m.relates_to")
+def _is_said(event: Event) -> bool:
+    return isinstance(event, RoomMessageFormatted) and event.sender == BOT
+
+
+def _relation(event: Event) -> dict[str, object]:
+    relation = event.source["content"].get("m.relates_to")
     return relation if isinstance(relation, dict) else {}
 
 
-def _replaces(seen: Seen) -> str:
-    relation = _relation(seen)
+def _replaces(event: Event) -> str:
+    relation = _relation(event)
     return str(relation.get("event_id", "")) if relation.get("rel_type") == "m.replace" else ""
 
 
-def _answers(seen: Seen) -> str:
-    reply = _relation(seen).get("m.in_reply_to")
+def _answers(event: Event) -> str:
+    reply = _relation(event).get("m.in_reply_to")
     return str(reply.get("event_id", "")) if isinstance(reply, dict) else ""

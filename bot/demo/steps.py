@@ -8,14 +8,12 @@ text `demo.NAME.seen`, or raises an error that says what was different. Left to 
 import asyncio
 import datetime as dt
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import orjson
+from nio import InviteMemberEvent
 
-from moderation.values.ids import RoomId
-
-from .client import Client, Seen
+from .person import DemoPerson
 from .stage import BOT, MANAGER, NAMES, PASSWORD, DemoPeople, DemoStage, expect
 from .synapse import SERVER_NAME
 
@@ -62,9 +60,9 @@ async def joining(stage: DemoStage) -> Fields:
     notice = await stage.hears(p.dora, stage.room, lambda _: True, what="the notice")
     await stage.moment("joining.told")
     pinned = await p.finn.wait_state(
-        stage.room, "m.room.pinned_events", lambda content: notice.id in content.get("pinned", []), what="the pin"
+        stage.room, "m.room.pinned_events", lambda content: notice.event_id in content.get("pinned", []), what="the pin"
     )
-    expect(pinned["pinned"] == [notice.id], f"pinned: {pinned}")
+    expect(pinned["pinned"] == [notice.event_id], f"pinned: {pinned}")
     return {"words": notice.body.splitlines()[1][:100]}
 
 
@@ -92,10 +90,10 @@ async def desk(stage: DemoStage) -> Fields:
     p = stage.people
     running = (p.anna, p.ben, p.carla)
     for who in running:
-        invite = await who.wait_for(partial(_invites_to_desk, who.user), what="the invitation to the desk")
-        await who.join(invite.room)
-        expect(stage.desk in ("", invite.room), f"two desks: {stage.desk} and {invite.room}")
-        stage.desk = RoomId(invite.room)
+        room = await who.wait_invite(_is_to_the_desk, what="the invitation to the desk")
+        await who.join(room)
+        expect(stage.desk in ("", room), f"two desks: {stage.desk} and {room}")
+        stage.desk = room
     members = {user for user, at in (await p.ben.members(stage.desk)).items() if at in ("join", "invite")}
     expect(members == {BOT, *(who.user for who in running)}, f"in the desk: {sorted(members)}")
     return {"who": _names(running)}
@@ -124,9 +122,8 @@ async def verified(stage: DemoStage) -> Fields:
     return {"records": report["records"]}
 
 
-def _invites_to_desk(user: str, seen: Seen) -> bool:
-    invited = (seen.kind, seen.sender, seen.state_key) == ("invite", BOT, user)
-    return invited and "is_direct" not in seen.content
+def _is_to_the_desk(invite: InviteMemberEvent) -> bool:
+    return invite.sender == BOT and "is_direct" not in invite.content
 
 
 async def _records(stage: DemoStage) -> list[dict[str, Any]]:
@@ -143,14 +140,14 @@ def _first_of_the_room(records: Sequence[dict[str, Any]]) -> int:
     return int(dt.datetime.fromisoformat(first["t"]).timestamp() * 1000)
 
 
-async def _pinned_at(stage: DemoStage, who: Client) -> int:
-    pin = await who.wait_event(stage.room, lambda seen: seen.type == "m.room.pinned_events", what="the pin")
-    return int(pin.event["origin_server_ts"])
+async def _pinned_at(stage: DemoStage, who: DemoPerson) -> int:
+    pin = await who.wait_event(stage.room, lambda event: event.source["type"] == "m.room.pinned_events", what="the pin")
+    return int(pin.server_timestamp)
 
 
 def _clock(ms: int) -> str:
     return dt.datetime.fromtimestamp(ms / 1000, dt.UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
-def _names(people: Sequence[Client]) -> str:
+def _names(people: Sequence[DemoPerson]) -> str:
     return ", ".join(who.user for who in people)

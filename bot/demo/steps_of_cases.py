@@ -5,10 +5,12 @@ As in `steps.py`, a step returns the fields of `demo.NAME.seen`, or raises an er
 
 from functools import partial
 
+from nio import Event, PowerLevelsEvent, ReactionEvent, RedactionEvent
+
 from moderation.values.ids import EventId
 
-from .client import Client, MatrixError, Seen
-from .stage import MANAGER, MEMBER, REDACTION, WHEN, DemoStage, case_number, expect, mentions
+from .person import ClientRefused, DemoPerson
+from .stage import MANAGER, MEMBER, WHEN, DemoStage, case_number, expect, mentions
 from .steps import Fields
 
 UPHOLD, DISMISS = "✅", "❌"
@@ -41,7 +43,7 @@ async def card(stage: DemoStage) -> Fields:
     seen = await stage.card(p.ben, DISGUISED)
     expect(mentions(seen.body, p.emil.user, 100 - CHARGE), seen.body)
     for key in sorted(OFFERED):
-        await p.carla.wait_event(stage.desk, partial(_offers, EventId(seen.id), key), what=f"a {key}")
+        await p.carla.wait_event(stage.desk, partial(_offers, EventId(seen.event_id), key), what=f"a {key}")
     return {"n": case_number(seen), "offered": " ".join(sorted(OFFERED))}
 
 
@@ -78,7 +80,7 @@ async def own(stage: DemoStage) -> Fields:
     event = await p.carla.send_text(stage.room, MANAGERS_ENDING)
     card = await stage.card(p.carla, MANAGERS_ENDING)
     pressed = await _press(stage, p.carla, MANAGERS_ENDING, DISMISS)
-    refusal = await stage.answer(p.ben, stage.desk, pressed, thread=card.id)
+    refusal = await stage.answer(p.ben, stage.desk, pressed, thread=card.event_id)
     expect(not await p.dora.is_redacted(stage.room, event), "the message is gone, and nobody has decided")
     await _press(stage, p.ben, MANAGERS_ENDING, UPHOLD)
     await stage.moment("own.pressed")
@@ -109,7 +111,11 @@ async def demoted(stage: DemoStage) -> Fields:
     until = WHEN.search(told.body)
     expect(until is not None and until[0] in in_desk.body, told.body)
     await p.ben.wait_state(
-        stage.desk, "m.room.member", lambda member: member.get("membership") == "leave", key=p.carla.user
+        stage.desk,
+        "m.room.member",
+        lambda member: member.get("membership") == "leave",
+        what="her removal from the desk",
+        key=p.carla.user,
     )
     assert until is not None
     return {"level": MEMBER, "credit": credit, "until": until[0]}
@@ -123,7 +129,7 @@ async def muted(stage: DemoStage) -> Fields:
     # Seen from his own client, since the time is short and every request would take some of it.
     await p.finn.wait_event(
         stage.room,
-        lambda seen: seen.type == "m.room.power_levels" and seen.content["users"].get(p.finn.user, 0) < MEMBER,
+        lambda event: isinstance(event, PowerLevelsEvent) and event.power_levels.get_user_level(p.finn.user) < MEMBER,
         what="the mute",
     )
     refused = await _refused(p.finn, stage.room)
@@ -163,36 +169,35 @@ async def restored(stage: DemoStage) -> Fields:
     return {"told": told.body.splitlines()[0]}
 
 
-async def _press(stage: DemoStage, who: Client, words: str, key: str) -> EventId:
+async def _press(stage: DemoStage, who: DemoPerson, words: str, key: str) -> EventId:
     """Press a reaction that is offered under the card about a message with these words."""
     card = stage.cards[words]
     await who.wait_event(stage.desk, partial(_offers, card, key), what=f"a {key}")
     return await who.react(stage.desk, card, key)
 
 
-async def _gone(stage: DemoStage, who: Client, event: EventId) -> None:
+async def _gone(stage: DemoStage, who: DemoPerson, event: EventId) -> None:
     """Wait until `who` is told that the event was redacted, and check that the homeserver has stripped it."""
     await who.wait_event(
         stage.room,
-        lambda seen: seen.type == REDACTION and event in (seen.content.get("redacts"), seen.event.get("redacts")),
+        lambda heard: isinstance(heard, RedactionEvent) and heard.redacts == event,
         what="the redaction",
     )
     expect(await who.is_redacted(stage.room, event), "the homeserver still shows the message")
 
 
-async def _refused(who: Client, room: str) -> MatrixError | None:
+async def _refused(who: DemoPerson, room: str) -> ClientRefused | None:
     try:
         await who.send_text(room, "May I speak?")
-    except MatrixError as error:
+    except ClientRefused as error:
         return error
     return None
 
 
-def _offers(card: EventId, key: str, seen: Seen) -> bool:
-    relation = seen.content.get("m.relates_to")
-    return isinstance(relation, dict) and (relation.get("event_id"), relation.get("key")) == (card, key)
+def _offers(card: EventId, key: str, event: Event) -> bool:
+    return isinstance(event, ReactionEvent) and (event.reacts_to, event.key) == (card, key)
 
 
-def _is_the_end(seen: Seen) -> bool:
+def _is_the_end(seen: Event) -> bool:
     """Tell whether a message says that Finn may speak again: the only one without a charge and without a date."""
     return not mentions(seen.body, SERIOUS) and not WHEN.search(seen.body)

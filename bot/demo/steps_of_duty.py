@@ -5,7 +5,8 @@ As in `steps.py`, a step returns the fields of `demo.NAME.seen`, or raises an er
 
 import re
 
-from .client import Seen
+from nio import Event
+
 from .stage import MANAGER, MEMBER, WHEN, DemoStage, expect, mentions
 from .steps import Fields
 
@@ -74,7 +75,7 @@ async def reversed_(stage: DemoStage) -> Fields:
     return {"level": MANAGER, "standing": 100}
 
 
-def _number(seen: Seen, command: str) -> int:
+def _number(seen: Event, command: str) -> int:
     """Return the number behind a command that is offered."""
     found = re.search(rf"!{command} (\d+)", seen.body)
     expect(found is not None, seen.body)

@@ -7,7 +7,7 @@ Rules kept here:
   pipe and stops when the pipe breaks.
 - Nothing here belongs to an event loop, so one `Synapse` can serve tests with a loop each.
 
-Left to others: the configuration (`synapse_config.py`), what people do there (`client.py`), the story.
+Left to others: the configuration (`synapse_config.py`), what people do there (`person.py`), the story.
 
 It is ready in about three seconds, nearly all of it Python importing Synapse.
 """
