@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
 
-from bot.demo.client import Client
 from bot.matrix.client import SYNC_FILTER, Homeserver, Session
 from bot.sync.backfill import AT_ONCE, PAGE, SHORT
 from moderation.values.ids import RoomId, UserId
+from tests.people.client import Client
 
 from .figures import Figure, at_most_times, measure
 from .react_world import World

@@ -27,8 +27,8 @@ import orjson
 
 from bench.figures import Figure, at_least, measure
 from bench.simulated import BAD, Deployment, deployment, person, processor_s
-from bot.demo.client import Client
 from bot.demo.synapse import Synapse
+from tests.people.client import Client
 
 ANSWER = 500  # events in one answer of `/sync`
 PEOPLE = 20  # in each room

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from bot.demo.client import Client
 from moderation.values.ids import RoomId
+from tests.people.client import Client
 
 from .figures import Figure, at_most, measure, percentile
 from .react import seen

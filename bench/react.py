@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from bot.demo.client import Client
 from moderation.model.actions import PostCard, Redact
 from moderation.model.facts import ActionTaken, CaseOpened
 from moderation.values.ids import RoomId
+from tests.people.client import Client
 
 from .figures import Figure, at_most_times, measure, percentile
 from .react_world import WORDS, Member, Place, World, word

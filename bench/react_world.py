@@ -29,7 +29,6 @@ from bot.crypto.encrypting_client import SealedHomeserver
 from bot.crypto.outbound import RoomEncryption
 from bot.demo import child
 from bot.demo.bot_process import BotProcess
-from bot.demo.client import Client
 from bot.demo.synapse import Synapse, SynapseAccount
 from bot.encryption.service import open_machine
 from bot.matrix.client import Session
@@ -40,6 +39,7 @@ from storage.database import FILE
 from storage.journal.reader import Log
 from storage.journal.record import Record
 from storage.record_mapping import fact_of_record
+from tests.people.client import Client
 
 from .floor_bot import READY
 

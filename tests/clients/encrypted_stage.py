@@ -6,11 +6,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from bot.demo.client import Client
 from bot.demo.synapse import Synapse
 from bot.matrix.client import Homeserver
 from moderation.values.ids import RoomId
 from tests.clients.js_client import Isolation, JsClient
+from tests.people.client import Client
 from tests.synapse.stage import PASSWORD, Stage, unique
 
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from bot.demo.client import Client, Seen
-from bot.demo.feed import Feed
 from moderation.values.ids import EventId, RoomId
 from tests.clients.js_process import JsEnded, JsProcess
+from tests.people.client import Client, Seen
+from tests.people.feed import Feed
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from bot.demo.client import Client, MatrixError
 from tests.fakes.homeserver import Fault, SimulatedHomeserver
 from tests.fakes.homeserver_orders import Simulated
+from tests.people.client import Client, MatrixError
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import itertools
 import json
 from typing import Any
 
-from bot.demo.client import Client
 from moderation.values.ids import RoomId
+from tests.people.client import Client
 
 LIMIT = "1000"
 _numbers = itertools.count(1)

@@ -14,11 +14,11 @@ from bot.crypto.machine import CryptoMachine
 from bot.crypto.outbound import RoomEncryption
 from bot.crypto.room_keys import Decrypted
 from bot.crypto.store import FILE
-from bot.demo.client import Client
 from bot.encryption.service import FOLDER
 from bot.matrix.client import Session, log_in_with_password
 from moderation.values.ids import EventId, RoomId
 from tests.clients.js_client import ENCRYPTION
+from tests.people.client import Client
 from tests.synapse.crypto_people import KEY, CryptoStage, EncryptedBot
 from tests.synapse.served import ServedBot, Theatre
 from tests.synapse.stage import PASSWORD, text, unique

@@ -19,7 +19,6 @@ from structlog.testing import capture_logs
 
 from bot.app import records_only, serve
 from bot.config.config import Config, parse_config
-from bot.demo.client import Client, Seen
 from bot.demo.synapse import SynapseAccount
 from bot.matrix.client import Session
 from bot.monitoring.trusted_time import TrustedTime
@@ -35,6 +34,7 @@ from storage.journal.record import Record
 from storage.journal.verify.verify import verify
 from storage.record_mapping import fact_of_record
 from tests.fakes.times import Together
+from tests.people.client import Client, Seen
 from tests.synapse.stage import Stage, unique
 
 T = TypeVar("T")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from bot.demo.client import Client
 from bot.demo.synapse import Synapse
 from bot.matrix.client import Homeserver, Session
 from moderation.values.ids import RoomId
+from tests.people.client import Client
 
 _numbers = itertools.count(1)
 _run = secrets.token_hex(2)

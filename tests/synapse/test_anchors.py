@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 from bot.config.config import parse_config
-from bot.demo.client import Client, Seen
 from bot.runtime.clock import wall_clock
 from moderation.model.facts import CheckpointAnchored
 from moderation.values.ids import RoomId
@@ -16,6 +15,7 @@ from storage.journal.transparency.daily_checkpoints import own_note
 from storage.journal.verify.verify import verify
 from tests.fakes.tsa import FakeTsa
 from tests.fakes.witness import FakeWitness
+from tests.people.client import Client, Seen
 from tests.synapse.served import HEAD, ServedBot, Theatre, ask
 
 DAY_MS = 86_400_000

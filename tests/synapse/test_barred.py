@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from bot.cli.access.admin_client import ask_bot
-from bot.demo.client import Client
 from moderation.model.builtin_rules import BARRED
 from moderation.model.facts import CaseOpened, SanctionEnded, SanctionStarted
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from storage.database import FILE
+from tests.people.client import Client
 from tests.synapse.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, open_direct, told
 
 NOW = time.time_ns() // 1_000_000

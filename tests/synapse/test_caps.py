@@ -1,8 +1,8 @@
 """Limits in real rooms: the last to come is removed with a kind message, and the bot enters no room too many."""
 
-from bot.demo.client import Client
 from moderation.model.builtin_rules import CAP_JOINED, CAP_MEMBERS
 from moderation.model.facts import CaseOpened, CreditChanged, NoticeGiven, SanctionStarted
+from tests.people.client import Client
 from tests.synapse.served import Theatre, like, told
 
 

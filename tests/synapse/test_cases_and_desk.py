@@ -2,8 +2,8 @@
 
 import asyncio
 
-from bot.demo.client import Client, Seen
 from moderation.model.facts import CaseDecided, CaseGrew, CaseOpened, CreditChanged, SanctionEnded, SanctionStarted
+from tests.people.client import Client, Seen
 from tests.synapse.served import RULES, Scene, Theatre, answer, ask, like, told, until
 
 MINOR_AND_MUTE = """

@@ -20,10 +20,10 @@ import pytest
 from bot.cli.main import run
 from bot.cli.session import open_session, store_session
 from bot.config.config import Config, load_config
-from bot.demo.client import Client
 from bot.demo.synapse import Synapse
 from bot.matrix.client import Session
 from moderation.values.errors import Refused
+from tests.people.client import Client
 from tests.synapse.stage import Stage, unique
 
 PASSWORD = "a password"

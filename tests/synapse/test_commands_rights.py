@@ -5,12 +5,12 @@ import itertools
 from dataclasses import dataclass
 
 from bot.commands.registry import COMMANDS
-from bot.demo.client import Client, MatrixError
 from bot.texts.catalog import Catalog
 from moderation.consequences import OFFERED
 from moderation.model.facts import CaseDecided, CaseMoved, Fact, Reported
 from moderation.policy import ReportSettings
 from moderation.values.ids import EventId, RoomId
+from tests.people.client import Client, MatrixError
 from tests.synapse.rights_table import (
     DECIDES,
     IMPOSSIBLE,

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from bot.demo.client import Client
 from bot.matrix.client import Homeserver
 from moderation.model.facts import CaseAssigned, Fact, NoticeGiven, NotSeen, SanctionStarted, StatementGiven
+from tests.people.client import Client
 from tests.synapse.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, open_direct, told
 from tests.synapse.test_replay import TABLES, rebuilt
 from tests.synapse.test_restart import copy_of_database, put_back

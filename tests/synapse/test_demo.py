@@ -21,11 +21,11 @@ import pytest
 
 from bot.config.config import load_config
 from bot.demo.bot_process import BotFailed, BotProcess
-from bot.demo.client import Client
 from bot.demo.stage import BOT, NAMES, PASSWORD, WHEN, DemoStage
 from bot.demo.steps import Fields
 from bot.demo.story import STEPS, Story, StoryOutcome, StoryStep
 from bot.demo.synapse import Synapse
+from tests.people.client import Client
 
 DEADLINE_S = 200.0
 QUIET_S = 1.0

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.cli.run import only_instance
-from bot.demo.client import Client
 from moderation.model.facts import DataGiven, DossierStep, RecordsExported, TaskDone, TaskOpened
 from storage.export import verify
+from tests.people.client import Client
 from tests.synapse.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, told
 from tests.synapse.test_own_data import file_sent
 

@@ -3,10 +3,10 @@
 import datetime as dt
 import re
 
-from bot.demo.client import Client
 from moderation.model.facts import AwayChanged, RosterChanged
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId
+from tests.people.client import Client
 from tests.synapse.served import Scene, ServedBot, Theatre, ask, like, open_direct, told
 
 HERE = 'timezone = "Europe/Berlin"'

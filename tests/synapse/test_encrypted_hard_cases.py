@@ -12,13 +12,13 @@ from bot.crypto.cross_signing import CrossSigning
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.crypto.room_keys import Decrypted, Sealed
 from bot.crypto.set_up import recover, set_up
-from bot.demo.client import Client
 from bot.encryption.service import FOLDER, open_machine
 from bot.matrix.client import log_in_with_password
 from moderation.model.facts import CaseOpened, NotRead, SanctionStarted
 from storage.journal.query import Query
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient
+from tests.people.client import Client
 from tests.synapse.crypto_people import CryptoStage
 from tests.synapse.sealed_members import (
     CheapDevices,

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from bot.demo.client import Client
 from moderation.model.facts import CaseDecided, CaseNoted, Reported
 from storage.backup import snapshot
+from tests.people.client import Client
 from tests.synapse.served import RULES, Scene, ServedBot, Theatre, like, told
 from tests.synapse.test_own_data import confirm_erasing, operate, reply
 

@@ -4,7 +4,6 @@ from base64 import b64encode
 
 import pytest
 
-from bot.demo.client import Client
 from moderation.model.facts import RecordsPurged
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
@@ -13,6 +12,7 @@ from storage.identity.store import IdentityStore, Kek, NewClaim
 from storage.journal.access import note_access
 from storage.journal.record_kinds import KINDS
 from storage.journal.verify.verify import verify
+from tests.people.client import Client
 from tests.synapse.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, told
 from tests.synapse.test_own_data import confirm_erasing, operate, reply
 

@@ -6,12 +6,12 @@ from urllib.parse import quote
 
 import pytest
 
-from bot.demo.client import Client
 from bot.matrix.client import SYNC_FILTER
 from bot.sync import backfill, sync_loop
 from moderation.model.facts import CaseMoved, CaseOpened, NotSeen
 from tests.fakes.bad_line import BadLine
 from tests.fakes.http_stub import Answer
+from tests.people.client import Client
 from tests.synapse.served import RULES, Scene, ServedBot, Theatre, until
 
 MESSAGES = r"GET /_matrix/client/v3/rooms/[^/]*/messages"

@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import aiohttp
 
-from bot.demo.client import Client
 from moderation.model.facts import LevelKept, SanctionStarted
+from tests.people.client import Client
 from tests.synapse.served import RULES, Theatre, answer, ask, like, open_direct, told
 
 BIDI = "\u202e\u2066\u200b"

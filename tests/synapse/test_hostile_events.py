@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 import aiohttp
 
-from bot.demo.client import Client
 from moderation.model.facts import CaseDecided, CaseOpened, NotSeen
 from moderation.values.ids import EventId
 from tests.fuzz import events
 from tests.fuzz.vocabulary import BIDI, NUMBERS, deep
+from tests.people.client import Client
 from tests.synapse.served import RULES, Scene, Theatre, answer, ask, like, open_direct, told
 
 _numbers = itertools.count()

@@ -12,12 +12,12 @@ import zstandard
 
 from bot.app import records_only
 from bot.config.identity_key import make_key
-from bot.demo.client import Client
 from moderation.model.facts import ClaimsForgotten, IdentityKeyChanged, IdentityRead, PartsErased
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import PersonId
 from storage.identity.store import Claim, IdentityStore, Kek, NewClaim
 from storage.journal.record_keys import FILE
+from tests.people.client import Client
 from tests.synapse.served import RULES, ServedBot, Theatre, like, told
 from tests.synapse.test_own_data import confirm_erasing, file_sent, operate
 

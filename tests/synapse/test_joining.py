@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from bot.demo.client import Client
 from moderation.model.facts import CaseOpened, RoomEntered, RoomStateChanged, SanctionStarted
 from tests.fakes.bad_line import BadLine
+from tests.people.client import Client
 from tests.synapse.served import Theatre, like, told
 from tests.synapse.test_replay import TABLES, rebuilt
 

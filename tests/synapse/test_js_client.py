@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from bot.demo.client import MatrixError, NotReceived, Seen
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import UNSIGNED, WITHHELD, Read, Verification
 from tests.clients.js_process import JsEnded, JsError
+from tests.people.client import MatrixError, NotReceived, Seen
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
 

@@ -22,7 +22,6 @@ from bot.cli.access.admin_client import ask_bot
 from bot.cli.run import only_instance
 from bot.cli.session import store_session
 from bot.config.config import load_config
-from bot.demo.client import Seen
 from bot.demo.synapse import Synapse
 from bot.encryption.emoji_dialogue import MEMBER_AN_HOUR
 from bot.matrix.client import Session
@@ -30,6 +29,7 @@ from moderation.model.facts import CaseOpened
 from moderation.values.errors import Refused
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient, Verification
+from tests.people.client import Seen
 from tests.synapse.served import RULES, Scene, ServedBot, Theatre, like, told, until
 from tests.synapse.stage import unique
 

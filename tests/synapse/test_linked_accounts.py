@@ -13,7 +13,6 @@ import pytest
 
 from bot.cli.access.admin_client import ask_bot
 from bot.config.identity_key import VARIABLE
-from bot.demo.client import Client
 from moderation.model.facts import AccountsLinked, AccountUnlinked, KeyPinned, PersonVerified, SanctionStarted
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
@@ -21,6 +20,7 @@ from moderation.values.ids import PersonId
 from storage.identity.sealing import Kek
 from storage.identity.store import IdentityStore
 from tests.fakes.mail_server import MailServer, mail_server
+from tests.people.client import Client
 from tests.synapse.served import RULES, Scene, ServedBot, Theatre, ask, like, open_direct, told
 from tests.synapse.stage import PASSWORD
 from tests.synapse.test_own_data import file_sent

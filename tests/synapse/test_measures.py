@@ -1,8 +1,8 @@
 """Measures against people: they take effect on the homeserver, are announced, end on time, and restore the state."""
 
-from bot.demo.client import Client
 from moderation.model.facts import LevelKept, SanctionEnded, SanctionStarted
 from moderation.values.ids import UserId
+from tests.people.client import Client
 from tests.synapse.served import Scene, Theatre, answer, ask, like, told
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from bot.demo.client import Client
 from moderation.model.facts import (
     CaseAssigned,
     CaseMoved,
@@ -17,6 +16,7 @@ from moderation.model.facts import (
     TaskOpened,
 )
 from moderation.values.durations import DAY_MS
+from tests.people.client import Client
 from tests.synapse.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, open_direct, told
 from tests.synapse.test_restart import copy_of_database, put_back
 

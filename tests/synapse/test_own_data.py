@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from bot.cli.access.admin_client import ask_bot
-from bot.demo.client import Client, Seen
 from bot.matrix.client import Homeserver, Session
 from moderation.model.facts import ContentRead, DataAsked, DataGiven, HoldPlaced, MediaKept, PartsErased
 from moderation.values.ids import UserId
 from storage.journal.access import note_access
 from storage.journal.line_format import open_line
 from storage.journal.transparency.tlog_proof import check_record
+from tests.people.client import Client, Seen
 from tests.synapse.served import RULES, ServedBot, Theatre, ask, like, told
 
 IN_REPLY = "m.in_reply_to"

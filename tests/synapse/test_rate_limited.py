@@ -3,11 +3,11 @@
 import asyncio
 from collections import Counter
 
-from bot.demo.client import Client
 from bot.outbox.selection import URGENT_IN_A_ROW
 from moderation.consequences import OFFERED
 from moderation.model.actions import URGENT
 from moderation.model.facts import ActionTaken, CaseOpened, SanctionStarted
+from tests.people.client import Client
 from tests.synapse.served import RULES, ServedBot, Theatre
 
 

@@ -3,9 +3,9 @@
 import asyncio
 import sqlite3
 
-from bot.demo.client import Client
 from moderation.model.facts import CaseOpened, RoleChanged
 from storage.database import FILE
+from tests.people.client import Client
 from tests.synapse.served import Scene, ServedBot, Theatre
 
 

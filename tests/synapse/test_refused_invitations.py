@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from bot.cli.access.admin_client import ask_bot
-from bot.demo.client import Client
 from bot.sync import sync_loop
+from tests.people.client import Client
 from tests.synapse.served import Scene, ServedBot, Theatre, like, open_direct, told
 
 DAY_MS = 86_400_000

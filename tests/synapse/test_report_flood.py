@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from bot.demo.client import Client
 from moderation.model.builtin_rules import MISUSE, REPORTED, UNDECIDED
 from moderation.model.facts import CaseDecided, CaseMoved, CaseOpened, CreditChanged, Reported, SanctionStarted
 from moderation.values.ids import EventId
+from tests.people.client import Client
 from tests.synapse.served import RULES, Scene, Theatre, ask, like, open_direct, told, until
 
 NOBODY_DECIDES = (

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from bot.demo.client import Client, Seen
 from moderation.model.builtin_rules import MISUSE, REPORTED
 from moderation.model.facts import CaseDecided, CaseGrew, CaseOpened, Reported, SanctionStarted
 from moderation.values.ids import EventId
+from tests.people.client import Client, Seen
 from tests.synapse.served import (
     RULES,
     Scene,

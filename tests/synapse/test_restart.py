@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bot.demo.client import Client
 from bot.runtime.clock import wall_clock
 from moderation.model.facts import BotStarted, BotStopped, CaseOpened, CreditChanged, LevelKept, NotSeen
 from storage.database import FILE
+from tests.people.client import Client
 from tests.synapse.served import HEAD, RULES, Scene, ServedBot, Theatre, ask, direct_room, like, told, until
 
 MUTE = """

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bot.cli.access.admin_client import ask_bot
-from bot.demo.client import Client, MatrixError
 from moderation.model.facts import CaseOpened, ContentRead, LevelKept, SanctionEnded, SanctionStarted, TaskOpened
 from moderation.values.errors import Refused
+from tests.people.client import Client, MatrixError
 from tests.synapse.served import HEAD, RULES, Scene, ServedBot, Theatre, ask, like, open_direct, told
 
 POLL = "org.matrix.msc3381.poll.start"

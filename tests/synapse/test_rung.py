@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.client import Client, Seen
 from moderation.model.facts import CaseAssigned, CaseMoved
 from moderation.values.ids import RoomId
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import Read
+from tests.people.client import Client, Seen
 from tests.synapse.rung import invited, rung, unread
 from tests.synapse.served import RULES, Scene, Theatre, answer, ask, like, open_direct, told
 

@@ -3,9 +3,9 @@
 import pytest
 from pydantic import SecretStr
 
-from bot.demo.client import Client
 from bot.sync import server_reports
 from moderation.model.facts import CaseOpened, Reported
+from tests.people.client import Client
 from tests.synapse.served import RULES, Theatre, like, told
 
 

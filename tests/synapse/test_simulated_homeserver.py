@@ -13,10 +13,10 @@ import aiohttp
 import orjson
 import pytest
 
-from bot.demo.client import Client
 from bot.matrix.client import SYNC_FILTER
 from moderation.values.ids import UserId
 from tests.fakes.homeserver import SimulatedHomeserver
+from tests.people.client import Client
 from tests.synapse.stage import Stage
 
 _ID = re.compile(r"[$!@][A-Za-z0-9_=./-]{8,}(:[a-z.]+)?|@[a-z0-9-]+:[a-z.]+")

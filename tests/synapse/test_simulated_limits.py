@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bot.demo.client import Client
 from tests.fakes.homeserver import Fault, SimulatedHomeserver
 from tests.fakes.homeserver_limits import BURST, PER_SECOND, Limit
+from tests.people.client import Client
 from tests.synapse.stage import Stage
 from tests.synapse.test_simulated_homeserver import Side, say
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.config.config import parse_config
-from bot.demo.client import Client
 from moderation.model.facts import RoomListed, SanctionStarted
 from moderation.values.ids import RoomId
+from tests.people.client import Client
 from tests.synapse.served import HEAD, ServedBot, Theatre, ask, like, told
 from tests.synapse.test_demotion import LONG
 from tests.synapse.test_replay import TABLES, rebuilt

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bot.demo.client import Client
 from moderation.model.facts import CreditChanged, RoomEntered, SanctionEnded
 from moderation.values.ids import RoomId
+from tests.people.client import Client
 from tests.synapse.served import RULES, Theatre, ask, like, told
 from tests.synapse.test_replay import TABLES, rebuilt
 

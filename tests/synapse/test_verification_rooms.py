@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 from bot.config.config import parse_config
-from bot.demo.client import Client, MatrixError
 from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
 from moderation.model.facts import (
     CaseOpened,
@@ -16,6 +15,7 @@ from moderation.model.facts import (
     VerificationAsked,
 )
 from moderation.values.ids import RoomId
+from tests.people.client import Client, MatrixError
 from tests.synapse.served import Scene, ServedBot, Theatre, answer, ask, enter, like, on_the_roster, told
 
 DAY = 86_400_000

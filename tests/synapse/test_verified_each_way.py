@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from bot.config.identity_key import VARIABLE
-from bot.demo.client import Client
 from moderation.values.ids import RoomId
 from storage.identity.sealing import Kek
 from tests.fakes.mail_server import MailServer, mail_server
 from tests.issuer.issuer import Browser, RealIssuer
+from tests.people.client import Client
 from tests.synapse import test_verify_email as email
 from tests.synapse import test_verify_oidc as oidc
 from tests.synapse import test_verify_roster as roster

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from bot.config.identity_key import VARIABLE
-from bot.demo.client import Client
 from moderation.model.facts import ActionTaken, PersonVerified
 from moderation.values.ids import RoomId
 from storage.identity.sealing import Kek
 from storage.identity.store import IdentityStore
 from tests.fakes.mail_server import MailServer, mail_server
+from tests.people.client import Client
 from tests.synapse.served import RULES, Scene, ServedBot, Theatre, like, open_direct, told
 
 ADDRESS = "ann.secret@example.org"

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from bot.config.identity_key import VARIABLE
-from bot.demo.client import Client, Seen
 from moderation.model.facts import PersonVerified
 from moderation.values.ids import RoomId
 from storage.identity.sealing import Kek
 from storage.identity.store import IdentityStore
 from tests.fakes.hostile_issuer import WELL_KNOWN, HostileIssuer, Wrong
 from tests.issuer.issuer import Browser, RealIssuer, client
+from tests.people.client import Client, Seen
 from tests.synapse.served import RULES, Scene, ServedBot, Theatre, like, open_direct, told
 
 KEK = Kek(b"k" * 32)

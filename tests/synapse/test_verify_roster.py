@@ -13,10 +13,10 @@ import pytest
 
 from bot.cli.access.admin_client import ask_bot
 from bot.config.identity_key import VARIABLE
-from bot.demo.client import Client
 from moderation.model.facts import ContentRead, DataGiven, PersonVerified
 from moderation.values.errors import Refused
 from storage.identity.sealing import Kek
+from tests.people.client import Client
 from tests.synapse.served import Scene, ServedBot, Theatre, like, open_direct, told
 from tests.synapse.test_own_data import file_sent
 

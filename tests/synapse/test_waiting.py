@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from bot.demo.client import Client, Seen
 from moderation.model.facts import CaseOpened, CreditChanged
 from moderation.values.ids import RoomId
+from tests.people.client import Client, Seen
 from tests.synapse.served import Scene, Theatre, like, told
 
 LOW = "[credit]\nstart = 59\n"

@@ -1,12 +1,12 @@
-"""The people of the story see everything, wait for the right thing, and report what they missed."""
+"""The people of the tests see everything, wait for the right thing, and report what they missed."""
 
 import asyncio
 from collections.abc import Mapping
 
 import pytest
 
-from bot.demo.client import Client, MatrixError, NotReceived
-from bot.demo.feed import Feed, Json
+from tests.people.client import Client, MatrixError, NotReceived
+from tests.people.feed import Feed, Json
 from tests.synapse.stage import Stage, unique
 
 

@@ -1,12 +1,12 @@
-"""A person with a Matrix client, for the story and the tests: the raw client-server API over aiohttp.
+"""A person with a Matrix client, for the tests: the raw client-server API over aiohttp.
 
 Rules kept here:
 - It shares no code with the product except the names of id types, so that it can find the product wrong.
 - What the server said stays raw JSON.
 - A refusal is raised as it came, and nothing is retried.
 
-Left to others: what was seen, and how to wait for more (`feed.py`), the homeserver (`synapse.py`), the story,
-encryption (these people have none).
+Left to others: what was seen, and how to wait for more (`feed.py`), the homeserver (`bot/demo/synapse.py`), encryption
+(these people have none).
 
 Specification: Matrix client-server API v1.19.
 """
@@ -25,9 +25,8 @@ import orjson
 from yarl import URL
 
 from moderation.values.ids import EventId, RoomId, UserId
-
-from .feed import Feed, Json, NotReceived, Seen
-from .matrix_error import MatrixError
+from tests.people.feed import Feed, Json, NotReceived, Seen
+from tests.people.matrix_error import MatrixError
 
 __all__ = ["Client", "MatrixError", "NotReceived", "Seen"]
 

@@ -1,4 +1,4 @@
-"""The homeserver's refusals, as the demo raises them."""
+"""The homeserver's refusals, as the people of the tests raise them."""
 
 from typing import Any
 

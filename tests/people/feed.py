@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import orjson
 
-from .matrix_error import MatrixError
+from tests.people.matrix_error import MatrixError
 
 Json = dict[str, Any]
 Kind = Literal["timeline", "state", "invite", "knock"]
