@@ -32,6 +32,7 @@ from bot.demo.bot_process import BotProcess
 from bot.demo.synapse import Synapse, SynapseAccount
 from bot.encryption.service import open_machine
 from bot.matrix.client import Session
+from bot.matrix.http import Wire
 from moderation.model.actions import NICETY
 from moderation.model.facts import Fact
 from moderation.values.ids import RoomId
@@ -265,13 +266,13 @@ class World:
         await self.owner.invite(room, bot)
 
     async def _port(self, client: Client) -> SealedHomeserver:
-        port = SealedHomeserver(Session(self.synapse.url, client.user, client.device, client.token))
-        self._stack.push_async_callback(port.close)
+        session = Session(self.synapse.url, client.user, client.device, client.token)
+        wire = await self._stack.enter_async_context(Wire(session.url, token=session.token))
         folder = self.folder / "members" / client.user[1:].partition(":")[0]
         folder.mkdir(parents=True)
-        machine = await open_machine(folder, port, lambda: int(time.time() * 1000))
+        machine = await open_machine(folder, session, wire, lambda: int(time.time() * 1000))
         self._stack.push_async_callback(machine.close)
-        return port
+        return SealedHomeserver(session, wire, machine)
 
     # The bot's database and journal.
 

@@ -49,6 +49,7 @@ from .commands.invocation import Deployment
 from .config.config import AnchorSettings, Config
 from .config.identity_key import GivenKey, given_key
 from .crypto.encrypting_client import SealedHomeserver
+from .crypto.machine import CryptoMachine
 from .effects.adopt_room import Adopter
 from .effects.align_room import Reconciler
 from .effects.anchor_day import Anchorer, Closer
@@ -72,6 +73,7 @@ from .identity.background import VerificationUpkeep
 from .identity.factory import asking_of, make_verifier
 from .identity.oidc import Oidc
 from .identity.oidc_callback import CallbackServer
+from .matrix.http import Wire
 from .matrix.login import Session
 from .monitoring.page import WatchPage
 from .monitoring.pulse import Pulse
@@ -129,20 +131,20 @@ async def serve(
     """Run the bot until `stop` is set. Raises any error that makes it useless to go on."""
     async with AsyncExitStack() as stack:
         stores = await _open_stores(config, stack, clock)
-        homeserver = SealedHomeserver(session)
         trusted = trusted or TrustedTime(clock)
-        homeserver.wire.on_time = trusted.hear
-        stack.push_async_callback(homeserver.close)
-        machine = await open_machine(config.data_dir, homeserver, clock, config.bot.readers)
+        wire = await stack.enter_async_context(Wire(session.url, token=session.token, on_time=trusted.hear))
+        machine = await open_machine(config.data_dir, session, wire, clock, config.bot.readers)
         stack.push_async_callback(machine.close)
+        homeserver = SealedHomeserver(session, wire, machine)
         pipeline = await _caught_up(config, session.user, stores, clock)
         await _forget_again(stores)
         await pipeline.commit(await _start_facts(config.policy, stores))
         keys_age = KeysAge(machine, stores.database, pipeline)
-        homeserver.lost = not await keys_age.grow()
+        if not await keys_age.grow():
+            homeserver.keys_are_lost()
         async with stores.database.read() as db:
             trusted.resume(await last_noted(db))
-        core = Core(config, homeserver, stores, pipeline, clock, keys_age, trusted.doubt)
+        core = Core(config, homeserver, machine, stores, pipeline, clock, keys_age, trusted.doubt)
         await RunningBot(core).run(stop, manager)
         await keys_age.grow()
         await pipeline.commit((BotStopped(sealed=1),))
@@ -296,6 +298,7 @@ class Core:
 
     config: Config
     homeserver: SealedHomeserver
+    machine: CryptoMachine
     stores: Stores
     pipeline: Pipeline
     clock: Clock
@@ -338,7 +341,7 @@ class RunningBot:
             partial(words_of, core.stores.journal),
             token=_admin_token(config),
         )
-        keys = KeyOperations(self._machine, self._verifying, self._keys_changed)
+        keys = KeyOperations(core.machine, self._verifying, self._keys_changed)
         self._control = Control(config.data_dir, {**self._operations.by_name(), **keys.by_name()})
         self._connect()
 
@@ -380,13 +383,11 @@ class RunningBot:
     def _make_encryption(self) -> None:
         core, database = self._core, self._core.stores.database
         homeserver, pipeline, clock, policy = core.homeserver, core.pipeline, core.clock, core.config.policy
-        assert homeserver.machine is not None
-        self._machine = homeserver.machine
         self._verifying = Verifying(
-            self._machine, homeserver, database, pipeline, self._direct, self._services.speech, policy, clock
+            core.machine, homeserver, database, pipeline, self._direct, self._services.speech, policy, clock
         )
         self._keys_watch = KeysWatch(homeserver, database, pipeline, policy, clock)
-        self._encryption = Encryption(self._machine, homeserver, clock, self._verifying.heard, self._keys_watch)
+        self._encryption = Encryption(core.machine, homeserver, clock, self._verifying.heard, self._keys_watch)
         watched = partial(_is_of_a_group, pipeline, homeserver.user)
         lost_time = LostTime(homeserver, database, clock, watched, _admin_token(core.config))
         self._reading = ReadAgain(homeserver, database, pipeline, self._encryption, lost_time, clock)
@@ -437,7 +438,7 @@ class RunningBot:
             steady=core.pipeline.steady,
             pulse=self._pulse,
             heard_ms=lambda: self._listener.heard_ms,
-            undecryptable=self._machine.waiting_count,
+            undecryptable=core.machine.waiting_count,
             keys_lost=lambda: core.homeserver.lost,
             doubts=core.doubts,
             tables_differ=lambda: self._tables_sample.differs,

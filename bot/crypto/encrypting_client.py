@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bot.matrix.client import Content, Homeserver
+from bot.matrix.client import Content, Homeserver, Session
 from bot.matrix.errors import HomeserverError, Unreachable
+from bot.matrix.http import Wire
 from moderation.values.ids import EventId, RoomId, UserId
 
 if TYPE_CHECKING:
@@ -37,11 +38,10 @@ class NoKeys(HomeserverError):
 class SealedHomeserver(Homeserver):
     """A homeserver port that knows which rooms are encrypted. Without `machine` it sends nothing into those."""
 
-    machine: "CryptoMachine | None" = None
-    lost = False  # the keys of this device are lost: nobody could read what it sends
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, session: Session, wire: Wire | None = None, machine: "CryptoMachine | None" = None) -> None:
+        super().__init__(session, wire)
+        self.machine = machine
+        self.lost = False  # the keys of this device are lost: nobody could read what it sends
         self._rooms: dict[RoomId, RoomEncryption | None] = {}
         self._joined_only: set[RoomId] = set()  # rooms where invited users cannot read messages from before they join
         self._readers: dict[RoomId, frozenset[UserId]] = {}
@@ -98,6 +98,10 @@ class SealedHomeserver(Homeserver):
         if changes == self._changes[room]:
             self._readers[room] = found
         return found
+
+    def keys_are_lost(self) -> None:
+        """Send nothing more into encrypted rooms: nobody could read it."""
+        self.lost = True
 
     # Requests that change members.
 

@@ -31,7 +31,9 @@ from bot.crypto.store_key import load_or_create
 from bot.crypto.to_device import ToDevice
 from bot.events.parse_event import receive
 from bot.events.sync_response import SyncResponse
+from bot.matrix.client import Session
 from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
+from bot.matrix.http import Wire
 from bot.runtime.clock import Clock
 from moderation.values.events import IN_A_PLAIN_ROOM, MembershipChanged, Received, StateChanged, Undecryptable
 from moderation.values.ids import EventId, RoomId
@@ -59,20 +61,17 @@ async def _nobody_told(_standing: KeyStanding) -> None:
 
 
 async def open_machine(
-    data_dir: Path, homeserver: SealedHomeserver, clock: Clock, readers: str = "all"
+    data_dir: Path, session: Session, wire: Wire, clock: Clock, readers: str = "all"
 ) -> CryptoMachine:
     """Open the machine of this session's device; each device has a store. Raises `Broken` if it cannot be used.
 
     `readers` selects the members' devices that are given keys: "all" or only those that are "signed".
     """
-    session = homeserver.session
     folder = data_dir / FOLDER / hashlib.sha256(session.device.encode()).hexdigest()[:16]
     key = await asyncio.to_thread(load_or_create, data_dir, store_exists=(folder / FILE).exists())
-    machine = await CryptoMachine.open(
-        folder, key, homeserver.wire, session.user, session.device, recipients=Recipients(readers), clock=clock
+    return await CryptoMachine.open(
+        folder, key, wire, session.user, session.device, recipients=Recipients(readers), clock=clock
     )
-    homeserver.machine = machine
-    return machine
 
 
 class _LookAgain(Exception):
@@ -291,7 +290,7 @@ class Encryption:
     async def _is_lost(self) -> None:
         """Stop for good: this device can no longer read or send in encrypted rooms. Unsent messages keep waiting."""
         log.error("keys_lost", device=self.machine.device, do="answerable keys new-device")
-        self._homeserver.lost = True
+        self._homeserver.keys_are_lost()
         self.looked.set()
         await asyncio.Event().wait()  # for ever: the next device is another process
 

@@ -59,11 +59,14 @@ _FIRST_SYNC_S = 300.0  # Synapse builds the whole first answer before it sends a
 
 
 class Homeserver:
-    """One account's view of its homeserver. Make it anywhere, use and close it in one event loop."""
+    """One account's view of its homeserver. Make it anywhere, use and close it in one event loop.
 
-    def __init__(self, session: Session, *, request_timeout_s: float = 30.0) -> None:
+    It opens a wire of its own if none is given.
+    """
+
+    def __init__(self, session: Session, wire: Wire | None = None, *, request_timeout_s: float = 30.0) -> None:
         self.session = session
-        self.wire = Wire(session.url, token=session.token, timeout_s=request_timeout_s)
+        self.wire = wire or Wire(session.url, token=session.token, timeout_s=request_timeout_s)
         self._timeout_s = request_timeout_s
 
     def __repr__(self) -> str:

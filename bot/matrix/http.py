@@ -72,14 +72,19 @@ class Ask:
 
 
 class Wire:
-    """The connections to one homeserver, opened by the first request, inside the running loop."""
+    """The connections to one homeserver, opened by the first request, inside the running loop.
 
-    def __init__(self, url: str, *, token: str = "", timeout_s: float = 30.0) -> None:
+    `on_time`, if it is given, takes the homeserver's time (ms) from each of its answers.
+    """
+
+    def __init__(
+        self, url: str, *, token: str = "", timeout_s: float = 30.0, on_time: Callable[[int], None] | None = None
+    ) -> None:
         self.url = clean_url(url)
         self._token = token
         self._timeout_s = timeout_s
+        self._on_time = on_time
         self._session: aiohttp.ClientSession | None = None
-        self.on_time: Callable[[int], None] = lambda _server_ms: None  # takes the homeserver's time from its answers
 
     def __repr__(self) -> str:
         return f"Wire({self.url!r})"
@@ -142,8 +147,8 @@ class Wire:
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=timeout_s, connect=min(_CONNECT_S, timeout_s)),
         ) as response:
-            if (server_ms := _date_ms(response.headers.get("Date", ""))) is not None:
-                self.on_time(server_ms)
+            if self._on_time and (server_ms := _date_ms(response.headers.get("Date", ""))) is not None:
+                self._on_time(server_ms)
             if 200 <= response.status < 300:
                 return await response.read() if at_most is None else await _read(ask, response, at_most)
             # An error's body is short; of anything longer the beginning is enough.

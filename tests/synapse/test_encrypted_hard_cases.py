@@ -9,11 +9,11 @@ import pytest
 
 from bot.cli.logs.coverage import look
 from bot.crypto.cross_signing import CrossSigning
-from bot.crypto.encrypting_client import SealedHomeserver
 from bot.crypto.room_keys import Decrypted, Sealed
 from bot.crypto.set_up import recover, set_up
 from bot.encryption.service import FOLDER, open_machine
 from bot.matrix.client import log_in_with_password
+from bot.matrix.http import Wire
 from moderation.model.facts import CaseOpened, NotRead, SanctionStarted
 from storage.journal.query import Query
 from tests.clients.encrypted_stage import EncryptedStage
@@ -186,18 +186,16 @@ async def test_after_its_store_is_lost_a_new_device_signed_by_the_recovery_key_g
     assert isinstance(ann, JsClient)
     await bot.has(await ann.send_text(room, "before"))
     await bot.stop()
-    homeserver = SealedHomeserver(bot.session)
-    machine = await open_machine(bot.data_dir, homeserver, bot.clock)
-    made = await set_up(machine, "a password")
-    await machine.close()
-    await homeserver.close()
+    async with Wire(bot.session.url, token=bot.session.token) as wire:
+        machine = await open_machine(bot.data_dir, bot.session, wire, bot.clock)
+        made = await set_up(machine, "a password")
+        await machine.close()
     shutil.rmtree(bot.data_dir / FOLDER)
     bot.session = await log_in_with_password(bot.session.url, bot.user, "a password", "the bot")
-    homeserver = SealedHomeserver(bot.session)
-    machine = await open_machine(bot.data_dir, homeserver, bot.clock)
-    standing, _ = await recover(machine, made.recovery_key)
-    await machine.close()
-    await homeserver.close()
+    async with Wire(bot.session.url, token=bot.session.token) as wire:
+        machine = await open_machine(bot.data_dir, bot.session, wire, bot.clock)
+        standing, _ = await recover(machine, made.recovery_key)
+        await machine.close()
     assert standing.state == "ready"
     await ann.wait_devices(
         bot.user, lambda found: bot.session.device in {each.id for each in found if each.signed}, what="signed"

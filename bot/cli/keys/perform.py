@@ -64,19 +64,18 @@ async def _here(config: "Config", do: str, arguments: dict[str, Any]) -> dict[st
 async def opened(config: "Config", session: "Session") -> "AsyncIterator[KeyOperations]":
     """Open the keys of a session's device; the caller holds the lock. Raises `Broken`, `WrongKey`."""
     from bot.admin.keys import KeyOperations
-    from bot.crypto.encrypting_client import SealedHomeserver
     from bot.encryption.service import open_machine
+    from bot.matrix.http import Wire
     from bot.runtime.clock import wall_clock
 
-    homeserver = SealedHomeserver(session)
     try:
-        machine = await open_machine(config.data_dir, homeserver, wall_clock)
-        try:
-            yield KeyOperations(machine)
-        finally:
-            await machine.close()
+        async with Wire(session.url, token=session.token) as wire:
+            machine = await open_machine(config.data_dir, session, wire, wall_clock)
+            try:
+                yield KeyOperations(machine)
+            finally:
+                await machine.close()
     finally:
-        await homeserver.close()
         _give_away(config)
 
 
