@@ -16,7 +16,7 @@ from tests.faults.stories.deadlines import DEADLINES
 from tests.faults.stories.spammers import SPAMMERS
 from tests.faults.zygote import zygotes
 
-AT_ONCE = min(os.cpu_count() or 1, 4) if LONG else 1
+AT_ONCE = 3 * (os.cpu_count() or 1) if LONG else 1  # half of a story is waiting for answers
 # Story, encrypted, at how many places in `make test` (0: not there), at how many at most in `make faults`.
 STORIES = (
     (AWAY, False, 3, None),
