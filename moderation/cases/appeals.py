@@ -48,6 +48,8 @@ def lodge(
         raise Refused("error.case.none", n=case.n)
     if case.state == "appealed":
         raise Refused("error.appeal.already", n=case.n)
+    if not case.outcome:
+        raise Refused("error.appeal.undecided", n=case.n)
     if case.outcome != ("dismissed" if reported else "upheld"):
         raise Refused("error.appeal.report" if reported else "error.appeal.nothing", n=case.n)
     if (reported and case.state != "decided") or (case.state == "affirmed" and not can_appeal_again(case, policy)):

@@ -38,7 +38,7 @@ class TestDecide:
         assert "Case 3 is upheld." in answerable("decide", "3", "uphold", *WHY).out
         shown = answerable("statement", "3", *WHY).out
         assert "Statement of reasons, case 3" in shown
-        assert "@opera:example.org decided on" in shown
+        assert "by @opera:example.org on" in shown
 
     def test_reversing_a_person_for_clear_error_costs_standing(self, answerable: Answerable) -> None:
         answerable("decide", "1", "dismiss", *WHY, "--fault", "error")

@@ -56,11 +56,11 @@ def test_nobody_else_may_nor_without_a_word_nor_twice_nor_too_late() -> None:
         appeal(told)
 
 
-@pytest.mark.parametrize("outcome", ["", "dismissed"])
-def test_what_was_not_decided_against_one_cannot_be_appealed(outcome: Outcome | Literal[""]) -> None:
+@pytest.mark.parametrize(("outcome", "why"), [("", "undecided"), ("dismissed", "nothing")])
+def test_what_was_not_decided_against_one_cannot_be_appealed(outcome: Outcome | Literal[""], why: str) -> None:
     told = upheld()
     told.cases[1] = replace(told.cases[1], outcome=outcome)
-    with pytest.raises(Refused, match=r"error\.appeal\.nothing"):
+    with pytest.raises(Refused, match=rf"error\.appeal\.{why}"):
         appeal(told)
 
 
