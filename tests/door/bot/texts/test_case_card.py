@@ -1,0 +1,27 @@
+"""The card of a case says what has been found of the person before."""
+
+from pathlib import Path
+
+from bot.texts.case_card import card_lines, read_card
+from tests.door.offline import ANNA, DESK, MARK, Offline, offline
+
+DAY = 86_400_000
+
+
+async def violations_before(bot: Offline, n: int) -> object:
+    async with bot.stores.database.read() as db:
+        card = await read_card(db, n, bot.time())
+    assert card is not None
+    lines = card_lines(card, bot.pipeline.settings.policy, bot.time(), "!")
+    return next(each.fields["before"] for each in lines if each.key == "card.who")
+
+
+async def test_what_was_reversed_does_not_count_as_an_earlier_violation(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        await bot.say(ANNA, "forbidden")
+        await bot.say(MARK, "!uphold 1", DESK)
+        await bot.pass_time(2 * DAY)
+        await bot.say(ANNA, "forbidden")
+        assert await violations_before(bot, 2) == 1
+        await bot.say(MARK, "!dismiss 1 a quotation", DESK)
+        assert await violations_before(bot, 2) == 0
