@@ -385,7 +385,7 @@ def _tell(
         room = next(iter(rooms_of(subject)), None)
     if room is None:
         return
-    foot = (line("notice.foot", n=number),) if number else ()
+    foot = (line("notice.foot" if any(map(_can_be_appealed, own)) else "notice.details", n=number),) if number else ()
     asks = next((fact.n for fact in own if isinstance(fact, CaseAssigned) and _told_of(fact)), 0)
     yield Tell(room=room, subject=subject, lines=(*reported, *lines, *foot), n=number, asks=asks)
 
@@ -393,6 +393,21 @@ def _tell(
 def _told_of(fact: CaseAssigned) -> bool:
     """Return whether somebody responsible for a case is told so alone."""
     return fact.asked != "managers" or fact.how == "word"
+
+
+def _can_be_appealed(fact: Fact) -> bool:
+    """Return whether a fact is a decision against its subject, and not only a step until there is one."""
+    match fact:
+        case CaseOpened():
+            return fact.state == "decided"
+        case CaseDecided():
+            return fact.what == "upheld"
+        case CreditChanged():
+            return fact.entry != "compensation"
+        case SanctionStarted():
+            return fact.basis != "interim" and fact.rule != TIER_LINKS
+        case _:
+            return False
 
 
 # Facts about a case that concerns their subject.

@@ -108,7 +108,7 @@ async def lang(call: Call) -> Reply:
             raise Refused("error.group.none")
         await must_have(call, "language")
         chosen = LanguageChosen(room=call.group.room, on=call.on, language=wanted, by=call.caller)
-        return Reply((line("lang.room"),), (chosen,))
+        return Reply((line("lang.room", spoken=Phrase(f"language.{wanted}")),), (chosen,))
     if call.given.reason:
         raise Refused("error.superfluous", words=call.given.reason[:60])
     own = LanguageChosen(room=call.group.room, on=call.on, language=wanted, subject=UserId(call.caller), by=call.caller)

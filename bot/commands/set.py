@@ -31,7 +31,15 @@ async def set_(call: Call) -> Reply:
     if not words:
         raise Refused("error.set.value", setting=Code(name))
     fact = _SET[name](call, words)
-    return Reply((line(f"set.done.{name}", room=RoomName(call.group.room)),), (fact,), call.gone(), private=True)
+    return Reply((_done(call, name, fact),), (fact,), call.gone(), private=True)
+
+
+def _done(call: Call, name: str, fact: Fact) -> Line:
+    room = RoomName(call.group.room)
+    if isinstance(fact, LanguageChosen):
+        spoken = fact.language or call.deployment.language
+        return line("set.done.language", room=room, spoken=Phrase(f"language.{spoken}"))
+    return line(f"set.done.{name}", room=room)
 
 
 def _shown(call: Call) -> tuple[Line, ...]:

@@ -40,9 +40,7 @@ async def test_a_room_can_ask_its_members_to_be_verified_and_no_more(theatre: Th
     fine = await ben.send_text(room, "I am known")
     await until_gone(owner, room, late)
     shown = await ask(owner, bot, scene.desk, "!set")
-    assert like("set.verify", level="2", below="what they write is removed", source="chosen for this room").search(
-        shown
-    )
+    assert like("set.verify", level="2", below="their messages are removed", source="set by this room").search(shown)
     await ask(owner, bot, scene.desk, "!set verify default")
     free = await ann.send_text(room, "and now")
     await bot.has(early, late, fine, free)
@@ -61,9 +59,11 @@ async def test_a_room_can_ask_its_members_to_be_verified_and_no_more(theatre: Th
 async def test_language_and_digest_are_chosen_a_gate_goes_up_and_comes_down_again(theatre: Theatre) -> None:
     scene = await theatre.scene(bot='digest = "00:00"')
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
-    assert like("set.digest", at="00:00", source="as configured").search(await ask(owner, bot, scene.desk, "!set"))
+    assert like("set.digest", at="00:00", source="set by the operator").search(
+        await ask(owner, bot, scene.desk, "!set")
+    )
     assert like("set.done.digest").search(await ask(owner, bot, scene.desk, "!set digest off"))
-    assert like("set.digest-not", source="chosen for this room").search(await ask(owner, bot, scene.desk, "!set"))
+    assert like("set.digest-not", source="set by this room").search(await ask(owner, bot, scene.desk, "!set"))
     await ann.send_text(room, "forbidden 1")
     await scene.card(manager, 1)
     before = bot.rows("SELECT value FROM meta WHERE key = 'digest'")
@@ -79,9 +79,11 @@ async def test_language_and_digest_are_chosen_a_gate_goes_up_and_comes_down_agai
     await ask(owner, bot, scene.desk, "!set verify default")
     await owner.wait_state(room, "m.room.join_rules", lambda c: c.get("join_rule") == "invite", what="no gate")
     await bot.until(lambda: bot.rows("SELECT 1 FROM rooms WHERE purpose = 'lobby' AND condition = 'left'"), "no lobby")
-    assert like("set.done.language").search(await ask(owner, bot, scene.desk, "!set language zh"))
+    chosen_now = like("set.done.language", spoken="Chinese")
+    assert chosen_now.search(await ask(owner, bot, scene.desk, "!set language zh"))
     assert like("status.room", "zh").search(await ask(manager, bot, room, "!status"))
-    chosen = {"value": "Chinese", "source": "chosen for this room"}
+    chosen = {"value": "Chinese", "source": "set by this room"}
     assert like("set.language", **chosen).search(await ask(manager, bot, scene.desk, "!set"))
-    assert like("set.done.language").search(await ask(owner, bot, scene.desk, "!set language default"))
+    default = like("set.done.language", spoken="English")
+    assert default.search(await ask(owner, bot, scene.desk, "!set language default"))
     assert like("status.room").search(await ask(manager, bot, room, "!status"))

@@ -25,6 +25,7 @@ from moderation.model.actions import (
 )
 from moderation.model.facts import (
     ActionTaken,
+    Appealed,
     BotStarted,
     BotStopped,
     CaseDecided,
@@ -180,7 +181,7 @@ def test_all_that_one_violation_brought_is_told_once_with_rule_cost_duration_and
 def test_a_case_that_waits_for_people_is_not_told_before_it_brings_something() -> None:
     assert told(opened(decide="manager", state="open")) == []
     interim = begun("redact", "interim", n=3, rule="spam", event=EVENT)
-    assert told(opened(decide="manager", state="open"), interim) == ["notice.interim.redact", "notice.foot"]
+    assert told(opened(decide="manager", state="open"), interim) == ["notice.interim.redact", "notice.details"]
 
 
 def test_ten_messages_removed_for_one_cause_are_one_sentence() -> None:
@@ -190,6 +191,15 @@ def test_ten_messages_removed_for_one_cause_are_one_sentence() -> None:
         "notice.measure.redact",
         "notice.foot",
     ]
+
+
+def test_only_a_decision_against_somebody_is_told_with_how_to_appeal() -> None:
+    lodged = Appealed(room=ROOM, n=3, due=NOON, subject=ANNA, words="a joke")
+    assert told(lodged) == ["notice.appealed", "notice.details"]
+    over = SanctionEnded(room=ROOM, start=1, kind="mute", why="time", n=3, subject=ANNA)
+    assert told(over) == ["notice.ended.mute", "notice.details"]
+    assert told(begun("redact", "interim", n=3)) == ["notice.interim.redact", "notice.details"]
+    assert told(begun("mute", "command", n=3, by=MARK)) == ["notice.command.mute", "notice.foot"]
 
 
 def test_two_measures_with_the_same_end_both_say_it() -> None:
@@ -214,7 +224,7 @@ def test_a_manager_who_acts_gives_their_reason() -> None:
     assert told(CaseDecided(room=ROOM, n=3, what="dismissed", subject=ANNA, by=MARK, reason="a joke")) == [
         "notice.dismissed",
         "notice.reason",
-        "notice.foot",
+        "notice.details",
     ]
 
 
@@ -336,7 +346,7 @@ def test_every_effect_on_a_person_is_told_to_that_person_and_once(facts: list[Fa
             if isinstance(each, Tell)
             for text in each.lines
         ]
-        assert all(text in tell.lines for text in alone if text.key != "notice.foot")
+        assert all(text in tell.lines for text in alone if text.key not in ("notice.foot", "notice.details"))
 
 
 def keys_of(lines: Sequence[Line]) -> list[Line]:

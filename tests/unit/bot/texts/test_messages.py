@@ -73,6 +73,7 @@ NARROW = {
     r"desk\.[^.]+": ("corrected", "overruled"),
     r"card\.[^.]+": ("upheld", "dismissed"),
     r"done\.[^.]+": ("warn", "kick", "mute", "ban"),
+    r"set\.done\.[^.]+": ("verify", "digest"),
     r"cli\.read\.unknown_[^.]+": ("room", "person"),
 }
 

@@ -289,7 +289,7 @@ def test_a_reporter_is_told_the_outcome_without_particulars(what: str, state: st
 
 def test_neither_who_decided_nor_whom_it_is_about_is_told_as_a_reporter() -> None:
     found = told((decided(),), anna=ANNA, mark=MARK)
-    assert found == {ANNA: (["notice.dismissed", "notice.foot"], False)}
+    assert found == {ANNA: (["notice.dismissed", "notice.details"], False)}
 
 
 def test_the_outcome_and_a_warning_are_one_message() -> None:
