@@ -56,4 +56,5 @@ def _must_be_possible(call: Call) -> None:
         raise Refused("error.adopt.tombstone", level=power.level(call.bot))
 
 
-COMMANDS = (Command("adopt", "manager", "case?", adopt),)
+SUBJECT = "room"
+COMMANDS = (Command("adopt", "manager", "case?", adopt, wording=("error.adopt.number",)),)

@@ -45,4 +45,5 @@ async def approve(call: Call) -> Reply:
     return Reply((line("dossier.approve.comparing", n=n),), actions=(asked,), private=True)
 
 
+SUBJECT = "dossiers"
 COMMANDS = (Command("approve", "manager", "word reason*", approve, anywhere=True),)

@@ -284,6 +284,7 @@ async def _statement(call: Call, found: CaseView) -> tuple[Line, ...]:
     return tuple(lines)
 
 
+SUBJECT = "cases"
 COMMANDS = (
     Command("why", "everyone", "case?", why, anywhere=True),
     Command("appeal", "everyone", "case reason*", appeal, anywhere=True),

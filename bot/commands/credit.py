@@ -97,6 +97,7 @@ def _sanction(kind: str, until: int) -> Line:
     return line(f"credit.in-force-open.{kind}")
 
 
+SUBJECT = "credit"
 COMMANDS = (
     Command("credit", "everyone", "user?", credit, anywhere=True),
     Command("history", "manager", "user", history),

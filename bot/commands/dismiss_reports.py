@@ -62,4 +62,5 @@ async def _cases(call: Call, user: UserId) -> tuple[list[int], int]:
     return alone, len(numbers) - len(alone)
 
 
+SUBJECT = "reports"
 COMMANDS = (Command("dismiss-reports", "manager", "word reason*", run, aliases=("dismissreports",), discreet=True),)

@@ -30,12 +30,12 @@ from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, ReactionGiven, Received
 from moderation.values.ids import GroupCode, UserId
-from moderation.values.notices import Code, Line, Moment, Phrase, line
+from moderation.values.notices import Code, Line, Moment, line
 from storage import queries
 
 from .cases import pressed
 from .invocation import Call, Command, Deployment, Reply, Words, answered, discreet
-from .parse import MAX_REASON, Arguments, Spoken, bind, case_number, is_command, read, shows
+from .parse import MAX_REASON, WORDING, Arguments, Spoken, bind, case_number, is_command, read, shows
 from .registry import COMMANDS
 from .report import flag
 from .rights import manages
@@ -90,7 +90,12 @@ class Commands:
 
     def hushed(self, event: Received) -> bool:
         """Tell whether the words of this event, said in a direct room, must not be recorded."""
-        return self._hush.covers(event)
+        return self._hush.covers(event) or self._is_unrecorded(event)
+
+    def _is_unrecorded(self, event: Received) -> bool:
+        spoken = read(event, self._prefix) if isinstance(event, MessagePosted) else None
+        command = COMMANDS.get(spoken.name) if spoken is not None else None
+        return command is not None and not command.recorded
 
     def without_token(self, event: Received) -> MessagePosted | None:
         """Return the event without its code or address, if that is all it holds and was said before others."""
@@ -299,6 +304,7 @@ class Commands:
             configured=self._policy,
             deployment=self._deployment,
             rules=self._rules,
+            commands=COMMANDS,
         )
 
     def _answer(self, call: Call, reply: Reply) -> Answer:
@@ -306,35 +312,6 @@ class Commands:
 
     def _refusal(self, refused: Refused, command: Command | None) -> tuple[Line, ...]:
         first = refusal_line(refused)
-        if command is None or not refused.key.startswith(_ABOUT_WORDS):
+        if command is None or not refused.key.startswith((*WORDING, *command.wording)):
             return (first,)
-        return (
-            first,
-            line("help.usage", usage=Phrase(f"command.{command.name}.usage")),
-            line("help.example", example=Phrase(f"command.{command.name}.example")),
-        )
-
-
-# Refusals about how the command was written. The answer shows how to write it.
-_ABOUT_WORDS = (
-    "error.missing",
-    "error.superfluous",
-    "error.user",
-    "error.case.form",
-    "error.duration",
-    "error.pace",
-    "error.hours",
-    "error.too-long",
-    "error.redact.reply",
-    "error.adopt.number",
-    "error.set",
-    "error.rule.what",
-    "error.rule.name",
-    "error.rule.kind",
-    "error.rule.word",
-    "error.rule.near-word",
-    "error.rule.quote",
-    "error.rule.nothing",
-    "error.report.link",
-    "error.report.reply",
-)
+        return (first, *command.how())

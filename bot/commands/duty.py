@@ -205,8 +205,11 @@ def _tell_roster(call: Call, target: UserId, hours: str) -> tuple[Action, ...]:
     return (told,) if told else ()
 
 
+SUBJECT = "duty"
 COMMANDS = (
-    Command("duty", "everyone", "user? reason*", duty, aliases=("roster", "值班"), inside=True),
+    Command(
+        "duty", "everyone", "user? reason*", duty, aliases=("roster", "值班"), inside=True, wording=("error.hours",)
+    ),
     Command("away", "manager", "duration reason*", away, aliases=("离开", "请假"), anywhere=True),
     Command("back", "manager", "", back, aliases=("回来", "销假"), anywhere=True),
 )

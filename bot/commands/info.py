@@ -17,20 +17,15 @@ from .room import in_force
 MAX_NAMES = 50
 
 
-def help_with(commands: dict[str, Command]) -> Command:
-    """Make the `help` command of a table, which is itself part of the table."""
-
-    async def run(call: Call) -> Reply:
-        wanted = call.given.word.removeprefix(call.prefix).lower()
-        if wanted:
-            return Reply(_one(commands, wanted, call.prefix))
-        manages = await _manages_something(call)
-        shown = [c for c in dict.fromkeys(commands.values()) if c.who == "everyone" or manages]
-        lines = [line("help.head", help=Code(f"{call.prefix}help mute"))]
-        lines += [line(f"command.{c.name}.short", command=Code(call.prefix + c.name)) for c in shown]
-        return Reply(tuple(lines), private=True)
-
-    return Command("help", "everyone", "word?", run, anywhere=True)
+async def help_(call: Call) -> Reply:
+    """Show all commands that the caller may give, or how one of them is written."""
+    wanted = call.given.word.removeprefix(call.prefix).lower()
+    if wanted:
+        return Reply(_one(call, wanted), private=True)
+    manages = await _manages_something(call)
+    shown = [c for c in dict.fromkeys(call.commands.values()) if c.who == "everyone" or manages]
+    head = line("help.head", help=Code(f"{call.prefix}help mute"))
+    return Reply((head, *(each.short(call.prefix) for each in shown)), private=True)
 
 
 async def _manages_something(call: Call) -> bool:
@@ -39,15 +34,11 @@ async def _manages_something(call: Call) -> bool:
     return is_operator(call.caller, call.policy) or bool((await call.context(call.caller)).subject.manages)
 
 
-def _one(commands: dict[str, Command], wanted: str, prefix: str) -> tuple[Line, ...]:
-    command = commands.get(wanted)
+def _one(call: Call, wanted: str) -> tuple[Line, ...]:
+    command = call.commands.get(wanted)
     if command is None:
-        raise Refused("error.unknown", command=Code(prefix + wanted[:40]), help=Code(f"{prefix}help"))
-    return (
-        line(f"command.{command.name}.short", command=Code(prefix + command.name)),
-        line("help.usage", usage=Phrase(f"command.{command.name}.usage")),
-        line("help.example", example=Phrase(f"command.{command.name}.example")),
-    )
+        raise Refused("error.unknown", command=Code(call.prefix + wanted[:40]), help=Code(f"{call.prefix}help"))
+    return (command.short(call.prefix), *command.how())
 
 
 async def status(call: Call) -> Reply:
@@ -115,7 +106,9 @@ async def lang(call: Call) -> Reply:
     return Reply((line("lang.own"),), (own,))
 
 
+SUBJECT = "asking"
 COMMANDS = (
+    Command("help", "everyone", "word?", help_, anywhere=True),
     Command("status", "everyone", "", status, inside=True),
     Command("who", "everyone", "", who, inside=True),
     Command("rules", "everyone", "", rules, inside=True),

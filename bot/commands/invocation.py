@@ -3,7 +3,7 @@
 A command declares what it needs and gets only this. It returns facts and lines; it sends nothing.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -21,7 +21,7 @@ from moderation.model.facts import Fact
 from moderation.policy import Policy
 from moderation.values.events import MessagePosted, ReactionGiven
 from moderation.values.ids import RoomId, UserId
-from moderation.values.notices import Line
+from moderation.values.notices import Code, Line, Phrase, line
 
 from .parse import Arguments
 
@@ -73,6 +73,7 @@ class Call:
     configured: Policy = field(default_factory=Policy)  # the operator's; `policy` has the room's own rules too
     deployment: Deployment = Deployment()
     rules: tuple[CompiledRule, ...] = ()  # those of the configuration, ready to look at events
+    commands: Mapping[str, "Command"] = field(default_factory=dict)  # all there are, by name
 
     @property
     def caller(self) -> UserId:
@@ -104,9 +105,13 @@ class Call:
 Run = Callable[[Call], Awaitable[Reply]]
 
 
+# In the order in which `!help` shows them.
+SUBJECTS = ("asking", "credit", "cases", "vouching", "duty", "reports", "yourself", "measures", "room", "dossiers")
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One row of the table of commands. Texts: `command.NAME.usage`, `.example`, `.help`."""
+    """A command, with all that has to be known of it: who may give it, where, and how it is written and answered."""
 
     name: str
     who: Who
@@ -117,6 +122,26 @@ class Command:
     anywhere: bool = False  # also answered where no single group is meant; `group` is then where it was said
     discreet: bool = False  # nobody else may see that it was asked, nor any answer
     exports: bool = False  # makes files from the log, which takes long
+    recorded: bool = True  # False: what is written in a direct room stays out of the records
+    wording: tuple[str, ...] = ()  # how the keys of refusals begin that are about how it was written
+
+    @property
+    def text_keys(self) -> tuple[str, ...]:
+        """Return the keys of the texts that this command must have in each language."""
+        own = (f"command.{self.name}.{part}" for part in ("short", "usage", "example"))
+        needed = (item for item in self.spec.split() if item[-1] not in "?*")
+        return (*own, *(f"error.missing.{name}" for name in needed))
+
+    def short(self, prefix: str) -> Line:
+        """Return what it is for."""
+        return line(f"command.{self.name}.short", command=Code(prefix + self.name))
+
+    def how(self) -> tuple[Line, ...]:
+        """Return how it is written, with an example."""
+        return (
+            line("help.usage", usage=Phrase(f"command.{self.name}.usage")),
+            line("help.example", example=Phrase(f"command.{self.name}.example")),
+        )
 
 
 def discreet(call: Call, reply: Reply) -> Reply:

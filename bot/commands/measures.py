@@ -76,9 +76,10 @@ def _done(kind: str, target: UserId, until: int) -> Line:
     return line(f"done.{kind}", who=Who(target))
 
 
+SUBJECT = "measures"
 COMMANDS = (
     Command("warn", "manager", "user reason*", _impose("warn")),
-    Command("redact", "manager", "reason*", redact),
+    Command("redact", "manager", "reason*", redact, wording=("error.redact.reply",)),
     Command("mute", "manager", "user duration? reason*", _impose("mute")),
     Command("unmute", "manager", "user", unmute),
     Command("kick", "manager", "user reason*", _impose("kick")),

@@ -23,6 +23,8 @@ from .permalinks import MESSAGE
 
 MAX_LENGTH = 2_000  # characters of a whole command
 MAX_REASON = 500
+# How the keys of refusals begin that are about how a command was written, whichever it is.
+WORDING = ("error.missing", "error.superfluous", "error.user", "error.case.form", "error.duration", "error.too-long")
 
 _LINK = re.compile(r"https://matrix\.to/#/(@[^?/]+|%40[^?/]+)", re.IGNORECASE)
 

@@ -48,6 +48,7 @@ async def erase(call: Call) -> Reply:
     return Reply((line("own.erase.begun"),), actions=(act,), private=True)
 
 
+SUBJECT = "yourself"
 COMMANDS = (
     Command("receipt", "everyone", "", receipt, exports=True),
     Command("mydata", "everyone", "", mydata, anywhere=True, exports=True),

@@ -1,48 +1,47 @@
-"""COMMANDS: all commands by name and alias. A plain table; nothing registers itself on import."""
+"""COMMANDS: all commands by name and alias. They are found, not listed: a file of this folder states its own.
 
-from . import (
-    adopt,
-    approve,
-    cases,
-    credit,
-    dismiss_reports,
-    duty,
-    info,
-    measures,
-    personal_data,
-    report,
-    room,
-    rule,
-    set,
-    verify,
-    vouch,
-)
-from .invocation import Command
+Rules kept here:
+- A file with commands has `COMMANDS`, and `SUBJECT`, which says where `!help` shows them.
+- A name belongs to one command.
+"""
+
+import pkgutil
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from types import ModuleType
+
+from moderation.values.errors import Broken
+
+from . import __name__ as folder
+from . import __path__ as places
+from .invocation import SUBJECTS, Command
+
+_USE_IT = {"registry", "dispatcher"}  # files of this folder that need the table, and so cannot be asked for it
 
 
-def _table() -> dict[str, Command]:
+def _table() -> Mapping[str, Command]:
+    names = {each.name for each in pkgutil.iter_modules(places)} - _USE_IT
+    modules = [import_module(f"{folder}.{name}") for name in sorted(names)]
     table: dict[str, Command] = {}
-    rows = (
-        *info.COMMANDS,
-        *credit.COMMANDS,
-        *cases.COMMANDS,
-        *vouch.COMMANDS,
-        *duty.COMMANDS,
-        *report.COMMANDS,
-        *dismiss_reports.COMMANDS,
-        *personal_data.COMMANDS,
-        *verify.COMMANDS,
-        *measures.COMMANDS,
-        *room.COMMANDS,
-        *rule.COMMANDS,
-        *set.COMMANDS,
-        *adopt.COMMANDS,
-        *approve.COMMANDS,
-    )
-    for command in (info.help_with(table), *rows):
-        for name in (command.name, *command.aliases):
+    for module in sorted((each for each in modules if hasattr(each, "COMMANDS")), key=_place):
+        for name, command in _named(module):
+            if name in table:
+                raise Broken(f"{module.__name__}: {name!r} names the command {table[name].name!r} already")
             table[name] = command
     return table
+
+
+def _place(module: ModuleType) -> int:
+    subject = getattr(module, "SUBJECT", None)
+    if subject not in SUBJECTS:
+        raise Broken(f"{module.__name__} lacks its SUBJECT, which is one of: {', '.join(SUBJECTS)}")
+    return SUBJECTS.index(subject)
+
+
+def _named(module: ModuleType) -> Iterator[tuple[str, Command]]:
+    for command in module.COMMANDS:
+        for name in (command.name, *command.aliases):
+            yield name, command
 
 
 COMMANDS = _table()

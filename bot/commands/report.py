@@ -106,4 +106,6 @@ def _shown(room: RoomId, n: CaseNumber, facts: tuple[Fact, ...]) -> tuple[Action
     return (EditCard(room=room, n=n),)
 
 
-COMMANDS = (Command("report", "everyone", "reason*", run, anywhere=True, discreet=True),)
+_WORDING = ("error.report.link", "error.report.reply")
+SUBJECT = "reports"
+COMMANDS = (Command("report", "everyone", "reason*", run, anywhere=True, discreet=True, wording=_WORDING),)

@@ -129,9 +129,10 @@ def _reply(call: Call, facts: tuple[Fact, ...], *lines: Line) -> Reply:
     return Reply(lines, facts)
 
 
+SUBJECT = "room"
 COMMANDS = (
     Command("readonly", "manager", "duration? reason*", readonly),
-    Command("slow", "manager", "word? duration? reason*", slow),
+    Command("slow", "manager", "word? duration? reason*", slow, wording=("error.pace",)),
     Command("close", "manager", "reason*", close),
     Command("reopen", "manager", "", reopen),
 )

@@ -167,4 +167,6 @@ def _listed(rule: RuleSettings) -> tuple[str, ...]:
 
 _WHAT: dict[str, Callable[[Call], Awaitable[Reply]]] = {"list": _list, "add": _add, "remove": _remove, "test": _test}
 
-COMMANDS = (Command("rule", "manager", "word? text*", rule),)
+_WORDING = tuple(f"error.rule.{key}" for key in ("what", "name", "kind", "word", "near-word", "quote", "nothing"))
+SUBJECT = "room"
+COMMANDS = (Command("rule", "manager", "word? text*", rule, wording=_WORDING),)

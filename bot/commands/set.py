@@ -122,4 +122,5 @@ def _nothing_more(words: list[str]) -> None:
 
 _SET: dict[str, Callable[[Call, list[str]], Fact]] = {"language": _language, "verify": _verify, "digest": _set_digest}
 
-COMMANDS = (Command("set", "manager", "word? text*", set_),)
+SUBJECT = "room"
+COMMANDS = (Command("set", "manager", "word? text*", set_, wording=("error.set",)),)

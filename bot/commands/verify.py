@@ -9,6 +9,7 @@ Left to others: the dialogue (`bot/identity/dialogue.py`), what rooms ask for (`
 """
 
 from bot.identity.asking import Asking
+from bot.identity.redacted_input import ALIASES, NAME
 from moderation.model.actions import Action, Redact
 from moderation.model.context import PersonView, RoomView
 from moderation.people.verification import asked_of, exempt, reached
@@ -86,4 +87,5 @@ def _asked(call: Call, room: RoomView, person: PersonView) -> list[Line]:
     return [line(key, room=RoomName(room.room), level=level, methods=methods)]
 
 
-COMMANDS = (Command("verify", "everyone", "reason*", verify, aliases=("验证", "核实"), anywhere=True),)
+SUBJECT = "yourself"
+COMMANDS = (Command(NAME, "everyone", "reason*", verify, aliases=ALIASES, anywhere=True, recorded=False),)

@@ -58,6 +58,7 @@ async def _charged(call: Call, voucher: UserId, room: RoomId, reason: str, n: in
     return neglected(context, FALSE_VOUCH, n=n, about=0, policy=call.policy, on=call.on, by=call.caller, reason=reason)
 
 
+SUBJECT = "vouching"
 COMMANDS = (
     Command("vouch", "manager", "user", vouch),
     Command("unvouch", "everyone", "user reason*", unvouch, inside=True),

@@ -1,14 +1,18 @@
-"""What is registered is complete: each kind of rule has all its texts, in each language."""
+"""What is registered is complete: each kind of rule, and each command, has all its texts in each language."""
 
 from pathlib import Path
 
 import pytest
 
-from bot.texts.catalog import LANGUAGES, Catalog
+from bot.commands.invocation import Command
+from bot.commands.parse import WORDING, bind
+from bot.commands.registry import COMMANDS
+from bot.texts.catalog import LANGUAGES, Catalog, fields_of
 from bot.texts.rule_kinds import PAGES
 from moderation.rules.registry import KINDS
 
 CATALOG = Catalog.load()
+EACH = {command.name: command for command in COMMANDS.values()}
 
 
 def missing_texts(keys: tuple[str, ...]) -> list[str]:
@@ -25,3 +29,26 @@ def test_a_kind_of_rule_has_its_texts(kind: str) -> None:
 def test_a_page_shows_each_kind_of_rule(page: Path) -> None:
     written = page.read_text("utf-8")
     assert written == PAGES[page](written), "run: python -m bot.texts.rule_kinds"
+
+
+@pytest.mark.parametrize("command", EACH.values(), ids=EACH)
+def test_a_command_has_its_texts(command: Command) -> None:
+    assert missing_texts(command.text_keys) == []
+    for language in LANGUAGES:
+        assert fields_of(CATALOG.template(language, f"command.{command.name}.short")) == {"command"}
+        for part in ("usage", "example"):
+            assert CATALOG.template(language, f"command.{command.name}.{part}").startswith(f"`!{command.name}")
+
+
+@pytest.mark.parametrize("command", EACH.values(), ids=EACH)
+def test_a_command_is_written_as_it_declares(command: Command) -> None:
+    given = {"user": "@ann:example.org", "case": "12", "duration": "2h"}
+    assert bind(command.spec, tuple(given.get(item.rstrip("?*"), "x") for item in command.spec.split()))
+    unknown = [
+        each for each in (*WORDING, *command.wording) if not any(key.startswith(each) for key in CATALOG.keys("en"))
+    ]
+    assert unknown == []
+
+
+def test_only_what_is_said_to_prove_who_one_is_stays_out_of_the_records() -> None:
+    assert [command.name for command in EACH.values() if not command.recorded] == ["verify"]

@@ -245,14 +245,6 @@ class TestWhatTheCodeAsksFor:
         assert len(found) > 200
 
 
-@pytest.mark.parametrize("name", sorted({command.name for command in COMMANDS.values()}))
-def test_every_command_says_what_it_does_how_it_is_written_and_gives_an_example(name: str) -> None:
-    for language in LANGUAGES:
-        assert fields_of(CATALOG.template(language, f"command.{name}.short")) == {"command"}
-        for part in ("usage", "example"):
-            assert CATALOG.template(language, f"command.{name}.{part}").startswith(f"`!{name}")
-
-
 SANCTIONS: tuple[str, ...] = tuple(LASTING - OF_ROOMS)
 ASKED_ARGUMENTS = {
     word.rstrip("?*") for command in COMMANDS.values() for word in command.spec.split() if word[-1] not in "?*"
