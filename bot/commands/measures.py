@@ -2,10 +2,9 @@
 
 from moderation.cases import manager_orders
 from moderation.model.actions import Action, Unban
-from moderation.model.facts import SanctionKind
 from moderation.values.durations import HOUR_MS
 from moderation.values.errors import Refused
-from moderation.values.ids import UserId
+from moderation.values.ids import EventId, UserId
 from moderation.values.notices import Line, Moment, Who, line
 from storage import queries
 
@@ -16,7 +15,7 @@ MUTE_UNLESS_SAID = HOUR_MS
 MOST_ORDERS = 10  # of one manager against one person in an hour; each is told to that person
 
 
-def _impose(kind: SanctionKind) -> Run:
+def _impose(kind: manager_orders.Ordered) -> Run:
     async def run(call: Call) -> Reply:
         target = _target(call)
         await must_be_known_here(call, target)
@@ -54,14 +53,14 @@ async def unban(call: Call) -> Reply:
 
 async def redact(call: Call) -> Reply:
     """Redact the message that this command replies to."""
-    reply_to = getattr(call.event, "reply_to", None)
+    reply_to: EventId | None = getattr(call.event, "reply_to", None)
     row = await queries.event_row(call.db, reply_to) if reply_to else None
-    if row is None or row.room != call.group.room:
+    if reply_to is None or row is None or row.room != call.group.room:
         raise Refused("error.redact.reply")
     order = await call.order(UserId(row.sender))
     if row.sender == call.bot:
         raise Refused("error.target.bot")
-    facts = manager_orders.redact(order, reply_to, reason=call.given.reason)  # type: ignore[arg-type]
+    facts = manager_orders.redact(order, reply_to, reason=call.given.reason)
     return Reply((), facts, call.gone())
 
 

@@ -17,7 +17,7 @@ from bot.pipeline.case_context import CaseContextLoader
 from bot.pipeline.view_cache import ViewCache
 from bot.runtime.clock import Clock
 from moderation.cases.deadlines import closed, deadline, reminder, stopped
-from moderation.credit.tiers import over, review
+from moderation.credit.tiers import review
 from moderation.model.context import InForce, RoomView
 from moderation.model.facts import OF_ROOMS, Fact, TaskOpened
 from moderation.policy import Policy
@@ -77,7 +77,7 @@ class Due:
         home = sanction.room or next(iter(await queries.groups_of_person(db, sanction.subject)), None)
         room = await self._knowledge.room(db, home) if home else None
         if room is None:  # they are in no room of ours any more
-            return (over(sanction, "time", on=sanction.record),)
+            return (sanction.end("time", on=sanction.record),)
         if sanction.kind in OF_ROOMS:
             return await self._measure(db, sanction, room, now)
         context = await self._knowledge.context(db, room, sanction.subject, now)

@@ -82,7 +82,7 @@ class VerificationDue:
             room = await self._knowledge.room(db, sanction.room) if sanction.room else None
             subject = await self._knowledge.person(db, sanction.subject, now)
             if why := verification.restored(subject, room, self._policy, now):
-                yield verification.over(sanction, why)
+                yield (sanction.end(why, on=sanction.record),)
 
     async def _in_room(self, db: AsyncConnection, room: RoomView, now: int) -> AsyncIterator[Facts]:
         asks = verification.asked_of(room, self._policy)

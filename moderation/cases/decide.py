@@ -34,13 +34,13 @@ from moderation.model.facts import (
     EntryConfirmed,
     Fact,
     Outcome,
-    SanctionEnded,
+    SanctionKind,
     SanctionStarted,
 )
 from moderation.model.reach import DEPLOYMENT
 from moderation.policy import Policy, RuleBase
 from moderation.values.errors import Refused
-from moderation.values.ids import UserId
+from moderation.values.ids import NO_EVENT, EventId, UserId
 
 from .lifecycle import Step, step
 from .neglect import charged_again, cost_of
@@ -178,57 +178,33 @@ def _rule_of(case: CaseView, policy: Policy) -> RuleBase | None:
 
 def _measures(case: CaseView, rule: RuleBase, by: UserId, context: Context, on: int) -> tuple[Fact, ...]:
     """Return the parts of the rule's measure that the record does not show as taken already."""
+
+    def taken(kind: SanctionKind, event: EventId = NO_EVENT, until: int = 0) -> SanctionStarted:
+        return SanctionStarted(
+            room=case.room,
+            on=on,
+            kind=kind,
+            until=until,
+            n=case.n,
+            basis="decision",
+            rule=rule.name,
+            subject=case.subject,
+            event=event,
+            by=by,
+        )
+
     facts: list[Fact] = []
     if rule.measure in ("redact", "mute"):
-        facts += [
-            SanctionStarted(
-                room=case.room,
-                on=on,
-                kind="redact",
-                n=case.n,
-                basis="decision",
-                rule=rule.name,
-                subject=case.subject,
-                event=event,
-                by=by,
-            )
-            for event in case.messages
-            if ("redact", event) not in case.done
-        ]
+        facts += [taken("redact", event) for event in case.messages if ("redact", event) not in case.done]
     if rule.measure == "mute" and all(kind != "mute" for kind, _ in case.done):
-        facts.append(
-            SanctionStarted(
-                room=case.room,
-                on=on,
-                kind="mute",
-                until=context.now_ms + rule.mute_for,
-                n=case.n,
-                basis="decision",
-                rule=rule.name,
-                subject=case.subject,
-                by=by,
-            )
-        )
+        facts.append(taken("mute", until=context.now_ms + rule.mute_for))
     return tuple(facts)
 
 
 def _dismissed(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
-    facts: list[Fact] = [
-        SanctionEnded(
-            room=sanction.room,
-            on=on,
-            start=sanction.record,
-            kind=sanction.kind,
-            why="reversed",
-            n=case.n,
-            reach=sanction.reach,
-            subject=sanction.subject,
-            by=by,
-        )
-        for sanction in context.subject.in_force
-        if sanction.n == case.n and sanction.basis not in LEDGERS
-    ]
-    return (*facts, *_given_back(case, context, policy, on))
+    resting = [each for each in context.subject.in_force if each.n == case.n and each.basis not in LEDGERS]
+    ended = (each.end("reversed", on=on, by=by) for each in resting)
+    return (*ended, *_given_back(case, context, policy, on))
 
 
 def _given_back(case: CaseView, context: Context, policy: Policy, on: int) -> Iterator[Fact]:

@@ -6,18 +6,20 @@ case, decided by the person who gave the order. Nothing here charges credit: tha
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from moderation.duty.responsibility import is_operator, require, require_over
-from moderation.model.builtin_rules import BY_ORDER, OWN_RULES
+from moderation.duty.responsibility import Deed, is_operator, require, require_over
+from moderation.model.builtin_rules import BY_ORDER
 from moderation.model.context import Context, RoomView
-from moderation.model.facts import CaseOpened, Fact, PersonVerified, SanctionEnded, SanctionKind, SanctionStarted
+from moderation.model.facts import CaseOpened, Fact, PersonVerified, SanctionKind
+from moderation.model.new_facts import decided_case, sanction_here
 from moderation.model.reach import reach_of
 from moderation.policy import Policy
 from moderation.values.errors import Refused
-from moderation.values.ids import EventId, RoomId, UserId
+from moderation.values.ids import NO_EVENT, EventId, RoomId, UserId
 
-NO_EVENT = EventId("")
+Ordered = Literal["warn", "mute", "kick", "ban"]
 VOUCHED_LEVEL = 2  # docs/model.md, "Verification"
 
 
@@ -35,42 +37,28 @@ class Order:
         return self.context.subject.user
 
 
-def sanction(order: Order, kind: SanctionKind, *, until: int = 0, reason: str = "") -> tuple[Fact, ...]:
+def sanction(order: Order, kind: Ordered, *, until: int = 0, reason: str = "") -> tuple[Fact, ...]:
     """Mute, kick, ban or warn somebody. Raises `Refused` without the right, or if it holds already."""
     context, room = order.context, order.context.room
-    require_over(kind, order.by, context.subject, room, order.policy, context.bot)  # type: ignore[arg-type]
+    require_over(kind, order.by, context.subject, room, order.policy, context.bot)
     if kind in ("mute", "ban"):
         _refuse_twice(order, kind)
-    start = SanctionStarted(
-        room=room.room,
-        on=order.on,
-        kind=kind,
-        until=until,
-        n=context.next_case,
-        basis="command",
-        subject=order.target,
-        by=order.by,
-        reason=reason,
-    )
+    n = context.next_case
+    start = sanction_here(context, kind, "command", n=n, on=order.on, until=until, by=order.by, reason=reason)
     return (_case(order, reason), start)
 
 
-def _case(order: Order, reason: str, event: EventId = NO_EVENT, excerpt: str = "") -> CaseOpened:
+def _case(order: Order, reason: str, event: EventId = NO_EVENT) -> CaseOpened:
     """Return the case of a direct order: it is decided already."""
-    room = order.context.room.room
-    return CaseOpened(
-        room=room,
+    room, person = order.context.room.room, order.context.subject
+    return decided_case(
+        BY_ORDER,
+        room,
+        order.context.next_case,
+        order.target,
         on=order.on,
-        n=order.context.next_case,
-        rule=BY_ORDER,
-        grade=OWN_RULES[BY_ORDER].grade,
-        decide="manager",
-        state="decided",
-        due=0,
-        manages=int(room in order.context.subject.manages),
-        subject=order.target,
+        manages=room in person.manages,
         event=event,
-        excerpt=excerpt,
         by=order.by,
         reason=reason,
     )
@@ -83,8 +71,8 @@ def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
     operator's order only. Returns nothing if none of ours holds. Raises `Refused` without the right.
     """
     context, room = order.context, order.context.room
-    deed = "mute" if kind == "mute" else "unban"
-    require_over(deed, order.by, context.subject, room, order.policy, context.bot)  # type: ignore[arg-type]
+    deed: Deed = "mute" if kind == "mute" else "unban"
+    require_over(deed, order.by, context.subject, room, order.policy, context.bot)
     holding = [s for s in context.subject.in_force if s.kind == kind and s.covers(room)]
     if holding and all(s.basis == "credit" for s in holding):
         raise Refused("error.lift.credit", who=order.target)
@@ -92,19 +80,9 @@ def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
     if holding and all(s.basis == "credit" or (above and s.basis == "operator") for s in holding):
         raise Refused("error.lift.operator", who=order.target)
     return tuple(
-        SanctionEnded(
-            room=s.room,
-            on=order.on,
-            start=s.record,
-            kind=kind,
-            why="command",
-            n=s.n,
-            reach=s.reach,
-            subject=order.target,
-            by=order.by,
-        )
-        for s in holding
-        if s.basis != "credit" and not (above and s.basis == "operator")
+        replace(each.end("command", on=order.on, by=order.by), subject=order.target)
+        for each in holding
+        if each.basis != "credit" and not (above and each.basis == "operator")
     )
 
 
@@ -116,17 +94,8 @@ def redact(order: Order, event: EventId, *, reason: str = "") -> tuple[Fact, ...
     own = order.context.subject.is_(order.by)
     if not own:
         require("redact", order.by, order.context.room, order.policy)
-    gone = SanctionStarted(
-        room=order.context.room.room,
-        on=order.on,
-        kind="redact",
-        n=0 if own else order.context.next_case,
-        basis="command",
-        subject=order.target,
-        event=event,
-        by=order.by,
-        reason=reason,
-    )
+    n = 0 if own else order.context.next_case
+    gone = sanction_here(order.context, "redact", "command", n=n, on=order.on, event=event, by=order.by, reason=reason)
     return (gone,) if own else (_case(order, reason, event), gone)
 
 

@@ -24,14 +24,14 @@ from moderation.model.builtin_rules import (
     NOBODY,
     OVERDUE,
     OWN_CASE,
-    OWN_RULES,
 )
 from moderation.model.context import CaseView, Context
-from moderation.model.facts import CaseMoved, CaseOpened, Fact
+from moderation.model.facts import CaseMoved, Fact
 from moderation.model.ledger_entry import LedgerEntry
+from moderation.model.new_facts import decided_case
 from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
-from moderation.values.ids import UserId
+from moderation.values.ids import NO_USER, UserId
 
 FAULTS = {
     "error": CLEAR_ERROR,
@@ -64,7 +64,7 @@ def neglected(
     about: int,
     policy: Policy,
     on: int,
-    by: str = "",
+    by: UserId = NO_USER,
     reason: str = "",
     waits: bool = True,
 ) -> tuple[Fact, ...]:
@@ -72,20 +72,16 @@ def neglected(
 
     `waits`: whether that other case still waits, so that another day costs again.
     """
-    opened = CaseOpened(
-        room=context.room.room,
+    opened = decided_case(
+        rule,
+        context.room.room,
+        n,
+        context.subject.user,
         on=on,
-        n=n,
-        rule=rule,
-        grade=OWN_RULES[rule].grade,
-        decide="manager" if by else "auto",
-        state="decided",
         due=context.now_ms + DAY_MS if rule == OVERDUE and waits else 0,
-        asked=OWN_RULES[rule].decided_by,
         about=about,
-        manages=1,
-        subject=context.subject.user,
-        by=UserId(by),
+        manages=True,
+        by=by,
         reason=reason,
     )
     return (opened, *charged_again(context, rule, cost_of(rule, policy), n=n, policy=policy, on=on, by=by))

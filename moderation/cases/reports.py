@@ -16,10 +16,10 @@ asked for a decision (`obligations.py`), what upholding brings (`decide.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
-from moderation.model.builtin_rules import MISUSE, OWN_RULES, REPORTED, UNDECIDED
+from moderation.model.builtin_rules import MISUSE, REPORTED, UNDECIDED
 from moderation.model.context import CaseView, Context
 from moderation.model.facts import (
     CaseDecided,
@@ -33,6 +33,7 @@ from moderation.model.facts import (
     SanctionStarted,
 )
 from moderation.model.facts.cases import EXCERPT
+from moderation.model.new_facts import decided_case, waiting_case
 from moderation.policy import Policy, ReportSettings
 from moderation.values.errors import Refused
 from moderation.values.ids import EventId, UserId
@@ -152,22 +153,9 @@ def _lead(context: Context, known: ReportContext, policy: Policy) -> int:
 
 def opened(message: ReportedMessage, context: Context, policy: Policy, on: int, lead: int = 0) -> CaseOpened:
     """Return the fact that opens a case about a message; `lead` is the case on whose card it is shown (0: its own)."""
-    return CaseOpened(
-        room=context.room.room,
-        on=on,
-        n=context.next_case,
-        rule=REPORTED,
-        grade=policy.reports.grade,
-        decide="manager",
-        state="open",
-        due=0 if lead else context.now_ms + policy.cases.deadlines.of(policy.reports.grade),
-        manages=int(context.room.room in context.subject.manages),
-        message=message.record,
-        lead=lead,
-        subject=context.subject.user,
-        event=message.event,
-        excerpt=message.words[:EXCERPT],
-    )
+    grade, excerpt = policy.reports.grade, message.words[:EXCERPT]
+    case = waiting_case(context, policy, REPORTED, grade, on=on, event=message.event, excerpt=excerpt)
+    return replace(case, due=0 if lead else case.due, message=message.record, lead=lead)
 
 
 def _grown(case: CaseView, message: ReportedMessage, context: Context, on: int) -> CaseGrew:
@@ -289,18 +277,7 @@ def _brought(reporter: Reporter, more: int, around: AroundReports) -> int | None
 
 def _paused(fact: CaseDecided | CaseMoved, rule: str, user: UserId, n: int, until: int) -> Iterator[Fact]:
     """Yield a pause: a warning that holds for a time, in which reports are refused and nothing else."""
-    yield CaseOpened(
-        room=fact.room,
-        on=fact.on,
-        n=n,
-        rule=rule,
-        grade=OWN_RULES[rule].grade,
-        decide="auto",
-        state="decided",
-        due=0,
-        about=fact.n,
-        subject=user,
-    )
+    yield decided_case(rule, fact.room, n, user, on=fact.on, about=fact.n)
     yield SanctionStarted(
         room=fact.room, on=fact.on, kind="warn", until=until, n=n, basis="rule", rule=rule, subject=user
     )

@@ -15,7 +15,7 @@ from moderation.model.context import Context, PersonView
 from moderation.model.facts import CreditChanged, Ledger
 from moderation.model.ledger_entry import LedgerEntry
 from moderation.model.reach import DEPLOYMENT, Place, counts_in, reach_of
-from moderation.policy import CreditSettings, Policy
+from moderation.policy import CreditSettings, Grade, Policy
 
 from .credit import Price, balance
 
@@ -68,7 +68,7 @@ def credit_now(context: Context, policy: Policy) -> int:
 
 
 def charge(
-    context: Context, policy: Policy, cost: Price, *, rule: str, grade: str, n: int, on: int, reach: str
+    context: Context, policy: Policy, cost: Price, *, rule: str, grade: Grade, n: int, on: int, reach: str
 ) -> CreditChanged:
     """Return a charge against credit, or the warning in its place."""
     fact = CreditChanged(
@@ -76,7 +76,7 @@ def charge(
         on=on,
         entry=cost.entry,
         cost=cost.cost,
-        grade=grade,  # type: ignore[arg-type]
+        grade=grade,
         rule=rule,
         n=n,
         reach=reach,

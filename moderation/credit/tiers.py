@@ -82,13 +82,13 @@ def review(sanction: InForce, context: Context, policy: Policy) -> tuple[Fact, .
     """Return what becomes of a sanction whose time is over at `context.now_ms`."""
     ledger = next((each for each in LEDGERS if each == sanction.basis), None)
     if ledger is None or sanction.kind != "demote":
-        return (over(sanction, "time", on=sanction.record),)
+        return (sanction.end("time", on=sanction.record),)
     own = _level_of(sanction).account(context.subject, ledger, policy)
     left = own.balance(context.now_ms)
     if left >= policy.tiers.manage_from:
-        return (over(sanction, ledger, on=sanction.record),)
+        return (sanction.end(ledger, on=sanction.record),)
     until = reaches(own.entries, policy.tiers.manage_from, context.now_ms, own.settings)
-    return (_extended(sanction, until or 0, left, on=sanction.record),)
+    return (sanction.extend(until or 0, on=sanction.record, credit=left),)
 
 
 def made_manager(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
@@ -171,18 +171,8 @@ def _missing(context: Context, policy: Policy, ledger: Ledger, level: _Level) ->
         elif until <= context.now_ms:
             continue
         if not _wider(context, ledger, level, kind, until):
-            yield SanctionStarted(
-                room=level.room,
-                on=charge.id,
-                kind=kind,
-                until=until,
-                n=charge.case or 0,
-                basis=ledger,
-                rule=charge.rule,
-                credit=left,
-                reach=level.reach,
-                subject=context.subject.user,
-            )
+            begun = _started(context, level, ledger, kind, until, left, on=charge.id)
+            yield replace(begun, n=charge.case or 0, rule=charge.rule)
 
 
 def _ends(
@@ -201,7 +191,7 @@ def not_held_back(context: Context, policy: Policy, *, on: int) -> tuple[Fact, .
     """Return what ends when entries turn out to be somebody else's: rights suspended without need."""
     now = context.now_ms
     return tuple(
-        over(each, "reversed", on=on)
+        each.end("reversed", on=on)
         for ledger in LEDGERS
         for each in _resting(context, ledger)
         if each.kind == "demote"
@@ -217,16 +207,7 @@ def _not_for_now(context: Context, policy: Policy, ledger: Ledger, on: int) -> S
         left = own.balance(context.now_ms)
         if left < policy.tiers.manage_from:
             back = reaches(own.entries, policy.tiers.manage_from, context.now_ms, own.settings)
-            return SanctionStarted(
-                room=level.room,
-                on=on,
-                kind="demote",
-                until=back or 0,
-                basis=ledger,
-                credit=left,
-                reach=level.reach,
-                subject=context.subject.user,
-            )
+            return _started(context, level, ledger, "demote", back or 0, left, on=on)
     return None
 
 
@@ -239,9 +220,9 @@ def _charged(context: Context, policy: Policy, level: _Level, own: Account, chan
         present = held.get(want.kind)
         if present is not None:
             if present.until and want.until > present.until:
-                yield _extended(present, want.until, left, on=changed.on)
+                yield present.extend(want.until, on=changed.on, credit=left)
         elif want.kind != "demote" or _manages(context, level):
-            yield _started(want, context, level, changed, left)
+            yield _caused(context, level, want, changed, left)
 
 
 def _reversed(context: Context, policy: Policy, level: _Level, own: Account, changed: CreditChanged) -> Iterator[Fact]:
@@ -256,12 +237,13 @@ def _reversed(context: Context, policy: Policy, level: _Level, own: Account, cha
             continue
         if kind in held:
             if until < held[kind].until:
-                yield _extended(held[kind], until, left, on=changed.on)
+                yield held[kind].extend(until, on=changed.on, credit=left)
         elif (kind != "demote" or _manages(context, level)) and not _wider(context, changed.ledger, level, kind, until):
-            yield _started(_Due(kind, until), context, level, changed, left)
+            yield _caused(context, level, _Due(kind, until), changed, left)
     for sanction in _resting(context, changed.ledger, level):
         if ends.get(sanction.kind, 0) <= context.now_ms:
-            yield over(sanction, "reversed", on=changed.on, n=changed.n)
+            ended = sanction.end("reversed", on=changed.on)
+            yield replace(ended, n=changed.n or sanction.n)
 
 
 def _charges(own: Account) -> list[LedgerEntry]:
@@ -318,43 +300,22 @@ def _manages(context: Context, level: _Level) -> bool:
     return level.room in subject.manages or (level.reach != DEPLOYMENT and level.reach in subject.manages_in)
 
 
-def _started(want: _Due, context: Context, level: _Level, changed: CreditChanged, left: int) -> SanctionStarted:
+def _caused(context: Context, level: _Level, want: _Due, changed: CreditChanged, left: int) -> SanctionStarted:
+    """Return a sanction that an entry in the ledger causes."""
+    begun = _started(context, level, changed.ledger, want.kind, want.until, left, on=changed.on)
+    return replace(begun, n=changed.n, rule=changed.rule)
+
+
+def _started(
+    context: Context, level: _Level, ledger: Ledger, kind: SanctionKind, until: int, left: int, *, on: int
+) -> SanctionStarted:
     return SanctionStarted(
         room=level.room,
-        on=changed.on,
-        kind=want.kind,
-        until=want.until,
-        n=changed.n,
-        basis=changed.ledger,
-        rule=changed.rule,
+        on=on,
+        kind=kind,
+        until=until,
+        basis=ledger,
         credit=left,
         reach=level.reach,
         subject=context.subject.user,
-    )
-
-
-def _extended(sanction: InForce, until: int, credit: int, *, on: int) -> SanctionExtended:
-    return SanctionExtended(
-        room=sanction.room,
-        on=on,
-        start=sanction.record,
-        kind=sanction.kind,
-        until=until,
-        credit=credit,
-        reach=sanction.reach,
-        subject=sanction.subject,
-    )
-
-
-def over(sanction: InForce, why: str, *, on: int, n: int = 0) -> SanctionEnded:
-    """Return the end of a sanction."""
-    return SanctionEnded(
-        room=sanction.room,
-        on=on,
-        start=sanction.record,
-        kind=sanction.kind,
-        why=why,  # type: ignore[arg-type]
-        n=n or sanction.n,
-        reach=sanction.reach,
-        subject=sanction.subject,
     )

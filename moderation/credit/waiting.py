@@ -15,8 +15,9 @@ from functools import cache
 
 from moderation.model.builtin_rules import OWN_RULES, TIER_LINKS
 from moderation.model.context import CaseView, Context
-from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionStarted
+from moderation.model.facts import CaseGrew, Fact, SanctionStarted
 from moderation.model.facts.cases import EXCERPT
+from moderation.model.new_facts import waiting_case
 from moderation.policy import Policy
 from moderation.rules.check import View
 from moderation.rules.links import Links, LinkSettings
@@ -41,19 +42,8 @@ def waits(event: MessagePosted, gone: SanctionStarted, context: Context, policy:
     if known is not None and _still_waits(known, context, policy):
         grew = CaseGrew(room=event.room, on=gone.on, n=known.n, subject=event.sender, event=event.event)
         return (grew, replace(gone, n=known.n, quiet=1))
-    opened = CaseOpened(
-        room=event.room,
-        on=gone.on,
-        n=context.next_case,
-        rule=TIER_LINKS,
-        grade=OWN_RULES[TIER_LINKS].grade,
-        decide="manager",
-        state="open",
-        due=context.now_ms + policy.cases.deadlines.of(OWN_RULES[TIER_LINKS].grade),
-        subject=event.sender,
-        event=event.event,
-        excerpt=event.body[:EXCERPT],
-    )
+    grade, excerpt = OWN_RULES[TIER_LINKS].grade, event.body[:EXCERPT]
+    opened = waiting_case(context, policy, TIER_LINKS, grade, on=gone.on, event=event.event, excerpt=excerpt)
     return (opened, replace(gone, n=context.next_case))
 
 

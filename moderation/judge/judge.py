@@ -28,11 +28,12 @@ from moderation.credit.tiers import tier_facts
 from moderation.credit.waiting import waits
 from moderation.model.builtin_rules import TIER_LINKS
 from moderation.model.context import CaseView, Context
-from moderation.model.facts import CaseGrew, CaseOpened, Fact, Found, SanctionStarted
+from moderation.model.facts import Basis, CaseGrew, CaseOpened, Fact, Found, SanctionStarted
 from moderation.model.facts.cases import EXCERPT
+from moderation.model.new_facts import sanction_here, waiting_case
 from moderation.model.reach import reach_of
 from moderation.people.verification import written
-from moderation.policy import GRADES, Policy, RuleSettings
+from moderation.policy import GRADES, Grade, Policy, RuleSettings
 from moderation.rooms.slow_mode import pace, reason_to_hold, was_told
 from moderation.rules.check import Check, Hit, Judged, View
 from moderation.rules.event_texts import found_in
@@ -45,7 +46,6 @@ from moderation.values.events import (
     Undecryptable,
     Unreadable,
 )
-from moderation.values.ids import EventId
 
 EVERYWHERE = ("*",)
 
@@ -93,16 +93,18 @@ def _by_rules(
     gravest, hit = max(hits, key=lambda pair: (not pair[0].own, GRADES.index(pair[0].settings.grade)))
     case = _case(gravest, hit, event, context, policy, on)
     if not _is_gone(case) and not _waits_for_people(context):
-        case += _taken_by_own_rule(event, [rule for rule, _ in hits], case, on)
+        case += _taken_by_own_rule(event, context, [rule for rule, _ in hits], case, on)
     return (*found, *case)
 
 
-def _taken_by_own_rule(event: Judged, rules: Sequence[CompiledRule], case: Sequence[Fact], on: int) -> tuple[Fact, ...]:
+def _taken_by_own_rule(
+    event: Judged, context: Context, rules: Sequence[CompiledRule], case: Sequence[Fact], on: int
+) -> tuple[Fact, ...]:
     """Redact the message if one of the room's own rules says so, though the case is about an operator's rule."""
     taking = (r.settings for r in rules if r.own and r.settings.decide == "auto")
     rule = next((each for each in taking if each.measure in ("redact", "mute")), None)
     n = next((fact.n for fact in case if isinstance(fact, CaseOpened | CaseGrew)), 0)
-    gone = redaction_of(event, on, n, rule.name, "rule") if rule is not None else None
+    gone = redaction_of(event, context, on, n, rule.name) if rule is not None else None
     return (gone,) if gone else ()
 
 
@@ -167,7 +169,7 @@ def _more_evidence(known: CaseView, rule: RuleSettings, event: Judged, context: 
     if _waits_for_people(context):
         return (grew,)
     measure = rule.measure if rule.decide == "auto" or known.outcome == "upheld" else rule.interim
-    gone = measure in ("redact", "mute") and redaction_of(event, on, known.n, rule.name, "rule")
+    gone = measure in ("redact", "mute") and redaction_of(event, context, on, known.n, rule.name)
     return (grew, gone) if gone else (grew,)
 
 
@@ -176,25 +178,13 @@ def _new_case(
 ) -> tuple[Fact, ...]:
     rule, n = found.settings, context.next_case
     waits = _waits_for_people(context)
-    by_itself = rule.decide == "auto" and not waits
-    opened = CaseOpened(
-        room=event.room,
-        on=on,
-        n=n,
-        rule=rule.name,
-        grade=rule.grade,
-        decide="auto" if by_itself else "manager",
-        state="decided" if by_itself else "open",
-        due=context.now_ms + policy.cases.deadlines.of(rule.grade),
-        manages=int(event.room in context.subject.manages),
-        subject=event.sender,
-        event=event.event,
-        excerpt=text.value if (text := found_in(event.texts, hit, EXCERPT)) else "",
-    )
+    excerpt = text.value if (text := found_in(event.texts, hit, EXCERPT)) else ""
+    opened = waiting_case(context, policy, rule.name, rule.grade, on=on, event=event.event, excerpt=excerpt)
     if waits:
         return (opened,)
-    if not by_itself:
+    if rule.decide == "manager":
         return (opened, *measures(rule.interim, rule, event, on, n, context, "interim"))
+    opened = replace(opened, decide="auto", state="decided")
     applied = (opened, *measures(rule.measure, rule, event, on, n, context, "rule"))
     if found.own:  # written by the people of a room: it removes messages; a person decides what costs points
         return applied
@@ -210,51 +200,34 @@ def _waits_for_people(context: Context) -> bool:
 
 
 def measures(
-    measure: str, rule: RuleSettings, event: Judged, on: int, n: int, context: Context, basis: str
+    measure: str, rule: RuleSettings, event: Judged, on: int, n: int, context: Context, basis: Basis
 ) -> tuple[Fact, ...]:
     """Return the facts of a rule's measure: a redaction; with "mute" the sender is also muted for a time."""
     facts: list[Fact] = []
-    if measure in ("redact", "mute") and (gone := redaction_of(event, on, n, rule.name, basis)):
+    if measure in ("redact", "mute") and (gone := redaction_of(event, context, on, n, rule.name, basis)):
         facts.append(gone)
     if measure == "mute":
-        facts.append(
-            SanctionStarted(
-                room=event.room,
-                on=on,
-                kind="mute",
-                until=context.now_ms + rule.mute_for,
-                n=n,
-                basis="interim" if basis == "interim" else "rule",
-                rule=rule.name,
-                subject=event.sender,
-            )
-        )
+        until = context.now_ms + rule.mute_for
+        facts.append(sanction_here(context, "mute", basis, n=n, rule=rule.name, on=on, until=until))
     return tuple(facts)
 
 
-def redaction_of(event: Judged, on: int, n: int, rule: str, basis: str) -> SanctionStarted | None:
+def redaction_of(
+    event: Judged, context: Context, on: int, n: int, rule: str, basis: Basis = "rule"
+) -> SanctionStarted | None:
     """Return the redaction of a message or reason; None for a name or topic, where redacting does not help."""
     if isinstance(event, StateChanged) or (isinstance(event, MembershipChanged) and event.membership == "join"):
         return None
-    return SanctionStarted(
-        room=event.room,
-        on=on,
-        kind="redact",
-        n=n,
-        basis="interim" if basis == "interim" else "rule",
-        rule=rule,
-        subject=event.sender,
-        event=EventId(event.event),
-    )
+    return sanction_here(context, "redact", basis, n=n, rule=rule, on=on, event=event.event)
 
 
 def charged(
-    context: Context, policy: Policy, *, rule: str, grade: str, n: int, on: int, by: str = ""
+    context: Context, policy: Policy, *, rule: str, grade: Grade, n: int, on: int, by: str = ""
 ) -> tuple[Fact, ...]:
     """Return the entry in the ledger and its consequences; `by` "": a rule of the operator's found it."""
     reach = reach_of(by, rule, context.room.community, policy)
     before = account_of_reach(context.subject, "credit", reach, context.room, policy).entries
-    cost = price(before, rule=rule, grade=grade, now_ms=context.now_ms, settings=policy.credit)  # type: ignore[arg-type]
+    cost = price(before, rule=rule, grade=grade, now_ms=context.now_ms, settings=policy.credit)
     entry = charge(context, policy, cost, rule=rule, grade=grade, n=n, on=on, reach=reach)
     return (entry, *tier_facts(context, policy, entry))
 
@@ -264,7 +237,7 @@ def _held_back(event: Received, context: Context, policy: Policy, on: int) -> tu
     if not isinstance(event, MessagePosted) or _waits_for_people(context):
         return ()
     reason = reason_to_hold(event, context, policy)
-    gone = redaction_of(event, on, 0, reason, "rule") if reason is not None else None
+    gone = redaction_of(event, context, on, 0, reason) if reason is not None else None
     if reason is None or gone is None:
         return ()
     if reason == TIER_LINKS:

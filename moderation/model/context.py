@@ -12,7 +12,7 @@ from moderation.values.ids import NO_USER, CaseNumber, EventId, GroupCode, Perso
 from moderation.values.levels import Method
 from moderation.values.power_levels import Power
 
-from .facts import Asked, CaseState, Outcome, SanctionKind
+from .facts import Asked, CaseState, Outcome, SanctionEnded, SanctionExtended, SanctionKind, WhyEnded
 from .ledger_entry import LedgerEntry
 from .reach import Place, counts_in, holds_in
 
@@ -84,6 +84,35 @@ class InForce:
     def covers(self, place: Place) -> bool:
         """Return whether it holds in a room."""
         return holds_in(place, self.room, self.reach)
+
+    def end(self, why: WhyEnded, *, on: int, by: UserId = NO_USER, reason: str = "", reader: str = "") -> SanctionEnded:
+        """Return the fact that it no longer holds."""
+        return SanctionEnded(
+            room=self.room,
+            on=on,
+            start=self.record,
+            kind=self.kind,
+            why=why,
+            n=self.n,
+            reach=self.reach,
+            subject=self.subject,
+            by=by,
+            reason=reason,
+            reader=reader,
+        )
+
+    def extend(self, until: int, *, on: int, credit: int = -1) -> SanctionExtended:
+        """Return the fact that it holds until another time."""
+        return SanctionExtended(
+            room=self.room,
+            on=on,
+            start=self.record,
+            kind=self.kind,
+            until=until,
+            credit=credit,
+            reach=self.reach,
+            subject=self.subject,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ Left to others: reading (`storage/queries`), writing (`bot/admin/barred.py`), th
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from moderation.model.builtin_rules import BARRED, OWN_RULES
+from moderation.model.builtin_rules import BARRED
 from moderation.model.context import CaseView, Context, InForce
-from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionEnded, SanctionStarted
+from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionStarted
+from moderation.model.new_facts import decided_case
 from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import EventId, UserId
@@ -38,19 +39,7 @@ def bar(entry: BarredEntry, context: Context, policy: Policy) -> tuple[Fact, ...
     """Put `context.subject` on the list. Raises `Refused` with the reason if that is not possible."""
     _refuse(entry, context, policy)
     user, n, room = context.subject.user, context.next_case, context.room.room
-    opened = CaseOpened(
-        room=room,
-        n=n,
-        rule=BARRED,
-        grade=OWN_RULES[BARRED].grade,
-        decide="manager",  # a person has decided it
-        state="decided",
-        due=context.now_ms,
-        asked=OWN_RULES[BARRED].decided_by,
-        subject=user,
-        by=entry.by,
-        reason=entry.reason,
-    )
+    opened = decided_case(BARRED, room, n, user, due=context.now_ms, by=entry.by, reason=entry.reason)
     start = SanctionStarted(
         kind="ban",
         until=entry.until,
@@ -75,20 +64,8 @@ def evidence(entry: BarredEntry, opened: CaseOpened) -> tuple[CaseGrew, ...]:
 
 def unbar(in_force: Sequence[InForce], *, by: UserId, reason: str, reader: str) -> tuple[Fact, ...]:
     """Take somebody off the list before their time."""
-    return tuple(
-        SanctionEnded(
-            start=each.record,
-            kind="ban",
-            why="command",
-            n=each.n,
-            subject=each.subject,
-            by=by,
-            reason=reason,
-            reader=reader,
-        )
-        for each in in_force
-        if is_entry(each)
-    )
+    entries = (each for each in in_force if is_entry(each))
+    return tuple(each.end("command", on=-1, by=by, reason=reason, reader=reader) for each in entries)
 
 
 def is_entry(sanction: InForce) -> bool:

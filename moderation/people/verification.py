@@ -17,17 +17,26 @@ the join rule (`moderation/rooms/align_room.py`), the levels and methods themsel
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 
-from moderation.model.builtin_rules import OWN_RULES, UNVERIFIED, UNVERIFIED_MANAGER
+from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
 from moderation.model.context import Choices, Context, InForce, PersonView, RoomView, VerificationInForce
-from moderation.model.facts import CaseOpened, DoorAnswered, Fact, SanctionEnded, SanctionStarted, VerificationAsked
+from moderation.model.facts import (
+    CaseOpened,
+    DoorAnswer,
+    DoorAnswered,
+    Fact,
+    VerificationAsked,
+    VerificationNotice,
+    WhyEnded,
+)
+from moderation.model.new_facts import decided_case, sanction_here
 from moderation.model.reach import Place
 from moderation.policy import Below, Policy, VerificationSettings
 from moderation.values.durations import DAY_MS, HOUR_MS
 from moderation.values.events import MembershipChanged, MessagePosted, OtherEvent, ReactionGiven, Received, StateChanged
-from moderation.values.ids import EventId, RoomId, UserId
+from moderation.values.ids import RoomId, UserId
 from moderation.values.levels import REACHES, Level, Method
 
 __all__ = ["REACHES", "Level", "Method"]
@@ -83,21 +92,23 @@ def _strictness(asks: Asks) -> int:
     return _STRICTNESS.index(asks.below)
 
 
+_ASKS = tuple(field.name for field in fields(Asks))
+
+
 def asks(settings: VerificationSettings, *names: str) -> Asks:
     """Return what the room with these names (its id, its code) asks for."""
     own = next((each for each in settings.rooms if _matches(each.rooms, names)), None)
 
-    def value(name: str) -> object:
-        given = getattr(own, name) if own else None
-        return getattr(settings, name) if given is None else given
-
+    if own is not None:
+        given = {name: value for name in _ASKS if (value := getattr(own, name)) is not None}
+        settings = settings.model_copy(update=given)
     return Asks(
-        write=value("write"),  # type: ignore[arg-type]
-        manage=value("manage"),  # type: ignore[arg-type]
-        found=value("found"),  # type: ignore[arg-type]
-        below=value("below"),  # type: ignore[arg-type]
-        grace=value("grace"),  # type: ignore[arg-type]
-        methods=frozenset(value("methods")),  # type: ignore[call-overload]
+        write=settings.write,
+        manage=settings.manage,
+        found=settings.found,
+        below=settings.below,
+        grace=settings.grace,
+        methods=frozenset(settings.methods),
     )
 
 
@@ -198,7 +209,11 @@ def written(event: Received, context: Context, policy: Policy, on: int, *, gone:
     over = ends(guest, wanted, context.room)
     if wanted.below in ("restrict", "gate") and over <= context.now_ms and context.room.condition == "protected":
         pointer = _point("held", HELD_EVERY, guest, context, on)
-        return pointer if gone else (_held(event, on), *pointer)
+        return (
+            pointer
+            if gone
+            else (sanction_here(context, "redact", "rule", n=0, rule=UNVERIFIED, on=on, event=event.event), *pointer)
+        )
     if not isinstance(event, MessagePosted):
         return ()
     until = 0 if wanted.below == "remind" else max(over, _removal(guest, wanted, context.room))
@@ -234,27 +249,19 @@ def _writes_below(wanted: Asks, context: Context, policy: Policy) -> Guest | Non
     )
 
 
-def _point(what: str, every: int, guest: Guest, context: Context, on: int, until: int = 0) -> tuple[Fact, ...]:
+def _point(
+    what: VerificationNotice, every: int, guest: Guest, context: Context, on: int, until: int = 0
+) -> tuple[Fact, ...]:
     """Return the notice, unless it was given a short while ago."""
     if context.now_ms - guest.told.get(what, -every) < every:
         return ()
     return (_asked(what, context.room.room, guest.user, until, on=on),)
 
 
-def _held(event: Said, on: int) -> SanctionStarted:
-    return SanctionStarted(
-        room=event.room,
-        on=on,
-        kind="redact",
-        basis="rule",
-        rule=UNVERIFIED,
-        subject=event.sender,
-        event=EventId(event.event),
-    )
-
-
-def _asked(what: str, room: RoomId | None, user: UserId, until: int, *, on: int = -1) -> VerificationAsked:
-    return VerificationAsked(room=room, on=on, what=what, until=until, subject=user)  # type: ignore[arg-type]
+def _asked(
+    what: VerificationNotice, room: RoomId | None, user: UserId, until: int, *, on: int = -1
+) -> VerificationAsked:
+    return VerificationAsked(room=room, on=on, what=what, until=until, subject=user)
 
 
 # Staying: people are told half way, and removed after their time, whether or not they ever write.
@@ -299,34 +306,14 @@ def _removed(context: Context, policy: Policy) -> tuple[Fact, ...]:
     """Remove somebody with a case of its own; those who come back within one incident get no further case."""
     known = context.subject.recent_cases.get((context.room.room, UNVERIFIED))
     if known is not None and context.now_ms - known.opened <= policy.credit.incident_window:
-        return (_start("kick", UNVERIFIED, known.n, context),)
-    n = context.next_case
-    return (_case(UNVERIFIED, n, context), _start("kick", UNVERIFIED, n, context))
+        return (sanction_here(context, "kick", "verification", n=known.n, rule=UNVERIFIED),)
+    opened = _case(UNVERIFIED, context)
+    return (opened, sanction_here(context, "kick", "verification", n=opened.n, rule=opened.rule))
 
 
-def _case(rule: str, n: int, context: Context) -> CaseOpened:
-    return CaseOpened(
-        room=context.room.room,
-        n=n,
-        rule=rule,
-        grade=OWN_RULES[rule].grade,
-        decide="auto",
-        state="decided",
-        due=context.now_ms,
-        asked=OWN_RULES[rule].decided_by,
-        subject=context.subject.user,
-    )
-
-
-def _start(kind: str, rule: str, n: int, context: Context) -> SanctionStarted:
-    return SanctionStarted(
-        room=context.room.room,
-        kind=kind,  # type: ignore[arg-type]
-        n=n,
-        basis="verification",
-        rule=rule,
-        subject=context.subject.user,
-    )
+def _case(rule: str, context: Context) -> CaseOpened:
+    room, n, user = context.room.room, context.next_case, context.subject.user
+    return decided_case(rule, room, n, user, due=context.now_ms)
 
 
 # Managing: managers are told; after their time their rights are suspended until they are verified.
@@ -342,8 +329,8 @@ def manages(guest: Guest, wanted: Asks, context: Context, policy: Policy) -> tup
         return (_asked("managing", room.room, guest.user, now + wanted.grace),)
     if now < told + wanted.grace or any(_is_ours(each, room) for each in context.subject.in_force):
         return ()
-    n = context.next_case
-    return (_case(UNVERIFIED_MANAGER, n, context), _start("demote", UNVERIFIED_MANAGER, n, context))
+    opened = _case(UNVERIFIED_MANAGER, context)
+    return (opened, sanction_here(context, "demote", "verification", n=opened.n, rule=opened.rule))
 
 
 def manages_next(guest: Guest, wanted: Asks, room: RoomView) -> int:
@@ -356,27 +343,12 @@ def _is_ours(sanction: InForce, room: RoomView) -> bool:
     return sanction.kind == "demote" and sanction.basis == "verification" and sanction.covers(room)
 
 
-def restored(subject: PersonView, room: RoomView | None, policy: Policy, now_ms: int) -> str:
-    """Return why a demotion of ours ends now: "settings" or "verified"; "" if it does not end."""
+def restored(subject: PersonView, room: RoomView | None, policy: Policy, now_ms: int) -> WhyEnded | None:
+    """Return why a demotion of ours ends now: "settings" or "verified"; None if it does not end."""
     wanted = asked_of(room, policy) if room else Asks()
     if not wanted.of_managers:
         return "settings"
-    return "verified" if reached(subject.proofs, wanted.methods, room, now_ms) >= wanted.manage else ""
-
-
-def over(sanction: InForce, why: str) -> tuple[Fact, ...]:
-    """Return the end of a demotion: the rights come back."""
-    ended = SanctionEnded(
-        room=sanction.room,
-        on=sanction.record,
-        start=sanction.record,
-        kind=sanction.kind,
-        why=why,  # type: ignore[arg-type]
-        n=sanction.n,
-        reach=sanction.reach,
-        subject=sanction.subject,
-    )
-    return (ended,)
+    return "verified" if reached(subject.proofs, wanted.methods, room, now_ms) >= wanted.manage else None
 
 
 # The door of a gated room.
@@ -421,8 +393,8 @@ def admitted(room: RoomId, user: UserId) -> tuple[Fact, ...]:
     return (_door("admitted", room, user),)
 
 
-def _door(what: str, room: RoomId, user: UserId, until: int = 0, *, on: int = -1) -> DoorAnswered:
-    return DoorAnswered(room=room, on=on, what=what, until=until, subject=user)  # type: ignore[arg-type]
+def _door(what: DoorAnswer, room: RoomId, user: UserId, until: int = 0, *, on: int = -1) -> DoorAnswered:
+    return DoorAnswered(room=room, on=on, what=what, until=until, subject=user)
 
 
 # The end of a verification.
@@ -435,5 +407,4 @@ def warned_from(at_ms: int, until_ms: int) -> int:
 
 def expires(user: UserId, until_ms: int, now_ms: int) -> tuple[Fact, ...]:
     """Tell somebody that their verification ends, or has ended."""
-    what = "expires" if now_ms < until_ms else "lapsed"
-    return (_asked(what, None, user, until_ms),)
+    return (_asked("expires" if now_ms < until_ms else "lapsed", None, user, until_ms),)

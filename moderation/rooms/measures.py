@@ -20,28 +20,26 @@ from dataclasses import dataclass
 
 from moderation.duty.duty import Duty
 from moderation.duty.responsibility import Deed, is_operator, require
-from moderation.model.builtin_rules import BY_ORDER, NEGLECT, OWN_RULES, ROOM_ORDER
+from moderation.model.builtin_rules import BY_ORDER, NEGLECT, ROOM_ORDER
 from moderation.model.context import InForce, RoomView
 from moderation.model.facts import (
     OF_ROOMS,
     Basis,
-    CaseOpened,
     Fact,
-    SanctionEnded,
-    SanctionExtended,
     SanctionKind,
     SanctionStarted,
     TaskOpened,
+    WhyEnded,
 )
+from moderation.model.new_facts import decided_case
 from moderation.policy import Policy
 from moderation.values.errors import Refused
-from moderation.values.ids import UserId
+from moderation.values.ids import NO_USER, UserId
 
 RULE_OF: dict[Basis, str] = {"neglect": NEGLECT, "operator": ROOM_ORDER, "command": BY_ORDER}
-NOBODY = UserId("")
 
 
-def answers_for(duty: Duty, by: UserId = NOBODY) -> UserId:
+def answers_for(duty: Duty, by: UserId = NO_USER) -> UserId:
     """Return the owner who is responsible for a room; "" if there is none.
 
     That is the actor, if they own it; else the first owner who is not away.
@@ -50,7 +48,7 @@ def answers_for(duty: Duty, by: UserId = NOBODY) -> UserId:
         return by
     theirs = [owner for owner in duty.owners if owner not in duty.offered]
     here = [owner for owner in theirs if owner not in duty.away]
-    return next(iter((*here, *theirs, *duty.suspended_owners)), NOBODY)
+    return next(iter((*here, *theirs, *duty.suspended_owners)), NO_USER)
 
 
 # By neglect.
@@ -94,14 +92,7 @@ def due(
     if policy.groups.close_after_suspension and not _stronger("close", in_force):
         gone = (*_of_kind("close", in_force), sanction)
         return (*_ended(gone, "overtaken", on), *_begun(by, "close", room, owner, 0))
-    longer = SanctionExtended(
-        room=room.room,
-        on=on,
-        start=sanction.record,
-        kind=sanction.kind,
-        until=now_ms + policy.groups.suspend_for,
-        subject=sanction.subject,
-    )
+    longer = sanction.extend(now_ms + policy.groups.suspend_for, on=on)
     return (longer, TaskOpened(room=room.room, on=on, task="room", n=sanction.n, subject=sanction.subject))
 
 
@@ -212,7 +203,7 @@ class _By:
     basis: Basis
     n: int
     on: int
-    by: UserId = NOBODY
+    by: UserId = NO_USER
     reason: str = ""
 
 
@@ -228,30 +219,16 @@ def _begun(by: _By, kind: SanctionKind, room: RoomView, owner: UserId, until: in
         basis=by.basis,
         rule=RULE_OF[by.basis],
         every=every,
-        subject=NOBODY if own else owner,
+        subject=NO_USER if own else owner,
         by=by.by,
         reason=by.reason,
     )
-    return (started,) if own else (_case(by, room, owner), started)
-
-
-def _case(by: _By, room: RoomView, owner: UserId) -> CaseOpened:
-    rule = RULE_OF[by.basis]
-    return CaseOpened(
-        room=room.room,
-        on=by.on,
-        n=by.n,
-        rule=rule,
-        grade=OWN_RULES[rule].grade,
-        decide="manager" if by.by else "auto",
-        state="decided",
-        due=0,
-        asked=OWN_RULES[rule].decided_by,
-        manages=int(bool(owner)),
-        subject=owner,
-        by=by.by,
-        reason=by.reason,
+    if own:
+        return (started,)
+    opened = decided_case(
+        started.rule, room.room, by.n, owner, on=by.on, manages=bool(owner), by=by.by, reason=by.reason
     )
+    return (opened, started)
 
 
 def _of_kind(kind: SanctionKind, in_force: Iterable[InForce]) -> tuple[InForce, ...]:
@@ -263,17 +240,5 @@ def _stronger(kind: SanctionKind, in_force: Iterable[InForce]) -> bool:
     return any(each.basis != "command" for each in _of_kind(kind, in_force))
 
 
-def _ended(measures: Iterable[InForce], why: str, on: int, by: UserId = NOBODY) -> tuple[Fact, ...]:
-    return tuple(
-        SanctionEnded(
-            room=each.room,
-            on=on,
-            start=each.record,
-            kind=each.kind,
-            why=why,  # type: ignore[arg-type]
-            n=each.n,
-            subject=each.subject,
-            by=by,
-        )
-        for each in measures
-    )
+def _ended(measures: Iterable[InForce], why: WhyEnded, on: int, by: UserId = NO_USER) -> tuple[Fact, ...]:
+    return tuple(each.end(why, on=on, by=by) for each in measures)

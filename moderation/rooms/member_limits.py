@@ -12,9 +12,10 @@ Left to others: counting (`bot/pipeline/room_changes.py`, `bot/sync/sync_loop.py
 
 from dataclasses import dataclass
 
-from moderation.model.builtin_rules import CAP_JOINED, CAP_MEMBERS, OWN_RULES
+from moderation.model.builtin_rules import CAP_JOINED, CAP_MEMBERS
 from moderation.model.context import Context
-from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionStarted
+from moderation.model.facts import CaseGrew, Fact
+from moderation.model.new_facts import decided_case, sanction_here
 from moderation.policy import CapSettings, Policy
 from moderation.values.ids import EventId, UserId
 
@@ -37,9 +38,10 @@ def came(context: Context, counted: Counted, policy: Policy, *, event: EventId, 
     known = context.subject.recent_cases.get((context.room.room, rule))
     if known is not None and context.now_ms - known.opened <= policy.credit.incident_window:
         again = CaseGrew(room=context.room.room, on=on, n=known.n, subject=context.subject.user, event=event)
-        return (again, _removed(context, rule, known.n, on))
-    n = context.next_case
-    return (_case(context, rule, n, event, on), _removed(context, rule, n, on))
+        return (again, sanction_here(context, "kick", "rule", n=known.n, rule=rule, on=on))
+    n, user, now = context.next_case, context.subject.user, context.now_ms
+    opened = decided_case(rule, context.room.room, n, user, on=on, due=now, event=event)
+    return (opened, sanction_here(context, "kick", "rule", n=n, rule=rule, on=on))
 
 
 def declines(founded: int, founder: UserId, policy: Policy) -> bool:
@@ -59,24 +61,3 @@ def _can_go(context: Context, policy: Policy) -> bool:
     if user == context.bot or user in policy.operators or room.power.role(user) != "member":
         return False
     return room.condition == "protected" and room.power.can_kick(context.bot, user)
-
-
-def _case(context: Context, rule: str, n: int, event: EventId, on: int) -> CaseOpened:
-    return CaseOpened(
-        room=context.room.room,
-        on=on,
-        n=n,
-        rule=rule,
-        grade=OWN_RULES[rule].grade,
-        decide="auto",
-        state="decided",
-        due=context.now_ms,
-        subject=context.subject.user,
-        event=event,
-    )
-
-
-def _removed(context: Context, rule: str, n: int, on: int) -> SanctionStarted:
-    return SanctionStarted(
-        room=context.room.room, on=on, kind="kick", n=n, basis="rule", rule=rule, subject=context.subject.user
-    )

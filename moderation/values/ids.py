@@ -16,6 +16,7 @@ RecordIndex = NewType("RecordIndex", int)  # the place of a record in the journa
 CaseNumber = NewType("CaseNumber", int)  # from 1, in the order cases were opened
 
 NO_USER = UserId("")  # nobody: a rule decided, or who it was is erased
+NO_EVENT = EventId("")
 
 MAX_ID_BYTES = 255  # "The length of a user ID ... MUST NOT exceed 255 bytes", likewise rooms and events
 SAFE_INT = 2**53 - 1  # canonical JSON: integers beyond this do not survive

@@ -26,6 +26,7 @@ from .people import (
     AccountsLinked,
     AccountUnlinked,
     AwayChanged,
+    DoorAnswer,
     DoorAnswered,
     KeyPinned,
     LanguageChosen,
@@ -34,6 +35,7 @@ from .people import (
     RoleChanged,
     RosterChanged,
     VerificationAsked,
+    VerificationNotice,
 )
 from .records import (
     CheckpointAnchored,
@@ -61,6 +63,7 @@ from .sanctions import (
     SanctionExtended,
     SanctionKind,
     SanctionStarted,
+    WhyEnded,
 )
 from .settings import RoomRuleChanged, RoomSettingChanged
 from .tasks import TaskDone, TaskKind, TaskOpened
@@ -157,6 +160,7 @@ __all__ = [
     "DataAsked",
     "DataGiven",
     "DecidedState",
+    "DoorAnswer",
     "DoorAnswered",
     "DossierStep",
     "EntryConfirmed",
@@ -198,6 +202,8 @@ __all__ = [
     "TaskKind",
     "TaskOpened",
     "VerificationAsked",
+    "VerificationNotice",
+    "WhyEnded",
     "owner_of",
     "person",
     "private",

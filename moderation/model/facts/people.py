@@ -7,6 +7,9 @@ from moderation.values.ids import UserId
 
 from .base import Fact, person, private, unowned
 
+VerificationNotice = Literal["reminded", "held", "halfway", "managing", "expires", "lapsed"]
+DoorAnswer = Literal["knocked", "waiting", "admitted", "refused"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonVerified(Fact):
@@ -37,7 +40,7 @@ class VerificationAsked(Fact):
     KIND: ClassVar[str] = "verify"
 
     step: Literal["asked"] = "asked"
-    what: Literal["reminded", "held", "halfway", "managing", "expires", "lapsed"]
+    what: VerificationNotice
     until: int = 0  # when something follows; 0: nothing does
     subject: UserId = person()
 
@@ -53,7 +56,7 @@ class DoorAnswered(Fact):
     KIND: ClassVar[str] = "verify"
 
     step: Literal["door"] = "door"
-    what: Literal["knocked", "waiting", "admitted", "refused"]
+    what: DoorAnswer
     until: int = 0  # how long the request stays open
     subject: UserId = person()
 

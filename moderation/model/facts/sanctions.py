@@ -13,6 +13,7 @@ OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close", "s
 # Those that hold over time and are reconciled with the room; the others happen once.
 LASTING: frozenset[SanctionKind] = frozenset({"mute", "demote", "ban", *OF_ROOMS})
 Basis = Literal["rule", "decision", "command", "credit", "interim", "standing", "neglect", "operator", "verification"]
+WhyEnded = Literal["time", "credit", "reversed", "command", "overtaken", "standing", "mended", "verified", "settings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class SanctionEnded(Fact):
     step: Literal["end"] = "end"
     start: int
     kind: SanctionKind
-    why: Literal["time", "credit", "reversed", "command", "overtaken", "standing", "mended", "verified", "settings"]
+    why: WhyEnded
     n: int = 0
     reach: str = ""  # as when it began
     subject: UserId = person()

@@ -48,7 +48,9 @@ def refused(call: Any, *args: Any, **given: Any) -> str:
 
 @pytest.mark.parametrize("kind", ["mute", "kick", "ban", "warn"])
 @pytest.mark.parametrize("by", [MARK, OLGA, OPERA])
-def test_an_order_is_a_decided_case_and_a_measure_with_who_why_and_until_when(kind: SanctionKind, by: UserId) -> None:
+def test_an_order_is_a_decided_case_and_a_measure_with_who_why_and_until_when(
+    kind: manager_orders.Ordered, by: UserId
+) -> None:
     assert manager_orders.sanction(order(by), kind, until=NOON + HOUR, reason="because") == (
         CaseOpened(
             room=ROOM,
@@ -94,7 +96,7 @@ def test_an_order_beyond_ones_own_level_is_refused(kind: SanctionKind, by: UserI
 
 
 @pytest.mark.parametrize("kind", ["mute", "ban"])
-def test_what_holds_already_is_not_ordered_again(kind: SanctionKind) -> None:
+def test_what_holds_already_is_not_ordered_again(kind: manager_orders.Ordered) -> None:
     for basis in ("rule", "command", "credit"):
         for where in (ROOM, None):
             assert (

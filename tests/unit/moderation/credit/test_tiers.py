@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from moderation.credit.credit import Price, balance, standing
 from moderation.credit.ledger import charge, charge_standing, with_entry
-from moderation.credit.tiers import missing, over, review, tier_facts
+from moderation.credit.tiers import missing, review, tier_facts
 from moderation.model.context import InForce
 from moderation.model.facts import CreditChanged, Fact, SanctionEnded, SanctionExtended, SanctionStarted
 from tests.unit.moderation.builders import (
@@ -62,12 +62,12 @@ def test_mutes_and_bans_end_with_their_time_whatever_the_credit() -> None:
     for kind in ("mute", "ban"):
         for basis in ("credit", "rule", "interim", "decision", "command"):
             held = InForce(5, kind, ROOM, ANNA, NOON, basis, 3)
-            assert reviewed(held, 90) == (over(held, "time", on=5),)
+            assert reviewed(held, 90) == (held.end("time", on=5),)
 
 
 def test_a_demotion_that_somebody_ordered_ends_with_its_time() -> None:
     held = InForce(5, "demote", ROOM, ANNA, NOON, "decision", 3)
-    assert reviewed(held, 90) == (over(held, "time", on=5),)
+    assert reviewed(held, 90) == (held.end("time", on=5),)
 
 
 def test_where_credit_is_kept_by_rooms_only_the_charges_of_that_room_hold_a_demotion() -> None:
@@ -75,7 +75,7 @@ def test_where_credit_is_kept_by_rooms_only_the_charges_of_that_room_hold_a_demo
     there = InForce(5, "demote", OTHER, ANNA, NOON, "credit", 3)
     by_room = {"scope": "room"}
     assert isinstance(reviewed(here, 90, credit=by_room)[0], SanctionExtended)
-    assert reviewed(there, 90, credit=by_room) == (over(there, "credit", on=5),)
+    assert reviewed(there, 90, credit=by_room) == (there.end("credit", on=5),)
 
 
 # Over histories.
@@ -173,7 +173,7 @@ def test_a_mute_that_has_been_served_does_not_begin_again_because_of_a_reversal(
 
 
 def test_nothing_of_a_person_nobody_charged_is_settled() -> None:
-    assert over(DEMOTED, "time", on=1) == SanctionEnded(on=1, start=5, kind="demote", why="time", n=3, subject=ANNA)
+    assert DEMOTED.end("time", on=1) == SanctionEnded(on=1, start=5, kind="demote", why="time", n=3, subject=ANNA)
     assert DEFAULT.tiers.manage_from == 40
 
 

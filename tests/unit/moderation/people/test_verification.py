@@ -355,13 +355,12 @@ def suspended() -> InForce:
 
 def test_rights_come_back_when_the_level_is_reached_or_asked_for_no_more() -> None:
     subject = person(MARK)
-    assert verification.restored(subject, ASKING, MANAGE, NOON) == ""
+    assert verification.restored(subject, ASKING, MANAGE, NOON) is None
     assert verification.restored(replace(subject, proofs=(vouch(),)), ASKING, MANAGE, NOON) == "verified"
     assert verification.restored(subject, ASKING, policy(), NOON) == "settings"
     assert verification.restored(subject, None, MANAGE, NOON) == "settings"
-    assert verification.over(suspended(), "verified") == (
-        SanctionEnded(room=ROOM, on=3, start=3, kind="demote", why="verified", n=7, subject=MARK),
-    )
+    ended = SanctionEnded(room=ROOM, on=3, start=3, kind="demote", why="verified", n=7, subject=MARK)
+    assert suspended().end("verified", on=3) == ended
 
 
 # The door.
