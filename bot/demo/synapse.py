@@ -31,13 +31,19 @@ from moderation.values.ids import UserId
 from . import child
 from .synapse_config import LOG_FILE, SERVER_NAME, Limits, LogLevel, write_config
 
-__all__ = ["SERVER_NAME", "Limits", "LogLevel", "Synapse", "SynapseAccount", "SynapseFailed"]
+__all__ = ["PROGRAM", "SERVER_NAME", "Limits", "LogLevel", "Synapse", "SynapseAccount", "SynapseFailed", "is_installed"]
 
+PROGRAM = "synapse.app.homeserver"
 _START_S = 60.0
 _POLL_S = 0.02
 _PORTS_TRIED = 3
 _LOG_LINES = 15
 _PORT_TAKEN = "Address already in use"
+
+
+def is_installed() -> bool:
+    """Tell whether Synapse can be started. It is looked for, not imported."""
+    return importlib.util.find_spec(PROGRAM.partition(".")[0]) is not None
 
 
 class SynapseFailed(AnswerableError):
@@ -79,11 +85,6 @@ class Synapse:
 
         Raises `SynapseFailed`, with the end of its log, if it does not come up within `within_s`.
         """
-        if importlib.util.find_spec("synapse") is None:  # only looks for it, without importing it
-            raise SynapseFailed(
-                "matrix-synapse is not installed: run `make demo`, which installs it, "
-                "or `pip install --group demo` in a clone of this repository"
-            )
         for _ in range(_PORTS_TRIED):
             port, secret = _free_port(), secrets.token_hex(32)
             config = write_config(folder, port=port, registration_secret=secret, limits=limits, log_level=log_level)
@@ -148,7 +149,7 @@ class Synapse:
     async def _run(self, within_s: float) -> None:
         with (self.folder / "stderr.log").open("wb") as output:
             arguments = ("--config-path", str(self._config))
-            self._process = child.start("synapse.app.homeserver", *arguments, folder=self.folder, output=output)
+            self._process = child.start(PROGRAM, *arguments, folder=self.folder, output=output)
         try:
             async with asyncio.timeout(within_s):
                 await self._until_it_answers(self._process)

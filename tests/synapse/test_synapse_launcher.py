@@ -98,13 +98,6 @@ class TestAFailedStart:
         with pytest.raises(SynapseFailed, match=r"did not answer within 0\.05 s"):
             await Synapse.start(tmp_path, within_s=0.05)
 
-    async def test_what_is_missing_is_said_with_the_command_to_run(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setitem(sys.modules, "synapse", None)  # what Python itself takes for "not installed"
-        with pytest.raises(SynapseFailed, match="make demo"):
-            await Synapse.start(tmp_path)
-
 
 class TestItsConfiguration:
     def config(self, folder: Path, limits: Limits = "off") -> dict[str, object]:

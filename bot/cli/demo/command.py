@@ -14,7 +14,6 @@ Left to others: the story (`bot/demo/story.py`), its display (`report.py`).
 
 import asyncio
 import contextlib
-import importlib.util
 import shutil
 import signal
 import sys
@@ -48,7 +47,9 @@ def demo(
     data_dir: Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help=text("cli.demo.data_dir"))] = None,
 ) -> None:
     """Play the story."""
-    if importlib.util.find_spec("synapse") is None:  # only looks for it, without importing it
+    from bot.demo.synapse import is_installed
+
+    if not is_installed():
         raise Refused("cli.demo.no_synapse")
     _write(json, None, ())  # fails now if it cannot be written, not after half a minute
     with _folder(keep=keep) as folder:
