@@ -26,7 +26,6 @@ from moderation.model.actions import Align
 from moderation.model.facts import BotStarted, BotStopped, Fact, IdentityKeyChanged, NotSeen, PolicyChanged
 from moderation.policy import Policy
 from moderation.values.errors import Refused
-from moderation.values.events import Event
 from moderation.values.ids import UserId
 from storage import outbox, queries
 from storage.backup import snapshot
@@ -64,9 +63,11 @@ from .effects.redact_and_kick import SimpleActs
 from .effects.send_notice import Notifier
 from .effects.witness import WitnessClient
 from .encryption.emoji_dialogue import Verifying
+from .encryption.intake import Intake
 from .encryption.key_alerts import KeysWatch
+from .encryption.key_upkeep import KeyUpkeep
 from .encryption.late_events import ReadAgain
-from .encryption.service import Encryption, open_machine
+from .encryption.service import open_machine
 from .encryption.store_rollback import KeysAge
 from .identity.asking import Asking
 from .identity.background import VerificationUpkeep
@@ -83,8 +84,9 @@ from .monitoring.vitals import Looker
 from .outbox.dispatcher import OutboxDispatcher
 from .outbox.handler import Handlers, Services, by_action
 from .pipeline import heartbeat
+from .pipeline.event_reader import EventReader, PlainReader
 from .pipeline.heartbeat import last_noted
-from .pipeline.lost_time import LostTime
+from .pipeline.lost_time import RemovedMessages
 from .pipeline.message_text import message_of, said_at, words_of
 from .pipeline.pipeline import Pipeline
 from .pipeline.replay import Rooms, catch_up, rebuild
@@ -136,7 +138,8 @@ async def serve(
         machine = await open_machine(config.data_dir, session, wire, clock, config.bot.readers)
         stack.push_async_callback(machine.close)
         homeserver = SealedHomeserver(session, wire, machine)
-        pipeline = await _caught_up(config, session.user, stores, clock)
+        intake = Intake(machine, homeserver, clock)
+        pipeline = await _caught_up(config, session.user, stores, clock, intake)
         await _forget_again(stores)
         await pipeline.commit(await _start_facts(config.policy, stores))
         keys_age = KeysAge(machine, stores.database, pipeline)
@@ -144,7 +147,7 @@ async def serve(
             homeserver.keys_are_lost()
         async with stores.database.read() as db:
             trusted.resume(await last_noted(db))
-        core = Core(config, homeserver, machine, stores, pipeline, clock, keys_age, trusted.doubt)
+        core = Core(config, homeserver, machine, stores, intake, pipeline, clock, keys_age, trusted.doubt)
         await RunningBot(core).run(stop, manager)
         await keys_age.grow()
         await pipeline.commit((BotStopped(sealed=1),))
@@ -155,7 +158,7 @@ async def records_only(config: Config, clock: Clock = wall_clock) -> AsyncIterat
     """Open the operations on the records while no bot runs; nothing is asked of the homeserver."""
     async with AsyncExitStack() as stack:
         stores = await _open_stores(config, stack, clock)
-        pipeline = await _caught_up(config, config.user, stores, clock)
+        pipeline = await _caught_up(config, config.user, stores, clock, PlainReader())
         yield make_operations(config, stores, pipeline, clock)
 
 
@@ -196,6 +199,7 @@ def make_pipeline(
     policy: Policy,
     stores: Stores,
     clock: Clock,
+    reader: EventReader,
     steady: Clock | None = None,
 ) -> Pipeline:
     """Return a pipeline that judges by `policy`."""
@@ -218,6 +222,7 @@ def make_pipeline(
             unreadable=config.bot.unreadable,
         ),
         clock,
+        reader,
         Commands(
             knowledge,
             policy,
@@ -234,7 +239,7 @@ def make_pipeline(
     )
 
 
-async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock) -> Pipeline:
+async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, reader: EventReader) -> Pipeline:
     """Return a pipeline that judges by the present policy, after the database has caught up with the journal."""
     steady = SteadyClock(clock)
     await _rebuild_if_lost(stores)
@@ -243,14 +248,14 @@ async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock) 
         text = await queries.get_meta(db, "policy")
         rooms = Rooms({code: room for room, code in (await queries.all_rooms(db)).items()})
     before = Policy.model_validate_json(text) if text else config.policy
-    pipeline = make_pipeline(config, bot, before, stores, clock, steady)
+    pipeline = make_pipeline(config, bot, before, stores, clock, reader, steady)
     await pipeline.begin()
     if applied < stores.journal.size:
         records = await asyncio.to_thread(lambda: list(stores.journal.read(applied)))
         count = await pipeline.catch_up(lambda unit: catch_up(unit, pipeline, records, rooms))
         log.info("caught_up", records=count)
     if before != config.policy:
-        pipeline = make_pipeline(config, bot, config.policy, stores, clock, steady)
+        pipeline = make_pipeline(config, bot, config.policy, stores, clock, reader, steady)
         await pipeline.begin()
     return pipeline
 
@@ -300,6 +305,7 @@ class Core:
     homeserver: SealedHomeserver
     machine: CryptoMachine
     stores: Stores
+    intake: Intake
     pipeline: Pipeline
     clock: Clock
     keys_age: KeysAge
@@ -343,7 +349,6 @@ class RunningBot:
         )
         keys = KeyOperations(core.machine, self._verifying, self._keys_changed)
         self._control = Control(config.data_dir, {**self._operations.by_name(), **keys.by_name()})
-        self._connect()
 
     def _handlers(self) -> Handlers:
         """Return the handler of every action."""
@@ -381,16 +386,24 @@ class RunningBot:
         )
 
     def _make_encryption(self) -> None:
-        core, database = self._core, self._core.stores.database
+        core, database, intake = self._core, self._core.stores.database, self._core.intake
         homeserver, pipeline, clock, policy = core.homeserver, core.pipeline, core.clock, core.config.policy
+        encryption, comparisons, unread = intake.encryption, intake.comparisons, intake.unread
         self._verifying = Verifying(
-            core.machine, homeserver, database, pipeline, self._direct, self._services.speech, policy, clock
+            comparisons,
+            core.machine,
+            homeserver,
+            database,
+            pipeline,
+            self._direct,
+            self._services.speech,
+            policy,
+            clock,
         )
-        self._keys_watch = KeysWatch(homeserver, database, pipeline, policy, clock)
-        self._encryption = Encryption(core.machine, homeserver, clock, self._verifying.heard, self._keys_watch)
-        watched = partial(_is_of_a_group, pipeline, homeserver.user)
-        lost_time = LostTime(homeserver, database, clock, watched, _admin_token(core.config))
-        self._reading = ReadAgain(homeserver, database, pipeline, self._encryption, lost_time, clock)
+        watch = KeysWatch(homeserver, database, pipeline, policy, clock, unread)
+        self._keys = KeyUpkeep(core.machine, homeserver, clock, encryption.work, comparisons, watch)
+        removed = RemovedMessages(homeserver, pipeline.lost_time, clock, _admin_token(core.config))
+        self._reading = ReadAgain(homeserver, database, pipeline, encryption, removed, unread, clock)
 
     def _make_listener(self) -> None:
         core = self._core
@@ -404,7 +417,7 @@ class RunningBot:
             self._spaces,
             allow_invites=core.config.bot.allow_invites,
             caught_up=self._caught_up.set,
-            encryption=self._encryption,
+            encryption=core.intake.encryption,
             lists_changed=self._upkeep.lists_changed,
             pulse=self._pulse,
             landed=self._dispatcher.landed,
@@ -445,17 +458,11 @@ class RunningBot:
         )
         return WatchPage(looker, core.config.watch.listen) if core.config.watch.listen else None
 
-    def _connect(self) -> None:
-        """Connect parts that could not be given to constructors, since both ends need each other."""
-        pipeline = self._core.pipeline
-        self._keys_watch.mended = self._reading.wake
-        pipeline.decipher, pipeline.taken = self._reading.read, (self._verifying.taken, self._reading.taken)
-
     async def _keys_changed(self, brought_back: bool) -> None:
-        self._encryption.look_again()
+        self._keys.look_again()
         if brought_back:
             await self._listener.read_again()
-            self._reading.wake()
+            self._core.intake.unread.add_all()
 
     async def run(self, stop: asyncio.Event, manager: ServiceManager) -> None:
         """Run all parts until `stop` is set. Raises any error that makes it useless to go on."""
@@ -502,7 +509,7 @@ class RunningBot:
         servers = (self._control, self._callback, self._page)
         return (
             self._listener.run(),
-            self._encryption.run(),
+            self._keys.run(),
             self._core.keys_age.run(),
             read_gaps(),
             *(self._after_first_sync(work) for work in speaking),
@@ -511,19 +518,13 @@ class RunningBot:
 
     async def _after_first_sync(self, work: Callable[[], Awaitable[None]]) -> None:
         await self._caught_up.wait()
-        await self._encryption.looked.wait()  # current clients show nothing that is sent before our device is signed
+        await self._keys.looked.wait()  # current clients show nothing that is sent before our device is signed
         await work()
 
 
 def _admin_token(config: Config) -> str:
     token = config.secrets.admin_token
     return token.get_secret_value() if token else ""
-
-
-def _is_of_a_group(pipeline: Pipeline, me: UserId, event: Event) -> bool:
-    """Tell whether somebody other than the bot said this in a group that is recorded."""
-    served = pipeline.served
-    return served.records(event.room) and not served.is_own(event.room) and event.sender != me
 
 
 async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:

@@ -39,19 +39,10 @@ _NOT_OURS = (KeyState.LOCKED, KeyState.REPLACED)
 Changed = Callable[[bool], Awaitable[None]]  # True: keys were recovered, by which more can be read
 
 
-async def _nobody_knows(_brought_back: bool) -> None:
-    """Tell nobody."""
-
-
 class KeyOperations:
     """The keys of one machine. `changed` is called after they changed; without `verifying` nobody can compare."""
 
-    def __init__(
-        self,
-        machine: CryptoMachine,
-        verifying: "Verifying | None" = None,
-        changed: Changed = _nobody_knows,
-    ) -> None:
+    def __init__(self, machine: CryptoMachine, verifying: "Verifying | None", changed: Changed) -> None:
         self._machine = machine
         self._verifying = verifying
         self._changed = changed

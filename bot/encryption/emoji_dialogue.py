@@ -13,9 +13,8 @@ Left to others: the protocol (`bot/crypto/sas.py`), sending its messages (`bot/c
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -25,7 +24,7 @@ from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.crypto.errors import CryptoError
 from bot.crypto.machine import CryptoMachine
-from bot.crypto.sas import PREFIX, SasStage, ShortString
+from bot.crypto.sas import SasStage
 from bot.crypto.to_device import ToDevice
 from bot.crypto.verifier import EmojiVerifier, Progress
 from bot.crypto.words import of_emoji
@@ -42,6 +41,7 @@ from moderation.values.notices import Line, Phrase, Who, line
 from storage import queries
 from storage.database import Database
 
+from .comparison_inbox import ComparisonInbox, Talk
 from .key_alerts import to_operators
 
 log = structlog.get_logger()
@@ -51,7 +51,6 @@ REACTION = "m.reaction"
 MEMBER_AN_HOUR = 5  # verifications that one member may begin
 MEMBERS_AT_ONCE = 20  # verifications in progress with members
 HOUR_MS = 3_600_000
-AT_MOST = 1_000  # waiting messages; more than that is a flood
 LOOK_S = 15.0  # interval for ending those that take too long
 TRIES, LONGEST_PAUSE_S = 5, 10.0
 # Codes with which either side reports different emoji, or keys that are not as they should be.
@@ -59,24 +58,12 @@ _DIFFERS = ("m.mismatched_sas", "m.key_mismatch", "m.mismatched_commitment")
 _LETTERS = "bcdfghjkmnpqrstvwxz23456789"
 
 
-@dataclass(slots=True)
-class Talk:
-    """One comparison, as people see it. `code` identifies it at the command line."""
-
-    code: str
-    id: str
-    user: UserId
-    since_ms: int
-    stage: SasStage = SasStage.ASKED
-    shown: ShortString | None = None
-    messages: dict[EventId, tuple[RoomId, str]] = field(default_factory=dict)  # where it is shown, and the language
-
-
 class Verifying:
     """The emoji comparisons of the bot."""
 
     def __init__(
         self,
+        inbox: ComparisonInbox,
         machine: CryptoMachine,
         homeserver: SealedHomeserver,
         database: Database,
@@ -86,6 +73,7 @@ class Verifying:
         policy: Policy,
         clock: Clock,
     ) -> None:
+        self._inbox = inbox
         self._homeserver = homeserver
         self._database = database
         self._pipeline = pipeline
@@ -96,46 +84,15 @@ class Verifying:
         self._answered: set[str] = set()  # looked up just before the verifier is asked
         self._verifier = EmojiVerifier(machine, allowed=self._answered.__contains__, say=self._say)
         self._turn = asyncio.Lock()  # one step at a time
-        self._waiting: asyncio.Queue[ToDevice | Received] = asyncio.Queue(AT_MOST)
-        self._talks: dict[str, Talk] = {}  # by the id of the verification
+        self._talks = inbox.talks
         self._begun: dict[UserId, list[int]] = {}  # times (ms) at which members began one in the last hour
-
-    # Input.
-
-    async def heard(self, messages: Sequence[ToDevice]) -> None:
-        """Queue messages from other devices to ours."""
-        for message in messages:
-            self._put(message)
-
-    def taken(self, events: Sequence[Received]) -> None:
-        """Queue those of the events just recorded that concern a comparison."""
-        for event in events:
-            if self._concerns(event):
-                self._put(event)
-
-    def _concerns(self, event: Received) -> bool:
-        if event.sender == self._homeserver.user:
-            return False
-        if isinstance(event, ReactionGiven):
-            return any(event.target in talk.messages for talk in self._talks.values())
-        if isinstance(event, MessagePosted):
-            return event.asks_to_verify == self._homeserver.user
-        return isinstance(event, OtherEvent) and event.type.startswith(PREFIX)
-
-    def _put(self, item: ToDevice | Received) -> None:
-        with suppress(asyncio.QueueFull):
-            self._waiting.put_nowait(item)
 
     # Runs in parallel to the listener.
 
     async def run(self) -> None:
         """Answer messages until cancelled."""
         while True:
-            try:
-                async with asyncio.timeout(LOOK_S):
-                    item = await self._waiting.get()
-            except TimeoutError:
-                item = None
+            item = await self._inbox.next(LOOK_S)
             try:
                 await (self._expire() if item is None else self._follow(item))
             except LoggedOut:

@@ -7,7 +7,7 @@ Rules kept here:
 Left to others: examining the keys (`service.py`), repairing them (`bot/admin/keys.py`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,22 +25,34 @@ from storage import queries
 from storage.database import Database
 from storage.projections import set_meta
 
+from .late_events import UnreadQueue
+
 _STOOD, _LOST = "keys_stood", "keys_lost_ms"  # the device and its state; the time since when it is useless
+Stood = Callable[[KeyStanding], Awaitable[None]]
 _TROUBLE = (KeyState.LOCKED, KeyState.REPLACED)
 
 
 class KeysWatch:
-    """Called with the state of the keys, at the start and whenever it may have changed."""
+    """Called with the state of the keys, at the start and whenever it may have changed.
+
+    Once they are in order again, more may be readable: everything `unread` is asked for.
+    """
 
     def __init__(
-        self, homeserver: SealedHomeserver, database: Database, pipeline: Pipeline, policy: Policy, clock: Clock
+        self,
+        homeserver: SealedHomeserver,
+        database: Database,
+        pipeline: Pipeline,
+        policy: Policy,
+        clock: Clock,
+        unread: UnreadQueue,
     ) -> None:
         self._homeserver = homeserver
         self._database = database
         self._pipeline = pipeline
         self._policy = policy
         self._clock = clock
-        self.mended: Callable[[], None] = lambda: None  # called when keys are in order: more may be readable
+        self._unread = unread
 
     async def __call__(self, standing: KeyStanding) -> None:
         """Store the state of the keys, and tell the operators and desks about trouble."""
@@ -61,7 +73,7 @@ class KeysWatch:
         if lines or stood != f"{before} {state}":
             await self._tell(groups, tuple(lines), stood)
         if before and standing.state is KeyState.READY and stood != f"{before} {state}":
-            self.mended()
+            self._unread.add_all()
 
     async def _note(self, name: str, value: str) -> None:
         async def note(db: AsyncConnection) -> None:

@@ -19,7 +19,7 @@ import structlog
 from bot.events.parse_event import receive
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited
-from bot.pipeline.lost_time import REDACTED, LostTime
+from bot.pipeline.lost_time import REDACTED, RemovedMessages
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.values.events import Received, Undecryptable
@@ -34,8 +34,37 @@ log = structlog.get_logger()
 AT_MOST = 5_000  # events, each of which takes one request
 
 
+class UnreadQueue:
+    """The unread events to ask for."""
+
+    def __init__(self) -> None:
+        self.filled = asyncio.Event()
+        self._all = False  # ask for all unread events, as after keys arrived
+        self._new: deque[tuple[EventId, RoomId]] = deque(maxlen=AT_MOST)  # removed before we read them
+
+    def add(self, events: Sequence[Received]) -> None:
+        """Ask for those of these events that were removed before we read them, now that they are recorded as unread."""
+        new = [event for event in events if isinstance(event, Undecryptable) and event.code == REDACTED]
+        self._new.extend((EventId(event.event), event.room) for event in new)
+        if new:
+            self.filled.set()
+
+    def add_all(self) -> None:
+        """Ask for all unread events again, as keys were restored."""
+        self._all = True
+        self.filled.set()
+
+    def empty(self) -> tuple[list[tuple[EventId, RoomId]], bool]:
+        """Return the new events, the oldest first, and whether all are asked for; ask for none of them again."""
+        new, everything = list(self._new), self._all
+        self.filled.clear()
+        self._new.clear()
+        self._all = False
+        return new, everything
+
+
 class ReadAgain:
-    """Reads unread events again whenever it is woken."""
+    """Reads the events in a queue again."""
 
     def __init__(
         self,
@@ -43,42 +72,24 @@ class ReadAgain:
         database: Database,
         pipeline: Pipeline,
         encryption: Encryption,
-        lost_time: LostTime,
+        removed: RemovedMessages,
+        unread: UnreadQueue,
         clock: Clock,
     ) -> None:
         self._homeserver = homeserver
         self._database = database
         self._pipeline = pipeline
         self._encryption = encryption
-        self._lost_time = lost_time
+        self._removed = removed
+        self._unread = unread
         self._clock = clock
-        self._awake = asyncio.Event()
-        self._all = False  # read all unread events again, as after keys arrived
-        self._new: deque[tuple[EventId, RoomId]] = deque(maxlen=AT_MOST)  # removed before we read them
-
-    async def read(self, events: Sequence[Received]) -> Sequence[Received]:
-        """Return the events, decrypted as far as possible now."""
-        return await self._lost_time.mark(await self._encryption.read(events))
-
-    def taken(self, events: Sequence[Received]) -> None:
-        """Ask for events that were removed before we read them, now that they are recorded as unread."""
-        new = [event for event in events if isinstance(event, Undecryptable) and event.code == REDACTED]
-        self._new.extend((EventId(event.event), event.room) for event in new)
-        if new:
-            self._awake.set()
-
-    def wake(self) -> None:
-        """Read all unread events again, as keys were restored."""
-        self._all = True
-        self._awake.set()
 
     async def run(self) -> None:
-        """Read again whenever woken, until cancelled."""
-        if await self._lost_time.is_recent():  # the last stop may have come before events were asked for
-            self.wake()
+        """Read again whenever events are asked for, until cancelled."""
+        if await self._pipeline.lost_time.is_recent(self._clock()):  # a stop may have come before they were asked for
+            self._unread.add_all()
         while True:
-            await self._awake.wait()
-            self._awake.clear()
+            await self._unread.filled.wait()
             await self._once()
 
     async def _once(self) -> None:
@@ -101,9 +112,7 @@ class ReadAgain:
 
     async def _asked(self) -> Sequence[tuple[EventId, RoomId]]:
         """Return the events to ask for now, the newest first."""
-        new, everything = list(self._new), self._all
-        self._new.clear()
-        self._all = False
+        new, everything = self._unread.empty()
         if not everything:
             return new[::-1]
         async with self._database.read() as db:
@@ -113,7 +122,7 @@ class ReadAgain:
         while True:
             try:
                 found = receive(await self._homeserver.event(room, event), room, self._clock())
-                return found if isinstance(found, Undecryptable) else await self._lost_time.as_sent(room, found)
+                return found if isinstance(found, Undecryptable) else await self._removed.as_sent(room, found)
             except RateLimited as error:
                 await asyncio.sleep(error.retry_after_ms / 1000)
             except LoggedOut:

@@ -10,7 +10,7 @@ Rules kept here:
 Left to others: asking repeatedly (`bot/encryption/late_events.py`), recording and judging (`pipeline.py`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
 from typing import TypeGuard
@@ -23,10 +23,12 @@ from bot.matrix.errors import Answered
 from bot.runtime.clock import Clock
 from moderation.values.durations import DAY_MS
 from moderation.values.events import Event, OtherEvent, Received, Undecryptable, Unreadable
-from moderation.values.ids import EventId, RoomId
+from moderation.values.ids import EventId, RoomId, UserId
 from storage import queries
 from storage.database import Database
 from storage.projections.common import LOST_TIME
+
+from .room_registry import ServedRooms
 
 WEEK_MS = 7 * DAY_MS  # how long Synapse keeps what was redacted, unless it is set otherwise
 REDACTED = "redacted"  # the code of a message that was removed before it was read
@@ -39,28 +41,18 @@ async def lost_time(db: AsyncConnection) -> tuple[int, int]:
 
 
 class LostTime:
-    """A reader of removed messages: it marks them as unread, and reads them where the homeserver allows that."""
+    """The recognition of removed messages. In groups all of them count, elsewhere those of the lost time."""
 
-    def __init__(
-        self,
-        homeserver: Homeserver,
-        database: Database,
-        clock: Clock,
-        watched: Callable[[Event], bool] = lambda _event: False,
-        admin_token: str = "",
-    ) -> None:
-        """Set up the reader. `watched` tells whether an event is asked for even outside the lost time."""
-        self._homeserver = homeserver
+    def __init__(self, database: Database, served: ServedRooms, bot: UserId) -> None:
         self._database = database
-        self._clock = clock
-        self._watched = watched
-        self._admin_token = admin_token
+        self._served = served
+        self._bot = bot
 
-    async def is_recent(self) -> bool:
+    async def is_recent(self, now_ms: int) -> bool:
         """Return whether the log was restored within the last week."""
         async with self._database.read() as db:
             since, until = await lost_time(db)
-        return since <= until and self._clock() - until < WEEK_MS
+        return since <= until and now_ms - until < WEEK_MS
 
     async def mark(self, events: Sequence[Received]) -> Sequence[Received]:
         """Return the events; those whose words were removed before we read them become `Undecryptable`."""
@@ -70,28 +62,47 @@ class LostTime:
             since, until = await lost_time(db)
         return [_unread(e) if _is_emptied(e) and self._is_asked_for(e, since, until) else e for e in events]
 
-    async def as_sent(self, room: RoomId, found: Received) -> Received | None:
-        """Return the event with the words that were removed; None if they cannot be had."""
-        if not _is_emptied(found):
-            return None
+    async def was_removed(self, event: Received) -> bool:
+        """Tell whether this is a removed message whose words are asked for."""
+        if not _is_emptied(event):
+            return False
         async with self._database.read() as db:
             since, until = await lost_time(db)
-        if not self._is_asked_for(found, since, until):
+        return self._is_asked_for(event, since, until)
+
+    def _is_asked_for(self, event: Event, since: int, until: int) -> bool:
+        return since <= event.sent_ms <= until or self._is_of_a_group(event)
+
+    def _is_of_a_group(self, event: Event) -> bool:
+        """Tell whether somebody other than the bot said this in a group that is recorded."""
+        is_group = self._served.records(event.room) and not self._served.is_own(event.room)
+        return is_group and event.sender != self._bot
+
+
+class RemovedMessages:
+    """The words of removed messages, asked of the homeserver. Without `admin_token` its admin API is not asked."""
+
+    def __init__(self, homeserver: Homeserver, lost_time: LostTime, clock: Clock, admin_token: str) -> None:
+        self._homeserver = homeserver
+        self._lost_time = lost_time
+        self._clock = clock
+        self._admin_token = admin_token
+
+    async def as_sent(self, room: RoomId, found: Received) -> Received | None:
+        """Return the event with the words that were removed; None if they cannot be had."""
+        if not await self._lost_time.was_removed(found):
             return None
         asked = [partial(self._homeserver.event_before_redaction, room)]
         if self._admin_token:
             asked.append(partial(self._homeserver.event_by_admin, self._admin_token))
         for ask in asked:
             try:
-                whole = receive(await ask(EventId(found.event)), room, self._clock())
+                whole = receive(await ask(EventId(found.event or "")), room, self._clock())
             except Answered:
                 continue  # the words are gone there too, or withheld from us
             if not _is_emptied(whole) and not isinstance(whole, Unreadable) and whole.sender == found.sender:
                 return whole
         return None
-
-    def _is_asked_for(self, event: Event, since: int, until: int) -> bool:
-        return since <= event.sent_ms <= until or self._watched(event)
 
 
 def _is_emptied(event: Received) -> TypeGuard[OtherEvent]:

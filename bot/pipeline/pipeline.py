@@ -35,9 +35,11 @@ from storage.journal.record import Draft
 from storage.projections import UNREAD, project_room_state, set_meta
 from storage.record_mapping import draft_of_event, word
 
+from .event_reader import EventReader
 from .in_flight import InFlight
 from .judge_event import Judging
 from .judging_costs import JudgingCosts
+from .lost_time import LostTime
 from .message_text import message_of
 from .process_facts import FactProcessor, without_words
 from .room_changes import RoomChanges
@@ -50,12 +52,6 @@ from .writer import Writer
 TAIL = 10_000  # records at the end of the journal that are read to find what was written last before a stop
 
 T = TypeVar("T")
-Decipher = Callable[[Sequence[Received]], Awaitable[Sequence[Received]]]  # `bot/encryption/service.py`
-
-
-async def _as_it_came(events: Sequence[Received]) -> Sequence[Received]:
-    """Return the events as they are: encrypted ones are recorded as not read."""
-    return events
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +74,7 @@ class Pipeline:
         knowledge: ViewCache,
         settings: PipelineSettings,
         clock: Clock,
+        reader: EventReader,
         responder: Responder,
         steady: Clock | None = None,
     ) -> None:
@@ -91,14 +88,14 @@ class Pipeline:
         self.processor = FactProcessor(self.writer, knowledge, settings, self.served, self.urgent, self.steady)
         self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
         self.costs = JudgingCosts()
+        self.lost_time = LostTime(database, self.served, settings.bot)
         recorded = partial(message_of, journal)
         self._judging = Judging(knowledge, self.rooms, responder, settings, recorded, self.costs)
-        self.decipher: Decipher = _as_it_came
-        self.taken: Sequence[Callable[[Sequence[Received]], None]] = ()  # told of events once they are recorded
         self.in_flight = InFlight()  # by the last stop
         self._journal = journal
         self._database = database
         self._clock = clock
+        self._reader = reader
         self._responder = responder
         # Both hold what belongs to the batch that is being taken.
         self._hushed: set[EventId] = set()  # events whose words are not recorded
@@ -156,7 +153,7 @@ class Pipeline:
     ) -> int:
         async def work() -> int:
             served = [event for event in events if event.room in self.served.codes]
-            readable, known = await asyncio.gather(self.decipher(served), self._known(served))
+            readable, known = await asyncio.gather(self._read(served), self._known(served))
             if heard_ms:
                 readable = [replace(e, heard_ms=heard_ms) if isinstance(e, MessagePosted) else e for e in readable]
             recorded = [event for event in readable if self.served.records(event.room)]
@@ -250,8 +247,7 @@ class Pipeline:
             if also is not None:
                 await also(unit.db)
         self._woken_by(unit)
-        for tell in self.taken:
-            tell(fresh)
+        self._reader.recorded(fresh)
         return len(fresh)
 
     async def handle(
@@ -396,6 +392,10 @@ class Pipeline:
     def _woken_by(self, unit: UnitOfWork, *, asked: bool = False) -> None:
         if asked or unit.queued or unit.first > unit.began:
             self.wake()
+
+    async def _read(self, events: Sequence[Received]) -> Sequence[Received]:
+        """Return the events, decrypted as far as possible now, with those marked that were removed before."""
+        return await self.lost_time.mark(await self._reader.read(events))
 
     async def _known(self, events: Sequence[Received]) -> set[str]:
         """Return the ids of those of `events` that are recorded already."""

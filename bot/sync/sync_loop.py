@@ -78,11 +78,11 @@ class Listener:
         *,
         allow_invites: Sequence[str],
         caught_up: Callable[[], None],
-        encryption: Encryption | None = None,
-        lists_changed: Callable[[Sequence[UserId]], None] = lambda _users: None,
-        pulse: Pulse | None = None,
-        landed: Callable[[float], Awaitable[None]] | None = None,
-        crowded: Callable[[], None] = lambda: None,
+        encryption: Encryption,
+        lists_changed: Callable[[Sequence[UserId]], None],
+        pulse: Pulse,
+        landed: Callable[[float], Awaitable[None]],
+        crowded: Callable[[], None],
     ) -> None:
         self._homeserver = homeserver
         self._database = database
@@ -96,7 +96,7 @@ class Listener:
         self._caught_up = caught_up
         self._encryption = encryption
         self._lists_changed = lists_changed
-        self._pulse = pulse or Pulse()
+        self._pulse = pulse
         self._landed = landed
         self._crowded = crowded
         self.heard_ms = 0  # when the homeserver last answered
@@ -134,18 +134,14 @@ class Listener:
             wait_ms = LONG_POLL_MS
             self._lists_changed(changed_lists(response))
             self._caught_up()
-            if self._landed is not None:
-                await self._landed(ASK_AGAIN_S)
+            await self._landed(ASK_AGAIN_S)
 
     async def read_again(self) -> None:
         """Take what could not be read before and can be now, since keys have come by another way than a sync."""
-        if self._encryption is not None:
-            await self._readable_now(await self._encryption.left_over(), again=True)
+        await self._readable_now(await self._encryption.left_over(), again=True)
 
     async def _keys(self, response: SyncResponse, *, initial: bool) -> list[Received]:
         """Take what came for our device, before the token moves on. Return the events that became readable by it."""
-        if self._encryption is None:
-            return []
         events = [event for room in response.joined for event in (*room.state, *room.timeline)]
         events += [event for room in response.left for event in room.timeline]
         late = await self._encryption.receive(response, initial=initial)
@@ -153,8 +149,6 @@ class Listener:
         return late
 
     async def _readable_now(self, late: Sequence[Received], *, again: bool = False) -> None:
-        if self._encryption is None:
-            return
         if late:
             await self._pipeline.take_late(late)
             await self._encryption.recorded(late)

@@ -20,6 +20,7 @@ from bot.effects.anchor_day import Closer
 from bot.events.parse_event import receive
 from bot.matrix.errors import Unreachable
 from bot.pipeline import heartbeat
+from bot.pipeline.event_reader import EventReader, PlainReader
 from bot.pipeline.pipeline import Pipeline
 from bot.pipeline.replay import Rooms
 from bot.scheduler.digest import Digester
@@ -228,6 +229,7 @@ async def offline(
     levels: Any = LEVELS,
     version: str = "11",
     desk: tuple[UserId, ...] = (OLGA, MARK, MINA),
+    reader: EventReader | None = None,
 ) -> AsyncIterator[Offline]:
     """Open a bot that serves one group: Olga founded it, Mark and Mina help, Anna is a member."""
     config = parse_config(folder / "config.toml", CONFIG + more, {})
@@ -235,7 +237,7 @@ async def offline(
     clock = Ticking()
     async with AsyncExitStack() as stack:
         stores = await app._open_stores(config, stack, clock)
-        pipeline = await app._caught_up(config, BOT, stores, clock)
+        pipeline = await app._caught_up(config, BOT, stores, clock, reader or PlainReader())
         await pipeline.commit(await app._start_facts(config.policy, stores))
         bot = Offline(config, stores, pipeline, clock)
         if pipeline.served.codes.get(ROOM) is None:

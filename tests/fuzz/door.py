@@ -19,6 +19,7 @@ from bot.app import Stores, make_pipeline
 from bot.config.config import Config, parse_config
 from bot.events.parse_event import receive
 from bot.identity.factory import asking_of
+from bot.pipeline.event_reader import PlainReader
 from bot.pipeline.pipeline import Outcome, Pipeline
 from bot.pipeline.replay import Rooms, catch_up
 from bot.scheduler.balances import Balances
@@ -116,7 +117,7 @@ class Door:
         journal = Journal.open(config.data_dir, config.origin, keys, now)
         stores = Stores(journal, database, keys, identity, asking_of(config, identity))
         door: Door
-        pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: door.now)
+        pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: door.now, PlainReader())
         door = cls(config, stores, pipeline, loop)
         door.now = now
         door.run(pipeline.begin())

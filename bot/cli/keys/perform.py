@@ -72,11 +72,15 @@ async def opened(config: "Config", session: "Session") -> "AsyncIterator[KeyOper
         async with Wire(session.url, token=session.token) as wire:
             machine = await open_machine(config.data_dir, session, wire, wall_clock)
             try:
-                yield KeyOperations(machine)
+                yield KeyOperations(machine, None, _no_bot_runs)
             finally:
                 await machine.close()
     finally:
         _give_away(config)
+
+
+async def _no_bot_runs(_brought_back: bool) -> None:
+    """Do nothing about keys that changed: the bot looks at them when it starts."""
 
 
 def _give_away(config: "Config") -> None:

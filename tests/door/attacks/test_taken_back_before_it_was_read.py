@@ -1,19 +1,20 @@
 """A message is sent and redacted while the bot is away or frozen: everybody saw it, and no record has it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from bot.encryption.late_events import ReadAgain
+from bot.encryption.late_events import ReadAgain, UnreadQueue
 from bot.events.parse_event import receive
 from bot.matrix.errors import NotFound
-from bot.pipeline.lost_time import LostTime
+from bot.pipeline.event_reader import PlainReader
+from bot.pipeline.lost_time import RemovedMessages
 from moderation.values.events import Received
 from moderation.values.ids import EventId, RoomId
-from tests.door.offline import ANNA, BOT, ROOM, RULES, Offline, offline
+from tests.door.offline import ANNA, ROOM, RULES, Offline, offline
 
 
 class Homeserver:
@@ -32,28 +33,36 @@ class Homeserver:
         return {**self.emptied[event], "content": {"msgtype": "m.text", "body": "a forbidden word"}, "unsigned": {}}
 
 
-class Reads:
+class Reader(PlainReader):
+    """Reads where nothing is encrypted, and keeps what was removed before it was read."""
+
+    def __init__(self) -> None:
+        self.unread = UnreadQueue()
+
+    def recorded(self, events: Sequence[Received]) -> None:
+        self.unread.add(events)
+
+
+class Reads(PlainReader):
     """Replaces the encryption where nothing is encrypted."""
 
-    async def read(self, events: list[Received]) -> list[Received]:
-        return events
-
-    async def recorded(self, _events: list[Received]) -> None:
+    async def recorded(self, _events: list[Received]) -> None:  # type: ignore[override]
         return
 
 
 @pytest.fixture
-async def bot(tmp_path: Path) -> AsyncIterator[Offline]:
-    async with offline(tmp_path, RULES) as served:
-        yield served
+async def place(tmp_path: Path) -> AsyncIterator[tuple[Offline, Reader]]:
+    reader = Reader()
+    async with offline(tmp_path, RULES, reader=reader) as served:
+        yield served, reader
 
 
-async def say_and_take_back(bot: Offline, homeserver: Homeserver) -> str:
+async def say_and_take_back(bot: Offline, reader: Reader, homeserver: Homeserver) -> str:
     """Deliver the message without its words, as a homeserver does after the redaction."""
     database, pipeline = bot.stores.database, bot.pipeline
-    lost_time = LostTime(cast(Any, homeserver), database, bot.time, lambda event: event.sender != BOT)
-    again = ReadAgain(cast(Any, homeserver), database, pipeline, cast(Any, Reads()), lost_time, bot.time)
-    pipeline.decipher, pipeline.taken = again.read, (again.taken,)
+    port, reads = cast(Any, homeserver), cast(Any, Reads())
+    removed = RemovedMessages(port, pipeline.lost_time, bot.time, "")
+    again = ReadAgain(port, database, pipeline, reads, removed, reader.unread, bot.time)
     because = {"type": "m.room.redaction", "sender": ANNA, "origin_server_ts": bot.time.ms + 300}
     raw = {**bot.raw(ANNA, "m.room.message", {}), "unsigned": {"redacted_because": because}}
     homeserver.emptied[str(raw["event_id"])] = raw
@@ -68,14 +77,15 @@ async def say_and_take_back(bot: Offline, homeserver: Homeserver) -> str:
 
 
 @pytest.mark.parametrize("keeps", [True, False])
-async def test_the_desk_is_told_and_it_is_on_record(bot: Offline, keeps: bool) -> None:
-    event = await say_and_take_back(bot, Homeserver(keeps=keeps))
+async def test_the_desk_is_told_and_it_is_on_record(place: tuple[Offline, Reader], keeps: bool) -> None:
+    bot = place[0]
+    event = await say_and_take_back(*place, Homeserver(keeps=keeps))
     (told,) = await bot.rows("SELECT action FROM outbox WHERE action LIKE '%desk.taken-back%'")
     assert ANNA in told[0]
     record = next(r for r in bot.stores.journal.read() if r.parts and r.parts[0].get("ev") == event)
     assert (record.kind, record.fields["what"], record.fields["code"]) == ("coverage", "undecryptable", "redacted")
 
 
-async def test_its_words_are_read_where_the_homeserver_keeps_them_and_judged(bot: Offline) -> None:
-    await say_and_take_back(bot, Homeserver(keeps=True))
-    assert await bot.rows("SELECT rule, excerpt FROM cases") == [("tickets", "a forbidden word")]
+async def test_its_words_are_read_where_the_homeserver_keeps_them_and_judged(place: tuple[Offline, Reader]) -> None:
+    await say_and_take_back(*place, Homeserver(keeps=True))
+    assert await place[0].rows("SELECT rule, excerpt FROM cases") == [("tickets", "a forbidden word")]

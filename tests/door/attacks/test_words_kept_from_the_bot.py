@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.pipeline.event_reader import PlainReader
 from moderation.values.durations import DAY_MS
 from moderation.values.events import IN_A_PLAIN_ROOM, Received, Undecryptable
 from moderation.values.ids import EventId
@@ -14,14 +15,26 @@ from tests.door.offline import ANNA, RULES, Offline, offline
 SEALED = {"algorithm": "m.megolm.v1.aes-sha2", "session_id": "s", "ciphertext": "A"}
 
 
-async def in_a_plain_room(events: Sequence[Received]) -> Sequence[Received]:
-    """Return events as the crypto machine returns ciphertext from a room that is not encrypted."""
-    return [replace(each, code=IN_A_PLAIN_ROOM) if isinstance(each, Undecryptable) else each for each in events]
+class Reader(PlainReader):
+    """Reads nothing; `in_a_plain_room` it says so, as the crypto machine does where a room is not encrypted."""
+
+    def __init__(self) -> None:
+        self.in_a_plain_room = False
+
+    async def read(self, events: Sequence[Received]) -> Sequence[Received]:
+        if not self.in_a_plain_room:
+            return events
+        return [replace(each, code=IN_A_PLAIN_ROOM) if isinstance(each, Undecryptable) else each for each in events]
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return Reader()
 
 
 @pytest.fixture(params=["tell", "remove"])
-async def bot(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Offline]:
-    async with offline(tmp_path, f'unreadable = "{request.param}"' + RULES) as served:
+async def bot(tmp_path: Path, request: pytest.FixtureRequest, reader: Reader) -> AsyncIterator[Offline]:
+    async with offline(tmp_path, f'unreadable = "{request.param}"' + RULES, reader=reader) as served:
         yield served
 
 
@@ -37,8 +50,8 @@ async def removed(bot: Offline) -> int:
     return len(await bot.rows("SELECT 1 FROM outbox WHERE action LIKE '%\"redact\"%'"))
 
 
-async def test_of_ciphertext_in_a_plain_room_sender_and_desk_are_told_once_a_day(bot: Offline) -> None:
-    bot.pipeline.decipher = in_a_plain_room
+async def test_of_ciphertext_in_a_plain_room_sender_and_desk_are_told_once_a_day(bot: Offline, reader: Reader) -> None:
+    reader.in_a_plain_room = True
     for _ in range(3):
         await bot.event(ANNA, "m.room.encrypted", SEALED)
     assert (await queued(bot, '"sealed.plain'), await queued(bot, '"desk.sealed.plain')) == (1, 1)

@@ -19,6 +19,7 @@ from bot.identity.asking import Asking
 from bot.identity.redacted_input import Hush
 from bot.outbox.dispatcher import OutboxDispatcher
 from bot.outbox.handler import Done, Services
+from bot.pipeline.event_reader import PlainReader
 from bot.pipeline.replay import Rooms, rebuild
 from bot.scheduler.digest import Digester
 from bot.scheduler.scheduler import Scheduler
@@ -70,7 +71,7 @@ class Deployment:
         self.data_dir = folder
         self.stores = stores
         self.settings = settings
-        self.pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: self.now)
+        self.pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: self.now, PlainReader())
         self.closings = Closings(stores.journal.folder)
         self.closer = self.new_closer()
 

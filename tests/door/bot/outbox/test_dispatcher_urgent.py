@@ -15,7 +15,7 @@ from bot.outbox.handler import Done
 from bot.outbox.selection import CALM_MS, PATIENCE_MS
 from bot.pipeline import process_facts
 from bot.runtime.clock import SteadyClock
-from moderation.model.actions import URGENT, Action, PostCard, Redact, Tell
+from moderation.model.actions import URGENT, Action, Offer, PostCard, Redact, Tell
 from moderation.model.facts import ActionTaken, CaseOpened, CreditChanged, Fact, SanctionStarted, StatementGiven
 from moderation.values.ids import EventId, UserId
 from storage import outbox
@@ -120,7 +120,7 @@ class Sent:
         self.passed_s = 0.0
         steady = SteadyClock(lambda: place.now, lambda: time.monotonic() + self.passed_s)
         place.pipeline.steady = place.pipeline.processor.steady = steady
-        handlers = {Redact: self._urgent, PostCard: self._other, Tell: self._other}
+        handlers = {Redact: self._urgent, PostCard: self._other, Tell: self._other, Offer: self._quiet}
         self.actor = OutboxDispatcher(place.stores.database, place.pipeline, handlers, steady)
         self.wake = place.pipeline.wake.dispatcher.set
 
@@ -132,6 +132,9 @@ class Sent:
 
     async def _other(self, action: Action, _txn: str) -> Done:
         self._note(action)
+        return Done()
+
+    async def _quiet(self, _action: Action, _txn: str) -> Done:
         return Done()
 
     def _note(self, action: Action) -> None:
@@ -155,7 +158,8 @@ async def test_it_is_sent_once_and_what_became_of_it_is_recorded_once(place: Dep
     task.cancel()
     await asyncio.wait({task})
     assert [name for name, _ in sent.order] == ["redact", "card", "tell"]
-    assert [fact.action for fact in place.facts() if isinstance(fact, ActionTaken)] == ["redact", "card", "tell"]
+    taken = [fact.action for fact in place.facts() if isinstance(fact, ActionTaken)]
+    assert [action for action in taken if action != "offer"] == ["redact", "card", "tell"]
 
 
 async def test_others_wait_until_nothing_urgent_was_sent_for_a_moment(place: Deployment) -> None:

@@ -8,8 +8,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.crypto.cross_signing import CrossSigning, KeyStanding, KeyState
-from bot.encryption import service
-from bot.encryption.service import Encryption
+from bot.encryption import key_upkeep
+from bot.encryption.comparison_inbox import ComparisonInbox
+from bot.encryption.key_upkeep import KeyUpkeep
+from bot.encryption.service import KeyWork
+from moderation.values.ids import UserId
 
 
 class Machine:
@@ -37,13 +40,14 @@ async def looks(
         told.append(standing.state)
         all_seen.set()
 
-    async def nothing(_self: Encryption) -> None:
+    async def nothing(_self: KeyUpkeep) -> None:
         """Maintain nothing."""
 
-    monkeypatch.setattr(service, "LOOK_AGAIN_S", 0.001)
+    monkeypatch.setattr(key_upkeep, "LOOK_AGAIN_S", 0.001)
     monkeypatch.setattr(CrossSigning, "make_ready", make_ready)
-    monkeypatch.setattr(Encryption, "_tend", nothing)
-    keys = Encryption(cast(Any, Machine()), cast(Any, None), lambda: 0, stood=stood)
+    monkeypatch.setattr(KeyUpkeep, "_tend", nothing)
+    inbox = ComparisonInbox(UserId(Machine.user))
+    keys = KeyUpkeep(cast(Any, Machine()), cast(Any, None), lambda: 0, KeyWork(), inbox, stood)
     with capture_logs() as logged:
         running = asyncio.create_task(keys.run())
         async with asyncio.timeout(120):

@@ -8,10 +8,11 @@ import pytest
 
 from bot.events.parse_event import receive
 from bot.matrix.errors import NotFound
-from bot.pipeline.lost_time import LostTime
+from bot.pipeline.lost_time import LostTime, RemovedMessages
 from bot.pipeline.returned_cards import superseded_cards
+from bot.pipeline.room_registry import ServedRooms
 from moderation.model.actions import PostCard, SupersedeCard
-from moderation.model.facts import RecordsRestored
+from moderation.model.facts import RecordsRestored, RoomStateChanged
 from moderation.values.durations import DAY_MS
 from moderation.values.events import Json, MessagePosted, OtherEvent, Received, Undecryptable
 from moderation.values.ids import EventId, RoomId, UserId
@@ -60,48 +61,55 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await made.close()
 
 
-def lost_time(database: Database, homeserver: Kept, **more: Any) -> LostTime:
-    return LostTime(cast(Any, homeserver), database, lambda: RESTORED, **more)
+def lost_time(database: Database, *groups: RoomId) -> LostTime:
+    served = ServedRooms()
+    for group in groups:
+        served.changed(RoomStateChanged(room=group, condition="protected"))
+    return LostTime(database, served, BOT)
+
+
+def removed(database: Database, homeserver: Kept, admin_token: str = "") -> RemovedMessages:
+    return RemovedMessages(cast(Any, homeserver), lost_time(database), lambda: RESTORED, admin_token)
 
 
 @pytest.mark.parametrize("kind", ["m.room.message", "m.room.encrypted"])
 async def test_what_was_removed_in_the_lost_time_is_not_read(database: Database, kind: str) -> None:
-    (found,) = await lost_time(database, Kept(offers=True)).mark([received(message(MADE + 1, kind=kind))])
+    (found,) = await lost_time(database).mark([received(message(MADE + 1, kind=kind))])
     assert isinstance(found, Undecryptable)
     assert (found.code, found.event, found.sender) == ("redacted", "$one", ANNA)
 
 
 @pytest.mark.parametrize("sent_ms", [MADE - 1, RESTORED + 1])
 async def test_what_was_removed_at_any_other_time_is_as_it_always_was(database: Database, sent_ms: int) -> None:
-    lost = lost_time(database, Kept(offers=True))
+    lost, asked = lost_time(database), removed(database, Kept(offers=True))
     emptied = received(message(sent_ms))
     assert isinstance(emptied, OtherEvent)
-    assert (list(await lost.mark([emptied])), await lost.as_sent(ROOM, emptied)) == ([emptied], None)
+    assert (list(await lost.mark([emptied])), await asked.as_sent(ROOM, emptied)) == ([emptied], None)
 
 
 async def test_what_was_removed_in_a_group_is_not_read_at_any_time_and_says_who_removed_it(database: Database) -> None:
     raw = message(RESTORED + 1)
     raw["unsigned"]["redacted_because"] |= {"sender": ANNA, "origin_server_ts": RESTORED + 2}
-    (found,) = await lost_time(database, Kept(offers=True), watched=lambda _: True).mark([received(raw)])
+    (found,) = await lost_time(database, ROOM).mark([received(raw)])
     assert isinstance(found, Undecryptable)
     assert (found.code, found.removed_by, found.removed_ms) == ("redacted", ANNA, RESTORED + 2)
 
 
 async def test_what_others_do_not_give_an_administrator_is_given(database: Database) -> None:
     for kept in (Kept(offers=False), Kept(offers=True, has=False)):
-        whole = await lost_time(database, kept, admin_token="of an admin").as_sent(ROOM, received(message(MADE + 1)))
+        whole = await removed(database, kept, "of an admin").as_sent(ROOM, received(message(MADE + 1)))
         assert isinstance(whole, MessagePosted) and whole.body == "a purple elephant"
 
 
 async def test_its_words_are_those_that_the_homeserver_kept(database: Database) -> None:
-    whole = await lost_time(database, Kept(offers=True)).as_sent(ROOM, received(message(MADE + 1)))
+    whole = await removed(database, Kept(offers=True)).as_sent(ROOM, received(message(MADE + 1)))
     assert isinstance(whole, MessagePosted)
     assert whole.body == "a purple elephant"
 
 
 @pytest.mark.parametrize("kept", [Kept(offers=False), Kept(offers=True, has=False)])
 async def test_what_the_homeserver_does_not_give_stays_unread(database: Database, kept: Kept) -> None:
-    assert await lost_time(database, kept).as_sent(ROOM, received(message(MADE + 1))) is None
+    assert await removed(database, kept).as_sent(ROOM, received(message(MADE + 1))) is None
 
 
 async def test_a_card_of_the_lost_time_is_superseded_and_no_other(database: Database) -> None:
