@@ -58,10 +58,10 @@ _NOTE = _word("the note that the command line left")
 _ON = _int("index of the record it is about; -1: none")
 _MESSAGE = _int("index of the record of the message, if a report pointed to it; left out: it is `on`")
 _LATE = _int("index of the record that said it could not be read; its key came later")
-_HEARD = _int("when the homeserver had been heard before (ms), if it was said while it could not be heard")
+_HEARD = _int("when the homeserver had last answered (ms), if the message was sent while it did not answer")
 _RULE = _word("name of the rule")
 _CLASS = _word("minor, moderate, serious or severe; -: none applies")
-_ASKED = _word("whose word it waits for: owner or operator; left out: managers")
+_ASKED = _word("who has to decide: owner or operator; left out: managers")
 _REACH = _word("where it counts: a community, or a group code for that room alone; left out: the whole deployment")
 _UNTIL = _int("until when, milliseconds since 1970; 0: no end")
 _EVENT = {
@@ -72,13 +72,13 @@ _EVENT = {
 }
 
 _SUBJECT = {"as": "subject, by or target: the part this person has in it", "mxid": "the person concerned"}
-_BY = {**_SUBJECT, "reason": "the words of who did it"}
+_BY = {**_SUBJECT, "reason": "the reason given by the person who did it"}
 _MEMBERSHIP = {
     **_EVENT,
     **_SUBJECT,
-    "key": "whom it concerns, if they did it themselves; in older records always",
-    "content": "the event's content; if another did it, without the reason, in the part of whom it concerns",
-    "reason": "if another did it: why, in their part",
+    "key": "the person concerned, if they did it themselves; in older records always",
+    "content": "the event's content; if another person did it, without the reason, in the part of the person concerned",
+    "reason": "if another person did it: why, in that person's part",
 }
 
 KINDS: dict[str, Kind] = {
@@ -92,42 +92,42 @@ KINDS: dict[str, Kind] = {
         "The bot stopped in good order.",
         {
             "why": _word("why"),
-            "sealed": _int("1: this was signed at once, as is what follows; left out: by an older version"),
+            "sealed": _int("1: this record was signed at once, and so is what follows; left out: by an older version"),
             "on": _ON,
         },
     ),
     "notice": Kind(
-        "The bot told somebody something that concerns them.",
+        "The bot told a person something that concerns them.",
         {
             "what": _word("which text"),
             "n": _N,
-            "channel": _word("direct, room, desk, or none: it was tried, and refused"),
-            "asks": _int("number of the case that it asks for a decision of; left out: none"),
+            "channel": _word("direct, room or desk; none: the attempt was refused"),
+            "asks": _int("number of the case whose decision it asks for; left out: none"),
             "on": _ON,
         },
         _SUBJECT,
     ),
     "join": Kind(
-        "Somebody came into a room.",
+        "A person joined a room.",
         {"membership": _word("join")},
         _MEMBERSHIP,
     ),
     "leave": Kind(
-        "Somebody left a room, was removed, banned or invited.",
+        "A person left a room, or was removed, banned or invited.",
         {"membership": _word("leave, ban, invite or knock")},
         _MEMBERSHIP,
     ),
     "role": Kind(
-        "The room's own power levels gave somebody another role.",
+        "The room's own power levels gave a person another role.",
         {"role": _word("owner, manager or member"), "was": _word("the role before"), "on": _ON},
         _SUBJECT,
     ),
     "verify": Kind(
-        "A step of somebody's verification.",
+        "A step of a person's verification.",
         {
             "step": _word(
                 "verified or revoked; linked, unlinked: two accounts of one person; pinned: a master key; asked,"
-                " door: somebody was pointed to it, also at the door of a room"
+                " door: a person was pointed to verification, also at the door of a room"
             ),
             "what": _word(
                 "what they were told: reminded, held, halfway, managing, expires or lapsed; at the door: knocked,"
@@ -150,7 +150,7 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "message": Kind(
-        "A message, sticker, poll, reaction or any other event that is no state was received.",
+        "A message, sticker, poll, reaction or any other event that is not state was received.",
         {
             "media": _word("image, video, audio, file, sticker or location"),
             "late": _LATE,
@@ -161,8 +161,8 @@ KINDS: dict[str, Kind] = {
             "body": "its text",
             "content": "the rest of its content",
             "encrypted": "1: it came encrypted",
-            "own": "1: the bot itself said it; its text is not kept",
-            "card": "of a card that the bot posted: which case it shows, and by which request it was sent",
+            "own": "1: the bot itself sent it; its text is not kept",
+            "card": "of a card that the bot posted: the case it shows, and the request that sent it",
             "posted": "1: a message whose words are not kept",
         },
     ),
@@ -177,7 +177,7 @@ KINDS: dict[str, Kind] = {
         {
             "bytes": _int("size"),
             "kept": _int("1: the file itself is kept, encrypted"),
-            "result": _word("done, refused: it could not be fetched, or large: it was left alone"),
+            "result": _word("done; refused: it could not be fetched; large: it was left alone"),
             "on": _ON,
         },
         {**_SUBJECT, "sha256": "hash of the file", "url": "its address"},
@@ -187,9 +187,11 @@ KINDS: dict[str, Kind] = {
         " space lists another room from now on, or no longer (listed, unlisted).",
         {
             "what": _word("event, entered, condition, language, setting, listed or unlisted"),
-            "setting": _word("what its owner chose: verify or digest"),
-            "value": _word("level and what happens below it; off; -: as the operator has it"),
-            "code": _word("the room's group code; after an upgrade that of the room before, which goes on in it"),
+            "setting": _word("the setting that its owner chose: verify or digest"),
+            "value": _word("level and what happens below it; off; -: as the operator set it"),
+            "code": _word(
+                "the room's group code; after an upgrade that of the previous room, whose group goes on in it"
+            ),
             "purpose": _word("group, desk, direct, lobby or space"),
             "served": _word("the group that a desk or a lobby serves"),
             "condition": _word("joining, announced, observing, protected or left"),
@@ -208,9 +210,9 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "duty": Kind(
-        "Somebody is away from their duties or back (away, back), or their hours on duty changed (roster).",
+        "A person is away from their duties or back (away, back), or their duty hours changed (roster).",
         {"what": _word("away, back or roster"), "until": _UNTIL, "on": _ON},
-        {**_SUBJECT, "hours": "weekly hours and time zone; none: not in the roster any more"},
+        {**_SUBJECT, "hours": "weekly hours and time zone; none: no duty hours any more"},
     ),
     "report": Kind(
         "A member pointed the managers to a message, or a notice came from outside.",
@@ -223,8 +225,8 @@ KINDS: dict[str, Kind] = {
         {
             **_BY,
             "words": "of a notice from outside: what it says",
-            "contact": "of that: how whoever wrote it can be answered",
-            "reader": "of that: who took it in, as the operating system knows them",
+            "contact": "of a notice from outside: how to answer its author",
+            "reader": "of a notice from outside: who took it in, as the operating system knows them",
         },
     ),
     "finding": Kind(
@@ -240,7 +242,7 @@ KINDS: dict[str, Kind] = {
         {**_SUBJECT, "matched": "what was found"},
     ),
     "case": Kind(
-        "A case was opened, grew by more evidence, was seen, is half over or overdue, was passed on, or got a note.",
+        "A case was opened, got evidence or a note, was seen, reached half its time or its deadline, or was passed on.",
         {
             "n": _N,
             "step": _word(
@@ -249,7 +251,7 @@ KINDS: dict[str, Kind] = {
             ),
             "asked": _ASKED,
             "about": _int("the case that was neglected or decided wrongly"),
-            "lead": _int("the case on whose card it is shown, until that one is decided"),
+            "lead": _int("the case whose card shows it, until that case is decided"),
             "rule": _RULE,
             "class": _CLASS,
             "decide": _word("auto or manager"),
@@ -258,29 +260,29 @@ KINDS: dict[str, Kind] = {
             "message": _MESSAGE,
             "on": _ON,
             "due": _int("when a decision is due, milliseconds since 1970"),
-            "what": _word("of left: gone, while it waited; excused: gone when its time was over"),
-            "how": _word("of assigned: word, told in a direct room; left out: by the card, or above managers"),
+            "what": _word("of left: gone: left while it waited; excused: had left when its time was over"),
+            "how": _word("of assigned: word: told in a direct room; left out: by the card, or above managers"),
         },
         {**_BY, "event": "the message", "excerpt": "its first words", "words": "the words of a note"},
     ),
     "statement": Kind(
-        "The statement of reasons for a decision, as it was given to whom it concerns.",
+        "The statement of reasons for a decision, as it was given to the person concerned.",
         {"n": _N, "on": _ON},
         {**_SUBJECT, "statement": "the statement as JSON"},
     ),
     "decision": Kind(
-        "A case was decided by somebody.",
+        "A person decided a case.",
         {
             "n": _N,
             "what": _word("upheld or dismissed"),
             "state": _word("the state it has now"),
-            "waits": _int("1: a message waited; dismissed: it is posted, upheld: it is left out; left out: 0"),
+            "waits": _int("1: a message waited; if dismissed it is posted, if upheld it is left out; left out: 0"),
             "on": _ON,
         },
         _BY,
     ),
     "sanction": Kind(
-        "A measure began, was made longer, or ended.",
+        "A measure began, was extended, or ended.",
         {
             "step": _word("start, extend or end"),
             "kind": _word("redact, warn, mute, demote, kick or ban; of a room: rectify, suspend, close or slow"),
@@ -289,11 +291,11 @@ KINDS: dict[str, Kind] = {
             "basis": _word("rule, interim, decision, command, credit, standing, neglect, operator or verification"),
             "rule": _RULE,
             "credit": _int("the balance it rested on"),
-            "every": _int("of slow mode, and of low credit: one message in so many milliseconds; left out: none"),
-            "messages": _int("of what a pace held back: how many since the last word on it; left out: this one"),
-            "quiet": _int("1: whom it concerns was told of the like not long ago; left out: they are told"),
+            "every": _int("of slow mode and low credit: one message in so many milliseconds; left out: none"),
+            "messages": _int("of messages held back: how many since the person was last told; left out: this one"),
+            "quiet": _int("1: the person was told of a similar one not long ago; left out: they are told"),
             "reach": _word(
-                "of what holds in all rooms of a community: its name, or a group code; left out: as the group"
+                "of a measure in all rooms of a community: its name, or a group code; left out: as the group"
             ),
             "start": _int("index of the record that began it"),
             "why": _word(
@@ -304,9 +306,9 @@ KINDS: dict[str, Kind] = {
         {**_BY, "event": "the message", "reader": "user of the operating system, at the command line"},
     ),
     "outcome": Kind(
-        "What became of something the bot did at the homeserver, or holds there.",
+        "The outcome of a request to the homeserver, or of a power level or ban that the bot keeps there.",
         {
-            "action": _word("what was done; hold: a power level or a ban set on account of a sanction"),
+            "action": _word("what was done; hold: a power level or a ban set because of a sanction"),
             "on": _ON,
             "n": _N,
             "result": _word("done, refused or abandoned"),
@@ -314,21 +316,21 @@ KINDS: dict[str, Kind] = {
             "txn": _word("transaction id of the request"),
             "step": _word("of a hold: intended, held, corrected, released or overruled"),
             "what": _word("of a hold: level or ban; of the room itself: posting, or joining"),
-            "prior": _word("of a hold: what stood there before; -: nothing"),
-            "held": _word("of a hold: what stands there now"),
+            "prior": _word("of a hold: the previous value; -: nothing"),
+            "held": _word("of a hold: the present value"),
         },
-        {**_SUBJECT, "event": "the message", "made": "the event or room it made"},
+        {**_SUBJECT, "event": "the message", "made": "the event or room that it created"},
     ),
     "credit": Kind(
-        "An entry in somebody's ledger; the correction of a balance that an entry gave, which changes no entry; or the"
+        "An entry in a person's ledger; the correction of an entry's balance, which changes no entry; or the"
         " word of an operator that an entry counts everywhere.",
         {
             "step": _word("corrected or confirmed; left out: an entry"),
             "start": _int("index of the entry whose balance is corrected, or that is confirmed"),
             "reach": _REACH,
-            "told": _int("the balance that stands there"),
+            "told": _int("the balance recorded there"),
             "entry": _word("charge, warning or compensation"),
-            "ledger": _word("standing: of those who run a group; left out: credit"),
+            "ledger": _word("standing: of people who run a group; left out: credit"),
             "cost": _int("points"),
             "rule": _RULE,
             "class": _CLASS,
@@ -350,10 +352,10 @@ KINDS: dict[str, Kind] = {
             "due": _int("when an answer is due, milliseconds since 1970"),
             "on": _ON,
         },
-        {**_SUBJECT, "words": "the words of who appeals"},
+        {**_SUBJECT, "words": "the words of the appeal"},
     ),
     "task": Kind(
-        "The operator was asked for something, or it is done.",
+        "A task for the operator was opened or done.",
         {
             "step": _word("opened or done"),
             "task": _word("dossier, case, last-manager, room or confirm"),
@@ -365,7 +367,7 @@ KINDS: dict[str, Kind] = {
         {**_SUBJECT, "reader": "user of the operating system", "reason": "why"},
     ),
     "dossier": Kind(
-        "A file about a person was begun, approved by somebody, declined, or taken out as a zip.",
+        "A dossier on a person was begun, approved, declined, or exported as a zip.",
         {
             "step": _word("opened, approved, declined or exported"),
             "start": _int("index of the record that began it; -1: this one"),
@@ -385,17 +387,17 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "approver": Kind(
-        "The key with which an operator signs approvals of files was registered or withdrawn.",
+        "The key with which an operator signs approvals of dossiers was registered or withdrawn.",
         {"step": _word("added or removed"), "key": _word("the public key, in base64"), "on": _ON},
         {
             **_SUBJECT,
-            "name": "what the key is called",
+            "name": "the name of the key",
             "reader": "user of the operating system",
             "reason": "why",
         },
     ),
     "rules": Kind(
-        "The policy changed: its rules, or any of its numbers. Or a room has a rule of its own (added, removed).",
+        "The policy changed: its rules, or any of its numbers. Or a room's own rule was added or removed.",
         {
             "digest": _word("first half of the SHA-256 of the policy"),
             "what": _word("room: a room's own rule"),
@@ -406,7 +408,7 @@ KINDS: dict[str, Kind] = {
         {**_SUBJECT, "policy": "the whole policy as JSON", "settings": "a room's own rule as JSON"},
     ),
     "access": Kind(
-        "Somebody read what is held on people; identity: what a person proved about themselves.",
+        "Somebody read data held on people; identity: what a person proved about themselves.",
         {"what": _word("which command"), "n": _N, "read": _READ, "note": _NOTE, "on": _ON},
         {
             **_SUBJECT,
@@ -427,7 +429,7 @@ KINDS: dict[str, Kind] = {
         },
         {
             "records": "which records are in it, such as 0,740-745",
-            "contents": "the files in it, a line each: SHA-256 and name",
+            "contents": "the files in it, one line each: SHA-256 and name",
             "reader": "user of the operating system",
             "reason": "why",
             "filters": "what was asked for",
@@ -443,7 +445,7 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "hold": Kind(
-        "Erasing and purging were postponed for some records, or are no longer.",
+        "A legal hold: erasing and purging were postponed for some records, or no longer are.",
         {
             "step": _word("placed or ended"),
             "until": _UNTIL,
@@ -468,13 +470,15 @@ KINDS: dict[str, Kind] = {
         {"reader": "user of the operating system"},
     ),
     "restore": Kind(
-        "The log goes on from a backup: what was recorded after that was made is lost.",
+        "The log goes on from a backup: later records are lost.",
         {
             "size": _int("records in the backup"),
             "made": _int("when it was made, milliseconds since 1970"),
             "signed": _int("size of the newest checkpoint known from elsewhere when it was restored; -1: none"),
-            "cases": _int("the first case number from here on; those between were perhaps given out in the lost time"),
-            "era": _word("stands in the transaction ids of requests from here on"),
+            "cases": _int(
+                "the first case number from here on; numbers between may have been given out in the lost time"
+            ),
+            "era": _word("part of the transaction ids of requests from here on"),
             "on": _ON,
         },
         {"reader": "user of the operating system"},
@@ -489,14 +493,14 @@ KINDS: dict[str, Kind] = {
                 " read, learnt later"
             ),
             "count": _int("how much of it; of down: milliseconds"),
-            "since": _int("of down: when it began, milliseconds since 1970; left out: so long before this record"),
+            "since": _int("of down: when it began, milliseconds since 1970; left out: `count` before this record"),
             "code": _word("of undecryptable and withheld: why the sender gave no key, or what is wrong"),
             "on": _ON,
         },
         {**_EVENT, "detail": "what is known of it", "problem": "what could not be read", "raw": "as received"},
     ),
     "anchor": Kind(
-        "A checkpoint was put where others keep it.",
+        "A checkpoint was posted where others keep it.",
         {
             "where": _word("desk, room, witness or timestamp"),
             "size": _int("records it covers"),
@@ -507,8 +511,8 @@ KINDS: dict[str, Kind] = {
         {"made": "the event or file that holds it"},
     ),
     "request": Kind(
-        "A person asked for something about their own data; or an owner for their room to be made anew by the bot.",
-        {"what": _word("mydata, erase or receipt; adopt: what that would be; adopt-confirmed"), "on": _ON},
+        "A person asked for something about their own data; or an owner asked the bot to make their room again.",
+        {"what": _word("mydata, erase or receipt; adopt: what would happen; adopt-confirmed"), "on": _ON},
         _SUBJECT,
     ),
     "identity": Kind(
@@ -517,9 +521,9 @@ KINDS: dict[str, Kind] = {
             "step": _word("forgotten; of a change of keys: begun or done"),
             "what": _word("request, operator or retention"),
             "count": _int("claims that were destroyed"),
-            "marks": _int("1: that their identifiers were used stays known, unreadable"),
+            "marks": _int("1: unreadable marks of the used identifiers stay"),
             "key": _word("first 8 bytes of the SHA-256 of the new key"),
-            "was": _word("of the key before"),
+            "was": _word("the same of the previous key"),
             "on": _ON,
         },
         {"reader": "user of the operating system", "reason": "why"},
