@@ -9,6 +9,10 @@ from moderation.cases.lifecycle import diagram
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "responsibility.md"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FOLDERS = ("bot", "storage", "moderation", "tests", "bench")
+FILES = [f"/{file.relative_to(ROOT).as_posix()}" for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
+TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 
 def test_the_diagram_of_cases_is_made_from_their_table() -> None:
@@ -17,12 +21,19 @@ def test_the_diagram_of_cases_is_made_from_their_table() -> None:
     assert shown[1] == diagram(), "put what `python -m moderation.cases.lifecycle` prints into docs/responsibility.md"
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(tests/[^`]+\.py)`", PAGE.read_text("utf-8")))))
-def test_the_tests_that_show_a_duty_are_there(name: str) -> None:
-    assert (ROOT / name).is_file()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_files_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(r"`([\w./-]+\.py)`", page.read_text("utf-8"))
+    assert [name for name in named if not any(file.endswith(f"/{name}") for file in FILES)] == []
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_make_targets_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(r"(?:`|^    )make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)
+    assert set(named) <= TARGETS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
