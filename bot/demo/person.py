@@ -13,7 +13,17 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from nio import AsyncClient, ErrorResponse, Event, InviteEvent, InviteMemberEvent, MatrixRoom, RedactedEvent, RoomPreset
+from nio import (
+    AsyncClient,
+    ErrorResponse,
+    Event,
+    InviteEvent,
+    InviteMemberEvent,
+    MatrixRoom,
+    RedactedEvent,
+    Response,
+    RoomPreset,
+)
 
 from moderation.values.ids import EventId, RoomId, UserId
 
@@ -32,7 +42,7 @@ class NotHeard(AssertionError):
 class ClientRefused(Exception):
     """The homeserver refused a request; `status` is that of HTTP."""
 
-    def __init__(self, answer: ErrorResponse) -> None:
+    def __init__(self, answer: Response) -> None:
         super().__init__(str(answer))
         self.status: int = answer.transport_response.status
 
@@ -99,7 +109,11 @@ class DemoPerson:
     async def state(self, room: str, type: str, key: str = "") -> Json:
         """Return the present content of a state event; empty if it is not set."""
         found = await self.client.room_get_state_event(room, type, key)
-        content: Json = {} if isinstance(found, ErrorResponse) else found.content
+        if found.transport_response.status == 404:
+            return {}
+        if found.transport_response.status != 200:  # nio takes a refusal for the content
+            raise ClientRefused(found)
+        content: Json = found.content
         return content
 
     async def members(self, room: str) -> dict[str, str]:

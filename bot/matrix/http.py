@@ -11,9 +11,8 @@ Rules kept here:
 
 Left to others: which requests there are (`client.py`), when to try again (their callers).
 
-Why not `nio.AsyncClient.send`: it takes the address as text, which yarl then decodes and encodes once more (a state key
-`a%2Fb` or `..` would not arrive as it is), and it follows redirects. nio gets our session instead (`Wire.session`), so
-that there is still only one pool of connections.
+Why not `nio.AsyncClient.send`: a segment `..` takes the one before it out of the address, and redirects are followed
+(decision 0004).
 """
 
 import json
