@@ -516,7 +516,7 @@ KINDS: dict[str, Kind] = {
         _SUBJECT,
     ),
     "identity": Kind(
-        "What members proved about themselves was destroyed, or the key that opens it was changed.",
+        "Identity data of members was destroyed, or the key that opens it was changed.",
         {
             "step": _word("forgotten; of a change of keys: begun or done"),
             "what": _word("request, operator or retention"),
