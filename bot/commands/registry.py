@@ -19,7 +19,8 @@ from .invocation import SUBJECTS, Command
 _USE_IT = {"registry", "dispatcher"}  # files of this folder that need the table, and so cannot be asked for it
 
 
-def _table() -> Mapping[str, Command]:
+def find_commands() -> Mapping[str, Command]:
+    """Return the commands by name and alias, as `!help` shows them. Raises `Broken`, which says what a file lacks."""
     names = {each.name for each in pkgutil.iter_modules(places)} - _USE_IT
     modules = [import_module(f"{folder}.{name}") for name in sorted(names)]
     table: dict[str, Command] = {}
@@ -44,4 +45,4 @@ def _named(module: ModuleType) -> Iterator[tuple[str, Command]]:
             yield name, command
 
 
-COMMANDS = _table()
+COMMANDS = find_commands()

@@ -8,11 +8,8 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pydantic.fields import FieldInfo
-
 from moderation.rules.base import RuleBase
-from moderation.rules.registry import KINDS
-from moderation.values.errors import Broken
+from moderation.rules.registry import KINDS, own_settings
 
 from .catalog import LANGUAGES, Catalog
 
@@ -54,25 +51,17 @@ def _entry(kind: str, cls: type[RuleBase]) -> Iterator[str]:
     yield "[[rules]]"
     yield f'name = "{kind}"'
     yield _commented(f'kind = "{kind}"', catalog.text("en", f"rule-kind.{kind}"))
-    for name, info in _own_settings(cls):
-        if info.description is None or not (info.examples or not info.is_required()):
-            raise Broken(f"{cls.__module__}.{cls.__name__}: the setting {name} lacks its description, or an example")
+    for name, info in own_settings(cls):
         value = info.examples[0] if info.examples else info.default
-        yield _commented(f"{name} = {_toml(value)}", info.description)
+        yield _commented(f"{name} = {_toml(value)}", info.description or "")
     words = ", ".join(f"{each} = {_toml(catalog.template(each, f'rule-example.{kind}'))}" for each in LANGUAGES)
     yield f"text = {{ {words} }}"
 
 
 def _row(kind: str, cls: type[RuleBase]) -> str:
-    settings = ", ".join(f"`{name}`" for name, _ in _own_settings(cls))
+    settings = ", ".join(f"`{name}`" for name, _ in own_settings(cls))
     in_chat = "yes" if cls.IN_CHAT else "no"
     return f"| `{kind}` | {Catalog.load().text('en', f'rule-kind.{kind}')} | {in_chat} | {settings} |"
-
-
-def _own_settings(cls: type[RuleBase]) -> Iterator[tuple[str, FieldInfo]]:
-    for name, info in cls.model_fields.items():
-        if name not in RuleBase.model_fields and name != "kind":
-            yield info.alias or name, info
 
 
 def _commented(setting: str, words: str) -> str:
@@ -84,6 +73,11 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-if __name__ == "__main__":
+def renew() -> None:
+    """Write the pages again."""
     for path, render in PAGES.items():
         path.write_text(render(path.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    renew()

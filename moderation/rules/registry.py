@@ -9,6 +9,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import get_args
 
+from pydantic.fields import FieldInfo
+
 from moderation.values.errors import Broken
 
 from . import __name__ as folder
@@ -16,7 +18,8 @@ from . import __path__ as places
 from .base import RuleBase
 
 
-def _kinds() -> Mapping[str, type[RuleBase]]:
+def find_kinds() -> Mapping[str, type[RuleBase]]:
+    """Return the kinds by name, in the order of their files. Raises `Broken`, which says what one lacks."""
     found: dict[str, type[RuleBase]] = {}
     for each in pkgutil.iter_modules(places):
         for cls in _defined_in(import_module(f"{folder}.{each.name}")):
@@ -44,7 +47,17 @@ def _name_of(cls: type[RuleBase]) -> str:
     unknown = [name for name in (cls.IN_CHAT.lists if cls.IN_CHAT else ()) if name not in cls.model_fields]
     if unknown:
         raise Broken(f"{where} lacks the settings that IN_CHAT names: {', '.join(unknown)}")
+    for name, info in own_settings(cls):
+        if info.description is None or (info.is_required() and not info.examples):
+            raise Broken(f"{where}: the setting {name} lacks its description, or an example")
     return str(named[0])
 
 
-KINDS = _kinds()
+def own_settings(cls: type[RuleBase]) -> Iterator[tuple[str, FieldInfo]]:
+    """Yield the settings that only rules of this kind have, by the name that they have in the configuration."""
+    for name, info in cls.model_fields.items():
+        if name not in RuleBase.model_fields and name != "kind":
+            yield info.alias or name, info
+
+
+KINDS = find_kinds()

@@ -15,14 +15,15 @@ CATALOG = Catalog.load()
 EACH = {command.name: command for command in COMMANDS.values()}
 
 
-def missing_texts(keys: tuple[str, ...]) -> list[str]:
-    """Return the texts that are not there, such as ``zh: rule-kind.terms``."""
-    return [f"{language}: {key}" for language in LANGUAGES for key in keys if key not in CATALOG.keys(language)]
+def must_be_there(keys: tuple[str, ...]) -> None:
+    """Fail if texts are missing, and name them, such as ``zh: rule-kind.terms``."""
+    missing = [f"{language}: {key}" for language in LANGUAGES for key in keys if key not in CATALOG.keys(language)]
+    assert missing == [], f"missing: {', '.join(missing)}"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_of_rule_has_its_texts(kind: str) -> None:
-    assert missing_texts(KINDS[kind].text_keys(kind)) == []
+    must_be_there(KINDS[kind].text_keys(kind))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -33,7 +34,7 @@ def test_a_page_shows_each_kind_of_rule(page: Path) -> None:
 
 @pytest.mark.parametrize("command", EACH.values(), ids=EACH)
 def test_a_command_has_its_texts(command: Command) -> None:
-    assert missing_texts(command.text_keys) == []
+    must_be_there(command.text_keys)
     for language in LANGUAGES:
         assert fields_of(CATALOG.template(language, f"command.{command.name}.short")) == {"command"}
         for part in ("usage", "example"):
