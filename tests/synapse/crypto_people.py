@@ -21,7 +21,7 @@ from bot.crypto.outbound import Recipients, RoomEncryption
 from bot.crypto.room_keys import Decrypted, Sealed
 from bot.crypto.store_key import StoreKey
 from bot.events.sync_response import read_sync
-from bot.matrix.client import Homeserver, Session, log_in_with_password
+from bot.matrix.client import SYNC_FILTER, Homeserver, Session, log_in_with_password
 from bot.runtime.clock import Clock, wall_clock
 from moderation.values.ids import EventId, RoomId
 from tests.synapse.stage import PASSWORD, Stage
@@ -67,7 +67,7 @@ class EncryptedBot:
 
     async def hear(self, *, timeout_ms: int = 0, take: bool = True) -> News:
         """Sync once; without `take`, ignore the answer as if killed before it was processed."""
-        raw = await self.homeserver.sync(self.token, timeout_ms=timeout_ms)
+        raw = await self.homeserver.sync(self.token, timeout_ms=timeout_ms, filter=SYNC_FILTER)
         if not take:
             return News()
         response = read_sync(raw, wall_clock())
