@@ -20,6 +20,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.runtime.clock import Clock
+from bot.texts.notifications import in_words
 from moderation.cases.obligations import concerns, derive_obligations
 from moderation.cases.statements import given, statement, to_be_stated
 from moderation.consequences import RoomsOf, at_once, consequences
@@ -212,7 +213,7 @@ class FactProcessor:
 
     async def _consequences(self, unit: UnitOfWork, facts: Sequence[Fact], said: Sequence[Fact]) -> Sequence[Action]:
         told = await reporters(unit.db, facts)
-        return consequences(_as_said(facts, said), await self._rooms_of(unit, facts), told) if facts else ()
+        return in_words(consequences(_as_said(facts, said), await self._rooms_of(unit, facts), told)) if facts else ()
 
     async def _words_to_other_accounts(
         self, unit: UnitOfWork, facts: Sequence[Fact], _said: Sequence[Fact]

@@ -7,8 +7,9 @@ statement holds (`moderation/cases/statements.py`).
 from collections.abc import Iterator
 
 from moderation.cases.statements import Measure, Statement
-from moderation.credit.ledger_lines import entry_line
 from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
+
+from .ledger_lines import entry_line
 
 
 def statement_lines(stated: Statement, room: str) -> tuple[Line, ...]:

@@ -89,7 +89,9 @@ async def test_nor_do_they_read_why_the_reporter_appeals(bot: Offline) -> None:
     assert found is not None
     assert found.state == "appealed"
     discreet = [action.discreet for action in await told_in_desk(bot) if action.discreet]
-    assert [said.key for (said,) in discreet] == ["desk.appealed-report-discreet"]
+    assert [[said.key for said in lines] for lines in discreet] == [
+        ["desk.appealed-report-discreet", "desk.passed-on.owner"]
+    ]
     assert "she heard it" not in str(discreet)
     await bot.say(MINA, "!case 1", DESK)
     assert "she heard it" not in await answers(bot)

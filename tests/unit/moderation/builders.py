@@ -4,14 +4,17 @@
 one. `tests/unit/storage/projections/test_project.py` compares this fold with the database.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bot.texts.notifications import in_words
 from moderation.cases.decide import decide
+from moderation.consequences import Reporters, RoomsOf, consequences
 from moderation.credit.credit import balance
 from moderation.credit.tiers import review
 from moderation.judge.judge import CompiledRule, judge
+from moderation.model.actions import Action
 from moderation.model.context import CaseView, Condition, Context, InForce, PersonView, Purpose, RoomView
 from moderation.model.facts import (
     LASTING,
@@ -99,6 +102,11 @@ def policy(*rules: dict[str, Any], **settings: Any) -> Policy:
 
 
 _COMPILED: dict[str, CompiledRule] = {}
+
+
+def in_words_of(facts: Sequence[Fact], rooms_of: RoomsOf, reporters: Reporters | None = None) -> tuple[Action, ...]:
+    """Return the actions that follow from facts, with what people are told in words."""
+    return in_words(consequences(facts, rooms_of, reporters))
 
 
 def compiled(policy: Policy) -> tuple[CompiledRule, ...]:

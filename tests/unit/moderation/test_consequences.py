@@ -50,9 +50,20 @@ from moderation.model.facts import (
     SanctionExtended,
     SanctionStarted,
 )
+from moderation.model.notifications import NotifyDesk, NotifyPerson, NotifyRoom
 from moderation.values.ids import CaseNumber, EventId, GroupCode, RoomId, UserId
 from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
-from tests.unit.moderation.builders import ANNA, MARK, NOON, OTHER, ROOM, History, policy, terms
+from tests.unit.moderation.builders import (
+    ANNA,
+    MARK,
+    NOON,
+    OTHER,
+    ROOM,
+    History,
+    in_words_of,
+    policy,
+    terms,
+)
 
 EVENT = EventId("$said")
 
@@ -67,11 +78,11 @@ def both(_user: UserId) -> Sequence[RoomId]:
 
 def done(*facts: Fact) -> tuple[Action, ...]:
     """Return all actions except messages to the person."""
-    return tuple(action for action in consequences(facts, both) if not isinstance(action, Tell))
+    return tuple(action for action in in_words_of(facts, both) if not isinstance(action, Tell))
 
 
 def told(*facts: Fact, subject: UserId = ANNA) -> list[str]:
-    tells = [action for action in consequences(facts, both) if isinstance(action, Tell) and action.subject == subject]
+    tells = [action for action in in_words_of(facts, both) if isinstance(action, Tell) and action.subject == subject]
     assert len(tells) <= 1
     return [each.key for each in tells[0].lines] if tells else []
 
@@ -148,6 +159,18 @@ def test_a_demotion_is_said_in_the_desk_of_every_room_it_holds_in_and_so_is_its_
     )
 
 
+def test_what_a_measure_against_a_room_asks_for() -> None:
+    closed = SanctionStarted(room=ROOM, kind="close", basis="operator", n=3, subject=ANNA)
+    over = SanctionEnded(room=ROOM, start=1, kind="close", why="overtaken", n=3, subject=ANNA)
+    assert consequences((closed,), nowhere) == (
+        Align(room=ROOM),
+        NotifyRoom(room=ROOM, facts=(closed,)),
+        NotifyDesk(room=ROOM, n=3, facts=(closed,)),
+        NotifyPerson(room=ROOM, subject=ANNA, n=3, facts=(closed,), can_appeal=True),
+    )
+    assert consequences((over,), nowhere) == (Align(room=ROOM),)
+
+
 # Messages to people.
 
 
@@ -161,7 +184,7 @@ def test_all_that_one_violation_brought_is_told_once_with_rule_cost_duration_and
         ),
         begun("mute", "credit", None, n=3, credit=30, until=NOON),
     )
-    assert [action for action in consequences(facts, both) if isinstance(action, Tell)] == [
+    assert [action for action in in_words_of(facts, both) if isinstance(action, Tell)] == [
         Tell(
             room=ROOM,
             subject=ANNA,
@@ -216,7 +239,7 @@ def test_what_somebody_takes_back_of_their_own_is_not_told_to_them() -> None:
     own = SanctionStarted(
         room=ROOM, kind="redact", basis="command", subject=ANNA, by=ANNA, event=EVENT, reason="a typing error"
     )
-    assert consequences((own,), both) == (Redact(room=ROOM, event=EVENT, subject=ANNA),)
+    assert in_words_of((own,), both) == (Redact(room=ROOM, event=EVENT, subject=ANNA),)
 
 
 def test_a_manager_who_acts_gives_their_reason() -> None:
@@ -240,12 +263,12 @@ def test_every_person_concerned_is_told_their_own() -> None:
         begun("mute", until=NOON),
         SanctionStarted(room=ROOM, kind="kick", basis="command", subject=UserId("@ben:example.org"), by=MARK),
     )
-    tells = [action for action in consequences(facts, both) if isinstance(action, Tell)]
+    tells = [action for action in in_words_of(facts, both) if isinstance(action, Tell)]
     assert [tell.subject for tell in tells] == [ANNA, "@ben:example.org"]
 
 
 def test_who_is_in_no_room_of_ours_cannot_be_told() -> None:
-    assert consequences((SanctionEnded(start=1, kind="ban", why="time", subject=ANNA),), nowhere) == ()
+    assert in_words_of((SanctionEnded(start=1, kind="ban", why="time", subject=ANNA),), nowhere) == ()
 
 
 # Over all effects on people.
@@ -334,17 +357,13 @@ effects: st.SearchStrategy[Fact] = st.one_of(
 
 @given(st.lists(effects, min_size=1, max_size=5))
 def test_every_effect_on_a_person_is_told_to_that_person_and_once(facts: list[Fact]) -> None:
-    tells = [action for action in consequences(facts, both) if isinstance(action, Tell)]
+    tells = [action for action in in_words_of(facts, both) if isinstance(action, Tell)]
     subjects = [tell.subject for tell in tells]
     assert sorted(subjects) == sorted({fact.subject for fact in facts})  # type: ignore[attr-defined]
     for tell in tells:
         own = [fact for fact in facts if fact.subject == tell.subject]  # type: ignore[attr-defined]
         alone = [
-            text
-            for fact in own
-            for each in consequences((fact,), both)
-            if isinstance(each, Tell)
-            for text in each.lines
+            text for fact in own for each in in_words_of((fact,), both) if isinstance(each, Tell) for text in each.lines
         ]
         assert all(text in tell.lines for text in alone if text.key not in ("notice.foot", "notice.details"))
 
@@ -356,7 +375,7 @@ def keys_of(lines: Sequence[Line]) -> list[Line]:
 @given(st.lists(effects, min_size=1, max_size=3))
 def test_everything_that_is_said_has_a_text_in_every_language_and_all_it_needs(facts: list[Fact]) -> None:
     catalog = Catalog.load()
-    said = [action.lines for action in consequences(facts, both) if isinstance(action, Tell | TellDesk)]
+    said = [action.lines for action in in_words_of(facts, both) if isinstance(action, Tell | TellDesk)]
     for lines in said:
         for each in keys_of(lines):
             for language in LANGUAGES:
@@ -365,8 +384,8 @@ def test_everything_that_is_said_has_a_text_in_every_language_and_all_it_needs(f
 
 @given(st.lists(effects, max_size=4))
 def test_the_same_facts_ask_for_the_same_actions_which_can_be_written_down(facts: list[Fact]) -> None:
-    actions = consequences(facts, both)
-    assert actions == consequences(facts, both)
+    actions = in_words_of(facts, both)
+    assert actions == in_words_of(facts, both)
     assert tuple(from_json(to_json(action)) for action in actions) == actions
 
 
@@ -387,5 +406,5 @@ def test_in_every_history_whatever_was_felt_was_told(texts: list[str], what: Out
         felt = [
             fact for fact in facts if isinstance(fact, SanctionStarted | SanctionEnded | CreditChanged | CaseDecided)
         ]
-        tells = [action for action in consequences(facts, both) if isinstance(action, Tell)]
+        tells = [action for action in in_words_of(facts, both) if isinstance(action, Tell)]
         assert [tell.subject for tell in tells] == ([ANNA] if felt else [])

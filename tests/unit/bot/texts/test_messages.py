@@ -237,6 +237,17 @@ class TestWhatTheCodeAsksFor:
         rest = (key for key in EN if key not in literal)
         assert sorted(key for key in rest if not any(p.fullmatch(key) for p in open_ended)) == []
 
+    def test_is_not_chosen_by_decisions(self) -> None:
+        """What follows is said in typed values, to which `bot/texts` gives words; only a refusal names its text."""
+        calls = (
+            (path, _name(node.func))
+            for path in CODE
+            if path.is_relative_to(ROOT / "moderation") and path != ROOT / "moderation/values/notices.py"
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.Call)
+        )
+        assert [each for each in calls if each[1] in ("line", "Line", "Phrase")] == []
+
     def test_was_found_by_this_test(self) -> None:
         """A scanner that finds nothing would report no faults."""
         found = {use.pattern for use in uses() if use.known}

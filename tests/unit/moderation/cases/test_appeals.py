@@ -6,12 +6,23 @@ from typing import Literal
 import pytest
 
 from moderation.cases.appeals import lodge
-from moderation.consequences import consequences
 from moderation.model.actions import Tell, TellDesk
 from moderation.model.facts import Appealed, CaseDecided, Outcome
 from moderation.values.errors import IllegalStep, Refused
 from moderation.values.ids import UserId
-from tests.unit.moderation.builders import ANNA, DAY, MARK, MINA, OLGA, OPERA, ROOM, History, policy, terms
+from tests.unit.moderation.builders import (
+    ANNA,
+    DAY,
+    MARK,
+    MINA,
+    OLGA,
+    OPERA,
+    ROOM,
+    History,
+    in_words_of,
+    policy,
+    terms,
+)
 
 POLICY = policy(terms("spam", decide="manager", measure="mute", mute_for="1h", **{"class": "moderate"}))
 
@@ -191,7 +202,7 @@ def test_a_report_that_was_right_after_all_is_upheld_whole_and_the_person_can_ap
 
 def test_in_the_desk_nobody_sees_which_member_appealed() -> None:
     (fact,) = appeal_as_reporter(dismissed())
-    actions = consequences((fact,), lambda _: (ROOM,))
+    actions = in_words_of((fact,), lambda _: (ROOM,))
     (desk,) = [each for each in actions if isinstance(each, TellDesk)]
     assert desk.ring and BEN not in str(desk)
     (own,) = [each for each in actions if isinstance(each, Tell)]

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 from moderation.cases.obligations import CaseContext, concerns, derive_obligations
-from moderation.consequences import consequences
 from moderation.duty.duty import Duty
 from moderation.model.actions import PostCard
 from moderation.model.context import CaseView, InForce
@@ -35,6 +34,7 @@ from tests.unit.moderation.builders import (
     ROOM,
     context,
     entry,
+    in_words_of,
     person,
     policy,
 )
@@ -113,7 +113,7 @@ def test_what_is_not_decided_with_the_case_on_whose_card_it_stands_goes_on_alone
         assigned(MINA, n=5, due=due),
     )
     parted = CaseMoved(room=ROOM, on=7, n=5, step="parted", state="open", asked="managers", due=due)
-    assert consequences((parted,), lambda _: ()) == (PostCard(room=ROOM, n=CaseNumber(5)),)
+    assert in_words_of((parted,), lambda _: ()) == (PostCard(room=ROOM, n=CaseNumber(5)),)
 
 
 def test_a_case_about_a_manager_is_for_the_other() -> None:

@@ -19,7 +19,6 @@ from moderation.cases.reports import (
     report,
     with_misuse,
 )
-from moderation.consequences import consequences
 from moderation.model.actions import Tell
 from moderation.model.builtin_rules import MISUSE, REPORTED, UNDECIDED
 from moderation.model.context import CaseView
@@ -51,6 +50,7 @@ from tests.unit.moderation.builders import (
     ROOM,
     History,
     context,
+    in_words_of,
     person,
     policy,
 )
@@ -169,7 +169,7 @@ def test_what_one_person_reports_of_somebody_else_a_moment_later_is_shown_on_the
     opened, _ = filed(known=ReportContext(lead=lead(opened=NOON - 10 * MINUTE)))
     assert isinstance(opened, CaseOpened)
     assert (opened.n, opened.lead, opened.due) == (5, 3, 0)
-    assert [type(each).__name__ for each in consequences((opened,), lambda _: ())] == ["EditCard"]
+    assert [type(each).__name__ for each in in_words_of((opened,), lambda _: ())] == ["EditCard"]
 
 
 @pytest.mark.parametrize("known", [lead(opened=NOON - 10 * MINUTE - 1), lead(manages=True)])
@@ -260,7 +260,7 @@ def test_upholding_a_report_brings_its_measure_for_every_message_and_the_charge_
 
 def told(facts: tuple[Fact, ...], **reporters: UserId) -> dict[str, tuple[list[str], bool]]:
     """Return who is told what, and whether it must be told in private."""
-    actions = consequences(facts, lambda _: (), {3: tuple(reporters.values())})
+    actions = in_words_of(facts, lambda _: (), {3: tuple(reporters.values())})
     return {
         action.subject: ([each.key for each in action.lines], action.alone)
         for action in actions

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from moderation.cases.decide import decide
-from moderation.consequences import consequences
 from moderation.judge.judge import judge
 from moderation.model.actions import Action, EditCard, PostCard, Quote, Redact, Tell
 from moderation.model.context import CaseView, Context
@@ -15,7 +14,20 @@ from moderation.model.facts.cases import EXCERPT
 from moderation.values.events import Media, MessagePosted
 from moderation.values.ids import CaseNumber, EventId, PersonId, UserId
 from moderation.values.notices import RoomName, Who, line
-from tests.unit.moderation.builders import ANNA, HOUR, MARK, NOON, ROOM, compiled, context, person, policy, said, terms
+from tests.unit.moderation.builders import (
+    ANNA,
+    HOUR,
+    MARK,
+    NOON,
+    ROOM,
+    compiled,
+    context,
+    in_words_of,
+    person,
+    policy,
+    said,
+    terms,
+)
 
 LOW = policy(credit={"start": 59})
 MINUTE = 60_000
@@ -62,7 +74,7 @@ def html(body: str, formatted: str) -> MessagePosted:
 
 
 def done(*facts: Fact) -> tuple[Action, ...]:
-    return consequences(facts, lambda _user: (ROOM,))
+    return in_words_of(facts, lambda _user: (ROOM,))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moderation.consequences import consequences
 from moderation.duty.duty import Duty
 from moderation.model.actions import Say
 from moderation.model.builtin_rules import BY_ORDER, NEGLECT, ROOM_ORDER
@@ -24,7 +23,19 @@ from moderation.model.facts import (
 from moderation.rooms import measures
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
-from tests.unit.moderation.builders import ANNA, DAY, HOUR, MARK, NOON, OLGA, OPERA, ROOM, policy, room
+from tests.unit.moderation.builders import (
+    ANNA,
+    DAY,
+    HOUR,
+    MARK,
+    NOON,
+    OLGA,
+    OPERA,
+    ROOM,
+    in_words_of,
+    policy,
+    room,
+)
 
 POLICY = policy()
 CLOSING = policy(groups={"close_after_suspension": True})
@@ -209,7 +220,7 @@ def test_what_the_people_who_run_a_room_order_is_said_once_in_the_room_and_to_no
     begun = order("slow", MARK, until=NOON + HOUR)
     over = lift(MARK, replace(held("slow", "command"), record=3), kinds=("slow",), deed="slow")
     for facts in (begun, over):
-        assert [type(each) for each in consequences(facts, lambda _: (ROOM,))] == [Say]
+        assert [type(each) for each in in_words_of(facts, lambda _: (ROOM,))] == [Say]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from moderation.consequences import consequences
 from moderation.judge.judge import judge
 from moderation.model.actions import Tell
 from moderation.model.context import Slow
@@ -19,6 +18,7 @@ from tests.unit.moderation.builders import (
     ROOM,
     compiled,
     context,
+    in_words_of,
     person,
     policy,
     room,
@@ -106,7 +106,7 @@ def test_the_next_word_says_how_many_were_held_back_since_the_last() -> None:
     (gone,) = judge(said("hello"), replace(context(told, stood=JUST_NOW), held_back=36), LOW, (), 7)
     assert isinstance(gone, SanctionStarted)
     assert (gone.quiet, gone.messages) == (0, 37)
-    (tell,) = [each for each in consequences((gone,), lambda _user: ()) if isinstance(each, Tell)]
+    (tell,) = [each for each in in_words_of((gone,), lambda _user: ()) if isinstance(each, Tell)]
     words = line("notice.held-several.tier_slow", room=RoomName(ROOM), every=Span(30_000), count=37)
     assert tell.lines == (words,)
 

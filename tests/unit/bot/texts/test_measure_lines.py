@@ -1,16 +1,22 @@
-"""Messages and actions because of a measure against a room."""
+"""What people are told of a measure against a room."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from moderation.consequences import consequences
 from moderation.model.actions import Action, Align, Say, Tell, TellDesk
 from moderation.model.facts import CaseOpened, Fact, SanctionEnded, SanctionExtended, SanctionStarted
 from moderation.values.ids import UserId
 from moderation.values.notices import Line, Moment, Phrase, RoomName, Span, Who, line
-from tests.unit.moderation.builders import MARK, NOON, OLGA, OPERA, ROOM
+from tests.unit.moderation.builders import (
+    MARK,
+    NOON,
+    OLGA,
+    OPERA,
+    ROOM,
+    in_words_of,
+)
 
 NOBODY = UserId("")
 HERE = RoomName(ROOM)
@@ -43,11 +49,11 @@ def opened(rule: str, by: UserId = NOBODY, reason: str = "") -> CaseOpened:
 
 
 def done(*facts: Fact) -> tuple[Action, ...]:
-    return tuple(each for each in consequences(facts, lambda _user: ()) if not isinstance(each, Tell))
+    return tuple(each for each in in_words_of(facts, lambda _user: ()) if not isinstance(each, Tell))
 
 
 def told(*facts: Fact) -> list[Line]:
-    tells = [each for each in consequences(facts, lambda _user: ()) if isinstance(each, Tell)]
+    tells = [each for each in in_words_of(facts, lambda _user: ()) if isinstance(each, Tell)]
     assert all(each.subject == OLGA for each in tells)
     return [one for each in tells for one in each.lines]
 

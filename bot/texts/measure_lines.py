@@ -1,0 +1,59 @@
+"""A measure against a room in words: for everybody there, for the desk, and for the owner.
+
+If the operator or neglect imposed it, the desk is also told what can be done. Left to others: who is told
+(`moderation/consequences.py`).
+"""
+
+from collections.abc import Iterator
+
+from moderation.model.facts import SanctionEnded, SanctionExtended, SanctionStarted
+from moderation.values.notices import Line, Moment, Phrase, RoomName, Span, Who, line
+
+
+def begun_here(fact: SanctionStarted) -> tuple[Line, ...]:
+    """Return what everybody in the room is told when it begins."""
+    return (line(f"measure.begun.{fact.kind}", every=Span(fact.every)), *_why(fact))
+
+
+def ended_here(fact: SanctionEnded) -> tuple[Line, ...]:
+    """Return what everybody in the room is told when it ends."""
+    return (line(f"measure.ended.{fact.kind}", why=_ending(fact)),)
+
+
+def begun(fact: SanctionStarted) -> tuple[Line, ...]:
+    """Return what the desk is told when it begins."""
+    head = line(f"measure.desk.{fact.kind}", room=RoomName(fact.room or ""), n=fact.n, every=Span(fact.every))
+    return (head, *_why(fact), _next(fact))
+
+
+def longer(fact: SanctionExtended) -> Line:
+    """Return what the desk and the owner are told when it is extended."""
+    return line("measure.longer", room=RoomName(fact.room or ""), until=Moment(fact.until))
+
+
+def over(fact: SanctionEnded) -> Line:
+    """Return what the desk and the owner are told when it ends."""
+    return line(f"measure.over.{fact.kind}", room=RoomName(fact.room or ""), why=_ending(fact))
+
+
+def _why(fact: SanctionStarted) -> Iterator[Line]:
+    if fact.basis == "neglect":
+        yield line("measure.neglect")
+    if fact.until:
+        key = "measure.within" if fact.kind == "rectify" else "notice.until"
+        yield line(key, until=Moment(fact.until))
+    if fact.reason:
+        yield line("notice.reason", reason=fact.reason)
+
+
+def _next(fact: SanctionStarted) -> Line:
+    """Return what can be done about it."""
+    if fact.basis == "neglect" and fact.kind == "close":
+        return line("measure.next-closed", n=fact.n)
+    if fact.basis == "command":
+        return line(f"measure.ends.{fact.kind}", by=Who(fact.by))
+    return line(f"measure.next.{fact.basis}", n=fact.n, by=Who(fact.by))
+
+
+def _ending(fact: SanctionEnded) -> Phrase:
+    return Phrase("measure.ended-early" if fact.why == "command" else f"why-ended.{fact.why}")

@@ -1,0 +1,163 @@
+"""Notifications in words: the messages that tell people what follows from facts.
+
+Rules kept here:
+- Each thing is said once: ten messages removed for one cause are not ten sentences.
+- A message about a decision against somebody ends with how to appeal, any other about a case with where to see more.
+- Nobody in the desk sees who reported, and the words of a reporter only while the person concerned does not read along.
+
+Left to others: who is told what (`moderation/consequences.py`), the lines for a person (`person_lines.py`), sending
+(`bot/effects/send_notice.py`).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from moderation.model.actions import Action, Say, Tell, TellAbove, TellDesk
+from moderation.model.facts import (
+    OF_ROOMS,
+    Appealed,
+    ApproverChanged,
+    CaseMoved,
+    CaseNoted,
+    DossierStep,
+    Fact,
+    RoomRuleChanged,
+    RoomSettingChanged,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionStarted,
+    TaskOpened,
+)
+from moderation.model.notifications import Notification, NotifyAbove, NotifyDesk, NotifyPerson, NotifyRoom
+from moderation.values.ids import UserId
+from moderation.values.notices import Line, Moment, RoomName, RuleText, Who, line
+
+from . import measure_lines
+from .person_lines import outcome_line, person_lines
+
+
+def in_words(following: Iterable[Action | Notification]) -> tuple[Action, ...]:
+    """Return the actions with every notification made a message."""
+    return tuple(_message(each) if isinstance(each, Notification) else each for each in following)
+
+
+def _message(told: Notification) -> Action:
+    match told:
+        case NotifyPerson():
+            lines = _to_person(told)
+            return Tell(room=told.room, subject=told.subject, lines=lines, n=told.n, asks=told.asks, alone=told.alone)
+        case NotifyDesk():
+            discreet = _lines(told.facts, _discreet) if any(_is_by_reporter(fact) for fact in told.facts) else ()
+            return TellDesk(
+                room=told.room, n=told.n, lines=_lines(told.facts, _to_desk), ring=told.ring, discreet=discreet
+            )
+        case NotifyAbove():
+            lines = _lines(told.facts, _to_above)
+            return TellAbove(room=told.room, n=told.n, lines=lines, owners=told.owners, first=told.first)
+        case NotifyRoom():
+            return Say(room=told.room, lines=_lines(told.facts, _to_room))
+    raise NotImplementedError(type(told).__name__)
+
+
+def _lines(facts: Sequence[Fact], words: Callable[[Fact], Iterator[Line]]) -> tuple[Line, ...]:
+    return tuple(each for fact in facts for each in words(fact))
+
+
+# People.
+
+
+def _to_person(told: NotifyPerson) -> tuple[Line, ...]:
+    reported = tuple(map(outcome_line, told.outcomes))
+    return (*reported, *_each_once(told.facts, told.subject), *_foot(told))
+
+
+def _each_once(facts: Sequence[Fact], reader: UserId) -> Iterator[Line]:
+    said: list[tuple[Line, ...]] = []
+    for fact in facts:
+        if (lines := tuple(person_lines(fact, reader))) not in said:
+            said.append(lines)
+    return (each for lines in said for each in lines)
+
+
+def _foot(told: NotifyPerson) -> tuple[Line, ...]:
+    if told.alone or not told.n:
+        return ()
+    return (line("notice.foot" if told.can_appeal else "notice.details", n=told.n),)
+
+
+# The desk.
+
+
+def _is_by_reporter(fact: Fact) -> bool:
+    return isinstance(fact, Appealed) and bool(fact.report)
+
+
+def _discreet(fact: Fact) -> Iterator[Line]:
+    """Yield what is said instead while the person whom the case is about reads along."""
+    if isinstance(fact, Appealed) and fact.report:
+        yield line("desk.appealed-report-discreet", n=fact.n, due=Moment(fact.due))
+    else:
+        yield from _to_desk(fact)
+
+
+def _to_desk(fact: Fact) -> Iterator[Line]:
+    match fact:
+        case CaseMoved():
+            key = f"desk.moved.{fact.step}" if fact.step != "escalated" else f"desk.passed-on.{fact.asked}"
+            yield line(key, n=fact.n, due=Moment(fact.due))
+        case CaseNoted():
+            yield line("desk.noted", by=Who(fact.by), n=fact.n, words=fact.words)
+        case Appealed() if fact.report:
+            yield line("desk.appealed-report", n=fact.n, words=fact.words, due=Moment(fact.due))
+        case Appealed():
+            due = Moment(fact.due)
+            yield line("desk.appealed", who=Who(fact.subject), n=fact.n, words=fact.words, due=due)
+        case SanctionStarted() if fact.kind in OF_ROOMS:
+            yield from measure_lines.begun(fact)
+        case SanctionStarted():
+            yield _demoted(fact)
+        case SanctionExtended():
+            yield measure_lines.longer(fact)
+        case SanctionEnded() if fact.kind in OF_ROOMS:
+            yield measure_lines.over(fact)
+        case SanctionEnded():
+            yield line("desk.restored", who=Who(fact.subject))
+        case _:
+            raise NotImplementedError(type(fact).__name__)
+
+
+def _demoted(fact: SanctionStarted) -> Line:
+    if fact.basis == "verification":
+        return line("desk.demoted-unverified", who=Who(fact.subject), n=fact.n)
+    key = "desk.demoted-standing" if fact.basis == "standing" else "desk.demoted"
+    return line(key, who=Who(fact.subject), credit=fact.credit, until=Moment(fact.until))
+
+
+# Operators, and everybody in a room.
+
+
+def _to_above(fact: Fact) -> Iterator[Line]:
+    match fact:
+        case TaskOpened():
+            room = RoomName(fact.room or "")
+            yield line(f"task.{fact.task}", n=fact.n, room=room, who=Who(fact.subject) if fact.subject else room)
+        case DossierStep():
+            yield line(f"dossier.approved-above.{fact.how}", n=fact.start, who=Who(fact.reader))
+        case ApproverChanged():
+            yield line(f"approver.{fact.step}", name=fact.name, who=Who(fact.subject), by=fact.reader)
+        case _:
+            raise NotImplementedError(type(fact).__name__)
+
+
+def _to_room(fact: Fact) -> Iterator[Line]:
+    match fact:
+        case RoomRuleChanged():
+            yield line("rules.added" if fact.step == "added" else "rules.removed", rule=RuleText(fact.rule))
+        case RoomSettingChanged():
+            yield line("set.said.verify", level=int(fact.value[0]))
+            yield line("pointer.next")
+        case SanctionStarted():
+            yield from measure_lines.begun_here(fact)
+        case SanctionEnded():
+            yield from measure_lines.ended_here(fact)
+        case _:
+            raise NotImplementedError(type(fact).__name__)

@@ -1,0 +1,240 @@
+"""What a person is told of a fact that concerns them.
+
+Rules kept here:
+- A person is told what was done, why, until when and by whom, and never less.
+- What the case says already is not said again with each measure.
+
+Left to others: which facts they are told (`moderation/consequences.py`), measures against rooms (`measure_lines.py`).
+"""
+
+import json
+from collections.abc import Iterator
+from functools import singledispatch
+
+from moderation.model.builtin_rules import (
+    BARRED,
+    CAP_JOINED,
+    CAP_MEMBERS,
+    OWN_RULES,
+    PAUSES_REPORTS,
+    TIER_LINKS,
+)
+from moderation.model.facts import (
+    OF_ROOMS,
+    AccountsLinked,
+    AccountUnlinked,
+    Appealed,
+    BalanceCorrected,
+    CaseAssigned,
+    CaseDecided,
+    CaseOpened,
+    CreditChanged,
+    DoorAnswered,
+    DossierStep,
+    EntryConfirmed,
+    Fact,
+    PersonVerified,
+    RosterChanged,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionStarted,
+    VerificationAsked,
+)
+from moderation.model.reach import is_one_room
+from moderation.rooms.slow_mode import HELD_BACK
+from moderation.values.ids import UserId
+from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
+
+from . import measure_lines
+from .ledger_lines import entry_line
+
+
+def outcome_line(fact: CaseDecided) -> Line:
+    """Return the outcome of a report; the exact measures are between the managers and the person concerned."""
+    key: str = fact.what if fact.state == "decided" else fact.state
+    if fact.state == "reversed" and fact.what == "upheld":
+        key = "upheld-after-all"
+    return line(f"report.outcome.{key}", room=RoomName(fact.room or ""), n=fact.n)
+
+
+@singledispatch
+def person_lines(fact: Fact, _reader: UserId) -> Iterator[Line]:
+    """Yield the lines that tell a person (`_reader`) of one fact."""
+    raise NotImplementedError(type(fact).__name__)
+
+
+@person_lines.register
+def _(fact: CaseOpened, _reader: UserId) -> Iterator[Line]:
+    room = RoomName(fact.room or "")
+    if fact.rule in OWN_RULES:
+        yield line(f"notice.own.{fact.rule}", room=room, n=fact.n, about=fact.about)
+        if fact.reason:
+            yield line("notice.reason", reason=fact.reason)
+    else:
+        yield line("notice.violation", room=room, rule=RuleText(fact.rule), n=fact.n, words=fact.excerpt)
+
+
+@person_lines.register
+def _(fact: CaseDecided, _reader: UserId) -> Iterator[Line]:
+    key = "notice.affirmed" if fact.state == "affirmed" else f"notice.{fact.what}"
+    if fact.waits:
+        yield line(f"notice.waited.{fact.what}", room=RoomName(fact.room or ""), n=fact.n, by=Who(fact.by))
+    else:
+        yield line(key, room=RoomName(fact.room or ""), n=fact.n, by=Who(fact.by))
+    if fact.reason:
+        yield line("notice.reason", reason=fact.reason)
+
+
+@person_lines.register
+def _(fact: Appealed, _reader: UserId) -> Iterator[Line]:
+    if fact.report:
+        yield line("report.appealed", n=fact.n, room=RoomName(fact.room or ""), due=Moment(fact.due))
+    else:
+        yield line("notice.appealed", n=fact.n, due=Moment(fact.due))
+
+
+@person_lines.register
+def _(fact: CreditChanged, _reader: UserId) -> Iterator[Line]:
+    yield entry_line(fact.ledger, fact.entry, fact.cost, fact.left)
+
+
+@person_lines.register
+def _(fact: EntryConfirmed, _reader: UserId) -> Iterator[Line]:
+    yield line("notice.confirmed", n=fact.n)
+
+
+@person_lines.register
+def _(fact: BalanceCorrected, _reader: UserId) -> Iterator[Line]:
+    yield line(f"notice.corrected.{fact.ledger}")
+
+
+@person_lines.register
+def _(fact: CaseAssigned, _reader: UserId) -> Iterator[Line]:
+    yield line(f"notice.asked.{fact.asked}", room=RoomName(fact.room or ""), n=fact.n, due=Moment(fact.due))
+
+
+@person_lines.register
+def _(fact: SanctionStarted, _reader: UserId) -> Iterator[Line]:
+    if fact.rule in PAUSES_REPORTS:  # the case says why
+        yield line("notice.reports-paused", until=Moment(fact.until))
+        return
+    if fact.rule in (BARRED, CAP_MEMBERS, CAP_JOINED):  # the case says what and why
+        yield line("notice.until", until=Moment(fact.until))
+        return
+    if fact.kind == "redact" and fact.rule in HELD_BACK:
+        yield _held_back(fact)
+    elif fact.basis == "interim":
+        yield line(f"notice.interim.{fact.kind}", room=RoomName(fact.room or ""), rule=RuleText(fact.rule))
+    elif fact.reach:
+        yield from _there(fact)
+    elif fact.basis == "standing":
+        yield line("notice.measure-standing", credit=fact.credit)
+    elif fact.basis == "command":
+        yield line(
+            f"notice.command.{fact.kind}", room=RoomName(fact.room or ""), by=Who(fact.by), every=Span(fact.every)
+        )
+    else:
+        yield line(f"notice.measure.{fact.kind}", credit=fact.credit)
+    if fact.until:
+        yield line("notice.until", until=Moment(fact.until))
+    if fact.reason and fact.basis != "operator":  # the operator's case says why
+        yield line("notice.reason", reason=fact.reason)
+
+
+def _held_back(fact: SanctionStarted) -> Line:
+    room, every = RoomName(fact.room or ""), Span(fact.every)
+    if fact.rule == TIER_LINKS and fact.n:
+        return line("notice.waits", room=room, n=fact.n)
+    if fact.messages > 1:
+        return line(f"notice.held-several.{fact.rule}", room=room, every=every, count=fact.messages)
+    return line(f"notice.held.{fact.rule}", room=room, every=every)
+
+
+def _there(fact: SanctionStarted) -> Iterator[Line]:
+    """Yield the consequences of a balance in the rooms of one community."""
+    if fact.kind == "mute":
+        yield line("notice.measure.mute")
+    else:
+        what = "standing" if fact.basis == "standing" else fact.kind
+        yield line(f"notice.measure-there.{what}", credit=fact.credit)
+    if is_one_room(fact.reach):
+        yield line("notice.reach.room", room=RoomName(fact.room or ""))
+    else:
+        yield line("notice.reach.community", room=RoomName(fact.room or ""), community=fact.reach)
+
+
+@person_lines.register
+def _(fact: SanctionExtended, _reader: UserId) -> Iterator[Line]:
+    if fact.kind in OF_ROOMS:
+        yield measure_lines.longer(fact)
+        return
+    yield line(f"notice.extended.{fact.kind}", until=Moment(fact.until))
+
+
+@person_lines.register
+def _(fact: SanctionEnded, _reader: UserId) -> Iterator[Line]:
+    if fact.kind in OF_ROOMS:
+        yield measure_lines.over(fact)
+        return
+    by_operator = fact.why == "command" and fact.room is None
+    yield line(
+        f"notice.ended.{fact.kind}", why=Phrase("why-ended.operator" if by_operator else f"why-ended.{fact.why}")
+    )
+    if fact.reason:
+        yield line("notice.reason", reason=fact.reason)
+
+
+@person_lines.register
+def _(fact: DossierStep, _reader: UserId) -> Iterator[Line]:
+    file = json.loads(fact.covers or "{}")
+    numbers, approved = file.get("cases") or [0], file.get("approved") or [0]
+    yield line("dossier.told", cases=", ".join(map(str, numbers)), when=Moment(file.get("at", 0)))
+    yield line("dossier.told-approved", first=Moment(approved[0]), second=Moment(approved[-1]))
+    yield line("dossier.told-object", n=max(numbers))
+
+
+@person_lines.register
+def _(fact: PersonVerified, _reader: UserId) -> Iterator[Line]:
+    if fact.step == "verified" and fact.by:
+        yield line("notice.verified", by=Who(fact.by), until=Moment(fact.until))
+    if fact.why == "key":
+        yield line("notice.key-changed")
+        yield line("notice.key-changed-verify")
+    if fact.step == "revoked" and fact.undoes >= 0 and fact.method == "vouch":
+        yield line("notice.unvouched", by=Who(fact.by))
+    if fact.step == "revoked" and fact.undoes >= 0 and fact.method == "roster":
+        yield line("notice.off-roster")
+
+
+@person_lines.register
+def _(fact: VerificationAsked, _reader: UserId) -> Iterator[Line]:
+    key = f"pointer.{fact.what}"
+    if fact.what == "reminded" and not fact.until:
+        key = "pointer.reminded-only"
+    yield line(key, room=RoomName(fact.room or ""), until=Moment(fact.until))
+    yield line("pointer.next")
+
+
+@person_lines.register
+def _(fact: RosterChanged, _reader: UserId) -> Iterator[Line]:
+    if fact.hours:
+        yield line("notice.roster", room=RoomName(fact.room or ""), hours=fact.hours, by=Who(fact.by))
+    else:
+        yield line("notice.roster-off", room=RoomName(fact.room or ""), by=Who(fact.by))
+
+
+@person_lines.register
+def _(fact: DoorAnswered, _reader: UserId) -> Iterator[Line]:
+    yield line(f"door.{fact.what}", room=RoomName(fact.room or ""), until=Moment(fact.until))
+
+
+@person_lines.register
+def _(fact: AccountsLinked, reader: UserId) -> Iterator[Line]:
+    yield line("notice.linked", who=Who(fact.target if reader == fact.subject else fact.subject))
+    yield line("notice.linked-means")
+
+
+@person_lines.register
+def _(fact: AccountUnlinked, reader: UserId) -> Iterator[Line]:
+    yield line("notice.unlinked", who=Who(fact.target if reader == fact.subject else fact.subject))
+    yield line("notice.unlinked-means")
