@@ -15,7 +15,6 @@ Left to others: the protocol (`oidc_exchange.py`), the page (`oidc_callback.py`)
 """
 
 import hmac
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -95,10 +94,7 @@ class Oidc:
         login = self._logins.find(user, state.get("ref"))
         if login is None or now_ms >= login.until_ms or login.failure:
             return self._over(login)
-        if login.proof is None or login.asked:
-            return _goes_on(login)
-        login.asked = True
-        return _goes_on(login, line("oidc.number", issuer=login.issuer.settings.shown))
+        return _goes_on(login, *([line("oidc.number", issuer=login.issuer.settings.shown)] if login.ask() else []))
 
     async def answer(self, user: UserId, words: str, state: State, now_ms: int) -> DialogueStep:
         """Compare the number that the page showed after a login by link. Raises `Refused`."""
@@ -128,12 +124,10 @@ class Oidc:
         try:
             proof = await self._proved(login, name, query)
         except _FAILURES as error:
-            login.failure = _said(login.issuer, error)
+            login.fail(_said(login.issuer, error))
             return LoginPage("failed")
-        login.number = f"{secrets.randbelow(10**8):08}"
-        login.proof = proof
-        login.until_ms = max(login.until_ms, self._clock() + NUMBER_LASTS_MS)
-        return LoginPage("number", f"{login.number[:4]} {login.number[4:]}")
+        number = login.prove(proof, self._clock() + NUMBER_LASTS_MS)
+        return LoginPage("number", f"{number[:4]} {number[4:]}")
 
     async def _proved(self, login: Login, name: str, query: Mapping[str, str]) -> ProvedIdentity:
         """Redeem the code that the browser brought. Raises what `Issuer` raises."""
@@ -230,9 +224,8 @@ class Oidc:
         return _ended(login.issuer, login.failure or "oidc.expired")
 
     def _wrong_number(self, login: Login) -> DialogueStep:
-        login.tries_left -= 1
-        if login.tries_left > 0:
-            raise Refused("oidc.number-wrong", left=login.tries_left)
+        if (left := login.try_again()) > 0:
+            raise Refused("oidc.number-wrong", left=left)
         self._logins.drop(login.user)
         return _ended(login.issuer, "oidc.number-spent")
 

@@ -39,6 +39,27 @@ class Login:
     tries_left: int = TRIES
     failure: str = ""  # a message key
 
+    def fail(self, message: str) -> None:
+        """End the login with a message key that says why."""
+        self.failure = message
+
+    def prove(self, proof: ProvedIdentity, until_ms: int) -> str:
+        """Take what the issuer said of the person. Returns the number that the page shows, to be told before a time."""
+        self.proof = proof
+        self.number = f"{secrets.randbelow(10**8):08}"
+        self.until_ms = max(self.until_ms, until_ms)
+        return self.number
+
+    def ask(self) -> bool:
+        """Tell whether the person is to be asked for the number now: once, after the page has shown it."""
+        before, self.asked = self.asked, self.proof is not None
+        return self.asked and not before
+
+    def try_again(self) -> int:
+        """Count a wrong number. Returns how many tries are left."""
+        self.tries_left -= 1
+        return self.tries_left
+
 
 class Logins:
     """All logins in progress."""

@@ -17,6 +17,10 @@ class InFlight:
     facts: list[Fact] = field(default_factory=list)
     waited: Collection[str] = ()
 
+    def begin(self, facts: Sequence[Fact], waited: Collection[str]) -> None:
+        """Take the facts that a stop left without an outcome record, and the requests that waited then."""
+        self.facts, self.waited = list(facts), waited
+
     def without(self, facts: Sequence[Fact], txn: str) -> list[Fact]:
         """Return those of a request's facts that the journal does not have yet."""
         if txn not in self.waited:

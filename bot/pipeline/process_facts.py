@@ -144,8 +144,7 @@ class FactProcessor:
         facts += await self._apply_all(unit, said, stated, cause, at_ms)
         asked = [action for follow in self._follow_ups for action in await follow(unit, facts, answer.facts)]
         actions = await self._expanded(unit, _urgent_first((*asked, *answer.actions)))
-        await outbox.put(unit.db, actions, cause=cause, now=self.steady(), era=self.era)
-        unit.queued += len(actions)
+        await unit.queue(actions, cause=cause, now=self.steady(), era=self.era)
 
     async def queue_after(self, unit: UnitOfWork, txn: str, actions: Sequence[Action]) -> None:
         """Queue what the outcome of a request asks for, once; nothing if that outcome is recorded."""
@@ -167,7 +166,7 @@ class FactProcessor:
         if not urgent or any(isinstance(fact, _RENAMES) for fact in facts):
             return []
         first = unit.next_index
-        unit.staged += [self.draft_of(fact, at_ms) for fact in facts]
+        unit.stage(self.draft_of(fact, at_ms) for fact in facts)
         await self._writer.write_staged(unit)
         self._urgent.hand_on(outbox.on_their_way(urgent, cause=cause, now=self.steady(), era=self.era))
         await self._let_it_pass(unit)
@@ -184,7 +183,7 @@ class FactProcessor:
             await asyncio.sleep(0)
         if unit.waited_s < _PATIENCE_S:
             await self._urgent.answered(_PATIENCE_S - unit.waited_s)
-            unit.waited_s += loop.time() - began
+            unit.waited(loop.time() - began)
 
     # Derivations: facts that follow from facts, before these are recorded.
 
@@ -251,7 +250,7 @@ class FactProcessor:
                 index = present[number][0]
             else:
                 index = unit.next_index
-                unit.staged.append(self.draft_of(fact, at_ms))
+                unit.stage([self.draft_of(fact, at_ms)])
             await self._apply(unit, index, fact, at_ms)
         return facts
 
@@ -268,9 +267,9 @@ class FactProcessor:
             self._knowledge.room_changed(RoomId(fact.room_id))
         if isinstance(fact, RecordsRestored):
             self.era = fact.era
-            self._knowledge.next_case = max(self._knowledge.next_case, fact.cases)
+            self._knowledge.number_cases_from(fact.cases)
         if isinstance(fact, CaseOpened):
-            self._knowledge.next_case = max(self._knowledge.next_case, fact.n + 1)
+            self._knowledge.number_cases_from(fact.n + 1)
         self._knowledge.changed([fact])
 
     async def _rooms_of(self, unit: UnitOfWork, facts: Sequence[Fact]) -> RoomsOf:

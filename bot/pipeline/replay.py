@@ -24,7 +24,6 @@ from storage.projections import project, project_events, project_room_state, set
 from storage.record_mapping import fact_of_record, raw_of_record, seen_kind
 
 from . import heartbeat
-from .in_flight import InFlight
 from .pipeline import Pipeline
 from .unit_of_work import Answer, UnitOfWork
 
@@ -110,7 +109,7 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
         else:
             done.update(await _apply_group(unit, pipeline, record, by_index, rooms))
     if cut := _in_flight(tail, rooms):
-        pipeline.in_flight = InFlight(cut, await outbox.all_waiting(unit.db))
+        pipeline.in_flight.begin(cut, await outbox.all_waiting(unit.db))
     if (heard := _heard(tail, rooms)) > (await heartbeat.last_noted(unit.db) or 0):
         await heartbeat.note(unit.db, heard)
     return len(tail)

@@ -1,5 +1,6 @@
 """The parts of a unit of work: the transaction, what waits for the journal, and answers to events."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from moderation.model.facts import Fact
 from moderation.policy import Policy
 from moderation.values.events import MessagePosted, ReactionGiven, Received
 from moderation.values.ids import UserId
+from storage import outbox
 from storage.journal.record import Draft
 from storage.projections import project_events
 from storage.record_mapping import Content
@@ -70,6 +72,19 @@ class UnitOfWork:
 
     def __post_init__(self) -> None:
         self.began = self.first
+
+    def stage(self, drafts: Iterable[Draft]) -> None:
+        """Add drafts to those that wait for the journal."""
+        self.staged.extend(drafts)
+
+    async def queue(self, actions: Sequence[Action], *, cause: int | None, now: int, era: str) -> None:
+        """Put actions into the outbox (`outbox.put`)."""
+        await outbox.put(self.db, actions, cause=cause, now=now, era=era)
+        self.queued += len(actions)
+
+    def waited(self, seconds: float) -> None:
+        """Count the time for which answers to urgent requests were waited for."""
+        self.waited_s += seconds
 
     def written(self) -> None:
         """Note that what was staged is in the journal."""

@@ -110,6 +110,10 @@ class ViewCache:
         self._accounts.clear()
         self.next_case = await queries.next_case(db)
 
+    def number_cases_from(self, number: int) -> None:
+        """Give new cases numbers from this one on, if lower ones are taken."""
+        self.next_case = max(self.next_case, number)
+
     async def room(self, db: AsyncConnection, room: RoomId) -> RoomView | None:
         """Return a room that the bot serves, or None."""
         if known := self._rooms.get(room):

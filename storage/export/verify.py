@@ -438,7 +438,7 @@ class Approved:
             raise Wrong("it does not begin as a list of what was approved in this log does")
         self.digest, self.origin, self.number = digest, origin, int(number)
         self.lines = lines
-        self.next: tuple[int, bytes] | None = None
+        self.next = self.read()
         self.steps: list[tuple[int, dict[str, Any], dict[str, Any]]] = []  # line, record, the part that says who
         self.keys: dict[str, str] = {}  # key -> the account it is registered for, if shown
         self.sent: dict[int, dict[str, Any]] = {}  # messages that are not in the list: record -> its part
@@ -966,7 +966,6 @@ class Check:
         if APPROVED in self.names and self.key:
             try:
                 self.approved = Approved(self.lines(APPROVED), self.digest(APPROVED), self.key.name)
-                self.approved.next = self.approved.read()
             except Wrong as error:
                 self.approved = None
                 self.wrong(APPROVED, error)

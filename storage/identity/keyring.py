@@ -84,6 +84,10 @@ class Keyring:
         row = self._change()
         return row[1] if row else ""
 
+    def is_damaged(self) -> None:
+        """Give no more keys: one of those that are kept cannot be opened."""
+        self.lock = "damaged"
+
     def must_be_open(self) -> None:
         """Raise `Locked` unless the store is open."""
         if self.lock != "open":

@@ -278,7 +278,7 @@ class IdentityStore:
             with self._whole():
                 self._index()  # made now, so that another key is recognised from the first day
         except Broken:
-            self._keyring.lock = "damaged"
+            self._keyring.is_damaged()
             return
         if self._keyring.changing_to:
             with suppress(Broken):  # the key of one person was changed: the others can still be read

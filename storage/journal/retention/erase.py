@@ -28,7 +28,7 @@ from storage.journal.line_format import BadLine, erased_by, open_line, time_text
 from storage.journal.reader import Log
 from storage.journal.record import Record
 
-from .erasure_index import Special, look
+from .erasure_index import Special
 from .targets import Targets
 
 
@@ -88,7 +88,7 @@ def erase_again(folder: Path, special: Special) -> list[Day]:
     new = [each for each in erasures if each.by >= special.new_from]
     old = [each for each in erasures if each.by < special.new_from]
     rewritten = [*erase_parts(log, old, changed), *erase_parts(log, new)]
-    special.days = {day.name: seen for day in log.days() if (seen := look(day))}
+    special.all_applied(log.days())
     return rewritten
 
 

@@ -68,6 +68,10 @@ class Special:
         if not path.exists() or path.read_bytes() != data:
             disk.replace_atomically(path, data)
 
+    def all_applied(self, days: Sequence[Day]) -> None:
+        """Note that all erasures are applied in these days."""
+        self.days = {day.name: seen for day in days if (seen := look(day))}
+
     def changed(self, days: Sequence[Day]) -> list[Day]:
         """Return the days whose files differ from when all erasures had been applied: new, restored or open ones."""
         return [day for day in days if self.days.get(day.name) != look(day)]

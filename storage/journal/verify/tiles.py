@@ -27,6 +27,10 @@ class TileCheck:
         self._partial: dict[tuple[int, int], list[TileName]] = {}
         self._full: set[TileName] = set()
 
+    def purged_below(self, minimum: int) -> None:
+        """Expect no full tiles of leaves that were all purged; the first record kept is `minimum`."""
+        self.first = minimum // TILE_WIDTH * TILE_WIDTH
+
     def look(self) -> None:
         """List the tiles that exist now. This comes before reading the lines, as tiles are written after lines."""
         for name in self._tiles.names():

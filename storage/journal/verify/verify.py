@@ -28,7 +28,7 @@ from moderation.values.errors import Broken
 from moderation.values.events import Json
 from storage.journal.clock_order import is_late, start_of
 from storage.journal.days import Day, list_days
-from storage.journal.merkle import TILE_WIDTH, Tree, split_hashes
+from storage.journal.merkle import Tree, split_hashes
 from storage.journal.reader import Log
 from storage.journal.recover import was_sealed
 from storage.journal.report import Findings, Progress, VerifyReport
@@ -140,7 +140,7 @@ class _Check:
             raise _GiveUp
         self.tree = tree
         self.first = tree.size
-        self.tiles.first = self.purges.minimum // TILE_WIDTH * TILE_WIDTH
+        self.tiles.purged_below(self.purges.minimum)
 
     def _read(self, days: list[Day]) -> None:
         with closing(check_all(read_days(days, self.first), size_of(days))) as items:
