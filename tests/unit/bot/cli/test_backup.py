@@ -54,17 +54,17 @@ def test_a_backup_without_the_bot_is_restored_as_it_was(deployment: Path, answer
 def test_a_backup_says_what_is_in_it_and_what_to_keep_apart(deployment: Path, answerable: Answerable) -> None:
     assert deployment.is_dir()
     said = answerable("backup", ".").out
-    assert "can read what members wrote and sign in the log's name" in said
+    assert "can read what members wrote, and sign in the log's name" in said
     assert "the recovery key for encrypted rooms" in said
 
 
 @pytest.mark.parametrize(
     ("to", "said"),
     [
-        ("config.toml", "is there already"),
-        ("data/records", "would be lost with it"),
-        ("data/backup.zip", "would be lost with it"),
-        ("nowhere/backup.zip", "There is no folder"),
+        ("config.toml", "already exists"),
+        ("data/records", "would be lost together with it"),
+        ("data/backup.zip", "would be lost together with it"),
+        ("nowhere/backup.zip", "does not exist or is not writable"),
     ],
 )
 def test_no_backup_where_it_would_do_harm(deployment: Path, answerable: Answerable, to: str, said: str) -> None:
@@ -92,7 +92,7 @@ def test_nothing_that_is_there_is_overwritten(deployment: Path, answerable: Answ
     backed_up(answerable)
     before = (deployment / STATE).read_bytes()
     done = answerable("restore", "backup.zip")
-    assert (done.code, "is not empty (there is: " in done.err) == (1, True)
+    assert (done.code, "is not empty (it contains: " in done.err) == (1, True)
     assert (deployment / STATE).read_bytes() == before
 
 

@@ -107,14 +107,14 @@ class TestNewKey:
         path.write_text("mine")
         refused = answerable("identity", "new-key", str(path))
         assert (refused.code, path.read_text()) == (1, "mine")
-        assert "left as it is" in refused.err
+        assert "was not changed" in refused.err
 
     @pytest.mark.usefixtures("empty")
     def test_is_not_put_into_the_data_directory(self, answerable: Answerable, config_file: Path) -> None:
         (config_file.parent / "link").symlink_to(config_file.parent / "data")
         for folder in ("data", "data/keys", "link"):
             refused = answerable("identity", "new-key", str(config_file.parent / folder / "identity.key"))
-            assert (refused.code, "lies in the data directory" in refused.err) == (1, True)
+            assert (refused.code, "is in the data directory" in refused.err) == (1, True)
         assert not (config_file.parent / "data" / "identity.key").exists()
 
     def test_needs_no_configuration_yet(self, answerable: Answerable, config_file: Path) -> None:
@@ -255,10 +255,10 @@ class TestRotate:
             path.chmod(0o600)
         told = {
             folder / "none.key": "is missing",
-            folder / "open.key": "is open to others",
-            folder / "bad.key": "is no key",
-            data / "inside.key": "lies in the data directory",
-            key_file: "is in use already",
+            folder / "open.key": "other users can read it",
+            folder / "bad.key": "does not contain a key",
+            data / "inside.key": "is in the data directory",
+            key_file: "is already in use",
         }
         for path, words in told.items():
             refused = answerable("identity", "rotate", "--new-key-file", str(path))

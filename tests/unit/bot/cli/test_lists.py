@@ -82,7 +82,7 @@ class TestWhoLooked:
         (data_dir / "spool").write_text("in the way")
         result = answerable("credit", BEN)
         assert (result.code, result.out) == (1, "")
-        assert "could not be noted" in result.err
+        assert "could not record that you read this" in result.err
 
     @pytest.mark.usefixtures("data_dir")
     def test_is_told_that_a_copy_nobody_can_write_to_records_nothing(

@@ -134,7 +134,7 @@ mute_for = 3
 
     def test_the_floor_of_retention_is_given_with_its_reason(self) -> None:
         said = message(f'{HEAD}[records]\nretention = "30d"\n')
-        assert "at least 183 days, because appeals" in said
+        assert "at least 183 days, because people can appeal" in said
         assert '"30d"' in said
 
     def test_nothing_outlives_the_records_it_rests_on(self) -> None:

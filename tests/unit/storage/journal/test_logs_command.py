@@ -117,7 +117,7 @@ def test_filters(logs: Any, arguments: list[str], expected: list[int], monkeypat
     ("arguments", "said"),
     [
         (["show", "--kind", "mesage"], "Did you mean message?"),
-        (["show", "--kind", "zzzzzz"], "There are: access"),
+        (["show", "--kind", "zzzzzz"], "Choose from: access"),
         (["show", "--person", "anna"], "@anna:example.org"),
         (["show", "--room", "!nowhere:example.org"], "G-7F3K"),
         (["show", "--room", "kitchen"], "G-7F3K"),
@@ -154,7 +154,7 @@ def test_records_not_signed_yet_are_mentioned(log: Any, logs: Any, tools: Any) -
     with log.open(NOON + DAY_MS) as journal:
         journal.append([tools.start(NOON + DAY_MS)] * 3)
     ran = logs("verify")
-    assert (ran.code, "the last 3 are not signed yet" in ran.out) == (0, True)
+    assert (ran.code, "The last 3 of them are not signed yet" in ran.out) == (0, True)
 
 
 def test_the_first_line_that_is_wrong_is_named(log: Any, logs: Any) -> None:
@@ -163,7 +163,7 @@ def test_the_first_line_that_is_wrong_is_named(log: Any, logs: Any) -> None:
     assert ran.code == 1
     assert ran.out.splitlines() == [
         "Something is wrong (1):",
-        "- day/2026-11-25.jsonl, line 1 (record 4): part 1 is not what was recorded; it was changed or taken away.",
+        "- day/2026-11-25.jsonl, line 1 (record 4): part 1 is not what was recorded; it was changed or removed.",
     ]
     (problem,) = json.loads(logs("verify", "--json").out)["problems"]
     assert problem == {"code": "part", "file": "day/2026-11-25.jsonl", "line": 1, "index": 4, "part": 1}

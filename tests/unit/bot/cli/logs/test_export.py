@@ -85,10 +85,10 @@ def exported(log: Path) -> list[Record]:
 def test_is_made_recorded_and_checks(log: Path, export: Any, tmp_path: Path) -> None:
     result, out = export(), tmp_path / "x.zip"
     assert result.code == 0
-    assert f"{out} holds 5 records; 0 of them" in result.out
+    assert f"{out} contains 5 records; 0 of them" in result.out
     assert f"SHA-256: {hashlib.sha256(out.read_bytes()).hexdigest()}" in result.out
     (record,) = exported(log)
-    assert f"Record {record.index} of the log says which records and files are in it" in result.out
+    assert f"Record {record.index} of the log lists the records and files in it" in result.out
     listed, said = record.parts
     assert (record.fields["count"], listed["records"], said["reason"]) == (5, "0-4", "case 12")
     assert json.loads(str(said["filters"])) == {"what": "export", "file": "x.zip", "records": 5, "persons": 0}
@@ -105,7 +105,7 @@ def test_is_made_recorded_and_checks(log: Path, export: Any, tmp_path: Path) -> 
 def test_without_a_record_of_the_log_says_so_and_leaves_a_note(log: Path, export: Any, tmp_path: Path) -> None:
     result, out = export("--unsigned"), tmp_path / "x.zip"
     assert result.code == 0
-    assert "Nobody who gets it can tell whether something was left out" in result.out
+    assert "nobody who gets it can tell whether something was left out" in result.out
     (note,) = notes(log)
     digest = hashlib.sha256(out.read_bytes()).hexdigest()
     asked = {"what": "export", "file": "x.zip", "records": 5, "sha256": digest}
@@ -116,7 +116,7 @@ def test_without_a_record_of_the_log_says_so_and_leaves_a_note(log: Path, export
 def test_of_a_copy_is_made_only_if_it_may_lack_the_record(log: Path, export: Any, tmp_path: Path) -> None:
     shutil.copytree(log, tmp_path / "copy")
     refused = export("--data-dir", str(tmp_path / "copy"))
-    assert (refused.code, "--unsigned makes it without" in refused.err) == (1, True)
+    assert (refused.code, "use --unsigned to export without" in refused.err) == (1, True)
     assert not (tmp_path / "x.zip").exists()
     assert export("--data-dir", str(tmp_path / "copy"), "--unsigned").code == 0
 
@@ -131,7 +131,7 @@ def test_that_cannot_be_recorded_is_not_made_and_leaves_no_note(log: Path, expor
     """Something runs on the data that has no door."""
     with only_instance(log):
         result = export()
-    assert (result.code, "With --unsigned it is made" in result.err) == (1, True)
+    assert (result.code, "With --unsigned you can export" in result.err) == (1, True)
     assert (notes(log), exported(log), (tmp_path / "x.zip").exists()) == ([], [], False)
 
 
@@ -165,7 +165,7 @@ def test_filters(export: Any, tmp_path: Path, arguments: list[str], found: list[
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--case", "99"], 1, "No record fits"),
+        (["--case", "99"], 1, "No record matches"),
         (["--case", "0"], 2, "--case"),
         (["--person", "anna"], 2, "@anna:example.org"),
         (["--room", "kitchen"], 2, "G-7F3K"),
@@ -193,7 +193,7 @@ def test_needs_a_reason_and_a_file(log: Path, answerable: Answerable) -> None:
 def test_never_takes_the_place_of_another_file(export: Any, tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_text("precious")
     result = export()
-    assert (result.code, "is there already" in result.err) == (1, True)
+    assert (result.code, "already exists" in result.err) == (1, True)
     assert (tmp_path / "x.zip").read_text() == "precious"
 
 
@@ -209,7 +209,7 @@ def test_of_a_damaged_log_is_made_and_told(log: Path, export: Any, tmp_path: Pat
     day.write_bytes(day.read_bytes().replace(b"from @ben", b"FROM @ben"))
     result = export()
     assert result.code == 1
-    assert "does not check, because the log itself is damaged" in result.out
+    assert "fails its own check, because the log itself is damaged" in result.out
     assert (tmp_path / "x.zip").exists()
 
 

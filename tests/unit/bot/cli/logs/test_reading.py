@@ -153,7 +153,7 @@ class TestProof:
         day = (log / "records" / "day" / "2026-11-26.jsonl").read_bytes().splitlines()
         assert check_record(day[1], said["proof"], (log / "records" / "log.vkey").read_text()).index == 11
         again = answerable("logs", "proof", "11", "--out", str(out))
-        assert (again.code, "is there already" in again.err) == (2, True)
+        assert (again.code, "already exists" in again.err) == (2, True)
 
     def test_of_what_is_not_there_is_refused(self, log: Path, answerable: Answerable) -> None:
         result = answerable("logs", "proof", "13")
@@ -173,10 +173,10 @@ class TestCoverage:
             "G-7F3K  2026-11-24 12:00 - 12:01  places where messages could not be fetched: 5  (record 4)",
             "-  2026-11-24 12:00  lost in a crash: 1  (record 6)",
             "G-2222  2026-11-26 12:00  could not be decrypted: 1  (record 12)",
-            "The bot did not run from 2026-11-24 12:01 to 2026-11-25 12:00. What was posted meanwhile was fetched "
-            "afterwards, unless it is listed above.",
-            "The bot stopped without saying so, and ran again from 2026-11-26 12:00. What was posted meanwhile was "
-            "fetched afterwards, unless it is listed above.",
+            "The bot did not run from 2026-11-24 12:01 to 2026-11-25 12:00. What was posted then was fetched "
+            "later, except for what is listed above.",
+            "The bot stopped unexpectedly, and ran again from 2026-11-26 12:00. What was posted in between was "
+            "fetched later, except for what is listed above.",
         ]
 
     def test_as_json_and_filtered(self, answerable: Answerable) -> None:
@@ -194,7 +194,7 @@ class TestCoverage:
 
     def test_of_nothing_says_so(self, answerable: Answerable) -> None:
         result = answerable("logs", "coverage", "--room", "G-9999")
-        assert "Nothing that was sent is known to be missing." in result.out
+        assert "As far as is known, nothing is missing." in result.out
         later = answerable("logs", "coverage", "--since", "2026-12-24", "--json").json
         assert later == {"unseen": [], "off": []}
 

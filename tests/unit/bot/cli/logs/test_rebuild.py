@@ -62,7 +62,7 @@ def change(path: Path, *statements: str) -> None:
 def test_makes_it_from_nothing_and_again_the_same(data: Path, answerable: Answerable) -> None:
     result = answerable("logs", "rebuild-db")
     assert (result.code, result.err) == (0, "")
-    assert "anew from 4 records" in result.out
+    assert "again from 4 records" in result.out
     first = tables(data / FILE)
     assert [row[:2] for row in first["rooms"]] == [("!garden:example.org", "G-7F3K")]
     assert (len(first["cases"]), len(first["credit"])) == (1, 1)
@@ -174,7 +174,7 @@ class TestComparing:
         answerable("logs", "rebuild-db")
         result = answerable("logs", "verify", "--tables")
         assert (result.code, result.err) == (0, "")
-        assert "The database says what the records say." in result.out
+        assert "The database agrees with the records." in result.out
 
     def test_finds_a_forged_decision_and_a_charge_that_is_gone(self, data: Path, answerable: Answerable) -> None:
         answerable("logs", "rebuild-db")

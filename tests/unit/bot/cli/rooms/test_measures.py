@@ -49,8 +49,8 @@ class TestMeasures:
         assert '"reason":"raid"' in shown
 
     def test_what_cannot_be_is_said_and_changes_nothing(self, answerable: Answerable) -> None:
-        assert "Nothing is in force" in answerable("rooms", "reopen", "G-7F3K", *WHY).err
-        assert "not a group" in answerable("rooms", "close", "G-3333", *WHY).err
+        assert "No measure applies" in answerable("rooms", "reopen", "G-7F3K", *WHY).err
+        assert "not moderate a group" in answerable("rooms", "close", "G-3333", *WHY).err
         assert "not a length of time" in answerable("rooms", "close", "G-7F3K", *WHY, "--for", "soon").err
         assert answerable("rooms", "close", "G-7F3K").code == 2
         assert answerable("rooms", "close", "G-7F3K", *WHY, "--as", BEN).code == 1
