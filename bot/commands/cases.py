@@ -230,7 +230,8 @@ async def _decide(call: Call, what: Outcome, n: int = 0, *, common: str = "") ->
         facts = (*facts, *await _wrongly_decided(call, found, fault, reason))
     if not found.subject:
         return Reply((line(f"decided.room.{what}", n=found.n),), facts)
-    return Reply((line(f"decided.{what}", n=found.n, who=Who(found.subject)),), facts)
+    key = f"decided.waited.{what}" if found.rule == TIER_LINKS else f"decided.{what}"
+    return Reply((line(key, n=found.n, who=Who(found.subject)),), facts)
 
 
 def _fault(reason: str) -> tuple[str, str]:

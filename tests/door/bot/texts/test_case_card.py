@@ -1,9 +1,10 @@
-"""The card of a case says what has been found of the person before."""
+"""What managers read on a card, and are answered when they decide."""
 
 from pathlib import Path
 
 from bot.texts.case_card import card_lines, read_card
-from tests.door.offline import ANNA, DESK, MARK, Offline, offline
+from moderation.model.facts import CreditChanged
+from tests.door.offline import ANNA, DESK, MARK, ROOM, Offline, offline
 
 DAY = 86_400_000
 
@@ -25,3 +26,12 @@ async def test_what_was_reversed_does_not_count_as_an_earlier_violation(tmp_path
         assert await violations_before(bot, 2) == 1
         await bot.say(MARK, "!dismiss 1 a quotation", DESK)
         assert await violations_before(bot, 2) == 0
+
+
+async def test_a_manager_who_lets_a_message_through_is_not_told_of_a_broken_rule(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        low = CreditChanged(room=ROOM, entry="charge", cost=50, grade="serious", rule="tickets", left=50, subject=ANNA)
+        await bot.pipeline.commit((low,))
+        await bot.say(ANNA, "see https://elephants.example")
+        await bot.say(MARK, "!dismiss 1", DESK)
+        assert await bot.rows("SELECT 1 FROM outbox WHERE action LIKE '%decided.waited.dismissed%'") == [(1,)]

@@ -276,6 +276,7 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("card.{}", get_args(Outcome)),
     ("card.{}-by-rule", get_args(Outcome)),
     ("decided.{}", get_args(Outcome)),
+    ("decided.waited.{}", get_args(Outcome)),
     ("error.case.already.{}", get_args(Outcome)),
     ("notice.credit.{}", get_args(facts.CreditChanged.__annotations__["entry"])),
     ("credit.entry.{}", get_args(facts.CreditChanged.__annotations__["entry"])),
