@@ -169,7 +169,7 @@ async def test_a_legal_bar_is_recorded_and_keeps_the_file_from_the_person(theatr
         said = await terminal.json("paul", *export, "--bar", "sec. 12 of the act")
         assert said["told"] is False
         again = await terminal("paul", *export, "--bar", "sec. 12 of the act")
-        assert (again.returncode, "is there already" in again.stderr) == (1, True)
+        assert (again.returncode, "already exists" in again.stderr) == (1, True)
     (exported,) = [f for f in bot.facts(DossierStep) if f.step == "exported"]
     assert exported.bar == "sec. 12 of the act"
     await ann.send_text(scene.room, "!mydata")

@@ -134,7 +134,7 @@ async def test_the_command_shows_first_what_would_change(theatre: Theatre, tmp_p
 
     status, out, err = await answerable("import", str(file), "--dry-run")
     assert (status, "New: 1." in out, "Wrong lines: 3." in out) == (1, True, True), err
-    assert "Line 3 is left out: its identifier stands in line 4" in err
+    assert "Line 3 is left out: its identifier is also in line 4" in err
     assert "Line 5 is left out: it has no identifier." in err
     status, out, err = await answerable("import", str(file), "--yes", "--json")
     assert json.loads(out)["counts"] == {"new": 1, "changed": 0, "gone": 0, "same": 0, "wrong": 3}
@@ -147,4 +147,4 @@ async def test_the_command_shows_first_what_would_change(theatre: Theatre, tmp_p
     assert (status, "1 codes" in out) == (0, True), err
     assert "M-1,'@cmd," in (tmp_path / "codes.csv").read_text("utf-8-sig")
     status, out, err = await answerable("codes", "--out", str(tmp_path / "codes.csv"))
-    assert (status, "is there already" in err) == (1, True)
+    assert (status, "already exists" in err) == (1, True)

@@ -35,7 +35,7 @@ class TestDecide:
         assert stated["appeal_until"] > stated["decided"]
 
     def test_says_in_words_what_was_stated(self, answerable: Answerable) -> None:
-        assert "Case 3 is upheld." in answerable("decide", "3", "uphold", *WHY).out
+        assert "Case 3 is upheld: the rule was broken." in answerable("decide", "3", "uphold", *WHY).out
         shown = answerable("statement", "3", *WHY).out
         assert "Statement of reasons, case 3" in shown
         assert "by @opera:example.org on" in shown

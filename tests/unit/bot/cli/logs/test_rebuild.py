@@ -182,8 +182,8 @@ class TestComparing:
         result = answerable("logs", "verify", "--tables")
         assert result.code == 1
         assert "differs from the records in 3 rows" in result.out
-        assert "cases: the database has a row of which the records know nothing" in result.out
-        assert "credit: the database lacks a row" in result.out
+        assert "cases: the database has a row that the records do not explain" in result.out
+        assert "credit: a row is missing from the database" in result.out
         told = answerable("logs", "verify", "--tables", "--json").json
         assert [(each["table"], each["is_stored"]) for each in told["tables"]] == [
             ("cases", True),
