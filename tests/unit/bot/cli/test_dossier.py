@@ -147,7 +147,7 @@ class TestDossier:
     ) -> None:
         number = office.file("olga")
         again = office.approve("olga", number)
-        assert (again.code, "a second operator" in again.err) == (1, True)
+        assert (again.code, "second operator" in again.err) == (1, True)
         early = answerable("dossier", "export", number, "--to", "ben.zip", "--reason", "audit")
         assert (early.code, "1 of 2" in early.err, Path("ben.zip").exists()) == (1, True, False)
         office.key("paul", PAUL)
@@ -162,11 +162,11 @@ class TestDossier:
         number = office.file("olga")
         office.key("paul", OLGA, "other")
         second_key = office.approve("paul", number, "other.key")
-        assert (second_key.code, "a second operator" in second_key.err) == (1, True)
+        assert (second_key.code, "second operator" in second_key.err) == (1, True)
         office.key("paul", PAUL)
         asyncio.run(add(config_file, AccountsLinked(method="confirmed", subject=UserId(OLGA), target=UserId(PAUL))))
         second_account = office.approve("paul", number)
-        assert (second_account.code, "a second operator" in second_account.err) == (1, True)
+        assert (second_account.code, "second operator" in second_account.err) == (1, True)
 
     def test_a_name_of_the_machine_without_a_key_approves_nothing(
         self, answerable: Answerable, office: Office, config_file: Path
