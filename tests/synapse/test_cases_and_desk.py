@@ -87,7 +87,8 @@ async def test_a_case_for_managers_waits_and_is_upheld_by_command_in_its_thread(
     assert [(f.n, f.what, f.by, f.reason) for f in bot.facts(CaseDecided)] == [
         (1, "upheld", manager.user, "clear enough")
     ]
-    assert like("statement.by-person", by=manager.user, outcome="rule broken").search(await ask(ann, bot, word.room, "!why"))
+    stated = like("statement.by-person", by=manager.user, outcome="rule broken")
+    assert stated.search(await ask(ann, bot, word.room, "!why"))
 
 
 async def test_nobody_decides_their_own_case_and_others_may(theatre: Theatre) -> None:
