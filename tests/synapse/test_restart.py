@@ -130,7 +130,7 @@ async def test_the_bot_killed_by_the_system_comes_back_and_does_all_of_it_once(t
     }
     process = await _run(folder, environment)
     said = [await who.send_text(room, "a purple elephant") for who in people]
-    await until(_happened(lambda: bot.rows("SELECT 1 FROM cases")), "a case", 30)
+    await until(_happened(lambda: bot.rows("SELECT 1 FROM cases")), "a case")
     process.send_signal(signal.SIGKILL)
     await process.wait()
     bot.start()
