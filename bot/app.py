@@ -11,42 +11,28 @@ Rules kept here, in this order:
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import structlog
 
-from moderation.judge.judge import CompiledRule
 from moderation.model.actions import Align
-from moderation.model.facts import BotStarted, BotStopped, Fact, IdentityKeyChanged, NotSeen, PolicyChanged
-from moderation.policy import Policy
-from moderation.values.errors import Refused
-from moderation.values.ids import UserId
+from moderation.model.facts import BotStopped
 from storage import outbox, queries
-from storage.backup import snapshot
-from storage.database import Database
-from storage.identity.store import IdentityStore
-from storage.journal.journal import EndMissing, Journal
-from storage.journal.record_keys import PersonKeys
+from storage.journal.journal import Journal
 from storage.journal.transparency.cosignature import Cosigner
 from storage.journal.transparency.daily_checkpoints import Closings
 from storage.journal.transparency.proof import Prover
 from storage.journal.transparency.tiles import Tiles
-from storage.projections import END_MISSING
 
 from .admin.control_socket import Control
 from .admin.keys import KeyOperations
 from .admin.records import Operations
 from .bot_rooms.direct_rooms import DirectRooms
-from .commands.dispatcher import Commands
-from .commands.invocation import Deployment
 from .config.config import AnchorSettings, Config
-from .config.identity_key import GivenKey, given_key
 from .crypto.encrypting_client import SealedHomeserver
 from .crypto.machine import CryptoMachine
 from .effects.adopt_room import Adopter
@@ -69,9 +55,8 @@ from .encryption.key_upkeep import KeyUpkeep
 from .encryption.late_events import ReadAgain
 from .encryption.service import open_machine
 from .encryption.store_rollback import KeysAge
-from .identity.asking import Asking
 from .identity.background import VerificationUpkeep
-from .identity.factory import asking_of, make_verifier
+from .identity.factory import make_verifier
 from .identity.oidc import Oidc
 from .identity.oidc_callback import CallbackServer
 from .matrix.http import Wire
@@ -84,19 +69,16 @@ from .monitoring.vitals import Looker
 from .outbox.dispatcher import OutboxDispatcher
 from .outbox.handler import Handlers, Services, by_action
 from .pipeline import heartbeat
-from .pipeline.event_reader import EventReader, PlainReader
+from .pipeline.event_reader import PlainReader
 from .pipeline.heartbeat import last_noted
 from .pipeline.lost_time import RemovedMessages
 from .pipeline.message_text import message_of, said_at, words_of
 from .pipeline.pipeline import Pipeline
-from .pipeline.replay import Rooms, catch_up, rebuild
-from .pipeline.unit_of_work import PipelineSettings
-from .pipeline.view_cache import ViewCache
-from .runtime.clock import Clock, SteadyClock, wall_clock
-from .runtime.managed import managed
+from .runtime.clock import Clock, wall_clock
 from .scheduler.digest import Digester
 from .scheduler.scheduler import Scheduler
 from .scheduler.tables_sample import TablesSample
+from .startup import Stores, caught_up, forget_again, open_stores, start_facts
 from .sync.backfill import Gaps
 from .sync.server_reports import ServerReports
 from .sync.spaces import Spaces
@@ -109,19 +91,6 @@ log = structlog.get_logger()
 NO_MANAGER = ServiceManager(None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """The stores on disk."""
-
-    journal: Journal
-    database: Database
-    keys: PersonKeys
-    identity: IdentityStore
-    asking: Asking
-    # Where the key of the identity store came from, and what is wrong with it.
-    identity_key: GivenKey = field(default_factory=GivenKey)
-
-
 async def serve(
     config: Config,
     session: Session,
@@ -132,16 +101,16 @@ async def serve(
 ) -> None:
     """Run the bot until `stop` is set. Raises any error that makes it useless to go on."""
     async with AsyncExitStack() as stack:
-        stores = await _open_stores(config, stack, clock)
+        stores = await open_stores(config, stack, clock)
         trusted = trusted or TrustedTime(clock)
         wire = await stack.enter_async_context(Wire(session.url, token=session.token, on_time=trusted.hear))
         machine = await open_machine(config.data_dir, session, wire, clock, config.bot.readers)
         stack.push_async_callback(machine.close)
         homeserver = SealedHomeserver(session, wire, machine)
         intake = Intake(machine, homeserver, clock)
-        pipeline = await _caught_up(config, session.user, stores, clock, intake)
-        await _forget_again(stores)
-        await pipeline.commit(await _start_facts(config.policy, stores))
+        pipeline = await caught_up(config, session.user, stores, clock, intake)
+        await forget_again(stores)
+        await pipeline.commit(await start_facts(config.policy, stores))
         keys_age = KeysAge(machine, stores.database, pipeline)
         if not await keys_age.grow():
             homeserver.keys_are_lost()
@@ -157,144 +126,9 @@ async def serve(
 async def records_only(config: Config, clock: Clock = wall_clock) -> AsyncIterator[Operations]:
     """Open the operations on the records while no bot runs; nothing is asked of the homeserver."""
     async with AsyncExitStack() as stack:
-        stores = await _open_stores(config, stack, clock)
-        pipeline = await _caught_up(config, config.user, stores, clock, PlainReader())
+        stores = await open_stores(config, stack, clock)
+        pipeline = await caught_up(config, config.user, stores, clock, PlainReader())
         yield make_operations(config, stores, pipeline, clock)
-
-
-async def _open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> Stores:
-    await asyncio.to_thread(snapshot.clean, config.data_dir)
-    database = await Database.open(config.data_dir)
-    stack.push_async_callback(database.close)
-    keys = await managed(stack, partial(PersonKeys.open, config.data_dir), PersonKeys.close)
-    given = await asyncio.to_thread(given_key, config)
-    identity = await managed(stack, partial(IdentityStore.open, config.data_dir, given.kek), IdentityStore.close)
-    async with database.read() as db:
-        applied = int(await queries.get_meta(db, "applied") or 0)
-    try:
-        journal = await managed(
-            stack,
-            partial(Journal.open, config.data_dir, config.origin, keys, clock(), at_least=applied),
-            lambda journal: journal.close(clock()),
-        )
-    except EndMissing as error:
-        raise Refused(
-            "cli.run.end_missing", data_dir=config.data_dir, count=error.missing, last=str(error.size - 1)
-        ) from error
-    _say_if_locked(given, identity)
-    return Stores(journal, database, keys, identity, await asyncio.to_thread(asking_of, config, identity), given)
-
-
-def _say_if_locked(given: GivenKey, identity: IdentityStore) -> None:
-    """Log that the identity store is locked. The bot runs all the same; `answerable check` says what to do."""
-    state = identity.state()
-    if state.lock != "open" and (given.source != "none" or state.used):
-        file = str(given.path) if given.path else None
-        log.warning("identity_locked", why=given.wrong or state.lock, file=file, given=state.key, needed=state.used)
-
-
-def make_pipeline(
-    config: Config,
-    bot: UserId,
-    policy: Policy,
-    stores: Stores,
-    clock: Clock,
-    reader: EventReader,
-    steady: Clock | None = None,
-) -> Pipeline:
-    """Return a pipeline that judges by `policy`."""
-    rules = tuple(map(CompiledRule.of, policy.rules))
-    knowledge = ViewCache(
-        bot,
-        incident_ms=policy.credit.incident_window,
-        window_ms=max((rule.window_ms() for rule in policy.rules), default=0),
-    )
-    return Pipeline(
-        stores.journal,
-        stores.database,
-        knowledge,
-        PipelineSettings(
-            bot=bot,
-            policy=policy,
-            rules=rules,
-            content=config.records.content,
-            media=config.records.media == "hash",
-            unreadable=config.bot.unreadable,
-        ),
-        clock,
-        reader,
-        Commands(
-            knowledge,
-            policy,
-            bot,
-            config.bot.prefix,
-            partial(words_of, stores.journal),
-            partial(said_at, stores.journal),
-            config.bot.timezone,
-            stores.asking,
-            rules,
-            Deployment(config.bot.language, config.bot.digest),
-        ),
-        steady,
-    )
-
-
-async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, reader: EventReader) -> Pipeline:
-    """Return a pipeline that judges by the present policy, after the database has caught up with the journal."""
-    steady = SteadyClock(clock)
-    await _rebuild_if_lost(stores)
-    async with stores.database.read() as db:
-        applied = int(await queries.get_meta(db, "applied") or 0)
-        text = await queries.get_meta(db, "policy")
-        rooms = Rooms({code: room for room, code in (await queries.all_rooms(db)).items()})
-    before = Policy.model_validate_json(text) if text else config.policy
-    pipeline = make_pipeline(config, bot, before, stores, clock, reader, steady)
-    await pipeline.begin()
-    if applied < stores.journal.size:
-        records = await asyncio.to_thread(lambda: list(stores.journal.read(applied)))
-        count = await pipeline.catch_up(lambda unit: catch_up(unit, pipeline, records, rooms))
-        log.info("caught_up", records=count)
-    if before != config.policy:
-        pipeline = make_pipeline(config, bot, config.policy, stores, clock, reader, steady)
-        await pipeline.begin()
-    return pipeline
-
-
-async def _rebuild_if_lost(stores: Stores) -> None:
-    """Rebuild a database that was lost: it is new, but the journal is not. No action is repeated."""
-    async with stores.database.read() as db:
-        known = await queries.get_meta(db, "applied")
-    if known is None and stores.journal.size > 1:
-        log.warning("database_made_again", records=await rebuild(stores.journal, stores.database))
-
-
-async def _forget_again(stores: Stores) -> None:
-    """Destroy keys and identity claims of persons nobody knows any more: a backup may have brought them back."""
-    async with stores.database.read() as db:
-        if not await queries.get_meta(db, "erased"):
-            return
-        known, linked = await queries.everybody(db), await queries.persons_linked(db)
-    await asyncio.to_thread(stores.keys.keep_only, known)
-    await asyncio.to_thread(stores.identity.keep_only, known | linked)
-
-
-async def _start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
-    async with stores.database.read() as db:
-        before = await queries.get_meta(db, "policy")
-        missing = int(await queries.get_meta(db, END_MISSING) or 0)
-    facts: list[Fact] = []
-    if missing:
-        facts.append(NotSeen(what="cut", count=missing))
-    if (torn := stores.journal.recovery) is not None:
-        facts.append(NotSeen(what="torn", count=1, detail=f"{torn.file}: {torn.lost_bytes} bytes"))
-    facts.append(BotStarted(version=version("answerable")))
-    if was := stores.identity.changed_from:
-        facts.append(IdentityKeyChanged(step="done", key=stores.identity.state().key, was=was))
-    text = policy.model_dump_json(by_alias=True)
-    if text != before:
-        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-        facts.append(PolicyChanged(digest=digest, policy=text))
-    return tuple(facts)
 
 
 @dataclass(frozen=True, slots=True)

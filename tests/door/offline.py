@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from sqlalchemy import text as sql
 
-from bot import app
+from bot import app, startup
 from bot.config.config import Config, parse_config
 from bot.effects.anchor_day import Closer
 from bot.events.parse_event import receive
@@ -61,7 +61,7 @@ class Offline:
     """One bot and its surroundings."""
 
     config: Config
-    stores: app.Stores
+    stores: startup.Stores
     pipeline: Pipeline
     time: "Ticking"
     up: bool = True  # whether the homeserver is there
@@ -236,9 +236,9 @@ async def offline(
     config.data_dir.mkdir(parents=True, exist_ok=True)
     clock = Ticking()
     async with AsyncExitStack() as stack:
-        stores = await app._open_stores(config, stack, clock)
-        pipeline = await app._caught_up(config, BOT, stores, clock, reader or PlainReader())
-        await pipeline.commit(await app._start_facts(config.policy, stores))
+        stores = await startup.open_stores(config, stack, clock)
+        pipeline = await startup.caught_up(config, BOT, stores, clock, reader or PlainReader())
+        await pipeline.commit(await startup.start_facts(config.policy, stores))
         bot = Offline(config, stores, pipeline, clock)
         if pipeline.served.codes.get(ROOM) is None:
             await bot.group(levels, version, desk)

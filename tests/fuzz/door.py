@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from bot.app import Stores, make_pipeline
 from bot.config.config import Config, parse_config
 from bot.events.parse_event import receive
 from bot.identity.factory import asking_of
@@ -24,6 +23,7 @@ from bot.pipeline.pipeline import Outcome, Pipeline
 from bot.pipeline.replay import Rooms, catch_up
 from bot.scheduler.balances import Balances
 from bot.scheduler.due_cases import Due
+from bot.startup import Stores, make_pipeline
 from moderation.model.actions import Action, PostCard, Tell, from_json
 from moderation.model.context import Purpose
 from moderation.model.facts import ActionTaken, Fact, NoticeGiven, RoomEntered, RoomStateChanged

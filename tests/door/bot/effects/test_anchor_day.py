@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bot.app import Stores, make_operations, make_pipeline
+from bot.app import make_operations
 from bot.config.config import AnchorSettings, parse_config
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.effects.anchor_day import Closer, txn_of
@@ -23,6 +23,7 @@ from bot.pipeline.event_reader import PlainReader
 from bot.pipeline.replay import Rooms, rebuild
 from bot.scheduler.digest import Digester
 from bot.scheduler.scheduler import Scheduler
+from bot.startup import Stores, make_pipeline
 from bot.sync.presence import Presence
 from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
