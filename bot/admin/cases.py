@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.commands.cases import policy_for
 from bot.commands.reports_together import others_dismissed
-from bot.commands.rules_of_rooms import policy_for
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.cases.decide import decide

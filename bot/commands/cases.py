@@ -1,5 +1,7 @@
 """cases, case, ack, note, uphold, dismiss, why, appeal: show and decide cases, by command or by reaction on a card."""
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from bot.texts.case_card import card_lines, note_lines, past_line, read_card, waiting_line
 from bot.texts.case_words import word_lines
 from bot.texts.report_lines import reads_along, report_lines
@@ -10,10 +12,11 @@ from moderation.cases.neglect import FAULTS, neglected
 from moderation.cases.statements import from_json
 from moderation.consequences import DISMISSALS, MORE, UPHOLD
 from moderation.duty.responsibility import FAULTS_OF_DECISIONS, is_manager, is_operator, require, require_fault
-from moderation.judge.room_rules import compiled
+from moderation.judge.room_rules import compiled, with_own
 from moderation.model.builtin_rules import TIER_LINKS
-from moderation.model.context import CaseView
+from moderation.model.context import CaseView, RoomView
 from moderation.model.facts import CaseNoted, Fact, Outcome
+from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Moment, RoomName, RuleText, Who, line
@@ -23,7 +26,6 @@ from .invocation import Call, Command, Reply, discreet
 from .reading import looked_at
 from .reports_together import others_dismissed
 from .rights import must_manage
-from .rules_of_rooms import policy_for
 
 MAX_CASES = 20
 MAX_STATEMENTS = 3  # the newest of a case
@@ -232,6 +234,18 @@ async def _decide(call: Call, what: Outcome, n: int = 0, *, common: str = "") ->
         return Reply((line(f"decided.room.{what}", n=found.n),), facts)
     key = f"decided.waited.{what}" if found.rule == TIER_LINKS else f"decided.{what}"
     return Reply((line(key, n=found.n, who=Who(found.subject)),), facts)
+
+
+async def policy_for(db: AsyncConnection, policy: Policy, room: RoomView, rule: str) -> Policy:
+    """Return the policy for a case of `rule` in `room`, even if its people removed that rule since.
+
+    `policy` is the operator's.
+    """
+    known = with_own(policy, room.rules)
+    if any(each.name == rule for each in known.rules):
+        return known
+    text = await queries.rule_of_room(db, room.room, rule)
+    return with_own(policy, (*room.rules, text)) if text is not None else known
 
 
 def _fault(reason: str) -> tuple[str, str]:

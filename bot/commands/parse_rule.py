@@ -4,7 +4,7 @@ Rules kept here:
 - What is looked for stands in quotes, of any kind that a keyboard makes.
 - A word without quotes must be a known one or (a domain) have a dot: a typing error never becomes a term.
 
-Left to others: whether the values make sense (`bot/config/rule_checks.py`).
+Left to others: whether the values make sense (`bot/config/checks.py`).
 """
 
 import re

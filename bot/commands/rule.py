@@ -12,7 +12,7 @@ Left to others: reading what was written (`parse_rule.py`), when rules hold (`mo
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from bot.config.rule_checks import checked
+from bot.config.checks import checked_rule
 from moderation.judge.judge import broken
 from moderation.judge.room_rules import MOST_STEPS, compiled, own_rules, recorded, settings_of, too_heavy
 from moderation.model.facts import RoomRuleChanged
@@ -67,7 +67,7 @@ def _own(kept: RoomRule, call: Call, *, overruled: bool) -> tuple[Line, ...]:
 async def _add(call: Call) -> Reply:
     if not call.configured.groups.own_rules:
         raise Refused("error.rule.off")
-    found, problems = checked(raw := written(call.given.text))
+    found, problems = checked_rule(raw := written(call.given.text))
     if found is None:
         said = (line(f"config.{each.key}", **each.fields) for each in problems)  # type: ignore[arg-type]
         return Reply((line("room-rule.wrong", rule=Code(str(raw["name"])[:40])), *said), private=True)

@@ -9,6 +9,7 @@ Left to others: types and single values (`config.py`, the models), words (the me
 
 import contextlib
 import copy
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, get_args
@@ -26,6 +27,7 @@ from moderation.policy import (
     RoomVerification,
     RuleBase,
     RuleSettings,
+    StrictSettings,
     TierSettings,
     VerificationSettings,
 )
@@ -34,7 +36,7 @@ from moderation.values.events import Where
 from moderation.values.levels import REACHES, Level, Method
 from moderation.values.notices import Code, Span
 
-from .errors import ConfigProblem, durations_in, one_of, shown, value_at
+from .errors import ConfigProblem, durations_in, explain, one_of, shown, value_at
 from .oidc import oidc_problems
 from .toml_lines import Place
 from .verification import email_problems
@@ -280,3 +282,20 @@ def _order(place: Place, value: int, order: str) -> ConfigProblem:
 
 def _rising(costs: ByGrade) -> bool:
     return all(lower <= upper for lower, upper in pairwise(costs.of(grade) for grade in GRADES))
+
+
+class _Rules(StrictSettings):
+    rules: tuple[RuleSettings, ...]
+
+
+def checked_rule(rule: Mapping[str, Any]) -> tuple[RuleSettings | None, tuple[ConfigProblem, ...]]:
+    """Return a rule written in chat, or what is wrong with it; `rule` as it would stand in `[[rules]]`."""
+    data = {"rules": [dict(rule)]}
+    problems: list[ConfigProblem] = []
+    found: RuleSettings | None = None
+    try:
+        (found,) = _Rules.model_validate_json(json.dumps(data), strict=True, by_alias=True, by_name=False).rules
+    except ValidationError as error:
+        problems += explain(_Rules, error, data)
+    problems += rule_problems(data)
+    return (None if problems else found), tuple(problems)

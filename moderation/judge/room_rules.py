@@ -6,7 +6,7 @@ Rules kept here:
 - Equal settings are read and compiled once.
 - A rule is identified by its settings as they were recorded (JSON), so a replay judges by the rules then in force.
 
-Pure. Left to others: writing them by chat (`bot/commands/rule.py`), checking them (`bot/config/rule_checks.py`),
+Pure. Left to others: writing them by chat (`bot/commands/rule.py`), checking them (`bot/config/checks.py`),
 keeping them.
 """
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands.parse_rule import written
-from bot.config.rule_checks import checked
+from bot.config.checks import checked_rule
 from moderation.values.errors import Refused
 
 
@@ -45,7 +45,7 @@ from moderation.values.errors import Refused
 )
 def test_what_is_written_becomes_a_table(text: str, rule: dict[str, Any]) -> None:
     assert written(text) == rule
-    found, problems = checked(rule)
+    found, problems = checked_rule(rule)
     assert (found is not None, problems) == (True, ())
 
 
@@ -84,7 +84,7 @@ def test_what_is_wrong_is_said_and_never_taken_for_a_term(text: str, key: str) -
     ],
 )
 def test_it_is_checked_as_a_rule_of_the_configuration_is(rule: dict[str, Any], keys: list[str]) -> None:
-    found, problems = checked(rule)
+    found, problems = checked_rule(rule)
     assert (found, [each.key for each in problems]) == (None, keys)
 
 
@@ -94,4 +94,4 @@ def test_whatever_is_written_is_a_table_or_a_refusal(text: str) -> None:
         rule = written(text)
     except Refused:
         return
-    checked(rule)
+    checked_rule(rule)
