@@ -13,26 +13,19 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
 from moderation.model.context import CaseView, RoomView
 from moderation.model.facts import CaseOpened, Fact
 from moderation.people.barred_list import BarredEntry, bar, evidence, is_entry, refuse_ours, unbar
-from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import EventId, RoomId, UserId, is_user_id
 from storage import queries
 
+from .by_operator import ByOperator
 from .control_socket import Progress
 
 
-class BarredList:
+class BarredList(ByOperator):
     """Operations that put people on the list and take them off."""
-
-    def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
-        self._pipeline = pipeline
-        self._policy = policy
-        self._clock = clock
 
     def by_name(self) -> Mapping[str, Any]:
         """Return the operations by the names that `Control` uses."""
@@ -72,11 +65,6 @@ class BarredList:
 
         await self._pipeline.commit_with(make)
         return {"person": user, "cases": cases}
-
-    def _operator(self, asked: object) -> UserId:
-        if asked not in self._policy.operators:
-            raise Refused("cli.operator.unknown", given=str(asked))
-        return UserId(str(asked))
 
     async def _home(self, db: AsyncConnection, user: UserId, code: str, cases: list[CaseView]) -> RoomView:
         """Return the group whose case it is: the one named, else that of the evidence, else the first they are in."""

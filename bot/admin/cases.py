@@ -15,32 +15,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.commands.cases import policy_for
 from bot.commands.reports_together import others_dismissed
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
 from moderation.cases.decide import decide
 from moderation.cases.neglect import FAULTS, neglected
-from moderation.duty.responsibility import FAULTS_OF_DECISIONS, is_operator, require_fault
+from moderation.duty.responsibility import require_fault
 from moderation.model.context import RoomView
 from moderation.model.facts import ContentRead, CreditChanged, Fact, Outcome
-from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId, is_user_id
 from storage import queries
 
+from .by_operator import ByOperator
 from .control_socket import Progress
 
 OUTCOMES: Mapping[str, Outcome] = {"uphold": "upheld", "dismiss": "dismissed"}
-# Duties that an operator can say were broken outside the bot.
-DUTIES = tuple(name for name in FAULTS if name not in FAULTS_OF_DECISIONS)
 
 
-class CaseOperations:
+class CaseOperations(ByOperator):
     """Operations that decide cases, and charge broken duties."""
-
-    def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
-        self._pipeline = pipeline
-        self._policy = policy
-        self._clock = clock
 
     def by_name(self) -> Mapping[str, Any]:
         """Return the operations by the names that `Control` uses."""
@@ -120,21 +111,13 @@ class CaseOperations:
 
         Raises `Refused` if the person does not run it, and so has no duties there.
         """
-        room = await queries.room_by_code(db, code, self._pipeline.settings.bot)
-        if room is None or room.purpose != "group" or not room.active:
-            raise Refused("cli.rooms.not_served", code=code)
+        room = await self._group(db, code)
         if room.power.role(user) == "member" and room.room not in await self._managed(db, user):
             raise Refused("cli.charge.no_duty", who=user, code=code)
         return room
 
     async def _managed(self, db: AsyncConnection, user: UserId) -> frozenset[RoomId]:
         return (await queries.person_view(db, user, now_ms=0, recent_since=0)).manages
-
-    def _operator(self, asked: object) -> UserId:
-        user = UserId(str(asked))
-        if not is_operator(user, self._policy):
-            raise Refused("cli.operator.unknown", given=user)
-        return user
 
     def _noted(
         self, asked: Mapping[str, Any], who: str, what: str, room: RoomId, *, subject: UserId, n: int = 0

@@ -13,29 +13,22 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.commands.permalinks import message_link
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
 from moderation.cases.outside_notices import Notice, of_message, of_room, refuse_too_many
 from moderation.cases.reports import ReportedMessage
 from moderation.model.context import RoomView
 from moderation.model.facts import Fact, Reported
-from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 from storage import queries
 from storage.projections import POSTED
 
+from .by_operator import ByOperator
 from .control_socket import Progress
 
 
-class ReportOperations:
+class ReportOperations(ByOperator):
     """The operation that takes in notices."""
-
-    def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
-        self._pipeline = pipeline
-        self._policy = policy
-        self._clock = clock
 
     def by_name(self) -> Mapping[str, Any]:
         """Return the operations by the names that `Control` uses."""

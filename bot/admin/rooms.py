@@ -1,7 +1,7 @@
 """Measures against rooms, ordered and lifted by the operator at the command line.
 
 Rules kept here:
-- The person who acts is an operator of the configuration.
+- The person who acts is an operator of the configuration (`by_operator.py`).
 - The user at the terminal, as the operating system knows them, is recorded as well, with the reason.
 
 Left to others: what follows (`moderation/rooms/measures.py`), asking (`bot/cli/rooms/measures.py`), carrying it out
@@ -14,29 +14,21 @@ from typing import Any, get_args
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
-from moderation.duty.responsibility import is_operator
 from moderation.model.context import RoomView
 from moderation.model.facts import OF_ROOMS, CaseOpened, ContentRead, Fact, SanctionEnded, SanctionKind
-from moderation.policy import Policy
 from moderation.rooms import measures
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from storage import queries
 
+from .by_operator import ByOperator
 from .control_socket import Progress
 
 ORDERS: tuple[SanctionKind, ...] = tuple(kind for kind in get_args(SanctionKind) if kind in OF_ROOMS and kind != "slow")
 
 
-class RoomOperations:
+class RoomOperations(ByOperator):
     """Operations that order measures and lift them."""
-
-    def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
-        self._pipeline = pipeline
-        self._policy = policy
-        self._clock = clock
 
     def by_name(self) -> Mapping[str, Any]:
         """Return the operations by the names that `Control` uses."""
@@ -53,7 +45,7 @@ class RoomOperations:
         answer: dict[str, Any] = {}
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            room = await self._room(db, str(asked["room"]))
+            room = await self._group(db, str(asked["room"]))
             if what == "reopen":
                 facts = await self._lifted(db, room, by)
             else:
@@ -99,18 +91,6 @@ class RoomOperations:
         """Return how long a measure holds if no time is given, in milliseconds; 0: until it is lifted."""
         groups = self._policy.groups
         return {"rectify": groups.rectify_within, "suspend": groups.suspend_for}.get(kind, 0)
-
-    async def _room(self, db: AsyncConnection, code: str) -> RoomView:
-        room = await queries.room_by_code(db, code, self._pipeline.settings.bot)
-        if room is None or room.purpose != "group" or not room.active:
-            raise Refused("cli.rooms.not_served", code=code)
-        return room
-
-    def _operator(self, asked: object) -> UserId:
-        user = UserId(str(asked))
-        if not is_operator(user, self._policy):
-            raise Refused("cli.operator.unknown", given=user)
-        return user
 
 
 def _answer(room: RoomView, facts: tuple[Fact, ...]) -> dict[str, Any]:

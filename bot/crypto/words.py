@@ -3,17 +3,11 @@
 from moderation.values.notices import Phrase
 
 from .cross_signing import KeyState
-from .key_backup import BackupState
 
 
 def of_keys(state: KeyState) -> Phrase:
     """Return the text about the state of the account's keys and this device, and what to do."""
     return Phrase(f"crypto.state.{state.value}")
-
-
-def of_backup(state: BackupState) -> Phrase:
-    """Return the text about the state of the backup, and what to do."""
-    return Phrase(f"crypto.backup.{state.value}")
 
 
 def of_emoji(name: str) -> Phrase:

@@ -96,10 +96,6 @@ class Homeserver:
         answer: dict[str, Any] = (await self._get("capabilities")).get("capabilities", {})
         return answer
 
-    async def set_display_name(self, name: str) -> None:
-        """Set our display name. Section "PUT /profile/{userId}/{keyName}"."""
-        await self._put("profile", self.user, "displayname", json={"displayname": name})
-
     async def account_data(self, type: str) -> dict[str, Any] | None:
         """Return our own global account data; None if it was never set. Section "Client Config"."""
         try:

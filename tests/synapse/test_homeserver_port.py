@@ -281,11 +281,6 @@ class TestRooms:
         with pytest.raises(Forbidden):
             await bot.join(await stage.room(ann))
 
-    async def test_the_display_name(self, stage: Stage) -> None:
-        bot, ann = await stage.bot(), await stage.person("ann")
-        await bot.set_display_name("Answerable 茶")
-        assert (await ann.request("GET", "profile", bot.user))["displayname"] == "Answerable 茶"
-
 
 class TestFiles:
     async def test_what_goes_up_comes_down(self, stage: Stage) -> None:
