@@ -19,7 +19,7 @@ Left to others: reading the rows (`storage/outbox.py`), sending them (`dispatche
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from moderation.model.actions import NICETY, OUTSIDE, PROOF, URGENT, EditCard
+from moderation.model.actions import OUTSIDE, PROOF, URGENT
 from storage.outbox import OutboxRow
 
 AT_ONCE = 4
@@ -141,7 +141,7 @@ def _other(
 
 
 def _patience(row: OutboxRow) -> int:
-    return ADORNS_MS if row.priority == NICETY or isinstance(row.action, EditCard) else PATIENCE_MS
+    return ADORNS_MS if row.action.ADORNS else PATIENCE_MS
 
 
 def _urgency(row: OutboxRow) -> tuple[int, int]:

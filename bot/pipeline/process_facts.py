@@ -12,7 +12,7 @@ Left to others: the unit of work itself (`writer.py`), what an event gives rise 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from moderation.cases.statements import given, statement, to_be_stated
 from moderation.consequences import RoomsOf, at_once, consequences
 from moderation.model.actions import Action, begins_early
 from moderation.model.facts import (
+    FACTS,
     AccountsLinked,
     AccountUnlinked,
     ActionTaken,
@@ -33,14 +34,13 @@ from moderation.model.facts import (
     CaseNoted,
     CaseOpened,
     Fact,
-    Found,
     PartsErased,
     RecordsRestored,
-    Reported,
     RoomEntered,
     RoomStateChanged,
     StatementGiven,
 )
+from moderation.model.facts.base import words_in
 from moderation.values.ids import PersonId, RoomId, UserId
 from storage import outbox, queries
 from storage.journal.record import Draft
@@ -65,8 +65,6 @@ log = structlog.get_logger()
 _TURNS_TO_SEND = 2  # of the event loop: one to make a request, one to write it
 # How long in all a unit of work waits for answers to urgent requests, before it uses disk and processor.
 _PATIENCE_S = 0.05
-# These change the names under which later facts are written: each must be applied before the next is written.
-_RENAMES = (RoomEntered, AccountsLinked, AccountUnlinked, PartsErased)
 
 
 class Derivation(Protocol):
@@ -163,7 +161,7 @@ class FactProcessor:
         recorded, else nothing. The rows are queued with all others of this cause, under the same transaction ids.
         """
         urgent = [action for action in (*at_once(facts), *actions) if begins_early(action)]
-        if not urgent or any(isinstance(fact, _RENAMES) for fact in facts):
+        if not urgent or any(fact.RENAMES for fact in facts):
             return []
         first = unit.next_index
         unit.stage(self.draft_of(fact, at_ms) for fact in facts)
@@ -290,21 +288,16 @@ class FactProcessor:
         return fact if self._settings.content == "full" else without_words(fact)
 
 
-# The fields with what people wrote. Reasons of decisions and rules of rooms are kept: statements of reasons and judging
-# rest on them.
-_WORDS: Mapping[type[Fact], str] = {
-    Found: "matched",
-    CaseOpened: "excerpt",
-    Reported: "reason",
-    Appealed: "words",
-    CaseNoted: "words",
-}
+_WORDS = {cls: words_in(cls) for cls in FACTS}  # the fields with what people wrote
 
 
 def without_words(fact: Fact) -> Fact:
-    """Return a fact without what somebody wrote."""
-    field = _WORDS.get(type(fact))
-    return replace(fact, **{field: ""}) if field else fact  # type: ignore[arg-type]
+    """Return a fact without what somebody wrote.
+
+    Reasons of decisions and rules of rooms are kept: statements of reasons and judging rest on them.
+    """
+    names = _WORDS[type(fact)]
+    return replace(fact, **dict.fromkeys(names, "")) if names else fact  # type: ignore[arg-type]
 
 
 def _as_said(facts: Sequence[Fact], said: Sequence[Fact]) -> list[Fact]:

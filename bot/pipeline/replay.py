@@ -27,12 +27,9 @@ from . import heartbeat
 from .pipeline import Pipeline
 from .unit_of_work import Answer, UnitOfWork
 
-# Facts that are recorded when actions are carried out, not together with what caused the actions.
-_OF_ACTING = frozenset({"outcome", "notice", "media", "disclosure", "anchor"})
-
 
 def _came_later(fact: Fact) -> bool:
-    return fact.KIND in _OF_ACTING or isinstance(fact, NotRead)
+    return fact.OF_ACTING or isinstance(fact, NotRead)
 
 
 class Rooms:
@@ -146,7 +143,7 @@ def _in_flight(tail: Sequence[Record], rooms: Rooms) -> list[Fact]:
         if record.kind == "coverage" and not found:
             continue
         fact = fact_of_record(record, rooms.of)
-        if fact is None or fact.KIND not in _OF_ACTING or isinstance(fact, ActionTaken):
+        if fact is None or not fact.OF_ACTING or isinstance(fact, ActionTaken):
             break
         found.append(fact)
     return found

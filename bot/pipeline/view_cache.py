@@ -18,23 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.builtin_rules import OWN_RULES
 from moderation.model.context import Context, PersonView, RoomView
-from moderation.model.facts import (
-    AccountsLinked,
-    AccountUnlinked,
-    ActionTaken,
-    CaseAssigned,
-    CaseGrew,
-    CaseOpened,
-    CreditChanged,
-    Fact,
-    Found,
-    NoticeGiven,
-    PolicyChanged,
-    RoomListed,
-    SanctionEnded,
-    SanctionStarted,
-    StatementGiven,
-)
+from moderation.model.facts import Fact, RoomListed, SanctionEnded, SanctionStarted
 from moderation.rooms.slow_mode import HELD_BACK
 from moderation.rules.check import Counted
 from moderation.values.events import MessagePosted, Received
@@ -44,13 +28,6 @@ from storage import queries
 MAX_PEOPLE = 20_000
 MAX_ROOMS = 5_000
 MAX_TIMES = 1_000  # of one person in one room
-
-# Facts that change nothing in this cache: most facts that follow from an unwanted message, and outcomes of requests.
-CHANGES_NOTHING = (ActionTaken, CaseAssigned, CaseGrew, Found, NoticeGiven, StatementGiven)
-OF_PEOPLE_ALONE = (CaseOpened, CreditChanged)  # these change no room
-# After these, rooms may ask for more than before or be in another community, or somebody may have lost a role because
-# another account of theirs is barred.
-_OF_ALL_ROOMS = (PolicyChanged, AccountsLinked, AccountUnlinked, RoomListed)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -205,13 +182,12 @@ class ViewCache:
             if _changes_nobody(fact):
                 continue
             self._person_changed(getattr(fact, "subject", None))
-            if isinstance(fact, AccountsLinked | AccountUnlinked):
-                self._person_changed(fact.target)
-            if fact.room is not None and not isinstance(fact, OF_PEOPLE_ALONE):
+            self._person_changed(getattr(fact, "target", None))  # of two accounts that are linked, or no longer
+            if fact.room is not None and fact.CHANGES != "people alone":
                 self._rooms.drop(fact.room)
             if isinstance(fact, RoomListed):  # the managers of the room now manage in another community
                 self._people.clear()
-            if isinstance(fact, _OF_ALL_ROOMS) or _suspends_everywhere(fact):
+            if fact.CHANGES == "all rooms" or _suspends_everywhere(fact):
                 self._rooms.clear()
 
     def moved(self, user: UserId) -> None:
@@ -243,4 +219,4 @@ def _changes_nobody(fact: Fact) -> bool:
     """
     if isinstance(fact, SanctionStarted):
         return fact.kind == "redact" and fact.rule not in OWN_RULES and fact.rule not in HELD_BACK
-    return isinstance(fact, CHANGES_NOTHING)
+    return fact.CHANGES == "nothing"

@@ -32,8 +32,16 @@ class Action:
 
     NAME: ClassVar[str] = ""
     PRIORITY: ClassVar[int] = NOTICE
+    EARLY: ClassVar[bool] = False  # needs nothing from the tables, so it can begin before they are written
+    SPEAKS: ClassVar[bool] = False  # makes a message, in which the bot says something to or about people
+    ADORNS: ClassVar[bool] = False  # improves what is there already, so it can wait longer
 
     room: RoomId
+
+    @classmethod
+    def text_keys(cls) -> tuple[str, ...]:
+        """Return the keys of the texts that it must have: what the managers are told could not be done."""
+        return (f"action.{cls.NAME}",) if cls.PRIORITY <= STATE else ()
 
     @property
     def priority(self) -> int:
@@ -57,6 +65,7 @@ class Redact(Action):
 
     NAME: ClassVar[str] = "redact"
     PRIORITY: ClassVar[int] = URGENT
+    EARLY: ClassVar[bool] = True
 
     event: EventId
     subject: UserId
@@ -73,6 +82,7 @@ class Kick(Action):
 
     NAME: ClassVar[str] = "kick"
     PRIORITY: ClassVar[int] = STOP
+    EARLY: ClassVar[bool] = True
 
     subject: UserId
     reason: str = ""
@@ -229,6 +239,7 @@ class Say(Action):
 
     NAME: ClassVar[str] = "say"
     PRIORITY: ClassVar[int] = ANSWER
+    SPEAKS: ClassVar[bool] = True
 
     lines: tuple[Line, ...]
     reply_to: EventId | None = None
@@ -242,6 +253,7 @@ class Tell(Action):
 
     NAME: ClassVar[str] = "tell"
     PRIORITY: ClassVar[int] = NOTICE
+    SPEAKS: ClassVar[bool] = True
 
     subject: UserId
     lines: tuple[Line, ...]
@@ -310,6 +322,7 @@ class TellDesk(Action):
 
     NAME: ClassVar[str] = "tell-desk"
     PRIORITY: ClassVar[int] = CARD
+    SPEAKS: ClassVar[bool] = True
 
     lines: tuple[Line, ...]
     n: int = 0
@@ -329,6 +342,7 @@ class PostCard(Action):
     NAME: ClassVar[str] = "card"
     MARK: ClassVar[str] = "org.answerable.card"  # the key of its content that names the case and the request
     PRIORITY: ClassVar[int] = CARD
+    SPEAKS: ClassVar[bool] = True
 
     n: CaseNumber
     ring: bool = True  # mention the people in the desk who are responsible for the case
@@ -344,6 +358,8 @@ class EditCard(Action):
 
     NAME: ClassVar[str] = "edit-card"
     PRIORITY: ClassVar[int] = NOTICE
+    SPEAKS: ClassVar[bool] = True
+    ADORNS: ClassVar[bool] = True
 
     n: CaseNumber
 
@@ -368,6 +384,7 @@ class Offer(Action):
 
     NAME: ClassVar[str] = "offer"
     PRIORITY: ClassVar[int] = NICETY
+    ADORNS: ClassVar[bool] = True
 
     n: CaseNumber
     key: str
@@ -451,6 +468,7 @@ class TakeBack(Action):
 
     NAME: ClassVar[str] = "take-back"
     PRIORITY: ClassVar[int] = NICETY
+    ADORNS: ClassVar[bool] = True
 
     event: EventId
 
@@ -461,6 +479,7 @@ class HashMedia(Action):
 
     NAME: ClassVar[str] = "media"
     PRIORITY: ClassVar[int] = NICETY
+    ADORNS: ClassVar[bool] = True
 
     url: str
     file: dict[str, Json] | None = None  # how to open an encrypted file: an `EncryptedFile`
@@ -478,6 +497,7 @@ class GiveReceipt(Action):
 
     NAME: ClassVar[str] = "receipt"
     PRIORITY: ClassVar[int] = NOTICE
+    SPEAKS: ClassVar[bool] = True
 
     subject: UserId
     on: int
@@ -493,6 +513,7 @@ class GiveData(Action):
 
     NAME: ClassVar[str] = "mydata"
     PRIORITY: ClassVar[int] = NOTICE
+    SPEAKS: ClassVar[bool] = True
 
     subject: UserId
 
@@ -546,8 +567,8 @@ class Verify(Action):
 
 
 def begins_early(action: Action) -> bool:
-    """Return whether this action needs nothing from the tables, so that it can begin before they are written."""
-    return isinstance(action, Redact | Kick)
+    """Return whether this action can begin before the tables are written."""
+    return action.EARLY
 
 
 def _state_of(room: RoomId) -> str:
@@ -557,57 +578,28 @@ def _state_of(room: RoomId) -> str:
 
 ACTIONS: dict[str, type[Action]] = {
     cls.NAME: cls
-    for cls in (
-        Redact,
-        Kick,
-        Unban,
-        Align,
-        Enter,
-        Pin,
-        KeepDesk,
-        KeepLobby,
-        Adopt,
-        Bring,
-        LetIn,
-        Say,
-        Tell,
-        TellAbove,
-        TellDesk,
-        InviteBack,
-        LeaveDirect,
-        PostCard,
-        EditCard,
-        Offer,
-        SupersedeCard,
-        Quote,
-        TakeBack,
-        HashMedia,
-        GiveReceipt,
-        GiveData,
-        Erase,
-        ApproveDossier,
-        Anchor,
-        Witness,
-        Timestamp,
-        Verify,
-    )
+    for cls in tuple(globals().values())
+    if isinstance(cls, type) and issubclass(cls, Action) and cls is not Action
 }
 
 
-_LINES = ("lines", "discreet")  # the fields that hold lines
+# The fields that hold lines.
+_LINES = {cls: {item.name for item in fields(cls) if item.type == tuple[Line, ...]} for cls in ACTIONS.values()}
 
 
 def to_json(action: Action) -> dict[str, Json]:
     """Return the action as JSON."""
     raw: dict[str, Json] = {"do": action.NAME}
+    said = _LINES[type(action)]
     for item in fields(action):
         value = getattr(action, item.name)
-        raw[item.name] = lines_to_json(value) if item.name in _LINES else value
+        raw[item.name] = lines_to_json(value) if item.name in said else value
     return raw
 
 
 def from_json(raw: Mapping[str, Json]) -> Action:
     """Return the action that `to_json` wrote."""
     cls = ACTIONS[str(raw["do"])]
-    values = {n: lines_from_json(value) if n in _LINES else value for n, value in raw.items() if n != "do"}
+    said = _LINES[cls]
+    values = {n: lines_from_json(value) if n in said else value for n, value in raw.items() if n != "do"}
     return cls(**values)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What is registered is complete: each kind of rule, and each command, has all its texts in each language."""
+"""What is registered is complete: kinds of rules, commands and actions have all their texts in each language."""
 
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from bot.commands.parse import WORDING, bind
 from bot.commands.registry import COMMANDS
 from bot.texts.catalog import LANGUAGES, Catalog, fields_of
 from bot.texts.rule_kinds import PAGES
+from moderation.model import actions
+from moderation.model.actions import ACTIONS, NICETY, Action
 from moderation.rules.registry import KINDS
 
 CATALOG = Catalog.load()
@@ -53,3 +55,16 @@ def test_a_command_is_written_as_it_declares(command: Command) -> None:
 
 def test_only_what_is_said_to_prove_who_one_is_stays_out_of_the_records() -> None:
     assert [command.name for command in EACH.values() if not command.recorded] == ["verify"]
+
+
+@pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS)
+def test_an_action_has_its_texts(action: type[Action]) -> None:
+    must_be_there(action.text_keys())
+
+
+def test_an_action_has_a_name_of_its_own_and_says_how_long_it_can_wait() -> None:
+    each = [cls for cls in vars(actions).values() if isinstance(cls, type) and issubclass(cls, Action)]
+    each.remove(Action)
+    assert {cls.NAME for cls in each} - {""} == set(ACTIONS)
+    assert len(each) == len(ACTIONS)
+    assert {cls for cls in each if cls.PRIORITY == NICETY and not cls.ADORNS} == set()

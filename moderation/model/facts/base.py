@@ -13,7 +13,7 @@ Left to others: how a fact becomes a record and back (`storage/record_mapping.py
 """
 
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from moderation.values.ids import RoomId, UserId
 
@@ -23,9 +23,12 @@ def person() -> Any:
     return field(default=UserId(""), metadata={"of": None})
 
 
-def private(of: str) -> Any:
-    """Declare a field for the erasable part of the person named by the field `of` ("" if empty)."""
-    return field(default="", metadata={"of": of})
+def private(of: str, *, words: bool = False) -> Any:
+    """Declare a field for the erasable part of the person named by the field `of` ("" if empty).
+
+    `words`: it is what somebody wrote, which `content = "metadata"` forbids keeping.
+    """
+    return field(default="", metadata={"of": of, "words": words})
 
 
 def unowned() -> Any:
@@ -33,11 +36,20 @@ def unowned() -> Any:
     return field(default="", metadata={"of": "nobody"})
 
 
+# The views of rooms that must be read again after a fact, besides those of the people in it. "nothing": not even these.
+# "all rooms": they may ask for more than before or be in another community, or somebody may have lost a role, since
+# another account of theirs is barred.
+Changes = Literal["nothing", "people alone", "its room", "all rooms"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
     """Base of all facts. `on` is the index of the record that caused it (-1: no record)."""
 
     KIND: ClassVar[str] = ""
+    CHANGES: ClassVar[Changes] = "its room"
+    OF_ACTING: ClassVar[bool] = False  # recorded when an action is carried out, not with what caused the action
+    RENAMES: ClassVar[bool] = False  # changes the names under which later facts are written, so it is applied first
 
     room: RoomId | None = None
     on: int = -1
@@ -52,3 +64,8 @@ def owner_of(cls: type[Fact]) -> dict[str, str | None]:
         else:
             kinds[item.name] = item.metadata["of"] or "person"
     return kinds
+
+
+def words_in(cls: type[Fact]) -> tuple[str, ...]:
+    """Return the fields with what somebody wrote."""
+    return tuple(item.name for item in fields(cls) if item.metadata.get("words"))

@@ -7,7 +7,7 @@ from moderation.policy import Decide, Grade
 from moderation.values.events import Where
 from moderation.values.ids import EventId, UserId
 
-from .base import Fact, person, private, unowned
+from .base import Changes, Fact, person, private, unowned
 
 Channel = Literal["member", "operator", "mail", "server"]  # the way by which a report came
 Asked = Literal["managers", "owner", "operator"]  # the level that a case waits for
@@ -35,6 +35,7 @@ class Found(Fact):
     """A rule was broken by the event recorded at `on`."""
 
     KIND: ClassVar[str] = "finding"
+    CHANGES: ClassVar[Changes] = "nothing"
 
     rule: str
     grade: Grade
@@ -42,7 +43,7 @@ class Found(Fact):
     count: int = 0
     limit: int = 0
     subject: UserId = person()
-    matched: str = private("subject")
+    matched: str = private("subject", words=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class CaseOpened(Fact):
     """
 
     KIND: ClassVar[str] = "case"
+    CHANGES: ClassVar[Changes] = "people alone"
 
     n: int
     step: Literal["opened"] = "opened"
@@ -71,7 +73,7 @@ class CaseOpened(Fact):
     lead: int = 0
     subject: UserId = person()
     event: EventId = private("subject")
-    excerpt: str = private("subject")
+    excerpt: str = private("subject", words=True)
     by: UserId = person()  # who acted directly
     reason: str = private("by")
 
@@ -84,6 +86,7 @@ class CaseGrew(Fact):
     """
 
     KIND: ClassVar[str] = "case"
+    CHANGES: ClassVar[Changes] = "nothing"
 
     n: int
     step: Literal["joined"] = "joined"
@@ -124,7 +127,7 @@ class Appealed(Fact):
     asked: Asked = "managers"
     report: int = 0
     subject: UserId = person()
-    words: str = private("subject")
+    words: str = private("subject", words=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +147,7 @@ class Reported(Fact):
     reader: str = unowned()  # the operating system user who entered it
     subject: UserId = person()  # the author of the message
     by: UserId = person()
-    reason: str = private("by")
+    reason: str = private("by", words=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +174,7 @@ class CaseAssigned(Fact):
     """Somebody is responsible for a case from now on: they are on duty, or it was passed on to them."""
 
     KIND: ClassVar[str] = "case"
+    CHANGES: ClassVar[Changes] = "nothing"
 
     n: int
     step: Literal["assigned"] = "assigned"
@@ -206,7 +210,7 @@ class CaseNoted(Fact):
     n: int
     step: Literal["noted"] = "noted"
     by: UserId = person()
-    words: str = private("by")
+    words: str = private("by", words=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +218,7 @@ class StatementGiven(Fact):
     """The statement of reasons for a decision, as one object (`moderation/cases/statements.py` defines its fields)."""
 
     KIND: ClassVar[str] = "statement"
+    CHANGES: ClassVar[Changes] = "nothing"
 
     n: int
     subject: UserId = person()

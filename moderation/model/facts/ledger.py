@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from moderation.policy import Grade
 from moderation.values.ids import UserId
 
-from .base import Fact, person
+from .base import Changes, Fact, person
 
 Ledger = Literal["credit", "standing"]
 
@@ -20,6 +20,7 @@ class CreditChanged(Fact):
     """
 
     KIND: ClassVar[str] = "credit"
+    CHANGES: ClassVar[Changes] = "people alone"
 
     entry: Literal["charge", "warning", "compensation"]
     cost: int

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from moderation.values.ids import UserId
 
-from .base import Fact, person, private, unowned
+from .base import Changes, Fact, person, private, unowned
 
 VerificationNotice = Literal["reminded", "held", "halfway", "managing", "expires", "lapsed"]
 DoorAnswer = Literal["knocked", "waiting", "admitted", "refused"]
@@ -66,6 +66,8 @@ class AccountsLinked(Fact):
     """An account, with all accounts linked to it, belongs to the same person as another (docs/decisions/0019)."""
 
     KIND: ClassVar[str] = "verify"
+    CHANGES: ClassVar[Changes] = "all rooms"
+    RENAMES: ClassVar[bool] = True
 
     step: Literal["linked"] = "linked"
     method: Literal["confirmed", "oidc"]  # the other account confirmed it, or both proved the same subject
@@ -78,6 +80,8 @@ class AccountUnlinked(Fact):
     """The link recorded at `start` was a mistake: an operator ended it."""
 
     KIND: ClassVar[str] = "verify"
+    CHANGES: ClassVar[Changes] = "all rooms"
+    RENAMES: ClassVar[bool] = True
 
     step: Literal["unlinked"] = "unlinked"
     start: int
@@ -127,6 +131,8 @@ class NoticeGiven(Fact):
     """A person was told something: `what` names the text."""
 
     KIND: ClassVar[str] = "notice"
+    CHANGES: ClassVar[Changes] = "nothing"
+    OF_ACTING: ClassVar[bool] = True
 
     what: str
     n: int = 0

@@ -23,6 +23,7 @@ class DataGiven(Fact):
     """A person was given the data held on them, or the receipt of a message of theirs."""
 
     KIND: ClassVar[str] = "disclosure"
+    OF_ACTING: ClassVar[bool] = True
 
     what: Literal["mydata", "receipt"]
     count: int  # records in it
@@ -34,6 +35,7 @@ class PartsErased(Fact):
     """Parts of earlier records are removed from now on; `records` says which."""
 
     KIND: ClassVar[str] = "erase"
+    RENAMES: ClassVar[bool] = True
 
     parts: int
     what: Literal["request", "operator", "retention"]
@@ -120,6 +122,7 @@ class CheckpointAnchored(Fact):
     """A signed checkpoint was put where others keep it."""
 
     KIND: ClassVar[str] = "anchor"
+    OF_ACTING: ClassVar[bool] = True
 
     where: Literal["desk", "room", "witness", "timestamp"]
     size: int
@@ -150,6 +153,7 @@ class MediaKept(Fact):
     """The file of the message recorded at `on` was fetched and hashed; `kept` 1: it is stored, encrypted."""
 
     KIND: ClassVar[str] = "media"
+    OF_ACTING: ClassVar[bool] = True
 
     bytes: int
     kept: int = 0

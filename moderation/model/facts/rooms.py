@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from moderation.values.ids import GroupCode, UserId
 
-from .base import Fact, person, unowned
+from .base import Changes, Fact, person, unowned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,7 @@ class RoomEntered(Fact):
     """
 
     KIND: ClassVar[str] = "state"
+    RENAMES: ClassVar[bool] = True
 
     what: Literal["entered"] = "entered"
     code: GroupCode
@@ -42,6 +43,7 @@ class RoomListed(Fact):
     """A space (`room`) begins or ceases to list another room, which so enters or leaves the space's community."""
 
     KIND: ClassVar[str] = "state"
+    CHANGES: ClassVar[Changes] = "all rooms"
 
     what: Literal["listed", "unlisted"]
     child: str = unowned()  # the room

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from moderation.values.ids import EventId, UserId
 
-from .base import Fact, person, private, unowned
+from .base import Changes, Fact, person, private, unowned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +13,8 @@ class ActionTaken(Fact):
     """The outcome of one request to the homeserver. `action` is its kind, `result` how it ended."""
 
     KIND: ClassVar[str] = "outcome"
+    CHANGES: ClassVar[Changes] = "nothing"
+    OF_ACTING: ClassVar[bool] = True
 
     action: str
     result: Literal["done", "refused", "abandoned"]
@@ -29,6 +31,7 @@ class PolicyChanged(Fact):
     """The policy in force from now on, in full, so that a record can be judged again by it."""
 
     KIND: ClassVar[str] = "rules"
+    CHANGES: ClassVar[Changes] = "all rooms"
 
     digest: str  # first 32 hex digits of the SHA-256 of `policy`
     policy: str = unowned()

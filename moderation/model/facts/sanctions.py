@@ -89,6 +89,7 @@ class LevelKept(Fact):
     """
 
     KIND: ClassVar[str] = "outcome"
+    OF_ACTING: ClassVar[bool] = True
 
     action: Literal["hold"] = "hold"
     step: Literal["intended", "held", "corrected", "released", "overruled"]

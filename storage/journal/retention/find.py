@@ -15,6 +15,7 @@ from typing import cast
 
 import orjson
 
+from moderation.model.actions import ACTIONS
 from moderation.values.events import Json
 from storage.journal.days import Day
 from storage.journal.line_format import DecodedLine, erased_by
@@ -27,7 +28,7 @@ from .legal_holds import HoldsInForce
 from .ranges import Builder
 from .targets import Targets
 
-SPOKEN = frozenset({"say", "tell", "tell-desk", "card", "edit-card", "mydata", "receipt"})  # actions that say something
+SPOKEN = frozenset(name for name, action in ACTIONS.items() if action.SPEAKS)
 
 _IsMeant = Callable[[DecodedLine, Json], bool]
 

@@ -25,7 +25,6 @@ from bot.texts.matrix_message import Speech
 from moderation.cases import lifecycle
 from moderation.duty.responsibility import Deed
 from moderation.model import facts
-from moderation.model.actions import ACTIONS, STATE
 from moderation.model.context import Condition
 from moderation.model.facts import LASTING, OF_ROOMS, Outcome
 from moderation.policy import GRADES, Decide, Policy, RuleBase
@@ -301,7 +300,6 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("notice.interim.{}", set(INTERIM) - {"none", "notice"}),
     ("notice.command.{}", set(get_args(facts.SanctionKind)) - {"demote", "rectify"}),
     ("sanction.{}", (*SANCTIONS, "unban", "restore")),
-    ("action.{}", {name for name, action in ACTIONS.items() if action.PRIORITY <= STATE}),
     ("error.right.{}", get_args(Deed)),
     ("joining.missing.{}", get_args(Right)),
     ("cli.right.{}", get_args(Right)),

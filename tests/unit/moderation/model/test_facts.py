@@ -1,6 +1,8 @@
 """The list of facts, and the declarations of their fields."""
 
+import pkgutil
 from dataclasses import MISSING, fields
+from importlib import import_module
 from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
@@ -9,10 +11,18 @@ from moderation.model import facts
 from moderation.model.facts import FACTS, LASTING, OF_ROOMS, Fact, SanctionKind, owner_of
 
 
-def test_every_fact_is_in_the_list_once() -> None:
-    known = {value for value in vars(facts).values() if isinstance(value, type) and issubclass(value, Fact)}
-    assert known - {Fact} == set(FACTS)
+def test_every_fact_that_a_file_defines_is_handed_on_once() -> None:
+    files = [import_module(f"{facts.__name__}.{each.name}") for each in pkgutil.iter_modules(facts.__path__)]
+    known = {value for file in files for value in vars(file).values() if isinstance(value, type)}
+    assert {cls for cls in known if issubclass(cls, Fact)} - {Fact} == set(FACTS)
     assert len(FACTS) == len(set(FACTS))
+
+
+def test_all_facts_of_one_kind_of_record_are_of_acting_or_none_is() -> None:
+    """What was in flight is told from the end of the journal by these."""
+    of_acting = {cls.KIND for cls in FACTS if cls.OF_ACTING}
+    assert of_acting == {"outcome", "notice", "media", "disclosure", "anchor"}
+    assert of_acting & {cls.KIND for cls in FACTS if not cls.OF_ACTING} == set()
 
 
 @pytest.mark.parametrize("cls", FACTS)
