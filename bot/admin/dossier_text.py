@@ -9,8 +9,9 @@ Left to others: the page (`storage/export/dossier.py`).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -152,6 +153,6 @@ class Gatherer:
     def _said(self, said: Line) -> str:
         return self._speech.text((said,), self._language, self._rooms).plain
 
-    async def _rows(self, query: object) -> Sequence[Row[tuple[object, ...]]]:
-        rows = await self._db.execute(query)  # type: ignore[call-overload]
-        return rows.all()  # type: ignore[no-any-return]
+    async def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        rows: Sequence[Row[Any]] = (await self._db.execute(query)).all()
+        return rows

@@ -17,7 +17,7 @@ import json
 from binascii import a2b_base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -43,6 +43,8 @@ from storage.record_mapping import word
 
 from .control_socket import Progress
 from .exports import signed_export
+
+_Step = Literal["approved", "declined", "exported"]
 
 
 class Dossiers:
@@ -298,7 +300,7 @@ class Dossiers:
     async def _step(
         self,
         found: Dossier,
-        step: str,
+        step: _Step,
         asked: Mapping[str, Any],
         reader: str,
         *,
@@ -310,7 +312,7 @@ class Dossiers:
         taken = DossierStep(
             room=room,
             **approval,
-            step=step,  # type: ignore[arg-type]
+            step=step,
             start=found.record,
             task=found.task,
             digest=str(asked.get("sha256") or "-"),
@@ -323,20 +325,19 @@ class Dossiers:
         done = await self._task_done(found, step, asked, reader)
         await self._pipeline.commit((taken, *done))
 
-    async def _task_done(self, found: Dossier, step: str, asked: Mapping[str, Any], reader: str) -> tuple[Fact, ...]:
+    async def _task_done(self, found: Dossier, step: _Step, asked: Mapping[str, Any], reader: str) -> tuple[Fact, ...]:
         if step == "approved" or found.task < 0:
             return ()
         async with self._database.read() as db:
             task = await queries.open_task(db, found.task)
         if task is None:
             return ()
-        result = "declined" if step == "declined" else "done"
         room = RoomId(task.room) if task.room else None
         return (
             TaskDone(
                 room=room,
                 start=found.task,
-                result=result,  # type: ignore[arg-type]
+                result="declined" if step == "declined" else "done",
                 reader=reader,
                 reason=str(asked["reason"]),
             ),

@@ -140,8 +140,7 @@ class Operations:
         go, too.
         """
         holds = await self._holds(user)
-        said = {"what": what, "reader": reader, "reason": reason}
-        identity = await self.identity.forget(user, holds, **said, dry_run=dry_run)  # type: ignore[arg-type]
+        identity = await self.identity.forget(user, holds, what=what, reader=reader, reason=reason, dry_run=dry_run)
         async with self._database.read() as db:
             accounts = await queries.accounts_of(db, user)
         found = await asyncio.to_thread(parts_of, self._records, set(accounts), holds, progress)

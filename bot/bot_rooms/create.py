@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.crypto.encrypting_client import ALGORITHM, ENCRYPTION
 from bot.pipeline.pipeline import Pipeline
+from moderation.model.context import Purpose
 from moderation.model.facts import Fact, RoomEntered
 from moderation.values.events import Json
 from moderation.values.ids import GroupCode, RoomId, UserId, group_code
@@ -29,7 +30,7 @@ MARK = "org.answerable.made_for"
 class RoomPurpose:
     """The purpose of a room of the bot's own."""
 
-    purpose: str  # desk | direct | lobby
+    purpose: Purpose  # desk | direct | lobby
     served: str = "-"  # group code
     user: str = ""
 
@@ -72,7 +73,7 @@ def entered(made: RoomPurpose, room: RoomId, code: GroupCode) -> RoomEntered:
     """Return the fact that such a room is the bot's own from now on."""
     return RoomEntered(
         code=code,
-        purpose=made.purpose,  # type: ignore[arg-type]
+        purpose=made.purpose,
         served=made.served,
         room_id=room,
         subject=UserId(made.user),

@@ -47,15 +47,15 @@ def erase(
     _tell(plan, dry_run=dry_run)
 
 
-def _tell(done: dict[str, object], *, dry_run: bool) -> None:
+def _tell(done: dict[str, Any], *, dry_run: bool) -> None:
     if dry_run:
         say("cli.erase.would", parts=done["parts"], yes=Code("--dry-run"))
     elif done["parts"]:
         say("cli.erase.done", parts=done["parts"], record=str(done["record"]))
-    elif not any(done["identity"].values()):  # type: ignore[attr-defined]
+    elif not any(done["identity"].values()):
         say("cli.erase.nothing")
-    _tell_identity(done["identity"], dry_run=dry_run)  # type: ignore[arg-type]
-    for kept in done["kept"]:  # type: ignore[attr-defined]
+    _tell_identity(done["identity"], dry_run=dry_run)
+    for kept in done["kept"]:
         key = "own.erase.kept" if kept["until"] else "own.erase.kept-open"
         say(key, parts=kept["parts"], until=Moment(kept["until"]), duty=kept["duty"] or text("own.erase.duty-measure"))
     if done["said"]:

@@ -132,7 +132,7 @@ def _by_hand(user: UserId, step: str) -> Line:
 def _held(room: RoomId, change: Change) -> Fact:
     return LevelKept(
         room=room,
-        step=change.step,  # type: ignore[arg-type]
+        step=change.step,
         what=change.what,
         prior=change.prior,
         held=change.held,

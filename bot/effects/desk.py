@@ -9,7 +9,7 @@ Rules kept here:
   whatever they may do in the desk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from bot.bot_rooms.create import RoomPurpose, body, take_up
 from bot.matrix.errors import Forbidden, NotFound
@@ -174,9 +174,9 @@ class Desk:
         return content, desk, card.case.card
 
 
-async def _unless_refused(request: object) -> None:
+async def _unless_refused(request: Awaitable[object]) -> None:
     """Await a request, but ignore that somebody refuses or is out of reach: it must not stop the others."""
     try:
-        await request  # type: ignore[misc]
+        await request
     except (Forbidden, NotFound):
         return

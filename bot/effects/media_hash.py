@@ -26,7 +26,7 @@ from bot.matrix.client import Homeserver
 from bot.matrix.errors import Answered, TooLarge
 from bot.outbox.handler import Done, Handlers
 from moderation.model.actions import Action, HashMedia
-from moderation.model.facts import MediaKept
+from moderation.model.facts import MediaKept, MediaResult
 from moderation.values.errors import Invalid
 from moderation.values.ids import UserId
 
@@ -95,12 +95,12 @@ class MediaHasher:
             times.popleft()
         return sum(size for _, size in times)
 
-    def _fact(self, action: HashMedia, *, result: str = "done", size: int = 0, sha256: str = "") -> MediaKept:
+    def _fact(self, action: HashMedia, *, result: MediaResult = "done", size: int = 0, sha256: str = "") -> MediaKept:
         return MediaKept(
             room=action.room,
             on=action.on,
             bytes=size,
-            result=result,  # type: ignore[arg-type]
+            result=result,
             subject=action.subject,
             sha256=sha256,
             url=action.url,

@@ -17,7 +17,7 @@ from bot.outbox.handler import Done, Handlers, RetryLater, Services
 from bot.texts.matrix_message import MESSAGE, in_reply, in_thread
 from bot.texts.report_lines import reads_along
 from moderation.model.actions import Action, Say, Tell, TellDesk
-from moderation.model.facts import NoticeGiven
+from moderation.model.facts import NoticeChannel, NoticeGiven
 from moderation.values.events import Json
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Code, Line, Who, line, rooms_named
@@ -98,13 +98,13 @@ class Notifier:
         return self._speech.language(own, view.language if view else ""), names
 
 
-def _given(action: Tell, channel: str) -> NoticeGiven:
+def _given(action: Tell, channel: NoticeChannel) -> NoticeGiven:
     what = action.lines[0].key if action.lines else "-"
     return NoticeGiven(
         room=action.room,
         what=what[:64],
         n=action.n,
         asks=action.asks,
-        channel=channel,  # type: ignore[arg-type]
+        channel=channel,
         subject=action.subject,
     )

@@ -28,7 +28,10 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.refusal import refusal_line
 from moderation.model.actions import Action, Tell, Verify
-from moderation.model.facts import PersonVerified
+from moderation.model.facts import (
+    ActionResult,
+    PersonVerified,
+)
 from moderation.values.errors import Broken, Refused
 from moderation.values.ids import PersonId, UserId
 from moderation.values.notices import Line, Moment, line
@@ -274,7 +277,7 @@ class IdentityDialogue:
         self,
         action: Verify,
         *lines: Line,
-        result: str = "done",
+        result: ActionResult = "done",
         code: str = "-",
         also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
     ) -> Done:

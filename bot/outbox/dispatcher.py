@@ -207,7 +207,7 @@ class OutboxDispatcher:
             room=action.room or None,
             on=row.record,
             action=action.NAME,
-            result=done.result,  # type: ignore[arg-type]
+            result=done.result,
             code=_word(done.code),
             n=getattr(action, "n", 0),
             txn=row.txn,

@@ -16,7 +16,10 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.matrix_message import Speech
 from moderation.model.actions import ACTIONS, Action, TellAbove
-from moderation.model.facts import Fact
+from moderation.model.facts import (
+    ActionResult,
+    Fact,
+)
 from moderation.policy import Policy
 from storage.database import Database
 
@@ -28,7 +31,7 @@ class Done:
     facts: tuple[Fact, ...] = ()
     actions: tuple[Action, ...] = ()
     made: str = ""
-    result: str = "done"
+    result: ActionResult = "done"
     code: str = "-"
     also: Callable[[AsyncConnection], Awaitable[None]] | None = None  # run in the transaction that records it
     after: Callable[[], Awaitable[None]] | None = None  # run once that is written; a crash may leave it out

@@ -97,8 +97,8 @@ class CaseContextLoader:
         """Return the rooms whose managers and owners matter to these facts."""
         rooms: dict[RoomId, None] = {}
         for fact in facts:
-            if await _waits(db, fact):
-                rooms[fact.room] = None  # type: ignore[index]
+            if fact.room is not None and await _waits(db, fact):
+                rooms[fact.room] = None
             elif isinstance(fact, AccountsLinked):
                 managed = [room for view in await self._after(db, fact) for room in sorted(view.manages)]
                 rooms.update(dict.fromkeys(managed))

@@ -26,8 +26,8 @@ async def dossier_tasks(db: AsyncConnection, facts: Sequence[Fact], policy: Poli
         return []  # read back from the journal
     upheld: dict[UserId, list[Offence]] = {}
     for fact in facts:
-        if (offence := await _upheld(db, fact, now_ms)) is not None:
-            upheld.setdefault(fact.subject, []).append(offence)  # type: ignore[attr-defined]
+        if isinstance(fact, CaseOpened | CaseDecided) and (offence := await _upheld(db, fact, now_ms)) is not None:
+            upheld.setdefault(fact.subject, []).append(offence)
     found: list[Fact] = []
     for subject, new in upheld.items():
         offences, before = await queries.offences_of(db, subject)
@@ -37,7 +37,7 @@ async def dossier_tasks(db: AsyncConnection, facts: Sequence[Fact], policy: Poli
     return found
 
 
-async def _upheld(db: AsyncConnection, fact: Fact, now_ms: int) -> Offence | None:
+async def _upheld(db: AsyncConnection, fact: CaseOpened | CaseDecided, now_ms: int) -> Offence | None:
     match fact:
         case CaseOpened(state="decided") if fact.grade in _GRAVE:
             return opened_decided(fact, now_ms)

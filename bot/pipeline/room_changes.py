@@ -28,6 +28,7 @@ from moderation.rooms.member_limits import Counted, came
 from moderation.values.events import MembershipChanged, Received, StateChanged
 from moderation.values.ids import RoomId, UserId, is_room_id, server_of
 from moderation.values.notices import Moment, RoomName, Who, line
+from moderation.values.power_levels import Role
 from storage import queries
 
 from .unit_of_work import Answer, UnitOfWork
@@ -74,13 +75,14 @@ class RoomChanges:
     async def role_changes(self, db: AsyncConnection, room: RoomView, on: int, by: UserId) -> Sequence[RoleChanged]:
         """Return the changes of people's roles in a room since they were recorded last."""
         before = await queries.roles(db, room.room)
-        now = dict.fromkeys(room.power.managers(), "manager") | dict.fromkeys(room.power.owners(), "owner")
+        managers: dict[UserId, Role] = dict.fromkeys(room.power.managers(), "manager")
+        now = managers | dict.fromkeys(room.power.owners(), "owner")
         return [
             RoleChanged(
                 room=room.room,
                 on=on,
-                role=now.get(user, "member"),  # type: ignore[arg-type]
-                was=before.get(user, "member"),  # type: ignore[arg-type]
+                role=now.get(user, "member"),
+                was=before.get(user, "member"),
                 subject=user,
                 by=by,
             )

@@ -13,7 +13,7 @@ text (`bot/effects/send_notice.py`).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from moderation.values.events import Json
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
@@ -601,5 +601,6 @@ def from_json(raw: Mapping[str, Json]) -> Action:
     """Return the action that `to_json` wrote."""
     cls = ACTIONS[str(raw["do"])]
     said = _LINES[cls]
-    values = {n: lines_from_json(value) if n in said else value for n, value in raw.items() if n != "do"}
-    return cls(**values)  # type: ignore[arg-type]
+    given = {n: value for n, value in raw.items() if n != "do"}
+    values: dict[str, Any] = {n: lines_from_json(value) if n in said else value for n, value in given.items()}
+    return cls(**values)

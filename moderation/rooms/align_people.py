@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from moderation.model.context import InForce
-from moderation.model.facts import OF_ROOMS
+from moderation.model.facts import (
+    OF_ROOMS,
+    KeptStep,
+)
 from moderation.values.ids import UserId
 from moderation.values.power_levels import Power
 
@@ -28,7 +31,7 @@ class KeptLevel:
 
     user: UserId  # "": the room itself
     what: str  # level | ban | posting | posting TYPE | joining
-    step: str  # intended | held | overruled
+    step: KeptStep  # intended | held | overruled
     prior: str
     held: str
     corrections: int = 0
@@ -40,7 +43,7 @@ class Change:
 
     user: UserId
     what: str
-    step: str  # intended | held | corrected | released | overruled; `LevelKept` says what each means
+    step: KeptStep  # `LevelKept` says what each means
     prior: str
     held: str
     write: bool  # whether the homeserver must be asked for anything
@@ -223,7 +226,7 @@ def _keep(thing: Thing, hold: KeptLevel, target: str) -> Change | str | None:
     return _set(thing, "corrected", hold.prior, target)
 
 
-def _set(thing: Thing, step: str, prior: str, target: str) -> Change | str:
+def _set(thing: Thing, step: KeptStep, prior: str, target: str) -> Change | str:
     if not thing.may(target):
         return thing.may_not[0]
     return Change(thing.user, thing.what, step, prior, target, write=True)

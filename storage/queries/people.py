@@ -17,6 +17,7 @@ from moderation.model.context import PersonView
 from moderation.model.facts import Ledger
 from moderation.model.ledger_entry import LedgerEntry
 from moderation.values.ids import PersonId, RoomId, UserId
+from moderation.values.power_levels import Role
 from storage import schema
 from storage.projections import PERSON
 from storage.sqlite_driver import rows_of
@@ -77,7 +78,7 @@ async def joined_of(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) 
     return tuple(user for user in users if there.get(user) == "join")
 
 
-async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
+async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, Role]:
     """Return who was owner or manager of a room when it was last checked."""
     rows = await db.execute(
         select(schema.members.c.user, schema.members.c.role).where(

@@ -30,6 +30,7 @@ from .people import (
     DoorAnswered,
     KeyPinned,
     LanguageChosen,
+    NoticeChannel,
     NoticeGiven,
     PersonVerified,
     RoleChanged,
@@ -45,6 +46,7 @@ from .records import (
     HoldEnded,
     HoldPlaced,
     MediaKept,
+    MediaResult,
     NotRead,
     NotSeen,
     PartsErased,
@@ -53,11 +55,12 @@ from .records import (
     RecordsRestored,
 )
 from .rooms import RoomEntered, RoomListed, RoomStateChanged
-from .running import ActionTaken, BotStarted, BotStopped, PolicyChanged
+from .running import ActionResult, ActionTaken, BotStarted, BotStopped, PolicyChanged
 from .sanctions import (
     LASTING,
     OF_ROOMS,
     Basis,
+    KeptStep,
     LevelKept,
     SanctionEnded,
     SanctionExtended,

@@ -8,6 +8,7 @@ from moderation.values.ids import UserId
 from .base import Changes, Fact, person, private, unowned
 
 VerificationNotice = Literal["reminded", "held", "halfway", "managing", "expires", "lapsed"]
+NoticeChannel = Literal["direct", "room", "desk", "none"]
 DoorAnswer = Literal["knocked", "waiting", "admitted", "refused"]
 
 
@@ -137,7 +138,7 @@ class NoticeGiven(Fact):
     what: str
     n: int = 0
     asks: int = 0  # the case of which it asks for a decision; 0: none
-    channel: Literal["direct", "room", "desk", "none"]
+    channel: NoticeChannel
     subject: UserId = person()
 
 

@@ -7,6 +7,8 @@ from moderation.values.ids import UserId
 
 from .base import Fact, person, private, unowned
 
+MediaResult = Literal["done", "refused", "large"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataAsked(Fact):
@@ -157,7 +159,7 @@ class MediaKept(Fact):
 
     bytes: int
     kept: int = 0
-    result: Literal["done", "refused", "large"] = "done"
+    result: MediaResult = "done"
     subject: UserId = person()
     sha256: str = private("subject")
     url: str = private("subject")

@@ -7,6 +7,8 @@ from moderation.values.ids import EventId, UserId
 
 from .base import Changes, Fact, person, private, unowned
 
+ActionResult = Literal["done", "refused", "abandoned"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionTaken(Fact):
@@ -17,7 +19,7 @@ class ActionTaken(Fact):
     OF_ACTING: ClassVar[bool] = True
 
     action: str
-    result: Literal["done", "refused", "abandoned"]
+    result: ActionResult
     code: str = "-"  # the homeserver's errcode
     n: int = 0
     txn: str = "-"  # the transaction id, which names the row of the outbox

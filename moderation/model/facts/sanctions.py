@@ -13,6 +13,7 @@ OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close", "s
 # Those that hold over time and are reconciled with the room; the others happen once.
 LASTING: frozenset[SanctionKind] = frozenset({"mute", "demote", "ban", *OF_ROOMS})
 Basis = Literal["rule", "decision", "command", "credit", "interim", "standing", "neglect", "operator", "verification"]
+KeptStep = Literal["intended", "held", "corrected", "released", "overruled"]
 WhyEnded = Literal["time", "credit", "reversed", "command", "overtaken", "standing", "mended", "verified", "settings"]
 
 
@@ -92,7 +93,7 @@ class LevelKept(Fact):
     OF_ACTING: ClassVar[bool] = True
 
     action: Literal["hold"] = "hold"
-    step: Literal["intended", "held", "corrected", "released", "overruled"]
+    step: KeptStep
     what: str = "level"
     prior: str
     held: str

@@ -205,7 +205,8 @@ class _Check:
         if skeleton["k"] == "erase":
             self.parts.may_erase(skeleton, parts, self._where(cast(int, skeleton["i"])))
         if skeleton["k"] == "restore":
-            self._restores.append(tuple(_number(skeleton.get(name)) for name in ("i", "size", "made")))  # type: ignore[arg-type]
+            index, size, made = (_number(skeleton.get(name)) for name in ("i", "size", "made"))
+            self._restores.append((index, size, made))
         if skeleton["k"] == "purge":
             self.purges.take(skeleton)
 

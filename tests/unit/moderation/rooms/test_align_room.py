@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moderation.model.context import InForce
+from moderation.model.facts import KeptStep
 from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, KeptLevel, RoomPicture, intended
 from moderation.rooms.align_room import MORE, SILENCED, align, join_rule
 from moderation.values.ids import UserId
@@ -96,12 +97,12 @@ class Simulated:
         corrections = self.holds[key].corrections if key in self.holds else 0
         if change.step in ("corrected", "overruled"):
             self.told.append((change.what, change.step))
-        step = "held" if change.step == "corrected" else change.step
+        step: KeptStep = "held" if change.step == "corrected" else change.step
         more = change.step == "corrected"
         self.holds[key] = KeptLevel(change.user, change.what, step, change.prior, change.held, corrections + more)
 
 
-def room_change(what: str, step: str, prior: str, held: str, write: bool = True) -> Change:
+def room_change(what: str, step: KeptStep, prior: str, held: str, write: bool = True) -> Change:
     return Change(ITSELF, what, step, prior, held, write)
 
 
