@@ -11,7 +11,7 @@ from bot.matrix.client import Homeserver
 from moderation.values.ids import RoomId
 from tests.clients.js_client import Isolation, JsClient
 from tests.people.client import Client
-from tests.synapse.stage import PASSWORD, Stage, unique
+from tests.theatre.stage import PASSWORD, Stage, unique
 
 
 class EncryptedStage(Stage):
@@ -35,13 +35,13 @@ class EncryptedStage(Stage):
         self, name: str, *, admin: bool = False, signed: bool = True, isolation: Isolation = "signed"
     ) -> JsClient:
         """Create a user with a current client, whose device is cross-signed if `signed`."""
-        account = await self.synapse.register(unique(name), PASSWORD, admin=admin)
-        client = JsClient(self.synapse.url, account.user, account.token, account.device)
+        account = await self.server.register(unique(name), PASSWORD, admin=admin)
+        client = JsClient(self.server.url, account.user, account.token, account.device)
         return await self._start(client, name=name, signed=signed, isolation=isolation)
 
     async def again(self, person: JsClient, *, signed: bool = True) -> JsClient:
         """Log in another device of the same user; `signed`: with their keys from secret storage."""
-        client = await JsClient.log_in(self.synapse.url, person.user, PASSWORD)
+        client = await JsClient.log_in(self.server.url, person.user, PASSWORD)
         return await self._start(client, signed=False, recovery_key=person.recovery_key if signed else "")
 
     async def people(self, *names: str) -> list[JsClient]:

@@ -29,7 +29,7 @@ from tests.fakes import homeserver_answers as answers
 from tests.fakes.homeserver_devices import Devices
 from tests.fakes.homeserver_keys import Keys
 from tests.fakes.homeserver_limits import Limit
-from tests.fakes.homeserver_rooms import Json, Refused, World, not_found
+from tests.fakes.homeserver_rooms import SERVER, Json, Refused, World, not_found
 
 LONGEST_S = 30.0
 _UNRECOGNIZED = Refused(404, "M_UNRECOGNIZED", "Unrecognized request")
@@ -66,6 +66,8 @@ class Asked:
     segments: tuple[str, ...]
     query: dict[str, str]
     body: Json
+    file: bytes = b""  # what is uploaded
+    mimetype: str = ""
 
     @property
     def txn(self) -> tuple[str, str]:
@@ -74,10 +76,10 @@ class Asked:
 
 
 class SimulatedHomeserver:
-    """One homeserver; `at_most`: events in one answer of `/sync`, over all rooms."""
+    """One homeserver called `name`; `at_most`: events in one answer of `/sync`, over all rooms."""
 
-    def __init__(self, *, at_most: int | None = None) -> None:
-        self.world = World()
+    def __init__(self, *, at_most: int | None = None, name: str = SERVER) -> None:
+        self.world = World(name)
         self.keys = Keys()
         self.devices = Devices()
         self.at_most = at_most
@@ -95,6 +97,7 @@ class SimulatedHomeserver:
         self._tokens: dict[str, tuple[str, str]] = {}
         self._done: dict[tuple[str, str, str], str] = {}  # what became of a transaction
         self._data: dict[tuple[str, str], Json] = {}
+        self._files: dict[str, tuple[bytes, str]] = {}  # with their types, by address
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
         self._runner: web.ServerRunner | None = None
@@ -162,7 +165,8 @@ class SimulatedHomeserver:
         if fault is not None and not fault.after:
             return await self._fail(request, fault)
         try:
-            response = _answer(200, await self._do(request, name, segments[3:]))
+            found = await self._do(request, name, segments[3:])
+            response = found if isinstance(found, web.Response) else _answer(200, found)
         except Refused as refused:
             response = _answer(refused.status, refused.body)
         return response if fault is None else await self._fail(request, fault)
@@ -191,7 +195,8 @@ class SimulatedHomeserver:
         if work is None:
             raise _UNRECOGNIZED
         user, device = ("", "") if name in _OPEN else self._who(request)
-        asked = Asked(user, device, segments, dict(request.query), await _body(request))
+        body, file = ({}, await request.read()) if name == "upload" else (await _body(request), b"")
+        asked = Asked(user, device, segments, dict(request.query), body, file, request.content_type)
         counted = bool(user) and request.method != "GET" and name in _COUNTED
         if counted:
             self._count(asked)
@@ -337,6 +342,9 @@ class SimulatedHomeserver:
         room = asked.segments[1]
         return self._told({"room_id": self.world.join(room, asked.user).id})
 
+    def knock(self, asked: Asked) -> Json:
+        return self._told({"room_id": self.world.knock(asked.segments[1], asked.user, _reason(asked.body)).id})
+
     def leave(self, asked: Asked) -> Json:
         self.world.leave(asked.segments[1], asked.user, _reason(asked.body))
         return self._told({})
@@ -380,6 +388,17 @@ class SimulatedHomeserver:
     def send_to_device(self, asked: Asked) -> Json:
         _, type, txn = asked.segments
         return self._told(self.devices.send(asked.user, asked.device, type, txn, asked.body))
+
+    def upload(self, asked: Asked) -> Json:
+        address = f"{self.world.server}/{secrets.token_hex(12)}"
+        self._files[address] = (asked.file, asked.mimetype)
+        return {"content_uri": f"mxc://{address}"}
+
+    def download(self, asked: Asked) -> web.Response:
+        found = self._files.get("/".join(asked.segments[2:4]))
+        if found is None:
+            raise not_found("Not found")
+        return web.Response(body=found[0], content_type=found[1])
 
     def data(self, asked: Asked) -> Json:
         found = self._data.get((asked.user, asked.segments[3]))
@@ -439,6 +458,7 @@ _WORK: dict[tuple[str, str], Callable[[SimulatedHomeserver, Asked], Any]] = {
     ("PUT", "rooms/redact"): _S.redact,
     ("POST", "createRoom"): _S.create,
     ("POST", "join"): _S.join,
+    ("POST", "knock"): _S.knock,
     ("POST", "rooms/leave"): _S.leave,
     ("POST", "rooms/forget"): _S.forget,
     ("POST", "rooms/invite"): _S.invite,
@@ -458,6 +478,8 @@ _WORK: dict[tuple[str, str], Callable[[SimulatedHomeserver, Asked], Any]] = {
     ("POST", "keys/device_signing/upload"): _S.sign_in,
     ("POST", "keys/signatures/upload"): _S.add_signatures,
     ("PUT", "sendToDevice"): _S.send_to_device,
+    ("POST", "upload"): _S.upload,
+    ("GET", "media"): _S.download,
     ("GET", "room_keys/version"): lambda _server, _asked: _no_backup(),
 }
 

@@ -82,6 +82,8 @@ def _room(
     assert mine is not None or membership == "leave"
     if membership == "invite" and mine is not None and mine.place > since:
         return "invite", {"invite_state": {"events": _stripped(room, mine)}}
+    if membership == "knock" and mine is not None and mine.place > since:
+        return "knock", {"knock_state": {"events": _stripped(room, mine)}}
     if membership in ("leave", "ban") and mine is not None and mine.place > since and not first:
         before = _was(room, user, since)
         told = [e for e in room.after(since) if e.place <= mine.place] if before == "join" else [mine]

@@ -250,7 +250,24 @@ class World:
     def send(self, room: Room, user: str, type: str, content: Json, txn: tuple[str, str] | None = None) -> Event:
         """Send a message event. Raises `Refused`."""
         self._may_send(room, user, room.needed(type, state=False))
+        self._relation_must_fit(room, user, content.get("m.relates_to"))
         return self.add(room, user, type, content, txn=txn)
+
+    def _relation_must_fit(self, room: Room, user: str, relation: Json | None) -> None:
+        """Refuse a relation as Synapse does: to another room, to what nobody knows, a reaction twice."""
+        if not isinstance(relation, dict) or not {"rel_type", "event_id"} <= relation.keys():
+            return
+        parent = self.by_id.get(relation["event_id"])
+        if parent is None:
+            raise Refused(400, "M_UNKNOWN", "Can't send relation to unknown event")
+        if parent[0] is not room:
+            raise Refused(400, "M_UNKNOWN", "Relations must be in the same room")
+        if relation["rel_type"] == "m.annotation":
+            if "key" not in relation:
+                raise Refused(400, "M_UNKNOWN", "Missing aggregation key")
+            reaction = (user, relation["event_id"], relation["key"])
+            if any(_reaction(event.raw) == reaction for event in room.after(parent[1].place)):
+                raise Refused(400, "M_DUPLICATE_ANNOTATION", "Can't send same reaction twice")
 
     def set_state(self, room: Room, user: str, type: str, key: str, content: Json) -> Event:
         """Send a state event, or return the present one if nothing changes. Raises `Refused`."""
@@ -327,6 +344,20 @@ class World:
         self._join(found, user)
         return found
 
+    def knock(self, room: str, user: str, reason: Json) -> Room:
+        """Let a user ask to be let in (section "POST /knock/{roomIdOrAlias}")."""
+        found = self.rooms.get(room)
+        if found is None:
+            raise not_found("Can't knock on room that does not exist.")
+        if found.membership(user) == "ban":
+            raise forbidden("You are banned from this room")
+        if found.membership(user) in ("invite", "join"):
+            raise forbidden("You cannot knock on a room you are already in or invited to.")
+        if (found.content("m.room.join_rules") or {}).get("join_rule") not in ("knock", "knock_restricted"):
+            raise forbidden("You don't have permission to knock")
+        self.add(found, user, MEMBER, {"membership": "knock", "displayname": _name(user), **reason}, user)
+        return found
+
     def _join(self, room: Room, user: str) -> None:
         self.add(room, user, MEMBER, {"membership": "join", "displayname": _name(user)}, user)
 
@@ -360,6 +391,14 @@ class World:
     def _must(self, room: Room, user: str, level: int, error: str) -> None:
         if room.level(user) < level:
             raise forbidden(error)
+
+
+def _reaction(raw: Json) -> tuple[str, str, str] | None:
+    """Return who reacts to what in which way; None for other events, and for a reaction that was taken back."""
+    relation = raw["content"].get("m.relates_to")
+    if not isinstance(relation, dict) or relation.get("rel_type") != "m.annotation":
+        return None
+    return raw["sender"], relation["event_id"], relation.get("key", "")
 
 
 def _strip(target: Event, redaction: Event) -> None:

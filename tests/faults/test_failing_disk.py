@@ -21,7 +21,7 @@ from tests.faults.scene import Start, scene
 from tests.faults.seen import Seen, different
 from tests.faults.stories.away import AWAY
 from tests.faults.zygote import Fault, Zygote
-from tests.synapse.served import like
+from tests.theatre.served import like
 
 # A traceback, the key of a text in the place of its words, and what Python says of work that nobody waited for.
 NOISE = ("Traceback", '"cli.', "never awaited", "never retrieved")

@@ -24,7 +24,7 @@ from bot.events.sync_response import read_sync
 from bot.matrix.client import SYNC_FILTER, Homeserver, Session, log_in_with_password
 from bot.runtime.clock import Clock, wall_clock
 from moderation.values.ids import EventId, RoomId
-from tests.synapse.stage import PASSWORD, Stage
+from tests.theatre.stage import PASSWORD, Stage
 
 KEY = StoreKey(bytes(range(32)))
 ENCRYPTION = {"algorithm": "m.megolm.v1.aes-sha2"}
@@ -234,7 +234,7 @@ class CryptoStage:
 
     async def device_of(self, user: str, **how: Any) -> EncryptedBot:
         """Log in to an existing account as a new device."""
-        session = await log_in_with_password(self.stage.synapse.url, user, PASSWORD, "another")
+        session = await log_in_with_password(self.stage.server.url, user, PASSWORD, "another")
         return await self.device(self.stage.port(session), **how)
 
     async def restarted(self, bot: EncryptedBot, **how: Any) -> EncryptedBot:

@@ -20,8 +20,9 @@ from moderation.values.ids import EventId, RoomId
 from tests.clients.js_client import ENCRYPTION
 from tests.people.client import Client
 from tests.synapse.crypto_people import KEY, CryptoStage, EncryptedBot
-from tests.synapse.served import ServedBot, Theatre
-from tests.synapse.stage import PASSWORD, text, unique
+from tests.theatre.scene import Theatre
+from tests.theatre.served import ServedBot
+from tests.theatre.stage import PASSWORD, text, unique
 
 WITHIN_S = 120.0
 
@@ -125,9 +126,9 @@ class CheapDevices:
 
     async def _person(self) -> tuple[Session, Session]:
         stage = self._cast.stage
-        account = await stage.synapse.register(unique("many"), PASSWORD)
-        first = Session(stage.synapse.url, *account)
-        second = await log_in_with_password(stage.synapse.url, account.user, PASSWORD, "another")
+        account = await stage.server.register(unique("many"), PASSWORD)
+        first = Session(stage.server.url, *account)
+        second = await log_in_with_password(stage.server.url, account.user, PASSWORD, "another")
         for session in (first, second):
             await self._publish(session)
         return first, second

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from moderation.model.facts import ActionTaken, DataAsked, RoomEntered
 from moderation.values.ids import RoomId
+from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.people.client import Client
-from tests.synapse.served import RULES, Scene, ServedBot, Theatre, ask, enter, like, told
-from tests.synapse.test_replay import TABLES, rebuilt
+from tests.theatre.scene import Scene, Theatre, ask, enter, told
+from tests.theatre.served import RULES, ServedBot, like
 
 OUTCAST = "@outcast:localhost"
 

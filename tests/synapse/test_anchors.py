@@ -16,7 +16,8 @@ from storage.journal.verify.verify import verify
 from tests.fakes.tsa import FakeTsa
 from tests.fakes.witness import FakeWitness
 from tests.people.client import Client, Seen
-from tests.synapse.served import HEAD, ServedBot, Theatre, ask
+from tests.theatre.scene import Theatre, ask
+from tests.theatre.served import HEAD, ServedBot
 
 DAY_MS = 86_400_000
 BLOCK = re.compile(r"<pre><code>(.*?)</code></pre>", re.DOTALL)
@@ -110,7 +111,7 @@ async def test_a_day_is_closed_in_every_desk_once(theatre: Theatre, tmp_path: Pa
         (forged / "day" / f"{first}.jsonl.zst").unlink()
         assert verify(forged, against=kept).problems
         rooms = f'rooms = ["{bot.code(one)}"]\n'
-        head = HEAD.format(url=theatre.stage.synapse.url, user=bot.user, bot="")
+        head = HEAD.format(url=theatre.stage.server.url, user=bot.user, bot="")
         bot.config = parse_config(bot.config.file, f"{head}[anchors]\n{rooms}{outside}", {})
         put(bot, midnight(bot) + DAY_MS // 3)
         bot.start()

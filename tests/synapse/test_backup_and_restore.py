@@ -12,12 +12,13 @@ import pytest
 
 from moderation.model.facts import CaseOpened, RecordsExported, RecordsRestored
 from storage.journal.record import Record
-from tests.synapse.by_command import Operator
 from tests.synapse.crypto_people import CryptoStage
 from tests.synapse.sealed_members import sealed_room
-from tests.synapse.served import RULES, ServedBot, Theatre, like, told
-from tests.synapse.stage import Stage
 from tests.synapse.test_encrypted_hard_cases import kinds
+from tests.theatre.by_command import Operator
+from tests.theatre.scene import Theatre, told
+from tests.theatre.served import RULES, ServedBot, like
+from tests.theatre.stage import Stage
 
 PASSWORD = "a password"
 

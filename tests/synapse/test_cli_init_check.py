@@ -24,7 +24,7 @@ from bot.demo.synapse import Synapse
 from bot.matrix.client import Session
 from moderation.values.errors import Refused
 from tests.people.client import Client
-from tests.synapse.stage import Stage, unique
+from tests.theatre.stage import Accounts, Stage, unique
 
 PASSWORD = "a password"
 REPOSITORY = str(Path(__file__).parents[2])
@@ -94,9 +94,9 @@ async def deployment(synapse: Synapse, tmp_path: Path) -> Deployment:
     return await _deployment(synapse, tmp_path)
 
 
-async def _deployment(synapse: Synapse, folder: Path) -> Deployment:
-    account = await synapse.register(unique("bot"), PASSWORD)
-    return Deployment(folder, synapse.url, account.user)
+async def _deployment(server: Accounts, folder: Path) -> Deployment:
+    account = await server.register(unique("bot"), PASSWORD)
+    return Deployment(folder, server.url, account.user)
 
 
 async def _devices(deployment: Deployment) -> list[str]:
@@ -250,7 +250,7 @@ class TestRateLimit:
 
     async def test_an_admin_s_token_lifts_it_and_is_not_kept(self, stage_limited: Stage, tmp_path: Path) -> None:
         admin = await stage_limited.bot("admin", admin=True)
-        deployment = await _deployment(stage_limited.synapse, tmp_path)
+        deployment = await _deployment(stage_limited.server, tmp_path)
         result = deployment.init("--admin-token-stdin", stdin=f"{PASSWORD}\n{admin.session.token}\n")
         assert "has been lifted" in result.out
         assert await admin.ratelimit_lifted(admin.session.token, deployment.config.user)

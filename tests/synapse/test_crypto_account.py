@@ -30,7 +30,7 @@ from bot.matrix.http import Ask
 from bot.matrix.login import log_in_with_password
 from moderation.values.ids import EventId
 from tests.synapse.crypto_people import CryptoStage, EncryptedBot
-from tests.synapse.stage import PASSWORD, Stage
+from tests.theatre.stage import PASSWORD, Stage
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_a_device_that_was_logged_out_and_in_again_with_its_store_is_known
     bot, ben = await cast.bot(), await cast.bot("ben")
     await CrossSigning(bot.machine).make_ready()
     await bot.homeserver.wire.ask(Ask(method="POST", segments=("logout",), json={}))
-    url, device = cast.stage.synapse.url, bot.machine.device
+    url, device = cast.stage.server.url, bot.machine.device
     session = await log_in_with_password(url, bot.user, PASSWORD, "again", device)
     again = await cast.device(cast.stage.port(session), bot.folder.name)
     assert (await CrossSigning(again.machine).make_ready()).state is KeyState.READY

@@ -105,7 +105,7 @@ class TestSecretsOfTheAccount:
     ) -> None:
         bot, ann = await cast.bot(), await encrypted_stage.person("ann")
         made = await set_up(bot.machine)
-        account = JsClient(encrypted_stage.synapse.url, bot.user, "")
+        account = JsClient(encrypted_stage.server.url, bot.user, "")
         account.recovery_key = made.recovery_key
         operator = await encrypted_stage.again(account)
         room = await joined(bot, ann)

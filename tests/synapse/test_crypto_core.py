@@ -17,7 +17,7 @@ from bot.matrix.errors import Unreachable
 from bot.matrix.http import Ask
 from moderation.values.ids import EventId
 from tests.synapse.crypto_people import CryptoStage, EncryptedBot
-from tests.synapse.stage import Stage
+from tests.theatre.stage import Stage
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from moderation.model.facts import CaseOpened, NotRead, SanctionStarted
 from storage.journal.query import Query
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient
+from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.people.client import Client
 from tests.synapse.crypto_people import CryptoStage
 from tests.synapse.sealed_members import (
@@ -30,9 +31,9 @@ from tests.synapse.sealed_members import (
     sealed_room,
     withhold,
 )
-from tests.synapse.served import RULES, ServedBot, Theatre, answer, ask, like, told, until
-from tests.synapse.stage import PASSWORD, Stage
-from tests.synapse.test_replay import TABLES, rebuilt
+from tests.theatre.scene import Theatre, answer, ask, told
+from tests.theatre.served import RULES, ServedBot, like, until
+from tests.theatre.stage import PASSWORD, Stage
 
 FLOOD = (
     RULES

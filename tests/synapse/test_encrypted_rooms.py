@@ -8,7 +8,8 @@ import pytest
 from moderation.model.facts import CaseDecided, MediaKept, SanctionStarted
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient
-from tests.synapse.served import RULES, Scene, Theatre, ask, like, told, until
+from tests.theatre.scene import Scene, Theatre, ask, told
+from tests.theatre.served import RULES, like, until
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20
 

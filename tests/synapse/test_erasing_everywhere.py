@@ -5,9 +5,10 @@ from pathlib import Path
 
 from moderation.model.facts import CaseDecided, CaseNoted, Reported
 from storage.backup import snapshot
+from tests.door.bot.commands.test_personal_data import confirm_erasing, operate, reply
 from tests.people.client import Client
-from tests.synapse.served import RULES, Scene, ServedBot, Theatre, like, told
-from tests.synapse.test_own_data import confirm_erasing, operate, reply
+from tests.theatre.scene import Scene, Theatre, told
+from tests.theatre.served import RULES, ServedBot, like
 
 MARK = "xylographic"
 REASON = "typographic reason"  # of a decision: it was given to the person concerned, and belongs to them

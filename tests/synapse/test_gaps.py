@@ -12,7 +12,8 @@ from moderation.model.facts import CaseMoved, CaseOpened, NotSeen
 from tests.fakes.bad_line import BadLine
 from tests.fakes.http_stub import Answer
 from tests.people.client import Client
-from tests.synapse.served import RULES, Scene, ServedBot, Theatre, until
+from tests.theatre.scene import Scene, Theatre
+from tests.theatre.served import RULES, ServedBot, until
 
 MESSAGES = r"GET /_matrix/client/v3/rooms/[^/]*/messages"
 SOON = """
@@ -47,7 +48,7 @@ def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def line(theatre: Theatre) -> AsyncIterator[BadLine]:
     """Provide a proxy between bots and the homeserver, without faults until a test orders some."""
-    async with BadLine(theatre.stage.synapse.url) as line:
+    async with BadLine(theatre.stage.server.url) as line:
         theatre.url = line.url
         yield line
         for bot in theatre.bots:  # which ask until they are told to stop

@@ -10,28 +10,28 @@ from bot.matrix.client import Homeserver, Session, log_in_with_password, log_in_
 from bot.matrix.errors import Forbidden, LoggedOut, RateLimited
 from moderation.values.errors import Invalid
 from moderation.values.ids import RoomId, UserId
-from tests.synapse.stage import PASSWORD, Stage, own_room, text
+from tests.theatre.stage import PASSWORD, Stage, own_room, text
 
 
 class TestLoggingIn:
     async def test_a_password_gives_a_session_that_can_be_stored_and_taken_up_again(self, stage: Stage) -> None:
         user = (await stage.bot()).user
 
-        made = await log_in_with_password(stage.synapse.url + "/", user, PASSWORD, "Answerable")
+        made = await log_in_with_password(stage.server.url + "/", user, PASSWORD, "Answerable")
         stored = Session(made.url, made.user, made.device, made.token)
 
-        assert (made.url, made.user) == (stage.synapse.url, user)
+        assert (made.url, made.user) == (stage.server.url, user)
         assert await stage.port(stored).whoami() == {"user_id": user, "device_id": made.device, "is_guest": False}
 
     async def test_a_localpart_will_do(self, stage: Stage) -> None:
         user = (await stage.bot()).user
-        made = await log_in_with_password(stage.synapse.url, user[1:].partition(":")[0], PASSWORD, "Answerable")
+        made = await log_in_with_password(stage.server.url, user[1:].partition(":")[0], PASSWORD, "Answerable")
         assert made.user == user
 
     async def test_logging_in_again_can_keep_the_device(self, stage: Stage) -> None:
         user = (await stage.bot()).user
-        first = await log_in_with_password(stage.synapse.url, user, PASSWORD, "Answerable")
-        second = await log_in_with_password(stage.synapse.url, user, PASSWORD, "Answerable", first.device)
+        first = await log_in_with_password(stage.server.url, user, PASSWORD, "Answerable")
+        second = await log_in_with_password(stage.server.url, user, PASSWORD, "Answerable", first.device)
 
         assert second.device == first.device
         assert second.token != first.token
@@ -40,7 +40,7 @@ class TestLoggingIn:
     async def test_a_wrong_password_is_forbidden_and_not_repeated(self, stage: Stage) -> None:
         user = (await stage.bot()).user
         with pytest.raises(Forbidden) as caught:
-            await log_in_with_password(stage.synapse.url, user, "correct horse", "Answerable")
+            await log_in_with_password(stage.server.url, user, "correct horse", "Answerable")
         assert caught.value.errcode == "M_FORBIDDEN"
         assert "correct horse" not in str(caught.value)
 
@@ -50,14 +50,14 @@ class TestLoggingIn:
 
     async def test_a_token_that_is_not_valid_is_logged_out_for_good(self, stage: Stage) -> None:
         with pytest.raises(LoggedOut) as caught:
-            await log_in_with_token(stage.synapse.url, "syt_made_up")
+            await log_in_with_token(stage.server.url, "syt_made_up")
         assert caught.value.soft_logout is False
 
     async def test_a_token_without_a_device_is_refused_with_what_to_do(self, stage: Stage) -> None:
         admin, user = await stage.person("admin", admin=True), (await stage.bot()).user
         answer = await admin.request("POST", "users", user, "login", json={}, base="/_synapse/admin/v1")
         with pytest.raises(Invalid, match="log in with the password"):
-            await log_in_with_token(stage.synapse.url, answer["access_token"])
+            await log_in_with_token(stage.server.url, answer["access_token"])
 
     def test_the_token_is_in_no_repr(self) -> None:
         session = Session("http://localhost", UserId("@bot:localhost"), "D", "syt_secret")

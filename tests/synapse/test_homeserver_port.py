@@ -8,7 +8,7 @@ from bot.matrix.client import REDACT_EVENTS, SYNC_FILTER
 from bot.matrix.errors import Forbidden, NotFound, TooLarge
 from moderation.values.errors import Invalid
 from moderation.values.ids import EventId
-from tests.synapse.stage import Stage, own_room, text
+from tests.theatre.stage import Stage, own_room, text
 
 
 class TestSync:

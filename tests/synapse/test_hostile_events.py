@@ -14,7 +14,8 @@ from moderation.values.ids import EventId
 from tests.fuzz import events
 from tests.fuzz.vocabulary import BIDI, NUMBERS, deep
 from tests.people.client import Client
-from tests.synapse.served import RULES, Scene, Theatre, answer, ask, like, open_direct, told
+from tests.theatre.scene import Scene, Theatre, answer, ask, open_direct, told
+from tests.theatre.served import RULES, like
 
 _numbers = itertools.count()
 

@@ -4,10 +4,11 @@ import asyncio
 from pathlib import Path
 
 from moderation.model.facts import CaseOpened, RoomEntered, RoomStateChanged, SanctionStarted
+from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.fakes.bad_line import BadLine
 from tests.people.client import Client
-from tests.synapse.served import Theatre, like, told
-from tests.synapse.test_replay import TABLES, rebuilt
+from tests.theatre.scene import Theatre, told
+from tests.theatre.served import like
 
 
 async def test_an_invitation_is_accepted_when_a_glob_matches_and_declined_otherwise(theatre: Theatre) -> None:
@@ -161,7 +162,7 @@ async def test_a_space_is_not_entered_and_whoever_invited_hears_why(theatre: The
 
 async def test_who_comes_while_the_bot_looks_around_is_there(theatre: Theatre, tmp_path: Path) -> None:
     owner, late, gone = await theatre.people("owner", "late", "gone")
-    async with BadLine(theatre.stage.synapse.url) as line:
+    async with BadLine(theatre.stage.server.url) as line:
         theatre.url = line.url
         bot = await theatre.bot("")
         room = await theatre.stage.room(owner, gone)

@@ -30,8 +30,9 @@ from moderation.values.errors import Refused
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient, Verification
 from tests.people.client import Seen
-from tests.synapse.served import RULES, Scene, ServedBot, Theatre, like, told, until
-from tests.synapse.stage import unique
+from tests.theatre.scene import Scene, Theatre, told
+from tests.theatre.served import RULES, ServedBot, like, until
+from tests.theatre.stage import unique
 
 PASSWORD = "a password"
 RECOVERY_KEY = re.compile(r"\b(?:[1-9A-HJ-NP-Za-km-z]{4} ){11}[1-9A-HJ-NP-Za-km-z]{4}\b")

@@ -7,14 +7,14 @@ import pytest
 
 from tests.people.client import Client, MatrixError, NotReceived
 from tests.people.feed import Feed, Json
-from tests.synapse.stage import Stage, unique
+from tests.theatre.stage import Stage, unique
 
 
 async def test_a_person_registers_logs_in_and_leaves(stage: Stage) -> None:
     name = unique("ann")
     async with (
-        await Client.register(stage.synapse.url, name, "a password") as first,
-        await Client.log_in(stage.synapse.url, name, "a password") as second,
+        await Client.register(stage.server.url, name, "a password") as first,
+        await Client.log_in(stage.server.url, name, "a password") as second,
     ):
         assert first.user == second.user == f"@{name}:localhost"
         assert first.token != second.token
@@ -22,7 +22,7 @@ async def test_a_person_registers_logs_in_and_leaves(stage: Stage) -> None:
 
 async def test_a_refusal_is_raised_as_it_came(stage: Stage) -> None:
     with pytest.raises(MatrixError) as caught:
-        await Client.log_in(stage.synapse.url, unique("nobody"), "wrong")
+        await Client.log_in(stage.server.url, unique("nobody"), "wrong")
     assert (caught.value.status, caught.value.errcode) == (403, "M_FORBIDDEN")
 
 

@@ -8,7 +8,8 @@ from moderation.consequences import OFFERED
 from moderation.model.actions import URGENT
 from moderation.model.facts import ActionTaken, CaseOpened, SanctionStarted
 from tests.people.client import Client
-from tests.synapse.served import RULES, ServedBot, Theatre
+from tests.theatre.scene import Theatre
+from tests.theatre.served import RULES, ServedBot
 
 
 async def test_a_burst_of_violations_is_redacted_while_the_rest_has_its_share(theatre_limited: Theatre) -> None:

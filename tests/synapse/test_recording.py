@@ -6,7 +6,8 @@ import sqlite3
 from moderation.model.facts import CaseOpened, RoleChanged
 from storage.database import FILE
 from tests.people.client import Client
-from tests.synapse.served import Scene, ServedBot, Theatre
+from tests.theatre.scene import Scene, Theatre
+from tests.theatre.served import ServedBot
 
 
 async def test_all_kinds_of_events_are_in_the_journal_with_their_ids_and_words(theatre: Theatre) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bot.runtime.clock import wall_clock
 from moderation.model.facts import BotStarted, BotStopped, CaseOpened, CreditChanged, LevelKept, NotSeen
-from storage.database import FILE
 from tests.people.client import Client
-from tests.synapse.served import HEAD, RULES, Scene, ServedBot, Theatre, ask, direct_room, like, told, until
+from tests.theatre.scene import Scene, Theatre, ask, direct_room, told
+from tests.theatre.served import HEAD, RULES, ServedBot, like, until
 
 MUTE = """
 [[rules]]
@@ -60,7 +60,7 @@ async def test_records_the_database_has_not_seen_are_caught_up_without_doing_any
     scene = await theatre.scene(RULES + MUTE.replace("volcano", "geyser").replace("2s", "1h"), members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
     await bot.idle()
-    kept = copy_of_database(bot)  # as after a power cut: the journal was written to disk, the database was not
+    kept = bot.copy_of_database()  # as after a power cut: the journal was written to disk, the database was not
     said = await ann.send_text(room, "a geyser")
     await scene.until_level(ann.user, -1)
     card = await scene.card(manager, 1)
@@ -72,7 +72,7 @@ async def test_records_the_database_has_not_seen_are_caught_up_without_doing_any
     before = _tables(bot)
     records = [(r.kind, r.fields, r.parts) for r in bot.records()]
     await bot.stop()
-    put_back(bot, kept)
+    bot.put_back(kept)
     bot.start()
     marker = await ben.send_text(room, "thank you")
     await bot.has(marker)
@@ -199,25 +199,6 @@ def _waiting(bot: ServedBot) -> int:
 def _tables(bot: ServedBot) -> dict[str, list[tuple[object, ...]]]:
     names = ("cases", "evidence", "credit", "sanctions", "holds", "verifications", "accounts")
     return {name: bot.table(name) for name in names}
-
-
-def copy_of_database(bot: ServedBot) -> bytes:
-    """Return a copy of the present database."""
-    source, copy = sqlite3.connect(bot.data_dir / FILE), sqlite3.connect(":memory:")
-    with source, copy:
-        source.backup(copy)
-    whole = copy.serialize()
-    source.close()
-    copy.close()
-    return whole
-
-
-def put_back(bot: ServedBot, whole: bytes) -> None:
-    """Restore the database from a copy."""
-    # New files: SQLite of this very process may still be letting go of the old ones.
-    for tail in ("", "-wal", "-shm"):
-        (bot.data_dir / (FILE + tail)).unlink(missing_ok=True)
-    (bot.data_dir / FILE).write_bytes(whole)
 
 
 def _happened(look: Callable[[], object]) -> Callable[[], Awaitable[object]]:

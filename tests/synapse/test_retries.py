@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.homeserver import Fault
-from tests.synapse.garden import Garden, garden_in
+from tests.theatre.garden import Garden, garden_in
 
 HOUR_MS = 3_600_000
 

@@ -11,7 +11,8 @@ from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import Read
 from tests.people.client import Client, Seen
 from tests.synapse.rung import invited, rung, unread
-from tests.synapse.served import RULES, Scene, Theatre, answer, ask, like, open_direct, told
+from tests.theatre.scene import Scene, Theatre, answer, ask, open_direct, told
+from tests.theatre.served import RULES, like
 
 DEADLINES = """
 [cases.deadlines]

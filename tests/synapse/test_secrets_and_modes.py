@@ -18,9 +18,10 @@ from pathlib import Path
 import aiohttp
 
 from bot.config.config import parse_config
-from tests.synapse.by_command import Operator
-from tests.synapse.served import HEAD, RULES, ServedBot, Theatre, direct_room, until
-from tests.synapse.stage import unique
+from tests.theatre.by_command import Operator
+from tests.theatre.scene import Theatre, direct_room
+from tests.theatre.served import HEAD, RULES, ServedBot, until
+from tests.theatre.stage import unique
 
 PASSWORD, WRONG_PASSWORD = "planted-password-Zk9w", "planted-wrong-password-Hh3"
 MAIL, OIDC = "planted-mail-Xq7Lw", "planted-oidc-Vb3Tn"
@@ -46,9 +47,9 @@ listen = "127.0.0.1:{watch}"
 
 
 async def test_no_secret_is_told_and_no_file_is_open_to_others(theatre: Theatre, tmp_path: Path) -> None:
-    account = await theatre.stage.synapse.register(unique("bot"), PASSWORD)
+    account = await theatre.stage.server.register(unique("bot"), PASSWORD)
     folder = tmp_path / "deployment"
-    bot = ServedBot(account, theatre.stage.synapse.url, folder, HEAD.format(url="http://x", user=account.user, bot=""))
+    bot = ServedBot(account, theatre.stage.server.url, folder, HEAD.format(url="http://x", user=account.user, bot=""))
     bot.data_dir.rmdir()
     folder.rmdir()
     theatre.bots.append(bot)

@@ -6,7 +6,8 @@ from pydantic import SecretStr
 from bot.sync import server_reports
 from moderation.model.facts import CaseOpened, Reported
 from tests.people.client import Client
-from tests.synapse.served import RULES, Theatre, like, told
+from tests.theatre.scene import Theatre, told
+from tests.theatre.served import RULES, like
 
 
 async def press_report(who: Client, room: str, event: str, reason: str) -> None:

@@ -19,7 +19,8 @@ from moderation.model.facts import (
 )
 from tests.fakes.bad_line import BadLine
 from tests.fakes.http_stub import Answer
-from tests.synapse.served import MUTE, RULES, Theatre, ask, like, told, until
+from tests.theatre.scene import Theatre, ask, told
+from tests.theatre.served import MUTE, RULES, like, until
 
 SOON = """
 [cases.deadlines]
@@ -46,7 +47,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def line(theatre: Theatre) -> AsyncIterator[BadLine]:
     """Provide a proxy between bots and the homeserver, without faults until a test orders some."""
-    async with BadLine(theatre.stage.synapse.url) as line:
+    async with BadLine(theatre.stage.server.url) as line:
         theatre.url = line.url
         yield line
         line.clear()

@@ -5,7 +5,7 @@ appear. Fields of Synapse that the simulation does not need are left out (`_BEYO
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ from bot.matrix.client import SYNC_FILTER
 from moderation.values.ids import UserId
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.people.client import Client
-from tests.synapse.stage import Stage
+from tests.theatre.stage import Stage
 
 _ID = re.compile(r"[$!@][A-Za-z0-9_=./-]{8,}(:[a-z.]+)?|@[a-z0-9-]+:[a-z.]+")
 _BLOCKS = ("state", "account_data", "ephemeral", "timeline", "to_device")
@@ -163,6 +163,21 @@ async def play(side: Side) -> None:
     await at("ben", "state at a message", "GET", "context", sent["event_id"], query={"limit": "0"})
     await at("ann", "state at no event", "GET", "context", "$" + "x" * 43, query={"limit": "0"})
     await at("cid", "a stranger asks for state at a message", "GET", "context", sent["event_id"])
+    here = await at("ann", "to be reacted to", "PUT", "send", "m.room.message", "t6", json=say("look"))
+    other = await side.ask("ann", "create another", "POST", "createRoom", json={"preset": "private_chat"})
+    for number, (what, room_id, event, key) in enumerate(
+        (
+            ("react", room, here["event_id"], {"key": "+"}),
+            ("react twice", room, here["event_id"], {"key": "+"}),
+            ("react otherwise", room, here["event_id"], {"key": "-"}),
+            ("react without a key", room, here["event_id"], {}),
+            ("react from another room", other["room_id"], here["event_id"], {"key": "+"}),
+            ("react to nothing", room, "$" + "x" * 43, {"key": "+"}),
+        )
+    ):
+        relation = {"m.relates_to": {"rel_type": "m.annotation", "event_id": event, **key}}
+        await side.ask("ann", what, "PUT", "rooms", room_id, "send", "m.reaction", f"r{number}", json=relation)
+    await _knock(side, other["room_id"], sync)
     for number in range(15):
         await at("ann", "one of many", "PUT", "send", "m.room.message", f"m{number}", json=say(f"message {number}"))
     await _limited(side, room, since)
@@ -186,6 +201,24 @@ async def play(side: Side) -> None:
     await side.ask("ann", "nothing there", "GET", "no_such_thing")
     await side.ask("ann", "no token", "GET", "sync", token="")
     await side.ask("ann", "a token of nobody", "GET", "sync", token="nobody's")
+
+
+async def _knock(side: Side, room: str, sync: Callable[[str, str], Awaitable[None]]) -> None:
+    """Knock at a room, when it is closed, open for that, and when one is in."""
+    cid = side.people["cid"].user
+    await sync("cid", "first sync of who knocks")
+    await side.ask("cid", "knock at a closed room", "POST", "knock", room, json={})
+    rules = {"join_rule": "knock"}
+    await side.ask("ann", "let knock", "PUT", "rooms", room, "state", "m.room.join_rules", "", json=rules)
+    await side.ask("cid", "join where one may knock", "POST", "join", room, json={})
+    await side.ask("cid", "knock", "POST", "knock", room, json={"reason": "please"})
+    await sync("cid", "sync after a knock")
+    await sync("ann", "sync with a knock")
+    await side.ask("ann", "invite who knocked", "POST", "rooms", room, "invite", json={"user_id": cid})
+    await sync("cid", "sync with the invitation")
+    await side.ask("cid", "knock when invited", "POST", "knock", room, json={})
+    await side.ask("cid", "knock at no room", "POST", "knock", "!none:localhost", json={})
+    await side.ask("cid", "refuse", "POST", "rooms", room, "leave", json={})
 
 
 async def play_with_devices(side: Side) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from tests.fakes.homeserver import Fault, SimulatedHomeserver
 from tests.fakes.homeserver_limits import BURST, PER_SECOND, Limit
 from tests.people.client import Client
-from tests.synapse.stage import Stage
 from tests.synapse.test_simulated_homeserver import Side, say
+from tests.theatre.stage import Stage
 
 REFUSED = 429
 Request = Callable[[str], tuple[str, tuple[str, ...], Any]]  # method, path and body

@@ -7,10 +7,11 @@ from typing import Any
 from bot.config.config import parse_config
 from moderation.model.facts import RoomListed, SanctionStarted
 from moderation.values.ids import RoomId
+from tests.door.bot.effects.test_demotion import LONG
+from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.people.client import Client
-from tests.synapse.served import HEAD, ServedBot, Theatre, ask, like, told
-from tests.synapse.test_demotion import LONG
-from tests.synapse.test_replay import TABLES, rebuilt
+from tests.theatre.scene import Theatre, ask, told
+from tests.theatre.served import HEAD, ServedBot, like
 
 CLUB = '\n[communities]\n[[communities.named]]\nname = "club"\nspace = "{space}"\n'
 HERE = {"via": ["localhost"]}

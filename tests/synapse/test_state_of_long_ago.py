@@ -5,13 +5,14 @@ from typing import Any
 
 from moderation.model.facts import RoleChanged
 from tests.fakes.bad_line import BadLine
-from tests.synapse.served import RULES, Theatre, ask, like
+from tests.theatre.scene import Theatre, ask
+from tests.theatre.served import RULES, like
 
 SYNC = "GET /_matrix/client/v3/sync"
 
 
 async def test_who_had_power_before_the_bot_came_has_none_by_that(theatre: Theatre) -> None:
-    async with BadLine(theatre.stage.synapse.url) as line:
+    async with BadLine(theatre.stage.server.url) as line:
         theatre.url = line.url
         bot = await theatre.bot(RULES)
         owner, ann, ben = await theatre.people("owner", "ann", "ben")

@@ -15,7 +15,7 @@ from bot.demo.synapse import Limits, Synapse, SynapseAccount, SynapseFailed
 from bot.demo.synapse_config import write_config
 from bot.matrix.client import Homeserver, Session
 from moderation.values.ids import UserId
-from tests.synapse.stage import Stage, unique
+from tests.theatre.stage import Stage, unique
 
 # Starts a Synapse, says its process id, and waits to be killed.
 STARTER = """
@@ -56,9 +56,11 @@ class TestARunningOne:
     def test_a_token_is_not_shown(self) -> None:
         assert "secret" not in repr(SynapseAccount(UserId("@a:b"), "D", "secret"))
 
-    async def test_a_restart_keeps_accounts_rooms_and_transactions(self, stage_limited: Stage) -> None:
+    async def test_a_restart_keeps_accounts_rooms_and_transactions(
+        self, synapse_limited: Synapse, stage_limited: Stage
+    ) -> None:
         # On the server with limits only because fewer tests use it.
-        synapse, bot = stage_limited.synapse, await stage_limited.bot()
+        synapse, bot = synapse_limited, await stage_limited.bot()
         room = await bot.create_room({"name": "before"})
         sent = await bot.send(room, "m.room.message", {"msgtype": "m.text", "body": "once"}, "the same")
         before = synapse.pid

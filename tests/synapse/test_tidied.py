@@ -3,7 +3,8 @@
 from functools import partial
 from typing import Any
 
-from tests.synapse.served import RULES, Theatre, ask, like, until
+from tests.theatre.scene import Theatre, ask
+from tests.theatre.served import RULES, like, until
 
 
 async def test_words_in_the_desk_and_to_a_member_go_and_those_of_people_and_of_the_group_stay(theatre: Theatre) -> None:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from moderation.model.facts import CreditChanged, RoomEntered, SanctionEnded
 from moderation.values.ids import RoomId
+from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.people.client import Client
-from tests.synapse.served import RULES, Theatre, ask, like, told
-from tests.synapse.test_replay import TABLES, rebuilt
+from tests.theatre.scene import Theatre, ask, told
+from tests.theatre.served import RULES, like
 
 
 async def test_all_that_is_known_goes_on_in_the_new_room(theatre: Theatre, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from bot.sync.backfill import Gaps
 from moderation.values.ids import RoomId
 from storage.state.backfill import Delivered
 from tests.fakes.homeserver_rooms import Room, seed
-from tests.synapse.garden import Garden, garden_in
+from tests.theatre.garden import Garden, garden_in
 
 DEAR = "\ufdfa" * 18_000  # each expands to eighteen letters
 ROOM = RoomId("!garden:example.org")

@@ -1,0 +1,102 @@
+"""`!rule`: managers list, test, write and remove rules of their room; consequences outlast the removal of a rule."""
+
+import re
+from pathlib import Path
+
+from moderation.model.facts import CaseOpened, CreditChanged, Found, RoomRuleChanged, SanctionStarted
+from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
+from tests.theatre.scene import Scene, Theatre, ask, direct_room, told
+from tests.theatre.served import RULES, like
+
+NARROW = RULES + "[groups]\nown_rules = 2\nown_rules_terms = 3\n"
+WRONG = {
+    "!rule frobnicate": "error.rule.what",
+    "!rule add": "error.rule.name",
+    '!rule add tickets terms "x"': "error.rule.operators-name",
+    '!rule add ads terms "a" "b" "c" "d"': "error.rule.long",
+    '!rule add ads terms "a" severe': "error.rule.class",
+    '!rule add ads terms "a" modrate': "error.rule.near-word",
+    "!rule add ads terms": "config.missing",
+    '!rule add ads pattern "("': "config.expected.other",
+    "!rule remove tickets": "error.rule.operators",
+    "!rule remove ads": "error.rule.none",
+    "!rule test": "error.rule.nothing",
+}
+
+
+async def test_a_rule_of_the_room_is_tried_holds_is_told_and_what_rests_on_it_outlasts_it(
+    theatre: Theatre, tmp_path: Path
+) -> None:
+    scene = await theatre.scene(NARROW, members=2)
+    bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
+    for typed, wrong in WRONG.items():
+        assert like(wrong).search(await ask(manager, bot, scene.desk, typed)), typed
+    assert like("room-rule.test-none").search(await ask(manager, bot, scene.desk, "!rule test come and buy now"))
+    word = await ask(manager, bot, scene.desk, "!rule add ads terms “buy now” moderate redact manager")
+    assert like("room-rule.added").search(word)
+    await _said(scene, like("rules.added", rule="ads"))
+    tried = await ask(manager, bot, scene.desk, "!rule test a purple elephant; BUY N0W")
+    assert like("room-rule.hit", rule="ads", matched="BUY N0W").search(tried)
+    assert like("room-rule.hit", rule="No purple elephants", matched="purple elephant").search(tried)
+    assert like("room-rule.by", by=manager.user, values="buy now").search(
+        await ask(manager, bot, scene.desk, "!rule list")
+    )
+    assert like("rules.one.manager", rule="ads").search(await ask(ann, bot, room, "!rules"))
+    assert bot.facts(Found) == []
+    bad = await ann.send_text(room, "buy now!")
+    await scene.card(manager, 1)
+    await bot.crash()
+    bot.start()
+    again = await ben.send_text(room, "do buy now")  # it holds after a crash, too
+    await scene.card(manager, 2)
+    command = await manager.send_text(room, "!rule remove ads")
+    await _said(scene, like("rules.removed", rule="ads"))
+    assert like("room-rule.removed").search((await told(manager, bot, like("room-rule.removed"))).body)
+    free = await ben.send_text(room, "buy now, I say")
+    await bot.has(free)
+    assert like("decided.upheld").search(await ask(manager, bot, scene.desk, "!uphold 1"))
+    assert like("decided.dismissed").search(await ask(manager, bot, scene.desk, "!dismiss 2 no"))
+    await bot.idle()
+    gone = [await scene.owner.is_redacted(room, each) for each in (bad, again, free, command)]
+    assert gone == [True, False, False, True]
+    assert [(f.n, f.rule, f.grade, f.state) for f in bot.facts(CaseOpened)] == [
+        (1, "ads", "moderate", "open"),
+        (2, "ads", "moderate", "open"),
+    ]
+    assert [(f.rule, f.cost) for f in bot.facts(CreditChanged)] == [("ads", 10)]
+    assert [(f.kind, f.rule, f.n) for f in bot.facts(SanctionStarted)] == [("redact", "ads", 1)]
+    changed = [(f.step, f.rule, f.by, f.room) for f in bot.facts(RoomRuleChanged)]
+    assert changed == [("added", "ads", manager.user, room), ("removed", "ads", manager.user, room)]
+    await bot.stop()
+    live = {name: bot.table(name) for name in TABLES}
+    assert {name for name, rows in (await rebuilt(bot, tmp_path)).items() if rows != live[name]} == set()
+
+
+async def test_rules_of_a_room_are_for_its_managers_in_number_and_in_this_room_only(theatre: Theatre) -> None:
+    scene = await theatre.scene(NARROW)
+    bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
+    other = await theatre.room(bot, scene.owner, [], [ann])
+    assert like("error.right.manager").search(await ask(ann, bot, room, '!rule add ads terms "x"'))
+    await manager.send_text(room, '!rule add ads links deny example.org "example.net"')  # said in the room itself
+    await told(manager, bot, like("room-rule.added"))
+    assert like("error.rule.there").search(await ask(manager, bot, scene.desk, '!rule add ads terms "x"'))
+    await ask(manager, bot, scene.desk, '!rule add num pattern "[0-9]{9}" none')
+    assert like("error.rule.many").search(await ask(manager, bot, scene.desk, '!rule add more terms "x"'))
+    direct = await direct_room(manager, bot)
+    hit = await ask(manager, bot, direct, f"!rule test see www.example.net {bot.code(room)}")
+    assert like("room-rule.hit", rule="ads").search(hit)
+    said = await ask(manager, bot, room, "!rule test see example.net")
+    assert like("error.rule.test-here").search(said)
+    here = await ann.send_text(room, "see example.org")
+    there = await ann.send_text(other, "see example.org")
+    await told(ann, bot, like("notice.violation", rule="ads"))
+    await bot.has(here, there)
+    await bot.idle()
+    gone = [await scene.owner.is_redacted(where, each) for where, each in ((room, here), (other, there))]
+    assert gone == [True, False]
+
+
+async def _said(scene: Scene, pattern: re.Pattern[str]) -> None:
+    await scene.owner.wait_event(
+        scene.room, lambda s: s.sender == scene.bot.user and pattern.search(s.body) is not None, what="a notice to all"
+    )

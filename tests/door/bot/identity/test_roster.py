@@ -1,0 +1,151 @@
+"""Verification by roster: imported and handed out at the command line while the bot runs, used in the chat."""
+
+import asyncio
+import csv
+import json
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.cli.access.admin_client import ask_bot
+from bot.config.identity_key import VARIABLE
+from moderation.model.facts import ContentRead, DataGiven, PersonVerified
+from moderation.values.errors import Refused
+from storage.identity.sealing import Kek
+from tests.door.bot.commands.test_personal_data import file_sent
+from tests.people.client import Client
+from tests.theatre.scene import Scene, Theatre, open_direct, told
+from tests.theatre.served import ServedBot, like
+
+KEK = Kek(b"k" * 32)
+LIST = "identifier,name,email\nM-1,Ann Secretname,ann@example.org\nM-2,Ben Otherone,\n"
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv(VARIABLE, KEK.text)
+    yield
+
+
+async def do(bot: ServedBot, what: str, **asked: Any) -> dict[str, Any]:
+    return await ask_bot(bot.data_dir, what, asked, None)
+
+
+async def listed(bot: ServedBot, folder: Path, text: str, **asked: Any) -> dict[str, Any]:
+    file = folder / "members.csv"
+    file.write_text(text, "utf-8-sig")
+    return await do(bot, "roster-import", file=str(file), **asked)
+
+
+async def codes(bot: ServedBot, out: Path, **asked: Any) -> dict[str, str]:
+    await do(bot, "roster-codes", out=str(out), **asked)
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        return {row["identifier"]: row["code"] for row in csv.DictReader(file)}
+
+
+async def said(person: Client, bot: ServedBot, room: str, words: str, key: str) -> str:
+    after = person.position
+    await person.send_text(room, words)
+    return (await told(person, bot, like(key), after=after)).body
+
+
+def proofs(bot: ServedBot) -> list[tuple[str, str, int, str]]:
+    return [(each.step, each.method, each.level, each.subject) for each in bot.facts(PersonVerified)]
+
+
+async def begun(theatre: Theatre, folder: Path) -> tuple[Scene, list[str], dict[str, str]]:
+    scene = await theatre.scene(members=2)
+    await listed(scene.bot, folder, LIST)
+    rooms = await asyncio.gather(*(open_direct(each, scene.bot) for each in scene.members))
+    return scene, list(rooms), await codes(scene.bot, folder / "codes.csv")
+
+
+async def test_a_code_verifies_the_first_who_gives_it_and_nobody_else(theatre: Theatre, tmp_path: Path) -> None:
+    scene, (room, other), of = await begun(theatre, tmp_path)
+    bot, (ann, ben) = scene.bot, scene.members
+    assert stat.S_IMODE((tmp_path / "codes.csv").stat().st_mode) == 0o600
+    await said(ann, bot, room, "!verify roster ABCD-EFGH-JKMN-PQRS", "error.verify.roster-code")
+    await said(ann, bot, room, "!verify roster 1234", "error.verify.roster-form")
+    await said(ann, bot, room, f"!verify roster {of['M-1'].lower().replace('-', ' ')}", "verify.done.roster")
+    await said(ben, bot, other, f"!verify roster {of['M-1']}", "error.verify.roster-code")
+    await said(ann, bot, room, f"!verify roster {of['M-1']}", "verify.already")
+    await said(ben, bot, other, f"!verify roster {of['M-2']}", "verify.done.roster")
+    assert proofs(bot) == [("verified", "roster", 2, ann.user), ("verified", "roster", 2, ben.user)]
+    await bot.idle(up_to=99)
+    await bot.stop()
+    found = b"\n".join(path.read_bytes() for path in bot.data_dir.rglob("*") if path.is_file())
+    secret = (of["M-1"], of["M-1"].replace("-", ""), "Secretname", "M-1", "ann@example.org")
+    assert [word for word in secret if word.encode() in found] == []
+
+
+async def test_who_is_taken_off_is_verified_no_more_and_told(theatre: Theatre, tmp_path: Path) -> None:
+    scene, (room, other), of = await begun(theatre, tmp_path)
+    bot, (ann, ben) = scene.bot, scene.members
+    await said(ann, bot, room, f"!verify roster {of['M-1']}", "verify.done.roster")
+    await said(ben, bot, other, f"!verify roster {of['M-2']}", "verify.done.roster")
+    assert await do(bot, "roster-remove", identifier="m-1", reason="has left") == {"revoked": 1}
+    await told(ann, bot, like("notice.off-roster"))
+    gone = await listed(bot, tmp_path, "identifier,name,email\nM-3,Cleo,\n", remove_gone=True)
+    assert gone["counts"] == {"new": 1, "changed": 0, "gone": 1, "same": 0, "wrong": 0}
+    await told(ben, bot, like("notice.off-roster"))
+    assert [each[0] for each in proofs(bot)] == ["verified", "verified", "revoked", "revoked"]
+    levels = bot.rows("SELECT count(*) FROM verifications WHERE revoked = 0")
+    assert levels == [(0,)]
+    with pytest.raises(Refused) as refused:
+        await do(bot, "roster-remove", identifier="M-1", reason="again")
+    assert refused.value.key == "cli.roster.unknown"
+    noted = [each.what for each in bot.facts(ContentRead)]
+    assert noted == ["roster-import", "roster-codes", "roster-remove", "roster-import", "roster-remove"]
+
+
+async def test_who_was_verified_by_it_gets_all_that_is_held_on_them(theatre: Theatre, tmp_path: Path) -> None:
+    scene, (room, _), of = await begun(theatre, tmp_path)
+    bot, ann = scene.bot, scene.members[0]
+    await said(ann, bot, room, f"!verify roster {of['M-1']}", "verify.done.roster")
+    await said(ann, bot, room, "!mydata", "own.mydata-given")
+    readers = json.loads(await file_sent(theatre, ann, bot, "who-read-it.json"))
+    assert [each["what"] for each in readers] == ["roster-import", "roster-codes"]
+    (claim,) = json.loads(await file_sent(theatre, ann, bot, "my-identity.json"))
+    assert claim["fields"]["identifier"] == "M-1"
+    await bot.until(lambda: bot.facts(DataGiven), "the giving recorded")
+
+
+async def test_the_command_shows_first_what_would_change(theatre: Theatre, tmp_path: Path) -> None:
+    bot = await theatre.bot()
+    await bot.until(lambda: (bot.data_dir / "control.sock").exists(), "the operator's door")
+    await bot.stop()  # then the command itself does what a running bot would do for it
+    config = tmp_path / "config.toml"
+    text = f'[homeserver]\nurl = "http://localhost"\nuser = "{bot.user}"\n[bot]\ndata_dir = "{bot.data_dir}"\n'
+    config.write_text(text)
+    file = tmp_path / "list.csv"
+    file.write_text('identifier;name;email\nM-1;"Ann; the first";\nM-2;=HYPERLINK();\nM-2;Again;\n;nobody;\n')
+
+    async def answerable(*words: str) -> tuple[int, str, str]:
+        command = (sys.executable, "-m", "bot.cli.main", "roster", *words, "--config", str(config))
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        )
+        out, err = await process.communicate()
+        return process.returncode or 0, out.decode(), err.decode()
+
+    status, out, err = await answerable("import", str(file), "--dry-run")
+    assert (status, "New: 1." in out, "Wrong lines: 3." in out) == (1, True, True), err
+    assert "Line 3 is left out: its identifier is also in line 4" in err
+    assert "Line 5 is left out: it has no identifier." in err
+    status, out, err = await answerable("import", str(file), "--yes", "--json")
+    assert json.loads(out)["counts"] == {"new": 1, "changed": 0, "gone": 0, "same": 0, "wrong": 3}
+    file.write_text("identifier,name,email\nM-1,@cmd,\n")
+    status, out, err = await answerable("import", str(file), "--yes")
+    assert (status, "Changed: 1." in out) == (0, True), err
+    status, out, err = await answerable("list", "--reason", "to see")
+    assert (status, "'@cmd" in out) == (0, True), err
+    status, out, err = await answerable("codes", "--out", str(tmp_path / "codes.csv"))
+    assert (status, "1 codes" in out) == (0, True), err
+    assert "M-1,'@cmd," in (tmp_path / "codes.csv").read_text("utf-8-sig")
+    status, out, err = await answerable("codes", "--out", str(tmp_path / "codes.csv"))
+    assert (status, "already exists" in err) == (1, True)

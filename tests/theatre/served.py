@@ -1,0 +1,291 @@
+"""The real bot in this process, on a data directory of its own, against the real homeserver of the session.
+
+Rules this module keeps:
+- The bot is started by `bot.app.serve`, as `answerable run` does it.
+- A test examines what people see, the journal and the database, never the inside of the bot.
+- Every journal is verified at the end of the test.
+- Tests wait for a condition, with a deadline.
+"""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bot.app import serve
+from bot.config.config import Config, parse_config
+from bot.demo.synapse import SynapseAccount
+from bot.matrix.client import Session
+from bot.monitoring.trusted_time import TrustedTime
+from bot.pipeline.replay import Rooms
+from bot.runtime.clock import wall_clock
+from bot.texts.catalog import Catalog
+from moderation.model.actions import NICETY
+from moderation.model.facts import Fact
+from storage.database import FILE
+from storage.journal.reader import Log
+from storage.journal.record import Record
+from storage.record_mapping import fact_of_record
+from tests.fakes.times import Together
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Fact)
+
+WITHIN_S = 120.0
+_LOOK_S = 0.01
+STEP_MS = 15_000
+DEFECTS = ("judged_otherwise_before",)  # warnings that must not be
+
+HEAD = """
+[homeserver]
+url = "{url}"
+user = "{user}"
+[bot]
+data_dir = "data"
+allow_invites = ["*:localhost"]
+{bot}
+"""
+
+# Rules that most stories need: one that decides automatically, one that managers decide, one that costs much.
+MUTE = """
+[[rules]]
+name = "loud"
+kind = "terms"
+class = "serious"
+measure = "mute"
+mute_for = "1h"
+terms = ["geyser"]
+"""
+RULES = """
+[[rules]]
+name = "no-elephants"
+kind = "terms"
+class = "moderate"
+terms = ["purple elephant"]
+text = { en = "No purple elephants" }
+[[rules]]
+name = "tickets"
+kind = "pattern"
+class = "serious"
+decide = "manager"
+patterns = ["forbidden \\\\d+"]
+[[rules]]
+name = "grave"
+kind = "terms"
+class = "severe"
+terms = ["volcano"]
+"""
+
+
+async def until(look: Callable[[], Awaitable[T | None]], what: str, within_s: float = WITHIN_S) -> T:
+    """Wait until `look` finds something, and return it. Raises an `AssertionError` that names `what`."""
+    try:
+        async with asyncio.timeout(within_s):
+            while not (found := await look()):  # noqa: ASYNC110 - rows and files tell nobody that they changed
+                await asyncio.sleep(_LOOK_S)
+            return found
+    except TimeoutError:
+        raise AssertionError(f"waited {within_s:g} s for {what}") from None
+
+
+def like(key: str, language: str = "en", **fields: str) -> re.Pattern[str]:
+    """Return a pattern for a filled-in text of the message files; `fields` fix the values of some fields."""
+    template = Catalog.load().template(language, key).replace("`", "")
+    pieces = re.split(r"\{(\w+)[^}]*\}", template)
+    pattern = "".join(
+        (re.escape(fields[piece]) if piece in fields else ".*") if number % 2 else re.escape(piece)
+        for number, piece in enumerate(pieces)
+    )
+    return re.compile(pattern, re.DOTALL)
+
+
+def phrase(key: str, language: str = "en") -> str:
+    """Return a text of the message files that has no fields."""
+    return Catalog.load().template(language, key)
+
+
+class ServedBot:
+    """One bot account with its data directory, which a test can start and stop."""
+
+    def __init__(self, account: SynapseAccount, url: str, folder: Path, text: str) -> None:
+        self.user = account.user
+        self.session = Session(url, *account)
+        self.config: Config = parse_config(folder / "config.toml", text, {})
+        self.data_dir = self.config.data_dir
+        self.data_dir.mkdir(parents=True)
+        self.ahead_ms = 0
+        self.is_believed = True  # whether the homeserver's clock and the machine's go with ours when it is set forward
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    # Running.
+
+    def start(self) -> None:
+        """Start it; it is ready when it acts."""
+        assert self._task is None, "it runs already"
+        self._stop = asyncio.Event()
+        trusted = Together(self.clock) if self.is_believed else TrustedTime(self.clock)
+        self._task = asyncio.create_task(serve(self.config, self.session, self._stop, self.clock, trusted=trusted))
+
+    def clock(self) -> int:
+        """Return the bot's time: this machine's, set forward by `ahead_ms`."""
+        return wall_clock() + self.ahead_ms
+
+    async def stop(self) -> None:
+        """Ask the bot to stop, and wait until it has. Raises the error it failed with."""
+        task, self._task = self._task, None
+        if task is not None:
+            self._stop.set()
+            await task
+
+    async def crash(self) -> None:
+        """Stop the bot abruptly: nothing it planned is finished, no stop is recorded."""
+        task, self._task = self._task, None
+        assert task is not None
+        task.cancel()
+        await asyncio.wait({task})
+
+    async def restart(self) -> None:
+        """Stop in good order and start again."""
+        await self.stop()
+        self.start()
+
+    def must_live(self) -> None:
+        """Raise the bot's error if it has ended on its own."""
+        if self._task is not None and self._task.done():
+            self._task.result()
+            raise AssertionError("the bot has ended")
+
+    # What it has written.
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return rows of the database, as last committed."""
+        connection = sqlite3.connect(f"file:{self.data_dir / FILE}?mode=ro", uri=True, timeout=5)
+        try:
+            return connection.execute(sql, values).fetchall()
+        finally:
+            connection.close()
+
+    def table(self, name: str) -> list[tuple[Any, ...]]:
+        """Return a whole table, sorted."""
+        return sorted(self.rows(f"SELECT * FROM {name}"), key=repr)
+
+    def records(self) -> list[Record]:
+        """Return all records of the journal."""
+        return list(Log(self.data_dir / "records").read())
+
+    def facts(self, kind: type[F]) -> list[F]:
+        """Return the facts of one class, in the order in which they were recorded."""
+        return [fact for _, fact in self.numbered_facts() if isinstance(fact, kind)]
+
+    def numbered_facts(self) -> list[tuple[int, Fact]]:
+        """Return every fact with the index of its record."""
+        rooms, found = Rooms({}), []
+        for record in self.records():
+            if (fact := fact_of_record(record, rooms.of)) is not None:
+                rooms.learn(fact)
+                found.append((int(record.index), fact))
+        return found
+
+    def followed(self, *events: str) -> dict[str, list[Fact]]:
+        """Return the facts caused by each event, without the outcomes of the answers to it."""
+        marks = ",".join("?" * len(events))
+        index = {n: e for e, n in self.rows(f"SELECT event, record FROM events WHERE event IN ({marks})", *events)}
+        assert len(index) == len(events), "not all events were recorded"
+        found: dict[str, list[Fact]] = {event: [] for event in events}
+        for _, fact in self.numbered_facts():
+            if fact.on in index and fact.KIND not in ("outcome", "notice"):
+                found[index[fact.on]].append(fact)
+        return found
+
+    def recorded(self, room: str | None = None) -> list[str]:
+        """Return the ids of the events in the journal, in order; each as often as it is recorded."""
+        code = self.code(room) if room else None
+        return [
+            str(record.parts[0]["ev"])
+            for record in self.records()
+            if record.parts and "ev" in record.parts[0] and (room is None or record.group == code)
+        ]
+
+    def record_of(self, event: str) -> Record:
+        """Return the record of an event."""
+        (found,) = [r for r in self.records() if r.parts and r.parts[0].get("ev") == event]
+        return found
+
+    def code(self, room: str) -> str:
+        """Return the group code of a room."""
+        ((code,),) = self.rows("SELECT code FROM rooms WHERE room = ?", room)
+        return str(code)
+
+    def condition(self, room: str) -> str | None:
+        """Return whether the room is observed, protected ...; None while the bot does not know it."""
+        found = self.rows("SELECT condition FROM rooms WHERE room = ?", room)
+        return str(found[0][0]) if found else None
+
+    def copy_of_database(self) -> bytes:
+        """Return a copy of the present database."""
+        source, copy = sqlite3.connect(self.data_dir / FILE), sqlite3.connect(":memory:")
+        with source, copy:
+            source.backup(copy)
+        whole = copy.serialize()
+        source.close()
+        copy.close()
+        return whole
+
+    def put_back(self, whole: bytes) -> None:
+        """Restore the database from a copy."""
+        # New files: SQLite of this very process may still be letting go of the old ones.
+        for tail in ("", "-wal", "-shm"):
+            (self.data_dir / (FILE + tail)).unlink(missing_ok=True)
+        (self.data_dir / FILE).write_bytes(whole)
+
+    # Waiting.
+
+    async def until(self, look: Callable[[], object], what: str, within_s: float = WITHIN_S) -> Any:
+        """Wait as `until` does, with a synchronous `look`; fail at once if the bot has ended."""
+
+        async def once() -> object:
+            self.must_live()
+            try:
+                return look()
+            except sqlite3.OperationalError:  # the database is not made yet
+                return None
+
+        return await until(once, what, within_s)
+
+    async def until_condition(self, room: str, condition: str) -> None:
+        """Wait until the room is observed, protected ..."""
+        await self.until(lambda: self.condition(room) == condition, f"{room} to be {condition}")
+
+    async def has(self, *events: str) -> None:
+        """Wait until these events are in the journal and were judged."""
+        marks = ",".join("?" * len(events))
+        query = f"SELECT count(*) FROM events WHERE event IN ({marks})"
+        await self.until(lambda: self.rows(query, *events)[0][0] == len(events), f"{len(events)} events to be taken")
+
+    async def idle(self, within_s: float = WITHIN_S, *, up_to: int = NICETY) -> None:
+        """Wait until the bot has no request left to send that is at least as urgent as `up_to`.
+
+        This waits for the tables too: records that are not in them yet may cause more requests.
+        """
+        recorded = len(self.records())
+        query = (
+            "SELECT 1 FROM meta WHERE key = 'applied' AND CAST(value AS INTEGER) >= ?"
+            " AND NOT EXISTS (SELECT 1 FROM outbox WHERE priority <= ?)"
+        )
+        await self.until(lambda: self.rows(query, recorded, up_to), "an empty outbox", within_s)
+
+    async def pass_until(self, look: Callable[[], object], what: str, within_s: float = 4 * WITHIN_S) -> None:
+        """Set the bot's clock forward until `look` finds something, in steps as long as one answer may take.
+
+        Each step waits until everything is sent, so that the people responsible have been told. Needs `short_waits`.
+        """
+        async with asyncio.timeout(within_s):
+            while await self.until(lambda: "found" if look() else "not yet", what) != "found":
+                await self.idle(within_s)
+                self.ahead_ms += STEP_MS
+                moment = self.clock()
+                heard = "SELECT 1 FROM meta WHERE key = 'alive' AND CAST(value AS INTEGER) >= ?"
+                await self.until(lambda: look() or self.rows(heard, moment), what, within_s)  # noqa: B023 - called here
