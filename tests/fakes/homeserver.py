@@ -29,7 +29,7 @@ from tests.fakes import homeserver_answers as answers
 from tests.fakes.homeserver_devices import Devices
 from tests.fakes.homeserver_keys import Keys
 from tests.fakes.homeserver_limits import Limit
-from tests.fakes.homeserver_rooms import SERVER, Json, Refused, World, not_found
+from tests.fakes.homeserver_rooms import SERVER, Json, Refused, World, forbidden, not_found
 
 LONGEST_S = 30.0
 _UNRECOGNIZED = Refused(404, "M_UNRECOGNIZED", "Unrecognized request")
@@ -389,6 +389,12 @@ class SimulatedHomeserver:
         _, type, txn = asked.segments
         return self._told(self.devices.send(asked.user, asked.device, type, txn, asked.body))
 
+    def rename(self, asked: Asked) -> Json:
+        if asked.segments[1] != asked.user:
+            raise forbidden("Cannot set another user's displayname")
+        self.world.rename(asked.user, asked.body["displayname"])
+        return self._told({})
+
     def upload(self, asked: Asked) -> Json:
         address = f"{self.world.server}/{secrets.token_hex(12)}"
         self._files[address] = (asked.file, asked.mimetype)
@@ -469,7 +475,8 @@ _WORK: dict[tuple[str, str], Callable[[SimulatedHomeserver, Asked], Any]] = {
     ("GET", "account/whoami"): _S.whoami,
     ("GET", "user/account_data"): _S.data,
     ("PUT", "user/account_data"): _S.set_data,
-    ("PUT", "profile/displayname"): lambda _server, _asked: {},
+    ("GET", "profile"): lambda server, asked: {"displayname": server.world.name(asked.segments[1])},
+    ("PUT", "profile/displayname"): _S.rename,
     ("GET", "versions"): lambda _server, _asked: {"versions": ["v1.11", "v1.12"], "unstable_features": {}},
     ("GET", "capabilities"): lambda _server, _asked: {"capabilities": {"m.room_versions": {"default": "12"}}},
     ("POST", "keys/upload"): _S.upload_keys,

@@ -139,7 +139,9 @@ def _state_before(room: Room, shown: Sequence[Event], since: int, begins: int, *
 
 
 def _stripped(room: Room, invitation: Event) -> list[Json]:
-    sender = room.members.get(invitation.raw["sender"])
+    sender = (
+        room.members.get(invitation.raw["sender"]) if invitation.raw["sender"] != invitation.raw["state_key"] else None
+    )
     found = [room.state[type, ""] for type in _STRIPPED if (type, "") in room.state]
     events = [*found, *([sender] if sender else []), invitation]
     return [{name: event.raw[name] for name in ("type", "state_key", "sender", "content")} for event in events]

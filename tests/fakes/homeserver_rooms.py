@@ -160,6 +160,7 @@ class World:
         self.order: list[tuple[Room, Event]] = []
         self.rooms_of: dict[str, dict[str, Room]] = {}  # in which somebody is anything
         self.by_id: dict[str, tuple[Room, Event]] = {}
+        self.names: dict[str, str] = {}  # display names that people have chosen
 
     # Making.
 
@@ -322,7 +323,7 @@ class World:
             raise forbidden(f"{whom} is banned from the room")
         if room.membership(whom) == "join":
             raise forbidden(f"{whom} is already in the room.")
-        content: Json = {"displayname": _name(whom), "membership": "invite"}
+        content: Json = {"displayname": self.name(whom), "membership": "invite"}
         if direct:
             content["is_direct"] = True
         return self.add(room, user, MEMBER, content, whom)
@@ -348,18 +349,29 @@ class World:
         """Let a user ask to be let in (section "POST /knock/{roomIdOrAlias}")."""
         found = self.rooms.get(room)
         if found is None:
-            raise not_found("Can't knock on room that does not exist.")
+            raise Refused(404, "M_UNKNOWN", "No known servers")
         if found.membership(user) == "ban":
-            raise forbidden("You are banned from this room")
-        if found.membership(user) in ("invite", "join"):
-            raise forbidden("You cannot knock on a room you are already in or invited to.")
+            raise Refused(403, "M_BAD_STATE", "Cannot knock user who was banned")
+        if found.membership(user) == "invite":
+            raise forbidden("You are already invited to this room")
         if (found.content("m.room.join_rules") or {}).get("join_rule") not in ("knock", "knock_restricted"):
             raise forbidden("You don't have permission to knock")
-        self.add(found, user, MEMBER, {"membership": "knock", "displayname": _name(user), **reason}, user)
+        self.add(found, user, MEMBER, {"membership": "knock", "displayname": self.name(user), **reason}, user)
         return found
 
     def _join(self, room: Room, user: str) -> None:
-        self.add(room, user, MEMBER, {"membership": "join", "displayname": _name(user)}, user)
+        self.add(room, user, MEMBER, {"membership": "join", "displayname": self.name(user)}, user)
+
+    def name(self, user: str) -> str:
+        """Return the display name of a user."""
+        return self.names.get(user, user[1:].partition(":")[0])
+
+    def rename(self, user: str, name: str) -> None:
+        """Give a user a display name, in every room too (section "PUT /profile/{userId}/{keyName}")."""
+        self.names[user] = name
+        for room in self.rooms_of.get(user, {}).values():
+            if room.membership(user) == "join":
+                self.add(room, user, MEMBER, {**(room.content(MEMBER, user) or {}), "displayname": name}, user)
 
     def leave(self, room: str, user: str, reason: Json) -> None:
         """Let a user leave (section "POST /rooms/{roomId}/leave")."""
@@ -417,10 +429,6 @@ def _tail(version: str, server: str) -> str:
     return "" if version == VERSION else f":{server}"
 
 
-def _name(user: str) -> str:
-    return user[1:].partition(":")[0]
-
-
 def _named(name: str, value: str) -> Json:
     if name == "topic":
         return {"topic": value, "m.topic": {"m.text": [{"body": value, "mimetype": "text/plain"}]}}
@@ -430,4 +438,4 @@ def _named(name: str, value: str) -> Json:
 def seed(world: World, room: Room, users: Sequence[str]) -> None:
     """Let people in without asking, as if they had always been there."""
     for user in users:
-        world.add(room, user, MEMBER, {"membership": "join", "displayname": _name(user)}, user)
+        world.add(room, user, MEMBER, {"membership": "join", "displayname": world.name(user)}, user)

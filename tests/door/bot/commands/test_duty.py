@@ -51,7 +51,7 @@ async def test_whoever_goes_away_says_so_once_and_the_desk_hears_it(theatre: The
     assert (gone.what, gone.subject, gone.room) == ("away", mark.user, None)
     assert abs(gone.until - bot.clock() - 3 * DAY_MS) < 60_000
     # Times are those of clocks in Berlin, and say so.
-    assert any(f"{offset}:" in said for offset in ("UTC+1", "UTC+2"))
+    assert any(f"{offset} " in said for offset in ("UTC+1", "UTC+2"))
     word = await scene.wait_desk(
         mina, lambda seen: like("desk.away", who=mark.user).search(seen.body) is not None, "away"
     )
