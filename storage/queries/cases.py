@@ -170,8 +170,8 @@ RECENT = (
 
 
 def read_recent(rows: Iterable[Any]) -> dict[tuple[RoomId, str], CaseView]:
-    """Return the newest case of each room and rule."""
-    return {(RoomId(row.room), row.rule): _case(row, ()) for row in rows}
+    """Return the newest case of each room and rule, without its card: views that are kept do not follow it."""
+    return {(RoomId(row.room), row.rule): replace(_case(row, ()), card=None) for row in rows}
 
 
 def _case(
