@@ -138,8 +138,8 @@ def _plain(fact: Fact) -> str:
 def _acts(play: Play) -> Counter[str]:
     """Return what the bot did on the homeserver since the story began.
 
-    Edits of a message that say the same count once: how many wait, and are merged, when the first is sent is a matter
-    of time, and one more changes nothing for anybody.
+    An edit that says the same as its message or an earlier edit does not count: how many wait, and are merged, when the
+    first is sent is a matter of time, and one more changes nothing for anybody.
     """
     edits: set[tuple[str, str]] = set()
     labels = {room.id: play.label(room) for room in play.world.rooms.values()}
@@ -161,6 +161,8 @@ def _acts(play: Play) -> Counter[str]:
             if (target, body) in edits:
                 continue
             edits.add((target, body))
+        else:
+            edits.add((raw["event_id"], f"* {body}"))
         found.append(_named(" | ".join(what)))
     return Counter(found)
 
