@@ -21,7 +21,7 @@ async def help_(call: Call) -> Reply:
     """Show all commands that the caller may give, or how one of them is written."""
     wanted = call.given.word.removeprefix(call.prefix).lower()
     if wanted:
-        return Reply(_one(call, wanted), private=True)
+        return Reply(_one(call, wanted))
     manages = await _manages_something(call)
     shown = [c for c in dict.fromkeys(call.commands.values()) if c.who == "everyone" or manages]
     head = line("help.head", help=Code(f"{call.prefix}help mute"))

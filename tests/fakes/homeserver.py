@@ -29,7 +29,7 @@ from tests.fakes import homeserver_answers as answers
 from tests.fakes.homeserver_devices import Devices
 from tests.fakes.homeserver_keys import Keys
 from tests.fakes.homeserver_limits import Limit
-from tests.fakes.homeserver_rooms import SERVER, Json, Refused, World, forbidden, not_found
+from tests.fakes.homeserver_rooms import SERVER, Json, Refused, World, not_found
 
 LONGEST_S = 30.0
 _UNRECOGNIZED = Refused(404, "M_UNRECOGNIZED", "Unrecognized request")
@@ -391,7 +391,7 @@ class SimulatedHomeserver:
 
     def rename(self, asked: Asked) -> Json:
         if asked.segments[1] != asked.user:
-            raise forbidden("Cannot set another user's displayname")
+            raise Refused(400, "M_FORBIDDEN", "Cannot set another user's displayname")
         self.world.rename(asked.user, asked.body["displayname"])
         return self._told({})
 

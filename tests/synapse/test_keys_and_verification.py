@@ -227,7 +227,7 @@ class TestCommands:
             account = await operator.answerable("keys", "reset", "--yes", "--password-stdin", stdin=f"{PASSWORD}\n")
             after = await operator.status()
         assert (lacking.code, "password" in lacking.err) == (1, True)
-        assert (wrong.code, "does not accept this password" in wrong.err) == (1, True)
+        assert (wrong.code, "did not accept this password" in wrong.err) == (1, True)
         assert account.code == 0, account.err
         assert (before["master"] != after["master"], after["state"], after["backup"]) == (True, "ready", "ours")
 

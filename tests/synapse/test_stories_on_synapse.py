@@ -40,9 +40,6 @@ from tests.door.bot.effects.test_quote_message import (
 )
 from tests.door.bot.effects.test_room_measures import test_an_owner_closes_the_room_and_opens_it_again
 from tests.door.bot.effects.test_slow_mode import test_it_ends_by_command_or_by_its_time_and_can_be_set_to_another_pace
-from tests.door.bot.identity.test_account_linking import (
-    test_linked_accounts_share_verification_credit_and_cases_and_neither_decides_its_own,
-)
 from tests.door.bot.identity.test_verification_rooms import (
     test_in_the_lobby_nobody_writes_and_who_becomes_verified_is_invited,
     test_who_knocks_is_invited_once_somebody_has_vouched_and_who_is_verified_at_once,

@@ -45,7 +45,7 @@ async def test_verify_tells_it(tmp_path: Path, cut: int) -> None:
     await killed(tmp_path, cut, copy)
     ran = CliRunner().invoke(app, ["logs", "verify", "--data-dir", str(copy / "data")])
     assert ran.exit_code == 1
-    assert f"knows of {cut} record" in ran.output
+    assert f"(by the database: {cut})" in ran.output
 
 
 async def test_a_new_database_goes_on_without_it_and_that_is_recorded_once(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ async def test_a_mute_ends_by_itself_and_gives_back_the_level_there_was(theatre:
         ("mute", ann.user, "time"),
         ("mute", ben.user, "time"),
     ]
-    assert not bot.rows("SELECT * FROM holds")
+    await bot.until(lambda: not bot.rows("SELECT * FROM holds"), "no level to be kept any longer")
 
 
 async def test_a_mute_is_lifted_by_command_and_covers_who_comes_back(theatre: Theatre) -> None:

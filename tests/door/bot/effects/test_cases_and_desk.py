@@ -50,7 +50,7 @@ async def test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reacti
         "“a <b>volcano</b>”",
         f"The message: https://matrix.to/#/{room}/{said}",
         f"{manager.user} decided: rule not broken.",
-        "Reason: No rule is broken.",
+        "Reason: No rule was broken.",
         "To change it: ✅ rule broken · ❌ 🤝 ♻ not broken. With a reason: !uphold 1 or !dismiss 1",
     ]
     await scene.until_level(ann.user, None)

@@ -98,7 +98,7 @@ async def test_wrong_spent_expired_and_used_codes_verify_nobody(theatre: Theatre
     first = server.code()
     wrong = f"{(int(first) + 1) % 10**8:08}"
     for left in (4, 3, 2, 1):
-        assert f"{left} times" in await said(ann, bot, room, f"!verify {wrong}", "verify.tries-left")
+        assert f"Tries left: {left}" in await said(ann, bot, room, f"!verify {wrong}", "verify.tries-left")
     await said(ann, bot, room, f"!verify {wrong}", "error.verify.too-many")
     await said(ann, bot, room, f"!verify {first}", "error.verify.nothing-open")
     await said(ann, bot, room, f"!verify email {ADDRESS}", "verify.email.sent")

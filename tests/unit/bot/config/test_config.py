@@ -106,8 +106,8 @@ class TestProblems:
         assert "Did you mean prefix?" in said
 
     def test_a_key_in_the_wrong_table_is_sent_to_the_right_one(self) -> None:
-        assert "belongs into [records]" in message(f'{HEAD}[bot]\ncontent = "full"\n')
-        assert "belongs into [[rules]]" in message(f"{HEAD}[bot]\nwhole_words = true\n")
+        assert "belongs in [records]" in message(f'{HEAD}[bot]\ncontent = "full"\n')
+        assert "belongs in [[rules]]" in message(f"{HEAD}[bot]\nwhole_words = true\n")
 
     def test_all_are_told_at_once_in_the_order_of_the_file(self) -> None:
         text = f"""{HEAD}

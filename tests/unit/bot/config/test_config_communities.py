@@ -81,10 +81,10 @@ def test_the_check_says_what_trusting_everybody_means() -> None:
     trusting = communities(read('default = "deployment"\n'))
     assert trusting.state == "warning"
     assert "allow_invites" in trusting.words
-    assert trusting.words.count(".") == 1, "one sentence"
+    assert trusting.words.count(".") == 2, "two sentences"
 
 
 def test_the_check_says_that_whoever_runs_a_space_is_trusted() -> None:
     found = communities(read(CLUB + SPACE))
     assert (found.state, found.key) == ("ok", "communities_spaces")
-    assert found.words.count(".") == 2, "one sentence, and the name of the setting"
+    assert found.words.count(".") == 3, "two sentences, and the name of the setting"

@@ -85,7 +85,7 @@ def test_a_damaged_cosignature_is_told_with_the_name_of_the_witness_once_its_key
     code, said = verify("--witness", WITNESS.text)
     assert code == 1
     assert f"checkpoints/{DAY}.ckpt" in said
-    assert "cosignature of the witness witness.example.net/w1 does not hold" in said
+    assert "cosignature of the witness witness.example.net/w1 is not valid" in said
     config = place.data_dir.parent / "config.toml"
     config.write_text(CONFIG.format(vkey=WITNESS.text))
     assert verify(config=config)[0] == 1
