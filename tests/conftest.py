@@ -8,7 +8,7 @@ from hypothesis import settings
 settings.register_profile("answerable", deadline=None)
 settings.load_profile("answerable")
 
-SLOW = ("synapse", "faults", "bench", "monitoring")  # folders of tests that start processes and wait for them
+SLOW = ("synapse", "faults", "bench", "door")  # folders of tests that start processes and wait for them
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -4,6 +4,8 @@
 """
 
 # ruff: noqa: F401 - pytest collects what is imported, with the fixtures of this folder
+import pytest
+
 from tests.door.bot.admin.test_barred import test_an_appeal_that_is_granted_lifts_the_bans_everywhere
 from tests.door.bot.admin.test_members import test_a_manager_vouches_and_all_see_verified_and_who_answers_for_the_room
 from tests.door.bot.bot_rooms.test_company_in_a_direct_room import (
@@ -53,3 +55,5 @@ from tests.door.bot.scheduler.test_due_cases import test_a_case_nobody_touches_g
 from tests.door.bot.sync.test_refused_invitations import (
     test_a_barred_person_brings_the_bot_into_no_room_and_can_still_ask_it_why,
 )
+
+pytestmark = pytest.mark.usefixtures("short_waits")
