@@ -100,7 +100,7 @@ async def test_an_appeal_that_is_granted_lifts_the_bans_everywhere(theatre: Thea
     await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE state = 'appealed'"), "the appeal")
     direct = await open_direct(operator, bot)
     await ask(operator, bot, direct, f"!dismiss 1 {bot.code(scene.room)} mistaken identity")
-    await until_membership(owner, scene.room, ann.user, "leave")
+    await until_membership(owner, scene.room, ann.user, "invite")  # unbanned, and asked to come back
     await told(ann, bot, like("notice.ended.ban"))
 
 
@@ -109,7 +109,7 @@ async def test_an_entry_ends_by_itself_at_its_date(theatre: Theatre) -> None:
     bot, owner, (ann,) = scene.bot, scene.owner, scene.members
     await add(bot, operator, ann, until=time.time_ns() // 1_000_000 + 2_500)
     await until_membership(owner, scene.room, ann.user, "ban")
-    await until_membership(owner, scene.room, ann.user, "leave")
+    await until_membership(owner, scene.room, ann.user, "invite")  # unbanned, and asked to come back
     assert [(f.why, f.room) for f in bot.facts(SanctionEnded)] == [("time", None)]
 
 
