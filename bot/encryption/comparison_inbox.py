@@ -33,7 +33,7 @@ class Talk:
 
 
 class ComparisonInbox:
-    """What came in for the comparisons of the bot, which is `me`, and those in progress."""
+    """Received messages for the emoji comparisons of the bot (`me`), and the comparisons in progress."""
 
     def __init__(self, me: UserId) -> None:
         self.talks: dict[str, Talk] = {}  # by the id of the verification

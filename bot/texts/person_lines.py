@@ -1,4 +1,4 @@
-"""What a person is told of a fact that concerns them.
+"""The words that tell a person of a fact that concerns them.
 
 Rules kept here:
 - A person is told what was done, why, until when and by whom, and never less.

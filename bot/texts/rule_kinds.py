@@ -1,4 +1,4 @@
-"""What the pages show of the kinds of rules: an entry in `config.example.toml`, a row in `docs/model.md`.
+"""The kinds of rules on the pages: an entry in `config.example.toml`, a row in `docs/model.md`.
 
 ``python -m bot.texts.rule_kinds`` writes both again, from the kinds and their texts. A setting is shown with its
 description, and with the first of its `examples` or its default.

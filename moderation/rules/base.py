@@ -38,7 +38,7 @@ def _no_word(_word: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class InChat:
-    """How a rule of a kind is written in chat: the settings that quoted values go to.
+    """The way a rule of a kind is written in chat: the settings that quoted values go to.
 
     They go to the first of `lists` until the name of another one is written.
     """

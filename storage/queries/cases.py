@@ -305,7 +305,7 @@ async def with_operator(db: AsyncConnection, room: RoomId) -> frozenset[int]:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How often somebody decided cases, how often they dismissed, and how often an appeal reversed them."""
+    """The number of cases that somebody decided, of those dismissed, and of those reversed by an appeal."""
 
     by: UserId
     decided: int = 0

@@ -1,4 +1,4 @@
-"""What is registered is complete: kinds of rules, commands and actions have all their texts in each language."""
+"""The registries are complete: kinds of rules, commands and actions have all their texts in each language."""
 
 from pathlib import Path
 

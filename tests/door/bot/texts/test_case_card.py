@@ -1,4 +1,4 @@
-"""What managers read on a card, and are answered when they decide."""
+"""Managers read a card, and an answer when they decide."""
 
 from pathlib import Path
 

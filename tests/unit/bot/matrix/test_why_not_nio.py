@@ -1,4 +1,4 @@
-"""What keeps nio's client from being the bot's (decision 0004), shown on the nio that is installed.
+"""The reasons why the bot does not use nio's client (decision 0004), shown on the nio that is installed.
 
 If a test fails after an update of nio, look at the decision again.
 """

@@ -1,4 +1,4 @@
-"""What people are told of a measure against a room."""
+"""People are told of a measure against a room."""
 
 from dataclasses import replace
 from typing import Any

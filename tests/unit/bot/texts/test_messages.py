@@ -237,7 +237,7 @@ class TestWhatTheCodeAsksFor:
         assert sorted(key for key in rest if not any(p.fullmatch(key) for p in open_ended)) == []
 
     def test_is_not_chosen_by_decisions(self) -> None:
-        """What follows is said in typed values, to which `bot/texts` gives words; only a refusal names its text."""
+        """Consequences are typed values, to which `bot/texts` gives words; only a refusal names its text."""
         calls = (
             (path, _name(node.func))
             for path in CODE

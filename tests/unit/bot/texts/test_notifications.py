@@ -1,4 +1,4 @@
-"""What the desk, the operators and people are told, in words."""
+"""Notifications to the desk, the operators and people, in words."""
 
 from bot.texts.notifications import in_words
 from moderation.consequences import consequences
