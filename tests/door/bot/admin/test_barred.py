@@ -107,9 +107,11 @@ async def test_an_appeal_that_is_granted_lifts_the_bans_everywhere(theatre: Thea
 async def test_an_entry_ends_by_itself_at_its_date(theatre: Theatre) -> None:
     scene, operator = await a_scene(theatre)
     bot, owner, (ann,) = scene.bot, scene.owner, scene.members
-    await add(bot, operator, ann, until=time.time_ns() // 1_000_000 + 2_500)
+    await add(bot, operator, ann, until=bot.clock() + DAY_MS)
     await until_membership(owner, scene.room, ann.user, "ban")
-    await until_membership(owner, scene.room, ann.user, "invite")  # unbanned, and asked to come back
+    bot.ahead_ms += DAY_MS
+    await bot.restart()
+    await until_membership(owner, scene.room, ann.user, "leave")
     assert [(f.why, f.room) for f in bot.facts(SanctionEnded)] == [("time", None)]
 
 
