@@ -1,4 +1,4 @@
-"""What is installed without a clone is whole: its files are in the wheel, its imports and programs are declared."""
+"""An installation without a clone is whole: its files are in the wheel, its imports and programs are declared."""
 
 import ast
 import re

@@ -19,25 +19,12 @@ import pytest
 from bot.matrix.client import Homeserver
 from moderation.model.facts import CaseAssigned, Fact, NoticeGiven, NotSeen, SanctionStarted, StatementGiven
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
+from tests.door.bot.scheduler.test_nobody_there import SHORT
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, open_direct, told
-from tests.theatre.served import RULES, ServedBot, like
+from tests.theatre.served import ServedBot, like
 
 pytestmark = pytest.mark.usefixtures("short_waits")
-SHORT = (
-    RULES
-    + """
-[cases.deadlines]
-minor = "1h"
-moderate = "1h"
-serious = "2m"
-severe = "1h"
-[standing]
-overdue = 61
-overdue_daily = 0
-overdue_at_most = 61
-"""
-)
 KINDS = frozenset({"case", "decision", "appeal", "sanction", "credit", "statement", "task"})
 # What is another in each run, though it means the same.
 OTHERWISE = frozenset({"on", "start", "undoes", "due", "until", "event", "room", "txn"})
