@@ -5,14 +5,12 @@ import io
 import re
 import secrets
 import zipfile
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from bot.cli.access.admin_client import ask_bot
-from bot.config.identity_key import VARIABLE
 from moderation.model.facts import AccountsLinked, AccountUnlinked, KeyPinned, PersonVerified, SanctionStarted
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
@@ -22,7 +20,7 @@ from storage.identity.store import IdentityStore
 from tests.door.bot.commands.test_personal_data import file_sent
 from tests.door.bot.identity.test_email import said
 from tests.door.bot.pipeline.test_replay import rebuilt
-from tests.fakes.mail_server import MailServer, mail_server
+from tests.fakes.mail_server import MailServer
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
@@ -39,17 +37,7 @@ incident_limit = 61
 c = 30
 """
 
-
-@pytest.fixture(autouse=True)
-def key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(VARIABLE, KEK.text)
-    yield
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[MailServer]:
-    async with mail_server() as own:
-        yield own
+pytestmark = pytest.mark.usefixtures("key")
 
 
 @dataclass

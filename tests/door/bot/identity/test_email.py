@@ -1,7 +1,6 @@
 """Verification by e-mail, from command to mail to level, with a real mail server and a real homeserver."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -10,7 +9,7 @@ from moderation.model.facts import ActionTaken, PersonVerified
 from moderation.values.ids import RoomId
 from storage.identity.sealing import Kek
 from storage.identity.store import IdentityStore
-from tests.fakes.mail_server import MailServer, mail_server
+from tests.fakes.mail_server import MailServer
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
@@ -18,17 +17,7 @@ from tests.theatre.served import RULES, ServedBot, like
 ADDRESS = "ann.secret@example.org"
 KEK = Kek(b"k" * 32)
 
-
-@pytest.fixture(autouse=True)
-def key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(VARIABLE, KEK.text)
-    yield
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[MailServer]:
-    async with mail_server() as own:
-        yield own
+pytestmark = pytest.mark.usefixtures("key")
 
 
 def rules(server: MailServer, timeout: str = "5s", more: str = "") -> str:

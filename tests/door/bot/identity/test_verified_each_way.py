@@ -1,18 +1,17 @@
 """Each way of being verified, from being held back to writing: in rooms that hold messages back, and behind a gate."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bot.config.identity_key import VARIABLE
 from moderation.values.ids import RoomId
 from storage.identity.sealing import Kek
 from tests.door.bot.identity import test_email as email
 from tests.door.bot.identity import test_oidc as oidc
 from tests.door.bot.identity import test_roster as roster
 from tests.door.bot.identity.test_verification_rooms import asking, knock
-from tests.fakes.mail_server import MailServer, mail_server
+from tests.fakes.mail_server import MailServer
 from tests.issuer.issuer import Browser, RealIssuer
 from tests.people.client import Client
 from tests.theatre.scene import Theatre, direct_room, enter, open_direct, told
@@ -21,17 +20,7 @@ from tests.theatre.served import ServedBot, like, until
 KEK = Kek(b"k" * 32)
 LEVELS = {"email": 1, "roster": 2, "oidc": 3}
 
-
-@pytest.fixture(autouse=True)
-def key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(VARIABLE, KEK.text)
-    yield
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[MailServer]:
-    async with mail_server() as own:
-        yield own
+pytestmark = pytest.mark.usefixtures("key")
 
 
 @pytest.fixture(scope="module")
