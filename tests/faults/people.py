@@ -20,7 +20,7 @@ from moderation.values.ids import UserId
 from tests.fakes import homeserver_answers as answers
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.fakes.homeserver_rooms import Room
-from tests.synapse.crypto_people import EncryptedBot
+from tests.people.crypto_people import EncryptedBot
 
 MESSAGE = "m.room.message"
 Json = dict[str, Any]

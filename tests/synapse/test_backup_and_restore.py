@@ -12,8 +12,8 @@ import pytest
 
 from moderation.model.facts import CaseOpened, RecordsExported, RecordsRestored
 from storage.journal.record import Record
-from tests.synapse.crypto_people import CryptoStage
-from tests.synapse.sealed_members import sealed_room
+from tests.people.crypto_people import CryptoStage
+from tests.people.sealed_members import sealed_room
 from tests.synapse.test_encrypted_hard_cases import kinds
 from tests.theatre.by_command import Operator
 from tests.theatre.scene import Theatre, told

@@ -29,7 +29,7 @@ from bot.matrix.errors import Rejected
 from bot.matrix.http import Ask
 from bot.matrix.login import log_in_with_password
 from moderation.values.ids import EventId
-from tests.synapse.crypto_people import CryptoStage, EncryptedBot
+from tests.people.crypto_people import CryptoStage, EncryptedBot
 from tests.theatre.stage import PASSWORD, Stage
 
 

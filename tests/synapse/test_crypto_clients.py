@@ -19,7 +19,7 @@ from bot.crypto.verifier import EmojiVerifier, Progress
 from moderation.values.ids import EventId, RoomId
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import WITHHELD, JsClient
-from tests.synapse.crypto_people import CryptoStage, EncryptedBot
+from tests.people.crypto_people import CryptoStage, EncryptedBot
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from bot.crypto.room_keys import Decrypted, Sealed
 from bot.matrix.errors import Unreachable
 from bot.matrix.http import Ask
 from moderation.values.ids import EventId
-from tests.synapse.crypto_people import CryptoStage, EncryptedBot
+from tests.people.crypto_people import CryptoStage, EncryptedBot
 from tests.theatre.stage import Stage
 
 

@@ -20,8 +20,8 @@ from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.people.client import Client
-from tests.synapse.crypto_people import CryptoStage
-from tests.synapse.sealed_members import (
+from tests.people.crypto_people import CryptoStage
+from tests.people.sealed_members import (
     CheapDevices,
     answer_to,
     ask_sealed,

@@ -19,7 +19,7 @@ from bot.matrix.client import Session, log_in_with_password
 from moderation.values.ids import EventId, RoomId
 from tests.clients.js_client import ENCRYPTION
 from tests.people.client import Client
-from tests.synapse.crypto_people import KEY, CryptoStage, EncryptedBot
+from tests.people.crypto_people import KEY, CryptoStage, EncryptedBot
 from tests.theatre.scene import Theatre
 from tests.theatre.served import ServedBot
 from tests.theatre.stage import PASSWORD, text, unique
