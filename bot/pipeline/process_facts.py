@@ -24,7 +24,7 @@ from bot.texts.notifications import in_words
 from moderation.cases.obligations import concerns, derive_obligations
 from moderation.cases.statements import given, statement, to_be_stated
 from moderation.consequences import RoomsOf, at_once, consequences
-from moderation.model.actions import Action, begins_early
+from moderation.model.actions import Action, TellDesk, begins_early
 from moderation.model.facts import (
     FACTS,
     AccountsLinked,
@@ -219,6 +219,8 @@ class FactProcessor:
 
     async def _expanded(self, unit: UnitOfWork, actions: Sequence[Action]) -> Sequence[Action]:
         settings = self._settings
+        if any(isinstance(action, TellDesk) and action.discreet for action in actions):
+            await unit.flush()
         return await expand_recipients(unit.db, actions, self._knowledge, settings.policy, settings.bot)
 
     # Parts of the above.

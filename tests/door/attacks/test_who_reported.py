@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from bot.texts.report_lines import reads_along, report_lines
-from moderation.model.actions import Action, TellDesk
+from moderation.model.actions import Action, Tell, TellDesk
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import UserId
 from storage import outbox, queries
-from tests.door.offline import ANNA, DESK, MARK, MINA, RULES, Offline, offline
+from tests.door.offline import ANNA, DESK, MARK, MINA, OLGA, RULES, Offline, offline
 
 WORDS = "he said it to my sister"
 
@@ -37,8 +37,9 @@ async def on_the_card(bot: Offline) -> str:
 
 
 async def answers(bot: Offline) -> str:
-    """Return everything that is said, except to the desk."""
-    return str([action for action in await waiting(bot) if not isinstance(action, TellDesk)])
+    """Return everything that is said, except to the desk and to the owner alone."""
+    actions = [action for action in await waiting(bot) if not isinstance(action, TellDesk)]
+    return str([action for action in actions if not (isinstance(action, Tell) and action.subject == OLGA)])
 
 
 async def told_in_desk(bot: Offline) -> list[TellDesk]:
@@ -67,8 +68,8 @@ async def test_a_manager_who_is_reported_asks_for_the_case(bot: Offline) -> None
 
 async def test_managers_read_the_words_of_a_report_of_a_member(bot: Offline) -> None:
     await bot.say(ANNA, "hello")
-    await report(bot, UserId("@olga:example.org"))
-    await bot.membership(UserId("@olga:example.org"), "leave", DESK)
+    await report(bot, OLGA)
+    await bot.membership(OLGA, "leave", DESK)
     await bot.say(MINA, "!case 1", DESK)
     assert WORDS in await answers(bot)
 
@@ -93,6 +94,8 @@ async def test_nor_do_they_read_why_the_reporter_appeals(bot: Offline) -> None:
         ["desk.appealed-report-discreet", "desk.passed-on.owner"]
     ]
     assert "she heard it" not in str(discreet)
+    told = [action for action in await waiting(bot) if isinstance(action, Tell) and "she heard it" in str(action)]
+    assert [(action.subject, action.lines[0].key) for action in told] == [(OLGA, "desk.appealed-report")]
     await bot.say(MINA, "!case 1", DESK)
     assert "she heard it" not in await answers(bot)
     await bot.membership(MARK, "leave", DESK)

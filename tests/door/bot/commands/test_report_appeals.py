@@ -1,5 +1,7 @@
 """Reporters ask why and appeal a dismissal, managers explain dismissals, owners see how their managers decide."""
 
+import pytest
+
 from moderation.model.facts import Appealed, CaseAssigned, CaseDecided, NoticeGiven
 from moderation.values.durations import DAY_MS
 from tests.door.bot.commands.test_report import by_the_bot
@@ -69,8 +71,11 @@ async def test_a_reporters_appeal_goes_to_somebody_else_and_names_nobody_in_the_
         assert ben.user not in read
 
 
-async def test_a_manager_who_was_reported_does_not_read_the_reporters_reasons(theatre: Theatre) -> None:
-    scene = await theatre.scene(managers=2, members=1)
+@pytest.mark.parametrize("content", ["full", "metadata"])
+async def test_a_manager_who_was_reported_does_not_read_the_reporters_reasons_but_who_decides_does(
+    theatre: Theatre, content: str
+) -> None:
+    scene = await theatre.scene(f'{RULES}[records]\ncontent = "{content}"\n', managers=2, members=1)
     bot, room, (mark, mina), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     said = await mark.send_text(room, "you are all fools")
     await bot.has(said)
@@ -84,9 +89,13 @@ async def test_a_manager_who_was_reported_does_not_read_the_reporters_reasons(th
     await scene.wait_desk(
         mark, lambda seen: like("desk.appealed-report-discreet", n="1").search(seen.body) is not None, "the appeal"
     )
+    reasons = like("desk.appealed-report", n="1", words="xylographic")
+    assert reasons.search((await told(scene.owner, bot, reasons)).body)
     await bot.idle()
-    assert "xylographic" not in await by_the_bot(mark, bot)
-    assert "xylographic" in await ask(scene.owner, bot, await open_direct(scene.owner, bot), "!case 1")
+    for reads_none in (mark, mina):
+        assert "xylographic" not in await by_the_bot(reads_none, bot)
+    kept = await ask(scene.owner, bot, await direct_room(scene.owner, bot), "!case 1")
+    assert ("xylographic" in kept) == (content == "full")
 
 
 async def test_once_a_week_owners_alone_are_told_how_their_managers_decided(theatre: Theatre) -> None:
