@@ -8,7 +8,7 @@ import pytest
 from bench.figures import Figure, at_least, at_most, at_most_times, in_turn, line, percentile, write
 
 
-def test_a_figure_says_how_it_stands_to_its_floor_and_whether_it_misses_what_is_wanted() -> None:
+def test_a_figure_shows_its_floor_and_whether_it_misses_its_target() -> None:
     slow = Figure("single", "ms", 30.0, "look and redact", 20.0, **at_most_times(1.15, 30.0, 20.0))
     rate = Figure("search", "MB/s", 600.0, "find", 1200.0, **at_least(100, 600.0, "MB/s"))
     assert line(slow).split()[-5:] == ["it", "<=", "1.15", "x", "MISSED"]
@@ -19,11 +19,11 @@ def test_a_figure_says_how_it_stands_to_its_floor_and_whether_it_misses_what_is_
 
 
 @pytest.mark.parametrize(("percent", "value"), [(50, 50), (95, 95), (100, 100), (1, 1)])
-def test_so_many_percent_do_not_exceed_a_percentile(percent: int, value: int) -> None:
+def test_a_percentile_is_not_exceeded_by_that_share(percent: int, value: int) -> None:
     assert percentile([float(n) for n in range(100, 0, -1)], percent) == value
 
 
-def test_both_are_measured_in_turn_and_medians_are_told() -> None:
+def test_both_sides_are_measured_in_turn_and_medians_reported() -> None:
     order: list[str] = []
     times = iter([3.0, 1.0, 2.0])
 

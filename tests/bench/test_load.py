@@ -55,7 +55,7 @@ async def test_ingest_measures_every_round_and_all_events_are_recorded(tmp_path:
     assert [each.missing for each in rounds] == [0, 0]
 
 
-def test_scale_measures_everything_beside_a_small_deployment() -> None:
+def test_scale_measures_everything_next_to_a_small_deployment() -> None:
     words = ["--few", "1", "--rooms", "2", "--large", "30", "--cases", "20", "--entries", "10", "--rounds", "1"]
     figures = list(scale.run(options(scale.add_arguments, *words)))
     assert [figure.name for figure in figures if figure.floor] == [

@@ -19,7 +19,7 @@ def test_every_hostile_text_is_judged_and_every_figure_has_its_floor() -> None:
     assert all(figure.floor > 0 and figure.met is not None for figure in figures)
 
 
-def test_what_is_looked_for_is_found() -> None:
+def test_the_searched_record_is_found() -> None:
     judging = rules.Judging(rules.terms(10))
     assert [found.matched for found in judging.judge(rules.raw("a purple elephant 7 of the herd"))] == [
         "purple elephant 7 of the herd"

@@ -13,7 +13,7 @@ def test_the_lock_holds_a_hash_of_everything_and_no_address() -> None:
     assert [name for name, package in LOCKED.items() if not package["integrity"].startswith("sha512-")] == []
 
 
-def test_what_is_installed_is_what_is_locked() -> None:
+def test_the_installed_packages_match_the_lock() -> None:
     there = installed() / "node_modules"
     found = {name: json.loads((there.parent / name / "package.json").read_text("utf-8"))["version"] for name in LOCKED}
     assert found == {name: package["version"] for name, package in LOCKED.items()}

@@ -109,7 +109,7 @@ def test_answerable_check_takes_the_kind_and_names_a_wrong_setting(story: dict[s
     assert 'rules."calm".endings' in story["wrong"]
 
 
-def test_the_kind_can_be_tried_written_and_listed_and_is_judged(story: dict[str, Any]) -> None:
+def test_the_new_kind_can_be_tried_written_listed_and_judged(story: dict[str, Any]) -> None:
     keys = {words: [key for said, _ in answers for key in said] for words, answers in story["told"].items()}
     assert keys["!rule test come here!!!"] == ["room-rule.test", "room-rule.hit", "room-rule.test-foot"]
     assert sorted(keys['!rule add asking endings "?!?" minor']) == ["room-rule.added", "room-rule.next", "rules.added"]

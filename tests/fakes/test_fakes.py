@@ -51,7 +51,7 @@ def body(old: int, size: int, hashes: Sequence[bytes] | None = None, signed: str
 
 
 class TestWitness:
-    def test_finds_every_right_proof_right_and_every_wrong_one_wrong(self) -> None:
+    def test_accepts_every_right_proof_and_rejects_every_wrong_one(self) -> None:
         for new in range(1, 20):
             for old in range(1, new + 1):
                 hashes = proof(old, LEAVES[:new])

@@ -51,7 +51,7 @@ async def test_a_request_whose_answer_is_lost_has_been_done_and_done_once(server
     assert [event.id for event in said] == [answer["event_id"]]
 
 
-async def test_what_is_held_back_is_told_at_one_instant(server: SimulatedHomeserver) -> None:
+async def test_held_back_events_are_delivered_at_one_instant(server: SimulatedHomeserver) -> None:
     async with await _person(server) as ann:
         room = await ann.create_room()
         since = (await ann.request("GET", "sync", query={"timeout": "0"}))["next_batch"]

@@ -11,7 +11,7 @@ from joserfc.jwk import KeySet, RSAKey
 from tests.fakes.hostile_issuer import ACCESS_TOKEN, CLIENT, WELL_KNOWN, HostileIssuer, Wrong
 
 
-async def test_it_does_right_at_first() -> None:
+async def test_the_issuer_is_correct_by_default() -> None:
     async with HostileIssuer() as issuer, aiohttp.ClientSession() as http:
         document = await (await http.get(issuer.url + WELL_KNOWN)).json()
         keys = KeySet.import_key_set(await (await http.get(document["jwks_uri"])).json())
@@ -37,7 +37,7 @@ async def test_a_signature_can_be_wrong(wrong: Wrong) -> None:
             jwt.decode(issuer.id_token(), KeySet.import_key_set(issuer.jwks()), algorithms=["RS256"])  # type: ignore[arg-type]
 
 
-async def test_a_token_can_go_without_a_signature_or_be_signed_with_what_everybody_has() -> None:
+async def test_a_token_can_be_unsigned_or_signed_with_a_public_key() -> None:
     async with HostileIssuer() as issuer:
         issuer.wrong = Wrong(signing="none")
         unsigned = jws.extract_compact(issuer.id_token().encode())
@@ -55,7 +55,7 @@ async def test_a_key_it_publishes_can_be_unknown_or_broken_beside_the_right_one(
         assert jwt.decode(issuer.id_token(), right, algorithms=["RS256"]).claims["sub"] == "ann"
 
 
-async def test_what_it_says_can_be_changed_or_left_out() -> None:
+async def test_claims_can_be_changed_or_left_out() -> None:
     async with HostileIssuer() as issuer:
         issuer.wrong = Wrong(document={"issuer": "x", "jwks_uri": None}, claims={"sub": None, "aud": ["a"]})
         assert (issuer.document()["issuer"], "jwks_uri" in issuer.document()) == ("x", False)
@@ -64,7 +64,7 @@ async def test_what_it_says_can_be_changed_or_left_out() -> None:
 
 
 @pytest.mark.parametrize(("answer", "status"), [("redirect", 302), ("html", 200), ("error", 503), ("gone", 404)])
-async def test_an_answer_can_be_another(answer: str, status: int) -> None:
+async def test_an_answer_can_be_replaced(answer: str, status: int) -> None:
     async with HostileIssuer() as issuer, aiohttp.ClientSession() as http:
         issuer.wrong.answers["/jwks"] = answer  # type: ignore[assignment]
         assert (await http.get(issuer.url + "/jwks", allow_redirects=False)).status == status

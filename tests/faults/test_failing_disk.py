@@ -110,7 +110,7 @@ def _ways(folder: Path, small: Path | None) -> dict[str, tuple[Fault, Place | No
     return ways
 
 
-async def test_whatever_the_disk_refuses_the_bot_ends_with_a_word_and_goes_on_later(
+async def test_every_disk_failure_ends_the_bot_with_a_message_and_a_restart_continues(
     stage: Stage, tmp_path: Path, small: Path | None
 ) -> None:
     wrong: dict[Any, Any] = {}
@@ -131,7 +131,7 @@ def ends_with_a_word(said: str) -> bool:
     return told and not any(noise in said for noise in NOISE)
 
 
-async def test_keys_that_cannot_be_written_end_the_bot_with_a_word(tmp_path: Path) -> None:
+async def test_unwritable_keys_end_the_bot_with_a_message(tmp_path: Path) -> None:
     zygote = await Zygote.start()
     start = await scene(tmp_path / "scene", zygote, AWAY, encrypted=True)
     peace = await perform(start, tmp_path / "peace", zygote, Fault())

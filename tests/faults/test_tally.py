@@ -28,13 +28,13 @@ def charge(cost: int, left: int, *, undoes: int = -1) -> CreditChanged:
     return CreditChanged(entry=entry, cost=cost, grade="-", rule="spam", left=left, undoes=undoes, subject=ann)
 
 
-def test_what_is_as_in_peace_is_nothing_lost_and_nothing_doubled() -> None:
+def test_an_undisturbed_run_counts_nothing_lost_or_doubled() -> None:
     tally = Tally()
     tally.add(Fault(kill_at=3), PEACE, replace(PEACE, deaths=1, step="commit"))
     assert (tally.died, tally.lost, tally.doubled, tally.wrong) == (Counter(commit=1), 0, 0, {})
 
 
-def test_what_is_missing_and_what_there_is_too_much_of_is_counted_and_told() -> None:
+def test_missing_and_doubled_records_are_counted_and_named() -> None:
     other = replace(PEACE, deaths=1, step="flush", facts=Counter(charged=2), homeserver=Counter(word=2))
     tally = Tally()
     tally.add(Fault(kill_at=3), PEACE, other)

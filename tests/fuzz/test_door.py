@@ -109,7 +109,7 @@ def test_hostile_events_in_any_room_are_recorded_and_judged(
     check_batch(*deployment, batch)
 
 
-def test_what_was_recorded_of_them_verifies_and_can_be_rebuilt_and_exported(
+def test_records_of_hostile_events_verify_rebuild_and_export(
     deployment: tuple[Door, list[RoomId]], tmp_path: Path
 ) -> None:
     if deployment[0].stores.journal.size < 1_000:  # another worker recorded them

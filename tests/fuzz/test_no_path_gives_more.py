@@ -47,7 +47,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @example(said=[(MAX, "desk", f"!vouch {ANN}", "plain", 0)])  # counts in that room's community alone
 @example(said=[(MIA, "desk", f"!uphold {n} why", "plain", 0) for n in range(1, 13)])
 @given(said=st.lists(steps, min_size=1, max_size=10))
-def test_nothing_said_or_pressed_anywhere_does_more_than_who_says_it_may(world: World, said: list[Any]) -> None:
+def test_nobody_gets_more_done_than_their_rights_by_any_command_or_reaction(world: World, said: list[Any]) -> None:
     check_steps(world, said)
 
 
@@ -59,7 +59,7 @@ def check_steps(world: World, said: list[Any]) -> None:
         assert breaches(world, step[0], facts, actions) == [], step
 
 
-def test_those_who_have_a_right_can_use_it(world: World) -> None:
+def test_people_with_a_right_can_use_it(world: World) -> None:
     """Else a bot that refuses everything would do as well."""
 
     def does(speaker: str, place: Any, body: str) -> list[str]:
@@ -100,7 +100,7 @@ def quiet_world(folder: Path) -> World:
 
 @settings(options, max_examples=SCRIPTS)
 @given(script=scripts)
-def test_nothing_done_in_a_hostile_room_changes_how_anybody_stands_in_another(
+def test_nothing_in_a_hostile_room_changes_anything_in_another(
     quiet: World, script: tuple[list[Move], list[Move]]
 ) -> None:
     check_script(quiet, script)

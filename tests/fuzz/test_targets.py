@@ -19,7 +19,7 @@ def test_inputs_that_once_did_harm_do_none(file: Path) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-def test_whatever_comes_in_the_target_holds(target: Target) -> None:
+def test_the_target_holds_for_any_input(target: Target) -> None:
     @settings(
         max_examples=TRIES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
     )

@@ -7,29 +7,29 @@
 import pytest
 
 from tests.door.bot.admin.test_barred import test_an_appeal_that_is_granted_lifts_the_bans_everywhere
-from tests.door.bot.admin.test_members import test_a_manager_vouches_and_all_see_verified_and_who_answers_for_the_room
+from tests.door.bot.admin.test_members import test_a_vouched_member_is_shown_as_verified_next_to_the_responsible_people
 from tests.door.bot.bot_rooms.test_company_in_a_direct_room import (
     test_the_bot_leaves_says_why_and_speaks_in_a_room_of_two_again,
 )
 from tests.door.bot.commands.test_duty import (
-    test_a_case_is_given_to_those_who_are_there_and_stays_with_whom_it_was_given_to,
+    test_a_case_goes_to_managers_on_duty_and_stays_with_them,
 )
 from tests.door.bot.commands.test_measures import (
     test_a_level_changed_by_hand_is_set_again_twice_then_left_alone_and_told,
     test_kicks_and_bans_happen_are_told_and_end,
 )
 from tests.door.bot.commands.test_personal_data import test_a_file_is_noted_by_its_hash_and_size
-from tests.door.bot.commands.test_report import test_a_reaction_reports_goes_at_once_and_is_answered_alone
+from tests.door.bot.commands.test_report import test_a_reporting_reaction_is_removed_at_once_and_answered_in_private
 from tests.door.bot.commands.test_report_appeals import (
     test_a_reporters_appeal_goes_to_somebody_else_and_names_nobody_in_the_desk,
 )
 from tests.door.bot.commands.test_reports_together import (
-    test_all_that_waits_because_of_one_member_is_dismissed_in_one_act,
+    test_all_waiting_reports_of_one_member_are_dismissed_at_once,
 )
 from tests.door.bot.commands.test_rule import (
-    test_a_rule_of_the_room_is_tried_holds_is_told_and_what_rests_on_it_outlasts_it,
+    test_a_room_rule_is_tried_applied_told_and_outlived_by_its_cases,
 )
-from tests.door.bot.commands.test_vouch import test_a_false_one_costs_whoever_gave_it_standing_and_they_can_appeal
+from tests.door.bot.commands.test_vouch import test_a_false_vouch_costs_the_voucher_standing_and_can_be_appealed
 from tests.door.bot.effects.test_cases_and_desk import (
     test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reaction,
     test_an_appeal_goes_to_somebody_else_and_a_reversal_undoes_everything,
@@ -38,20 +38,20 @@ from tests.door.bot.effects.test_demotion import (
     test_a_demotion_ends_with_the_case_it_rests_on_and_with_no_other,
 )
 from tests.door.bot.effects.test_quote_message import (
-    test_a_picture_is_shown_in_the_desk_and_posted_from_there_with_all_that_waited_with_it,
+    test_a_waiting_picture_is_shown_in_the_desk_and_posted_from_there,
 )
 from tests.door.bot.effects.test_room_measures import test_an_owner_closes_the_room_and_opens_it_again
-from tests.door.bot.effects.test_slow_mode import test_it_ends_by_command_or_by_its_time_and_can_be_set_to_another_pace
+from tests.door.bot.effects.test_slow_mode import test_slow_mode_ends_by_command_or_time_and_its_pace_can_change
 from tests.door.bot.identity.test_verification_rooms import (
-    test_in_the_lobby_nobody_writes_and_who_becomes_verified_is_invited,
-    test_who_knocks_is_invited_once_somebody_has_vouched_and_who_is_verified_at_once,
+    test_a_knock_is_admitted_after_a_vouch_or_at_once_if_verified,
+    test_nobody_writes_in_the_lobby_and_verified_people_are_invited,
 )
 from tests.door.bot.pipeline.test_judge_event import test_each_kind_of_rule_is_found_redacted_and_charged_once
 from tests.door.bot.pipeline.test_member_limits import (
-    test_who_comes_into_a_full_room_is_removed_kindly_and_who_was_there_stays,
+    test_a_newcomer_to_a_full_room_is_removed_kindly_and_members_stay,
 )
 from tests.door.bot.pipeline.test_replay import test_the_journal_replayed_into_an_empty_database_gives_the_same_tables
-from tests.door.bot.scheduler.test_due_cases import test_a_case_nobody_touches_goes_up_and_those_on_duty_answer_for_it
+from tests.door.bot.scheduler.test_due_cases import test_an_untouched_case_escalates_and_charges_people_on_duty
 from tests.door.bot.sync.test_refused_invitations import (
     test_a_barred_person_brings_the_bot_into_no_room_and_can_still_ask_it_why,
 )

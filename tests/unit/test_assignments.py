@@ -90,7 +90,7 @@ def test_an_assignment_to_another_object_is_found(line: str) -> None:
     assert len(foreign_assignments(f"class Bot:\n    def connect(self, pipeline, unit):\n        {line}")) == 1
 
 
-def test_what_a_function_made_and_the_records_of_a_module_are_its_own() -> None:
+def test_a_function_may_assign_to_its_own_objects() -> None:
     source = """
 @dataclass(slots=True)
 class Tries:

@@ -75,7 +75,7 @@ def test_every_import_the_wrong_way_is_found(copy: Path) -> None:
         assert f"{importer} -> {name} (l." in words, f"{file} imports {name}"
 
 
-def test_a_folder_that_has_no_place_is_found(tmp_path: Path, copy: Path) -> None:
+def test_a_folder_without_a_place_is_found(tmp_path: Path, copy: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(copy, other)
     (other / "bot" / "anywhere").mkdir()

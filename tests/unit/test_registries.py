@@ -53,7 +53,7 @@ def test_a_command_is_written_as_it_declares(command: Command) -> None:
     assert unknown == []
 
 
-def test_only_what_is_said_to_prove_who_one_is_stays_out_of_the_records() -> None:
+def test_only_identity_input_stays_out_of_the_records() -> None:
     assert [command.name for command in EACH.values() if not command.recorded] == ["verify"]
 
 

@@ -26,7 +26,7 @@ async def say(two: Neighbours, user: UserId, words: str, room: RoomId = KITCHEN)
     two.bot.time.ms += 1_000
 
 
-async def test_what_counts_elsewhere_too_is_for_the_operator_to_hear(tmp_path: Path) -> None:
+async def test_an_appeal_against_a_decision_of_wider_reach_goes_to_the_operator(tmp_path: Path) -> None:
     async with neighbours(tmp_path, BY_ITSELF) as two:
         await say(two, MARK, "a forbidden word")
         await say(two, MARK, "!appeal 1 it was a quotation")
@@ -39,7 +39,7 @@ async def test_what_counts_elsewhere_too_is_for_the_operator_to_hear(tmp_path: P
         assert await two.credit(MARK, ROOM) == 100
 
 
-async def test_what_stays_in_the_room_is_heard_there_and_then_by_the_operator(tmp_path: Path) -> None:
+async def test_an_appeal_against_a_room_decision_is_heard_there_then_by_the_operator(tmp_path: Path) -> None:
     async with neighbours(tmp_path) as two:
         await say(two, MARK, "a forbidden word")
         await say(two, RITA, "!uphold 1 so")
@@ -56,7 +56,7 @@ async def test_what_stays_in_the_room_is_heard_there_and_then_by_the_operator(tm
         assert await two.credit(MARK, KITCHEN) == 100
 
 
-async def test_what_an_operator_affirmed_is_final(tmp_path: Path) -> None:
+async def test_a_decision_that_the_operator_affirmed_is_final(tmp_path: Path) -> None:
     async with neighbours(tmp_path, BY_ITSELF) as two:
         await say(two, MARK, "a forbidden word")
         await say(two, MARK, "!appeal 1 no")
@@ -66,7 +66,7 @@ async def test_what_an_operator_affirmed_is_final(tmp_path: Path) -> None:
         assert "error.appeal.heard" in str(await two.bot.rows("SELECT action FROM outbox"))
 
 
-async def test_a_friend_of_who_decided_does_not_hear_it_where_another_is(tmp_path: Path) -> None:
+async def test_a_friend_of_the_decider_hears_no_appeal_if_another_manager_can(tmp_path: Path) -> None:
     async with neighbours(tmp_path) as two:
         until = two.bot.time.ms + 365 * 86_400_000
         known = PersonVerified(method="roster", level=2, until=until, subject=MARK)

@@ -27,7 +27,7 @@ def test_a_manager_learns_nothing_of_people_of_other_rooms(world: World, command
     assert answer(own)[0] in ("credit.now", "history.head")
 
 
-def test_a_manager_learns_nothing_of_what_holds_against_a_member_in_other_rooms(world: World) -> None:
+def test_a_manager_learns_nothing_of_measures_against_a_member_in_other_rooms(world: World) -> None:
     world.door.say(world.desks[GROUP], MAX, f"!mute {ANN} 1h because")
     _, elsewhere = world.door.say(world.desks[OTHER], OTHER_MAX, f"!credit {ANN}")
     assert answer(elsewhere) == ["credit.now"]
@@ -65,7 +65,7 @@ def test_nothing_is_said_to_people_who_were_never_in_the_room(world: World, comm
     assert [fact for fact in facts if isinstance(fact, CaseOpened | SanctionStarted)] == []
 
 
-def test_somebody_who_left_can_be_dealt_with_for_thirty_days(world: World) -> None:
+def test_managers_can_act_against_a_former_member_for_thirty_days(world: World) -> None:
     world.take(GROUP, BEN, "m.room.member", {"membership": "leave"}, state_key=BEN)
     world.door.now += THIRTY_DAYS_MS - 60_000
     _, actions = world.door.say(world.desks[GROUP], MAX, f"!ban {BEN}")
@@ -75,7 +75,7 @@ def test_somebody_who_left_can_be_dealt_with_for_thirty_days(world: World) -> No
     assert answer(actions) == ["error.target.not-here"]
 
 
-def test_one_manager_does_not_warn_one_person_without_end(world: World) -> None:
+def test_a_manager_can_give_one_person_only_ten_orders_an_hour(world: World) -> None:
     told = [answer(world.door.say(world.desks[GROUP], MAX, f"!warn {BEN} again {n}")[1]) for n in range(12)]
     assert [keys == ["error.orders-limit"] for keys in told] == [False] * 10 + [True] * 2
     _, actions = world.door.say(world.desks[GROUP], MIA, f"!warn {BEN} once")
@@ -93,7 +93,7 @@ def pill(user: str, shown: str) -> str:
     ("shown", "accepted"),
     [("ben", True), ("@ben", True), (BEN, True), ("Benjamin", True), ("demoted", False), (DEMOTED, False), ("", False)],
 )
-def test_a_name_that_leads_to_somebody_else_is_not_taken(world: World, shown: str, accepted: bool) -> None:
+def test_a_name_that_leads_to_another_person_is_refused(world: World, shown: str, accepted: bool) -> None:
     world.take(GROUP, BEN, "m.room.member", {"membership": "join", "displayname": "Benjamin"}, state_key=BEN)
     content = {"format": "org.matrix.custom.html", "formatted_body": f"!warn {pill(BEN, shown)} spam"}
     facts, actions = world.door.say(RoomId(world.desks[GROUP]), MAX, f"!warn {shown} spam", **content)

@@ -24,7 +24,7 @@ async def queued(bot: Offline, what: str) -> int:
     return len(await bot.rows(f"SELECT 1 FROM outbox WHERE action LIKE '%{what}%'"))
 
 
-async def test_exports_are_made_some_times_a_day_and_the_rest_is_answered_once(bot: Offline) -> None:
+async def test_exports_beyond_the_daily_budget_are_refused_with_one_answer(bot: Offline) -> None:
     for _ in range(MOST_EXPORTS + 5):
         await bot.say(ANNA, "!mydata")
     assert (await queued(bot, '"do": "mydata"'), await queued(bot, "error.too-often")) == (MOST_EXPORTS, 1)
@@ -35,7 +35,7 @@ async def test_exports_are_made_some_times_a_day_and_the_rest_is_answered_once(b
     assert await queued(bot, '"do": "mydata"') == MOST_EXPORTS + 2
 
 
-async def test_commands_are_answered_some_times_an_hour(bot: Offline) -> None:
+async def test_commands_beyond_the_hourly_budget_are_not_answered(bot: Offline) -> None:
     for _ in range(MOST_ASKED + 5):
         await bot.say(ANNA, "!credit")
     assert await queued(bot, "error.too-often") == 1
@@ -44,13 +44,13 @@ async def test_commands_are_answered_some_times_an_hour(bot: Offline) -> None:
     assert len(await bot.rows("SELECT 1 FROM outbox")) == answers
 
 
-async def test_a_manager_has_more(bot: Offline) -> None:
+async def test_a_manager_has_a_larger_command_budget(bot: Offline) -> None:
     for _ in range(MOST_ASKED + 5):
         await bot.say(MARK, "!credit")
     assert await queued(bot, "error.too-often") == 0
 
 
-def test_a_budget_fills_again_by_and_by() -> None:
+def test_a_budget_refills_gradually() -> None:
     budget = Budget(2)
     assert [budget.take(ANNA, now) for now in (0, 10, 20, 30)] == ["granted", "granted", "spent", "told"]
     assert budget.take(BEN, 30) == "granted"

@@ -8,7 +8,7 @@ from tests.fuzz.world import ANN, BEN, World
 
 
 @pytest.mark.parametrize("membership", ["invite", "join"])
-def test_the_bot_leaves_and_answers_nothing_there_meanwhile(world: World, membership: str) -> None:
+def test_the_bot_leaves_a_direct_room_with_company_and_answers_nothing_there(world: World, membership: str) -> None:
     room = world.direct[ANN]
     assert world.door.say(room, ANN, "!credit")[1] != []
     event = world.door.read(room, ANN, "m.room.member", {"membership": membership}, state_key=BEN)
@@ -16,6 +16,6 @@ def test_the_bot_leaves_and_answers_nothing_there_meanwhile(world: World, member
     assert world.door.say(room, ANN, "!credit")[1] == []
 
 
-def test_a_new_name_of_the_one_person_there_is_no_company(world: World) -> None:
+def test_a_new_display_name_is_not_taken_for_company(world: World) -> None:
     content = {"membership": "join", "displayname": "Ann B."}
     assert world.door.take(world.door.read(world.direct[ANN], ANN, "m.room.member", content, state_key=ANN))[1] == []

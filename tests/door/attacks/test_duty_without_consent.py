@@ -50,7 +50,7 @@ async def test_an_owner_by_level_is_not_asked_either(tmp_path: Path) -> None:
         assert await two.bot.rows(f"SELECT n FROM cases WHERE subject = '{MARK}'") == []
 
 
-async def test_who_comes_into_the_desk_or_acts_is_on_duty_and_neglect_costs_there_alone(tmp_path: Path) -> None:
+async def test_joining_the_desk_or_acting_begins_duty_and_neglect_costs_in_that_community_only(tmp_path: Path) -> None:
     async with neighbours(tmp_path) as two:
         await give(two, MARK, 50)
         await two.bot.membership(MARK, "join", KITCHEN_DESK)  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ async def test_who_comes_into_the_desk_or_acts_is_on_duty_and_neglect_costs_ther
         assert await two.credit(MARK, ROOM, "standing") == 100
 
 
-async def test_an_order_is_a_word_too(tmp_path: Path) -> None:
+async def test_an_order_accepts_duty_too(tmp_path: Path) -> None:
     async with neighbours(tmp_path) as two:
         await give(two, MARK, 50)
         await two.in_kitchen(MARK, f"!warn {ANNA} be nice")
@@ -81,7 +81,7 @@ async def test_more_cases_than_one_can_decide_go_to_the_operator(tmp_path: Path)
         assert await two.tasks("case") == [4, 5]
 
 
-async def test_who_is_made_an_owner_of_a_room_that_is_closed_can_still_bring_the_bot_into_others(
+async def test_a_person_made_owner_of_a_room_that_closes_can_still_invite_the_bot_elsewhere(
     tmp_path: Path,
 ) -> None:
     async with neighbours(tmp_path) as two:

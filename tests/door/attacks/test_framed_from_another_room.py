@@ -75,7 +75,7 @@ async def test_reports_that_socks_uphold_reach_their_room_alone(tmp_path: Path) 
         assert await two.may_manage(MARK)
 
 
-async def test_a_rule_of_the_operators_that_socks_decide_waits_for_the_operator(tmp_path: Path) -> None:
+async def test_a_sock_decision_under_an_operator_rule_waits_for_the_operator(tmp_path: Path) -> None:
     async with neighbours(tmp_path) as two:
         await two.break_rule(MARK, 2)
         await two.decide(RITA, "uphold")
@@ -92,7 +92,7 @@ async def test_a_rule_of_the_operators_that_socks_decide_waits_for_the_operator(
         assert [fact.by for fact in two.bot.facts(EntryConfirmed)] == [OPERA, OPERA]
 
 
-async def test_what_socks_decided_makes_nothing_dearer_elsewhere(tmp_path: Path) -> None:
+async def test_decisions_by_socks_raise_no_prices_in_other_rooms(tmp_path: Path) -> None:
     """Breaking the same rule again costs more, but not because of decisions by anybody but the rule's author."""
     async with neighbours(tmp_path) as two:
         await two.break_rule(MARK, 3)
@@ -102,14 +102,14 @@ async def test_what_socks_decided_makes_nothing_dearer_elsewhere(tmp_path: Path)
         assert await two.credit(MARK, ROOM) == 75
 
 
-async def test_what_the_operators_rule_finds_by_itself_counts_everywhere(tmp_path: Path) -> None:
+async def test_automatic_findings_of_operator_rules_count_everywhere(tmp_path: Path) -> None:
     async with neighbours(tmp_path, BY_ITSELF) as two:
         await two.break_rule(MARK, 2)
         assert await two.credit(MARK, ROOM) == await two.credit(MARK, KITCHEN) == 37
         assert await two.holding(MARK, ROOM) == ["demote", "mute"]
 
 
-async def test_an_own_rule_is_no_way_around_the_operators(tmp_path: Path) -> None:
+async def test_a_room_rule_cannot_hide_findings_of_operator_rules(tmp_path: Path) -> None:
     """Managers of a room cannot hide findings of the operator's rules behind a graver rule of their own."""
     async with neighbours(tmp_path, BY_ITSELF.replace("serious", "minor")) as two:
         await two.in_kitchen(RITA, '!rule add ours terms "forbidden" moderate redact auto')
@@ -130,7 +130,7 @@ async def test_rooms_that_trust_each_other_share_what_their_people_decide(tmp_pa
         assert (await two.credit(MARK, ROOM), await two.holding(MARK, ROOM)) == (100, [])
 
 
-async def test_an_operator_who_trusts_everybody_can_say_so(tmp_path: Path) -> None:
+async def test_the_default_deployment_makes_all_rooms_one_community(tmp_path: Path) -> None:
     async with neighbours(tmp_path, THE_OTHER_WAY + RULES) as two:
         await two.break_rule(MARK, 2)
         await two.decide(RITA, "uphold")
@@ -138,7 +138,7 @@ async def test_an_operator_who_trusts_everybody_can_say_so(tmp_path: Path) -> No
         assert two.bot.facts(TaskOpened) == []
 
 
-async def test_low_together_is_low_only_there(tmp_path: Path) -> None:
+async def test_credit_that_is_low_only_with_room_decisions_is_low_only_in_that_room(tmp_path: Path) -> None:
     """Points that count everywhere and a room's own decisions may together be too low, but only in that room."""
     async with neighbours(tmp_path) as two:
         await two.break_rule(MARK, 1)
@@ -157,7 +157,7 @@ async def test_low_together_is_low_only_there(tmp_path: Path) -> None:
         assert (await two.credit(MARK, ROOM), await two.holding(MARK, ROOM)) == (75, [])
 
 
-async def test_what_is_recorded_says_how_far_it_reaches_and_replays_so(tmp_path: Path) -> None:
+async def test_records_carry_their_reach_and_replay_with_it(tmp_path: Path) -> None:
     async with neighbours(tmp_path) as two:
         await two.break_rule(MARK, 2)
         await two.decide(RITA, "uphold")
@@ -169,7 +169,7 @@ async def test_what_is_recorded_says_how_far_it_reaches_and_replays_so(tmp_path:
         assert [await bot.rows(f"SELECT {each} ORDER BY 1") for each in columns] == before
 
 
-async def test_records_of_before_count_everywhere_and_a_new_grouping_is_recorded(tmp_path: Path) -> None:
+async def test_records_without_a_reach_count_everywhere_and_a_new_grouping_is_recorded(tmp_path: Path) -> None:
     from moderation.model.facts import PolicyChanged
 
     async with neighbours(tmp_path) as two:
@@ -186,7 +186,7 @@ async def test_records_of_before_count_everywhere_and_a_new_grouping_is_recorded
 
 
 @pytest.mark.parametrize("room", [ROOM, KITCHEN])
-async def test_a_room_that_leaves_a_community_keeps_what_it_decided(tmp_path: Path, room: str) -> None:
+async def test_a_room_that_leaves_a_community_keeps_its_own_decisions(tmp_path: Path, room: str) -> None:
     async with neighbours(tmp_path, TOGETHER + RULES) as two:
         await two.break_rule(MARK, 2)
         await two.decide(RITA, "uphold")

@@ -47,7 +47,7 @@ async def test_a_file_is_fetched_once_however_often_it_is_shown() -> None:
     assert [(fact.on, fact.subject) for fact in facts] == [(0, ANNA), (1, ANNA), (2, BEN)]
 
 
-async def test_for_one_person_so_much_is_fetched_in_an_hour_and_others_are_not_kept_waiting() -> None:
+async def test_files_of_one_person_are_limited_per_hour_and_do_not_delay_others() -> None:
     for size in (LIMIT, LIMIT + 1):
         files = Files(size)
         hasher = MediaHasher(files, LIMIT)  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ async def test_for_one_person_so_much_is_fetched_in_an_hour_and_others_are_not_k
         assert (await kept(hasher, shown(99, BEN))).result != "refused"
 
 
-async def test_of_a_file_that_says_it_is_too_large_nothing_is_read() -> None:
+async def test_a_file_declared_too_large_is_not_read() -> None:
     async with HttpStub() as stub:
         stub.will(Answer(200, b"x", cut=True))  # it says more than it sends
         homeserver = Homeserver(Session(stub.url, ANNA, "DEVICE", "token"))

@@ -41,7 +41,7 @@ def say(garden: Garden, room: Room, name: str, body: str) -> str:
     return event.id
 
 
-async def test_what_is_said_elsewhere_is_judged_before_a_heap_that_takes_long(garden: Garden) -> None:
+async def test_messages_of_other_rooms_are_judged_before_a_slow_heap_in_one(garden: Garden) -> None:
     other = await pond(garden)
     garden.server.hold()
     heap = [garden.say("ann", f"{n} {DEAR}") for n in range(12)]
@@ -56,7 +56,7 @@ async def test_what_is_said_elsewhere_is_judged_before_a_heap_that_takes_long(ga
     await garden.bot.until(lambda: not garden.bot.rows("SELECT 1 FROM gaps"), "the room to be level again")
 
 
-async def test_one_removal_elsewhere_does_not_wait_for_a_heap_of_them(garden: Garden) -> None:
+async def test_a_removal_in_another_room_does_not_wait_for_a_heap_in_one(garden: Garden) -> None:
     other = await pond(garden)
     garden.limit()
     elsewhere = say(garden, other, "ben", "a purple elephant")
@@ -67,7 +67,7 @@ async def test_one_removal_elsewhere_does_not_wait_for_a_heap_of_them(garden: Ga
     assert sum(bool(garden.server.world.by_id[event][1].gone) for event in heap) <= 3
 
 
-def test_a_room_that_takes_long_stops_no_deadline_unless_something_of_it_is_missing() -> None:
+def test_a_slow_room_delays_no_deadline_unless_its_messages_are_missing() -> None:
     gaps = Gaps(*[None] * 4, heard_ms=int, level=lambda: None)  # type: ignore[arg-type]
     with gaps.opening({ROOM: Delivered()}, costly={ROOM}):
         assert (gaps.behind(ROOM), gaps.is_costly(ROOM), gaps.any()) == (True, True, False)

@@ -28,7 +28,7 @@ def test_a_pattern_that_is_too_large_is_refused(world: World) -> None:
     assert add(world, "slow", HEAVY)[0] == "error.rule.heavy"
 
 
-def test_a_pattern_that_counts_far_is_refused(world: World) -> None:
+def test_a_pattern_with_a_large_repetition_is_refused(world: World) -> None:
     assert add(world, "far", "a{2,51}")[0] == "error.rule.repeats"
     assert add(world, "near", "a{2,50}b")[-1] == "room-rule.next"
 
@@ -40,7 +40,7 @@ def test_all_patterns_of_a_room_have_one_allowance(world: World) -> None:
     assert add(world, "second", large)[0] == "error.rule.heavy"
 
 
-def test_a_large_pattern_that_was_there_before_does_not_hold_and_that_is_shown(world: World) -> None:
+def test_an_existing_pattern_that_is_too_large_does_not_hold_and_is_marked(world: World) -> None:
     rules = [
         PatternRule(name=name, kind="pattern", patterns=(pattern,), measure="redact", grade="minor")
         for name, pattern in (("heavy", HEAVY), ("light", "bananas?"))
@@ -54,14 +54,14 @@ def test_a_large_pattern_that_was_there_before_does_not_hold_and_that_is_shown(w
     assert [fact.rule for fact in facts if isinstance(fact, CaseOpened)] == ["light"]
 
 
-def test_of_a_long_message_the_rules_of_a_room_look_at_the_beginning(world: World) -> None:
+def test_room_rules_read_only_the_beginning_of_a_long_message(world: World) -> None:
     assert add(world, "fruit", "bananas?")[-1] == "room-rule.next"
     at_the_end, beyond = "x" * (OWN_TEXT - 7) + "bananas", "x" * OWN_TEXT + "bananas"
     found = [world.door.say(GROUP, BEN, said)[0] for said in (at_the_end, beyond)]
     assert [any(isinstance(fact, CaseOpened) for fact in facts) for facts in found] == [True, False]
 
 
-def test_signs_that_stand_for_many_letters_make_the_text_no_longer() -> None:
+def test_characters_that_expand_to_many_letters_do_not_lengthen_the_text() -> None:
     rule = PatternRule(name="fruit", kind="pattern", patterns=("salla",), normalise=True)
     (own,) = compiled((recorded(rule),), Policy())
     texts = [Text("body", "\ufdfa" * OWN_TEXT)]

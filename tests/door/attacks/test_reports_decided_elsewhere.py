@@ -19,7 +19,7 @@ async def report(two: Neighbours, room: RoomId, of: UserId, times: int) -> int:
     return len(two.bot.facts(Reported)) - before
 
 
-async def test_reports_dismissed_by_socks_take_none_away_in_another_room(tmp_path: Path) -> None:
+async def test_reports_dismissed_by_socks_lower_no_budget_in_another_room(tmp_path: Path) -> None:
     async with neighbours(tmp_path) as two:
         assert await report(two, KITCHEN, RITA, 3) == 3
         await two.decide(UserId("@sock:example.org"), "dismiss")
@@ -27,7 +27,7 @@ async def test_reports_dismissed_by_socks_take_none_away_in_another_room(tmp_pat
         assert await report(two, ROOM, MARK, 6) == 5
 
 
-async def test_reports_that_nobody_decides_there_block_none_in_another_room(tmp_path: Path) -> None:
+async def test_undecided_reports_of_one_room_block_no_reports_in_another(tmp_path: Path) -> None:
     async with neighbours(tmp_path) as two:
         assert await report(two, KITCHEN, RITA, 6) == 5
         assert await report(two, ROOM, MARK, 1) == 0  # one person, one day
@@ -36,7 +36,7 @@ async def test_reports_that_nobody_decides_there_block_none_in_another_room(tmp_
         assert await report(two, ROOM, MARK, 1) == 1
 
 
-async def test_reports_upheld_by_friends_give_none_in_another_room(tmp_path: Path) -> None:
+async def test_reports_upheld_by_friends_raise_no_budget_in_another_room(tmp_path: Path) -> None:
     async with neighbours(tmp_path) as two:
         assert await report(two, KITCHEN, MARK, 5) == 5
         await two.decide(RITA, "uphold")

@@ -77,7 +77,9 @@ async def say_and_take_back(bot: Offline, reader: Reader, homeserver: Homeserver
 
 
 @pytest.mark.parametrize("keeps", [True, False])
-async def test_the_desk_is_told_and_it_is_on_record(place: tuple[Offline, Reader], keeps: bool) -> None:
+async def test_a_message_removed_before_it_was_read_is_recorded_and_told_in_the_desk(
+    place: tuple[Offline, Reader], keeps: bool
+) -> None:
     bot = place[0]
     event = await say_and_take_back(*place, Homeserver(keeps=keeps))
     (told,) = await bot.rows("SELECT action FROM outbox WHERE action LIKE '%desk.taken-back%'")
@@ -86,6 +88,6 @@ async def test_the_desk_is_told_and_it_is_on_record(place: tuple[Offline, Reader
     assert (record.kind, record.fields["what"], record.fields["code"]) == ("coverage", "undecryptable", "redacted")
 
 
-async def test_its_words_are_read_where_the_homeserver_keeps_them_and_judged(place: tuple[Offline, Reader]) -> None:
+async def test_removed_words_are_fetched_from_the_homeserver_and_judged(place: tuple[Offline, Reader]) -> None:
     await say_and_take_back(*place, Homeserver(keeps=True))
     assert await place[0].rows("SELECT rule, excerpt FROM cases") == [("tickets", "a forbidden word")]

@@ -23,7 +23,7 @@ async def answered(two: Neighbours, user: UserId) -> list[str]:
     return [fact.what for fact in two.bot.facts(DoorAnswered) if fact.subject == user]
 
 
-async def test_a_vouch_from_the_attackers_room_opens_no_other_door(tmp_path: Path) -> None:
+async def test_a_vouch_from_the_attackers_room_does_not_count_in_other_rooms(tmp_path: Path) -> None:
     async with neighbours(tmp_path, RULES + GATED) as two:
         await on_the_roster(two, RITA)
         await two.in_kitchen(RITA, f"!vouch {SOCK}")
@@ -31,7 +31,7 @@ async def test_a_vouch_from_the_attackers_room_opens_no_other_door(tmp_path: Pat
         assert await answered(two, SOCK) == ["knocked"]
 
 
-async def test_nobody_vouches_who_is_less_verified_themselves(tmp_path: Path) -> None:
+async def test_a_voucher_must_be_verified_at_least_as_well(tmp_path: Path) -> None:
     async with neighbours(tmp_path, RULES + GATED) as two:
         await two.in_kitchen(RITA, f"!vouch {SOCK}")
         assert two.bot.facts(PersonVerified) == []
@@ -42,7 +42,7 @@ async def test_nobody_vouches_who_is_less_verified_themselves(tmp_path: Path) ->
         assert await answered(two, SOCK) == ["admitted"]
 
 
-async def test_in_rooms_that_trust_each_other_it_counts_and_either_owner_takes_it_back(tmp_path: Path) -> None:
+async def test_a_vouch_counts_in_the_community_and_any_owner_there_takes_it_back(tmp_path: Path) -> None:
     async with neighbours(tmp_path, TOGETHER + RULES + GATED) as two:
         await on_the_roster(two, RITA)
         await two.in_kitchen(RITA, f"!vouch {SOCK}")
@@ -54,7 +54,7 @@ async def test_in_rooms_that_trust_each_other_it_counts_and_either_owner_takes_i
         assert await answered(two, SOCK) == ["knocked"]
 
 
-async def test_who_is_asked_in_a_room_is_asked_by_what_counts_there(tmp_path: Path) -> None:
+async def test_the_who_command_shows_verification_that_counts_in_that_room(tmp_path: Path) -> None:
     """`!who` does not show people as verified who are so only elsewhere."""
     async with neighbours(tmp_path) as two:
         await on_the_roster(two, RITA)

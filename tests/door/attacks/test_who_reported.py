@@ -74,14 +74,14 @@ async def test_managers_read_the_words_of_a_report_of_a_member(bot: Offline) -> 
     assert WORDS in await answers(bot)
 
 
-async def test_a_report_in_the_room_is_seen_before_it_goes_and_the_reporter_is_told_of_the_other_way(
+async def test_a_reporter_in_the_room_is_told_of_the_private_way(
     bot: Offline,
 ) -> None:
     await report(bot, MARK)
     assert "report.was-seen" in await answers(bot)
 
 
-async def test_nor_do_they_read_why_the_reporter_appeals(bot: Offline) -> None:
+async def test_a_reported_manager_does_not_read_the_reporters_appeal(bot: Offline) -> None:
     await report(bot, MARK)
     await bot.say(MINA, "!dismiss 1 friendly talk", DESK)
     await bot.say(ANNA, "!appeal 1 she heard it herself")

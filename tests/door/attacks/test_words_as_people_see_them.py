@@ -78,7 +78,7 @@ async def test_words_put_into_the_mx_reply_of_a_reply(bot: Offline) -> None:
     assert await removed(bot, await bot.event(ANNA, "m.room.message", put))
 
 
-async def test_a_quotation_that_is_true_is_not_the_word_of_whoever_answers(bot: Offline) -> None:
+async def test_a_true_quotation_is_not_judged_as_the_repliers_words(bot: Offline) -> None:
     said = await bot.event(MARK, "m.room.message", text("that is forbidden here, all of it"))
     html = (
         '<mx-reply><blockquote><a href="https://matrix.to/#/x">In reply to</a> '
@@ -155,7 +155,7 @@ async def test_a_flood_of_coming_and_going(bot: Offline) -> None:
     assert await bot.rows("SELECT rule FROM cases") == [("flood",)]
 
 
-async def test_a_report_by_reaction_is_no_word(bot: Offline) -> None:
+async def test_a_report_by_reaction_is_not_judged_as_words(bot: Offline) -> None:
     said = await bot.event(MARK, "m.room.message", text("hello"))
     event = await bot.event(
         ANNA, "m.reaction", {"m.relates_to": {"rel_type": "m.annotation", "event_id": said, "key": "🚩"}}

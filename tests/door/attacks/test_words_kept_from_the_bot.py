@@ -50,7 +50,7 @@ async def removed(bot: Offline) -> int:
     return len(await bot.rows("SELECT 1 FROM outbox WHERE action LIKE '%\"redact\"%'"))
 
 
-async def test_of_ciphertext_in_a_plain_room_sender_and_desk_are_told_once_a_day(bot: Offline, reader: Reader) -> None:
+async def test_ciphertext_in_a_plain_room_is_told_to_sender_and_desk_once_a_day(bot: Offline, reader: Reader) -> None:
     reader.in_a_plain_room = True
     for _ in range(3):
         await bot.event(ANNA, "m.room.encrypted", SEALED)
@@ -65,7 +65,7 @@ async def test_of_ciphertext_in_a_plain_room_sender_and_desk_are_told_once_a_day
 
 
 @pytest.mark.parametrize(("code", "follows"), [("m.unverified", True), ("m.blacklisted", True), ("m.no_olm", False)])
-async def test_of_keys_kept_from_the_bot_too_but_not_of_lost_ones(bot: Offline, code: str, follows: bool) -> None:
+async def test_withheld_keys_are_told_once_a_day_and_lost_keys_are_not(bot: Offline, code: str, follows: bool) -> None:
     events = [await bot.event(ANNA, "m.room.encrypted", SEALED) for _ in range(2)]
     for event in events:
         await bot.pipeline.take_reasons([(EventId(event), code)])

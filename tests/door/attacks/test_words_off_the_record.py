@@ -53,14 +53,16 @@ LOOK_LIKE_IT = {
 
 
 @pytest.mark.parametrize("content", LOOK_LIKE_IT.values(), ids=LOOK_LIKE_IT)
-async def test_what_looks_like_verifying_is_recorded_with_every_word(tmp_path: Path, content: dict[str, Any]) -> None:
+async def test_text_that_merely_looks_like_a_verify_command_is_recorded_in_full(
+    tmp_path: Path, content: dict[str, Any]
+) -> None:
     async with offline(tmp_path) as bot:
         event = await bot.event(ANNA, "m.room.message", content)
         found = await recorded(bot, event)
     assert all(json.dumps(value, ensure_ascii=False) in found for value in _leaves(content))
 
 
-async def test_a_poll_that_begins_like_verifying_is_recorded(tmp_path: Path) -> None:
+async def test_a_poll_that_begins_like_a_verify_command_is_recorded(tmp_path: Path) -> None:
     poll = {"question": {"m.text": "!verify 12345678"}, "answers": [{"id": "1", "m.text": INSULT}]}
     async with offline(tmp_path) as bot:
         event = await bot.event(ANNA, "m.poll.start", {"m.poll": poll})
@@ -78,7 +80,7 @@ async def test_a_poll_that_begins_like_verifying_is_recorded(tmp_path: Path) -> 
         ("!verify roster K7QX-2MPD-9HWA-4TRC", "!verify roster …"),
     ],
 )
-async def test_of_a_code_said_aloud_the_token_alone_is_dropped_and_the_message_goes(
+async def test_a_code_said_in_a_group_is_left_out_of_the_record_and_the_message_removed(
     tmp_path: Path, body: str, kept: str
 ) -> None:
     async with offline(tmp_path) as bot:
@@ -89,26 +91,26 @@ async def test_of_a_code_said_aloud_the_token_alone_is_dropped_and_the_message_g
         assert not any(secret in written for secret in (b"ann@example.org", b"5678", b"K7QX"))
 
 
-async def test_in_a_thread_it_is_the_same(tmp_path: Path) -> None:
+async def test_a_code_said_in_a_thread_is_treated_the_same(tmp_path: Path) -> None:
     thread = {"rel_type": "m.thread", "event_id": "$e", "is_falling_back": True, "m.in_reply_to": {"event_id": "$e"}}
     async with offline(tmp_path) as bot:
         event = await bot.event(ANNA, "m.room.message", text("!verify 12345678", **{"m.relates_to": thread}))
         assert "12345678" not in await recorded(bot, event)
 
 
-async def test_what_the_bot_cannot_remove_it_records(tmp_path: Path) -> None:
+async def test_a_code_message_that_the_bot_cannot_remove_is_recorded(tmp_path: Path) -> None:
     async with offline(tmp_path, levels=OBSERVED) as bot:
         event = await bot.event(ANNA, "m.room.message", text("!verify email you.are.a.thief@example.org"))
         assert "you.are.a.thief" in await recorded(bot, event)
 
 
-async def test_what_a_rule_forbids_in_it_is_found_all_the_same(tmp_path: Path) -> None:
+async def test_rules_still_judge_a_message_with_a_code(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await bot.event(ANNA, "m.room.message", text("!verify email forbidden@example.org"))
         assert await bot.rows("SELECT n, excerpt FROM cases") == [(1, "")]
 
 
-async def test_after_a_crash_it_goes_too(tmp_path: Path) -> None:
+async def test_a_code_message_is_removed_after_a_crash_too(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         raw = bot.raw(ANNA, "m.room.message", text("! verify 12345678"))
         await bot.pipeline.take([receive(raw, ROOM, bot.time())])

@@ -35,7 +35,7 @@ async def a_scene(theatre: Theatre, *, members: int = 1) -> tuple[Scene, Client]
     return await theatre.scene(RULES, members=members, bot=f'operators = ["{operator.user}"]'), operator
 
 
-async def test_who_is_barred_is_out_of_every_room_told_why_and_met_wherever_they_come(theatre: Theatre) -> None:
+async def test_a_barred_person_is_removed_from_every_room_and_told_why(theatre: Theatre) -> None:
     scene, operator = await a_scene(theatre)
     bot, owner, (ann,) = scene.bot, scene.owner, scene.members
     second = await theatre.room(bot, owner, members=[ann])
@@ -62,7 +62,7 @@ async def test_who_is_barred_is_out_of_every_room_told_why_and_met_wherever_they
     assert bot.rows("SELECT n FROM statements WHERE n = 2") == [(2,)]
 
 
-async def test_another_account_of_the_same_person_is_out_too_and_an_end_lets_both_in(theatre: Theatre) -> None:
+async def test_barring_covers_linked_accounts_and_its_end_lets_both_in(theatre: Theatre) -> None:
     scene, operator = await a_scene(theatre, members=2)
     bot, owner, (ann, twin) = scene.bot, scene.owner, scene.members
     await bot.stop()
@@ -115,7 +115,7 @@ async def test_an_entry_ends_by_itself_at_its_date(theatre: Theatre) -> None:
     assert [(f.why, f.room) for f in bot.facts(SanctionEnded)] == [("time", None)]
 
 
-async def test_nobody_but_an_operator_bars_and_neither_operator_nor_bot_is_barred(theatre: Theatre) -> None:
+async def test_only_operators_bar_and_neither_operators_nor_the_bot_can_be_barred(theatre: Theatre) -> None:
     scene, operator = await a_scene(theatre)
     bot, (ann,), (stranger,) = scene.bot, scene.members, await theatre.people("stranger")
     refusals = []

@@ -69,7 +69,7 @@ async def an_offender(theatre: Theatre) -> tuple[Scene, Client, list[Client]]:
     return scene, ann, list(operators)
 
 
-async def test_a_file_takes_two_people_and_leaves_as_a_zip_that_checks_and_is_told(
+async def test_a_dossier_takes_two_approvers_and_leaves_as_a_valid_zip_with_notice(
     theatre: Theatre, tmp_path: Path
 ) -> None:
     scene, ann, (olga, paul) = await an_offender(theatre)
@@ -183,9 +183,7 @@ async def test_a_legal_bar_is_recorded_and_keeps_the_file_from_the_person(theatr
     assert [body for body in heard if like("dossier.told").search(body)] == []
 
 
-async def test_a_declined_task_is_not_asked_for_again_until_something_new_is_upheld(
-    theatre: Theatre, tmp_path: Path
-) -> None:
+async def test_a_declined_dossier_task_returns_only_after_a_new_upheld_case(theatre: Theatre, tmp_path: Path) -> None:
     scene, ann, _ = await an_offender(theatre)
     bot, (manager,), terminal = scene.bot, scene.managers, Terminal(scene.bot, tmp_path)
     with only_instance(bot.data_dir):

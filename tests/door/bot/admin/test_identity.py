@@ -94,7 +94,7 @@ def files_with(folder: Path, *texts: str) -> list[str]:
     return found
 
 
-async def test_nothing_of_what_was_proved_stands_in_any_file_of_a_whole_run(
+async def test_no_file_of_a_whole_run_holds_identity_data_in_plain(
     theatre: Theatre, key_file: Path, kek: Kek, tmp_path: Path
 ) -> None:
     scene = await theatre.scene(settings(key_file), members=2)
@@ -144,7 +144,7 @@ async def up(bot: ServedBot) -> None:
     await bot.until(lambda: (bot.data_dir / "control.sock").exists(), "the door")
 
 
-async def test_a_person_is_given_what_they_proved_and_who_read_it(theatre: Theatre, key_file: Path, kek: Kek) -> None:
+async def test_mydata_shows_identity_data_and_its_readers(theatre: Theatre, key_file: Path, kek: Kek) -> None:
     scene = await theatre.scene(settings(key_file), members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
     add(bot, kek, ann)
@@ -165,7 +165,7 @@ async def test_a_person_is_given_what_they_proved_and_who_read_it(theatre: Theat
     assert like("own.mydata-identity").search(word) is None
 
 
-async def test_erasing_destroys_it_but_a_mark_stays_while_a_measure_is_in_force(
+async def test_erasing_destroys_identity_data_and_keeps_a_mark_while_a_measure_holds(
     theatre: Theatre, key_file: Path, kek: Kek
 ) -> None:
     scene = await theatre.scene(settings(key_file), members=2)
@@ -186,7 +186,7 @@ async def test_erasing_destroys_it_but_a_mark_stays_while_a_measure_is_in_force(
     store.close()
 
 
-async def test_what_an_older_backup_brings_back_is_forgotten_again(theatre: Theatre, key_file: Path, kek: Kek) -> None:
+async def test_identity_data_from_an_older_backup_is_erased_again(theatre: Theatre, key_file: Path, kek: Kek) -> None:
     scene = await theatre.scene(settings(key_file), members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
     await bot.has(await ann.send_text(room, "hello"), await ben.send_text(room, "hello"))
@@ -205,7 +205,9 @@ async def test_what_an_older_backup_brings_back_is_forgotten_again(theatre: Thea
     assert (claims(bot, kek, ann), len(claims(bot, kek, ben))) == ((), 1)
 
 
-async def test_what_is_over_is_dropped_unless_it_must_stay(theatre: Theatre, key_file: Path, kek: Kek) -> None:
+async def test_expired_identity_data_is_dropped_unless_it_must_be_kept(
+    theatre: Theatre, key_file: Path, kek: Kek
+) -> None:
     scene = await theatre.scene(settings(key_file), members=3)
     bot, room, (ann, ben, cid) = scene.bot, scene.room, scene.members
     for person, lasts in ((ann, 10), (ben, 10), (cid, 10)):
@@ -225,9 +227,7 @@ async def test_what_is_over_is_dropped_unless_it_must_stay(theatre: Theatre, key
     assert [sorted(claim.fields) for claim in claims(bot, kek, cid)] == [["email", "name", "phone"]]
 
 
-async def test_the_key_is_changed_beside_a_running_bot_which_goes_on_with_the_new_one(
-    theatre: Theatre, key_file: Path, kek: Kek
-) -> None:
+async def test_a_running_bot_continues_with_a_rotated_key(theatre: Theatre, key_file: Path, kek: Kek) -> None:
     scene = await theatre.scene(settings(key_file), members=1)
     bot, (ann,) = scene.bot, scene.members
     add(bot, kek, ann)
@@ -253,9 +253,7 @@ async def test_the_key_is_changed_beside_a_running_bot_which_goes_on_with_the_ne
     assert (await operate(bot, "identity-status"))["lock"] == "open"
 
 
-async def test_a_change_that_was_cut_off_is_ended_by_the_next_start_with_the_new_key(
-    theatre: Theatre, key_file: Path, kek: Kek
-) -> None:
+async def test_the_next_start_completes_an_interrupted_key_rotation(theatre: Theatre, key_file: Path, kek: Kek) -> None:
     scene = await theatre.scene(settings(key_file), members=1)
     bot, (ann,) = scene.bot, scene.members
     add(bot, kek, ann)
@@ -274,7 +272,7 @@ async def test_a_change_that_was_cut_off_is_ended_by_the_next_start_with_the_new
     assert len(claims(bot, new, ann)) == 1
 
 
-async def test_without_the_key_the_bot_runs_records_and_says_what_it_cannot_do(
+async def test_without_the_identity_key_the_bot_runs_and_says_what_it_cannot_do(
     theatre: Theatre, key_file: Path, kek: Kek
 ) -> None:
     scene = await theatre.scene(settings(key_file), members=1)

@@ -16,7 +16,7 @@ vouch_lasts = "30d"
 """
 
 
-async def test_a_manager_vouches_and_all_see_verified_and_who_answers_for_the_room(theatre: Theatre) -> None:
+async def test_a_vouched_member_is_shown_as_verified_next_to_the_responsible_people(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=4, known=["managers"])
     bot, room, owner, (manager,), people = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     ann, ben, cid, _ = people
@@ -44,7 +44,7 @@ async def test_a_manager_vouches_and_all_see_verified_and_who_answers_for_the_ro
     assert lasts == [30 * 86_400_000] * 2
 
 
-async def test_who_is_below_tier_a_cannot_vouch(theatre: Theatre) -> None:
+async def test_a_manager_below_tier_a_cannot_vouch(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, managers=2, known=["managers"])
     bot, room, (first, second), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     await first.send_text(room, "a purple elephant")
@@ -55,7 +55,7 @@ async def test_who_is_below_tier_a_cannot_vouch(theatre: Theatre) -> None:
     assert {fact.method for fact in bot.facts(PersonVerified)} == {"roster"}
 
 
-async def test_who_is_not_verified_cannot_vouch(theatre: Theatre) -> None:
+async def test_an_unverified_manager_cannot_vouch(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES)
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     refused = await ask(manager, bot, room, f"!vouch {ann.user}")
@@ -63,7 +63,7 @@ async def test_who_is_not_verified_cannot_vouch(theatre: Theatre) -> None:
     assert bot.facts(PersonVerified) == []
 
 
-async def test_changes_of_role_and_of_who_is_there_are_followed(theatre: Theatre) -> None:
+async def test_changes_of_roles_and_membership_are_followed(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=2)
     bot, room, owner, (manager,), (ann, ben) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     await owner.set_power(room, {ann.user: 75, manager.user: None})

@@ -38,7 +38,7 @@ async def pick_up(place: Deployment) -> list[Fact]:
     return [fact for fact in place.facts() if isinstance(fact, ContentRead | RecordsExported)]
 
 
-async def test_the_record_says_when_it_was_read_not_when_the_note_was_found(place: Deployment) -> None:
+async def test_a_record_of_reading_has_the_time_of_reading(place: Deployment) -> None:
     leave(place, person=ANN)
     place.now += 7 * DAY_MS
     (fact,) = await pick_up(place)
@@ -54,7 +54,7 @@ async def test_a_note_that_is_found_again_after_a_crash_is_recorded_once(place: 
     assert len(await pick_up(place)) == 1
 
 
-async def test_a_note_half_of_which_was_recorded_is_completed(place: Deployment) -> None:
+async def test_a_half_recorded_note_is_completed(place: Deployment) -> None:
     note = leave(place, person=[ANN, BEN])
     name = note.stem.removeprefix("access-")
     await place.pipeline.commit((ContentRead(what="show", read=NOON, note=name, subject=ANN, reader="root"),))
@@ -71,7 +71,7 @@ async def test_reading_of_a_case_names_whom_it_is_about(place: Deployment) -> No
     assert [fact.filters for fact in found if isinstance(fact, ContentRead) and ANN in fact.filters] == []
 
 
-async def test_an_export_is_recorded_with_whom_it_was_about(place: Deployment) -> None:
+async def test_a_record_of_an_export_names_the_people_concerned(place: Deployment) -> None:
     leave(place, what="export", person=[BEN], case=[5], records=12)
     exported, *about = await pick_up(place)
     assert isinstance(exported, RecordsExported)
@@ -83,7 +83,7 @@ async def test_an_export_is_recorded_with_whom_it_was_about(place: Deployment) -
     assert str(BEN) not in exported.filters
 
 
-async def test_mere_looks_are_recorded_once_a_person_reader_and_day(place: Deployment) -> None:
+async def test_looks_are_recorded_once_for_each_person_reader_and_day(place: Deployment) -> None:
     for at_ms in (NOON, NOON + 1, NOON + DAY_MS):
         leave(place, at_ms, "", what="credit", person=ANN)
         leave(place, at_ms, "", what="case", case=5)
@@ -98,20 +98,20 @@ async def test_mere_looks_are_recorded_once_a_person_reader_and_day(place: Deplo
     ]
 
 
-async def test_reading_of_words_is_recorded_each_time(place: Deployment) -> None:
+async def test_each_reading_of_words_is_recorded(place: Deployment) -> None:
     leave(place, person=ANN)
     leave(place, person=ANN)
     assert len(await pick_up(place)) == 2
 
 
-async def test_a_note_from_the_future_or_without_a_time_was_read_by_now(place: Deployment) -> None:
+async def test_a_note_without_a_plausible_time_gets_the_present_time(place: Deployment) -> None:
     leave(place, NOON + DAY_MS)
     leave(place, 0)
     assert [fact.read for fact in await pick_up(place) if isinstance(fact, ContentRead)] == [NOON, NOON]
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"filters":3}', b'{"filters":{}}'])
-async def test_what_is_no_note_stops_nothing(place: Deployment, text: bytes) -> None:
+async def test_a_file_that_is_not_a_note_stops_nothing(place: Deployment, text: bytes) -> None:
     leave(place).write_bytes(text)
     leave(place, what="show\n\u4e00" + "x" * 200)
     assert len(await pick_up(place)) == 1

@@ -13,7 +13,7 @@ from tests.fakes.homeserver import SimulatedHomeserver
 ANNA, BEN = UserId("@anna:simulated.example.org"), UserId("@ben:simulated.example.org")
 
 
-async def test_who_needs_it_at_the_same_moment_gets_the_same_one(tmp_path: Path) -> None:
+async def test_simultaneous_requests_share_one_direct_room(tmp_path: Path) -> None:
     async with SimulatedHomeserver() as server, deployment(tmp_path) as place:
         user, token, device = server.account("answerable")
         homeserver = SealedHomeserver(Session(server.url, UserId(user), device, token))

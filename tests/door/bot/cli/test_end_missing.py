@@ -28,7 +28,7 @@ async def killed(folder: Path, cut: int, copy: Path) -> int:
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
-async def test_the_bot_does_not_start_on_it_and_says_what_is_missing(tmp_path: Path, cut: int) -> None:
+async def test_the_bot_refuses_to_start_on_a_cut_log_and_says_what_is_missing(tmp_path: Path, cut: int) -> None:
     copy = tmp_path / "copy"
     size = await killed(tmp_path, cut, copy)
     for _ in range(2):  # and nothing was written that would hide it
@@ -40,7 +40,7 @@ async def test_the_bot_does_not_start_on_it_and_says_what_is_missing(tmp_path: P
 
 
 @pytest.mark.parametrize("cut", [1, 3])
-async def test_verify_tells_it(tmp_path: Path, cut: int) -> None:
+async def test_verify_reports_a_missing_end(tmp_path: Path, cut: int) -> None:
     copy = tmp_path / "copy"
     await killed(tmp_path, cut, copy)
     ran = CliRunner().invoke(app, ["logs", "verify", "--data-dir", str(copy / "data")])
@@ -48,7 +48,7 @@ async def test_verify_tells_it(tmp_path: Path, cut: int) -> None:
     assert f"(by the database: {cut})" in ran.output
 
 
-async def test_a_new_database_goes_on_without_it_and_that_is_recorded_once(tmp_path: Path) -> None:
+async def test_rebuilding_the_database_accepts_a_missing_end_and_records_it_once(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     size = await killed(tmp_path, 2, copy)
     ran = await asyncio.to_thread(CliRunner().invoke, app, ["logs", "rebuild-db", "--data-dir", str(copy / "data")])
@@ -58,7 +58,7 @@ async def test_a_new_database_goes_on_without_it_and_that_is_recorded_once(tmp_p
             assert [(fact.what, fact.count) for fact in bot.facts(NotSeen)] == [("cut", 2)]
 
 
-async def test_one_that_is_whole_is_not_told(tmp_path: Path) -> None:
+async def test_an_intact_log_is_not_reported(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await bot.say(ANNA, "forbidden")
     ran = CliRunner().invoke(app, ["logs", "verify", "--data-dir", str(tmp_path / "data")])

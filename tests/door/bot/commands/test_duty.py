@@ -41,7 +41,7 @@ async def case(scene: Scene, n: int) -> None:
     await scene.card(scene.owner, n)
 
 
-async def test_whoever_goes_away_says_so_once_and_the_desk_hears_it(theatre: Theatre) -> None:
+async def test_one_away_command_is_announced_in_the_desk(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2, bot=HERE)
     bot, (mark, mina) = scene.bot, scene.managers
     direct = await open_direct(mark, bot)
@@ -79,7 +79,7 @@ async def test_being_away_ends_by_itself_and_is_shown_to_members_until_then(thea
     assert await duty_of(ann, bot, room) == before
 
 
-async def test_a_case_is_given_to_those_who_are_there_and_stays_with_whom_it_was_given_to(theatre: Theatre) -> None:
+async def test_a_case_goes_to_managers_on_duty_and_stays_with_them(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2, members=3)
     bot, (mark, mina) = scene.bot, scene.managers
     await case(scene, 1)
@@ -92,7 +92,7 @@ async def test_a_case_is_given_to_those_who_are_there_and_stays_with_whom_it_was
     assert [sorted(assigned(bot, n)) for n in (1, 2, 3)] == [both, [(mina.user, "managers")], both]
 
 
-async def test_who_leaves_nobody_on_duty_is_told_where_and_what_it_means(theatre: Theatre) -> None:
+async def test_a_manager_who_leaves_nobody_on_duty_is_warned(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=1)
     bot, room, owner, (mark,) = scene.bot, scene.room, scene.owner, scene.managers
     other = await theatre.room(bot, mark)
@@ -115,7 +115,7 @@ async def test_who_leaves_nobody_on_duty_is_told_where_and_what_it_means(theatre
     assert like("duty.nobody").fullmatch((await duty_of(owner, bot, scene.desk))[0])
 
 
-async def test_the_owner_writes_a_roster_and_whoever_is_in_it_is_told(theatre: Theatre) -> None:
+async def test_the_owner_writes_duty_hours_and_everybody_in_them_is_told(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2)
     bot, room, owner, (mark, mina), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     hours = "mon-fri 08:00-18:00, sat 10:00-12:00 Europe/Berlin"
@@ -150,7 +150,7 @@ async def test_the_owner_writes_a_roster_and_whoever_is_in_it_is_told(theatre: T
     assert (bot.facts(RosterChanged)[-1].hours, bot.rows("SELECT * FROM rosters")) == ("", [])
 
 
-async def test_the_roster_says_who_is_given_a_case_and_who_comes_next(theatre: Theatre) -> None:
+async def test_duty_hours_decide_who_gets_a_case_and_who_is_next(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2, members=2, bot=HERE)
     bot, room, owner, (mark, mina), (ann, _) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     await ask(owner, bot, scene.desk, f"!duty {mark.user} 00:00-24:00")

@@ -13,7 +13,7 @@ from tests.theatre.served import RULES, like
 BIDI = "\u202e\u2066\u200b"
 
 
-async def test_what_is_wrong_with_a_command_is_said_and_nothing_is_done(theatre: Theatre) -> None:
+async def test_a_wrong_command_is_explained_and_does_nothing(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, (manager,), (ann,) = scene.bot, scene.managers, scene.members
     commands = {
@@ -60,7 +60,7 @@ async def test_what_is_wrong_with_a_command_is_said_and_nothing_is_done(theatre:
     assert set(said.values()) <= set(bot.recorded(scene.desk))
 
 
-async def test_what_is_no_command_is_left_without_an_answer(theatre: Theatre) -> None:
+async def test_text_that_is_not_a_command_gets_no_answer(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     order = f"!mute {ann.user}"

@@ -28,7 +28,7 @@ async def test_a_warning_and_a_removed_message_are_told_with_the_reason(theatre:
     ]
 
 
-async def test_a_mute_ends_by_itself_and_gives_back_the_level_there_was(theatre: Theatre) -> None:
+async def test_a_mute_ends_by_itself_and_restores_the_former_level(theatre: Theatre) -> None:
     scene = await theatre.scene(members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
     await scene.owner.set_power(room, {ben.user: 25})
@@ -54,7 +54,7 @@ async def test_a_mute_ends_by_itself_and_gives_back_the_level_there_was(theatre:
     await bot.until(lambda: not bot.rows("SELECT * FROM holds"), "no level to be kept any longer")
 
 
-async def test_a_mute_is_lifted_by_command_and_covers_who_comes_back(theatre: Theatre) -> None:
+async def test_a_mute_survives_leaving_and_is_lifted_by_command(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     await ask(manager, bot, room, f"!mute {ann.user}")
@@ -106,7 +106,7 @@ async def test_a_ban_set_by_hand_is_lifted_by_command(theatre: Theatre) -> None:
     await _until_membership(owner, room, ann, "leave")
 
 
-async def test_who_is_banned_after_leaving_is_out_at_once(theatre: Theatre) -> None:
+async def test_a_ban_after_leaving_takes_effect_at_once(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     await ann.leave(room)
@@ -165,7 +165,7 @@ async def test_a_ban_undone_by_hand_is_set_again_twice_then_left_alone_and_told(
     assert (await owner.members(room))[ann.user] == "join"
 
 
-async def test_what_a_manager_cannot_do_by_hand_the_bot_does_not_do_for_them(theatre: Theatre) -> None:
+async def test_the_bot_does_nothing_for_managers_beyond_their_own_level(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2)
     bot, room, (first, second) = scene.bot, scene.room, scene.managers
     refusals = {
@@ -179,7 +179,7 @@ async def test_what_a_manager_cannot_do_by_hand_the_bot_does_not_do_for_them(the
     assert bot.facts(SanctionStarted) == []
 
 
-async def test_a_mute_of_who_stands_as_high_as_the_bot_is_said_to_be_impossible(theatre: Theatre) -> None:
+async def test_muting_a_person_as_high_as_the_bot_is_refused_as_impossible(theatre: Theatre) -> None:
     owner, equal, manager = await theatre.people("owner", "equal", "manager")
     bot = await theatre.bot()
     room = await theatre.room(bot, owner, [manager], [equal], levels={equal.user: 100})

@@ -79,7 +79,7 @@ async def test_a_receipt_proves_ones_own_message_and_shows_nobody_else(theatre: 
     assert [(f.what, f.subject) for f in bot.facts(DataAsked)] == [("receipt", ann.user)]
 
 
-async def test_a_person_gets_all_that_is_held_on_them_and_nothing_of_others(theatre: Theatre) -> None:
+async def test_a_person_gets_all_their_own_data_and_nothing_of_others(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
     said = await ann.send_text(room, "my own words")
@@ -101,7 +101,7 @@ async def test_a_person_gets_all_that_is_held_on_them_and_nothing_of_others(thea
     assert ben.user.encode() not in everything
 
 
-async def test_who_looked_at_how_somebody_stands_is_told_to_them_once_a_day(theatre: Theatre) -> None:
+async def test_people_are_told_once_a_day_who_looked_up_their_credit(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=2)
     bot, room, (ann, ben), manager = scene.bot, scene.room, scene.members, scene.managers[0]
     await ann.send_text(room, "a purple elephant")
@@ -151,7 +151,7 @@ async def test_a_key_that_an_older_backup_brings_back_is_destroyed_again(theatre
     keys.close()
 
 
-async def test_the_number_of_somebody_elses_request_erases_nothing(theatre: Theatre) -> None:
+async def test_another_persons_request_number_erases_nothing(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
     await ann.send_text(room, "!erase")
@@ -162,7 +162,7 @@ async def test_the_number_of_somebody_elses_request_erases_nothing(theatre: Thea
     assert bot.facts(PartsErased) == []
 
 
-async def test_what_a_measure_in_force_rests_on_stays_and_the_person_is_told_why(theatre: Theatre) -> None:
+async def test_erasing_keeps_the_basis_of_a_measure_in_force_and_says_why(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=1)
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     await ann.send_text(room, "a purple elephant")
@@ -174,7 +174,7 @@ async def test_what_a_measure_in_force_rests_on_stays_and_the_person_is_told_why
     assert [cost for (cost,) in bot.rows("SELECT cost FROM credit WHERE user = ?", ann.user)] == [10]
 
 
-async def test_the_operator_holds_and_erases_while_the_bot_runs(theatre: Theatre) -> None:
+async def test_the_operator_sets_legal_holds_and_erases_while_the_bot_runs(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=1)
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     said = await ann.send_text(room, "evidence")

@@ -59,7 +59,7 @@ async def shown(scene: Scene, who: Client, card: Seen, pattern: Any) -> Seen:
     )
 
 
-async def test_a_report_as_a_reply_is_answered_alone_decided_and_its_outcome_told(theatre: Theatre) -> None:
+async def test_a_report_by_reply_is_answered_in_private_and_its_outcome_told(theatre: Theatre) -> None:
     scene = await theatre.scene(HARSH, members=3)
     bot, room, (manager,), (ann, ben, cleo) = scene.bot, scene.room, scene.managers, scene.members
     said = await ann.send_text(room, "you are all fools")
@@ -130,7 +130,7 @@ async def test_a_report_with_a_link_in_a_direct_room(theatre: Theatre) -> None:
     )
 
 
-async def test_what_is_wrong_with_a_report_is_said_to_the_reporter_alone(theatre: Theatre) -> None:
+async def test_a_wrong_report_is_explained_to_the_reporter_alone(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
     (stranger,) = await theatre.people("stranger")
@@ -174,7 +174,7 @@ async def test_what_is_wrong_with_a_report_is_said_to_the_reporter_alone(theatre
     assert (bot.facts(Reported), bot.facts(CaseOpened)) == ([], [])
 
 
-async def test_a_reaction_reports_goes_at_once_and_is_answered_alone(theatre: Theatre) -> None:
+async def test_a_reporting_reaction_is_removed_at_once_and_answered_in_private(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=3)
     bot, room, (manager,), (ann, ben, cleo) = scene.bot, scene.room, scene.managers, scene.members
     assert await ask(ben, bot, await open_direct(ben, bot), "!lang zh")
@@ -202,7 +202,7 @@ async def test_a_reaction_reports_goes_at_once_and_is_answered_alone(theatre: Th
     assert (ben.user in read, cleo.user in read) == (False, False)
 
 
-async def test_a_reported_manager_reads_the_card_but_never_who_reported_nor_in_which_words(theatre: Theatre) -> None:
+async def test_a_reported_manager_reads_the_card_without_reporter_and_words(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, managers=2)
     bot, room, (mark, mina), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     said = await mark.send_text(room, "you are all fools")
@@ -313,7 +313,7 @@ async def test_a_case_of_a_rule_takes_in_the_report_of_its_message(theatre: Thea
     assert [f.n for f in bot.facts(Reported)] == [1, 2]
 
 
-async def test_where_the_bot_lacks_power_it_says_that_the_report_stays_visible(theatre: Theatre) -> None:
+async def test_a_bot_without_power_says_that_the_report_stays_visible(theatre: Theatre) -> None:
     bot, (owner, ann, ben) = await theatre.bot(), await theatre.people("owner", "ann", "ben")
     room = await theatre.room(bot, owner, members=[ann, ben], bot_level=0)
     said = await ann.send_text(room, "you are all fools")

@@ -111,7 +111,7 @@ async def test_upholding_the_first_gives_the_others_cards_and_deadlines_of_their
     assert (due > bot.clock(), lead) == (True, 0)
 
 
-async def test_all_that_waits_because_of_one_member_is_dismissed_in_one_act(theatre: Theatre) -> None:
+async def test_all_waiting_reports_of_one_member_are_dismissed_at_once(theatre: Theatre) -> None:
     scene = await theatre.scene(members=5)
     bot, (manager,), (ann, *_, cleo, ben) = scene.bot, scene.managers, scene.members
     said = await greetings(scene, 3)

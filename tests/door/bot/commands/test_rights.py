@@ -124,7 +124,7 @@ def _case(bot: ServedBot, who: Client, rule: str) -> int:
     return int(n)
 
 
-async def test_commands_and_reactions_do_for_everybody_what_the_table_says(theatre: Theatre) -> None:
+async def test_commands_and_reactions_follow_the_rights_table_for_every_role(theatre: Theatre) -> None:
     everybody = await cast(theatre)
     pressed = await press_everything(everybody)
     wrong = [line for role in ROLES for line in pressed[role]]
@@ -213,7 +213,7 @@ def _became(facts: list[Fact]) -> str:
 # In the room itself, and in the language of the person who asks.
 
 
-async def test_refusals_in_the_room_itself_are_for_that_room(theatre: Theatre) -> None:
+async def test_a_right_in_one_room_is_refused_in_another(theatre: Theatre) -> None:
     scene = await theatre.scene(members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
     commands = {
@@ -237,7 +237,7 @@ async def test_refusals_in_the_room_itself_are_for_that_room(theatre: Theatre) -
     await told(ann, bot, like("credit.now", "zh", who=ann.user))
 
 
-async def test_answers_come_in_the_language_somebody_chose(theatre: Theatre) -> None:
+async def test_answers_use_the_language_that_a_person_chose(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, (manager,), (ann,) = scene.bot, scene.managers, scene.members
     room = await open_direct(ann, bot)

@@ -24,9 +24,7 @@ WRONG = {
 }
 
 
-async def test_a_rule_of_the_room_is_tried_holds_is_told_and_what_rests_on_it_outlasts_it(
-    theatre: Theatre, tmp_path: Path
-) -> None:
+async def test_a_room_rule_is_tried_applied_told_and_outlived_by_its_cases(theatre: Theatre, tmp_path: Path) -> None:
     scene = await theatre.scene(NARROW, members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
     for typed, wrong in WRONG.items():
@@ -72,7 +70,7 @@ async def test_a_rule_of_the_room_is_tried_holds_is_told_and_what_rests_on_it_ou
     assert {name for name, rows in (await rebuilt(bot, tmp_path)).items() if rows != live[name]} == set()
 
 
-async def test_rules_of_a_room_are_for_its_managers_in_number_and_in_this_room_only(theatre: Theatre) -> None:
+async def test_room_rules_are_limited_in_number_to_managers_and_to_the_room(theatre: Theatre) -> None:
     scene = await theatre.scene(NARROW)
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     other = await theatre.room(bot, scene.owner, [], [ann])

@@ -17,7 +17,7 @@ limit = 2
 """
 
 
-async def test_a_rule_that_no_text_can_break_is_named_as_that(tmp_path: Path) -> None:
+async def test_rule_test_names_rules_that_no_text_can_break(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES + MORE) as bot:
         await bot.say(MARK, f"!rule test forbidden, {OLGA} {MINA} {ANNA}", DESK)
         (answer,) = await bot.rows("SELECT action FROM outbox WHERE action LIKE '%room-rule.test%'")

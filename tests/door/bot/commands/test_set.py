@@ -22,7 +22,7 @@ WRONG = {
 }
 
 
-async def test_a_room_can_ask_its_members_to_be_verified_and_no_more(theatre: Theatre, tmp_path: Path) -> None:
+async def test_a_room_can_require_verification_and_no_more_than_that(theatre: Theatre, tmp_path: Path) -> None:
     scene = await theatre.scene(CONFIGURED, members=2, known=["managers"])
     bot, room, owner, (ann, ben) = scene.bot, scene.room, scene.owner, scene.members
     for typed, wrong in WRONG.items():

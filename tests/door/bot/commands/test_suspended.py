@@ -55,7 +55,7 @@ async def press(bot: Offline, under: EventId) -> None:
 
 
 @pytest.mark.parametrize(("kind", "room"), [("demote", None), ("demote", ROOM), ("ban", None), ("ban", ROOM)])
-async def test_a_creator_against_whom_it_holds_has_no_command_of_managers_and_no_card(
+async def test_a_suspended_creator_has_no_manager_commands_and_no_cards(
     tmp_path: Path, kind: SanctionKind, room: RoomId | None
 ) -> None:
     async with offline(tmp_path, levels=V12, version="12") as bot:
@@ -77,7 +77,7 @@ async def test_a_creator_against_whom_it_holds_has_no_command_of_managers_and_no
         assert [fact.by for fact in bot.facts(CaseDecided)] == [OLGA]
 
 
-async def test_nobody_is_on_duty_against_whom_it_holds_and_the_case_goes_on_to_who_can_act(tmp_path: Path) -> None:
+async def test_a_suspended_manager_is_not_on_duty_and_the_case_goes_on(tmp_path: Path) -> None:
     levels = {"users": {user: level for user, level in V12["users"].items() if user not in (MARK, MINA)}}
     async with offline(tmp_path, levels=levels, version="12") as bot:
         assert (await bot.duty()).owners == (OLGA,)
@@ -89,7 +89,7 @@ async def test_nobody_is_on_duty_against_whom_it_holds_and_the_case_goes_on_to_w
         assert [fact.subject for fact in bot.facts(CaseOpened)] == [ANNA]  # that nobody was there is not charged
 
 
-async def test_it_holds_for_all_accounts_of_a_person(tmp_path: Path) -> None:
+async def test_a_suspension_covers_all_accounts_of_a_person(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         start = SanctionStarted(kind="ban", basis="operator", subject=ANNA)
         await bot.pipeline.commit((start,))

@@ -6,7 +6,7 @@ from tests.theatre.scene import Theatre, ask, direct_room, told
 from tests.theatre.served import like
 
 
-async def test_whoever_vouched_takes_it_back(theatre: Theatre) -> None:
+async def test_a_voucher_takes_a_vouch_back(theatre: Theatre) -> None:
     scene = await theatre.scene(known=["managers"])
     bot, (mark,), (ann,) = scene.bot, scene.managers, scene.members
     assert like("done.vouch").search(await ask(mark, bot, scene.desk, f"!vouch {ann.user}"))
@@ -16,7 +16,7 @@ async def test_whoever_vouched_takes_it_back(theatre: Theatre) -> None:
     assert like("error.unvouch.none").search(await ask(mark, bot, scene.desk, f"!unvouch {ann.user}"))
 
 
-async def test_a_false_one_costs_whoever_gave_it_standing_and_they_can_appeal(theatre: Theatre) -> None:
+async def test_a_false_vouch_costs_the_voucher_standing_and_can_be_appealed(theatre: Theatre) -> None:
     scene = await theatre.scene(known=["managers"])
     bot, owner, (mark,), (ann,) = scene.bot, scene.owner, scene.managers, scene.members
     await ask(mark, bot, scene.desk, f"!vouch {ann.user}")

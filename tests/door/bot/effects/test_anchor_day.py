@@ -171,14 +171,14 @@ class TestClosing:
         assert await place.waiting() == [Anchor(room=ONE, day=DAYS[0]), Anchor(room=TWO, day=DAYS[0])]
         assert place.closings.days() == DAYS[:1]
 
-    async def test_is_seen_to_once(self, place: Deployment) -> None:
+    async def test_happens_once(self, place: Deployment) -> None:
         await place.enter(ONE)
         await place.over_midnight()
         await place.closer.look()
         await place.new_closer().look()
         assert await place.waiting() == [Anchor(room=ONE, day=DAYS[0])]
 
-    async def test_by_a_record_of_the_next_day_is_noticed_too(self, place: Deployment) -> None:
+    async def test_is_noticed_by_a_record_of_the_next_day(self, place: Deployment) -> None:
         await place.enter(ONE)
         await place.closer.look()
         place.now = MIDNIGHT + 1
@@ -186,12 +186,12 @@ class TestClosing:
         await place.closer.look()
         assert await place.waiting() == [Anchor(room=ONE, day=DAYS[0])]
 
-    async def test_over_days_without_records_is_one_closing(self, place: Deployment) -> None:
+    async def test_spans_days_without_records_as_one(self, place: Deployment) -> None:
         await place.enter(ONE)
         await place.over_midnight(days=30)
         assert await place.waiting() == [Anchor(room=ONE, day=DAYS[0])]
 
-    async def test_again_the_next_day(self, place: Deployment) -> None:
+    async def test_happens_again_the_next_day(self, place: Deployment) -> None:
         await place.enter(ONE)
         await place.over_midnight()
         await place.enter(TWO)
@@ -199,7 +199,7 @@ class TestClosing:
         queued = [Anchor(room=ONE, day=DAYS[0]), Anchor(room=ONE, day=DAYS[1]), Anchor(room=TWO, day=DAYS[1])]
         assert await place.waiting() == queued
 
-    async def test_of_a_log_that_never_anchored_begins_with_the_newest(self, place: Deployment) -> None:
+    async def test_begins_with_the_newest_day_if_the_log_never_anchored(self, place: Deployment) -> None:
         await place.enter(ONE)
         for number in range(3):
             place.now = NOON + (number + 1) * DAY_MS
@@ -214,11 +214,11 @@ class TestClosing:
         await place.over_midnight()
         assert await place.waiting() == [Anchor(room=ONE, day=DAYS[0])]
 
-    async def test_without_any_group_is_seen_to_all_the_same(self, place: Deployment) -> None:
+    async def test_happens_without_any_group(self, place: Deployment) -> None:
         await place.over_midnight()
         assert (await place.waiting(), await place.last_day()) == ([], DAYS[0])
 
-    async def test_with_a_checkpoint_that_somebody_damaged_stops_nothing(self, tmp_path: Path) -> None:
+    async def test_tolerates_a_damaged_checkpoint(self, tmp_path: Path) -> None:
         async with deployment(tmp_path) as place:
             await place.enter(ONE)
             await place.pipeline.close_day()
@@ -229,7 +229,7 @@ class TestClosing:
             assert await place.waiting() == []
 
     @pytest.mark.parametrize(("globs", "rooms"), [(["G-2ABC", "G-9"], [TWO]), (["!one:*"], [ONE])])
-    async def test_goes_into_the_rooms_that_want_it(
+    async def test_is_posted_in_the_configured_rooms(
         self, tmp_path: Path, globs: list[str], rooms: list[RoomId]
     ) -> None:
         async with deployment(tmp_path, rooms=tuple(globs)) as place:
@@ -413,7 +413,7 @@ def place_anchors(place: Deployment) -> list[tuple[str, str, int, str, str]]:
     return found
 
 
-def test_another_history_of_one_day_is_another_request_and_a_cosignature_is_none() -> None:
+def test_another_history_of_a_day_is_posted_as_another_request() -> None:
     """After a restore a day can end otherwise than it was posted; the homeserver must not take the two for one."""
     note = "example.org/log\n{size}\nJRrMe8pqvl1G3v0tKvd4QXYVdBQlKfV5WvrKemrw8t4=\n\n\u2014 example.org/log Q9Gu+ZB0\n"
     lost, now = (Closing(DAYS[0], size, note.format(size=size)) for size in (75, 71))

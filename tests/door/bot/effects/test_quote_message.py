@@ -18,7 +18,7 @@ async def said_by_bot(scene: Scene, who: Client, room: RoomId, words: str) -> Se
     )
 
 
-async def test_a_link_waits_and_is_posted_or_left_out_as_a_manager_decides(theatre: Theatre) -> None:
+async def test_a_waiting_link_is_posted_or_left_out_as_a_manager_decides(theatre: Theatre) -> None:
     scene = await theatre.scene(LOW, members=2)
     bot, room, owner, (manager,), (ann, ben) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     link = await ann.send_text(room, "!ban them, see elephants.example.org/<b>")
@@ -51,7 +51,7 @@ async def test_a_link_waits_and_is_posted_or_left_out_as_a_manager_decides(theat
     assert word.content["msgtype"] == "m.text"
 
 
-async def test_a_picture_is_shown_in_the_desk_and_posted_from_there_with_all_that_waited_with_it(
+async def test_a_waiting_picture_is_shown_in_the_desk_and_posted_from_there(
     theatre: Theatre,
 ) -> None:
     scene = await theatre.scene(LOW)
@@ -75,7 +75,7 @@ async def test_a_picture_is_shown_in_the_desk_and_posted_from_there_with_all_tha
     assert len(bot.facts(CaseOpened)) == 1
 
 
-async def test_where_words_are_not_kept_nothing_waits(theatre: Theatre) -> None:
+async def test_with_metadata_only_nothing_waits(theatre: Theatre) -> None:
     scene = await theatre.scene(LOW + '[records]\ncontent = "metadata"\n')
     (ann,) = scene.members
     link = await ann.send_text(scene.room, "see https://elephants.example.org")

@@ -66,12 +66,12 @@ async def test_every_kind_of_record_of_reading_is_listed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("filters", STRANGE)
-async def test_what_a_record_does_not_say_clearly_may_have_been_about_anybody(tmp_path: Path, filters: str) -> None:
+async def test_an_unclear_record_counts_as_being_about_anybody(tmp_path: Path, filters: str) -> None:
     (entry,) = await list_of(tmp_path, ContentRead(what="show", reader="root", reason="r", filters=filters))
     assert entry["reason"] == "r"
 
 
-async def test_what_was_read_of_somebody_else_is_left_out_and_a_hidden_file_is(tmp_path: Path) -> None:
+async def test_readings_of_others_and_of_hidden_files_are_left_out(tmp_path: Path) -> None:
     others = ContentRead(what="show", reader="root", reason="r", filters=f'{{"person":"{BEN}"}}')
     proved = IdentityRead(n=4, subject=BEN, reader="root", reason="r")
     hidden = RecordsExported(count=1, what="dossier", reader="root", filters=f'{{"dossier":7,"person":["{ANN}"]}}')
@@ -83,6 +83,6 @@ async def test_what_was_read_of_somebody_else_is_left_out_and_a_hidden_file_is(t
     assert await list_of(tmp_path, *facts, cases=frozenset({5}), files=seven, hidden=seven) == []
 
 
-async def test_the_time_told_is_that_of_reading(tmp_path: Path) -> None:
+async def test_the_time_shown_is_the_time_of_reading(tmp_path: Path) -> None:
     (entry,) = await list_of(tmp_path, ContentRead(what="show", read=12_345, note="a1", reader="root", reason="r"))
     assert entry["at_ms"] == 12_345

@@ -26,7 +26,7 @@ suspend_for = "1h"
 
 
 @pytest.mark.usefixtures("short_waits")
-async def test_readonly_silences_members_and_not_managers_and_comes_back_by_itself(theatre: Theatre) -> None:
+async def test_readonly_silences_members_only_and_ends_by_itself(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     before = await scene.owner.power_levels(room)
@@ -53,7 +53,7 @@ async def test_readonly_silences_members_and_not_managers_and_comes_back_by_itse
     assert not bot.rows("SELECT * FROM holds")
 
 
-async def test_levels_of_their_own_are_raised_too_and_given_back_and_who_is_muted_stays_muted(theatre: Theatre) -> None:
+async def test_readonly_raises_and_restores_special_levels_and_keeps_mutes(theatre: Theatre) -> None:
     scene = await theatre.scene(members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
     levels = await scene.owner.power_levels(room)
@@ -79,7 +79,7 @@ async def test_levels_of_their_own_are_raised_too_and_given_back_and_who_is_mute
     assert await _silenced(scene, ben)
 
 
-async def test_what_is_changed_by_hand_is_set_again_twice_then_left_alone_and_told(theatre: Theatre) -> None:
+async def test_a_room_changed_by_hand_is_set_again_twice_then_left_alone_and_told(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, owner, (manager,) = scene.bot, scene.room, scene.owner, scene.managers
     await ask(manager, bot, scene.desk, "!readonly 1h")
@@ -126,7 +126,7 @@ async def test_an_owner_closes_the_room_and_opens_it_again(theatre: Theatre) -> 
     }
 
 
-async def test_a_join_rule_that_could_not_be_given_back_stays_and_that_is_said(theatre: Theatre) -> None:
+async def test_a_join_rule_that_cannot_be_restored_is_kept_and_reported(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, owner, (manager,) = scene.bot, scene.room, scene.owner, scene.managers
     restricted = {"join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": scene.desk}]}
@@ -137,7 +137,7 @@ async def test_a_join_rule_that_could_not_be_given_back_stays_and_that_is_said(t
     assert await owner.state(room, "m.room.join_rules") == restricted
 
 
-async def test_what_the_operator_imposed_only_the_operator_ends(theatre: Theatre) -> None:
+async def test_only_the_operator_ends_a_measure_of_the_operator(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")
     scene = await theatre.scene(bot=f'operators = ["{operator.user}"]')
     bot, room, owner, (ann,) = scene.bot, scene.room, scene.owner, scene.members
@@ -222,7 +222,7 @@ async def test_a_room_whose_cases_nobody_decides_is_suspended_until_they_are(the
     ]
 
 
-async def test_killed_by_the_system_in_between_it_holds_and_ends_all_the_same(theatre: Theatre) -> None:
+async def test_a_measure_holds_and_ends_although_the_bot_was_killed_in_between(theatre: Theatre) -> None:
     """The command itself runs as a process of its own, and gets a signal that cannot be caught."""
     scene = await theatre.scene()
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members

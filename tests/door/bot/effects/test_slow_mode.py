@@ -18,7 +18,7 @@ WRONG = {
 }
 
 
-async def test_members_write_one_message_in_a_while_and_managers_as_they_like(theatre: Theatre, tmp_path: Path) -> None:
+async def test_slow_mode_limits_members_and_not_managers(theatre: Theatre, tmp_path: Path) -> None:
     scene = await theatre.scene(members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
     order = await manager.send_text(room, "!slow 1h 9h too many at once")
@@ -60,7 +60,7 @@ async def test_members_write_one_message_in_a_while_and_managers_as_they_like(th
     assert {name for name, rows in (await rebuilt(bot, tmp_path)).items() if rows != live[name]} == set()
 
 
-async def test_it_ends_by_command_or_by_its_time_and_can_be_set_to_another_pace(theatre: Theatre) -> None:
+async def test_slow_mode_ends_by_command_or_time_and_its_pace_can_change(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2)
     bot, room, (manager, second), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     for typed, wrong in WRONG.items():
@@ -86,7 +86,7 @@ async def test_it_ends_by_command_or_by_its_time_and_can_be_set_to_another_pace(
     assert [await scene.owner.is_redacted(room, each) for each in free] == [False, False]
 
 
-async def test_upholding_a_case_does_not_remove_again_what_came_too_soon(theatre: Theatre) -> None:
+async def test_upholding_a_case_does_not_redact_slowed_messages_again(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     await ask(manager, bot, scene.desk, "!slow 1h")
@@ -101,7 +101,7 @@ async def test_upholding_a_case_does_not_remove_again_what_came_too_soon(theatre
     assert [(f.rule, f.n) for f in bot.facts(SanctionStarted) if f.event == soon] == [("room_slow", 0)]
 
 
-async def test_the_pace_of_low_credit_is_said_once_a_day_and_then_how_many_it_held_back(theatre: Theatre) -> None:
+async def test_low_credit_pace_is_told_once_a_day_with_the_number_of_removed_messages(theatre: Theatre) -> None:
     scene = await theatre.scene("[credit]\nstart = 59\n")
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     await bot.has(*[await ann.send_text(room, f"hello {number}") for number in range(4)])

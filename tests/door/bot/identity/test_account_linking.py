@@ -130,7 +130,7 @@ async def test_linked_accounts_share_verification_credit_and_cases_and_neither_d
     await _rebuilt_the_same(bot, tmp_path)
 
 
-async def test_from_the_link_on_both_stand_under_one_pseudonym(theatre: Theatre, server: MailServer) -> None:
+async def test_linked_accounts_share_one_pseudonym_from_then_on(theatre: Theatre, server: MailServer) -> None:
     scene, first, twin = await a_manager_and_their_second_account(theatre, server)
     bot = scene.bot
     spoken = [await each.who.send_text(scene.room, "good morning") for each in (first, twin, first)]
@@ -161,7 +161,7 @@ async def test_mydata_of_either_account_shows_both_and_erasing_takes_both(theatr
     assert bot.rows("SELECT * FROM links") == []
 
 
-async def test_a_link_that_was_a_mistake_is_undone_with_all_that_came_of_it(
+async def test_unlinking_undoes_a_mistaken_link_and_its_effects(
     theatre: Theatre, server: MailServer, tmp_path: Path
 ) -> None:
     scene, first, twin = await a_manager_and_their_second_account(theatre, server)
@@ -199,7 +199,7 @@ async def test_a_link_that_was_a_mistake_is_undone_with_all_that_came_of_it(
     assert _addresses(bot) == {first.who.user: [ADDRESS], twin.who.user: ["twin@example.org"]}
 
 
-async def test_a_mailbox_alone_takes_nothing_and_who_is_refused_leaves_nothing(
+async def test_a_mailbox_alone_links_nothing_and_a_refusal_leaves_no_trace(
     theatre: Theatre, server: MailServer
 ) -> None:
     scene = await theatre.scene(rules(server), members=2)
@@ -222,7 +222,7 @@ async def test_a_mailbox_alone_takes_nothing_and_who_is_refused_leaves_nothing(
     assert [f.subject for f in bot.facts(PersonVerified)] == [first.who.user]
 
 
-async def test_a_request_that_nobody_answers_lapses_and_a_code_that_is_guessed_at_is_spent(
+async def test_an_unanswered_link_request_lapses_and_a_guessed_code_is_spent(
     theatre: Theatre, server: MailServer
 ) -> None:
     scene = await theatre.scene(rules(server), members=2)
@@ -244,7 +244,7 @@ async def test_a_request_that_nobody_answers_lapses_and_a_code_that_is_guessed_a
     assert bot.facts(AccountsLinked) == []
 
 
-async def test_who_is_barred_is_refused_with_a_second_account_and_told_so(theatre: Theatre, server: MailServer) -> None:
+async def test_a_second_account_of_a_barred_person_is_refused_and_told(theatre: Theatre, server: MailServer) -> None:
     (operator,) = await theatre.people("operator")
     scene = await theatre.scene(rules(server), members=3, bot=f'operators = ["{operator.user}"]')
     bot, owner = scene.bot, scene.owner
@@ -264,7 +264,7 @@ async def test_who_is_barred_is_refused_with_a_second_account_and_told_so(theatr
     assert [f.subject for f in bot.facts(SanctionStarted)] == [first.who.user]
 
 
-async def test_whose_keys_change_is_asked_to_be_verified_again(theatre: Theatre, server: MailServer) -> None:
+async def test_a_person_whose_keys_change_is_asked_to_verify_again(theatre: Theatre, server: MailServer) -> None:
     scene = await theatre.scene(rules(server))
     bot = scene.bot
     ann = await person(scene.members[0], bot, server)

@@ -119,7 +119,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         yield Stage(tmp_path, place, store)
 
 
-async def test_what_is_begun_and_answered_is_proved_once(stage: Stage) -> None:
+async def test_an_answered_dialogue_proves_once(stage: Stage) -> None:
     assert await stage.say(f"oidc {SECRET}") == ["verify.stopped"]
     assert stage.rows("SELECT user, method, tries FROM challenges") == [(ANN, "oidc", 0)]
     stage.verifier = stage.new_verifier()
@@ -144,7 +144,7 @@ async def test_tries_are_counted_across_restarts(stage: Stage) -> None:
     assert await stage.say(SECRET) == ["error.verify.nothing-open"]
 
 
-async def test_a_crash_before_the_answer_is_looked_at_gives_no_try_away(stage: Stage) -> None:
+async def test_a_crash_before_the_check_counts_as_a_try(stage: Stage) -> None:
     await stage.say(f"oidc {SECRET}")
     stage.riddle.breaks = asyncio.CancelledError()  # type: ignore[assignment]
     with pytest.raises(asyncio.CancelledError):
@@ -163,7 +163,7 @@ async def test_a_defect_is_told_and_noted_without_what_was_typed(stage: Stage, w
     assert SECRET not in str(logged)
 
 
-async def test_what_was_damaged_ends_the_verification_alone(stage: Stage) -> None:
+async def test_damaged_state_ends_only_the_verification(stage: Stage) -> None:
     await stage.say(f"oidc {SECRET}")
     stage.rows("UPDATE challenges SET state = 'AAAA' || state")
     with capture_logs() as logged:
@@ -173,7 +173,7 @@ async def test_what_was_damaged_ends_the_verification_alone(stage: Stage) -> Non
     assert await stage.say(f"oidc {SECRET}") == ["verify.stopped"]
 
 
-async def test_words_that_were_sealed_for_somebody_else_are_not_taken(stage: Stage) -> None:
+async def test_sealed_input_of_another_person_is_refused(stage: Stage) -> None:
     action = stage.action(f"oidc {SECRET}")
     stolen = Verify(room=ONE, subject=UserId("@ben:example.org"), sealed=action.sealed, on=action.on)
     with capture_logs():
@@ -182,7 +182,7 @@ async def test_words_that_were_sealed_for_somebody_else_are_not_taken(stage: Sta
 
 
 @pytest.mark.parametrize("error", [Unavailable("busy"), ConnectionResetError("reset"), TimeoutError()])
-async def test_who_gives_no_answer_is_asked_again_and_counted_once(stage: Stage, error: Exception) -> None:
+async def test_a_person_who_does_not_answer_is_asked_again_and_counted_once(stage: Stage, error: Exception) -> None:
     stage.riddle.breaks = error
     action = stage.action(f"oidc {SECRET}")
     for _ in range(3):
@@ -197,7 +197,7 @@ async def test_who_gives_no_answer_is_asked_again_and_counted_once(stage: Stage,
     assert stage.rows("SELECT * FROM challenges") == []
 
 
-async def test_it_is_looked_again_until_something_has_come_of_it(stage: Stage) -> None:
+async def test_a_pending_dialogue_is_polled_until_it_has_an_outcome(stage: Stage) -> None:
     stage.riddle.poll_ms = 50
     await stage.say(f"oidc {SECRET}")
     (look,) = [each for each in await stage.place.waiting() if isinstance(each, Verify)]
@@ -211,7 +211,7 @@ async def test_it_is_looked_again_until_something_has_come_of_it(stage: Stage) -
     assert await stage.do(look) == []
 
 
-async def test_what_was_begun_before_is_looked_after_no_more(stage: Stage) -> None:
+async def test_an_older_dialogue_is_no_longer_polled(stage: Stage) -> None:
     stage.riddle.poll_ms = 50
     await stage.say("oidc first")
     (look,) = [each for each in await stage.place.waiting() if isinstance(each, Verify)]
@@ -220,7 +220,7 @@ async def test_what_was_begun_before_is_looked_after_no_more(stage: Stage) -> No
     assert (await stage.verifier.handle(look, "txn")).result == "abandoned"
 
 
-async def test_an_erased_person_leaves_nothing_of_it(stage: Stage) -> None:
+async def test_erasing_a_person_removes_their_dialogue(stage: Stage) -> None:
     await stage.say(f"oidc {SECRET}")
     async with stage.place.stores.database.write() as db:
         await erase_from_tables(db, {ANN}, ())

@@ -47,9 +47,7 @@ async def begun(theatre: Theatre, server: MailServer, **more: str) -> tuple[Scen
     return scene, ann, await open_direct(ann, scene.bot)
 
 
-async def test_a_code_from_a_mail_verifies_and_what_was_typed_stands_nowhere(
-    theatre: Theatre, server: MailServer
-) -> None:
+async def test_a_mailed_code_verifies_and_is_stored_nowhere(theatre: Theatre, server: MailServer) -> None:
     scene, ann, room = await begun(theatre, server)
     bot = scene.bot
     await said(ann, bot, room, f"!verify email {ADDRESS}", "verify.email.sent")
@@ -70,9 +68,7 @@ async def test_a_code_from_a_mail_verifies_and_what_was_typed_stands_nowhere(
     assert bot.rows("SELECT * FROM challenges") == []
 
 
-async def test_without_words_it_says_where_one_stands_what_is_asked_and_what_is_kept(
-    theatre: Theatre, server: MailServer
-) -> None:
+async def test_verify_without_arguments_explains_status_demands_and_data(theatre: Theatre, server: MailServer) -> None:
     more = '\n[verification]\nwrite = 1\nmethods = ["email"]\n'
     scene, ann, room = await begun(theatre, server, more=more)
     body = await said(ann, scene.bot, room, "!verify", "verify.level", "en")
@@ -101,7 +97,7 @@ async def test_wrong_spent_expired_and_used_codes_verify_nobody(theatre: Theatre
     assert proofs(bot) == [("verified", "email", 1, ann.user)]
 
 
-async def test_a_code_is_good_for_the_person_it_was_sent_for_alone(theatre: Theatre, server: MailServer) -> None:
+async def test_a_code_verifies_only_the_person_it_was_sent_for(theatre: Theatre, server: MailServer) -> None:
     scene = await theatre.scene(rules(server), members=2)
     bot, (ann, ben) = scene.bot, scene.members
     room, other = await asyncio.gather(open_direct(ann, bot), open_direct(ben, bot))
@@ -116,9 +112,7 @@ async def test_a_code_is_good_for_the_person_it_was_sent_for_alone(theatre: Thea
     assert proofs(bot) == [("verified", "email", 1, ann.user)]
 
 
-async def test_said_before_others_it_is_not_used_and_goes_and_the_records_have_no_word_of_it(
-    theatre: Theatre, server: MailServer
-) -> None:
+async def test_a_code_said_in_a_group_is_unused_removed_and_not_recorded(theatre: Theatre, server: MailServer) -> None:
     scene = await theatre.scene(rules(server))
     bot, (ann,) = scene.bot, scene.members
     spoken = await ann.send_text(scene.room, f"!verify email {ADDRESS}")
@@ -139,7 +133,7 @@ async def test_said_before_others_it_is_not_used_and_goes_and_the_records_have_n
     assert ADDRESS.encode() not in everywhere(bot)
 
 
-async def test_a_mail_server_that_hangs_keeps_nothing_waiting(theatre: Theatre, server: MailServer) -> None:
+async def test_a_hanging_mail_server_delays_nothing(theatre: Theatre, server: MailServer) -> None:
     server.mood = "hangs"
     scene, ann, room = await begun(theatre, server, timeout="60s")
     bot = scene.bot
@@ -158,7 +152,7 @@ async def test_a_mail_server_that_hangs_keeps_nothing_waiting(theatre: Theatre, 
     await said(ann, bot, room, f"!verify {server.code()}", "error.verify.nothing-open")
 
 
-async def test_what_a_mail_server_does_is_told_in_our_words(theatre: Theatre, server: MailServer) -> None:
+async def test_mail_server_errors_are_told_in_our_words(theatre: Theatre, server: MailServer) -> None:
     scene, ann, room = await begun(theatre, server, timeout="2s")
     bot = scene.bot
     server.mood = "refuses"
@@ -190,7 +184,7 @@ async def test_a_dialogue_goes_on_after_a_restart(theatre: Theatre, server: Mail
     assert proofs(bot) == [("verified", "email", 1, ann.user)]
 
 
-async def test_without_the_key_nothing_is_begun(
+async def test_without_the_identity_key_no_dialogue_begins(
     theatre: Theatre, server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(VARIABLE)

@@ -137,7 +137,7 @@ async def test_a_link_and_the_number_on_our_page_take_a_member_to_level_3(theatr
     assert [word for word in (WHO, number_in(page)) if word.encode() in written(bot)] == []
 
 
-async def test_after_a_restart_the_link_is_over_and_that_is_said(theatre: Theatre, issuer: RealIssuer) -> None:
+async def test_a_restart_ends_a_login_link_and_says_so(theatre: Theatre, issuer: RealIssuer) -> None:
     scene, (room,) = await begun(theatre, rules(issuer.url, CALLBACK))
     bot, (ann,) = scene.bot, scene.members
     asked = await said(ann, bot, room, "!verify oidc", "oidc.link")
@@ -152,7 +152,9 @@ async def test_after_a_restart_the_link_is_over_and_that_is_said(theatre: Theatr
     await said(ann, bot, room, f"!verify {number_in(page)}", "verify.done.oidc")
 
 
-async def test_who_talks_another_into_their_link_is_not_verified_by_it(theatre: Theatre, issuer: RealIssuer) -> None:
+async def test_a_login_by_another_person_through_ones_link_does_not_verify(
+    theatre: Theatre, issuer: RealIssuer
+) -> None:
     scene, (anns, bens) = await begun(theatre, rules(issuer.url, CALLBACK), members=2)
     bot, (ann, ben) = scene.bot, scene.members
     asked = await said(ben, bot, bens, "!verify oidc", "oidc.link")
@@ -164,7 +166,7 @@ async def test_who_talks_another_into_their_link_is_not_verified_by_it(theatre: 
     assert proofs(bot) == []
 
 
-async def test_whoever_logs_in_from_two_accounts_is_one_person(theatre: Theatre, issuer: RealIssuer) -> None:
+async def test_one_login_from_two_accounts_makes_them_one_person(theatre: Theatre, issuer: RealIssuer) -> None:
     scene, (anns, bens) = await begun(theatre, rules(issuer.url, CALLBACK), members=2)
     bot, (ann, ben) = scene.bot, scene.members
     for person, room, key in ((ann, anns, "verify.done.oidc"), (ben, bens, "verify.link.done")):
@@ -177,7 +179,7 @@ async def test_whoever_logs_in_from_two_accounts_is_one_person(theatre: Theatre,
     assert len({person_of.get(each.user, each.user) for each in (ann, ben)}) == 1
 
 
-async def test_an_issuer_that_hangs_keeps_nothing_else_waiting(theatre: Theatre) -> None:
+async def test_a_hanging_issuer_delays_nothing_else(theatre: Theatre) -> None:
     async with HostileIssuer() as slow:
         slow.wrong = Wrong(answers={WELL_KNOWN: "hang"})
         scene, (room,) = await begun(theatre, rules(slow.url))

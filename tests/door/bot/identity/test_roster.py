@@ -64,7 +64,7 @@ async def begun(theatre: Theatre, folder: Path) -> tuple[Scene, list[str], dict[
     return scene, list(rooms), await codes(scene.bot, folder / "codes.csv")
 
 
-async def test_a_code_verifies_the_first_who_gives_it_and_nobody_else(theatre: Theatre, tmp_path: Path) -> None:
+async def test_a_roster_code_verifies_only_its_first_user(theatre: Theatre, tmp_path: Path) -> None:
     scene, (room, other), of = await begun(theatre, tmp_path)
     bot, (ann, ben) = scene.bot, scene.members
     assert stat.S_IMODE((tmp_path / "codes.csv").stat().st_mode) == 0o600
@@ -82,7 +82,9 @@ async def test_a_code_verifies_the_first_who_gives_it_and_nobody_else(theatre: T
     assert [word for word in secret if word.encode() in found] == []
 
 
-async def test_who_is_taken_off_is_verified_no_more_and_told(theatre: Theatre, tmp_path: Path) -> None:
+async def test_a_person_removed_from_the_member_list_loses_verification_and_is_told(
+    theatre: Theatre, tmp_path: Path
+) -> None:
     scene, (room, other), of = await begun(theatre, tmp_path)
     bot, (ann, ben) = scene.bot, scene.members
     await said(ann, bot, room, f"!verify roster {of['M-1']}", "verify.done.roster")
@@ -102,7 +104,7 @@ async def test_who_is_taken_off_is_verified_no_more_and_told(theatre: Theatre, t
     assert noted == ["roster-import", "roster-codes", "roster-remove", "roster-import", "roster-remove"]
 
 
-async def test_who_was_verified_by_it_gets_all_that_is_held_on_them(theatre: Theatre, tmp_path: Path) -> None:
+async def test_mydata_includes_verification_by_the_member_list(theatre: Theatre, tmp_path: Path) -> None:
     scene, (room, _), of = await begun(theatre, tmp_path)
     bot, ann = scene.bot, scene.members[0]
     await said(ann, bot, room, f"!verify roster {of['M-1']}", "verify.done.roster")
@@ -114,7 +116,7 @@ async def test_who_was_verified_by_it_gets_all_that_is_held_on_them(theatre: The
     await bot.until(lambda: bot.facts(DataGiven), "the giving recorded")
 
 
-async def test_the_command_shows_first_what_would_change(theatre: Theatre, tmp_path: Path) -> None:
+async def test_the_import_command_previews_its_changes(theatre: Theatre, tmp_path: Path) -> None:
     bot = await theatre.bot()
     await bot.until(lambda: (bot.data_dir / "control.sock").exists(), "the operator's door")
     await bot.stop()  # then the command itself does what a running bot would do for it

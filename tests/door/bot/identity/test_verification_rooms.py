@@ -74,7 +74,7 @@ def doors(bot: ServedBot) -> list[tuple[str, str]]:
 # Reminding.
 
 
-async def test_who_is_not_verified_is_reminded_once_a_week_and_goes_on_writing(theatre: Theatre) -> None:
+async def test_an_unverified_member_is_reminded_once_a_week_and_can_write(theatre: Theatre) -> None:
     scene = await theatre.scene(asking(write=2, below="remind"), members=2, known=["managers"])
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
     await vouched(scene, ben)
@@ -96,7 +96,7 @@ async def test_who_is_not_verified_is_reminded_once_a_week_and_goes_on_writing(t
 # Restricting.
 
 
-async def test_after_their_time_messages_do_not_stay_until_somebody_is_verified(theatre: Theatre) -> None:
+async def test_after_the_grace_period_messages_are_removed_until_verification(theatre: Theatre) -> None:
     scene = await theatre.scene(asking(write=2, below="restrict", grace="1h"), members=1, known=["managers"])
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     early = await ann.send_text(room, "there is time")
@@ -129,7 +129,7 @@ async def test_after_their_time_messages_do_not_stay_until_somebody_is_verified(
     assert not [body for body in said if like("pointer.held").search(body)]
 
 
-async def test_of_several_rooms_each_asks_for_its_own(theatre: Theatre) -> None:
+async def test_each_room_has_its_own_verification_demand(theatre: Theatre) -> None:
     bot = await theatre.bot(start=False)
     owner, ann = await theatre.people("owner", "ann")
     bot.start()
@@ -170,7 +170,7 @@ async def lobby_of(scene: Scene) -> RoomId:
     return RoomId(lobby)
 
 
-async def test_who_knocks_is_invited_once_somebody_has_vouched_and_who_is_verified_at_once(theatre: Theatre) -> None:
+async def test_a_knock_is_admitted_after_a_vouch_or_at_once_if_verified(theatre: Theatre) -> None:
     scene = await gated(theatre)
     bot, room = scene.bot, scene.room
     ann, ben = await theatre.people("ann", "ben")
@@ -190,7 +190,7 @@ async def test_who_knocks_is_invited_once_somebody_has_vouched_and_who_is_verifi
     assert not [body for body in said if ann.user in body]
 
 
-async def test_a_knock_that_stands_for_a_week_is_refused_and_that_is_said(theatre: Theatre) -> None:
+async def test_a_knock_is_refused_after_a_week_with_notice(theatre: Theatre) -> None:
     scene = await gated(theatre)
     bot, room = scene.bot, scene.room
     (ann,) = await theatre.people("ann")
@@ -204,7 +204,7 @@ async def test_a_knock_that_stands_for_a_week_is_refused_and_that_is_said(theatr
     assert doors(bot) == [("knocked", ann.user), ("refused", ann.user)]
 
 
-async def test_in_the_lobby_nobody_writes_and_who_becomes_verified_is_invited(theatre: Theatre) -> None:
+async def test_nobody_writes_in_the_lobby_and_verified_people_are_invited(theatre: Theatre) -> None:
     scene = await gated(theatre)
     bot, room = scene.bot, scene.room
     lobby = await lobby_of(scene)
@@ -225,7 +225,7 @@ async def test_in_the_lobby_nobody_writes_and_who_becomes_verified_is_invited(th
     assert doors(bot) == [("waiting", ann.user), ("admitted", ann.user)]
 
 
-async def test_who_was_there_before_has_their_time_and_who_is_let_in_otherwise_has_none(theatre: Theatre) -> None:
+async def test_earlier_members_have_a_grace_period_and_others_have_none(theatre: Theatre) -> None:
     scene = await gated(theatre)
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     (ben,) = await theatre.people("ben")
@@ -241,7 +241,7 @@ async def test_who_was_there_before_has_their_time_and_who_is_let_in_otherwise_h
     assert [await ann.is_redacted(room, event) for event in (early, other, late)] == [False, True, True]
 
 
-async def test_all_of_it_is_undone_when_the_setting_is_taken_away(theatre: Theatre) -> None:
+async def test_removing_the_setting_undoes_verification_measures(theatre: Theatre) -> None:
     scene = await theatre.scene("")
     bot, room, owner = scene.bot, scene.room, scene.owner
     before = {"join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": scene.desk}]}
@@ -297,7 +297,7 @@ async def test_after_a_reminder_and_their_time_people_are_removed_and_invited_ba
     assert there == {bot.user, owner.user, scene.managers[0].user, ann.user, ben.user}
 
 
-async def test_who_is_let_be_on_appeal_is_not_removed_again(theatre: Theatre) -> None:
+async def test_a_person_who_won_an_appeal_is_not_removed_again(theatre: Theatre) -> None:
     scene = await theatre.scene(asking(write=2, below="remove", grace="2s"), known=["managers"])
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     await until_member(owner, room, ann, "leave")
@@ -344,7 +344,7 @@ async def test_a_manager_below_the_level_is_told_then_loses_the_rights_and_has_t
 # Founding.
 
 
-async def test_a_room_whose_founder_is_not_verified_is_declined_with_a_word_why(theatre: Theatre) -> None:
+async def test_a_room_with_an_unverified_founder_is_declined_with_the_reason(theatre: Theatre) -> None:
     scene = await theatre.scene("")
     bot, (manager,) = scene.bot, scene.managers
     await with_settings(bot, asking(found=2))
@@ -359,7 +359,7 @@ async def test_a_room_whose_founder_is_not_verified_is_declined_with_a_word_why(
 # The end of a verification.
 
 
-async def test_who_is_verified_no_longer_is_told_before_and_then_and_has_their_time_anew(theatre: Theatre) -> None:
+async def test_an_ending_verification_is_announced_and_starts_a_new_grace_period(theatre: Theatre) -> None:
     scene = await theatre.scene(asking(write=2, below="restrict", grace="2d", vouch_lasts="30d"), known=["managers"])
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     await vouched(scene, ann)
@@ -381,6 +381,6 @@ async def test_who_is_verified_no_longer_is_told_before_and_then_and_has_their_t
     assert pointers(bot) == [(what, ann.user) for what in ("expires", "lapsed", "reminded", "held")]
 
 
-def test_what_is_said_names_no_method_and_no_level() -> None:
+def test_verification_messages_name_no_method_and_no_level() -> None:
     for language in ("en", "zh"):
         assert re.search(r"\b[0-3]\b", like("pointer.reminded", language).pattern) is None

@@ -63,7 +63,7 @@ def ways(server: MailServer, issuer: RealIssuer, tmp_path: Path) -> Ways:
 
 
 @pytest.mark.parametrize("method", LEVELS)
-async def test_whose_messages_did_not_stay_writes_once_verified(theatre: Theatre, ways: Ways, method: str) -> None:
+async def test_a_restricted_member_writes_after_verification(theatre: Theatre, ways: Ways, method: str) -> None:
     scene = await theatre.scene(ways.rules(method, "restrict"))
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     direct = await open_direct(ann, bot)
@@ -84,7 +84,9 @@ async def test_whose_messages_did_not_stay_writes_once_verified(theatre: Theatre
 
 
 @pytest.mark.parametrize("method", LEVELS)
-async def test_who_knocks_is_let_in_once_verified_and_writes(theatre: Theatre, ways: Ways, method: str) -> None:
+async def test_a_knocking_person_enters_after_verification_and_writes(
+    theatre: Theatre, ways: Ways, method: str
+) -> None:
     scene = await theatre.scene(ways.rules(method, "gate"))
     bot, room = scene.bot, scene.room
     await scene.owner.wait_state(

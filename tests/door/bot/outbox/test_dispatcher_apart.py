@@ -80,14 +80,14 @@ async def test_one_persons_steps_go_in_order_one_at_a_time(bench: Bench) -> None
     await bench.until(f"{ann} 1", f"{ben} 3", f"{ann} 2")
 
 
-async def test_it_is_seen_however_much_waits_for_the_homeserver(bench: Bench) -> None:
+async def test_a_step_runs_however_much_waits_for_the_homeserver(bench: Bench) -> None:
     await bench.place.pipeline.commit(actions=[say(number) for number in range(100)])
     await bench.place.pipeline.commit(actions=(verify(PEOPLE[0]), Witness(day="2026-11-24")))
     await bench.until("say", "witness", f"{PEOPLE[0]} 1")
     assert {OUTSIDE, PROOF} == set(APART)
 
 
-async def test_what_has_not_come_yet_is_looked_after_without_a_record(tmp_path: Path) -> None:
+async def test_polling_without_an_outcome_leaves_no_record(tmp_path: Path) -> None:
     async with deployment(tmp_path) as place:
         await place.enter(ONE)
         looked = 0

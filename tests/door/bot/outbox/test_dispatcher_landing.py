@@ -69,7 +69,7 @@ def tell(who: str, number: int) -> Tell:
     return Tell(room=ONE, subject=UserId(f"@{who}:example.org"), lines=(line("done.ack", n=number),), n=number)
 
 
-async def test_what_lands_while_another_writes_is_recorded_in_one_turn(sending: Sending) -> None:
+async def test_outcomes_that_arrive_during_a_write_are_recorded_together(sending: Sending) -> None:
     turns: list[int] = []
     commit_all = sending.place.pipeline.commit_all
 
@@ -114,7 +114,7 @@ async def test_words_to_several_people_go_together_and_those_to_one_in_order(sen
     assert sending.sent[3] == words[1]
 
 
-async def test_what_was_answered_is_recorded_though_the_bot_is_stopped_meanwhile(sending: Sending) -> None:
+async def test_an_answered_request_is_recorded_although_the_bot_is_stopped(sending: Sending) -> None:
     await sending.place.pipeline.commit(actions=[redact(n) for n in range(3)])
     await sending.until_sent(3)
     await sending.place.pipeline.writer._lock.acquire()

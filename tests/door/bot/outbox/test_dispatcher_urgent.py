@@ -48,7 +48,7 @@ async def rows(place: Deployment) -> list[OutboxRow]:
         return await outbox.waiting(db, place.now, 100)
 
 
-async def test_it_is_begun_when_the_facts_are_in_the_journal_and_the_tables_are_not_written(place: Deployment) -> None:
+async def test_an_urgent_request_begins_after_the_journal_and_before_the_tables(place: Deployment) -> None:
     given: list[tuple[list[type[Fact]], int, list[OutboxRow]]] = []
     before = len(place.facts())
 
@@ -67,7 +67,7 @@ async def test_it_is_begun_when_the_facts_are_in_the_journal_and_the_tables_are_
     assert [type(each.action) for each in queued[1:]] == [PostCard, Tell]
 
 
-async def test_disk_and_processor_are_the_homeservers_until_it_has_answered(place: Deployment) -> None:
+async def test_the_bot_leaves_disk_and_processor_to_the_homeserver_until_it_answers(place: Deployment) -> None:
     sent = Sent(place)
     running = asyncio.create_task(sent.actor.run())
     await asyncio.sleep(0)
@@ -84,7 +84,7 @@ async def test_disk_and_processor_are_the_homeservers_until_it_has_answered(plac
     await asyncio.wait({running})
 
 
-async def test_a_turn_waits_for_so_long_and_not_for_each_of_many(
+async def test_a_turn_waits_a_limited_time_for_all_urgent_requests_together(
     place: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[float] = []
@@ -104,7 +104,7 @@ async def test_a_turn_waits_for_so_long_and_not_for_each_of_many(
     assert place.pipeline.knowledge.next_case == 9
 
 
-async def test_nothing_that_is_not_urgent_is_begun_early(place: Deployment) -> None:
+async def test_only_urgent_requests_begin_early(place: Deployment) -> None:
     given: list[Sequence[OutboxRow]] = []
     with place.pipeline.urgent.taken_by(given.append):
         await place.pipeline.commit((violation()[0],))
@@ -146,7 +146,7 @@ class Sent:
                 await asyncio.sleep(0.002)
 
 
-async def test_it_is_sent_once_and_what_became_of_it_is_recorded_once(place: Deployment) -> None:
+async def test_an_urgent_request_is_sent_once_and_its_outcome_recorded_once(place: Deployment) -> None:
     sent = Sent(place)
     sent.arrive.set()
     task = asyncio.create_task(sent.actor.run())
@@ -162,7 +162,7 @@ async def test_it_is_sent_once_and_what_became_of_it_is_recorded_once(place: Dep
     assert [action for action in taken if action != "offer"] == ["redact", "card", "tell"]
 
 
-async def test_others_wait_until_nothing_urgent_was_sent_for_a_moment(place: Deployment) -> None:
+async def test_other_requests_wait_for_a_pause_in_urgent_ones(place: Deployment) -> None:
     sent = Sent(place)
     task = asyncio.create_task(sent.actor.run())
     await asyncio.sleep(0)
@@ -183,7 +183,7 @@ async def test_others_wait_until_nothing_urgent_was_sent_for_a_moment(place: Dep
     assert sent.order[2][1] - arrived >= CALM_MS / 1000
 
 
-async def test_others_wait_while_answers_come_full_but_not_for_ever(place: Deployment) -> None:
+async def test_other_requests_wait_a_limited_time_during_full_sync_answers(place: Deployment) -> None:
     sent = Sent(place)
     sent.arrive.set()
     task = asyncio.create_task(sent.actor.run())
@@ -208,7 +208,7 @@ async def test_others_wait_while_answers_come_full_but_not_for_ever(place: Deplo
     assert sorted(name for name, _ in sent.order) == ["card", "redact", "tell"]
 
 
-async def test_whoever_waits_for_it_waits_for_no_longer_than_told(place: Deployment) -> None:
+async def test_waiting_for_an_urgent_request_has_a_limit(place: Deployment) -> None:
     sent = Sent(place)
     task = asyncio.create_task(sent.actor.run())
     await asyncio.sleep(0)
@@ -236,7 +236,7 @@ class HeldUp:
             yield db
 
 
-async def test_what_is_begun_while_the_outbox_is_looked_into_is_not_begun_again(place: Deployment) -> None:
+async def test_a_request_begun_during_selection_is_not_begun_again(place: Deployment) -> None:
     sent = Sent(place)
     database = HeldUp(place.stores.database)
     sent.actor._database = database  # type: ignore[assignment]

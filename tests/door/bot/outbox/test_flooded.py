@@ -39,7 +39,7 @@ async def test_a_manager_s_ban_is_in_force_before_another_message_is_removed(gar
     assert gone[-4:] == list(range(41, 45))  # the newest first
 
 
-async def test_spammers_who_write_as_fast_as_is_redacted_keep_off_no_measure_no_card_and_no_word(
+async def test_spam_at_the_speed_of_redaction_delays_no_measure_card_or_word(
     garden: Garden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(selection, "PATIENCE_MS", 0)

@@ -29,7 +29,7 @@ async def _fails(*_: object, **__: object) -> None:
 @pytest.mark.parametrize(
     ("owner", "name"), [(dispatcher.Commands, "respond"), (RoomChanges, "follow")], ids=["a command", "a change"]
 )
-def test_a_message_is_judged_whatever_fails_beside_it(
+def test_a_message_is_judged_despite_failures_in_other_parts(
     door: tuple[Door, RoomId], monkeypatch: pytest.MonkeyPatch, owner: type, name: str
 ) -> None:
     deployment, room = door
@@ -43,7 +43,7 @@ def test_a_message_is_judged_whatever_fails_beside_it(
     assert deployment.problems() == ()
 
 
-def test_a_command_is_answered_though_it_cannot_be_judged(
+def test_a_command_is_answered_although_judging_failed(
     door: tuple[Door, RoomId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment, room = door

@@ -129,7 +129,7 @@ async def test_a_clock_that_is_far_ahead_for_a_moment_destroys_nothing(theatre: 
     assert verify(bot.data_dir / "records").problems == ()
 
 
-async def test_what_is_older_than_its_time_goes_by_itself_and_the_rest_still_verifies(theatre: Theatre) -> None:
+async def test_old_records_are_purged_and_the_rest_still_verifies(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=1)
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     old = await ann.send_text(room, "words of last year")

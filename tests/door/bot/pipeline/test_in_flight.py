@@ -49,7 +49,7 @@ def taken(txn: str) -> ActionTaken:
 
 
 @pytest.mark.parametrize("whole", [True, False])
-async def test_what_was_recorded_of_it_is_not_recorded_again(tmp_path: Path, whole: bool) -> None:
+async def test_a_recorded_outcome_is_not_recorded_again(tmp_path: Path, whole: bool) -> None:
     async with deployment(tmp_path) as place:
         await place.enter(ONE)
         txn = await told(place)
@@ -66,7 +66,7 @@ async def test_what_was_recorded_of_it_is_not_recorded_again(tmp_path: Path, who
         assert [fact for fact in place.facts() if isinstance(fact, NoticeGiven)] == [GIVEN, GIVEN]
 
 
-async def test_of_several_that_were_recorded_together_what_stands_is_not_recorded_again(tmp_path: Path) -> None:
+async def test_outcomes_recorded_together_are_not_recorded_again(tmp_path: Path) -> None:
     async with deployment(tmp_path) as place:
         await place.enter(ONE)
         tell = Tell(room=ONE, subject=ANNA, n=1, lines=(line("notice.dismissed"),))
@@ -85,7 +85,7 @@ async def test_of_several_that_were_recorded_together_what_stands_is_not_recorde
 
 
 @pytest.mark.parametrize("killed", ["before it is recorded", "after it is recorded"])
-async def test_what_an_outcome_asks_for_is_done_once(tmp_path: Path, killed: str) -> None:
+async def test_the_effects_of_an_outcome_happen_once(tmp_path: Path, killed: str) -> None:
     async with deployment(tmp_path) as place:
         await place.enter(ONE)
         txn = await told(place)
@@ -109,7 +109,7 @@ async def test_what_an_outcome_asks_for_is_done_once(tmp_path: Path, killed: str
         assert [fact for fact in place.facts() if isinstance(fact, ActionTaken)] == [taken(txn)]
 
 
-def test_what_comes_of_a_later_request_is_always_new() -> None:
+def test_the_outcome_of_a_later_request_is_always_new() -> None:
     cut = InFlight([GIVEN], frozenset({"then"}))
     assert cut.without([GIVEN], "later") == [GIVEN]
     assert cut.without([GIVEN, GIVEN], "then") == [GIVEN]
@@ -149,7 +149,7 @@ async def killed_at_the_return_of_a_card(bot: Offline, *outcome: ActionTaken) ->
     return row.txn
 
 
-async def test_a_card_whose_return_was_recorded_and_not_yet_understood_takes_reactions(tmp_path: Path) -> None:
+async def test_a_card_recorded_but_not_yet_applied_takes_reactions(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
         txn = await killed_at_the_return_of_a_card(bot)
         assert [(fact.action, fact.n, fact.txn) for fact in bot.facts(ActionTaken)] == [("card", 1, txn)]

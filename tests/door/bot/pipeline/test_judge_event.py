@@ -127,7 +127,7 @@ async def test_words_are_judged_wherever_they_stand(theatre: Theatre) -> None:
     assert not await owner.is_redacted(room, edit)  # the edit is removed, the harmless original stays
 
 
-async def test_what_managers_write_is_judged_and_nothing_is_done_before_somebody_decides(theatre: Theatre) -> None:
+async def test_a_managers_violation_waits_for_a_decision(theatre: Theatre) -> None:
     scene = await theatre.scene(EVERYWHERE)
     bot, room, owner, (manager,) = scene.bot, scene.room, scene.owner, scene.managers
     said = await manager.send_text(room, WORDS)

@@ -30,9 +30,7 @@ async def time_is_over(bot: Offline) -> None:
 
 
 @pytest.mark.parametrize("back", [False, True])
-async def test_who_leaves_before_the_deadline_is_charged_whether_they_come_back_or_not(
-    tmp_path: Path, back: bool
-) -> None:
+async def test_leaving_before_the_deadline_is_charged_with_or_without_return(tmp_path: Path, back: bool) -> None:
     async with offline(tmp_path) as bot:
         await told(bot, DAY - 1000)
         await bot.membership(MARK, "leave")
@@ -50,7 +48,7 @@ async def test_leaving_the_desk_changes_nothing(tmp_path: Path) -> None:
         assert charged(bot) == [MARK]
 
 
-async def test_who_resigns_early_and_for_good_is_not_charged(tmp_path: Path) -> None:
+async def test_resigning_early_and_for_good_is_not_charged(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await told(bot, HOUR)
         await bot.membership(MARK, "leave")
@@ -62,7 +60,7 @@ async def test_who_resigns_early_and_for_good_is_not_charged(tmp_path: Path) -> 
         assert charged(bot) == []
 
 
-async def test_who_left_early_and_comes_back_within_thirty_days_is_charged_then_once(tmp_path: Path) -> None:
+async def test_returning_within_thirty_days_of_an_early_exit_is_charged_once(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await told(bot, HOUR)
         await bot.membership(MARK, "leave")
@@ -75,7 +73,7 @@ async def test_who_left_early_and_comes_back_within_thirty_days_is_charged_then_
         assert [(f.about, f.subject) for f in bot.facts(CaseOpened) if f.about and f.subject == MARK] == [(1, MARK)]
 
 
-async def test_a_level_that_the_owner_takes_late_is_not_charged_unless_it_is_given_back(tmp_path: Path) -> None:
+async def test_losing_the_level_late_by_the_owner_is_charged_only_if_restored(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await told(bot, DAY - 1000)
         await bot.levels(OLGA, WITHOUT_MARK)
@@ -85,7 +83,7 @@ async def test_a_level_that_the_owner_takes_late_is_not_charged_unless_it_is_giv
         assert charged(bot) == [MARK]
 
 
-async def test_who_gives_up_their_own_level_late_is_charged(tmp_path: Path) -> None:
+async def test_giving_up_ones_own_level_late_is_charged(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await told(bot, DAY - 1000)
         await bot.levels(MARK, WITHOUT_MARK)
@@ -93,7 +91,7 @@ async def test_who_gives_up_their_own_level_late_is_charged(tmp_path: Path) -> N
         assert charged(bot) == [MARK]
 
 
-async def test_who_said_away_before_the_case_came_answers_for_nothing(tmp_path: Path) -> None:
+async def test_a_manager_away_before_the_case_is_not_charged(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await bot.say(MARK, "!away 3d", DESK)
         await told(bot, DAY - 1000)

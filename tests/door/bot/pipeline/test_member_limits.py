@@ -18,7 +18,7 @@ async def come(owner: Client, room: str, who: Client) -> None:
     await who.join(room)
 
 
-async def test_who_comes_into_a_full_room_is_removed_kindly_and_who_was_there_stays(theatre: Theatre) -> None:
+async def test_a_newcomer_to_a_full_room_is_removed_kindly_and_members_stay(theatre: Theatre) -> None:
     scene = await theatre.scene("[caps]\nmembers = 3\n", members=2)  # four with owner and manager: one too many already
     bot, owner, (manager,), (ann, _) = scene.bot, scene.owner, scene.managers, scene.members
     (late,) = await theatre.people("late")
@@ -40,7 +40,7 @@ async def test_who_comes_into_a_full_room_is_removed_kindly_and_who_was_there_st
     assert bot.facts(CreditChanged) == []
 
 
-async def test_who_joins_more_rooms_than_one_may_is_removed_from_the_newest(theatre: Theatre) -> None:
+async def test_joining_too_many_rooms_removes_the_person_from_the_newest(theatre: Theatre) -> None:
     scene = await theatre.scene("[caps]\njoined = 2\n")
     bot, owner, (ann,) = scene.bot, scene.owner, scene.members
     second = await theatre.room(bot, owner, members=[ann])
@@ -61,7 +61,7 @@ async def test_who_joins_more_rooms_than_one_may_is_removed_from_the_newest(thea
     assert [(f.rule, f.room) for f in bot.facts(CaseOpened)] == [(CAP_JOINED, third)]
 
 
-async def test_a_room_of_somebody_who_founded_as_many_as_one_may_is_declined_and_the_inviter_told_why(
+async def test_a_room_beyond_the_founder_limit_is_declined_with_the_reason(
     theatre: Theatre,
 ) -> None:
     scene = await theatre.scene("[caps]\nfounded = 1\n")

@@ -57,7 +57,7 @@ async def test_words_are_passed_on_but_not_kept(tmp_path: Path, monkeypatch: pyt
         assert MARK not in str(rows(tmp_path, table)), table
 
 
-async def test_with_full_content_they_are_kept(tmp_path: Path) -> None:
+async def test_words_are_kept_with_full_content(tmp_path: Path) -> None:
     await said(tmp_path)
     assert [stored(tmp_path).count(f"{MARK} {number}".encode()) > 0 for number in (1, 2, 3, 4, 5)] == [True] * 5
 
@@ -82,5 +82,5 @@ def test_every_field_with_words_of_people_is_dropped_or_known_to_be_kept(cls: ty
     assert private - dropped <= KEPT, f"is it kept with metadata only? {private - dropped - KEPT}"
 
 
-def test_what_says_nothing_of_people_stays_as_it_is() -> None:
+def test_fields_without_personal_data_are_unchanged() -> None:
     assert without_words(DECIDED) == DECIDED

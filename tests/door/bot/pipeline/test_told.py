@@ -22,7 +22,7 @@ async def all_have_acted(bot: Offline) -> None:
     await bot.tell()
 
 
-async def test_who_is_in_the_desk_when_the_card_comes_is_told_by_it_and_others_alone(tmp_path: Path) -> None:
+async def test_the_card_tells_people_in_the_desk_and_others_are_told_in_private(tmp_path: Path) -> None:
     async with offline(tmp_path, desk=(OLGA, MARK)) as bot:
         await all_have_acted(bot)
         await bot.say(ANNA, "forbidden")
@@ -34,7 +34,7 @@ async def test_who_is_in_the_desk_when_the_card_comes_is_told_by_it_and_others_a
         assert charged(bot) == [MARK, MINA]
 
 
-async def test_who_took_no_word_and_was_not_in_the_desk_is_not_charged(tmp_path: Path) -> None:
+async def test_a_manager_who_was_not_reached_is_not_charged(tmp_path: Path) -> None:
     async with offline(tmp_path, desk=(OLGA, MARK)) as bot:
         await all_have_acted(bot)
         await bot.say(ANNA, "forbidden")
@@ -45,7 +45,7 @@ async def test_who_took_no_word_and_was_not_in_the_desk_is_not_charged(tmp_path:
         assert charged(bot) == [MARK]
 
 
-async def test_who_comes_into_the_desk_later_has_been_told_once_something_is_said_there_of_the_case(
+async def test_joining_the_desk_later_counts_as_told_after_the_next_word_on_the_case(
     tmp_path: Path,
 ) -> None:
     async with offline(tmp_path, desk=(OLGA,)) as bot:
@@ -58,7 +58,7 @@ async def test_who_comes_into_the_desk_later_has_been_told_once_something_is_sai
         assert charged(bot) == [MARK]
 
 
-async def test_what_no_manager_can_be_told_of_goes_to_the_owner_at_half_time_and_then_to_the_operator(
+async def test_a_case_that_reaches_no_manager_goes_to_the_owner_then_to_the_operator(
     tmp_path: Path,
 ) -> None:
     async with offline(tmp_path, desk=()) as bot:
@@ -76,7 +76,7 @@ async def test_what_no_manager_can_be_told_of_goes_to_the_owner_at_half_time_and
         assert charged(bot) == []
 
 
-async def test_an_owner_who_was_told_answers_for_what_was_passed_on(tmp_path: Path) -> None:
+async def test_a_notified_owner_answers_for_a_passed_on_case(tmp_path: Path) -> None:
     async with offline(tmp_path, desk=()) as bot:
         await all_have_acted(bot)
         await bot.say(ANNA, "forbidden")

@@ -42,7 +42,7 @@ def charged(scene: Scene) -> list[str]:
     return [fact.subject for fact in scene.bot.facts(CreditChanged) if fact.ledger == "standing"]
 
 
-async def test_who_runs_the_room_and_is_not_in_the_desk_is_told_alone_before_being_charged(theatre: Theatre) -> None:
+async def test_a_manager_outside_the_desk_is_told_in_private_before_a_charge(theatre: Theatre) -> None:
     acting, idle = await theatre.people("acting", "idle")
     scene = await theatre.scene(SHORT, managers=0, members=2)
     bot = scene.bot
@@ -65,7 +65,7 @@ async def test_who_runs_the_room_and_is_not_in_the_desk_is_told_alone_before_bei
     assert charged(scene) == [acting.user]
 
 
-async def test_who_leaves_shortly_before_the_deadline_is_charged_as_if_they_had_stayed(theatre: Theatre) -> None:
+async def test_leaving_shortly_before_the_deadline_is_charged_like_staying(theatre: Theatre) -> None:
     scene = await theatre.scene(SHORT, managers=1)
     (manager,) = scene.managers
     await violated(scene)

@@ -29,7 +29,7 @@ def demoted(bot: Offline) -> list[tuple[UserId, str, int, int]]:
     return [(f.subject, f.basis, f.credit, f.on) for _, f in found if f.kind == "demote"]
 
 
-async def test_figures_that_one_look_gave_wrongly_are_corrected_once_and_rights_are_suspended(tmp_path: Path) -> None:
+async def test_wrong_balances_are_corrected_once_and_missing_suspensions_begin(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         told_then = [95, 90] + [85] * 7 + [50] * 4
         await charged(bot, MARK, [5] * 13, told_then)
@@ -46,14 +46,14 @@ async def test_figures_that_one_look_gave_wrongly_are_corrected_once_and_rights_
 
 
 @pytest.mark.parametrize("left", [[90, 80], [90, 79], [50, 50]])
-async def test_a_figure_that_is_right_or_has_another_cause_is_left_alone(tmp_path: Path, left: list[int]) -> None:
+async def test_a_right_balance_or_one_with_another_cause_is_unchanged(tmp_path: Path, left: list[int]) -> None:
     async with offline(tmp_path) as bot:
         await charged(bot, MARK, [10, 10], left)
         await bot.scheduler.do_what_is_due()
         assert bot.facts(BalanceCorrected) == []
 
 
-async def test_a_mute_or_ban_that_a_balance_brings_begins_and_one_that_was_served_does_not(tmp_path: Path) -> None:
+async def test_a_missing_mute_or_ban_begins_and_a_served_one_does_not(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await charged(bot, ANNA, [70], [30], "credit")
         await charged(bot, MARK, [90], [10], "credit")
@@ -65,7 +65,7 @@ async def test_a_mute_or_ban_that_a_balance_brings_begins_and_one_that_was_serve
         assert len(bot.facts(SanctionStarted)) == 2
 
 
-async def test_raising_what_managing_takes_suspends_those_below_at_the_next_start(tmp_path: Path) -> None:
+async def test_raising_the_managing_threshold_suspends_managers_below_at_the_next_start(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await charged(bot, MARK, [50], [50])
         await bot.scheduler.do_what_is_due()
@@ -75,7 +75,7 @@ async def test_raising_what_managing_takes_suspends_those_below_at_the_next_star
         assert [each[:3] for each in demoted(bot)] == [(MARK, "standing", 50)]
 
 
-async def test_tables_made_again_correct_nothing_twice(tmp_path: Path) -> None:
+async def test_rebuilt_tables_correct_nothing_twice(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await charged(bot, MARK, [10, 10, 10], [90, 90, 90])
         await bot.scheduler.do_what_is_due()

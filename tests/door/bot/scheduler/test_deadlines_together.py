@@ -37,7 +37,7 @@ def brought(bot: Offline) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("count", [2, 13, 51])  # some, too many for a manager, more than one turn takes
-async def test_many_deadlines_in_one_look_bring_what_they_bring_one_by_one(tmp_path: Path, count: int) -> None:
+async def test_many_deadlines_in_one_pass_have_the_same_effect_as_one_by_one(tmp_path: Path, count: int) -> None:
     (tmp_path / "together").mkdir()
     (tmp_path / "apart").mkdir()
     async with offline(tmp_path / "together", RULES + STANDING) as bot:

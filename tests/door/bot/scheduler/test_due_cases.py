@@ -40,7 +40,7 @@ async def neglected(scene: Scene) -> int:
     return 1
 
 
-async def test_a_case_nobody_touches_goes_up_and_those_on_duty_answer_for_it(theatre: Theatre) -> None:
+async def test_an_untouched_case_escalates_and_charges_people_on_duty(theatre: Theatre) -> None:
     operator = (await theatre.people("operator"))[0]
     scene = await theatre.scene(SHORT, managers=1, bot=f'operators = ["{operator.user}"]')
     bot, owner, (manager,) = scene.bot, scene.owner, scene.managers
@@ -113,7 +113,7 @@ async def test_a_manager_is_demoted_when_many_deadlines_pass_in_one_moment(theat
     assert demoted == [("demote", 35)]
 
 
-async def test_what_the_operator_decides_ends_what_the_room_bears(theatre: Theatre) -> None:
+async def test_a_decision_of_the_operator_ends_the_measure_against_the_room(theatre: Theatre) -> None:
     operator = (await theatre.people("operator"))[0]
     scene = await theatre.scene(SHORT, managers=1, bot=f'operators = ["{operator.user}"]')
     bot = scene.bot

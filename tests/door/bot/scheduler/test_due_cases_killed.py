@@ -178,7 +178,7 @@ async def with_kills(story: Story, back_to: bytes | None) -> int:
 
 
 @pytest.mark.parametrize("robbed", [False, True], ids=["killed", "killed-and-robbed-of-the-database"])
-async def test_killed_after_each_thing_it_records_the_bot_does_all_of_it_once(
+async def test_the_bot_killed_after_any_record_does_everything_once(
     theatre: Theatre, tmp_path: Path, robbed: bool
 ) -> None:
     peaceful, story = await a_story(theatre), await a_story(theatre)

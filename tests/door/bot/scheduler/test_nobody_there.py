@@ -52,7 +52,7 @@ async def waiting_case(scene: Scene) -> tuple[int, int]:
     return due, remind
 
 
-async def test_while_the_bot_is_down_no_deadline_runs_and_that_is_on_record(theatre: Theatre) -> None:
+async def test_no_deadline_runs_while_the_bot_is_down_and_the_pause_is_recorded(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot = scene.bot
     due, remind = await waiting_case(scene)
@@ -85,7 +85,7 @@ async def test_while_the_bot_is_down_no_deadline_runs_and_that_is_on_record(thea
     assert moved < 3 * DAY_MS + 600_000
 
 
-async def test_a_pause_the_database_forgot_is_neither_noted_nor_counted_twice(theatre: Theatre) -> None:
+async def test_a_pause_missing_in_the_database_is_not_recorded_or_counted_twice(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot = scene.bot
     due, remind = await waiting_case(scene)
@@ -105,7 +105,7 @@ async def test_a_pause_the_database_forgot_is_neither_noted_nor_counted_twice(th
     assert bot.rows(TIMES) == [(due + moved, remind + moved)]
 
 
-async def test_a_case_that_comes_while_nobody_is_on_duty_goes_to_the_operator_and_the_owner_answers_for_it(
+async def test_a_case_with_nobody_on_duty_goes_to_the_operator_and_charges_the_owner(
     theatre: Theatre,
 ) -> None:
     (operator,) = await theatre.people("operator")
@@ -134,7 +134,7 @@ async def test_a_case_that_comes_while_nobody_is_on_duty_goes_to_the_operator_an
 
 
 @pytest.mark.usefixtures("short_waits")
-async def test_before_the_last_who_can_act_loses_their_level_the_operator_is_told(theatre: Theatre) -> None:
+async def test_the_operator_is_told_before_the_last_active_manager_is_demoted(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")
     scene = await theatre.scene(SHORT, bot=f'operators = ["{operator.user}"]')
     bot, room, owner, (manager,) = scene.bot, scene.room, scene.owner, scene.managers

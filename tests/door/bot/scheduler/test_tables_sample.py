@@ -52,7 +52,7 @@ async def looked(bot: Offline, seed: int = 1) -> list[tuple[str, str]]:
     return [(each.table, each.what) for each in await sample(bot, seed).look()]
 
 
-async def test_what_the_bot_wrote_itself_is_no_difference(tmp_path: Path) -> None:
+async def test_rows_written_by_the_bot_do_not_differ(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await history(bot, rounds=8)
         assert len(bot.facts(SanctionEnded)) > 0
@@ -74,7 +74,7 @@ INSERTED = {
 
 
 @pytest.mark.parametrize("table", INSERTED)
-async def test_a_row_that_no_record_gave_rise_to_is_found(tmp_path: Path, table: str) -> None:
+async def test_a_row_without_a_record_is_found(tmp_path: Path, table: str) -> None:
     async with offline(tmp_path) as bot:
         await history(bot, rounds=1)
         change(bot, INSERTED[table])
@@ -121,7 +121,7 @@ async def test_a_row_that_was_removed_is_found_by_its_record(tmp_path: Path, tab
         assert (table, MISSING) in await looked(bot)
 
 
-async def test_what_differs_is_told_once_and_known_until_it_is_mended(tmp_path: Path) -> None:
+async def test_a_difference_is_told_once_and_known_until_repaired(tmp_path: Path) -> None:
     async with offline(tmp_path, more=OPERATED) as bot:
         await history(bot)
         change(bot, f"UPDATE decisions SET by = '{MINA}' WHERE n = 2")
@@ -152,7 +152,7 @@ async def test_what_differs_is_told_once_and_known_until_it_is_mended(tmp_path: 
         assert (await mended.look(), mended.differs) == ([], False)
 
 
-async def test_the_desks_of_the_groups_concerned_are_told_and_all_if_that_is_not_known(tmp_path: Path) -> None:
+async def test_the_desks_concerned_are_told_or_all_if_unknown(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await history(bot, rounds=1)
         other = RoomId("!other:example.org")
@@ -177,7 +177,7 @@ async def test_a_row_that_claims_to_be_older_than_the_log_is_found(tmp_path: Pat
         assert ("credit", UNKNOWN) in await looked(bot)
 
 
-async def test_records_that_cannot_be_read_keep_nobody_from_starting(tmp_path: Path) -> None:
+async def test_unreadable_records_do_not_prevent_a_start(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await history(bot, rounds=1)
         for day in (bot.config.data_dir / "records" / "day").iterdir():
@@ -187,7 +187,7 @@ async def test_records_that_cannot_be_read_keep_nobody_from_starting(tmp_path: P
         assert [each["event"] for each in lines] == ["tables_not_compared"]
 
 
-async def test_it_looks_once_and_then_does_nothing_until_it_is_cancelled(tmp_path: Path) -> None:
+async def test_the_sample_is_taken_once_at_a_start(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await history(bot, rounds=1)
         change(bot, "UPDATE credit SET cost = 1")
@@ -202,7 +202,7 @@ async def test_it_looks_once_and_then_does_nothing_until_it_is_cancelled(tmp_pat
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_what_was_erased_and_what_was_purged_is_no_difference(tmp_path: Path) -> None:
+async def test_erased_and_purged_rows_do_not_differ(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await history(bot)
         operations = bot.scheduler._operations
@@ -220,7 +220,7 @@ async def test_what_was_erased_and_what_was_purged_is_no_difference(tmp_path: Pa
             assert await looked(bot, seed) == []
 
 
-async def test_a_decision_whose_decider_was_erased_is_in_tables_made_again_as_well(tmp_path: Path) -> None:
+async def test_rebuilt_tables_include_a_decision_whose_decider_was_erased(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await history(bot)
         await bot.scheduler._operations.erase(MARK, what="operator")

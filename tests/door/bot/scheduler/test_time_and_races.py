@@ -19,7 +19,7 @@ within = "1s"
 """
 
 
-async def test_after_a_week_of_absence_mutes_have_ended_and_nobody_is_late(theatre: Theatre) -> None:
+async def test_a_week_of_downtime_ends_mutes_and_makes_nobody_late(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES + MUTE, members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
     await asyncio.gather(ann.send_text(room, "a geyser"), ben.send_text(room, "forbidden 7"))
@@ -48,9 +48,7 @@ async def test_after_a_week_of_absence_mutes_have_ended_and_nobody_is_late(theat
     assert bot.facts(CaseMoved) == []
 
 
-async def test_what_was_said_at_leisure_while_the_bot_was_away_is_no_flood_and_a_flood_is_one(
-    theatre: Theatre, tmp_path: Path
-) -> None:
+async def test_slow_messages_during_downtime_are_no_flood_but_fast_ones_are(theatre: Theatre, tmp_path: Path) -> None:
     scene = await theatre.scene(FLOOD, members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
     await bot.stop()
@@ -69,7 +67,7 @@ async def test_what_was_said_at_leisure_while_the_bot_was_away_is_no_flood_and_a
     assert await rebuilt(bot, tmp_path) == {name: bot.table(name) for name in TABLES}
 
 
-async def test_what_several_people_do_at_one_moment_is_done_once_and_stops_nothing(theatre: Theatre) -> None:
+async def test_simultaneous_decisions_take_effect_once(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES + MUTE, managers=2, members=3)
     bot, room, owner, (first, second), (ann, ben, cat) = (
         scene.bot,

@@ -9,7 +9,7 @@ from tests.door.offline import ANNA, Offline, offline
 SECOND, DAY = 1_000, 86_400_000
 
 
-def test_only_what_lies_between_an_answer_and_the_next_answered_question_is_a_pause() -> None:
+def test_a_pause_lies_between_an_answer_and_the_next_answered_request() -> None:
     seen = Presence()
     seen.found(100)
     seen.answered(100, 130)
@@ -28,7 +28,7 @@ def test_a_pause_reaches_back_to_the_last_run() -> None:
     assert seen.pauses() == [(100, 700)]
 
 
-def test_an_answer_that_took_too_long_proves_its_own_moment_alone() -> None:
+def test_a_slow_answer_proves_presence_only_at_its_own_time() -> None:
     seen = Presence()
     seen.found(100)
     seen.answered(100, 100_100)
@@ -37,7 +37,7 @@ def test_an_answer_that_took_too_long_proves_its_own_moment_alone() -> None:
     assert seen.pauses() == [(100_100, 300_000)]
 
 
-def test_another_question_proves_nothing_while_one_fails_or_an_answer_is_not_recorded_yet() -> None:
+def test_no_other_request_proves_presence_while_one_fails_or_is_unrecorded() -> None:
     seen = Presence()
     seen.found(100)
     seen.arrived()

@@ -72,7 +72,7 @@ async def test_a_group_that_may_not_come_back_is_refused_by_its_alias(theatre: T
     await told(owner, bot, like("joining.refused.group"))
 
 
-async def test_of_many_invitations_by_one_person_in_an_hour_the_rest_is_declined_and_said_but_not_of_an_operator_s(
+async def test_invitations_beyond_the_hourly_limit_are_declined_except_of_operators(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sync_loop, "MOST_INVITATIONS", 1)

@@ -44,7 +44,7 @@ async def test_rooms_that_a_space_lists_share_what_their_people_decide_while_it_
         assert (await two.credit(MARK, KITCHEN), await two.holding(MARK, KITCHEN)) == (37, ["demote", "mute"])
 
 
-async def test_what_was_decided_before_a_room_was_listed_stays_in_that_room(tmp_path: Path) -> None:
+async def test_decisions_before_listing_stay_in_their_room(tmp_path: Path) -> None:
     async with neighbours(tmp_path, ESTATE + RULES) as two:
         await record(two, CAME, listed(ROOM))
         await two.break_rule(MARK, 2)
@@ -53,7 +53,7 @@ async def test_what_was_decided_before_a_room_was_listed_stays_in_that_room(tmp_
         assert (await two.credit(MARK, ROOM), await two.credit(MARK, KITCHEN)) == (100, 37)
 
 
-async def test_what_was_known_of_rooms_and_people_is_forgotten_when_the_list_changes(tmp_path: Path) -> None:
+async def test_a_changed_list_empties_the_view_cache(tmp_path: Path) -> None:
     async with neighbours(tmp_path, ESTATE + RULES) as two:
         known = two.bot.pipeline.knowledge
         async with two.bot.stores.database.read() as db:
@@ -65,7 +65,7 @@ async def test_what_was_known_of_rooms_and_people_is_forgotten_when_the_list_cha
         assert [person.manages_in for person in (before[1], after[1])] == [{"G-CU5K"}, {"estate"}]
 
 
-async def test_what_is_said_in_a_space_is_not_recorded_before_or_after_a_restart(tmp_path: Path) -> None:
+async def test_messages_in_a_space_are_never_recorded(tmp_path: Path) -> None:
     async with neighbours(tmp_path, ESTATE + RULES) as two:
         await record(two, CAME)
         await two.bot.say(RITA, "hello", SPACE)
@@ -78,7 +78,7 @@ async def test_what_is_said_in_a_space_is_not_recorded_before_or_after_a_restart
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["made anew", "behind"])
-async def test_a_log_that_is_read_again_gives_each_entry_the_reach_that_it_had(tmp_path: Path, kept: bool) -> None:
+async def test_replaying_the_log_restores_the_reach_of_each_entry(tmp_path: Path, kept: bool) -> None:
     columns = "record, reach FROM credit", "record, reach FROM sanctions", "room, community FROM rooms"
     every = (*columns, "room, space, record FROM space_rooms")
     database, older = tmp_path / "data" / FILE, tmp_path / "older"

@@ -17,7 +17,7 @@ async def violations_before(bot: Offline, n: int) -> object:
     return next(each.fields["before"] for each in lines if each.key == "card.who")
 
 
-async def test_what_was_reversed_does_not_count_as_an_earlier_violation(tmp_path: Path) -> None:
+async def test_a_reversed_case_is_not_counted_as_an_earlier_violation(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await bot.say(ANNA, "forbidden")
         await bot.say(MARK, "!uphold 1", DESK)

@@ -68,7 +68,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
     assert not (tmp_path / SOCKET).exists()
 
 
-async def test_who_runs_the_bot_is_let_in_by_name_and_told_how_far_it_is(door: Door) -> None:
+async def test_the_user_who_runs_the_bot_is_admitted_by_name_and_sees_progress(door: Door) -> None:
     who = control_socket.user_name(os.getuid())
     assert await door.say(b'{"do": "erase", "with": {"person": "@a:b.org"}}\n') == [
         {"progress": [1, 2]},
@@ -79,7 +79,7 @@ async def test_who_runs_the_bot_is_let_in_by_name_and_told_how_far_it_is(door: D
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else for a moment")
-async def test_nobody_else_is_let_in_even_where_the_modes_of_files_would(door: Door) -> None:
+async def test_other_users_are_refused_even_if_file_modes_would_admit_them(door: Door) -> None:
     (door.folder / SOCKET).chmod(0o666)
     door.folder.chmod(0o711)
     command = (sys.executable, "-c", ASKS)
@@ -105,12 +105,12 @@ async def test_nobody_else_is_let_in_even_where_the_modes_of_files_would(door: D
         b"\xff\xfe\n",
     ],
 )
-async def test_what_cannot_be_read_is_answered_and_does_nothing(door: Door, line: bytes) -> None:
+async def test_an_unreadable_request_is_answered_and_does_nothing(door: Door, line: bytes) -> None:
     assert await door.say(line) == [{"refused": "cli.operate.unreadable", "fields": {}}]
     assert door.done == []
 
 
-async def test_more_than_fits_is_broken_off_and_the_next_is_served(door: Door) -> None:
+async def test_an_oversized_request_is_cut_off_and_the_next_is_served(door: Door) -> None:
     assert await door.say(b"x" * (MAX_REQUEST + 1)) == []
     assert (await door.say(b'{"do": "erase", "with": {}}\n'))[-1] == {"done": {"count": 1}}
 

@@ -40,7 +40,7 @@ def test_level_and_end_may_be_named() -> None:
     assert parse(data).listed == (Listed("M-1", "", "", 1, END_OF_2027), Listed("M-2"))
 
 
-def test_every_wrong_line_is_told_with_its_number_and_why() -> None:
+def test_every_wrong_line_is_reported_with_number_and_reason() -> None:
     data = (
         "identifier,name,email,level,expires\n"
         'M-1,"two\nlines",,,\n'
@@ -66,7 +66,7 @@ def test_every_wrong_line_is_told_with_its_number_and_why() -> None:
     )
 
 
-def test_of_a_duplicate_neither_line_counts_and_each_names_the_other() -> None:
+def test_duplicate_lines_do_not_count_and_name_each_other() -> None:
     data = f"{HEAD}M-1,Anna,\nM-2,Ben,\n m-1 ,Cleo,\nＭ-1,Dora,\n"
     assert parse(data.encode()) == Sheet(
         (Listed("M-2", "Ben"),),
@@ -85,12 +85,12 @@ def test_of_a_duplicate_neither_line_counts_and_each_names_the_other() -> None:
         (b'identifier,name,email\nM-1,"Anna,\n', "cli.roster.broken", {"number": 2, "why": "unexpected end of data"}),
     ],
 )
-def test_a_file_that_is_no_list_is_refused(data: bytes, key: str, fields: dict[str, object]) -> None:
+def test_a_file_that_is_not_a_member_list_is_refused(data: bytes, key: str, fields: dict[str, object]) -> None:
     assert refused(data) == (key, fields)
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+49 30", "-1", "@cmd", "\tx", "\rx"])
-def test_what_begins_like_a_formula_is_kept_and_quoted_on_the_way_out(cell: str) -> None:
+def test_a_cell_that_begins_like_a_formula_is_kept_and_quoted_in_output(cell: str) -> None:
     assert harmless(cell) == f"'{cell}"
     ((_, row),) = [list(csv.reader(io.StringIO(write(("name",), [(cell,)]), newline="")))]
     assert row == [f"'{cell}"]

@@ -16,7 +16,7 @@ ANNA = UserId("@anna:example.org")
 DESK, DIRECT = RoomPurpose("desk", served="G-7F3K"), RoomPurpose("direct", user=ANNA)
 
 
-def test_such_a_room_is_private_and_only_the_bot_lets_people_in_who_can_then_read_what_was_said() -> None:
+def test_a_bot_room_is_private_with_invitations_by_the_bot_and_shared_history() -> None:
     assert body(DESK, name="Desk of Garden", topic="Cases", invite=[ANNA]) == {
         "preset": "private_chat",
         "visibility": "private",
@@ -35,7 +35,7 @@ def test_such_a_room_is_private_and_only_the_bot_lets_people_in_who_can_then_rea
 
 
 @pytest.mark.parametrize("made", [DESK, DIRECT])
-def test_a_room_is_recognised_by_what_it_was_made_for(made: RoomPurpose) -> None:
+def test_a_bot_room_is_recognised_by_its_purpose(made: RoomPurpose) -> None:
     content = body(made, name="", topic="", invite=[])["creation_content"]
     raw = {"event_id": "$e", "sender": "@bot:x.org", "origin_server_ts": 1, "type": "m.room.create", "state_key": ""}
     event = receive({**raw, "content": content}, RoomId("!new"), 0)
@@ -58,7 +58,7 @@ def test_a_room_is_recognised_by_what_it_was_made_for(made: RoomPurpose) -> None
         {MARK: {"purpose": "direct", "user": None}},
     ],
 )
-def test_any_other_room_is_not_ours(content: Any) -> None:
+def test_another_room_is_not_recognised(content: Any) -> None:
     assert made_for(content) is None
 
 
@@ -73,12 +73,12 @@ junk: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(junk)
-def test_whatever_a_create_event_says_nothing_raises(content: Any) -> None:
+def test_no_create_event_raises(content: Any) -> None:
     made = made_for(content)
     assert made is None or made.purpose in ("desk", "direct")
 
 
-def test_the_fact_that_it_is_ours() -> None:
+def test_a_bot_room_is_recorded_as_a_fact() -> None:
     code = GroupCode("G-8888")
     assert entered(DESK, RoomId("!new"), code) == RoomEntered(
         code=code, purpose="desk", served="G-7F3K", room_id="!new"
@@ -88,7 +88,7 @@ def test_the_fact_that_it_is_ours() -> None:
     )
 
 
-def test_a_new_code_is_one_that_no_room_has() -> None:
+def test_a_new_code_is_unused() -> None:
     taken = [group_code(seed) for seed in range(0, 32**4, 2)]  # so that every second draw is taken
     drawn = [new_code(taken) for _ in range(20)]
     assert all(map(is_group_code, drawn))

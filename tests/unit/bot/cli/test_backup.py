@@ -67,7 +67,7 @@ def test_a_backup_says_what_is_in_it_and_what_to_keep_apart(deployment: Path, an
         ("nowhere/backup.zip", "does not exist or is not writable"),
     ],
 )
-def test_no_backup_where_it_would_do_harm(deployment: Path, answerable: Answerable, to: str, said: str) -> None:
+def test_a_backup_into_a_harmful_place_is_refused(deployment: Path, answerable: Answerable, to: str, said: str) -> None:
     before = names(deployment)
     done = answerable("backup", to)
     assert (done.code, said in done.err, names(deployment)) == (1, True, before)
@@ -78,7 +78,7 @@ def test_nothing_of_a_copy_is_left_behind(deployment: Path, answerable: Answerab
     assert ".backup" not in names(deployment)
 
 
-def test_a_damaged_log_is_backed_up_all_the_same_and_said(deployment: Path, answerable: Answerable) -> None:
+def test_a_damaged_log_is_backed_up_and_reported(deployment: Path, answerable: Answerable) -> None:
     (deployment / "records" / "checkpoints" / "2026-01-01.ckpt").write_text("no checkpoint")
     done = answerable("backup", "backup.zip", "--json")
     assert (done.code, done.json["problems"]) == (1, 1)
@@ -88,7 +88,7 @@ def test_a_damaged_log_is_backed_up_all_the_same_and_said(deployment: Path, answ
     assert answerable("restore", "backup.zip", "--damaged").code == 0
 
 
-def test_nothing_that_is_there_is_overwritten(deployment: Path, answerable: Answerable) -> None:
+def test_restoring_overwrites_nothing(deployment: Path, answerable: Answerable) -> None:
     backed_up(answerable)
     before = (deployment / STATE).read_bytes()
     done = answerable("restore", "backup.zip")
@@ -115,7 +115,7 @@ def test_a_backup_of_another_account_is_refused(deployment: Path, answerable: An
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + bytes(18)])
-def test_what_is_no_backup_is_refused_and_named(
+def test_a_file_that_is_not_a_backup_is_refused_and_named(
     config_file: Path, answerable: Answerable, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / "backup.zip").write_bytes(content)
@@ -149,7 +149,7 @@ def test_a_restore_cut_short_leaves_no_key_so_that_no_other_log_is_begun(
     keys.close()
 
 
-def test_new_cases_begin_beyond_every_number_of_the_lost_time(deployment: Path, answerable: Answerable) -> None:
+def test_new_cases_are_numbered_beyond_the_lost_time(deployment: Path, answerable: Answerable) -> None:
     backed_up(answerable)
     shutil.rmtree(deployment)
     answerable("restore", "backup.zip")

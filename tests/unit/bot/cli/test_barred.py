@@ -25,7 +25,7 @@ class TestTheList:
         assert "Nobody is on the list." in answerable("barred", "list").out
         assert answerable("barred", "list", "--json").json == []
 
-    def test_holds_who_was_put_on_it_until_they_are_taken_off(self, answerable: Answerable) -> None:
+    def test_holds_people_until_they_are_taken_off(self, answerable: Answerable) -> None:
         before = now_ms()
         done = answerable("barred", "add", BEN, "--reason", "threats", "--for", "30d", "--evidence", "1", "--json").json
         assert (done["person"], done["case"], done["room"]) == (BEN, 4, "G-7F3K")
@@ -51,7 +51,7 @@ class TestTheList:
         assert (gone["barred"], [each["why_ended"] for each in gone["entries"]]) == (False, ["command"])
         assert f"{BEN} is not on the list." in answerable("barred", "show", BEN).out
 
-    def test_ends_after_the_time_of_the_policy_unless_another_is_given(self, answerable: Answerable) -> None:
+    def test_uses_the_period_of_the_policy_unless_one_is_given(self, answerable: Answerable) -> None:
         default = answerable("barred", "add", BEN, "--reason", "audit", "--json").json["until"]
         assert abs(default - (now_ms() + 90 * DAY_MS)) < DAY_MS
         dated = answerable("barred", "add", CLEO, "--reason", "audit", "--until", "2999-01-01", "--json").json["until"]
@@ -81,14 +81,14 @@ class TestTheList:
             (["remove", BEN, "--reason", "audit"], 1, "is not on the list"),
         ],
     )
-    def test_says_what_was_wrong_and_changes_nothing(
+    def test_explains_an_error_and_changes_nothing(
         self, answerable: Answerable, arguments: list[str], code: int, said: str
     ) -> None:
         result = answerable("barred", *arguments)
         assert (result.code, said in result.err) == (code, True), result.err
         assert answerable("barred", "list", "--json").json == []
 
-    def test_has_nobody_twice(self, answerable: Answerable) -> None:
+    def test_lists_each_person_once(self, answerable: Answerable) -> None:
         answerable("barred", "add", BEN, "--reason", "audit")
         again = answerable("barred", "add", BEN, "--reason", "again")
         assert (again.code, "is already on the list" in again.err) == (1, True)

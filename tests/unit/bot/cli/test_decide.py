@@ -19,7 +19,7 @@ def operator(config_file: Path, data_dir: Path) -> str:
 
 @pytest.mark.usefixtures("operator")
 class TestDecide:
-    def test_upholds_a_case_that_waits_and_gives_reasons(self, answerable: Answerable) -> None:
+    def test_upholds_a_waiting_case_with_reasons(self, answerable: Answerable) -> None:
         assert answerable("decide", "3", "uphold", *WHY, "--json").json == {"n": 3, "outcome": "upheld"}
         case = answerable("cases", "3", "--json").json
         assert (case["state"], case["outcome"], case["by"], case["due"]) == (
@@ -34,7 +34,7 @@ class TestDecide:
         assert stated["entry"] == "charge"
         assert stated["appeal_until"] > stated["decided"]
 
-    def test_says_in_words_what_was_stated(self, answerable: Answerable) -> None:
+    def test_shows_the_statement_in_words(self, answerable: Answerable) -> None:
         assert "Case 3 is upheld: the rule was broken." in answerable("decide", "3", "uphold", *WHY).out
         shown = answerable("statement", "3", *WHY).out
         assert "Statement of reasons, case 3" in shown
@@ -57,7 +57,7 @@ class TestDecide:
         states = [(row["n"], row["state"]) for row in answerable("cases", "--json").json]
         assert states == [(1, "decided"), (2, "open"), (3, "overdue")]
 
-    def test_who_did_it_is_on_record(self, answerable: Answerable) -> None:
+    def test_the_operator_is_recorded(self, answerable: Answerable) -> None:
         answerable("decide", "3", "dismiss", *WHY)
         shown = answerable("logs", "show", "--kind", "access", "--reason", "audit", "--json").out
         assert '"what":"decide dismiss"' in shown
@@ -74,7 +74,7 @@ class TestCharge:
         answerable("decide", "4", "dismiss", *WHY)
         assert answerable("credit", ANNA, "--standing", "--json").json["credit"] == 100
 
-    def test_is_for_those_who_have_a_duty(self, answerable: Answerable) -> None:
+    def test_only_applies_to_people_with_a_duty(self, answerable: Answerable) -> None:
         assert "does not run G-7F3K" in answerable("charge", CLEO, "--for", "vouch", "--room", "G-7F3K", *WHY).err
         assert answerable("charge", ANNA, "--for", "sleeping", "--room", "G-7F3K", *WHY).code == 2
         assert answerable("charge", ANNA, "--for", "vouch", "--room", "G-3333", *WHY).code == 1
@@ -82,7 +82,7 @@ class TestCharge:
 
 @pytest.mark.usefixtures("operator")
 class TestStatement:
-    def test_of_a_case_without_one_is_said_to_be_missing(self, answerable: Answerable) -> None:
+    def test_is_reported_as_missing_for_a_case_without_one(self, answerable: Answerable) -> None:
         assert "No statement" in answerable("statement", "2", *WHY).out
         assert answerable("statement", "2", *WHY, "--json").json == []
         assert answerable("statement", "99", *WHY).code == 1

@@ -97,7 +97,7 @@ async def add(config_file: Path, *facts: Fact) -> None:
 
 class TestTasks:
     @pytest.mark.usefixtures("empty")
-    def test_none_wait_at_first(self, answerable: Answerable) -> None:
+    def test_no_tasks_wait_at_first(self, answerable: Answerable) -> None:
         assert "Nothing waits" in answerable("tasks").out
 
     @pytest.mark.usefixtures("deployment")
@@ -128,7 +128,7 @@ class TestTasks:
 
 @pytest.mark.usefixtures("deployment")
 class TestDossier:
-    def test_that_is_approved_keeps_no_other_export_from_checking(self, answerable: Answerable, office: Office) -> None:
+    def test_approved_does_not_invalidate_other_exports(self, answerable: Answerable, office: Office) -> None:
         office.file("olga", "paul")
         for more in ((), ("--unsigned",)):
             out = f"all{len(more)}.zip"
@@ -142,9 +142,7 @@ class TestDossier:
         nobody = answerable("dossier", "new", OPERA, "--reason", "audit")
         assert (nobody.code, "nothing to put into a file" in nobody.err) == (1, True)
 
-    def test_is_approved_by_two_different_people_of_whom_one_may_have_begun_it(
-        self, answerable: Answerable, office: Office
-    ) -> None:
+    def test_is_approved_by_two_people_including_its_initiator(self, answerable: Answerable, office: Office) -> None:
         number = office.file("olga")
         again = office.approve("olga", number)
         assert (again.code, "second operator" in again.err) == (1, True)
@@ -158,7 +156,7 @@ class TestDossier:
         (file,) = answerable("dossier", "list", "--json").json
         assert (file["state"], file["by"], file["approved_by"]) == ("approved", "olga", [OLGA, PAUL])
 
-    def test_one_person_with_two_names_or_two_accounts_is_one(self, office: Office, config_file: Path) -> None:
+    def test_two_names_or_accounts_of_one_person_count_once(self, office: Office, config_file: Path) -> None:
         number = office.file("olga")
         office.key("paul", OLGA, "other")
         second_key = office.approve("paul", number, "other.key")
@@ -182,7 +180,9 @@ class TestDossier:
         early = answerable("dossier", "export", number, "--to", "ben.zip", "--reason", "audit")
         assert (early.code, "0 of 2" in early.err, Path("ben.zip").exists()) == (1, True, False)
 
-    def test_what_was_approved_is_what_leaves(self, answerable: Answerable, office: Office, config_file: Path) -> None:
+    def test_the_approved_content_is_what_leaves(
+        self, answerable: Answerable, office: Office, config_file: Path
+    ) -> None:
         number = office.file("olga", "paul")
         before = answerable("dossier", "show", number, "--json").json["digest"]
         answerable("statement", "1", "--reason", "reading it changes nothing")
@@ -279,7 +279,7 @@ class TestDossier:
             assert (result.code, "was declined" in result.err) == (1, True)
         assert answerable("dossier", "list", "--json").json[0]["state"] == "declined"
 
-    def test_what_is_not_there_is_said(self, answerable: Answerable) -> None:
+    def test_a_missing_dossier_is_reported(self, answerable: Answerable) -> None:
         assert "There are no files" in answerable("dossier", "list").out
         for command in (
             ["show", "9"],
@@ -318,7 +318,7 @@ class TestApprover:
         (listed,) = answerable("approver", "list", "--json").json
         assert (listed["approver"], listed["account"], listed["by"], listed["ended"]) == ("olga", OLGA, "olga", None)
 
-    def test_is_an_operator_with_a_name_that_nobody_else_has(self, office: Office) -> None:
+    def test_is_an_operator_with_a_unique_name(self, office: Office) -> None:
         office.key("olga", OLGA)
         for arguments, said in (
             (("olga", "--as", PAUL, "--to", "two.key"), "already"),

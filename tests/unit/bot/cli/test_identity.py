@@ -123,7 +123,7 @@ class TestNewKey:
 
 
 class TestShow:
-    def test_gives_what_was_proved_and_leaves_a_record_that_the_person_sees(
+    def test_shows_identity_data_and_records_the_reading_for_the_person(
         self, answerable: Answerable, data: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SUDO_USER", "olga")
@@ -190,7 +190,7 @@ class TestStatus:
         assert [path.name for path in config_file.parent.iterdir()] == ["config.toml"]
 
     @pytest.mark.usefixtures("data")
-    def test_says_which_key_and_how_much(self, answerable: Answerable, key_file: Path, kek: Kek) -> None:
+    def test_shows_the_key_and_the_amount_of_data(self, answerable: Answerable, key_file: Path, kek: Kek) -> None:
         assert answerable("identity", "status", "--json").json == {
             "source": "file",
             "file": str(key_file),
@@ -265,7 +265,7 @@ class TestRotate:
             assert (refused.code, words in refused.err, "secret words" in refused.err) == (1, True, False), refused.err
         assert [record for record in Log(data / "records").read() if record.kind == "identity"] == []
 
-    def test_that_was_cut_off_is_told_and_gone_on_with(
+    def test_continues_after_an_interruption_and_says_so(
         self, answerable: Answerable, config_file: Path, data: Path, kek: Kek, finding: Finding
     ) -> None:
         path = config_file.parent / "two.key"
@@ -284,9 +284,7 @@ class TestRotate:
 
 
 class TestReset:
-    def test_begins_anew_once_the_key_is_lost_and_not_before(
-        self, answerable: Answerable, data: Path, key_file: Path
-    ) -> None:
+    def test_starts_again_only_after_the_key_is_lost(self, answerable: Answerable, data: Path, key_file: Path) -> None:
         refused = answerable("identity", "reset", "--reason", "an audit", "--yes")
         assert (refused.code, "nothing is lost" in refused.err) == (1, True)
         key_file.unlink()
@@ -342,9 +340,7 @@ class TestCheck:
 
 
 class TestErase:
-    def test_takes_what_was_proved_along_and_records_it_first(
-        self, answerable: Answerable, data: Path, kek: Kek
-    ) -> None:
+    def test_erases_identity_data_and_records_it_first(self, answerable: Answerable, data: Path, kek: Kek) -> None:
         would = answerable("erase", BEN, "--reason", "by letter", "--dry-run", "--json").json
         assert would["identity"] == {"claims": 1, "marks": False, "held": None}
         done = answerable("erase", BEN, "--reason", "by letter", "--yes", "--json").json

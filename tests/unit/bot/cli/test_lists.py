@@ -21,7 +21,7 @@ class TestRooms:
             ("G-2222", 0, 1),
         ]
 
-    def test_desks_are_listed_when_asked_for(self, answerable: Answerable) -> None:
+    def test_desks_are_listed_on_request(self, answerable: Answerable) -> None:
         assert [r["room"] for r in answerable("rooms", "--all", "--json").json] == [GARDEN, KITCHEN, DESK]
 
     def test_a_name_is_neither_markup_nor_able_to_turn_the_line_round(self, answerable: Answerable) -> None:
@@ -29,7 +29,9 @@ class TestRooms:
         assert "The [bold]garden" in out
         assert "\u202e" not in out
 
-    def test_the_state_is_a_word_of_the_reader(self, answerable: Answerable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_state_is_in_the_readers_language(
+        self, answerable: Answerable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         assert "observing (not enough power)" in answerable("rooms").out
         monkeypatch.setenv("ANSWERABLE_LANG", "zh")
         assert "仅观察" in answerable("rooms").out
@@ -37,13 +39,13 @@ class TestRooms:
 
 @pytest.mark.usefixtures("data_dir")
 class TestMembers:
-    def test_those_in_charge_come_first(self, answerable: Answerable) -> None:
+    def test_people_in_charge_come_first(self, answerable: Answerable) -> None:
         assert answerable("members", "G-7F3K", "--json").json == [
             {"user": ANNA, "display_name": "Anna", "membership": "join", "role": "owner", "verified": 0},
             {"user": CLEO, "display_name": "Cleo", "membership": "join", "role": "member", "verified": 2},
         ]
 
-    def test_those_who_left_are_shown_when_asked_for(self, answerable: Answerable) -> None:
+    def test_former_members_are_shown_on_request(self, answerable: Answerable) -> None:
         assert BEN not in answerable("members", "G-7F3K").out
         assert BEN in answerable("members", "G-7F3K", "--all").out
 
@@ -78,14 +80,14 @@ class TestWhoLooked:
         (note,) = (data_dir / "spool").glob("access-*.json")
         assert json.loads(note.read_bytes())["filters"] == filters
 
-    def test_is_shown_nothing_where_that_cannot_be_noted(self, answerable: Answerable, data_dir: Path) -> None:
+    def test_sees_nothing_if_the_reading_cannot_be_noted(self, answerable: Answerable, data_dir: Path) -> None:
         (data_dir / "spool").write_text("in the way")
         result = answerable("credit", BEN)
         assert (result.code, result.out) == (1, "")
         assert "could not record that you read this" in result.err
 
     @pytest.mark.usefixtures("data_dir")
-    def test_is_told_that_a_copy_nobody_can_write_to_records_nothing(
+    def test_is_told_that_a_read_only_copy_records_nothing(
         self, answerable: Answerable, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         real = os.access
@@ -97,7 +99,7 @@ class TestWhoLooked:
 
 @pytest.mark.usefixtures("data_dir")
 class TestCredit:
-    def test_one_person_is_shown_with_all_that_led_there(self, answerable: Answerable) -> None:
+    def test_one_person_is_shown_with_all_entries(self, answerable: Answerable) -> None:
         found = answerable("credit", BEN, "--json").json
         assert (found["user"], found["person"], found["credit"], found["tier"]) == (BEN, BEN, 25, "D")
         assert found["in_force"] == [
@@ -160,7 +162,7 @@ class TestCases:
     def test_they_can_be_narrowed_to_a_room(self, answerable: Answerable) -> None:
         assert [case["n"] for case in answerable("cases", "--room", "kitchen", "--json").json] == [3]
 
-    def test_one_is_shown_with_its_evidence_but_not_what_was_written(self, answerable: Answerable) -> None:
+    def test_a_case_is_shown_with_evidence_and_without_words(self, answerable: Answerable) -> None:
         found = answerable("cases", "1", "--json").json
         assert (found["by"], found["outcome"]) == (ANNA, "upheld")
         assert found["evidence"] == [{"record": 20, "event": "$one"}, {"record": 21, "event": "$two"}]
@@ -170,7 +172,7 @@ class TestCases:
         assert CLEO not in out  # who reported it
         assert "private words" not in out
 
-    def test_an_unknown_number_is_answered_with_the_newest(self, answerable: Answerable) -> None:
+    def test_an_unknown_number_is_answered_with_the_newest_cases(self, answerable: Answerable) -> None:
         result = answerable("cases", "9")
         assert (result.code, result.out) == (1, "")
         assert "the newest is 3" in result.err
@@ -191,7 +193,7 @@ class TestNothingYet:
 
 class TestNeverStarted:
     @pytest.mark.parametrize("command", [["rooms"], ["credit"], ["cases"], ["members", "G-7F3K"]])
-    def test_before_the_first_start_one_is_told_to_start(self, answerable: Answerable, command: list[str]) -> None:
+    def test_a_list_before_the_first_start_says_to_start(self, answerable: Answerable, command: list[str]) -> None:
         result = answerable(*command)
         assert result.code == 1
         assert "answerable run" in result.err

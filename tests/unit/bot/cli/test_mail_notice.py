@@ -48,7 +48,7 @@ def test_a_room_is_named_by_its_code_in_the_text() -> None:
     assert mail("Subject: help\n\nGREG-7F3K").room == ""
 
 
-def test_long_mails_are_cut_and_empty_ones_are_none() -> None:
+def test_long_mails_are_cut_and_empty_mails_are_refused() -> None:
     assert len(mail("Subject: x\n\n" + "y" * 5_000).words) == 2_000
     assert read_mail(b"") is None
     assert read_mail(b"From: a@b.example\n\n  \n") is None

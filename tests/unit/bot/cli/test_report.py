@@ -56,14 +56,14 @@ def test_a_mail_becomes_a_case_and_its_sender_can_be_answered(
 
 
 @pytest.mark.parametrize("mail", ["From: a@b.example\nSubject: G-9999\n\nno such room", "From: a@b.example\n\n"])
-def test_a_mail_of_which_nothing_can_be_made_goes_back(
+def test_an_unusable_mail_is_returned(
     answerable: Answerable, data_dir: Path, monkeypatch: pytest.MonkeyPatch, mail: str
 ) -> None:
     assert mailed(answerable, monkeypatch, mail).code == 65
     assert rows(data_dir, "SELECT count(*) FROM cases") == [(3,)]
 
 
-def test_a_room_takes_ten_notices_a_day_and_mails_beyond_that_are_to_come_again(
+def test_a_room_takes_ten_notices_a_day_and_later_mails_are_deferred(
     answerable: Answerable, data_dir: Path, monkeypatch: pytest.MonkeyPatch, config_file: Path
 ) -> None:
     config_file.write_text(config_file.read_text() + "[reports]\noutside_a_day = 2\n")

@@ -43,7 +43,7 @@ def _first_line(process: subprocess.Popen[str]) -> str:
 
 
 class TestWhileRunning:
-    def test_a_second_one_is_refused_and_told_which_is_the_first(
+    def test_a_second_process_is_refused_and_told_the_first(
         self, running: subprocess.Popen[str], config_file: Path, environ: dict[str, str]
     ) -> None:
         data_dir = config_file.parent / "data"
@@ -60,7 +60,9 @@ class TestWhileRunning:
         assert all(not path.stat().st_mode & 0o077 for path in (data_dir, *data_dir.iterdir()))
 
 
-def test_what_a_killed_one_left_behind_is_no_obstacle(running: subprocess.Popen[str], config_file: Path) -> None:
+def test_the_remains_of_a_killed_process_do_not_prevent_a_start(
+    running: subprocess.Popen[str], config_file: Path
+) -> None:
     data_dir = config_file.parent / "data"
     running.kill()
     running.wait(DEADLINE_S)

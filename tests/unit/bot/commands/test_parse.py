@@ -131,7 +131,7 @@ def test_a_name_that_was_pressed_is_the_id_behind_it(body: str, formatted: str, 
         f"ban {PILL}",
     ],
 )
-def test_a_formatted_body_that_says_something_else_is_left_out_and_does_no_harm(formatted: str) -> None:
+def test_a_different_formatted_body_is_ignored(formatted: str) -> None:
     assert words("!help me", formatted) == ("help", "me")
 
 
@@ -202,7 +202,7 @@ def test_arguments_are_what_the_command_declares(spec: str, said: str, expected:
         ("word", "", "error.missing.word"),
     ],
 )
-def test_what_is_wrong_is_said_by_the_name_of_the_argument(spec: str, said: str, key: str) -> None:
+def test_an_error_names_the_argument(spec: str, said: str, key: str) -> None:
     with pytest.raises(Refused) as refused:
         bind(spec, tuple(said.split()))
     assert refused.value.key == key
@@ -214,7 +214,7 @@ def test_in_a_reply_the_person_may_be_left_out() -> None:
     assert bind(SPEC, (BEN,), replied_to=ANNA) == Arguments(user=BEN)
 
 
-def test_what_a_refusal_quotes_is_bounded() -> None:
+def test_a_refusal_quotes_a_bounded_text() -> None:
     for spec, word in ((SPEC, "@" + "x" * 999), ("case", "x" * 999), ("", "x" * 999)):
         with pytest.raises(Refused) as refused:
             bind(spec, (word,))
@@ -243,7 +243,7 @@ html = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
 
 @given(anything, html | anything | st.none(), st.sampled_from(["!", "!!", "%"]))
 @example("!a", "<![x matrix.to/#/", "!")
-def test_reading_never_raises_and_what_is_read_is_a_command(body: str, formatted: Any, prefix: str) -> None:
+def test_parsing_never_raises_and_yields_a_command(body: str, formatted: Any, prefix: str) -> None:
     for text in (body, prefix + body, prefix + "a" + body):
         event = message(text, formatted)
         spoken = read(event, prefix)

@@ -43,7 +43,7 @@ from moderation.values.errors import Refused
         ("all links *", {"name": "all", "kind": "links", "deny": ["*"]}),
     ],
 )
-def test_what_is_written_becomes_a_table(text: str, rule: dict[str, Any]) -> None:
+def test_a_written_rule_becomes_a_table(text: str, rule: dict[str, Any]) -> None:
     assert written(text) == rule
     found, problems = checked_rule(rule)
     assert (found is not None, problems) == (True, ())
@@ -64,7 +64,7 @@ def test_what_is_written_becomes_a_table(text: str, rule: dict[str, Any]) -> Non
         ('ads terms "x" 2h', "error.rule.word-terms"),
     ],
 )
-def test_what_is_wrong_is_said_and_never_taken_for_a_term(text: str, key: str) -> None:
+def test_an_error_is_reported_and_not_taken_for_a_term(text: str, key: str) -> None:
     with pytest.raises(Refused) as refused:
         written(text)
     assert refused.value.key == key
@@ -89,7 +89,7 @@ def test_it_is_checked_as_a_rule_of_the_configuration_is(rule: dict[str, Any], k
 
 
 @given(st.text(max_size=200))
-def test_whatever_is_written_is_a_table_or_a_refusal(text: str) -> None:
+def test_any_text_gives_a_table_or_a_refusal(text: str) -> None:
     try:
         rule = written(text)
     except Refused:

@@ -57,7 +57,7 @@ def test_a_link_is_read_in_every_form_clients_write(word: str, found: MessageLin
         ("", False),
     ],
 )
-def test_what_is_meant_as_a_link_is_told_from_a_reason(word: str, meant: bool) -> None:
+def test_a_link_is_distinguished_from_a_reason(word: str, meant: bool) -> None:
     assert is_link(word) is meant
 
 

@@ -84,7 +84,7 @@ class TestSecrets:
         assert secrets.access_token.get_secret_value() == "real"
         assert secrets.device_id == "DEV"
 
-    def test_an_empty_value_is_none(self) -> None:
+    def test_an_empty_value_counts_as_unset(self) -> None:
         assert read(HEAD, {"ANSWERABLE_PASSWORD": ""}).secrets.password is None
 
     def test_no_representation_shows_them(self) -> None:
@@ -188,7 +188,7 @@ mute_for = 3
             (8, "tiers.manage_from", "order"),
         ]
 
-    def test_a_value_that_could_not_be_read_is_compared_with_nothing(self) -> None:
+    def test_an_unreadable_value_is_not_compared(self) -> None:
         assert problems(f'{HEAD}[tiers]\na = "x"\nb = 90\n') == [(5, "tiers.a", "expected.number")]
 
     def test_a_missing_table_is_named(self) -> None:
@@ -220,7 +220,7 @@ class TestRules:
         text = f"{HEAD}[[rules]]\nname = 'a'\nkind = 'pattern'\npatterns = [\n  'fine',\n  '(',\n]\n"
         assert problems(text) == [(9, "rules.0.patterns.1", "expected.other")]
 
-    def test_a_term_of_which_nothing_can_be_seen_is_refused(self) -> None:
+    def test_an_invisible_term_is_refused(self) -> None:
         text = f'{HEAD}[[rules]]\nname = "a"\nkind = "terms"\nterms = ["\\u200b"]\n'
         assert problems(text) == [(7, "rules.0.terms.0", "expected.other")]
 
@@ -262,7 +262,7 @@ class TestFile:
         assert problems("[bot]\n[bot]\n") == [(2, "", "syntax.table_twice")]
         assert problems("a = [1,\n") == [(None, "", "syntax.end")]
 
-    def test_what_python_cannot_read_is_told_too(self) -> None:
+    def test_toml_that_python_cannot_read_is_reported(self) -> None:
         assert problems(f"a = {'9' * 5000}\n") == [(None, "", "syntax.number")]
         assert problems(f"a = {'[' * 3000}{']' * 3000}\n") == [(None, "", "syntax.deep")]
 

@@ -24,7 +24,7 @@ def problems(text: str) -> list[tuple[str, str]]:
     return [(".".join(map(str, p.place)), p.key) for p in caught.value.problems]
 
 
-def test_nothing_is_asked_of_others_by_default() -> None:
+def test_no_witness_or_authority_is_asked_by_default() -> None:
     assert read("") == AnchorSettings(rooms=(), witness_url=None, witness_vkey=None, timestamp_url=None)
 
 
@@ -61,7 +61,7 @@ def test_every_problem_is_said_in_words(language: str, monkeypatch: pytest.Monke
         assert "{" not in str(caught.value)
 
 
-def test_a_table_that_is_none_is_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_in_place_of_a_table_is_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     head: Any = HEAD.replace("[anchors]\n", "").split("\n", 1)
     with pytest.raises(ConfigError) as caught:
         parse_config(Path("/nowhere/config.toml"), "anchors = 3\n" + "\n".join(head), {})

@@ -51,7 +51,7 @@ def test_a_space_names_the_rooms_that_it_lists_beside_those_that_are_named() -> 
 
 
 @pytest.mark.parametrize(("text", "community"), [(CLUB + SPACE, "club"), (SPACE + CLUB, "estate")])
-def test_the_first_counts_whether_it_names_a_room_or_a_space_that_lists_it(text: str, community: str) -> None:
+def test_the_first_matching_community_counts_by_room_or_by_space(text: str, community: str) -> None:
     found = community_of(read(text).communities, "!garden:example.org", "G-7F3K", spaces={"!estate:example.org"})
     assert found == community
 
@@ -84,7 +84,7 @@ def test_the_check_says_what_trusting_everybody_means() -> None:
     assert trusting.words.count(".") == 2, "two sentences"
 
 
-def test_the_check_says_that_whoever_runs_a_space_is_trusted() -> None:
+def test_the_check_says_that_people_who_run_a_space_are_trusted() -> None:
     found = communities(read(CLUB + SPACE))
     assert (found.state, found.key) == ("ok", "communities_spaces")
     assert found.words.count(".") == 3, "two sentences, and the name of the setting"

@@ -51,7 +51,7 @@ def test_a_mail_server_with_its_password_from_the_environment() -> None:
         ("[challenges]\nper_person = 0", (("challenges", "per_person"), "expected.at_least")),
     ],
 )
-def test_what_cannot_be_is_refused_where_it_stands(text: str, problem: tuple[tuple[str | int, ...], str]) -> None:
+def test_an_impossible_setting_is_refused_with_its_place(text: str, problem: tuple[tuple[str | int, ...], str]) -> None:
     assert wrong(text) == [problem]
 
 

@@ -19,5 +19,5 @@ def test_the_zone_that_was_meant_is_found(typed: str, near: str) -> None:
     assert near_zones(typed)[0] == near
 
 
-def test_nothing_is_near_to_what_is_no_place() -> None:
+def test_a_nonsense_zone_has_no_suggestion() -> None:
     assert near_zones("xyzzy") == ()

@@ -42,7 +42,7 @@ def test_known_files_are_opened(data: str, file: dict[str, Any], text: str) -> N
 
 
 @given(st.binary(max_size=3000))
-def test_what_is_encrypted_is_aes_in_counter_mode_with_a_counter_that_begins_at_nought(data: bytes) -> None:
+def test_files_are_encrypted_with_aes_ctr_and_a_zero_counter(data: bytes) -> None:
     sealed, file = encrypt(data)
     assert Cipher(AES(file.key), CTR(file.iv)).decryptor().update(sealed) == data
     assert file.iv[8:] == bytes(8)
@@ -50,7 +50,7 @@ def test_what_is_encrypted_is_aes_in_counter_mode_with_a_counter_that_begins_at_
     assert file.open(sealed) == data
 
 
-def test_what_a_message_says_is_read_back_as_it_was() -> None:
+def test_a_file_description_is_read_back_unchanged() -> None:
     _, file = encrypt(b"data")
     file = replace(file, url="mxc://x/y")
     assert EncryptedFile.of(file.content()) == file
@@ -84,7 +84,7 @@ def test_a_file_that_was_altered_is_not_opened() -> None:
         {"hashes": None},
     ],
 )
-def test_a_description_that_is_none_is_refused(change: dict[str, Any]) -> None:
+def test_an_invalid_file_description_is_refused(change: dict[str, Any]) -> None:
     file = described("A" * 43, "A" * 22, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU")
     with pytest.raises(MalformedKey):
         EncryptedFile.of({**file, **change})

@@ -51,7 +51,7 @@ def test_canonical_json_is_that_of_the_specification(value: dict[str, Any], text
     assert canonical(value) == text.encode()
 
 
-def test_what_has_no_canonical_form_is_refused() -> None:
+def test_json_without_a_canonical_form_is_refused() -> None:
     for value in ({"a": 2**53}, {"a": "\ud800"}, {"a": object()}):
         with pytest.raises(MalformedKey):
             canonical(value)
@@ -63,7 +63,7 @@ class TestBase64:
         assert [unb64(text) for text in ("+/8", "+/8=", "-_8")] == [b"\xfb\xff"] * 3
 
     @pytest.mark.parametrize("text", ["a", "é", "a b=", None, 7, "AAAA\n"])
-    def test_that_is_none_is_refused(self, text: object) -> None:
+    def test_of_invalid_form_is_refused(self, text: object) -> None:
         with pytest.raises(MalformedKey):
             unb64(text)
 

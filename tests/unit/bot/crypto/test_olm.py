@@ -76,7 +76,7 @@ class TestWhatIsNotBelieved:
         message = await forged(ann, ben, {field: {"ed25519": "A" * 43} if "keys" in field else None})
         assert (await ben.take(message)).unreadable == 1
 
-    async def test_a_payload_that_is_right_is_read_so_the_forger_works(self, ann: Side, ben: Side) -> None:
+    async def test_a_correct_payload_is_read_which_validates_the_forger(self, ann: Side, ben: Side) -> None:
         assert (await ben.take(await forged(ann, ben, {}))).unreadable == 0
 
     async def test_a_message_of_another_user_in_anns_name(self, ann: Side, ben: Side) -> None:
@@ -195,7 +195,7 @@ class TestWhateverComes:
 
 
 class TestOneTimeKeys:
-    async def test_what_is_uploaded_is_there_before_and_the_same_until_it_is_noted(self, ann: Side) -> None:
+    async def test_keys_are_stored_before_upload_and_stay_the_same_until_confirmed(self, ann: Side) -> None:
         first = await ann.run(lambda db: ann.ours.upload(db, ann.now))
         again = await ann.run(lambda db: ann.ours.upload(db, ann.now))
         assert first == again and first.first
@@ -214,7 +214,7 @@ class TestOneTimeKeys:
         upload = await ann.run(lambda db: ann.ours.upload(db, later))
         assert len(upload.body["fallback_keys"]) == 1
 
-    async def test_counts_that_are_none_change_nothing(self, ann: Side) -> None:
+    async def test_invalid_counts_change_nothing(self, ann: Side) -> None:
         await ann.run(lambda db: ann.ours.upload(db, ann.now))
         await ann.run(lambda db: ann.ours.uploaded(db, {CURVE: 50}, ann.now))
         wrong: tuple[object, ...] = (None, [], {CURVE: "3"}, {CURVE: True}, 7)

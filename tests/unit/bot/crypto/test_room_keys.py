@@ -28,16 +28,16 @@ def session_of(event: dict[str, Any]) -> str:
 
 
 class TestWhoWrote:
-    async def test_one_of_a_device_that_its_user_signed_is_signed(self, ann: Side, ben: Side) -> None:
+    async def test_a_message_of_a_signed_device_is_signed(self, ann: Side, ben: Side) -> None:
         await ben.learn(ann, signing=PrivateKeys.new())
         read = await ben.read(await heard(ann, ben))
         assert isinstance(read, Decrypted) and (read.trust, read.device) == ("signed", ann.device)
 
-    async def test_our_own_is_our_own(self, ann: Side, ben: Side) -> None:
+    async def test_our_own_message_is_recognised(self, ann: Side, ben: Side) -> None:
         read = await ann.read(await heard(ann, ben))
         assert isinstance(read, Decrypted) and read.trust == "own"
 
-    async def test_a_device_that_is_gone_wrote_what_it_wrote(self, ann: Side, ben: Side) -> None:
+    async def test_messages_of_a_deleted_device_keep_their_sender(self, ann: Side, ben: Side) -> None:
         event = await heard(ann, ben)
         await ben.learn(ann, gone=[ann])
         read = await ben.read(event)
@@ -49,7 +49,7 @@ class TestWhoWrote:
             "$2", ROOM, session_of(event), "not-theirs"
         )
 
-    async def test_who_passes_anns_key_on_as_their_own_gains_nothing(self, ann: Side, ben: Side, make: Make) -> None:
+    async def test_claiming_anns_key_as_ones_own_gains_nothing(self, ann: Side, ben: Side, make: Make) -> None:
         """Eve sends Ann's key to Ben first: Ann's events are still read as hers, and Eve's copies are replays."""
         eve = await make("@eve:x")
         await eve.learn(ben)
@@ -104,7 +104,9 @@ class TestReplays:
         assert (await ben.read(event, "!other:x")) == Sealed("$1", "!other:x", session_of(event), "damaged")
 
     @pytest.mark.parametrize("change", [{"ciphertext": "AAAA"}, {"ciphertext": 7}, {"ciphertext": ""}])
-    async def test_damaged_ciphertext_is_said_to_be(self, ann: Side, ben: Side, change: dict[str, Any]) -> None:
+    async def test_damaged_ciphertext_is_reported_as_damaged(
+        self, ann: Side, ben: Side, change: dict[str, Any]
+    ) -> None:
         event = await heard(ann, ben)
         event["content"] |= change
         assert await ben.read(event) == Sealed("$1", ROOM, session_of(event), "damaged")
@@ -116,7 +118,7 @@ class TestReplays:
         assert await ben.read(event) == Sealed("$1", ROOM, session_of(event), "damaged")
 
     @pytest.mark.parametrize("content", [{}, {"algorithm": "m.olm.v1"}, {"algorithm": "m.megolm.v1.aes-sha2"}, None])
-    async def test_what_is_no_encryption_that_we_know_is_foreign(self, ann: Side, content: Any) -> None:
+    async def test_an_unknown_encryption_is_foreign(self, ann: Side, content: Any) -> None:
         assert await ann.read({**ann.event({}), "content": content}) == Sealed("$1", ROOM, "", "foreign")
 
 
@@ -129,7 +131,7 @@ json_values = st.recursive(
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(change=st.dictionaries(st.sampled_from(["ciphertext", "session_id", "algorithm", "m.relates_to"]), json_values))
-async def test_whatever_an_event_holds_it_is_read_or_sealed(ann: Side, ben: Side, change: dict[str, Any]) -> None:
+async def test_any_event_is_read_or_stays_sealed(ann: Side, ben: Side, change: dict[str, Any]) -> None:
     event = await heard(ann, ben)
     event["content"] |= change
     assert isinstance(await ben.read(event), Decrypted | Sealed)
@@ -159,7 +161,7 @@ class TestWhichIsKept:
         assert isinstance(await ben.read(event), Decrypted)
 
     @pytest.mark.parametrize("key", ["", "AAAA", "é", "A" * 300])
-    async def test_never_what_is_no_key(self, ben: Side, key: str) -> None:
+    async def test_never_an_invalid_key(self, ben: Side, key: str) -> None:
         for exported in (True, False):
             none = RoomKey(room=ROOM, session="s", key=key, exported=exported, source="backup")
             assert not await ben.run(lambda db, none=none: ben.keys.add(db, none, NOW))  # type: ignore[misc]
@@ -173,7 +175,7 @@ class TestRelations:
         read = await ben.read(event)
         assert isinstance(read, Decrypted) and read.event["content"] == {**TEXT, "m.relates_to": relation}
 
-    async def test_one_inside_does_not_count(self, ann: Side, ben: Side) -> None:
+    async def test_a_signature_inside_does_not_count(self, ann: Side, ben: Side) -> None:
         event = await heard(ann, ben, **{"m.relates_to": {"rel_type": "m.replace", "event_id": "$old"}})
         del event["content"]["m.relates_to"]
         read = await ben.read(event)
@@ -181,7 +183,7 @@ class TestRelations:
 
 
 class TestWithheld:
-    async def test_the_senders_own_word_counts_and_nobody_elses(self, ann: Side, ben: Side) -> None:
+    async def test_only_the_sender_can_say_why_a_key_is_withheld(self, ann: Side, ben: Side) -> None:
         event = await ann.encrypt(TEXT, ann.user, ben.user)
         about = {"algorithm": "m.megolm.v1.aes-sha2", "room_id": ROOM, "session_id": session_of(event)}
         said = {**about, "code": "m.unverified", "sender_key": "A" * 43}
@@ -193,7 +195,7 @@ class TestWithheld:
         code = await ben.run(lambda db: undecrypted_events.code_of(db, ROOM, session_of(event), ann.user))
         assert code == "m.unverified"
 
-    async def test_one_that_says_nothing_is_left_out(self, ben: Side) -> None:
+    async def test_an_empty_notice_is_ignored(self, ben: Side) -> None:
         assert (
             await ben.take({"sender": "@a:x", "type": "m.room_key.withheld", "content": {"code": 3}})
         ).withheld == []
@@ -240,15 +242,13 @@ class TestDeviceLists:
         assert before == after
 
     @pytest.mark.parametrize("wrong", [{}, None, 7, {"keys": {}}, {"signatures": {}}, {"algorithms": ["x"]}])
-    async def test_one_that_is_malformed_is_left_out_and_the_others_are_not(
-        self, ann: Side, ben: Side, wrong: Any
-    ) -> None:
+    async def test_only_malformed_devices_are_left_out(self, ann: Side, ben: Side, wrong: Any) -> None:
         good = await ben.published()
         bad = {**good, "device_id": "BAD", **wrong} if isinstance(wrong, dict) else wrong
         await ann.answer({"device_keys": {ben.user: {"BAD": bad, ben.device: good}}})
         assert [each.device for each in await ann.run(lambda db: devices.of_user(db, ben.user))] == [ben.device]
 
-    async def test_a_homeserver_that_is_away_takes_nothing_from_us(self, ann: Side, ben: Side) -> None:
+    async def test_an_absent_homeserver_removes_no_known_devices(self, ann: Side, ben: Side) -> None:
         await ann.run(lambda db: devices.note_changes(db, [ben.user], []))
         us = await ann.us()
         me = devices.Device(us.user, us.device, us.curve25519, us.ed25519)

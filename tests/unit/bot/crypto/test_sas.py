@@ -263,7 +263,7 @@ class TestSteps:
         assert talk.other.confirm() == []
 
     @given(st.lists(st.tuples(st.sampled_from(STEPS), st.dictionaries(st.text(), st.text() | st.integers()))))
-    def test_whatever_is_said_nobody_is_verified_unseen(self, said: list[tuple[str, dict[str, Any]]]) -> None:
+    def test_no_exchange_verifies_without_comparison(self, said: list[tuple[str, dict[str, Any]]]) -> None:
         verification = Verification(BOT, ANN.user, "txn", NOW, in_room=False)
         verification.meet(ANN)
         for step, content in said:

@@ -31,7 +31,7 @@ class TestRecoveryKey:
         assert recovery_key.decode(self.WORDS.replace(" ", "")) == self.BYTES
 
     @given(st.binary(min_size=32, max_size=32))
-    def test_comes_back_whatever_it_is(self, key: bytes) -> None:
+    def test_round_trips_for_any_value(self, key: bytes) -> None:
         assert recovery_key.decode(recovery_key.encode(key)) == key
 
     @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ class TestSecretStorage:
         assert AES.new(both[:32], AES.MODE_CTR, nonce=b"", initial_value=iv).decrypt(data) == b"a secret"
         assert iv[8] & 0x80 == 0
 
-    def test_what_was_stored_comes_back(self) -> None:
+    def test_a_stored_secret_is_read_back(self) -> None:
         assert decrypt(SECRET, "a", encrypt(SECRET, "a", "秘密")) == "秘密"
 
     def test_a_padded_one_of_another_client_is_read(self) -> None:
@@ -107,7 +107,7 @@ class TestStoreKey:
         assert store_key.load_or_create(tmp_path, store_exists=True) == key
         assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
-    def test_that_is_missing_is_not_made_anew_under_a_store(self, tmp_path: Path) -> None:
+    def test_is_not_made_again_for_an_existing_store(self, tmp_path: Path) -> None:
         with pytest.raises(Broken, match="backup"):
             store_key.load_or_create(tmp_path, store_exists=True)
 

@@ -37,7 +37,7 @@ async def test_behind_what_is_known_elsewhere_it_is_an_old_copy_and_stays_one(st
     assert await store.run(store_age.is_of_no_use)
 
 
-async def test_made_anew_it_is_no_copy(store: Store) -> None:
+async def test_a_new_store_is_not_taken_for_a_copy(store: Store) -> None:
     assert await grow(store, 4) == 5
     assert not await store.run(store_age.is_of_no_use)
 

@@ -110,14 +110,14 @@ async def test_a_log_that_the_witness_does_not_know_is_refused(log: Grown) -> No
             await client(log, stranger).cosign(log.closings[0], 0)
 
 
-async def test_a_line_of_another_key_is_no_answer(log: Grown, witness: FakeWitness) -> None:
+async def test_a_line_of_another_key_is_not_accepted(log: Grown, witness: FakeWitness) -> None:
     async with FakeWitness(log.vkey, name="other.example.net/w") as other:
         asking = WitnessClient(witness.url, Cosigner.parse(other.vkey), log.prover.consistency)
         with pytest.raises(NoAnswer, match="without a cosignature"):
             await asking.cosign(log.closings[0], 0)
 
 
-async def test_of_several_lines_only_that_of_the_key_we_know_is_taken(log: Grown, witness: FakeWitness) -> None:
+async def test_only_the_line_of_the_known_key_is_taken(log: Grown, witness: FakeWitness) -> None:
     text = log.closings[0].note.rpartition("\n\n")[0] + "\n"
     other = FakeWitness(name="other.example.net/w")
     witness.will(web.Response(text=other.cosign(text) + witness.cosign(text)))
@@ -145,7 +145,7 @@ async def test_of_several_lines_only_that_of_the_key_we_know_is_taken(log: Grown
         Answer(200, b"x", cut=True),
     ],
 )
-async def test_whatever_else_is_said_is_no_answer(log: Grown, answer: Answer) -> None:
+async def test_any_other_response_is_not_accepted(log: Grown, answer: Answer) -> None:
     async with HttpStub() as stub:
         stub.will(answer)
         asking = WitnessClient(stub.url, Cosigner.parse(FakeWitness().vkey), log.prover.consistency)
@@ -163,20 +163,20 @@ async def test_a_witness_that_changes_its_mind_for_ever_is_left_alone(log: Grown
         assert len(stub.requests) == 3
 
 
-async def test_a_cosignature_that_does_not_hold_is_no_answer(log: Grown, witness: FakeWitness) -> None:
+async def test_an_invalid_cosignature_is_not_accepted(log: Grown, witness: FakeWitness) -> None:
     witness.will(web.Response(text=witness.cosign("another text\n")))
     with pytest.raises(NoAnswer, match="does not hold"):
         await client(log, witness).cosign(log.closings[0], 0)
 
 
-async def test_a_proof_that_cannot_be_made_any_more_is_no_answer(log: Grown, tmp_path: Path) -> None:
+async def test_an_impossible_proof_gives_no_cosignature(log: Grown, tmp_path: Path) -> None:
     prover = Prover(Tiles(tmp_path))
     asking = WitnessClient("http://127.0.0.1:1", Cosigner.parse(FakeWitness().vkey), prover.consistency)
     with pytest.raises(NoAnswer, match="no proof"):
         await asking.cosign(log.closings[3], 300)
 
 
-async def test_somebody_who_is_not_there_or_says_nothing_is_no_answer() -> None:
+async def test_an_absent_or_silent_witness_gives_no_cosignature() -> None:
     with pytest.raises(NoAnswer):
         await post("http://127.0.0.1:1/", b"", "text/plain")
     async with HttpStub() as stub:

@@ -102,7 +102,7 @@ def test_ciphertext_names_the_session_whose_key_is_missing() -> None:
 
 
 @pytest.mark.parametrize("type_", ["m.room.message", "m.room.encrypted", "m.reaction", "m.room.redaction"])
-def test_what_the_homeserver_has_emptied_is_another_event(type_: str) -> None:
+def test_a_redacted_event_is_parsed_as_redacted(type_: str) -> None:
     event = raw(type_, {}, unsigned={"redacted_because": raw("m.room.redaction")})
     ann = UserId("@ann:example.org")
     assert read(event) == OtherEvent(**base(event), removed_by=ann, removed_ms=1_795_511_540_740)
@@ -121,7 +121,7 @@ def test_an_event_of_an_unknown_type_is_kept() -> None:
 # --- input that is no event
 
 
-def test_what_is_unreadable_keeps_its_names_and_its_raw_text() -> None:
+def test_an_unreadable_event_keeps_ids_and_raw_text() -> None:
     event = raw(content={"msgtype": "m.text"})
     assert read(event) == Unreadable(
         room=ROOM,
@@ -168,7 +168,7 @@ def test_the_problem_names_the_field(change: dict[str, object], field: str) -> N
 
 
 @pytest.mark.parametrize("claimed", [2**53, 2**200, -(2**53), -(10**300), 1e60, float("inf")])
-def test_no_time_however_far_away_keeps_a_message_from_being_judged(claimed: float) -> None:
+def test_no_timestamp_keeps_a_message_from_being_judged(claimed: float) -> None:
     outcome = read(raw(content={"msgtype": "m.text", "body": "a"}) | {"origin_server_ts": claimed})
     assert isinstance(outcome, MessagePosted)
     assert outcome.sent_ms == (2**53 - 1 if claimed > 0 else 1 - 2**53)
@@ -181,7 +181,7 @@ def test_a_missing_field_is_named(field: str) -> None:
     assert outcome.problem.startswith(f"{field} is missing")
 
 
-def test_what_is_kept_of_the_unreadable_is_cut_at_64_kib() -> None:
+def test_the_raw_text_of_an_unreadable_event_is_cut_at_64_kib() -> None:
     outcome = read(["好" * 100_000])
     assert isinstance(outcome, Unreadable)
     assert 65_530 < len(outcome.raw.encode()) <= 65_536

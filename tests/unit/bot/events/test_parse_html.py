@@ -58,7 +58,7 @@ def test_no_markup_splits_a_word(inside: str) -> None:
 
 
 @pytest.mark.parametrize("inside", ["<!-- x -->", "<style>x</style>", "<script>x<b></script>", "<!x -->", "<?x ?>"])
-def test_what_only_some_clients_show_stands_at_the_end(inside: str) -> None:
+def test_text_that_only_some_clients_show_comes_last(inside: str) -> None:
     first, *rest = shown(f"ca{inside}sino").text.split("\n")
     assert first == "casino"
     assert "x" in "".join(rest)

@@ -127,7 +127,7 @@ def test_an_encrypted_file_has_its_address_inside() -> None:
 
 
 @pytest.mark.parametrize("size", [-1, 2**53, 1.5, True, "10", None])
-def test_what_is_wrong_about_a_file_is_left_out(size: object) -> None:
+def test_wrong_fields_of_a_file_are_left_out(size: object) -> None:
     message = posted(msgtype="m.file", body="a", url="https://e.org/a", info={"size": size, "mimetype": 1})
     assert message.media == Media(kind="file")
 
@@ -240,7 +240,7 @@ def test_the_quotation_in_front_of_a_reply_is_not_the_senders_text() -> None:
         "> <@bob:b.org> a\n\n ",
     ],
 )
-def test_what_only_looks_like_a_quotation_is_judged(body: str) -> None:
+def test_a_text_that_merely_looks_like_a_quotation_is_judged(body: str) -> None:
     assert posted(body=body, **{"m.relates_to": REPLY}).body == body
 
 
@@ -256,7 +256,7 @@ def test_a_thread_reply_counts_as_reply_only_where_it_is_meant(falls_back: objec
     assert (message.thread, message.reply_to) == (EventId("$root"), reply_to)
 
 
-def test_mentions_are_those_declared_and_those_linked() -> None:
+def test_declared_and_linked_people_are_mentioned() -> None:
     message = posted(
         body="hi Cy",
         formatted_body='hi <a href="https://matrix.to/#/%40cy%3Ac.org?via=c.org">Cy</a>',
@@ -288,6 +288,6 @@ def nested(depth: int) -> list[Any]:
     [nested(20_000), 1 << 20_000, float("nan"), "\ud800", {"": {}}],
     ids=["deep", "big", "nan", "surrogate", "object"],
 )
-def test_a_broken_trifle_does_not_save_a_message_from_being_judged(field: str, value: object) -> None:
+def test_a_malformed_detail_does_not_exempt_a_message(field: str, value: object) -> None:
     message = posted(body="buy coins", **{field: value})
     assert message.body == "buy coins"

@@ -106,11 +106,11 @@ def test_a_message_among_the_state_is_unreadable() -> None:
         ("broken", True),
     ],
 )
-def test_a_timeline_is_whole_only_when_that_is_certain(timeline: object, limited: bool) -> None:
+def test_a_timeline_is_complete_only_if_certain(timeline: object, limited: bool) -> None:
     assert read_sync(rooms(join={ROOM: {"timeline": timeline}}), NOW).joined[0].limited is limited
 
 
-def test_a_room_that_was_left_has_a_whole_timeline_only_when_that_is_certain() -> None:
+def test_a_left_rooms_timeline_is_complete_only_if_certain() -> None:
     left = {ROOM: {"timeline": {"events": [], "limited": True}}}
     assert read_sync(rooms(leave=left), NOW).left == (LeftRoom(ROOM, limited=True),)
 
@@ -138,7 +138,7 @@ def test_a_malformed_timeline_stands_as_unreadable_in_its_place() -> None:
         ({"join": {ROOM: 7}}, unreadable("the room in rooms.join is no JSON object", "7")),
     ],
 )
-def test_what_belongs_to_no_room_is_kept_apart(kinds: dict[str, object], expected: Unreadable) -> None:
+def test_events_outside_rooms_are_kept_apart(kinds: dict[str, object], expected: Unreadable) -> None:
     assert read_sync(rooms(**kinds), NOW) == SyncResponse(next_batch="s1", unreadable=(expected,))
 
 
@@ -148,7 +148,7 @@ def test_an_invitation_needs_neither_event_id_nor_time() -> None:
     assert response.invited == (Invite(ROOM, UserId("@ann:e.org"), tuple(state)),)
 
 
-def test_the_invitation_of_our_own_homeserver_is_believed_before_those_shown_to_us() -> None:
+def test_our_homeservers_invitation_event_takes_precedence() -> None:
     state = [stripped(ME, "invite", "@liar:e.org"), stripped(ME, "invite", "@ann:e.org")]
     response = read_sync(rooms(invite={ROOM: {"invite_state": {"events": state}}}), NOW)
     assert response.invited[0].inviter == UserId("@ann:e.org")
@@ -178,7 +178,7 @@ def test_a_room_we_were_removed_from_shows_what_happened_last() -> None:
     assert response.left == (LeftRoom(ROOM, (receive(last, ROOM, NOW),)),)
 
 
-def test_what_the_encryption_needs_is_passed_on_as_it_came() -> None:
+def test_encryption_fields_are_passed_on_unchanged() -> None:
     message: Json = {"type": "m.room.encrypted", "sender": "@ann:e.org", "content": {}}
     keys: dict[str, Json] = {
         "device_lists": {"changed": ["@ann:e.org"]},

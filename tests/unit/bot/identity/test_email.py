@@ -78,7 +78,7 @@ def test_an_address_has_one_spelling(server: MailServer, key: DialogueKey, typed
         "ann@example..org",
     ],
 )
-def test_what_is_no_address_is_not_written_to(server: MailServer, key: DialogueKey, typed: str) -> None:
+def test_an_invalid_address_gets_no_mail(server: MailServer, key: DialogueKey, typed: str) -> None:
     with pytest.raises(Refused) as refused:
         method(server, key).address(typed)
     assert (refused.value.key, dict(refused.value.fields)) == ("error.verify.email-form", {})

@@ -39,7 +39,7 @@ async def refused(db: AsyncConnection, user: UserId, about: str = "", now: int =
     return None
 
 
-async def test_by_one_person_and_when_it_is_possible_again(db: AsyncConnection) -> None:
+async def test_limits_one_person_and_says_when_to_try_again(db: AsyncConnection) -> None:
     assert [await refused(db, person(1), now=now) for now in (NOW, NOW + 10, NOW + 20)] == [
         None,
         None,
@@ -49,7 +49,7 @@ async def test_by_one_person_and_when_it_is_possible_again(db: AsyncConnection) 
     assert await refused(db, person(1), now=NOW + 1_001) is None
 
 
-async def test_to_one_address_whoever_asks(db: AsyncConnection) -> None:
+async def test_limits_one_address_across_people(db: AsyncConnection) -> None:
     assert [await refused(db, person(n), "mark") for n in range(4)] == [
         None,
         None,
@@ -59,7 +59,7 @@ async def test_to_one_address_whoever_asks(db: AsyncConnection) -> None:
     assert await refused(db, person(5), "another mark") is None
 
 
-async def test_from_one_room_and_by_those_who_are_in_none(db: AsyncConnection) -> None:
+async def test_limits_one_room_and_people_in_no_room(db: AsyncConnection) -> None:
     room = {"room": "!r:x", "code": "G-1", "purpose": "group", "condition": "protected", "entered": 1}
     await db.execute(insert(schema.rooms).values(room))
     for number in range(6):
@@ -71,7 +71,7 @@ async def test_from_one_room_and_by_those_who_are_in_none(db: AsyncConnection) -
     assert await refused(db, person(5), now=NOW + 1_001) is None
 
 
-async def test_many_new_accounts_keep_nobody_out_who_has_been_there_for_a_day(db: AsyncConnection) -> None:
+async def test_new_accounts_do_not_lock_out_members_of_a_day(db: AsyncConnection) -> None:
     now = 10 * DAY_MS
     room = {"room": "!r:x", "code": "G-1", "purpose": "group", "condition": "protected", "entered": 1}
     await db.execute(insert(schema.rooms).values(room))
@@ -84,7 +84,7 @@ async def test_many_new_accounts_keep_nobody_out_who_has_been_there_for_a_day(db
     assert await refused(db, person(0), now=now) is None
 
 
-async def test_what_is_over_is_not_kept(db: AsyncConnection) -> None:
+async def test_expired_entries_are_dropped(db: AsyncConnection) -> None:
     await refused(db, person(1), "mark")
     await refused(db, person(2), now=NOW + 1_001)
     rows = (await db.execute(schema.challenge_attempts.select())).all()

@@ -70,14 +70,14 @@ def shown_by(certificate: Path) -> ssl.SSLContext:
     return context
 
 
-async def test_what_is_sent_arrives_whole() -> None:
+async def test_a_mail_arrives_complete() -> None:
     async with mail_server() as server:
         assert await mailer(server).send(mail(), TO) == "sent"
         assert (server.to, server.code()) == ([TO], "12345678")
 
 
 class TestEncryption:
-    async def test_by_starttls_and_from_the_first_byte(self, certificate: Path) -> None:
+    async def test_works_by_starttls_and_implicit_tls(self, certificate: Path) -> None:
         context = shown_by(certificate)
         async with mail_server(tls_context=context, require_starttls=True) as server:
             own = mailer(server, certificate.parent, security="starttls", ca_file=certificate.name)
@@ -86,20 +86,20 @@ class TestEncryption:
             own = mailer(server, certificate.parent, security="tls", ca_file=certificate.name)
             assert await own.send(mail(), TO) == "sent"
 
-    async def test_is_not_given_up_for_a_server_that_offers_none(self) -> None:
+    async def test_is_required_even_if_the_server_offers_none(self) -> None:
         async with mail_server() as server:
             for security in ("starttls", "tls"):
                 with pytest.raises(Unavailable):
                     await mailer(server, security=security).send(mail(), TO)
             assert server.mails == []
 
-    async def test_is_not_given_up_for_a_certificate_that_nobody_we_trust_has_signed(self, certificate: Path) -> None:
+    async def test_is_required_with_a_trusted_certificate(self, certificate: Path) -> None:
         async with mail_server(tls_context=shown_by(certificate), require_starttls=True) as server:
             with pytest.raises(Unavailable):
                 await mailer(server, security="starttls").send(mail(), TO)
             assert server.mails == []
 
-    async def test_is_told_by_a_server_that_asks_for_it_and_gets_none(self, certificate: Path) -> None:
+    async def test_is_reported_if_the_server_requires_it(self, certificate: Path) -> None:
         async with mail_server(tls_context=shown_by(certificate), require_starttls=True) as server:
             with pytest.raises(Unavailable):
                 await mailer(server).send(mail(), TO)
@@ -115,7 +115,7 @@ async def test_logging_in() -> None:
 
 
 @pytest.mark.parametrize("mood", ["hangs", "drops", "later", "refuses-mail"])
-async def test_what_does_not_get_through_can_be_tried_again(mood: Mood) -> None:
+async def test_an_undelivered_mail_can_be_tried_again(mood: Mood) -> None:
     async with mail_server() as server:
         server.mood = mood
         with pytest.raises(Unavailable) as error:
@@ -125,14 +125,14 @@ async def test_what_does_not_get_through_can_be_tried_again(mood: Mood) -> None:
 
 
 @pytest.mark.parametrize("mood", ["hangs-after-data", "drops-after-data"])
-async def test_what_was_handed_over_may_arrive_though_nobody_said_so(mood: Mood) -> None:
+async def test_a_mail_handed_over_without_an_answer_may_arrive(mood: Mood) -> None:
     async with mail_server() as server:
         server.mood = mood
         assert await mailer(server).send(mail(), TO) == "maybe"
         assert server.to == [TO]
 
 
-async def test_an_address_that_is_refused_is_the_persons_to_look_at() -> None:
+async def test_a_refused_address_is_reported_to_the_person() -> None:
     async with mail_server() as server:
         server.mood = "refuses"
         with pytest.raises(Refused) as refused:
@@ -166,13 +166,13 @@ async def listening(says: bytes, every_s: float) -> AsyncIterator[MailServer]:
     ("says", "every_s"),
     [(b"220-go on\r\n", 0.05), (b"x" * 65_536, 0.01), (b"HTTP/1.1 200 OK\r\n", 0.05), (b"\xff\x00\r\n", 0.05)],
 )
-async def test_a_server_that_talks_nonsense_or_without_end_is_left_in_time(says: bytes, every_s: float) -> None:
+async def test_a_nonsensical_or_endless_server_is_left_in_time(says: bytes, every_s: float) -> None:
     async with listening(says, every_s) as server, asyncio.timeout(120):
         with pytest.raises(Unavailable):
             await mailer(server).send(mail(), TO)
 
 
-async def test_nobody_listening_is_told() -> None:
+async def test_an_unreachable_server_is_reported() -> None:
     async with mail_server() as server:
         pass
     with pytest.raises(Unavailable):

@@ -136,7 +136,7 @@ class TestToken:
             ({"nbf": 32_000_000_000}, "oidc.clocks"),
         ],
     )
-    async def test_of_another_time_says_that_clocks_differ(
+    async def test_from_another_time_reports_different_clocks(
         self, issuer: HostileIssuer, claims: dict[str, Any], key: str
     ) -> None:
         assert (await by_device(issuer, Wrong(claims=claims))).lines == (line(key, issuer="The club"),)
@@ -196,7 +196,7 @@ class TestClient:
 
 
 class TestClaims:
-    async def test_only_what_the_operator_named_is_kept(self, issuer: HostileIssuer) -> None:
+    async def test_only_configured_claims_are_kept(self, issuer: HostileIssuer) -> None:
         step = await by_device(issuer, Wrong(), claims=("phone", "subject"))
         assert whenever(step).proof == ProvedIdentity(issuer.url, "ann", {"subject": "ann"})
 
@@ -206,14 +206,14 @@ class TestClaims:
         assert step.proof is not None
         assert began_ms - 1_000 + 90_000 <= step.proof.until_ms <= wall_clock() + 90_000
 
-    async def test_more_is_not_asked_than_is_kept(self, issuer: HostileIssuer) -> None:
+    async def test_no_more_claims_are_requested_than_kept(self, issuer: HostileIssuer) -> None:
         await by_device(issuer, Wrong(), claims=("subject",))
         assert "/userinfo" not in issuer.paths()
 
     @pytest.mark.parametrize(
         "userinfo", [{"email_verified": False}, {"email": None}, {"email": 7}, {"email": " "}, {"email": "\ud800"}]
     )
-    async def test_an_address_that_is_none_or_unconfirmed_is_not_kept(
+    async def test_an_invalid_or_unconfirmed_address_is_not_kept(
         self, issuer: HostileIssuer, userinfo: dict[str, Any]
     ) -> None:
         step = await by_device(issuer, Wrong(userinfo=userinfo))
@@ -255,7 +255,7 @@ class TestIssuer:
 
     @pytest.mark.parametrize("path", [WELL_KNOWN, "/device"])
     @pytest.mark.parametrize("answer", ["error", "hang", "endless"])
-    async def test_that_gives_no_answer_is_said_to_be_out_of_reach(
+    async def test_that_gives_no_answer_is_reported_as_unreachable(
         self, issuer: HostileIssuer, path: str, answer: Any
     ) -> None:
         issuer.wrong = Wrong(answers={path: answer})
@@ -263,7 +263,7 @@ class TestIssuer:
             await method(issuer, timeout_s=0.3).begin(ANN, "", wall_clock())
         assert (refused.value.key, refused.value.fields) == ("oidc.unreachable", {"issuer": "The club"})
 
-    async def test_that_is_not_there_is_out_of_reach(self) -> None:
+    async def test_that_does_not_exist_is_unreachable(self) -> None:
         async with HostileIssuer() as gone:
             oidc = method(gone)
         with pytest.raises(Refused) as refused:
@@ -336,7 +336,7 @@ class TestDeviceFlow:
             ("", "oidc.unusable"),
         ],
     )
-    async def test_a_no_ends_it(self, issuer: HostileIssuer, error: str, key: str) -> None:
+    async def test_a_refusal_at_the_issuer_ends_the_login(self, issuer: HostileIssuer, error: str, key: str) -> None:
         issuer.errors.append(error)
         assert await by_device(issuer, Wrong()) == DialogueStep(lines=(line(key, issuer="The club"),))
 
@@ -410,14 +410,16 @@ class TestCodeFlow:
             ({"code": ""}, "oidc.unusable"),
         ],
     )
-    async def test_what_comes_back_wrong_ends_it(self, issuer: HostileIssuer, query: dict[str, str], key: str) -> None:
+    async def test_a_wrong_response_ends_the_login(
+        self, issuer: HostileIssuer, query: dict[str, str], key: str
+    ) -> None:
         oidc = method(issuer, public=PUBLIC)
         begun, page = await by_link(oidc, issuer, **query)
         assert page == LoginPage("failed")
         assert "/token" not in issuer.paths()
         assert (await oidc.answer(ANN, "1", begun.state or {}, wall_clock())).lines == (line(key, issuer="The club"),)
 
-    async def test_an_issuer_that_says_it_names_itself_must(self, issuer: HostileIssuer) -> None:
+    async def test_an_issuer_that_promises_its_name_in_answers_must_send_it(self, issuer: HostileIssuer) -> None:
         issuer.wrong = Wrong(document={"authorization_response_iss_parameter_supported": True})
         oidc = method(issuer, public=PUBLIC)
         assert (await by_link(oidc, issuer))[1] == LoginPage("failed")
@@ -430,7 +432,7 @@ class TestCodeFlow:
             assert await oidc.arrived("club-0", {"code": "c", "state": link_of(begun)["state"]}) == LoginPage("failed")
             assert ("/token" in issuer.paths(), "/token" in second.paths()) == (False, False)
 
-    async def test_who_talks_another_into_their_link_is_not_verified(self, issuer: HostileIssuer) -> None:
+    async def test_a_login_through_ones_link_by_another_person_does_not_verify(self, issuer: HostileIssuer) -> None:
         """Ben began; Ann logs in by his link. The number is on her screen, and hers does nothing in his chat."""
         oidc = method(issuer, public=PUBLIC)
         bens = await oidc.begin(BEN, "", wall_clock())
@@ -460,7 +462,7 @@ class TestCodeFlow:
         assert await oidc.arrived("club-0", {"code": "c", "state": link_of(older)["state"]}) == LoginPage("stale")
         assert await oidc.poll(ANN, older.state or {}, wall_clock()) == DialogueStep(lines=(line("oidc.gone"),))
 
-    async def test_it_is_over_when_its_time_is(self, issuer: HostileIssuer) -> None:
+    async def test_a_login_ends_at_its_deadline(self, issuer: HostileIssuer) -> None:
         oidc = method(issuer, public=PUBLIC)
         begun = await oidc.begin(ANN, "", wall_clock() - 11 * 60_000)
         assert await oidc.arrived("club-0", {"code": "c", "state": link_of(begun)["state"]}) == LoginPage("stale")
@@ -511,7 +513,7 @@ class TestChoice:
             got = refused.key
         assert got == expected
 
-    async def test_where_there_are_several_issuers_one_is_named(self, issuer: HostileIssuer) -> None:
+    async def test_several_issuers_require_a_name(self, issuer: HostileIssuer) -> None:
         async with HostileIssuer() as second:
             oidc = method(issuer, second)
             for words in ("", "club-7"):
@@ -522,7 +524,7 @@ class TestChoice:
             assert (state["issuer"], issuer.asked) == ("club-1", [])
 
 
-async def test_one_that_hangs_keeps_nobody_else_waiting(issuer: HostileIssuer) -> None:
+async def test_a_hanging_issuer_delays_nobody_else(issuer: HostileIssuer) -> None:
     async with HostileIssuer() as slow:
         slow.wrong = Wrong(answers={WELL_KNOWN: "hang"})
         oidc = method(slow, issuer, timeout_s=30.0)
@@ -533,7 +535,7 @@ async def test_one_that_hangs_keeps_nobody_else_waiting(issuer: HostileIssuer) -
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_everything_said_names_the_issuer_and_fits(language: str) -> None:
+def test_every_message_names_the_issuer_and_fits(language: str) -> None:
     texts = Catalog.load()
     for key in OVER:
         assert "The club" in texts.text(language, key, issuer="The club")

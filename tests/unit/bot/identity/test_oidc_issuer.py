@@ -127,7 +127,7 @@ class TestDeviceFlow:
         issuer.rotate()
         assert (await oidc.poll(ANN, begun.state or {}, wall_clock())).proof is not None
 
-    async def test_a_code_is_over_when_its_time_is(self, tmp_path: Path) -> None:
+    async def test_a_device_code_ends_at_its_deadline(self, tmp_path: Path) -> None:
         short = RealIssuer.start(tmp_path, client("basic"), device_s=1)
         try:
             oidc = method(short)
@@ -157,7 +157,7 @@ class TestCodeFlow:
             assert "ann" not in shown
             assert "not known" in (await browser.open(address))[1]
 
-    async def test_turning_round_at_the_issuer_ends_it(self, issuer: RealIssuer) -> None:
+    async def test_cancelling_at_the_issuer_ends_the_login(self, issuer: RealIssuer) -> None:
         oidc = method(issuer, public=PUBLIC)
         async with page(oidc), Browser() as browser:
             begun = await oidc.begin(ANN, "", wall_clock())
@@ -166,7 +166,7 @@ class TestCodeFlow:
             after = await oidc.poll(ANN, begun.state or {}, wall_clock())
         assert after == DialogueStep(lines=(line("oidc.denied", issuer="The club"),))
 
-    async def test_a_code_is_worth_nothing_without_what_was_kept_here(self, issuer: RealIssuer) -> None:
+    async def test_a_code_is_worthless_without_the_verifier(self, issuer: RealIssuer) -> None:
         """PKCE: somebody who gets hold of a code and of the client cannot redeem it."""
         oidc = method(issuer, public=PUBLIC)
         begun = await oidc.begin(ANN, "", wall_clock())
@@ -186,7 +186,7 @@ async def test_a_client_that_the_issuer_does_not_know_is_said_to_be_unusable(iss
 
 
 class TestPage:
-    async def test_it_says_little_and_loads_nothing(self, issuer: RealIssuer) -> None:
+    async def test_the_page_is_short_and_loads_nothing(self, issuer: RealIssuer) -> None:
         oidc = method(issuer, public=PUBLIC)
         async with page(oidc), aiohttp.ClientSession() as http:
             for language, words in (("en", "not known"), ("zh-CN,zh", "无法识别")):
@@ -210,7 +210,7 @@ class TestPage:
             ("PUT", "/oidc/club", 404),
         ],
     )
-    async def test_it_answers_one_thing(self, issuer: RealIssuer, verb: str, path: str, status: int) -> None:
+    async def test_the_page_answers_one_path(self, issuer: RealIssuer, verb: str, path: str, status: int) -> None:
         async with page(method(issuer, public=PUBLIC)), aiohttp.ClientSession() as http:
             answer = await http.request(verb, f"http://127.0.0.1:{PORT}{path}")
             assert (answer.status, "<script>" in await answer.text()) == (status, False)

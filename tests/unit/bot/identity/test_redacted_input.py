@@ -43,25 +43,25 @@ NOT_ALOUD = [
 
 
 @pytest.mark.parametrize("text", ALONE)
-def test_alone_what_is_said_to_the_command(text: str) -> None:
+def test_in_a_direct_room_the_command_text_is_left_out(text: str) -> None:
     assert Hush("!").covers(said(text))
 
 
 @pytest.mark.parametrize("text", ALOUD)
-def test_before_others_a_code_or_an_address_and_its_record_is_known_for_one(text: str) -> None:
+def test_in_a_group_only_a_code_or_address_is_left_out(text: str) -> None:
     kept = Hush("!").without_token(said(text))
     assert kept is not None and kept.body.endswith(" …") and kept.content["body"] == kept.body
     assert Hush("!").without_token(kept) == kept
 
 
 @pytest.mark.parametrize("text", NOT_ALOUD)
-def test_before_others_nothing_else(text: str) -> None:
+def test_in_a_group_other_text_is_recorded(text: str) -> None:
     hush = Hush("!")
     hush.opened(ANNA, NOON + 60_000)
     assert hush.without_token(said(text)) is None
 
 
-def test_alone_everything_while_it_goes_on() -> None:
+def test_in_a_direct_room_everything_is_left_out_during_a_dialogue() -> None:
     hush = Hush("!")
     assert not hush.covers(said("hello"))
     assert hush.covers(said("!verify email ann@example.org"))
@@ -75,7 +75,7 @@ def test_alone_everything_while_it_goes_on() -> None:
     assert not hush.covers(said("hello"))
 
 
-def test_the_code_alone_is_understood_while_it_goes_on_and_only_alone() -> None:
+def test_a_bare_code_counts_only_in_a_direct_room_during_a_dialogue() -> None:
     hush = Hush("!")
     code = said("1234 5678")
     assert (hush.words(code, direct=True), hush.asks(code)) == (None, False)
@@ -86,7 +86,7 @@ def test_the_code_alone_is_understood_while_it_goes_on_and_only_alone() -> None:
     assert hush.words(said("!verify stop", replaces="$said"), direct=True) is None
 
 
-async def test_what_goes_on_is_known_after_a_restart(tmp_path: Path) -> None:
+async def test_open_dialogues_are_known_after_a_restart(tmp_path: Path) -> None:
     database = await Database.open(tmp_path)
     ben = UserId("@ben:example.org")
     async with database.write() as db:

@@ -47,7 +47,7 @@ async def closed(reader: asyncio.StreamReader) -> bool:
 
 
 @pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"])
-async def test_those_who_ask_for_nothing_keep_nobody_out(port: int, said: bytes) -> None:
+async def test_idle_connections_keep_nobody_out(port: int, said: bytes) -> None:
     waiting = [await idle(port, said) for _ in range(3 * MOST_CONNECTIONS)]
     assert await get(port) == "here"
     async with asyncio.timeout(120):  # the oldest make room

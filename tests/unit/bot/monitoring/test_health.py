@@ -52,7 +52,7 @@ OPERATING = (Path(__file__).parents[4] / "docs" / "operating.md").read_text("utf
         ({"sync_age_s": 121, "keys_lost": True, "disk_free": 0}, ("homeserver_silent", "keys_lost", "disk_full")),
     ],
 )
-def test_every_reason_there_is_and_no_other_is_told(change: dict[str, float], expected: tuple[str, ...]) -> None:
+def test_exactly_the_defined_reasons_are_reported(change: dict[str, float], expected: tuple[str, ...]) -> None:
     assert reasons(replace(WELL, **change)) == expected  # type: ignore[arg-type]
 
 
@@ -69,11 +69,11 @@ def test_the_page_for_prometheus_is_three_lines_a_number() -> None:
 
 
 @pytest.mark.parametrize("word", [*METRICS, *REASONS])
-def test_what_is_told_is_documented_with_what_to_do(word: str) -> None:
+def test_every_reason_is_documented_with_its_remedy(word: str) -> None:
     assert f"`{word}`" in OPERATING
 
 
-def test_lag_runs_from_what_was_handed_over_until_it_is_recorded() -> None:
+def test_lag_runs_from_receipt_to_record() -> None:
     now = [0.0]
     pulse = Pulse(lambda: now[0])
     now[0] = 10

@@ -77,7 +77,7 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     await database.close()
 
 
-async def test_well_is_200_and_ill_is_503_with_the_reasons(watched: Watched) -> None:
+async def test_healthy_is_200_and_unhealthy_is_503_with_reasons(watched: Watched) -> None:
     assert await watched.get("/health") == (200, "application/json", '{"healthy":true,"reasons":[]}')
     watched.ahead_ms = 121_000
     watched.look_anew()
@@ -113,7 +113,7 @@ async def test_numbers_are_those_of_the_database_and_the_log(watched: Watched) -
     assert 100 <= found["answerable_outbox_oldest_seconds"] <= 200
 
 
-async def test_what_waits_is_stuck_by_the_time_since_it_was_queued_whatever_is_done_to_the_clock(
+async def test_stuck_is_measured_from_queueing_whatever_the_clock_does(
     watched: Watched,
 ) -> None:
     now = wall_clock()
@@ -129,12 +129,12 @@ async def test_what_waits_is_stuck_by_the_time_since_it_was_queued_whatever_is_d
             assert (await watched.get("/health"))[2].endswith(f'"reasons":{expected}}}')
 
 
-async def test_the_bot_is_up_for_as_long_as_it_is_though_the_clock_is_set_back(watched: Watched) -> None:
+async def test_uptime_does_not_fall_when_the_clock_is_set_back(watched: Watched) -> None:
     watched.steady_ms, watched.ahead_ms = 100_000, -3_600_000
     assert 100 <= (await watched.metrics())["answerable_up_seconds"] <= 200
 
 
-async def test_who_asks_often_is_given_the_same_look(watched: Watched) -> None:
+async def test_frequent_requests_get_the_same_snapshot(watched: Watched) -> None:
     first = await watched.looker.look()
     assert all([await watched.looker.look() is first for _ in range(50)])
 

@@ -75,11 +75,11 @@ def test_ready_and_stopping_are_told(manager: Socket) -> None:
         ({"NOTIFY_SOCKET": "/run/n", "WATCHDOG_USEC": "0"}, None),
     ],
 )
-def test_the_watchdog_is_fed_if_it_is_ours(environ: dict[str, str], expected: float | None) -> None:
+def test_the_watchdog_is_fed_if_it_is_for_this_process(environ: dict[str, str], expected: float | None) -> None:
     assert ServiceManager.of(environ).watchdog_s == expected
 
 
-def test_that_nobody_listens_is_said_once_and_harms_nothing(tmp_path: Path) -> None:
+def test_a_missing_systemd_is_logged_once(tmp_path: Path) -> None:
     told = told_by(str(tmp_path / "nobody"))
     with capture_logs() as logged:
         told.ready()

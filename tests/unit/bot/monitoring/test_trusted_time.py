@@ -69,7 +69,7 @@ def test_a_clock_that_jumps_again_begins_its_day_again() -> None:
     assert machine.doubt() == "jump"
 
 
-def test_after_a_long_time_away_a_day_is_waited_for() -> None:
+def test_a_clock_is_believed_a_day_after_a_long_absence() -> None:
     for last, expected in (
         (None, None),
         (NOON - 6 * DAY_MS, None),

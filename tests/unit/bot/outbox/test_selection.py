@@ -82,16 +82,16 @@ class TestTheMostImportant:
     @pytest.mark.parametrize(
         "stop", [MUTE, Kick(room=ROOM, subject=ANNA), Tell(room=ROOM, subject=BEN, lines=WORDS, first=True)]
     )
-    def test_is_whatever_stops_somebody_and_the_word_that_it_waits_for(self, stop: Action) -> None:
+    def test_covers_measures_and_the_word_they_wait_for(self, stop: Action) -> None:
         assert stop.priority == STOP
         assert chosen(rows(*A_FLOOD, stop), ONE_AT_A_TIME) == [stop]
 
-    def test_is_no_look_at_a_room_of_which_nothing_is_known_to_have_changed(self) -> None:
+    def test_excludes_looking_at_an_unchanged_room(self) -> None:
         routine = Align(room=ROOM, routine=True)
         assert routine.priority == STATE
         assert chosen(rows(routine, *A_FLOOD), ONE_AT_A_TIME) == [A_FLOOD[-1]]
 
-    def test_of_redactions_is_the_newest(self) -> None:
+    def test_takes_the_newest_redaction(self) -> None:
         assert chosen(rows(*A_FLOOD)) == A_FLOOD[: -AT_ONCE - 1 : -1]
 
     def test_is_the_only_one_that_goes_after_a_refusal(self) -> None:
@@ -128,7 +128,7 @@ class TestWhatIsNotUrgent:
         assert chosen(waiting, past, now=NOW + CROWDED_MS - 1) == []
         assert chosen(waiting, past.crowded(NOW + PATIENCE_MS), now=NOW + PATIENCE_MS) == [CARD_1]
 
-    def test_leaves_a_place_for_what_is(self) -> None:
+    def test_leaves_a_place_for_urgent_requests(self) -> None:
         words = [Tell(room=ROOM, subject=UserId(f"@{n}:example.org"), lines=WORDS) for n in range(9)]
         assert chosen(rows(*words)) == words[:OTHERS_AT_ONCE]
         assert chosen(rows(*words[3:], A_FLOOD[0]), sending=rows(*words[:3])) == [A_FLOOD[0]]

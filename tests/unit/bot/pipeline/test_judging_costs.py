@@ -40,7 +40,7 @@ def test_a_room_whose_patterns_take_long_is_expected_to_take_long_and_no_other()
     assert costs.expected([message(1_000, OTHER)]) == pytest.approx(EACH_MS + KILO_MS)
 
 
-def test_what_was_long_ago_counts_less() -> None:
+def test_older_measurements_count_less() -> None:
     costs = JudgingCosts()
     costs.spent(ROOM, 4_000, 600.0)
     for _ in range(1_000):
@@ -48,7 +48,7 @@ def test_what_was_long_ago_counts_less() -> None:
     assert costs.expected([message(1_000)]) == pytest.approx(EACH_MS + KILO_MS)
 
 
-def test_of_what_is_not_deciphered_yet_the_ciphertext_counts() -> None:
+def test_the_ciphertext_counts_until_deciphered() -> None:
     assert letters(event("m.room.encrypted", {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "A" * 80})) == 80
     assert letters(event("m.room.message", {"msgtype": "m.text", "body": "hello"})) == 5
     assert letters(receive({}, ROOM, 1)) == 0

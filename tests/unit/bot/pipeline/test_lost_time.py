@@ -73,21 +73,21 @@ def removed(database: Database, homeserver: Kept, admin_token: str = "") -> Remo
 
 
 @pytest.mark.parametrize("kind", ["m.room.message", "m.room.encrypted"])
-async def test_what_was_removed_in_the_lost_time_is_not_read(database: Database, kind: str) -> None:
+async def test_messages_removed_in_the_lost_time_are_recorded_as_unread(database: Database, kind: str) -> None:
     (found,) = await lost_time(database).mark([received(message(MADE + 1, kind=kind))])
     assert isinstance(found, Undecryptable)
     assert (found.code, found.event, found.sender) == ("redacted", "$one", ANNA)
 
 
 @pytest.mark.parametrize("sent_ms", [MADE - 1, RESTORED + 1])
-async def test_what_was_removed_at_any_other_time_is_as_it_always_was(database: Database, sent_ms: int) -> None:
+async def test_messages_removed_at_another_time_are_unaffected(database: Database, sent_ms: int) -> None:
     lost, asked = lost_time(database), removed(database, Kept(offers=True))
     emptied = received(message(sent_ms))
     assert isinstance(emptied, OtherEvent)
     assert (list(await lost.mark([emptied])), await asked.as_sent(ROOM, emptied)) == ([emptied], None)
 
 
-async def test_what_was_removed_in_a_group_is_not_read_at_any_time_and_says_who_removed_it(database: Database) -> None:
+async def test_a_removed_group_message_is_unread_and_names_the_remover(database: Database) -> None:
     raw = message(RESTORED + 1)
     raw["unsigned"]["redacted_because"] |= {"sender": ANNA, "origin_server_ts": RESTORED + 2}
     (found,) = await lost_time(database, ROOM).mark([received(raw)])
@@ -95,20 +95,20 @@ async def test_what_was_removed_in_a_group_is_not_read_at_any_time_and_says_who_
     assert (found.code, found.removed_by, found.removed_ms) == ("redacted", ANNA, RESTORED + 2)
 
 
-async def test_what_others_do_not_give_an_administrator_is_given(database: Database) -> None:
+async def test_an_administrator_gets_content_that_others_do_not(database: Database) -> None:
     for kept in (Kept(offers=False), Kept(offers=True, has=False)):
         whole = await removed(database, kept, "of an admin").as_sent(ROOM, received(message(MADE + 1)))
         assert isinstance(whole, MessagePosted) and whole.body == "a purple elephant"
 
 
-async def test_its_words_are_those_that_the_homeserver_kept(database: Database) -> None:
+async def test_removed_words_come_from_the_homeserver(database: Database) -> None:
     whole = await removed(database, Kept(offers=True)).as_sent(ROOM, received(message(MADE + 1)))
     assert isinstance(whole, MessagePosted)
     assert whole.body == "a purple elephant"
 
 
 @pytest.mark.parametrize("kept", [Kept(offers=False), Kept(offers=True, has=False)])
-async def test_what_the_homeserver_does_not_give_stays_unread(database: Database, kept: Kept) -> None:
+async def test_content_that_the_homeserver_withholds_stays_unread(database: Database, kept: Kept) -> None:
     assert await removed(database, kept).as_sent(ROOM, received(message(MADE + 1))) is None
 
 

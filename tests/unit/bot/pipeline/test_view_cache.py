@@ -64,20 +64,20 @@ async def known(db: AsyncConnection) -> tuple[object, object]:
     return await queries.person_view(db, ANNA, now_ms=NOON, recent_since=0), await queries.room_view(db, ROOM, BOT)
 
 
-def test_every_kind_that_is_said_to_change_nothing_is_tried_here() -> None:
+def test_every_kind_declared_unchanging_is_tried() -> None:
     said = {change: {cls for cls in FACTS if change == cls.CHANGES} for change in ("nothing", "people alone")}
     assert said["nothing"] | {SanctionStarted} == {type(fact) for fact in NOTHING}
     assert said["people alone"] == {type(fact) for fact in (OPENED, CHARGED)}
 
 
 @pytest.mark.parametrize("fact", NOTHING, ids=lambda fact: type(fact).__name__)
-async def test_what_need_not_be_read_anew_has_not_changed(db: AsyncConnection, fact: Fact) -> None:
+async def test_cached_views_have_not_changed(db: AsyncConnection, fact: Fact) -> None:
     before = await known(db)
     await project(fact, db, 10, NOON)
     assert await known(db) == before
 
 
-async def test_what_is_told_once_a_day_is_read_anew_when_it_was_told(db: AsyncConnection) -> None:
+async def test_a_daily_notice_invalidates_its_view(db: AsyncConnection) -> None:
     knowledge = ViewCache(BOT, incident_ms=0, window_ms=0)
     await knowledge.begin(db)
     assert (await knowledge.person(db, ANNA, NOON)).told == {}
@@ -88,7 +88,7 @@ async def test_what_is_told_once_a_day_is_read_anew_when_it_was_told(db: AsyncCo
 
 
 @pytest.mark.parametrize("fact", (OPENED, CHARGED), ids=lambda fact: type(fact).__name__)
-async def test_what_changes_a_person_leaves_the_room_as_it_was(db: AsyncConnection, fact: Fact) -> None:
+async def test_a_change_of_a_person_keeps_the_view_of_the_room(db: AsyncConnection, fact: Fact) -> None:
     before = await known(db)
     if isinstance(fact, CaseOpened):
         fact = replace(fact, n=2, event=EventId(""))

@@ -38,7 +38,7 @@ async def test_cancelled_while_it_is_being_opened_it_is_closed_before_the_cancel
     assert closed == ["a log"]
 
 
-async def test_what_could_not_be_opened_is_not_closed() -> None:
+async def test_a_resource_that_failed_to_open_is_not_closed() -> None:
     closed: list[str] = []
 
     def make() -> str:

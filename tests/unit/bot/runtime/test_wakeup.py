@@ -5,7 +5,7 @@ import asyncio
 from bot.runtime.wakeup import Wake
 
 
-async def test_who_acts_is_woken_each_time_at_once_and_who_looks_once_for_all_that_was_written_meanwhile() -> None:
+async def test_actors_wake_each_time_and_observers_once_for_a_batch() -> None:
     wake = Wake()
     for _ in range(3):
         wake()

@@ -47,7 +47,7 @@ def test_a_message_to_somebody_rings_them_and_an_answer_to_a_command_rings_nobod
     ]
 
 
-def test_only_whom_it_speaks_to_is_mentioned_not_whom_it_speaks_of() -> None:
+def test_only_addressees_are_mentioned() -> None:
     of_anna = line("desk.restored", who=Who(ANNA))
     assert SPEECH.message((of_anna,), "en", {})["m.mentions"] == {}
     assert SPEECH.message((of_anna,), "en", {}, to=[UserId("@mark:x.org")])["m.mentions"] == {
@@ -106,7 +106,7 @@ hostile = st.text(max_size=30) | st.sampled_from(
 
 
 @given(hostile, st.sampled_from(LANGUAGES))
-def test_whatever_somebody_is_called_or_writes_it_stays_one_line_of_text(text: str, language: str) -> None:
+def test_names_and_words_of_people_stay_one_line(text: str, language: str) -> None:
     lines = (
         line("notice.command.warn", room=RoomName("!r"), by=Who(text)),
         line("notice.reason", reason=text),
@@ -133,7 +133,7 @@ def test_no_message_that_rings_begins_like_a_command_whatever_a_room_is_called(l
         assert str(said["formatted_body"])[:1] in ("<", "·") or str(said["formatted_body"])[:1].isalnum(), key
 
 
-def test_a_text_that_begins_with_a_sign_keeps_it_where_nobody_is_rung() -> None:
+def test_a_silent_text_keeps_its_leading_sign() -> None:
     assert SPEECH.message((line("desk.back", who=Who(ANNA)),), "en", {})["body"] == f"{ANNA} is back."
     rung = SPEECH.message((line("desk.back", who=Who(ANNA)),), "en", {}, to=[ANNA])
     assert rung["body"] == f"· {ANNA} is back."
@@ -186,7 +186,7 @@ def test_a_word_in_a_thread_that_older_clients_show_as_a_reply() -> None:
     assert in_thread(CONTENT, None) == CONTENT
 
 
-def test_an_edit_says_the_whole_new_content_and_mentions_nobody_anew() -> None:
+def test_an_edit_has_the_whole_new_content_and_mentions_nobody() -> None:
     assert replacing(CONTENT, EventId("$e")) == {
         "msgtype": "m.text",
         "body": "* hello",

@@ -63,7 +63,7 @@ def desk(*lines: Line) -> TellDesk:
 
 
 @pytest.mark.parametrize(("kind", "written"), [("suspend", True), ("close", True), ("slow", False)])
-def test_room_and_desk_hear_that_it_begins_why_and_what_can_be_done(kind: str, written: bool) -> None:
+def test_its_beginning_is_announced_with_reason_and_remedy(kind: str, written: bool) -> None:
     pace = Span(30_000 if kind == "slow" else 0)
     reason = line("notice.reason", reason="quiet please")
     assert done(replace(started(kind, "command", by=MARK, reason="quiet please"), every=pace.ms)) == (
@@ -78,7 +78,7 @@ def test_room_and_desk_hear_that_it_begins_why_and_what_can_be_done(kind: str, w
     )
 
 
-def test_to_be_put_in_order_changes_no_level_and_names_the_date() -> None:
+def test_an_order_to_rectify_changes_no_level_and_names_the_date() -> None:
     within = line("measure.within", until=Moment(NOON))
     assert done(started("rectify", "neglect")) == (
         Say(room=ROOM, lines=(line("measure.begun.rectify", every=Span(0)), line("measure.neglect"), within)),
@@ -97,7 +97,7 @@ def test_a_room_closed_by_neglect_does_not_open_by_itself_and_that_is_said() -> 
     assert last.lines[-1] == line("measure.next-closed", n=3)
 
 
-def test_its_end_is_said_once_and_not_at_all_where_another_takes_its_place() -> None:
+def test_its_end_is_announced_once_unless_another_measure_follows() -> None:
     why = Phrase("why-ended.mended")
     over = line("measure.over.suspend", room=HERE, why=why)
     assert done(ended("suspend", "mended")) == (
@@ -110,7 +110,7 @@ def test_its_end_is_said_once_and_not_at_all_where_another_takes_its_place() -> 
     assert told(ended("suspend", "overtaken")) == []
 
 
-def test_that_it_lasts_longer_is_said_in_the_desk_and_to_the_owner() -> None:
+def test_an_extension_is_told_in_the_desk_and_to_the_owner() -> None:
     longer = SanctionExtended(room=ROOM, start=1, kind="suspend", until=NOON, subject=OLGA)
     said = line("measure.longer", room=HERE, until=Moment(NOON))
     assert done(longer) == (TellDesk(room=ROOM, lines=(said,)),)
@@ -135,7 +135,7 @@ def test_the_owner_is_told_what_why_until_when_and_how_to_appeal() -> None:
     ]
 
 
-def test_what_owners_do_themselves_they_are_not_told() -> None:
+def test_owners_are_not_told_of_their_own_acts() -> None:
     assert told(opened("by_order", OLGA), started("close", "command", until=0, by=OLGA)) == []
     assert told(ended("close", "command", OLGA)) == []
     assert told(ended("close", "command", OPERA))[0] == line(

@@ -22,7 +22,7 @@ def test_everything_that_one_notification_tells_the_desk_is_one_message() -> Non
     )
 
 
-def test_whoever_is_to_hear_a_reporters_appeal_is_told_so_also_while_the_person_concerned_reads_along() -> None:
+def test_the_hearer_of_a_reporters_appeal_is_told_in_any_case() -> None:
     appeal = Appealed(room=ROOM, n=3, due=NOON, report=1, subject=MARK, words="look at the link")
     due = Moment(NOON)
     assert in_words([NotifyDesk(room=ROOM, n=3, facts=(appeal, TO_OWNER), ring=True)]) == (

@@ -13,7 +13,7 @@ def findings(answerable: Answerable) -> dict[str, str]:
     return {finding["key"]: finding["state"] for finding in answerable("check", "--json").json}
 
 
-def test_before_the_first_start_nothing_here_is_missing(answerable: Answerable) -> None:
+def test_nothing_is_missing_before_the_first_start(answerable: Answerable) -> None:
     found = findings(answerable)
     assert {key for key, state in found.items() if state == "problem"} == {"unreachable"}
     assert {"data_dir_later", "database_later"} <= set(found)
@@ -36,7 +36,9 @@ def test_a_key_that_others_can_read_is_a_problem(answerable: Answerable, data_di
     "name",
     ["state.sqlite3", "identity.sqlite3", "crypto/device/crypto.sqlite3", "spool/access-1.json", "crypto", "spool"],
 )
-def test_whatever_others_can_read_of_people_is_a_problem(answerable: Answerable, data_dir: Path, name: str) -> None:
+def test_files_about_people_that_others_can_read_are_a_problem(
+    answerable: Answerable, data_dir: Path, name: str
+) -> None:
     for folder in ("crypto/device", "spool"):
         (data_dir / folder).mkdir(mode=0o700, parents=True)
     path = data_dir / name
@@ -49,7 +51,7 @@ def test_whatever_others_can_read_of_people_is_a_problem(answerable: Answerable,
     assert [(each["state"], each["remedy"]) for each in told] == [("problem", f"chmod go-rwx {path}")]
 
 
-def test_a_file_that_is_no_database_is_a_problem(answerable: Answerable, data_dir: Path) -> None:
+def test_a_file_that_is_not_a_database_is_a_problem(answerable: Answerable, data_dir: Path) -> None:
     (data_dir / FILE).write_bytes(b"not a database" * 100)
     assert findings(answerable)["database_refused"] == "problem"
 

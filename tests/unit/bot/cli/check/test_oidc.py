@@ -29,7 +29,7 @@ async def found(answerable: Answerable, file: Path, issuer: str, more: str = "")
     return {each["key"]: each["text"] for each in result.json if each["check"] == "issuer"}
 
 
-async def test_one_that_fits_is_said_to_fit_and_what_to_register_there(
+async def test_a_suitable_issuer_is_reported_with_the_address_to_register(
     answerable: Answerable, config_file: Path, issuer: HostileIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANSWERABLE_OIDC_SECRET_CLUB", "hush")
@@ -54,7 +54,7 @@ async def test_one_that_fits_is_said_to_fit_and_what_to_register_there(
         (Wrong(answers={WELL_KNOWN: "error"}), "issuer_unreachable", "503"),
     ],
 )
-async def test_what_does_not_fit_is_a_problem(
+async def test_an_unsuitable_issuer_is_a_problem(
     answerable: Answerable,
     config_file: Path,
     issuer: HostileIssuer,
@@ -70,7 +70,7 @@ async def test_what_does_not_fit_is_a_problem(
     assert (key in texts, said in texts[key], "{" in texts[key]) == (True, True, False)
 
 
-async def test_a_secret_that_is_missing_or_of_nobody_is_told(
+async def test_a_missing_or_unused_secret_is_reported(
     answerable: Answerable, config_file: Path, issuer: HostileIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANSWERABLE_OIDC_SECRET_CLUBB", "hush")

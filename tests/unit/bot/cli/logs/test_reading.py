@@ -155,7 +155,7 @@ class TestProof:
         again = answerable("logs", "proof", "11", "--out", str(out))
         assert (again.code, "already exists" in again.err) == (2, True)
 
-    def test_of_what_is_not_there_is_refused(self, log: Path, answerable: Answerable) -> None:
+    def test_of_a_missing_record_is_refused(self, log: Path, answerable: Answerable) -> None:
         result = answerable("logs", "proof", "13")
         assert (result.code, result.out) == (2, "")
         assert "Record 13 cannot be proved" in result.err
@@ -192,7 +192,7 @@ class TestCoverage:
             {"from": None, "to": "2026-11-26T12:00:00.000Z", "stopped": False},
         ]
 
-    def test_of_nothing_says_so(self, answerable: Answerable) -> None:
+    def test_without_entries_says_so(self, answerable: Answerable) -> None:
         result = answerable("logs", "coverage", "--room", "G-9999")
         assert "As far as is known, nothing is missing." in result.out
         later = answerable("logs", "coverage", "--since", "2026-12-24", "--json").json
@@ -222,7 +222,7 @@ class TestCoverageOfEncryptedMessages:
 
     @pytest.mark.usefixtures("log")
     @pytest.mark.parametrize("until", [[], ["--until", "2026-11-25"]])
-    def test_tells_which_stayed_unread_and_why(self, answerable: Answerable, until: list[str]) -> None:
+    def test_lists_unread_events_with_reasons(self, answerable: Answerable, until: list[str]) -> None:
         said = answerable("logs", "coverage", "--json", *until).json["unseen"]
         assert [(row["code"], row["count"], row["records"]) for row in said] == [
             ("m.unverified", 2, [3, 4]),

@@ -73,7 +73,7 @@ def test_makes_it_from_nothing_and_again_the_same(data: Path, answerable: Answer
     assert (data / FILE).stat().st_mode & 0o777 == 0o600
 
 
-def test_mends_what_was_changed_and_keeps_the_old_one(data: Path, answerable: Answerable) -> None:
+def test_repairs_changes_and_keeps_the_old_database(data: Path, answerable: Answerable) -> None:
     answerable("logs", "rebuild-db")
     sound = tables(data / FILE)
     change(data / FILE, "DELETE FROM cases", "UPDATE credit SET cost = 0")
@@ -86,7 +86,7 @@ def test_mends_what_was_changed_and_keeps_the_old_one(data: Path, answerable: An
     assert sorted(path.name for path in data.iterdir() if path.name.startswith((".rebuild", f"{FILE}-"))) == []
 
 
-def test_takes_over_what_the_journal_does_not_hold(data: Path, answerable: Answerable) -> None:
+def test_keeps_tables_that_the_journal_does_not_hold(data: Path, answerable: Answerable) -> None:
     answerable("logs", "rebuild-db")
     change(
         data / FILE,
@@ -101,7 +101,7 @@ def test_takes_over_what_the_journal_does_not_hold(data: Path, answerable: Answe
     assert after["outbox"] == before["outbox"]
 
 
-def test_leaves_what_was_not_judged_yet_for_the_next_start(data: Path, answerable: Answerable) -> None:
+def test_leaves_unjudged_events_for_the_next_start(data: Path, answerable: Answerable) -> None:
     answerable("logs", "rebuild-db")
     change(data / FILE, "UPDATE meta SET value = '2' WHERE key = 'applied'")
     assert "from 2 records" in answerable("logs", "rebuild-db").out
@@ -110,7 +110,7 @@ def test_leaves_what_was_not_judged_yet_for_the_next_start(data: Path, answerabl
     assert (len(after["rooms"]), len(after["cases"])) == (1, 0)
 
 
-def test_of_a_database_that_is_none_says_what_is_lost(data: Path, answerable: Answerable) -> None:
+def test_of_a_file_that_is_not_a_database_says_what_is_lost(data: Path, answerable: Answerable) -> None:
     (data / FILE).write_bytes(b"not a database at all, and long enough to look at" * 100)
     result = answerable("logs", "rebuild-db")
     assert (result.code, result.err) == (0, "")
@@ -137,7 +137,7 @@ def test_a_damaged_journal_leaves_the_old_database(data: Path, answerable: Answe
     assert (data / FILE).read_bytes() == before
 
 
-def test_a_writer_that_died_loses_nothing(data: Path, answerable: Answerable) -> None:
+def test_data_in_the_write_ahead_log_of_a_dead_writer_is_kept(data: Path, answerable: Answerable) -> None:
     """Data that was only in the write-ahead log is in the old database, which is kept, and never in the new one."""
     answerable("logs", "rebuild-db")
 
@@ -170,7 +170,7 @@ def test_the_journal_is_read_up_to_what_was_applied(data: Path) -> None:
 class TestComparing:
     """`answerable logs verify --tables`."""
 
-    def test_says_that_the_database_is_what_the_records_say(self, answerable: Answerable) -> None:
+    def test_says_that_the_database_agrees_with_the_records(self, answerable: Answerable) -> None:
         answerable("logs", "rebuild-db")
         result = answerable("logs", "verify", "--tables")
         assert (result.code, result.err) == (0, "")

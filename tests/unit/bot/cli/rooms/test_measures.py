@@ -42,7 +42,7 @@ class TestMeasures:
         )
         assert in_force(answerable) == []
 
-    def test_who_did_it_and_why_is_on_record(self, answerable: Answerable) -> None:
+    def test_actor_and_reason_are_recorded(self, answerable: Answerable) -> None:
         answerable("rooms", "close", "G-7F3K", *WHY)
         shown = answerable("logs", "show", "--kind", "access", "--reason", "audit", "--json").out
         assert '"what":"rooms close"' in shown
