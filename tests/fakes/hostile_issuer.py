@@ -55,6 +55,14 @@ class Asked:
     headers: Mapping[str, str]
 
 
+_UNUSED: list[rsa.RSAPrivateKey] = []  # keys of issuers that are closed: to make one takes longer than most tests
+
+
+def _unused_key() -> rsa.RSAPrivateKey:
+    """Return a key that no open issuer has."""
+    return _UNUSED.pop() if _UNUSED else rsa.generate_private_key(65537, 2048)
+
+
 class HostileIssuer:
     """The issuer; use as ``async with HostileIssuer() as issuer``. `issuer.url` is its own name for itself."""
 
@@ -64,8 +72,7 @@ class HostileIssuer:
         self.nonce = ""  # of the login to which the next code belongs
         self.asked: list[Asked] = []
         self.url = ""
-        self._key = rsa.generate_private_key(65537, 2048)
-        self._other = rsa.generate_private_key(65537, 2048)
+        self._key, self._other = _unused_key(), _unused_key()
         self._closing = asyncio.Event()
         self._runner: web.ServerRunner | None = None
 
@@ -123,6 +130,7 @@ class HostileIssuer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _UNUSED.extend((self._key, self._other))
         self._closing.set()
         assert self._runner is not None
         await self._runner.cleanup()
