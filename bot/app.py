@@ -41,6 +41,7 @@ from .effects.anchor_day import Anchorer, Closer
 from .effects.anchor_outside import TimestampAnchorer, WitnessAnchorer
 from .effects.desk import Desk
 from .effects.join_room import Joiner
+from .effects.leave_room import Leaver
 from .effects.lobby import Lobbies, lobbies_to_look_after
 from .effects.media_hash import MediaHasher
 from .effects.personal_data import DataEraser, OwnData
@@ -189,10 +190,12 @@ class RunningBot:
         core, services, operations, direct = self._core, self._services, self._operations, self._direct
         config, journal, retention = core.config, core.stores.journal, core.config.records.retention
         closings, dialogue = Closings(journal.folder), (core.stores.identity, core.stores.asking)
+        reconciler = Reconciler(services)
         return by_action(
             SimpleActs(services),
             direct,
-            Reconciler(services),
+            reconciler,
+            Leaver(services, reconciler),
             Joiner(services, self._gaps, retention_ms=retention, content=config.records.content, vkey=journal.vkey),
             Desk(services, partial(said_at, journal)),
             Lobbies(services),

@@ -26,6 +26,7 @@ from .model.actions import (
     KeepDesk,
     KeepLobby,
     Kick,
+    Leave,
     LetIn,
     Offer,
     PostCard,
@@ -61,6 +62,7 @@ from .model.facts import (
     CaseNoted,
     CaseOpened,
     CreditChanged,
+    DataAsked,
     DoorAnswered,
     DossierStep,
     EntryConfirmed,
@@ -169,6 +171,13 @@ def _(fact: Appealed, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     if fact.report:  # nobody in the desk sees who reported, and only the reporter is told
         yield NotifyPerson(room=fact.room, subject=fact.subject, n=fact.n, facts=(fact,), alone=True)
     yield NotifyDesk(room=fact.room, n=fact.n, facts=(fact,), ring=True)
+
+
+@_follow.register
+def _(fact: DataAsked, _rooms_of: RoomsOf) -> Iterator[Consequence]:
+    if fact.what == "leave-confirmed":
+        assert fact.room is not None
+        yield Leave(room=fact.room, subject=fact.subject)
 
 
 @_follow.register

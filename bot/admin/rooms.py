@@ -1,4 +1,4 @@
-"""Measures against rooms, ordered and lifted by the operator at the command line.
+"""Measures against rooms, ordered and lifted by the operator at the command line, and the leaving of a room.
 
 Rules kept here:
 - The person who acts is an operator of the configuration (`by_operator.py`).
@@ -15,7 +15,7 @@ from typing import Any, get_args
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import RoomView
-from moderation.model.facts import OF_ROOMS, CaseOpened, ContentRead, Fact, SanctionEnded, SanctionKind
+from moderation.model.facts import OF_ROOMS, CaseOpened, ContentRead, DataAsked, Fact, SanctionEnded, SanctionKind
 from moderation.rooms import measures
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
@@ -32,7 +32,7 @@ class RoomOperations(ByOperator):
 
     def by_name(self) -> Mapping[str, Any]:
         """Return the operations by the names that `Control` uses."""
-        return {f"room-{what}": self._doing(what) for what in (*ORDERS, "reopen")}
+        return {f"room-{what}": self._doing(what) for what in (*ORDERS, "reopen", "leave")}
 
     def _doing(self, what: str) -> Any:
         async def do(asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
@@ -46,7 +46,10 @@ class RoomOperations(ByOperator):
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
             room = await self._group(db, str(asked["room"]))
-            if what == "reopen":
+            facts: tuple[Fact, ...]
+            if what == "leave":
+                facts = (DataAsked(room=room.room, on=-1, what="leave-confirmed", subject=by),)
+            elif what == "reopen":
                 facts = await self._lifted(db, room, by)
             else:
                 facts = await self._ordered(db, what, room, by, asked)

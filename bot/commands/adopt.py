@@ -24,7 +24,7 @@ async def adopt(call: Call) -> Reply:
     """Explain what will happen; with the number of the request, begin it."""
     _must_be_possible(call)
     room = call.group.room
-    if call.given.case is None:
+    if call.given.request is None:
         count = (await queries.room_numbers(call.db, room)).members
         asked = DataAsked(room=room, on=call.on, what="adopt", subject=call.caller)
         lines = (
@@ -34,11 +34,11 @@ async def adopt(call: Call) -> Reply:
             line("adopt.kept"),
             line("adopt.not-kept"),
             line("adopt.for-good"),
-            line("adopt.confirm", n=call.on),
+            line("adopt.confirm", n=call.on, code=call.group.code),
         )
         return Reply(lines, (asked,), private=True)
     since, what = call.now_ms - CONFIRM_WITHIN_MS, f"adopt {room}"
-    if not await queries.was_asked(call.db, call.given.case, call.caller, since, what):
+    if not await queries.was_asked(call.db, call.given.request, call.caller, since, what):
         raise Refused("error.adopt.number", adopt=Code(f"{call.prefix}adopt"))
     confirmed = DataAsked(room=room, on=call.on, what="adopt-confirmed", subject=call.caller)
     return Reply((line("adopt.begun"),), (confirmed,), (Adopt(room=room, subject=call.caller),), private=True)
@@ -57,4 +57,4 @@ def _must_be_possible(call: Call) -> None:
 
 
 SUBJECT = "room"
-COMMANDS = (Command("adopt", "manager", "case?", adopt, wording=("error.adopt.number",)),)
+COMMANDS = (Command("adopt", "manager", "request?", adopt, wording=("error.adopt.number",)),)

@@ -46,6 +46,7 @@ class Arguments:
 
     user: UserId | None = None
     case: int | None = None
+    request: int | None = None  # the number that confirms a request
     duration_ms: int | None = None
     word: str = ""
     reason: str = ""
@@ -106,7 +107,7 @@ def bind(spec: str, words: tuple[str, ...], *, replied_to: UserId | None = None)
     return Arguments(**values)  # type: ignore[arg-type]
 
 
-_FIELDS = {"user": "user", "case": "case", "duration": "duration_ms", "word": "word"}
+_FIELDS = {"user": "user", "case": "case", "request": "request", "duration": "duration_ms", "word": "word"}
 
 
 def _take(name: str, left: list[str], optional: bool) -> object:
@@ -115,7 +116,7 @@ def _take(name: str, left: list[str], optional: bool) -> object:
     word = left[0]
     if name == "user":
         return UserId(_pop(left).rstrip(":,")) if _looks_like_user(word) else None
-    if name == "case":
+    if name in ("case", "request"):
         return _case(_pop(left)) if word.lstrip("#").isdecimal() or not optional else None
     if name == "duration":
         return _duration(left, word)

@@ -38,11 +38,11 @@ async def mydata(call: Call) -> Reply:
 
 async def erase(call: Call) -> Reply:
     """Explain what would go and what would stay; with the number of the request, erase."""
-    if call.given.case is None:
+    if call.given.request is None:
         asked = DataAsked(room=call.group.room, on=call.on, what="erase", subject=call.caller)
         return Reply((line("own.erase.explain"), line("own.erase.confirm", n=call.on)), (asked,), private=True)
     since = call.now_ms - CONFIRM_WITHIN_MS
-    if not await queries.was_asked(call.db, call.given.case, call.caller, since, "erase"):
+    if not await queries.was_asked(call.db, call.given.request, call.caller, since, "erase"):
         raise Refused("error.erase.number", erase=Code(f"{call.prefix}erase"))
     act = Erase(room=call.group.room, subject=call.caller)
     return Reply((line("own.erase.begun"),), actions=(act,), private=True)
@@ -52,5 +52,5 @@ SUBJECT = "yourself"
 COMMANDS = (
     Command("receipt", "everyone", "", receipt, exports=True),
     Command("mydata", "everyone", "", mydata, anywhere=True, exports=True),
-    Command("erase", "everyone", "case?", erase, anywhere=True),
+    Command("erase", "everyone", "request?", erase, anywhere=True),
 )

@@ -13,6 +13,7 @@ room at a time (`bot/outbox/dispatcher.py` runs one such action at once).
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bot.matrix.errors import Forbidden
 from bot.outbox.handler import Done, Handlers, RetryLater, Services
 from moderation.model.actions import Action, Align, TellDesk
 from moderation.model.facts import Fact, LevelKept
@@ -41,25 +42,43 @@ class Reconciler:
     async def handle(self, action: Action, _txn: str) -> Done:
         """Read the room, compare it with what should hold, and write the difference."""
         assert isinstance(action, Align)
-        levels = await self._homeserver.state_event(action.room, POWER_LEVELS)
-        compared = await self._compare(action.room, levels)
-        if compared is None:
+        alignment = await self._align(action.room)
+        if alignment is None:
             return Done(result="abandoned")
-        power, alignment = compared
-        writes = [change for change in alignment.changes if change.write]
-        if writes:
-            await self._pipeline.commit([_held(action.room, intended(change)) for change in writes])
-            if alignment.levels or alignment.required:  # people's levels and the room's own, in one event
-                content = power.with_levels(levels, alignment.levels, alignment.required)
-                await self._homeserver.set_state(action.room, POWER_LEVELS, content)
-            if alignment.joining:
-                present = await self._homeserver.state_event(action.room, JOIN_RULES)
-                await self._homeserver.set_state(action.room, JOIN_RULES, join_rules(alignment.joining, present))
-            await self._bans(action.room, writes)
         facts = tuple(_held(action.room, change) for change in alignment.changes)
         return Done(facts, actions=self._impossible(action.room, alignment))
 
-    async def _compare(self, room: RoomId, levels: object) -> tuple[Power, Alignment] | None:
+    async def give_back(self, room: RoomId) -> tuple[Fact, ...]:
+        """Give back what the bot changed in a room that it leaves, except bans; return what is to be recorded.
+
+        Nothing is given back where the bot has lost the right to.
+        """
+        try:
+            alignment = await self._align(room, leaving=True)
+        except Forbidden:
+            return ()
+        return tuple(_held(room, change) for change in alignment.changes) if alignment else ()
+
+    async def _align(self, room: RoomId, *, leaving: bool = False) -> Alignment | None:
+        """Make a room what it should be and return the changes; None if the bot is not active there."""
+        levels = await self._homeserver.state_event(room, POWER_LEVELS)
+        compared = await self._compare(room, levels, leaving=leaving)
+        if compared is None:
+            return None
+        power, alignment = compared
+        writes = [change for change in alignment.changes if change.write]
+        if writes:
+            await self._pipeline.commit([_held(room, intended(change)) for change in writes])
+            if alignment.levels or alignment.required:  # people's levels and the room's own, in one event
+                content = power.with_levels(levels, alignment.levels, alignment.required)
+                await self._homeserver.set_state(room, POWER_LEVELS, content)
+            if alignment.joining:
+                present = await self._homeserver.state_event(room, JOIN_RULES)
+                await self._homeserver.set_state(room, JOIN_RULES, join_rules(alignment.joining, present))
+            await self._bans(room, writes)
+        return alignment
+
+    async def _compare(self, room: RoomId, levels: object, *, leaving: bool) -> tuple[Power, Alignment] | None:
         async with self._database.read() as db:
             if await outbox.goes_first(db, room):  # read in the same transaction as the sanctions it is about
                 again = Done(actions=(Align(room=room),))
@@ -69,7 +88,7 @@ class Reconciler:
                 return None
             created = await queries.created_event(db, room)
             holds = await queries.holds_in(db, room)
-            gated = asked_of(view, self._policy).gated
+            gated = asked_of(view, self._policy).gated and not leaving
             seen = RoomPicture(
                 power=Power.of(created, levels, bot=self._homeserver.user),
                 membership=await queries.memberships(db, room),
@@ -78,6 +97,8 @@ class Reconciler:
                 gate=gated and (view.condition == "protected" or (UserId(""), JOINING) in holds),
             )
             in_force = await queries.sanctions_in(db, room)
+        if leaving:
+            in_force = tuple(each for each in in_force if each.kind == "ban")
         closed = any(each.kind == "close" for each in in_force)
         if closed or seen.gate or (UserId(""), JOINING) in seen.holds:
             seen = replace(seen, joining=join_rule(await self._homeserver.state_event(room, JOIN_RULES)))

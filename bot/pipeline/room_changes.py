@@ -17,7 +17,19 @@ from bot.crypto.encrypting_client import ENCRYPTION
 from moderation.cases.deadlines import BACK_WITHIN_MS, came_back, left
 from moderation.credit.tiers import made_manager
 from moderation.duty.responsibility import role
-from moderation.model.actions import Action, Align, Enter, KeepDesk, KeepLobby, LeaveDirect, Pin, Tell, TellDesk
+from moderation.model.actions import (
+    Action,
+    Align,
+    Enter,
+    KeepDesk,
+    KeepLobby,
+    LeaveDirect,
+    Pin,
+    Say,
+    Tell,
+    TellAbove,
+    TellDesk,
+)
 from moderation.model.context import InForce, PersonView, RoomView
 from moderation.model.facts import CaseLeft, Fact, RoleChanged, RoomStateChanged
 from moderation.people.barred_list import is_entry
@@ -111,7 +123,7 @@ class RoomChanges:
 
     async def _member(self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
         if event.user == self._bot:
-            return self._left(index, event, room)
+            return await self._gone_from_group(unit, index, event, room)
         if not room.active:
             return Answer()
         actions: list[Action] = []
@@ -214,6 +226,21 @@ class RoomChanges:
             return ()
         context = await self._knowledge.context(unit.db, room, event.user, event.received_ms)
         return knocked(context, self._policy, on=index)
+
+    async def _gone_from_group(self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
+        """Return what follows if the bot left a group; if it was removed, its desk, owners and operators are told."""
+        answer = self._left(index, event, room)
+        if not answer.facts:
+            return answer
+        cases = (await queries.room_numbers(unit.db, room.room)).open_cases
+        by_itself = event.sender == self._bot
+        key = "leave.left" if by_itself else "leave.removed"
+        words = (line(key, room=RoomName(room.room), by=Who(event.sender), count=cases),)
+        told: tuple[Action, ...] = (TellAbove(room=room.room, lines=words, owners=not by_itself),)
+        desk = await queries.desk_of(unit.db, room.code)
+        if desk is not None and not by_itself:
+            told += (Say(room=desk, lines=words),)
+        return Answer(answer.facts, (*answer.actions, *told))
 
     def _left(self, index: int, event: MembershipChanged, room: RoomView) -> Answer:
         """Return what follows if the bot itself left the room, was removed or banned."""

@@ -210,6 +210,24 @@ class Adopt(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leave(Action):
+    """Leave a group and its desk, as its owner or the operator (`subject`) wishes, and say so in both."""
+
+    NAME: ClassVar[str] = "leave"
+    PRIORITY: ClassVar[int] = STATE
+
+    subject: UserId
+
+    @property
+    def queue(self) -> str:
+        return _state_of(self.room)
+
+    @property
+    def merge(self) -> str | None:
+        return f"leave {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bring(Action):
     """Invite somebody into the room in which their group continues."""
 

@@ -511,8 +511,13 @@ KINDS: dict[str, Kind] = {
         {"made": "the event or file that holds it"},
     ),
     "request": Kind(
-        "A person asked for something about their own data; or an owner asked the bot to make their room again.",
-        {"what": _word("mydata, erase or receipt; adopt: what would happen; adopt-confirmed"), "on": _ON},
+        "A person asked for something about their own data; or an owner asked it to remake or to leave a room.",
+        {
+            "what": _word(
+                "mydata, erase or receipt; adopt, leave: what would happen; adopt-confirmed, leave-confirmed"
+            ),
+            "on": _ON,
+        },
         _SUBJECT,
     ),
     "identity": Kind(

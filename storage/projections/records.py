@@ -154,7 +154,7 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
 
 @project.register
 async def _(fact: DataAsked, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    what = f"adopt {fact.room}" if fact.what == "adopt" else fact.what
+    what = f"{fact.what} {fact.room}" if fact.what in ("adopt", "leave") else fact.what
     await add(db, schema.requests, record=fact.on, user=fact.subject, what=what, at=at_ms)
 
 

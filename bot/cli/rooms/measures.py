@@ -1,4 +1,4 @@
-"""`answerable rooms rectify|suspend|close|reopen ROOM`: measures against a room, by an operator.
+"""`answerable rooms rectify|suspend|close|reopen|leave ROOM`: measures against a room, and leaving it, by an operator.
 
 ``--json``: `room` (code), `case` (null when a measure is lifted), `until` (0: no end; null when lifted), `ended` (the
 kinds that end by it).
@@ -75,9 +75,25 @@ def reopen(
         say("cli.rooms.reopened", code=done["room"])
 
 
+def leave(
+    room: Room,
+    reason: Reason,
+    operator: As = None,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Say goodbye in a room and its desk, and leave both."""
+    done = _perform("leave", config_file, room, reason, operator)
+    if json:
+        as_json(done)
+    else:
+        say("cli.rooms.leaving", code=done["room"])
+
+
 def add_measures(app: typer.Typer) -> None:
     """Make these commands part of `answerable rooms`."""
-    for run, key in ((rectify, "rectify"), (suspend, "suspend"), (close, "close"), (reopen, "reopen")):
+    for run in (rectify, suspend, close, reopen, leave):
+        key = run.__name__
         app.command(key, help=text(f"cli.rooms.what.{key}"), epilog=text("cli.rooms.measure_epilog"))(run)
 
 

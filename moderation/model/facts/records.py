@@ -12,11 +12,11 @@ MediaResult = Literal["done", "refused", "large"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataAsked(Fact):
-    """A person asked for something about their own data, or an owner asked the bot to take over their room."""
+    """A person asked for something about their own data, or an owner asked the bot to take over or to leave a room."""
 
     KIND: ClassVar[str] = "request"
 
-    what: Literal["mydata", "erase", "receipt", "adopt", "adopt-confirmed"]
+    what: Literal["mydata", "erase", "receipt", "adopt", "adopt-confirmed", "leave", "leave-confirmed"]
     subject: UserId = person()
 
 

@@ -115,6 +115,7 @@ ROWS = (
     everyone("approve D-9999 " + 64 * "0", "error.approve.operators", operator="cli.dossier.unknown"),
     owners("duty {victim} off {code}", "error.roster.not-in", refused="error.right.roster", **_ROSTER),
     owners("set language en {code}", "set.done.language", refused="error.right.set"),
+    owners("leave {code}", "leave.what", refused="error.right.leave", operator="leave.what"),
     owners("adopt {code}", "error.adopt.tombstone", refused="error.right.adopt", operator="error.right.adopt"),
     # One after the other, so by one of them only; the operator's way is `answerable rooms`.
     owners("close {code}", "done.close", refused="error.right.close", operator=None),

@@ -168,6 +168,7 @@ SPEC = "user duration? reason*"
         ("case reason*", "#12", Arguments(case=12)),
         ("case?", "", Arguments()),
         ("case?", "7", Arguments(case=7)),
+        ("request?", "7", Arguments(request=7)),
         ("word?", "zh", Arguments(word="zh")),
         ("word user?", "add @anna:example.org", Arguments(word="add", user=ANNA)),
         ("reason*", "", Arguments()),

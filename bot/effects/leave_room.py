@@ -1,0 +1,71 @@
+"""The bot's leaving of a group: it gives back the levels that it changed, says goodbye and goes.
+
+Rules kept here:
+- Nobody stays muted by a bot that is gone: all levels and the join rule that it changed are given back. Bans stay,
+  since an owner can lift them.
+- The pinned notice no longer says that the room is recorded.
+- Every step can be repeated: after a crash in the middle the steps that are left are done.
+
+Left to others: who may ask for it (`bot/commands/leave.py`, `bot/admin/rooms.py`), recording that the bot has left, by
+its own membership (`bot/pipeline/room_changes.py`).
+"""
+
+from collections.abc import Sequence
+
+from bot.matrix.errors import Forbidden
+from bot.outbox.handler import Done, Handlers, Services
+from bot.texts.matrix_message import MESSAGE, replacing
+from moderation.model.actions import Action, Leave
+from moderation.model.context import RoomView
+from moderation.values.events import Json
+from moderation.values.notices import Line, RoomName, Who, line
+from storage import queries
+
+from .align_room import Reconciler
+
+
+class Leaver:
+    """The handler of `Leave`."""
+
+    def __init__(self, services: Services, reconciler: Reconciler) -> None:
+        self._homeserver = services.homeserver
+        self._database = services.database
+        self._pipeline = services.pipeline
+        self._speech = services.speech
+        self._reconciler = reconciler
+        self.handles: Handlers = {Leave: self.leave}
+
+    async def leave(self, action: Action, txn: str) -> Done:
+        """Leave the group, then its desk."""
+        assert isinstance(action, Leave)
+        async with self._database.read() as db:
+            group = await queries.room_view(db, action.room, self._homeserver.user)
+            desk = await queries.desk_of(db, group.code) if group else None
+            cases = (await queries.room_numbers(db, action.room)).open_cases
+            names = await queries.room_names(db, (action.room,))
+        if group is None:
+            return Done(result="abandoned")
+        joined = await self._homeserver.joined_rooms()
+        if action.room in joined:
+            await self._pipeline.commit(await self._reconciler.give_back(action.room))
+            await self._say_goodbye(group, action, txn)
+            await self._homeserver.leave(action.room)
+        if desk is not None and desk in joined:
+            words = (line("leave.desk", room=RoomName(action.room), who=Who(action.subject), count=cases),)
+            await self._homeserver.send(desk, MESSAGE, self._message(group, words, names), f"{txn}.desk")
+            await self._homeserver.leave(desk)
+        return Done()
+
+    async def _say_goodbye(self, group: RoomView, action: Leave, txn: str) -> None:
+        """Say goodbye and replace the notice; a room in which the bot may not write is left without a word."""
+        words = (line("leave.goodbye", who=Who(action.subject)), line("leave.yours"))
+        try:
+            await self._homeserver.send(group.room, MESSAGE, self._message(group, words), f"{txn}.goodbye")
+            if group.notice is not None:
+                notice = replacing(self._message(group, (line("leave.notice"),)), group.notice)
+                await self._homeserver.send(group.room, MESSAGE, notice, f"{txn}.notice")
+        except Forbidden:
+            return
+
+    def _message(self, group: RoomView, lines: Sequence[Line], names: dict[str, str] | None = None) -> dict[str, Json]:
+        return self._speech.message(lines, self._speech.language(group.language), names or {})
