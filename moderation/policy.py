@@ -7,7 +7,7 @@ a file.
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self, Union
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .rules.base import GRADES as GRADES
@@ -152,7 +152,7 @@ class CommunitySettings(StrictSettings):
     named: tuple[Community, ...] = ()  # the first that matches counts
 
 
-class CapSettings(StrictSettings):
+class MemberLimitSettings(StrictSettings):
     """Limits on numbers of people and rooms; 0: no limit. Owners and managers of a room are never removed for it."""
 
     members: int = 0  # people in one room
@@ -248,7 +248,11 @@ class Policy(StrictSettings):
     duty: DutySettings = DutySettings()
     groups: RoomSettings = RoomSettings()
     communities: CommunitySettings = CommunitySettings()
-    caps: CapSettings = CapSettings()
+    member_limits: MemberLimitSettings = Field(
+        default=MemberLimitSettings(),
+        validation_alias=AliasChoices("member_limits", "caps"),  # records name it `caps`
+        serialization_alias="caps",
+    )
     reports: ReportSettings = ReportSettings()
     dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()

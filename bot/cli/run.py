@@ -17,7 +17,7 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,6 +66,7 @@ def run(
         how = LogFormat(config.bot.log) if log_format is LogFormat.AUTO else log_format
         set_up_logging(as_json=None if how is LogFormat.AUTO else how is LogFormat.JSON, verbose=verbose)
         _close_to_others(config.data_dir)
+        _say_new_names(config.old_names)
         asyncio.run(_logged(config))
 
 
@@ -81,6 +82,16 @@ def _close_to_others(data_dir: Path) -> None:
         raise Refused("cli.run.open", file=error.filename) from None
     for path in opened:
         structlog.get_logger().warning("was_open_to_others", file=str(path))
+
+
+def _say_new_names(old_names: Iterable[str]) -> None:
+    """Log the tables of the configuration that have a new name."""
+    import structlog
+
+    from bot.config.renamed import RENAMED
+
+    for old in old_names:
+        structlog.get_logger().warning("setting_renamed", old=old, new=RENAMED[old])
 
 
 def make_data_dir(data_dir: Path) -> None:

@@ -20,10 +20,10 @@ from bot.texts.catalog import LANGUAGES
 from moderation.policy import (
     GRADES,
     ByGrade,
-    CapSettings,
     CaseSettings,
     CreditSettings,
     DossierSettings,
+    MemberLimitSettings,
     RoomVerification,
     RuleBase,
     RuleSettings,
@@ -67,7 +67,7 @@ def problems_across(
         *_tiers(tables["tiers"], tables["credit"]),
         *_kept_long_enough(tables, data),
         *_verification(tables["verification"]),
-        *_limits(tables["caps"], tables["dossiers"]),
+        *_limits(tables["member_limits"], tables["dossiers"]),
         *_anchors(data.get("anchors")),
         *_communities(sound.get("communities")),
         *oidc_problems(data),
@@ -100,7 +100,7 @@ def _without(data: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]
 def _tables(root: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
     """Return every table that has defaults, as its model; None if it is not valid."""
     tables: dict[str, Any] = {}
-    for name in ("records", "credit", "tiers", "cases", "verification", "caps", "dossiers"):
+    for name in ("records", "credit", "tiers", "cases", "verification", "member_limits", "dossiers"):
         model = root.model_fields[name].annotation
         assert isinstance(model, type)
         assert issubclass(model, BaseModel)
@@ -201,10 +201,10 @@ def _reachable(place: Place, settings: BaseModel, methods: Sequence[Method]) -> 
             yield ConfigProblem((*place, name), "level_unreachable", fields)
 
 
-def _limits(caps: CapSettings | None, dossiers: DossierSettings | None) -> Iterator[ConfigProblem]:
+def _limits(members: MemberLimitSettings | None, dossiers: DossierSettings | None) -> Iterator[ConfigProblem]:
     """Check limits for which 0 means "no limit" and "never"."""
-    if caps is not None:
-        yield from _at_least(("caps",), caps, {"members": 0, "founded": 0, "joined": 0})
+    if members is not None:
+        yield from _at_least(("member_limits",), members, {"members": 0, "founded": 0, "joined": 0})
     if dossiers is not None:
         yield from _at_least(("dossiers",), dossiers, {"serious": 0, "severe": 0})
 

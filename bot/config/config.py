@@ -25,12 +25,12 @@ from pydantic_core import PydanticCustomError
 
 from moderation.duty.hours import parse_zone
 from moderation.policy import (
-    CapSettings,
     CaseSettings,
     CommunitySettings,
     CreditSettings,
     DossierSettings,
     DutySettings,
+    MemberLimitSettings,
     Policy,
     ReportSettings,
     RoomSettings,
@@ -47,6 +47,7 @@ from moderation.values.ids import UserId, is_user_id, server_of
 from .checks import problems_across
 from .errors import ConfigError, ConfigProblem, decode, explain, syntax_problem, unreadable
 from .oidc import SECRET_PREFIX, CallbackSettings, OidcSettings, is_loopback, listen_address
+from .renamed import as_written, old_names, with_new_names
 from .verification import ChallengeSettings, EmailSettings
 from .zones import near_zones
 
@@ -163,8 +164,8 @@ class IdentitySettings(StrictSettings):
     key_file: Annotated[Path, AfterValidator(_path)] | None = None  # relative to the file
 
 
-class RosterSettings(StrictSettings):
-    """Verification by the roster."""
+class MemberListSettings(StrictSettings):
+    """Verification by the operator's member list."""
 
     lasts: Duration = 365 * DAY_MS  # from the day the code was used; not longer than the entry's own end
 
@@ -200,13 +201,13 @@ class FileSettings(StrictSettings):
     duty: DutySettings = DutySettings()
     groups: RoomSettings = RoomSettings()
     communities: CommunitySettings = CommunitySettings()
-    caps: CapSettings = CapSettings()
+    member_limits: MemberLimitSettings = MemberLimitSettings()
     reports: ReportSettings = ReportSettings()
     dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()
     challenges: ChallengeSettings = ChallengeSettings()
     email: EmailSettings = EmailSettings()
-    roster: RosterSettings = RosterSettings()
+    member_list: MemberListSettings = MemberListSettings()
     oidc: tuple[OidcSettings, ...] = ()
     callback: CallbackSettings = CallbackSettings()
     watch: WatchSettings = WatchSettings()
@@ -229,6 +230,7 @@ class Config(FileSettings):
 
     file: Path  # absolute
     secrets: Secrets = Field(default=Secrets(), repr=False)
+    old_names: tuple[str, ...] = ()  # of tables that have a new one (`renamed.py`)
 
     @property
     def data_dir(self) -> Path:
@@ -267,7 +269,7 @@ class Config(FileSettings):
             duty=self.duty,
             groups=self.groups,
             communities=self.communities,
-            caps=self.caps,
+            member_limits=self.member_limits,
             reports=self.reports,
             dossiers=self.dossiers,
             verification=self.verification,
@@ -294,7 +296,8 @@ def parse_config(file: Path, text: str, environ: Mapping[str, str] = os.environ)
     except (ValueError, RecursionError) as error:  # Python raises those about numbers and depth, not tomllib
         raise ConfigError(file, [syntax_problem(error)]) from None
     settings = _validated(file, text, data)
-    return Config(**dict(settings), file=file, secrets=read_secrets(file.parent / ENV_FILE, environ))
+    secrets = read_secrets(file.parent / ENV_FILE, environ)
+    return Config(**dict(settings), file=file, secrets=secrets, old_names=old_names(data))
 
 
 def read_secrets(env_file: Path, environ: Mapping[str, str] = os.environ) -> Secrets:
@@ -329,13 +332,14 @@ def _read(file: Path) -> bytes:
 def _validated(file: Path, text: str, data: dict[str, Any]) -> FileSettings:
     problems: list[ConfigProblem] = []
     settings: FileSettings | None = None
+    written, data = data, with_new_names(data)
     try:
         settings = FileSettings.model_validate_json(_as_json(data), strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         problems += explain(FileSettings, error, data)
     problems += problems_across(FileSettings, data, problems)
     if problems or settings is None:
-        raise ConfigError(file, problems, text)
+        raise ConfigError(file, [as_written(problem, written) for problem in problems], text)
     return settings
 
 

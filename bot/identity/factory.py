@@ -50,7 +50,7 @@ def make_verifier(
         async with database.read() as db:
             return await queries.language_of(db, user) or config.bot.language
 
-    methods = {"roster": Offered(RosterMethod(Roster(store), config.roster.lasts), config.roster.lasts)}
+    methods = {"roster": Offered(RosterMethod(Roster(store), config.member_list.lasts), config.member_list.lasts)}
     if config.email.host:
         mailer = Mailer(config.email, config.secrets.email_password, config.file.parent)
         own = config.email

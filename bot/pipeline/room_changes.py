@@ -184,15 +184,15 @@ class RoomChanges:
         self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView
     ) -> tuple[Fact, ...]:
         """Return what follows if somebody came into a room that is full, or is now in one room too many."""
-        caps = self._policy.caps
-        if not (caps.members or caps.joined) or event.membership != "join" or event.event is None:
+        limits = self._policy.member_limits
+        if not (limits.members or limits.joined) or event.membership != "join" or event.event is None:
             return ()
         if await _was_there(unit, event):  # only a new name or picture
             return ()
         await unit.flush()
         counted = Counted(
-            people=await queries.people_in(unit.db, room.room, without=self._bot) if caps.members else 0,
-            rooms=len(await queries.groups_of_person(unit.db, event.user, joined=True)) if caps.joined else 0,
+            people=await queries.people_in(unit.db, room.room, without=self._bot) if limits.members else 0,
+            rooms=len(await queries.groups_of_person(unit.db, event.user, joined=True)) if limits.joined else 0,
         )
         context = await self._knowledge.context(unit.db, room, event.user, event.received_ms)
         return came(context, counted, self._policy, event=event.event, on=index)

@@ -54,7 +54,7 @@ class Invitations:
         if (found := await self._declined(invite, inviter)) is not None:
             return found.why, await self._tell(invite, inviter, _line(found))
         if (founder := await self._founded_too_many(invite)) is not None:
-            words = line("caps.founded", who=Who(founder), limit=self._pipeline.settings.policy.caps.founded)
+            words = line("caps.founded", who=Who(founder), limit=self._pipeline.settings.policy.member_limits.founded)
             return "founded", (await self._to_inviter(invite, inviter, words),)
         if (founder := await self._founded_unverified(invite, inviter)) is not None:
             words = line("caps.unverified", who=Who(founder))
@@ -88,7 +88,7 @@ class Invitations:
         Founders are known as far as the invitation names them.
         """
         policy, created = self._pipeline.settings.policy, _event(invite, "m.room.create")
-        if not policy.caps.founded or created is None:
+        if not policy.member_limits.founded or created is None:
             return None
         async with self._database.read() as db:
             for founder in sorted(founders(created)):

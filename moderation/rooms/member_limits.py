@@ -16,7 +16,7 @@ from moderation.model.builtin_rules import CAP_JOINED, CAP_MEMBERS
 from moderation.model.context import Context
 from moderation.model.facts import CaseGrew, Fact
 from moderation.model.new_facts import decided_case, sanction_here
-from moderation.policy import CapSettings, Policy
+from moderation.policy import MemberLimitSettings, Policy
 from moderation.values.ids import EventId, UserId
 
 CAPS = (CAP_MEMBERS, CAP_JOINED)  # also the order in which they are checked
@@ -32,7 +32,7 @@ class Counted:
 
 def came(context: Context, counted: Counted, policy: Policy, *, event: EventId, on: int) -> tuple[Fact, ...]:
     """Return what follows when `context.subject` has come into `context.room`, by this event."""
-    rule = _beyond(counted, policy.caps)
+    rule = _beyond(counted, policy.member_limits)
     if rule is None or not _can_go(context, policy):
         return ()
     known = context.subject.recent_cases.get((context.room.room, rule))
@@ -46,14 +46,14 @@ def came(context: Context, counted: Counted, policy: Policy, *, event: EventId, 
 
 def declines(founded: int, founder: UserId, policy: Policy) -> bool:
     """Return whether the bot declines another room because its founder has founded too many that it serves."""
-    limit = policy.caps.founded
+    limit = policy.member_limits.founded
     return 0 < limit <= founded and founder not in policy.operators
 
 
-def _beyond(counted: Counted, caps: CapSettings) -> str | None:
-    if 0 < caps.members < counted.people:
+def _beyond(counted: Counted, limits: MemberLimitSettings) -> str | None:
+    if 0 < limits.members < counted.people:
         return CAP_MEMBERS
-    return CAP_JOINED if 0 < caps.joined < counted.rooms else None
+    return CAP_JOINED if 0 < limits.joined < counted.rooms else None
 
 
 def _can_go(context: Context, policy: Policy) -> bool:

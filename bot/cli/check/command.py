@@ -13,7 +13,7 @@ what was found), `text`, `remedy`.
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -21,7 +21,7 @@ import typer
 from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
 from bot.cli.console.output import FAILED, as_json, console, say, text
 
-from .findings import Finding, ok
+from .findings import Finding, ok, warning
 
 _MARKS = {"ok": ("✓", "green"), "note": ("·", "dim"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
@@ -47,6 +47,7 @@ def check(
     config = load_config(config_file)
     findings = [
         ok("config", "config", file=config.file, rules=len(config.rules)),
+        *new_names(config.old_names),
         communities(config),
         *here(config),
         *email(config),
@@ -59,6 +60,13 @@ def check(
         _show(findings)
     if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(FAILED)
+
+
+def new_names(old_names: Sequence[str]) -> Iterator[Finding]:
+    """Report the tables of the configuration that have a new name."""
+    from bot.config.renamed import RENAMED
+
+    return (warning("config", "config_renamed", old=old, new=RENAMED[old]) for old in old_names)
 
 
 def _show(findings: Sequence[Finding]) -> None:

@@ -19,7 +19,9 @@ async def come(owner: Client, room: str, who: Client) -> None:
 
 
 async def test_a_newcomer_to_a_full_room_is_removed_kindly_and_members_stay(theatre: Theatre) -> None:
-    scene = await theatre.scene("[caps]\nmembers = 3\n", members=2)  # four with owner and manager: one too many already
+    scene = await theatre.scene(
+        "[member_limits]\nmembers = 3\n", members=2
+    )  # four with owner and manager: one too many already
     bot, owner, (manager,), (ann, _) = scene.bot, scene.owner, scene.managers, scene.members
     (late,) = await theatre.people("late")
     await ann.request("PUT", "profile", ann.user, "displayname", json={"displayname": "Ann"})
@@ -41,7 +43,7 @@ async def test_a_newcomer_to_a_full_room_is_removed_kindly_and_members_stay(thea
 
 
 async def test_joining_too_many_rooms_removes_the_person_from_the_newest(theatre: Theatre) -> None:
-    scene = await theatre.scene("[caps]\njoined = 2\n")
+    scene = await theatre.scene("[member_limits]\njoined = 2\n")
     bot, owner, (ann,) = scene.bot, scene.owner, scene.members
     second = await theatre.room(bot, owner, members=[ann])
     third = await theatre.room(bot, owner)
@@ -64,7 +66,7 @@ async def test_joining_too_many_rooms_removes_the_person_from_the_newest(theatre
 async def test_a_room_beyond_the_founder_limit_is_declined_with_the_reason(
     theatre: Theatre,
 ) -> None:
-    scene = await theatre.scene("[caps]\nfounded = 1\n")
+    scene = await theatre.scene("[member_limits]\nfounded = 1\n")
     bot, owner, (manager,) = scene.bot, scene.owner, scene.managers
     for number, version in enumerate((None, "12")):
         room = await theatre.stage.room(owner, version=version)

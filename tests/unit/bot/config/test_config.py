@@ -293,7 +293,7 @@ class TestExample:
         text = EXAMPLE.read_text("utf-8")
         written = set(re.findall(r"^(?:# )?([a-z_]+) =", text, re.MULTILINE))
         written |= set(re.findall(r"[{,] ([a-z]+) =", text))
-        written |= set(re.findall(r"^(?:# )?\[+[a-z.]*?([a-z]+)\]", text, re.MULTILINE))
+        written |= set(re.findall(r"^(?:# )?\[+(?:[a-z]+\.)?([a-z_]+)\]", text, re.MULTILINE))
         assert _keys(*KINDS.values(), FileSettings, OidcSettings) - written == set()
 
 

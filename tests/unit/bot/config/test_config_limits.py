@@ -13,7 +13,13 @@ FILE = Path("/nowhere/config.toml")
 
 @pytest.mark.parametrize(
     ("table", "name"),
-    [("caps", "members"), ("caps", "founded"), ("caps", "joined"), ("dossiers", "serious"), ("dossiers", "severe")],
+    [
+        ("member_limits", "members"),
+        ("member_limits", "founded"),
+        ("member_limits", "joined"),
+        ("dossiers", "serious"),
+        ("dossiers", "severe"),
+    ],
 )
 def test_a_limit_is_0_or_more(table: str, name: str) -> None:
     settings = parse_config(FILE, f"{HEAD}[{table}]\n{name} = 0\n", {})

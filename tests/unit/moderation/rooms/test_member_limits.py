@@ -28,7 +28,7 @@ from tests.unit.moderation.builders import (
 )
 
 EVENT = EventId("$join")
-LIMITS = {"caps": {"members": 3, "joined": 2, "founded": 1}}
+LIMITS = {"member_limits": {"members": 3, "joined": 2, "founded": 1}}
 
 
 def come(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.check.command import new_names
 from storage.database import FILE
 from tests.unit.bot.cli.conftest import Answerable
 
@@ -66,3 +67,12 @@ def test_records_without_a_database_are_a_problem(answerable: Answerable, data_d
 def test_it_changes_nothing(answerable: Answerable, config_file: Path) -> None:
     answerable("check")
     assert [path.name for path in config_file.parent.iterdir()] == ["config.toml"]
+
+
+def test_a_table_with_an_old_name_is_reported_with_the_new_one() -> None:
+    (finding,) = new_names(("caps",))
+    assert (finding.state, finding.words, finding.remedy) == (
+        "warning",
+        "The table [caps] is now called [member_limits]. I still read the old name.",
+        "Rename [caps] to [member_limits] in the configuration.",
+    )
