@@ -5,7 +5,7 @@ the index of the record and its time, and nothing else from outside. One file pe
 Left to others: making facts (`moderation/`), queries (`storage/queries/`, one file per subject).
 """
 
-from . import cases, people, records, rooms, sanctions  # noqa: F401  (they register what they project)
+from . import cases, people, records, rooms, sanctions  # they register what they project
 from .common import (
     CASES_FROM,
     END_MISSING,
@@ -22,21 +22,3 @@ from .common import (
     without_marks,
 )
 from .events import project_events, project_room_state
-
-__all__ = [
-    "CASES_FROM",
-    "END_MISSING",
-    "ERA",
-    "MANY",
-    "PERSON",
-    "POSTED",
-    "RECKONED",
-    "REMOVED",
-    "UNREAD",
-    "person_of",
-    "project",
-    "project_events",
-    "project_room_state",
-    "set_meta",
-    "without_marks",
-]

@@ -1,6 +1,6 @@
 """Facts about cases: from the first message to the last appeal, reports, statements, tasks and files."""
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.builtin_rules import OVERDUE
@@ -24,7 +24,7 @@ from moderation.model.facts import (
 from moderation.values.durations import DAY_MS
 from storage import schema
 
-from .common import add, person_of, project
+from .common import add, project
 
 
 @project.register
@@ -33,30 +33,17 @@ async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> No
     await add(
         db,
         schema.cases,
-        n=fact.n,
-        record=index,
-        room=fact.room,
-        subject=fact.subject,
-        person=await person_of(db, fact.subject),
-        rule=fact.rule,
-        grade=fact.grade,
-        decide=fact.decide,
-        manages=fact.manages,
-        state=fact.state,
+        fact,
+        index,
+        at_ms,
         outcome="upheld" if fact.state == "decided" else "",
-        asked=fact.asked,
-        about=fact.about,
-        lead=fact.lead,
         opened=at_ms,
         due=fact.due if waits else 0,
         remind=_half_way(at_ms, fact.due) if fact.state == "open" else 0,
         decided=at_ms if fact.state == "decided" else 0,
-        by=fact.by,
-        reason=fact.reason,
-        excerpt=fact.excerpt,
     )
     if fact.event:
-        await add(db, schema.evidence, record=_message(fact), n=fact.n, event=fact.event)
+        await add(db, schema.evidence, fact, _message(fact), at_ms)
 
 
 def _message(fact: CaseOpened | CaseGrew | Reported) -> int:
@@ -82,8 +69,7 @@ async def _(fact: CaseMoved, db: AsyncConnection, _index: int, at_ms: int) -> No
 
 @project.register
 async def _(fact: CaseAssigned, db: AsyncConnection, index: int, at_ms: int) -> None:
-    values = {"record": index, "n": fact.n, "user": fact.subject, "asked": fact.asked, "at": at_ms}
-    await add(db, schema.assignments, **values)
+    await add(db, schema.assignments, fact, index, at_ms)
 
 
 @project.register
@@ -108,42 +94,27 @@ async def _(fact: CaseLeft, db: AsyncConnection, _index: int, at_ms: int) -> Non
 
 @project.register
 async def _(fact: CaseNoted, db: AsyncConnection, index: int, at_ms: int) -> None:
-    values = {"record": index, "n": fact.n, "by": fact.by, "words": fact.words, "at": at_ms}
-    await add(db, schema.case_notes, **values)
+    await add(db, schema.case_notes, fact, index, at_ms)
 
 
 @project.register
 async def _(fact: StatementGiven, db: AsyncConnection, index: int, at_ms: int) -> None:
-    values = {"record": index, "n": fact.n, "subject": fact.subject, "at": at_ms, "statement": fact.statement}
-    await add(db, schema.statements, **values)
+    await add(db, schema.statements, fact, index, at_ms)
 
 
 @project.register
 async def _(fact: Reported, db: AsyncConnection, index: int, at_ms: int) -> None:
-    await add(
-        db,
-        schema.reports,
-        record=index,
-        n=fact.n,
-        message=_message(fact),
-        subject=fact.subject,
-        by=fact.by,
-        reason=fact.reason or fact.words,
-        at=at_ms,
-        channel=fact.channel,
-        contact=fact.contact,
-    )
+    await add(db, schema.reports, fact, index, at_ms, message=_message(fact), reason=fact.reason or fact.words)
 
 
 @project.register
-async def _(fact: CaseGrew, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    await add(db, schema.evidence, record=_message(fact), n=fact.n, event=fact.event)
+async def _(fact: CaseGrew, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    await add(db, schema.evidence, fact, _message(fact), at_ms)
 
 
 @project.register
 async def _(fact: CaseDecided, db: AsyncConnection, index: int, at_ms: int) -> None:
-    values = {"n": fact.n, "by": fact.by, "what": fact.what, "state": fact.state, "at": at_ms}
-    await add(db, schema.decisions, record=index, **values)
+    await add(db, schema.decisions, fact, index, at_ms)
     await db.execute(
         update(schema.cases)
         .where(schema.cases.c.n == fact.n)
@@ -180,8 +151,7 @@ async def _(fact: Appealed, db: AsyncConnection, _index: int, at_ms: int) -> Non
 
 @project.register
 async def _(fact: TaskOpened, db: AsyncConnection, index: int, at_ms: int) -> None:
-    values = {"record": index, "task": fact.task, "n": fact.n, "room": fact.room or "", "subject": fact.subject}
-    await add(db, schema.tasks, at=at_ms, **values)
+    await add(db, schema.tasks, fact, index, at_ms)
 
 
 @project.register
@@ -192,17 +162,11 @@ async def _(fact: TaskDone, db: AsyncConnection, _index: int, at_ms: int) -> Non
 
 @project.register
 async def _(fact: DossierStep, db: AsyncConnection, index: int, at_ms: int) -> None:
-    said = {"at": at_ms, "reader": fact.reader, "reason": fact.reason}
     if fact.step == "opened":
-        await db.execute(
-            insert(schema.dossiers).values(
-                record=index, subject=fact.subject, covers=fact.covers, task=fact.task, **said
-            )
-        )
+        await add(db, schema.dossiers, fact, index, at_ms)
         return
-    step = {"dossier": fact.start, "step": fact.step, "bar": fact.bar, "digest": fact.digest}
-    signed = {"how": fact.how, "key": fact.key, "command": fact.on if fact.how == "account" else -1}
-    await add(db, schema.dossier_steps, record=index, **step, **signed, **said)
+    command = fact.on if fact.how == "account" else -1
+    await add(db, schema.dossier_steps, fact, index, at_ms, dossier=fact.start, command=command)
     if fact.step != "approved":
         await db.execute(update(schema.dossiers).where(schema.dossiers.c.record == fact.start).values(state=fact.step))
 
@@ -210,8 +174,7 @@ async def _(fact: DossierStep, db: AsyncConnection, index: int, at_ms: int) -> N
 @project.register
 async def _(fact: ApproverChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
     if fact.step == "added":
-        said = {"name": fact.name, "account": fact.subject, "reader": fact.reader}
-        await add(db, schema.approvers, record=index, key=fact.key, at=at_ms, **said)
+        await add(db, schema.approvers, fact, index, at_ms, account=fact.subject)
     else:
         in_force = (schema.approvers.c.key == fact.key, schema.approvers.c.ended == 0)
         await db.execute(update(schema.approvers).where(*in_force).values(ended=max(at_ms, 1)))

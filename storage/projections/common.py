@@ -1,7 +1,9 @@
 """Shared parts of the projections: the dispatcher, one row, one value of the deployment, the person of an account."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import singledispatch
+from typing import Any
 
 from sqlalchemy import Table, bindparam, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -46,9 +48,23 @@ async def set_meta(db: AsyncConnection, key: str, value: str) -> None:
     await db.execute(_SET_META, {"key": key, "value": value})
 
 
-async def add(db: AsyncConnection, table: Table, **values: object) -> None:
-    """Add one row."""
-    await db.execute(_INSERTS[table], values)
+async def add(db: AsyncConnection, table: Table, fact: Fact, index: int, at_ms: int, **other: object) -> None:
+    """Add the row that a fact makes: its record, its time, its person, and each field that has the name of a column.
+
+    `other`: values that the fact has not, or not so.
+    """
+    said: dict[str, Any] = {field.name: getattr(fact, field.name) for field in fields(fact)}
+    said |= {"record": index, "at": at_ms, "room": fact.room or "", "user": said.get("subject")}
+    if "person" in table.c:
+        said["person"] = await person_of(db, said["subject"])
+    said |= other
+    await db.execute(_INSERTS[table], {name: said[name] for name in said if name in table.c})
+
+
+async def put(db: AsyncConnection, table: Table, key: Mapping[str, object], /, **values: object) -> None:
+    """Write the row with this key: add it, or give it these values."""
+    row = upsert(table).values(**key, **values)
+    await db.execute(row.on_conflict_do_update(index_elements=[*key], set_=values))
 
 
 @singledispatch
@@ -58,6 +74,4 @@ async def project(_fact: Fact, _db: AsyncConnection, _index: int, _at_ms: int) -
 
 async def pointed(db: AsyncConnection, room: str, user: UserId, step: str, index: int, at_ms: int) -> None:
     """Note when somebody was last told, asked or removed for lack of something."""
-    values = {"record": index, "at": at_ms}
-    statement = upsert(schema.pointed).values(room=room, user=user, step=step, **values)
-    await db.execute(statement.on_conflict_do_update(index_elements=["room", "user", "step"], set_=values))
+    await put(db, schema.pointed, {"room": room, "user": user, "step": step}, record=index, at=at_ms)

@@ -18,6 +18,8 @@ from moderation.people.linked_accounts import AccountLink, persons
 from moderation.values.ids import PersonId, UserId
 from storage import schema
 
+from .common import put
+
 # Tables that name a person besides an account.
 _NAMED = (
     (schema.cases, schema.cases.c.subject),
@@ -67,8 +69,7 @@ async def follow(db: AsyncConnection) -> None:
 
 async def _rename(db: AsyncConnection, changed: Mapping[UserId, PersonId]) -> None:
     for user, person in sorted(changed.items()):
-        row = upsert(schema.accounts).values(user=user, person=person, language="")
-        await db.execute(row.on_conflict_do_update(index_elements=["user"], set_={"person": person}))
+        await put(db, schema.accounts, {"user": user}, person=person)
         for table, account in _NAMED:
             await db.execute(update(table).where(account == user).values(person=person))
 

@@ -1,7 +1,6 @@
 """Facts about people and what rooms ask of them: verification, linked accounts, pinned keys, the policy."""
 
 from sqlalchemy import delete, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import (
@@ -17,7 +16,7 @@ from moderation.people.linked_accounts import AccountLink
 from storage import schema
 
 from . import linked_accounts
-from .common import add, person_of, pointed, project, set_meta
+from .common import add, pointed, project, put, set_meta
 from .communities import regroup
 from .requests import asked_for_more
 
@@ -34,20 +33,7 @@ async def _(fact: PersonVerified, db: AsyncConnection, index: int, at_ms: int) -
             return
         await db.execute(delete(schema.pinned_keys).where(schema.pinned_keys.c.user == fact.subject))
         return
-    await add(
-        db,
-        schema.verifications,
-        record=index,
-        person=await person_of(db, fact.subject),
-        user=fact.subject,
-        room=fact.room or "",
-        method=fact.method,
-        level=fact.level,
-        by=fact.by,
-        at=at_ms,
-        until=fact.until,
-        reach=fact.reach,
-    )
+    await add(db, schema.verifications, fact, index, at_ms)
 
 
 @project.register
@@ -63,18 +49,11 @@ async def _(fact: AccountUnlinked, db: AsyncConnection, _index: int, at_ms: int)
 @project.register
 async def _(fact: KeyPinned, db: AsyncConnection, index: int, _at_ms: int) -> None:
     if fact.subject:
-        values = {"key": fact.key, "record": index}
-        statement = upsert(schema.pinned_keys).values(user=fact.subject, **values)
-        await db.execute(statement.on_conflict_do_update(index_elements=["user"], set_=values))
+        await put(db, schema.pinned_keys, {"user": fact.subject}, key=fact.key, record=index)
 
 
 @project.register
-async def _(fact: VerificationAsked, db: AsyncConnection, index: int, at_ms: int) -> None:
-    await pointed(db, fact.room or "", fact.subject, fact.what, index, at_ms)
-
-
-@project.register
-async def _(fact: DoorAnswered, db: AsyncConnection, index: int, at_ms: int) -> None:
+async def _(fact: VerificationAsked | DoorAnswered, db: AsyncConnection, index: int, at_ms: int) -> None:
     await pointed(db, fact.room or "", fact.subject, fact.what, index, at_ms)
 
 

@@ -65,6 +65,24 @@ async def _(fact: PartsErased, db: AsyncConnection, _index: int, _at_ms: int) ->
         await _forget_actor(db, start, stop)
 
 
+_BLANKED = {  # what a record says of the person it is about, by the table of its rows
+    schema.evidence: ("event",),
+    schema.readings: ("subject", "by"),
+    schema.cases: ("subject", "person", "excerpt"),
+    schema.sanctions: ("subject", "person", "event"),
+    schema.credit: ("person", "user"),
+    schema.verifications: ("person", "user"),
+    schema.assignments: ("user", "gone_by"),
+    schema.case_notes: ("by", "words"),
+    schema.statements: ("subject", "statement"),
+    schema.reports: ("subject",),
+    schema.tasks: ("subject",),
+    schema.dossiers: ("subject",),
+    schema.approvers: ("account",),
+}
+_DELETED = (schema.requests, schema.away, schema.rosters, schema.pointed, schema.events)
+
+
 async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
     """Blank what the records from `start` up to `stop` said of the people they are about."""
 
@@ -81,31 +99,13 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
         )
     )
     await db.execute(update(schema.accounts).where(schema.accounts.c.user.in_(spoke)).values(language=""))
-    await db.execute(update(schema.evidence).where(these(schema.evidence.c.record)).values(event=""))
-    await db.execute(update(schema.readings).where(these(schema.readings.c.record)).values(subject="", by=""))
-    await db.execute(delete(schema.requests).where(these(schema.requests.c.record)))
     still_there = select(schema.members.c.user).where(schema.members.c.membership == "join")
     left = and_(these(schema.rooms.c.entered), schema.rooms.c.direct_with.not_in(still_there))
     await db.execute(update(schema.rooms).where(left).values(direct_with=""))
-    nobody = {"subject": "", "person": ""}
-    await db.execute(update(schema.cases).where(these(schema.cases.c.record)).values(excerpt="", **nobody))
-    await db.execute(update(schema.sanctions).where(these(schema.sanctions.c.record)).values(event="", **nobody))
-    await db.execute(update(schema.credit).where(these(schema.credit.c.record)).values(person="", user=""))
-    await db.execute(
-        update(schema.verifications).where(these(schema.verifications.c.record)).values(person="", user="")
-    )
-    await db.execute(update(schema.assignments).where(these(schema.assignments.c.record)).values(user="", gone_by=""))
-    await db.execute(update(schema.case_notes).where(these(schema.case_notes.c.record)).values(by="", words=""))
-    await db.execute(
-        update(schema.statements).where(these(schema.statements.c.record)).values(subject="", statement="")
-    )
-    await db.execute(update(schema.reports).where(these(schema.reports.c.record)).values(subject=""))
-    await db.execute(update(schema.tasks).where(these(schema.tasks.c.record)).values(subject=""))
-    await db.execute(update(schema.dossiers).where(these(schema.dossiers.c.record)).values(subject=""))
-    await db.execute(update(schema.approvers).where(these(schema.approvers.c.record)).values(account=""))
-    for table in (schema.away, schema.rosters, schema.pointed):
+    for table, columns in _BLANKED.items():
+        await db.execute(update(table).where(these(table.c.record)).values(dict.fromkeys(columns, "")))
+    for table in _DELETED:
         await db.execute(delete(table).where(these(table.c.record)))
-    await db.execute(delete(schema.events).where(these(schema.events.c.record)))
 
 
 async def _forget_actor(db: AsyncConnection, start: int, stop: int) -> None:
@@ -155,23 +155,14 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
 @project.register
 async def _(fact: DataAsked, db: AsyncConnection, _index: int, at_ms: int) -> None:
     what = f"{fact.what} {fact.room}" if fact.what in ("adopt", "leave") else fact.what
-    await add(db, schema.requests, record=fact.on, user=fact.subject, what=what, at=at_ms)
+    await add(db, schema.requests, fact, fact.on, at_ms, what=what)
 
 
 @project.register
-async def _(fact: ContentRead, db: AsyncConnection, index: int, at_ms: int) -> None:
-    if fact.note == "-" and not fact.by:
+async def _(fact: ContentRead | RecordsExported, db: AsyncConnection, index: int, at_ms: int) -> None:
+    if fact.note == "-" and not getattr(fact, "by", ""):
         return  # done by an order to the bot, which is recorded as such
-    said = {"subject": fact.subject, "by": fact.by, "reader": fact.reader, "what": fact.what}
-    await add(db, schema.readings, record=index, note=fact.note, day=(fact.read or at_ms) // DAY_MS, **said)
-
-
-@project.register
-async def _(fact: RecordsExported, db: AsyncConnection, index: int, at_ms: int) -> None:
-    if fact.note == "-":
-        return
-    said = {"subject": "", "by": "", "reader": fact.reader, "what": fact.what}
-    await add(db, schema.readings, record=index, note=fact.note, day=(fact.read or at_ms) // DAY_MS, **said)
+    await add(db, schema.readings, fact, index, at_ms, day=(fact.read or at_ms) // DAY_MS)
 
 
 @project.register

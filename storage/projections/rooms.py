@@ -19,7 +19,7 @@ from moderation.values.ids import RoomId
 from storage import schema
 
 from . import upgraded_rooms
-from .common import project
+from .common import add, project, put
 from .communities import regroup
 from .requests import asked_now
 
@@ -79,20 +79,16 @@ async def _(fact: AwayChanged, db: AsyncConnection, index: int, at_ms: int) -> N
     if fact.what == "back":
         await db.execute(delete(schema.away).where(schema.away.c.user == fact.subject))
         return
-    values = {"record": index, "since": at_ms, "until": fact.until}
-    statement = upsert(schema.away).values(user=fact.subject, **values)
-    await db.execute(statement.on_conflict_do_update(index_elements=["user"], set_=values))
+    await put(db, schema.away, {"user": fact.subject}, record=index, since=at_ms, until=fact.until)
 
 
 @project.register
 async def _(fact: RosterChanged, db: AsyncConnection, index: int, _at_ms: int) -> None:
-    if not fact.hours:
-        key = (schema.rosters.c.room == fact.room, schema.rosters.c.user == fact.subject)
-        await db.execute(delete(schema.rosters).where(*key))
-        return
-    values = {"record": index, "hours": fact.hours}
-    statement = upsert(schema.rosters).values(room=fact.room, user=fact.subject, **values)
-    await db.execute(statement.on_conflict_do_update(index_elements=["room", "user"], set_=values))
+    key = {"room": fact.room, "user": fact.subject}
+    if fact.hours:
+        await put(db, schema.rosters, key, record=index, hours=fact.hours)
+    else:
+        await db.execute(delete(schema.rosters).filter_by(**key))
 
 
 @project.register
@@ -110,8 +106,7 @@ async def _(fact: RoomRuleChanged, db: AsyncConnection, index: int, at_ms: int) 
     key = (r.room == fact.room, r.name == fact.rule, r.ended == 0)
     await db.execute(update(schema.room_rules).where(*key).values(ended=max(at_ms, 1)))
     if fact.step == "added" and fact.settings:
-        values = {"room": fact.room, "name": fact.rule, "settings": fact.settings, "by": fact.by}
-        await db.execute(insert(schema.room_rules).values(record=index, at=at_ms, **values))
+        await add(db, schema.room_rules, fact, index, at_ms, name=fact.rule)
 
 
 @project.register
@@ -120,7 +115,6 @@ async def _(fact: RoomSettingChanged, db: AsyncConnection, index: int, at_ms: in
     before = await asked_now(db, room)
     await db.execute(delete(schema.room_settings).where(s.room == room, s.setting == fact.setting))
     if fact.value != "-":
-        values = {"setting": fact.setting, "value": fact.value, "record": index, "by": fact.by}
-        await db.execute(insert(schema.room_settings).values(room=room, **values))
+        await add(db, schema.room_settings, fact, index, at_ms)
     if (await asked_now(db, room)).more_than(before):
         await db.execute(update(schema.rooms).where(schema.rooms.c.room == room).values(asked=at_ms))

@@ -1,7 +1,6 @@
 """Facts about consequences for people: credit, sanctions, kept levels, and outcomes of requests."""
 
 from sqlalchemy import delete, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.builtin_rules import UNVERIFIED
@@ -20,30 +19,14 @@ from moderation.model.facts import (
 from moderation.rooms.slow_mode import PACES
 from storage import schema
 
-from .common import RECKONED, REMOVED, add, person_of, pointed, project, set_meta
+from .common import RECKONED, REMOVED, add, pointed, project, put, set_meta
 
 _IN_THE_DESK = ("card", "edit-card", "tell-desk")  # actions that tell people in the desk something about a case
 
 
 @project.register
 async def _(fact: CreditChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
-    await add(
-        db,
-        schema.credit,
-        record=index,
-        person=await person_of(db, fact.subject),
-        user=fact.subject,
-        at=at_ms,
-        entry=fact.entry,
-        cost=fact.cost,
-        grade=fact.grade,
-        rule=fact.rule,
-        n=fact.n,
-        room=fact.room or "",
-        undoes=fact.undoes,
-        ledger=fact.ledger,
-        reach=fact.reach,
-    )
+    await add(db, schema.credit, fact, index, at_ms)
 
 
 @project.register
@@ -58,25 +41,7 @@ async def _(fact: BalanceCorrected, db: AsyncConnection, _index: int, _at_ms: in
 
 @project.register
 async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) -> None:
-    await add(
-        db,
-        schema.sanctions,
-        record=index,
-        kind=fact.kind,
-        room=fact.room or "",
-        subject=fact.subject,
-        person=await person_of(db, fact.subject),
-        at=at_ms,
-        until=fact.until,
-        n=fact.n,
-        basis=fact.basis,
-        rule=fact.rule,
-        by=fact.by,
-        reason=fact.reason,
-        event=fact.event,
-        every=fact.every,
-        reach=fact.reach,
-    )
+    await add(db, schema.sanctions, fact, index, at_ms)
     if fact.rule in PACES and not fact.quiet:
         await pointed(db, fact.room or "", fact.subject, fact.rule, index, at_ms)
     if fact.kind == "kick" and fact.rule == UNVERIFIED:
@@ -110,15 +75,14 @@ async def _(fact: SanctionEnded, db: AsyncConnection, _index: int, at_ms: int) -
 
 @project.register
 async def _(fact: LevelKept, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    key = (schema.holds.c.room == fact.room, schema.holds.c.user == fact.subject, schema.holds.c.what == fact.what)
+    key = {"room": fact.room, "user": fact.subject, "what": fact.what}
     if fact.step == "released":
-        await db.execute(delete(schema.holds).where(*key))
+        await db.execute(delete(schema.holds).filter_by(**key))
         return
-    values = {"step": "held" if fact.step == "corrected" else fact.step, "prior": fact.prior, "held": fact.held}
-    statement = upsert(schema.holds).values(room=fact.room, user=fact.subject, what=fact.what, **values)
-    await db.execute(statement.on_conflict_do_update(index_elements=["room", "user", "what"], set_=values))
+    step = "held" if fact.step == "corrected" else fact.step
+    await put(db, schema.holds, key, step=step, prior=fact.prior, held=fact.held)
     if fact.step == "corrected":
-        await db.execute(update(schema.holds).where(*key).values(corrections=schema.holds.c.corrections + 1))
+        await db.execute(update(schema.holds).filter_by(**key).values(corrections=schema.holds.c.corrections + 1))
 
 
 @project.register
