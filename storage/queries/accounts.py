@@ -14,15 +14,12 @@ from .rooms import ACTIVE_GROUP
 
 async def persons_linked(db: AsyncConnection) -> frozenset[str]:
     """Return every person to whom accounts are linked; their own first account may be gone."""
-    return frozenset(row.person for row in await db.execute(select(schema.accounts.c.person).distinct()))
+    return frozenset(await db.scalars(select(schema.accounts.c.person)))
 
 
 async def ever_linked(db: AsyncConnection) -> tuple[PersonId, ...]:
     """Return every account that is or was linked to another."""
-    found: set[str] = set()
-    for column in (schema.links.c.user, schema.links.c.to):
-        found.update(row[0] for row in await db.execute(select(column).distinct()))
-    return tuple(PersonId(each) for each in sorted(found))
+    return tuple(sorted(await db.scalars(select(schema.links.c.user).union(select(schema.links.c.to)))))
 
 
 async def person_who_proved(db: AsyncConnection, record: int, otherwise: PersonId) -> PersonId:
@@ -44,7 +41,7 @@ async def groups_of_person(db: AsyncConnection, user: UserId, *, joined: bool = 
     )
     if joined:
         query = query.where(m.membership == "join")
-    return tuple(RoomId(row.room) for row in await db.execute(query))
+    return tuple(await db.scalars(query))
 
 
 async def communities_of_person(db: AsyncConnection, user: UserId) -> dict[RoomId, str]:
@@ -52,12 +49,9 @@ async def communities_of_person(db: AsyncConnection, user: UserId) -> dict[RoomI
 
     The groups are in the order in which they came.
     """
-    rooms = await groups_of_person(db, user)
-    found = await db.execute(
-        select(schema.rooms.c.room, schema.rooms.c.community).where(sql_list(schema.rooms.c.room, rooms))
-    )
-    belongs = {row.room: row.community for row in found}
-    return {room: belongs[room] for room in rooms}
+    r = schema.rooms.c
+    theirs = select(r.room, r.community).where(sql_list(r.room, await groups_of_person(db, user)))
+    return dict((await db.execute(theirs.order_by(r.entered))).all())
 
 
 async def people_in(db: AsyncConnection, room: RoomId, *, without: UserId) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, union
+from sqlalchemy import Select, bindparam, func, or_, select, union
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,6 +20,7 @@ from storage.sql_list import sql_list
 from .linked_accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP
 
+WAITS = or_(schema.cases.c.outcome == "", schema.cases.c.state == "appealed")  # a case that is to be decided
 _CASE = select(schema.cases).where(schema.cases.c.n == bindparam("n"))
 _EVIDENCE = (
     select(schema.evidence, schema.events.c.kind)
@@ -27,7 +28,7 @@ _EVIDENCE = (
     .where(schema.evidence.c.n == bindparam("n"))
     .order_by(schema.evidence.c.record)
 )
-_TAKEN = union(
+_TAKEN = union(  # the measures taken for a case and not taken back, and all redactions of its messages
     select(schema.sanctions.c.kind, schema.sanctions.c.event).where(
         schema.sanctions.c.person == bindparam("person"),
         schema.sanctions.c.n == bindparam("n"),
@@ -52,7 +53,8 @@ async def case_view(db: AsyncConnection, n: int) -> CaseView | None:
     named = (row.subject, row.by, row.appellant)
     people = await accounts_of_all(db, named)
     accounts, deciders, appellants = (frozenset(people[user]) if user else frozenset() for user in named)
-    case = _case(row, tuple(events), await _measures_taken(db, row.person, n))
+    taken = await db.execute(_TAKEN, {"person": row.person, "n": n})
+    case = _case(row, tuple(events), frozenset((measure.kind, EventId(measure.event)) for measure in taken))
     case = replace(case, accounts=accounts, deciders=deciders, appellants=appellants)
     if row.outcome and row.state != "closed":
         case = replace(case, to_operator=await _is_for_operator(db, n), friends=await _friends(db, case))
@@ -88,12 +90,6 @@ async def _friends(db: AsyncConnection, case: CaseView) -> frozenset[UserId]:
     return frozenset(account for accounts in people.values() for account in accounts).difference(asked)
 
 
-async def _measures_taken(db: AsyncConnection, person: str, n: int) -> frozenset[tuple[SanctionKind, EventId]]:
-    """Return the measures taken for a case and not taken back, and all redactions of its messages."""
-    rows = await db.execute(_TAKEN, {"person": person, "n": n})
-    return frozenset((row.kind, EventId(row.event)) for row in rows)
-
-
 async def case_by_card(db: AsyncConnection, card: EventId) -> int | None:
     """Return the case whose card is this event."""
     if not card:
@@ -121,8 +117,7 @@ async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
         schema.statements,
         schema.reports,
     ):
-        rows = await db.execute(select(table.c.record).where(table.c.n == n))
-        found += [row.record for row in rows]
+        found += await db.scalars(select(table.c.record).where(table.c.n == n))
     return found
 
 
@@ -131,7 +126,7 @@ async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int
     c = schema.cases.c
     rows = await db.execute(
         select(schema.cases)
-        .where(c.room.in_(rooms), or_(c.outcome == "", c.state == "appealed"), or_(c.lead == 0, c.outcome != ""))
+        .where(c.room.in_(rooms), WAITS, or_(c.lead == 0, c.outcome != ""))
         .order_by(c.due, c.n)
         .limit(limit)
     )
@@ -141,8 +136,12 @@ async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int
 async def waiting_with(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:
     """Return the undecided cases that are shown on the card of case `n`, oldest first."""
     c = schema.cases.c
-    rows = await db.execute(select(c.n).where(c.lead == n, c.outcome == "").order_by(c.n))
-    found = [await case_view(db, row.n) for row in rows]
+    return await cases_of_query(db, select(c.n).where(c.lead == n, c.outcome == "").order_by(c.n))
+
+
+async def cases_of_query(db: AsyncConnection, numbers: Select[Any]) -> tuple[CaseView, ...]:
+    """Return the cases whose numbers a query selects, in its order."""
+    found = [await case_view(db, n) for n in await db.scalars(numbers)]
     return tuple(each for each in found if each is not None)
 
 
@@ -219,13 +218,8 @@ async def due_cases(db: AsyncConnection, now_ms: int, limit: int) -> list[int]:
 async def closable_cases(db: AsyncConnection, decided_before: int, limit: int) -> Sequence[int]:
     """Return the cases that were decided before a time and are not closed."""
     c = schema.cases.c
-    rows = await db.execute(
-        select(c.n)
-        .where(c.decided > 0, c.decided < decided_before, c.state.in_(("decided", "affirmed", "reversed")))
-        .order_by(c.n)
-        .limit(limit)
-    )
-    return [int(row.n) for row in rows]
+    over = (c.decided > 0, c.decided < decided_before, c.state.in_(("decided", "affirmed", "reversed")))
+    return list(await db.scalars(select(c.n).where(*over).order_by(c.n).limit(limit)))
 
 
 async def next_case_due(db: AsyncConnection) -> int | None:
@@ -241,15 +235,13 @@ async def assigned_to(db: AsyncConnection, n: int, asked: str) -> tuple[UserId, 
     a = schema.assignments.c
     since = select(schema.cases.c.appealed).where(schema.cases.c.n == n).scalar_subquery()
     query = select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.at >= since)
-    rows = await db.execute(query.order_by(a.record))
-    return tuple(dict.fromkeys(UserId(row.user) for row in rows))
+    return tuple(dict.fromkeys(await db.scalars(query.order_by(a.record))))
 
 
 async def told_of(db: AsyncConnection, n: int, asked: str) -> frozenset[UserId]:
     """Return those responsible for a case at a level who have been told so, as the records show."""
     a = schema.assignments.c
-    rows = await db.execute(select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.told == 1))
-    return frozenset(UserId(row.user) for row in rows)
+    return frozenset(await db.scalars(select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.told == 1)))
 
 
 async def gone_from(db: AsyncConnection, n: int, asked: str) -> dict[UserId, Gone]:
@@ -262,14 +254,8 @@ async def gone_from(db: AsyncConnection, n: int, asked: str) -> dict[UserId, Gon
 async def told_cases(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[int, ...]:
     """Return the cases of a room that wait for somebody's decision now and that they were told of."""
     a, c = schema.assignments.c, schema.cases.c
-    waits = or_(c.outcome == "", c.state == "appealed")
-    rows = await db.execute(
-        select(c.n)
-        .join(schema.assignments, a.n == c.n)
-        .where(c.room == room, a.user == user, a.asked == c.asked, a.told == 1, waits)
-        .distinct()
-    )
-    return tuple(sorted(row.n for row in rows))
+    told = select(c.n).join(schema.assignments, a.n == c.n).where(c.room == room, a.user == user, a.told == 1)
+    return tuple(sorted(set(await db.scalars(told.where(a.asked == c.asked, WAITS)))))
 
 
 async def excused(db: AsyncConnection, user: UserId, room: RoomId, since_ms: int) -> tuple[Excused, ...]:
@@ -281,26 +267,25 @@ async def excused(db: AsyncConnection, user: UserId, room: RoomId, since_ms: int
         .scalar_subquery()
     )
     rows = await db.execute(
-        select(c.n, or_(c.outcome == "", c.state == "appealed").label("waits"))
+        select(c.n, WAITS)
         .join(schema.assignments, a.n == c.n)
         .where(c.room == room, a.user == user, a.excused > since_ms, c.n.not_in(charged))
         .distinct()
+        .order_by(c.n)
     )
-    return tuple(sorted((Excused(row.n, waits=bool(row.waits)) for row in rows), key=lambda each: each.n))
+    return tuple(Excused(n, waits=bool(waits)) for n, waits in rows)
 
 
 async def charged_for(db: AsyncConnection, n: int) -> frozenset[UserId]:
     """Return those already charged against standing because this case was not decided in time."""
     c = schema.cases.c
-    rows = await db.execute(select(c.subject).where(c.about == n, c.rule == OVERDUE))
-    return frozenset(UserId(row.subject) for row in rows)
+    return frozenset(await db.scalars(select(c.subject).where(c.about == n, c.rule == OVERDUE)))
 
 
 async def with_operator(db: AsyncConnection, room: RoomId) -> frozenset[int]:
     """Return the cases of a room that wait for the operator because nobody else decided them."""
     c = schema.cases.c
-    rows = await db.execute(select(c.n).where(c.room == room, c.state == "escalated_operator"))
-    return frozenset(row.n for row in rows)
+    return frozenset(await db.scalars(select(c.n).where(c.room == room, c.state == "escalated_operator")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,8 +324,7 @@ async def figures_of(db: AsyncConnection, room: RoomId, since: int) -> tuple[Fig
 async def statements_of(db: AsyncConnection, n: int) -> tuple[str, ...]:
     """Return the statements of reasons for a case, as JSON, oldest first."""
     s = schema.statements.c
-    rows = await db.execute(select(s.statement).where(s.n == n, s.statement != "").order_by(s.record))
-    return tuple(row.statement for row in rows)
+    return tuple(await db.scalars(select(s.statement).where(s.n == n, s.statement != "").order_by(s.record)))
 
 
 @dataclass(frozen=True, slots=True)

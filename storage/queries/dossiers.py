@@ -76,8 +76,8 @@ async def hidden_from(db: AsyncConnection, user: UserId) -> tuple[frozenset[int]
     accounts = await accounts_of(db, user)
     files = [each for each in await all_dossiers(db) if each.subject in accounts and each.hidden]
     open_task = (schema.tasks.c.task == "dossier", schema.tasks.c.subject.in_(accounts), schema.tasks.c.done == 0)
-    tasks = await db.execute(select(schema.tasks.c.record).where(*open_task))
-    records = {row.record for row in tasks} | {each.task for each in files if each.task >= 0}
+    tasks = await db.scalars(select(schema.tasks.c.record).where(*open_task))
+    records = {*tasks, *(each.task for each in files if each.task >= 0)}
     for each in files:
         records |= {each.record, *(int(step.record) for step in each.steps)}
     return frozenset(each.record for each in files), frozenset(records)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.duty.duty import Duty
@@ -13,6 +13,7 @@ from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId, UserId
 from storage import schema
 
+from .cases import WAITS
 from .linked_accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP, desk_of
 
@@ -36,7 +37,7 @@ async def duty_of(
             schema.cases.c.room == room.room, schema.cases.c.rule == NOBODY, schema.cases.c.outcome != "dismissed"
         )
     )
-    desk = frozenset(await _in_desk(db, room))
+    desk = await _in_desk(db, room)
     took_it_on = await _took_on(db, room, several, desk) if joined else frozenset()
     return Duty(
         owners=tuple(sorted(user for user, role in joined.items() if role == "owner")),
@@ -56,7 +57,7 @@ async def duty_of(
 async def owners_of(db: AsyncConnection, room: RoomView) -> frozenset[UserId]:
     """Return the owners of `room` by their level who have accepted it, whether they are in the room or not."""
     several = await accounts_of_all(db, tuple(room.power.owners()))
-    return await _took_on(db, room, several, frozenset(await _in_desk(db, room)))
+    return await _took_on(db, room, several, await _in_desk(db, room))
 
 
 async def _took_on(
@@ -99,13 +100,13 @@ async def _full(db: AsyncConnection, room: RoomView, now_ms: int, at_most: int) 
         .group_by(a.user)
         .having(func.count(a.n.distinct()) >= at_most)
     )
-    return frozenset(UserId(user) for user in await db.scalars(query))
+    return frozenset(await db.scalars(query))
 
 
-async def _in_desk(db: AsyncConnection, room: RoomView) -> list[UserId]:
+async def _in_desk(db: AsyncConnection, room: RoomView) -> frozenset[UserId]:
     desk = await desk_of(db, room.code)
     there = select(schema.members.c.user).where(schema.members.c.room == desk, schema.members.c.membership == "join")
-    return [UserId(row.user) for row in await db.execute(there)] if desk else []
+    return frozenset(await db.scalars(there)) if desk else frozenset()
 
 
 async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:
@@ -119,27 +120,20 @@ async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:
 
 async def roster_of(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
     """Return the hours of everybody in the roster of a room."""
-    rows = await db.execute(select(schema.rosters.c.user, schema.rosters.c.hours).where(schema.rosters.c.room == room))
-    return {UserId(row.user): row.hours for row in rows}
+    r = schema.rosters.c
+    return dict((await db.execute(select(r.user, r.hours).where(r.room == room))).all())
 
 
 async def answers_for(db: AsyncConnection, user: UserId) -> tuple[RoomId, ...]:
     """Return the active groups where somebody is manager or owner, in the order in which the groups came."""
     m = schema.members.c
-    rows = await db.execute(
-        select(m.room)
-        .join(schema.rooms, schema.rooms.c.room == m.room)
-        .where(m.user == user, m.membership == "join", m.role != "member", ACTIVE_GROUP)
-        .order_by(schema.rooms.c.entered)
-    )
-    return tuple(RoomId(row.room) for row in rows)
+    runs = (m.user == user, m.membership == "join", m.role != "member", ACTIVE_GROUP)
+    query = select(m.room).join(schema.rooms, schema.rooms.c.room == m.room).where(*runs)
+    return tuple(await db.scalars(query.order_by(schema.rooms.c.entered)))
 
 
 async def waiting_for(db: AsyncConnection, user: UserId) -> tuple[int, ...]:
     """Return the cases that wait for somebody's decision now, alone or with others."""
     a, c = schema.assignments.c, schema.cases.c
-    waits = or_(c.outcome == "", c.state == "appealed")
-    rows = await db.execute(
-        select(c.n).join(schema.assignments, a.n == c.n).where(a.user == user, a.asked == c.asked, waits).distinct()
-    )
-    return tuple(sorted(row.n for row in rows))
+    theirs = select(c.n).join(schema.assignments, a.n == c.n).where(a.user == user, a.asked == c.asked, WAITS)
+    return tuple(sorted(set(await db.scalars(theirs))))

@@ -33,16 +33,14 @@ _META = select(schema.meta.c.value).where(schema.meta.c.key == bindparam("key"))
 
 async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_ms: int, limit: int) -> list[int]:
     """Return when somebody posted in a room since a time: the newest `limit`, oldest first."""
-    rows = await db.execute(_TIMES, {"room": room, "sender": sender, "since": since_ms, "most": limit})
-    return [row.at for row in rows][::-1]
+    return list(await db.scalars(_TIMES, {"room": room, "sender": sender, "since": since_ms, "most": limit}))[::-1]
 
 
 async def recent_messages(db: AsyncConnection, room: RoomId, bot: UserId, limit: int) -> list[int]:
     """Return the records of the newest messages in a room by others than the bot."""
     e = schema.events.c
     newest = select(e.record).where(e.room == room, e.kind == POSTED, e.sender != bot)
-    rows = await db.execute(newest.order_by(e.record.desc()).limit(limit))
-    return [row.record for row in rows]
+    return list(await db.scalars(newest.order_by(e.record.desc()).limit(limit)))
 
 
 async def last_stood(db: AsyncConnection, room: RoomId, sender: UserId, before: EventId) -> int | None:
@@ -85,7 +83,7 @@ async def unread_events(db: AsyncConnection, limit: int) -> list[tuple[EventId, 
     """Return the newest events that are recorded as not read, newest first, and their rooms."""
     e = schema.events.c
     rows = await db.execute(select(e.event, e.room).where(e.kind == UNREAD).order_by(e.record.desc()).limit(limit))
-    return [(EventId(row.event), RoomId(row.room)) for row in rows]
+    return [(event, room) for event, room in rows]
 
 
 async def get_meta(db: AsyncConnection, key: str) -> str | None:

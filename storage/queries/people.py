@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.cases.manager_orders import Vouched
@@ -39,23 +39,19 @@ async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) 
     )
     if joined:
         query = query.where(schema.members.c.membership == "join")
-    return tuple(RoomId(row.room) for row in await db.execute(query))
+    return tuple(await db.scalars(query))
 
 
 async def memberships_of(db: AsyncConnection, user: UserId) -> dict[RoomId, str]:
     """Return the rooms somebody is or was in, with their membership."""
-    rows = await db.execute(
-        select(schema.members.c.room, schema.members.c.membership).where(schema.members.c.user == user)
-    )
-    return {RoomId(row.room): row.membership for row in rows}
+    m = schema.members.c
+    return dict((await db.execute(select(m.room, m.membership).where(m.user == user))).all())
 
 
 async def memberships(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
     """Return everybody who is or was in a room, with their membership."""
-    rows = await db.execute(
-        select(schema.members.c.user, schema.members.c.membership).where(schema.members.c.room == room)
-    )
-    return {UserId(row.user): row.membership for row in rows}
+    m = schema.members.c
+    return dict((await db.execute(select(m.user, m.membership).where(m.room == room))).all())
 
 
 async def is_or_was_in(db: AsyncConnection, room: RoomId, user: UserId, since_ms: int) -> bool:
@@ -80,12 +76,8 @@ async def joined_of(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) 
 
 async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, Role]:
     """Return who was owner or manager of a room when it was last checked."""
-    rows = await db.execute(
-        select(schema.members.c.user, schema.members.c.role).where(
-            schema.members.c.room == room, schema.members.c.role != "member"
-        )
-    )
-    return {UserId(row.user): row.role for row in rows}
+    m = schema.members.c
+    return dict((await db.execute(select(m.user, m.role).where(m.room == room, m.role != "member"))).all())
 
 
 async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_since: int) -> PersonView:
@@ -164,10 +156,8 @@ async def verified_level(db: AsyncConnection, person: str, now_ms: int) -> int:
 async def vouches_by(db: AsyncConnection, user: UserId, now_ms: int) -> int:
     """Return how many people somebody vouches for now."""
     v = schema.verifications.c
-    count = await db.scalar(
-        select(func.count()).where(v.by == user, v.method == "vouch", v.revoked == 0, v.until > now_ms)
-    )
-    return int(count or 0)
+    theirs = (v.by == user, v.method == "vouch", v.revoked == 0, v.until > now_ms)
+    return int(await db.scalar(select(func.count()).where(*theirs)) or 0)
 
 
 async def vouches_for(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[Vouched, ...]:
@@ -177,7 +167,7 @@ async def vouches_for(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[V
         v.user == user, v.method == "vouch", v.revoked == 0, v.until > now_ms
     )
     rows = await db.execute(query.order_by(v.record))
-    return tuple(Vouched(row.record, RoomId(row.room), UserId(row.by), row.until, row.reach) for row in rows)
+    return tuple(Vouched(*row) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,16 +194,14 @@ async def people_of(db: AsyncConnection, room: RoomId, now_ms: int) -> tuple[Per
         .where(m.room == room, m.membership == "join")
         .order_by(m.user)
     )
-    return tuple(PersonInRoom(UserId(row.user), row.role, row.level) for row in rows)
+    return tuple(PersonInRoom(*row) for row in rows)
 
 
 async def was_asked(db: AsyncConnection, record: int, user: UserId, since_ms: int, what: str) -> bool:
     """Return whether somebody asked for `what` in the request recorded at `record`, not before `since_ms`."""
     r = schema.requests.c
-    found = await db.scalar(
-        select(r.record).where(r.record == record, r.user == user, r.what == what, r.at >= since_ms)
-    )
-    return found is not None
+    asked = (r.record == record, r.user == user, r.what == what, r.at >= since_ms)
+    return await db.scalar(select(r.record).where(*asked)) is not None
 
 
 async def ledgers(db: AsyncConnection, *, by_room: bool) -> list[LedgerLines]:
@@ -297,7 +285,4 @@ async def everybody(db: AsyncConnection) -> frozenset[str]:
         schema.pointed.c.user,
         schema.dossiers.c.subject,
     )
-    found: set[str] = set()
-    for column in columns:
-        found.update(row[0] for row in await db.execute(select(column).distinct()))
-    return frozenset(found)
+    return frozenset(await db.scalars(union(*map(select, columns))))

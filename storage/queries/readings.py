@@ -37,7 +37,7 @@ async def subjects_of_cases(db: AsyncConnection, numbers: Collection[int]) -> fr
     """Return the people whom cases are about and those who were given a statement of reasons for them."""
     about = select(schema.cases.c.subject).where(schema.cases.c.n.in_(numbers))
     told = select(schema.statements.c.subject).where(schema.statements.c.n.in_(numbers))
-    return frozenset(UserId(row[0]) for row in await db.execute(union(about, told)) if row[0])
+    return frozenset(filter(None, await db.scalars(union(about, told))))
 
 
 async def cases_of_records(db: AsyncConnection, records: Collection[int]) -> frozenset[int]:
@@ -50,4 +50,4 @@ async def cases_about(db: AsyncConnection, accounts: Collection[UserId]) -> froz
     """Return the numbers of all cases about a person, or in which they were given a statement of reasons."""
     about = select(schema.cases.c.n).where(schema.cases.c.subject.in_(accounts))
     told = select(schema.statements.c.n).where(schema.statements.c.subject.in_(accounts))
-    return frozenset(int(row[0]) for row in await db.execute(union(about, told)))
+    return frozenset(await db.scalars(union(about, told)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +15,7 @@ from moderation.policy import ReportSettings
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import schema
 
-from .cases import case_view
+from .cases import case_view, cases_of_query
 from .linked_accounts import accounts_of
 from .rooms import place_of
 
@@ -32,8 +33,9 @@ class StoredReport:
 
 async def reports_of(db: AsyncConnection, n: int) -> tuple[StoredReport, ...]:
     """Return the reports that opened or joined a case, oldest first."""
-    rows = await db.execute(select(schema.reports).where(schema.reports.c.n == n).order_by(schema.reports.c.record))
-    return tuple(StoredReport(UserId(row.by), row.reason, row.at, row.channel, row.contact) for row in rows)
+    r = schema.reports.c
+    rows = await db.execute(select(r.by, r.reason, r.at, r.channel, r.contact).where(r.n == n).order_by(r.record))
+    return tuple(StoredReport(*row) for row in rows)
 
 
 def how_many(reports: Sequence[StoredReport]) -> int:
@@ -49,9 +51,7 @@ async def reporters_of(db: AsyncConnection, n: int) -> tuple[UserId, ...]:
 async def cases_with(db: AsyncConnection, event: EventId) -> tuple[CaseView, ...]:
     """Return the cases that have an event as evidence, oldest first."""
     e = schema.evidence.c
-    numbers = await db.execute(select(e.n).where(e.event == event).distinct().order_by(e.n))
-    found = [await case_view(db, row.n) for row in numbers]
-    return tuple(each for each in found if each is not None)
+    return await cases_of_query(db, select(e.n).where(e.event == event).distinct().order_by(e.n))
 
 
 async def outside_notices(db: AsyncConnection, room: RoomId, since: int) -> int:
@@ -115,18 +115,7 @@ async def _lead(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, s
 
 async def open_reports_by(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[int, ...]:
     """Return the undecided cases of a room that rest on what one person reported, oldest first."""
-    r, c = schema.reports.c, schema.cases.c
-    rows = await db.execute(
-        select(c.n)
-        .where(
-            c.room == room,
-            c.rule == REPORTED,
-            c.outcome == "",
-            c.n.in_(select(r.n).where(r.by.in_(await accounts_of(db, user)))),
-        )
-        .order_by(c.n)
-    )
-    return tuple(row.n for row in rows)
+    return tuple(row.n for row in await _waiting(db, await accounts_of(db, user), room))
 
 
 async def reports_paused(db: AsyncConnection, n: int, room: RoomId, now_ms: int) -> bool:
@@ -146,8 +135,7 @@ async def report_pause(db: AsyncConnection, user: UserId, room: RoomId, now_ms: 
         .order_by(s.until.desc())
         .limit(1)
     )
-    row = rows.first()
-    return Pause(row.until, row.n, row.rule) if row else None
+    return next((Pause(*row) for row in rows), None)
 
 
 def _stands(accounts: Sequence[UserId], room: RoomId, *rules: str) -> ColumnElement[bool]:
@@ -166,23 +154,22 @@ async def reported_case(db: AsyncConnection, n: int, *, now_ms: int, settings: R
     return ReportedCase(tuple(reporters), await _misuse_about(db, n))
 
 
-_LATE = ("overdue", "escalated_owner", "escalated_operator")
+LATE = ("overdue", "escalated_owner", "escalated_operator")
 
 
 async def _undecided(db: AsyncConnection, accounts: Sequence[UserId], case: CaseView) -> int:
     """Return how many cases that a person reported in the room of `case` are past their deadline, `case` included."""
-    r, c = schema.reports.c, schema.cases.c
-    rows = await db.execute(
-        select(c.n, c.lead, c.state).where(
-            c.room == case.room,
-            c.rule == REPORTED,
-            c.outcome == "",
-            c.n.in_(select(r.n).where(r.by.in_(accounts))),
-        )
-    )
-    waiting = rows.all()
-    late = {row.n for row in waiting if row.state in _LATE} | {case.n}
+    waiting = await _waiting(db, accounts, case.room)
+    late = {row.n for row in waiting if row.state in LATE} | {case.n}
     return sum(row.n in late or row.lead in late for row in waiting)
+
+
+async def _waiting(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId) -> Sequence[Any]:
+    """Return the undecided cases of a room that a person reported, oldest first."""
+    r, c = schema.reports.c, schema.cases.c
+    theirs = c.n.in_(select(r.n).where(r.by.in_(accounts)))
+    undecided = (c.room == room, c.rule == REPORTED, c.outcome == "", theirs)
+    return (await db.execute(select(c.n, c.lead, c.state).where(*undecided).order_by(c.n))).all()
 
 
 async def _reporter(db: AsyncConnection, user: UserId, case: CaseView, since: int, now_ms: int) -> Reporter:
@@ -218,6 +205,4 @@ async def _reporter(db: AsyncConnection, user: UserId, case: CaseView, since: in
 async def _misuse_about(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:
     c = schema.cases.c
     brought = select(c.n).where(c.about == n, c.rule.in_(PAUSES_REPORTS), c.outcome == "upheld")
-    rows = await db.execute(brought.order_by(c.n))
-    found = [await case_view(db, row.n) for row in rows]
-    return tuple(each for each in found if each is not None)
+    return await cases_of_query(db, brought.order_by(c.n))

@@ -22,8 +22,8 @@ class RoomRule:
 async def rules_of_room(db: AsyncConnection, room: RoomId) -> tuple[RoomRule, ...]:
     """Return the rules that the room has now, oldest first."""
     r = schema.room_rules.c
-    rows = await db.execute(select(schema.room_rules).where(r.room == room, r.ended == 0).order_by(r.record))
-    return tuple(RoomRule(row.name, row.settings, UserId(row.by), row.at) for row in rows)
+    query = select(r.name, r.settings, r.by, r.at).where(r.room == room, r.ended == 0)
+    return tuple(RoomRule(*row) for row in await db.execute(query.order_by(r.record)))
 
 
 async def rule_of_room(db: AsyncConnection, room: RoomId, name: str) -> str | None:

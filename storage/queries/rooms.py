@@ -18,10 +18,10 @@ from storage.state.owner_choices import choices_of
 
 from .linked_accounts import LINKED, accounts_among
 from .room_rules import rules_of_room
-from .sanctions_in_force import holding_in
+from .sanctions import holding_in
 
-ACTIVE_GROUP = and_(schema.rooms.c.purpose == "group", schema.rooms.c.condition.in_(("observing", "protected")))
-
+RECORDED = ("observing", "protected")  # the conditions of rooms in which everything is recorded
+ACTIVE_GROUP = and_(schema.rooms.c.purpose == "group", schema.rooms.c.condition.in_(RECORDED))
 
 _ROOM = select(schema.rooms).where(schema.rooms.c.room == bindparam("room"))
 
@@ -59,21 +59,22 @@ async def founded_by(db: AsyncConnection, people: frozenset[UserId], *, without:
 
 async def desk_of(db: AsyncConnection, code: str) -> RoomId | None:
     """Return the desk that serves the group with this code."""
-    found = await db.scalar(
-        select(schema.rooms.c.room).where(
-            schema.rooms.c.purpose == "desk", schema.rooms.c.served == code, schema.rooms.c.condition != "left"
-        )
-    )
-    return RoomId(found) if found else None
+    return await _own_room(db, "desk", schema.rooms.c.served == code)
+
+
+async def lobby_of(db: AsyncConnection, code: str) -> RoomId | None:
+    """Return the lobby of a group with this code."""
+    return await _own_room(db, "lobby", schema.rooms.c.served == code)
 
 
 async def direct_room(db: AsyncConnection, user: UserId) -> RoomId | None:
     """Return the direct room with somebody."""
-    found = await db.scalar(
-        select(schema.rooms.c.room).where(
-            schema.rooms.c.purpose == "direct", schema.rooms.c.direct_with == user, schema.rooms.c.condition != "left"
-        )
-    )
+    return await _own_room(db, "direct", schema.rooms.c.direct_with == user)
+
+
+async def _own_room(db: AsyncConnection, purpose: str, whose: ColumnElement[bool]) -> RoomId | None:
+    r = schema.rooms.c
+    found = await db.scalar(select(r.room).where(r.purpose == purpose, whose, r.condition != "left"))
     return RoomId(found) if found else None
 
 
@@ -86,51 +87,45 @@ async def closed_groups(db: AsyncConnection, bot: UserId) -> tuple[RoomView, ...
     """Return the groups that the operator or neglect has closed, even if the bot is no longer there."""
     s = schema.sanctions.c
     closed = select(s.room).where(s.ended == 0, s.kind == "close", s.basis != "command").order_by(s.record)
-    found = [await room_view(db, RoomId(row.room), bot) for row in await db.execute(closed)]
+    found = [await room_view(db, room, bot) for room in await db.scalars(closed)]
     return tuple(each for each in found if each is not None)
 
 
 async def all_rooms(db: AsyncConnection) -> dict[RoomId, GroupCode]:
     """Return every room ever served, and its code."""
-    rows = (await db.execute(select(schema.rooms.c.room, schema.rooms.c.code))).all()
-    return {RoomId(row.room): GroupCode(row.code) for row in rows}
+    return dict((await db.execute(select(schema.rooms.c.room, schema.rooms.c.code))).all())
 
 
 async def recording(db: AsyncConnection) -> set[RoomId]:
     """Return the rooms in which everything said is recorded now."""
-    rows = await db.execute(select(schema.rooms.c.room).where(schema.rooms.c.condition.in_(("observing", "protected"))))
-    return {RoomId(row.room) for row in rows}
+    return set(await db.scalars(select(schema.rooms.c.room).where(schema.rooms.c.condition.in_(RECORDED))))
 
 
 async def own_rooms(db: AsyncConnection) -> set[RoomId]:
     """Return the rooms of the bot's own: desks, lobbies and direct rooms."""
-    rows = await db.execute(select(schema.rooms.c.room).where(schema.rooms.c.purpose.not_in(("group", "space"))))
-    return {RoomId(row.room) for row in rows}
+    return set(await db.scalars(select(schema.rooms.c.room).where(schema.rooms.c.purpose.not_in(("group", "space")))))
 
 
 async def followed_spaces(db: AsyncConnection) -> set[RoomId]:
     """Return the spaces whose lists of rooms the bot follows."""
     r = schema.rooms.c
-    rows = await db.execute(select(r.room).where(r.purpose == "space", r.condition == "followed"))
-    return {RoomId(row.room) for row in rows}
+    return set(await db.scalars(select(r.room).where(r.purpose == "space", r.condition == "followed")))
 
 
 async def listed_in(db: AsyncConnection, space: RoomId) -> set[RoomId]:
     """Return the rooms that a space lists, as far as recorded."""
-    rows = await db.execute(select(schema.space_rooms.c.room).where(schema.space_rooms.c.space == space))
-    return {RoomId(row.room) for row in rows}
+    return set(await db.scalars(select(schema.space_rooms.c.room).where(schema.space_rooms.c.space == space)))
 
 
 async def direct_rooms(db: AsyncConnection) -> set[RoomId]:
     """Return the rooms of the bot with one person alone."""
-    rows = await db.execute(select(schema.rooms.c.room).where(schema.rooms.c.purpose == "direct"))
-    return {RoomId(row.room) for row in rows}
+    return set(await db.scalars(select(schema.rooms.c.room).where(schema.rooms.c.purpose == "direct")))
 
 
 async def notices(db: AsyncConnection) -> dict[RoomId, EventId]:
     """Return the event that told the members of each group what is recorded."""
-    rows = await db.execute(select(schema.rooms.c.room, schema.rooms.c.notice).where(schema.rooms.c.notice != ""))
-    return {RoomId(row.room): EventId(row.notice) for row in rows}
+    r = schema.rooms.c
+    return dict((await db.execute(select(r.room, r.notice).where(r.notice != ""))).all())
 
 
 async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) -> dict[str, str]:
@@ -147,8 +142,8 @@ async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) ->
 
 async def active_groups(db: AsyncConnection) -> tuple[RoomId, ...]:
     """Return the groups that are served now, in the order in which they came."""
-    rows = await db.execute(select(schema.rooms.c.room).where(ACTIVE_GROUP).order_by(schema.rooms.c.entered))
-    return tuple(RoomId(row.room) for row in rows)
+    r = schema.rooms.c
+    return tuple(await db.scalars(select(r.room).where(ACTIVE_GROUP).order_by(r.entered)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +199,8 @@ async def _suspended(db: AsyncConnection, room: str, community: str, power: Powe
         return frozenset()
     accounts = accounts_among(await db.execute(LINKED), people)
     every = sorted({account for theirs in accounts.values() for account in theirs})
-    held = await db.scalars(
-        select(s.subject).where(
-            s.kind.in_(("demote", "ban")), s.ended == 0, holding_in(room, community), sql_list(s.subject, every)
-        )
-    )
-    against = set(held)
+    held = (s.kind.in_(("demote", "ban")), s.ended == 0, holding_in(room, community), sql_list(s.subject, every))
+    against = set(await db.scalars(select(s.subject).where(*held)))
     return frozenset(user for user in people if not against.isdisjoint(accounts[user]))
 
 
@@ -221,11 +212,9 @@ async def place_of(db: AsyncConnection, room: RoomId) -> Spot:
 
 async def _slow(db: AsyncConnection, room: str) -> Slow | None:
     s = schema.sanctions.c
-    found = await db.execute(
-        select(s.every, s.at).where(s.room == room, s.kind == "slow", s.ended == 0).order_by(s.record.desc()).limit(1)
-    )
-    row = found.first()
-    return Slow(row.every, row.at) if row is not None else None
+    slow = select(s.every, s.at).where(s.room == room, s.kind == "slow", s.ended == 0)
+    rows = await db.execute(slow.order_by(s.record.desc()).limit(1))
+    return next((Slow(*row) for row in rows), None)
 
 
 def _json(text: str) -> object:

@@ -1,11 +1,10 @@
 """Sanctions in force, and the levels that the bot keeps in rooms for them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
-from sqlalchemy.engine import Row
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import InForce
@@ -15,10 +14,18 @@ from moderation.values.ids import RoomId, UserId
 from storage import schema
 
 from .linked_accounts import accounts_of_all
-from .sanctions_in_force import holding_in
 
 _LASTING = tuple(sorted(LASTING))
 ASKED_OF_PEOPLE: SanctionKind = "rectify"  # its time is given to people to do something
+
+
+def holding_in(room: str, community: str) -> ColumnElement[bool]:
+    """Return the condition that a sanction holds in a room of this community, whether or not it has ended.
+
+    `moderation/model/reach.py` defines it.
+    """
+    s = schema.sanctions.c
+    return or_(s.room == "", s.room == room, and_(s.reach != "", s.reach == community))
 
 
 def _holding(whose: ColumnElement[bool]) -> Select[tuple[object, ...]]:
@@ -36,8 +43,7 @@ async def sanctions_of(db: AsyncConnection, person: str) -> tuple[InForce, ...]:
 
 async def sanctions_of_accounts(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[InForce, ...]:
     """Return the lasting sanctions in force that were imposed on one of these accounts."""
-    rows = await db.execute(_holding(schema.sanctions.c.subject.in_(sorted(accounts))))
-    return tuple(_in_force(row) for row in rows)
+    return read_in_force(await db.execute(_holding(schema.sanctions.c.subject.in_(sorted(accounts)))))
 
 
 async def sanctions_in(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]:
@@ -45,16 +51,8 @@ async def sanctions_in(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]
 
     Each is repeated for every account of its person, so that nobody evades one by another account.
     """
-    s = schema.sanctions.c
     community = await db.scalar(select(schema.rooms.c.community).where(schema.rooms.c.room == room))
-    there = holding_in(room, str(community or ""))
-    rows = await db.execute(
-        select(schema.sanctions).where(there, s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record)
-    )
-    return await _against_all_accounts(db, [_in_force(row) for row in rows])
-
-
-async def _against_all_accounts(db: AsyncConnection, found: Sequence[InForce]) -> tuple[InForce, ...]:
+    found = read_in_force(await db.execute(_holding(holding_in(room, str(community or "")))))
     people = {each.subject for each in found if each.subject and each.kind not in OF_ROOMS}
     accounts = await accounts_of_all(db, people) if people else {}
     return tuple(
@@ -69,30 +67,21 @@ async def _against_all_accounts(db: AsyncConnection, found: Sequence[InForce]) -
 async def measures_of_room(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]:
     """Return the measures in force against a room itself."""
     s = schema.sanctions.c
-    of_rooms = tuple(sorted(OF_ROOMS))
-    rows = await db.execute(
-        select(schema.sanctions).where(s.room == room, s.ended == 0, s.kind.in_(of_rooms)).order_by(s.record)
-    )
-    return tuple(_in_force(row) for row in rows)
+    against = (s.room == room, s.ended == 0, s.kind.in_(sorted(OF_ROOMS)))
+    return read_in_force(await db.execute(select(schema.sanctions).where(*against).order_by(s.record)))
 
 
 async def sanctions_due(db: AsyncConnection, now_ms: int, people_ms: int) -> tuple[InForce, ...]:
     """Return the lasting sanctions whose time is over; those that ask people to act, at `people_ms`."""
     s = schema.sanctions.c
     over = or_(and_(s.kind != ASKED_OF_PEOPLE, s.until <= now_ms), s.until <= min(now_ms, people_ms))
-    rows = await db.execute(
-        select(schema.sanctions)
-        .where(s.ended == 0, s.until > 0, over, s.kind.in_(_LASTING))
-        .order_by(s.until, s.record)
-    )
-    return tuple(_in_force(row) for row in rows)
+    due = select(schema.sanctions).where(s.ended == 0, s.until > 0, over, s.kind.in_(_LASTING))
+    return read_in_force(await db.execute(due.order_by(s.until, s.record)))
 
 
 async def all_in_force(db: AsyncConnection) -> tuple[InForce, ...]:
     """Return the lasting sanctions in force against anybody."""
-    s = schema.sanctions.c
-    rows = await db.execute(select(schema.sanctions).where(s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record))
-    return tuple(_in_force(row) for row in rows)
+    return read_in_force(await db.execute(_holding(true())))
 
 
 async def next_due(db: AsyncConnection, *, of_people: bool = True) -> int | None:
@@ -119,29 +108,24 @@ async def orders_against(db: AsyncConnection, by: UserId, subject: UserId, since
 
 async def holds_in(db: AsyncConnection, room: RoomId) -> dict[tuple[UserId, str], KeptLevel]:
     """Return the levels that the bot keeps in a room for sanctions."""
-    rows = await db.execute(select(schema.holds).where(schema.holds.c.room == room))
-    return {
-        (UserId(row.user), row.what): KeptLevel(
-            UserId(row.user), row.what, row.step, row.prior, row.held, row.corrections
-        )
-        for row in rows
-    }
+    h = schema.holds.c
+    rows = await db.execute(select(h.user, h.what, h.step, h.prior, h.held, h.corrections).where(h.room == room))
+    return {(row.user, row.what): KeptLevel(*row) for row in rows}
 
 
 def read_in_force(rows: Iterable[Any]) -> tuple[InForce, ...]:
     """Read sanctions from rows of their table."""
-    return tuple(_in_force(row) for row in rows)
-
-
-def _in_force(row: Row[tuple[object, ...]]) -> InForce:
-    return InForce(
-        record=row.record,
-        kind=row.kind,
-        room=RoomId(row.room) if row.room else None,
-        subject=UserId(row.subject),
-        until=row.until,
-        basis=row.basis,
-        n=row.n,
-        every=row.every,
-        reach=row.reach,
+    return tuple(
+        InForce(
+            record=row.record,
+            kind=row.kind,
+            room=RoomId(row.room) if row.room else None,
+            subject=UserId(row.subject),
+            until=row.until,
+            basis=row.basis,
+            n=row.n,
+            every=row.every,
+            reach=row.reach,
+        )
+        for row in rows
     )

@@ -27,7 +27,7 @@ async def tasks_about(db: AsyncConnection, numbers: Sequence[int], task: TaskKin
     """Return the open tasks to decide these cases, or to confirm decisions: case -> record of the task."""
     k = schema.tasks.c
     rows = await db.execute(select(k.n, k.record).where(k.n.in_(numbers), k.task == task, k.done == 0))
-    return {row.n: row.record for row in rows}
+    return dict(rows.all())
 
 
 async def tasks_about_rooms(

@@ -76,15 +76,13 @@ def read_told(rows: Iterable[Any]) -> dict[tuple[RoomId, str], int]:
 
 async def pinned_keys(db: AsyncConnection) -> dict[UserId, str]:
     """Return the pinned master keys of verified accounts."""
-    rows = await db.execute(select(schema.pinned_keys.c.user, schema.pinned_keys.c.key))
-    return {UserId(row.user): row.key for row in rows}
+    return dict((await db.execute(select(schema.pinned_keys.c.user, schema.pinned_keys.c.key))).all())
 
 
 async def verified_accounts(db: AsyncConnection, now_ms: int) -> set[UserId]:
     """Return the accounts that are verified themselves."""
     v = schema.verifications.c
-    rows = await db.execute(select(v.user).where(v.user != "", v.revoked == 0, v.until > now_ms).distinct())
-    return {UserId(row.user) for row in rows}
+    return set(await db.scalars(select(v.user).where(v.user != "", v.revoked == 0, v.until > now_ms)))
 
 
 async def verifications_of(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[VerificationInForce, ...]:
@@ -140,7 +138,7 @@ async def knocking(db: AsyncConnection, room: RoomId) -> dict[UserId, int]:
         .where(m.room == room, m.membership == "knock")
         .order_by(m.user)
     )
-    return {UserId(row.user): row.at for row in rows}
+    return dict(rows.all())
 
 
 async def outside(db: AsyncConnection, room: RoomId, code: str) -> tuple[UserId, ...]:
@@ -157,12 +155,9 @@ async def outside(db: AsyncConnection, room: RoomId, code: str) -> tuple[UserId,
     candidates = in_lobby.union(removed).subquery()
     there = select(inside.c.user).where(inside.c.room == room, inside.c.membership.in_(("join", "invite", "ban")))
     invited = select(p.user).where(p.room == room, p.step == "admitted", p.at > _last_removed(room))
-    rows = await db.execute(
-        select(candidates.c.user)
-        .where(candidates.c.user.not_in(there), candidates.c.user.not_in(invited))
-        .order_by(candidates.c.user)
-    )
-    return tuple(UserId(row.user) for row in rows)
+    user = candidates.c.user
+    query = select(user).where(user.not_in(there), user.not_in(invited)).order_by(user)
+    return tuple(await db.scalars(query))
 
 
 def _last_removed(room: RoomId) -> ColumnElement[int]:
@@ -209,8 +204,7 @@ async def endings(db: AsyncConnection, now_ms: int) -> tuple[Ending, ...]:
         .where(~better)
         .order_by(v.until, v.record)
     )
-    rows = await db.execute(query)
-    return tuple(Ending(UserId(row[0]), row[1], row[2], row[3], row[4]) for row in rows)
+    return tuple(Ending(*row) for row in await db.execute(query))
 
 
 def _told_ending(step: str) -> ColumnElement[int]:
@@ -221,13 +215,6 @@ def _told_ending(step: str) -> ColumnElement[int]:
     return query.correlate(schema.verifications).scalar_subquery()
 
 
-async def lobby_of(db: AsyncConnection, code: str) -> RoomId | None:
-    """Return the lobby of a group with this code."""
-    r = schema.rooms.c
-    found = await db.scalar(select(r.room).where(r.purpose == "lobby", r.served == code, r.condition != "left"))
-    return RoomId(found) if found else None
-
-
 async def with_lobby(db: AsyncConnection) -> tuple[RoomId, ...]:
     """Return the groups that have a lobby, even if they are no longer served."""
     lobby = schema.rooms.alias("lobby")
@@ -236,7 +223,7 @@ async def with_lobby(db: AsyncConnection) -> tuple[RoomId, ...]:
         .join(lobby, lobby.c.served == schema.rooms.c.code)
         .where(lobby.c.purpose == "lobby", lobby.c.condition != "left")
     )
-    return tuple(RoomId(row.room) for row in await db.execute(query))
+    return tuple(await db.scalars(query))
 
 
 async def in_a_lobby(db: AsyncConnection, user: UserId) -> bool:

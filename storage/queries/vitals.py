@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import schema
 
-_LATE = ("overdue", "escalated_owner", "escalated_operator")
+from .cases import WAITS
+from .reports import LATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,8 @@ async def vital_numbers(db: AsyncConnection, now_ms: int, steady_ms: int) -> Vit
     o, c = schema.outbox.c, schema.cases.c
     waiting = int(await db.scalar(select(func.count()).select_from(schema.outbox)) or 0)
     queued = await db.scalar(select(func.min(o.queued)).where(or_(o.not_before <= steady_ms, o.attempts > 0)))
-    is_open = or_(c.outcome == "", c.state == "appealed")
-    late = and_(
-        is_open, or_(c.state.in_(("overdue", "escalated_owner", "escalated_operator")), and_(c.due > 0, c.due < now_ms))
-    )
-    counts = select(func.count().filter(is_open), func.count().filter(late)).select_from(schema.cases)
+    late = and_(WAITS, or_(c.state.in_(LATE), and_(c.due > 0, c.due < now_ms)))
+    counts = select(func.count().filter(WAITS), func.count().filter(late)).select_from(schema.cases)
     cases_open, overdue = (await db.execute(counts)).one()
     gaps = int(await db.scalar(select(func.count()).select_from(schema.gaps)) or 0)
     return VitalNumbers(waiting, queued, gaps, int(cases_open), int(overdue))
