@@ -29,10 +29,11 @@ from storage.journal.record import NOBODY, Draft, Part
 from storage.journal.record_keys import PersonKeys
 from storage.journal.retention.find import parts_of
 from storage.journal.retention.legal_holds import HoldsInForce
-from storage.journal.transparency.proof import Prover, verify_inclusion
+from storage.journal.transparency.proof import Prover
 from storage.journal.transparency.tiles import Tiles
 from storage.journal.verify.pool import processors
 from storage.journal.verify.verify import verify
+from tests.proofs import verify_inclusion
 
 from .figures import Figure, Work, at_least, at_most, in_turn, measure, timed
 

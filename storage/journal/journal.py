@@ -268,7 +268,7 @@ class Journal:
         `storage/journal/retention/find.py` has set those apart. Raises `Broken` if the record does not name `targets`
         or a day is damaged, `OSError` if the disk fails; the next opening then finishes the erasure.
         """
-        erasure = erasure_of(self.get(by))
+        erasure = erasure_of(self._log.line(by))
         if erasure.targets != targets:
             raise Broken(f"record {by} does not name the parts that are to be erased")
         self.checkpoint(self._signed_ms)

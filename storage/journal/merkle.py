@@ -48,11 +48,6 @@ def fold(roots: Sequence[bytes]) -> bytes:
     return total
 
 
-def tile_root(tile: bytes) -> bytes:
-    """Return the hash that a full tile contributes to the level above."""
-    return perfect_subtrees(split_hashes(tile))[0]
-
-
 def split_hashes(data: bytes) -> list[bytes]:
     """Split a run of hashes into single ones."""
     return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]

@@ -82,13 +82,14 @@ def recover(folder: Path, verifier: NoteVerifier) -> RecoveredLog:
     checkpoint = read_checkpoint(folder, verifier)
     signed = checkpoint.size if checkpoint else 0
     state = RecoveredLog(Tree(), days, signed)
-    end = _read_open_day(state) if state.open_day else None
+    end = _OpenDay(state.open_day, state).read() if state.open_day else None
     try:
         _plant(state, folder, end, checkpoint)
     except (NoTile, _Mismatch):
         _replant(state, folder, checkpoint)
     if end and end.torn:
-        _cut(state, end)
+        disk.cut(end.day.path, end.at)
+        state.recovery = Recovery(f"day/{end.day.path.name}", state.tree.size, end.torn)
         if not end.leaves:  # nothing is left of that day
             return replace(recover(folder, verifier), recovery=state.recovery)
     return state
@@ -131,29 +132,8 @@ def _without_empty_end(days: list[Day]) -> list[Day]:
     return days
 
 
-@dataclass(slots=True)
-class _Ending:
-    """The result of reading the open day."""
-
-    leaves: list[bytes]
-    torn: int  # bytes after the last complete record
-
-
 class _Mismatch(Exception):
     """Raised if the tree is not the one that the checkpoint signs."""
-
-
-def _read_open_day(state: RecoveredLog) -> _Ending:
-    day = state.open_day
-    assert day is not None
-    reading = _OpenDay(day, state)
-    lines = DayLines(day.path)
-    try:
-        for raw in lines.each():
-            reading.take(raw)
-    except DamagedDay as error:  # no torn write of this program is that long
-        raise Broken(f"{day.path}, line {reading.number + 1}: it cannot be read ({error.code})") from error
-    return _Ending(reading.leaves, day.path.stat().st_size - reading.at)
 
 
 class _OpenDay:
@@ -163,11 +143,21 @@ class _OpenDay:
         self.day = day
         self.state = state
         self.leaves: list[bytes] = []
+        self.torn = 0  # bytes after the last complete record
         self.number = 0
         self.at = 0  # where the next line begins
         self.bad = ""
         self.last = start_of(day.name)
         state.offsets.append(0)
+
+    def read(self) -> "_OpenDay":
+        try:
+            for raw in DayLines(self.day.path).each():
+                self.take(raw)
+        except DamagedDay as error:  # no torn write of this program is that long
+            raise Broken(f"{self.day.path}, line {self.number + 1}: it cannot be read ({error.code})") from error
+        self.torn = self.day.path.stat().st_size - self.at
+        return self
 
     def take(self, raw: bytes) -> None:
         self.number += 1
@@ -203,7 +193,7 @@ class _OpenDay:
             self.state.last_ms = time_ms(at)
 
 
-def _plant(state: RecoveredLog, folder: Path, end: _Ending | None, checkpoint: Checkpoint | None) -> None:
+def _plant(state: RecoveredLog, folder: Path, end: _OpenDay | None, checkpoint: Checkpoint | None) -> None:
     """Build the tree from the tiles up to the open day, then from the open day's lines."""
     if not checkpoint:
         raise _Mismatch
@@ -224,8 +214,7 @@ def _closed_size(folder: Path, days: list[Day]) -> int:
     if not closed:
         return 0
     try:
-        note = (folder / "checkpoints" / f"{closed[-1].name}.ckpt").read_text("utf-8")
-        return Checkpoint.parse(note.partition("\n\n")[0] + "\n").size
+        return Checkpoint.of_note((folder / "checkpoints" / f"{closed[-1].name}.ckpt").read_text("utf-8")).size
     except (OSError, Invalid, UnicodeDecodeError):
         raise _Mismatch from None
 
@@ -292,11 +281,3 @@ def _leaves_of(day: Day, index: int) -> list[bytes]:
         if day.closed:
             raise Broken(f"{day.path}, line {len(leaves) + 1}: it cannot be read ({error.code})") from error
     return leaves
-
-
-def _cut(state: RecoveredLog, end: _Ending) -> None:
-    day = state.open_day
-    assert day is not None
-    whole = state.offsets[-1]
-    disk.cut(day.path, whole)
-    state.recovery = Recovery(f"day/{day.path.name}", state.tree.size, end.torn)

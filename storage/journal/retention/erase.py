@@ -13,7 +13,7 @@ Left to others: what may be erased (`legal_holds.py`), finding it (`find.py`), t
 (`storage/journal/record_keys.py`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,8 @@ import orjson
 from moderation.values.errors import Broken, Invalid
 from moderation.values.events import Json
 from storage.journal.days import DamagedDay, Day, DayLines, rewriting
-from storage.journal.line_format import BadLine, erased_by, open_line, time_text
+from storage.journal.line_format import BadLine, DecodedLine, erased_by, open_line
 from storage.journal.reader import Log
-from storage.journal.record import Record
 
 from .erasure_index import Special
 from .targets import Targets
@@ -50,16 +49,18 @@ class RecordPlace:
     erasures: tuple[Erasure, ...]
 
 
-def erasure_of(record: Record) -> Erasure:
+def erasure_of(opened: DecodedLine) -> Erasure:
     """Return what an `erase` record names. Raises `Broken` if it is another kind of record or malformed."""
-    texts = [part["records"] for part in record.parts if "records" in part]
+    skeleton = opened.skeleton
+    index = cast(int, skeleton["i"])
+    texts = [part["records"] for part in opened.parts if type(part) is dict and "records" in part]
     try:
         targets = Targets.parse(texts[0] if len(texts) == 1 else None)
     except Invalid as error:
-        raise Broken(f"record {record.index}: {error}") from error
-    if record.kind != "erase" or record.fields.get("parts") != targets.count or targets.last >= record.index:
-        raise Broken(f"record {record.index} does not erase {targets.count} parts of records before it")
-    return Erasure(record.index, time_text(record.at_ms)[:10], targets)
+        raise Broken(f"record {index}: {error}") from error
+    if skeleton["k"] != "erase" or skeleton.get("parts") != targets.count or targets.last >= index:
+        raise Broken(f"record {index} does not erase {targets.count} parts of records before it")
+    return Erasure(index, cast(str, skeleton["t"])[:10], targets)
 
 
 def erase_parts(log: Log, erasures: Sequence[Erasure], days: Sequence[Day] | None = None) -> list[Day]:
@@ -84,7 +85,7 @@ def erase_again(folder: Path, special: Special) -> list[Day]:
     changed = special.changed(log.days())
     least = min((first for day in changed if (first := log.first_of(day)) is not None), default=special.new_from)
     known = [index for index in special.indices["erase"] if index >= min(least, special.new_from)]
-    erasures = _well_formed([log.get(index) for index in known])
+    erasures = _well_formed(map(log.line, known))
     new = [each for each in erasures if each.by >= special.new_from]
     old = [each for each in erasures if each.by < special.new_from]
     rewritten = [*erase_parts(log, old, changed), *erase_parts(log, new)]
@@ -92,7 +93,7 @@ def erase_again(folder: Path, special: Special) -> list[Day]:
     return rewritten
 
 
-def _well_formed(records: Sequence[Record]) -> list[Erasure]:
+def _well_formed(records: Iterable[DecodedLine]) -> list[Erasure]:
     """Return the usable erasures. A malformed record must not keep a log from opening: `verify` names it."""
     found = []
     for record in records:

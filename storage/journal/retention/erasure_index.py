@@ -109,7 +109,7 @@ def opened_lines(day: Day, needles: Sequence[bytes]) -> Iterator[DecodedLine]:
 def _signed(folder: Path) -> int:
     """Return the size in the newest checkpoint, without checking who signed it; 0 if there is none."""
     try:
-        return Checkpoint.parse((folder / "checkpoint").read_text("utf-8").partition("\n\n")[0] + "\n").size
+        return Checkpoint.of_note((folder / "checkpoint").read_text("utf-8")).size
     except (OSError, Invalid, UnicodeDecodeError):
         return 0
 

@@ -4,7 +4,6 @@ Left to others: who signs, when, and where the checkpoint is stored (`storage/jo
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from moderation.values.errors import Invalid
 from moderation.values.ids import SAFE_INT
 from storage.journal.merkle import HASH_BYTES
 
-from .signed_note import NoteVerifier, Signer, open_note
+from .signed_note import NoteVerifier, Signer, decoded, open_note
 
 _TEXT = re.compile(r"([^\n]+)\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n((?:[^\n]+\n)*)")
 
@@ -35,10 +34,15 @@ class Checkpoint:
     def parse(cls, text: str) -> "Checkpoint":
         """Read the note text; extension lines are accepted and ignored. Raises `Invalid`."""
         found = _TEXT.fullmatch(text)
-        root = _root(found[3]) if found else b""
-        if not found or int(found[2]) > SAFE_INT or len(root) != HASH_BYTES:
+        root = decoded(found[3]) if found else None
+        if not found or int(found[2]) > SAFE_INT or not root or len(root) != HASH_BYTES:
             raise Invalid("checkpoint: it must be three lines: origin, size, base64 of the root")
         return cls(found[1], int(found[2]), root)
+
+    @classmethod
+    def of_note(cls, note: str) -> "Checkpoint":
+        """Read the checkpoint of a signed note, whoever signed it. Raises `Invalid`."""
+        return cls.parse(note.partition("\n\n")[0] + "\n")
 
     def signed(self, signer: Signer) -> str:
         """Return the checkpoint as a signed note."""
@@ -54,11 +58,3 @@ def open_checkpoint(note: str, verifiers: Sequence[NoteVerifier]) -> Checkpoint:
     if checkpoint.origin not in {verifier.name for verifier in verifiers}:
         raise Invalid(f"checkpoint: it is of the log {checkpoint.origin}, not of ours")
     return checkpoint
-
-
-def _root(text: str) -> bytes:
-    try:
-        root = base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return b""
-    return root if base64.b64encode(root).decode() == text else b""

@@ -9,68 +9,51 @@ Rules kept here:
 Left to others: asking a witness (`bot/effects/witness.py`), where the lines are stored (`daily_checkpoints.py`).
 """
 
-import base64
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import ClassVar, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from moderation.values.errors import Invalid
 
-from .signed_note import NoteVerifier, key_id, signature_line, split_key, split_note
+from .signed_note import NoteVerifier, signature_line, split_key, split_note
 
-_V1 = b"\x04"
-_ED25519 = b"\x01"
 _TIME_BYTES = 8
 _BLOB_BYTES = 4 + _TIME_BYTES + 64
 
 
-@dataclass(frozen=True, slots=True)
-class Cosigner:
+class Cosigner(NoteVerifier):
     """The key of a witness. Make it with `parse`."""
 
-    name: str
-    key: bytes
-
-    @property
-    def key_id(self) -> bytes:
-        """SHA-256(name || 0x0A || 0x04 || key)[:4] (C2SP tlog-cosignature, "Format")."""
-        return key_id(self.name, _V1, self.key)
-
-    @property
-    def text(self) -> str:
-        """The vkey, without a newline."""
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_V1 + self.key).decode()}"
+    __slots__ = ()
+    TYPE: ClassVar = b"\x04"  # C2SP tlog-cosignature, "Format"
+    TITLE: ClassVar = "witness key"
 
     @classmethod
-    def parse(cls, text: str) -> "Cosigner":
+    def parse(cls, text: str) -> Self:
         """Read a witness's vkey. Raises `Invalid`.
 
         Witnesses publish their keys with the type of cosignatures (4) or, as an older custom, with that of notes (1).
         """
         try:
-            name, stated, key = split_key(text, _V1)
+            split_key(text, cls.TYPE)
         except Invalid:
             verifier = NoteVerifier.parse(text)
             return cls(verifier.name, verifier.key)
-        cosigner = cls(name, key)
-        if cosigner.key_id.hex() != stated:
-            raise Invalid("witness key: its id does not match its name and key; it was altered or mistyped")
-        return cosigner
+        return super().parse(text)
 
     def time_in(self, text: str, blob: bytes) -> int | None:
         """Return the time (seconds since 1970) at which this key cosigned `text` with `blob`; None if it did not."""
         stamp = int.from_bytes(blob[4 : 4 + _TIME_BYTES])
         if len(blob) != _BLOB_BYTES or stamp >= 1 << 63:
             return None
-        signed = NoteVerifier(self.name, self.key).accepts(_message(text, stamp), blob[4 + _TIME_BYTES :])
-        return stamp if signed else None
+        return stamp if self.accepts(_message(text, stamp), blob[4 + _TIME_BYTES :]) else None
 
 
 def cosign(name: str, seed: bytes, text: str, at_s: int) -> str:
     """Return the line with which a witness cosigns the text of a checkpoint."""
     key = Ed25519PrivateKey.from_private_bytes(seed)
-    ident = key_id(name, _V1, key.public_key().public_bytes_raw())
+    ident = Cosigner(name, key.public_key().public_bytes_raw()).key_id
     return signature_line(name, ident + at_s.to_bytes(_TIME_BYTES) + key.sign(_message(text, at_s)))
 
 

@@ -1,19 +1,16 @@
-"""Proofs over the tree (RFC 6962, 2.1.1 and 2.1.2; the checks as in RFC 9162, 2.1.3.2 and 2.1.4.2).
+"""Proofs over the tree (RFC 6962, 2.1.1 and 2.1.2).
 
 An inclusion proof shows that a record is at its place in a tree; a consistency proof shows that a tree only grew.
 Both are lists of hashes, about one for each doubling of the log, read from the tiles.
 
 Rules kept here:
-- The checks trust nothing in their input and never raise.
 - Making a proof reads a few tiles and no record. So it works on a purged log as well, for records that were kept and
   for sizes from the first of them on.
 Left to others: the root that a proof must lead to (`checkpoint.py`), the file format of a proof (`tlog_proof.py`).
 """
 
-from collections.abc import Sequence
-
 from moderation.values.errors import Invalid
-from storage.journal.merkle import HASH_BYTES, TILE_WIDTH, fold, node_hash, split_hashes
+from storage.journal.merkle import TILE_WIDTH, fold, node_hash, split_hashes
 
 from .tiles import Tiles
 
@@ -106,54 +103,6 @@ class Prover:
         return self._known[key]
 
 
-def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Tell whether the proof shows `leaf` (a leaf hash) at `index` in the tree of `size` with this root."""
-    if not 0 <= index < size or not _are_hashes(leaf, *proof):
-        return False
-    node, last, total = index, size - 1, leaf
-    for sibling in proof:
-        if last == 0:
-            return False
-        if node & 1 or node == last:
-            total = node_hash(sibling, total)
-            while not node & 1 and node:
-                node, last = node >> 1, last >> 1
-        else:
-            total = node_hash(total, sibling)
-        node, last = node >> 1, last >> 1
-    return last == 0 and total == root
-
-
-def verify_consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
-    """Tell whether the proof shows that the tree of `new` leaves continues the one of `old`."""
-    if not 0 <= old <= new or not _are_hashes(*proof):
-        return False
-    if old in (0, new):  # nothing to continue, or the same
-        return not proof and (old == 0 or old_root == new_root)
-    if not proof:
-        return False
-    return _fold_consistency(old, new, proof, old_root, new_root)
-
-
-def _fold_consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
-    node, last = old - 1, new - 1
-    while node & 1:
-        node, last = node >> 1, last >> 1
-    rest = list(proof)
-    first = total = rest.pop(0) if node else old_root  # a whole subtree: its root is the old root itself
-    for sibling in rest:
-        if last == 0:
-            return False
-        if node & 1 or node == last:
-            first, total = node_hash(sibling, first), node_hash(sibling, total)
-            while not node & 1 and node:
-                node, last = node >> 1, last >> 1
-        else:
-            total = node_hash(total, sibling)
-        node, last = node >> 1, last >> 1
-    return last == 0 and first == old_root and total == new_root
-
-
 def _split(width: int) -> int:
     """Return the largest power of two below `width` (RFC 6962, 2.1)."""
     return 1 << ((width - 1).bit_length() - 1)
@@ -165,7 +114,3 @@ def _rows(hashes: list[bytes]) -> _Rows:
         row = rows[-1]
         rows.append([node_hash(row[at], row[at + 1]) for at in range(0, len(row) - 1, 2)])
     return rows
-
-
-def _are_hashes(*hashes: bytes) -> bool:
-    return all(len(each) == HASH_BYTES for each in hashes)

@@ -9,11 +9,11 @@ Left to others: what a note says (`checkpoint.py`), where keys are stored (`log_
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import ClassVar, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -33,26 +33,29 @@ _SIGNATURE_LINE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})\n")
 class NoteVerifier:
     """A key that checks notes. Make it with `parse` or from a `Signer`."""
 
+    TYPE: ClassVar = _ED25519
+    TITLE: ClassVar = "verifier key"  # in errors
+
     name: str
     key: bytes
 
     @property
     def key_id(self) -> bytes:
-        """SHA-256(name || 0x0A || 0x01 || key)[:4] (C2SP signed-note, "Ed25519 signatures")."""
-        return key_id(self.name, _ED25519, self.key)
+        """SHA-256(name || 0x0A || type || key)[:4] (C2SP signed-note, "Signature types")."""
+        return key_id(self.name, self.TYPE, self.key)
 
     @property
     def text(self) -> str:
         """The vkey, without a newline (C2SP signed-note, "Verifier keys")."""
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_ED25519 + self.key).decode()}"
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.TYPE + self.key).decode()}"
 
     @classmethod
-    def parse(cls, text: str) -> "NoteVerifier":
+    def parse(cls, text: str) -> Self:
         """Read a vkey. Raises `Invalid` for anything else, and for a key of another type."""
-        name, stated, key = split_key(text)
+        name, stated, key = split_key(text, cls.TYPE)
         verifier = cls(name, key)
         if verifier.key_id.hex() != stated:
-            raise Invalid("verifier key: its id does not match its name and key; it was altered or mistyped")
+            raise Invalid(f"{cls.TITLE}: its id does not match its name and key; it was altered or mistyped")
         return verifier
 
     def accepts(self, message: bytes, signature: bytes) -> bool:
@@ -157,8 +160,8 @@ def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
 
 def _signature(line: str) -> tuple[str, bytes]:
     found = _SIGNATURE_LINE.fullmatch(line)
-    blob = _base64(found[2]) if found else b""
-    if not found or len(blob) < 5:
+    blob = decoded(found[2]) if found else None
+    if not found or not blob or len(blob) < 5:
         raise Invalid("note: a line after the empty line is not a signature line")
     return found[1], blob
 
@@ -167,17 +170,17 @@ def split_key(text: str, kind: bytes = _ED25519) -> tuple[str, str, bytes]:
     """Return name, stated id and the 32 bytes of a key for this kind of signature. Raises `Invalid`."""
     name, _, rest = text.partition("+")
     stated, _, body = rest.partition("+")
-    blob = _base64(body)
+    blob = decoded(body) or b""
     check_name(name)
     if not re.fullmatch(r"[0-9a-f]{8}", stated) or len(blob) != 33 or blob[:1] != kind:
         raise Invalid("key: it must read name+8 hex digits+base64 of an Ed25519 key")
     return name, stated, blob[1:]
 
 
-def _base64(text: str) -> bytes:
-    """Decode base64; return nothing if it is not the one standard spelling (RFC 4648, section 4)."""
+def decoded(text: str) -> bytes | None:
+    """Decode base64; return None if it is not the one standard spelling (RFC 4648, section 4)."""
     try:
         data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-    return data if base64.b64encode(data).decode() == text else b""
+    except ValueError:
+        return None
+    return data if base64.b64encode(data).decode() == text else None

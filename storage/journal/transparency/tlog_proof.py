@@ -11,8 +11,7 @@ The skeleton gives the leaf hash, and each shown part must match its commitment.
 one, and the others stay unknown.
 
 Rules kept here:
-- Nothing in either text is trusted, least of all the unauthenticated `extra` line.
-- Anything that does not hold raises `NotProved`, which says what.
+- Nothing in the text is trusted, least of all the unauthenticated `extra` line.
 Left to others: which parts somebody may see, how the texts reach them.
 """
 
@@ -26,28 +25,18 @@ from typing import cast
 import orjson
 
 from moderation.values.errors import Invalid
-from moderation.values.events import Json
-from moderation.values.ids import RecordIndex
-from storage.journal.line_format import BadLine, DecodedLine, erased_by, is_committed, open_line
+from storage.journal.line_format import open_line
 from storage.journal.merkle import HASH_BYTES
 
-from .checkpoint import Checkpoint, open_checkpoint
-from .proof import Prover, verify_inclusion
-from .signed_note import MAX_NOTE_BYTES, NoteVerifier
+from .checkpoint import Checkpoint
+from .proof import Prover
+from .signed_note import MAX_NOTE_BYTES, decoded
 from .tiles import NoTile, Tiles
 
 HEADER = "c2sp.org/tlog-proof@v1"
 SUFFIX = ".tlog-proof"
 MAX_HASHES = 63  # one for each doubling of the log
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,15})")
-
-
-class NotProved(Invalid):
-    """Raised if a proof does not hold. `code` says what: proof, key, signature, line, index, inclusion or part."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +56,17 @@ class TlogProof:
 
     @classmethod
     def parse(cls, text: str) -> "TlogProof":
-        """Parse a proof file. Raises `NotProved`."""
+        """Parse a proof file. Raises `Invalid`."""
         head, gap, note = text.partition("\n\n")
         lines = head.split("\n")
         if len(text) > 2 * MAX_NOTE_BYTES or not gap or lines.pop(0) != HEADER:
-            raise NotProved("proof", f"this is no proof file: it must begin with the line {HEADER}")
-        extra = _bytes(lines.pop(0).removeprefix("extra ")) if lines and lines[0].startswith("extra ") else b""
+            raise Invalid(f"this is no proof file: it must begin with the line {HEADER}")
+        extra = decoded(lines.pop(0).removeprefix("extra ")) if lines and lines[0].startswith("extra ") else b""
         index = _INDEX.fullmatch(lines.pop(0)) if lines else None
-        hashes = tuple(map(_bytes, lines))
+        hashes = tuple(map(decoded, lines))
         if extra is None or not index or len(hashes) > MAX_HASHES or not _are_hashes(hashes):
-            raise NotProved("proof", "the proof file is damaged: its index or one of its hashes cannot be read")
+            raise Invalid("the proof file is damaged: its index or one of its hashes cannot be read")
         return cls(int(index[1]), cast("tuple[bytes, ...]", hashes), note, extra)
-
-
-@dataclass(frozen=True, slots=True)
-class Proved:
-    """A proved record: its index in the log of `checkpoint`, its skeleton, and its parts, None for each not shown."""
-
-    index: RecordIndex
-    checkpoint: Checkpoint
-    skeleton: dict[str, Json]
-    parts: tuple[Json, ...]
 
 
 def make_proof(prover: Prover, note: str, index: int) -> str:
@@ -95,8 +74,7 @@ def make_proof(prover: Prover, note: str, index: int) -> str:
 
     Raises `Invalid` if the checkpoint does not cover the record, `LookupError` if the record was purged.
     """
-    size = Checkpoint.parse(note.partition("\n\n")[0] + "\n").size
-    return TlogProof(index, tuple(prover.inclusion(index, size)), note).text
+    return TlogProof(index, tuple(prover.inclusion(index, Checkpoint.of_note(note).size)), note).text
 
 
 def prove(folder: Path, index: int) -> str:
@@ -114,30 +92,6 @@ def prove(folder: Path, index: int) -> str:
     raise AssertionError
 
 
-def check_proof(leaf: bytes, text: str, vkeys: Sequence[str]) -> tuple[int, Checkpoint]:
-    """Check a proof file for a leaf hash, with one of these keys only. Raises `NotProved`."""
-    proof = TlogProof.parse(text)
-    checkpoint = _checkpoint(proof.note, vkeys)
-    if not verify_inclusion(leaf, proof.index, checkpoint.size, proof.hashes, checkpoint.root):
-        raise NotProved(
-            "inclusion",
-            f"the record does not stand at place {proof.index} of the log that was signed; it or the proof was altered",
-        )
-    return proof.index, checkpoint
-
-
-def check_record(line: bytes, text: str, vkey: str) -> Proved:
-    """Check a record's line, whole or disclosed in part, against its proof file. Raises `NotProved`."""
-    opened = _open(line)
-    index, checkpoint = check_proof(opened.leaf, text, [vkey])
-    if opened.skeleton["i"] != index:
-        raise NotProved("index", f"the proof is for record {index}, the line is record {opened.skeleton['i']}")
-    for number, part in enumerate(opened.parts):
-        _check_part(opened, number, part)
-    shown = tuple(None if erased_by(part) is not None else part for part in opened.parts)
-    return Proved(RecordIndex(index), checkpoint, opened.skeleton, shown)
-
-
 def disclose(line: bytes, places: Collection[int]) -> bytes:
     """Return a record's line with only the parts at these places in `x`. Raises `BadLine`."""
     opened = open_line(line.removesuffix(b"\n"))
@@ -145,44 +99,8 @@ def disclose(line: bytes, places: Collection[int]) -> bytes:
     return orjson.dumps({**opened.skeleton, "x": parts})
 
 
-def _open(line: bytes) -> DecodedLine:
-    try:
-        return open_line(line.removesuffix(b"\n"))
-    except BadLine as error:
-        raise NotProved("line", f"this is not a line of the log ({error.code})") from error
-
-
-def _check_part(opened: DecodedLine, number: int, part: Json) -> None:
-    """Check that a shown part matches its commitment; one that is not shown proves nothing. Raises `NotProved`."""
-    if part is None or erased_by(part) is not None:
-        return
-    holds = is_committed(part, cast("list[str]", opened.skeleton["c"])[number])
-    if not holds:
-        raise NotProved("part", f"part {number + 1} is not what was recorded; it was altered")
-
-
-def _checkpoint(note: str, vkeys: Sequence[str]) -> Checkpoint:
-    try:
-        verifiers = [NoteVerifier.parse(vkey.strip()) for vkey in vkeys]
-    except Invalid as error:
-        raise NotProved("key", str(error)) from error
-    try:
-        return open_checkpoint(note, verifiers)
-    except Invalid as error:
-        raise NotProved("signature", str(error)) from error
-
-
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def _bytes(text: str) -> bytes | None:
-    """Decode base64; return None if it is not the one standard spelling."""
-    try:
-        data = base64.b64decode(text, validate=True)
-    except ValueError:
-        return None
-    return data if _base64(data) == text else None
 
 
 def _are_hashes(hashes: Sequence[bytes | None]) -> bool:

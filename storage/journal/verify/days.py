@@ -9,10 +9,9 @@ Rules kept here:
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
 
-from storage.journal.days import DamagedDay, Day, DayLines, agree, closed_path
-from storage.journal.line_format import BadLine, open_line
+from storage.journal.days import DamagedDay, Day, DayLines, agree, closed_path, first_index
+from storage.journal.line_format import BadLine
 
 from .lines import Batch
 
@@ -68,8 +67,8 @@ def first_of(days: Sequence[Day]) -> int | None:
     """Return the index of the first record; None if there is no record or it cannot be read."""
     for day in days:
         try:
-            for raw in DayLines(day.path).each():
-                return cast(int, open_line(raw).skeleton["i"])
+            if (index := first_index(day)) is not None:
+                return index
         except (DamagedDay, BadLine):
             return None  # it is read again later, and then reported
     return None

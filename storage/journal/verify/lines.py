@@ -14,7 +14,16 @@ from typing import Any, NamedTuple, cast
 
 from moderation.values.events import Json
 from storage.journal.clock_order import is_late, noted
-from storage.journal.line_format import BadLine, erased_by, is_clock, is_committed, is_date, is_time, open_line
+from storage.journal.line_format import (
+    BadLine,
+    DecodedLine,
+    erased_by,
+    is_clock,
+    is_committed,
+    is_date,
+    is_time,
+    open_line,
+)
 from storage.journal.merkle import HASH_BYTES
 from storage.journal.record_kinds import KEPT
 from storage.journal.report import MAX_PROBLEMS
@@ -50,7 +59,7 @@ class Checked:
     faults: list[Fault] = field(default_factory=list)
     holes: list[Fault] = field(default_factory=list)  # lines that cannot be read: their leaf is zero
     marks: Marks = field(default_factory=dict)
-    told: list[tuple[dict[str, Json], list[Json]]] = field(default_factory=list)  # skeleton and parts
+    told: list[DecodedLine] = field(default_factory=list)
     late: list[int] = field(default_factory=list)  # records much older than the one before
     ahead: Builder = field(default_factory=Builder)  # records dated after their day
     noted: list[range] = field(default_factory=list)  # records whose times are explained by a note
@@ -84,7 +93,7 @@ class _Reading:
     def take(self, raw: bytes) -> bool:
         """Check the next line, and return whether to go on. This runs once for each record of the log."""
         try:
-            skeleton, parts, leaf = open_line(raw)
+            skeleton, parts, leaf = opened = open_line(raw)
         except BadLine as error:
             return self._take_unreadable(f"line_{error.code}")
         index = self._first + self._at
@@ -97,7 +106,7 @@ class _Reading:
         else:
             self._last = at
         if skeleton["k"] in _TELLING or not index:
-            self._take_told(skeleton, parts)
+            self._take_told(opened)
         commitments: Any = skeleton["c"]
         for place, part in enumerate(parts):
             if not is_committed(part, commitments[place]):
@@ -136,13 +145,13 @@ class _Reading:
             self.checked.late.append(self._first + self._at)
         self._last = at
 
-    def _take_told(self, skeleton: dict[str, Json], parts: list[Json]) -> None:
+    def _take_told(self, opened: DecodedLine) -> None:
         if self._first + self._at == 0:  # must be genesis
-            self.checked.told.append((skeleton, parts))
-        elif about := noted(skeleton):
+            self.checked.told.append(opened)
+        elif about := noted(opened.skeleton):
             self.checked.noted.append(about)
-        elif skeleton["k"] != "coverage":
-            self.checked.told.append((skeleton, parts))
+        elif opened.skeleton["k"] != "coverage":
+            self.checked.told.append(opened)
 
     def _take_gone(self, part: Json, place: int, kind: Json) -> None:
         """Handle a part that does not match its commitment: erased by a later record, or wrong."""

@@ -6,13 +6,13 @@ Rules kept here:
 - No other kind of record erases parts, and an `erase` record that does not show its list erases none.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import cast
 
-from moderation.values.errors import Invalid
-from moderation.values.events import Json
+from moderation.values.errors import Broken
+from storage.journal.line_format import DecodedLine
 from storage.journal.report import Findings
+from storage.journal.retention.erase import Erasure, erasure_of
 from storage.journal.retention.ranges import Builder, Ranges
 from storage.journal.retention.targets import Targets
 
@@ -21,20 +21,12 @@ from .lines import Checked, Marks
 Where = Callable[[int], tuple[str, int]]  # the file and line of a record
 
 
-@dataclass(frozen=True, slots=True)
-class _Eraser:
-    """The date and the targets of an `erase` record."""
-
-    date: str
-    targets: Targets
-
-
 class PartCheck:
     """Checks that every part matches its commitment (`lines.py`) or was erased by a record that names it."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
-        self._erasers: dict[int, _Eraser] = {}
+        self._erasers: dict[int, Erasure] = {}
         self._marks: Marks = {}
 
     def absorb(self, checked: Checked) -> None:
@@ -44,14 +36,14 @@ class PartCheck:
             for place, records in places.items():
                 known.setdefault(place, Builder()).extend(records)
 
-    def may_erase(self, skeleton: Mapping[str, Json], parts: Sequence[Json], where: tuple[str, int]) -> None:
+    def may_erase(self, opened: DecodedLine, where: tuple[str, int]) -> None:
         """Remember an `erase` record. A malformed one may erase nothing."""
-        index = cast(int, skeleton["i"])
-        texts = [part["records"] for part in parts if type(part) is dict and "records" in part]
-        targets = _targets(texts, skeleton.get("parts"), index)
-        if targets is None:
+        index = cast(int, opened.skeleton["i"])
+        try:
+            self._erasers[index] = erasure_of(opened)
+        except Broken:
             self._findings.add("erase_form", *where, index)
-        self._erasers[index] = _Eraser(cast(str, skeleton["t"])[:10], targets or Targets({}))
+            self._erasers[index] = Erasure(index, cast(str, opened.skeleton["t"])[:10], Targets({}))
 
     def unknown(self) -> set[int]:
         """Return the records that marks name but that were not read as `erase` records."""
@@ -98,15 +90,6 @@ class PartCheck:
         for index in records:
             file, line = where(index)
             self._findings.add(code, file, line, index, **fields)
-
-
-def _targets(texts: Sequence[Json], count: Json, index: int) -> Targets | None:
-    """Return what an `erase` record names; None if it is malformed."""
-    try:
-        targets = Targets.parse(texts[0] if len(texts) == 1 else None)
-    except Invalid:
-        return None
-    return targets if targets.count == count and targets.last < index else None
 
 
 def _each(places: "dict[int, Builder] | dict[int, Ranges]") -> list[int]:

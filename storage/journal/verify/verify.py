@@ -28,6 +28,7 @@ from moderation.values.errors import Broken
 from moderation.values.events import Json
 from storage.journal.clock_order import is_late, start_of
 from storage.journal.days import Day, list_days
+from storage.journal.line_format import DecodedLine
 from storage.journal.merkle import Tree, split_hashes
 from storage.journal.reader import Log
 from storage.journal.recover import was_sealed
@@ -167,8 +168,8 @@ class _Check:
             if fault.at <= usable:
                 index = batch.first + fault.at
                 self.findings.add(fault.code, *self._where(index), index, **fault.fields)
-        for skeleton, parts in checked.told:
-            self._take_told(skeleton, parts)
+        for opened in checked.told:
+            self._take_told(opened)
         self.parts.absorb(checked)
         self._follow_times(checked)
         self._grow(leaves[:usable])
@@ -198,24 +199,25 @@ class _Check:
             self._late = {index for index in self._late if index not in about}
             self._ahead -= Ranges([(about.start, about.stop)])
 
-    def _take_told(self, skeleton: dict[str, Json], parts: list[Json]) -> None:
+    def _take_told(self, opened: DecodedLine) -> None:
         """Take a record that concerns the log itself."""
+        skeleton = opened.skeleton
         if skeleton["i"] == 0:
-            self._check_genesis(skeleton, parts)
+            self._check_genesis(opened)
         if skeleton["k"] == "erase":
-            self.parts.may_erase(skeleton, parts, self._where(cast(int, skeleton["i"])))
+            self.parts.may_erase(opened, self._where(cast(int, skeleton["i"])))
         if skeleton["k"] == "restore":
             index, size, made = (_number(skeleton.get(name)) for name in ("i", "size", "made"))
             self._restores.append((index, size, made))
         if skeleton["k"] == "purge":
             self.purges.take(skeleton)
 
-    def _check_genesis(self, skeleton: dict[str, Json], parts: list[Json]) -> None:
+    def _check_genesis(self, opened: DecodedLine) -> None:
         """Check that the first record is `genesis` and names the key that checks the log."""
-        if skeleton["k"] != "genesis":
+        if opened.skeleton["k"] != "genesis":
             self.findings.add("genesis", *self._where(0), 0)
         vkey = self.signatures.vkey
-        for part in parts:
+        for part in opened.parts:
             if type(part) is dict and part.get("vkey", vkey) != vkey and vkey:
                 self.findings.add("key_differs", "log.vkey")
 
@@ -329,7 +331,7 @@ class _Check:
         except (LookupError, Broken):
             return
         if opened.skeleton["k"] == "erase":
-            self.parts.may_erase(opened.skeleton, opened.parts, ("day", 0))
+            self.parts.may_erase(opened, ("day", 0))
 
     def _signed_by_now(self) -> int | None:
         """Return the number of signed records, as far as erasures need it; None if there is no valid checkpoint."""

@@ -15,8 +15,8 @@ from moderation.model.facts import ContentRead, DataAsked, DataGiven, HoldPlaced
 from moderation.values.ids import UserId
 from storage.journal.access import note_access
 from storage.journal.line_format import open_line
-from storage.journal.transparency.tlog_proof import check_record
 from tests.people.client import Client, Seen
+from tests.proofs import check_record
 from tests.theatre.scene import Theatre, ask, told
 from tests.theatre.served import RULES, ServedBot, like
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from moderation.values.errors import Broken, Refused
 from storage.export.selection import Selection
-from storage.journal.transparency.tlog_proof import check_record
 from storage.journal.verify.verify import verify as verify_log
+from tests.proofs import check_record
 
 FILES = [
     "README.txt",

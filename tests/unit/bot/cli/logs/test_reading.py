@@ -13,7 +13,7 @@ from moderation.values.ids import PersonId
 from storage.journal.journal import Journal
 from storage.journal.record import Draft, Part
 from storage.journal.record_keys import PersonKeys
-from storage.journal.transparency.tlog_proof import check_record
+from tests.proofs import check_record
 from tests.unit.bot.cli.conftest import Answerable
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000

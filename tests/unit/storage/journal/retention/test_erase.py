@@ -15,8 +15,8 @@ from storage.journal.record import NOBODY, Draft, Part
 from storage.journal.retention.find import parts_in, parts_of
 from storage.journal.retention.legal_holds import HoldsInForce, holds_in_force
 from storage.journal.retention.targets import Targets
-from storage.journal.transparency.tlog_proof import check_record
 from storage.journal.verify.verify import verify
+from tests.proofs import check_record
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 ANNA, BEN = "@anna:example.org", "@ben:example.org"

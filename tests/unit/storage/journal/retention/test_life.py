@@ -16,8 +16,8 @@ from storage.journal.retention.find import parts_of
 from storage.journal.retention.legal_holds import holds_in_force
 from storage.journal.retention.purge import Retention, plan_purge
 from storage.journal.retention.targets import Targets
-from storage.journal.transparency.tlog_proof import check_record
 from storage.journal.verify.verify import verify
+from tests.proofs import check_record
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 PERSONS = ["@anna:example.org", "@ben:example.org", "@cleo:example.org"]

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from moderation.values.errors import Invalid
 from storage.journal.merkle import Tree, leaf_hash
-from storage.journal.transparency.proof import Prover, verify_consistency, verify_inclusion
+from storage.journal.transparency.proof import Prover
 from storage.journal.transparency.signed_note import Signer
 from storage.journal.transparency.tiles import NoTile, Tiles
-from storage.journal.transparency.tlog_proof import NotProved, TlogProof, check_record, disclose, prove
+from storage.journal.transparency.tlog_proof import TlogProof, disclose, prove
+from tests.proofs import NotProved, check_record, verify_consistency, verify_inclusion
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 LEAVES = [leaf_hash(str(number).encode()) for number in range(66_000)]
