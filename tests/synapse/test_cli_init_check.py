@@ -29,7 +29,7 @@ from tests.theatre.stage import Accounts, Stage, unique
 PASSWORD = "a password"
 REPOSITORY = str(Path(__file__).parents[2])
 OPERATOR = "@operator:localhost"
-DEADLINE_S = 30.0
+DEADLINE_S = 300.0
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from pathlib import Path
 from bot.demo.synapse import Synapse
 
 async def main():
-    synapse = await Synapse.start(Path(sys.argv[1]))
+    synapse = await Synapse.start(Path(sys.argv[1]), within_s=500)
     print(synapse.pid, flush=True)
     await asyncio.Event().wait()
 
@@ -65,7 +65,7 @@ class TestARunningOne:
         sent = await bot.send(room, "m.room.message", {"msgtype": "m.text", "body": "once"}, "the same")
         before = synapse.pid
 
-        await synapse.restart()
+        await synapse.restart(within_s=500)
 
         assert synapse.pid not in (None, before)
         again = await bot.send(room, "m.room.message", {"msgtype": "m.text", "body": "once"}, "the same")
@@ -85,7 +85,7 @@ class TestItsEnd:
         starter.wait()
         starter.stdout.close()
 
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(120):
             while is_running(pid):  # noqa: ASYNC110 - a stranger's end, of which nobody tells us
                 await asyncio.sleep(0.02)
 

@@ -18,6 +18,7 @@ from bot.sync import sync_loop
 from tests.theatre.scene import Theatre
 from tests.theatre.stage import Stage
 
+STARTED_S = 500.0  # three seconds of a processor: minutes where many programs run
 _MEMORY = Path("/dev/shm")
 
 
@@ -55,6 +56,6 @@ def running(limits: Limits) -> Iterator[Synapse]:
     # time of these tests and shows nothing about us. What the bot writes does go to a disk.
     where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with TemporaryDirectory(prefix="answerable-synapse-", dir=where, ignore_cleanup_errors=True) as folder:
-        server = asyncio.run(Synapse.start(Path(folder), limits=limits))
+        server = asyncio.run(Synapse.start(Path(folder), limits=limits, within_s=STARTED_S))
         yield server
         asyncio.run(server.stop())

@@ -22,7 +22,6 @@ def lint(folder: Path) -> tuple[int, str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -50,7 +50,7 @@ class Door:
         writer.write(line)
         if writer.can_write_eof():
             writer.write_eof()
-        answer = await asyncio.wait_for(reader.read(), 20)
+        answer = await asyncio.wait_for(reader.read(), 120)
         writer.close()
         return [orjson.loads(each) for each in answer.splitlines()]
 
@@ -84,7 +84,7 @@ async def test_other_users_are_refused_even_if_file_modes_would_admit_them(door:
     door.folder.chmod(0o711)
     command = (sys.executable, "-c", ASKS)
     asks = await asyncio.create_subprocess_exec(*command, cwd=door.folder, stdout=asyncio.subprocess.PIPE)
-    said, _ = await asyncio.wait_for(asks.communicate(), 30)
+    said, _ = await asyncio.wait_for(asks.communicate(), 120)
     assert said == b"connected, answered:"
     assert door.done == []
 

@@ -15,7 +15,7 @@ from tests.unit.bot.cli.conftest import Answerable
 
 RUN = [sys.executable, "-m", "bot.cli.main", "run", "--log-format", "json"]
 REPOSITORY = str(Path(__file__).parents[4])
-DEADLINE_S = 20.0
+DEADLINE_S = 300.0
 
 
 @pytest.fixture

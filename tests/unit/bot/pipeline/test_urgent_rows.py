@@ -24,5 +24,5 @@ async def test_the_answers_are_waited_for_and_not_longer_than_told() -> None:
         waits = asyncio.create_task(urgent.answered(60))
         await asyncio.sleep(0)
         assert not waits.done()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         await waits

@@ -14,7 +14,7 @@ async def test_actors_wake_each_time_and_observers_once_for_a_batch() -> None:
     others = (wake.scheduler, wake.verification)
     assert not any(event.is_set() for event in others)
     for _ in range(2):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             await asyncio.gather(*(event.wait() for event in others))
         assert not wake.dispatcher.is_set()
         for event in others:
