@@ -1,0 +1,215 @@
+"""Events that the homeserver leaves out of its answers are read page by page: all, once, in order, despite errors."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+import pytest
+
+from bot.matrix.client import SYNC_FILTER
+from bot.sync import backfill, sync_loop
+from moderation.model.facts import CaseMoved, CaseOpened, NotSeen
+from tests.fakes.bad_line import BadLine
+from tests.fakes.http_stub import Answer
+from tests.people.client import Client
+from tests.theatre.scene import Scene, Theatre
+from tests.theatre.served import RULES, ServedBot, until
+
+MESSAGES = r"GET /_matrix/client/v3/rooms/[^/]*/messages"
+SOON = """
+[cases.deadlines]
+minor = "1h"
+moderate = "1h"
+serious = "1m"
+severe = "1h"
+"""
+BAD = [
+    Answer(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>"),
+    Answer(429, json={"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 150}),
+    Answer(200, b"<!doctype html><title>Please log in to the hotel's network</title>"),
+    Answer(200, b'{"chunk": [{"event_id": "$half'),
+    Answer(200, json={"chunk": "none", "start": "t1"}),
+    Answer(200, b'{"chunk": [', cut=True),
+    Answer(200, b"", cut=True),
+]
+
+
+@pytest.fixture(autouse=True)
+def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make pages small and waits short, so that few messages make a long gap."""
+    monkeypatch.setattr(backfill, "PAGE", 6)
+    monkeypatch.setattr(backfill, "SHORT", 1)
+    monkeypatch.setattr(backfill, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(backfill, "LAST_RETRY_S", 0.1)
+    room = {**SYNC_FILTER["room"], "timeline": {"limit": 10, "lazy_load_members": True}}
+    monkeypatch.setattr(sync_loop, "SYNC_FILTER", {**SYNC_FILTER, "room": room})
+
+
+@pytest.fixture
+async def line(theatre: Theatre) -> AsyncIterator[BadLine]:
+    """Provide a proxy between bots and the homeserver, without faults until a test orders some."""
+    async with BadLine(theatre.stage.server.url) as line:
+        theatre.url = line.url
+        yield line
+        for bot in theatre.bots:  # which ask until they are told to stop
+            await bot.stop()
+
+
+def lost(bot: ServedBot) -> list[NotSeen]:
+    """Return what the bot could not see, except the time in which it was stopped."""
+    return [fact for fact in bot.facts(NotSeen) if fact.what != "down"]
+
+
+async def test_killed_after_each_page_the_bot_goes_on_where_it_was(theatre: Theatre) -> None:
+    scene = await _away(theatre)
+    said = await _talk(scene)
+    bot, kills = scene.bot, 0
+    bot.start()
+    await bot.until(lambda: _where(bot), "the gap")
+    while where := _where(bot):
+        await bot.until(lambda where=where: _where(bot) != where, "another page")  # type: ignore[misc]
+        await bot.crash()
+        bot.start()
+        kills += 1
+    assert kills > 8  # on the way back and on the way forth
+    await _all_in_order(scene, said)
+    assert lost(bot) == []
+    assert [fact.subject for fact in bot.facts(CaseOpened)] == [scene.members[0].user]
+
+
+async def test_whatever_a_bad_line_makes_of_the_pages_nothing_is_lost_or_doubled(
+    theatre: Theatre, line: BadLine
+) -> None:
+    scene = await _away(theatre)
+    said = await _talk(scene)
+    trouble = line.trouble(MESSAGES, *BAD, Answer(502), *BAD)
+    scene.bot.start()
+    await _all_in_order(scene, said)
+    assert trouble.met == 2 * len(BAD) + 1
+    assert lost(scene.bot) == []
+
+
+async def test_no_other_room_waits_for_one_that_is_behind_and_nobody_is_late_whose_word_may_not_be_read(
+    theatre: Theatre, line: BadLine
+) -> None:
+    scene = await theatre.scene(RULES + SOON, members=3)
+    bot, manager, (ann, *_) = scene.bot, scene.managers[0], scene.members
+    await ann.send_text(scene.room, "forbidden 7")
+    card = await scene.card(manager, 1)
+    await _sleeps(scene)
+    await manager.react(scene.desk, card.id, "✅")
+    for n in range(12):
+        await manager.send_text(scene.desk, f"that was {n}")
+    said = await _talk(scene)
+    trouble = line.trouble(MESSAGES, Answer(502), always=True)
+    elsewhere = await theatre.room(bot, scene.owner, [manager], [ann], opened=False)
+    bot.ahead_ms = 60_000  # the deadline has passed
+    bot.start()
+    await bot.until(lambda: bot.rows("SELECT 1 FROM gaps WHERE room = ?", elsewhere), "the new room to be behind too")
+    trouble.pattern = f"{_path(scene.room)}|{_path(scene.desk)}"
+    grave = await ann.send_text(elsewhere, "a purple elephant")
+    await until(lambda: ann.is_redacted(elsewhere, grave), "the elephant to be gone")
+    assert trouble.met > 1
+    assert said.isdisjoint(bot.recorded(scene.room))
+    assert bot.rows("SELECT state FROM cases WHERE n = 1") == [("open",)]
+    regretted = await ann.send_text(scene.room, "I should not say this")
+    await bot.until(lambda: bot.rows("SELECT 1 FROM gap_events WHERE event = ?", regretted), "its delivery")
+    await ann.redact(scene.room, regretted)
+    line.clear()
+    await _all_in_order(scene, said | {regretted})
+    assert bot.record_of(regretted).parts[0]["body"] == "I should not say this"
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "both rooms to be level")
+    assert bot.rows("SELECT 1 FROM gap_events") == []
+    await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE n = 1 AND state = 'decided'"), "the decision")
+    assert [fact.step for fact in bot.facts(CaseMoved) if fact.n == 1] == []
+    assert lost(bot) == []
+
+
+async def test_what_cannot_be_had_is_recorded_in_its_place_and_the_rest_is_read(
+    theatre: Theatre, line: BadLine
+) -> None:
+    scene = await _away(theatre)
+    said = await _talk(scene)
+    bot = scene.bot
+    forbidden = Answer(403, json={"errcode": "M_FORBIDDEN", "error": "that far back you may not look"})
+    trouble = line.trouble(MESSAGES + ".*from=", forbidden)  # the second page on the way back
+    bot.start()
+    newest = await _timeline(scene)
+    there = [event for event in newest if event in said][-6:]
+    await bot.has(*there)
+    last = await scene.owner.send_text(scene.room, "the last word")
+    await bot.has(last)
+    assert trouble.met == 1
+    recorded = bot.recorded(scene.room)
+    assert [event for event in recorded if event in {*said, last}] == [*there[-len(there) :], last]
+    (missing,) = lost(bot)
+    assert (missing.what, missing.room, missing.detail) == ("gap", scene.room, "M_FORBIDDEN")
+    place = next(index for index, fact in bot.numbered_facts() if fact == missing)
+    assert int(bot.record_of(there[0]).index) > place
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the room to be level")
+
+
+async def test_a_bot_that_was_removed_while_it_was_away_reads_up_to_its_removal(theatre: Theatre) -> None:
+    scene = await _away(theatre)
+    said = await _talk(scene)
+    bot, owner = scene.bot, scene.owner
+    await owner.request("POST", "rooms", scene.room, "kick", json={"user_id": bot.user})
+    after = await owner.send_text(scene.room, "now we are alone")
+    bot.start()
+    await bot.until_condition(scene.room, "left")
+    recorded = bot.recorded(scene.room)
+    timeline = await _timeline(scene)
+    assert [event for event in recorded if event in said] == [event for event in timeline if event in said]
+    assert after not in recorded
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "nothing more to be read")
+    assert lost(bot) == []
+
+
+async def _away(theatre: Theatre) -> Scene:
+    """Create a room with three members, and stop its bot."""
+    scene = await theatre.scene(members=3)
+    await _sleeps(scene)
+    return scene
+
+
+async def _sleeps(scene: Scene) -> None:
+    await scene.bot.idle()
+    await scene.bot.until(lambda: not scene.bot.rows("SELECT 1 FROM gaps"), "the rooms to be level")
+    await scene.bot.stop()
+
+
+def _path(room: str) -> str:
+    """Return the pattern of requests for the messages of a room."""
+    return MESSAGES.replace("[^/]*", quote(room, safe=""))
+
+
+async def _talk(scene: Scene, each: int = 14) -> set[str]:
+    """Let everybody talk at once, more than fits into one answer; one message breaks a rule."""
+
+    async def one(who: Client, words: str) -> list[str]:
+        first = await who.send_text(scene.room, words)
+        return [first, *[await who.send_text(scene.room, f"{who.user} {n}") for n in range(each - 1)]]
+
+    words = ["a purple elephant", *["hello"] * (len(scene.members) - 1)]
+    parts = await asyncio.gather(*map(one, scene.members, words))
+    return {event for part in parts for event in part}
+
+
+def _where(bot: ServedBot) -> list[tuple[object, ...]]:
+    """Return how far the reading of gaps has come; empty if nothing is left to read."""
+    there = "FROM gap_pages p WHERE p.room = g.room"
+    return bot.rows(f"SELECT room, bottom, (SELECT max(n) {there}), (SELECT count(*) {there}) FROM gaps g")
+
+
+async def _timeline(scene: Scene) -> list[str]:
+    return [event["event_id"] for event in await scene.owner.messages(scene.room, limit=1000)]
+
+
+async def _all_in_order(scene: Scene, said: set[str]) -> None:
+    bot = scene.bot
+    last = await scene.owner.send_text(scene.room, "the last word")
+    await bot.has(*said, last)
+    recorded = bot.recorded(scene.room)
+    assert len(recorded) == len(set(recorded))
+    timeline = await _timeline(scene)
+    assert [e for e in recorded if e in {*said, last}] == [e for e in timeline if e in {*said, last}]

@@ -1,0 +1,178 @@
+"""A homeserver that does not answer for a long time, or reports nothing more about one room."""
+
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+import pytest
+
+from bot.matrix.client import SYNC_FILTER, Homeserver
+from bot.sync import backfill, sync_loop
+from moderation.model.facts import (
+    ActionTaken,
+    CaseDecided,
+    CaseOpened,
+    CreditChanged,
+    LevelKept,
+    NotSeen,
+    SanctionEnded,
+    SanctionStarted,
+)
+from tests.fakes.bad_line import BadLine
+from tests.fakes.http_stub import Answer
+from tests.theatre.scene import Theatre, ask, told
+from tests.theatre.served import MUTE, RULES, like, until
+
+SOON = """
+[cases.deadlines]
+minor = "1h"
+moderate = "1h"
+serious = "50s"
+severe = "1h"
+"""
+REDACT = r"PUT /_matrix/client/v3/rooms/[^/]*/redact/"
+LEVELS = r"PUT /_matrix/client/v3/rooms/[^/]*/state/m.room.power_levels"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make all waits short."""
+    monkeypatch.setattr(Homeserver.__init__, "__kwdefaults__", {"request_timeout_s": 1.0})
+    monkeypatch.setattr(sync_loop, "LONG_POLL_MS", 200)
+    monkeypatch.setattr(sync_loop, "FIRST_RETRY_S", 0.05)
+    monkeypatch.setattr(sync_loop, "LAST_RETRY_S", 0.2)
+    monkeypatch.setattr(backfill, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(backfill, "LAST_RETRY_S", 0.1)
+
+
+@pytest.fixture
+async def line(theatre: Theatre) -> AsyncIterator[BadLine]:
+    """Provide a proxy between bots and the homeserver, without faults until a test orders some."""
+    async with BadLine(theatre.stage.server.url) as line:
+        theatre.url = line.url
+        yield line
+        line.clear()
+        for bot in theatre.bots:
+            await bot.stop()
+
+
+async def test_what_is_said_while_it_is_silent_is_recorded_and_judged_once_when_it_speaks_again(
+    theatre: Theatre, line: BadLine
+) -> None:
+    scene = await theatre.scene(members=2)
+    bot, room, (ann, ben) = scene.bot, scene.room, scene.members
+    asked = line.silence("GET /_matrix/client/v3/sync")
+    await until(lambda: _later(asked.met >= 1), "a question without an answer")  # what was under way has been answered
+    silence = line.silence(".*")
+    said = [await ann.send_text(room, "a purple elephant"), await ben.send_text(room, "dear me")]
+    await until(lambda: _later(asked.met + silence.met >= 4), "some questions without an answer")
+    await until(lambda: _later(any(each["event"] == "homeserver_away" for each in theatre.logged)), "it to be missed")
+    assert set(said).isdisjoint(bot.recorded(room))
+    bot.must_live()
+    line.clear()
+    await bot.has(*said)
+    await bot.idle()
+    assert await ann.is_redacted(room, said[0])
+    recorded = bot.recorded()
+    assert len(recorded) == len(set(recorded))
+    assert [fact.subject for fact in bot.facts(CaseOpened)] == [ann.user]
+    assert [fact for fact in bot.facts(NotSeen) if fact.what == "gap"] == []
+
+
+async def test_no_deadline_passes_while_it_is_silent_for_seconds_and_each_is_so_much_later(
+    theatre: Theatre, line: BadLine
+) -> None:
+    scene = await theatre.scene(RULES + SOON)
+    bot = scene.bot
+
+    def due_and_pauses() -> tuple[int, int]:
+        pauses = [fact.count for fact in bot.facts(NotSeen) if fact.what == "down"]
+        return bot.rows("SELECT due FROM cases WHERE n = 1")[0][0], sum(pauses)
+
+    await scene.members[0].send_text(scene.room, "forbidden 7")
+    await scene.card(scene.managers[0], 1)
+    due, paused = due_and_pauses()  # on a slow machine it may have been missed before
+    missed = _missed(theatre)
+    line.silence(".*")
+    bot.ahead_ms += 60_000  # the deadline is over by the clock
+    await until(lambda: _later(_missed(theatre) > missed), "it to be missed")
+    line.clear()
+    await bot.until(lambda: due_and_pauses()[1] >= paused + 60_000, "the pause to be noted")
+    await bot.has(await scene.members[0].send_text(scene.room, "there you are"))
+    await bot.until(lambda: (now := due_and_pauses())[0] - due == now[1] - paused, "the deadline to be so much later")
+    assert bot.facts(CreditChanged) == []
+
+
+async def test_what_it_has_done_without_a_word_is_done_once(theatre: Theatre, line: BadLine) -> None:
+    scene = await theatre.scene(members=2)
+    bot, room, (ann, ben) = scene.bot, scene.room, scene.members
+    silence = line.silence(REDACT, lost=True)
+    said = await ann.send_text(room, "a purple elephant")
+    await until(lambda: ann.is_redacted(room, said), "the redaction that nobody answers for")
+    heard = await ben.send_text(room, "dear me")
+    await bot.has(heard)  # nobody else waits for it
+    await until(lambda: _later(silence.met >= 2), "another try")
+    line.clear()
+    await bot.idle()
+    gone = [each for each in bot.facts(ActionTaken) if each.action == "redact"]
+    assert [(each.event, each.result) for each in gone] == [(said, "done")]
+    redactions = [record for record in bot.records() if record.kind == "redact"]
+    assert [record.group for record in redactions] == [bot.code(room)]
+
+
+async def test_an_appeal_that_is_granted_while_the_measure_is_on_its_way_leaves_nothing_of_it(
+    theatre: Theatre, line: BadLine
+) -> None:
+    scene = await theatre.scene(RULES + MUTE, members=1)
+    bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
+    on_its_way = line.silence(LEVELS, lost=True)
+    await ann.send_text(room, "a geyser")
+    await scene.until_level(ann.user, -1)
+    assert on_its_way.met == 1
+    assert [fact.step for fact in bot.facts(LevelKept)] == [
+        "intended"
+    ]  # it holds there, and the bot does not know it yet
+    word = await told(ann, bot, like("notice.violation"))
+    await ann.send_text(word.room, "!appeal 1 it was a kettle")
+    await told(ann, bot, like("notice.appealed"))
+    assert like("decided.dismissed").search(await ask(manager, bot, scene.desk, "!dismiss 1 it was a kettle"))
+    assert scene.bot.facts(SanctionEnded) != []
+    line.clear()
+    await scene.until_level(ann.user, None)
+    await bot.idle()
+    assert [fact.kind for fact in bot.facts(SanctionStarted)] == ["redact", "mute"]
+    assert [(fact.what, fact.state) for fact in bot.facts(CaseDecided)] == [("dismissed", "reversed")]
+    assert (await scene.levels()).get(ann.user) is None
+    assert bot.rows("SELECT 1 FROM holds WHERE user = ?", ann.user) == []
+
+
+async def test_a_room_that_cannot_be_read_for_a_quarter_of_an_hour_goes_on_with_what_is_new(
+    theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room_filter = {**SYNC_FILTER["room"], "timeline": {"limit": 3, "lazy_load_members": True}}
+    monkeypatch.setattr(sync_loop, "SYNC_FILTER", {**SYNC_FILTER, "room": room_filter})
+    scene = await theatre.scene(members=1)
+    bot, room, (ann,) = scene.bot, scene.room, scene.members
+    await bot.stop()
+    said = [await ann.send_text(room, f"this is {number}") for number in range(9)]
+    line.trouble(f"GET .*{quote(room, safe='')}/messages", Answer(502), always=True)
+    bot.start()
+    await bot.until(lambda: bot.rows("SELECT 1 FROM gaps"), "the gap")
+    grave = await ann.send_text(room, "a purple elephant")
+    await bot.has(await scene.managers[0].send_text(scene.desk, "nobody waits for that room"))
+    assert [fact for fact in bot.facts(NotSeen) if fact.what == "gap"] == []  # it may come back yet
+    monkeypatch.setattr(backfill, "GIVE_UP_MS", 0)  # a quarter of an hour later
+    await until(lambda: ann.is_redacted(room, grave), "the elephant to be gone")
+    (lost,) = [fact for fact in bot.facts(NotSeen) if fact.what == "gap"]
+    assert lost.room == room
+    there = [event for event in bot.recorded(room) if event in {*said, grave}]
+    assert there in ([*said[-3:], grave], [*said[-2:], grave])  # all that was delivered, in one answer or in two
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the room to be level")
+    await bot.has(await ann.send_text(room, "thank you"))
+
+
+def _missed(theatre: Theatre) -> int:
+    return sum(each["event"] == "homeserver_away" for each in theatre.logged)
+
+
+async def _later(value: bool) -> bool:
+    return value
