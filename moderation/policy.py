@@ -28,25 +28,25 @@ else:
     RuleSettings = Annotated[Union[tuple(KINDS.values())], Field(discriminator="kind")]  # noqa: UP007 - they are found
 
 
-class ByGrade(StrictSettings):
-    """One number for each class of violation."""
+class Costs(StrictSettings):
+    """The points that a violation of each class costs."""
 
-    minor: int
-    moderate: int
-    serious: int
-    severe: int
+    minor: int = 5
+    moderate: int = 10
+    serious: int = 25
+    severe: int = 50
 
     def of(self, grade: Grade) -> int:
         return int(getattr(self, grade))
 
 
-class DurationByGrade(StrictSettings):
-    """One length of time for each class of violation, in milliseconds."""
+class Deadlines(StrictSettings):
+    """The time in which a case of each class has to be decided, in milliseconds."""
 
-    minor: Duration
-    moderate: Duration
-    serious: Duration
-    severe: Duration
+    minor: Duration = 72 * HOUR_MS
+    moderate: Duration = 72 * HOUR_MS
+    serious: Duration = 24 * HOUR_MS
+    severe: Duration = 4 * HOUR_MS
 
     def of(self, grade: Grade) -> int:
         return int(getattr(self, grade))
@@ -57,7 +57,7 @@ class CreditSettings(StrictSettings):
 
     start: int = 100
     ceiling: int = 100
-    costs: ByGrade = ByGrade(minor=5, moderate=10, serious=25, severe=50)
+    costs: Costs = Costs()
     first_minor_is_warning: bool = True
     repeat_within: Duration = 90 * DAY_MS
     second_percent: int = 150  # the same rule a second time within `repeat_within`
@@ -197,9 +197,7 @@ class DossierSettings(StrictSettings):
 class CaseSettings(StrictSettings):
     """Deadlines by class, and how long a decision can be appealed."""
 
-    deadlines: DurationByGrade = DurationByGrade(
-        minor=72 * HOUR_MS, moderate=72 * HOUR_MS, serious=24 * HOUR_MS, severe=4 * HOUR_MS
-    )
+    deadlines: Deadlines = Deadlines()
     appeal_within: Duration = 183 * DAY_MS
 
 

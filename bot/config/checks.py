@@ -19,8 +19,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from bot.texts.catalog import LANGUAGES
 from moderation.policy import (
     GRADES,
-    ByGrade,
     CaseSettings,
+    Costs,
     CreditSettings,
     DossierSettings,
     MemberLimitSettings,
@@ -280,7 +280,7 @@ def _order(place: Place, value: int, order: str) -> ConfigProblem:
     return ConfigProblem(place, "order", {"stood": shown(value), "order": Code(order)})
 
 
-def _rising(costs: ByGrade) -> bool:
+def _rising(costs: Costs) -> bool:
     return all(lower <= upper for lower, upper in pairwise(costs.of(grade) for grade in GRADES))
 
 

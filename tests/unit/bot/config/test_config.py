@@ -2,19 +2,23 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from bot.config.config import Config, FileSettings, default_origin, load_config, parse_config
 from bot.config.errors import ConfigError
 from bot.config.oidc import OidcSettings
 from bot.config.toml_lines import line_at, lines_of
 from moderation.policy import CaseSettings, CreditSettings, Policy, TierSettings, VerificationSettings
+from moderation.rules.base import StrictSettings
 from moderation.rules.registry import KINDS
+from moderation.values.durations import HOUR_MS
 from moderation.values.ids import UserId
 
 EXAMPLE = Path(__file__).parents[4] / "config.example.toml"
@@ -70,6 +74,33 @@ class TestAccepted:
         file = tmp_path / "config.toml"
         file.write_bytes(b"\xef\xbb\xbf" + HEAD.encode())
         assert load_config(file, {}).file == file
+
+
+def _tables(settings: StrictSettings, *place: str) -> Iterator[tuple[tuple[str, ...], StrictSettings]]:
+    """Yield every table of settings below these, with its place."""
+    for name in type(settings).model_fields:
+        if isinstance(value := getattr(settings, name), StrictSettings):
+            yield (*place, name), value
+            yield from _tables(value, *place, name)
+
+
+class TestATableGivenInPart:
+    @pytest.mark.parametrize(
+        ("place", "table"), [pytest.param(*each, id=".".join(each[0])) for each in _tables(Policy())]
+    )
+    def test_keeps_its_other_defaults(self, place: tuple[str, ...], table: StrictSettings) -> None:
+        for name, value in table:
+            part: object = {name: value}
+            for each in reversed(place):
+                part = {each: part}
+            assert Policy.model_validate_json(to_json(part)) == Policy(), (place, name)
+
+    def test_takes_what_it_is_given(self) -> None:
+        deadlines = read(f'{HEAD}[cases.deadlines]\nserious = "2h"').policy.cases.deadlines
+        assert (deadlines.serious, deadlines.severe) == (2 * HOUR_MS, Policy().cases.deadlines.severe)
+
+    def test_is_read_for_unknown_keys(self) -> None:
+        assert problems(f'{HEAD}[cases.deadlines]\ngrave = "2h"') == [(5, "cases.deadlines.grave", "unknown.none")]
 
 
 class TestSecrets:
