@@ -22,19 +22,18 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from moderation.values.errors import Invalid, Refused
-from moderation.values.notices import Moment, Who
+from moderation.values.notices import Who
 
 from .access.access_reason import Reason, check_reason, user
+from .access.admin_client import perform
 from .access.lookup import read
 from .access.operator import AS, operator_of
 from .console.ask import asked_secret, secret_from_stdin
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .console.output import as_json, say, table, text
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .console.output import list_rows, say_done, text
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from bot.config.config import Config
 
 app = new_app("cli.approver.help")
 
@@ -103,11 +102,7 @@ def new(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Make a key and register its public half."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
-    config = load_config(config_file)
+    config = read_config(config_file)
     account, why = operator_of(config, named), check_reason(reason)
     if not name.isprintable() or not 0 < len(name.strip()) <= 60:
         raise Invalid(text("cli.approver.bad_name"))
@@ -120,61 +115,39 @@ def new(
     except Refused:
         to.unlink(missing_ok=True)  # a key that is not registered is of no use
         raise
-    if json:
-        as_json({**done, "file": str(to)})
-    else:
-        say("cli.approver.made", name=name, who=Who(account), file=to, public=done["key"])
+    done["file"] = str(to)
+    say_done(done, "cli.approver.made", json=json, name=name, who=Who(account), file=to, public=done["key"])
 
 
 @app.command(help=text("cli.approver.remove_help"), epilog=text("cli.approver.remove_epilog"))
 def remove(name: Name, reason: Reason, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """Withdraw a key."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
     asked = {"name": name.strip(), "reason": check_reason(reason), "reader": user()}
-    done = perform(load_config(config_file), "approver-remove", **asked)
-    if json:
-        as_json(done)
-    else:
-        say("cli.approver.removed", name=done["approver"], who=Who(done["account"]))
+    done = perform(read_config(config_file), "approver-remove", **asked)
+    say_done(done, "cli.approver.removed", json=json, name=done["approver"], who=Who(done["account"]))
 
 
 @app.command("list", help=text("cli.approver.list_help"))
 def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """List all keys."""
-
-    async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
-        from storage import queries
-
-        return [
-            {
-                "approver": each.name,
-                "account": each.account,
-                "key": each.key,
-                "at": each.at,
-                "by": each.reader,
-                "ended": each.ended or None,
-            }
-            for each in await queries.all_approvers(db)
-        ]
-
-    found = read(config_file, query)
-    if json:
-        as_json(found)
-    elif found:
-        columns = ("approver", "account", "key", "at", "by", "ended")
-        table(columns, ([_cell(row, column) for column in columns] for row in found))
-    else:
-        say("cli.approver.none")
+    columns = ("approver", "account", "key", "at", "by", "ended")
+    list_rows(read(read_config(config_file), _approvers), columns, json=json, none="cli.approver.none")
 
 
-def _cell(row: dict[str, Any], column: str) -> object:
-    value = row[column]
-    if column in ("at", "ended"):
-        return Moment(value) if value else ""
-    return value
+async def _approvers(db: "AsyncConnection") -> list[dict[str, Any]]:
+    from storage import queries
+
+    return [
+        {
+            "approver": each.name,
+            "account": each.account,
+            "key": each.key,
+            "at": each.at,
+            "by": each.reader,
+            "ended": each.ended or None,
+        }
+        for each in await queries.all_approvers(db)
+    ]
 
 
 def passphrase(*, stdin: bool, new: bool = False) -> str:

@@ -24,7 +24,8 @@ import typer
 
 from moderation.values.errors import Invalid, Refused
 
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .access.admin_client import perform
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from .console.output import FAILED, as_json, say, tell, text
 from .console.progress import Bar, progress
 
@@ -44,12 +45,9 @@ def backup(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Make a backup."""
-    from bot.config.config import load_config
     from storage.backup import snapshot
 
-    from .access.admin_client import perform
-
-    config = load_config(config_file)
+    config = read_config(config_file)
     file = _file(to.expanduser().absolute(), config)
     with _claimed(config.data_dir):
         taken = perform(config, "backup")

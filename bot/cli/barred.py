@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from moderation.values.durations import parse_duration
 from moderation.values.errors import Invalid
 from moderation.values.notices import Moment, Who
 
-from .access.access_reason import Reason, check_reason, person_of, user
-from .access.lookup import find_room, now_ms, read
-from .access.operator import AS, HELP, operator_of
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .console.output import as_json, say, table, text, word
+from .access.access_reason import Reason, check_reason, end_of, person_of, user
+from .access.admin_client import perform
+from .access.lookup import find_code, now_ms, read
+from .access.operator import As, operator_of
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, new_app, read_config
+from .console.output import Cells, as_json, list_rows, say, say_done, table_of, text, worded
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row
@@ -27,32 +29,23 @@ if TYPE_CHECKING:
 
     from bot.config.config import Config
 
-app = new_app("cli.barred.help")
+_SHOW: Cells = {"basis": worded("basis")}
 
-Person = Annotated[str, typer.Argument(metavar="@USER:SERVER", help=text("cli.option.person"))]
-As = Annotated[str | None, typer.Option(AS, metavar="@OP:SERVER", help=HELP)]
+app = new_app("cli.barred.help")
 
 
 @app.command("list", help=text("cli.barred.list_help"))
 def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """List the people on it."""
-
-    async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
-        return [_entry(row) for row in await _entries(db) if not row.ended]
-
-    found = read(config_file, query)
-    if json:
-        as_json([{key: value for key, value in row.items() if key not in ("ended", "why_ended")} for row in found])
-    elif found:
-        columns = ("person", "since", "until", "basis", "case", "reason")
-        table(columns, ([_cell(row, column) for column in columns] for row in found))
-    else:
-        say("cli.barred.none")
+    found = [_entry(row) for row in read(read_config(config_file), _entries) if not row.ended]
+    listed = [{key: value for key, value in row.items() if key not in ("ended", "why_ended")} for row in found]
+    columns = ("person", "since", "until", "basis", "case", "reason")
+    list_rows(listed, columns, _SHOW, json=json, none="cli.barred.none")
 
 
 @app.command(help=text("cli.barred.add_help"), epilog=text("cli.barred.add_epilog"))
 def add(
-    person: Person,
+    person: PersonArgument,
     reason: Reason,
     until: Annotated[str | None, typer.Option(metavar="DATE", help=text("cli.barred.until"))] = None,
     for_: Annotated[str | None, typer.Option("--for", metavar="90d", help=text("cli.barred.for"))] = None,
@@ -65,36 +58,26 @@ def add(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Put a person on it."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
-    config = load_config(config_file)
+    config = read_config(config_file)
     asked = {
         "person": person_of(person),
         "by": operator_of(config, operator),
         "reason": check_reason(reason),
         "until": _end(config, until, for_),
         "evidence": evidence or [],
-        "room": _code(config_file, room) if room else "",
+        "room": read(config, find_code, room) if room else "",
         "reader": user(),
     }
     done = perform(config, "bar", **asked)
-    if json:
-        as_json(done)
-    else:
-        say("cli.barred.added", who=Who(done["person"]), until=Moment(done["until"]), n=done["case"], room=done["room"])
+    who, until_ms = Who(done["person"]), Moment(done["until"])
+    say_done(done, "cli.barred.added", json=json, who=who, until=until_ms, n=done["case"], room=done["room"])
 
 
 @app.command(help=text("cli.barred.show_help"))
-def show(person: Person, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+def show(person: PersonArgument, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """Show all that the list holds about one person."""
     asked = person_of(person)
-
-    async def query(db: "AsyncConnection", _config: "Config") -> dict[str, Any]:
-        return await _one(db, asked)
-
-    found = read(config_file, query)
+    found = read(read_config(config_file), _one, asked)
     if json:
         as_json(found)
         return
@@ -102,40 +85,28 @@ def show(person: Person, json: AsJson = False, config_file: ConfigFile = DEFAULT
     if len(found["accounts"]) > 1:
         say("cli.barred.accounts", accounts=", ".join(found["accounts"]))
     if found["entries"]:
-        columns = ("since", "until", "basis", "case", "by", "reason", "ended")
-        table(columns, ([_cell(row, column) for column in columns] for row in found["entries"]))
+        table_of(found["entries"], ("since", "until", "basis", "case", "by", "reason", "ended"), _SHOW)
     if found["evidence"]:
         say("cli.barred.rests_on", cases=", ".join(map(str, found["evidence"])))
 
 
 @app.command(help=text("cli.barred.remove_help"), epilog=text("cli.barred.remove_epilog"))
 def remove(
-    person: Person,
+    person: PersonArgument,
     reason: Reason,
     operator: As = None,
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Take a person off it."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
-    config = load_config(config_file)
+    config = read_config(config_file)
     asked = {"person": person_of(person), "by": operator_of(config, operator), "reason": check_reason(reason)}
     done = perform(config, "unbar", **asked, reader=user())
-    if json:
-        as_json(done)
-    else:
-        say("cli.barred.removed", who=Who(done["person"]))
+    say_done(done, "cli.barred.removed", json=json, who=Who(done["person"]))
 
 
 def _end(config: "Config", until: str | None, lasts: str | None) -> int:
     """Return when the entry ends, or is reviewed. Raises `Invalid`."""
-    from moderation.values.durations import parse_duration
-
-    from .logs.hold import end_of
-
     now = now_ms()
     if until is not None and lasts is not None:
         raise Invalid(text("cli.barred.one_end"))
@@ -145,13 +116,6 @@ def _end(config: "Config", until: str | None, lasts: str | None) -> int:
         except ValueError:
             raise Invalid(text("cli.barred.bad_length", typed=lasts)) from None
     return end_of(until, now) if until is not None else now + config.tiers.barred_for
-
-
-def _code(config_file: "ConfigFile", typed: str) -> str:
-    async def query(db: "AsyncConnection", _config: "Config") -> str:
-        return str((await find_room(db, typed)).code)
-
-    return read(config_file, query)
 
 
 async def _entries(db: "AsyncConnection", accounts: tuple[str, ...] = ()) -> "list[Row[Any]]":
@@ -212,16 +176,3 @@ async def _evidence(db: "AsyncConnection", cases: list[int]) -> list[int]:
         .order_by(other.c.n)
     )
     return [row.n for row in await db.execute(query)]
-
-
-def _cell(row: dict[str, Any], column: str) -> object:
-    value = row[column]
-    match column:
-        case "since" | "until" | "ended":
-            return Moment(value) if value else ""
-        case "basis":
-            return word("basis", value)
-        case "case":
-            return "" if value is None else str(value)
-        case _:
-            return value

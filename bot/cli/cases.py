@@ -13,18 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from moderation.values.errors import Refused
-from moderation.values.notices import Moment
 
 from .access.access_reason import note_look
-from .access.lookup import as_dict, data_dir, find_room, now_ms, read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .console.output import as_json, say, table, text, word
+from .access.lookup import as_dict, find_room, now_ms, read
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .console.output import Cells, as_json, list_rows, say, sheet_of, table_of, text, word, worded
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from bot.config.config import Config
 
 # The states in which somebody still has to decide.
 UNDECIDED = ("open", "acknowledged", "overdue", "escalated_owner", "escalated_operator", "appealed")
@@ -43,6 +40,7 @@ SHOWN = (
     "by",
     "reason",
 )
+_SHOW: Cells = {"reports": str, "class": worded("class"), "outcome": worded("outcome")}
 LISTED = ("n", "room", "subject", "rule", "class", "state", "outcome", "opened", "due", "decided")
 
 app = new_app("cli.cases.help")
@@ -57,59 +55,35 @@ def cases(
     json: AsJson = False,
 ) -> None:
     """Show cases."""
+    config = read_config(config_file)
     if n is not None:
-        number = n
-
-        async def one(db: "AsyncConnection", _config: "Config") -> dict[str, Any]:
-            return await _one(db, number)
-
-        found = read(config_file, one)
-        note_look(data_dir(config_file), "case", now_ms(), case=n)
-        _show_one(found, json=json)
+        case = read(config, _one, n)
+        note_look(config.data_dir, "case", now_ms(), case=n)
+        _show_one(case, json=json)
         return
-
-    async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
-        return await _list(db, room, only_open=only_open)
-
-    listed = read(config_file, query)
-    note_look(data_dir(config_file), "cases", now_ms(), room=room)
-    _show_list(listed, json=json, only_open=only_open)
-
-
-def _show_list(found: list[dict[str, Any]], *, json: bool, only_open: bool) -> None:
-    if json:
-        as_json(found)
-    elif found:
-        columns = ("n", "room", "subject", "rule", "class", "state", "opened", "due")
-        table(columns, ([_cell(row, column) for column in columns] for row in found))
-    else:
-        say("cli.cases.none_open" if only_open else "cli.cases.none")
+    found = read(config, _list, room, only_open=only_open)
+    note_look(config.data_dir, "cases", now_ms(), room=room)
+    if not json:
+        found = [{**row, "state": _state(row)} for row in found]
+    columns = ("n", "room", "subject", "rule", "class", "state", "opened", "due")
+    list_rows(found, columns, _SHOW, json=json, none="cli.cases.none_open" if only_open else "cli.cases.none")
 
 
 def _show_one(case: dict[str, Any], *, json: bool) -> None:
     if json:
         as_json(case)
         return
-    rows = ([text(f"cli.column.{key}"), _cell(case, key)] for key in SHOWN if case[key] not in ("", 0))
-    table(("what", "value"), rows)
-    table(("record", "event"), ([str(item["record"]), item["event"]] for item in case["evidence"]))
+    shown = {**case, "state": _state(case)}
+    sheet_of(shown, (key for key in SHOWN if case[key] not in ("", 0)), _SHOW)
+    table_of(case["evidence"], ("record", "event"))
     if case["evidence"]:
         say("cli.cases.read_more", record=str(case["evidence"][0]["record"]))
 
 
-def _cell(row: dict[str, Any], key: str) -> object:
-    value = row[key]
-    match key:
-        case "n" | "reports":
-            return str(value)
-        case "state" if value in UNDECIDED and row["due"] < now_ms():
-            return text("cli.cases.late", state=word("state", value))
-        case "state" | "class" | "outcome":
-            return word(key, value)
-        case "opened" | "due" | "decided":
-            return Moment(value) if value else ""
-        case _:
-            return value
+def _state(case: dict[str, Any]) -> str:
+    state = word("state", case["state"])
+    late = case["state"] in UNDECIDED and case["due"] < now_ms()
+    return text("cli.cases.late", state=state) if late else state
 
 
 def _select() -> "Select[Any]":

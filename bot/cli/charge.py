@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 import typer
 
 from .access.access_reason import Reason, person_of
+from .access.operator import As
 from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .console.output import as_json, say, text
-from .decide import As, ask
+from .console.output import say_done, text
+from .decide import ask
 
 Duty = Literal["own-case", "vouch", "identity"]
 
@@ -31,7 +32,4 @@ def charge(
     """Charge a person's standing."""
     who = person_of(person)
     done = ask("charge", config_file, reason, operator, person=who, duty=duty, room=room.upper())
-    if json:
-        as_json(done)
-    else:
-        say("cli.charge.done", who=who, cost=done["cost"], left=done["left"], n=str(done["n"]))
+    say_done(done, "cli.charge.done", json=json, who=who, cost=done["cost"], left=done["left"], n=str(done["n"]))

@@ -19,9 +19,9 @@ from moderation.model.facts import Ledger
 from moderation.values.notices import Moment, Who
 
 from .access.access_reason import note_look
-from .access.lookup import data_dir, find_person, now_ms, read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .console.output import as_json, say, table, text, word
+from .access.lookup import find_person, now_ms, read
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .console.output import Cells, as_json, list_rows, say, table_of, text, word, worded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from bot.config.config import Config
     from moderation.model.context import PersonView
     from moderation.model.ledger_entry import LedgerEntry
+
+_SHOW: Cells = {
+    "entry": worded("entry"),
+    "class": lambda grade: word("class", grade or "-"),
+    "counts": lambda counts: text("cli.yes" if counts else "cli.no"),
+}
 
 app = new_app("cli.credit.help")
 
@@ -44,28 +50,16 @@ def credit(
 ) -> None:
     """Show credit."""
     ledger: Ledger = "standing" if standing else "credit"
+    config = read_config(config_file)
     if person is None:
-        everybody = read(config_file, lambda db, config: _everybody(db, config, ledger))
-        note_look(data_dir(config_file), "credit", now_ms())
-        _show_all(everybody, json=json)
-        return
-
-    async def query(db: "AsyncConnection", config: "Config") -> dict[str, Any]:
-        return await _one(db, config, person, ledger)
-
-    found = read(config_file, query)
-    note_look(data_dir(config_file), "credit", now_ms(), person=found["user"])
-    _show_one(found, json=json)
-
-
-def _show_all(found: list[dict[str, Any]], *, json: bool) -> None:
-    if json:
-        as_json(found)
-    elif found:
+        everybody = read(config, _everybody, config, ledger)
+        note_look(config.data_dir, "credit", now_ms())
         columns = ("person", "community", "credit", "tier", "entries")
-        table(columns, ([row[column] or "" for column in columns] for row in found))
-    else:
-        say("cli.credit.none")
+        list_rows(everybody, columns, json=json, none="cli.credit.none")
+        return
+    found = read(config, _one, config, person, ledger)
+    note_look(config.data_dir, "credit", now_ms(), person=found["user"])
+    _show_one(found, json=json)
 
 
 def _show_one(found: dict[str, Any], *, json: bool) -> None:
@@ -84,29 +78,13 @@ def _show_one(found: dict[str, Any], *, json: bool) -> None:
     if not found["entries"]:
         say("cli.credit.no_entries")
         return
-    columns = ("at", "entry", "cost", "rule", "class", "case", "community", "counts")
-    table(columns, ([_cell(entry, column) for column in columns] for entry in found["entries"]))
+    table_of(found["entries"], ("at", "entry", "cost", "rule", "class", "case", "community", "counts"), _SHOW)
 
 
 def _place(hold: dict[str, Any]) -> str:
     if hold["community"]:
         return text("cli.credit.community", community=hold["community"])
     return hold["room"] or text("cli.credit.everywhere")
-
-
-def _cell(entry: dict[str, Any], column: str) -> object:
-    value = entry[column]
-    match column:
-        case "at":
-            return Moment(value)
-        case "entry":
-            return word("entry", value)
-        case "class":
-            return word("class", value or "-")
-        case "counts":
-            return text("cli.yes" if value else "cli.no")
-        case _:
-            return "" if value is None else value
 
 
 async def _everybody(db: "AsyncConnection", config: "Config", ledger: Ledger) -> list[dict[str, Any]]:

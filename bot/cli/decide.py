@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from .access.access_reason import Reason, check_reason, user
-from .access.operator import AS, HELP, operator_of
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .console.output import as_json, say, text
+from .access.admin_client import perform
+from .access.operator import As, operator_of
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .console.output import say_done, text
 
-As = Annotated[str | None, typer.Option(AS, metavar="@OP:SERVER", help=HELP)]
 What = Literal["uphold", "dismiss"]
 Fault = Literal["error", "bad-faith"]
 
@@ -32,18 +32,11 @@ def decide(
 ) -> None:
     """Decide a case."""
     done = ask("decide", config_file, reason, operator, n=n, what=what, fault=fault or "")
-    if json:
-        as_json(done)
-    else:
-        say(f"cli.decide.{done['outcome']}", n=str(n))
+    say_done(done, f"cli.decide.{done['outcome']}", json=json, n=str(n))
 
 
 def ask(do: str, config_file: Path, reason: str, operator: str | None, **asked: Any) -> dict[str, Any]:
     """Have the bot do something in the name of an operator."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
-    config = load_config(config_file)
+    config = read_config(config_file)
     by, words = operator_of(config, operator), check_reason(reason)
     return perform(config, do, by=by, reason=words, reader=user(), **asked)

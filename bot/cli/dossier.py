@@ -22,13 +22,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from moderation.values.errors import Invalid, Refused
-from moderation.values.notices import Moment, Who
+from moderation.values.notices import Who
 
 from .access.access_reason import Reason, check_reason, person_of, user
+from .access.admin_client import perform
 from .access.lookup import now_ms, read
 from .approver import ApproverKey, PassphraseStdin, passphrase
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .console.output import FAILED, as_json, say, table, tell, text, word
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, new_app, read_config
+from .console.output import (
+    FAILED,
+    Cells,
+    as_json,
+    list_rows,
+    say,
+    say_done,
+    sheet_of,
+    table_of,
+    tell,
+    text,
+    word,
+    worded,
+)
 from .logs.export import CatalogWords, kept_files, language_of
 
 if TYPE_CHECKING:
@@ -44,29 +58,28 @@ app = new_app("cli.dossier.help")
 
 Number = Annotated[int, typer.Argument(metavar="ID", min=0, help=text("cli.dossier.id"))]
 
+_SHOW: Cells = {
+    "cases": lambda cases: ", ".join(map(str, cases)),
+    "approved_by": ", ".join,
+    "state": worded("dossier_step"),
+    "step": worded("dossier_step"),
+    "how": lambda how: word("dossier_how", how) if how else "",
+}
+
 
 @app.command("list", help=text("cli.dossier.list_help"))
 def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """List all files."""
+    from storage import queries
 
-    async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
-        from storage import queries
-
-        return [_row(each) for each in await queries.all_dossiers(db)]
-
-    found = read(config_file, query)
-    if json:
-        as_json(found)
-    elif found:
-        columns = ("dossier", "person", "cases", "state", "at", "approved_by")
-        table(columns, ([_cell(row, column) for column in columns] for row in found))
-    else:
-        say("cli.dossier.none")
+    found = [_row(each) for each in read(read_config(config_file), queries.all_dossiers)]
+    columns = ("dossier", "person", "cases", "state", "at", "approved_by")
+    list_rows(found, columns, _SHOW, json=json, none="cli.dossier.none")
 
 
 @app.command(help=text("cli.dossier.new_help"), epilog=text("cli.dossier.new_epilog"))
 def new(
-    person: Annotated[str, typer.Argument(metavar="@USER:SERVER", help=text("cli.option.person"))],
+    person: PersonArgument,
     reason: Reason,
     case: Annotated[list[int] | None, typer.Option("--case", "-n", min=1, help=text("cli.dossier.case"))] = None,
     json: AsJson = False,
@@ -74,31 +87,24 @@ def new(
 ) -> None:
     """Begin a file."""
     done = _perform(config_file, "dossier-new", person=person_of(person), cases=case or [], reason=reason)
-    if json:
-        as_json(done)
-    else:
-        cases = ", ".join(map(str, done["cases"]))
-        say("cli.dossier.begun", n=str(done["dossier"]), who=Who(done["person"]), cases=cases)
+    cases = ", ".join(map(str, done["cases"]))
+    say_done(done, "cli.dossier.begun", json=json, n=str(done["dossier"]), who=Who(done["person"]), cases=cases)
 
 
 @app.command(help=text("cli.dossier.show_help"))
 def show(number: Number, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """Show one file."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
-    found = read(config_file, lambda db, _config: _find(db, number))
-    digest = perform(load_config(config_file), "dossier-digest", dossier=number)["digest"]
+    config = read_config(config_file)
+    found = read(config, _find, number)
+    digest = perform(config, "dossier-digest", dossier=number)["digest"]
     row = {**_row(found), "digest": digest, "steps": [_step(each) for each in found.steps]}
     if json:
         as_json(row)
         return
     shown = ("dossier", "person", "cases", "state", "at", "by", "reason", "digest")
-    table(("what", "value"), ([text(f"cli.column.{key}"), _cell(row, key)] for key in shown))
-    columns = ("step", "at", "by", "how", "reason", "bar", "sha256")
+    sheet_of(row, shown, _SHOW)
     if row["steps"]:
-        table(columns, ([_cell(step, column) for column in columns] for step in row["steps"]))
+        table_of(row["steps"], ("step", "at", "by", "how", "reason", "bar", "sha256"), _SHOW)
     if found.state != "declined":
         say("cli.dossier.how_to_approve", n=str(number), digest=digest)
 
@@ -113,33 +119,20 @@ def approve(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Sign that the file may leave."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
-    asked = perform(load_config(config_file), "dossier-digest", dossier=number)
+    asked = perform(read_config(config_file), "dossier-digest", dossier=number)
     tell("cli.dossier.signing", n=str(number), digest=asked["digest"])
     signed = ApproverKey.read(key, passphrase(stdin=passphrase_stdin)).sign(asked["to_sign"])
     done = _perform(config_file, "dossier-approve", dossier=number, reason=reason, **signed)
     lacking = done["needed"] - len(done["approved_by"])
-    if json:
-        as_json(done)
-    else:
-        say(
-            "cli.dossier.approved" if lacking <= 0 else "cli.dossier.approved_first",
-            n=str(number),
-            by=", ".join(done["approved_by"]),
-        )
+    key_of_text = "cli.dossier.approved" if lacking <= 0 else "cli.dossier.approved_first"
+    say_done(done, key_of_text, json=json, n=str(number), by=", ".join(done["approved_by"]))
 
 
 @app.command(help=text("cli.dossier.decline_help"))
 def decline(number: Number, reason: Reason, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """Decline a file, with a reason."""
     done = _perform(config_file, "dossier-decline", dossier=number, reason=reason)
-    if json:
-        as_json(done)
-    else:
-        say("cli.dossier.declined")
+    say_done(done, "cli.dossier.declined", json=json)
 
 
 @app.command(help=text("cli.dossier.export_help"), epilog=text("cli.dossier.export_epilog"))
@@ -161,15 +154,14 @@ def export(
     told: list[bool] = []
 
     def record(contents: "Contents") -> int:
-        return int(
-            _perform(config_file, "dossier-leaving", reason=reason, dossier=number, **asdict(contents))["record"]
-        )
+        recorded = _perform(config_file, "dossier-leaving", reason=reason, dossier=number, **asdict(contents))
+        return int(recorded["record"])
 
     def announce(sha256: str, _count: int) -> None:
         said = {"sha256": sha256, "bar": (bar or "").strip()}
         told.append(_perform(config_file, "dossier-exported", reason=reason, dossier=number, **said)["told"])
 
-    summary = _make(config_file, number, ready, to, reason.strip(), language_of(lang), record, announce)
+    summary = _make(read_config(config_file), number, ready, to, reason.strip(), language_of(lang), record, announce)
     if json:
         as_json({"file": str(to), "dossier": number, "told": told[0], **asdict(summary)})
     else:
@@ -178,7 +170,7 @@ def export(
 
 
 def _make(
-    config_file: Path,
+    config: "Config",
     number: int,
     ready: dict[str, Any],
     to: Path,
@@ -187,7 +179,6 @@ def _make(
     record: "Recorder",
     announce: Callable[[str, int], None],
 ) -> "Summary":
-    from bot.config.config import load_config
     from storage.export.approved import NAME as APPROVED
     from storage.export.dossier import NAME, statement
     from storage.export.export import ExportRequest
@@ -195,8 +186,8 @@ def _make(
     from storage.export.selection import Selection
     from storage.journal.access import new_name
 
-    data, words, now = load_config(config_file).data_dir, CatalogWords(language), now_ms()
-    file, bare = _gather(config_file, number, ready["digest"], language, reason, now)
+    data, words, now = config.data_dir, CatalogWords(language), now_ms()
+    file, bare = read(config, _gather, config, number, ready["digest"], language, reason, now)
     selection = Selection(
         persons=frozenset(ready["accounts"]),
         cases=frozenset(ready["cases"]),
@@ -213,21 +204,18 @@ def _make(
         raise Refused("cli.logs.out_failed", file=to, why=error.strerror or str(error)) from error
 
 
-def _gather(
-    config_file: Path, number: int, digest: str, language: str, reason: str, now: int
+async def _gather(
+    db: "AsyncConnection", config: "Config", number: int, digest: str, language: str, reason: str, now: int
 ) -> "tuple[File, frozenset[int]]":
     """Return the content of the statement, and the records that would name others."""
     from bot.admin.dossier_text import Gatherer, naming_others
     from bot.texts.catalog import Catalog
     from bot.texts.matrix_message import Speech
 
-    async def query(db: "AsyncConnection", config: "Config") -> "tuple[File, frozenset[int]]":
-        speech = Speech(Catalog.load(), config.policy, language)
-        found = await _find(db, number)
-        file = await Gatherer(db, speech, language).file(found, digest, by=user(), reason=reason, now_ms=now)
-        return file, await naming_others(db, found.cases)
-
-    return read(config_file, query)
+    speech = Speech(Catalog.load(), config.policy, language)
+    found = await _find(db, number)
+    file = await Gatherer(db, speech, language).file(found, digest, by=user(), reason=reason, now_ms=now)
+    return file, await naming_others(db, found.cases)
 
 
 def _say_exported(summary: "Summary", to: Path, *, told: bool, barred: bool) -> None:
@@ -242,11 +230,7 @@ def _say_exported(summary: "Summary", to: Path, *, told: bool, barred: bool) -> 
 
 
 def _perform(config_file: Path, do: str, *, reason: str, **arguments: Any) -> dict[str, Any]:
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
-    return perform(load_config(config_file), do, reason=check_reason(reason), reader=user(), **arguments)
+    return perform(read_config(config_file), do, reason=check_reason(reason), reader=user(), **arguments)
 
 
 async def _find(db: "AsyncConnection", number: int) -> "Dossier":
@@ -286,20 +270,3 @@ def _step(row: Any) -> dict[str, Any]:
         "sha256": digest,
         "how": row.how if row.step == "approved" else None,
     }
-
-
-def _cell(row: dict[str, Any], column: str) -> object:
-    value = row[column]
-    match column:
-        case "dossier":
-            return str(value)
-        case "cases" | "approved_by":
-            return ", ".join(map(str, value))
-        case "at":
-            return Moment(value)
-        case "state" | "step":
-            return word("dossier_step", value)
-        case "how":
-            return word("dossier_how", value) if value else ""
-        case _:
-            return value or ""

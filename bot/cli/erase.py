@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from moderation.values.errors import Refused
 from moderation.values.notices import Code, Moment
 
 from .access.access_reason import Reason, check_reason, person_of
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .access.admin_client import perform
+from .console.ask import make_sure
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from .console.output import as_json, say, text
 
 app = new_app("cli.erase.help")
@@ -30,16 +31,11 @@ def erase(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Erase a person."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
-    config = load_config(config_file)
+    config = read_config(config_file)
     user, words = person_of(person), check_reason(reason)
     plan = perform(config, "erase", person=user, reason=words, dry_run=True)
     if not dry_run:
-        if not yes and not typer.confirm(text("cli.erase.sure", person=user, parts=plan["parts"]), err=True):
-            raise Refused("cli.erase.left")
+        make_sure("cli.erase.sure", yes=yes, person=user, parts=plan["parts"])
         plan = perform(config, "erase", person=user, reason=words)
     if json:
         as_json(plan)

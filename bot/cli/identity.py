@@ -22,8 +22,12 @@ from moderation.values.errors import Refused
 from moderation.values.notices import Moment, Who
 
 from .access.access_reason import Reason, check_reason, person_of, user
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .console.output import as_json, say, table, text, word
+from .access.admin_client import ask_bot, perform
+from .access.lookup import identity_store
+from .console.ask import make_sure
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, new_app, read_config
+from .console.output import as_json, say, say_done, table, text, word
+from .run import running_pid
 
 if TYPE_CHECKING:
     from bot.config.config import Config
@@ -33,19 +37,15 @@ app = new_app("cli.identity.help")
 
 @app.command(help=text("cli.identity.show_help"), epilog=text("cli.identity.show_epilog"))
 def show(
-    person: Annotated[str, typer.Argument(metavar="@USER:SERVER", help=text("cli.option.person"))],
+    person: PersonArgument,
     case: Annotated[int, typer.Option("--case", "-n", min=1, help=text("cli.identity.case"))],
     reason: Reason,
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Show what a person proved."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
     asked = {"person": person_of(person), "case": case, "reason": check_reason(reason), "reader": user()}
-    done = perform(load_config(config_file), "identity-show", **asked)
+    done = perform(read_config(config_file), "identity-show", **asked)
     if json:
         as_json(done)
         return
@@ -64,9 +64,7 @@ def show(
 @app.command(help=text("cli.identity.status_help"))
 def status(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """Show the state of the store."""
-    from bot.config.config import load_config
-
-    found = _status(load_config(config_file))
+    found = _status(read_config(config_file))
     if json:
         as_json(found)
         return
@@ -94,11 +92,8 @@ def new_key(
 ) -> None:
     """Make a key."""
     path = file.expanduser().absolute()
-    kek = make_key_outside(path, _data_dir(config_file))
-    if json:
-        as_json({"file": str(path), "key": kek})
-    else:
-        say("cli.identity.made", file=path, id=kek)
+    kek = make_key_outside(path, read_config(config_file).data_dir if config_file.exists() else None)
+    say_done({"file": str(path), "key": kek}, "cli.identity.made", json=json, file=path, id=kek)
 
 
 @app.command(help=text("cli.identity.rotate_help"), epilog=text("cli.identity.rotate_epilog"))
@@ -108,16 +103,10 @@ def rotate(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Change the key."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
     path = new_key_file.expanduser().absolute()
-    done = perform(load_config(config_file), "identity-rotate", file=str(path), reader=user())
-    if json:
-        as_json(done)
-    else:
-        say("cli.identity.rotated", count=done["keys"], id=done["key"], was=done["was"], file=path)
+    done = perform(read_config(config_file), "identity-rotate", file=str(path), reader=user())
+    changed = {"count": done["keys"], "id": done["key"], "was": done["was"]}
+    say_done(done, "cli.identity.rotated", json=json, file=path, **changed)
 
 
 @app.command(help=text("cli.identity.reset_help"), epilog=text("cli.identity.reset_epilog"))
@@ -128,25 +117,17 @@ def reset(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Start over when the key is lost."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
-    config, words = load_config(config_file), check_reason(reason)
+    config, words = read_config(config_file), check_reason(reason)
     found = _status(config)
     if found["lock"] == "open":
         raise Refused("identity.not-lost")
-    if not yes and not typer.confirm(text("cli.identity.reset_sure", people=found["persons"]), err=True):
-        raise Refused("cli.erase.left")
+    make_sure("cli.identity.reset_sure", yes=yes, people=found["persons"])
     done = perform(config, "identity-reset", reason=words, reader=user())
-    if json:
-        as_json(done)
-    else:
-        say("cli.identity.reset", count=done["claims"])
+    say_done(done, "cli.identity.reset", json=json, count=done["claims"])
 
 
 def make_key_outside(path: Path, data_dir: Path | None) -> str:
-    """Write a new key into a file outside the data directory; return its id. Raises `Refused`."""
+    """Write a new key into a file outside the data directory, if there is one; return its id. Raises `Refused`."""
     from bot.config.identity_key import is_inside, make_key
 
     if data_dir is not None and is_inside(path, data_dir):
@@ -154,31 +135,13 @@ def make_key_outside(path: Path, data_dir: Path | None) -> str:
     return make_key(path).id
 
 
-def _data_dir(config_file: Path) -> Path | None:
-    """Return the data directory, if there is a configuration already."""
-    from bot.config.config import load_config
-
-    return load_config(config_file).data_dir if config_file.exists() else None
-
-
 def _status(config: "Config") -> dict[str, Any]:
     """Ask the running bot, since perhaps nobody else can see its key; without one, read the disk."""
     from bot.admin.identity import status
-    from bot.config.identity_key import given_key
-    from storage.identity.store import open_for_reading
-
-    from .access.admin_client import ask_bot
-    from .run import running_pid
 
     if running_pid(config.data_dir) is not None:
         return asyncio.run(ask_bot(config.data_dir, "identity-status", {}, None))
-    given = given_key(config)
-    store = open_for_reading(config.data_dir, given.kek)
-    try:
-        return status(given, store.state() if store else None)
-    finally:
-        if store:
-            store.close()
+    return status(*identity_store(config))
 
 
 def _source(found: dict[str, Any]) -> str:

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .access.access_reason import note_look
-from .access.lookup import data_dir, find_room, now_ms, read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .console.output import as_json, say, table, text, word
+from .access.lookup import find_room, now_ms, read
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, RoomArgument, new_app, read_config
+from .console.output import Cells, list_rows, text, worded
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from bot.config.config import Config
-
 KEYS = ("user", "display_name", "membership", "role", "verified")
+_SHOW: Cells = {"role": worded("role"), "membership": worded("membership"), "verified": "L{}".format}
 _ROLES = ("owner", "manager", "member")  # in this order
 
 app = new_app("cli.members.help")
@@ -26,31 +25,17 @@ app = new_app("cli.members.help")
 
 @app.command(help=text("cli.members.help"), epilog=text("cli.members.epilog"))
 def members(
-    room: Annotated[str, typer.Argument(metavar="ROOM", help=text("cli.option.room"))],
+    room: RoomArgument,
     config_file: ConfigFile = DEFAULT_CONFIG,
     every: Annotated[bool, typer.Option("--all", "-a", help=text("cli.members.all"))] = False,
     json: AsJson = False,
 ) -> None:
     """List the members of a room."""
-
-    async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
-        return await _members(db, room)
-
-    found = [row for row in read(config_file, query) if every or row["membership"] == "join"]
-    note_look(data_dir(config_file), "members", now_ms(), room=room)
-    if json:
-        as_json(found)
-    elif found:
-        columns = ("user", "display_name", "role", "membership", "verified")
-        table(columns, ([_cell(row, column) for column in columns] for row in found))
-    else:
-        say("cli.members.none")
-
-
-def _cell(row: dict[str, Any], column: str) -> object:
-    if column == "verified":
-        return f"L{row[column]}"
-    return word(column, row[column]) if column in ("role", "membership") else row[column]
+    config = read_config(config_file)
+    found = [row for row in read(config, _members, room) if every or row["membership"] == "join"]
+    note_look(config.data_dir, "members", now_ms(), room=room)
+    columns = ("user", "display_name", "role", "membership", "verified")
+    list_rows(found, columns, _SHOW, json=json, none="cli.members.none")
 
 
 async def _members(db: "AsyncConnection", typed: str) -> list[dict[str, Any]]:

@@ -6,6 +6,8 @@ reading the mail (`mail_notice.py`), what follows (`bot/admin/reports.py`).
 """
 
 import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,9 +15,11 @@ import typer
 from moderation.values.errors import AnswerableError, Refused
 
 from .access.access_reason import user
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .console.output import as_json, say, text
+from .access.admin_client import perform
+from .access.lookup import find_code, read
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from .console.output import report as told
+from .console.output import say_done, text
 
 EX_DATAERR, EX_TEMPFAIL = 65, 75
 NO_CASE = ("cli.report.no_room", "cli.report.unreadable", "error.report.bot")
@@ -37,43 +41,23 @@ def report(
     if mail:
         done = _by_mail(config_file)
     elif words.strip():
-        done = _perform(config_file, words=words, link=link, room=_code(config_file, room), contact=contact)
+        config = read_config(config_file)
+        code = read(config, find_code, room) if room else ""
+        done = perform(config, "report", reader=user(), words=words, link=link, room=code, contact=contact)
     else:
         raise Refused("cli.report.no_words")
-    if json:
-        as_json(done)
-    else:
-        say("cli.report.done", n=str(done["n"]), code=done["room"])
+    say_done(done, "cli.report.done", json=json, n=str(done["n"]), code=done["room"])
 
 
-def _by_mail(config_file: Any) -> dict[str, Any]:
+def _by_mail(config_file: Path) -> dict[str, Any]:
     from .mail_notice import MOST_BYTES, read_mail
 
     try:
         notice = read_mail(sys.stdin.buffer.read(MOST_BYTES))
         if notice is None:
             raise Refused("cli.report.unreadable")
-        return _perform(
-            config_file, words=notice.words, link=notice.link, room=notice.room, contact=notice.contact, mail=True
-        )
+        return perform(read_config(config_file), "report", reader=user(), **asdict(notice), mail=True)
     except AnswerableError as error:
         told(error)
         never = isinstance(error, Refused) and error.key in NO_CASE
         raise typer.Exit(EX_DATAERR if never else EX_TEMPFAIL) from None
-
-
-def _code(config_file: Any, room: str) -> str:
-    from .access.lookup import find_room, read
-
-    async def code(db: Any, _config: Any) -> str:
-        return str((await find_room(db, room)).code)
-
-    return read(config_file, code) if room else ""
-
-
-def _perform(config_file: Any, **asked: Any) -> dict[str, Any]:
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
-    return perform(load_config(config_file), "report", reader=user(), **asked)

@@ -25,6 +25,7 @@ from moderation.values.errors import Invalid, Refused
 from moderation.values.notices import Moment
 
 from .access.access_reason import user
+from .access.lookup import identity_store
 from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
 from .console.output import as_json, say, tell, text
 from .console.progress import progress
@@ -191,17 +192,9 @@ def _move(stage: Path, config: "Config") -> None:
 
 def _lacks(config: "Config") -> list[str]:
     """Return what keeps the deployment from being complete: found by looking, not by guessing."""
-    from bot.config.identity_key import given_key
-    from storage.identity.store import open_for_reading
-
+    _, state = identity_store(config)
     lacks = [] if config.secrets.access_token else ["session"]
-    store = open_for_reading(config.data_dir, given_key(config).kek)
-    if store is not None:
-        state = store.state()
-        store.close()
-        if state.used and state.lock != "open":
-            lacks.append("identity")
-    return lacks
+    return lacks + (["identity"] if state and state.used and state.lock != "open" else [])
 
 
 def _as_json(manifest: "Manifest", record: int, fact: "RecordsRestored", lacks: list[str]) -> dict[str, Any]:

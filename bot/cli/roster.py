@@ -13,12 +13,13 @@ from typing import Annotated, Any
 
 import typer
 
-from moderation.values.errors import Refused
 from moderation.values.notices import Moment
 
 from .access.access_reason import Reason, check_reason
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .console.output import FAILED, as_json, say, table, tell, text, word
+from .access.admin_client import perform
+from .console.ask import make_sure
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .console.output import FAILED, Cells, as_json, moment, say, say_done, table_of, tell, text, word
 
 app = new_app("cli.roster.help")
 
@@ -36,18 +37,13 @@ def import_(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Import a list."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
-    config = load_config(config_file)
+    config = read_config(config_file)
     asked = {"file": str(file.absolute()), "remove_gone": remove_gone}
     found = perform(config, "roster-import", **asked, dry_run=True)
     if not json:
         _preview(found, remove_gone=remove_gone)
     if not dry_run and _changes(found, remove_gone=remove_gone):
-        if not yes and not typer.confirm(text("cli.roster.sure"), err=True):
-            raise Refused("cli.roster.left")
+        make_sure("cli.roster.sure", yes=yes, left="cli.roster.left")
         found = perform(config, "roster-import", **asked)
         if not json:
             say("cli.roster.imported", new=found["counts"]["new"], changed=found["counts"]["changed"])
@@ -65,17 +61,16 @@ def list_(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """List the people on it."""
-    from bot.config.config import load_config
+    from bot.admin.roster_csv import harmless
 
-    from .access.admin_client import perform
-
-    found = perform(load_config(config_file), "roster-list", limit=limit, reason=check_reason(reason))
+    found = perform(read_config(config_file), "roster-list", limit=limit, reason=check_reason(reason))
     if json:
         as_json(found)
         return
     if found["shown"]:
         columns = ("identifier", "name", "email", "level", "expires", "code_until", "used")
-        table(columns, ([_cell(row, column) for column in columns] for row in found["shown"]))
+        show: Cells = {**dict.fromkeys(columns[:3], harmless), "level": lambda level: str(level or ""), "used": moment}
+        table_of(found["shown"], columns, show)
     say("cli.roster.listed", entries=found["entries"], used=found["used"], shown=len(found["shown"]))
 
 
@@ -88,12 +83,8 @@ def codes(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Write one-time codes."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
     asked = {"out": str(out.absolute()), "only": only or [], "days": days}
-    done = perform(load_config(config_file), "roster-codes", **asked)
+    done = perform(read_config(config_file), "roster-codes", **asked)
     if json:
         as_json(done)
     elif done["codes"]:
@@ -110,16 +101,9 @@ def remove(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Take a person off it."""
-    from bot.config.config import load_config
-
-    from .access.admin_client import perform
-
     asked = {"identifier": identifier, "reason": check_reason(reason)}
-    done = perform(load_config(config_file), "roster-remove", **asked)
-    if json:
-        as_json(done)
-    else:
-        say("cli.roster.removed", count=done["revoked"])
+    done = perform(read_config(config_file), "roster-remove", **asked)
+    say_done(done, "cli.roster.removed", json=json, count=done["revoked"])
 
 
 def _changes(found: dict[str, Any], *, remove_gone: bool) -> bool:
@@ -149,15 +133,3 @@ def _why(each: dict[str, Any]) -> str:
     if each["why"] == "twice":
         return text("cli.roster.twice", other=str(each["other"]))
     return word("roster.wrong", each["why"])
-
-
-def _cell(row: dict[str, Any], column: str) -> object:
-    from bot.admin.roster_csv import harmless
-
-    match column:
-        case "expires" | "code_until" | "used":
-            return Moment(row[column]) if row[column] else ""
-        case "level":
-            return str(row["level"] or "")
-        case _:
-            return harmless(row[column])

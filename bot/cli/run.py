@@ -18,16 +18,15 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterable, Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from moderation.values.errors import AnswerableError, Refused
 
 from .console.disk_errors import told_if_disk_fails
-from .console.options import DEFAULT_CONFIG, ConfigFile, new_app
+from .console.options import DEFAULT_CONFIG, ConfigFile, new_app, read_config
 from .console.output import FAILED, text, words_of
 
 if TYPE_CHECKING:
@@ -38,13 +37,7 @@ LOCK_FILE = "lock"
 _LONGEST_WAIT_S = 60.0
 
 
-class LogFormat(StrEnum):
-    """The format of log lines."""
-
-    AUTO = "auto"
-    JSON = "json"
-    CONSOLE = "console"
-
+LogFormat = Literal["auto", "json", "console"]
 
 app = new_app("cli.run.help")
 
@@ -52,19 +45,17 @@ app = new_app("cli.run.help")
 @app.command(help=text("cli.run.help"), epilog=text("cli.run.epilog"))
 def run(
     config_file: ConfigFile = DEFAULT_CONFIG,
-    log_format: Annotated[LogFormat, typer.Option(help=text("cli.run.log_format"))] = LogFormat.AUTO,
+    log_format: Annotated[LogFormat, typer.Option(help=text("cli.run.log_format"))] = "auto",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help=text("cli.run.verbose"))] = False,
 ) -> None:
     """Run the bot until it is told to stop."""
-    from bot.config.config import load_config
-
     from .console.logging_setup import set_up_logging
 
-    config = load_config(config_file)
+    config = read_config(config_file)
     make_data_dir(config.data_dir)
     with told_if_disk_fails(config.data_dir), only_instance(config.data_dir):
-        how = LogFormat(config.bot.log) if log_format is LogFormat.AUTO else log_format
-        set_up_logging(as_json=None if how is LogFormat.AUTO else how is LogFormat.JSON, verbose=verbose)
+        how = config.bot.log if log_format == "auto" else log_format
+        set_up_logging(as_json=None if how == "auto" else how == "json", verbose=verbose)
         _close_to_others(config.data_dir)
         _say_new_names(config.old_names)
         asyncio.run(_logged(config))

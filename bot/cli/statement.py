@@ -13,7 +13,7 @@ from moderation.values.errors import Refused
 
 from .access.access_reason import Reason, check_reason, leave_note
 from .access.lookup import now_ms, read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from .console.output import as_json, say, text
 
 if TYPE_CHECKING:
@@ -32,11 +32,9 @@ def statement(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Show the statements of reasons."""
-    from bot.config.config import load_config
-
-    words, now = check_reason(reason), now_ms()
-    found = read(config_file, lambda db, config: _found(db, config, n))
-    leave_note(load_config(config_file).data_dir, words, now, {"what": "statement", "case": n})
+    words, now, config = check_reason(reason), now_ms(), read_config(config_file)
+    found = read(config, _found, config, n)
+    leave_note(config.data_dir, words, now, {"what": "statement", "case": n})
     if json:
         as_json([orjson.loads(each) for each in found["statements"]])
         return

@@ -6,17 +6,14 @@ none), `room` (code; null: none), `person`, `next` (what to type).
 
 from typing import TYPE_CHECKING, Any
 
-from moderation.values.notices import Moment
-
 from .access.lookup import read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .console.output import as_json, say, table, text, word
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .console.output import list_rows, text, worded
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from bot.config.config import Config
     from storage.queries import Dossier
 
 app = new_app("cli.tasks.help")
@@ -25,17 +22,12 @@ app = new_app("cli.tasks.help")
 @app.command(help=text("cli.tasks.help"), epilog=text("cli.tasks.epilog"))
 def tasks(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """List the tasks."""
-    found = read(config_file, _open)
-    if json:
-        as_json(found)
-    elif found:
-        columns = ("task", "kind", "at", "case", "room", "person", "next")
-        table(columns, ([_cell(row, column) for column in columns] for row in found))
-    else:
-        say("cli.tasks.none")
+    columns = ("task", "kind", "at", "case", "room", "person", "next")
+    found = read(read_config(config_file), _open)
+    list_rows(found, columns, {"kind": worded("task")}, json=json, none="cli.tasks.none")
 
 
-async def _open(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
+async def _open(db: "AsyncConnection") -> list[dict[str, Any]]:
     from storage import queries
 
     codes = await queries.all_rooms(db)
@@ -62,18 +54,3 @@ def _next(row: "Row[Any]", room: str, file: "Dossier | None") -> str:
         return text("cli.tasks.next.export" if ready else "cli.tasks.next.approve", n=str(file.record))
     fields = {"n": str(row.n), "who": row.subject, "room": room, "task": str(row.record)}
     return text(f"cli.tasks.next.{row.task}", **fields)
-
-
-def _cell(row: dict[str, Any], column: str) -> object:
-    value = row[column]
-    match column:
-        case "task":
-            return str(value)
-        case "case":
-            return "" if value is None else str(value)
-        case "at":
-            return Moment(value)
-        case "kind":
-            return word("task", value)
-        case _:
-            return value or ""

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.cli.console.output import tell, text
+from bot.cli.console.options import read_config
+from bot.cli.console.output import nearest, tell, text
 from moderation.values.access_reasons import says_why
 from moderation.values.durations import parse_duration
 from moderation.values.errors import Invalid, Refused
@@ -37,10 +38,7 @@ Reason = Annotated[str, typer.Option(metavar="TEXT", help=text("cli.logs.option.
 
 def data_dir_of(data_dir: Path | None, config_file: Path) -> Path:
     """Return the deployment's data directory. Raises `Invalid` if there are no records."""
-    if data_dir is None:
-        from bot.config.config import load_config
-
-        data_dir = load_config(config_file).data_dir
+    data_dir = data_dir or read_config(config_file).data_dir
     if not (data_dir / "records").is_dir():
         raise Invalid(text("cli.logs.no_records", data_dir=data_dir))
     return data_dir
@@ -78,7 +76,6 @@ def group_of(folder: Path, room: str) -> str:
 
 def kinds_of(typed: Iterable[str]) -> frozenset[str]:
     """Return the kinds of records typed. Raises `Invalid`, naming the nearest kind."""
-    from bot.cli.console.output import nearest
     from storage.journal.record_kinds import KINDS
 
     asked = frozenset(typed)
@@ -100,11 +97,21 @@ def moment_of(typed: str | None, now: int) -> int | None:
     try:
         return now - parse_duration(typed)
     except ValueError:
-        pass
+        return max(0, _date(typed))
+
+
+def end_of(typed: str, now: int) -> int:
+    """Return a future time: a date, or how long from now. Raises `Invalid`."""
+    try:
+        return now + parse_duration(typed)
+    except ValueError:
+        return _date(typed)
+
+
+def _date(typed: str) -> int:
     try:
         when = dt.datetime.fromisoformat(typed)
-        when = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
-        return max(0, int(when.timestamp() * 1000))
+        return int((when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
         raise Invalid(text("cli.logs.bad_time", typed=typed)) from None
 

@@ -13,28 +13,28 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-import structlog
 
-from bot.admin.control_socket import SOCKET, short_path
 from bot.cli.console.output import text
 from bot.cli.console.progress import Bar, progress
 from bot.cli.run import make_data_dir, only_instance, running_pid
-from bot.config.config import Config
 from moderation.values.errors import Refused
 
 from .access_reason import user
 
+if TYPE_CHECKING:
+    from bot.config.config import Config
 
-def perform(config: Config, do: str, /, **arguments: Any) -> dict[str, Any]:
+
+def perform(config: "Config", do: str, /, **arguments: Any) -> dict[str, Any]:
     """Perform an operation, with a progress bar if it takes long. Raises `Refused`, saying what was wrong."""
     with progress() as bar:
         return perform_under(bar, config, do, **arguments)
 
 
-def perform_under(bar: Bar | None, config: Config, do: str, /, **arguments: Any) -> dict[str, Any]:
+def perform_under(bar: Bar | None, config: "Config", do: str, /, **arguments: Any) -> dict[str, Any]:
     """Perform an operation under a progress bar that is drawn already."""
     if running_pid(config.data_dir) is not None:
         return asyncio.run(ask_bot(config.data_dir, do, arguments, bar))
@@ -43,7 +43,7 @@ def perform_under(bar: Bar | None, config: Config, do: str, /, **arguments: Any)
         return asyncio.run(_here(config, do, arguments, bar))
 
 
-async def _here(config: Config, do: str, arguments: Mapping[str, Any], bar: Bar | None) -> dict[str, Any]:
+async def _here(config: "Config", do: str, arguments: Mapping[str, Any], bar: Bar | None) -> dict[str, Any]:
     from bot.app import records_only
 
     with quietly():
@@ -55,6 +55,8 @@ async def _here(config: Config, do: str, arguments: Mapping[str, Any], bar: Bar 
 @contextmanager
 def quietly() -> Iterator[None]:
     """Keep messages of the opening of the records out of the result: warnings go to stderr, the rest nowhere."""
+    import structlog
+
     before = structlog.get_config()
     structlog.configure(
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -67,6 +69,8 @@ def quietly() -> Iterator[None]:
 
 
 async def ask_bot(data_dir: Path, do: str, arguments: Mapping[str, Any], bar: Bar | None) -> dict[str, Any]:
+    from bot.admin.control_socket import SOCKET, short_path
+
     try:
         with short_path(data_dir) as folder:
             reader, writer = await asyncio.open_unix_connection(folder / SOCKET, limit=2**20)

@@ -11,8 +11,9 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from bot.cli.console.output import nearest
 from moderation.values.errors import Refused
@@ -23,35 +24,55 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.config.config import Config
+    from bot.config.identity_key import GivenKey
+    from storage.identity.store import IdentityStoreState
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
-def read(config_file: Path, query: "Callable[[AsyncConnection, Config], Awaitable[T]]") -> T:
+def read(
+    config: "Config",
+    query: "Callable[Concatenate[AsyncConnection, P], Awaitable[T]]",
+    *arguments: P.args,
+    **options: P.kwargs,
+) -> T:
     """Run `query` on the deployment's database and return its result. Raises `Refused` if there is no database yet."""
-    from bot.config.config import load_config
-    from storage.database import FILE, Database
+    from storage.database import FILE
 
-    config = load_config(config_file)
     if not (config.data_dir / FILE).exists():
         raise Refused("cli.read.no_database", data_dir=config.data_dir)
-
-    async def run() -> T:
-        database = await Database.open(config.data_dir, read_only=True)
-        try:
-            async with database.read() as connection:
-                return await query(connection, config)
-        finally:
-            await database.close()
-
-    return asyncio.run(run())
+    return asyncio.run(query_database(config.data_dir, query, *arguments, **options))
 
 
-def data_dir(config_file: Path) -> Path:
-    """Return the deployment's data directory."""
-    from bot.config.config import load_config
+async def query_database(
+    data_dir: Path,
+    query: "Callable[Concatenate[AsyncConnection, P], Awaitable[T]]",
+    *arguments: P.args,
+    **options: P.kwargs,
+) -> T:
+    """Run `query` on the database in a data directory, which is only read."""
+    from storage.database import Database
 
-    return load_config(config_file).data_dir
+    database = await Database.open(data_dir, read_only=True)
+    try:
+        async with database.read() as connection:
+            return await query(connection, *arguments, **options)
+    finally:
+        await database.close()
+
+
+def identity_store(config: "Config") -> "tuple[GivenKey, IdentityStoreState | None]":
+    """Return the key of the identity store that was given, and the state of the store if there is one."""
+    from bot.config.identity_key import given_key
+    from storage.identity.store import open_for_reading
+
+    given = given_key(config)
+    store = open_for_reading(config.data_dir, given.kek)
+    if store is None:
+        return given, None
+    with closing(store):
+        return given, store.state()
 
 
 def as_dict(row: "Row[*tuple[Any, ...]]") -> dict[str, Any]:
@@ -81,6 +102,11 @@ async def find_room(db: "AsyncConnection", typed: str) -> "Row[str, str, str]":
     if found := names.get(typed.strip().casefold()):
         return found
     raise _unknown("room", typed, {name: row.code for name, row in names.items()})
+
+
+async def find_code(db: "AsyncConnection", typed: str) -> str:
+    """Return the code of the room that was typed. Raises `Refused` with the nearest, if there is none."""
+    return str((await find_room(db, typed)).code)
 
 
 async def find_person(db: "AsyncConnection", typed: str) -> str:

@@ -1,6 +1,8 @@
 """The person who acts at the command line: an operator of the configuration, and a user of the operating system."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from bot.cli.console.output import text
 from moderation.values.errors import Refused
@@ -10,7 +12,7 @@ if TYPE_CHECKING:
     from bot.config.config import Config
 
 AS = "--as"
-HELP = text("cli.operator.option")
+As = Annotated[str | None, typer.Option(AS, metavar="@OP:SERVER", help=text("cli.operator.option"))]
 
 
 def operator_of(config: "Config", named: str | None) -> UserId:

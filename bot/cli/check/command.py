@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from bot.cli.console.output import FAILED, as_json, console, say, text
 
 from .findings import Finding, ok, warning
@@ -35,8 +35,6 @@ def check(
     json: AsJson = False,
 ) -> None:
     """Run all checks."""
-    from bot.config.config import load_config
-
     from .communities import communities
     from .email import email
     from .homeserver import there
@@ -44,7 +42,7 @@ def check(
     from .this_machine import here, other_rooms
 
     admin_token = sys.stdin.readline().strip() if admin_token_stdin else ""
-    config = load_config(config_file)
+    config = read_config(config_file)
     findings = [
         ok("config", "config", file=config.file, rules=len(config.rules)),
         *new_names(config.old_names),

@@ -8,10 +8,10 @@ Rules kept here:
 from typing import TYPE_CHECKING, Any
 
 from bot.cli.access.admin_client import ask_bot
-from bot.cli.console.output import text
+from bot.cli.console.output import why_of
 from bot.cli.keys.perform import opened
 from bot.cli.run import only_instance, running_pid
-from moderation.values.errors import AnswerableError, Refused
+from moderation.values.errors import AnswerableError
 
 from .findings import Finding, note, ok, problem, warning
 
@@ -25,7 +25,7 @@ async def keys(config: "Config", session: "Session") -> Finding:
     try:
         found = await _status(config, session)
     except AnswerableError as error:
-        return problem("encryption", "keys_failed", why=_why(error))
+        return problem("encryption", "keys_failed", why=why_of(error))
     return note("encryption", "keys_later") if found is None else _finding(found)
 
 
@@ -59,7 +59,3 @@ def _finding(found: dict[str, Any]) -> Finding:
     if found["backup"] == "none" or not found["recovery"]:
         return note("encryption", "keys_no_backup")
     return ok("encryption", "keys_ready", device=found["device"], keys=found["keys"])
-
-
-def _why(error: AnswerableError) -> str:
-    return text(error.key, **error.fields) if isinstance(error, Refused) else str(error)

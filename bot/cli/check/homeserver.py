@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from bot.cli.console.output import text, word
+from bot.cli.console.output import why_of, word
 from bot.cli.session import stored_session
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Forbidden, HomeserverError, LoggedOut
@@ -90,8 +90,7 @@ async def _account(config: "Config", admin_token: str, skip: frozenset[str]) -> 
         yield problem("login", "logged_out", user=Who(config.user))
         return
     except (Refused, HomeserverError) as error:
-        why = text(error.key, **error.fields) if isinstance(error, Refused) else error
-        yield problem("login", "login_failed", why=why)
+        yield problem("login", "login_failed", why=why_of(error))
         return
     yield ok("login", "login", user=Who(session.user), device=session.device)
     homeserver = Homeserver(session)

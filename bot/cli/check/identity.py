@@ -6,15 +6,14 @@ Rules kept here:
   asked, not the key.
 """
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from bot.cli.access.lookup import identity_store
 
 from .findings import Finding, note, ok, problem, warning
 
 if TYPE_CHECKING:
     from bot.config.config import Config
-    from bot.config.identity_key import GivenKey
-    from storage.identity.store import IdentityStoreState
 
 _WRONG: dict[str, str] = {
     "missing": "identity_missing",
@@ -25,22 +24,9 @@ _WRONG: dict[str, str] = {
 }
 
 
-def identity(config: "Config") -> Iterator[Finding]:
-    """Yield all findings about the identity store."""
-    from bot.config.identity_key import given_key
-    from storage.identity.store import open_for_reading
-
-    given = given_key(config)
-    store = open_for_reading(config.data_dir, given.kek)
-    try:
-        yield _finding(given, store.state() if store else None)
-    finally:
-        if store:
-            store.close()
-
-
-def _finding(given: "GivenKey", state: "IdentityStoreState | None") -> Finding:
-    """Report the one thing that matters most."""
+def identity(config: "Config") -> Finding:
+    """Report the one thing that matters most about the identity store."""
+    given, state = identity_store(config)
     used = state.used if state else ()
     if given.wrong:
         return problem("identity", _WRONG[given.wrong], file=given.path or given.source)

@@ -9,10 +9,11 @@ import asyncio
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bot.cli.access.lookup import query_database
 from bot.cli.run import running_pid
 from moderation.values.errors import AnswerableError
 
@@ -20,8 +21,7 @@ from .findings import Finding, note, ok, problem, warning
 from .identity import identity
 
 if TYPE_CHECKING:
-    from sqlalchemy import Select
-    from sqlalchemy.engine import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.config.config import Config
 
@@ -35,7 +35,7 @@ def here(config: "Config") -> Iterator[Finding]:
     yield from _data_dir(config.data_dir)
     yield _space(config.data_dir)
     yield from _keys(config.data_dir)
-    yield from identity(config)
+    yield identity(config)
     yield from _database(config.data_dir)
     yield _running(config.data_dir)
 
@@ -102,7 +102,7 @@ def _database(data_dir: Path) -> Iterator[Finding]:
         return
     try:
         refuse_other_schema(path)
-        applied = asyncio.run(_applied(data_dir))
+        applied = asyncio.run(query_database(data_dir, _applied))
     except AnswerableError as error:
         yield problem("database", "database_refused", why=error)
         return
@@ -113,39 +113,28 @@ def _database(data_dir: Path) -> Iterator[Finding]:
         yield problem("records", "journal_missing", folder=data_dir / "records", records=applied)
 
 
-async def _applied(data_dir: Path) -> int:
+async def _applied(db: "AsyncConnection") -> int:
     """Return how many records the database has applied."""
-    from sqlalchemy import select
+    from storage import queries
 
-    from storage import schema
-
-    rows = await _select(data_dir, select(schema.meta.c.value).where(schema.meta.c.key == "applied"))
-    return int(rows[0][0]) if rows else 0
+    return int(await queries.get_meta(db, "applied") or 0)
 
 
 def other_rooms(data_dir: Path) -> frozenset[str]:
     """Return the rooms of the bot that are no groups; none without a usable database."""
+    try:
+        return asyncio.run(query_database(data_dir, _other_rooms))
+    except AnswerableError:
+        return frozenset()
+
+
+async def _other_rooms(db: "AsyncConnection") -> frozenset[str]:
     from sqlalchemy import select
 
     from storage import schema
 
     query = select(schema.rooms.c.room).where(schema.rooms.c.purpose != "group")
-    try:
-        return frozenset(str(row[0]) for row in asyncio.run(_select(data_dir, query)))
-    except AnswerableError:
-        return frozenset()
-
-
-async def _select(data_dir: Path, query: "Select[Any]") -> "Sequence[Row[Any]]":
-    from storage.database import Database
-
-    database = await Database.open(data_dir, read_only=True)
-    try:
-        async with database.read() as connection:
-            rows: Sequence[Row[Any]] = (await connection.execute(query)).all()
-            return rows
-    finally:
-        await database.close()
+    return frozenset(await db.scalars(query))
 
 
 def _running(data_dir: Path) -> Finding:

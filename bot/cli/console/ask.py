@@ -10,7 +10,9 @@ import sys
 from collections.abc import Callable
 from getpass import getpass
 
-from moderation.values.errors import Invalid
+import typer
+
+from moderation.values.errors import Invalid, Refused
 
 from .output import tell, text
 
@@ -48,6 +50,12 @@ def asked_secret(key: str, option: str) -> str:
 def asked_secret_or_nothing(key: str) -> str:
     """Ask once for a secret, without echo; empty if nothing is typed."""
     return getpass(f"{text(f'cli.init.ask.{key}')} {text('cli.init.or_nothing')}: ", stream=sys.stderr)
+
+
+def make_sure(key: str, *, yes: bool, left: str = "cli.erase.left", **fields: object) -> None:
+    """Ask the question `key` unless it was answered by an option. Raises `Refused` with the text `left` for a no."""
+    if not yes and not typer.confirm(text(key, **fields), err=True):
+        raise Refused(left)
 
 
 def secret_from_stdin(option: str) -> str:

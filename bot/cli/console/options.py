@@ -1,16 +1,28 @@
 """Options that several commands share, each described once."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .output import text
 
+if TYPE_CHECKING:
+    from bot.config.config import Config
+
 DEFAULT_CONFIG = Path("config.toml")
 
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", envvar="ANSWERABLE_CONFIG", help=text("cli.option.config"))]
 AsJson = Annotated[bool, typer.Option("--json", help=text("cli.option.json"))]
+PersonArgument = Annotated[str, typer.Argument(metavar="@USER:SERVER", help=text("cli.option.person"))]
+RoomArgument = Annotated[str, typer.Argument(metavar="ROOM", help=text("cli.option.room"))]
+
+
+def read_config(file: Path) -> "Config":
+    """Read the configuration. Its module is imported only now, since a help text does not need it."""
+    from bot.config.config import load_config
+
+    return load_config(file)
 
 
 def new_app(key: str) -> typer.Typer:

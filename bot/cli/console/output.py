@@ -10,16 +10,23 @@ Left to others: what is shown (the file of each command).
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from bot.texts.catalog import Catalog, cli_language
 from moderation.values.errors import AnswerableError, Invalid, Refused
+from moderation.values.notices import Moment, Span
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+Cells = Mapping[str, Callable[[Any], object]]  # how values of a column are shown
+_NO_CELLS: Cells = {}
+# Columns that mean the same in every table: points in time (0: none), and numbers that name something.
+_MOMENTS = frozenset({"at", "since", "until", "ended", "opened", "due", "decided", "expires", "code_until"})
+_NUMBERS = frozenset({"n", "case", "task", "dossier", "record", "hold"})
 
 
 def text(key: str, **fields: object) -> str:
@@ -56,6 +63,55 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
     console().print(drawn)
 
 
+def list_rows(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], show: Cells = _NO_CELLS, *, json: bool, none: str
+) -> None:
+    """Print rows: as JSON if asked for, else as a table, or the text `none` if there are no rows."""
+    if json:
+        as_json(rows)
+    elif rows:
+        table_of(rows, columns, show)
+    else:
+        say(none)
+
+
+def table_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], show: Cells = _NO_CELLS) -> None:
+    """Print a table of these columns of rows. `show`: what is shown otherwise than under that name elsewhere."""
+    table(columns, ([_cell(row, name, show) for name in columns] for row in rows))
+
+
+def sheet_of(row: Mapping[str, Any], names: Iterable[str], show: Cells = _NO_CELLS) -> None:
+    """Print one row as a table with a line for each of its values."""
+    table(("what", "value"), ([text(f"cli.column.{name}"), _cell(row, name, show)] for name in names))
+
+
+def _cell(row: Mapping[str, Any], name: str, show: Cells) -> object:
+    value = row[name]
+    if name in show:
+        return show[name](value)
+    if name in _MOMENTS:
+        return moment(value)
+    return "" if value is None else str(value) if name in _NUMBERS else value
+
+
+def moment(ms: int) -> object:
+    """Show a point in time, and nothing for 0."""
+    return Moment(ms) if ms else ""
+
+
+def worded(kind: str) -> Callable[[str], str]:
+    """Return how a word of the program is shown."""
+    return lambda value: word(kind, value)
+
+
+def say_done(done: object, key: str, *, json: bool, **fields: object) -> None:
+    """Print the result of a command: as JSON if asked for, else as a text."""
+    if json:
+        as_json(done)
+    else:
+        say(key, **fields)
+
+
 def as_json(value: object) -> None:
     """Write `value` as JSON on stdout: keys in the order given, times as milliseconds since 1970 UTC."""
     import orjson
@@ -78,16 +134,16 @@ def report(error: AnswerableError) -> int:
 
 def words_of(error: AnswerableError) -> str:
     """Return what an error says to a person."""
-    if isinstance(error, Refused):
-        return text(error.key, **error.fields)
-    if type(error).__module__ == "bot.matrix.errors":
-        return _homeserver_words(error)
-    return str(error)
+    return _homeserver_words(error) if type(error).__module__ == "bot.matrix.errors" else why_of(error)
+
+
+def why_of(error: Exception) -> str:
+    """Return the words of a refusal, or what another error says of itself."""
+    return text(error.key, **error.fields) if isinstance(error, Refused) else str(error)
 
 
 def _homeserver_words(error: AnswerableError) -> str:
     from bot.matrix import errors
-    from moderation.values.notices import Span
 
     detail = str(error)
     match error:

@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from bot.cli.console.ask import asked_secret_or_nothing
-from bot.cli.console.output import say, tell, text
+from bot.cli.console.ask import asked_secret_or_nothing, make_sure
+from bot.cli.console.output import say, tell
 from bot.cli.keys.perform import hand_over, opened
 from bot.cli.run import make_data_dir, only_instance, running_pid
 from moderation.values.errors import Refused
@@ -65,7 +63,8 @@ async def _make(keys: "KeyOperations", password: str | None, choice: KeyChoice) 
     state = (await keys.status())["state"]
     if choice.recovery_key:
         _taken_up(await keys.recover(choice.recovery_key))
-    elif choice.reset and _sure(choice):
+    elif choice.reset:
+        make_sure("cli.keys.reset_sure", yes=choice.sure)
         hand_over((await keys.reset(password))["recovery_key"], choice.out)
     elif state in ("locked", "replaced"):
         await _take_up(keys)
@@ -97,9 +96,3 @@ def _taken_up(done: dict[str, Any]) -> None:
     say(f"crypto.state.{done['state']}")
     if done["taken"] is not None:
         say("cli.keys.recovered", taken=done["taken"], unreadable=done["unreadable"])
-
-
-def _sure(choice: KeyChoice) -> bool:
-    if choice.sure or typer.confirm(text("cli.keys.reset_sure"), err=True):
-        return True
-    raise Refused("cli.erase.left")

@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.cli.console.ask import asked_secret, secret_from_stdin
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from bot.cli.console.ask import asked_secret, make_sure, secret_from_stdin
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from bot.cli.console.output import as_json, say, table, tell, text, word
+from bot.cli.run import make_data_dir, only_instance, running_pid
 from moderation.values.errors import Refused
 from moderation.values.notices import Moment, Who
+
+from .perform import hand_over, must_be_new, perform, perform_with_password
 
 if TYPE_CHECKING:
     from bot.config.config import Config
@@ -44,21 +47,13 @@ Id = Annotated[str, typer.Argument(metavar="ID", help=text("cli.keys.option.id")
 def keys(context: typer.Context, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """Show the state of the keys, if no subcommand is given."""
     if context.invoked_subcommand is None:
-        _status(config_file, json=json)
+        status(json, config_file)
 
 
 @app.command(help=text("cli.keys.status_help"))
 def status(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """Show the state of the keys."""
-    _status(config_file, json=json)
-
-
-def _status(config_file: Path, *, json: bool) -> None:
-    from bot.config.config import load_config
-
-    from .perform import perform
-
-    found = perform(load_config(config_file), "keys-status")
+    found = perform(read_config(config_file), "keys-status")
     if json:
         as_json(found)
     else:
@@ -91,13 +86,9 @@ def set_up(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Make the keys that are missing."""
-    from bot.config.config import load_config
-
-    from .perform import hand_over, must_be_new, perform_with_password
-
     must_be_new(recovery_key_out)
     password = secret_from_stdin("--password-stdin") if password_stdin else None
-    config = load_config(config_file)
+    config = read_config(config_file)
     done = perform_with_password(config, "keys-set-up", password, new_recovery_key=new_recovery_key)
     say(f"crypto.state.{done['state']}")
     hand_over(done["recovery_key"], recovery_key_out)
@@ -106,11 +97,7 @@ def set_up(
 @app.command(help=text("cli.keys.recover_help"), epilog=text("cli.keys.recover_epilog"))
 def recover(recovery_key_stdin: RecoveryKeyStdin = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """Recover the account's keys."""
-    from bot.config.config import load_config
-
-    from .perform import perform
-
-    config = load_config(config_file)
+    config = read_config(config_file)
     key = _recovery_key(stdin=recovery_key_stdin)
     _recovered(perform(config, "keys-recover", recovery_key=key))
 
@@ -123,14 +110,10 @@ def reset(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Replace the account's keys."""
-    from bot.config.config import load_config
-
-    from .perform import hand_over, must_be_new, perform_with_password
-
     must_be_new(recovery_key_out)
-    config = load_config(config_file)
+    config = read_config(config_file)
     password = secret_from_stdin("--password-stdin") if password_stdin else None
-    _sure("cli.keys.reset_sure", yes=yes)
+    make_sure("cli.keys.reset_sure", yes=yes)
     done = perform_with_password(config, "keys-reset", password)
     say(f"crypto.state.{done['state']}")
     hand_over(done["recovery_key"], recovery_key_out)
@@ -144,13 +127,10 @@ def new_device(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Start over as a new device if the device's keys are lost."""
-    from bot.cli.run import make_data_dir, only_instance, running_pid
-    from bot.config.config import load_config
-
-    config = load_config(config_file)
+    config = read_config(config_file)
     if running_pid(config.data_dir) is not None:
         raise Refused("cli.keys.stop_first")
-    _sure("cli.keys.new_device_sure", yes=yes)
+    make_sure("cli.keys.new_device_sure", yes=yes)
     password = secret_from_stdin("--password-stdin") if password_stdin else asked_secret("password", "--password-stdin")
     key = _recovery_key(stdin=True) if recovery_key_stdin else ""
     make_data_dir(config.data_dir)
@@ -158,9 +138,7 @@ def new_device(
         device = asyncio.run(_new_session(config, password))
     say("cli.keys.new_device", device=device)
     if key:
-        from .perform import perform
-
-        _recovered(perform(load_config(config_file), "keys-recover", recovery_key=key))
+        _recovered(perform(read_config(config_file), "keys-recover", recovery_key=key))
     else:
         tell("cli.keys.now_recover")
 
@@ -168,11 +146,7 @@ def new_device(
 @app.command(help=text("cli.keys.verifications_help"))
 def verifications(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """List the people who compare emoji with the bot now."""
-    from bot.config.config import load_config
-
-    from .perform import perform
-
-    found = perform(load_config(config_file), "keys-verifications")["verifications"]
+    found = perform(read_config(config_file), "keys-verifications")["verifications"]
     if json:
         as_json(found)
     elif not found:
@@ -185,22 +159,14 @@ def verifications(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG
 @app.command(help=text("cli.keys.confirm_help"), epilog=text("cli.keys.confirm_epilog"))
 def confirm(id: Id, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """Confirm that the emoji are the same."""
-    from bot.config.config import load_config
-
-    from .perform import perform
-
-    done = perform(load_config(config_file), "keys-confirm", id=id)
+    done = perform(read_config(config_file), "keys-confirm", id=id)
     say("cli.keys.confirmed" if done["stage"] == "done" else "cli.keys.confirmed_here", who=Who(done["user"]))
 
 
 @app.command(help=text("cli.keys.refuse_help"))
 def refuse(id: Id, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """Say that the emoji are not the same."""
-    from bot.config.config import load_config
-
-    from .perform import perform
-
-    done = perform(load_config(config_file), "keys-refuse", id=id)
+    done = perform(read_config(config_file), "keys-refuse", id=id)
     say("cli.keys.refused", who=Who(done["user"]))
 
 
@@ -226,11 +192,6 @@ def _recovered(done: Mapping[str, Any]) -> None:
         say("cli.keys.no_backup")
     else:
         say("cli.keys.recovered", taken=done["taken"], unreadable=done["unreadable"])
-
-
-def _sure(question: str, *, yes: bool) -> None:
-    if not yes and not typer.confirm(text(question), err=True):
-        raise Refused("cli.erase.left")
 
 
 async def _new_session(config: "Config", password: str) -> str:

@@ -21,7 +21,6 @@ from bot.cli.access.admin_client import ask_bot
 from bot.cli.console.ask import asked_secret
 from bot.cli.console.output import say
 from bot.cli.run import make_data_dir, only_instance, running_pid
-from bot.cli.session import stored_session
 from moderation.values.errors import Refused
 from moderation.values.notices import Who
 from storage.journal import disk
@@ -52,6 +51,8 @@ def perform(config: "Config", do: str, **arguments: Any) -> dict[str, Any]:
 
 
 async def _here(config: "Config", do: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    from bot.cli.session import stored_session
+
     token = config.secrets.access_token
     if token is None:
         raise Refused("cli.session.none", env=config.env_file, user=Who(config.user))

@@ -24,7 +24,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
 
 from bot.cli.access.access_reason import (
@@ -41,8 +40,8 @@ from bot.cli.access.access_reason import (
     query_of,
 )
 from bot.cli.access.lookup import now_ms
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from bot.cli.console.output import FAILED, say, tell, text
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from bot.cli.console.output import FAILED, as_json, say, tell, text
 from bot.cli.console.progress import progress
 from moderation.values.errors import Invalid
 
@@ -130,8 +129,7 @@ def verify(
         report = report.reaching(known.applied or 0)
         found = differences(folder.parent, bar) if tables and report.ok else []
     if json:
-        told = {**_report_as_json(report), **_tables_as_json(tables, found)}
-        sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n")
+        as_json({**_report_as_json(report), **({"tables": [asdict(each) for each in found]} if tables else {})})
     else:
         _tell_report(report, against)
         if tables:
@@ -197,9 +195,7 @@ def _witnesses(typed: list[str], config_file: Path | None) -> "list[Cosigner]":
     from storage.journal.transparency.cosignature import Cosigner
 
     if config_file is not None:
-        from bot.config.config import load_config
-
-        configured = load_config(config_file).anchors.witness_vkey
+        configured = read_config(config_file).anchors.witness_vkey
         typed = [*typed, configured] if configured else typed
     try:
         return [Cosigner.parse(each) for each in typed]
@@ -224,10 +220,6 @@ def _tell_report(report: "VerifyReport", against: Path | None) -> None:
         say("cli.logs.problem_line", where=_where(problem), what=_what(problem))
     if report.more:
         say("cli.logs.more", count=report.more)
-
-
-def _tables_as_json(asked: bool, found: "list[TableDifference]") -> dict[str, Any]:
-    return {"tables": [asdict(each) for each in found]} if asked else {}
 
 
 def _tell_tables(is_sound: bool, found: "list[TableDifference]") -> None:

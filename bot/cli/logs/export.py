@@ -35,9 +35,10 @@ from bot.cli.access.access_reason import (
     person_of,
     user,
 )
+from bot.cli.access.admin_client import perform_under
 from bot.cli.access.lookup import now_ms
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile
-from bot.cli.console.output import FAILED, as_json, say, text
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, read_config
+from bot.cli.console.output import FAILED, as_json, say, text, why_of
 from bot.cli.console.progress import Bar, progress
 from bot.texts.catalog import LANGUAGES, Catalog, cli_language
 from moderation.values.errors import AnswerableError, Refused
@@ -130,10 +131,8 @@ def export(
 
 def _config_of(config_file: Path, data: Path) -> "Config":
     """Return the configuration of the log in `data`. Raises `Refused` if the given one is of another log."""
-    from bot.config.config import load_config
-
     try:
-        config = load_config(config_file)
+        config = read_config(config_file)
     except AnswerableError as error:
         raise Refused("cli.logs.export_unrecorded", why=error) from error
     if config.data_dir.resolve() != data.resolve():
@@ -151,8 +150,6 @@ class _Recording:
 
     def record(self, bar: Bar | None, contents: "Contents") -> int:
         """Leave a note and have it recorded and signed. Raises `Refused`; then no note is left."""
-        from bot.cli.access.admin_client import perform_under
-
         what = {"records": contents.count, "listed": contents.records, "contents": contents.files}
         made = self.request
         note = leave_note(self.config.data_dir, made.reason, made.made_at_ms, {**self.asked, **what}, name=made.id)
@@ -160,11 +157,7 @@ class _Recording:
             return int(perform_under(bar, self.config, "export-record", note=made.id)["record"])
         except (AnswerableError, OSError) as error:
             note.unlink(missing_ok=True)
-            raise Refused("cli.logs.export_unrecorded", why=_told_of(error)) from error
-
-
-def _told_of(error: AnswerableError | OSError) -> str:
-    return text(error.key, **error.fields) if isinstance(error, Refused) else str(error)
+            raise Refused("cli.logs.export_unrecorded", why=why_of(error)) from error
 
 
 def kept_files(data: Path) -> Callable[[str], BinaryIO | None]:

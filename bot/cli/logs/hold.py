@@ -4,8 +4,6 @@
 for `list` objects with `hold`, `duty`, `until`, `covers`.
 """
 
-import datetime as dt
-from pathlib import Path
 from typing import Annotated
 
 import orjson
@@ -17,15 +15,15 @@ from bot.cli.access.access_reason import (
     Since,
     check_reason,
     data_dir_of,
+    end_of,
     group_of,
     moment_of,
     person_of,
 )
+from bot.cli.access.admin_client import perform
 from bot.cli.access.lookup import now_ms
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from bot.cli.console.output import as_json, say, table, text
-from moderation.values.durations import parse_duration
-from moderation.values.errors import Invalid
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from bot.cli.console.output import list_rows, say_done, text
 from moderation.values.notices import Moment
 
 app = new_app("cli.logs.hold.help")
@@ -44,10 +42,7 @@ def place(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Place a hold."""
-    from bot.cli.access.admin_client import perform
-    from bot.config.config import load_config
-
-    config, now = load_config(config_file), now_ms()
+    config, now = read_config(config_file), now_ms()
     covers: dict[str, object] = {
         "persons": [person_of(each) for each in person or ()],
         "groups": [group_of(config.data_dir / "records", each) for each in room or ()],
@@ -60,10 +55,7 @@ def place(
         covers["since"] = moment_of(since, now)
     arguments = {"duty": duty, "until": end_of(until, now), "covers": orjson.dumps(covers).decode()}
     done = perform(config, "hold", case=(case or [0])[0], **arguments)
-    if json:
-        as_json(done)
-    else:
-        say("cli.logs.hold.placed", hold=str(done["hold"]), until=Moment(end_of(until, now)))
+    say_done(done, "cli.logs.hold.placed", json=json, hold=str(done["hold"]), until=Moment(end_of(until, now)))
 
 
 @app.command(help=text("cli.logs.hold.end_help"))
@@ -74,14 +66,8 @@ def end(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """End a hold."""
-    from bot.cli.access.admin_client import perform
-    from bot.config.config import load_config
-
-    done = perform(load_config(config_file), "end-hold", hold=hold, reason=check_reason(reason))
-    if json:
-        as_json(done)
-    else:
-        say("cli.logs.hold.ended", hold=str(hold))
+    done = perform(read_config(config_file), "end-hold", hold=hold, reason=check_reason(reason))
+    say_done(done, "cli.logs.hold.ended", json=json, hold=str(hold))
 
 
 @app.command("list", help=text("cli.logs.hold.list_help"))
@@ -89,31 +75,8 @@ def list_(json: AsJson = False, data_dir: DataDir = None, config_file: ConfigFil
     """List the holds in force."""
     from storage.journal.retention.legal_holds import holds_in_force
 
-    folder: Path = data_dir_of(data_dir, config_file) / "records"
-    holds = holds_in_force(folder, now_ms()).holds
+    holds = holds_in_force(data_dir_of(data_dir, config_file) / "records", now_ms()).holds
+    rows = [{"hold": h.index, "duty": h.duty, "until": h.until_ms, "covers": h.covers.text} for h in holds]
     if json:
-        as_json(
-            [
-                {"hold": h.index, "duty": h.duty, "until": h.until_ms, "covers": orjson.loads(h.covers.text)}
-                for h in holds
-            ]
-        )
-    elif not holds:
-        say("cli.logs.hold.none")
-    else:
-        rows = [(str(h.index), h.duty, Moment(h.until_ms), h.covers.text) for h in holds]
-        table(("hold", "duty", "until", "covers"), rows)
-
-
-def end_of(typed: str, now: int) -> int:
-    """Return a future time: a date, or how long from now. Raises `Invalid`."""
-    try:
-        return now + parse_duration(typed)
-    except ValueError:
-        pass
-    try:
-        when = dt.datetime.fromisoformat(typed)
-    except ValueError:
-        raise Invalid(text("cli.logs.bad_time", typed=typed)) from None
-    when = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
-    return int(when.timestamp() * 1000)
+        rows = [{**row, "covers": orjson.loads(str(row["covers"]))} for row in rows]
+    list_rows(rows, ("hold", "duty", "until", "covers"), json=json, none="cli.logs.hold.none")

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from bot.cli.access.admin_client import perform
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, read_config
 from bot.cli.console.output import as_json, say, text
 
 
@@ -18,10 +19,7 @@ def purge(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Remove the records whose time is over."""
-    from bot.cli.access.admin_client import perform
-    from bot.config.config import load_config
-
-    done = perform(load_config(config_file), "purge", dry_run=dry_run)
+    done = perform(read_config(config_file), "purge", dry_run=dry_run)
     if json:
         as_json(done)
         return

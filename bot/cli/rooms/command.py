@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.cli.access.lookup import as_dict, read
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from bot.cli.console.output import as_json, say, table, text, word
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from bot.cli.console.output import Cells, list_rows, text, word, worded
 from moderation.values.notices import Moment
 
 from .measures import add_measures
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from bot.config.config import Config
 
 KEYS = ("code", "room", "name", "purpose", "condition", "language", "members", "open_cases")
 
@@ -38,21 +36,11 @@ def rooms(
     """List the rooms."""
     if context.invoked_subcommand is not None:
         return
-    found = read(config_file, _rooms)
+    found = read(read_config(config_file), _rooms)
     chosen = [row for row in found if every or (row["purpose"] == "group" and row["condition"] != "left")]
-    if json:
-        as_json(chosen)
-    elif chosen:
-        columns = ("code", "name", "condition", "members", "open_cases", "measures", "room")
-        table(columns, ([_cell(row, column) for column in columns] for row in chosen))
-    else:
-        say("cli.rooms.none")
-
-
-def _cell(row: dict[str, Any], column: str) -> object:
-    if column == "measures":
-        return "; ".join(_measure(each) for each in row["measures"])
-    return word("condition", row["condition"]) if column == "condition" else row[column]
+    columns = ("code", "name", "condition", "members", "open_cases", "measures", "room")
+    show: Cells = {"condition": worded("condition"), "measures": lambda measures: "; ".join(map(_measure, measures))}
+    list_rows(chosen, columns, show, json=json, none="cli.rooms.none")
 
 
 def _measure(measure: dict[str, Any]) -> str:
@@ -65,7 +53,7 @@ def _measure(measure: dict[str, Any]) -> str:
 add_measures(app)
 
 
-async def _rooms(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
+async def _rooms(db: "AsyncConnection") -> list[dict[str, Any]]:
     from sqlalchemy import func, select
 
     from bot.cli.cases import UNDECIDED
