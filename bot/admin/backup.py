@@ -12,7 +12,6 @@ Left to others: the file (`storage/backup/bundle.py`), asking (`bot/cli/backup.p
 
 import asyncio
 import secrets
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from storage.backup.contents import Manifest
 from storage.database import Database
 from storage.journal.journal import Journal
 
-from .control_socket import Progress
+from .request import ByName, Request
 
 _SPARE_CASES = 1_000  # how many cases may have been opened in the lost time
 
@@ -45,16 +44,16 @@ class BackupOperations:
         self._policy = policy
         self._clock = clock
 
-    def by_name(self) -> Mapping[str, Any]:
+    def by_name(self) -> ByName:
         """Return the operation by the name that `Control` uses."""
         return {"backup": self._do_backup}
 
-    async def _do_backup(self, _asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_backup(self, asked: Request) -> dict[str, Any]:
         stage = await asyncio.to_thread(snapshot.begin, self._data_dir)
         await asyncio.to_thread(snapshot.copy_database, self._data_dir, stage)
         async with self._database.read() as db:
             said = {"waiting": await outbox.count(db), "next_case": await queries.next_case(db)}
-        fact = RecordsExported(what="backup", count=await self._pipeline.with_journal(_size), reader=who)
+        fact = RecordsExported(what="backup", count=await self._pipeline.with_journal(_size), reader=asked.who)
         copied = await self._pipeline.with_journal(partial(_copy, self._data_dir, stage), fact, signed=True)
         return {"made_ms": self._clock(), **said, **copied}
 

@@ -8,7 +8,7 @@ Rules kept here:
 Left to others: who can be on it (`moderation/people/barred_list.py`), the rooms (`bot/effects/align_room.py`).
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,29 +17,29 @@ from moderation.model.context import CaseView, RoomView
 from moderation.model.facts import CaseOpened, Fact
 from moderation.people.barred_list import BarredEntry, bar, evidence, is_entry, refuse_ours, unbar
 from moderation.values.errors import Refused
-from moderation.values.ids import EventId, RoomId, UserId, is_user_id
+from moderation.values.ids import EventId, RoomId, UserId
 from storage import queries
 
 from .by_operator import ByOperator
-from .control_socket import Progress
+from .request import ByName, Request
 
 
 class BarredList(ByOperator):
     """Operations that put people on the list and take them off."""
 
-    def by_name(self) -> Mapping[str, Any]:
+    def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
         return {"bar": self._do_bar, "unbar": self._do_unbar}
 
-    async def _do_bar(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        user, by = _user(asked["person"]), self._operator(asked["by"])
+    async def _do_bar(self, asked: Request) -> dict[str, Any]:
+        user, by = asked.person, self._operator(asked.text("by"))
         refuse_ours(user, self._pipeline.settings.bot, self._policy)
         done: dict[str, Any] = {"person": user}
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            cases = [await _case(db, int(n)) for n in asked.get("evidence") or ()]
-            room = await self._home(db, user, str(asked.get("room") or ""), cases)
-            entry = await _entry(db, asked, by, who, cases)
+            cases = [await _case(db, int(n)) for n in asked.arguments.get("evidence") or ()]
+            room = await self._home(db, user, asked.text("room"), cases)
+            entry = await _entry(db, asked, by, cases)
             facts = bar(entry, await self._pipeline.knowledge.context(db, room, user, self._clock()), self._policy)
             yield facts
             opened = facts[0]
@@ -51,13 +51,13 @@ class BarredList(ByOperator):
         await self._pipeline.commit_with(make)
         return done
 
-    async def _do_unbar(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        user, by = _user(asked["person"]), self._operator(asked["by"])
+    async def _do_unbar(self, asked: Request) -> dict[str, Any]:
+        user, by = asked.person, self._operator(asked.text("by"))
         cases: list[int] = []
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
             person = await self._pipeline.knowledge.person(db, user, self._clock())
-            facts = unbar(person.in_force, by=by, reason=str(asked["reason"]), reader=_reader(asked, who))
+            facts = unbar(person.in_force, by=by, reason=asked.reason, reader=asked.reader)
             if not facts:
                 raise Refused("cli.barred.not", who=user)
             cases.extend(each.n for each in person.in_force if is_entry(each))
@@ -81,29 +81,13 @@ class BarredList(ByOperator):
         raise Refused("cli.barred.name_group", who=user)
 
 
-def _user(typed: object) -> UserId:
-    if not is_user_id(typed):
-        raise Refused("error.user.form", given=str(typed)[:60])
-    return UserId(str(typed))
-
-
-def _reader(asked: Mapping[str, Any], who: str) -> str:
-    """Return the user at the terminal; behind `sudo`, the one who called it.
-
-    Only the bot's own account or root get here.
-    """
-    return str(asked.get("reader") or who)
-
-
-async def _entry(
-    db: AsyncConnection, asked: Mapping[str, Any], by: UserId, who: str, cases: list[CaseView]
-) -> BarredEntry:
+async def _entry(db: AsyncConnection, asked: Request, by: UserId, cases: list[CaseView]) -> BarredEntry:
     messages = [each for case in cases for each in await _messages(db, case)]
     return BarredEntry(
         by=by,
-        reason=str(asked["reason"]),
-        until=int(asked["until"]),
-        reader=_reader(asked, who),
+        reason=asked.reason,
+        until=int(asked.arguments["until"]),
+        reader=asked.reader,
         evidence=tuple(cases),
         messages=tuple(dict(messages).items()),
     )

@@ -21,11 +21,11 @@ from moderation.duty.responsibility import require_fault
 from moderation.model.context import RoomView
 from moderation.model.facts import ContentRead, CreditChanged, Fact, Outcome
 from moderation.values.errors import Refused
-from moderation.values.ids import RoomId, UserId, is_user_id
+from moderation.values.ids import RoomId, UserId
 from storage import queries
 
 from .by_operator import ByOperator
-from .control_socket import Progress
+from .request import ByName, Request
 
 OUTCOMES: Mapping[str, Outcome] = {"uphold": "upheld", "dismiss": "dismissed"}
 
@@ -33,25 +33,25 @@ OUTCOMES: Mapping[str, Outcome] = {"uphold": "upheld", "dismiss": "dismissed"}
 class CaseOperations(ByOperator):
     """Operations that decide cases, and charge broken duties."""
 
-    def by_name(self) -> Mapping[str, Any]:
+    def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
         return {"decide": self._do_decide, "charge": self._do_charge}
 
-    async def _do_decide(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        what = OUTCOMES[str(asked["what"])]
+    async def _do_decide(self, asked: Request) -> dict[str, Any]:
+        what = OUTCOMES[asked.text("what")]
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            facts, room, subject = await self._decided(db, int(asked["n"]), what, asked)
-            yield (self._noted(asked, who, f"decide {asked['what']}", room.room, n=int(asked["n"]), subject=subject),)
+            facts, room, subject = await self._decided(db, what, asked)
+            yield (self._noted(asked, f"decide {asked.text('what')}", room.room, n=asked.number("n"), subject=subject),)
             yield facts
 
         await self._pipeline.commit_with(make)
-        return {"n": int(asked["n"]), "outcome": what}
+        return {"n": asked.number("n"), "outcome": what}
 
     async def _decided(
-        self, db: AsyncConnection, n: int, what: Outcome, asked: Mapping[str, Any]
+        self, db: AsyncConnection, what: Outcome, asked: Request
     ) -> tuple[tuple[Fact, ...], RoomView, UserId]:
-        by, reason = self._operator(asked["by"]), str(asked["reason"])
+        by, reason, n = self._operator(asked.text("by")), asked.reason, asked.number("n")
         case = await queries.case_view(db, n)
         room = await self._pipeline.knowledge.room(db, case.room) if case else None
         if case is None or room is None:
@@ -68,7 +68,7 @@ class CaseOperations(ByOperator):
         if what == "dismissed" and not case.outcome:
             knowledge = self._pipeline.knowledge
             facts += await others_dismissed(db, knowledge, case, facts, self._policy, self._clock())
-        if fault := str(asked.get("fault") or ""):
+        if fault := asked.text("fault"):
             require_fault(fault, case, by, room, self._policy)
             facts = (*facts, *await self._neglected(db, room, case.by, fault, by, reason, about=n))
         return facts, room, case.subject
@@ -88,19 +88,16 @@ class CaseOperations(ByOperator):
             reason=reason,
         )
 
-    async def _do_charge(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        by, user = self._operator(asked["by"]), str(asked["person"])
-        if not is_user_id(user):
-            raise Refused("error.user.form", given=user[:60])
+    async def _do_charge(self, asked: Request) -> dict[str, Any]:
+        by, user = self._operator(asked.text("by")), asked.person
         answer: dict[str, Any] = {}
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            room = await self._room(db, str(asked["room"]), UserId(user))
-            reason = str(asked["reason"])
-            facts = await self._neglected(db, room, UserId(user), str(asked["duty"]), by, reason, about=0)
+            room = await self._room(db, asked.text("room"), user)
+            facts = await self._neglected(db, room, user, asked.text("duty"), by, asked.reason, about=0)
             charged = next(fact for fact in facts if isinstance(fact, CreditChanged))
             answer.update(n=charged.n, cost=charged.cost, left=charged.left)
-            yield (self._noted(asked, who, f"charge {asked['duty']}", room.room, subject=UserId(user)),)
+            yield (self._noted(asked, f"charge {asked.arguments['duty']}", room.room, subject=user),)
             yield facts
 
         await self._pipeline.commit_with(make)
@@ -119,15 +116,13 @@ class CaseOperations(ByOperator):
     async def _managed(self, db: AsyncConnection, user: UserId) -> frozenset[RoomId]:
         return (await queries.person_view(db, user, now_ms=0, recent_since=0)).manages
 
-    def _noted(
-        self, asked: Mapping[str, Any], who: str, what: str, room: RoomId, *, subject: UserId, n: int = 0
-    ) -> ContentRead:
+    def _noted(self, asked: Request, what: str, room: RoomId, *, subject: UserId, n: int = 0) -> ContentRead:
         return ContentRead(
             room=room,
             what=what,
             n=n,
             subject=subject,
-            by=UserId(str(asked["by"])),
-            reader=str(asked.get("reader") or who),
-            reason=str(asked["reason"]),
+            by=UserId(asked.text("by")),
+            reader=asked.reader,
+            reason=asked.reason,
         )

@@ -16,7 +16,7 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from moderation.values.errors import AnswerableError, Refused
 
+from .request import ByName, Request
+
 log = structlog.get_logger()
 
 SOCKET = "control.sock"
 MAX_REQUEST = 1024 * 1024  # a file on a person lists its records
 
-Progress = Callable[[int, int], None]  # done, all
-Operation = Callable[[Mapping[str, Any], str, Progress], Awaitable[dict[str, Any]]]  # arguments, who asks, progress
-
 
 class Control:
     """The server of the socket, until cancelled."""
 
-    def __init__(self, data_dir: Path, operations: Mapping[str, Operation]) -> None:
+    def __init__(self, data_dir: Path, operations: ByName) -> None:
         self._data_dir = data_dir
         self._operations = operations
 
@@ -69,6 +68,9 @@ class Control:
             writer.close()
 
     async def _answer(self, line: bytes, who: str, writer: asyncio.StreamWriter) -> dict[str, Any]:
+        def tell(done: int, of: int) -> None:
+            _write(writer, {"progress": [done, of]})
+
         try:
             request = orjson.loads(line)
             operation = self._operations[request["do"]]
@@ -76,7 +78,7 @@ class Control:
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return {"refused": "cli.operate.unreadable", "fields": {}}
         try:
-            return {"done": await operation(arguments, who, lambda done, of: _write(writer, {"progress": [done, of]}))}
+            return {"done": await operation(Request(arguments, who, tell))}
         except Refused as refused:
             return {"refused": refused.key, "fields": {name: str(value) for name, value in refused.fields.items()}}
         except AnswerableError as error:

@@ -15,10 +15,10 @@ exactly is approved (`storage/export/approved.py`), private keys (`bot/cli/appro
 import asyncio
 import json
 from binascii import a2b_base64
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.outbox.handler import Done, Handlers
@@ -31,7 +31,7 @@ from moderation.model.builtin_rules import BY_ORDER
 from moderation.model.facts import ApproverChanged, DossierStep, Fact, RecordsExported, TaskDone
 from moderation.policy import Policy
 from moderation.values.errors import Refused
-from moderation.values.ids import RoomId, UserId, is_user_id
+from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import line
 from storage import queries
 from storage.database import Database
@@ -41,8 +41,8 @@ from storage.journal.transparency.signed_note import NoteVerifier
 from storage.queries import Approver, Dossier
 from storage.record_mapping import word
 
-from .control_socket import Progress
 from .exports import signed_export
+from .request import ByName, Request
 
 _Step = Literal["approved", "declined", "exported"]
 
@@ -58,7 +58,7 @@ class Dossiers:
         self._clock = clock
         self.handles: Handlers = {ApproveDossier: self.from_chat}
 
-    def by_name(self) -> Mapping[str, Any]:
+    def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
         return {
             "approver-new": self._do_new_approver,
@@ -72,15 +72,13 @@ class Dossiers:
             "dossier-exported": self._do_exported,
         }
 
-    async def _do_new(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        user = asked["person"]
-        if not is_user_id(user):
-            raise Refused("error.user.form", given=str(user)[:60])
+    async def _do_new(self, asked: Request) -> dict[str, Any]:
+        user = asked.person
         async with self._database.read() as db:
-            cases = await self._cases(db, UserId(user), [int(n) for n in asked.get("cases") or ()])
-            task = await _task_about(db, UserId(user))
+            cases = await self._cases(db, user, [int(n) for n in asked.arguments.get("cases") or ()])
+            task = await _task_about(db, user)
         covers = json.dumps({"cases": cases})
-        reader, reason = _reader(asked, who), str(asked["reason"])
+        reader, reason = asked.reader, asked.reason
         opened = DossierStep(
             step="opened", task=task, subject=UserId(user), covers=covers, reader=reader, reason=reason
         )
@@ -99,9 +97,9 @@ class Dossiers:
             raise Refused("cli.dossier.no_cases", who=user)
         return sorted(set(found))
 
-    async def _do_digest(self, asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_digest(self, asked: Request) -> dict[str, Any]:
         """Return what an approver of the file signs."""
-        found = await self._find(int(asked["dossier"]), open_only=False, declined=True)
+        found = await self._find(asked.number("dossier"), open_only=False, declined=True)
         as_it_is = await self._as_it_is(found)
         return {"dossier": found.record, "digest": as_it_is.digest, "to_sign": as_it_is.to_sign.decode()}
 
@@ -112,16 +110,16 @@ class Dossiers:
         origin = await asyncio.to_thread(lambda: read_verifier(self._records).name)
         return await asyncio.to_thread(approvable, self._records, size, origin, found.record, accounts, found.cases)
 
-    async def _do_approve(self, asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_approve(self, asked: Request) -> dict[str, Any]:
         """Approve with a key: the signature shows which key, and the key whose it is."""
-        found = await self._find(int(asked["dossier"]), open_only=False)
+        found = await self._find(asked.number("dossier"), open_only=False)
         as_it_is = await self._as_it_is(found)
-        approver = await self._approver(str(asked["key"]))
-        signature = str(asked["signature"])
+        approver = await self._approver(asked.text("key"))
+        signature = asked.text("signature")
         if not _verifier(approver.key).accepts(as_it_is.to_sign, _decoded(signature)):
             raise Refused("cli.dossier.bad_signature", n=found.record)
         step = {"how": "key", "key": approver.key, "signature": signature}
-        return await self._approved(found, as_it_is, approver.account, str(asked["reason"]), **step)
+        return await self._approved(found, as_it_is, approver.account, asked.reason, **step)
 
     async def from_chat(self, action: Action, _txn: str) -> Done:
         """Approve by an operator's command, and tell them the result."""
@@ -151,35 +149,34 @@ class Dossiers:
             raise Refused("cli.dossier.about_approver", n=found.record, user=account)
         if any(step.reader in own for step in before):
             raise Refused("cli.dossier.approved_already", user=account)
-        asked = {"sha256": as_it_is.digest, "reason": reason}
-        await self._step(found, "approved", asked, account, **more)
+        await self._step(found, "approved", account, reason, digest=as_it_is.digest, **more)
         by = [*(str(step.reader) for step in before), account]
         return {"dossier": found.record, "approved_by": by, "needed": APPROVALS, "digest": as_it_is.digest}
 
     # Keys of approvers.
 
-    async def _do_new_approver(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_new_approver(self, asked: Request) -> dict[str, Any]:
         """Register a public key."""
-        name, account, key = str(asked["name"]), UserId(str(asked["account"])), str(asked["key"])
+        name, account, key = asked.text("name"), UserId(asked.text("account")), asked.text("key")
         self._must_be_operator(account)
         _verifier(key)
         async with self._database.read() as db:
             known = await queries.all_approvers(db)
         if any(each.key == key or (each.name == name and not each.ended) for each in known):
             raise Refused("cli.approver.known", name=name)
-        said: Any = {"name": name, "reader": _reader(asked, who), "reason": str(asked["reason"])}
+        said: Any = {"name": name, "reader": asked.reader, "reason": asked.reason}
         added = ApproverChanged(step="added", key=key, subject=account, **said)
         record = await self._pipeline.with_journal(lambda journal: journal.size - 1, added)
         return {"approver": name, "account": account, "key": key, "record": record}
 
-    async def _do_remove_approver(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_remove_approver(self, asked: Request) -> dict[str, Any]:
         """Withdraw a key. What it has approved stays approved."""
-        name = str(asked["name"])
+        name = asked.text("name")
         async with self._database.read() as db:
             found = [each for each in await queries.all_approvers(db) if each.name == name and not each.ended]
         if not found:
             raise Refused("cli.approver.none_such", name=name)
-        said: Any = {"name": name, "reader": _reader(asked, who), "reason": str(asked["reason"])}
+        said: Any = {"name": name, "reader": asked.reader, "reason": asked.reason}
         gone = ApproverChanged(step="removed", key=found[0].key, subject=found[0].account, **said)
         await self._pipeline.commit((gone,))
         return {"approver": name, "account": found[0].account, "key": found[0].key}
@@ -197,31 +194,24 @@ class Dossiers:
         if account not in self._policy.operators:
             raise Refused("cli.approver.no_operator", who=account)
 
-    async def _do_decline(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_decline(self, asked: Request) -> dict[str, Any]:
         """Decline a file, or the task that asks for one."""
-        number, reader, reason = int(asked["dossier"]), _reader(asked, who), str(asked["reason"])
+        number, reader, reason = asked.number("dossier"), asked.reader, asked.reason
         async with self._database.read() as db:
             task = await queries.open_task(db, number)
         if task is not None and task.task == "dossier":
-            done = TaskDone(
-                room=RoomId(task.room) if task.room else None,
-                start=number,
-                result="declined",
-                reader=reader,
-                reason=reason,
-            )
-            await self._pipeline.commit((done,))
+            await self._pipeline.commit((_ended(task, "declined", reader, reason),))
             return {"task": number, "dossier": None}
         found = await self._find(number)
-        await self._step(found, "declined", asked, reader)
+        await self._step(found, "declined", reader, reason)
         return {"task": found.task if found.task >= 0 else None, "dossier": found.record}
 
-    async def _do_prepare(self, asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_prepare(self, asked: Request) -> dict[str, Any]:
         """Return what is to be exported, if that is allowed.
 
         All that is recorded so far is signed first, so that it can be proved.
         """
-        found, as_it_is = await self._may_leave(int(asked["dossier"]))
+        found, as_it_is = await self._may_leave(asked.number("dossier"))
         await self._pipeline.with_journal(lambda _: None, signed=True)
         approvals = found.approvals(as_it_is.digest)
         async with self._database.read() as db:
@@ -240,31 +230,32 @@ class Dossiers:
             "whole": sorted(registered | commands),
         }
 
-    async def _do_leave(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_leave(self, asked: Request) -> dict[str, Any]:
         """Record the export. All readable files of the zip are written by now; the record goes into it."""
-        found, _ = await self._may_leave(int(asked["dossier"]))
+        found, _ = await self._may_leave(asked.number("dossier"))
         exported = RecordsExported(
-            count=int(asked["count"]),
+            count=asked.number("count"),
             what="dossier",
             n=max(found.cases, default=0),
-            note=word(str(asked["id"])),
-            records=str(asked["records"]),
-            contents=str(asked["files"]),
-            reader=_reader(asked, who),
-            reason=str(asked["reason"]),
+            note=word(asked.text("id")),
+            records=asked.text("records"),
+            contents=asked.text("files"),
+            reader=asked.reader,
+            reason=asked.reason,
             filters=json.dumps({"dossier": found.record, "cases": list(found.cases)}),
         )
         await self._pipeline.commit((exported,))
         return {"record": await signed_export(self._pipeline, self._database, exported.note)}
 
-    async def _do_exported(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_exported(self, asked: Request) -> dict[str, Any]:
         """Record the last step: the zip is made and checked, and about to appear."""
-        found, as_it_is = await self._may_leave(int(asked["dossier"]))
-        reader, bar = _reader(asked, who), str(asked.get("bar") or "")
+        found, as_it_is = await self._may_leave(asked.number("dossier"))
+        bar, digest = asked.text("bar"), asked.text("sha256") or "-"
         approved = [step.at for step in found.approvals(as_it_is.digest)]
         covers = {"cases": found.cases, "approved": approved, "at": self._clock()}
         room = await self._room(found)
-        await self._step(found, "exported", asked, reader, room=room, covers=json.dumps(covers))
+        more = {"room": room, "covers": json.dumps(covers), "bar": bar, "digest": digest}
+        await self._step(found, "exported", asked.reader, asked.reason, **more)
         return {"dossier": found.record, "told": not bar and room is not None}
 
     async def _room(self, found: Dossier) -> RoomId | None:
@@ -297,59 +288,30 @@ class Dossiers:
             raise Refused("cli.dossier.exported_already", n=record)
         return found
 
-    async def _step(
-        self,
-        found: Dossier,
-        step: _Step,
-        asked: Mapping[str, Any],
-        reader: str,
-        *,
-        room: RoomId | None = None,
-        covers: str = "",
-        **approval: Any,
-    ) -> None:
+    async def _step(self, found: Dossier, step: _Step, reader: str, reason: str, **more: Any) -> None:
         """Record one step, and with the last one the end of the task behind it."""
-        taken = DossierStep(
-            room=room,
-            **approval,
-            step=step,
-            start=found.record,
-            task=found.task,
-            digest=str(asked.get("sha256") or "-"),
-            subject=found.subject,
-            covers=covers,
-            reader=reader,
-            reason=str(asked["reason"]),
-            bar=str(asked.get("bar") or ""),
-        )
-        done = await self._task_done(found, step, asked, reader)
-        await self._pipeline.commit((taken, *done))
-
-    async def _task_done(self, found: Dossier, step: _Step, asked: Mapping[str, Any], reader: str) -> tuple[Fact, ...]:
-        if step == "approved" or found.task < 0:
-            return ()
-        async with self._database.read() as db:
-            task = await queries.open_task(db, found.task)
-        if task is None:
-            return ()
-        room = RoomId(task.room) if task.room else None
-        return (
-            TaskDone(
-                room=room,
-                start=found.task,
-                result="declined" if step == "declined" else "done",
+        taken: list[Fact] = [
+            DossierStep(
+                step=step,
+                start=found.record,
+                task=found.task,
+                subject=found.subject,
                 reader=reader,
-                reason=str(asked["reason"]),
-            ),
-        )
+                reason=reason,
+                **more,
+            )
+        ]
+        if step != "approved" and found.task >= 0:
+            async with self._database.read() as db:
+                task = await queries.open_task(db, found.task)
+            if task is not None:
+                taken.append(_ended(task, "declined" if step == "declined" else "done", reader, reason))
+        await self._pipeline.commit(tuple(taken))
 
 
-def _reader(asked: Mapping[str, Any], who: str) -> str:
-    """Return the user at the terminal; behind `sudo`, the one who called it.
-
-    Only the bot's own account or root get here.
-    """
-    return str(asked.get("reader") or who)
+def _ended(task: Row[Any], result: Literal["declined", "done"], reader: str, reason: str) -> TaskDone:
+    room = RoomId(task.room) if task.room else None
+    return TaskDone(room=room, start=task.record, result=result, reader=reader, reason=reason)
 
 
 async def _task_about(db: AsyncConnection, user: UserId) -> int:

@@ -7,7 +7,6 @@ Rules kept here:
 Left to others: files on people (`dossiers.py`), what is in an export (`storage/export/contents.py`).
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from moderation.values.errors import Refused
 from storage import queries
 from storage.database import Database
 
-from .control_socket import Progress
+from .request import ByName, Request
 from .spool import Spool
 
 
@@ -29,12 +28,12 @@ class ExportOperations:
         self._database = database
         self._spool = Spool(data_dir, pipeline, clock)
 
-    def by_name(self) -> Mapping[str, Any]:
+    def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
         return {"export-record": self._do_record}
 
-    async def _do_record(self, asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
-        note = str(asked["note"])
+    async def _do_record(self, asked: Request) -> dict[str, Any]:
+        note = asked.text("note")
         await self._spool.pick_up_one(note)
         return {"record": await signed_export(self._pipeline, self._database, note)}
 

@@ -16,7 +16,7 @@ Left to others: keeping and sealing (`storage/identity/store.py`), who may ask (
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from bot.runtime.clock import Clock
 from moderation.model.facts import ClaimsForgotten, IdentityKeyChanged, IdentityRead
 from moderation.values.errors import Refused
 from moderation.values.events import Json
-from moderation.values.ids import PersonId, UserId, is_user_id
+from moderation.values.ids import PersonId, UserId
 from storage import queries
 from storage.database import Database
 from storage.identity.store import Claim, HeldClaim, IdentityStore, IdentityStoreState
@@ -39,7 +39,7 @@ from storage.journal.line_format import time_text
 from storage.journal.retention.legal_holds import HoldsInForce, LegalHold
 from storage.projections import person_of
 
-from .control_socket import Progress
+from .request import ByName, Request
 
 log = structlog.get_logger()
 
@@ -149,7 +149,7 @@ class IdentityOperations:
 
     # For the control socket and the command line.
 
-    def by_name(self) -> Mapping[str, Any]:
+    def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
         return {
             "identity-show": self._do_show,
@@ -158,36 +158,34 @@ class IdentityOperations:
             "identity-reset": self._do_reset,
         }
 
-    async def _do_show(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        user, n = str(asked["person"]), int(asked["case"])
-        if not is_user_id(user):
-            raise Refused("error.user.form", given=user[:60])
-        person, accounts = await self._person(UserId(user))
+    async def _do_show(self, asked: Request) -> dict[str, Any]:
+        user, n = asked.person, asked.number("case")
+        person, accounts = await self._person(user)
         async with self._database.read() as db:
             await _must_be_about(db, n, user, accounts)
         await asyncio.to_thread(self._store.must_be_open)
-        reader, reason = _reader(asked, who), str(asked["reason"])
+        reader, reason = asked.reader, asked.reason
         facts = [IdentityRead(n=n, subject=account, reader=reader, reason=reason) for account in accounts]
         record = await self._pipeline.with_journal(lambda journal: journal.size - 1, *facts, signed=True)
         claims = await asyncio.to_thread(self._store.claims_of, person)
         shown = [as_dict(each) for each in claims]
         return {"person": user, "accounts": list(accounts), "claims": shown, "record": record}
 
-    async def _do_status(self, _asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_status(self, _asked: Request) -> dict[str, Any]:
         return status(self._given, await asyncio.to_thread(self._store.state))
 
-    async def _do_rotate(self, asked: Mapping[str, Any], who: str, progress: Progress) -> dict[str, Any]:
-        path = Path(str(asked["file"]))
+    async def _do_rotate(self, asked: Request) -> dict[str, Any]:
+        path = Path(asked.text("file"))
         given = key_in(path, self._data_dir)
         if given.kek is None:
             raise Refused(f"cli.identity.wrong.{given.wrong}", file=path)
         was = await asyncio.to_thread(self._store.may_rotate, given.kek)
-        changed = partial(IdentityKeyChanged, key=given.kek.id, was=was, reader=_reader(asked, who))
+        changed = partial(IdentityKeyChanged, key=given.kek.id, was=was, reader=asked.reader)
         await self._pipeline.commit((changed(step="begun"),))
         loop = asyncio.get_running_loop()
 
         def told(done: int, of: int) -> None:
-            loop.call_soon_threadsafe(progress, done, of)
+            loop.call_soon_threadsafe(asked.progress, done, of)
 
         count = await asyncio.to_thread(self._store.rotate, given.kek, told)
         await self._pipeline.commit((changed(step="done"),))
@@ -195,12 +193,12 @@ class IdentityOperations:
         self._given = given
         return {"key": given.kek.id, "was": was, "keys": count, "file": str(path)}
 
-    async def _do_reset(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_reset(self, asked: Request) -> dict[str, Any]:
         """Destroy all that a lost key would open."""
         state = await asyncio.to_thread(self._store.state)
         if state.lock == "open":
             raise Refused("identity.not-lost")
-        reader, reason = _reader(asked, who), str(asked["reason"])
+        reader, reason = asked.reader, asked.reason
         await self._recorded(ClaimsForgotten(what="operator", count=state.claims, reader=reader, reason=reason))
         return {"claims": await asyncio.to_thread(self._store.reset)}
 
@@ -247,11 +245,3 @@ def _covering(holds: HoldsInForce, claim: HeldClaim, accounts: tuple[UserId, ...
 def _rests(holds: HoldsInForce) -> bool:
     """Tell whether a measure or charge is in force: these hold without a record that placed a hold."""
     return any(hold.index < 0 for hold in holds.holds)
-
-
-def _reader(asked: Mapping[str, Any], who: str) -> str:
-    """Return the user at the terminal; behind `sudo`, the one who called it.
-
-    Only the bot's own account or root get here.
-    """
-    return str(asked.get("reader") or who)

@@ -10,7 +10,7 @@ Left to others: the keys (`bot/crypto/`), asking people (`bot/cli/keys/command.p
 (`bot/encryption/emoji_dialogue.py`).
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from bot.crypto.set_up import recover, set_up
 from bot.matrix.errors import Answered
 from moderation.values.errors import Refused
 
-from .control_socket import Operation, Progress
+from .request import ByName, Request
 
 if TYPE_CHECKING:
     from bot.crypto.store import Db
@@ -47,7 +47,7 @@ class KeyOperations:
         self._verifying = verifying
         self._changed = changed
 
-    def by_name(self) -> Mapping[str, Operation]:
+    def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
         return {
             "keys-status": self._do_status,
@@ -80,7 +80,7 @@ class KeyOperations:
             **numbers,
         }
 
-    async def _do_status(self, _asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_status(self, _asked: Request) -> dict[str, Any]:
         return await self.status()
 
     # Keys.
@@ -127,34 +127,36 @@ class KeyOperations:
         await self._changed(False)
         return {"recovery_key": recovery_key, **await self.status()}
 
-    async def _do_set_up(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        done = await self.set_up(_password(asked), new_recovery_key=bool(asked.get("new_recovery_key")))
-        log.info("keys_set_up", by=who)
+    async def _do_set_up(self, asked: Request) -> dict[str, Any]:
+        done = await self.set_up(
+            asked.text("password") or None, new_recovery_key=bool(asked.arguments.get("new_recovery_key"))
+        )
+        log.info("keys_set_up", by=asked.who)
         return done
 
-    async def _do_recover(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        done = await self.recover(str(asked.get("recovery_key", "")))
-        log.info("keys_recovered", by=who, keys=done["taken"])
+    async def _do_recover(self, asked: Request) -> dict[str, Any]:
+        done = await self.recover(asked.text("recovery_key"))
+        log.info("keys_recovered", by=asked.who, keys=done["taken"])
         return done
 
-    async def _do_reset(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        done = await self.reset(_password(asked))
-        log.warning("keys_reset", by=who)
+    async def _do_reset(self, asked: Request) -> dict[str, Any]:
+        done = await self.reset(asked.text("password") or None)
+        log.warning("keys_reset", by=asked.who)
         return done
 
     # Comparing.
 
-    async def _do_verifications(self, _asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_verifications(self, _asked: Request) -> dict[str, Any]:
         return {"verifications": self._comparing().under_way()}
 
-    async def _do_confirm(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        done = await self._comparing().confirm(str(asked.get("id", "")))
-        log.info("verification_confirmed", by=who, user=done["user"])
+    async def _do_confirm(self, asked: Request) -> dict[str, Any]:
+        done = await self._comparing().confirm(asked.text("id"))
+        log.info("verification_confirmed", by=asked.who, user=done["user"])
         return done
 
-    async def _do_refuse(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        done = await self._comparing().refuse(str(asked.get("id", "")))
-        log.info("verification_refused", by=who, user=done["user"])
+    async def _do_refuse(self, asked: Request) -> dict[str, Any]:
+        done = await self._comparing().refuse(asked.text("id"))
+        log.info("verification_refused", by=asked.who, user=done["user"])
         return done
 
     def _comparing(self) -> "Verifying":
@@ -183,10 +185,6 @@ def _told() -> Iterator[None]:
         if error.status == 401 and error.errcode == "M_FORBIDDEN":
             raise Refused("keys.wrong_password") from None
         raise
-
-
-def _password(asked: Mapping[str, Any]) -> str | None:
-    return str(asked["password"]) if asked.get("password") else None
 
 
 def _numbers(db: "Db", version: str) -> dict[str, int]:

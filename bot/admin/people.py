@@ -10,7 +10,7 @@ Left to others: what follows (`moderation/cases/obligations.py`, `storage/projec
 (`bot/cli/unlink.py`).
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,13 +19,13 @@ from bot.identity.person_claims import ClaimsOfPeople
 from bot.pipeline.pipeline import Pipeline
 from moderation.model.facts import AccountUnlinked, Fact, PersonVerified
 from moderation.values.errors import Refused
-from moderation.values.ids import UserId, is_user_id
+from moderation.values.ids import UserId
 from storage import queries
 from storage.database import Database
 from storage.identity.store import IdentityStore
 from storage.projections.linked_accounts import links_of
 
-from .control_socket import Progress
+from .request import ByName, Request
 
 
 class PeopleOperations:
@@ -35,19 +35,16 @@ class PeopleOperations:
         self._pipeline = pipeline
         self._claims = ClaimsOfPeople(database, store)
 
-    def by_name(self) -> Mapping[str, Any]:
+    def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
         return {"unlink": self._do_unlink}
 
-    async def _do_unlink(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        user = str(asked["person"])
-        if not is_user_id(user):
-            raise Refused("error.user.form", given=user[:60])
-        reason, reader = str(asked["reason"]), str(asked.get("reader") or who)
+    async def _do_unlink(self, asked: Request) -> dict[str, Any]:
+        user = asked.person
         done: dict[str, Any] = {}
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            parted, revoked = await self._parted(db, UserId(user), reason, reader)
+            parted, revoked = await self._parted(db, user, asked.reason, asked.reader)
             yield (parted, *revoked)
             done.update(person=user, other=parted.target)
 

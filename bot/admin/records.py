@@ -13,7 +13,7 @@ Left to others: doing it on disk (`storage/journal`), who may ask (`control_sock
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from moderation.model.facts import Fact, HoldEnded, HoldPlaced, PartsErased, Rec
 from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Invalid, Refused
-from moderation.values.ids import EventId, PersonId, RoomId, UserId, is_user_id
+from moderation.values.ids import EventId, PersonId, RoomId, UserId
 from storage import queries
 from storage.database import Database
 from storage.identity.store import IdentityStore
@@ -48,12 +48,12 @@ from storage.projections.linked_accounts import links_of
 from .backup import BackupOperations
 from .barred import BarredList
 from .cases import CaseOperations
-from .control_socket import Progress
 from .dossiers import Dossiers
 from .exports import ExportOperations
 from .identity import NOTHING, Forgotten, IdentityOperations
 from .people import PeopleOperations
 from .reports import ReportOperations
+from .request import ByName, Progress, Request, no_progress
 from .rooms import RoomOperations
 from .roster import RosterOperations
 from .tidy import Tidier
@@ -132,7 +132,7 @@ class Operations:
         reader: str = "",
         reason: str = "",
         dry_run: bool = False,
-        progress: Progress = lambda _done, _of: None,
+        progress: Progress = no_progress,
     ) -> Erased:
         """Remove all parts about a person that no hold covers, also from the tables.
 
@@ -268,7 +268,7 @@ class Operations:
 
     # For the control socket and the command line.
 
-    def by_name(self) -> Mapping[str, Any]:
+    def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
         return {
             "erase": self._do_erase,
@@ -287,17 +287,14 @@ class Operations:
             **self._exports.by_name(),
         }
 
-    async def _do_erase(self, asked: Mapping[str, Any], who: str, progress: Progress) -> dict[str, Any]:
-        user = str(asked["person"])
-        if not is_user_id(user):
-            raise Refused("error.user.form", given=user[:60])
+    async def _do_erase(self, asked: Request) -> dict[str, Any]:
         done = await self.erase(
-            UserId(user),
+            asked.person,
             what="operator",
-            reader=who,
-            reason=str(asked.get("reason", "")),
-            dry_run=bool(asked.get("dry_run")),
-            progress=progress,
+            reader=asked.who,
+            reason=asked.text("reason"),
+            dry_run=bool(asked.arguments.get("dry_run")),
+            progress=asked.progress,
         )
         kept = [{"parts": each.parts, "duty": each.duty, "until": each.until_ms} for each in done.kept]
         proved = done.identity
@@ -306,17 +303,17 @@ class Operations:
         said = {"parts": done.parts, "record": done.by, "kept": kept, "elsewhere": done.elsewhere, "said": done.said}
         return {**said, "identity": identity}
 
-    async def _do_hold(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        n = int(asked.get("case") or 0)
-        until = int(asked["until"])
-        return {"hold": await self.place_hold(str(asked["duty"]), str(asked["covers"]), until, n=n, reader=who)}
+    async def _do_hold(self, asked: Request) -> dict[str, Any]:
+        n = asked.number("case")
+        until = asked.number("until")
+        return {"hold": await self.place_hold(asked.text("duty"), asked.text("covers"), until, n=n, reader=asked.who)}
 
-    async def _do_end_hold(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        await self.end_hold(int(asked["hold"]), reason=str(asked.get("reason", "")), reader=who)
-        return {"hold": int(asked["hold"])}
+    async def _do_end_hold(self, asked: Request) -> dict[str, Any]:
+        await self.end_hold(asked.number("hold"), reason=asked.text("reason"), reader=asked.who)
+        return {"hold": asked.number("hold")}
 
-    async def _do_purge(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        plan = await self.plan() if asked.get("dry_run") else await self.purge("command", reader=who)
+    async def _do_purge(self, asked: Request) -> dict[str, Any]:
+        plan = await self.plan() if asked.arguments.get("dry_run") else await self.purge("command", reader=asked.who)
         stop = plan.stop
         stopped = {"why": stop.why, "day": stop.day, "kind": stop.kind, "hold": stop.hold} if stop else None
         return {

@@ -7,7 +7,7 @@ Rules kept here:
 Left to others: what follows (`moderation/cases/outside_notices.py`), asking (`bot/cli/report.py`).
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,28 +24,28 @@ from storage import queries
 from storage.projections import POSTED
 
 from .by_operator import ByOperator
-from .control_socket import Progress
+from .request import ByName, Request
 
 
 class ReportOperations(ByOperator):
     """The operation that takes in notices."""
 
-    def by_name(self) -> Mapping[str, Any]:
+    def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
         return {"report": self._do_report}
 
-    async def _do_report(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+    async def _do_report(self, asked: Request) -> dict[str, Any]:
         notice = Notice(
-            words=str(asked["words"]),
-            channel="mail" if asked.get("mail") else "operator",
-            contact=str(asked.get("contact") or ""),
-            reader=str(asked.get("reader") or who),
+            words=asked.text("words"),
+            channel="mail" if asked.arguments.get("mail") else "operator",
+            contact=asked.text("contact"),
+            reader=asked.reader,
         )
         done: dict[str, Any] = {}
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            row = await self._linked(db, str(asked.get("link") or ""))
-            room = await self._room(db, RoomId(row.room) if row is not None else None, str(asked.get("room") or ""))
+            row = await self._linked(db, asked.text("link"))
+            room = await self._room(db, RoomId(row.room) if row is not None else None, asked.text("room"))
             now = self._clock()
             refuse_too_many(await queries.outside_notices(db, room.room, now - DAY_MS), self._policy, room)
             facts = await self._facts(db, notice, row, room, now)

@@ -9,7 +9,8 @@ Left to others: what follows (`moderation/rooms/measures.py`), asking (`bot/cli/
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, get_args
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,7 +23,7 @@ from moderation.values.ids import UserId
 from storage import queries
 
 from .by_operator import ByOperator
-from .control_socket import Progress
+from .request import ByName, Request
 
 ORDERS: tuple[SanctionKind, ...] = tuple(kind for kind in get_args(SanctionKind) if kind in OF_ROOMS and kind != "slow")
 
@@ -30,22 +31,16 @@ ORDERS: tuple[SanctionKind, ...] = tuple(kind for kind in get_args(SanctionKind)
 class RoomOperations(ByOperator):
     """Operations that order measures and lift them."""
 
-    def by_name(self) -> Mapping[str, Any]:
+    def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
-        return {f"room-{what}": self._doing(what) for what in (*ORDERS, "reopen", "leave")}
+        return {f"room-{what}": partial(self._do, what) for what in (*ORDERS, "reopen", "leave")}
 
-    def _doing(self, what: str) -> Any:
-        async def do(asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-            return await self._do(what, asked, who)
-
-        return do
-
-    async def _do(self, what: str, asked: Mapping[str, Any], who: str) -> dict[str, Any]:
-        by, reason = self._operator(asked["by"]), str(asked["reason"])
+    async def _do(self, what: str, asked: Request) -> dict[str, Any]:
+        by = self._operator(asked.text("by"))
         answer: dict[str, Any] = {}
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            room = await self._group(db, str(asked["room"]))
+            room = await self._group(db, asked.text("room"))
             facts: tuple[Fact, ...]
             if what == "leave":
                 facts = (DataAsked(room=room.room, on=-1, what="leave-confirmed", subject=by),)
@@ -54,21 +49,19 @@ class RoomOperations(ByOperator):
             else:
                 facts = await self._ordered(db, what, room, by, asked)
             answer.update(_answer(room, facts))
-            filters = json.dumps({"room": room.code, "for": asked.get("for_ms") or 0})
-            noted = ContentRead(
-                room=room.room, what=f"rooms {what}", by=by, reader=_reader(asked, who), reason=reason, filters=filters
-            )
-            yield (noted,)
+            filters = json.dumps({"room": room.code, "for": asked.number("for_ms")})
+            said: Any = {"by": by, "reader": asked.reader, "reason": asked.reason, "filters": filters}
+            yield (ContentRead(room=room.room, what=f"rooms {what}", **said),)
             yield facts
 
         await self._pipeline.commit_with(make)
         return answer
 
     async def _ordered(
-        self, db: AsyncConnection, kind: str, room: RoomView, by: UserId, asked: Mapping[str, Any]
+        self, db: AsyncConnection, kind: str, room: RoomView, by: UserId, asked: Request
     ) -> tuple[Fact, ...]:
         now = self._clock()
-        lasts = int(asked.get("for_ms") or 0) or self._lasts(kind)
+        lasts = asked.number("for_ms") or self._lasts(kind)
         return measures.order(
             kind,  # type: ignore[arg-type]
             by=by,
@@ -77,7 +70,7 @@ class RoomOperations(ByOperator):
             owner=measures.answers_for(await queries.duty_of(db, room, self._policy.operators, now)),
             n=self._pipeline.knowledge.next_case,
             until=now + lasts if lasts else 0,
-            reason=str(asked["reason"]),
+            reason=asked.reason,
             policy=self._policy,
             on=-1,
             as_operator=True,
@@ -105,11 +98,3 @@ def _answer(room: RoomView, facts: tuple[Fact, ...]) -> dict[str, Any]:
         "until": until[0] if until else None,
         "ended": [fact.kind for fact in facts if isinstance(fact, SanctionEnded)],
     }
-
-
-def _reader(asked: Mapping[str, Any], who: str) -> str:
-    """Return the user at the terminal; behind `sudo`, the one who called it.
-
-    Only the bot's own account or root get here.
-    """
-    return str(asked.get("reader") or who)

@@ -10,7 +10,7 @@ Left to others: the file (`roster_csv.py`), keeping it (`storage/identity/roster
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from storage.identity.roster import METHOD, Changes, Listed, ListedStatus, Roste
 from storage.identity.store import IdentityStore
 from storage.journal import disk
 
-from .control_socket import Progress
+from .request import ByName, Request
 from .roster_csv import Sheet, parse, write
 
 SHOWN = 20  # entries shown of what is new, changed, gone
@@ -51,7 +51,7 @@ class RosterOperations:
         self._roster = Roster(store)
         self._clock = clock
 
-    def by_name(self) -> Mapping[str, Any]:
+    def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
         return {
             "roster-import": self._do_import,
@@ -60,48 +60,48 @@ class RosterOperations:
             "roster-remove": self._do_remove,
         }
 
-    async def _do_import(self, asked: Mapping[str, Any], who: str, progress: Progress) -> dict[str, Any]:
-        dry_run, remove = bool(asked.get("dry_run")), bool(asked.get("remove_gone"))
-        sheet = await asyncio.to_thread(_read, Path(str(asked["file"])))
+    async def _do_import(self, asked: Request) -> dict[str, Any]:
+        dry_run, remove = bool(asked.arguments.get("dry_run")), bool(asked.arguments.get("remove_gone"))
+        sheet = await asyncio.to_thread(_read, Path(asked.text("file")))
         refused = {each.identifier for each in sheet.wrong if each.identifier}
         if not dry_run:
-            await self._note(asked, who, "roster-import", entries=len(sheet.listed))
+            await self._note(asked, "roster-import", entries=len(sheet.listed))
         changes = await asyncio.to_thread(
-            self._roster.load, sheet.listed, refused, remove_gone=remove, dry_run=dry_run, progress=progress
+            self._roster.load, sheet.listed, refused, remove_gone=remove, dry_run=dry_run, progress=asked.progress
         )
         if remove and not dry_run:
             for identifier in changes.gone:
                 await self._revoke(identifier)
         return _summary(changes, sheet)
 
-    async def _do_list(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        await self._note(asked, who, "roster-list")
+    async def _do_list(self, asked: Request) -> dict[str, Any]:
+        await self._note(asked, "roster-list")
         found = await asyncio.to_thread(lambda: list(self._roster.all()))
         counts = {"entries": len(found), "used": sum(1 for each in found if each.used)}
-        return {**counts, "shown": [_entry(each) for each in found[: min(int(asked.get("limit") or 0), LISTED)]]}
+        return {**counts, "shown": [_entry(each) for each in found[: min(asked.number("limit"), LISTED)]]}
 
-    async def _do_codes(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        now, out = self._clock(), Path(str(asked["out"]))
-        until = now + int(asked.get("days") or CODE_DAYS) * DAY_MS
-        only = [str(each) for each in asked.get("only") or ()]
+    async def _do_codes(self, asked: Request) -> dict[str, Any]:
+        now, out = self._clock(), Path(asked.text("out"))
+        until = now + int(asked.arguments.get("days") or CODE_DAYS) * DAY_MS
+        only = [str(each) for each in asked.arguments.get("only") or ()]
         if await asyncio.to_thread(out.exists):
             raise Refused("cli.roster.exists", file=out)
-        await self._note(asked, who, "roster-codes")
+        await self._note(asked, "roster-codes")
         made = await asyncio.to_thread(self._roster.codes, now, until, only, partial(_write, out))
         return {"codes": made, "until": until, "file": str(out)}
 
-    async def _do_remove(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        await self._note(asked, who, "roster-remove")
-        gone = await asyncio.to_thread(self._roster.remove, str(asked["identifier"]))
+    async def _do_remove(self, asked: Request) -> dict[str, Any]:
+        await self._note(asked, "roster-remove")
+        gone = await asyncio.to_thread(self._roster.remove, asked.text("identifier"))
         if gone is None:
             raise Refused("cli.roster.unknown")
         return {"revoked": await self._revoke(gone.listed.identifier)}
 
-    async def _note(self, asked: Mapping[str, Any], who: str, what: str, **filters: int) -> None:
+    async def _note(self, asked: Request, what: str, **filters: int) -> None:
         """Record who looks at, or changes, the roster, before it is done. It holds no member's name."""
-        reader, reason = str(asked.get("reader") or who), str(asked.get("reason") or "")
         said = json.dumps(filters) if filters else ""
-        await self._pipeline.commit((ContentRead(what=what, reader=reader, reason=reason, filters=said),))
+        noted = ContentRead(what=what, reader=asked.reader, reason=asked.text("reason"), filters=said)
+        await self._pipeline.commit((noted,))
 
     async def _revoke(self, identifier: str) -> int:
         """End what the roster proved of the person who used this entry. Return how many verifications ended."""

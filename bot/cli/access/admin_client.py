@@ -44,11 +44,12 @@ def perform_under(bar: Bar | None, config: "Config", do: str, /, **arguments: An
 
 
 async def _here(config: "Config", do: str, arguments: Mapping[str, Any], bar: Bar | None) -> dict[str, Any]:
+    from bot.admin.request import Request
     from bot.app import records_only
 
     with quietly():
         async with records_only(config) as operations:
-            done: dict[str, Any] = await operations.by_name()[do](arguments, user(), _told(bar))
+            done: dict[str, Any] = await operations.by_name()[do](Request(arguments, user(), _told(bar)))
             return done
 
 

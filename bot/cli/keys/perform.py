@@ -51,6 +51,7 @@ def perform(config: "Config", do: str, **arguments: Any) -> dict[str, Any]:
 
 
 async def _here(config: "Config", do: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    from bot.admin.request import Request
     from bot.cli.session import stored_session
 
     token = config.secrets.access_token
@@ -58,7 +59,7 @@ async def _here(config: "Config", do: str, arguments: dict[str, Any]) -> dict[st
         raise Refused("cli.session.none", env=config.env_file, user=Who(config.user))
     session = await stored_session(config, token.get_secret_value())
     async with opened(config, session) as keys:
-        return await keys.by_name()[do](arguments, user(), lambda _done, _of: None)
+        return await keys.by_name()[do](Request(arguments, user()))
 
 
 @asynccontextmanager

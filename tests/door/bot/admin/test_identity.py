@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from bot.admin.request import Request
 from bot.app import records_only
 from bot.config.identity_key import make_key
 from moderation.model.facts import ClaimsForgotten, IdentityKeyChanged, IdentityRead, PartsErased
@@ -246,7 +247,7 @@ async def test_a_running_bot_continues_with_a_rotated_key(theatre: Theatre, key_
     assert len(claims(bot, new, ann)) == 1
     await bot.stop()
     async with records_only(bot.config) as operations:  # the configuration still names the old key
-        assert (await operations.by_name()["identity-status"]({}, "", lambda *_: None))["lock"] == "other_key"
+        assert (await operations.by_name()["identity-status"](Request({}, "")))["lock"] == "other_key"
     shutil.copy(other, key_file)
     bot.start()
     await up(bot)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bot.admin.exports import ExportOperations
+from bot.admin.request import Request
 from bot.admin.spool import Spool
 from moderation.model.facts import CaseOpened, ContentRead, Fact, RecordsExported, StatementGiven
 from moderation.values.errors import Refused
@@ -123,7 +124,7 @@ class TestTheRecordOfAnExport:
     def ask(self, place: Deployment, note: Path) -> Any:
         exports = ExportOperations(place.pipeline, place.stores.database, place.data_dir, lambda: place.now)
         name = note.stem.removeprefix("access-")
-        return exports.by_name()["export-record"]({"note": name}, "root", lambda _done, _of: None)
+        return exports.by_name()["export-record"](Request({"note": name}, "root"))
 
     async def test_is_made_of_its_note_alone_and_signed(self, place: Deployment) -> None:
         other = leave(place, person=ANN)

@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from bot.admin import control_socket
-from bot.admin.control_socket import MAX_REQUEST, SOCKET, Control, Progress
+from bot.admin.control_socket import MAX_REQUEST, SOCKET, Control
+from bot.admin.request import Request
 from moderation.values.errors import Broken, Refused
 
 NOBODY = 65_534
@@ -36,11 +37,11 @@ class Door:
         self.done: list[tuple[Mapping[str, Any], str]] = []
         self.error: Exception | None = None
 
-    async def erase(self, arguments: Mapping[str, Any], who: str, progress: Progress) -> dict[str, Any]:
+    async def erase(self, asked: Request) -> dict[str, Any]:
         if self.error is not None:
             raise self.error
-        self.done.append((arguments, who))
-        progress(1, 2)
+        self.done.append((asked.arguments, asked.who))
+        asked.progress(1, 2)
         return {"count": 1}
 
     async def say(self, line: bytes) -> list[Any]:
