@@ -5,7 +5,7 @@ Rules this module keeps:
 - A private key is stored, encrypted, before its public half is uploaded.
 - The device is signed again whenever its signature is missing.
 - The password is used once and stored nowhere.
-Left to others: telling people (`KeyState`, in words: `words.py`), the recovery key (`secret_storage.py`), calling
+Left to others: telling people (`crypto.state.*` of the message files), the recovery key (`secret_storage.py`), calling
 `make_ready` at every start.
 
 Specification: client-server API v1.19, "Cross-signing", "User-interactive authentication".

@@ -214,33 +214,32 @@ class Outbound:
         db.execute("UPDATE shares SET code = ? WHERE session = ? AND code = ?", (_GIVEN, session, _UNDER_WAY))
 
     def _room_key(self, db: Db, room: str, session: str) -> dict[str, Any]:
-        row = db.execute(
-            "SELECT pickle, shared_history FROM group_sessions WHERE room = ? AND session = ?", (room, session)
-        ).fetchone()
-        if row is None:
-            raise Discarded
-        pickle, shared = row
-        group = vodozemac.GroupSession.from_pickle(pickle, self._store.pickle_key)
+        group, _, shared = self._load(db, room, session)
         return {
             "algorithm": MEGOLM,
             "room_id": room,
             "session_id": session,
             "session_key": group.session_key.to_base64(),  # its present state: earlier messages stay unreadable
-            "shared_history": bool(shared),
-            "org.matrix.msc3061.shared_history": bool(shared),
+            "shared_history": shared,
+            "org.matrix.msc3061.shared_history": shared,
         }
+
+    def _load(self, db: Db, room: str, session: str) -> tuple[vodozemac.GroupSession, int, bool]:
+        """Return a session, how many messages were encrypted with it, and whether its history is shared."""
+        row = db.execute(
+            "SELECT pickle, messages, shared_history FROM group_sessions WHERE room = ? AND session = ?",
+            (room, session),
+        ).fetchone()
+        if row is None:
+            raise Discarded
+        pickle, messages, shared = row
+        return vodozemac.GroupSession.from_pickle(pickle, self._store.pickle_key), messages, bool(shared)
 
     # Encrypting
 
     def encrypt(self, db: Db, us: AccountKeys, room: str, session: str, type: str, content: Object) -> dict[str, Any]:
         """Encrypt an event. Returns the content of the `m.room.encrypted` event. Raises `Discarded`."""
-        row = db.execute(
-            "SELECT pickle, messages FROM group_sessions WHERE room = ? AND session = ?", (room, session)
-        ).fetchone()
-        if row is None:
-            raise Discarded
-        pickle, messages = row
-        group = vodozemac.GroupSession.from_pickle(pickle, self._store.pickle_key)
+        group, messages, _ = self._load(db, room, session)
         relation = content.get("m.relates_to")
         inside = {"type": type, "content": {k: v for k, v in content.items() if k != "m.relates_to"}, "room_id": room}
         ciphertext = group.encrypt(orjson.dumps(inside)).to_base64()

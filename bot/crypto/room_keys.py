@@ -151,10 +151,6 @@ class RoomKeys:
         query = "SELECT 1 FROM room_keys WHERE room = ? AND session = ?"
         return db.execute(query, (room, session)).fetchone() is not None
 
-    def count(self, db: Db) -> int:
-        """Return the number of keys."""
-        return int(db.execute("SELECT count(*) FROM room_keys").fetchone()[0])
-
     # Reading
 
     def read(self, db: Db, raw: Object, room: str, us: tuple[str, str]) -> Decrypted | Sealed:

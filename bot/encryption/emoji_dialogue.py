@@ -27,7 +27,6 @@ from bot.crypto.machine import CryptoMachine
 from bot.crypto.sas import SasStage
 from bot.crypto.to_device import ToDevice
 from bot.crypto.verifier import EmojiVerifier, Progress
-from bot.crypto.words import of_emoji
 from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
@@ -37,7 +36,7 @@ from moderation.policy import Policy
 from moderation.values.errors import Broken, Refused
 from moderation.values.events import Json, MessagePosted, OtherEvent, ReactionGiven, Received
 from moderation.values.ids import EventId, RoomId, UserId
-from moderation.values.notices import Line, Phrase, Who, line
+from moderation.values.notices import Line, Who, line
 from storage import queries
 from storage.database import Database
 
@@ -254,7 +253,7 @@ class Verifying:
 
     def _lines(self, talk: Talk, language: str) -> tuple[Line, ...]:
         assert talk.shown is not None, "shown only once there is something to show"
-        named = [f"{picture} {self._word(of_emoji(name), language)}" for picture, name in talk.shown.emoji]
+        named = [f"{picture} {self._word(f'crypto.emoji.{name}', language)}" for picture, name in talk.shown.emoji]
         numbers = " ".join(map(str, talk.shown.numbers))
         return (
             line("verifying.shown", who=Who(talk.user)),
@@ -262,8 +261,8 @@ class Verifying:
             line("verifying.press", who=Who(talk.user), same=SAME, different=DIFFERENT),
         )
 
-    def _word(self, phrase: Phrase, language: str) -> str:
-        return self._speech.text((Line(phrase.key),), language, {}).plain
+    def _word(self, key: str, language: str) -> str:
+        return self._speech.text((Line(key),), language, {}).plain
 
     async def _over(self, talk: Talk, progress: Progress) -> None:
         done = progress.stage is SasStage.DONE

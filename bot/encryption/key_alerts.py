@@ -13,14 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.crypto.cross_signing import KeyStanding, KeyState
 from bot.crypto.encrypting_client import SealedHomeserver
-from bot.crypto.words import of_keys
 from bot.matrix.errors import Answered, LoggedOut
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.model.actions import Action, Tell, TellDesk
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
-from moderation.values.notices import Line, Moment, line
+from moderation.values.notices import Line, Moment, Phrase, line
 from storage import queries
 from storage.database import Database
 from storage.projections import set_meta
@@ -68,7 +67,7 @@ class KeysWatch:
         if before and (lost or before != device):
             lines.append(line("desk.keys.new-device", since=Moment(lost or now)))
         if standing.state in _TROUBLE and (before, state) != (device, standing.state.value):
-            lines.append(line("desk.keys.state", state=of_keys(standing.state)))
+            lines.append(line("desk.keys.state", state=Phrase(f"crypto.state.{standing.state.value}")))
         stood = f"{device} {standing.state.value}"
         if lines or stood != f"{before} {state}":
             await self._tell(groups, tuple(lines), stood)
