@@ -5,9 +5,13 @@ Everything here except `outbox`, `meta`, `gap...`, `link_requests` and `challeng
 record has the index of that record, so that a row always leads back to its evidence.
 """
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from functools import partial
+
+from sqlalchemy import Column as AnyColumn
+from sqlalchemy import ForeignKey, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
+Column = partial(AnyColumn, nullable=False)
 
 # The personal data in a column of text, which decides how it is erased (`storage/projections/erase_person.py`); every
 # such column is marked.
@@ -32,32 +36,32 @@ meta = Table(
     "meta",
     metadata,
     Column("key", String, primary_key=True, info=PLAIN),
-    Column("value", Text, nullable=False, info=RULES),
+    Column("value", Text, info=RULES),
 )
 
 rooms = Table(
     "rooms",
     metadata,
     Column("room", String, primary_key=True, info=PLAIN),
-    Column("code", String, nullable=False, unique=True, info=PLAIN),
-    Column("purpose", String, nullable=False, info=PLAIN),  # group | desk | direct | lobby | space
-    Column("served", String, nullable=False, default="-", info=PLAIN),  # the group's code, of a desk or a lobby
-    Column("direct_with", String, nullable=False, default="", info=PERSON),  # of a direct room
-    Column("invited_by", String, nullable=False, default="", info=PERSON),  # of a group
-    Column("condition", String, nullable=False, default="joining", info=PLAIN),
-    Column("language", String, nullable=False, default="", info=PLAIN),
-    Column("via", Text, nullable=False, default="", info=PLAIN),
-    Column("name", Text, nullable=False, default="", info=words_of("named_by")),
-    Column("notice", String, nullable=False, default="", info=PLAIN),  # the event that told members what is recorded
-    Column("created", Text, nullable=False, default="", info=NAMES),  # m.room.create: {"sender", "content"}
-    Column("levels", Text, nullable=False, default="", info=NAMES),  # m.room.power_levels: content
-    Column("entered", Integer, nullable=False),  # record
+    Column("code", String, unique=True, info=PLAIN),
+    Column("purpose", String, info=PLAIN),  # group | desk | direct | lobby | space
+    Column("served", String, default="-", info=PLAIN),  # the group's code, of a desk or a lobby
+    Column("direct_with", String, default="", info=PERSON),  # of a direct room
+    Column("invited_by", String, default="", info=PERSON),  # of a group
+    Column("condition", String, default="joining", info=PLAIN),
+    Column("language", String, default="", info=PLAIN),
+    Column("via", Text, default="", info=PLAIN),
+    Column("name", Text, default="", info=words_of("named_by")),
+    Column("notice", String, default="", info=PLAIN),  # the event that told members what is recorded
+    Column("created", Text, default="", info=NAMES),  # m.room.create: {"sender", "content"}
+    Column("levels", Text, default="", info=NAMES),  # m.room.power_levels: content
+    Column("entered", Integer),  # record
     # Since when its members are asked for verification as now, or the room is recorded.
-    Column("asked", Integer, nullable=False, server_default="0"),
-    Column("successor", String, nullable=False, server_default="", info=PLAIN),  # the room that its tombstone names
-    Column("named_by", String, nullable=False, server_default="", info=PERSON),
+    Column("asked", Integer, server_default="0"),
+    Column("successor", String, server_default="", info=PLAIN),  # the room that its tombstone names
+    Column("named_by", String, server_default="", info=PERSON),
     # How far decisions by its people reach, by the policy and the spaces: the name of its community; "": everywhere.
-    Column("community", String, nullable=False, server_default="", info=PLAIN),
+    Column("community", String, server_default="", info=PLAIN),
 )
 
 Index("rooms_by_served", rooms.c.served)
@@ -69,7 +73,7 @@ space_rooms = Table(
     metadata,
     Column("space", String, primary_key=True, info=PLAIN),
     Column("room", String, primary_key=True, info=PLAIN),
-    Column("record", Integer, nullable=False),
+    Column("record", Integer),
 )
 Index("space_rooms_by_room", space_rooms.c.room)
 
@@ -79,10 +83,10 @@ members = Table(
     metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("user", String, primary_key=True, info=PERSON),
-    Column("membership", String, nullable=False, info=PLAIN),  # as in the event, or "moved" (`upgraded_rooms.py`)
-    Column("display_name", Text, nullable=False, default="", info=words_of("user")),
-    Column("role", String, nullable=False, default="member", info=PLAIN),
-    Column("since", Integer, nullable=False, server_default="0"),  # when first seen there; 0: never in the room
+    Column("membership", String, info=PLAIN),  # as in the event, or "moved" (`upgraded_rooms.py`)
+    Column("display_name", Text, default="", info=words_of("user")),
+    Column("role", String, default="member", info=PLAIN),
+    Column("since", Integer, server_default="0"),  # when first seen there; 0: never in the room
     info=ROWS,
 )
 Index("members_by_user", members.c.user)
@@ -94,8 +98,8 @@ pointed = Table(
     Column("room", String, primary_key=True, info=PLAIN),
     Column("user", String, primary_key=True, info=PERSON),
     Column("step", String, primary_key=True, info=PLAIN),  # what `VerificationAsked` or `DoorAnswered` says; "removed"
-    Column("record", Integer, nullable=False),
-    Column("at", Integer, nullable=False),
+    Column("record", Integer),
+    Column("at", Integer),
     info=ROWS,
 )
 Index("pointed_by_user", pointed.c.user)
@@ -105,8 +109,8 @@ accounts = Table(
     "accounts",
     metadata,
     Column("user", String, primary_key=True, info=PERSON),
-    Column("person", String, nullable=False, info=PERSON),
-    Column("language", String, nullable=False, default="", info=words_of("user")),
+    Column("person", String, info=PERSON),
+    Column("language", String, default="", info=words_of("user")),
 )
 
 # A proved link between two accounts of one person; `accounts.person` follows from all links in force
@@ -115,10 +119,10 @@ links = Table(
     "links",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("user", String, nullable=False, info=PERSON),  # the account that joined
-    Column("to", String, nullable=False, info=PERSON),
-    Column("at", Integer, nullable=False),
-    Column("ended", Integer, nullable=False, server_default="0"),  # when it was found to be a mistake
+    Column("user", String, info=PERSON),  # the account that joined
+    Column("to", String, info=PERSON),
+    Column("at", Integer),
+    Column("ended", Integer, server_default="0"),  # when it was found to be a mistake
 )
 
 # The master key (cross-signing) that a verified account had when it was verified.
@@ -126,8 +130,8 @@ pinned_keys = Table(
     "pinned_keys",
     metadata,
     Column("user", String, primary_key=True, info=PERSON),
-    Column("key", String, nullable=False, info=words_of("user")),
-    Column("record", Integer, nullable=False),
+    Column("key", String, info=words_of("user")),
+    Column("record", Integer),
     info=ROWS,
 )
 
@@ -136,13 +140,13 @@ link_requests = Table(
     "link_requests",
     metadata,
     Column("user", String, primary_key=True, info=PERSON),
-    Column("person", String, nullable=False, info=PERSON),
-    Column("method", String, nullable=False, info=PLAIN),
-    Column("level", Integer, nullable=False),
-    Column("until", Integer, nullable=False),  # of the verification that they proved
-    Column("lapses", Integer, nullable=False),
-    Column("code", String, nullable=False, server_default="", info=words_of("user")),  # hashed; "": not asked for yet
-    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("person", String, info=PERSON),
+    Column("method", String, info=PLAIN),
+    Column("level", Integer),
+    Column("until", Integer),  # of the verification that they proved
+    Column("lapses", Integer),
+    Column("code", String, server_default="", info=words_of("user")),  # hashed; "": not asked for yet
+    Column("tries", Integer, server_default="0"),
     info=ROWS,
 )
 
@@ -150,16 +154,16 @@ verifications = Table(
     "verifications",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("person", String, nullable=False, info=PERSON),
-    Column("user", String, nullable=False, info=PERSON),
-    Column("room", String, nullable=False, default="", info=PLAIN),
-    Column("method", String, nullable=False, info=PLAIN),
-    Column("level", Integer, nullable=False),
-    Column("by", String, nullable=False, default="", info=PERSON),
-    Column("at", Integer, nullable=False),
-    Column("until", Integer, nullable=False),
-    Column("revoked", Integer, nullable=False, default=0),
-    Column("reach", String, nullable=False, server_default="", info=PLAIN),  # of a vouch: where it counts; "": anywhere
+    Column("person", String, info=PERSON),
+    Column("user", String, info=PERSON),
+    Column("room", String, default="", info=PLAIN),
+    Column("method", String, info=PLAIN),
+    Column("level", Integer),
+    Column("by", String, default="", info=PERSON),
+    Column("at", Integer),
+    Column("until", Integer),
+    Column("revoked", Integer, default=0),
+    Column("reach", String, server_default="", info=PLAIN),  # of a vouch: where it counts; "": anywhere
 )
 Index("verifications_by_person", verifications.c.person)
 
@@ -170,11 +174,11 @@ events = Table(
     "events",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("event", String, nullable=False, unique=True, info=words_of("sender")),
-    Column("room", String, nullable=False, info=PLAIN),
-    Column("sender", String, nullable=False, info=PERSON),
-    Column("kind", String, nullable=False, info=PLAIN),
-    Column("at", Integer, nullable=False),
+    Column("event", String, unique=True, info=words_of("sender")),
+    Column("room", String, info=PLAIN),
+    Column("sender", String, info=PERSON),
+    Column("kind", String, info=PLAIN),
+    Column("at", Integer),
     info=ROWS,
 )
 Index("events_by_sender", events.c.room, events.c.sender, events.c.at)
@@ -183,30 +187,30 @@ cases = Table(
     "cases",
     metadata,
     Column("n", Integer, primary_key=True),
-    Column("record", Integer, nullable=False),
-    Column("room", String, nullable=False, info=PLAIN),
-    Column("subject", String, nullable=False, info=PERSON),
-    Column("person", String, nullable=False, info=PERSON),
-    Column("rule", String, nullable=False, info=PLAIN),
-    Column("grade", String, nullable=False, info=PLAIN),
-    Column("decide", String, nullable=False, info=PLAIN),
-    Column("manages", Integer, nullable=False),
-    Column("state", String, nullable=False, info=PLAIN),
-    Column("outcome", String, nullable=False, default="", info=PLAIN),
-    Column("opened", Integer, nullable=False),
-    Column("due", Integer, nullable=False),  # 0: nothing more is due
-    Column("decided", Integer, nullable=False, default=0),
-    Column("by", String, nullable=False, default="", info=PERSON),
-    Column("reason", Text, nullable=False, default="", info=words_of("by")),
-    Column("excerpt", Text, nullable=False, default="", info=words_of("subject")),
-    Column("card", String, nullable=False, default="", info=PLAIN),  # event id of the card in the desk
-    Column("asked", String, nullable=False, server_default="managers", info=PLAIN),  # the level that is to decide it
-    Column("about", Integer, nullable=False, server_default="0"),  # the case that was neglected, or decided wrongly
-    Column("remind", Integer, nullable=False, server_default="0"),  # half time, when people are reminded; 0: no longer
-    Column("appealed", Integer, nullable=False, server_default="0"),  # when
-    Column("appeal", Text, nullable=False, server_default="", info=words_of("appellant")),
-    Column("lead", Integer, nullable=False, server_default="0"),  # the case on whose card it is shown; 0: its own
-    Column("appellant", String, nullable=False, server_default="", info=PERSON),  # the last appellant
+    Column("record", Integer),
+    Column("room", String, info=PLAIN),
+    Column("subject", String, info=PERSON),
+    Column("person", String, info=PERSON),
+    Column("rule", String, info=PLAIN),
+    Column("grade", String, info=PLAIN),
+    Column("decide", String, info=PLAIN),
+    Column("manages", Integer),
+    Column("state", String, info=PLAIN),
+    Column("outcome", String, default="", info=PLAIN),
+    Column("opened", Integer),
+    Column("due", Integer),  # 0: nothing more is due
+    Column("decided", Integer, default=0),
+    Column("by", String, default="", info=PERSON),
+    Column("reason", Text, default="", info=words_of("by")),
+    Column("excerpt", Text, default="", info=words_of("subject")),
+    Column("card", String, default="", info=PLAIN),  # event id of the card in the desk
+    Column("asked", String, server_default="managers", info=PLAIN),  # the level that is to decide it
+    Column("about", Integer, server_default="0"),  # the case that was neglected, or decided wrongly
+    Column("remind", Integer, server_default="0"),  # half time, when people are reminded; 0: no longer
+    Column("appealed", Integer, server_default="0"),  # when
+    Column("appeal", Text, server_default="", info=words_of("appellant")),
+    Column("lead", Integer, server_default="0"),  # the case on whose card it is shown; 0: its own
+    Column("appellant", String, server_default="", info=PERSON),  # the last appellant
 )
 Index("cases_by_subject", cases.c.person, cases.c.opened)
 Index("cases_by_state", cases.c.room, cases.c.state, cases.c.due)
@@ -221,16 +225,16 @@ assignments = Table(
     "assignments",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("n", Integer, nullable=False),
-    Column("user", String, nullable=False, info=PERSON),
-    Column("asked", String, nullable=False, info=PLAIN),  # managers | owner | operator
-    Column("at", Integer, nullable=False),
-    Column("told", Integer, nullable=False, server_default="0"),  # 1: a record shows that they were told
-    Column("gone", Integer, nullable=False, server_default="0"),  # when they left, if it still waited
+    Column("n", Integer),
+    Column("user", String, info=PERSON),
+    Column("asked", String, info=PLAIN),  # managers | owner | operator
+    Column("at", Integer),
+    Column("told", Integer, server_default="0"),  # 1: a record shows that they were told
+    Column("gone", Integer, server_default="0"),  # when they left, if it still waited
     Column(
-        "gone_by", String, nullable=False, server_default="", info=PERSON
+        "gone_by", String, server_default="", info=PERSON
     ),  # the person who caused it: they themselves, or somebody else
-    Column("excused", Integer, nullable=False, server_default="0"),  # when its time was over while they were gone
+    Column("excused", Integer, server_default="0"),  # when its time was over while they were gone
 )
 Index("assignments_by_case", assignments.c.n)
 
@@ -239,11 +243,11 @@ decisions = Table(
     "decisions",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("n", Integer, nullable=False),
-    Column("by", String, nullable=False, info=PERSON),
-    Column("what", String, nullable=False, info=PLAIN),  # upheld | dismissed
-    Column("state", String, nullable=False, info=PLAIN),  # decided, or on appeal: affirmed | reversed
-    Column("at", Integer, nullable=False),
+    Column("n", Integer),
+    Column("by", String, info=PERSON),
+    Column("what", String, info=PLAIN),  # upheld | dismissed
+    Column("state", String, info=PLAIN),  # decided, or on appeal: affirmed | reversed
+    Column("at", Integer),
 )
 Index("decisions_by_case", decisions.c.n)
 Index("decisions_by_time", decisions.c.at)
@@ -252,10 +256,10 @@ case_notes = Table(
     "case_notes",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("n", Integer, nullable=False),
-    Column("by", String, nullable=False, default="", info=PERSON),
-    Column("words", Text, nullable=False, default="", info=words_of("by")),
-    Column("at", Integer, nullable=False),
+    Column("n", Integer),
+    Column("by", String, default="", info=PERSON),
+    Column("words", Text, default="", info=words_of("by")),
+    Column("at", Integer),
 )
 Index("case_notes_by_case", case_notes.c.n)
 
@@ -264,10 +268,10 @@ statements = Table(
     "statements",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("n", Integer, nullable=False),
-    Column("subject", String, nullable=False, default="", info=PERSON),
-    Column("at", Integer, nullable=False),
-    Column("statement", Text, nullable=False, default="", info=words_of("subject")),  # JSON
+    Column("n", Integer),
+    Column("subject", String, default="", info=PERSON),
+    Column("at", Integer),
+    Column("statement", Text, default="", info=words_of("subject")),  # JSON
 )
 Index("statements_by_case", statements.c.n)
 
@@ -275,16 +279,14 @@ reports = Table(
     "reports",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("n", Integer, nullable=False),
-    Column("message", Integer, nullable=False),  # record of the event it points to
-    Column("subject", String, nullable=False, default="", info=PERSON),
-    Column("by", String, nullable=False, default="", info=PERSON),
-    Column("reason", Text, nullable=False, default="", info=words_of("by")),
-    Column("at", Integer, nullable=False),
-    Column("channel", String, nullable=False, server_default="member", info=PLAIN),  # member | operator | mail | server
-    Column(
-        "contact", Text, nullable=False, server_default="", info=OPERATORS
-    ),  # how somebody from outside can be answered
+    Column("n", Integer),
+    Column("message", Integer),  # record of the event it points to
+    Column("subject", String, default="", info=PERSON),
+    Column("by", String, default="", info=PERSON),
+    Column("reason", Text, default="", info=words_of("by")),
+    Column("at", Integer),
+    Column("channel", String, server_default="member", info=PLAIN),  # member | operator | mail | server
+    Column("contact", Text, server_default="", info=OPERATORS),  # how somebody from outside can be answered
 )
 Index("reports_by_case", reports.c.n)
 Index("reports_by_reporter", reports.c.by, reports.c.at)
@@ -294,9 +296,9 @@ away = Table(
     "away",
     metadata,
     Column("user", String, primary_key=True, info=PERSON),
-    Column("record", Integer, nullable=False),
-    Column("since", Integer, nullable=False),
-    Column("until", Integer, nullable=False),
+    Column("record", Integer),
+    Column("since", Integer),
+    Column("until", Integer),
     info=ROWS,
 )
 
@@ -306,8 +308,8 @@ rosters = Table(
     metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("user", String, primary_key=True, info=PERSON),
-    Column("record", Integer, nullable=False),
-    Column("hours", Text, nullable=False, info=words_of("user")),
+    Column("record", Integer),
+    Column("hours", Text, info=words_of("user")),
     info=ROWS,
 )
 
@@ -316,14 +318,14 @@ tasks = Table(
     "tasks",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("task", String, nullable=False, info=PLAIN),
-    Column("n", Integer, nullable=False),
-    Column("room", String, nullable=False, default="", info=PLAIN),
-    Column("subject", String, nullable=False, default="", info=PERSON),
-    Column("at", Integer, nullable=False),
-    Column("done", Integer, nullable=False, default=0),
-    Column("result", String, nullable=False, default="", info=PLAIN),
-    Column("reason", Text, nullable=False, default="", info=OPERATORS),
+    Column("task", String, info=PLAIN),
+    Column("n", Integer),
+    Column("room", String, default="", info=PLAIN),
+    Column("subject", String, default="", info=PERSON),
+    Column("at", Integer),
+    Column("done", Integer, default=0),
+    Column("result", String, default="", info=PLAIN),
+    Column("reason", Text, default="", info=OPERATORS),
 )
 
 # Files about people: begun, declined; the table below has each step taken.
@@ -331,29 +333,29 @@ dossiers = Table(
     "dossiers",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("subject", String, nullable=False, default="", info=PERSON),
-    Column("covers", Text, nullable=False, default="", info=PLAIN),  # the numbers of the cases, as JSON
-    Column("task", Integer, nullable=False, default=-1),  # record
-    Column("state", String, nullable=False, default="open", info=PLAIN),  # open | declined | exported
-    Column("at", Integer, nullable=False),
-    Column("reader", String, nullable=False, default="", info=OPERATORS),
-    Column("reason", Text, nullable=False, default="", info=OPERATORS),
+    Column("subject", String, default="", info=PERSON),
+    Column("covers", Text, default="", info=PLAIN),  # the numbers of the cases, as JSON
+    Column("task", Integer, default=-1),  # record
+    Column("state", String, default="open", info=PLAIN),  # open | declined | exported
+    Column("at", Integer),
+    Column("reader", String, default="", info=OPERATORS),
+    Column("reason", Text, default="", info=OPERATORS),
 )
 
 dossier_steps = Table(
     "dossier_steps",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("dossier", Integer, nullable=False),  # record that began it
-    Column("step", String, nullable=False, info=PLAIN),  # approved | declined | exported
-    Column("at", Integer, nullable=False),
-    Column("reader", String, nullable=False, default="", info=OPERATORS),
-    Column("reason", Text, nullable=False, default="", info=OPERATORS),
-    Column("bar", Text, nullable=False, default="", info=OPERATORS),
-    Column("digest", String, nullable=False, default="-", info=PLAIN),
-    Column("how", String, nullable=False, server_default="user", info=PLAIN),  # of an approval: user | key | account
-    Column("key", String, nullable=False, server_default="-", info=PLAIN),
-    Column("command", Integer, nullable=False, server_default="-1"),  # record of an approval from an account
+    Column("dossier", Integer),  # record that began it
+    Column("step", String, info=PLAIN),  # approved | declined | exported
+    Column("at", Integer),
+    Column("reader", String, default="", info=OPERATORS),
+    Column("reason", Text, default="", info=OPERATORS),
+    Column("bar", Text, default="", info=OPERATORS),
+    Column("digest", String, default="-", info=PLAIN),
+    Column("how", String, server_default="user", info=PLAIN),  # of an approval: user | key | account
+    Column("key", String, server_default="-", info=PLAIN),
+    Column("command", Integer, server_default="-1"),  # record of an approval from an account
 )
 Index("dossier_steps_by_dossier", dossier_steps.c.dossier)
 
@@ -362,12 +364,12 @@ approvers = Table(
     "approvers",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("key", String, nullable=False, info=PLAIN),
-    Column("name", String, nullable=False, info=OPERATORS),
-    Column("account", String, nullable=False, info=OPERATORS),
-    Column("at", Integer, nullable=False),
-    Column("reader", String, nullable=False, info=OPERATORS),
-    Column("ended", Integer, nullable=False, server_default="0"),
+    Column("key", String, info=PLAIN),
+    Column("name", String, info=OPERATORS),
+    Column("account", String, info=OPERATORS),
+    Column("at", Integer),
+    Column("reader", String, info=OPERATORS),
+    Column("ended", Integer, server_default="0"),
 )
 
 # Rules of single rooms; a removed rule is kept as long as its record, since cases rest on it.
@@ -375,12 +377,12 @@ room_rules = Table(
     "room_rules",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("room", String, nullable=False, info=PLAIN),
-    Column("name", String, nullable=False, info=PLAIN),
-    Column("settings", Text, nullable=False, info=RULES),  # JSON
-    Column("by", String, nullable=False, server_default="", info=PERSON),
-    Column("at", Integer, nullable=False),
-    Column("ended", Integer, nullable=False, server_default="0"),
+    Column("room", String, info=PLAIN),
+    Column("name", String, info=PLAIN),
+    Column("settings", Text, info=RULES),  # JSON
+    Column("by", String, server_default="", info=PERSON),
+    Column("at", Integer),
+    Column("ended", Integer, server_default="0"),
 )
 Index("room_rules_by_room", room_rules.c.room, room_rules.c.ended)
 
@@ -390,9 +392,9 @@ room_settings = Table(
     metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("setting", String, primary_key=True, info=PLAIN),  # verify | digest
-    Column("value", String, nullable=False, info=PLAIN),
-    Column("record", Integer, nullable=False),
-    Column("by", String, nullable=False, server_default="", info=PERSON),
+    Column("value", String, info=PLAIN),
+    Column("record", Integer),
+    Column("by", String, server_default="", info=PERSON),
 )
 
 evidence = Table(
@@ -400,7 +402,7 @@ evidence = Table(
     metadata,
     Column("record", Integer, primary_key=True),  # of the event
     Column("n", ForeignKey("cases.n"), primary_key=True),
-    Column("event", String, nullable=False, info=EVENT),
+    Column("event", String, info=EVENT),
 )
 Index("evidence_by_case", evidence.c.n)
 
@@ -408,18 +410,18 @@ credit = Table(
     "credit",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("person", String, nullable=False, info=PERSON),
-    Column("user", String, nullable=False, info=PERSON),
-    Column("at", Integer, nullable=False),
-    Column("entry", String, nullable=False, info=PLAIN),
-    Column("cost", Integer, nullable=False),
-    Column("grade", String, nullable=False, info=PLAIN),
-    Column("rule", String, nullable=False, info=PLAIN),
-    Column("n", Integer, nullable=False),
-    Column("room", String, nullable=False, default="", info=PLAIN),
-    Column("undoes", Integer, nullable=False, default=-1),
-    Column("ledger", String, nullable=False, server_default="credit", info=PLAIN),
-    Column("reach", String, nullable=False, server_default="", info=PLAIN),  # a community; "": the whole deployment
+    Column("person", String, info=PERSON),
+    Column("user", String, info=PERSON),
+    Column("at", Integer),
+    Column("entry", String, info=PLAIN),
+    Column("cost", Integer),
+    Column("grade", String, info=PLAIN),
+    Column("rule", String, info=PLAIN),
+    Column("n", Integer),
+    Column("room", String, default="", info=PLAIN),
+    Column("undoes", Integer, default=-1),
+    Column("ledger", String, server_default="credit", info=PLAIN),
+    Column("reach", String, server_default="", info=PLAIN),  # a community; "": the whole deployment
 )
 Index("credit_by_person", credit.c.person)
 
@@ -427,24 +429,22 @@ sanctions = Table(
     "sanctions",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("kind", String, nullable=False, info=PLAIN),
-    Column("room", String, nullable=False, default="", info=PLAIN),  # "": every protected room
-    Column("subject", String, nullable=False, info=PERSON),
-    Column("person", String, nullable=False, info=PERSON),
-    Column("at", Integer, nullable=False),
-    Column("until", Integer, nullable=False),  # 0: no end
-    Column("n", Integer, nullable=False),
-    Column("basis", String, nullable=False, info=PLAIN),
-    Column("rule", String, nullable=False, info=PLAIN),
-    Column("by", String, nullable=False, default="", info=PERSON),
-    Column("reason", Text, nullable=False, default="", info=words_of("by")),
-    Column("event", String, nullable=False, default="", info=words_of("subject")),
-    Column("ended", Integer, nullable=False, default=0),
-    Column("why_ended", String, nullable=False, default="", info=PLAIN),
-    Column("every", Integer, nullable=False, server_default="0"),  # of slow mode: milliseconds
-    Column(
-        "reach", String, nullable=False, server_default="", info=PLAIN
-    ),  # in all rooms of this community; "": as `room`
+    Column("kind", String, info=PLAIN),
+    Column("room", String, default="", info=PLAIN),  # "": every protected room
+    Column("subject", String, info=PERSON),
+    Column("person", String, info=PERSON),
+    Column("at", Integer),
+    Column("until", Integer),  # 0: no end
+    Column("n", Integer),
+    Column("basis", String, info=PLAIN),
+    Column("rule", String, info=PLAIN),
+    Column("by", String, default="", info=PERSON),
+    Column("reason", Text, default="", info=words_of("by")),
+    Column("event", String, default="", info=words_of("subject")),
+    Column("ended", Integer, default=0),
+    Column("why_ended", String, default="", info=PLAIN),
+    Column("every", Integer, server_default="0"),  # of slow mode: milliseconds
+    Column("reach", String, server_default="", info=PLAIN),  # in all rooms of this community; "": as `room`
 )
 Index("sanctions_by_room", sanctions.c.room, sanctions.c.kind, sanctions.c.ended)
 Index("sanctions_by_event", sanctions.c.event)
@@ -456,12 +456,12 @@ readings = Table(
     "readings",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("note", String, nullable=False, info=PLAIN),  # the name the command line gave it; "-" for none
-    Column("what", String, nullable=False, info=PLAIN),
-    Column("subject", String, nullable=False, server_default="", info=PERSON),  # "": possibly anybody
-    Column("by", String, nullable=False, server_default="", info=PERSON),  # in a chat
-    Column("reader", String, nullable=False, server_default="", info=OPERATORS),  # on the command line
-    Column("day", Integer, nullable=False),  # since 1970
+    Column("note", String, info=PLAIN),  # the name the command line gave it; "-" for none
+    Column("what", String, info=PLAIN),
+    Column("subject", String, server_default="", info=PERSON),  # "": possibly anybody
+    Column("by", String, server_default="", info=PERSON),  # in a chat
+    Column("reader", String, server_default="", info=OPERATORS),  # on the command line
+    Column("day", Integer),  # since 1970
 )
 Index("readings_by_note", readings.c.note)
 Index("readings_by_day", readings.c.day, readings.c.subject)
@@ -471,9 +471,9 @@ requests = Table(
     "requests",
     metadata,
     Column("record", Integer, primary_key=True),  # of the message that asked
-    Column("user", String, nullable=False, info=PERSON),
-    Column("what", String, nullable=False, info=PLAIN),
-    Column("at", Integer, nullable=False),
+    Column("user", String, info=PERSON),
+    Column("what", String, info=PLAIN),
+    Column("at", Integer),
     info=ROWS,
 )
 
@@ -486,10 +486,10 @@ holds = Table(
     Column(
         "what", String, primary_key=True, info=PLAIN
     ),  # level | ban; for the room itself: posting, posting TYPE, joining
-    Column("step", String, nullable=False, info=PLAIN),  # intended | held
-    Column("prior", String, nullable=False, info=PLAIN),
-    Column("held", String, nullable=False, info=PLAIN),
-    Column("corrections", Integer, nullable=False, default=0),
+    Column("step", String, info=PLAIN),  # intended | held
+    Column("prior", String, info=PLAIN),
+    Column("held", String, info=PLAIN),
+    Column("corrections", Integer, default=0),
 )
 
 # The sealed state of verifications in progress (`storage/state/verification_dialogues.py`). One per person.
@@ -497,12 +497,12 @@ challenges = Table(
     "challenges",
     metadata,
     Column("user", String, primary_key=True, info=PERSON),
-    Column("method", String, nullable=False, info=PLAIN),
-    Column("state", Text, nullable=False, info=words_of("user")),
-    Column("started", Integer, nullable=False),
-    Column("until", Integer, nullable=False),
-    Column("tries", Integer, nullable=False, server_default="0"),
-    Column("poll", Integer, nullable=False, server_default="0"),  # when to look again; 0: never
+    Column("method", String, info=PLAIN),
+    Column("state", Text, info=words_of("user")),
+    Column("started", Integer),
+    Column("until", Integer),
+    Column("tries", Integer, server_default="0"),
+    Column("poll", Integer, server_default="0"),  # when to look again; 0: never
     info=ROWS,
 )
 
@@ -511,9 +511,9 @@ challenge_attempts = Table(
     "challenge_attempts",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("at", Integer, nullable=False),
-    Column("user", String, nullable=False, info=PERSON),
-    Column("about", String, nullable=False, server_default="", info=PLAIN),
+    Column("at", Integer),
+    Column("user", String, info=PERSON),
+    Column("about", String, server_default="", info=PLAIN),
     info=ROWS,
 )
 Index("challenge_attempts_by_time", challenge_attempts.c.at)
@@ -523,12 +523,10 @@ gaps = Table(
     "gaps",
     metadata,
     Column("room", String, primary_key=True, info=PLAIN),
-    Column("until", String, nullable=False, server_default="", info=PLAIN),  # an event; "": until any known event
-    Column("since", Integer, nullable=False, server_default="0"),  # when the homeserver had last been heard before
-    Column("bottom", Integer, nullable=False, server_default="0"),  # the way back is finished, the pages are being read
-    Column(
-        "told", Text, nullable=False, server_default="[]", info=SOON
-    ),  # state reported outside the timeline: [event, type, key]
+    Column("until", String, server_default="", info=PLAIN),  # an event; "": until any known event
+    Column("since", Integer, server_default="0"),  # when the homeserver had last been heard before
+    Column("bottom", Integer, server_default="0"),  # the way back is finished, the pages are being read
+    Column("told", Text, server_default="[]", info=SOON),  # state reported outside the timeline: [event, type, key]
 )
 
 # The pages passed on the way back, 0 the newest; a row is deleted when its page is read.
@@ -537,8 +535,8 @@ gap_pages = Table(
     metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("n", Integer, primary_key=True),
-    Column("start", Text, nullable=False, info=PLAIN),
-    Column("stop", Text, nullable=False, info=PLAIN),
+    Column("start", Text, info=PLAIN),
+    Column("stop", Text, info=PLAIN),
 )
 
 # Events that the homeserver delivered for rooms that are behind: they may be redacted before they are read again.
@@ -546,8 +544,8 @@ gap_events = Table(
     "gap_events",
     metadata,
     Column("event", String, primary_key=True, info=PLAIN),
-    Column("room", String, nullable=False, info=PLAIN),
-    Column("raw", Text, nullable=False, info=SOON),  # JSON
+    Column("room", String, info=PLAIN),
+    Column("raw", Text, info=SOON),  # JSON
 )
 Index("gap_events_by_room", gap_events.c.room)
 
@@ -556,15 +554,15 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("txn", String, nullable=False, unique=True, info=PLAIN),
-    Column("priority", Integer, nullable=False),
-    Column("room", String, nullable=False, default="", info=PLAIN),
-    Column("action", Text, nullable=False, info=SOON),
-    Column("record", Integer, nullable=False),
-    Column("not_before", Integer, nullable=False, default=0),
-    Column("attempts", Integer, nullable=False, default=0),
+    Column("txn", String, unique=True, info=PLAIN),
+    Column("priority", Integer),
+    Column("room", String, default="", info=PLAIN),
+    Column("action", Text, info=SOON),
+    Column("record", Integer),
+    Column("not_before", Integer, default=0),
+    Column("attempts", Integer, default=0),
     Column("merge", String, nullable=True, unique=True, info=SOON),  # what makes two waiting actions the same
-    Column("queued", Integer, nullable=False, server_default="0"),  # when; 0: by a version that did not record it
+    Column("queued", Integer, server_default="0"),  # when; 0: by a version that did not record it
 )
 Index("outbox_in_order", outbox.c.priority, outbox.c.id)
 Index("outbox_of_rooms", outbox.c.priority, outbox.c.room, outbox.c.not_before, outbox.c.id)

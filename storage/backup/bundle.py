@@ -40,11 +40,9 @@ def write(stage: Path, file: Path, manifest: Manifest, progress: Progress) -> Ma
         raise FileExistsError(file)
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, disk.SECRET_MODE), "wb") as out:
+        with disk.new_file(draft, disk.SECRET_MODE) as out:
             manifest = _pack(stage, out, manifest, progress)
-            out.flush()
-            os.fsync(out.fileno())
-            _forget_cached(out.fileno())
+        _forget_cached(draft)
         _check(draft, manifest)
         _name(draft, file)
     finally:
@@ -76,11 +74,9 @@ def unpack(packed: zipfile.ZipFile, manifest: Manifest, folder: Path, progress: 
         secret = not name.startswith(RECORDS)
         disk.make_folder(path.parent, disk.SECRET_FOLDER_MODE if name == LOG_KEY else disk.FOLDER_MODE)
         mode = disk.SECRET_MODE if secret else disk.FILE_MODE
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
+        with disk.new_file(path, mode) as out:
             if _copy(_member(packed, name), out, size) != digest:
                 raise Invalid(f"{name} in it is damaged")
-            out.flush()
-            os.fsync(out.fileno())
         done += size
         progress(done, total)
     for each, _, _ in os.walk(folder):
@@ -143,10 +139,11 @@ def _check(draft: Path, manifest: Manifest) -> None:
         raise Broken("what was written to the backup is not what can be read from it: the disk, or its memory, is bad")
 
 
-def _forget_cached(handle: int) -> None:
+def _forget_cached(path: Path) -> None:
     """Drop the file from the page cache, if the system can, so that what is read comes from the disk."""
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _name(draft: Path, file: Path) -> None:

@@ -99,19 +99,20 @@ def export(
         raise Refused("export.exists", out=out)
     verifier, checkpoint, note = _signed(folder)
     chosen = _choose(folder, request.selection, checkpoint.size, progress)
+    numbers = chosen.all()
     number: int | None = None
     draft = out.with_name(f".{out.name}.{secrets.token_hex(4)}.tmp")
     try:
         with disk.replacing(draft, disk.SECRET_MODE) as file, tempfile.TemporaryFile(dir=out.parent) as spool:
-            maker = _Maker(folder, request, words, chosen, checkpoint, progress, is_recorded=record is not None)
+            maker = _Maker(folder, request, words, chosen, checkpoint, progress, record is not None)
             with Bundle(file, request.made_at_ms) as bundle:
                 maker.write(bundle, spool, verifier, media)
                 if record is not None:
-                    number = record(contents(request.id, maker.numbers, bundle.sums))
+                    number = record(contents(request.id, numbers, bundle.sums))
                     before, (verifier, checkpoint, note) = checkpoint.size, _signed(folder)
                     bundle.add(RECORD, record_line(folder, number, before, checkpoint.size))
                     add_proofs(bundle, folder, [number], checkpoint.size, note)
-                add_proofs(bundle, folder, maker.numbers, checkpoint.size, note)
+                add_proofs(bundle, folder, numbers, checkpoint.size, note)
                 bundle.add("checkpoint", note.encode())
                 sha256 = bundle.close()
         checked = verify.check(draft, verifier.text, lambda done: progress("check", done, maker.count))
@@ -168,44 +169,37 @@ def _appear(draft: Path, out: Path) -> None:
         disk.sync_directory(out.parent)
 
 
+@dataclass(slots=True)
 class _Maker:
     """Writer of one bundle."""
 
-    def __init__(
-        self,
-        folder: Path,
-        request: ExportRequest,
-        words: Words,
-        chosen: Chosen,
-        checkpoint: Checkpoint,
-        progress: Progress,
-        *,
-        is_recorded: bool,
-    ) -> None:
-        self._folder = folder
-        self._request = request
-        self._words = words
-        self._chosen = chosen
-        self.numbers = chosen.all()
-        self.count = len(self.numbers)
-        self._is_recorded = is_recorded
-        self._written = 0
-        self._checkpoint = checkpoint
-        self._progress = progress
-        self._cases = Cases()
-        self._files: set[str] = set()  # media that the records name
-        self.media = 0
+    folder: Path
+    request: ExportRequest
+    words: Words
+    chosen: Chosen
+    checkpoint: Checkpoint
+    progress: Progress
+    is_recorded: bool
+    media: int = 0
+    _written: int = 0
+    _cases: Cases = field(default_factory=Cases)
+    _files: set[str] = field(default_factory=set)  # media that the records name
+
+    @property
+    def count(self) -> int:
+        """How many records are in it."""
+        return len(self.chosen.fitting) + len(self.chosen.supporting)
 
     def write(self, bundle: Bundle, spool: BinaryIO, verifier: NoteVerifier, media: Media | None) -> None:
         """Write everything except the proofs."""
-        readme = self._words.text("export.readme", origin=verifier.name, vkey=verifier.text)
-        foreword = f"{self._request.foreword}\n\n" if self._request.foreword else ""
+        readme = self.words.text("export.readme", origin=verifier.name, vkey=verifier.text)
+        foreword = f"{self.request.foreword}\n\n" if self.request.foreword else ""
         bundle.add("README.txt", f"{foreword}{readme}\n".encode())
-        for name, content in self._request.more.items():
+        for name, content in self.request.more.items():
             bundle.add(name, content)
         self._add_records(bundle, spool)
         with bundle.file("index.html") as file:
-            for piece in page(self._words, self._about(verifier), self._cases, self._lines(spool)):
+            for piece in page(self.words, self._about(verifier), self._cases, self._lines(spool)):
                 file.write(piece.encode("utf-8", "replace"))
         with bundle.file("records.csv") as file:
             file.write(verify.table_head().encode())
@@ -228,9 +222,9 @@ class _Maker:
 
     def _selected(self) -> Iterator[tuple[bytes, Line]]:
         """Yield the lines as they are exported, with their shown parts."""
-        numbers, at = self.numbers, 0
-        selection, supporting = self._request.selection, self._chosen.supporting
-        for raw, opened in lines_below(self._folder, numbers[-1] + 1):
+        numbers, at = self.chosen.all(), 0
+        selection, supporting = self.request.selection, self.chosen.supporting
+        for raw, opened in lines_below(self.folder, numbers[-1] + 1):
             index = cast(int, opened.skeleton["i"])
             if index == numbers[at]:
                 line, parts = with_parts_shown(raw, opened, selection, supports=index in supporting)
@@ -241,31 +235,31 @@ class _Maker:
     def _about(self, verifier: NoteVerifier) -> About:
         return About(
             origin=verifier.name,
-            size=self._checkpoint.size,
+            size=self.checkpoint.size,
             vkey=verifier.text,
-            made_at_ms=self._request.made_at_ms,
-            by=self._request.by,
-            reason=self._request.reason,
-            asked=self._request.selection.described(),
+            made_at_ms=self.request.made_at_ms,
+            by=self.request.by,
+            reason=self.request.reason,
+            asked=self.request.selection.described(),
             records=self.count,
-            supporting=self._chosen.supporting,
-            rooms={code: room for code, room in self._chosen.rooms.items() if code in self._chosen.groups},
-            rules=self._chosen.rules,
+            supporting=self.chosen.supporting,
+            rooms={code: room for code, room in self.chosen.rooms.items() if code in self.chosen.groups},
+            rules=self.chosen.rules,
         )
 
     def _description(self, verifier: NoteVerifier) -> bytes:
         said: dict[str, Json] = {
             "format": FORMAT,
             "origin": verifier.name,
-            "size": self._checkpoint.size,
+            "size": self.checkpoint.size,
             "records": self.count,
-            "supporting": len(self._chosen.supporting),
-            "made": time_text(self._request.made_at_ms),
-            "by": self._request.by,
-            "reason": self._request.reason,
-            "asked": self._request.selection.described(),
-            "recorded": self._is_recorded,
-            **({"id": self._request.id} if self._is_recorded else {}),
+            "supporting": len(self.chosen.supporting),
+            "made": time_text(self.request.made_at_ms),
+            "by": self.request.by,
+            "reason": self.request.reason,
+            "asked": self.request.selection.described(),
+            "recorded": self.is_recorded,
+            **({"id": self.request.id} if self.is_recorded else {}),
         }
         return orjson.dumps(plain(said), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
@@ -282,4 +276,4 @@ class _Maker:
         """Count one more record in one of the three files that hold them all."""
         self._written += 1
         if self._written % 1_000 == 0:
-            self._progress("write", self._written // 3, self.count)
+            self.progress("write", self._written // 3, self.count)

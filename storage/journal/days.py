@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO
 
@@ -155,7 +156,8 @@ def finish_closing(folder: Path) -> None:
 
 def agree(one: Path, other: Path) -> bool:
     """Tell whether two files of one day hold the same text. Raises `DamagedDay`."""
-    return all(a == b for a, b in _zip_exact(DayLines(one), DayLines(other)))
+    a, b = DayLines(one), DayLines(other)
+    return all(mine == theirs for mine, theirs in zip_longest(a.each(), b.each())) and a.rest == b.rest
 
 
 def closed_path(path: Path) -> Path:
@@ -198,16 +200,6 @@ def _holding(block: bytes, needles: Sequence[bytes], before: int) -> Iterator[tu
         number += block.count(b"\n", counted, start)
         counted = start
         yield number, block[start:end]
-
-
-def _zip_exact(one: DayLines, other: DayLines) -> Iterator[tuple[bytes | None, bytes | None]]:
-    a, b = one.each(), other.each()
-    while True:
-        pair = next(a, None), next(b, None)
-        if pair == (None, None):
-            break
-        yield pair
-    yield one.rest, other.rest
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

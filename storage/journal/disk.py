@@ -46,6 +46,15 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
+@contextmanager
+def new_file(path: Path, mode: int) -> Iterator[BinaryIO]:
+    """Guarantee: after the block the new file is durable; its name is so after `sync_directory` of the folder."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def create_once(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
     """Guarantee: afterwards the file holds `data`, durable, unless it existed before.
 
@@ -55,7 +64,8 @@ def create_once(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
     """
     draft = _draft_of(path)
     try:
-        _write_new(draft, data, mode)
+        with new_file(draft, mode) as file:
+            file.write(data)
         os.link(draft, path)  # unlike a rename, a link refuses to replace
     finally:
         draft.unlink(missing_ok=True)
@@ -75,10 +85,8 @@ def replacing(path: Path, mode: int = FILE_MODE) -> Iterator[BinaryIO]:
     """
     draft = _draft_of(path)
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        with new_file(draft, mode) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -185,10 +193,3 @@ class Appender:
 def _draft_of(path: Path) -> Path:
     """Return a hidden name in the same folder, so that the file can be renamed to `path` in one step."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-
-
-def _write_new(path: Path, data: bytes, mode: int) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -74,8 +74,8 @@ class Journal:
         self._log = Log(folder)
         self._tiles = Tiles(folder / "tile")
         self._tree = state.tree
-        self._signed = state.signed
-        self._signed_ms = 0
+        self.signed = state.signed  # the number of records that the newest checkpoint covers
+        self.signed_ms = 0  # when the log was last signed, or found to need no signing, since this opening
         self._synced = state.tree.size
         self._first = state.first
         self._offsets = state.offsets
@@ -124,16 +124,6 @@ class Journal:
         return self._tree.size
 
     @property
-    def signed(self) -> int:
-        """The number of records that the newest checkpoint covers."""
-        return self._signed
-
-    @property
-    def signed_ms(self) -> int:
-        """The time (ms) at which the log was last signed, or found to need no signing, since this opening."""
-        return self._signed_ms
-
-    @property
     def origin(self) -> str:
         """The log's name, as every checkpoint bears it."""
         return self._signer.name
@@ -179,24 +169,24 @@ class Journal:
             self._synced = self.size
             if self._is_sealed:
                 self._is_sealed = False
-                self.checkpoint(self._signed_ms)
+                self.checkpoint(self.signed_ms)
 
     def due_for_checkpoint(self, now_ms: int) -> bool:
         """Tell whether 256 records are unsigned, or any has been for 60 seconds. A clock set back counts as due."""
-        waiting = self.size - self._signed
-        in_time = 0 <= now_ms - self._signed_ms < CHECKPOINT_MS
+        waiting = self.size - self.signed
+        in_time = 0 <= now_ms - self.signed_ms < CHECKPOINT_MS
         return waiting >= CHECKPOINT_RECORDS or (waiting > 0 and not in_time)
 
     def checkpoint(self, now_ms: int) -> None:
         """Sign all records: flush, write the tiles, then the checkpoint. See the module for why in this order."""
         self.sync()
-        if self._signed == self.size:
+        if self.signed == self.size:
             return
         with self._or_refuse_from_now_on():
             self._write_tiles()
             disk.replace_atomically(self.folder / "checkpoint", self._sign())
-        self._signed = self.size
-        self._signed_ms = now_ms
+        self.signed = self.size
+        self.signed_ms = now_ms
 
     def close_day(self, now_ms: int) -> str | None:
         """Close the open day if it is over, and return its name. `append` does the same on its own.
@@ -257,8 +247,8 @@ class Journal:
         Its format is in `storage/journal/transparency/tlog_proof.py`. Raises `Invalid` if there is no such record,
         `LookupError` if it was purged.
         """
-        if self._signed <= index < self.size:
-            self.checkpoint(self._signed_ms)
+        if self.signed <= index < self.size:
+            self.checkpoint(self.signed_ms)
         return make_proof(self._prover, self.signed_checkpoint, index)
 
     def erase(self, targets: Targets, by: int) -> list[str]:
@@ -271,7 +261,7 @@ class Journal:
         erasure = erasure_of(self._log.line(by))
         if erasure.targets != targets:
             raise Broken(f"record {by} does not name the parts that are to be erased")
-        self.checkpoint(self._signed_ms)
+        self.checkpoint(self.signed_ms)
         return [day.name for day in self._erase(lambda: erase_parts(self._log, [erasure]))]
 
     def forget(self, person: PersonId) -> None:
@@ -285,7 +275,7 @@ class Journal:
         Raises `Broken` if the record does not declare it or anything in it is too young, as `erase` otherwise.
         """
         check_purge(self._log, self.get(by), below)
-        self.checkpoint(self._signed_ms)
+        self.checkpoint(self.signed_ms)
         self._prover = Prover(self._tiles)
         return purge(self.folder, below)
 
@@ -318,8 +308,8 @@ class Journal:
 
         `coverage` records name the records that were unsigned until now and those that were set aside (`foreign`).
         """
-        self._signed_ms = now_ms
-        unsigned = self.size - self._signed
+        self.signed_ms = now_ms
+        unsigned = self.size - self.signed
         if self.size == 0:
             data = {"vkey": self.vkey}
             self.append([Draft("genesis", now_ms, fields={"format": FORMAT}, parts=(Part(NOBODY, data),))])
@@ -328,7 +318,7 @@ class Journal:
         if self._unexplained:  # cut off between a record and the note about it
             self.append([note(index, now_ms) for index in self._unexplained])
         if unsigned:
-            self.append([Draft("coverage", now_ms, fields={"what": "unsigned", "count": unsigned, "on": self._signed})])
+            self.append([Draft("coverage", now_ms, fields={"what": "unsigned", "count": unsigned, "on": self.signed})])
         if foreign:
             self.append([Draft("coverage", now_ms, fields={"what": "foreign", "count": foreign, "on": -1})])
         self.sync()
@@ -402,7 +392,7 @@ class Journal:
         Each step can be repeated after a crash.
         """
         assert self._appender
-        self.checkpoint(self._signed_ms)
+        self.checkpoint(self.signed_ms)
         disk.replace_atomically(self.folder / "checkpoints" / f"{self._last_day}.ckpt", self._sign())
         path = self._appender.path
         self._appender.close()

@@ -540,14 +540,17 @@ KINDS: dict[str, Kind] = {
     ),
 }
 
-_TYPES: dict[str, dict[str, type]] = {}
+_TYPES = {
+    name: {word: int if entry.type == "int" else str for word, entry in kind.fields.items()}
+    for name, kind in KINDS.items()
+}
 
 
 def check(draft: Draft) -> None:
     """Check that `draft` may become a record. Raises `Broken`, naming what is wrong; changes nothing."""
     types = _TYPES.get(draft.kind)
     if types is None:
-        types = _types(draft.kind)
+        raise Broken(f"there is no kind of record {draft.kind!r}; see storage/journal/record_kinds.py")
     for name, value in draft.fields.items():
         if types.get(name) is not type(value):
             raise Broken(f"record of kind {draft.kind}: field {name!r} {_fault(draft.kind, name)}")
@@ -562,15 +565,6 @@ def check(draft: Draft) -> None:
     for part in draft.parts:
         if not RESERVED_DATA.isdisjoint(part.data):
             raise Broken(f"record of kind {draft.kind}: a part uses a name kept for the journal")
-
-
-def _types(kind: str) -> dict[str, type]:
-    """Return the fields of a kind, in the form that is quickest to look up."""
-    if kind not in KINDS:
-        raise Broken(f"there is no kind of record {kind!r}; see storage/journal/record_kinds.py")
-    kinds = {"int": int, "str": str}
-    _TYPES[kind] = {name: kinds[entry.type] for name, entry in KINDS[kind].fields.items()}
-    return _TYPES[kind]
 
 
 def _fault(kind: str, name: str) -> str:

@@ -16,6 +16,7 @@ from .common import (
     RECKONED,
     REMOVED,
     UNREAD,
+    get_meta,
     person_of,
     project,
     set_meta,

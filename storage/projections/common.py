@@ -33,6 +33,7 @@ def without_marks(content: Mapping[str, Json]) -> dict[str, Json]:
 # Statements that each message may need are built once: building one takes longer than running it.
 PERSON = select(schema.accounts.c.person).where(schema.accounts.c.user == bindparam("user"))
 _INSERTS = {table: insert(table) for table in schema.metadata.tables.values()}
+_META = select(schema.meta.c.value).where(schema.meta.c.key == bindparam("key"))
 _NEW_META = upsert(schema.meta)
 _SET_META = _NEW_META.on_conflict_do_update(index_elements=["key"], set_={"value": _NEW_META.excluded.value})
 
@@ -41,6 +42,12 @@ async def person_of(db: AsyncConnection, user: UserId) -> str:
     """Return the person behind an account: itself, unless accounts were linked by verification."""
     row = (await db.execute(PERSON, {"user": user})).first()
     return row.person if row else user
+
+
+async def get_meta(db: AsyncConnection, key: str) -> str | None:
+    """Return one stored value of the deployment."""
+    found = await db.scalar(_META, {"key": key})
+    return str(found) if found is not None else None
 
 
 async def set_meta(db: AsyncConnection, key: str, value: str) -> None:

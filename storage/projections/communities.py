@@ -12,6 +12,8 @@ from moderation.model.reach import community_of
 from moderation.policy import CommunitySettings, Policy
 from storage import schema
 
+from .common import get_meta
+
 
 async def regroup(db: AsyncConnection, *, room: str = "") -> None:
     """Put all groups, or one of them, into the community that the policy gives them."""
@@ -34,5 +36,5 @@ async def _spaces(db: AsyncConnection, room: str) -> defaultdict[str, set[str]]:
 
 
 async def _settings(db: AsyncConnection) -> CommunitySettings:
-    policy = await db.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "policy"))
+    policy = await get_meta(db, "policy")
     return Policy.model_validate_json(policy).communities if policy else CommunitySettings()

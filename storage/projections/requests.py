@@ -9,10 +9,12 @@ from moderation.values.ids import RoomId
 from storage import schema
 from storage.state.owner_choices import choices_of
 
+from .common import get_meta
+
 
 async def asked_for_more(db: AsyncConnection, policy: str, at_ms: int) -> None:
     """Restart people's time to be verified in rooms that ask for more than before."""
-    before = await db.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "policy"))
+    before = await get_meta(db, "policy")
     now, was = (_verification_of(text) for text in (policy, before))
     if now == was:
         return
@@ -31,5 +33,5 @@ def _verification_of(policy: str | None) -> VerificationSettings:
 async def asked_now(db: AsyncConnection, room: RoomId) -> Asks:
     """Return what a room asks of people now."""
     code = await db.scalar(select(schema.rooms.c.code).where(schema.rooms.c.room == room))
-    policy = _verification_of(await db.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "policy")))
+    policy = _verification_of(await get_meta(db, "policy"))
     return with_choice(asks(policy, room, str(code)), await choices_of(db, room))

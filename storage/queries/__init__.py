@@ -6,6 +6,7 @@ Rules kept here:
 Left to others: caching what was read (`bot/pipeline/view_cache.py`), writing (`storage/projections/`).
 """
 
+from storage.projections import get_meta
 from storage.state.owner_choices import any_asks, choices_of
 
 from .accounts import communities_of_person, ever_linked, groups_of_person, people_in, person_who_proved, persons_linked
@@ -39,7 +40,6 @@ from .dossiers import Approver, Dossier, all_approvers, all_dossiers, dossier_vi
 from .duty import answers_for, away_now, duty_of, owners_of, roster_of, waiting_for
 from .events import (
     event_row,
-    get_meta,
     held_back,
     known_events,
     last_stood,

@@ -9,7 +9,7 @@ from storage.projections import person_of
 from storage.sql_list import sql_list
 
 from .linked_accounts import accounts_of
-from .rooms import ACTIVE_GROUP
+from .rooms import groups_with
 
 
 async def persons_linked(db: AsyncConnection) -> frozenset[str]:
@@ -31,17 +31,7 @@ async def person_who_proved(db: AsyncConnection, record: int, otherwise: PersonI
 
 async def groups_of_person(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
     """Return the active groups where any account of the person is known; with `joined` only those they are in now."""
-    m = schema.members.c
-    query = (
-        select(m.room)
-        .join(schema.rooms, schema.rooms.c.room == m.room)
-        .where(m.user.in_(await accounts_of(db, user)), ACTIVE_GROUP)
-        .group_by(m.room, schema.rooms.c.entered)
-        .order_by(schema.rooms.c.entered)
-    )
-    if joined:
-        query = query.where(m.membership == "join")
-    return tuple(await db.scalars(query))
+    return await groups_with(db, await accounts_of(db, user), joined=joined)
 
 
 async def communities_of_person(db: AsyncConnection, user: UserId) -> dict[RoomId, str]:

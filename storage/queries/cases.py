@@ -14,7 +14,7 @@ from moderation.model.context import CaseView
 from moderation.model.facts import SanctionKind
 from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
 from storage import schema
-from storage.projections import CASES_FROM, POSTED, person_of
+from storage.projections import CASES_FROM, POSTED, get_meta, person_of
 from storage.sql_list import sql_list
 
 from .linked_accounts import accounts_of_all
@@ -100,7 +100,7 @@ async def case_by_card(db: AsyncConnection, card: EventId) -> int | None:
 
 async def next_case(db: AsyncConnection) -> int:
     """Return the number that the next case gets."""
-    least = await db.scalar(select(schema.meta.c.value).where(schema.meta.c.key == CASES_FROM))
+    least = await get_meta(db, CASES_FROM)
     return max(int(await db.scalar(select(func.max(schema.cases.c.n))) or 0) + 1, int(least or 0))
 
 

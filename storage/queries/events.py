@@ -28,7 +28,6 @@ _TIMES = (
 )
 _EVENT = select(schema.events).where(schema.events.c.event == bindparam("event"))
 _KNOWN = select(schema.events.c.event).where(sql_list_param(schema.events.c.event, "ids"))
-_META = select(schema.meta.c.value).where(schema.meta.c.key == bindparam("key"))
 
 
 async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_ms: int, limit: int) -> list[int]:
@@ -84,9 +83,3 @@ async def unread_events(db: AsyncConnection, limit: int) -> list[tuple[EventId, 
     e = schema.events.c
     rows = await db.execute(select(e.event, e.room).where(e.kind == UNREAD).order_by(e.record.desc()).limit(limit))
     return [(event, room) for event, room in rows]
-
-
-async def get_meta(db: AsyncConnection, key: str) -> str | None:
-    """Return one stored value of the deployment."""
-    found = await db.scalar(_META, {"key": key})
-    return str(found) if found is not None else None

@@ -24,22 +24,14 @@ from storage.sqlite_driver import rows_of
 
 from .cases import RECENT, read_recent
 from .linked_accounts import LINKED, accounts_among
-from .rooms import ACTIVE_GROUP
+from .rooms import ACTIVE_GROUP, groups_with
 from .sanctions import AGAINST, read_in_force, sanctions_of_accounts
 from .verification import PROOFS, SINCE, TOLD, counting_in, read_proofs, read_since, read_told
 
 
 async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
     """Return the active groups somebody is known in; with `joined` only those they are in now."""
-    query = (
-        select(schema.members.c.room)
-        .join(schema.rooms, schema.rooms.c.room == schema.members.c.room)
-        .where(schema.members.c.user == user, ACTIVE_GROUP)
-        .order_by(schema.rooms.c.entered)
-    )
-    if joined:
-        query = query.where(schema.members.c.membership == "join")
-    return tuple(await db.scalars(query))
+    return await groups_with(db, [user], joined=joined)
 
 
 async def memberships_of(db: AsyncConnection, user: UserId) -> dict[RoomId, str]:

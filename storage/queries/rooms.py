@@ -1,10 +1,10 @@
 """Rooms that are served: their purpose, rights and names, and the bot's own rooms."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Table, and_, bindparam, func, select, true
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -144,6 +144,16 @@ async def active_groups(db: AsyncConnection) -> tuple[RoomId, ...]:
     """Return the groups that are served now, in the order in which they came."""
     r = schema.rooms.c
     return tuple(await db.scalars(select(r.room).where(ACTIVE_GROUP).order_by(r.entered)))
+
+
+async def groups_with(db: AsyncConnection, users: Sequence[UserId], *, joined: bool) -> tuple[RoomId, ...]:
+    """Return the active groups that know one of these accounts, in the order in which the groups came.
+
+    With `joined` only those that one of them is in now.
+    """
+    m, r = schema.members.c, schema.rooms.c
+    there = select(m.room).where(m.user.in_(users), m.membership == "join" if joined else true())
+    return tuple(await db.scalars(select(r.room).where(ACTIVE_GROUP, r.room.in_(there)).order_by(r.entered)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ Left to others: what the state means (`bot/identity`), sealing (`storage/identit
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -37,15 +37,14 @@ class StoredDialogue:
 async def challenge_of(db: AsyncConnection, user: UserId) -> StoredDialogue | None:
     """Return somebody's verification in progress, or one that is over and not yet removed."""
     row = (await db.execute(select(schema.challenges).where(schema.challenges.c.user == user))).one_or_none()
-    return StoredDialogue(**{**row._mapping, "user": UserId(row.user)}) if row else None
+    return StoredDialogue(**row._mapping) if row else None
 
 
 async def keep(db: AsyncConnection, one: StoredDialogue) -> None:
     """Store a verification, replacing the earlier one."""
-    values = {name: getattr(one, name) for name in ("user", "method", "state", "started", "until", "tries", "poll")}
-    await db.execute(
-        upsert(schema.challenges).values(values).on_conflict_do_update(index_elements=["user"], set_=values)
-    )
+    values = asdict(one)
+    row = upsert(schema.challenges).values(values)
+    await db.execute(row.on_conflict_do_update(index_elements=["user"], set_=values))
 
 
 async def count_try(db: AsyncConnection, user: UserId) -> None:
