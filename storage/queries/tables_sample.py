@@ -16,7 +16,7 @@ Left to others: when it is done and who is told (`bot/scheduler/tables_sample.py
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -50,6 +50,14 @@ KEYS: Mapping[str, str] = {"cases": "n", "decisions": "record", "credit": "recor
 UNKNOWN, MISSING = "unknown", "missing"  # no record caused the row; the row of a record is missing
 _OF_PEOPLE = frozenset({"person", "words", "event"})
 _DECIDED = ("decided", "affirmed", "reversed")  # states that only a decision gives
+
+# The columns of a new row that never change, by the fact that makes it.
+_LASTING: Mapping[type[Fact], Sequence[str]] = {
+    CaseOpened: ["subject", "person", "room", "rule", "grade", "decide", "manages", "about", "excerpt", "opened"],
+    CaseDecided: ["n", "by", "what", "state", "at"],
+    CreditChanged: ["user", "person", "room", "entry", "cost", "grade", "rule", "n", "undoes", "ledger", "at"],
+    Started: ["subject", "person", "room", "kind", "n", "basis", "rule", "by", "reason", "every", "reach", "at"],
+}
 
 F = TypeVar("F", bound=Fact)
 Row = dict[str, Any]
@@ -182,26 +190,14 @@ class _Comparison:
 
     def _born(self, fact: Fact, record: Record) -> Row:
         """Return the lasting values that the record which created a row gives it."""
-        at = record.at_ms
-        match fact:
-            case CaseOpened():
-                names: tuple[str, ...] = ("rule", "grade", "decide", "manages", "about", "excerpt")
-                return self._about(fact, names, record) | {"opened": at}
-            case CaseDecided():
-                return {name: getattr(fact, name) for name in ("n", "by", "what", "state")} | {"at": at}
-            case CreditChanged():
-                own = self._about(fact, ("entry", "cost", "grade", "rule", "n", "undoes", "ledger"), record)
-                return own | {"user": own.pop("subject"), "at": at}
-            case Started():
-                names = ("kind", "n", "basis", "rule", "by", "reason", "every", "reach")
-                return self._about(fact, names, record) | {"at": at}
-        raise AssertionError(f"{fact} makes no row")
-
-    def _about(self, fact: CaseOpened | CreditChanged | Started, names: Sequence[str], record: Record) -> Row:
-        person = self._tables.persons.get(fact.subject, fact.subject)
+        said = {each.name: getattr(fact, each.name) for each in fields(fact)} | dict.fromkeys(
+            ("at", "opened"), record.at_ms
+        )
+        if "subject" in said:
+            said |= {"user": said["subject"], "person": self._tables.persons.get(said["subject"], said["subject"])}
+        said["room"] = fact.room or ""
         is_known = fact.room is not None or record.group is None  # else its room is not in the tables
-        room = {"room": fact.room or ""} if is_known else {}
-        return {"subject": fact.subject, "person": person, **room, **{name: getattr(fact, name) for name in names}}
+        return {name: said[name] for name in _LASTING[type(fact)] if is_known or name != "room"}
 
     def _unlike(self, table: str, row: Row, record: Record, said: Row) -> Iterator[str]:
         is_erased = any(erased_by(dict(part)) is not None for part in record.parts)
