@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -40,10 +38,9 @@ def upgrade() -> None:
         sa.Column("card", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("n"),
     )
-    with op.batch_alter_table("cases", schema=None) as batch_op:
-        batch_op.create_index("cases_by_card", ["card"], unique=False)
-        batch_op.create_index("cases_by_state", ["room", "state", "due"], unique=False)
-        batch_op.create_index("cases_by_subject", ["person", "opened"], unique=False)
+    op.create_index("cases_by_card", "cases", ["card"])
+    op.create_index("cases_by_state", "cases", ["room", "state", "due"])
+    op.create_index("cases_by_subject", "cases", ["person", "opened"])
 
     op.create_table(
         "credit",
@@ -60,8 +57,7 @@ def upgrade() -> None:
         sa.Column("undoes", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("record"),
     )
-    with op.batch_alter_table("credit", schema=None) as batch_op:
-        batch_op.create_index("credit_by_person", ["person"], unique=False)
+    op.create_index("credit_by_person", "credit", ["person"])
 
     op.create_table(
         "events",
@@ -74,8 +70,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("event"),
         sqlite_with_rowid=False,
     )
-    with op.batch_alter_table("events", schema=None) as batch_op:
-        batch_op.create_index("events_by_sender", ["room", "sender", "at"], unique=False)
+    op.create_index("events_by_sender", "events", ["room", "sender", "at"])
 
     op.create_table(
         "holds",
@@ -97,8 +92,7 @@ def upgrade() -> None:
         sa.Column("role", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("room", "user"),
     )
-    with op.batch_alter_table("members", schema=None) as batch_op:
-        batch_op.create_index("members_by_user", ["user"], unique=False)
+    op.create_index("members_by_user", "members", ["user"])
 
     op.create_table(
         "meta",
@@ -121,8 +115,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("merge"),
         sa.UniqueConstraint("txn"),
     )
-    with op.batch_alter_table("outbox", schema=None) as batch_op:
-        batch_op.create_index("outbox_in_order", ["priority", "id"], unique=False)
+    op.create_index("outbox_in_order", "outbox", ["priority", "id"])
 
     op.create_table(
         "requests",
@@ -170,9 +163,8 @@ def upgrade() -> None:
         sa.Column("why_ended", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("record"),
     )
-    with op.batch_alter_table("sanctions", schema=None) as batch_op:
-        batch_op.create_index("sanctions_by_person", ["person", "ended"], unique=False)
-        batch_op.create_index("sanctions_in_force", ["ended", "until"], unique=False)
+    op.create_index("sanctions_by_person", "sanctions", ["person", "ended"])
+    op.create_index("sanctions_in_force", "sanctions", ["ended", "until"])
 
     op.create_table(
         "verifications",
@@ -188,8 +180,7 @@ def upgrade() -> None:
         sa.Column("revoked", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("record"),
     )
-    with op.batch_alter_table("verifications", schema=None) as batch_op:
-        batch_op.create_index("verifications_by_person", ["person"], unique=False)
+    op.create_index("verifications_by_person", "verifications", ["person"])
 
     op.create_table(
         "evidence",
@@ -202,7 +193,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("record", "n"),
     )
-    with op.batch_alter_table("evidence", schema=None) as batch_op:
-        batch_op.create_index("evidence_by_case", ["n"], unique=False)
+    op.create_index("evidence_by_case", "evidence", ["n"])
 
     # ### end Alembic commands ###

@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -20,8 +18,7 @@ def upgrade() -> None:
         sa.Column("at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("record"),
     )
-    with op.batch_alter_table("assignments", schema=None) as batch_op:
-        batch_op.create_index("assignments_by_case", ["n"], unique=False)
+    op.create_index("assignments_by_case", "assignments", ["n"])
 
     op.create_table(
         "away",
@@ -40,8 +37,7 @@ def upgrade() -> None:
         sa.Column("at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("record"),
     )
-    with op.batch_alter_table("case_notes", schema=None) as batch_op:
-        batch_op.create_index("case_notes_by_case", ["n"], unique=False)
+    op.create_index("case_notes_by_case", "case_notes", ["n"])
 
     op.create_table(
         "dossiers",
@@ -67,8 +63,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("record"),
     )
-    with op.batch_alter_table("dossier_steps", schema=None) as batch_op:
-        batch_op.create_index("dossier_steps_by_dossier", ["dossier"], unique=False)
+    op.create_index("dossier_steps_by_dossier", "dossier_steps", ["dossier"])
 
     op.create_table(
         "reports",
@@ -81,9 +76,8 @@ def upgrade() -> None:
         sa.Column("at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("record"),
     )
-    with op.batch_alter_table("reports", schema=None) as batch_op:
-        batch_op.create_index("reports_by_case", ["n"], unique=False)
-        batch_op.create_index("reports_by_reporter", ["by", "at"], unique=False)
+    op.create_index("reports_by_case", "reports", ["n"])
+    op.create_index("reports_by_reporter", "reports", ["by", "at"])
 
     op.create_table(
         "rosters",
@@ -102,8 +96,7 @@ def upgrade() -> None:
         sa.Column("statement", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("record"),
     )
-    with op.batch_alter_table("statements", schema=None) as batch_op:
-        batch_op.create_index("statements_by_case", ["n"], unique=False)
+    op.create_index("statements_by_case", "statements", ["n"])
 
     op.create_table(
         "tasks",
@@ -118,18 +111,16 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("record"),
     )
-    with op.batch_alter_table("cases", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("asked", sa.String(), server_default="managers", nullable=False))
-        batch_op.add_column(sa.Column("about", sa.Integer(), server_default="0", nullable=False))
-        batch_op.add_column(sa.Column("remind", sa.Integer(), server_default="0", nullable=False))
-        batch_op.add_column(sa.Column("appealed", sa.Integer(), server_default="0", nullable=False))
-        batch_op.add_column(sa.Column("appeal", sa.Text(), server_default="", nullable=False))
-        batch_op.create_index("cases_about", ["about"], unique=False)
-        batch_op.create_index("cases_by_due", ["due"], unique=False)
+    op.add_column("cases", sa.Column("asked", sa.String(), server_default="managers", nullable=False))
+    op.add_column("cases", sa.Column("about", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("cases", sa.Column("remind", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("cases", sa.Column("appealed", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("cases", sa.Column("appeal", sa.Text(), server_default="", nullable=False))
+    op.create_index("cases_about", "cases", ["about"])
+    op.create_index("cases_by_due", "cases", ["due"])
     # Nothing is due any more in a case that is decided.
     op.execute("UPDATE cases SET due = 0 WHERE outcome <> '' AND state <> 'appealed'")
 
-    with op.batch_alter_table("credit", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("ledger", sa.String(), server_default="credit", nullable=False))
+    op.add_column("credit", sa.Column("ledger", sa.String(), server_default="credit", nullable=False))
 
     # ### end Alembic commands ###

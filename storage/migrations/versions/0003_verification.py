@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0003"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -38,10 +36,8 @@ def upgrade() -> None:
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("user"),
     )
-    with op.batch_alter_table("rooms", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("asked", sa.Integer(), server_default="0", nullable=False))
-    with op.batch_alter_table("members", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("since", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("rooms", sa.Column("asked", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("members", sa.Column("since", sa.Integer(), server_default="0", nullable=False))
     op.execute("UPDATE members SET since = 1 WHERE membership = 'join'")  # when they came is not known any more
     op.create_table(
         "pointed",
@@ -52,8 +48,7 @@ def upgrade() -> None:
         sa.Column("at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("room", "user", "step"),
     )
-    with op.batch_alter_table("pointed", schema=None) as batch_op:
-        batch_op.create_index("pointed_by_user", ["user"], unique=False)
+    op.create_index("pointed_by_user", "pointed", ["user"])
     op.create_table(
         "challenges",
         sa.Column("user", sa.String(), nullable=False),
@@ -73,5 +68,4 @@ def upgrade() -> None:
         sa.Column("about", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    with op.batch_alter_table("challenge_attempts", schema=None) as batch_op:
-        batch_op.create_index("challenge_attempts_by_time", ["at"], unique=False)
+    op.create_index("challenge_attempts_by_time", "challenge_attempts", ["at"])

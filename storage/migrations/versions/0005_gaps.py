@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0005"
 down_revision = "0004"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -34,5 +32,4 @@ def upgrade() -> None:
         sa.Column("raw", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("event"),
     )
-    with op.batch_alter_table("gap_events", schema=None) as batch_op:
-        batch_op.create_index("gap_events_by_room", ["room"], unique=False)
+    op.create_index("gap_events_by_room", "gap_events", ["room"])

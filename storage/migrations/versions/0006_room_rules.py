@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0006"
 down_revision = "0005"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -21,5 +19,4 @@ def upgrade() -> None:
         sa.Column("ended", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("record"),
     )
-    with op.batch_alter_table("room_rules", schema=None) as batch_op:
-        batch_op.create_index("room_rules_by_room", ["room", "ended"], unique=False)
+    op.create_index("room_rules_by_room", "room_rules", ["room", "ended"])

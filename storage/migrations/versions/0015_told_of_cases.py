@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0015"
 down_revision = "0014"
-branch_labels = None
-depends_on = None
 
 # As the records of what was asked before show it: the card stands in the desk, whoever is above managers was told.
 _TOLD = """

@@ -10,8 +10,6 @@ from storage.journal.query import Query, last
 
 revision = "0020"
 down_revision = "0019"
-branch_labels = None
-depends_on = None
 
 INSERT = (
     'INSERT OR IGNORE INTO decisions (record, n, "by", what, state, at)'
