@@ -41,7 +41,7 @@ class NoteVerifier:
 
     @property
     def key_id(self) -> bytes:
-        """SHA-256(name || 0x0A || type || key)[:4] (C2SP signed-note, "Signature types")."""
+        """SHA-256(name || 0x0A || type || key)[:4] (C2SP signed-note, "Signatures")."""
         return key_id(self.name, self.TYPE, self.key)
 
     @property
