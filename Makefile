@@ -34,8 +34,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: $(STAMP)
 	$(BIN)/answerable demo $(ARGS)
 
+# Many tests start the product as a program of its own, which should not be compiled each time.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 faults: $(STAMP)
 	FAULTS=$(PLACES) $(BIN)/python -m pytest -s tests/faults $(ARGS)
