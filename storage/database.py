@@ -1,6 +1,7 @@
 """The state database: SQLite through SQLAlchemy Core and aiosqlite (`sqlite_driver.py`), migrated by Alembic.
 
 Rules kept here:
+- A new database is made as `schema.py` describes it, whole or not at all. One of an older version is migrated.
 - One writer, one transaction at a time; readers never wait for it (WAL).
 - A commit is not fsynced (`synchronous = NORMAL`): after a power cut SQLite may have lost the last transactions, never
   its consistency, and the journal, which *is* fsynced, brings the database up to date again.
@@ -13,15 +14,20 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
+from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from sqlalchemy import create_engine, event
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
 
 from moderation.values.errors import Broken, Invalid
 
+from .schema import metadata
 from .sqlite_driver import DRIVER
 
 if TYPE_CHECKING:
@@ -29,6 +35,10 @@ if TYPE_CHECKING:
 
 FILE = "state.sqlite3"
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_NOTED = (  # where Alembic notes the schema
+    "CREATE TABLE alembic_version"
+    " (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
 _BUSY_MS = 5_000
 _CHECKPOINT_PAGES = 4_000  # of the WAL: rows written often are copied into the database only once
 
@@ -99,8 +109,27 @@ def migrate(path: Path) -> None:
         refuse_other_schema(path, only_newer=True)
     else:
         path.touch(mode=0o600)
-    if schema_of(path) != schemas()[-1]:
+    schema = schema_of(path)
+    if schema is None:
+        _create(path)
+    elif schema != schemas()[-1]:
         _upgrade(path)
+
+
+def _create(path: Path) -> None:
+    with closing(sqlite3.connect(path, timeout=_BUSY_MS / 1000)) as connection:
+        connection.executescript(f"BEGIN IMMEDIATE; {_tables()};")
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (schemas()[-1],))
+        connection.commit()
+
+
+@cache
+def _tables() -> str:
+    """Return the SQL that makes all tables, and the one in which Alembic notes the schema."""
+    dialect, tables = sqlite.dialect(), metadata.sorted_tables
+    indexes = sorted((index for table in tables for index in table.indexes), key=attrgetter("name"))
+    made: tuple[DDLElement, ...] = (*map(CreateTable, tables), *map(CreateIndex, indexes))
+    return "; ".join([*(str(each.compile(dialect=dialect)) for each in made), _NOTED])
 
 
 def _upgrade(path: Path) -> None:
