@@ -1,6 +1,8 @@
 """Settings that all tests share. How long an example takes depends on the machine, so it fails no test."""
 
 import gc
+import os
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 
@@ -12,6 +14,8 @@ settings.load_profile("answerable")
 
 SLOW = ("synapse", "faults", "bench", "door")  # folders of tests that start processes and wait for them
 LIMITED = "synapse_limited"
+MEMORY = Path("/dev/shm")
+ROOM = 2_000_000_000  # bytes; passed tests leave nothing behind, so far less is needed
 
 
 @pytest.hookimpl(wrapper=True)
@@ -27,6 +31,16 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
         gc.set_threshold(20_000, 10, 10)
         gc.enable()
+
+
+def pytest_configure() -> None:
+    """Let tests write into memory, where the system has such a folder with enough room.
+
+    Tests kill processes and refuse writes, which shows the same there, but none cuts the power: to wait for a disk at
+    each flush would show nothing.
+    """
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
