@@ -26,6 +26,7 @@ from bot.demo.steps import Fields
 from bot.demo.story import STEPS, Story, StoryOutcome, StoryStep
 from bot.demo.synapse import Synapse
 from tests.people.client import Client
+from tests.theatre.forked_command import run_forked
 
 DEADLINE_S = 500.0  # the story takes minutes where many programs run
 QUIET_S = 1.0
@@ -122,9 +123,15 @@ def started(temporary: Path, *arguments: str) -> Iterator[Demo]:
 
 
 async def the_end(url: str, bot: BotProcess) -> End:
-    cases, everybody = await asyncio.gather(bot.command_json("cases"), bot.command_json("credit"))
+    async def shown(*arguments: str) -> Any:
+        environ = {"ANSWERABLE_LANG": "en"}
+        ran = await run_forked(*arguments, "--json", "--config", str(bot.config), environ=environ, folder=bot.folder)
+        assert ran.code == 0, ran.err
+        return orjson.loads(ran.out)
+
+    cases, everybody = await asyncio.gather(shown("cases"), shown("credit"))
     people = [row["person"] for row in everybody]
-    found = await asyncio.gather(*(bot.command_json("credit", person) for person in people))
+    found = await asyncio.gather(*(shown("credit", person) for person in people))
     return End(
         rooms=await rooms_of(url),
         cases=[tuple(case[key] for key in ("n", "subject", "rule", "class", "state", "outcome")) for case in cases],

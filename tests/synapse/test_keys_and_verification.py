@@ -10,7 +10,6 @@ import re
 import shutil
 import sqlite3
 import stat
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +29,13 @@ from moderation.values.errors import Refused
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient, Verification
 from tests.people.client import Seen
+from tests.theatre.forked_command import run_forked
 from tests.theatre.scene import Scene, Theatre, told
 from tests.theatre.served import RULES, ServedBot, like, until
 from tests.theatre.stage import unique
 
 PASSWORD = "a password"
 RECOVERY_KEY = re.compile(r"\b(?:[1-9A-HJ-NP-Za-km-z]{4} ){11}[1-9A-HJ-NP-Za-km-z]{4}\b")
-DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -58,18 +57,9 @@ class Operator:
     folder: Path
 
     async def answerable(self, *arguments: str, stdin: str = "") -> Ran:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bot.cli.main", *arguments, "--config", str(self.folder / "config.toml")),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "ANSWERABLE_LANG": "en", "COLUMNS": "200"},
-            start_new_session=True,
-        )
-        async with asyncio.timeout(DEADLINE_S):
-            out, err = await process.communicate(stdin.encode())
-        assert process.returncode is not None
-        return Ran(process.returncode, out.decode(), err.decode())
+        whole = (*arguments, "--config", str(self.folder / "config.toml"))
+        environ = {**os.environ, "ANSWERABLE_LANG": "en", "COLUMNS": "200"}
+        return Ran(*await run_forked(*whole, environ=environ, stdin=stdin))
 
     async def status(self) -> dict[str, Any]:
         ran = await self.answerable("keys", "--json")

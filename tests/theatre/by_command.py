@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.theatre.forked_command import run_forked
 from tests.theatre.served import until
 
 COMMAND = "from bot.cli.main import run; run()"
@@ -57,18 +58,8 @@ class Operator:
 
     async def run(self, *arguments: str, stdin: str = "") -> Ran:
         """Run a command to its end."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", COMMAND, *arguments, "--config", str(self.config)),
-            env=self._environ(),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            umask=self.umask,
-        )
-        async with asyncio.timeout(WITHIN_S):
-            out, err = await process.communicate(stdin.encode())
-        assert process.returncode is not None
-        self.ran.append(Ran(process.returncode, out.decode(), err.decode()))
+        whole = (*arguments, "--config", str(self.config))
+        self.ran.append(Ran(*await run_forked(*whole, environ=self._environ(), stdin=stdin, umask=self.umask)))
         return self.ran[-1]
 
     async def done(self, *arguments: str, stdin: str = "") -> Ran:

@@ -15,10 +15,9 @@ from moderation.model.facts import DataGiven, DossierStep, RecordsExported, Task
 from storage.export import verify
 from tests.door.bot.commands.test_personal_data import file_sent
 from tests.people.client import Client
+from tests.theatre.forked_command import Ran, run_forked
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, told
 from tests.theatre.served import RULES, ServedBot, like
-
-ROOT = Path(__file__).parents[4]
 
 
 class Terminal:
@@ -31,18 +30,15 @@ class Terminal:
         who = f"operators = {json.dumps([each.user for each in operators])}\n"
         self._config.write_text(f'{head}[bot]\ndata_dir = "{bot.data_dir}"\n{who}{RULES}')
 
-    async def __call__(self, who: str, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "bot.cli.main", *arguments, "--config", str(self._config)]
-        return await asyncio.to_thread(
-            subprocess.run, command, cwd=ROOT, env={"SUDO_USER": who, "PATH": "", "ANSWERABLE_LANG": "en"},
-            capture_output=True, text=True, check=False, timeout=60, input=typed,
-        )  # fmt: skip
+    async def __call__(self, who: str, *arguments: str, typed: str = "") -> Ran:
+        environ = {"SUDO_USER": who, "PATH": "", "ANSWERABLE_LANG": "en"}
+        return await run_forked(*arguments, "--config", str(self._config), environ=environ, stdin=typed)
 
     async def json(self, who: str, *arguments: str, typed: str = "") -> Any:
         """Run a command, and return its JSON output."""
         ran = await self(who, *arguments, "--json", typed=typed)
-        assert ran.returncode == 0, ran.stderr
-        return json.loads(ran.stdout)
+        assert ran.code == 0, ran.err
+        return json.loads(ran.out)
 
     async def make_key(self, who: str, account: str) -> str:
         """Make a key for an operator; its file."""
@@ -92,7 +88,7 @@ async def test_a_dossier_takes_two_approvers_and_leaves_as_a_valid_zip_with_noti
         assert (first["approved_by"], first["needed"]) == ([olga.user], 2)
         await told(paul, bot, like("dossier.approved-above.key", who=olga.user, n=file))
         early = await terminal("olga", "dossier", "export", file, "--to", str(out), "--reason", "police")
-        assert (early.returncode, out.exists(), bot.facts(RecordsExported)) == (1, False, [])
+        assert (early.code, out.exists(), bot.facts(RecordsExported)) == (1, False, [])
         await paul.send_text(here, f"!approve D-{file} {'0' * 64}")
         await told(paul, bot, like("error.approve.other", n=file))
         await olga.send_text(await direct_room(olga, bot), f"!approve D-{file} {first['digest']}")
@@ -166,11 +162,11 @@ async def test_a_legal_bar_is_recorded_and_keeps_the_file_from_the_person(theatr
         for who, operator in zip(("olga", "paul"), operators, strict=True):
             await terminal.approve(who, file, await terminal.make_key(who, operator.user))
         export = ("dossier", "export", file, "--to", str(out), "--reason", "court")
-        assert (await terminal("paul", *export, "--bar", " ")).returncode == 2
+        assert (await terminal("paul", *export, "--bar", " ")).code == 2
         said = await terminal.json("paul", *export, "--bar", "sec. 12 of the act")
         assert said["told"] is False
         again = await terminal("paul", *export, "--bar", "sec. 12 of the act")
-        assert (again.returncode, "already exists" in again.stderr) == (1, True)
+        assert (again.code, "already exists" in again.err) == (1, True)
     (exported,) = [f for f in bot.facts(DossierStep) if f.step == "exported"]
     assert exported.bar == "sec. 12 of the act"
     await ann.send_text(scene.room, "!mydata")

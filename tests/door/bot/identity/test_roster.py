@@ -3,8 +3,8 @@
 import asyncio
 import csv
 import json
+import os
 import stat
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from moderation.values.errors import Refused
 from storage.identity.sealing import Kek
 from tests.door.bot.commands.test_personal_data import file_sent
 from tests.people.client import Client
+from tests.theatre.forked_command import Ran, run_forked
 from tests.theatre.scene import Scene, Theatre, open_direct, told
 from tests.theatre.served import ServedBot, like
 
@@ -126,14 +127,8 @@ async def test_the_import_command_previews_its_changes(theatre: Theatre, tmp_pat
     file = tmp_path / "list.csv"
     file.write_text('identifier;name;email\nM-1;"Ann; the first";\nM-2;=HYPERLINK();\nM-2;Again;\n;nobody;\n')
 
-    async def answerable(*words: str) -> tuple[int, str, str]:
-        command = (sys.executable, "-m", "bot.cli.main", "roster", *words, "--config", str(config))
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
-        )
-        out, err = await process.communicate()
-        return process.returncode or 0, out.decode(), err.decode()
+    async def answerable(*words: str) -> Ran:
+        return await run_forked("roster", *words, "--config", str(config), environ=os.environ)
 
     status, out, err = await answerable("import", str(file), "--dry-run")
     assert (status, "New: 1." in out, "Wrong lines: 3." in out) == (1, True, True), err
