@@ -119,6 +119,7 @@ class ServedBot:
         self.is_believed = True  # whether the homeserver's clock and the machine's go with ours when it is set forward
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._reader: sqlite3.Connection | None = None  # while the bot runs: to open one costs more than most queries
 
     # Running.
 
@@ -135,17 +136,23 @@ class ServedBot:
 
     async def stop(self) -> None:
         """Ask the bot to stop, and wait until it has. Raises the error it failed with."""
-        task, self._task = self._task, None
+        task = self._let_go()
         if task is not None:
             self._stop.set()
             await task
 
     async def crash(self) -> None:
         """Stop the bot abruptly: nothing it planned is finished, no stop is recorded."""
-        task, self._task = self._task, None
+        task = self._let_go()
         assert task is not None
         task.cancel()
         await asyncio.wait({task})
+
+    def _let_go(self) -> asyncio.Task[None] | None:
+        """Return the task of the bot, which is to end. From here on nobody else has its database open."""
+        task, self._task = self._task, None
+        self._close_reader()
+        return task
 
     async def restart(self) -> None:
         """Stop in good order and start again."""
@@ -162,11 +169,21 @@ class ServedBot:
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return rows of the database, as last committed."""
-        connection = sqlite3.connect(f"file:{self.data_dir / FILE}?mode=ro", uri=True, timeout=5)
+        is_kept = False
         try:
-            return connection.execute(sql, values).fetchall()
+            if self._reader is None:
+                self._reader = sqlite3.connect(f"file:{self.data_dir / FILE}?mode=ro", uri=True, timeout=5)
+            found = self._reader.execute(sql, values).fetchall()
+            is_kept = self._task is not None
         finally:
-            connection.close()
+            if not is_kept:
+                self._close_reader()
+        return found
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def table(self, name: str) -> list[tuple[Any, ...]]:
         """Return a whole table, sorted."""
