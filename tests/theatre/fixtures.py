@@ -46,8 +46,8 @@ async def theatre(stage: Stage, tmp_path: Path) -> AsyncIterator[Theatre]:
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make bots notice quickly that their clock was set forward."""
-    monkeypatch.setattr(scheduler, "LOOK_AGAIN_MS", 200)
-    monkeypatch.setattr(sync_loop, "LONG_POLL_MS", 500)
+    monkeypatch.setattr(scheduler, "LOOK_AGAIN_MS", 100)
+    monkeypatch.setattr(sync_loop, "LONG_POLL_MS", 100)
 
 
 def running(limits: Limits) -> Iterator[Synapse]:

@@ -1,10 +1,14 @@
 """Measures against people: they take effect on the homeserver, are announced, end on time, and restore the state."""
 
+import pytest
+
 from moderation.model.facts import LevelKept, SanctionEnded, SanctionStarted
 from moderation.values.ids import UserId
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, answer, ask, told
 from tests.theatre.served import like
+
+HOUR = 3_600_000
 
 
 async def test_a_warning_and_a_removed_message_are_told_with_the_reason(theatre: Theatre) -> None:
@@ -28,6 +32,7 @@ async def test_a_warning_and_a_removed_message_are_told_with_the_reason(theatre:
     ]
 
 
+@pytest.mark.usefixtures("short_waits")
 async def test_a_mute_ends_by_itself_and_restores_the_former_level(theatre: Theatre) -> None:
     scene = await theatre.scene(members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
@@ -35,13 +40,14 @@ async def test_a_mute_ends_by_itself_and_restores_the_former_level(theatre: Thea
     before = await scene.levels()
     for who in (ann, ben):
         assert like("done-until.mute", who=who.user).search(
-            await ask(manager, bot, room, f"!mute {who.user} 6s enough")
+            await ask(manager, bot, room, f"!mute {who.user} 1h enough")
         )
     await scene.until_level(ann.user, -1)
     await scene.until_level(ben.user, -1)
     word = await told(ben, bot, like("notice.command.mute", by=manager.user))
     assert like("notice.reason", reason="enough").search(word.body)
     assert like("error.already.mute", who=ann.user).search(await ask(manager, bot, room, f"!mute {ann.user}"))
+    bot.ahead_ms += HOUR
     await scene.until_level(ann.user, None)
     await scene.until_level(ben.user, 25)
     await told(ann, bot, like("notice.ended.mute"))
@@ -68,6 +74,7 @@ async def test_a_mute_survives_leaving_and_is_lifted_by_command(theatre: Theatre
     assert like("error.not-muted", who=ann.user).search(await ask(manager, bot, room, f"!unmute {ann.user}"))
 
 
+@pytest.mark.usefixtures("short_waits")
 async def test_kicks_and_bans_happen_are_told_and_end(theatre: Theatre) -> None:
     scene = await theatre.scene(members=3)
     bot, room, owner, (manager,), (ann, ben, cid) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
@@ -78,14 +85,15 @@ async def test_kicks_and_bans_happen_are_told_and_end(theatre: Theatre) -> None:
     word = await told(ann, bot, like("notice.command.kick", by=manager.user))
     assert like("notice.reason", reason="please read the rules").search(word.body)
 
-    assert like("done-until.ban", who=ben.user).search(await ask(manager, bot, room, f"!ban {ben.user} 4s"))
+    assert like("done-until.ban", who=ben.user).search(await ask(manager, bot, room, f"!ban {ben.user} 1h"))
     await _until_membership(owner, room, ben, "ban")
     assert like("done.ban", who=cid.user).search(await ask(manager, bot, room, f"!ban {cid.user}"))
     await _until_membership(owner, room, cid, "ban")
     await told(cid, bot, like("notice.command.ban", by=manager.user))
     assert like("error.already.ban", who=cid.user).search(await ask(manager, bot, room, f"!ban {cid.user}"))
 
-    await _until_membership(owner, room, ben, "leave")  # its time is over
+    bot.ahead_ms += HOUR
+    await _until_membership(owner, room, ben, "leave")
     await told(ben, bot, like("notice.ended.ban"))
     assert like("done.unban", who=cid.user).search(await ask(manager, bot, room, f"!unban {cid.user}"))
     await _until_membership(owner, room, cid, "leave")
