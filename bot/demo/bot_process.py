@@ -25,8 +25,8 @@ from . import child
 MODULE = "bot.cli.main"
 CONFIG_FILE = "config.toml"
 LOG_FILE = "bot.log"
-_START_S = 60.0
-_COMMAND_S = 60.0
+_START_S = 300.0  # a bot that ends is noticed at once
+_COMMAND_S = 300.0
 _POLL_S = 0.02
 _LOG_LINES = 15
 

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bench import rules
 from bench.cli import COMMANDS, deployment
 from storage.journal.verify.verify import verify
 
 
-def test_every_hostile_text_is_judged_and_every_figure_has_its_floor() -> None:
+def test_every_hostile_text_is_judged_and_every_figure_has_its_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "SIZE", 6_000)
     figures = list(rules.run(argparse.Namespace(rounds=1, most=1_000)))
     assert [figure.name for figure in figures[:2]] == ["one message, 1,000 terms", "one message, 500 patterns"]
     assert len(figures) == 2 + len(rules.hostile())
