@@ -24,7 +24,7 @@ from bot.texts.notifications import in_words
 from moderation.cases.obligations import concerns, derive_obligations
 from moderation.cases.statements import given, statement, to_be_stated
 from moderation.consequences import RoomsOf, at_once, consequences
-from moderation.model.actions import Action, TellDesk, begins_early
+from moderation.model.actions import Action, TellDesk
 from moderation.model.facts import (
     FACTS,
     AccountsLinked,
@@ -160,7 +160,7 @@ class FactProcessor:
         Until then everybody can still see what is to be removed. Returns the facts with their indices if they are
         recorded, else nothing. The rows are queued with all others of this cause, under the same transaction ids.
         """
-        urgent = [action for action in (*at_once(facts), *actions) if begins_early(action)]
+        urgent = [action for action in (*at_once(facts), *actions) if action.EARLY]
         if not urgent or any(fact.RENAMES for fact in facts):
             return []
         first = unit.next_index
@@ -315,4 +315,4 @@ def _as_said(facts: Sequence[Fact], said: Sequence[Fact]) -> list[Fact]:
 
 def _urgent_first(actions: Sequence[Action]) -> list[Action]:
     """Sort urgent actions to the front: they are numbered first, so their transaction ids are known before the rest."""
-    return sorted(actions, key=lambda action: not begins_early(action))
+    return sorted(actions, key=lambda action: not action.EARLY)

@@ -71,6 +71,4 @@ from .sanctions import (
 from .settings import RoomRuleChanged, RoomSettingChanged
 from .tasks import TaskDone, TaskKind, TaskOpened
 
-FACTS: tuple[type[Fact], ...] = tuple(
-    cls for cls in tuple(globals().values()) if isinstance(cls, type) and issubclass(cls, Fact) and cls is not Fact
-)
+FACTS: tuple[type[Fact], ...] = tuple(Fact.__subclasses__())

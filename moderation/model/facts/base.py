@@ -13,7 +13,7 @@ Left to others: how a fact becomes a record and back (`storage/record_mapping.py
 """
 
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, dataclass_transform
 
 from moderation.values.ids import RoomId, UserId
 
@@ -42,9 +42,13 @@ def unowned() -> Any:
 Changes = Literal["nothing", "people alone", "its room", "all rooms"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+@dataclass(frozen=True, kw_only=True)
 class Fact:
-    """Base of all facts. `on` is the index of the record that caused it (-1: no record)."""
+    """Base of all facts. `on` is the index of the record that caused it (-1: no record).
+
+    A subclass becomes a frozen dataclass, and states its kind and its flags where it begins.
+    """
 
     KIND: ClassVar[str] = ""
     CHANGES: ClassVar[Changes] = "its room"
@@ -53,6 +57,12 @@ class Fact:
 
     room: RoomId | None = None
     on: int = -1
+
+    def __init_subclass__(
+        cls, kind: str, *, changes: Changes = "its room", of_acting: bool = False, renames: bool = False
+    ) -> None:
+        dataclass(frozen=True, kw_only=True)(cls)
+        cls.KIND, cls.CHANGES, cls.OF_ACTING, cls.RENAMES = kind, changes, of_acting, renames
 
 
 def owner_of(cls: type[Fact]) -> dict[str, str | None]:

@@ -1,13 +1,12 @@
 """Broken rules, and the cases that follow."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from moderation.policy import Decide, Grade
 from moderation.values.events import Where
 from moderation.values.ids import EventId, UserId
 
-from .base import Changes, Fact, person, private, unowned
+from .base import Fact, person, private, unowned
 
 Channel = Literal["member", "operator", "mail", "server"]  # the way by which a report came
 Asked = Literal["managers", "owner", "operator"]  # the level that a case waits for
@@ -30,12 +29,8 @@ DecidedState = Literal["decided", "affirmed", "reversed"]  # the last two: on ap
 EXCERPT = 280  # characters of a message that a case keeps for its deciders
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found(Fact):
+class Found(Fact, kind="finding", changes="nothing"):
     """A rule was broken by the event recorded at `on`."""
-
-    KIND: ClassVar[str] = "finding"
-    CHANGES: ClassVar[Changes] = "nothing"
 
     rule: str
     grade: Grade
@@ -46,8 +41,7 @@ class Found(Fact):
     matched: str = private("subject", words=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseOpened(Fact):
+class CaseOpened(Fact, kind="case", changes="people alone"):
     """A case was opened.
 
     `state` is "decided" at once if the rule decides alone, or a person acted directly. `about`, in a case about a duty,
@@ -55,9 +49,6 @@ class CaseOpened(Fact):
     else caused it, such as a report (-1: it is `on`). `lead` is an earlier case by the same reporter: until that one is
     decided, this one is shown on its card and has no deadline of its own (0: none).
     """
-
-    KIND: ClassVar[str] = "case"
-    CHANGES: ClassVar[Changes] = "people alone"
 
     n: int
     step: Literal["opened"] = "opened"
@@ -78,15 +69,11 @@ class CaseOpened(Fact):
     reason: str = private("by")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseGrew(Fact):
+class CaseGrew(Fact, kind="case", changes="nothing"):
     """The same person broke the same rule again within one incident: more evidence.
 
     `message` is the record of the event, if a report of it caused this (-1: it is `on`).
     """
-
-    KIND: ClassVar[str] = "case"
-    CHANGES: ClassVar[Changes] = "nothing"
 
     n: int
     step: Literal["joined"] = "joined"
@@ -95,11 +82,8 @@ class CaseGrew(Fact):
     event: EventId = private("subject")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseDecided(Fact):
+class CaseDecided(Fact, kind="decision"):
     """Somebody upheld or dismissed a case. `state` is its state from now on."""
-
-    KIND: ClassVar[str] = "decision"
 
     n: int
     what: Outcome
@@ -110,15 +94,12 @@ class CaseDecided(Fact):
     reason: str = private("by")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appealed(Fact):
+class Appealed(Fact, kind="appeal"):
     """Somebody asks for a decided case to be reviewed.
 
     It is the person whom the case concerns or, if `report` is 1, somebody who reported it and whose report was
     dismissed.
     """
-
-    KIND: ClassVar[str] = "appeal"
 
     n: int
     step: Literal["lodged"] = "lodged"
@@ -130,14 +111,11 @@ class Appealed(Fact):
     words: str = private("subject", words=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reported(Fact):
+class Reported(Fact, kind="report"):
     """A member reported the message recorded at `message` (-1: at `on`), or a notice came from outside.
 
     In a notice from outside `by` and `reason` are empty; `message` -1 means that it names only a room.
     """
-
-    KIND: ClassVar[str] = "report"
 
     n: int = 0  # the case it opened or joined
     message: int = -1
@@ -150,16 +128,13 @@ class Reported(Fact):
     reason: str = private("by", words=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseMoved(Fact):
+class CaseMoved(Fact, kind="case"):
     """A case took a step that is no decision.
 
     The steps: somebody has seen it; half its time, or all of it, is over; it can no longer be appealed; or it goes on
     alone, since the case it waited with is decided ("parted"). From now on it waits in `state` for a decision by
     `asked`, until `due` (0: nothing more is due).
     """
-
-    KIND: ClassVar[str] = "case"
 
     n: int
     step: CaseStep
@@ -169,12 +144,8 @@ class CaseMoved(Fact):
     by: UserId = person()  # who has seen it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseAssigned(Fact):
+class CaseAssigned(Fact, kind="case", changes="nothing"):
     """Somebody is responsible for a case from now on: they are on duty, or it was passed on to them."""
-
-    KIND: ClassVar[str] = "case"
-    CHANGES: ClassVar[Changes] = "nothing"
 
     n: int
     step: Literal["assigned"] = "assigned"
@@ -184,15 +155,12 @@ class CaseAssigned(Fact):
     subject: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseLeft(Fact):
+class CaseLeft(Fact, kind="case"):
     """Somebody who was told that a case waits for them left the room or lost their role there.
 
     "gone": while it waited; `by` is the person who caused it. "excused": they were gone when the time was over, and are
     charged only if they come back before long.
     """
-
-    KIND: ClassVar[str] = "case"
 
     n: int
     step: Literal["left"] = "left"
@@ -201,11 +169,8 @@ class CaseLeft(Fact):
     by: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseNoted(Fact):
+class CaseNoted(Fact, kind="case"):
     """A manager's note on a case, for those who handle it."""
-
-    KIND: ClassVar[str] = "case"
 
     n: int
     step: Literal["noted"] = "noted"
@@ -213,12 +178,8 @@ class CaseNoted(Fact):
     words: str = private("by", words=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatementGiven(Fact):
+class StatementGiven(Fact, kind="statement", changes="nothing"):
     """The statement of reasons for a decision, as one object (`moderation/cases/statements.py` defines its fields)."""
-
-    KIND: ClassVar[str] = "statement"
-    CHANGES: ClassVar[Changes] = "nothing"
 
     n: int
     subject: UserId = person()

@@ -1,15 +1,13 @@
 """The files on serious and continuing offenders: requests, approvals and exports."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from moderation.values.ids import UserId
 
 from .base import Fact, person, unowned
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DossierStep(Fact):
+class DossierStep(Fact, kind="dossier"):
     """A file about a person is begun, approved, declined, or exported as a zip.
 
     It is named by the record that begins it: `start` (-1 in that record itself). `task` is the record of the task it
@@ -18,8 +16,6 @@ class DossierStep(Fact):
     own `account`, recorded at `on`. Approvals by a `user` of the operating system are from before there were keys.
     Nothing here sends anything.
     """
-
-    KIND: ClassVar[str] = "dossier"
 
     step: Literal["opened", "approved", "declined", "exported"]
     start: int = -1
@@ -35,14 +31,11 @@ class DossierStep(Fact):
     bar: str = unowned()  # the legal ground for not telling the person
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApproverChanged(Fact):
+class ApproverChanged(Fact, kind="approver"):
     """Register or withdraw the public key with which an operator signs approvals of files.
 
     `subject` is the account the key belongs to, `reader` the operating system user who did it.
     """
-
-    KIND: ClassVar[str] = "approver"
 
     step: Literal["added", "removed"]
     key: str  # the public key, in base64

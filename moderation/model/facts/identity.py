@@ -1,18 +1,14 @@
 """Handling of what verified members proved about themselves. No fact contains any of that data."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from moderation.values.ids import UserId
 
 from .base import Fact, person, unowned
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityRead(Fact):
+class IdentityRead(Fact, kind="access"):
     """Somebody read, on the command line, what a person proved about themselves, because of case `n`."""
-
-    KIND: ClassVar[str] = "access"
 
     what: Literal["identity"] = "identity"
     n: int
@@ -21,11 +17,8 @@ class IdentityRead(Fact):
     reason: str = unowned()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimsForgotten(Fact):
+class ClaimsForgotten(Fact, kind="identity"):
     """Claims are destroyed from now on: those of one person, or those whose time is over."""
-
-    KIND: ClassVar[str] = "identity"
 
     step: Literal["forgotten"] = "forgotten"
     what: Literal["request", "operator", "retention"]
@@ -35,11 +28,8 @@ class ClaimsForgotten(Fact):
     reason: str = unowned()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityKeyChanged(Fact):
+class IdentityKeyChanged(Fact, kind="identity"):
     """The key for what members proved about themselves changes: `key` names the new one, `was` the one before."""
-
-    KIND: ClassVar[str] = "identity"
 
     step: Literal["begun", "done"]
     key: str

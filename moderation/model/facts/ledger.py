@@ -1,26 +1,21 @@
 """Entries in the ledgers of credit and standing."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from moderation.policy import Grade
 from moderation.values.ids import UserId
 
-from .base import Changes, Fact, person
+from .base import Fact, person
 
 Ledger = Literal["credit", "standing"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditChanged(Fact):
+class CreditChanged(Fact, kind="credit", changes="people alone"):
     """An entry in somebody's ledger. For a compensation, `undoes` is the record of the entry it undoes.
 
     `ledger` "standing": that of those who run a group; classes of violation do not apply there (`grade` "-"). `reach`:
     where it counts, the whole deployment ("") or the rooms of a community (`moderation/model/reach.py`).
     """
-
-    KIND: ClassVar[str] = "credit"
-    CHANGES: ClassVar[Changes] = "people alone"
 
     entry: Literal["charge", "warning", "compensation"]
     cost: int
@@ -34,14 +29,11 @@ class CreditChanged(Fact):
     subject: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BalanceCorrected(Fact):
+class BalanceCorrected(Fact, kind="credit"):
     """The balance given by the entry recorded at `start` was wrong: it says `told`, the true one is `left`.
 
     The entry itself counts as it always did.
     """
-
-    KIND: ClassVar[str] = "credit"
 
     step: Literal["corrected"] = "corrected"
     start: int
@@ -52,11 +44,8 @@ class BalanceCorrected(Fact):
     subject: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryConfirmed(Fact):
+class EntryConfirmed(Fact, kind="credit"):
     """An operator confirms a decision by the people of a room: the entry recorded at `start` now counts everywhere."""
-
-    KIND: ClassVar[str] = "credit"
 
     step: Literal["confirmed"] = "confirmed"
     start: int

@@ -1,22 +1,18 @@
 """Facts about people, and what they were told."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from moderation.values.ids import UserId
 
-from .base import Changes, Fact, person, private, unowned
+from .base import Fact, person, private, unowned
 
 VerificationNotice = Literal["reminded", "held", "halfway", "managing", "expires", "lapsed"]
 NoticeChannel = Literal["direct", "room", "desk", "none"]
 DoorAnswer = Literal["knocked", "waiting", "admitted", "refused"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonVerified(Fact):
+class PersonVerified(Fact, kind="verify"):
     """Somebody is verified at `level`, by `method`, until `until`; or that verification is revoked."""
-
-    KIND: ClassVar[str] = "verify"
 
     step: Literal["verified", "revoked"] = "verified"
     method: Literal["vouch", "roster", "email", "oidc"]
@@ -29,8 +25,7 @@ class PersonVerified(Fact):
     by: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerificationAsked(Fact):
+class VerificationAsked(Fact, kind="verify"):
     """Somebody is told about a verification that they need or that ends.
 
     Below the level that a room asks for, with how to reach it: "reminded": that it is asked for; "held": their messages
@@ -38,23 +33,18 @@ class VerificationAsked(Fact):
     "expires", "lapsed": their verification ends, or has ended.
     """
 
-    KIND: ClassVar[str] = "verify"
-
     step: Literal["asked"] = "asked"
     what: VerificationNotice
     until: int = 0  # when something follows; 0: nothing does
     subject: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoorAnswered(Fact):
+class DoorAnswered(Fact, kind="verify"):
     """The answer to somebody who asks to enter a room that admits only verified people.
 
     "knocked": how to be verified, the request stays open; "waiting": the same, in the lobby; "admitted": they are
     invited; "refused": the request was open too long.
     """
-
-    KIND: ClassVar[str] = "verify"
 
     step: Literal["door"] = "door"
     what: DoorAnswer
@@ -62,13 +52,8 @@ class DoorAnswered(Fact):
     subject: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountsLinked(Fact):
+class AccountsLinked(Fact, kind="verify", changes="all rooms", renames=True):
     """An account, with all accounts linked to it, belongs to the same person as another (docs/decisions/0019)."""
-
-    KIND: ClassVar[str] = "verify"
-    CHANGES: ClassVar[Changes] = "all rooms"
-    RENAMES: ClassVar[bool] = True
 
     step: Literal["linked"] = "linked"
     method: Literal["confirmed", "oidc"]  # the other account confirmed it, or both proved the same subject
@@ -76,13 +61,8 @@ class AccountsLinked(Fact):
     target: UserId = person()  # the account whose person it joins
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountUnlinked(Fact):
+class AccountUnlinked(Fact, kind="verify", changes="all rooms", renames=True):
     """The link recorded at `start` was a mistake: an operator ended it."""
-
-    KIND: ClassVar[str] = "verify"
-    CHANGES: ClassVar[Changes] = "all rooms"
-    RENAMES: ClassVar[bool] = True
 
     step: Literal["unlinked"] = "unlinked"
     start: int
@@ -92,22 +72,16 @@ class AccountUnlinked(Fact):
     reader: str = unowned()  # the operator, as a user of the operating system
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyPinned(Fact):
+class KeyPinned(Fact, kind="verify"):
     """The master key (cross-signing) that a verified account had; a changed key asks for a new verification."""
-
-    KIND: ClassVar[str] = "verify"
 
     step: Literal["pinned"] = "pinned"
     subject: UserId = person()
     key: str = private(of="subject")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleChanged(Fact):
+class RoleChanged(Fact, kind="role"):
     """The room's own levels give somebody another role than before."""
-
-    KIND: ClassVar[str] = "role"
 
     role: Literal["owner", "manager", "member"]
     was: Literal["owner", "manager", "member"]
@@ -115,11 +89,8 @@ class RoleChanged(Fact):
     by: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LanguageChosen(Fact):
+class LanguageChosen(Fact, kind="state"):
     """A person, or (subject "") a room, is addressed in this language from now on."""
-
-    KIND: ClassVar[str] = "state"
 
     what: Literal["language"] = "language"
     language: str
@@ -127,13 +98,8 @@ class LanguageChosen(Fact):
     by: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeGiven(Fact):
+class NoticeGiven(Fact, kind="notice", changes="nothing", of_acting=True):
     """A person was told something: `what` names the text."""
-
-    KIND: ClassVar[str] = "notice"
-    CHANGES: ClassVar[Changes] = "nothing"
-    OF_ACTING: ClassVar[bool] = True
 
     what: str
     n: int = 0
@@ -142,22 +108,16 @@ class NoticeGiven(Fact):
     subject: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwayChanged(Fact):
+class AwayChanged(Fact, kind="duty"):
     """Somebody is away from their duties, everywhere, until `until`; or back (`until` 0)."""
-
-    KIND: ClassVar[str] = "duty"
 
     what: Literal["away", "back"]
     until: int = 0
     subject: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RosterChanged(Fact):
+class RosterChanged(Fact, kind="duty"):
     """The hours in which somebody is on duty in a room; no hours: they leave its roster."""
-
-    KIND: ClassVar[str] = "duty"
 
     what: Literal["roster"] = "roster"
     subject: UserId = person()

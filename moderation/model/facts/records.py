@@ -1,7 +1,6 @@
 """Operations on the records: requests, erasure, holds, purges, exports, access."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from moderation.values.ids import UserId
 
@@ -10,34 +9,23 @@ from .base import Fact, person, private, unowned
 MediaResult = Literal["done", "refused", "large"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataAsked(Fact):
+class DataAsked(Fact, kind="request"):
     """A person asked for something about their own data, or an owner asked the bot to take over or to leave a room."""
-
-    KIND: ClassVar[str] = "request"
 
     what: Literal["mydata", "erase", "receipt", "adopt", "adopt-confirmed", "leave", "leave-confirmed"]
     subject: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataGiven(Fact):
+class DataGiven(Fact, kind="disclosure", of_acting=True):
     """A person was given the data held on them, or the receipt of a message of theirs."""
-
-    KIND: ClassVar[str] = "disclosure"
-    OF_ACTING: ClassVar[bool] = True
 
     what: Literal["mydata", "receipt"]
     count: int  # records in it
     subject: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartsErased(Fact):
+class PartsErased(Fact, kind="erase", renames=True):
     """Parts of earlier records are removed from now on; `records` says which."""
-
-    KIND: ClassVar[str] = "erase"
-    RENAMES: ClassVar[bool] = True
 
     parts: int
     what: Literal["request", "operator", "retention"]
@@ -46,11 +34,8 @@ class PartsErased(Fact):
     reason: str = unowned()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldPlaced(Fact):
+class HoldPlaced(Fact, kind="hold"):
     """Erasing and purging of what it covers are stopped until `until`. The index of this record names the hold."""
-
-    KIND: ClassVar[str] = "hold"
 
     step: Literal["placed"] = "placed"
     until: int
@@ -60,11 +45,8 @@ class HoldPlaced(Fact):
     reader: str = unowned()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldEnded(Fact):
+class HoldEnded(Fact, kind="hold"):
     """The hold that began with record `start` ends before its time."""
-
-    KIND: ClassVar[str] = "hold"
 
     step: Literal["ended"] = "ended"
     start: int
@@ -72,22 +54,16 @@ class HoldEnded(Fact):
     reason: str = unowned()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordsPurged(Fact):
+class RecordsPurged(Fact, kind="purge"):
     """Records below `below` are removed from now on: their retention time is over."""
-
-    KIND: ClassVar[str] = "purge"
 
     below: int
     what: Literal["schedule", "command"]
     reader: str = unowned()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordsExported(Fact):
+class RecordsExported(Fact, kind="export"):
     """Records left the log as an export. `records` says which, `contents` which files it has."""
-
-    KIND: ClassVar[str] = "export"
 
     count: int
     what: str = "export"
@@ -101,15 +77,12 @@ class RecordsExported(Fact):
     filters: str = unowned()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordsRestored(Fact):
+class RecordsRestored(Fact, kind="restore"):
     """The log goes on from a backup. Records and signatures made after it are lost and stand nowhere here.
 
     Numbers given out in the lost time are not given out again: cases go on from `cases`, and requests to the homeserver
     bear `era`.
     """
-
-    KIND: ClassVar[str] = "restore"
 
     size: int  # records in the backup
     made: int  # when it was made
@@ -119,12 +92,8 @@ class RecordsRestored(Fact):
     reader: str = unowned()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointAnchored(Fact):
+class CheckpointAnchored(Fact, kind="anchor", of_acting=True):
     """A signed checkpoint was put where others keep it."""
-
-    KIND: ClassVar[str] = "anchor"
-    OF_ACTING: ClassVar[bool] = True
 
     where: Literal["desk", "room", "witness", "timestamp"]
     size: int
@@ -133,11 +102,8 @@ class CheckpointAnchored(Fact):
     made: str = unowned()  # the event or the file that holds it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContentRead(Fact):
+class ContentRead(Fact, kind="access"):
     """Somebody read data held on people: on the command line as `reader`, in a chat as `by`."""
-
-    KIND: ClassVar[str] = "access"
 
     what: str
     n: int = 0  # the case that it was about
@@ -150,12 +116,8 @@ class ContentRead(Fact):
     filters: str = unowned()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaKept(Fact):
+class MediaKept(Fact, kind="media", of_acting=True):
     """The file of the message recorded at `on` was fetched and hashed; `kept` 1: it is stored, encrypted."""
-
-    KIND: ClassVar[str] = "media"
-    OF_ACTING: ClassVar[bool] = True
 
     bytes: int
     kept: int = 0
@@ -165,11 +127,8 @@ class MediaKept(Fact):
     url: str = private("subject")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotSeen(Fact):
+class NotSeen(Fact, kind="coverage"):
     """Something the bot could not see or read, and the reason."""
-
-    KIND: ClassVar[str] = "coverage"
 
     what: Literal["gap", "torn", "cut", "failed", "down"]
     count: int = 0  # "down": milliseconds in which the bot could neither see nor say anything
@@ -177,11 +136,8 @@ class NotSeen(Fact):
     detail: str = unowned()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotRead(Fact):
+class NotRead(Fact, kind="coverage"):
     """The reason why the event recorded at `on` cannot be read, learnt after it was recorded."""
-
-    KIND: ClassVar[str] = "coverage"
 
     what: Literal["withheld"] = "withheld"
     code: str

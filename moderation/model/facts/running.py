@@ -1,22 +1,16 @@
 """Facts about the bot itself: outcomes of its requests, its policy, its starts and stops."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from moderation.values.ids import EventId, UserId
 
-from .base import Changes, Fact, person, private, unowned
+from .base import Fact, person, private, unowned
 
 ActionResult = Literal["done", "refused", "abandoned"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionTaken(Fact):
+class ActionTaken(Fact, kind="outcome", changes="nothing", of_acting=True):
     """The outcome of one request to the homeserver. `action` is its kind, `result` how it ended."""
-
-    KIND: ClassVar[str] = "outcome"
-    CHANGES: ClassVar[Changes] = "nothing"
-    OF_ACTING: ClassVar[bool] = True
 
     action: str
     result: ActionResult
@@ -28,31 +22,21 @@ class ActionTaken(Fact):
     made: str = unowned()  # the event or room it created, if that concerns nobody
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyChanged(Fact):
+class PolicyChanged(Fact, kind="rules", changes="all rooms"):
     """The policy in force from now on, in full, so that a record can be judged again by it."""
-
-    KIND: ClassVar[str] = "rules"
-    CHANGES: ClassVar[Changes] = "all rooms"
 
     digest: str  # first 32 hex digits of the SHA-256 of `policy`
     policy: str = unowned()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotStarted(Fact):
+class BotStarted(Fact, kind="start"):
     """The bot began to run."""
-
-    KIND: ClassVar[str] = "start"
 
     version: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotStopped(Fact):
+class BotStopped(Fact, kind="stop"):
     """The bot stopped cleanly."""
-
-    KIND: ClassVar[str] = "stop"
 
     why: str = "asked"
     sealed: int = 0  # 1: everything before the next start is signed, and what is written first then is signed at once

@@ -1,7 +1,6 @@
 """Sanctions against people and rooms, and what is kept in rooms for them."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from moderation.values.ids import EventId, UserId
 
@@ -17,15 +16,12 @@ KeptStep = Literal["intended", "held", "corrected", "released", "overruled"]
 WhyEnded = Literal["time", "credit", "reversed", "command", "overtaken", "standing", "mended", "verified", "settings"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SanctionStarted(Fact):
+class SanctionStarted(Fact, kind="sanction"):
     """A measure applies from now on, until `until` (0: no end, or an act of one moment).
 
     `room` None means every protected room; with a `reach` it holds in all rooms of that community, not only in the room
     it was decided in. `basis` says what it rests on.
     """
-
-    KIND: ClassVar[str] = "sanction"
 
     step: Literal["start"] = "start"
     kind: SanctionKind
@@ -45,11 +41,8 @@ class SanctionStarted(Fact):
     reader: str = unowned()  # of a measure set at the command line: the operator, as a user of the operating system
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SanctionEnded(Fact):
+class SanctionEnded(Fact, kind="sanction"):
     """The measure that began with record `start` no longer holds."""
-
-    KIND: ClassVar[str] = "sanction"
 
     step: Literal["end"] = "end"
     start: int
@@ -63,11 +56,8 @@ class SanctionEnded(Fact):
     reader: str = unowned()  # as in `SanctionStarted`
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SanctionExtended(Fact):
+class SanctionExtended(Fact, kind="sanction"):
     """The measure that began with record `start` now holds until `until`."""
-
-    KIND: ClassVar[str] = "sanction"
 
     step: Literal["extend"] = "extend"
     start: int
@@ -78,8 +68,7 @@ class SanctionExtended(Fact):
     subject: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LevelKept(Fact):
+class LevelKept(Fact, kind="outcome", of_acting=True):
     """A level or state that the bot changed in a room because of a sanction, and the value before.
 
     `what` "level": levels are written as text, "-" meaning "no entry, `users_default` holds"; "ban": the membership.
@@ -88,9 +77,6 @@ class LevelKept(Fact):
     it; "corrected" when somebody changed it by hand and it was set again; "released" when it was given back;
     "overruled" when somebody changed it by hand and it was left alone.
     """
-
-    KIND: ClassVar[str] = "outcome"
-    OF_ACTING: ClassVar[bool] = True
 
     action: Literal["hold"] = "hold"
     step: KeptStep

@@ -1,7 +1,6 @@
 """Tasks that wait for the operator."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from moderation.values.ids import UserId
 
@@ -10,8 +9,7 @@ from .base import Fact, person, unowned
 TaskKind = Literal["dossier", "case", "last-manager", "room", "confirm"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskOpened(Fact):
+class TaskOpened(Fact, kind="task"):
     """The operator is asked for something.
 
     The kinds: build a dossier or say why not; decide what nobody else has decided; stand in if nobody else can act;
@@ -19,19 +17,14 @@ class TaskOpened(Fact):
     counts elsewhere.
     """
 
-    KIND: ClassVar[str] = "task"
-
     step: Literal["opened"] = "opened"
     task: TaskKind
     n: int = 0
     subject: UserId = person()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskDone(Fact):
+class TaskDone(Fact, kind="task"):
     """The task that began with record `start` is done, or no longer needed."""
-
-    KIND: ClassVar[str] = "task"
 
     step: Literal["done"] = "done"
     start: int

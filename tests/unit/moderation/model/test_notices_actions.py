@@ -86,6 +86,12 @@ def test_an_action_written_down_and_read_again_is_the_same(action: Action) -> No
     assert from_json(json.loads(json.dumps(to_json(action)))) == action
 
 
+@given(st.one_of(*map(made, ACTIONS.values())))
+def test_the_forms_of_queue_and_merge_name_fields_of_the_action(action: Action) -> None:
+    assert action.queue is None or isinstance(action.queue, str)
+    assert action.merge is None or isinstance(action.merge, str)
+
+
 @given(lines)
 def test_lines_written_down_and_read_again_are_the_same(said: tuple[Line, ...]) -> None:
     assert lines_from_json(json.loads(json.dumps(lines_to_json(said)))) == said
