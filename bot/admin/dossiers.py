@@ -26,7 +26,7 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.refusal import refusal_line
 from moderation.cases.dossiers import APPROVALS, is_violation
-from moderation.model.actions import Action, ApproveDossier, Tell
+from moderation.model.actions import ApproveDossier, Tell
 from moderation.model.builtin_rules import BY_ORDER
 from moderation.model.facts import ApproverChanged, DossierStep, Fact, RecordsExported, TaskDone
 from moderation.policy import Policy
@@ -121,9 +121,8 @@ class Dossiers:
         step = {"how": "key", "key": approver.key, "signature": signature}
         return await self._approved(found, as_it_is, approver.account, asked.reason, **step)
 
-    async def from_chat(self, action: Action, _txn: str) -> Done:
+    async def from_chat(self, action: ApproveDossier, _txn: str) -> Done:
         """Approve by an operator's command, and tell them the result."""
-        assert isinstance(action, ApproveDossier)
         try:
             found = await self._find(action.n, open_only=False)
             as_it_is = await self._as_it_is(found)

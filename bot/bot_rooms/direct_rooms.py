@@ -14,8 +14,8 @@ from contextlib import suppress
 from weakref import WeakValueDictionary
 
 from bot.matrix.errors import Forbidden
-from bot.outbox.handler import Done, Handlers, Services
-from moderation.model.actions import Action, LeaveDirect
+from bot.outbox.handler import ActionHandler, Done, Handlers, Services
+from moderation.model.actions import LeaveDirect
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import line
 from storage import queries
@@ -25,14 +25,11 @@ from .create import RoomPurpose, body, take_up
 MESSAGE = "m.room.message"
 
 
-class DirectRooms:
+class DirectRooms(ActionHandler):
     """The direct rooms, found or made."""
 
     def __init__(self, services: Services) -> None:
-        self._homeserver = services.homeserver
-        self._database = services.database
-        self._pipeline = services.pipeline
-        self._speech = services.speech
+        super().__init__(services)
         self.handles: Handlers = {LeaveDirect: self.leave}
         self._turns: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
 
@@ -60,9 +57,8 @@ class DirectRooms:
         await take_up(self._pipeline, made, room)
         return room
 
-    async def leave(self, action: Action, txn: str) -> Done:
+    async def leave(self, action: LeaveDirect, txn: str) -> Done:
         """Say why, and leave: what is told to one person is not meant for people they bring."""
-        assert isinstance(action, LeaveDirect)
         async with self._database.read() as db:
             language = self._speech.language(await queries.language_of(db, action.subject))
         with suppress(Forbidden):  # it was removed already

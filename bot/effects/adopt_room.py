@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.bot_rooms.create import MARK
-from bot.outbox.handler import Done, Handlers, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.pipeline.room_changes import TOMBSTONE
-from moderation.model.actions import Action, Adopt, Bring
+from moderation.model.actions import Adopt, Bring
 from moderation.model.context import RoomView
 from moderation.values.events import Json
 from moderation.values.ids import RoomId, UserId
@@ -39,18 +39,15 @@ COPIED = (
 _KEPT_OF_CREATION = ("type", "m.federate")
 
 
-class Adopter:
+class Adopter(ActionHandler):
     """The handlers of `Adopt` and `Bring`."""
 
     def __init__(self, services: Services) -> None:
-        self._homeserver = services.homeserver
-        self._database = services.database
-        self._speech = services.speech
+        super().__init__(services)
         self.handles: Handlers = {Adopt: self.adopt, Bring: self.bring}
 
-    async def adopt(self, action: Action, _txn: str) -> Done:
+    async def adopt(self, action: Adopt, _txn: str) -> Done:
         """Make the new room, point the old one to it, and invite everybody; steps that are done already are skipped."""
-        assert isinstance(action, Adopt)
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
         if group is None or group.condition == "left":
@@ -77,12 +74,9 @@ class Adopter:
         brought = (Bring(room=new, subject=user) for user in there if user != self._homeserver.user)
         return Done(made=new, actions=tuple(brought))
 
-    async def bring(self, action: Action, _txn: str) -> Done:
+    async def bring(self, action: Bring, _txn: str) -> Done:
         """Invite somebody into the new room of their group, unless they are in it, invited or banned."""
-        assert isinstance(action, Bring)
-        there = await self._homeserver.state_event(action.room, "m.room.member", action.subject)
-        if there is None or there.get("membership") not in ("join", "invite", "ban"):
-            await self._homeserver.invite(action.room, action.subject)
+        await self._invite_unless_there(action.room, action.subject)
         return Done()
 
     async def _made(self, group: RoomView) -> RoomId | None:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.matrix.errors import Forbidden
-from bot.outbox.handler import Done, Handlers, RetryLater, Services
-from moderation.model.actions import Action, Align, TellDesk
+from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
+from moderation.model.actions import Align, TellDesk
 from moderation.model.facts import Fact, LevelKept
 from moderation.people.verification import asked_of
 from moderation.rooms.align_people import JOINING, Alignment, Change, RoomPicture, intended
@@ -28,20 +28,16 @@ from storage import outbox, queries
 POWER_LEVELS = "m.room.power_levels"
 
 
-class Reconciler:
+class Reconciler(ActionHandler):
     """The handler of `Align`."""
 
     def __init__(self, services: Services) -> None:
-        self._homeserver = services.homeserver
-        self._database = services.database
-        self._pipeline = services.pipeline
-        self._policy = services.policy
+        super().__init__(services)
         self.handles: Handlers = {Align: self.handle}
         self._told: set[tuple[RoomId, UserId, str]] = set()  # what managers were told is impossible, since the start
 
-    async def handle(self, action: Action, _txn: str) -> Done:
+    async def handle(self, action: Align, _txn: str) -> Done:
         """Read the room, compare it with what should hold, and write the difference."""
-        assert isinstance(action, Align)
         alignment = await self._align(action.room)
         if alignment is None:
             return Done(result="abandoned")
@@ -105,13 +101,9 @@ class Reconciler:
         alignment = align(seen, in_force)
         bans = [change.user for change in alignment.changes if change.what == "ban"]
         if bans:  # the memberships in the database may be older than the last action of the bot
-            now = {user: await self._membership(room, user) for user in bans}
+            now = {user: str(await self._membership(room, user) or "leave") for user in bans}
             alignment = align(replace(seen, membership={**seen.membership, **now}), in_force)
         return seen.power, alignment
-
-    async def _membership(self, room: RoomId, user: UserId) -> str:
-        there = await self._homeserver.state_event(room, "m.room.member", user)
-        return str(there.get("membership", "leave")) if there else "leave"
 
     async def _bans(self, room: RoomId, changes: Sequence[Change]) -> None:
         for change in changes:

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.config.config import AnchorSettings
 from bot.matrix.errors import Forbidden, NotFound
-from bot.outbox.handler import Done, Handlers, RetryLater, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.matrix_message import MESSAGE
@@ -102,19 +102,16 @@ def txn_of(closing: Closing, where: str, code: GroupCode) -> str:
     return f"answerable.anchor.{closing.day}.{where}.{code}.{signed}"
 
 
-class Anchorer:
+class Anchorer(ActionHandler):
     """The handler of `Anchor`."""
 
     def __init__(self, services: Services, closings: Closings) -> None:
-        self._homeserver = services.homeserver
-        self._database = services.database
-        self._speech = services.speech
+        super().__init__(services)
         self._closings = closings
         self.handles: Handlers = {Anchor: self.anchor}
 
-    async def anchor(self, action: Action, _txn: str) -> Done:
+    async def anchor(self, action: Anchor, _txn: str) -> Done:
         """Post the checkpoint. Its transaction id comes from what the log signed (`txn_of`), so it stays one event."""
-        assert isinstance(action, Anchor)
         try:
             closing = await asyncio.to_thread(self._closings.read, action.day)
         except LookupError:  # purged while it waited

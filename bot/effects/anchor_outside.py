@@ -16,7 +16,7 @@ from typing import Literal
 
 from bot.matrix.other_servers import NoAnswer, post
 from bot.outbox.handler import Done, Handlers, RetryLater
-from moderation.model.actions import Action, Timestamp, Witness
+from moderation.model.actions import Timestamp, Witness
 from moderation.model.facts import CheckpointAnchored
 from moderation.values.errors import Invalid
 from storage.journal.transparency.cosignature import Cosigner, cosigned
@@ -43,9 +43,8 @@ class WitnessAnchorer:
         self._patience = patience
         self.handles: Handlers = {Witness: self.anchor}
 
-    async def anchor(self, action: Action, _txn: str) -> Done:
+    async def anchor(self, action: Witness, _txn: str) -> Done:
         """Have the checkpoint cosigned by the witness."""
-        assert isinstance(action, Witness)
         if self._client is None:  # it was configured when this was queued
             return Done(result="abandoned", code="off")
         try:
@@ -77,9 +76,8 @@ class TimestampAnchorer:
         self._patience = patience
         self.handles: Handlers = {Timestamp: self.anchor}
 
-    async def anchor(self, action: Action, _txn: str) -> Done:
+    async def anchor(self, action: Timestamp, _txn: str) -> Done:
         """Have the checkpoint stamped by the authority."""
-        assert isinstance(action, Timestamp)
         if self._url is None:
             return Done(result="abandoned", code="off")
         try:

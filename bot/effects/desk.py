@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Sequence
 
 from bot.bot_rooms.create import RoomPurpose, body, take_up
 from bot.matrix.errors import Forbidden, NotFound
-from bot.outbox.handler import Done, Handlers, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.pipeline.returned_cards import with_card_mark
 from bot.texts.case_card import card_lines, read_card
 from bot.texts.case_words import SaidAt, word_lines
 from bot.texts.matrix_message import MESSAGE, replacing
 from bot.texts.report_lines import reads_along, report_lines
 from moderation.judge.room_rules import compiled
-from moderation.model.actions import Action, EditCard, KeepDesk, Offer, PostCard, SupersedeCard
+from moderation.model.actions import EditCard, KeepDesk, Offer, PostCard, SupersedeCard
 from moderation.model.context import RoomView
 from moderation.values.events import Json
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
@@ -32,17 +32,11 @@ from storage.projections.upgraded_rooms import MOVED
 _ON_THE_WAY = ("invite", MOVED)
 
 
-class Desk:
+class Desk(ActionHandler):
     """The handlers of `KeepDesk`, `PostCard`, `EditCard`, `Offer` and `SupersedeCard`."""
 
     def __init__(self, services: Services, said_at: SaidAt) -> None:
-        self._homeserver = services.homeserver
-        self._database = services.database
-        self._pipeline = services.pipeline
-        self._speech = services.speech
-        self._policy = services.policy
-        self._clock = services.clock
-        self._prefix = services.prefix
+        super().__init__(services)
         self._said_at = said_at
         self.handles: Handlers = {
             KeepDesk: self.keep,
@@ -54,9 +48,8 @@ class Desk:
 
     # The room.
 
-    async def keep(self, action: Action, _txn: str) -> Done:
+    async def keep(self, action: KeepDesk, _txn: str) -> Done:
         """Make the desk if there is none; invite new managers and remove former ones."""
-        assert isinstance(action, KeepDesk)
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
             desk = await queries.desk_of(db, group.code) if group else None
@@ -99,9 +92,8 @@ class Desk:
 
     # The cards.
 
-    async def post(self, action: Action, txn: str) -> Done:
+    async def post(self, action: PostCard, txn: str) -> Done:
         """Post the card of a case; the desk is made now if there is none."""
-        assert isinstance(action, PostCard)
         content, desk, _ = await self._card(action.n, ring=action.ring)
         if desk is None:
             await self.keep(KeepDesk(room=action.room), txn)
@@ -111,9 +103,8 @@ class Desk:
         made = await self._homeserver.send(desk, MESSAGE, with_card_mark(content, action.n, txn), txn)
         return Done(made=made)
 
-    async def edit(self, action: Action, txn: str) -> Done:
+    async def edit(self, action: EditCard, txn: str) -> Done:
         """Edit the card so that it shows the present state of the case."""
-        assert isinstance(action, EditCard)
         n = await self._shown_with(action.n)
         content, desk, card = await self._card(n)
         if card is None and await self._waits(n):  # there is something to decide now
@@ -123,9 +114,8 @@ class Desk:
         await self._homeserver.send(desk, MESSAGE, replacing(content, card), txn)
         return Done()
 
-    async def supersede(self, action: Action, txn: str) -> Done:
+    async def supersede(self, action: SupersedeCard, txn: str) -> Done:
         """Say on a card of the time that a backup lost that it is superseded."""
-        assert isinstance(action, SupersedeCard)
         async with self._database.read() as db:
             desk = await queries.room_view(db, action.room, self._homeserver.user)
         language = self._speech.language(desk.language if desk else "")
@@ -144,9 +134,8 @@ class Desk:
             case = await queries.case_view(db, n)
         return case is not None and case.waits
 
-    async def offer(self, action: Action, txn: str) -> Done:
+    async def offer(self, action: Offer, txn: str) -> Done:
         """Put one reaction under the card."""
-        assert isinstance(action, Offer)
         _, desk, card = await self._card(action.n)
         if desk is None or card is None:
             return Done(result="abandoned")

@@ -16,11 +16,11 @@ import structlog
 from bot.bot_rooms.create import RoomPurpose, entered, new_code
 from bot.events.parse_event import receive
 from bot.matrix.errors import Forbidden
-from bot.outbox.handler import Done, Handlers, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.sync.backfill import Gaps
 from bot.sync.invitations import space_declined
 from bot.texts.matrix_message import MESSAGE
-from moderation.model.actions import Action, Enter, Pin, Tell, TellDesk
+from moderation.model.actions import Enter, Pin, Tell, TellDesk
 from moderation.model.facts import RoomEntered, RoomStateChanged
 from moderation.rooms.spaces import is_space
 from moderation.values.durations import DAY_MS
@@ -33,25 +33,19 @@ log = structlog.get_logger()
 PINNED = "m.room.pinned_events"
 
 
-class Joiner:
+class Joiner(ActionHandler):
     """The handlers of `Enter` and `Pin`."""
 
     def __init__(self, services: Services, gaps: Gaps, *, retention_ms: int, content: str, vkey: str) -> None:
-        self._homeserver = services.homeserver
-        self._database = services.database
-        self._pipeline = services.pipeline
-        self._speech = services.speech
+        super().__init__(services)
         self._gaps = gaps
-        self._clock = services.clock
         self._retention_ms = retention_ms
         self._content = content
-        self._prefix = services.prefix
         self._vkey = vkey
         self.handles: Handlers = {Enter: self.enter, Pin: self.pin}
 
-    async def enter(self, action: Action, txn: str) -> Done:
+    async def enter(self, action: Enter, txn: str) -> Done:
         """Enter a room by all steps, in order."""
-        assert isinstance(action, Enter)
         if await self._is_open(action.room):  # the bot was stopped in, or just after, the last step
             notice = self._pipeline.served.notice(action.room)
             with self._gaps.opening({action.room: Delivered()}, until=notice) as also:
@@ -105,9 +99,8 @@ class Joiner:
         hello = self._speech.message((line(key, help=Code(f"{self._prefix}help")),), language, {})
         return Done(made=await self._homeserver.send(room, MESSAGE, hello, f"{txn}.hello"))
 
-    async def pin(self, action: Action, _txn: str) -> Done:
+    async def pin(self, action: Pin, _txn: str) -> Done:
         """Pin an event in a room."""
-        assert isinstance(action, Pin)
         await self._pin(action.room, action.event)
         return Done()
 

@@ -13,9 +13,9 @@ its own membership (`bot/pipeline/room_changes.py`).
 from collections.abc import Sequence
 
 from bot.matrix.errors import Forbidden
-from bot.outbox.handler import Done, Handlers, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.matrix_message import MESSAGE, replacing
-from moderation.model.actions import Action, Leave
+from moderation.model.actions import Leave
 from moderation.model.context import RoomView
 from moderation.values.events import Json
 from moderation.values.notices import Line, RoomName, Who, line
@@ -24,20 +24,16 @@ from storage import queries
 from .align_room import Reconciler
 
 
-class Leaver:
+class Leaver(ActionHandler):
     """The handler of `Leave`."""
 
     def __init__(self, services: Services, reconciler: Reconciler) -> None:
-        self._homeserver = services.homeserver
-        self._database = services.database
-        self._pipeline = services.pipeline
-        self._speech = services.speech
+        super().__init__(services)
         self._reconciler = reconciler
         self.handles: Handlers = {Leave: self.leave}
 
-    async def leave(self, action: Action, txn: str) -> Done:
+    async def leave(self, action: Leave, txn: str) -> Done:
         """Leave the group, then its desk."""
-        assert isinstance(action, Leave)
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
             desk = await queries.desk_of(db, group.code) if group else None

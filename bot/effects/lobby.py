@@ -15,9 +15,9 @@ from urllib.parse import quote
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.bot_rooms.create import RoomPurpose, body, take_up
-from bot.outbox.handler import Done, Handlers, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.matrix_message import MESSAGE
-from moderation.model.actions import Action, KeepLobby, LetIn, Tell, TellDesk
+from moderation.model.actions import KeepLobby, LetIn, Tell, TellDesk
 from moderation.model.context import RoomView
 from moderation.model.facts import RoomStateChanged
 from moderation.people.verification import asked_of
@@ -31,20 +31,15 @@ PINNED = "m.room.pinned_events"
 JOIN_RULES = "m.room.join_rules"
 
 
-class Lobbies:
+class Lobbies(ActionHandler):
     """The handlers of `KeepLobby` and `LetIn`."""
 
     def __init__(self, services: Services) -> None:
-        self._homeserver = services.homeserver
-        self._database = services.database
-        self._pipeline = services.pipeline
-        self._speech = services.speech
-        self._policy = services.policy
+        super().__init__(services)
         self.handles: Handlers = {KeepLobby: self.keep, LetIn: self.let_in}
 
-    async def keep(self, action: Action, txn: str) -> Done:
+    async def keep(self, action: KeepLobby, txn: str) -> Done:
         """Make the lobby and say what to do in it; or close it, if the group is not gated any more."""
-        assert isinstance(action, KeepLobby)
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
             lobby = await queries.lobby_of(db, group.code) if group else None
@@ -64,13 +59,10 @@ class Lobbies:
         told = TellDesk(room=group.room, lines=(line("lobby.desk", lobby=link),), once="lobby")
         return Done(made=lobby, actions=(told,))
 
-    async def let_in(self, action: Action, _txn: str) -> Done:
+    async def let_in(self, action: LetIn, _txn: str) -> Done:
         """Invite somebody into the group, unless they are in it, invited or banned."""
-        assert isinstance(action, LetIn)
-        there = await self._homeserver.state_event(action.room, "m.room.member", action.subject)
-        if there is not None and there.get("membership") in ("join", "invite", "ban"):
+        if not await self._invite_unless_there(action.room, action.subject):
             return Done()
-        await self._homeserver.invite(action.room, action.subject)
         words = line("door.admitted", room=RoomName(action.room))
         return Done(actions=(Tell(room=action.room, subject=action.subject, lines=(words,), alone=True),))
 

@@ -25,7 +25,7 @@ from bot.crypto.errors import NotTrusted
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Answered, TooLarge
 from bot.outbox.handler import Done, Handlers
-from moderation.model.actions import Action, HashMedia
+from moderation.model.actions import HashMedia
 from moderation.model.facts import MediaKept, MediaResult
 from moderation.values.errors import Invalid
 from moderation.values.ids import UserId
@@ -56,9 +56,8 @@ class MediaHasher:
         self._known: OrderedDict[str, _Hashed] = OrderedDict()
         self._fetched: dict[UserId, deque[tuple[float, int]]] = {}  # for whom, when, how much
 
-    async def handle(self, action: Action, _txn: str) -> Done:
+    async def handle(self, action: HashMedia, _txn: str) -> Done:
         """Fetch and hash the file, and return the fact about it."""
-        assert isinstance(action, HashMedia)
         name = json.dumps((action.url, action.file), sort_keys=True)
         if (known := self._known.get(name)) is not None:
             return Done((self._fact(action, size=known.size, sha256=known.sha256),))

@@ -24,9 +24,9 @@ from bot.admin.identity import Forgotten, IdentityOperations
 from bot.admin.records import Operations
 from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.matrix.errors import HomeserverError, LoggedOut, RateLimited, Unreachable
-from bot.outbox.handler import Done, Handlers, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.catalog import Catalog
-from moderation.model.actions import Action, Erase, GiveData, GiveReceipt, Tell
+from moderation.model.actions import Erase, GiveData, GiveReceipt, Tell
 from moderation.model.facts import DataGiven
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
@@ -66,26 +66,21 @@ class ExportTexts:
         return self._catalog.text(self._language, key, **fields)
 
 
-class OwnData:
+class OwnData(ActionHandler):
     """The handlers of `GiveReceipt` and `GiveData`."""
 
     def __init__(
         self, services: Services, direct: DirectRooms, catalog: Catalog, data_dir: Path, identity: IdentityOperations
     ) -> None:
-        self._homeserver = services.homeserver
-        self._database = services.database
-        self._pipeline = services.pipeline
-        self._speech = services.speech
+        super().__init__(services)
         self._catalog = catalog
-        self._clock = services.clock
         self._records = data_dir / "records"
         self._identity = identity
         self._direct = direct
         self.handles: Handlers = {GiveReceipt: self.receipt, GiveData: self.mydata}
 
-    async def receipt(self, action: Action, txn: str) -> Done:
+    async def receipt(self, action: GiveReceipt, txn: str) -> Done:
         """Give a record with only the person's own part shown, and the proof that it is in the signed log."""
-        assert isinstance(action, GiveReceipt)
         raw, proof = await self._pipeline.with_journal(lambda journal: _proved(journal, action), signed=True)
         room, name = await self._room(action.subject), f"record-{action.on}"
         files = (
@@ -95,9 +90,8 @@ class OwnData:
         answer = await self._give(room, files, txn)
         return self._answered(action, "receipt", 1, answer, (line("own.receipt-given"),))
 
-    async def mydata(self, action: Action, txn: str) -> Done:
+    async def mydata(self, action: GiveData, txn: str) -> Done:
         """Give an export of all parts about the person's accounts, the list of who read it, and what they proved."""
-        assert isinstance(action, GiveData)
         user, count = action.subject, 0
 
         async def data() -> bytes:
@@ -249,9 +243,8 @@ class DataEraser:
         self._operations = operations
         self.handles: Handlers = {Erase: self.handle}
 
-    async def handle(self, action: Action, _txn: str) -> Done:
+    async def handle(self, action: Erase, _txn: str) -> Done:
         """Erase what is held on a person who asked for it and confirmed."""
-        assert isinstance(action, Erase)
         done = await self._operations.erase(action.subject, what="request")
         proved = _of_identity(done.identity)
         if done.parts:

@@ -10,9 +10,9 @@ Left to others: whose messages wait (`moderation/credit/waiting.py`), the card (
 
 from collections.abc import Callable
 
-from bot.outbox.handler import Done, Handlers, RetryLater, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.texts.matrix_message import MESSAGE, in_thread
-from moderation.model.actions import Action, Quote, Tell
+from moderation.model.actions import Quote, Tell
 from moderation.model.context import CaseView
 from moderation.model.facts.cases import EXCERPT
 from moderation.rules.addresses import hrefs
@@ -28,19 +28,16 @@ _TYPES = {"image": "m.image", "sticker": "m.image", "video": "m.video", "audio":
 Recorded = Callable[[RoomId, int], MessagePosted | None]  # the message of this room recorded at an index
 
 
-class Quoter:
+class Quoter(ActionHandler):
     """The handler of `Quote`."""
 
     def __init__(self, services: Services, recorded: Recorded) -> None:
-        self._homeserver = services.homeserver
-        self._database = services.database
-        self._speech = services.speech
+        super().__init__(services)
         self._recorded = recorded
         self.handles: Handlers = {Quote: self.handle}
 
-    async def handle(self, action: Action, txn: str) -> Done:
+    async def handle(self, action: Quote, txn: str) -> Done:
         """Post one message in the thread of its card, or all messages of the case in the group."""
-        assert isinstance(action, Quote)
         async with self._database.read() as db:
             case = await queries.case_view(db, action.n)
             group = await queries.room_view(db, action.room, self._homeserver.user)

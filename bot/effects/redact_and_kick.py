@@ -1,18 +1,17 @@
 """The actions that take one request each: redact, take back, kick, lift a ban that was set by hand, invite back."""
 
 from bot.matrix.errors import Forbidden, NotFound
-from bot.outbox.handler import Done, Handlers, RetryLater, Services
-from moderation.model.actions import Action, InviteBack, Kick, Redact, TakeBack, Unban
+from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
+from moderation.model.actions import InviteBack, Kick, Redact, TakeBack, Unban
 from moderation.values.ids import RoomId
 from storage import queries
 
 
-class SimpleActs:
+class SimpleActs(ActionHandler):
     """The handlers of `Redact`, `TakeBack`, `Kick`, `Unban` and `InviteBack`."""
 
     def __init__(self, services: Services) -> None:
-        self._homeserver = services.homeserver
-        self._database = services.database
+        super().__init__(services)
         self.handles: Handlers = {
             Redact: self.redact,
             TakeBack: self.take_back,
@@ -21,9 +20,8 @@ class SimpleActs:
             InviteBack: self.invite_back,
         }
 
-    async def redact(self, action: Action, txn: str) -> Done:
+    async def redact(self, action: Redact, txn: str) -> Done:
         """Redact an event. The reason shown in the room is the rule's name, never a person's words."""
-        assert isinstance(action, Redact)
         reason = action.rule if action.rule != "-" else None
         async with self._database.read() as db:
             seen = await queries.event_row(db, action.event)
@@ -34,40 +32,33 @@ class SimpleActs:
             return Done(code=error.errcode or "-")
         return Done(made=made)
 
-    async def take_back(self, action: Action, txn: str) -> Done:
+    async def take_back(self, action: TakeBack, txn: str) -> Done:
         """Redact a message of the bot; in a room that it has left, that cannot be done."""
-        assert isinstance(action, TakeBack)
         try:
             await self._homeserver.redact(action.room, action.event, txn)
         except NotFound as error:  # it is gone already
             return Done(code=error.errcode or "-")
         return Done()
 
-    async def kick(self, action: Action, _txn: str) -> Done:
+    async def kick(self, action: Kick, _txn: str) -> Done:
         """Remove somebody from a room; nothing happens if they have left already."""
-        assert isinstance(action, Kick)
         try:
             await self._homeserver.kick(action.room, action.subject, action.reason or None)
         except Forbidden:
-            there = await self._homeserver.state_event(action.room, "m.room.member", action.subject)
-            if there is not None and there.get("membership") in ("leave", "ban"):
-                return Done()
-            raise
+            if await self._membership(action.room, action.subject) not in ("leave", "ban"):
+                raise
         return Done()
 
-    async def unban(self, action: Action, _txn: str) -> Done:
+    async def unban(self, action: Unban, _txn: str) -> Done:
         """Lift a ban."""
-        assert isinstance(action, Unban)
         await self._homeserver.unban(action.room, action.subject)
         return Done()
 
-    async def invite_back(self, action: Action, _txn: str) -> Done:
+    async def invite_back(self, action: InviteBack, _txn: str) -> Done:
         """Invite a person back who was removed because of a case that is reversed: they need not ask for it."""
-        assert isinstance(action, InviteBack)
         async with self._database.read() as db:
             removed = await queries.was_removed(db, action.n, action.subject)
-        there = await self._homeserver.state_event(action.room, "m.room.member", action.subject) if removed else None
-        membership = there.get("membership") if there else None
+        membership = await self._membership(action.room, action.subject) if removed else None
         if membership == "ban":
             raise RetryLater(
                 "the ban is not lifted yet", Done(result="abandoned"), tries=8, first_ms=100, last_ms=10_000

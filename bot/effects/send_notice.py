@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.matrix.errors import Forbidden, NotFound
-from bot.outbox.handler import Done, Handlers, RetryLater, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.texts.matrix_message import MESSAGE, in_reply, in_thread
 from bot.texts.report_lines import reads_along
-from moderation.model.actions import Action, Say, Tell, TellDesk
+from moderation.model.actions import Say, Tell, TellDesk
 from moderation.model.facts import NoticeChannel, NoticeGiven
 from moderation.values.events import Json
 from moderation.values.ids import RoomId, UserId
@@ -24,28 +24,23 @@ from moderation.values.notices import Code, Line, Who, line, rooms_named
 from storage import queries
 
 
-class Notifier:
+class Notifier(ActionHandler):
     """The handlers of `Say`, `Tell` and `TellDesk`."""
 
     def __init__(self, services: Services, direct: DirectRooms) -> None:
-        self._homeserver = services.homeserver
-        self._database = services.database
-        self._speech = services.speech
-        self._prefix = services.prefix
+        super().__init__(services)
         self._direct = direct
         self.handles: Handlers = {Say: self.say, Tell: self.tell, TellDesk: self.tell_desk}
 
-    async def say(self, action: Action, txn: str) -> Done:
+    async def say(self, action: Say, txn: str) -> Done:
         """Send an answer, or a message to everybody, in the room itself."""
-        assert isinstance(action, Say)
         language, names = await self._reader(action.room, action.to, action.lines)
         content = self._speech.message(action.lines, language, names, to=[action.to] if action.to else [], answer=True)
         made = await self._homeserver.send(action.room, MESSAGE, in_reply(content, action.reply_to, action.thread), txn)
         return Done(made=made)
 
-    async def tell_desk(self, action: Action, txn: str) -> Done:
+    async def tell_desk(self, action: TellDesk, txn: str) -> Done:
         """Send a message to the managers of a room, in the thread of the case if there is one."""
-        assert isinstance(action, TellDesk)
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
             desk = await queries.desk_of(db, group.code) if group else None
@@ -65,9 +60,8 @@ class Notifier:
         made = await self._homeserver.send(desk, MESSAGE, in_thread(content, card), txn)
         return Done(made=made)
 
-    async def tell(self, action: Action, txn: str) -> Done:
+    async def tell(self, action: Tell, txn: str) -> Done:
         """Send a message to one person."""
-        assert isinstance(action, Tell)
         language, names = await self._reader(action.room, action.subject, action.lines)
         try:
             direct = await self._direct.with_(action.subject, language)

@@ -27,7 +27,7 @@ from bot.outbox.handler import Done, Handlers, PollAgain, RetryLater
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.refusal import refusal_line
-from moderation.model.actions import Action, Tell, Verify
+from moderation.model.actions import Tell, Verify
 from moderation.model.facts import (
     ActionResult,
     PersonVerified,
@@ -93,9 +93,8 @@ class IdentityDialogue:
         self._counted: dict[UserId, int] = {}  # record of a counted message, in case it is retried
         self.handles: Handlers = {Verify: self.handle}
 
-    async def handle(self, action: Action, _txn: str) -> Done:
+    async def handle(self, action: Verify, _txn: str) -> Done:
         """Do what the person asked for, or poll for the result."""
-        assert isinstance(action, Verify)
         try:
             return await self._handle(action)
         except Refused as refused:

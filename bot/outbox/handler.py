@@ -7,7 +7,7 @@ Rules kept here:
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,11 +16,9 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.matrix_message import Speech
 from moderation.model.actions import ACTIONS, Action, TellAbove
-from moderation.model.facts import (
-    ActionResult,
-    Fact,
-)
+from moderation.model.facts import ActionResult, Fact
 from moderation.policy import Policy
+from moderation.values.ids import RoomId, UserId
 from storage.database import Database
 
 
@@ -60,7 +58,9 @@ class PollAgain(Exception):
         self.wait_ms = wait_ms
 
 
-Handler = Callable[[Action, str], Awaitable[Done]]  # an action, and the transaction id of its request
+Handler = Callable[
+    [Any, str], Awaitable[Done]
+]  # an action of the handler's own class, the transaction id of its request
 Handlers = Mapping[type[Action], Handler]
 
 
@@ -83,6 +83,30 @@ class Services:
     clock: Clock
     policy: Policy
     prefix: str  # of commands, such as "!"
+
+
+class ActionHandler:
+    """Base of handlers that work with the services."""
+
+    def __init__(self, services: Services) -> None:
+        self._homeserver = services.homeserver
+        self._database = services.database
+        self._pipeline = services.pipeline
+        self._speech = services.speech
+        self._clock = services.clock
+        self._policy = services.policy
+        self._prefix = services.prefix
+
+    async def _membership(self, room: RoomId, user: UserId) -> object:
+        """Ask the homeserver for somebody's membership of a room; None if they never had one."""
+        return (await self._homeserver.state_event(room, "m.room.member", user) or {}).get("membership")
+
+    async def _invite_unless_there(self, room: RoomId, user: UserId) -> bool:
+        """Invite somebody unless they are in the room, invited or banned. Return whether they were invited."""
+        if await self._membership(room, user) in ("join", "invite", "ban"):
+            return False
+        await self._homeserver.invite(room, user)
+        return True
 
 
 def by_action(*parts: Handles) -> Handlers:

@@ -1,10 +1,13 @@
 """Every action has one handler, which declares it."""
 
+import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+import bot
 from bot.outbox.handler import Done, Handlers, by_action
 from moderation.model.actions import ACTIONS, Action, Kick, Redact, TellAbove
 
@@ -37,3 +40,34 @@ def test_an_action_without_a_handler_is_told() -> None:
 def test_an_action_with_two_handlers_is_told() -> None:
     with pytest.raises(ValueError, match=r"handled twice: \['redact'\]"):
         by_action(part(ALL), part({Redact}))
+
+
+def declared(cls: ast.ClassDef) -> list[tuple[str, str]]:
+    """Return the actions in the `handles` of a class, each with the action that its method takes."""
+    takes = {
+        each.name: ast.unparse(each.args.args[1].annotation or each)
+        for each in ast.walk(cls)
+        if isinstance(each, ast.AsyncFunctionDef) and len(each.args.args) == 3
+    }
+    tables = [
+        each.value
+        for each in ast.walk(cls)
+        if isinstance(each, ast.AnnAssign)
+        and ast.unparse(each.target) == "self.handles"
+        and isinstance(each.value, ast.Dict)
+    ]
+    return [
+        (ast.unparse(key), takes[value.attr])
+        for table in tables
+        for key, value in zip(table.keys, table.values, strict=True)
+        if key and isinstance(value, ast.Attribute)
+    ]
+
+
+def test_the_method_for_an_action_takes_that_action() -> None:
+    files = [ast.parse(path.read_text("utf-8")) for path in Path(bot.__path__[0]).rglob("*.py")]
+    found = [
+        pair for file in files for cls in ast.walk(file) if isinstance(cls, ast.ClassDef) for pair in declared(cls)
+    ]
+    assert {action for action, _ in found} == {cls.__name__ for cls in ALL}
+    assert [pair for pair in found if pair[0] != pair[1]] == []
