@@ -30,7 +30,8 @@ from storage.journal.record_keys import PersonKeys
 from storage.projections import END_MISSING
 
 from .commands.dispatcher import Commands
-from .commands.invocation import Deployment
+from .commands.invocation import CommandSetup
+from .commands.registry import COMMANDS
 from .config.config import Config
 from .config.identity_key import GivenKey, given_key
 from .identity.asking import Asking
@@ -122,16 +123,20 @@ def make_pipeline(
         clock,
         reader,
         Commands(
-            knowledge,
-            policy,
-            bot,
-            config.bot.prefix,
-            partial(words_of, stores.journal),
-            partial(said_at, stores.journal),
-            config.bot.timezone,
-            stores.asking,
-            rules,
-            Deployment(config.bot.language, config.bot.digest),
+            CommandSetup(
+                knowledge=knowledge,
+                configured=policy,
+                bot=bot,
+                prefix=config.bot.prefix,
+                words=partial(words_of, stores.journal),
+                said_at=partial(said_at, stores.journal),
+                zone=config.bot.timezone,
+                verification=stores.asking,
+                rules=rules,
+                language=config.bot.language,
+                digest=config.bot.digest,
+                commands=COMMANDS,
+            )
         ),
         steady,
     )

@@ -28,7 +28,7 @@ async def adopt(call: Call) -> Reply:
         count = (await queries.room_numbers(call.db, room)).members
         asked = DataAsked(room=room, on=call.on, what="adopt", subject=call.caller)
         lines = (
-            line("adopt.what", room=RoomName(room), bot=Who(call.bot)),
+            line("adopt.what", room=RoomName(room), bot=Who(call.setup.bot)),
             line("adopt.levels"),
             line("adopt.people", count=max(count - 1, 0)),
             line("adopt.kept"),
@@ -39,7 +39,7 @@ async def adopt(call: Call) -> Reply:
         return Reply(lines, (asked,), private=True)
     since, what = call.now_ms - CONFIRM_WITHIN_MS, f"adopt {room}"
     if not await queries.was_asked(call.db, call.given.request, call.caller, since, what):
-        raise Refused("error.adopt.number", adopt=Code(f"{call.prefix}adopt"))
+        raise Refused("error.adopt.number", adopt=Code(f"{call.setup.prefix}adopt"))
     confirmed = DataAsked(room=room, on=call.on, what="adopt-confirmed", subject=call.caller)
     return Reply((line("adopt.begun"),), (confirmed,), (Adopt(room=room, subject=call.caller),), private=True)
 
@@ -50,10 +50,10 @@ def _must_be_possible(call: Call) -> None:
         raise Refused("error.right.adopt", room=group.room)
     if group.condition != "protected":
         raise Refused("error.observed", room=group.room)
-    if not power.cannot_demote(call.bot, sorted(power.owners() | power.managers())):
+    if not power.cannot_demote(call.setup.bot, sorted(power.owners() | power.managers())):
         raise Refused("error.adopt.needless")
-    if not power.can_send(call.bot, TOMBSTONE, state=True):
-        raise Refused("error.adopt.tombstone", level=power.level(call.bot))
+    if not power.can_send(call.setup.bot, TOMBSTONE, state=True):
+        raise Refused("error.adopt.tombstone", level=power.level(call.setup.bot))
 
 
 SUBJECT = "room"

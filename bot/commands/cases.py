@@ -54,7 +54,7 @@ async def _rooms(call: Call) -> list[RoomId]:
         return [call.group.room]
     if is_operator(call.caller, call.policy):
         return list(await queries.active_groups(call.db))
-    known = [await call.knowledge.room(call.db, room) for room in await queries.answers_for(call.db, call.caller)]
+    known = [await call.setup.knowledge.room(call.db, room) for room in await queries.answers_for(call.db, call.caller)]
     rooms = sorted(room.room for room in known if room and is_manager(call.caller, room, call.policy))
     if not rooms:
         raise Refused("error.right.manager-nowhere")
@@ -75,11 +75,11 @@ async def case(call: Call) -> Reply:
     found = await _find(call, call.given.case or 0)
     card = await read_card(call.db, found.n, call.now_ms)
     assert card is not None
-    rules = (*call.rules, *compiled(call.group.rules, call.configured))
-    words = await word_lines(call.db, found, call.said_at, rules)
+    rules = (*call.setup.rules, *compiled(call.group.rules, call.setup.configured))
+    words = await word_lines(call.db, found, call.setup.said_at, rules)
     hides = await _hides_reports(call, found)
     reported = await _reported(call, found, hides=hides)
-    lines = card_lines(card, call.policy, call.now_ms, call.prefix, words=words, reported=reported, hides=hides)
+    lines = card_lines(card, call.policy, call.now_ms, call.setup.prefix, words=words, reported=reported, hides=hides)
     read = await looked_at(call, found.subject, "case", found.n)
     return Reply((*lines, *note_lines(card)), read, private=True)
 
@@ -221,11 +221,11 @@ async def _decide(call: Call, what: Outcome, n: int = 0, *, common: str = "") ->
         by=call.caller,
         reason=reason,
         context=await call.context(found.subject),
-        policy=await policy_for(call.db, call.configured, call.group, found.rule),
+        policy=await policy_for(call.db, call.setup.configured, call.group, found.rule),
         on=call.on,
     )
     if what == "dismissed" and not found.outcome:
-        facts += await others_dismissed(call.db, call.knowledge, found, facts, call.policy, call.now_ms)
+        facts += await others_dismissed(call.db, call.setup.knowledge, found, facts, call.policy, call.now_ms)
     if what == "dismissed" and found.rule != TIER_LINKS and not reason.strip():
         raise Refused("error.missing.dismissal")
     if fault:
@@ -263,7 +263,7 @@ async def _wrongly_decided(call: Call, found: CaseView, fault: str, reason: str)
     return neglected(
         await call.context(found.by),
         FAULTS[fault],
-        n=call.knowledge.next_case,
+        n=call.setup.knowledge.next_case,
         about=found.n,
         policy=call.policy,
         on=call.on,

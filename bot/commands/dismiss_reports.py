@@ -29,7 +29,7 @@ async def run(call: Call) -> Reply:
     alone, shared = await _cases(call, user)
     cases = [case for n in alone if (case := await queries.case_view(call.db, n)) is not None]
     facts, own = await dismissed(
-        call.db, call.knowledge, cases, call.caller, call.given.reason, call.policy, call.now_ms, call.on
+        call.db, call.setup.knowledge, cases, call.caller, call.given.reason, call.policy, call.now_ms, call.on
     )
     if not facts:
         raise Refused("error.dismiss-reports.nothing")

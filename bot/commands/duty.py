@@ -62,7 +62,7 @@ async def _left(call: Call, rooms: Sequence[RoomId], until: int) -> dict[RoomId,
     gone = await queries.away_now(call.db, call.now_ms)
     found: dict[RoomId, tuple[Left, Duty]] = {}
     for room in rooms:
-        view = await call.knowledge.room(call.db, room)
+        view = await call.setup.knowledge.room(call.db, room)
         if view is not None:
             duty = await queries.duty_of(call.db, view, call.policy.operators, call.now_ms)
             found[room] = (left_by(duty, call.caller, call.now_ms, until, gone), duty)
@@ -189,7 +189,7 @@ async def _change(call: Call) -> Reply:
 
 def _hours(call: Call) -> str:
     try:
-        return parse_hours(call.given.reason, call.zone)
+        return parse_hours(call.given.reason, call.setup.zone)
     except Refused as refused:
         given = str(refused.fields["given"])
         near = near_zones(given) if refused.key == "error.hours.zone" else ()

@@ -19,13 +19,13 @@ MAX_NAMES = 50
 
 async def help_(call: Call) -> Reply:
     """Show all commands that the caller may give, or how one of them is written."""
-    wanted = call.given.word.removeprefix(call.prefix).lower()
+    wanted = call.given.word.removeprefix(call.setup.prefix).lower()
     if wanted:
         return Reply(_one(call, wanted))
     manages = await _manages_something(call)
-    shown = [c for c in dict.fromkeys(call.commands.values()) if c.who == "everyone" or manages]
-    head = line("help.head", help=Code(f"{call.prefix}help mute"))
-    return Reply((head, *(each.short(call.prefix) for each in shown)), private=True)
+    shown = [c for c in dict.fromkeys(call.setup.commands.values()) if c.who == "everyone" or manages]
+    head = line("help.head", help=Code(f"{call.setup.prefix}help mute"))
+    return Reply((head, *(each.short(call.setup.prefix) for each in shown)), private=True)
 
 
 async def _manages_something(call: Call) -> bool:
@@ -35,10 +35,12 @@ async def _manages_something(call: Call) -> bool:
 
 
 def _one(call: Call, wanted: str) -> tuple[Line, ...]:
-    command = call.commands.get(wanted)
+    command = call.setup.commands.get(wanted)
     if command is None:
-        raise Refused("error.unknown", command=Code(call.prefix + wanted[:40]), help=Code(f"{call.prefix}help"))
-    return (command.short(call.prefix), *command.how())
+        raise Refused(
+            "error.unknown", command=Code(call.setup.prefix + wanted[:40]), help=Code(f"{call.setup.prefix}help")
+        )
+    return (command.short(call.setup.prefix), *command.how())
 
 
 async def status(call: Call) -> Reply:
@@ -50,7 +52,9 @@ async def status(call: Call) -> Reply:
         line("status.numbers", records=numbers.records, members=numbers.members, open=numbers.open_cases),
     ]
     lines += in_force(list(await queries.measures_of_room(call.db, room.room)))
-    lines += [line(f"joining.missing.{lack.right}", level=lack.level) for lack in room.power.missing_for(call.bot)]
+    lines += [
+        line(f"joining.missing.{lack.right}", level=lack.level) for lack in room.power.missing_for(call.setup.bot)
+    ]
     return Reply(tuple(lines))
 
 

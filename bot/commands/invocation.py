@@ -4,7 +4,7 @@ A command declares what it needs and gets only this. It returns facts and lines;
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +15,7 @@ from bot.texts.case_words import SaidAt
 from bot.texts.catalog import Catalog
 from moderation.cases.manager_orders import Order
 from moderation.judge.judge import CompiledRule
+from moderation.judge.room_rules import with_own
 from moderation.model.actions import Action, Redact, Say, Tell
 from moderation.model.context import Context, RoomView
 from moderation.model.facts import Fact
@@ -44,12 +45,22 @@ class Reply:
     alone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """The configuration's values that hold for all rooms."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSetup:
+    """Everything that is the same for all calls: the configuration, and what commands read."""
 
-    language: str = "en"
-    digest: str = ""  # when desks get their digest of what waits; "": never
+    knowledge: ViewCache
+    configured: Policy  # the operator's; `Call.policy` has the room's own rules too
+    bot: UserId
+    prefix: str
+    words: Words
+    said_at: SaidAt
+    zone: str  # the time zone of this deployment
+    verification: Asking | None  # None: there is no identity store
+    rules: tuple[CompiledRule, ...]  # those of the configuration, ready to look at events
+    language: str
+    digest: str  # when desks get their digest of what waits; "": never
+    commands: Mapping[str, "Command"]  # all there are, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +73,12 @@ class Call:
     group: RoomView  # what it is about
     given: Arguments
     on: int  # the record of the event
-    policy: Policy
-    knowledge: ViewCache
-    prefix: str
-    bot: UserId
-    words: Words
-    said_at: SaidAt
-    zone: str  # the time zone of this deployment
-    verification: Asking | None = None  # None: there is no identity store
-    configured: Policy = field(default_factory=Policy)  # the operator's; `policy` has the room's own rules too
-    deployment: Deployment = Deployment()
-    rules: tuple[CompiledRule, ...] = ()  # those of the configuration, ready to look at events
-    commands: Mapping[str, "Command"] = field(default_factory=dict)  # all there are, by name
+    setup: CommandSetup
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that holds in the room this is about."""
+        return with_own(self.setup.configured, self.group.rules)
 
     @property
     def caller(self) -> UserId:
@@ -85,7 +90,7 @@ class Call:
 
     def said(self, key: str) -> str:
         """Return a text in the language of the room this is about."""
-        return Catalog.load().template(self.group.language or self.deployment.language, key)
+        return Catalog.load().template(self.group.language or self.setup.language, key)
 
     def gone(self) -> tuple[Action, ...]:
         """Redact the command itself where possible: the group stays clean, and few see a reporter's name."""
@@ -95,7 +100,7 @@ class Call:
 
     async def context(self, user: UserId) -> Context:
         """Return what is known of `user` in the room this is about."""
-        return await self.knowledge.context(self.db, self.group, user, self.now_ms)
+        return await self.setup.knowledge.context(self.db, self.group, user, self.now_ms)
 
     async def order(self, target: UserId) -> Order:
         """Return an order of the caller against `target`."""

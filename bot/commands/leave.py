@@ -27,7 +27,7 @@ async def leave(call: Call) -> Reply:
     if not is_operator(call.caller, call.policy) and any(
         each.n for each in await queries.measures_of_room(call.db, room)
     ):
-        raise Refused("error.leave.measure", room=room, status=Code(f"{call.prefix}status"))
+        raise Refused("error.leave.measure", room=room, status=Code(f"{call.setup.prefix}status"))
     if call.given.request is None:
         asked = DataAsked(room=room, on=call.on, what="leave", subject=call.caller)
         lines = (
@@ -40,7 +40,7 @@ async def leave(call: Call) -> Reply:
         return Reply(lines, (asked,), private=True)
     since, what = call.now_ms - CONFIRM_WITHIN_MS, f"leave {room}"
     if not await queries.was_asked(call.db, call.given.request, call.caller, since, what):
-        raise Refused("error.leave.number", leave=Code(f"{call.prefix}leave"))
+        raise Refused("error.leave.number", leave=Code(f"{call.setup.prefix}leave"))
     confirmed = DataAsked(room=room, on=call.on, what="leave-confirmed", subject=call.caller)
     return Reply((line("leave.begun", room=RoomName(room)),), (confirmed,), private=True)
 

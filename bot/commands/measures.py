@@ -58,7 +58,7 @@ async def redact(call: Call) -> Reply:
     if reply_to is None or row is None or row.room != call.group.room:
         raise Refused("error.redact.reply")
     order = await call.order(UserId(row.sender))
-    if row.sender == call.bot:
+    if row.sender == call.setup.bot:
         raise Refused("error.target.bot")
     facts = manager_orders.redact(order, reply_to, reason=call.given.reason)
     return Reply((), facts, call.gone())

@@ -43,7 +43,7 @@ async def erase(call: Call) -> Reply:
         return Reply((line("own.erase.explain"), line("own.erase.confirm", n=call.on)), (asked,), private=True)
     since = call.now_ms - CONFIRM_WITHIN_MS
     if not await queries.was_asked(call.db, call.given.request, call.caller, since, "erase"):
-        raise Refused("error.erase.number", erase=Code(f"{call.prefix}erase"))
+        raise Refused("error.erase.number", erase=Code(f"{call.setup.prefix}erase"))
     act = Erase(room=call.group.room, subject=call.caller)
     return Reply((line("own.erase.begun"),), actions=(act,), private=True)
 

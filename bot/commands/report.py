@@ -13,7 +13,6 @@ import asyncio
 from dataclasses import replace
 
 from moderation.cases.reports import ReportedMessage, report
-from moderation.duty.responsibility import is_operator
 from moderation.model.actions import Action, EditCard
 from moderation.model.context import RoomView
 from moderation.model.facts import CaseGrew, CaseOpened, Fact, Reported
@@ -25,6 +24,7 @@ from storage.projections import POSTED
 
 from .invocation import Call, Command, Reply
 from .permalinks import is_link, message_link
+from .rights import is_inside
 
 
 async def run(call: Call) -> Reply:
@@ -55,7 +55,7 @@ async def _file(call: Call, event: EventId, room: RoomId | None, reason: str) ->
         raise Refused("error.report.unknown")
     about = replace(call, group=group)
     facts = report(
-        ReportedMessage(event, row.record, await asyncio.to_thread(call.words, group.room, row.record)),
+        ReportedMessage(event, row.record, await asyncio.to_thread(call.setup.words, group.room, row.record)),
         by=call.caller,
         reason=reason,
         context=await about.context(UserId(row.sender)),
@@ -73,11 +73,10 @@ async def _group(call: Call, room: RoomId | None) -> RoomView:
     """Return the group a message is in. Raises `Refused` unless the reporter is a member, or an operator."""
     if room is None:
         raise Refused("error.report.unknown")
-    group = await call.knowledge.room(call.db, room)
+    group = await call.setup.knowledge.room(call.db, room)
     if group is None or group.purpose != "group" or not group.active:
         raise Refused("error.report.room")
-    inside = (await queries.memberships_of(call.db, call.caller)).get(room) == "join"
-    if not inside and not is_operator(call.caller, call.policy):
+    if not await is_inside(call, room):
         raise Refused("error.report.outside", room=room)
     return group
 

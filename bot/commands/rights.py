@@ -1,13 +1,10 @@
 """The check whether a caller manages a group now, the same for commands and reactions."""
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from moderation.duty.responsibility import Deed, is_manager, is_operator, not_a_manager, require
 from moderation.model.context import RoomView
-from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
-from moderation.values.ids import UserId
+from moderation.values.ids import RoomId, UserId
 from storage import queries
 
 from .invocation import Call
@@ -17,7 +14,7 @@ KNOWN_FOR_MS = 30 * DAY_MS  # how long managers may deal with people after they 
 
 async def must_manage(call: Call, group: RoomView) -> None:
     """Raise `Refused` unless the caller manages `group` and is in it: a ban leaves the power level as it was."""
-    if not await manages(call.db, call.caller, group, call.policy):
+    if not await manages(call, group):
         raise not_a_manager(call.caller, group)
 
 
@@ -38,8 +35,13 @@ async def must_be_known_here(call: Call, user: UserId) -> None:
         raise Refused("error.target.not-here", who=user, room=call.group.room)
 
 
-async def manages(db: AsyncConnection, user: UserId, group: RoomView, policy: Policy) -> bool:
-    """Tell whether `user` manages `group` and is in it, or is an operator."""
-    if is_operator(user, policy):
+async def manages(call: Call, group: RoomView) -> bool:
+    """Tell whether the caller manages `group` and is in it, or is an operator."""
+    return is_manager(call.caller, group, call.policy) and await is_inside(call, group.room)
+
+
+async def is_inside(call: Call, room: RoomId) -> bool:
+    """Tell whether the caller is in a room now, or is an operator."""
+    if is_operator(call.caller, call.policy):
         return True
-    return is_manager(user, group, policy) and (await queries.memberships_of(db, user)).get(group.room) == "join"
+    return (await queries.memberships_of(call.db, call.caller)).get(room) == "join"

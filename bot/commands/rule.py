@@ -44,10 +44,10 @@ async def _list(call: Call) -> Reply:
     if call.given.text:
         raise Refused("error.superfluous", words=call.given.text[:60])
     own = await queries.rules_of_room(call.db, call.group.room)
-    taken = {each.name for each in call.configured.rules}
-    lines = [_fields("room-rule.operators", each) for each in call.configured.rules if applies(each.rooms, call)]
+    taken = {each.name for each in call.setup.configured.rules}
+    lines = [_fields("room-rule.operators", each) for each in call.setup.configured.rules if applies(each.rooms, call)]
     lines += [each for kept in own for each in _own(kept, call, overruled=kept.name in taken)]
-    heavy = too_heavy(own_rules([each.settings for each in own], call.configured))
+    heavy = too_heavy(own_rules([each.settings for each in own], call.setup.configured))
     lines += [line("room-rule.heavy", rule=RuleText(name)) for name in sorted(heavy)]
     if not lines:
         return Reply((line("room-rule.none", room=RoomName(call.group.room)),), private=True)
@@ -55,9 +55,9 @@ async def _list(call: Call) -> Reply:
 
 
 def _own(kept: RoomRule, call: Call, *, overruled: bool) -> tuple[Line, ...]:
-    if overruled or not call.configured.groups.own_rules:
+    if overruled or not call.setup.configured.groups.own_rules:
         return (line("room-rule.overruled" if overruled else "room-rule.off", rule=RuleText(kept.name)),)
-    settings = settings_of(kept.settings, call.configured.groups.own_rules_class)
+    settings = settings_of(kept.settings, call.setup.configured.groups.own_rules_class)
     return (
         _fields("room-rule.own", settings),
         line("room-rule.by", by=Who(kept.by), when=Moment(kept.at), values=_values(settings)),
@@ -65,7 +65,7 @@ def _own(kept: RoomRule, call: Call, *, overruled: bool) -> tuple[Line, ...]:
 
 
 async def _add(call: Call) -> Reply:
-    if not call.configured.groups.own_rules:
+    if not call.setup.configured.groups.own_rules:
         raise Refused("error.rule.off")
     found, problems = checked_rule(raw := written(call.given.text))
     if found is None:
@@ -82,8 +82,8 @@ async def _add(call: Call) -> Reply:
 
 async def _must_fit(call: Call, found: RuleSettings) -> None:
     """Raise `Refused` where the operator allows less, or the name is taken."""
-    limits, own = call.configured.groups, await queries.rules_of_room(call.db, call.group.room)
-    if any(each.name == found.name for each in call.configured.rules):
+    limits, own = call.setup.configured.groups, await queries.rules_of_room(call.db, call.group.room)
+    if any(each.name == found.name for each in call.setup.configured.rules):
         raise Refused("error.rule.operators-name", rule=Code(found.name))
     if any(each.name == found.name for each in own):
         raise Refused("error.rule.there", rule=Code(found.name))
@@ -101,10 +101,10 @@ async def _must_fit(call: Call, found: RuleSettings) -> None:
 
 async def _must_spare_most(call: Call, found: RuleSettings) -> None:
     """Raise `Refused` if a rule matches nearly all that was said here lately: it would silence the room."""
-    rules = compiled((recorded(found),), call.configured)
+    rules = compiled((recorded(found),), call.setup.configured)
     context = await call.context(call.caller)
-    records = await queries.recent_messages(call.db, call.group.room, call.bot, RECENT)
-    said = [words for record in records if record != call.on and (words := call.words(call.group.room, record))]
+    records = await queries.recent_messages(call.db, call.group.room, call.setup.bot, RECENT)
+    said = [words for record in records if record != call.on and (words := call.setup.words(call.group.room, record))]
     matched = sum(bool(broken(_saying(call, words), context, rules)) for words in said)
     if len(said) >= FEWEST and 100 * matched >= NEARLY_ALL * len(said):
         raise Refused("error.rule.nearly-all", count=matched, total=len(said))
@@ -121,7 +121,7 @@ async def _remove(call: Call) -> Reply:
     if not name:
         raise Refused("error.rule.name")
     if name not in {each.name for each in await queries.rules_of_room(call.db, call.group.room)}:
-        operators = any(each.name == name for each in call.configured.rules)
+        operators = any(each.name == name for each in call.setup.configured.rules)
         raise Refused("error.rule.operators" if operators else "error.rule.none", rule=Code(name[:40]))
     gone = RoomRuleChanged(room=call.group.room, on=call.on, step="removed", rule=name, by=call.caller)
     return Reply((line("room-rule.removed", rule=RuleText(name)),), (gone,), call.gone(), private=True)
@@ -133,7 +133,7 @@ async def _test(call: Call) -> Reply:
     if not call.given.text.strip():
         raise Refused("error.rule.nothing")
     text = _saying(call, call.given.text)
-    rules = (*call.rules, *compiled(call.group.rules, call.configured))
+    rules = (*call.setup.rules, *compiled(call.group.rules, call.setup.configured))
     hits = broken(text, await call.context(call.caller), rules)
     where = RoomName(call.group.room)
     lines = [line("room-rule.test", room=where)] if hits else [line("room-rule.test-none", room=where)]

@@ -26,7 +26,7 @@ async def set_(call: Call) -> Reply:
     if name not in SETTINGS:
         raise Refused("error.set.what", given=name[:40], known=Code(", ".join(SETTINGS)))
     require("set", call.caller, call.group, call.policy)
-    if name not in call.configured.groups.owners_set:
+    if name not in call.setup.configured.groups.owners_set:
         raise Refused("error.set.operators", setting=Code(name))
     if not words:
         raise Refused("error.set.value", setting=Code(name))
@@ -37,18 +37,18 @@ async def set_(call: Call) -> Reply:
 def _done(call: Call, name: str, fact: Fact) -> Line:
     room = RoomName(call.group.room)
     if isinstance(fact, LanguageChosen):
-        spoken = fact.language or call.deployment.language
+        spoken = fact.language or call.setup.language
         return line("set.done.language", room=room, spoken=Phrase(f"language.{spoken}"))
     return line(f"set.done.{name}", room=room)
 
 
 def _shown(call: Call) -> tuple[Line, ...]:
     room, chosen = call.group, call.group.choices
-    asked = asked_of(room, call.configured)
+    asked = asked_of(room, call.setup.configured)
     return (
         line(
             "set.language",
-            value=Phrase(f"language.{room.language or call.deployment.language}"),
+            value=Phrase(f"language.{room.language or call.setup.language}"),
             source=_source(room.language != ""),
         ),
         line(
@@ -59,7 +59,7 @@ def _shown(call: Call) -> tuple[Line, ...]:
         ),
         line(
             "set.digest" if _digest(call) else "set.digest-not",
-            at=call.deployment.digest,
+            at=call.setup.digest,
             source=_source(not chosen.digest),
         ),
     )
@@ -70,7 +70,7 @@ def _source(room: bool) -> Phrase:
 
 
 def _digest(call: Call) -> bool:
-    return bool(call.deployment.digest) and call.group.choices.digest
+    return bool(call.setup.digest) and call.group.choices.digest
 
 
 def _language(call: Call, words: list[str]) -> Fact:
@@ -87,7 +87,7 @@ def _verify(call: Call, words: list[str]) -> Fact:
     if level in DEFAULT:
         _nothing_more(more)
         return _changed(call, "verify", _UNSET)
-    operators = asks(call.configured.verification, call.group.room, call.group.code)
+    operators = asks(call.setup.configured.verification, call.group.room, call.group.code)
     reach = max((REACHES[method] for method in operators.methods), default=0)
     if level not in ("1", "2", "3"):
         raise Refused("error.set.level", given=level[:20])
@@ -106,7 +106,7 @@ def _set_digest(call: Call, words: list[str]) -> Fact:
     _nothing_more(more)
     if wanted not in ("on", "off", *DEFAULT):
         raise Refused("error.set.on-off", given=wanted[:20])
-    if wanted != "off" and not call.deployment.digest:
+    if wanted != "off" and not call.setup.digest:
         raise Refused("error.set.no-digest")
     return _changed(call, "digest", "off" if wanted == "off" else _UNSET)
 

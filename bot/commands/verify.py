@@ -26,10 +26,10 @@ MAX_ROOMS = 20
 
 async def verify(call: Call) -> Reply:
     """Show the caller's level, or go one step on."""
-    asking = call.verification
+    asking = call.setup.verification
     if call.here.purpose != "direct":
         # Wherever it is asked, what was typed concerns nobody else.
-        pointer = line("verify.in-direct", command=Code(f"{call.prefix}verify"))
+        pointer = line("verify.in-direct", command=Code(f"{call.setup.prefix}verify"))
         return Reply((pointer,), actions=_gone(call), alone=True)
     if not call.given.reason.strip():
         return Reply(tuple(await _standing(call, asking)), private=True)
@@ -58,7 +58,7 @@ def _gone(call: Call) -> tuple[Action, ...]:
 
 
 def _may_redact(call: Call) -> bool:
-    return call.here.power.can_redact_others(call.bot)
+    return call.here.power.can_redact_others(call.setup.bot)
 
 
 async def _standing(call: Call, asking: Asking | None) -> list[Line]:
@@ -68,7 +68,7 @@ async def _standing(call: Call, asking: Asking | None) -> list[Line]:
     in_force = [proof for proof in person.proofs if call.now_ms < proof.until]
     lines += [line("verify.holds", method=Phrase(f"verify.method.{p.method}"), until=Moment(p.until)) for p in in_force]
     for room in (await queries.groups_of(call.db, call.caller))[:MAX_ROOMS]:
-        view = await call.knowledge.room(call.db, room)
+        view = await call.setup.knowledge.room(call.db, room)
         lines += _asked(call, view, person) if view is not None else ()
     offered = asking.offered if asking is not None else ()
     lines += [line(f"verify.how.{name}", level=int(REACHES[name])) for name in (*offered, "vouch")]
@@ -79,7 +79,7 @@ def _asked(call: Call, room: RoomView, person: PersonView) -> list[Line]:
     """Say what a room asks of the caller, and whether they have it."""
     wanted = asked_of(room, call.policy)
     level = wanted.manage if room.power.role(call.caller) == "manager" else wanted.write
-    if level == 0 or wanted.below == "off" or exempt(call.caller, room, call.bot, call.policy):
+    if level == 0 or wanted.below == "off" or exempt(call.caller, room, call.setup.bot, call.policy):
         return []
     enough = reached(person.proofs, wanted.methods, room, call.now_ms) >= level
     methods = Code(", ".join(sorted(wanted.methods)))

@@ -46,15 +46,15 @@ async def unvouch(call: Call) -> Reply:
     facts, accused = manager_orders.unvouch(await call.order(target), vouches, false=false)
     for number, voucher in enumerate(accused):
         room = next(each.room for each in vouches if each.by == voucher)
-        facts = (*facts, *await _charged(call, voucher, room, reason.strip(), call.knowledge.next_case + number))
+        facts = (*facts, *await _charged(call, voucher, room, reason.strip(), call.setup.knowledge.next_case + number))
     key = "done.unvouch-false" if accused else "done.unvouch"
     return Reply((line(key, who=Who(target)),), facts)
 
 
 async def _charged(call: Call, voucher: UserId, room: RoomId, reason: str, n: int) -> tuple[Fact, ...]:
     """Return the case against a person who vouched falsely, in the room where they did."""
-    there = await call.knowledge.room(call.db, room) or call.group
-    context = await call.knowledge.context(call.db, there, voucher, call.now_ms)
+    there = await call.setup.knowledge.room(call.db, room) or call.group
+    context = await call.setup.knowledge.context(call.db, there, voucher, call.now_ms)
     return neglected(context, FALSE_VOUCH, n=n, about=0, policy=call.policy, on=call.on, by=call.caller, reason=reason)
 
 
