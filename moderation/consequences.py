@@ -99,7 +99,8 @@ def consequences(
     """Return what follows from the facts of one cause, in the order in which it is to be queued."""
     actions = rung_once([action for fact in facts for action in _follow(fact, rooms_of)])
     outcomes = _outcomes(facts, reporters or {})
-    people = dict.fromkeys((*_subjects(facts), *outcomes))
+    subjects = (getattr(fact, "subject", NO_USER) for fact in facts)
+    people = dict.fromkeys((*filter(None, subjects), *outcomes))
     told = [action for user in people for action in _tell(user, facts, rooms_of, outcomes.get(user, ()))]
     return (*actions, *told)
 
@@ -325,15 +326,6 @@ def _rooms(fact: SanctionStarted | SanctionEnded, rooms_of: RoomsOf) -> Sequence
 
 
 # Notifications of the people concerned.
-
-
-def _subjects(facts: Sequence[Fact]) -> list[UserId]:
-    seen: dict[UserId, None] = {}
-    for fact in facts:
-        subject = getattr(fact, "subject", NO_USER)
-        if subject:
-            seen[subject] = None
-    return list(seen)
 
 
 def _outcomes(facts: Sequence[Fact], reporters: Reporters) -> dict[UserId, list[CaseDecided]]:

@@ -1,12 +1,10 @@
 """help, status, who, rules, lang: what anybody may ask."""
 
-from fnmatch import fnmatchcase
-
 from bot.texts.catalog import LANGUAGES
 from moderation.duty.responsibility import is_manager, is_operator
 from moderation.model.facts import LanguageChosen
 from moderation.values.errors import Refused
-from moderation.values.ids import UserId
+from moderation.values.ids import UserId, is_named
 from moderation.values.notices import Code, Line, Phrase, RoomName, RuleText, Who, line
 from storage import queries
 
@@ -88,7 +86,7 @@ async def rules(call: Call) -> Reply:
 
 def applies(globs: tuple[str, ...], call: Call) -> bool:
     """Tell whether a rule for these rooms holds in the one asked about."""
-    return any(fnmatchcase(name, glob) for glob in globs for name in (call.group.room, call.group.code))
+    return is_named(globs, call.group.room, call.group.code)
 
 
 async def lang(call: Call) -> Reply:

@@ -14,10 +14,9 @@ import asyncio
 import hashlib
 import html
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
+from functools import partial
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.config.config import AnchorSettings
 from bot.matrix.errors import Forbidden, NotFound
@@ -28,7 +27,7 @@ from bot.texts.matrix_message import MESSAGE
 from moderation.model.actions import Action, Anchor, Timestamp, Witness
 from moderation.model.facts import CheckpointAnchored
 from moderation.values.events import Json
-from moderation.values.ids import GroupCode, RoomId
+from moderation.values.ids import GroupCode, RoomId, is_named
 from moderation.values.notices import Code, line
 from storage import queries
 from storage.database import Database
@@ -75,11 +74,8 @@ class Closer:
     async def _queue(self, closing: Closing) -> None:
         async with self._database.read() as db:
             groups = await anchor_progress.groups_within(db, closing.size)
-
-        async def mark(db: AsyncConnection) -> None:
-            await anchor_progress.advance(db, closing.day)
-
-        await self._pipeline.commit(actions=tuple(self._actions(closing.day, groups)), also=mark)
+        also = partial(anchor_progress.advance, day=closing.day)
+        await self._pipeline.commit(actions=tuple(self._actions(closing.day, groups)), also=also)
 
     def _actions(self, day: str, groups: dict[RoomId, GroupCode]) -> Iterator[Action]:
         if self._settings.witness_url:
@@ -88,7 +84,7 @@ class Closer:
             yield Timestamp(day=day)
         for room, code in groups.items():
             yield Anchor(room=room, day=day)
-            if any(fnmatchcase(name, glob) for glob in self._settings.rooms for name in (room, code)):
+            if is_named(self._settings.rooms, room, code):
                 yield Anchor(room=room, day=day, where="room")
 
 

@@ -64,7 +64,9 @@ def receive(raw: object, room: RoomId, received_ms: int, *, encrypted: bool = Fa
             return _stripped(fields, envelope)
         if "state_key" in fields:
             return _state(fields, envelope)
-        return _READERS.get(envelope["type"], _other)(fields, envelope)
+        if envelope["type"] == "m.room.redaction":
+            return _redaction(fields, envelope)
+        return _READERS.get(envelope["type"], _other)(envelope)
     except Malformed as wrong:
         return unreadable(raw, room, received_ms, str(wrong))
 
@@ -188,7 +190,7 @@ def _redaction(fields: dict[str, Json], envelope: Envelope) -> Redacted:
     return Redacted(**envelope, target=target, reason=reason, texts=texts_of("reason", reason))
 
 
-def _reaction(_fields: dict[str, Json], envelope: Envelope) -> ReactionGiven:
+def _reaction(envelope: Envelope) -> ReactionGiven:
     relates = object_of(envelope["content"].get("m.relates_to"))
     target, key = event_id_of(relates.get("event_id")), text_of(relates.get("key"))
     if relates.get("rel_type") != "m.annotation" or target is None or key is None:
@@ -199,28 +201,16 @@ def _reaction(_fields: dict[str, Json], envelope: Envelope) -> ReactionGiven:
     return ReactionGiven(**envelope, target=target, key=key, texts=texts_of("reaction", key, name))
 
 
-def _ciphertext(_fields: dict[str, Json], envelope: Envelope) -> Undecryptable:
+def _ciphertext(envelope: Envelope) -> Undecryptable:
     envelope["encrypted"] = True
     return Undecryptable(**envelope, session=text_of(envelope["content"].get("session_id")))
 
 
-def _message(_fields: dict[str, Json], envelope: Envelope) -> Received:
-    return message(envelope)
-
-
-def _sticker(_fields: dict[str, Json], envelope: Envelope) -> Received:
-    return sticker(envelope)
-
-
-def _poll(_fields: dict[str, Json], envelope: Envelope) -> Received:
-    return poll(envelope)
-
-
-def _member_without_key(_fields: dict[str, Json], _envelope: Envelope) -> Received:
+def _member_without_key(_envelope: Envelope) -> Received:
     raise Malformed("state_key of m.room.member is missing")
 
 
-def _other(_fields: dict[str, Json], envelope: Envelope) -> Received:
+def _other(envelope: Envelope) -> Received:
     return OtherEvent(**envelope, texts=() if _is_protocol(envelope["type"]) else leaf_texts(envelope["content"]))
 
 
@@ -229,12 +219,11 @@ def _is_protocol(kind: str) -> bool:
     return kind.startswith(_OF_PROGRAMS)
 
 
-_READERS: Mapping[str, Callable[[dict[str, Json], Envelope], Received]] = {
-    "m.room.message": _message,
-    "m.sticker": _sticker,
-    "m.poll.start": _poll,
-    "org.matrix.msc3381.poll.start": _poll,
-    "m.room.redaction": _redaction,
+_READERS: Mapping[str, Callable[[Envelope], Received]] = {
+    "m.room.message": message,
+    "m.sticker": sticker,
+    "m.poll.start": poll,
+    "org.matrix.msc3381.poll.start": poll,
     "m.reaction": _reaction,
     "m.room.encrypted": _ciphertext,
     "m.room.member": _member_without_key,

@@ -15,13 +15,13 @@ Left to others: which row goes next (`selection.py`), how each action is done (`
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
 from bot.pipeline.pipeline import Outcome, Pipeline
@@ -112,7 +112,7 @@ class OutboxDispatcher:
         chosen = self._choose(rows, now)
         self._left = [row for row in rows if row not in chosen]
         if any(row.action.merge for row in chosen):
-            await self._pipeline.commit(also=_started([row.id for row in chosen]))
+            await self._pipeline.commit(also=partial(outbox.started, rows=[row.id for row in chosen]))
         for row in chosen:
             if row.txn not in self._begun:  # by `_begin_urgent`, meanwhile
                 self._fly(row)
@@ -237,16 +237,12 @@ class OutboxDispatcher:
         if _COUNTED.search(error.request):
             self._past = self._past.limited(self._clock() + error.retry_after_ms)
             if row.action.merge:
-                await self._record(Outcome(also=_not_started(row)))
+                await self._record(Outcome(also=partial(outbox.not_started, row=row)))
         else:
             await self._again(row, error.retry_after_ms)
 
     async def _again(self, row: OutboxRow, wait_ms: int) -> None:
-        until = self._clock() + wait_ms
-
-        async def later(db: AsyncConnection) -> None:
-            await outbox.later(db, row.txn, until)
-
+        later = partial(outbox.later, txn=row.txn, not_before=self._clock() + wait_ms)
         await self._record(Outcome(also=later))
 
     async def _sleep(self, since: int, due: int | None) -> None:
@@ -270,20 +266,6 @@ class OutboxDispatcher:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._outcomes:
             await self._record_all()
-
-
-def _started(rows: Sequence[int]) -> Callable[[AsyncConnection], Awaitable[None]]:
-    async def mark(db: AsyncConnection) -> None:
-        await outbox.started(db, rows)
-
-    return mark
-
-
-def _not_started(row: OutboxRow) -> Callable[[AsyncConnection], Awaitable[None]]:
-    async def unmark(db: AsyncConnection) -> None:
-        await outbox.not_started(db, row)
-
-    return unmark
 
 
 def _refusal(action: Action, code: str) -> TellDesk:

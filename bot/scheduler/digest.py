@@ -10,6 +10,7 @@ Left to others: saying it (`bot/effects/send_notice.py`), cards (`bot/effects/de
 """
 
 from datetime import date, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -61,11 +62,7 @@ class Digester:
             tells = [] if done is None else await self._tells(db)
             if done is not None and _week(done) != _week(day):
                 tells += await self._figures(db)
-
-        async def mark(db: AsyncConnection) -> None:
-            await set_meta(db, DIGEST, day)
-
-        await self._pipeline.commit(actions=tells, also=mark)
+        await self._pipeline.commit(actions=tells, also=partial(set_meta, key=DIGEST, value=day))
 
     def _day(self) -> str:
         """Return the newest day whose hour has come."""

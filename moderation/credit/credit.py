@@ -45,7 +45,7 @@ def balance(entries: Iterable[LedgerEntry], now_ms: int, settings: CreditSetting
     entries = tuple(entries)
     if not entries:  # as for nearly everybody: this is asked for every message
         return _top(settings)
-    charges = _lasting(_charges(entries), now_ms, settings)
+    charges = _lasting(charges_in(entries), now_ms, settings)
     credit, last_ms = _top(settings), now_ms
     for at_ms, cost in sorted((min(entry.at_ms, now_ms), max(0, entry.cost)) for entry in charges):
         credit = max(0, _recovered(credit, at_ms - last_ms, settings) - cost)
@@ -60,7 +60,7 @@ def up_to(entries: Iterable[LedgerEntry], record: int) -> tuple[LedgerEntry, ...
 
 def effective(entries: Iterable[LedgerEntry], now_ms: int, settings: CreditSettings) -> tuple[LedgerEntry, ...]:
     """Return the charges that count at `now_ms`, neither undone nor expired, by their records."""
-    return _lasting(_charges(entries), now_ms, settings)
+    return _lasting(charges_in(entries), now_ms, settings)
 
 
 def standing(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
@@ -105,13 +105,14 @@ def reaches(entries: Iterable[LedgerEntry], level: int, now_ms: int, settings: C
     """
     if level > _top(settings):
         return None
-    charges = _charges(entries)
+    charges = charges_in(entries)
     latest = max((max(entry.at_ms, now_ms) for entry in charges), default=now_ms) + settings.expires_after
     moments = range(now_ms, latest + 1)
     return moments[bisect_left(moments, level, key=lambda at_ms: balance(charges, at_ms, settings))]
 
 
-def _charges(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
+def charges_in(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
+    """Return the charges that nothing has undone, by their records."""
     return tuple(entry for entry in standing(entries) if entry.entry == "charge")
 
 

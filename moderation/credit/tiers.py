@@ -31,7 +31,7 @@ from moderation.model.reach import DEPLOYMENT, Spot
 from moderation.policy import Policy
 from moderation.values.ids import RoomId
 
-from .credit import balance, reaches, standing
+from .credit import balance, charges_in, reaches
 from .ledger import LEDGERS, Account, account, settings_of, with_entry
 
 
@@ -157,10 +157,9 @@ def _level_of(sanction: InForce) -> _Level:
 
 def _missing(context: Context, policy: Policy, ledger: Ledger, level: _Level) -> Iterator[SanctionStarted]:
     own = level.account(context.subject, ledger, policy)
-    charges = [entry for entry in standing(own.entries) if entry.entry == "charge"]
     left, held = own.balance(context.now_ms), _held(context, ledger, level)
     below = {"demote": policy.tiers.manage_from, "mute": policy.tiers.c, "ban": policy.tiers.d}
-    for kind, (until, charge) in _ends(charges, policy, ledger).items():
+    for kind, (until, charge) in _ends(charges_in(own.entries), policy, ledger).items():
         if kind in held or left >= below[kind]:
             continue
         if kind == "demote":
@@ -214,7 +213,7 @@ def _not_for_now(context: Context, policy: Policy, ledger: Ledger, on: int) -> S
 def _charged(context: Context, policy: Policy, level: _Level, own: Account, changed: CreditChanged) -> Iterator[Fact]:
     """Yield the consequences of the newest charge: a sanction begins, or lasts longer."""
     held, left = _held(context, changed.ledger, level), own.balance(context.now_ms)
-    for want in _brought(_charges(own), context.now_ms, policy, changed.ledger):
+    for want in _brought(charges_in(own.entries), context.now_ms, policy, changed.ledger):
         if _wider(context, changed.ledger, level, want.kind, want.until):
             continue
         present = held.get(want.kind)
@@ -231,7 +230,7 @@ def _reversed(context: Context, policy: Policy, level: _Level, own: Account, cha
     Sanctions end, become shorter, or begin in place of another.
     """
     held, left = _held(context, changed.ledger, level), own.balance(context.now_ms)
-    ends = {kind: until for kind, (until, _) in _ends(_charges(own), policy, changed.ledger).items()}
+    ends = {kind: until for kind, (until, _) in _ends(charges_in(own.entries), policy, changed.ledger).items()}
     for kind, until in ends.items():
         if until <= context.now_ms:
             continue
@@ -244,10 +243,6 @@ def _reversed(context: Context, policy: Policy, level: _Level, own: Account, cha
         if ends.get(sanction.kind, 0) <= context.now_ms:
             ended = sanction.end("reversed", on=changed.on)
             yield replace(ended, n=changed.n or sanction.n)
-
-
-def _charges(own: Account) -> list[LedgerEntry]:
-    return [entry for entry in standing(own.entries) if entry.entry == "charge"]
 
 
 def _held(context: Context, ledger: Ledger, level: _Level) -> dict[SanctionKind, InForce]:

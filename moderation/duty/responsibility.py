@@ -14,7 +14,7 @@ Rules kept here:
 from typing import Literal
 
 from moderation.model.builtin_rules import decided_by
-from moderation.model.context import CaseView, PersonView, RoomView
+from moderation.model.context import CaseView, Context, PersonView, RoomView
 from moderation.model.facts import Asked
 from moderation.policy import Policy
 from moderation.values.errors import Refused
@@ -56,6 +56,14 @@ def role(user: UserId, room: RoomView) -> Role:
 def is_manager(user: UserId, room: RoomView, policy: Policy) -> bool:
     """Return whether `user` is manager or owner of the room, or operator."""
     return is_operator(user, policy) or role(user, room) != "member"
+
+
+def can_be_removed(context: Context, policy: Policy) -> bool:
+    """Return whether the bot may and can remove `context.subject`: not itself, an operator, an owner or a manager."""
+    user, room = context.subject.user, context.room
+    if user == context.bot or is_operator(user, policy) or room.power.role(user) != "member":
+        return False
+    return room.condition == "protected" and room.power.can_kick(context.bot, user)
 
 
 def not_a_manager(user: UserId, room: RoomView) -> Refused:

@@ -20,7 +20,6 @@ Left to others: consequences of a decision (`moderation/cases/decide.py`) and of
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 
 from moderation.credit.credit import price
 from moderation.credit.ledger import account_of_reach, charge
@@ -46,6 +45,7 @@ from moderation.values.events import (
     Undecryptable,
     Unreadable,
 )
+from moderation.values.ids import is_named
 
 EVERYWHERE = ("*",)
 
@@ -135,10 +135,7 @@ def _is_judged(event: Received, context: Context, policy: Policy) -> bool:
 
 
 def _applies(rule: RuleSettings, context: Context) -> bool:
-    if rule.rooms == EVERYWHERE:
-        return True
-    names = (context.room.room, context.room.code)
-    return any(fnmatchcase(name, glob) for glob in rule.rooms for name in names)
+    return rule.rooms == EVERYWHERE or is_named(rule.rooms, context.room.room, context.room.code)
 
 
 def _found(rule: RuleSettings, hit: Hit, event: Judged, on: int) -> Found:

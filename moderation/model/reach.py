@@ -16,13 +16,12 @@ Rules kept here:
 Pure. Left to others: which entries and sanctions there are.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Protocol
 
 from moderation.policy import CommunitySettings, Policy
-from moderation.values.ids import RoomId, UserId
+from moderation.values.ids import RoomId, UserId, is_named
 
 from .builtin_rules import ledger_of
 
@@ -50,7 +49,7 @@ class Spot:
 def community_of(settings: CommunitySettings, *names: str, spaces: Collection[str] = ()) -> str:
     """Return the community of a room by its names (its id, last its code) and the `spaces` that list it."""
     for each in settings.named:
-        if _matches(each.rooms, names) or each.space in spaces:
+        if is_named(each.rooms, *names) or each.space in spaces:
             return each.name
     return DEPLOYMENT if settings.default == "deployment" else names[-1]
 
@@ -76,7 +75,3 @@ def counts_in(place: Place, reach: str, made_in: RoomId | None) -> bool:
 def holds_in(place: Place, room: RoomId | None, reach: str) -> bool:
     """Return whether a measure holds in a place: everywhere (no room), in one room, or in its whole community."""
     return room is None or room == place.room or (reach != DEPLOYMENT and reach == place.community)
-
-
-def _matches(globs: Iterable[str], names: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs for name in names)

@@ -12,13 +12,12 @@ Pure. Left to others: reading who they are (`bot/sync/invitations.py`), who may 
 
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Literal
 
 from moderation.credit.ledger import account
 from moderation.model.context import PersonView
 from moderation.policy import Policy
-from moderation.values.ids import GroupCode, UserId
+from moderation.values.ids import GroupCode, UserId, is_named
 
 from .barred_list import is_entry
 
@@ -56,4 +55,4 @@ def declined(
 
 def is_refused(names: Collection[str], policy: Policy) -> bool:
     """Return whether a room has a name (id, alias, group code) that may not come back."""
-    return any(fnmatchcase(name, glob) for name in names for glob in policy.groups.refused)
+    return is_named(policy.groups.refused, *names)

@@ -18,8 +18,8 @@ the join rule (`moderation/rooms/align_room.py`), the levels and methods themsel
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from fnmatch import fnmatchcase
 
+from moderation.duty.responsibility import can_be_removed
 from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
 from moderation.model.context import Choices, Context, InForce, PersonView, RoomView, VerificationInForce
 from moderation.model.facts import (
@@ -36,7 +36,7 @@ from moderation.model.reach import Place
 from moderation.policy import Below, Policy, VerificationSettings
 from moderation.values.durations import DAY_MS, HOUR_MS
 from moderation.values.events import MembershipChanged, MessagePosted, OtherEvent, ReactionGiven, Received, StateChanged
-from moderation.values.ids import RoomId, UserId
+from moderation.values.ids import RoomId, UserId, is_named
 from moderation.values.levels import REACHES, Level, Method
 
 __all__ = ["REACHES", "Level", "Method"]
@@ -97,7 +97,7 @@ _ASKS = tuple(field.name for field in fields(Asks))
 
 def asks(settings: VerificationSettings, *names: str) -> Asks:
     """Return what the room with these names (its id, its code) asks for."""
-    own = next((each for each in settings.rooms if _matches(each.rooms, names)), None)
+    own = next((each for each in settings.rooms if is_named(each.rooms, *names)), None)
 
     if own is not None:
         given = {name: value for name in _ASKS if (value := getattr(own, name)) is not None}
@@ -134,10 +134,6 @@ def anything(settings: VerificationSettings) -> bool:
     """Return whether any room asks for anything; a quick check, since usually none does."""
     every = (settings, *settings.rooms)
     return any(getattr(each, name) for each in every for name in ("write", "manage"))
-
-
-def _matches(globs: Iterable[str], names: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs for name in names)
 
 
 # Who falls short of it.
@@ -270,7 +266,7 @@ def _asked(
 def stays(guest: Guest, wanted: Asks, context: Context, policy: Policy) -> tuple[Fact, ...]:
     """Return what is due for somebody in a room that removes unverified people; nothing before `next_step`."""
     room, now = context.room, context.now_ms
-    if now < next_step(guest, wanted, room) or not _can_go(context, policy):
+    if now < next_step(guest, wanted, room) or not can_be_removed(context, policy):
         return ()
     if not _warned(guest, room):
         until = max(ends(guest, wanted, room), now + wanted.grace // 2)
@@ -293,13 +289,6 @@ def _removal(guest: Guest, wanted: Asks, room: RoomView) -> int:
     """Return when they are removed: not before their time, nor sooner than half of it after they were told."""
     told = guest.told.get("halfway", 0) if _warned(guest, room) else 0
     return max(ends(guest, wanted, room), told + wanted.grace // 2 if told else 0)
-
-
-def _can_go(context: Context, policy: Policy) -> bool:
-    user, room = context.subject.user, context.room
-    if exempt(user, room, context.bot, policy) or room.power.role(user) != "member":
-        return False
-    return room.condition == "protected" and room.power.can_kick(context.bot, user)
 
 
 def _removed(context: Context, policy: Policy) -> tuple[Fact, ...]:

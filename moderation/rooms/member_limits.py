@@ -12,6 +12,7 @@ Left to others: counting (`bot/pipeline/room_changes.py`, `bot/sync/sync_loop.py
 
 from dataclasses import dataclass
 
+from moderation.duty.responsibility import can_be_removed
 from moderation.model.builtin_rules import CAP_JOINED, CAP_MEMBERS
 from moderation.model.context import Context
 from moderation.model.facts import CaseGrew, Fact
@@ -33,7 +34,7 @@ class Counted:
 def came(context: Context, counted: Counted, policy: Policy, *, event: EventId, on: int) -> tuple[Fact, ...]:
     """Return what follows when `context.subject` has come into `context.room`, by this event."""
     rule = _beyond(counted, policy.member_limits)
-    if rule is None or not _can_go(context, policy):
+    if rule is None or not can_be_removed(context, policy):
         return ()
     known = context.subject.recent_cases.get((context.room.room, rule))
     if known is not None and context.now_ms - known.opened <= policy.credit.incident_window:
@@ -54,10 +55,3 @@ def _beyond(counted: Counted, limits: MemberLimitSettings) -> str | None:
     if 0 < limits.members < counted.people:
         return CAP_MEMBERS
     return CAP_JOINED if 0 < limits.joined < counted.rooms else None
-
-
-def _can_go(context: Context, policy: Policy) -> bool:
-    user, room = context.subject.user, context.room
-    if user == context.bot or user in policy.operators or room.power.role(user) != "member":
-        return False
-    return room.condition == "protected" and room.power.can_kick(context.bot, user)

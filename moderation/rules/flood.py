@@ -39,9 +39,7 @@ class FloodSettings(BaseModel):
 class Flood:
     """Counter of one sender's messages in one room."""
 
-    def __init__(self, settings: FloodSettings, where: frozenset[str] = frozenset()) -> None:
-        # A message counts wherever its text stands: `where` has no meaning here.
-        del where
+    def __init__(self, settings: FloodSettings) -> None:  # a message counts wherever its text stands
         self._settings = settings
 
     def check(self, event: Judged, view: View) -> Hit | None:

@@ -82,9 +82,7 @@ def _attached(event: Judged) -> Attached | None:
 class MediaCheck:
     """Check of the file of a message."""
 
-    def __init__(self, settings: MediaSettings, where: frozenset[str] = frozenset()) -> None:
-        # A file has no place among the texts: `where` has no meaning here.
-        del where
+    def __init__(self, settings: MediaSettings) -> None:  # a file has no place among the texts
         self._settings = settings
 
     def check(self, event: Judged, view: View) -> Hit | None:

@@ -5,6 +5,8 @@ strings are only checked and given a type.
 """
 
 import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import NewType
 
 RoomId = NewType("RoomId", str)  # "!opaque" (room version 12) or "!opaque:server"
@@ -64,6 +66,11 @@ def group_code(seed: int) -> GroupCode:
         seed, digit = divmod(seed, len(_CODE_ALPHABET))
         letters.append(_CODE_ALPHABET[digit])
     return GroupCode("G-" + "".join(letters))
+
+
+def is_named(globs: Iterable[str], *names: str) -> bool:
+    """Return whether one of the globs names a room with these names (id, alias, group code)."""
+    return any(fnmatchcase(name, glob) for glob in globs for name in names)
 
 
 def server_of(user: str) -> str:

@@ -340,14 +340,7 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 def _people(users: Iterable[str]) -> frozenset[UserId]:
     """Return the keys of `users` that are user ids; old servers accept others too."""
-    return frozenset(UserId(user) for user in users if _is_user(user))
-
-
-def _is_user(text: object) -> bool:
-    try:
-        return is_user_id(text)
-    except UnicodeEncodeError:  # half a surrogate pair, which JSON can carry and UTF-8 cannot
-        return False
+    return frozenset(UserId(user) for user in users if is_user_id(user))
 
 
 def _version(create: Mapping[str, object]) -> str:
@@ -368,7 +361,7 @@ def _creators(create: Mapping[str, object]) -> frozenset[UserId]:
         return frozenset()
     more = _mapping(create.get("content")).get("additional_creators")
     named = [create.get("sender"), *(more if isinstance(more, list) else ())]
-    return frozenset(UserId(user) for user in named if isinstance(user, str) and _is_user(user))
+    return frozenset(UserId(user) for user in named if isinstance(user, str) and is_user_id(user))
 
 
 def founders(create: object) -> frozenset[UserId]:
@@ -381,6 +374,6 @@ def _first_creator(create: Mapping[str, object]) -> frozenset[UserId]:
     """Return who made the room: the sender, or `content.creator` up to room version 10."""
     maker = create.get("sender")
     named = _mapping(create.get("content")).get("creator")
-    if _version(create) in _NAMES_CREATOR and _is_user(named):
+    if _version(create) in _NAMES_CREATOR and is_user_id(named):
         maker = named
-    return frozenset({UserId(maker)} if isinstance(maker, str) and _is_user(maker) else ())
+    return frozenset({UserId(maker)} if isinstance(maker, str) and is_user_id(maker) else ())
