@@ -123,31 +123,28 @@ def _follow(_fact: Fact, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 
 @_follow.register
 def _(fact: CaseOpened, _rooms_of: RoomsOf) -> Iterator[Consequence]:
-    assert fact.room is not None
     if fact.lead:  # shown on the card of that case
-        yield EditCard(room=fact.room, n=CaseNumber(fact.lead))
+        yield EditCard(room=fact.home, n=CaseNumber(fact.lead))
     elif has_card(fact.rule):
-        yield PostCard(room=fact.room, n=CaseNumber(fact.n))
+        yield PostCard(room=fact.home, n=CaseNumber(fact.n))
 
 
 @_follow.register
 def _(fact: CaseMoved, _rooms_of: RoomsOf) -> Iterator[Consequence]:
-    assert fact.room is not None
     if fact.step == "closed":  # half a year later nobody has to be told
         return
     if fact.step == "parted":
-        yield PostCard(room=fact.room, n=CaseNumber(fact.n))
+        yield PostCard(room=fact.home, n=CaseNumber(fact.n))
         return
-    yield EditCard(room=fact.room, n=CaseNumber(fact.n))
+    yield EditCard(room=fact.home, n=CaseNumber(fact.n))
     if fact.step in ("acknowledged", "stopped", "closed") or fact.state in ("decided", "affirmed"):
         return
-    yield NotifyDesk(room=fact.room, n=fact.n, facts=(fact,), ring=True)
+    yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,), ring=True)
 
 
 @_follow.register
 def _(fact: CaseNoted, _rooms_of: RoomsOf) -> Iterator[Consequence]:
-    assert fact.room is not None
-    yield NotifyDesk(room=fact.room, n=fact.n, facts=(fact,))
+    yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,))
 
 
 @_follow.register
@@ -160,34 +157,30 @@ def _(fact: TaskOpened, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 
 @_follow.register
 def _(fact: CaseGrew, _rooms_of: RoomsOf) -> Iterator[Consequence]:
-    assert fact.room is not None
-    yield EditCard(room=fact.room, n=CaseNumber(fact.n))
+    yield EditCard(room=fact.home, n=CaseNumber(fact.n))
 
 
 @_follow.register
 def _(fact: Appealed, _rooms_of: RoomsOf) -> Iterator[Consequence]:
-    assert fact.room is not None
-    yield EditCard(room=fact.room, n=CaseNumber(fact.n))
+    yield EditCard(room=fact.home, n=CaseNumber(fact.n))
     if fact.report:  # nobody in the desk sees who reported, and only the reporter is told
-        yield NotifyPerson(room=fact.room, subject=fact.subject, n=fact.n, facts=(fact,), alone=True)
-    yield NotifyDesk(room=fact.room, n=fact.n, facts=(fact,), ring=True)
+        yield NotifyPerson(room=fact.home, subject=fact.subject, n=fact.n, facts=(fact,), alone=True)
+    yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,), ring=True)
 
 
 @_follow.register
 def _(fact: DataAsked, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     if fact.what == "leave-confirmed":
-        assert fact.room is not None
-        yield Leave(room=fact.room, subject=fact.subject)
+        yield Leave(room=fact.home, subject=fact.subject)
 
 
 @_follow.register
 def _(fact: CaseDecided, _rooms_of: RoomsOf) -> Iterator[Consequence]:
-    assert fact.room is not None
-    yield EditCard(room=fact.room, n=CaseNumber(fact.n))
+    yield EditCard(room=fact.home, n=CaseNumber(fact.n))
     if fact.waits and fact.what == "dismissed":
-        yield Quote(room=fact.room, n=CaseNumber(fact.n))
+        yield Quote(room=fact.home, n=CaseNumber(fact.n))
     if fact.what == "dismissed" and fact.subject:  # if nobody was removed, nobody is invited
-        yield InviteBack(room=fact.room, subject=fact.subject, n=fact.n)
+        yield InviteBack(room=fact.home, subject=fact.subject, n=fact.n)
 
 
 @_follow.register
@@ -200,15 +193,13 @@ def _(fact: ActionTaken, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 @_follow.register
 def _(fact: SanctionStarted, rooms_of: RoomsOf) -> Iterator[Consequence]:
     if fact.kind == "redact":
-        assert fact.room is not None
         # The rule is shown to all in the room; that somebody is not verified is told to them alone.
         rule = "-" if fact.rule == UNVERIFIED else fact.rule
-        yield Redact(room=fact.room, event=fact.event, subject=fact.subject, rule=rule)
+        yield Redact(room=fact.home, event=fact.event, subject=fact.subject, rule=rule)
         if fact.rule == TIER_LINKS and fact.n:
-            yield Quote(room=fact.room, n=CaseNumber(fact.n), event=fact.event)
+            yield Quote(room=fact.home, n=CaseNumber(fact.n), event=fact.event)
     elif fact.kind == "kick":
-        assert fact.room is not None
-        yield Kick(room=fact.room, subject=fact.subject, reason=fact.reason)
+        yield Kick(room=fact.home, subject=fact.subject, reason=fact.reason)
     elif fact.kind in OF_ROOMS:
         yield from _measure_begun(fact)
     elif fact.kind in LASTING:
@@ -220,19 +211,17 @@ def _(fact: SanctionStarted, rooms_of: RoomsOf) -> Iterator[Consequence]:
 
 
 def _measure_begun(fact: SanctionStarted) -> Iterator[Consequence]:
-    assert fact.room is not None
     if fact.kind in WRITTEN:
-        yield Align(room=fact.room)
-    yield NotifyRoom(room=fact.room, facts=(fact,))
+        yield Align(room=fact.home)
+    yield NotifyRoom(room=fact.home, facts=(fact,))
     if fact.n:  # else somebody who runs the room ordered it
-        yield NotifyDesk(room=fact.room, n=fact.n, facts=(fact,))
+        yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,))
 
 
 @_follow.register
 def _(fact: SanctionExtended, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     if fact.kind in OF_ROOMS:
-        assert fact.room is not None
-        yield NotifyDesk(room=fact.room, facts=(fact,))
+        yield NotifyDesk(room=fact.home, facts=(fact,))
 
 
 @_follow.register
@@ -249,42 +238,38 @@ def _(fact: SanctionEnded, rooms_of: RoomsOf) -> Iterator[Consequence]:
 
 
 def _measure_over(fact: SanctionEnded) -> Iterator[Consequence]:
-    assert fact.room is not None
     if fact.kind in WRITTEN:
-        yield Align(room=fact.room)
+        yield Align(room=fact.home)
     if fact.why != "overtaken":
-        yield NotifyRoom(room=fact.room, facts=(fact,))
+        yield NotifyRoom(room=fact.home, facts=(fact,))
         if fact.n:
-            yield NotifyDesk(room=fact.room, n=fact.n, facts=(fact,))
+            yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,))
 
 
 @_follow.register
 def _(fact: RoomRuleChanged, _rooms_of: RoomsOf) -> Iterator[Consequence]:
-    assert fact.room is not None
-    yield NotifyRoom(room=fact.room, facts=(fact,))
+    yield NotifyRoom(room=fact.home, facts=(fact,))
 
 
 @_follow.register
 def _(fact: RoomSettingChanged, _rooms_of: RoomsOf) -> Iterator[Consequence]:
-    assert fact.room is not None
     if fact.setting != "verify":
         return
-    yield Align(room=fact.room)  # changes who may come in
-    yield KeepLobby(room=fact.room)
+    yield Align(room=fact.home)  # changes who may come in
+    yield KeepLobby(room=fact.home)
     if fact.value != "-":
-        yield NotifyRoom(room=fact.room, facts=(fact,))
+        yield NotifyRoom(room=fact.home, facts=(fact,))
 
 
 @_follow.register
 def _(fact: DoorAnswered, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     """Answer somebody who asks to come in, without telling anybody else."""
-    assert fact.room is not None
     if fact.what == "admitted":  # they are told once they are in
-        yield LetIn(room=fact.room, subject=fact.subject)
+        yield LetIn(room=fact.home, subject=fact.subject)
         return
     if fact.what == "refused":
-        yield Kick(room=fact.room, subject=fact.subject)
-    yield NotifyPerson(room=fact.room, subject=fact.subject, facts=(fact,), alone=True)
+        yield Kick(room=fact.home, subject=fact.subject)
+    yield NotifyPerson(room=fact.home, subject=fact.subject, facts=(fact,), alone=True)
 
 
 @_follow.register

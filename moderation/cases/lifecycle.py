@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from moderation.model.facts import CaseState, Outcome
+from moderation.model.facts import CaseState
 from moderation.policy import Decide
 from moderation.values.errors import IllegalStep
 
@@ -82,8 +82,6 @@ TRANSITIONS: Mapping[tuple[CaseState, Step], CaseState] = MappingProxyType(
     }
 )
 
-_OPPOSITE: Mapping[Outcome, Outcome] = MappingProxyType({"upheld": "dismissed", "dismissed": "upheld"})
-
 
 def step(state: CaseState, step: Step) -> CaseState:
     """Return the state after `step`. Raises `IllegalStep` if the table has no such step."""
@@ -96,17 +94,6 @@ def step(state: CaseState, step: Step) -> CaseState:
 def steps_from(state: CaseState) -> tuple[Step, ...]:
     """Return the steps that exist in `state`, in the order of `Step`: what a card can offer."""
     return tuple(name for name in STEPS if (state, name) in TRANSITIONS)
-
-
-def outcome_after(outcome: Outcome | None, step: Step) -> Outcome | None:
-    """Return the outcome once `step` is taken; None as long as nothing is decided."""
-    if step == "uphold":
-        return "upheld"
-    if step == "dismiss":
-        return "dismissed"
-    if step in ("reverse", "reconsider") and outcome is not None:
-        return _OPPOSITE[outcome]
-    return outcome
 
 
 def diagram() -> str:

@@ -152,8 +152,7 @@ def _passed_on(fact: CaseOpened | Appealed | CaseView, level: Asked) -> CaseMove
 
 def _nobody_on_duty(fact: CaseOpened, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:
     """Charge the owners if nobody is on duty, for which they are responsible."""
-    assert fact.room is not None
-    duty = around.duties[fact.room]
+    duty = around.duties[fact.home]
     if decided_by(fact.rule) != "managers" or on_duty(duty, around.now_ms):
         return
     if around.now_ms - duty.nobody_ms < DAY_MS:
@@ -165,25 +164,24 @@ def _nobody_on_duty(fact: CaseOpened, facts: Sequence[Fact], around: CaseContext
     taken = max((other.n for other in facts if isinstance(other, CaseOpened)), default=0)
     number = max(around.next_case, taken + 1)
     for owner in duty.owners:
-        if owner not in duty.offered and (fact.room, owner) in around.owners:
-            known = around.owners[fact.room, owner]
+        if owner not in duty.offered and (fact.home, owner) in around.owners:
+            known = around.owners[fact.home, owner]
             yield from neglected(known, NOBODY, n=number, about=fact.n, policy=around.policy, on=around.on)
             number += 1
 
 
 def _decided(fact: CaseDecided, around: CaseContext) -> Iterator[Fact]:
     """Close the operator's tasks about a decided case, and mend a room whose cases are all decided."""
-    assert fact.room is not None
     if fact.n in around.tasks:
-        yield TaskDone(room=fact.room, on=around.on, start=around.tasks[fact.n], result="overtaken")
+        yield TaskDone(room=fact.home, on=around.on, start=around.tasks[fact.n], result="overtaken")
     by_operator = fact.by in around.policy.operators
     if fact.n in around.to_confirm and (by_operator or fact.what == "dismissed"):
         result: Literal["done", "overtaken"] = "done" if by_operator else "overtaken"
-        yield TaskDone(room=fact.room, on=around.on, start=around.to_confirm[fact.n], result=result)
-    waiting = around.waiting.get(fact.room, frozenset()) - {fact.n}
-    if fact.n in around.waiting.get(fact.room, frozenset()) and not waiting:
-        yield from mended(in_force=around.measures.get(fact.room, ()), on=around.on)
-        yield from _no_longer_asked("room", fact.room, around)
+        yield TaskDone(room=fact.home, on=around.on, start=around.to_confirm[fact.n], result=result)
+    waiting = around.waiting.get(fact.home, frozenset()) - {fact.n}
+    if fact.n in around.waiting.get(fact.home, frozenset()) and not waiting:
+        yield from mended(in_force=around.measures.get(fact.home, ()), on=around.on)
+        yield from _no_longer_asked("room", fact.home, around)
 
 
 def _to_be_confirmed(fact: CaseDecided, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:

@@ -20,8 +20,6 @@ from moderation.model.new_facts import decided_case, sanction_here
 from moderation.policy import MemberLimitSettings, Policy
 from moderation.values.ids import EventId, UserId
 
-CAPS = (CAP_MEMBERS, CAP_JOINED)  # also the order in which they are checked
-
 
 @dataclass(frozen=True, slots=True)
 class Counted:

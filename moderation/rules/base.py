@@ -68,7 +68,7 @@ class RuleBase(StrictSettings):
     where: tuple[str, ...] = ()  # empty: every place of text
     text: dict[str, str] = Field(default_factory=dict)  # language -> the rule in words, for members
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     if TYPE_CHECKING:  # each kind declares its own; declared here, it would be recorded in another order
         kind: str

@@ -13,19 +13,17 @@ Left to others: keeping those times, and making one incident of the hits that fo
 from bisect import bisect_right
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from moderation.values.durations import Duration
 from moderation.values.events import MembershipChanged, MessagePosted, ReactionGiven
 
-from .base import RuleBase
+from .base import RuleBase, StrictSettings
 from .check import Hit, Judged, View
 
 
-class FloodSettings(BaseModel):
+class FloodSettings(StrictSettings):
     """Settings of a flood rule: more than `messages` within `within` breaks it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     messages: int = Field(default=10, ge=1, le=1000, description="so many messages by one person are fine")
     within: Duration = Field(default=10_000, description="in this time", examples=["10s"])

@@ -13,12 +13,12 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from moderation.values.events import MessagePosted, Where
 
 from .addresses import WrittenLink, host_of, hrefs, top_level_domains, written_links
-from .base import InChat, RuleBase
+from .base import InChat, RuleBase, StrictSettings
 from .check import Hit, Judged, View
 from .event_texts import cut, looked_at
 
@@ -50,10 +50,8 @@ def _scheme(value: str) -> str:
 Domains = tuple[Annotated[str, AfterValidator(_domain)], ...]
 
 
-class LinkSettings(BaseModel):
+class LinkSettings(StrictSettings):
     """Settings of a link rule: which links are fine."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     allow: Domains = Field(default=(), description="domains that are fine; if any are named, all others are not")
     deny: Domains = Field(

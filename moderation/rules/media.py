@@ -11,12 +11,12 @@ import re
 from fnmatch import fnmatchcase
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from moderation.values.events import Media as Attached
 from moderation.values.events import MediaKind, MessagePosted, ReactionGiven
 
-from .base import RuleBase
+from .base import RuleBase, StrictSettings
 from .check import Hit, Judged, View
 
 _BYTES_PER = {
@@ -49,13 +49,11 @@ TypePattern = Annotated[str, BeforeValidator(_mimetype)]
 Unknown = Literal["allow", "deny"]
 
 
-class MediaSettings(BaseModel):
+class MediaSettings(StrictSettings):
     """Settings of a media rule: what is allowed.
 
     A setting left out limits nothing; an empty list allows nothing.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kinds: tuple[MediaKind, ...] | None = Field(
         default=None,

@@ -14,12 +14,12 @@ import re
 from typing import Literal
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from moderation.values.events import MessagePosted, Text, Where
 from moderation.values.ids import is_user_id
 
-from .base import RuleBase
+from .base import RuleBase, StrictSettings
 from .check import Hit, Judged, View
 from .event_texts import looked_at
 from .normalise_text import visible
@@ -31,10 +31,8 @@ _LINK = re.compile(rf"matrix\.to/#/([@%]{_IN_LINK}+)|matrix:u/({_IN_LINK}+)", re
 _ROOM = re.compile(r"(?<![\w@])@room(?![\w:.-]*:)(?!\w)", re.ASCII | re.IGNORECASE)
 
 
-class MentionSettings(BaseModel):
+class MentionSettings(StrictSettings):
     """Settings of a mention rule: how many people a message may mention, and whether it may mention the room."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     limit: int = Field(default=5, ge=0, le=1000, description="so many people may one message mention")
     room: Literal["allow", "deny"] = Field(

@@ -18,12 +18,12 @@ from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
 
 import re2
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from moderation.values.errors import Refused
 from moderation.values.events import Text
 
-from .base import InChat, RuleBase
+from .base import InChat, RuleBase, StrictSettings
 from .check import Hit, Judged, View
 from .event_texts import cut, looked_at
 from .normalise_text import normalise
@@ -56,10 +56,8 @@ def _compiles(pattern: str) -> str:
     return pattern
 
 
-class PatternSettings(BaseModel):
+class PatternSettings(StrictSettings):
     """Settings of a pattern rule: any one of the patterns breaks it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     patterns: tuple[Annotated[str, Field(min_length=1), AfterValidator(_compiles)], ...] = Field(
         min_length=1,

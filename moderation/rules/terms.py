@@ -23,11 +23,11 @@ from itertools import accumulate
 from typing import Annotated, ClassVar, Literal
 
 from ahocorasick_rs import AhoCorasick, Implementation
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from moderation.values.events import Text
 
-from .base import InChat, RuleBase
+from .base import InChat, RuleBase, StrictSettings
 from .check import Hit, Judged, View
 from .event_texts import cut, looked_at
 from .normalise_text import UNSPACED, Normalised, normalise, visible
@@ -54,10 +54,10 @@ def _has_text(term: str) -> str:
 Term = Annotated[str, AfterValidator(_has_text)]
 
 
-class TermSettings(BaseModel):
+class TermSettings(StrictSettings):
     """Settings of a term rule: any one of the terms breaks it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     terms: tuple[Term, ...] = Field(
         min_length=1,

@@ -13,7 +13,6 @@ Left to others: membership (who is joined, banned or has left), writing state (`
 levels that should be (`moderation/rooms/align_people.py`).
 """
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -25,9 +24,6 @@ from .ids import SAFE_INT, UserId, is_user_id
 CREATOR_LEVEL = SAFE_INT + 1  # above every level that can be written
 OWNER_LEVEL = 100  # the least an owner has in rooms whose creators have no rank of their own
 POWER_LEVELS = "m.room.power_levels"
-EVENT_BYTES = 65_536  # section "Size limits": one event, as canonical JSON
-# What the server adds around the content: ids, up to 20 previous and 10 auth events, hashes and signatures.
-ENVELOPE_BYTES = 4_096
 
 Role = Literal["owner", "manager", "member"]
 Right = Literal["post", "redact", "kick", "ban", "invite", "levels", "pin", "join_rules"]
@@ -152,10 +148,6 @@ class Power:
         """Apply authorization rules 5.5.3 and 5.5.4: unbanning takes both the ban and the kick level."""
         return self.level(actor) >= self.ban and self.can_kick(actor, target)
 
-    def can_invite(self, user: str) -> bool:
-        """Apply authorization rule 5.4.4."""
-        return self.level(user) >= self.invite
-
     def can_set_level(self, actor: str, target: str, new: int | None) -> bool:
         """Return whether `actor` may give `target` the level `new`, or remove their entry if `new` is None.
 
@@ -273,12 +265,6 @@ class Power:
                 users[user] = level
         after["users"] = {user: level for user, level in users.items() if user not in self.creators}
         return _requiring(after, required or {})
-
-    @staticmethod
-    def size_left(content: Mapping[str, object]) -> int:
-        """Return the bytes that `content` leaves free in one event; below 0 when it is too large to be sent."""
-        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-        return EVENT_BYTES - ENVELOPE_BYTES - len(text.encode("utf-8", "surrogatepass"))
 
     def _redacting(self) -> int:
         # Servers apply a redaction by the redact level, but first the event itself must be allowed (rule 8).

@@ -58,6 +58,12 @@ class Fact:
     room: RoomId | None = None
     on: int = -1
 
+    @property
+    def home(self) -> RoomId:
+        """The room of a fact that cannot be without one."""
+        assert self.room is not None
+        return self.room
+
     def __init_subclass__(
         cls, kind: str, *, changes: Changes = "its room", of_acting: bool = False, renames: bool = False
     ) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from moderation.cases import lifecycle
 from moderation.cases.lifecycle import BORN, STATES, STEPS, TRANSITIONS, Step
-from moderation.model.facts import CaseState, Outcome
+from moderation.model.facts import CaseState
 from moderation.values.errors import IllegalStep
 
 states = st.sampled_from(STATES)
@@ -88,36 +88,6 @@ def test_every_step_is_of_use_somewhere_and_none_after_the_end() -> None:
     assert {name for _, name in TRANSITIONS} == set(STEPS)
     assert lifecycle.steps_from("closed") == ()
     assert lifecycle.steps_from("decided") == ("reconsider", "appeal", "close")
-
-
-@pytest.mark.parametrize(
-    ("outcome", "step", "after"),
-    [
-        (None, "acknowledge", None),
-        (None, "uphold", "upheld"),
-        (None, "dismiss", "dismissed"),
-        ("upheld", "appeal", "upheld"),
-        ("upheld", "affirm", "upheld"),
-        ("upheld", "reverse", "dismissed"),
-        ("upheld", "reconsider", "dismissed"),
-        ("dismissed", "reverse", "upheld"),
-        ("dismissed", "close", "dismissed"),
-    ],
-)
-def test_what_has_been_decided_follows_from_the_step(
-    outcome: Outcome | None, step: Step, after: Outcome | None
-) -> None:
-    assert lifecycle.outcome_after(outcome, step) == after
-
-
-@given(steps)
-def test_a_case_has_an_outcome_exactly_from_its_decision_on(path: list[Step]) -> None:
-    state: CaseState = "open"
-    outcome: Outcome | None = None
-    for name in path:
-        if name in lifecycle.steps_from(state):
-            state, outcome = lifecycle.step(state, name), lifecycle.outcome_after(outcome, name)
-    assert (outcome is None) == (state in BEFORE_DECISION)
 
 
 def test_the_table_cannot_be_changed() -> None:

@@ -1,6 +1,7 @@
 """Power levels compared with the authorization rules, which are written out naively here as the oracle."""
 
 import copy
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -139,7 +140,6 @@ def test_kicks_bans_and_unbans_follow_the_authorization_rules(
     assert power.can_kick(actor, target) == rule_leave(made, content, actor, target, banned=False)
     assert power.can_unban(actor, target) == rule_leave(made, content, actor, target, banned=True)
     assert power.can_ban(actor, target) == rule_ban(made, content, actor, target)
-    assert power.can_invite(actor) == (rule_level(made, content, actor) >= content.get("invite", 0))
 
 
 @given(rooms(), people, kinds, st.booleans())
@@ -317,7 +317,7 @@ def test_whatever_a_homeserver_sends_nothing_raises_and_the_answers_agree(
     assert {power.role(user) for user in owners} <= {"owner"}
     assert {power.role(user) for user in managers} <= {"manager"}
     assert not any(power.is_muted(user) for user in owners | managers)
-    Power.size_left(power.with_levels(levels if isinstance(levels, dict) else None, {BOB: new}))
+    assert json.dumps(power.with_levels(levels if isinstance(levels, dict) else None, {BOB: new}))
 
 
 def test_half_a_letter_in_a_user_id_is_no_user() -> None:
@@ -439,14 +439,6 @@ def test_a_first_power_levels_event_is_held_to_the_usual_bounds() -> None:
     assert power.can_set_level(ALICE, BOB, 100)
     assert not power.can_set_level(ALICE, BOB, 101)
     assert not power.can_set_level(BOB, BOB, 0)
-
-
-def test_the_room_left_is_counted_in_bytes_of_the_whole_event() -> None:
-    empty = Power.size_left({})
-    assert 60_000 < empty < 65_536
-    assert empty - Power.size_left({"users": {"@李:x.org": -1}}) == len(b'"users":{"@...:x.org":-1}')
-    full = {"users": {UserId(f"@person{number}:a-server.example.org"): -1 for number in range(2000)}}
-    assert Power.size_left(full) < 0
 
 
 @pytest.mark.parametrize("level", [99.5, 49.5, 1e300, -1.5, 1e-320, 10**401, 5, "5"])
