@@ -192,7 +192,7 @@ class RunningBot:
         closings, dialogue = Closings(journal.folder), (core.stores.identity, core.stores.asking)
         reconciler = Reconciler(services)
         return by_action(
-            SimpleActs(services),
+            SimpleActs(services, config.bot.removal_reason),
             direct,
             reconciler,
             Leaver(services, reconciler),

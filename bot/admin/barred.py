@@ -32,13 +32,13 @@ class BarredList(ByOperator):
         return {"bar": self._do_bar, "unbar": self._do_unbar}
 
     async def _do_bar(self, asked: Request) -> dict[str, Any]:
-        user, by = asked.person, self._operator(asked.text("by"))
+        user, by = asked.person, self._operator(asked.string("by"))
         refuse_ours(user, self._pipeline.settings.bot, self._policy)
         done: dict[str, Any] = {"person": user}
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
             cases = [await _case(db, int(n)) for n in asked.arguments.get("evidence") or ()]
-            room = await self._home(db, user, asked.text("room"), cases)
+            room = await self._home(db, user, asked.string("room"), cases)
             entry = await _entry(db, asked, by, cases)
             facts = bar(entry, await self._pipeline.knowledge.context(db, room, user, self._clock()), self._policy)
             yield facts
@@ -52,7 +52,7 @@ class BarredList(ByOperator):
         return done
 
     async def _do_unbar(self, asked: Request) -> dict[str, Any]:
-        user, by = asked.person, self._operator(asked.text("by"))
+        user, by = asked.person, self._operator(asked.string("by"))
         cases: list[int] = []
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:

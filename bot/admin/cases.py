@@ -38,11 +38,13 @@ class CaseOperations(ByOperator):
         return {"decide": self._do_decide, "charge": self._do_charge}
 
     async def _do_decide(self, asked: Request) -> dict[str, Any]:
-        what = OUTCOMES[asked.text("what")]
+        what = OUTCOMES[asked.string("what")]
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
             facts, room, subject = await self._decided(db, what, asked)
-            yield (self._noted(asked, f"decide {asked.text('what')}", room.room, n=asked.number("n"), subject=subject),)
+            yield (
+                self._noted(asked, f"decide {asked.string('what')}", room.room, n=asked.number("n"), subject=subject),
+            )
             yield facts
 
         await self._pipeline.commit_with(make)
@@ -51,7 +53,7 @@ class CaseOperations(ByOperator):
     async def _decided(
         self, db: AsyncConnection, what: Outcome, asked: Request
     ) -> tuple[tuple[Fact, ...], RoomView, UserId]:
-        by, reason, n = self._operator(asked.text("by")), asked.reason, asked.number("n")
+        by, reason, n = self._operator(asked.string("by")), asked.reason, asked.number("n")
         case = await queries.case_view(db, n)
         room = await self._pipeline.knowledge.room(db, case.room) if case else None
         if case is None or room is None:
@@ -68,7 +70,7 @@ class CaseOperations(ByOperator):
         if what == "dismissed" and not case.outcome:
             knowledge = self._pipeline.knowledge
             facts += await others_dismissed(db, knowledge, case, facts, self._policy, self._clock())
-        if fault := asked.text("fault"):
+        if fault := asked.string("fault"):
             require_fault(fault, case, by, room, self._policy)
             facts = (*facts, *await self._neglected(db, room, case.by, fault, by, reason, about=n))
         return facts, room, case.subject
@@ -89,12 +91,12 @@ class CaseOperations(ByOperator):
         )
 
     async def _do_charge(self, asked: Request) -> dict[str, Any]:
-        by, user = self._operator(asked.text("by")), asked.person
+        by, user = self._operator(asked.string("by")), asked.person
         answer: dict[str, Any] = {}
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            room = await self._room(db, asked.text("room"), user)
-            facts = await self._neglected(db, room, user, asked.text("duty"), by, asked.reason, about=0)
+            room = await self._room(db, asked.string("room"), user)
+            facts = await self._neglected(db, room, user, asked.string("duty"), by, asked.reason, about=0)
             charged = next(fact for fact in facts if isinstance(fact, CreditChanged))
             answer.update(n=charged.n, cost=charged.cost, left=charged.left)
             yield (self._noted(asked, f"charge {asked.arguments['duty']}", room.room, subject=user),)
@@ -122,7 +124,7 @@ class CaseOperations(ByOperator):
             what=what,
             n=n,
             subject=subject,
-            by=UserId(asked.text("by")),
+            by=UserId(asked.string("by")),
             reader=asked.reader,
             reason=asked.reason,
         )

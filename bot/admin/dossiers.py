@@ -114,8 +114,8 @@ class Dossiers:
         """Approve with a key: the signature shows which key, and the key whose it is."""
         found = await self._find(asked.number("dossier"), open_only=False)
         as_it_is = await self._as_it_is(found)
-        approver = await self._approver(asked.text("key"))
-        signature = asked.text("signature")
+        approver = await self._approver(asked.string("key"))
+        signature = asked.string("signature")
         if not _verifier(approver.key).accepts(as_it_is.to_sign, _decoded(signature)):
             raise Refused("cli.dossier.bad_signature", n=found.record)
         step = {"how": "key", "key": approver.key, "signature": signature}
@@ -156,7 +156,7 @@ class Dossiers:
 
     async def _do_new_approver(self, asked: Request) -> dict[str, Any]:
         """Register a public key."""
-        name, account, key = asked.text("name"), UserId(asked.text("account")), asked.text("key")
+        name, account, key = asked.string("name"), UserId(asked.string("account")), asked.string("key")
         self._must_be_operator(account)
         _verifier(key)
         async with self._database.read() as db:
@@ -170,7 +170,7 @@ class Dossiers:
 
     async def _do_remove_approver(self, asked: Request) -> dict[str, Any]:
         """Withdraw a key. What it has approved stays approved."""
-        name = asked.text("name")
+        name = asked.string("name")
         async with self._database.read() as db:
             found = [each for each in await queries.all_approvers(db) if each.name == name and not each.ended]
         if not found:
@@ -236,9 +236,9 @@ class Dossiers:
             count=asked.number("count"),
             what="dossier",
             n=max(found.cases, default=0),
-            note=word(asked.text("id")),
-            records=asked.text("records"),
-            contents=asked.text("files"),
+            note=word(asked.string("id")),
+            records=asked.string("records"),
+            contents=asked.string("files"),
             reader=asked.reader,
             reason=asked.reason,
             filters=json.dumps({"dossier": found.record, "cases": list(found.cases)}),
@@ -249,7 +249,7 @@ class Dossiers:
     async def _do_exported(self, asked: Request) -> dict[str, Any]:
         """Record the last step: the zip is made and checked, and about to appear."""
         found, as_it_is = await self._may_leave(asked.number("dossier"))
-        bar, digest = asked.text("bar"), asked.text("sha256") or "-"
+        bar, digest = asked.string("bar"), asked.string("sha256") or "-"
         approved = [step.at for step in found.approvals(as_it_is.digest)]
         covers = {"cases": found.cases, "approved": approved, "at": self._clock()}
         room = await self._room(found)

@@ -33,7 +33,7 @@ class ExportOperations:
         return {"export-record": self._do_record}
 
     async def _do_record(self, asked: Request) -> dict[str, Any]:
-        note = asked.text("note")
+        note = asked.string("note")
         await self._spool.pick_up_one(note)
         return {"record": await signed_export(self._pipeline, self._database, note)}
 

@@ -175,7 +175,7 @@ class IdentityOperations:
         return status(self._given, await asyncio.to_thread(self._store.state))
 
     async def _do_rotate(self, asked: Request) -> dict[str, Any]:
-        path = Path(asked.text("file"))
+        path = Path(asked.string("file"))
         given = key_in(path, self._data_dir)
         if given.kek is None:
             raise Refused(f"cli.identity.wrong.{given.wrong}", file=path)

@@ -129,18 +129,18 @@ class KeyOperations:
 
     async def _do_set_up(self, asked: Request) -> dict[str, Any]:
         done = await self.set_up(
-            asked.text("password") or None, new_recovery_key=bool(asked.arguments.get("new_recovery_key"))
+            asked.string("password") or None, new_recovery_key=bool(asked.arguments.get("new_recovery_key"))
         )
         log.info("keys_set_up", by=asked.who)
         return done
 
     async def _do_recover(self, asked: Request) -> dict[str, Any]:
-        done = await self.recover(asked.text("recovery_key"))
+        done = await self.recover(asked.string("recovery_key"))
         log.info("keys_recovered", by=asked.who, keys=done["taken"])
         return done
 
     async def _do_reset(self, asked: Request) -> dict[str, Any]:
-        done = await self.reset(asked.text("password") or None)
+        done = await self.reset(asked.string("password") or None)
         log.warning("keys_reset", by=asked.who)
         return done
 
@@ -150,12 +150,12 @@ class KeyOperations:
         return {"verifications": self._comparing().under_way()}
 
     async def _do_confirm(self, asked: Request) -> dict[str, Any]:
-        done = await self._comparing().confirm(asked.text("id"))
+        done = await self._comparing().confirm(asked.string("id"))
         log.info("verification_confirmed", by=asked.who, user=done["user"])
         return done
 
     async def _do_refuse(self, asked: Request) -> dict[str, Any]:
-        done = await self._comparing().refuse(asked.text("id"))
+        done = await self._comparing().refuse(asked.string("id"))
         log.info("verification_refused", by=asked.who, user=done["user"])
         return done
 

@@ -292,7 +292,7 @@ class Operations:
             asked.person,
             what="operator",
             reader=asked.who,
-            reason=asked.text("reason"),
+            reason=asked.string("reason"),
             dry_run=bool(asked.arguments.get("dry_run")),
             progress=asked.progress,
         )
@@ -306,10 +306,12 @@ class Operations:
     async def _do_hold(self, asked: Request) -> dict[str, Any]:
         n = asked.number("case")
         until = asked.number("until")
-        return {"hold": await self.place_hold(asked.text("duty"), asked.text("covers"), until, n=n, reader=asked.who)}
+        return {
+            "hold": await self.place_hold(asked.string("duty"), asked.string("covers"), until, n=n, reader=asked.who)
+        }
 
     async def _do_end_hold(self, asked: Request) -> dict[str, Any]:
-        await self.end_hold(asked.number("hold"), reason=asked.text("reason"), reader=asked.who)
+        await self.end_hold(asked.number("hold"), reason=asked.string("reason"), reader=asked.who)
         return {"hold": asked.number("hold")}
 
     async def _do_purge(self, asked: Request) -> dict[str, Any]:

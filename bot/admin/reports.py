@@ -36,16 +36,16 @@ class ReportOperations(ByOperator):
 
     async def _do_report(self, asked: Request) -> dict[str, Any]:
         notice = Notice(
-            words=asked.text("words"),
+            words=asked.string("words"),
             channel="mail" if asked.arguments.get("mail") else "operator",
-            contact=asked.text("contact"),
+            contact=asked.string("contact"),
             reader=asked.reader,
         )
         done: dict[str, Any] = {}
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            row = await self._linked(db, asked.text("link"))
-            room = await self._room(db, RoomId(row.room) if row is not None else None, asked.text("room"))
+            row = await self._linked(db, asked.string("link"))
+            room = await self._room(db, RoomId(row.room) if row is not None else None, asked.string("room"))
             now = self._clock()
             refuse_too_many(await queries.outside_notices(db, room.room, now - DAY_MS), self._policy, room)
             facts = await self._facts(db, notice, row, room, now)

@@ -32,7 +32,7 @@ class Request:
     @property
     def reader(self) -> str:
         """The user to record."""
-        return self.text("reader") or self.who
+        return self.string("reader") or self.who
 
     @property
     def reason(self) -> str:
@@ -42,12 +42,12 @@ class Request:
     @property
     def person(self) -> UserId:
         """The person it is about. Raises `Refused` if that is no Matrix id."""
-        typed = self.text("person")
+        typed = self.string("person")
         if not is_user_id(typed):
             raise Refused("error.user.form", given=typed[:60])
         return UserId(typed)
 
-    def text(self, name: str) -> str:
+    def string(self, name: str) -> str:
         """Return an argument as text; empty if it was not given."""
         return str(self.arguments.get(name) or "")
 

@@ -36,11 +36,11 @@ class RoomOperations(ByOperator):
         return {f"room-{what}": partial(self._do, what) for what in (*ORDERS, "reopen", "leave")}
 
     async def _do(self, what: str, asked: Request) -> dict[str, Any]:
-        by = self._operator(asked.text("by"))
+        by = self._operator(asked.string("by"))
         answer: dict[str, Any] = {}
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            room = await self._group(db, asked.text("room"))
+            room = await self._group(db, asked.string("room"))
             facts: tuple[Fact, ...]
             if what == "leave":
                 facts = (DataAsked(room=room.room, on=-1, what="leave-confirmed", subject=by),)

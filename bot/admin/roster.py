@@ -62,7 +62,7 @@ class RosterOperations:
 
     async def _do_import(self, asked: Request) -> dict[str, Any]:
         dry_run, remove = bool(asked.arguments.get("dry_run")), bool(asked.arguments.get("remove_gone"))
-        sheet = await asyncio.to_thread(_read, Path(asked.text("file")))
+        sheet = await asyncio.to_thread(_read, Path(asked.string("file")))
         refused = {each.identifier for each in sheet.wrong if each.identifier}
         if not dry_run:
             await self._note(asked, "roster-import", entries=len(sheet.listed))
@@ -81,7 +81,7 @@ class RosterOperations:
         return {**counts, "shown": [_entry(each) for each in found[: min(asked.number("limit"), LISTED)]]}
 
     async def _do_codes(self, asked: Request) -> dict[str, Any]:
-        now, out = self._clock(), Path(asked.text("out"))
+        now, out = self._clock(), Path(asked.string("out"))
         until = now + int(asked.arguments.get("days") or CODE_DAYS) * DAY_MS
         only = [str(each) for each in asked.arguments.get("only") or ()]
         if await asyncio.to_thread(out.exists):
@@ -92,7 +92,7 @@ class RosterOperations:
 
     async def _do_remove(self, asked: Request) -> dict[str, Any]:
         await self._note(asked, "roster-remove")
-        gone = await asyncio.to_thread(self._roster.remove, asked.text("identifier"))
+        gone = await asyncio.to_thread(self._roster.remove, asked.string("identifier"))
         if gone is None:
             raise Refused("cli.roster.unknown")
         return {"revoked": await self._revoke(gone.listed.identifier)}
@@ -100,7 +100,7 @@ class RosterOperations:
     async def _note(self, asked: Request, what: str, **filters: int) -> None:
         """Record who looks at, or changes, the roster, before it is done. It holds no member's name."""
         said = json.dumps(filters) if filters else ""
-        noted = ContentRead(what=what, reader=asked.reader, reason=asked.text("reason"), filters=said)
+        noted = ContentRead(what=what, reader=asked.reader, reason=asked.string("reason"), filters=said)
         await self._pipeline.commit((noted,))
 
     async def _revoke(self, identifier: str) -> int:

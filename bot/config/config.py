@@ -124,6 +124,9 @@ class HomeserverSettings(StrictSettings):
     device_name: Annotated[str, Field(min_length=1, max_length=100)] = "Answerable"
 
 
+RemovalReason = Literal["neutral", "rule", "none"]
+
+
 class BotSettings(StrictSettings):
     """The bot's behaviour towards people."""
 
@@ -133,6 +136,7 @@ class BotSettings(StrictSettings):
     log: Literal["auto", "json", "console"] = "auto"  # how log lines are written; auto: JSON unless at a terminal
     readers: Literal["all", "signed"] = "all"  # devices that can read what the bot says in encrypted rooms
     unreadable: Literal["tell", "remove"] = "tell"  # messages kept from the bot: tell the sender, or tell and remove
+    removal_reason: RemovalReason = "neutral"  # the reason that the room sees when the bot removes a message
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"  # for times shown to people
     digest: Annotated[str, _matching(_TIME_OF_DAY, "time_of_day")] = "09:00"  # local time of the digest; "": never
     allow_invites: tuple[Annotated[str, _matching(_INVITER, "inviter")], ...] = ()  # globs over user ids

@@ -1,17 +1,20 @@
 """The actions that take one request each: redact, take back, kick, lift a ban that was set by hand, invite back."""
 
+from bot.config.config import RemovalReason
 from bot.matrix.errors import Forbidden, NotFound
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from moderation.model.actions import InviteBack, Kick, Redact, TakeBack, Unban
 from moderation.values.ids import RoomId
+from moderation.values.notices import line
 from storage import queries
 
 
 class SimpleActs(ActionHandler):
     """The handlers of `Redact`, `TakeBack`, `Kick`, `Unban` and `InviteBack`."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, removal_reason: RemovalReason) -> None:
         super().__init__(services)
+        self._removal_reason = removal_reason
         self.handles: Handlers = {
             Redact: self.redact,
             TakeBack: self.take_back,
@@ -21,16 +24,24 @@ class SimpleActs(ActionHandler):
         }
 
     async def redact(self, action: Redact, txn: str) -> Done:
-        """Redact an event. The reason shown in the room is the rule's name, never a person's words."""
-        reason = action.rule if action.rule != "-" else None
+        """Redact an event. The reason shown in the room never says what somebody did, unless the operator wants it."""
         async with self._database.read() as db:
             seen = await queries.event_row(db, action.event)
+            language = await queries.room_language(db, action.room)
         where = RoomId(seen.room) if seen is not None else action.room  # it may be the room before an upgrade
+        reason = self._reason(action.rule, language)
         try:
             made = await self._homeserver.redact(where, action.event, txn, reason)
         except NotFound as error:  # it is gone already
             return Done(code=error.errcode or "-")
         return Done(made=made)
+
+    def _reason(self, rule: str, language: str) -> str | None:
+        if rule == "-" or self._removal_reason == "none":
+            return None
+        if self._removal_reason == "rule":
+            return rule
+        return self._speech.text((line("removal.reason"),), self._speech.language(language), {}).plain
 
     async def take_back(self, action: TakeBack, txn: str) -> Done:
         """Redact a message of the bot; in a room that it has left, that cannot be done."""

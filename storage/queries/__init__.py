@@ -104,6 +104,7 @@ from .rooms import (
     place_of,
     recording,
     room_by_code,
+    room_language,
     room_names,
     room_numbers,
     room_view,

@@ -106,6 +106,11 @@ async def own_rooms(db: AsyncConnection) -> set[RoomId]:
     return set(await db.scalars(select(schema.rooms.c.room).where(schema.rooms.c.purpose.not_in(("group", "space")))))
 
 
+async def room_language(db: AsyncConnection, room: RoomId) -> str:
+    """Return the language chosen for a room; empty if none was chosen."""
+    return str(await db.scalar(select(schema.rooms.c.language).where(schema.rooms.c.room == room)) or "")
+
+
 async def followed_spaces(db: AsyncConnection) -> set[RoomId]:
     """Return the spaces whose lists of rooms the bot follows."""
     r = schema.rooms.c

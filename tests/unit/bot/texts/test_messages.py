@@ -91,7 +91,7 @@ def _uses(path: Path) -> Iterator[Use]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield from _asked(node, f"{name}:{node.lineno}", in_cli="cli" in path.parts, table=table)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.AnnAssign):
             for text in _kinds_of_words(node):
                 yield Use(f"{name}:{node.lineno}", rf"cli\.{re.escape(text)}\.[^.]+", known=False)
         for pattern in _patterns(node):
@@ -160,8 +160,8 @@ def _name(node: ast.expr) -> str:
 
 
 def _kinds_of_words(function: ast.AST) -> set[str]:
-    """Return the kinds with which `word(kind, value)` is called; for a variable, any string in the function."""
-    calls = [n for n in ast.walk(function) if isinstance(n, ast.Call) and _name(n.func) == "word"]
+    """Return the kinds with which `word(kind, value)` or `worded(kind)` is called; for a variable, any string there."""
+    calls = [n for n in ast.walk(function) if isinstance(n, ast.Call) and _name(n.func) in ("word", "worded")]
     beside = {n.value for n in ast.walk(function) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
     kinds: set[str] = set()
     for call in calls:
