@@ -1,4 +1,4 @@
-"""Checks of proofs, for tests: of a record, and over the tree (as in RFC 9162, 2.1.3.2 and 2.1.4.2).
+"""Checks of proofs, for tests: of a record, and over the tree (as in RFC 9162, 2.1.3.2 and 2.1.4.2); and cosignatures.
 
 Nothing in the input is trusted. What does not hold raises `NotProved`, which says what.
 """
@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from moderation.values.errors import Invalid
 from moderation.values.events import Json
 from moderation.values.ids import RecordIndex
 from storage.journal.line_format import BadLine, DecodedLine, erased_by, is_committed, open_line
 from storage.journal.merkle import HASH_BYTES, node_hash
 from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
-from storage.journal.transparency.signed_note import NoteVerifier
+from storage.journal.transparency.cosignature import Cosigner
+from storage.journal.transparency.signed_note import NoteVerifier, signature_line
 from storage.journal.transparency.tlog_proof import TlogProof
 
 
@@ -33,6 +36,14 @@ class Proved:
     checkpoint: Checkpoint
     skeleton: dict[str, Json]
     parts: tuple[Json, ...]
+
+
+def cosign(name: str, seed: bytes, text: str, at_s: int) -> str:
+    """Return the line with which a witness cosigns the text of a checkpoint (C2SP tlog-cosignature, v1)."""
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    signature = key.sign(f"cosignature/v1\ntime {at_s}\n{text}".encode())
+    ident = Cosigner(name, key.public_key().public_bytes_raw()).key_id
+    return signature_line(name, ident + at_s.to_bytes(8) + signature)
 
 
 def check_proof(leaf: bytes, text: str, vkeys: Sequence[str]) -> tuple[int, Checkpoint]:

@@ -19,8 +19,8 @@ from moderation.values.events import Json
 from moderation.values.ids import SAFE_INT
 
 MAX_DEPTH = 64  # containers within containers; Matrix events stay far below
-_FAST = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
-_FLAT = frozenset({str, int, bool, type(None)})
+SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+FLAT = frozenset({str, int, bool, type(None)})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -36,7 +36,7 @@ def canonical(value: Json) -> bytes:
     ECMAScript does. So a float, or a key beyond ASCII, takes the slow path.
     """
     try:
-        return orjson.dumps(value, option=_FAST) if _is_easy(value) else rfc8785.dumps(cast("dict[str, str]", value))
+        return orjson.dumps(value, option=SORTED) if _is_easy(value) else rfc8785.dumps(cast("dict[str, str]", value))
     except (TypeError, ValueError, RecursionError) as error:
         raise NotCanonical(str(error)) from error
 
@@ -46,7 +46,7 @@ def is_flat(data: Mapping[str, object]) -> bool:
 
     Raises `TypeError` if a key is not a string.
     """
-    return _FLAT.issuperset(map(type, data.values())) and "".join(data).isascii()
+    return FLAT.issuperset(map(type, data.values())) and "".join(data).isascii()
 
 
 def plain(value: object, depth: int = 0) -> Json:
@@ -87,7 +87,7 @@ def _is_easy(value: object, depth: int = 0) -> bool:
         return "".join(data).isascii() and _all_easy(data.values(), depth)
     if kind is list:
         return _all_easy(cast("list[object]", value), depth)
-    return kind in _FLAT
+    return kind in FLAT
 
 
 def _all_easy(values: object, depth: int) -> bool:

@@ -26,14 +26,12 @@ from moderation.values.errors import Broken
 from moderation.values.events import Json
 from moderation.values.ids import RecordIndex
 
-from .canonical import NotCanonical, canonical, is_flat, plain
+from .canonical import FLAT, SORTED, NotCanonical, canonical, is_flat, plain
 from .merkle import leaf_hash
 from .record import Draft, Record
 
 MAX_LINE = 4 * 1024 * 1024  # a Matrix event has at most 64 KiB; this is far beyond what a record of one can need
 _PART_PREFIX = b"privpart/v1\x00"
-_SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
-_FLAT = frozenset({str, int, bool, type(None)})
 _SKELETON_TYPES = frozenset({int, str, list})
 _CLOCK = re.compile(r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -72,7 +70,7 @@ def encode(index: int, draft: Draft, names: Sequence[str], salts: Sequence[str])
     record["p"] = list(dict.fromkeys(filter(None, names)))
     record["c"] = commitments
     record.update(draft.fields)
-    leaf = orjson.dumps(record, option=_SORTED)
+    leaf = orjson.dumps(record, option=SORTED)
     record["x"] = parts
     line = orjson.dumps(record, option=_NEWLINE)
     if len(line) > MAX_LINE:
@@ -98,7 +96,7 @@ def open_line(raw: bytes) -> DecodedLine:
         if not _is_skeleton(whole) or type(parts) is not list or len(parts) != len(whole["c"]):
             raise BadLine("form")
         return DecodedLine(
-            whole, parts, sha256(b"\x00" + orjson.dumps(whole, option=_SORTED)).digest()
+            whole, parts, sha256(b"\x00" + orjson.dumps(whole, option=SORTED)).digest()
         )  # as `leaf_hash`
     except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError) as error:
         raise BadLine("unreadable") from error
@@ -202,7 +200,7 @@ def _part(data: Mapping[str, Json], name: str, salt: str) -> tuple[Json, bytes]:
     part: dict[str, Json] = {"p": name, **data, "s": salt} if name else {**data, "s": salt}
     if is_flat(part):
         try:
-            return part, orjson.dumps(part, option=_SORTED)
+            return part, orjson.dumps(part, option=SORTED)
         except orjson.JSONEncodeError:
             pass  # a number out of range or half a surrogate pair: handled below
     clean = plain(part)
@@ -214,7 +212,7 @@ def _form(part: Json) -> bytes:
     if type(part) is not dict or not _is_flat(part):
         return canonical(part)
     try:
-        return orjson.dumps(part, option=_SORTED)
+        return orjson.dumps(part, option=SORTED)
     except orjson.JSONEncodeError as error:
         raise NotCanonical(str(error)) from error
 
@@ -252,7 +250,7 @@ def _is_new_shape(names: tuple[str, ...], types: tuple[type, ...]) -> bool:
 
 
 def _is_new_flat_shape(names: tuple[str, ...], types: tuple[type, ...]) -> bool:
-    return _FLAT.issuperset(types) and "".join(names).isascii() and _remember(_FLAT_SHAPES, names, types)
+    return FLAT.issuperset(types) and "".join(names).isascii() and _remember(_FLAT_SHAPES, names, types)
 
 
 def _remember(shapes: _Shapes, names: tuple[str, ...], types: tuple[type, ...]) -> bool:

@@ -9,15 +9,18 @@ Left to others: whether the records are those that were signed (`storage/journal
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from moderation.values.errors import Broken
 
 from .days import DamagedDay, Day, DayLines, first_index, list_days
 from .line_format import BadLine, DecodedLine, decode, open_line
 from .record import Record
+
+_T = TypeVar("_T")
 
 
 class Log:
@@ -47,21 +50,18 @@ class Log:
 
     def raw(self, index: int) -> bytes:
         """Return the line of one record, without its newline. Raises `LookupError` if it does not exist, `Broken`."""
-        for day, first in self.starting_with(index):
-            try:
-                for raw in islice(DayLines(day.path).each(), index - first, index - first + 1):
-                    return raw
-            except DamagedDay as error:
-                raise Broken(f"{day.path}: it cannot be read ({error.code})") from error
-        raise LookupError(f"there is no record {index}")
+        return self._find(index, bytes)
 
     def line(self, index: int) -> DecodedLine:
         """Return the parsed line of one record. Raises `LookupError` and `Broken`."""
+        return self._find(index, open_line)
+
+    def _find(self, index: int, read: Callable[[bytes], _T]) -> _T:
         for day, first in self.starting_with(index)[:1]:
             number = index - first
             try:
                 for raw in islice(DayLines(day.path).each(), max(0, number), max(0, number + 1)):
-                    return open_line(raw)
+                    return read(raw)
             except (DamagedDay, BadLine) as error:
                 raise Broken(f"{day.path}, line {number + 1}: it cannot be read ({error.code})") from error
         raise LookupError(f"there is no record {index}")

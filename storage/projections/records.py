@@ -116,11 +116,14 @@ async def _forget_actor(db: AsyncConnection, start: int, stop: int) -> None:
         await db.execute(update(table).where(record >= start, record < stop).values(**values))
 
 
+# Tables whose rows go with their records.
+_OF_RECORDS = (schema.events, schema.dossier_steps, schema.credit, schema.requests, schema.pointed, schema.readings)
+
+
 @project.register
 async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -> None:
     """Delete what is over from the tables too; what still holds stays."""
     below = fact.below
-    await db.execute(delete(schema.events).where(schema.events.c.record < below))
     holding = select(schema.sanctions.c.n).where(schema.sanctions.c.ended == 0)
     decided = (schema.cases.c.outcome != "", schema.cases.c.state != "appealed")
     over = select(schema.cases.c.n).where(schema.cases.c.record < below, *decided, schema.cases.c.n.not_in(holding))
@@ -133,23 +136,19 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
         schema.decisions,
     ):
         await db.execute(delete(table).where(table.c.n.in_(over)))
+    await db.execute(delete(schema.cases).where(schema.cases.c.n.in_(over.scalar_subquery())))
     await db.execute(delete(schema.away).where(schema.away.c.until < at_ms))
     await db.execute(delete(schema.tasks).where(schema.tasks.c.record < below, schema.tasks.c.done > 0))
-    await db.execute(delete(schema.dossier_steps).where(schema.dossier_steps.c.record < below))
+    for table in _OF_RECORDS:
+        await db.execute(delete(table).where(table.c.record < below))
     steps = select(schema.dossier_steps.c.dossier)
     await db.execute(
         delete(schema.dossiers).where(schema.dossiers.c.record < below, schema.dossiers.c.record.not_in(steps))
     )
-    await db.execute(delete(schema.cases).where(schema.cases.c.n.in_(over.scalar_subquery())))
-    await db.execute(delete(schema.credit).where(schema.credit.c.record < below))
-    await db.execute(delete(schema.sanctions).where(schema.sanctions.c.record < below, schema.sanctions.c.ended > 0))
-    await db.execute(
-        delete(schema.verifications).where(schema.verifications.c.record < below, schema.verifications.c.until < at_ms)
-    )
-    for table in (schema.room_rules, schema.approvers):
+    v = schema.verifications.c
+    await db.execute(delete(schema.verifications).where(v.record < below, v.until < at_ms))
+    for table in (schema.sanctions, schema.room_rules, schema.approvers):
         await db.execute(delete(table).where(table.c.record < below, table.c.ended > 0))
-    for table in (schema.requests, schema.pointed, schema.readings):
-        await db.execute(delete(table).where(table.c.record < below))
 
 
 @project.register

@@ -7,7 +7,7 @@ Left to others: caching what was read (`bot/pipeline/view_cache.py`), writing (`
 """
 
 from storage.projections import get_meta
-from storage.state.owner_choices import any_asks, choices_of
+from storage.state.owner_choices import any_asks
 
 from .accounts import communities_of_person, ever_linked, groups_of_person, people_in, person_who_proved, persons_linked
 from .cases import (
@@ -37,7 +37,7 @@ from .cases import (
     with_operator,
 )
 from .dossiers import Approver, Dossier, all_approvers, all_dossiers, dossier_view, hidden_from, offences_of
-from .duty import answers_for, away_now, duty_of, owners_of, roster_of, waiting_for
+from .duty import answers_for, away_now, duty_of, owners_of, waiting_for
 from .events import (
     event_row,
     held_back,
@@ -51,7 +51,6 @@ from .linked_accounts import accounts_of, accounts_of_all
 from .many_people import people_views
 from .own_words import in_rooms_of_ours, records_by, rooms_of_words, said_alone_in, said_in_direct_rooms
 from .people import (
-    PersonInRoom,
     display_name,
     everybody,
     groups_of,
@@ -65,7 +64,6 @@ from .people import (
     person_view,
     roles,
     together,
-    verified_level,
     vouches_by,
     vouches_for,
     was_asked,
@@ -78,7 +76,6 @@ from .reports import (
     known_of_report,
     open_reports_by,
     outside_notices,
-    report_pause,
     reported_case,
     reporters_of,
     reports_of,
@@ -86,7 +83,6 @@ from .reports import (
 )
 from .room_rules import RoomRule, rule_of_room, rules_of_room
 from .rooms import (
-    RoomNumbers,
     active_groups,
     all_rooms,
     closed_groups,
@@ -118,7 +114,6 @@ from .sanctions import (
     orders_against,
     sanctions_due,
     sanctions_in,
-    sanctions_of,
     was_removed,
 )
 from .tasks import open_task, open_tasks, tasks_about, tasks_about_rooms
@@ -137,4 +132,4 @@ from .verification import (
     verified_accounts,
     with_lobby,
 )
-from .vitals import VitalNumbers, vital_numbers
+from .vitals import vital_numbers

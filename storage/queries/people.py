@@ -140,11 +140,6 @@ _VERIFIED = select(func.max(schema.verifications.c.level).label("level")).where(
 )
 
 
-async def verified_level(db: AsyncConnection, person: str, now_ms: int) -> int:
-    """Return the highest level of verification in force."""
-    return int(await db.scalar(_VERIFIED, {"person": person, "now": now_ms}) or 0)
-
-
 async def vouches_by(db: AsyncConnection, user: UserId, now_ms: int) -> int:
     """Return how many people somebody vouches for now."""
     v = schema.verifications.c

@@ -36,11 +36,6 @@ def _holding(whose: ColumnElement[bool]) -> Select[tuple[object, ...]]:
 AGAINST = _holding(schema.sanctions.c.person == bindparam("person"))
 
 
-async def sanctions_of(db: AsyncConnection, person: str) -> tuple[InForce, ...]:
-    """Return the lasting sanctions in force against a person."""
-    return read_in_force(await db.execute(AGAINST, {"person": person}))
-
-
 async def sanctions_of_accounts(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[InForce, ...]:
     """Return the lasting sanctions in force that were imposed on one of these accounts."""
     return read_in_force(await db.execute(_holding(schema.sanctions.c.subject.in_(sorted(accounts)))))

@@ -12,8 +12,6 @@ Left to others: asking a witness (`bot/effects/witness.py`), where the lines are
 from collections.abc import Iterable
 from typing import ClassVar, Self
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from moderation.values.errors import Invalid
 
 from .signed_note import NoteVerifier, signature_line, split_key, split_note
@@ -48,13 +46,6 @@ class Cosigner(NoteVerifier):
         if len(blob) != _BLOB_BYTES or stamp >= 1 << 63:
             return None
         return stamp if self.accepts(_message(text, stamp), blob[4 + _TIME_BYTES :]) else None
-
-
-def cosign(name: str, seed: bytes, text: str, at_s: int) -> str:
-    """Return the line with which a witness cosigns the text of a checkpoint."""
-    key = Ed25519PrivateKey.from_private_bytes(seed)
-    ident = Cosigner(name, key.public_key().public_bytes_raw()).key_id
-    return signature_line(name, ident + at_s.to_bytes(_TIME_BYTES) + key.sign(_message(text, at_s)))
 
 
 def cosigned(note: str, cosigner: Cosigner) -> int | None:

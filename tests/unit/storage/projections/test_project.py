@@ -237,7 +237,8 @@ async def test_languages_of_people_and_of_rooms(db: AsyncConnection) -> None:
 async def test_a_verification_counts_until_its_time_is_over(db: AsyncConnection) -> None:
     await apply(db, PersonVerified(room=ROOM, method="vouch", level=2, until=NOON + 5, subject=ANNA, by=MARK))
     assert await rows(db, schema.verifications) == [(10, ANNA, ANNA, ROOM, "vouch", 2, MARK, NOON, NOON + 5, 0, "")]
-    assert [await queries.verified_level(db, ANNA, at) for at in (NOON, NOON + 4, NOON + 5)] == [2, 2, 0]
+    views = [await queries.person_view(db, ANNA, now_ms=at, recent_since=0) for at in (NOON, NOON + 4, NOON + 5)]
+    assert [view.verified for view in views] == [2, 2, 0]
     assert await queries.vouches_by(db, MARK, NOON) == 1
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from moderation.values.errors import Invalid
 from storage.journal.transparency.checkpoint import open_checkpoint
-from storage.journal.transparency.cosignature import Cosigner, cosign, cosigned, lines_of, with_lines
+from storage.journal.transparency.cosignature import Cosigner, cosigned, lines_of, with_lines
 from storage.journal.transparency.signed_note import Signer
+from tests.proofs import cosign
 
 # github.com/transparency-dev/formats, note/note_cosigv1_test.go: a key of type 4, and one of type 1.
 WITNESS_VKEY = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2"

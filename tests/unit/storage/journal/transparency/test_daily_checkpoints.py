@@ -8,11 +8,12 @@ import pytest
 
 from storage.journal.report import Problem
 from storage.journal.transparency import timestamp
-from storage.journal.transparency.cosignature import Cosigner, cosign
+from storage.journal.transparency.cosignature import Cosigner
 from storage.journal.transparency.daily_checkpoints import Closings, own_note
 from storage.journal.transparency.signed_note import Signer
 from storage.journal.verify.verify import verify
 from tests.fakes.tsa import FakeTsa
+from tests.proofs import cosign
 
 DAY = "2026-11-24"
 SEED = bytes(range(32))

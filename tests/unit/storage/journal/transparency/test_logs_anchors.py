@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from bot.cli.main import run
-from storage.journal.transparency.cosignature import Cosigner, cosign
+from storage.journal.transparency.cosignature import Cosigner
 from storage.journal.transparency.daily_checkpoints import Closings
 from storage.journal.transparency.signed_note import Signer
+from tests.proofs import cosign
 
 DAY = "2026-11-24"
 SEED = bytes(range(32))
