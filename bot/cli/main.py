@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -76,6 +77,7 @@ class LazyGroup(TyperGroup):
         return (name, _load(module, str(name)), rest) if module else (name, command, rest)
 
 
+@cache
 def _load(module: str, name: str) -> Any:
     command = get_command(import_module(module).app)
     command.name = name
