@@ -26,9 +26,7 @@ from moderation.model.facts import (
     Asked,
     CaseAssigned,
     CaseLeft,
-    CaseMoved,
     CaseState,
-    CaseStep,
     CreditChanged,
     Fact,
     TaskOpened,
@@ -86,17 +84,17 @@ def reminder(waiting: WaitingCase) -> tuple[Fact, ...]:
     case = waiting.case
     if case.asked != "operator" and waiting.assigned and not waiting.told:
         return tuple(_passed_on(waiting, case.state, ()))
-    return (_moved(case, "reminded", case.state, case.asked, case.due),)
+    return (case.moved("reminded", case.state, case.due),)
 
 
 def stopped(case: CaseView) -> tuple[Fact, ...]:
     """Stop the deadlines of a case: its room is no longer served."""
-    return (_moved(case, "stopped", case.state, case.asked, 0),)
+    return (case.moved("stopped", case.state, 0),)
 
 
 def closed(case: CaseView) -> tuple[Fact, ...]:
     """Close a case that was decided so long ago that nobody can appeal it any more."""
-    return (_moved(case, "closed", step(case.state, "close"), case.asked, 0),)
+    return (case.moved("closed", step(case.state, "close"), 0),)
 
 
 def deadline(waiting: WaitingCase) -> tuple[Fact, ...]:
@@ -104,7 +102,7 @@ def deadline(waiting: WaitingCase) -> tuple[Fact, ...]:
     case = waiting.case
     if case.rule == OVERDUE and case.state in ("decided", "affirmed"):
         if not any(waiting.duty.is_any(each, {case.subject}) for each in can_act(waiting.duty)):
-            return (_moved(case, "overdue", case.state, case.asked, 0),)
+            return (case.moved("overdue", case.state, 0),)
         return another_day(case, waiting.context, waiting.policy)
     return tuple(_passed(waiting))
 
@@ -115,7 +113,7 @@ def _passed(waiting: WaitingCase) -> Iterator[Fact]:
     state = case.state
     if state in ("open", "acknowledged"):
         state = step(state, "pass_deadline")
-        yield _moved(case, "overdue", state, case.asked, case.due)
+        yield case.moved("overdue", state, case.due)
     for number, user in enumerate(late, waiting.next_case):
         yield from neglected(waiting.people[user], OVERDUE, n=number, about=case.n, policy=waiting.policy, on=-1)
     for user in _excused(waiting, late):
@@ -188,7 +186,7 @@ def _passed_on(waiting: WaitingCase, state: CaseState, late: tuple[UserId, ...])
     without = frozenset({case.subject, case.by, *case.appellants, *waiting.assigned, *waiting.charged})
     level, people = ask(above(case.asked), waiting.duty, waiting.now_ms, without=without)
     due = waiting.now_ms + waiting.policy.cases.deadlines.of(case.grade)
-    yield _moved(case, "escalated", _escalated(state, level), level, due)
+    yield case.moved("escalated", _escalated(state, level), due, asked=level)
     for user in people:
         how = how_told(user, level, waiting.duty)
         yield CaseAssigned(room=case.room, n=case.n, asked=level, due=due, how=how, subject=user)
@@ -215,7 +213,7 @@ def _waits_on(waiting: WaitingCase, state: CaseState) -> Iterator[Fact]:
     case = waiting.case
     again = step(state, "pass_deadline")
     due = waiting.now_ms + max(waiting.policy.cases.deadlines.of(case.grade), DAY_MS)
-    yield _moved(case, "escalated", again, "operator", due)
+    yield case.moved("escalated", again, due, asked="operator")
     if not waiting.task:
         yield TaskOpened(room=case.room, task="case", n=case.n, subject=case.subject)
 
@@ -224,7 +222,3 @@ def _escalated(state: CaseState, level: Asked) -> CaseState:
     if state == "appealed":
         return step("appealed", "pass_deadline")
     return step(state, "escalate_to_owner" if level == "owner" else "escalate_to_operator")
-
-
-def _moved(case: CaseView, name: CaseStep, state: CaseState, asked: Asked, due: int) -> CaseMoved:
-    return CaseMoved(room=case.room, n=case.n, step=name, state=state, asked=asked, due=due)

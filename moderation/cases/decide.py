@@ -13,6 +13,7 @@ Rules kept here:
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from moderation.credit.credit import standing
 from moderation.credit.ledger import LEDGERS, compensate, confirmed, with_entry
@@ -27,20 +28,12 @@ from moderation.duty.responsibility import (
 from moderation.judge.judge import charged
 from moderation.model.builtin_rules import OUTSIDE, OWN_RULES, REPORTED, TIER_LINKS, ledger_of, report_rule
 from moderation.model.context import CaseView, Context, RoomView
-from moderation.model.facts import (
-    CaseDecided,
-    CaseMoved,
-    DecidedState,
-    EntryConfirmed,
-    Fact,
-    Outcome,
-    SanctionKind,
-    SanctionStarted,
-)
+from moderation.model.facts import EntryConfirmed, Fact, Outcome
+from moderation.model.new_facts import sanction_here
 from moderation.model.reach import DEPLOYMENT
 from moderation.policy import Policy, RuleBase
 from moderation.values.errors import Refused
-from moderation.values.ids import NO_EVENT, EventId, UserId
+from moderation.values.ids import UserId
 
 from .lifecycle import Step, step
 from .neglect import charged_again, cost_of
@@ -73,7 +66,7 @@ def decide(
         raise Refused("error.case.decided-by-other", n=case.n, who=case.by)
     step(case.state, "reconsider" if case.outcome else _STEPS[what])
     follows = _upheld if what == "upheld" else _dismissed
-    return (_decided(case, what, "decided", by, reason, on), *follows(case, by, context, policy, on))
+    return (case.decision(what, "decided", by=by, on=on, reason=reason), *follows(case, by, context, policy, on))
 
 
 def _again(
@@ -83,7 +76,7 @@ def _again(
     wider = _confirmed(case, what, by, context, policy, on)
     if not wider or case.state not in ("decided", "affirmed", "reversed"):
         raise Refused(f"error.case.already.{what}", n=case.n)
-    return (_decided(case, what, case.state, by, reason, on), *wider)
+    return (case.decision(what, case.state, by=by, on=on, reason=reason), *wider)
 
 
 def acknowledge(case: CaseView, by: UserId, room: RoomView, policy: Policy, *, on: int) -> tuple[Fact, ...]:
@@ -93,10 +86,7 @@ def acknowledge(case: CaseView, by: UserId, room: RoomView, policy: Policy, *, o
     """
     require_decider(case, by, room, policy)
     state = step(case.state, "acknowledge")
-    seen = CaseMoved(
-        room=case.room, on=on, n=case.n, step="acknowledged", state=state, asked=case.asked, due=case.due, by=by
-    )
-    return (seen,)
+    return (case.moved("acknowledged", state, case.due, on=on, by=by),)
 
 
 def _on_appeal(
@@ -107,8 +97,8 @@ def _on_appeal(
     require_hearer(case, by, policy)
     if what == case.outcome:
         wider = _confirmed(case, what, by, context, policy, on)
-        return (_decided(case, what, "affirmed", by, reason, on), *wider)
-    decided = _decided(case, what, "reversed", by, reason, on)
+        return (case.decision(what, "affirmed", by=by, on=on, reason=reason), *wider)
+    decided = case.decision(what, "reversed", by=by, on=on, reason=reason)
     follows = _upheld if what == "upheld" else _dismissed
     return (decided, *follows(case, by, context, policy, on))
 
@@ -132,20 +122,6 @@ def _widened(case: CaseView, by: UserId, context: Context, policy: Policy, on: i
             )
             context = replace(context, subject=confirmed(context.subject, entry.id))
             yield from reaching_further(context, policy, ledger, entry.reach)
-
-
-def _decided(case: CaseView, what: Outcome, state: DecidedState, by: UserId, reason: str, on: int) -> CaseDecided:
-    return CaseDecided(
-        room=case.room,
-        on=on,
-        n=case.n,
-        what=what,
-        state=state,
-        subject=case.subject,
-        by=by,
-        reason=reason,
-        waits=int(case.rule == TIER_LINKS),
-    )
 
 
 def _can_be_brought_again(rule: str) -> bool:
@@ -178,24 +154,10 @@ def _rule_of(case: CaseView, policy: Policy) -> RuleBase | None:
 
 def _measures(case: CaseView, rule: RuleBase, by: UserId, context: Context, on: int) -> tuple[Fact, ...]:
     """Return the parts of the rule's measure that the record does not show as taken already."""
-
-    def taken(kind: SanctionKind, event: EventId = NO_EVENT, until: int = 0) -> SanctionStarted:
-        return SanctionStarted(
-            room=case.room,
-            on=on,
-            kind=kind,
-            until=until,
-            n=case.n,
-            basis="decision",
-            rule=rule.name,
-            subject=case.subject,
-            event=event,
-            by=by,
-        )
-
+    taken = partial(sanction_here, context, basis="decision", n=case.n, rule=rule.name, on=on, by=by)
     facts: list[Fact] = []
     if rule.measure in ("redact", "mute"):
-        facts += [taken("redact", event) for event in case.messages if ("redact", event) not in case.done]
+        facts += [taken("redact", event=event) for event in case.messages if ("redact", event) not in case.done]
     if rule.measure == "mute" and all(kind != "mute" for kind, _ in case.done):
         facts.append(taken("mute", until=context.now_ms + rule.mute_for))
     return tuple(facts)

@@ -26,7 +26,7 @@ from moderation.model.builtin_rules import (
     OWN_CASE,
 )
 from moderation.model.context import CaseView, Context
-from moderation.model.facts import CaseMoved, Fact
+from moderation.model.facts import Fact
 from moderation.model.ledger_entry import LedgerEntry
 from moderation.model.new_facts import decided_case
 from moderation.policy import Policy
@@ -131,12 +131,5 @@ def another_day(case: CaseView, context: Context, policy: Policy) -> tuple[Fact,
     left = min(own.overdue_daily, own.overdue_at_most - spent)
     cost = 0 if _enough(_overdue(context, policy)[1], policy, context.now_ms) else left
     more = left > 0 and spent + cost < own.overdue_at_most
-    moved = CaseMoved(
-        room=case.room,
-        n=case.n,
-        step="overdue",
-        state=case.state,
-        asked=case.asked,
-        due=context.now_ms + DAY_MS if more else 0,
-    )
+    moved = case.moved("overdue", case.state, context.now_ms + DAY_MS if more else 0)
     return (moved, *charged_again(context, OVERDUE, cost, n=case.n, policy=policy, on=-1))

@@ -116,9 +116,7 @@ def _parted(fact: CaseDecided, facts: Sequence[Fact], around: CaseContext) -> It
         if case.n not in decided:
             due = around.now_ms + around.policy.cases.deadlines.of(case.grade)
             alone = replace(case, due=due, on=around.on)
-            yield CaseMoved(
-                room=case.room, on=around.on, n=case.n, step="parted", state=case.state, asked=case.asked, due=due
-            )
+            yield case.moved("parted", case.state, due, on=around.on)
             yield from _first_asked(alone, case.rule, around)
 
 

@@ -292,12 +292,4 @@ def _taken_back(fact: CaseDecided, cases: Sequence[CaseView]) -> Iterator[CaseDe
         state = _UNDONE.get(case.state)
         if state is None:  # upheld on appeal: it stands
             continue
-        yield CaseDecided(
-            room=case.room,
-            on=fact.on,
-            n=case.n,
-            what="dismissed",
-            state=state,
-            subject=case.subject,
-            by=fact.by,
-        )
+        yield case.decision("dismissed", state, by=fact.by, on=fact.on)

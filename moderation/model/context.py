@@ -12,7 +12,20 @@ from moderation.values.ids import NO_USER, CaseNumber, EventId, GroupCode, Perso
 from moderation.values.levels import Method
 from moderation.values.power_levels import Power
 
-from .facts import Asked, CaseState, Outcome, SanctionEnded, SanctionExtended, SanctionKind, WhyEnded
+from .builtin_rules import TIER_LINKS
+from .facts import (
+    Asked,
+    CaseDecided,
+    CaseMoved,
+    CaseState,
+    CaseStep,
+    DecidedState,
+    Outcome,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionKind,
+    WhyEnded,
+)
 from .ledger_entry import LedgerEntry
 from .reach import Place, counts_in, holds_in
 
@@ -158,6 +171,34 @@ class CaseView:
     def waits(self) -> bool:
         """True if it waits for a decision, or for one on an appeal."""
         return not self.outcome or self.state == "appealed"
+
+    def moved(
+        self,
+        step: CaseStep,
+        state: CaseState,
+        due: int,
+        *,
+        asked: Asked | None = None,
+        on: int = -1,
+        by: UserId = NO_USER,
+    ) -> CaseMoved:
+        """Return the fact that it takes a step that is no decision; `asked`: at another level than now."""
+        asked = asked or self.asked
+        return CaseMoved(room=self.room, on=on, n=self.n, step=step, state=state, asked=asked, due=due, by=by)
+
+    def decision(self, what: Outcome, state: DecidedState, *, by: UserId, on: int, reason: str = "") -> CaseDecided:
+        """Return the fact that it is decided."""
+        return CaseDecided(
+            room=self.room,
+            on=on,
+            n=self.n,
+            what=what,
+            state=state,
+            subject=self.subject,
+            by=by,
+            reason=reason,
+            waits=int(self.rule == TIER_LINKS),
+        )
 
     def is_about(self, user: UserId) -> bool:
         """Return whether it is about this person, by any of their accounts."""
