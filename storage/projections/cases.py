@@ -42,7 +42,11 @@ async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> No
         remind=_half_way(at_ms, fact.due) if fact.state == "open" else 0,
         decided=at_ms if fact.state == "decided" else 0,
     )
-    if fact.event:
+    await _add_evidence(fact, db, at_ms)
+
+
+async def _add_evidence(fact: CaseOpened | CaseGrew, db: AsyncConnection, at_ms: int) -> None:
+    if fact.event:  # it may have none, or an erased one
         await add(db, schema.evidence, fact, _message(fact), at_ms)
 
 
@@ -109,7 +113,7 @@ async def _(fact: Reported, db: AsyncConnection, index: int, at_ms: int) -> None
 
 @project.register
 async def _(fact: CaseGrew, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    await add(db, schema.evidence, fact, _message(fact), at_ms)
+    await _add_evidence(fact, db, at_ms)
 
 
 @project.register

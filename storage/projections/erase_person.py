@@ -72,11 +72,11 @@ async def _forget_in(
 
 
 async def _forget_events(db: AsyncConnection, accounts: Collection[UserId], kept: Collection[int]) -> None:
-    """Blank the ids of their messages that are evidence; the table of events itself comes after."""
+    """Delete the evidence that is a message of theirs; the table of events itself comes after."""
     spoke = select(schema.events.c.record).where(schema.events.c.sender.in_(accounts)).scalar_subquery()
     rows = await db.scalars(select(schema.evidence.c.record).where(schema.evidence.c.record.in_(spoke)))
     for some in _pieces([record for record in rows if record not in kept]):
-        await db.execute(update(schema.evidence).where(schema.evidence.c.record.in_(some)).values(event=""))
+        await db.execute(delete(schema.evidence).where(schema.evidence.c.record.in_(some)))
 
 
 async def _forget_links(db: AsyncConnection, accounts: Collection[UserId], kept: Collection[int]) -> None:

@@ -66,7 +66,6 @@ async def _(fact: PartsErased, db: AsyncConnection, _index: int, _at_ms: int) ->
 
 
 _BLANKED = {  # what a record says of the person it is about, by the table of its rows
-    schema.evidence: ("event",),
     schema.readings: ("subject", "by"),
     schema.cases: ("subject", "person", "excerpt"),
     schema.sanctions: ("subject", "person", "event"),
@@ -80,7 +79,7 @@ _BLANKED = {  # what a record says of the person it is about, by the table of it
     schema.dossiers: ("subject",),
     schema.approvers: ("account",),
 }
-_DELETED = (schema.requests, schema.away, schema.rosters, schema.pointed, schema.events)
+_DELETED = (schema.evidence, schema.requests, schema.away, schema.rosters, schema.pointed, schema.events)
 
 
 async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:

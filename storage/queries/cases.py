@@ -38,7 +38,7 @@ _TAKEN = union(  # the measures taken for a case and not taken back, and all red
     # A message is redacted once, for whatever reason, such as a pace.
     select(schema.sanctions.c.kind, schema.sanctions.c.event)
     .join(schema.evidence, schema.evidence.c.event == schema.sanctions.c.event)
-    .where(schema.evidence.c.n == bindparam("n"), schema.evidence.c.event != "", schema.sanctions.c.kind == "redact"),
+    .where(schema.evidence.c.n == bindparam("n"), schema.sanctions.c.kind == "redact"),
 )
 _REPORTED = select(schema.reports.c.record).where(schema.reports.c.n == bindparam("n")).limit(1)
 _REDACTABLE = frozenset({POSTED, "message", "redact"})  # messages; reactions and the like; events that give a reason
@@ -200,8 +200,8 @@ def _case(
         excerpt=row.excerpt,
         card=EventId(row.card) if row.card else None,
         appeal=row.appeal,
-        events=tuple(EventId(item.event) for item in evidence if item.event),
-        messages=tuple(EventId(item.event) for item in evidence if item.event and item.kind in _REDACTABLE),
+        events=tuple(EventId(item.event) for item in evidence),
+        messages=tuple(EventId(item.event) for item in evidence if item.kind in _REDACTABLE),
         on=evidence[0].record if evidence else -1,
         done=done,
     )

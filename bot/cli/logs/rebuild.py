@@ -145,9 +145,10 @@ async def fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
 
 
 def read_old(path: Path, *, settled: bool = True) -> Old:
-    """Return what to take over. A database that cannot be read, or has another schema, gives nothing.
+    """Return what to take over. A database that cannot be read, or that a newer version wrote, gives nothing.
 
-    `settled`: its write-ahead log is written into it first, which only its one user may do.
+    `settled`: its write-ahead log is written into it first, which only its one user may do. An older version may lack
+    columns, which then get their default.
     """
     from storage import schema
     from storage.database import refuse_other_schema
@@ -157,12 +158,13 @@ def read_old(path: Path, *, settled: bool = True) -> Old:
     try:
         if settled:
             _settle(path)
-        refuse_other_schema(path)
+        refuse_other_schema(path, only_newer=True)
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             database.row_factory = sqlite3.Row
             meta = {str(row["key"]): str(row["value"]) for row in database.execute("SELECT key, value FROM meta")}
-            names = [column.name for column in schema.outbox.columns]
-            outbox = [{name: row[name] for name in names} for row in database.execute("SELECT * FROM outbox")]
+            rows = database.execute("SELECT * FROM outbox").fetchall()
+            names = [column.name for column in schema.outbox.columns if rows and column.name in rows[0].keys()]  # noqa: SIM118
+            outbox = [{name: row[name] for name in names} for row in rows]
         return Old(int(meta["applied"]), {key: meta[key] for key in _KEPT_META if key in meta}, outbox)
     except Exception:  # any fault is the very reason to rebuild it
         return Old()

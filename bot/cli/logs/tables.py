@@ -49,14 +49,18 @@ class TableDifference:
 
 
 def differences(data: Path, bar: Bar | None) -> list[TableDifference]:
-    """Compare all tables that come from records. Raises `Refused` if the database cannot be read."""
-    from storage.database import FILE
+    """Compare all tables that come from records.
+
+    Raises `Refused` if the database cannot be read, `Invalid` if it still has an older schema.
+    """
+    from storage.database import FILE, refuse_other_schema
 
     from .rebuild import fill, read_old
 
     old = read_old(data / FILE, settled=False)
     if old.applied is None:
         raise Refused("cli.logs.tables_unreadable", file=data / FILE)
+    refuse_other_schema(data / FILE)
     with tempfile.TemporaryDirectory(prefix=".compare-", dir=data) as folder:
         asyncio.run(fill(Path(folder), data / "records", old, bar))
         return list(_compare(data / FILE, Path(folder) / FILE))

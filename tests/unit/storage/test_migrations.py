@@ -246,3 +246,20 @@ def test_steps_of_files_from_before_there_were_keys_are_by_users_of_the_machine(
     migrate(before)
     found = sqlite3.connect(before).execute("SELECT * FROM dossier_steps").fetchall()
     assert found == [(*row, "user", "-", -1)]
+
+
+def test_what_was_kept_of_erased_people_in_cases_is_forgotten(tmp_path: Path) -> None:
+    before, config = tmp_path / FILE, alembic_config()
+    engine = create_engine(f"sqlite:///{before}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0023")
+        insert(connection, "cases", n=1, appeal="a toy", appellant="")
+        insert(connection, "cases", n=2, appeal="why me", appellant="@anna")
+        insert(connection, "evidence", record=3, n=1, event="")
+        insert(connection, "evidence", record=4, n=2, event="$said")
+    engine.dispose()
+    migrate(before)
+    database = sqlite3.connect(before)
+    assert database.execute("SELECT n, appeal FROM cases ORDER BY n").fetchall() == [(1, ""), (2, "why me")]
+    assert database.execute("SELECT n, event FROM evidence").fetchall() == [(2, "$said")]
