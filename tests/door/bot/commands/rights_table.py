@@ -1,6 +1,8 @@
-"""The expected answers to every command and every reaction for every role; `test_rights.py` checks them.
+"""The expected answers to every command and every reaction for every role.
 
-A new command needs a row here, or that test fails: `everyone`, `managers` or `owners`, with the text of the answer when
+`test_command_rights.py` checks the commands, `test_rights.py` the reactions.
+
+A new command needs a row here, or a test fails: `everyone`, `managers` or `owners`, with the text of the answer when
 it is done, and by name of a role any other answer. {code} is the group's code, {victim} and {case} are a person and a
 case of the speaker's own, {foreign} is a case of another group, {link} a message in the group, {elsewhere} one in
 another group.
@@ -116,7 +118,7 @@ ROWS = (
     owners("duty {victim} off {code}", "error.roster.not-in", refused="error.right.roster", **_ROSTER),
     owners("set language en {code}", "set.done.language", refused="error.right.set"),
     owners("leave {code}", "leave.what", refused="error.right.leave", operator="leave.what"),
-    owners("adopt {code}", "error.adopt.tombstone", refused="error.right.adopt", operator="error.right.adopt"),
+    owners("adopt {code}", "adopt.what", refused="error.right.adopt", operator="error.right.adopt"),
     # One after the other, so by one of them only; the operator's way is `answerable rooms`.
     owners("close {code}", "done.close", refused="error.right.close", operator=None),
     owners("reopen {code}", "done.reopen", refused="error.right.reopen", operator=None),
