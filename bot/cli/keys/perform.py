@@ -97,12 +97,17 @@ def _give_away(config: "Config") -> None:
 
 def must_be_new(file: Path | None) -> None:
     """Raise `Refused` if a recovery key could not be written to `file`, before there is one to lose."""
-    if file is None:
+    if file is None or _is_stream(file):
         return
-    if file.exists() and not file.is_fifo() and not str(file).startswith("/dev/"):
+    if file.exists():
         raise Refused("cli.keys.out_exists", file=file)
-    if not os.access(file.parent, os.W_OK | os.X_OK) and not str(file).startswith("/dev/"):
+    if not os.access(file.parent, os.W_OK | os.X_OK):
         raise Refused("cli.init.not_writable", folder=file.parent)
+
+
+def _is_stream(file: Path) -> bool:
+    """Tell whether it is a pipe, a device, or a file descriptor that the caller opened."""
+    return file.is_fifo() or file.is_char_device() or file.parent in (Path("/dev"), Path("/dev/fd"))
 
 
 def hand_over(recovery_key: str, file: Path | None) -> None:
