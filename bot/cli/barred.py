@@ -16,10 +16,9 @@ from moderation.values.durations import parse_duration
 from moderation.values.errors import Invalid
 from moderation.values.notices import Moment, Who
 
-from .access.access_reason import Reason, check_reason, end_of, person_of, user
-from .access.admin_client import perform
+from .access.access_reason import Reason, end_of, person_of
 from .access.lookup import find_code, now_ms, read
-from .access.operator import As, operator_of
+from .access.operator import As, perform_as
 from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, new_app, read_config
 from .console.output import Cells, as_json, list_rows, say, say_done, table_of, text, worded
 
@@ -61,14 +60,11 @@ def add(
     config = read_config(config_file)
     asked = {
         "person": person_of(person),
-        "by": operator_of(config, operator),
-        "reason": check_reason(reason),
         "until": _end(config, until, for_),
         "evidence": evidence or [],
         "room": read(config, find_code, room) if room else "",
-        "reader": user(),
     }
-    done = perform(config, "bar", **asked)
+    done = perform_as(operator, config, "bar", reason=reason, **asked)
     who, until_ms = Who(done["person"]), Moment(done["until"])
     say_done(done, "cli.barred.added", json=json, who=who, until=until_ms, n=done["case"], room=done["room"])
 
@@ -99,9 +95,7 @@ def remove(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Take a person off it."""
-    config = read_config(config_file)
-    asked = {"person": person_of(person), "by": operator_of(config, operator), "reason": check_reason(reason)}
-    done = perform(config, "unbar", **asked, reader=user())
+    done = perform_as(operator, read_config(config_file), "unbar", reason=reason, person=person_of(person))
     say_done(done, "cli.barred.removed", json=json, who=Who(done["person"]))
 
 

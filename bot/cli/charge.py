@@ -9,10 +9,9 @@ from typing import Annotated, Literal
 import typer
 
 from .access.access_reason import Reason, person_of
-from .access.operator import As
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .access.operator import As, perform_as
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from .console.output import say_done, text
-from .decide import ask
 
 Duty = Literal["own-case", "vouch", "identity"]
 
@@ -31,5 +30,6 @@ def charge(
 ) -> None:
     """Charge a person's standing."""
     who = person_of(person)
-    done = ask("charge", config_file, reason, operator, person=who, duty=duty, room=room.upper())
+    asked = {"person": who, "duty": duty, "room": room.upper()}
+    done = perform_as(operator, read_config(config_file), "charge", reason=reason, **asked)
     say_done(done, "cli.charge.done", json=json, who=who, cost=done["cost"], left=done["left"], n=str(done["n"]))

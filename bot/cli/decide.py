@@ -3,14 +3,12 @@
 ``--json``: `n`, `outcome`. Left to others: what follows (`bot/admin/cases.py`).
 """
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from .access.access_reason import Reason, check_reason, user
-from .access.admin_client import perform
-from .access.operator import As, operator_of
+from .access.access_reason import Reason
+from .access.operator import As, perform_as
 from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from .console.output import say_done, text
 
@@ -31,12 +29,6 @@ def decide(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Decide a case."""
-    done = ask("decide", config_file, reason, operator, n=n, what=what, fault=fault or "")
+    asked = {"n": n, "what": what, "fault": fault or ""}
+    done = perform_as(operator, read_config(config_file), "decide", reason=reason, **asked)
     say_done(done, f"cli.decide.{done['outcome']}", json=json, n=str(n))
-
-
-def ask(do: str, config_file: Path, reason: str, operator: str | None, **asked: Any) -> dict[str, Any]:
-    """Have the bot do something in the name of an operator."""
-    config = read_config(config_file)
-    by, words = operator_of(config, operator), check_reason(reason)
-    return perform(config, do, by=by, reason=words, reader=user(), **asked)

@@ -15,7 +15,8 @@ Left to others: what is in a backup (`storage/backup/contents.py`), the record (
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +27,7 @@ from moderation.values.notices import Moment
 
 from .access.access_reason import user
 from .access.lookup import identity_store
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from .console.output import as_json, say, tell, text
 from .console.progress import progress
 
@@ -75,7 +76,6 @@ def restore(
 
 def _config(file: Path, backup: Path) -> "Config":
     """Return the existing configuration; else put the one of the backup in its place and return that."""
-    from bot.config.config import load_config
     from storage.backup.bundle import config_in
 
     from .session import write_private
@@ -87,25 +87,20 @@ def _config(file: Path, backup: Path) -> "Config":
             raise Refused("cli.restore.no_config", file=file)
         write_private(file, found.decode())
         tell("cli.restore.config", file=file)
-    return load_config(file)
+    return read_config(file)
 
 
-def _opened(backup: Path) -> Any:
-    from contextlib import contextmanager
-
+@contextmanager
+def _opened(backup: Path) -> Iterator[Any]:
     from storage.backup.bundle import opened
 
-    @contextmanager
-    def told() -> Any:
-        try:
-            with opened(backup) as found:
-                yield found
-        except Invalid as error:
-            raise Refused("cli.restore.not_a_backup", file=backup, why=error) from None
-        except FileNotFoundError:
-            raise Refused("cli.restore.no_file", file=backup) from None
-
-    return told()
+    try:
+        with opened(backup) as found:
+            yield found
+    except Invalid as error:
+        raise Refused("cli.restore.not_a_backup", file=backup, why=error) from None
+    except FileNotFoundError:
+        raise Refused("cli.restore.no_file", file=backup) from None
 
 
 def _must_be_empty(data_dir: Path) -> None:

@@ -225,12 +225,9 @@ def one_of(place: Place, stood: object, choices: Sequence[str]) -> ConfigProblem
 
 def _unknown(root: type[BaseModel], place: Place, data: Mapping[str, Any]) -> ConfigProblem:
     key = str(place[-1])
-    if place[0] == "oidc" and _SECRET.search(key):
-        return ConfigProblem(place, "unknown.oidc_secret", {"name": Code(key)})
-    if place[0] == "email" and _SECRET.search(key):
-        return ConfigProblem(place, "unknown.email_secret", {"name": Code(key)})
     if _SECRET.search(key):
-        return ConfigProblem(place, "unknown.secret", {"name": Code(key)})
+        kind = f"{place[0]}_secret" if place[0] in ("oidc", "email") else "secret"
+        return ConfigProblem(place, f"unknown.{kind}", {"name": Code(key)})
     model = _model_at(root, place[:-1], data)
     known = list(_keys(model)) if model else []
     if near := _nearest(key, known):

@@ -1,12 +1,15 @@
 """The person who acts at the command line: an operator of the configuration, and a user of the operating system."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bot.cli.console.output import text
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
+
+from .access_reason import check_reason, user
+from .admin_client import perform
 
 if TYPE_CHECKING:
     from bot.config.config import Config
@@ -27,3 +30,9 @@ def operator_of(config: "Config", named: str | None) -> UserId:
     if len(known) > 1:
         raise Refused("cli.operator.which", operators=", ".join(known))
     return UserId(known[0])
+
+
+def perform_as(named: str | None, config: "Config", do: str, /, *, reason: str, **arguments: Any) -> dict[str, Any]:
+    """Perform an operation in the name of an operator, with a reason. Raises `Refused`, `Invalid`."""
+    by, words = operator_of(config, named), check_reason(reason)
+    return perform(config, do, by=by, reason=words, reader=user(), **arguments)

@@ -10,7 +10,7 @@ Left to others: noticing it (`bot/sync/backfill.py`, `bot/events/parse_event.py`
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 _MOST_NUMBERS = 1_000  # of records, kept for one row
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Unseen:
     """The events that one room lacks on one day, for one reason."""
 
     room: str | None
     what: str
-    first: str
-    code: str | None = None
-    last: str = ""
+    code: str | None
     count: int = 0
+    first: str
+    last: str = ""
     records: list[int] = field(default_factory=list)
 
 
@@ -71,7 +71,7 @@ def coverage(
     with progress() as bar:
         found = look(folder, query, bar)
     if json:
-        as_json({"unseen": [_unseen_json(row) for row in found.unseen], "off": [_off_json(off) for off in found.off]})
+        as_json({"unseen": [asdict(row) for row in found.unseen], "off": [_off_json(off) for off in found.off]})
         return
     for row in found.unseen:
         say("cli.logs.unseen_row", room=row.room or "-", what=_why(row), count=row.count, when=_when(row),
@@ -123,7 +123,7 @@ def _learn(unseen: dict[int, dict[str, Any]], skeleton: dict[str, Any]) -> None:
 def _add(rows: dict[tuple[str | None, str, str | None, str], Unseen], skeleton: dict[str, Any]) -> None:
     at, what, group = str(skeleton["t"]), str(skeleton.get("what", "-")), skeleton.get("g")
     code = str(skeleton.get("code", "-")) if what == "undecryptable" else None
-    row = rows.setdefault((group, what, code, at[:10]), Unseen(group, what, at, code))
+    row = rows.setdefault((group, what, code, at[:10]), Unseen(room=group, what=what, code=code, first=at))
     row.last = at
     count = skeleton.get("count", 0) or 0
     row.count += count // 60_000 if what == "down" else count
@@ -180,18 +180,6 @@ def _tell_off(off: Off) -> None:
         say("cli.logs.off_still", since=_minute(off.since))
     else:
         say("cli.logs.off", since=_minute(off.since), until=until)
-
-
-def _unseen_json(row: Unseen) -> dict[str, Any]:
-    return {
-        "room": row.room,
-        "what": row.what,
-        "code": row.code,
-        "count": row.count,
-        "first": row.first,
-        "last": row.last,
-        "records": row.records,
-    }
 
 
 def _off_json(off: Off) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.cli.access.access_reason import Reason, check_reason, user
-from bot.cli.access.admin_client import perform
+from bot.cli.access.access_reason import Reason
 from bot.cli.access.lookup import find_code, read
-from bot.cli.access.operator import As, operator_of
+from bot.cli.access.operator import As, perform_as
 from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, RoomArgument, read_config
 from bot.cli.console.output import as_json, say, say_done, text
 from moderation.values.durations import parse_duration
@@ -77,9 +76,8 @@ def leave(
 
 def _perform(what: str, config_file: Path, room: str, reason: str, operator: str | None, **more: Any) -> dict[str, Any]:
     config = read_config(config_file)
-    by, words = operator_of(config, operator), check_reason(reason)
     code = read(config, find_code, room)
-    return perform(config, f"room-{what}", room=code, by=by, reason=words, reader=user(), **more)
+    return perform_as(operator, config, f"room-{what}", reason=reason, room=code, **more)
 
 
 def _length(typed: str | None) -> int:
