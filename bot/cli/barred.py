@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moderation.values.durations import parse_duration
 from moderation.values.errors import Invalid
 from moderation.values.notices import Moment, Who
 
@@ -101,6 +100,8 @@ def remove(
 
 def _end(config: "Config", until: str | None, lasts: str | None) -> int:
     """Return when the entry ends, or is reviewed. Raises `Invalid`."""
+    from moderation.values.durations import parse_duration
+
     now = now_ms()
     if until is not None and lasts is not None:
         raise Invalid(text("cli.barred.one_end"))

@@ -20,7 +20,6 @@ import typer
 from bot.cli.console.options import read_config
 from bot.cli.console.output import nearest, tell, text
 from moderation.values.access_reasons import says_why
-from moderation.values.durations import parse_duration
 from moderation.values.errors import Invalid, Refused
 from moderation.values.ids import is_group_code, is_room_id, is_user_id
 
@@ -94,18 +93,23 @@ def moment_of(typed: str | None, now: int) -> int | None:
     """
     if typed is None:
         return None
-    try:
-        return now - parse_duration(typed)
-    except ValueError:
-        return max(0, _date(typed))
+    lasts = _length(typed)
+    return max(0, _date(typed)) if lasts is None else now - lasts
 
 
 def end_of(typed: str, now: int) -> int:
     """Return a future time: a date, or how long from now. Raises `Invalid`."""
+    lasts = _length(typed)
+    return _date(typed) if lasts is None else now + lasts
+
+
+def _length(typed: str) -> int | None:
+    from moderation.values.durations import parse_duration
+
     try:
-        return now + parse_duration(typed)
+        return parse_duration(typed)
     except ValueError:
-        return _date(typed)
+        return None
 
 
 def _date(typed: str) -> int:
