@@ -52,9 +52,10 @@ async def back(call: Call) -> Reply:
     if call.caller not in await queries.away_now(call.db, call.now_ms):
         raise Refused("error.away.not")
     said = line("desk.back", who=Who(call.caller))
-    actions = [_tell_desk(call, room, said) for room in await queries.answers_for(call.db, call.caller)]
+    rooms = await queries.answers_for(call.db, call.caller)
     fact = AwayChanged(on=call.on, what="back", subject=call.caller)
-    return Reply((line("away.back"),), (fact,), tuple(each for each in actions if each), private=True)
+    told = tuple(each for room in rooms for each in _tell_desk(call, room, said))
+    return Reply((line("away.back"),), (fact,), told, private=True)
 
 
 async def _left(call: Call, rooms: Sequence[RoomId], until: int) -> dict[RoomId, tuple[Left, Duty]]:
@@ -98,18 +99,17 @@ def _tell_away(call: Call, until: int, left: Mapping[RoomId, tuple[Left, Duty]])
     said = [line("desk.away", who=Who(call.caller), until=Moment(until))]
     if call.given.reason:
         said.append(line("notice.reason", reason=call.given.reason))
-    told = []
+    told: list[Action] = []
     for room, (what, duty) in left.items():
         gap = _gap(call, room, what, duty)
-        told.append(_tell_desk(call, room, *said, *((gap,) if gap else ())))
-    return tuple(each for each in told if each)
+        told += _tell_desk(call, room, *said, *((gap,) if gap else ()))
+    return tuple(told)
 
 
-def _tell_desk(call: Call, room: RoomId, *lines: Line) -> TellDesk | None:
+def _tell_desk(call: Call, room: RoomId, *lines: Line) -> tuple[TellDesk, ...]:
     """Tell the desk of a room, unless it was said there."""
-    if call.here.purpose == "desk" and call.here.served == room:
-        return None
-    return TellDesk(room=room, lines=lines)
+    said_there = call.here.purpose == "desk" and call.here.served == room
+    return () if said_there else (TellDesk(room=room, lines=lines),)
 
 
 # The roster.
@@ -201,8 +201,7 @@ def _hours(call: Call) -> str:
 def _tell_roster(call: Call, target: UserId, hours: str) -> tuple[Action, ...]:
     who, by = Who(target), Who(call.caller)
     said = line("desk.roster", who=who, by=by, hours=hours) if hours else line("desk.roster-off", who=who, by=by)
-    told = _tell_desk(call, call.group.room, said)
-    return (told,) if told else ()
+    return _tell_desk(call, call.group.room, said)
 
 
 SUBJECT = "duty"

@@ -97,8 +97,6 @@ async def lang(call: Call) -> Reply:
     if call.given.reason == "room" and call.group.purpose != "group":
         raise Refused("error.group.name-it")
     if call.given.reason == "room":
-        if call.group.purpose != "group":
-            raise Refused("error.group.none")
         await must_have(call, "language")
         chosen = LanguageChosen(room=call.group.room, on=call.on, language=wanted, by=call.caller)
         return Reply((line("lang.room", spoken=Phrase(f"language.{wanted}")),), (chosen,))

@@ -115,15 +115,11 @@ def _take(name: str, left: list[str], optional: bool) -> object:
         return None
     word = left[0]
     if name == "user":
-        return UserId(_pop(left).rstrip(":,")) if _looks_like_user(word) else None
+        return UserId(left.pop(0).rstrip(":,")) if _looks_like_user(word) else None
     if name in ("case", "request"):
-        return _case(_pop(left)) if word.lstrip("#").isdecimal() or not optional else None
+        return _case(left.pop(0)) if word.lstrip("#").isdecimal() or not optional else None
     if name == "duration":
         return _duration(left, word)
-    return _pop(left)
-
-
-def _pop(left: list[str]) -> str:
     return left.pop(0)
 
 
@@ -159,7 +155,7 @@ def _duration(left: list[str], word: str) -> int | None:
         value = parse_duration(word)
     except ValueError:
         raise Refused("error.duration.form", given=word[:60]) from None
-    _pop(left)
+    left.pop(0)
     return value
 
 

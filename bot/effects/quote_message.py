@@ -45,9 +45,7 @@ class Quoter(ActionHandler):
         if case is None or group is None or not group.active or (action.event and desk is None):
             return Done(result="abandoned")
         if desk and not case.card:
-            raise RetryLater(
-                "the card is not posted yet", Done(result="abandoned"), tries=20, first_ms=100, last_ms=60_000
-            )
+            raise RetryLater("the card is not posted yet", tries=20, first_ms=100, last_ms=60_000)
         where, card = (desk, case.card) if desk else (action.room, None)
         made = ""
         for number, event in enumerate([action.event] if action.event else case.messages):

@@ -71,9 +71,7 @@ class SimpleActs(ActionHandler):
             removed = await queries.was_removed(db, action.n, action.subject)
         membership = await self._membership(action.room, action.subject) if removed else None
         if membership == "ban":
-            raise RetryLater(
-                "the ban is not lifted yet", Done(result="abandoned"), tries=8, first_ms=100, last_ms=10_000
-            )
+            raise RetryLater("the ban is not lifted yet", tries=8, first_ms=100, last_ms=10_000)
         if membership != "leave":
             return Done(result="abandoned")
         await self._homeserver.invite(action.room, action.subject)

@@ -51,7 +51,7 @@ class Notifier(ActionHandler):
         if group is None or not group.active:
             return Done(result="abandoned")
         if desk is None:
-            raise RetryLater("there is no desk yet", Done(result="abandoned"), tries=10, first_ms=500, last_ms=60_000)
+            raise RetryLater("there is no desk yet", tries=10, first_ms=500, last_ms=60_000)
         lines = action.discreet if hides else action.lines
         language, names = await self._reader(action.room, None, lines)
         content = self._speech.message(lines, language, names, to=ring)

@@ -39,12 +39,12 @@ class RetryLater(Exception):
     """The action cannot be done yet, for a reason that is not the homeserver's.
 
     It is tried `tries` times in all, with pauses that double from `first_ms` up to `last_ms`; then `given_up` is its
-    outcome.
+    outcome (None: it is abandoned).
     """
 
-    def __init__(self, why: str, given_up: Done, *, tries: int, first_ms: int, last_ms: int) -> None:
+    def __init__(self, why: str, given_up: Done | None = None, *, tries: int, first_ms: int, last_ms: int) -> None:
         super().__init__(why)
-        self.given_up = given_up
+        self.given_up = given_up or Done(result="abandoned")
         self.tries = tries
         self.first_ms = first_ms
         self.last_ms = last_ms

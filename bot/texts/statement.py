@@ -27,7 +27,7 @@ def _lines(stated: Statement, room: str) -> Iterator[Line]:
     )
     yield from _what(stated)
     yield from _message(stated)
-    yield from _found(stated)
+    yield line(f"statement.found.{stated.found}")
     yield from _decided(stated)
     if stated.appeal_until:
         yield line("statement.appeal", n=stated.case, until=Moment(stated.appeal_until))
@@ -68,10 +68,6 @@ def _message(stated: Statement) -> Iterator[Line]:
         elif finding.limit:
             rule = RuleText(finding.rule)
             yield line("statement.counted", rule=rule, count=finding.count, limit=finding.limit)
-
-
-def _found(stated: Statement) -> Iterator[Line]:
-    yield line(f"statement.found.{stated.found}")
 
 
 def _decided(stated: Statement) -> Iterator[Line]:
