@@ -140,7 +140,7 @@ def begun(kind: Any, basis: Any = "rule", room: RoomId | None = ROOM, **other: A
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Fact) else "",
 )
-def test_what_each_fact_asks_for(fact: Fact, actions: tuple[Action, ...]) -> None:
+def test_each_fact_has_its_actions(fact: Fact, actions: tuple[Action, ...]) -> None:
     assert done(fact) == actions
 
 
@@ -159,7 +159,7 @@ def test_a_demotion_is_said_in_the_desk_of_every_room_it_holds_in_and_so_is_its_
     )
 
 
-def test_what_a_measure_against_a_room_asks_for() -> None:
+def test_a_room_measure_has_its_actions() -> None:
     closed = SanctionStarted(room=ROOM, kind="close", basis="operator", n=3, subject=ANNA)
     over = SanctionEnded(room=ROOM, start=1, kind="close", why="overtaken", n=3, subject=ANNA)
     assert consequences((closed,), nowhere) == (
@@ -174,7 +174,7 @@ def test_what_a_measure_against_a_room_asks_for() -> None:
 # Messages to people.
 
 
-def test_all_that_one_violation_brought_is_told_once_with_rule_cost_duration_and_what_can_be_done() -> None:
+def test_one_notice_tells_rule_cost_duration_and_remedy_of_a_violation() -> None:
     facts = (
         Found(room=ROOM, on=7, rule="spam", grade="severe", subject=ANNA),
         opened(),
@@ -235,7 +235,7 @@ def test_two_measures_with_the_same_end_both_say_it() -> None:
     ]
 
 
-def test_what_somebody_takes_back_of_their_own_is_not_told_to_them() -> None:
+def test_people_are_not_told_of_removing_their_own_messages() -> None:
     own = SanctionStarted(
         room=ROOM, kind="redact", basis="command", subject=ANNA, by=ANNA, event=EVENT, reason="a typing error"
     )
@@ -251,7 +251,7 @@ def test_a_manager_who_acts_gives_their_reason() -> None:
     ]
 
 
-def test_whoever_is_put_into_the_roster_or_taken_out_is_told_unless_they_did_it_themselves() -> None:
+def test_people_are_told_of_changes_to_their_duty_hours_by_others() -> None:
     hours = "mon-fri 08:00-18:00 Europe/Berlin"
     assert told(RosterChanged(room=ROOM, subject=ANNA, hours=hours, by=MARK)) == ["notice.roster"]
     assert told(RosterChanged(room=ROOM, subject=ANNA, by=MARK)) == ["notice.roster-off"]
@@ -267,7 +267,7 @@ def test_every_person_concerned_is_told_their_own() -> None:
     assert [tell.subject for tell in tells] == [ANNA, "@ben:example.org"]
 
 
-def test_who_is_in_no_room_of_ours_cannot_be_told() -> None:
+def test_people_outside_our_rooms_are_not_told() -> None:
     assert in_words_of((SanctionEnded(start=1, kind="ban", why="time", subject=ANNA),), nowhere) == ()
 
 
@@ -393,7 +393,7 @@ words = st.lists(st.sampled_from(["mild", "worst", "open"]), max_size=6)
 
 
 @given(words, st.sampled_from(["upheld", "dismissed"]))
-def test_in_every_history_whatever_was_felt_was_told(texts: list[str], what: Outcome) -> None:
+def test_every_effect_in_any_history_is_told(texts: list[str], what: Outcome) -> None:
     rules = policy(
         terms("mild", **{"class": "minor"}),
         terms("worst", **{"class": "severe", "measure": "mute"}),

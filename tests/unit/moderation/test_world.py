@@ -119,7 +119,7 @@ TestPeople.settings = settings(
 )
 
 
-def test_who_goes_when_half_the_time_is_over_is_charged_and_who_goes_before_is_not() -> None:
+def test_leaving_after_half_the_time_is_charged() -> None:
     for hours, charged in ((6, []), (18, [MARK])):
         world = World(POLICIES[0])
         world.say(OLGA, "spam")

@@ -18,7 +18,7 @@ from storage.projections import set_meta
 from storage.queries import get_meta
 
 
-async def test_what_was_committed_is_there_after_opening_again(tmp_path: Path) -> None:
+async def test_committed_rows_survive_reopening(tmp_path: Path) -> None:
     database = await Database.open(tmp_path)
     async with database.write() as db:
         await set_meta(db, "sync_token", "s1")
@@ -71,7 +71,7 @@ async def test_cleaning_that_is_cancelled_leaves_the_writer_usable(tmp_path: Pat
     await database.close()
 
 
-async def test_two_who_want_to_write_take_turns(tmp_path: Path) -> None:
+async def test_two_writers_take_turns(tmp_path: Path) -> None:
     database = await Database.open(tmp_path)
 
     async def count_up() -> None:
@@ -124,7 +124,7 @@ async def test_reading_where_there_is_nothing_makes_nothing(tmp_path: Path) -> N
     assert modes(tmp_path) == set()
 
 
-async def test_what_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+async def test_an_invalid_database_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"this is no database" * 100)
     for read_only in (True, False):
         with pytest.raises(Invalid, match="not a database"):

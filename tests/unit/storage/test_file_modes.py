@@ -6,7 +6,7 @@ from pathlib import Path
 from storage.file_modes import close, weak
 
 
-def test_what_others_may_do_with_private_files_is_taken_away(tmp_path: Path) -> None:
+def test_private_files_are_closed_to_others(tmp_path: Path) -> None:
     modes = {
         "keys": 0o755,
         "keys/log.key": 0o644,

@@ -73,7 +73,7 @@ def test_events_that_were_kept_by_their_ids_are_kept_in_the_order_of_their_recor
     assert found == rows
 
 
-def test_what_waits_since_before_rows_said_when_they_were_queued_still_waits(tmp_path: Path) -> None:
+def test_migrated_outbox_rows_still_wait(tmp_path: Path) -> None:
     before, config = tmp_path / FILE, alembic_config()
     engine = create_engine(f"sqlite:///{before}")
     with engine.begin() as connection:
@@ -88,7 +88,7 @@ def test_what_waits_since_before_rows_said_when_they_were_queued_still_waits(tmp
     assert found == [("answerable.1.0", 0, 70, 2, 0)]
 
 
-def test_who_was_told_of_the_pace_of_low_credit_is_known_to_have_been(tmp_path: Path) -> None:
+def test_migration_keeps_notices_of_the_low_credit_pace(tmp_path: Path) -> None:
     before, config = tmp_path / FILE, alembic_config()
     engine = create_engine(f"sqlite:///{before}")
     with engine.begin() as connection:
@@ -123,7 +123,7 @@ def insert(connection: Connection, table: str, **values: object) -> None:
     connection.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))
 
 
-def test_who_was_told_of_a_case_before_is_read_from_the_desk(tmp_path: Path) -> None:
+def test_migration_reads_notices_of_cases_from_the_desk(tmp_path: Path) -> None:
     before = tmp_path / FILE
     config = alembic_config()
     engine = create_engine(f"sqlite:///{before}")

@@ -42,7 +42,7 @@ async def waiting(database: Database, now: int = 0, limit: int = 100) -> list[Ac
         return [row.action for row in await outbox.waiting(db, now, limit)]
 
 
-async def test_what_is_urgent_comes_first_redactions_newest_first_and_else_in_the_order_of_queueing(
+async def test_urgent_rows_come_first_and_redactions_newest_first(
     database: Database,
 ) -> None:
     second = Redact(room=ROOM, event=EventId("$f"), subject=ANNA)
@@ -61,7 +61,7 @@ async def test_of_each_room_the_first_is_there_however_much_waits_in_another(dat
     assert await waiting(database, limit=2) == [flood[-1], flood[-2], early[0], cards[0], cards[1], early[1]]
 
 
-async def test_what_says_the_same_is_as_urgent_as_the_most_urgent_of_it(database: Database) -> None:
+async def test_merged_rows_have_the_highest_urgency(database: Database) -> None:
     await put(database, replace(ALIGN, routine=True))
     await put(database, ALIGN, cause=2)
     await put(database, replace(ALIGN, routine=True), cause=3)
@@ -84,7 +84,7 @@ async def test_after_a_start_nothing_waits_for_a_time_by_another_clock(database:
     ]
 
 
-async def test_what_the_homeserver_did_not_take_is_one_with_the_same_thing_again(database: Database) -> None:
+async def test_a_refused_row_merges_with_its_repetition(database: Database) -> None:
     async def refused(action: Action) -> None:
         async with database.write() as db:
             row = next(row for row in await outbox.waiting(db, 0, 10) if row.action == action)
@@ -126,7 +126,7 @@ async def test_the_same_record_number_in_another_era_is_another_request(database
     ]
 
 
-async def test_what_no_record_caused_has_a_name_of_its_own_each_time(database: Database) -> None:
+async def test_a_row_without_a_record_gets_a_unique_name(database: Database) -> None:
     told = replace(TELL, n=0)
     await put(database, told, cause=None)
     await put(database, told, cause=None)
@@ -150,14 +150,14 @@ async def test_the_same_word_on_the_same_case_is_said_once_while_it_waits(databa
         assert [row.record for row in await outbox.waiting(db, 0, 10)] == [1, 2, 2, 3]
 
 
-async def test_of_what_says_the_same_while_it_waits_one_is_kept(database: Database) -> None:
+async def test_equal_waiting_rows_are_merged(database: Database) -> None:
     edit = EditCard(room=ROOM, n=CaseNumber(1))
     await put(database, ALIGN, edit, cause=1)
     await put(database, ALIGN, edit, EditCard(room=ROOM, n=CaseNumber(2)), cause=2)
     assert await waiting(database) == [ALIGN, edit, EditCard(room=ROOM, n=CaseNumber(2))]
 
 
-async def test_what_is_wanted_again_while_the_first_is_being_sent_is_a_row_of_its_own(database: Database) -> None:
+async def test_a_repetition_during_sending_is_a_new_row(database: Database) -> None:
     await put(database, ALIGN, TELL, cause=1)
     async with database.write() as db:
         await outbox.started(db, [row.id for row in await outbox.waiting(db, 0, 10)])
@@ -195,7 +195,7 @@ async def test_the_row_goes_with_the_record_of_its_outcome_and_only_that_one(dat
     assert await waiting(database) == [TELL]
 
 
-async def test_what_failed_in_the_same_transaction_is_not_queued(database: Database) -> None:
+async def test_a_failed_transaction_queues_nothing(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         async with database.write() as db:
             await outbox.put(db, [TELL], cause=1, now=0)

@@ -128,7 +128,7 @@ def test_each_part_belongs_to_the_one_person_it_names_or_to_nobody(fact: Fact) -
 
 
 @given(any_fact)
-def test_what_has_been_erased_comes_back_empty(fact: Fact) -> None:
+def test_erased_fields_are_read_back_empty(fact: Fact) -> None:
     record = on_disk(written(fact))
     erased = replace(record, parts=tuple({"erased": "2026-11-24", "by": 9} for _ in record.parts))
     owners = owner_of(type(fact))
@@ -143,7 +143,7 @@ def test_of_two_people_in_one_record_one_can_be_erased() -> None:
     assert fact_of_record(without_anna, room_of) == replace(fact, subject=UserId(""))
 
 
-def test_what_does_not_apply_is_not_written() -> None:
+def test_inapplicable_fields_are_not_written() -> None:
     fact = SanctionStarted(room=ROOM, kind="mute", basis="rule", subject=ANNA)
     assert written(fact).fields == {
         "step": "start",
@@ -339,7 +339,7 @@ def test_an_event_without_its_words_comes_back_as_one_whose_words_were_taken_awa
 
 @settings(max_examples=60)
 @given(raws())
-def test_what_the_bot_says_itself_is_noted_without_its_words(raw: dict[str, Any]) -> None:
+def test_the_bots_own_messages_are_recorded_without_words(raw: dict[str, Any]) -> None:
     raw["content"] = {**raw["content"], "body": SECRET, "formatted_body": SECRET}
     event = receive({**raw, "sender": BOT}, ROOM, NOON)
     draft = draft_of_event(event, CODE, person_of, bot=BOT)
@@ -412,13 +412,13 @@ def test_somebody_removed_by_another_is_in_the_record_as_a_person_of_their_own()
     assert draft.fields == {"membership": "ban"}
 
 
-def test_what_somebody_does_to_their_own_membership_is_in_their_one_part() -> None:
+def test_ones_own_membership_change_has_one_part() -> None:
     draft = draft_of_event(receive({**BANNED, "sender": ANNA}, ROOM, NOON), CODE, person_of)
     (part,) = draft.parts
     assert (part.person, part.data["key"], part.data["content"]) == (person_of(ANNA), ANNA, BANNED["content"])
 
 
-def test_older_records_of_what_was_done_to_another_are_still_read() -> None:
+def test_older_records_of_membership_by_others_are_read() -> None:
     draft = Draft("leave", NOON, CODE, {"membership": "ban"}, tuple(Part(person_of(MARK), part) for part in OLD))
     assert raw_of_record(on_disk(draft)) == BANNED
 
@@ -445,7 +445,7 @@ def test_an_event_with_an_erased_part_is_passed_over(raw: dict[str, Any], places
 
 
 @pytest.mark.parametrize(("place", "left"), [(None, "ban"), (0, "join"), (1, "join")])
-async def test_a_database_made_anew_passes_over_what_is_erased(place: int | None, left: str, tmp_path: Path) -> None:
+async def test_a_rebuilt_database_skips_erased_records(place: int | None, left: str, tmp_path: Path) -> None:
     entered = RoomEntered(room=None, room_id=ROOM, code=CODE, purpose="group")
     joined = {**BANNED, "event_id": "$j", "sender": ANNA, "content": {"membership": "join"}}
     drafts = [

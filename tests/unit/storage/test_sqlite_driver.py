@@ -38,7 +38,7 @@ async def test_rows_come_in_order_one_by_one_some_or_all(database: Database) -> 
     assert taken == (("a",), [("b",)], [("c",)], None)
 
 
-async def test_what_was_read_does_not_change_by_what_is_written_after(database: Database) -> None:
+async def test_a_read_snapshot_ignores_later_writes(database: Database) -> None:
     async with database.write() as db:
         before = await db.execute(ORDERED)
         await db.execute(schema.meta.delete())
@@ -76,7 +76,9 @@ async def test_a_statement_that_is_given_up_before_its_turn_is_undone_with_its_t
         assert list((await db.execute(ORDERED)).scalars()) == [*KEYS, "d"]
 
 
-async def test_what_is_only_read_costs_no_hand_over_to_end(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_read_only_transaction_ends_without_a_thread_switch(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     handed: list[str] = []
     really: Any = aiosqlite.Connection._execute
 

@@ -46,14 +46,14 @@ def appeal(
     return facts
 
 
-def test_whom_an_upheld_case_concerns_may_appeal_it_and_an_answer_is_due() -> None:
+def test_the_person_of_an_upheld_case_may_appeal_and_an_answer_is_due() -> None:
     told = upheld()
     (fact,) = appeal(told)
     assert (fact.n, fact.subject, fact.words, fact.state) == (1, ANNA, "a quotation", "appealed")
     assert fact.due == told.now + POLICY.cases.deadlines.of("moderate")
 
 
-def test_nobody_else_may_nor_without_a_word_nor_twice_nor_too_late() -> None:
+def test_an_appeal_by_others_without_reason_twice_or_late_is_refused() -> None:
     told = upheld()
     for by in (MARK, MINA, OLGA, OPERA):
         with pytest.raises(Refused, match=r"error\.case\.none"):
@@ -68,21 +68,21 @@ def test_nobody_else_may_nor_without_a_word_nor_twice_nor_too_late() -> None:
 
 
 @pytest.mark.parametrize(("outcome", "why"), [("", "undecided"), ("dismissed", "nothing")])
-def test_what_was_not_decided_against_one_cannot_be_appealed(outcome: Outcome | Literal[""], why: str) -> None:
+def test_only_a_decision_against_oneself_can_be_appealed(outcome: Outcome | Literal[""], why: str) -> None:
     told = upheld()
     told.cases[1] = replace(told.cases[1], outcome=outcome)
     with pytest.raises(Refused, match=rf"error\.appeal\.{why}"):
         appeal(told)
 
 
-def test_what_is_closed_is_not_looked_at_again() -> None:
+def test_a_closed_case_cannot_be_appealed() -> None:
     told = upheld()
     told.cases[1] = replace(told.cases[1], state="closed")
     with pytest.raises(IllegalStep):
         appeal(told)
 
 
-def test_what_was_affirmed_can_be_put_to_the_operator_unless_it_was_one_who_answered() -> None:
+def test_an_affirmed_case_can_go_to_the_operator_once() -> None:
     told = upheld()
     told.cases[1] = replace(told.cases[1], state="affirmed", deciders=frozenset({OLGA}))
     assert appeal(told)
@@ -91,7 +91,7 @@ def test_what_was_affirmed_can_be_put_to_the_operator_unless_it_was_one_who_answ
         appeal(told)
 
 
-def test_affirming_changes_nothing_but_the_state() -> None:
+def test_affirming_changes_only_the_state() -> None:
     told = upheld()
     before = told.state()
     appeal(told)
@@ -100,7 +100,7 @@ def test_affirming_changes_nothing_but_the_state() -> None:
     assert (decided.state, decided.what, told.state()) == ("affirmed", "upheld", before)
 
 
-def test_reversing_leaves_nothing_of_the_case() -> None:
+def test_reversing_undoes_all_effects_of_the_case() -> None:
     told = upheld()
     appeal(told)
     decided = told.decide(1, "dismissed", OLGA)[0]
@@ -166,7 +166,7 @@ def test_a_reporter_appeals_a_dismissal_and_nobody_else_does() -> None:
         appeal_as_reporter(told)
 
 
-def test_a_reporter_does_not_appeal_what_was_upheld_or_heard_already() -> None:
+def test_a_reporter_cannot_appeal_an_upheld_or_already_heard_case() -> None:
     with pytest.raises(Refused, match=r"error\.appeal\.report"):
         appeal_as_reporter(upheld())
     told = dismissed()
@@ -175,7 +175,7 @@ def test_a_reporter_does_not_appeal_what_was_upheld_or_heard_already() -> None:
         appeal_as_reporter(told)
 
 
-def test_a_reporters_appeal_is_decided_by_neither_who_dismissed_it_nor_the_reporter() -> None:
+def test_a_reporters_appeal_is_not_decided_by_the_dismisser_or_the_reporter() -> None:
     told = dismissed(by=MINA)
     appeal_as_reporter(told, BEN)
     told.cases[1] = replace(told.cases[1], appellants=frozenset({BEN, MARK}))  # Mark is Ben's other account
@@ -188,7 +188,7 @@ def test_a_reporters_appeal_is_decided_by_neither_who_dismissed_it_nor_the_repor
     )
 
 
-def test_a_report_that_was_right_after_all_is_upheld_whole_and_the_person_can_appeal_in_turn() -> None:
+def test_a_granted_reporter_appeal_upholds_the_case_and_can_be_appealed() -> None:
     told = dismissed()
     appeal_as_reporter(told)
     facts = told.decide(1, "upheld", OLGA)

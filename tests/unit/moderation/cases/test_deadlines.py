@@ -44,7 +44,7 @@ def charged(told: World, rule: str = "duty_overdue") -> list[tuple[UserId, int, 
     return [(f.subject, f.cost, told.cases[f.n].view.about) for f in facts if f.rule == rule and f.entry == "charge"]
 
 
-def test_a_case_nobody_touches_is_reminded_of_then_overdue_then_passed_on_and_on() -> None:
+def test_an_untouched_case_is_reminded_overdue_and_passed_on() -> None:
     told = with_case()
     told.wait(4 * DAY)
     assert steps(told) == [
@@ -66,7 +66,7 @@ def test_a_case_nobody_touches_is_reminded_of_then_overdue_then_passed_on_and_on
     ]
 
 
-def test_the_operator_is_asked_again_once_a_day_however_grave_it_is() -> None:
+def test_the_operator_is_reminded_once_a_day_whatever_the_class() -> None:
     told = world(rules=(terms("spam", **{"class": "severe", "decide": "manager"}),))
     told.say(ANNA, "spam")
     told.wait(3 * DAY)
@@ -74,7 +74,7 @@ def test_the_operator_is_asked_again_once_a_day_however_grave_it_is() -> None:
     assert asked == [12, 36, 60, 84]
 
 
-def test_each_step_of_neglect_costs_those_who_were_asked_and_each_further_day_up_to_a_limit() -> None:
+def test_each_step_of_neglect_charges_the_people_asked_up_to_a_limit() -> None:
     told = with_case()
     told.wait(DEADLINE)
     assert charged(told) == [(MARK, 5, 1), (MINA, 5, 1)]
@@ -85,13 +85,13 @@ def test_each_step_of_neglect_costs_those_who_were_asked_and_each_further_day_up
     assert spent == {MARK: 20, MINA: 20, OLGA: 20, OPERA: 0}
 
 
-def test_a_first_charge_is_never_more_than_all_that_one_case_may_cost() -> None:
+def test_a_first_charge_does_not_exceed_the_limit_of_a_case() -> None:
     told = with_case(standing={"overdue": 50, "overdue_at_most": 12})
     told.wait(10 * DAY)
     assert charged(told) == [(MARK, 12, 1), (MINA, 12, 1), (OLGA, 12, 1)]
 
 
-def test_a_decision_ends_what_neglect_costs_and_comes_never_too_late() -> None:
+def test_a_decision_at_any_time_ends_the_charges_for_neglect() -> None:
     told = with_case()
     told.wait(3 * DEADLINE)
     before = charged(told)
@@ -103,7 +103,7 @@ def test_a_decision_ends_what_neglect_costs_and_comes_never_too_late() -> None:
     assert told.measures() == ()  # the room is in order again
 
 
-def test_the_deadline_of_a_case_that_was_seen_stays() -> None:
+def test_acknowledging_a_case_keeps_its_deadline() -> None:
     told = with_case()
     told.see(1, MARK)
     told.wait(DEADLINE)
@@ -115,7 +115,7 @@ def test_the_deadline_of_a_case_that_was_seen_stays() -> None:
     ]
 
 
-def test_who_was_away_before_the_case_came_is_not_asked_and_not_charged() -> None:
+def test_a_manager_away_before_the_case_is_not_asked_or_charged() -> None:
     told = world()
     told.go_away(MINA, 10 * DAY)
     told.go_away(OLGA, 10 * DAY)
@@ -132,7 +132,7 @@ def test_going_away_later_changes_nothing() -> None:
     assert [who for who, _, _ in charged(told)] == [MARK, MINA]
 
 
-def test_who_lost_their_rights_or_left_is_not_charged() -> None:
+def test_a_manager_without_rights_or_gone_is_not_charged() -> None:
     told = with_case()
     told.give(MARK, 0)
     told.leave(MINA)
@@ -141,7 +141,7 @@ def test_who_lost_their_rights_or_left_is_not_charged() -> None:
     assert told.cases[1].view.asked == "owner"
 
 
-def test_who_lost_their_rights_or_left_is_not_charged_on_day_by_day() -> None:
+def test_a_manager_without_rights_or_gone_is_not_charged_daily() -> None:
     told = with_case()
     told.wait(DEADLINE)
     told.give(MARK, 0)
@@ -150,7 +150,7 @@ def test_who_lost_their_rights_or_left_is_not_charged_on_day_by_day() -> None:
     assert [cost for who, cost, _ in charged(told) if who in (MARK, MINA)] == [5, 5]
 
 
-def test_who_decided_is_not_late_with_the_appeal_they_may_not_hear() -> None:
+def test_the_decider_is_not_charged_for_an_appeal_they_may_not_hear() -> None:
     told = with_case()
     told.decide(1, "upheld", MARK)
     told.appeal(1)
@@ -163,7 +163,7 @@ def test_who_decided_is_not_late_with_the_appeal_they_may_not_hear() -> None:
     assert [fact.subject for fact in deadline(both) if isinstance(fact, CaseOpened)] == [MINA]
 
 
-def test_an_appeal_nobody_hears_goes_up_and_stays_one() -> None:
+def test_an_unheard_appeal_is_passed_on_and_stays_an_appeal() -> None:
     told = with_case()
     told.decide(1, "upheld", OLGA)
     told.appeal(1)
@@ -180,7 +180,7 @@ def test_an_appeal_nobody_hears_goes_up_and_stays_one() -> None:
     assert told.measures() == ()  # the room bears what nobody decided, not what nobody looked at twice
 
 
-def test_an_appeal_against_neglect_stops_what_it_costs_until_it_is_answered() -> None:
+def test_an_appeal_against_neglect_suspends_its_charges() -> None:
     told = with_case()
     told.wait(DEADLINE)  # cases 2 and 3 are about Mark and Mina
     told.appeal(2)
@@ -202,7 +202,7 @@ def test_nobody_is_charged_twice_on_account_of_one_case() -> None:
     assert [(who, cost) for who, cost, _ in charged(told)] == [(MARK, 5), (MINA, 5)]
 
 
-def test_a_room_bears_that_its_cases_reach_the_operator_once() -> None:
+def test_a_room_is_measured_once_for_cases_that_reach_the_operator() -> None:
     told = with_case()
     told.wait(2 * DEADLINE)
     told.say(BEN, "spam")
@@ -211,7 +211,7 @@ def test_a_room_bears_that_its_cases_reach_the_operator_once() -> None:
     assert [(fact.kind, fact.basis, fact.subject) for fact in measures] == [("rectify", "neglect", OLGA)]
 
 
-def test_a_case_between_two_groups_of_facts_is_found_again() -> None:
+def test_a_deadline_half_processed_is_due_again() -> None:
     """Should all that follows the first fact of a deadline be lost, it is still due."""
     told = with_case()
     told.wait(DEADLINE - HOUR)
@@ -222,7 +222,7 @@ def test_a_case_between_two_groups_of_facts_is_found_again() -> None:
     assert deadline(told.waiting(1)) == tuple(rest)
 
 
-def test_cases_are_closed_when_nobody_can_appeal_them_any_more() -> None:
+def test_cases_are_closed_after_the_time_to_appeal() -> None:
     told = with_case()
     told.say(BEN, "noise")
     told.decide(1, "upheld", MARK)
@@ -260,13 +260,13 @@ def standing_charges(told: World, user: UserId) -> list[int]:
 
 
 @pytest.mark.parametrize(("a_day", "charges"), [(1, [5]), (2, [5, 5]), (0, [5] * 13)])
-def test_a_heap_of_cases_that_pass_on_one_day_costs_each_on_duty_once(a_day: int, charges: list[int]) -> None:
+def test_many_cases_overdue_on_one_day_charge_each_manager_once(a_day: int, charges: list[int]) -> None:
     told = heap(13, standing={"overdue_a_day": a_day, "overdue_daily": 0})
     told.wait(DEADLINE + HOUR)
     assert [standing_charges(told, user) for user in (MARK, MINA)] == [charges, charges]
 
 
-def test_what_passes_the_next_day_costs_again() -> None:
+def test_a_case_overdue_the_next_day_is_charged_again() -> None:
     told = heap(2, standing={"overdue_daily": 0})
     told.wait(DAY)
     told.say(BEN, "spam")
@@ -274,7 +274,7 @@ def test_what_passes_the_next_day_costs_again() -> None:
     assert standing_charges(told, MARK) == [5, 5]
 
 
-def test_of_several_neglected_cases_one_costs_more_each_day() -> None:
+def test_only_one_of_several_neglected_cases_charges_daily() -> None:
     told = heap(1)
     told.wait(HOUR)
     told.say(BEN, "spam")

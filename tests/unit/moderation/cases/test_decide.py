@@ -85,7 +85,7 @@ def test_even_the_operator_does_not_decide_their_own_case() -> None:
         (OPERA, OPERA, True),
     ],
 )
-def test_a_persons_decision_is_changed_by_that_person_or_from_above(first: UserId, then: UserId, allowed: bool) -> None:
+def test_a_decision_is_changed_by_its_decider_or_a_higher_role(first: UserId, then: UserId, allowed: bool) -> None:
     told = with_case()
     told.decide(1, "upheld", first)
     if allowed:
@@ -96,7 +96,7 @@ def test_a_persons_decision_is_changed_by_that_person_or_from_above(first: UserI
 
 
 @pytest.mark.parametrize("by", [MARK, OLGA])
-def test_what_an_operator_decided_only_an_operator_decides_anew(by: UserId) -> None:
+def test_only_an_operator_revises_an_operators_decision(by: UserId) -> None:
     told = with_case()
     told.decide(1, "upheld", OPERA)
     with pytest.raises(Refused, match=r"error\.case\.for-operator"):
@@ -160,33 +160,33 @@ def test_upholding_applies_the_measure_to_every_message_and_charges() -> None:
     ("interim", "then"),
     [("none", ["redact", "mute"]), ("notice", ["redact", "mute"]), ("redact", ["mute"]), ("mute", [])],
 )
-def test_upholding_does_what_the_interim_measure_has_not_done(interim: str, then: list[str]) -> None:
+def test_upholding_completes_the_interim_measure(interim: str, then: list[str]) -> None:
     told = with_case(interim=interim)
     assert [kind for kind, _, _ in started(told.decide(1, "upheld"))] == then
     assert len(told.holds("mute")) == 1
 
 
 @pytest.mark.parametrize("interim", ["redact", "mute"])
-def test_where_no_interim_measure_was_taken_upholding_takes_it_all(interim: str) -> None:
+def test_upholding_without_interim_measure_takes_the_whole_measure(interim: str) -> None:
     watched = with_case(interim=interim, here=room("observing"))
     assert [kind for kind, _, _ in started(watched.decide(1, "upheld"))] == ["redact", "mute"]
     manager = with_case(MARK, interim=interim)
     assert [kind for kind, _, _ in started(manager.decide(1, "upheld"))] == ["redact", "mute"]
 
 
-def test_what_is_no_message_is_not_redacted() -> None:
+def test_only_messages_are_redacted() -> None:
     told = with_case()
     told.cases[1] = replace(told.cases[1], messages=())
     assert [kind for kind, _, _ in started(told.decide(1, "upheld"))] == ["mute"]
 
 
-def test_a_rule_that_is_gone_brings_no_measure_but_the_charge() -> None:
+def test_a_deleted_rule_brings_the_charge_without_a_measure() -> None:
     told = with_case()
     told.policy = policy()
     assert [type(fact) for fact in told.decide(1, "upheld")] == [CaseDecided, CreditChanged]
 
 
-def test_the_price_is_that_of_the_class_the_case_was_opened_with() -> None:
+def test_the_price_follows_the_class_at_opening() -> None:
     told = with_case()
     told.policy = policy(terms("spam", **{**MANAGER, "class": "severe"}))
     told.decide(1, "upheld")
@@ -236,7 +236,7 @@ def lived(steps: list[tuple[int, str]], manages: bool) -> History:
 
 
 @given(moves, st.booleans(), pauses)
-def test_upheld_and_then_dismissed_is_as_if_it_had_never_been_decided_otherwise(
+def test_a_dismissal_after_upholding_equals_a_dismissal_at_once(
     steps: list[tuple[int, str]], manages: bool, pause: int
 ) -> None:
     never, twice = lived(steps, manages), lived(steps, manages)
@@ -253,7 +253,7 @@ def test_upheld_and_then_dismissed_is_as_if_it_had_never_been_decided_otherwise(
 
 
 @given(moves, st.booleans(), pauses, st.sampled_from([0, HOUR, DAY]))
-def test_dismissed_at_last_is_as_if_nothing_had_come_of_it(
+def test_a_final_dismissal_leaves_no_effects(
     steps: list[tuple[int, str]], manages: bool, pause: int, between: int
 ) -> None:
     """Time passes between the violation and the reversal, which undoes only the consequences in between."""
@@ -271,9 +271,7 @@ def test_dismissed_at_last_is_as_if_nothing_had_come_of_it(
 
 
 @given(moves, st.booleans(), pauses)
-def test_dismissed_and_then_upheld_again_costs_what_it_did_once(
-    steps: list[tuple[int, str]], manages: bool, pause: int
-) -> None:
+def test_a_case_upheld_again_costs_the_same_once(steps: list[tuple[int, str]], manages: bool, pause: int) -> None:
     once, thrice = lived(steps, manages), lived(steps, manages)
     for told in (once, thrice):
         told.wait(pause)
@@ -289,7 +287,7 @@ def test_dismissed_and_then_upheld_again_costs_what_it_did_once(
 
 
 @given(moves, st.lists(st.sampled_from(["upheld", "dismissed"]), max_size=6))
-def test_whatever_is_decided_no_message_is_redacted_twice(
+def test_no_sequence_of_decisions_redacts_a_message_twice(
     steps: list[tuple[int, str]], decisions: list[Outcome]
 ) -> None:
     told = lived(steps, False)

@@ -34,7 +34,7 @@ def test_one_severe_or_two_serious_ones_after_a_measure_are_a_task() -> None:
     assert asked(offence(2, "serious"), offence(3, "moderate"), offence(4, "minor")) == 0
 
 
-def test_a_first_measure_comes_first_and_on_account_of_something_else() -> None:
+def test_a_dossier_requires_an_earlier_measure_for_another_case() -> None:
     assert asked(offence(), before=Before()) == 0
     assert asked(offence(), before=Before(measures=((2, NOON, "spam"),))) == 0
     assert asked(offence(), before=Before(measures=((1, NOON + 1, "spam"),))) == 0
@@ -42,23 +42,23 @@ def test_a_first_measure_comes_first_and_on_account_of_something_else() -> None:
     assert asked(offence(), before=Before(measures=((1, NOON - 1, CAP_MEMBERS),))) == 0
 
 
-def test_what_is_older_than_the_time_does_not_count() -> None:
+def test_older_cases_do_not_count() -> None:
     old = offence(2, at=NOON - 20 * DAY)
     assert asked(old, settings=DossierSettings(within=21 * DAY)) == 2
     assert asked(old, settings=DossierSettings(within=20 * DAY)) == 0
 
 
 @pytest.mark.parametrize("rule", sorted(OWN_RULES))
-def test_of_the_bots_own_rules_only_what_members_reported_counts(rule: str) -> None:
+def test_among_builtin_rules_only_reports_count(rule: str) -> None:
     assert (asked(offence(rule=rule)) == 2) is (rule == REPORTED)
 
 
-def test_0_is_never() -> None:
+def test_a_limit_of_0_never_asks() -> None:
     assert asked(offence(), settings=DossierSettings(severe=0)) == 0
     assert asked(offence(), offence(3), settings=DossierSettings(severe=0, serious=0)) == 0
 
 
-def test_nobody_is_asked_while_a_task_waits_nor_again_for_the_same() -> None:
+def test_a_waiting_or_decided_task_is_not_repeated() -> None:
     waits, done = (NOON - DAY, 0), (NOON - DAY, NOON)
     assert asked(offence(), before=replace(EARLIER, tasks=(waits,))) == 0
     assert asked(offence(), before=replace(EARLIER, tasks=(done,))) == 0
@@ -66,7 +66,7 @@ def test_nobody_is_asked_while_a_task_waits_nor_again_for_the_same() -> None:
     assert asked(offence(), fresh, before=replace(EARLIER, tasks=(done,)), now=NOON + 1) == 3
 
 
-def test_what_is_decided_by_the_facts_at_hand_is_reckoned_with() -> None:
+def test_decisions_among_the_present_facts_count() -> None:
     opened = CaseOpened(
         room=ROOM, n=5, rule="spam", grade="severe", decide="auto", state="decided", due=NOON, subject=ANNA
     )
@@ -88,7 +88,7 @@ def test_what_is_decided_by_the_facts_at_hand_is_reckoned_with() -> None:
         max_size=6,
     )
 )
-def test_whoever_is_asked_about_has_a_grave_case_within_the_time(cases: list[Any]) -> None:
+def test_every_person_of_a_task_has_a_recent_grave_case(cases: list[Any]) -> None:
     offences = [offence(*each) for each in cases]
     n = asked(*offences)
     grave = [o for o in offences if o.n == n and o.grade in ("serious", "severe") and o.rule == "spam"]

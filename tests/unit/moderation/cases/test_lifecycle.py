@@ -44,7 +44,7 @@ def test_a_case_can_be_decided_in_every_state_before_a_decision(state: CaseState
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state not in BEFORE_DECISION])
-def test_what_is_decided_is_not_decided_by_the_same_step_again(state: CaseState) -> None:
+def test_a_decision_cannot_be_repeated_by_the_same_step(state: CaseState) -> None:
     with pytest.raises(IllegalStep):
         lifecycle.step(state, "uphold")
 
@@ -62,7 +62,7 @@ def test_an_illegal_step_says_which_step_and_where() -> None:
 
 
 @given(states, steps)
-def test_no_sequence_of_steps_leaves_the_table(state: CaseState, path: list[Step]) -> None:
+def test_every_sequence_of_steps_stays_within_the_table(state: CaseState, path: list[Step]) -> None:
     for name in path:
         before = state
         try:
@@ -84,7 +84,7 @@ def test_every_state_can_be_reached_and_can_still_be_closed() -> None:
     assert reached == closing == set(STATES)
 
 
-def test_every_step_is_of_use_somewhere_and_none_after_the_end() -> None:
+def test_every_step_is_used_and_no_step_follows_the_end() -> None:
     assert {name for _, name in TRANSITIONS} == set(STEPS)
     assert lifecycle.steps_from("closed") == ()
     assert lifecycle.steps_from("decided") == ("reconsider", "appeal", "close")

@@ -48,7 +48,7 @@ def refused(call: Any, *args: Any, **given: Any) -> str:
 
 @pytest.mark.parametrize("kind", ["mute", "kick", "ban", "warn"])
 @pytest.mark.parametrize("by", [MARK, OLGA, OPERA])
-def test_an_order_is_a_decided_case_and_a_measure_with_who_why_and_until_when(
+def test_an_order_is_a_decided_case_and_a_measure_with_actor_reason_and_end(
     kind: manager_orders.Ordered, by: UserId
 ) -> None:
     assert manager_orders.sanction(order(by), kind, until=NOON + HOUR, reason="because") == (
@@ -96,7 +96,7 @@ def test_an_order_beyond_ones_own_level_is_refused(kind: SanctionKind, by: UserI
 
 
 @pytest.mark.parametrize("kind", ["mute", "ban"])
-def test_what_holds_already_is_not_ordered_again(kind: manager_orders.Ordered) -> None:
+def test_a_measure_in_force_is_not_ordered_again(kind: manager_orders.Ordered) -> None:
     for basis in ("rule", "command", "credit"):
         for where in (ROOM, None):
             assert (
@@ -106,14 +106,14 @@ def test_what_holds_already_is_not_ordered_again(kind: manager_orders.Ordered) -
     assert manager_orders.sanction(order(MARK, ANNA, held(kind, where=OTHER)), kind)
 
 
-def test_who_was_muted_by_hand_is_muted_already() -> None:
+def test_a_person_muted_by_hand_counts_as_muted() -> None:
     muted = {**LEVELS, "users": {**LEVELS["users"], ANNA: -1}}
     assert refused(manager_orders.sanction, order(levels=muted), "mute") == "error.already.mute"
 
 
 @pytest.mark.parametrize("kind", ["mute", "ban"])
 @pytest.mark.parametrize("basis", ["rule", "interim", "decision", "command"])
-def test_lifting_ends_what_holds_here(kind: SanctionKind, basis: str) -> None:
+def test_lifting_ends_the_measures_in_this_room(kind: SanctionKind, basis: str) -> None:
     here, there = held(kind, basis), held(kind, basis, OTHER, record=6)
     assert manager_orders.lift(order(MARK, ANNA, here, there), kind) == (
         SanctionEnded(room=ROOM, on=7, start=5, kind=kind, why="command", n=2, subject=ANNA, by=MARK),
@@ -121,14 +121,14 @@ def test_lifting_ends_what_holds_here(kind: SanctionKind, basis: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mute", "ban"])
-def test_what_rests_on_credit_is_not_lifted_by_word(kind: SanctionKind) -> None:
+def test_a_measure_based_on_credit_cannot_be_lifted_by_order(kind: SanctionKind) -> None:
     by_credit = held(kind, "credit", None)
     assert refused(manager_orders.lift, order(MARK, ANNA, by_credit), kind) == "error.lift.credit"
     both = manager_orders.lift(order(MARK, ANNA, by_credit, held(kind, record=6)), kind)
     assert [fact.start for fact in both if isinstance(fact, SanctionEnded)] == [6]
 
 
-def test_who_is_on_the_barred_list_is_let_in_by_an_operators_word_alone() -> None:
+def test_only_an_operator_lets_in_a_barred_person() -> None:
     barred = held("ban", "operator", None)
     assert refused(manager_orders.lift, order(OLGA, ANNA, barred), "ban") == "error.lift.operator"
     both = manager_orders.lift(order(OLGA, ANNA, barred, held("ban", record=6)), "ban")
@@ -137,13 +137,13 @@ def test_who_is_on_the_barred_list_is_let_in_by_an_operators_word_alone() -> Non
     assert [(fact.start, fact.room) for fact in by_operator if isinstance(fact, SanctionEnded)] == [(5, None)]
 
 
-def test_lifting_what_does_not_hold_is_nothing_and_takes_the_right_all_the_same() -> None:
+def test_lifting_nothing_still_requires_the_right() -> None:
     assert manager_orders.lift(order(), "mute") == ()
     assert refused(manager_orders.lift, order(ANNA, MARK), "mute") == "error.right.mute"
     assert refused(manager_orders.lift, order(ANNA, MARK), "ban") == "error.right.unban"
 
 
-def test_everybody_takes_back_their_own_words_and_managers_those_of_others() -> None:
+def test_everybody_removes_own_messages_and_managers_those_of_others() -> None:
     gone = SanctionStarted(
         room=ROOM, on=7, kind="redact", basis="command", subject=ANNA, event=EventId("$e"), by=ANNA, reason="typo"
     )
@@ -168,12 +168,12 @@ def test_a_voucher_states_that_they_know_somebody_for_half_a_year() -> None:
         (MARK, ANNA, 50, 100, "error.vouch.limit"),
     ],
 )
-def test_who_may_not_vouch(by: UserId, target: UserId, count: int, credit: int, key: str) -> None:
+def test_people_without_the_right_cannot_vouch(by: UserId, target: UserId, count: int, credit: int, key: str) -> None:
     assert refused(manager_orders.vouch, order(by, target), in_force_by_voucher=count, credit=credit, level=2) == key
 
 
 @pytest.mark.parametrize(("level", "allowed"), [(0, False), (1, False), (2, True), (3, True)])
-def test_a_voucher_is_verified_as_surely_as_what_they_say(level: int, allowed: bool) -> None:
+def test_a_vouch_requires_a_voucher_of_the_same_level(level: int, allowed: bool) -> None:
     given = {"in_force_by_voucher": 0, "credit": 100, "level": level}
     if allowed:
         assert manager_orders.vouch(order(), **given)

@@ -34,7 +34,7 @@ def test_every_duty_has_its_cost() -> None:
     assert set(FAULTS.values()) == costs.keys() - {"duty_overdue", "duty_nobody"}
 
 
-def test_a_duty_neglected_is_a_case_decided_at_once_about_whom_it_concerns() -> None:
+def test_neglect_is_a_decided_case_about_the_responsible_person() -> None:
     told = world()
     told.wait(DEADLINE)
     case = told.cases[2].view
@@ -50,7 +50,7 @@ def test_a_duty_neglected_is_a_case_decided_at_once_about_whom_it_concerns() -> 
     assert told.points(MARK, "credit") == 100
 
 
-def test_too_little_standing_suspends_rights_and_brings_nothing_else() -> None:
+def test_low_standing_only_suspends_rights() -> None:
     told = world(overdue=85, overdue_daily=0, overdue_at_most=85)
     told.wait(DEADLINE)
     assert told.points(MARK, "standing") == 15
@@ -75,7 +75,7 @@ def test_taking_back_several_charges_of_one_case_says_so_for_each_and_decides_on
     told.check()
 
 
-def test_who_reverses_a_decision_may_say_that_it_was_wrong_and_how() -> None:
+def test_a_reversal_may_name_the_kind_of_error() -> None:
     told = world()
     told.decide(1, "upheld", MARK)
     told.appeal(1)
@@ -97,7 +97,7 @@ def test_who_reverses_a_decision_may_say_that_it_was_wrong_and_how() -> None:
         (MINA, "error", ""),
     ],
 )
-def test_bad_faith_is_for_those_above_to_say_and_nobody_says_it_of_themselves(by: str, fault: str, key: str) -> None:
+def test_only_a_higher_role_states_bad_faith(by: str, fault: str, key: str) -> None:
     told = world()
     told.decide(1, "upheld", MARK)
     if by == MINA:
@@ -110,7 +110,7 @@ def test_bad_faith_is_for_those_above_to_say_and_nobody_says_it_of_themselves(by
         assert told.points(MARK, "standing") == (95 if fault == "error" else 75)
 
 
-def test_two_demotions_one_on_each_ledger_are_each_ended_by_their_own() -> None:
+def test_each_ledgers_demotion_ends_by_its_own_ledger() -> None:
     told = World(
         policy(
             terms("spam", **{"class": "severe", "decide": "manager"}),

@@ -87,20 +87,20 @@ def demoted(user: UserId, n: int = 9, **more: object) -> SanctionStarted:
     return SanctionStarted(on=7, kind="demote", n=n, basis="standing", subject=user, **more)  # type: ignore[arg-type]
 
 
-def test_whoever_is_on_duty_answers_for_a_case_from_the_moment_it_opens() -> None:
+def test_managers_on_duty_answer_for_a_case_from_its_opening() -> None:
     assert added(ABOUT_ANNA) == (assigned(MARK), assigned(MINA))
 
 
-def test_who_is_not_in_the_desk_is_to_be_told_alone() -> None:
+def test_managers_outside_the_desk_are_told_in_private() -> None:
     duty = replace(DUTY, desk=frozenset({MARK}))
     assert added(ABOUT_ANNA, duties={ROOM: duty}) == (assigned(MARK), replace(assigned(MINA), how="word"))
 
 
-def test_a_case_on_the_card_of_another_is_nobodys_until_that_one_is_decided() -> None:
+def test_a_case_on_another_card_is_unassigned_until_that_card_is_decided() -> None:
     assert added(replace(ABOUT_ANNA, lead=3, due=0)) == ()
 
 
-def test_what_is_not_decided_with_the_case_on_whose_card_it_stands_goes_on_alone() -> None:
+def test_an_undecided_case_on_a_shared_card_continues_by_itself() -> None:
     waiting = tuple(
         CaseView(CaseNumber(n), ROOM, ANNA, PersonId(ANNA), "reported", "moderate", "manager", False, "open", "", NOON)
         for n in (4, 5)
@@ -128,7 +128,7 @@ def test_a_case_nobody_else_on_duty_can_decide_goes_to_the_owner_at_once() -> No
     )
 
 
-def test_a_case_about_the_only_one_who_runs_the_room_goes_to_the_operator_who_is_asked() -> None:
+def test_a_case_about_the_only_manager_goes_to_the_operator() -> None:
     alone = replace(DUTY, managers=())
     assert added(replace(OPENED, subject=OLGA), duties={ROOM: alone}) == (
         passed_on("escalated_operator", "operator"),
@@ -197,13 +197,13 @@ def test_where_the_room_has_no_owner_nobody_is_charged() -> None:
     assert [type(fact) for fact in nobody(ABOUT_ANNA, owners=())] == [CaseMoved, CaseAssigned, TaskOpened]
 
 
-def test_what_is_known_of_an_owner_elsewhere_is_not_taken_for_here() -> None:
+def test_an_owner_of_another_room_is_not_charged_here() -> None:
     elsewhere = {(OTHER, OLGA): context(OLGA)}
     facts = added(ABOUT_ANNA, duties={ROOM: NOBODY}, owners=elsewhere)
     assert [type(fact) for fact in facts] == [CaseMoved, CaseAssigned, TaskOpened]
 
 
-def test_a_case_for_the_owner_anyway_says_nothing_of_who_is_on_duty() -> None:
+def test_a_case_for_the_owner_opens_no_case_about_duty() -> None:
     assert nobody(replace(OPENED, rule="duty_error", subject=MARK)) == (
         passed_on("escalated_operator", "operator"),
         assigned(OPERA, "operator"),
@@ -232,11 +232,11 @@ def test_when_all_who_can_act_are_demoted_at_once_the_operator_is_asked_once() -
     assert added(demoted(MARK), demoted(MINA, 10)) == ()  # the owner is still there
 
 
-def test_where_nobody_could_act_before_nobody_is_the_last() -> None:
+def test_a_demotion_matters_only_if_somebody_could_act_before() -> None:
     assert added(demoted(MARK), duties={ROOM: Duty()}) == ()
 
 
-def test_an_owner_demoted_because_nobody_was_there_is_counted_too() -> None:
+def test_an_owner_demoted_for_lack_of_duty_counts_as_demoted() -> None:
     facts = nobody(ABOUT_ANNA, left=45, managers=())
     assert isinstance(facts[5], SanctionStarted)
     assert (facts[5].kind, facts[5].subject, facts[5].credit) == ("demote", OLGA, 35)
@@ -246,7 +246,7 @@ def test_an_owner_demoted_because_nobody_was_there_is_counted_too() -> None:
 # What is over with a decision.
 
 
-def test_a_decision_ends_that_the_operator_is_asked_and_the_last_one_what_the_room_bears() -> None:
+def test_a_decision_ends_the_task_and_the_last_one_the_room_measure() -> None:
     decided = CaseDecided(room=ROOM, on=7, n=4, what="upheld", subject=ANNA, by=OPERA)
     rectify = InForce(3, "rectify", ROOM, OLGA, DUE, "neglect", 2)
     ordered = InForce(5, "suspend", ROOM, OLGA, DUE, "operator", 3)
@@ -258,7 +258,7 @@ def test_a_decision_ends_that_the_operator_is_asked_and_the_last_one_what_the_ro
     assert added(decided, **known, waiting={ROOM: frozenset()}) == (done,)
 
 
-def test_most_facts_have_nothing_to_be_completed() -> None:
+def test_most_facts_bring_no_obligations() -> None:
     charge = CreditChanged(room=ROOM, entry="charge", cost=5, grade="minor", rule="spam", left=95, subject=ANNA)
     quiet = (charge, replace(OPENED, state="decided"))
     assert not concerns(quiet)

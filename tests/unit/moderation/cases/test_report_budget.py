@@ -29,7 +29,7 @@ def test_a_decided_report_is_free_again_a_day_after_it_was_made() -> None:
     assert free_again([*waiting[1:], *decided], settings(), NOON) is None
 
 
-def test_what_waits_counts_however_old_it_is_up_to_the_time_of_misuse() -> None:
+def test_waiting_reports_count_within_the_misuse_period() -> None:
     assert free_again(filed(*[29 * DAY] * 5), settings(), NOON) == NOON + DAY
     assert free_again(filed(*[30 * DAY] * 5), settings(), NOON) is None
 

@@ -165,7 +165,7 @@ def lead(n: int = 3, **more: Any) -> CaseView:
     return replace(case(n), **more)
 
 
-def test_what_one_person_reports_of_somebody_else_a_moment_later_is_shown_on_the_same_card_without_a_deadline() -> None:
+def test_reports_close_in_time_share_one_card_and_deadline() -> None:
     opened, _ = filed(known=ReportContext(lead=lead(opened=NOON - 10 * MINUTE)))
     assert isinstance(opened, CaseOpened)
     assert (opened.n, opened.lead, opened.due) == (5, 3, 0)
@@ -173,7 +173,7 @@ def test_what_one_person_reports_of_somebody_else_a_moment_later_is_shown_on_the
 
 
 @pytest.mark.parametrize("known", [lead(opened=NOON - 10 * MINUTE - 1), lead(manages=True)])
-def test_later_or_after_a_report_of_a_manager_a_report_has_its_own_card(known: CaseView) -> None:
+def test_a_later_report_or_one_after_a_manager_report_has_its_own_card(known: CaseView) -> None:
     opened, _ = filed(known=ReportContext(lead=known))
     assert isinstance(opened, CaseOpened) and opened.lead == 0 and opened.due > NOON
 
@@ -227,7 +227,7 @@ def test_one_case_takes_twenty_messages_of_one_person() -> None:
         ),
     ],
 )
-def test_what_cannot_be_reported_is_refused(
+def test_an_unreportable_event_is_refused(
     by: UserId, subject: UserId, known: ReportContext, key: str, fields: dict[str, Any]
 ) -> None:
     with pytest.raises(Refused) as refused:
@@ -287,7 +287,7 @@ def test_a_reporter_is_told_the_outcome_without_particulars(what: str, state: st
     assert anna[0][0] == f"notice.{to_anna}" and "notice.foot" in anna[0]
 
 
-def test_neither_who_decided_nor_whom_it_is_about_is_told_as_a_reporter() -> None:
+def test_the_decider_and_the_person_concerned_are_not_told_as_reporters() -> None:
     found = told((decided(),), anna=ANNA, mark=MARK)
     assert found == {ANNA: (["notice.dismissed", "notice.details"], False)}
 
@@ -484,7 +484,7 @@ def test_a_paused_reporter_is_told_why_and_until_when() -> None:
         decided(by=BEN),  # the reporter has dismissed it
     ],
 )
-def test_what_was_reported_with_reason_brings_nothing(fact: CaseDecided) -> None:
+def test_justified_reports_bring_no_warning(fact: CaseDecided) -> None:
     assert with_misuse((fact,), around(Reporter(BEN, 9))) == (fact,)
 
 

@@ -65,7 +65,7 @@ def known(by: UserId = NO_USER, *, reported: bool = False, **case: Any) -> State
     return StatementContext(replace(CASE, by=by, **case), CODE, NOON - HOUR, reported, DEFAULT)
 
 
-def test_a_rules_decision_says_what_was_found_what_was_done_what_it_cost_and_until_when_to_appeal() -> None:
+def test_a_rule_decision_states_finding_measure_cost_and_appeal_date() -> None:
     assert statement(known(), (FOUND, OPENED, MUTED, CHARGED, DEMOTED)) == Statement(
         case=4,
         room=CODE,
@@ -88,7 +88,7 @@ def test_a_rules_decision_says_what_was_found_what_was_done_what_it_cost_and_unt
     )
 
 
-def test_a_persons_decision_names_who_made_it_and_why() -> None:
+def test_a_personal_decision_states_decider_and_reason() -> None:
     decided = CaseDecided(room=ROOM, n=4, what="upheld", subject=ANNA, by=MARK, reason="really")
     stated = statement(known(MARK, reason="really", decide="manager"), (decided, CHARGED))
     assert (stated.automatic, stated.by, stated.reason, stated.found, stated.findings) == (
@@ -100,7 +100,7 @@ def test_a_persons_decision_names_who_made_it_and_why() -> None:
     )
 
 
-def test_it_says_how_a_case_came_about_never_who_reported_it() -> None:
+def test_a_statement_names_the_origin_and_not_the_reporter() -> None:
     assert statement(known(rule="reported", reported=True), ()).found == "reported"
     assert statement(known(reported=True), ()).found == "reported"
     assert statement(known(MARK, rule="by_order", decide="manager"), ()).found == "by-person"
@@ -108,7 +108,7 @@ def test_it_says_how_a_case_came_about_never_who_reported_it() -> None:
     assert statement(known(rule="duty_overdue"), ()).found == "automatically"
 
 
-def test_what_the_same_cause_brought_to_others_is_not_in_it() -> None:
+def test_a_statement_excludes_effects_on_others() -> None:
     """A message comes while nobody is on duty: the member's message is not part of the owner's statement."""
     owner = replace(OPENED, n=5, rule="duty_nobody", subject=OLGA)
     cost = replace(CHARGED, n=5, ledger="standing", rule="duty_nobody", cost=10, left=90, subject=OLGA)
@@ -117,7 +117,7 @@ def test_what_the_same_cause_brought_to_others_is_not_in_it() -> None:
     assert (stated.findings, stated.measures, stated.cost, stated.ledger, stated.about) == ((), (), 10, "standing", 4)
 
 
-def test_only_what_is_upheld_can_be_appealed() -> None:
+def test_only_upheld_cases_mention_appeal() -> None:
     for state, outcome, can in (
         ("decided", "upheld", True),
         ("decided", "dismissed", False),
@@ -141,7 +141,7 @@ def test_one_cause_with_several_cases_is_stated_for_each() -> None:
     assert to_be_stated((open_, OPENED, nobody)) == (4, 5)
 
 
-def test_what_is_no_decision_is_not_stated() -> None:
+def test_only_decisions_are_stated() -> None:
     quiet: tuple[Fact, ...] = (
         FOUND,
         replace(OPENED, state="open"),
@@ -170,7 +170,7 @@ def test_the_statement_is_a_fact_of_whom_it_is_about() -> None:
     assert statement_given(stated, known(), on=9) == kept
 
 
-def test_what_is_empty_is_left_out_and_what_was_erased_is_none() -> None:
+def test_empty_fields_are_left_out_and_erased_fields_are_missing() -> None:
     bare = Statement(case=4, room="", rule="", grade="", outcome="", decided=0)
     assert to_json(bare) == '{"case":4,"form":1,"found":"automatically"}'
     assert from_json("") is None
@@ -196,6 +196,6 @@ def test_a_statement_is_read_back_as_it_was_given(stated: Statement) -> None:
     assert from_json(to_json(stated)) == stated
 
 
-def test_nobody_but_whom_it_is_about_has_measures_in_it() -> None:
+def test_a_statement_has_only_measures_of_its_person() -> None:
     other = replace(MUTED, n=8, subject=MINA)
     assert statement(known(), (OPENED, other)).measures == ()

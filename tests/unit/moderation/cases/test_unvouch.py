@@ -52,7 +52,7 @@ def revoked(vouch: Vouched, by: UserId, why: str = "-") -> PersonVerified:
 @pytest.mark.parametrize(
     ("by", "theirs"), [(MARK, (BY_MARK,)), (MINA, (BY_MINA, ELSEWHERE)), (OLGA, (BY_MARK, BY_MINA)), (OPERA, ALL)]
 )
-def test_whose_word_somebody_may_take_back(by: UserId, theirs: tuple[Vouched, ...]) -> None:
+def test_people_may_take_back_their_own_vouch_and_managers_others(by: UserId, theirs: tuple[Vouched, ...]) -> None:
     facts = tuple(revoked(each, by) for each in theirs)
     assert manager_orders.unvouch(order(by), ALL, false=False) == (facts, ())
 
@@ -67,9 +67,7 @@ def test_an_owner_takes_back_what_counts_in_their_community() -> None:
 @pytest.mark.parametrize(
     ("by", "theirs", "accused"), [(OLGA, (BY_MARK, BY_MINA), (MARK, MINA)), (OPERA, ALL, (MARK, MINA))]
 )
-def test_that_it_was_false_is_said_of_each_who_vouched_once(
-    by: UserId, theirs: tuple[Vouched, ...], accused: tuple[UserId, ...]
-) -> None:
+def test_each_false_vouch_is_charged_once(by: UserId, theirs: tuple[Vouched, ...], accused: tuple[UserId, ...]) -> None:
     facts = tuple(revoked(each, by, "false") for each in theirs)
     assert manager_orders.unvouch(order(by), ALL, false=True) == (facts, accused)
 

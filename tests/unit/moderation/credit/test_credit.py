@@ -98,7 +98,7 @@ def test_an_entry_has_no_effect_from_its_expiry_on() -> None:
     assert credit.balance(entries, last + 1, DEFAULT) == 40
 
 
-def test_what_is_recorded_counts_whatever_its_date() -> None:
+def test_recorded_entries_count_whatever_their_date() -> None:
     entries = [charge(1, 0, 10), charge(2, 10, 10), compensation(3, 20, 1)]
     assert [credit.balance(entries, now, DEFAULT) for now in (-1, 0, 10, 20)] == [90, 90, 90, 90]
     assert [credit.balance(credit.up_to(entries, record), 5, DEFAULT) for record in range(4)] == [100, 90, 80, 90]
@@ -160,7 +160,7 @@ def test_the_order_of_the_entries_does_not_matter(entries: list[LedgerEntry], no
 
 
 @given(ledgers(), st.data(), st.integers(100, 150), st.integers(0, 21))
-def test_what_is_compensated_is_as_if_it_had_never_been(
+def test_a_compensated_charge_has_no_effect(
     entries: list[LedgerEntry], data: st.DataObject, now: int, level: int
 ) -> None:
     undone = data.draw(st.sets(st.integers(0, len(entries))))
@@ -216,14 +216,14 @@ def test_the_first_minor_offence_is_charged_where_the_settings_say_so() -> None:
     assert price([], "minor", 0, settings) == Price("charge", 5, 1)
 
 
-def test_another_rule_or_a_long_time_begins_anew() -> None:
+def test_another_rule_or_a_long_time_resets_the_price() -> None:
     entries = [warning(1, 0)]
     assert price(entries, "minor", DAY_MS, rule="links") == Price("warning", 0, 1)
     assert price(entries, "minor", 90 * DAY_MS - 1) == Price("charge", 8, 2)
     assert price(entries, "minor", 90 * DAY_MS) == Price("warning", 0, 1)
 
 
-def test_what_has_expired_is_no_longer_a_first_time() -> None:
+def test_an_expired_charge_still_uses_up_the_first_time() -> None:
     settings = CreditSettings(repeat_within=365 * DAY_MS)
     assert price([warning(1, 0)], "minor", 183 * DAY_MS, settings) == Price("warning", 0, 1)
 

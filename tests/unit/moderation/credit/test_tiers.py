@@ -123,7 +123,7 @@ def test_a_demotion_ends_only_when_its_time_is_over_and_credit_is_back(steps: li
 
 
 @given(moves, st.data())
-def test_a_reversal_ends_what_has_no_basis_any_more_and_makes_nothing_longer(
+def test_a_reversal_ends_baseless_sanctions_and_extends_nothing(
     steps: list[tuple[int, str]], data: st.DataObject
 ) -> None:
     told = lived(steps, manages=True)
@@ -147,7 +147,7 @@ def left_at_charges(told: History) -> list[int]:
     ] or [100]
 
 
-def test_who_was_demoted_and_so_manages_nothing_stays_demoted_when_a_small_part_is_reversed() -> None:
+def test_a_demoted_manager_stays_demoted_after_a_small_reversal() -> None:
     told = lived([(0, "bad"), (HOUR, "worst"), (HOUR, "worse")], manages=True)
     assert told.balance() == 15
     told.decide(1, "dismissed")
@@ -172,7 +172,7 @@ def test_a_mute_that_has_been_served_does_not_begin_again_because_of_a_reversal(
     assert (told.balance(), told.in_force()) == (25, [])
 
 
-def test_nothing_of_a_person_nobody_charged_is_settled() -> None:
+def test_a_person_without_charges_gets_no_facts() -> None:
     assert DEMOTED.end("time", on=1) == SanctionEnded(on=1, start=5, kind="demote", why="time", n=3, subject=ANNA)
     assert DEFAULT.tiers.manage_from == 40
 
@@ -181,7 +181,7 @@ def test_nothing_of_a_person_nobody_charged_is_settled() -> None:
     st.lists(st.tuples(st.integers(1, 30), st.integers(-HOUR, HOUR)), min_size=1, max_size=20),
     st.sampled_from(["credit", "standing"]),
 )
-def test_charges_of_one_look_bring_the_same_whenever_each_was_recorded(
+def test_charges_of_one_pass_have_the_same_effect_in_any_recording_order(
     charges: list[tuple[int, int]], ledger: str
 ) -> None:
     """All are judged at noon; each is recorded a little later, or earlier if the clock was set back."""
@@ -209,7 +209,7 @@ def one_look(charges: list[tuple[int, int]], ledger: str) -> list[tuple[object, 
     return found
 
 
-def test_what_a_balance_brings_is_missing_until_it_holds() -> None:
+def test_a_due_sanction_is_missing_until_in_force() -> None:
     known = person(MARK, manages=frozenset({ROOM}), standing=(replace(entry(7, 65, NOON - HOUR), case=3),))
     (start,) = missing(context(known), DEFAULT)
     assert start == SanctionStarted(
@@ -228,7 +228,7 @@ def test_what_a_balance_brings_is_missing_until_it_holds() -> None:
 
 
 @given(moves, st.sampled_from([0, HOUR, 2 * DAY, 9 * DAY, 90 * DAY]))
-def test_after_whatever_happened_nothing_is_missing(steps: list[tuple[int, str]], later: int) -> None:
+def test_no_history_leaves_a_sanction_missing(steps: list[tuple[int, str]], later: int) -> None:
     told = lived(steps, manages=True)
     told.wait(later)
     assert missing(told.context(), RULES) == ()

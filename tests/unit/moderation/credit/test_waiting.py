@@ -91,7 +91,7 @@ def done(*facts: Fact) -> tuple[Action, ...]:
         (said("good morning"), False),
     ],
 )
-def test_what_the_links_rule_counts_as_a_link_waits_and_so_do_files(event: MessagePosted, wait: bool) -> None:
+def test_links_by_the_links_rule_and_files_wait(event: MessagePosted, wait: bool) -> None:
     kinds = [type(fact) for fact in judged(event)]
     assert kinds == ([CaseOpened, SanctionStarted] if wait else [])
 
@@ -116,14 +116,14 @@ def test_with_enough_credit_nothing_waits() -> None:
         (replace(CASE, opened=NOON - 11 * MINUTE), False),
     ],
 )
-def test_more_of_the_same_person_joins_while_it_waits_and_is_not_said_again(known: CaseView, joins: bool) -> None:
+def test_further_messages_join_the_waiting_case_silently(known: CaseView, joins: bool) -> None:
     subject = person(recent_cases={(ROOM, "tier_links"): known})
     facts = judged(said("see https://example.org"), context(subject, next_case=2))
     grew = CaseGrew(room=ROOM, on=7, n=1, subject=ANNA, event=EventId("$said"))
     assert facts == ((grew, replace(GONE, quiet=1)) if joins else (replace(OPENED, n=2), replace(GONE, n=2)))
 
 
-def test_beside_a_case_by_a_rule_it_has_a_number_of_its_own() -> None:
+def test_a_waiting_case_has_its_own_number_next_to_a_rule_case() -> None:
     rules = policy(terms("noted", "buy", measure="none", decide="manager"), credit={"start": 59})
     found, first, second, gone = judge(said("buy at example.org"), context(), rules, compiled(rules), 7)
     assert isinstance(found, Found)
@@ -134,7 +134,7 @@ def test_beside_a_case_by_a_rule_it_has_a_number_of_its_own() -> None:
     assert gone.n == 2
 
 
-def test_where_words_are_not_kept_there_is_nothing_to_wait_for() -> None:
+def test_with_metadata_only_no_message_waits() -> None:
     without = replace(context(), keeps_words=False)
     assert judged(said("see https://example.org"), without) == (replace(GONE, n=0),)
     assert next(a.lines for a in done(replace(GONE, n=0)) if isinstance(a, Tell))[0].key == "notice.held.tier_links"
@@ -155,7 +155,7 @@ def decided(what: Outcome, **more: Any) -> tuple[Fact, ...]:
     return decide(given.pop("case", CASE), what, **given)
 
 
-def test_a_yes_posts_it_and_a_no_leaves_it_out_and_neither_costs_anything() -> None:
+def test_upholding_or_dismissing_a_waiting_message_costs_nothing() -> None:
     (yes,), (no,) = decided("dismissed"), decided("upheld")
     expected = CaseDecided(room=ROOM, on=9, n=1, what="dismissed", subject=ANNA, by=MARK, waits=1)
     assert (yes, no) == (expected, replace(expected, what="upheld"))

@@ -36,7 +36,7 @@ class TestWithoutARoster:
 
 
 class TestWithARoster:
-    def test_only_those_in_it_count(self) -> None:
+    def test_only_people_with_duty_hours_count(self) -> None:
         duty = Duty(owners=(ANNA,), managers=(BEN, CARLA), roster={BEN: OFFICE})
         assert left(duty) == Left("owner", NOW, (ANNA,))
 
@@ -49,7 +49,7 @@ class TestWithARoster:
         duty = Duty(owners=(ANNA,), managers=(BEN, CARLA), roster={BEN: REST, CARLA: OFFICE})
         assert left(duty, back={ANNA: NOW + HOUR_MS}) == Left("managers", NOW)
 
-    def test_an_owner_in_it_takes_turns_with_the_managers(self) -> None:
+    def test_an_owner_with_duty_hours_takes_turns_with_managers(self) -> None:
         duty = Duty(owners=(ANNA,), managers=(BEN,), roster={ANNA: OFFICE, BEN: OFFICE})
         assert on_duty(duty, NOW) == (BEN, ANNA)
         assert left(duty) == Left("managers", NOW)

@@ -19,7 +19,7 @@ def duty(**changes: object) -> Duty:
     return Duty(**values)  # type: ignore[arg-type]
 
 
-def test_without_a_roster_all_managers_who_are_not_away_are_on_duty() -> None:
+def test_without_duty_hours_all_managers_not_away_are_on_duty() -> None:
     assert on_duty(ALL, NOW) == (MARK, MINA)
     assert on_duty(duty(away=frozenset({MARK})), NOW) == (MINA,)
 
@@ -30,7 +30,7 @@ def test_where_no_manager_is_on_duty_the_owner_is_unless_away_too() -> None:
     assert on_duty(duty(away=BOTH_AWAY | {OLGA}), NOW) == ()
 
 
-def test_with_a_roster_only_those_in_it_and_within_their_hours_are_on_duty() -> None:
+def test_with_duty_hours_only_people_within_them_are_on_duty() -> None:
     taken = duty(roster={MARK: WORKDAYS, MINA: NIGHTS})
     assert on_duty(taken, NOW) == (MARK,)
     assert on_duty(taken, NOW + 9 * HOUR) == (MINA,)
@@ -39,7 +39,7 @@ def test_with_a_roster_only_those_in_it_and_within_their_hours_are_on_duty() -> 
     assert on_duty(duty(roster={ANNA: WORKDAYS}), NOW) == (OLGA,)  # who is in it runs the room no more
 
 
-def test_an_owner_in_the_roster_takes_turns_like_a_manager() -> None:
+def test_an_owner_with_duty_hours_takes_turns_like_a_manager() -> None:
     assert on_duty(duty(roster={OLGA: WORKDAYS, MARK: WORKDAYS}), NOW) == (MARK, OLGA)
     assert on_duty(duty(roster={OLGA: NIGHTS, MARK: WORKDAYS}), NOW) == (MARK,)
 
@@ -62,7 +62,7 @@ def test_where_no_operator_is_named_the_command_line_is_asked() -> None:
     assert ask("managers", Duty(), NOW) == ("operator", ())
 
 
-def test_above_the_managers_is_the_owner_above_them_the_operator_above_whom_is_nobody() -> None:
+def test_managers_escalate_to_the_owner_then_to_the_operator() -> None:
     assert [above(level) for level in LEVELS] == ["owner", "operator", "operator"]
 
 
@@ -83,7 +83,7 @@ SETS = st.frozensets(PEOPLE)
     roster=st.dictionaries(PEOPLE, st.sampled_from((WORKDAYS, NIGHTS))),
     now=st.integers(0, 7 * 24).map(lambda hours: NOON + hours * HOUR),
 )
-def test_whoever_is_asked_may_be_asked(
+def test_only_eligible_people_are_asked(
     lowest: Asked,
     owners: frozenset[UserId],
     managers: frozenset[UserId],

@@ -75,7 +75,7 @@ def test_hours_are_kept_in_one_spelling_always_with_their_zone(typed: str, kept:
         "Europe/Berlin",
     ],
 )
-def test_what_is_no_such_hours_is_refused_and_named(typed: str) -> None:
+def test_invalid_hours_are_refused_and_named(typed: str) -> None:
     assert refused(typed) == ("error.hours.form", typed)
 
 
@@ -186,19 +186,19 @@ def hours_texts(draw: st.DrawFn) -> str:
 
 
 @given(hours_texts())
-def test_what_is_kept_reads_back_as_itself(text: str) -> None:
+def test_stored_hours_read_back_unchanged(text: str) -> None:
     kept = parse_hours(text, "UTC")
     assert parse_hours(kept, "America/New_York") == kept
 
 
 @given(hours_texts(), moments)
-def test_what_is_kept_holds_at_the_same_times_as_what_was_written(text: str, now: int) -> None:
+def test_stored_hours_cover_the_same_times_as_written(text: str, now: int) -> None:
     window = (now, now + 8 * 24 * HOUR)
     assert list(intervals(parse_hours(text, "UTC"), *window)) == list(intervals(text, *window))
 
 
 @given(hours_texts(), moments)
-def test_hours_begin_when_it_is_said_and_not_before(text: str, now: int) -> None:
+def test_hours_begin_exactly_at_their_start(text: str, now: int) -> None:
     hours = parse_hours(text, "UTC")
     start = next_start(hours, now)
     if start is None:

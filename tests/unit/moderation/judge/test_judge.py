@@ -89,7 +89,7 @@ def test_a_violation_brings_the_finding_the_case_the_measure_and_the_charge_in_t
     )
 
 
-def test_what_breaks_no_rule_brings_nothing() -> None:
+def test_a_message_that_breaks_no_rule_brings_nothing() -> None:
     assert judged(said("good morning"), context()) == ()
 
 
@@ -111,7 +111,7 @@ def test_a_rule_of_another_room_does_not_concern_this_one() -> None:
     assert [fact.rule for fact in facts if isinstance(fact, Found)] == ["here"]
 
 
-def test_what_a_case_and_a_finding_quote_is_bounded() -> None:
+def test_quotations_in_cases_and_findings_are_bounded() -> None:
     facts = judged(said("spam " + "x" * 5_000), context())
     assert [len(fact.excerpt) for fact in facts if isinstance(fact, CaseOpened)] == [EXCERPT]
     assert all(len(fact.matched) <= EXCERPT for fact in facts if isinstance(fact, Found))
@@ -154,7 +154,7 @@ def test_the_deadline_is_that_of_the_class(grade: Grade) -> None:
 
 
 @pytest.mark.parametrize("sender", [MARK, OLGA], ids=["manager", "owner"])
-def test_nothing_applies_to_whoever_helps_to_run_the_room_before_somebody_else_has_decided(sender: Any) -> None:
+def test_nothing_applies_to_managers_before_a_decision(sender: Any) -> None:
     managing = person(sender, manages=frozenset({ROOM}))
     rules = policy(terms("spam", measure="mute", interim="mute"))
     found, opened = judged(said("spam", sender), context(managing), rules)
@@ -170,7 +170,7 @@ def test_nothing_applies_in_a_room_where_the_bot_can_only_look_on() -> None:
     assert (opened.decide, opened.state, opened.manages) == ("manager", "open", 0)
 
 
-def test_who_manages_another_room_only_is_a_member_here() -> None:
+def test_a_manager_of_another_room_is_a_member_here() -> None:
     facts = judged(said("spam"), context(person(manages=frozenset({OTHER}))))
     assert [type(fact) for fact in facts] == [Found, CaseOpened, SanctionStarted, CreditChanged]
 
@@ -191,7 +191,7 @@ def test_who_manages_another_room_only_is_a_member_here() -> None:
         (Unreadable(room=ROOM, received_ms=NOON, problem="spam"), room()),
     ],
 )
-def test_what_is_nobodys_own_word_in_a_served_group_is_not_judged(event: Any, here: Any) -> None:
+def test_only_peoples_own_words_in_served_groups_are_judged(event: Any, here: Any) -> None:
     assert judged(event, context(here=here)) == ()
 
 
@@ -235,7 +235,7 @@ def test_the_same_again_after_a_dismissal_is_a_new_case() -> None:
     assert told.balance() == 90
 
 
-def test_what_an_open_case_gets_added_is_held_by_the_interim_measure_only() -> None:
+def test_an_addition_to_an_open_case_gets_only_the_interim_measure() -> None:
     told = history(decide="manager", measure="redact", interim="none")
     told.say("spam")
     assert kinds(told.say("spam")) == [Found, CaseGrew]
@@ -243,7 +243,7 @@ def test_what_an_open_case_gets_added_is_held_by_the_interim_measure_only() -> N
     assert kinds(told.say("spam")) == JOINED
 
 
-def test_in_an_incident_that_mutes_the_mute_is_not_begun_anew_by_every_message() -> None:
+def test_one_incident_starts_one_mute() -> None:
     told = history(measure="mute")
     told.say("spam")
     told.say("spam")
@@ -411,9 +411,7 @@ def test_the_same_history_judged_twice_is_the_same(moves: list[tuple[int, str]],
 
 
 @given(steps, st.booleans())
-def test_what_each_entry_says_is_left_is_the_balance_of_all_entries_up_to_it(
-    moves: list[tuple[int, str]], manages: bool
-) -> None:
+def test_each_entry_states_the_balance_up_to_it(moves: list[tuple[int, str]], manages: bool) -> None:
     told = lived(moves, manages=manages)
     for index, at, fact in told.facts:
         if isinstance(fact, CreditChanged):
@@ -422,14 +420,14 @@ def test_what_each_entry_says_is_left_is_the_balance_of_all_entries_up_to_it(
 
 
 @given(steps)
-def test_no_history_of_a_manager_has_a_fact_that_came_by_itself(moves: list[tuple[int, str]]) -> None:
+def test_no_manager_history_has_an_automatic_measure(moves: list[tuple[int, str]]) -> None:
     told = lived(moves, user=MARK)
     assert {type(fact) for _, _, fact in told.facts} <= {Found, CaseOpened, CaseGrew}
     assert all(fact.state == "open" for _, _, fact in told.facts if isinstance(fact, CaseOpened))
 
 
 @given(steps)
-def test_no_history_in_an_observed_room_has_a_fact_that_came_by_itself(moves: list[tuple[int, str]]) -> None:
+def test_no_observed_room_history_has_an_automatic_measure(moves: list[tuple[int, str]]) -> None:
     told = lived(moves, here=room("observing", levels=LEVELS))
     assert {type(fact) for _, _, fact in told.facts} <= {Found, CaseOpened, CaseGrew}
 
@@ -467,9 +465,7 @@ def test_one_incident_never_costs_more_than_its_limit_whatever_is_decided_in_bet
 
 
 @given(steps, st.booleans())
-def test_of_each_kind_one_sanction_at_most_rests_on_credit_at_any_time(
-    moves: list[tuple[int, str]], manages: bool
-) -> None:
+def test_at_most_one_sanction_of_a_kind_rests_on_credit(moves: list[tuple[int, str]], manages: bool) -> None:
     told = lived(moves, manages=manages)
     running: dict[int, str] = {}
     for index, _, fact in told.facts:
@@ -481,7 +477,7 @@ def test_of_each_kind_one_sanction_at_most_rests_on_credit_at_any_time(
 
 
 @given(steps)
-def test_who_manages_elsewhere_is_demoted_whenever_credit_is_below_the_threshold(moves: list[tuple[int, str]]) -> None:
+def test_a_manager_elsewhere_is_demoted_below_the_threshold(moves: list[tuple[int, str]]) -> None:
     told = History(RULES, manages=True)
     for pause, text in moves:
         told.wait(pause)

@@ -18,7 +18,7 @@ def rule(name: str, *words: str, **settings: object) -> RuleSettings:
     return policy(terms(name, *words, **settings)).rules[0]
 
 
-def test_they_hold_beside_and_behind_the_operators() -> None:
+def test_room_rules_apply_after_operator_rules() -> None:
     """However grave a room's own rule calls itself, the case is about the operator's."""
     there = policy(terms("spam"))
     texts = (text("ads", "buy now", **{"class": "moderate"}),)
@@ -35,20 +35,20 @@ def test_the_operators_rule_of_the_same_name_holds_instead() -> None:
     assert own_rules((text("spam"), text("ads")), policy(terms("spam"))) == (rule("ads"),)
 
 
-def test_none_weighs_more_than_the_operator_allows_now() -> None:
+def test_no_room_rule_exceeds_the_class_allowed_now() -> None:
     texts = (text("ads", **{"class": "severe"}), text("talk", **{"class": "minor"}))
     assert [each.grade for each in own_rules(texts, Policy())] == ["moderate", "minor"]
     wider = Policy.model_validate({"groups": {"own_rules_class": "severe"}})
     assert [each.grade for each in own_rules(texts, wider)] == ["severe", "minor"]
 
 
-def test_without_leave_there_are_none_and_the_policy_is_the_operators() -> None:
+def test_without_permission_room_rules_are_ignored() -> None:
     strict = Policy.model_validate({"groups": {"own_rules": 0}})
     assert own_rules((text("ads"),), strict) == ()
     assert with_own(strict, (text("ads"),)) is strict
 
 
-def test_what_is_recorded_is_read_back_as_it_was() -> None:
+def test_a_recorded_room_rule_is_read_back_unchanged() -> None:
     for each in policy(
         terms("ads", "buy now", measure="mute", mute_for="2h", **{"except": ["buy now and then"]}),
         {"name": "out", "kind": "links", "deny": ["example.org"]},

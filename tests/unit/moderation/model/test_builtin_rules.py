@@ -33,7 +33,7 @@ def test_duties_are_counted_in_standing_and_decided_above_those_who_share_them()
     assert standing == {*DUTIES, "duty_nobody"}
 
 
-def test_what_is_done_to_a_room_or_by_the_barred_list_only_the_operator_decides() -> None:
+def test_only_the_operator_decides_room_measures_and_barred_entries() -> None:
     above = {rule for rule, own in OWN_RULES.items() if own.decided_by == "operator"}
     assert above == {"duty_nobody", "barred_list", "room_neglect", "room_order"}
 
@@ -42,7 +42,7 @@ def test_rules_of_the_operator_count_as_credit_go_to_managers_and_have_cards() -
     assert (ledger_of("spam"), decided_by("spam"), has_card("spam")) == ("credit", "managers", True)
 
 
-def test_cards_are_for_what_waits_for_a_decision() -> None:
+def test_only_waiting_cases_have_cards() -> None:
     assert {rule for rule in OWN_RULES if has_card(rule)} == {"reported", "outside_notice", "tier_links"}
 
 

@@ -18,7 +18,7 @@ def test_every_fact_that_a_file_defines_is_handed_on_once() -> None:
     assert len(FACTS) == len(set(FACTS))
 
 
-def test_all_facts_of_one_kind_of_record_are_of_acting_or_none_is() -> None:
+def test_facts_of_one_record_kind_agree_on_acting() -> None:
     """The facts that show, at the end of the journal, which requests were in flight."""
     of_acting = {cls.KIND for cls in FACTS if cls.OF_ACTING}
     assert of_acting == {"outcome", "notice", "media", "disclosure", "anchor"}
@@ -39,7 +39,7 @@ def test_a_private_field_belongs_to_a_person_of_the_same_fact(cls: type[Fact]) -
 
 
 @pytest.mark.parametrize("cls", FACTS)
-def test_what_may_be_erased_can_be_missing(cls: type[Fact]) -> None:
+def test_erasable_fields_may_be_missing(cls: type[Fact]) -> None:
     for item in fields(cls):
         if "of" in item.metadata:
             assert item.default == ""
@@ -71,5 +71,5 @@ def test_two_facts_of_one_kind_can_be_told_apart() -> None:
         marks[cls.KIND, fixed] = cls
 
 
-def test_what_lasts_is_a_kind_of_sanction() -> None:
+def test_every_lasting_measure_is_a_kind_of_sanction() -> None:
     assert set(get_args(SanctionKind)) >= LASTING == {"mute", "demote", "ban"} | OF_ROOMS

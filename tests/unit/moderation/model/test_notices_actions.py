@@ -101,7 +101,7 @@ def test_a_moment_is_not_a_number_when_it_travels() -> None:
     assert lines_to_json((line("k", at=Moment(7), n=7),)) == [{"key": "k", "fields": {"at": {"$moment": 7}, "n": 7}}]
 
 
-def test_who_floods_is_stopped_before_it_is_removed_and_what_can_be_seen_goes_before_what_can_wait() -> None:
+def test_measures_come_before_redactions_and_redactions_before_the_rest() -> None:
     order = [STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY]
     assert order == sorted(order)
     urgent: dict[type[Action], int] = {Align: STOP, Kick: STOP, Redact: URGENT, Say: ANSWER}
@@ -123,7 +123,7 @@ def test_who_floods_is_stopped_before_it_is_removed_and_what_can_be_seen_goes_be
         (TellDesk(room=ROOM, lines=(), once="refused"), TellDesk(room=ROOM, lines=(), once="refused"), True),
     ],
 )
-def test_what_is_the_same_while_it_waits(one: Action, other: Action, same: bool) -> None:
+def test_equal_waiting_actions_share_a_key(one: Action, other: Action, same: bool) -> None:
     assert one.merge is not None
     assert (one.merge == other.merge) is same
 
@@ -139,5 +139,5 @@ def test_what_is_the_same_while_it_waits(one: Action, other: Action, same: bool)
         Offer(room=ROOM, n=CaseNumber(1), key="✅"),
     ],
 )
-def test_of_these_every_one_counts(action: Action) -> None:
+def test_distinct_actions_have_distinct_keys(action: Action) -> None:
     assert action.merge is None

@@ -24,7 +24,7 @@ def test_a_deadline_that_passes_and_whom_the_case_goes_to_are_one_notification_t
     assert desk(OVERDUE, TO_OWNER) == [NotifyDesk(room=ROOM, n=3, facts=(OVERDUE, TO_OWNER), ring=True)]
 
 
-def test_an_appeal_rings_whoever_is_to_hear_it_once_also_where_it_goes_to_the_owner() -> None:
+def test_an_appeal_rings_its_hearer_once() -> None:
     appeal = Appealed(room=ROOM, n=3, due=NOON, subject=ANNA, words="it was a quote")
     assert desk(appeal) == [NotifyDesk(room=ROOM, n=3, facts=(appeal,), ring=True)]
     assert desk(appeal, TO_OWNER) == [NotifyDesk(room=ROOM, n=3, facts=(appeal, TO_OWNER), ring=True)]

@@ -44,7 +44,7 @@ def test_an_entry_is_a_decided_case_and_a_ban_everywhere_with_an_end() -> None:
     )  # fmt: skip
 
 
-def test_what_it_rests_on_becomes_evidence_of_its_case() -> None:
+def test_the_basis_of_an_entry_becomes_its_evidence() -> None:
     opened = bar(ENTRY, context(next_case=4), policy())[0]
     assert isinstance(opened, CaseOpened)
     rests = replace(ENTRY, evidence=(case(),), messages=((17, EventId("$said")),))
@@ -73,17 +73,17 @@ def test_an_entry_ends_in_the_future_and_rests_on_what_was_upheld(change: dict[s
 
 
 @pytest.mark.parametrize("basis", ["operator", "credit"])
-def test_nobody_is_put_on_it_twice_whatever_it_rests_on(basis: str) -> None:
+def test_nobody_is_barred_twice(basis: str) -> None:
     with pytest.raises(Refused) as refused:
         bar(ENTRY, context(person(in_force=(entry(basis=basis),))), policy())
     assert refused.value.key == "cli.barred.already"
 
 
-def test_who_is_banned_from_one_room_can_still_be_barred_from_all() -> None:
+def test_a_ban_in_one_room_does_not_prevent_barring() -> None:
     assert len(bar(ENTRY, context(person(in_force=(entry(room=OTHER),))), policy())) == 2
 
 
-def test_who_is_taken_off_is_let_in_everywhere_and_nothing_else_ends() -> None:
+def test_unbarring_admits_everywhere_and_ends_nothing_else() -> None:
     others = (entry(record=10, room=OTHER), entry(record=11, kind="mute"))
     assert unbar((entry(), *others), by=OPERA, reason="talked", reader="root") == (
         SanctionEnded(start=9, kind="ban", why="command", n=2, subject=ANNA, by=OPERA, reason="talked", reader="root"),

@@ -21,7 +21,7 @@ NOTHING = Asks(below="remind", grace=7)
         (Asks(below="gate"), Choices(write=1, below="remind"), 1, "remind"),
     ],
 )
-def test_of_both_the_more_is_asked(operators: Asks, chosen: Choices, write: int, below: Any) -> None:
+def test_the_stricter_of_both_settings_applies(operators: Asks, chosen: Choices, write: int, below: Any) -> None:
     asked = with_choice(operators, chosen)
     assert (asked.write, asked.below, asked.grace, asked.methods) == (
         write,

@@ -94,7 +94,7 @@ charges = st.lists(
 
 
 @given(charges, links)
-def test_merged_in_any_order_the_ledger_is_that_of_the_union(
+def test_merging_ledgers_in_any_order_gives_their_union(
     made: list[tuple[UserId, int, int]], given: list[AccountLink]
 ) -> None:
     entries = [(user, entry(number, cost, at)) for number, (user, cost, at) in enumerate(made)]
@@ -223,7 +223,7 @@ def test_nobody_is_asked_about_any_of_their_accounts() -> None:
     assert ask("managers", alone, NOON, without=frozenset({MARK})) == ("operator", (OPERA,))
 
 
-def test_who_lets_a_case_wait_is_charged_once_with_however_many_accounts() -> None:
+def test_linked_accounts_are_charged_once_for_neglect() -> None:
     duty = Duty(owners=(OLGA,), managers=(MARK, TWIN), operators=(OPERA,), accounts=SAME)
     waiting = WaitingCase(
         case=case(ANNA, frozenset({ANNA})),
@@ -250,7 +250,7 @@ def test_a_room_run_by_two_accounts_of_one_person_has_nobody_left_when_they_are_
 # Consequences of a link, and its end.
 
 
-def test_who_has_too_little_with_both_ledgers_together_does_not_manage_for_now() -> None:
+def test_low_merged_credit_suspends_managing() -> None:
     spent = (entry(1, 40, NOON - 2 * DAY), entry(2, 30, NOON - DAY))
     both = context(person(ANNA, accounts=BOTH, entries=spent, manages=frozenset({ROOM})))
     around = CaseContext(now_ms=NOON, policy=POLICY, next_case=4, on=7, people=(both, both))
@@ -268,7 +268,7 @@ def test_who_has_too_little_with_both_ledgers_together_does_not_manage_for_now()
     assert derive_obligations(facts, around) == facts
 
 
-def test_who_has_enough_alone_manages_again_when_the_link_was_a_mistake() -> None:
+def test_unlinking_restores_rights_if_own_credit_suffices() -> None:
     suspended = InForce(20, "demote", None, ANNA, NOON + DAY, "credit")
     alone = context(person(ANNA, entries=(entry(1, 40, NOON - DAY),), in_force=(suspended,), manages=frozenset({ROOM})))
     around = CaseContext(now_ms=NOON, policy=POLICY, next_case=4, on=7, people=(alone,))
@@ -277,7 +277,7 @@ def test_who_has_enough_alone_manages_again_when_the_link_was_a_mistake() -> Non
     assert (ended.start, ended.why, ended.subject) == (20, "reversed", ANNA)
 
 
-def test_who_has_too_little_alone_does_not() -> None:
+def test_unlinking_keeps_the_suspension_if_own_credit_is_low() -> None:
     suspended = InForce(20, "demote", None, ANNA, NOON + DAY, "credit")
     alone = context(person(ANNA, entries=(entry(1, 70, NOON - DAY),), in_force=(suspended,), manages=frozenset({ROOM})))
     around = CaseContext(now_ms=NOON, policy=POLICY, next_case=4, on=7, people=(alone,))

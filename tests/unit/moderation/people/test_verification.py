@@ -129,7 +129,7 @@ def test_only_methods_that_count_and_are_in_force_reach_a_level() -> None:
     assert verification.lapsed(proofs, 3, frozenset({"vouch"}), room(), NOON) == 0
 
 
-def test_a_vouch_counts_in_the_community_of_who_gave_it() -> None:
+def test_a_vouch_counts_in_the_vouchers_community() -> None:
     given = VerificationInForce("vouch", 2, NOON + 1, "garden-club", OTHER)
     methods = frozenset(verification.REACHES)
     assert verification.reached((given,), methods, Spot(ROOM, "garden-club"), NOON) == 2
@@ -145,7 +145,7 @@ def test_a_vouch_counts_in_the_community_of_who_gave_it() -> None:
 
 
 @pytest.mark.parametrize("below", ["off", "remind", "restrict", "gate", "remove"])
-def test_whoever_is_verified_writes_and_hears_nothing(below: str) -> None:
+def test_a_verified_person_writes_without_notices(below: str) -> None:
     assert writes(replace(person(), proofs=(vouch(),)), settings(below=below)) == ()
 
 
@@ -158,7 +158,7 @@ def test_managers_are_asked_for_the_level_of_managers_only() -> None:
     assert writes(replace(person(MARK), manages=frozenset({ROOM})), settings()) == ()
 
 
-def test_reminded_at_most_once_a_week_and_nothing_else() -> None:
+def test_remind_only_reminds_once_a_week() -> None:
     asks = settings(below="remind")
     told = replace(person(), told={(ROOM, "reminded"): NOON - WEEK + 1})
     assert writes(person(), asks) == (asked("reminded", on=5),)
@@ -167,12 +167,12 @@ def test_reminded_at_most_once_a_week_and_nothing_else() -> None:
     assert writes(replace(told, told={(OTHER, "reminded"): NOON}), asks) == (asked("reminded", on=5),)
 
 
-def test_while_there_is_time_nothing_is_taken_and_the_end_is_named() -> None:
+def test_during_the_grace_period_nothing_is_removed_and_its_end_named() -> None:
     newcomer = replace(person(), since={ROOM: NOON - DAY})
     assert writes(newcomer, settings()) == (asked("reminded", NOON + 6 * DAY, on=5),)
 
 
-def test_after_it_each_message_goes_and_the_pointer_comes_once_an_hour() -> None:
+def test_after_the_grace_period_messages_are_removed_with_an_hourly_hint() -> None:
     known = replace(person(), since={ROOM: BEGAN})
     assert writes(known, settings()) == (HELD, asked("held", on=5))
     assert writes(replace(known, told={(ROOM, "held"): NOON - HOUR + 1}), settings()) == (HELD,)
@@ -246,20 +246,20 @@ def test_time_begins_when_the_room_began_to_ask_or_their_verification_ended_if_t
     assert writes(expired, settings()) == (asked("reminded", NOON + 5 * DAY, on=5),)
 
 
-def test_where_the_bot_cannot_act_nothing_goes() -> None:
+def test_nothing_is_removed_if_the_bot_cannot_act() -> None:
     assert writes(person(), settings(), here_=replace(room("observing"), asked=BEGAN)) == (
         asked("reminded", BEGAN + WEEK, on=5),
     )
 
 
-def test_who_was_brought_into_a_gated_room_has_no_time_and_who_was_there_has() -> None:
+def test_a_newcomer_to_a_gated_room_has_no_grace_period() -> None:
     gate = settings(below="gate")
     before, since = replace(person(), since={ROOM: NOON - DAY}), replace(ASKING, asked=NOON - HOUR)
     assert writes(before, gate, here_=since) == (asked("reminded", NOON - HOUR + WEEK, on=5),)
     assert writes(replace(person(), since={ROOM: NOON - 1}), gate, here_=since) == (HELD, asked("held", on=5))
 
 
-def test_a_rule_comes_first_and_one_message_goes_once() -> None:
+def test_a_rule_takes_precedence_and_a_message_is_removed_once() -> None:
     asks = policy(terms("spam"), verification={"write": 2, "below": "restrict"})
     facts = judge(said("spam"), here(replace(person(), since={ROOM: BEGAN})), asks, compiled(asks), 5)
     assert [fact.rule for fact in facts if isinstance(fact, SanctionStarted)] == ["spam"]
@@ -287,7 +287,7 @@ CASE = CaseOpened(
 KICK = SanctionStarted(room=ROOM, kind="kick", n=7, basis="verification", rule=UNVERIFIED, subject=ANNA)
 
 
-def test_half_way_they_are_told_and_at_the_end_removed_with_a_case_that_costs_nothing() -> None:
+def test_unverified_members_are_told_half_way_and_removed_without_charge() -> None:
     half, end = BEGAN + WEEK // 2, BEGAN + WEEK
     assert stays(guest(), half - 1) == ()
     assert stays(guest(), half) == (asked("halfway", end),)
@@ -297,7 +297,7 @@ def test_half_way_they_are_told_and_at_the_end_removed_with_a_case_that_costs_no
     assert stays(told, end) == (replace(CASE, due=end), KICK)
 
 
-def test_nobody_goes_without_having_been_told_with_time_left() -> None:
+def test_nobody_is_removed_without_an_earlier_notice() -> None:
     assert stays(guest(), NOON) == (asked("halfway", NOON + WEEK // 2),)
     assert stays(guest(told={"halfway": NOON}), NOON + WEEK // 2 - 1) == ()
     before_the_lapse = guest(lapsed=NOON - WEEK, told={"halfway": NOON - WEEK - 1})
@@ -309,12 +309,12 @@ def test_managers_owners_operators_and_the_bot_never_go(who: UserId) -> None:
     assert stays(replace(guest(told={"halfway": BEGAN + 1}), user=who), NOON, who) == ()
 
 
-def test_where_the_bot_cannot_remove_anybody_nothing_is_said_to_happen() -> None:
+def test_no_removal_is_announced_if_the_bot_cannot_remove() -> None:
     assert stays(guest(told={"halfway": BEGAN + 1}), NOON, here=replace(room("observing"), asked=BEGAN)) == ()
 
 
 @given(since=st.integers(0, NOON), told=st.integers(0, NOON), lapsed=st.integers(0, NOON), now=st.integers(0, NOON))
-def test_whenever_somebody_goes_they_knew_for_half_the_time_and_had_all_of_it(
+def test_every_removed_member_was_told_half_way_and_had_the_full_time(
     since: int, told: int, lapsed: int, now: int
 ) -> None:
     who = guest(since=since, lapsed=lapsed, told={"halfway": told})
@@ -369,7 +369,7 @@ def test_rights_come_back_when_the_level_is_reached_or_asked_for_no_more() -> No
 GATE = settings(below="gate")
 
 
-def test_who_knocks_is_let_in_or_told_once_what_to_do() -> None:
+def test_a_knock_is_admitted_or_answered_once() -> None:
     ann = person()
     assert verification.knocked(here(replace(ann, proofs=(vouch(),))), GATE, on=5) == (door("admitted", on=5),)
     assert verification.knocked(here(ann), GATE, on=5) == (door("knocked", NOON + WEEK, on=5),)
@@ -387,7 +387,7 @@ def test_the_people_who_run_a_room_come_in_as_they_are() -> None:
     ]
 
 
-def test_in_the_lobby_they_are_told_once_a_week_or_let_in() -> None:
+def test_people_in_the_lobby_are_admitted_or_reminded_once_a_week() -> None:
     ann = person()
     assert verification.waits(here(ann), GATE, on=5) == (door("waiting", on=5),)
     assert verification.waits(here(replace(ann, told={(ROOM, "waiting"): NOON - WEEK + 1})), GATE, on=5) == ()

@@ -149,7 +149,7 @@ def test_a_ban_and_its_end() -> None:
     assert (there.members[ANNA], there.holds) == ("leave", {})
 
 
-def test_who_is_no_manager_has_nothing_taken_by_a_demotion() -> None:
+def test_a_demotion_takes_nothing_from_a_member() -> None:
     there = Simulated()
     there.start(ANNA, "demote")
     there.start(BEN, "demote")
@@ -163,7 +163,7 @@ def test_a_manager_of_a_room_in_which_members_cannot_post_is_demoted_all_the_sam
     assert there.power.role(MARK) == "member"
 
 
-def test_who_has_left_is_muted_when_they_come_back() -> None:
+def test_a_mute_applies_on_return() -> None:
     there = Simulated()
     there.members[ANNA] = "leave"
     there.start(ANNA, "mute")
@@ -172,7 +172,7 @@ def test_who_has_left_is_muted_when_they_come_back() -> None:
     assert [change.what for change in there.align().changes] == ["level"]
 
 
-def test_who_has_left_can_be_banned_as_by_hand() -> None:
+def test_a_former_member_can_be_banned() -> None:
     there = Simulated()
     there.members[ANNA] = "leave"
     there.start(ANNA, "ban")
@@ -206,7 +206,7 @@ def test_a_mute_set_by_hand_is_not_lifted_when_ours_ends() -> None:
     ("version", "user", "kind"),
     [("12", CREATOR, kind) for kind in KINDS] + [("11", OLGA, kind) for kind in KINDS],
 )
-def test_what_the_rooms_rules_forbid_is_said_and_never_written(version: str, user: UserId, kind: str) -> None:
+def test_a_forbidden_change_is_reported_and_not_written(version: str, user: UserId, kind: str) -> None:
     there = Simulated(version=version)
     there.start(user, kind)
     before = copy.deepcopy(there.levels)
@@ -331,7 +331,7 @@ def test_what_should_hold_holds_after_every_alignment_whatever_was_cut_off_befor
 
 
 @given(moves)
-def test_aligned_twice_is_aligned_once(steps: list[Any]) -> None:
+def test_aligning_twice_changes_nothing(steps: list[Any]) -> None:
     there = Simulated()
     lived(there, steps)
     there.align()
@@ -355,7 +355,7 @@ def test_when_all_sanctions_have_ended_in_any_order_the_room_is_as_it_was(steps:
 
 
 @given(moves, st.sampled_from(WITHIN_REACH), st.sampled_from([None, 0, 5, 50, 90]))
-def test_a_level_set_by_hand_once_all_has_ended_stays(steps: list[Any], user: UserId, level: int | None) -> None:
+def test_a_level_set_by_hand_after_all_sanctions_stays(steps: list[Any], user: UserId, level: int | None) -> None:
     there = Simulated()
     lived(there, steps)
     there.in_force.clear()

@@ -174,7 +174,7 @@ def test_the_bot_never_sets_more_than_it_has() -> None:
 # Closed.
 
 
-def test_closed_nobody_else_posts_and_nobody_joins_unasked() -> None:
+def test_in_a_closed_room_only_managers_post_and_nobody_joins_uninvited() -> None:
     there = Simulated()
     there.levels["users"][OLGA] = 90
     before = copy.deepcopy(there.levels)
@@ -239,7 +239,7 @@ def test_a_join_rule_set_by_hand_that_says_more_is_respected_at_once() -> None:
         (None, ""),
     ],
 )
-def test_what_a_join_rule_says(content: Any, rule: str) -> None:
+def test_a_join_rule_is_classified(content: Any, rule: str) -> None:
     assert join_rule(content) == rule
 
 
@@ -271,7 +271,7 @@ def test_where_the_bot_has_lost_its_power_it_says_that_it_cannot_give_back() -> 
 
 
 @given(st.lists(st.sampled_from([0, 10, 25, 70]), max_size=8))
-def test_what_is_changed_by_hand_is_set_again_twice_then_left_alone(hands: list[int]) -> None:
+def test_a_room_changed_by_hand_is_set_again_twice_then_left_alone(hands: list[int]) -> None:
     there = Simulated()
     measure = there.start("suspend")
     there.align()
@@ -292,7 +292,7 @@ def test_what_is_changed_by_hand_is_set_again_twice_then_left_alone(hands: list[
     assert "m.room.redaction" not in there.levels["events"]
 
 
-def test_a_way_round_made_by_hand_is_closed_and_given_back() -> None:
+def test_a_bypass_by_hand_is_closed_and_restored() -> None:
     there = Simulated()
     measure = there.start("suspend")
     there.align()

@@ -92,7 +92,7 @@ def test_a_rule_that_could_not_be_given_back_is_left_alone_and_said() -> None:
     assert join_rule(before) == MORE
 
 
-def test_what_is_changed_by_hand_is_set_again_twice_and_then_left_alone() -> None:
+def test_a_gate_changed_by_hand_is_set_again_twice_then_left_alone() -> None:
     there = Simulated({"join_rule": "public"})
     there.align(gate=True)
     for _ in range(MAX_CORRECTIONS + 2):
@@ -111,9 +111,7 @@ RULES = st.sampled_from(
 
 
 @given(RULES, st.lists(st.tuples(st.booleans(), st.booleans()), max_size=8))
-def test_whatever_came_between_at_the_end_the_rule_is_what_it_was(
-    before: dict[str, Any], moves: list[tuple[bool, bool]]
-) -> None:
+def test_the_join_rule_is_restored_in_the_end(before: dict[str, Any], moves: list[tuple[bool, bool]]) -> None:
     there = Simulated(before)
     for gate, closed in moves:
         there.align(gate=gate, closed=closed)

@@ -157,7 +157,7 @@ def test_once_nothing_waits_the_measure_ends_with_its_time() -> None:
         assert due(measure, waiting=0) == (ended(measure, "time"),)
 
 
-def test_what_was_not_put_in_order_is_suspended() -> None:
+def test_a_room_not_put_in_order_is_suspended() -> None:
     rectify = held("rectify")
     expected = (ended(rectify, "overtaken"), opened(NEGLECT), started("suspend", NOON + 7 * DAY))
     assert due(rectify) == expected
@@ -187,7 +187,7 @@ def test_when_the_last_case_is_decided_what_rests_on_neglect_ends_but_a_closed_r
 
 
 @pytest.mark.parametrize("basis", ["operator", "command"])
-def test_what_was_ordered_ends_with_its_time_whatever_waits(basis: str) -> None:
+def test_an_ordered_measure_ends_at_its_time(basis: str) -> None:
     for kind in ("suspend", "close"):
         measure = held(kind, basis)
         assert due(measure, waiting=3) == (ended(measure, "time"),)
@@ -237,7 +237,7 @@ def test_an_order_beyond_ones_right_is_refused(kind: Any, by: UserId, key: str) 
 
 
 @pytest.mark.parametrize("basis", ["neglect", "operator", "command"])
-def test_what_holds_already_the_operator_replaces_and_others_do_not(basis: str) -> None:
+def test_only_the_operator_replaces_a_measure_in_force(basis: str) -> None:
     there = held("suspend", basis)
     assert refused(order, "suspend", MARK, there) == ("error.in-force.suspend", {})
     assert order("suspend", OPERA, there)[0] == ended(there, "overtaken")
@@ -247,7 +247,7 @@ def test_where_the_bot_lacks_the_power_it_does_not_promise_what_it_cannot_do() -
     assert refused(order, "suspend", MARK, here=room("observing")) == ("error.observed", {"room": ROOM})
 
 
-def test_who_ordered_it_ends_it() -> None:
+def test_the_orderer_ends_a_room_measure() -> None:
     by_command = held("suspend", "command")
     assert lift(OLGA, by_command) == (ended(by_command, "command", OLGA),)
     assert lift(MARK, by_command, kinds=("suspend",), deed="readonly") == (ended(by_command, "command", MARK),)
@@ -257,7 +257,7 @@ def test_who_ordered_it_ends_it() -> None:
 
 
 @pytest.mark.parametrize("basis", ["neglect", "operator"])
-def test_what_the_operator_or_neglect_imposed_only_the_operator_lifts(basis: str) -> None:
+def test_only_the_operator_lifts_measures_by_the_operator_or_for_neglect(basis: str) -> None:
     imposed, by_command = held("suspend", basis), held("close", "command", 6)
     assert refused(lift, OLGA, imposed) == (f"error.imposed.{basis}", {"n": 2})
     assert lift(OLGA, imposed, by_command) == (ended(by_command, "command", OLGA),)
@@ -338,7 +338,7 @@ class Room:
 
 @settings(max_examples=400)
 @given(moves, st.sampled_from([POLICY, CLOSING]))
-def test_no_two_of_a_kind_each_with_a_case_and_only_what_holds_ends(steps: list[Any], by: Any) -> None:
+def test_room_measures_are_unique_by_kind_and_end_only_if_in_force(steps: list[Any], by: Any) -> None:
     there = Room()
     for what, how, who in steps:
         try:

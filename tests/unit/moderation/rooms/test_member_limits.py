@@ -51,9 +51,7 @@ def kick(rule: str, n: int = 7) -> SanctionStarted:
 
 
 @pytest.mark.parametrize(("people", "rooms", "rule"), [(4, 1, CAP_MEMBERS), (3, 3, CAP_JOINED), (4, 3, CAP_MEMBERS)])
-def test_who_comes_beyond_a_limit_is_removed_with_a_case_and_without_a_charge(
-    people: int, rooms: int, rule: str
-) -> None:
+def test_a_person_beyond_a_limit_is_removed_without_a_charge(people: int, rooms: int, rule: str) -> None:
     assert come(people=people, rooms=rooms) == (case(rule), kick(rule))
 
 
@@ -66,11 +64,11 @@ def test_managers_owners_operators_and_the_bot_never_go(who: UserId) -> None:
     assert come(who, people=99, rooms=99) == ()
 
 
-def test_where_the_bot_only_observes_nobody_goes() -> None:
+def test_nobody_is_removed_from_an_observed_room() -> None:
     assert come(here=room("observing")) == ()
 
 
-def test_where_the_bot_cannot_remove_somebody_nothing_is_said_to_happen() -> None:
+def test_no_removal_is_recorded_if_the_bot_cannot_remove() -> None:
     levels = {"users": {OLGA: 100, BOT: 40, MARK: 50}}
     assert come(here=room(levels=levels)) == ()
 
@@ -83,18 +81,18 @@ def known(opened: int) -> PersonView:
     return replace(person(), recent_cases={(ROOM, CAP_MEMBERS): view})
 
 
-def test_who_comes_again_within_one_incident_gets_no_case_of_their_own_each_time() -> None:
+def test_returning_within_one_incident_opens_no_new_case() -> None:
     again = CaseGrew(room=ROOM, on=5, n=3, subject=ANNA, event=EVENT)
     assert come(known(NOON - 10 * MINUTE)) == (again, kick(CAP_MEMBERS, 3))
     assert come(known(NOON - 11 * MINUTE)) == (case(CAP_MEMBERS), kick(CAP_MEMBERS))
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
-def test_without_limits_nobody_ever_goes(people: int, rooms: int) -> None:
+def test_without_limits_nobody_is_removed(people: int, rooms: int) -> None:
     assert come(people=people, rooms=rooms, settings={}) == ()
 
 
-def test_a_room_is_declined_by_how_many_its_founder_has_founded() -> None:
+def test_a_room_beyond_its_founders_limit_is_declined() -> None:
     limited, free = policy(**LIMITS), policy()
     assert [declines(n, ANNA, limited) for n in (0, 1, 2)] == [False, True, True]
     assert (declines(99, ANNA, free), declines(99, OPERA, limited)) == (False, False)

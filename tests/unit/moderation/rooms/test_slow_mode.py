@@ -48,7 +48,7 @@ HELD = SanctionStarted(
         (NOON - 59_999, True),
     ],
 )
-def test_what_comes_sooner_than_the_pace_allows_is_held_back(last: int | None, held: bool) -> None:
+def test_messages_faster_than_the_pace_are_removed(last: int | None, held: bool) -> None:
     facts = judge(said("hello"), context(here=SLOW, stood=last), PLAIN, (), 7)
     assert facts == ((HELD,) if held else ())
 
@@ -63,7 +63,7 @@ def test_what_comes_sooner_than_the_pace_allows_is_held_back(last: int | None, h
         (NOON - 600_000, NOON + 10 * DAY, False),  # sent after all that was read, so far as it can be: now
     ],
 )
-def test_what_a_server_claims_counts_only_for_the_time_of_an_absence(heard: int, sent: int, held: bool) -> None:
+def test_claimed_times_count_only_during_an_absence(heard: int, sent: int, held: bool) -> None:
     event = replace(said("hello"), sent_ms=sent, heard_ms=heard)
     last = NOON - 600_000 if heard else NOON - 1
     facts = judge(event, context(here=SLOW, stood=last), PLAIN, (), 7)
@@ -83,7 +83,7 @@ def test_managers_are_not_slowed_nor_is_an_edit() -> None:
     ("told", "quiet"),
     [(NOON - DAY, 1), (NOON - DAY - 1, 0), (NOON - 1, 1)],
 )
-def test_it_is_said_once_a_day(told: int, quiet: int) -> None:
+def test_slow_mode_is_explained_once_a_day(told: int, quiet: int) -> None:
     known = person(told={(ROOM, "room_slow"): told})
     here = replace(SLOW, slow=Slow(60_000, 0))
     assert judge(said("hello"), context(known, here=here, stood=JUST_NOW), PLAIN, (), 7) == (
@@ -111,7 +111,7 @@ def test_the_next_word_says_how_many_were_held_back_since_the_last() -> None:
     assert tell.lines == (words,)
 
 
-def test_a_new_slow_mode_is_said_anew() -> None:
+def test_a_new_slow_mode_is_explained_again() -> None:
     known = person(told={(ROOM, "room_slow"): NOON - 2})
     here = replace(SLOW, slow=Slow(60_000, NOON - 1))
     assert judge(said("hello"), context(known, here=here, stood=JUST_NOW), PLAIN, (), 7) == (HELD,)
@@ -124,7 +124,7 @@ def test_a_rule_that_lets_a_message_stand_is_no_way_around_it() -> None:
     assert gone == HELD
 
 
-def test_of_two_paces_the_slower_holds() -> None:
+def test_the_slower_of_two_paces_applies() -> None:
     quick = replace(SLOW, slow=Slow(10_000, 0))
     low = policy(credit={"start": 59})
     late = NOON - 20_000

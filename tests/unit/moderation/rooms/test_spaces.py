@@ -21,7 +21,7 @@ def listed(room: RoomId, what: Any = "listed", by: UserId = OLGA) -> RoomListed:
     return RoomListed(room=SPACE, what=what, child=room, by=by)
 
 
-def test_what_is_new_is_listed_by_whoever_did_it_and_what_is_known_is_not_said_again() -> None:
+def test_a_new_room_is_recorded_once_with_the_person_who_listed_it() -> None:
     state = [child(KITCHEN), child(GARDEN), {"type": "m.room.name", "state_key": "", "content": {"name": "Club"}}]
     assert changes(SPACE, state, ()) == (listed(GARDEN), listed(KITCHEN))
     assert changes(SPACE, state, {GARDEN}) == (listed(KITCHEN),)
@@ -34,16 +34,16 @@ def test_without_a_server_by_which_to_enter_a_room_is_not_listed(content: object
     assert changes(SPACE, [child(GARDEN, content)], {GARDEN}) == (listed(GARDEN, "unlisted"),)
 
 
-def test_what_is_gone_from_the_state_is_taken_off_by_nobody_known() -> None:
+def test_a_vanished_entry_is_removed_without_an_actor() -> None:
     assert changes(SPACE, [], {GARDEN}) == (listed(GARDEN, "unlisted", UserId("")),)
 
 
 @pytest.mark.parametrize("room", ["", "#garden:example.org", "@olga:example.org", None, 3])
-def test_what_is_no_room_id_is_not_listed(room: object) -> None:
+def test_an_invalid_room_id_is_not_listed(room: object) -> None:
     assert changes(SPACE, [child(room)], ()) == ()
 
 
-def test_of_a_parent_that_a_room_chose_for_itself_nothing_follows() -> None:
+def test_a_parent_chosen_by_a_room_has_no_effect() -> None:
     parent = {**child(GARDEN), "type": "m.space.parent"}
     assert changes(SPACE, [parent], ()) == ()
 

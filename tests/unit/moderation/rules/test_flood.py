@@ -39,9 +39,7 @@ def test_later_messages_do_not_count() -> None:
         (99_000, 60_000),  # nor younger than its arrival
     ],
 )
-def test_what_was_not_heard_when_it_was_said_counts_where_its_sender_says_within_bounds(
-    sent: int, counted: int
-) -> None:
+def test_late_messages_count_at_their_claimed_time_within_bounds(sent: int, counted: int) -> None:
     heard = replace(posted("x", at=60_000), sent_ms=sent)
     assert heard.counted_ms == 60_000  # a message received at once counts by its arrival, whatever its sender says
     missed = replace(heard, heard_ms=1_000)
@@ -70,7 +68,7 @@ def test_edits_reactions_joins_and_new_names_count_like_messages() -> None:
         assert RULE.check(event, View((1, 2, 99))) is None
 
 
-def test_that_somebody_came_in_once_is_no_flood() -> None:
+def test_a_single_join_is_no_flood() -> None:
     assert RULE.check(posted("x", at=99), View((97, 98, 99), ((96, "joins"),))) is None
     assert RULE.check(posted("x", at=99), View((97, 98, 99), ((95, "joins"), (96, "joins")))) is not None
 
@@ -83,7 +81,7 @@ def test_a_rule_can_count_some_of_them_only() -> None:
 
 
 @given(st.lists(st.integers(0, 50_000), max_size=30))
-def test_it_counts_as_one_would_by_hand(times: list[int]) -> None:
+def test_flood_counts_agree_with_a_simple_count(times: list[int]) -> None:
     recent = (*sorted(times), 50_000)
     count = sum(40_000 < time <= 50_000 for time in recent)
     hit = RULE.check(posted("x", at=50_000), View(recent))

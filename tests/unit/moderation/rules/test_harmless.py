@@ -14,14 +14,14 @@ def found(texts: list[str]) -> list[tuple[str, str]]:
     return [(hit.matched, text) for text in texts if (hit := RULE.check(posted(text), View())) is not None]
 
 
-def test_of_ten_thousand_sentences_in_ten_languages_hardly_any_is_taken_for_another() -> None:
+def test_ten_thousand_harmless_sentences_rarely_match() -> None:
     said = [text for _, text in sentences()]
     assert (len(WORDS), len(said)) == (10, 10 * EACH)
     wrong = found(said)
     assert len(wrong) < len(said) * AT_MOST, wrong
 
 
-def test_nor_of_what_people_wrote() -> None:
+def test_harmless_messages_of_people_rarely_match() -> None:
     said = [text for text in people_wrote() if "forbidden" not in text and "password" not in text.lower()]
     assert len(said) > 3_000
     wrong = found(said)

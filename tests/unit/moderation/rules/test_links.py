@@ -87,7 +87,7 @@ def test_other_places_are_not_denied(body: str) -> None:
     "body",
     ["https://good.com", "http://a.good.com/x", "看good.com吧", "https://good.com啊", "例子.中国", "v1.2 e.g. 3.14"],
 )
-def test_only_what_is_allowed_is_fine(body: str) -> None:
+def test_only_allowed_domains_pass(body: str) -> None:
     assert matched(GOOD, body) is None
 
 
@@ -102,7 +102,7 @@ def test_only_what_is_allowed_is_fine(body: str) -> None:
         "good.com evil.org",
     ],
 )
-def test_all_else_is_not(body: str) -> None:
+def test_domains_not_allowed_are_found(body: str) -> None:
     assert matched(GOOD, body) is not None
 
 
@@ -141,7 +141,7 @@ def test_the_formatted_body_is_read_for_where_links_lead(tag: str, href: str) ->
     assert EVIL.check(event, View()) == Hit(where="formatted", matched=href)
 
 
-def test_what_matched_in_an_edit_is_found_too() -> None:
+def test_a_match_in_an_edit_is_found() -> None:
     event = posted("x")
     event = type(event)(
         **{name: getattr(event, name) for name in event.__dataclass_fields__ if name != "content"},

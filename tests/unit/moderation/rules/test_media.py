@@ -42,7 +42,7 @@ def test_size_has_a_limit() -> None:
     assert check(PICTURE, max_size=1_999_999) == Hit(numbers={"size": 2_000_000, "limit": 1_999_999})
 
 
-def test_what_the_sender_does_not_say_is_for_the_operator_to_decide() -> None:
+def test_undeclared_sizes_and_types_follow_the_setting() -> None:
     silent = Attached("file")
     assert check(silent, max_size=10, mimetypes=["image/*"]) is None
     assert check(silent, max_size=10, unknown_size="deny") == Hit(numbers={"limit": 10})

@@ -53,7 +53,7 @@ def test_the_room_may_be_called_unless_denied() -> None:
 
 
 @pytest.mark.parametrize("body", ["@roommate", "@room:x.org", "mail@room", "room", "@rooms"])
-def test_what_only_begins_like_a_call_is_none(body: str) -> None:
+def test_text_that_merely_begins_like_room_is_no_mention(body: str) -> None:
     assert NO_ROOM.check(posted(body), View()) is None
 
 

@@ -106,7 +106,7 @@ def test_one_word_in_many_disguises(disguised: str) -> None:
         ("m", "rn"),  # UTS #39 has them alike; too many words are not
     ],
 )
-def test_what_differs_in_spelling_stays_different(one: str, other: str) -> None:
+def test_different_spellings_stay_different(one: str, other: str) -> None:
     assert skeleton(one) != skeleton(other)
 
 

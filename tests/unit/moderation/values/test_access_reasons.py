@@ -11,5 +11,5 @@ def test_some_words_are_a_reason(reason: str) -> None:
 
 
 @pytest.mark.parametrize("reason", ["", " ", "-", "--", "...", "x", "ok", "12345", "aaaa", "?!", "字", "- - - -"])
-def test_signs_and_single_letters_are_none(reason: str) -> None:
+def test_signs_and_single_letters_are_not_a_reason(reason: str) -> None:
     assert not says_why(reason)

@@ -177,7 +177,7 @@ def test_sending_follows_the_authorization_rules(
         (DAVE, DAVE, -1, False),  # no power to send power levels at all
     ],
 )
-def test_who_may_give_whom_which_level(actor: UserId, target: UserId, new: int | None, allowed: bool) -> None:
+def test_levels_that_people_may_give_each_other(actor: UserId, target: UserId, new: int | None, allowed: bool) -> None:
     assert room(users={BOB: 50, CAROL: 50}).can_set_level(actor, target, new) is allowed
 
 
@@ -251,7 +251,7 @@ def test_in_an_old_room_with_power_levels_its_creator_has_what_they_say() -> Non
 
 
 @pytest.mark.parametrize("levels", [None, NOTHING, {"ban": None, "events": 7, "users": [ALICE]}])
-def test_what_is_not_said_has_the_default_of_the_specification(levels: object) -> None:
+def test_missing_levels_have_the_specified_defaults(levels: object) -> None:
     power = Power.of(None, levels)
     assert (power.ban, power.kick, power.redact, power.invite) == (50, 50, 50, 0)
     assert power.required("m.room.topic", state=True) == 50
@@ -301,7 +301,7 @@ junk = json_values | st.dictionaries(names, json_values | st.dictionaries(names 
 
 
 @given(junk, junk, st.text() | people, st.text() | people, st.none() | st.integers())
-def test_whatever_a_homeserver_sends_nothing_raises_and_the_answers_agree(
+def test_no_power_levels_raise_and_answers_agree(
     made: object, levels: object, actor: str, target: str, new: int | None
 ) -> None:
     power = Power.of(made, levels, bot=BOT)
@@ -330,7 +330,7 @@ def test_half_a_letter_in_a_user_id_is_no_user() -> None:
 
 
 @given(rooms(), people)
-def test_who_is_given_the_mute_level_can_post_nothing_and_counts_as_muted(
+def test_the_mute_level_silences_and_counts_as_muted(
     given_room: tuple[dict[str, Any], dict[str, Any]], user: UserId
 ) -> None:
     made, content = given_room
@@ -397,7 +397,7 @@ def test_a_right_that_everybody_has_makes_nobody_a_manager() -> None:
 # The bot.
 
 
-def test_what_the_bot_lacks_is_named_with_the_level_it_takes() -> None:
+def test_missing_power_is_named_with_the_required_level() -> None:
     power = room("11", users={BOT: 50}, ban=60, events={POWER_LEVELS: 100}, invite=50)
     assert power.missing_for(BOT) == (Lack("ban", 60), Lack("levels", 100))
     assert power.missing_for(ALICE)[0] == Lack("redact", 50)

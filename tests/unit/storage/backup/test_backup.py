@@ -72,7 +72,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_is_packed_is_unpacked_and_keys_of_the_device_are_never_in_it(data_dir: Path, tmp_path: Path) -> None:
+def test_a_backup_round_trips_without_device_keys(data_dir: Path, tmp_path: Path) -> None:
     stage = taken(data_dir)
     manifest = write(stage, tmp_path / "backup.zip", MANIFEST_OF, nothing)
     with opened(tmp_path / "backup.zip") as (zipped, read):
@@ -99,13 +99,13 @@ def test_an_open_day_that_grows_while_the_copy_is_packed_is_as_it_was(data_dir: 
     assert (stage / "records/day/2026-11-24.jsonl").read_bytes() == b"open\n"
 
 
-def test_what_was_deleted_from_a_database_is_not_in_the_backup(data_dir: Path) -> None:
+def test_deleted_rows_are_not_in_the_backup(data_dir: Path) -> None:
     stage = taken(data_dir)
     assert [b"deleted-words" in (stage / name).read_bytes() for name in (STATE, IDENTITY)] == [False, False]
     assert [b"here" in (stage / name).read_bytes() for name in (STATE, IDENTITY)] == [True, True]
 
 
-def test_all_of_it_is_its_owners_alone_whatever_the_umask(data_dir: Path, tmp_path: Path) -> None:
+def test_backup_files_are_private_whatever_the_umask(data_dir: Path, tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         file = packed(data_dir)
@@ -184,7 +184,7 @@ def test_a_page_that_is_none_is_refused(said: bytes) -> None:
         decode(said)
 
 
-def test_what_a_backup_cut_short_has_left_is_removed_unless_one_is_being_made(data_dir: Path) -> None:
+def test_remains_of_an_interrupted_backup_are_removed(data_dir: Path) -> None:
     stage = taken(data_dir)
     claim = disk.FolderClaim(data_dir / snapshot.FOLDER)
     snapshot.clean(data_dir)

@@ -158,7 +158,7 @@ ALTERED: dict[str, tuple[Change, str, str]] = {
 
 
 @pytest.mark.parametrize("what", ALTERED)
-def test_what_is_altered_is_named_even_if_all_else_is_made_to_fit(folder: Path, what: str) -> None:
+def test_an_altered_file_is_named_even_if_all_else_fits(folder: Path, what: str) -> None:
     change, file, said = ALTERED[what]
     change(folder)
     resum(folder)
@@ -230,9 +230,7 @@ def test_an_export_without_such_a_record_is_in_order_and_says_what_cannot_be_tol
     assert "none is missing" not in ran.out
 
 
-def test_of_many_records_one_that_was_left_out_is_named(
-    recording: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_omitted_record_of_many_is_named(recording: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.export.proofs.MAX_SINGLE", 3)
     many = unpack(recording.export(record=recording.record), tmp_path / "many")
     assert verify.check(many).problems == []

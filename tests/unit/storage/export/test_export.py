@@ -263,7 +263,7 @@ class TestADamagedLog:
         with pytest.raises(Broken, match="tile/0/000"):
             log.export()
 
-    def test_what_is_not_signed_yet_is_left_out(self, log: Any, tools: Any) -> None:
+    def test_unsigned_records_are_left_out(self, log: Any, tools: Any) -> None:
         day = log.folder / "day" / "2026-11-25.jsonl"
         size = len(log.at) + 1
         day.write_bytes(day.read_bytes() + day.read_bytes().replace(b'"i":%d' % (size - 1), b'"i":%d' % size))

@@ -53,7 +53,7 @@ def test_no_mixture_does(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["hello", "1-2", "a=b", "anna@example.org", "5, -6", "你好", "", "https://example.org/?a=b"]
 )
-def test_what_is_harmless_stays_as_it_is(text: str) -> None:
+def test_a_harmless_cell_is_unchanged(text: str) -> None:
     assert harmless(text) == text
 
 

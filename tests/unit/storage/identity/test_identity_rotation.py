@@ -208,7 +208,7 @@ class TestCutOff:
         assert store.forget(PEOPLE[0]) == 1
         store.close()
 
-    def test_what_could_not_be_written_leaves_a_store_that_goes_on(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_a_failed_write_leaves_a_usable_store(self, store: IdentityStore, tmp_path: Path) -> None:
         """Neither the note that it is begun, nor any batch of keys."""
         store._database.execute("PRAGMA busy_timeout = 0")
         other = sqlite3.connect(tmp_path / "data" / FILE, isolation_level=None)

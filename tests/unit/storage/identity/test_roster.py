@@ -45,7 +45,7 @@ class TestLoading:
         assert sum(row in before for row in rows(tmp_path)) == 1
         assert [each.listed for each in roster.all()] == [FIRST, changed]
 
-    def test_of_what_is_not_in_the_list_any_more_takes_nothing_away_unless_told(self, roster: Roster) -> None:
+    def test_removes_missing_entries_only_on_request(self, roster: Roster) -> None:
         roster.load([FIRST, SECOND])
         assert roster.load([SECOND]) == Changes(gone=("M-1",), same=1)
         assert len(list(roster.all())) == 2
@@ -61,7 +61,7 @@ class TestLoading:
         assert roster.load([FIRST], dry_run=True) == Changes(new=("M-1",))
         assert list(roster.all()) == []
 
-    def test_keeps_the_code_of_whoever_is_changed(self, roster: Roster) -> None:
+    def test_keeps_the_code_of_a_changed_entry(self, roster: Roster) -> None:
         roster.load([FIRST])
         of = codes(roster)
         changed = replace(FIRST, name="Anna Neuname")

@@ -152,7 +152,7 @@ class TestClaims:
 
 
 class TestOnDisk:
-    def test_nothing_of_what_was_claimed_stands_in_plain(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_claims_are_nowhere_in_plain(self, store: IdentityStore, tmp_path: Path) -> None:
         store.add_claim(OF_ANNA)
         store.add_claim(replace(OF_ANNA, fields={"email": ADDRESS}))
         data = b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -353,7 +353,7 @@ class TestWithoutTheKey:
         other.close()
 
     @pytest.mark.parametrize("text", ["", "short", "a" * 43, "é" * 44, Kek(b"k" * 32).text + "AAAA"])
-    def test_what_is_no_key_is_refused_without_being_repeated(self, text: str) -> None:
+    def test_an_invalid_key_is_refused_and_not_repeated(self, text: str) -> None:
         with pytest.raises(Invalid) as refused:
             Kek.parse(text)
         assert not text or text not in str(refused.value)
@@ -373,7 +373,7 @@ class TestForgetting:
         assert database.execute("SELECT owner FROM wrapped_keys ORDER BY 1").fetchall() == [(BEN,), ("index",)]
         database.close()
 
-    def test_somebody_who_comes_again_begins_anew(self, store: IdentityStore) -> None:
+    def test_a_returning_person_starts_afresh(self, store: IdentityStore) -> None:
         store.add_claim(OF_ANNA)
         store.forget(ANNA)
         number = store.add_claim(replace(OF_ANNA, person=BEN))
@@ -405,13 +405,13 @@ class TestForgetting:
         assert taken.value.person == ANNA
         assert store.state().forgotten == 1
 
-    def test_what_an_older_copy_brings_back_is_forgotten_again(self, store: IdentityStore) -> None:
+    def test_claims_from_an_older_copy_are_erased_again(self, store: IdentityStore) -> None:
         for claim in (OF_ANNA, OF_BEN):
             store.add_claim(claim)
         assert store.keep_only({BEN, "@somebody:else.org"}) == 1
         assert store.persons() == {BEN}
 
-    def test_what_is_over_is_dropped(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_expired_claims_are_dropped(self, store: IdentityStore, tmp_path: Path) -> None:
         first = store.add_claim(OF_ANNA)
         later = replace(OF_ANNA, identifier="other@example.net", expires_ms=10_000)
         second = store.add_claim(later)

@@ -88,7 +88,7 @@ def test_the_rule_for_what_does_not_fit(given_value: Any, kept: Any) -> None:
     assert (found, type(found)) == (kept, type(kept))
 
 
-def test_what_is_nested_too_deeply_becomes_text() -> None:
+def test_too_deep_nesting_becomes_text() -> None:
     value: Any = "core"
     for _ in range(MAX_DEPTH + 2):
         value = [value]

@@ -37,7 +37,7 @@ def test_a_closed_day_reads_as_it_did_when_open(tmp_path: Path) -> None:
     assert read(day.path) == (LINES, b"")  # a reader that listed the folder before still finds it
 
 
-def test_what_follows_the_last_newline_is_no_line(tmp_path: Path) -> None:
+def test_text_after_the_last_newline_is_not_a_line(tmp_path: Path) -> None:
     assert read(open_day(tmp_path, b"one\ntwo").path) == ([b"one"], b"two")
     assert read(open_day(tmp_path, b"").path) == ([], b"")
 

@@ -144,7 +144,7 @@ def test_any_data_gives_a_line_that_can_be_opened_and_checked(data: dict[str, An
         (WRITTEN.line[:-1].replace(b',"x":[{', b',"y":[{'), "form"),
     ],
 )
-def test_what_is_no_line_of_ours(raw: bytes, code: str) -> None:
+def test_an_invalid_line_is_refused(raw: bytes, code: str) -> None:
     with pytest.raises(BadLine) as raised:
         open_line(raw)
     assert raised.value.code == code
@@ -194,7 +194,7 @@ def test_times_have_one_spelling(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["0026-11-25T12:00:00.000Z", "0001-01-01T00:00:00.000Z", "1969-12-31T23:59:59.999Z"])
-def test_a_time_before_any_record_is_none(text: str) -> None:
+def test_a_time_before_any_record_is_invalid(text: str) -> None:
     """Found by changing bytes: the checker took it for one and could not compare it."""
     assert not is_time(text)
 

@@ -82,7 +82,7 @@ def test_nothing_is_shown_if_the_note_cannot_be_kept(log: Any, logs: Any) -> Non
     assert "Nothing is shown" in ran.err
 
 
-def test_what_people_wrote_cannot_steer_the_terminal(logs: Any) -> None:
+def test_user_text_cannot_control_the_terminal(logs: Any) -> None:
     out = logs("show", "--reason", "case 12").out
     assert "hello[31m" in out
     assert "\x1b" not in out

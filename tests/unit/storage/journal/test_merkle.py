@@ -137,7 +137,7 @@ def test_the_tiles_of_a_tree_of_70000() -> None:
     assert [TileName(0, 273, 112).end, TileName(1, 1, 17).end, TileName(2, 0, 1).end] == [70_000, 69_888, 65_536]
 
 
-def test_what_is_written_is_what_the_specification_defines(tmp_path: Path, tools: Any) -> None:
+def test_written_tiles_follow_the_specification(tmp_path: Path, tools: Any) -> None:
     tiles, tree = Tiles(tmp_path), Tree()
     for size in (100, 256, 300, 65_536, 65_900):
         tree.extend(LEAVES[tree.size : size])

@@ -44,7 +44,7 @@ def indices(place: Any, query: Query, count: int = 0) -> list[int]:
         (Query(since_ms=NOON + 1, until_ms=NOON + 2 * DAY_MS), [2, 4, 5]),
     ],
 )
-def test_what_fits(log: Any, query: Query, expected: list[int]) -> None:
+def test_records_match_the_filters(log: Any, query: Query, expected: list[int]) -> None:
     assert indices(log, query) == expected
 
 

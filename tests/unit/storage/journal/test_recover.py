@@ -126,7 +126,7 @@ steps = st.lists(
 
 @settings(max_examples=40)
 @given(steps)
-def test_whatever_happens_it_opens_again_and_verifies(
+def test_any_crash_sequence_reopens_and_verifies(
     new_place: Callable[[], Any], tools: Any, steps: list[tuple[str, int, int]]
 ) -> None:
     """Any sequence of writing and dying, with the unsynced end cut at any byte."""

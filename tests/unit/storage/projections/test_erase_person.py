@@ -102,7 +102,7 @@ async def test_doing_it_again_changes_nothing(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_who_is_in_a_room_keeps_their_rights_there(tmp_path: Path) -> None:
+async def test_erasing_keeps_a_members_rights(tmp_path: Path) -> None:
     database = await Database.open(tmp_path)
     await fill(database, ANN, 1)
     async with database.write() as db:
@@ -135,7 +135,7 @@ async def test_a_log_that_is_being_read_is_emptied_later(tmp_path: Path, monkeyp
 NEWER = ("named_by", "community")  # columns that there were not yet
 
 
-def test_who_named_a_room_and_appealed_is_known_of_older_databases(tmp_path: Path) -> None:
+def test_older_databases_keep_room_names_and_appeals(tmp_path: Path) -> None:
     config, path = alembic_config(), tmp_path / FILE
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:

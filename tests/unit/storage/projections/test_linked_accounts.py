@@ -105,7 +105,7 @@ async def test_all_that_counts_follows_the_person(db: AsyncConnection) -> None:
     assert await queries.verified_accounts(db, NOON) == {TWIN}  # whose own key is looked at
 
 
-async def test_a_case_names_all_accounts_of_whom_it_is_about_and_of_who_decided(db: AsyncConnection) -> None:
+async def test_a_case_names_all_accounts_of_its_person_and_decider(db: AsyncConnection) -> None:
     await apply(db, opened(TWIN, 1), link(TWIN, ANNA), link(MINA, MARK))
     found = await queries.case_view(db, 1)
     assert found is not None
@@ -186,7 +186,7 @@ steps = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(steps)
-async def test_the_tables_made_anew_from_what_is_left_are_the_same(facts: list[Fact]) -> None:
+async def test_tables_rebuilt_after_erasing_are_the_same(facts: list[Fact]) -> None:
     numbered = list(enumerate(facts, 10))
     # Erasure removes data from earlier records: only links are erased here, other data have their own tests.
     gone = {int(fact.records.split(";")[0]): at for at, fact in numbered if isinstance(fact, PartsErased)}

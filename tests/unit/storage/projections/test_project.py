@@ -183,7 +183,7 @@ async def test_levels_creator_and_name_are_those_of_the_newest_state(db: AsyncCo
 
 
 @pytest.mark.parametrize("name", [None, 7, "", "half a letter \ud800"])
-async def test_a_name_that_is_none_or_cannot_be_stored_does_no_harm(db: AsyncConnection, name: Any) -> None:
+async def test_an_invalid_room_name_does_no_harm(db: AsyncConnection, name: Any) -> None:
     await apply(db, ENTERED)
     await project_room_state(db, received("m.room.name", {"name": name}, key=""))  # type: ignore[arg-type]
     assert await rows(db, schema.rooms, "name") == [("half a letter \ufffd" if isinstance(name, str) and name else "",)]
@@ -368,7 +368,7 @@ async def test_a_sanction_everywhere_holds_in_every_room_and_a_moments_measure_d
     assert [held.kind for held in await queries.sanctions_in(db, OTHER)] == ["ban", "mute"]
 
 
-async def test_what_is_held_in_a_room_step_by_step(db: AsyncConnection) -> None:
+async def test_kept_levels_of_a_room_follow_each_step(db: AsyncConnection) -> None:
     async def step(name: Any, held: str = "-1") -> dict[Any, KeptLevel]:
         await apply(db, LevelKept(room=ROOM, step=name, prior="50", held=held, subject=MARK))
         return await queries.holds_in(db, ROOM)
@@ -415,7 +415,7 @@ async def test_the_policy_in_force_is_remembered(db: AsyncConnection) -> None:
 @pytest.mark.parametrize(
     "fact", [Found(room=ROOM, rule="r", grade="minor", subject=ANNA), BotStarted(version="1"), NotSeen(what="gap")]
 )
-async def test_what_no_table_reflects_changes_nothing(db: AsyncConnection, fact: Fact) -> None:
+async def test_unprojected_facts_change_nothing(db: AsyncConnection, fact: Fact) -> None:
     await apply(db, fact)
     for table in schema.metadata.sorted_tables:
         assert await rows(db, table) == []

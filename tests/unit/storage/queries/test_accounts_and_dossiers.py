@@ -70,7 +70,7 @@ async def test_accounts_of_one_person_are_counted_once(db: AsyncConnection) -> N
     assert await queries.groups_of_person(db, TWIN, joined=True) == (ROOM,)
 
 
-async def test_what_is_against_a_person_is_against_each_account_in_every_room(db: AsyncConnection) -> None:
+async def test_measures_apply_to_each_account_of_a_person(db: AsyncConnection) -> None:
     await link(db, TWIN)
     ban = SanctionStarted(kind="ban", basis="operator", subject=TWIN)
     mute = SanctionStarted(room=ROOM, kind="mute", basis="command", subject=ANNA)
@@ -103,7 +103,7 @@ async def test_a_file_is_approved_by_as_many_as_are_different_people(db: AsyncCo
     assert await queries.all_dossiers(db) == (found,)
 
 
-async def test_what_was_approved_before_the_file_changed_is_not_approved_as_it_is(db: AsyncConnection) -> None:
+async def test_an_approval_lapses_when_the_file_changes(db: AsyncConnection) -> None:
     await apply(db, OPENED, approval(ANNA), approval(MARK), approval(MARK, "cd"))
     found = await queries.dossier_view(db, 10)
     assert found is not None
@@ -132,7 +132,7 @@ async def test_a_file_is_kept_from_the_person_while_it_is_prepared_or_barred(
     assert await queries.hidden_from(db, MINA) == (frozenset(), frozenset())
 
 
-async def test_what_was_erased_of_a_person_is_gone_from_their_file(db: AsyncConnection) -> None:
+async def test_erased_parts_are_missing_in_the_dossier(db: AsyncConnection) -> None:
     await apply(db, OPENED)
     await apply(db, PartsErased(parts=1, what="operator", records="10"), first=30)
     found = await queries.dossier_view(db, 10)
@@ -140,7 +140,7 @@ async def test_what_was_erased_of_a_person_is_gone_from_their_file(db: AsyncConn
     assert found.subject == ""
 
 
-async def test_what_was_upheld_and_done_before_is_read_for_a_person(db: AsyncConnection) -> None:
+async def test_earlier_cases_and_measures_of_a_person_are_read(db: AsyncConnection) -> None:
     await link(db, TWIN)
     case = CaseOpened(room=ROOM, n=1, rule="spam", grade="severe", decide="auto", state="decided", due=0, subject=TWIN)
     kick = SanctionStarted(room=ROOM, kind="kick", n=1, basis="rule", rule="spam", subject=TWIN)

@@ -105,7 +105,7 @@ async def test_only_the_rooms_that_are_named_are_read(db: AsyncConnection) -> No
     assert await queries.room_names(db) == {ROOM: "G-0001", OTHER: "G-0002"}
 
 
-async def test_those_who_are_asked_for_may_have_any_name(db: AsyncConnection) -> None:
+async def test_people_with_any_name_can_be_queried(db: AsyncConnection) -> None:
     ids = ["$" + odd for odd in ('"', "\\", "'", "\x00", "[", "é", "%", "$", "🦒")]
     events = [_message(n, PEOPLE["plain"], ROOM) | {"event_id": id} for n, id in enumerate(ids)]
     kept = [event for n, raw in enumerate(events) if (event := receive(raw, ROOM, NOON)).event]

@@ -112,12 +112,12 @@ ALIKE: dict[str, list[tuple[Fact, int]]] = {
 
 
 @pytest.mark.parametrize("what", ALIKE)
-async def test_what_follows_from_later_records_is_no_difference(tmp_path: Path, what: str) -> None:
+async def test_effects_of_later_records_do_not_differ(tmp_path: Path, what: str) -> None:
     await recorded(tmp_path, [(ENTERED, NOON), *ALIKE[what]])
     assert [found for seed in range(5) if (found := compared(tmp_path, seed))] == []
 
 
-async def test_what_no_record_says_of_such_rows_is_one(tmp_path: Path) -> None:
+async def test_a_row_without_a_record_differs(tmp_path: Path) -> None:
     await recorded(tmp_path, [(ENTERED, NOON), *ALIKE["a measure that was made longer, and ended another day"]])
     with closing(sqlite3.connect(tmp_path / FILE)) as database:
         database.execute(f"UPDATE sanctions SET until = {NOON + 4 * DAY}, why_ended = 'reversed'")
@@ -139,7 +139,7 @@ async def test_a_few_rows_and_a_stretch_of_records_are_all_that_is_looked_at(tmp
     assert len(found) > 200  # chance leads everywhere in time
 
 
-async def test_a_row_that_differed_is_looked_at_again_whatever_chance_says(tmp_path: Path) -> None:
+async def test_a_differing_row_is_always_compared_again(tmp_path: Path) -> None:
     await recorded(tmp_path, [(ENTERED, NOON), *((CHARGE, NOON + number) for number in range(400))])
     with closing(sqlite3.connect(tmp_path / FILE)) as database:
         database.execute("UPDATE credit SET cost = 6 WHERE record = 300")

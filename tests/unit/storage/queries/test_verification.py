@@ -165,7 +165,7 @@ async def test_a_method_that_does_not_count_and_a_revoked_one_do_not_help(log: J
     assert (await view(log, BEN)).proofs == (VerificationInForce("vouch", 2, NOON - 7),)
 
 
-async def test_who_was_let_be_is_left_out_and_so_is_who_was_removed_until_they_are_back(log: Journal) -> None:
+async def test_exempted_and_removed_members_are_left_out(log: Journal) -> None:
     for user in (ANNA, BEN):
         await log.member(user, "join", NOON - HOUR)
     case = CaseOpened(
@@ -185,7 +185,7 @@ async def test_who_was_let_be_is_left_out_and_so_is_who_was_removed_until_they_a
 # The door.
 
 
-async def test_who_knocks_is_found_with_the_last_answer(log: Journal) -> None:
+async def test_knocking_people_are_found_with_the_last_answer(log: Journal) -> None:
     for user in (ANNA, BEN):
         await log.member(user, "knock")
     await log.fact(DoorAnswered(room=ROOM, what="knocked", subject=BEN), NOON - 1)
@@ -213,7 +213,7 @@ async def test_who_waits_in_the_lobby_or_was_removed_is_outside_until_they_are_i
 # What ends.
 
 
-async def test_of_what_ends_that_which_nothing_takes_the_place_of_is_found(log: Journal) -> None:
+async def test_ending_verifications_without_a_successor_are_found(log: Journal) -> None:
     await log.fact(verified(ANNA, NOON + DAY))
     await log.fact(verified(BEN, NOON + DAY))
     await log.fact(verified(BEN, NOON + 6 * DAY))
@@ -229,7 +229,7 @@ async def test_of_what_ends_that_which_nothing_takes_the_place_of_is_found(log: 
     assert [each.user for each in await queries.endings(log.db, NOON)] == [BEN]
 
 
-async def test_what_follows_from_a_word_follows_later_by_as_much_as_the_bot_was_down(log: Journal) -> None:
+async def test_downtime_postpones_the_effects_of_a_notice(log: Journal) -> None:
     for what in ("halfway", "reminded"):
         await log.fact(VerificationAsked(room=ROOM, what=what, subject=ANNA), NOON)
     await log.fact(NotSeen(what="down", count=HOUR), NOON + 2 * HOUR)
@@ -238,7 +238,7 @@ async def test_what_follows_from_a_word_follows_later_by_as_much_as_the_bot_was_
     assert (await view(log, MARK)).told == {(ROOM, "managing"): NOON + 2 * HOUR}
 
 
-async def test_what_somebody_was_told_goes_when_it_is_erased_and_when_its_time_is_over(log: Journal) -> None:
+async def test_notices_are_dropped_when_erased_or_expired(log: Journal) -> None:
     records = [await log.fact(VerificationAsked(room=ROOM, what="reminded", subject=user)) for user in (ANNA, BEN)]
     assert (await view(log)).told == {(ROOM, "reminded"): NOON}
     await log.fact(PartsErased(parts=1, what="operator", records=str(records[0])))

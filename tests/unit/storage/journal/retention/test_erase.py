@@ -71,7 +71,7 @@ def test_a_person_named_in_somebody_elses_part_is_counted_not_erased(place: Any,
     assert (found.targets.count, found.elsewhere) == (0, 2)
 
 
-def test_what_is_erased_is_gone_and_the_root_is_the_same(place: Any, tools: Any) -> None:
+def test_erasing_removes_content_and_keeps_the_root(place: Any, tools: Any) -> None:
     fill(place, tools)
     with place.open(NOON + DAY_MS) as journal:
         signed = journal.signed_checkpoint
@@ -156,7 +156,7 @@ def test_parts_named_by_number_are_those_that_are_shown(place: Any, tools: Any) 
     assert parts_in(place.folder, named, HoldsInForce()).targets.text == "6"
 
 
-def test_what_a_hold_covers_is_set_apart_and_named(place: Any, tools: Any) -> None:
+def test_held_parts_are_excluded_and_named(place: Any, tools: Any) -> None:
     fill(place, tools)
     with place.open(NOON + DAY_MS) as journal:
         [hold] = journal.append([tools.hold('{"persons":["@anna:example.org"],"records":"3-6"}', NOON + 9 * DAY_MS)])
@@ -232,7 +232,7 @@ def test_a_days_file_from_an_older_backup_is_erased_again(place: Any, tools: Any
     assert verify(place.folder).problems == ()
 
 
-def test_what_is_remembered_may_be_lost_or_damaged(place: Any, tools: Any) -> None:
+def test_the_erasure_index_may_be_lost_or_damaged(place: Any, tools: Any) -> None:
     fill(place, tools)
     backup = shutil.copy(place.folder / CLOSED, place.data_dir / "backup")
     with place.open(NOON + DAY_MS) as journal:
@@ -267,7 +267,7 @@ def test_a_damaged_day_is_named_and_left_as_it_was(place: Any, tools: Any) -> No
     assert b"secret @anna" not in text_of(place.folder)
 
 
-def test_whoever_follows_the_open_day_goes_on(place: Any, tools: Any) -> None:
+def test_a_follower_of_the_open_day_continues(place: Any, tools: Any) -> None:
     fill(place, tools)
     with place.open(NOON + DAY_MS) as journal:
         coming = follow(place.folder, Query(kinds=frozenset({"message"})), after=12)

@@ -54,7 +54,7 @@ def log(place: Any, tools: Any) -> Any:
         ('{"colour":"red"}', "1-7;1:6"),
     ],
 )
-def test_what_a_hold_covers(log: Any, tools: Any, covers: str, held: str) -> None:
+def test_a_legal_hold_covers_its_records(log: Any, tools: Any, covers: str, held: str) -> None:
     with log.open(NOON + DAY_MS) as journal:
         [hold] = journal.append([tools.hold(covers, NOON + 9 * DAY_MS, NOON + DAY_MS)])
         journal.close(NOON + DAY_MS)
@@ -120,7 +120,7 @@ def test_a_hold_whose_end_cannot_be_read_does_not_end_by_itself(place: Any) -> N
         ('{"person":["@a:b"]}', "'person' is not among"),
     ],
 )
-def test_what_is_wrong_is_said(text: Any, what: str) -> None:
+def test_an_invalid_hold_is_explained(text: Any, what: str) -> None:
     with pytest.raises(Invalid, match=what):
         Covers.parse(text)
 

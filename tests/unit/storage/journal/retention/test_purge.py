@@ -85,7 +85,7 @@ def test_an_empty_log_or_one_of_today_has_nothing_to_purge(place: Any) -> None:
     place.open(LATER).close(LATER)
 
 
-def test_what_a_hold_covers_stays_and_so_does_all_after_it(old: Any, tools: Any) -> None:
+def test_held_records_and_all_later_ones_stay(old: Any, tools: Any) -> None:
     with old.open(LATER) as journal:
         [hold] = journal.append([tools.hold('{"records":"400"}', LATER + DAY_MS, LATER)])
         journal.close(LATER)
@@ -182,7 +182,7 @@ def test_purging_again_and_again(old: Any, tools: Any) -> None:
     assert not [name for name in files(old) if name.startswith(("tile/0/000", "tile/0/001"))]
 
 
-def test_what_lies_before_and_the_purge_record_itself_can_go_later(old: Any, tools: Any) -> None:
+def test_the_purge_record_can_be_purged_later(old: Any, tools: Any) -> None:
     run(old, tools, 611)
     much_later = LATER + 200 * DAY_MS
     with old.open(much_later) as journal:

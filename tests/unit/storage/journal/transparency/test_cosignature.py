@@ -61,7 +61,7 @@ def test_a_key_published_as_one_for_notes_is_taken_as_one_for_cosignatures() -> 
         WITNESS_VKEY + "\n",
     ],
 )
-def test_what_is_no_key_is_refused(vkey: str) -> None:
+def test_an_invalid_key_is_refused(vkey: str) -> None:
     with pytest.raises(Invalid):
         Cosigner.parse(vkey)
 

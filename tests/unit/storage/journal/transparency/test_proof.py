@@ -93,7 +93,7 @@ def test_a_large_tree_with_three_levels_of_tiles(prover: Prover) -> None:
 
 
 @pytest.mark.parametrize(("index", "size"), [(-1, 5), (5, 5), (0, 0)])
-def test_what_is_not_in_a_tree_has_no_proof(prover: Prover, index: int, size: int) -> None:
+def test_a_leaf_outside_the_tree_has_no_proof(prover: Prover, index: int, size: int) -> None:
     with pytest.raises(Invalid):
         prover.inclusion(index, size)
     with pytest.raises(Invalid):
@@ -188,7 +188,7 @@ OTHER = Signer.generate("example.org/log").verifier.text
         ("proof", lambda line, text, vkey: (line, "", vkey)),
     ],
 )
-def test_what_does_not_hold_is_named(proved: Any, code: str, change: Any) -> None:
+def test_an_invalid_proof_is_explained(proved: Any, code: str, change: Any) -> None:
     line, text, vkey, _ = proved
     with pytest.raises(NotProved) as caught:
         check_record(*change(line, text, vkey))

@@ -90,7 +90,7 @@ def test_a_stop_of_an_older_version_says_nothing_of_what_follows(place: Any, too
         assert [record.kind for record in journal.read(2)] == ["start", "coverage"]
 
 
-def test_what_is_first_written_after_a_stop_is_signed_at_once(place: Any, tools: Any) -> None:
+def test_the_first_records_after_a_stop_are_signed_at_once(place: Any, tools: Any) -> None:
     """So records that are unsigned after a stop are not ours, even if the bot was killed right after its start."""
     with place.open() as journal:
         journal.append([stop()])

@@ -78,7 +78,7 @@ def test_processes_that_cannot_be_started_are_done_without(
     assert verify(log.folder).problems == ()
 
 
-def test_whatever_stops_the_check_stops_the_processes(log: Any, at_once: None) -> None:
+def test_an_interrupted_check_stops_its_processes(log: Any, at_once: None) -> None:
     before = children()
 
     class Enough(BaseException):

@@ -377,7 +377,7 @@ ROWS: dict[str, Row] = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_what_finds_each_way_of_altering_a_log(log: Log, name: str) -> None:
+def test_each_way_of_altering_a_log_is_found(log: Log, name: str) -> None:
     row = ROWS[name]
     row.alter(log)
     places = [(problem.code, problem.file, problem.line) for problem in verify(log.folder).problems]
