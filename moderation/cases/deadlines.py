@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from moderation.credit.ledger import with_entry
-from moderation.duty.duty import Duty, above, ask, can_act, how_told
+from moderation.duty.duty import Duty, can_act, first_to_ask, how_told, next_level
 from moderation.model.builtin_rules import OVERDUE
 from moderation.model.context import CaseView, Context, InForce
 from moderation.model.facts import (
@@ -184,7 +184,7 @@ def came_back(context: Context, excused: Iterable[Excused], policy: Policy, *, o
 def _passed_on(waiting: WaitingCase, state: CaseState, late: tuple[UserId, ...]) -> Iterator[Fact]:
     case = waiting.case
     without = frozenset({case.subject, case.by, *case.appellants, *waiting.assigned, *waiting.charged})
-    level, people = ask(above(case.asked), waiting.duty, waiting.now_ms, without=without)
+    level, people = first_to_ask(next_level(case.asked), waiting.duty, waiting.now_ms, without=without)
     due = waiting.now_ms + waiting.policy.cases.deadlines.of(case.grade)
     yield case.moved("escalated", _escalated(state, level), due, asked=level)
     for user in people:

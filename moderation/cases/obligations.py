@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from moderation.credit.tiers import made_manager, not_held_back
-from moderation.duty.duty import Duty, ask, can_act, how_told, on_duty
+from moderation.duty.duty import Duty, can_act, first_to_ask, how_told, on_duty
 from moderation.model.builtin_rules import NOBODY, decided_by
 from moderation.model.context import CaseView, Context, InForce
 from moderation.model.facts import (
@@ -129,9 +129,9 @@ def _first_asked(fact: CaseOpened | Appealed | CaseView, rule: str, around: Case
     above = decider in operators or (bool(operators) and appealed is not None and appealed.to_operator)
     lowest: Asked = "operator" if above else decided_by(rule)
     duty, friends = around.duties[fact.room], appealed.friends if appealed else frozenset()
-    level, people = ask(lowest, duty, around.now_ms, without=without | friends)
+    level, people = first_to_ask(lowest, duty, around.now_ms, without=without | friends)
     if not people and friends:  # nobody else is left
-        level, people = ask(lowest, duty, around.now_ms, without=without)
+        level, people = first_to_ask(lowest, duty, around.now_ms, without=without)
     if level != "managers":
         yield _passed_on(fact, level)
     for user in people:

@@ -81,7 +81,7 @@ def candidates(level: Asked, duty: Duty, now_ms: int) -> tuple[UserId, ...]:
     return duty.operators
 
 
-def ask(
+def first_to_ask(
     lowest: Asked, duty: Duty, now_ms: int, *, without: frozenset[UserId] = frozenset()
 ) -> tuple[Asked, tuple[UserId, ...]]:
     """Return the first level from `lowest` up that has somebody other than `without`, and those people.
@@ -97,7 +97,7 @@ def ask(
     return "operator", tuple(user for user in duty.operators if not duty.is_any(user, without))
 
 
-def above(level: Asked) -> Asked:
+def next_level(level: Asked) -> Asked:
     """Return the level to which a case goes after `level`."""
     return LEVELS[min(LEVELS.index(level) + 1, len(LEVELS) - 1)]
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.duty.duty import LEVELS, Duty, above, ask, can_act, candidates, on_duty
+from moderation.duty.duty import LEVELS, Duty, can_act, candidates, first_to_ask, next_level, on_duty
 from moderation.model.facts import Asked
 from moderation.values.ids import UserId
 from tests.unit.moderation.builders import ANNA, HOUR, MARK, MINA, NOON, OLGA, OPERA
@@ -45,25 +45,25 @@ def test_an_owner_with_duty_hours_takes_turns_like_a_manager() -> None:
 
 
 def test_nobody_is_asked_about_themselves_and_then_it_goes_up() -> None:
-    assert ask("managers", ALL, NOW, without=frozenset({MARK})) == ("managers", (MINA,))
-    assert ask("managers", ALL, NOW, without=BOTH_AWAY) == ("owner", (OLGA,))
-    assert ask("managers", ALL, NOW, without=BOTH_AWAY | {OLGA}) == ("operator", (OPERA,))
-    assert ask("operator", ALL, NOW, without=frozenset({OPERA})) == ("operator", ())
+    assert first_to_ask("managers", ALL, NOW, without=frozenset({MARK})) == ("managers", (MINA,))
+    assert first_to_ask("managers", ALL, NOW, without=BOTH_AWAY) == ("owner", (OLGA,))
+    assert first_to_ask("managers", ALL, NOW, without=BOTH_AWAY | {OLGA}) == ("operator", (OPERA,))
+    assert first_to_ask("operator", ALL, NOW, without=frozenset({OPERA})) == ("operator", ())
 
 
 def test_an_owner_who_is_away_is_not_asked_either() -> None:
     gone = duty(away=BOTH_AWAY | {OLGA})
     assert candidates("owner", gone, NOW) == ()
-    assert ask("managers", gone, NOW) == ("operator", (OPERA,))
-    assert ask("owner", duty(owners=(ANNA, OLGA), away=frozenset({OLGA})), NOW) == ("owner", (ANNA,))
+    assert first_to_ask("managers", gone, NOW) == ("operator", (OPERA,))
+    assert first_to_ask("owner", duty(owners=(ANNA, OLGA), away=frozenset({OLGA})), NOW) == ("owner", (ANNA,))
 
 
 def test_where_no_operator_is_named_the_command_line_is_asked() -> None:
-    assert ask("managers", Duty(), NOW) == ("operator", ())
+    assert first_to_ask("managers", Duty(), NOW) == ("operator", ())
 
 
 def test_managers_escalate_to_the_owner_then_to_the_operator() -> None:
-    assert [above(level) for level in LEVELS] == ["owner", "operator", "operator"]
+    assert [next_level(level) for level in LEVELS] == ["owner", "operator", "operator"]
 
 
 def test_everybody_who_runs_the_room_can_act_away_or_not() -> None:
@@ -93,7 +93,7 @@ def test_only_eligible_people_are_asked(
     now: int,
 ) -> None:
     here = Duty(tuple(sorted(owners)), tuple(sorted(managers - owners)), (OPERA,), away, roster)
-    level, asked = ask(lowest, here, now, without=without)
+    level, asked = first_to_ask(lowest, here, now, without=without)
     assert LEVELS.index(level) >= LEVELS.index(lowest)
     assert not set(asked) & without
     assert level == "operator" or (asked and not set(asked) & away and set(asked) <= can_act(here))

@@ -13,7 +13,7 @@ from moderation.cases.decide import decide
 from moderation.cases.manager_orders import Order, sanction, vouch
 from moderation.cases.obligations import CaseContext, concerns, derive_obligations
 from moderation.credit.credit import balance
-from moderation.duty.duty import Duty, ask
+from moderation.duty.duty import Duty, first_to_ask
 from moderation.duty.responsibility import may_reconsider, require_decider, require_fault, require_other_decider
 from moderation.model.context import CaseView, InForce
 from moderation.model.facts import (
@@ -218,9 +218,9 @@ SAME = {MARK: frozenset({MARK, TWIN}), TWIN: frozenset({MARK, TWIN})}
 
 def test_nobody_is_asked_about_any_of_their_accounts() -> None:
     duty = Duty(owners=(OLGA,), managers=(MARK, MINA, TWIN), operators=(OPERA,), accounts=SAME)
-    assert ask("managers", duty, NOON, without=frozenset({TWIN})) == ("managers", (MINA,))
+    assert first_to_ask("managers", duty, NOON, without=frozenset({TWIN})) == ("managers", (MINA,))
     alone = Duty(owners=(TWIN,), managers=(MARK,), operators=(OPERA,), accounts=SAME)
-    assert ask("managers", alone, NOON, without=frozenset({MARK})) == ("operator", (OPERA,))
+    assert first_to_ask("managers", alone, NOON, without=frozenset({MARK})) == ("operator", (OPERA,))
 
 
 def test_linked_accounts_are_charged_once_for_neglect() -> None:
