@@ -6,7 +6,7 @@ from typing import get_args
 from bot.texts.catalog import LANGUAGES
 from moderation.duty.responsibility import require
 from moderation.model.facts import Fact, LanguageChosen, RoomSettingChanged
-from moderation.people.verification import REACHES, asked_of, asks
+from moderation.people.verification import REACHES, asked_of, room_demands
 from moderation.policy import Below, Chosen
 from moderation.values.errors import Refused
 from moderation.values.notices import Code, Line, Phrase, RoomName, line
@@ -87,7 +87,7 @@ def _verify(call: Call, words: list[str]) -> Fact:
     if level in DEFAULT:
         _nothing_more(more)
         return _changed(call, "verify", _UNSET)
-    operators = asks(call.setup.configured.verification, call.group.room, call.group.code)
+    operators = room_demands(call.setup.configured.verification, call.group.room, call.group.code)
     reach = max((REACHES[method] for method in operators.methods), default=0)
     if level not in ("1", "2", "3"):
         raise Refused("error.set.level", given=level[:20])

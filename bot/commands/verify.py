@@ -12,7 +12,7 @@ from bot.identity.asking import Asking
 from bot.identity.redacted_input import ALIASES, NAME
 from moderation.model.actions import Action, Redact
 from moderation.model.context import PersonView, RoomView
-from moderation.people.verification import asked_of, exempt, reached
+from moderation.people.verification import asked_of, exempt, level_reached
 from moderation.values.errors import Refused
 from moderation.values.levels import REACHES
 from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, line
@@ -81,7 +81,7 @@ def _asked(call: Call, room: RoomView, person: PersonView) -> list[Line]:
     level = wanted.manage if room.power.role(call.caller) == "manager" else wanted.write
     if level == 0 or wanted.below == "off" or exempt(call.caller, room, call.setup.bot, call.policy):
         return []
-    enough = reached(person.proofs, wanted.methods, room, call.now_ms) >= level
+    enough = level_reached(person.proofs, wanted.methods, room, call.now_ms) >= level
     methods = Code(", ".join(sorted(wanted.methods)))
     key = f"verify.room.{'reached' if enough else 'missing'}"
     return [line(key, room=RoomName(room.room), level=level, methods=methods)]

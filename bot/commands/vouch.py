@@ -5,7 +5,7 @@ from moderation.cases.neglect import neglected
 from moderation.credit.ledger import account
 from moderation.model.builtin_rules import FALSE_VOUCH
 from moderation.model.facts import Fact
-from moderation.people.verification import REACHES, reached
+from moderation.people.verification import REACHES, level_reached
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Moment, Who, line
@@ -26,7 +26,7 @@ async def vouch(call: Call) -> Reply:
         order,
         in_force_by_voucher=await queries.vouches_by(call.db, call.caller, call.now_ms),
         credit=account(voucher, "credit", call.group, call.policy).balance(call.now_ms),
-        level=reached(voucher.proofs, frozenset(REACHES), call.group, call.now_ms),
+        level=level_reached(voucher.proofs, frozenset(REACHES), call.group, call.now_ms),
     )
     until = call.now_ms + call.policy.verification.vouch_lasts
     return Reply((line("done.vouch", who=Who(target), until=Moment(until)),), facts)

@@ -33,7 +33,7 @@ from moderation.model.actions import (
 from moderation.model.context import InForce, PersonView, RoomView
 from moderation.model.facts import CaseLeft, Fact, RoleChanged, RoomStateChanged
 from moderation.people.barred_list import is_entry
-from moderation.people.verification import anything, asked_of, knocked, waits
+from moderation.people.verification import answer_in_lobby, answer_knock, any_room_asks, asked_of
 from moderation.policy import Policy
 from moderation.rooms.align_room import JOIN_RULES
 from moderation.rooms.member_limits import Counted, came
@@ -142,7 +142,7 @@ class RoomChanges:
         facts += await self._at_the_door(unit, index, event, room)
         if room.power.role(event.user) != "member":
             actions.append(KeepDesk(room=room.room))
-        asked = anything(self._policy.verification) or room.choices.write
+        asked = any_room_asks(self._policy.verification) or room.choices.write
         if asked:  # how long they are known here will matter when they write
             await unit.flush()
             self._knowledge.moved(event.user)
@@ -216,7 +216,7 @@ class RoomChanges:
         if (await queries.memberships_of(unit.db, event.user)).get(served) in ("join", "ban"):
             return Answer()
         context = await self._knowledge.context(unit.db, group, event.user, event.received_ms)
-        return Answer(waits(context, self._policy, on=index))
+        return Answer(answer_in_lobby(context, self._policy, on=index))
 
     async def _at_the_door(
         self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView
@@ -225,7 +225,7 @@ class RoomChanges:
         if event.membership != "knock" or not asked_of(room, self._policy).gated:
             return ()
         context = await self._knowledge.context(unit.db, room, event.user, event.received_ms)
-        return knocked(context, self._policy, on=index)
+        return answer_knock(context, self._policy, on=index)
 
     async def _gone_from_group(self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
         """Return what follows if the bot left a group; if it was removed, its desk, owners and operators are told."""

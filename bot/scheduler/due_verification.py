@@ -66,7 +66,7 @@ class VerificationDue:
     async def _all(self, db: AsyncConnection, now: int) -> AsyncIterator[Facts]:
         async for facts in self._restored(db, now):
             yield facts
-        asked = verification.anything(self._policy.verification) or await queries.any_asks(db)
+        asked = verification.any_room_asks(self._policy.verification) or await queries.any_asks(db)
         rooms = await queries.active_groups(db) if asked else ()
         for name in rooms:
             room = await self._knowledge.room(db, name)
@@ -81,7 +81,7 @@ class VerificationDue:
         for sanction in await queries.demoted_unverified(db):
             room = await self._knowledge.room(db, sanction.room) if sanction.room else None
             subject = await self._knowledge.person(db, sanction.subject, now)
-            if why := verification.restored(subject, room, self._policy, now):
+            if why := verification.why_demotion_ends(subject, room, self._policy, now):
                 yield (sanction.end(why, on=sanction.record),)
 
     async def _in_room(self, db: AsyncConnection, room: RoomView, now: int) -> AsyncIterator[Facts]:
@@ -94,7 +94,9 @@ class VerificationDue:
                 yield facts
         if asks.of_members and asks.below == "remove":
             guests = await queries.below(db, room.room, asks.write, asks, now)
-            async for facts in self._guests(db, guests, asks, room, now, verification.stays, verification.next_step):
+            async for facts in self._guests(
+                db, guests, asks, room, now, verification.facts_of_staying, verification.next_step
+            ):
                 yield facts
         if asks.gated:
             async for facts in self._at_the_door(db, room, now):
@@ -125,11 +127,11 @@ class VerificationDue:
             if _under_way(context, room.room, now):
                 continue
             if verification.welcome(context.subject, room, context.bot, self._policy, now):
-                yield verification.admitted(room.room, user)
+                yield verification.admit(room.room, user)
             elif not answered:
-                yield verification.knocked(context, self._policy, on=-1)
+                yield verification.answer_knock(context, self._policy, on=-1)
             elif answered + verification.KNOCK_STANDS <= now:
-                yield verification.refused(room.room, user)
+                yield verification.refuse_knock(room.room, user)
             else:
                 self._times.append(answered + verification.KNOCK_STANDS)
 
@@ -137,7 +139,7 @@ class VerificationDue:
         for user in await queries.outside(db, room.room, room.code):
             context = await self._context(db, room, user, now)
             if verification.welcome(context.subject, room, context.bot, self._policy, now):
-                yield verification.admitted(room.room, user)
+                yield verification.admit(room.room, user)
 
     async def _context(self, db: AsyncConnection, room: RoomView, user: UserId, now: int) -> Context:
         return await self._knowledge.context(db, room, user, now)

@@ -17,7 +17,7 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.model.actions import NO_ROOM, Action, Tell
 from moderation.people.invitations import Declined, declined, is_refused
-from moderation.people.verification import asks, founder_declined
+from moderation.people.verification import founder_declined, room_demands
 from moderation.rooms.member_limits import declines
 from moderation.values.durations import DAY_MS
 from moderation.values.events import Json
@@ -104,7 +104,7 @@ class Invitations:
         founder.
         """
         policy, now = self._pipeline.settings.policy, self._clock()
-        if not asks(policy.verification, invite.room).found:
+        if not room_demands(policy.verification, invite.room).found:
             return None
         created = _event(invite, "m.room.create")
         async with self._database.read() as db:

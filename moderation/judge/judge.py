@@ -31,7 +31,7 @@ from moderation.model.facts import Basis, CaseGrew, CaseOpened, Fact, Found, San
 from moderation.model.facts.cases import EXCERPT
 from moderation.model.new_facts import sanction_here, waiting_case
 from moderation.model.reach import reach_of
-from moderation.people.verification import written
+from moderation.people.verification import facts_of_writing
 from moderation.policy import GRADES, Grade, Policy, RuleSettings
 from moderation.rooms.slow_mode import pace, reason_to_hold, was_told
 from moderation.rules.check import Check, Hit, Judged, View
@@ -74,7 +74,7 @@ def judge(
     if not _is_gone(facts):  # a message that a rule lets stand is still subject to the pace
         taken = sum(isinstance(fact, CaseOpened) for fact in facts)
         facts += _held_back(event, replace(context, next_case=context.next_case + taken), policy, on)
-    return (*facts, *written(event, context, policy, on, gone=_is_gone(facts)))
+    return (*facts, *facts_of_writing(event, context, policy, on, gone=_is_gone(facts)))
 
 
 def _is_gone(facts: Sequence[Fact]) -> bool:

@@ -95,7 +95,7 @@ def _strictness(asks: Asks) -> int:
 _ASKS = tuple(field.name for field in fields(Asks))
 
 
-def asks(settings: VerificationSettings, *names: str) -> Asks:
+def room_demands(settings: VerificationSettings, *names: str) -> Asks:
     """Return what the room with these names (its id, its code) asks for."""
     own = next((each for each in settings.rooms if is_named(each.rooms, *names)), None)
 
@@ -114,7 +114,7 @@ def asks(settings: VerificationSettings, *names: str) -> Asks:
 
 def asked_of(room: RoomView, policy: Policy) -> Asks:
     """Return what a room that is served asks for."""
-    return with_choice(asks(policy.verification, room.room, room.code), room.choices)
+    return with_choice(room_demands(policy.verification, room.room, room.code), room.choices)
 
 
 def with_choice(asked: Asks, chosen: Choices) -> Asks:
@@ -130,7 +130,7 @@ def with_choice(asked: Asks, chosen: Choices) -> Asks:
     )
 
 
-def anything(settings: VerificationSettings) -> bool:
+def any_room_asks(settings: VerificationSettings) -> bool:
     """Return whether any room asks for anything; a quick check, since usually none does."""
     every = (settings, *settings.rooms)
     return any(getattr(each, name) for each in every for name in ("write", "manage"))
@@ -139,12 +139,14 @@ def anything(settings: VerificationSettings) -> bool:
 # Who falls short of it.
 
 
-def reached(proofs: Iterable[VerificationInForce], methods: frozenset[Method], place: Place | None, now_ms: int) -> int:
+def level_reached(
+    proofs: Iterable[VerificationInForce], methods: frozenset[Method], place: Place | None, now_ms: int
+) -> int:
     """Return the highest level in force by these methods that counts in a room; if `place` is None, in all rooms."""
     return max((p.level for p in proofs if p.method in methods and now_ms < p.until and p.counts(place)), default=0)
 
 
-def lapsed(
+def level_lapsed_at(
     proofs: Iterable[VerificationInForce], needed: int, methods: frozenset[Method], place: Place, now_ms: int
 ) -> int:
     """Return when the needed level was last lost there; 0 if it was never reached."""
@@ -155,10 +157,10 @@ def lapsed(
 
 def founder_declined(founder: PersonView, room: str, policy: Policy, now_ms: int) -> bool:
     """Return whether the bot declines a room because its founder is not verified enough."""
-    wanted = asks(policy.verification, room)
+    wanted = room_demands(policy.verification, room)
     if founder.user in policy.operators:
         return False
-    return reached(founder.proofs, wanted.methods, None, now_ms) < wanted.found
+    return level_reached(founder.proofs, wanted.methods, None, now_ms) < wanted.found
 
 
 def exempt(user: UserId, room: RoomView, bot: UserId, policy: Policy) -> bool:
@@ -176,25 +178,25 @@ class Guest:
     told: Mapping[str, int] = field(default_factory=dict)  # notice -> when it was given
 
 
-def begins(guest: Guest, room: RoomView) -> int:
+def grace_begins(guest: Guest, room: RoomView) -> int:
     """Return when somebody's time to be verified begins."""
     return max(guest.since, room.asked, guest.lapsed)
 
 
-def ends(guest: Guest, asks: Asks, room: RoomView) -> int:
+def grace_ends(guest: Guest, asks: Asks, room: RoomView) -> int:
     """Return when somebody's time to be verified is over.
 
     A person let into a gated room by somebody without being verified has no time.
     """
     if asks.gated and guest.since > room.asked and not guest.lapsed:
         return guest.since
-    return begins(guest, room) + asks.grace
+    return grace_begins(guest, room) + asks.grace
 
 
 # Writing.
 
 
-def written(event: Received, context: Context, policy: Policy, on: int, *, gone: bool) -> tuple[Fact, ...]:
+def facts_of_writing(event: Received, context: Context, policy: Policy, on: int, *, gone: bool) -> tuple[Fact, ...]:
     """Return what follows when `context.subject` writes in `context.room`; `gone`: the message is redacted anyway."""
     wanted = asked_of(context.room, policy)
     if not wanted.of_members or not isinstance(event, Said) or not _says_something(event, context):
@@ -202,7 +204,7 @@ def written(event: Received, context: Context, policy: Policy, on: int, *, gone:
     guest = _writes_below(wanted, context, policy)
     if guest is None:
         return ()
-    over = ends(guest, wanted, context.room)
+    over = grace_ends(guest, wanted, context.room)
     if wanted.below in ("restrict", "gate") and over <= context.now_ms and context.room.condition == "protected":
         pointer = _point("held", HELD_EVERY, guest, context, on)
         return (
@@ -235,12 +237,12 @@ def _writes_below(wanted: Asks, context: Context, policy: Policy) -> Guest | Non
     subject, room, now = context.subject, context.room, context.now_ms
     if exempt(subject.user, room, context.bot, policy) or room.room in subject.manages:
         return None
-    if reached(subject.proofs, wanted.methods, room, now) >= wanted.write:
+    if level_reached(subject.proofs, wanted.methods, room, now) >= wanted.write:
         return None
     return Guest(
         user=subject.user,
         since=subject.since.get(room.room, 0),
-        lapsed=lapsed(subject.proofs, wanted.write, wanted.methods, room, now),
+        lapsed=level_lapsed_at(subject.proofs, wanted.write, wanted.methods, room, now),
         told={what: at for (where, what), at in subject.told.items() if where == room.room},
     )
 
@@ -263,13 +265,13 @@ def _asked(
 # Staying: people are told half way, and removed after their time, whether or not they ever write.
 
 
-def stays(guest: Guest, wanted: Asks, context: Context, policy: Policy) -> tuple[Fact, ...]:
+def facts_of_staying(guest: Guest, wanted: Asks, context: Context, policy: Policy) -> tuple[Fact, ...]:
     """Return what is due for somebody in a room that removes unverified people; nothing before `next_step`."""
     room, now = context.room, context.now_ms
     if now < next_step(guest, wanted, room) or not can_be_removed(context, policy):
         return ()
     if not _warned(guest, room):
-        until = max(ends(guest, wanted, room), now + wanted.grace // 2)
+        until = max(grace_ends(guest, wanted, room), now + wanted.grace // 2)
         return (_asked("halfway", room.room, guest.user, until),)
     return _removed(context, policy)
 
@@ -278,17 +280,17 @@ def next_step(guest: Guest, wanted: Asks, room: RoomView) -> int:
     """Return when something is due for them next."""
     if _warned(guest, room):
         return _removal(guest, wanted, room)
-    return begins(guest, room) + wanted.grace // 2
+    return grace_begins(guest, room) + wanted.grace // 2
 
 
 def _warned(guest: Guest, room: RoomView) -> bool:
-    return guest.told.get("halfway", -1) >= begins(guest, room)
+    return guest.told.get("halfway", -1) >= grace_begins(guest, room)
 
 
 def _removal(guest: Guest, wanted: Asks, room: RoomView) -> int:
     """Return when they are removed: not before their time, nor sooner than half of it after they were told."""
     told = guest.told.get("halfway", 0) if _warned(guest, room) else 0
-    return max(ends(guest, wanted, room), told + wanted.grace // 2 if told else 0)
+    return max(grace_ends(guest, wanted, room), told + wanted.grace // 2 if told else 0)
 
 
 def _removed(context: Context, policy: Policy) -> tuple[Fact, ...]:
@@ -332,12 +334,12 @@ def _is_ours(sanction: InForce, room: RoomView) -> bool:
     return sanction.kind == "demote" and sanction.basis == "verification" and sanction.covers(room)
 
 
-def restored(subject: PersonView, room: RoomView | None, policy: Policy, now_ms: int) -> WhyEnded | None:
+def why_demotion_ends(subject: PersonView, room: RoomView | None, policy: Policy, now_ms: int) -> WhyEnded | None:
     """Return why a demotion of ours ends now: "settings" or "verified"; None if it does not end."""
     wanted = asked_of(room, policy) if room else Asks()
     if not wanted.of_managers:
         return "settings"
-    return "verified" if reached(subject.proofs, wanted.methods, room, now_ms) >= wanted.manage else None
+    return "verified" if level_reached(subject.proofs, wanted.methods, room, now_ms) >= wanted.manage else None
 
 
 # The door of a gated room.
@@ -348,10 +350,10 @@ def welcome(subject: PersonView, room: RoomView, bot: UserId, policy: Policy, no
     wanted = asked_of(room, policy)
     if exempt(subject.user, room, bot, policy) or room.power.role(subject.user) == "manager":
         return True
-    return reached(subject.proofs, wanted.methods, room, now_ms) >= wanted.write
+    return level_reached(subject.proofs, wanted.methods, room, now_ms) >= wanted.write
 
 
-def knocked(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
+def answer_knock(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
     """Answer somebody who asks to enter: invite them or tell them what to do. Repeated requests change nothing."""
     subject, room, now = context.subject, context.room.room, context.now_ms
     if welcome(subject, context.room, context.bot, policy, now):
@@ -362,7 +364,7 @@ def knocked(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
     return (_door("knocked", room, subject.user, now + KNOCK_STANDS, on=on),)
 
 
-def waits(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
+def answer_in_lobby(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
     """Answer somebody who entered the lobby of a gated room (`context.room`)."""
     subject, room = context.subject, context.room.room
     if welcome(subject, context.room, context.bot, policy, context.now_ms):
@@ -372,12 +374,12 @@ def waits(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
     return (_door("waiting", room, subject.user, on=on),)
 
 
-def refused(room: RoomId, user: UserId) -> tuple[Fact, ...]:
+def refuse_knock(room: RoomId, user: UserId) -> tuple[Fact, ...]:
     """Refuse somebody whose request has been open too long."""
     return (_door("refused", room, user),)
 
 
-def admitted(room: RoomId, user: UserId) -> tuple[Fact, ...]:
+def admit(room: RoomId, user: UserId) -> tuple[Fact, ...]:
     """Admit somebody who is now verified."""
     return (_door("admitted", room, user),)
 

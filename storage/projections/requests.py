@@ -3,7 +3,7 @@
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.people.verification import Asks, asks, with_choice
+from moderation.people.verification import Asks, room_demands, with_choice
 from moderation.policy import Policy, VerificationSettings
 from moderation.values.ids import RoomId
 from storage import schema
@@ -21,7 +21,9 @@ async def asked_for_more(db: AsyncConnection, policy: str, at_ms: int) -> None:
     groups = select(schema.rooms.c.room, schema.rooms.c.code).where(schema.rooms.c.purpose == "group")
     for room, code in (await db.execute(groups)).all():
         chosen = await choices_of(db, room)
-        if with_choice(asks(now, room, code), chosen).more_than(with_choice(asks(was, room, code), chosen)):
+        if with_choice(room_demands(now, room, code), chosen).more_than(
+            with_choice(room_demands(was, room, code), chosen)
+        ):
             await db.execute(update(schema.rooms).where(schema.rooms.c.room == room).values(asked=at_ms))
 
 
@@ -34,4 +36,4 @@ async def asked_now(db: AsyncConnection, room: RoomId) -> Asks:
     """Return what a room asks of people now."""
     code = await db.scalar(select(schema.rooms.c.code).where(schema.rooms.c.room == room))
     policy = _verification_of(await get_meta(db, "policy"))
-    return with_choice(asks(policy, room, str(code)), await choices_of(db, room))
+    return with_choice(room_demands(policy, room, str(code)), await choices_of(db, room))

@@ -40,7 +40,7 @@ from moderation.model.facts import (
     SanctionEnded,
     SanctionStarted,
 )
-from moderation.people.verification import REACHES, reached, welcome
+from moderation.people.verification import REACHES, level_reached, welcome
 from moderation.rules.pattern import Pattern, PatternRule
 from moderation.values.events import MessagePosted, Received
 from moderation.values.ids import EventId, RoomId, UserId
@@ -113,7 +113,7 @@ def _stands(world: World, view: RoomView, person: PersonView, duty: Duty, filed:
         holding=frozenset(each.kind for each in person.in_force if each.covers(view)),
         role=view.power.role(user),
         suspended=user in view.suspended,
-        verified=reached(person.proofs, frozenset(REACHES), view, now),
+        verified=level_reached(person.proofs, frozenset(REACHES), view, now),
         welcome=welcome(person, view, BOT, policy, now),
         on_duty=(runs, user in duty.away, user in duty.full, user in duty.offered),
     )

@@ -56,7 +56,9 @@ def here(subject: PersonView | UserId = ANNA, **more: Any) -> Context:
 
 def writes(subject: PersonView | UserId, policy: Policy, *, here_: Any = ASKING, **more: Any) -> tuple[Fact, ...]:
     event = said("hello", subject.user if isinstance(subject, PersonView) else subject, at=NOON)
-    return verification.written(event, here(subject, here=here_, now=NOON), policy, 5, gone=more.get("gone", False))
+    return verification.facts_of_writing(
+        event, here(subject, here=here_, now=NOON), policy, 5, gone=more.get("gone", False)
+    )
 
 
 def asked(what: Any, until: int = 0, user: UserId = ANNA, *, on: int = -1, where: RoomId | None = ROOM) -> Fact:
@@ -87,14 +89,16 @@ def test_the_first_table_that_matches_overrides_what_it_names() -> None:
             ],
         }
     )
-    assert verification.asks(given, ROOM, CODE) == verification.Asks(2, 0, 0, "gate", WEEK, frozenset({"email"}))
-    assert verification.asks(given, OTHER, "G-ELSE").write == 0
+    assert verification.room_demands(given, ROOM, CODE) == verification.Asks(
+        2, 0, 0, "gate", WEEK, frozenset({"email"})
+    )
+    assert verification.room_demands(given, OTHER, "G-ELSE").write == 0
 
 
 def test_a_quick_look_tells_whether_anything_is_asked() -> None:
     rooms = ({"rooms": ("*",), "manage": 2},)
     assert [
-        verification.anything(VerificationSettings.model_validate(each))
+        verification.any_room_asks(VerificationSettings.model_validate(each))
         for each in ({}, {"write": 1}, {"rooms": rooms})
     ] == [
         False,
@@ -117,28 +121,28 @@ def test_a_quick_look_tells_whether_anything_is_asked() -> None:
     ],
 )
 def test_time_begins_anew_where_a_room_asks_for_more(before: Any, after: Any, more: bool) -> None:
-    old, new = (verification.asks(VerificationSettings.model_validate(each), ROOM) for each in (before, after))
+    old, new = (verification.room_demands(VerificationSettings.model_validate(each), ROOM) for each in (before, after))
     assert new.more_than(old) is more
 
 
 def test_only_methods_that_count_and_are_in_force_reach_a_level() -> None:
     proofs = (vouch(NOON), vouch(NOON + 1, 1, "email"), vouch(NOON + 1, 3, "oidc"))
-    assert verification.reached(proofs, frozenset({"vouch", "email"}), None, NOON) == 1
-    assert verification.reached(proofs, frozenset({"oidc"}), None, NOON) == 3
-    assert verification.lapsed(proofs, 2, frozenset({"vouch"}), room(), NOON) == NOON
-    assert verification.lapsed(proofs, 3, frozenset({"vouch"}), room(), NOON) == 0
+    assert verification.level_reached(proofs, frozenset({"vouch", "email"}), None, NOON) == 1
+    assert verification.level_reached(proofs, frozenset({"oidc"}), None, NOON) == 3
+    assert verification.level_lapsed_at(proofs, 2, frozenset({"vouch"}), room(), NOON) == NOON
+    assert verification.level_lapsed_at(proofs, 3, frozenset({"vouch"}), room(), NOON) == 0
 
 
 def test_a_vouch_counts_in_the_vouchers_community() -> None:
     given = VerificationInForce("vouch", 2, NOON + 1, "garden-club", OTHER)
     methods = frozenset(verification.REACHES)
-    assert verification.reached((given,), methods, Spot(ROOM, "garden-club"), NOON) == 2
+    assert verification.level_reached((given,), methods, Spot(ROOM, "garden-club"), NOON) == 2
     assert (
-        verification.reached((given,), methods, Spot(OTHER, "G-7F3K"), NOON) == 2
+        verification.level_reached((given,), methods, Spot(OTHER, "G-7F3K"), NOON) == 2
     )  # where it was given, whatever it is called
-    assert verification.reached((given,), methods, Spot(ROOM, "G-7F3K"), NOON) == 0
-    assert verification.reached((given,), methods, None, NOON) == 0
-    assert verification.reached((vouch(NOON + 1),), methods, None, NOON) == 2  # of before there were communities
+    assert verification.level_reached((given,), methods, Spot(ROOM, "G-7F3K"), NOON) == 0
+    assert verification.level_reached((given,), methods, None, NOON) == 0
+    assert verification.level_reached((vouch(NOON + 1),), methods, None, NOON) == 2  # of before there were communities
 
 
 # Writing.
@@ -278,7 +282,7 @@ ASKS = verification.asked_of(ASKING, REMOVE)
 
 
 def stays(who: verification.Guest, now: int, subject: PersonView | UserId = ANNA, **more: Any) -> tuple[Fact, ...]:
-    return verification.stays(who, ASKS, here(subject, now=now, next_case=7, **more), REMOVE)
+    return verification.facts_of_staying(who, ASKS, here(subject, now=now, next_case=7, **more), REMOVE)
 
 
 CASE = CaseOpened(
@@ -355,10 +359,10 @@ def suspended() -> InForce:
 
 def test_rights_come_back_when_the_level_is_reached_or_asked_for_no_more() -> None:
     subject = person(MARK)
-    assert verification.restored(subject, ASKING, MANAGE, NOON) is None
-    assert verification.restored(replace(subject, proofs=(vouch(),)), ASKING, MANAGE, NOON) == "verified"
-    assert verification.restored(subject, ASKING, policy(), NOON) == "settings"
-    assert verification.restored(subject, None, MANAGE, NOON) == "settings"
+    assert verification.why_demotion_ends(subject, ASKING, MANAGE, NOON) is None
+    assert verification.why_demotion_ends(replace(subject, proofs=(vouch(),)), ASKING, MANAGE, NOON) == "verified"
+    assert verification.why_demotion_ends(subject, ASKING, policy(), NOON) == "settings"
+    assert verification.why_demotion_ends(subject, None, MANAGE, NOON) == "settings"
     ended = SanctionEnded(room=ROOM, on=3, start=3, kind="demote", why="verified", n=7, subject=MARK)
     assert suspended().end("verified", on=3) == ended
 
@@ -371,11 +375,11 @@ GATE = settings(below="gate")
 
 def test_a_knock_is_admitted_or_answered_once() -> None:
     ann = person()
-    assert verification.knocked(here(replace(ann, proofs=(vouch(),))), GATE, on=5) == (door("admitted", on=5),)
-    assert verification.knocked(here(ann), GATE, on=5) == (door("knocked", NOON + WEEK, on=5),)
+    assert verification.answer_knock(here(replace(ann, proofs=(vouch(),))), GATE, on=5) == (door("admitted", on=5),)
+    assert verification.answer_knock(here(ann), GATE, on=5) == (door("knocked", NOON + WEEK, on=5),)
     again = replace(ann, told={(ROOM, "knocked"): NOON - HOUR + 1})
-    assert verification.knocked(here(again), GATE, on=5) == ()
-    assert verification.refused(ROOM, ANNA) == (door("refused"),)
+    assert verification.answer_knock(here(again), GATE, on=5) == ()
+    assert verification.refuse_knock(ROOM, ANNA) == (door("refused"),)
 
 
 def test_the_people_who_run_a_room_come_in_as_they_are() -> None:
@@ -389,9 +393,9 @@ def test_the_people_who_run_a_room_come_in_as_they_are() -> None:
 
 def test_people_in_the_lobby_are_admitted_or_reminded_once_a_week() -> None:
     ann = person()
-    assert verification.waits(here(ann), GATE, on=5) == (door("waiting", on=5),)
-    assert verification.waits(here(replace(ann, told={(ROOM, "waiting"): NOON - WEEK + 1})), GATE, on=5) == ()
-    assert verification.waits(here(replace(ann, proofs=(vouch(),))), GATE, on=5) == (door("admitted", on=5),)
+    assert verification.answer_in_lobby(here(ann), GATE, on=5) == (door("waiting", on=5),)
+    assert verification.answer_in_lobby(here(replace(ann, told={(ROOM, "waiting"): NOON - WEEK + 1})), GATE, on=5) == ()
+    assert verification.answer_in_lobby(here(replace(ann, proofs=(vouch(),))), GATE, on=5) == (door("admitted", on=5),)
 
 
 # Founding, and the end of a verification.
