@@ -16,7 +16,7 @@ from bot.events.sync_response import Invite
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.model.actions import NO_ROOM, Action, Tell
-from moderation.people.invitations import Declined, declined, is_refused
+from moderation.people.invitations import Declined, is_refused, reason_to_decline
 from moderation.people.verification import founder_declined, room_demands
 from moderation.rooms.member_limits import declines
 from moderation.values.durations import DAY_MS
@@ -78,7 +78,7 @@ class Invitations:
             closed = {group.code: await queries.owners_of(db, group) for group in groups}
             for user in people:
                 person = await queries.person_view(db, user, now_ms=now, recent_since=now)
-                if (found := declined(person, closed, policy, now)) is not None:
+                if (found := reason_to_decline(person, closed, policy, now)) is not None:
                     return found
         return None
 

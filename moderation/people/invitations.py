@@ -37,7 +37,7 @@ class Declined:
     group: str = ""
 
 
-def declined(
+def reason_to_decline(
     person: PersonView, closed: Mapping[GroupCode, Set[UserId]], policy: Policy, now_ms: int
 ) -> Declined | None:
     """Return why this person brings the bot into no room, if so; `closed` maps closed groups to their owners."""

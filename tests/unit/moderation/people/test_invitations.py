@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from moderation.model.context import InForce, PersonView
-from moderation.people.invitations import Declined, declined, is_refused
+from moderation.people.invitations import Declined, is_refused, reason_to_decline
 from moderation.values.ids import GroupCode, UserId
 from tests.unit.moderation.builders import ANNA, CODE, DAY, NOON, OLGA, OPERA, ROOM, entry, person, policy
 
@@ -20,7 +20,7 @@ def banned(user: UserId = ANNA, where: Any = None, basis: str = "operator") -> I
 
 
 def asked(someone: PersonView, closed: Mapping[GroupCode, frozenset[UserId]] | None = None) -> Declined | None:
-    return declined(someone, closed or {}, POLICY, NOON)
+    return reason_to_decline(someone, closed or {}, POLICY, NOON)
 
 
 @pytest.mark.parametrize("basis", ["operator", "credit"])
