@@ -14,7 +14,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.crypto.encrypting_client import ENCRYPTION
-from moderation.cases.deadlines import BACK_WITHIN_MS, came_back, left
+from moderation.cases.deadlines import BACK_WITHIN_MS, came_back, facts_of_leaving
 from moderation.credit.tiers import made_manager
 from moderation.duty.responsibility import role
 from moderation.model.actions import (
@@ -165,7 +165,9 @@ class RoomChanges:
         """
         if by == self._bot:
             return ()
-        return left(room.room, await queries.told_cases(unit.db, user, room.room), user=user, by=by, on=index)
+        return facts_of_leaving(
+            room.room, await queries.told_cases(unit.db, user, room.room), user=user, by=by, on=index
+        )
 
     async def _came_back(
         self, unit: UnitOfWork, index: int, room: RoomView, user: UserId, now_ms: int

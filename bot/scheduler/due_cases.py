@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.pipeline.case_context import CaseContextLoader
 from bot.pipeline.view_cache import ViewCache
 from bot.runtime.clock import Clock
-from moderation.cases.deadlines import closed, deadline, reminder, stopped
+from moderation.cases.deadlines import close_case, deadline, reminder, stop_deadlines
 from moderation.credit.tiers import review
 from moderation.model.context import InForce, RoomView
 from moderation.model.facts import OF_ROOMS, Fact, TaskOpened
@@ -71,7 +71,7 @@ class Due:
         for n in await queries.closable_cases(db, before, CLOSED_AT_ONCE):
             case = await queries.case_view(db, n)
             if case is not None:
-                yield closed(case)
+                yield close_case(case)
 
     async def _sanction(self, db: AsyncConnection, sanction: InForce, now: int) -> tuple[Fact, ...]:
         home = sanction.room or next(iter(await queries.groups_of_person(db, sanction.subject)), None)
@@ -120,4 +120,4 @@ class Due:
         room = await self._knowledge.room(db, case.room) if case else None
         if case is None or (room is not None and room.condition != "left"):
             return ()
-        return stopped(case)
+        return stop_deadlines(case)

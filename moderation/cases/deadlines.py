@@ -87,12 +87,12 @@ def reminder(waiting: WaitingCase) -> tuple[Fact, ...]:
     return (case.moved("reminded", case.state, case.due),)
 
 
-def stopped(case: CaseView) -> tuple[Fact, ...]:
+def stop_deadlines(case: CaseView) -> tuple[Fact, ...]:
     """Stop the deadlines of a case: its room is no longer served."""
     return (case.moved("stopped", case.state, 0),)
 
 
-def closed(case: CaseView) -> tuple[Fact, ...]:
+def close_case(case: CaseView) -> tuple[Fact, ...]:
     """Close a case that was decided so long ago that nobody can appeal it any more."""
     return (case.moved("closed", step(case.state, "close"), 0),)
 
@@ -163,7 +163,7 @@ def _left_late(user: UserId, waiting: WaitingCase) -> bool:
     return gone is not None and gone.own and gone.at_ms >= case.due - half
 
 
-def left(room: RoomId, cases: Iterable[int], *, user: UserId, by: UserId, on: int) -> tuple[CaseLeft, ...]:
+def facts_of_leaving(room: RoomId, cases: Iterable[int], *, user: UserId, by: UserId, on: int) -> tuple[CaseLeft, ...]:
     """Return the facts that somebody left while these cases waited for them."""
     return tuple(CaseLeft(room=room, on=on, n=n, what="gone", subject=user, by=by) for n in cases)
 

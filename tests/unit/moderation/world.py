@@ -11,7 +11,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from moderation.cases.appeals import lodge
-from moderation.cases.deadlines import BACK_WITHIN_MS, Excused, Gone, WaitingCase, came_back, closed, deadline, reminder
+from moderation.cases.deadlines import (
+    BACK_WITHIN_MS,
+    Excused,
+    Gone,
+    WaitingCase,
+    came_back,
+    close_case,
+    deadline,
+    reminder,
+)
 from moderation.cases.decide import acknowledge, decide
 from moderation.cases.lifecycle import TRANSITIONS
 from moderation.cases.neglect import FAULTS, neglected
@@ -345,7 +354,7 @@ class World:
         for row in list(self.cases.values()):
             old = row.view.decided and self.now - row.view.decided > self.policy.cases.appeal_within
             if old and row.view.state in ("decided", "affirmed", "reversed"):
-                self.settle(closed(row.view))
+                self.settle(close_case(row.view))
 
     # Writing.
 
