@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.commands.cases import policy_for
 from bot.commands.reports_together import others_dismissed
 from moderation.cases.decide import decide
-from moderation.cases.neglect import FAULTS, neglected
+from moderation.cases.neglect import FAULTS, neglect_facts
 from moderation.duty.responsibility import require_fault
 from moderation.model.context import RoomView
 from moderation.model.facts import ContentRead, CreditChanged, Fact, Outcome
@@ -79,7 +79,7 @@ class CaseOperations(ByOperator):
         self, db: AsyncConnection, room: RoomView, user: UserId, duty: str, by: UserId, reason: str, *, about: int
     ) -> tuple[Fact, ...]:
         knowledge = self._pipeline.knowledge
-        return neglected(
+        return neglect_facts(
             await knowledge.context(db, room, user, self._clock()),
             FAULTS[duty],
             n=knowledge.next_case,

@@ -8,7 +8,7 @@ from bot.texts.report_lines import reads_along, report_lines
 from bot.texts.statement import statement_lines
 from moderation.cases.appeals import lodge
 from moderation.cases.decide import acknowledge, decide
-from moderation.cases.neglect import FAULTS, neglected
+from moderation.cases.neglect import FAULTS, neglect_facts
 from moderation.cases.statements import from_json
 from moderation.consequences import DISMISSALS, MORE, UPHOLD
 from moderation.duty.responsibility import FAULTS_OF_DECISIONS, is_manager, is_operator, require, require_fault
@@ -260,7 +260,7 @@ def _fault(reason: str) -> tuple[str, str]:
 async def _wrongly_decided(call: Call, found: CaseView, fault: str, reason: str) -> tuple[Fact, ...]:
     """Return what the reversed decision costs the person who made it."""
     require_fault(fault, found, call.caller, call.group, call.policy)
-    return neglected(
+    return neglect_facts(
         await call.context(found.by),
         FAULTS[fault],
         n=call.setup.knowledge.next_case,

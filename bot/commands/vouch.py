@@ -1,7 +1,7 @@
 """vouch, unvouch: people vouch for others, and take it back."""
 
 from moderation.cases import manager_orders
-from moderation.cases.neglect import neglected
+from moderation.cases.neglect import neglect_facts
 from moderation.credit.ledger import account
 from moderation.model.builtin_rules import FALSE_VOUCH
 from moderation.model.facts import Fact
@@ -55,7 +55,9 @@ async def _charged(call: Call, voucher: UserId, room: RoomId, reason: str, n: in
     """Return the case against a person who vouched falsely, in the room where they did."""
     there = await call.setup.knowledge.room(call.db, room) or call.group
     context = await call.setup.knowledge.context(call.db, there, voucher, call.now_ms)
-    return neglected(context, FALSE_VOUCH, n=n, about=0, policy=call.policy, on=call.on, by=call.caller, reason=reason)
+    return neglect_facts(
+        context, FALSE_VOUCH, n=n, about=0, policy=call.policy, on=call.on, by=call.caller, reason=reason
+    )
 
 
 SUBJECT = "vouching"

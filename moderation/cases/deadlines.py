@@ -38,7 +38,7 @@ from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId, UserId
 
 from .lifecycle import step
-from .neglect import another_day, neglected, spared
+from .neglect import another_day, is_spared, neglect_facts
 
 BACK_WITHIN_MS = 30 * DAY_MS  # people who come back so soon had not given up the room
 
@@ -115,7 +115,7 @@ def _passed(waiting: WaitingCase) -> Iterator[Fact]:
         state = step(state, "pass_deadline")
         yield case.moved("overdue", state, case.due)
     for number, user in enumerate(late, waiting.next_case):
-        yield from neglected(waiting.people[user], OVERDUE, n=number, about=case.n, policy=waiting.policy, on=-1)
+        yield from neglect_facts(waiting.people[user], OVERDUE, n=number, about=case.n, policy=waiting.policy, on=-1)
     for user in _excused(waiting, late):
         yield CaseLeft(room=case.room, n=case.n, what="excused", subject=user)
     if case.asked == "operator":
@@ -134,7 +134,7 @@ def _late(waiting: WaitingCase) -> tuple[UserId, ...]:
     there = can_act(duty)
     asked = [user for user in _liable(waiting) if user in there or _left_late(user, waiting)]
     late = duty.each_once(user for user in asked if not duty.is_any(user, not_late))
-    return tuple(u for u in late if not spared(waiting.people[u], waiting.policy))
+    return tuple(u for u in late if not is_spared(waiting.people[u], waiting.policy))
 
 
 def _excused(waiting: WaitingCase, late: tuple[UserId, ...]) -> tuple[UserId, ...]:
@@ -172,9 +172,9 @@ def came_back(context: Context, excused: Iterable[Excused], policy: Policy, *, o
     """Return what follows when somebody runs a room again soon after they were excused from cases there."""
     facts: list[Fact] = []
     for number, case in enumerate(excused, context.next_case):
-        if spared(context, policy):
+        if is_spared(context, policy):
             break
-        more = neglected(context, OVERDUE, n=number, about=case.n, policy=policy, on=on, waits=case.waits)
+        more = neglect_facts(context, OVERDUE, n=number, about=case.n, policy=policy, on=on, waits=case.waits)
         for entry in (fact for fact in more if isinstance(fact, CreditChanged)):
             context = replace(context, subject=with_entry(context.subject, entry, context.now_ms))
         facts += more

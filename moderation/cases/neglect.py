@@ -56,7 +56,7 @@ def cost_of(rule: str, policy: Policy) -> int:
     }.get(rule, 0)
 
 
-def neglected(
+def neglect_facts(
     context: Context,
     rule: str,
     *,
@@ -97,7 +97,7 @@ def charged_again(
     return (entry, *tier_facts(context, policy, entry))
 
 
-def spared(context: Context, policy: Policy) -> bool:
+def is_spared(context: Context, policy: Policy) -> bool:
     """Return whether enough cases of this person that passed their deadline within a day have cost points here."""
     return _enough(_overdue(context, policy)[0], policy, context.now_ms)
 

@@ -45,7 +45,7 @@ from moderation.values.durations import DAY_MS
 from moderation.values.ids import NO_USER, RoomId, UserId
 
 from .lifecycle import step
-from .neglect import neglected
+from .neglect import neglect_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def _nobody_on_duty(fact: CaseOpened, facts: Sequence[Fact], around: CaseContext
     for owner in duty.owners:
         if owner not in duty.offered and (fact.home, owner) in around.owners:
             known = around.owners[fact.home, owner]
-            yield from neglected(known, NOBODY, n=number, about=fact.n, policy=around.policy, on=around.on)
+            yield from neglect_facts(known, NOBODY, n=number, about=fact.n, policy=around.policy, on=around.on)
             number += 1
 
 

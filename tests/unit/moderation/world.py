@@ -23,7 +23,7 @@ from moderation.cases.deadlines import (
 )
 from moderation.cases.decide import acknowledge, decide
 from moderation.cases.lifecycle import TRANSITIONS
-from moderation.cases.neglect import FAULTS, neglected
+from moderation.cases.neglect import FAULTS, neglect_facts
 from moderation.cases.obligations import CaseContext, concerns, derive_obligations
 from moderation.cases.statements import StatementContext, from_json, statement, to_be_stated, to_json
 from moderation.credit.credit import balance, standing
@@ -224,7 +224,7 @@ class World:
         if fault:
             require_fault(fault, row.view, by, self.view(), self.policy)
             whose = self.context(row.view.by)
-            facts += neglected(
+            facts += neglect_facts(
                 whose, FAULTS[fault], n=self.next_case, about=n, policy=self.policy, on=on, by=by, reason="so"
             )
         return self.settle(facts, cause=on)
