@@ -20,7 +20,7 @@ from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 
-from .reports import ReportedMessage, case_about, opened
+from .reports import ReportedMessage, case_about, open_report
 
 NOBODY = UserId("")
 
@@ -44,7 +44,7 @@ def of_message(
     case = case_about(cases)
     n = case.n if case else context.next_case
     reported = _reported(notice, context.room, n, message.record, context.subject.user)
-    return (reported,) if case else (opened(message, context, policy, -1), reported)
+    return (reported,) if case else (open_report(message, context, policy, -1), reported)
 
 
 def of_room(notice: Notice, *, room: RoomView, n: int, now_ms: int, policy: Policy) -> tuple[Fact, ...]:

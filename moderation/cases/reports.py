@@ -102,7 +102,7 @@ def report(
         reason=reason,
     )
     if case is None:
-        return (opened(message, context, policy, on, _lead(context, known, policy)), reported)
+        return (open_report(message, context, policy, on, _lead(context, known, policy)), reported)
     return (reported,) if case in known.cases else (reported, _grown(case, message, context, on))
 
 
@@ -151,7 +151,7 @@ def _lead(context: Context, known: ReportContext, policy: Policy) -> int:
     return case.n if context.now_ms - case.opened <= policy.reports.together_within else 0
 
 
-def opened(message: ReportedMessage, context: Context, policy: Policy, on: int, lead: int = 0) -> CaseOpened:
+def open_report(message: ReportedMessage, context: Context, policy: Policy, on: int, lead: int = 0) -> CaseOpened:
     """Return the fact that opens a case about a message; `lead` is the case on whose card it is shown (0: its own)."""
     grade, excerpt = policy.reports.grade, message.words[:EXCERPT]
     case = waiting_case(context, policy, REPORTED, grade, on=on, event=message.event, excerpt=excerpt)
