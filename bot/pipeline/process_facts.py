@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.runtime.clock import Clock
 from bot.texts.notifications import in_words
 from moderation.cases.obligations import concerns, derive_obligations
-from moderation.cases.statements import given, statement, to_be_stated
+from moderation.cases.statements import keep_statement, statement, to_be_stated
 from moderation.consequences import RoomsOf, at_once, consequences
 from moderation.model.actions import Action, TellDesk
 from moderation.model.facts import (
@@ -232,7 +232,7 @@ class FactProcessor:
             return []
         await unit.flush()
         known = [known for n in numbers if (known := await self._loader.known(unit.db, n)) is not None]
-        return [given(statement(each, facts), each, on=cause) for each in known]
+        return [keep_statement(statement(each, facts), each, on=cause) for each in known]
 
     async def _apply_all(
         self, unit: UnitOfWork, facts: list[Fact], present: Sequence[tuple[int, Fact]], cause: int, at_ms: int

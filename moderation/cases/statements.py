@@ -150,7 +150,7 @@ def statement(known: StatementContext, facts: Sequence[Fact]) -> Statement:
     )
 
 
-def given(stated: Statement, known: StatementContext, *, on: int) -> StatementGiven:
+def keep_statement(stated: Statement, known: StatementContext, *, on: int) -> StatementGiven:
     """Return the fact that keeps a statement."""
     case = known.case
     return StatementGiven(room=case.room, on=on, n=case.n, subject=case.subject, statement=to_json(stated))

@@ -16,7 +16,7 @@ from moderation.cases.statements import (
     to_be_stated,
     to_json,
 )
-from moderation.cases.statements import given as statement_given
+from moderation.cases.statements import keep_statement as statement_given
 from moderation.model.context import CaseView
 from moderation.model.facts import (
     CaseDecided,
