@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.credit.credit import standing, tier
+from moderation.credit.credit import entries_in_force, tier
 from moderation.credit.ledger import account
 from moderation.model.builtin_rules import OUTSIDE, TIER_LINKS, decided_by, ledger_of
 from moderation.model.context import CaseView, PersonView
@@ -130,7 +130,7 @@ def _who(card: Card, policy: Policy, now_ms: int) -> Line:
         return line("card.about-room")
     own = account(card.person, ledger_of(case.rule), card.place, policy)
     points = own.balance(now_ms)
-    before = sum(1 for entry in standing(own.entries) if entry.entry != "compensation" and entry.case != case.n)
+    before = sum(1 for entry in entries_in_force(own.entries) if entry.entry != "compensation" and entry.case != case.n)
     if ledger_of(case.rule) == "standing":
         return line("card.who-standing", who=who, standing=points, before=before)
     return line("card.who", who=who, credit=points, tier=tier(points, policy.tiers), before=before)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from moderation.credit.credit import standing
+from moderation.credit.credit import entries_in_force
 from moderation.credit.ledger import LEDGERS, compensate, confirmed, with_entry
 from moderation.credit.tiers import reaching_further, tier_facts
 from moderation.duty.responsibility import (
@@ -115,7 +115,7 @@ def _confirmed(
 def _widened(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> Iterator[Fact]:
     for ledger in LEDGERS:
         own = context.subject.entries if ledger == "credit" else context.subject.standing
-        charges = [each for each in standing(own) if each.entry != "compensation"]
+        charges = [each for each in entries_in_force(own) if each.entry != "compensation"]
         for entry in (each for each in charges if each.case == case.n and each.reach != DEPLOYMENT):
             yield EntryConfirmed(
                 room=case.room, on=on, start=entry.id, ledger=ledger, n=case.n, subject=case.subject, by=by

@@ -63,7 +63,7 @@ def effective(entries: Iterable[LedgerEntry], now_ms: int, settings: CreditSetti
     return _lasting(charges_in(entries), now_ms, settings)
 
 
-def standing(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
+def entries_in_force(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     """Return the entries that nothing has undone, by their records.
 
     Read from the newest back, a compensation that was itself undone undoes nothing.
@@ -113,7 +113,7 @@ def reaches(entries: Iterable[LedgerEntry], level: int, now_ms: int, settings: C
 
 def charges_in(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
     """Return the charges that nothing has undone, by their records."""
-    return tuple(entry for entry in standing(entries) if entry.entry == "charge")
+    return tuple(entry for entry in entries_in_force(entries) if entry.entry == "charge")
 
 
 def _lasting(charges: tuple[LedgerEntry, ...], now_ms: int, settings: CreditSettings) -> tuple[LedgerEntry, ...]:
@@ -136,7 +136,7 @@ def _earlier(entries: Iterable[LedgerEntry], rule: str, now_ms: int, settings: C
     within = min(settings.repeat_within, settings.expires_after)
     return [
         entry
-        for entry in standing(entries)
+        for entry in entries_in_force(entries)
         if entry.entry != "compensation" and entry.rule == rule and now_ms - entry.at_ms < within
     ]
 

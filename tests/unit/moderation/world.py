@@ -26,7 +26,7 @@ from moderation.cases.lifecycle import TRANSITIONS
 from moderation.cases.neglect import FAULTS, neglect_facts
 from moderation.cases.obligations import CaseContext, concerns, derive_obligations
 from moderation.cases.statements import StatementContext, from_json, statement, to_be_stated, to_json
-from moderation.credit.credit import balance, standing
+from moderation.credit.credit import balance, entries_in_force
 from moderation.credit.ledger import LEDGERS, account, entry_of, settings_of
 from moderation.credit.tiers import made_manager, review
 from moderation.duty.duty import Duty, can_act, on_duty
@@ -587,7 +587,7 @@ class World:
     def _check_neglect(self) -> None:
         """Check that one neglected case costs a person no more than the maximum."""
         for user in self.people:
-            counted = standing(self.entries(user, "standing"))
+            counted = entries_in_force(self.entries(user, "standing"))
             spent: dict[int, int] = {}
             for entry in counted:
                 if entry.rule == OVERDUE:
@@ -613,7 +613,7 @@ class World:
             for ledger in LEDGERS:
                 settings, limit = settings_of(ledger, self.policy), self.policy.tiers.manage_from
                 held = [e for e in self.in_force() if e.subject == user and e.kind == "demote" and e.basis == ledger]
-                charges = [e for e in standing(self.entries(user, ledger)) if e.entry == "charge"]
+                charges = [e for e in entries_in_force(self.entries(user, ledger)) if e.entry == "charge"]
                 low = [n for n in range(1, len(charges) + 1) if self._low(charges[:n], settings, limit)]
                 assert len(held) <= 1
                 assert low or not held, (user, ledger, held)

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.credit.credit import Price, balance, standing
+from moderation.credit.credit import Price, balance, entries_in_force
 from moderation.credit.ledger import charge, charge_standing, with_entry
 from moderation.credit.tiers import missing, review, tier_facts
 from moderation.model.context import InForce
@@ -141,7 +141,7 @@ def test_a_reversal_ends_baseless_sanctions_and_extends_nothing(
 
 def left_at_charges(told: History) -> list[int]:
     """Return the balance at each charge that was not reversed, without the reversed ones."""
-    charges = [each for each in standing(told.entries) if each.entry == "charge"]
+    charges = [each for each in entries_in_force(told.entries) if each.entry == "charge"]
     return [
         balance(charges[:count], charges[count - 1].at_ms, RULES.credit) for count in range(1, len(charges) + 1)
     ] or [100]
