@@ -22,7 +22,7 @@ from bot.runtime.clock import Clock
 from moderation.credit.credit import balance
 from moderation.credit.ledger import settings_of
 from moderation.credit.reckoning import LedgerLines, corrections, doubtful
-from moderation.credit.tiers import missing
+from moderation.credit.tiers import missing_sanctions
 from moderation.model.facts import Fact
 from moderation.policy import Policy
 from moderation.values.ids import UserId
@@ -97,5 +97,5 @@ class Balances:
                 view = await self._pipeline.knowledge.room(db, room)
                 assert view is not None, "it is an active group"
                 context = await self._pipeline.knowledge.context(db, view, user, self._clock())
-                if facts := missing(context, self._policy):
+                if facts := missing_sanctions(context, self._policy):
                     yield facts

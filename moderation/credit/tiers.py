@@ -8,8 +8,8 @@ Rules kept here:
 - People with management rights whose credit or standing is below `manage_from` lose them, wherever the rooms' own
   levels gave them within that reach; standing has no other consequence.
 - A sanction ends as soon as its ground is gone (a reversed decision), or when its time is over *and* credit is back.
-- `missing` finds, from the balances alone, a sanction that should hold and did not begin, because the numbers of the
-  tiers were changed or something went wrong.
+- `missing_sanctions` finds, from the balances alone, a sanction that should hold and did not begin, because the
+  numbers of the tiers were changed or something went wrong.
 - Nothing here looks at power levels: the reconciler finds and reports what cannot be done in a room.
 """
 
@@ -96,7 +96,7 @@ def made_manager(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ..
     return tuple(start for ledger in LEDGERS if (start := _not_for_now(context, policy, ledger, on)) is not None)
 
 
-def missing(context: Context, policy: Policy) -> tuple[Fact, ...]:
+def missing_sanctions(context: Context, policy: Policy) -> tuple[Fact, ...]:
     """Return the sanctions that the balances call for and that are not in force, though nobody took them back."""
     found: tuple[Fact, ...] = ()
     for ledger in LEDGERS:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from moderation.credit.credit import Price, balance, entries_in_force
 from moderation.credit.ledger import charge, charge_standing, with_entry
-from moderation.credit.tiers import missing, review, tier_facts
+from moderation.credit.tiers import missing_sanctions, review, tier_facts
 from moderation.model.context import InForce
 from moderation.model.facts import CreditChanged, Fact, SanctionEnded, SanctionExtended, SanctionStarted
 from tests.unit.moderation.builders import (
@@ -211,7 +211,7 @@ def one_look(charges: list[tuple[int, int]], ledger: str) -> list[tuple[object, 
 
 def test_a_due_sanction_is_missing_until_in_force() -> None:
     known = person(MARK, manages=frozenset({ROOM}), standing=(replace(entry(7, 65, NOON - HOUR), case=3),))
-    (start,) = missing(context(known), DEFAULT)
+    (start,) = missing_sanctions(context(known), DEFAULT)
     assert start == SanctionStarted(
         on=7,
         kind="demote",
@@ -223,12 +223,12 @@ def test_a_due_sanction_is_missing_until_in_force() -> None:
         subject=MARK,
     )
     held = InForce(9, "demote", None, MARK, NOON + DAY, "standing")
-    assert missing(context(replace(known, in_force=(held,))), DEFAULT) == ()
-    assert missing(context(replace(known, manages=frozenset())), DEFAULT) == ()
+    assert missing_sanctions(context(replace(known, in_force=(held,))), DEFAULT) == ()
+    assert missing_sanctions(context(replace(known, manages=frozenset())), DEFAULT) == ()
 
 
 @given(moves, st.sampled_from([0, HOUR, 2 * DAY, 9 * DAY, 90 * DAY]))
 def test_no_history_leaves_a_sanction_missing(steps: list[tuple[int, str]], later: int) -> None:
     told = lived(steps, manages=True)
     told.wait(later)
-    assert missing(told.context(), RULES) == ()
+    assert missing_sanctions(told.context(), RULES) == ()
