@@ -34,7 +34,7 @@ def _links() -> Links:
     return Links(LinkSettings(deny=("*",)))
 
 
-def waits(event: MessagePosted, gone: SanctionStarted, context: Context, policy: Policy) -> tuple[Fact, ...]:
+def facts_of_waiting(event: MessagePosted, gone: SanctionStarted, context: Context, policy: Policy) -> tuple[Fact, ...]:
     """Return the facts of a message that waits; `gone` is its redaction."""
     if not context.keeps_words:
         return (gone,)

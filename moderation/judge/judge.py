@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from moderation.credit.credit import price
 from moderation.credit.ledger import account_of_reach, charge
 from moderation.credit.tiers import tier_facts
-from moderation.credit.waiting import waits
+from moderation.credit.waiting import facts_of_waiting
 from moderation.model.builtin_rules import TIER_LINKS
 from moderation.model.context import CaseView, Context
 from moderation.model.facts import Basis, CaseGrew, CaseOpened, Fact, Found, SanctionStarted
@@ -238,7 +238,7 @@ def _held_back(event: Received, context: Context, policy: Policy, on: int) -> tu
     if reason is None or gone is None:
         return ()
     if reason == TIER_LINKS:
-        return waits(event, gone, context, policy)
+        return facts_of_waiting(event, gone, context, policy)
     limit = pace(context, policy)
     every = limit.every_ms if limit is not None and limit.rule == reason else 0
     told = was_told(reason, context)
