@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from bot.config.checks import checked_rule
-from moderation.judge.judge import broken
+from moderation.judge.judge import broken_rules
 from moderation.judge.room_rules import MOST_STEPS, compiled, own_rules, recorded, settings_of, too_heavy
 from moderation.model.facts import RoomRuleChanged
 from moderation.policy import GRADES, RuleSettings
@@ -105,7 +105,7 @@ async def _must_spare_most(call: Call, found: RuleSettings) -> None:
     context = await call.context(call.caller)
     records = await queries.recent_messages(call.db, call.group.room, call.setup.bot, RECENT)
     said = [words for record in records if record != call.on and (words := call.setup.words(call.group.room, record))]
-    matched = sum(bool(broken(_saying(call, words), context, rules)) for words in said)
+    matched = sum(bool(broken_rules(_saying(call, words), context, rules)) for words in said)
     if len(said) >= FEWEST and 100 * matched >= NEARLY_ALL * len(said):
         raise Refused("error.rule.nearly-all", count=matched, total=len(said))
 
@@ -134,7 +134,7 @@ async def _test(call: Call) -> Reply:
         raise Refused("error.rule.nothing")
     text = _saying(call, call.given.text)
     rules = (*call.setup.rules, *compiled(call.group.rules, call.setup.configured))
-    hits = broken(text, await call.context(call.caller), rules)
+    hits = broken_rules(text, await call.context(call.caller), rules)
     where = RoomName(call.group.room)
     lines = [line("room-rule.test", room=where)] if hits else [line("room-rule.test-none", room=where)]
     lines += [_fields("room-rule.hit", found.settings, matched=hit.matched) for found, hit in hits]

@@ -25,7 +25,7 @@ from moderation.duty.responsibility import (
     require_hearer,
     require_other_decider,
 )
-from moderation.judge.judge import charged
+from moderation.judge.judge import charge_violation
 from moderation.model.builtin_rules import OUTSIDE, OWN_RULES, REPORTED, TIER_LINKS, ledger_of, report_rule
 from moderation.model.context import CaseView, Context, RoomView
 from moderation.model.facts import EntryConfirmed, Fact, Outcome
@@ -142,7 +142,7 @@ def _upheld(case: CaseView, by: UserId, context: Context, policy: Policy, on: in
     rule = _rule_of(case, policy)
     return (
         *(_measures(case, rule, by, context, on) if rule else ()),
-        *charged(context, policy, rule=case.rule, grade=case.grade, n=case.n, on=on, by=by),
+        *charge_violation(context, policy, rule=case.rule, grade=case.grade, n=case.n, on=on, by=by),
     )
 
 

@@ -85,7 +85,7 @@ def _by_rules(
     event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
 ) -> tuple[Fact, ...]:
     assert not isinstance(event, Undecryptable | Unreadable)
-    hits = broken(event, context, rules)
+    hits = broken_rules(event, context, rules)
     if not hits:
         return ()
     found = tuple(_found(rule.settings, hit, event, on) for rule, hit in hits)
@@ -108,7 +108,7 @@ def _taken_by_own_rule(
     return (gone,) if gone else ()
 
 
-def broken(event: Judged, context: Context, rules: Sequence[CompiledRule]) -> list[tuple[CompiledRule, Hit]]:
+def broken_rules(event: Judged, context: Context, rules: Sequence[CompiledRule]) -> list[tuple[CompiledRule, Hit]]:
     """Return the rules among these that `event` breaks, with their hits."""
     view = View(recent_ms=context.recent_ms, recent_others=context.recent_others, bot=context.bot)
     return [
@@ -185,7 +185,7 @@ def _new_case(
     applied = (opened, *measures(rule.measure, rule, event, on, n, context, "rule"))
     if found.own:  # written by the people of a room: it removes messages; a person decides what costs points
         return applied
-    return (*applied, *charged(context, policy, rule=rule.name, grade=rule.grade, n=n, on=on))
+    return (*applied, *charge_violation(context, policy, rule=rule.name, grade=rule.grade, n=n, on=on))
 
 
 def _waits_for_people(context: Context) -> bool:
@@ -218,7 +218,7 @@ def redaction_of(
     return sanction_here(context, "redact", basis, n=n, rule=rule, on=on, event=event.event)
 
 
-def charged(
+def charge_violation(
     context: Context, policy: Policy, *, rule: str, grade: Grade, n: int, on: int, by: str = ""
 ) -> tuple[Fact, ...]:
     """Return the entry in the ledger and its consequences; `by` "": a rule of the operator's found it."""
