@@ -33,7 +33,7 @@ from moderation.model.facts import (
 )
 from moderation.policy import Policy
 from moderation.rooms.measures import answers_for
-from moderation.rooms.measures import neglected as room_neglected
+from moderation.rooms.measures import rectify_neglected_room as room_neglected
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId, UserId
 

@@ -40,7 +40,7 @@ from moderation.model.facts import (
     TaskOpened,
 )
 from moderation.policy import Policy
-from moderation.rooms.measures import mended
+from moderation.rooms.measures import end_neglect_measures
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import NO_USER, RoomId, UserId
 
@@ -178,7 +178,7 @@ def _decided(fact: CaseDecided, around: CaseContext) -> Iterator[Fact]:
         yield TaskDone(room=fact.home, on=around.on, start=around.to_confirm[fact.n], result=result)
     waiting = around.waiting.get(fact.home, frozenset()) - {fact.n}
     if fact.n in around.waiting.get(fact.home, frozenset()) and not waiting:
-        yield from mended(in_force=around.measures.get(fact.home, ()), on=around.on)
+        yield from end_neglect_measures(in_force=around.measures.get(fact.home, ()), on=around.on)
         yield from _no_longer_asked("room", fact.home, around)
 
 

@@ -54,7 +54,7 @@ def answers_for(duty: Duty, by: UserId = NO_USER) -> UserId:
 # By neglect.
 
 
-def neglected(
+def rectify_neglected_room(
     *, room: RoomView, in_force: tuple[InForce, ...], owner: UserId, n: int, now_ms: int, policy: Policy, on: int
 ) -> tuple[Fact, ...]:
     """Order the room to rectify by a date: a case has reached the operator because nobody decided it.
@@ -96,7 +96,7 @@ def due(
     return (longer, TaskOpened(room=room.room, on=on, task="room", n=sanction.n, subject=sanction.subject))
 
 
-def mended(*, in_force: tuple[InForce, ...], on: int) -> tuple[Fact, ...]:
+def end_neglect_measures(*, in_force: tuple[InForce, ...], on: int) -> tuple[Fact, ...]:
     """End the measures by neglect: the last case of the room that waited with the operator is decided."""
     resting = [each for each in in_force if each.basis == "neglect" and each.kind in ("rectify", "suspend")]
     return _ended(resting, "mended", on)

@@ -92,7 +92,9 @@ def asked(n: int) -> Fact:
 
 
 def neglected(*in_force: InForce) -> tuple[Fact, ...]:
-    return measures.neglected(room=HERE, in_force=in_force, owner=OLGA, n=9, now_ms=NOON, policy=POLICY, on=7)
+    return measures.rectify_neglected_room(
+        room=HERE, in_force=in_force, owner=OLGA, n=9, now_ms=NOON, policy=POLICY, on=7
+    )
 
 
 def due(sanction: InForce, *others: InForce, waiting: int = 1, by: Any = POLICY) -> tuple[Fact, ...]:
@@ -182,7 +184,7 @@ def test_after_the_suspension_the_operator_is_asked_again_or_the_room_is_closed_
 def test_when_the_last_case_is_decided_what_rests_on_neglect_ends_but_a_closed_room_stays_closed() -> None:
     rectify, suspend, close = held("rectify"), held("suspend", record=6), held("close", record=7)
     others = (held("suspend", "operator", 8), held("close", "command", 9))
-    found = measures.mended(in_force=(rectify, suspend, close, *others), on=7)
+    found = measures.end_neglect_measures(in_force=(rectify, suspend, close, *others), on=7)
     assert found == (ended(rectify, "mended"), ended(suspend, "mended"))
 
 
@@ -322,12 +324,12 @@ class Room:
         fresh: dict[str, Any] = {"owner": OLGA, "n": n}
         match what:
             case "neglected":
-                return measures.neglected(**known, **fresh, now_ms=NOON)
+                return measures.rectify_neglected_room(**known, **fresh, now_ms=NOON)
             case "due" if there:
                 over = there[how % len(there)]
                 return measures.due(sanction=over, **known, **fresh, waiting=who, now_ms=NOON)
             case "mended":
-                return measures.mended(in_force=there, on=7)
+                return measures.end_neglect_measures(in_force=there, on=7)
             case "order":
                 return measures.order(how, by=who, **known, **fresh, until=NOON, reason="")
             case "lift":
