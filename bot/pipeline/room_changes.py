@@ -36,7 +36,7 @@ from moderation.people.barred_list import is_entry
 from moderation.people.verification import answer_in_lobby, answer_knock, any_room_asks, asked_of
 from moderation.policy import Policy
 from moderation.rooms.align_room import JOIN_RULES
-from moderation.rooms.member_limits import Counted, came
+from moderation.rooms.member_limits import Counted, enforce_limits
 from moderation.values.events import MembershipChanged, Received, StateChanged
 from moderation.values.ids import RoomId, UserId, is_room_id, server_of
 from moderation.values.notices import Moment, RoomName, Who, line
@@ -197,7 +197,7 @@ class RoomChanges:
             rooms=len(await queries.groups_of_person(unit.db, event.user, joined=True)) if limits.joined else 0,
         )
         context = await self._knowledge.context(unit.db, room, event.user, event.received_ms)
-        return came(context, counted, self._policy, event=event.event, on=index)
+        return enforce_limits(context, counted, self._policy, event=event.event, on=index)
 
     async def _own_room(self, unit: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
         if not isinstance(event, MembershipChanged):

@@ -29,7 +29,7 @@ class Counted:
     rooms: int  # protected rooms with any of their accounts, this room included
 
 
-def came(context: Context, counted: Counted, policy: Policy, *, event: EventId, on: int) -> tuple[Fact, ...]:
+def enforce_limits(context: Context, counted: Counted, policy: Policy, *, event: EventId, on: int) -> tuple[Fact, ...]:
     """Return what follows when `context.subject` has come into `context.room`, by this event."""
     rule = _beyond(counted, policy.member_limits)
     if rule is None or not can_be_removed(context, policy):

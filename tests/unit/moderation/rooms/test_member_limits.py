@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from moderation.model.builtin_rules import CAP_JOINED, CAP_MEMBERS
 from moderation.model.context import CaseView, PersonView
 from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionStarted
-from moderation.rooms.member_limits import Counted, came, declines
+from moderation.rooms.member_limits import Counted, declines, enforce_limits
 from moderation.values.ids import CaseNumber, EventId, PersonId, UserId
 from tests.unit.moderation.builders import (
     ANNA,
@@ -36,7 +36,7 @@ def come(
 ) -> tuple[Fact, ...]:
     settings = policy(**more.pop("settings", LIMITS))
     here = context(subject, now=now, next_case=7, **more)
-    return came(here, Counted(people=people, rooms=rooms), settings, event=EVENT, on=5)
+    return enforce_limits(here, Counted(people=people, rooms=rooms), settings, event=EVENT, on=5)
 
 
 def case(rule: str) -> CaseOpened:
