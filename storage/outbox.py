@@ -128,7 +128,7 @@ def is_of_era(txn: str, era: str) -> bool:
     return txn.startswith(prefix(era)) and txn.removeprefix(prefix(era)).count(".") == 1
 
 
-async def waiting(db: AsyncConnection, now_ms: int, limit: int, *, only: int | None = None) -> list[OutboxRow]:
+async def due_rows(db: AsyncConnection, now_ms: int, limit: int, *, only: int | None = None) -> list[OutboxRow]:
     """Return the rows whose time has come, most urgent first.
 
     Of each priority, or of `only` one, these are the first `limit` and the first of each room.
@@ -167,7 +167,7 @@ async def count(db: AsyncConnection) -> int:
     return int(await db.scalar(select(func.count()).select_from(outbox)) or 0)
 
 
-async def waits(db: AsyncConnection, txn: str) -> bool:
+async def is_waiting(db: AsyncConnection, txn: str) -> bool:
     """Return whether a row is still there: its outcome is not known yet."""
     return await db.scalar(_WAITS, {"txn": txn}) is not None
 
@@ -183,7 +183,7 @@ async def goes_first(db: AsyncConnection, room: str) -> bool:
     return any(json.loads(row.action).get("first") for row in rows)
 
 
-async def started(db: AsyncConnection, rows: Sequence[int]) -> None:
+async def mark_sending(db: AsyncConnection, rows: Sequence[int]) -> None:
     """Mark these rows as being sent: the same action wanted again from now on is a new row."""
     await db.execute(update(outbox).where(outbox.c.id.in_(rows), outbox.c.merge.is_not(None)).values(merge=None))
 
@@ -194,7 +194,7 @@ async def not_started(db: AsyncConnection, row: OutboxRow) -> None:
     await db.execute(statement.values(merge=row.action.merge))
 
 
-async def later(db: AsyncConnection, txn: str, not_before: int) -> None:
+async def retry_later(db: AsyncConnection, txn: str, not_before: int) -> None:
     """Try a row again, not before a time."""
     values = {"not_before": not_before, "attempts": outbox.c.attempts + 1}
     await db.execute(update(outbox).where(outbox.c.txn == txn).values(**values))

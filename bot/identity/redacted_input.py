@@ -38,7 +38,7 @@ class Hush:
     async def begin(self, db: AsyncConnection) -> None:
         """Load the verifications in progress, before the first message."""
         self._open = await verification_dialogues.going_on(db)
-        for row in await outbox.waiting(db, 2**62, 1000, only=PROOF):
+        for row in await outbox.due_rows(db, 2**62, 1000, only=PROOF):
             if isinstance(row.action, Verify):
                 self._open[row.action.subject] = 2**62
 

@@ -106,13 +106,13 @@ class OutboxDispatcher:
         """Begin what may be begun now. Returns the next time at which a row is due, or None."""
         self._begun = set(self._flying)  # requests that end or begin while we read may be among the rows
         async with self._database.read() as db:
-            rows = await outbox.waiting(db, now, LOOK_AHEAD + len(self._begun))
+            rows = await outbox.due_rows(db, now, LOOK_AHEAD + len(self._begun))
             due = await outbox.next_time(db, now)
         rows = [row for row in rows if row.txn not in self._begun]
         chosen = self._choose(rows, now)
         self._left = [row for row in rows if row not in chosen]
         if any(row.action.merge for row in chosen):
-            await self._pipeline.commit(also=partial(outbox.started, rows=[row.id for row in chosen]))
+            await self._pipeline.commit(also=partial(outbox.mark_sending, rows=[row.id for row in chosen]))
         for row in chosen:
             if row.txn not in self._begun:  # by `_begin_urgent`, meanwhile
                 self._fly(row)
@@ -242,7 +242,7 @@ class OutboxDispatcher:
             await self._again(row, error.retry_after_ms)
 
     async def _again(self, row: OutboxRow, wait_ms: int) -> None:
-        later = partial(outbox.later, txn=row.txn, not_before=self._clock() + wait_ms)
+        later = partial(outbox.retry_later, txn=row.txn, not_before=self._clock() + wait_ms)
         await self._record(Outcome(also=later))
 
     async def _sleep(self, since: int, due: int | None) -> None:

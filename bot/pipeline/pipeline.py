@@ -306,7 +306,7 @@ class Pipeline:
         await self.writer.run_exclusive(work())
 
     async def _settle(self, unit: UnitOfWork, outcome: Outcome) -> None:
-        if outcome.of_row is not None and not await outbox.waits(unit.db, outcome.of_row):
+        if outcome.of_row is not None and not await outbox.is_waiting(unit.db, outcome.of_row):
             return
         facts = outcome.facts
         fresh = facts if outcome.of_row is None else self.in_flight.without(facts, outcome.of_row)

@@ -146,7 +146,7 @@ class FactProcessor:
 
     async def queue_after(self, unit: UnitOfWork, txn: str, actions: Sequence[Action]) -> None:
         """Queue what the outcome of a request asks for, once; nothing if that outcome is recorded."""
-        if await outbox.waits(unit.db, txn):
+        if await outbox.is_waiting(unit.db, txn):
             named = await self._expanded(unit, actions)
             await outbox.put(unit.db, named, cause=None, now=self.steady(), era=self.era, after=txn)
 

@@ -58,6 +58,6 @@ async def superseded_cards(
     txn = mark.get("request") if isinstance(mark, dict) and event.replaces is None else None
     if not isinstance(txn, str) or outbox.is_of_era(txn, era):
         return ()
-    if await queries.case_by_card(db, event.event) is not None or await outbox.waits(db, txn):
+    if await queries.case_by_card(db, event.event) is not None or await outbox.is_waiting(db, txn):
         return ()  # it was posted before the backup, or is only now being recorded
     return (SupersedeCard(room=room.room, event=event.event),)

@@ -48,7 +48,7 @@ async def told_in_desk(bot: Offline) -> list[TellDesk]:
 
 async def waiting(bot: Offline) -> list[Action]:
     async with bot.stores.database.read() as db:
-        return [row.action for row in await outbox.waiting(db, bot.time.ms + DAY_MS, 1_000)]
+        return [row.action for row in await outbox.due_rows(db, bot.time.ms + DAY_MS, 1_000)]
 
 
 async def test_a_manager_who_is_reported_reads_the_words_on_the_card(bot: Offline) -> None:

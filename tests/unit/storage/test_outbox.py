@@ -39,7 +39,7 @@ async def put(
 
 async def waiting(database: Database, now: int = 0, limit: int = 100) -> list[Action]:
     async with database.read() as db:
-        return [row.action for row in await outbox.waiting(db, now, limit)]
+        return [row.action for row in await outbox.due_rows(db, now, limit)]
 
 
 async def test_urgent_rows_come_first_and_redactions_newest_first(
@@ -66,7 +66,7 @@ async def test_merged_rows_have_the_highest_urgency(database: Database) -> None:
     await put(database, ALIGN, cause=2)
     await put(database, replace(ALIGN, routine=True), cause=3)
     async with database.read() as db:
-        assert [row.priority for row in await outbox.waiting(db, 0, 10)] == [STOP]
+        assert [row.priority for row in await outbox.due_rows(db, 0, 10)] == [STOP]
 
 
 async def test_after_a_start_nothing_waits_for_a_time_by_another_clock(database: Database) -> None:
@@ -74,9 +74,9 @@ async def test_after_a_start_nothing_waits_for_a_time_by_another_clock(database:
     await put(database, SAY, now=5, cause=2)
     await put(database, TELL, now=0, cause=3)  # by a version that did not say when
     async with database.write() as db:
-        await outbox.later(db, "answerable.1.0", 7_200_000)
+        await outbox.retry_later(db, "answerable.1.0", 7_200_000)
         await outbox.started_anew(db, 1_000)
-        found = await outbox.waiting(db, 1_000, 10)
+        found = await outbox.due_rows(db, 1_000, 10)
     assert [(row.action, row.queued, row.attempts) for row in found] == [
         (ALIGN, 1_000, 1),
         (SAY, 5, 0),
@@ -87,8 +87,8 @@ async def test_after_a_start_nothing_waits_for_a_time_by_another_clock(database:
 async def test_a_refused_row_merges_with_its_repetition(database: Database) -> None:
     async def refused(action: Action) -> None:
         async with database.write() as db:
-            row = next(row for row in await outbox.waiting(db, 0, 10) if row.action == action)
-            await outbox.started(db, [row.id])
+            row = next(row for row in await outbox.due_rows(db, 0, 10) if row.action == action)
+            await outbox.mark_sending(db, [row.id])
             await outbox.not_started(db, row)
 
     await put(database, TELL, cause=1)
@@ -96,8 +96,8 @@ async def test_a_refused_row_merges_with_its_repetition(database: Database) -> N
     await put(database, TELL, cause=2)
     assert await waiting(database) == [TELL]
     async with database.write() as db:
-        (row,) = await outbox.waiting(db, 0, 10)
-        await outbox.started(db, [row.id])
+        (row,) = await outbox.due_rows(db, 0, 10)
+        await outbox.mark_sending(db, [row.id])
     await put(database, TELL, cause=3)
     async with database.write() as db:
         await outbox.not_started(db, row)
@@ -108,7 +108,7 @@ async def test_the_same_cause_queued_twice_is_one_row(database: Database) -> Non
     await put(database, REDACT, TELL)
     await put(database, REDACT, TELL)
     async with database.read() as db:
-        rows = await outbox.waiting(db, 0, 10)
+        rows = await outbox.due_rows(db, 0, 10)
     assert [(row.txn, row.record) for row in rows] == [("answerable.1.0", 1), ("answerable.1.1", 1)]
 
 
@@ -117,7 +117,7 @@ async def test_the_same_record_number_in_another_era_is_another_request(database
     await put(database, REDACT)
     await put(database, REDACT, era="c0ffee00")
     async with database.read() as db:
-        rows = sorted(row.txn for row in await outbox.waiting(db, 0, 10))
+        rows = sorted(row.txn for row in await outbox.due_rows(db, 0, 10))
     assert rows == ["answerable.1.0", "answerable.c0ffee00.1.0"]
     eras = ("", "c0ffee00", "c0ffee01")
     assert [[outbox.is_of_era(txn, era) for era in eras] for txn in rows] == [
@@ -131,7 +131,7 @@ async def test_a_row_without_a_record_gets_a_unique_name(database: Database) -> 
     await put(database, told, cause=None)
     await put(database, told, cause=None)
     async with database.read() as db:
-        rows = await outbox.waiting(db, 0, 10)
+        rows = await outbox.due_rows(db, 0, 10)
     assert len({row.txn for row in rows}) == 2
     assert [row.record for row in rows] == [-1, -1]
 
@@ -141,13 +141,13 @@ async def test_the_same_word_on_the_same_case_is_said_once_while_it_waits(databa
     await put(database, TELL, cause=1)
     await put(database, TELL, other, replace(TELL, n=2), cause=2)
     async with database.read() as db:
-        rows = await outbox.waiting(db, 0, 10)
+        rows = await outbox.due_rows(db, 0, 10)
     assert [row.action for row in rows] == [TELL, other, replace(TELL, n=2)]
     async with database.write() as db:
-        await outbox.started(db, [rows[0].id])
+        await outbox.mark_sending(db, [rows[0].id])
     await put(database, TELL, cause=3)  # a message being sent may have been sent already
     async with database.read() as db:
-        assert [row.record for row in await outbox.waiting(db, 0, 10)] == [1, 2, 2, 3]
+        assert [row.record for row in await outbox.due_rows(db, 0, 10)] == [1, 2, 2, 3]
 
 
 async def test_equal_waiting_rows_are_merged(database: Database) -> None:
@@ -160,7 +160,7 @@ async def test_equal_waiting_rows_are_merged(database: Database) -> None:
 async def test_a_repetition_during_sending_is_a_new_row(database: Database) -> None:
     await put(database, ALIGN, TELL, cause=1)
     async with database.write() as db:
-        await outbox.started(db, [row.id for row in await outbox.waiting(db, 0, 10)])
+        await outbox.mark_sending(db, [row.id for row in await outbox.due_rows(db, 0, 10)])
     await put(database, ALIGN, cause=2)
     await put(database, ALIGN, cause=3)
     assert await waiting(database) == [ALIGN, ALIGN, TELL]
@@ -178,9 +178,9 @@ async def test_a_row_waits_for_its_time(database: Database) -> None:
 async def test_a_row_that_is_tried_again_keeps_its_name_and_counts(database: Database) -> None:
     await put(database, TELL)
     async with database.write() as db:
-        (before,) = await outbox.waiting(db, 0, 1)
-        await outbox.later(db, before.txn, 70)
-        (after,) = await outbox.waiting(db, 70, 1)
+        (before,) = await outbox.due_rows(db, 0, 1)
+        await outbox.retry_later(db, before.txn, 70)
+        (after,) = await outbox.due_rows(db, 70, 1)
     assert (after.txn, after.attempts, after.not_before) == (before.txn, 1, 70)
 
 
@@ -188,7 +188,7 @@ async def test_a_row_that_is_tried_again_keeps_its_name_and_counts(database: Dat
 async def test_the_row_goes_with_the_record_of_its_outcome_and_only_that_one(database: Database, result: str) -> None:
     await put(database, REDACT, TELL)
     async with database.write() as db:
-        (first, _) = await outbox.waiting(db, 0, 2)
+        (first, _) = await outbox.due_rows(db, 0, 2)
         taken = ActionTaken(room=ROOM, on=1, action="redact", result=result, txn=first.txn)  # type: ignore[arg-type]
         await project(taken, db, 9, 0)
         assert await outbox.count(db) == 1

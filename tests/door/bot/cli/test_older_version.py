@@ -61,7 +61,7 @@ async def test_the_bot_goes_on_from_it(older: Path, folder: str) -> None:
     async with offline(older / folder) as bot:
         bot.time.ms = LATER
         async with bot.stores.database.read() as db:
-            waiting = await outbox.waiting(db, LATER, 100)
+            waiting = await outbox.due_rows(db, LATER, 100)
             assert len(waiting) >= WAIT
         ((n,),) = await bot.rows("SELECT n FROM cases WHERE rule = 'no-rain'")
         await bot.say(MARK, f"!dismiss {n} G-2222 no", room=RoomId("!desk-garden:example.org"))

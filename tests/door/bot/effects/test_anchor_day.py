@@ -94,7 +94,7 @@ class Deployment:
 
     async def waiting(self) -> list[Action]:
         async with self.stores.database.read() as db:
-            return [row.action for row in await outbox.waiting(db, self.now + 10 * DAY_MS, 100)]
+            return [row.action for row in await outbox.due_rows(db, self.now + 10 * DAY_MS, 100)]
 
     async def last_day(self) -> str | None:
         async with self.stores.database.read() as db:

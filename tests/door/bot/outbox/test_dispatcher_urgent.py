@@ -45,7 +45,7 @@ def violation(n: int = 1) -> tuple[Fact, ...]:
 
 async def rows(place: Deployment) -> list[OutboxRow]:
     async with place.stores.database.read() as db:
-        return await outbox.waiting(db, place.now, 100)
+        return await outbox.due_rows(db, place.now, 100)
 
 
 async def test_an_urgent_request_begins_after_the_journal_and_before_the_tables(place: Deployment) -> None:

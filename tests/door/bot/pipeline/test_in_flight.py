@@ -41,7 +41,7 @@ async def told(place: Deployment) -> str:
     tell = Tell(room=ONE, subject=ANNA, n=1, lines=(line("notice.dismissed"),))
     await place.pipeline.commit(actions=(tell,))
     async with place.stores.database.read() as db:
-        return (await outbox.waiting(db, place.now, 10))[-1].txn
+        return (await outbox.due_rows(db, place.now, 10))[-1].txn
 
 
 def taken(txn: str) -> ActionTaken:
@@ -72,7 +72,7 @@ async def test_outcomes_recorded_together_are_not_recorded_again(tmp_path: Path)
         tell = Tell(room=ONE, subject=ANNA, n=1, lines=(line("notice.dismissed"),))
         await place.pipeline.commit(actions=[replace(tell, n=n) for n in (1, 2, 3)])
         async with place.stores.database.read() as db:
-            txns = [row.txn for row in await outbox.waiting(db, place.now, 10)]
+            txns = [row.txn for row in await outbox.due_rows(db, place.now, 10)]
         outcomes = [
             Outcome((replace(GIVEN, n=n), replace(taken(txn), n=n)), of_row=txn) for n, txn in enumerate(txns, 1)
         ]
@@ -168,4 +168,4 @@ async def test_a_card_whose_outcome_was_recorded_too_is_recorded_once(tmp_path: 
 
 async def rows(bot: Offline) -> list[outbox.OutboxRow]:
     async with bot.stores.database.read() as db:
-        return await outbox.waiting(db, bot.time.ms + 1_000, 100)
+        return await outbox.due_rows(db, bot.time.ms + 1_000, 100)
