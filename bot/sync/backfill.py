@@ -129,7 +129,7 @@ class Gaps:
 
         async def write(db: AsyncConnection) -> None:
             for room, delivered in rooms.items():
-                await backfill.opened(db, room, delivered, until=until, since=since)
+                await backfill.open_gap(db, room, delivered, until=until, since=since)
 
         try:
             yield write
@@ -181,7 +181,7 @@ class Gaps:
     async def _give_up(self, room: RoomId, why: str) -> None:
         """Leave out what comes next in this room, since it cannot be had; read the rest."""
         async with self._database.read() as db:
-            gap = await backfill.of(db, room)
+            gap = await backfill.gap_of(db, room)
         if gap is not None:
             await self._leave_out(gap, why)
         if self.behind(room):
@@ -201,7 +201,7 @@ class Gaps:
             with suppress(HomeserverError):
                 told = await self._told_now(gap)
             events = _in_order(told, await self._all_delivered(gap))
-            await self._pipeline.take(events, also=partial(backfill.closed, room=gap.room), heard_ms=gap.since)
+            await self._pipeline.take(events, also=partial(backfill.close_gap, room=gap.room), heard_ms=gap.since)
             self._is_level(gap.room)
 
     async def _all_delivered(self, gap: Gap) -> list[Received]:
@@ -221,7 +221,7 @@ class Gaps:
     async def _step(self, room: RoomId) -> bool:
         """Take one step towards being level. Return True once it is."""
         async with self._database.read() as db:
-            gap = await backfill.of(db, room)
+            gap = await backfill.gap_of(db, room)
         if gap is None:
             self._is_level(room)
             return True
@@ -243,7 +243,7 @@ class Gaps:
                 return await self._catch_up(gap, await self._told_now(gap))
             token = page.stop
         rows = [BackfillPage(n, page.start, page.stop or "") for n, (page, _) in enumerate(pages)]
-        await self._pipeline.commit(also=partial(backfill.passed, room=gap.room, pages=rows, bottom=False))
+        await self._pipeline.commit(also=partial(backfill.note_passed, room=gap.room, pages=rows, bottom=False))
         return False
 
     async def _catch_up(self, gap: Gap, told: Sequence[Received]) -> bool:
@@ -260,7 +260,7 @@ class Gaps:
             fresh, bottom = await self._above(Gap(gap.room, since=gap.since), page)
             if not bottom or await self._takes_long(fresh):
                 return False
-            also = partial(backfill.closed, room=gap.room)
+            also = partial(backfill.close_gap, room=gap.room)
             await self._pipeline.take(_in_order(told, fresh[::-1]), also=also, heard_ms=gap.since)
             self._is_level(gap.room)
         return True
@@ -279,7 +279,7 @@ class Gaps:
         if not bottom and row.n >= MAX_PAGES:
             await self._leave_out(gap, "too long")
             return
-        await self._pipeline.commit(also=partial(backfill.passed, room=gap.room, pages=[row], bottom=bottom))
+        await self._pipeline.commit(also=partial(backfill.note_passed, room=gap.room, pages=[row], bottom=bottom))
 
     async def _read(self, gap: Gap, row: BackfillPage) -> None:
         """Record the oldest page that was not read, in one turn with the note of it."""
@@ -289,7 +289,7 @@ class Gaps:
             fresh, _ = await self._above(gap, page)
         elif page.stop not in (row.stop, None):  # something was inserted since: take what stands below it, too
             fresh += (await self._above(gap, await self._page(gap, page.stop)))[0]
-        also = partial(backfill.read, room=gap.room, page=row)
+        also = partial(backfill.note_read, room=gap.room, page=row)
         await self._pipeline.take(fresh[::-1], also=also, heard_ms=gap.since)
 
     async def _page(self, gap: Gap, token: str | None) -> _Read:
@@ -307,7 +307,7 @@ class Gaps:
         now = self._clock()
         events = [receive(raw, room, now) for raw in chunk]
         async with self._database.read() as db:
-            before = await backfill.delivered(db, [event.event for event in events if event.event])
+            before = await backfill.delivered_events(db, [event.event for event in events if event.event])
         return tuple([receive(before[e.event], room, now) if e.event in before else e for e in events])
 
     async def _above(self, gap: Gap, page: _Read) -> tuple[list[Received], bool]:
@@ -369,8 +369,8 @@ def _without(gap: Gap) -> Callable[[AsyncConnection], Awaitable[None]]:
     async def write(db: AsyncConnection) -> None:
         assert gap.last is not None
         if gap.bottom:
-            await backfill.read(db, gap.room, gap.last)
+            await backfill.note_read(db, gap.room, gap.last)
         else:
-            await backfill.passed(db, gap.room, (), bottom=True)
+            await backfill.note_passed(db, gap.room, (), bottom=True)
 
     return write

@@ -65,11 +65,11 @@ class Gap:
     pages: int = 0
 
 
-async def opened(
+async def open_gap(
     db: AsyncConnection, room: RoomId, delivered: Delivered, *, until: EventId | None = None, since: int = 0
 ) -> None:
     """Note that a room is behind, starting now unless it was already."""
-    known, told = await of(db, room), delivered.told
+    known, told = await gap_of(db, room), delivered.told
     for event, raw in delivered.timeline.items():
         row = upsert(schema.gap_events).values(event=event, room=room, raw=json.dumps(raw))
         await db.execute(row.on_conflict_do_nothing())
@@ -81,7 +81,7 @@ async def opened(
         await db.execute(update(schema.gaps).where(schema.gaps.c.room == room).values(told=_written(both)))
 
 
-async def closed(db: AsyncConnection, room: RoomId) -> None:
+async def close_gap(db: AsyncConnection, room: RoomId) -> None:
     """Note that nothing more is to be read."""
     await db.execute(delete(schema.gap_events).where(schema.gap_events.c.room == room))
     await db.execute(delete(schema.gap_pages).where(schema.gap_pages.c.room == room))
@@ -93,7 +93,7 @@ async def everywhere(db: AsyncConnection) -> list[RoomId]:
     return [RoomId(row.room) for row in await db.execute(select(schema.gaps.c.room))]
 
 
-async def of(db: AsyncConnection, room: RoomId) -> Gap | None:
+async def gap_of(db: AsyncConnection, room: RoomId) -> Gap | None:
     """Return the progress of reading a room; None if it is not behind."""
     row = (await db.execute(select(schema.gaps).where(schema.gaps.c.room == room))).first()
     if row is None:
@@ -111,7 +111,7 @@ async def of(db: AsyncConnection, room: RoomId) -> Gap | None:
     )
 
 
-async def delivered(db: AsyncConnection, ids: Sequence[EventId]) -> dict[EventId, Json]:
+async def delivered_events(db: AsyncConnection, ids: Sequence[EventId]) -> dict[EventId, Json]:
     """Return those of these events that were delivered before, as they were then."""
     e = schema.gap_events.c
     rows = await db.execute(select(e.event, e.raw).where(e.event.in_(ids)))
@@ -125,7 +125,7 @@ async def all_delivered(db: AsyncConnection, room: RoomId) -> list[Json]:
     return [json.loads(row.raw) for row in rows]
 
 
-async def passed(db: AsyncConnection, room: RoomId, pages: Sequence[BackfillPage], *, bottom: bool) -> None:
+async def note_passed(db: AsyncConnection, room: RoomId, pages: Sequence[BackfillPage], *, bottom: bool) -> None:
     """Note that these pages were passed on the way back; `bottom`: they are the last ones."""
     for page in pages:
         row = upsert(schema.gap_pages).values(room=room, n=page.n, start=page.start, stop=page.stop)
@@ -134,7 +134,7 @@ async def passed(db: AsyncConnection, room: RoomId, pages: Sequence[BackfillPage
         await db.execute(update(schema.gaps).where(schema.gaps.c.room == room).values(bottom=1))
 
 
-async def read(db: AsyncConnection, room: RoomId, page: BackfillPage) -> None:
+async def note_read(db: AsyncConnection, room: RoomId, page: BackfillPage) -> None:
     """Note that this page is read; after the newest page the way back starts again from the newest event then."""
     await db.execute(delete(schema.gap_pages).where(schema.gap_pages.c.room == room, schema.gap_pages.c.n == page.n))
     if page.n == 0:
