@@ -118,7 +118,7 @@ class Linking:
         """Drop requests that nobody answered in time, and move claims that must follow their person."""
         await self._claims.settle_once()
         async with self._database.read() as db:
-            over = await link_requests.lapsed(db, self._clock())
+            over = await link_requests.lapsed_requests(db, self._clock())
         if over:
             await self._drop(over, line("verify.link.lapsed"))
 
@@ -167,7 +167,7 @@ class Linking:
         if spent:
             await self._drop(spent, line("verify.link.spent"))
             return (line("verify.link.spent"),)
-        await self._pipeline.commit(also=partial(link_requests.tried, users=_users(waiting)))
+        await self._pipeline.commit(also=partial(link_requests.count_wrong_code, users=_users(waiting)))
         return (line("verify.link.wrong-code"),)
 
     # Both.

@@ -54,7 +54,7 @@ async def asked_of(db: AsyncConnection, person: PersonId, now_ms: int) -> tuple[
     return tuple(_request(row) for row in rows)
 
 
-async def lapsed(db: AsyncConnection, now_ms: int) -> tuple[LinkRequest, ...]:
+async def lapsed_requests(db: AsyncConnection, now_ms: int) -> tuple[LinkRequest, ...]:
     """Return the requests that nobody has granted in time."""
     rows = await db.execute(select(table).where(table.c.lapses <= now_ms).order_by(table.c.user))
     return tuple(_request(row) for row in rows)
@@ -65,7 +65,7 @@ async def drop(db: AsyncConnection, users: Sequence[UserId]) -> None:
     await db.execute(delete(table).where(table.c.user.in_(users)))
 
 
-async def tried(db: AsyncConnection, users: Sequence[UserId]) -> None:
+async def count_wrong_code(db: AsyncConnection, users: Sequence[UserId]) -> None:
     """Count a wrong code."""
     await db.execute(update(table).where(table.c.user.in_(users)).values(tries=table.c.tries + 1))
 

@@ -162,9 +162,9 @@ async def test_a_request_waits_for_a_word_and_lapses(db: AsyncConnection) -> Non
     await link_requests.put(db, asked)
     assert await link_requests.asked_of(db, PersonId(ANNA), NOON) == (asked,)
     assert await link_requests.asked_of(db, PersonId(ANNA), NOON + 10) == ()
-    assert await link_requests.lapsed(db, NOON + 10) == (asked,)
+    assert await link_requests.lapsed_requests(db, NOON + 10) == (asked,)
     await link_requests.drop(db, [TWIN])
-    assert await link_requests.lapsed(db, NOON + 10) == ()
+    assert await link_requests.lapsed_requests(db, NOON + 10) == ()
 
 
 # For any events in any order, the tables agree with the remaining facts.
