@@ -87,13 +87,13 @@ class VerificationDue:
     async def _in_room(self, db: AsyncConnection, room: RoomView, now: int) -> AsyncIterator[Facts]:
         asks = verification.asked_of(room, self._policy)
         if asks.of_managers:
-            guests = await queries.below(db, room.room, asks.manage, asks, now, managers=True)
+            guests = await queries.members_below(db, room.room, asks.manage, asks, now, managers=True)
             async for facts in self._guests(
                 db, guests, asks, room, now, verification.manages, verification.manages_next
             ):
                 yield facts
         if asks.of_members and asks.below == "remove":
-            guests = await queries.below(db, room.room, asks.write, asks, now)
+            guests = await queries.members_below(db, room.room, asks.write, asks, now)
             async for facts in self._guests(
                 db, guests, asks, room, now, verification.facts_of_staying, verification.next_step
             ):
@@ -122,7 +122,7 @@ class VerificationDue:
                 yield facts
 
     async def _at_the_door(self, db: AsyncConnection, room: RoomView, now: int) -> AsyncIterator[Facts]:
-        for user, answered in (await queries.knocking(db, room.room)).items():
+        for user, answered in (await queries.knocking_people(db, room.room)).items():
             context = await self._context(db, room, user, now)
             if _under_way(context, room.room, now):
                 continue

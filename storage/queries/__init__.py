@@ -119,11 +119,11 @@ from .sanctions import (
 from .tasks import open_task, open_tasks, tasks_about, tasks_about_rooms
 from .verification import (
     Ending,
-    below,
     demoted_unverified,
     endings,
     in_a_lobby,
-    knocking,
+    knocking_people,
+    members_below,
     newest_verification,
     outside,
     pinned_keys,

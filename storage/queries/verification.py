@@ -110,7 +110,7 @@ async def newest_verification(db: AsyncConnection) -> int:
     return -1 if newest is None else int(newest)
 
 
-async def below(
+async def members_below(
     db: AsyncConnection, room: RoomId, needed: int, asks: Asks, now_ms: int, *, managers: bool = False
 ) -> tuple[Guest, ...]:
     """Return who is in a room and below a level, except those exempted by a decision or being removed."""
@@ -128,7 +128,7 @@ async def below(
     return tuple(Guest(UserId(row.user), row.since, row.lapsed or 0, told.get(row.user, {})) for row in rows)
 
 
-async def knocking(db: AsyncConnection, room: RoomId) -> dict[UserId, int]:
+async def knocking_people(db: AsyncConnection, room: RoomId) -> dict[UserId, int]:
     """Return who asks to enter a room, and when they were last answered; 0 if not yet."""
     m, p = schema.members.c, schema.pointed.c
     answered = and_(p.room == m.room, p.user == m.user, p.step == "knocked")

@@ -93,7 +93,7 @@ def verified(user: UserId = ANNA, until: int = NOON + DAY, **more: Any) -> Perso
 
 
 async def below(log: Journal, now: int = NOON, **more: Any) -> tuple[Guest, ...]:
-    return await queries.below(log.db, ROOM, 2, ASKS, now, **more)
+    return await queries.members_below(log.db, ROOM, 2, ASKS, now, **more)
 
 
 # Since when.
@@ -189,9 +189,9 @@ async def test_knocking_people_are_found_with_the_last_answer(log: Journal) -> N
     for user in (ANNA, BEN):
         await log.member(user, "knock")
     await log.fact(DoorAnswered(room=ROOM, what="knocked", subject=BEN), NOON - 1)
-    assert await queries.knocking(log.db, ROOM) == {ANNA: 0, BEN: NOON - 1}
+    assert await queries.knocking_people(log.db, ROOM) == {ANNA: 0, BEN: NOON - 1}
     await log.member(BEN, "leave")
-    assert await queries.knocking(log.db, ROOM) == {ANNA: 0}
+    assert await queries.knocking_people(log.db, ROOM) == {ANNA: 0}
 
 
 async def test_who_waits_in_the_lobby_or_was_removed_is_outside_until_they_are_invited(log: Journal) -> None:
