@@ -25,7 +25,7 @@ class ServedRooms:
         """Read the rooms from the database."""
         self.codes = await queries.all_rooms(db)
         self.direct = await queries.direct_rooms(db)
-        self._recording = await queries.recording(db)
+        self._recording = await queries.recorded_rooms(db)
         self._own = await queries.own_rooms(db)
         self._notices = await queries.notices(db)
 

@@ -98,7 +98,7 @@ from .rooms import (
     notices,
     own_rooms,
     place_of,
-    recording,
+    recorded_rooms,
     room_by_code,
     room_language,
     room_names,

@@ -96,7 +96,7 @@ async def all_rooms(db: AsyncConnection) -> dict[RoomId, GroupCode]:
     return dict((await db.execute(select(schema.rooms.c.room, schema.rooms.c.code))).all())
 
 
-async def recording(db: AsyncConnection) -> set[RoomId]:
+async def recorded_rooms(db: AsyncConnection) -> set[RoomId]:
     """Return the rooms in which everything said is recorded now."""
     return set(await db.scalars(select(schema.rooms.c.room).where(schema.rooms.c.condition.in_(RECORDED))))
 

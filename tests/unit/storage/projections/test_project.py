@@ -136,7 +136,7 @@ async def test_a_room_that_is_entered_again_keeps_its_code_and_begins_anew(db: A
 async def test_a_space_is_followed_and_neither_ours_nor_recorded(db: AsyncConnection) -> None:
     await apply(db, RoomEntered(code=DESK_CODE, purpose="space", room_id=SPACE))
     assert await queries.followed_spaces(db) == {SPACE}
-    assert (await queries.recording(db), await queries.own_rooms(db), await queries.active_groups(db)) == (
+    assert (await queries.recorded_rooms(db), await queries.own_rooms(db), await queries.active_groups(db)) == (
         set(),
         set(),
         (),
@@ -163,7 +163,7 @@ async def test_the_condition_of_a_room_and_the_notice_that_went_before(db: Async
     announced = RoomStateChanged(room=ROOM, condition="announced", notice="$notice")
     await apply(db, ENTERED, announced, RoomStateChanged(room=ROOM, condition="protected"))
     assert await rows(db, schema.rooms, "condition", "notice") == [("protected", "$notice")]
-    assert await queries.recording(db) == {ROOM}
+    assert await queries.recorded_rooms(db) == {ROOM}
     assert await queries.active_groups(db) == (ROOM,)
 
 
