@@ -170,7 +170,7 @@ class CaseContextLoader:
             case=case,
             code=room.code,
             sent=await self._sent(db, case),
-            reported=await queries.reported(db, n),
+            reported=await queries.is_reported(db, n),
             policy=self._policy,
         )
 

@@ -173,7 +173,7 @@ class RoomChanges:
         self, unit: UnitOfWork, index: int, room: RoomView, user: UserId, now_ms: int
     ) -> tuple[Fact, ...]:
         """Return what follows if somebody who was gone at the deadline of a case runs the room again."""
-        excused = await queries.excused(unit.db, user, room.room, now_ms - BACK_WITHIN_MS)
+        excused = await queries.excused_cases(unit.db, user, room.room, now_ms - BACK_WITHIN_MS)
         if not excused or role(user, room) == "member":
             return ()
         await unit.flush()

@@ -258,7 +258,7 @@ async def told_cases(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[i
     return tuple(sorted(set(await db.scalars(told.where(a.asked == c.asked, WAITS)))))
 
 
-async def excused(db: AsyncConnection, user: UserId, room: RoomId, since_ms: int) -> tuple[Excused, ...]:
+async def excused_cases(db: AsyncConnection, user: UserId, room: RoomId, since_ms: int) -> tuple[Excused, ...]:
     """Return a room's cases that passed their deadline since then while this person was responsible but gone."""
     a, c = schema.assignments.c, schema.cases.c
     charged = (
@@ -343,6 +343,6 @@ async def notes_of(db: AsyncConnection, n: int) -> tuple[CaseNote, ...]:
     return tuple(CaseNote(UserId(row.by), row.words, row.at) for row in rows)
 
 
-async def reported(db: AsyncConnection, n: int) -> bool:
+async def is_reported(db: AsyncConnection, n: int) -> bool:
     """Return whether somebody reported it."""
     return await db.scalar(_REPORTED, {"n": n}) is not None
