@@ -115,7 +115,7 @@ class CryptoMachine:
     async def done(self, events: Iterable[str]) -> None:
         """Forget waiting events (ids) that were recorded or given up."""
         ids = tuple(events)
-        await self.store.run(lambda db: undecrypted_events.done(db, ids))
+        await self.store.run(lambda db: undecrypted_events.delete_events(db, ids))
 
     async def given_up(self, before_ms: int) -> tuple[Sealed, ...]:
         """Return the events that have waited since before `before_ms`, with the latest reason.
@@ -136,7 +136,7 @@ class CryptoMachine:
     async def told(self, reasons: Iterable[tuple[str, str]]) -> None:
         """Note that the reasons (event and code) are recorded."""
         noted = tuple(reasons)
-        await self.store.run(lambda db: undecrypted_events.told(db, noted))
+        await self.store.run(lambda db: undecrypted_events.mark_told(db, noted))
 
     def _receive(self, part: SyncPart, db: Db) -> News:
         now = self.clock()
@@ -248,7 +248,7 @@ class CryptoMachine:
             return False
 
         def work(db: Db) -> bool:
-            content = undecrypted_events.ask(db, room, session, self.device)
+            content = undecrypted_events.request_key(db, room, session, self.device)
             others = [each for each in devices.of_user(db, self.user) if each.signed]
             outbound.put(db, "m.room_key_request", [(each, content) for each in others if content is not None])
             return content is not None

@@ -118,7 +118,7 @@ class Inbox:
         if not self._keys.add(db, key, now_ms):
             return
         heard.keys.append((key.room, key.session))
-        cancelled = undecrypted_events.answered(db, key.room, key.session, us.device)
+        cancelled = undecrypted_events.close_key_request(db, key.room, key.session, us.device)
         if cancelled is not None:
             outbound.put_raw(db, "m.room_key_request", {us.user: {"*": cancelled}})
 

@@ -29,7 +29,7 @@ def wait(db: Db, event: str, room: str, session: str, raw: Object, told: str, no
         )
 
 
-def told(db: Db, reasons: Iterable[tuple[str, str]]) -> None:
+def mark_told(db: Db, reasons: Iterable[tuple[str, str]]) -> None:
     """Note that the caller knows why these events (ids, with the code) cannot be read."""
     db.executemany("UPDATE waiting SET told = ? WHERE event = ?", [(code, event) for event, code in reasons])
 
@@ -49,7 +49,7 @@ def readable(db: Db) -> list[tuple[str, dict[str, Any]]]:
     return [(room, restored(raw)) for room, raw in rows]
 
 
-def done(db: Db, events: Iterable[str]) -> None:
+def delete_events(db: Db, events: Iterable[str]) -> None:
     """Delete events that need not wait any more."""
     db.executemany("DELETE FROM waiting WHERE event = ?", [(event,) for event in events])
 
@@ -57,7 +57,7 @@ def done(db: Db, events: Iterable[str]) -> None:
 def given_up(db: Db, before_ms: int) -> list[tuple[str, str, str, str]]:
     """Return the events that have waited since before `before_ms`: event, room, session, sender.
 
-    They are kept until `done`.
+    They are kept until `delete_events`.
     """
     rows = db.execute("SELECT event, room, session, raw FROM waiting WHERE since_ms < ? ORDER BY number", (before_ms,))
     return [(event, room, session, str(restored(raw).get("sender", ""))) for event, room, session, raw in rows]
@@ -93,7 +93,7 @@ def code_of(db: Db, room: str, session: str, sender: str) -> str | None:
 # Asking our own devices
 
 
-def ask(db: Db, room: str, session: str, device: str) -> dict[str, Any] | None:
+def request_key(db: Db, room: str, session: str, device: str) -> dict[str, Any] | None:
     """Return the content of a request for a key; None if it was requested before."""
     request = secrets.token_hex(16)
     made = db.execute("INSERT OR IGNORE INTO key_requests VALUES (?, ?, ?)", (room, session, request))
@@ -109,7 +109,7 @@ def asked_for(db: Db, room: str, session: str) -> str | None:
     return row[0] if row else None
 
 
-def answered(db: Db, room: str, session: str, device: str) -> dict[str, Any] | None:
+def close_key_request(db: Db, room: str, session: str, device: str) -> dict[str, Any] | None:
     """Close the request for a key that came. Returns the cancellation for our other devices, or None."""
     request = asked_for(db, room, session)
     if request is None:

@@ -212,7 +212,7 @@ class TestAskingOurOtherDevice:
         await ann.begin(laptop)
         event = await ann.encrypt(TEXT, "@ben:x")
         await ann.run(lambda db: db.execute("DELETE FROM outgoing"))
-        asked = await laptop.run(lambda db: undecrypted_events.ask(db, ROOM, session_of(event), "LAPTOP"))
+        asked = await laptop.run(lambda db: undecrypted_events.request_key(db, ROOM, session_of(event), "LAPTOP"))
         assert asked is not None
         request = {"sender": ann.user, "type": "m.room_key_request", "content": asked}
         await ann.take({**request, "content": {**asked, "requesting_device_id": "STOLEN"}}, request)
@@ -220,11 +220,14 @@ class TestAskingOurOtherDevice:
         answer = await ann.outgoing(laptop)
         assert (await laptop.take(*answer)).keys == [(ROOM, session_of(event))]
         assert isinstance(await laptop.read(event), Decrypted)
-        assert await laptop.run(lambda db: undecrypted_events.ask(db, ROOM, session_of(event), "LAPTOP")) is not None
+        assert (
+            await laptop.run(lambda db: undecrypted_events.request_key(db, ROOM, session_of(event), "LAPTOP"))
+            is not None
+        )
 
     async def test_it_is_asked_once(self, ann: Side) -> None:
-        assert await ann.run(lambda db: undecrypted_events.ask(db, ROOM, "s", "D")) is not None
-        assert await ann.run(lambda db: undecrypted_events.ask(db, ROOM, "s", "D")) is None
+        assert await ann.run(lambda db: undecrypted_events.request_key(db, ROOM, "s", "D")) is not None
+        assert await ann.run(lambda db: undecrypted_events.request_key(db, ROOM, "s", "D")) is None
 
 
 class TestDeviceLists:
