@@ -365,7 +365,7 @@ class CryptoMachine:
         return self._mute.get((device.user, device.device), 0) > self.clock()
 
     async def _send_waiting(self, session: str | None) -> None:
-        for each in await self.store.run(lambda db: outbound.waiting(db, session)):
+        for each in await self.store.run(lambda db: outbound.waiting_requests(db, session)):
             await self._send(each)
 
     async def _send(self, each: Outgoing) -> None:
@@ -375,7 +375,7 @@ class CryptoMachine:
             raise
         except Answered:
             pass  # it will never be accepted, and later messages must not wait for it
-        await self.store.run(lambda db: outbound.sent(db, each))
+        await self.store.run(lambda db: outbound.remove_request(db, each))
 
 
 def _learn(asked: Mapping[str, int], answer: Object, me: Device, db: Db) -> None:

@@ -278,7 +278,7 @@ def put_raw(db: Db, type: str, messages: Object, session: str = "") -> None:
     )
 
 
-def waiting(db: Db, session: str | None = None) -> list[Outgoing]:
+def waiting_requests(db: Db, session: str | None = None) -> list[Outgoing]:
     """Return the requests to send, oldest first; only those of `session`, if given."""
     rows = db.execute(
         "SELECT number, txn, type, messages FROM outgoing WHERE ? IS NULL OR session = ? ORDER BY number",
@@ -287,7 +287,7 @@ def waiting(db: Db, session: str | None = None) -> list[Outgoing]:
     return [Outgoing(number, txn, type, orjson.loads(messages)) for number, txn, type, messages in rows]
 
 
-def sent(db: Db, outgoing: Outgoing) -> None:
+def remove_request(db: Db, outgoing: Outgoing) -> None:
     """Remove a request that the homeserver has accepted or will never accept."""
     db.execute("DELETE FROM outgoing WHERE number = ?", (outgoing.number,))
 

@@ -116,11 +116,11 @@ class Side:
     async def outgoing(self, to: "Side") -> list[dict[str, Any]]:
         """Return the waiting messages to a device, and remove them from the queue."""
         found = []
-        for each in await self.run(lambda db: outbound.waiting(db)):
+        for each in await self.run(lambda db: outbound.waiting_requests(db)):
             content = each.messages.get(to.user, {}).get(to.device)
             if content is not None:
                 found.append({"sender": self.user, "type": each.type, "content": content})
-                await self.run(lambda db, each=each: outbound.sent(db, each))  # type: ignore[misc]
+                await self.run(lambda db, each=each: outbound.remove_request(db, each))  # type: ignore[misc]
         return found
 
     async def encrypt(
