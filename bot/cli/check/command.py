@@ -37,7 +37,7 @@ def check(
     """Run all checks."""
     from .communities import communities
     from .email import email
-    from .homeserver import there
+    from .homeserver import homeserver_findings
     from .oidc import issuers
     from .this_machine import here, other_rooms
 
@@ -50,7 +50,7 @@ def check(
         *here(config),
         *email(config),
         *issuers(config),
-        *asyncio.run(there(config, admin_token, other_rooms(config.data_dir))),
+        *asyncio.run(homeserver_findings(config, admin_token, other_rooms(config.data_dir))),
     ]
     if json:
         as_json([finding.as_dict() for finding in findings])

@@ -34,7 +34,9 @@ _TIMEOUT = aiohttp.ClientTimeout(total=15)
 DRIFT_MS, FAR_MS = 5_000, 60_000  # clock difference: above the first a warning, above the second a problem
 
 
-async def there(config: "Config", admin_token: str = "", skip: frozenset[str] = frozenset()) -> list[Finding]:
+async def homeserver_findings(
+    config: "Config", admin_token: str = "", skip: frozenset[str] = frozenset()
+) -> list[Finding]:
     """Return all findings about the homeserver. Rooms in `skip` are no groups, so power matters little there."""
     findings = [finding async for finding in _server(config)]
     if any(finding.state == "problem" and finding.check == "server" for finding in findings):
