@@ -39,7 +39,7 @@ def check(
     from .email import email
     from .homeserver import homeserver_findings
     from .oidc import issuers
-    from .this_machine import here, other_rooms
+    from .this_machine import machine_findings, other_rooms
 
     admin_token = sys.stdin.readline().strip() if admin_token_stdin else ""
     config = read_config(config_file)
@@ -47,7 +47,7 @@ def check(
         ok("config", "config", file=config.file, rules=len(config.rules)),
         *new_names(config.old_names),
         communities(config),
-        *here(config),
+        *machine_findings(config),
         *email(config),
         *issuers(config),
         *asyncio.run(homeserver_findings(config, admin_token, other_rooms(config.data_dir))),

@@ -29,7 +29,7 @@ _GIB = 1 << 30
 SCARCE, FULL = 1 * _GIB, _GIB // 10  # bytes free: below the first a warning, below the second a problem
 
 
-def here(config: "Config") -> Iterator[Finding]:
+def machine_findings(config: "Config") -> Iterator[Finding]:
     """Yield all findings about this machine."""
     yield from _env(config)
     yield from _data_dir(config.data_dir)
