@@ -20,7 +20,7 @@ def ended_here(fact: SanctionEnded) -> tuple[Line, ...]:
     return (line(f"measure.ended.{fact.kind}", why=_ending(fact)),)
 
 
-def begun(fact: SanctionStarted) -> tuple[Line, ...]:
+def begin_lines(fact: SanctionStarted) -> tuple[Line, ...]:
     """Return what the desk is told when it begins."""
     head = line(f"measure.desk.{fact.kind}", room=RoomName(fact.room or ""), n=fact.n, every=Span(fact.every))
     return (head, *_why(fact), _next(fact))
@@ -31,7 +31,7 @@ def longer(fact: SanctionExtended) -> Line:
     return line("measure.longer", room=RoomName(fact.room or ""), until=Moment(fact.until))
 
 
-def over(fact: SanctionEnded) -> Line:
+def end_line(fact: SanctionEnded) -> Line:
     """Return what the desk and the owner are told when it ends."""
     return line(f"measure.over.{fact.kind}", room=RoomName(fact.room or ""), why=_ending(fact))
 

@@ -112,13 +112,13 @@ def _to_desk(fact: Fact) -> Iterator[Line]:
             due = Moment(fact.due)
             yield line("desk.appealed", who=Who(fact.subject), n=fact.n, words=fact.words, due=due)
         case SanctionStarted() if fact.kind in OF_ROOMS:
-            yield from measure_lines.begun(fact)
+            yield from measure_lines.begin_lines(fact)
         case SanctionStarted():
             yield _demoted(fact)
         case SanctionExtended():
             yield measure_lines.longer(fact)
         case SanctionEnded() if fact.kind in OF_ROOMS:
-            yield measure_lines.over(fact)
+            yield measure_lines.end_line(fact)
         case SanctionEnded():
             yield line("desk.restored", who=Who(fact.subject))
         case _:

@@ -174,7 +174,7 @@ def _(fact: SanctionExtended, _reader: UserId) -> Iterator[Line]:
 @person_lines.register
 def _(fact: SanctionEnded, _reader: UserId) -> Iterator[Line]:
     if fact.kind in OF_ROOMS:
-        yield measure_lines.over(fact)
+        yield measure_lines.end_line(fact)
         return
     by_operator = fact.why == "command" and fact.room is None
     yield line(
