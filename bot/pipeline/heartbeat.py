@@ -32,7 +32,7 @@ async def last_noted(db: AsyncConnection) -> int | None:
     return int(noted) if noted else None
 
 
-def missed(pauses: Iterable[tuple[int, int]]) -> Sequence[NotSeen]:
+def pause_facts(pauses: Iterable[tuple[int, int]]) -> Sequence[NotSeen]:
     """Return a fact for each pause (beginning and end, in ms); pauses shorter than `LEAST_MS` are left out."""
     return tuple(
         NotSeen(what="down", count=until - since, since=since, detail=WHY)

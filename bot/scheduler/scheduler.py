@@ -143,7 +143,7 @@ class Scheduler:
         heard_ms, pauses = self._presence.heard_ms, self._presence.pauses()
         async with self._database.read() as db:
             last = await heartbeat.last_noted(db)
-        facts = heartbeat.missed(pauses)
+        facts = heartbeat.pause_facts(pauses)
         if facts or last is None or abs(heard_ms - last) >= heartbeat.BEAT_MS:
             await self._pipeline.commit(facts, also=partial(heartbeat.note, heard_ms=heard_ms))
         return 0 if self._behind() else heard_ms
