@@ -134,6 +134,7 @@ def make_pipeline(
                 verification=stores.asking,
                 rules=rules,
                 language=config.bot.language,
+                vkey=stores.journal.vkey,
                 digest=config.bot.digest,
                 commands=COMMANDS,
             )

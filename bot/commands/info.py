@@ -1,4 +1,4 @@
-"""help, status, who, rules, lang: what anybody may ask."""
+"""help, status, who, rules, key, lang: what anybody may ask."""
 
 from bot.texts.catalog import LANGUAGES
 from moderation.duty.responsibility import is_manager, is_operator
@@ -71,6 +71,12 @@ async def who(call: Call) -> Reply:
     return Reply(tuple(lines))
 
 
+async def key(call: Call) -> Reply:
+    """Show the key that the log is signed with."""
+    receipt = Code(f"{call.setup.prefix}receipt")
+    return Reply((line("key.shown", vkey=Code(call.setup.vkey)), line("key.use", receipt=receipt)))
+
+
 async def rules(call: Call) -> Reply:
     """Show the rules that hold here."""
     names = [rule for rule in call.policy.rules if applies(rule.rooms, call)]
@@ -112,5 +118,6 @@ COMMANDS = (
     Command("status", "everyone", "", status, inside=True),
     Command("who", "everyone", "", who, inside=True),
     Command("rules", "everyone", "", rules, inside=True),
+    Command("key", "everyone", "", key, anywhere=True),
     Command("lang", "everyone", "word reason*", lang, aliases=("language", "语言"), anywhere=True),
 )

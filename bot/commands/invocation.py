@@ -59,6 +59,7 @@ class CommandSetup:
     verification: Asking | None  # None: there is no identity store
     rules: tuple[CompiledRule, ...]  # those of the configuration, ready to look at events
     language: str
+    vkey: str  # the key that checks the signatures of the log
     digest: str  # when desks get their digest of what waits; "": never
     commands: Mapping[str, "Command"]  # all there are, by name
 

@@ -25,7 +25,7 @@ from moderation.model.facts import RoomEntered, RoomStateChanged
 from moderation.rooms.spaces import is_space
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import EventId, GroupCode, RoomId
-from moderation.values.notices import Code, Line, Phrase, RoomName, Span, Who, line
+from moderation.values.notices import Code, Line, Phrase, RoomName, Who, line
 from storage import queries
 from storage.state.backfill import Delivered
 
@@ -154,24 +154,13 @@ class Joiner(ActionHandler):
 
     async def _announce(self, room: RoomId, txn: str) -> EventId:
         language = self._speech.language()
-        content = self._speech.message(self._notice(), language, {})
+        content = self._speech.message(recording_notice(self._content, self._retention_ms, self._prefix), language, {})
         notice = await self._homeserver.send(room, MESSAGE, content, f"{txn}.notice")
         try:
             await self._pin(room, notice)
         except Forbidden:
             log.info("pin_refused", room=room)  # the missing right is told to the managers later
         return notice
-
-    def _notice(self) -> tuple[Line, ...]:
-        what = Phrase(f"joining.kept.{self._content}")
-        return (
-            line("joining.hello"),
-            line("joining.records", what=what, days=self._retention_ms // DAY_MS, span=Span(self._retention_ms)),
-            line("joining.readers"),
-            line("joining.rules", rules=Code(f"{self._prefix}rules"), why=Code(f"{self._prefix}why")),
-            line("joining.help", help=Code(f"{self._prefix}help")),
-            line("joining.vkey", vkey=Code(self._vkey)),
-        )
 
     async def _pin(self, room: RoomId, notice: EventId) -> None:
         pinned = (await self._homeserver.state_event(room, PINNED) or {}).get("pinned")
@@ -184,7 +173,7 @@ class Joiner(ActionHandler):
             view = await queries.room_view(db, room, self._homeserver.user)
         assert view is not None, "a room is entered before it is told what is missing"
         power = view.power
-        lines: list[Line] = [line("joining.desk")]
+        lines: list[Line] = [line("joining.desk"), line("joining.vkey", vkey=Code(self._vkey))]
         missing = power.missing_for(self._homeserver.user)
         if missing:
             lines.append(line("joining.lacks", bot=Who(self._homeserver.user), level=max(m.level for m in missing)))
@@ -198,3 +187,15 @@ class Joiner(ActionHandler):
         if not missing and not beyond and not unread:
             lines.append(line("joining.all-well"))
         return (TellDesk(room=room, lines=tuple(lines), once="joining"),)
+
+
+def recording_notice(content: str, retention_ms: int, prefix: str) -> tuple[Line, ...]:
+    """Return the notice that tells members what is recorded: pinned, so short enough to be read."""
+    what = Phrase(f"joining.kept.{content}")
+    return (
+        line("joining.hello"),
+        line("joining.records", what=what, days=retention_ms // DAY_MS, check=Code(f"{prefix}key")),
+        line("joining.readers"),
+        line("joining.rules", rules=Code(f"{prefix}rules")),
+        line("joining.help", help=Code(f"{prefix}help")),
+    )

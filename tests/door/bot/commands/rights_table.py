@@ -68,6 +68,7 @@ ROWS = (
     everyone("help", "help.head"),
     everyone("help mute", "command.mute.short"),
     everyone("status {code}", "status.room"),
+    everyone("key", "key.shown"),
     everyone("who {code}", "who.room"),
     everyone("rules {code}", "rules.head"),
     everyone("credit {code}", "credit.now"),

@@ -79,7 +79,7 @@ async def test_a_day_is_closed_in_every_desk_once(theatre: Theatre, tmp_path: Pa
         two = await theatre.room(bot, other)
         desks = [await theatre.enter_desk(bot, one, owner, manager), await theatre.enter_desk(bot, two, other)]
         vkey = (bot.data_dir / "records" / "log.vkey").read_text().strip()
-        await manager.wait_event(one, lambda seen: seen.sender == bot.user and vkey in seen.body, what="the key")
+        assert vkey in await ask(manager, bot, one, "!key")
         witness.trust(vkey)
         await bot.has(await manager.send_text(one, "one day's word"))
 

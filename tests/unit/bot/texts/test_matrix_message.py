@@ -112,7 +112,7 @@ def test_names_and_words_of_people_stay_one_line(text: str, language: str) -> No
         line("notice.reason", reason=text),
         line("help.usage", usage=Code(text)),
         line("notice.violation", room=RoomName("!r"), rule=RuleText(text), n=1, words=text),
-        line("joining.records", what=text, days=190),
+        line("joining.records", what=text, days=190, check="!key"),
     )
     for each in lines:
         said = SPEECH.text((each,), language, {"!r": text})
@@ -146,7 +146,7 @@ def _blank(value: Any) -> Any:
 
 def test_times_and_lengths_are_written_as_the_language_writes_them() -> None:
     said = [
-        SPEECH.text((line("joining.records", what=Span(3_600_000), days=190),), language, {}).plain
+        SPEECH.text((line("joining.records", what=Span(3_600_000), days=190, check="!key"),), language, {}).plain
         for language in LANGUAGES
     ]
     assert "1 hour" in said[0]
