@@ -13,6 +13,7 @@ from storage import queries
 from storage.database import FILE as STATE
 from storage.database import Database
 from storage.journal.journal import Journal
+from storage.journal.record import Draft
 from storage.journal.record_keys import PersonKeys
 from storage.journal.verify.verify import verify
 from tests.unit.bot.cli.conftest import HEAD, NOW, Answerable
@@ -162,3 +163,31 @@ def test_new_cases_are_numbered_beyond_the_lost_time(deployment: Path, answerabl
         return found
 
     assert asyncio.run(next_case()) == 1100
+
+
+@pytest.mark.parametrize(
+    ("against", "said"),
+    [
+        ("same", "covers 2 records, and all of them are here. Up to 256 more may have been recorded later"),
+        ("newer", "so 2 signed records are lost. Up to 256 more may have been recorded later without a signature"),
+        (None, "except for up to 256 that may not have been signed yet"),
+    ],
+)
+def test_what_may_be_lost_includes_records_without_a_signature(
+    deployment: Path, answerable: Answerable, against: str | None, said: str
+) -> None:
+    backed_up(answerable)
+    if against == "newer":
+        keys = PersonKeys.open(deployment)
+        with Journal.open(deployment, "example.org/answerable", keys, NOW) as journal:
+            journal.append([Draft("start", NOW, fields={"version": "1"})] * 2)
+            journal.checkpoint(NOW)
+            newest = (deployment / "records" / "checkpoint").read_text()
+            journal.close(NOW)
+        keys.close()
+    else:
+        newest = (deployment / "records" / "checkpoint").read_text()
+    shutil.rmtree(deployment)
+    Path("kept").write_text(newest)
+    done = answerable("restore", "backup.zip", *(("--against", "kept") if against else ()))
+    assert (done.code, " ".join(done.out.split()).count(said)) == (0, 1), done
