@@ -7,7 +7,7 @@ from bench.react_world import World
 from bot.demo.synapse import Synapse
 
 
-async def test_both_redact_all_and_what_the_bot_did_is_counted(synapse: Synapse, tmp_path: Path) -> None:
+async def test_both_bots_redact_everything_and_their_requests_are_counted(synapse: Synapse, tmp_path: Path) -> None:
     async with World(tmp_path, synapse) as world:
         place = await world.place(2)
         ours: list[float] = []

@@ -132,7 +132,7 @@ class TestInit:
         assert deployment.answerable("init", "--password", PASSWORD).code == 2
         assert deployment.answerable("init", "--token", "syt_x").code == 2
 
-    async def test_what_it_writes_is_closed_to_others(self, deployment: Deployment) -> None:
+    async def test_written_files_are_closed_to_others(self, deployment: Deployment) -> None:
         deployment.init()
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in deployment.folder.iterdir()}
         assert modes == {".env": 0o600, "config.toml": 0o600, "data": 0o700}
@@ -201,7 +201,7 @@ class TestInit:
         assert deployment.init("--token-stdin", stdin=f"{bot.session.token}\n").code == 0
         assert (await open_session(deployment.config)).device == bot.session.device
 
-    async def test_without_a_terminal_it_names_the_option_it_needs(self, deployment: Deployment) -> None:
+    async def test_init_without_a_terminal_names_the_missing_option(self, deployment: Deployment) -> None:
         result = deployment.answerable("init")
         assert result.code == 2
         assert "--user" in result.err
@@ -223,7 +223,7 @@ class TestInit:
         bot = deployment.config.bot
         assert (bot.language, bot.operators, bot.allow_invites) == ("zh", (OPERATOR, "@b:localhost"), ("*:localhost",))
 
-    async def test_done_again_it_keeps_the_device(self, deployment: Deployment) -> None:
+    async def test_init_again_keeps_the_device(self, deployment: Deployment) -> None:
         deployment.init()
         device = deployment.config.secrets.device_id
         deployment.init("--force")
@@ -258,7 +258,7 @@ class TestRateLimit:
         checked = deployment.answerable("check", "--json", "--admin-token-stdin", stdin=f"{admin.session.token}\n")
         assert "rate_limit" in {finding["key"] for finding in json.loads(checked.out)}
 
-    async def test_a_free_account_is_told_so_and_keeps_no_room_of_the_trial(self, deployment: Deployment) -> None:
+    async def test_an_unlimited_account_is_reported_and_the_trial_room_removed(self, deployment: Deployment) -> None:
         assert "does not limit how fast" in deployment.init().out
         checked = json.loads(deployment.answerable("check", "--json").out)
         assert "rooms_none" in {finding["key"] for finding in checked}
@@ -350,7 +350,7 @@ class TestSession:
         assert await open_session(deployment.config) == first
         assert await _devices(deployment) == [first.device]
 
-    async def test_with_nothing_to_log_in_with_it_says_what_to_do(self, deployment: Deployment) -> None:
+    async def test_a_missing_login_is_explained(self, deployment: Deployment) -> None:
         _write_config(deployment)
         with pytest.raises(Refused) as refused:
             await open_session(deployment.config)

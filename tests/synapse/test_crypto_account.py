@@ -61,7 +61,7 @@ class TestKeysOfTheAccount:
         assert await CrossSigning(again.machine).make_ready() == made
         assert (await published(bot))["master_keys"] == there["master_keys"]
 
-    async def test_that_were_not_uploaded_yet_are_not_made_anew(self, cast: CryptoStage) -> None:
+    async def test_are_not_made_again_before_their_upload(self, cast: CryptoStage) -> None:
         """This is as after a crash between creating and uploading them."""
         bot = await cast.bot()
         keys = PrivateKeys.new()
@@ -185,7 +185,7 @@ class TestGettingItBack:
             await set_up(new.machine)
         assert (await published(bot))["master_keys"] == before["master_keys"]
 
-    async def test_a_new_recovery_key_can_be_made_by_who_holds_the_keys(self, cast: CryptoStage) -> None:
+    async def test_a_holder_of_the_keys_can_make_a_new_recovery_key(self, cast: CryptoStage) -> None:
         bot = await cast.bot()
         first = await set_up(bot.machine)
         second = await set_up(bot.machine)
@@ -246,7 +246,7 @@ class TestBackup:
         with pytest.raises(WrongKey):
             await backup.adopt(bytes(32))
 
-    async def test_what_cannot_be_read_stops_nothing(self, cast: CryptoStage) -> None:
+    async def test_an_unreadable_entry_stops_nothing(self, cast: CryptoStage) -> None:
         bot, ben = await cast.bot(), await cast.person("ben")
         room = await cast.room(bot, ben)
         said = await ben.say(room, "hello")

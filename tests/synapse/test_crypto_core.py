@@ -43,9 +43,7 @@ class TestARoom:
             "unsigned",
         )
 
-    async def test_the_bot_goes_on_after_a_restart_without_losing_or_sharing_anything_anew(
-        self, cast: CryptoStage
-    ) -> None:
+    async def test_a_restart_loses_nothing_and_shares_no_key_again(self, cast: CryptoStage) -> None:
         bot, ben = await cast.bot(), await cast.person("ben")
         room = await cast.room(bot, ben)
         first = await bot.say(room, "one")
@@ -99,7 +97,7 @@ class TestARoom:
         assert [await each.text(later) for each in (ben, phone, laptop)] == ["to the new one too"] * 3
         assert isinstance(await laptop.until(said, sealed=True), Sealed)
 
-    async def test_who_has_left_cannot_read_what_comes_after(self, cast: CryptoStage) -> None:
+    async def test_a_former_member_cannot_read_later_messages(self, cast: CryptoStage) -> None:
         bot, ben, carl = await cast.bot(), await cast.person("ben"), await cast.bot("carl")
         room = await cast.room(bot, ben, carl)
         first = await bot.say(room, "all three")

@@ -331,7 +331,7 @@ class TestAStepThatFails:
     def stage(self, tmp_path: Path) -> DemoStage:
         return DemoStage(tmp_path, BotProcess(tmp_path, "en"))
 
-    async def test_what_rests_on_it_is_not_run_and_the_rest_is(self, stage: DemoStage) -> None:
+    async def test_dependent_steps_are_skipped_and_others_run(self, stage: DemoStage) -> None:
         async def fails(_stage: DemoStage) -> Fields:
             raise AssertionError("the sky is green")
 

@@ -76,7 +76,7 @@ def kinds(bot: ServedBot, event: str) -> list[str]:
     return [r.kind for r in bot.records() if r.parts and r.parts[0].get("ev") == event]
 
 
-async def test_who_withholds_the_key_is_not_punished_and_coverage_says_why(encrypted: Theatre) -> None:
+async def test_a_withheld_key_is_not_punished_and_coverage_says_why(encrypted: Theatre) -> None:
     scene = await encrypted.scene(RULES, managers=0)
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     assert isinstance(ann, JsClient)
@@ -207,7 +207,7 @@ async def test_after_its_store_is_lost_a_new_device_signed_by_the_recovery_key_g
     assert (await told(ann, bot, like("notice.violation"))).sender == bot.user
 
 
-async def test_who_comes_late_reads_what_comes_after_and_who_left_does_not(theatre: Theatre, cast: CryptoStage) -> None:
+async def test_newcomers_read_later_messages_and_former_members_do_not(theatre: Theatre, cast: CryptoStage) -> None:
     bot, (owner,) = await theatre.bot(), await theatre.people("owner")
     ann, ben, cid = [await cast.bot(name) for name in ("ann", "ben", "cid")]
     room = await sealed_room(theatre, bot, owner, ann, ben)

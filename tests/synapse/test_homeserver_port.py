@@ -283,7 +283,7 @@ class TestRooms:
 
 
 class TestFiles:
-    async def test_what_goes_up_comes_down(self, stage: Stage) -> None:
+    async def test_an_uploaded_file_can_be_downloaded(self, stage: Stage) -> None:
         bot = await stage.bot()
         data = bytes(range(256)) * 10
         mxc = await bot.upload(data, "application/octet-stream", "a file & more.bin")
@@ -292,7 +292,7 @@ class TestFiles:
         with pytest.raises(TooLarge):
             await bot.download(mxc, at_most=100)
 
-    async def test_what_is_not_there(self, stage: Stage) -> None:
+    async def test_a_missing_file_is_absent(self, stage: Stage) -> None:
         bot = await stage.bot()
         with pytest.raises(NotFound):
             await bot.download("mxc://localhost/notthere")

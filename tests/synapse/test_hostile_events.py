@@ -78,7 +78,7 @@ async def test_numbers_of_old_rooms_are_recorded_and_the_bot_goes_on(theatre: Th
     await _goes_on(scene, sent)
 
 
-async def test_what_looks_like_ours_is_nobodys_word(theatre: Theatre) -> None:
+async def test_copies_of_bot_messages_have_no_effect(theatre: Theatre) -> None:
     """A member copies a card, the bot's marks, a code, or a decision in the bot's words, in every room."""
     scene = await theatre.scene(RULES, members=2)
     bot, (ann, ben) = scene.bot, scene.members

@@ -119,7 +119,7 @@ async def test_a_bot_that_was_removed_has_left_and_comes_back_under_the_same_cod
     assert len(bot.rows("SELECT 1 FROM rooms WHERE purpose = 'desk'")) == 1
 
 
-async def test_a_bot_removed_and_invited_again_while_it_was_down_begins_anew(theatre: Theatre) -> None:
+async def test_a_bot_removed_and_invited_during_downtime_starts_afresh(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=0)
     bot, owner, (member,), room = scene.bot, scene.owner, scene.members, scene.room
     await bot.stop()
@@ -148,7 +148,7 @@ async def test_each_room_the_bot_makes_for_itself_is_recorded_under_one_code(the
     assert sorted(fact.code for fact in entered) == sorted(code for (code,) in bot.rows("SELECT code FROM rooms"))
 
 
-async def test_a_space_is_not_entered_and_whoever_invited_hears_why(theatre: Theatre) -> None:
+async def test_a_space_is_not_joined_and_the_inviter_is_told_why(theatre: Theatre) -> None:
     (owner,) = await theatre.people("owner")
     bot = await theatre.bot("")
     space = await owner.create_room("Club", invite=[bot.user], creation_content={"type": "m.space"})
@@ -160,7 +160,7 @@ async def test_a_space_is_not_entered_and_whoever_invited_hears_why(theatre: The
     assert [fact.purpose for fact in bot.facts(RoomEntered)] == ["direct"]
 
 
-async def test_who_comes_while_the_bot_looks_around_is_there(theatre: Theatre, tmp_path: Path) -> None:
+async def test_a_person_who_joins_during_entry_counts_as_joined(theatre: Theatre, tmp_path: Path) -> None:
     owner, late, gone = await theatre.people("owner", "late", "gone")
     async with BadLine(theatre.stage.server.url) as line:
         theatre.url = line.url

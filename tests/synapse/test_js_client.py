@@ -74,7 +74,7 @@ async def test_a_device_without_a_signature_gets_no_keys_until_it_has_one(encryp
     assert (await ann.wait_readable(room, again)).body == "thank you"
 
 
-async def test_who_gives_keys_to_verified_devices_only_is_not_read(encrypted_stage: EncryptedStage) -> None:
+async def test_a_client_that_trusts_verified_devices_only_is_not_read(encrypted_stage: EncryptedStage) -> None:
     ann, ben = await encrypted_stage.people("ann", "ben")
     room = await encrypted_stage.room(ann, ben)
     assert (await ben.wait_readable(room, await ann.send_text(room, "to all who signed"))).body == "to all who signed"

@@ -182,7 +182,7 @@ class TestInit:
         assert not (tmp_path / "data").exists()
         assert (await Operator(tmp_path).status())["state"] == "absent"
 
-    async def test_does_without_a_password_what_needs_none(self, synapse: Synapse, tmp_path: Path) -> None:
+    async def test_needs_no_password_for_most_steps(self, synapse: Synapse, tmp_path: Path) -> None:
         account = await synapse.register(unique("bot"), PASSWORD)
         ran = await init(synapse, account.user, tmp_path, "--token-stdin", stdin=f"{account.token}\n")
         assert ran.code == 0, ran.err
@@ -307,7 +307,7 @@ class TestVerification:
         await until(lambda: _none_left(bot), "the end of it")
         assert [e["event"] for e in encrypted.logged].count("verification_differed") == 2
 
-    async def test_begun_again_the_first_is_over_for_both(self, encrypted: Theatre) -> None:
+    async def test_a_new_comparison_ends_the_first_for_both(self, encrypted: Theatre) -> None:
         scene = await encrypted.scene(RULES)
         bot, (manager,) = scene.bot, scene.managers
         assert isinstance(manager, JsClient)
@@ -353,7 +353,7 @@ class TestVerification:
         await member.request_verification(bot.user, device=bot.session.device)
         await until(lambda: _refused(encrypted, member.user, 1), "it to be left unanswered")
 
-    async def test_a_request_in_a_group_is_recorded_and_judged_whoever_sends_it(self, encrypted: Theatre) -> None:
+    async def test_a_request_in_a_group_is_recorded_and_judged_like_a_message(self, encrypted: Theatre) -> None:
         scene: Scene = await encrypted.scene(RULES.replace("purple elephant", "requesting to verify"))
         bot, (manager,), (member,) = scene.bot, scene.managers, scene.members
         assert isinstance(manager, JsClient) and isinstance(member, JsClient)

@@ -26,7 +26,7 @@ async def test_a_refusal_is_raised_as_it_came(stage: Stage) -> None:
     assert (caught.value.status, caught.value.errcode) == (403, "M_FORBIDDEN")
 
 
-async def test_what_happened_before_the_wait_is_found(stage: Stage) -> None:
+async def test_an_earlier_event_is_found(stage: Stage) -> None:
     ann, ben = await stage.person("ann"), await stage.person("ben")
     room = await stage.room(ann, ben)
     await ann.send_text(room, "one")
@@ -101,7 +101,7 @@ async def test_invite_kick_and_the_end_of_a_room_are_seen(stage: Stage) -> None:
     assert await ann.members(room) == {ann.user: "join", ben.user: "leave"}
 
 
-async def test_what_was_said_before_somebody_left_is_not_asked_for_once_they_are_invited_again(stage: Stage) -> None:
+async def test_messages_before_leaving_are_not_requested_after_a_new_invitation(stage: Stage) -> None:
     ann, ben = await stage.person("ann"), await stage.person("ben")
     room = await stage.room(ann, ben)
     syncs = 0

@@ -102,7 +102,7 @@ async def test_everybody_is_rung_when_it_is_their_turn(theatre: Theatre) -> None
     assert edits
 
 
-async def test_nobody_is_mentioned_who_is_not_in_the_desk(theatre: Theatre) -> None:
+async def test_only_people_in_the_desk_are_mentioned(theatre: Theatre) -> None:
     bot, (owner, inside, outside, ann) = await theatre.bot(), await theatre.people("owner", "in", "out", "ann")
     room = await theatre.room(bot, owner, [inside, outside], [ann])
     scene = Scene(bot, owner, [inside, outside], [ann], room)

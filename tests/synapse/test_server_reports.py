@@ -14,7 +14,7 @@ async def press_report(who: Client, room: str, event: str, reason: str) -> None:
     await who.request("POST", "rooms", room, "report", event, json={"reason": reason})
 
 
-async def test_what_is_reported_to_the_homeserver_becomes_a_case_and_its_outcome_is_told(
+async def test_a_report_at_the_homeserver_becomes_a_case_with_an_outcome(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_reports, "EVERY_S", 0.2)

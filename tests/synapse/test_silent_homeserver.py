@@ -4,5 +4,5 @@
 from tests.door.bot.sync.test_silent_homeserver import (
     impatient,
     line,
-    test_what_it_has_done_without_a_word_is_done_once,
+    test_a_request_without_an_answer_takes_effect_once,
 )

@@ -53,7 +53,7 @@ from tests.door.bot.pipeline.test_member_limits import (
 from tests.door.bot.pipeline.test_replay import test_the_journal_replayed_into_an_empty_database_gives_the_same_tables
 from tests.door.bot.scheduler.test_due_cases import test_an_untouched_case_escalates_and_charges_people_on_duty
 from tests.door.bot.sync.test_followed_spaces import (
-    test_what_is_decided_in_a_room_of_a_space_counts_in_the_others_while_they_are_listed,
+    test_decisions_count_in_all_rooms_that_a_space_lists,
 )
 from tests.door.bot.sync.test_refused_invitations import (
     test_a_barred_person_brings_the_bot_into_no_room_and_can_still_ask_it_why,

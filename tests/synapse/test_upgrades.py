@@ -10,7 +10,7 @@ from tests.theatre.scene import Theatre, ask, told
 from tests.theatre.served import RULES, like
 
 
-async def test_all_that_is_known_goes_on_in_the_new_room(theatre: Theatre, tmp_path: Path) -> None:
+async def test_a_group_keeps_all_its_data_in_the_new_room(theatre: Theatre, tmp_path: Path) -> None:
     scene = await theatre.scene(RULES, members=3)
     bot, old, owner, (manager,), (ann, ben, cid) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     code = bot.code(old)
@@ -62,7 +62,7 @@ async def test_all_that_is_known_goes_on_in_the_new_room(theatre: Theatre, tmp_p
     assert {name for name, rows in (await rebuilt(bot, tmp_path)).items() if rows != live[name]} == set()
 
 
-async def test_it_follows_where_it_can_and_believes_no_room_that_only_says_so(theatre: Theatre) -> None:
+async def test_the_bot_follows_genuine_upgrades_only(theatre: Theatre) -> None:
     bot = await theatre.bot(invites='["@owner*:localhost"]')
     owner, manager, stranger = await theatre.people("owner", "manager", "stranger")
     old, other = await theatre.room(bot, owner, [manager]), await theatre.room(bot, owner)

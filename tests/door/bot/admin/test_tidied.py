@@ -7,7 +7,7 @@ from tests.theatre.scene import Theatre, ask
 from tests.theatre.served import RULES, like, until
 
 
-async def test_words_in_the_desk_and_to_a_member_go_and_those_of_people_and_of_the_group_stay(theatre: Theatre) -> None:
+async def test_tidying_removes_messages_of_the_bot_and_keeps_messages_of_people(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=1)
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     await ann.send_text(room, "forbidden 1")

@@ -376,7 +376,7 @@ class TestWitness:
 
 
 class TestTimestamp:
-    async def test_is_kept_beside_the_checkpoint(self, tmp_path: Path) -> None:
+    async def test_is_kept_next_to_the_checkpoint(self, tmp_path: Path) -> None:
         async with FakeTsa() as tsa, deployment(tmp_path, timestamp_url=tsa.url) as place:
             async with place.acting(timestamp=TimestampAnchorer(tsa.url, place.closings, SOON).anchor):
                 await place.over_midnight()

@@ -29,7 +29,7 @@ async def test_a_card_names_who_answers_and_shows_what_it_has_become(theatre: Th
     assert like("cases.due", n="1", state=phrase("state.acknowledged")).search(await ask(mark, bot, direct, "!cases"))
 
 
-async def test_a_reversal_for_clear_error_is_a_case_about_whoever_decided(theatre: Theatre) -> None:
+async def test_a_reversal_for_clear_error_is_a_case_about_the_decider(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2)
     bot, room, owner, (mark, mina), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     await ann.send_text(room, QUOTE)

@@ -31,9 +31,7 @@ async def until_level(who: Client, room: str, user: Client, level: int | None) -
     await who.wait_state(room, "m.room.power_levels", lambda content: content["users"].get(user.user) == level)
 
 
-async def test_what_is_decided_in_a_room_of_a_space_counts_in_the_others_while_they_are_listed(
-    theatre: Theatre, tmp_path: Path
-) -> None:
+async def test_decisions_count_in_all_rooms_that_a_space_lists(theatre: Theatre, tmp_path: Path) -> None:
     owner, manager, ann = await theatre.people("owner", "manager", "ann")
     space = await make_space(owner)
     bot = await theatre.bot(LONG + CLUB.format(space=space))
@@ -72,7 +70,7 @@ async def test_what_is_decided_in_a_room_of_a_space_counts_in_the_others_while_t
     assert {name for name, rows in (await rebuilt(bot, tmp_path, tables)).items() if rows != live[name]} == set()
 
 
-async def test_what_changed_while_the_bot_was_away_is_recorded_when_it_is_back(theatre: Theatre) -> None:
+async def test_changes_of_a_space_during_downtime_are_recorded(theatre: Theatre) -> None:
     (owner,) = await theatre.people("owner")
     space = await make_space(owner, private=False)
     bot = await theatre.bot(CLUB.format(space=space))
@@ -104,7 +102,7 @@ async def test_a_room_that_is_no_space_is_not_entered_for_one(theatre: Theatre) 
     ]
 
 
-async def test_a_bot_that_is_put_out_keeps_the_last_list_and_tells_the_operators_once(theatre: Theatre) -> None:
+async def test_a_bot_removed_from_a_space_keeps_the_list_and_tells_operators_once(theatre: Theatre) -> None:
     owner, operator = await theatre.people("owner", "operator")
     space = await make_space(owner)
     bot = await theatre.bot(CLUB.format(space=space), bot=f'operators = ["{operator.user}"]')

@@ -77,9 +77,7 @@ async def test_killed_after_each_page_the_bot_goes_on_where_it_was(theatre: Thea
     assert [fact.subject for fact in bot.facts(CaseOpened)] == [scene.members[0].user]
 
 
-async def test_whatever_a_bad_line_makes_of_the_pages_nothing_is_lost_or_doubled(
-    theatre: Theatre, line: BadLine
-) -> None:
+async def test_network_faults_between_pages_lose_or_double_nothing(theatre: Theatre, line: BadLine) -> None:
     scene = await _away(theatre)
     said = await _talk(scene)
     trouble = line.trouble(MESSAGES, *BAD, Answer(502), *BAD)
@@ -89,9 +87,7 @@ async def test_whatever_a_bad_line_makes_of_the_pages_nothing_is_lost_or_doubled
     assert lost(scene.bot) == []
 
 
-async def test_no_other_room_waits_for_one_that_is_behind_and_nobody_is_late_whose_word_may_not_be_read(
-    theatre: Theatre, line: BadLine
-) -> None:
+async def test_a_room_behind_delays_no_other_room_and_makes_nobody_late(theatre: Theatre, line: BadLine) -> None:
     scene = await theatre.scene(RULES + SOON, members=3)
     bot, manager, (ann, *_) = scene.bot, scene.managers[0], scene.members
     await ann.send_text(scene.room, "forbidden 7")
@@ -125,9 +121,7 @@ async def test_no_other_room_waits_for_one_that_is_behind_and_nobody_is_late_who
     assert lost(bot) == []
 
 
-async def test_what_cannot_be_had_is_recorded_in_its_place_and_the_rest_is_read(
-    theatre: Theatre, line: BadLine
-) -> None:
+async def test_a_missing_page_is_recorded_and_the_rest_is_read(theatre: Theatre, line: BadLine) -> None:
     scene = await _away(theatre)
     said = await _talk(scene)
     bot = scene.bot

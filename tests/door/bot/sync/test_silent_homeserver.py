@@ -55,9 +55,7 @@ async def line(theatre: Theatre) -> AsyncIterator[BadLine]:
             await bot.stop()
 
 
-async def test_what_is_said_while_it_is_silent_is_recorded_and_judged_once_when_it_speaks_again(
-    theatre: Theatre, line: BadLine
-) -> None:
+async def test_messages_during_silence_are_recorded_and_judged_once_afterwards(theatre: Theatre, line: BadLine) -> None:
     scene = await theatre.scene(members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
     asked = line.silence("GET /_matrix/client/v3/sync")
@@ -78,9 +76,7 @@ async def test_what_is_said_while_it_is_silent_is_recorded_and_judged_once_when_
     assert [fact for fact in bot.facts(NotSeen) if fact.what == "gap"] == []
 
 
-async def test_no_deadline_passes_while_it_is_silent_for_seconds_and_each_is_so_much_later(
-    theatre: Theatre, line: BadLine
-) -> None:
+async def test_a_silence_of_seconds_postpones_each_deadline(theatre: Theatre, line: BadLine) -> None:
     scene = await theatre.scene(RULES + SOON)
     bot = scene.bot
 
@@ -102,7 +98,7 @@ async def test_no_deadline_passes_while_it_is_silent_for_seconds_and_each_is_so_
     assert bot.facts(CreditChanged) == []
 
 
-async def test_what_it_has_done_without_a_word_is_done_once(theatre: Theatre, line: BadLine) -> None:
+async def test_a_request_without_an_answer_takes_effect_once(theatre: Theatre, line: BadLine) -> None:
     scene = await theatre.scene(members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
     silence = line.silence(REDACT, lost=True)
@@ -145,7 +141,7 @@ async def test_an_appeal_that_is_granted_while_the_measure_is_on_its_way_leaves_
     assert bot.rows("SELECT 1 FROM holds WHERE user = ?", ann.user) == []
 
 
-async def test_a_room_that_cannot_be_read_for_a_quarter_of_an_hour_goes_on_with_what_is_new(
+async def test_a_room_unreadable_for_a_quarter_hour_continues_with_new_events(
     theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room_filter = {**SYNC_FILTER["room"], "timeline": {"limit": 3, "lazy_load_members": True}}

@@ -11,7 +11,7 @@ from tests.theatre.served import RULES, like
 SYNC = "GET /_matrix/client/v3/sync"
 
 
-async def test_who_had_power_before_the_bot_came_has_none_by_that(theatre: Theatre) -> None:
+async def test_state_from_before_the_bot_gives_nobody_power(theatre: Theatre) -> None:
     async with BadLine(theatre.stage.server.url) as line:
         theatre.url = line.url
         bot = await theatre.bot(RULES)

@@ -97,7 +97,7 @@ def test_restoring_overwrites_nothing(deployment: Path, answerable: Answerable) 
     assert (deployment / STATE).read_bytes() == before
 
 
-def test_the_configuration_comes_back_if_there_is_none(
+def test_the_configuration_is_restored_only_if_missing(
     deployment: Path, answerable: Answerable, config_file: Path
 ) -> None:
     backed_up(answerable)

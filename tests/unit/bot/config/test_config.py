@@ -104,7 +104,7 @@ class TestATableGivenInPart:
 
 
 class TestSecrets:
-    def test_they_come_from_env_beside_the_file_and_the_real_environment_wins(self, tmp_path: Path) -> None:
+    def test_secrets_come_from_env_next_to_the_file_and_the_environment_wins(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text(
             "ANSWERABLE_PASSWORD='pa$HOME'\nANSWERABLE_ACCESS_TOKEN=stored\nANSWERABLE_DEVICE_ID=DEV\n"
         )
@@ -172,7 +172,7 @@ mute_for = 3
         text = f'{HEAD}[credit]\nexpires_after = "1w"\n[cases]\nappeal_within = "300d"\n'
         assert problems(text) == [(7, "cases.appeal_within", "outlives_records")]
 
-    def test_a_time_zone_nobody_knows_is_named_with_those_that_may_be_meant(self) -> None:
+    def test_an_unknown_time_zone_is_named_with_suggestions(self) -> None:
         text = f'{HEAD}[bot]\ntimezone = "Berlin"\n'
         assert problems(text) == [(5, "bot.timezone", "expected.timezone_near")]
         assert 'found "Berlin". Did you mean Europe/Berlin?' in message(text)

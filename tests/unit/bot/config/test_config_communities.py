@@ -43,7 +43,7 @@ def test_the_first_that_matches_counts_and_the_others_follow_the_default() -> No
     assert community_of(read('default = "deployment"\n').communities, "!cellar:example.org", "G-DE5K") == ""
 
 
-def test_a_space_names_the_rooms_that_it_lists_beside_those_that_are_named() -> None:
+def test_a_community_has_named_rooms_and_rooms_listed_by_its_space() -> None:
     both = read(SPACE + 'rooms = ["G-DE5K"]\n').communities
     assert community_of(both, "!garden:example.org", "G-7F3K", spaces={"!estate:example.org"}) == "estate"
     assert community_of(both, "!garden:example.org", "G-7F3K", spaces={"!other:example.org"}) == "G-7F3K"

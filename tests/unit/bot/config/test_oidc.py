@@ -58,7 +58,7 @@ def test_the_secret_comes_from_the_environment_and_is_shown_by_nothing() -> None
     assert "hush" not in repr(config) + repr(config.secrets)
 
 
-def test_the_secret_comes_from_the_file_beside_it_too(tmp_path: Path) -> None:
+def test_the_secret_may_come_from_the_env_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("ANSWERABLE_OIDC_SECRET_CLUB='a $ecret'\n")
     config = parse_config(tmp_path / "config.toml", HEAD + ONE, {})
     assert config.secrets.oidc["ANSWERABLE_OIDC_SECRET_CLUB"].get_secret_value() == "a $ecret"

@@ -55,7 +55,7 @@ def test_the_ciphertext_counts_until_deciphered() -> None:
 
 
 @given(st.lists(st.integers(0, 80_000), max_size=30))
-def test_slices_hold_everything_in_order_and_none_takes_long_but_by_one_event(lengths: Sequence[int]) -> None:
+def test_slices_are_complete_ordered_and_short_except_for_one_event(lengths: Sequence[int]) -> None:
     costs, events = JudgingCosts(), [message(length) for length in lengths]
     slices = list(costs.slices(events))
     assert list(chain.from_iterable(slices)) == events

@@ -112,7 +112,7 @@ def test_a_span_past_midnight_belongs_to_the_day_on_which_it_begins() -> None:
     assert not covers(night, at("2026-11-28 22:00"))
 
 
-def test_hours_are_those_of_the_wall_in_summer_and_in_winter() -> None:
+def test_hours_follow_the_wall_clock_in_summer_and_winter() -> None:
     assert (covers(OFFICE, utc("2026-07-14 06:30")), covers(OFFICE, utc("2026-11-24 06:30"))) == (True, False)
     assert (covers(OFFICE, utc("2026-07-14 16:30")), covers(OFFICE, utc("2026-11-24 16:30"))) == (False, True)
 

@@ -35,7 +35,7 @@ def request(sender: UserId, to: str) -> MessagePosted:
 
 
 @pytest.mark.parametrize(("sender", "to"), [(MARK, BOT), (OPERA, BOT), (ANNA, BOT), (MARK, ANNA)])
-def test_a_request_is_judged_whoever_sends_it(sender: UserId, to: str) -> None:
+def test_a_verification_request_is_judged_for_every_sender(sender: UserId, to: str) -> None:
     who = person(sender, manages=frozenset({ROOM} if sender == MARK else ()))
     facts = judge(request(sender, to), context(who), POLICY, RULES, 1)
     assert any(isinstance(fact, Found) for fact in facts)

@@ -120,7 +120,7 @@ def test_a_quick_look_tells_whether_anything_is_asked() -> None:
         ({"write": 2}, {"write": 2, "grace": 1}, False),
     ],
 )
-def test_time_begins_anew_where_a_room_asks_for_more(before: Any, after: Any, more: bool) -> None:
+def test_the_grace_period_restarts_if_a_room_asks_for_more(before: Any, after: Any, more: bool) -> None:
     old, new = (verification.room_demands(VerificationSettings.model_validate(each), ROOM) for each in (before, after))
     assert new.more_than(old) is more
 

@@ -169,7 +169,7 @@ def test_characters_of_every_plane_are_stable(first: int) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_sign_for_many_letters_reads_as_those_letters(form: Form) -> None:
+def test_a_sign_for_many_letters_reads_as_its_letters(form: Form) -> None:
     signs = [char for code in range(sys.maxunicode + 1) if len(unicodedata.normalize("NFKC", char := chr(code))) > 4]
     assert "\ufdfa" in signs
     for char in signs:

@@ -179,7 +179,7 @@ def test_a_forged_backup_puts_nothing_outside_what_backups_have(data_dir: Path, 
 
 
 @pytest.mark.parametrize("said", [b"", b"[]", b"{}", b'{"files": {}}', b'{"files": {"a": 1}}', b"\xff"])
-def test_a_page_that_is_none_is_refused(said: bytes) -> None:
+def test_an_invalid_page_is_refused(said: bytes) -> None:
     with pytest.raises(Invalid):
         decode(said)
 

@@ -134,7 +134,7 @@ class TestAPerson:
         assert set(shown) == {tools.ben}
         assert "anna" not in tools.text(out, "records.jsonl")
 
-    def test_with_all_parts_shows_those_of_others(self, story: Any, tools: Any) -> None:
+    def test_with_all_parts_shows_parts_of_others(self, story: Any, tools: Any) -> None:
         out = story.export(Selection(persons=frozenset({tools.ben}), everything=True))
         (decision,) = [line for line in tools.lines(out) if line["i"] == story.at["decision"]]
         assert [part["mxid"] for part in decision["x"]] == [tools.ben, tools.anna]

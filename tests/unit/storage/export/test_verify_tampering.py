@@ -280,7 +280,7 @@ def test_a_file_that_was_added_is_found(folder: Path) -> None:
     assert problem.startswith("statement.html: it does not belong to the export")
 
 
-def test_a_line_of_the_sums_that_is_none_is_found(folder: Path) -> None:
+def test_an_invalid_line_of_the_sums_is_found(folder: Path) -> None:
     (folder / "SHA256SUMS").write_text("hello\n")
     assert any(problem.startswith("SHA256SUMS, line 1") for problem in verify.check(folder).problems)
     (folder / "SHA256SUMS").unlink()
@@ -332,7 +332,7 @@ class TestTheKeyFromElsewhere:
         assert "checkpoint: it bears no signature" in ran.out
         assert tools.run_verify("--vkey", "nonsense", folder).code == 1
 
-    def test_finds_a_log_that_was_signed_anew(self, folder: Path, tools: Any, tmp_path: Path) -> None:
+    def test_finds_a_log_that_was_signed_again(self, folder: Path, tools: Any, tmp_path: Path) -> None:
         """The log's keeper rewrites everything, the first record too: only a key from elsewhere shows it."""
         forged = tools.build(tmp_path / "forged")
         out = forged.export()

@@ -93,7 +93,7 @@ class TestCodes:
         roster.load([FIRST])
         assert roster.use(codes(roster)["M-1"], ANNA, 5_000) is None
 
-    def test_are_made_for_those_who_need_one(self, roster: Roster) -> None:
+    def test_are_made_for_entries_without_a_code(self, roster: Roster) -> None:
         roster.load([FIRST, SECOND])
         first = codes(roster)
         assert first.keys() == {"M-1", "M-2"}
@@ -101,7 +101,7 @@ class TestCodes:
         roster.use(first["M-1"], ANNA, 2_000)
         assert codes(roster, now=6_000, until=9_000).keys() == {"M-2"}
 
-    def test_made_anew_make_the_old_one_void_and_the_entry_free(self, roster: Roster) -> None:
+    def test_replace_the_old_code_and_free_the_entry(self, roster: Roster) -> None:
         roster.load([FIRST])
         old = codes(roster)["M-1"]
         roster.use(old, ANNA, 2_000)

@@ -176,7 +176,7 @@ class TestOnDisk:
         data = (tmp_path / FILE).read_bytes()
         assert [bytes(row[0]) in data for row in rows].count(True) == 1  # the key of the index
 
-    def test_the_record_keys_are_beside_it_and_need_no_key(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_record_keys_are_in_the_same_file_and_need_no_key(self, store: IdentityStore, tmp_path: Path) -> None:
         keys = PersonKeys.open(tmp_path)
         store.add_claim(OF_ANNA)
         key = keys.key_of(ANNA)
@@ -324,7 +324,7 @@ class TestWithoutTheKey:
         locked.close()
         assert (store.state().claims, store.claims_of(ANNA)) == (0, ())
 
-    def test_it_can_begin_anew_once_the_key_is_lost(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_it_can_be_reset_after_the_key_is_lost(self, store: IdentityStore, tmp_path: Path) -> None:
         with pytest.raises(Refused):
             store.reset()
         store.add_claim(OF_ANNA)

@@ -74,7 +74,7 @@ def test_signed_records_are_never_cut_off(place: Any, tools: Any) -> None:
     assert place.day().read_bytes() == whole[:-10]
 
 
-def test_records_that_are_not_those_signed_are_refused(place: Any, tools: Any) -> None:
+def test_records_other_than_the_signed_ones_are_refused(place: Any, tools: Any) -> None:
     with place.open() as journal:
         journal.append([tools.message()])
         journal.close(NOON)

@@ -128,7 +128,7 @@ async def test_a_group_waits_to_be_opened_and_rooms_of_ours_do_not(db: AsyncConn
     assert await queries.all_rooms(db) == {ROOM: CODE, DESK: DESK_CODE, DIRECT: "G-D2D2"}
 
 
-async def test_a_room_that_is_entered_again_keeps_its_code_and_begins_anew(db: AsyncConnection) -> None:
+async def test_a_room_entered_again_keeps_its_code_and_starts_afresh(db: AsyncConnection) -> None:
     await apply(db, ENTERED, RoomStateChanged(room=ROOM, condition="left"), ENTERED)
     assert await rows(db, schema.rooms, "code", "condition", "entered") == [(CODE, "joining", 12)]
 
@@ -167,7 +167,7 @@ async def test_the_condition_of_a_room_and_the_notice_that_went_before(db: Async
     assert await queries.active_groups(db) == (ROOM,)
 
 
-async def test_levels_creator_and_name_are_those_of_the_newest_state(db: AsyncConnection) -> None:
+async def test_levels_creator_and_name_follow_the_newest_state(db: AsyncConnection) -> None:
     await apply(db, ENTERED)
     for event in (
         received("m.room.create", {"room_version": "12"}, key="", sender=OLGA),

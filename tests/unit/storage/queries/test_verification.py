@@ -117,7 +117,7 @@ async def asked_since(log: Journal) -> int:
     return room.asked
 
 
-async def test_a_room_asks_since_it_was_opened_and_anew_when_it_asks_for_more(log: Journal) -> None:
+async def test_a_room_asks_since_opening_and_again_if_it_asks_for_more(log: Journal) -> None:
     async def by_policy(at: int, **asks: Any) -> int:
         text = policy(verification=asks).model_dump_json(by_alias=True)
         await log.fact(PolicyChanged(digest="-", policy=text), at)

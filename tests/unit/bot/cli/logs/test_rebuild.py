@@ -118,7 +118,7 @@ def test_of_a_file_that_is_not_a_database_says_what_is_lost(data: Path, answerab
     assert len(tables(data / FILE)["cases"]) == 1
 
 
-def test_never_runs_beside_the_bot(data: Path, answerable: Answerable) -> None:
+def test_never_runs_during_a_run_of_the_bot(data: Path, answerable: Answerable) -> None:
     with only_instance(data):
         result = answerable("logs", "rebuild-db")
     assert (result.code, result.out) == (1, "")

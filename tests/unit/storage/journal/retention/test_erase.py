@@ -147,7 +147,7 @@ def test_a_record_that_does_not_say_it_rightly_is_named_and_stops_nothing(place:
     assert [problem.code for problem in verify(place.folder).problems] == ["erase_form"]
 
 
-def test_parts_named_by_number_are_those_that_are_shown(place: Any, tools: Any) -> None:
+def test_parts_are_numbered_as_shown(place: Any, tools: Any) -> None:
     fill(place, tools)
     named = Targets.of([(0, 0), (1, 0), (2, 5), (6, 0), (6, 1), (99, 0)])
     assert parts_in(place.folder, named, HoldsInForce()).targets.text == "1,6;1:6"  # nor that of genesis

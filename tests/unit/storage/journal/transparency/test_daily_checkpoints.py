@@ -65,7 +65,7 @@ def test_one_that_cannot_be_read_is_no_closing(closed: Any, content: bytes | Non
         Closings(closed.folder).read(DAY)
 
 
-def test_lines_that_were_added_stay_beside_the_own_one(closed: Any) -> None:
+def test_added_cosignature_lines_are_kept(closed: Any) -> None:
     closings = Closings(closed.folder)
     own = closings.read(DAY).note
     first, second = line(own), line(own, "other.example.net/w")

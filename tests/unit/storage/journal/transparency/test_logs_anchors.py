@@ -92,6 +92,6 @@ def test_a_damaged_cosignature_is_told_with_the_name_of_the_witness_once_its_key
     assert verify(config=config)[0] == 1
 
 
-def test_a_key_that_is_none_is_told(verify: Call) -> None:
+def test_an_invalid_witness_key_is_reported(verify: Call) -> None:
     code, said = verify("--witness", "witness.example.net")
     assert (code, "witness" in said) == (2, True)

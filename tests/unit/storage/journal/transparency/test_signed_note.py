@@ -54,7 +54,7 @@ def test_signatures_of_strangers_are_ignored_but_do_not_suffice() -> None:
         open_note(both, [Signer.generate("example.org/log").verifier])
 
 
-def test_a_bad_signature_of_a_known_key_rejects_the_note_even_beside_a_good_one() -> None:
+def test_a_bad_signature_of_a_known_key_rejects_a_note_with_a_good_one() -> None:
     good = KEY.sign("text\n")
     bad = KEY.sign("else\n").partition("\n\n")[2]
     with pytest.raises(Invalid, match="does not hold"):

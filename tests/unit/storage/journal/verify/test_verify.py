@@ -196,7 +196,7 @@ def retile(log: Path) -> Tree:
     return tree
 
 
-def test_a_whole_log_made_anew_contradicts_what_somebody_kept(log: Path) -> None:
+def test_a_remade_log_contradicts_a_kept_checkpoint(log: Path) -> None:
     """Only a checkpoint outside the writer's reach shows this, which is the reason for posting them."""
     kept = (log / "checkpoints/2026-11-24.ckpt").read_text()
     signer = Signer.generate("example.org/log")
