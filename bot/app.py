@@ -317,7 +317,7 @@ class RunningBot:
             groups = await queries.active_groups(db)
             lobbies = await lobbies_to_look_after(db, core.config.policy, core.homeserver.user)
         aligns = [Align(room=room, routine=True) for room in groups]
-        anew = partial(outbox.started_anew, now_ms=core.pipeline.steady())
+        anew = partial(outbox.make_all_due, now_ms=core.pipeline.steady())
         await core.pipeline.commit(actions=(*aligns, *lobbies), also=anew)
         log.info("ready", user=core.homeserver.user, groups=len(groups))
 

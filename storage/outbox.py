@@ -150,7 +150,7 @@ async def due_rows(db: AsyncConnection, now_ms: int, limit: int, *, only: int | 
     return sorted(found, key=lambda row: (row.priority, -row.id if row.priority == URGENT else row.id))
 
 
-async def started_anew(db: AsyncConnection, now_ms: int) -> None:
+async def make_all_due(db: AsyncConnection, now_ms: int) -> None:
     """Make every row ready now, since the times of an earlier start mean nothing on the clock of this one."""
     queued = func.min(func.coalesce(func.nullif(outbox.c.queued, 0), now_ms), now_ms)
     await db.execute(update(outbox).values(not_before=0, queued=queued))

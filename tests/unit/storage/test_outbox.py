@@ -75,7 +75,7 @@ async def test_after_a_start_nothing_waits_for_a_time_by_another_clock(database:
     await put(database, TELL, now=0, cause=3)  # by a version that did not say when
     async with database.write() as db:
         await outbox.retry_later(db, "answerable.1.0", 7_200_000)
-        await outbox.started_anew(db, 1_000)
+        await outbox.make_all_due(db, 1_000)
         found = await outbox.due_rows(db, 1_000, 10)
     assert [(row.action, row.queued, row.attempts) for row in found] == [
         (ALIGN, 1_000, 1),
