@@ -15,7 +15,7 @@ from typing import Any, Literal
 from structlog.testing import capture_logs
 
 from bot.app import records_only
-from moderation.model.facts import PersonVerified
+from moderation.model.facts import Fact, PersonVerified
 from moderation.values.ids import EventId, RoomId, UserId
 from storage.journal.verify.verify import verify
 from tests.people.client import Client, Seen
@@ -178,10 +178,16 @@ async def enter(person: Client, room: str) -> None:
 
 
 async def on_the_roster(bot: ServedBot, *people: Client) -> None:
-    """Verify people by the roster, which counts everywhere; the bot is stopped for it and started again."""
-    await bot.stop()
+    """Verify people by the roster, which counts everywhere."""
     until = bot.clock() + 365 * 86_400_000
-    facts = [PersonVerified(method="roster", level=2, until=until, subject=UserId(each.user)) for each in people]
+    await record(
+        bot, *(PersonVerified(method="roster", level=2, until=until, subject=UserId(each.user)) for each in people)
+    )
+
+
+async def record(bot: ServedBot, *facts: Fact) -> None:
+    """Record facts; the bot is stopped for it and started again."""
+    await bot.stop()
     async with records_only(bot.config, bot.clock) as operations:
         await operations._pipeline.commit(facts)
     bot.start()

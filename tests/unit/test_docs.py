@@ -12,6 +12,7 @@ PAGE = ROOT / "docs" / "responsibility.md"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FOLDERS = ("bot", "storage", "moderation", "tests", "bench")
 FILES = [f"/{file.relative_to(ROOT).as_posix()}" for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
+OURS = (*FOLDERS, "docs", "requirements", ".ci")
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 
@@ -25,6 +26,16 @@ def test_the_diagram_of_cases_is_made_from_their_table() -> None:
 def test_the_python_files_that_a_page_names_are_there(page: Path) -> None:
     named = re.findall(r"`([\w./-]+\.py)`", page.read_text("utf-8"))
     assert [name for name in named if not any(file.endswith(f"/{name}") for file in FILES)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_files_and_folders_of_ours_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(rf"`((?:{'|'.join(map(re.escape, OURS))})/[\w./-]*)`", page.read_text("utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_no_page_calls_anything_planned() -> None:
+    assert [page.name for page in PAGES if "(planned" in page.read_text("utf-8")] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

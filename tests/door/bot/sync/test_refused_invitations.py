@@ -6,11 +6,14 @@ import pytest
 
 from bot.cli.access.admin_client import ask_bot
 from bot.sync import sync_loop
+from moderation.model.facts import AccountsLinked
+from moderation.values.ids import UserId
 from tests.people.client import Client
-from tests.theatre.scene import Scene, Theatre, open_direct, told
-from tests.theatre.served import ServedBot, like
+from tests.theatre.scene import Scene, Theatre, open_direct, record, told
+from tests.theatre.served import RULES, ServedBot, like
 
 DAY_MS = 86_400_000
+DEAR = "[credit]\ncosts = { minor = 5, moderate = 10, serious = 25, severe = 81 }\nincident_limit = 81\n"
 
 
 async def operate(bot: ServedBot, do: str, **arguments: Any) -> Any:
@@ -24,9 +27,9 @@ async def invited(theatre: Theatre, bot: ServedBot, who: Client, **more: Any) ->
     return room
 
 
-async def with_operator(theatre: Theatre) -> tuple[Scene, Client]:
+async def with_operator(theatre: Theatre, more: str = "") -> tuple[Scene, Client]:
     (operator,) = await theatre.people("operator")
-    return await theatre.scene(members=2, bot=f'operators = ["{operator.user}"]'), operator
+    return await theatre.scene(RULES + more, members=2, bot=f'operators = ["{operator.user}"]'), operator
 
 
 async def test_a_barred_person_brings_the_bot_into_no_room_and_can_still_ask_it_why(theatre: Theatre) -> None:
@@ -48,6 +51,24 @@ async def test_a_barred_person_brings_the_bot_into_no_room_and_can_still_ask_it_
     assert await open_direct(ann, bot)
     fine = await theatre.room(bot, ben, opened=False)
     await bot.until_condition(fine, "protected")
+
+
+async def test_somebody_in_tier_e_brings_the_bot_into_no_room_by_any_of_their_accounts(theatre: Theatre) -> None:
+    scene, operator = await with_operator(theatre, DEAR)
+    bot, (ann, second) = scene.bot, scene.members
+    await ann.send_text(scene.room, "volcano")
+    await told(ann, bot, like("notice.violation"))
+    await bot.idle()
+    await record(bot, AccountsLinked(method="confirmed", subject=UserId(second.user), target=UserId(ann.user)))
+    rooms = [await invited(theatre, bot, second)]
+    await told(second, bot, like("joining.refused.barred", who=second.user))
+    await operate(bot, "unbar", person=ann.user, by=operator.user)  # her credit is as low as before
+    await bot.idle()
+    for account in (ann, second):
+        rooms.append(await invited(theatre, bot, account))
+        await told(account, bot, like("joining.refused.credit", who=account.user))
+        await told(operator, bot, like("joining.not-gone", who=account.user))
+    assert [bot.condition(room) for room in rooms] == [None, None, None]
 
 
 async def test_the_owner_of_a_closed_group_brings_the_bot_into_no_other(theatre: Theatre) -> None:
