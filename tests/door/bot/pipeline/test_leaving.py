@@ -73,7 +73,7 @@ async def test_returning_within_thirty_days_of_an_early_exit_is_charged_once(tmp
         assert [(f.about, f.subject) for f in bot.facts(CaseOpened) if f.about and f.subject == MARK] == [(1, MARK)]
 
 
-async def test_losing_the_level_late_by_the_owner_is_charged_only_if_restored(tmp_path: Path) -> None:
+async def test_a_level_taken_late_by_the_owner_is_charged_only_if_restored(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await told(bot, DAY - 1000)
         await bot.levels(OLGA, WITHOUT_MARK)

@@ -128,7 +128,7 @@ class TestTasks:
 
 @pytest.mark.usefixtures("deployment")
 class TestDossier:
-    def test_approved_does_not_invalidate_other_exports(self, answerable: Answerable, office: Office) -> None:
+    def test_does_not_invalidate_other_exports(self, answerable: Answerable, office: Office) -> None:
         office.file("olga", "paul")
         for more in ((), ("--unsigned",)):
             out = f"all{len(more)}.zip"

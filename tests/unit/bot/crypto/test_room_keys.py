@@ -175,7 +175,7 @@ class TestRelations:
         read = await ben.read(event)
         assert isinstance(read, Decrypted) and read.event["content"] == {**TEXT, "m.relates_to": relation}
 
-    async def test_a_signature_inside_does_not_count(self, ann: Side, ben: Side) -> None:
+    async def test_count_only_outside_the_ciphertext(self, ann: Side, ben: Side) -> None:
         event = await heard(ann, ben, **{"m.relates_to": {"rel_type": "m.replace", "event_id": "$old"}})
         del event["content"]["m.relates_to"]
         read = await ben.read(event)
@@ -195,7 +195,7 @@ class TestWithheld:
         code = await ben.run(lambda db: undecrypted_events.code_of(db, ROOM, session_of(event), ann.user))
         assert code == "m.unverified"
 
-    async def test_an_empty_notice_is_ignored(self, ben: Side) -> None:
+    async def test_a_malformed_notice_is_ignored(self, ben: Side) -> None:
         assert (
             await ben.take({"sender": "@a:x", "type": "m.room_key.withheld", "content": {"code": 3}})
         ).withheld == []

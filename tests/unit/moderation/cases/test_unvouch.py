@@ -52,7 +52,7 @@ def revoked(vouch: Vouched, by: UserId, why: str = "-") -> PersonVerified:
 @pytest.mark.parametrize(
     ("by", "theirs"), [(MARK, (BY_MARK,)), (MINA, (BY_MINA, ELSEWHERE)), (OLGA, (BY_MARK, BY_MINA)), (OPERA, ALL)]
 )
-def test_people_may_take_back_their_own_vouch_and_managers_others(by: UserId, theirs: tuple[Vouched, ...]) -> None:
+def test_vouches_that_a_person_may_take_back(by: UserId, theirs: tuple[Vouched, ...]) -> None:
     facts = tuple(revoked(each, by) for each in theirs)
     assert manager_orders.unvouch(order(by), ALL, false=False) == (facts, ())
 

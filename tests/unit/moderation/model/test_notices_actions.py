@@ -139,5 +139,5 @@ def test_equal_waiting_actions_share_a_key(one: Action, other: Action, same: boo
         Offer(room=ROOM, n=CaseNumber(1), key="✅"),
     ],
 )
-def test_distinct_actions_have_distinct_keys(action: Action) -> None:
+def test_other_actions_are_never_merged(action: Action) -> None:
     assert action.merge is None
