@@ -84,16 +84,18 @@ class Database:
         async with self._engine.connect() as connection:
             yield connection
 
-    async def clean(self) -> bool:
-        """Empty the WAL, which may still contain what was erased.
+    async def clean(self, *, patience_ms: int = _BUSY_MS) -> bool:
+        """Empty the WAL, which may still contain what was erased or deleted.
 
-        Returns False if a reader has kept it from being emptied for too long. Uses a connection of its own: one whose
+        Returns False if a reader has kept it from being emptied for so long. Uses a connection of its own: one whose
         statement is cancelled is thrown away.
         """
         if self._writer is None:
             raise Broken("this database was opened for reading only")
         async with self._turn, self.read() as db:
+            await db.exec_driver_sql(f"PRAGMA busy_timeout = {patience_ms}")
             row = (await db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+            await db.exec_driver_sql(f"PRAGMA busy_timeout = {_BUSY_MS}")
         return bool(row[0] == 0)
 
     async def close(self) -> None:

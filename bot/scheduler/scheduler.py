@@ -80,6 +80,7 @@ class Scheduler:
         self._done_on = -1  # the day, counted from 1970, of the last daily work
         self._removed_on = -1  # the day on which expired things were last closed and removed
         self._doubted: Doubt | None = None  # what was last said about the clock
+        self._overwritten_at = 0
         self._awake = pipeline.wake.scheduler
 
     async def run(self) -> None:
@@ -100,6 +101,7 @@ class Scheduler:
         await self._closer.look()
         await self._digester.look()
         await self._daily()
+        await self._overwrite_what_was_sent()
         return count
 
     async def _daily(self) -> None:
@@ -123,6 +125,13 @@ class Scheduler:
         plan = await self._operations.purge("schedule")
         if plan.days:
             log.info("purged", days=len(plan.days), records=plan.records)
+
+    async def _overwrite_what_was_sent(self) -> None:
+        """Where no words may be kept, overwrite once a minute those that waited in the outbox and are deleted."""
+        now = self._clock()
+        if self._pipeline.settings.content == "metadata" and abs(now - self._overwritten_at) >= LOOK_AGAIN_MS:
+            self._overwritten_at = now
+            await self._database.clean(patience_ms=0)
 
     async def _tell_doubt(self, doubt: Doubt | None) -> None:
         """Say once in the desks that the clock may be wrong, and that nothing is removed meanwhile."""

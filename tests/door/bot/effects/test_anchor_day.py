@@ -21,6 +21,7 @@ from bot.outbox.dispatcher import OutboxDispatcher
 from bot.outbox.handler import Done, Services
 from bot.pipeline.event_reader import PlainReader
 from bot.pipeline.replay import Rooms, rebuild
+from bot.runtime.clock import Clock
 from bot.scheduler.digest import Digester
 from bot.scheduler.scheduler import Scheduler
 from bot.startup import Stores, make_pipeline
@@ -122,6 +123,12 @@ class Deployment:
             {"witness": Witness, "timestamp": Timestamp, "anchor": Anchor}[name]: handler
             for name, handler in handlers.items()
         }
+        async with self.sending(by_type):
+            yield
+
+    @asynccontextmanager
+    async def sending(self, by_type: dict[type[Action], Any]) -> AsyncIterator[None]:
+        """Run a dispatcher with these handlers inside this block."""
         actor = OutboxDispatcher(self.stores.database, self.pipeline, by_type, lambda: self.now)
         task = asyncio.create_task(actor.run())
         try:
@@ -129,6 +136,22 @@ class Deployment:
         finally:
             task.cancel()
             await asyncio.wait({task})
+
+    def scheduler(self, clock: Clock) -> Scheduler:
+        """Return the scheduler of this deployment, on this clock."""
+        operations = make_operations(self.config, self.stores, self.pipeline, clock)
+        return Scheduler(
+            self.stores.database,
+            self.pipeline,
+            clock,
+            self.data_dir,
+            self.closer,
+            operations,
+            Digester(self.stores.database, self.pipeline, self.config.policy, clock, at="", zone="UTC"),
+            Presence(),
+            _nothing_asked,
+            behind=lambda: False,
+        )
 
     async def until_empty(self, kind: type[Action] = Action) -> None:
         async with asyncio.timeout(120):
@@ -272,19 +295,7 @@ class TestClosing:
             place.now = now + int((loop.time() - begun) * 1000)
             return place.now
 
-        operations = make_operations(place.config, place.stores, place.pipeline, clock)
-        scheduler = Scheduler(
-            place.stores.database,
-            place.pipeline,
-            clock,
-            place.data_dir,
-            place.closer,
-            operations,
-            Digester(place.stores.database, place.pipeline, place.config.policy, clock, at="", zone="UTC"),
-            Presence(),
-            _nothing_asked,
-            behind=lambda: False,
-        )
+        scheduler = place.scheduler(clock)
         task = asyncio.create_task(scheduler.run())
         async with asyncio.timeout(120):
             while not await place.waiting():

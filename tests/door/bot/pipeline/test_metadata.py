@@ -4,14 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from bot.outbox.handler import Done
 from bot.pipeline.process_facts import without_words
-from moderation.model.actions import Action, TellDesk
+from moderation.model.actions import ACTIONS, Action, TellDesk
 from moderation.model.facts import FACTS, Appealed, CaseDecided, CaseNoted, CaseOpened, Fact, Found, Reported, owner_of
-from moderation.values.ids import UserId
-from tests.door.bot.effects.test_anchor_day import NOON, ONE, deployment
+from moderation.values.ids import EventId, UserId
+from tests.door.bot.effects.test_anchor_day import HEAD, NOON, ONE, deployment
+from tests.theatre.scene import Theatre
+from tests.theatre.served import phrase
 
 ANN, BEN = UserId("@ann:example.org"), UserId("@ben:example.org")
 MARK = "xylographic"
+METADATA = f'{HEAD}[records]\ncontent = "metadata"\n'
 OPENED = CaseOpened(
     room=ONE, n=1, rule="r", grade="minor", decide="manager", state="open", due=NOON, subject=ANN, excerpt=f"{MARK} 1"
 )
@@ -45,8 +49,7 @@ def stored(folder: Path) -> bytes:
 
 
 async def test_words_are_passed_on_but_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    head = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
-    monkeypatch.setattr("tests.door.bot.effects.test_anchor_day.HEAD", head + '[records]\ncontent = "metadata"\n')
+    monkeypatch.setattr("tests.door.bot.effects.test_anchor_day.HEAD", METADATA)
     waiting = await said(tmp_path)
     told = str([action for action in waiting if isinstance(action, TellDesk)])
     assert [f"{MARK} {number}" in told for number in (3, 4, 5)] == [True] * 3
@@ -55,6 +58,37 @@ async def test_words_are_passed_on_but_not_kept(tmp_path: Path, monkeypatch: pyt
     assert b"a reason that stays" in log
     for table in ("cases", "reports", "case_notes", "statements"):
         assert MARK not in str(rows(tmp_path, table)), table
+
+
+async def sent(_action: Action, _txn: str) -> Done:
+    return Done(made=EventId("$sent"))
+
+
+async def test_words_that_waited_to_be_sent_are_gone_from_the_database_a_minute_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.door.bot.effects.test_anchor_day.HEAD", METADATA)
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        for fact in SAID:
+            await place.pipeline.commit((fact,))
+        scheduler = place.scheduler(lambda: place.now)
+        await scheduler.do_what_is_due()
+        assert MARK.encode() in stored(tmp_path), "they wait to be sent"
+        async with place.sending(dict.fromkeys(ACTIONS.values(), sent)):
+            await place.until_empty()
+        place.now += 60_000
+        await scheduler.do_what_is_due()
+        assert MARK.encode() not in stored(tmp_path)
+
+
+async def test_the_notice_in_the_room_says_which_words_are_kept(theatre: Theatre) -> None:
+    scene = await theatre.scene('[records]\ncontent = "metadata"\n', members=0)
+    ((notice,),) = scene.bot.rows("SELECT notice FROM rooms WHERE room = ?", scene.room)
+    said = await scene.owner.request("GET", "rooms", scene.room, "event", notice)
+    assert phrase("joining.kept.metadata") in said["content"]["body"]
+    assert "no text of messages, reports, appeals or notes" in said["content"]["body"]
+    assert "managers' reasons and rules" in said["content"]["body"]
 
 
 async def test_words_are_kept_with_full_content(tmp_path: Path) -> None:
