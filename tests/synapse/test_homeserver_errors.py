@@ -321,7 +321,7 @@ class TestWhatIsSent:
             "https://a b",
         ],
     )
-    def test_what_is_no_address(self, typed: str) -> None:
+    def test_an_invalid_address_is_refused(self, typed: str) -> None:
         with pytest.raises(Invalid):
             clean_url(typed)
 

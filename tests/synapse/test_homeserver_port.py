@@ -300,7 +300,7 @@ class TestFiles:
     @pytest.mark.parametrize(
         "address", ["https://localhost/a", "mxc://localhost", "mxc:///a", "mxc://a/b/c", "", "mxc://a/.."]
     )
-    async def test_what_is_no_address(self, stage: Stage, address: str) -> None:
+    async def test_an_invalid_address_is_refused(self, stage: Stage, address: str) -> None:
         bot = await stage.bot()
         with pytest.raises(Invalid):
             await bot.download(address)

@@ -248,7 +248,7 @@ def test_steps_of_files_from_before_there_were_keys_are_by_users_of_the_machine(
     assert found == [(*row, "user", "-", -1)]
 
 
-def test_what_was_kept_of_erased_people_in_cases_is_forgotten(tmp_path: Path) -> None:
+def test_migration_erases_leftovers_of_erased_people_in_cases(tmp_path: Path) -> None:
     before, config = tmp_path / FILE, alembic_config()
     engine = create_engine(f"sqlite:///{before}")
     with engine.begin() as connection:

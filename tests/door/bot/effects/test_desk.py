@@ -49,7 +49,7 @@ async def test_a_reversal_for_clear_error_is_a_case_about_the_decider(theatre: T
     assert like("error.case.for-owner").search(await ask(mina, bot, scene.desk, "!dismiss 2 he is my friend"))
 
 
-async def test_what_a_manager_does_directly_is_explained_appealed_and_undone(theatre: Theatre) -> None:
+async def test_direct_acts_of_a_manager_are_explained_appealed_and_undone(theatre: Theatre) -> None:
     scene = await theatre.scene(managers=2)
     bot, room, owner, (mark, mina), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     await ask(mark, bot, scene.desk, f"!ban {ann.user} 7d shouting")

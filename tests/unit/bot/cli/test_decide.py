@@ -47,7 +47,7 @@ class TestDecide:
         assert answerable("credit", "--standing", "--json").json[0]["person"] == ANNA
         assert ANNA not in [row["person"] for row in answerable("credit", "--json").json]
 
-    def test_what_cannot_be_is_said_and_changes_nothing(self, answerable: Answerable) -> None:
+    def test_impossible_requests_are_explained_and_change_nothing(self, answerable: Answerable) -> None:
         assert "case 99" in answerable("decide", "99", "uphold", *WHY).err.lower()
         assert answerable("decide", "1", "uphold", *WHY).code == 1  # it is upheld
         assert answerable("decide", "2", "dismiss", *WHY, "--fault", "error").code == 1  # nobody decided it before

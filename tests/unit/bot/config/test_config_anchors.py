@@ -48,7 +48,7 @@ def test_all_of_it_is_read() -> None:
         ('witness = "x"\n', [("anchors.witness", "unknown.near")]),
     ],
 )
-def test_what_is_wrong_is_told(text: str, found: list[tuple[str, str]]) -> None:
+def test_wrong_settings_are_reported(text: str, found: list[tuple[str, str]]) -> None:
     assert problems(text) == found
 
 

@@ -70,7 +70,7 @@ def test_the_first_matching_community_counts_by_room_or_by_space(text: str, comm
         (SPACE.replace("!estate:example.org", "estate"), ("named", 0, "space"), "expected.community_space"),
     ],
 )
-def test_what_is_wrong_is_told(text: str, place: tuple[str | int, ...], key: str) -> None:
+def test_wrong_settings_are_reported(text: str, place: tuple[str | int, ...], key: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(text)
     assert [(p.place, p.key) for p in caught.value.problems] == [(("communities", *place), key)]

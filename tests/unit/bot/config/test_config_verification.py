@@ -64,7 +64,7 @@ def test_all_of_it_is_read_and_comes_back_from_the_record_of_the_policy() -> Non
         (ROOM + "wirte = 2\n", [("verification.rooms.0.wirte", "unknown.near")]),
     ],
 )
-def test_what_is_wrong_is_told(text: str, found: list[tuple[str, str]]) -> None:
+def test_wrong_settings_are_reported(text: str, found: list[tuple[str, str]]) -> None:
     assert problems(text) == found
 
 

@@ -98,7 +98,7 @@ def test_the_secret_may_come_from_the_env_file(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told(text: str, found: list[tuple[str, str]]) -> None:
+def test_wrong_settings_are_reported(text: str, found: list[tuple[str, str]]) -> None:
     if text.startswith("oidc ="):
         with pytest.raises(ConfigError) as caught:
             parse_config(Path("/nowhere/config.toml"), text + HEAD, {})

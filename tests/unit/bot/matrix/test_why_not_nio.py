@@ -73,7 +73,7 @@ def test_one_malformed_event_loses_the_whole_answer() -> None:
         SyncResponse.from_dict(answer(join={ROOM: timeline(EVENT, {**EVENT, "origin_server_ts": "now"})}))
 
 
-def test_what_it_does_not_know_is_dropped() -> None:
+def test_nio_drops_events_it_does_not_know() -> None:
     state = [{"type": "m.room.join_rules", "sender": "@ann:example.org", "state_key": "", "content": {}}]
     parsed = SyncResponse.from_dict(answer(invite={ROOM: {"invite_state": {"events": state}}}, knock={ROOM: {}}))
     assert parsed.rooms.invite[ROOM].invite_state == []

@@ -83,7 +83,7 @@ def test_each_false_vouch_is_charged_once(by: UserId, theirs: tuple[Vouched, ...
         (OLGA, (Vouched(14, ROOM, OLGA, NOON + 1),), True, "error.unvouch.own"),
     ],
 )
-def test_what_is_refused(by: UserId, vouches: tuple[Vouched, ...], false: bool, key: str) -> None:
+def test_wrong_orders_are_refused(by: UserId, vouches: tuple[Vouched, ...], false: bool, key: str) -> None:
     with pytest.raises(Refused) as refused:
         manager_orders.unvouch(order(by), vouches, false=false)
     assert refused.value.key == key

@@ -52,7 +52,7 @@ RULES = tuple(map(CompiledRule.of, POLICY.rules))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row['class']}: {row['name']}" for row in ROWS])
-def test_what_is_found(row: dict[str, Any]) -> None:
+def test_disguised_terms_are_found_as_the_table_says(row: dict[str, Any]) -> None:
     if "behind" in row:  # a text so often, which would make the table long
         text, times = row["behind"]
         row["content"]["body"] = text * times + row["content"]["body"]

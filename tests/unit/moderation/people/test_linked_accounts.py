@@ -194,9 +194,7 @@ def order(by: UserId, target: UserId, own: frozenset[UserId]) -> Order:
         (OLGA, frozenset({ANNA, MINA}), ""),
     ],
 )
-def test_what_is_done_to_an_account_is_done_to_all_so_the_highest_level_counts(
-    by: UserId, own: frozenset[UserId], key: str
-) -> None:
+def test_the_highest_level_among_linked_accounts_counts(by: UserId, own: frozenset[UserId], key: str) -> None:
     try:
         sanction(order(by, ANNA, own), "mute")
     except Refused as refused:

@@ -323,7 +323,7 @@ def lived(there: Simulated, steps: list[tuple[Any, Any, Any]]) -> None:
 
 @settings(max_examples=400)
 @given(moves)
-def test_what_should_hold_holds_after_every_alignment_whatever_was_cut_off_before(steps: list[Any]) -> None:
+def test_every_alignment_restores_what_should_hold_after_any_interruption(steps: list[Any]) -> None:
     there = Simulated()
     lived(there, steps)
     there.align()

@@ -212,13 +212,11 @@ def test_an_operators_order_is_a_case_and_a_measure_with_who_why_and_until_when(
 
 
 @pytest.mark.parametrize(("kind", "by"), [("suspend", MARK), ("slow", MARK), ("suspend", OLGA), ("close", OLGA)])
-def test_what_the_people_who_run_a_room_order_is_a_measure_with_who_why_and_until_when_and_no_case(
-    kind: Any, by: UserId
-) -> None:
+def test_an_order_by_room_managers_is_a_measure_without_a_case(kind: Any, by: UserId) -> None:
     assert order(kind, by, until=NOON + HOUR) == (started(kind, NOON + HOUR, "command", by, "because"),)
 
 
-def test_what_the_people_who_run_a_room_order_is_said_once_in_the_room_and_to_nobody_else() -> None:
+def test_an_order_by_room_managers_is_announced_once_in_the_room_only() -> None:
     begun = order("slow", MARK, until=NOON + HOUR)
     over = lift(MARK, replace(held("slow", "command"), record=3), kinds=("slow",), deed="slow")
     for facts in (begun, over):

@@ -194,7 +194,7 @@ async def test_knocking_people_are_found_with_the_last_answer(log: Journal) -> N
     assert await queries.knocking_people(log.db, ROOM) == {ANNA: 0}
 
 
-async def test_who_waits_in_the_lobby_or_was_removed_is_outside_until_they_are_invited(log: Journal) -> None:
+async def test_lobby_waiters_and_removed_members_are_outside_until_invited(log: Journal) -> None:
     await log.fact(RoomEntered(code=GroupCode("G-L2L2"), purpose="lobby", served=CODE, room_id=LOBBY))
     assert await queries.lobby_of(log.db, CODE) == LOBBY
     for user in (ANNA, MARK):

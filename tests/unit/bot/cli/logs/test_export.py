@@ -175,7 +175,7 @@ def test_filters(export: Any, tmp_path: Path, arguments: list[str], found: list[
         (["--out", "/nowhere/x.zip"], 1, "could not be written"),
     ],
 )
-def test_what_cannot_be_is_told_and_leaves_nothing(
+def test_of_an_impossible_request_is_refused_and_leaves_nothing(
     log: Path, export: Any, tmp_path: Path, arguments: list[str], code: int, said: str
 ) -> None:
     before = sorted(tmp_path.rglob("*"))

@@ -48,7 +48,7 @@ class TestMeasures:
         assert '"what":"rooms close"' in shown
         assert '"reason":"raid"' in shown
 
-    def test_what_cannot_be_is_said_and_changes_nothing(self, answerable: Answerable) -> None:
+    def test_impossible_requests_are_explained_and_change_nothing(self, answerable: Answerable) -> None:
         assert "No measure applies" in answerable("rooms", "reopen", "G-7F3K", *WHY).err
         assert "not moderate a group" in answerable("rooms", "close", "G-3333", *WHY).err
         assert "not a length of time" in answerable("rooms", "close", "G-7F3K", *WHY, "--for", "soon").err
