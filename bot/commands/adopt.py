@@ -57,4 +57,4 @@ def _must_be_possible(call: Call) -> None:
 
 
 SUBJECT = "room"
-COMMANDS = (Command("adopt", "manager", "request?", adopt, wording=("error.adopt.number",)),)
+COMMANDS = (Command("adopt", "manager", "request?", adopt, shown_to="owner", wording=("error.adopt.number",)),)

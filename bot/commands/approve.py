@@ -46,4 +46,4 @@ async def approve(call: Call) -> Reply:
 
 
 SUBJECT = "dossiers"
-COMMANDS = (Command("approve", "manager", "word reason*", approve, anywhere=True),)
+COMMANDS = (Command("approve", "manager", "word reason*", approve, anywhere=True, shown_to="operator"),)

@@ -301,12 +301,12 @@ async def _statement(call: Call, found: CaseView) -> tuple[Line, ...]:
 
 SUBJECT = "cases"
 COMMANDS = (
-    Command("why", "everyone", "case?", why, anywhere=True),
-    Command("appeal", "everyone", "case reason*", appeal, anywhere=True),
-    Command("cases", "manager", "", cases, anywhere=True),
+    Command("why", "everyone", "case?", why, anywhere=True, first=True),
+    Command("appeal", "everyone", "case reason*", appeal, anywhere=True, first=True),
+    Command("cases", "manager", "", cases, anywhere=True, first=True),
     Command("case", "manager", "case", case),
     Command("ack", "manager", "case", ack),
     Command("note", "manager", "case reason*", note),
-    Command("uphold", "manager", "case reason*", uphold),
-    Command("dismiss", "manager", "case reason*", dismiss),
+    Command("uphold", "manager", "case reason*", uphold, first=True),
+    Command("dismiss", "manager", "case reason*", dismiss, first=True),
 )

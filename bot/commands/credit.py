@@ -99,6 +99,6 @@ def _sanction(kind: str, until: int) -> Line:
 
 SUBJECT = "credit"
 COMMANDS = (
-    Command("credit", "everyone", "user?", credit, anywhere=True),
+    Command("credit", "everyone", "user?", credit, anywhere=True, first=True),
     Command("history", "manager", "user", history),
 )

@@ -209,6 +209,6 @@ COMMANDS = (
     Command(
         "duty", "everyone", "user? reason*", duty, aliases=("roster", "值班"), inside=True, wording=("error.hours",)
     ),
-    Command("away", "manager", "duration reason*", away, aliases=("离开", "请假"), anywhere=True),
+    Command("away", "manager", "duration reason*", away, aliases=("离开", "请假"), anywhere=True, first=True),
     Command("back", "manager", "", back, aliases=("回来", "销假"), anywhere=True),
 )

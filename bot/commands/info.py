@@ -13,17 +13,30 @@ from .rights import must_have
 from .room import in_force
 
 MAX_NAMES = 50
+ALL = ("all", "全部")
 
 
 async def help_(call: Call) -> Reply:
-    """Show all commands that the caller may give, or how one of them is written."""
-    wanted = call.given.word.removeprefix(call.setup.prefix).lower()
-    if wanted:
+    """Show the commands that the caller needs most, all that they may give (`help all`), or how one is written."""
+    prefix = call.setup.prefix
+    wanted = call.given.word.removeprefix(prefix).lower()
+    if wanted and wanted not in ALL:
         return Reply(_one(call, wanted))
     manages = await _manages_something(call)
-    shown = [c for c in dict.fromkeys(call.setup.commands.values()) if c.who == "everyone" or manages]
-    head = line("help.head", help=Code(f"{call.setup.prefix}help mute"))
-    return Reply((head, *(each.short(call.setup.prefix) for each in shown)), private=True)
+    roles = {"all", call.group.power.role(call.caller)}
+    if is_operator(call.caller, call.policy):
+        roles |= {"owner", "operator"}
+    usable = [
+        each
+        for each in dict.fromkeys(call.setup.commands.values())
+        if (each.who == "everyone" or manages) and each.shown_to in roles
+    ]
+    if wanted:
+        head = line("help.all", help=Code(f"{prefix}help mute"))
+        return Reply((head, *(each.short(prefix) for each in usable)), private=True)
+    shown = [each for each in usable if each.first and (each.who == "manager") == manages]
+    foot = line("help.more", all=Code(f"{prefix}help {ALL[0]}"), one=Code(f"{prefix}help {shown[0].name}"))
+    return Reply((line("help.head"), *(each.short(prefix) for each in shown), foot), private=True)
 
 
 async def _manages_something(call: Call) -> bool:
@@ -117,7 +130,7 @@ COMMANDS = (
     Command("help", "everyone", "word?", help_, anywhere=True),
     Command("status", "everyone", "", status, inside=True),
     Command("who", "everyone", "", who, inside=True),
-    Command("rules", "everyone", "", rules, inside=True),
+    Command("rules", "everyone", "", rules, inside=True, first=True),
     Command("key", "everyone", "", key, anywhere=True),
     Command("lang", "everyone", "word reason*", lang, aliases=("language", "语言"), anywhere=True),
 )

@@ -129,12 +129,14 @@ class Command:
     discreet: bool = False  # nobody else may see that it was asked, nor any answer
     exports: bool = False  # makes files from the log, which takes long
     recorded: bool = True  # False: what is written in a direct room stays out of the records
+    first: bool = False  # shown by `!help` alone; the others by `!help all`
+    shown_to: Literal["all", "owner", "operator"] = "all"  # who sees it in `!help`, of those it is for
     wording: tuple[str, ...] = ()  # how the keys of refusals begin that are about how it was written
 
     @property
     def text_keys(self) -> tuple[str, ...]:
         """Return the keys of the texts that this command must have in each language."""
-        own = (f"command.{self.name}.{part}" for part in ("short", "usage", "example"))
+        own = (f"command.{self.name}.{part}" for part in ("name", "short", "usage", "example"))
         needed = (item for item in self.spec.split() if item[-1] not in "?*")
         return (*own, *(f"error.missing.{name}" for name in needed))
 

@@ -46,4 +46,4 @@ async def leave(call: Call) -> Reply:
 
 
 SUBJECT = "room"
-COMMANDS = (Command("leave", "manager", "request?", leave, wording=("error.leave.number",)),)
+COMMANDS = (Command("leave", "manager", "request?", leave, shown_to="owner", wording=("error.leave.number",)),)

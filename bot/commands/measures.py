@@ -77,9 +77,9 @@ def _done(kind: str, target: UserId, until: int) -> Line:
 
 SUBJECT = "measures"
 COMMANDS = (
-    Command("warn", "manager", "user reason*", _impose("warn")),
+    Command("warn", "manager", "user reason*", _impose("warn"), first=True),
     Command("redact", "manager", "reason*", redact, wording=("error.redact.reply",)),
-    Command("mute", "manager", "user duration? reason*", _impose("mute")),
+    Command("mute", "manager", "user duration? reason*", _impose("mute"), first=True),
     Command("unmute", "manager", "user", unmute),
     Command("kick", "manager", "user reason*", _impose("kick")),
     Command("ban", "manager", "user duration? reason*", _impose("ban")),

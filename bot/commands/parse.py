@@ -1,7 +1,7 @@
 """The parser of commands in messages. Pure, so that it can be fuzzed.
 
 Rules kept here:
-- A command is a message that begins with the prefix and a letter.
+- A command is a message that begins with the prefix, in one of its spellings, and a letter.
 - A name picked in a client (a "pill") counts as its Matrix id, a pill of a message as the link to it.
 - Arguments are checked against what the command declares; an error names the argument.
 - Nothing here knows who is asking.
@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 from bot.events.parse_fields import text_of
+from bot.texts.command_prefix import spellings
 from moderation.values.durations import parse_duration
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted
@@ -69,7 +70,7 @@ def read(event: MessagePosted, prefix: str) -> Spoken | None:
 
 def is_command(body: str, prefix: str) -> bool:
     """Tell whether a text begins like a command."""
-    return body.startswith(prefix) and body[len(prefix) : len(prefix) + 1].isalpha()
+    return body.startswith(spellings(prefix)) and body[len(prefix) : len(prefix) + 1].isalpha()
 
 
 def shows(words: str, user: UserId, name: str) -> bool:

@@ -51,6 +51,6 @@ async def erase(call: Call) -> Reply:
 SUBJECT = "yourself"
 COMMANDS = (
     Command("receipt", "everyone", "", receipt, exports=True),
-    Command("mydata", "everyone", "", mydata, anywhere=True, exports=True),
+    Command("mydata", "everyone", "", mydata, anywhere=True, exports=True, first=True),
     Command("erase", "everyone", "request?", erase, anywhere=True),
 )

@@ -2,7 +2,7 @@
 
 Rules kept here:
 - A file with commands has `COMMANDS`, and `SUBJECT`, which says where `!help` shows them.
-- A name belongs to one command.
+- A name belongs to one command. Each language has one of its own, in the message files.
 """
 
 import pkgutil
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
 
+from bot.texts.catalog import LANGUAGES, Catalog
 from moderation.values.errors import Broken
 
 from . import __name__ as folder
@@ -41,7 +42,8 @@ def _place(module: ModuleType) -> int:
 
 def _named(module: ModuleType) -> Iterator[tuple[str, Command]]:
     for command in module.COMMANDS:
-        for name in (command.name, *command.aliases):
+        translated = (Catalog.load().template(language, f"command.{command.name}.name") for language in LANGUAGES)
+        for name in dict.fromkeys((command.name, *command.aliases, *translated)):
             yield name, command
 
 

@@ -107,4 +107,4 @@ def _shown(room: RoomId, n: CaseNumber, facts: tuple[Fact, ...]) -> tuple[Action
 
 _WORDING = ("error.report.link", "error.report.reply")
 SUBJECT = "reports"
-COMMANDS = (Command("report", "everyone", "reason*", run, anywhere=True, discreet=True, wording=_WORDING),)
+COMMANDS = (Command("report", "everyone", "reason*", run, anywhere=True, discreet=True, wording=_WORDING, first=True),)

@@ -10,6 +10,7 @@ import re
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.texts.command_prefix import prefix_pattern
 from moderation.model.actions import PROOF, Verify
 from moderation.values.events import MessagePosted, Received
 from moderation.values.ids import UserId
@@ -30,7 +31,7 @@ class Hush:
     def __init__(self, prefix: str) -> None:
         names = "|".join(map(re.escape, (NAME, *ALIASES)))
         self._command = re.compile(
-            rf"(?:\* )?{re.escape(prefix)}\s*(?:{names})(?![a-z])(.*)", re.IGNORECASE | re.DOTALL
+            rf"(?:\* )?{prefix_pattern(prefix)}\s*(?:{names})(?![a-z])(.*)", re.IGNORECASE | re.DOTALL
         )
         self._aloud = SaidAloud(prefix, NAME, ALIASES)
         self._open: dict[UserId, int] = {}

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from bot.texts.command_prefix import prefix_pattern
 from moderation.values.events import Json, MessagePosted, Received, Text
 from moderation.values.ids import is_event_id
 
@@ -38,7 +39,7 @@ class SaidAloud:
                 rf"(?P<roster>roster)[\s:]{{1,9}}(?:{_ROSTER}|{LEFT_OUT})",
             )
         )
-        command = rf"\s{{0,9}}{re.escape(prefix)}\s{{0,9}}(?:{names})(?![a-z])[\s:]{{0,9}}(?:{ways})\s{{0,9}}"
+        command = rf"\s{{0,9}}{prefix_pattern(prefix)}\s{{0,9}}(?:{names})(?![a-z])[\s:]{{0,9}}(?:{ways})\s{{0,9}}"
         self._command = re.compile(command, re.IGNORECASE)
         self._written = f"{prefix}{name}"
 

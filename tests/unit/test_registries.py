@@ -7,6 +7,7 @@ import pytest
 from bot.commands.invocation import Command
 from bot.commands.parse import WORDING, bind
 from bot.commands.registry import COMMANDS
+from bot.identity.redacted_input import ALIASES, NAME
 from bot.texts.catalog import LANGUAGES, Catalog, fields_of
 from bot.texts.rule_kinds import PAGES
 from moderation.model import actions
@@ -51,6 +52,10 @@ def test_a_command_is_written_as_it_declares(command: Command) -> None:
         each for each in (*WORDING, *command.wording) if not any(key.startswith(each) for key in CATALOG.keys("en"))
     ]
     assert unknown == []
+
+
+def test_every_name_of_verify_keeps_its_words_out_of_the_records() -> None:
+    assert {name for name, command in COMMANDS.items() if command.name == NAME} == {NAME, *ALIASES}
 
 
 def test_only_identity_input_stays_out_of_the_records() -> None:

@@ -37,6 +37,8 @@ def words(body: str, formatted: str | None = None) -> tuple[str, ...] | None:
     ("body", "expected"),
     [
         ("!help", ("help",)),
+        ("！help", ("help",)),
+        ("！帮助 警告", ("帮助", "警告")),
         ("!Help  me\tnow\nplease", ("help", "me", "now", "please")),
         ("!mute @anna:example.org 1h spam and noise", ("mute", "@anna:example.org", "1h", "spam", "and", "noise")),
         ("!帮助 我", ("帮助", "我")),

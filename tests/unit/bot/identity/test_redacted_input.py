@@ -22,6 +22,7 @@ ALOUD = [
     "!verify roster k7qx 2mpd 9hwa 4trc",
     "!验证 12345678",
     "!核实12345678",
+    "！verify email ann@example.org",
 ]
 ALONE = [*ALOUD, "* !verify email ann@example.org", "!verify me, please"]  # an edit, as older clients show it
 NOT_ALOUD = [
