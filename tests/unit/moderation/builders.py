@@ -1,7 +1,6 @@
 """Short builders of rooms, people and histories for the tests of decisions.
 
-`History` folds facts in memory as `storage/projections/` does: earlier decisions about a person are known at the next
-one. `tests/unit/storage/projections/test_project.py` compares this fold with the database.
+In a `History`, earlier decisions about a person are known at the next one (`folding.py`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,23 +16,16 @@ from moderation.judge.judge import CompiledRule, judge
 from moderation.model.actions import Action
 from moderation.model.context import CaseView, Condition, Context, InForce, PersonView, Purpose, RoomView
 from moderation.model.facts import (
-    LASTING,
-    CaseDecided,
-    CaseGrew,
-    CaseOpened,
-    CreditChanged,
     Fact,
     Outcome,
-    SanctionEnded,
-    SanctionExtended,
     SanctionKind,
-    SanctionStarted,
 )
 from moderation.model.ledger_entry import LedgerEntry
 from moderation.policy import Policy
 from moderation.values.events import Json, Media, MembershipChanged, MessagePosted, StateChanged, Text
-from moderation.values.ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
+from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.values.power_levels import Power
+from tests.unit.moderation.folding import Folded
 
 ROOM, OTHER, DESK = RoomId("!garden:example.org"), RoomId("!kitchen:example.org"), RoomId("!desk:example.org")
 CODE = GroupCode("G-7F3K")
@@ -183,16 +175,33 @@ class History:
         self.user = user
         self.here = here or room()
         self.now = NOON
-        self.facts: list[tuple[int, int, Fact]] = []  # index, time, fact
-        self.cases: dict[int, CaseView] = {}
-        self.entries: list[LedgerEntry] = []
-        self.sanctions: dict[int, InForce] = {}
-        self.ended: dict[int, str] = {}
+        self.folded = Folded()
         self._rules = compiled(policy)
         self._manages = manages
         self._next = 0
 
     # What is known.
+
+    @property
+    def facts(self) -> list[tuple[int, int, Fact]]:
+        return self.folded.facts
+
+    @property
+    def cases(self) -> dict[int, CaseView]:
+        return {n: row.view for n, row in self.folded.cases.items()}
+
+    @property
+    def entries(self) -> Sequence[LedgerEntry]:
+        return self.folded.entries(self.user, "credit")
+
+    @entries.setter
+    def entries(self, entries: Sequence[LedgerEntry]) -> None:
+        self.folded.ledgers[self.user, "credit"] = list(entries)
+
+    def alter(self, n: int, **values: Any) -> None:
+        """Let a case be otherwise than any fact made it."""
+        row = self.folded.cases[n]
+        row.view = replace(row.view, **values)
 
     def person(self, user: UserId | None = None) -> PersonView:
         user = user or self.user
@@ -213,7 +222,7 @@ class History:
         )
 
     def in_force(self) -> list[InForce]:
-        return [sanction for record, sanction in self.sanctions.items() if record not in self.ended]
+        return self.folded.in_force()
 
     def holds(self, kind: SanctionKind) -> list[InForce]:
         return [sanction for sanction in self.in_force() if sanction.kind == kind]
@@ -259,82 +268,9 @@ class History:
     def apply(self, facts: Iterable[Fact]) -> tuple[Fact, ...]:
         facts = tuple(facts)
         for fact in facts:
-            index = self._take()
-            self.facts.append((index, self.now, fact))
-            self._fold(index, fact)
+            self.folded.fold(self._take(), self.now, fact)
         return facts
 
     def _take(self) -> int:
         self._next += 1
         return self._next - 1
-
-    def _fold(self, index: int, fact: Fact) -> None:
-        match fact:
-            case CaseOpened():
-                self.cases[fact.n] = CaseView(
-                    n=CaseNumber(fact.n),
-                    room=fact.room or ROOM,
-                    subject=fact.subject,
-                    person=PersonId(fact.subject),
-                    rule=fact.rule,
-                    grade=fact.grade,
-                    decide=fact.decide,
-                    manages=bool(fact.manages),
-                    state=fact.state,
-                    outcome="upheld" if fact.state == "decided" else "",
-                    opened=self.now,
-                    due=fact.due if fact.state == "open" else 0,
-                    events=(fact.event,),
-                    messages=(fact.event,),
-                    on=fact.on,
-                    by=fact.by,
-                    reason=fact.reason,
-                    decided=self.now if fact.state == "decided" else 0,
-                    excerpt=fact.excerpt,
-                )
-            case CaseGrew():
-                case = self.cases[fact.n]
-                grown = (*case.events, fact.event)
-                self.cases[fact.n] = replace(case, events=grown, messages=grown)
-            case CaseDecided():
-                decided = replace(self.cases[fact.n], state=fact.state, outcome=fact.what, due=0)
-                self.cases[fact.n] = replace(decided, by=fact.by, reason=fact.reason, decided=self.now)
-            case CreditChanged():
-                self.entries.append(_line(index, self.now, fact))
-            case SanctionStarted():
-                self._started(index, fact)
-            case SanctionExtended():
-                self.sanctions[fact.start] = replace(self.sanctions[fact.start], until=fact.until)
-            case SanctionEnded():
-                self._ended(fact)
-            case _:
-                pass
-
-    def _started(self, index: int, fact: SanctionStarted) -> None:
-        if fact.kind in LASTING:
-            self.sanctions[index] = InForce(index, fact.kind, fact.room, fact.subject, fact.until, fact.basis, fact.n)
-        if fact.n in self.cases and fact.basis in ("rule", "interim", "decision"):
-            case = self.cases[fact.n]
-            self.cases[fact.n] = replace(case, done=case.done | {(fact.kind, fact.event)})
-
-    def _ended(self, fact: SanctionEnded) -> None:
-        self.ended[fact.start] = fact.why
-        ended = self.sanctions[fact.start]
-        if fact.why == "reversed" and ended.basis != "credit":
-            case = self.cases[ended.n]
-            self.cases[ended.n] = replace(case, done=case.done - {(ended.kind, EventId(""))})
-
-
-def _line(index: int, at_ms: int, fact: CreditChanged) -> LedgerEntry:
-    return LedgerEntry(
-        id=index,
-        person=PersonId(fact.subject),
-        at_ms=at_ms,
-        entry=fact.entry,
-        cost=fact.cost,
-        grade=fact.grade if fact.grade != "-" else None,
-        rule=fact.rule,
-        case=fact.n or None,
-        room=fact.room,
-        undoes=fact.undoes if fact.undoes >= 0 else None,
-    )

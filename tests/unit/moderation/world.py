@@ -7,7 +7,7 @@ those that hold in between.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from moderation.cases.appeals import lodge
@@ -27,7 +27,7 @@ from moderation.cases.neglect import FAULTS, neglect_facts
 from moderation.cases.obligations import CaseContext, concerns, derive_obligations
 from moderation.cases.statements import StatementContext, from_json, statement, to_be_stated, to_json
 from moderation.credit.credit import balance, entries_in_force
-from moderation.credit.ledger import LEDGERS, account, entry_of, settings_of
+from moderation.credit.ledger import LEDGERS, account, settings_of
 from moderation.credit.tiers import made_manager, review
 from moderation.duty.duty import Duty, can_act, on_duty
 from moderation.duty.responsibility import require_fault, role
@@ -35,15 +35,12 @@ from moderation.judge.judge import judge
 from moderation.model.builtin_rules import NOBODY, OVERDUE, decided_by
 from moderation.model.context import CaseView, Context, InForce, PersonView, RoomView
 from moderation.model.facts import (
-    LASTING,
     OF_ROOMS,
     Appealed,
     Asked,
     AwayChanged,
     CaseAssigned,
     CaseDecided,
-    CaseGrew,
-    CaseLeft,
     CaseMoved,
     CaseNoted,
     CaseOpened,
@@ -54,14 +51,14 @@ from moderation.model.facts import (
     SanctionEnded,
     SanctionExtended,
     SanctionStarted,
-    TaskDone,
     TaskOpened,
 )
 from moderation.policy import Policy
 from moderation.rooms import measures as room_measures
-from moderation.values.ids import CaseNumber, PersonId, RoomId, UserId
+from moderation.values.ids import UserId
 from moderation.values.power_levels import Power
 from tests.unit.moderation.builders import ANNA, BOT, CODE, DAY, MARK, MINA, NOON, OLGA, ROOM, compiled, person, said
+from tests.unit.moderation.folding import Folded
 
 BEN, NO_ONE = UserId("@ben:example.org"), UserId("")
 # In one turn, without the kinds that a fact of time may rest on otherwise.
@@ -82,16 +79,6 @@ DECISIONS = {
 }
 
 
-@dataclass
-class Row:
-    """A case, and its data that are not in its view."""
-
-    view: CaseView
-    remind: int = 0
-    appealed: int = 0
-    asked: list[tuple[UserId, Asked, int]] = field(default_factory=list)  # who, at which level, when
-
-
 class World:
     """One room, served by the bot: Olga founded it, Mark and Mina help, Anna and Ben are members."""
 
@@ -101,17 +88,11 @@ class World:
         self.given: dict[UserId, int] = {OLGA: 100, MARK: 50, MINA: 50}  # levels, as people set them
         self.joined: set[UserId] = {OLGA, MARK, MINA, ANNA, BEN}
         self.people: tuple[UserId, ...] = (OLGA, MARK, MINA, ANNA, BEN)
-        self.away: dict[UserId, int] = {}
         self.roster: dict[UserId, str] = {}
         self.untold: set[UserId] = set()  # who cannot be told anything
         self.gone: dict[tuple[int, UserId], Gone] = {}  # who left while a case waited for them
-        self.excused: dict[tuple[int, UserId], int] = {}  # who was gone when its time was over, and when that was
-        self.cases: dict[int, Row] = {}
-        self.ledgers: dict[tuple[UserId, str], list[Any]] = {}
-        self.started: dict[int, SanctionStarted] = {}
-        self.until: dict[int, int] = {}
-        self.ended: dict[int, str] = {}
-        self.tasks: dict[int, TaskOpened] = {}  # by record, those that wait
+        self.folded = Folded()
+        self.away, self.cases, self.tasks = self.folded.away, self.folded.cases, self.folded.tasks
         self.groups: list[tuple[Fact, ...]] = []  # the facts of each cause
         self._next = 0
 
@@ -154,17 +135,13 @@ class World:
         )
 
     def in_force(self) -> list[InForce]:
-        return [
-            InForce(index, fact.kind, fact.room, fact.subject, self.until[index], fact.basis, fact.n)
-            for index, fact in self.started.items()
-            if fact.kind in LASTING and index not in self.ended
-        ]
+        return self.folded.in_force()
 
     def measures(self) -> tuple[InForce, ...]:
         return tuple(each for each in self.in_force() if each.kind in OF_ROOMS)
 
     def entries(self, user: UserId, ledger: str) -> tuple[Any, ...]:
-        return tuple(self.ledgers.get((user, ledger), ()))
+        return self.folded.entries(user, ledger)
 
     def person(self, user: UserId) -> PersonView:
         return person(
@@ -286,11 +263,13 @@ class World:
             row.view.about for row in self.cases.values() if row.view.rule == OVERDUE and row.view.subject == user
         }
         since = self.now - BACK_WITHIN_MS
-        cases = sorted(n for (n, who), at in self.excused.items() if who == user and at > since and n not in charged)
+        cases = sorted(
+            n for (n, who), at in self.folded.excused.items() if who == user and at > since and n not in charged
+        )
         waits = [not self.cases[n].view.outcome or self.cases[n].view.state == "appealed" for n in cases]
-        excused = [Excused(n, waits=still) for n, still in zip(cases, waits, strict=True)]
+        left = [Excused(n, waits=still) for n, still in zip(cases, waits, strict=True)]
         on = self._take()
-        return self.settle(came_back(self.context(user), excused, self.policy, on=on), cause=on)
+        return self.settle(came_back(self.context(user), left, self.policy, on=on), cause=on)
 
     def wait(self, ms: int) -> None:
         """Let time pass; what becomes due is processed at its time, as the scheduler does."""
@@ -408,53 +387,43 @@ class World:
     # Folding, and what must hold of each fact.
 
     def _fold(self, index: int, fact: Fact) -> None:
+        """Take in a fact, and check what must hold of it before and after."""
+        before = self.cases[fact.n].view.state if isinstance(fact, CaseMoved | CaseDecided | Appealed) else None
+        self._may_come(fact)
+        self.folded.fold(index, self.now, fact)
+        match fact:
+            case CaseMoved():
+                self._steps(before, fact, MOVES[fact.step])
+            case CaseDecided():
+                self._steps(before, fact, DECISIONS[fact.state])
+            case Appealed():
+                self._steps(before, fact, ("appeal",))
+            case CreditChanged():
+                assert self.points(fact.subject, fact.ledger) == fact.left, "the balance is what was said"
+
+    def _may_come(self, fact: Fact) -> None:
         match fact:
             case CaseOpened():
-                self._opened(fact)
-            case CaseGrew():
-                self._set(fact.n, events=(*self.cases[fact.n].view.events, fact.event))
-            case CaseMoved():
-                self._moved(fact)
+                self._may_open(fact)
             case CaseAssigned():
-                self._assigned(fact)
-            case CaseLeft():
-                self.excused[fact.n, fact.subject] = self.now
+                self._may_be_assigned(fact)
             case CaseDecided():
-                self._decided(fact)
-            case Appealed():
-                self._steps(fact.n, fact.state, ("appeal",))
-                row = self._set(fact.n, state=fact.state, due=fact.due, asked=fact.asked)
-                row.appealed, row.remind = self.now, self.now + (fact.due - self.now) // 2
+                self._may_decide(fact)
             case CreditChanged():
-                self._charged(index, fact)
-            case SanctionStarted():
-                self.started[index], self.until[index] = fact, fact.until
-            case SanctionExtended():
-                assert fact.start in self.until and fact.start not in self.ended, "what is over does not last longer"
-                self.until[fact.start] = fact.until
-            case SanctionEnded():
-                assert fact.start in self.started and fact.start not in self.ended, "what is over does not end again"
-                self.ended[fact.start] = fact.why
+                self._may_be_charged(fact)
+            case SanctionExtended() | SanctionEnded():
+                lasts = {each.record for each in self.in_force()}
+                assert fact.start in lasts, "what is over does not last longer, nor end again"
             case TaskOpened():
                 assert fact.task != "case" or not self._tasks_about([fact.n]), "nobody is asked twice at once"
-                self.tasks[index] = fact
-            case TaskDone():
-                del self.tasks[fact.start]
-            case AwayChanged():
-                self.away[fact.subject] = fact.until if fact.what == "away" else 0
 
-    def _set(self, n: int, **values: Any) -> Row:
-        row = self.cases[n]
-        row.view = replace(row.view, **values)
-        return row
-
-    def _steps(self, n: int, state: str, names: Iterable[str | None]) -> None:
-        """Check that every change of a case's state is in the table."""
-        before = self.cases[n].view.state
+    @staticmethod
+    def _steps(before: Any, fact: CaseMoved | CaseDecided | Appealed, names: Iterable[str | None]) -> None:
+        """Check that a change of a case's state is in the table."""
         after = {before if name is None else TRANSITIONS.get((before, name)) for name in names}  # type: ignore[arg-type]
-        assert state in after, (n, before, tuple(names), state)
+        assert fact.state in after, (fact, before, tuple(names))
 
-    def _opened(self, fact: CaseOpened) -> None:
+    def _may_open(self, fact: CaseOpened) -> None:
         assert fact.n == self.next_case, "numbers follow one another"
         if fact.rule == OVERDUE:
             about = self.cases[fact.about]
@@ -466,47 +435,14 @@ class World:
                 "whoever cannot act is not charged, unless they went when half the time was over"
             )
             assert fact.subject not in (about.view.subject, about.view.by if about.view.outcome else "")
-        decided = fact.state == "decided"
-        self.cases[fact.n] = Row(
-            CaseView(
-                n=CaseNumber(fact.n),
-                room=RoomId(fact.room or ""),
-                subject=fact.subject,
-                person=PersonId(fact.subject),
-                rule=fact.rule,
-                grade=fact.grade,
-                decide=fact.decide,
-                manages=bool(fact.manages),
-                state=fact.state,
-                outcome="upheld" if decided else "",
-                opened=self.now,
-                asked=fact.asked,
-                about=fact.about,
-                due=fact.due if not decided or fact.rule == OVERDUE else 0,
-                events=(fact.event,) if fact.event else (),
-                messages=(fact.event,) if fact.event else (),
-                on=fact.on if fact.event else -1,
-                by=fact.by,
-                reason=fact.reason,
-                decided=self.now if decided else 0,
-            ),
-            remind=0 if decided else self.now + (fact.due - self.now) // 2,
-        )
 
-    def _moved(self, fact: CaseMoved) -> None:
-        self._steps(fact.n, fact.state, MOVES[fact.step])
-        row = self._set(fact.n, state=fact.state, asked=fact.asked, due=fact.due)
-        if fact.step != "acknowledged":
-            row.remind = self.now + (fact.due - self.now) // 2 if fact.step == "escalated" else 0
-
-    def _assigned(self, fact: CaseAssigned) -> None:
+    def _may_be_assigned(self, fact: CaseAssigned) -> None:
         row = self.cases[fact.n]
         assert fact.subject != row.view.subject, "nobody is asked about themselves"
         if row.view.state == "appealed":
             assert fact.subject != row.view.by, "nobody is asked about their own decision"
         assert fact.asked == "operator" or fact.subject not in self.duty().away, "whoever is away is not asked"
         assert fact.asked == row.view.asked and fact.subject not in self.assigned(fact.n), "each is asked once"
-        row.asked.append((fact.subject, fact.asked, self.now))
 
     def _left_late(self, user: UserId, case: CaseView) -> bool:
         gone = self.gone.get((case.n, user))
@@ -514,30 +450,16 @@ class World:
             gone is not None and gone.own and gone.at_ms >= case.due - self.policy.cases.deadlines.of(case.grade) // 2
         )
 
-    def _decided(self, fact: CaseDecided) -> None:
-        row = self.cases[fact.n]
-        assert fact.by != row.view.subject, "nobody decides about themselves"
-        if row.view.state == "appealed":
-            assert fact.by != row.view.by or fact.by in self.policy.operators, (
-                "nor an appeal against their own decision"
-            )
-        self._steps(fact.n, fact.state, DECISIONS[fact.state])
-        decision = {"by": fact.by, "reason": fact.reason, "decided": self.now}
-        self._set(fact.n, state=fact.state, outcome=fact.what, due=0, **decision).remind = 0
-        for other in self.cases.values():
-            if other.view.about == fact.n and other.view.state == "decided":
-                other.view = replace(other.view, due=0)
-        about = self.cases.get(row.view.about)
-        if fact.state == "affirmed" and row.view.rule == OVERDUE and about is not None and not about.view.outcome:
-            self._set(fact.n, due=self.now + DAY)
+    def _may_decide(self, fact: CaseDecided) -> None:
+        view = self.cases[fact.n].view
+        assert fact.by != view.subject, "nobody decides about themselves"
+        if view.state == "appealed":
+            assert fact.by != view.by or fact.by in self.policy.operators, "nor an appeal against their own decision"
 
-    def _charged(self, index: int, fact: CreditChanged) -> None:
+    def _may_be_charged(self, fact: CreditChanged) -> None:
         if fact.rule == OVERDUE and fact.entry == "charge" and self.cases[fact.n].view.decide == "auto":
             decided_now = self.cases[fact.n].view.decided == self.now
             assert decided_now or fact.subject in can_act(self.duty()), "whoever cannot act is not charged on"
-        entry = entry_of(fact, index, self.person(fact.subject), self.now)
-        self.ledgers.setdefault((fact.subject, fact.ledger), []).append(entry)
-        assert self.points(fact.subject, fact.ledger) == fact.left, "the balance is what was said"
 
     def _somebody_is_left(self, before: frozenset[UserId], facts: Sequence[Fact]) -> None:
         """Check that the last person who can act is demoted only if the operator is asked to substitute."""

@@ -1,6 +1,5 @@
 """Appeals: by whom, when, decided by somebody else; affirming changes nothing, reversing undoes everything."""
 
-from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -42,7 +41,7 @@ def appeal(
     now = told.now if now is None else now
     facts = lodge(told.cases[1], by=by, words=words, now_ms=now, policy=POLICY, on=9)
     told.apply(facts)
-    told.cases[1] = replace(told.cases[1], state="appealed")
+    told.alter(1, state="appealed")
     return facts
 
 
@@ -70,23 +69,23 @@ def test_an_appeal_by_others_without_reason_twice_or_late_is_refused() -> None:
 @pytest.mark.parametrize(("outcome", "why"), [("", "undecided"), ("dismissed", "nothing")])
 def test_only_a_decision_against_oneself_can_be_appealed(outcome: Outcome | Literal[""], why: str) -> None:
     told = upheld()
-    told.cases[1] = replace(told.cases[1], outcome=outcome)
+    told.alter(1, outcome=outcome)
     with pytest.raises(Refused, match=rf"error\.appeal\.{why}"):
         appeal(told)
 
 
 def test_a_closed_case_cannot_be_appealed() -> None:
     told = upheld()
-    told.cases[1] = replace(told.cases[1], state="closed")
+    told.alter(1, state="closed")
     with pytest.raises(IllegalStep):
         appeal(told)
 
 
 def test_an_affirmed_case_can_go_to_the_operator_once() -> None:
     told = upheld()
-    told.cases[1] = replace(told.cases[1], state="affirmed", deciders=frozenset({OLGA}))
+    told.alter(1, state="affirmed", deciders=frozenset({OLGA}))
     assert appeal(told)
-    told.cases[1] = replace(told.cases[1], state="affirmed", deciders=frozenset({OPERA}))
+    told.alter(1, state="affirmed", deciders=frozenset({OPERA}))
     with pytest.raises(Refused, match=r"error\.appeal\.heard"):
         appeal(told)
 
@@ -147,7 +146,7 @@ def appeal_as_reporter(told: History, by: UserId = BEN, words: str = "look at th
         reporters={BEN, ANNA},
     )
     told.apply(facts)
-    told.cases[1] = replace(told.cases[1], state="appealed", appellants=frozenset({by}))
+    told.alter(1, state="appealed", appellants=frozenset({by}))
     return facts
 
 
@@ -170,7 +169,7 @@ def test_a_reporter_cannot_appeal_an_upheld_or_already_heard_case() -> None:
     with pytest.raises(Refused, match=r"error\.appeal\.report"):
         appeal_as_reporter(upheld())
     told = dismissed()
-    told.cases[1] = replace(told.cases[1], state="reversed")
+    told.alter(1, state="reversed")
     with pytest.raises(Refused, match=r"error\.appeal\.heard"):
         appeal_as_reporter(told)
 
@@ -178,7 +177,7 @@ def test_a_reporter_cannot_appeal_an_upheld_or_already_heard_case() -> None:
 def test_a_reporters_appeal_is_not_decided_by_the_dismisser_or_the_reporter() -> None:
     told = dismissed(by=MINA)
     appeal_as_reporter(told, BEN)
-    told.cases[1] = replace(told.cases[1], appellants=frozenset({BEN, MARK}))  # Mark is Ben's other account
+    told.alter(1, appellants=frozenset({BEN, MARK}))  # Mark is Ben's other account
     with pytest.raises(Refused, match=r"error\.appeal\.own-decision"):
         told.decide(1, "upheld", MINA)
     with pytest.raises(Refused, match=r"error\.appeal\.own"):

@@ -129,7 +129,7 @@ def test_the_same_decision_twice_is_refused(what: Outcome) -> None:
 def test_a_step_that_does_not_exist_raises_and_changes_nothing(state: CaseState, what: Outcome) -> None:
     told = with_case()
     outcome: Outcome = "dismissed" if what == "upheld" else "upheld"
-    told.cases[1] = replace(told.cases[1], state=state, outcome=outcome)
+    told.alter(1, state=state, outcome=outcome)
     before = (told.facts.copy(), told.cases.copy())
     with pytest.raises(IllegalStep):
         told.decide(1, what)
@@ -176,7 +176,7 @@ def test_upholding_without_interim_measure_takes_the_whole_measure(interim: str)
 
 def test_only_messages_are_redacted() -> None:
     told = with_case()
-    told.cases[1] = replace(told.cases[1], messages=())
+    told.alter(1, messages=())
     assert [kind for kind, _, _ in started(told.decide(1, "upheld"))] == ["mute"]
 
 
@@ -197,7 +197,7 @@ def test_dismissing_ends_the_interim_mute_and_leaves_other_sanctions() -> None:
     told = with_case(interim="mute")
     (mute,) = told.holds("mute")
     other = replace(mute, record=1_000, n=0, basis="command")
-    told.sanctions[1_000] = other
+    told.folded.sanctions[1_000] = other
     facts = told.decide(1, "dismissed", MARK)
     assert facts[1:] == (
         SanctionEnded(

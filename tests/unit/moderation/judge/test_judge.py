@@ -322,7 +322,7 @@ def test_where_credit_is_kept_by_rooms_a_mute_of_another_room_does_not_stand_in_
     assert [mute.room for mute in told.holds("mute")] == [ROOM]
     moved = History(by_room, here=room(name=OTHER))
     moved.entries = [replace(entry(100, 65, NOON, rule="other"), room=OTHER)]
-    moved.sanctions = {900: told.holds("mute")[0]}
+    moved.folded.sanctions[900] = told.holds("mute")[0]
     facts = judge(said("spam", where=OTHER), moved.context(), by_room, compiled(by_room), 7)
     assert [fact.room for fact in facts if isinstance(fact, SanctionStarted) and fact.basis == "credit"] == [OTHER]
 
