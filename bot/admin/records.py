@@ -275,6 +275,7 @@ class Operations:
             "hold": self._do_hold,
             "end-hold": self._do_end_hold,
             "purge": self._do_purge,
+            "clock": self._do_clock,
             **BarredList(self._pipeline, self._policy, self._clock).by_name(),
             **self.dossiers.by_name(),
             **CaseOperations(self._pipeline, self._policy, self._clock).by_name(),
@@ -313,6 +314,9 @@ class Operations:
     async def _do_end_hold(self, asked: Request) -> dict[str, Any]:
         await self.end_hold(asked.number("hold"), reason=asked.string("reason"), reader=asked.who)
         return {"hold": asked.number("hold")}
+
+    async def _do_clock(self, _asked: Request) -> dict[str, Any]:
+        return {"doubt": self.doubts()}
 
     async def _do_purge(self, asked: Request) -> dict[str, Any]:
         plan = await self.plan() if asked.arguments.get("dry_run") else await self.purge("command", reader=asked.who)

@@ -5,7 +5,8 @@ Rules kept here:
   and logs nobody in. So it can be run at any time, also while the bot runs.
 - Exit code 1 if there is a problem; warnings do not count.
 
-Left to others: what is looked at on this machine (`this_machine.py`) and on the homeserver (`homeserver.py`).
+Left to others: what is looked at on this machine (`this_machine.py`, `clock.py`) and on the homeserver
+(`homeserver.py`).
 
 ``--json``: a list of objects with the keys `check`, `state` (ok, note, warning or problem), `key` (a stable name of
 what was found), `text`, `remedy`.
@@ -35,6 +36,7 @@ def check(
     json: AsJson = False,
 ) -> None:
     """Run all checks."""
+    from .clock import clock_findings
     from .communities import communities
     from .email import email
     from .homeserver import homeserver_findings
@@ -48,6 +50,7 @@ def check(
         *new_names(config.old_names),
         communities(config),
         *machine_findings(config),
+        *clock_findings(config.data_dir),
         *email(config),
         *issuers(config),
         *asyncio.run(homeserver_findings(config, admin_token, other_rooms(config.data_dir))),

@@ -4,6 +4,7 @@ from base64 import b64encode
 
 import pytest
 
+from bot.cli.check.clock import held_back
 from moderation.model.facts import RecordsPurged
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
@@ -120,10 +121,14 @@ async def test_a_clock_that_is_far_ahead_for_a_moment_destroys_nothing(theatre: 
     )
     with pytest.raises(Refused, match=r"error\.clock\.homeserver"):
         await operate(bot, "purge")
+    held = await held_back(bot.data_dir)
+    assert held is not None
+    assert (held.state, held.key) == ("problem", "clock_held_homeserver")
     (ahead,) = (bot.data_dir / "records/day").glob("*.jsonl")
     bot.ahead_ms = 0
     await bot.has(await ann.send_text(room, "today again, with a volcano"))
     await bot.until(lambda: not ahead.exists(), "the day to get its place")
+    assert await held_back(bot.data_dir) is None
     assert bot.facts(RecordsPurged) == []
     assert "words of today" in [part.get("body") for record in bot.records() for part in record.parts]
     assert verify(bot.data_dir / "records").problems == ()

@@ -12,6 +12,7 @@ from sqlalchemy import insert
 
 from bot.monitoring.page import WatchPage
 from bot.monitoring.pulse import Pulse
+from bot.monitoring.trusted_time import Doubt
 from bot.monitoring.vitals import Looker
 from bot.runtime.clock import wall_clock
 from storage import schema
@@ -25,6 +26,7 @@ class Watched:
 
     def __init__(self, data_dir: Path, database: Database, journal: Journal) -> None:
         self.heard_ms = wall_clock()
+        self.doubt: Doubt | None = None
         self.ahead_ms = self.steady_ms = 0
         self.port = _free_port()
         self.database = database
@@ -38,7 +40,7 @@ class Watched:
             heard_ms=lambda: self.heard_ms,
             undecryptable=self._undecryptable,
             keys_lost=lambda: False,
-            doubts=lambda: None,
+            doubts=lambda: self.doubt,
             tables_differ=lambda: False,
         )
         self.page = WatchPage(self.looker, f"127.0.0.1:{self.port}")
@@ -89,6 +91,16 @@ async def test_healthy_is_200_and_unhealthy_is_503_with_reasons(watched: Watched
     watched.heard_ms = 0
     watched.look_anew()
     assert (await watched.get("/health"))[0::2] == (503, '{"healthy":false,"reasons":["starting"]}')
+
+
+async def test_a_doubt_about_the_clock_is_unhealthy_until_it_is_over(watched: Watched) -> None:
+    doubts: tuple[Doubt, ...] = ("homeserver", "jump", "unheard")
+    for watched.doubt in doubts:
+        watched.look_anew()
+        assert (await watched.get("/health"))[0::2] == (503, '{"healthy":false,"reasons":["clock"]}')
+    watched.doubt = None
+    watched.look_anew()
+    assert (await watched.get("/health"))[0] == 200
 
 
 async def test_numbers_are_those_of_the_database_and_the_log(watched: Watched) -> None:
