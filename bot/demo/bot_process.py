@@ -89,7 +89,7 @@ class BotFailed(AnswerableError):
 
 
 class Ran(NamedTuple):
-    """The exit code and the output of a command."""
+    """The exit code and the output of a command; the code is negative if a signal ended it."""
 
     code: int
     out: str
@@ -107,7 +107,7 @@ class BotProcess:
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("ANSWERABLE_")}
         self._environ["ANSWERABLE_LANG"] = language
         self._language = language
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: child.Child | None = None
         self._log_from = 0
 
     @property
@@ -151,9 +151,11 @@ class BotProcess:
         """Start `answerable run`. Returns at once."""
         log = self.folder / LOG_FILE
         self._log_from = log.stat().st_size if log.exists() else 0
+        self._process = self._launch("run", "--config", str(self.config), "--log-format", "json", log=log)
+
+    def _launch(self, *arguments: str, log: Path) -> child.Child:
         with log.open("ab") as output:
-            run = ("run", "--config", str(self.config), "--log-format", "json")
-            self._process = child.start(self._module, *run, folder=self.folder, output=output, environ=self._environ)
+            return child.start(self._module, *arguments, folder=self.folder, output=output, environ=self._environ)
 
     async def until_ready(self) -> None:
         """Wait until the bot says it is ready. Raises `BotFailed` if it ends instead, or takes too long."""

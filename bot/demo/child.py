@@ -14,13 +14,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 _STOP_S = 10.0
 
 # Runs in the child. This works on every system, while PR_SET_PDEATHSIG is Linux only and fires when a mere
 # thread of ours ends.
-_CHILD = f"""
+CHILD = f"""
 import os, runpy, signal, sys, threading
 
 def end_with_parent():
@@ -36,13 +36,26 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
 
 
+class Child(Protocol):
+    """What is used of a process that was started."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
 def start(
     module: str, *arguments: str, folder: Path, output: IO[bytes], environ: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
     """Run a module of this Python's environment as a program, in `folder`, with its output going to `output`."""
     # Not asyncio's, which would belong to one loop, and end with it. Starting takes no time.
     return subprocess.Popen(  # noqa: S603 - our own Python, no input of others
-        [sys.executable, "-P", "-c", _CHILD, module, *arguments],
+        [sys.executable, "-P", "-c", CHILD, module, *arguments],
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=output,
@@ -52,7 +65,7 @@ def start(
     )
 
 
-async def stop(process: subprocess.Popen[bytes]) -> int:
+async def stop(process: Child) -> int:
     """End it: first by SIGTERM, after ten seconds by SIGKILL. Return its exit code.
 
     It is harmless if the process has ended already.
@@ -60,14 +73,13 @@ async def stop(process: subprocess.Popen[bytes]) -> int:
     return await asyncio.to_thread(_end, process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> int:
+def _end(process: Child) -> int:
     process.terminate()
     try:
-        process.wait(_STOP_S)
+        code = process.wait(_STOP_S)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        code = process.wait()
     if process.stdin is not None:
         process.stdin.close()
-    assert process.returncode is not None
-    return process.returncode
+    return code

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import ingest, scale, soak
+from bench import ingest, scale, simulated, soak
+from tests.theatre.forked_command import ForkedBot
 
 
 def options(module_arguments: Callable[[argparse.ArgumentParser], None], *words: str) -> argparse.Namespace:
@@ -18,7 +19,8 @@ def options(module_arguments: Callable[[argparse.ArgumentParser], None], *words:
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restore afterwards what a soak sets for its bot."""
+    """Fork the bots, and restore afterwards what a soak sets for its bot."""
+    monkeypatch.setattr(simulated, "BotProcess", ForkedBot)
     monkeypatch.setenv("SOAK_PACE", "1")
     monkeypatch.setenv("PYTHONPATH", "")
 

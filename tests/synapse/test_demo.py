@@ -26,7 +26,7 @@ from bot.demo.steps import Fields
 from bot.demo.story import STEPS, Story, StoryOutcome, StoryStep
 from bot.demo.synapse import Synapse
 from tests.people.client import Client
-from tests.theatre.forked_command import run_forked
+from tests.theatre.forked_command import ForkedBot
 
 DEADLINE_S = 500.0  # the story takes minutes where many programs run
 QUIET_S = 1.0
@@ -122,16 +122,10 @@ def started(temporary: Path, *arguments: str) -> Iterator[Demo]:
 # The end of the story, as others see it.
 
 
-async def the_end(url: str, bot: BotProcess) -> End:
-    async def shown(*arguments: str) -> Any:
-        environ = {"ANSWERABLE_LANG": "en"}
-        ran = await run_forked(*arguments, "--json", "--config", str(bot.config), environ=environ, folder=bot.folder)
-        assert ran.code == 0, ran.err
-        return orjson.loads(ran.out)
-
-    cases, everybody = await asyncio.gather(shown("cases"), shown("credit"))
+async def the_end(url: str, bot: ForkedBot) -> End:
+    cases, everybody = await asyncio.gather(bot.command_json("cases"), bot.command_json("credit"))
     people = [row["person"] for row in everybody]
-    found = await asyncio.gather(*(shown("credit", person) for person in people))
+    found = await asyncio.gather(*(bot.command_json("credit", person) for person in people))
     return End(
         rooms=await rooms_of(url),
         cases=[tuple(case[key] for key in ("n", "subject", "rule", "class", "state", "outcome")) for case in cases],
@@ -225,7 +219,7 @@ async def play_by_command(folder: Path, temporary: Path) -> End:
     with started(temporary, "--keep", "--json", str(json), "--data-dir", str(data)) as demo:
         await demo.until(STOP_SIGN)
         url = load_config(data / "config.toml", {}).homeserver.url
-        end = await the_end(url, BotProcess(data, "en"))
+        end = await the_end(url, ForkedBot(data, "en"))
         pid = int((data / "lock").read_text())
         assert await demo.end_by(signal.SIGINT) == 0, demo.said()
     assert f"All {len(STEPS)} steps went well" in demo.said()
@@ -235,13 +229,13 @@ async def play_by_command(folder: Path, temporary: Path) -> End:
     steps = orjson.loads(json.read_bytes())["steps"]
     assert [step["ok"] for step in steps] == [True] * len(STEPS)
     assert all(step.keys() == {"name", "expected", "seen", "ok"} and all(step.values()) for step in steps)
-    assert (await BotProcess(data, "en").command("logs", "verify")).code == 0
+    assert (await ForkedBot(data, "en").command("logs", "verify")).code == 0
     return end
 
 
 async def play_with_kills(folder: Path, synapse: Synapse) -> End:
     """Play the story, and kill and restart the bot at every moment of `KILLS`."""
-    bot = BotProcess(folder, "en")
+    bot = ForkedBot(folder, "en")
 
     async def kill(moment: str) -> None:
         if moment in KILLS:

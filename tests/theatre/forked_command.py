@@ -6,21 +6,27 @@ Importing is most of what a short command does. Rules kept here:
 - A command gets the arguments, the environment, the umask and the input that the caller gives it, and no terminal.
 - Its output is kept whole.
 - Several commands may run at the same time.
+- A program that runs on, such as a bot, ends together with the process that started it.
 """
 
 import asyncio
 import atexit
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
+
+from bot.demo.bot_process import BotProcess, Ran
+from bot.demo.child import CHILD
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 120
@@ -29,30 +35,111 @@ _LOOK_S = 0.01
 _IMPORTED = ("bot.app", "bot.cli.run", "bot.cli.session", "storage.export.export", "typer.main")
 
 
-class Ran(NamedTuple):
-    """The exit code and the output of a command; the code is negative if a signal ended it."""
-
-    code: int
-    out: str
-    err: str
-
-
 async def run_forked(
     *arguments: str, environ: Mapping[str, str], folder: Path = ROOT, stdin: str = "", umask: int = 0o022
 ) -> Ran:
     """Run a command in `folder` to its end."""
     with TemporaryDirectory(prefix="answerable-command-") as name:
-        streams, server = Path(name), _server()
+        streams = Path(name)
         (streams / "in").write_text(stdin, encoding="utf-8")
-        order = {"streams": name, "folder": str(folder), "environ": dict(environ), "umask": umask}
-        assert server.stdin is not None
-        server.stdin.write(json.dumps({**order, "arguments": arguments}).encode() + b"\n")
-        server.stdin.flush()
-        while not (streams / "ended").exists():
-            assert server.poll() is None, "the process that forks commands has ended"
+        _order(streams, _output(streams), arguments, environ, folder, umask=umask)
+        while (code := _code(streams)) is None:  # noqa: ASYNC110 - another process writes
             await asyncio.sleep(_LOOK_S)
         out, err = ((streams / stream).read_text("utf-8") for stream in ("out", "err"))
-        return Ran(int((streams / "ended").read_text()), out, err)
+        return Ran(code, out, err)
+
+
+class ForkedProgram:
+    """A program that runs on, with what we use of `subprocess.Popen`."""
+
+    def __init__(self, module: str, *arguments: str, folder: Path, output: Path, environ: Mapping[str, str]) -> None:
+        """Start it, with its output going to the end of `output`."""
+        self._streams = TemporaryDirectory(prefix="answerable-program-")
+        self._folder = Path(self._streams.name)
+        output.touch()
+        os.mkfifo(self._folder / "in")
+        self.stdin = (self._folder / "in").open("r+b", buffering=0)  # a writer: it ends when this is closed
+        self._ended: int | None = None
+        _order(self._folder, (str(output), str(output)), arguments, environ, folder, module=module)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which may be that of a process that has ended."""
+        while not (self._folder / "pid").exists():
+            time.sleep(_LOOK_S)
+        return int((self._folder / "pid").read_text())
+
+    def poll(self) -> int | None:
+        """Return the exit code; None while it runs."""
+        if self._ended is None and (code := _code(self._folder)) is not None:
+            self._ended = code
+            self.stdin.close()
+            self._streams.cleanup()
+        return self._ended
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end. Returns the exit code; raises `subprocess.TimeoutExpired`."""
+        ends = time.monotonic() + (WITHIN_S if timeout is None else timeout)
+        while (code := self.poll()) is None:
+            if time.monotonic() > ends:
+                raise subprocess.TimeoutExpired(str(self._folder), timeout or WITHIN_S)
+            time.sleep(_LOOK_S)
+        return code
+
+    def terminate(self) -> None:
+        """Send SIGTERM, if it runs."""
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL, if it runs."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: int) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+class ForkedBot(BotProcess):
+    """A bot whose process and whose commands are forked."""
+
+    def _launch(self, *arguments: str, log: Path) -> ForkedProgram:
+        return ForkedProgram(self._module, *arguments, folder=self.folder, output=log, environ=self._environ)
+
+    async def command(self, *arguments: str, stdin: str = "") -> Ran:
+        """Run any command of `answerable` on this deployment, until the command ends."""
+        whole = (*arguments, "--config", str(self.config))
+        return await run_forked(*whole, environ=self._environ, folder=self.folder, stdin=stdin)
+
+
+def _output(streams: Path) -> tuple[str, str]:
+    return str(streams / "out"), str(streams / "err")
+
+
+def _order(
+    streams: Path,
+    output: tuple[str, str],
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    folder: Path,
+    *,
+    umask: int = 0o022,
+    module: str = "",
+) -> None:
+    """Have a command forked; or a module, which is run as a program that runs on."""
+    order = {"streams": str(streams), "output": output, "arguments": arguments, "environ": dict(environ)}
+    server = _server()
+    assert server.stdin is not None
+    server.stdin.write(json.dumps({**order, "folder": str(folder), "umask": umask, "module": module}).encode() + b"\n")
+    server.stdin.flush()
+
+
+def _code(streams: Path) -> int | None:
+    """Return the exit code that was noted; None if the process has not ended."""
+    if (streams / "ended").exists():
+        return int((streams / "ended").read_text())
+    assert _server().poll() is None, "the process that forks commands has ended"
+    return None
 
 
 @cache
@@ -84,26 +171,31 @@ def main() -> None:
             order = json.loads(line)
             if (pid := os.fork()) == 0:
                 _be_the_command(order)
-            _note_the_end(pid, Path(order["streams"]))
+            _note(Path(order["streams"]), "pid", pid)
+            _, status = os.waitpid(pid, 0)
+            _note(Path(order["streams"]), "ended", os.waitstatus_to_exitcode(status))
+            os._exit(0)
 
 
-def _note_the_end(pid: int, streams: Path) -> NoReturn:
-    _, status = os.waitpid(pid, 0)
-    (streams / "ending").write_text(str(os.waitstatus_to_exitcode(status)))
-    (streams / "ending").rename(streams / "ended")
-    os._exit(0)
+def _note(streams: Path, name: str, number: int) -> None:
+    """Write a file, which is whole as soon as it is there."""
+    (streams / "new").write_text(str(number))
+    (streams / "new").rename(streams / name)
 
 
 def _be_the_command(order: Mapping[str, Any]) -> NoReturn:
-    streams = Path(order["streams"])
-    for handle, name in enumerate(("in", "out", "err")):
-        os.dup2(os.open(streams / name, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), handle)
+    for handle, name in enumerate((str(Path(order["streams"]) / "in"), *order["output"])):
+        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND if handle else os.O_RDONLY, 0o600), handle)
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)  # the old one may hold the next order
     os.setsid()
     os.umask(order["umask"])
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["environ"])
+    if order["module"]:
+        sys.argv = ["-c", order["module"], *order["arguments"]]
+        exec(CHILD, {"__name__": "child"})  # as `child.start` has it done
+        sys.exit(0)
     signal.alarm(WITHIN_S)
     from bot.cli.main import run
 

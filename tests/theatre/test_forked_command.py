@@ -2,13 +2,15 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.theatre.forked_command import Ran, run_forked
+from bot.demo.bot_process import Ran
+from tests.theatre.forked_command import ForkedProgram, run_forked
 
 
 def started(*arguments: str, environ: dict[str, str], folder: Path, stdin: str) -> Ran:
@@ -38,3 +40,15 @@ async def test_several_run_at_the_same_time_each_with_its_own_output() -> None:
     ran = [run_forked(name, "--help", environ={"ANSWERABLE_LANG": "en"}) for name in ("cases", "credit", "nothing")]
     cases, credit, nothing = await asyncio.gather(*ran)
     assert ("answerable cases" in cases.out, "answerable credit" in credit.out, nothing.code) == (True, True, 2)
+
+
+@pytest.mark.parametrize("name", ["close", "terminate", "kill"])
+async def test_a_program_runs_on_until_it_is_ended_or_its_starter_has_gone(tmp_path: Path, name: str) -> None:
+    output, code = tmp_path / "output", -signal.SIGKILL if name == "kill" else -signal.SIGTERM
+    program = ForkedProgram("tests.theatre.waiting", "5", folder=tmp_path, output=output, environ={})
+    while output.read_text() != f"{program.pid} in {tmp_path} waits 5\n":
+        assert program.poll() is None
+        await asyncio.sleep(0.01)
+    ends = {"close": program.stdin.close, "terminate": program.terminate, "kill": program.kill}
+    ends[name]()
+    assert (await asyncio.to_thread(program.wait), program.poll()) == (code, code)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from bot.cli.run import only_instance
+from bot.demo.bot_process import Ran
 from moderation.model.facts import DataGiven, DossierStep, RecordsExported, TaskDone, TaskOpened
 from storage.export import verify
 from tests.door.bot.commands.test_personal_data import file_sent
 from tests.people.client import Client
-from tests.theatre.forked_command import Ran, run_forked
+from tests.theatre.forked_command import run_forked
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, told
 from tests.theatre.served import RULES, ServedBot, like
 

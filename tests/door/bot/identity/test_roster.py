@@ -13,12 +13,13 @@ import pytest
 
 from bot.cli.access.admin_client import ask_bot
 from bot.config.identity_key import VARIABLE
+from bot.demo.bot_process import Ran
 from moderation.model.facts import ContentRead, DataGiven, PersonVerified
 from moderation.values.errors import Refused
 from storage.identity.sealing import Kek
 from tests.door.bot.commands.test_personal_data import file_sent
 from tests.people.client import Client
-from tests.theatre.forked_command import Ran, run_forked
+from tests.theatre.forked_command import run_forked
 from tests.theatre.scene import Scene, Theatre, open_direct, told
 from tests.theatre.served import ServedBot, like
 
