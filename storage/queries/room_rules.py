@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import RoomId, UserId
 from storage import schema
+
+_r = schema.room_rules.c
+ROOM_RULES = (
+    select(_r.name, _r.settings, _r.by, _r.at).where(_r.room == bindparam("room"), _r.ended == 0).order_by(_r.record)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +26,7 @@ class RoomRule:
 
 async def rules_of_room(db: AsyncConnection, room: RoomId) -> tuple[RoomRule, ...]:
     """Return the rules that the room has now, oldest first."""
-    r = schema.room_rules.c
-    query = select(r.name, r.settings, r.by, r.at).where(r.room == room, r.ended == 0)
-    return tuple(RoomRule(*row) for row in await db.execute(query.order_by(r.record)))
+    return tuple(RoomRule(*row) for row in await db.execute(ROOM_RULES, {"room": room}))
 
 
 async def rule_of_room(db: AsyncConnection, room: RoomId, name: str) -> str | None:

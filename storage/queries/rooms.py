@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam, func, select, true
-from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import RoomView, Slow
@@ -13,29 +13,44 @@ from moderation.model.reach import Spot
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power, founders
 from storage import schema
-from storage.sql_list import sql_list
-from storage.state.owner_choices import choices_of
+from storage.sql_list import sql_list, sql_list_param, sql_list_value
+from storage.sqlite_driver import Rows, rows_of
+from storage.state.owner_choices import CHOICES, chosen
 
 from .linked_accounts import LINKED, accounts_among
-from .room_rules import rules_of_room
+from .room_rules import ROOM_RULES
 from .sanctions import holding_in
 
 RECORDED = ("observing", "protected")  # the conditions of rooms in which everything is recorded
 ACTIVE_GROUP = and_(schema.rooms.c.purpose == "group", schema.rooms.c.condition.in_(RECORDED))
 
 _ROOM = select(schema.rooms).where(schema.rooms.c.room == bindparam("room"))
+_ROOM_BY_CODE = select(schema.rooms).where(schema.rooms.c.code == bindparam("code"))
+_s = schema.sanctions.c
+_SLOW = (
+    select(_s.every, _s.at)
+    .where(_s.room == bindparam("room"), _s.kind == "slow", _s.ended == 0)
+    .order_by(_s.record.desc())
+    .limit(1)
+)
+_SUSPENDED = select(_s.subject).where(
+    _s.kind.in_(("demote", "ban")),
+    _s.ended == 0,
+    holding_in(bindparam("room"), bindparam("community")),
+    sql_list_param(_s.subject, "accounts"),
+)
 
 
 async def room_view(db: AsyncConnection, room: RoomId, bot: UserId) -> RoomView | None:
     """Return one room, or None if the bot does not serve it."""
-    row = (await db.execute(_ROOM, {"room": room})).first()
-    return await _room(db, row, bot) if row else None
+    [rows] = await rows_of(db, (_ROOM, {"room": room}))
+    return await _room(db, rows[0], bot) if rows else None
 
 
 async def room_by_code(db: AsyncConnection, code: str, bot: UserId) -> RoomView | None:
     """Return the room with a group code."""
-    row = (await db.execute(select(schema.rooms).where(schema.rooms.c.code == code))).first()
-    return await _room(db, row, bot) if row else None
+    [rows] = await rows_of(db, (_ROOM_BY_CODE, {"code": code}))
+    return await _room(db, rows[0], bot) if rows else None
 
 
 async def created_event(db: AsyncConnection, room: RoomId) -> object:
@@ -183,11 +198,12 @@ async def room_numbers(db: AsyncConnection, room: RoomId) -> RoomNumbers:
     )
 
 
-async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) -> RoomView:
-    served = None
-    if row.served != "-":
-        served = await db.scalar(select(schema.rooms.c.room).where(schema.rooms.c.code == row.served))
-    power = Power.of(_json(row.created), _json(row.levels), bot=bot)
+async def _room(db: AsyncConnection, row: Any, bot: UserId) -> RoomView:
+    one = {"room": row.room}
+    served, slow, choices, rules, linked = await rows_of(
+        db, (_ROOM_BY_CODE, {"code": row.served}), (_SLOW, one), (CHOICES, one), (ROOM_RULES, one), (LINKED, {})
+    )
+    power, is_group = Power.of(_json(row.created), _json(row.levels), bot=bot), row.purpose == "group"
     return RoomView(
         room=RoomId(row.room),
         code=GroupCode(row.code),
@@ -195,27 +211,27 @@ async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) 
         condition=row.condition,
         power=power,
         community=row.community,
-        served=RoomId(served) if served else None,
+        served=RoomId(served[0].room) if served else None,
         name=row.name,
         language=row.language,
         notice=EventId(row.notice) if row.notice else None,
         asked=row.asked,
-        slow=await _slow(db, row.room) if row.purpose == "group" else None,
-        choices=await choices_of(db, RoomId(row.room)),
-        rules=tuple(rule.settings for rule in await rules_of_room(db, RoomId(row.room))),
-        suspended=await _suspended(db, row.room, row.community, power) if row.purpose == "group" else frozenset(),
+        slow=Slow(*slow[0]) if slow and is_group else None,
+        choices=chosen(choices),
+        rules=tuple(rule.settings for rule in rules),
+        suspended=await _suspended(db, row, power, linked) if is_group else frozenset(),
     )
 
 
-async def _suspended(db: AsyncConnection, room: str, community: str, power: Power) -> frozenset[UserId]:
+async def _suspended(db: AsyncConnection, row: Any, power: Power, linked: Rows) -> frozenset[UserId]:
     """Return the owners and managers against whom, by any account, a demotion or ban is in force in a room."""
-    s, people = schema.sanctions.c, sorted(power.owners() | power.managers())
+    people = sorted(power.owners() | power.managers())
     if not people:
         return frozenset()
-    accounts = accounts_among(await db.execute(LINKED), people)
-    every = sorted({account for theirs in accounts.values() for account in theirs})
-    held = (s.kind.in_(("demote", "ban")), s.ended == 0, holding_in(room, community), sql_list(s.subject, every))
-    against = set(await db.scalars(select(s.subject).where(*held)))
+    accounts = accounts_among(linked, people)
+    every = sql_list_value(sorted({account for theirs in accounts.values() for account in theirs}))
+    [rows] = await rows_of(db, (_SUSPENDED, {"room": row.room, "community": row.community, "accounts": every}))
+    against = {found.subject for found in rows}
     return frozenset(user for user in people if not against.isdisjoint(accounts[user]))
 
 
@@ -223,13 +239,6 @@ async def place_of(db: AsyncConnection, room: RoomId) -> Spot:
     """Return a room and its community."""
     found = await db.scalar(select(schema.rooms.c.community).where(schema.rooms.c.room == room))
     return Spot(room, str(found or ""))
-
-
-async def _slow(db: AsyncConnection, room: str) -> Slow | None:
-    s = schema.sanctions.c
-    slow = select(s.every, s.at).where(s.room == room, s.kind == "slow", s.ended == 0)
-    rows = await db.execute(slow.order_by(s.record.desc()).limit(1))
-    return next((Slow(*row) for row in rows), None)
 
 
 def _json(text: str) -> object:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, true
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import InForce
@@ -19,7 +19,7 @@ _LASTING = tuple(sorted(LASTING))
 ASKED_OF_PEOPLE: SanctionKind = "rectify"  # its time is given to people to do something
 
 
-def holding_in(room: str, community: str) -> ColumnElement[bool]:
+def holding_in(room: str | BindParameter[str], community: str | BindParameter[str]) -> ColumnElement[bool]:
     """Return the condition that a sanction holds in a room of this community, whether or not it has ended.
 
     `moderation/model/reach.py` defines it.

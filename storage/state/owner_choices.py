@@ -1,27 +1,29 @@
 """Choices of owners for their rooms."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import Choices
 from moderation.values.ids import RoomId
 from storage import schema
 
+_s = schema.room_settings.c
+CHOICES = select(_s.setting, _s.value).where(_s.room == bindparam("room"))
+
 
 async def choices_of(db: AsyncConnection, room: RoomId) -> Choices:
     """Return the choices for one room."""
-    s = schema.room_settings.c
-    rows = await db.execute(select(s.setting, s.value).where(s.room == room))
-    return chosen((row.setting, row.value) for row in rows)
+    return chosen(await db.execute(CHOICES, {"room": room}))
 
 
-def chosen(rows: Iterable[tuple[str, str]]) -> Choices:
+def chosen(rows: Iterable[Any]) -> Choices:
     """Read choices from rows."""
-    values = dict(rows)
+    values = {row.setting: row.value for row in rows}
     level, _, below = values.get("verify", "0-off").partition("-")
-    return Choices(write=int(level), below=below, digest=values.get("digest", "on") == "on")  # type: ignore[arg-type]
+    return Choices(write=int(level), below=below, digest=values.get("digest", "on") == "on")
 
 
 async def any_asks(db: AsyncConnection) -> bool:
