@@ -38,6 +38,8 @@ COMMANDS = (
     Lazy("init", "bot.cli.init.command"),
     Lazy("check", "bot.cli.check.command"),
     Lazy("run", "bot.cli.run"),
+    Lazy("login", "bot.cli.login"),
+    Lazy("rate-limit", "bot.cli.rate_limit"),
     Lazy("rooms", "bot.cli.rooms.command"),
     Lazy("members", "bot.cli.members"),
     Lazy("unlink", "bot.cli.unlink"),

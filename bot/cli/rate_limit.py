@@ -1,71 +1,59 @@
-"""The test whether the homeserver limits the bot's account; the limit is lifted if an admin allows it.
+"""`answerable rate-limit`: find out whether the homeserver limits the bot's account, or lift the limit.
+
+``--json``: `user`, `limit` (free, limited, lifted, not_admin or unknown).
 
 Rules kept here:
-- No request tells one's own limit, so it is tried: in a private room that nobody else ever sees, which is left and
-  forgotten afterwards.
-- It is used by `init`, before the bot works, since a trial uses up what a limited account may send in the next minute.
+- Without an admin's token the bot must be stopped, since the trial uses up what it may send in the next minute.
+
+Left to others: the trial (`bot/matrix/rate_limit.py`).
 """
 
 import asyncio
-import contextlib
-import secrets
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated
 
-from bot.matrix.client import Homeserver
-from bot.matrix.errors import Forbidden, HomeserverError, LoggedOut, NotFound, RateLimited, Rejected
-from moderation.values.ids import RoomId
+import typer
 
-Limit = Literal["free", "limited", "lifted", "not_admin", "unknown"]
+from bot.cli.console.ask import secret_from_stdin
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from bot.cli.console.output import FAILED, say_done, text
+from moderation.values.errors import Refused
+from moderation.values.notices import Who
 
-# Synapse lets 10 events pass at once by default; a server that lets this many pass will not slow a bot down soon.
-BURST = 15
-_EVENT = "org.answerable.trial"
-_LEAVING = 4  # attempts: a limited account must wait before it may leave
+from .run import running_pid
 
+if TYPE_CHECKING:
+    from bot.config.config import Config
+    from bot.matrix.rate_limit import Limit
 
-async def find_out(homeserver: Homeserver, admin_token: str = "") -> Limit:
-    """Tell whether the account is limited; with an admin's token, lift the limit (Synapse)."""
-    if admin_token:
-        try:
-            await homeserver.override_ratelimit(admin_token, homeserver.user)
-        except (Forbidden, LoggedOut):
-            return "not_admin"
-        except (NotFound, Rejected):  # not Synapse, or its admin interface is not reachable from here
-            return await _try(homeserver)
-        return "lifted"
-    return await _try(homeserver)
+app = new_app("cli.rate_limit.help")
+
+AdminTokenStdin = Annotated[bool, typer.Option("--admin-token-stdin", help=text("cli.init.option.admin_token_stdin"))]
 
 
-async def _try(homeserver: Homeserver) -> Limit:
+@app.command(help=text("cli.rate_limit.help"), epilog=text("cli.rate_limit.epilog"))
+def rate_limit(
+    admin_token_stdin: AdminTokenStdin = False, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG
+) -> None:
+    """Find out, or lift."""
+    config = read_config(config_file)
+    token = secret_from_stdin("--admin-token-stdin") if admin_token_stdin else ""
+    if not token and running_pid(config.data_dir) is not None:
+        raise Refused("cli.rate_limit.runs")
+    limit = asyncio.run(_of_bot(config, token))
+    done = {"user": config.user, "limit": limit}
+    say_done(done, f"cli.rate_limit.{limit}", json=json, user=Who(config.user), url=config.homeserver.url)
+    if limit in ("limited", "not_admin", "unknown"):
+        raise typer.Exit(FAILED)
+
+
+async def _of_bot(config: "Config", admin_token: str) -> "Limit":
+    from bot.matrix.client import Homeserver
+    from bot.matrix.rate_limit import find_out
+
+    from .session import open_session
+
+    homeserver = Homeserver(await open_session(config))
     try:
-        room = await homeserver.create_room({"preset": "private_chat", "creation_content": {"m.federate": False}})
-    except RateLimited:
-        return "limited"
-    except HomeserverError:
-        return "unknown"
-    try:
-        return await _burst(homeserver, room)
+        return await find_out(homeserver, admin_token)
     finally:
-        await _leave(homeserver, room)
-
-
-async def _burst(homeserver: Homeserver, room: RoomId) -> Limit:
-    try:
-        for _ in range(BURST):
-            await homeserver.send(room, _EVENT, {}, secrets.token_hex(8))
-    except RateLimited:
-        return "limited"
-    except HomeserverError:
-        return "unknown"
-    return "free"
-
-
-async def _leave(homeserver: Homeserver, room: RoomId) -> None:
-    for _ in range(_LEAVING):
-        try:
-            await homeserver.leave(room)
-            break
-        except RateLimited as error:
-            await asyncio.sleep(error.retry_after_ms / 1000)
-    with contextlib.suppress(HomeserverError):
-        await homeserver.forget(room)
+        await homeserver.close()

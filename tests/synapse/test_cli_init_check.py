@@ -162,8 +162,8 @@ class TestInit:
         result = deployment.init()
         assert result.code == 1
         assert "--force" in result.err
+        assert "by this program" in deployment.init("--force").err  # it is no TOML: nothing of it would be kept
         assert [(path.name, path.read_text()) for path in deployment.folder.iterdir()] == [("config.toml", "mine")]
-        assert deployment.init("--force").code == 0
 
     async def test_other_lines_of_env_stay(self, deployment: Deployment) -> None:
         (deployment.folder / ".env").write_text("OTHER=1\nANSWERABLE_PASSWORD=old\n")
@@ -226,8 +226,25 @@ class TestInit:
     async def test_init_again_keeps_the_device(self, deployment: Deployment) -> None:
         deployment.init()
         device = deployment.config.secrets.device_id
-        deployment.init("--force")
+        there = deployment.file.read_text() + "\n[tiers]\na = 90\n"
+        deployment.file.write_text(there)
+        again = deployment.init("--force")
         assert await _devices(deployment) == [device]
+        assert (deployment.file.read_text(), deployment.file.with_name("config.toml.bak").read_text()) == (there, there)
+        assert "config.toml.bak" in again.out
+
+    async def test_login_stores_a_new_session_of_the_same_device_and_changes_nothing_else(
+        self, deployment: Deployment
+    ) -> None:
+        deployment.init()
+        there, device = deployment.file.read_text(), deployment.config.secrets.device_id
+        held = deployment.answerable("login", "--password-stdin", stdin=f"{PASSWORD}\n")
+        assert (held.code, "nothing was changed" in held.out) == (0, True)
+        await _end_session(deployment)
+        again = deployment.answerable("login", "--password-stdin", "--json", stdin=f"{PASSWORD}\n")
+        assert json.loads(again.out) == {"user": deployment.user, "device": device, "new": True}
+        assert deployment.answerable("check", "--json").code in (0, 1)
+        assert deployment.file.read_text() == there
 
     async def test_an_answer_that_cannot_be_a_setting_is_refused_before_anything_happens(
         self, deployment: Deployment
@@ -257,6 +274,16 @@ class TestRateLimit:
         assert admin.session.token not in _written(deployment) + result.out + result.err
         checked = deployment.answerable("check", "--json", "--admin-token-stdin", stdin=f"{admin.session.token}\n")
         assert "rate_limit" in {finding["key"] for finding in json.loads(checked.out)}
+
+    async def test_the_command_finds_the_limit_and_lifts_it(self, stage_limited: Stage, tmp_path: Path) -> None:
+        admin = await stage_limited.bot("admin", admin=True)
+        deployment = await _deployment(stage_limited.server, tmp_path)
+        deployment.init("--admin-token-stdin", stdin=f"{PASSWORD}\nno admin's token\n")  # so no trial uses up the limit
+        found = deployment.answerable("rate-limit", "--json")
+        assert (found.code, json.loads(found.out)) == (1, {"user": deployment.user, "limit": "limited"})
+        lifted = deployment.answerable("rate-limit", "--admin-token-stdin", stdin=f"{admin.session.token}\n")
+        assert (lifted.code, "has been lifted" in lifted.out) == (0, True)
+        assert await admin.ratelimit_lifted(admin.session.token, deployment.config.user)
 
     async def test_an_unlimited_account_is_reported_and_the_trial_room_removed(self, deployment: Deployment) -> None:
         assert "does not limit how fast" in deployment.init().out
@@ -415,7 +442,7 @@ run(["run"])
         with self._running(deployment) as process:
             _, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 1
-        assert "answerable init --force" in err
+        assert "answerable login" in err
         assert "Traceback" not in err
 
     def _running(self, deployment: Deployment) -> subprocess.Popen[str]:

@@ -8,6 +8,7 @@ Rules kept here:
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from getpass import getpass
 
 import typer
@@ -71,6 +72,27 @@ def secret_from_env(name: str) -> str:
     if secret := os.environ.get(name):
         return secret
     raise Invalid(text("cli.init.env_empty", name=name))
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A password or an access token; `repr` shows neither."""
+
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+
+def credential(password_stdin: bool, password_env: str, token_stdin: bool) -> Credential:
+    """Return what to log in with, from where the options say; without one, ask for the password."""
+    if sum((password_stdin, bool(password_env), token_stdin)) > 1:
+        raise Invalid(text("cli.init.one_credential"))
+    if token_stdin:
+        return Credential(token=secret_from_stdin("--token-stdin"))
+    if password_stdin:
+        return Credential(secret_from_stdin("--password-stdin"))
+    if password_env:
+        return Credential(secret_from_env(password_env))
+    return Credential(asked_secret("password", "--password-stdin"))
 
 
 def _need_terminal(option: str) -> None:

@@ -2,7 +2,8 @@
 
 Rules kept here:
 - Nothing is written before the log-in has worked.
-- An existing file is not replaced without ``--force``.
+- An existing file is not changed without ``--force``. With it, the answers go into the file, all else stays, and the
+  file as it was is kept as `config.toml.bak`.
 - The password is used once and stored nowhere.
 - `config.toml` is written last, so that it stands for a complete set-up.
 
@@ -12,37 +13,27 @@ Left to others: asking (`bot/cli/console/ask.py`), the file's content (`config_f
 
 import asyncio
 import os
-from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.console.ask import asked, asked_secret, given, secret_from_env, secret_from_stdin
+from bot.cli.console.ask import Credential, asked, credential, given, secret_from_stdin
 from bot.cli.console.options import DEFAULT_CONFIG, ConfigFile, new_app
 from bot.cli.console.output import say, tell, text
 from bot.cli.keys.perform import must_be_new
-from moderation.values.errors import Invalid, Refused
+from moderation.values.errors import Refused
 from moderation.values.ids import UserId, is_user_id, server_of
 from moderation.values.notices import Who
 
-from .config_file import Answers, config_text
+from .config_file import Answers, config_text, updated
 from .encryption_keys import KeyChoice, make_keys
 
 if TYPE_CHECKING:
     from bot.config.config import Config
 
 app = new_app("cli.init.help")
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Credentials for the log-in: a password or a token, and perhaps a recovery key and an admin's token."""
-
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
-    recovery_key: str = field(default="", repr=False)
-    admin_token: str = field(default="", repr=False)
 
 
 def _option(name: str, key: str) -> typer.models.OptionInfo:
@@ -88,11 +79,13 @@ def init(
         allow_invites=tuple(allow_invites or _ask_inviters(operators, yes=yes)),
         identity_key=str(identity_key.expanduser().absolute()) if identity_key else "",
     )
-    _check(file, answers)
+    content = _content(file, answers)
     asyncio.run(_server_answers(answers.url))
-    credentials = _credentials(password_stdin, password_env, token_stdin, recovery_key_stdin, admin_token_stdin)
-    keys = KeyChoice(no_keys, reset_keys, yes, credentials.recovery_key, recovery_key_out)
-    asyncio.run(_set_up(file, answers, credentials, keys))
+    logging_in = credential(password_stdin, password_env, token_stdin)  # of standard input, one secret a line
+    recovery_key = secret_from_stdin("--recovery-key-stdin") if recovery_key_stdin else ""
+    admin_token = secret_from_stdin("--admin-token-stdin") if admin_token_stdin else ""
+    keys = KeyChoice(no_keys, reset_keys, yes, recovery_key, recovery_key_out)
+    asyncio.run(_set_up(file, content, logging_in, keys, admin_token))
 
 
 def _refuse_to_replace(file: Path, *, force: bool) -> None:
@@ -102,31 +95,32 @@ def _refuse_to_replace(file: Path, *, force: bool) -> None:
         raise Refused("cli.init.not_writable", folder=file.parent)
 
 
-def _check(file: Path, answers: Answers) -> None:
-    """Raise `ConfigError` for an answer that could not be a setting, before anything happens."""
+def _content(file: Path, answers: Answers) -> str:
+    """Return the configuration with the answers; of one that is there, all else stays.
+
+    Raises `ConfigError` for an answer that could not be a setting, and `Refused` if the present file cannot be changed
+    by this program, before anything happens.
+    """
     from bot.config.config import parse_config
 
-    parse_config(file, config_text(answers))
+    there = file.read_text("utf-8") if file.exists() else ""
+    content = updated(there, answers) if there else config_text(answers)
+    if content is None:
+        raise Refused("cli.init.by_hand", file=file)
+    parse_config(file, content)
+    return content
 
 
-def _credentials(
-    password_stdin: bool, password_env: str, token_stdin: bool, recovery_key_stdin: bool, admin_token_stdin: bool
-) -> Credentials:
-    """Read the secrets from where the options say; standard input gives one a line, the admin's token last."""
-    if sum((password_stdin, bool(password_env), token_stdin)) > 1:
-        raise Invalid(text("cli.init.one_credential"))
-    password = token = ""
-    if token_stdin:
-        token = secret_from_stdin("--token-stdin")
-    elif password_stdin:
-        password = secret_from_stdin("--password-stdin")
-    elif password_env:
-        password = secret_from_env(password_env)
-    else:
-        password = asked_secret("password", "--password-stdin")
-    recovery_key = secret_from_stdin("--recovery-key-stdin") if recovery_key_stdin else ""
-    admin_token = secret_from_stdin("--admin-token-stdin") if admin_token_stdin else ""
-    return Credentials(password, token, recovery_key, admin_token)
+def _replace(file: Path, content: str) -> None:
+    """Write the configuration. One that is there is kept: `config.toml.bak`, `config.toml.bak2` ..."""
+    from bot.cli.session import write_private
+
+    if file.exists():
+        names = (file.with_name(f"{file.name}.bak{n if n > 1 else ''}") for n in count(1))
+        kept = next(name for name in names if not name.exists())
+        write_private(kept, file.read_text("utf-8"))
+        say("cli.init.kept", file=kept)
+    write_private(file, content)
 
 
 async def _server_answers(url: str) -> None:
@@ -143,34 +137,34 @@ async def _server_answers(url: str) -> None:
         await homeserver.close()
 
 
-async def _set_up(file: Path, answers: Answers, credentials: Credentials, keys: KeyChoice) -> None:
-    from bot.cli.rate_limit import find_out
-    from bot.cli.session import log_in, store_session, stored_session, write_private
+async def _set_up(file: Path, content: str, logging_in: Credential, keys: KeyChoice, admin_token: str) -> None:
+    from bot.cli.session import log_in, store_session, stored_session
     from bot.config.config import ENV_FILE, parse_config
     from bot.matrix.client import Homeserver
+    from bot.matrix.rate_limit import find_out
 
-    config = parse_config(file, config_text(answers))
-    if credentials.token:
-        session = await stored_session(config, credentials.token)
+    config = parse_config(file, content)
+    if logging_in.token:
+        session = await stored_session(config, logging_in.token)
     else:
         home = config.homeserver
         # With the device of an earlier set-up, messages encrypted for it stay readable.
         device = config.secrets.device_id
-        session = await log_in(home.url, home.user, credentials.password, home.device_name, device)
+        session = await log_in(home.url, home.user, logging_in.password, home.device_name, device)
     file.parent.mkdir(parents=True, exist_ok=True)
     _make_identity_key(config)
     store_session(file.parent / ENV_FILE, session)
-    await make_keys(config, session, credentials.password, keys)
-    write_private(file, config_text(answers))
+    await make_keys(config, session, logging_in.password, keys)
+    _replace(file, content)
     say("cli.init.done", file=file, env=file.parent / ENV_FILE, user=Who(session.user))
 
     tell("cli.init.trying_limit")
     homeserver = Homeserver(session)
     try:
-        limit = await find_out(homeserver, credentials.admin_token)
+        limit = await find_out(homeserver, admin_token)
     finally:
         await homeserver.close()
-    say(f"cli.init.limit.{limit}", user=Who(session.user), url=answers.url)
+    say(f"cli.init.limit.{limit}", user=Who(session.user), url=config.homeserver.url)
     say("cli.init.next", user=Who(session.user))
 
 

@@ -8,7 +8,9 @@ Rules kept here:
 """
 
 import json
+import re
 import textwrap
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -33,6 +35,56 @@ class Answers:
 def config_text(answers: Answers) -> str:
     """Return the file's content."""
     return "\n".join(_lines(answers)) + "\n"
+
+
+def updated(there: str, answers: Answers) -> str | None:
+    """Return an existing file with the answers in it; None if that cannot be done line by line.
+
+    Comments and all other settings stay. The result is read and compared, so that nothing else can have changed.
+    """
+    try:
+        wanted: dict[str, dict[str, object]] = tomllib.loads(there)
+        lines = there.splitlines()
+        for table, settings in _settings(answers).items():
+            for key, value in settings.items():
+                if wanted.setdefault(table, {}).get(key) != value:
+                    _put(lines, table, f"{key} = {_toml(value)}")
+                    wanted[table][key] = value
+        content = "\n".join(lines) + "\n"
+        return content if tomllib.loads(content) == wanted else None
+    except tomllib.TOMLDecodeError:
+        return None
+
+
+def _settings(answers: Answers) -> dict[str, dict[str, object]]:
+    bot: dict[str, object] = {
+        "data_dir": answers.data_dir,
+        "language": answers.language,
+        "operators": list(answers.operators),
+        "allow_invites": list(answers.allow_invites),
+    }
+    tables: dict[str, dict[str, object]] = {"homeserver": {"url": answers.url, "user": answers.user}, "bot": bot}
+    return tables | ({"identity": {"key_file": answers.identity_key}} if answers.identity_key else {})
+
+
+def _put(lines: list[str], table: str, setting: str) -> None:
+    """Write a setting of one line into a table in place of its old one; or as the table's first, made if need be."""
+    key = setting.partition(" ")[0]
+    header = re.compile(rf"\s*\[\s*{table}\s*\]")
+    at = next((n for n, each in enumerate(lines) if header.match(each)), None)
+    if at is None:
+        lines += ["", f"[{table}]", setting]
+        return
+    end = next((n for n in range(at + 1, len(lines)) if lines[n].lstrip().startswith("[")), len(lines))
+    old = next((n for n in range(at + 1, end) if re.match(rf"\s*{key}\s*=", lines[n])), None)
+    if old is None:
+        lines.insert(at + 1, setting)
+    else:
+        lines[old] = setting
+
+
+def _toml(value: object) -> str:
+    return _list(tuple(value)) if isinstance(value, list) else _quoted(str(value))
 
 
 def _lines(answers: Answers) -> Iterator[str]:

@@ -1,0 +1,74 @@
+"""`answerable login`: log the bot's account in again; the configuration stays as it is.
+
+``--json``: `user`, `device`, `new` (false: the stored session holds, so nothing was done).
+
+Rules kept here:
+- The device stays the same, so what was encrypted for it stays readable.
+- The password is used once and stored nowhere.
+
+Left to others: storing the session (`bot/cli/session.py`), the first set-up (`bot/cli/init/command.py`).
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.cli.console.ask import Credential, credential
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from bot.cli.console.output import say_done, text
+from moderation.values.notices import Who
+
+if TYPE_CHECKING:
+    from bot.config.config import Config
+    from bot.matrix.client import Session
+
+app = new_app("cli.login.help")
+
+PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help=text("cli.init.option.password_stdin"))]
+PasswordEnv = Annotated[str, typer.Option("--password-env", help=text("cli.init.option.password_env"))]
+TokenStdin = Annotated[bool, typer.Option("--token-stdin", help=text("cli.init.option.token_stdin"))]
+
+
+@app.command(help=text("cli.login.help"), epilog=text("cli.login.epilog"))
+def login(
+    password_stdin: PasswordStdin = False,
+    password_env: PasswordEnv = "",
+    token_stdin: TokenStdin = False,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Log in again."""
+    config = read_config(config_file)
+    session, new = asyncio.run(_present(config)), False
+    if session is None:
+        session = asyncio.run(_log_in(config, credential(password_stdin, password_env, token_stdin)))
+        new = True
+    key = "cli.login.done" if new else "cli.login.holds"
+    done = {"user": session.user, "device": session.device, "new": new}
+    say_done(done, key, json=json, user=Who(session.user), env=config.env_file)
+
+
+async def _present(config: "Config") -> "Session | None":
+    """Return the stored session, if the homeserver still accepts it."""
+    from bot.cli.session import stored_session
+    from bot.matrix.errors import LoggedOut
+
+    if config.secrets.access_token is None:
+        return None
+    try:
+        return await stored_session(config, config.secrets.access_token.get_secret_value())
+    except LoggedOut:
+        return None
+
+
+async def _log_in(config: "Config", given: Credential) -> "Session":
+    from bot.cli.session import log_in, store_session, stored_session
+
+    home = config.homeserver
+    if given.token:
+        session = await stored_session(config, given.token)
+    else:
+        session = await log_in(home.url, home.user, given.password, home.device_name, config.secrets.device_id)
+    store_session(config.env_file, session)
+    return session
