@@ -12,6 +12,7 @@ Importing is most of what a short command does. Rules kept here:
 import asyncio
 import atexit
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -164,6 +165,7 @@ def main() -> None:
     """Fork commands until there are no more orders."""
     for module in _IMPORTED:
         import_module(module)
+    gc.freeze()  # or each command looks through all that was imported, and copies it, when it ends
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a process that waits for a command
     for line in sys.stdin:
         if os.fork() == 0:
