@@ -111,8 +111,7 @@ class Desk(ActionHandler):
             return Done(actions=(PostCard(room=action.room, n=n, ring=False),))
         if desk is None or card is None:
             return Done(result="abandoned")
-        await self._homeserver.send(desk, MESSAGE, replacing(content, card), txn)
-        return Done()
+        return Done(made=await self._homeserver.send(desk, MESSAGE, replacing(content, card), txn))
 
     async def supersede(self, action: SupersedeCard, txn: str) -> Done:
         """Say on a card of the time that a backup lost that it is superseded."""
@@ -120,8 +119,7 @@ class Desk(ActionHandler):
             desk = await queries.room_view(db, action.room, self._homeserver.user)
         language = self._speech.language(desk.language if desk else "")
         content = self._speech.message((line("card.superseded"),), language, {})
-        await self._homeserver.send(action.room, MESSAGE, replacing(content, action.event), txn)
-        return Done()
+        return Done(made=await self._homeserver.send(action.room, MESSAGE, replacing(content, action.event), txn))
 
     async def _shown_with(self, n: CaseNumber) -> CaseNumber:
         """Return the case on whose card case `n` is shown."""

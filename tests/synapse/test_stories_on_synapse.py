@@ -7,6 +7,7 @@
 import pytest
 
 from tests.door.bot.admin.test_barred import test_an_appeal_that_is_granted_lifts_the_bans_everywhere
+from tests.door.bot.admin.test_erasing_everywhere import test_a_marked_word_in_every_field_is_nowhere_afterwards
 from tests.door.bot.admin.test_members import test_a_vouched_member_is_shown_as_verified_next_to_the_responsible_people
 from tests.door.bot.bot_rooms.test_company_in_a_direct_room import (
     test_the_bot_leaves_says_why_and_speaks_in_a_room_of_two_again,

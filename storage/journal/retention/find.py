@@ -8,14 +8,14 @@ Left to others: recording the erasure (`bot/`), doing it (`erase.py`).
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 import orjson
 
-from moderation.model.actions import ACTIONS
+from moderation.model.actions import ACTIONS, Say
 from moderation.values.events import Json
 from storage.journal.days import Day
 from storage.journal.line_format import DecodedLine, erased_by
@@ -29,6 +29,8 @@ from .ranges import Builder
 from .targets import Targets
 
 SPOKEN = frozenset(name for name, action in ACTIONS.items() if action.SPEAKS)
+
+_CAUSE = re.compile(r"\.(\d+)\.\d+$")  # in a transaction id
 
 _IsMeant = Callable[[DecodedLine, Json], bool]
 
@@ -89,18 +91,35 @@ def said_of(
     """Return the ids of the bot's own messages to or about a person, from the records of what became of its actions.
 
     `cases` are those about the person, `caused` the records of what the person said: a message that the bot sent
-    because of these counts as theirs, unless it went to somebody else. Messages of the cases in `without` are left out.
+    because of these counts as theirs, unless it went to somebody else. So does its answer to somebody who decided one
+    of `cases`. Messages of the cases in `without` are left out.
     """
     found: list[str] = []
+    deciding: set[Json] = set()  # records of the commands that decided these cases
     for day in Log(folder).days():
-        for opened in opened_lines(day, [b'"k":"outcome"']):
-            n, said = opened.skeleton.get("n"), opened.skeleton.get("action") in SPOKEN
+        for opened in opened_lines(day, [b'"k":"outcome"', b'"k":"decision"']):
+            n, on, action = (opened.skeleton.get(name) for name in ("n", "on", "action"))
+            if opened.skeleton["k"] == "decision":
+                deciding |= {on} if n in cases and n not in without else set()
+                continue
             about = any(_is_about(part, persons) for part in opened.parts)
             to_others = any(type(part) is dict and "mxid" in part for part in opened.parts)
-            theirs = about or n in cases or (opened.skeleton.get("on") in caused and not to_others)
-            if said and theirs and n not in without:
+            answers = action == Say.NAME and on in deciding
+            theirs = (
+                about or n in cases or answers or (not to_others and not _causes(opened.skeleton).isdisjoint(caused))
+            )
+            if action in SPOKEN and theirs and n not in without:
                 found += [str(part["made"]) for part in opened.parts if type(part) is dict and "made" in part]
     return found
+
+
+def _causes(skeleton: Mapping[str, Json]) -> set[Json]:
+    """Return the records that caused an action.
+
+    If a card was read before its request was answered, `on` is the card's own record; the transaction id has the cause.
+    """
+    named = _CAUSE.search(str(skeleton.get("txn")))
+    return {skeleton.get("on"), *([int(named[1])] if named else [])}
 
 
 def parts_in(folder: Path, targets: Targets, holds: HoldsInForce) -> FoundParts:
