@@ -10,7 +10,7 @@ from moderation.values.ids import RoomId
 from storage.backup import snapshot
 from tests.door.bot.commands.test_personal_data import confirm_erasing, operate, reply
 from tests.people.client import Client
-from tests.theatre.scene import Scene, Theatre, ask, told
+from tests.theatre.scene import Scene, Theatre, ask, direct_room, told
 from tests.theatre.served import RULES, ServedBot, like
 
 Json = dict[str, Any]
@@ -98,6 +98,7 @@ async def plant_in_orders(scene: Scene) -> None:
         "!away off",
     ):
         await ask(ann, bot, scene.desk, command)
+    await direct_room(ben, bot)
     await operate(bot, "report", words=f"{NOTICE} words", contact=f"{NOTICE}@example.org", room=bot.code(room))
 
 
@@ -112,7 +113,9 @@ def naming(bot: ServedBot, user: str, before: int) -> int:
 
 
 def direct_rooms(bot: ServedBot, who: Client) -> list[str]:
-    query = "SELECT room FROM members JOIN rooms USING (room) WHERE user = ? AND purpose = 'direct'"
+    query = (
+        "SELECT room FROM members JOIN rooms USING (room) WHERE user = ? AND purpose = 'direct' AND membership = 'join'"
+    )
     return [room for (room,) in bot.rows(query, who.user)]
 
 
