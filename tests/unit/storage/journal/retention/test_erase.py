@@ -10,9 +10,10 @@ import pytest
 import zstandard
 
 from moderation.values.errors import Broken
+from moderation.values.ids import PersonId
 from storage.journal.query import Query, follow, last
 from storage.journal.record import NOBODY, Draft, Part
-from storage.journal.retention.find import parts_in, parts_of
+from storage.journal.retention.find import parts_in, parts_of, said_of
 from storage.journal.retention.legal_holds import HoldsInForce, holds_in_force
 from storage.journal.retention.targets import Targets
 from storage.journal.verify.verify import verify
@@ -278,3 +279,25 @@ def test_a_follower_of_the_open_day_continues(place: Any, tools: Any) -> None:
         assert b'"body":"new"' in (next(coming) or b"")
         assert next(coming) is None
         coming.close()
+
+
+def outcome(action: str, made: str, to: str = "", **fields: Any) -> Draft:
+    """Return the outcome of an action that made a message."""
+    parts = (*((Part(PersonId(to), {"mxid": to}),) if to else ()), Part(NOBODY, {"made": made}))
+    return Draft("outcome", NOON, fields={"action": action, "result": "done", **fields}, parts=parts)
+
+
+def test_messages_about_a_person_are_known_by_case_cause_and_the_command_that_decided(place: Any) -> None:
+    with place.open() as journal:
+        journal.append(
+            [
+                outcome("card", "$card", on=93, n=7, txn="answerable.58.1"),  # read before its request was answered
+                outcome("card", "$other", on=93, n=7, txn="answerable.59.1"),
+                outcome("edit-card", "$edit", on=70, n=3, txn="answerable.70.0"),
+                Draft("decision", NOON, fields={"on": 80, "n": 3, "what": "upheld"}),
+                outcome("say", "$answer", on=80, n=0, txn="answerable.80.0", to=BEN),
+                outcome("say", "$elsewhere", on=81, n=0, txn="answerable.81.0", to=BEN),
+            ]
+        )
+        journal.close(NOON)
+    assert said_of(place.folder, [ANNA], {3}, caused={58}) == ["$card", "$edit", "$answer"]
