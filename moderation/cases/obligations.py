@@ -132,6 +132,9 @@ def _first_asked(fact: CaseOpened | Appealed | CaseView, rule: str, around: Case
     level, people = first_to_ask(lowest, duty, around.now_ms, without=without | friends)
     if not people and friends:  # nobody else is left
         level, people = first_to_ask(lowest, duty, around.now_ms, without=without)
+    if not people:  # nobody is above operators: the one who decided hears the appeal too
+        without = frozenset({fact.subject, about})
+        level, people = first_to_ask("operator", duty, around.now_ms, without=without)
     if level != "managers":
         yield _passed_on(fact, level)
     for user in people:

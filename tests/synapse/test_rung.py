@@ -89,6 +89,8 @@ async def test_everybody_is_rung_when_it_is_their_turn(theatre: Theatre) -> None
     assert await rung(ann, word.id) == "highlighted"
 
     # An appeal needs somebody again: one message in the thread of the card, since edits ring nobody.
+    await bot.idle()
+    before, mark = await unread(operator, RoomId(asked.room)), operator.position
     await ann.send_text(word.room, "!appeal 1 I was quoting the rules")
     appeal = await in_desk(scene, manager, like("desk.appealed", n="1"))
     assert appeal.content["m.relates_to"]["event_id"] == card.id
@@ -96,10 +98,17 @@ async def test_everybody_is_rung_when_it_is_their_turn(theatre: Theatre) -> None
     assert [await rung(who, appeal.id) for who in (manager, owner)] == ["silent", "silent"]
     await bot.idle()
     assert [(f.asked, f.subject) for f in bot.facts(CaseAssigned)][-1] == ("operator", operator.user)
-    assert await unread(operator, RoomId(asked.room)) > (0, 0)
+    asked = await told(operator, bot, like("notice.asked.operator", n="1"), after=mark)
+    assert await rung(operator, asked.id) == "highlighted"
+    assert await unread(operator, RoomId(asked.room)) == one_more(before)
     edits = [seen.id for seen in manager.seen if "m.new_content" in seen.content]
     assert [await rung(manager, edit) for edit in edits] == ["silent"] * len(edits)
     assert edits
+
+
+def one_more(counts: tuple[int, int]) -> tuple[int, int]:
+    """Return the counts after one more message that mentions its reader."""
+    return counts[0] + 1, counts[1] + 1
 
 
 async def test_only_people_in_the_desk_are_mentioned(theatre: Theatre) -> None:
@@ -121,13 +130,43 @@ async def test_only_people_in_the_desk_are_mentioned(theatre: Theatre) -> None:
     assert card.content["m.mentions"] == {"user_ids": [inside.user]}
 
 
-async def test_a_card_that_waits_for_nobody_is_silent(theatre: Theatre) -> None:
-    scene = await theatre.scene()
-    (manager,), (ann,) = scene.managers, scene.members
+async def test_a_card_that_waits_for_nobody_is_silent_and_an_appeal_rings_who_is_to_hear_it(theatre: Theatre) -> None:
+    scene = await theatre.scene(members=2)
+    bot, owner, (manager,), (ann, ben) = scene.bot, scene.owner, scene.managers, scene.members
     await ann.send_text(scene.room, "a purple elephant")
     card = await scene.card(manager, 1)
     assert (card.content["msgtype"], await rung(manager, card.id)) == ("m.notice", "silent")
     assert await unread(manager, scene.desk) == (0, 0)
+
+    # What a rule decided, a manager hears.
+    word = await told(ann, bot, like("notice.violation"))
+    await ann.send_text(RoomId(word.room), "!appeal 1 I was quoting the rules")
+    appeal = await in_desk(scene, manager, like("desk.appealed", n="1"))
+    assert appeal.content["m.relates_to"]["event_id"] == card.id
+    assert [await rung(who, appeal.id) for who in (manager, owner)] == ["highlighted", "notified"]
+    await bot.idle()
+    assert await unread(manager, scene.desk) == (1, 1)
+
+    # What a manager decided, the owner hears, since there is no other manager.
+    card = await decided_by_manager(scene, ben, 2)
+    await bot.idle()
+    before = await unread(owner, scene.desk)
+    word = await told(ben, bot, like("notice.upheld", n="2"))
+    await ben.send_text(RoomId(word.room), "!appeal 2 I was quoting the rules")
+    appeal = await in_desk(scene, owner, like("desk.appealed", n="2"))
+    assert appeal.content["m.relates_to"]["event_id"] == card.id
+    assert [await rung(who, appeal.id) for who in (manager, owner)] == ["notified", "highlighted"]
+    await bot.idle()
+    assert await unread(owner, scene.desk) == one_more(before)
+
+
+async def decided_by_manager(scene: Scene, who: Client, n: int) -> Seen:
+    """Let the manager uphold a case about what somebody says. Returns its card."""
+    (manager,) = scene.managers
+    await who.send_text(scene.room, f"forbidden {n}")
+    card = await scene.card(manager, n)
+    await answer(manager, scene.bot, scene.desk, await manager.send_text(scene.desk, f"!uphold {n} see the rules"))
+    return card
 
 
 async def test_the_first_word_to_somebody_rings_by_the_invitation(theatre: Theatre) -> None:

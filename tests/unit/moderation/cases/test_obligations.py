@@ -147,6 +147,16 @@ def test_an_appeal_goes_to_somebody_who_did_not_decide() -> None:
     )
 
 
+def test_an_appeal_against_an_operator_goes_to_another_or_else_to_the_same() -> None:
+    lodged = Appealed(room=ROOM, on=7, n=4, due=DUE, subject=ANNA)
+    moved, task = passed_on("appealed", "operator"), TaskOpened(room=ROOM, on=7, task="case", n=4, subject=ANNA)
+    other = UserId("@opal:example.org")
+    for operators, hears in (((OPERA, other), other), ((OPERA,), OPERA)):
+        around = {"policy": policy(operators=operators), "duties": {ROOM: replace(DUTY, operators=operators)}}
+        found = added(lodged, appealed=appealed("spam", by=OPERA), **around)
+        assert found == (moved, assigned(hears, "operator"), task)
+
+
 def test_an_appeal_against_neglect_goes_to_the_owner_the_owners_own_to_the_operator() -> None:
     lodged = Appealed(room=ROOM, on=7, n=4, due=DUE, subject=MARK)
     of_mark = appealed("duty_overdue", MARK)
