@@ -42,9 +42,14 @@ def _place(module: ModuleType) -> int:
 
 def _named(module: ModuleType) -> Iterator[tuple[str, Command]]:
     for command in module.COMMANDS:
-        translated = (Catalog.load().template(language, f"command.{command.name}.name") for language in LANGUAGES)
-        for name in dict.fromkeys((command.name, *command.aliases, *translated)):
+        for name in dict.fromkeys((command.name, *command.aliases, *_translations(command))):
             yield name, command
+
+
+def _translations(command: Command) -> Iterator[str]:
+    """Yield the names in the message files; `tests/unit/test_registries.py` finds those that are missing."""
+    texts, key = Catalog.load(), f"command.{command.name}.name"
+    return (texts.template(language, key) for language in LANGUAGES if key in texts.keys(language))
 
 
 COMMANDS = find_commands()

@@ -37,7 +37,8 @@ SAID = (
     (ANNA, ROOM, "who is there?!?"),
     (ANNA, ROOM, "!ping"),
     (ANNA, ROOM, "!在吗"),
-    (MARK, DESK, "!help"),
+    (ANNA, ROOM, "!there"),
+    (MARK, DESK, "!help all"),
     (MARK, DESK, "!help ping"),
 )
 

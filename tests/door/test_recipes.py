@@ -123,12 +123,12 @@ def test_the_new_kind_can_be_tried_written_listed_and_judged(story: dict[str, An
 
 
 def test_the_command_is_answered_by_each_name_and_helped_with(story: dict[str, Any]) -> None:
-    for typed in ("!ping", "!在吗"):
+    for typed in ("!ping", "!在吗", "!there"):
         assert story["told"][typed] == [[["ping.here"], {"en": "I am here.", "zh": "我在。"}]]
-    ((_, overview),), ((helped, said),) = story["told"]["!help"], story["told"]["!help ping"]
+    ((_, overview),), ((helped, said),) = story["told"]["!help all"], story["told"]["!help ping"]
     assert "!ping — whether I am there" in overview["en"]
     assert helped == ["command.ping.short", "help.usage", "help.example"]
-    assert "!ping — 看看我在不在" in said["zh"]
+    assert "!ping（在吗）— 看看我在不在" in said["zh"]
 
 
 def test_each_missing_text_is_named(tmp_path: Path) -> None:
@@ -136,7 +136,8 @@ def test_each_missing_text_is_named(tmp_path: Path) -> None:
         'endings = "消息结尾"': "zh: rule-kind.endings",
         'endings = "请不要喊叫。"': "zh: rule-example.endings",
         'word-endings = "我不认识“{given}”。结尾须加引号；不加引号的可用词有 {known}。"': "zh: error.rule.word-endings",
-        'short = "{command} — 看看我在不在"': "zh: command.ping.short",
+        'name = "在吗"': "zh: command.ping.name",
+        'short = "{command}（在吗）— 看看我在不在"': "zh: command.ping.short",
         'usage = "`!ping`"': "en: command.ping.usage",
     }
     done = follow(tmp_path, *left_out)
@@ -156,7 +157,7 @@ WRONG = (
     (RULE, ', examples=[["!!!"]]', "", "the setting endings lacks its description, or an example"),
     (RULE, '"endings"]', '"terms"]', "endings: the kind 'terms' is that of moderation.rules.terms, too"),
     (COMMAND, 'SUBJECT = "asking"', "", "bot.commands.ping lacks its SUBJECT"),
-    (COMMAND, '"在吗"', '"status"', "bot.commands.ping: 'status' names the command 'status' already"),
+    (COMMAND, '"there"', '"status"', "bot.commands.ping: 'status' names the command 'status' already"),
 )
 FIND: Mapping[str, tuple[ModuleType, Callable[[], object]]] = {
     RULE: (moderation.rules, find_kinds),
