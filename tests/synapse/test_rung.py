@@ -213,9 +213,39 @@ async def test_in_encrypted_rooms_the_homeserver_counts_and_the_client_highlight
     assert await rings(ben, await told(ben, bot, like("report.outcome.upheld"))) == "highlighted"
     word = await told(ann, bot, like("notice.upheld", n="1"))
     assert await rings(ann, word) == "highlighted"
+
+    # What an operator decided, an operator hears; what a rule decided, a manager; what a manager decided, the owner.
+    mark = operator.position
     await ann.send_text(RoomId(word.room), "!appeal 1 I was quoting the rules")
     assert await rings(manager, await in_desk(scene, manager, like("desk.appealed", n="1"))) == "silent"
-    assert (await unread(manager, scene.desk))[0] > 0
+    asked = await told(operator, bot, like("notice.asked.operator", n="1"), after=mark)
+    assert await rings(operator, asked) == "highlighted"
+    await ann.send_text(scene.room, "a purple elephant")  # cases 2 to 4 are about the deadlines that passed
+    assert await rings(manager, await scene.card(manager, 5)) == "silent"  # it waits for nobody
+    await told(ann, bot, like("notice.violation"))
+    assert await appealed(scene, ann, word.room, 5) == ["highlighted", "notified"]
+    await decided_by_manager(scene, ben, 6)
+    word = await told(ben, bot, like("notice.upheld", n="6"))
+    assert await appealed(scene, ben, word.room, 6) == ["notified", "highlighted"]
+
+    # A manager who is not in the desk is told in private, and not mentioned there.
+    await owner.set_power(scene.room, {ben.user: 50})
+    await bot.until(lambda: bot.rows("SELECT 1 FROM rooms WHERE levels LIKE ?", f"%{ben.user}%"), "the levels")
+    mark = ben.position
+    await ben.send_text(scene.room, '!rule add quiet terms "psst" minor none manager')  # by which they are on duty
+    await bot.until(lambda: bot.rows("SELECT 1 FROM room_rules"), "the rule")
+    await ann.send_text(scene.room, "forbidden 7")
+    card = await scene.card(manager, 7)
+    assert card.content["m.mentions"] == {"user_ids": [manager.user]}
+    assert await rings(manager, card) == "highlighted"
+    assert await rings(ben, await told(ben, bot, like("notice.asked.managers", n="7"), after=mark)) == "highlighted"
+
+
+async def appealed(scene: Scene, who: Client, room: str, n: int) -> list[str]:
+    """Let somebody appeal. Returns how that rings the manager and the owner."""
+    people = (scene.managers[0], scene.owner)
+    await who.send_text(room, f"!appeal {n} I was quoting the rules")
+    return [await rings(each, await in_desk(scene, each, like("desk.appealed", n=str(n)))) for each in people]
 
 
 async def rings(who: Client, seen: Seen) -> str:
