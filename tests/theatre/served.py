@@ -8,6 +8,7 @@ Rules this module keeps:
 """
 
 import asyncio
+import os
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -29,6 +30,7 @@ from storage.journal.reader import Log
 from storage.journal.record import Record
 from storage.record_mapping import fact_of_record
 from tests.fakes.times import Together
+from tests.theatre.forked_command import ForkedProgram
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Fact)
@@ -129,6 +131,15 @@ class ServedBot:
         self._stop = asyncio.Event()
         trusted = Together(self.clock) if self.is_believed else TrustedTime(self.clock)
         self._task = asyncio.create_task(serve(self.config, self.session, self._stop, self.clock, trusted=trusted))
+
+    def start_apart(self) -> ForkedProgram:
+        """Start `answerable run` in a process of its own, which can be killed."""
+        folder = self.data_dir.parent
+        (folder / "config.toml").write_text(HEAD.format(url=self.session.url, user=self.user, bot="") + RULES)
+        secrets = {"ANSWERABLE_ACCESS_TOKEN": self.session.token, "ANSWERABLE_DEVICE_ID": self.session.device}
+        run = ("run", "--config", str(folder / "config.toml"))
+        environ = {**os.environ, **secrets}
+        return ForkedProgram("bot.cli.main", *run, folder=folder, output=folder / "bot.log", environ=environ)
 
     def clock(self) -> int:
         """Return the bot's time: this machine's, set forward by `ahead_ms`."""

@@ -1,18 +1,14 @@
 """The bot is stopped at the worst moments: afterwards everything is as without stops, and nothing was done twice."""
 
 import asyncio
-import os
-import signal
 import sqlite3
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from moderation.model.facts import BotStarted, BotStopped, CaseOpened, CreditChanged, LevelKept, NotSeen
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, told
-from tests.theatre.served import HEAD, RULES, ServedBot, like, until
+from tests.theatre.served import RULES, ServedBot, like, until
 
 HOUR_MS = 3_600_000
 MUTE = """
@@ -116,37 +112,19 @@ async def test_a_mute_that_ended_while_the_bot_was_down_gives_the_level_back_on_
 
 
 async def test_the_bot_killed_by_the_system_comes_back_and_does_all_of_it_once(theatre: Theatre) -> None:
-    """The command itself runs as a process of its own, and gets a signal that cannot be caught."""
     scene = await theatre.scene(members=2)
     bot, room, people = scene.bot, scene.room, scene.members
     await bot.stop()
-    folder = bot.data_dir.parent
-    (folder / "config.toml").write_text(HEAD.format(url=bot.session.url, user=bot.user, bot="") + RULES)
-    environment = {
-        **os.environ,
-        "ANSWERABLE_ACCESS_TOKEN": bot.session.token,
-        "ANSWERABLE_DEVICE_ID": bot.session.device,
-    }
-    process = await _run(folder, environment)
+    program = bot.start_apart()
     said = [await who.send_text(room, "a purple elephant") for who in people]
     await until(_happened(lambda: bot.rows("SELECT 1 FROM cases")), "a case")
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
+    program.kill()
+    await asyncio.to_thread(program.wait)
     bot.start()
     await bot.has(*said)
     await bot.idle()
     for who, event in zip(people, said, strict=True):
         await _said_once(scene, who, event)
-
-
-async def _run(folder: Path, environment: dict[str, str]) -> asyncio.subprocess.Process:
-    command = "from bot.cli.main import run; run()"
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", command, "run", "--config", str(folder / "config.toml")),
-        env=environment,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
 
 
 async def _complete(scene: Scene, who: Client, said: str, rule: str) -> None:

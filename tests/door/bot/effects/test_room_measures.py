@@ -1,9 +1,6 @@
 """Measures against a room itself: who may post and join changes on the homeserver, is announced, and is restored."""
 
 import asyncio
-import os
-import signal
-import sys
 from typing import Any
 
 import pytest
@@ -13,7 +10,7 @@ from moderation.model.facts import CaseOpened, ContentRead, LevelKept, SanctionE
 from moderation.values.errors import Refused
 from tests.people.client import Client, MatrixError
 from tests.theatre.scene import Scene, Theatre, ask, open_direct, told
-from tests.theatre.served import HEAD, RULES, ServedBot, like
+from tests.theatre.served import RULES, ServedBot, like
 
 POLL = "org.matrix.msc3381.poll.start"
 NEGLECTED = """
@@ -189,10 +186,11 @@ async def test_an_order_to_rectify_is_told_and_when_its_time_is_over_the_operato
     scene = await theatre.scene(bot=f'operators = ["{operator.user}"]')
     bot, owner = scene.bot, scene.owner
     before = await owner.power_levels(scene.room)
-    asked = {"room": bot.code(scene.room), "by": operator.user, "reason": "nobody answers", "for_ms": 2_000}
+    asked = {"room": bot.code(scene.room), "by": operator.user, "reason": "nobody answers", "for_ms": 3_600_000}
     await _operate(bot, "room-rectify", **asked)
     await _said(scene, like("measure.begun.rectify"))
     await told(owner, bot, like("notice.measure.rectify"))
+    bot.ahead_ms += 3_600_000
     await _said(scene, like("measure.ended.rectify"))
     await bot.idle()
     assert await owner.power_levels(scene.room) == before
@@ -223,17 +221,16 @@ async def test_a_room_whose_cases_nobody_decides_is_suspended_until_they_are(the
 
 
 async def test_a_measure_holds_and_ends_although_the_bot_was_killed_in_between(theatre: Theatre) -> None:
-    """The command itself runs as a process of its own, and gets a signal that cannot be caught."""
     scene = await theatre.scene()
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     before = await scene.owner.power_levels(room)
     await bot.idle()
     await bot.stop()
-    process = await _run(bot)
+    program = bot.start_apart()
     await manager.send_text(room, "!readonly 1h")
     await bot.until(lambda: bot.rows("SELECT 1 FROM sanctions"), "the measure", 30)
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
+    program.kill()
+    await asyncio.to_thread(program.wait)
     bot.start()
     await _until_posting(scene, 50)
     assert await _silenced(scene, ann)
@@ -294,15 +291,3 @@ def _steps(bot: ServedBot, step: str) -> list[LevelKept]:
 
 async def _operate(bot: ServedBot, do: str, **arguments: Any) -> dict[str, Any]:
     return await ask_bot(bot.data_dir, do, arguments, None)
-
-
-async def _run(bot: ServedBot) -> asyncio.subprocess.Process:
-    folder = bot.data_dir.parent
-    (folder / "config.toml").write_text(HEAD.format(url=bot.session.url, user=bot.user, bot="") + RULES)
-    secrets = {"ANSWERABLE_ACCESS_TOKEN": bot.session.token, "ANSWERABLE_DEVICE_ID": bot.session.device}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from bot.cli.main import run; run()", "run", "--config", str(folder / "config.toml")),
-        env={**os.environ, **secrets},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
