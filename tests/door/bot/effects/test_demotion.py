@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from moderation.model.facts import LevelKept, SanctionEnded, SanctionStarted
 from tests.theatre.scene import Scene, Theatre, ask, enter, told
 from tests.theatre.served import like
@@ -19,16 +21,15 @@ kind = "terms"
 class = "moderate"
 terms = ["purple elephant"]
 [credit]
-costs = {{ minor = 1, moderate = 5, serious = 25, severe = 61 }}
+costs = { minor = 1, moderate = 5, serious = 25, severe = 61 }
 incident_limit = 61
-quiet_before_recovery = "1s"
-recover_every = "{recover_every}"
+quiet_before_recovery = "1h"
+recover_every = "1h"
 [tiers]
 c = 30
-demote_for = "{demote_for}"
+demote_for = "1h"
 """
-SHORT = RULES.format(demote_for="2s", recover_every="1s")
-LONG = RULES.format(demote_for="1h", recover_every="1h")
+HOUR = 3_600_000
 
 
 ONE_CLUB = """
@@ -39,10 +40,11 @@ rooms = ["*"]
 """
 
 
+@pytest.mark.usefixtures("short_waits")
 async def test_a_manager_is_demoted_in_all_rooms_of_the_community_and_restored_when_time_and_credit_are_there(
     theatre: Theatre,
 ) -> None:
-    scene = await theatre.scene(SHORT + ONE_CLUB, managers=2)
+    scene = await theatre.scene(RULES + ONE_CLUB, managers=2)
     bot, (first, second), owner = scene.bot, scene.managers, scene.owner
     other_owner, *_ = await theatre.people("other")
     other = await theatre.room(bot, other_owner, [second], levels={second.user: 60})
@@ -62,6 +64,7 @@ async def test_a_manager_is_demoted_in_all_rooms_of_the_community_and_restored_w
             desk, lambda s: like("desk.demoted", who=second.user, credit="39").search(s.body) is not None
         )
 
+    bot.ahead_ms += 3 * HOUR
     back = other_owner.wait_state(other, "m.room.power_levels", lambda c: c["users"].get(second.user) == 60)
     await asyncio.gather(scene.until_level(second.user, 50), back)
     await told(second, bot, like("notice.ended.demote"))
@@ -80,7 +83,7 @@ async def test_a_manager_is_demoted_in_all_rooms_of_the_community_and_restored_w
 
 
 async def test_a_demotion_ends_with_the_case_it_rests_on_and_with_no_other(theatre: Theatre) -> None:
-    scene = await theatre.scene(LONG, managers=2)
+    scene = await theatre.scene(RULES, managers=2)
     bot, (first, second), room = scene.bot, scene.managers, scene.room
     await second.send_text(room, "a volcano")
     await scene.card(first, 1)
@@ -107,7 +110,7 @@ async def test_a_demotion_ends_with_the_case_it_rests_on_and_with_no_other(theat
 
 
 async def test_an_owner_above_every_level_cannot_be_demoted_which_is_said_once(theatre: Theatre) -> None:
-    scene = await theatre.scene(LONG)
+    scene = await theatre.scene(RULES)
     bot, owner, (manager,) = scene.bot, scene.owner, scene.managers
     await owner.send_text(scene.room, "a volcano")
     await scene.card(manager, 1)

@@ -181,6 +181,7 @@ async def test_an_appeal_that_is_granted_opens_the_room_again(theatre: Theatre) 
     await _said(scene, like("measure.ended.suspend"))
 
 
+@pytest.mark.usefixtures("short_waits")
 async def test_an_order_to_rectify_is_told_and_when_its_time_is_over_the_operator_is_asked(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")
     scene = await theatre.scene(bot=f'operators = ["{operator.user}"]')

@@ -7,7 +7,7 @@ from typing import Any
 from bot.config.config import parse_config
 from moderation.model.facts import RoomListed, SanctionStarted
 from moderation.values.ids import RoomId
-from tests.door.bot.effects.test_demotion import LONG
+from tests.door.bot.effects.test_demotion import RULES as DEMOTING
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.people.client import Client
 from tests.theatre.scene import Theatre, ask, told
@@ -34,7 +34,7 @@ async def until_level(who: Client, room: str, user: Client, level: int | None) -
 async def test_decisions_count_in_all_rooms_that_a_space_lists(theatre: Theatre, tmp_path: Path) -> None:
     owner, manager, ann = await theatre.people("owner", "manager", "ann")
     space = await make_space(owner)
-    bot = await theatre.bot(LONG + CLUB.format(space=space))
+    bot = await theatre.bot(DEMOTING + CLUB.format(space=space))
     here, there = rooms = [await theatre.room(bot, owner, [manager, ann]) for _ in range(2)]
     desk = await theatre.enter_desk(bot, here, owner, manager, ann)
     await owner.set_state(space, "m.space.child", HERE, here)
