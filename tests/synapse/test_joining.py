@@ -73,9 +73,12 @@ async def test_the_desk_is_told_what_is_missing_and_whom_the_bot_could_never_dem
     told = await manager.wait_event(
         desk, lambda seen: seen.sender == bot.user and like("joining.desk").search(seen.body) is not None
     )
+    vkey = (bot.data_dir / "records" / "log.vkey").read_text().strip()
     assert told.body.splitlines() == [
         "This is the desk of the room. When a message may break a rule, its owners and managers get a case here "
         "and decide it.",
+        f"The records are signed with the key {vkey}. Please keep a copy of it: it proves later that nobody changed "
+        "them.",
         f"To protect the room, I need more power. Please have an owner set {bot.user} to level 100 "
         "(Element: Room settings, Roles & Permissions), or allow:",
         "· changing power levels, to mute people and suspend rights (level 100)",
