@@ -21,8 +21,8 @@ moderate = "300s"
 serious = "300s"
 severe = "300s"
 """
-STEP_MS = 31_000  # step of the clock: a longer one would count as time in which the bot was unreachable
-STEPS = 60
+STEP_MS = 15_000  # step of the clock: with the real time beside it below `presence.LONGEST_MS`, even under load
+STEPS = 120
 
 
 async def until_moved(scene: Scene, step: str, asked: str) -> None:
