@@ -8,11 +8,11 @@ import pytest
 from moderation.model.facts import CaseAssigned, CaseMoved
 from moderation.values.ids import RoomId
 from tests.clients.encrypted_stage import EncryptedStage
-from tests.clients.js_client import Read
+from tests.clients.js_client import JsClient, Read
 from tests.people.client import Client, Seen
 from tests.synapse.rung import invited, rung, unread
 from tests.theatre.scene import Scene, Theatre, answer, ask, open_direct, told
-from tests.theatre.served import RULES, like
+from tests.theatre.served import RULES, ServedBot, like
 
 DEADLINES = """
 [cases.deadlines]
@@ -184,13 +184,22 @@ async def encrypted(encrypted_stage: EncryptedStage, tmp_path: Path):  # type: i
     await theatre.close()
 
 
+async def meet(person: Client, bot: ServedBot) -> None:
+    """Open a direct room, and wait until the client knows the bot's signed device: it reads nothing sooner."""
+    assert isinstance(person, JsClient)
+    room = await person.create_room(is_direct=True, invite=[bot.user])
+    said = ("m.room.message", "m.room.encrypted")
+    await person.wait_event(room, lambda seen: seen.sender == bot.user and seen.type in said, what="hello")
+    await person.wait_devices(bot.user, lambda found: any(each.signed for each in found), what="signed")
+
+
 async def test_in_encrypted_rooms_the_homeserver_counts_and_the_client_highlights(encrypted: Theatre) -> None:
     """The homeserver cannot see mentions there: it counts every message, and the client decides what to highlight."""
     operator = (await encrypted.people("operator"))[0]
     scene = await encrypted.scene(RULES + DEADLINES, members=2, bot=f'operators = ["{operator.user}"]')
     bot, owner, (manager,), (ann, ben) = scene.bot, scene.owner, scene.managers, scene.members
     for person in (operator, owner, manager, ann, ben):
-        await open_direct(person, bot)
+        await meet(person, bot)
     said = await ann.send_text(scene.room, "forbidden 7")
     card = await scene.card(manager, 1)
     assert (await rings(manager, card), await rings(owner, await scene.card(owner, 1))) == ("highlighted", "notified")
