@@ -40,6 +40,7 @@ COMMANDS = (
     Lazy("run", "bot.cli.run"),
     Lazy("login", "bot.cli.login"),
     Lazy("rate-limit", "bot.cli.rate_limit"),
+    Lazy("status", "bot.cli.status"),
     Lazy("rooms", "bot.cli.rooms.command"),
     Lazy("members", "bot.cli.members"),
     Lazy("unlink", "bot.cli.unlink"),

@@ -38,6 +38,24 @@ class TestRooms:
 
 
 @pytest.mark.usefixtures("data_dir")
+class TestStatus:
+    def test_counts_what_waits_and_says_what_is_kept(self, answerable: Answerable) -> None:
+        found = answerable("status", "--json").json
+        assert (found["running"], found["heard"], found["open_cases"]) == (None, 0, 2)
+        assert sum(found["rooms"].values()) == 2
+        assert (found["content"], found["retention"]) == ("full", 190 * DAY_MS)
+        assert found["disk_free"] > 0
+
+    def test_fits_on_a_page_of_80_columns(self, answerable: Answerable, monkeypatch: pytest.MonkeyPatch) -> None:
+        for language in ("en", "zh"):
+            monkeypatch.setenv("ANSWERABLE_LANG", language)
+            monkeypatch.setenv("COLUMNS", "80")
+            lines = answerable("status").out.splitlines()
+            assert len(lines) <= 24
+            assert all(len(each) <= 80 for each in lines)
+
+
+@pytest.mark.usefixtures("data_dir")
 class TestMembers:
     def test_people_in_charge_come_first(self, answerable: Answerable) -> None:
         assert answerable("members", "G-7F3K", "--json").json == [

@@ -1,0 +1,90 @@
+"""`answerable status`: how the deployment is, on one page.
+
+``--json``: `running` (process; null: none), `heard` (when the homeserver last answered; 0: never), `rooms` (groups by
+condition), `open_cases`, `overdue_cases`, `tasks`, `waiting` (requests not sent yet), `gaps` (parts of rooms not read
+yet), `records`, `first_day`, `log_bytes`, `content`, `retention` (milliseconds), `disk_free` (bytes).
+
+Rules kept here:
+- It only reads, and says the same of a running bot as of a stopped one.
+
+Left to others: what could go wrong and how to mend it (`check/`), watching (`bot/monitoring/page.py`).
+"""
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from moderation.values.notices import Moment, Span
+
+from .access.lookup import now_ms, read
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .console.output import Cells, as_json, sheet_of, text, word
+from .run import running_pid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+app = new_app("cli.status.help")
+
+_NAMES = (
+    *("running", "heard", "rooms", "open_cases", "overdue_cases", "tasks", "waiting", "gaps"),
+    *("records", "first_day", "log_bytes", "content", "retention", "disk_free"),
+)
+_SHOW: Cells = {
+    "running": lambda pid: text("cli.status.running", pid=pid) if pid else text("cli.status.stopped"),
+    "heard": lambda ms: Moment(ms) if ms else text("cli.status.never"),
+    "rooms": lambda rooms: (
+        "; ".join(f"{word('condition', name)}: {count}" for name, count in rooms.items()) or text("cli.status.no_rooms")
+    ),
+    "log_bytes": lambda size: text("cli.status.megabytes", megabytes=round(size / 1e6, 1)),
+    "disk_free": lambda size: text("cli.status.megabytes", megabytes=round(size / 1e6)),
+    "retention": Span,
+    "content": lambda content: word("content", content),
+}
+
+
+@app.command(help=text("cli.status.help"), epilog=text("cli.status.epilog"))
+def status(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Show it."""
+    config = read_config(config_file)
+    found = {
+        "running": running_pid(config.data_dir),
+        **read(config, _database),
+        **_log(config.data_dir / "records"),
+        "content": config.records.content,
+        "retention": config.records.retention,
+        "disk_free": shutil.disk_usage(config.data_dir).free,
+    }
+    if json:
+        as_json({name: found[name] for name in _NAMES})
+    else:
+        sheet_of(found, _NAMES, _SHOW)
+
+
+async def _database(db: "AsyncConnection") -> dict[str, Any]:
+    from sqlalchemy import func, select
+
+    from bot.pipeline.heartbeat import ALIVE
+    from storage import queries, schema
+
+    r = schema.rooms.c
+    groups = select(r.condition, func.count()).where(r.purpose == "group").group_by(r.condition).order_by(r.condition)
+    numbers = await queries.vital_numbers(db, now_ms(), now_ms())
+    return {
+        "heard": int(await queries.get_meta(db, ALIVE) or 0),
+        "rooms": {row[0]: row[1] for row in await db.execute(groups)},
+        "open_cases": numbers.cases_open,
+        "overdue_cases": numbers.cases_overdue,
+        "tasks": len(await queries.open_tasks(db)),
+        "waiting": numbers.waiting,
+        "gaps": numbers.gaps,
+        "records": int(await queries.get_meta(db, "applied") or 0),
+    }
+
+
+def _log(folder: "Path") -> dict[str, Any]:
+    from storage.journal.reader import Log
+
+    days = Log(folder).days()
+    return {"first_day": days[0].name if days else None, "log_bytes": sum(day.path.stat().st_size for day in days)}
