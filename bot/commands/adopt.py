@@ -11,11 +11,11 @@ Left to others: doing it (`bot/effects/adopt_room.py`).
 from moderation.model.actions import Adopt
 from moderation.model.facts import DataAsked
 from moderation.values.errors import Refused
-from moderation.values.notices import Code, RoomName, Who, line
+from moderation.values.notices import RoomName, Who, line
 from storage import queries
 
+from .confirmation import must_have_asked
 from .invocation import Call, Command, Reply
-from .personal_data import CONFIRM_WITHIN_MS
 
 TOMBSTONE = "m.room.tombstone"
 
@@ -37,9 +37,7 @@ async def adopt(call: Call) -> Reply:
             line("adopt.confirm", n=call.on, code=call.group.code),
         )
         return Reply(lines, (asked,), private=True)
-    since, what = call.now_ms - CONFIRM_WITHIN_MS, f"adopt {room}"
-    if not await queries.was_asked(call.db, call.given.request, call.caller, since, what):
-        raise Refused("error.adopt.number", adopt=Code(f"{call.setup.prefix}adopt"))
+    await must_have_asked(call, "adopt", f"adopt {room}")
     confirmed = DataAsked(room=room, on=call.on, what="adopt-confirmed", subject=call.caller)
     return Reply((line("adopt.begun"),), (confirmed,), (Adopt(room=room, subject=call.caller),), private=True)
 

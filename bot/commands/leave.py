@@ -15,8 +15,8 @@ from moderation.values.errors import Refused
 from moderation.values.notices import Code, RoomName, line
 from storage import queries
 
+from .confirmation import must_have_asked
 from .invocation import Call, Command, Reply
-from .personal_data import CONFIRM_WITHIN_MS
 
 
 async def leave(call: Call) -> Reply:
@@ -38,9 +38,7 @@ async def leave(call: Call) -> Reply:
             line("leave.confirm", n=call.on, code=call.group.code),
         )
         return Reply(lines, (asked,), private=True)
-    since, what = call.now_ms - CONFIRM_WITHIN_MS, f"leave {room}"
-    if not await queries.was_asked(call.db, call.given.request, call.caller, since, what):
-        raise Refused("error.leave.number", leave=Code(f"{call.setup.prefix}leave"))
+    await must_have_asked(call, "leave", f"leave {room}")
     confirmed = DataAsked(room=room, on=call.on, what="leave-confirmed", subject=call.caller)
     return Reply((line("leave.begun", room=RoomName(room)),), (confirmed,), private=True)
 

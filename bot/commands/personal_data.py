@@ -8,14 +8,12 @@ Rules kept here:
 
 from moderation.model.actions import Erase, GiveData, GiveReceipt
 from moderation.model.facts import DataAsked
-from moderation.values.durations import MS_PER
 from moderation.values.errors import Refused
-from moderation.values.notices import Code, line
+from moderation.values.notices import line
 from storage import queries
 
+from .confirmation import must_have_asked
 from .invocation import Call, Command, Reply
-
-CONFIRM_WITHIN_MS = 15 * MS_PER["m"]
 
 
 async def receipt(call: Call) -> Reply:
@@ -41,9 +39,7 @@ async def erase(call: Call) -> Reply:
     if call.given.request is None:
         asked = DataAsked(room=call.group.room, on=call.on, what="erase", subject=call.caller)
         return Reply((line("own.erase.explain"), line("own.erase.confirm", n=call.on)), (asked,), private=True)
-    since = call.now_ms - CONFIRM_WITHIN_MS
-    if not await queries.was_asked(call.db, call.given.request, call.caller, since, "erase"):
-        raise Refused("error.erase.number", erase=Code(f"{call.setup.prefix}erase"))
+    await must_have_asked(call, "erase", "erase")
     act = Erase(room=call.group.room, subject=call.caller)
     return Reply((line("own.erase.begun"),), actions=(act,), private=True)
 
