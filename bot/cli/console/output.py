@@ -9,17 +9,23 @@ Rules kept here:
 Left to others: what is shown (the file of each command).
 """
 
+import datetime as dt
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bot.texts.catalog import Catalog, cli_language
 from moderation.values.errors import AnswerableError, Invalid, Refused
+from moderation.values.ids import is_user_id, server_of
 from moderation.values.notices import Moment, Span
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+_GAP = 3  # columns of the terminal between two cells of a table
+_ENDLESS = 10_000
+_ID = 10  # columns at the least for an id, and for a word in Chinese, which can be broken anywhere
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 Cells = Mapping[str, Callable[[Any], object]]  # how values of a column are shown
@@ -50,17 +56,82 @@ def tell(key: str, **fields: object) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
-    """Print a table on stdout. `columns` are keys of the message files below ``cli.column``."""
+    """Print a table on stdout. `columns` are keys of the message files below ``cli.column``.
+
+    If it is wider than the terminal, times and people are written short, and a line below says how.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    heads, rows, room = [text(f"cli.column.{column}") for column in columns], list(rows), console().width
+    cells, widths = [[shown(cell) for cell in row] for row in rows], None
+    notes: list[str] = []
+    if sum(_natural([heads, *cells])) + _GAP * len(heads) > room:
+        cells, notes = shorten(rows)
+        widths = _fitting([heads, *cells], room)
     drawn = Table(box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False)
-    for column in columns:
-        drawn.add_column(text(f"cli.column.{column}"), overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(shown(cell)) for cell in row))
+    for n, head in enumerate(heads):
+        cut = widths is not None and _is_ids(cells, n)
+        drawn.add_column(head, overflow="ellipsis" if cut else "fold", width=widths[n] if widths else None)
+    for row in cells:
+        drawn.add_row(*(Text(cell) for cell in row))
     console().print(drawn)
+    for note in notes:
+        console().print(note, markup=False, highlight=False)
+
+
+def _natural(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return the width of each column, as wide as its widest cell."""
+    from rich.cells import cell_len
+
+    return [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+
+
+def _fitting(rows: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """Return widths that fit and break no word, except ids of rooms and events; None if there are none."""
+    from rich.cells import cell_len
+
+    def longest(column: Sequence[str]) -> int:
+        words = (word for cell in column for word in cell.split())
+        return max((cell_len(word) if word.isascii() else min(cell_len(word), _ID) for word in words), default=0)
+
+    natural, columns = _natural(rows), zip(*rows, strict=True)
+    widths = [
+        min(most, _ID) if _is_ids(rows[1:], n) else longest(column)
+        for n, (most, column) in enumerate(zip(natural, columns, strict=True))
+    ]
+    spare = room - sum(widths) - _GAP * len(widths)
+    if spare < 0:
+        return None
+    for n, most in enumerate(natural):
+        more = min(most - widths[n], spare)
+        widths[n], spare = widths[n] + more, spare - more
+    return widths
+
+
+def _is_ids(rows: Sequence[Sequence[str]], n: int) -> bool:
+    """Tell whether a column holds ids of rooms or events, of which the beginning is enough."""
+    return bool(rows) and all(row[n][:1] in ("!", "$") for row in rows)
+
+
+def shorten(rows: Sequence[Sequence[object]]) -> tuple[list[list[str]], list[str]]:
+    """Return the cells with short times and people, and the lines that say what was left out."""
+    people = {str(cell) for row in rows for cell in row if isinstance(cell, str) and is_user_id(cell)}
+    servers = {server_of(each) for each in people}
+    home = servers.pop() if len(servers) == 1 else ""
+    timed = any(isinstance(cell, Moment) for row in rows for cell in row)
+    notes = [text("cli.table.times")] if timed else []
+    notes += [text("cli.table.people", server=home)] if home else []
+    return [[_short(cell, home) for cell in row] for row in rows], notes
+
+
+def _short(cell: object, home: str) -> str:
+    if isinstance(cell, Moment):
+        return dt.datetime.fromtimestamp(cell.ms / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M")
+    if home and isinstance(cell, str) and is_user_id(cell):
+        return shown(cell.removesuffix(f":{home}"))
+    return shown(cell)
 
 
 def list_rows(
@@ -120,10 +191,14 @@ def as_json(value: object) -> None:
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """Return a rich console, a new one each time, so that a redirected stream is honoured."""
+    """Return a rich console, a new one each time, so that a redirected stream is honoured.
+
+    What goes into a file or another program is as wide as it is.
+    """
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    asked = "COLUMNS" in os.environ or (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, width=None if asked else _ENDLESS)
 
 
 def report(error: AnswerableError) -> int:

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from storage.database import FILE
 from tests.unit.bot.cli.conftest import ANNA, BEN, CLEO, DESK, GARDEN, KITCHEN, NOW, Answerable
@@ -53,6 +54,33 @@ class TestStatus:
             lines = answerable("status").out.splitlines()
             assert len(lines) <= 24
             assert all(len(each) <= 80 for each in lines)
+
+
+@pytest.mark.usefixtures("data_dir")
+class TestTablesOnANarrowTerminal:
+    @pytest.mark.parametrize("language", ["en", "zh"])
+    @pytest.mark.parametrize(
+        ("command", "whole"),
+        [
+            ("rooms", ["G-7F3K", "[bold]garden", "Kitchen"]),
+            ("cases", ["G-7F3K", "@cleo", "calm", "example.org", "UTC"]),
+            (f"credit {BEN}", ["calm", "UTC"]),
+            ("members G-7F3K", [CLEO]),
+        ],
+    )
+    def test_no_word_is_broken_and_no_line_is_wider(
+        self, answerable: Answerable, monkeypatch: pytest.MonkeyPatch, command: str, whole: list[str], language: str
+    ) -> None:
+        monkeypatch.setenv("ANSWERABLE_LANG", language)
+        monkeypatch.setenv("COLUMNS", "80")
+        out = answerable(*command.split()).out
+        assert [line for line in out.splitlines() if cell_len(line) > 80] == []
+        assert [word for word in whole if word not in out] == []
+
+    def test_a_wide_one_says_all(self, answerable: Answerable) -> None:
+        out = answerable("cases").out
+        assert CLEO in out
+        assert "People without a server" not in out
 
 
 @pytest.mark.usefixtures("data_dir")
