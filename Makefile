@@ -8,12 +8,15 @@ STAMP  := $(VENV)/.installed
 # Much of the tests is waiting: for a homeserver, a disk, a deadline. One more than there are cores, up to four.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 
+NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit("Answerable needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+
 # At how many places of each story `make faults` kills the bot.
 PLACES ?= all
 
-.PHONY: demo test faults bench soak fuzz check format lock clean help
+.PHONY: install demo test faults bench soak fuzz check format lock clean help
 
 help:
+	@echo "make install install the bot into .venv, with what it needs to run and nothing else"
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
 	@echo "make test    run the tests, some of them against a real Synapse"
 	@echo "make faults  kill the bot at every step in turn, and at random ones; some hours, PLACES=50 for less"
@@ -24,8 +27,19 @@ help:
 	@echo "make format  let ruff tidy the code"
 	@echo "make lock    choose newer versions of what we depend on"
 
+# The wheel is built in a folder of its own, so that nothing is left in the clone.
+install:
+	$(NEW_ENOUGH)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT && \
+		cp -R bot moderation storage pyproject.toml README.md LICENSE config.example.toml "$$folder" && \
+		$(BIN)/python -m pip install --disable-pip-version-check --no-deps "$$folder"
+	@echo "Next: $(BIN)/answerable init"
+
 $(STAMP): requirements/dev.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("Answerable needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(NEW_ENOUGH)
+	@echo "Installing what demo, tests and checks need into $(VENV): a minute or a few, once."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
