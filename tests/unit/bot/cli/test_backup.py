@@ -169,7 +169,7 @@ def test_new_cases_are_numbered_beyond_the_lost_time(deployment: Path, answerabl
     ("against", "said"),
     [
         ("same", "covers 2 records, and all of them are here. Up to 256 more may have been recorded later"),
-        ("newer", "so 2 signed records are lost. Up to 256 more may have been recorded later without a signature"),
+        ("newer", "Lost of these: 2. Up to 256 more may have been recorded later without a signature"),
         (None, "except for up to 256 that may not have been signed yet"),
     ],
 )
