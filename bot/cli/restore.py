@@ -15,8 +15,9 @@ Left to others: what is in a backup (`storage/backup/contents.py`), the record (
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,7 +119,7 @@ def _unpack(backup: Path, stage: Path) -> "Manifest":
     disk.make_folder(stage, disk.SECRET_FOLDER_MODE)
     what = text("cli.restore.unpacking")
     with progress() as bar, _opened(backup) as (packed, manifest):
-        unpack(packed, manifest, stage, lambda done, of: bar(what, done // _MIB, of // _MIB) if bar else None)
+        unpack(packed, manifest, stage, lambda done, of: bar(what, done // _MIB, of // _MIB))
         (stage / CONFIG).unlink(missing_ok=True)  # it belongs elsewhere, where there is one already
         found: Manifest = manifest
     return found
@@ -132,9 +133,7 @@ def _check(records: Path, against: Path | None, *, damaged: bool) -> int:
 
     kept = read_kept(against) if against else None
     with progress() as bar:
-        what = text("cli.logs.checking")
-        shown: Callable[[int, int], None] | None = bar and (lambda done, of: bar(what, done, of))
-        report = verify(records, against=kept, progress=shown)
+        report = verify(records, against=kept, progress=partial(bar, text("cli.logs.checking")))
     problems = [each for each in report.problems if (each.code, each.file) != ("missing", "against")]
     if problems and not damaged:
         first = problems[0]

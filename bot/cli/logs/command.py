@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -123,9 +124,7 @@ def verify(
     known = read_old(folder.parent / FILE, settled=False)  # read first, since a running bot goes on
     with progress() as bar:
         what = text("cli.logs.checking")
-        report = check(
-            folder, against=kept, progress=bar and (lambda done, total: bar(what, done, total)), witnesses=witnesses
-        )
+        report = check(folder, against=kept, progress=partial(bar, what), witnesses=witnesses)
         report = report.reaching(known.applied or 0)
         found = differences(folder.parent, bar) if tables and report.ok else []
     if json:
