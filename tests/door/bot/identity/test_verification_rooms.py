@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-import pytest
-
 from bot.config.config import parse_config
 from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
 from moderation.model.facts import (
@@ -21,7 +19,7 @@ from tests.people.client import Client, MatrixError
 from tests.theatre.scene import Scene, Theatre, answer, ask, enter, on_the_roster, told
 from tests.theatre.served import ServedBot, like
 
-HOUR, DAY = 3_600_000, 86_400_000
+DAY = 86_400_000
 JOIN_RULES = "m.room.join_rules"
 
 
@@ -103,7 +101,7 @@ async def test_after_the_grace_period_messages_are_removed_until_verification(th
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     early = await ann.send_text(room, "there is time")
     await told(ann, bot, like("pointer.reminded"))
-    bot.ahead_ms += HOUR
+    bot.ahead_ms += 3_600_000
     late = [await ann.send_text(room, f"late {n}") for n in range(3)]
     await told(ann, bot, like("pointer.held"))
     await bot.has(*late)
@@ -236,7 +234,7 @@ async def test_earlier_members_have_a_grace_period_and_others_have_none(theatre:
     early, other = await ann.send_text(room, "I was here"), await ben.send_text(room, "I was brought")
     await told(ben, bot, like("pointer.held"))
     await bot.has(early, other)
-    bot.ahead_ms += HOUR
+    bot.ahead_ms += 3_600_000
     late = await ann.send_text(room, "still here")
     await told(ann, bot, like("pointer.held"))
     await bot.idle()
@@ -278,16 +276,13 @@ async def test_a_closed_room_stays_closed_and_is_gated_again_when_it_is_reopened
 # Removing.
 
 
-@pytest.mark.usefixtures("short_waits")
 async def test_after_a_reminder_and_their_time_people_are_removed_and_invited_back_when_verified(
     theatre: Theatre,
 ) -> None:
-    scene = await theatre.scene(asking(write=2, below="remove", grace="4h"), members=2, known=["managers"])
+    scene = await theatre.scene(asking(write=2, below="remove", grace="4s"), members=2, known=["managers"])
     bot, room, owner, (ann, ben) = scene.bot, scene.room, scene.owner, scene.members
     await vouched(scene, ben)
-    bot.ahead_ms += 2 * HOUR
     await told(ann, bot, like("pointer.halfway"))
-    bot.ahead_ms += 2 * HOUR
     await until_member(owner, room, ann, "leave")
     word = await told(ann, bot, like("notice.own.unverified_writes", n="1"))
     assert like("notice.foot", n="1").search(word.body)
@@ -323,15 +318,12 @@ async def test_a_person_who_won_an_appeal_is_not_removed_again(theatre: Theatre)
 # Managing.
 
 
-@pytest.mark.usefixtures("short_waits")
 async def test_a_manager_below_the_level_is_told_then_loses_the_rights_and_has_them_back_when_verified(
     theatre: Theatre,
 ) -> None:
-    scene = await theatre.scene(asking(manage=2, grace="2h"), managers=2, known=["owner"])
+    scene = await theatre.scene(asking(manage=2, grace="2s"), managers=2, known=["owner"])
     bot, owner, (first, second) = scene.bot, scene.owner, scene.managers
-    for who in (first, second):
-        await told(who, bot, like("pointer.managing"))
-    bot.ahead_ms += 2 * HOUR
+    await told(first, bot, like("pointer.managing"))
     for who in (first, second):
         await scene.until_level(who.user, None)
     await told(first, bot, like("notice.own.unverified_manages"))
