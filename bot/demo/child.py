@@ -37,7 +37,7 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 class Child(Protocol):
-    """What is used of a process that was started."""
+    """The part of a started process that tests use."""
 
     @property
     def stdin(self) -> IO[bytes] | None: ...

@@ -187,7 +187,7 @@ class _Maker:
 
     @property
     def count(self) -> int:
-        """How many records are in it."""
+        """The number of records in it."""
         return len(self.chosen.fitting) + len(self.chosen.supporting)
 
     def write(self, bundle: Bundle, spool: BinaryIO, verifier: NoteVerifier, media: Media | None) -> None:

@@ -41,7 +41,7 @@ class Checkpoint:
 
     @classmethod
     def of_note(cls, note: str) -> "Checkpoint":
-        """Read the checkpoint of a signed note, whoever signed it. Raises `Invalid`."""
+        """Read the checkpoint of a signed note without checking its signatures. Raises `Invalid`."""
         return cls.parse(note.partition("\n\n")[0] + "\n")
 
     def signed(self, signer: Signer) -> str:

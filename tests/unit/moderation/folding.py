@@ -47,7 +47,7 @@ class Row:
 
 @dataclass
 class Folded:
-    """What the facts so far add up to."""
+    """The state that the facts so far add up to."""
 
     facts: list[tuple[int, int, Fact]] = field(default_factory=list)  # index, time, fact
     cases: dict[int, Row] = field(default_factory=dict)

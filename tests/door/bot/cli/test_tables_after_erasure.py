@@ -1,4 +1,4 @@
-"""What is erased of a person is gone from the tables in the same way as from tables rebuilt of the records."""
+"""Erasing a person leaves the same tables as a rebuild from the records."""
 
 import asyncio
 from pathlib import Path

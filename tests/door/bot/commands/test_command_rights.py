@@ -47,7 +47,7 @@ below = "remind"
 
 @dataclass
 class Done:
-    """What came of one command: the keys of what its speaker was told, and the facts it left."""
+    """The outcome of one command: the keys of the texts that its speaker was told, and the facts it left."""
 
     told: tuple[str, ...]
     facts: tuple[Fact, ...]

@@ -1,4 +1,4 @@
-"""What the tests of decisions fold in memory is what the tables hold of the same facts."""
+"""The state that the tests of decisions fold in memory equals the tables made of the same facts."""
 
 from contextlib import suppress
 from dataclasses import replace
