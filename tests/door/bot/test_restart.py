@@ -8,22 +8,13 @@ from collections.abc import Awaitable, Callable
 from moderation.model.facts import BotStarted, BotStopped, CaseOpened, CreditChanged, LevelKept, NotSeen
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, told
-from tests.theatre.served import RULES, ServedBot, like, until
+from tests.theatre.served import MUTE, RULES, ServedBot, like, until
 
 HOUR_MS = 3_600_000
-MUTE = """
-[[rules]]
-name = "loud"
-kind = "terms"
-class = "serious"
-measure = "mute"
-mute_for = "1h"
-terms = ["volcano"]
-"""
 
 
 async def test_stopped_just_after_a_violation_was_accepted_nothing_is_lost_or_doubled(theatre: Theatre) -> None:
-    scene = await theatre.scene(RULES + MUTE.replace("volcano", "geyser"))
+    scene = await theatre.scene(RULES + MUTE)
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     await bot.idle()
     said = await ann.send_text(room, "a geyser")
@@ -53,7 +44,7 @@ async def test_stopped_while_much_is_to_be_said_nothing_is_lost_or_doubled(theat
 
 
 async def test_records_the_database_has_not_seen_are_caught_up_without_doing_anything_twice(theatre: Theatre) -> None:
-    scene = await theatre.scene(RULES + MUTE.replace("volcano", "geyser"), members=2)
+    scene = await theatre.scene(RULES + MUTE, members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
     await bot.idle()
     kept = bot.copy_of_database()  # as after a power cut: the journal was written to disk, the database was not
@@ -95,11 +86,11 @@ async def test_facts_lost_between_two_writes_are_found_again(theatre: Theatre) -
 
 
 async def test_a_mute_that_ended_while_the_bot_was_down_gives_the_level_back_on_start(theatre: Theatre) -> None:
-    scene = await theatre.scene(RULES.replace("volcano", "geyser") + MUTE)
+    scene = await theatre.scene(RULES + MUTE)
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     await scene.owner.set_power(room, {ann.user: 25})
     await bot.until(lambda: bot.rows("SELECT 1 FROM rooms WHERE levels LIKE '%: 25%'"), "the level")
-    await ann.send_text(room, "a volcano")
+    await ann.send_text(room, "a geyser")
     await scene.until_level(ann.user, -1)
     await bot.crash()
     bot.ahead_ms += HOUR_MS
