@@ -127,7 +127,7 @@ class Scheduler:
             log.info("purged", days=len(plan.days), records=plan.records)
 
     async def _overwrite_what_was_sent(self) -> None:
-        """Where no words may be kept, overwrite once a minute those that waited in the outbox and are deleted."""
+        """Overwrite the words of deleted rows of the outbox, once a minute, if no words may be kept."""
         now = self._clock()
         if self._pipeline.settings.content == "metadata" and abs(now - self._overwritten_at) >= LOOK_AGAIN_MS:
             self._overwritten_at = now

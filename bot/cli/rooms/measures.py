@@ -26,7 +26,8 @@ For = Annotated[str | None, typer.Option("--for", metavar="7d", help=text("cli.r
 def add_measures(app: typer.Typer) -> None:
     """Make these commands part of `answerable rooms`."""
     commands = {kind: _ordering(kind) for kind in ("rectify", "suspend", "close")}
-    for name, command in {**commands, "reopen": reopen, "leave": leave}.items():
+    commands |= {"reopen": _saying("reopen", "cli.rooms.reopened"), "leave": _saying("leave", "cli.rooms.leaving")}
+    for name, command in commands.items():
         app.command(name, help=text(f"cli.rooms.what.{name}"), epilog=text("cli.rooms.measure_epilog"))(command)
 
 
@@ -50,28 +51,18 @@ def _ordering(kind: str) -> Callable[..., None]:
     return order
 
 
-def reopen(
-    room: RoomArgument,
-    reason: Reason,
-    operator: As = None,
-    json: AsJson = False,
-    config_file: ConfigFile = DEFAULT_CONFIG,
-) -> None:
-    """End all measures in force against a room."""
-    done = _perform("reopen", config_file, room, reason, operator)
-    say_done(done, "cli.rooms.reopened", json=json, code=done["room"])
+def _saying(what: str, key: str) -> Callable[..., None]:
+    def perform(
+        room: RoomArgument,
+        reason: Reason,
+        operator: As = None,
+        json: AsJson = False,
+        config_file: ConfigFile = DEFAULT_CONFIG,
+    ) -> None:
+        done = _perform(what, config_file, room, reason, operator)
+        say_done(done, key, json=json, code=done["room"])
 
-
-def leave(
-    room: RoomArgument,
-    reason: Reason,
-    operator: As = None,
-    json: AsJson = False,
-    config_file: ConfigFile = DEFAULT_CONFIG,
-) -> None:
-    """Say goodbye in a room and its desk, and leave both."""
-    done = _perform("leave", config_file, room, reason, operator)
-    say_done(done, "cli.rooms.leaving", json=json, code=done["room"])
+    return perform
 
 
 def _perform(what: str, config_file: Path, room: str, reason: str, operator: str | None, **more: Any) -> dict[str, Any]:

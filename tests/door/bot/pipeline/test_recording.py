@@ -1,4 +1,4 @@
-"""What a homeserver delivers twice, or leaves out at first, is in the journal once and in order."""
+"""The journal has each event once and in order, also if a homeserver delivers it twice or late."""
 
 import asyncio
 import sqlite3
