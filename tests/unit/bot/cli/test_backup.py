@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.cli import restore
+from bot.cli.access.lookup import now_ms
 from bot.cli.main import run
 from storage import queries
 from storage.database import FILE as STATE
@@ -178,12 +179,12 @@ def test_what_may_be_lost_includes_records_without_a_signature(
 ) -> None:
     backed_up(answerable)
     if against == "newer":
-        keys = PersonKeys.open(deployment)
-        with Journal.open(deployment, "example.org/answerable", keys, NOW) as journal:
-            journal.append([Draft("start", NOW, fields={"version": "1"})] * 2)
-            journal.checkpoint(NOW)
+        keys, later = PersonKeys.open(deployment), now_ms()
+        with Journal.open(deployment, "example.org/answerable", keys, later) as journal:
+            journal.append([Draft("start", later, fields={"version": "1"})] * 2)
+            journal.checkpoint(later)
             newest = (deployment / "records" / "checkpoint").read_text()
-            journal.close(NOW)
+            journal.close(later)
         keys.close()
     else:
         newest = (deployment / "records" / "checkpoint").read_text()
