@@ -106,7 +106,7 @@ class Database:
 
 
 def migrate(path: Path) -> None:
-    """Bring the file to the newest schema. Raises `Invalid` if it is newer than this program."""
+    """Bring the file to the newest schema. Raises `Invalid` if it is newer than this program, or too old to migrate."""
     if path.exists():
         refuse_other_schema(path, only_newer=True)
     else:
@@ -114,6 +114,8 @@ def migrate(path: Path) -> None:
     schema = schema_of(path)
     if schema is None:
         _create(path)
+    elif schema < schemas()[0]:
+        raise Invalid(f"{path} is too old to be migrated; make a new one with `answerable logs rebuild-db`")
     elif schema != schemas()[-1]:
         _upgrade(path)
 
@@ -161,14 +163,14 @@ def alembic_config() -> "AlembicConfig":
 def refuse_other_schema(path: Path, *, only_newer: bool = False) -> None:
     """Raise `Invalid` if this program cannot use the file's schema."""
     current = schema_of(path)
-    if current is not None and current not in schemas():
+    if current is not None and current > schemas()[-1]:
         raise Invalid(f"{path} was written by a newer version of Answerable (schema {current}); use that version")
     if not only_newer and current != schemas()[-1]:
         raise Invalid(f"{path} has an older schema; start the bot once with `answerable run` to migrate it")
 
 
 def schemas() -> list[str]:
-    """Return all schemas that this program knows, the newest last: each migration's file name begins with its own."""
+    """Return the schemas that can be used or migrated, the newest last: each migration's file name begins with one."""
     return sorted(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 

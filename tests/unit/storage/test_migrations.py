@@ -8,11 +8,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 
 from moderation.values.errors import Invalid
 from moderation.values.ids import PersonId
@@ -22,6 +21,7 @@ from storage.journal.record import Draft, Part
 from storage.journal.record_keys import PersonKeys
 from storage.journal.retention.targets import Targets
 from storage.schema import metadata
+from tests.unit.storage.older_schema import older_database
 
 _UNIQUE = re.compile(r",UNIQUE\(\w+\)")
 
@@ -34,66 +34,35 @@ def shape(path: Path) -> dict[str, tuple[str, list[str]]]:
     return {name: (_UNIQUE.sub("", sql), sorted(_UNIQUE.findall(sql))) for name, sql in plain.items()}
 
 
-def from_the_first(path: Path) -> None:
-    """Migrate a new database as if it had been made by the first version and by each one after it."""
-    config, engine = alembic_config(), create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    engine.dispose()
-
-
 def test_a_new_database_is_the_same_as_one_that_went_through_all_migrations(tmp_path: Path) -> None:
     migrate(tmp_path / "new")
-    from_the_first(tmp_path / "old")
+    with older_database(tmp_path / "old", "head"):
+        pass
     assert shape(tmp_path / "new") == shape(tmp_path / "old")
     assert schema_of(tmp_path / "new") == schema_of(tmp_path / "old") == schemas()[-1]
 
 
 def test_there_is_nothing_left_to_migrate(tmp_path: Path) -> None:
-    from_the_first(tmp_path / FILE)
-    engine = create_engine(f"sqlite:///{tmp_path / FILE}")
-    with engine.connect() as connection:
+    with older_database(tmp_path / FILE, "head") as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
-
-
-def test_events_that_were_kept_by_their_ids_are_kept_in_the_order_of_their_records(tmp_path: Path) -> None:
-    before, config = tmp_path / FILE, alembic_config()
-    engine = create_engine(f"sqlite:///{before}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0007")
-        rows = [("$b", 7, "!room", "@anna", "posted", 70), ("$a", 9, "!room", "@ben", "coverage", 90)]
-        for row in rows:
-            connection.exec_driver_sql("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", row)
-    engine.dispose()
-    migrate(before)
-    found = sqlite3.connect(before).execute("SELECT event, record, room, sender, kind, at FROM events").fetchall()
-    assert found == rows
 
 
 def test_migrated_outbox_rows_still_wait(tmp_path: Path) -> None:
-    before, config = tmp_path / FILE, alembic_config()
-    engine = create_engine(f"sqlite:///{before}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0011")
+    with older_database(tmp_path / FILE, "0011") as connection:
         columns = "txn, priority, action, record, room, not_before, attempts"
         row = f"INSERT INTO outbox ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"
         connection.exec_driver_sql(row, ("answerable.1.0", 0, "{}", 1, "!room", 70, 2))
-    engine.dispose()
-    migrate(before)
-    found = sqlite3.connect(before).execute("SELECT txn, priority, not_before, attempts, queued FROM outbox").fetchall()
+    migrate(tmp_path / FILE)
+    found = (
+        sqlite3.connect(tmp_path / FILE)
+        .execute("SELECT txn, priority, not_before, attempts, queued FROM outbox")
+        .fetchall()
+    )
     assert found == [("answerable.1.0", 0, 70, 2, 0)]
 
 
 def test_migration_keeps_notices_of_the_low_credit_pace(tmp_path: Path) -> None:
-    before, config = tmp_path / FILE, alembic_config()
-    engine = create_engine(f"sqlite:///{before}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0012")
+    with older_database(tmp_path / FILE, "0012") as connection:
         insert = (
             "INSERT INTO sanctions"
             " (record, kind, room, subject, person, at, until, n, basis, rule, by, reason, event, ended, why_ended)"
@@ -107,9 +76,8 @@ def test_migration_keeps_notices_of_the_low_credit_pace(tmp_path: Path) -> None:
             (8, "!a", "", "tier_slow"),
         ]:
             connection.exec_driver_sql(insert, (record, room, user, user, record * 10, rule))
-    engine.dispose()
-    migrate(before)
-    found = sqlite3.connect(before).execute("SELECT room, user, step, record, at FROM pointed ORDER BY record")
+    migrate(tmp_path / FILE)
+    found = sqlite3.connect(tmp_path / FILE).execute("SELECT room, user, step, record, at FROM pointed ORDER BY record")
     assert found.fetchall() == [("!a", "@anna", "tier_slow", 5, 50), ("!b", "@anna", "tier_slow", 6, 60)]
 
 
@@ -124,12 +92,7 @@ def insert(connection: Connection, table: str, **values: object) -> None:
 
 
 def test_migration_reads_notices_of_cases_from_the_desk(tmp_path: Path) -> None:
-    before = tmp_path / FILE
-    config = alembic_config()
-    engine = create_engine(f"sqlite:///{before}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0014")
+    with older_database(tmp_path / FILE, "0014") as connection:
         insert(connection, "rooms", room="!room", code="G-1", purpose="group", served="-")
         insert(connection, "rooms", room="!desk", code="G-2", purpose="desk", served="G-1")
         insert(connection, "members", room="!desk", user="@there", membership="join")
@@ -138,9 +101,8 @@ def test_migration_reads_notices_of_cases_from_the_desk(tmp_path: Path) -> None:
         asked = (("@there", "managers"), ("@gone", "managers"), ("@nobody", "managers"), ("@owner", "owner"))
         for record, (user, level) in enumerate(asked):
             insert(connection, "assignments", record=record, n=1, user=user, asked=level)
-    engine.dispose()
-    migrate(before)
-    found = sqlite3.connect(before).execute("SELECT user, told FROM assignments ORDER BY record").fetchall()
+    migrate(tmp_path / FILE)
+    found = sqlite3.connect(tmp_path / FILE).execute("SELECT user, told FROM assignments ORDER BY record").fetchall()
     assert found == [("@there", 1), ("@gone", 0), ("@nobody", 0), ("@owner", 1)]
 
 
@@ -162,15 +124,10 @@ def test_decisions_from_before_they_were_kept_are_read_from_the_records(tmp_path
         journal.erase(Targets.parse("1:2"), 6)
         journal.close(at)
     keys.close()
-    config = alembic_config()
-    engine = create_engine(f"sqlite:///{tmp_path / FILE}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0015")
+    with older_database(tmp_path / FILE, "0015") as connection:
         for n in (1, 2):
             insert(connection, "cases", n=n)
         insert(connection, "meta", key="applied", value="5")
-    engine.dispose()
     migrate(tmp_path / FILE)
     found = sqlite3.connect(tmp_path / FILE).execute("SELECT * FROM decisions").fetchall()
     assert found == [
@@ -190,7 +147,7 @@ def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
 
 def test_the_migrations_are_one_line_numbered_in_order() -> None:
     revisions = [revision.revision for revision in ScriptDirectory.from_config(alembic_config()).walk_revisions()]
-    assert revisions == [f"{number:04}" for number in range(len(revisions), 0, -1)]
+    assert revisions[::-1] == [f"{number:04}" for number in range(10, 10 + len(revisions))]
 
 
 def with_schema(path: Path, revision: str) -> None:
@@ -205,6 +162,13 @@ async def test_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path) -> No
         with pytest.raises(Invalid, match="newer version"):
             await Database.open(tmp_path, read_only=read_only)
     assert sqlite3.connect(tmp_path / FILE).execute("SELECT * FROM alembic_version").fetchall() == [("9999",)]
+
+
+def test_a_schema_too_old_to_migrate_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
+    with_schema(tmp_path / FILE, "0009")
+    with pytest.raises(Invalid, match="answerable logs rebuild-db"):
+        migrate(tmp_path / FILE)
+    assert schema_of(tmp_path / FILE) == "0009"
 
 
 async def test_an_older_schema_is_not_read_but_migrated_by_the_bot(tmp_path: Path) -> None:
@@ -235,31 +199,21 @@ def test_a_command_that_reads_does_not_load_what_only_writing_needs(tmp_path: Pa
 
 
 def test_steps_of_files_from_before_there_were_keys_are_by_users_of_the_machine(tmp_path: Path) -> None:
-    before, config = tmp_path / FILE, alembic_config()
-    engine = create_engine(f"sqlite:///{before}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0010")
+    with older_database(tmp_path / FILE, "0010") as connection:
         row = (12, 10, "approved", 70, "olga", "I read it", "", "-")
         connection.exec_driver_sql("INSERT INTO dossier_steps VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-    engine.dispose()
-    migrate(before)
-    found = sqlite3.connect(before).execute("SELECT * FROM dossier_steps").fetchall()
+    migrate(tmp_path / FILE)
+    found = sqlite3.connect(tmp_path / FILE).execute("SELECT * FROM dossier_steps").fetchall()
     assert found == [(*row, "user", "-", -1)]
 
 
 def test_migration_erases_leftovers_of_erased_people_in_cases(tmp_path: Path) -> None:
-    before, config = tmp_path / FILE, alembic_config()
-    engine = create_engine(f"sqlite:///{before}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0023")
+    with older_database(tmp_path / FILE, "0023") as connection:
         insert(connection, "cases", n=1, appeal="a toy", appellant="")
         insert(connection, "cases", n=2, appeal="why me", appellant="@anna")
         insert(connection, "evidence", record=3, n=1, event="")
         insert(connection, "evidence", record=4, n=2, event="$said")
-    engine.dispose()
-    migrate(before)
-    database = sqlite3.connect(before)
+    migrate(tmp_path / FILE)
+    database = sqlite3.connect(tmp_path / FILE)
     assert database.execute("SELECT n, appeal FROM cases ORDER BY n").fetchall() == [(1, ""), (2, "why me")]
     assert database.execute("SELECT n, event FROM evidence").fetchall() == [(2, "$said")]

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from bot.cli.main import app
 from moderation.model.facts import CaseDecided
+from moderation.values.errors import Invalid
 from moderation.values.ids import RoomId
 from storage import outbox
 from storage.database import FILE, migrate, schema_of, schemas
@@ -86,6 +87,16 @@ def test_a_rebuilt_database_is_the_migrated_one(older: Path) -> None:
     told = json.loads(answerable("logs", "rebuild-db", "--json", "--data-dir", str(data)))
     assert told["taken_over"] is True
     assert tables(data) == tables(migrated)
+    assert len(tables(data)["outbox"]) == WAIT
+
+
+def test_a_database_too_old_to_migrate_is_made_again_with_what_waits(older: Path) -> None:
+    data = older / "deployment" / "data"
+    with closing(sqlite3.connect(data / FILE)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '0009'")
+    with pytest.raises(Invalid, match="answerable logs rebuild-db"):
+        migrate(data / FILE)
+    answerable("logs", "rebuild-db", "--data-dir", str(data))
     assert len(tables(data)["outbox"]) == WAIT
 
 

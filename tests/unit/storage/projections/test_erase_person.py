@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from sqlalchemy import Column, Integer, String, Table, Text, create_engine, insert
+from sqlalchemy import Column, Integer, String, Table, Text, insert
 
 from moderation.values.ids import UserId
 from storage import schema as t
-from storage.database import FILE, Database, alembic_config, migrate, schemas
+from storage.database import FILE, Database, migrate, schemas
 from storage.projections.erase_person import erase_from_tables
+from tests.unit.storage.older_schema import older_database
 
 ANN, BEN = UserId("@ann:example.org"), UserId("@annie:example.org")
 SCHEMA = "0019"  # that knows who named a room and who appealed
@@ -136,18 +136,14 @@ NEWER = ("named_by", "community")  # columns that there were not yet
 
 
 def test_older_databases_keep_room_names_and_appeals(tmp_path: Path) -> None:
-    config, path = alembic_config(), tmp_path / FILE
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, BEFORE)
+    path = tmp_path / FILE
+    with older_database(path, BEFORE) as connection:
         blank = {"rooms": {}, "cases": {"appellant": ""}}
         for table in (t.rooms, t.cases):
             row = {c.name: value_of(c, ANN, 1) for c in table.c if c.name not in NEWER} | blank[table.name]
             columns = ", ".join(f'"{name}"' for name in row)
             marks = ", ".join("?" * len(row))
             connection.exec_driver_sql(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", tuple(row.values()))
-    engine.dispose()
     migrate(path)
     with sqlite3.connect(path) as found:
         assert found.execute("SELECT named_by FROM rooms").fetchall() == [(ANN,)]
