@@ -155,7 +155,7 @@ class RunningBot:
         database, prefix = core.stores.database, config.bot.prefix
         self._core = core
         self._caught_up = asyncio.Event()
-        texts = Catalog.load().with_prefix(prefix).with_zone(config.bot.timezone)
+        texts = Catalog.load().with_prefix(prefix).with_zone(config.bot.timezone).with_clock(clock)
         speech = Speech(texts, config.policy, config.bot.language)
         self._services = Services(homeserver, database, pipeline, speech, clock, config.policy, prefix)
         self._operations = make_operations(config, core.stores, pipeline, clock, core.doubts)

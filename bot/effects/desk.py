@@ -18,13 +18,14 @@ from bot.pipeline.returned_cards import with_card_mark
 from bot.texts.case_card import card_lines, read_card
 from bot.texts.case_words import SaidAt, word_lines
 from bot.texts.matrix_message import MESSAGE, replacing
+from bot.texts.names import names_in
 from bot.texts.report_lines import reads_along, report_lines
 from moderation.judge.room_rules import compiled
 from moderation.model.actions import EditCard, KeepDesk, Offer, PostCard, SupersedeCard
 from moderation.model.context import RoomView
 from moderation.values.events import Json
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
-from moderation.values.notices import line, rooms_named
+from moderation.values.notices import line
 from storage import queries
 from storage.projections.upgraded_rooms import MOVED
 
@@ -154,7 +155,7 @@ class Desk(ActionHandler):
             rules = (*self._pipeline.settings.rules, *compiled(group.rules if group else (), self._policy))
             words = await word_lines(db, card.case, self._said_at, rules)
             lines = card_lines(card, self._policy, now, self._prefix, words=words, reported=reported, hides=hides)
-            names = await queries.room_names(db, rooms_named(lines))
+            names = await names_in(db, lines, card.case.room)
             to = await queries.joined_of(db, desk, card.assigned) if desk and ring else ()
         language = self._speech.language(group.language if group else "")
         content = self._speech.message(lines, language, names, to=to)

@@ -15,12 +15,13 @@ from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.matrix.errors import Forbidden, NotFound
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.texts.matrix_message import MESSAGE, in_reply, in_thread
+from bot.texts.names import names_in
 from bot.texts.report_lines import reads_along
 from moderation.model.actions import Say, Tell, TellDesk
 from moderation.model.facts import NoticeChannel, NoticeGiven
 from moderation.values.events import Json
 from moderation.values.ids import RoomId, UserId
-from moderation.values.notices import Code, Line, Who, line, rooms_named
+from moderation.values.notices import Code, Line, Who, line
 from storage import queries
 
 
@@ -88,7 +89,8 @@ class Notifier(ActionHandler):
         async with self._database.read() as db:
             view = await queries.room_view(db, room, self._homeserver.user)
             own = await queries.language_of(db, user) if user else ""
-            names = await queries.room_names(db, rooms_named(lines))
+            served = (view.served,) if view and view.served else ()
+            names = await names_in(db, lines, room, *served)
         return self._speech.language(own, view.language if view else ""), names
 
 

@@ -5,7 +5,10 @@ All text that people read stands in `en.toml` and `zh.toml` in this folder.
 Rules kept here:
 - A field is escaped when it is rendered, so a display name can never become markup, a mention or a line of its own.
 - Times, durations and numbers are written as the language writes them (Babel).
-- A point in time is given in one time zone, and names its offset.
+- A point in time is given in one time zone, and names its offset. `{due:short}` leaves out the year if it is near;
+  `{due:left}` is the time left until then.
+- A person is shown by their display name, if one is known, with the id behind it. A name that holds an id is not shown.
+- In our texts, `code` and **bold** are markup.
 
 Left to others: which text goes to whom (`bot/effects/send_notice.py`).
 """
@@ -16,8 +19,9 @@ import math
 import os
 import re
 import string
+import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -33,6 +37,11 @@ from moderation.values.notices import Code, Moment, Span, Who
 LANGUAGES = ("en", "zh")
 _LOCALES = {"en": "en_GB", "zh": "zh_CN"}
 _WHEN = {"en": "d MMM y, HH:mm", "zh": "y年M月d日 HH:mm"}
+_SHORT = {"en": "d MMM, HH:mm", "zh": "M月d日 HH:mm"}
+_LEFT = {"en": ("{} min", "{} h", "{} days"), "zh": ("{} 分钟", "{} 小时", "{} 天")}
+_BEHIND = {"en": "{} ({})", "zh": "{}（{}）"}
+_NEAR_MS = 300 * 86_400_000
+_LONGEST_NAME = 40
 _UNITS: tuple[tuple[Literal["day", "hour", "minute"], int], ...] = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 _NAMED_BY_NUMBER = frozenset({"n", "last", "pid"})  # fields that hold numbers of cases and processes
 # Control characters, and the bidirectional overrides that let a name rewrite its line.
@@ -47,12 +56,40 @@ class Rendered:
     html: str
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person by their Matrix id and the display name that they chose ("": none is known)."""
+
+    user: str
+    name: str
+
+
+class _When(str):
+    """A point in time as text, with shorter forms of it by which a template can ask for it."""
+
+    __slots__ = ("forms",)
+    forms: Mapping[str, str]
+
+    def __format__(self, form: str) -> str:
+        return self.forms[form] if form else str(self)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class Catalog:
     """The message files, loaded once."""
 
-    def __init__(self, texts: Mapping[str, Mapping[str, str]], zone: dt.tzinfo = dt.UTC) -> None:
+    def __init__(
+        self,
+        texts: Mapping[str, Mapping[str, str]],
+        zone: dt.tzinfo = dt.UTC,
+        clock: Callable[[], int] = _now_ms,
+    ) -> None:
         self._texts = texts
         self._zone = zone
+        self._clock = clock
 
     @classmethod
     @lru_cache(maxsize=1)
@@ -69,11 +106,16 @@ class Catalog:
                 for language, texts in self._texts.items()
             },
             self._zone,
+            self._clock,
         )
 
     def with_zone(self, name: str) -> "Catalog":
         """Return the same texts, with points in time given in this time zone."""
-        return Catalog(self._texts, dt.UTC if name == "UTC" else ZoneInfo(name))
+        return Catalog(self._texts, dt.UTC if name == "UTC" else ZoneInfo(name), self._clock)
+
+    def with_clock(self, clock: Callable[[], int]) -> "Catalog":
+        """Return the same texts, with the time left counted by this clock."""
+        return Catalog(self._texts, self._zone, clock)
 
     def keys(self, language: str) -> frozenset[str]:
         """Return all keys of one language."""
@@ -92,14 +134,14 @@ class Catalog:
 
     def text(self, language: str, key: str, **fields: object) -> str:
         """Return plain text for a terminal or a `body`."""
-        return _fill(self.template(language, key), self._plainly(fields, language))
+        return _fill(self.template(language, key).replace("**", ""), self._plainly(fields, language))
 
     def render(self, language: str, key: str, **fields: object) -> Rendered:
         """Return plain text and HTML at once, for a message."""
         template = self.template(language, key)
         marked = {k: _html(self._local(k, v, language), language) for k, v in fields.items()}
         return Rendered(
-            plain=_fill(template.replace("`", ""), self._plainly(fields, language)),
+            plain=_fill(_unmarked(template), self._plainly(fields, language)),
             html=_fill(_markup(template).replace("\n", "<br>"), marked),
         )
 
@@ -107,7 +149,9 @@ class Catalog:
         return {name: _plain(self._local(name, value, language), language) for name, value in fields.items()}
 
     def _local(self, name: str, value: object, language: str) -> object:
-        return _when(value, language, self._zone) if isinstance(value, Moment) else _ordinal(name, value)
+        if isinstance(value, Moment):
+            return _when(value, language, self._zone, self._clock())
+        return _ordinal(name, value)
 
 
 def fields_of(template: str) -> frozenset[str]:
@@ -142,8 +186,13 @@ def _fill(template: str, fields: Mapping[str, str]) -> str:
 
 
 def _markup(template: str) -> str:
-    """Turn `code` marks into HTML. Nothing else in our texts is markup."""
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(template, quote=False))
+    """Turn `code` and **bold** marks into HTML. Nothing else in our texts is markup."""
+    marked = re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(template, quote=False))
+    return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", marked)
+
+
+def _unmarked(template: str) -> str:
+    return template.replace("`", "").replace("**", "")
 
 
 def _tame(text: str) -> str:
@@ -151,16 +200,40 @@ def _tame(text: str) -> str:
     return _UNSAFE.sub("", text).replace("\n", " ").replace("\t", " ")
 
 
+def shown_name(person: Person) -> str:
+    """Return the display name to show before the id; "" if it says nothing more, or could be taken for an id."""
+    name = _tame(person.name).strip()[:_LONGEST_NAME]
+    local = person.user[1:].partition(":")[0]
+    return "" if "@" in name or ":" in name or name.casefold() == local.casefold() else name
+
+
 def _ordinal(name: str, value: object) -> object:
     """Leave a number that names something without separators: "case 1,234" could not be typed back."""
     return str(value) if name in _NAMED_BY_NUMBER and isinstance(value, int) else value
 
 
-def _when(moment: Moment, language: str, zone: dt.tzinfo) -> str:
+def _when(moment: Moment, language: str, zone: dt.tzinfo, now_ms: int) -> _When:
     """Write a time as clocks in `zone` show it, with the offset from UTC: a night may have an hour twice."""
     when = dt.datetime.fromtimestamp(moment.ms / 1000, zone)
-    written = format_datetime(when.replace(tzinfo=None), _WHEN.get(language, _WHEN["en"]), locale=_locale(language))
-    return f"{written} UTC{_offset(when)}"
+    near = _SHORT if abs(moment.ms - now_ms) < _NEAR_MS else _WHEN
+    whole, short = (_written(when, each.get(language, each["en"]), language) for each in (_WHEN, near))
+    written = _When(whole)
+    written.forms = {"short": short, "left": _left(moment.ms - now_ms, language)}
+    return written
+
+
+def _written(when: dt.datetime, form: str, language: str) -> str:
+    return f"{format_datetime(when.replace(tzinfo=None), form, locale=_locale(language))} UTC{_offset(when)}"
+
+
+def _left(ms: int, language: str) -> str:
+    """Write the time left as people say it: in minutes, from an hour on in hours, from two days on in days."""
+    minutes = max(round(ms / 60_000), 1)
+    hours, days = round(minutes / 60), round(minutes / 1440)
+    in_minutes, in_hours, in_days = _LEFT.get(language, _LEFT["en"])
+    if minutes < 60:
+        return in_minutes.format(minutes)
+    return in_hours.format(hours) if hours < 48 else in_days.format(days)
 
 
 def _offset(when: dt.datetime) -> str:
@@ -201,8 +274,13 @@ def _plain(value: object, language: str) -> str:
             return str(value)
         case int():
             return format_decimal(value, locale=locale)
+        case _When():
+            return value
         case Who():
             return _tame(value.user)
+        case Person():
+            name, user = shown_name(value), _tame(value.user)
+            return _BEHIND.get(language, _BEHIND["en"]).format(name, user) if name else user
         case Code():
             return _tame(value.text)
         case _:
@@ -213,10 +291,19 @@ def _html(value: object, language: str) -> str:
     match value:
         case Rendered():
             return value.html
+        case _When():
+            return value
         case Who():
-            target = quote(value.user, safe="@:")
-            return f'<a href="https://matrix.to/#/{target}">{html.escape(_tame(value.user))}</a>'
+            return _link(value.user, _tame(value.user))
+        case Person():
+            name, user = shown_name(value), _tame(value.user)
+            linked = _link(value.user, name or user)
+            return _BEHIND.get(language, _BEHIND["en"]).format(linked, html.escape(user)) if name else linked
         case Code():
             return f"<code>{html.escape(_tame(value.text))}</code>"
         case _:
             return html.escape(_plain(value, language))
+
+
+def _link(user: str, shown: str) -> str:
+    return f'<a href="https://matrix.to/#/{quote(user, safe="@:")}">{html.escape(shown)}</a>'

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from moderation.policy import Policy
 from moderation.values.events import Json
 from moderation.values.ids import EventId, UserId
-from moderation.values.notices import Line, Phrase, RoomName, RuleText, Value
+from moderation.values.notices import Line, Phrase, RoomName, RuleText, Value, Who
 
-from .catalog import Catalog, Rendered
+from .catalog import Catalog, Person, Rendered
 
 MESSAGE = "m.room.message"
 HTML = "org.matrix.custom.html"
@@ -34,16 +34,16 @@ class Speech:
         """Return the first language that was chosen, else the deployment's."""
         return next((language for language in chosen if language), self._default)
 
-    def text(self, lines: Sequence[Line], language: str, rooms: Mapping[str, str]) -> Rendered:
-        """Return the lines as text and as HTML; `rooms` are the names of rooms."""
-        done = [self._line(each, language, rooms) for each in lines]
+    def text(self, lines: Sequence[Line], language: str, names: Mapping[str, str]) -> Rendered:
+        """Return the lines as text and as HTML; `names` are those of rooms and people."""
+        done = [self._line(each, language, names) for each in lines]
         return Rendered(plain="\n".join(text.plain for text in done), html="<br>".join(text.html for text in done))
 
     def message(
         self,
         lines: Sequence[Line],
         language: str,
-        rooms: Mapping[str, str],
+        names: Mapping[str, str],
         *,
         to: Sequence[UserId] = (),
         answer: bool = False,
@@ -52,7 +52,7 @@ class Speech:
 
         It notifies the people in `to`, unless it is an `answer`: the person who gave the command is looking already.
         """
-        text = self.text(lines, language, rooms)
+        text = self.text(lines, language, names)
         rings = bool(to) and not answer
         if rings:
             text = _not_a_command(text)
@@ -65,16 +65,18 @@ class Speech:
             "m.mentions": mentions,
         }
 
-    def _line(self, each: Line, language: str, rooms: Mapping[str, str]) -> Rendered:
-        fields = {name: self._value(value, language, rooms) for name, value in each.fields.items()}
+    def _line(self, each: Line, language: str, names: Mapping[str, str]) -> Rendered:
+        fields = {name: self._value(value, language, names) for name, value in each.fields.items()}
         return self._catalog.render(language, each.key, **fields)
 
-    def _value(self, value: Value, language: str, rooms: Mapping[str, str]) -> object:
+    def _value(self, value: Value, language: str, names: Mapping[str, str]) -> object:
         match value:
             case RuleText():
                 return self.rule(value.rule, language)
             case RoomName():
-                return rooms.get(value.room) or value.room
+                return names.get(value.room) or value.room
+            case Who():
+                return Person(value.user, names.get(value.user, ""))
             case Phrase():
                 return self._catalog.render(language, value.key)
             case _:

@@ -26,7 +26,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """A person, shown as their Matrix id and linked for clients that can."""
+    """A person, shown by display name and Matrix id, and linked for clients that can."""
 
     user: str
 
@@ -79,6 +79,11 @@ def line(key: str, **fields: Value) -> Line:
 def rooms_named(lines: Sequence[Line]) -> frozenset[str]:
     """Return the rooms that these lines name."""
     return frozenset(value.room for each in lines for value in each.fields.values() if isinstance(value, RoomName))
+
+
+def people_named(lines: Sequence[Line]) -> frozenset[str]:
+    """Return the people that these lines name."""
+    return frozenset(value.user for each in lines for value in each.fields.values() if isinstance(value, Who))
 
 
 _TAGS: dict[str, type] = {

@@ -52,6 +52,7 @@ from .many_people import people_views
 from .own_words import in_rooms_of_ours, records_by, rooms_of_words, said_alone_in, said_in_direct_rooms
 from .people import (
     display_name,
+    display_names,
     everybody,
     groups_of,
     is_or_was_in,

@@ -20,6 +20,7 @@ from moderation.values.ids import PersonId, RoomId, UserId
 from moderation.values.power_levels import Role
 from storage import schema
 from storage.projections import PERSON
+from storage.sql_list import sql_list
 from storage.sqlite_driver import rows_of
 
 from .cases import RECENT, read_recent
@@ -58,6 +59,16 @@ async def display_name(db: AsyncConnection, room: RoomId, user: UserId) -> str:
     """Return the name that somebody has or had in a room; "" if there is none."""
     m = schema.members.c
     return str(await db.scalar(select(m.display_name).where(m.room == room, m.user == user)) or "")
+
+
+async def display_names(db: AsyncConnection, users: Iterable[str], rooms: Sequence[str]) -> dict[str, str]:
+    """Return the names that people have or had in these rooms; the first room in which they have one counts."""
+    m, wanted = schema.members.c, tuple(users)
+    if not wanted or not rooms:
+        return {}
+    query = select(m.room, m.user, m.display_name).where(sql_list(m.user, wanted), sql_list(m.room, tuple(rooms)))
+    found = sorted((await db.execute(query)).all(), key=lambda row: -rooms.index(row.room))
+    return {row.user: row.display_name for row in found if row.display_name}
 
 
 async def joined_of(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) -> tuple[UserId, ...]:

@@ -94,7 +94,7 @@ async def until(look: Callable[[], Awaitable[T | None]], what: str, within_s: fl
 
 def like(key: str, language: str = "en", **fields: str) -> re.Pattern[str]:
     """Return a pattern for a filled-in text of the message files; `fields` fix the values of some fields."""
-    template = Catalog.load().template(language, key).replace("`", "")
+    template = Catalog.load().template(language, key).replace("`", "").replace("**", "")
     pieces = re.split(r"\{(\w+)[^}]*\}", template)
     pattern = "".join(
         (re.escape(fields[piece]) if piece in fields else ".*") if number % 2 else re.escape(piece)

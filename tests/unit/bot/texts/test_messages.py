@@ -20,7 +20,7 @@ from bot.commands.registry import COMMANDS
 from bot.crypto.cross_signing import KeyState
 from bot.crypto.emoji import EMOJI
 from bot.crypto.key_backup import BackupState
-from bot.texts.catalog import LANGUAGES, Catalog, Rendered, cli_language, fields_of
+from bot.texts.catalog import LANGUAGES, Catalog, Person, Rendered, cli_language, fields_of
 from bot.texts.matrix_message import Speech
 from moderation.cases import lifecycle
 from moderation.duty.responsibility import Deed
@@ -193,6 +193,11 @@ class TestBothFiles:
     def test_close_every_backtick_on_its_line(self, language: str) -> None:
         texts = {key: CATALOG.template(language, key) for key in CATALOG.keys(language)}
         assert [key for key, text in texts.items() if any(one.count("`") % 2 for one in text.split("\n"))] == []
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_close_every_bold_mark_on_its_line(self, language: str) -> None:
+        texts = {key: CATALOG.template(language, key) for key in CATALOG.keys(language)}
+        assert [key for key, text in texts.items() if any(one.count("**") % 2 for one in text.split("\n"))] == []
 
     def test_chinese_uses_full_width_punctuation_between_chinese(self) -> None:
         wrong = re.compile(r"[\u4e00-\u9fff][,;:!?()\"]|[,;:!?()\"][\u4e00-\u9fff]")
@@ -442,6 +447,42 @@ class TestValues:
         assert CATALOG.render(language, "cli.value", value=Who("@ann/x:example.org")) == Rendered(
             "@ann/x:example.org", '<a href="https://matrix.to/#/@ann%2Fx:example.org">@ann/x:example.org</a>'
         )
+
+    @pytest.mark.parametrize(
+        ("name", "en", "zh", "html"),
+        [
+            ("Anna B.", "Anna B. (@ann:a.org)", "Anna B.（@ann:a.org）", "{}Anna B.</a> (@ann:a.org)"),
+            ("", "@ann:a.org", "@ann:a.org", "{}@ann:a.org</a>"),
+            ("Ann", "@ann:a.org", "@ann:a.org", "{}@ann:a.org</a>"),  # says nothing more
+            ("Ben (@ben:a.org)", "@ann:a.org", "@ann:a.org", "{}@ann:a.org</a>"),  # looks like somebody else's id
+            ("<b>\u202eX", "<b>X (@ann:a.org)", "<b>X（@ann:a.org）", "{}&lt;b&gt;X</a> (@ann:a.org)"),
+            ("x" * 50, f"{'x' * 40} (@ann:a.org)", f"{'x' * 40}（@ann:a.org）", f"{{}}{'x' * 40}</a> (@ann:a.org)"),
+        ],
+    )
+    def test_a_person_is_shown_by_name_with_the_id_behind(self, name: str, en: str, zh: str, html: str) -> None:
+        person, link = Person("@ann:a.org", name), '<a href="https://matrix.to/#/@ann:a.org">'
+        assert CATALOG.render("en", "cli.value", value=person) == Rendered(en, html.format(link))
+        assert CATALOG.text("zh", "cli.value", value=person) == zh
+
+    @pytest.mark.parametrize(
+        ("minutes", "en", "zh"),
+        [
+            (24 * 60, "25 Nov, 09:12 UTC, 24 h", "11月25日 09:12 UTC, 24 小时"),
+            (24 * 60 - 0.4, "25 Nov, 09:11 UTC, 24 h", "11月25日 09:11 UTC, 24 小时"),
+            (72 * 60, "27 Nov, 09:12 UTC, 3 days", "11月27日 09:12 UTC, 3 天"),
+            (45, "24 Nov, 09:57 UTC, 45 min", "11月24日 09:57 UTC, 45 分钟"),
+            (-5, "24 Nov, 09:07 UTC, 1 min", "11月24日 09:07 UTC, 1 分钟"),
+            (400 * 1440, "29 Dec 2027, 09:12 UTC, 400 days", "2027年12月29日 09:12 UTC, 400 天"),
+        ],
+    )
+    def test_a_time_is_shown_short_and_by_what_is_left(self, minutes: float, en: str, zh: str) -> None:
+        texts = {"en": {"due": "**{due:short}**, {due:left}"}, "zh": {"due": "{due:short}, {due:left}"}}
+        catalog = Catalog(texts, clock=lambda: self.MOMENT.ms)
+        due = Moment(self.MOMENT.ms + round(minutes * 60_000))
+        assert catalog.text("en", "due", due=due) == en
+        assert catalog.render("zh", "due", due=due) == Rendered(zh, zh)
+        first, last = en.rsplit(", ", 1)
+        assert catalog.render("en", "due", due=due) == Rendered(en, f"<strong>{first}</strong>, {last}")
 
     @pytest.mark.parametrize("language", LANGUAGES)
     def test_something_to_type_is_marked(self, language: str) -> None:
