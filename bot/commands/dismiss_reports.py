@@ -3,7 +3,7 @@
 Rules kept here:
 - Cases that others reported too stay.
 - Cases about the caller stay.
-- The member is named by a case that they reported, or by their id.
+- The member is named by a case that they reported, or by their id or name.
 - Nobody else sees the answer.
 
 Left to others: what follows (`reports_together.py`).
@@ -11,12 +11,11 @@ Left to others: what follows (`reports_together.py`).
 
 from moderation.duty.responsibility import require
 from moderation.values.errors import Refused
-from moderation.values.ids import UserId, is_user_id
+from moderation.values.ids import UserId
 from moderation.values.notices import line
 from storage import queries
 
 from .invocation import Call, Command, Reply
-from .parse import case_number
 from .reports_together import dismissed
 
 
@@ -39,12 +38,11 @@ async def run(call: Call) -> Reply:
 
 
 async def _reporter(call: Call) -> UserId:
-    word = call.given.word.rstrip(":,")
-    if is_user_id(word):
-        return UserId(word)
-    n = case_number(word)
+    n = call.given.case
     if n is None:
-        raise Refused("error.dismiss-reports.who", given=word[:60])
+        if call.given.user is None:
+            raise Refused("error.dismiss-reports.who", given=call.given.reason[:60])
+        return call.given.user
     case = await queries.case_view(call.db, n)
     if case is None or case.room != call.group.room:
         raise Refused("error.case.none", n=n)
@@ -63,4 +61,6 @@ async def _cases(call: Call, user: UserId) -> tuple[list[int], int]:
 
 
 SUBJECT = "reports"
-COMMANDS = (Command("dismiss-reports", "manager", "word reason*", run, aliases=("dismissreports",), discreet=True),)
+COMMANDS = (
+    Command("dismiss-reports", "manager", "case? user? reason*", run, aliases=("dismissreports",), discreet=True),
+)

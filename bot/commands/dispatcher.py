@@ -30,6 +30,7 @@ from storage import queries
 
 from .cases import pressed
 from .invocation import Call, Command, CommandSetup, Reply, answered, discreet
+from .named_person import understood, with_id
 from .parse import MAX_REASON, WORDING, Arguments, Spoken, bind, case_number, is_command, read, shows
 from .registry import COMMANDS
 from .report import flag
@@ -131,10 +132,12 @@ async def _command(call: Call, command: Command, spoken: Spoken, event: MessageP
             await must_manage(call, group)
         elif command.inside and not await is_inside(call, group.room):
             raise Refused("error.group.outside", room=group.room)
-        given = bind(command.spec, spoken.words, replied_to=await _replied_to(call, event))
+        replied_to = await _replied_to(call, event)
+        spoken, name = await with_id(call, command, spoken, replied_to)
+        given = bind(command.spec, spoken.words, replied_to=replied_to)
         await _must_be_shown(call, given, spoken)
         call = replace(call, given=given)
-        reply = await command.run(call)
+        reply = understood(await command.run(call), name, given.user)
     except Refused as refused:
         reply = Reply(_refusal(refused, command))
     return _answer(call, discreet(call, reply) if command.discreet else reply)

@@ -140,6 +140,11 @@ class Command:
         needed = (item for item in self.spec.split() if item[-1] not in "?*")
         return (*own, *(f"error.missing.{name}" for name in needed))
 
+    @property
+    def takes_person(self) -> bool:
+        """Tell whether its first words may name a person."""
+        return self.spec.removeprefix("case? ").startswith("user")
+
     def short(self, prefix: str) -> Line:
         """Return what it is for."""
         return line(f"command.{self.name}.short", command=Code(prefix + self.name))
@@ -149,6 +154,7 @@ class Command:
         return (
             line("help.usage", usage=Phrase(f"command.{self.name}.usage")),
             line("help.example", example=Phrase(f"command.{self.name}.example")),
+            *((line("help.person"),) if self.takes_person else ()),
         )
 
 

@@ -27,7 +27,8 @@ MAX_REASON = 500
 # How the keys of refusals begin that are about how a command was written, whichever it is.
 WORDING = ("error.missing", "error.superfluous", "error.user", "error.case.form", "error.duration", "error.too-long")
 
-_LINK = re.compile(r"https://matrix\.to/#/(@[^?/]+|%40[^?/]+)", re.IGNORECASE)
+_LINK = re.compile(r"https://matrix\.to/#/(?P<id>@[^?/]+|%40[^?/]+)|matrix:u/(?P<name>[^?/]+)", re.IGNORECASE)
+_LINKS = ("matrix.to/#/", "matrix:u/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +117,23 @@ def _take(name: str, left: list[str], optional: bool) -> object:
         return None
     word = left[0]
     if name == "user":
-        return UserId(left.pop(0).rstrip(":,")) if _looks_like_user(word) else None
+        word = linked_user(word) or word
+        return UserId(word.rstrip(":,")) if _looks_like_user(word) and left.pop(0) else None
     if name in ("case", "request"):
         return _case(left.pop(0)) if word.lstrip("#").isdecimal() or not optional else None
     if name == "duration":
         return _duration(left, word)
     return left.pop(0)
+
+
+def linked_user(word: str) -> str:
+    """Return the id that a link leads to, such as ``https://matrix.to/#/@ann:example.org``; "" if it is none."""
+    link = _LINK.match(word.strip("<>"))
+    return _id_of(link) if link is not None else ""
+
+
+def _id_of(link: re.Match[str]) -> str:
+    return unquote(link["id"]) if link["id"] else "@" + unquote(link["name"])
 
 
 def _looks_like_user(word: str) -> bool:
@@ -184,8 +196,8 @@ class _Pills(HTMLParser):
         elif self._skipped:  # people named in the quoted text are not meant
             return
         elif tag == "a" and (link := _LINK.match(href) or MESSAGE.match(href)):
-            self.text += href if link.re is MESSAGE else unquote(link[1])
-            self._user = "" if link.re is MESSAGE else unquote(link[1])
+            self._user = "" if link.re is MESSAGE else _id_of(link)
+            self.text += self._user or href
             if self._user:
                 self.shown.setdefault(self._user, "")
             self._inside += 1
@@ -210,7 +222,7 @@ class _Pills(HTMLParser):
 def _text(event: MessagePosted, prefix: str) -> tuple[str, dict[str, str]]:
     """Return a command with ids in the place of pills, and what the pills show."""
     formatted = text_of(event.content.get("formatted_body"))
-    if formatted is None or "matrix.to/#/" not in formatted or len(formatted) > 4 * MAX_LENGTH:
+    if formatted is None or not any(each in formatted for each in _LINKS) or len(formatted) > 4 * MAX_LENGTH:
         return event.body, {}
     pills = _Pills()
     try:

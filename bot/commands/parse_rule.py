@@ -55,7 +55,9 @@ def tokens_of(text: str) -> Iterator[Token]:
         if text[at].isspace() or text[at] == ",":
             at += 1
         elif text[at] in _OPENING:
-            end = _closing(text, at)
+            end = closing_quote(text, at)
+            if end is None:
+                raise Refused("error.rule.quote", given=text[at : at + 40])
             yield Token(text[at + 1 : end], True)
             at = end + 1
         else:
@@ -65,12 +67,18 @@ def tokens_of(text: str) -> Iterator[Token]:
             at += len(word[0])
 
 
-def _closing(text: str, start: int) -> int:
+def is_quote(sign: str) -> bool:
+    """Tell whether a sign opens a quotation."""
+    return sign != "" and sign in _OPENING
+
+
+def closing_quote(text: str, start: int) -> int | None:
+    """Return where the quotation that begins at `start` ends; None if it does not."""
     closing = _CLOSING.get(text[start], text[start])
     for at in range(start + 1, len(text)):
         if text[at] in closing and (at + 1 == len(text) or text[at + 1].isspace() or text[at + 1] == ","):
             return at
-    raise Refused("error.rule.quote", given=text[start : start + 40])
+    return None
 
 
 def _options(rule: dict[str, Any], tokens: list[Token]) -> None:

@@ -18,4 +18,4 @@ def _shown(name: str, value: object) -> Value:
         return Phrase(f"state.{value}")
     if name == "until":
         return Moment(int(str(value)))
-    return value if isinstance(value, int | str | Code | Span) else str(value)
+    return value if isinstance(value, int | str | Code | Span | Who) else str(value)

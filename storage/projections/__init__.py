@@ -10,6 +10,7 @@ from .common import (
     CASES_FROM,
     END_MISSING,
     ERA,
+    JOINED,
     MANY,
     PERSON,
     POSTED,

@@ -22,6 +22,7 @@ RECKONED = "reckoned"  # the last ledger entry whose balance was corrected
 REMOVED = "removed"  # in the table of pointers: somebody was removed and has not come back
 MANY = 500  # rows in one statement
 UNREAD = "coverage"  # in the table of events: an event that could not be read
+JOINED = "join"  # in the table of events: somebody came in, or changed their name
 POSTED = "posted"  # in the table of events: something that somebody wrote, not a reaction or the like
 
 

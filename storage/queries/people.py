@@ -19,7 +19,7 @@ from moderation.model.ledger_entry import LedgerEntry
 from moderation.values.ids import PersonId, RoomId, UserId
 from moderation.values.power_levels import Role
 from storage import schema
-from storage.projections import PERSON
+from storage.projections import JOINED, PERSON
 from storage.sql_list import sql_list
 from storage.sqlite_driver import rows_of
 
@@ -69,6 +69,29 @@ async def display_names(db: AsyncConnection, users: Iterable[str], rooms: Sequen
     query = select(m.room, m.user, m.display_name).where(sql_list(m.user, wanted), sql_list(m.room, tuple(rooms)))
     found = sorted((await db.execute(query)).all(), key=lambda row: -rooms.index(row.room))
     return {row.user: row.display_name for row in found if row.display_name}
+
+
+async def names_in(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
+    """Return everybody who is or was in a room, with the name they have or had there."""
+    m = schema.members.c
+    return dict((await db.execute(select(m.user, m.display_name).where(m.room == room))).all())
+
+
+async def records_of_names(db: AsyncConnection, room: RoomId, since_ms: int, limit: int) -> list[int]:
+    """Return the records of the names borne in a room since a time, at most `limit`.
+
+    Of those who changed their name or came since then, these are all since then and the one before.
+    """
+    e, m = schema.events.c, schema.members.c
+    theirs = (e.room == m.room) & (e.sender == m.user) & (e.at >= since_ms)
+    changed = select(e.record, e.sender).select_from(schema.members.join(schema.events, theirs))
+    new = (await db.execute(changed.where(m.room == room, e.kind == JOINED).limit(limit))).all()
+    people = {row.sender for row in new}
+    if not people:
+        return []
+    before = select(func.max(e.record)).where(e.room == room, e.kind == JOINED, e.at < since_ms)
+    old = await db.scalars(before.where(sql_list(e.sender, tuple(people))).group_by(e.sender))
+    return [*(row.record for row in new), *old]
 
 
 async def joined_of(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) -> tuple[UserId, ...]:

@@ -18,8 +18,8 @@ async def test_a_wrong_command_is_explained_and_does_nothing(theatre: Theatre) -
     bot, (manager,), (ann,) = scene.bot, scene.managers, scene.members
     commands = {
         "!mute": "error.missing.user",
-        "!mute nobody": "error.missing.user",
-        "!mute @nobody": "error.user.form",
+        "!mute nobody": "error.user.nobody",
+        "!mute @nobody": "error.user.nobody",
         "!mute @@:": "error.user.form",
         f"!mute {ann.user} 5x": "error.duration.form",
         f"!mute {ann.user} 99999999999999999999w": "error.duration.form",
@@ -43,8 +43,8 @@ async def test_a_wrong_command_is_explained_and_does_nothing(theatre: Theatre) -
         "!mute " + "x" * 3000: "error.too-long",
         "!mute " + "y" * 60_000: "error.too-long",
         f"!ban {bot.user}": "error.target.bot",
-        "!vouch <b>x</b>": "error.missing.user",
-        f"!warn {BIDI}{ann.user}": "error.missing.user",
+        "!vouch <b>x</b>": "error.user.nobody",
+        f"!warn {BIDI}{ann.user}": "error.user.nobody",
         "!case 1; !ban @all:localhost": "error.case.form",
     }
     wrong = {}
@@ -126,18 +126,19 @@ async def test_a_name_pressed_in_a_client_stands_for_the_person_behind_it(theatr
     await ann.request("PUT", "profile", ann.user, "displayname", json={"displayname": "Ben <3"})
     named = "SELECT 1 FROM members WHERE user = ? AND display_name = 'Ben <3'"
     await bot.until(lambda: bot.rows(named, ann.user), "her name")
-    assert like("done.warn", who=ann.user).fullmatch(
-        await ask(manager, bot, scene.desk, "!warn Ben <3 be kind", **html)
-    )
+    shown = f"Ben <3 ({ann.user})"
+    assert like("done.warn", who=shown).fullmatch(await ask(manager, bot, scene.desk, "!warn Ben <3 be kind", **html))
+    typed = await ask(manager, bot, scene.desk, "!warn ben <3 be kind")
+    assert like("named.person", given="ben <3", who=shown).match(typed)
     # A pill that names nobody, and broken HTML, are not orders.
     room = {
         "format": "org.matrix.custom.html",
         "formatted_body": '!warn <a href="https://matrix.to/#/#room:localhost">x</a>',
     }
-    assert like("error.missing.user").match(await ask(manager, bot, scene.desk, "!warn x", **room))
+    assert like("error.user.nobody").match(await ask(manager, bot, scene.desk, "!warn x", **room))
     broken = {"format": "org.matrix.custom.html", "formatted_body": "!warn <![x matrix.to/#/ &#" + "9" * 5000}
-    assert like("error.missing.user").match(await ask(manager, bot, scene.desk, "!warn x", **broken))
-    assert [fact.subject for fact in bot.facts(SanctionStarted)] == [ann.user]
+    assert like("error.user.nobody").match(await ask(manager, bot, scene.desk, "!warn x", **broken))
+    assert [fact.subject for fact in bot.facts(SanctionStarted)] == [ann.user, ann.user]
     assert ben.user not in {fact.subject for fact in bot.facts(SanctionStarted)}
 
 

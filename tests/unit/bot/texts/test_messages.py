@@ -388,9 +388,7 @@ class TestFields:
     def test_that_are_texts_of_ours_keep_their_markup(self) -> None:
         inner = CATALOG.render("en", "command.kick.usage")
         outer = CATALOG.render("en", "help.usage", usage=inner)
-        assert outer == Rendered(
-            "Usage: !kick @user:server [reason]", "Usage: <code>!kick @user:server [reason]</code>"
-        )
+        assert outer == Rendered("Usage: !kick person [reason]", "Usage: <code>!kick person [reason]</code>")
 
 
 class TestValues:
