@@ -29,8 +29,9 @@ from .access.admin_client import perform
 from .access.lookup import read
 from .access.operator import AS, operator_of
 from .console.ask import asked_secret, secret_from_stdin
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import list_rows, say_done, text
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from .console.output import say_done, text
+from .console.tables import Look, list_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -128,10 +129,11 @@ def remove(name: Name, reason: Reason, json: AsJson = False, config_file: Config
 
 
 @app.command("list", help=text("cli.approver.list_help"))
-def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+def list_(json: AsJson = False, wide: Wide = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """List all keys."""
-    columns = ("approver", "account", "key", "at", "by", "ended")
-    list_rows(read(read_config(config_file), _approvers), columns, json=json, none="cli.approver.none")
+    config = read_config(config_file)
+    columns, look = ("approver", "account", "at", "by", "ended", "key"), Look(wide, config.server)
+    list_rows(read(config, _approvers), columns, json=json, none="cli.approver.none", look=look)
 
 
 async def _approvers(db: "AsyncConnection") -> list[dict[str, Any]]:

@@ -18,8 +18,9 @@ from moderation.values.notices import Moment, Who
 from .access.access_reason import Reason, end_of, person_of
 from .access.lookup import find_code, now_ms, read
 from .access.operator import As, perform_as
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, new_app, read_config
-from .console.output import Cells, as_json, list_rows, say, say_done, table_of, text, worded
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, Wide, new_app, read_config
+from .console.output import Cells, as_json, say, say_done, text, worded
+from .console.tables import Look, list_rows, table_of
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row
@@ -33,12 +34,13 @@ app = new_app("cli.barred.help")
 
 
 @app.command("list", help=text("cli.barred.list_help"))
-def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+def list_(json: AsJson = False, wide: Wide = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """List the people on it."""
-    found = [_entry(row) for row in read(read_config(config_file), _entries) if not row.ended]
+    config = read_config(config_file)
+    found = [_entry(row) for row in read(config, _entries) if not row.ended]
     listed = [{key: value for key, value in row.items() if key not in ("ended", "why_ended")} for row in found]
     columns = ("person", "since", "until", "basis", "case", "reason")
-    list_rows(listed, columns, _SHOW, json=json, none="cli.barred.none")
+    list_rows(listed, columns, _SHOW, json=json, none="cli.barred.none", look=Look(wide, config.server))
 
 
 @app.command(help=text("cli.barred.add_help"), epilog=text("cli.barred.add_epilog"))
@@ -69,10 +71,12 @@ def add(
 
 
 @app.command(help=text("cli.barred.show_help"))
-def show(person: PersonArgument, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+def show(
+    person: PersonArgument, json: AsJson = False, wide: Wide = False, config_file: ConfigFile = DEFAULT_CONFIG
+) -> None:
     """Show all that the list holds about one person."""
-    asked = person_of(person)
-    found = read(read_config(config_file), _one, asked)
+    asked, config = person_of(person), read_config(config_file)
+    found = read(config, _one, asked)
     if json:
         as_json(found)
         return
@@ -80,7 +84,8 @@ def show(person: PersonArgument, json: AsJson = False, config_file: ConfigFile =
     if len(found["accounts"]) > 1:
         say("cli.barred.accounts", accounts=", ".join(found["accounts"]))
     if found["entries"]:
-        table_of(found["entries"], ("since", "until", "basis", "case", "by", "reason", "ended"), _SHOW)
+        columns = ("since", "until", "basis", "case", "by", "reason", "ended")
+        table_of(found["entries"], columns, _SHOW, Look(wide, config.server))
     if found["evidence"]:
         say("cli.barred.rests_on", cases=", ".join(map(str, found["evidence"])))
 

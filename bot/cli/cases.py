@@ -16,8 +16,9 @@ from moderation.values.errors import Refused
 
 from .access.access_reason import note_look
 from .access.lookup import as_dict, find_room, now_ms, read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import Cells, as_json, list_rows, say, sheet_of, table_of, text, word, worded
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from .console.output import Cells, as_json, say, text, word, worded
+from .console.tables import Look, list_rows, sheet_of, table_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -53,30 +54,33 @@ def cases(
     only_open: Annotated[bool, typer.Option("--open", "-o", help=text("cli.cases.open"))] = False,
     room: Annotated[str | None, typer.Option("--room", "-r", help=text("cli.option.room"))] = None,
     json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Show cases."""
     config = read_config(config_file)
+    look = Look(wide, config.server)
     if n is not None:
         case = read(config, _one, n)
         note_look(config.data_dir, "case", now_ms(), case=n)
-        _show_one(case, json=json)
+        _show_one(case, look, json=json)
         return
     found = read(config, _list, room, only_open=only_open)
     note_look(config.data_dir, "cases", now_ms(), room=room)
     if not json:
-        found = [{**row, "state": _state(row)} for row in found]
-    columns = ("n", "room", "subject", "rule", "class", "state", "opened", "due")
-    list_rows(found, columns, _SHOW, json=json, none="cli.cases.none_open" if only_open else "cli.cases.none")
+        found = [{**row, "state": _state(row), "due": row["due"] if row["state"] in UNDECIDED else 0} for row in found]
+    columns = ("n", "room", "subject", "rule", "class", "state", "outcome", "due")
+    none = "cli.cases.none_open" if only_open else "cli.cases.none"
+    list_rows(found, columns, _SHOW, json=json, none=none, look=look)
 
 
-def _show_one(case: dict[str, Any], *, json: bool) -> None:
+def _show_one(case: dict[str, Any], look: Look, *, json: bool) -> None:
     if json:
         as_json(case)
         return
     shown = {**case, "state": _state(case)}
     sheet_of(shown, (key for key in SHOWN if case[key] not in ("", 0)), _SHOW)
-    table_of(case["evidence"], ("record", "event"))
     if case["evidence"]:
+        table_of(case["evidence"], ("record", "event"), look=look)
         say("cli.cases.read_more", record=str(case["evidence"][0]["record"]))
 
 

@@ -20,8 +20,9 @@ from moderation.values.notices import Moment, Who
 
 from .access.access_reason import note_look
 from .access.lookup import find_person, now_ms, read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import Cells, as_json, list_rows, say, table_of, text, word, worded
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from .console.output import Cells, as_json, say, text, word, worded
+from .console.tables import Look, list_rows, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,22 +48,24 @@ def credit(
     config_file: ConfigFile = DEFAULT_CONFIG,
     standing: Annotated[bool, typer.Option("--standing", help=text("cli.credit.standing"))] = False,
     json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Show credit."""
     ledger: Ledger = "standing" if standing else "credit"
     config = read_config(config_file)
+    look = Look(wide, config.server)
     if person is None:
         everybody = read(config, _everybody, config, ledger)
         note_look(config.data_dir, "credit", now_ms())
         columns = ("person", "community", "credit", "tier", "entries")
-        list_rows(everybody, columns, json=json, none="cli.credit.none")
+        list_rows(everybody, columns, json=json, none="cli.credit.none", look=look)
         return
     found = read(config, _one, config, person, ledger)
     note_look(config.data_dir, "credit", now_ms(), person=found["user"])
-    _show_one(found, json=json)
+    _show_one(found, look, json=json)
 
 
-def _show_one(found: dict[str, Any], *, json: bool) -> None:
+def _show_one(found: dict[str, Any], look: Look, *, json: bool) -> None:
     if json:
         as_json(found)
         return
@@ -78,7 +81,8 @@ def _show_one(found: dict[str, Any], *, json: bool) -> None:
     if not found["entries"]:
         say("cli.credit.no_entries")
         return
-    table_of(found["entries"], ("at", "entry", "cost", "rule", "class", "case", "community", "counts"), _SHOW)
+    columns = ("at", "entry", "cost", "rule", "class", "case", "community", "counts")
+    table_of(found["entries"], columns, _SHOW, look)
 
 
 def _place(hold: dict[str, Any]) -> str:

@@ -28,21 +28,9 @@ from .access.access_reason import Reason, check_reason, person_of, user
 from .access.admin_client import perform
 from .access.lookup import now_ms, read
 from .approver import ApproverKey, PassphraseStdin, passphrase
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, new_app, read_config
-from .console.output import (
-    FAILED,
-    Cells,
-    as_json,
-    list_rows,
-    say,
-    say_done,
-    sheet_of,
-    table_of,
-    tell,
-    text,
-    word,
-    worded,
-)
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, Wide, new_app, read_config
+from .console.output import FAILED, Cells, as_json, say, say_done, tell, text, word, worded
+from .console.tables import Look, list_rows, sheet_of, table_of
 from .logs.export import CatalogWords, kept_files, language_of
 
 if TYPE_CHECKING:
@@ -68,13 +56,14 @@ _SHOW: Cells = {
 
 
 @app.command("list", help=text("cli.dossier.list_help"))
-def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+def list_(json: AsJson = False, wide: Wide = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """List all files."""
     from storage import queries
 
-    found = [_row(each) for each in read(read_config(config_file), queries.all_dossiers)]
+    config = read_config(config_file)
+    found = [_row(each) for each in read(config, queries.all_dossiers)]
     columns = ("dossier", "person", "cases", "state", "at", "approved_by")
-    list_rows(found, columns, _SHOW, json=json, none="cli.dossier.none")
+    list_rows(found, columns, _SHOW, json=json, none="cli.dossier.none", look=Look(wide, config.server))
 
 
 @app.command(help=text("cli.dossier.new_help"), epilog=text("cli.dossier.new_epilog"))
@@ -92,7 +81,7 @@ def new(
 
 
 @app.command(help=text("cli.dossier.show_help"))
-def show(number: Number, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+def show(number: Number, json: AsJson = False, wide: Wide = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """Show one file."""
     config = read_config(config_file)
     found = read(config, _find, number)
@@ -104,7 +93,7 @@ def show(number: Number, json: AsJson = False, config_file: ConfigFile = DEFAULT
     shown = ("dossier", "person", "cases", "state", "at", "by", "reason", "digest")
     sheet_of(row, shown, _SHOW)
     if row["steps"]:
-        table_of(row["steps"], ("step", "at", "by", "how", "reason", "bar", "sha256"), _SHOW)
+        table_of(row["steps"], ("step", "at", "by", "how", "reason", "bar", "sha256"), _SHOW, Look(wide, config.server))
     if found.state != "declined":
         say("cli.dossier.how_to_approve", n=str(number), digest=digest)
 

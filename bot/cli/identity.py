@@ -25,8 +25,9 @@ from .access.access_reason import Reason, check_reason, person_of, user
 from .access.admin_client import ask_bot, perform
 from .access.lookup import identity_store
 from .console.ask import make_sure
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, new_app, read_config
-from .console.output import as_json, say, say_done, table, text, word
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, Wide, new_app, read_config
+from .console.output import as_json, say, say_done, text, word
+from .console.tables import Look, sheet, table
 from .run import running_pid
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def show(
     case: Annotated[int, typer.Option("--case", "-n", min=1, help=text("cli.identity.case"))],
     reason: Reason,
     json: AsJson = False,
+    wide: Wide = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Show what a person proved."""
@@ -50,12 +52,12 @@ def show(
         as_json(done)
         return
     rows = [
-        (each["method"], each["issuer"] or "", name, value, Moment(each["expires"]))
+        (each["method"], each["issuer"] or "", name, value, Moment(each["expires"]) if each["expires"] else "")
         for each in done["claims"]
         for name, value in each["fields"].items()
     ]
     if rows:
-        table(("method", "issuer", "field", "value", "until"), rows)
+        table(("method", "issuer", "field", "value", "until"), rows, Look(wide))
     else:
         say("cli.identity.nothing", who=Who(done["person"]))
     say("cli.identity.recorded", record=str(done["record"]))
@@ -77,7 +79,7 @@ def status(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> No
         ("claims", found["claims"]),
         ("forgotten", found["forgotten"]),
     ]
-    table(("what", "value"), ((text(f"cli.identity.row.{name}"), value) for name, value in rows))
+    sheet((text(f"cli.identity.row.{name}"), value) for name, value in rows)
     if found["wrong"]:
         say(f"cli.identity.wrong.{found['wrong']}", file=found["file"] or found["source"])
     elif found["changing_to"]:

@@ -10,8 +10,9 @@ import typer
 
 from .access.access_reason import note_look
 from .access.lookup import find_room, now_ms, read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, RoomArgument, new_app, read_config
-from .console.output import Cells, list_rows, text, worded
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, RoomArgument, Wide, new_app, read_config
+from .console.output import Cells, text, worded
+from .console.tables import Look, list_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,13 +30,14 @@ def members(
     config_file: ConfigFile = DEFAULT_CONFIG,
     every: Annotated[bool, typer.Option("--all", "-a", help=text("cli.members.all"))] = False,
     json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """List the members of a room."""
     config = read_config(config_file)
     found = [row for row in read(config, _members, room) if every or row["membership"] == "join"]
     note_look(config.data_dir, "members", now_ms(), room=room)
     columns = ("user", "display_name", "role", "membership", "verified")
-    list_rows(found, columns, _SHOW, json=json, none="cli.members.none")
+    list_rows(found, columns, _SHOW, json=json, none="cli.members.none", look=Look(wide, config.server))
 
 
 async def _members(db: "AsyncConnection", typed: str) -> list[dict[str, Any]]:

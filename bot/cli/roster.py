@@ -18,8 +18,9 @@ from moderation.values.notices import Moment
 from .access.access_reason import Reason, check_reason
 from .access.admin_client import perform
 from .console.ask import make_sure
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import FAILED, Cells, as_json, moment, say, say_done, table_of, tell, text, word
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from .console.output import FAILED, Cells, as_json, say, say_done, tell, text, word
+from .console.tables import Look, table_of
 
 app = new_app("cli.roster.help")
 
@@ -58,6 +59,7 @@ def list_(
     reason: Reason,
     limit: Annotated[int, typer.Option(min=0, max=1_000, help=text("cli.roster.limit"))] = 100,
     json: AsJson = False,
+    wide: Wide = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """List the people on it."""
@@ -69,8 +71,8 @@ def list_(
         return
     if found["shown"]:
         columns = ("identifier", "name", "email", "level", "expires", "code_until", "used")
-        show: Cells = {**dict.fromkeys(columns[:3], harmless), "level": lambda level: str(level or ""), "used": moment}
-        table_of(found["shown"], columns, show)
+        show: Cells = {**dict.fromkeys(columns[:3], harmless), "level": lambda level: str(level or "")}
+        table_of(found["shown"], columns, show, Look(wide))
     say("cli.roster.listed", entries=found["entries"], used=found["used"], shown=len(found["shown"]))
 
 

@@ -17,7 +17,8 @@ from moderation.values.notices import Moment, Span
 
 from .access.lookup import now_ms, read
 from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import Cells, as_json, sheet_of, text, word
+from .console.output import Cells, as_json, text, word
+from .console.tables import sheet_of
 from .run import running_pid
 
 if TYPE_CHECKING:

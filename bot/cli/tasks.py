@@ -7,8 +7,9 @@ none), `room` (code; null: none), `person`, `next` (what to type).
 from typing import TYPE_CHECKING, Any
 
 from .access.lookup import read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import list_rows, text, worded
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from .console.output import text, worded
+from .console.tables import Look, list_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row
@@ -20,11 +21,12 @@ app = new_app("cli.tasks.help")
 
 
 @app.command(help=text("cli.tasks.help"), epilog=text("cli.tasks.epilog"))
-def tasks(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+def tasks(json: AsJson = False, wide: Wide = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """List the tasks."""
     columns = ("task", "kind", "at", "case", "room", "person", "next")
-    found = read(read_config(config_file), _open)
-    list_rows(found, columns, {"kind": worded("task")}, json=json, none="cli.tasks.none")
+    config = read_config(config_file)
+    show, look = {"kind": worded("task")}, Look(wide, config.server)
+    list_rows(read(config, _open), columns, show, json=json, none="cli.tasks.none", look=look)
 
 
 async def _open(db: "AsyncConnection") -> list[dict[str, Any]]:

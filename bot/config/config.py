@@ -257,6 +257,11 @@ class Config(FileSettings):
         return UserId(self.homeserver.user)
 
     @property
+    def server(self) -> str:
+        """Return the name of the deployment's own server."""
+        return server_of(self.user)
+
+    @property
     def origin(self) -> str:
         """The name under which checkpoints are signed: `[records] origin`, or server/localpart."""
         return self.records.origin or default_origin(self.user)

@@ -42,6 +42,7 @@ _LEFT = {"en": ("{} min", "{} h", "{} days"), "zh": ("{} 分钟", "{} 小时", "
 _BEHIND = {"en": "{} ({})", "zh": "{}（{}）"}
 _NEAR_MS = 300 * 86_400_000
 _LONGEST_NAME = 40
+_CELL = {"en": ("d MMM HH:mm", "d MMM y"), "zh": ("M月d日 HH:mm", "y年M月d日")}  # of a table: near, and far away
 _UNITS: tuple[tuple[Literal["day", "hour", "minute"], int], ...] = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 _NAMED_BY_NUMBER = frozenset({"n", "last", "pid"})  # fields that hold numbers of cases and processes
 # Control characters, and the bidirectional overrides that let a name rewrite its line.
@@ -212,8 +213,21 @@ def _ordinal(name: str, value: object) -> object:
     return str(value) if name in _NAMED_BY_NUMBER and isinstance(value, int) else value
 
 
+def short_time(ms: int, language: str, now_ms: int) -> str:
+    """Write a time of UTC in a few columns: with the hour if it is near, else with the year."""
+    form = _CELL[language][abs(now_ms - ms) >= _NEAR_MS]
+    return format_datetime(dt.datetime.fromtimestamp(ms / 1000, dt.UTC), form, locale=_locale(language))
+
+
 def _when(moment: Moment, language: str, zone: dt.tzinfo, now_ms: int) -> _When:
-    """Write a time as clocks in `zone` show it, with the offset from UTC: a night may have an hour twice."""
+    """Write a time as clocks in `zone` show it, with the offset from UTC: a night may have an hour twice.
+
+    No time (0) is a dash.
+    """
+    if not moment.ms:
+        none = _When("–")
+        none.forms = {"short": none, "left": none}
+        return none
     when = dt.datetime.fromtimestamp(moment.ms / 1000, zone)
     near = _SHORT if abs(moment.ms - now_ms) < _NEAR_MS else _WHEN
     whole, short = (_written(when, each.get(language, each["en"]), language) for each in (_WHEN, near))

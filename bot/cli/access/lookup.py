@@ -125,6 +125,8 @@ async def find_person(db: "AsyncConnection", typed: str) -> str:
     wanted = typed.strip()
     if wanted in users:
         return wanted
+    if len(namesakes := [user for user in users if user.partition(":")[0] == wanted]) == 1:  # as tables show them
+        return namesakes[0]
     known = {user: user for user in users} | {user.partition(":")[0].removeprefix("@"): user for user in users}
     raise _unknown("person", typed, known)
 

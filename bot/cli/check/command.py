@@ -71,18 +71,20 @@ def new_names(old_names: Sequence[str]) -> Iterator[Finding]:
 
 
 def _show(findings: Sequence[Finding]) -> None:
-    from rich import box
-    from rich.table import Table
+    from rich.cells import cell_len
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
-    for finding in findings:
+    from bot.cli.console.tables import wrapped
+
+    names = [text(f"cli.check.name.{finding.check}") for finding in findings]
+    margin, out = max(map(cell_len, names)) + 4, console()
+    for finding, name in zip(findings, names, strict=True):
         mark, style = _MARKS[finding.state]
-        words = Text(finding.words)
-        if finding.remedy:
-            words.append(f"\n→ {finding.remedy}", style="dim")
-        drawn.add_row(Text(mark, style=style), Text(text(f"cli.check.name.{finding.check}")), words)
-    console().print(drawn)
+        first = Text.assemble((mark, style), f" {name}{' ' * (margin - 2 - cell_len(name))}")
+        for words, dim in ((finding.words, ""), (f"→ {finding.remedy}" if finding.remedy else "", "dim")):
+            for line in wrapped(words, out.width - margin) if words else ():
+                out.print(Text.assemble(first, (line, dim)), soft_wrap=True)
+                first = Text(" " * margin)
     problems = sum(finding.state == "problem" for finding in findings)
     warnings = sum(finding.state == "warning" for finding in findings)
     if problems or warnings:

@@ -14,6 +14,7 @@ DEFAULT_CONFIG = Path("config.toml")
 
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", envvar="ANSWERABLE_CONFIG", help=text("cli.option.config"))]
 AsJson = Annotated[bool, typer.Option("--json", help=text("cli.option.json"))]
+Wide = Annotated[bool, typer.Option("--wide", "-w", help=text("cli.option.wide"))]
 PersonArgument = Annotated[str, typer.Argument(metavar="@USER:SERVER", help=text("cli.option.person"))]
 RoomArgument = Annotated[str, typer.Argument(metavar="ROOM", help=text("cli.option.room"))]
 

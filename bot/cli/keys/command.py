@@ -21,7 +21,8 @@ import typer
 
 from bot.cli.console.ask import asked_secret, make_sure, secret_from_stdin
 from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from bot.cli.console.output import as_json, say, table, tell, text, word
+from bot.cli.console.output import as_json, say, tell, text, word
+from bot.cli.console.tables import sheet
 from bot.cli.run import make_data_dir, only_instance, running_pid
 from moderation.values.errors import Refused
 from moderation.values.notices import Moment, Who
@@ -72,7 +73,7 @@ def show(found: Mapping[str, Any]) -> None:
         ("backed_up", found["backed_up"]),
         ("waiting", found["waiting"]),
     ]
-    table(("what", "value"), ((text(f"cli.keys.row.{name}"), value) for name, value in rows))
+    sheet((text(f"cli.keys.row.{name}"), value) for name, value in rows)
     say(f"crypto.state.{found['state']}")
     if found["state"] == "ready":
         say(f"crypto.backup.{found['backup']}")

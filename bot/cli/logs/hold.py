@@ -22,8 +22,9 @@ from bot.cli.access.access_reason import (
 )
 from bot.cli.access.admin_client import perform
 from bot.cli.access.lookup import now_ms
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from bot.cli.console.output import list_rows, say_done, text
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from bot.cli.console.output import Cells, say_done, text
+from bot.cli.console.tables import Look, list_rows
 from moderation.values.notices import Moment
 
 app = new_app("cli.logs.hold.help")
@@ -71,7 +72,9 @@ def end(
 
 
 @app.command("list", help=text("cli.logs.hold.list_help"))
-def list_(json: AsJson = False, data_dir: DataDir = None, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+def list_(
+    json: AsJson = False, wide: Wide = False, data_dir: DataDir = None, config_file: ConfigFile = DEFAULT_CONFIG
+) -> None:
     """List the holds in force."""
     from storage.journal.retention.legal_holds import holds_in_force
 
@@ -79,4 +82,16 @@ def list_(json: AsJson = False, data_dir: DataDir = None, config_file: ConfigFil
     rows = [{"hold": h.index, "duty": h.duty, "until": h.until_ms, "covers": h.covers.text} for h in holds]
     if json:
         rows = [{**row, "covers": orjson.loads(str(row["covers"]))} for row in rows]
-    list_rows(rows, ("hold", "duty", "until", "covers"), json=json, none="cli.logs.hold.none")
+    show: Cells = {"covers": _covered}
+    list_rows(rows, ("hold", "duty", "until", "covers"), show, json=json, none="cli.logs.hold.none", look=Look(wide))
+
+
+def _covered(covers: str) -> str:
+    """Return what a hold covers, such as "@anna:example.org, case 5"."""
+    told = orjson.loads(covers)
+    named = [str(each) for name in ("persons", "groups") for each in told.get(name, ())]
+    named += [text("cli.logs.hold.covers.case", n=n) for n in told.get("cases", ())]
+    named += [text("cli.logs.hold.covers.records", records=told["records"])] if "records" in told else []
+    named += [text("cli.logs.hold.covers.since", at=Moment(told["since"]))] if "since" in told else []
+    named += [text("cli.logs.hold.covers.until", at=Moment(told["until"]))] if "until" in told else []
+    return ", ".join(named)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.cli.access.lookup import as_dict, read
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from bot.cli.console.output import Cells, list_rows, text, word, worded
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from bot.cli.console.output import Cells, text, word, worded
+from bot.cli.console.tables import Look, list_rows
 from moderation.values.notices import Moment
 
 from .measures import add_measures
@@ -32,15 +33,17 @@ def rooms(
     config_file: ConfigFile = DEFAULT_CONFIG,
     every: Annotated[bool, typer.Option("--all", "-a", help=text("cli.rooms.all"))] = False,
     json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """List the rooms."""
     if context.invoked_subcommand is not None:
         return
-    found = read(read_config(config_file), _rooms)
+    config = read_config(config_file)
+    found = read(config, _rooms)
     chosen = [row for row in found if every or (row["purpose"] == "group" and row["condition"] != "left")]
     columns = ("code", "name", "condition", "members", "open_cases", "measures", "room")
     show: Cells = {"condition": worded("condition"), "measures": lambda measures: "; ".join(map(_measure, measures))}
-    list_rows(chosen, columns, show, json=json, none="cli.rooms.none")
+    list_rows(chosen, columns, show, json=json, none="cli.rooms.none", look=Look(wide, config.server))
 
 
 def _measure(measure: dict[str, Any]) -> str:

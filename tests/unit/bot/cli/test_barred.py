@@ -37,7 +37,7 @@ class TestTheList:
         assert entry == {
             "person": BEN, "until": done["until"], "basis": "operator", "case": 4, "by": OPERA, "reason": "threats"
         }  # fmt: skip
-        out = answerable("barred", "list").out
+        out = answerable("barred", "list", "--wide").out
         assert (BEN in out, "threats" in out) == (True, True)
         shown = answerable("barred", "show", BEN, "--json").json
         assert (shown["barred"], shown["accounts"], [each["record"] for each in shown["entries"]]) == (

@@ -65,7 +65,7 @@ class TestTablesOnANarrowTerminal:
             ("rooms", ["G-7F3K", "[bold]garden", "Kitchen"]),
             ("cases", ["G-7F3K", "@cleo", "calm", "example.org", "UTC"]),
             (f"credit {BEN}", ["calm", "UTC"]),
-            ("members G-7F3K", [CLEO]),
+            ("members G-7F3K", ["@cleo", "example.org"]),
         ],
     )
     def test_no_word_is_broken_and_no_line_is_wider(
@@ -78,9 +78,15 @@ class TestTablesOnANarrowTerminal:
         assert [word for word in whole if word not in out] == []
 
     def test_a_wide_one_says_all(self, answerable: Answerable) -> None:
-        out = answerable("cases").out
+        assert "People without a server" in answerable("cases").out
+        out = answerable("cases", "--wide").out
         assert CLEO in out
         assert "People without a server" not in out
+
+    def test_a_list_of_cases_shows_what_was_decided(self, answerable: Answerable) -> None:
+        out = answerable("cases").out
+        assert "rule broken" in out
+        assert "1970" not in out
 
 
 @pytest.mark.usefixtures("data_dir")
@@ -92,8 +98,8 @@ class TestMembers:
         ]
 
     def test_former_members_are_shown_on_request(self, answerable: Answerable) -> None:
-        assert BEN not in answerable("members", "G-7F3K").out
-        assert BEN in answerable("members", "G-7F3K", "--all").out
+        assert BEN not in answerable("members", "G-7F3K", "--wide").out
+        assert BEN in answerable("members", "G-7F3K", "--all", "--wide").out
 
     @pytest.mark.parametrize("typed", ["g-7f3k", GARDEN, "kitchen", "G-2222"])
     def test_a_room_is_found_by_code_id_and_name(self, answerable: Answerable, typed: str) -> None:
@@ -185,6 +191,10 @@ class TestCredit:
         assert result.code == 1
         assert f"Did you mean {ANNA}?" in result.err
         assert f"Did you mean {CLEO}?" in answerable("credit", "cleo").err
+
+    def test_a_person_is_found_by_the_short_name_of_a_table(self, answerable: Answerable) -> None:
+        assert answerable("credit", "@ben", "--json").json["user"] == BEN
+        assert "Did you mean" in answerable("credit", "@be").err
 
 
 @pytest.mark.usefixtures("data_dir")
