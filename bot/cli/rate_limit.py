@@ -3,6 +3,7 @@
 ``--json``: `user`, `limit` (free, limited, lifted, not_admin or unknown).
 
 Rules kept here:
+- What is found out is kept for `answerable check` and for the bot.
 - Without an admin's token the bot must be stopped, since the trial uses up what it may send in the next minute.
 
 Left to others: the trial (`bot/matrix/rate_limit.py`).
@@ -19,7 +20,8 @@ from bot.cli.console.output import FAILED, say_done, text
 from moderation.values.errors import Refused
 from moderation.values.notices import Who
 
-from .run import running_pid
+from .access.lookup import now_ms
+from .run import make_data_dir, running_pid
 
 if TYPE_CHECKING:
     from bot.config.config import Config
@@ -35,11 +37,15 @@ def rate_limit(
     admin_token_stdin: AdminTokenStdin = False, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG
 ) -> None:
     """Find out, or lift."""
+    from bot.matrix.known_limit import remember_limit
+
     config = read_config(config_file)
     token = secret_from_stdin("--admin-token-stdin") if admin_token_stdin else ""
     if not token and running_pid(config.data_dir) is not None:
         raise Refused("cli.rate_limit.runs")
     limit = asyncio.run(_of_bot(config, token))
+    make_data_dir(config.data_dir)
+    remember_limit(config.data_dir, limit, now_ms())
     done = {"user": config.user, "limit": limit}
     say_done(done, f"cli.rate_limit.{limit}", json=json, user=Who(config.user), url=config.homeserver.url)
     if limit in ("limited", "not_admin", "unknown"):

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot.config.config import ACCESS_TOKEN, DEVICE_ID, PASSWORD, Config
+from bot.config.config import ACCESS_TOKEN, ADMIN_TOKEN, DEVICE_ID, PASSWORD, Config
 from bot.matrix.errors import Forbidden, LoggedOut
 from bot.matrix.login import Session, log_in_with_password, log_in_with_token
 from moderation.values.errors import Refused
@@ -58,6 +58,11 @@ async def log_in(url: str, user: str, password: str, device_name: str, device: s
 def store_session(env_file: Path, session: Session) -> None:
     """Write token and device id into `.env`; other lines stay, except a password, which is used up."""
     _update(env_file, {ACCESS_TOKEN: session.token, DEVICE_ID: session.device, PASSWORD: None})
+
+
+def store_admin_token(env_file: Path, token: str) -> None:
+    """Write the token of an admin of the homeserver into `.env`; other lines stay."""
+    _update(env_file, {ADMIN_TOKEN: token})
 
 
 def write_private(path: Path, content: str) -> None:

@@ -107,6 +107,17 @@ class Homeserver:
         """Set our own global account data. Section "Client Config"."""
         await self._put("user", self.user, "account_data", type, json=content)
 
+    async def profile(self) -> dict[str, Any]:
+        """Return our own `displayname`, `avatar_url` ...; empty if none is set. Section "Profiles"."""
+        try:
+            return await self._get("profile", self.user)
+        except NotFound:
+            return {}
+
+    async def set_profile(self, field: Literal["displayname", "avatar_url"], value: str) -> None:
+        """Set a field of our own profile. Section "Profiles"."""
+        await self._put("profile", self.user, field, json={field: value})
+
     # Reading
 
     async def sync(

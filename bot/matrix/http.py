@@ -151,7 +151,7 @@ class Wire:
             if 200 <= response.status < 300:
                 return await response.read() if at_most is None else await _read(ask, response, at_most)
             # An error's body is short; of anything longer the beginning is enough.
-            body = await _read_up_to(response, _ERROR_BYTES)
+            body = await read_up_to(response, _ERROR_BYTES)
             hide = _hider((token, *ask.secrets))
             raise error_of(str(ask), response.status, response.headers, body, hide)
 
@@ -240,13 +240,13 @@ def _headers(ask: Ask, token: str) -> dict[str, str]:
 
 async def _read(ask: Ask, response: aiohttp.ClientResponse, at_most: int) -> bytes:
     said = response.content_length or 0
-    body = await _read_up_to(response, at_most) if said <= at_most else b""
+    body = await read_up_to(response, at_most) if said <= at_most else b""
     if max(said, len(body)) > at_most:
         raise TooLarge(f"more than the {at_most} bytes we take", request=str(ask), status=response.status)
     return body
 
 
-async def _read_up_to(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def read_up_to(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """Return the body, or its beginning, a little longer than `limit`."""
     body = bytearray()
     async for chunk in response.content.iter_any():

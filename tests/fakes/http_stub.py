@@ -7,6 +7,7 @@ Rules it keeps:
 """
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,9 +45,10 @@ class Request:
 
 
 class HttpStub:
-    """Use as ``async with HttpStub() as stub``; `stub.url` is its address."""
+    """Use as ``async with HttpStub() as stub``; `stub.url` is its address. With `tls` it speaks https only."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.requests: list[Request] = []
         self.url = ""
         self._answers: deque[Answer] = deque()
@@ -60,9 +62,9 @@ class HttpStub:
     async def __aenter__(self) -> Self:
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
-        self.url = "http://{}:{}".format(*self._runner.addresses[0][:2])
+        self.url = "http{}://{}:{}".format("s" if self._tls else "", *self._runner.addresses[0][:2])
         return self
 
     async def __aexit__(

@@ -4,14 +4,13 @@ import asyncio
 import io
 import json
 import os
-import pty
 import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from bot.matrix.client import Session
 from moderation.values.errors import Refused
 from tests.people.client import Client
 from tests.theatre.stage import Accounts, Stage, unique
+from tests.theatre.terminal import Talk, at_a_terminal
 
 PASSWORD = "a password"
 REPOSITORY = str(Path(__file__).parents[2])
@@ -206,22 +206,64 @@ class TestInit:
         assert result.code == 2
         assert "--user" in result.err
 
-    def test_at_a_terminal_it_asks_and_does_not_echo_the_password(self, deployment: Deployment) -> None:
-        screen = _at_a_terminal(
+    def test_at_a_terminal_it_asks_again_after_each_mistake_and_echoes_no_secret(self, deployment: Deployment) -> None:
+        key = deployment.folder / "keys" / "identity.key"
+        code, screen = _init_at_a_terminal(
             deployment,
             [
                 ("Matrix account", "nonsense"),
                 ("not a Matrix id", deployment.user),
-                ("Address", deployment.url),
-                ("Language", "zh"),
+                ("Its homeserver", "two words"),
+                ("is not the address of a homeserver", "http://127.0.0.1:1"),
+                ("nothing accepts a connection there", deployment.url),
+                ("Language", "de"),
+                ("Please answer en or zh", "zh"),
                 ("Your own Matrix id", f"{OPERATOR} @b:localhost"),
-                ("Who may invite", "*:localhost"),
+                ("Who may invite", "!room:localhost"),
+                ("Please enter Matrix ids or patterns", "*:localhost"),
+                ("Numbers of the rules", "7"),
+                ("Please choose from this list", "1 words"),
+                ("Words or phrases", "purple elephant, volcano"),
+                ("File for the key", "data/identity.key"),
+                ("inside the data directory", str(key)),
+                ("Name that people see", "Garden Guard"),
+                ("Password", "wrong"),
+                ("does not accept this password", ""),
                 ("Password", PASSWORD),
+                ("Access token of an admin", ""),
             ],
         )
+        assert code == 0, screen
         assert PASSWORD not in screen
-        bot = deployment.config.bot
+        config = deployment.config
+        bot = config.bot
         assert (bot.language, bot.operators, bot.allow_invites) == ("zh", (OPERATOR, "@b:localhost"), ("*:localhost",))
+        assert [(rule.name, rule.text) for rule in config.rules] == [
+            ("flood", {"zh": "请不要用大量消息刷屏。"}),
+            ("words", {"zh": "请不要使用本房间不允许的词语。"}),
+        ]
+        assert config.identity_key_file == key
+        assert key.exists()
+
+    async def test_name_and_picture_are_set_and_a_picture_that_is_there_stays(
+        self, stage: Stage, tmp_path: Path
+    ) -> None:
+        bot = await stage.bot()
+        deployment = Deployment(tmp_path, bot.session.url, bot.user)
+        token = f"{bot.session.token}\n"
+        deployment.init("--token-stdin", "--name", "Garden Guard", stdin=token)
+        first = await bot.profile()
+        assert first["displayname"] == "Garden Guard"
+        assert (await bot.download(first["avatar_url"])).startswith(b"\x89PNG")
+        deployment.init("--token-stdin", "--name", "Other", "--force", stdin=token)
+        assert await bot.profile() == {**first, "displayname": "Other"}
+
+    def test_rules_can_be_chosen_by_options_and_rules_that_are_there_stay(self, deployment: Deployment) -> None:
+        deployment.init("--rule", "mentions", "--word", "purple elephant")
+        assert [rule.name for rule in deployment.config.rules] == ["mentions", "words"]
+        assert deployment.answerable("check").code == 0
+        deployment.init("--rule", "flood", "--force")
+        assert [rule.name for rule in deployment.config.rules] == ["mentions", "words"]
 
     async def test_init_again_keeps_the_device(self, deployment: Deployment) -> None:
         deployment.init()
@@ -264,6 +306,37 @@ class TestRateLimit:
         result = deployment.init()
         assert result.code == 0
         assert f"/_synapse/admin/v1/users/{deployment.user}/override_ratelimit" in result.out
+        found = {each["key"]: each for each in json.loads(deployment.answerable("check", "--json").out)}
+        assert found["rate_limit_default"]["state"] == "warning"
+        assert "answerable rate-limit --admin-token-stdin" in found["rate_limit_default"]["remedy"]
+
+    async def test_an_admin_s_token_is_offered_until_it_works_and_kept_if_wanted(
+        self, stage_limited: Stage, tmp_path: Path
+    ) -> None:
+        admin = await stage_limited.bot("admin", admin=True)
+        deployment = await _deployment(stage_limited.server, tmp_path)
+        code, screen = _init_at_a_terminal(
+            deployment,
+            [
+                ("Matrix account", deployment.user),
+                ("Its homeserver", deployment.url),
+                ("Language", ""),
+                ("Your own Matrix id", OPERATOR),
+                ("Who may invite", ""),
+                ("Numbers of the rules", "0"),
+                ("File for the key", ""),
+                ("Name that people see", ""),
+                ("Password", PASSWORD),
+                ("Access token of an admin", "no token"),
+                ("Access token of an admin", admin.session.token),
+                ("keep this token", "y"),
+            ],
+        )
+        assert (code, admin.session.token in screen) == (0, False)
+        assert deployment.config.secrets.admin_token is not None
+        assert deployment.config.rules == ()
+        found = {each["key"]: each for each in json.loads(deployment.answerable("check", "--json").out)}
+        assert found["rate_limit"]["state"] == "ok"
 
     async def test_an_admin_s_token_lifts_it_and_is_not_kept(self, stage_limited: Stage, tmp_path: Path) -> None:
         admin = await stage_limited.bot("admin", admin=True)
@@ -476,31 +549,6 @@ async def _end_session(deployment: Deployment) -> None:
         await client.close()
 
 
-def _at_a_terminal(deployment: Deployment, talk: Sequence[tuple[str, str]]) -> str:
-    """Run `init` on a terminal of its own, answering each question. Returns everything that was on the screen."""
-    ours, theirs = pty.openpty()
-    screen = b""
-    with subprocess.Popen(
-        [sys.executable, "-m", "bot.cli.main", "init"],
-        cwd=deployment.folder,
-        env={**os.environ, "PYTHONPATH": REPOSITORY},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,  # or it would ask at the terminal the tests were started from
-    ) as process:
-        os.close(theirs)
-        seen = 0
-        for question, answer in talk:
-            while (at := screen.find(question.encode(), seen)) < 0:
-                screen += os.read(ours, 4096)
-            while not screen.rstrip(b" ").endswith(b":"):
-                screen += os.read(ours, 4096)
-            seen = at + len(question)
-            os.write(ours, f"{answer}\n".encode())
-        with suppress(OSError):  # how a terminal tells that the other end is gone
-            while chunk := os.read(ours, 4096):
-                screen += chunk
-        os.close(ours)
-    assert process.returncode == 0, screen.decode()
-    return screen.decode()
+def _init_at_a_terminal(deployment: Deployment, talk: Talk) -> tuple[int, str]:
+    environ = {**os.environ, "PYTHONPATH": REPOSITORY}
+    return at_a_terminal([sys.executable, "-m", "bot.cli.main", "init"], deployment.folder, environ, talk)

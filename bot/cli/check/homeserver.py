@@ -17,9 +17,10 @@ from bot.cli.console.output import why_of, word
 from bot.cli.session import stored_session
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Forbidden, HomeserverError, LoggedOut
+from bot.matrix.known_limit import known_limit
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
-from moderation.values.notices import Span, Who
+from moderation.values.notices import Moment, Span, Who
 from moderation.values.power_levels import POWER_LEVELS, Power
 
 from .communities import spaces
@@ -98,7 +99,7 @@ async def _account(config: "Config", admin_token: str, skip: frozenset[str]) -> 
     homeserver = Homeserver(session)
     try:
         yield await keys(config, session)
-        yield await _rate_limit(homeserver, admin_token)
+        yield await _rate_limit(config, homeserver, admin_token)
         joined = await homeserver.joined_rooms()
         async for finding in spaces(config, homeserver, joined):
             yield finding
@@ -111,15 +112,28 @@ async def _account(config: "Config", admin_token: str, skip: frozenset[str]) -> 
         await homeserver.close()
 
 
-async def _rate_limit(homeserver: Homeserver, admin_token: str) -> Finding:
+async def _rate_limit(config: "Config", homeserver: Homeserver, admin_token: str) -> Finding:
+    """Report whether the homeserver slows the bot down: by an admin's token, else by what was found out last."""
     user = Who(homeserver.user)
-    if not admin_token:
-        return note("rate_limit", "rate_limit_unknown", user=user)
+    kept = config.secrets.admin_token
+    token = admin_token or (kept.get_secret_value() if kept is not None else "")
+    if not token:
+        return _known_limit(config, user)
     try:
-        lifted = await homeserver.ratelimit_lifted(admin_token, homeserver.user)
+        lifted = await homeserver.ratelimit_lifted(token, homeserver.user)
     except (Forbidden, LoggedOut):
         return note("rate_limit", "rate_limit_no_admin")
     return ok("rate_limit", "rate_limit") if lifted else problem("rate_limit", "rate_limited", user=user)
+
+
+def _known_limit(config: "Config", user: Who) -> Finding:
+    known = known_limit(config.data_dir)
+    if known is None:
+        return note("rate_limit", "rate_limit_unknown", user=user)
+    at = Moment(known.at)
+    if known.limit == "limited":
+        return warning("rate_limit", "rate_limit_default", user=user, at=at)
+    return ok("rate_limit", "rate_limit_known", at=at)
 
 
 async def _rooms(homeserver: Homeserver, rooms: list[RoomId]) -> AsyncIterator[Finding]:

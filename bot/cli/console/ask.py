@@ -53,6 +53,11 @@ def asked_secret_or_nothing(key: str) -> str:
     return getpass(f"{text(f'cli.init.ask.{key}')} {text('cli.init.or_nothing')}: ", stream=sys.stderr)
 
 
+def asked_yes(key: str, **fields: object) -> bool:
+    """Ask the question `key` at the terminal; without an answer it is a no."""
+    return typer.confirm(text(key, **fields), default=False, err=True)
+
+
 def make_sure(key: str, *, yes: bool, left: str = "cli.erase.left", **fields: object) -> None:
     """Ask the question `key` unless it was answered by an option. Raises `Refused` with the text `left` for a no."""
     if not yes and not typer.confirm(text(key, **fields), err=True):

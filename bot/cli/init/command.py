@@ -2,33 +2,33 @@
 
 Rules kept here:
 - Nothing is written before the log-in has worked.
+- A mistake at the terminal ends nothing: what was wrong is said, and the question is asked again.
 - An existing file is not changed without ``--force``. With it, the answers go into the file, all else stays, and the
   file as it was is kept as `config.toml.bak`.
-- The password is used once and stored nowhere.
-- `config.toml` is written last, so that it stands for a complete set-up.
 
-Left to others: asking (`bot/cli/console/ask.py`), the file's content (`config_file.py`), storing the session
-(`bot/cli/session.py`).
+Left to others: the questions (`questions.py`), the log-in (`logging_in.py`), all that is done after it (`set_up.py`),
+the file's content (`config_file.py`).
 """
 
 import asyncio
 import os
-from itertools import count
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.console.ask import Credential, asked, credential, given, secret_from_stdin
+from bot.cli.console.ask import credential, secret_from_stdin
 from bot.cli.console.options import DEFAULT_CONFIG, ConfigFile, new_app
-from bot.cli.console.output import say, tell, text
+from bot.cli.console.output import text
 from bot.cli.keys.perform import must_be_new
 from moderation.values.errors import Refused
-from moderation.values.ids import UserId, is_user_id, server_of
-from moderation.values.notices import Who
 
 from .config_file import Answers, config_text, updated
-from .encryption_keys import KeyChoice, make_keys
+from .encryption_keys import KeyChoice
+from .logging_in import logged_in
+from .questions import Talk, must_be_usable
+from .set_up import AdminToken, SettingUp
 
 if TYPE_CHECKING:
     from bot.config.config import Config
@@ -50,9 +50,13 @@ def init(
     password_env: Annotated[str, _option("--password-env", "password_env")] = "",
     token_stdin: Annotated[bool, _option("--token-stdin", "token_stdin")] = False,
     admin_token_stdin: Annotated[bool, _option("--admin-token-stdin", "admin_token_stdin")] = False,
+    keep_admin_token: Annotated[bool, _option("--keep-admin-token", "keep_admin_token")] = False,
     operator: Annotated[list[str] | None, _option("--operator", "operator")] = None,
     allow_invites: Annotated[list[str] | None, _option("--allow-invites", "allow_invites")] = None,
     language: Annotated[str, _option("--language", "language")] = "",
+    name: Annotated[str, _option("--name", "name")] = "",
+    rule: Annotated[list[str] | None, _option("--rule", "rule")] = None,
+    word: Annotated[list[str] | None, _option("--word", "word")] = None,
     data_dir: Annotated[str, _option("--data-dir", "data_dir")] = "data",
     identity_key: Annotated[Path | None, _option("--identity-key", "identity_key")] = None,
     recovery_key_stdin: Annotated[bool, _option("--recovery-key-stdin", "recovery_key_stdin")] = False,
@@ -64,161 +68,61 @@ def init(
 ) -> None:
     """Set up."""
     file = config_file.expanduser().absolute()
-    _refuse_to_replace(file, force=force)
+    there = _present(file, force=force)
     must_be_new(recovery_key_out)
-    user = given("user", "--user", user, is_user_id) or asked("user", "--user", valid=is_user_id)
-    for each in operator or ():
-        given("operators", "--operator", each, is_user_id)
-    given("language", "--language", language, _is_language)
+    must_be_usable(user, operator or (), allow_invites or (), language, rule or (), word or ())
+    talk = Talk(yes)
+    user = talk.user(user)
     answers = Answers(
-        url=_url(homeserver or (f"https://{server_of(user)}" if yes else _ask_url(user))),
+        url=talk.homeserver(homeserver, user),
         user=user,
         data_dir=data_dir,
-        language=language or _ask_language(yes=yes),
-        operators=(operators := tuple(operator or _ask_operators(yes=yes))),
-        allow_invites=tuple(allow_invites or _ask_inviters(operators, yes=yes)),
-        identity_key=str(identity_key.expanduser().absolute()) if identity_key else "",
+        language=language or talk.language(),
+        operators=(operators := talk.operators(operator or ())),
+        allow_invites=talk.inviters(allow_invites or (), operators),
+        rules=talk.rules(there, rule or (), word or ()),
+        identity_key=talk.identity_key(identity_key, file.parent / data_dir),
     )
-    content = _content(file, answers)
-    asyncio.run(_server_answers(answers.url))
-    logging_in = credential(password_stdin, password_env, token_stdin)  # of standard input, one secret a line
+    name = talk.name(name)
+    contents = _Contents(file, there, answers)
+    contents.checked(user)
+    by_option = password_stdin or password_env or token_stdin or not talk.can_ask
+    given = credential(password_stdin, password_env, token_stdin) if by_option else None  # a secret a line, in order
     recovery_key = secret_from_stdin("--recovery-key-stdin") if recovery_key_stdin else ""
-    admin_token = secret_from_stdin("--admin-token-stdin") if admin_token_stdin else ""
+    admin = AdminToken(secret_from_stdin("--admin-token-stdin") if admin_token_stdin else "", keep=keep_admin_token)
+    session, password = logged_in(lambda account: contents.checked(account)[0], user, given)
+    config, content = contents.checked(session.user)
     keys = KeyChoice(no_keys, reset_keys, yes, recovery_key, recovery_key_out)
-    asyncio.run(_set_up(file, content, logging_in, keys, admin_token))
+    asyncio.run(SettingUp(config, content, session, talk).run(password, keys, admin, name))
 
 
-def _refuse_to_replace(file: Path, *, force: bool) -> None:
+def _present(file: Path, *, force: bool) -> str:
+    """Return what stands in the configuration. Raises `Refused` if it may not be changed, or not be written."""
     if file.exists() and not force:
         raise Refused("cli.init.exists", file=file)
     if not os.access(next(folder for folder in file.parents if folder.exists()), os.W_OK | os.X_OK):
         raise Refused("cli.init.not_writable", folder=file.parent)
+    return file.read_text("utf-8") if file.exists() else ""
 
 
-def _content(file: Path, answers: Answers) -> str:
-    """Return the configuration with the answers; of one that is there, all else stays.
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """The content of the configuration, made from the answers; of one that is there, all else stays."""
 
-    Raises `ConfigError` for an answer that could not be a setting, and `Refused` if the present file cannot be changed
-    by this program, before anything happens.
-    """
-    from bot.config.config import parse_config
+    file: Path
+    there: str
+    answers: Answers
 
-    there = file.read_text("utf-8") if file.exists() else ""
-    content = updated(there, answers) if there else config_text(answers)
-    if content is None:
-        raise Refused("cli.init.by_hand", file=file)
-    parse_config(file, content)
-    return content
+    def checked(self, user: str) -> "tuple[Config, str]":
+        """Return the configuration with the answers and this account.
 
+        Raises `ConfigError` for an answer that could not be a setting, and `Refused` if the present file cannot be
+        changed by this program, before anything happens.
+        """
+        from bot.config.config import parse_config
 
-def _replace(file: Path, content: str) -> None:
-    """Write the configuration. One that is there is kept: `config.toml.bak`, `config.toml.bak2` ..."""
-    from bot.cli.session import write_private
-
-    if file.exists():
-        names = (file.with_name(f"{file.name}.bak{n if n > 1 else ''}") for n in count(1))
-        kept = next(name for name in names if not name.exists())
-        write_private(kept, file.read_text("utf-8"))
-        say("cli.init.kept", file=kept)
-    write_private(file, content)
-
-
-async def _server_answers(url: str) -> None:
-    """Raise `Refused` if there is no homeserver at `url`."""
-    from bot.matrix.client import Homeserver, Session
-    from bot.matrix.errors import HomeserverError
-
-    homeserver = Homeserver(Session(url, UserId(""), "", ""), request_timeout_s=15)
-    try:
-        await homeserver.versions()
-    except HomeserverError as error:
-        raise Refused("cli.init.no_homeserver", url=url, detail=error.detail) from None
-    finally:
-        await homeserver.close()
-
-
-async def _set_up(file: Path, content: str, logging_in: Credential, keys: KeyChoice, admin_token: str) -> None:
-    from bot.cli.session import log_in, store_session, stored_session
-    from bot.config.config import ENV_FILE, parse_config
-    from bot.matrix.client import Homeserver
-    from bot.matrix.rate_limit import find_out
-
-    config = parse_config(file, content)
-    if logging_in.token:
-        session = await stored_session(config, logging_in.token)
-    else:
-        home = config.homeserver
-        # With the device of an earlier set-up, messages encrypted for it stay readable.
-        device = config.secrets.device_id
-        session = await log_in(home.url, home.user, logging_in.password, home.device_name, device)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _make_identity_key(config)
-    store_session(file.parent / ENV_FILE, session)
-    await make_keys(config, session, logging_in.password, keys)
-    _replace(file, content)
-    say("cli.init.done", file=file, env=file.parent / ENV_FILE, user=Who(session.user))
-
-    tell("cli.init.trying_limit")
-    homeserver = Homeserver(session)
-    try:
-        limit = await find_out(homeserver, admin_token)
-    finally:
-        await homeserver.close()
-    say(f"cli.init.limit.{limit}", user=Who(session.user), url=config.homeserver.url)
-    say("cli.init.next", user=Who(session.user))
-
-
-def _make_identity_key(config: "Config") -> None:
-    """Make the key of the identity store where it was asked for; use one that is there already."""
-    from bot.cli.identity import make_key_outside
-    from bot.config.identity_key import given_key
-
-    path = config.identity_key_file
-    if path is None:
-        return
-    if not path.exists():
-        say("cli.init.identity_key", file=path, id=make_key_outside(path, config.data_dir))
-    elif wrong := given_key(config, {}).wrong:
-        raise Refused(f"cli.identity.wrong.{wrong}", file=path)
-
-
-def _ask_url(user: str) -> str:
-    return asked("homeserver", "--homeserver", default=f"https://{server_of(user)}")
-
-
-def _url(typed: str) -> str:
-    """Add the scheme: people type the name without it."""
-    return (typed if "://" in typed else f"https://{typed}").rstrip("/")
-
-
-def _ask_language(*, yes: bool) -> str:
-    from bot.texts.catalog import cli_language
-
-    if yes:
-        return cli_language()
-    return asked("language", "--language", default=cli_language(), valid=_is_language)
-
-
-def _is_language(answer: str) -> bool:
-    from bot.texts.catalog import LANGUAGES
-
-    return answer in LANGUAGES
-
-
-def _ask_operators(*, yes: bool) -> list[str]:
-    return [] if yes else _words(asked("operators", "--operator", valid=_are_user_ids))
-
-
-def _ask_inviters(operators: tuple[str, ...], *, yes: bool) -> list[str]:
-    """Ask who may bring the bot into rooms; by default the operators, and nobody else."""
-    if yes:
-        return list(operators)
-    return _words(asked("allow_invites", "--allow-invites", default=" ".join(operators), valid=lambda _: True))
-
-
-def _are_user_ids(answer: str) -> bool:
-    return bool(_words(answer)) and all(is_user_id(word) for word in _words(answer))
-
-
-def _words(answer: str) -> list[str]:
-    return answer.replace(",", " ").split()
+        answers = replace(self.answers, user=user)
+        content = updated(self.there, answers) if self.there else config_text(answers)
+        if content is None:
+            raise Refused("cli.init.by_hand", file=self.file)
+        return parse_config(self.file, content), content

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 from bot.texts.catalog import Catalog
 
+from .first_rules import NO_RULES, ChosenRules, rule_tables
+
 _WIDTH = 100
 
 
@@ -29,6 +31,7 @@ class Answers:
     language: str
     operators: tuple[str, ...]
     allow_invites: tuple[str, ...]
+    rules: ChosenRules = NO_RULES  # to begin with
     identity_key: str = ""  # path of the key of the identity store
 
 
@@ -50,10 +53,22 @@ def updated(there: str, answers: Answers) -> str | None:
                 if wanted.setdefault(table, {}).get(key) != value:
                     _put(lines, table, f"{key} = {_toml(value)}")
                     wanted[table][key] = value
+        if answers.rules.names and not has_rules(there):
+            tables = "\n".join(rule_tables(answers.rules, answers.language))
+            lines += tables.split("\n")
+            wanted |= tomllib.loads(tables)
         content = "\n".join(lines) + "\n"
         return content if tomllib.loads(content) == wanted else None
     except tomllib.TOMLDecodeError:
         return None
+
+
+def has_rules(there: str) -> bool:
+    """Tell whether an existing file has rules, or cannot be read."""
+    try:
+        return bool(tomllib.loads(there).get("rules"))
+    except tomllib.TOMLDecodeError:
+        return True
 
 
 def _settings(answers: Answers) -> dict[str, dict[str, object]]:
@@ -107,7 +122,10 @@ def _lines(answers: Answers) -> Iterator[str]:
     yield from (*comment("retention"), 'retention = "190d"')
     if answers.identity_key:
         yield from ("", "[identity]", *comment("identity_key"), f"key_file = {_quoted(answers.identity_key)}")
-    yield from ("", *comment("rules"), *_example_rule(answers.language))
+    if answers.rules.names:
+        yield from ("", *comment("chosen_rules"), *rule_tables(answers.rules, answers.language))
+    else:
+        yield from ("", *comment("rules"), *_example_rule(answers.language))
 
 
 def _example_rule(language: str) -> Iterator[str]:

@@ -84,12 +84,17 @@ async def _set_up(keys: "KeyOperations", password: str | None, out: Path | None)
 
 
 async def _take_up(keys: "KeyOperations") -> None:
-    """Recover the account's keys with the recovery key, if somebody is there to type it."""
-    words = asked_secret_or_nothing("recovery_key") if sys.stdin.isatty() else ""
-    if words:
-        _taken_up(await keys.recover(words))
-    else:
-        tell("crypto.state.locked")
+    """Recover the account's keys with the recovery key, if somebody is there to type it; a mistake may be mended."""
+    while words := asked_secret_or_nothing("recovery_key") if sys.stdin.isatty() else "":
+        try:
+            _taken_up(await keys.recover(words))
+        except Refused as refused:
+            if refused.key != "keys.wrong_key":
+                raise
+            tell(refused.key)
+        else:
+            return
+    tell("crypto.state.locked")
 
 
 def _taken_up(done: dict[str, Any]) -> None:

@@ -1,23 +1,19 @@
 """Sending a mail to a mail server: encrypted or not at all, in bounded time, and no error repeats anybody's words."""
 
 import asyncio
-import datetime
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
 from bot.config.verification import EmailSettings
 from bot.identity.mailer import Mailer
 from bot.identity.method import Unavailable
 from moderation.values.errors import Refused
+from tests.fakes.certificate import certificate_for, shown_by
 from tests.fakes.mail_server import MailServer, Mood, mail_server
 
 TO = "ann.secret@example.org"
@@ -40,34 +36,7 @@ def mailer(server: MailServer, folder: Path = Path(), **more: object) -> Mailer:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Provide a key and a self-signed certificate for 127.0.0.1."""
-    from ipaddress import ip_address
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.test")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "mail.pem"
-    plain = serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    return path
-
-
-def shown_by(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
+    return certificate_for(tmp_path_factory.mktemp("tls") / "mail.pem", "127.0.0.1")
 
 
 async def test_a_mail_arrives_complete() -> None:
