@@ -27,7 +27,7 @@ from moderation.values.errors import Refused
 from .config_file import Answers, config_text, updated
 from .encryption_keys import KeyChoice
 from .logging_in import logged_in
-from .questions import Talk, must_be_usable
+from .questions import Questions, must_be_usable
 from .set_up import AdminToken, SettingUp
 
 if TYPE_CHECKING:
@@ -71,29 +71,29 @@ def init(
     there = _present(file, force=force)
     must_be_new(recovery_key_out)
     must_be_usable(user, operator or (), allow_invites or (), language, rule or (), word or ())
-    talk = Talk(yes)
-    user = talk.user(user)
+    questions = Questions(yes)
+    user = questions.user(user)
     answers = Answers(
-        url=talk.homeserver(homeserver, user),
+        url=questions.homeserver(homeserver, user),
         user=user,
         data_dir=data_dir,
-        language=language or talk.language(),
-        operators=(operators := talk.operators(operator or ())),
-        allow_invites=talk.inviters(allow_invites or (), operators),
-        rules=talk.rules(there, rule or (), word or ()),
-        identity_key=talk.identity_key(identity_key, file.parent / data_dir),
+        language=language or questions.language(),
+        operators=(operators := questions.operators(operator or ())),
+        allow_invites=questions.inviters(allow_invites or (), operators),
+        rules=questions.rules(there, rule or (), word or ()),
+        identity_key=questions.identity_key(identity_key, file.parent / data_dir),
     )
-    name = talk.name(name)
+    name = questions.name(name)
     contents = _Contents(file, there, answers)
     contents.checked(user)
-    by_option = password_stdin or password_env or token_stdin or not talk.can_ask
+    by_option = password_stdin or password_env or token_stdin or not questions.can_ask
     given = credential(password_stdin, password_env, token_stdin) if by_option else None  # a secret a line, in order
     recovery_key = secret_from_stdin("--recovery-key-stdin") if recovery_key_stdin else ""
     admin = AdminToken(secret_from_stdin("--admin-token-stdin") if admin_token_stdin else "", keep=keep_admin_token)
     session, password = logged_in(lambda account: contents.checked(account)[0], user, given)
     config, content = contents.checked(session.user)
     keys = KeyChoice(no_keys, reset_keys, yes, recovery_key, recovery_key_out)
-    asyncio.run(SettingUp(config, content, session, talk).run(password, keys, admin, name))
+    asyncio.run(SettingUp(config, content, session, questions).run(password, keys, admin, name))
 
 
 def _present(file: Path, *, force: bool) -> str:

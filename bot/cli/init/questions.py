@@ -49,7 +49,7 @@ def must_be_usable(
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class Questions:
     """Asks, where somebody is there to answer."""
 
     yes: bool

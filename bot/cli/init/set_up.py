@@ -20,7 +20,7 @@ from moderation.values.errors import Refused
 from moderation.values.notices import Who
 
 from .encryption_keys import KeyChoice, make_keys
-from .questions import Talk
+from .questions import Questions
 
 if TYPE_CHECKING:
     from bot.config.config import Config
@@ -43,7 +43,7 @@ class SettingUp:
     config: "Config"
     content: str
     session: "Session"
-    talk: Talk
+    questions: Questions
 
     async def run(self, password: str, keys: KeyChoice, admin: AdminToken, name: str) -> None:
         """Do it all."""
@@ -92,7 +92,7 @@ class SettingUp:
         tell("cli.init.trying_limit")
         limit = await find_out(homeserver, admin.token)
         self._say(limit)
-        if self.talk.can_ask and limit != "lifted":
+        if self.questions.can_ask and limit != "lifted":
             tell("cli.init.about_admin_token")
             admin, limit = await self._lift(homeserver, limit)
         if limit == "lifted":
@@ -118,7 +118,7 @@ class SettingUp:
     def _keep(self, admin: AdminToken) -> None:
         from bot.cli.session import store_admin_token
 
-        if admin.keep or (self.talk.can_ask and asked_yes("cli.init.keep_admin_token", env=self.config.env_file)):
+        if admin.keep or (self.questions.can_ask and asked_yes("cli.init.keep_admin_token", env=self.config.env_file)):
             store_admin_token(self.config.env_file, admin.token)
             say("cli.init.admin_token_kept", env=self.config.env_file)
 
