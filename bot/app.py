@@ -36,6 +36,7 @@ from .config.config import AnchorSettings, Config
 from .crypto.encrypting_client import SealedHomeserver
 from .crypto.machine import CryptoMachine
 from .effects.adopt_room import Adopter
+from .effects.alert import Alerter, AlertSender
 from .effects.align_room import Reconciler
 from .effects.anchor_day import Anchorer, Closer
 from .effects.anchor_outside import TimestampAnchorer, WitnessAnchorer
@@ -157,6 +158,7 @@ class RunningBot:
         self._caught_up = asyncio.Event()
         texts = Catalog.load().with_prefix(prefix).with_zone(config.bot.timezone).with_clock(clock)
         speech = Speech(texts, config.policy, config.bot.language)
+        self._texts = texts
         self._services = Services(homeserver, database, pipeline, speech, clock, config.policy, prefix)
         self._operations = make_operations(config, core.stores, pipeline, clock, core.doubts)
         self._upkeep = VerificationUpkeep(homeserver, database, pipeline, core.stores.identity, clock, prefix)
@@ -207,6 +209,13 @@ class RunningBot:
             operations.dossiers,
             Notifier(services, direct),
             Anchorer(services, closings),
+            Alerter(
+                services.database,
+                core.pipeline,
+                AlertSender(config, core.clock),
+                self._texts,
+                config.bot.language,
+            ),
             WitnessAnchorer(_witness(config.anchors, journal), closings),
             TimestampAnchorer(config.anchors.timestamp_url, closings),
             self._upkeep.looked_at(

@@ -119,6 +119,7 @@ def make_pipeline(
             content=config.records.content,
             media=config.records.media == "hash",
             unreadable=config.bot.unreadable,
+            alerts=config.alerts,
         ),
         clock,
         reader,

@@ -41,6 +41,7 @@ COMMANDS = (
     Lazy("login", "bot.cli.login"),
     Lazy("rate-limit", "bot.cli.rate_limit"),
     Lazy("status", "bot.cli.status"),
+    Lazy("alerts", "bot.cli.alerts"),
     Lazy("rooms", "bot.cli.rooms.command"),
     Lazy("members", "bot.cli.members"),
     Lazy("unlink", "bot.cli.unlink"),

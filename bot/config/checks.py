@@ -36,6 +36,7 @@ from moderation.values.events import Where
 from moderation.values.levels import REACHES, Level, Method
 from moderation.values.notices import Code, Span
 
+from .alerts import alert_problems
 from .errors import ConfigProblem, durations_in, explain, one_of, shown, value_at
 from .oidc import oidc_problems
 from .toml_lines import Place
@@ -72,6 +73,7 @@ def problems_across(
         *_communities(sound.get("communities")),
         *oidc_problems(data),
         *email_problems(data),
+        *alert_problems(data),
         *_names(data),
         *rule_problems(sound),
     ]

@@ -44,6 +44,7 @@ from moderation.values.durations import DAY_MS, Duration
 from moderation.values.errors import Invalid, Refused
 from moderation.values.ids import UserId, is_user_id, server_of
 
+from .alerts import ALERTS_SECRET, AlertSettings
 from .checks import problems_across
 from .errors import ConfigError, ConfigProblem, decode, explain, syntax_problem, unreadable
 from .oidc import SECRET_PREFIX, CallbackSettings, OidcSettings, is_loopback, listen_address
@@ -215,6 +216,7 @@ class FileSettings(StrictSettings):
     oidc: tuple[OidcSettings, ...] = ()
     callback: CallbackSettings = CallbackSettings()
     watch: WatchSettings = WatchSettings()
+    alerts: AlertSettings = AlertSettings()
     rules: tuple[RuleSettings, ...] = ()
 
 
@@ -226,6 +228,7 @@ class Secrets(StrictSettings):
     device_id: str | None = None
     email_password: SecretStr | None = None
     admin_token: SecretStr | None = None
+    alerts: SecretStr | None = None
     oidc: dict[str, SecretStr] = Field(default_factory=dict)  # variable -> secret
 
 
@@ -327,6 +330,7 @@ def read_secrets(env_file: Path, environ: Mapping[str, str] = os.environ) -> Sec
         device_id=value(DEVICE_ID),
         email_password=value(EMAIL_PASSWORD),
         admin_token=value(ADMIN_TOKEN),
+        alerts=value(ALERTS_SECRET),
         oidc=oidc,
     )
 

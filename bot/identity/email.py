@@ -13,10 +13,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime, make_msgid, parseaddr
 from fnmatch import fnmatchcase
 
 from bot.texts.catalog import Catalog
@@ -28,7 +25,7 @@ from moderation.values.notices import Code, line
 from storage.identity.blind_index import mailbox, normalised
 from storage.identity.dialogue_key import DialogueKey
 
-from .mailer import Mailer
+from .mailer import Mailer, plain_mail
 from .method import DialogueStep, MethodName, ProvedIdentity
 
 LASTS_MS = 10 * MS_PER["m"]
@@ -103,16 +100,9 @@ class EmailMethod:
 
     def _mail(self, user: UserId, address: str, code: str, language: str) -> EmailMessage:
         """Compose a plain-text mail: the code, who asked for it, and what to do if the recipient did not ask."""
-        mail = EmailMessage(policy=SMTP)
-        mail["From"] = self._sender
-        mail["To"] = address
-        mail["Subject"] = self._catalog.text(language, "email.subject")
-        mail["Date"] = format_datetime(datetime.now(UTC))
-        mail["Message-ID"] = make_msgid(domain=parseaddr(self._sender)[1].rpartition("@")[2])
-        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic reply is wanted
+        subject = self._catalog.text(language, "email.subject")
         fields = {"code": f"{code[:4]} {code[4:]}", "user": user, "minutes": MINUTES}
-        mail.set_content(self._catalog.text(language, "email.body", **fields), cte="quoted-printable")
-        return mail
+        return plain_mail(self._sender, address, subject, self._catalog.text(language, "email.body", **fields))
 
 
 def _parsed(words: str) -> str:

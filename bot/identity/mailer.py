@@ -5,13 +5,15 @@ Rules kept here:
 - Everything together takes at most `timeout`, however slow the server is.
 - Errors are described in our own words, for those of the library may contain an address, a name or the server's text.
 - A mail that was handed over without an answer may still arrive.
-Left to others: the content (`email.py`), the settings (`bot/config/config.py`).
+Left to others: the content (`email.py`, `bot/effects/alert.py`), the settings (`bot/config/config.py`).
 """
 
 import asyncio
 import ssl
+from datetime import UTC, datetime
 from email.message import EmailMessage
-from email.utils import parseaddr
+from email.policy import SMTP as SMTP_LINES
+from email.utils import format_datetime, make_msgid, parseaddr
 from pathlib import Path
 from typing import Literal
 
@@ -98,6 +100,20 @@ class Mailer:
             if error.code >= _PERMANENT:
                 raise Refused("error.verify.email-refused") from None
             raise
+
+
+def plain_mail(sender: str, to: str, subject: str, text: str, *, name: str = "") -> EmailMessage:
+    """Compose a mail of plain text. The same `name` gives the same Message-ID, so that a mail sent twice is noticed."""
+    domain = parseaddr(sender)[1].rpartition("@")[2]
+    mail = EmailMessage(policy=SMTP_LINES)
+    mail["From"] = sender
+    mail["To"] = to
+    mail["Subject"] = subject
+    mail["Date"] = format_datetime(datetime.now(UTC))
+    mail["Message-ID"] = f"<{name}@{domain}>" if name else make_msgid(domain=domain)
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic reply is wanted
+    mail.set_content(text, cte="quoted-printable")
+    return mail
 
 
 def _why(error: Exception) -> str:

@@ -315,7 +315,7 @@ class Pipeline:
             answer = Answer(_one_cause(fresh, unit.next_index), actions)
             await self.processor.process(unit, answer, cause=unit.next_index, at_ms=self._clock())
         elif actions:
-            await unit.queue(actions, cause=None, now=self.steady(), era="")
+            await self.processor.queue_alone(unit, actions)
         if outcome.also is not None:
             await outcome.also(unit.db)
 

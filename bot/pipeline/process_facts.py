@@ -49,6 +49,7 @@ from storage.projections.linked_accounts import linked
 from storage.projections.upgraded_rooms import move_waiting
 from storage.record_mapping import draft_of_fact
 
+from .alerts import alerts_of, each_channel
 from .case_context import CaseContextLoader
 from .dossier_tasks import dossier_tasks
 from .expand_recipients import expand_recipients
@@ -108,7 +109,11 @@ class FactProcessor:
             self._with_obligations,
             self._with_dossier_tasks,
         )
-        self._follow_ups: tuple[FollowUp, ...] = (self._consequences, self._words_to_other_accounts)
+        self._follow_ups: tuple[FollowUp, ...] = (
+            self._consequences,
+            self._words_to_other_accounts,
+            self._alerts,
+        )
 
     async def begin(self, db: AsyncConnection) -> None:
         """Read what must be known before the first unit of work."""
@@ -149,6 +154,10 @@ class FactProcessor:
         if await outbox.is_waiting(unit.db, txn):
             named = await self._expanded(unit, actions)
             await outbox.put(unit.db, named, cause=None, now=self.steady(), era=self.era, after=txn)
+
+    async def queue_alone(self, unit: UnitOfWork, actions: Sequence[Action]) -> None:
+        """Queue actions that no record caused."""
+        await unit.queue(await self._expanded(unit, actions), cause=None, now=self.steady(), era="")
 
     # Urgent consequences.
 
@@ -217,11 +226,15 @@ class FactProcessor:
     ) -> Sequence[Action]:
         return await words_to_other_accounts(unit.db, facts)
 
+    async def _alerts(self, _unit: UnitOfWork, facts: Sequence[Fact], _said: Sequence[Fact]) -> Sequence[Action]:
+        return alerts_of(facts)
+
     async def _expanded(self, unit: UnitOfWork, actions: Sequence[Action]) -> Sequence[Action]:
         settings = self._settings
         if any(isinstance(action, TellDesk) and action.discreet for action in actions):
             await unit.flush()
-        return await expand_recipients(unit.db, actions, self._knowledge, settings.policy, settings.bot)
+        told = each_channel(actions, settings.alerts)
+        return await expand_recipients(unit.db, told, self._knowledge, settings.policy, settings.bot)
 
     # Parts of the above.
 

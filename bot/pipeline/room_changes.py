@@ -19,6 +19,7 @@ from moderation.credit.tiers import made_manager
 from moderation.duty.responsibility import role
 from moderation.model.actions import (
     Action,
+    Alert,
     Align,
     Enter,
     KeepDesk,
@@ -239,6 +240,8 @@ class RoomChanges:
         key = "leave.left" if by_itself else "leave.removed"
         words = (line(key, room=RoomName(room.room), by=Who(event.sender), count=cases),)
         told: tuple[Action, ...] = (TellAbove(room=room.room, lines=words, owners=not by_itself),)
+        if not by_itself:
+            told += (Alert(room=room.room, what="removed"),)
         desk = await queries.desk_of(unit.db, room.code)
         if desk is not None and not by_itself:
             told += (Say(room=desk, lines=words),)

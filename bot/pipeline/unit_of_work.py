@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.config.alerts import AlertSettings
 from moderation.judge.judge import CompiledRule
 from moderation.model.actions import Action
 from moderation.model.context import RoomView
@@ -113,3 +114,4 @@ class PipelineSettings:
     content: Content = "full"
     media: bool = True  # whether files are fetched, to note their hash and size
     unreadable: Consequence = "tell"  # what follows if people make their messages unreadable
+    alerts: AlertSettings = field(default_factory=AlertSettings)

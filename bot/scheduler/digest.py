@@ -3,18 +3,21 @@
 Rules kept here:
 - The digest comes at the hour of the configuration, in its time zone.
 - A desk where nothing waits gets none, nor one whose owner wants none.
-- Once a week owners are told in private how their managers decided.
+- Once a week owners are told in private how each of their managers decided. Desks and operators get the sums, which
+  name nobody.
 - What was missed because the bot was down is made up for once.
 
 Left to others: saying it (`bot/effects/send_notice.py`), cards (`bot/effects/desk.py`).
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.encryption.key_alerts import to_operators
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.case_card import waiting_line
@@ -30,7 +33,9 @@ from storage.projections import set_meta
 
 DIGEST = "digest"  # the newest day, in the configured time zone, whose digest was queued
 MOST = 10
-FIGURES_MS = 30 * DAY_MS  # the time that the owners' figures cover
+MOST_GROUPS = 30  # in one message to the operators
+FIGURES_MS = 30 * DAY_MS  # the time that the figures cover
+_FIGURES_HEAD = line("digest.figures-of-all", span=Span(FIGURES_MS))
 
 
 class Digester:
@@ -70,18 +75,35 @@ class Digester:
         return str((now if f"{now:%H:%M}" >= self._at else now - timedelta(days=1)).date())
 
     async def _figures(self, db: AsyncConnection) -> list[Action]:
-        """Tell the owners of each group, in private, how each person decided there; done once a week."""
-        since, tells = self._clock() - FIGURES_MS, list[Action]()
-        for group in await queries.active_groups(db):
+        """Tell owners how each person decided in their group, and desks and operators the sums; done once a week."""
+        since, tells, sums = self._clock() - FIGURES_MS, list[Action](), list[Line]()
+        groups = await queries.active_groups(db)
+        for group in groups:
             room = await queries.room_view(db, group, self._pipeline.settings.bot)
             figures = await queries.figures_of(db, group, since)
-            if room is None or not room.choices.digest or not figures:
+            if room is None or not figures:
+                continue
+            sums.append(await self._sum(db, group, figures))
+            if not room.choices.digest:
                 continue
             there = await queries.memberships(db, group)
             lines = (line("digest.figures-head", room=RoomName(group), span=Span(FIGURES_MS)), *map(_figure, figures))
             owners = sorted(user for user in room.power.owners() if there.get(user) == "join")
             tells += [Tell(room=group, subject=owner, lines=lines, alone=True) for owner in owners]
-        return tells
+            tells.append(TellDesk(room=group, lines=(_FIGURES_HEAD, sums[-1]), once="figures"))
+        return [*tells, *to_operators(self._policy, groups, _in_one(sums))] if sums else []
+
+    async def _sum(self, db: AsyncConnection, group: RoomId, figures: Sequence[queries.Figures]) -> Line:
+        waiting, overdue = await queries.cases_open_and_overdue(db, self._clock(), group)
+        return line(
+            "digest.figures-sum",
+            room=RoomName(group),
+            decided=sum(each.decided for each in figures),
+            dismissed=sum(each.dismissed for each in figures),
+            reversed=sum(each.reversed for each in figures),
+            waiting=waiting,
+            overdue=overdue,
+        )
 
     async def _tells(self, db: AsyncConnection) -> list[Action]:
         tells: list[Action] = []
@@ -108,6 +130,11 @@ class Digester:
 def _week(day: str) -> tuple[int, int]:
     year, week, _ = date.fromisoformat(day).isocalendar()
     return year, week
+
+
+def _in_one(sums: Sequence[Line]) -> tuple[Line, ...]:
+    more = (line("cases.more", limit=MOST_GROUPS),) if len(sums) > MOST_GROUPS else ()
+    return (_FIGURES_HEAD, *sums[:MOST_GROUPS], *more)
 
 
 def _figure(found: queries.Figures) -> Line:

@@ -27,7 +27,7 @@ from bot.pipeline import heartbeat
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.sync.presence import Presence
-from moderation.model.actions import TellDesk
+from moderation.model.actions import NO_ROOM, Alert, TellDesk
 from moderation.model.facts import Fact
 from moderation.values.notices import line
 from storage import queries
@@ -142,7 +142,8 @@ class Scheduler:
         async with self._database.read() as db:
             groups = await queries.active_groups(db)
         lines = (line(f"desk.clock.{doubt}"),)
-        await self._pipeline.commit(actions=[TellDesk(room=room, lines=lines, once="clock") for room in groups])
+        desks = [TellDesk(room=room, lines=lines, once="clock") for room in groups]
+        await self._pipeline.commit(actions=[*desks, Alert(room=NO_ROOM, what="log", code=f"clock-{doubt}")])
 
     async def _people_ms(self) -> int:
         """Return until when people could act and we know what they did; 0: not known. Record the pauses."""

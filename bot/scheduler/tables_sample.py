@@ -23,7 +23,7 @@ import structlog
 
 from bot.encryption.key_alerts import to_operators
 from bot.pipeline.pipeline import Pipeline
-from moderation.model.actions import Action, TellDesk
+from moderation.model.actions import NO_ROOM, Action, Alert, TellDesk
 from moderation.policy import Policy
 from moderation.values.errors import Broken
 from moderation.values.notices import Code, line
@@ -88,4 +88,5 @@ class TablesSample:
         lines = (line("desk.tables.differ", count=len(found), verify=Code(VERIFY), rebuild=Code(REBUILD)),)
         told = [room for room in groups if room in concerned] or groups
         desks = [TellDesk(room=room, lines=lines, once="tables") for room in told]
-        return [*desks, *to_operators(self._policy, groups, lines)]
+        alert = Alert(room=NO_ROOM, what="log", code="tables")
+        return [*desks, *to_operators(self._policy, groups, lines), alert]

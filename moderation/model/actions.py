@@ -24,6 +24,9 @@ from moderation.values.notices import Line, lines_from_json, lines_to_json
 STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF = range(-1, 8)
 NO_ROOM = RoomId("")  # of actions that concern no room
 
+AlertKind = Literal["due", "overdue", "escalated", "appeal", "removed", "log"]
+OF_CASES: frozenset[AlertKind] = frozenset({"due", "overdue", "escalated", "appeal"})
+
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 @dataclass(frozen=True, kw_only=True)
@@ -279,6 +282,25 @@ class Timestamp(Action, name="timestamp", priority=OUTSIDE, queue=None, merge="t
 
     room: RoomId = NO_ROOM
     day: str
+
+
+class Alert(Action, name="alert", priority=OUTSIDE, queue="alert {channel}"):
+    """Tell the operator outside Matrix that something needs somebody.
+
+    `channel` is the webhook or a mailbox ("": each that is configured). About a case: it waits for `asked` until `due`.
+    """
+
+    channel: str = ""
+    what: AlertKind
+    n: int = 0
+    due: int = 0
+    asked: str = "managers"
+    code: str = "-"  # what is wrong with the log
+
+    @property
+    def merge(self) -> str | None:
+        """One mail lists all cases of a room that wait; each call of a webhook tells of one."""
+        return f"alert {self.channel} {self.room}" if "@" in self.channel and self.what in OF_CASES else None
 
 
 class TakeBack(Action, name="take-back", priority=NICETY, adorns=True):

@@ -135,4 +135,4 @@ from .verification import (
     verified_accounts,
     with_lobby,
 )
-from .vitals import vital_numbers
+from .vitals import cases_open_and_overdue, vital_numbers

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.model.actions import OUTSIDE
+from moderation.values.ids import RoomId
 from storage import schema
 
 from .cases import WAITS
@@ -15,7 +17,7 @@ from .reports import LATE
 class VitalNumbers:
     """Counts of what waits. `waiting`: rows of the outbox.
 
-    `queued`: when the first row was queued that could be sent (None: none can).
+    `queued`: when the first row was queued that could be sent to the homeserver (None: none can).
     """
 
     waiting: int
@@ -27,11 +29,19 @@ class VitalNumbers:
 
 async def vital_numbers(db: AsyncConnection, now_ms: int, steady_ms: int) -> VitalNumbers:
     """Count what waits now; `steady_ms` is the time by the clock of the outbox."""
-    o, c = schema.outbox.c, schema.cases.c
+    o = schema.outbox.c
     waiting = int(await db.scalar(select(func.count()).select_from(schema.outbox)) or 0)
-    queued = await db.scalar(select(func.min(o.queued)).where(or_(o.not_before <= steady_ms, o.attempts > 0)))
+    sendable = or_(o.not_before <= steady_ms, o.attempts > 0)
+    queued = await db.scalar(select(func.min(o.queued)).where(o.priority < OUTSIDE, sendable))
+    cases_open, overdue = await cases_open_and_overdue(db, now_ms)
+    gaps = int(await db.scalar(select(func.count()).select_from(schema.gaps)) or 0)
+    return VitalNumbers(waiting, queued, gaps, cases_open, overdue)
+
+
+async def cases_open_and_overdue(db: AsyncConnection, now_ms: int, room: RoomId | None = None) -> tuple[int, int]:
+    """Count the cases that wait for a decision, and those of them that are late; of one room, or of all."""
+    c = schema.cases.c
     late = and_(WAITS, or_(c.state.in_(LATE), and_(c.due > 0, c.due < now_ms)))
     counts = select(func.count().filter(WAITS), func.count().filter(late)).select_from(schema.cases)
-    cases_open, overdue = (await db.execute(counts)).one()
-    gaps = int(await db.scalar(select(func.count()).select_from(schema.gaps)) or 0)
-    return VitalNumbers(waiting, queued, gaps, int(cases_open), int(overdue))
+    waits, overdue = (await db.execute(counts if room is None else counts.where(c.room == room))).one()
+    return int(waits), int(overdue)

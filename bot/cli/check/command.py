@@ -36,6 +36,7 @@ def check(
     json: AsJson = False,
 ) -> None:
     """Run all checks."""
+    from .alerts import alerts
     from .clock import clock_findings
     from .communities import communities
     from .email import email
@@ -52,6 +53,7 @@ def check(
         *machine_findings(config),
         *clock_findings(config.data_dir),
         *email(config),
+        *alerts(config),
         *issuers(config),
         *asyncio.run(homeserver_findings(config, admin_token, other_rooms(config.data_dir))),
     ]

@@ -98,8 +98,9 @@ async def test_a_manager_who_was_reported_does_not_read_the_reporters_reasons_bu
     assert ("xylographic" in kept) == (content == "full")
 
 
-async def test_once_a_week_owners_alone_are_told_how_their_managers_decided(theatre: Theatre) -> None:
-    scene = await theatre.scene(RULES, members=1, bot='digest = "00:00"')
+async def test_once_a_week_owners_alone_are_told_how_each_manager_decided_and_others_the_sums(theatre: Theatre) -> None:
+    (operator,) = await theatre.people("operator")
+    scene = await theatre.scene(RULES, members=1, bot=f'digest = "00:00"\noperators = ["{operator.user}"]')
     bot, owner, (manager,), (ann,) = scene.bot, scene.owner, scene.managers, scene.members
     await bot.until(lambda: bot.rows("SELECT 1 FROM meta WHERE key = 'digest'"), "the first look")
     for n in (1, 2):
@@ -118,3 +119,9 @@ async def test_once_a_week_owners_alone_are_told_how_their_managers_decided(thea
     assert like("digest.figures", who=manager.user, decided="2", dismissed="1", reversed="1").search(word.body)
     await bot.idle()
     assert {f.subject for f in bot.facts(NoticeGiven) if f.what == "digest.figures-head"} == {owner.user}
+    sums = like("digest.figures-sum", decided="3", dismissed="2", reversed="1", waiting="0", overdue="0")
+    in_desk = await scene.wait_desk(manager, lambda seen: sums.search(seen.body) is not None, "the sums")
+    to_operator = await told(operator, bot, sums)
+    for read in (in_desk, to_operator):
+        assert manager.user not in read.body
+        assert like("digest.figures-of-all").search(read.body)
