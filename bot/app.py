@@ -39,7 +39,7 @@ from .effects.adopt_room import Adopter
 from .effects.alert import Alerter, AlertSender
 from .effects.align_room import Reconciler
 from .effects.anchor_day import Anchorer, Closer
-from .effects.anchor_outside import TimestampAnchorer, WitnessAnchorer
+from .effects.anchor_outside import OutsideAnchorer
 from .effects.desk import Desk
 from .effects.join_room import Joiner
 from .effects.leave_room import Leaver
@@ -216,8 +216,7 @@ class RunningBot:
                 self._texts,
                 config.bot.language,
             ),
-            WitnessAnchorer(_witness(config.anchors, journal), closings),
-            TimestampAnchorer(config.anchors.timestamp_url, closings),
+            OutsideAnchorer(_witness(config.anchors, journal), config.anchors.timestamp_url, closings),
             self._upkeep.looked_at(
                 make_verifier(
                     config,

@@ -10,8 +10,10 @@ Left to others: the protocols (`witness.py`, `storage/journal/transparency/times
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Literal
 
 from bot.matrix.other_servers import NoAnswer, post
@@ -24,6 +26,9 @@ from storage.journal.transparency.daily_checkpoints import CHECKPOINT, TIMESTAMP
 
 from .witness import Ahead, WitnessClient
 
+Where = Literal["witness", "timestamp"]
+Obtain = Callable[[Closing], Awaitable[None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -34,63 +39,55 @@ class Patience:
     last_ms: int = 3_600_000
 
 
-class WitnessAnchorer:
-    """The handler of `Witness`."""
+class OutsideAnchorer:
+    """The handler of `Witness` and `Timestamp`. Without a witness or an authority, what is queued for it is dropped."""
 
-    def __init__(self, client: WitnessClient | None, closings: Closings, patience: Patience = Patience()) -> None:
-        self._client = client
+    def __init__(
+        self,
+        witness: WitnessClient | None,
+        timestamp_url: str | None,
+        closings: Closings,
+        patience: Patience = Patience(),
+    ) -> None:
         self._closings = closings
         self._patience = patience
-        self.handles: Handlers = {Witness: self.anchor}
+        self._cosign = partial(self._have_cosigned, witness) if witness is not None else None
+        self._stamp = partial(self._have_stamped, timestamp_url) if timestamp_url is not None else None
+        self.handles: Handlers = {Witness: self.cosign, Timestamp: self.stamp}
 
-    async def anchor(self, action: Witness, _txn: str) -> Done:
+    async def cosign(self, action: Witness, _txn: str) -> Done:
         """Have the checkpoint cosigned by the witness."""
-        if self._client is None:  # it was configured when this was queued
+        return await self._anchor("witness", CHECKPOINT, action.day, self._cosign)
+
+    async def stamp(self, action: Timestamp, _txn: str) -> Done:
+        """Have the checkpoint stamped by the authority."""
+        return await self._anchor("timestamp", TIMESTAMP, action.day, self._stamp)
+
+    async def _anchor(self, where: Where, suffix: str, day: str, obtain: Obtain | None) -> Done:
+        if obtain is None:  # it was configured when this was queued
             return Done(result="abandoned", code="off")
         try:
-            closing = await asyncio.to_thread(self._closings.read, action.day)
+            closing = await asyncio.to_thread(self._closings.read, day)
         except LookupError:
             return Done(result="abandoned", code="gone")
         try:
-            await self._obtain(self._client, closing)
+            await obtain(closing)
         except Ahead:
-            return _refused("witness", closing, "ahead")
-        except NoAnswer as error:
-            raise _later(str(error), _refused("witness", closing, "unanswered"), self._patience) from error
-        return _done("witness", closing, CHECKPOINT)
+            return _refused(where, closing, "ahead")
+        except (NoAnswer, Invalid) as error:
+            given_up, patience = _refused(where, closing, "unanswered"), self._patience
+            raise RetryLater(str(error), given_up, **asdict(patience)) from error
+        made = f"checkpoints/{day}{suffix}"
+        return Done((CheckpointAnchored(where=where, size=closing.size, day=day, made=made),))
 
-    async def _obtain(self, client: WitnessClient, closing: Closing) -> None:
+    async def _have_cosigned(self, client: WitnessClient, closing: Closing) -> None:
         if _is_cosigned(closing, client.cosigner):  # the bot was stopped just after it came
             return
         before = await asyncio.to_thread(_cosigned_before, self._closings, closing, client.cosigner)
         lines = await client.cosign(closing, before)
         await asyncio.to_thread(self._closings.add_lines, closing.day, lines)
 
-
-class TimestampAnchorer:
-    """The handler of `Timestamp`."""
-
-    def __init__(self, url: str | None, closings: Closings, patience: Patience = Patience()) -> None:
-        self._url = url
-        self._closings = closings
-        self._patience = patience
-        self.handles: Handlers = {Timestamp: self.anchor}
-
-    async def anchor(self, action: Timestamp, _txn: str) -> Done:
-        """Have the checkpoint stamped by the authority."""
-        if self._url is None:
-            return Done(result="abandoned", code="off")
-        try:
-            closing = await asyncio.to_thread(self._closings.read, action.day)
-        except LookupError:
-            return Done(result="abandoned", code="gone")
-        try:
-            await self._obtain(self._url, closing)
-        except (NoAnswer, Invalid) as error:
-            raise _later(str(error), _refused("timestamp", closing, "unanswered"), self._patience) from error
-        return _done("timestamp", closing, TIMESTAMP)
-
-    async def _obtain(self, url: str, closing: Closing) -> None:
+    async def _have_stamped(self, url: str, closing: Closing) -> None:
         from storage.journal.transparency import timestamp  # slow to load, and seldom wanted
 
         if await asyncio.to_thread(self._closings.timestamp, closing.day) is not None:
@@ -101,6 +98,11 @@ class TimestampAnchorer:
             raise NoAnswer(f"the authority answered {reply.status}")
         timestamp.check(reply.body, closing.as_signed, asked.nonce)
         await asyncio.to_thread(self._closings.add_timestamp, closing.day, reply.body)
+
+
+def _refused(where: Where, closing: Closing, code: str) -> Done:
+    fact = CheckpointAnchored(where=where, size=closing.size, day=closing.day, result="refused")
+    return Done((fact,), result="refused", code=code)
 
 
 def _is_cosigned(closing: Closing, cosigner: Cosigner) -> bool:
@@ -117,20 +119,3 @@ def _cosigned_before(closings: Closings, closing: Closing, cosigner: Cosigner) -
             if _is_cosigned(earlier := closings.read(day), cosigner):
                 return earlier.size
     return 0
-
-
-Where = Literal["witness", "timestamp"]
-
-
-def _done(where: Where, closing: Closing, suffix: str) -> Done:
-    made = f"checkpoints/{closing.day}{suffix}"
-    return Done((CheckpointAnchored(where=where, size=closing.size, day=closing.day, made=made),))
-
-
-def _refused(where: Where, closing: Closing, code: str) -> Done:
-    fact = CheckpointAnchored(where=where, size=closing.size, day=closing.day, result="refused")
-    return Done((fact,), result="refused", code=code)
-
-
-def _later(why: str, given_up: Done, patience: Patience) -> RetryLater:
-    return RetryLater(why, given_up, tries=patience.tries, first_ms=patience.first_ms, last_ms=patience.last_ms)

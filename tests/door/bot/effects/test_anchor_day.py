@@ -13,7 +13,7 @@ from bot.app import make_operations
 from bot.config.config import AnchorSettings, parse_config
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.effects.anchor_day import Closer, txn_of
-from bot.effects.anchor_outside import Patience, TimestampAnchorer, WitnessAnchorer
+from bot.effects.anchor_outside import OutsideAnchorer, Patience
 from bot.effects.witness import WitnessClient
 from bot.identity.asking import Asking
 from bot.identity.redacted_input import Hush
@@ -382,14 +382,15 @@ class TestWitness:
             assert sorted(action.NAME for action in await place.waiting()) == ["timestamp", "witness"]
 
     async def test_that_was_switched_off_meanwhile_is_let_go(self, place: Deployment) -> None:
-        assert (await WitnessAnchorer(None, place.closings).anchor(Witness(day=DAYS[0]), "")).result == "abandoned"
-        assert (await TimestampAnchorer(None, place.closings).anchor(Timestamp(day=DAYS[0]), "")).result == "abandoned"
+        anchorer = OutsideAnchorer(None, None, place.closings)
+        assert (await anchorer.cosign(Witness(day=DAYS[0]), "")).result == "abandoned"
+        assert (await anchorer.stamp(Timestamp(day=DAYS[0]), "")).result == "abandoned"
 
 
 class TestTimestamp:
     async def test_is_kept_next_to_the_checkpoint(self, tmp_path: Path) -> None:
         async with FakeTsa() as tsa, deployment(tmp_path, timestamp_url=tsa.url) as place:
-            async with place.acting(timestamp=TimestampAnchorer(tsa.url, place.closings, SOON).anchor):
+            async with place.acting(timestamp=OutsideAnchorer(None, tsa.url, place.closings, SOON).stamp):
                 await place.over_midnight()
                 await place.until_empty()
             closing = place.closings.read(DAYS[0])
@@ -402,7 +403,7 @@ class TestTimestamp:
     async def test_that_is_not_what_was_asked_is_recorded_as_refused(self, tmp_path: Path, mischief: Any) -> None:
         async with FakeTsa() as tsa, deployment(tmp_path, timestamp_url=tsa.url) as place:
             tsa.mischief = mischief
-            async with place.acting(timestamp=TimestampAnchorer(tsa.url, place.closings, SOON).anchor):
+            async with place.acting(timestamp=OutsideAnchorer(None, tsa.url, place.closings, SOON).stamp):
                 await place.over_midnight()
                 await place.until_empty()
             assert len(tsa.requests) == SOON.tries
@@ -413,7 +414,7 @@ class TestTimestamp:
 def handler(place: Deployment, witness: FakeWitness) -> Any:
     prover = Prover(Tiles(place.stores.journal.folder / "tile"))
     client = WitnessClient(witness.url, Cosigner.parse(witness.vkey), prover.consistency)
-    return WitnessAnchorer(client, place.closings, SOON).anchor
+    return OutsideAnchorer(client, None, place.closings, SOON).cosign
 
 
 def place_anchors(place: Deployment) -> list[tuple[str, str, int, str, str]]:
