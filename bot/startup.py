@@ -19,6 +19,7 @@ import structlog
 from moderation.judge.judge import CompiledRule
 from moderation.model.facts import BotStarted, Fact, IdentityKeyChanged, NotSeen, PolicyChanged
 from moderation.policy import Policy
+from moderation.rules.base import LONGEST_OWN_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from storage import queries
@@ -106,7 +107,7 @@ def make_pipeline(
     knowledge = ViewCache(
         bot,
         incident_ms=policy.credit.incident_window,
-        window_ms=max((rule.window_ms() for rule in policy.rules), default=0),
+        window_ms=max((LONGEST_OWN_MS, *(rule.window_ms() for rule in policy.rules))),
     )
     return Pipeline(
         stores.journal,

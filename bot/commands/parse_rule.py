@@ -3,6 +3,7 @@
 Rules kept here:
 - What is looked for stands in quotes, of any kind that a keyboard makes.
 - A word without quotes must be a known one or (a domain) have a dot: a typing error never becomes a term.
+- A setting with one value is written with the value behind its name, the rule in words behind `text`.
 
 Left to others: whether the values make sense (`bot/config/checks.py`).
 """
@@ -22,6 +23,8 @@ _OPENING = "\"“”„«»「『'‘"
 _CLOSING = {"“": "”", "”": "”", "„": "“”", "«": "»", "»": "«", "「": "」", "『": "』", "‘": "’"}
 _DURATION = re.compile(r"\d+[smhdw]", re.ASCII | re.IGNORECASE)
 BY_CHAT = {name: kind.IN_CHAT for name, kind in KINDS.items() if kind.IN_CHAT is not None}
+TEXT, NOTHING = ("text", "文字", "说明"), ("nothing", "无")
+MOST_WORDS = 200  # characters of a rule in words
 MEASURES: tuple[str, ...] = get_args(Measure)
 DECIDES: tuple[str, ...] = get_args(Decide)
 
@@ -34,8 +37,8 @@ class Token:
     quoted: bool
 
 
-def written(text: str) -> dict[str, Any]:
-    """Return the rule as it would stand in `[[rules]]`. Raises `Refused`."""
+def written(text: str, language: str) -> dict[str, Any]:
+    """Return the rule as it would stand in `[[rules]]`, in words of `language`. Raises `Refused`."""
     tokens = list(tokens_of(text))
     if not tokens or tokens[0].quoted:
         raise Refused("error.rule.name")
@@ -44,7 +47,7 @@ def written(text: str) -> dict[str, Any]:
         given = tokens[1].text if len(tokens) > 1 else ""
         raise Refused("error.rule.kind", given=given[:40], kinds=", ".join(BY_CHAT))
     rule["kind"] = tokens[1].text.lower()
-    _options(rule, tokens[2:])
+    _options(rule, tokens[2:], language)
     return rule
 
 
@@ -81,17 +84,42 @@ def closing_quote(text: str, start: int) -> int | None:
     return None
 
 
-def _options(rule: dict[str, Any], tokens: list[Token]) -> None:
+def _options(rule: dict[str, Any], tokens: list[Token], language: str) -> None:
     form = BY_CHAT[rule["kind"]]
-    into = form.lists[0]
-    for token in tokens:
+    into = next(iter(form.lists), "")
+    rest = iter(tokens)
+    for token in rest:
         word = token.text if token.quoted else token.text.lower()
-        if token.quoted or form.plain(word):
+        name = word.replace("-", "_")
+        if into and (token.quoted or form.plain(word)):
             rule.setdefault(into, []).append(word)
+        elif token.quoted:
+            raise Refused("error.rule.no-quotes", given=word[:40], kind=rule["kind"])
+        elif word in TEXT:
+            rule["text"] = {language: _words(next(rest, None))}
+        elif word in NOTHING and into and into not in rule:
+            rule[into] = []
+        elif name in form.values:
+            rule[name] = _value(word, next(rest, None))
         elif word in form.words:
-            into = word
+            into = name
         elif not _known(rule, word):
             raise _unknown(word, rule["kind"])
+
+
+def _value(setting: str, token: Token | None) -> int | str:
+    if token is None:
+        raise Refused("error.rule.value", setting=Code(setting))
+    number = token.text.isascii() and token.text.isdecimal() and len(token.text) < 10
+    return int(token.text) if number else token.text
+
+
+def _words(token: Token | None) -> str:
+    if token is None or not token.quoted or not token.text.strip():
+        raise Refused("error.rule.text")
+    if len(token.text) > MOST_WORDS:
+        raise Refused("error.rule.text-long", limit=MOST_WORDS)
+    return " ".join(token.text.split())
 
 
 def _known(rule: dict[str, Any], word: str) -> bool:
@@ -110,7 +138,7 @@ def _known(rule: dict[str, Any], word: str) -> bool:
 
 
 def _unknown(word: str, kind: str) -> Refused:
-    known = (*GRADES, *MEASURES, *DECIDES, *BY_CHAT[kind].words)
+    known = (*BY_CHAT[kind].words, *GRADES, *MEASURES, *DECIDES, TEXT[0])
     near = get_close_matches(word, known, n=1, cutoff=0.7)
     if near:
         return Refused("error.rule.near-word", given=word[:40], near=Code(near[0]))

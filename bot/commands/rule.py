@@ -9,14 +9,17 @@ Rules kept here:
 Left to others: reading what was written (`parse_rule.py`), when rules hold (`moderation/judge/room_rules.py`).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
 from bot.config.checks import checked_rule
+from bot.config.errors import ConfigProblem
 from moderation.judge.judge import broken_rules
 from moderation.judge.room_rules import MOST_STEPS, compiled, own_rules, recorded, settings_of, too_heavy
 from moderation.model.facts import RoomRuleChanged
 from moderation.policy import GRADES, RuleSettings
+from moderation.rules.base import InChat
+from moderation.values.durations import is_duration, write_duration
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, Text
 from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Who, line
@@ -40,36 +43,55 @@ async def rule(call: Call) -> Reply:
     return await run(call)
 
 
+_OFF = {"overruled": "room-rule.overruled", "heavy": "room-rule.heavy", "off": "room-rule.off"}
+
+
 async def _list(call: Call) -> Reply:
     if call.given.text:
         raise Refused("error.superfluous", words=call.given.text[:60])
     own = await queries.rules_of_room(call.db, call.group.room)
     taken = {each.name for each in call.setup.configured.rules}
-    lines = [_fields("room-rule.operators", each) for each in call.setup.configured.rules if applies(each.rooms, call)]
-    lines += [each for kept in own for each in _own(kept, call, overruled=kept.name in taken)]
     heavy = too_heavy(own_rules([each.settings for each in own], call.setup.configured))
-    lines += [line("room-rule.heavy", rule=RuleText(name)) for name in sorted(heavy)]
+    operators = [each for each in call.setup.configured.rules if applies(each.rooms, call)]
+    lines = [said for each in operators for said in (_listed("room-rule.operators", each), *_in_words(each))]
+    for kept in own:
+        off = "overruled" if kept.name in taken else "heavy" if kept.name in heavy else ""
+        lines += _own(kept, call, off if call.setup.configured.groups.own_rules else off or "off")
     if not lines:
         return Reply((line("room-rule.none", room=RoomName(call.group.room)),), private=True)
     return Reply((line("room-rule.head", room=RoomName(call.group.room)), *lines), private=True)
 
 
-def _own(kept: RoomRule, call: Call, *, overruled: bool) -> tuple[Line, ...]:
-    if overruled or not call.setup.configured.groups.own_rules:
-        return (line("room-rule.overruled" if overruled else "room-rule.off", rule=RuleText(kept.name)),)
+def _own(kept: RoomRule, call: Call, off: str) -> tuple[Line, ...]:
+    """Show a rule of the room; `off`: why it does not hold now, "" if it does."""
     settings = settings_of(kept.settings, call.setup.configured.groups.own_rules_class)
-    return (
-        _fields("room-rule.own", settings),
-        line("room-rule.by", by=Who(kept.by), when=Moment(kept.at), values=_values(settings)),
+    if off:
+        return (line(_OFF[off], name=settings.name, grade=Phrase(f"grade.{settings.grade}")),)
+    by = line("room-rule.by", by=Who(kept.by), when=Moment(kept.at), values=_values(settings))
+    return (_listed("room-rule.own", settings), *_in_words(settings), by)
+
+
+def _listed(key: str, rule: RuleSettings) -> Line:
+    return line(
+        key,
+        name=rule.name,
+        kind=Phrase(f"rule-kind.{rule.kind}"),
+        grade=Phrase(f"grade.{rule.grade}"),
+        measure=Phrase(f"rule-measure.{rule.measure}"),
+        decides=Phrase(f"rule-decides.{rule.decide}"),
     )
+
+
+def _in_words(rule: RuleSettings) -> tuple[Line, ...]:
+    return (line("room-rule.words", words=RuleText(rule.name)),) if rule.text else ()
 
 
 async def _add(call: Call) -> Reply:
     if not call.setup.configured.groups.own_rules:
         raise Refused("error.rule.off")
-    found, problems = checked_rule(raw := written(call.given.text))
+    found, problems = checked_rule(raw := written(call.given.text, call.group.language or call.setup.language))
     if found is None:
-        said = (line(f"config.{each.key}", **each.fields) for each in problems)  # type: ignore[arg-type]
+        said = [told for each in problems for told in _wrong(each)]
         return Reply((line("room-rule.wrong", rule=Code(str(raw["name"])[:40])), *said), private=True)
     await _must_fit(call, found)
     await _must_spare_most(call, found)
@@ -78,6 +100,13 @@ async def _add(call: Call) -> Reply:
     )
     done = _fields("room-rule.added", found)
     return Reply((done, line("room-rule.next", rule=Code(found.name))), (added,), call.gone(), private=True)
+
+
+def _wrong(problem: ConfigProblem) -> Iterator[Line]:
+    """Say what is wrong, and in which setting."""
+    for setting in problem.place[2:3]:  # after "rules" and the number of the rule
+        yield line("room-rule.wrong-at", setting=Code(str(setting).replace("_", "-")))
+    yield line(f"config.{problem.key}", **problem.fields)  # type: ignore[arg-type]
 
 
 async def _must_fit(call: Call, found: RuleSettings) -> None:
@@ -89,8 +118,8 @@ async def _must_fit(call: Call, found: RuleSettings) -> None:
         raise Refused("error.rule.there", rule=Code(found.name))
     if len(own) >= limits.own_rules:
         raise Refused("error.rule.many", limit=limits.own_rules)
-    if len(_listed(found)) > limits.own_rules_terms:
-        raise Refused("error.rule.long", count=len(_listed(found)), limit=limits.own_rules_terms)
+    if len(_terms(found)) > limits.own_rules_terms:
+        raise Refused("error.rule.long", count=len(_terms(found)), limit=limits.own_rules_terms)
     found.must_suit_a_room()
     if found.name in too_heavy((*(settings_of(each.settings) for each in own), found)):
         raise Refused("error.rule.heavy", count=found.steps(), limit=MOST_STEPS)
@@ -156,17 +185,28 @@ def _fields(key: str, rule: RuleSettings, matched: str = "") -> Line:
 
 
 def _values(rule: RuleSettings) -> str:
-    values = _listed(rule)
-    return ", ".join(values[:MAX_SHOWN]) + (" …" if len(values) > MAX_SHOWN else "")
+    """Return the settings of a rule of a room, as they can be written in chat."""
+    terms, form = _terms(rule), rule.IN_CHAT or InChat()
+    shown = [*terms[:MAX_SHOWN], *(["…"] if len(terms) > MAX_SHOWN else [])]
+    kept = {name: value for name in form.values if (value := getattr(rule, name)) is not None}
+    return ", ".join([*shown, *(f"{name.replace('_', '-')} {_value(rule, name, kept[name])}" for name in kept)])
 
 
-def _listed(rule: RuleSettings) -> tuple[str, ...]:
-    """Return the values that make up a rule, of the kinds that can be written in chat."""
-    return tuple(value for name in (rule.IN_CHAT.lists if rule.IN_CHAT else ()) for value in getattr(rule, name))
+def _value(rule: RuleSettings, name: str, value: object) -> object:
+    lasts = is_duration(type(rule).model_fields[name].metadata)
+    return write_duration(value) if lasts and isinstance(value, int) else value
+
+
+def _terms(rule: RuleSettings) -> tuple[str, ...]:
+    """Return the values that a rule looks for or allows, of the kinds that can be written in chat."""
+    return tuple(value for name in (rule.IN_CHAT.lists if rule.IN_CHAT else ()) for value in getattr(rule, name) or ())
 
 
 _WHAT: dict[str, Callable[[Call], Awaitable[Reply]]] = {"list": _list, "add": _add, "remove": _remove, "test": _test}
 
-_WORDING = tuple(f"error.rule.{key}" for key in ("what", "name", "kind", "word", "near-word", "quote", "nothing"))
+_WORDING = tuple(
+    f"error.rule.{key}"
+    for key in ("what", "name", "kind", "word", "near-word", "quote", "nothing", "value", "text", "no-quotes")
+)
 SUBJECT = "room"
 COMMANDS = (Command("rule", "manager", "word? text*", rule, wording=_WORDING),)

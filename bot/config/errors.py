@@ -38,6 +38,7 @@ _QUOTED = re.compile(r"'([^']*)'")
 # pydantic's name for a problem -> ours, if a separate text says what was expected.
 _EXPECTED = {
     "string_type": "text",
+    "string_unicode": "unicode",
     "int_type": "number",
     "int_from_float": "number",
     "int_parsing": "number",

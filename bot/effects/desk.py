@@ -155,9 +155,9 @@ class Desk(ActionHandler):
             rules = (*self._pipeline.settings.rules, *compiled(group.rules if group else (), self._policy))
             words = await word_lines(db, card.case, self._said_at, rules)
             lines = card_lines(card, self._policy, now, self._prefix, words=words, reported=reported, hides=hides)
-            names = await names_in(db, lines, card.case.room)
+            language = self._speech.language(group.language if group else "")
+            names = await names_in(db, lines, language, card.case.room)
             to = await queries.joined_of(db, desk, card.assigned) if desk and ring else ()
-        language = self._speech.language(group.language if group else "")
         content = self._speech.message(lines, language, names, to=to)
         return content, desk, card.case.card
 

@@ -90,8 +90,8 @@ class Notifier(ActionHandler):
             view = await queries.room_view(db, room, self._homeserver.user)
             own = await queries.language_of(db, user) if user else ""
             served = (view.served,) if view and view.served else ()
-            names = await names_in(db, lines, room, *served)
-        return self._speech.language(own, view.language if view else ""), names
+            language = self._speech.language(own, view.language if view else "")
+            return language, await names_in(db, lines, language, room, *served)
 
 
 def _given(action: Tell, channel: NoticeChannel) -> NoticeGiven:

@@ -72,7 +72,7 @@ class Speech:
     def _value(self, value: Value, language: str, names: Mapping[str, str]) -> object:
         match value:
             case RuleText():
-                return self.rule(value.rule, language)
+                return self.rule(value.rule, language, names.get(value.rule, ""))
             case RoomName():
                 return names.get(value.room) or value.room
             case Who():
@@ -82,13 +82,16 @@ class Speech:
             case _:
                 return value
 
-    def rule(self, name: str, language: str) -> str:
-        """Return a rule in the operator's words, else its name; the bot's own rules have texts of ours."""
+    def rule(self, name: str, language: str, of_room: str = "") -> str:
+        """Return a rule in the words of the operator, else in those of its room, else its name.
+
+        The bot's own rules have texts of ours.
+        """
         words = self._rules.get(name, {})
         if text := words.get(language) or words.get(self._default):
             return text
         own = f"rule.{name}"
-        return self._catalog.text(language, own) if self._catalog.has(own) else name
+        return self._catalog.text(language, own) if self._catalog.has(own) else of_room or name
 
 
 def _not_a_command(text: Rendered) -> Rendered:

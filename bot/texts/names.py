@@ -1,4 +1,4 @@
-"""The names of the rooms and people that a message names.
+"""The names of the rooms, people and rooms' own rules that a message names.
 
 Rules kept here:
 - A person is called as in the rooms that the message is about: names in other rooms say nothing to its reader.
@@ -8,12 +8,27 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.values.notices import Line, people_named, rooms_named
+from moderation.judge.room_rules import settings_of
+from moderation.values.ids import RoomId
+from moderation.values.notices import Line, people_named, rooms_named, rules_named
 from storage import queries
 
 
-async def names_in(db: AsyncConnection, lines: Sequence[Line], *rooms: str) -> dict[str, str]:
-    """Return the names of the rooms and people in these lines; `rooms` are those where people are looked for first."""
+async def names_in(db: AsyncConnection, lines: Sequence[Line], language: str, *rooms: str) -> dict[str, str]:
+    """Return the names of the rooms, people and rules in these lines; `rooms` are those that are looked at first."""
     named = rooms_named(lines)
-    people = await queries.display_names(db, people_named(lines), tuple(dict.fromkeys((*rooms, *sorted(named)))))
-    return {**await queries.room_names(db, named), **people}
+    near = tuple(dict.fromkeys((*rooms, *sorted(named))))
+    people = await queries.display_names(db, people_named(lines), near)
+    return {**await _rules(db, lines, language, near), **await queries.room_names(db, named), **people}
+
+
+async def _rules(db: AsyncConnection, lines: Sequence[Line], language: str, rooms: Sequence[str]) -> dict[str, str]:
+    """Return the rules of these rooms in words, also those removed since."""
+    words: dict[str, str] = {}
+    for rule in sorted(rules_named(lines)):
+        for room in rooms:
+            kept = await queries.rule_of_room(db, RoomId(room), rule)
+            text = settings_of(kept).text if kept is not None else {}
+            if text:
+                words.setdefault(rule, text.get(language) or next(iter(text.values())))
+    return words

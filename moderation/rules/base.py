@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from moderation.values.durations import Duration
+from moderation.values.durations import MS_PER, Duration
+from moderation.values.errors import Refused
+from moderation.values.notices import Span
 
 from .check import Check
 
@@ -23,6 +25,7 @@ Grade = Literal["minor", "moderate", "serious", "severe"]
 Measure = Literal["none", "notice", "redact", "mute"]
 Decide = Literal["auto", "manager"]
 
+LONGEST_OWN_MS = 10 * MS_PER["m"]  # how far back rules of rooms may count
 GRADES: tuple[Grade, ...] = ("minor", "moderate", "serious", "severe")  # in order of weight
 
 
@@ -38,18 +41,20 @@ def _no_word(_word: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class InChat:
-    """The way a rule of a kind is written in chat: the settings that quoted values go to.
+    """The way a rule of a kind is written in chat.
 
-    They go to the first of `lists` until the name of another one is written.
+    Quoted values go to the first of `lists` until the name of another one is written. Of `values`, each is written with
+    one value behind its name.
     """
 
-    lists: tuple[str, ...]
-    plain: Callable[[str], bool] = _no_word  # whether a word without quotes is a value
+    lists: tuple[str, ...] = ()
+    plain: Callable[[str], bool] = _no_word  # whether a word without quotes is a value of a list
+    values: tuple[str, ...] = ()
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Return the words that choose a list."""
-        return self.lists if len(self.lists) > 1 else ()
+        """Return the names of settings that can be written."""
+        return tuple(name.replace("_", "-") for name in (*(self.lists if len(self.lists) > 1 else ()), *self.values))
 
 
 class RuleBase(StrictSettings):
@@ -86,7 +91,9 @@ class RuleBase(StrictSettings):
         return 0
 
     def must_suit_a_room(self) -> None:
-        """Raise `Refused` if this rule, as a room's own, could hold up other rooms."""
+        """Raise `Refused` if this rule, as a room's own, could hold up other rooms, or counts too far back."""
+        if self.window_ms() > LONGEST_OWN_MS:
+            raise Refused("error.rule.window", most=Span(LONGEST_OWN_MS))
 
     @classmethod
     def text_keys(cls, kind: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from pydantic import Field
 from moderation.values.durations import Duration
 from moderation.values.events import MembershipChanged, MessagePosted, ReactionGiven
 
-from .base import RuleBase, StrictSettings
+from .base import InChat, RuleBase, StrictSettings
 from .check import Hit, Judged, View
 
 
@@ -62,6 +62,7 @@ class Flood:
 class FloodRule(RuleBase, FloodSettings):
     """A rule about too many messages."""
 
+    IN_CHAT: ClassVar = InChat(values=("messages", "within"))
     IN_WORDS: ClassVar = False
 
     kind: Literal["flood"]

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from moderation.values.events import MessagePosted, Where
 
@@ -33,17 +34,14 @@ def _domain(value: str) -> str:
         return value
     host = host_of(value.strip())
     if not _DOMAIN.fullmatch(host):
-        raise ValueError(
-            f"expected a domain such as example.org (www.example.org is then meant too), "
-            f"without https:// and path, not {value!r}"
-        )
+        raise PydanticCustomError("domain", "expected a domain")
     return host
 
 
 def _scheme(value: str) -> str:
     name = value.strip().lower().removesuffix("://").removesuffix(":")
     if not _SCHEME.fullmatch(name):
-        raise ValueError(f"expected the name of a scheme such as https or mailto, not {value!r}")
+        raise PydanticCustomError("scheme", "expected the name of a scheme")
     return name
 
 
@@ -71,9 +69,9 @@ class LinkSettings(StrictSettings):
     @model_validator(mode="after")
     def _says_something(self) -> "LinkSettings":
         if EVERY in self.allow:
-            raise ValueError('allow = ["*"] allows every link; leave allow out and name what to deny')
+            raise PydanticCustomError("links_all", "allows every link")
         if not (self.allow or self.deny or self.schemes):
-            raise ValueError('expected allow, deny or schemes; deny = ["*"] denies every link')
+            raise PydanticCustomError("links_nothing", "expected allow, deny or schemes")
         return self
 
 

@@ -9,14 +9,17 @@ Rules kept here:
 
 import re
 from fnmatch import fnmatchcase
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
+from moderation.values.errors import Refused
 from moderation.values.events import Media as Attached
 from moderation.values.events import MediaKind, MessagePosted, ReactionGiven
+from moderation.values.notices import Code
 
-from .base import RuleBase, StrictSettings
+from .base import InChat, RuleBase, StrictSettings
 from .check import Hit, Judged, View
 
 _BYTES_PER = {
@@ -35,12 +38,15 @@ def parse_size(text: str) -> int:
 
 
 def _size(value: object) -> object:
-    return parse_size(value) if isinstance(value, str) else value
+    try:
+        return parse_size(value) if isinstance(value, str) else value
+    except ValueError:
+        raise PydanticCustomError("size", "expected a size") from None
 
 
 def _mimetype(value: object) -> object:
     if isinstance(value, str) and not _TYPE.fullmatch(value.lower()):
-        raise ValueError(f"expected a media type or a pattern for one, such as image/png or image/*, not {value!r}")
+        raise PydanticCustomError("media_type", "expected a media type")
     return value.lower() if isinstance(value, str) else value
 
 
@@ -114,12 +120,22 @@ class MediaCheck:
         return Hit(numbers={"size": media.size, "limit": limit}) if media.size > limit else None
 
 
+def _is_plain(word: str) -> bool:
+    return "/" in word or word in get_args(MediaKind)
+
+
 class MediaRule(RuleBase, MediaSettings):
     """A rule about files."""
 
+    IN_CHAT: ClassVar = InChat(("kinds", "mimetypes"), _is_plain, ("max_size", "unknown_size", "unknown_type"))
     IN_WORDS: ClassVar = False
 
     kind: Literal["media"]
+
+    def must_suit_a_room(self) -> None:
+        """Raise `Refused` if it allows every file."""
+        if self.kinds is None and self.max_size is None and self.mimetypes is None:
+            raise Refused("error.rule.limits-nothing", known=Code(", ".join(self.IN_CHAT.words)))
 
     def compiled(self, *, own: bool = False) -> MediaCheck:
         """Return the comparison with what it allows."""

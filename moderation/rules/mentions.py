@@ -11,7 +11,7 @@ Left to others: whether a notification really went out; that depends on each rea
 """
 
 import re
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import unquote
 
 from pydantic import Field
@@ -19,7 +19,7 @@ from pydantic import Field
 from moderation.values.events import MessagePosted, Text, Where
 from moderation.values.ids import is_user_id
 
-from .base import RuleBase, StrictSettings
+from .base import InChat, RuleBase, StrictSettings
 from .check import Hit, Judged, View
 from .event_texts import looked_at
 from .normalise_text import visible
@@ -63,6 +63,8 @@ class Mentions:
 
 class MentionsRule(RuleBase, MentionSettings):
     """A rule about mentioning many people."""
+
+    IN_CHAT: ClassVar = InChat(values=("limit", "room"))
 
     kind: Literal["mentions"]
 

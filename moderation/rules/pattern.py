@@ -19,6 +19,7 @@ from typing import Annotated, ClassVar, Literal
 
 import re2
 from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from moderation.values.errors import Refused
 from moderation.values.events import Text
@@ -27,10 +28,12 @@ from .base import InChat, RuleBase, StrictSettings
 from .check import Hit, Judged, View
 from .event_texts import cut, looked_at
 from .normalise_text import normalise
+from .pattern_faults import fault_of
 
 _MAX_MEM = 4 << 20  # bytes for one pattern: a program of some 100,000 steps
 _SET_MAX_MEM = 64 << 20  # bytes for all of them together
 MOST_REPEATED = 50
+MOST_SHOWN = 60  # characters of a pattern in an error
 OWN_TEXT = 4_096  # characters of one event that a room's own patterns look at
 _REPEATED = re.compile(r"\\.|\{(\d{1,9})(?:,(\d{0,9}))?\}", re.DOTALL)
 _SENTINEL = "\ue000answerable\ue000"  # private use characters: matches only the probe below
@@ -50,9 +53,9 @@ def _compiles(pattern: str) -> str:
     except re2.error as error:
         said = error.args[0] if error.args else ""
         said = said.decode(errors="replace") if isinstance(said, bytes) else said
-        raise ValueError(f"the pattern {pattern!r} is not one RE2 takes: {said}") from None
-    except UnicodeEncodeError:
-        raise ValueError(f"the pattern {pattern!r} is not valid Unicode") from None
+        fault = fault_of(pattern, str(said))
+        fields = {"pattern": pattern[:MOST_SHOWN], "piece": fault.piece, "at": fault.at}
+        raise PydanticCustomError(fault.kind, "not a pattern", fields) from None
     return pattern
 
 
@@ -73,7 +76,7 @@ class PatternSettings(StrictSettings):
     def _nothing_is_not_a_match(self) -> "PatternSettings":
         for pattern in self.patterns:
             if re2.search(pattern, "", _options(self.ignore_case)):
-                raise ValueError(f"the pattern {pattern!r} matches the empty text, so everything")
+                raise PydanticCustomError("pattern_empty", "matches everything", {"pattern": pattern[:MOST_SHOWN]})
         return self
 
 
@@ -150,6 +153,7 @@ class PatternRule(RuleBase, PatternSettings):
 
     def must_suit_a_room(self) -> None:
         """Raise `Refused` if a pattern repeats something too often."""
+        super().must_suit_a_room()
         if most_repeated(self.patterns) > MOST_REPEATED:
             raise Refused("error.rule.repeats", limit=MOST_REPEATED)
 

@@ -44,7 +44,11 @@ def _name_of(cls: type[RuleBase]) -> str:
         raise Broken(f'{where} lacks its name, such as kind: Literal["terms"]')
     if cls.compiled is RuleBase.compiled:
         raise Broken(f"{where} lacks its method compiled, which returns the check")
-    unknown = [name for name in (cls.IN_CHAT.lists if cls.IN_CHAT else ()) if name not in cls.model_fields]
+    unknown = [
+        name
+        for name in ((*cls.IN_CHAT.lists, *cls.IN_CHAT.values) if cls.IN_CHAT else ())
+        if name not in cls.model_fields
+    ]
     if unknown:
         raise Broken(f"{where} lacks the settings that IN_CHAT names: {', '.join(unknown)}")
     for name, info in own_settings(cls):

@@ -24,6 +24,7 @@ from typing import Annotated, ClassVar, Literal
 
 from ahocorasick_rs import AhoCorasick, Implementation
 from pydantic import AfterValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from moderation.values.events import Text
 
@@ -47,7 +48,7 @@ _DFA_BELOW = 64 << 10  # characters of terms: beyond this, a DFA takes too much 
 
 def _has_text(term: str) -> str:
     if not normalise(term).text:
-        raise ValueError(f"the term {term!r} holds nothing that can be seen; expected a word or phrase")
+        raise PydanticCustomError("term", "expected a word or phrase")
     return term
 
 

@@ -1,6 +1,7 @@
 """Lengths of time as people write them: `90s`, `10m`, `2h`, `3d`, `1w`, or `1h30m`."""
 
 import re
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -25,9 +26,21 @@ def parse_duration(text: str) -> int:
     return total
 
 
+def write_duration(ms: int) -> str:
+    """Return a duration as people write it, in the largest unit that divides it."""
+    unit = next(unit for unit in ("w", "d", "h", "m", "s") if ms % MS_PER[unit] == 0 or unit == "s")
+    return f"{ms // MS_PER[unit]}{unit}"
+
+
+def is_duration(metadata: Iterable[object]) -> bool:
+    """Tell by the metadata of a setting whether it is a duration."""
+    return _VALIDATOR in metadata
+
+
 def _validated(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
 # In settings: written as text, held as milliseconds.
-Duration = Annotated[int, BeforeValidator(_validated), Field(gt=0, le=MAX_MS)]
+_VALIDATOR = BeforeValidator(_validated)
+Duration = Annotated[int, _VALIDATOR, Field(gt=0, le=MAX_MS)]

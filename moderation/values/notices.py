@@ -81,6 +81,11 @@ def rooms_named(lines: Sequence[Line]) -> frozenset[str]:
     return frozenset(value.room for each in lines for value in each.fields.values() if isinstance(value, RoomName))
 
 
+def rules_named(lines: Sequence[Line]) -> frozenset[str]:
+    """Return the rules that these lines name."""
+    return frozenset(value.rule for each in lines for value in each.fields.values() if isinstance(value, RuleText))
+
+
 def people_named(lines: Sequence[Line]) -> frozenset[str]:
     """Return the people that these lines name."""
     return frozenset(value.user for each in lines for value in each.fields.values() if isinstance(value, Who))

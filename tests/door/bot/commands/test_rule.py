@@ -17,7 +17,12 @@ WRONG = {
     '!rule add ads terms "a" severe': "error.rule.class",
     '!rule add ads terms "a" modrate': "error.rule.near-word",
     "!rule add ads terms": "config.missing",
-    '!rule add ads pattern "("': "config.expected.other",
+    '!rule add ads pattern "("': "config.expected.pattern_group_open",
+    "!rule add ads flood within 1h": "error.rule.window",
+    "!rule add ads flood messages 5000": "config.expected.at_most",
+    "!rule add ads media": "error.rule.limits-nothing",
+    "!rule add ads shape": "config.expected.shape_nothing",
+    '!rule add ads terms "a" text': "error.rule.text",
     "!rule remove tickets": "error.rule.operators",
     "!rule remove ads": "error.rule.none",
     "!rule test": "error.rule.nothing",
@@ -92,6 +97,35 @@ async def test_room_rules_are_limited_in_number_to_managers_and_to_the_room(thea
     await bot.idle()
     gone = [await scene.owner.is_redacted(where, each) for where, each in ((room, here), (other, there))]
     assert gone == [True, False]
+
+
+async def test_a_room_rule_has_words_for_members_and_any_kind_can_be_written(theatre: Theatre) -> None:
+    scene = await theatre.scene(RULES)
+    bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
+    words = "Please do not advertise."
+    await ask(manager, bot, scene.desk, f'!rule add no-ads terms "buy now" minor text "{words}"')
+    await _said(scene, like("rules.added", rule=words))
+    await ask(manager, bot, scene.desk, "!rule add calm flood messages 3 within 1m minor notice text “请不要刷屏。”")
+    await ask(manager, bot, scene.desk, "!rule add few mentions limit 2")
+    await ask(manager, bot, scene.desk, "!rule add pics media kinds image max-size 5MB")
+    await ask(manager, bot, scene.desk, "!rule add short shape max-length 500 max-lines 9")
+    listed = await ask(manager, bot, scene.desk, "!rule list")
+    assert like("room-rule.own", name="no-ads", kind="words", grade="minor").search(listed)
+    assert like("room-rule.words", words=words).search(listed)
+    assert like("room-rule.by", values="messages 3, within 1m").search(listed)
+    assert like("room-rule.by", values="image, max-size 5000000").search(listed)
+    assert like("rules.one.auto", rule=words).search(await ask(ann, bot, room, "!rules"))
+    for n in range(3):
+        await ann.send_text(room, f"{n}")
+    bad = await ann.send_text(room, "buy now")  # the fourth, too
+    await told(ann, bot, like("notice.violation", rule=words))
+    long = await ann.send_text(room, "word " * 110)
+    await bot.has(bad, long)
+    await bot.idle()
+    assert {fact.rule for fact in bot.facts(Found)} == {"no-ads", "calm", "short"}
+    assert await scene.owner.is_redacted(room, long)
+    await ask(manager, bot, scene.desk, "!rule remove no-ads")
+    await _said(scene, like("rules.removed", rule=words))
 
 
 async def _said(scene: Scene, pattern: re.Pattern[str]) -> None:

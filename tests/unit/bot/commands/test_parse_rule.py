@@ -41,10 +41,40 @@ from moderation.values.errors import Refused
             },
         ),
         ("all links *", {"name": "all", "kind": "links", "deny": ["*"]}),
+        (
+            "calm flood messages 5 within 10s mute mute 1h",
+            {"name": "calm", "kind": "flood", "messages": 5, "within": "10s", "measure": "mute", "mute_for": "1h"},
+        ),
+        ("few mentions limit 3 room deny", {"name": "few", "kind": "mentions", "limit": 3, "room": "deny"}),
+        (
+            "pics media kinds image sticker max-size 5MB mimetypes image/*, text/plain",
+            {
+                "name": "pics",
+                "kind": "media",
+                "kinds": ["image", "sticker"],
+                "max_size": "5MB",
+                "mimetypes": ["image/*", "text/plain"],
+            },
+        ),
+        ("text-only media nothing", {"name": "text-only", "kind": "media", "kinds": []}),
+        (
+            "short shape max_length 500 max-lines 9",
+            {"name": "short", "kind": "shape", "max_length": 500, "max_lines": 9},
+        ),
+        (
+            'ads terms "x" text “Please  do not\nadvertise.” minor',
+            {
+                "name": "ads",
+                "kind": "terms",
+                "terms": ["x"],
+                "text": {"en": "Please do not advertise."},
+                "class": "minor",
+            },
+        ),
     ],
 )
 def test_a_written_rule_becomes_a_table(text: str, rule: dict[str, Any]) -> None:
-    assert written(text) == rule
+    assert written(text, "en") == rule
     found, problems = checked_rule(rule)
     assert (found is not None, problems) == (True, ())
 
@@ -55,7 +85,18 @@ def test_a_written_rule_becomes_a_table(text: str, rule: dict[str, Any]) -> None
         ("", "error.rule.name"),
         ('"ads" terms "x"', "error.rule.name"),
         ("ads", "error.rule.kind"),
-        ("ads flood 10", "error.rule.kind"),
+        ("ads floods 10", "error.rule.kind"),
+        ("ads flood 10", "error.rule.word-flood"),
+        ("ads flood messages", "error.rule.value"),
+        ('ads flood "10"', "error.rule.no-quotes"),
+        ("ads flood mesages 10", "error.rule.near-word"),
+        ("ads mentions limits", "error.rule.near-word"),
+        ("ads media picture", "error.rule.word-media"),
+        ("ads shape 10", "error.rule.word-shape"),
+        ('ads terms "x" text', "error.rule.text"),
+        ('ads terms "x" text please', "error.rule.text"),
+        ('ads terms "x" text " "', "error.rule.text"),
+        (f'ads terms "x" text "{"y" * 201}"', "error.rule.text-long"),
         ('ads terms "x" modrate', "error.rule.near-word"),
         ("ads terms viagra", "error.rule.word-terms"),
         ("ads links example", "error.rule.word-links"),
@@ -66,7 +107,7 @@ def test_a_written_rule_becomes_a_table(text: str, rule: dict[str, Any]) -> None
 )
 def test_an_error_is_reported_and_not_taken_for_a_term(text: str, key: str) -> None:
     with pytest.raises(Refused) as refused:
-        written(text)
+        written(text, "en")
     assert refused.value.key == key
 
 
@@ -75,11 +116,16 @@ def test_an_error_is_reported_and_not_taken_for_a_term(text: str, key: str) -> N
     [
         ({"name": "ads", "kind": "terms"}, ["missing"]),
         ({"name": "Ä", "kind": "terms", "terms": ["x"]}, ["expected.rule_name"]),
-        ({"name": "x" * 41, "kind": "terms", "terms": ["  "]}, ["expected.other", "expected.rule_name"]),
-        ({"name": "n", "kind": "pattern", "patterns": ["("]}, ["expected.other"]),
-        ({"name": "n", "kind": "pattern", "patterns": [r"(a)\1"]}, ["expected.other"]),
-        ({"name": "n", "kind": "links"}, ["expected.other"]),
-        ({"name": "n", "kind": "links", "deny": ["https://example.org/x"]}, ["expected.other"]),
+        ({"name": "x" * 41, "kind": "terms", "terms": ["  "]}, ["expected.term", "expected.rule_name"]),
+        ({"name": "n", "kind": "pattern", "patterns": ["("]}, ["expected.pattern_group_open"]),
+        ({"name": "n", "kind": "pattern", "patterns": [r"(a)\1"]}, ["expected.pattern_back_reference"]),
+        ({"name": "n", "kind": "pattern", "patterns": ["a*"]}, ["expected.pattern_empty"]),
+        ({"name": "n", "kind": "links"}, ["expected.links_nothing"]),
+        ({"name": "n", "kind": "links", "deny": ["https://example.org/x"]}, ["expected.domain"]),
+        ({"name": "n", "kind": "flood", "messages": 5000}, ["expected.at_most"]),
+        ({"name": "n", "kind": "media", "max_size": "big"}, ["expected.size"]),
+        ({"name": "n", "kind": "media", "mimetypes": ["pictures"]}, ["expected.media_type"]),
+        ({"name": "n", "kind": "shape"}, ["expected.shape_nothing"]),
         ({"name": "n", "kind": "terms", "terms": ["x"], "mute_for": "9999999d"}, ["expected.duration"]),
     ],
 )
@@ -91,7 +137,7 @@ def test_it_is_checked_as_a_rule_of_the_configuration_is(rule: dict[str, Any], k
 @given(st.text(max_size=200))
 def test_any_text_gives_a_table_or_a_refusal(text: str) -> None:
     try:
-        rule = written(text)
+        rule = written(text, "en")
     except Refused:
         return
     checked_rule(rule)

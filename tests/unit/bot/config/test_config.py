@@ -249,11 +249,11 @@ class TestRules:
 
     def test_a_bad_pattern_is_named_with_its_own_line(self) -> None:
         text = f"{HEAD}[[rules]]\nname = 'a'\nkind = 'pattern'\npatterns = [\n  'fine',\n  '(',\n]\n"
-        assert problems(text) == [(9, "rules.0.patterns.1", "expected.other")]
+        assert problems(text) == [(9, "rules.0.patterns.1", "expected.pattern_group_open")]
 
     def test_an_invisible_term_is_refused(self) -> None:
         text = f'{HEAD}[[rules]]\nname = "a"\nkind = "terms"\nterms = ["\\u200b"]\n'
-        assert problems(text) == [(7, "rules.0.terms.0", "expected.other")]
+        assert problems(text) == [(7, "rules.0.terms.0", "expected.term")]
 
     def test_places_languages_and_rooms_are_checked(self) -> None:
         text = f"""{HEAD}[[rules]]
