@@ -13,10 +13,11 @@ NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit("Answerable needs Python 3.11 or
 # At how many places of each story `make faults` kills the bot.
 PLACES ?= all
 
-.PHONY: install demo test faults bench soak fuzz check format lock clean help
+.PHONY: install wheel demo test faults bench soak fuzz check format lock clean help
 
 help:
 	@echo "make install install the bot into .venv, with what it needs to run and nothing else"
+	@echo "make wheel   build the wheel into dist/, for pipx or pip on another machine"
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
 	@echo "make test    run the tests, some of them against a real Synapse"
 	@echo "make faults  kill the bot at every step in turn, and at random ones; some hours, PLACES=50 for less"
@@ -27,15 +28,21 @@ help:
 	@echo "make format  let ruff tidy the code"
 	@echo "make lock    choose newer versions of what we depend on"
 
-# The wheel is built in a folder of its own, so that nothing is left in the clone.
+# What is installed is built in a folder of its own, so that nothing is left in the clone.
+PRODUCT = bot moderation storage pyproject.toml README.md LICENSE config.example.toml
+COPY    = folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT && cp -R $(PRODUCT) "$$folder"
+
 install:
 	$(NEW_ENOUGH)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/run.txt
-	@folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT && \
-		cp -R bot moderation storage pyproject.toml README.md LICENSE config.example.toml "$$folder" && \
-		$(BIN)/python -m pip install --disable-pip-version-check --no-deps "$$folder"
+	@$(COPY) && $(BIN)/python -m pip install --disable-pip-version-check --no-deps "$$folder"
 	@echo "Next: $(BIN)/answerable init"
+
+wheel:
+	$(NEW_ENOUGH)
+	@$(COPY) && $(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist "$$folder"
+	@ls dist/*.whl
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(NEW_ENOUGH)
