@@ -1,4 +1,4 @@
-"""Searches the records by room, person, kind and time: the last ones, or new ones as they arrive.
+"""Searches the records by room, person, kind, case and time: the last ones, or new ones as they arrive.
 
 Rules kept here:
 - Lines are handed out exactly as on disk.
@@ -33,6 +33,7 @@ class Query:
     person: str = ""  # Matrix id
     text: bytes = b""  # anywhere in the line, as written there
     kinds: frozenset[str] = frozenset()
+    case: int = 0  # 0: any
     since_ms: int | None = None
     until_ms: int | None = None
 
@@ -43,6 +44,8 @@ class Query:
             return [self.text]
         if self.person:
             return [orjson.dumps(self.person)]
+        if self.case:
+            return [b'"n":%d' % self.case]
         return [b'"k":"%s"' % kind.encode() for kind in sorted(self.kinds)]
 
     def accepts(self, raw: bytes) -> bool:
@@ -62,6 +65,7 @@ class Query:
         at = cast(str, skeleton["t"])
         return (
             (not self.groups or skeleton.get("g") in self.groups)
+            and (not self.case or skeleton.get("n") == self.case)
             and (not self.kinds or skeleton["k"] in self.kinds)
             and (self.since_ms is None or at >= time_text(self.since_ms))
             and (self.until_ms is None or at < time_text(self.until_ms))

@@ -32,6 +32,7 @@ Person = Annotated[str | None, typer.Option("--person", "-p", metavar="MXID", he
 Kinds = Annotated[list[str] | None, typer.Option("--kind", "-k", metavar="KIND", help=text("cli.logs.option.kind"))]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help=text("cli.logs.option.since"))]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help=text("cli.logs.option.until"))]
+Raw = Annotated[bool, typer.Option("--raw", help=text("cli.logs.option.raw"))]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help=text("cli.logs.option.reason"))]
 
 

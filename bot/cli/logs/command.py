@@ -1,8 +1,9 @@
 """`answerable logs`: read the records, check them, prove them, hand them over.
 
-`show` prints skeletons, which hold no name and no text. What people wrote is shown only with ``--reason``. Then a note
-of who, when, why and what was asked for is left in ``DATA/spool`` *before* anything is printed
-(`storage/journal/access.py`), and the bot makes an `access` record of it. If the note cannot be left, nothing is shown.
+`show` prints a line of words a record; ``--raw`` prints skeletons. Names and what people wrote are shown only with
+``--reason``. Then a note of who, when, why and what was asked for is left in ``DATA/spool`` *before* anything is
+printed (`storage/journal/access.py`), and the bot makes an `access` record of it. If the note cannot be left, nothing
+is shown.
 ``--json``: with a reason the lines as they stand, else the skeletons, one a line.
 
 `verify` exits with 0 if nothing is wrong, 1 if something is, 2 if it was called wrongly. ``--json``: an object with the
@@ -20,7 +21,7 @@ import base64
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,6 +32,7 @@ from bot.cli.access.access_reason import (
     DataDir,
     Kinds,
     Person,
+    Raw,
     Room,
     Since,
     Until,
@@ -54,6 +56,7 @@ from .proof import proof
 from .purge import purge
 from .rebuild import rebuild_db
 from .search import search
+from .words import wording_of
 
 if TYPE_CHECKING:
     from storage.journal.query import Query
@@ -80,9 +83,13 @@ def show(
     kind: Kinds = None,
     since: Since = None,
     until: Until = None,
+    case: Annotated[
+        int | None, typer.Option("--case", min=1, metavar="N", help=text("cli.logs.option.of_case"))
+    ] = None,
     last: Annotated[int, typer.Option("--last", "-n", min=0, metavar="N", help=text("cli.logs.option.last"))] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help=text("cli.logs.option.follow"))] = False,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help=text("cli.logs.option.reason"))] = None,
+    raw: Raw = False,
     json: AsJson = False,
     data_dir: DataDir = None,
     config_file: ConfigFile = DEFAULT_CONFIG,
@@ -91,15 +98,17 @@ def show(
     data = data_dir_of(data_dir, config_file)
     now = now_ms()
     query = query_of(data / "records", room, person, kind or [], moment_of(since, now), moment_of(until, now))
+    query = replace(query, case=case or 0)
     if reason is not None:
-        asked = given(room=room, person=person, kind=kind, since=since, until=until, last=last)
+        asked = given(room=room, person=person, kind=kind, since=since, until=until, case=case, last=last)
         leave_note(data, reason, now, asked)
-    shown = 0
-    for raw in _lines(data / "records", query, last, follow=follow):
-        print_record(raw, content=reason is not None, json=json)
+    shown, content = 0, reason is not None
+    wording = None if raw or json else wording_of(data, None if data_dir else config_file, now, content=content)
+    for line in _lines(data / "records", query, last, follow=follow):
+        print_record(line, wording, content=content, json=json)
         shown += 1
     if not json:
-        _say_what_is_missing(shown, content=reason is not None)
+        _say_what_is_missing(shown, content=content)
 
 
 @app.command(help=text("cli.logs.verify_help"), epilog=text("cli.logs.verify_epilog"))

@@ -1,10 +1,10 @@
-"""The form of records on a terminal: one line for the skeleton, one for each part, or the lines as they stand.
+"""The form of records on a terminal: in words, as skeletons (``--raw``), or the lines as they stand (``--json``).
 
 Rules kept here:
 - What people wrote stays on its line and cannot control the terminal.
 - Without content nothing of the parts is printed.
 
-Left to others: who may see the content (`bot/cli/access/access_reason.py`).
+Left to others: the words (`words.py`), who may see the content (`bot/cli/access/access_reason.py`).
 """
 
 import sys
@@ -15,18 +15,20 @@ import orjson
 
 from bot.cli.console.output import text
 
+from .words import Wording
 
-def print_record(raw: bytes, *, content: bool, json: bool) -> None:
-    """Print one record on stdout."""
+
+def print_record(raw: bytes, wording: Wording | None, *, content: bool, json: bool) -> None:
+    """Print one record on stdout; without `wording` its skeleton, and with `content` its parts."""
     record = orjson.loads(raw)
     if json:
         line = raw.decode() if content else orjson.dumps({k: v for k, v in record.items() if k != "x"}).decode()
     else:
-        line = "\n".join(_words(record, content=content))
+        line = wording.line(record) if wording else "\n".join(_skeleton(record, content=content))
     sys.stdout.write(line + "\n")
 
 
-def _words(record: dict[str, Any], *, content: bool) -> Iterable[str]:
+def _skeleton(record: dict[str, Any], *, content: bool) -> Iterable[str]:
     """Yield one line for the skeleton, and one for each part."""
     fields = {k: v for k, v in record.items() if k not in ("i", "t", "k", "g", "p", "c", "x")}
     people = [] if content else record["p"]

@@ -23,6 +23,7 @@ from bot.cli.access.access_reason import (
     DataDir,
     Kinds,
     Person,
+    Raw,
     Reason,
     Room,
     Since,
@@ -40,6 +41,7 @@ from bot.cli.console.progress import Bar, progress
 from moderation.values.errors import Broken, Invalid
 
 from .line_format import print_record
+from .words import wording_of
 
 if TYPE_CHECKING:
     from storage.journal.query import Query
@@ -56,6 +58,7 @@ def search(
     since: Since = None,
     until: Until = None,
     last: Annotated[int, typer.Option("--last", "-n", min=0, metavar="N", help=text("cli.logs.option.last"))] = 0,
+    raw: Raw = False,
     json: AsJson = False,
     data_dir: DataDir = None,
     config_file: ConfigFile = DEFAULT_CONFIG,
@@ -67,11 +70,13 @@ def search(
     query = query_of(data / "records", room, person, kind or [], moment_of(since, now), moment_of(until, now))
     asked = given(what="search", text=words, room=room, person=person, kind=kind, since=since, until=until)
     leave_note(data, reason, now, asked)
-    count = 0
+    count, wording = 0, None
+    if not (raw or json):
+        wording = wording_of(data, None if data_dir else config_file, now, content=True)
     with progress() as bar:
         found = matching(data / "records", query, words, bar)
-        for raw in deque(found, maxlen=last) if last else found:
-            print_record(raw, content=True, json=json)
+        for line in deque(found, maxlen=last) if last else found:
+            print_record(line, wording, content=True, json=json)
             count += 1
     if not json:
         tell("cli.logs.found", count=count)

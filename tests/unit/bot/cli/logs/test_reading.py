@@ -82,7 +82,7 @@ class TestSearch:
 
     def test_shows_it_for_people(self, answerable: Answerable) -> None:
         result = answerable("logs", "search", "free", "--reason", "case 12")
-        assert "body=Free COINS[31m" in result.out
+        assert "@anna wrote a message · “Free COINS[31m”" in result.out
         assert "\x1b" not in result.out
         assert "Records found: 1." in result.err
         assert "Records found: 0." in answerable("logs", "search", "nothing", "--reason", "case 12").err
