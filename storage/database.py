@@ -14,16 +14,17 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
-from functools import cache
+from functools import cache, partial
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
+from sqlalchemy.util import LRUCache
 
 from moderation.values.errors import Broken, Invalid
 
@@ -41,6 +42,17 @@ _NOTED = (  # where Alembic notes the schema
 )
 _BUSY_MS = 5_000
 _CHECKPOINT_PAGES = 4_000  # of the WAL: rows written often are copied into the database only once
+_COMPILED: LRUCache[Any, Any] = LRUCache(1_000)  # statements, compiled once a process
+_WRITING = f"""
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON; -- erased data is overwritten, not only marked as free
+    PRAGMA busy_timeout = {_BUSY_MS};
+    PRAGMA temp_store = MEMORY;
+    PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES};
+"""
+_READING = f"PRAGMA busy_timeout = {_BUSY_MS}; PRAGMA query_only = ON"
 
 
 class Database:
@@ -65,8 +77,12 @@ class Database:
         else:
             await asyncio.to_thread(migrate, path)
         address = f"{_address(path)}&uri=true" if read_only else path
-        engine = create_async_engine(f"{DRIVER}:///{address}", hide_parameters=True)
-        event.listen(engine.sync_engine, "connect", _read_only_settings if read_only else _settings)
+        engine = create_async_engine(
+            f"{DRIVER}:///{address}",
+            hide_parameters=True,
+            connect_args={"factory": partial(_connected, _READING if read_only else _WRITING)},
+            execution_options={"compiled_cache": _COMPILED},
+        )
         writer = None if read_only else await engine.connect()
         return cls(engine, writer)
 
@@ -200,23 +216,8 @@ def _address(path: Path) -> str:
     return f"file:{quote(str(path))}?{how}"
 
 
-def _settings(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = NORMAL",
-        "foreign_keys = ON",
-        "secure_delete = ON",  # erased data is overwritten, not only marked as free
-        f"busy_timeout = {_BUSY_MS}",
-        "temp_store = MEMORY",
-        f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _read_only_settings(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-    cursor.execute("PRAGMA query_only = ON")
-    cursor.close()
+def _connected(settings: str, *args: Any, **more: Any) -> sqlite3.Connection:
+    """Return a connection with these settings, made in its own thread without handing each over to it."""
+    connection = sqlite3.Connection(*args, **more)
+    connection.executescript(settings)
+    return connection

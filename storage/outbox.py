@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.actions import PROOF, STOP, URGENT, Action, from_json, to_json
 
 from .schema import outbox
+from .sqlite_driver import Rows, rows_of
 
 ON_ITS_WAY = 2**62
 ROOMS = 16  # how many rooms per priority are looked at, those that have waited longest first
@@ -114,7 +115,7 @@ def _first_of(priority: int) -> Select[Any]:
 
 _WAITING = union_all(*(_first_of(priority) for priority in range(STOP, PROOF + 1)))
 _OF_ONE = {priority: _first_of(priority) for priority in range(STOP, PROOF + 1)}
-_NEXT = select(func.min(outbox.c.not_before)).where(outbox.c.not_before > bindparam("now"))
+_NEXT = select(func.min(outbox.c.not_before).label("next")).where(outbox.c.not_before > bindparam("now"))
 _WAITS = select(outbox.c.id).where(outbox.c.txn == bindparam("txn"))
 
 
@@ -133,7 +134,18 @@ async def due_rows(db: AsyncConnection, now_ms: int, limit: int, *, only: int | 
 
     Of each priority, or of `only` one, these are the first `limit` and the first of each room.
     """
-    rows = await db.execute(_WAITING if only is None else _OF_ONE[only], {"now": now_ms, "most": limit})
+    [rows] = await rows_of(db, (_WAITING if only is None else _OF_ONE[only], {"now": now_ms, "most": limit}))
+    return _in_order(rows)
+
+
+async def due_and_next(db: AsyncConnection, now_ms: int, limit: int) -> tuple[list[OutboxRow], int | None]:
+    """Return the rows whose time has come (`due_rows`), and when the next may be tried; None if no row waits for it."""
+    now = {"now": now_ms}
+    rows, [[next_]] = await rows_of(db, (_WAITING, {**now, "most": limit}), (_NEXT, now))
+    return _in_order(rows), next_
+
+
+def _in_order(rows: Rows) -> list[OutboxRow]:
     found = [
         OutboxRow(
             row.id,
@@ -154,12 +166,6 @@ async def make_all_due(db: AsyncConnection, now_ms: int) -> None:
     """Make every row ready now, since the times of an earlier start mean nothing on the clock of this one."""
     queued = func.min(func.coalesce(func.nullif(outbox.c.queued, 0), now_ms), now_ms)
     await db.execute(update(outbox).values(not_before=0, queued=queued))
-
-
-async def next_time(db: AsyncConnection, now_ms: int) -> int | None:
-    """Return the earliest time after `now_ms` at which a waiting row may be tried; None if no row waits for one."""
-    found = await db.scalar(_NEXT, {"now": now_ms})
-    return int(found) if found is not None else None
 
 
 async def count(db: AsyncConnection) -> int:

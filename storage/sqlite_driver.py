@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select
+from sqlalchemy import CompoundSelect, Select
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_connection,
@@ -137,6 +137,13 @@ class Dialect(SQLiteDialect_aiosqlite):
     supports_statement_cache = True
     supports_server_side_cursors = False
 
+    def __eq__(self, other: object) -> bool:
+        """Be the same as every other: none has settings of its own, so that what one compiled is good for all."""
+        return isinstance(other, Dialect)
+
+    def __hash__(self) -> int:
+        return hash(Dialect)
+
     @classmethod
     def import_dbapi(cls) -> _Driver:
         return _Driver(__import__("aiosqlite"), sqlite3)
@@ -147,7 +154,8 @@ registry.register("sqlite.one_hop", __name__, "Dialect")
 
 # Several statements in one hand-over.
 
-Asked = tuple[Select[Any], Mapping[str, object]]  # a statement built once, with named parameters; and their values
+Query = Select[Any] | CompoundSelect[Any]
+Asked = tuple[Query, Mapping[str, object]]  # a statement built once, with named parameters; and their values
 Rows = Sequence[Any]  # with the names of the columns
 
 
@@ -155,7 +163,7 @@ Rows = Sequence[Any]  # with the names of the columns
 class _Ready:
     """A statement in the form that SQLite takes."""
 
-    statement: Select[Any]  # held, so that no other can get its id
+    statement: Query  # held, so that no other can get its id
     sql: str
     names: tuple[str, ...]  # of its parameters, in order
     fixed: Mapping[str, object]  # values that are part of the statement itself
@@ -177,7 +185,7 @@ async def rows_of(db: AsyncConnection, *asked: Asked) -> list[Rows]:
     return [[each.row(*row) for row in rows] for (each, _), rows in zip(ready, found, strict=True)]
 
 
-def _make_ready(statement: Select[Any], values: Mapping[str, object], db: AsyncConnection) -> _Ready:
+def _make_ready(statement: Query, values: Mapping[str, object], db: AsyncConnection) -> _Ready:
     whole = statement.compile(dialect=db.dialect).construct_expanded_state(dict(values))
     row = collections.namedtuple("row", [column.key for column in statement.selected_columns])  # type: ignore[misc]
     names = tuple(whole.positiontup or ())

@@ -37,6 +37,7 @@ class PinnedKeys:
         self._clock = clock
         self._changed: set[UserId] = set()
         self._without: set[UserId] = set()  # users who had no key when we asked today
+        self._seen: tuple[int, int] | None = None  # the state of the pins at the last look
         self._all_on = -1  # the day since 1970 on which all were last looked at
 
     def lists_changed(self, users: Iterable[UserId]) -> None:
@@ -45,8 +46,14 @@ class PinnedKeys:
 
     async def look(self) -> None:
         """Record keys that are not recorded yet, and suspend the verifications of accounts whose key changed."""
-        pinned, unpinned = await self._known()
         today = self._clock() // DAY_MS
+        async with self._database.read() as db:
+            state = await queries.state_of_pins(db)
+            if (state, today) == (self._seen, self._all_on) and not self._changed:
+                return
+            known, verified = await queries.pinned_keys(db, self._clock())
+        self._seen = state
+        pinned, unpinned = {user: key for user, key in known.items() if user in verified}, verified - known.keys()
         if today != self._all_on:
             changed, self._changed = set(pinned) | self._changed, set()
             self._all_on = today
@@ -61,12 +68,6 @@ class PinnedKeys:
             except Exception:
                 self._changed.update(wanted[start:])  # asked again when the homeserver is back
                 raise
-
-    async def _known(self) -> tuple[dict[UserId, str], set[UserId]]:
-        async with self._database.read() as db:
-            pinned = await queries.pinned_keys(db)
-            verified = await queries.verified_accounts(db, self._clock())
-        return {user: key for user, key in pinned.items() if user in verified}, verified - pinned.keys()
 
     async def _compare(self, users: Sequence[UserId], pinned: Mapping[UserId, str]) -> None:
         answer = await self._homeserver.keys_query(users)

@@ -106,8 +106,7 @@ class OutboxDispatcher:
         """Begin what may be begun now. Returns the next time at which a row is due, or None."""
         self._begun = set(self._flying)  # requests that end or begin while we read may be among the rows
         async with self._database.read() as db:
-            rows = await outbox.due_rows(db, now, LOOK_AHEAD + len(self._begun))
-            due = await outbox.next_time(db, now)
+            rows, due = await outbox.due_and_next(db, now, LOOK_AHEAD + len(self._begun))
         rows = [row for row in rows if row.txn not in self._begun]
         chosen = self._choose(rows, now)
         self._left = [row for row in rows if row not in chosen]

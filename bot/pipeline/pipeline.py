@@ -32,7 +32,7 @@ from storage import outbox, queries
 from storage.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
-from storage.projections import UNREAD, project_room_state, set_meta
+from storage.projections import UNREAD, project_room_state
 from storage.record_mapping import draft_of_event, word
 
 from .event_reader import EventReader
@@ -243,7 +243,7 @@ class Pipeline:
             for index, (event, draft) in enumerate(zip(fresh, drafts, strict=True), first):
                 await self.handle(unit, index, event, draft.kind)
             if token is not None:
-                await set_meta(unit.db, "sync_token", token)
+                unit.meta["sync_token"] = token
             if also is not None:
                 await also(unit.db)
         self._woken_by(unit)

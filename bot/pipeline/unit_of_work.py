@@ -69,6 +69,7 @@ class UnitOfWork:
     seen: list[tuple[int, Received, str]] = field(default_factory=list)  # events not yet in the tables
     queued: int = 0  # actions put into the outbox
     waited_s: float = 0  # for answers to urgent requests
+    meta: dict[str, str] = field(default_factory=dict)  # values of the deployment to be written at the end
     began: int = -1  # the index that the first draft of the unit will have or had
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from storage import queries
 from storage.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
-from storage.projections import set_meta
+from storage.projections import set_all_meta
 
 from .unit_of_work import UnitOfWork
 
@@ -84,7 +84,7 @@ class Writer:
                 yield unit
                 await unit.flush()
                 await self.write_staged(unit)
-                await set_meta(db, "applied", str(self.journal.size))
+                await set_all_meta(db, {**unit.meta, "applied": str(self.journal.size)})
             self._applied = self.journal.size
         except BaseException:
             if self._applied == self.journal.size:

@@ -42,16 +42,17 @@ class Due:
 
     async def any(self, db: AsyncConnection, people_ms: int) -> bool:
         """Tell whether anything is due, if people could act until `people_ms`; 0: of measures only."""
-        if await queries.sanctions_due(db, self._clock(), people_ms):
+        next_, now = await queries.next_times(db), self._clock()
+        if next_.sanction <= now or next_.order <= min(now, people_ms):
             return True
-        return bool(people_ms) and (bool(await queries.due_cases(db, people_ms, 1)) or await self._verification.any(db))
+        return bool(people_ms) and (next_.case <= people_ms or self._verification.next(next_) <= now)
 
-    async def next(self, db: AsyncConnection, *, cases: bool) -> int | None:
+    async def next(self, db: AsyncConnection, *, cases: bool) -> int:
         """Return when something is due next, in milliseconds since 1970 UTC."""
-        times = [await queries.next_due(db, of_people=cases)]
-        if cases:
-            times += [await queries.next_case_due(db), await self._verification.next(db)]
-        return min((time for time in times if time is not None), default=None)
+        next_ = await queries.next_times(db)
+        of_people = (next_.order, next_.case, self._verification.next(next_)) if cases else ()
+        times: tuple[int, ...] = (next_.sanction, *of_people)
+        return min(times)
 
     async def groups(self, db: AsyncConnection, people_ms: int) -> AsyncIterator[tuple[Fact, ...]]:
         """Yield the facts, one group a cause. What people had to do is due if its time lies before `people_ms`."""
@@ -61,8 +62,8 @@ class Due:
         for n in await queries.due_cases(db, people_ms, AT_ONCE) if people_ms else ():
             if facts := await self._case(db, n, people_ms):
                 yield facts
-        if people_ms and await self._verification.any(db):
-            async for facts in self._verification.groups(db):
+        if people_ms and self._verification.next(next_ := await queries.next_times(db)) <= self._clock():
+            async for facts in self._verification.groups(db, next_):
                 yield facts
 
     async def closings(self, db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:

@@ -43,18 +43,14 @@ class VerificationDue:
         self._times: list[int] = []
         self._beat_ms = _beat(policy)
 
-    async def any(self, db: AsyncConnection) -> bool:
-        """Tell whether it is time to look."""
-        return await self.next(db) <= self._clock()
-
-    async def next(self, db: AsyncConnection) -> int:
+    def next(self, known: queries.NextTimes) -> int:
         """Return when to look next, in milliseconds since 1970 UTC."""
-        return self._look_at if await queries.newest_verification(db) == self._seen else 0
+        return self._look_at if known.newest_verification == self._seen else 0
 
-    async def groups(self, db: AsyncConnection) -> AsyncIterator[Facts]:
+    async def groups(self, db: AsyncConnection, known: queries.NextTimes) -> AsyncIterator[Facts]:
         """Yield the facts, one group a cause."""
         now, found = self._clock(), 0
-        self._seen, self._times = await queries.newest_verification(db), []
+        self._seen, self._times = known.newest_verification, []
         async for facts in self._all(db, now):
             yield facts
             found += 1

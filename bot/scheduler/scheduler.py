@@ -193,6 +193,5 @@ class Scheduler:
             due = await self._due.next(db, cases=not self._presence.lost and not self._behind())
         now = self._clock()
         midnight = DAY_MS - now % DAY_MS
-        wait = midnight if due is None else min(due - now, midnight)
-        shortest = SHORTEST_MS if due is None or due > now else UNSURE_MS
-        return min(max(wait, shortest), LOOK_AGAIN_MS) / 1000
+        shortest = SHORTEST_MS if due > now else UNSURE_MS
+        return min(max(min(due - now, midnight), shortest), LOOK_AGAIN_MS) / 1000

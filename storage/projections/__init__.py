@@ -20,6 +20,7 @@ from .common import (
     get_meta,
     person_of,
     project,
+    set_all_meta,
     set_meta,
     without_marks,
 )

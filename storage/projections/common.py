@@ -52,8 +52,13 @@ async def get_meta(db: AsyncConnection, key: str) -> str | None:
 
 
 async def set_meta(db: AsyncConnection, key: str, value: str) -> None:
-    """Remember one value of the deployment, such as the sync token."""
-    await db.execute(_SET_META, {"key": key, "value": value})
+    """Remember one value of the deployment, such as the policy in force."""
+    await set_all_meta(db, {key: value})
+
+
+async def set_all_meta(db: AsyncConnection, values: Mapping[str, str]) -> None:
+    """Remember values of the deployment, such as the sync token and how far the records were applied."""
+    await db.execute(_SET_META, [{"key": key, "value": value} for key, value in values.items()])
 
 
 async def add(db: AsyncConnection, table: Table, fact: Fact, index: int, at_ms: int, **other: object) -> None:

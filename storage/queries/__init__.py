@@ -26,7 +26,6 @@ from .cases import (
     is_reported,
     newest_case_of,
     next_case,
-    next_case_due,
     notes_of,
     records_of_case,
     statements_of,
@@ -37,6 +36,7 @@ from .cases import (
     with_operator,
 )
 from .dossiers import Approver, Dossier, all_approvers, all_dossiers, dossier_view, hidden_from, offences_of
+from .due import NextTimes, next_times
 from .duty import answers_for, away_now, duty_of, owners_of, waiting_for
 from .events import (
     event_row,
@@ -113,7 +113,6 @@ from .sanctions import (
     all_in_force,
     holds_in,
     measures_of_room,
-    next_due,
     orders_against,
     sanctions_due,
     sanctions_in,
@@ -127,12 +126,11 @@ from .verification import (
     in_a_lobby,
     knocking_people,
     members_below,
-    newest_verification,
     outside,
     pinned_keys,
+    state_of_pins,
     verifications_of,
     verifications_with,
-    verified_accounts,
     with_lobby,
 )
 from .vitals import cases_open_and_overdue, vital_numbers

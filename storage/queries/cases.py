@@ -222,14 +222,6 @@ async def closable_cases(db: AsyncConnection, decided_before: int, limit: int) -
     return list(await db.scalars(select(c.n).where(*over).order_by(c.n).limit(limit)))
 
 
-async def next_case_due(db: AsyncConnection) -> int | None:
-    """Return when something is due for a case next."""
-    c = schema.cases.c
-    due = await db.scalar(select(func.min(c.due)).where(c.due > 0))
-    remind = await db.scalar(select(func.min(c.remind)).where(c.remind > 0))
-    return min((int(time) for time in (due, remind) if time is not None), default=None)
-
-
 async def assigned_to(db: AsyncConnection, n: int, asked: str) -> tuple[UserId, ...]:
     """Return who is responsible for a case at a level, each once, in the order asked; for an appeal, since then."""
     a = schema.assignments.c

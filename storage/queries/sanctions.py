@@ -4,7 +4,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, func, or_, select, true
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    String,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import InForce
@@ -12,14 +24,15 @@ from moderation.model.facts import LASTING, OF_ROOMS, SanctionKind
 from moderation.rooms.align_people import KeptLevel
 from moderation.values.ids import RoomId, UserId
 from storage import schema
+from storage.sqlite_driver import rows_of
 
 from .linked_accounts import accounts_of_all
 
-_LASTING = tuple(sorted(LASTING))
+LASTING_KINDS = tuple(sorted(LASTING))
 ASKED_OF_PEOPLE: SanctionKind = "rectify"  # its time is given to people to do something
 
 
-def holding_in(room: str | BindParameter[str], community: str | BindParameter[str]) -> ColumnElement[bool]:
+def holding_in(room: BindParameter[str], community: BindParameter[str] | ScalarSelect[str]) -> ColumnElement[bool]:
     """Return the condition that a sanction holds in a room of this community, whether or not it has ended.
 
     `moderation/model/reach.py` defines it.
@@ -30,10 +43,23 @@ def holding_in(room: str | BindParameter[str], community: str | BindParameter[st
 
 def _holding(whose: ColumnElement[bool]) -> Select[tuple[object, ...]]:
     s = schema.sanctions.c
-    return select(schema.sanctions).where(whose, s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record)
+    return select(schema.sanctions).where(whose, s.ended == 0, s.kind.in_(LASTING_KINDS)).order_by(s.record)
 
 
 AGAINST = _holding(schema.sanctions.c.person == bindparam("person"))
+_ROOM = bindparam("room", type_=String)
+_COMMUNITY = select(schema.rooms.c.community).where(schema.rooms.c.room == _ROOM).scalar_subquery()
+_IN_ROOM = _holding(holding_in(_ROOM, _COMMUNITY))
+_s = schema.sanctions.c
+_OF_ROOM = (
+    select(schema.sanctions).where(_s.room == _ROOM, _s.ended == 0, _s.kind.in_(sorted(OF_ROOMS))).order_by(_s.record)
+)
+_OVER = or_(and_(_s.kind != ASKED_OF_PEOPLE, _s.until <= bindparam("now")), _s.until <= bindparam("people"))
+_DUE = (
+    select(schema.sanctions)
+    .where(_s.ended == 0, _s.until > 0, _OVER, _s.kind.in_(LASTING_KINDS))
+    .order_by(_s.until, _s.record)
+)
 
 
 async def sanctions_of_accounts(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[InForce, ...]:
@@ -46,8 +72,8 @@ async def sanctions_in(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]
 
     Each is repeated for every account of its person, so that nobody evades one by another account.
     """
-    community = await db.scalar(select(schema.rooms.c.community).where(schema.rooms.c.room == room))
-    found = read_in_force(await db.execute(_holding(holding_in(room, str(community or "")))))
+    [rows] = await rows_of(db, (_IN_ROOM, {"room": room}))
+    found = read_in_force(rows)
     people = {each.subject for each in found if each.subject and each.kind not in OF_ROOMS}
     accounts = await accounts_of_all(db, people) if people else {}
     return tuple(
@@ -61,30 +87,19 @@ async def sanctions_in(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]
 
 async def measures_of_room(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]:
     """Return the measures in force against a room itself."""
-    s = schema.sanctions.c
-    against = (s.room == room, s.ended == 0, s.kind.in_(sorted(OF_ROOMS)))
-    return read_in_force(await db.execute(select(schema.sanctions).where(*against).order_by(s.record)))
+    [rows] = await rows_of(db, (_OF_ROOM, {"room": room}))
+    return read_in_force(rows)
 
 
 async def sanctions_due(db: AsyncConnection, now_ms: int, people_ms: int) -> tuple[InForce, ...]:
     """Return the lasting sanctions whose time is over; those that ask people to act, at `people_ms`."""
-    s = schema.sanctions.c
-    over = or_(and_(s.kind != ASKED_OF_PEOPLE, s.until <= now_ms), s.until <= min(now_ms, people_ms))
-    due = select(schema.sanctions).where(s.ended == 0, s.until > 0, over, s.kind.in_(_LASTING))
-    return read_in_force(await db.execute(due.order_by(s.until, s.record)))
+    [rows] = await rows_of(db, (_DUE, {"now": now_ms, "people": min(now_ms, people_ms)}))
+    return read_in_force(rows)
 
 
 async def all_in_force(db: AsyncConnection) -> tuple[InForce, ...]:
     """Return the lasting sanctions in force against anybody."""
     return read_in_force(await db.execute(_holding(true())))
-
-
-async def next_due(db: AsyncConnection, *, of_people: bool = True) -> int | None:
-    """Return when the next lasting sanction ends; without `of_people`, only of those that ask nothing of people."""
-    s = schema.sanctions.c
-    kinds = [kind for kind in _LASTING if of_people or kind != ASKED_OF_PEOPLE]
-    found = await db.scalar(select(func.min(s.until)).where(s.ended == 0, s.until > 0, s.kind.in_(kinds)))
-    return int(found) if found is not None else None
 
 
 async def was_removed(db: AsyncConnection, n: int, user: UserId) -> bool:

@@ -21,6 +21,7 @@ from moderation.values.durations import HOUR_MS
 from moderation.values.ids import RoomId, UserId
 from storage import schema
 from storage.projections import REMOVED
+from storage.sqlite_driver import rows_of
 
 from .sanctions import all_in_force
 
@@ -49,6 +50,15 @@ TOLD = select(schema.pointed.c.room, schema.pointed.c.step, schema.pointed.c.at)
 )
 
 
+_v = schema.verifications.c
+_VERIFIED = select(_v.user).where(_v.user != "", _v.revoked == 0, _v.until > bindparam("now"))
+_PINNED = select(schema.pinned_keys.c.user, schema.pinned_keys.c.key)
+_TO_PIN = select(
+    select(func.max(_v.record)).scalar_subquery().label("newest"),
+    select(func.count()).select_from(schema.pinned_keys).scalar_subquery().label("pinned"),
+)
+
+
 def counting_in(room: str) -> ColumnElement[bool]:
     """Return the condition that a verification counts in a room, as `moderation/model/reach.py` defines it."""
     v = schema.verifications.c
@@ -74,15 +84,16 @@ def read_told(rows: Iterable[Any]) -> dict[tuple[RoomId, str], int]:
     return {(RoomId(row.room), row.step): row.at for row in rows}
 
 
-async def pinned_keys(db: AsyncConnection) -> dict[UserId, str]:
-    """Return the pinned master keys of verified accounts."""
-    return dict((await db.execute(select(schema.pinned_keys.c.user, schema.pinned_keys.c.key))).all())
+async def state_of_pins(db: AsyncConnection) -> tuple[int, int]:
+    """Return what changes whenever an account comes to be verified, or to have no pinned key."""
+    [[row]] = await rows_of(db, (_TO_PIN, {}))
+    return row.newest or 0, row.pinned
 
 
-async def verified_accounts(db: AsyncConnection, now_ms: int) -> set[UserId]:
-    """Return the accounts that are verified themselves."""
-    v = schema.verifications.c
-    return set(await db.scalars(select(v.user).where(v.user != "", v.revoked == 0, v.until > now_ms)))
+async def pinned_keys(db: AsyncConnection, now_ms: int) -> tuple[dict[UserId, str], set[UserId]]:
+    """Return the pinned master keys of verified accounts, and the accounts that are verified themselves."""
+    pinned, verified = await rows_of(db, (_PINNED, {}), (_VERIFIED, {"now": now_ms}))
+    return {row.user: row.key for row in pinned}, {row.user for row in verified}
 
 
 async def verifications_of(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[VerificationInForce, ...]:
@@ -102,12 +113,6 @@ async def verifications_with(
     came = (v.user == user, v.revoked == 0, v.at == at, v.record > link)
     rows = await db.execute(select(v.record, v.method, v.level, v.until).where(*came).order_by(v.record))
     return tuple((row.record, VerificationInForce(row.method, row.level, row.until)) for row in rows)
-
-
-async def newest_verification(db: AsyncConnection) -> int:
-    """Return the newest record by which somebody was verified; -1 if there is none."""
-    newest = await db.scalar(select(func.max(schema.verifications.c.record)))
-    return -1 if newest is None else int(newest)
 
 
 async def members_below(

@@ -10,14 +10,17 @@ Left to others: what is asked of whom (`bot/identity/account_linking.py`).
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import PersonId, UserId
 from storage.schema import link_requests as table
+from storage.sqlite_driver import rows_of
+
+_LAPSED = select(table).where(table.c.lapses <= bindparam("now")).order_by(table.c.user)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ async def asked_of(db: AsyncConnection, person: PersonId, now_ms: int) -> tuple[
 
 async def lapsed_requests(db: AsyncConnection, now_ms: int) -> tuple[LinkRequest, ...]:
     """Return the requests that nobody has granted in time."""
-    rows = await db.execute(select(table).where(table.c.lapses <= now_ms).order_by(table.c.user))
+    [rows] = await rows_of(db, (_LAPSED, {"now": now_ms}))
     return tuple(_request(row) for row in rows)
 
 
@@ -70,5 +73,5 @@ async def count_wrong_code(db: AsyncConnection, users: Sequence[UserId]) -> None
     await db.execute(update(table).where(table.c.user.in_(users)).values(tries=table.c.tries + 1))
 
 
-def _request(row: Row[tuple[object, ...]]) -> LinkRequest:
-    return LinkRequest(**row._mapping)
+def _request(row: Any) -> LinkRequest:
+    return LinkRequest(**row._asdict())

@@ -171,8 +171,8 @@ async def test_a_row_waits_for_its_time(database: Database) -> None:
     assert await waiting(database, 49) == []
     assert await waiting(database, 50) == [TELL]
     async with database.read() as db:
-        assert await outbox.next_time(db, 49) == 50
-        assert await outbox.next_time(db, 50) is None
+        assert (await outbox.due_and_next(db, 49, 10))[1] == 50
+        assert (await outbox.due_and_next(db, 50, 10))[1] is None
 
 
 async def test_a_row_that_is_tried_again_keeps_its_name_and_counts(database: Database) -> None:

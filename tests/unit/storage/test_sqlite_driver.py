@@ -10,6 +10,7 @@ from typing import Any
 import aiosqlite
 import pytest
 from sqlalchemy import bindparam, event, insert, select, text, update
+from sqlalchemy.engine.interfaces import CacheStats
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from storage import schema
@@ -153,3 +154,26 @@ async def test_an_error_in_one_of_several_is_the_databases(database: Database) -
         await db.execute(text("ALTER TABLE away RENAME TO gone"))
         with pytest.raises(OperationalError, match="no such table: away"):
             await rows_of(db, (select(schema.away.c.user), {}))
+
+
+async def test_each_connection_has_its_settings_from_the_beginning(database: Database, tmp_path: Path) -> None:
+    named = ("journal_mode", "foreign_keys", "secure_delete", "busy_timeout", "query_only")
+
+    async def settings(opened: Database) -> list[object]:
+        async with opened.read() as db:
+            return [(await db.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in named]
+
+    reader = await Database.open(tmp_path, read_only=True)
+    assert await settings(database) == ["wal", 1, 1, 5_000, 0]
+    assert (await settings(reader))[3:] == [5_000, 1]
+    await reader.close()
+
+
+async def test_what_one_database_compiled_is_good_for_another(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = await Database.open(tmp_path / "other")
+    query = select(schema.meta.c.value).where(schema.meta.c.key == "said nowhere else").limit(7)
+    async with database.read() as db, other.read() as there:
+        found = [(await each.execute(query)).context.cache_hit for each in (db, there)]
+    assert found == [CacheStats.CACHE_MISS, CacheStats.CACHE_HIT]
+    await other.close()

@@ -102,7 +102,7 @@ async def test_all_that_counts_follows_the_person(db: AsyncConnection) -> None:
         assert known.verified == 1
         assert await queries.newest_case_of(db, user) == 3
     assert [each.subject for each in await queries.sanctions_in(db, ROOM)] == [ANNA, TWIN]
-    assert await queries.verified_accounts(db, NOON) == {TWIN}  # whose own key is looked at
+    assert (await queries.pinned_keys(db, NOON))[1] == {TWIN}  # whose own key is looked at
 
 
 async def test_a_case_names_all_accounts_of_its_person_and_decider(db: AsyncConnection) -> None:
@@ -143,14 +143,17 @@ async def test_a_link_outlives_the_time_for_which_its_record_is_kept(db: AsyncCo
 
 async def test_a_key_is_noted_until_the_verification_is_suspended(db: AsyncConnection) -> None:
     await apply(db, verified(ANNA), verified(TWIN), KeyPinned(subject=ANNA, key="one"))
-    assert await queries.pinned_keys(db) == {ANNA: "one"}
+    assert await queries.pinned_keys(db, NOON) == ({ANNA: "one"}, {ANNA, TWIN})
+    before = await queries.state_of_pins(db)
     (proof,) = await queries.verifications_of(db, ANNA, NOON)
     revoked = PersonVerified(
         step="revoked", method=proof.method, level=proof.level, until=proof.until, why="key", subject=ANNA
     )
     await apply(db, revoked, first=20)
-    assert await queries.pinned_keys(db) == {}
-    assert await queries.verified_accounts(db, NOON) == {TWIN}
+    assert await queries.pinned_keys(db, NOON) == ({}, {TWIN})
+    after = await queries.state_of_pins(db)
+    await apply(db, verified(ANNA), first=21)
+    assert len({before, after, await queries.state_of_pins(db)}) == 3  # so that keys are compared again
 
 
 async def test_a_request_waits_for_a_word_and_lapses(db: AsyncConnection) -> None:

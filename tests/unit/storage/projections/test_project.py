@@ -347,7 +347,7 @@ async def test_a_sanction_begins_lasts_longer_and_ends(db: AsyncConnection) -> N
     await apply(db, MUTE)
     assert [(held.record, held.until) for held in await queries.sanctions_in(db, ROOM)] == [(10, NOON + HOUR)]
     await apply(db, SanctionExtended(room=ROOM, start=10, kind="mute", until=NOON + DAY, subject=ANNA), first=20)
-    assert await queries.next_due(db) == NOON + DAY
+    assert (await queries.next_times(db)).sanction == NOON + DAY
     assert [held.record for held in await queries.sanctions_due(db, NOON + DAY, 0)] == [10]
     assert await queries.sanctions_due(db, NOON + DAY - 1, 0) == ()
     await apply(db, SanctionEnded(room=ROOM, start=10, kind="mute", why="time", subject=ANNA), first=21, at=NOON + DAY)
