@@ -49,6 +49,7 @@ from .effects.personal_data import DataEraser, OwnData
 from .effects.quote_message import Quoter
 from .effects.redact_and_kick import SimpleActs
 from .effects.send_notice import Notifier
+from .effects.show_power import PowerTeller
 from .effects.witness import WitnessClient
 from .encryption.emoji_dialogue import Verifying
 from .encryption.intake import Intake
@@ -198,7 +199,8 @@ class RunningBot:
             direct,
             reconciler,
             Leaver(services, reconciler),
-            Joiner(services, self._gaps, retention_ms=retention, content=config.records.content, vkey=journal.vkey),
+            Joiner(services, self._gaps, retention_ms=retention, content=config.records.content),
+            PowerTeller(services, journal.vkey),
             Desk(services, partial(said_at, journal)),
             Lobbies(services),
             Adopter(services),

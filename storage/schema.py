@@ -62,6 +62,8 @@ rooms = Table(
     Column("named_by", String, server_default="", info=PERSON),
     # How far decisions by its people reach, by the policy and the spaces: the name of its community; "": everywhere.
     Column("community", String, server_default="", info=PLAIN),
+    # Of a group: the message in its desk that says what the bot can do there.
+    Column("introduced", String, server_default="", info=PLAIN),
 )
 
 Index("rooms_by_served", rooms.c.served)

@@ -1,6 +1,7 @@
 """help, status, who, rules, key, lang: what anybody may ask."""
 
 from bot.texts.catalog import LANGUAGES
+from bot.texts.power_lines import power_lines
 from moderation.duty.responsibility import is_manager, is_operator
 from moderation.model.facts import LanguageChosen
 from moderation.values.errors import Refused
@@ -63,9 +64,7 @@ async def status(call: Call) -> Reply:
         line("status.numbers", records=numbers.records, members=numbers.members, open=numbers.open_cases),
     ]
     lines += in_force(list(await queries.measures_of_room(call.db, room.room)))
-    lines += [
-        line(f"joining.missing.{lack.right}", level=lack.level) for lack in room.power.missing_for(call.setup.bot)
-    ]
+    lines += power_lines(room.power, call.setup.bot)
     return Reply(tuple(lines))
 
 

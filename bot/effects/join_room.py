@@ -7,7 +7,7 @@ Rules kept here:
 - Every step can be repeated: after a crash in the middle all steps are done again.
 - A group that was upgraded is the same group in another room.
 - The rights that the bot lacks, and the people it could never demote, are told to the managers with the exact change
-  to make.
+  to make (`show_power.py`).
 - A space only lists rooms and nothing is said in it, so it is not entered in this way (`bot/sync/spaces.py`).
 """
 
@@ -20,7 +20,7 @@ from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.sync.backfill import Gaps
 from bot.sync.invitations import space_declined
 from bot.texts.matrix_message import MESSAGE
-from moderation.model.actions import Enter, Pin, Tell, TellDesk
+from moderation.model.actions import Enter, Pin, ShowPower, Tell, TellDesk
 from moderation.model.facts import RoomEntered, RoomStateChanged
 from moderation.rooms.spaces import is_space
 from moderation.values.durations import DAY_MS
@@ -36,12 +36,11 @@ PINNED = "m.room.pinned_events"
 class Joiner(ActionHandler):
     """The handlers of `Enter` and `Pin`."""
 
-    def __init__(self, services: Services, gaps: Gaps, *, retention_ms: int, content: str, vkey: str) -> None:
+    def __init__(self, services: Services, gaps: Gaps, *, retention_ms: int, content: str) -> None:
         super().__init__(services)
         self._gaps = gaps
         self._retention_ms = retention_ms
         self._content = content
-        self._vkey = vkey
         self.handles: Handlers = {Enter: self.enter, Pin: self.pin}
 
     async def enter(self, action: Enter, txn: str) -> Done:
@@ -50,7 +49,7 @@ class Joiner(ActionHandler):
             notice = self._pipeline.served.notice(action.room)
             with self._gaps.opening({action.room: Delivered()}, until=notice) as also:
                 await self._pipeline.commit(also=also)
-            return Done(actions=await self._what_is_missing(action.room))
+            return Done(actions=(ShowPower(room=action.room),))
         try:
             room = await self._homeserver.join(action.room, action.via.split() if action.via else ())
         except Forbidden as error:
@@ -77,7 +76,7 @@ class Joiner(ActionHandler):
         snapshot = [receive(raw, room, now) for raw in await self._homeserver.state_at(room, notice)]
         with self._gaps.opening({room: Delivered()}, until=notice) as also:
             await self._pipeline.open_room(room, snapshot, also)
-        return Done(actions=await self._what_is_missing(room), made=notice)
+        return Done(actions=(ShowPower(room=room),), made=notice)
 
     async def _enter_direct(self, action: Enter, room: RoomId, txn: str) -> Done:
         """Enter a direct room, or leave it if others are there.
@@ -167,26 +166,6 @@ class Joiner(ActionHandler):
         there = [event for event in pinned if isinstance(event, str)] if isinstance(pinned, list) else []
         if notice not in there:
             await self._homeserver.set_state(room, PINNED, {"pinned": [*there, notice]})
-
-    async def _what_is_missing(self, room: RoomId) -> tuple[TellDesk, ...]:
-        async with self._database.read() as db:
-            view = await queries.room_view(db, room, self._homeserver.user)
-        assert view is not None, "a room is entered before it is told what is missing"
-        power = view.power
-        lines: list[Line] = [line("joining.desk"), line("joining.vkey", vkey=Code(self._vkey))]
-        missing = power.missing_for(self._homeserver.user)
-        if missing:
-            lines.append(line("joining.lacks", bot=Who(self._homeserver.user), level=max(m.level for m in missing)))
-            lines += [line(f"joining.missing.{lack.right}", level=lack.level) for lack in missing]
-        unread = self._homeserver.machine is None and await self._homeserver.is_encrypted(room)
-        if unread:
-            lines.append(line("joining.encrypted"))
-        beyond = power.cannot_demote(self._homeserver.user, sorted(power.owners() | power.managers()))
-        if beyond:
-            lines.append(line("joining.beyond", names=", ".join(sorted(beyond))))
-        if not missing and not beyond and not unread:
-            lines.append(line("joining.all-well"))
-        return (TellDesk(room=room, lines=tuple(lines), once="joining"),)
 
 
 def recording_notice(content: str, retention_ms: int, prefix: str) -> tuple[Line, ...]:

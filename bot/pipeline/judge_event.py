@@ -67,8 +67,10 @@ class Judging:
         self._costs = costs
         self.unread = UnreadMessages(settings.unreadable, settings.bot)
 
-    async def follow(self, unit: UnitOfWork, index: int, event: Received, room: RoomView, era: str) -> Answer:
-        """Return all that follows from the event recorded at `index`.
+    async def follow(
+        self, unit: UnitOfWork, index: int, event: Received, room: RoomView, was: RoomView, era: str
+    ) -> Answer:
+        """Return all that follows from the event recorded at `index`; `was`: the room before it.
 
         `era`: of a log that continues from a backup (`outbox.put`).
         """
@@ -79,7 +81,7 @@ class Judging:
         elif (what := _counted(event)) and event.sender != self._settings.bot:
             self._knowledge.did(event.room, event.sender, event.counted_ms, what)
         asked = await _unharmed(index, event, self._asked(unit, index, event, room))
-        changed = await _unharmed(index, event, self._rooms.follow(unit, index, event, room))
+        changed = await _unharmed(index, event, self._rooms.follow(unit, index, event, room, was))
         before = (*asked.facts, *changed.facts)
         judged = await _unharmed(index, event, self._judged(unit, index, event, room, before, era))
         return Answer((*before, *judged.facts), (*asked.actions, *changed.actions, *judged.actions))

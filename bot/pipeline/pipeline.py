@@ -258,12 +258,13 @@ class Pipeline:
         `present` are its facts that the journal already has (after a crash); they are not written again.
         """
         unit.seen.append((index, event, kind))
+        before = await self.knowledge.room(unit.db, event.room) if isinstance(event, StateChanged) else None
         if isinstance(event, StateChanged) and await project_room_state(unit.db, event):
             self.knowledge.room_changed(event.room)
         room = await self.knowledge.room(unit.db, event.room)
         if room is None:
             return
-        answer = await self._judging.follow(unit, index, event, room, self.processor.era)
+        answer = await self._judging.follow(unit, index, event, room, before or room, self.processor.era)
         aloud = self._goes(event, room)
         if aloud or event.event in self._hushed:
             answer = replace(answer, facts=tuple(without_words(fact) for fact in answer.facts))

@@ -3,6 +3,7 @@
 Rules kept here:
 - Roles come from the power levels, and a change of role is a fact of its own.
 - A room is protected while the bot has all the rights it needs to act, else it is observed.
+- What somebody changes about the bot's own power is said in the desk.
 - A room that was upgraded is followed into its new one.
 
 Left to others: applying sanctions (`bot/effects/align_room.py`), entering (`bot/effects/join_room.py`).
@@ -14,6 +15,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.crypto.encrypting_client import ENCRYPTION
+from bot.texts.power_lines import power_changes
 from moderation.cases.deadlines import BACK_WITHIN_MS, came_back, facts_of_leaving
 from moderation.credit.tiers import made_manager
 from moderation.duty.responsibility import role
@@ -27,6 +29,7 @@ from moderation.model.actions import (
     LeaveDirect,
     Pin,
     Say,
+    ShowPower,
     Tell,
     TellAbove,
     TellDesk,
@@ -41,7 +44,7 @@ from moderation.rooms.member_limits import Counted, enforce_limits
 from moderation.values.events import MembershipChanged, Received, StateChanged
 from moderation.values.ids import RoomId, UserId, is_room_id, server_of
 from moderation.values.notices import Moment, RoomName, Who, line
-from moderation.values.power_levels import Role
+from moderation.values.power_levels import NEEDED_TO_PROTECT, Role
 from storage import queries
 
 from .unit_of_work import Answer, UnitOfWork
@@ -49,7 +52,6 @@ from .view_cache import ViewCache
 
 PINNED = "m.room.pinned_events"
 TOMBSTONE = "m.room.tombstone"
-NEEDED_TO_PROTECT = frozenset({"post", "redact", "kick", "ban", "levels"})
 
 
 class RoomChanges:
@@ -60,14 +62,15 @@ class RoomChanges:
         self._bot = bot
         self._policy = policy
 
-    async def follow(self, unit: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
+    async def follow(self, unit: UnitOfWork, index: int, event: Received, room: RoomView, was: RoomView) -> Answer:
         """Return what follows from a state event in a room that the bot serves; nothing from other events."""
         if room.purpose != "group":
             return await self._own_room(unit, index, event, room)
         if isinstance(event, MembershipChanged):
             return await self._member(unit, index, event, room)
         if isinstance(event, StateChanged) and event.type == "m.room.power_levels" and room.active:
-            return await self._levels(unit, index, event, room)
+            answer = await self._levels(unit, index, event, room)
+            return Answer(answer.facts, (*answer.actions, *self._power(event, room, was)))
         if isinstance(event, StateChanged) and event.type == ENCRYPTION and room.active:
             return Answer((), (KeepDesk(room=room.room),))  # the desk of the group is encrypted from now on, too
         if isinstance(event, StateChanged) and event.type == TOMBSTONE and room.active:
@@ -121,6 +124,11 @@ class RoomChanges:
         if condition != room.condition and room.notice and room.power.can_send(self._bot, PINNED, state=True):
             actions.append(Pin(room=room.room, event=room.notice))
         return Answer(tuple(facts), tuple(actions))
+
+    def _power(self, event: StateChanged, room: RoomView, was: RoomView) -> tuple[Action, ...]:
+        """Return what the desk is told if somebody else changed what the bot can do."""
+        changed = power_changes(was.power, room.power, self._bot, event.sender, room.room)
+        return (ShowPower(room=room.room, changed=changed),) if changed and event.sender != self._bot else ()
 
     async def _member(self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
         if event.user == self._bot:

@@ -228,6 +228,16 @@ class TellDesk(Action, name="tell-desk", priority=CARD, speaks=True):
         return f"tell-desk {self.room} {self.once}" if self.once else None
 
 
+class ShowPower(Action, name="show-power", priority=CARD, speaks=True, queue="power {room}"):
+    """Say in the desk what the bot can do in the group; or what has changed, and correct what was said before."""
+
+    changed: tuple[Line, ...] = ()
+
+    @property
+    def merge(self) -> str | None:
+        return None if self.changed else f"show-power {self.room}"
+
+
 class PostCard(Action, name="card", priority=CARD, speaks=True, merge="card {n}"):
     """Post the card of a case in the desk of its room."""
 

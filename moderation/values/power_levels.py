@@ -28,6 +28,9 @@ POWER_LEVELS = "m.room.power_levels"
 Role = Literal["owner", "manager", "member"]
 Right = Literal["post", "redact", "kick", "ban", "invite", "levels", "pin", "join_rules"]
 
+# Without one of these the bot only looks on.
+NEEDED_TO_PROTECT: frozenset[Right] = frozenset({"post", "redact", "kick", "ban", "levels"})
+
 _DEFAULTS = {
     "users_default": 0,
     "events_default": 0,

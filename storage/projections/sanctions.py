@@ -90,6 +90,8 @@ async def _(fact: ActionTaken, db: AsyncConnection, _index: int, _at_ms: int) ->
     await db.execute(delete(schema.outbox).where(schema.outbox.c.txn == fact.txn))
     if fact.action == "card" and fact.result == "done":
         await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(card=fact.made))
+    if fact.action == "show-power" and fact.made:
+        await db.execute(update(schema.rooms).where(schema.rooms.c.room == fact.room).values(introduced=fact.made))
     if fact.action in _IN_THE_DESK and fact.result == "done" and fact.n and fact.room is not None:
         await _told_in_desk(db, fact)
 

@@ -35,7 +35,7 @@ MOVED = "moved"  # as a membership: they were in the old room, and have not come
 
 async def move(db: AsyncConnection, old: RoomId, new: RoomId) -> None:
     """Move everything known of the group in `old`, except what is waiting to be sent."""
-    values = {"room": new, "successor": "", "notice": "", "created": "", "levels": ""}
+    values = {"room": new, "successor": "", "notice": "", "created": "", "levels": "", "introduced": ""}
     await db.execute(update(schema.rooms).where(schema.rooms.c.room == old).values(**values))
     for table in _TABLES:
         await db.execute(update(table).where(table.c.room == old).values(room=new))

@@ -96,6 +96,7 @@ from .rooms import (
     direct_with,
     followed_spaces,
     founded_by,
+    introduction,
     listed_in,
     lobby_of,
     notices,

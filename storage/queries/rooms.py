@@ -148,6 +148,12 @@ async def notices(db: AsyncConnection) -> dict[RoomId, EventId]:
     return dict((await db.execute(select(r.room, r.notice).where(r.notice != ""))).all())
 
 
+async def introduction(db: AsyncConnection, room: RoomId) -> EventId | None:
+    """Return the message in a group's desk that says what the bot can do in the group."""
+    r = schema.rooms.c
+    return EventId(found) if (found := await db.scalar(select(r.introduced).where(r.room == room))) else None
+
+
 async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) -> dict[str, str]:
     """Return how these rooms, or all rooms, are named in notices: by name and code, or by code alone."""
     query = select(schema.rooms.c.room, schema.rooms.c.code, schema.rooms.c.name)

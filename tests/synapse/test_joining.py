@@ -82,8 +82,8 @@ async def test_the_desk_is_told_what_is_missing_and_whom_the_bot_could_never_dem
         f"To protect the room, I need more power. Please have an owner set {bot.user} to level 100 "
         "(Element: Room settings, Roles & Permissions), or allow:",
         "· changing power levels, to mute people and suspend rights (level 100)",
-        f"I cannot act against {equal.user}, {owner.user}: my power level is not above theirs. "
-        "Cases about them still come here. !adopt tells an owner what can be done about it.",
+        f"I can't act against {equal.user}, {owner.user}, because they have as much power as I do. "
+        "Cases about them still come here.",
     ]
 
 
