@@ -24,7 +24,7 @@ from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from storage import queries
 from storage.backup import snapshot
-from storage.database import Database
+from storage.database import FILE, Database, is_older
 from storage.identity.store import IdentityStore
 from storage.journal.journal import EndMissing, Journal
 from storage.journal.record_keys import PersonKeys
@@ -64,6 +64,8 @@ class Stores:
 
 async def open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> Stores:
     await asyncio.to_thread(snapshot.clean, config.data_dir)
+    if is_older(config.data_dir / FILE):
+        log.info("migrating", file=str(config.data_dir / FILE))  # takes a while in a large deployment
     database = await Database.open(config.data_dir)
     stack.push_async_callback(database.close)
     keys = await managed(stack, partial(PersonKeys.open, config.data_dir), PersonKeys.close)

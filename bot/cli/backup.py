@@ -17,6 +17,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,14 +50,14 @@ def backup(
 
     config = read_config(config_file)
     file = _file(to.expanduser().absolute(), config)
-    with _claimed(config.data_dir):
+    with _claimed(config.data_dir), progress() as bar:
         taken = perform(config, "backup")
         stage = config.data_dir / snapshot.FOLDER / snapshot.STAGE
-        with progress() as bar:
-            problems = _check(stage, bar)
-            manifest = _write(config, stage, file, taken, bar)
+        problems = _check(stage, bar)
+        manifest = _write(config, stage, file, taken, bar)
+        made = _as_json(file, manifest, problems) if json else {}
     if json:
-        as_json(_as_json(file, manifest, problems))
+        as_json(made)
     else:
         _tell(config, file, manifest, problems)
     if problems:
@@ -99,16 +100,16 @@ def _claimed(data_dir: Path) -> Iterator[None]:
         claim.release()
 
 
-def _check(stage: Path, bar: Bar | None) -> int:
+def _check(stage: Path, bar: Bar) -> int:
     """Return how many problems the copied log has."""
     from storage.journal.verify.verify import verify
 
     what = text("cli.logs.checking")
-    report = verify(stage / "records", progress=bar and (lambda done, of: bar(what, done, of)))
+    report = verify(stage / "records", progress=partial(bar, what))
     return len(report.problems) + report.more
 
 
-def _write(config: "Config", stage: Path, file: Path, taken: dict[str, Any], bar: Bar | None) -> "Manifest":
+def _write(config: "Config", stage: Path, file: Path, taken: dict[str, Any], bar: Bar) -> "Manifest":
     from importlib.metadata import version
 
     from storage.backup.bundle import write
@@ -118,7 +119,7 @@ def _write(config: "Config", stage: Path, file: Path, taken: dict[str, Any], bar
     manifest = Manifest(version=version("answerable"), user=config.user, **taken)
     what = text("cli.backup.writing")
     try:
-        return write(stage, file, manifest, lambda done, of: bar(what, done // _MIB, of // _MIB) if bar else None)
+        return write(stage, file, manifest, lambda done, of: bar(what, done // _MIB, of // _MIB))
     except FileExistsError:
         raise Refused("cli.backup.exists", file=file) from None
     except OSError as error:

@@ -30,8 +30,9 @@ from .access.lookup import now_ms, read
 from .approver import ApproverKey, PassphraseStdin, passphrase
 from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, Wide, new_app, read_config
 from .console.output import FAILED, Cells, as_json, say, say_done, tell, text, word, worded
+from .console.progress import progress
 from .console.tables import Look, list_rows, sheet_of, table_of
-from .logs.export import CatalogWords, kept_files, language_of
+from .logs.export import CatalogWords, kept_files, language_of, stages
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -188,7 +189,11 @@ def _make(
     more = {NAME: statement(words, file), APPROVED: ready["approved"].encode()}
     request = ExportRequest(selection, now, user(), reason, foreword, more, id=new_name())
     try:
-        return make(data / "records", to, request, words, media=kept_files(data), record=record, announce=announce)
+        with progress() as bar:
+            return make(
+                data / "records", to, request, words, media=kept_files(data), record=record, announce=announce,
+                progress=stages(bar),
+            )  # fmt: skip
     except OSError as error:
         raise Refused("cli.logs.out_failed", file=to, why=error.strerror or str(error)) from error
 

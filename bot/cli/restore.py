@@ -30,7 +30,7 @@ from .access.access_reason import user
 from .access.lookup import identity_store
 from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from .console.output import as_json, say, tell, text
-from .console.progress import progress
+from .console.progress import Bar, progress
 
 if TYPE_CHECKING:
     from bot.config.config import Config
@@ -60,12 +60,12 @@ def restore(
     config = _config(config_file.expanduser().absolute(), backup)
     _must_be_empty(config.data_dir)
     make_data_dir(config.data_dir)
-    with only_instance(config.data_dir):
+    with only_instance(config.data_dir), progress() as bar:
         stage = config.data_dir / FOLDER
-        manifest = _unpack(backup, stage)
+        manifest = _unpack(backup, stage, bar)
         if manifest.user != config.user:
             raise Refused("cli.restore.other_user", backup=manifest.user, file=config.file, user=config.user)
-        known = _check(stage / "records", against, damaged=damaged)
+        known = _check(stage / "records", against, bar, damaged=damaged)
         record, fact = asyncio.run(_go_on(config, stage, manifest, known))
         _move(stage, config)
     lacks = _lacks(config)
@@ -110,7 +110,7 @@ def _must_be_empty(data_dir: Path) -> None:
         raise Refused("cli.restore.not_empty", data_dir=data_dir, found=", ".join(theirs[:5]))
 
 
-def _unpack(backup: Path, stage: Path) -> "Manifest":
+def _unpack(backup: Path, stage: Path, bar: Bar) -> "Manifest":
     from storage.backup.bundle import unpack
     from storage.backup.contents import CONFIG
     from storage.journal import disk
@@ -118,22 +118,21 @@ def _unpack(backup: Path, stage: Path) -> "Manifest":
     disk.remove_folder(stage)  # of an interrupted restore
     disk.make_folder(stage, disk.SECRET_FOLDER_MODE)
     what = text("cli.restore.unpacking")
-    with progress() as bar, _opened(backup) as (packed, manifest):
+    with _opened(backup) as (packed, manifest):
         unpack(packed, manifest, stage, lambda done, of: bar(what, done // _MIB, of // _MIB))
         (stage / CONFIG).unlink(missing_ok=True)  # it belongs elsewhere, where there is one already
         found: Manifest = manifest
     return found
 
 
-def _check(records: Path, against: Path | None, *, damaged: bool) -> int:
+def _check(records: Path, against: Path | None, bar: Bar, *, damaged: bool) -> int:
     """Check the log. Return the size of the newest checkpoint known from elsewhere; -1 if there is none."""
     from storage.journal.verify.verify import verify
 
     from .logs.command import read_kept
 
     kept = read_kept(against) if against else None
-    with progress() as bar:
-        report = verify(records, against=kept, progress=partial(bar, text("cli.logs.checking")))
+    report = verify(records, against=kept, progress=partial(bar, text("cli.logs.checking")))
     problems = [each for each in report.problems if (each.code, each.file) != ("missing", "against")]
     if problems and not damaged:
         first = problems[0]

@@ -31,19 +31,14 @@ if TYPE_CHECKING:
 def perform(config: "Config", do: str, /, **arguments: Any) -> dict[str, Any]:
     """Perform an operation, with a progress bar if it takes long. Raises `Refused`, saying what was wrong."""
     with progress() as bar:
-        return perform_under(bar, config, do, **arguments)
+        if running_pid(config.data_dir) is not None:
+            return asyncio.run(ask_bot(config.data_dir, do, arguments, bar))
+        make_data_dir(config.data_dir)
+        with only_instance(config.data_dir):
+            return asyncio.run(_here(config, do, arguments, bar))
 
 
-def perform_under(bar: Bar | None, config: "Config", do: str, /, **arguments: Any) -> dict[str, Any]:
-    """Perform an operation under a progress bar that is drawn already."""
-    if running_pid(config.data_dir) is not None:
-        return asyncio.run(ask_bot(config.data_dir, do, arguments, bar))
-    make_data_dir(config.data_dir)
-    with only_instance(config.data_dir):
-        return asyncio.run(_here(config, do, arguments, bar))
-
-
-async def _here(config: "Config", do: str, arguments: Mapping[str, Any], bar: Bar | None) -> dict[str, Any]:
+async def _here(config: "Config", do: str, arguments: Mapping[str, Any], bar: Bar) -> dict[str, Any]:
     from bot.admin.request import Request
     from bot.app import records_only
 

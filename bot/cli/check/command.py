@@ -21,6 +21,7 @@ import typer
 
 from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from bot.cli.console.output import FAILED, as_json, console, say, text
+from bot.cli.console.progress import progress
 
 from .findings import Finding, ok, warning
 
@@ -46,17 +47,18 @@ def check(
 
     admin_token = sys.stdin.readline().strip() if admin_token_stdin else ""
     config = read_config(config_file)
-    findings = [
-        ok("config", "config", file=config.file, rules=len(config.rules)),
-        *new_names(config.old_names),
-        communities(config),
-        *machine_findings(config),
-        *clock_findings(config.data_dir),
-        *email(config),
-        *alerts(config),
-        *issuers(config),
-        *asyncio.run(homeserver_findings(config, admin_token, other_rooms(config.data_dir))),
-    ]
+    with progress():
+        findings = [
+            ok("config", "config", file=config.file, rules=len(config.rules)),
+            *new_names(config.old_names),
+            communities(config),
+            *machine_findings(config),
+            *clock_findings(config.data_dir),
+            *email(config),
+            *alerts(config),
+            *issuers(config),
+            *asyncio.run(homeserver_findings(config, admin_token, other_rooms(config.data_dir))),
+        ]
     if json:
         as_json([finding.as_dict() for finding in findings])
     else:

@@ -2,43 +2,90 @@
 
 Rules kept here:
 - Results printed meanwhile still go to stdout.
+- A line comes also while nothing is reported, and says then how long it has taken.
+- Within what has a progress already, `progress` gives the same one.
 """
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .output import console, tell
+from moderation.values.notices import Span
+
+from .output import console, tell, text
 
 EVERY_S = 10.0
 Bar = Callable[[str, int, int], None]  # what is being done, how much is done, how much there is (0: not known)
+_shown: list[Bar] = []  # the one that is shown now
 
 
 @contextmanager
 def progress() -> Iterator[Bar]:
     """Yield a function to call with the progress."""
-    if not sys.stderr.isatty():
-        yield lines()
+    if _shown:
+        yield _shown[0]
         return
+    with _drawn() if sys.stderr.isatty() else _written() as bar:
+        _shown.append(bar)
+        try:
+            yield bar
+        finally:
+            _shown.clear()
+
+
+@contextmanager
+def _drawn() -> Iterator[Bar]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     # On one terminal lines are printed above the bar; a redirected stdout must not be sent to stderr.
     shared = sys.stdout.isatty()
     with Progress(*columns, console=console(stderr=True), transient=True, redirect_stdout=shared) as drawn:
-        task = drawn.add_task("", total=None)
+        task = drawn.add_task(text("cli.progress.working"), total=None)
         yield lambda what, done, total: drawn.update(task, description=what, completed=done, total=total or None)
 
 
-def lines(clock: Callable[[], float] = time.monotonic) -> Bar:
-    """Return a function that prints the progress it is called with, at most once in `EVERY_S`."""
-    last = clock()
+@contextmanager
+def _written() -> Iterator[Bar]:
+    lines, over = Lines(), threading.Event()
 
-    def line(what: str, done: int, total: int) -> None:
-        nonlocal last
-        if clock() - last >= EVERY_S:
-            last = clock()
+    def watch() -> None:
+        while not over.wait(1):
+            lines.look()
+
+    watcher = threading.Thread(target=watch, name="progress", daemon=True)
+    watcher.start()
+    try:
+        yield lines
+    finally:
+        over.set()
+        watcher.join()
+        lines.look()
+
+
+class Lines:
+    """Lines of progress, at most one in `EVERY_S`."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._began, self._last = clock, clock(), clock()
+        self._latest, self._told = (text("cli.progress.working"), 0, 0), ("", 0, 0)
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Take in the progress."""
+        self._latest = what, done, total
+        self.look()
+
+    def look(self) -> None:
+        """Print a line if it is time."""
+        now, latest = self._clock(), self._latest
+        if now - self._last < EVERY_S:
+            return
+        self._last = now
+        (what, done, total), same = latest, latest == self._told or latest[1:] == (0, 0)
+        self._told = latest
+        if same:
+            tell("cli.progress.still", what=what, took=Span(round((now - self._began) * 1000)))
+        else:
             tell("cli.progress.of" if total else "cli.progress.so_far", what=what, done=done, total=total)
-
-    return line

@@ -20,6 +20,7 @@ from bot.cli.access.access_reason import user
 from bot.cli.access.admin_client import ask_bot
 from bot.cli.console.ask import asked_secret
 from bot.cli.console.output import say
+from bot.cli.console.progress import progress
 from bot.cli.run import make_data_dir, only_instance, running_pid
 from moderation.values.errors import Refused
 from moderation.values.notices import Who
@@ -43,11 +44,12 @@ def perform_with_password(config: "Config", do: str, password: str | None, **arg
 
 def perform(config: "Config", do: str, **arguments: Any) -> dict[str, Any]:
     """Perform an operation on the keys. Raises `Refused`, saying what was wrong."""
-    if running_pid(config.data_dir) is not None:
-        return asyncio.run(ask_bot(config.data_dir, do, arguments, None))
-    make_data_dir(config.data_dir)
-    with only_instance(config.data_dir):
-        return asyncio.run(_here(config, do, arguments))
+    with progress() as bar:
+        if running_pid(config.data_dir) is not None:
+            return asyncio.run(ask_bot(config.data_dir, do, arguments, bar))
+        make_data_dir(config.data_dir)
+        with only_instance(config.data_dir):
+            return asyncio.run(_here(config, do, arguments))
 
 
 async def _here(config: "Config", do: str, arguments: dict[str, Any]) -> dict[str, Any]:

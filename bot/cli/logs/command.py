@@ -130,8 +130,8 @@ def verify(
     folder = data_dir_of(data_dir, config_file) / "records"
     kept = read_kept(against) if against else None
     witnesses = _witnesses(witness or [], None if data_dir else config_file)
-    known = read_old(folder.parent / FILE, settled=False)  # read first, since a running bot goes on
     with progress() as bar:
+        known = read_old(folder.parent / FILE, settled=False)  # read first, since a running bot goes on
         what = text("cli.logs.checking")
         report = check(folder, against=kept, progress=partial(bar, what), witnesses=witnesses)
         report = report.reaching(known.applied or 0)
@@ -161,7 +161,8 @@ def _lines(folder: Path, query: "Query", count: int, *, follow: bool) -> Iterato
     from storage.journal import query as records
     from storage.journal.line_format import open_line
 
-    lines = records.last(folder, query, count)
+    with progress():
+        lines = records.last(folder, query, count)
     yield from lines
     if follow:
         seen = open_line(lines[-1]).skeleton["i"] if lines else -1

@@ -13,7 +13,6 @@ encrypted.
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
@@ -35,7 +34,7 @@ from bot.cli.access.access_reason import (
     person_of,
     user,
 )
-from bot.cli.access.admin_client import perform_under
+from bot.cli.access.admin_client import perform
 from bot.cli.access.lookup import now_ms
 from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, read_config
 from bot.cli.console.output import FAILED, as_json, say, text, why_of
@@ -118,7 +117,7 @@ def export(
         with progress() as bar:
             summary = make(
                 data / "records", out, request, CatalogWords(language_of(lang)), media=kept_files(data),
-                record=partial(recording.record, bar) if recording else None, announce=announce, progress=_told(bar),
+                record=recording.record if recording else None, announce=announce, progress=stages(bar),
             )  # fmt: skip
     except OSError as error:
         raise Refused("cli.logs.out_failed", file=out, why=error.strerror or str(error)) from error
@@ -148,13 +147,13 @@ class _Recording:
     request: "ExportRequest"
     asked: Mapping[str, Any]
 
-    def record(self, bar: Bar | None, contents: "Contents") -> int:
+    def record(self, contents: "Contents") -> int:
         """Leave a note and have it recorded and signed. Raises `Refused`; then no note is left."""
         what = {"records": contents.count, "listed": contents.records, "contents": contents.files}
         made = self.request
         note = leave_note(self.config.data_dir, made.reason, made.made_at_ms, {**self.asked, **what}, name=made.id)
         try:
-            return int(perform_under(bar, self.config, "export-record", note=made.id)["record"])
+            return int(perform(self.config, "export-record", note=made.id)["record"])
         except (AnswerableError, OSError) as error:
             note.unlink(missing_ok=True)
             raise Refused("cli.logs.export_unrecorded", why=why_of(error)) from error
@@ -179,9 +178,10 @@ def language_of(asked: str | None) -> str:
     return asked or cli_language()
 
 
-def _told(bar: Bar | None) -> Callable[[str, int, int], None]:
+def stages(bar: Bar) -> Callable[[str, int, int], None]:
+    """Return how the stages of an export are told."""
     labels = {stage: text(f"cli.logs.exporting.{stage}") for stage in ("choose", "write", "check")}
-    return lambda stage, done, total: bar(labels[stage], done, total) if bar else None
+    return lambda stage, done, total: bar(labels[stage], done, total)
 
 
 def _tell(summary: "Summary", out: Path) -> None:

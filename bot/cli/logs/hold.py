@@ -24,6 +24,7 @@ from bot.cli.access.admin_client import perform
 from bot.cli.access.lookup import now_ms
 from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
 from bot.cli.console.output import Cells, say_done, text
+from bot.cli.console.progress import progress
 from bot.cli.console.tables import Look, list_rows
 from moderation.values.notices import Moment
 
@@ -78,7 +79,8 @@ def list_(
     """List the holds in force."""
     from storage.journal.retention.legal_holds import holds_in_force
 
-    holds = holds_in_force(data_dir_of(data_dir, config_file) / "records", now_ms()).holds
+    with progress():
+        holds = holds_in_force(data_dir_of(data_dir, config_file) / "records", now_ms()).holds
     rows = [{"hold": h.index, "duty": h.duty, "until": h.until_ms, "covers": h.covers.text} for h in holds]
     if json:
         rows = [{**row, "covers": orjson.loads(str(row["covers"]))} for row in rows]

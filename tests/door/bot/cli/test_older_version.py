@@ -16,7 +16,7 @@ from moderation.model.facts import CaseDecided
 from moderation.values.errors import Invalid
 from moderation.values.ids import RoomId
 from storage import outbox
-from storage.database import FILE, migrate, schema_of, schemas
+from storage.database import FILE, is_older, migrate, schema_of, schemas
 from storage.journal.verify.verify import verify
 from tests.door.offline import MARK, offline
 
@@ -71,7 +71,9 @@ async def test_the_bot_goes_on_from_it(older: Path, folder: str) -> None:
 
 def test_its_database_migrates_and_agrees_with_the_records(older: Path) -> None:
     data = older / "deployment" / "data"
+    assert is_older(data / FILE)
     migrate(data / FILE)
+    assert not is_older(data / FILE)
     assert "The database agrees with the records" in answerable("logs", "verify", "--tables", "--data-dir", str(data))
 
 
