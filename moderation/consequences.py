@@ -82,10 +82,11 @@ from .model.notifications import Notification, NotifyAbove, NotifyDesk, NotifyPe
 from .rooms.slow_mode import HELD_BACK
 from .values.ids import NO_USER, CaseNumber, RoomId, UserId
 
-# The reactions offered under a card. Each way to dismiss has the reason most often meant by it.
+# The reactions on a card. Each way to dismiss has the reason most often meant by it.
 UPHOLD, DISMISS, SETTLED, HANDLED, MORE = "✅", "❌", "🤝", "♻", "🔎"
 DISMISSALS = {DISMISS: "no-rule", SETTLED: "settled", HANDLED: "handled"}
-OFFERED = (UPHOLD, *DISMISSALS, MORE)
+OFFERED = (UPHOLD, DISMISS, MORE)  # those that the bot puts under it, in this order
+UNDERSTOOD = (*OFFERED, SETTLED, HANDLED)
 # Returns the active groups a person is in; with a reach, also those of that community.
 RoomsOf = Callable[..., Sequence[RoomId]]
 Consequence = Action | Notification
@@ -186,8 +187,7 @@ def _(fact: CaseDecided, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 @_follow.register
 def _(fact: ActionTaken, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     if fact.action == PostCard.NAME and fact.result == "done" and fact.room is not None:
-        for key in OFFERED:
-            yield Offer(room=fact.room, n=CaseNumber(fact.n), key=key)
+        yield Offer(room=fact.room, n=CaseNumber(fact.n), key=" ".join(OFFERED))
 
 
 @_follow.register

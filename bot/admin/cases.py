@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.commands.cases import policy_for
 from bot.commands.reports_together import others_dismissed
 from moderation.cases.decide import decide
 from moderation.cases.neglect import FAULTS, neglect_facts
@@ -64,7 +63,7 @@ class CaseOperations(ByOperator):
             by=by,
             reason=reason,
             context=await self._pipeline.knowledge.context(db, room, case.subject, self._clock()),
-            policy=await policy_for(db, self._policy, room, case.rule),
+            policy=await queries.policy_for(db, self._policy, room, case.rule),
             on=-1,
         )
         if what == "dismissed" and not case.outcome:

@@ -1,7 +1,5 @@
 """cases, case, ack, note, uphold, dismiss, why, appeal: show and decide cases, by command or by reaction on a card."""
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from bot.texts.case_card import card_lines, note_lines, past_line, read_card, waiting_line
 from bot.texts.case_words import word_lines
 from bot.texts.report_lines import reads_along, report_lines
@@ -12,11 +10,10 @@ from moderation.cases.neglect import FAULTS, neglect_facts
 from moderation.cases.statements import from_json
 from moderation.consequences import DISMISSALS, MORE, UPHOLD
 from moderation.duty.responsibility import FAULTS_OF_DECISIONS, is_manager, is_operator, require, require_fault
-from moderation.judge.room_rules import compiled, with_own
+from moderation.judge.room_rules import compiled
 from moderation.model.builtin_rules import TIER_LINKS
-from moderation.model.context import CaseView, RoomView
+from moderation.model.context import CaseView
 from moderation.model.facts import CaseNoted, Fact, Outcome
-from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Moment, RoomName, RuleText, Who, line
@@ -73,10 +70,10 @@ async def case(call: Call) -> Reply:
     """Show all that is known of one case."""
     require("decide", call.caller, call.group, call.policy)
     found = await _find(call, call.given.case or 0)
-    card = await read_card(call.db, found.n, call.now_ms)
+    card = await read_card(call.db, found.n, call.now_ms, call.setup.configured, call.setup.bot)
     assert card is not None
     rules = (*call.setup.rules, *compiled(call.group.rules, call.setup.configured))
-    words = await word_lines(call.db, found, call.setup.said_at, rules)
+    words = await word_lines(call.db, found, call.setup.said_at, rules, call.setup.bot)
     hides = await _hides_reports(call, found)
     reported = await _reported(call, found, hides=hides)
     lines = card_lines(card, call.policy, call.now_ms, call.setup.prefix, words=words, reported=reported, hides=hides)
@@ -221,7 +218,7 @@ async def _decide(call: Call, what: Outcome, n: int = 0, *, common: str = "") ->
         by=call.caller,
         reason=reason,
         context=await call.context(found.subject),
-        policy=await policy_for(call.db, call.setup.configured, call.group, found.rule),
+        policy=await queries.policy_for(call.db, call.setup.configured, call.group, found.rule),
         on=call.on,
     )
     if what == "dismissed" and not found.outcome:
@@ -234,18 +231,6 @@ async def _decide(call: Call, what: Outcome, n: int = 0, *, common: str = "") ->
         return Reply((line(f"decided.room.{what}", n=found.n),), facts)
     key = f"decided.waited.{what}" if found.rule == TIER_LINKS else f"decided.{what}"
     return Reply((line(key, n=found.n, who=Who(found.subject)),), facts)
-
-
-async def policy_for(db: AsyncConnection, policy: Policy, room: RoomView, rule: str) -> Policy:
-    """Return the policy for a case of `rule` in `room`, even if its people removed that rule since.
-
-    `policy` is the operator's.
-    """
-    known = with_own(policy, room.rules)
-    if any(each.name == rule for each in known.rules):
-        return known
-    text = await queries.rule_of_room(db, room.room, rule)
-    return with_own(policy, (*room.rules, text)) if text is not None else known
 
 
 def _fault(reason: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from bot.identity.redacted_input import NAME, Hush
 from bot.pipeline.unit_of_work import Answer
 from bot.runtime.budget import Budget
 from bot.texts.refusal import refusal_line
-from moderation.consequences import OFFERED
+from moderation.consequences import UNDERSTOOD
 from moderation.duty.responsibility import is_operator
 from moderation.model.context import RoomView
 from moderation.model.facts import ContentRead
@@ -54,7 +54,7 @@ class Commands:
     def asks(self, event: MessagePosted | ReactionGiven) -> bool:
         """Tell whether the event may ask something of the bot."""
         if isinstance(event, ReactionGiven):  # most reactions ask nothing
-            return event.key.replace("\ufe0f", "") in OFFERED or self._setup.configured.reports.means(event.key)
+            return event.key.replace("\ufe0f", "") in UNDERSTOOD or self._setup.configured.reports.means(event.key)
         if is_command(event.body, self._setup.prefix):
             return True
         return not event.asks_to_verify and self._hush.asks(event)
@@ -154,7 +154,7 @@ async def _reaction(call: Call, event: ReactionGiven) -> Answer | None:
         return None
     call = replace(call, group=group, given=Arguments(case=n))
     try:
-        if event.key.replace("\ufe0f", "") in OFFERED:
+        if event.key.replace("\ufe0f", "") in UNDERSTOOD:
             await must_manage(call, group)
         reply = await pressed(call, n, event.key)
     except Refused as refused:

@@ -14,7 +14,7 @@ from .stage import MANAGER, MEMBER, WHEN, DemoStage, case_number, expect, mentio
 from .steps import Fields
 
 UPHOLD, DISMISS = "✅", "❌"
-OFFERED = {"✅", "❌", "🤝", "♻", "🔎"}
+OFFERED = ("✅", "❌", "🔎")
 
 # Cyrillic letters that look like Latin ones: letter for letter, this is not the phrase of the rule.
 DISGUISED = "I dreamt of a \u0440urpl\u0435 \u0435leph\u0430nt"
@@ -42,9 +42,9 @@ async def card(stage: DemoStage) -> Fields:
     p = stage.people
     seen = await stage.card(p.ben, DISGUISED)
     expect(mentions(seen.body, p.emil.user, 100 - CHARGE), seen.body)
-    for key in sorted(OFFERED):
+    for key in OFFERED:
         await p.carla.wait_event(stage.desk, partial(_offers, EventId(seen.event_id), key), what=f"a {key}")
-    return {"n": case_number(seen), "offered": " ".join(sorted(OFFERED))}
+    return {"n": case_number(seen), "offered": " ".join(OFFERED)}
 
 
 async def dismissed(stage: DemoStage) -> Fields:

@@ -4,15 +4,17 @@ Rules kept here:
 - The members of the desk are the managers and owners of the group, kept in step with its power levels.
 - The desk is encrypted if the group is.
 - A case is one card, edited when the case changes; every later message about it goes into its thread.
-- The card shows the words even when the message is gone.
+- The card shows the words even when the message is gone, and says whether it is.
 - The reactions are only an offer: the rights of somebody who presses one are checked in the *group* (`bot/commands`),
   whatever they may do in the desk.
 """
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 
 from bot.bot_rooms.create import RoomPurpose, body, take_up
-from bot.matrix.errors import Forbidden, NotFound
+from bot.events.parse_fields import object_of
+from bot.matrix.errors import Forbidden, HomeserverError, NotFound
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.pipeline.returned_cards import with_card_mark
 from bot.texts.case_card import card_lines, read_card
@@ -22,7 +24,7 @@ from bot.texts.names import names_in
 from bot.texts.report_lines import reads_along, report_lines
 from moderation.judge.room_rules import compiled
 from moderation.model.actions import EditCard, KeepDesk, Offer, PostCard, SupersedeCard
-from moderation.model.context import RoomView
+from moderation.model.context import CaseView, RoomView
 from moderation.values.events import Json
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line
@@ -134,18 +136,22 @@ class Desk(ActionHandler):
         return case is not None and case.waits
 
     async def offer(self, action: Offer, txn: str) -> Done:
-        """Put one reaction under the card."""
-        _, desk, card = await self._card(action.n)
-        if desk is None or card is None:
+        """Put the reactions under the card, one after the other, so that clients show them in this order."""
+        async with self._database.read() as db:
+            case = await queries.case_view(db, action.n)
+            group = await queries.room_view(db, action.room, self._homeserver.user)
+            desk = await queries.desk_of(db, group.code) if group else None
+        if desk is None or case is None or case.card is None:
             return Done(result="abandoned")
-        relation = {"rel_type": "m.annotation", "event_id": card, "key": action.key}
-        await self._homeserver.send(desk, "m.reaction", {"m.relates_to": relation}, txn)
+        for number, key in enumerate(action.key.split()):
+            relation = {"rel_type": "m.annotation", "event_id": case.card, "key": key}
+            await self._homeserver.send(desk, "m.reaction", {"m.relates_to": relation}, f"{txn}.{number}")
         return Done()
 
     async def _card(self, n: int, *, ring: bool = True) -> tuple[dict[str, Json], RoomId | None, EventId | None]:
         now = self._clock()
         async with self._database.read() as db:
-            card = await read_card(db, n, now)
+            card = await read_card(db, n, now, self._policy, self._homeserver.user)
             assert card is not None, "a card for a case that does not exist"
             group = await queries.room_view(db, card.case.room, self._homeserver.user)
             desk = await queries.desk_of(db, group.code) if group else None
@@ -153,13 +159,25 @@ class Desk(ActionHandler):
             hides = await reads_along(db, card.case, desk)
             reported = report_lines(await queries.reports_of(db, n), names=False, words=not hides)
             rules = (*self._pipeline.settings.rules, *compiled(group.rules if group else (), self._policy))
-            words = await word_lines(db, card.case, self._said_at, rules)
-            lines = card_lines(card, self._policy, now, self._prefix, words=words, reported=reported, hides=hides)
-            language = self._speech.language(group.language if group else "")
+            words = await word_lines(db, card.case, self._said_at, rules, self._homeserver.user)
+        card = replace(card, gone=await self._is_gone(card.case))
+        lines = card_lines(card, self._policy, now, self._prefix, words=words, reported=reported, hides=hides)
+        language = self._speech.language(group.language if group else "")
+        async with self._database.read() as db:
             names = await names_in(db, lines, language, card.case.room)
             to = await queries.joined_of(db, desk, card.assigned) if desk and ring else ()
         content = self._speech.message(lines, language, names, to=to)
         return content, desk, card.case.card
+
+    async def _is_gone(self, case: CaseView) -> bool | None:
+        """Return whether the first message of a case is removed from the room; None if the homeserver keeps that."""
+        if not case.messages:
+            return None
+        try:
+            shown = await self._homeserver.event(case.room, case.messages[0])
+        except HomeserverError:  # the card does not depend on it
+            return None
+        return "redacted_because" in object_of(shown.get("unsigned"))
 
 
 async def _unless_refused(request: Awaitable[object]) -> None:

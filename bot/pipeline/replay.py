@@ -79,6 +79,7 @@ def _unreadable(record: Record, room: RoomId) -> Unreadable:
 async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Record], rooms: Rooms) -> int:
     """Apply the records that the database has not seen yet. Returns how many there were."""
     tail = list(records)
+    at: dict[int, Record] = {record.index: record for record in tail}
     given: dict[int, list[tuple[int, Fact]]] = {}
     by_index: dict[int, Fact] = {}
     answered: set[str] = set()  # the requests whose outcome is recorded
@@ -89,7 +90,7 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
         rooms.learn(fact)
         if isinstance(fact, ActionTaken):
             answered.add(fact.txn)
-        if not _came_later(fact):
+        if not _came_later(fact) or _of_returned_card(fact, at.get(fact.on), rooms):
             given.setdefault(fact.on, []).append((record.index, fact))
             by_index[record.index] = fact
     done: set[int] = set()
@@ -110,6 +111,14 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
     if (heard := _heard(tail, rooms)) > (await heartbeat.last_noted(unit.db) or 0):
         await heartbeat.note(unit.db, heard)
     return len(tail)
+
+
+def _of_returned_card(fact: Fact, cause: Record | None, rooms: Rooms) -> bool:
+    """Return whether the outcome of a card was recorded because the card came back, and so followed from that event."""
+    if not isinstance(fact, ActionTaken) or fact.action != PostCard.NAME or cause is None:
+        return False
+    event = event_of_record(cause, rooms)
+    return isinstance(event, MessagePosted) and event.event == fact.made
 
 
 def _without_answered_mark(event: Received, answered: Collection[str]) -> Received:

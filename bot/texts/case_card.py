@@ -14,17 +14,21 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.credit.credit import entries_in_force, tier
+from moderation.credit.credit import entries_in_force
 from moderation.credit.ledger import account
 from moderation.model.builtin_rules import OUTSIDE, TIER_LINKS, decided_by, ledger_of
-from moderation.model.context import CaseView, PersonView
+from moderation.model.context import CaseView, Context, PersonView, RoomView
 from moderation.model.reach import Spot
 from moderation.policy import Policy
-from moderation.values.ids import UserId
-from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Who, line
+from moderation.values.ids import CaseNumber, UserId
+from moderation.values.notices import Code, Line, Moment, Phrase, Quoted, RoomName, RuleText, Who, line
 from storage import queries
 
+from .case_outcomes import Outcomes, outcomes
+from .case_words import message_link
+
 MAX_NAMES = 10
+UNKNOWN = Outcomes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +38,48 @@ class Card:
     case: CaseView
     person: PersonView
     place: Spot
+    bot: UserId
+    outcomes: Outcomes = UNKNOWN
     assigned: tuple[UserId, ...] = ()
     notes: Sequence[queries.CaseNote] = ()
     others: Sequence[CaseView] = ()  # undecided cases shown on the same card
+    gone: bool | None = None  # whether its first message is removed from the room; None: not known
 
 
-async def read_card(db: AsyncConnection, n: int, now_ms: int) -> Card | None:
-    """Read the card of a case; None if there is no such case."""
+async def read_card(db: AsyncConnection, n: int, now_ms: int, policy: Policy, bot: UserId) -> Card | None:
+    """Read the card of a case; None if there is no such case. `policy` is the operator's."""
     case = await queries.case_view(db, n)
     if case is None:
         return None
+    person = await queries.person_view(db, case.subject, now_ms=now_ms, recent_since=now_ms)
+    assigned = await queries.assigned_to(db, n, case.asked)
+    room = await queries.room_view(db, case.room, bot)
     return Card(
         case=case,
-        person=await queries.person_view(db, case.subject, now_ms=now_ms, recent_since=now_ms),
+        person=person,
         place=await queries.place_of(db, case.room),
-        assigned=await queries.assigned_to(db, n, case.asked),
+        bot=bot,
+        outcomes=await _outcomes(db, case, person, room, assigned, policy, now_ms, bot) if room else UNKNOWN,
+        assigned=assigned,
         notes=await queries.notes_of(db, n),
         others=await queries.waiting_with(db, n),
+        gone=True if case.messages and ("redact", case.messages[0]) in case.done else None,
     )
+
+
+async def _outcomes(
+    db: AsyncConnection,
+    case: CaseView,
+    person: PersonView,
+    room: RoomView,
+    assigned: Sequence[UserId],
+    policy: Policy,
+    now_ms: int,
+    bot: UserId,
+) -> Outcomes:
+    context = Context(now_ms=now_ms, room=room, subject=person, bot=bot, next_case=CaseNumber(0))
+    by = next(iter(assigned), UserId(""))
+    return outcomes(case, context, await queries.policy_for(db, policy, room, case.rule), by)
 
 
 def card_lines(
@@ -72,12 +100,13 @@ def card_lines(
     return (
         *_head(card, policy, now_ms),
         *words,
+        *_there(card),
         *_about(card),
         *reported,
         *_others(card),
-        *_state(card),
+        *_state(card, now_ms),
         *_appeal(card, hides=hides),
-        _hint(card, prefix),
+        *_hint(card, prefix),
     )
 
 
@@ -116,7 +145,22 @@ def note_lines(card: Card) -> tuple[Line, ...]:
 def _head(card: Card, policy: Policy, now_ms: int) -> Iterator[Line]:
     case = card.case
     yield line("card.head", n=case.n, grade=Phrase(f"grade.{case.grade}"), rule=RuleText(case.rule))
+    if not case.subject:
+        yield line("card.about-room" if case.rule == OUTSIDE else "card.about-erased")
+        return
     yield _who(card, policy, now_ms)
+    if since := card.person.since.get(case.room):
+        yield line("card.since", since=Moment(since))
+
+
+def _there(card: Card) -> Iterator[Line]:
+    """Say whether the message can still be read in the room."""
+    if card.gone is None or not card.case.messages:
+        return
+    if not card.gone:
+        yield line("card.there.visible")
+    else:
+        yield line("card.there.removed" if card.case.outcome else "card.there.hidden")
 
 
 def _about(card: Card) -> Iterator[Line]:
@@ -126,14 +170,12 @@ def _about(card: Card) -> Iterator[Line]:
 
 def _who(card: Card, policy: Policy, now_ms: int) -> Line:
     case, who = card.case, Who(card.case.subject)
-    if not case.subject and case.rule == OUTSIDE:
-        return line("card.about-room")
     own = account(card.person, ledger_of(case.rule), card.place, policy)
-    points = own.balance(now_ms)
-    before = sum(1 for entry in entries_in_force(own.entries) if entry.entry != "compensation" and entry.case != case.n)
+    points, full = own.balance(now_ms), min(own.settings.start, own.settings.ceiling)
+    before = {entry.case for entry in entries_in_force(own.entries) if entry.entry != "compensation"} - {case.n}
     if ledger_of(case.rule) == "standing":
-        return line("card.who-standing", who=who, standing=points, before=before)
-    return line("card.who", who=who, credit=points, tier=tier(points, policy.tiers), before=before)
+        return line("card.who-standing", who=who, standing=points, full=full, before=len(before))
+    return line("card.who", who=who, credit=points, full=full, before=len(before))
 
 
 def _others(card: Card) -> Iterator[Line]:
@@ -141,28 +183,36 @@ def _others(card: Card) -> Iterator[Line]:
     if card.others:
         yield line("card.also", count=len(card.others))
     for other in card.others:
-        link = f"https://matrix.to/#/{other.room}/{other.messages[-1]}" if other.messages else ""
-        yield line("card.also-one", n=other.n, who=Who(other.subject), words=other.excerpt, link=link)
+        link = message_link(other.room, other.messages[-1], card.bot) if other.messages else ""
+        yield line("card.also-one", n=other.n, who=Who(other.subject), words=Quoted(other.excerpt), link=link)
 
 
-def _state(card: Card) -> Iterator[Line]:
+def _state(card: Card, now_ms: int) -> Iterator[Line]:
     case = card.case
     if case.outcome:
-        yield _outcome(case)
+        yield _outcome(card)
         if case.reason:
             yield line("notice.reason", reason=case.reason)
         return
-    if case.state in ("open", "acknowledged"):
-        yield line("card.open-manager" if case.manages else "card.open", due=Moment(case.due))
+    if case.state in ("open", "acknowledged") and case.due > now_ms:
+        key = "card.open-manager" if case.manages else "card.open"
+        yield line(key, due=Moment(case.due))
+    elif case.state in ("open", "acknowledged"):
+        yield line("card.waits.overdue")
     else:
         yield line(f"card.waits.{case.state}", due=Moment(case.due))
     yield from _answering(card)
 
 
-def _outcome(case: CaseView) -> Line:
+def _outcome(card: Card) -> Line:
+    case = card.case
     if case.rule == TIER_LINKS:
         return line(f"card.waited.{case.outcome}", by=Who(case.by))
-    return line(f"card.{case.outcome}", by=Who(case.by)) if case.by else line(f"card.{case.outcome}-by-rule")
+    if case.by:
+        return line(f"card.{case.outcome}", by=Who(case.by))
+    if case.outcome == "upheld":
+        return line("card.upheld-by-rule", what=card.outcomes.done)
+    return line("card.dismissed-by-rule")
 
 
 def _answering(card: Card) -> Iterator[Line]:
@@ -177,23 +227,31 @@ def _appeal(card: Card, *, hides: bool) -> Iterator[Line]:
         return
     by_reporter = case.outcome != "upheld"
     if case.appeal and not (by_reporter and hides):
-        yield line("card.appeal-words", words=case.appeal)
+        yield line("card.appeal-words", words=Quoted(case.appeal))
     key = "card.appealed-report" if by_reporter else "card.appealed"
-    if case.rule == TIER_LINKS:
-        key = "card.appealed-waited"
     yield line(key, due=Moment(case.due))
     yield from _answering(card)
 
 
-def _hint(card: Card, prefix: str) -> Line:
-    case = card.case
+def _hint(card: Card, prefix: str) -> Iterator[Line]:
+    """Yield what can be pressed or typed, and what it brings."""
+    case, after = card.case, card.outcomes
+    if case.state == "closed":
+        return
     uphold, dismiss = Code(f"{prefix}uphold {case.n}"), Code(f"{prefix}dismiss {case.n}")
     if case.rule == TIER_LINKS:
-        return line("card.hint.waits", uphold=uphold, dismiss=dismiss)
-    if decided_by(case.rule) != "managers" and case.waits:
-        return line(f"card.hint.for-{decided_by(case.rule)}", uphold=uphold, dismiss=dismiss)
-    if card.others and not case.outcome:
+        yield line("card.hint.waits", uphold=uphold, dismiss=dismiss)
+    elif case.outcome == "upheld":
+        key = "card.hint.appealed" if case.state == "appealed" else "card.hint.upheld"
+        yield line(key, brings=after.dismissed, uphold=uphold, dismiss=dismiss)
+    elif card.others and not case.outcome:
         one = Code(f"{prefix}uphold {card.others[0].n}")
-        return line("card.hint.several", n=case.n, one=one, uphold=uphold, dismiss=dismiss)
-    hint = "card.hint.decided" if case.outcome else "card.hint.open"
-    return line(hint, uphold=uphold, dismiss=dismiss)
+        yield line("card.hint.several", n=case.n, one=one, brings=after.upheld, uphold=uphold, dismiss=dismiss)
+    elif case.waits and (level := decided_by(case.rule)) != "managers":
+        yield line(
+            f"card.hint.for.{level}", brings=after.upheld, returns=after.dismissed, uphold=uphold, dismiss=dismiss
+        )
+    elif case.waits:
+        yield line("card.hint.open", brings=after.upheld, returns=after.dismissed, uphold=uphold, dismiss=dismiss)
+    else:
+        yield line("card.hint.dismissed", brings=after.upheld, uphold=uphold)

@@ -32,7 +32,9 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_datetime, format_timedelta
 from babel.numbers import format_decimal
 
-from moderation.values.notices import Code, Moment, Span, Who
+from moderation.values.notices import Code, Link, Moment, Quoted, Span, Who
+
+from .others_words import name_of, parts, tame
 
 LANGUAGES = ("en", "zh")
 _LOCALES = {"en": "en_GB", "zh": "zh_CN"}
@@ -41,12 +43,9 @@ _SHORT = {"en": "d MMM, HH:mm", "zh": "M月d日 HH:mm"}
 _LEFT = {"en": ("{} min", "{} h", "{} days"), "zh": ("{} 分钟", "{} 小时", "{} 天")}
 _BEHIND = {"en": "{} ({})", "zh": "{}（{}）"}
 _NEAR_MS = 300 * 86_400_000
-_LONGEST_NAME = 40
 _CELL = {"en": ("d MMM HH:mm", "d MMM y"), "zh": ("M月d日 HH:mm", "y年M月d日")}  # of a table: near, and far away
 _UNITS: tuple[tuple[Literal["day", "hour", "minute"], int], ...] = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 _NAMED_BY_NUMBER = frozenset({"n", "last", "pid"})  # fields that hold numbers of cases and processes
-# Control characters, and the bidirectional overrides that let a name rewrite its line.
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,16 +195,10 @@ def _unmarked(template: str) -> str:
     return template.replace("`", "").replace("**", "")
 
 
-def _tame(text: str) -> str:
-    """Put a text on one line, without characters that could rearrange or hide text."""
-    return _UNSAFE.sub("", text).replace("\n", " ").replace("\t", " ")
-
-
 def shown_name(person: Person) -> str:
     """Return the display name to show before the id; "" if it says nothing more, or could be taken for an id."""
-    name = _tame(person.name).strip()[:_LONGEST_NAME]
-    local = person.user[1:].partition(":")[0]
-    return "" if "@" in name or ":" in name or name.casefold() == local.casefold() else name
+    name, local = name_of(person.name), person.user[1:].partition(":")[0]
+    return "" if name.casefold() == local.casefold() else name
 
 
 def _ordinal(name: str, value: object) -> object:
@@ -291,14 +284,19 @@ def _plain(value: object, language: str) -> str:
         case _When():
             return value
         case Who():
-            return _tame(value.user)
+            return tame(value.user)
         case Person():
-            name, user = shown_name(value), _tame(value.user)
+            name, user = shown_name(value), tame(value.user)
             return _BEHIND.get(language, _BEHIND["en"]).format(name, user) if name else user
+        case Quoted():
+            before, marked, after = parts(value)
+            return f"{before}«{marked}»{after}" if marked else before + after
+        case Link():
+            return tame(value.url)
         case Code():
-            return _tame(value.text)
+            return tame(value.text)
         case _:
-            return _tame(str(value))
+            return tame(str(value))
 
 
 def _html(value: object, language: str) -> str:
@@ -308,13 +306,18 @@ def _html(value: object, language: str) -> str:
         case _When():
             return value
         case Who():
-            return _link(value.user, _tame(value.user))
+            return _link(value.user, tame(value.user))
         case Person():
-            name, user = shown_name(value), _tame(value.user)
+            name, user = shown_name(value), tame(value.user)
             linked = _link(value.user, name or user)
             return _BEHIND.get(language, _BEHIND["en"]).format(linked, html.escape(user)) if name else linked
+        case Quoted():
+            before, marked, after = map(html.escape, parts(value))
+            return f"{before}<strong>{marked}</strong>{after}" if marked else before + after
+        case Link():
+            return f'<a href="{html.escape(value.url)}">{html.escape(tame(value.url))}</a>'
         case Code():
-            return f"<code>{html.escape(_tame(value.text))}</code>"
+            return f"<code>{html.escape(tame(value.text))}</code>"
         case _:
             return html.escape(_plain(value, language))
 

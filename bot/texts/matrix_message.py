@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from moderation.policy import Policy
 from moderation.values.events import Json
 from moderation.values.ids import EventId, UserId
-from moderation.values.notices import Line, Phrase, RoomName, RuleText, Value, Who
+from moderation.values.notices import Line, Listed, Phrase, RoomName, RuleText, Value, Who
 
 from .catalog import Catalog, Person, Rendered
 
@@ -79,8 +79,17 @@ class Speech:
                 return Person(value.user, names.get(value.user, ""))
             case Phrase():
                 return self._catalog.render(language, value.key)
+            case Listed():
+                return self._listed([self._line(each, language, names) for each in value.lines], language)
             case _:
                 return value
+
+    def _listed(self, items: Sequence[Rendered], language: str) -> Rendered:
+        if not items:
+            return Rendered("", "")
+        between = self._catalog.text(language, "list.between")
+        joined = Rendered(between.join(each.plain for each in items), between.join(each.html for each in items))
+        return self._catalog.render(language, "list.all", items=joined)
 
     def rule(self, name: str, language: str, of_room: str = "") -> str:
         """Return a rule in the words of the operator, else in those of its room, else its name.

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import CaseView
 from moderation.values.ids import RoomId
-from moderation.values.notices import Line, Who, line
+from moderation.values.notices import Line, Quoted, Who, line
 from storage import queries
 
 MAX_SHOWN = 10
@@ -48,9 +48,9 @@ async def reads_along(db: AsyncConnection, case: CaseView, desk: RoomId | None) 
 def _one(report: queries.StoredReport, *, names: bool) -> Line:
     if report.channel in ("operator", "mail"):
         contact = report.contact if names and report.contact else "-"
-        return line(f"card.report-{report.channel}", reason=report.reason or "-", contact=contact)
+        return line(f"card.report-{report.channel}", reason=Quoted(report.reason or "-"), contact=contact)
     if not names or not report.by:
-        return line("card.report-reason", reason=report.reason)
+        return line("card.report-reason", reason=Quoted(report.reason))
     if not report.reason:
         return line("card.reporter", who=Who(report.by))
-    return line("card.reporter-reason", who=Who(report.by), reason=report.reason)
+    return line("card.reporter-reason", who=Who(report.by), reason=Quoted(report.reason))

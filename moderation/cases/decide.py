@@ -79,6 +79,13 @@ def _again(
     return (case.decision(what, case.state, by=by, on=on, reason=reason), *wider)
 
 
+def would_follow(case: CaseView, what: Outcome, *, by: UserId, context: Context, policy: Policy) -> tuple[Fact, ...]:
+    """Return what a decision would bring besides itself, without deciding anything."""
+    if case.rule in OWN_RULES and case.outcome and what == "upheld" and not _can_be_brought_again(case.rule):
+        return ()
+    return (_upheld if what == "upheld" else _dismissed)(case, by, context, policy, on=-1)
+
+
 def acknowledge(case: CaseView, by: UserId, room: RoomView, policy: Policy, *, on: int) -> tuple[Fact, ...]:
     """Record that somebody has seen the case.
 

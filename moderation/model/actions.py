@@ -260,7 +260,7 @@ class SupersedeCard(Action, name="supersede-card", priority=CARD):
 
 
 class Offer(Action, name="offer", priority=NICETY, adorns=True, queue="case {n}"):
-    """Put one reaction under a card, for managers to press."""
+    """Put reactions under a card, for managers to press: those of `key`, divided by spaces, in this order."""
 
     n: CaseNumber
     key: str

@@ -32,6 +32,22 @@ class Who:
 
 
 @dataclass(frozen=True, slots=True)
+class Quoted:
+    """Somebody's own words, with the part from `start` to `end` marked; no link in them can be opened by a tap."""
+
+    text: str
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An address of ours, to be opened by a tap."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """Something to type, such as a command."""
 
@@ -59,7 +75,14 @@ class RoomName:
     room: str
 
 
-Value = str | int | Moment | Span | Who | Code | Phrase | RuleText | RoomName
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Several phrases as one, in brackets; nothing if there are none."""
+
+    lines: tuple["Line", ...]
+
+
+Value = str | int | Moment | Span | Who | Quoted | Link | Code | Phrase | RuleText | RoomName | Listed
 Fields = Mapping[str, Value]
 
 
@@ -95,6 +118,8 @@ _TAGS: dict[str, type] = {
     "moment": Moment,
     "span": Span,
     "who": Who,
+    "quoted": Quoted,
+    "link": Link,
     "code": Code,
     "phrase": Phrase,
     "rule": RuleText,
@@ -124,14 +149,18 @@ def _line_from_json(raw: Json) -> Line:
 def _to_json(value: Value) -> Json:
     if isinstance(value, str | int):
         return value
-    (content,) = (getattr(value, slot) for slot in value.__slots__)
-    return {"$" + _TAG_OF[type(value)]: content}
+    if isinstance(value, Listed):
+        return {"$listed": lines_to_json(value.lines)}
+    content: list[Json] = [getattr(value, slot) for slot in value.__slots__]
+    return {"$" + _TAG_OF[type(value)]: content if len(content) > 1 else content[0]}
 
 
 def _from_json(value: Json) -> Value:
     if isinstance(value, dict):
         ((tag, content),) = value.items()
-        made: Value = _TAGS[tag.removeprefix("$")](content)
+        if tag == "$listed":
+            return Listed(lines_from_json(content))
+        made: Value = _TAGS[tag.removeprefix("$")](*(content if isinstance(content, list) else (content,)))
         return made
     assert isinstance(value, str | int)
     return value

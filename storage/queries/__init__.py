@@ -84,7 +84,7 @@ from .reports import (
     reports_of,
     reports_paused,
 )
-from .room_rules import RoomRule, rule_of_room, rules_of_room
+from .room_rules import RoomRule, policy_for, rule_of_room, rules_of_room
 from .rooms import (
     active_groups,
     all_rooms,

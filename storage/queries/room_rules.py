@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.judge.room_rules import with_own
+from moderation.model.context import RoomView
+from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
 from storage import schema
 
@@ -35,3 +38,15 @@ async def rule_of_room(db: AsyncConnection, room: RoomId, name: str) -> str | No
     query = select(r.settings).where(r.room == room, r.name == name).order_by(r.record.desc()).limit(1)
     found = await db.scalar(query)
     return str(found) if found is not None else None
+
+
+async def policy_for(db: AsyncConnection, policy: Policy, room: RoomView, rule: str) -> Policy:
+    """Return the policy for a case of `rule` in `room`, even if its people removed that rule since.
+
+    `policy` is the operator's.
+    """
+    known = with_own(policy, room.rules)
+    if any(each.name == rule for each in known.rules):
+        return known
+    text = await rule_of_room(db, room.room, rule)
+    return with_own(policy, (*room.rules, text)) if text is not None else known

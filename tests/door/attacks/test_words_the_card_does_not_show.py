@@ -10,8 +10,8 @@ import pytest
 from bot.pipeline.message_text import said_at
 from bot.texts.case_card import read_card
 from bot.texts.case_words import MOST_LATER, word_lines
-from moderation.values.notices import Line
-from tests.door.offline import ANNA, ROOM, RULES, Offline, offline
+from moderation.values.notices import Line, Link, Phrase, Quoted, Value
+from tests.door.offline import ANNA, BOT, ROOM, RULES, Offline, offline
 
 LONG = "all is well, " * 60
 
@@ -25,19 +25,31 @@ async def bot(tmp_path: Path) -> AsyncIterator[Offline]:
 async def shown(bot: Offline, n: int = 1) -> list[tuple[str, dict[str, Any]]]:
     """Return the lines of the card that quote the messages."""
     async with bot.stores.database.read() as db:
-        card = await read_card(db, n, bot.time())
+        card = await read_card(db, n, bot.time(), bot.pipeline.settings.policy, BOT)
         assert card is not None
         rules = bot.pipeline.settings.rules
-        lines = await word_lines(db, card.case, partial(said_at, bot.stores.journal), rules)
+        lines = await word_lines(db, card.case, partial(said_at, bot.stores.journal), rules, BOT)
     return [_plain(each) for each in lines]
 
 
 def _plain(each: Line) -> tuple[str, dict[str, Any]]:
-    return each.key, {name: getattr(value, "key", value) for name, value in dict(each.fields).items()}
+    return each.key, {name: _value(value) for name, value in each.fields.items()}
+
+
+def _value(value: Value) -> object:
+    match value:
+        case Phrase():
+            return value.key
+        case Quoted():
+            return value.text
+        case Link():
+            return value.url
+        case _:
+            return value
 
 
 def link(event: str) -> str:
-    return f"https://matrix.to/#/{ROOM}/{event}"
+    return f"https://matrix.to/#/{ROOM}/{event}?via=example.org"
 
 
 async def test_a_violation_in_the_formatted_text_alone(bot: Offline) -> None:

@@ -150,7 +150,7 @@ async def test_hostile_names_and_texts_reach_the_desk_and_the_lists_as_text(thea
     await ann.request("PUT", "profile", ann.user, "displayname", json={"displayname": name})
     await ann.send_text(room, f"a purple elephant <img src=x onerror=alert(1)> {BIDI} @room")
     card = await scene.card(manager, 1)
-    words = "“a purple elephant <img src=x onerror=alert(1)>  @room”"
+    words = "“a «purple elephant» <img src=x onerror=alert(1)>  @room”"
     assert words in card.body.splitlines()
     assert "<img" not in card.content["formatted_body"]
     assert card.content["m.mentions"] == {}

@@ -66,9 +66,10 @@ async def test_a_report_by_reply_is_answered_in_private_and_its_outcome_told(the
     asked = await reply(ben, room, said, "!report this is unkind")
     word = await told(ben, bot, like("report.thanks", n="1"))
     card = await scene.card(manager, 1)
-    assert card.body.splitlines()[2:6] == [
+    assert card.body.splitlines()[3:8] == [
         "“you are all fools”",
-        f"The message: https://matrix.to/#/{room}/{said}",
+        f"Message: https://matrix.to/#/{room}/{said}?via=localhost",
+        "The message is still in the room.",
         "Reports by members: 1",
         "Reported: “this is unkind”",
     ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bot.commands.registry import COMMANDS
 from bot.texts.catalog import Catalog
-from moderation.consequences import OFFERED
+from moderation.consequences import UNDERSTOOD
 from moderation.model.facts import CaseDecided, CaseMoved, Fact, Reported
 from moderation.policy import ReportSettings
 from moderation.values.ids import EventId, RoomId
@@ -53,7 +53,7 @@ below = "remind"
 def test_the_table_has_every_command_every_reaction_and_every_role() -> None:
     assert {row.name for row in ROWS} == {command.name for command in COMMANDS.values()}
     assert {row.said for row in ROWS if set(row.answers) != set(ROLES)} == set()
-    assert {pressed.key for pressed in REACTIONS} == {*OFFERED, *ReportSettings().reactions}
+    assert {pressed.key for pressed in REACTIONS} == {*UNDERSTOOD, *ReportSettings().reactions}
     assert {pressed.key for pressed in REACTIONS if set(pressed.follows) != set(ROLES)} == set()
 
 
@@ -97,6 +97,7 @@ async def cast(theatre: Theatre) -> Cast:
     for role, victim in zip(("manager", "owner"), victims, strict=True):
         ((n,),) = bot.rows("SELECT n FROM cases WHERE subject = ?", victim.user)
         cards[role] = EventId((await scene.card(manager, n)).id)
+    await bot.idle()  # who lost their role is out of the desk
     return Cast(
         scene=scene,
         roles=roles,

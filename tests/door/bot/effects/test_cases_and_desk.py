@@ -2,7 +2,9 @@
 
 import asyncio
 
+from bot.texts.catalog import Catalog
 from moderation.model.facts import CaseDecided, CaseGrew, CaseOpened, CreditChanged, SanctionEnded, SanctionStarted
+from moderation.values.notices import Moment
 from tests.people.client import Client, Seen
 from tests.theatre.scene import Scene, Theatre, answer, ask, told
 from tests.theatre.served import RULES, like, phrase, until
@@ -25,18 +27,26 @@ terms = ["volcano"]
 async def test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reaction(theatre: Theatre) -> None:
     scene = await theatre.scene(MINOR_AND_MUTE)
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
+    await ann.request("PUT", "profile", ann.user, "displayname", json={"displayname": "Anna B."})
     said = await ann.send_text(room, "a <b>volcano</b>")
     card = await scene.card(manager, 1)
+    link = f"https://matrix.to/#/{room}/{said}?via=localhost"
+    ((since,),) = bot.rows("SELECT since FROM members WHERE room = ? AND user = ?", room, ann.user)
     lines = card.body.splitlines()
     assert lines == [
         "Case 1 · serious · loud",
-        f"{ann.user} · credit 75 (tier B) · 0 earlier violations",
-        "“a <b>volcano</b>”",
-        f"The message: https://matrix.to/#/{room}/{said}",
-        "Decided automatically: rule broken. If this is wrong, press ❌.",
-        "To change it: ✅ rule broken · ❌ 🤝 ♻ not broken. With a reason: !uphold 1 or !dismiss 1",
+        f"Anna B. ({ann.user}) · 75/100 points · earlier violations: 0 (reversed ones not counted)",
+        f"First seen in the room: {Catalog.load().text('en', 'cli.value', value=Moment(since))}",
+        "“a <b>«volcano»</b>”",
+        f"Message: {link}",
+        "The message is removed.",
+        "Handled automatically (message removed, −25 points, muted). If this is wrong, press ❌.",
+        "Changed your mind? ❌ not broken (gives back 25 points, ends the mute). With a reason: !dismiss 1",
     ]
-    assert "a &lt;b&gt;volcano&lt;/b&gt;" in card.content["formatted_body"]
+    html = card.content["formatted_body"]
+    assert html.startswith("<strong>Case 1 · serious · loud</strong><br>")
+    assert "a &lt;b&gt;<strong>volcano</strong>&lt;/b&gt;" in html
+    assert f">Anna B.</a> ({ann.user})" in html and f'<a href="{link}">' in html
     await _offers(scene, manager, card)
     await scene.until_level(ann.user, -1)
     word = await told(ann, bot, like("notice.violation"))
@@ -45,13 +55,12 @@ async def test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reacti
     await manager.react(scene.desk, card.id, "❌")
     edit = await _edit_of(scene, manager, card)
     assert edit.content["m.new_content"]["body"].splitlines() == [
-        "Case 1 · serious · loud",
-        f"{ann.user} · credit 100 (tier A) · 0 earlier violations",
-        "“a <b>volcano</b>”",
-        f"The message: https://matrix.to/#/{room}/{said}",
+        *lines[:1],
+        f"Anna B. ({ann.user}) · 100/100 points · earlier violations: 0 (reversed ones not counted)",
+        *lines[2:6],
         f"{manager.user} decided: rule not broken.",
         "Reason: No rule was broken.",
-        "To change it: ✅ rule broken · ❌ 🤝 ♻ not broken. With a reason: !uphold 1 or !dismiss 1",
+        "Changed your mind? ✅ rule broken (−25 points, mutes for 1 hour). With a reason: !uphold 1",
     ]
     await scene.until_level(ann.user, None)
     word = await told(ann, bot, like("notice.dismissed", by=manager.user))
@@ -175,15 +184,14 @@ async def test_a_decision_twice_is_refused_and_a_member_decides_nothing(theatre:
 
 
 async def _offers(scene: Scene, who: Client, card: Seen) -> None:
-    for key in ("✅", "❌", "🔎"):
-        await scene.wait_desk(
-            who,
-            lambda seen, key=key: (
-                seen.type == "m.reaction"  # type: ignore[misc]
-                and seen.content["m.relates_to"] == {"rel_type": "m.annotation", "event_id": card.id, "key": key}
-            ),
-            f"the reaction {key}",
-        )
+    """Wait for the reactions under a card, and check their order."""
+    await scene.bot.idle()
+    seen = [event["content"]["m.relates_to"] for event in await who.messages(scene.desk, 200) if _reacts(event)]
+    assert seen == [{"rel_type": "m.annotation", "event_id": card.id, "key": key} for key in "✅❌🔎"]
+
+
+def _reacts(event: dict[str, object]) -> bool:
+    return event["type"] == "m.reaction"
 
 
 async def _edit_of(scene: Scene, who: Client, card: Seen) -> Seen:

@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from bot.events.parse_event import receive
 from bot.pipeline.in_flight import InFlight
 from bot.pipeline.pipeline import Outcome
 from bot.pipeline.replay import Rooms, catch_up
@@ -15,6 +17,7 @@ from moderation.model.facts import ActionTaken, CaseDecided, NoticeGiven
 from moderation.values.ids import UserId
 from moderation.values.notices import line
 from storage import outbox
+from storage.database import FILE
 from storage.journal.record import Draft
 from tests.door.bot.effects.test_anchor_day import ONE, Deployment, deployment
 from tests.door.offline import ANNA as ANN
@@ -164,6 +167,24 @@ async def test_a_card_whose_outcome_was_recorded_too_is_recorded_once(tmp_path: 
         posted = ActionTaken(room=ROOM, on=-1, action="card", result="done", code="-", n=1, made="$card")
         txn = await killed_at_the_return_of_a_card(bot, posted)
         assert [(fact.action, fact.txn) for fact in bot.facts(ActionTaken)] == [("card", txn)]
+
+
+async def test_a_reaction_that_came_together_with_its_card_is_judged_the_same_again(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        await bot.say(ANN, "forbidden")
+        (row,) = [row for row in await rows(bot) if isinstance(row.action, PostCard)]
+    before = (bot.config.data_dir / FILE).read_bytes()
+    async with offline(tmp_path, RULES) as bot:
+        card = bot.raw(BOT, "m.room.message", with_card_mark({"msgtype": "m.text", "body": "Case 1"}, 1, row.txn))
+        press = {"m.relates_to": {"rel_type": "m.annotation", "event_id": f"{card['event_id']}b", "key": "✅"}}
+        both = (card, bot.raw(MINA, "m.reaction", press))
+        await bot.pipeline.take([receive({**raw, "event_id": f"{raw['event_id']}b"}, DESK, bot.time()) for raw in both])
+        assert [(fact.n, fact.what, fact.by) for fact in bot.facts(CaseDecided)] == [(1, "upheld", MINA)]
+    (bot.config.data_dir / FILE).write_bytes(before)  # as after a power cut: the journal was written, the database not
+    with capture_logs() as logs:
+        async with offline(tmp_path, RULES) as bot:
+            assert await bot.rows("SELECT outcome, card FROM cases") == [("upheld", f"{card['event_id']}b")]
+    assert [entry["event"] for entry in logs if entry["event"] == "judged_otherwise_before"] == []
 
 
 async def rows(bot: Offline) -> list[outbox.OutboxRow]:
