@@ -6,18 +6,22 @@ yet), `records`, `first_day`, `log_bytes`, `content`, `retention` (milliseconds)
 
 Rules kept here:
 - It only reads, and says the same of a running bot as of a stopped one.
+- With ``--alive`` the exit code is 1 unless the bot runs and has heard its homeserver within the last five minutes, so
+  that a container's health can be asked for without a port.
 
 Left to others: what could go wrong and how to mend it (`check/`), watching (`bot/monitoring/page.py`).
 """
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from moderation.values.notices import Moment, Span
 
 from .access.lookup import now_ms, read
 from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import Cells, as_json, text, word
+from .console.output import FAILED, Cells, as_json, text, word
 from .console.tables import sheet_of
 from .run import running_pid
 
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 app = new_app("cli.status.help")
+
+SILENT_MS = 300_000  # a homeserver answers each half minute; it is noted as often
 
 _NAMES = (
     *("running", "heard", "rooms", "open_cases", "overdue_cases", "tasks", "waiting", "gaps"),
@@ -46,7 +52,11 @@ _SHOW: Cells = {
 
 
 @app.command(help=text("cli.status.help"), epilog=text("cli.status.epilog"))
-def status(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+def status(
+    alive: Annotated[bool, typer.Option("--alive", help=text("cli.status.alive"))] = False,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
     """Show it."""
     config = read_config(config_file)
     found = {
@@ -61,6 +71,8 @@ def status(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> No
         as_json({name: found[name] for name in _NAMES})
     else:
         sheet_of(found, _NAMES, _SHOW)
+    if alive and not (found["running"] and now_ms() - found["heard"] < SILENT_MS):
+        raise typer.Exit(FAILED)
 
 
 async def _database(db: "AsyncConnection") -> dict[str, Any]:

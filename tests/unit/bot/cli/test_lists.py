@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from bot.cli.access.lookup import now_ms
+from bot.cli.run import only_instance
+from bot.cli.status import SILENT_MS
 from storage.database import FILE
 from tests.unit.bot.cli.conftest import ANNA, BEN, CLEO, DESK, GARDEN, KITCHEN, NOW, Answerable
 
@@ -46,6 +49,24 @@ class TestStatus:
         assert sum(found["rooms"].values()) == 2
         assert (found["content"], found["retention"]) == ("full", 190 * DAY_MS)
         assert found["disk_free"] > 0
+
+    def test_alive_is_a_bot_that_runs_and_heard_its_homeserver_lately(
+        self, answerable: Answerable, data_dir: Path
+    ) -> None:
+        def heard(ms: int) -> None:
+            with sqlite3.connect(data_dir / FILE) as database:
+                database.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('alive', ?)", (str(ms),))
+
+        def code() -> int:
+            return answerable("status", "--alive", "--json").code
+
+        heard(now_ms())
+        assert code() == 1
+        with only_instance(data_dir):
+            assert code() == 0
+            heard(now_ms() - SILENT_MS)
+            assert code() == 1
+        assert answerable("status").code == 0
 
     def test_fits_on_a_page_of_80_columns(self, answerable: Answerable, monkeypatch: pytest.MonkeyPatch) -> None:
         for language in ("en", "zh"):
