@@ -1,6 +1,7 @@
 """cases, case, ack, note, uphold, dismiss, why, appeal: show and decide cases, by command or by reaction on a card."""
 
-from bot.texts.case_card import card_lines, note_lines, past_line, read_card, waiting_line
+from bot.texts.case_card import card_lines, note_lines, read_card, waiting_line
+from bot.texts.case_context import context_lines
 from bot.texts.case_words import word_lines
 from bot.texts.report_lines import reads_along, report_lines
 from bot.texts.statement import statement_lines
@@ -202,9 +203,8 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
     require("decide", call.caller, call.group, call.policy)
     seen = found.state == "open" and not found.is_about(call.caller)
     facts = acknowledge(found, call.caller, call.group, call.policy, on=call.on) if seen else ()
-    past = await queries.cases_of(call.db, found.subject, call.group.room, MAX_CASES)
-    lines = [line("history.head", who=Who(found.subject), count=len(past)), *map(past_line, past)]
-    return Reply(tuple(lines), facts or await looked_at(call, found.subject, "history", n))
+    lines = await context_lines(call.db, found, call.setup.said_at, call.setup.bot)
+    return Reply(lines, (*facts, *await looked_at(call, found.subject, "history", n)))
 
 
 async def _decide(call: Call, what: Outcome, n: int = 0, *, common: str = "") -> Reply:

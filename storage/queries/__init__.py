@@ -43,8 +43,10 @@ from .events import (
     held_back,
     known_events,
     last_stood,
+    messages_around,
     recent_messages,
     recent_times,
+    redactions_since,
     unread_events,
 )
 from .linked_accounts import accounts_of, accounts_of_all

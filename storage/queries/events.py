@@ -11,7 +11,7 @@ from moderation.rooms.slow_mode import HELD_BACK
 from moderation.values.events import MessagePosted
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import schema
-from storage.projections import POSTED, UNREAD
+from storage.projections import MANY, POSTED, UNREAD
 from storage.sql_list import sql_list_param, sql_list_value
 from storage.sqlite_driver import rows_of
 
@@ -40,6 +40,22 @@ async def recent_messages(db: AsyncConnection, room: RoomId, bot: UserId, limit:
     e = schema.events.c
     newest = select(e.record).where(e.room == room, e.kind == POSTED, e.sender != bot)
     return list(await db.scalars(newest.order_by(e.record.desc()).limit(limit)))
+
+
+async def messages_around(db: AsyncConnection, room: RoomId, record: int, bot: UserId, most: int) -> list[int]:
+    """Return a record in a room with those of the `most` messages of people before and after it, in order."""
+    e = schema.events.c
+    posted = (e.room == room, e.kind == POSTED, e.sender != bot)
+    before = await db.scalars(select(e.record).where(*posted, e.record < record).order_by(e.record.desc()).limit(most))
+    after = await db.scalars(select(e.record).where(*posted, e.record > record).order_by(e.record).limit(most))
+    return [*reversed(list(before)), record, *after]
+
+
+async def redactions_since(db: AsyncConnection, room: RoomId, record: int) -> list[int]:
+    """Return the records of the first `MANY` redactions in a room after a record."""
+    e = schema.events.c
+    query = select(e.record).where(e.room == room, e.kind == "redact", e.record > record)
+    return list(await db.scalars(query.order_by(e.record).limit(MANY)))
 
 
 async def last_stood(db: AsyncConnection, room: RoomId, sender: UserId, before: EventId) -> int | None:

@@ -1,7 +1,7 @@
 """The desk as a tool: complete cards, notes, read marks, faults, and the daily digest."""
 
 from moderation.cases.statements import from_json
-from moderation.model.facts import CaseMoved, CaseNoted, CaseOpened, CreditChanged, StatementGiven
+from moderation.model.facts import CaseMoved, CaseNoted, CaseOpened, ContentRead, CreditChanged, StatementGiven
 from moderation.values.durations import DAY_MS
 from tests.theatre.scene import Theatre, ask, open_direct, told
 from tests.theatre.served import RULES, like, phrase
@@ -17,7 +17,9 @@ async def test_a_card_names_who_answers_and_shows_what_it_has_become(theatre: Th
     assert like("card.answering", names=f"{min(mark.user, mina.user)}, {max(mark.user, mina.user)}").search(card.body)
     assert sorted(card.content["m.mentions"]["user_ids"]) == sorted([mark.user, mina.user])
     await mark.react(scene.desk, card.id, "🔎")
-    await bot.until(lambda: bot.facts(CaseMoved), "the case to be seen")
+    more = await scene.wait_desk(mark, lambda s: like("around.rule").search(s.body) is not None, "the first answer")
+    assert like("around.no-earlier", who=ann.user).search(more.body)
+    assert [(f.what, f.n, f.subject, f.by) for f in bot.facts(ContentRead)] == [("history", 1, ann.user, mark.user)]
     assert [(f.step, f.state, f.by) for f in bot.facts(CaseMoved)] == [("acknowledged", "acknowledged", mark.user)]
     assert like("error.case.step").search(await ask(mina, bot, scene.desk, "!ack 1"))
     await mina.send_text(scene.desk, "!note 1 she was quoting, I think")

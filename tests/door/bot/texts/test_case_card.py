@@ -8,14 +8,16 @@ import pytest
 
 from bot.pipeline.message_text import said_at
 from bot.texts.case_card import card_lines, read_card
+from bot.texts.case_context import context_lines
 from bot.texts.case_words import word_lines
 from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
 from bot.texts.names import names_in
 from moderation.model.facts import CreditChanged
 from moderation.values.ids import UserId
+from storage import queries
 from storage.projections.erase_person import erase_from_tables
-from tests.door.offline import ANNA, BOT, DESK, MARK, ROOM, RULES, Offline, offline
+from tests.door.offline import ANNA, BOT, DESK, MARK, MINA, ROOM, RULES, Offline, offline
 
 DAY = 86_400_000
 LINK = f"https://matrix.to/#/{ROOM}/$event14?via=example.org"
@@ -156,3 +158,53 @@ async def test_a_manager_who_lets_a_message_through_is_not_told_of_a_broken_rule
         await bot.say(ANNA, "see https://elephants.example")
         await bot.say(MARK, "!dismiss 1", DESK)
         assert await bot.rows("SELECT 1 FROM outbox WHERE action LIKE '%decided.waited.dismissed%'") == [(1,)]
+
+
+async def more(bot: Offline, n: int = 1, language: str = "en") -> list[str]:
+    """Return what 🔎 under the card of a case shows, line by line."""
+    async with bot.stores.database.read() as db:
+        case = await queries.case_view(db, n)
+        assert case is not None
+        lines = await context_lines(db, case, partial(said_at, bot.stores.journal), BOT)
+        names = await names_in(db, lines, language, ROOM)
+    speech = Speech(Catalog.load().with_clock(bot.time), bot.pipeline.settings.policy, "en")
+    return speech.text(lines, language, names).plain.splitlines()
+
+
+async def test_the_context_is_what_was_said_around_it_the_rule_and_earlier_cases(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        for number in range(5):
+            await bot.say(MINA, f"number {number}")
+        gone = await bot.event(MINA, "m.room.message", {"msgtype": "m.text", "body": "better not"})
+        await bot.say(ANNA, "forbidden")
+        await bot.say(MINA, "come on, see https://evil.example")
+        await bot.event(MINA, "m.room.redaction", {"redacts": gone})
+        assert await more(bot) == [
+            "What was said around it:",
+            f"· 24 Nov, 12:00 UTC, {MINA}: “number 3”",
+            f"· 24 Nov, 12:00 UTC, {MINA}: “number 4”",
+            f"→ 24 Nov, 12:00 UTC, {ANNA}: “forbidden”",
+            f"· 24 Nov, 12:00 UTC, {MINA}: “come on, see https[:]//evil[.]example”",
+            "The rule: “tickets” (serious)",
+            f"There are no earlier cases about {ANNA} here.",
+        ]
+        assert (await more(bot, 1, "zh"))[-2:] == ["规则：“tickets”（严重）", f"此前没有与 {ANNA} 有关的个案。"]
+
+
+async def test_earlier_cases_are_shown_with_their_outcome(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        await bot.say(ANNA, "forbidden")
+        await bot.say(MARK, "!dismiss 1 a quotation", DESK)
+        await bot.pass_time(2 * DAY)
+        await bot.say(ANNA, "forbidden")
+        shown = await more(bot, 2)
+        assert shown[-2] == f"Earlier cases about {ANNA} here (1):"
+        assert shown[-1].startswith("Case 1 · ") and shown[-1].endswith(" · not broken")
+        assert (await more(bot))[-1] == f"There are no earlier cases about {ANNA} here."
+
+
+async def test_where_no_words_are_kept_there_is_no_context(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES + '[records]\ncontent = "metadata"\n') as bot:
+        await bot.say(MINA, "hello")
+        await bot.say(ANNA, "forbidden")
+        assert (await more(bot))[0] == "I keep no words of the messages around it."
