@@ -41,7 +41,7 @@ from .effects.align_room import Reconciler
 from .effects.anchor_day import Anchorer, Closer
 from .effects.anchor_outside import OutsideAnchorer
 from .effects.desk import Desk
-from .effects.join_room import Joiner
+from .effects.join_room import Joiner, recording_notice
 from .effects.leave_room import Leaver
 from .effects.lobby import Lobbies, lobbies_to_look_after
 from .effects.media_hash import MediaHasher
@@ -191,7 +191,8 @@ class RunningBot:
     def _handlers(self) -> Handlers:
         """Return the handler of every action."""
         core, services, operations, direct = self._core, self._services, self._operations, self._direct
-        config, journal, retention = core.config, core.stores.journal, core.config.records.retention
+        config, journal = core.config, core.stores.journal
+        notice = recording_notice(config.records.content, config.records.retention, config.bot.prefix)
         closings, dialogue = Closings(journal.folder), (core.stores.identity, core.stores.asking)
         reconciler = Reconciler(services)
         return by_action(
@@ -199,8 +200,8 @@ class RunningBot:
             direct,
             reconciler,
             Leaver(services, reconciler),
-            Joiner(services, self._gaps, retention_ms=retention, content=config.records.content),
-            PowerTeller(services, journal.vkey),
+            Joiner(services, self._gaps, notice),
+            PowerTeller(services, journal.vkey, notice),
             Desk(services, partial(said_at, journal)),
             Lobbies(services),
             Adopter(services),

@@ -1,6 +1,6 @@
 """help, status, who, rules, key, lang: what anybody may ask."""
 
-from bot.texts.catalog import LANGUAGES
+from bot.texts.catalog import LANGUAGES, language_named
 from bot.texts.power_lines import power_lines
 from moderation.duty.responsibility import is_manager, is_operator
 from moderation.model.facts import LanguageChosen
@@ -12,9 +12,11 @@ from storage import queries
 from .invocation import Call, Command, Reply
 from .rights import must_have
 from .room import in_force
+from .set import retelling
 
 MAX_NAMES = 50
 ALL = ("all", "全部")
+ROOM = ("room", "房间")
 
 
 async def help_(call: Call) -> Reply:
@@ -109,15 +111,16 @@ def applies(globs: tuple[str, ...], call: Call) -> bool:
 
 async def lang(call: Call) -> Reply:
     """Choose the caller's own language, or (`lang zh room`, by a manager) the room's."""
-    wanted = call.given.word.lower()
-    if wanted not in LANGUAGES:
-        raise Refused("error.language", given=wanted[:20], known=", ".join(LANGUAGES))
-    if call.given.reason == "room" and call.group.purpose != "group":
+    wanted = language_named(call.given.word)
+    for_room = call.given.reason.lower() in ROOM
+    if not wanted:
+        raise Refused("error.language", given=call.given.word[:20], known=", ".join(LANGUAGES))
+    if for_room and call.group.purpose != "group":
         raise Refused("error.group.name-it")
-    if call.given.reason == "room":
+    if for_room:
         await must_have(call, "language")
         chosen = LanguageChosen(room=call.group.room, on=call.on, language=wanted, by=call.caller)
-        return Reply((line("lang.room", spoken=Phrase(f"language.{wanted}")),), (chosen,))
+        return Reply((line("lang.room", spoken=Phrase(f"language.{wanted}")),), (chosen,), await retelling(call))
     if call.given.reason:
         raise Refused("error.superfluous", words=call.given.reason[:60])
     own = LanguageChosen(room=call.group.room, on=call.on, language=wanted, subject=UserId(call.caller), by=call.caller)

@@ -18,7 +18,7 @@ from moderation.judge.judge import CompiledRule
 from moderation.judge.room_rules import with_own
 from moderation.model.actions import Action, Redact, Say, Tell
 from moderation.model.context import Context, RoomView
-from moderation.model.facts import Fact
+from moderation.model.facts import Fact, LanguageChosen
 from moderation.policy import Policy
 from moderation.values.events import MessagePosted, ReactionGiven
 from moderation.values.ids import RoomId, UserId
@@ -178,4 +178,16 @@ def answered(call: Call, reply: Reply) -> tuple[Action, ...]:
     # Nothing can reply to a reaction; the card it belongs to begins the thread.
     said = event.target if isinstance(event, ReactionGiven) else event.event
     thread = event.target if isinstance(event, ReactionGiven) else event.thread
-    return (Say(room=call.here.room, lines=reply.lines, reply_to=said, thread=thread, to=call.caller),)
+    language = _language(call, reply)
+    return (
+        Say(room=call.here.room, lines=reply.lines, reply_to=said, thread=thread, to=call.caller, language=language),
+    )
+
+
+def _language(call: Call, reply: Reply) -> str:
+    """Return the language of an answer: the one just chosen, else in a desk its group's; "": the caller's."""
+    chosen = [fact for fact in reply.facts if isinstance(fact, LanguageChosen)]
+    if chosen:
+        return chosen[-1].language or call.setup.language
+    of_group = call.here.purpose == "desk" and call.group.purpose == "group"
+    return (call.group.language or call.setup.language) if of_group else ""

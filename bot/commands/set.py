@@ -3,17 +3,21 @@
 from collections.abc import Callable
 from typing import get_args
 
-from bot.texts.catalog import LANGUAGES
+from bot.texts.catalog import LANGUAGES, language_named
 from moderation.duty.responsibility import require
+from moderation.model.actions import Action, EditCard, Retell
 from moderation.model.facts import Fact, LanguageChosen, RoomSettingChanged
 from moderation.people.verification import REACHES, asked_of, room_demands
 from moderation.policy import Below, Chosen
 from moderation.values.errors import Refused
+from moderation.values.ids import CaseNumber
 from moderation.values.notices import Code, Line, Phrase, RoomName, line
+from storage import queries
 
 from .invocation import Call, Command, Reply
 
 DEFAULT = ("default", "默认")
+MOST_CARDS = 50  # that are written again in a new language
 SETTINGS: tuple[str, ...] = get_args(Chosen)
 _UNSET = "-"
 
@@ -31,7 +35,14 @@ async def set_(call: Call) -> Reply:
     if not words:
         raise Refused("error.set.value", setting=Code(name))
     fact = _SET[name](call, words)
-    return Reply((_done(call, name, fact),), (fact,), call.gone(), private=True)
+    retold = await retelling(call) if isinstance(fact, LanguageChosen) else ()
+    return Reply((_done(call, name, fact),), (fact,), (*call.gone(), *retold), private=True)
+
+
+async def retelling(call: Call) -> tuple[Action, ...]:
+    """Return the actions that say again, in a new language, what stands in the room, its desk and its waiting cards."""
+    waiting = await queries.waiting_cases(call.db, [call.group.room], MOST_CARDS)
+    return (Retell(room=call.group.room), *(EditCard(room=call.group.room, n=CaseNumber(each.n)) for each in waiting))
 
 
 def _done(call: Call, name: str, fact: Fact) -> Line:
@@ -76,9 +87,9 @@ def _digest(call: Call) -> bool:
 def _language(call: Call, words: list[str]) -> Fact:
     wanted, *more = words
     _nothing_more(more)
-    if wanted not in (*LANGUAGES, *DEFAULT):
-        raise Refused("error.language", given=wanted[:20], known=", ".join(LANGUAGES))
-    language = "" if wanted in DEFAULT else wanted
+    language = "" if wanted in DEFAULT else language_named(wanted)
+    if not language and wanted not in DEFAULT:
+        raise Refused("error.language", given=wanted[:20], known=", ".join((*LANGUAGES, DEFAULT[0])))
     return LanguageChosen(room=call.group.room, on=call.on, language=language, by=call.caller)
 
 

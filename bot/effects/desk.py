@@ -19,7 +19,7 @@ from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.pipeline.returned_cards import with_card_mark
 from bot.texts.case_card import card_lines, read_card
 from bot.texts.case_words import SaidAt, word_lines
-from bot.texts.matrix_message import MESSAGE, replacing
+from bot.texts.matrix_message import MESSAGE, Speech, replacing
 from bot.texts.names import names_in
 from bot.texts.report_lines import reads_along, report_lines
 from moderation.judge.room_rules import compiled
@@ -76,10 +76,7 @@ class Desk(ActionHandler):
         return sorted(user for user in people if members.get(user) in there and user != self._homeserver.user)
 
     async def _create(self, made: RoomPurpose, group: RoomView, managers: list[UserId]) -> RoomId:
-        language = self._speech.language(group.language)
-        called, secret = group.name or group.code, await self._homeserver.is_encrypted(group.room)
-        name = self._speech.text((line("desk.name", room=called),), language, {}).plain
-        topic = self._speech.text((line("desk.topic", room=called),), language, {}).plain
+        secret, (name, topic) = await self._homeserver.is_encrypted(group.room), desk_names(self._speech, group)
         return await self._homeserver.create_room(body(made, name=name, topic=topic, invite=managers, encrypted=secret))
 
     async def _in_step(
@@ -120,7 +117,8 @@ class Desk(ActionHandler):
         """Say on a card of the time that a backup lost that it is superseded."""
         async with self._database.read() as db:
             desk = await queries.room_view(db, action.room, self._homeserver.user)
-        language = self._speech.language(desk.language if desk else "")
+            spoken = await queries.room_language(db, desk.served) if desk and desk.served else ""
+        language = self._speech.language(spoken)
         content = self._speech.message((line("card.superseded"),), language, {})
         return Done(made=await self._homeserver.send(action.room, MESSAGE, replacing(content, action.event), txn))
 
@@ -178,6 +176,13 @@ class Desk(ActionHandler):
         except HomeserverError:  # the card does not depend on it
             return None
         return "redacted_because" in object_of(shown.get("unsigned"))
+
+
+def desk_names(speech: Speech, group: RoomView) -> tuple[str, str]:
+    """Return the name and the topic of a group's desk, in the group's language."""
+    language, called = speech.language(group.language), group.name or group.code
+    name = speech.text((line("desk.name", room=called),), language, {}).plain
+    return name, speech.text((line("desk.topic", room=called),), language, {}).plain
 
 
 async def _unless_refused(request: Awaitable[object]) -> None:

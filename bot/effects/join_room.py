@@ -36,11 +36,10 @@ PINNED = "m.room.pinned_events"
 class Joiner(ActionHandler):
     """The handlers of `Enter` and `Pin`."""
 
-    def __init__(self, services: Services, gaps: Gaps, *, retention_ms: int, content: str) -> None:
+    def __init__(self, services: Services, gaps: Gaps, notice: tuple[Line, ...]) -> None:
         super().__init__(services)
         self._gaps = gaps
-        self._retention_ms = retention_ms
-        self._content = content
+        self._notice = notice
         self.handles: Handlers = {Enter: self.enter, Pin: self.pin}
 
     async def enter(self, action: Enter, txn: str) -> Done:
@@ -153,7 +152,7 @@ class Joiner(ActionHandler):
 
     async def _announce(self, room: RoomId, txn: str) -> EventId:
         language = self._speech.language()
-        content = self._speech.message(recording_notice(self._content, self._retention_ms, self._prefix), language, {})
+        content = self._speech.message(self._notice, language, {})
         notice = await self._homeserver.send(room, MESSAGE, content, f"{txn}.notice")
         try:
             await self._pin(room, notice)

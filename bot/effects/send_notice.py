@@ -35,7 +35,7 @@ class Notifier(ActionHandler):
 
     async def say(self, action: Say, txn: str) -> Done:
         """Send an answer, or a message to everybody, in the room itself."""
-        language, names = await self._reader(action.room, action.to, action.lines)
+        language, names = await self._reader(action.room, action.to, action.lines, action.language)
         content = self._speech.message(action.lines, language, names, to=[action.to] if action.to else [], answer=True)
         made = await self._homeserver.send(action.room, MESSAGE, in_reply(content, action.reply_to, action.thread), txn)
         return Done(made=made)
@@ -84,13 +84,17 @@ class Notifier(ActionHandler):
             return Done((_given(action, "none"),), result="refused", code=error.errcode or "-")
         return Done((_given(action, "room"),), made=made)
 
-    async def _reader(self, room: RoomId, user: UserId | None, lines: Sequence[Line]) -> tuple[str, dict[str, str]]:
+    async def _reader(
+        self, room: RoomId, user: UserId | None, lines: Sequence[Line], chosen: str = ""
+    ) -> tuple[str, dict[str, str]]:
         """Return the language of the person or room that reads these lines, and the names of the rooms in them."""
         async with self._database.read() as db:
             view = await queries.room_view(db, room, self._homeserver.user)
-            own = await queries.language_of(db, user) if user else ""
             served = (view.served,) if view and view.served else ()
-            language = self._speech.language(own, view.language if view else "")
+            spoken = await queries.room_language(db, served[0] if served else room)
+            in_desk = view is not None and view.purpose == "desk"  # which speaks with one voice to all who read there
+            own = await queries.language_of(db, user) if user and not in_desk else ""
+            language = self._speech.language(chosen, own, spoken)
             return language, await names_in(db, lines, language, room, *served)
 
 

@@ -154,6 +154,16 @@ class Catalog:
         return _ordinal(name, value)
 
 
+def language_named(word: str) -> str:
+    """Return the language that a word names, such as ``zh``, ``Chinese`` or ``中文``; "" if it names none."""
+    texts = Catalog.load()
+    for language in LANGUAGES:
+        names = {language, *(texts.template(each, f"language.{language}").lower() for each in LANGUAGES)}
+        if word.lower() in names:
+            return language
+    return ""
+
+
 def fields_of(template: str) -> frozenset[str]:
     """Return the names in braces."""
     return frozenset(name for _, name, _, _ in string.Formatter().parse(template) if name)

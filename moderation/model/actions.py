@@ -164,6 +164,7 @@ class Say(Action, name="say", priority=ANSWER, speaks=True):
     reply_to: EventId | None = None
     thread: EventId | None = None
     to: UserId | None = None  # the person it answers: their language, their mention
+    language: str = ""  # "": that of the person, else of the room
 
 
 class Tell(Action, name="tell", speaks=True, queue="{subject}"):
@@ -236,6 +237,10 @@ class ShowPower(Action, name="show-power", priority=CARD, speaks=True, queue="po
     @property
     def merge(self) -> str | None:
         return None if self.changed else f"show-power {self.room}"
+
+
+class Retell(Action, name="retell", queue="power {room}", merge="retell {room}"):
+    """Say again, in the language that a group speaks now, what stands in the room and in its desk."""
 
 
 class PostCard(Action, name="card", priority=CARD, speaks=True, merge="card {n}"):

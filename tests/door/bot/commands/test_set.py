@@ -80,11 +80,11 @@ async def test_language_and_digest_are_chosen_a_gate_goes_up_and_comes_down_agai
     await ask(owner, bot, scene.desk, "!set verify default")
     await owner.wait_state(room, "m.room.join_rules", lambda c: c.get("join_rule") == "invite", what="no gate")
     await bot.until(lambda: bot.rows("SELECT 1 FROM rooms WHERE purpose = 'lobby' AND condition = 'left'"), "no lobby")
-    chosen_now = like("set.done.language", spoken="Chinese")
+    chosen_now = like("set.done.language", "zh", spoken="中文")
     assert chosen_now.search(await ask(owner, bot, scene.desk, "!set language zh"))
     assert like("status.room", "zh").search(await ask(manager, bot, room, "!status"))
-    chosen = {"value": "Chinese", "source": "set by this room"}
-    assert like("set.language", **chosen).search(await ask(manager, bot, scene.desk, "!set"))
+    chosen = {"value": "中文", "source": "由本房间设定"}
+    assert like("set.language", "zh", **chosen).search(await ask(manager, bot, scene.desk, "!set"))
     default = like("set.done.language", spoken="English")
     assert default.search(await ask(owner, bot, scene.desk, "!set language default"))
     assert like("status.room").search(await ask(manager, bot, room, "!status"))
