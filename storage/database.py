@@ -9,6 +9,7 @@ Rules kept here:
 Left to others: what is written (`storage/projections/`), and the queries (`storage/queries/`).
 """
 
+import ast
 import asyncio
 import os
 import sqlite3
@@ -193,6 +194,17 @@ def refuse_other_schema(path: Path, *, only_newer: bool = False) -> None:
 def schemas() -> list[str]:
     """Return the schemas that can be used or migrated, the newest last: each migration's file name begins with one."""
     return sorted(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def migrations_after(schema: str) -> tuple[tuple[str, str], ...]:
+    """Return the migrations that a database of this schema needs: the schema that each makes, and what it does."""
+    files = sorted((_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+    named = ((file.name.partition("_")[0], file) for file in files)
+    return tuple(
+        (number, (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n")[0])
+        for number, file in named
+        if number > schema
+    )
 
 
 def schema_of(path: Path) -> str | None:

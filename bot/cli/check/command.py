@@ -62,7 +62,7 @@ def check(
     if json:
         as_json([finding.as_dict() for finding in findings])
     else:
-        _show(findings)
+        show_findings(findings)
     if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(FAILED)
 
@@ -74,7 +74,8 @@ def new_names(old_names: Sequence[str]) -> Iterator[Finding]:
     return (warning("config", "config_renamed", old=old, new=RENAMED[old]) for old in old_names)
 
 
-def _show(findings: Sequence[Finding]) -> None:
+def show_findings(findings: Sequence[Finding]) -> None:
+    """Print findings, each with its remedy, and how many are problems."""
     from rich.cells import cell_len
     from rich.text import Text
 
