@@ -8,14 +8,13 @@ from moderation.credit.ledger import account
 from moderation.duty.responsibility import require
 from moderation.model.context import InForce, PersonView, RoomView
 from moderation.model.facts import OF_ROOMS
-from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from moderation.values.notices import Line, Moment, Phrase, RuleText, Who, line
 from storage import queries
 
 from .invocation import Call, Command, Reply
 from .reading import looked_at
-from .rights import must_be_known_here, must_have
+from .rights import must_be_known_here, must_have, which_room
 
 MAX_ENTRIES = 15
 
@@ -24,7 +23,7 @@ async def credit(call: Call) -> Reply:
     """Show the caller's own credit; to a manager who gives a name, that person's."""
     user = call.given.user or call.caller
     if user != call.caller and call.group.purpose != "group":
-        raise Refused("error.group.name-it")  # rights belong to a group, not to a direct room
+        raise await which_room(call, "credit")  # rights belong to a group, not to a direct room
     if user != call.caller:
         await must_have(call, "history")
         await must_be_known_here(call, user)

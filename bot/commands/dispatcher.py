@@ -24,7 +24,7 @@ from moderation.model.facts import CaseDecided
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, ReactionGiven, Received
-from moderation.values.ids import GroupCode, UserId
+from moderation.values.ids import UserId
 from moderation.values.notices import Code, Line, Moment, line
 from storage import queries
 
@@ -34,7 +34,7 @@ from .named_person import understood, with_id
 from .parse import MAX_REASON, WORDING, Arguments, Spoken, bind, case_number, is_command, read, shows
 from .registry import COMMANDS
 from .report import flag
-from .rights import is_inside, manages, must_manage
+from .rights import is_inside, manages, must_manage, which_room
 
 MOST_ASKED = 60  # commands of one person in an hour
 MOST_ORDERED = 600  # of a person who manages the room, or of an operator
@@ -124,7 +124,7 @@ async def _command(call: Call, command: Command, spoken: Spoken, event: MessageP
     try:
         group = await _group_of_case(call, command, spoken)
         if group is None:
-            group = await _group(call, spoken.group, anywhere=command.anywhere)
+            group = await _group(call, spoken, anywhere=command.anywhere)
         call = replace(call, group=group)
         if spoken.too_long:
             raise Refused("error.too-long")
@@ -199,9 +199,9 @@ async def _group_of_case(call: Call, command: Command, spoken: Spoken) -> RoomVi
     return group
 
 
-async def _group(call: Call, code: GroupCode | None, *, anywhere: bool) -> RoomView:
+async def _group(call: Call, spoken: Spoken, *, anywhere: bool) -> RoomView:
     """Return the room a command is about: the one named, the one it is said in, or the only one it can be."""
-    db, here, knowledge = call.db, call.here, call.setup.knowledge
+    db, here, knowledge, code = call.db, call.here, call.setup.knowledge, spoken.group
     if code is not None:
         named = await queries.room_by_code(db, code, call.setup.bot)
         if named is None or named.purpose != "group" or not await _belongs(call, named):
@@ -217,9 +217,7 @@ async def _group(call: Call, code: GroupCode | None, *, anywhere: bool) -> RoomV
     if len(own) != 1 and anywhere:
         return here
     if len(own) != 1:
-        key = "error.group.which" if own else "error.group.none"
-        names = await queries.room_names(db, own[:20])
-        raise Refused(key, rooms="; ".join(names.get(room, room) for room in own[:20]))
+        raise await which_room(call, spoken.name)
     only = await knowledge.room(db, own[0])
     assert only is not None
     return only

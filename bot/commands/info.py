@@ -10,7 +10,7 @@ from moderation.values.notices import Code, Line, Phrase, RoomName, RuleText, Wh
 from storage import queries
 
 from .invocation import Call, Command, Reply
-from .rights import must_have
+from .rights import must_have, which_room
 from .room import in_force
 from .set import retelling
 
@@ -116,7 +116,7 @@ async def lang(call: Call) -> Reply:
     if not wanted:
         raise Refused("error.language", given=call.given.word[:20], known=", ".join(LANGUAGES))
     if for_room and call.group.purpose != "group":
-        raise Refused("error.group.name-it")
+        raise await which_room(call, f"lang {wanted} {ROOM[0]}")
     if for_room:
         await must_have(call, "language")
         chosen = LanguageChosen(room=call.group.room, on=call.on, language=wanted, by=call.caller)

@@ -5,10 +5,12 @@ from moderation.model.context import RoomView
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
+from moderation.values.notices import Code
 from storage import queries
 
 from .invocation import Call
 
+MOST_ROOMS = 20  # that are listed
 KNOWN_FOR_MS = 30 * DAY_MS  # how long managers may deal with people after they were last seen in a room
 
 
@@ -33,6 +35,19 @@ async def must_be_known_here(call: Call, user: UserId) -> None:
         return
     if not await queries.is_or_was_in(call.db, call.group.room, user, call.now_ms - KNOWN_FOR_MS):
         raise Refused("error.target.not-here", who=user, room=call.group.room)
+
+
+async def which_room(call: Call, said: str) -> Refused:
+    """Return the refusal that asks which room a command is about, with an example."""
+    own = await queries.groups_of(call.db, call.caller)
+    if not own and is_operator(call.caller, call.policy):
+        own = tuple(await queries.active_groups(call.db))
+    if not own:
+        return Refused("error.group.none")
+    names = await queries.room_names(call.db, own[:MOST_ROOMS])
+    first = await call.setup.knowledge.room(call.db, own[0])
+    command = Code(f"{call.setup.prefix}{said} {first.code if first is not None else ''}".strip())
+    return Refused("error.group.which", command=command, rooms="; ".join(names.values()))
 
 
 async def manages(call: Call, group: RoomView) -> bool:

@@ -20,7 +20,7 @@ from storage import queries
 
 from .invocation import Call, Command, Reply
 
-OFF = ("off", "none", "关闭", "取消")
+OFF = ("off", "none", "关", "关闭", "取消")
 
 
 async def readonly(call: Call) -> Reply:

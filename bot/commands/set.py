@@ -1,13 +1,13 @@
 """set: what a room's owner chooses for it, within the operator's limits; without words, show what holds and why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 from bot.texts.catalog import LANGUAGES, language_named
 from moderation.duty.responsibility import require
 from moderation.model.actions import Action, EditCard, Retell
 from moderation.model.facts import Fact, LanguageChosen, RoomSettingChanged
-from moderation.people.verification import REACHES, asked_of, room_demands
+from moderation.people.verification import REACHES, Asks, asked_of, room_demands
 from moderation.policy import Below, Chosen
 from moderation.values.errors import Refused
 from moderation.values.ids import CaseNumber
@@ -15,8 +15,9 @@ from moderation.values.notices import Code, Line, Phrase, RoomName, line
 from storage import queries
 
 from .invocation import Call, Command, Reply
+from .room import OFF
 
-DEFAULT = ("default", "默认")
+DEFAULT, ON = ("default", "默认"), ("on", "开", "开启")
 MOST_CARDS = 50  # that are written again in a new language
 SETTINGS: tuple[str, ...] = get_args(Chosen)
 _UNSET = "-"
@@ -33,7 +34,7 @@ async def set_(call: Call) -> Reply:
     if name not in call.setup.configured.groups.owners_set:
         raise Refused("error.set.operators", setting=Code(name))
     if not words:
-        raise Refused("error.set.value", setting=Code(name))
+        raise Refused("error.set.value", setting=Code(name), known=Code(", ".join(_VALUES[name](call))))
     fact = _SET[name](call, words)
     retold = await retelling(call) if isinstance(fact, LanguageChosen) else ()
     return Reply((_done(call, name, fact),), (fact,), (*call.gone(), *retold), private=True)
@@ -98,28 +99,41 @@ def _verify(call: Call, words: list[str]) -> Fact:
     if level in DEFAULT:
         _nothing_more(more)
         return _changed(call, "verify", _UNSET)
-    operators = room_demands(call.setup.configured.verification, call.group.room, call.group.code)
-    reach = max((REACHES[method] for method in operators.methods), default=0)
+    operators, reach = _operators(call), _reach(call)
+    known = Code(", ".join(_levels(call)))
     if level not in ("1", "2", "3"):
-        raise Refused("error.set.level", given=level[:20])
+        raise Refused("error.set.level", given=level[:20], known=known)
     if int(level) > reach:
-        raise Refused("error.set.reach", level=int(level), reach=int(reach))
+        raise Refused("error.set.reach", level=int(level), reach=int(reach), known=known)
     below, *rest = more or ["remind" if operators.below == "off" else operators.below]
     _nothing_more(rest)
-    known = [each for each in get_args(Below) if each != "off"]
-    if below not in known:
-        raise Refused("error.set.below", given=below[:20], known=Code(", ".join(known)))
+    ways = [each for each in get_args(Below) if each != "off"]
+    if below not in ways:
+        raise Refused("error.set.below", known=Code(", ".join(ways)))
     return _changed(call, "verify", f"{level}-{below}")
+
+
+def _operators(call: Call) -> Asks:
+    return room_demands(call.setup.configured.verification, call.group.room, call.group.code)
+
+
+def _reach(call: Call) -> int:
+    """Return the highest level that the ways to be verified which count in the room can reach."""
+    return max((REACHES[method] for method in _operators(call).methods), default=0)
+
+
+def _levels(call: Call) -> list[str]:
+    return [*map(str, range(1, _reach(call) + 1)), DEFAULT[0]]
 
 
 def _set_digest(call: Call, words: list[str]) -> Fact:
     wanted, *more = words
     _nothing_more(more)
-    if wanted not in ("on", "off", *DEFAULT):
-        raise Refused("error.set.on-off", given=wanted[:20])
-    if wanted != "off" and not call.setup.digest:
+    if wanted not in (*ON, *OFF, *DEFAULT):
+        raise Refused("error.set.on-off")
+    if wanted not in OFF and not call.setup.digest:
         raise Refused("error.set.no-digest")
-    return _changed(call, "digest", "off" if wanted == "off" else _UNSET)
+    return _changed(call, "digest", "off" if wanted in OFF else _UNSET)
 
 
 def _changed(call: Call, setting: Chosen, value: str) -> RoomSettingChanged:
@@ -131,6 +145,11 @@ def _nothing_more(words: list[str]) -> None:
         raise Refused("error.superfluous", words=" ".join(words)[:60])
 
 
+_VALUES: dict[str, Callable[[Call], Sequence[str]]] = {
+    "language": lambda _call: (*LANGUAGES, DEFAULT[0]),
+    "verify": _levels,
+    "digest": lambda _call: (ON[0], OFF[0], DEFAULT[0]),
+}
 _SET: dict[str, Callable[[Call, list[str]], Fact]] = {"language": _language, "verify": _verify, "digest": _set_digest}
 
 SUBJECT = "room"

@@ -10,23 +10,25 @@ from tests.theatre.served import like
 
 HOUR = 3_600_000
 CONFIGURED = '[verification]\ngrace = "1h"\n[groups]\nowners_set = ["verify", "language"]\n'
+LEVELS = "1, 2, default"
 WRONG = {
-    "!set colour red": "error.set.what",
-    "!set verify": "error.set.value",
-    "!set verify 4": "error.set.level",
-    "!set verify 3": "error.set.reach",
-    "!set verify 2 restrct": "error.set.below",
-    "!set verify 2 restrict now": "error.superfluous",
-    "!set language tlh": "error.language",
-    "!set digest off": "error.set.operators",
+    "!set colour red": ("error.set.what", {"given": "colour", "known": "language, verify, digest"}),
+    "!set verify": ("error.set.value", {"setting": "verify", "known": LEVELS}),
+    "!set language": ("error.set.value", {"setting": "language", "known": "en, zh, default"}),
+    "!set verify 4": ("error.set.level", {"given": "4", "known": LEVELS}),
+    "!set verify 3": ("error.set.reach", {"level": "3", "reach": "2", "known": LEVELS}),
+    "!set verify 2 restrct": ("error.set.below", {"known": "remind, restrict, gate, remove"}),
+    "!set verify 2 restrict now": ("error.superfluous", {"words": "now"}),
+    "!set language tlh": ("error.language", {"given": "tlh", "known": "en, zh, default"}),
+    "!set digest off": ("error.set.operators", {"setting": "digest"}),
 }
 
 
 async def test_a_room_can_require_verification_and_no_more_than_that(theatre: Theatre, tmp_path: Path) -> None:
     scene = await theatre.scene(CONFIGURED, members=2, known=["managers"])
     bot, room, owner, (ann, ben) = scene.bot, scene.room, scene.owner, scene.members
-    for typed, wrong in WRONG.items():
-        assert like(wrong).search(await ask(owner, bot, scene.desk, typed)), typed
+    for typed, (wrong, fields) in WRONG.items():
+        assert like(wrong, **fields).search(await ask(owner, bot, scene.desk, typed)), typed
     assert like("error.right.set").search(await ask(scene.managers[0], bot, scene.desk, "!set verify 2"))
     assert like("set.verify-not").search(await ask(scene.managers[0], bot, scene.desk, "!set"))
     await vouched(scene, ben)
@@ -63,7 +65,8 @@ async def test_language_and_digest_are_chosen_a_gate_goes_up_and_comes_down_agai
     assert like("set.digest", at="00:00", source="set by the operator").search(
         await ask(owner, bot, scene.desk, "!set")
     )
-    assert like("set.done.digest").search(await ask(owner, bot, scene.desk, "!set digest off"))
+    assert like("error.set.on-off").search(await ask(owner, bot, scene.desk, "!set digest maybe"))
+    assert like("set.done.digest").search(await ask(owner, bot, scene.desk, "!set digest 关"))
     assert like("set.digest-not", source="set by this room").search(await ask(owner, bot, scene.desk, "!set"))
     await ann.send_text(room, "forbidden 1")
     await scene.card(manager, 1)
