@@ -1,7 +1,7 @@
 """Fixtures for stories about our own decisions: the whole bot, and people, on a simulated homeserver.
 
-`tests/synapse/test_stories_on_synapse.py` plays one story of each feature on a real one; with STORIES=synapse in the
-environment, all of them are.
+`tests/synapse/test_stories_on_synapse.py` plays those on a real one in which the homeserver has a say of its own; with
+STORIES=synapse in the environment, all of them are.
 """
 
 import os

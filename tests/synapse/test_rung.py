@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from moderation.model.facts import CaseAssigned, CaseMoved
+from moderation.model.facts import CaseAssigned
 from moderation.values.ids import RoomId
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient, Read
 from tests.people.client import Client, Seen
 from tests.synapse.rung import invited, rung, unread
-from tests.theatre.scene import Scene, Theatre, answer, ask, open_direct, told
+from tests.theatre.scene import Scene, Theatre, answer, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
 
 DEADLINES = """
@@ -21,22 +21,17 @@ moderate = "300s"
 serious = "300s"
 severe = "300s"
 """
-STEP_MS = 15_000  # step of the clock: with the real time beside it below `presence.LONGEST_MS`, even under load
-STEPS = 120
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
-async def until_moved(scene: Scene, step: str, asked: str) -> None:
-    """Let time pass until case 1 has taken this step; after each move of the clock the bot checks what is due."""
-    bot = scene.bot
-    beat = "SELECT 1 FROM meta WHERE key = 'alive' AND CAST(value AS INTEGER) >= ?"
-    for _ in range(STEPS):
-        if any((fact.n, fact.step, fact.asked) == (1, step, asked) for fact in bot.facts(CaseMoved)):
-            return
-        bot.ahead_ms += STEP_MS
-        now = bot.clock()
-        await ask(scene.members[-1], bot, scene.room, "!rules")  # wakes it
-        await bot.until(lambda now=now: bot.rows(beat, now), "the bot to look")  # type: ignore[misc]
-    raise AssertionError(f"case 1 never took the step {step}")
+async def until_reminded(bot: ServedBot) -> None:
+    """Let time pass until people were reminded of case 1."""
+    await bot.pass_until(lambda: bot.rows("SELECT 1 FROM cases WHERE n = 1 AND remind = 0"), "the reminder")
+
+
+async def until_passed_on(bot: ServedBot, asked: str) -> None:
+    """Let time pass until case 1 waits for these."""
+    await bot.pass_until(lambda: bot.rows("SELECT 1 FROM cases WHERE n = 1 AND asked = ?", asked), asked)
 
 
 async def in_desk(scene: Scene, who: Client, pattern: re.Pattern[str], after: int = 0) -> Seen:
@@ -57,11 +52,11 @@ async def test_everybody_is_rung_when_it_is_their_turn(theatre: Theatre) -> None
     assert (card.content["msgtype"], card.content["m.mentions"]) == ("m.text", {"user_ids": [manager.user]})
     assert [await rung(who, card.id) for who in (manager, owner)] == ["highlighted", "notified"]
     assert await unread(manager, scene.desk) == (1, 1)
-    await until_moved(scene, "reminded", "managers")
+    await until_reminded(bot)
     reminder = await in_desk(scene, manager, like("desk.moved.reminded", n="1"))
     assert [await rung(who, reminder.id) for who in (manager, owner)] == ["highlighted", "notified"]
     assert await unread(manager, scene.desk) == (2, 2)
-    await until_moved(scene, "escalated", "owner")
+    await until_passed_on(bot, "owner")
     passed_on = await in_desk(scene, owner, like("desk.passed-on.owner", n="1"))
     assert like("desk.moved.overdue", n="1").search(passed_on.body)
     assert passed_on.content["m.relates_to"]["event_id"] == card.id
@@ -70,7 +65,7 @@ async def test_everybody_is_rung_when_it_is_their_turn(theatre: Theatre) -> None
     assert await rung(owner, asked.id) == "highlighted"
     charged = await told(manager, bot, like("notice.own.duty_overdue", about="1"))
     assert await rung(manager, charged.id) == "highlighted"
-    await until_moved(scene, "escalated", "operator")
+    await until_passed_on(bot, "operator")
     asked = await told(operator, bot, like("notice.asked.operator", n="1"))
     assert await rung(operator, asked.id) == "highlighted"
     await bot.idle()
@@ -203,15 +198,15 @@ async def test_in_encrypted_rooms_the_homeserver_counts_and_the_client_highlight
     said = await ann.send_text(scene.room, "forbidden 7")
     card = await scene.card(manager, 1)
     assert (await rings(manager, card), await rings(owner, await scene.card(owner, 1))) == ("highlighted", "notified")
-    await until_moved(scene, "reminded", "managers")
+    await until_reminded(bot)
     assert await rings(manager, await in_desk(scene, manager, like("desk.moved.reminded", n="1"))) == "highlighted"
-    await until_moved(scene, "escalated", "owner")
+    await until_passed_on(bot, "owner")
     assert await rings(owner, await in_desk(scene, owner, like("desk.passed-on.owner", n="1"))) == "highlighted"
     asked = await told(owner, bot, like("notice.asked.owner", n="1"))
     assert await rings(owner, asked) == "highlighted"
     charged = await told(manager, bot, like("notice.own.duty_overdue", about="1"))
     assert await rings(manager, charged) == "highlighted"
-    await until_moved(scene, "escalated", "operator")
+    await until_passed_on(bot, "operator")
     asked = await told(operator, bot, like("notice.asked.operator", n="1"))
     assert await rings(operator, asked) == "highlighted"
     await ben.react(scene.room, said, "🚩")
