@@ -4,7 +4,8 @@ The facts of one cause are looked at together, so that a person is told once, in
 violation brought. This also makes a crash harmless: facts read back from the journal give the same actions.
 
 Rules kept here:
-- Every effect on a person is told to that person, with reason, duration and what they can do.
+- Every effect on a person is told to that person, with reason, duration and what they can do at that moment.
+- A person gets one message for one cause. Further messages of an incident are removed without another one.
 - The room is not told of it.
 - Managers are told of cases by their cards.
 - The room itself is told when a measure against it begins and ends; a measure that only makes place for another is not
@@ -15,8 +16,11 @@ Left to others: the words (`bot/texts/notifications.py`), the sending (`bot/outb
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import singledispatch
 
+from .cases.appeals import is_open_to_appeal, only_decider_hears
+from .cases.statements import StatementContext
 from .model.actions import (
     NO_ROOM,
     Action,
@@ -55,6 +59,7 @@ from .model.facts import (
     ApproverChanged,
     BalanceCorrected,
     CaseAssigned,
+    CaseCommented,
     CaseDecided,
     CaseGrew,
     CaseMoved,
@@ -78,7 +83,16 @@ from .model.facts import (
     TaskOpened,
     VerificationAsked,
 )
-from .model.notifications import Notification, NotifyAbove, NotifyDesk, NotifyPerson, NotifyRoom, rung_once
+from .model.notifications import (
+    Hearer,
+    Notification,
+    NotifyAbove,
+    NotifyDesk,
+    NotifyPerson,
+    NotifyRoom,
+    Remedy,
+    rung_once,
+)
 from .rooms.slow_mode import HELD_BACK
 from .values.ids import NO_USER, CaseNumber, RoomId, UserId
 
@@ -94,15 +108,25 @@ WRITTEN: frozenset[SanctionKind] = frozenset({"suspend", "close"})  # measures w
 Reporters = Mapping[int, Sequence[UserId]]  # case -> the people who had reported its subject
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The context of what people are told: the cases that the facts name, as they are now, and the time."""
+
+    cases: Mapping[int, StatementContext] = field(default_factory=dict)
+    now_ms: int = 0
+
+
 def consequences(
-    facts: Sequence[Fact], rooms_of: RoomsOf, reporters: Reporters | None = None
+    facts: Sequence[Fact], rooms_of: RoomsOf, reporters: Reporters | None = None, known: Known | None = None
 ) -> tuple[Consequence, ...]:
     """Return what follows from the facts of one cause, in the order in which it is to be queued."""
     actions = rung_once([action for fact in facts for action in _follow(fact, rooms_of)])
     outcomes = _outcomes(facts, reporters or {})
     subjects = (getattr(fact, "subject", NO_USER) for fact in facts)
     people = dict.fromkeys((*filter(None, subjects), *outcomes))
-    told = [action for user in people for action in _tell(user, facts, rooms_of, outcomes.get(user, ()))]
+    told = [
+        action for user in people for action in _tell(user, facts, rooms_of, outcomes.get(user, ()), known or Known())
+    ]
     return (*actions, *told)
 
 
@@ -145,6 +169,12 @@ def _(fact: CaseMoved, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 
 @_follow.register
 def _(fact: CaseNoted, _rooms_of: RoomsOf) -> Iterator[Consequence]:
+    yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,))
+
+
+@_follow.register
+def _(fact: CaseCommented, _rooms_of: RoomsOf) -> Iterator[Consequence]:
+    yield EditCard(room=fact.home, n=CaseNumber(fact.n))
     yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,))
 
 
@@ -325,10 +355,10 @@ def _outcomes(facts: Sequence[Fact], reporters: Reporters) -> dict[UserId, list[
 
 
 def _tell(
-    subject: UserId, facts: Sequence[Fact], rooms_of: RoomsOf, outcomes: Sequence[CaseDecided] = ()
+    subject: UserId, facts: Sequence[Fact], rooms_of: RoomsOf, outcomes: Sequence[CaseDecided], known: Known
 ) -> Iterator[NotifyPerson]:
     own = [fact for fact in facts if getattr(fact, "subject", "") == subject]
-    told = tuple(fact for fact in own if _is_told(fact))
+    told = tuple(fact for fact in own if _is_told(fact) and not _is_more_of_the_same(fact, own))
     if not told:
         if outcomes:
             first = outcomes[0]
@@ -338,18 +368,50 @@ def _tell(
         return
     room = next((fact.room for fact in own if fact.room is not None), None) or next(iter(rooms_of(subject)), None)
     if room is not None:
+        n = next((n for fact in own if isinstance(fact, ABOUT_THEM) and (n := getattr(fact, "n", 0))), 0)
+        about = known.cases.get(n)
         yield NotifyPerson(
             room=room,
             subject=subject,
-            n=next((n for fact in own if isinstance(fact, _ABOUT_THEM) and (n := getattr(fact, "n", 0))), 0),
+            n=n,
             facts=told,
             outcomes=tuple(outcomes),
             asks=next((fact.n for fact in told if isinstance(fact, CaseAssigned)), 0),
-            can_appeal=any(map(_can_be_appealed, own)),
+            case=about.case if about else None,
+            sent=about.sent if about else 0,
+            remedy=_remedy(own, about, known.now_ms) if about else "",
+            hearer=_hearer(facts, about) if about else "other",
         )
 
 
-def _can_be_appealed(fact: Fact) -> bool:
+def _remedy(own: Sequence[Fact], about: StatementContext, now_ms: int) -> Remedy:
+    """Return what the person can do at this moment about what they are told."""
+    case = about.case
+    if not case.outcome:
+        return "comment" if any(isinstance(fact, SanctionStarted) for fact in own) and case.rule != TIER_LINKS else ""
+    if any(map(_is_against_them, own)) and is_open_to_appeal(case, about.policy, now_ms):
+        return "again" if case.state == "affirmed" else "appeal"
+    return ""
+
+
+def _hearer(facts: Sequence[Fact], about: StatementContext) -> Hearer:
+    """Return who hears an appeal: of one that is lodged the people who are asked, else who would be."""
+    case = about.case
+    if case.state != "appealed":
+        return "decider" if only_decider_hears(case, about.policy) else "other"
+    asked = [fact.subject for fact in facts if isinstance(fact, CaseAssigned) and fact.n == case.n]
+    if not asked:
+        return "terminal"
+    return "decider" if all(map(case.was_decided_by, asked)) else "other"
+
+
+def _is_more_of_the_same(fact: Fact, own: Sequence[Fact]) -> bool:
+    """Return whether a fact removes one more message of an incident of which the person was told."""
+    grown = {each.n for each in own if isinstance(each, CaseGrew)}
+    return isinstance(fact, SanctionStarted) and fact.kind == "redact" and fact.n in grown
+
+
+def _is_against_them(fact: Fact) -> bool:
     """Return whether a fact is a decision against its subject, and not only a step until there is one."""
     match fact:
         case CaseOpened():
@@ -365,7 +427,7 @@ def _can_be_appealed(fact: Fact) -> bool:
 
 
 # Facts about a case that concerns their subject.
-_ABOUT_THEM = (CaseOpened, CaseDecided, Appealed, CreditChanged, SanctionStarted, SanctionEnded)
+ABOUT_THEM = (CaseOpened, CaseDecided, Appealed, CreditChanged, SanctionStarted, SanctionEnded)
 
 
 def _is_told(fact: Fact) -> bool:

@@ -162,7 +162,7 @@ class Desk(ActionHandler):
         lines = card_lines(card, self._policy, now, self._prefix, words=words, reported=reported, hides=hides)
         language = self._speech.language(group.language if group else "")
         async with self._database.read() as db:
-            names = await names_in(db, lines, language, card.case.room)
+            names = await names_in(db, lines, language, card.case.room, about={card.case.subject})
             to = await queries.joined_of(db, desk, card.assigned) if desk and ring else ()
         content = self._speech.message(lines, language, names, to=to)
         return content, desk, card.case.card

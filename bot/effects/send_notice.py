@@ -54,7 +54,7 @@ class Notifier(ActionHandler):
         if desk is None:
             raise RetryLater("there is no desk yet", tries=10, first_ms=500, last_ms=60_000)
         lines = action.discreet if hides else action.lines
-        language, names = await self._reader(action.room, None, lines)
+        language, names = await self._reader(action.room, None, lines, about=case.subject if case else None)
         content = self._speech.message(lines, language, names, to=ring)
         # A measure for all rooms is based on a case of one room, whose card is only in that room's desk.
         card = case.card if case and case.room == action.room else None
@@ -85,7 +85,13 @@ class Notifier(ActionHandler):
         return Done((_given(action, "room"),), made=made)
 
     async def _reader(
-        self, room: RoomId, user: UserId | None, lines: Sequence[Line], chosen: str = ""
+        self,
+        room: RoomId,
+        user: UserId | None,
+        lines: Sequence[Line],
+        chosen: str = "",
+        *,
+        about: UserId | None = None,
     ) -> tuple[str, dict[str, str]]:
         """Return the language of the person or room that reads these lines, and the names of the rooms in them."""
         async with self._database.read() as db:
@@ -95,7 +101,7 @@ class Notifier(ActionHandler):
             in_desk = view is not None and view.purpose == "desk"  # which speaks with one voice to all who read there
             own = await queries.language_of(db, user) if user and not in_desk else ""
             language = self._speech.language(chosen, own, spoken)
-            return language, await names_in(db, lines, language, room, *served)
+            return language, await names_in(db, lines, language, room, *served, about=filter(None, (user, about)))
 
 
 def _given(action: Tell, channel: NoticeChannel) -> NoticeGiven:

@@ -22,8 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.runtime.clock import Clock
 from bot.texts.notifications import in_words
 from moderation.cases.obligations import concerns, derive_obligations
-from moderation.cases.statements import keep_statement, statement, to_be_stated
-from moderation.consequences import RoomsOf, at_once, consequences
+from moderation.cases.statements import StatementContext, keep_statement, statement, to_be_stated
+from moderation.consequences import ABOUT_THEM, Known, RoomsOf, at_once, consequences
 from moderation.model.actions import Action, TellDesk
 from moderation.model.facts import (
     FACTS,
@@ -31,6 +31,7 @@ from moderation.model.facts import (
     AccountUnlinked,
     ActionTaken,
     Appealed,
+    CaseCommented,
     CaseNoted,
     CaseOpened,
     Fact,
@@ -80,7 +81,9 @@ class FollowUp(Protocol):
     `said` are the facts with the words of people that are not kept.
     """
 
-    async def __call__(self, unit: UnitOfWork, facts: Sequence[Fact], said: Sequence[Fact], /) -> Sequence[Action]: ...
+    async def __call__(
+        self, unit: UnitOfWork, facts: Sequence[Fact], said: Sequence[Fact], at_ms: int, /
+    ) -> Sequence[Action]: ...
 
 
 class FactProcessor:
@@ -145,7 +148,7 @@ class FactProcessor:
         facts = await self._apply_all(unit, facts, [each for each in present if each not in stated], cause, at_ms)
         said = await self._statements(unit, facts, cause)
         facts += await self._apply_all(unit, said, stated, cause, at_ms)
-        asked = [action for follow in self._follow_ups for action in await follow(unit, facts, answer.facts)]
+        asked = [action for follow in self._follow_ups for action in await follow(unit, facts, answer.facts, at_ms)]
         actions = await self._expanded(unit, _urgent_first((*asked, *answer.actions)))
         await unit.queue(actions, cause=cause, now=self.steady(), era=self.era)
 
@@ -217,16 +220,31 @@ class FactProcessor:
 
     # Follow-ups: actions that facts ask for, once they are applied.
 
-    async def _consequences(self, unit: UnitOfWork, facts: Sequence[Fact], said: Sequence[Fact]) -> Sequence[Action]:
+    async def _consequences(
+        self, unit: UnitOfWork, facts: Sequence[Fact], said: Sequence[Fact], at_ms: int
+    ) -> Sequence[Action]:
+        if not facts:
+            return ()
         told = await reporters(unit.db, facts)
-        return in_words(consequences(_as_said(facts, said), await self._rooms_of(unit, facts), told)) if facts else ()
+        known = Known(await self._known_cases(unit, facts), at_ms)
+        return in_words(consequences(_as_said(facts, said), await self._rooms_of(unit, facts), told, known))
+
+    async def _known_cases(self, unit: UnitOfWork, facts: Sequence[Fact]) -> dict[int, StatementContext]:
+        """Return the cases about the people who are told of these facts, as they are now."""
+        numbers = dict.fromkeys(n for fact in facts if isinstance(fact, ABOUT_THEM) and (n := getattr(fact, "n", 0)))
+        if numbers:
+            await unit.flush()
+        known = {n: await self._loader.known(unit.db, n) for n in numbers}
+        return {n: each for n, each in known.items() if each is not None}
 
     async def _words_to_other_accounts(
-        self, unit: UnitOfWork, facts: Sequence[Fact], _said: Sequence[Fact]
+        self, unit: UnitOfWork, facts: Sequence[Fact], _said: Sequence[Fact], _at_ms: int
     ) -> Sequence[Action]:
         return await words_to_other_accounts(unit.db, facts)
 
-    async def _alerts(self, _unit: UnitOfWork, facts: Sequence[Fact], _said: Sequence[Fact]) -> Sequence[Action]:
+    async def _alerts(
+        self, _unit: UnitOfWork, facts: Sequence[Fact], _said: Sequence[Fact], _at_ms: int
+    ) -> Sequence[Action]:
         return alerts_of(facts)
 
     async def _expanded(self, unit: UnitOfWork, actions: Sequence[Action]) -> Sequence[Action]:
@@ -317,10 +335,12 @@ def without_words(fact: Fact) -> Fact:
 
 def _as_said(facts: Sequence[Fact], said: Sequence[Fact]) -> list[Fact]:
     """Return the facts with the words of appeals and notes, kept or not: those who handle a case are told them."""
-    words = {(type(fact), fact.n): fact.words for fact in said if isinstance(fact, Appealed | CaseNoted)}
+    words = {
+        (type(fact), fact.n): fact.words for fact in said if isinstance(fact, Appealed | CaseCommented | CaseNoted)
+    }
     return [
         replace(fact, words=words.get((type(fact), fact.n), fact.words))
-        if isinstance(fact, Appealed | CaseNoted)
+        if isinstance(fact, Appealed | CaseCommented | CaseNoted)
         else fact
         for fact in facts
     ]

@@ -102,6 +102,7 @@ def card_lines(
         *words,
         *_there(card),
         *_about(card),
+        *_comments(card),
         *reported,
         *_others(card),
         *_state(card, now_ms),
@@ -139,7 +140,15 @@ def past_line(case: CaseView) -> Line:
 
 def note_lines(card: Card) -> tuple[Line, ...]:
     """Return the notes on a case; for the card itself they stand in its thread."""
-    return tuple(line("card.note", when=Moment(note.at), by=Who(note.by), words=note.words) for note in card.notes)
+    notes = (note for note in card.notes if not card.case.is_about(note.by))
+    return tuple(line("card.note", when=Moment(note.at), by=Who(note.by), words=note.words) for note in notes)
+
+
+def _comments(card: Card) -> Iterator[Line]:
+    """Yield what the person whom the case concerns said about it."""
+    for note in card.notes:
+        if note.words and card.case.is_about(note.by):
+            yield line("card.comment", who=Who(note.by), words=note.words)
 
 
 def _head(card: Card, policy: Policy, now_ms: int) -> Iterator[Line]:

@@ -70,8 +70,12 @@ class _When(str):
     __slots__ = ("forms",)
     forms: Mapping[str, str]
 
-    def __format__(self, form: str) -> str:
-        return self.forms[form] if form else str(self)
+
+class _Filling(string.Formatter):
+    """Fills in the fields of a template. A form is one of a point in time; other values have only one."""
+
+    def format_field(self, value: object, form: str) -> str:
+        return value.forms[form] if form and isinstance(value, _When) else str(value)
 
 
 def _now_ms() -> int:
@@ -192,7 +196,7 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 
 def _fill(template: str, fields: Mapping[str, str]) -> str:
-    return string.Formatter().vformat(template, (), fields)
+    return _Filling().vformat(template, (), fields)
 
 
 def _markup(template: str) -> str:

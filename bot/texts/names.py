@@ -2,9 +2,11 @@
 
 Rules kept here:
 - A person is called as in the rooms that the message is about: names in other rooms say nothing to its reader.
+- Only the person to whom or about whom a message is has a name in it: the message goes if that person's data are
+  erased. Others are shown by their id, which clients show with the name that the person has now.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,11 +16,16 @@ from moderation.values.notices import Line, people_named, rooms_named, rules_nam
 from storage import queries
 
 
-async def names_in(db: AsyncConnection, lines: Sequence[Line], language: str, *rooms: str) -> dict[str, str]:
-    """Return the names of the rooms, people and rules in these lines; `rooms` are those that are looked at first."""
+async def names_in(
+    db: AsyncConnection, lines: Sequence[Line], language: str, *rooms: str, about: Iterable[str] = ()
+) -> dict[str, str]:
+    """Return the names of the rooms, people and rules in these lines.
+
+    `rooms` are those that are looked at first; `about`: the people to whom or about whom the message is.
+    """
     named = rooms_named(lines)
     near = tuple(dict.fromkeys((*rooms, *sorted(named))))
-    people = await queries.display_names(db, people_named(lines), near)
+    people = await queries.display_names(db, people_named(lines) & set(about), near)
     return {**await _rules(db, lines, language, near), **await queries.room_names(db, named), **people}
 
 

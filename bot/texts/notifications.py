@@ -2,7 +2,7 @@
 
 Rules kept here:
 - Each thing is said once: ten messages removed for one cause are not ten sentences.
-- A message about a decision against somebody ends with how to appeal, any other about a case with where to see more.
+- A message about a case says which rule, message and room it is about, and ends with what its reader can do now.
 - Nobody in the desk sees who reported, and the words of a reporter only while the person concerned does not read along.
 
 Left to others: who is told what (`moderation/consequences.py`), the lines for a person (`person_lines.py`), sending
@@ -16,6 +16,7 @@ from moderation.model.facts import (
     OF_ROOMS,
     Appealed,
     ApproverChanged,
+    CaseCommented,
     CaseMoved,
     CaseNoted,
     DossierStep,
@@ -28,11 +29,10 @@ from moderation.model.facts import (
     TaskOpened,
 )
 from moderation.model.notifications import Notification, NotifyAbove, NotifyDesk, NotifyPerson, NotifyRoom
-from moderation.values.ids import UserId
 from moderation.values.notices import Line, Moment, RoomName, RuleText, Who, line
 
 from . import measure_lines
-from .person_lines import outcome_line, person_lines
+from .person_lines import outcome_line, person_lines, undecided_lines
 
 
 def in_words(following: Iterable[Action | Notification]) -> tuple[Action, ...]:
@@ -67,21 +67,29 @@ def _lines(facts: Sequence[Fact], words: Callable[[Fact], Iterator[Line]]) -> tu
 
 def _to_person(told: NotifyPerson) -> tuple[Line, ...]:
     reported = tuple(map(outcome_line, told.outcomes))
-    return (*reported, *_each_once(told.facts, told.subject), *_foot(told))
+    return (*reported, *undecided_lines(told), *_each_once(told), *_next(told))
 
 
-def _each_once(facts: Sequence[Fact], reader: UserId) -> Iterator[Line]:
+def _each_once(told: NotifyPerson) -> Iterator[Line]:
     said: list[tuple[Line, ...]] = []
-    for fact in facts:
-        if (lines := tuple(person_lines(fact, reader))) not in said:
+    for fact in told.facts:
+        if (lines := tuple(person_lines(fact, told))) not in said:
             said.append(lines)
     return (each for lines in said for each in lines)
 
 
-def _foot(told: NotifyPerson) -> tuple[Line, ...]:
-    if told.alone or not told.n:
-        return ()
-    return (line("notice.foot" if told.can_appeal else "notice.details", n=told.n),)
+def _next(told: NotifyPerson) -> Iterator[Line]:
+    """Yield what the person can do now."""
+    if told.remedy == "comment" and told.case is not None:
+        if told.case.due:
+            yield line(f"notice.will-decide.{told.case.asked}", due=Moment(told.case.due))
+        yield line("notice.comment", n=told.n)
+    if told.remedy == "appeal":
+        yield line("notice.foot" if told.hearer == "other" else "notice.foot-same", n=told.n)
+    elif told.remedy == "again":
+        yield line("notice.foot-again", n=told.n)
+    elif told.n and not told.alone:
+        yield line("notice.details", n=told.n)
 
 
 # The desk.
@@ -106,6 +114,8 @@ def _to_desk(fact: Fact) -> Iterator[Line]:
             yield line(key, n=fact.n, due=Moment(fact.due))
         case CaseNoted():
             yield line("desk.noted", by=Who(fact.by), n=fact.n, words=fact.words)
+        case CaseCommented():
+            yield line("desk.commented", who=Who(fact.subject), n=fact.n, words=fact.words)
         case Appealed() if fact.report:
             yield line("desk.appealed-report", n=fact.n, words=fact.words, due=Moment(fact.due))
         case Appealed():

@@ -17,8 +17,10 @@ from moderation.model.builtin_rules import (
     CAP_MEMBERS,
     OWN_RULES,
     PAUSES_REPORTS,
+    REPORTED,
     TIER_LINKS,
 )
+from moderation.model.context import CaseView
 from moderation.model.facts import (
     OF_ROOMS,
     AccountsLinked,
@@ -40,13 +42,15 @@ from moderation.model.facts import (
     SanctionStarted,
     VerificationAsked,
 )
+from moderation.model.notifications import NotifyPerson
 from moderation.model.reach import is_one_room
 from moderation.rooms.slow_mode import HELD_BACK
-from moderation.values.ids import UserId
-from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
+from moderation.values.notices import Line, Moment, RoomName, RuleText, Span, Who, line
 
 from . import measure_lines
 from .ledger_lines import entry_line
+
+QUOTED = 100  # characters of a message that a notice quotes
 
 
 def outcome_line(fact: CaseDecided) -> Line:
@@ -58,63 +62,115 @@ def outcome_line(fact: CaseDecided) -> Line:
 
 
 @singledispatch
-def person_lines(fact: Fact, _reader: UserId) -> Iterator[Line]:
-    """Yield the lines that tell a person (`_reader`) of one fact."""
+def person_lines(fact: Fact, _told: NotifyPerson) -> Iterator[Line]:
+    """Yield the lines that tell a person of one fact; `told` is the whole notification."""
     raise NotImplementedError(type(fact).__name__)
 
 
 @person_lines.register
-def _(fact: CaseOpened, _reader: UserId) -> Iterator[Line]:
+def _(fact: CaseOpened, told: NotifyPerson) -> Iterator[Line]:
     room = RoomName(fact.room or "")
     if fact.rule in OWN_RULES:
         yield line(f"notice.own.{fact.rule}", room=room, n=fact.n, about=fact.about)
         if fact.reason:
             yield line("notice.reason", reason=fact.reason)
     else:
-        yield line("notice.violation", room=room, rule=RuleText(fact.rule), n=fact.n, words=fact.excerpt)
+        yield line("notice.violation", room=room, rule=RuleText(fact.rule), n=fact.n)
+        yield from _words(told)
 
 
 @person_lines.register
-def _(fact: CaseDecided, _reader: UserId) -> Iterator[Line]:
-    key = "notice.affirmed" if fact.state == "affirmed" else f"notice.{fact.what}"
+def _(fact: CaseDecided, told: NotifyPerson) -> Iterator[Line]:
+    room, by = RoomName(fact.room or ""), Who(fact.by)
     if fact.waits:
-        yield line(f"notice.waited.{fact.what}", room=RoomName(fact.room or ""), n=fact.n, by=Who(fact.by))
+        yield line(f"notice.waited.{fact.what}", room=room, n=fact.n, by=by)
+    elif fact.state == "affirmed":
+        yield line("notice.affirmed", room=room, n=fact.n, by=by, rule=_rule(told.case))
     else:
-        yield line(key, room=RoomName(fact.room or ""), n=fact.n, by=Who(fact.by))
+        yield _decided(fact, told.case)
+    yield from _words(told)
     if fact.reason:
         yield line("notice.reason", reason=fact.reason)
+    if fact.what == "dismissed" and not fact.waits and fact.state != "affirmed" and _was_removed(told.case):
+        yield line("notice.post-again")
+
+
+def undecided_lines(told: NotifyPerson) -> Iterator[Line]:
+    """Yield what a measure is about that was taken before anybody decided."""
+    started = any(isinstance(fact, SanctionStarted) and fact.basis in ("interim", "rule") for fact in told.facts)
+    case = told.case
+    if case is not None and not case.outcome and started and case.rule != TIER_LINKS:
+        yield line("notice.undecided", room=RoomName(case.room), rule=RuleText(case.rule), n=case.n)
+        yield from _words(told)
+
+
+def _words(told: NotifyPerson) -> Iterator[Line]:
+    """Yield which messages a case is about: by their words or, where these are not kept, by their time."""
+    case = told.case
+    if case is None or not case.events:
+        return
+    count, words = len(case.events), shortened(case.excerpt)
+    if words:
+        yield line("notice.words" if count == 1 else "notice.words-several", words=words, count=count)
+    elif told.sent:
+        yield line("notice.sent" if count == 1 else "notice.sent-several", when=Moment(told.sent), count=count)
+
+
+def shortened(words: str) -> str:
+    """Return the beginning of what somebody wrote, for a message about it."""
+    return words if len(words) <= QUOTED else f"{words[: QUOTED - 1].rstrip()}…"
+
+
+def _decided(fact: CaseDecided, case: CaseView | None) -> Line:
+    """Return the line of a decision: about a reported message, one that breaks a rule, or something else."""
+    room, by = RoomName(fact.room or ""), Who(fact.by)
+    if case is not None and case.rule == REPORTED:
+        return line(f"notice.report.{fact.what}", room=room, n=fact.n, by=by)
+    rule = _rule(case)
+    if case is not None and case.rule not in OWN_RULES and case.events:
+        return line(f"notice.message.{fact.what}", room=room, n=fact.n, by=by, rule=rule)
+    return line(f"notice.case.{fact.what}", room=room, n=fact.n, by=by, rule=rule)
+
+
+def _rule(case: CaseView | None) -> RuleText:
+    return RuleText(case.rule if case else "")
+
+
+def _was_removed(case: CaseView | None) -> bool:
+    return case is not None and any(kind == "redact" for kind, _ in case.done)
 
 
 @person_lines.register
-def _(fact: Appealed, _reader: UserId) -> Iterator[Line]:
+def _(fact: Appealed, told: NotifyPerson) -> Iterator[Line]:
+    room, due = RoomName(fact.room or ""), Moment(fact.due)
     if fact.report:
-        yield line("report.appealed", n=fact.n, room=RoomName(fact.room or ""), due=Moment(fact.due))
+        yield line("report.appealed", n=fact.n, room=room, due=due)
     else:
-        yield line("notice.appealed", n=fact.n, due=Moment(fact.due))
+        yield line(f"notice.appealed.{told.hearer}", n=fact.n, room=room, due=due, rule=_rule(told.case))
 
 
 @person_lines.register
-def _(fact: CreditChanged, _reader: UserId) -> Iterator[Line]:
+def _(fact: CreditChanged, _told: NotifyPerson) -> Iterator[Line]:
     yield entry_line(fact.ledger, fact.entry, fact.cost, fact.left)
 
 
 @person_lines.register
-def _(fact: EntryConfirmed, _reader: UserId) -> Iterator[Line]:
+def _(fact: EntryConfirmed, _told: NotifyPerson) -> Iterator[Line]:
     yield line("notice.confirmed", n=fact.n)
 
 
 @person_lines.register
-def _(fact: BalanceCorrected, _reader: UserId) -> Iterator[Line]:
+def _(fact: BalanceCorrected, _told: NotifyPerson) -> Iterator[Line]:
     yield line(f"notice.corrected.{fact.ledger}")
 
 
 @person_lines.register
-def _(fact: CaseAssigned, _reader: UserId) -> Iterator[Line]:
+def _(fact: CaseAssigned, _told: NotifyPerson) -> Iterator[Line]:
     yield line(f"notice.asked.{fact.asked}", room=RoomName(fact.room or ""), n=fact.n, due=Moment(fact.due))
 
 
 @person_lines.register
-def _(fact: SanctionStarted, _reader: UserId) -> Iterator[Line]:
+def _(fact: SanctionStarted, told: NotifyPerson) -> Iterator[Line]:
     if fact.rule in PAUSES_REPORTS:  # the case says why
         yield line("notice.reports-paused", until=Moment(fact.until))
         return
@@ -123,8 +179,8 @@ def _(fact: SanctionStarted, _reader: UserId) -> Iterator[Line]:
         return
     if fact.kind == "redact" and fact.rule in HELD_BACK:
         yield _held_back(fact)
-    elif fact.basis == "interim":
-        yield line(f"notice.interim.{fact.kind}", room=RoomName(fact.room or ""), rule=RuleText(fact.rule))
+    elif fact.basis == "interim" or _is_open(told.case):
+        yield line(f"notice.interim.{fact.kind}")
     elif fact.reach:
         yield from _there(fact)
     elif fact.basis == "standing":
@@ -139,6 +195,10 @@ def _(fact: SanctionStarted, _reader: UserId) -> Iterator[Line]:
         yield line("notice.until", until=Moment(fact.until))
     if fact.reason and fact.basis != "operator":  # the operator's case says why
         yield line("notice.reason", reason=fact.reason)
+
+
+def _is_open(case: CaseView | None) -> bool:
+    return case is not None and not case.outcome
 
 
 def _held_back(fact: SanctionStarted) -> Line:
@@ -164,7 +224,7 @@ def _there(fact: SanctionStarted) -> Iterator[Line]:
 
 
 @person_lines.register
-def _(fact: SanctionExtended, _reader: UserId) -> Iterator[Line]:
+def _(fact: SanctionExtended, _told: NotifyPerson) -> Iterator[Line]:
     if fact.kind in OF_ROOMS:
         yield measure_lines.longer(fact)
         return
@@ -172,20 +232,24 @@ def _(fact: SanctionExtended, _reader: UserId) -> Iterator[Line]:
 
 
 @person_lines.register
-def _(fact: SanctionEnded, _reader: UserId) -> Iterator[Line]:
+def _(fact: SanctionEnded, told: NotifyPerson) -> Iterator[Line]:
     if fact.kind in OF_ROOMS:
         yield measure_lines.end_line(fact)
         return
+    if fact.room is None:
+        yield line(f"notice.ended-everywhere.{fact.kind}")
+    else:
+        yield line(f"notice.ended.{fact.kind}", room=RoomName(fact.room))
+    if any(isinstance(each, CaseDecided) and each.n == fact.n for each in told.facts):  # the decision says why
+        return
     by_operator = fact.why == "command" and fact.room is None
-    yield line(
-        f"notice.ended.{fact.kind}", why=Phrase("why-ended.operator" if by_operator else f"why-ended.{fact.why}")
-    )
+    yield line("why-ended.operator" if by_operator else f"why-ended.{fact.why}")
     if fact.reason:
         yield line("notice.reason", reason=fact.reason)
 
 
 @person_lines.register
-def _(fact: DossierStep, _reader: UserId) -> Iterator[Line]:
+def _(fact: DossierStep, _told: NotifyPerson) -> Iterator[Line]:
     file = json.loads(fact.covers or "{}")
     numbers, approved = file.get("cases") or [0], file.get("approved") or [0]
     yield line("dossier.told", cases=", ".join(map(str, numbers)), when=Moment(file.get("at", 0)))
@@ -194,7 +258,7 @@ def _(fact: DossierStep, _reader: UserId) -> Iterator[Line]:
 
 
 @person_lines.register
-def _(fact: PersonVerified, _reader: UserId) -> Iterator[Line]:
+def _(fact: PersonVerified, _told: NotifyPerson) -> Iterator[Line]:
     if fact.step == "verified" and fact.by:
         yield line("notice.verified", by=Who(fact.by), until=Moment(fact.until))
     if fact.why == "key":
@@ -207,7 +271,7 @@ def _(fact: PersonVerified, _reader: UserId) -> Iterator[Line]:
 
 
 @person_lines.register
-def _(fact: VerificationAsked, _reader: UserId) -> Iterator[Line]:
+def _(fact: VerificationAsked, _told: NotifyPerson) -> Iterator[Line]:
     key = f"pointer.{fact.what}"
     if fact.what == "reminded" and not fact.until:
         key = "pointer.reminded-only"
@@ -216,7 +280,7 @@ def _(fact: VerificationAsked, _reader: UserId) -> Iterator[Line]:
 
 
 @person_lines.register
-def _(fact: RosterChanged, _reader: UserId) -> Iterator[Line]:
+def _(fact: RosterChanged, _told: NotifyPerson) -> Iterator[Line]:
     if fact.hours:
         yield line("notice.roster", room=RoomName(fact.room or ""), hours=fact.hours, by=Who(fact.by))
     else:
@@ -224,17 +288,17 @@ def _(fact: RosterChanged, _reader: UserId) -> Iterator[Line]:
 
 
 @person_lines.register
-def _(fact: DoorAnswered, _reader: UserId) -> Iterator[Line]:
+def _(fact: DoorAnswered, _told: NotifyPerson) -> Iterator[Line]:
     yield line(f"door.{fact.what}", room=RoomName(fact.room or ""), until=Moment(fact.until))
 
 
 @person_lines.register
-def _(fact: AccountsLinked, reader: UserId) -> Iterator[Line]:
-    yield line("notice.linked", who=Who(fact.target if reader == fact.subject else fact.subject))
+def _(fact: AccountsLinked, told: NotifyPerson) -> Iterator[Line]:
+    yield line("notice.linked", who=Who(fact.target if told.subject == fact.subject else fact.subject))
     yield line("notice.linked-means")
 
 
 @person_lines.register
-def _(fact: AccountUnlinked, reader: UserId) -> Iterator[Line]:
-    yield line("notice.unlinked", who=Who(fact.target if reader == fact.subject else fact.subject))
+def _(fact: AccountUnlinked, told: NotifyPerson) -> Iterator[Line]:
+    yield line("notice.unlinked", who=Who(fact.target if told.subject == fact.subject else fact.subject))
     yield line("notice.unlinked-means")

@@ -29,6 +29,25 @@ def can_appeal_again(case: CaseView, policy: Policy) -> bool:
     return bool(policy.operators) and not any(user in policy.operators for user in case.deciders)
 
 
+def can_be_appealed(case: CaseView, policy: Policy) -> bool:
+    """Return whether the person whom a case concerns can appeal the decision, in time."""
+    if case.outcome != "upheld":
+        return False
+    return case.state in ("decided", "reversed") or (case.state == "affirmed" and can_appeal_again(case, policy))
+
+
+def is_open_to_appeal(case: CaseView, policy: Policy, now_ms: int) -> bool:
+    """Return whether the person whom a case concerns can appeal the decision at this moment."""
+    return can_be_appealed(case, policy) and now_ms <= case.decided + policy.cases.appeal_within
+
+
+def only_decider_hears(case: CaseView, policy: Policy) -> bool:
+    """Return whether an appeal goes to the operator who decided, since there is no other and nobody above them."""
+    operators = tuple(map(UserId, policy.operators))
+    others = (user for user in operators if not case.was_decided_by(user) and not case.is_about(user))
+    return case.by in operators and not any(others)
+
+
 def lodge(
     case: CaseView,
     *,
@@ -48,8 +67,10 @@ def lodge(
         raise Refused("error.case.none", n=case.n)
     if case.state == "appealed":
         raise Refused("error.appeal.already", n=case.n)
+    if not case.outcome and not case.due:  # it waits for another one
+        raise Refused("error.appeal.waits", n=case.n)
     if not case.outcome:
-        raise Refused("error.appeal.undecided", n=case.n)
+        raise Refused("error.appeal.undecided", n=case.n, until=case.due)
     if case.outcome != ("dismissed" if reported else "upheld"):
         raise Refused("error.appeal.report" if reported else "error.appeal.nothing", n=case.n)
     if (reported and case.state != "decided") or (case.state == "affirmed" and not can_appeal_again(case, policy)):

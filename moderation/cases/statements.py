@@ -32,7 +32,7 @@ from moderation.model.reach import is_one_room
 from moderation.policy import Policy
 from moderation.values.ids import GroupCode
 
-from .appeals import can_appeal_again
+from .appeals import can_be_appealed
 
 FORM = 1
 
@@ -146,7 +146,7 @@ def statement(known: StatementContext, facts: Sequence[Fact]) -> Statement:
         entry=entry.entry if entry else "",
         cost=entry.cost if entry else 0,
         left=entry.left if entry else 0,
-        appeal_until=case.decided + known.policy.cases.appeal_within if _can_appeal(case, known.policy) else 0,
+        appeal_until=case.decided + known.policy.cases.appeal_within if can_be_appealed(case, known.policy) else 0,
     )
 
 
@@ -162,12 +162,6 @@ def _found(known: StatementContext) -> str:
     rule = known.case.rule
     own_doing = rule == "by_order" or (known.case.decide == "manager" and "_" in rule and rule != TIER_LINKS)
     return "by-person" if own_doing else "automatically"
-
-
-def _can_appeal(case: CaseView, policy: Policy) -> bool:
-    if case.outcome != "upheld":
-        return False
-    return case.state in ("decided", "reversed") or (case.state == "affirmed" and can_appeal_again(case, policy))
 
 
 def _findings(facts: Sequence[Fact], case: CaseView) -> Iterator[StatedFinding]:

@@ -11,11 +11,17 @@ mentioned (`bot/effects/send_notice.py`, `bot/effects/desk.py`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from moderation.values.ids import RoomId, UserId
 
 from .actions import Action, PostCard
+from .context import CaseView
 from .facts import CaseDecided, Fact
+
+Remedy = Literal["", "comment", "appeal", "again"]  # what the person can do now; "again": ask the operator once more
+# Who hears the appeal: somebody who did not decide, the decider alone, or whichever operator sits at the terminal.
+Hearer = Literal["other", "decider", "terminal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,10 @@ class NotifyPerson(Notification):
     subject: UserId
     outcomes: tuple[CaseDecided, ...] = ()
     asks: int = 0  # the case in which they are asked for a decision
-    can_appeal: bool = False  # whether something was decided against them
+    case: CaseView | None = None  # the case about them, as it is now
+    sent: int = 0  # when the first message of the case was sent
+    remedy: Remedy = ""
+    hearer: Hearer = "other"
     alone: bool = False  # the room may not even show that there is something to tell
 
 

@@ -246,8 +246,8 @@ KINDS: dict[str, Kind] = {
         {
             "n": _N,
             "step": _word(
-                "opened, joined, assigned, acknowledged, reminded, overdue, escalated, parted, stopped, closed, noted"
-                " or left"
+                "opened, joined, assigned, acknowledged, reminded, overdue, escalated, parted, stopped, closed, noted,"
+                " commented or left"
             ),
             "asked": _ASKED,
             "about": _int("the case that was neglected or decided wrongly"),

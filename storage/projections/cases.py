@@ -8,6 +8,7 @@ from moderation.model.facts import (
     Appealed,
     ApproverChanged,
     CaseAssigned,
+    CaseCommented,
     CaseDecided,
     CaseGrew,
     CaseLeft,
@@ -99,6 +100,11 @@ async def _(fact: CaseLeft, db: AsyncConnection, _index: int, at_ms: int) -> Non
 @project.register
 async def _(fact: CaseNoted, db: AsyncConnection, index: int, at_ms: int) -> None:
     await add(db, schema.case_notes, fact, index, at_ms)
+
+
+@project.register
+async def _(fact: CaseCommented, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await add(db, schema.case_notes, fact, index, at_ms, by=fact.subject)
 
 
 @project.register

@@ -148,7 +148,7 @@ async def test_replies_threads_edits_and_files_keep_their_relations_and_open(enc
             "m.relates_to",
         }
         assert raw["content"]["m.relates_to"] == event.content["m.relates_to"]
-    word = await told(ann, bot, like("notice.dismissed"))
+    word = await told(ann, bot, like("notice.message.dismissed"))
     await ask(ann, bot, word.room, "!mydata")
     data = await ann.wait_event(word.room, lambda seen: seen.content.get("filename") == "my-data.zip", what="the file")
     assert (await ann.download(data))[:4] == b"PK\x03\x04"

@@ -36,7 +36,7 @@ async def test_the_bot_reads_acts_answers_and_shows_cards_that_can_be_read_and_p
     assert await ann.state(word.room, "m.room.encryption") is not None
     assert like("credit.now", who=ann.user).search(await ask(ann, bot, word.room, "!credit"))
     await manager.react(scene.desk, card.id, "❌")
-    await told(ann, bot, like("notice.dismissed", by=manager.user))
+    await told(ann, bot, like("notice.message.dismissed", by=manager.user))
     assert [(f.n, f.what) for f in bot.facts(CaseDecided)] == [(1, "dismissed")]
     assert [f.kind for f in bot.facts(SanctionStarted)] == ["redact"]
 

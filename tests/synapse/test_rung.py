@@ -80,7 +80,7 @@ async def test_everybody_is_rung_when_it_is_their_turn(theatre: Theatre) -> None
     assert (reply.content["msgtype"], await rung(operator, reply.id)) == ("m.notice", "silent")
     outcome = await told(ben, bot, like("report.outcome.upheld"))
     assert await rung(ben, outcome.id) == "highlighted"
-    word = await told(ann, bot, like("notice.upheld", n="1"))
+    word = await told(ann, bot, like("notice.message.upheld", n="1"))
     assert await rung(ann, word.id) == "highlighted"
 
     # An appeal needs somebody again: one message in the thread of the card, since edits ring nobody.
@@ -146,7 +146,7 @@ async def test_a_card_that_waits_for_nobody_is_silent_and_an_appeal_rings_who_is
     card = await decided_by_manager(scene, ben, 2)
     await bot.idle()
     before = await unread(owner, scene.desk)
-    word = await told(ben, bot, like("notice.upheld", n="2"))
+    word = await told(ben, bot, like("notice.message.upheld", n="2"))
     await ben.send_text(RoomId(word.room), "!appeal 2 I was quoting the rules")
     appeal = await in_desk(scene, owner, like("desk.appealed", n="2"))
     assert appeal.content["m.relates_to"]["event_id"] == card.id
@@ -215,7 +215,7 @@ async def test_in_encrypted_rooms_the_homeserver_counts_and_the_client_highlight
     assert isinstance(reply, Read)
     assert (reply.encrypted, reply.notified, reply.highlighted) == (True, False, False)
     assert await rings(ben, await told(ben, bot, like("report.outcome.upheld"))) == "highlighted"
-    word = await told(ann, bot, like("notice.upheld", n="1"))
+    word = await told(ann, bot, like("notice.message.upheld", n="1"))
     assert await rings(ann, word) == "highlighted"
 
     # What an operator decided, an operator hears; what a rule decided, a manager; what a manager decided, the owner.
@@ -229,7 +229,7 @@ async def test_in_encrypted_rooms_the_homeserver_counts_and_the_client_highlight
     await told(ann, bot, like("notice.violation"))
     assert await appealed(scene, ann, word.room, 5) == ["highlighted", "notified"]
     await decided_by_manager(scene, ben, 6)
-    word = await told(ben, bot, like("notice.upheld", n="6"))
+    word = await told(ben, bot, like("notice.message.upheld", n="6"))
     assert await appealed(scene, ben, word.room, 6) == ["notified", "highlighted"]
 
     # A manager who is not in the desk is told in private, and not mentioned there.

@@ -5,6 +5,7 @@ from .cases import (
     Appealed,
     Asked,
     CaseAssigned,
+    CaseCommented,
     CaseDecided,
     CaseGrew,
     CaseLeft,

@@ -178,6 +178,15 @@ class CaseNoted(Fact, kind="case"):
     words: str = private("by", words=True)
 
 
+class CaseCommented(Fact, kind="case"):
+    """What the person whom a case concerns said about it before it was decided."""
+
+    n: int
+    step: Literal["commented"] = "commented"
+    subject: UserId = person()
+    words: str = private("subject", words=True)
+
+
 class StatementGiven(Fact, kind="statement", changes="nothing"):
     """The statement of reasons for a decision, as one object (`moderation/cases/statements.py` defines its fields)."""
 

@@ -5,17 +5,19 @@ In a `History`, earlier decisions about a person are known at the next one (`fol
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from bot.texts.notifications import in_words
 from moderation.cases.decide import decide
-from moderation.consequences import Reporters, RoomsOf, consequences
+from moderation.cases.statements import StatementContext
+from moderation.consequences import Known, Reporters, RoomsOf, consequences
 from moderation.credit.credit import balance
 from moderation.credit.tiers import review
 from moderation.judge.judge import CompiledRule, judge
 from moderation.model.actions import Action
 from moderation.model.context import CaseView, Condition, Context, InForce, PersonView, Purpose, RoomView
 from moderation.model.facts import (
+    CaseState,
     Fact,
     Outcome,
     SanctionKind,
@@ -23,7 +25,7 @@ from moderation.model.facts import (
 from moderation.model.ledger_entry import LedgerEntry
 from moderation.policy import Policy
 from moderation.values.events import Json, Media, MembershipChanged, MessagePosted, StateChanged, Text
-from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
+from moderation.values.ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.values.power_levels import Power
 from tests.unit.moderation.folding import Folded
 
@@ -93,12 +95,40 @@ def policy(*rules: dict[str, Any], **settings: Any) -> Policy:
     return Policy.model_validate({"rules": rules, "operators": (OPERA,), **settings})
 
 
+def known(
+    n: int = 3,
+    *,
+    user: UserId = ANNA,
+    state: CaseState = "decided",
+    outcome: Outcome | Literal[""] = "upheld",
+    **more: Any,
+) -> Known:
+    """Return what is known of the one case that some facts name."""
+    given: dict[str, Any] = {"rule": "spam", "excerpt": "spam!", "events": (EventId("$said"),), "decided": NOON, **more}
+    case = CaseView(
+        n=CaseNumber(n),
+        room=ROOM,
+        subject=user,
+        person=PersonId(user),
+        grade="minor",
+        decide="manager",
+        manages=False,
+        state=state,
+        outcome=outcome,
+        opened=NOON,
+        **given,
+    )
+    return Known({n: StatementContext(case, CODE, NOON, policy=policy())}, NOON)
+
+
 _COMPILED: dict[str, CompiledRule] = {}
 
 
-def in_words_of(facts: Sequence[Fact], rooms_of: RoomsOf, reporters: Reporters | None = None) -> tuple[Action, ...]:
+def in_words_of(
+    facts: Sequence[Fact], rooms_of: RoomsOf, reporters: Reporters | None = None, known: Known | None = None
+) -> tuple[Action, ...]:
     """Return the actions that follow from facts, with what people are told in words."""
-    return in_words(consequences(facts, rooms_of, reporters))
+    return in_words(consequences(facts, rooms_of, reporters, known))
 
 
 def compiled(policy: Policy) -> tuple[CompiledRule, ...]:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.texts.catalog import LANGUAGES, Catalog, fields_of
-from moderation.consequences import consequences
+from moderation.cases.appeals import lodge
+from moderation.consequences import Known, consequences
 from moderation.model.actions import (
     Action,
     Align,
@@ -28,6 +29,7 @@ from moderation.model.facts import (
     Appealed,
     BotStarted,
     BotStopped,
+    CaseAssigned,
     CaseDecided,
     CaseGrew,
     CaseOpened,
@@ -51,16 +53,21 @@ from moderation.model.facts import (
     SanctionStarted,
 )
 from moderation.model.notifications import NotifyDesk, NotifyPerson, NotifyRoom
+from moderation.values.errors import Refused
 from moderation.values.ids import CaseNumber, EventId, GroupCode, RoomId, UserId
 from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
 from tests.unit.moderation.builders import (
     ANNA,
+    DAY,
     MARK,
+    MINA,
     NOON,
+    OPERA,
     OTHER,
     ROOM,
     History,
     in_words_of,
+    known,
     policy,
     terms,
 )
@@ -81,8 +88,9 @@ def done(*facts: Fact) -> tuple[Action, ...]:
     return tuple(action for action in in_words_of(facts, both) if not isinstance(action, Tell))
 
 
-def told(*facts: Fact, subject: UserId = ANNA) -> list[str]:
-    tells = [action for action in in_words_of(facts, both) if isinstance(action, Tell) and action.subject == subject]
+def told(*facts: Fact, about: Known | None = None) -> list[str]:
+    actions = in_words_of(facts, both, known=about)
+    tells = [action for action in actions if isinstance(action, Tell) and action.subject == ANNA]
     assert len(tells) <= 1
     return [each.key for each in tells[0].lines] if tells else []
 
@@ -92,6 +100,10 @@ def opened(**other: Any) -> CaseOpened:
     return CaseOpened(
         room=ROOM, on=7, n=3, rule="spam", grade="minor", due=NOON, subject=ANNA, event=EVENT, excerpt="spam!", **given
     )
+
+
+def decided(what: Outcome, state: Any = "decided", by: UserId = MARK) -> CaseDecided:
+    return CaseDecided(room=ROOM, n=3, what=what, state=state, subject=ANNA, by=by)
 
 
 def begun(kind: Any, basis: Any = "rule", room: RoomId | None = ROOM, **other: Any) -> SanctionStarted:
@@ -166,7 +178,7 @@ def test_a_room_measure_has_its_actions() -> None:
         Align(room=ROOM),
         NotifyRoom(room=ROOM, facts=(closed,)),
         NotifyDesk(room=ROOM, n=3, facts=(closed,)),
-        NotifyPerson(room=ROOM, subject=ANNA, n=3, facts=(closed,), can_appeal=True),
+        NotifyPerson(room=ROOM, subject=ANNA, n=3, facts=(closed,)),
     )
     assert consequences((over,), nowhere) == (Align(room=ROOM),)
 
@@ -184,13 +196,14 @@ def test_one_notice_tells_rule_cost_duration_and_remedy_of_a_violation() -> None
         ),
         begun("mute", "credit", None, n=3, credit=30, until=NOON),
     )
-    assert [action for action in in_words_of(facts, both) if isinstance(action, Tell)] == [
+    assert [action for action in in_words_of(facts, both, known=known()) if isinstance(action, Tell)] == [
         Tell(
             room=ROOM,
             subject=ANNA,
             n=3,
             lines=(
-                line("notice.violation", room=RoomName(ROOM), rule=RuleText("spam"), n=3, words="spam!"),
+                line("notice.violation", room=RoomName(ROOM), rule=RuleText("spam"), n=3),
+                line("notice.words", words="spam!", count=1),
                 line("notice.measure.redact", credit=-1),
                 line("notice.credit.charge", cost=50, left=30),
                 line("notice.measure.mute", credit=30),
@@ -204,25 +217,69 @@ def test_one_notice_tells_rule_cost_duration_and_remedy_of_a_violation() -> None
 def test_a_case_that_waits_for_people_is_not_told_before_it_brings_something() -> None:
     assert told(opened(decide="manager", state="open")) == []
     interim = begun("redact", "interim", n=3, rule="spam", event=EVENT)
-    assert told(opened(decide="manager", state="open"), interim) == ["notice.interim.redact", "notice.details"]
+    waits = known(state="open", outcome="", due=NOON)
+    assert told(opened(decide="manager", state="open"), interim, about=waits) == [
+        "notice.undecided",
+        "notice.words",
+        "notice.interim.redact",
+        "notice.will-decide.managers",
+        "notice.comment",
+        "notice.details",
+    ]
 
 
 def test_ten_messages_removed_for_one_cause_are_one_sentence() -> None:
     gone = [begun("redact", "decision", n=3, by=MARK, event=EventId(f"${at}")) for at in range(10)]
-    assert told(CaseDecided(room=ROOM, n=3, what="upheld", subject=ANNA, by=MARK), *gone) == [
-        "notice.upheld",
+    assert told(CaseDecided(room=ROOM, n=3, what="upheld", subject=ANNA, by=MARK), *gone, about=known()) == [
+        "notice.message.upheld",
+        "notice.words",
         "notice.measure.redact",
         "notice.foot",
     ]
 
 
-def test_only_a_decision_against_somebody_is_told_with_how_to_appeal() -> None:
+def test_more_messages_of_an_incident_are_removed_without_another_message() -> None:
+    grew = CaseGrew(room=ROOM, on=9, n=3, subject=ANNA)
+    assert told(grew, begun("redact", n=3, event=EventId("$more")), about=known()) == []
+
+
+@pytest.mark.parametrize(
+    ("fact", "about", "last"),
+    [
+        (begun("mute", "command", n=3, by=MARK), known(), "notice.foot"),
+        (begun("mute", "command", n=3, by=MARK), known(state="appealed"), "notice.details"),
+        (begun("mute", "command", n=3, by=MARK), known(decided=NOON - 400 * DAY), "notice.details"),
+        (begun("redact", "interim", n=3), known(state="open", outcome=""), "notice.details"),
+        (Appealed(room=ROOM, n=3, due=NOON, subject=ANNA), known(state="appealed"), "notice.details"),
+        (SanctionEnded(room=ROOM, start=1, kind="mute", why="time", n=3, subject=ANNA), known(), "notice.details"),
+        (decided("upheld"), known(), "notice.foot"),
+        (decided("upheld", "reversed"), known(state="reversed"), "notice.foot"),
+        (decided("upheld", "affirmed"), known(state="affirmed"), "notice.foot-again"),
+        (decided("upheld", "affirmed", by=OPERA), known(state="affirmed", deciders={OPERA}), "notice.details"),
+        (decided("upheld", by=OPERA), known(by=OPERA, deciders={OPERA}), "notice.foot-same"),
+        (decided("dismissed"), known(outcome="dismissed"), "notice.details"),
+    ],
+)
+def test_how_to_appeal_is_told_only_where_an_appeal_is_possible_now(fact: Fact, about: Known, last: str) -> None:
+    assert told(fact, about=about)[-1] == last
+    case = about.cases[3].case
+    try:
+        lodge(case, by=ANNA, words="a joke", now_ms=NOON, policy=about.cases[3].policy, on=9)
+    except Refused:
+        assert not last.startswith("notice.foot")
+
+
+@pytest.mark.parametrize(
+    ("asked", "decider", "hearer"),
+    [((MARK,), MINA, "other"), ((OPERA,), OPERA, "decider"), ((OPERA,), MARK, "other"), ((), MARK, "terminal")],
+)
+def test_an_appeal_is_confirmed_with_who_really_hears_it(
+    asked: tuple[UserId, ...], decider: UserId, hearer: str
+) -> None:
     lodged = Appealed(room=ROOM, n=3, due=NOON, subject=ANNA, words="a joke")
-    assert told(lodged) == ["notice.appealed", "notice.details"]
-    over = SanctionEnded(room=ROOM, start=1, kind="mute", why="time", n=3, subject=ANNA)
-    assert told(over) == ["notice.ended.mute", "notice.details"]
-    assert told(begun("redact", "interim", n=3)) == ["notice.interim.redact", "notice.details"]
-    assert told(begun("mute", "command", n=3, by=MARK)) == ["notice.command.mute", "notice.foot"]
+    people = [CaseAssigned(room=ROOM, n=3, asked="managers", due=NOON, subject=user) for user in asked]
+    about = known(state="appealed", by=decider, deciders={decider})
+    assert told(lodged, *people, about=about) == [f"notice.appealed.{hearer}", "notice.details"]
 
 
 def test_two_measures_with_the_same_end_both_say_it() -> None:
@@ -244,8 +301,10 @@ def test_people_are_not_told_of_removing_their_own_messages() -> None:
 
 def test_a_manager_who_acts_gives_their_reason() -> None:
     assert told(begun("warn", "command", by=MARK, reason="be kind")) == ["notice.command.warn", "notice.reason"]
-    assert told(CaseDecided(room=ROOM, n=3, what="dismissed", subject=ANNA, by=MARK, reason="a joke")) == [
-        "notice.dismissed",
+    reversed_ = CaseDecided(room=ROOM, n=3, what="dismissed", subject=ANNA, by=MARK, reason="a joke")
+    assert told(reversed_, about=known(outcome="dismissed")) == [
+        "notice.message.dismissed",
+        "notice.words",
         "notice.reason",
         "notice.details",
     ]
@@ -365,7 +424,7 @@ def test_every_effect_on_a_person_is_told_to_that_person_and_once(facts: list[Fa
         alone = [
             text for fact in own for each in in_words_of((fact,), both) if isinstance(each, Tell) for text in each.lines
         ]
-        assert all(text in tell.lines for text in alone if text.key not in ("notice.foot", "notice.details"))
+        assert all(text in tell.lines for text in alone if not text.key.startswith(("notice.details", "why-ended.")))
 
 
 def keys_of(lines: Sequence[Line]) -> list[Line]:
@@ -406,5 +465,7 @@ def test_every_effect_in_any_history_is_told(texts: list[str], what: Outcome) ->
         felt = [
             fact for fact in facts if isinstance(fact, SanctionStarted | SanctionEnded | CreditChanged | CaseDecided)
         ]
+        grew = any(isinstance(fact, CaseGrew) for fact in facts)
+        felt = [fact for fact in felt if not (grew and isinstance(fact, SanctionStarted) and fact.kind == "redact")]
         tells = [action for action in in_words_of(facts, both) if isinstance(action, Tell)]
         assert [tell.subject for tell in tells] == ([ANNA] if felt else [])

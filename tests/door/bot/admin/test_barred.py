@@ -47,7 +47,7 @@ async def test_a_barred_person_is_removed_from_every_room_and_told_why(theatre: 
     for room in (scene.room, second):
         await until_membership(owner, room, ann.user, "ban")
     word = await told(ann, bot, like("notice.own.barred_list", n="2"))
-    for key in ("notice.until", "notice.reason", "notice.foot"):
+    for key in ("notice.until", "notice.reason", "notice.foot-same"):
         assert like(key, reason="threats", n="2").search(word.body), key
     await owner.invite(third, ann.user)
     await until_membership(owner, third, ann.user, "ban")

@@ -81,12 +81,12 @@ async def plant_in_cases(scene: Scene) -> None:
     await ann.send_text(room, f"forbidden 2 {MARK}")
     ((n,),) = await bot.until(lambda: bot.rows("SELECT n FROM cases WHERE subject = ?", ann.user), "her case")
     await scene.owner.send_text(scene.desk, f"!uphold {n} against the rules")
-    word = await told(ann, bot, like("notice.upheld"))
+    word = await told(ann, bot, like("notice.message.upheld"))
     await bot.has(await ann.send_text(word.room, f"{MARK} in a direct room"))
     await ann.send_text(word.room, f"!appeal {n} {MARK} appeal")
     await bot.until(lambda: bot.facts(Appealed), "the appeal")
     await scene.managers[1].send_text(scene.desk, f"!dismiss {n} she may")
-    await told(ann, bot, like("notice.dismissed"))
+    await told(ann, bot, like("notice.message.dismissed"))
 
 
 async def plant_in_orders(scene: Scene) -> None:
@@ -132,7 +132,7 @@ def is_to_stay(scene: Scene, body: str) -> bool:
     """Tell whether a message that names the erased manager is one of those of which they are told that they stay."""
     ann, (ben,) = scene.managers[0], scene.members
     about_others = re.match(rf"(\* )?Case \d+ .*\n{ben.user} ", body)
-    to_others = re.search(rf"{ann.user} (muted you|decided that you) ", body)
+    to_others = re.search(rf"{ann.user} (muted you|decided that your message) ", body)
     return bool(about_others or to_others or like("own.erase.begun").match(body))
 
 

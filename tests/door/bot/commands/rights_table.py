@@ -74,6 +74,7 @@ ROWS = (
     everyone("credit {code}", "credit.now"),
     everyone("why {code}", "why.none", **_SANCTIONED),
     everyone("appeal 9999 {code} why", "error.case.none"),
+    everyone("comment 9999 {code} why", "error.case.none"),
     everyone("report {code}", "error.report.reply"),
     everyone("report {link}", _FILED, **_NOT_THERE),
     everyone("report {elsewhere}", "error.report.outside", operator=_FILED, stranger=_FILED),

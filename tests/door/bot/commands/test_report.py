@@ -85,7 +85,7 @@ async def test_a_report_by_reply_is_answered_in_private_and_its_outcome_told(the
         outcome = await told(reporter, bot, like("report.outcome.upheld", n="1"))
         assert len(outcome.body.splitlines()) == 1  # nothing about the measures
     await scene.until_level(ann.user, -1)
-    await told(ann, bot, like("notice.upheld", n="1"))
+    await told(ann, bot, like("notice.report.upheld", n="1"))
     assert await manager.is_redacted(room, said)
     assert [(f.rule, f.grade, f.decide, f.event) for f in bot.facts(CaseOpened)] == [
         (REPORTED, "serious", "manager", said)
@@ -225,13 +225,13 @@ async def test_a_reported_manager_reads_the_card_without_reporter_and_words(thea
     await until(lambda: mark.is_redacted(scene.desk, theirs), "the command to go")
     await ask(mina, bot, scene.desk, "!uphold 1 enough")
     await told(ann, bot, like("report.outcome.upheld", n="1"))
-    await told(mark, bot, like("notice.upheld", n="1"))
+    await told(mark, bot, like("notice.report.upheld", n="1"))
     await mark.send_text(direct, "!why 1")
     await mark.send_text(direct, "!appeal 1 it was a joke")
-    await told(mark, bot, like("notice.appealed"))
+    await told(mark, bot, like("notice.appealed.other"))
     await ask(scene.owner, bot, scene.desk, "!dismiss 1 so it was")
     await told(ann, bot, like("report.outcome.reversed", n="1"))
-    await told(mark, bot, like("notice.dismissed", n="1"))
+    await told(mark, bot, like("notice.report.dismissed", n="1"))
     await bot.idle()
     read = await by_the_bot(mark, bot)
     assert "he always does this" in read
@@ -273,10 +273,10 @@ async def test_reports_for_nothing_bring_a_warning_then_a_pause_that_an_appeal_e
 
     assert str(misuse[1].n) in await ask(ben, bot, direct, "!why")
     await ben.send_text(direct, f"!appeal {misuse[1].n} I meant well")
-    await told(ben, bot, like("notice.appealed"))
+    await told(ben, bot, like("notice.appealed.other"))
     assert refused.fullmatch(await ask(ben, bot, direct, f"!report {link_to(room, more)}"))  # until then it holds
     await ask(manager, bot, scene.desk, f"!dismiss {misuse[1].n} fair enough")
-    await told(ben, bot, like("notice.dismissed", n=str(misuse[1].n)))
+    await told(ben, bot, like("notice.case.dismissed", n=str(misuse[1].n)))
     assert like("report.thanks").fullmatch(await ask(ben, bot, direct, f"!report {link_to(room, more)}"))
 
 
@@ -290,7 +290,7 @@ async def test_a_report_that_proves_right_takes_back_the_warning(theatre: Theatr
     await told(ben, bot, like("notice.own.report_misuse"))
     await ask(manager, bot, scene.desk, "!uphold 1 I had not seen the rest")
     word = await told(ben, bot, like("report.outcome.upheld", n="1"))
-    assert like("notice.dismissed", n="2").search(word.body)
+    assert like("notice.case.dismissed", n="2").search(word.body)
     assert [(f.n, f.what, f.subject) for f in bot.facts(CaseDecided)] == [
         (1, "dismissed", ann.user),
         (1, "upheld", ann.user),

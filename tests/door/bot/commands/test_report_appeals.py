@@ -50,16 +50,16 @@ async def test_a_reporters_appeal_goes_to_somebody_else_and_names_nobody_in_the_
     assert like("error.appeal.own-decision").match(await ask(mark, bot, scene.desk, "!dismiss 1 as I said"))
     await ask(mina, bot, scene.desk, "!uphold 1 it is about her family")
     await told(ben, bot, like("report.outcome.upheld-after-all", n="1"))
-    word = await told(ann, bot, like("notice.upheld", n="1", by=mina.user))
+    word = await told(ann, bot, like("notice.report.upheld", n="1", by=mina.user))
     assert like("notice.foot", n="1").search(word.body)
     await bot.idle()
     assert await mina.is_redacted(room, said)
     mine = await direct_room(ann, bot)
     assert like("report.became.upheld").search(await ask(ben, bot, direct, "!why 1"))
     await ann.send_text(mine, "!appeal 1 I meant the weather")  # the first decision against her
-    await told(ann, bot, like("notice.appealed", n="1"))
+    await told(ann, bot, like("notice.appealed.other", n="1"))
     await ask(mark, bot, scene.desk, "!dismiss 1 the weather it was")
-    await told(ann, bot, like("notice.dismissed", n="1"))
+    await told(ann, bot, like("notice.report.dismissed", n="1"))
     assert [(f.what, f.state) for f in bot.facts(CaseDecided)] == [
         ("dismissed", "decided"),
         ("upheld", "reversed"),
@@ -109,9 +109,9 @@ async def test_once_a_week_owners_alone_are_told_how_each_manager_decided_and_ot
         await scene.card(manager, n)
     await ask(manager, bot, scene.desk, "!dismiss 1 no")
     await ask(manager, bot, scene.desk, "!uphold 2 yes")
-    await told(ann, bot, like("notice.upheld", n="2"))
+    await told(ann, bot, like("notice.message.upheld", n="2"))
     await ann.send_text(await direct_room(ann, bot), "!appeal 2 please")
-    await told(ann, bot, like("notice.appealed", n="2"))
+    await told(ann, bot, like("notice.appealed.other", n="2"))
     await ask(owner, bot, scene.desk, "!dismiss 2 granted")
     bot.ahead_ms += 7 * DAY_MS
     await bot.restart()

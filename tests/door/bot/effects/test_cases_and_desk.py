@@ -63,7 +63,7 @@ async def test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reacti
         "Changed your mind? ✅ rule broken (−25 points, mutes for 1 hour). With a reason: !uphold 1",
     ]
     await scene.until_level(ann.user, None)
-    word = await told(ann, bot, like("notice.dismissed", by=manager.user))
+    word = await told(ann, bot, like("notice.message.dismissed", by=manager.user))
     assert like("notice.credit.compensation", left="100").search(word.body)
     assert like("notice.ended.mute").search(word.body)
     await ann.send_text(room, "I can speak again")
@@ -89,7 +89,7 @@ async def test_a_case_for_managers_waits_and_is_upheld_by_command_in_its_thread(
     reply = await answer(manager, bot, scene.desk, order)
     assert like("decided.upheld", n="1", who=ann.user).search(reply.body)
     assert reply.content["m.relates_to"] == thread | {"is_falling_back": False, "m.in_reply_to": {"event_id": order}}
-    word = await told(ann, bot, like("notice.upheld", by=manager.user))
+    word = await told(ann, bot, like("notice.message.upheld", by=manager.user))
     assert like("notice.reason", reason="clear enough").search(word.body)
     await bot.idle()
     assert await owner.is_redacted(room, said)
@@ -228,13 +228,13 @@ async def test_an_appeal_goes_to_somebody_else_and_a_reversal_undoes_everything(
     await scene.card(mark, 1)
     await ask(mark, bot, scene.desk, "!uphold 1")
     await until(lambda: owner.is_redacted(room, said), "the message to go")
-    word = await told(ann, bot, like("notice.upheld"))
+    word = await told(ann, bot, like("notice.message.upheld"))
     assert "!appeal 1" in word.body
     await ann.send_text(word.room, "!appeal 1 I was quoting the rules")
-    await told(ann, bot, like("notice.appealed"))
+    await told(ann, bot, like("notice.appealed.other"))
     await scene.wait_desk(mina, lambda seen: like("desk.appealed").search(seen.body) is not None, "the appeal")
     assert like("error.appeal.own-decision").search(await ask(mark, bot, scene.desk, "!dismiss 1"))
     await mina.react(scene.desk, (await scene.card(mina, 1)).id, "❌")
-    await told(ann, bot, like("notice.dismissed"))
+    await told(ann, bot, like("notice.message.dismissed"))
     assert bot.rows("SELECT state, outcome, by FROM cases") == [("reversed", "dismissed", mina.user)]
     assert like("credit.now", credit="100").search(await ask(ann, bot, word.room, "!credit"))

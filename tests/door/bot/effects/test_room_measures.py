@@ -144,7 +144,7 @@ async def test_only_the_operator_ends_a_measure_of_the_operator(theatre: Theatre
     await _until_posting(scene, 50)
     assert await _silenced(scene, ann)
     word = await told(owner, bot, like("notice.own.room_order", n="1"))
-    for key in ("notice.reason", "notice.measure.suspend", "notice.foot"):
+    for key in ("notice.reason", "notice.measure.suspend", "notice.foot-same"):
         assert like(key).search(word.body), key
     assert word.body.count("raid") == 1
     assert like("error.imposed.operator", n="1").search(await ask(owner, bot, scene.desk, "!reopen"))

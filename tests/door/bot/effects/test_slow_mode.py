@@ -94,7 +94,7 @@ async def test_upholding_a_case_does_not_redact_slowed_messages_again(theatre: T
     soon = await ann.send_text(room, "forbidden 7")
     await scene.card(manager, 1)
     assert like("decided.upheld", n="1").search(await ask(manager, bot, scene.desk, "!uphold 1"))
-    await told(ann, bot, like("notice.upheld", n="1"))
+    await told(ann, bot, like("notice.message.upheld", n="1"))
     await bot.idle()
     gone = [e for e in await scene.owner.messages(room) if e["type"] == "m.room.redaction"]
     assert [e["content"].get("redacts") for e in gone].count(soon) == 1

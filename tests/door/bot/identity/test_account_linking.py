@@ -124,7 +124,7 @@ async def test_linked_accounts_share_verification_credit_and_cases_and_neither_d
     assert twin.who.user in word.body
     assert "39" in await first.says("!credit", "credit.now")
     assert "39" in await twin.says("!credit", "credit.now")
-    await first.says("!appeal 1 it was my cat", "notice.appealed")
+    await first.says("!appeal 1 it was my cat", "notice.appealed.other")
     await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE n = 1 AND state = 'appealed'"), "the appeal")
     assert {row[0] for row in bot.rows("SELECT person FROM credit UNION SELECT person FROM cases")} == {first.who.user}
     await _rebuilt_the_same(bot, tmp_path)

@@ -49,7 +49,7 @@ async def moderate(scene: Scene, ann: Client) -> None:
     await ann.send_text(scene.room, "a purple elephant")
     await scene.card(manager, 2)  # case 1 is what Ben reported
     await ann.send_text(scene.room, "!appeal 2 it was a quotation")
-    await told(ann, scene.bot, like("notice.appealed"))
+    await told(ann, scene.bot, like("notice.appealed.other"))
     await ask(manager, scene.bot, scene.desk, "!dismiss 2 a quotation")
     await ask(manager, scene.bot, scene.room, f"!vouch {ann.user}")
     await ask(manager, scene.bot, scene.room, f"!mute {ann.user} 1s")

@@ -7,7 +7,18 @@ import pytest
 from bot.outbox.handler import Done
 from bot.pipeline.process_facts import without_words
 from moderation.model.actions import ACTIONS, Action, TellDesk
-from moderation.model.facts import FACTS, Appealed, CaseDecided, CaseNoted, CaseOpened, Fact, Found, Reported, owner_of
+from moderation.model.facts import (
+    FACTS,
+    Appealed,
+    CaseCommented,
+    CaseDecided,
+    CaseNoted,
+    CaseOpened,
+    Fact,
+    Found,
+    Reported,
+    owner_of,
+)
 from moderation.values.ids import EventId, UserId
 from tests.door.bot.effects.test_anchor_day import HEAD, NOON, ONE, deployment
 from tests.theatre.scene import Theatre
@@ -23,6 +34,7 @@ SAID: tuple[Fact, ...] = (
     OPENED,
     Reported(room=ONE, n=1, subject=ANN, by=BEN, reason=f"{MARK} 2"),
     CaseNoted(room=ONE, n=1, by=BEN, words=f"{MARK} 3"),
+    CaseCommented(room=ONE, n=1, subject=ANN, words=f"{MARK} 6"),
     Appealed(
         room=ONE, n=1, step="lodged", state="appealed", asked="managers", due=NOON, subject=ANN, words=f"{MARK} 4"
     ),
@@ -52,7 +64,7 @@ async def test_words_are_passed_on_but_not_kept(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("tests.door.bot.effects.test_anchor_day.HEAD", METADATA)
     waiting = await said(tmp_path)
     told = str([action for action in waiting if isinstance(action, TellDesk)])
-    assert [f"{MARK} {number}" in told for number in (3, 4, 5)] == [True] * 3
+    assert [f"{MARK} {number}" in told for number in (3, 4, 5, 6)] == [True] * 4
     log = b"".join(path.read_bytes() for path in (tmp_path / "records" / "day").iterdir())
     assert MARK.encode() not in log
     assert b"a reason that stays" in log
@@ -93,7 +105,7 @@ async def test_the_notice_in_the_room_says_which_words_are_kept(theatre: Theatre
 
 async def test_words_are_kept_with_full_content(tmp_path: Path) -> None:
     await said(tmp_path)
-    assert [stored(tmp_path).count(f"{MARK} {number}".encode()) > 0 for number in (1, 2, 3, 4, 5)] == [True] * 5
+    assert [stored(tmp_path).count(f"{MARK} {number}".encode()) > 0 for number in (1, 2, 3, 4, 5, 6)] == [True] * 6
 
 
 def rows(folder: Path, table: str) -> list[tuple[object, ...]]:
@@ -111,6 +123,7 @@ def test_every_field_with_words_of_people_is_dropped_or_known_to_be_kept(cls: ty
         CaseOpened: {"excerpt"},
         Reported: {"reason"},
         CaseNoted: {"words"},
+        CaseCommented: {"words"},
         Appealed: {"words"},
     }.get(cls, set())
     assert private - dropped <= KEPT, f"is it kept with metadata only? {private - dropped - KEPT}"

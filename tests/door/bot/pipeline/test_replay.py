@@ -147,7 +147,7 @@ async def _people_who_answer_for_it(scene: Scene, operator: str) -> None:
     await ask(owner, bot, scene.desk, f"!duty {first.user} daily 00:00-24:00")
     ((mine,),) = bot.rows("SELECT n FROM cases WHERE subject = ?", cid.user)
     await cid.send_text(await direct_room(cid, bot), f"!appeal {mine} it was a quotation")
-    await told(cid, bot, like("notice.appealed", "en"))
+    await told(cid, bot, like("notice.appealed.other", "en"))
     await ask(owner, bot, scene.desk, "!away 1d")
     await first.send_text(room, "forbidden 8")  # only the operator is left to decide that
     await bot.until(lambda: bot.rows("SELECT 1 FROM tasks WHERE task = 'case'"), "the operator's task")

@@ -61,7 +61,7 @@ class Story:
         assert like("decided.dismissed", n="2").search(await ask(self.operator, bot, theirs, "!dismiss 2 fair enough"))
         await scene.until_level(manager.user, 50)
         assert like("decided.upheld", n="1").search(await ask(self.operator, bot, theirs, "!uphold 1 see the rules"))
-        await told(self.people["ann"], bot, like("notice.upheld", n="1"))
+        await told(self.people["ann"], bot, like("notice.message.upheld", n="1"))
 
     # Observations.
 

@@ -130,7 +130,7 @@ async def test_a_case_with_nobody_on_duty_goes_to_the_operator_and_charges_the_o
     assert len(bot.facts(CreditChanged)) == 1
     said = await operator.send_text(await direct_room(operator, bot), "!dismiss 3 no")
     await bot.has(said)
-    await told(ben, bot, like("notice.dismissed", n="3"))
+    await told(ben, bot, like("notice.message.dismissed", n="3"))
 
 
 @pytest.mark.usefixtures("short_waits")

@@ -129,7 +129,7 @@ async def test_an_appeal_that_is_granted_while_the_measure_is_on_its_way_leaves_
     ]  # it holds there, and the bot does not know it yet
     word = await told(ann, bot, like("notice.violation"))
     await ann.send_text(word.room, "!appeal 1 it was a kettle")
-    await told(ann, bot, like("notice.appealed"))
+    await told(ann, bot, like("notice.appealed.other"))
     assert like("decided.dismissed").search(await ask(manager, bot, scene.desk, "!dismiss 1 it was a kettle"))
     assert scene.bot.facts(SanctionEnded) != []
     line.clear()

@@ -35,7 +35,7 @@ async def card(bot: Offline, n: int = 1, language: str = "en", *, gone: bool | N
     read = replace(read, gone=gone) if gone is not None else read
     lines = card_lines(read, policy, bot.time(), "!", words=words)
     async with bot.stores.database.read() as db:
-        names = await names_in(db, lines, language, ROOM)
+        names = await names_in(db, lines, language, ROOM, about={read.case.subject})
     speech = Speech(Catalog.load().with_clock(bot.time), policy, "en")
     return speech.text(lines, language, names).plain.splitlines()
 

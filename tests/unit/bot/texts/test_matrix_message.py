@@ -26,13 +26,13 @@ ROOMS = {"!r:x.org": "Garden (G-7F3K)"}
 
 def test_what_the_bot_says_is_a_notice_in_text_and_html_that_rings_nobody() -> None:
     said = SPEECH.message(
-        (line("notice.reason", reason="a <b> & more"), line("notice.until", until=Moment(NOON))), "en", {}
+        (line("notice.reason", reason="a <b> & more"), line("measure.within", until=Moment(NOON))), "en", {}
     )
     assert said == {
         "msgtype": "m.notice",
-        "body": "Reason: a <b> & more\nUntil 24 Nov 2026, 12:00 UTC.",
+        "body": "Reason: a <b> & more\nDeadline: 24 Nov 2026, 12:00 UTC.",
         "format": "org.matrix.custom.html",
-        "formatted_body": "Reason: a &lt;b&gt; &amp; more<br>Until 24 Nov 2026, 12:00 UTC.",
+        "formatted_body": "Reason: a &lt;b&gt; &amp; more<br>Deadline: 24 Nov 2026, 12:00 UTC.",
         "m.mentions": {},
     }
 
@@ -80,7 +80,7 @@ def test_a_room_is_said_by_its_name_and_code_or_else_by_its_id(room: str, words:
 def test_a_phrase_is_a_text_of_the_readers_language_inside_another() -> None:
     for language in LANGUAGES:
         inner = Catalog.load().text(language, "why-ended.time")
-        assert inner in SPEECH.text((line("notice.ended.mute", why=Phrase("why-ended.time")),), language, {}).plain
+        assert inner in SPEECH.text((line("measure.ended.slow", why=Phrase("why-ended.time")),), language, {}).plain
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,8 @@ def test_names_and_words_of_people_stay_one_line(text: str, language: str) -> No
         line("notice.command.warn", room=RoomName("!r"), by=Who(text)),
         line("notice.reason", reason=text),
         line("help.usage", usage=Code(text)),
-        line("notice.violation", room=RoomName("!r"), rule=RuleText(text), n=1, words=text),
+        line("notice.violation", room=RoomName("!r"), rule=RuleText(text), n=1),
+        line("notice.words", words=text),
         line("joining.records", what=text, days=190, check="!key"),
     )
     for each in lines:

@@ -16,6 +16,7 @@ from tests.unit.moderation.builders import (
     OPERA,
     ROOM,
     in_words_of,
+    known,
 )
 
 NOBODY = UserId("")
@@ -53,7 +54,8 @@ def done(*facts: Fact) -> tuple[Action, ...]:
 
 
 def told(*facts: Fact) -> list[Line]:
-    tells = [each for each in in_words_of(facts, lambda _user: ()) if isinstance(each, Tell)]
+    about = known(user=OLGA, rule="room_order", events=())
+    tells = [each for each in in_words_of(facts, lambda _user: (), known=about) if isinstance(each, Tell)]
     assert all(each.subject == OLGA for each in tells)
     return [one for each in tells for one in each.lines]
 

@@ -27,6 +27,7 @@ from moderation.duty.responsibility import Deed
 from moderation.model import facts
 from moderation.model.context import Condition
 from moderation.model.facts import LASTING, OF_ROOMS, Outcome
+from moderation.model.notifications import Hearer
 from moderation.policy import GRADES, Decide, Policy, RuleBase
 from moderation.rooms.measures import DEED_OF, RULE_OF
 from moderation.values.notices import Code, Moment, Phrase, Span, Who, line
@@ -68,7 +69,6 @@ FINDINGS = ("ok", "note", "warning", "problem")
 NOT_ENOUGH = frozenset({r"config\.[^.]+", r"demo\.[^.]+", r"cli\.check\.[^.]+\.text", r"cli\.check\.[^.]+\.remedy"})
 # Parts known at run time that are some, but not all, of those in the table.
 NARROW = {
-    r"notice\.[^.]+": ("upheld", "dismissed"),
     r"desk\.[^.]+": ("corrected", "overruled"),
     r"card\.[^.]+": ("upheld", "dismissed"),
     r"done\.[^.]+": ("warn", "kick", "mute", "ban"),
@@ -276,7 +276,11 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("state.{}", (*lifecycle.STATES, *get_args(Outcome))),
     ("cli.state.{}", lifecycle.STATES),
     ("cli.outcome.{}", get_args(Outcome)),
-    ("notice.{}", get_args(Outcome)),
+    ("notice.message.{}", get_args(Outcome)),
+    ("notice.report.{}", get_args(Outcome)),
+    ("notice.case.{}", get_args(Outcome)),
+    ("notice.appealed.{}", get_args(Hearer)),
+    ("notice.will-decide.{}", get_args(facts.Asked)),
     ("card.{}", get_args(Outcome)),
     ("card.{}-by-rule", get_args(Outcome)),
     ("decided.{}", get_args(Outcome)),
@@ -287,6 +291,7 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("cli.entry.{}", get_args(facts.CreditChanged.__annotations__["entry"])),
     ("why-ended.{}", WHY_ENDED),
     ("notice.ended.{}", SANCTIONS),
+    ("notice.ended-everywhere.{}", SANCTIONS),
     ("notice.extended.{}", SANCTIONS),
     ("credit.in-force.{}", SANCTIONS),
     ("credit.in-force-open.{}", SANCTIONS),
@@ -517,6 +522,6 @@ class TestLanguage:
 
     def test_of_a_notice_is_also_that_of_the_texts_inside_it(self) -> None:
         speech = Speech(CATALOG, Policy(), "en")
-        notice = (line("notice.ended.mute", why=Phrase("why-ended.time")),)
-        assert speech.text(notice, "zh", {}).plain == "您可以重新发言了。期限已到。"
-        assert speech.text(notice, "en", {}).plain == "You can post again. The time is over."
+        notice = (line("measure.ended.slow", why=Phrase("why-ended.time")),)
+        assert speech.text(notice, "zh", {}).plain == "这里的慢速模式已结束。期限已到。"
+        assert speech.text(notice, "en", {}).plain == "Slow mode is over here. The time is over."

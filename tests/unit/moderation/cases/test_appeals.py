@@ -66,12 +66,20 @@ def test_an_appeal_by_others_without_reason_twice_or_late_is_refused() -> None:
         appeal(told)
 
 
-@pytest.mark.parametrize(("outcome", "why"), [("", "undecided"), ("dismissed", "nothing")])
+@pytest.mark.parametrize(("outcome", "why"), [("", "waits"), ("dismissed", "nothing")])
 def test_only_a_decision_against_oneself_can_be_appealed(outcome: Outcome | Literal[""], why: str) -> None:
     told = upheld()
     told.alter(1, outcome=outcome)
     with pytest.raises(Refused, match=rf"error\.appeal\.{why}"):
         appeal(told)
+
+
+def test_before_a_decision_the_time_is_told_by_which_it_is_due() -> None:
+    told = upheld()
+    told.alter(1, outcome="", due=told.now + DAY)
+    with pytest.raises(Refused, match=r"error\.appeal\.undecided") as refused:
+        appeal(told)
+    assert refused.value.fields["until"] == told.now + DAY
 
 
 def test_a_closed_case_cannot_be_appealed() -> None:

@@ -1,0 +1,23 @@
+"""comment: the person whom a case concerns says something before it is decided."""
+
+from moderation.cases.comments import comment_on
+from moderation.values.errors import Refused
+from moderation.values.notices import line
+from storage import queries
+
+from .invocation import Call, Command, Reply
+
+
+async def comment(call: Call) -> Reply:
+    """Show the words of the caller to the people who decide a case about them."""
+    n = call.given.case or 0
+    found = await queries.case_view(call.db, n)
+    if found is None:
+        raise Refused("error.case.none", n=n)
+    earlier = sum(found.is_about(note.by) for note in await queries.notes_of(call.db, n))
+    facts = comment_on(found, by=call.caller, words=call.given.reason, earlier=earlier, on=call.on)
+    return Reply((line("done.comment", n=n),), facts, call.gone(), private=True)
+
+
+SUBJECT = "cases"
+COMMANDS = (Command("comment", "everyone", "case reason*", comment, anywhere=True),)

@@ -1,0 +1,45 @@
+"""What somebody says about a case about them before it is decided."""
+
+from moderation.cases.comments import MOST
+from moderation.model.facts import CaseCommented
+from tests.theatre.scene import Theatre, ask, direct_room, told
+from tests.theatre.served import like
+
+HIDES = """
+[[rules]]
+name = "hides"
+kind = "terms"
+class = "serious"
+decide = "manager"
+interim = "redact"
+terms = ["frobnicator"]
+"""
+
+
+async def test_a_comment_reaches_the_card_before_the_decision_and_nobody_is_flooded(theatre: Theatre) -> None:
+    scene = await theatre.scene(HIDES, members=2)
+    bot, (manager,), (ann, ben) = scene.bot, scene.managers, scene.members
+    await ann.send_text(scene.room, "a frobnicator")
+    card = await scene.card(manager, 1)
+    await told(ann, bot, like("notice.comment", n="1"))
+    alone = await direct_room(ann, bot)
+    assert like("done.comment", n="1").search(await ask(ann, bot, alone, "!comment 1 I was quoting @room <b>it</b>"))
+    said = await manager.wait_event(
+        scene.desk, lambda seen: like("desk.commented", n="1").search(seen.body) is not None
+    )
+    assert said.content["m.relates_to"]["event_id"] == card.id
+    assert said.content["m.mentions"] == {}
+    edit = await manager.wait_event(
+        scene.desk,
+        lambda seen: like("card.comment", words="I was quoting @room <b>it</b>").search(seen.body) is not None,
+    )
+    assert "quoting @room &lt;b&gt;it&lt;/b&gt;" in edit.content["m.new_content"]["formatted_body"]
+    for _ in range(MOST - 1):
+        await ask(ann, bot, alone, "!comment 1 and more")
+    assert like("error.comment.enough", n="1").search(await ask(ann, bot, alone, "!comment 1 and more"))
+    assert len(bot.facts(CaseCommented)) == MOST
+    assert like("error.case.none", n="1").search(await ask(ben, bot, scene.room, "!comment 1 she is right"))
+    assert (await ask(manager, bot, scene.desk, "!case 1")).count("I was quoting") == 1
+    await manager.react(scene.desk, card.id, "✅")
+    await told(ann, bot, like("notice.message.upheld", n="1"))
+    assert like("error.comment.decided", n="1").search(await ask(ann, bot, alone, "!comment 1 but"))
