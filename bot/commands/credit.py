@@ -99,5 +99,5 @@ def _sanction(kind: str, until: int) -> Line:
 SUBJECT = "credit"
 COMMANDS = (
     Command("credit", "everyone", "user?", credit, anywhere=True, first=True),
-    Command("history", "manager", "user", history),
+    Command("history", "manager", "user", history, deed="history"),
 )

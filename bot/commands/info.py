@@ -2,7 +2,7 @@
 
 from bot.texts.catalog import LANGUAGES, language_named
 from bot.texts.power_lines import power_lines
-from moderation.duty.responsibility import is_manager, is_operator
+from moderation.duty.responsibility import is_manager, is_operator, may
 from moderation.model.facts import LanguageChosen
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId, is_named
@@ -32,7 +32,7 @@ async def help_(call: Call) -> Reply:
     usable = [
         each
         for each in dict.fromkeys(call.setup.commands.values())
-        if (each.who == "everyone" or manages) and each.shown_to in roles
+        if (each.who == "everyone" or manages) and each.shown_to in roles and _has_right(call, each)
     ]
     if wanted:
         head = line("help.all", help=Code(f"{prefix}help mute"))
@@ -40,6 +40,12 @@ async def help_(call: Call) -> Reply:
     shown = [each for each in usable if each.first and (each.who == "manager") == manages]
     foot = line("help.more", all=Code(f"{prefix}help {ALL[0]}"), one=Code(f"{prefix}help {shown[0].name}"))
     return Reply((line("help.head"), *(each.short(prefix) for each in shown), foot), private=True)
+
+
+def _has_right(call: Call, command: Command) -> bool:
+    """Tell whether the caller has the right that a command takes; where no group is meant, they may have it in one."""
+    deed = command.deed
+    return deed is None or call.group.purpose != "group" or may(deed, call.caller, call.group, call.policy)
 
 
 async def _manages_something(call: Call) -> bool:

@@ -14,6 +14,7 @@ from bot.pipeline.view_cache import ViewCache
 from bot.texts.case_words import SaidAt
 from bot.texts.catalog import Catalog
 from moderation.cases.manager_orders import Order
+from moderation.duty.responsibility import Deed
 from moderation.judge.judge import CompiledRule
 from moderation.judge.room_rules import with_own
 from moderation.model.actions import Action, Redact, Say, Tell
@@ -131,6 +132,7 @@ class Command:
     recorded: bool = True  # False: what is written in a direct room stays out of the records
     first: bool = False  # shown by `!help` alone; the others by `!help all`
     shown_to: Literal["all", "owner", "operator"] = "all"  # who sees it in `!help`, of those it is for
+    deed: Deed | None = None  # the right that it takes in any case; `!help` shows it to those who have it
     wording: tuple[str, ...] = ()  # how the keys of refusals begin that are about how it was written
 
     @property

@@ -77,11 +77,11 @@ def _done(kind: str, target: UserId, until: int) -> Line:
 
 SUBJECT = "measures"
 COMMANDS = (
-    Command("warn", "manager", "user reason*", _impose("warn"), first=True),
-    Command("redact", "manager", "reason*", redact, wording=("error.redact.reply",)),
-    Command("mute", "manager", "user duration? reason*", _impose("mute"), first=True),
-    Command("unmute", "manager", "user", unmute),
-    Command("kick", "manager", "user reason*", _impose("kick")),
-    Command("ban", "manager", "user duration? reason*", _impose("ban")),
-    Command("unban", "manager", "user", unban),
+    Command("warn", "manager", "user reason*", _impose("warn"), first=True, deed="warn"),
+    Command("redact", "manager", "reason*", redact, wording=("error.redact.reply",), deed="redact"),
+    Command("mute", "manager", "user duration? reason*", _impose("mute"), first=True, deed="mute"),
+    Command("unmute", "manager", "user", unmute, deed="mute"),
+    Command("kick", "manager", "user reason*", _impose("kick"), deed="kick"),
+    Command("ban", "manager", "user duration? reason*", _impose("ban"), deed="ban"),
+    Command("unban", "manager", "user", unban, deed="unban"),
 )

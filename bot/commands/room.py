@@ -131,8 +131,8 @@ def _reply(call: Call, facts: tuple[Fact, ...], *lines: Line) -> Reply:
 
 SUBJECT = "room"
 COMMANDS = (
-    Command("readonly", "manager", "duration? reason*", readonly),
-    Command("slow", "manager", "word? duration? reason*", slow, wording=("error.pace",)),
-    Command("close", "manager", "reason*", close),
-    Command("reopen", "manager", "", reopen),
+    Command("readonly", "manager", "duration? reason*", readonly, deed="readonly"),
+    Command("slow", "manager", "word? duration? reason*", slow, wording=("error.pace",), deed="slow"),
+    Command("close", "manager", "reason*", close, deed="close"),
+    Command("reopen", "manager", "", reopen, deed="reopen"),
 )

@@ -62,6 +62,6 @@ async def _charged(call: Call, voucher: UserId, room: RoomId, reason: str, n: in
 
 SUBJECT = "vouching"
 COMMANDS = (
-    Command("vouch", "manager", "user", vouch),
+    Command("vouch", "manager", "user", vouch, deed="vouch"),
     Command("unvouch", "everyone", "user reason*", unvouch, inside=True),
 )

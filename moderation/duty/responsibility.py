@@ -73,7 +73,7 @@ def not_a_manager(user: UserId, room: RoomView) -> Refused:
 
 def require(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> None:
     """Raise `Refused` unless `actor` may do `deed` in `room` at all."""
-    if not _may(deed, actor, room, policy):
+    if not may(deed, actor, room, policy):
         raise not_a_manager(actor, room) if actor in room.suspended else Refused(f"error.right.{deed}", room=room.room)
 
 
@@ -175,7 +175,8 @@ def may_reconsider(case: CaseView, actor: UserId, room: RoomView, policy: Policy
     return is_operator(actor, policy) or role(actor, room) == "owner"
 
 
-def _may(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> bool:
+def may(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> bool:
+    """Return whether `actor` may do `deed` in `room` at all."""
     if is_operator(actor, policy):
         return True
     if actor in room.suspended:

@@ -1,8 +1,13 @@
 """`!help` is short, fits who asks, and knows each command by its name in both languages."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from bot.commands.registry import COMMANDS
+from moderation.values.notices import lines_from_json
+from tests.door.offline import DESK, LEVELS, MARK, offline
 from tests.people.client import Client
 from tests.theatre.scene import Theatre, ask, open_direct, told
 from tests.theatre.served import ServedBot, like
@@ -25,8 +30,28 @@ async def test_help_shows_eight_lines_and_only_what_one_may_use(theatre: Theatre
     everybody = {command.name for command in COMMANDS.values() if command.who == "everyone"}
     assert seen["member"] == everybody
     assert seen["manager"] >= everybody | {"ban", "uphold"}
-    assert seen["owner"] - seen["manager"] == {"adopt", "leave"}
+    assert seen["owner"] - seen["manager"] == {"adopt", "leave", "close", "reopen"}
     assert seen["operator"] - seen["owner"] == {"approve"}
+
+
+@pytest.mark.parametrize(
+    ("levels", "lacks"),
+    [
+        ({}, {"close", "reopen"}),
+        ({"ban": 60}, {"close", "reopen", "ban", "unban"}),
+        ({"kick": 60}, {"close", "reopen", "kick", "mute", "unmute", "unban"}),
+        ({"redact": 60}, {"close", "reopen", "redact"}),
+    ],
+)
+async def test_help_leaves_out_what_the_level_of_a_manager_does_not_allow(
+    tmp_path: Path, levels: dict[str, int], lacks: set[str]
+) -> None:
+    async with offline(tmp_path, levels={**LEVELS, **levels}) as bot:
+        await bot.say(MARK, "!help all", DESK)
+        (answer,) = await bot.rows("SELECT action FROM outbox WHERE action LIKE '%help.all%'")
+    shown = {each.key.split(".")[1] for each in lines_from_json(json.loads(answer[0])["lines"])}
+    measured = {command.name for command in COMMANDS.values() if command.deed is not None}
+    assert measured - shown == lacks
 
 
 @pytest.mark.parametrize("said", ["!help", "！help", "！帮助"])
