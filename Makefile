@@ -13,7 +13,7 @@ NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit("Answerable needs Python 3.11 or
 # At how many places of each story `make faults` kills the bot.
 PLACES ?= all
 
-.PHONY: install wheel demo test faults bench soak fuzz check format lock clean help
+.PHONY: install wheel demo test faults docs bench soak fuzz check format lock clean help
 
 help:
 	@echo "make install install the bot into .venv, with what it needs to run and nothing else"
@@ -24,6 +24,7 @@ help:
 	@echo "make fuzz    try hostile inputs for ten minutes, or ARGS=\"--minutes 60\""
 	@echo "make soak    an hour of simulated time under load; make soak ARGS='--minutes 10' for less"
 	@echo "make bench   measure, beside floors; make bench ARGS=react for one part"
+	@echo "make docs    build the documentation as a site, into site/"
 	@echo "make check   ruff, mypy and the layering"
 	@echo "make format  let ruff tidy the code"
 	@echo "make lock    choose newer versions of what we depend on"
@@ -67,6 +68,12 @@ fuzz: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/fuzz.txt
 	$(BIN)/python -W ignore -m tests.fuzz.run $(ARGS)
 
+docs:
+	$(NEW_ENOUGH)
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict
+
 bench: $(STAMP)
 	$(BIN)/python -m bench $(ARGS)
 
@@ -90,8 +97,9 @@ lock:
 	$(VENV)-lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/run.txt
 	$(VENV)-lock/bin/uv pip compile pyproject.toml requirements/build.in --extra demo --group dev -c requirements/run.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/dev.txt
 	$(VENV)-lock/bin/uv pip compile --group fuzz --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/fuzz.txt
+	$(VENV)-lock/bin/uv pip compile --group docs --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/docs.txt
 	$(VENV)-lock/bin/python -m tests.clients.packages
 	rm -r $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-docs site dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
