@@ -57,7 +57,7 @@ WRONG = (
     ("bot/cli/console/ask.py", "bot.cli.access.lookup", "the terminal, from its commands down"),
     ("storage/schema.py", "storage.outbox", "storage, from the reader down"),
     ("storage/journal/merkle.py", "storage.journal.recover", "the journal, from what writes it down"),
-    ("moderation/duty/hours.py", "moderation.cases.decide", "moderation, from the case down"),
+    ("moderation/duty/hours.py", "moderation.cases.decide", "moderation, from the consequences down"),
 )
 
 
