@@ -23,7 +23,7 @@ from storage import queries
 
 from .invocation import Call, Command, Reply
 from .parse import Spoken
-from .parse_name import Names, bare, names_in, same_name
+from .parse_name import NamesMeant, bare, names_in, same_name
 from .permalinks import is_link
 from .rights import KNOWN_FOR_MS
 
@@ -71,7 +71,7 @@ def _unnamed(spec: str, spoken: Spoken) -> Spoken:
     return spoken
 
 
-async def _known_here(call: Call, names: Names) -> Names:
+async def _known_here(call: Call, names: NamesMeant) -> NamesMeant:
     """Leave out who was last in the room longer ago than managers may deal with people."""
     if len(names.people) > MOST_ALIKE:
         return names
@@ -81,7 +81,7 @@ async def _known_here(call: Call, names: Names) -> Names:
     return replace(names, named=named, alike=names.alike - gone)
 
 
-def _meant(call: Call, names: Names, replied_to: UserId | None) -> UserId | None:
+def _meant(call: Call, names: NamesMeant, replied_to: UserId | None) -> UserId | None:
     """Return the one person meant; None if the words name nobody. Raises `Refused`."""
     if not names.named and (not names.alike or replied_to is not None):
         return None

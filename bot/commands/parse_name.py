@@ -23,7 +23,7 @@ _SIGNS = "@＠"
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class NamesMeant:
     """The people whom the first words may mean, with the words that name each; `alike` only look like their name."""
 
     named: Mapping[UserId, int]  # how many words name them, the most
@@ -35,7 +35,7 @@ class Names:
         return tuple(sorted({*self.named, *self.alike}))
 
 
-def names_in(words: Sequence[str], people: Mapping[UserId, str]) -> Names:
+def names_in(words: Sequence[str], people: Mapping[UserId, str]) -> NamesMeant:
     """Find whom the first of `words` name. `people`: all who may be meant, with their display names."""
     named: dict[UserId, int] = {}
     alike: set[UserId] = set()
@@ -49,7 +49,7 @@ def names_in(words: Sequence[str], people: Mapping[UserId, str]) -> Names:
                 continue
             named[user] = count
             given = name
-    return Names(named, frozenset(alike - set(named)), given)
+    return NamesMeant(named, frozenset(alike - set(named)), given)
 
 
 def same_name(one: str, other: str) -> bool:

@@ -18,19 +18,19 @@ from moderation.model.facts import CreditChanged, Fact, SanctionEnded, SanctionS
 from moderation.model.ledger_entry import LedgerEntry
 from moderation.policy import Policy
 from moderation.values.ids import NO_USER, UserId
-from moderation.values.notices import Line, Listed, Span, line
+from moderation.values.notices import Bracketed, Line, Span, line
 
 _NAMED = ("mute", "demote", "ban")  # the measures that a card names, besides what it removes
-_NOTHING = Listed(())
+_NOTHING = Bracketed(())
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
     """What upholding and dismissing would bring, and what was done already."""
 
-    upheld: Listed = _NOTHING
-    dismissed: Listed = _NOTHING
-    done: Listed = _NOTHING
+    upheld: Bracketed = _NOTHING
+    dismissed: Bracketed = _NOTHING
+    done: Bracketed = _NOTHING
 
 
 def outcomes(case: CaseView, context: Context, policy: Policy, by: UserId = NO_USER) -> Outcomes:
@@ -38,9 +38,9 @@ def outcomes(case: CaseView, context: Context, policy: Policy, by: UserId = NO_U
     upheld = would_follow(case, "upheld", by=by, context=context, policy=policy) if case.outcome != "upheld" else ()
     dismissed = would_follow(case, "dismissed", by=by, context=context, policy=policy)
     return Outcomes(
-        Listed(tuple(_begun(upheld, context.now_ms))),
-        Listed(tuple(_ended(dismissed, context.subject))),
-        Listed(tuple(_done(case, context.subject))),
+        Bracketed(tuple(_begun(upheld, context.now_ms))),
+        Bracketed(tuple(_ended(dismissed, context.subject))),
+        Bracketed(tuple(_done(case, context.subject))),
     )
 
 

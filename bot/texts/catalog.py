@@ -57,7 +57,7 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class ShownPerson:
     """A person by their Matrix id and the display name that they chose ("": none is known)."""
 
     user: str
@@ -209,7 +209,7 @@ def _unmarked(template: str) -> str:
     return template.replace("`", "").replace("**", "")
 
 
-def shown_name(person: Person) -> str:
+def shown_name(person: ShownPerson) -> str:
     """Return the display name to show before the id; "" if it says nothing more, or could be taken for an id."""
     name, local = name_of(person.name), person.user[1:].partition(":")[0]
     return "" if name.casefold() == local.casefold() else name
@@ -299,7 +299,7 @@ def _plain(value: object, language: str) -> str:
             return value
         case Who():
             return tame(value.user)
-        case Person():
+        case ShownPerson():
             name, user = shown_name(value), tame(value.user)
             return _BEHIND.get(language, _BEHIND["en"]).format(name, user) if name else user
         case Quoted():
@@ -321,7 +321,7 @@ def _html(value: object, language: str) -> str:
             return value
         case Who():
             return _link(value.user, tame(value.user))
-        case Person():
+        case ShownPerson():
             name, user = shown_name(value), tame(value.user)
             linked = _link(value.user, name or user)
             return _BEHIND.get(language, _BEHIND["en"]).format(linked, html.escape(user)) if name else linked

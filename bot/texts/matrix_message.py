@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from moderation.policy import Policy
 from moderation.values.events import Json
 from moderation.values.ids import EventId, UserId
-from moderation.values.notices import Line, Listed, Phrase, RoomName, RuleText, Value, Who
+from moderation.values.notices import Bracketed, Line, Phrase, RoomName, RuleText, Value, Who
 
-from .catalog import Catalog, Person, Rendered
+from .catalog import Catalog, Rendered, ShownPerson
 
 MESSAGE = "m.room.message"
 HTML = "org.matrix.custom.html"
@@ -76,10 +76,10 @@ class Speech:
             case RoomName():
                 return names.get(value.room) or value.room
             case Who():
-                return Person(value.user, names.get(value.user, ""))
+                return ShownPerson(value.user, names.get(value.user, ""))
             case Phrase():
                 return self._catalog.render(language, value.key)
-            case Listed():
+            case Bracketed():
                 return self._listed([self._line(each, language, names) for each in value.lines], language)
             case _:
                 return value

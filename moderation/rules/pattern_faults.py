@@ -29,7 +29,7 @@ _BACK_REFERENCE = re.compile(r"\\[1-9]")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class PatternFault:
     """A fault: `kind` names the text about it; `at` is the place of `piece` in the pattern, from 1."""
 
     kind: str
@@ -37,19 +37,19 @@ class Fault:
     at: int
 
 
-def fault_of(pattern: str, said: str) -> Fault:
+def fault_of(pattern: str, said: str) -> PatternFault:
     """Return the fault that RE2's message about a pattern means."""
     kind = next((ours for theirs, ours in _FAULTS.items() if said.startswith(theirs)), "pattern_other")
     piece = said.partition(": ")[2]
     if kind == "pattern_group_open":
-        return Fault(kind, "(", _place(_unclosed(pattern)))
+        return PatternFault(kind, "(", _place(_unclosed(pattern)))
     if kind == "pattern_group_closed":
-        return Fault(kind, ")", _place(_unopened(pattern)))
+        return PatternFault(kind, ")", _place(_unopened(pattern)))
     if kind == "pattern_backslash":
-        return Fault(kind, "\\", len(pattern))
+        return PatternFault(kind, "\\", len(pattern))
     if kind == "pattern_escape" and _BACK_REFERENCE.match(piece):
         kind = "pattern_back_reference"
-    return Fault(kind, piece[:20], pattern.rfind(piece) + 1 if piece else 1)
+    return PatternFault(kind, piece[:20], pattern.rfind(piece) + 1 if piece else 1)
 
 
 def _place(index: int | None) -> int:

@@ -76,13 +76,13 @@ class RoomName:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class Bracketed:
     """Several phrases as one, in brackets; nothing if there are none."""
 
     lines: tuple["Line", ...]
 
 
-Value = str | int | Moment | Span | Who | Quoted | Link | Code | Phrase | RuleText | RoomName | Listed
+Value = str | int | Moment | Span | Who | Quoted | Link | Code | Phrase | RuleText | RoomName | Bracketed
 Fields = Mapping[str, Value]
 
 
@@ -149,7 +149,7 @@ def _line_from_json(raw: Json) -> Line:
 def _to_json(value: Value) -> Json:
     if isinstance(value, str | int):
         return value
-    if isinstance(value, Listed):
+    if isinstance(value, Bracketed):
         return {"$listed": lines_to_json(value.lines)}
     content: list[Json] = [getattr(value, slot) for slot in value.__slots__]
     return {"$" + _TAG_OF[type(value)]: content if len(content) > 1 else content[0]}
@@ -159,7 +159,7 @@ def _from_json(value: Json) -> Value:
     if isinstance(value, dict):
         ((tag, content),) = value.items()
         if tag == "$listed":
-            return Listed(lines_from_json(content))
+            return Bracketed(lines_from_json(content))
         made: Value = _TAGS[tag.removeprefix("$")](*(content if isinstance(content, list) else (content,)))
         return made
     assert isinstance(value, str | int)

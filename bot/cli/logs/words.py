@@ -21,7 +21,7 @@ from typing import Any
 
 from bot.cli.console.options import read_config
 from bot.cli.console.output import shown, text
-from bot.texts.catalog import Catalog, Person, cli_language, fields_of, short_time
+from bot.texts.catalog import Catalog, ShownPerson, cli_language, fields_of, short_time
 from moderation.values.notices import Moment
 from storage.journal.line_format import time_ms
 
@@ -71,7 +71,7 @@ class Wording:
         if not self._content:
             return text("cli.record.somebody")
         local = user.removesuffix(f":{self._home}") if self._home else user
-        return text("cli.value", value=Person(local, self._names(user)))
+        return text("cli.value", value=ShownPerson(local, self._names(user)))
 
     def _more(self, record: Mapping[str, Any], people: Mapping[str, str], used: frozenset[str]) -> Iterator[str]:
         for name in _MORE:

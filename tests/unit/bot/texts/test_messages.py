@@ -20,7 +20,7 @@ from bot.commands.registry import COMMANDS
 from bot.crypto.cross_signing import KeyState
 from bot.crypto.emoji import EMOJI
 from bot.crypto.key_backup import BackupState
-from bot.texts.catalog import LANGUAGES, Catalog, Person, Rendered, cli_language, fields_of
+from bot.texts.catalog import LANGUAGES, Catalog, Rendered, ShownPerson, cli_language, fields_of
 from bot.texts.matrix_message import Speech
 from moderation.cases import lifecycle
 from moderation.duty.responsibility import Deed
@@ -463,7 +463,7 @@ class TestValues:
         ],
     )
     def test_a_person_is_shown_by_name_with_the_id_behind(self, name: str, en: str, zh: str, html: str) -> None:
-        person, link = Person("@ann:a.org", name), '<a href="https://matrix.to/#/@ann:a.org">'
+        person, link = ShownPerson("@ann:a.org", name), '<a href="https://matrix.to/#/@ann:a.org">'
         assert CATALOG.render("en", "cli.value", value=person) == Rendered(en, html.format(link))
         assert CATALOG.text("zh", "cli.value", value=person) == zh
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.texts.catalog import Catalog, Person, Rendered
+from bot.texts.catalog import Catalog, Rendered, ShownPerson
 from bot.texts.others_words import LONGEST_NAME, name_of, parts
 from moderation.values.notices import Link, Quoted
 
@@ -65,14 +65,14 @@ def test_a_mark_inside_a_link_leaves_no_link() -> None:
     ],
 )
 def test_a_name_stands_before_the_id_and_cannot_be_taken_for_one(chosen: str, shown: str) -> None:
-    assert CATALOG.text("en", "said", x=Person(USER, chosen)) == shown
+    assert CATALOG.text("en", "said", x=ShownPerson(USER, chosen)) == shown
 
 
 def test_a_name_is_a_link_with_the_id_behind_it_and_never_markup() -> None:
-    assert CATALOG.render("en", "said", x=Person(USER, "<b>Ann</b> @room")).html == (
+    assert CATALOG.render("en", "said", x=ShownPerson(USER, "<b>Ann</b> @room")).html == (
         f'<a href="https://matrix.to/#/{USER}">{USER}</a>'
     )
-    assert CATALOG.render("en", "said", x=Person(USER, "<b>Ann</b>")).html == (
+    assert CATALOG.render("en", "said", x=ShownPerson(USER, "<b>Ann</b>")).html == (
         f'<a href="https://matrix.to/#/{USER}">&lt;b&gt;Ann&lt;/b&gt;</a> ({USER})'
     )
 
