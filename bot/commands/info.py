@@ -23,23 +23,26 @@ async def help_(call: Call) -> Reply:
     """Show the commands that the caller needs most, all that they may give (`help all`), or how one is written."""
     prefix = call.setup.prefix
     wanted = call.given.word.removeprefix(prefix).lower()
-    if wanted and wanted not in ALL:
-        return Reply(_one(call, wanted))
     manages = await _manages_something(call)
-    roles = {"all", call.group.power.role(call.caller)}
-    if is_operator(call.caller, call.policy):
-        roles |= {"owner", "operator"}
-    usable = [
-        each
-        for each in dict.fromkeys(call.setup.commands.values())
-        if (each.who == "everyone" or manages) and each.shown_to in roles and _has_right(call, each)
-    ]
+    usable = _usable(call, manages=manages)
+    if wanted and wanted not in ALL:
+        return Reply(_one(call, wanted, usable))
     if wanted:
         head = line("help.all", help=Code(f"{prefix}help mute"))
         return Reply((head, *(each.short(prefix) for each in usable)), private=True)
     shown = [each for each in usable if each.first and (each.who == "manager") == manages]
     foot = line("help.more", all=Code(f"{prefix}help {ALL[0]}"), one=Code(f"{prefix}help {shown[0].name}"))
     return Reply((line("help.head"), *(each.short(prefix) for each in shown), foot), private=True)
+
+
+def _usable(call: Call, *, manages: bool) -> list[Command]:
+    """Return the commands that the caller may give, in the order in which they are shown."""
+    roles = {"all", call.group.power.role(call.caller)}
+    if is_operator(call.caller, call.policy):
+        roles |= {"owner", "operator"}
+    commands = dict.fromkeys(call.setup.commands.values())
+    usable = (each for each in commands if (each.who == "everyone" or manages) and each.shown_to in roles)
+    return [each for each in usable if _has_right(call, each)]
 
 
 def _has_right(call: Call, command: Command) -> bool:
@@ -54,13 +57,14 @@ async def _manages_something(call: Call) -> bool:
     return is_operator(call.caller, call.policy) or bool((await call.context(call.caller)).subject.manages)
 
 
-def _one(call: Call, wanted: str) -> tuple[Line, ...]:
+def _one(call: Call, wanted: str, usable: list[Command]) -> tuple[Line, ...]:
     command = call.setup.commands.get(wanted)
     if command is None:
         raise Refused(
             "error.unknown", command=Code(call.setup.prefix + wanted[:40]), help=Code(f"{call.setup.prefix}help")
         )
-    return (command.short(call.setup.prefix), *command.how())
+    not_yours = () if command in usable else (line("help.not-yours"),)
+    return (command.short(call.setup.prefix), *command.how(), *not_yours)
 
 
 async def status(call: Call) -> Reply:

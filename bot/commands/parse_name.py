@@ -78,7 +78,7 @@ def _borne(people: Mapping[UserId, str]) -> dict[str, list[tuple[UserId, str]]]:
     """Return all names with those who bear them, by what the names look like."""
     borne: dict[str, list[tuple[UserId, str]]] = {}
     for user, shown in people.items():
-        for name in {bare(shown), user[1:].partition(":")[0]}:
+        for name in {bare(shown), user[1:], user[1:].partition(":")[0]}:
             if look := normalise(name).text:
                 borne.setdefault(look, []).append((user, name))
     return borne

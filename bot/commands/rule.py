@@ -19,7 +19,6 @@ from moderation.judge.room_rules import MOST_STEPS, compiled, own_rules, recorde
 from moderation.model.facts import RoomRuleChanged
 from moderation.policy import GRADES, RuleSettings
 from moderation.rules.base import InChat
-from moderation.values.durations import is_duration, write_duration
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, Text
 from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Who, line
@@ -188,13 +187,8 @@ def _values(rule: RuleSettings) -> str:
     """Return the settings of a rule of a room, as they can be written in chat."""
     terms, form = _terms(rule), rule.IN_CHAT or InChat()
     shown = [*terms[:MAX_SHOWN], *(["…"] if len(terms) > MAX_SHOWN else [])]
-    kept = {name: value for name in form.values if (value := getattr(rule, name)) is not None}
-    return ", ".join([*shown, *(f"{name.replace('_', '-')} {_value(rule, name, kept[name])}" for name in kept)])
-
-
-def _value(rule: RuleSettings, name: str, value: object) -> object:
-    lasts = is_duration(type(rule).model_fields[name].metadata)
-    return write_duration(value) if lasts and isinstance(value, int) else value
+    kept = [name for name in form.values if getattr(rule, name) is not None]
+    return ", ".join([*shown, *(f"{name.replace('_', '-')} {rule.in_chat(name)}" for name in kept)])
 
 
 def _terms(rule: RuleSettings) -> tuple[str, ...]:

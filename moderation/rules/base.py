@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from moderation.values.durations import MS_PER, Duration
+from moderation.values.durations import MS_PER, Duration, is_duration, write_duration
 from moderation.values.errors import Refused
 from moderation.values.notices import Span
 
@@ -94,6 +94,11 @@ class RuleBase(StrictSettings):
         """Raise `Refused` if this rule, as a room's own, could hold up other rooms, or counts too far back."""
         if self.window_ms() > LONGEST_OWN_MS:
             raise Refused("error.rule.window", most=Span(LONGEST_OWN_MS))
+
+    def in_chat(self, name: str) -> str:
+        """Return the value of a setting as it is written in chat."""
+        value = getattr(self, name)
+        return write_duration(value) if is_duration(type(self).model_fields[name].metadata) else str(value)
 
     @classmethod
     def text_keys(cls, kind: str) -> tuple[str, ...]:

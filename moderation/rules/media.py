@@ -37,6 +37,12 @@ def parse_size(text: str) -> int:
     return int(found[1]) * _BYTES_PER[found[2]]
 
 
+def write_size(size: int) -> str:
+    """Return a size as people write it."""
+    unit = next(unit for unit in ("GB", "MB", "KB", "B") if size % _BYTES_PER[unit] == 0)
+    return f"{size // _BYTES_PER[unit]}{unit}"
+
+
 def _size(value: object) -> object:
     try:
         return parse_size(value) if isinstance(value, str) else value
@@ -131,6 +137,10 @@ class MediaRule(RuleBase, MediaSettings):
     IN_WORDS: ClassVar = False
 
     kind: Literal["media"]
+
+    def in_chat(self, name: str) -> str:
+        """Return the value of a setting as it is written in chat, a size in the largest unit that divides it."""
+        return write_size(self.max_size) if name == "max_size" and self.max_size else super().in_chat(name)
 
     def must_suit_a_room(self) -> None:
         """Raise `Refused` if it allows every file."""

@@ -51,6 +51,12 @@ def test_a_name_that_two_people_bear_meets_neither(world: World, worn: str) -> N
     assert order(world, f"!warn {BEN} spam")[0] == [BEN]
 
 
+def test_who_takes_the_id_of_somebody_as_their_name_is_not_taken_for_them(world: World) -> None:
+    called(world, ANN, BEN)
+    assert order(world, f"!warn {BEN[1:]} spam")[1][0][0] == "error.user.several"
+    assert order(world, f"!warn {BEN} spam")[0] == [BEN]
+
+
 def test_a_name_that_only_looks_like_the_one_typed_meets_nobody(world: World) -> None:
     called(world, BEN, "Веnny")  # with two Cyrillic letters
     met, said = order(world, "!ban Benny spam")

@@ -49,6 +49,9 @@ async def test_help_leaves_out_what_the_level_of_a_manager_does_not_allow(
     async with offline(tmp_path, levels={**LEVELS, **levels}) as bot:
         await bot.say(MARK, "!help all", DESK)
         (answer,) = await bot.rows("SELECT action FROM outbox WHERE action LIKE '%help.all%'")
+        for each in sorted(lacks):
+            await bot.say(MARK, f"!help {each}", DESK)
+        assert await bot.rows("SELECT COUNT(*) FROM outbox WHERE action LIKE '%help.not-yours%'") == [(len(lacks),)]
     shown = {each.key.split(".")[1] for each in lines_from_json(json.loads(answer[0])["lines"])}
     measured = {command.name for command in COMMANDS.values() if command.deed is not None}
     assert measured - shown == lacks

@@ -113,7 +113,7 @@ async def test_a_room_rule_has_words_for_members_and_any_kind_can_be_written(the
     assert like("room-rule.own", name="no-ads", kind="words", grade="minor").search(listed)
     assert like("room-rule.words", words=words).search(listed)
     assert like("room-rule.by", values="messages 3, within 1m").search(listed)
-    assert like("room-rule.by", values="image, max-size 5000000").search(listed)
+    assert like("room-rule.by", values="image, max-size 5MB, unknown-size allow, unknown-type allow").search(listed)
     assert like("rules.one.auto", rule=words).search(await ask(ann, bot, room, "!rules"))
     for n in range(3):
         await ann.send_text(room, f"{n}")
