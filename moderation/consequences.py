@@ -59,8 +59,10 @@ from .model.facts import (
     ApproverChanged,
     BalanceCorrected,
     CaseAssigned,
+    CaseClaimed,
     CaseCommented,
     CaseDecided,
+    CaseExtended,
     CaseGrew,
     CaseMoved,
     CaseNoted,
@@ -97,10 +99,10 @@ from .rooms.slow_mode import HELD_BACK
 from .values.ids import NO_USER, CaseNumber, RoomId, UserId
 
 # The reactions on a card. Each way to dismiss has the reason most often meant by it.
-UPHOLD, DISMISS, SETTLED, HANDLED, MORE = "✅", "❌", "🤝", "♻", "🔎"
+UPHOLD, DISMISS, SETTLED, HANDLED, MORE, CLAIM, LATER = "✅", "❌", "🤝", "♻", "🔎", "✋", "⏳"
 DISMISSALS = {DISMISS: "no-rule", SETTLED: "settled", HANDLED: "handled"}
-OFFERED = (UPHOLD, DISMISS, MORE)  # those that the bot puts under it, in this order
-UNDERSTOOD = (*OFFERED, SETTLED, HANDLED)
+OFFERED = (UPHOLD, DISMISS, MORE, CLAIM)  # those that the bot puts under it, in this order
+UNDERSTOOD = (*OFFERED, LATER, SETTLED, HANDLED)
 # Returns the active groups a person is in; with a reach, also those of that community.
 RoomsOf = Callable[..., Sequence[RoomId]]
 Consequence = Action | Notification
@@ -124,10 +126,11 @@ def consequences(
     outcomes = _outcomes(facts, reporters or {})
     subjects = (getattr(fact, "subject", NO_USER) for fact in facts)
     people = dict.fromkeys((*filter(None, subjects), *outcomes))
+    later = [word for fact in facts if isinstance(fact, CaseExtended) for word in _put_off(fact, reporters or {})]
     told = [
         action for user in people for action in _tell(user, facts, rooms_of, outcomes.get(user, ()), known or Known())
     ]
-    return (*actions, *told)
+    return (*actions, *later, *told)
 
 
 def at_once(facts: Sequence[Fact]) -> tuple[Action, ...]:
@@ -165,6 +168,11 @@ def _(fact: CaseMoved, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     if fact.step in ("acknowledged", "stopped", "closed") or fact.state in ("decided", "affirmed"):
         return
     yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,), ring=True)
+
+
+@_follow.register
+def _(fact: CaseClaimed | CaseExtended, _rooms_of: RoomsOf) -> Iterator[Consequence]:
+    yield EditCard(room=fact.home, n=CaseNumber(fact.n))
 
 
 @_follow.register
@@ -354,6 +362,13 @@ def _outcomes(facts: Sequence[Fact], reporters: Reporters) -> dict[UserId, list[
     return found
 
 
+def _put_off(fact: CaseExtended, reporters: Reporters) -> Iterator[NotifyPerson]:
+    """Tell the reporters of a case, who were told its deadline, that it is put off."""
+    for user in reporters.get(fact.n, ()):
+        if user not in (fact.by, fact.subject):
+            yield NotifyPerson(room=fact.home, subject=user, n=fact.n, facts=(fact,), alone=True)
+
+
 def _tell(
     subject: UserId, facts: Sequence[Fact], rooms_of: RoomsOf, outcomes: Sequence[CaseDecided], known: Known
 ) -> Iterator[NotifyPerson]:
@@ -427,7 +442,7 @@ def _is_against_them(fact: Fact) -> bool:
 
 
 # Facts about a case that concerns their subject.
-ABOUT_THEM = (CaseOpened, CaseDecided, Appealed, CreditChanged, SanctionStarted, SanctionEnded)
+ABOUT_THEM = (CaseOpened, CaseDecided, CaseExtended, Appealed, CreditChanged, SanctionStarted, SanctionEnded)
 
 
 def _is_told(fact: Fact) -> bool:
@@ -439,6 +454,8 @@ def _is_told(fact: Fact) -> bool:
             return fact.decide == "auto"
         case Appealed():
             return not fact.report
+        case CaseExtended():
+            return bool(fact.told)
         case CaseAssigned():  # managers in the desk see the card
             return fact.asked != "managers" or fact.how == "word"
         case SanctionStarted():

@@ -195,10 +195,11 @@ class DossierSettings(StrictSettings):
 
 
 class CaseSettings(StrictSettings):
-    """Deadlines by class, and how long a decision can be appealed."""
+    """Deadlines by class, by how much one can be put off, and how long a decision can be appealed."""
 
     deadlines: Deadlines = Deadlines()
     appeal_within: Duration = 183 * DAY_MS
+    more_time: Duration = DAY_MS  # by how much a deadline can be put off once; at most as long as the class has
 
 
 Below = Literal["off", "remind", "restrict", "gate", "remove"]

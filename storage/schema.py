@@ -213,6 +213,8 @@ cases = Table(
     Column("appeal", Text, server_default="", info=words_of("appellant")),
     Column("lead", Integer, server_default="0"),  # the case on whose card it is shown; 0: its own
     Column("appellant", String, server_default="", info=PERSON),  # the last appellant
+    Column("claimed", String, server_default="", info=PERSON),  # who has taken it
+    Column("extended", Integer, server_default="0"),  # when its deadline was put off
 )
 Index("cases_by_subject", cases.c.person, cases.c.opened)
 Index("cases_by_state", cases.c.room, cases.c.state, cases.c.due)
@@ -407,6 +409,7 @@ evidence = Table(
     Column("event", String, info=EVENT),
 )
 Index("evidence_by_case", evidence.c.n)
+Index("evidence_by_event", evidence.c.event)
 
 credit = Table(
     "credit",

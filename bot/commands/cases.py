@@ -9,7 +9,7 @@ from moderation.cases.appeals import lodge
 from moderation.cases.decide import acknowledge, decide
 from moderation.cases.neglect import FAULTS, neglect_facts
 from moderation.cases.statements import from_json
-from moderation.consequences import DISMISSALS, MORE, UPHOLD
+from moderation.consequences import CLAIM, DISMISSALS, LATER, MORE, UPHOLD
 from moderation.duty.responsibility import FAULTS_OF_DECISIONS, is_manager, is_operator, require, require_fault
 from moderation.judge.room_rules import compiled
 from moderation.model.builtin_rules import TIER_LINKS
@@ -20,6 +20,8 @@ from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Moment, RoomName, RuleText, Who, line
 from storage import queries
 
+from .claim import put_off, taken
+from .find_case import find_case
 from .invocation import Call, Command, Reply, discreet
 from .reading import looked_at
 from .reports_together import others_dismissed
@@ -70,7 +72,7 @@ def _head(room: RoomId, count: int) -> Line:
 async def case(call: Call) -> Reply:
     """Show all that is known of one case."""
     require("decide", call.caller, call.group, call.policy)
-    found = await _find(call, call.given.case or 0)
+    found = await find_case(call, call.given.case or 0)
     card = await read_card(call.db, found.n, call.now_ms, call.setup.configured, call.setup.bot)
     assert card is not None
     rules = (*call.setup.rules, *compiled(call.group.rules, call.setup.configured))
@@ -84,13 +86,13 @@ async def case(call: Call) -> Reply:
 
 async def ack(call: Call) -> Reply:
     """Say that the caller has seen a case. The deadline stays."""
-    found = await _find(call, call.given.case or 0)
+    found = await find_case(call, call.given.case or 0)
     return Reply((line("done.ack", n=found.n),), acknowledge(found, call.caller, call.group, call.policy, on=call.on))
 
 
 async def note(call: Call) -> Reply:
     """Leave a note on a case for those who handle it."""
-    found = await _find(call, call.given.case or 0)
+    found = await find_case(call, call.given.case or 0)
     if found.is_about(call.caller):
         raise Refused("error.case.own", n=found.n)
     if not call.given.reason.strip():
@@ -191,13 +193,17 @@ async def appeal(call: Call) -> Reply:
 async def pressed(call: Call, n: int, key: str) -> Reply | None:
     """Act on a reaction on a card. Return None if it means nothing."""
     key = key.replace("\ufe0f", "")  # some clients add a variation selector
-    found = await _find(call, n)
+    found = await find_case(call, n)
     if found.rule == TIER_LINKS and (key == UPHOLD or key in DISMISSALS):
         return await _decide(call, "dismissed" if key == UPHOLD else "upheld", n)  # "yes": allowed
     if key == UPHOLD:
         return await _decide(call, "upheld", n)
     if key in DISMISSALS:
         return await _decide(call, "dismissed", n, common=DISMISSALS[key])
+    if key == CLAIM:
+        return await taken(call, found)
+    if key == LATER:
+        return put_off(call, found)
     if key != MORE:
         return None
     require("decide", call.caller, call.group, call.policy)
@@ -208,7 +214,7 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
 
 
 async def _decide(call: Call, what: Outcome, n: int = 0, *, common: str = "") -> Reply:
-    found = await _find(call, n or call.given.case or 0)
+    found = await find_case(call, n or call.given.case or 0)
     fault, reason = _fault(call.given.reason)
     if common:
         reason = call.said(f"dismissal.{common}")
@@ -262,13 +268,6 @@ async def _any_case(call: Call) -> CaseView:
     n = call.given.case or 0
     found = await queries.case_view(call.db, n)
     if found is None:
-        raise Refused("error.case.none", n=n)
-    return found
-
-
-async def _find(call: Call, n: int) -> CaseView:
-    found = await queries.case_view(call.db, n)
-    if found is None or found.room != call.group.room:
         raise Refused("error.case.none", n=n)
     return found
 

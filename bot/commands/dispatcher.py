@@ -20,7 +20,7 @@ from bot.texts.refusal import refusal_line
 from moderation.consequences import UNDERSTOOD
 from moderation.duty.responsibility import is_operator
 from moderation.model.context import RoomView
-from moderation.model.facts import CaseDecided
+from moderation.model.facts import CaseClaimed, CaseDecided, CaseExtended
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, ReactionGiven, Received
@@ -161,7 +161,9 @@ async def _reaction(call: Call, event: ReactionGiven) -> Answer | None:
         reply = Reply(_refusal(refused))
     if reply is None:
         return None
-    if any(isinstance(fact, CaseDecided) for fact in reply.facts):  # the card itself will show it
+    if any(
+        isinstance(fact, CaseDecided | CaseClaimed | CaseExtended) for fact in reply.facts
+    ):  # the card itself will show it
         return Answer(reply.facts, reply.actions)
     return _answer(call, reply)
 

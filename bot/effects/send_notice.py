@@ -46,8 +46,7 @@ class Notifier(ActionHandler):
             group = await queries.room_view(db, action.room, self._homeserver.user)
             desk = await queries.desk_of(db, group.code) if group else None
             case = await queries.case_view(db, action.n) if action.n else None
-            asked = await queries.assigned_to(db, action.n, case.asked) if case and action.ring else ()
-            ring = await queries.joined_of(db, desk, asked) if desk else ()
+            ring = await queries.rung_for(db, case, desk) if case and desk and action.ring else ()
             hides = action.discreet and case is not None and await reads_along(db, case, desk)
         if group is None or not group.active:
             return Done(result="abandoned")

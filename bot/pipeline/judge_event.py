@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from moderation.judge.judge import judge
 from moderation.judge.room_rules import compiled
-from moderation.model.actions import Action, HashMedia, TellDesk
+from moderation.model.actions import Action, EditCard, HashMedia, TellDesk
 from moderation.model.context import Context, RoomView
 from moderation.model.facts import CaseOpened, Fact, NotSeen
 from moderation.rooms.slow_mode import is_held_back, pace, was_told
@@ -29,6 +29,7 @@ from moderation.values.events import (
     MessagePosted,
     ReactionGiven,
     Received,
+    Redacted,
     Undecryptable,
     Unreadable,
 )
@@ -118,7 +119,8 @@ class Judging:
             self._knowledge.stands(event)
         cards = await returned_card(unit.db, event, room, settings.bot, index, era)
         old_cards = await superseded_cards(unit.db, event, room, settings.bot, era)
-        told = (*old_cards, *_taken_back(event, room), *self._unread(event, room))
+        told = (*old_cards, *await self._removed(unit, event, room), *_taken_back(event, room))
+        told = (*told, *self._unread(event, room))
         return Answer((*cards, *judged), (*told, *self._files(event, room, index)))
 
     async def _paced(self, unit: UnitOfWork, event: Received, context: Context) -> Context:
@@ -135,6 +137,13 @@ class Judging:
             return replace(context, stood=stood)
         held_back = await queries.held_back(unit.db, context.subject, event, limit.rule)
         return replace(context, stood=stood, held_back=held_back)
+
+    async def _removed(self, unit: UnitOfWork, event: Received, room: RoomView) -> tuple[Action, ...]:
+        """Return the edits of the cards of cases that wait, if somebody removed a message they are about by hand."""
+        if not isinstance(event, Redacted) or room.purpose != "group" or event.sender == self._settings.bot:
+            return ()
+        cases = await queries.cases_with(unit.db, event.target)
+        return tuple(EditCard(room=room.room, n=case.n) for case in cases if case.waits and case.card)
 
     def _unread(self, event: Received, room: RoomView) -> tuple[Action, ...]:
         if not isinstance(event, Undecryptable) or event.late >= 0:

@@ -1,6 +1,6 @@
-"""The people who reported what a decision is about: they are told the outcome, and it counts for or against them.
+"""The people who reported what a decision is about: they are told the outcome, which counts for or against them.
 
-Rule kept here: this is read inside the unit of work, and only if a case is decided or its deadline passes.
+Rule kept here: this is read inside the unit of work, and only if a case is decided or put off, or its deadline passes.
 Left to others: what follows (`moderation/cases/reports.py`, `moderation/consequences.py`).
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.cases.reports import AroundReports, is_late, with_misuse
-from moderation.model.facts import CaseDecided, Fact
+from moderation.model.facts import CaseDecided, CaseExtended, Fact
 from moderation.policy import Policy
 from moderation.values.ids import UserId
 from storage import queries
@@ -31,8 +31,9 @@ async def with_misuse_of_reports(
 
 
 async def reporters(db: AsyncConnection, facts: Sequence[Fact]) -> dict[int, tuple[UserId, ...]]:
-    """Return the reporters of each case that these facts decide, by the number of the case."""
-    return {n: found for n in _decided(facts) if (found := await queries.reporters_of(db, n))}
+    """Return the reporters of each case that these facts decide or put off, by the number of the case."""
+    numbers = (*_decided(facts), *(fact.n for fact in facts if isinstance(fact, CaseExtended)))
+    return {n: found for n in numbers if (found := await queries.reporters_of(db, n))}
 
 
 def _late(facts: Sequence[Fact]) -> list[int]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.cases.claim import can_be_extended, more_time
 from moderation.credit.credit import entries_in_force
 from moderation.credit.ledger import account
 from moderation.model.builtin_rules import OUTSIDE, TIER_LINKS, decided_by, ledger_of
@@ -21,7 +22,7 @@ from moderation.model.context import CaseView, Context, PersonView, RoomView
 from moderation.model.reach import Spot
 from moderation.policy import Policy
 from moderation.values.ids import CaseNumber, UserId
-from moderation.values.notices import Code, Line, Moment, Phrase, Quoted, RoomName, RuleText, Who, line
+from moderation.values.notices import Code, Line, Moment, Phrase, Quoted, RoomName, RuleText, Span, Who, line
 from storage import queries
 
 from .case_outcomes import Outcomes, outcomes
@@ -108,6 +109,7 @@ def card_lines(
         *_state(card, now_ms),
         *_appeal(card, hides=hides),
         *_hint(card, prefix),
+        *_later(card, policy, now_ms, prefix),
     )
 
 
@@ -148,7 +150,7 @@ def _comments(card: Card) -> Iterator[Line]:
     """Yield what the person whom the case concerns said about it."""
     for note in card.notes:
         if note.words and card.case.is_about(note.by):
-            yield line("card.comment", who=Who(note.by), words=note.words)
+            yield line("card.comment", who=Who(note.by), words=Quoted(note.words))
 
 
 def _head(card: Card, policy: Policy, now_ms: int) -> Iterator[Line]:
@@ -225,6 +227,8 @@ def _outcome(card: Card) -> Line:
 
 
 def _answering(card: Card) -> Iterator[Line]:
+    if card.case.claimed:
+        yield line("card.claimed", who=Who(card.case.claimed))
     if card.assigned:
         named = ", ".join(card.assigned[:MAX_NAMES])
         yield line("card.answering", names=named)
@@ -264,3 +268,10 @@ def _hint(card: Card, prefix: str) -> Iterator[Line]:
         yield line("card.hint.open", brings=after.upheld, returns=after.dismissed, uphold=uphold, dismiss=dismiss)
     else:
         yield line("card.hint.dismissed", brings=after.upheld, uphold=uphold)
+
+
+def _later(card: Card, policy: Policy, now_ms: int, prefix: str) -> Iterator[Line]:
+    """Yield how the deadline can be put off, while it can."""
+    if can_be_extended(card.case, now_ms):
+        span = Span(more_time(card.case, policy))
+        yield line("card.hint.later", span=span, later=Code(f"{prefix}later {card.case.n}"))

@@ -29,6 +29,7 @@ from moderation.model.facts import (
     BalanceCorrected,
     CaseAssigned,
     CaseDecided,
+    CaseExtended,
     CaseOpened,
     CreditChanged,
     DoorAnswered,
@@ -138,6 +139,12 @@ def _rule(case: CaseView | None) -> RuleText:
 
 def _was_removed(case: CaseView | None) -> bool:
     return case is not None and any(kind == "redact" for kind, _ in case.done)
+
+
+@person_lines.register
+def _(fact: CaseExtended, told: NotifyPerson) -> Iterator[Line]:
+    key = "notice.later" if told.subject == fact.subject else "report.later"
+    yield line(key, room=RoomName(fact.room or ""), n=fact.n, due=Moment(fact.due))
 
 
 @person_lines.register

@@ -166,6 +166,8 @@ class CaseView:
     # Whether an appeal goes to the operator: its consequences reach beyond one room, or an appeal was heard before.
     to_operator: bool = False
     friends: frozenset[UserId] = frozenset()  # of the person who decided it, and not asked to hear the appeal
+    claimed: UserId = NO_USER  # who has taken it
+    extended: bool = False  # whether its deadline was put off
 
     @property
     def waits(self) -> bool:

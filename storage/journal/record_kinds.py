@@ -242,12 +242,13 @@ KINDS: dict[str, Kind] = {
         {**_SUBJECT, "matched": "what was found"},
     ),
     "case": Kind(
-        "A case was opened, got evidence or a note, was seen, reached half its time or its deadline, or was passed on.",
+        "A case was opened, got evidence or a note, was seen, taken or put off, reached half its time or its deadline,"
+        " or was passed on.",
         {
             "n": _N,
             "step": _word(
-                "opened, joined, assigned, acknowledged, reminded, overdue, escalated, parted, stopped, closed, noted,"
-                " commented or left"
+                "opened, joined, assigned, acknowledged, claimed, extended, reminded, overdue, escalated, parted,"
+                " stopped, closed, noted, commented or left"
             ),
             "asked": _ASKED,
             "about": _int("the case that was neglected or decided wrongly"),
@@ -260,6 +261,7 @@ KINDS: dict[str, Kind] = {
             "message": _MESSAGE,
             "on": _ON,
             "due": _int("when a decision is due, milliseconds since 1970"),
+            "told": _int("of extended: 1: the person had been told of a deadline; left out: 0"),
             "what": _word("of left: gone: left while it waited; excused: had left when its time was over"),
             "how": _word("of assigned: word: told in a direct room; left out: by the card, or above managers"),
         },

@@ -8,8 +8,10 @@ from moderation.model.facts import (
     Appealed,
     ApproverChanged,
     CaseAssigned,
+    CaseClaimed,
     CaseCommented,
     CaseDecided,
+    CaseExtended,
     CaseGrew,
     CaseLeft,
     CaseMoved,
@@ -69,6 +71,22 @@ async def _(fact: CaseMoved, db: AsyncConnection, _index: int, at_ms: int) -> No
         values["remind"] = _half_way(at_ms, fact.due) if fact.step in ("escalated", "parted") else 0
     if fact.step == "parted":
         values["lead"] = 0
+    if fact.step in ("overdue", "escalated"):
+        values["claimed"] = ""
+    await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(**values))
+
+
+@project.register
+async def _(fact: CaseClaimed, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(claimed=fact.by))
+    if fact.by:
+        a = schema.assignments.c
+        await db.execute(update(schema.assignments).where(a.n == fact.n, a.user == fact.by).values(told=1))
+
+
+@project.register
+async def _(fact: CaseExtended, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    values = {"due": fact.due, "remind": _half_way(at_ms, fact.due), "extended": at_ms}
     await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(**values))
 
 
@@ -128,7 +146,16 @@ async def _(fact: CaseDecided, db: AsyncConnection, index: int, at_ms: int) -> N
     await db.execute(
         update(schema.cases)
         .where(schema.cases.c.n == fact.n)
-        .values(state=fact.state, outcome=fact.what, decided=at_ms, by=fact.by, reason=fact.reason, due=0, remind=0)
+        .values(
+            state=fact.state,
+            outcome=fact.what,
+            decided=at_ms,
+            by=fact.by,
+            reason=fact.reason,
+            due=0,
+            remind=0,
+            claimed="",
+        )
     )
     # The neglect of this case ends; that of a neglecter whose appeal failed continues, if the other case still waits.
     await db.execute(
@@ -153,6 +180,7 @@ async def _(fact: Appealed, db: AsyncConnection, _index: int, at_ms: int) -> Non
         "appeal": fact.words,
         "appealed": at_ms,
         "appellant": fact.subject,
+        "claimed": "",
     }
     await db.execute(
         update(schema.cases).where(schema.cases.c.n == fact.n).values(remind=_half_way(at_ms, fact.due), **values)

@@ -68,6 +68,7 @@ from .people import (
     person_view,
     records_of_names,
     roles,
+    rung_for,
     together,
     vouches_by,
     vouches_for,

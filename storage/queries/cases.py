@@ -200,6 +200,8 @@ def _case(
         excerpt=row.excerpt,
         card=EventId(row.card) if row.card else None,
         appeal=row.appeal,
+        claimed=UserId(row.claimed),
+        extended=bool(row.extended),
         events=tuple(EventId(item.event) for item in evidence),
         messages=tuple(EventId(item.event) for item in evidence if item.kind in _REDACTABLE),
         on=evidence[0].record if evidence else -1,

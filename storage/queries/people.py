@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.cases.manager_orders import Vouched
 from moderation.credit.reckoning import LedgerLines
-from moderation.model.context import PersonView
+from moderation.model.context import CaseView, PersonView
 from moderation.model.facts import Ledger
 from moderation.model.ledger_entry import LedgerEntry
 from moderation.values.ids import PersonId, RoomId, UserId
@@ -23,7 +23,7 @@ from storage.projections import JOINED, PERSON
 from storage.sql_list import sql_list
 from storage.sqlite_driver import rows_of
 
-from .cases import RECENT, read_recent
+from .cases import RECENT, assigned_to, read_recent
 from .linked_accounts import LINKED, accounts_among
 from .rooms import ACTIVE_GROUP, groups_with
 from .sanctions import AGAINST, read_in_force, sanctions_of_accounts
@@ -98,6 +98,12 @@ async def joined_of(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) 
     """Return those of `users` who are in the room now."""
     there = await memberships(db, room)
     return tuple(user for user in users if there.get(user) == "join")
+
+
+async def rung_for(db: AsyncConnection, case: CaseView, desk: RoomId) -> tuple[UserId, ...]:
+    """Return those in the desk who are rung for a case: the one who has taken it, else all who are responsible."""
+    taken = await joined_of(db, desk, (case.claimed,)) if case.claimed else ()
+    return taken or await joined_of(db, desk, await assigned_to(db, case.n, case.asked))
 
 
 async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, Role]:

@@ -144,6 +144,25 @@ class CaseMoved(Fact, kind="case"):
     by: UserId = person()  # who has seen it
 
 
+class CaseClaimed(Fact, kind="case"):
+    """Somebody takes a case: until it goes up, they alone are reminded of it."""
+
+    n: int
+    step: Literal["claimed"] = "claimed"
+    by: UserId = person()
+
+
+class CaseExtended(Fact, kind="case"):
+    """The deadline of a case was put off, which happens once. `told`: 1 if its subject had been told of a deadline."""
+
+    n: int
+    step: Literal["extended"] = "extended"
+    due: int
+    told: int = 0
+    subject: UserId = person()
+    by: UserId = person()
+
+
 class CaseAssigned(Fact, kind="case", changes="nothing"):
     """Somebody is responsible for a case from now on: they are on duty, or it was passed on to them."""
 

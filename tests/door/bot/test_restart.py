@@ -145,7 +145,7 @@ async def _said_once(scene: Scene, who: Client, said: str) -> None:
     ]
     assert cards == [card]
     offers = [e["content"]["m.relates_to"] for e in desk if e["type"] == "m.reaction"]
-    assert sorted(o["key"] for o in offers if o["event_id"] == card) == sorted("✅❌🔎")
+    assert sorted(o["key"] for o in offers if o["event_id"] == card) == sorted("✅❌🔎✋")
     violation = like("notice.violation", n=str(n))
     assert len([e for e in direct if violation.search(str(e["content"].get("body", "")))]) == 1
     assert len(bot.rows("SELECT 1 FROM rooms WHERE purpose = 'direct' AND direct_with = ?", who.user)) == 1

@@ -11,7 +11,7 @@ another group.
 from dataclasses import dataclass
 
 from bot.commands.registry import COMMANDS
-from moderation.consequences import DISMISS, HANDLED, MORE, SETTLED, UPHOLD
+from moderation.consequences import CLAIM, DISMISS, HANDLED, LATER, MORE, SETTLED, UPHOLD
 
 # All of them speak in a direct room of their own; for other rooms see `tests/fuzz/test_no_path_gives_more.py`.
 INSIDE = ("member", "unverified", "muted", "demoted", "manager", "owner")
@@ -91,6 +91,8 @@ ROWS = (
     managers("case {foreign} {code}", "error.case.none"),
     everyone("case {foreign}", "error.case.none", operator="card.head", stranger="card.head"),
     managers("ack {case} {code}", "done.ack"),
+    managers("claim {case} {code}", "done.claim"),
+    managers("later {case} {code}", "done.later"),
     managers("note {case} {code} seen", "done.note"),
     managers("uphold {case} {code} yes", "decided.upheld"),
     managers("dismiss {case} {code} no", "decided.dismissed"),
@@ -129,6 +131,7 @@ ROWS = (
 # Reactions.
 
 DECIDES, SHOWS, REPORTS, NOTHING = "decides", "shows", "reports", "nothing"
+CLAIMS, PUTS_OFF = "claims", "puts off"
 IMPOSSIBLE = "impossible"  # the homeserver lets nobody press there who is not there, or is muted
 
 
@@ -157,6 +160,8 @@ def in_group(key: str, under: str, what: str) -> Pressed:
 
 REACTIONS = (
     in_desk(MORE, SHOWS),
+    in_desk(CLAIM, CLAIMS),
+    in_desk(LATER, PUTS_OFF),
     in_desk(UPHOLD, DECIDES),
     in_desk(DISMISS, DECIDES),
     in_desk(SETTLED, NOTHING),  # it is dismissed already

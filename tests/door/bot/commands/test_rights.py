@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from bot.commands.registry import COMMANDS
 from bot.texts.catalog import Catalog
 from moderation.consequences import UNDERSTOOD
-from moderation.model.facts import CaseDecided, CaseMoved, Fact, Reported
+from moderation.model.facts import CaseClaimed, CaseDecided, CaseExtended, CaseMoved, Fact, Reported
 from moderation.policy import ReportSettings
 from moderation.values.ids import EventId, RoomId
 from tests.door.bot.commands.rights_table import (
+    CLAIMS,
     DECIDES,
     IMPOSSIBLE,
     NOTHING,
+    PUTS_OFF,
     REACTIONS,
     REPORTS,
     ROLES,
@@ -144,7 +146,13 @@ async def _press(everybody: Cast, role: str, pressed: Pressed) -> EventId | None
         return None
 
 
-_FOLLOWS: dict[type[Fact], str] = {CaseDecided: DECIDES, CaseMoved: "acknowledges", Reported: REPORTS}
+_FOLLOWS: dict[type[Fact], str] = {
+    CaseDecided: DECIDES,
+    CaseClaimed: CLAIMS,
+    CaseExtended: PUTS_OFF,
+    CaseMoved: "acknowledges",
+    Reported: REPORTS,
+}
 
 
 def _became(facts: list[Fact]) -> str:

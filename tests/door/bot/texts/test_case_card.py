@@ -58,8 +58,9 @@ async def named(bot: Offline, user: UserId, name: str) -> None:
                 "The message is still in the room.",
                 "Decide by 25 Nov, 12:00 UTC (24 h left).",
                 "To decide: @mark:example.org, @mina:example.org",
-                "✅ rule broken (removes the message, −25 points, mutes for 1 hour) · ❌ not broken · 🔎 history. "
-                "With a reason: !uphold 1 or !dismiss 1",
+                "✅ rule broken (removes the message, −25 points, mutes for 1 hour) · ❌ not broken · 🔎 history · "
+                "✋ I take it. With a reason: !uphold 1 or !dismiss 1",
+                "More time, once: ⏳ or !later 1 (1 day more)",
             ],
         ),
         (
@@ -73,7 +74,9 @@ async def named(bot: Offline, user: UserId, name: str) -> None:
                 "消息仍在房间里。",
                 "请在 11月25日 12:00 UTC 前（还剩 24 小时）决定。",
                 "由以下人员决定：@mark:example.org, @mina:example.org",
-                "✅ 违规（移除消息、扣 25 分、禁言 1 小时） · ❌ 不违规 · 🔎 过往记录。附理由：!uphold 1 或 !dismiss 1",
+                "✅ 违规（移除消息、扣 25 分、禁言 1 小时） · ❌ 不违规 · 🔎 过往记录 · ✋ 由我处理。"
+                "附理由：!uphold 1 或 !dismiss 1",
+                "延期一次：⏳ 或 !later 1（延长 1 天）",
             ],
         ),
     ],
@@ -110,7 +113,7 @@ async def test_a_decision_brings_what_the_card_said(tmp_path: Path) -> None:
         low = CreditChanged(room=ROOM, entry="charge", cost=50, grade="severe", rule="other", left=50, subject=ANNA)
         await bot.pipeline.commit((low,))
         await bot.say(ANNA, "forbidden")
-        assert "✅ rule broken (removes the message, −25 points, mutes for 3 days) ·" in (await card(bot))[-1]
+        assert "✅ rule broken (removes the message, −25 points, mutes for 3 days) ·" in (await card(bot))[-2]
         await bot.say(MARK, "!uphold 1", DESK)
         assert [(f.cost, f.left) for f in bot.facts(CreditChanged)][-1] == (25, 25)
 
