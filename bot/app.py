@@ -48,6 +48,7 @@ from .effects.media_hash import MediaHasher
 from .effects.personal_data import DataEraser, OwnData
 from .effects.quote_message import Quoter
 from .effects.redact_and_kick import SimpleActs
+from .effects.redact_everything import WholeRedactions
 from .effects.send_notice import Notifier
 from .effects.show_power import PowerTeller
 from .effects.witness import WitnessClient
@@ -63,6 +64,7 @@ from .identity.factory import make_verifier
 from .identity.oidc import Oidc
 from .identity.oidc_callback import CallbackServer
 from .matrix.http import Wire
+from .matrix.known_limit import known_limit, remember_limit
 from .matrix.login import Session
 from .monitoring.page import WatchPage
 from .monitoring.pulse import Pulse
@@ -71,6 +73,7 @@ from .monitoring.trusted_time import Doubts, TrustedTime, unheard
 from .monitoring.vitals import Looker
 from .outbox.dispatcher import OutboxDispatcher
 from .outbox.handler import Handlers, Services, by_action
+from .outbox.slowed import Slowed
 from .pipeline import heartbeat
 from .pipeline.event_reader import PlainReader
 from .pipeline.heartbeat import last_noted
@@ -169,7 +172,8 @@ class RunningBot:
             homeserver, database, pipeline, clock, heard_ms=lambda: self._listener.heard_ms, level=pipeline.wake
         )
         self._direct = DirectRooms(self._services)
-        self._dispatcher = OutboxDispatcher(database, pipeline, self._handlers(), pipeline.steady)
+        slowed = _slowed(config, clock)
+        self._dispatcher = OutboxDispatcher(database, pipeline, self._handlers(), pipeline.steady, slowed)
         self._spaces = Spaces(homeserver, database, pipeline, config.policy)
         self._make_encryption()
         self._make_listener()
@@ -194,9 +198,10 @@ class RunningBot:
         config, journal = core.config, core.stores.journal
         notice = recording_notice(config.records.content, config.records.retention, config.bot.prefix)
         closings, dialogue = Closings(journal.folder), (core.stores.identity, core.stores.asking)
-        reconciler = Reconciler(services)
+        whole = WholeRedactions(services.homeserver, services.database)
+        reconciler = Reconciler(services, whole)
         return by_action(
-            SimpleActs(services, config.bot.removal_reason),
+            SimpleActs(services, config.bot.removal_reason, whole),
             direct,
             reconciler,
             Leaver(services, reconciler),
@@ -368,6 +373,13 @@ class RunningBot:
         await self._caught_up.wait()
         await self._keys.looked.wait()  # current clients show nothing that is sent before our device is signed
         await work()
+
+
+def _slowed(config: Config, clock: Clock) -> Slowed:
+    """Return what is known of the homeserver's rate limit; what the bot meets is kept for the next start."""
+    known = known_limit(config.data_dir)
+    limited = known is not None and known.limit == "limited"
+    return Slowed(known=limited, found=lambda: remember_limit(config.data_dir, "limited", clock()))
 
 
 def _admin_token(config: Config) -> str:

@@ -173,6 +173,13 @@ async def count(db: AsyncConnection) -> int:
     return int(await db.scalar(select(func.count()).select_from(outbox)) or 0)
 
 
+async def redactions_waiting(db: AsyncConnection, room: str, subject: str) -> int:
+    """Return how many redactions of one person's messages wait in a room."""
+    o = outbox.c
+    theirs = func.json_extract(o.action, "$.subject") == subject
+    return int(await db.scalar(select(func.count()).where(o.priority == URGENT, o.room == room, theirs)) or 0)
+
+
 async def is_waiting(db: AsyncConnection, txn: str) -> bool:
     """Return whether a row is still there: its outcome is not known yet."""
     return await db.scalar(_WAITS, {"txn": txn}) is not None

@@ -25,14 +25,17 @@ from moderation.values.notices import Line, Phrase, Who, line
 from moderation.values.power_levels import Power
 from storage import outbox, queries
 
+from .redact_everything import WholeRedactions
+
 POWER_LEVELS = "m.room.power_levels"
 
 
 class Reconciler(ActionHandler):
     """The handler of `Align`."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, whole: WholeRedactions) -> None:
         super().__init__(services)
+        self._whole = whole
         self.handles: Handlers = {Align: self.handle}
         self._told: set[tuple[RoomId, UserId, str]] = set()  # what managers were told is impossible, since the start
 
@@ -108,8 +111,11 @@ class Reconciler(ActionHandler):
     async def _bans(self, room: RoomId, changes: Sequence[Change]) -> None:
         for change in changes:
             if change.what == "ban":
-                lift = change.step == "released"
-                await (self._homeserver.unban if lift else self._homeserver.ban)(room, change.user)
+                if change.step == "released":
+                    await self._homeserver.unban(room, change.user)
+                else:
+                    everything = await self._whole.by_ban(room, change.user)
+                    await self._homeserver.ban(room, change.user, redact_events=everything)
 
     def _impossible(self, room: RoomId, alignment: Alignment) -> tuple[TellDesk, ...]:
         fresh = [(user, what) for user, what in alignment.impossible if (room, user, what) not in self._told]

@@ -8,12 +8,15 @@ from moderation.values.ids import RoomId
 from moderation.values.notices import line
 from storage import queries
 
+from .redact_everything import WholeRedactions
+
 
 class SimpleActs(ActionHandler):
     """The handlers of `Redact`, `TakeBack`, `Kick`, `Unban` and `InviteBack`."""
 
-    def __init__(self, services: Services, removal_reason: RemovalReason) -> None:
+    def __init__(self, services: Services, removal_reason: RemovalReason, whole: WholeRedactions) -> None:
         super().__init__(services)
+        self._whole = whole
         self._removal_reason = removal_reason
         self.handles: Handlers = {
             Redact: self.redact,
@@ -30,6 +33,8 @@ class SimpleActs(ActionHandler):
             language = await queries.room_language(db, action.room)
         where = RoomId(seen.room) if seen is not None else action.room  # it may be the room before an upgrade
         reason = self._reason(action.rule, language)
+        if await self._whole.covers(action, where, reason):
+            return Done(code="with-all")
         try:
             made = await self._homeserver.redact(where, action.event, txn, reason)
         except NotFound as error:  # it is gone already

@@ -22,7 +22,7 @@ from moderation.values.errors import Invalid
 from moderation.values.ids import EventId, RoomId, UserId
 
 from .errors import NotFound, Unreachable
-from .http import MEDIA, SYNAPSE_ADMIN, V1, V3, Ask, Wire, text_in
+from .http import MEDIA, MSC4194, SYNAPSE_ADMIN, V1, V3, Ask, Wire, text_in
 from .login import Session, log_in_with_password, log_in_with_token
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
 Content = Mapping[str, Any]
 
 REDACT_EVENTS: Final = "org.matrix.msc4293.redact_events"  # MSC4293, not yet in the specification
+REDACT_ALL: Final = "org.matrix.msc4194"  # MSC4194, as the server names it in `unstable_features`
 MAX_DOWNLOAD: Final = 100 * 1024 * 1024  # evidence larger than this is recorded by name only
 
 # Synapse gives at most 100 events of a room in one answer (`filter_timeline_limit`), whatever is asked for;
@@ -54,6 +55,7 @@ SYNC_FILTER: Final[dict[str, Any]] = {
 }
 
 _SLOW_S = 120.0  # joining over federation, members of a large room, files: the server needs time
+_REDACT_AT_ONCE = 200
 _KEYS_MS = 10_000  # how long the server may wait for other servers
 _FIRST_SYNC_S = 300.0  # Synapse builds the whole first answer before it sends a byte
 
@@ -159,6 +161,7 @@ class Homeserver:
         direction: Literal["b", "f"],
         to_token: str | None = None,
         limit: int = 100,
+        sender: UserId | None = None,
     ) -> dict[str, Any]:
         """Return `chunk`, `start`, and `end` unless that was all. Section "GET /rooms/{roomId}/messages".
 
@@ -170,6 +173,8 @@ class Homeserver:
             query["from"] = from_token
         if to_token is not None:
             query["to"] = to_token
+        if sender is not None:
+            query["filter"] = orjson.dumps({"senders": [sender]}).decode()
         return await self._get("rooms", room, "messages", query=query.items())
 
     async def event(self, room: RoomId, event: EventId) -> dict[str, Any]:
@@ -240,6 +245,16 @@ class Homeserver:
         """Redact an event; return the id of the redaction; `txn` as for `send`. Section "Redactions"."""
         return await self._put_event("rooms", room, "redact", event, txn, json=_reason(reason))
 
+    async def redact_all(self, room: RoomId, user: UserId, reason: str | None = None) -> bool:
+        """Redact what a user has written, the newest first (MSC4194, unstable). Return whether there is more.
+
+        Raises `Rejected` or `NotFound` if the server does not know it.
+        """
+        segments = ("rooms", room, "redact", "user", user)
+        query = (("limit", str(_REDACT_AT_ONCE)),)
+        ask = Ask(method="POST", base=MSC4194, segments=segments, query=query, json=_reason(reason), timeout_s=_SLOW_S)
+        return (await self.wire.ask(ask)).get("is_more_events") is True
+
     async def set_state(self, room: RoomId, type: str, content: Content, state_key: str = "") -> EventId:
         """Set a state event; return its id. Section "PUT /rooms/{roomId}/state/{eventType}/{stateKey}".
 
@@ -263,9 +278,9 @@ class Homeserver:
     async def ban(self, room: RoomId, user: UserId, reason: str | None = None, *, redact_events: bool = False) -> None:
         """Ban a user. Section "POST /rooms/{roomId}/ban".
 
-        With `redact_events` (MSC4293) servers and clients that know it also hide all that `user` sent. Nobody may rely
-        on it: Synapse 1.163 has it off by default. /ban may drop the flag, so the membership is then set as a state
-        event.
+        With `redact_events` (MSC4293) servers and clients that know it also hide all that `user` sent (decision 0041).
+        Nobody may rely on it: Synapse 1.163 has it off by default. /ban may drop the flag, so the membership is then
+        set as a state event.
         """
         if redact_events:
             content = {"membership": "ban", **_reason(reason), REDACT_EVENTS: True}

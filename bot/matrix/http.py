@@ -35,6 +35,7 @@ from .errors import TooLarge, Unreachable, error_of
 V3 = "/_matrix/client/v3"
 V1 = "/_matrix/client/v1"
 MEDIA = "/_matrix/media/v3"  # uploads only; downloads moved to V1 with authentication (v1.11)
+MSC4194 = "/_matrix/client/unstable/org.matrix.msc4194"
 SYNAPSE_ADMIN = "/_synapse/admin/v1"
 
 _CONNECT_S = 10.0  # a machine that accepts no TCP connection within this time is down

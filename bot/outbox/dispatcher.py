@@ -3,6 +3,7 @@
 Rules kept here:
 - Urgent actions are begun as soon as they are recorded, before they are in the outbox (`Pipeline.urgent`).
 - When the homeserver says to wait, nothing is sent until then, since every refused request costs both sides time.
+- Waits that the homeserver orders are logged, and told in the desks that wait for long (`slowed.py`).
 - A request that failed for a passing reason is retried later with the same transaction id.
 - A request that can never succeed is recorded as refused, and the desk is told once.
 - The outcome is recorded in the unit of work that removes the row, so a crash between sending and recording only
@@ -36,7 +37,8 @@ from storage.database import Database
 from storage.outbox import OutboxRow
 
 from .handler import Done, Handlers, PollAgain, RetryLater
-from .selection import AT_ONCE, Past, choose, look_again
+from .selection import ALWAYS, AT_ONCE, Past, choose, look_again
+from .slowed import Slowed
 
 log = structlog.get_logger()
 
@@ -52,13 +54,16 @@ _COUNTED = re.compile(r"/rooms/[^/]+/(?:send|redact|state|kick|ban|unban|leave)\
 class OutboxDispatcher:
     """The part that empties the outbox. `clock` must be the steady clock of the outbox (`Pipeline.steady`)."""
 
-    def __init__(self, database: Database, pipeline: Pipeline, handlers: Handlers, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, pipeline: Pipeline, handlers: Handlers, clock: Clock, slowed: Slowed | None = None
+    ) -> None:
         self._database = database
         self._pipeline = pipeline
         self._handlers = handlers
         self._clock = clock
         self._awake = pipeline.wake.dispatcher
-        self._past = Past()
+        self._slowed = slowed or Slowed()
+        self._past = Past(slow_until=ALWAYS if self._slowed.known else 0)
         self._left: list[OutboxRow] = []  # the rows that were read last and not begun
         self._flying: dict[str, OutboxRow] = {}  # begun and not recorded yet, by transaction id
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,8 +76,8 @@ class OutboxDispatcher:
 
     def _begin_urgent(self, rows: Sequence[OutboxRow]) -> None:
         """Begin as many urgent rows as may go. They are recorded, and will soon be in the outbox."""
-        if self._past.at_once < AT_ONCE:  # few may be sent: all that wait must be compared first
-            return
+        if self._past.at_once < AT_ONCE or self._clock() < self._past.slow_until:
+            return  # few may be sent: all that wait must be compared first
         left = [row for row in self._left if row.txn not in self._begun]
         for row in self._choose([*left, *rows], self._clock()):
             if row in rows:
@@ -234,9 +239,12 @@ class OutboxDispatcher:
     async def _limited(self, row: OutboxRow, error: RateLimited) -> None:
         """Wait as the homeserver says: with everything if such requests share one limit, else only with this row."""
         if _COUNTED.search(error.request):
-            self._past = self._past.limited(self._clock() + error.retry_after_ms)
-            if row.action.merge:
-                await self._record(Outcome(also=partial(outbox.not_started, row=row)))
+            now = self._clock()
+            self._past = self._past.limited(now + error.retry_after_ms)
+            told = self._slowed.refused([row, *self._left], error.retry_after_ms, now)
+            if row.action.merge or told:
+                also = partial(outbox.not_started, row=row) if row.action.merge else None
+                await self._record(Outcome(actions=told, also=also))
         else:
             await self._again(row, error.retry_after_ms)
 

@@ -8,6 +8,8 @@ Rules kept here:
   fifth request is not urgent. Cards, answers, messages and the rest take turns in it, so that none crowds out another.
 - Otherwise, what is not urgent waits until nothing urgent was sent for a moment (`CALM_MS`), since redactions in a
   flood come one after the other and a homeserver does one thing at a time.
+- Where the homeserver is known to accept few requests, cards wait for no calm: after each urgent request one may go, so
+  that people can act while the long rest is removed.
 - After a refusal for sending too much, one request goes at a time, and one more at once with each that is accepted, so
   that the most important one goes first.
 - Actions of one queue go one at a time, in order.
@@ -19,7 +21,7 @@ Left to others: reading the rows (`storage/outbox.py`), sending them (`dispatche
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from moderation.model.actions import OUTSIDE, PROOF, URGENT
+from moderation.model.actions import CARD, OUTSIDE, PROOF, STOP, URGENT
 from storage.outbox import OutboxRow
 
 AT_ONCE = 4
@@ -27,8 +29,11 @@ OTHERS_AT_ONCE = 3
 URGENT_IN_A_ROW = 4  # then one that is not urgent
 PATIENCE_MS = 10_000
 ADORNS_MS = 60_000  # the same for improvements of a card that is posted: edits, the reactions under it
+ADORNS_SLOW_MS = 600_000  # the same where few requests are accepted
 CALM_MS = 100
 CROWDED_MS = 1_000  # after a full answer of `/sync` the next one has been taken by then
+SLOW_MS = 600_000  # after a refusal the homeserver counts as slow for this long
+ALWAYS = 2**62
 APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8}  # how many at once
 
 
@@ -38,11 +43,13 @@ class Past:
 
     count: int = 0
     urgent_in_a_row: int = 0
+    urgent_since_rest: int = 0  # the same, cards not counted as an end
     served: Mapping[int, int] = field(default_factory=dict)  # priority -> the count at which it last went
     requests: int = 0
     rooms: Mapping[str, int] = field(default_factory=dict)  # room -> the number of its last request
     at_once: int = AT_ONCE
     limited_until: int = 0  # the homeserver accepts nothing before this time (ms)
+    slow_until: int = 0  # the homeserver accepts few requests, as far as is known until this time (ms)
     calm_at: int = 0  # nothing urgent is expected from this time (ms) on
 
     def taken(self, row: OutboxRow, now: int) -> "Past":
@@ -54,7 +61,8 @@ class Past:
 
     def limited(self, until: int) -> "Past":
         """Return the history after the homeserver has refused to take anything before `until`."""
-        return replace(self, at_once=1, limited_until=max(self.limited_until, until))
+        slow = max(self.slow_until, until + SLOW_MS)
+        return replace(self, at_once=1, limited_until=max(self.limited_until, until), slow_until=slow)
 
     def crowded(self, now: int) -> "Past":
         """Return the history while many events come in that are still to be judged."""
@@ -68,9 +76,11 @@ class Past:
         number = self.requests + 1
         past = replace(self, requests=number, rooms={**self.rooms, row.action.room: number})
         if row.priority <= URGENT:
-            return replace(past, urgent_in_a_row=self.urgent_in_a_row + 1)
+            since = self.urgent_since_rest + 1
+            return replace(past, urgent_in_a_row=self.urgent_in_a_row + 1, urgent_since_rest=since)
         served = {**self.served, row.priority: self.count + 1}
-        return replace(past, count=self.count + 1, urgent_in_a_row=0, served=served)
+        since = self.urgent_since_rest if row.priority == CARD else 0
+        return replace(past, count=self.count + 1, urgent_in_a_row=0, urgent_since_rest=since, served=served)
 
 
 def choose(
@@ -106,7 +116,8 @@ def look_again(rows: Sequence[OutboxRow], past: Past, now: int) -> int | None:
         return None
     if now < past.limited_until:
         return past.limited_until
-    times = [past.calm_at, *(row.queued + _patience(row) for row in here if row.priority > URGENT)]
+    others = [row for row in here if row.priority > URGENT]
+    times = [past.calm_at, past.slow_until, *(row.queued + _patience(row, past, now) for row in others)]
     return min((time for time in times if time > now), default=None)
 
 
@@ -120,9 +131,17 @@ def _next(
         default=None,
     )
     other = _other(left, free, here, past, now)
+    if urgent is not None and urgent.priority > STOP and past.urgent_in_a_row and now < past.slow_until:
+        return (other if past.urgent_since_rest >= URGENT_IN_A_ROW else None) or _card(free, past) or urgent
     if other is None or (urgent is not None and past.urgent_in_a_row < URGENT_IN_A_ROW):
         return urgent
     return other
+
+
+def _card(free: Sequence[OutboxRow], past: Past) -> OutboxRow | None:
+    """Return the next card, or message to managers."""
+    cards = (row for row in free if row.priority == CARD)
+    return min(cards, key=lambda row: (past.turn_of(row), row.id), default=None)
 
 
 def _other(
@@ -132,7 +151,9 @@ def _other(
     if sum(row.priority > URGENT for row in here) >= OTHERS_AT_ONCE:
         return None
     held = now < past.calm_at or any(row.priority <= URGENT for row in (*left, *here))
-    others = [row for row in free if row.priority > URGENT and (not held or now - row.queued >= _patience(row))]
+    others = [
+        row for row in free if row.priority > URGENT and (not held or now - row.queued >= _patience(row, past, now))
+    ]
     return min(
         others,
         key=lambda row: (past.served.get(row.priority, 0), row.priority, past.turn_of(row), row.id),
@@ -140,8 +161,10 @@ def _other(
     )
 
 
-def _patience(row: OutboxRow) -> int:
-    return ADORNS_MS if row.action.ADORNS else PATIENCE_MS
+def _patience(row: OutboxRow, past: Past, now: int) -> int:
+    if not row.action.ADORNS:
+        return PATIENCE_MS
+    return ADORNS_SLOW_MS if now < past.slow_until else ADORNS_MS
 
 
 def _urgency(row: OutboxRow) -> tuple[int, int]:

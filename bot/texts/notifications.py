@@ -19,6 +19,7 @@ from moderation.model.facts import (
     CaseCommented,
     CaseMoved,
     CaseNoted,
+    CaseOpened,
     DossierStep,
     Fact,
     RoomRuleChanged,
@@ -43,8 +44,15 @@ def in_words(following: Iterable[Action | Notification]) -> tuple[Action, ...]:
 def _message(told: Notification) -> Action:
     match told:
         case NotifyPerson():
-            lines = _to_person(told)
-            return Tell(room=told.room, subject=told.subject, lines=lines, n=told.n, asks=told.asks, alone=told.alone)
+            return Tell(
+                room=told.room,
+                subject=told.subject,
+                lines=_to_person(told),
+                n=told.n,
+                asks=told.asks,
+                alone=told.alone,
+                once="removal" if _is_of_removal(told) else "",
+            )
         case NotifyDesk():
             discreet = _lines(told.facts, _discreet) if any(_is_by_reporter(fact) for fact in told.facts) else ()
             return TellDesk(
@@ -63,6 +71,13 @@ def _lines(facts: Sequence[Fact], words: Callable[[Fact], Iterator[Line]]) -> tu
 
 
 # People.
+
+
+def _is_of_removal(told: NotifyPerson) -> bool:
+    """Return whether a message opens a case with a removal, or says only that more was removed for the case."""
+    removed = [fact for fact in told.facts if isinstance(fact, SanctionStarted) and fact.kind == "redact"]
+    opened = any(isinstance(fact, CaseOpened) for fact in told.facts)
+    return bool(told.n and removed) and (opened or len(removed) == len(told.facts)) and not told.outcomes
 
 
 def _to_person(told: NotifyPerson) -> tuple[Line, ...]:

@@ -176,6 +176,7 @@ class Tell(Action, name="tell", speaks=True, queue="{subject}"):
     asks: int = 0  # the case in which it asks for a decision
     alone: bool = False  # the room may not even show that there is something to tell
     first: bool = False  # changes of the room's power levels wait until it is said
+    once: str = ""  # a key of what need not be said twice of case `n` while the first waits
 
     @property
     def priority(self) -> int:
@@ -185,6 +186,8 @@ class Tell(Action, name="tell", speaks=True, queue="{subject}"):
     def merge(self) -> str | None:
         if self.first:
             return f"first {self.room} {self.subject}"
+        if self.once:
+            return f"tell {self.once} {self.room} {self.subject} {self.n}"
         # A flood may remove fifty messages for one reason: while the first notice waits, the same is not queued again.
         return f"tell {to_json(self)}" if self.n else None
 

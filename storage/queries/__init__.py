@@ -48,6 +48,7 @@ from .events import (
     recent_times,
     redactions_since,
     unread_events,
+    unwanted_events,
 )
 from .linked_accounts import accounts_of, accounts_of_all
 from .many_people import people_views

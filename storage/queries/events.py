@@ -27,6 +27,11 @@ _TIMES = (
     .limit(bindparam("most"))
 )
 _EVENT = select(schema.events).where(schema.events.c.event == bindparam("event"))
+_UNWANTED = select(schema.sanctions.c.event).where(
+    schema.sanctions.c.kind == "redact",
+    schema.sanctions.c.why_ended != "reversed",
+    sql_list_param(schema.sanctions.c.event, "ids"),
+)
 _KNOWN = select(schema.events.c.event).where(sql_list_param(schema.events.c.event, "ids"))
 
 
@@ -91,6 +96,12 @@ async def event_row(db: AsyncConnection, event: EventId) -> Row[tuple[object, ..
 async def known_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:
     """Return which of these events are already recorded."""
     [rows] = await rows_of(db, (_KNOWN, {"ids": sql_list_value(ids)}))
+    return {row.event for row in rows}
+
+
+async def unwanted_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:
+    """Return which of these events were removed, or are to be removed, by a measure."""
+    [rows] = await rows_of(db, (_UNWANTED, {"ids": sql_list_value(ids)}))
     return {row.event for row in rows}
 
 

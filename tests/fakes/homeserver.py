@@ -32,6 +32,7 @@ from tests.fakes.homeserver_limits import Limit
 from tests.fakes.homeserver_rooms import SERVER, Json, Refused, World, not_found
 
 LONGEST_S = 30.0
+REDACT_ALL = "org.matrix.msc4194"
 _UNRECOGNIZED = Refused(404, "M_UNRECOGNIZED", "Unrecognized request")
 
 
@@ -91,6 +92,7 @@ class SimulatedHomeserver:
         self.allowed: int | None = None  # how many more events of `limited` are accepted, as by `rc_message`; None: all
         self.limited = ""  # the user concerned
         self.refused = 0  # number of this user's refused requests
+        self.redacts_all = False  # whether it has the request of MSC4194
         self.limit: Limit | None = None  # the rate limit of all senders
         self.sent: list[tuple[str, Json]] = []  # this user's accepted requests, by name, with their subject
         self.taken: Callable[[str], None] = lambda _name: None  # called after each of those
@@ -159,13 +161,14 @@ class SimulatedHomeserver:
         if segments[0] == "_simulated" and self.more is not None:
             told = await request.content.read()  # a room of 50,000 is more than `request.read` takes
             return _answer(200, await self.more(segments[1], orjson.loads(told or b"{}")))
-        name = _name(segments[3:])
+        at = 4 if segments[3:4] == (REDACT_ALL,) else 2 if segments[2:] == ("versions",) else 3
+        name = "rooms/redact-all" if at == 4 else _name(segments[at:])
         self.counts[name] += 1
         fault = self._fault(name)
         if fault is not None and not fault.after:
             return await self._fail(request, fault)
         try:
-            found = await self._do(request, name, segments[3:])
+            found = await self._do(request, name, segments[at:])
             response = found if isinstance(found, web.Response) else _answer(200, found)
         except Refused as refused:
             response = _answer(refused.status, refused.body)
@@ -321,6 +324,21 @@ class SimulatedHomeserver:
             ),
         )
 
+    def redact_all(self, asked: Asked) -> Json:
+        """Redact what somebody wrote, the newest first (MSC4194)."""
+        if not self.redacts_all:
+            raise _UNRECOGNIZED
+        _, room, _, _, whose = asked.segments
+        there, most = self.world.room_for(asked.user, room), int(asked.query.get("limit", "25"))
+        left = [e for e in there.events if e.raw["sender"] == whose and "state_key" not in e.raw and not e.gone]
+        for event in left[::-1][:most]:
+            self.world.redact(there, asked.user, event.id, asked.body)
+        return self._told({"is_more_events": len(left) > most, "redacted_events": min(len(left), most)})
+
+    def versions(self, _asked: Asked) -> Json:
+        features = {REDACT_ALL: True} if self.redacts_all else {}
+        return {"versions": ["v1.11", "v1.12"], "unstable_features": features}
+
     def _once(self, asked: Asked, work: Callable[[], str]) -> Json:
         """Do the work once for each transaction of a device and path (section "Transaction identifiers")."""
         key = self._key(asked)
@@ -449,7 +467,9 @@ def _name(segments: tuple[str, ...]) -> str:
 
 _OPEN = frozenset({"versions"})
 # What Synapse counts against one limit, `rc_message`.
-_COUNTED = frozenset({f"rooms/{what}" for what in ("send", "redact", "state", "kick", "ban", "unban", "leave")})
+_COUNTED = frozenset(
+    {f"rooms/{what}" for what in ("send", "redact", "redact-all", "state", "kick", "ban", "unban", "leave")}
+)
 _RETRY_AFTER_MS = 20
 _S = SimulatedHomeserver
 _WORK: dict[tuple[str, str], Callable[[SimulatedHomeserver, Asked], Any]] = {
@@ -462,6 +482,7 @@ _WORK: dict[tuple[str, str], Callable[[SimulatedHomeserver, Asked], Any]] = {
     ("PUT", "rooms/state"): _S.set_state,
     ("PUT", "rooms/send"): _S.send,
     ("PUT", "rooms/redact"): _S.redact,
+    ("POST", "rooms/redact-all"): _S.redact_all,
     ("POST", "createRoom"): _S.create,
     ("POST", "join"): _S.join,
     ("POST", "knock"): _S.knock,
@@ -477,7 +498,7 @@ _WORK: dict[tuple[str, str], Callable[[SimulatedHomeserver, Asked], Any]] = {
     ("PUT", "user/account_data"): _S.set_data,
     ("GET", "profile"): lambda server, asked: {"displayname": server.world.name(asked.segments[1])},
     ("PUT", "profile/displayname"): _S.rename,
-    ("GET", "versions"): lambda _server, _asked: {"versions": ["v1.11", "v1.12"], "unstable_features": {}},
+    ("GET", "versions"): _S.versions,
     ("GET", "capabilities"): lambda _server, _asked: {"capabilities": {"m.room_versions": {"default": "12"}}},
     ("POST", "keys/upload"): _S.upload_keys,
     ("POST", "keys/query"): lambda server, asked: server.keys.query(asked.body),

@@ -14,6 +14,8 @@ Specification: Matrix client-server API v1.19, "Syncing", "GET /rooms/{roomId}/m
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from tests.fakes.homeserver_rooms import Event, Json, Refused, Room, World, forbidden, not_found
 
 LIMIT = 100
@@ -173,6 +175,7 @@ def messages(world: World, user: str, device: str, room: str, query: Mapping[str
     if found is None or user not in found.members:
         raise forbidden(f"User {user} not in room {room}, and room previews are disabled")
     direction, limit = query.get("dir", "f"), min(int(query.get("limit", "10")), 1000)
+    senders = orjson.loads(query.get("filter", "{}")).get("senders")
     if direction == "b":
         start = place_of(query["from"]) if "from" in query else len(world.order)
         upto = found.index(start)
@@ -183,6 +186,8 @@ def messages(world: World, user: str, device: str, room: str, query: Mapping[str
         index = found.index(start)
         chunk = found.events[index : index + limit]
         end = chunk[-1].place if chunk else None
+    if senders is not None:
+        chunk = [event for event in chunk if event.raw["sender"] in senders]
     answer: Json = {"chunk": [alone(event, device) for event in chunk], "start": query.get("from", token(start))}
     return answer | ({"end": token(end)} if end is not None else {})
 

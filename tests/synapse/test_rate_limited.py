@@ -29,10 +29,11 @@ async def test_a_burst_of_violations_is_redacted_while_the_rest_has_its_share(th
     assert await asyncio.gather(*(owner.is_redacted(room, event) for event in said)) == [True] * 8
     outcomes = [fact.action for fact in bot.facts(ActionTaken)[before:]]
     last = max(number for number, action in enumerate(outcomes) if action == "redact")
-    # Between them comes what was under way when the first violation came, and then every fifth request at most.
-    between = Counter(outcomes[: last + 1]) - Counter(redact=8)
+    # Between them come the cards, what was under way when the first violation came, and every fifth request at most.
+    between = Counter(outcomes[: last + 1]) - Counter(redact=8, card=4)
     assert between.total() <= 1 + 8 // URGENT_IN_A_ROW
-    assert {"card", "tell"} & _waiting(bot)
+    assert outcomes.index("card") < last
+    assert "tell" in _waiting(bot)
 
     # An admin lifts the limit, as `answerable init` offers: now all that waited is said, each once.
     await _limits(admin, bot, lifted=True)
@@ -73,13 +74,39 @@ async def test_a_mute_is_in_force_before_what_was_said_is_removed(theatre_limite
     await bot.idle()
 
 
+async def test_a_ban_hides_all_that_is_left_of_somebody_who_wrote_nothing_else(theatre_limited: Theatre) -> None:
+    admin = await theatre_limited.stage.person("admin", admin=True)
+    scene = await theatre_limited.scene(
+        RULES, managers=1, members=1, started=lambda bot: _limits(admin, bot, lifted=True)
+    )
+    bot, room, owner, (manager,), (spammer,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
+    await bot.idle()
+    await _limits(admin, bot, lifted=False)
+    await _limits(admin, manager, lifted=True)
+    talk = [await manager.send_text(scene.desk, "!status") for _ in range(8)]  # answers use up what the bot may send
+    await bot.has(*talk)
+    await bot.idle()
+    said = await _several(spammer, room, 9)
+    await bot.has(*said)
+    await manager.send_text(room, f"!ban {spammer.user} 1d")
+    await owner.wait_state(
+        room, "m.room.member", lambda content: content["membership"] == "ban", key=spammer.user, what="the ban"
+    )
+    assert await asyncio.gather(*(owner.is_redacted(room, event) for event in said)) == [True] * 9
+    await bot.idle(up_to=URGENT)
+    codes = Counter(fact.code for fact in bot.facts(ActionTaken) if fact.action == "redact" and fact.result == "done")
+    assert codes["with-all"] >= 5
+    await _limits(admin, bot, lifted=True)
+    await bot.idle()
+
+
 async def _several(who: Client, room: str, times: int = 2) -> list[str]:
     return [await who.send_text(room, f"{n} purple elephant") for n in range(times)]
 
 
-async def _limits(admin: Client, bot: ServedBot, *, lifted: bool) -> None:
-    """Lift or restore the bot's limits (Synapse's admin API, "Override ratelimiting for users")."""
-    path = ("v1", "users", bot.user, "override_ratelimit")
+async def _limits(admin: Client, who: ServedBot | Client, *, lifted: bool) -> None:
+    """Lift or restore somebody's limits (Synapse's admin API, "Override ratelimiting for users")."""
+    path = ("v1", "users", who.user, "override_ratelimit")
     free = {"messages_per_second": 0, "burst_count": 0}
     await admin.request("POST" if lifted else "DELETE", *path, base="/_synapse/admin", json=free if lifted else None)
 

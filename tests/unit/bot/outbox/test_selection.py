@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from bot.outbox.selection import (
     ADORNS_MS,
+    ADORNS_SLOW_MS,
     APART,
     AT_ONCE,
     CALM_MS,
     CROWDED_MS,
     OTHERS_AT_ONCE,
     PATIENCE_MS,
+    SLOW_MS,
     URGENT_IN_A_ROW,
     Past,
     choose,
@@ -107,6 +109,46 @@ class TestTheMostImportant:
             found.append(len(chosen(rows(*A_FLOOD), past)))
             past = past.taken(row, NOW)
         assert found == [1, 2, 3, 4, 4]
+
+
+class TestWhereFewRequestsAreAccepted:
+    SLOW = Past(slow_until=NOW + 1, at_once=1)
+
+    def test_a_card_goes_after_each_urgent_request_and_waits_for_no_calm(self) -> None:
+        past = replace(self.SLOW, calm_at=NOW + CALM_MS)
+        waiting = rows(WORD, CARD_1, *A_FLOOD)
+        assert chosen(waiting, past) == [A_FLOOD[-1]]
+        assert chosen(waiting, replace(past, urgent_in_a_row=1)) == [CARD_1]
+        assert chosen(rows(WORD, *A_FLOOD), replace(past, urgent_in_a_row=1)) == [A_FLOOD[-1]]
+
+    def test_who_floods_is_stopped_before_a_card_goes(self) -> None:
+        assert chosen(rows(CARD_1, *A_FLOOD, MUTE), replace(self.SLOW, urgent_in_a_row=1)) == [MUTE]
+
+    def test_many_cards_keep_nothing_else_away(self) -> None:
+        cards = [PostCard(room=ROOM, n=CaseNumber(n)) for n in range(20)]
+        past, sent = self.SLOW, []
+        left = rows(WORD, *cards, *A_FLOOD, queued=LONG_AGO)
+        for _ in range(12):
+            (row,) = choose(left, [], set(), past, NOW)
+            left.remove(row)
+            sent.append(row.action)
+            past = replace(past.taken(row, NOW), at_once=1)
+        kinds = Counter(type(action) for action in sent)
+        assert kinds[Tell] == 1
+        assert kinds[Redact] >= 5
+        assert [type(action) for action in sent[:4]] == [Redact, PostCard, Redact, PostCard]
+
+    def test_what_only_adorns_a_card_waits_longer(self) -> None:
+        past = replace(taken(Past(), *A_FLOOD[:URGENT_IN_A_ROW]), slow_until=NOW + 2 * ADORNS_SLOW_MS)
+        waiting = rows(OFFER, *A_FLOOD)
+        assert chosen(waiting, past, now=NOW + ADORNS_SLOW_MS - 1) == [A_FLOOD[-1]]
+        assert chosen(waiting, past, now=NOW + ADORNS_SLOW_MS) == [OFFER]
+
+    def test_it_is_known_after_a_refusal_for_a_time_only(self) -> None:
+        past = replace(Past().limited(NOW), urgent_in_a_row=1, calm_at=NOW + 2 * SLOW_MS)
+        waiting = rows(CARD_1, *A_FLOOD, queued=NOW + SLOW_MS)
+        assert chosen(waiting, past, now=NOW + SLOW_MS - 1) == [CARD_1]
+        assert chosen(waiting, past, now=NOW + SLOW_MS) == [A_FLOOD[-1]]
 
 
 class TestWhatIsNotUrgent:

@@ -1,0 +1,91 @@
+"""Everything of a person is redacted by one request, but only if nothing harmless goes with it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from moderation.model.facts import ActionTaken
+from tests.fakes.homeserver import Fault
+from tests.theatre.garden import Garden, garden_in
+
+
+@pytest.fixture
+async def garden(tmp_path: Path) -> AsyncIterator[Garden]:
+    async with garden_in(tmp_path) as garden:
+        garden.server.redacts_all = True
+        yield garden
+
+
+async def spam(garden: Garden, name: str = "ann", times: int = 12) -> list[str]:
+    """Let somebody break a rule many times while the homeserver accepts nothing of the bot."""
+    garden.limit()
+    said = [garden.say(name, f"a purple elephant {n}") for n in range(times)]
+    await garden.bot.has(*said)
+    waiting = "SELECT count(*) FROM outbox WHERE action LIKE '%\"redact\"%'"
+    await garden.bot.until(lambda: garden.bot.rows(waiting)[0][0] >= times, "all removals waiting")
+    return said
+
+
+def gone(garden: Garden, *events: str) -> list[bool]:
+    return [bool(garden.server.world.by_id[event][1].gone) for event in events]
+
+
+async def finish(garden: Garden) -> None:
+    """Accept everything."""
+    garden.server.allowed = None
+    await garden.bot.idle()
+
+
+async def test_one_request_removes_all_and_each_removal_has_its_record(garden: Garden) -> None:
+    said = await spam(garden)
+    assert [name for name, _ in await garden.allow(1)] == ["rooms/redact-all"]
+    assert gone(garden, *said) == [True] * 12
+    await finish(garden)
+    removed = [fact for fact in garden.bot.facts(ActionTaken) if fact.action == "redact"]
+    assert (sorted(fact.event for fact in removed), {fact.result for fact in removed}) == (sorted(said), {"done"})
+    asked = [redaction for redaction in garden.room.events if redaction.raw["type"] == "m.room.redaction"]
+    assert len(asked) == 12
+
+
+async def test_a_harmless_message_stays_and_the_others_go_one_by_one(garden: Garden) -> None:
+    harmless = garden.say("ann", "good morning")
+    said = await spam(garden)
+    await garden.allow(1)
+    assert gone(garden, *said).count(True) == 1
+    await finish(garden)
+    assert gone(garden, harmless, *said) == [False] + [True] * 12
+
+
+async def test_a_server_that_says_it_and_cannot_is_asked_once(garden: Garden) -> None:
+    said = await spam(garden)
+    unknown = b'{"errcode":"M_UNRECOGNIZED","error":"no"}'
+    garden.server.faults = [Fault("rooms/redact-all", 1, 404, unknown, "application/json")]
+    await finish(garden)
+    assert gone(garden, *said) == [True] * 12
+    assert len([event for event in garden.room.events if event.raw["type"] == "m.room.redaction"]) == 12
+
+
+async def test_what_is_written_afterwards_is_removed_too(garden: Garden) -> None:
+    said = await spam(garden)
+    await garden.allow(1)
+    later = garden.say("ann", "another purple elephant")
+    await garden.bot.has(later)
+    await finish(garden)
+    assert gone(garden, *said, later) == [True] * 13
+
+
+async def test_a_ban_says_that_everything_goes_unless_something_harmless_would(garden: Garden) -> None:
+    garden.server.redacts_all = False
+    garden.say("ben", "good morning")
+    said = [*await spam(garden, "ann"), *await spam(garden, "ben")]
+    for name in ("ann", "ben"):
+        garden.say("manager", f"!ban {garden.people[name]} 1d")
+    await finish(garden)
+    bans = {
+        event.raw["state_key"]: event.raw["content"].get("org.matrix.msc4293.redact_events", False)
+        for event in garden.room.members.values()
+        if event.raw["content"]["membership"] == "ban"
+    }
+    assert bans == {garden.people["ann"]: True, garden.people["ben"]: False}
+    assert gone(garden, *said) == [True] * 24
