@@ -121,6 +121,12 @@ class TestWhereFewRequestsAreAccepted:
         assert chosen(waiting, replace(past, urgent_in_a_row=1)) == [CARD_1]
         assert chosen(rows(WORD, *A_FLOOD), replace(past, urgent_in_a_row=1)) == [A_FLOOD[-1]]
 
+    def test_nothing_else_goes_while_somebody_is_being_stopped(self) -> None:
+        past = Past(slow_until=NOW + 1)
+        assert chosen(rows(*A_FLOOD, CARD_1, MUTE), past) == [MUTE]
+        assert chosen(rows(*A_FLOOD, CARD_1), past, sending=rows(MUTE)) == []
+        assert len(chosen(rows(*A_FLOOD, MUTE))) == AT_ONCE
+
     def test_who_floods_is_stopped_before_a_card_goes(self) -> None:
         assert chosen(rows(CARD_1, *A_FLOOD, MUTE), replace(self.SLOW, urgent_in_a_row=1)) == [MUTE]
 
