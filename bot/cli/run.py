@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from moderation.values.errors import AnswerableError, Refused
+from moderation.values.errors import AnswerableError, Invalid, Refused
 
 from .console.disk_errors import told_if_disk_fails
 from .console.options import DEFAULT_CONFIG, ConfigFile, new_app, read_config
@@ -52,6 +52,7 @@ def run(
     from .console.logging_setup import set_up_logging
 
     config = read_config(config_file)
+    _must_sign_alerts(config)
     make_data_dir(config.data_dir)
     with told_if_disk_fails(config.data_dir), only_instance(config.data_dir):
         how = config.bot.log if log_format == "auto" else log_format
@@ -59,6 +60,17 @@ def run(
         _close_to_others(config.data_dir)
         _say_new_names(config.old_names)
         asyncio.run(_logged(config))
+
+
+def _must_sign_alerts(config: "Config") -> None:
+    """Raise `Invalid` if alerts could not be signed, before anything is waited for."""
+    from bot.config.alerts import signing_key
+
+    if config.alerts.webhook:
+        try:
+            signing_key(config.secrets.alerts)
+        except Refused as error:
+            raise Invalid(words_of(error)) from None
 
 
 def _close_to_others(data_dir: Path) -> None:

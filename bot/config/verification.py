@@ -46,7 +46,7 @@ class ChallengeSettings(StrictSettings):
 
 
 class EmailSettings(StrictSettings):
-    """The mail server that sends the codes; without `host` there is no verification by e-mail."""
+    """The mail server that sends codes and alerts; without `host` there is no mail."""
 
     host: Annotated[str, AfterValidator(_host)] = ""
     port: Annotated[int, Field(ge=1, le=65_535)] = 587
@@ -55,8 +55,14 @@ class EmailSettings(StrictSettings):
     sender: Annotated[str, Field(alias="from"), AfterValidator(_sender)] = ""  # "Club <bot@example.org>"
     ca_file: Path | None = None  # of a private certificate authority; relative to the file
     timeout: Duration = 20_000
+    codes: bool = True  # False: members get no codes; the server only sends alerts
     domains: tuple[str, ...] = ()  # globs; (): all
     lasts: Duration = 365 * DAY_MS
+
+    @property
+    def sends_codes(self) -> bool:
+        """Tell whether members can verify themselves by e-mail."""
+        return bool(self.host) and self.codes
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

@@ -29,7 +29,7 @@ def asking_of(config: Config, store: IdentityStore) -> Asking:
         key.mark("ready")
     except Locked:
         return Asking(Hush(config.bot.prefix), key)
-    offered: list[MethodName] = ["email"] if config.email.host else []
+    offered: list[MethodName] = ["email"] if config.email.sends_codes else []
     offered += ["roster", "oidc"] if config.oidc else ["roster"]
     return Asking(Hush(config.bot.prefix), key, tuple(offered))
 
@@ -51,7 +51,7 @@ def make_verifier(
             return await queries.language_of(db, user) or config.bot.language
 
     methods = {"roster": Offered(RosterMethod(Roster(store), config.member_list.lasts), config.member_list.lasts)}
-    if config.email.host:
+    if config.email.sends_codes:
         mailer = Mailer(config.email, config.secrets.email_password, config.file.parent)
         own = config.email
         email = EmailMethod(mailer, own.sender, own.domains, asking.key, Catalog.load(), language_of)

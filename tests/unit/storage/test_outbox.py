@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from moderation.model.actions import STOP, Action, Align, EditCard, Offer, PostCard, Redact, Say, Tell
+from moderation.model.actions import STOP, Action, Alert, Align, EditCard, Offer, PostCard, Redact, Say, Tell
 from moderation.model.facts import ActionTaken
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line
-from storage import outbox
+from storage import outbox, queries
 from storage.database import Database
 from storage.projections import project
 
@@ -40,6 +40,17 @@ async def put(
 async def waiting(database: Database, now: int = 0, limit: int = 100) -> list[Action]:
     async with database.read() as db:
         return [row.action for row in await outbox.due_rows(db, now, limit)]
+
+
+async def test_what_goes_to_other_servers_does_not_make_the_bot_look_stuck(database: Database) -> None:
+    alert = Alert(room=ROOM, channel="webhook", what="overdue", n=1)
+    await put(database, alert, now=5)
+    async with database.read() as db:
+        found = await queries.vital_numbers(db, 10, 10)
+        assert (found.waiting, found.queued) == (1, None)
+    await put(database, SAY, cause=2, now=7)
+    async with database.read() as db:
+        assert (await queries.vital_numbers(db, 10, 10)).queued == 7
 
 
 async def test_urgent_rows_come_first_and_redactions_newest_first(

@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from bot.config.alerts import ALERTS_SECRET
 from bot.config.config import Secrets
@@ -159,7 +160,14 @@ async def test_an_appeal_is_told_and_a_decided_case_is_not(tmp_path: Path) -> No
     "bad", [Answer(503), Answer(404), Answer(cut=True), Answer(302, headers={"Location": "http://127.0.0.1:9/"})]
 )
 async def test_what_fails_is_posted_again_under_the_same_id(tmp_path: Path, bad: Answer) -> None:
-    async with HttpStub() as stub, alerting(tmp_path, settings(stub)) as place:
+    with capture_logs() as logged:
+        await _failing_once(tmp_path, bad)
+    assert [entry["event"] for entry in logged if entry["log_level"] != "info"] == ["act_later"]
+    assert not any(hidden in str(logged) for hidden in ("hush", SECRET, "whsec"))
+
+
+async def _failing_once(folder: Path, bad: Answer) -> None:
+    async with HttpStub() as stub, alerting(folder, settings(stub)) as place:
         stub.will(bad, WELL)
         await place.bot.say(ANNA, "forbidden things")
         await place.later(12 * HOUR)

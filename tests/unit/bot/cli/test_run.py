@@ -89,5 +89,13 @@ def test_a_data_directory_that_cannot_be_made_is_refused(answerable: Answerable,
     assert "[bot] data_dir" in result.err
 
 
+def test_a_webhook_without_a_key_is_refused_before_anything_is_done(answerable: Answerable, config_file: Path) -> None:
+    with config_file.open("a") as config:
+        config.write('[alerts]\nwebhook = "https://ops.example.org/"\n')
+    done = answerable("run")
+    assert (done.code, "ANSWERABLE_ALERTS_SECRET" in done.err) == (2, True)
+    assert not (config_file.parent / "data").exists()
+
+
 def test_no_process_runs_where_there_is_no_folder(tmp_path: Path) -> None:
     assert running_pid(tmp_path / "nothing") is None

@@ -29,6 +29,12 @@ def test_without_a_host_there_is_no_mail() -> None:
     assert config("").challenges == ChallengeSettings(within=3_600_000, per_person=5, per_address=3, per_room=60)
 
 
+@pytest.mark.parametrize(("more", "sends"), [("", True), ("codes = true", True), ("codes = false", False)])
+def test_a_mail_server_can_be_there_for_alerts_alone(more: str, sends: bool) -> None:
+    assert config(f'[email]\nhost = "mail.example.org"\nfrom = "a@b.org"\n{more}').email.sends_codes is sends
+    assert not config("").email.sends_codes
+
+
 def test_a_mail_server_with_its_password_from_the_environment() -> None:
     text = '[email]\nhost = "mail.example.org"\nuser = "club"\nfrom = "Club <club@example.org>"\n'
     found = config(text, **{EMAIL_PASSWORD: "hush hush"})
