@@ -2,19 +2,24 @@
 
     python -m bench cli [--json FILE] [--records N] [--rounds N]
 
-The floor of each is Python alone, started in turn with it. The deployment is written by the real journal and the real
-projections: thirty days, fifty rooms, thousands of people, cases among them.
+The floor of each is Python alone, started in turn with it; that of an export, and of the checker in it, is what no
+export can do without: the same bytes parsed, hashed and packed or unpacked, once. The deployment is written by the real
+journal and the real projections: thirty days, fifty rooms, thousands of people, cases among them.
 """
 
 import argparse
 import asyncio
+import hashlib
+import json
 import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -45,6 +50,8 @@ data_dir = "data"
 Item = MessagePosted | tuple[Fact, int]  # with its time
 
 HELP_S, READ_S = 0.3, 1.0
+EXPORT_S, VERIFY_S = 90.0, 30.0  # of half a million records
+HALF_A_MILLION = 500_000
 COMMANDS = (
     ("logs show", ("logs", "show", "--last", "50"), READ_S),
     ("logs show --json, one kind", ("logs", "show", "--kind", "case", "--last", "50", "--json"), READ_S),
@@ -73,20 +80,64 @@ def run(options: argparse.Namespace) -> Iterator[Figure]:
         yield takes("answerable --help", ("--help",), HELP_S, folder, options.rounds)
         for name, arguments, limit in COMMANDS:
             yield takes(name, (*arguments, "--config", str(folder / "config.toml")), limit, folder, options.rounds)
+        yield from hand_over(folder, options.records)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def hand_over(folder: Path, records: int) -> Iterator[Figure]:
+    """Measure exporting everything, and the checker on it, once each; "alone" is the processor time of ours."""
+    out, config = folder / "all.zip", ("--config", str(folder / "config.toml"))
+    export = ("logs", "export", "--out", str(out), "--reason", "how long it takes", "--unsigned", *config)
+    checker = [sys.executable, str(ROOT / "storage" / "export" / "verify.py"), str(out)]
+    for name, command, floor, limit in (
+        ("export of everything", answerable(*export), packing, EXPORT_S),
+        ("verify.py on it", checker, unpacking, VERIFY_S),
+    ):
+        one, other, busy = in_turn(lambda: work(command, folder), lambda: timed(lambda: floor(out)), 1)  # noqa: B023
+        limit *= records / HALF_A_MILLION
+        yield Figure(name, "s", one, f"{floor.__name__} it", other, alone=busy, **at_most(limit, one, "s"))
+
+
+def packing(out: Path) -> None:
+    """Parse the records, and hash and pack every file."""
+    _each(out, lambda: zlib.compressobj(6).compress)
+
+
+def unpacking(out: Path) -> None:
+    """Parse the records, and unpack and hash every file."""
+    _each(out, lambda: len)
+
+
+def _each(out: Path, use: Callable[[], Callable[[bytes], object]]) -> None:
+    with zipfile.ZipFile(out) as bundle:
+        for name in bundle.namelist():
+            total, each = hashlib.sha256(), use()
+            with bundle.open(name) as file:
+                while piece := file.read(1 << 20):
+                    total.update(piece)
+                    each(piece)
+        with bundle.open("records.jsonl") as file:
+            for line in file:
+                json.loads(line)
+
+
+def answerable(*arguments: str) -> list[str]:
+    """Return the command line."""
+    return [sys.executable, "-P", "-m", "bot.cli.main", *arguments]
+
+
+def work(words: list[str], folder: Path) -> float:
+    """Run a command there. Returns the seconds."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return timed(lambda: subprocess.run(words, cwd=folder, env=environ, check=True, capture_output=True))
+
+
 def takes(name: str, arguments: tuple[str, ...], limit: float, folder: Path, rounds: int) -> Figure:
     """Measure one command, with a Python that does nothing as its floor."""
-    command = [sys.executable, "-P", "-m", "bot.cli.main", *arguments]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-
-    def work(words: list[str]) -> float:
-        return timed(lambda: subprocess.run(words, cwd=folder, env=environ, check=True, capture_output=True))
-
-    work(command)  # the first time Python compiles what it imports, and the system reads files into memory
-    one, other, _ = in_turn(lambda: work(command), lambda: work([sys.executable, "-P", "-c", ""]), rounds)
+    command, idle = answerable(*arguments), [sys.executable, "-P", "-c", ""]
+    work(command, folder)  # the first time Python compiles what it imports, and the system reads files into memory
+    one, other, _ = in_turn(lambda: work(command, folder), lambda: work(idle, folder), rounds)
     return Figure(name, "s", one, "python alone", other, **at_most(limit, one, "s"))
 
 

@@ -96,7 +96,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 def line(figure: Figure) -> str:
     """Return a figure as one line of the table."""
-    beside = f"{figure.floor_name:<22}{_number(figure.floor):>11}   {_ratio(figure):<14}" if figure.floor else " " * 50
+    beside = f"{figure.floor_name:<22}{_number(figure.floor):>11}   {_ratio(figure):<15}" if figure.floor else " " * 51
     alone = f"alone {_number(figure.alone)}" if figure.alone else ""
     wanted = figure.target + ("" if figure.met is not False else "  MISSED")
     return f"{figure.name:<34}{_number(figure.ours):>10} {figure.unit:<13}{beside}{alone:<16}{wanted}".rstrip()

@@ -17,12 +17,13 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 SUMS = "SHA256SUMS"
 _NAME = re.compile(r"(?:proofs/|media/)?[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9-]+)?")
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip has no time before this, and none after 2107
 _LATEST = (2107, 12, 31, 23, 59, 58)
+_PIECE = 1 << 18
 _MODE = 0o100600 << 16  # readable by its owner only, once it is unpacked
 
 
@@ -30,23 +31,26 @@ class Bundle:
     """A zip being written. `close` adds ``SHA256SUMS``."""
 
     def __init__(self, file: BinaryIO, made_at_ms: int) -> None:
-        self._out = _Hashing(file)
+        self._out = Hashing(file)
         self._zip = zipfile.ZipFile(self._out, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
         made = time.gmtime(max(0, made_at_ms) // 1000)[:6]
         self._made = min(max(made, _EARLIEST), _LATEST)
         self._sums: dict[str, str] = {}
 
     @contextmanager
-    def file(self, name: str) -> Iterator["HashingWriter"]:
+    def file(self, name: str) -> Iterator[BinaryIO]:
         """Open a file to be written piece by piece."""
         if not _NAME.fullmatch(name) or name in self._sums:
             raise ValueError(f"{name!r} cannot be a file of an export")
         info = zipfile.ZipInfo(name, self._made)
         info.create_system, info.external_attr, info.compress_type = 3, _MODE, zipfile.ZIP_DEFLATED
         with self._zip.open(info, "w", force_zip64=True) as opened:
-            writer = HashingWriter(opened)
-            yield writer
-        self._sums[name] = writer.digest
+            hashing = Hashing(opened)
+            with io.BufferedWriter(
+                cast(io.RawIOBase, hashing), _PIECE
+            ) as buffered:  # small pieces are dear to compress
+                yield buffered
+        self._sums[name] = hashing.digest
 
     def add(self, name: str, data: bytes) -> None:
         """Add a small file at once."""
@@ -74,30 +78,12 @@ class Bundle:
         return self._out.digest
 
 
-class HashingWriter:
-    """A writer that passes bytes on and hashes them."""
+class Hashing(io.RawIOBase):
+    """A file that passes bytes on and hashes them. It cannot seek, so that no byte is changed after it was hashed."""
 
     def __init__(self, file: "zipfile.IO[bytes] | BinaryIO") -> None:  # type: ignore[name-defined]
         self._file = file
         self._hash = hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        """Write all of `data`."""
-        self._hash.update(data)
-        self._file.write(data)
-        return len(data)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of everything so far, in hexadecimal."""
-        return self._hash.hexdigest()
-
-
-class _Hashing(io.RawIOBase):
-    """The file that `zipfile` writes to. It cannot seek, so that no byte is changed after it was hashed."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._writer = HashingWriter(file)
         self._muted = False
 
     def mute(self) -> None:
@@ -108,8 +94,12 @@ class _Hashing(io.RawIOBase):
         return True
 
     def write(self, data: "bytes") -> int:  # type: ignore[override]
-        return len(data) if self._muted else self._writer.write(bytes(data))
+        if not self._muted:
+            self._hash.update(data)
+            self._file.write(data)
+        return len(data)
 
     @property
     def digest(self) -> str:
-        return self._writer.digest
+        """SHA-256 of everything so far, in hexadecimal."""
+        return self._hash.hexdigest()

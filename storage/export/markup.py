@@ -40,14 +40,20 @@ section.records { break-before: page; }
 """
 
 # Controls, and characters that rearrange or hide text; tabs and line breaks are kept.
-_HIDDEN = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
+_HIDE = (
+    r"\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff"
+    r"\ufeff\ufff9-\ufffb"
 )
+_HIDDEN = re.compile(f"[{_HIDE}]")
+_SPECIAL = re.compile(f"[{_HIDE}&<>\"']")
 
 
 def escaped(text: object) -> str:
     """Return text as text, never markup; invisible characters are made visible."""
-    return _HIDDEN.sub(lambda found: f'<span class="char">U+{ord(found[0]):04X}</span>', html.escape(str(text)))
+    plain = str(text)
+    if not _SPECIAL.search(plain):
+        return plain
+    return _HIDDEN.sub(lambda found: f'<span class="char">U+{ord(found[0]):04X}</span>', html.escape(plain))
 
 
 def person(mxid: object) -> str:

@@ -14,6 +14,7 @@ Left to others: escaping (`markup.py`), the words (`words.py`), what is proved (
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -33,6 +34,9 @@ _NOTHING_AT_0 = frozenset({"n", "until", "due", "count", "limit", "manages", "ke
 _QUOTED = ("body", "reason", "excerpt", "matched", "words", "detail")
 _SMALL = frozenset({"p", "s", "as", "mxid", *_QUOTED})
 _SKELETON = frozenset({"i", "t", "k", "g", "p", "c"})
+
+_MOST_KNOWN = 1_000
+_PLACE = "9" * 20  # stands for the number of a record
 
 Line = tuple[Mapping[str, Json], list[Json]]  # skeleton, parts as shown
 
@@ -101,6 +105,12 @@ class _Page:
     def __init__(self, words: Words, about: About) -> None:
         self._words = words
         self._about = about
+        # A page of many records says the same few things again and again.
+        self._known = lru_cache(_MOST_KNOWN)(self._word)
+        self._room = lru_cache(_MOST_KNOWN)(self._room_of)
+        self._before, self._after = (
+            escaped(each) for each in words.text("export.page.number", index=_PLACE).split(_PLACE)
+        )
 
     # Introduction
 
@@ -158,7 +168,7 @@ class _Page:
             (text("export.case.opened"), escaped(clock(skeleton))),
             (text("export.field.due"), self._value("due", skeleton.get("due"))),
             (text("export.field.decide"), self._value("decide", skeleton.get("decide"))),
-            (text("export.page.room"), self._room(skeleton)),
+            (text("export.page.room"), self._room(str(skeleton.get("g", "")))),
         ]
         return [*rows, (text("export.case.concerns"), "".join(self._part(part) for part in parts))]
 
@@ -173,18 +183,21 @@ class _Page:
         """Return one record of the list."""
         index = skeleton["i"]
         style = ' class="supports"' if index in self._about.supporting else ""
-        number = escaped(self._words.text("export.page.number", index=str(index)))
+        number = f"{self._before}{index}{self._after}"
         top = f'<p class="head"><b>{escaped(self._title(skeleton))}</b> {escaped(clock(skeleton))} '
-        top += f'{self._room(skeleton)} <span class="no">{number}</span></p>\n'
-        fields = "".join(f"<p>{escaped(name)}: {value}</p>\n" for name, value in self._fields(skeleton))
+        top += f'{self._room(str(skeleton.get("g", "")))} <span class="no">{number}</span></p>\n'
+        fields = "".join([f"<p>{escaped(name)}: {value}</p>\n" for name, value in self._fields(skeleton)])
         return f"<article{style}>{top}{fields}{''.join(self._part(part) for part in parts)}</article>\n"
 
     def _title(self, skeleton: Mapping[str, Json]) -> str:
-        key = f"export.kind.{skeleton['k']}"
-        return self._words.text(key) if self._words.has(key) else str(skeleton["k"])
+        return self._known("kind", str(skeleton["k"]))
 
-    def _room(self, skeleton: Mapping[str, Json]) -> str:
-        code = str(skeleton.get("g", ""))
+    def _word(self, table: str, word: str) -> str:
+        """Return a word of the program in the reader's language; itself if there is none."""
+        key = f"export.{table}.{word}"
+        return self._words.text(key) if self._words.has(key) else word
+
+    def _room_of(self, code: str) -> str:
         name = self._about.rooms.get(code, NamedRoom()).name
         return f"<span>{escaped(code)}</span>" + (f" <bdi>{escaped(name)}</bdi>" if name else "") if code else ""
 
@@ -192,18 +205,15 @@ class _Page:
         found = []
         for name, value in skeleton.items():
             if name not in _SKELETON and value not in (-1, "-", "") and not (name in _NOTHING_AT_0 and value == 0):
-                key = f"export.field.{name}"
-                label = self._words.text(key) if self._words.has(key) else name
-                found.append((label, self._rule(str(value)) if name == "rule" else self._value(name, value)))
+                found.append(
+                    (self._known("field", name), self._rule(str(value)) if name == "rule" else self._value(name, value))
+                )
         return found
 
     def _value(self, name: str, value: Json | None) -> str:
         if name in _TIMES and type(value) is int:
             return escaped(moment(value)) if value else ""
-        key = f"export.word.{value}"
-        if isinstance(value, str) and self._words.has(key):
-            return escaped(self._words.text(key))
-        return "" if value is None else escaped(value)
+        return "" if value is None else escaped(self._known("word", value) if isinstance(value, str) else value)
 
     def _part(self, part: Json) -> str:
         text = self._words.text
@@ -218,9 +228,7 @@ class _Page:
     def _who(self, data: Mapping[str, Any]) -> str:
         if "mxid" not in data:
             return ""
-        key = f"export.as.{data.get('as', 'sender')}"
-        label = self._words.text(key) if self._words.has(key) else str(data.get("as"))
-        return f"<p>{escaped(label)}: {person(data['mxid'])}</p>\n"
+        return f"<p>{escaped(self._known('as', str(data.get('as', 'sender'))))}: {person(data['mxid'])}</p>\n"
 
     def _said(self, data: Mapping[str, Any]) -> str:
         found = ""

@@ -35,9 +35,7 @@ from __future__ import annotations
 
 import argparse
 import base64
-import csv
 import hashlib
-import io
 import json
 import re
 import sys
@@ -192,9 +190,7 @@ class Checkpoint:
 def read_json(raw: bytes) -> Any:
     """Read JSON as the records write it: no number with a fraction or beyond 2^53 - 1, no name twice."""
     try:
-        return json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_object, parse_int=_integer, parse_float=_no, parse_constant=_no
-        )
+        return READER.decode(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise Wrong("this is not JSON as the records write it") from error
 
@@ -217,10 +213,20 @@ def _no(text: str) -> Any:
     raise ValueError(text)
 
 
+# Made once, since making them takes as long as using them.
+READER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_no, parse_constant=_no)
+WRITER = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
+SORTING = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), sort_keys=True)
+BEYOND_UTF16 = re.compile(b"[\xf0-\xf4]")  # begins a character of two units
+
+
 def canonical(value: Any) -> bytes:
     """Return the canonical form (RFC 8785) of values without fractions."""
     try:
-        return json.dumps(_sorted(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        data = SORTING.encode(value).encode("utf-8")
+        if BEYOND_UTF16.search(data):  # only then another order of names is possible
+            data = WRITER.encode(_sorted(value)).encode("utf-8")
+        return data
     except (ValueError, RecursionError) as error:  # half a surrogate pair; nested too deeply
         raise Wrong("it has no canonical form") from error
 
@@ -259,6 +265,8 @@ _OWN = frozenset({"i", "t", "k", "g", "p", "c", "n", "rule", "class"})
 _TEXTS = ("body", "reason", "excerpt", "matched", "words", "detail")
 # What a spreadsheet takes for the beginning of a formula: as a cell's first character, or after what another program
 # takes for the end of a cell (tab, semicolon, line break), after quotes and spaces.
+_BEGINS = re.compile(r"[\"'\s]*[=+\-@\uff1d\uff0b\uff0d\uff20\u2212]|[\t\r\n]")
+_ENDS = re.compile(r"[\t\r\n;|\0]")
 _FORMULA = re.compile(r"(?:^|(?<=[\t\r\n;|]))(?=[\"'\s]*[=+\-@\uff1d\uff0b\uff0d\uff20\u2212])|^(?=[\t\r\n])")
 
 
@@ -272,13 +280,16 @@ def table_rows(skeleton: dict[str, Any], parts: list[Any]) -> str:
     fields = {name: value for name, value in skeleton.items() if name not in _OWN}
     own = [skeleton.get(name, "") for name in ("i", "t", "k", "g", "n", "rule", "class")]
     own.append(_json(fields) if fields else "")
-    rows = [[*own, number, *_cells(part)] for number, part in enumerate(parts, 1)]
-    return _csv([harmless(cell) for cell in row] for row in rows or [[*own, *[""] * 6]])
+    own = [harmless(cell) for cell in own]
+    rows = [[*own, str(number), *map(harmless, _cells(part))] for number, part in enumerate(parts, 1)]
+    return _csv(rows or [[*own, *[""] * 6]])
 
 
 def harmless(value: object) -> str:
     """Return a cell that no spreadsheet takes for a formula."""
     text = value if isinstance(value, str) else str(value)
+    if not text or not (_BEGINS.match(text) or _ENDS.search(text)):
+        return text
     return _FORMULA.sub("'", text.replace("\0", "\ufffd"))
 
 
@@ -290,19 +301,17 @@ def _cells(part: Any) -> list[Any]:
     data = dict(part) if isinstance(part, dict) else {"": part}
     data.pop("s", None)
     who, mxid = data.pop("as", ""), data.pop("mxid", "")
-    texts = [value for name in _TEXTS if isinstance(value := data.get(name), str)]
-    other = {name: value for name, value in data.items() if name not in _TEXTS or not isinstance(value, str)}
-    return ["shown", who, mxid, "\n".join(texts), _json(other) if other else ""]
+    texts = [data.pop(name) for name in _TEXTS if isinstance(data.get(name), str)]
+    return ["shown", who, mxid, "\n".join(texts), _json(data) if data else ""]
 
 
 def _csv(rows: Iterable[Iterable[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(rows)
-    return text.getvalue()
+    lines = ('","'.join([cell.replace('"', '""') for cell in row]) for row in rows)
+    return "".join([f'"{line}"\r\n' for line in lines])
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return WRITER.encode(value)
 
 
 def media_digest(names: Iterable[str]) -> str:
@@ -312,7 +321,7 @@ def media_digest(names: Iterable[str]) -> str:
 
 def is_mark(part: Any) -> bool:
     """Return whether this replaces a part that was erased."""
-    return isinstance(part, dict) and set(part) == {"erased", "by"} and type(part["by"]) is int
+    return isinstance(part, dict) and len(part) == 2 and "erased" in part and type(part.get("by")) is int
 
 
 class TableCopy:
@@ -320,23 +329,23 @@ class TableCopy:
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self.pieces = pieces
-        self.held = b""
+        self.held, self.at = b"", 0  # what was read, and how much of it was compared
 
     def follows(self, text: str) -> bool:
         """Return whether this text comes next in the file."""
         wanted = text.encode("utf-8", "replace")
-        while len(self.held) < len(wanted):
+        while len(self.held) - self.at < len(wanted):
             piece = next(self.pieces, b"")
             if not piece:
                 return False
-            self.held += piece
-        same = self.held.startswith(wanted)
-        self.held = self.held[len(wanted) :]
+            self.held, self.at = self.held[self.at :] + piece, 0
+        same = self.held.startswith(wanted, self.at)
+        self.at += len(wanted)
         return same
 
     def is_over(self) -> bool:
         """Return whether nothing more is in the file."""
-        return not self.held and not next(self.pieces, b"")
+        return self.at == len(self.held) and not next(self.pieces, b"")
 
 
 # Proofs.
@@ -842,10 +851,9 @@ class Check:
             self.wrong("records.jsonl", "there is no record in it")
 
     def open_record(self, raw: bytes) -> dict[str, Any]:
-        record = read_json(raw)
-        if not isinstance(record, dict) or not all(isinstance(record.get(name), list) for name in "pcx"):
-            raise Wrong("this is not a record")
-        if type(record.get("i")) is not int or record["i"] < 0 or not isinstance(record.get("k"), str):
+        record: dict[str, Any] = read_json(raw)
+        kinds = [type(record.get(name)) for name in "ikpcx"] if isinstance(record, dict) else []
+        if kinds != [int, str, list, list, list] or record["i"] < 0:
             raise Wrong("this is not a record")
         if len(record["x"]) != len(record["c"]):
             raise Wrong(f"it has {len(record['c'])} commitments, but {len(record['x'])} parts")

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from storage.export.selection import Selection
-from storage.export.verify import BOM, COLUMNS, harmless
+from storage.export.verify import BOM, COLUMNS, TableCopy, canonical, harmless, table_rows
+from storage.journal.canonical import canonical as canonical_of_records
 
 FORMULAS = (
     '=HYPERLINK("https://evil.example";"x")',
@@ -55,6 +56,42 @@ def test_no_mixture_does(text: str) -> None:
 )
 def test_a_harmless_cell_is_unchanged(text: str) -> None:
     assert harmless(text) == text
+
+
+SOME_JSON = st.recursive(
+    st.text(max_size=3) | st.integers(-9, 9) | st.none() | st.booleans(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(SOME_JSON)
+@example({"\U0001f600": 1, "\uffff": 2})  # the order of UTF-16, not of code points
+@example({"a": "\U0001f600", "\ue000": {"\U0001f600": 1, "\ufb33": 2}})
+def test_a_record_has_one_canonical_form(value: Any) -> None:
+    assert canonical(value) == canonical_of_records(value)
+
+
+@given(st.lists(st.text(max_size=6), min_size=4, max_size=4), st.text(alphabet='",\r\n\x1f;a', max_size=6))
+def test_rows_are_what_a_program_for_csv_reads_back(some: list[str], body: str) -> None:
+    rule, who, mxid, other = some
+    part = {"as": who, "mxid": mxid, "body": body, "more": other, "s": "AAAA"}
+    written = table_rows({"i": 7, "t": "now", "k": "message", "rule": rule}, [part, None])
+    shown, withheld = csv.reader(io.StringIO(written, newline=""))
+    assert shown[5] == harmless(rule)
+    assert shown[9:13] == ["shown", harmless(who), harmless(mxid), harmless(body)]
+    assert withheld[:9] == [*shown[:8], "2"]
+
+
+def test_a_table_is_compared_across_the_pieces_in_which_it_is_read() -> None:
+    pieces = [b"one,t", b"w", b"o,three", b""]
+    copy = TableCopy(iter(pieces))
+    assert all(copy.follows(text) for text in ("one,", "two,", ""))
+    assert not copy.is_over()
+    assert copy.follows("three")
+    assert copy.is_over()
+    assert not TableCopy(iter(pieces)).follows("one,too")
+    assert not TableCopy(iter(pieces)).follows("one,two,three,four")
 
 
 def rows(out: Path) -> list[dict[str, str]]:
