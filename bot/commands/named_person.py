@@ -25,8 +25,9 @@ from .invocation import Call, Command, Reply
 from .parse import Spoken
 from .parse_name import NamesMeant, bare, names_in, same_name
 from .permalinks import is_link
-from .rights import KNOWN_FOR_MS
+from .rights import KNOWN_FOR_MS, which_room
 
+MOST_QUOTED = 80  # characters of a command
 MOST_SHOWN = 5  # people in a refusal
 MOST_ALIKE = 20  # people of one name that are told apart by when they were here
 MOST_CHANGES = 500  # of names and membership in a day that are looked through
@@ -35,8 +36,10 @@ MOST_CHANGES = 500  # of names and membership in a day that are looked through
 async def with_id(call: Call, command: Command, spoken: Spoken, replied_to: UserId | None) -> tuple[Spoken, str]:
     """Put the id in the place of a name. Returns the name too; "" if there was none. Raises `Refused`."""
     words = spoken.words
-    if not command.takes_person or call.group.purpose != "group" or not words or _is_plain(words[0]):
+    if not command.takes_person or not words or _is_plain(words[0]):
         return spoken, ""
+    if call.group.purpose != "group":
+        raise await which_room(call, " ".join((spoken.name, *words))[:MOST_QUOTED])
     names = await _known_here(call, names_in(words, await queries.names_in(call.db, call.group.room)))
     meant = _meant(call, names, replied_to)
     if meant is None and replied_to is None:

@@ -198,9 +198,7 @@ def _terms(rule: RuleSettings) -> tuple[str, ...]:
 
 _WHAT: dict[str, Callable[[Call], Awaitable[Reply]]] = {"list": _list, "add": _add, "remove": _remove, "test": _test}
 
-_WORDING = tuple(
-    f"error.rule.{key}"
-    for key in ("what", "name", "kind", "word", "near-word", "quote", "nothing", "value", "text", "no-quotes")
-)
+# The others say themselves what to write.
+_WORDING = tuple(f"error.rule.{key}" for key in ("what", "name", "kind", "quote", "nothing"))
 SUBJECT = "room"
 COMMANDS = (Command("rule", "manager", "word? text*", rule, wording=_WORDING),)

@@ -15,6 +15,7 @@ from tests.fuzz.world import ANN, CODES, GROUP, MAX, OTHER, World
         (ANN, "!who", "!who"),
         (ANN, "!状态", "!状态"),
         (MAX, "!credit @ben:example.org", "!credit"),
+        (MAX, "!credit Ben Lee", "!credit Ben Lee"),
         (MAX, "!lang 中文 room", "!lang zh room"),
         (MAX, "!mute ben 1h", "!mute"),
     ],
