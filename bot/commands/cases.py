@@ -1,11 +1,13 @@
 """cases, case, ack, note, uphold, dismiss, why, appeal: show and decide cases, by command or by reaction on a card."""
 
+from collections.abc import Iterator
+
 from bot.texts.case_card import card_lines, note_lines, read_card, waiting_line
 from bot.texts.case_context import context_lines
 from bot.texts.case_words import word_lines
 from bot.texts.report_lines import reads_along, report_lines
-from bot.texts.statement import statement_lines
-from moderation.cases.appeals import lodge
+from bot.texts.statement import reasons
+from moderation.cases.appeals import is_open_to_appeal, lodge
 from moderation.cases.decide import acknowledge, decide
 from moderation.cases.neglect import FAULTS, neglect_facts
 from moderation.cases.statements import from_json
@@ -166,7 +168,8 @@ def _of_report(call: Call, found: CaseView) -> tuple[Line, ...]:
         lines.append(line("report.looked-at-again", due=Moment(found.due)))
     elif found.outcome == "dismissed" and found.state == "decided":
         until = found.decided + call.policy.cases.appeal_within
-        lines.append(line("report.can-appeal", n=found.n, until=Moment(until)))
+        if call.now_ms <= until:
+            lines.append(line("report.can-appeal", n=found.n, until=Moment(until)))
     return tuple(lines)
 
 
@@ -273,14 +276,27 @@ async def _any_case(call: Call) -> CaseView:
 
 
 async def _statement(call: Call, found: CaseView) -> tuple[Line, ...]:
-    """Return the statements of reasons as they were given; if there are none yet, what is known."""
+    """Return the statements of reasons, without what an earlier one says already; if there are none, what is known."""
     kept = [from_json(text) for text in await queries.statements_of(call.db, found.n)]
-    lines = [each for stated in kept[-MAX_STATEMENTS:] if stated for each in statement_lines(stated, found.room)]
+    lines: list[Line] = []
+    for each in (one for stated in kept[-MAX_STATEMENTS:] if stated for one in reasons(stated, found.room)):
+        if each not in lines and not (found.outcome and each.key == "statement.interim"):
+            lines.append(each)
     if not lines:
         lines = [line("why.open-case", n=found.n, room=RoomName(found.room), rule=RuleText(found.rule))]
-    if found.waits:
-        lines.append(line("why.open", due=Moment(found.due)))
-    return tuple(lines)
+    return (*lines, *_next(call, found))
+
+
+def _next(call: Call, found: CaseView) -> Iterator[Line]:
+    """Yield what the person whom a case concerns can do at this moment, or what they wait for."""
+    if found.state == "appealed":
+        yield line("why.appealed", due=Moment(found.due))
+    elif found.waits:
+        if found.due:
+            yield line("why.open", due=Moment(found.due))
+        yield line("notice.comment", n=found.n)
+    elif is_open_to_appeal(found, call.policy, call.now_ms):
+        yield line("statement.appeal", n=found.n, until=Moment(found.decided + call.policy.cases.appeal_within))
 
 
 SUBJECT = "cases"

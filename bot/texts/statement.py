@@ -13,24 +13,27 @@ from .ledger_lines import entry_line
 
 
 def statement_lines(stated: Statement, room: str) -> tuple[Line, ...]:
-    """Return all lines of a statement. `room` is the id of the room it is about."""
+    """Return all lines of a statement, as it was given. `room` is the id of the room it is about."""
+    return (*reasons(stated, room), *_appeal(stated))
+
+
+def reasons(stated: Statement, room: str) -> tuple[Line, ...]:
+    """Return the lines of a statement without what could be done when it was given."""
     return tuple(_lines(stated, room))
 
 
+def _appeal(stated: Statement) -> Iterator[Line]:
+    if stated.appeal_until:
+        yield line("statement.appeal", n=stated.case, until=Moment(stated.appeal_until))
+
+
 def _lines(stated: Statement, room: str) -> Iterator[Line]:
-    yield line(
-        "statement.head",
-        n=stated.case,
-        room=RoomName(room),
-        rule=RuleText(stated.rule),
-        grade=Phrase(f"grade.{stated.grade}"),
-    )
+    yield line("statement.head", n=stated.case, room=RoomName(room))
+    yield line("statement.rule", rule=RuleText(stated.rule), grade=Phrase(f"grade.{stated.grade}"))
     yield from _what(stated)
     yield from _message(stated)
     yield line(f"statement.found.{stated.found}")
     yield from _decided(stated)
-    if stated.appeal_until:
-        yield line("statement.appeal", n=stated.case, until=Moment(stated.appeal_until))
 
 
 def _what(stated: Statement) -> Iterator[Line]:

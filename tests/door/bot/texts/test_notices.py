@@ -100,10 +100,17 @@ SEVERAL = {
 }
 
 
+FOUND, STATED = ("Found by rule", "规则“"), ("Your message of", "您 11月24日")
+
+
 def _without_words(text: str) -> str:
     """Return the text as it is where no words are kept: a message is named by its time."""
     lines = []
     for line in text.split("\n"):
+        if line.startswith(FOUND):
+            continue
+        if line.startswith(STATED):
+            line = line.split(": “")[0].split("：“")[0]
         start = next((start for start in SENT if line.startswith(start)), "")
         several = "first of" in line or "第一条" in line
         lines.append((SEVERAL if several else SENT)[start] if start else line)

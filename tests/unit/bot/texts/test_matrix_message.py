@@ -19,7 +19,7 @@ RULES: list[dict[str, Any]] = [
     {"name": "tea", "kind": "terms", "terms": ["tea"], "text": {"en": "No tea"}},
     {"name": "bare", "kind": "terms", "terms": ["bare"]},
 ]
-CATALOG = Catalog.load()
+CATALOG = Catalog.load().with_clock(lambda: NOON - 86_400_000)
 SPEECH = Speech(CATALOG, Policy.model_validate({"rules": RULES}), "en")
 ROOMS = {"!r:x.org": "Garden (G-7F3K)"}
 
@@ -30,9 +30,9 @@ def test_what_the_bot_says_is_a_notice_in_text_and_html_that_rings_nobody() -> N
     )
     assert said == {
         "msgtype": "m.notice",
-        "body": "Reason: a <b> & more\nDeadline: 24 Nov 2026, 12:00 UTC.",
+        "body": "Reason: a <b> & more\nDeadline: in 24 h (24 Nov, 12:00 UTC).",
         "format": "org.matrix.custom.html",
-        "formatted_body": "Reason: a &lt;b&gt; &amp; more<br>Deadline: 24 Nov 2026, 12:00 UTC.",
+        "formatted_body": "Reason: a &lt;b&gt; &amp; more<br>Deadline: in 24 h (24 Nov, 12:00 UTC).",
         "m.mentions": {},
     }
 
