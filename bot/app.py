@@ -41,6 +41,7 @@ from .effects.align_room import Reconciler
 from .effects.anchor_day import Anchorer, Closer
 from .effects.anchor_outside import OutsideAnchorer
 from .effects.desk import Desk
+from .effects.guide import Guider
 from .effects.join_room import Joiner, recording_notice
 from .effects.leave_room import Leaver
 from .effects.lobby import Lobbies, lobbies_to_look_after
@@ -216,6 +217,7 @@ class RunningBot:
             DataEraser(operations),
             operations.dossiers,
             Notifier(services, direct),
+            Guider(services),
             Anchorer(services, closings),
             Alerter(
                 services.database,

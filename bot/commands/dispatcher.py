@@ -28,6 +28,7 @@ from moderation.values.ids import UserId
 from moderation.values.notices import Code, Line, Moment, line
 from storage import queries
 
+from . import plain_words
 from .cases import pressed
 from .invocation import Call, Command, CommandSetup, Reply, answered, discreet
 from .named_person import understood, with_id
@@ -49,10 +50,13 @@ class Commands:
         self._setup = setup
         self._asked = Budget(MOST_ASKED)
         self._exports = Budget(MOST_EXPORTS, DAY_MS)
+        self._guided = Budget(1)
         self._hush = setup.verification.hush if setup.verification is not None else Hush(setup.prefix)
 
-    def asks(self, event: MessagePosted | ReactionGiven) -> bool:
-        """Tell whether the event may ask something of the bot."""
+    def asks(self, event: MessagePosted | ReactionGiven, *, direct: bool) -> bool:
+        """Tell whether the event may ask something of the bot; `direct`: it was sent in a direct room."""
+        if direct:
+            return not isinstance(event, MessagePosted) or not (event.is_notice or event.replaces)
         if isinstance(event, ReactionGiven):  # most reactions ask nothing
             return event.key.replace("\ufe0f", "") in UNDERSTOOD or self._setup.configured.reports.means(event.key)
         if is_command(event.body, self._setup.prefix):
@@ -81,15 +85,43 @@ class Commands:
     ) -> Answer | None:
         """Return the answer, or None if nothing was asked."""
         call = Call(db, event, room, room, Arguments(), on, self._setup)
+        if isinstance(event, ReactionGiven) and room.purpose == "direct":
+            return await self._pressed_alone(call, event)
         if isinstance(event, ReactionGiven):
             return await _reaction(call, event)
         spoken = self._verifying(event, room) or read(event, self._setup.prefix)
         if spoken is None:
-            return None
+            return await self._plainly(call, event) if room.purpose == "direct" else None
         command = COMMANDS.get(spoken.name)
         if (spent := await self._spent(call, command)) is not None:
             return spent
         return await _command(call, command, spoken, event) if command is not None else _unknown(call, spoken)
+
+    async def _plainly(self, call: Call, event: MessagePosted) -> Answer | None:
+        """Answer words in a direct room that are no command: a reason that was asked for, or how to ask."""
+        if event.is_notice or event.replaces is not None or self._hush.is_open(event):
+            return None
+        try:
+            reply = await plain_words.reason_given(call)
+        except Refused as refused:
+            reply = Reply(_refusal(refused))
+        if reply is not None:
+            return await self._spent(call, COMMANDS["appeal"]) or _answer(call, reply)
+        return plain_words.guide(call) if self._guided.take(call.caller, call.now_ms) == "granted" else None
+
+    async def _pressed_alone(self, call: Call, event: ReactionGiven) -> Answer | None:
+        """Do for a reaction under a message of the bot in a direct room what its command does."""
+        name = plain_words.KEYS.get(event.key.replace("\ufe0f", ""))
+        if name is None or not await plain_words.answers_bot(call, event.target):
+            return None
+        if (spent := await self._spent(call, COMMANDS[name])) is not None:
+            return spent
+        try:
+            run = plain_words.ask_reason if name == "appeal" else COMMANDS[name].run
+            reply = await run(call)
+        except Refused as refused:
+            reply = Reply(_refusal(refused))
+        return _answer(call, reply)
 
     async def _spent(self, call: Call, command: Command | None) -> Answer | None:
         """Return the answer to a person who has asked too often; None if they have not.

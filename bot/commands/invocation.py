@@ -179,7 +179,10 @@ def answered(call: Call, reply: Reply) -> tuple[Action, ...]:
     event = call.event
     # Nothing can reply to a reaction; the card it belongs to begins the thread.
     said = event.target if isinstance(event, ReactionGiven) else event.event
-    thread = event.target if isinstance(event, ReactionGiven) else event.thread
+    if isinstance(event, ReactionGiven):
+        thread = event.target if call.here.purpose == "desk" else None
+    else:
+        thread = event.thread
     language = _language(call, reply)
     return (
         Say(room=call.here.room, lines=reply.lines, reply_to=said, thread=thread, to=call.caller, language=language),

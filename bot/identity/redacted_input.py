@@ -72,6 +72,10 @@ class Hush:
         """Tell whether a message that is not a command may be a code."""
         return event.received_ms < self._open.get(event.sender, 0) and bool(_CODE.match(event.body.strip()))
 
+    def is_open(self, event: MessagePosted) -> bool:
+        """Tell whether a verification of the sender is in progress, so that what they write may belong to it."""
+        return event.received_ms < self._open.get(event.sender, 0)
+
     def opened(self, user: UserId, until_ms: int) -> None:
         """Note that a verification is in progress until then."""
         self._open[user] = until_ms

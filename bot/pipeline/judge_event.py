@@ -91,7 +91,7 @@ class Judging:
         """Return the answer to a command or a reaction."""
         if not isinstance(event, MessagePosted | ReactionGiven) or event.sender == self._settings.bot:
             return Answer()
-        if not self._responder.asks(event):
+        if not self._responder.asks(event, direct=room.purpose == "direct"):
             return Answer()
         await unit.flush()
         return await self._responder.respond(unit.db, event, room, index) or Answer()

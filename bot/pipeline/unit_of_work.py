@@ -33,7 +33,7 @@ class Answer:
 class Responder(Protocol):
     """A part that answers what people ask of the bot by commands and reactions (`bot/commands`)."""
 
-    def asks(self, event: MessagePosted | ReactionGiven) -> bool:
+    def asks(self, event: MessagePosted | ReactionGiven, *, direct: bool) -> bool:
         """Tell whether the event may ask something of the bot: a quick check without the database."""
         ...
 

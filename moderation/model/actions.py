@@ -167,6 +167,18 @@ class Say(Action, name="say", priority=ANSWER, speaks=True):
     language: str = ""  # "": that of the person, else of the room
 
 
+class Guide(Action, name="guide", priority=ANSWER, speaks=True, merge="guide {room}"):
+    """Say in a direct room how to ask, and put reactions under it that do the same."""
+
+    WHY: ClassVar[str] = "❓"
+    APPEAL: ClassVar[str] = "⚖"
+    DATA: ClassVar[str] = "📄"
+
+    subject: UserId
+    lines: tuple[Line, ...]
+    reply_to: EventId
+
+
 class Tell(Action, name="tell", speaks=True, queue="{subject}"):
     """Tell one person something, in a direct room if they accept one, else in `room`; with `alone` never in `room`."""
 

@@ -516,7 +516,8 @@ KINDS: dict[str, Kind] = {
         "A person asked for something about their own data; or an owner asked it to remake or to leave a room.",
         {
             "what": _word(
-                "mydata, erase or receipt; adopt, leave: what would happen; adopt-confirmed, leave-confirmed"
+                "mydata, erase or receipt; appeal: to be asked why; adopt, leave: what would happen; adopt-confirmed,"
+                " leave-confirmed"
             ),
             "on": _ON,
         },

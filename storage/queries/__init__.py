@@ -61,6 +61,7 @@ from .people import (
     is_or_was_in,
     joined_of,
     language_of,
+    last_asked,
     ledgers,
     memberships,
     memberships_of,

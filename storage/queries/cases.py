@@ -155,10 +155,10 @@ async def cases_of(db: AsyncConnection, user: UserId, room: RoomId, limit: int) 
     return [_case(row, ()) for row in rows]
 
 
-async def newest_case_of(db: AsyncConnection, user: UserId) -> int:
-    """Return the number of the newest case about somebody; 0 if there is none."""
-    person = await person_of(db, user)
-    return int(await db.scalar(select(func.max(schema.cases.c.n)).where(schema.cases.c.person == person)) or 0)
+async def newest_case_of(db: AsyncConnection, user: UserId, until_ms: int = 2**62) -> int:
+    """Return the number of the newest case about somebody, opened until then; 0 if there is none."""
+    c, person = schema.cases.c, await person_of(db, user)
+    return int(await db.scalar(select(func.max(c.n)).where(c.person == person, c.opened <= until_ms)) or 0)
 
 
 RECENT = (

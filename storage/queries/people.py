@@ -231,6 +231,13 @@ async def was_asked(db: AsyncConnection, record: int, user: UserId, since_ms: in
     return await db.scalar(select(r.record).where(*asked)) is not None
 
 
+async def last_asked(db: AsyncConnection, user: UserId, what: str, since_ms: int) -> int | None:
+    """Return when somebody last asked for `what`, not before `since_ms`; None if they did not."""
+    r = schema.requests.c
+    at = await db.scalar(select(func.max(r.at)).where(r.user == user, r.what == what, r.at >= since_ms))
+    return int(at) if at is not None else None
+
+
 async def ledgers(db: AsyncConnection, *, by_room: bool) -> list[LedgerLines]:
     """Return every ledger that has entries, with its newest account; with `by_room` one of credit for each room."""
     found: dict[tuple[str, Ledger, str], list[Any]] = {}

@@ -10,9 +10,12 @@ MediaResult = Literal["done", "refused", "large"]
 
 
 class DataAsked(Fact, kind="request"):
-    """A person asked for something about their own data, or an owner asked the bot to take over or to leave a room."""
+    """A person asked for something about their own data, or to be asked why they appeal.
 
-    what: Literal["mydata", "erase", "receipt", "adopt", "adopt-confirmed", "leave", "leave-confirmed"]
+    Or an owner asked the bot to take over or to leave a room.
+    """
+
+    what: Literal["mydata", "erase", "receipt", "appeal", "adopt", "adopt-confirmed", "leave", "leave-confirmed"]
     subject: UserId = person()
 
 

@@ -79,7 +79,7 @@ async def test_an_untouched_case_escalates_and_charges_people_on_duty(theatre: T
     theirs = await direct_room(operator, bot)
     assert like("decided.dismissed", n="2").search(await ask(operator, bot, theirs, "!dismiss 2 fair enough"))
     await scene.until_level(manager.user, 50)
-    word = await told(manager, bot, like("notice.message.dismissed", n="2"))
+    word = await told(manager, bot, like("notice.case.dismissed", n="2"))
     assert like("notice.standing.compensation", left="100").search(word.body)
     assert [(f.kind, f.why) for f in bot.facts(SanctionEnded) if f.subject == manager.user] == [("demote", "reversed")]
     assert like("standing.now", standing="100").search(await ask(manager, bot, direct, "!credit"))
