@@ -455,7 +455,7 @@ def _is_told(fact: Fact) -> bool:
         case Appealed():
             return not fact.report
         case CaseExtended():
-            return bool(fact.told)
+            return bool(fact.informed)
         case CaseAssigned():  # managers in the desk see the card
             return fact.asked != "managers" or fact.how == "word"
         case SanctionStarted():

@@ -64,7 +64,7 @@ _DEFAULTS_LEFT_OUT = {
     "report": 0,
     "reach": "",
     "channel": "member",
-    "told": 0,
+    "informed": 0,
 }
 
 

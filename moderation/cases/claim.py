@@ -45,9 +45,9 @@ def extend(case: CaseView, *, by: UserId, room: RoomView, policy: Policy, now_ms
         raise Refused("error.later.twice", n=case.n)
     if not can_be_extended(case, now_ms):
         raise Refused("error.later.passed", n=case.n)
-    told = int(bool(case.done))  # what holds until the decision was told with the deadline
+    informed = int(bool(case.done))  # what holds until the decision was told with the deadline
     due = case.due + more_time(case, policy)
-    return CaseExtended(room=case.room, on=on, n=case.n, due=due, told=told, subject=case.subject, by=by)
+    return CaseExtended(room=case.room, on=on, n=case.n, due=due, informed=informed, subject=case.subject, by=by)
 
 
 def can_be_extended(case: CaseView, now_ms: int) -> bool:

@@ -261,7 +261,7 @@ KINDS: dict[str, Kind] = {
             "message": _MESSAGE,
             "on": _ON,
             "due": _int("when a decision is due, milliseconds since 1970"),
-            "told": _int("of extended: 1: the person had been told of a deadline; left out: 0"),
+            "informed": _int("of extended: 1: the person had been told of a deadline; left out: 0"),
             "what": _word("of left: gone: left while it waited; excused: had left when its time was over"),
             "how": _word("of assigned: word: told in a direct room; left out: by the card, or above managers"),
         },

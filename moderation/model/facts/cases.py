@@ -153,12 +153,12 @@ class CaseClaimed(Fact, kind="case"):
 
 
 class CaseExtended(Fact, kind="case"):
-    """The deadline of a case was put off, which happens once. `told`: 1 if its subject had been told of a deadline."""
+    """The deadline of a case was put off, which happens once. `informed`: 1 if its subject knows of a deadline."""
 
     n: int
     step: Literal["extended"] = "extended"
     due: int
-    told: int = 0
+    informed: int = 0
     subject: UserId = person()
     by: UserId = person()
 
