@@ -67,8 +67,7 @@ async def ran(*words: str) -> tuple[int, str]:
 @asynccontextmanager
 async def running(podman: list[str], data: Path) -> AsyncIterator[str]:
     """Run the bot in a container with this folder."""
-    options = ("--detach", "--volume", f"{data}:/data")
-    code, name = await ran(*podman, "run", *options, *RIGHTS, IMAGE)
+    code, name = await ran(*podman, "run", "--detach", *_with(podman, data), *RIGHTS, IMAGE)
     assert code == 0
     try:
         yield name.strip()
@@ -105,8 +104,7 @@ async def test_the_bot_serves_a_room_from_a_container_without_rights(
         assert json.loads(health)["Test"][:3] == ["CMD", "answerable", "status"]
         assert (await ran(*podman, "stop", "--time", "60", name))[0] == 0
         assert await ran(*podman, "inspect", "--format", "{{.State.ExitCode}}", name) == (0, "0\n")
-    found = await ran(*podman, "run", "--rm", "--volume", f"{data}:/data", *RIGHTS, IMAGE, "logs", "verify")
-    assert found[0] == 0
+    assert (await ran(*podman, "run", "--rm", *_with(podman, data), *RIGHTS, IMAGE, "logs", "verify"))[0] == 0
 
 
 def _deployment(data: Path, config: str) -> None:
@@ -114,10 +112,13 @@ def _deployment(data: Path, config: str) -> None:
     (data / "config.toml").write_text(config)
 
 
+def _with(podman: list[str], data: Path) -> tuple[str, ...]:
+    """Return the options that let the container write into the folder; where we are not root, as we ourselves."""
+    ours = () if os.geteuid() == 0 or "podman" not in podman[0] else ("--userns=keep-id:uid=10001,gid=10001",)
+    return (*ours, "--volume", f"{data}:/data")
+
+
 def _give_away(data: Path) -> None:
-    """Give the folder to the account in the container, where we may; else let every account write there."""
-    for path in (data, *data.rglob("*")):
-        if os.geteuid() == 0:
-            os.chown(path, 10001, 10001)
-        else:
-            path.chmod(0o777 if path.is_dir() else 0o666)
+    """Give the folder to the account in the container, if we may."""
+    for path in (data, *data.rglob("*")) if os.geteuid() == 0 else ():
+        os.chown(path, 10001, 10001)
