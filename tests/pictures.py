@@ -19,7 +19,6 @@ from moderation.consequences import OFFERED
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.people.client import Client, Seen
 from tests.theatre.scene import Scene, Theatre, told
-from tests.theatre.served import like
 from tests.theatre.simulated import SimulatedAccounts
 from tests.theatre.stage import Stage
 
@@ -64,7 +63,7 @@ async def play(folder: Path) -> Mapping[str, tuple[str, bool]]:
             await scene.bot.has(said)
             card = await scene.card(manager, 1)
             await manager.react(scene.desk, card.id, "✅")
-            notice = await told(member, scene.bot, like("notice.upheld"))
+            notice = await told(member, scene.bot, re.compile(r"!appeal 1"))
             return {"card": (_shown(card, scene), True), "member": (_shown(notice, scene), False)}
         finally:
             await theatre.close()
