@@ -23,6 +23,7 @@ from moderation.values.events import Json
 from moderation.values.ids import GroupCode, RoomId, UserId, group_code
 from storage import queries
 
+AVATAR = "m.room.avatar"
 MARK = "org.answerable.made_for"
 
 
@@ -36,7 +37,7 @@ class RoomPurpose:
 
 
 def body(
-    made: RoomPurpose, *, name: str, topic: str, invite: Sequence[UserId], encrypted: bool = False
+    made: RoomPurpose, *, name: str, topic: str, invite: Sequence[UserId], encrypted: bool = False, picture: str = ""
 ) -> dict[str, Json]:
     """Return the request body for `/createRoom`; `encrypted` if the room it serves is encrypted."""
     mark: dict[str, Json] = {"purpose": made.purpose, "served": made.served, "user": made.user}
@@ -53,6 +54,7 @@ def body(
         "initial_state": [
             {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "shared"}},
             {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "forbidden"}},
+            *([{"type": AVATAR, "state_key": "", "content": {"url": picture}}] if picture else ()),
             *([{"type": ENCRYPTION, "state_key": "", "content": {"algorithm": ALGORITHM}}] if encrypted else ()),
         ],
     }

@@ -2,7 +2,8 @@
 
 Rules kept here:
 - Each person has one, even if several callers need it at the same moment, since all ask the same `DirectRooms`.
-- It is made when it is first needed. A person who has left it is invited again.
+- It is made when it is first needed, with the name and the picture of the bot's account. A person who has left it is
+  invited again.
 - It is encrypted if a group that the person is in is encrypted.
 - The bot leaves one to which others are invited.
 - If a person accepts no invitation, that is an error (`Forbidden`), not silence: the caller decides what to do then.
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from weakref import WeakValueDictionary
 
-from bot.matrix.errors import Forbidden
+from bot.matrix.errors import Forbidden, NotFound
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from moderation.model.actions import LeaveDirect
 from moderation.values.ids import RoomId, UserId
@@ -51,11 +52,23 @@ class DirectRooms(ActionHandler):
         if room:
             return room
         made = RoomPurpose("direct", user=user)
-        name = self._speech.text((line("direct.name"),), language, {}).plain
+        name, picture = await self._as_known(language)
         topic = self._speech.text((line("direct.topic"),), language, {}).plain
-        room = await self._homeserver.create_room(body(made, name=name, topic=topic, invite=[user], encrypted=secret))
+        asked = body(made, name=name, topic=topic, invite=[user], encrypted=secret, picture=picture)
+        room = await self._homeserver.create_room(asked)
         await take_up(self._pipeline, made, room)
         return room
+
+    async def _as_known(self, language: str) -> tuple[str, str]:
+        """Return the name and the picture of the bot's account, else the name of the program and no picture."""
+        try:
+            known = await self._homeserver.profile()
+        except (Forbidden, NotFound):
+            known = {}
+        name, picture = known.get("displayname"), known.get("avatar_url")
+        own = isinstance(name, str) and name and name != self._homeserver.user[1:].partition(":")[0]
+        named = str(name) if own else self._speech.text((line("direct.name"),), language, {}).plain
+        return named, picture if isinstance(picture, str) else ""
 
     async def leave(self, action: LeaveDirect, txn: str) -> Done:
         """Say why, and leave: what is told to one person is not meant for people they bring."""

@@ -496,7 +496,7 @@ _WORK: dict[tuple[str, str], Callable[[SimulatedHomeserver, Asked], Any]] = {
     ("GET", "account/whoami"): _S.whoami,
     ("GET", "user/account_data"): _S.data,
     ("PUT", "user/account_data"): _S.set_data,
-    ("GET", "profile"): lambda server, asked: {"displayname": server.world.name(asked.segments[1])},
+    ("GET", "profile"): lambda server, asked: server.world.profile(asked.segments[1]),
     ("PUT", "profile/displayname"): _S.rename,
     ("GET", "versions"): _S.versions,
     ("GET", "capabilities"): lambda _server, _asked: {"capabilities": {"m.room_versions": {"default": "12"}}},

@@ -161,6 +161,7 @@ class World:
         self.rooms_of: dict[str, dict[str, Room]] = {}  # in which somebody is anything
         self.by_id: dict[str, tuple[Room, Event]] = {}
         self.names: dict[str, str] = {}  # display names that people have chosen
+        self.pictures: dict[str, str] = {}  # those of their accounts
 
     # Making.
 
@@ -365,6 +366,13 @@ class World:
     def name(self, user: str) -> str:
         """Return the display name of a user."""
         return self.names.get(user, user[1:].partition(":")[0])
+
+    def profile(self, user: str) -> Json:
+        """Return the name and the picture of a user."""
+        return {
+            "displayname": self.name(user),
+            **({"avatar_url": self.pictures[user]} if user in self.pictures else {}),
+        }
 
     def rename(self, user: str, name: str) -> None:
         """Give a user a display name, in every room too (section "PUT /profile/{userId}/{keyName}")."""

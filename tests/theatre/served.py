@@ -97,10 +97,16 @@ def like(key: str, language: str = "en", **fields: str) -> re.Pattern[str]:
     template = Catalog.load().template(language, key).replace("`", "").replace("**", "")
     pieces = re.split(r"\{(\w+)[^}]*\}", template)
     pattern = "".join(
-        (re.escape(fields[piece]) if piece in fields else ".*") if number % 2 else re.escape(piece)
+        (_filled(fields[piece]) if piece in fields else ".*") if number % 2 else re.escape(piece)
         for number, piece in enumerate(pieces)
     )
     return re.compile(pattern, re.DOTALL)
+
+
+def _filled(value: str) -> str:
+    """Return a pattern for a value; a person may be shown with their display name before the id."""
+    id_ = re.escape(value)
+    return rf"(?:[^\n]{{1,40}} ?[(（])?{id_}[)）]?" if value.startswith("@") and ":" in value else id_
 
 
 def phrase(key: str, language: str = "en") -> str:
