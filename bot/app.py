@@ -40,6 +40,7 @@ from .effects.alert import Alerter, AlertSender
 from .effects.align_room import Reconciler
 from .effects.anchor_day import Anchorer, Closer
 from .effects.anchor_outside import OutsideAnchorer
+from .effects.ask_desk import Asker
 from .effects.desk import Desk
 from .effects.guide import Guider
 from .effects.join_room import Joiner, recording_notice
@@ -211,6 +212,7 @@ class RunningBot:
             Desk(services, partial(said_at, journal)),
             Lobbies(services),
             Adopter(services),
+            Asker(services),
             Quoter(services, partial(message_of, journal)),
             MediaHasher(core.homeserver, config.records.media_limit * 1_000_000),
             OwnData(services, direct, Catalog.load(), config.data_dir, operations.identity),

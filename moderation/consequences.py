@@ -103,6 +103,7 @@ UPHOLD, DISMISS, SETTLED, HANDLED, MORE, CLAIM, LATER = "✅", "❌", "🤝", "�
 DISMISSALS = {DISMISS: "no-rule", SETTLED: "settled", HANDLED: "handled"}
 OFFERED = (UPHOLD, DISMISS, MORE, CLAIM)  # those that the bot puts under it, in this order
 UNDERSTOOD = (*OFFERED, LATER, SETTLED, HANDLED)
+NUMBERS = tuple(f"{number}\u20e3" for number in range(1, 10))  # those that choose a reason, under a question
 # Returns the active groups a person is in; with a reach, also those of that community.
 RoomsOf = Callable[..., Sequence[RoomId]]
 Consequence = Action | Notification

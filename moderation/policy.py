@@ -195,11 +195,13 @@ class DossierSettings(StrictSettings):
 
 
 class CaseSettings(StrictSettings):
-    """Deadlines by class, by how much one can be put off, and how long a decision can be appealed."""
+    """Deadlines by class, by how much one can be put off, how long a decision can be appealed, usual reasons."""
 
     deadlines: Deadlines = Deadlines()
     appeal_within: Duration = 183 * DAY_MS
     more_time: Duration = DAY_MS  # by how much a deadline can be put off once; at most as long as the class has
+    # Why no rule was broken, by language, for a manager who gives no reason to choose from; (): the bot's own.
+    reasons: tuple[Annotated[dict[str, str], Field(min_length=1)], ...] = Field(default=(), max_length=9)
 
 
 Below = Literal["off", "remind", "restrict", "gate", "remove"]

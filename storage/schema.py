@@ -242,6 +242,19 @@ assignments = Table(
 )
 Index("assignments_by_case", assignments.c.n)
 
+# Questions in a desk that are answered by a reaction.
+questions = Table(
+    "questions",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("made", String, info=PLAIN),  # the event
+    Column("n", Integer),
+    Column("what", String, info=PLAIN),  # as in `QuestionAsked`
+    Column("cases", String, info=PLAIN),
+    info=ROWS,
+)
+Index("questions_by_event", questions.c.made)
+
 # Each decision of a case: `cases.by` made the last one.
 decisions = Table(
     "decisions",

@@ -25,6 +25,7 @@ from storage import queries
 from .claim import put_off, taken
 from .find_case import find_case
 from .invocation import Call, Command, Reply, discreet
+from .questions import ask_reason, chosen_reason
 from .reading import looked_at
 from .reports_together import others_dismissed
 from .rights import must_manage
@@ -202,7 +203,7 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
     if key == UPHOLD:
         return await _decide(call, "upheld", n)
     if key in DISMISSALS:
-        return await _decide(call, "dismissed", n, common=DISMISSALS[key])
+        return await _decide(call, "dismissed", n, common=call.said(f"dismissal.{DISMISSALS[key]}"))
     if key == CLAIM:
         return await taken(call, found)
     if key == LATER:
@@ -216,11 +217,15 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
     return Reply(lines, (*facts, *await looked_at(call, found.subject, "history", n)))
 
 
+async def answered(call: Call, question: queries.Question, key: str) -> Reply | None:
+    """Act on a reaction on a question of the bot. Return None if it means nothing."""
+    reason = chosen_reason(call, key)
+    return await _decide(call, "dismissed", question.n, common=reason) if reason else None
+
+
 async def _decide(call: Call, what: Outcome, n: int = 0, *, common: str = "") -> Reply:
     found = await find_case(call, n or call.given.case or 0)
-    fault, reason = _fault(call.given.reason)
-    if common:
-        reason = call.said(f"dismissal.{common}")
+    fault, reason = ("", common) if common else _fault(call.given.reason)
     facts = decide(
         found,
         what,
@@ -233,6 +238,8 @@ async def _decide(call: Call, what: Outcome, n: int = 0, *, common: str = "") ->
     if what == "dismissed" and not found.outcome:
         facts += await others_dismissed(call.db, call.setup.knowledge, found, facts, call.policy, call.now_ms)
     if what == "dismissed" and found.rule != TIER_LINKS and not reason.strip():
+        if call.here.purpose == "desk" and not fault:
+            return ask_reason(call, found)
         raise Refused("error.missing.dismissal")
     if fault:
         facts = (*facts, *await _wrongly_decided(call, found, fault, reason))

@@ -17,7 +17,7 @@ from bot.identity.redacted_input import NAME, Hush
 from bot.pipeline.unit_of_work import Answer
 from bot.runtime.budget import Budget
 from bot.texts.refusal import refusal_line
-from moderation.consequences import UNDERSTOOD
+from moderation.consequences import NUMBERS, UNDERSTOOD
 from moderation.duty.responsibility import is_operator
 from moderation.model.context import RoomView
 from moderation.model.facts import CaseClaimed, CaseDecided, CaseExtended
@@ -29,6 +29,7 @@ from moderation.values.notices import Code, Line, Moment, line
 from storage import queries
 
 from . import plain_words
+from .cases import answered as answered_question
 from .cases import pressed
 from .invocation import Call, Command, CommandSetup, Reply, answered, discreet
 from .named_person import understood, with_id
@@ -58,7 +59,9 @@ class Commands:
         if direct:
             return not isinstance(event, MessagePosted) or not (event.is_notice or event.replaces)
         if isinstance(event, ReactionGiven):  # most reactions ask nothing
-            return event.key.replace("\ufe0f", "") in UNDERSTOOD or self._setup.configured.reports.means(event.key)
+            return event.key.replace("\ufe0f", "") in (*UNDERSTOOD, *NUMBERS) or self._setup.configured.reports.means(
+                event.key
+            )
         if is_command(event.body, self._setup.prefix):
             return True
         return not event.asks_to_verify and self._hush.asks(event)
@@ -179,16 +182,19 @@ async def _reaction(call: Call, event: ReactionGiven) -> Answer | None:
     """Act on a reaction: under a card it decides, under a message in a group it may report the message."""
     if call.here.purpose == "group":
         return await _flagged(call, event)
-    n = await queries.case_by_card(call.db, event.target) if call.here.purpose == "desk" else None
+    in_desk = call.here.purpose == "desk"
+    n = await queries.case_by_card(call.db, event.target) if in_desk else None
+    question = await queries.question_of(call.db, event.target) if in_desk and not n else None
+    n = question.n if question else n
     case = await queries.case_view(call.db, n) if n else None
     group = await call.setup.knowledge.room(call.db, case.room) if case else None
     if n is None or group is None or group.room != call.here.served:
         return None
     call = replace(call, group=group, given=Arguments(case=n))
     try:
-        if event.key.replace("\ufe0f", "") in UNDERSTOOD:
+        if event.key.replace("\ufe0f", "") in (*UNDERSTOOD, *NUMBERS):
             await must_manage(call, group)
-        reply = await pressed(call, n, event.key)
+        reply = await (answered_question(call, question, event.key) if question else pressed(call, n, event.key))
     except Refused as refused:
         reply = Reply(_refusal(refused))
     if reply is None:

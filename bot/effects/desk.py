@@ -134,15 +134,16 @@ class Desk(ActionHandler):
         return case is not None and case.waits
 
     async def offer(self, action: Offer, txn: str) -> Done:
-        """Put the reactions under the card, one after the other, so that clients show them in this order."""
+        """Put the reactions under the card or a question, one after the other: clients show them in this order."""
         async with self._database.read() as db:
             case = await queries.case_view(db, action.n)
             group = await queries.room_view(db, action.room, self._homeserver.user)
             desk = await queries.desk_of(db, group.code) if group else None
-        if desk is None or case is None or case.card is None:
+        target = action.event or (case.card if case else None)
+        if desk is None or target is None:
             return Done(result="abandoned")
         for number, key in enumerate(action.key.split()):
-            relation = {"rel_type": "m.annotation", "event_id": case.card, "key": key}
+            relation = {"rel_type": "m.annotation", "event_id": target, "key": key}
             await self._homeserver.send(desk, "m.reaction", {"m.relates_to": relation}, f"{txn}.{number}")
         return Done()
 

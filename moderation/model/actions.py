@@ -279,11 +279,28 @@ class SupersedeCard(Action, name="supersede-card", priority=CARD):
     event: EventId
 
 
+class AskDesk(Action, name="ask-desk", priority=ANSWER, speaks=True):
+    """Ask the desk of `room` something about case `n`, to be answered by one of the reactions `keys`."""
+
+    n: CaseNumber
+    what: Literal["reason", "together"]
+    lines: tuple[Line, ...]
+    keys: str  # divided by spaces
+    to: UserId
+    reply_to: EventId
+    thread: EventId | None = None
+    cases: str = ""  # the numbers of all cases it is about, divided by spaces
+
+
 class Offer(Action, name="offer", priority=NICETY, adorns=True, queue="case {n}"):
-    """Put reactions under a card, for managers to press: those of `key`, divided by spaces, in this order."""
+    """Put reactions under the card of case `n` or under `event`, for managers to press.
+
+    They are those of `key`, divided by spaces, in this order.
+    """
 
     n: CaseNumber
     key: str
+    event: EventId | Literal[""] = ""
 
 
 class Quote(Action, name="quote", queue="case {n}"):

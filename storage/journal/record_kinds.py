@@ -248,7 +248,7 @@ KINDS: dict[str, Kind] = {
             "n": _N,
             "step": _word(
                 "opened, joined, assigned, acknowledged, claimed, extended, reminded, overdue, escalated, parted,"
-                " stopped, closed, noted, commented or left"
+                " stopped, closed, noted, commented, asked or left"
             ),
             "asked": _ASKED,
             "about": _int("the case that was neglected or decided wrongly"),
@@ -262,10 +262,20 @@ KINDS: dict[str, Kind] = {
             "on": _ON,
             "due": _int("when a decision is due, milliseconds since 1970"),
             "informed": _int("of extended: 1: the person had been told of a deadline; left out: 0"),
-            "what": _word("of left: gone: left while it waited; excused: had left when its time was over"),
+            "what": _word(
+                "of left: gone: left while it waited; excused: had left when its time was over; of asked: reason or"
+                " together"
+            ),
             "how": _word("of assigned: word: told in a direct room; left out: by the card, or above managers"),
         },
-        {**_BY, "event": "the message", "excerpt": "its first words", "words": "the words of a note"},
+        {
+            **_BY,
+            "event": "the message",
+            "excerpt": "its first words",
+            "words": "the words of a note",
+            "made": "the question",
+            "cases": "what it is about",
+        },
     ),
     "statement": Kind(
         "The statement of reasons for a decision, as it was given to the person concerned.",

@@ -19,6 +19,7 @@ from moderation.model.facts import (
     CaseOpened,
     DossierStep,
     NoticeGiven,
+    QuestionAsked,
     Reported,
     StatementGiven,
     TaskDone,
@@ -123,6 +124,11 @@ async def _(fact: CaseNoted, db: AsyncConnection, index: int, at_ms: int) -> Non
 @project.register
 async def _(fact: CaseCommented, db: AsyncConnection, index: int, at_ms: int) -> None:
     await add(db, schema.case_notes, fact, index, at_ms, by=fact.subject)
+
+
+@project.register
+async def _(fact: QuestionAsked, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await add(db, schema.questions, fact, index, at_ms)
 
 
 @project.register

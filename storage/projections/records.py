@@ -133,6 +133,7 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
         schema.statements,
         schema.reports,
         schema.decisions,
+        schema.questions,
     ):
         await db.execute(delete(table).where(table.c.n.in_(over)))
     await db.execute(delete(schema.cases).where(schema.cases.c.n.in_(over.scalar_subquery())))

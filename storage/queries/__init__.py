@@ -13,6 +13,7 @@ from .accounts import communities_of_person, ever_linked, groups_of_person, peop
 from .cases import (
     CaseNote,
     Figures,
+    Question,
     assigned_to,
     case_by_card,
     case_view,
@@ -27,6 +28,7 @@ from .cases import (
     newest_case_of,
     next_case,
     notes_of,
+    question_of,
     records_of_case,
     statements_of,
     told_cases,

@@ -98,6 +98,22 @@ async def case_by_card(db: AsyncConnection, card: EventId) -> int | None:
     return int(found) if found is not None else None
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the desk was asked about a case, and about which other cases."""
+
+    n: int
+    what: str
+    cases: tuple[int, ...]
+
+
+async def question_of(db: AsyncConnection, event: EventId) -> Question | None:
+    """Return the question that was asked by this event."""
+    q = schema.questions.c
+    row = (await db.execute(select(schema.questions).where(q.made == event, q.made != ""))).first()
+    return Question(row.n, row.what, tuple(map(int, row.cases.split()))) if row is not None else None
+
+
 async def next_case(db: AsyncConnection) -> int:
     """Return the number that the next case gets."""
     least = await get_meta(db, CASES_FROM)

@@ -19,6 +19,7 @@ from .cases import (
     DecidedState,
     Found,
     Outcome,
+    QuestionAsked,
     Reported,
     StatementGiven,
 )

@@ -206,6 +206,19 @@ class CaseCommented(Fact, kind="case"):
     words: str = private("subject", words=True)
 
 
+class QuestionAsked(Fact, kind="case", changes="nothing", of_acting=True):
+    """The desk was asked something about a case, to be answered by a reaction on the message `made`.
+
+    "reason": why no rule was broken. "together": whether the cases in `cases` are decided at once.
+    """
+
+    n: int
+    step: Literal["asked"] = "asked"
+    what: Literal["reason", "together"]
+    cases: str = unowned()  # their numbers, divided by spaces
+    made: str = unowned()
+
+
 class StatementGiven(Fact, kind="statement", changes="nothing"):
     """The statement of reasons for a decision, as one object (`moderation/cases/statements.py` defines its fields)."""
 

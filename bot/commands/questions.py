@@ -1,0 +1,72 @@
+"""Questions of the bot in the desk, answered by one tap: why no rule was broken.
+
+Rules kept here:
+- A reason that is chosen is told to the people concerned like one that was written.
+- Anybody who may decide the case may answer, whoever caused the question.
+
+Left to others: what a decision brings (`cases.py`), asking (`bot/effects/ask_desk.py`).
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from moderation.consequences import NUMBERS
+from moderation.model.actions import AskDesk
+from moderation.model.context import CaseView
+from moderation.values.events import ReactionGiven
+from moderation.values.notices import Code, Line, line
+
+from .invocation import Call, Reply
+
+_KEYCAPS = tuple(f"{number[0]}\ufe0f{number[1:]}" for number in NUMBERS)  # as clients show them
+USUAL = ("dismissal.no-rule", "dismissal.settled", "dismissal.handled", "dismissal.quoted")
+
+
+def ask_reason(call: Call, case: CaseView) -> Reply:
+    """Ask why no rule was broken."""
+    known = _reasons(call)
+    lines = (
+        line("question.reason", n=case.n, dismiss=Code(f"{call.setup.prefix}dismiss {case.n}")),
+        *(line("question.option", number=key, reason=each) for key, each in zip(_KEYCAPS, known, strict=False)),
+    )
+    return asked(call, case, "reason", lines, _KEYCAPS[: len(known)])
+
+
+def chosen_reason(call: Call, key: str) -> str:
+    """Return the reason that a reaction chooses; "" if there is none."""
+    return dict(zip(NUMBERS, _reasons(call), strict=False)).get(key.replace("\ufe0f", ""), "")
+
+
+def asked(
+    call: Call,
+    case: CaseView,
+    what: Literal["reason", "together"],
+    lines: Sequence[Line],
+    keys: Sequence[str],
+    cases: Sequence[int] = (),
+) -> Reply:
+    """Return a question about a case, as the answer to a command or a reaction."""
+    event = call.event
+    # Nothing can reply to a reaction; the card it belongs to begins the thread.
+    said, thread = (event.target,) * 2 if isinstance(event, ReactionGiven) else (event.event, event.thread)
+    ask = AskDesk(
+        room=call.group.room,
+        n=case.n,
+        what=what,
+        lines=tuple(lines),
+        keys=" ".join(keys),
+        to=call.caller,
+        reply_to=said,
+        thread=thread,
+        cases=" ".join(map(str, cases)),
+    )
+    return Reply(actions=(ask,))
+
+
+def _reasons(call: Call) -> tuple[str, ...]:
+    """Return the reasons to choose from, in the language of the room."""
+    language = call.group.language or call.setup.language
+    given = call.setup.configured.cases.reasons
+    if not given:
+        return tuple(call.said(key) for key in USUAL)
+    return tuple(each.get(language) or next(iter(each.values())) for each in given)

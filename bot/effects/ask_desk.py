@@ -1,0 +1,34 @@
+"""Questions to the managers in the desk, with the answers as reactions under them.
+
+Left to others: which answers there are, and what they bring (`bot/commands/questions.py`).
+"""
+
+from bot.outbox.handler import ActionHandler, Done, Handlers, Services
+from bot.texts.matrix_message import MESSAGE, in_reply
+from bot.texts.names import names_in
+from moderation.model.actions import AskDesk, Offer
+from moderation.model.facts import QuestionAsked
+from storage import queries
+
+
+class Asker(ActionHandler):
+    """The handler of `AskDesk`."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
+        self.handles: Handlers = {AskDesk: self.handle}
+
+    async def handle(self, action: AskDesk, txn: str) -> Done:
+        """Ask, note by which event, and put the answers under it."""
+        async with self._database.read() as db:
+            group = await queries.room_view(db, action.room, self._homeserver.user)
+            desk = await queries.desk_of(db, group.code) if group else None
+            language = self._speech.language(group.language if group else "")
+            names = await names_in(db, action.lines, language, action.room)
+        if desk is None:
+            return Done(result="abandoned")
+        content = self._speech.message(action.lines, language, names, to=[action.to], answer=True)
+        content = in_reply(content, action.reply_to, action.thread)
+        made = await self._homeserver.send(desk, MESSAGE, content, txn)
+        asked = QuestionAsked(room=action.room, n=action.n, what=action.what, cases=action.cases, made=made)
+        return Done((asked,), (Offer(room=action.room, n=action.n, key=action.keys, event=made),), made=made)
