@@ -14,6 +14,7 @@ settings.load_profile("answerable")
 
 SLOW = ("synapse", "faults", "bench", "door")  # folders of tests that start processes and wait for them
 LIMITED = "synapse_limited"
+OPENING = "opening"
 MEMORY = Path("/dev/shm")
 ROOM = 2_000_000_000  # bytes; passed tests leave nothing behind, so far less is needed
 
@@ -61,8 +62,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _shared(item: pytest.Item) -> object:
-    """Return what a test shares with others: a homeserver of which there are few tests, or what its file has."""
-    return LIMITED if LIMITED in getattr(item, "fixturenames", ()) else item.path
+    """Return what a test shares with others: something dear that few tests need, or what its file has."""
+    names = getattr(item, "fixturenames", ())
+    return next((name for name in (LIMITED, OPENING) if name in names), item.path)
 
 
 def _is_slow(file: Path) -> bool:

@@ -103,9 +103,11 @@ class OutboxDispatcher:
                     due = await self._start_some(now)
                     await self._sleep(now, due)
         finally:
-            await self._land()
-            if self.failure.done():
-                self.failure.exception()  # mark it as retrieved: what ended the loop is reported by others
+            try:
+                await self._land()
+            finally:
+                if self.failure.done():
+                    self.failure.exception()  # mark it as retrieved: what ended the loop is reported by others
 
     async def _start_some(self, now: int) -> int | None:
         """Begin what may be begun now. Returns the next time at which a row is due, or None."""

@@ -15,26 +15,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.faults.fault import Fault
 from tests.faults.people import again
 from tests.faults.running import Place, Running, text_of
 from tests.faults.scene import Start, again_at
 from tests.faults.seen import Seen, different, differing, seen
-from tests.faults.zygote import Fault, Zygote
 
 PLACES = os.environ.get("FAULTS", "")  # "all" (`make faults`), or at how many places each story is disturbed
 ALL = PLACES == "all"
 LONG = bool(PLACES)
+AT_ONCE = 3 * (os.cpu_count() or 1) if LONG else 1  # half of a story is waiting for answers
 SEED = int(os.environ.get("FAULTS_SEED", "7"))
 INSTANTS = 60  # drawn at random, in the long run
 
 
-async def perform(start: Start, folder: Path, zygote: Zygote, fault: Fault, place: Place | None = None) -> Seen:
+async def perform(start: Start, folder: Path, fault: Fault, place: Place | None = None) -> Seen:
     """Play the story with a fault. Returns what can be seen afterwards."""
     place = place or Place(folder / "data")
     shutil.copytree(start.folder / "data", place.data, dirs_exist_ok=True)
     async with again_at(start.server) as server:
         people = await again(server, start.people, folder / "people", start.accounts, start.tokens)
-        running = Running(folder, server, start.session, zygote, start.config, place, start.ahead(folder))
+        running = Running(folder, server, start.session, start.config, place, start.ahead(folder))
         play = start.story.play(running, people, start.room, start.desk)
         place.begins()
         play.before(start.meanwhile)
@@ -59,7 +60,7 @@ async def perform(start: Start, folder: Path, zygote: Zygote, fault: Fault, plac
 async def _later(running: Running, after_s: float) -> None:
     await asyncio.sleep(after_s)
     if not running.is_dead():
-        await running.kill()
+        running.kill()
 
 
 @dataclass
@@ -89,29 +90,25 @@ class Tally:
         return f"killed {self.died.total()} times, {counts}; {dict(self.died)}"
 
 
-async def perform_killed(
-    start: Start, folder: Path, zygotes: Sequence[Zygote], sample: int, most: int | None = None
-) -> Tally:
-    """Play the story once undisturbed, then once for each of its faults. Returns the results.
+async def perform_killed(start: Start, peace: Seen, folder: Path, sample: int, most: int | None = None) -> Tally:
+    """Play the story once for each of its faults, some at a time. Returns the results, compared with those of `peace`.
 
     `sample` is the number of faults in `make test`, `most` the number in the long run, None for all.
     """
-    peace = await perform(start, folder / "peace", zygotes[0], Fault())
-    assert different(peace, peace) == {}
-    steps = (folder / "peace" / "steps").read_text().splitlines()
+    steps = peace.steps
     chosen = faults(steps, random.Random(SEED), sample)[:most]
     left, tally = list(enumerate(chosen)), Tally()
 
-    async def work(zygote: Zygote) -> None:
+    async def work() -> None:
         while left:
             number, fault = left.pop()
             where = folder / f"story-{number}"
-            tally.add(fault, peace, await perform(start, where, zygote, fault))
+            tally.add(fault, peace, await perform(start, where, fault))
             shutil.rmtree(where)
             if LONG:
                 print(f"\r{start.story.name}: {tally}", end="", flush=True)
 
-    await asyncio.gather(*map(work, zygotes))
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
     print(f"\n{start.story.name}, {len(steps)} steps: {tally}", flush=True)
     assert tally.died.total() >= len(chosen) // 2
     return tally

@@ -7,7 +7,9 @@ Rules kept here:
 
 import asyncio
 import inspect
+import json
 import mmap
+import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +19,10 @@ from typing import Any
 from bot.runtime.clock import wall_clock
 from storage.database import FILE
 from tests.fakes.homeserver import SimulatedHomeserver
-from tests.faults.zygote import Zygote
+from tests.theatre.forked_command import ForkedProgram
 
 WITHIN_S = 300.0
+_LOOK_S = 0.02
 
 
 @dataclass
@@ -58,7 +61,6 @@ class Running:
         folder: Path,
         server: SimulatedHomeserver,
         session: tuple[str, str, str],
-        zygote: Zygote,
         config: str,
         place: Place | None = None,
         ahead: "Ahead | None" = None,
@@ -74,10 +76,8 @@ class Running:
         self.step = ""  # at which it died
         self.starts = 0
         self.exits: list[int] = []
-        self._zygote = zygote
-        self._pid = 0
         self._set_at = 0  # what its clock showed when it was set forward last
-        self._ended: asyncio.Task[int] | None = None
+        self._program: ForkedProgram | None = None
 
     async def start(self, **order: Any) -> None:
         """Start the bot."""
@@ -88,8 +88,13 @@ class Running:
         if self.ahead is not None:
             order["ahead"] = str(self.ahead.path)
         self.starts = 1 + self._ready()
-        self._pid = await self._zygote.fork(folder=str(self.folder), env=env, **order)
-        self._ended = asyncio.create_task(self._zygote.ended())
+        self._program = ForkedProgram(
+            "tests.faults.victim",
+            json.dumps({"folder": str(self.folder), **order}),
+            folder=self.folder,
+            output=self.folder / "stderr",
+            environ={**os.environ, **env},
+        )
 
     def _ready(self) -> int:
         """Return how often the bot has logged that it is ready."""
@@ -97,35 +102,35 @@ class Running:
 
     def is_dead(self) -> bool:
         """Tell whether the bot has ended."""
-        return self._ended is not None and self._ended.done()
+        return self._program is not None and self._program.poll() is not None
 
     async def wait(self) -> int:
         """Wait for the bot's end. Returns its exit status."""
-        assert self._ended is not None
-        self.exits.append(await self._ended)
-        self._ended = None
-        return self.exits[-1]
+        assert self._program is not None
+        while (code := self._program.poll()) is None:  # noqa: ASYNC110 - another process runs
+            await asyncio.sleep(_LOOK_S)
+        self._program = None
+        self.exits.append(code)
+        return code
 
     def died_at(self) -> None:
         """Note where it died."""
         self.deaths += 1
         self.step = text_of(self.folder / "steps").rpartition("\n")[0].rpartition("\n")[2]
 
-    async def kill(self) -> None:
+    def kill(self) -> None:
         """Kill the bot, whatever it is doing."""
-        await self._signal("-KILL")
+        assert self._program is not None
+        self._program.kill()
 
     async def stop(self) -> int:
         """Ask it to stop, once it listens; how it ended."""
         await self.until(
             lambda: self.starts == text_of(self.folder / "stderr").count('"event": "ready"'), "the bot to run"
         )
-        await self._signal("-TERM")
+        assert self._program is not None
+        self._program.terminate()
         return await self.wait()
-
-    async def _signal(self, name: str) -> None:
-        process = await asyncio.create_subprocess_exec("kill", name, str(self._pid), stderr=asyncio.subprocess.DEVNULL)
-        await process.wait()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Return rows of its database; empty while there is no database."""
@@ -166,7 +171,7 @@ class Running:
                 self.place.mends()
                 await self.start()
             assert loop.time() < ends, f"waited {within_s:g} s for {what}: {text_of(self.folder / 'stderr')}"
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_LOOK_S)
         return found
 
 

@@ -13,7 +13,6 @@ from tests.faults.group import Group, Said
 from tests.faults.people import People, SealedPeople
 from tests.faults.play import Play
 from tests.faults.running import Ahead, Running
-from tests.faults.zygote import Zygote
 
 CONFIG = """
 [homeserver]
@@ -80,7 +79,7 @@ class Start:
         return Ahead(folder / "ahead", self.ahead_ms) if self.story.sets_time else None
 
 
-async def scene(folder: Path, zygote: Zygote, story: Story, *, encrypted: bool = False) -> Start:
+async def scene(folder: Path, story: Story, *, encrypted: bool = False) -> Start:
     """Set up a room that the bot protects, and its desk with everybody in it."""
     async with SimulatedHomeserver() as server:
         session = server.account("bot")
@@ -92,7 +91,7 @@ async def scene(folder: Path, zygote: Zygote, story: Story, *, encrypted: bool =
         await people.listen()
         room = _room(server, story, users, session[0], encrypted=encrypted)
         ahead = Ahead(folder / "ahead") if story.sets_time else None
-        running = Running(folder, server, session, zygote, CONFIG + (story.before or story.rules), ahead=ahead)
+        running = Running(folder, server, session, CONFIG + (story.before or story.rules), ahead=ahead)
         await running.start()
         desk = await running.until(
             lambda: _first(running.rows("SELECT room FROM rooms WHERE purpose = 'desk'")), "a desk"

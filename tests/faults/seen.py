@@ -37,7 +37,7 @@ class Seen:
 
     deaths: int
     step: str  # at which it died
-    steps: int
+    steps: list[str]
     journal_in_order: bool
     recorded_twice: int
     facts: Counter[str] = field(default_factory=Counter)
@@ -63,7 +63,7 @@ def seen(play: Play) -> Seen:
     return Seen(
         deaths=running.deaths,
         step=running.step,
-        steps=len((running.folder / "steps").read_text().splitlines()),
+        steps=(running.folder / "steps").read_text().splitlines(),
         journal_in_order=_in_order(play, recorded),
         recorded_twice=len(every) - len(set(every)),
         facts=Counter(_plain(f) for f in told if f.KIND in KINDS or isinstance(f, NoticeGiven | ActionTaken)),

@@ -6,42 +6,24 @@ The bot ends, says so, loses nothing, and has done everything once after it was 
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from storage.database import FILE
+from tests.faults.conftest import Opening
+from tests.faults.fault import Fault
 from tests.faults.perform import ALL, perform
 from tests.faults.running import Place
-from tests.faults.scene import Start, scene
-from tests.faults.seen import Seen, different
+from tests.faults.seen import different
 from tests.faults.stories.away import AWAY
-from tests.faults.zygote import Fault, Zygote
 from tests.theatre.served import like
 
 # A traceback, the key of a text in the place of its words, and what Python says of work that nobody waited for.
 NOISE = ("Traceback", '"cli.', "never awaited", "never retrieved")
-
-
-@dataclass
-class Stage:
-    """The initial state of every test here."""
-
-    zygote: Zygote
-    start: Start
-    peace: Seen
-
-
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    zygote = await Zygote.start()
-    start = await scene(tmp_path / "scene", zygote, AWAY)
-    yield Stage(zygote, start, await perform(start, tmp_path / "peace", zygote, Fault()))
-    await zygote.stop()
 
 
 @pytest.fixture
@@ -111,14 +93,15 @@ def _ways(folder: Path, small: Path | None) -> dict[str, tuple[Fault, Place | No
 
 
 async def test_every_disk_failure_ends_the_bot_with_a_message_and_a_restart_continues(
-    stage: Stage, tmp_path: Path, small: Path | None
+    opening: Opening, tmp_path: Path, small: Path | None
 ) -> None:
+    start, peace = await opening(AWAY)
     wrong: dict[Any, Any] = {}
     for how, (fault, place) in _ways(tmp_path, small).items():
-        seen = await perform(stage.start, tmp_path / how, stage.zygote, fault, place)
+        seen = await perform(start, tmp_path / how, fault, place)
         if (seen.deaths, seen.exits[0]) != (1, 1) or not ends_with_a_word(seen.said):
             wrong[how, "end"] = (seen.exits, seen.said)
-        if found := different(stage.peace, seen):
+        if found := different(peace, seen):
             wrong[how, "after"] = found
         if place is not None and small is not None:
             shutil.rmtree(place.data)
@@ -131,11 +114,8 @@ def ends_with_a_word(said: str) -> bool:
     return told and not any(noise in said for noise in NOISE)
 
 
-async def test_unwritable_keys_end_the_bot_with_a_message(tmp_path: Path) -> None:
-    zygote = await Zygote.start()
-    start = await scene(tmp_path / "scene", zygote, AWAY, encrypted=True)
-    peace = await perform(start, tmp_path / "peace", zygote, Fault())
-    seen = await perform(start, tmp_path / "keys", zygote, Fault(fail="keys", fail_from=20))
-    await zygote.stop()
+async def test_unwritable_keys_end_the_bot_with_a_message(opening: Opening, tmp_path: Path) -> None:
+    start, peace = await opening(AWAY, encrypted=True)
+    seen = await perform(start, tmp_path / "keys", Fault(fail="keys", fail_from=20))
     assert (seen.deaths, seen.exits[0], different(peace, seen)) == (1, 1, {}), seen.said
     assert ends_with_a_word(seen.said), seen.said

@@ -4,19 +4,17 @@
 longest stories, encrypted, which it plays a hundred times.
 """
 
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.faults.conftest import Opening
 from tests.faults.perform import LONG, perform_killed
-from tests.faults.scene import Story, scene
+from tests.faults.scene import Story
 from tests.faults.stories.away import AWAY
 from tests.faults.stories.deadlines import DEADLINES
 from tests.faults.stories.spammers import SPAMMERS
-from tests.faults.zygote import zygotes
 
-AT_ONCE = 3 * (os.cpu_count() or 1) if LONG else 1  # half of a story is waiting for answers
 # Story, encrypted, at how many places in `make test` (0: not there), at how many at most in `make faults`.
 STORIES = (
     (AWAY, False, 3, None),
@@ -36,11 +34,10 @@ CASES = [
 @pytest.mark.timeout(0 if LONG else 600)
 @pytest.mark.parametrize(("story", "encrypted", "sample", "most"), CASES)
 async def test_killed_at_any_step_the_bot_loses_nothing_and_does_nothing_twice(
-    tmp_path: Path, story: Story, encrypted: bool, sample: int, most: int | None
+    opening: Opening, tmp_path: Path, story: Story, encrypted: bool, sample: int, most: int | None
 ) -> None:
-    async with zygotes(AT_ONCE) as makers:
-        start = await scene(tmp_path / "scene", makers[0], story, encrypted=encrypted)
-        said = {event.raw["type"] for _, event in start.server.world.order}
-        assert ("m.room.encrypted" in said, "m.room.message" in said) == (encrypted, not encrypted)
-        tally = await perform_killed(start, tmp_path, makers, sample, most)
+    start, peace = await opening(story, encrypted=encrypted)
+    said = {event.raw["type"] for _, event in start.server.world.order}
+    assert ("m.room.encrypted" in said, "m.room.message" in said) == (encrypted, not encrypted)
+    tally = await perform_killed(start, peace, tmp_path, sample, most)
     assert tally.wrong == {}

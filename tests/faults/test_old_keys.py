@@ -2,23 +2,13 @@
 
 import json
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
+from tests.faults.conftest import Opening
 from tests.faults.people import again
 from tests.faults.running import Running
-from tests.faults.scene import Start, again_at, scene
+from tests.faults.scene import Start, again_at
 from tests.faults.stories.away import AWAY, Away
-from tests.faults.zygote import Zygote
-
-
-@pytest.fixture
-async def zygote() -> AsyncIterator[Zygote]:
-    zygote = await Zygote.start()
-    yield zygote
-    await zygote.stop()
 
 
 def logged(running: Running, event: str) -> int:
@@ -33,13 +23,13 @@ def said(start: Start, running: Running) -> int:
     return sum(e.raw["type"] == "m.room.encrypted" and e.raw["sender"] == start.session[0] for _, e in order)
 
 
-async def test_old_keys_that_are_put_back_are_not_used(tmp_path: Path, zygote: Zygote) -> None:
-    start = await scene(tmp_path / "scene", zygote, AWAY, encrypted=True)
+async def test_old_keys_that_are_put_back_are_not_used(opening: Opening, tmp_path: Path) -> None:
+    start, _ = await opening(AWAY, encrypted=True)
     async with again_at(start.server) as server:
         folder = tmp_path / "story"
         shutil.copytree(start.folder / "data", folder / "data")
         people = await again(server, start.people, folder / "people", start.accounts, start.tokens)
-        running = Running(folder, server, start.session, zygote, start.config)
+        running = Running(folder, server, start.session, start.config)
         play = Away(running, people, start.room, start.desk)
         await running.start()
         await running.stop()

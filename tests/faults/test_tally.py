@@ -6,14 +6,14 @@ from typing import Literal
 
 from moderation.model.facts import CreditChanged
 from moderation.values.ids import UserId
+from tests.faults.fault import Fault
 from tests.faults.perform import Tally
 from tests.faults.seen import Seen, different, reckoned
-from tests.faults.zygote import Fault
 
 PEACE = Seen(
     deaths=0,
     step="",
-    steps=9,
+    steps=["write"] * 9,
     journal_in_order=True,
     recorded_twice=0,
     facts=Counter(charged=1),

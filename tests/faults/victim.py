@@ -1,13 +1,12 @@
 """The real bot in a process of its own, with a fault at a chosen step.
 
-    python -m tests.faults.victim       reads orders, one JSON a line: forks the bot, prints its pid, then how it ended
+    python -m tests.faults.victim ORDER       the order is JSON; it is forked (`tests/theatre/forked_command.py`)
 
 Rules kept here:
 - The bot is the command `answerable run`, started as a person starts it.
 - Steps are counted where something becomes durable or leaves the process: a write, a flush, a rename, a commit, a
   request and its answer.
 - At the chosen step the process gets SIGKILL, or the system reports a failing disk.
-- Importing once saves time at each start.
 - If a story sets time forward, all clocks advance together, and the bot reads them often.
 """
 
@@ -19,10 +18,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 WRITES = ("write", "flush", "rename", "link", "commit")  # steps in which a disk can fail
 
@@ -147,45 +145,17 @@ def _counted(steps: Steps, name: str, work: Callable[..., Any]) -> Callable[...,
     return counted
 
 
-def _be_the_bot(order: Mapping[str, Any]) -> NoReturn:
+def main() -> None:
+    """Be the bot."""
+    order = json.loads(sys.argv[1])
     folder = Path(order["folder"])
-    error = os.open(folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(error, 1)
-    os.dup2(error, 2)
-    os.environ.update(order["env"])
-    beset(
-        Steps(
-            folder / "steps",
-            order.get("kill_at", 0),
-            order.get("torn", False),
-            order.get("fail", ""),
-            order.get("fail_from", 0),
-        )
-    )
+    fault = (order.get("kill_at", 0), order.get("torn", False), order.get("fail", ""), order.get("fail_from", 0))
+    beset(Steps(folder / "steps", *fault))
     if "ahead" in order:
         be_ahead(Path(order["ahead"]))
     from bot.cli.main import run
 
-    sys.argv = ["answerable", "run", "--config", str(folder / "config.toml"), "--log-format", "json"]
-    try:
-        run()
-    except SystemExit as end:
-        os._exit(int(end.code or 0))
-    os._exit(0)
-
-
-def main() -> None:
-    """Fork bots until there are no more orders."""
-    for module in ("bot.app", "bot.cli.run", "bot.cli.session", "bot.monitoring.systemd"):
-        import_module(module)  # once, which takes 1.3 s of processor time, not at each start
-
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            _be_the_bot(json.loads(line))
-        print(json.dumps({"pid": pid}), flush=True)
-        _, status = os.waitpid(pid, 0)
-        print(json.dumps({"ended": os.waitstatus_to_exitcode(status)}), flush=True)
+    run(["run", "--config", str(folder / "config.toml"), "--log-format", "json"])
 
 
 if __name__ == "__main__":
