@@ -190,12 +190,11 @@ class _Page:
         return f"<article{style}>{top}{fields}{''.join(self._part(part) for part in parts)}</article>\n"
 
     def _title(self, skeleton: Mapping[str, Json]) -> str:
-        return self._known("kind", str(skeleton["k"]))
+        return self._known(f"export.kind.{skeleton['k']}")
 
-    def _word(self, table: str, word: str) -> str:
+    def _word(self, key: str) -> str:
         """Return a word of the program in the reader's language; itself if there is none."""
-        key = f"export.{table}.{word}"
-        return self._words.text(key) if self._words.has(key) else word
+        return self._words.text(key) if self._words.has(key) else key.split(".", 2)[2]
 
     def _room_of(self, code: str) -> str:
         name = self._about.rooms.get(code, NamedRoom()).name
@@ -205,15 +204,16 @@ class _Page:
         found = []
         for name, value in skeleton.items():
             if name not in _SKELETON and value not in (-1, "-", "") and not (name in _NOTHING_AT_0 and value == 0):
-                found.append(
-                    (self._known("field", name), self._rule(str(value)) if name == "rule" else self._value(name, value))
-                )
+                shown = self._rule(str(value)) if name == "rule" else self._value(name, value)
+                found.append((self._known(f"export.field.{name}"), shown))
         return found
 
     def _value(self, name: str, value: Json | None) -> str:
         if name in _TIMES and type(value) is int:
             return escaped(moment(value)) if value else ""
-        return "" if value is None else escaped(self._known("word", value) if isinstance(value, str) else value)
+        if isinstance(value, str):
+            return escaped(self._known(f"export.word.{value}"))
+        return "" if value is None else escaped(value)
 
     def _part(self, part: Json) -> str:
         text = self._words.text
@@ -228,7 +228,8 @@ class _Page:
     def _who(self, data: Mapping[str, Any]) -> str:
         if "mxid" not in data:
             return ""
-        return f"<p>{escaped(self._known('as', str(data.get('as', 'sender'))))}: {person(data['mxid'])}</p>\n"
+        label = self._known(f"export.as.{data.get('as', 'sender')}")
+        return f"<p>{escaped(label)}: {person(data['mxid'])}</p>\n"
 
     def _said(self, data: Mapping[str, Any]) -> str:
         found = ""

@@ -31,7 +31,7 @@ _PAIRS = (("step", "what"), ("step", "result"), ("step", "state"))
 # What follows the sentence, unless it is in there: fields of the skeleton, with a name of their own in the exports.
 _MORE = ("n", "rule", "class", "kind", "basis", "why", "until", "due", "cost", "left", "level", "method", "media",
          "count", "version", "purpose")  # fmt: skip
-_ON = frozenset({"case", "finding", "report", "redact"})  # kinds of which one wants to see the message
+_ON = frozenset({"case", "finding", "report"})  # kinds of which one wants to see the message
 _QUOTED = ("body", "reason", "words", "excerpt", "matched", "detail", "problem", "duty")
 _TIMES = frozenset({"until", "due"})
 _LONGEST = 200  # of a quotation
@@ -80,7 +80,7 @@ class Wording:
         if self._content and people["is_by"] and "by" not in used:
             yield text("cli.record.more", name=text("cli.column.by"), value=people["by"])
         if record["k"] in _ON and record.get("on", -1) >= 0:
-            yield f"#{record['on']}"
+            yield text("cli.record.of_message", index=str(record["on"]))
 
     def _quoted(self, parts: list[Mapping[str, Any]]) -> Iterator[str]:
         """Yield what people wrote, and what is said of parts that are erased."""

@@ -101,6 +101,7 @@ def test_every_record_has_words(monkeypatch: pytest.MonkeyPatch, language: str) 
             seen.add((made["k"], "Anna" in wording.line(made)))
     assert {draft.kind for draft in (*of_facts, *OTHERS)} == KINDS.keys()
     assert ("decision", True) in seen
+    # A new step of a record needs its words: `cli.record` in both message files, `KIND-STEP`.
     assert keys == {key for key in Catalog.load().keys("en") if re.match(r"cli\.record\.[^.]+-", key)}
 
 
@@ -153,6 +154,6 @@ def test_show_speaks_in_words_and_names_people_for_a_reason(answerable: Answerab
 @pytest.mark.usefixtures("log")
 def test_a_case_is_shown_alone(answerable: Answerable) -> None:
     (line,) = answerable("logs", "show", "--case", "5", "--reason", "an audit").out.splitlines()
-    assert "Case 5 about Ben K. (@ben) was opened · Rule: calm · #1 · “Free”" in line
+    assert "Case 5 about Ben K. (@ben) was opened · Rule: calm · message #1 · “Free”" in line
     assert answerable("logs", "show", "--case", "6").out == ""
     assert "--case 12" in answerable("logs", "show", "--help").out
