@@ -1,6 +1,7 @@
 """The registries are complete: kinds of rules, commands and actions have all their texts in each language."""
 
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -12,6 +13,7 @@ from bot.texts.catalog import LANGUAGES, Catalog, fields_of
 from bot.texts.rule_kinds import PAGES
 from moderation.model import actions
 from moderation.model.actions import ACTIONS, NICETY, Action
+from moderation.model.facts import FACTS, Fact
 from moderation.rules.registry import KINDS
 
 CATALOG = Catalog.load()
@@ -73,3 +75,13 @@ def test_an_action_has_a_name_of_its_own_and_says_how_long_it_can_wait() -> None
     assert {cls.NAME for cls in each} - {""} == set(ACTIONS)
     assert len(each) == len(ACTIONS)
     assert {cls for cls in each if cls.PRIORITY == NICETY and not cls.ADORNS} == set()
+
+
+@pytest.mark.parametrize("fact", FACTS, ids=[fact.__name__ for fact in FACTS])
+def test_a_fact_has_its_words_in_logs_show(fact: type[Fact]) -> None:
+    hints, known = get_type_hints(fact), [key.removeprefix("cli.record.") for key in CATALOG.keys("en")]
+    steps = next((get_args(hints[name]) for name in ("step", "what", "result", "entry") if name in hints), ()) or (
+        "any",
+    )
+    has = [step for step in steps for key in known if key.startswith((f"{fact.KIND}-{step}", f"{fact.KIND}-any"))]
+    must_be_there(tuple(f"cli.record.{fact.KIND}-{step}" for step in steps if step not in has))
