@@ -6,7 +6,7 @@ from moderation.model.actions import STATE
 from moderation.model.facts import CaseGrew, CaseOpened, CreditChanged, Found, SanctionStarted
 from tests.theatre.scene import Theatre
 
-SIX_KINDS = """
+SEVEN_KINDS = """
 [[rules]]
 name = "words"
 kind = "terms"
@@ -39,6 +39,11 @@ name = "files"
 kind = "media"
 class = "moderate"
 kinds = ["image"]
+[[rules]]
+name = "walls"
+kind = "shape"
+class = "moderate"
+max_lines = 9
 """
 
 EVERYWHERE = """
@@ -56,7 +61,7 @@ WORDS = "a pu\u200brple ele\u0440hant"  # disguised: a zero-width space, a Cyril
 
 
 async def test_each_kind_of_rule_is_found_redacted_and_charged_once(theatre: Theatre) -> None:
-    scene = await theatre.scene(SIX_KINDS, members=6)
+    scene = await theatre.scene(SEVEN_KINDS, members=7)
     bot, room, owner, people = scene.bot, scene.room, scene.owner, scene.members
     everybody = " ".join(who.user for who in people)
     messages: list[dict[str, Any]] = [
@@ -66,13 +71,14 @@ async def test_each_kind_of_rule_is_found_redacted_and_charged_once(theatre: The
         {"msgtype": "m.text", "body": "five in a row"},
         {"msgtype": "m.text", "body": f"hello {everybody}"},
         {"msgtype": "m.file", "body": "notes.zip", "url": "mxc://localhost/abc", "info": {"size": 10}},
+        {"msgtype": "m.text", "body": "\n".join("a wall of text")},
     ]
     flooder = people[3]
     fine = [await flooder.send_text(room, f"{n}") for n in range(4)]
     sent = [await who.send(room, "m.room.message", content) for who, content in zip(people, messages, strict=True)]
     await bot.has(*sent)
     await bot.idle(up_to=STATE)
-    kinds = ["words", "numbers", "sites", "flood", "calls", "files"]
+    kinds = ["words", "numbers", "sites", "flood", "calls", "files", "walls"]
     found = [(fact.rule, fact.subject, fact.grade) for fact in bot.facts(Found)]
     assert found == [
         (rule, who.user, "minor" if rule == "words" else "moderate") for rule, who in zip(kinds, people, strict=True)
@@ -82,9 +88,9 @@ async def test_each_kind_of_rule_is_found_redacted_and_charged_once(theatre: The
     ]
     assert [(fact.entry, fact.cost, fact.left) for fact in bot.facts(CreditChanged)] == [
         ("warning", 0, 100),  # the first minor offence
-        *[("charge", 10, 90)] * 5,
+        *[("charge", 10, 90)] * 6,
     ]
-    assert [await owner.is_redacted(room, event) for event in sent] == [True] * 6
+    assert [await owner.is_redacted(room, event) for event in sent] == [True] * 7
     assert [await owner.is_redacted(room, event) for event in fine] == [False] * 4
     assert (await scene.levels())[flooder.user] == -1
     sanctions = [(fact.kind, fact.rule) for fact in bot.facts(SanctionStarted)]
