@@ -1,6 +1,7 @@
 """comment: the person whom a case concerns says something before it is decided."""
 
 from moderation.cases.comments import comment_on
+from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.notices import line
 from storage import queries
@@ -14,8 +15,10 @@ async def comment(call: Call) -> Reply:
     found = await queries.case_view(call.db, n)
     if found is None:
         raise Refused("error.case.none", n=n)
-    earlier = sum(found.is_about(note.by) for note in await queries.notes_of(call.db, n))
-    facts = comment_on(found, by=call.caller, words=call.given.reason, earlier=earlier, on=call.on)
+    accounts = await queries.accounts_of(call.db, call.caller)
+    earlier = await queries.comments_of(call.db, accounts, 0, n)
+    today = await queries.comments_of(call.db, accounts, call.now_ms - DAY_MS)
+    facts = comment_on(found, by=call.caller, words=call.given.reason, earlier=earlier, today=today, on=call.on)
     return Reply((line("done.comment", n=n),), facts, call.gone(), private=True)
 
 

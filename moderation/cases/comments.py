@@ -2,7 +2,7 @@
 
 Rules kept here:
 - Only that person comments, and only while nothing is decided; afterwards there is the appeal.
-- A case takes few comments, since each is shown to the people who decide.
+- A case takes few comments, and so does a day, since each is shown to the people who decide.
 """
 
 from moderation.model.context import CaseView
@@ -11,10 +11,16 @@ from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 
 MOST = 3  # of one case
+MOST_A_DAY = 10  # of one person
 
 
-def comment_on(case: CaseView, *, by: UserId, words: str, earlier: int, on: int) -> tuple[CaseCommented, ...]:
-    """Return the comment; `earlier` is how many there are. Raises `Refused` if there can be none."""
+def comment_on(
+    case: CaseView, *, by: UserId, words: str, earlier: int, today: int, on: int
+) -> tuple[CaseCommented, ...]:
+    """Return the comment. Raises `Refused` if there can be none.
+
+    `earlier` is how many the case has, `today` how many the person gave in the last day.
+    """
     if not case.is_about(by):
         raise Refused("error.case.none", n=case.n)
     if case.outcome:
@@ -23,4 +29,6 @@ def comment_on(case: CaseView, *, by: UserId, words: str, earlier: int, on: int)
         raise Refused("error.missing.words")
     if earlier >= MOST:
         raise Refused("error.comment.enough", n=case.n, limit=MOST)
+    if today >= MOST_A_DAY:
+        raise Refused("error.comment.enough-today", limit=MOST_A_DAY)
     return (CaseCommented(room=case.room, on=on, n=case.n, subject=by, words=words),)

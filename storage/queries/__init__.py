@@ -20,6 +20,7 @@ from .cases import (
     cases_of,
     charged_for,
     closable_cases,
+    comments_of,
     due_cases,
     excused_cases,
     figures_of,

@@ -1,6 +1,6 @@
 """Cases: one case, by card, about a person, waiting, due."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -344,6 +344,14 @@ class CaseNote:
     by: UserId
     words: str
     at: int
+
+
+async def comments_of(db: AsyncConnection, accounts: Collection[UserId], since_ms: int, n: int = 0) -> int:
+    """Return how many comments a person gave since then on cases about them, or on case `n`; kept or not."""
+    c, note = schema.cases.c, schema.case_notes.c
+    own = (c.n == note.n, sql_list(c.subject, accounts), sql_list(note.by, accounts), note.at >= since_ms)
+    count = select(func.count()).select_from(schema.case_notes.join(schema.cases, c.n == note.n))
+    return int(await db.scalar(count.where(*own, *([c.n == n] if n else []))) or 0)
 
 
 async def notes_of(db: AsyncConnection, n: int) -> tuple[CaseNote, ...]:

@@ -1,10 +1,16 @@
 """What somebody says about a case about them before it is decided."""
 
-from moderation.cases.comments import MOST
+from pathlib import Path
+
+import pytest
+
+from moderation.cases.comments import MOST, MOST_A_DAY
 from moderation.model.facts import CaseCommented
+from tests.door.offline import ANNA, MARK, offline
 from tests.theatre.scene import Theatre, ask, direct_room, told
 from tests.theatre.served import like
 
+HOUR = 3_600_000
 HIDES = """
 [[rules]]
 name = "hides"
@@ -43,3 +49,20 @@ async def test_a_comment_reaches_the_card_before_the_decision_and_nobody_is_floo
     await manager.react(scene.desk, card.id, "✅")
     await told(ann, bot, like("notice.message.upheld", n="1"))
     assert like("error.comment.decided", n="1").search(await ask(ann, bot, alone, "!comment 1 but"))
+
+
+@pytest.mark.parametrize("content", ["full", "metadata"])
+async def test_a_case_and_a_day_take_few_comments_also_where_no_words_are_kept(content: str, tmp_path: Path) -> None:
+    other = HIDES.replace("hides", "hides-too").replace("frobnicator", "gizmo")
+    async with offline(tmp_path, f'{HIDES}{other}[records]\ncontent = "{content}"\n') as bot:
+        for n in range(1, 6):
+            await bot.say(ANNA, "a frobnicator")
+            for _ in range(MOST + 1):
+                await bot.say(ANNA, f"!comment {n} I was quoting")
+            assert len(bot.facts(CaseCommented)) == min(n * MOST, MOST_A_DAY)
+            await bot.say(MARK, f"!dismiss {n} a quotation")
+            bot.time.ms += HOUR
+        bot.time.ms += 24 * HOUR
+        await bot.say(ANNA, "a gizmo")
+        await bot.say(ANNA, "!comment 6 I was quoting")
+        assert len(bot.facts(CaseCommented)) == MOST_A_DAY + 1
