@@ -69,6 +69,7 @@ from .model.facts import (
     CaseOpened,
     CreditChanged,
     DataAsked,
+    DeskChosen,
     DoorAnswered,
     DossierStep,
     EntryConfirmed,
@@ -333,6 +334,13 @@ def _(fact: DossierStep, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 @_follow.register
 def _(fact: ApproverChanged, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     yield NotifyAbove(room=NO_ROOM, facts=(fact,))
+
+
+@_follow.register
+def _(fact: DeskChosen, _rooms_of: RoomsOf) -> Iterator[Consequence]:
+    yield KeepDesk(room=fact.home)
+    if fact.desk not in ("-", "own"):
+        yield NotifyDesk(room=fact.home, facts=(fact,))
 
 
 @_follow.register

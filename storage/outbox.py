@@ -196,6 +196,13 @@ async def goes_first(db: AsyncConnection, room: str) -> bool:
     return any(json.loads(row.action).get("first") for row in rows)
 
 
+async def waits_in(db: AsyncConnection, room: str, *, besides: type[Action]) -> bool:
+    """Return whether something waits to be done in a room, other than this kind of action."""
+    o = outbox.c
+    others = (o.room == room, func.json_extract(o.action, "$.do") != besides.NAME)
+    return await db.scalar(select(o.id).where(*others).limit(1)) is not None
+
+
 async def mark_sending(db: AsyncConnection, rows: Sequence[int]) -> None:
     """Mark these rows as being sent: the same action wanted again from now on is a new row."""
     await db.execute(update(outbox).where(outbox.c.id.in_(rows), outbox.c.merge.is_not(None)).values(merge=None))

@@ -64,10 +64,33 @@ rooms = Table(
     Column("community", String, server_default="", info=PLAIN),
     # Of a group: the message in its desk that says what the bot can do there.
     Column("introduced", String, server_default="", info=PLAIN),
+    # Of a group: the code of the desk that shows its cards; "": none yet; "own": none yet, and not that of other rooms.
+    Column("desk", String, server_default="", info=PLAIN),
 )
 
+Index("rooms_by_desk", rooms.c.desk)
 Index("rooms_by_served", rooms.c.served)
 Index("rooms_by_direct", rooms.c.direct_with)
+
+# The groups whose cards a desk shows or has ever shown, by their codes.
+desk_groups = Table(
+    "desk_groups",
+    metadata,
+    Column("desk", String, primary_key=True, info=PLAIN),
+    Column("served", String, primary_key=True, info=PLAIN),
+    Column("record", Integer),  # since when
+    Column("at", Integer),  # 0: the desk was made for it
+)
+
+# Managers who took on the duty in a room, though they came into its desk before the room did.
+duty_accepted = Table(
+    "duty_accepted",
+    metadata,
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("user", String, primary_key=True, info=PERSON),
+    Column("record", Integer),
+    info=ROWS,
+)
 
 # The rooms listed by a space that the configuration names.
 space_rooms = Table(

@@ -37,7 +37,7 @@ MAX_STATEMENTS = 3  # the newest of a case
 async def cases(call: Call) -> Reply:
     """List the waiting cases by deadline.
 
-    Those of this room; in a direct message those of all rooms the caller answers for.
+    Those of this room, or of all rooms of this desk; in a direct message those of all rooms the caller answers for.
     """
     rooms = await _rooms(call)
     found = await queries.waiting_cases(call.db, rooms, MAX_CASES + 1)
@@ -55,9 +55,12 @@ async def _rooms(call: Call) -> list[RoomId]:
     if call.group.purpose == "group":
         await must_manage(call, call.group)
         return [call.group.room]
-    if is_operator(call.caller, call.policy):
+    if is_operator(call.caller, call.policy) and call.here.purpose != "desk":
         return list(await queries.active_groups(call.db))
-    known = [await call.setup.knowledge.room(call.db, room) for room in await queries.answers_for(call.db, call.caller)]
+    runs = await queries.answers_for(call.db, call.caller)
+    if call.here.purpose == "desk":  # the others may not read of more rooms than these
+        runs = tuple(room for room in runs if room in call.here.serves)
+    known = [await call.setup.knowledge.room(call.db, room) for room in runs]
     rooms = sorted(room.room for room in known if room and is_manager(call.caller, room, call.policy))
     if not rooms:
         raise Refused("error.right.manager-nowhere")

@@ -24,7 +24,7 @@ from moderation.model.facts import CaseClaimed, CaseDecided, CaseExtended
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, ReactionGiven, Received
-from moderation.values.ids import UserId
+from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Code, Line, Moment, line
 from storage import queries
 
@@ -36,7 +36,7 @@ from .named_person import understood, with_id
 from .parse import MAX_REASON, WORDING, Arguments, Spoken, bind, case_number, is_command, read, shows
 from .registry import COMMANDS
 from .report import flag
-from .rights import is_inside, manages, must_manage, which_room
+from .rights import KNOWN_FOR_MS, is_inside, manages, must_manage, which_room
 
 MOST_ASKED = 60  # commands of one person in an hour
 MOST_ORDERED = 600  # of a person who manages the room, or of an operator
@@ -149,17 +149,18 @@ class Commands:
 
 
 async def _orders(call: Call) -> bool:
-    """Tell whether the caller manages the group this was said in or is said for, or is an operator."""
-    here = call.here
-    group = await call.setup.knowledge.room(call.db, here.served) if here.served is not None else here
-    return is_operator(call.caller, call.policy) or (group is not None and await manages(call, group))
+    """Tell whether the caller manages the group this was said in, or one that it is said for, or is an operator."""
+    if is_operator(call.caller, call.policy):
+        return True
+    served = [await call.setup.knowledge.room(call.db, room) for room in call.here.serves]
+    return any([group is not None and await manages(call, group) for group in served or [call.here]])
 
 
 async def _command(call: Call, command: Command, spoken: Spoken, event: MessagePosted) -> Answer:
     try:
         group = await _group_of_case(call, command, spoken)
         if group is None:
-            group = await _group(call, spoken, anywhere=command.anywhere)
+            group = await _group(call, command, spoken, event)
         call = replace(call, group=group)
         if spoken.too_long:
             raise Refused("error.too-long")
@@ -188,7 +189,7 @@ async def _reaction(call: Call, event: ReactionGiven) -> Answer | None:
     n = question.n if question else n
     case = await queries.case_view(call.db, n) if n else None
     group = await call.setup.knowledge.room(call.db, case.room) if case else None
-    if n is None or group is None or group.room != call.here.served:
+    if n is None or group is None or group.room not in call.here.serves:
         return None
     call = replace(call, group=group, given=Arguments(case=n))
     try:
@@ -228,39 +229,55 @@ def _unknown(call: Call, spoken: Spoken) -> Answer | None:
 
 
 async def _group_of_case(call: Call, command: Command, spoken: Spoken) -> RoomView | None:
-    """Find the room that the number of a case means in a direct message."""
-    if call.here.purpose != "direct" or spoken.group or command.anywhere or not command.spec.startswith("case"):
+    """Find the room that the number of a case means, in a direct message or in a desk of several rooms."""
+    here = call.here
+    several = here.purpose == "direct" or (here.purpose == "desk" and len(here.serves) > 1)
+    if not several or spoken.group or command.anywhere or not command.spec.startswith("case"):
         return None
     number = case_number(spoken.words[0]) if spoken.words else None
     case = await queries.case_view(call.db, number) if number is not None else None
     group = await call.setup.knowledge.room(call.db, case.room) if case else None
     if number is not None and (group is None or not await _belongs(call, group)):
         raise Refused("error.case.none", n=number)  # also if it exists, but is not theirs
+    if number is not None and group is not None and here.purpose == "desk" and group.room not in here.serves:
+        raise Refused("error.case.none", n=number)  # nor if it is theirs, but not of those who read here
     return group
 
 
-async def _group(call: Call, spoken: Spoken, *, anywhere: bool) -> RoomView:
+async def _group(call: Call, command: Command, spoken: Spoken, event: MessagePosted) -> RoomView:
     """Return the room a command is about: the one named, the one it is said in, or the only one it can be."""
-    db, here, knowledge, code = call.db, call.here, call.setup.knowledge, spoken.group
-    if code is not None:
-        named = await queries.room_by_code(db, code, call.setup.bot)
+    db, here, knowledge = call.db, call.here, call.setup.knowledge
+    if spoken.group is not None:
+        named = await queries.room_by_code(db, spoken.group, call.setup.bot)
         if named is None or named.purpose != "group" or not await _belongs(call, named):
-            raise Refused("error.group.unknown", code=code)
+            raise Refused("error.group.unknown", code=spoken.group)
         return named
     if here.purpose == "group":
         return here
-    if here.purpose == "desk" and here.served is not None:
-        served = await knowledge.room(db, here.served)
-        if served is not None:
-            return served
-    own = await queries.groups_of(db, call.caller)
-    if len(own) != 1 and anywhere:
+    own = here.serves if here.purpose == "desk" else await queries.groups_of(db, call.caller)
+    if here.purpose == "desk" and len(own) > 1:
+        own = await _meant(call, spoken, event) or own
+    if len(own) != 1 and command.anywhere:
         return here
     if len(own) != 1:
         raise await which_room(call, spoken.name)
     only = await knowledge.room(db, own[0])
     assert only is not None
     return only
+
+
+async def _meant(call: Call, spoken: Spoken, event: MessagePosted) -> tuple[RoomId, ...]:
+    """Return which rooms of a desk a command can mean: that of the card it is said under, or of the person it names."""
+    for message in (event.thread, event.reply_to):
+        n = await queries.case_by_card(call.db, message) if message else None
+        case = await queries.case_view(call.db, n) if n else None
+        if case is not None and case.room in call.here.serves:
+            return (case.room,)
+    named = next((UserId(word.rstrip(":,")) for word in spoken.words if word.startswith("@")), None)
+    if named is None:
+        return ()
+    since = call.now_ms - KNOWN_FOR_MS
+    return tuple([room for room in call.here.serves if await queries.is_or_was_in(call.db, room, named, since)])
 
 
 async def _must_be_shown(call: Call, given: Arguments, spoken: Spoken) -> None:

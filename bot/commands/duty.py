@@ -14,19 +14,21 @@ from bot.config.zones import near_zones
 from moderation.duty.absence import Left, left_by
 from moderation.duty.duty import Duty, on_duty
 from moderation.duty.hours import next_start, parse_hours
-from moderation.duty.responsibility import require
-from moderation.model.actions import Action, TellDesk
-from moderation.model.facts import AwayChanged, RosterChanged
+from moderation.duty.responsibility import require, role
+from moderation.model.actions import Action, Tell, TellDesk
+from moderation.model.facts import AwayChanged, DutyAccepted, RosterChanged
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Code, Line, Moment, RoomName, Span, Who, line
 from storage import queries
 
 from .invocation import Call, Command, Reply
+from .rights import must_manage
 
 MAX_ROOMS = 20  # in one answer
 MAX_NAMES = 50
 OFF = ("off", "none", "关闭", "取消")
+YES = ("yes", "接受")
 
 
 # Being away.
@@ -42,9 +44,14 @@ async def away(call: Call) -> Reply:
     if until - call.now_ms > most:
         raise Refused("error.away.long", most=Span(most))
     left = await _left(call, rooms, until)
-    lines = [line("away.until", until=Moment(until)), *_gaps(call, left), await _kept(call)]
+    here = {room: each for room, each in left.items() if call.here.purpose != "desk" or room in call.here.serves}
+    elsewhere = {room: each for room, each in left.items() if room not in here}
+    lines = [line("away.until", until=Moment(until)), *_gaps(call, here, covered=not elsewhere), await _kept(call)]
+    told = _tell_away(call, until, left)
+    if gaps := _gaps(call, elsewhere, covered=False):  # the others in this desk may not know of these rooms
+        told += (Tell(room=call.here.room, subject=call.caller, lines=tuple(gaps), alone=True),)
     fact = AwayChanged(on=call.on, what="away", until=until, subject=call.caller)
-    return Reply(tuple(lines), (fact,), _tell_away(call, until, left), private=True)
+    return Reply(tuple(lines), (fact,), told, private=True)
 
 
 async def back(call: Call) -> Reply:
@@ -70,10 +77,11 @@ async def _left(call: Call, rooms: Sequence[RoomId], until: int) -> dict[RoomId,
     return found
 
 
-def _gaps(call: Call, left: Mapping[RoomId, tuple[Left, Duty]]) -> list[Line]:
+def _gaps(call: Call, left: Mapping[RoomId, tuple[Left, Duty]], *, covered: bool) -> list[Line]:
+    """Return what is said of rooms with nobody on duty; with `covered`, also that there are none."""
     lines = [said for room, (what, duty) in left.items() if (said := _gap(call, room, what, duty)) is not None]
     if not lines:
-        return [line("away.covered")]
+        return [line("away.covered")] if covered else []
     more = [line("away.more", count=len(lines) - MAX_ROOMS)] if len(lines) > MAX_ROOMS else []
     return [*lines[:MAX_ROOMS], *more]
 
@@ -108,7 +116,7 @@ def _tell_away(call: Call, until: int, left: Mapping[RoomId, tuple[Left, Duty]])
 
 def _tell_desk(call: Call, room: RoomId, *lines: Line) -> tuple[TellDesk, ...]:
     """Tell the desk of a room, unless it was said there."""
-    said_there = call.here.purpose == "desk" and call.here.served == room
+    said_there = call.here.purpose == "desk" and room in call.here.serves
     return () if said_there else (TellDesk(room=room, lines=lines),)
 
 
@@ -117,6 +125,8 @@ def _tell_desk(call: Call, room: RoomId, *lines: Line) -> tuple[TellDesk, ...]:
 
 async def duty(call: Call) -> Reply:
     """Show who is on duty now, who is away, and the roster; or, given hours, change the roster."""
+    if call.given.user is None and call.given.reason.lower() in YES:
+        return await _accept(call)
     if call.given.reason:
         return await _change(call)
     now = await queries.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
@@ -129,6 +139,15 @@ async def duty(call: Call) -> Reply:
         *_roster(now.roster, now),
     ]
     return Reply(tuple(lines))
+
+
+async def _accept(call: Call) -> Reply:
+    """Take on the duty in a room, as a manager who was in its desk before the room was."""
+    await must_manage(call, call.group)
+    if role(call.caller, call.group) == "member":  # an operator
+        raise Refused("error.right.manager", room=call.group.room)
+    fact = DutyAccepted(room=call.group.room, on=call.on, subject=call.caller)
+    return Reply((line("duty.accepted", room=RoomName(call.group.room)),), (fact,))
 
 
 def _present(call: Call, now: Duty) -> list[Line]:

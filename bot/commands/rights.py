@@ -39,7 +39,8 @@ async def must_be_known_here(call: Call, user: UserId) -> None:
 
 async def which_room(call: Call, said: str) -> Refused:
     """Return the refusal that asks which room a command is about, with an example."""
-    own = await queries.groups_of(call.db, call.caller)
+    # In a desk its rooms alone: the others there may not even know of more.
+    own = call.here.serves if call.here.purpose == "desk" else await queries.groups_of(call.db, call.caller)
     if not own and is_operator(call.caller, call.policy):
         own = tuple(await queries.active_groups(call.db))
     if not own:

@@ -13,7 +13,7 @@ Left to others: witness and time stamp (`anchor_outside.py`), closing days (`Jou
 import asyncio
 import hashlib
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -74,16 +74,19 @@ class Closer:
     async def _queue(self, closing: Closing) -> None:
         async with self._database.read() as db:
             groups = await anchor_progress.groups_within(db, closing.size)
+            first = await queries.first_in_desk(db)
         also = partial(anchor_progress.advance, day=closing.day)
-        await self._pipeline.commit(actions=tuple(self._actions(closing.day, groups)), also=also)
+        await self._pipeline.commit(actions=tuple(self._actions(closing.day, groups, first)), also=also)
 
-    def _actions(self, day: str, groups: dict[RoomId, GroupCode]) -> Iterator[Action]:
+    def _actions(self, day: str, groups: dict[RoomId, GroupCode], first: Mapping[RoomId, RoomId]) -> Iterator[Action]:
+        """Yield what posts a day's checkpoint; `first` are the rooms that stand for all with the same desk."""
         if self._settings.witness_url:
             yield Witness(day=day)
         if self._settings.timestamp_url:
             yield Timestamp(day=day)
         for room, code in groups.items():
-            yield Anchor(room=room, day=day)
+            if first.get(room, room) == room:
+                yield Anchor(room=room, day=day)
             if is_named(self._settings.rooms, room, code):
                 yield Anchor(room=room, day=day, where="room")
 

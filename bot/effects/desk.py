@@ -1,42 +1,46 @@
-"""The desk: the managers' own room for a group, with one card a case and reactions to press.
+"""The desk: the managers' own room for one or more groups, with one card a case and reactions to press.
 
 Rules kept here:
-- The members of the desk are the managers and owners of the group, kept in step with its power levels.
-- The desk is encrypted if the group is.
+- The members of the desk are the managers and owners of its groups, kept in step with their power levels.
+- Groups share a desk if the same people own and run them (`moderation/rooms/desks.py`), and part once they do not.
+- The desk is encrypted if one of its groups is.
 - A case is one card, edited when the case changes; every later message about it goes into its thread.
 - The card shows the words even when the message is gone, and says whether it is.
 - The reactions are only an offer: the rights of somebody who presses one are checked in the *group* (`bot/commands`),
   whatever they may do in the desk.
 """
 
-from collections.abc import Awaitable, Sequence
+import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from bot.bot_rooms.create import RoomPurpose, body, take_up
+from bot.bot_rooms.shared_desks import desk_names, desks_to_join, moved, must_show, rooms_of
 from bot.events.parse_fields import object_of
 from bot.matrix.errors import Forbidden, HomeserverError, NotFound
-from bot.outbox.handler import ActionHandler, Done, Handlers, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, Services
 from bot.pipeline.returned_cards import with_card_mark
 from bot.texts.case_card import card_lines, read_card
 from bot.texts.case_words import SaidAt, word_lines
-from bot.texts.matrix_message import MESSAGE, Speech, replacing
+from bot.texts.matrix_message import MESSAGE, replacing
 from bot.texts.names import names_in
 from bot.texts.report_lines import reads_along, report_lines
 from moderation.judge.room_rules import compiled
-from moderation.model.actions import EditCard, KeepDesk, Offer, PostCard, SupersedeCard
+from moderation.model.actions import EditCard, KeepDesk, Offer, PostCard, QuitDesk, SupersedeCard
 from moderation.model.context import CaseView, RoomView
+from moderation.model.facts import DeskChosen
+from moderation.rooms.desks import SETTLE_MS, DeskView, Plan, plan
 from moderation.values.events import Json
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line
-from storage import queries
-from storage.projections.upgraded_rooms import MOVED
+from storage import outbox, queries
 
-# Memberships of people who are coming into a group, as after an upgrade: they keep their place in the desk meanwhile.
-_ON_THE_WAY = ("invite", MOVED)
+LEAVES_AFTER_MS = 200  # how often it is asked whether all is said in a desk that is to be left
+POLL_MS = 60_000  # how often a desk whose rooms differ is looked at
 
 
 class Desk(ActionHandler):
-    """The handlers of `KeepDesk`, `PostCard`, `EditCard`, `Offer` and `SupersedeCard`."""
+    """The handlers of `KeepDesk`, `PostCard`, `EditCard`, `Offer`, `SupersedeCard` and `QuitDesk`."""
 
     def __init__(self, services: Services, said_at: SaidAt) -> None:
         super().__init__(services)
@@ -47,57 +51,120 @@ class Desk(ActionHandler):
             EditCard: self.edit,
             Offer: self.offer,
             SupersedeCard: self.supersede,
+            QuitDesk: self.quit,
         }
+        self._making = asyncio.Lock()
 
     # The room.
 
     async def keep(self, action: KeepDesk, _txn: str) -> Done:
-        """Make the desk if there is none; invite new managers and remove former ones."""
-        async with self._database.read() as db:
-            group = await queries.room_view(db, action.room, self._homeserver.user)
-            desk = await queries.desk_of(db, group.code) if group else None
-            there = await queries.memberships(db, desk) if desk else {}
-            members = await queries.memberships(db, action.room)
+        """Find or make the desk if there is none; invite new managers, remove former ones, and let rooms part."""
+        group, desk = await self._found(action.room)
         if group is None or not group.active:
             return Done(result="abandoned")
-        managers = self._managers(group, members)
         if desk is None:
-            made = RoomPurpose("desk", served=group.code)
-            desk = await self._create(made, group, managers)
-            await take_up(self._pipeline, made, desk)
-            return Done(made=desk)
+            return await self._provide(group)
         if await self._homeserver.is_encrypted(group.room):
-            await self._homeserver.encrypt_room(desk)
-        await self._in_step(desk, there, managers, self._managers(group, members, _ON_THE_WAY))
-        return Done(made=desk)
+            await self._homeserver.encrypt_room(desk.room)
+        wanted = plan(desk)
+        await self._in_step(desk.room, wanted)
+        if desk.was_shared and desk.users:
+            await self._call_by(desk)
+        if action.settles and group.room not in wanted.keep:
+            return await self._part(group.room, action.settles)
+        differ = [staff.room for staff in desk.users if staff.room not in wanted.keep]
+        settles = self._clock() + SETTLE_MS
+        return Done(made=desk.room, actions=tuple(KeepDesk(room=room, settles=settles) for room in differ))
 
-    def _managers(self, group: RoomView, members: dict[UserId, str], there: Sequence[str] = ("join",)) -> list[UserId]:
-        people = group.power.owners() | group.power.managers()
-        return sorted(user for user in people if members.get(user) in there and user != self._homeserver.user)
+    async def _found(self, room: RoomId) -> tuple[RoomView | None, DeskView | None]:
+        async with self._database.read() as db:
+            group = await queries.room_view(db, room, self._homeserver.user)
+            return group, await queries.desk_used_by(db, room, self._homeserver.user)
+
+    async def _provide(self, group: RoomView) -> Done:
+        """Use the desk of other rooms that the same people run, or make one; for one room at a time."""
+        async with self._making:
+            _, desk = await self._found(group.room)
+            if desk is not None:
+                return Done(made=desk.room)
+            if (shared := await self._of_same_people(group)) is not None:
+                await self._pipeline.commit((DeskChosen(room=group.room, desk=shared.code, why="same"),))
+                return Done(made=shared.room)
+            async with self._database.read() as db:
+                staff = await queries.staff_of(db, group, self._homeserver.user)
+            made = RoomPurpose("desk", served=group.code)
+            room = await self._create(made, group, sorted(staff.joined))
+            await take_up(self._pipeline, made, room)
+            return Done(made=room)
+
+    async def _of_same_people(self, group: RoomView) -> DeskView | None:
+        """Return the desk that a room can use at once: of the same people, and as encrypted as the room."""
+        if not self._policy.groups.share_desks:
+            return None
+        async with self._database.read() as db:
+            if await queries.wanted_desk(db, group.room) == "own":
+                return None
+            found = await desks_to_join(db, group, self._homeserver.user)
+        secret = await self._homeserver.is_encrypted(group.room)
+        for desk in found:
+            if await self._homeserver.is_encrypted(desk.room) == secret:
+                return desk
+        return None
 
     async def _create(self, made: RoomPurpose, group: RoomView, managers: list[UserId]) -> RoomId:
         secret, (name, topic) = await self._homeserver.is_encrypted(group.room), desk_names(self._speech, group)
         return await self._homeserver.create_room(body(made, name=name, topic=topic, invite=managers, encrypted=secret))
 
-    async def _in_step(
-        self, desk: RoomId, there: dict[UserId, str], managers: list[UserId], coming: list[UserId]
-    ) -> None:
-        """Invite `managers` and remove all others but `coming`, who are not invited yet but stay if they are there."""
-        for user in managers:
-            if there.get(user) not in ("join", "invite"):
-                await _unless_refused(self._homeserver.invite(desk, user))
-        for user, membership in there.items():
-            if membership in ("join", "invite") and user not in {*managers, *coming, self._homeserver.user}:
-                await _unless_refused(self._homeserver.kick(desk, user))
+    async def _call_by(self, desk: DeskView) -> None:
+        """Name a desk after all rooms that use it."""
+        async with self._database.read() as db:
+            own = await queries.room_view(db, desk.room, self._homeserver.user)
+            groups = await rooms_of(db, desk, self._homeserver.user)
+        name, topic = desk_names(self._speech, *groups)
+        if own is not None and own.name != name:
+            await self._homeserver.set_state(desk.room, "m.room.name", {"name": name})
+            await self._homeserver.set_state(desk.room, "m.room.topic", {"topic": topic})
+
+    async def _in_step(self, desk: RoomId, wanted: Plan) -> None:
+        for user in wanted.remove:
+            await _unless_refused(self._homeserver.kick(desk, user))
+        for user in wanted.invite:
+            await _unless_refused(self._homeserver.invite(desk, user))
+
+    async def _part(self, room: RoomId, settles: int) -> Done:
+        """Give a room another desk, once it has differed from the others in this one for long enough."""
+        if (wait := settles - self._clock()) > 0:
+            raise PollAgain(min(wait, POLL_MS))
+        fact = DeskChosen(room=room, why="differ")
+        async with self._database.read() as db:
+            actions = await moved(db, fact, self._homeserver.user)
+        await self._pipeline.commit((fact,), actions=actions)
+        return Done()
+
+    async def quit(self, action: QuitDesk, txn: str) -> Done:
+        """Say that a group no longer uses the desk, and leave it if no group does."""
+        async with self._database.read() as db:
+            view = await queries.room_view(db, action.room, self._homeserver.user)
+            names = await names_in(db, action.lines, action.room)
+            desk = await queries.desk_view(db, view.code, self._homeserver.user) if view else None
+            waits = await outbox.waits_in(db, action.room, besides=QuitDesk)
+        if view is None or desk is None:
+            return Done(result="abandoned")
+        if not desk.users and waits:  # cards to be put aside, an answer
+            raise PollAgain(LEAVES_AFTER_MS)
+        content = self._speech.message(action.lines, self._speech.language(view.language), names)
+        made = await self._homeserver.send(action.room, MESSAGE, content, txn)
+        if not desk.users:
+            await self._homeserver.leave(action.room)
+        return Done(made=made)
 
     # The cards.
 
     async def post(self, action: PostCard, txn: str) -> Done:
         """Post the card of a case; the desk is made now if there is none."""
-        content, desk, _ = await self._card(action.n, ring=action.ring)
-        if desk is None:
+        if (await self._found(action.room))[1] is None:
             await self.keep(KeepDesk(room=action.room), txn)
-            content, desk, _ = await self._card(action.n, ring=action.ring)
+        content, desk, _ = await self._card(action.n, ring=action.ring)
         if desk is None:
             return Done(result="abandoned")
         made = await self._homeserver.send(desk, MESSAGE, with_card_mark(content, action.n, txn), txn)
@@ -114,12 +181,13 @@ class Desk(ActionHandler):
         return Done(made=await self._homeserver.send(desk, MESSAGE, replacing(content, card), txn))
 
     async def supersede(self, action: SupersedeCard, txn: str) -> Done:
-        """Say on a card of the time that a backup lost that it is superseded."""
+        """Say on a card of the time that a backup lost, or in a desk that its room has left, that it is superseded."""
         async with self._database.read() as db:
             desk = await queries.room_view(db, action.room, self._homeserver.user)
-            spoken = await queries.room_language(db, desk.served) if desk and desk.served else ""
+            spoken = await queries.room_language(db, desk.serves[0]) if desk and desk.serves else ""
         language = self._speech.language(spoken)
-        content = self._speech.message((line("card.superseded"),), language, {})
+        said = line("card.moved") if action.moved else line("card.superseded")
+        content = self._speech.message((said,), language, {})
         return Done(made=await self._homeserver.send(action.room, MESSAGE, replacing(content, action.event), txn))
 
     async def _shown_with(self, n: CaseNumber) -> CaseNumber:
@@ -153,13 +221,14 @@ class Desk(ActionHandler):
             card = await read_card(db, n, now, self._policy, self._homeserver.user)
             assert card is not None, "a card for a case that does not exist"
             group = await queries.room_view(db, card.case.room, self._homeserver.user)
-            desk = await queries.desk_of(db, group.code) if group else None
+            view = await queries.desk_used_by(db, card.case.room, self._homeserver.user)
+            desk = must_show(view, card.case.room).room if view else None
             # No reporter is named: the person it is about may read here one day.
             hides = await reads_along(db, card.case, desk)
             reported = report_lines(await queries.reports_of(db, n), names=False, words=not hides)
             rules = (*self._pipeline.settings.rules, *compiled(group.rules if group else (), self._policy))
             words = await word_lines(db, card.case, self._said_at, rules, self._homeserver.user)
-        card = replace(card, gone=await self._is_gone(card.case))
+        card = replace(card, gone=await self._is_gone(card.case), names_room=view is not None and view.is_shared)
         lines = card_lines(card, self._policy, now, self._prefix, words=words, reported=reported, hides=hides)
         language = self._speech.language(group.language if group else "")
         async with self._database.read() as db:
@@ -177,13 +246,6 @@ class Desk(ActionHandler):
         except HomeserverError:  # the card does not depend on it
             return None
         return "redacted_because" in object_of(shown.get("unsigned"))
-
-
-def desk_names(speech: Speech, group: RoomView) -> tuple[str, str]:
-    """Return the name and the topic of a group's desk, in the group's language."""
-    language, called = speech.language(group.language), group.name or group.code
-    name = speech.text((line("desk.name", room=called),), language, {}).plain
-    return name, speech.text((line("desk.topic", room=called),), language, {}).plain
 
 
 async def _unless_refused(request: Awaitable[object]) -> None:

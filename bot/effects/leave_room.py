@@ -33,10 +33,10 @@ class Leaver(ActionHandler):
         self.handles: Handlers = {Leave: self.leave}
 
     async def leave(self, action: Leave, txn: str) -> Done:
-        """Leave the group, then its desk."""
+        """Leave the group, then its desk, unless other groups use that too."""
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
-            desk = await queries.desk_of(db, group.code) if group else None
+            desk = await queries.desk_used_by(db, action.room, self._homeserver.user)
             cases = (await queries.room_numbers(db, action.room)).open_cases
             names = await queries.room_names(db, (action.room,))
         if group is None:
@@ -46,10 +46,13 @@ class Leaver(ActionHandler):
             await self._pipeline.commit(await self._reconciler.give_back(action.room))
             await self._say_goodbye(group, action, txn)
             await self._homeserver.leave(action.room)
-        if desk is not None and desk in joined:
-            words = (line("leave.desk", room=RoomName(action.room), who=Who(action.subject), count=cases),)
-            await self._homeserver.send(desk, MESSAGE, self._message(group, words, names), f"{txn}.desk")
-            await self._homeserver.leave(desk)
+        if desk is not None and desk.room in joined:
+            stays = any(staff.room != action.room for staff in desk.users)
+            key = "leave.shared-desk" if stays else "leave.desk"
+            said = line(key, room=RoomName(action.room), who=Who(action.subject), count=cases)
+            await self._homeserver.send(desk.room, MESSAGE, self._message(group, (said,), names), f"{txn}.desk")
+            if not stays:
+                await self._homeserver.leave(desk.room)
         return Done()
 
     async def _say_goodbye(self, group: RoomView, action: Leave, txn: str) -> None:

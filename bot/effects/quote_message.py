@@ -10,6 +10,7 @@ Left to others: whose messages wait (`moderation/credit/waiting.py`), the card (
 
 from collections.abc import Callable
 
+from bot.bot_rooms.shared_desks import must_show
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.texts.matrix_message import MESSAGE, in_thread
 from moderation.model.actions import Quote, Tell
@@ -41,9 +42,10 @@ class Quoter(ActionHandler):
         async with self._database.read() as db:
             case = await queries.case_view(db, action.n)
             group = await queries.room_view(db, action.room, self._homeserver.user)
-            desk = await queries.desk_of(db, group.code) if group and action.event else None
-        if case is None or group is None or not group.active or (action.event and desk is None):
+            view = await queries.desk_used_by(db, action.room, self._homeserver.user) if action.event else None
+        if case is None or group is None or not group.active or (action.event and view is None):
             return Done(result="abandoned")
+        desk = must_show(view, action.room).room if action.event else None
         if desk and not case.card:
             raise RetryLater("the card is not posted yet", tries=20, first_ms=100, last_ms=60_000)
         where, card = (desk, case.card) if desk else (action.room, None)

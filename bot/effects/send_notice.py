@@ -12,16 +12,18 @@ Left to others: the words (`bot/texts/`), cards (`desk.py`), when to say what (`
 from collections.abc import Sequence
 
 from bot.bot_rooms.direct_rooms import DirectRooms
+from bot.bot_rooms.shared_desks import must_show
 from bot.matrix.errors import Forbidden, NotFound
-from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.matrix_message import MESSAGE, in_reply, in_thread
 from bot.texts.names import names_in
 from bot.texts.report_lines import reads_along
 from moderation.model.actions import Say, Tell, TellDesk
 from moderation.model.facts import NoticeChannel, NoticeGiven
+from moderation.rooms.desks import DeskView
 from moderation.values.events import Json
 from moderation.values.ids import RoomId, UserId
-from moderation.values.notices import Code, Line, Who, line
+from moderation.values.notices import Code, Line, RoomName, Who, line, rooms_named
 from storage import queries
 
 
@@ -44,20 +46,20 @@ class Notifier(ActionHandler):
         """Send a message to the managers of a room, in the thread of the case if there is one."""
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
-            desk = await queries.desk_of(db, group.code) if group else None
+            used = await queries.desk_used_by(db, action.room, self._homeserver.user)
+            desk = used.room if used else None
             case = await queries.case_view(db, action.n) if action.n else None
             ring = await queries.rung_for(db, case, desk) if case and desk and action.ring else ()
             hides = action.discreet and case is not None and await reads_along(db, case, desk)
         if group is None or not group.active:
             return Done(result="abandoned")
-        if desk is None:
-            raise RetryLater("there is no desk yet", tries=10, first_ms=500, last_ms=60_000)
-        lines = action.discreet if hides else action.lines
+        view = must_show(used, action.room, *action.also)
+        lines = (*_about(view, action), *(action.discreet if hides else action.lines))
         language, names = await self._reader(action.room, None, lines, about=case.subject if case else None)
         content = self._speech.message(lines, language, names, to=ring)
         # A measure for all rooms is based on a case of one room, whose card is only in that room's desk.
-        card = case.card if case and case.room == action.room else None
-        made = await self._homeserver.send(desk, MESSAGE, in_thread(content, card), txn)
+        card = case.card if case and any(case.room == staff.room for staff in view.users) else None
+        made = await self._homeserver.send(view.room, MESSAGE, in_thread(content, card), txn)
         return Done(made=made)
 
     async def tell(self, action: Tell, txn: str) -> Done:
@@ -95,12 +97,20 @@ class Notifier(ActionHandler):
         """Return the language of the person or room that reads these lines, and the names of the rooms in them."""
         async with self._database.read() as db:
             view = await queries.room_view(db, room, self._homeserver.user)
-            served = (view.served,) if view and view.served else ()
+            served = view.serves if view else ()
             spoken = await queries.room_language(db, served[0] if served else room)
             in_desk = view is not None and view.purpose == "desk"  # which speaks with one voice to all who read there
             own = await queries.language_of(db, user) if user and not in_desk else ""
             language = self._speech.language(chosen, own, spoken)
             return language, await names_in(db, lines, language, room, *served, about=filter(None, (user, about)))
+
+
+def _about(desk: DeskView, action: TellDesk) -> tuple[Line, ...]:
+    """Name the rooms that a message in a shared desk is about, unless it is about all of them or names them itself."""
+    about = {action.room, *action.also}
+    if action.n or about >= {staff.room for staff in desk.users} or about & rooms_named(action.lines):
+        return ()
+    return tuple(line("desk.about", room=RoomName(room)) for room in sorted(about))
 
 
 def _given(action: Tell, channel: NoticeChannel) -> NoticeGiven:

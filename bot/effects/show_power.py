@@ -9,18 +9,18 @@ Rules kept here:
 
 from contextlib import suppress
 
+from bot.bot_rooms.shared_desks import desk_names, must_show, rooms_of
 from bot.matrix.errors import Forbidden
-from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.matrix_message import MESSAGE, replacing
 from bot.texts.names import names_in
 from bot.texts.power_lines import power_lines
 from moderation.model.actions import Retell, ShowPower
 from moderation.model.context import RoomView
+from moderation.rooms.desks import DeskView
 from moderation.values.events import Json
-from moderation.values.notices import Code, Line, line
+from moderation.values.notices import Code, Line, RoomName, line
 from storage import queries
-
-from .desk import desk_names
 
 
 class PowerTeller(ActionHandler):
@@ -36,26 +36,27 @@ class PowerTeller(ActionHandler):
         """Say what the bot can do; or what has changed, and edit what was said before."""
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
-            desk = await queries.desk_of(db, group.code) if group else None
+            used = await queries.desk_used_by(db, action.room, self._homeserver.user)
             said = await queries.introduction(db, action.room)
         if group is None or not group.active:
             return Done(result="abandoned")
-        if desk is None:
-            raise RetryLater("there is no desk yet", tries=10, first_ms=500, last_ms=60_000)
-        whole = await self._message(group, await self._whole(group))
+        desk = must_show(used, group.room)
+        whole = await self._message(group, await self._whole(group, desk))
         if not action.changed:
-            return Done(made=await self._homeserver.send(desk, MESSAGE, whole, txn))
+            return Done(made=await self._homeserver.send(desk.room, MESSAGE, whole, txn))
         if said is not None:
-            await self._homeserver.send(desk, MESSAGE, replacing(whole, said), f"{txn}.edit")
-        await self._homeserver.send(desk, MESSAGE, await self._message(group, action.changed), txn)
+            await self._homeserver.send(desk.room, MESSAGE, replacing(whole, said), f"{txn}.edit")
+        changed = (*_about(group, desk), *action.changed)
+        await self._homeserver.send(desk.room, MESSAGE, await self._message(group, changed), txn)
         return Done()
 
     async def retell(self, action: Retell, txn: str) -> Done:
         """Say again what stands in the desk and is pinned in the group; a notice that may not be edited stays."""
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
-            desk = await queries.desk_of(db, group.code) if group else None
+            desk = await queries.desk_used_by(db, action.room, self._homeserver.user)
             said = await queries.introduction(db, action.room)
+            named = await rooms_of(db, desk, self._homeserver.user) if desk else []
         if group is None or not group.active:
             return Done(result="abandoned")
         if group.notice is not None:
@@ -64,16 +65,19 @@ class PowerTeller(ActionHandler):
                 await self._homeserver.send(group.room, MESSAGE, notice, f"{txn}.notice")
         if desk is None:
             return Done()
-        name, topic = desk_names(self._speech, group)
-        await self._homeserver.set_state(desk, "m.room.name", {"name": name})
-        await self._homeserver.set_state(desk, "m.room.topic", {"topic": topic})
+        name, topic = desk_names(self._speech, *named)
+        await self._homeserver.set_state(desk.room, "m.room.name", {"name": name})
+        await self._homeserver.set_state(desk.room, "m.room.topic", {"topic": topic})
         if said is not None:
-            whole = await self._message(group, await self._whole(group))
-            await self._homeserver.send(desk, MESSAGE, replacing(whole, said), txn)
+            whole = await self._message(group, await self._whole(group, must_show(desk, group.room)))
+            await self._homeserver.send(desk.room, MESSAGE, replacing(whole, said), txn)
         return Done()
 
-    async def _whole(self, group: RoomView) -> tuple[Line, ...]:
-        lines = [line("joining.desk"), line("joining.vkey", vkey=Code(self._vkey))]
+    async def _whole(self, group: RoomView, desk: DeskView) -> tuple[Line, ...]:
+        """Return what stands in the desk about a group; of the desk itself it is said once, with the first group."""
+        lines = list(_about(group, desk))
+        if desk.users[0].room == group.room:
+            lines += [line("joining.desk"), line("joining.vkey", vkey=Code(self._vkey))]
         about = power_lines(group.power, self._homeserver.user)
         unread = self._homeserver.machine is None and await self._homeserver.is_encrypted(group.room)
         lines += [*about, *([line("joining.encrypted")] if unread else [])]
@@ -84,3 +88,8 @@ class PowerTeller(ActionHandler):
         async with self._database.read() as db:
             names = await names_in(db, lines, language, group.room)
         return self._speech.message(lines, language, names)
+
+
+def _about(group: RoomView, desk: DeskView) -> tuple[Line, ...]:
+    """Name the group, if the desk is that of others too."""
+    return (line("desk.about", room=RoomName(group.room)),) if desk.is_shared else ()

@@ -57,6 +57,7 @@ from .expand_recipients import expand_recipients
 from .other_accounts import words_to_other_accounts
 from .reporters import reporters, with_misuse_of_reports
 from .room_registry import ServedRooms
+from .said_once import said_once
 from .unit_of_work import Answer, PipelineSettings, UnitOfWork
 from .urgent_rows import UrgentRows
 from .view_cache import ViewCache
@@ -155,7 +156,7 @@ class FactProcessor:
     async def queue_after(self, unit: UnitOfWork, txn: str, actions: Sequence[Action]) -> None:
         """Queue what the outcome of a request asks for, once; nothing if that outcome is recorded."""
         if await outbox.is_waiting(unit.db, txn):
-            named = await self._expanded(unit, actions)
+            named = await said_once(unit.db, await self._expanded(unit, actions))
             await outbox.put(unit.db, named, cause=None, now=self.steady(), era=self.era, after=txn)
 
     async def queue_alone(self, unit: UnitOfWork, actions: Sequence[Action]) -> None:

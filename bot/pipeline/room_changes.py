@@ -215,8 +215,8 @@ class RoomChanges:
             return self._left(index, event, room)
         if room.purpose == "direct":
             return await self._company(unit, index, event, room)
-        if room.purpose == "lobby" and room.served is not None and event.membership == "join":
-            return await self._in_lobby(unit, index, event, room.served)
+        if room.purpose == "lobby" and room.serves and event.membership == "join":
+            return await self._in_lobby(unit, index, event, room.serves[0])
         return Answer()
 
     async def _in_lobby(self, unit: UnitOfWork, index: int, event: MembershipChanged, served: RoomId) -> Answer:

@@ -19,6 +19,7 @@ from storage.journal.record import Draft
 from storage.projections import project_events
 from storage.record_mapping import Content
 
+from .said_once import said_once
 from .undecrypted import Consequence
 
 
@@ -81,8 +82,9 @@ class UnitOfWork:
 
     async def queue(self, actions: Sequence[Action], *, cause: int | None, now: int, era: str) -> None:
         """Put actions into the outbox (`outbox.put`)."""
-        await outbox.put(self.db, actions, cause=cause, now=now, era=era)
-        self.queued += len(actions)
+        once = await said_once(self.db, actions)
+        await outbox.put(self.db, once, cause=cause, now=now, era=era)
+        self.queued += len(once)
 
     def waited(self, seconds: float) -> None:
         """Count the time for which answers to urgent requests were waited for."""

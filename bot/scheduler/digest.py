@@ -1,6 +1,7 @@
 """The daily digest: each desk is told what waits, in one message instead of many reminders.
 
 Rules kept here:
+- Rooms that share a desk have one digest.
 - The digest comes at the hour of the configuration, in its time zone.
 - A desk where nothing waits gets none, nor one whose owner wants none.
 - Once a week owners are told in private how each of their managers decided. Desks and operators get the sums, which
@@ -10,6 +11,7 @@ Rules kept here:
 Left to others: saying it (`bot/effects/send_notice.py`), cards (`bot/effects/desk.py`).
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -23,6 +25,7 @@ from bot.runtime.clock import Clock
 from bot.texts.case_card import waiting_line
 from moderation.duty.duty import on_duty
 from moderation.model.actions import Action, Tell, TellDesk
+from moderation.model.context import RoomView
 from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId
@@ -107,24 +110,38 @@ class Digester:
 
     async def _tells(self, db: AsyncConnection) -> list[Action]:
         tells: list[Action] = []
-        for group in await queries.active_groups(db):
-            if lines := await self._lines(db, group):
-                tells.append(TellDesk(room=group, lines=lines, once="digest"))
+        desks = defaultdict[RoomId, list[RoomId]](list)
+        for group, first in (await queries.first_in_desk(db)).items():
+            desks[first].append(group)
+        for rooms in desks.values():
+            if said := await self._said(db, rooms):
+                tells.append(said)
         return tells
 
-    async def _lines(self, db: AsyncConnection, group: RoomId) -> tuple[Line, ...]:
-        cases = await queries.waiting_cases(db, [group], MOST + 1)
-        room = await queries.room_view(db, group, self._pipeline.settings.bot)
-        if not cases or room is None or not room.choices.digest:
-            return ()
+    async def _said(self, db: AsyncConnection, desk: list[RoomId]) -> TellDesk | None:
+        """Return what is said in the desk of these rooms; None if nothing waits in them."""
+        views = [await queries.room_view(db, group, self._pipeline.settings.bot) for group in desk]
+        wanted = {view.room: view for view in views if view is not None and view.choices.digest}
+        cases = await queries.waiting_cases(db, sorted(wanted), MOST + 1)
+        if not cases:
+            return None
+        several = len(desk) > 1
+        rooms = [wanted[room] for room in wanted if any(case.room == room for case in cases)]
+        lines = (
+            line("digest.head", count=min(len(cases), MOST)),
+            *(waiting_line(case, several=several) for case in cases[:MOST]),
+            *((line("cases.more", limit=MOST),) if len(cases) > MOST else ()),
+            *[await self._on_duty(db, room, several=several) for room in rooms],
+        )
+        return TellDesk(room=rooms[0].room, lines=lines, once="digest", also=tuple(room.room for room in rooms[1:]))
+
+    async def _on_duty(self, db: AsyncConnection, room: RoomView, *, several: bool) -> Line:
         duty = await queries.duty_of(db, room, self._policy.operators, self._clock())
         there = ", ".join(on_duty(duty, self._clock()))
-        return (
-            line("digest.head", count=min(len(cases), MOST)),
-            *map(waiting_line, cases[:MOST]),
-            *((line("cases.more", limit=MOST),) if len(cases) > MOST else ()),
-            line("digest.on-duty", names=there) if there else line("digest.nobody-on-duty"),
-        )
+        if several:
+            named = RoomName(room.room)
+            return line("digest.on-duty-in", room=named, names=there) if there else line("digest.nobody-in", room=named)
+        return line("digest.on-duty", names=there) if there else line("digest.nobody-on-duty")
 
 
 def _week(day: str) -> tuple[int, int]:

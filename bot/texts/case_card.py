@@ -45,6 +45,7 @@ class Card:
     notes: Sequence[queries.CaseNote] = ()
     others: Sequence[CaseView] = ()  # undecided cases shown on the same card
     gone: bool | None = None  # whether its first message is removed from the room; None: not known
+    names_room: bool = False  # since it stands among cards of other rooms
 
 
 async def read_card(db: AsyncConnection, n: int, now_ms: int, policy: Policy, bot: UserId) -> Card | None:
@@ -99,6 +100,7 @@ def card_lines(
     wrote must not be shown (`report_lines.py`).
     """
     return (
+        *((line("card.room", room=RoomName(card.case.room)),) if card.names_room else ()),
         *_head(card, policy, now_ms),
         *words,
         *_there(card),

@@ -20,6 +20,7 @@ from moderation.model.facts import (
     CaseMoved,
     CaseNoted,
     CaseOpened,
+    DeskChosen,
     DossierStep,
     Fact,
     RoomRuleChanged,
@@ -146,6 +147,9 @@ def _to_desk(fact: Fact) -> Iterator[Line]:
             yield measure_lines.end_line(fact)
         case SanctionEnded():
             yield line("desk.restored", who=Who(fact.subject))
+        case DeskChosen():
+            yield line(f"desk.joined.{fact.why}", room=RoomName(fact.home), by=Who(fact.by))
+            yield line("desk.joined.duty", room=RoomName(fact.home))
         case _:
             raise NotImplementedError(type(fact).__name__)
 

@@ -125,8 +125,23 @@ class Pin(Action, name="pin", priority=STATE, queue="state {room}", merge="pin {
     event: EventId
 
 
-class KeepDesk(Action, name="desk", priority=STATE, merge="desk {room}"):
-    """Create the desk of a group if it has none, and keep its members in step with the managers."""
+class KeepDesk(Action, name="desk", priority=STATE, merge="desk {room} {settles}"):
+    """Create the desk of a group if it has none, and keep its members in step with the managers.
+
+    `settles`: when (ms) the group gets another desk if it then still has not the same people as the others in this one.
+    """
+
+    settles: int = 0
+
+    @property
+    def priority(self) -> int:
+        return NICETY if self.settles else STATE
+
+
+class QuitDesk(Action, name="quit-desk", speaks=True):
+    """Say in a desk (`room`) that a group no longer uses it, and leave the desk if no group does."""
+
+    lines: tuple[Line, ...]
 
 
 class KeepLobby(Action, name="lobby", priority=STATE, merge="lobby {room}"):
@@ -238,6 +253,7 @@ class TellDesk(Action, name="tell-desk", priority=CARD, speaks=True):
     once: str = ""  # a key of what need not be said twice while the first waits
     ring: bool = False  # mention the people in the desk who are responsible for case `n`
     discreet: tuple[Line, ...] = ()  # said instead of `lines` while somebody whom case `n` is about reads the desk
+    also: tuple[RoomId, ...] = ()  # other rooms with the same desk that it concerns
 
     @property
     def merge(self) -> str | None:
@@ -274,9 +290,13 @@ class EditCard(Action, name="edit-card", speaks=True, adorns=True, merge="edit-c
 
 
 class SupersedeCard(Action, name="supersede-card", priority=CARD):
-    """Mark a card that a restored backup does not know as void; `room` is the desk."""
+    """Mark a card as void that a restored backup does not know, or (`moved`) whose room has another desk now.
+
+    `room` is the desk.
+    """
 
     event: EventId
+    moved: bool = False
 
 
 class AskDesk(Action, name="ask-desk", priority=ANSWER, speaks=True):
@@ -422,5 +442,9 @@ def from_json(raw: Mapping[str, Json]) -> Action:
     cls = ACTIONS[str(raw["do"])]
     said = _LINES[cls]
     given = {n: value for n, value in raw.items() if n != "do"}
-    values: dict[str, Any] = {n: lines_from_json(value) if n in said else value for n, value in given.items()}
+    values: dict[str, Any] = {n: lines_from_json(value) if n in said else _tupled(value) for n, value in given.items()}
     return cls(**values)
+
+
+def _tupled(value: Json) -> Any:
+    return tuple(value) if isinstance(value, list) else value

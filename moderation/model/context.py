@@ -60,7 +60,7 @@ class RoomView:
     condition: Condition
     power: Power
     community: str = ""  # how far decisions by its people reach (`reach.py`)
-    served: RoomId | None = None  # the group a desk or a lobby serves
+    serves: tuple[RoomId, ...] = ()  # the group of a lobby, or those whose cases a desk shows
     name: str = ""
     language: str = ""
     notice: EventId | None = None  # the event that told members what is recorded

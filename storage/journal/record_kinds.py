@@ -183,10 +183,10 @@ KINDS: dict[str, Kind] = {
         {**_SUBJECT, "sha256": "hash of the file", "url": "its address"},
     ),
     "state": Kind(
-        "A room's settings changed (event), or how the bot serves it (entered, condition, language, setting); or a"
-        " space lists another room from now on, or no longer (listed, unlisted).",
+        "A room's settings changed (event), or how the bot serves it (entered, condition, language, setting, desk); or"
+        " a space lists another room from now on, or no longer (listed, unlisted).",
         {
-            "what": _word("event, entered, condition, language, setting, listed or unlisted"),
+            "what": _word("event, entered, condition, language, setting, desk, listed or unlisted"),
             "setting": _word("the setting that its owner chose: verify or digest"),
             "value": _word("level and what happens below it; off; -: as the operator set it"),
             "code": _word(
@@ -196,6 +196,10 @@ KINDS: dict[str, Kind] = {
             "served": _word("the group that a desk or a lobby serves"),
             "condition": _word("joining, announced, observing, protected or left"),
             "lang": _word("en or zh"),
+            "desk": _word(
+                "code of the desk that shows its cases from now on; -: another one, made if need be; own: its own"
+            ),
+            "why": _word("same or differ: the same people run these rooms, or no longer; asked: somebody asked for it"),
             "on": _ON,
         },
         {
@@ -210,8 +214,9 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "duty": Kind(
-        "A person is away from their duties or back (away, back), or their duty hours changed (roster).",
-        {"what": _word("away, back or roster"), "until": _UNTIL, "on": _ON},
+        "A person is away from their duties or back (away, back), took on the duty in a room (accepted), or their duty"
+        " hours changed (roster).",
+        {"what": _word("away, back, accepted or roster"), "until": _UNTIL, "on": _ON},
         {**_SUBJECT, "hours": "weekly hours and time zone; none: no duty hours any more"},
     ),
     "report": Kind(

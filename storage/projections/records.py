@@ -79,7 +79,15 @@ _BLANKED = {  # what a record says of the person it is about, by the table of it
     schema.dossiers: ("subject",),
     schema.approvers: ("account",),
 }
-_DELETED = (schema.evidence, schema.requests, schema.away, schema.rosters, schema.pointed, schema.events)
+_DELETED = (
+    schema.evidence,
+    schema.requests,
+    schema.away,
+    schema.rosters,
+    schema.duty_accepted,
+    schema.pointed,
+    schema.events,
+)
 
 
 async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:

@@ -1,11 +1,13 @@
 """Facts about a room: that it is served, its roles, rules, settings and language, and duty hours."""
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import (
     AwayChanged,
+    DeskChosen,
+    DutyAccepted,
     LanguageChosen,
     RoleChanged,
     RoomEntered,
@@ -45,6 +47,34 @@ async def _(fact: RoomEntered, db: AsyncConnection, index: int, _at_ms: int) -> 
     await db.execute(statement.on_conflict_do_update(index_elements=["room"], set_=values))
     if group:
         await regroup(db, room=fact.room_id)
+    if fact.purpose == "desk":
+        await _made_desk(db, fact, index)
+
+
+async def _made_desk(db: AsyncConnection, fact: RoomEntered, index: int) -> None:
+    """Let the group for which a desk was made use it, unless it has one."""
+    r = schema.rooms.c
+    await put(db, schema.desk_groups, {"desk": fact.code, "served": fact.served}, record=index, at=0)
+    gone = select(r.code).where(r.purpose == "desk", r.condition == "left")
+    without = (r.code == fact.served, or_(r.desk.in_(("", "own")), r.desk.in_(gone)))
+    await db.execute(update(schema.rooms).where(*without).values(desk=fact.code))
+
+
+@project.register
+async def _(fact: DeskChosen, db: AsyncConnection, index: int, at_ms: int) -> None:
+    """Show the cards of a group elsewhere: those of before are no longer looked at."""
+    r, c = schema.rooms.c, schema.cases.c
+    code = await db.scalar(select(r.code).where(r.room == fact.room))
+    desk = "" if fact.desk == "-" else fact.desk
+    await db.execute(update(schema.rooms).where(r.room == fact.room).values(desk=desk, introduced=""))
+    await db.execute(update(schema.cases).where(c.room == fact.room).values(card=""))
+    if desk not in ("", "own"):
+        await put(db, schema.desk_groups, {"desk": desk, "served": code}, record=index, at=at_ms)
+
+
+@project.register
+async def _(fact: DutyAccepted, db: AsyncConnection, index: int, _at_ms: int) -> None:
+    await put(db, schema.duty_accepted, {"room": fact.room, "user": fact.subject}, record=index)
 
 
 @project.register

@@ -98,8 +98,8 @@ async def _(fact: ActionTaken, db: AsyncConnection, _index: int, _at_ms: int) ->
 
 async def _told_in_desk(db: AsyncConnection, fact: ActionTaken) -> None:
     """Mark people in the desk as told of a case, and of the cases on its card."""
-    code = select(schema.rooms.c.code).where(schema.rooms.c.room == fact.room).scalar_subquery()
-    desks = select(schema.rooms.c.room).where(schema.rooms.c.purpose == "desk", schema.rooms.c.served == code)
+    code = select(schema.rooms.c.desk).where(schema.rooms.c.room == fact.room).scalar_subquery()
+    desks = select(schema.rooms.c.room).where(schema.rooms.c.purpose == "desk", schema.rooms.c.code == code)
     there = select(schema.members.c.user).where(schema.members.c.room.in_(desks), schema.members.c.membership == "join")
     shown = select(schema.cases.c.n).where(or_(schema.cases.c.n == fact.n, schema.cases.c.lead == fact.n))
     a = schema.assignments.c

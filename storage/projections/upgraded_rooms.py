@@ -21,6 +21,7 @@ _TABLES = (
     schema.verifications,
     schema.cases,
     schema.rosters,
+    schema.duty_accepted,
     schema.tasks,
     schema.credit,
     schema.sanctions,

@@ -38,6 +38,7 @@ from .cases import (
     waiting_with,
     with_operator,
 )
+from .desks import desk_used_by, desk_view, desks_of_owner, first_in_desk, staff_of, waiting_cards, wanted_desk
 from .dossiers import Approver, Dossier, all_approvers, all_dossiers, dossier_view, hidden_from, offences_of
 from .due import NextTimes, next_times
 from .duty import answers_for, away_now, duty_of, owners_of, waiting_for

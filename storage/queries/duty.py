@@ -38,7 +38,7 @@ async def duty_of(
         )
     )
     desk = await _in_desk(db, room)
-    took_it_on = await _took_on(db, room, several, desk) if joined else frozenset()
+    took_it_on = await _took_on(db, room, several) if joined else frozenset()
     return Duty(
         owners=tuple(sorted(user for user, role in joined.items() if role == "owner")),
         managers=tuple(sorted(user for user, role in joined.items() if role == "manager")),
@@ -57,20 +57,21 @@ async def duty_of(
 async def owners_of(db: AsyncConnection, room: RoomView) -> frozenset[UserId]:
     """Return the owners of `room` by their level who have accepted it, whether they are in the room or not."""
     several = await accounts_of_all(db, tuple(room.power.owners()))
-    return await _took_on(db, room, several, await _in_desk(db, room))
+    return await _took_on(db, room, several)
 
 
 async def _took_on(
-    db: AsyncConnection, room: RoomView, accounts: Mapping[UserId, Collection[UserId]], desk: frozenset[UserId]
+    db: AsyncConnection, room: RoomView, accounts: Mapping[UserId, Collection[UserId]]
 ) -> frozenset[UserId]:
     """Return those who have accepted the duty, by any of their accounts.
 
-    They founded the room or invited the bot, came into the desk, or acted there.
+    They founded the room or invited the bot, came into the desk when it was that of the room already, said so, or acted
+    there.
     """
     here = select(schema.rooms.c.created, schema.rooms.c.invited_by).where(schema.rooms.c.room == room.room)
     row = (await db.execute(here)).one()
     founder = json.loads(row.created).get("sender", "") if row.created else ""
-    took = {*desk, UserId(founder), UserId(row.invited_by), *await _acted(db, room.room)}
+    took = {*await _came_into_desk(db, room), UserId(founder), UserId(row.invited_by), *await _acted(db, room.room)}
     return frozenset(user for user, own in accounts.items() if not took.isdisjoint(own))
 
 
@@ -85,6 +86,7 @@ async def _acted(db: AsyncConnection, room: RoomId) -> set[UserId]:
         select(schema.room_rules.c.by).where(schema.room_rules.c.room == room),
         select(schema.room_settings.c.by).where(schema.room_settings.c.room == room),
         select(schema.verifications.c.by).where(schema.verifications.c.room == room),
+        select(schema.duty_accepted.c.user).where(schema.duty_accepted.c.room == room),
     )
     return {UserId(by) for act in acts for by in await db.scalars(act.distinct()) if by}
 
@@ -107,6 +109,15 @@ async def _in_desk(db: AsyncConnection, room: RoomView) -> frozenset[UserId]:
     desk = await desk_of(db, room.code)
     there = select(schema.members.c.user).where(schema.members.c.room == desk, schema.members.c.membership == "join")
     return frozenset(await db.scalars(there)) if desk else frozenset()
+
+
+async def _came_into_desk(db: AsyncConnection, room: RoomView) -> frozenset[UserId]:
+    """Return the people in the desk of a room who came after the room did, so that they knew what they came for."""
+    d, m, r = schema.desk_groups.c, schema.members.c, schema.rooms.c
+    desk = select(r.room).where(r.code == d.desk, r.condition != "left").scalar_subquery()
+    used = select(r.desk).where(r.room == room.room).scalar_subquery()
+    came = (m.room == desk, m.membership == "join", m.since >= d.at, d.served == room.code, d.desk == used)
+    return frozenset(await db.scalars(select(m.user).where(*came)))
 
 
 async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:

@@ -4,7 +4,7 @@ A statement that every message may need is built once, with parameters: building
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,10 +41,13 @@ async def memberships_of(db: AsyncConnection, user: UserId) -> dict[RoomId, str]
     return dict((await db.execute(select(m.room, m.membership).where(m.user == user))).all())
 
 
-async def memberships(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
-    """Return everybody who is or was in a room, with their membership."""
+async def memberships(db: AsyncConnection, room: RoomId, among: Collection[UserId] | None = None) -> dict[UserId, str]:
+    """Return everybody who is or was in a room, or those of them who are `among` some people, with their membership."""
     m = schema.members.c
-    return dict((await db.execute(select(m.user, m.membership).where(m.room == room))).all())
+    query = select(m.user, m.membership).where(m.room == room)
+    if among is not None:
+        query = query.where(sql_list(m.user, sorted(among)))
+    return dict((await db.execute(query)).all())
 
 
 async def is_or_was_in(db: AsyncConnection, room: RoomId, user: UserId, since_ms: int) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, func, select, true
+from sqlalchemy import ColumnElement, Table, and_, bindparam, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import RoomView, Slow
@@ -26,6 +26,11 @@ ACTIVE_GROUP = and_(schema.rooms.c.purpose == "group", schema.rooms.c.condition.
 
 _ROOM = select(schema.rooms).where(schema.rooms.c.room == bindparam("room"))
 _ROOM_BY_CODE = select(schema.rooms).where(schema.rooms.c.code == bindparam("code"))
+_SERVED = (
+    select(schema.rooms.c.room, schema.rooms.c.condition)
+    .where(or_(schema.rooms.c.code == bindparam("served"), schema.rooms.c.desk == bindparam("desk")))
+    .order_by(schema.rooms.c.entered)
+)
 _s = schema.sanctions.c
 _SLOW = (
     select(_s.every, _s.at)
@@ -73,8 +78,9 @@ async def founded_by(db: AsyncConnection, people: frozenset[UserId], *, without:
 
 
 async def desk_of(db: AsyncConnection, code: str) -> RoomId | None:
-    """Return the desk that serves the group with this code."""
-    return await _own_room(db, "desk", schema.rooms.c.served == code)
+    """Return the desk that shows the cases of the group with this code."""
+    desk = select(schema.rooms.c.desk).where(schema.rooms.c.code == code).scalar_subquery()
+    return await _own_room(db, "desk", schema.rooms.c.code == desk)
 
 
 async def lobby_of(db: AsyncConnection, code: str) -> RoomId | None:
@@ -206,10 +212,11 @@ async def room_numbers(db: AsyncConnection, room: RoomId) -> RoomNumbers:
 
 async def _room(db: AsyncConnection, row: Any, bot: UserId) -> RoomView:
     one = {"room": row.room}
+    by = {"served": row.served if row.purpose == "lobby" else "-", "desk": row.code if row.purpose == "desk" else "-"}
     served, slow, choices, rules, linked = await rows_of(
-        db, (_ROOM_BY_CODE, {"code": row.served}), (_SLOW, one), (CHOICES, one), (ROOM_RULES, one), (LINKED, {})
+        db, (_SERVED, by), (_SLOW, one), (CHOICES, one), (ROOM_RULES, one), (LINKED, {})
     )
-    power, is_group = Power.of(_json(row.created), _json(row.levels), bot=bot), row.purpose == "group"
+    power, is_group = power_of(row.created, row.levels, bot), row.purpose == "group"
     return RoomView(
         room=RoomId(row.room),
         code=GroupCode(row.code),
@@ -217,7 +224,7 @@ async def _room(db: AsyncConnection, row: Any, bot: UserId) -> RoomView:
         condition=row.condition,
         power=power,
         community=row.community,
-        served=RoomId(served[0].room) if served else None,
+        serves=_present(served),
         name=row.name,
         language=row.language,
         notice=EventId(row.notice) if row.notice else None,
@@ -227,6 +234,12 @@ async def _room(db: AsyncConnection, row: Any, bot: UserId) -> RoomView:
         rules=tuple(rule.settings for rule in rules),
         suspended=await _suspended(db, row, power, linked) if is_group else frozenset(),
     )
+
+
+def _present(served: Rows) -> tuple[RoomId, ...]:
+    """Return the rooms that a desk or a lobby serves now; if the bot has left them all, those it served."""
+    now = tuple(RoomId(each.room) for each in served if each.condition != "left")
+    return now or tuple(RoomId(each.room) for each in served)
 
 
 async def _suspended(db: AsyncConnection, row: Any, power: Power, linked: Rows) -> frozenset[UserId]:
@@ -245,6 +258,11 @@ async def place_of(db: AsyncConnection, room: RoomId) -> Spot:
     """Return a room and its community."""
     found = await db.scalar(select(schema.rooms.c.community).where(schema.rooms.c.room == room))
     return Spot(room, str(found or ""))
+
+
+def power_of(created: str, levels: str, bot: UserId) -> Power:
+    """Return the power levels of a room, as they are kept."""
+    return Power.of(_json(created), _json(levels), bot=bot)
 
 
 def _json(text: str) -> object:

@@ -1,9 +1,10 @@
 """`answerable rooms`: the rooms the bot serves, how well it can, and the measures in force against them.
 
-``--json``: a list of objects with the keys `code`, `room`, `name`, `purpose`, `condition`, `language`, `members`
-(joined), `open_cases`, `measures` (objects with `kind`, `until` (0: no end), `basis`, `case`, `every` (milliseconds, of
-slow mode)), `rules` (its own: objects with `name`, `by`, `since`, `settings` as in `[[rules]]`), `chosen` (what its
-owner chose: setting and value, as in docs/records.md). Left to others: ordering and lifting measures (`measures.py`).
+``--json``: a list of objects with the keys `code`, `room`, `name`, `purpose`, `condition`, `language`, `desk` (code
+of the desk that shows its cases), `members` (joined), `open_cases`, `measures` (objects with `kind`, `until` (0: no
+end), `basis`, `case`, `every` (milliseconds, of slow mode)), `rules` (its own: objects with `name`, `by`, `since`,
+`settings` as in `[[rules]]`), `chosen` (what its owner chose: setting and value, as in docs/records.md). Left to
+others: ordering and lifting measures (`measures.py`).
 """
 
 from json import loads as parsed
@@ -22,7 +23,7 @@ from .measures import add_measures
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-KEYS = ("code", "room", "name", "purpose", "condition", "language", "members", "open_cases")
+KEYS = ("code", "room", "name", "purpose", "condition", "language", "desk", "members", "open_cases")
 
 app = new_app("cli.rooms.help")
 
@@ -41,7 +42,7 @@ def rooms(
     config = read_config(config_file)
     found = read(config, _rooms)
     chosen = [row for row in found if every or (row["purpose"] == "group" and row["condition"] != "left")]
-    columns = ("code", "name", "condition", "members", "open_cases", "measures", "room")
+    columns = ("code", "name", "condition", "members", "open_cases", "desk", "measures", "room")
     show: Cells = {"condition": worded("condition"), "measures": lambda measures: "; ".join(map(_measure, measures))}
     list_rows(chosen, columns, show, json=json, none="cli.rooms.none", look=Look(wide, config.server))
 

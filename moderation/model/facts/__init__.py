@@ -32,6 +32,7 @@ from .people import (
     AwayChanged,
     DoorAnswer,
     DoorAnswered,
+    DutyAccepted,
     KeyPinned,
     LanguageChosen,
     NoticeChannel,
@@ -58,7 +59,7 @@ from .records import (
     RecordsPurged,
     RecordsRestored,
 )
-from .rooms import RoomEntered, RoomListed, RoomStateChanged
+from .rooms import DeskChosen, RoomEntered, RoomListed, RoomStateChanged
 from .running import ActionResult, ActionTaken, BotStarted, BotStopped, PolicyChanged
 from .sanctions import (
     LASTING,

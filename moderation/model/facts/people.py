@@ -116,6 +116,13 @@ class AwayChanged(Fact, kind="duty"):
     subject: UserId = person()
 
 
+class DutyAccepted(Fact, kind="duty"):
+    """A manager takes on the duty in a room, who came into its desk before the room did."""
+
+    what: Literal["accepted"] = "accepted"
+    subject: UserId = person()
+
+
 class RosterChanged(Fact, kind="duty"):
     """The hours in which somebody is on duty in a room; no hours: they leave its roster."""
 

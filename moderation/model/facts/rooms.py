@@ -22,12 +22,25 @@ class RoomEntered(Fact, kind="state", renames=True):
     subject: UserId = person()  # whose direct room it is; who invited the bot to a group
 
 
-class RoomStateChanged(Fact, kind="state"):
+class RoomStateChanged(Fact, kind="state", changes="all rooms"):
     """The room is observing, protected, left ... from now on."""
 
     what: Literal["condition"] = "condition"
     condition: Literal["joining", "announced", "observing", "protected", "left"]
     notice: str = unowned()  # "announced": the event that told members what is recorded
+
+
+class DeskChosen(Fact, kind="state", changes="all rooms"):
+    """The cases of a group (`room`) are shown in another desk from now on.
+
+    `desk` is the code of that desk; "-": a new one, or that of the same people; "own": a new one for this room alone.
+    `why`: the same people run the rooms, do so no longer ("differ"), or `by` asked for it.
+    """
+
+    what: Literal["desk"] = "desk"
+    desk: str = "-"
+    why: Literal["same", "differ", "asked"]
+    by: UserId = person()
 
 
 class RoomListed(Fact, kind="state", changes="all rooms"):

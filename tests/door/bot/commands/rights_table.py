@@ -117,6 +117,7 @@ ROWS = (
     managers("rule remove no-{case} {code}", "room-rule.removed"),
     managers("rule remove tickets {code}", "error.rule.operators"),
     managers("set {code}", "set.head"),
+    managers("desk {code}", "desk.shown.own", "error.right.manager-nowhere", banned="error.right.manager-nowhere"),
     managers("readonly {code}", "error.missing.duration"),
     everyone("approve D-9999 " + 64 * "0", "error.approve.operators", operator="cli.dossier.unknown"),
     owners("duty {victim} off {code}", "error.roster.not-in", refused="error.right.roster", **_ROSTER),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.config.config import parse_config
+from moderation.model.actions import NOTICE
 from moderation.model.facts import RoomListed, SanctionStarted
 from moderation.values.ids import RoomId
 from tests.door.bot.effects.test_demotion import RULES as DEMOTING
@@ -57,7 +58,7 @@ async def test_decisions_count_in_all_rooms_that_a_space_lists(theatre: Theatre,
     await owner.set_state(space, "m.space.child", {}, there)
     await until_level(owner, there, ann, 50)
     await until_community(bot, there, bot.code(there))
-    await bot.idle()
+    await bot.idle(up_to=NOTICE)  # for some minutes it is watched whether the two rooms still have the same managers
     assert ann.user not in (await owner.power_levels(here))["users"]
     assert said not in bot.recorded()
     assert bot.rows("SELECT 1 FROM rooms WHERE purpose = 'desk' AND served = ?", bot.code(space)) == []

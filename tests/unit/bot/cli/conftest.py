@@ -110,9 +110,9 @@ async def _fill(data_dir: Path, rows: dict[Table, list[dict[str, Any]]]) -> None
 def _history() -> dict[Table, list[dict[str, Any]]]:
     return {
         schema.rooms: [
-            _room(GARDEN, "G-7F3K", 1, name="The [bold]garden\u202e", condition="protected"),
-            _room(KITCHEN, "G-2222", 2, name="Kitchen", condition="observing"),
-            _room(DESK, "G-3333", 3, purpose="desk", served="G-7F3K", condition="protected"),
+            _room(GARDEN, "G-7F3K", 1, name="The [bold]garden\u202e", condition="protected", desk="G-3333"),
+            _room(KITCHEN, "G-2222", 2, name="Kitchen", condition="observing", desk=""),
+            _room(DESK, "G-3333", 3, purpose="desk", served="G-7F3K", condition="protected", desk=""),
         ],
         schema.members: [
             {"room": GARDEN, "user": CLEO, "membership": "join", "display_name": "Cleo", "role": "member"},

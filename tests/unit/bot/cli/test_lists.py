@@ -25,6 +25,10 @@ class TestRooms:
             ("G-2222", 0, 1),
         ]
 
+    def test_each_names_the_desk_that_shows_its_cases(self, answerable: Answerable) -> None:
+        found = {r["room"]: r for r in answerable("rooms", "--all", "--json").json}
+        assert (found[GARDEN]["desk"], found[KITCHEN]["desk"]) == (found[DESK]["code"], "")
+
     def test_desks_are_listed_on_request(self, answerable: Answerable) -> None:
         assert [r["room"] for r in answerable("rooms", "--all", "--json").json] == [GARDEN, KITCHEN, DESK]
 

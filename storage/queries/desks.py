@@ -1,0 +1,88 @@
+"""Desks: the rooms that show their cases there, and who runs these rooms."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.context import RoomView
+from moderation.rooms.desks import DeskView, Staff
+from moderation.values.ids import CaseNumber, EventId, GroupCode, RoomId, UserId
+from moderation.values.power_levels import Power
+from storage import schema
+from storage.projections.upgraded_rooms import MOVED
+
+from .cases import WAITS
+from .people import memberships
+from .rooms import ACTIVE_GROUP, power_of
+
+_COMING = ("join", "invite", MOVED)
+
+
+async def staff_of(db: AsyncConnection, room: RoomView, bot: UserId) -> Staff:
+    """Return the owners and managers of a room who are in it or on their way."""
+    return await _staff(db, room.room, room.power, bot)
+
+
+async def _staff(db: AsyncConnection, room: RoomId, power: Power, bot: UserId) -> Staff:
+    owners = power.owners()
+    there = await memberships(db, room, (owners | power.managers()) - {bot})
+    people = frozenset(user for user, membership in there.items() if membership in _COMING)
+    return Staff(room, owners & people, people, frozenset(user for user in people if there[user] == "join"))
+
+
+async def desk_used_by(db: AsyncConnection, room: RoomId, bot: UserId) -> DeskView | None:
+    """Return the desk that shows the cases of a room; None if there is none yet."""
+    code = await wanted_desk(db, room)
+    return await desk_view(db, GroupCode(code), bot) if code else None
+
+
+async def desk_view(db: AsyncConnection, code: GroupCode, bot: UserId) -> DeskView | None:
+    """Return the desk with this code, unless the bot has left it."""
+    r, d = schema.rooms.c, schema.desk_groups.c
+    desk = await db.scalar(select(r.room).where(r.code == code, r.purpose == "desk", r.condition != "left"))
+    if desk is None:
+        return None
+    groups = select(r.room, r.desk, r.condition, r.created, r.levels).where(d.desk == code, d.served == r.code)
+    users: list[Staff] = []
+    former: list[Staff] = []
+    for row in (await db.execute(groups.order_by(d.record))).all():
+        staff = await _staff(db, RoomId(row.room), power_of(row.created, row.levels, bot), bot)
+        (users if row.desk == code and row.condition != "left" else former).append(staff)
+    there = await memberships(db, RoomId(desk))
+    return DeskView(
+        RoomId(desk),
+        code,
+        tuple(users),
+        tuple(former),
+        frozenset(user for user, membership in there.items() if membership == "join" and user != bot),
+        frozenset(user for user, membership in there.items() if membership == "invite"),
+    )
+
+
+async def wanted_desk(db: AsyncConnection, room: RoomId) -> str:
+    """Return the code of the desk of a room; "": none yet; "own": none yet, and not that of other rooms."""
+    return str(await db.scalar(select(schema.rooms.c.desk).where(schema.rooms.c.room == room)) or "")
+
+
+async def desks_of_owner(db: AsyncConnection, owner: UserId, bot: UserId) -> list[DeskView]:
+    """Return the desks of the rooms that somebody owns, in the order in which they were made."""
+    m, r = schema.members.c, schema.rooms.c
+    owned = select(m.room).where(m.user == owner, m.role == "owner", m.membership == "join")
+    used = select(r.desk).where(ACTIVE_GROUP, r.room.in_(owned))
+    codes = await db.scalars(select(r.code).where(r.purpose == "desk", r.code.in_(used)).order_by(r.entered))
+    views = [await desk_view(db, GroupCode(code), bot) for code in codes.all()]
+    return [view for view in views if view is not None]
+
+
+async def first_in_desk(db: AsyncConnection) -> dict[RoomId, RoomId]:
+    """Return for each group the first of those whose cases are shown in the same desk."""
+    r = schema.rooms.c
+    rows = (await db.execute(select(r.room, r.desk).where(ACTIVE_GROUP).order_by(r.entered))).all()
+    first: dict[str, RoomId] = {}
+    return {row.room: first.setdefault(row.desk, row.room) if row.desk else row.room for row in rows}
+
+
+async def waiting_cards(db: AsyncConnection, room: RoomId) -> list[tuple[CaseNumber, EventId]]:
+    """Return the undecided cases of a room that have a card, each with its card."""
+    c = schema.cases.c
+    rows = await db.execute(select(c.n, c.card).where(c.room == room, WAITS, c.card != "").order_by(c.n))
+    return [(CaseNumber(row.n), EventId(row.card)) for row in rows]
