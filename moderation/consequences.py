@@ -100,10 +100,10 @@ from .rooms.slow_mode import HELD_BACK
 from .values.ids import NO_USER, CaseNumber, RoomId, UserId
 
 # The reactions on a card. Each way to dismiss has the reason most often meant by it.
-UPHOLD, DISMISS, SETTLED, HANDLED, MORE, CLAIM, LATER = "✅", "❌", "🤝", "♻", "🔎", "✋", "⏳"
+UPHOLD, DISMISS, SETTLED, HANDLED, MORE, CLAIM, LATER, TOGETHER = "✅", "❌", "🤝", "♻", "🔎", "✋", "⏳", "👥"
 DISMISSALS = {DISMISS: "no-rule", SETTLED: "settled", HANDLED: "handled"}
 OFFERED = (UPHOLD, DISMISS, MORE, CLAIM)  # those that the bot puts under it, in this order
-UNDERSTOOD = (*OFFERED, LATER, SETTLED, HANDLED)
+UNDERSTOOD = (*OFFERED, LATER, TOGETHER, SETTLED, HANDLED)
 NUMBERS = tuple(f"{number}\u20e3" for number in range(1, 10))  # those that choose a reason, under a question
 # Returns the active groups a person is in; with a reach, also those of that community.
 RoomsOf = Callable[..., Sequence[RoomId]]

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.commands.reports_together import others_dismissed
+from bot.commands.decide_together import others_dismissed
 from moderation.cases.decide import decide
 from moderation.cases.neglect import FAULTS, neglect_facts
 from moderation.duty.responsibility import require_fault

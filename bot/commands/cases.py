@@ -11,7 +11,7 @@ from moderation.cases.appeals import is_open_to_appeal, lodge
 from moderation.cases.decide import acknowledge, decide
 from moderation.cases.neglect import FAULTS, neglect_facts
 from moderation.cases.statements import from_json
-from moderation.consequences import CLAIM, DISMISSALS, LATER, MORE, UPHOLD
+from moderation.consequences import CLAIM, DISMISSALS, LATER, MORE, TOGETHER, UPHOLD
 from moderation.duty.responsibility import FAULTS_OF_DECISIONS, is_manager, is_operator, require, require_fault
 from moderation.judge.room_rules import compiled
 from moderation.model.builtin_rules import TIER_LINKS
@@ -23,12 +23,13 @@ from moderation.values.notices import Line, Moment, RoomName, RuleText, Who, lin
 from storage import queries
 
 from .claim import put_off, taken
+from .decide_together import others_dismissed
 from .find_case import find_case
 from .invocation import Call, Command, Reply, discreet
 from .questions import ask_reason, chosen_reason
 from .reading import looked_at
-from .reports_together import others_dismissed
 from .rights import must_manage
+from .together import ask_together, decide_all
 
 MAX_CASES = 20
 MAX_STATEMENTS = 3  # the newest of a case
@@ -211,6 +212,8 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
         return await taken(call, found)
     if key == LATER:
         return put_off(call, found)
+    if key == TOGETHER:
+        return await ask_together(call, found)
     if key != MORE:
         return None
     require("decide", call.caller, call.group, call.policy)
@@ -222,6 +225,8 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
 
 async def answered(call: Call, question: queries.Question, key: str) -> Reply | None:
     """Act on a reaction on a question of the bot. Return None if it means nothing."""
+    if question.what == "together":
+        return await decide_all(call, question, key)
     reason = chosen_reason(call, key)
     return await _decide(call, "dismissed", question.n, common=reason) if reason else None
 
@@ -239,7 +244,7 @@ async def _decide(call: Call, what: Outcome, n: int = 0, *, common: str = "") ->
         on=call.on,
     )
     if what == "dismissed" and not found.outcome:
-        facts += await others_dismissed(call.db, call.setup.knowledge, found, facts, call.policy, call.now_ms)
+        facts += await others_dismissed(call.db, call.setup.knowledge, found, facts, call.setup.configured, call.now_ms)
     if what == "dismissed" and found.rule != TIER_LINKS and not reason.strip():
         if call.here.purpose == "desk" and not fault:
             return ask_reason(call, found)

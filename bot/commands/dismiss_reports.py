@@ -6,7 +6,7 @@ Rules kept here:
 - The member is named by a case that they reported, or by their id or name.
 - Nobody else sees the answer.
 
-Left to others: what follows (`reports_together.py`).
+Left to others: what follows (`decide_together.py`).
 """
 
 from moderation.duty.responsibility import require
@@ -15,8 +15,8 @@ from moderation.values.ids import UserId
 from moderation.values.notices import line
 from storage import queries
 
+from .decide_together import decided_together
 from .invocation import Call, Command, Reply
-from .reports_together import dismissed
 
 
 async def run(call: Call) -> Reply:
@@ -27,8 +27,16 @@ async def run(call: Call) -> Reply:
         raise Refused("error.missing.dismissal")
     alone, shared = await _cases(call, user)
     cases = [case for n in alone if (case := await queries.case_view(call.db, n)) is not None]
-    facts, own = await dismissed(
-        call.db, call.setup.knowledge, cases, call.caller, call.given.reason, call.policy, call.now_ms, call.on
+    facts, own = await decided_together(
+        call.db,
+        call.setup.knowledge,
+        cases,
+        "dismissed",
+        call.caller,
+        call.given.reason,
+        call.setup.configured,
+        call.now_ms,
+        call.on,
     )
     if not facts:
         raise Refused("error.dismiss-reports.nothing")

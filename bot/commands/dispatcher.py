@@ -200,9 +200,9 @@ async def _reaction(call: Call, event: ReactionGiven) -> Answer | None:
         reply = Reply(_refusal(refused))
     if reply is None:
         return None
-    if any(
-        isinstance(fact, CaseDecided | CaseClaimed | CaseExtended) for fact in reply.facts
-    ):  # the card itself will show it
+    several = question is not None and question.what == "together"
+    shown = any(isinstance(fact, CaseDecided | CaseClaimed | CaseExtended) for fact in reply.facts)
+    if shown and not several:  # the card itself will show it
         return Answer(reply.facts, reply.actions)
     return _answer(call, reply)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.cases.claim import can_be_extended, more_time
+from moderation.cases.together import belonging_with
 from moderation.credit.credit import entries_in_force
 from moderation.credit.ledger import account
 from moderation.model.builtin_rules import OUTSIDE, TIER_LINKS, decided_by, ledger_of
@@ -44,6 +45,7 @@ class Card:
     assigned: tuple[UserId, ...] = ()
     notes: Sequence[queries.CaseNote] = ()
     others: Sequence[CaseView] = ()  # undecided cases shown on the same card
+    together: int = 0  # how many cases belong together with it, itself included
     gone: bool | None = None  # whether its first message is removed from the room; None: not known
     names_room: bool = False  # since it stands among cards of other rooms
 
@@ -65,8 +67,13 @@ async def read_card(db: AsyncConnection, n: int, now_ms: int, policy: Policy, bo
         assigned=assigned,
         notes=await queries.notes_of(db, n),
         others=await queries.waiting_with(db, n),
+        together=len(belonging_with(case, await _waiting(db, case), policy)),
         gone=True if case.messages and ("redact", case.messages[0]) in case.done else None,
     )
+
+
+async def _waiting(db: AsyncConnection, case: CaseView) -> Sequence[CaseView]:
+    return () if case.outcome else await queries.waiting_cases(db, [case.room], queries.MOST_WAITING)
 
 
 async def _outcomes(
@@ -112,6 +119,7 @@ def card_lines(
         *_appeal(card, hides=hides),
         *_hint(card, prefix),
         *_later(card, policy, now_ms, prefix),
+        *_together(card, prefix),
     )
 
 
@@ -277,3 +285,9 @@ def _later(card: Card, policy: Policy, now_ms: int, prefix: str) -> Iterator[Lin
     if can_be_extended(card.case, now_ms):
         span = Span(more_time(card.case, policy))
         yield line("card.hint.later", span=span, later=Code(f"{prefix}later {card.case.n}"))
+
+
+def _together(card: Card, prefix: str) -> Iterator[Line]:
+    """Yield how the cases that belong together can be decided at once."""
+    if card.together:
+        yield line("card.hint.together", count=card.together, together=Code(f"{prefix}together {card.case.n}"))

@@ -100,7 +100,7 @@ def _after(fact: Fact, facts: Sequence[Fact], around: CaseContext) -> Iterator[F
         case AccountsLinked() | AccountUnlinked():
             yield from _other_ledgers(fact, around)
         case CaseDecided():
-            yield from _decided(fact, around)
+            yield from _decided(fact, facts, around)
             yield from _to_be_confirmed(fact, facts, around)
             yield from _parted(fact, facts, around)
         case SanctionEnded() if fact.kind in OF_ROOMS and fact.why != "overtaken":
@@ -171,7 +171,7 @@ def _nobody_on_duty(fact: CaseOpened, facts: Sequence[Fact], around: CaseContext
             number += 1
 
 
-def _decided(fact: CaseDecided, around: CaseContext) -> Iterator[Fact]:
+def _decided(fact: CaseDecided, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:
     """Close the operator's tasks about a decided case, and mend a room whose cases are all decided."""
     if fact.n in around.tasks:
         yield TaskDone(room=fact.home, on=around.on, start=around.tasks[fact.n], result="overtaken")
@@ -179,7 +179,8 @@ def _decided(fact: CaseDecided, around: CaseContext) -> Iterator[Fact]:
     if fact.n in around.to_confirm and (by_operator or fact.what == "dismissed"):
         result: Literal["done", "overtaken"] = "done" if by_operator else "overtaken"
         yield TaskDone(room=fact.home, on=around.on, start=around.to_confirm[fact.n], result=result)
-    waiting = around.waiting.get(fact.home, frozenset()) - {fact.n}
+    decided = {other.n for other in facts if isinstance(other, CaseDecided)}
+    waiting = around.waiting.get(fact.home, frozenset()) - decided
     if fact.n in around.waiting.get(fact.home, frozenset()) and not waiting:
         yield from end_neglect_measures(in_force=around.measures.get(fact.home, ()), on=around.on)
         yield from _no_longer_asked("room", fact.home, around)

@@ -11,6 +11,7 @@ from storage.state.owner_choices import any_asks
 
 from .accounts import communities_of_person, ever_linked, groups_of_person, people_in, person_who_proved, persons_linked
 from .cases import (
+    MOST_WAITING,
     CaseNote,
     Figures,
     Question,

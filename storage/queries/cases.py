@@ -149,6 +149,9 @@ async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int
     return [_case(row, ()) for row in rows]
 
 
+MOST_WAITING = 200  # cases looked through for those that belong together
+
+
 async def waiting_with(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:
     """Return the undecided cases that are shown on the card of case `n`, oldest first."""
     c = schema.cases.c

@@ -11,7 +11,7 @@ another group.
 from dataclasses import dataclass
 
 from bot.commands.registry import COMMANDS
-from moderation.consequences import CLAIM, DISMISS, HANDLED, LATER, MORE, SETTLED, UPHOLD
+from moderation.consequences import CLAIM, DISMISS, HANDLED, LATER, MORE, SETTLED, TOGETHER, UPHOLD
 
 # All of them speak in a direct room of their own; for other rooms see `tests/fuzz/test_no_path_gives_more.py`.
 INSIDE = ("member", "unverified", "muted", "demoted", "manager", "owner")
@@ -93,6 +93,7 @@ ROWS = (
     managers("ack {case} {code}", "done.ack"),
     managers("claim {case} {code}", "done.claim"),
     managers("later {case} {code}", "done.later"),
+    managers("together {case} {code}", "error.together.desk"),
     managers("note {case} {code} seen", "done.note"),
     managers("uphold {case} {code} yes", "decided.upheld"),
     managers("dismiss {case} {code} no", "decided.dismissed"),
@@ -163,6 +164,7 @@ REACTIONS = (
     in_desk(MORE, SHOWS),
     in_desk(CLAIM, CLAIMS),
     in_desk(LATER, PUTS_OFF),
+    in_desk(TOGETHER, NOTHING),
     in_desk(UPHOLD, DECIDES),
     in_desk(DISMISS, DECIDES),
     in_desk(SETTLED, NOTHING),  # it is dismissed already

@@ -268,6 +268,14 @@ def test_a_decision_ends_the_task_and_the_last_one_the_room_measure() -> None:
     assert added(decided, **known, waiting={ROOM: frozenset()}) == (done,)
 
 
+def test_several_decisions_at_once_end_the_room_measure_once() -> None:
+    decided = CaseDecided(room=ROOM, on=7, n=4, what="upheld", subject=ANNA, by=OPERA)
+    rectify = InForce(3, "rectify", ROOM, OLGA, DUE, "neglect", 2)
+    mended = SanctionEnded(room=ROOM, on=7, start=3, kind="rectify", why="mended", n=2, subject=OLGA)
+    both = (decided, replace(decided, n=6))
+    assert added(*both, measures={ROOM: (rectify,)}, waiting={ROOM: frozenset({4, 6})}) == (mended,)
+
+
 def test_most_facts_bring_no_obligations() -> None:
     charge = CreditChanged(room=ROOM, entry="charge", cost=5, grade="minor", rule="spam", left=95, subject=ANNA)
     quiet = (charge, replace(OPENED, state="decided"))
