@@ -245,6 +245,33 @@ class TestInit:
         assert config.identity_key_file == key
         assert key.exists()
 
+    async def test_a_mistyped_recovery_key_is_asked_for_again(self, deployment: Deployment) -> None:
+        written = deployment.folder / "recovery-key"
+        deployment.init("--recovery-key-out", str(written))
+        other = Deployment(deployment.folder / "other", deployment.url, deployment.user)
+        other.folder.mkdir()
+        code, screen = _init_at_a_terminal(
+            other,
+            [
+                ("Matrix account", other.user),
+                ("Its homeserver", other.url),
+                ("Language", ""),
+                ("Your own Matrix id", OPERATOR),
+                ("Who may invite", ""),
+                ("Numbers of the rules", "0"),
+                ("File for the key", ""),
+                ("Name that people see", ""),
+                ("Password", PASSWORD),
+                ("Recovery key of the account", "EsTM hCvH 1f4A 5KeZ"),
+                ("does not fit", written.read_text().strip()),
+                ("Access token of an admin", ""),
+            ],
+        )
+        assert code == 0, screen
+        assert written.read_text().strip() not in screen
+        found = {each["key"] for each in json.loads(other.answerable("check", "--json").out)}
+        assert "keys_ready" in found
+
     async def test_name_and_picture_are_set_and_a_picture_that_is_there_stays(
         self, stage: Stage, tmp_path: Path
     ) -> None:

@@ -169,6 +169,8 @@ async def play(side: Side) -> None:
         await at("ann", "one of many", "PUT", "send", "m.room.message", f"m{number}", json=say(f"message {number}"))
     await _limited(side, room, since)
     page = await at("ben", "messages back", "GET", "messages", query={"dir": "b", "limit": "5"})
+    only_ann = orjson.dumps({"senders": [side.people["ann"].user]}).decode()
+    await at("ben", "messages of one", "GET", "messages", query={"dir": "b", "limit": "50", "filter": only_ann})
     await at("ben", "the page before", "GET", "messages", query={"dir": "b", "limit": "5", "from": page["end"]})
     await at("ben", "kick by a member", "POST", "kick", json={"user_id": ann})
     await at("ann", "kick", "POST", "kick", json={"user_id": ben, "reason": "a while"})

@@ -7,12 +7,13 @@ Rules kept here:
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bot.cli.console.ask import Credential, asked, asked_secret
-from bot.cli.console.output import tell
-from moderation.values.errors import Refused
+from bot.cli.console.output import tell, words_of
+from moderation.values.errors import AnswerableError, Refused
 from moderation.values.ids import is_user_id
 from moderation.values.notices import Span
 
@@ -34,8 +35,8 @@ def logged_in(config_for: Callable[[str], "Config"], user: str, given: Credentia
         password = asked_secret("password", "--password-stdin")
         try:
             return asyncio.run(_session(config_for(user), Credential(password))), password
-        except Refused as refused:
-            tell(refused.key, **refused.fields)
+        except AnswerableError as error:
+            sys.stderr.write(f"{words_of(error)}\n")
         user = asked("user", "--user", default=user, valid=is_user_id)
 
 
