@@ -17,6 +17,7 @@ from moderation.values.notices import Code
 
 from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from .console.output import FAILED, as_json, say, text, why_of
+from .console.progress import progress
 
 if TYPE_CHECKING:
     from bot.config.config import Config
@@ -35,7 +36,8 @@ def test(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None
     config = read_config(config_file)
     if not config.alerts.channels:
         raise Refused("cli.alerts.none")
-    tried = asyncio.run(_tried(config))
+    with progress():
+        tried = asyncio.run(_tried(config))
     if json:
         as_json(tried)
     else:

@@ -17,6 +17,7 @@ import typer
 from bot.cli.console.ask import Credential, credential
 from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from bot.cli.console.output import say_done, text
+from bot.cli.console.progress import progress
 from moderation.values.notices import Who
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ def login(
 ) -> None:
     """Log in again."""
     config = read_config(config_file)
-    session, new = asyncio.run(_present(config)), False
-    if session is None:
-        session = asyncio.run(_log_in(config, credential(password_stdin, password_env, token_stdin)))
-        new = True
+    with progress():
+        session = asyncio.run(_present(config))
+    if new := session is None:
+        given = credential(password_stdin, password_env, token_stdin)
+        with progress():
+            session = asyncio.run(_log_in(config, given))
     key = "cli.login.done" if new else "cli.login.holds"
     done = {"user": session.user, "device": session.device, "new": new}
     say_done(done, key, json=json, user=Who(session.user), env=config.env_file)

@@ -17,6 +17,7 @@ import typer
 from bot.cli.console.ask import secret_from_stdin
 from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from bot.cli.console.output import FAILED, say_done, text
+from bot.cli.console.progress import progress
 from moderation.values.errors import Refused
 from moderation.values.notices import Who
 
@@ -43,7 +44,8 @@ def rate_limit(
     token = secret_from_stdin("--admin-token-stdin") if admin_token_stdin else ""
     if not token and running_pid(config.data_dir) is not None:
         raise Refused("cli.rate_limit.runs")
-    limit = asyncio.run(_of_bot(config, token))
+    with progress():
+        limit = asyncio.run(_of_bot(config, token))
     make_data_dir(config.data_dir)
     remember_limit(config.data_dir, limit, now_ms())
     done = {"user": config.user, "limit": limit}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from bot.cli.console.output import nearest
+from bot.cli.console.progress import progress
 from moderation.values.errors import Refused
 from moderation.values.notices import Code
 
@@ -42,7 +43,8 @@ def read(
 
     if not (config.data_dir / FILE).exists():
         raise Refused("cli.read.no_database", data_dir=config.data_dir)
-    return asyncio.run(query_database(config.data_dir, query, *arguments, **options))
+    with progress():
+        return asyncio.run(query_database(config.data_dir, query, *arguments, **options))
 
 
 async def query_database(

@@ -26,6 +26,7 @@ import typer
 from bot.cli.access.lookup import now_ms
 from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from bot.cli.console.output import FAILED, as_json, text
+from bot.cli.console.progress import progress
 from bot.cli.run import running_pid
 from moderation.values.durations import DAY_MS
 from moderation.values.notices import Moment
@@ -65,8 +66,9 @@ def upgrade_check(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG
     from bot.config.renamed import RENAMED
 
     config = read_config(config_file)
-    plan = plan_of(config)
-    findings = list(_findings(config, plan))
+    with progress():
+        plan = plan_of(config)
+        findings = list(_findings(config, plan))
     ready = not any(each.state == "problem" for each in findings)
     if json:
         as_json(

@@ -11,12 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from moderation.values.notices import Span
 
 from .output import console, tell, text
 
-EVERY_S = 10.0
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+AFTER_S, EVERY_S = 1.0, 10.0
 Bar = Callable[[str, int, int], None]  # what is being done, how much is done, how much there is (0: not known)
 _shown: list[Bar] = []  # the one that is shown now
 
@@ -27,42 +31,61 @@ def progress() -> Iterator[Bar]:
     if _shown:
         yield _shown[0]
         return
-    with _drawn() if sys.stderr.isatty() else _written() as bar:
-        _shown.append(bar)
-        try:
-            yield bar
-        finally:
-            _shown.clear()
-
-
-@contextmanager
-def _drawn() -> Iterator[Bar]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # On one terminal lines are printed above the bar; a redirected stdout must not be sent to stderr.
-    shared = sys.stdout.isatty()
-    with Progress(*columns, console=console(stderr=True), transient=True, redirect_stdout=shared) as drawn:
-        task = drawn.add_task(text("cli.progress.working"), total=None)
-        yield lambda what, done, total: drawn.update(task, description=what, completed=done, total=total or None)
-
-
-@contextmanager
-def _written() -> Iterator[Bar]:
-    lines, over = Lines(), threading.Event()
+    bar, over = Drawn() if sys.stderr.isatty() else Lines(), threading.Event()
 
     def watch() -> None:
         while not over.wait(1):
-            lines.look()
+            bar.look()
 
     watcher = threading.Thread(target=watch, name="progress", daemon=True)
     watcher.start()
+    _shown.append(bar)
     try:
-        yield lines
+        yield bar
     finally:
+        _shown.clear()
         over.set()
         watcher.join()
-        lines.look()
+        bar.close()
+
+
+class Drawn:
+    """A bar at a terminal, drawn only after `AFTER_S`: what is done at once needs none."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._due = clock, clock() + AFTER_S
+        self._latest = (text("cli.progress.working"), 0, 0)
+        self._drawn: Progress | None = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Take in the progress."""
+        self._latest = what, done, total
+        if self._drawn:
+            self._update(self._drawn)
+
+    def look(self) -> None:
+        """Draw the bar if it is time."""
+        if self._drawn or self._clock() < self._due:
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        # On one terminal lines are printed above the bar; a redirected stdout must not be sent to stderr.
+        shared = sys.stdout.isatty()
+        drawn = Progress(*columns, console=console(stderr=True), transient=True, redirect_stdout=shared)
+        drawn.add_task("", total=None)
+        self._update(drawn)
+        drawn.start()
+        self._drawn = drawn
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._drawn:
+            self._drawn.stop()
+
+    def _update(self, drawn: "Progress") -> None:
+        what, done, total = self._latest
+        drawn.update(drawn.task_ids[0], description=what, completed=done, total=total or None)
 
 
 class Lines:
@@ -89,3 +112,7 @@ class Lines:
             tell("cli.progress.still", what=what, took=Span(round((now - self._began) * 1000)))
         else:
             tell("cli.progress.of" if total else "cli.progress.so_far", what=what, done=done, total=total)
+
+    def close(self) -> None:
+        """Say the last, if it is time."""
+        self.look()

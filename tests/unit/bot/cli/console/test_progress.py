@@ -1,6 +1,7 @@
 """Progress where stderr is no terminal."""
 
 import asyncio
+import os
 import re
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.app import records_only
-from bot.cli.console.progress import EVERY_S, Lines, progress
+from bot.cli.console.progress import EVERY_S, Drawn, Lines, progress
 from bot.config.config import load_config
 from moderation.model.facts import RoomEntered
 from moderation.values.ids import GroupCode
@@ -53,6 +54,27 @@ def test_a_line_comes_also_while_nothing_is_reported(capsys: pytest.CaptureFixtu
     ]
 
 
+def test_a_bar_is_drawn_for_what_takes_longer_than_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr("sys.stderr", terminal)
+        now = [0.0]
+        bar = Drawn(lambda: now[0])
+        bar("Checking", 1, 2)
+        bar.look()
+        bar.close()
+        terminal.write("nothing")
+        terminal.flush()
+        assert os.read(ours, 100) == b"nothing"
+        now[0] = 1.0
+        bar.look()
+        bar.close()
+        terminal.flush()
+        assert b"Checking" in os.read(ours, 1_000)
+    os.close(ours)
+
+
 def test_what_is_done_at_once_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with progress() as bar:
         bar("Checking", 1, 2)
@@ -85,6 +107,7 @@ erase @ben:example.org --dry-run --reason audit
 roster import list.csv --dry-run
 keys status
 check
+upgrade-check
 """
 
 
