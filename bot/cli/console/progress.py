@@ -60,6 +60,7 @@ class Drawn:
     def __call__(self, what: str, done: int, total: int) -> None:
         """Take in the progress."""
         self._latest = what, done, total
+        self.look()
         if self._drawn:
             self._update(self._drawn)
 
