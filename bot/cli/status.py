@@ -2,7 +2,8 @@
 
 ``--json``: `running` (process; null: none), `heard` (when the homeserver last answered; 0: never), `rooms` (groups by
 condition), `open_cases`, `overdue_cases`, `tasks`, `waiting` (requests not sent yet), `gaps` (parts of rooms not read
-yet), `records`, `first_day`, `log_bytes`, `content`, `retention` (milliseconds), `disk_free` (bytes).
+yet), `rate_limit` (of the homeserver: free, lifted or limited; null: not known), `records`, `first_day`, `log_bytes`,
+`content`, `retention` (milliseconds), `disk_free` (bytes).
 
 Rules kept here:
 - It only reads, and says the same of a running bot as of a stopped one.
@@ -35,7 +36,7 @@ app = new_app("cli.status.help")
 SILENT_MS = 300_000  # a homeserver answers each half minute; it is noted as often
 
 _NAMES = (
-    *("running", "heard", "rooms", "open_cases", "overdue_cases", "tasks", "waiting", "gaps"),
+    *("running", "heard", "rooms", "open_cases", "overdue_cases", "tasks", "waiting", "gaps", "rate_limit"),
     *("records", "first_day", "log_bytes", "content", "retention", "disk_free"),
 )
 _SHOW: Cells = {
@@ -44,6 +45,7 @@ _SHOW: Cells = {
     "rooms": lambda rooms: (
         "; ".join(f"{word('condition', name)}: {count}" for name, count in rooms.items()) or text("cli.status.no_rooms")
     ),
+    "rate_limit": lambda limit: word("rate-limit", limit or "unknown"),
     "log_bytes": lambda size: text("cli.status.megabytes", megabytes=round(size / 1e6, 1)),
     "disk_free": lambda size: text("cli.status.megabytes", megabytes=round(size / 1e6)),
     "retention": Span,
@@ -58,10 +60,14 @@ def status(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Show it."""
+    from bot.matrix.known_limit import known_limit
+
     config = read_config(config_file)
+    limit = known_limit(config.data_dir)
     found = {
         "running": running_pid(config.data_dir),
         **read(config, _database),
+        "rate_limit": limit.limit if limit else None,
         **_log(config.data_dir / "records"),
         "content": config.records.content,
         "retention": config.records.retention,

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from bot.cli.access.lookup import now_ms
 from bot.cli.run import only_instance
 from bot.cli.status import SILENT_MS
+from bot.matrix.known_limit import remember_limit
 from storage.database import FILE
 from tests.unit.bot.cli.conftest import ANNA, BEN, CLEO, DESK, GARDEN, KITCHEN, NOW, Answerable
 
@@ -53,6 +54,13 @@ class TestStatus:
         assert sum(found["rooms"].values()) == 2
         assert (found["content"], found["retention"]) == ("full", 190 * DAY_MS)
         assert found["disk_free"] > 0
+
+    def test_says_what_is_known_of_the_rate_limit(self, answerable: Answerable, data_dir: Path) -> None:
+        assert answerable("status", "--json").json["rate_limit"] is None
+        assert "not known; to find out: `answerable rate-limit`" in answerable("status").out
+        remember_limit(data_dir, "limited", 1)
+        assert answerable("status", "--json").json["rate_limit"] == "limited"
+        assert "yes; to lift the limit: `answerable rate-limit`" in answerable("status").out
 
     def test_alive_is_a_bot_that_runs_and_heard_its_homeserver_lately(
         self, answerable: Answerable, data_dir: Path
