@@ -29,7 +29,9 @@ NAMES = ("anna", "ben", "carla", "dora", "emil", "finn")
 MUTE_S = 4
 
 # Times as notices write them; the numbers in them are no amounts.
-WHEN = re.compile(r"(?:\d{1,2} \w+ \d{4}, |\d{4}年\d{1,2}月\d{1,2}日 )\d{2}:\d{2} UTC")
+WHEN = re.compile(r"(?:\d{1,2} \w{3}(?: \d{4})?, |(?:\d{4}年)?\d{1,2}月\d{1,2}日 )\d{2}:\d{2} UTC")
+LEFT = re.compile(r"\d+ (?:min|h|days|分钟|小时|天)(?!\w)")
+MARKS = str.maketrans("", "", "«»")  # around what a rule found
 
 Moment = Callable[[str], Awaitable[None]]
 _NOWHERE, _NOTHING = RoomId(""), EventId("")
@@ -146,7 +148,10 @@ class DemoStage:
     async def card(self, who: DemoPerson, words: str) -> Event:
         """Return the card in the desk about a message with these words."""
         card = await self.hears(
-            who, self.desk, lambda said: words in said.body and _answers(said) == "", what=f"a card with {words!r}"
+            who,
+            self.desk,
+            lambda said: words in said.body.translate(MARKS) and _answers(said) == "",
+            what=f"a card with {words!r}",
         )
         self.cards[words] = EventId(card.event_id)
         return card
@@ -166,14 +171,14 @@ class DemoStage:
 
 
 def mentions(body: str, *words: str | int) -> bool:
-    """Tell whether all words are there. Dates and times are left out, as their numbers are no amounts."""
-    amounts = set(re.findall(r"\d+", WHEN.sub("", body)))
+    """Tell whether all words are there. Dates, times and spans are left out, as their numbers are no amounts."""
+    amounts = set(re.findall(r"\d+", LEFT.sub("", WHEN.sub("", body))))
     return all(str(word) in amounts if isinstance(word, int) else word in body for word in words)
 
 
 def case_number(card: Event) -> int:
     """Return the number of the case that a card is about."""
-    found = re.search(r"!uphold (\d+)", card.body)
+    found = re.search(r"!(?:uphold|dismiss) (\d+)", card.body)
     expect(found is not None, f"a card without a number: {card}")
     assert found is not None
     return int(found[1])
