@@ -26,7 +26,7 @@ from .claim import put_off, taken
 from .decide_together import others_dismissed
 from .find_case import find_case
 from .invocation import Call, Command, Reply, discreet
-from .questions import ask_reason, chosen_reason
+from .questions import ask_reason, can_ask, chosen_reason
 from .reading import looked_at
 from .rights import must_manage
 from .together import ask_together, decide_all
@@ -246,7 +246,7 @@ async def _decide(call: Call, what: Outcome, n: int = 0, *, common: str = "") ->
     if what == "dismissed" and not found.outcome:
         facts += await others_dismissed(call.db, call.setup.knowledge, found, facts, call.setup.configured, call.now_ms)
     if what == "dismissed" and found.rule != TIER_LINKS and not reason.strip():
-        if call.here.purpose == "desk" and not fault:
+        if can_ask(call) and not fault:
             return ask_reason(call, found)
         raise Refused("error.missing.dismissal")
     if fault:

@@ -32,6 +32,11 @@ def ask_reason(call: Call, case: CaseView) -> Reply:
     return asked(call, case, "reason", lines, _KEYCAPS[: len(known)])
 
 
+def can_ask(call: Call) -> bool:
+    """Return whether a question can be asked where this was said: in the desk of the room that it is about."""
+    return call.here.purpose == "desk" and call.group.room in call.here.serves
+
+
 def chosen_reason(call: Call, key: str) -> str:
     """Return the reason that a reaction chooses; "" if there is none."""
     return dict(zip(NUMBERS, _reasons(call), strict=False)).get(key.replace("\ufe0f", ""), "")

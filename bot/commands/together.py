@@ -20,7 +20,7 @@ from storage import queries
 from .decide_together import decided_together
 from .find_case import find_case
 from .invocation import Call, Command, Reply
-from .questions import asked
+from .questions import asked, can_ask
 
 MOST_SHOWN = 20
 
@@ -33,7 +33,7 @@ async def together(call: Call) -> Reply:
 async def ask_together(call: Call, case: CaseView) -> Reply:
     """Ask whether these cases are all decided in the same way."""
     require("decide", call.caller, call.group, call.policy)
-    if call.here.purpose != "desk":
+    if not can_ask(call):
         raise Refused("error.together.desk", n=case.n)
     waiting = await queries.waiting_cases(call.db, [case.room], queries.MOST_WAITING)
     cases = belonging_with(case, waiting, call.policy)

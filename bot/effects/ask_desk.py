@@ -3,6 +3,7 @@
 Left to others: which answers there are, and what they bring (`bot/commands/questions.py`).
 """
 
+from bot.bot_rooms.shared_desks import must_show
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.matrix_message import MESSAGE, in_reply
 from bot.texts.names import names_in
@@ -22,11 +23,10 @@ class Asker(ActionHandler):
         """Ask, note by which event, and put the answers under it."""
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
-            desk = await queries.desk_of(db, group.code) if group else None
+            view = await queries.desk_used_by(db, action.room, self._homeserver.user)
             language = self._speech.language(group.language if group else "")
             names = await names_in(db, action.lines, language, action.room)
-        if desk is None:
-            return Done(result="abandoned")
+        desk = must_show(view, action.room).room
         content = self._speech.message(action.lines, language, names, to=[action.to], answer=True)
         content = in_reply(content, action.reply_to, action.thread)
         made = await self._homeserver.send(desk, MESSAGE, content, txn)

@@ -12,12 +12,13 @@ Rules kept here:
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import replace
 
 from bot.bot_rooms.create import RoomPurpose, body, take_up
 from bot.bot_rooms.shared_desks import desk_names, desks_to_join, moved, must_show, rooms_of
 from bot.events.parse_fields import object_of
-from bot.matrix.errors import Forbidden, HomeserverError, NotFound
+from bot.matrix.errors import Forbidden, HomeserverError, NotFound, Rejected
 from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, Services
 from bot.pipeline.returned_cards import with_card_mark
 from bot.texts.case_card import card_lines, read_card
@@ -212,7 +213,8 @@ class Desk(ActionHandler):
             return Done(result="abandoned")
         for number, key in enumerate(action.key.split()):
             relation = {"rel_type": "m.annotation", "event_id": target, "key": key}
-            await self._homeserver.send(desk, "m.reaction", {"m.relates_to": relation}, f"{txn}.{number}")
+            with suppress(Rejected):  # it stands there already
+                await self._homeserver.send(desk, "m.reaction", {"m.relates_to": relation}, f"{txn}.{number}")
         return Done()
 
     async def _card(self, n: int, *, ring: bool = True) -> tuple[dict[str, Json], RoomId | None, EventId | None]:

@@ -2,7 +2,8 @@
 
 Rules kept here:
 - The words come from the journal, since the message is gone from the room.
-- They are escaped and mention nobody, and the target of a link behind other words is shown.
+- They are escaped and mention nobody, and the target of a link behind other words is shown. In the desk no link can be
+  opened by a tap.
 - A file is posted again under its own address.
 
 Left to others: whose messages wait (`moderation/credit/waiting.py`), the card (`desk.py`).
@@ -19,7 +20,7 @@ from moderation.model.facts.cases import EXCERPT
 from moderation.rules.addresses import hrefs
 from moderation.values.events import Json, MessagePosted
 from moderation.values.ids import EventId, RoomId
-from moderation.values.notices import RoomName, Who, line
+from moderation.values.notices import Quoted, RoomName, Who, line
 from storage import queries
 
 MOST = 8_000  # characters of a quotation: text and HTML of it fit into one event
@@ -70,7 +71,8 @@ class Quoter(ActionHandler):
         if action.event and first and said.media is None and words == said.body and len(words) <= EXCERPT:
             return None
         shown = words[:MOST] + "…" if len(words) > MOST else words
-        content = self._speech.message((line("quote.said", who=Who(said.sender), words=shown),), language, {})
+        said_by = (line("quote.said", who=Who(said.sender), words=Quoted(shown) if action.event else shown),)
+        content = self._speech.message(said_by, language, {})
         return {**content, **_file(said)}
 
 

@@ -265,8 +265,8 @@ def _hint(card: Card, prefix: str) -> Iterator[Line]:
     if case.rule == TIER_LINKS:
         yield line("card.hint.waits", uphold=uphold, dismiss=dismiss)
     elif case.outcome == "upheld":
-        key = "card.hint.appealed" if case.state == "appealed" else "card.hint.upheld"
-        yield line(key, brings=after.dismissed, uphold=uphold, dismiss=dismiss)
+        key = "appealed" if case.state == "appealed" else "by-person" if case.by else "by-rule"
+        yield line(f"card.hint.upheld.{key}", brings=after.dismissed, uphold=uphold, dismiss=dismiss)
     elif card.others and not case.outcome:
         one = Code(f"{prefix}uphold {card.others[0].n}")
         yield line("card.hint.several", n=case.n, one=one, brings=after.upheld, uphold=uphold, dismiss=dismiss)

@@ -31,7 +31,7 @@ from moderation.model.facts import (
     TaskOpened,
 )
 from moderation.model.notifications import Notification, NotifyAbove, NotifyDesk, NotifyPerson, NotifyRoom
-from moderation.values.notices import Line, Moment, RoomName, RuleText, Who, line
+from moderation.values.notices import Line, Moment, Quoted, RoomName, RuleText, Who, line
 
 from . import measure_lines
 from .person_lines import outcome_line, person_lines, undecided_lines
@@ -131,12 +131,12 @@ def _to_desk(fact: Fact) -> Iterator[Line]:
         case CaseNoted():
             yield line("desk.noted", by=Who(fact.by), n=fact.n, words=fact.words)
         case CaseCommented():
-            yield line("desk.commented", who=Who(fact.subject), n=fact.n, words=fact.words)
+            yield line("desk.commented", who=Who(fact.subject), n=fact.n, words=Quoted(fact.words))
         case Appealed() if fact.report:
-            yield line("desk.appealed-report", n=fact.n, words=fact.words, due=Moment(fact.due))
+            yield line("desk.appealed-report", n=fact.n, words=Quoted(fact.words), due=Moment(fact.due))
         case Appealed():
             due = Moment(fact.due)
-            yield line("desk.appealed", who=Who(fact.subject), n=fact.n, words=fact.words, due=due)
+            yield line("desk.appealed", who=Who(fact.subject), n=fact.n, words=Quoted(fact.words), due=due)
         case SanctionStarted() if fact.kind in OF_ROOMS:
             yield from measure_lines.begin_lines(fact)
         case SanctionStarted():

@@ -41,7 +41,7 @@ async def test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reacti
         f"Message: {link}",
         "The message is removed.",
         "Handled automatically (message removed, −25 points, muted). If this is wrong, press ❌.",
-        "Changed your mind? ❌ not broken (gives back 25 points, ends the mute). With a reason: !dismiss 1",
+        "❌ not broken (gives back 25 points, ends the mute) · 🔎 history. With a reason: !dismiss 1",
     ]
     html = card.content["formatted_body"]
     assert html.startswith("<strong>Case 1 · serious · loud</strong><br>")

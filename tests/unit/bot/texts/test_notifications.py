@@ -6,7 +6,7 @@ from moderation.model.actions import Tell, TellDesk
 from moderation.model.facts import AccountsLinked, Appealed, CaseMoved
 from moderation.model.notifications import NotifyDesk, NotifyPerson
 from moderation.values.ids import UserId
-from moderation.values.notices import Moment, Who, line
+from moderation.values.notices import Moment, Quoted, Who, line
 from tests.unit.moderation.builders import ANNA, MARK, NOON, ROOM
 
 TWIN = UserId("@anna2:example.org")
@@ -29,7 +29,7 @@ def test_the_hearer_of_a_reporters_appeal_is_told_in_any_case() -> None:
         TellDesk(
             room=ROOM,
             n=3,
-            lines=(line("desk.appealed-report", n=3, words="look at the link", due=due), PASSED_ON),
+            lines=(line("desk.appealed-report", n=3, words=Quoted("look at the link"), due=due), PASSED_ON),
             discreet=(line("desk.appealed-report-discreet", n=3, due=due), PASSED_ON),
             ring=True,
         ),
