@@ -23,14 +23,13 @@ from urllib.parse import quote
 
 from sqlalchemy import create_engine
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
-from sqlalchemy.util import LRUCache
 
 from moderation.values.errors import Broken, Invalid
 
 from .schema import metadata
-from .sqlite_driver import DRIVER
+from .sqlite_driver import new_engine
 
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
@@ -43,7 +42,6 @@ _NOTED = (  # where Alembic notes the schema
 )
 _BUSY_MS = 5_000
 _CHECKPOINT_PAGES = 4_000  # of the WAL: rows written often are copied into the database only once
-_COMPILED: LRUCache[Any, Any] = LRUCache(1_000)  # statements, compiled once a process
 _WRITING = f"""
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
@@ -78,12 +76,8 @@ class Database:
         else:
             await asyncio.to_thread(migrate, path)
         address = f"{_address(path)}&uri=true" if read_only else path
-        engine = create_async_engine(
-            f"{DRIVER}:///{address}",
-            hide_parameters=True,
-            connect_args={"factory": partial(_connected, _READING if read_only else _WRITING)},
-            execution_options={"compiled_cache": _COMPILED},
-        )
+        factory = partial(_connected, _READING if read_only else _WRITING)
+        engine = new_engine(f"{address}", hide_parameters=True, connect_args={"factory": factory})
         writer = None if read_only else await engine.connect()
         return cls(engine, writer)
 
@@ -144,13 +138,13 @@ def is_older(path: Path) -> bool:
 
 def _create(path: Path) -> None:
     with closing(sqlite3.connect(path, timeout=_BUSY_MS / 1000)) as connection:
-        connection.executescript(f"BEGIN IMMEDIATE; {_tables()};")
+        connection.executescript(f"BEGIN IMMEDIATE; {tables_sql()};")
         connection.execute("INSERT INTO alembic_version VALUES (?)", (schemas()[-1],))
         connection.commit()
 
 
 @cache
-def _tables() -> str:
+def tables_sql() -> str:
     """Return the SQL that makes all tables, and the one in which Alembic notes the schema."""
     dialect, tables = sqlite.dialect(), metadata.sorted_tables
     indexes = sorted((index for table in tables for index in table.indexes), key=attrgetter("name"))

@@ -25,7 +25,8 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
     SQLiteDialect_aiosqlite,
 )
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import LRUCache
 from sqlalchemy.util.concurrency import await_
 
 DRIVER = "sqlite+one_hop"
@@ -150,6 +151,13 @@ class Dialect(SQLiteDialect_aiosqlite):
 
 
 registry.register("sqlite.one_hop", __name__, "Dialect")
+_COMPILED: LRUCache[Any, Any] = LRUCache(1_000)  # statements, compiled once a process
+
+
+def new_engine(path: str = "", **more: Any) -> AsyncEngine:
+    """Return an engine for a database; for one in memory without `path`."""
+    options = {"compiled_cache": _COMPILED}
+    return create_async_engine(f"{DRIVER}:///{path}", execution_options=options, **more)
 
 
 # Several statements in one hand-over.

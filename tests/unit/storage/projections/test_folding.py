@@ -6,17 +6,16 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import RoomEntered, RoomStateChanged
 from moderation.values.errors import IllegalStep, Refused
 from storage import queries, schema
 from storage.projections import project, project_events
-from storage.sqlite_driver import DRIVER
 from tests.unit.moderation.builders import ANNA, CODE, DAY, HOUR, MARK, MINA, NOON, OLGA, OPERA, ROOM, said
 from tests.unit.moderation.test_world import POLICIES
 from tests.unit.moderation.world import BEN, World
+from tests.unit.storage.projections.in_memory import in_memory
 
 MOVES = ("spam", "noise", "upheld", "dismissed", "appeal", "error", "see", "away", "take", "give", "leave", "come")
 steps = st.lists(
@@ -64,9 +63,7 @@ def _act(world: World, who: str, what: str, newest: int) -> None:
 @given(steps)
 async def test_facts_folded_in_memory_are_what_the_tables_hold(moves: list[tuple[int, str, str]]) -> None:
     world = lived(moves)
-    engine = create_async_engine(f"{DRIVER}://", poolclass=StaticPool)
-    async with engine.begin() as db:
-        await db.run_sync(schema.metadata.create_all)
+    async with in_memory() as db:
         entered = RoomEntered(code=CODE, purpose="group", room_id=ROOM, subject=OLGA)
         await project(entered, db, 100_000, NOON)
         await project(RoomStateChanged(room=ROOM, condition="protected"), db, 100_001, NOON)
@@ -85,7 +82,6 @@ async def test_facts_folded_in_memory_are_what_the_tables_hold(moves: list[tuple
             )
         tasks = select(schema.tasks.c.record).where(schema.tasks.c.done == 0).order_by(schema.tasks.c.record)
         assert list(await db.scalars(tasks)) == list(world.tasks)
-    await engine.dispose()
 
 
 async def _compare_cases(db: AsyncConnection, world: World) -> None:

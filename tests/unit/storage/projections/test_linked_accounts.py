@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import (
     AccountsLinked,
@@ -28,10 +27,10 @@ from storage import queries, schema
 from storage.database import Database
 from storage.projections import project
 from storage.projections.linked_accounts import linked, links_of
-from storage.sqlite_driver import DRIVER
 from storage.state import link_requests
 from storage.state.link_requests import LinkRequest
 from tests.unit.moderation.builders import ANNA, DAY, MARK, MINA, NOON, ROOM
+from tests.unit.storage.projections.in_memory import in_memory
 
 TWIN = UserId("@twin:example.org")
 USERS = (ANNA, TWIN, MARK, MINA)
@@ -210,14 +209,10 @@ def _is_link(numbered: Sequence[tuple[int, Fact]], record: int, before: int) -> 
 
 
 async def _tables(numbered: Sequence[tuple[int, Fact]]) -> dict[str, list[tuple[Any, ...]]]:
-    engine = create_async_engine(f"{DRIVER}://", poolclass=StaticPool)
-    async with engine.begin() as db:
-        await db.run_sync(schema.metadata.create_all)
+    async with in_memory() as db:
         for index, fact in numbered:
             await project(fact, db, index, NOON)
-        found = {table.name: await rows(db, table) for table in TABLES}
-    await engine.dispose()
-    return found
+        return {table.name: await rows(db, table) for table in TABLES}
 
 
 async def rows(db: AsyncConnection, table: Any) -> list[tuple[Any, ...]]:

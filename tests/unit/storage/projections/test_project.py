@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Table, select
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events.parse_event import receive
 from moderation.model.context import CaseView, PersonView
@@ -43,7 +42,6 @@ from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from storage import queries, schema
 from storage.database import Database
 from storage.projections import project, project_events, project_room_state
-from storage.sqlite_driver import DRIVER
 from tests.unit.moderation.builders import (
     ANNA,
     BOT,
@@ -60,6 +58,7 @@ from tests.unit.moderation.builders import (
     said,
     terms,
 )
+from tests.unit.storage.projections.in_memory import in_memory
 
 CODE, DESK_CODE = GroupCode("G-7F3K"), GroupCode("G-DESK")
 DESK, DIRECT, SPACE = RoomId("!desk"), RoomId("!direct"), RoomId("!space")
@@ -463,9 +462,7 @@ def lived(moves: list[tuple[int, Any]]) -> History:
 @given(steps)
 async def test_a_history_projected_and_read_back_is_what_was_decided_on(moves: list[tuple[int, str]]) -> None:
     told = lived(moves)
-    engine = create_async_engine(f"{DRIVER}://", poolclass=StaticPool)
-    async with engine.begin() as db:
-        await db.run_sync(schema.metadata.create_all)
+    async with in_memory() as db:
         await apply(db, ENTERED, RoomStateChanged(room=ROOM, condition="protected"), first=100_000)
         events = {event: case.on for case in told.cases.values() for event in case.events}
         await project_events(db, [(int(event[1:]), said("", event=event), "message") for event in events])
@@ -477,4 +474,3 @@ async def test_a_history_projected_and_read_back_is_what_was_decided_on(moves: l
             assert found is not None
             deciders = frozenset({case.by} - {UserId("")})
             assert found == replace(case, accounts=frozenset({ANNA}), deciders=deciders)
-    await engine.dispose()
