@@ -131,7 +131,7 @@ def waiting_line(case: CaseView, *, several: bool = False) -> Line:
         grade=Phrase(f"grade.{case.grade}"),
         rule=RuleText(case.rule),
         who=Who(case.subject),
-        state=Phrase(f"state.{case.state}"),
+        state=Phrase("state.claimed" if case.claimed else f"state.{case.state}"),
         due=Moment(case.due),
         **({"room": RoomName(case.room)} if several else {}),
     )

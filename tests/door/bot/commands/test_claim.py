@@ -60,6 +60,9 @@ async def test_who_takes_a_case_is_reminded_alone_and_its_deadline_stays(tmp_pat
         assert [(f.n, f.by) for f in bot.facts(CaseClaimed)] == [(1, MARK)]
         await bot.say(MARK, "!claim 1", DESK)
         assert await answers(bot) == ["error.claim.yours"]
+        await bot.say(MINA, "!cases", DESK)
+        listed = await bot.rows("SELECT json_extract(action, '$.lines[1].fields.state') FROM outbox ORDER BY id")
+        assert listed[-1] == ('{"$phrase":"state.claimed"}',)
         await bot.membership(MARK, "leave", DESK)  # somebody who is gone keeps nobody from being reminded
         assert await rung(bot) == (MINA,)
 
