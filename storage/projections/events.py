@@ -14,6 +14,13 @@ from storage.journal.canonical import plain
 
 from .common import MANY, POSTED, REMOVED, UNREAD, without_marks
 
+_NEW = upsert(schema.events)
+_EVENT = _NEW.on_conflict_do_update(  # an event read later replaces the row that said it could not be read
+    index_elements=["event"],
+    set_={"record": _NEW.excluded.record, "kind": _NEW.excluded.kind, "at": _NEW.excluded.at},
+    where=schema.events.c.kind == UNREAD,
+)
+
 
 async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received, str]]) -> None:
     """Write what events say of rooms: that they were seen, and who is in. Each is (index, event, kind), in order.
@@ -22,10 +29,7 @@ async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received
     """
     rows = [_seen(index, event, kind) for index, event, kind in seen if event.event is not None]
     if rows:
-        new = upsert(schema.events)  # an event read later replaces the row that said it could not be read
-        kept = {"record": new.excluded.record, "kind": new.excluded.kind, "at": new.excluded.at}
-        unread = schema.events.c.kind == UNREAD
-        await db.execute(new.on_conflict_do_update(index_elements=["event"], set_=kept, where=unread), rows)
+        await db.execute(_EVENT, rows)
     changes = [event for _, event, _ in seen if isinstance(event, MembershipChanged)]
     for came in (True, False):
         await _members(db, [event for event in _latest(changes) if (event.membership == "join") is came], came)

@@ -16,6 +16,7 @@ from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
 from storage import schema
 from storage.projections import CASES_FROM, POSTED, get_meta, person_of
 from storage.sql_list import sql_list
+from storage.sqlite_driver import rows_of
 
 from .linked_accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP
@@ -40,6 +41,17 @@ _TAKEN = union(  # the measures taken for a case and not taken back, and all red
     .join(schema.evidence, schema.evidence.c.event == schema.sanctions.c.event)
     .where(schema.evidence.c.n == bindparam("n"), schema.sanctions.c.kind == "redact"),
 )
+_CREDIT = schema.credit.c
+_AFFIRMED = select(schema.decisions.c.record).where(
+    schema.decisions.c.n == bindparam("n"), schema.decisions.c.state == "affirmed"
+)
+_UNDONE = select(_CREDIT.undoes).where(_CREDIT.n == bindparam("n"), _CREDIT.entry == "compensation")
+_CHARGED = (
+    select(_CREDIT.reach)
+    .where(_CREDIT.n == bindparam("n"), _CREDIT.entry == "charge", _CREDIT.cost > 0, _CREDIT.record.not_in(_UNDONE))
+    .distinct()
+)
+_COMMUNITIES = select(schema.rooms.c.community).where(ACTIVE_GROUP)
 _REPORTED = select(schema.reports.c.record).where(schema.reports.c.n == bindparam("n")).limit(1)
 _REDACTABLE = frozenset({POSTED, "message", "redact"})  # messages; reactions and the like; events that give a reason
 
@@ -49,11 +61,10 @@ async def case_view(db: AsyncConnection, n: int) -> CaseView | None:
     row = (await db.execute(_CASE, {"n": n})).first()
     if row is None:
         return None
-    events = await db.execute(_EVIDENCE, {"n": n})
+    events, taken = await rows_of(db, (_EVIDENCE, {"n": n}), (_TAKEN, {"person": row.person, "n": n}))
     named = (row.subject, row.by, row.appellant)
     people = await accounts_of_all(db, named)
     accounts, deciders, appellants = (frozenset(people[user]) if user else frozenset() for user in named)
-    taken = await db.execute(_TAKEN, {"person": row.person, "n": n})
     case = _case(row, tuple(events), frozenset((measure.kind, EventId(measure.event)) for measure in taken))
     case = replace(case, accounts=accounts, deciders=deciders, appellants=appellants)
     if row.outcome and row.state != "closed":
@@ -63,16 +74,9 @@ async def case_view(db: AsyncConnection, n: int) -> CaseView | None:
 
 async def _is_for_operator(db: AsyncConnection, n: int) -> bool:
     """Return whether an appeal was heard before, or the cost of the case counts in several rooms."""
-    d, c, r = schema.decisions.c, schema.credit.c, schema.rooms.c
-    if await db.scalar(select(d.record).where(d.n == n, d.state == "affirmed").limit(1)) is not None:
-        return True
-    undone = select(c.undoes).where(c.n == n, c.entry == "compensation")
-    charged = select(c.reach).where(c.n == n, c.entry == "charge", c.cost > 0, c.record.not_in(undone)).distinct()
-    reaches = list(await db.scalars(charged))
-    if not reaches:
-        return False
-    groups = list(await db.scalars(select(r.community).where(ACTIVE_GROUP)))
-    return any(len(groups) > 1 if not reach else groups.count(reach) > 1 for reach in reaches)
+    affirmed, charged, active = await rows_of(db, (_AFFIRMED, {"n": n}), (_CHARGED, {"n": n}), (_COMMUNITIES, {}))
+    groups = [row.community for row in active]
+    return bool(affirmed) or any(len(groups) > 1 if not reach else groups.count(reach) > 1 for (reach,) in charged)
 
 
 async def _friends(db: AsyncConnection, case: CaseView) -> frozenset[UserId]:

@@ -1,9 +1,9 @@
-"""People who run a room: roles and presence, absences, and the roster."""
+"""People who run a room: roles and presence, absences, and their hours."""
 
 import json
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import func, select
+from sqlalchemy import String, bindparam, func, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.duty.duty import Duty
@@ -12,31 +12,51 @@ from moderation.model.context import RoomView
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId, UserId
 from storage import schema
+from storage.sqlite_driver import rows_of
 
 from .cases import WAITS
 from .linked_accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP, desk_of
+
+_ROOM = bindparam("room", type_=String)
+_m, _r, _d = schema.members.c, schema.rooms.c, schema.desk_groups.c
+_RUNNING = select(_m.user, _m.role).where(_m.room == _ROOM, _m.membership == "join", _m.role != "member")
+_NOBODY = select(func.max(schema.cases.c.opened).label("opened")).where(
+    schema.cases.c.room == _ROOM, schema.cases.c.rule == NOBODY, schema.cases.c.outcome != "dismissed"
+)
+_ROSTER = select(schema.rosters.c.user, schema.rosters.c.hours).where(schema.rosters.c.room == _ROOM)
+_BEGUN = select(_r.created, _r.invited_by).where(_r.room == _ROOM)
+# The people in the desk of a room who came after the room did, so that they knew what they came for.
+_CAME = select(_m.user).where(
+    _m.room == select(_r.room).where(_r.code == _d.desk, _r.condition != "left").scalar_subquery(),
+    _m.membership == "join",
+    _m.since >= _d.at,
+    _d.served == bindparam("code"),
+    _d.desk == select(_r.desk).where(_r.room == _ROOM).scalar_subquery(),
+)
+_CASES = select(schema.cases.c.n).where(schema.cases.c.room == _ROOM)
+_ACTED = union(  # those who have done something in a room that managers do
+    select(schema.decisions.c.by).where(schema.decisions.c.n.in_(_CASES)),
+    select(schema.case_notes.c.by).where(schema.case_notes.c.n.in_(_CASES)),
+    select(schema.cases.c.by).where(schema.cases.c.room == _ROOM),
+    select(schema.sanctions.c.by).where(schema.sanctions.c.room == _ROOM, schema.sanctions.c.basis == "command"),
+    select(schema.room_rules.c.by).where(schema.room_rules.c.room == _ROOM),
+    select(schema.room_settings.c.by).where(schema.room_settings.c.room == _ROOM),
+    select(schema.verifications.c.by).where(schema.verifications.c.room == _ROOM),
+    select(schema.duty_accepted.c.user).where(schema.duty_accepted.c.room == _ROOM),
+)
 
 
 async def duty_of(
     db: AsyncConnection, room: RoomView, operators: tuple[str, ...], now_ms: int, *, at_most: int = 0
 ) -> Duty:
     """Return who runs `room` at `now_ms`; `at_most`: how many cases a day one of them is asked about (0: no limit)."""
-    m = schema.members.c
-    joined = {
-        UserId(row.user): row.role
-        for row in await db.execute(
-            select(m.user, m.role).where(m.room == room.room, m.membership == "join", m.role != "member")
-        )
-    }
+    one = {"room": room.room}
+    running, last, hours = await rows_of(db, (_RUNNING, one), (_NOBODY, one), (_ROSTER, one))
+    joined = {UserId(row.user): row.role for row in running}
     suspended = {user: joined.pop(user) for user in room.suspended if user in joined}
     operating = tuple(UserId(user) for user in operators)
     several = await accounts_of_all(db, (*joined, *operating))
-    last = await db.scalar(
-        select(func.max(schema.cases.c.opened)).where(
-            schema.cases.c.room == room.room, schema.cases.c.rule == NOBODY, schema.cases.c.outcome != "dismissed"
-        )
-    )
     desk = await _in_desk(db, room)
     took_it_on = await _took_on(db, room, several) if joined else frozenset()
     return Duty(
@@ -45,11 +65,11 @@ async def duty_of(
         suspended_owners=tuple(sorted(user for user, role in suspended.items() if role == "owner")),
         operators=operating,
         away=frozenset(await away_now(db, now_ms)),
-        roster={user: hours for user, hours in (await roster_of(db, room.room)).items() if user in joined},
+        roster={row.user: row.hours for row in hours if row.user in joined},
         desk=desk,
         offered=frozenset(joined) - took_it_on,
         full=await _full(db, room, now_ms, at_most) if at_most else frozenset(),
-        nobody_ms=int(last or 0),
+        nobody_ms=last[0].opened or 0,
         accounts={user: frozenset(accounts) for user, accounts in several.items() if len(accounts) > 1},
     )
 
@@ -68,27 +88,11 @@ async def _took_on(
     They founded the room or invited the bot, came into the desk when it was that of the room already, said so, or acted
     there.
     """
-    here = select(schema.rooms.c.created, schema.rooms.c.invited_by).where(schema.rooms.c.room == room.room)
-    row = (await db.execute(here)).one()
+    one = {"room": room.room}
+    [row], came, acted = await rows_of(db, (_BEGUN, one), (_CAME, {**one, "code": room.code}), (_ACTED, one))
     founder = json.loads(row.created).get("sender", "") if row.created else ""
-    took = {*await _came_into_desk(db, room), UserId(founder), UserId(row.invited_by), *await _acted(db, room.room)}
+    took = {UserId(founder), UserId(row.invited_by), *(each.user for each in came), *(each.by for each in acted)} - {""}
     return frozenset(user for user, own in accounts.items() if not took.isdisjoint(own))
-
-
-async def _acted(db: AsyncConnection, room: RoomId) -> set[UserId]:
-    """Return those who have done something in a room that managers do."""
-    cases = select(schema.cases.c.n).where(schema.cases.c.room == room)
-    acts = (
-        select(schema.decisions.c.by).where(schema.decisions.c.n.in_(cases)),
-        select(schema.case_notes.c.by).where(schema.case_notes.c.n.in_(cases)),
-        select(schema.cases.c.by).where(schema.cases.c.room == room),
-        select(schema.sanctions.c.by).where(schema.sanctions.c.room == room, schema.sanctions.c.basis == "command"),
-        select(schema.room_rules.c.by).where(schema.room_rules.c.room == room),
-        select(schema.room_settings.c.by).where(schema.room_settings.c.room == room),
-        select(schema.verifications.c.by).where(schema.verifications.c.room == room),
-        select(schema.duty_accepted.c.user).where(schema.duty_accepted.c.room == room),
-    )
-    return {UserId(by) for act in acts for by in await db.scalars(act.distinct()) if by}
 
 
 async def _full(db: AsyncConnection, room: RoomView, now_ms: int, at_most: int) -> frozenset[UserId]:
@@ -111,15 +115,6 @@ async def _in_desk(db: AsyncConnection, room: RoomView) -> frozenset[UserId]:
     return frozenset(await db.scalars(there)) if desk else frozenset()
 
 
-async def _came_into_desk(db: AsyncConnection, room: RoomView) -> frozenset[UserId]:
-    """Return the people in the desk of a room who came after the room did, so that they knew what they came for."""
-    d, m, r = schema.desk_groups.c, schema.members.c, schema.rooms.c
-    desk = select(r.room).where(r.code == d.desk, r.condition != "left").scalar_subquery()
-    used = select(r.desk).where(r.room == room.room).scalar_subquery()
-    came = (m.room == desk, m.membership == "join", m.since >= d.at, d.served == room.code, d.desk == used)
-    return frozenset(await db.scalars(select(m.user).where(*came)))
-
-
 async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:
     """Return who is away, by all of their accounts, and until when."""
     a = schema.away.c
@@ -127,12 +122,6 @@ async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:
     away = {UserId(row.user): row.until for row in rows}
     people = await accounts_of_all(db, away) if away else {}
     return {account: until for user, until in away.items() for account in people[user]}
-
-
-async def roster_of(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
-    """Return the hours of everybody in the roster of a room."""
-    r = schema.rosters.c
-    return dict((await db.execute(select(r.user, r.hours).where(r.room == room))).all())
 
 
 async def answers_for(db: AsyncConnection, user: UserId) -> tuple[RoomId, ...]:
