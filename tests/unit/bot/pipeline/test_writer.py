@@ -21,7 +21,7 @@ async def refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with records_only(load_config(folder / "config.toml")) as operations:
         pipeline = operations._pipeline
         with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
-            patch.setattr("bot.pipeline.writer.set_meta", full)  # the journal has it by then
+            patch.setattr("bot.pipeline.writer.set_all_meta", full)  # the journal has it by then
             await pipeline.commit((BotStarted(version="1"),))
         size = pipeline.writer.journal.size
         for _ in range(2):

@@ -33,7 +33,7 @@ class TestMeasures:
         assert (again["case"], again["ended"]) == (5, ["suspend"])
         assert "G-7F3K is closed (case 6)" in answerable("rooms", "close", "G-7F3K", *WHY).out
         assert in_force(answerable) == [("suspend", True, "operator", 5), ("close", False, "operator", 6)]
-        assert "Until" in answerable("rooms", "rectify", "G-7F3K", *WHY).out
+        assert "This ends in 3 days" in answerable("rooms", "rectify", "G-7F3K", *WHY).out
         lifted = answerable("rooms", "reopen", "G-7F3K", *WHY, "--json").json
         assert (lifted["case"], lifted["until"], sorted(lifted["ended"])) == (
             None,
