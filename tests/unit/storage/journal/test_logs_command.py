@@ -59,7 +59,7 @@ def test_without_a_reason_only_skeletons_are_shown(log: Any, logs: Any) -> None:
 
 
 def test_a_reason_shows_all_and_leaves_a_note(log: Any, logs: Any) -> None:
-    ran = logs("show", "--reason", "case 12", "--room", "g-7f3k", "--last", "2")
+    ran = logs("show", "--reason", "case 12", "--room", "g-7f3k", "--last", "2", "--raw")
     assert ran.code == 0
     assert [line.split()[0] for line in ran.out.splitlines()] == [
         "2",
