@@ -27,6 +27,7 @@ from .access.lookup import identity_store
 from .console.ask import make_sure
 from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, Wide, new_app, read_config
 from .console.output import as_json, say, say_done, text, word
+from .console.progress import progress
 from .console.tables import Look, sheet, table
 from .run import running_pid
 
@@ -142,7 +143,8 @@ def _status(config: "Config") -> dict[str, Any]:
     from bot.admin.identity import status
 
     if running_pid(config.data_dir) is not None:
-        return asyncio.run(ask_bot(config.data_dir, "identity-status", {}, None))
+        with progress() as bar:
+            return asyncio.run(ask_bot(config.data_dir, "identity-status", {}, bar))
     return status(*identity_store(config))
 
 

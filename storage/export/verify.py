@@ -40,6 +40,7 @@ import json
 import re
 import sys
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Iterable, Iterator  # noqa: UP035 - Python 3.8 wants them from here
 
@@ -647,6 +648,14 @@ class Check:
         else:
             self.more += 1
 
+    @contextmanager
+    def noting(self, file: str) -> Iterator[None]:
+        """Note a `Wrong` that is raised within as a problem of this file."""
+        try:
+            yield
+        except Wrong as error:
+            self.wrong(file, error)
+
     # Files
 
     def text(self, name: str) -> str:
@@ -726,42 +735,34 @@ class Check:
             self.wrong(name, "it does not belong to the export; SHA256SUMS does not list it")
 
     def look_at_sum(self, name: str, digest: str) -> None:
-        try:
+        with self.noting(name):
             if self.digest(name) != digest:
-                self.wrong(name, "it was changed after the export was made; SHA256SUMS says otherwise")
-        except Wrong as error:
-            self.wrong(name, error)
+                raise Wrong("it was changed after the export was made; SHA256SUMS says otherwise")
 
     # What is signed
 
     def look_at_key(self) -> None:
-        try:
+        with self.noting("log.vkey"):
             self.key = Key(self.text("log.vkey").strip())
-        except Wrong as error:
-            self.wrong("log.vkey", error)
         if self.vkey is not None:
-            try:
+            with self.noting("--vkey"):
                 given = Key(self.vkey.strip())
                 if self.key and given.text != self.key.text:
                     self.wrong(
                         "log.vkey", "this is not the key that you gave with --vkey; the check goes on with yours"
                     )
                 self.key = given
-            except Wrong as error:
-                self.wrong("--vkey", error)
 
     def look_at_checkpoint(self) -> None:
         if self.key:
-            try:
+            with self.noting("checkpoint"):
                 self.checkpoint = Checkpoint(self.text("checkpoint"), self.key)
-            except Wrong as error:
-                self.wrong("checkpoint", error)
 
     def look_at_made(self) -> None:
         """Read the log's own record of this export, if it is there."""
         if MADE not in self.names:
             return
-        try:
+        with self.noting(MADE):
             lines = self.lines(MADE)
             record = self.open_record(next(lines, b""))
             if next(lines, None) is not None:
@@ -774,8 +775,6 @@ class Check:
             if made.id != self.description().get("id"):
                 raise Wrong("it is the record of another export, or export.json is of another one")
             self.made = made
-        except Wrong as error:
-            self.wrong(MADE, error)
 
     def description(self) -> dict[str, Any]:
         """Return the content of export.json; empty if it cannot be read, which is reported elsewhere."""
@@ -796,13 +795,11 @@ class Check:
             what = f"it says that {shown(made.count)} records were exported, but there are {self.records}"
             self.wrong(MADE, what, index=made.index)
         for name, digest in made.files.items():
-            try:
+            with self.noting(name):
                 if name != MEDIA and name not in self.names:
-                    self.wrong(name, "it is missing; the log's own record of this export names it")
-                elif digest != (media_digest(self.kept()) if name == MEDIA else self.digest(name)):
-                    self.wrong(name, "it is not as it was exported; the log's own record of this export says otherwise")
-            except Wrong as error:
-                self.wrong(name, error)
+                    raise Wrong("it is missing; the log's own record of this export names it")
+                if digest != (media_digest(self.kept()) if name == MEDIA else self.digest(name)):
+                    raise Wrong("it is not as it was exported; the log's own record of this export says otherwise")
         for name in sorted(self.names - made.files.keys() - {MADE, SUMS, "checkpoint"}):
             if not name.startswith(("proofs/", MEDIA)):
                 self.wrong(name, "it was added; the log's own record of this export does not name it")
@@ -934,7 +931,7 @@ class Check:
     def prove(self, index: int, leaf: bytes) -> None:
         name = f"proofs/{index}.tlog-proof"
         self.proved.add(name)
-        try:
+        with self.noting(name):
             at, path, note = read_proof(self.text(name))
             if at != index:
                 raise Wrong(f"it is the proof of record {at}")
@@ -943,12 +940,10 @@ class Check:
                     raise Wrong("the checkpoint in it is not the one in the file checkpoint")
                 if root_by_proof(leaf, index, self.checkpoint.size, path) != self.checkpoint.root:
                     raise Wrong(f"record {index} is not in the log that was signed: it or this proof was changed")
-        except Wrong as error:
-            self.wrong(name, error)
 
     def prove_together(self, leaves: Iterator[tuple[int, bytes]]) -> None:
         self.proved.add(TREE)
-        try:
+        with self.noting(TREE):
             lines = self.lines(TREE)
             if next(lines, b"") != TREE_TITLE.encode():
                 raise Wrong(f"its first line should be {TREE_TITLE}")
@@ -959,8 +954,6 @@ class Check:
                 raise Wrong("the records are not those that were signed: one of them or of these hashes was changed")
             if size and (next(tree.hashes, None) is not None or tree.next is not None):
                 raise Wrong("more stands here than the proof needs")
-        except Wrong as error:
-            self.wrong(TREE, error)
 
     def hash_of(self, line: bytes) -> bytes:
         text = line.decode("ascii", "replace")
@@ -988,11 +981,9 @@ class Check:
 
     def look_at_approvals(self) -> None:
         if self.approved:
-            try:
+            with self.noting(APPROVED):
                 for what, line in self.approved.finish():
                     self.wrong("records.jsonl" if line else APPROVED, what, line)
-            except Wrong as error:
-                self.wrong(APPROVED, error)
 
     # What the records lead to
 
@@ -1010,18 +1001,15 @@ class Check:
     def look_at_media(self) -> None:
         for name in self.kept():
             digest = name[len(MEDIA) :]
-            try:
+            with self.noting(name):
                 if digest not in self.media:
                     raise Wrong("no record that is shown speaks of this file")
                 if self.digest(name) != digest:
                     raise Wrong("its SHA-256 is not its name; it was changed")
-            except Wrong as error:
-                self.wrong(name, error)
 
     def look_at_description(self) -> None:
-        name = "export.json"
-        try:
-            said = read_json(self.text(name).encode())
+        with self.noting("export.json"):
+            said = read_json(self.text("export.json").encode())
             if not isinstance(said, dict):
                 raise Wrong("this does not describe an export")
             if said.get("records") != self.records:
@@ -1032,8 +1020,6 @@ class Check:
                     self.wrong(MADE, "it is missing, though export.json says that the log recorded this export")
             elif said.get("size") != size:
                 raise Wrong(f"it speaks of a log of {shown(said.get('size'))} records; the checkpoint of {size}")
-        except Wrong as error:
-            self.wrong(name, error)
 
 
 def check(path: Path, vkey: str | None = None, progress: Callable[[int], None] | None = None) -> Check:
