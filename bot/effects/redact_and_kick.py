@@ -34,7 +34,7 @@ class SimpleActs(ActionHandler):
         where = RoomId(seen.room) if seen is not None else action.room  # it may be the room before an upgrade
         reason = self._reason(action.rule, language)
         if await self._whole.covers(action, where, reason):
-            return Done(code="with-all")
+            return Done()  # no event of its own was made for it
         try:
             made = await self._homeserver.redact(where, action.event, txn, reason)
         except NotFound as error:  # it is gone already
