@@ -1,5 +1,7 @@
 """help, status, who, rules, key, lang: what anybody may ask."""
 
+from dataclasses import replace
+
 from bot.texts.catalog import LANGUAGES, language_named
 from bot.texts.power_lines import power_lines
 from moderation.duty.responsibility import is_manager, is_operator, may
@@ -23,6 +25,8 @@ async def help_(call: Call) -> Reply:
     """Show the commands that the caller needs most, all that they may give (`help all`), or how one is written."""
     prefix = call.setup.prefix
     wanted = call.given.word.removeprefix(prefix).lower()
+    if call.group.purpose == "desk":  # of several rooms, which the same people run
+        call = replace(call, group=await call.setup.knowledge.room(call.db, call.here.serves[0]) or call.group)
     manages = await _manages_something(call)
     usable = _usable(call, manages=manages)
     if wanted and wanted not in ALL:

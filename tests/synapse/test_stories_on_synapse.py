@@ -24,6 +24,9 @@ from tests.door.bot.effects.test_quote_message import (
     test_a_waiting_picture_is_shown_in_the_desk_and_posted_from_there,
 )
 from tests.door.bot.effects.test_room_measures import test_an_owner_closes_the_room_and_opens_it_again
+from tests.door.bot.effects.test_shared_desks import (
+    test_a_manager_of_one_room_only_never_comes_into_the_desk_of_several,
+)
 from tests.door.bot.identity.test_verification_rooms import (
     test_a_knock_is_admitted_after_a_vouch_or_at_once_if_verified,
     test_nobody_writes_in_the_lobby_and_verified_people_are_invited,

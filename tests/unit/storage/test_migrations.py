@@ -217,3 +217,25 @@ def test_migration_erases_leftovers_of_erased_people_in_cases(tmp_path: Path) ->
     database = sqlite3.connect(tmp_path / FILE)
     assert database.execute("SELECT n, appeal FROM cases ORDER BY n").fetchall() == [(1, ""), (2, "why me")]
     assert database.execute("SELECT n, event FROM evidence").fetchall() == [(2, "$said")]
+
+
+def test_each_group_of_an_older_database_keeps_its_desk(tmp_path: Path) -> None:
+    with older_database(tmp_path / FILE, "0027") as connection:
+        insert = (
+            "INSERT INTO rooms (room, code, purpose, served, condition, entered,"
+            " direct_with, invited_by, language, via, name, notice, created, levels)"
+            " VALUES (?, ?, ?, ?, ?, ?, '', '', '', '', '', '', '', '')"
+        )
+        for row in [
+            ("!garden", "G-1111", "group", "-", "protected", 1),
+            ("!gone", "G-2222", "desk", "G-1111", "left", 2),
+            ("!desk", "G-3333", "desk", "G-1111", "protected", 3),
+            ("!pond", "G-4444", "group", "-", "joining", 4),
+        ]:
+            connection.exec_driver_sql(insert, row)
+    migrate(tmp_path / FILE)
+    database = sqlite3.connect(tmp_path / FILE)
+    desks = database.execute("SELECT room, desk FROM rooms ORDER BY entered").fetchall()
+    assert desks == [("!garden", "G-3333"), ("!gone", ""), ("!desk", ""), ("!pond", "")]
+    served = database.execute("SELECT desk, served, record, at FROM desk_groups ORDER BY record").fetchall()
+    assert served == [("G-2222", "G-1111", 2, 0), ("G-3333", "G-1111", 3, 0)]

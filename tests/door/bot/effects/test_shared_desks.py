@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from bot.effects import desk as desks
 from moderation.model.facts import DeskChosen, DutyAccepted
 from moderation.rooms.desks import SETTLE_MS
 from moderation.values.ids import RoomId
+from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.theatre.scene import Scene, Theatre, ask, enter, open_direct, told
 from tests.theatre.served import ServedBot, like
 
@@ -194,7 +196,7 @@ async def test_an_owner_elsewhere_gets_into_nobodys_desk(theatre: Theatre) -> No
     assert bot.facts(DeskChosen) == []
 
 
-async def test_an_owner_chooses_a_desk_of_its_own_and_a_common_one_again(theatre: Theatre) -> None:
+async def test_an_owner_chooses_a_desk_of_its_own_and_a_common_one_again(theatre: Theatre, tmp_path: Path) -> None:
     scene = await theatre.scene()
     bot, owner, (mark,), (ann,) = scene.bot, scene.owner, scene.managers, scene.members
     (other,) = await more_rooms(theatre, scene, 1)
@@ -220,6 +222,15 @@ async def test_an_owner_chooses_a_desk_of_its_own_and_a_common_one_again(theatre
     await mark.react(scene.desk, card[0][0], "❌")
     await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE outcome = 'dismissed'"), "the decision")
     assert like("desk.shown.shared").search(await ask(mark, bot, scene.desk, "!desk"))
+    assert "!leave" in await ask(owner, bot, scene.desk, "!help all")
+    assert "!leave" not in await ask(mark, bot, scene.desk, "!help all")
+    assert like("duty.accepted").search(await ask(mark, bot, scene.desk, f"!duty yes {code}"))
+    await bot.idle()
+    await bot.stop()
+    tables = (*TABLES, "desk_groups", "duty_accepted")
+    live = {name: bot.table(name) for name in tables}
+    assert len(live["desk_groups"]) == 3
+    assert {name for name, rows in (await rebuilt(bot, tmp_path, tables)).items() if rows != live[name]} == set()
 
 
 async def test_the_desk_stays_when_the_bot_leaves_one_of_its_rooms(theatre: Theatre) -> None:
@@ -236,10 +247,23 @@ async def test_the_desk_stays_when_the_bot_leaves_one_of_its_rooms(theatre: Thea
     assert like("status.room").search(await ask(mark, bot, scene.desk, "!status"))  # only one is left
 
 
-async def test_existing_desks_stay_as_they_are_and_the_tables_are_made_again_from_the_log(theatre: Theatre) -> None:
+async def test_an_operator_can_keep_a_desk_for_each_room(theatre: Theatre) -> None:
     scene = await theatre.scene(rules="[groups]\nshare_desks = false\n")
     bot = scene.bot
     room = await theatre.room(bot, scene.owner, scene.managers, scene.members)
     await bot.until(lambda: desk_of(bot, room), "a desk")
     assert desk_of(bot, room) != scene.desk
     assert bot.facts(DeskChosen) == []
+
+
+async def test_in_a_shared_desk_reasons_are_hidden_from_the_person_they_are_about(theatre: Theatre) -> None:
+    scene = await theatre.scene(managers=2)
+    bot, (mark, mina), (ann,) = scene.bot, scene.managers, scene.members
+    (other,) = await more_rooms(theatre, scene, 1)
+    said = await mark.send_text(other, "you are all fools")
+    await bot.has(said)
+    reply = {"m.relates_to": {"m.in_reply_to": {"event_id": said}}}
+    await ann.send_text(other, "!report rude words to everybody", **reply)
+    card = await scene.wait_desk(mina, lambda s: "Case 1 " in s.body, "the card")
+    assert like("card.report-alone").search(card.body) and "rude words" not in card.body
+    assert bot.code(other) in card.body
