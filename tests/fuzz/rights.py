@@ -10,7 +10,7 @@ Left to others: what is said (`said.py`), what the people of one room can do to 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from moderation.model.actions import Action, Say, Tell
+from moderation.model.actions import Action, AskDesk, Say, Tell
 from moderation.model.facts import (
     Appealed,
     AwayChanged,
@@ -94,7 +94,7 @@ ALLOWED: dict[type[Fact], Check] = {
     ),
 }
 OF_ONESELF = (AwayChanged, DataAsked)  # nobody can bring them about for another
-SHOWN_TO_MANAGERS = ("card.", "cases.", "history.", "credit.entry", "standing.", "report.by", "card.note")
+SHOWN_TO_MANAGERS = ("card.", "cases.", "history.", "credit.entry", "standing.", "report.by", "card.note", "around.")
 
 
 def breaches(world: World, speaker: str, facts: Sequence[Fact], actions: Sequence[Action]) -> list[str]:
@@ -113,7 +113,7 @@ def breaches(world: World, speaker: str, facts: Sequence[Fact], actions: Sequenc
         if speaker != OPERATOR and _reaches_too_far(world, speaker, fact, facts):
             found.append(f"beyond the community of who decided it: {fact}")
     for action in actions:
-        if isinstance(action, Say | Tell) and _answers(action, speaker):
+        if isinstance(action, Say | Tell | AskDesk) and _answers(action, speaker):
             found += [f"told: {line}" for line in action.lines if not _may_know(world, speaker, line)]
     return found
 
@@ -136,7 +136,7 @@ def _reaches_too_far(world: World, speaker: str, fact: Fact, facts: Sequence[Fac
     return fact.room is None or fact.reach not in ("", world.community(fact.room))
 
 
-def _answers(action: Say | Tell, speaker: str) -> bool:
+def _answers(action: Say | Tell | AskDesk, speaker: str) -> bool:
     """Tell whether the speaker gets to read a message: it is sent to them, or as a reply to them."""
     if isinstance(action, Tell):
         return action.subject == speaker and action.n == 0
