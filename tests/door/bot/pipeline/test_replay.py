@@ -21,6 +21,7 @@ from tests.theatre.served import RULES, ServedBot, like
 TABLES = (
     "cases",
     "decisions",
+    "questions",
     "evidence",
     "credit",
     "sanctions",
@@ -119,6 +120,9 @@ async def _a_long_story(scene: Scene) -> None:
     await bot.until(lambda: len(bot.rows("SELECT 1 FROM cases WHERE card <> ''")) == 5, "five cards")
     numbers = dict(bot.rows("SELECT subject, n FROM cases"))
     assert like("decided.dismissed").search(await ask(first, bot, scene.desk, f"!dismiss {numbers[ann.user]} a joke"))
+    assert like("done.claim").search(await ask(first, bot, scene.desk, f"!claim {numbers[cid.user]}"))
+    assert like("done.later").search(await ask(first, bot, scene.desk, f"!later {numbers[cid.user]}"))
+    assert like("question.reason").search(await ask(first, bot, scene.desk, f"!dismiss {numbers[cid.user]}"))
     assert like("decided.upheld").search(await ask(first, bot, scene.desk, f"!uphold {numbers[cid.user]}"))
     assert like("decided.upheld").search(await ask(owner, bot, scene.desk, f"!uphold {numbers[second.user]}"))
     await scene.until_level(second.user, None)
