@@ -10,6 +10,7 @@ from bot.demo.synapse import Synapse
 from bot.matrix.client import Homeserver
 from moderation.values.ids import RoomId
 from tests.clients.js_client import Isolation, JsClient
+from tests.clients.js_process import JsProcess
 from tests.people.client import Client
 from tests.theatre.stage import PASSWORD, Stage, unique
 
@@ -22,22 +23,34 @@ class EncryptedStage(Stage):
         self.folder = folder
         self._clients: list[JsClient] = []
         self._signed: list[JsClient] = []
+        self._processes: list[JsProcess] = []
+        self._shared: JsProcess | None = None
+        self._starting = asyncio.Lock()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.gather(*(client.stop() for client in self._clients))
-        for client in self._clients:
-            print(f"--- {client.user} {client.device}\n{client.log()}")
+        for process in self._processes:
+            print(f"--- clients\n{process.log()}")
         await super().__aexit__(kind, error, trace)
 
     async def person(
-        self, name: str, *, admin: bool = False, signed: bool = True, isolation: Isolation = "signed"
+        self,
+        name: str,
+        *,
+        admin: bool = False,
+        signed: bool = True,
+        isolation: Isolation = "signed",
+        apart: bool = False,
     ) -> JsClient:
-        """Create a user with a current client, whose device is cross-signed if `signed`."""
+        """Create a user with a current client, whose device is cross-signed if `signed`.
+
+        `apart`: in a process of its own.
+        """
         account = await self.server.register(unique(name), PASSWORD, admin=admin)
         client = JsClient(self.server.url, account.user, account.token, account.device)
-        return await self._start(client, name=name, signed=signed, isolation=isolation)
+        return await self._start(client, apart=apart, name=name, signed=signed, isolation=isolation)
 
     async def again(self, person: JsClient, *, signed: bool = True) -> JsClient:
         """Log in another device of the same user; `signed`: with their keys from secret storage."""
@@ -68,9 +81,19 @@ class EncryptedStage(Stage):
                     await client.wait_devices(other.user, lambda found: any(d.signed for d in found), what="signed")
         return room
 
-    async def _start(self, client: JsClient, **how: Any) -> JsClient:
+    async def _process(self, *, apart: bool) -> JsProcess:
+        """Return the process for a client: that of the others, if it runs."""
+        async with self._starting:
+            if not apart and self._shared is not None and self._shared.is_running:
+                return self._shared
+            process = await JsProcess.start(self.folder / f"clients-{len(self._processes)}.log")
+            self._processes.append(process)
+            self._shared = self._shared if apart else process
+            return process
+
+    async def _start(self, client: JsClient, *, apart: bool = False, **how: Any) -> JsClient:
         self._open.append(client)
         self._clients.append(client)
         if how["signed"] or how.get("recovery_key"):
             self._signed.append(client)
-        return await client.start(self.folder, PASSWORD, **how)
+        return await client.start(await self._process(apart=apart), PASSWORD, **how)

@@ -3,11 +3,10 @@
 // An event that could not be opened at first is pushed again when it can be, or when the reason is known better.
 // Own events come as the server gives them back; the SDK's local echoes are not told.
 
-import { push } from "./wire.mjs";
 import { sdk, cryptoApi } from "./sdk.mjs";
 
 /** Push everything from now on. */
-export function follow(client, crypto) {
+export function follow(client, crypto, push) {
     const told = new Map(); // event id -> what was told of it: state comes twice, and openings are tried again
     const inTimeline = new Set();
     let turn = Promise.resolve();

@@ -16,7 +16,6 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from moderation.values.ids import EventId, RoomId
@@ -97,11 +96,13 @@ class JsClient(Client):
         self._pushes = _PushedFeed()
         self._feed = self._pushes
         self._process: JsProcess | None = None
+        self._who = 0  # its number in the process
+        self._stopped = False
         self._flows: list[dict[str, Any]] = []
 
     async def start(
         self,
-        folder: Path,
+        process: JsProcess,
         password: str = "",
         *,
         name: str = "",
@@ -109,13 +110,13 @@ class JsClient(Client):
         recovery_key: str = "",
         isolation: Isolation = "signed",
     ) -> Self:
-        """Start the client; when this returns, others can find its keys. Its log goes into `folder`.
+        """Start the client in a process; when this returns, others can find its keys.
 
         With `signed` the device is cross-signed: with the keys that `recovery_key` opens, else with new ones, for which
         the homeserver may want the `password`; `recovery_key` is then the key that another device may use.
         """
         assert self._process is None, "it runs already"
-        self._process = await JsProcess.start(folder / f"{self.user[1:].split(':')[0]}-{self.device}.log", self._pushed)
+        self._process, self._who = process, process.new_client(self._pushed)
         await self._ask(
             "start", url=self.url, user=self.user, device=self.device, token=self.token, isolation=isolation
         )
@@ -128,12 +129,13 @@ class JsClient(Client):
         return self
 
     async def stop(self) -> None:
-        """End the process and everything it knew. Harmless if it has ended already."""
-        if self._process is not None:
-            await self._process.stop()
+        """End the client and everything it knew. Harmless if it has ended already."""
+        if self._process is not None and not self._stopped:
+            self._stopped = True
+            await self._process.leave(self._who)
 
     async def close(self) -> None:
-        """Stop the process and release the connections. The account stays logged in."""
+        """Stop the client and release the connections. The account stays logged in."""
         await self.stop()
         await super().close()
 
@@ -245,7 +247,7 @@ class JsClient(Client):
         return self._process
 
     async def _ask(self, do: str, /, **fields: Any) -> Any:
-        return await self._running.ask(do, **fields)
+        return await self._running.ask(self._who, do, **fields)
 
     def _pushed(self, line: dict[str, Any]) -> None:
         match line.pop("push"):

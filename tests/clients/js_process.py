@@ -2,7 +2,8 @@
 
 Rules this module keeps:
 - A request has one answer; answers may come in any order.
-- Pushed messages go to one function, in order; the program's log goes to a file.
+- The program has one client or several, so that all people of a test need it only once.
+- What a client pushes goes to the function given for it, in order; the program's log goes to a file.
 - The program ends when we close its stdin or die; if it does not, it is killed.
 - If the program has ended, those who wait for it get an error with the last lines of its log.
 Left to others: the meaning of the lines (`tests/clients/js_client.py`).
@@ -41,20 +42,18 @@ class JsEnded(Exception):
 class JsProcess:
     """One running program; `await JsProcess.start(...)` makes one."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, log: Path, pushed: Callable[[dict[str, Any]], None]
-    ) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self.pid = process.pid
         self._process = process
         self._log = log
-        self._pushed = pushed
+        self._pushed: dict[int, Callable[[dict[str, Any]], None]] = {}
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._numbers = itertools.count(1)
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
-    async def start(cls, log: Path, pushed: Callable[[dict[str, Any]], None]) -> Self:
-        """Start the client program with its packages; its log goes to `log`, its pushes to `pushed`."""
+    async def start(cls, log: Path) -> Self:
+        """Start the program with its packages; its log goes to `log`."""
         modules = await asyncio.to_thread(packages.installed)
         environ = {name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"}
         with log.open("wb") as output:
@@ -69,16 +68,35 @@ class JsProcess:
                 limit=_LINE,
                 start_new_session=True,  # Ctrl-C at the terminal reaches us only
             )
-        return cls(process, log, pushed)
+        return cls(process, log)
 
-    async def ask(self, do: str, /, within_s: float = _ANSWER_S, **fields: Any) -> Any:
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return not self._reading.done()
+
+    def new_client(self, pushed: Callable[[dict[str, Any]], None]) -> int:
+        """Make a client, whose pushes go to `pushed`. Returns its number."""
+        self._pushed[number := next(self._numbers)] = pushed
+        return number
+
+    async def leave(self, who: int) -> None:
+        """Stop a client; the last one ends the program."""
+        del self._pushed[who]
+        if not self._pushed:
+            await self.stop()
+        elif self.is_running:
+            await self.ask(who, "stop")
+
+    async def ask(self, who: int, do: str, /, within_s: float = _ANSWER_S, **fields: Any) -> Any:
         """Send a request, and return the answer. Raises `JsError`, `JsEnded`, or `TimeoutError`."""
-        if self._reading.done():
+        if not self.is_running:
             raise self.ended()
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"id": number, "do": do, "with": fields}).encode() + b"\n")
+        request = {"id": number, "who": who, "do": do, "with": fields}
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
         try:
             async with asyncio.timeout(within_s):
                 line = await answer
@@ -116,11 +134,16 @@ class JsProcess:
         async for line in self._process.stdout:
             said = json.loads(line)
             if "push" in said:
-                self._pushed(said)
+                self._tell(said.pop("who"), said)
             elif (answer := self._answers.get(said["id"])) is not None and not answer.done():
                 answer.set_result(said)
         await self._process.wait()
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(self.ended())
-        self._pushed({"push": "ended"})
+        for who in tuple(self._pushed):
+            self._tell(who, {"push": "ended"})
+
+    def _tell(self, who: int, said: dict[str, Any]) -> None:
+        if who in self._pushed:  # else it was stopped
+            self._pushed[who](said)

@@ -4,9 +4,9 @@
 // and a word of theirs between two lines would break both. They write to stderr, warnings and worse; everything when
 // JS_CLIENT_VERBOSE is set.
 //
-//   -> {"id": 1, "do": "send", "with": {...}}
+//   -> {"id": 1, "who": 1, "do": "send", "with": {...}}      who: a number of the client; a new one makes a client
 //   <- {"id": 1, "ok": ...}  or  {"id": 1, "error": {"message": "...", "status": 403, "errcode": "M_FORBIDDEN"}}
-//   <- {"push": "event", ...}
+//   <- {"push": "event", "who": 1, ...}
 
 import { Console } from "node:console";
 import { createInterface } from "node:readline";
@@ -19,19 +19,23 @@ if (!process.env.JS_CLIENT_VERBOSE) {
 }
 
 /** Write one line. */
-export function say(what) {
+function say(what) {
     write(JSON.stringify(what) + "\n");
 }
 
-/** Tell what happened, unasked. */
-export function push(kind, fields) {
-    say({ push: kind, ...fields });
-}
-
 /** Answer requests until stdin ends, then end: whoever started us is gone or has had enough. */
-export function serve(operations) {
+export function serve(newClient) {
     const lines = createInterface({ input: process.stdin });
-    lines.on("line", (line) => void answer(operations, JSON.parse(line)));
+    const clients = new Map();
+    const known = (who) => {
+        const push = (kind, fields) => say({ push: kind, who, ...fields });
+        if (!clients.has(who)) clients.set(who, newClient(push));
+        return clients.get(who);
+    };
+    lines.on("line", (line) => {
+        const asked = JSON.parse(line);
+        void answer(known(asked.who), asked);
+    });
     lines.on("close", () => process.exit(0));
 }
 

@@ -142,7 +142,7 @@ async def test_refusals_and_waits_in_vain_say_what_happened(encrypted_stage: Enc
 
 
 async def test_a_client_ends_when_it_is_asked_to_and_tells_when_it_was_not(encrypted_stage: EncryptedStage) -> None:
-    ann, ben = await encrypted_stage.people("ann", "ben")
+    ann, ben = [await encrypted_stage.person(name, apart=True) for name in ("ann", "ben")]
     room = await encrypted_stage.room(ann, ben)
     await ann.stop()
     assert not _runs(ann.pid)

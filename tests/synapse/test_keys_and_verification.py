@@ -28,6 +28,7 @@ from moderation.model.facts import CaseOpened
 from moderation.values.errors import Refused
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient, Verification
+from tests.clients.js_process import JsProcess
 from tests.people.client import Seen
 from tests.theatre.forked_command import run_forked
 from tests.theatre.scene import Scene, Theatre, told
@@ -410,7 +411,7 @@ class TestLoss:
         bot, (manager,) = scene.bot, scene.managers
         thief = await JsClient.log_in(synapse.url, bot.user, PASSWORD)
         encrypted.stage._open.append(thief)
-        await thief.start(bot.data_dir.parent, PASSWORD)
+        await thief.start(await JsProcess.start(bot.data_dir.parent / "thief.log"), PASSWORD)
         seen = await scene.wait_desk(
             manager, lambda seen: like("desk.keys.state").search(seen.body) is not None, "the word in the desk"
         )
