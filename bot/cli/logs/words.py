@@ -15,7 +15,7 @@ Left to others: which records (`command.py`), their skeletons (`line_format.py`)
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ _MORE = ("n", "rule", "class", "kind", "basis", "why", "until", "due", "cost", "
 _ON = frozenset({"case", "finding", "report"})  # kinds of which one wants to see the message
 _QUOTED = ("body", "reason", "words", "excerpt", "matched", "detail", "problem", "duty")
 _TIMES = frozenset({"until", "due"})
+_MOST_KNOWN = 1_000
 _LONGEST = 200  # of a quotation
 
 
@@ -42,12 +43,16 @@ class Wording:
 
     def __init__(self, names: Callable[[str], str], home: str, now_ms: int, *, content: bool) -> None:
         self._names, self._home, self._now, self._content = names, home, now_ms, content
+        self._minute, self._name = lru_cache(_MOST_KNOWN)(self._minute_in_words), lru_cache(_MOST_KNOWN)(self._name_of)
 
     def line(self, record: Mapping[str, Any]) -> str:
         """Return a record as one line."""
-        at = short_time(time_ms(record["t"]), cli_language(), self._now)
+        at = self._minute(time_ms(record["t"]) // 60_000)
         where = f"  {record['g']}" if "g" in record else ""
         return f"{at}  #{record['i']}{where}  {self._sentence(record)}"
+
+    def _minute_in_words(self, minute: int) -> str:
+        return short_time(minute * 60_000, cli_language(), self._now)
 
     def _sentence(self, record: Mapping[str, Any]) -> str:
         parts = [part for part in record["x"] if isinstance(part, Mapping)]
@@ -67,7 +72,7 @@ class Wording:
         return {"who": who or nobody, "by": by or nobody, "other": acting.get("target", nobody),
                 "is_by": "by" if by else "", "is_about": "1" if who else ""}  # fmt: skip
 
-    def _name(self, user: str) -> str:
+    def _name_of(self, user: str) -> str:
         if not self._content:
             return text("cli.record.somebody")
         local = user.removesuffix(f":{self._home}") if self._home else user
@@ -132,13 +137,11 @@ def display_names(data: Path) -> Callable[[str], str]:
     """Return a function that finds a display name in the database; "" without one."""
     from storage.database import FILE
 
-    place = f"{(data / FILE).absolute().as_uri()}?mode=ro"
-
     @cache
-    def name(user: str) -> str:
-        query = "SELECT display_name FROM members WHERE user = ? AND display_name != '' LIMIT 1"
+    def known() -> dict[str, str]:
+        place = f"{(data / FILE).absolute().as_uri()}?mode=ro"
         with suppress(sqlite3.Error), closing(sqlite3.connect(place, uri=True)) as database:
-            return str(next(iter(database.execute(query, (user,))), ("",))[0])
-        return ""
+            return dict(database.execute("SELECT user, display_name FROM members WHERE display_name != ''"))
+        return {}
 
-    return name
+    return lambda user: known().get(user, "")
