@@ -80,7 +80,8 @@ class Digester:
     async def _figures(self, db: AsyncConnection) -> list[Action]:
         """Tell owners how each person decided in their group, and desks and operators the sums; done once a week."""
         since, tells, sums = self._clock() - FIGURES_MS, list[Action](), list[Line]()
-        groups = await queries.active_groups(db)
+        groups, desks = await queries.active_groups(db), defaultdict[RoomId, list[Line]](list)
+        first = await queries.first_in_desk(db)
         for group in groups:
             room = await queries.room_view(db, group, self._pipeline.settings.bot)
             figures = await queries.figures_of(db, group, since)
@@ -93,7 +94,8 @@ class Digester:
             lines = (line("digest.figures-head", room=RoomName(group), span=Span(FIGURES_MS)), *map(_figure, figures))
             owners = sorted(user for user in room.power.owners() if there.get(user) == "join")
             tells += [Tell(room=group, subject=owner, lines=lines, alone=True) for owner in owners]
-            tells.append(TellDesk(room=group, lines=(_FIGURES_HEAD, sums[-1]), once="figures"))
+            desks[first.get(group, group)].append(sums[-1])
+        tells += [TellDesk(room=room, lines=_in_one(those), once="figures") for room, those in desks.items()]
         return [*tells, *to_operators(self._policy, groups, _in_one(sums))] if sums else []
 
     async def _sum(self, db: AsyncConnection, group: RoomId, figures: Sequence[queries.Figures]) -> Line:
