@@ -28,7 +28,7 @@ from .find_case import find_case
 from .invocation import Call, Command, Reply, discreet
 from .questions import ask_reason, can_ask, chosen_reason
 from .reading import looked_at
-from .rights import must_manage
+from .rights import may_read_here, must_manage
 from .together import ask_together, decide_all
 
 MAX_CASES = 20
@@ -60,7 +60,7 @@ async def _rooms(call: Call) -> list[RoomId]:
         return list(await queries.active_groups(call.db))
     runs = await queries.answers_for(call.db, call.caller)
     if call.here.purpose == "desk":  # the others may not read of more rooms than these
-        runs = tuple(room for room in runs if room in call.here.serves)
+        runs = tuple([room for room in runs if await may_read_here(call, room)])
     known = [await call.setup.knowledge.room(call.db, room) for room in runs]
     rooms = sorted(room.room for room in known if room and is_manager(call.caller, room, call.policy))
     if not rooms:

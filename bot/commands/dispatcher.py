@@ -36,7 +36,7 @@ from .named_person import understood, with_id
 from .parse import MAX_REASON, WORDING, Arguments, Spoken, bind, case_number, is_command, read, shows
 from .registry import COMMANDS
 from .report import flag
-from .rights import KNOWN_FOR_MS, is_inside, manages, must_manage, which_room
+from .rights import KNOWN_FOR_MS, is_inside, manages, may_read_here, must_manage, which_room
 
 MOST_ASKED = 60  # commands of one person in an hour
 MOST_ORDERED = 600  # of a person who manages the room, or of an operator
@@ -176,7 +176,7 @@ async def _command(call: Call, command: Command, spoken: Spoken, event: MessageP
         reply = understood(await command.run(call), name, given.user)
     except Refused as refused:
         reply = Reply(_refusal(refused, command))
-    return _answer(call, discreet(call, reply) if command.discreet else reply)
+    return _answer(call, discreet(call, reply) if command.discreet else await _for_readers(call, reply))
 
 
 async def _reaction(call: Call, event: ReactionGiven) -> Answer | None:
@@ -204,7 +204,14 @@ async def _reaction(call: Call, event: ReactionGiven) -> Answer | None:
     shown = any(isinstance(fact, CaseDecided | CaseClaimed | CaseExtended) for fact in reply.facts)
     if shown and not several:  # the card itself will show it
         return Answer(reply.facts, reply.actions)
-    return _answer(call, reply)
+    return _answer(call, await _for_readers(call, reply))
+
+
+async def _for_readers(call: Call, reply: Reply) -> Reply:
+    """Return the reply; to the caller alone if others in this desk may not read of the room it is about."""
+    if call.here.purpose != "desk" or call.group.purpose != "group" or not reply.lines:
+        return reply
+    return reply if await may_read_here(call, call.group.room) else replace(reply, alone=True)
 
 
 async def _flagged(call: Call, event: ReactionGiven) -> Answer | None:

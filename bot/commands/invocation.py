@@ -176,8 +176,6 @@ def answered(call: Call, reply: Reply) -> tuple[Action, ...]:
         return (Tell(room=call.here.room, subject=call.caller, lines=reply.lines, alone=True),)
     if reply.private and call.here.purpose == "group":
         return (Tell(room=call.group.room, subject=call.caller, lines=reply.lines),)
-    if call.here.purpose == "desk" and call.group.purpose == "group" and call.group.room not in call.here.serves:
-        return (Tell(room=call.group.room, subject=call.caller, lines=reply.lines, alone=True),)  # not for others here
     event = call.event
     # Nothing can reply to a reaction; the card it belongs to begins the thread.
     said = event.target if isinstance(event, ReactionGiven) else event.event

@@ -2,6 +2,7 @@
 
 from moderation.duty.responsibility import Deed, is_manager, is_operator, not_a_manager, require
 from moderation.model.context import RoomView
+from moderation.rooms.desks import may_show
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
@@ -49,6 +50,12 @@ async def which_room(call: Call, said: str) -> Refused:
     first = await call.setup.knowledge.room(call.db, own[0])
     command = Code(f"{call.setup.prefix}{said} {first.code if first is not None else ''}".strip())
     return Refused("error.group.which", command=command, rooms="; ".join(names.values()))
+
+
+async def may_read_here(call: Call, room: RoomId) -> bool:
+    """Tell whether everybody in the desk in which the command is given may read of a room."""
+    desk = await queries.desk_used_by(call.db, room, call.setup.bot)
+    return desk is not None and desk.room == call.here.room and (not desk.was_shared or may_show(desk, room))
 
 
 async def manages(call: Call, group: RoomView) -> bool:

@@ -71,24 +71,22 @@ class Plan:
 
 def plan(desk: DeskView) -> Plan:
     """Return which rooms keep the desk and who should be in it."""
+    if not desk.users:
+        return Plan((), (), ())
+    fitting = [staff for staff in desk.users if _fits(desk, staff)]
+    base = fitting[0] if fitting else desk.users[0]
     every = (*desk.users, *desk.former)
-    base = next((staff for staff in desk.users if _fits(desk, staff)), None)
-    if base is None:
-        return Plan((), (), tuple(sorted(desk.joined | desk.invited)))
-    keep = tuple(staff.room for staff in desk.users if staff.people == base.people and _fits(desk, staff))
     stay = (desk.joined & base.people) | (desk.invited & _all_of(staff.people for staff in every))
     return Plan(
-        keep=keep,
-        invite=tuple(sorted(base.joined - desk.joined - desk.invited)),
+        keep=tuple(staff.room for staff in fitting if staff.people == base.people),
+        invite=tuple(sorted(base.joined - desk.joined - desk.invited)) if fitting else (),
         remove=tuple(sorted((desk.joined | desk.invited) - stay)),
     )
 
 
 def may_show(desk: DeskView, room: RoomId) -> bool:
     """Return whether something about a room may be said in the desk now: everybody there has a right in that room."""
-    if not desk.was_shared:
-        return True
-    there = desk.joined | desk.invited
+    there = desk.joined | desk.invited if desk.was_shared else frozenset()
     return any(staff.room == room and there <= staff.people for staff in desk.users)
 
 

@@ -78,7 +78,8 @@ async def first_in_desk(db: AsyncConnection) -> dict[RoomId, RoomId]:
     r = schema.rooms.c
     rows = (await db.execute(select(r.room, r.desk).where(ACTIVE_GROUP).order_by(r.entered))).all()
     first: dict[str, RoomId] = {}
-    return {row.room: first.setdefault(row.desk, row.room) if row.desk else row.room for row in rows}
+    alone = ("", "own")
+    return {row.room: first.setdefault(row.desk, row.room) if row.desk not in alone else row.room for row in rows}
 
 
 async def waiting_cards(db: AsyncConnection, room: RoomId) -> list[tuple[CaseNumber, EventId]]:

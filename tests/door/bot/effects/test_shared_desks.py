@@ -1,6 +1,7 @@
 """Rooms that the same people run share a desk; nobody reads there of a room that they do not run."""
 
 import asyncio
+import re
 from functools import partial
 from pathlib import Path
 
@@ -140,7 +141,12 @@ async def test_who_is_no_manager_in_one_room_any_more_is_shown_nothing_of_it(
     await bot.until(
         lambda: bot.rows("SELECT 1 FROM outbox WHERE attempts > 0 AND action LIKE '%\"card\"%'"), "it waits"
     )
-    assert "forbidden 7" not in " ".join(bodies(await mark.messages(scene.desk, 100), bot))
+    # What another manager asks about it there, she is told alone.
+    await mina.send_text(scene.desk, "!case 1")
+    await told(mina, bot, re.compile("forbidden 7"))
+    listed = await ask(mina, bot, scene.desk, "!cases")
+    assert "forbidden 7" not in " ".join([listed, *bodies(await mark.messages(scene.desk, 100), bot)])
+    assert like("cases.due-in").search(listed) is None
     await settled(bot)
     await bot.until(lambda: desk_of(bot, other) not in ("", scene.desk), "a desk of its own")
     own = desk_of(bot, other)
