@@ -15,6 +15,7 @@ from moderation.model.facts import (
     Appealed,
     AwayChanged,
     CaseClaimed,
+    CaseCommented,
     CaseDecided,
     CaseExtended,
     CaseLeft,
@@ -104,8 +105,8 @@ def breaches(world: World, speaker: str, facts: Sequence[Fact], actions: Sequenc
         by = getattr(fact, "by", None)
         if isinstance(fact, OF_ONESELF) and fact.subject != speaker:
             found.append(f"for another: {fact}")
-        if isinstance(fact, Appealed) and world.cases[fact.n][1] != speaker:
-            found.append(f"an appeal in another's case: {fact}")
+        if isinstance(fact, Appealed | CaseCommented) and world.cases[fact.n][1] != speaker:
+            found.append(f"an appeal or comment in another's case: {fact}")
         if by and by != speaker:
             found.append(f"in another's name: {fact}")
         if by == speaker and not ALLOWED[type(fact)](world, fact, speaker):

@@ -103,7 +103,12 @@ asked = st.builds(
     ),
     PICK,
 )
-appeals = st.builds(lambda who, pick: Says(who, "direct", "!appeal <case> it was not so", pick), ANYBODY, PICK)
+appeals = st.builds(
+    lambda who, pick, word: Says(who, "direct", f"!{word} <case> it was not so", pick),
+    ANYBODY,
+    PICK,
+    st.sampled_from(("appeal", "comment")),
+)
 # The operator's rule finds it automatically, so it counts everywhere; the author's friends must not hear an appeal.
 grave = st.just(Says(SOCK, "other", "a purple elephant"))
 against = st.just(Says(SOCK, "direct", "!appeal <case> it was not so"))
