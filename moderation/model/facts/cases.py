@@ -206,7 +206,7 @@ class CaseCommented(Fact, kind="case"):
     words: str = private("subject", words=True)
 
 
-class QuestionAsked(Fact, kind="case", changes="nothing", of_acting=True):
+class QuestionAsked(Fact, kind="case", changes="nothing"):
     """The desk was asked something about a case, to be answered by a reaction on the message `made`.
 
     "reason": why no rule was broken. "together": whether the cases in `cases` are decided at once.
