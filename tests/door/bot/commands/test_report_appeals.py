@@ -16,7 +16,7 @@ async def test_a_dismissal_takes_a_reason_by_word_or_by_one_tap(theatre: Theatre
     await bot.has(said)
     await cleo.react(room, said, "🚩")
     card = await scene.card(manager, 1)
-    assert like("error.missing.dismissal").match(await ask(manager, bot, scene.desk, "!dismiss 1"))
+    assert like("question.reason", n="1").match(await ask(manager, bot, scene.desk, "!dismiss 1"))
     assert bot.facts(CaseDecided) == []
     await manager.react(scene.desk, card.id, "🤝")
     await told(cleo, bot, like("report.outcome.dismissed", n="1"))
