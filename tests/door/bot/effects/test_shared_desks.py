@@ -273,3 +273,18 @@ async def test_in_a_shared_desk_reasons_are_hidden_from_the_person_they_are_abou
     card = await scene.wait_desk(mina, lambda s: "Case 1 " in s.body, "the card")
     assert like("card.report-alone").search(card.body) and "rude words" not in card.body
     assert bot.code(other) in card.body
+
+
+async def test_an_encrypted_room_comes_into_a_plain_desk_only_if_its_owner_says_so(theatre: Theatre) -> None:
+    scene = await theatre.scene()
+    bot, owner, (mark,) = scene.bot, scene.owner, scene.managers
+    secret = await theatre.stage.room(owner, mark)
+    await owner.set_power(secret, {mark.user: 50, bot.user: 100})
+    encryption = {"algorithm": "m.megolm.v1.aes-sha2"}
+    await owner.set_state(secret, "m.room.encryption", encryption)
+    await owner.invite(secret, bot.user)
+    await bot.until(partial(desk_of, bot, secret), "a desk")
+    assert desk_of(bot, secret) != scene.desk
+    await owner.send_text(scene.desk, f"!desk join {bot.code(scene.room)} {bot.code(secret)}")
+    await owner.wait_state(scene.desk, "m.room.encryption", lambda content: content == encryption)
+    await bot.until(lambda: desk_of(bot, secret) == scene.desk, "the same desk")
