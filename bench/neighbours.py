@@ -67,11 +67,12 @@ class Times:
 
 async def _write_rule(world: World, room: RoomId) -> None:
     """Have the owner write a rule for the room in its desk."""
-    [(desk,)] = world.rows(
-        "SELECT room FROM rooms WHERE purpose = 'desk' AND served = (SELECT code FROM rooms WHERE room = ?)", room
+    desk_of = (
+        "SELECT desks.room, rooms.code FROM rooms JOIN rooms AS desks ON desks.code = rooms.desk WHERE rooms.room = ?"
     )
+    [(desk, code)] = world.rows(desk_of, room)
     await world.owner.join(desk)
-    await world.owner.send_text(desk, f'!rule add dear pattern "{PATTERN}" minor redact auto')
+    await world.owner.send_text(desk, f'!rule add dear pattern "{PATTERN}" minor redact auto {code}')
     await world.until(lambda: world.rows("SELECT 1 FROM room_rules WHERE room = ?", room))
     await world.quiet()
 

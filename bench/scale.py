@@ -60,8 +60,7 @@ async def command(bot: Deployment, _number: int) -> float:
 
 def _desk(bot: Deployment) -> str:
     """Return the desk of the first room."""
-    mine = "SELECT code FROM rooms WHERE room = ?"
-    ((desk,),) = bot.rows(f"SELECT room FROM rooms WHERE purpose = 'desk' AND served = ({mine})", bot.rooms[0])
+    ((desk,),) = bot.rows("SELECT room FROM rooms WHERE code = (SELECT desk FROM rooms WHERE room = ?)", bot.rooms[0])
     return str(desk)
 
 

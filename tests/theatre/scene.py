@@ -148,9 +148,8 @@ class Theatre:
 
     async def enter_desk(self, bot: ServedBot, room: RoomId, *people: Client) -> RoomId:
         """Let people into the desk of a room; its id."""
-        query = "SELECT room FROM rooms WHERE purpose = 'desk' AND served = ?"
-        code = bot.code(room)
-        ((desk,),) = await bot.until(lambda: bot.rows(query, code), "a desk")
+        query = "SELECT room FROM rooms WHERE code = (SELECT desk FROM rooms WHERE room = ?)"
+        ((desk,),) = await bot.until(lambda: bot.rows(query, room), "a desk")
         await asyncio.gather(*(enter(person, desk) for person in people))
         there = "SELECT count(*) FROM members WHERE room = ? AND membership = 'join' AND user <> ?"
         await bot.until(lambda: bot.rows(there, desk, bot.user)[0][0] >= len(people), "everybody in the desk")
