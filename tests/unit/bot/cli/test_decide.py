@@ -37,7 +37,7 @@ class TestDecide:
     def test_shows_the_statement_in_words(self, answerable: Answerable) -> None:
         assert "Case 3 is upheld: the rule was broken." in answerable("decide", "3", "uphold", *WHY).out
         shown = answerable("statement", "3", *WHY).out
-        assert "Statement of reasons, case 3" in shown
+        assert "Why this was done: case 3 in" in shown
         assert "by @opera:example.org on" in shown
 
     def test_reversing_a_person_for_clear_error_costs_standing(self, answerable: Answerable) -> None:
