@@ -46,7 +46,7 @@ class Past:
     urgent_since_rest: int = 0  # the same, cards not counted as an end
     served: Mapping[int, int] = field(default_factory=dict)  # priority -> the count at which it last went
     requests: int = 0
-    rooms: Mapping[str, int] = field(default_factory=dict)  # room -> the number of its last request
+    turns: Mapping[tuple[str, int], int] = field(default_factory=dict)  # room and kind -> number of the last request
     at_once: int = AT_ONCE
     limited_until: int = 0  # the homeserver accepts nothing before this time (ms)
     slow_until: int = 0  # the homeserver accepts few requests, as far as is known until this time (ms)
@@ -69,18 +69,23 @@ class Past:
         return replace(self, calm_at=max(self.calm_at, now + CROWDED_MS))
 
     def turn_of(self, row: OutboxRow) -> int:
-        """Return the sort key of a row's room: the room whose last request is the oldest comes first."""
-        return self.rooms.get(row.action.room, 0)
+        """Return the sort key of a row's room: the room whose last request of this kind is the oldest comes first."""
+        return self.turns.get(_turn(row), 0)
 
     def _after(self, row: OutboxRow) -> "Past":
         number = self.requests + 1
-        past = replace(self, requests=number, rooms={**self.rooms, row.action.room: number})
+        past = replace(self, requests=number, turns={**self.turns, _turn(row): number})
         if row.priority <= URGENT:
             since = self.urgent_since_rest + 1
             return replace(past, urgent_in_a_row=self.urgent_in_a_row + 1, urgent_since_rest=since)
         served = {**self.served, row.priority: self.count + 1}
         since = self.urgent_since_rest if row.priority == CARD else 0
         return replace(past, count=self.count + 1, urgent_in_a_row=0, urgent_since_rest=since, served=served)
+
+
+def _turn(row: OutboxRow) -> tuple[str, int]:
+    """Return the room and the kind in which it takes turns: urgent requests are one kind."""
+    return row.action.room, max(row.priority, URGENT)
 
 
 def choose(
