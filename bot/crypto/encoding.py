@@ -1,4 +1,4 @@
-"""How Matrix writes bytes and signed JSON as text.
+"""The text forms of bytes and signed JSON in Matrix.
 
 Rules this module keeps:
 - We write unpadded base64 and canonical JSON.

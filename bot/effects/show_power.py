@@ -1,4 +1,4 @@
-"""What the bot says of itself in a group and its desk: what it can do there, again whenever that changes.
+"""Tells a group and its desk what the bot can do there, and tells them again when that changes.
 
 Rules kept here:
 - A change is said at once, in a message of its own.

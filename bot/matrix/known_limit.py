@@ -1,4 +1,4 @@
-"""What was last found out about the homeserver's rate limit of the bot, kept in a small file of the data directory.
+"""The last finding about the homeserver's rate limit of the bot, kept in a small file of the data directory.
 
 Rules kept here:
 - It is written when something was found out, and replaced as a whole.
@@ -21,7 +21,7 @@ _FILE = "rate-limit.json"
 
 @dataclass(frozen=True, slots=True)
 class KnownLimit:
-    """What was found out, and when (ms)."""
+    """The finding, and its time (ms)."""
 
     limit: Limit
     at: int

@@ -1,4 +1,4 @@
-"""What helps to judge a case beyond its card: messages before and after, the rule, and earlier cases of the person.
+"""The context of a case, beyond its card: messages before and after, the rule, and earlier cases of the person.
 
 Rules kept here:
 - Words of others are shown only where the log keeps them, and not those that somebody took back since.

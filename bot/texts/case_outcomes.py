@@ -1,4 +1,4 @@
-"""What a decision on a case would bring, from the rule and the ledgers, in words.
+"""The outcomes that a decision on a case would have, in words, from the rule and the ledgers.
 
 Rules kept here:
 - It is what the decision itself would do (`moderation/cases/decide.py`), so that a card never promises anything else.
@@ -26,7 +26,7 @@ _NOTHING = Bracketed(())
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What upholding and dismissing would bring, and what was done already."""
+    """The outcomes of upholding and of dismissing, and the measures taken already."""
 
     upheld: Bracketed = _NOTHING
     dismissed: Bracketed = _NOTHING

@@ -1,4 +1,4 @@
-"""What other people wrote, made safe to show: their words and the names they chose.
+"""Words and display names of other people, made safe to show.
 
 Rules kept here:
 - Everything stands on one line, without characters that could rearrange or hide text.

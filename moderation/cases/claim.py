@@ -1,4 +1,4 @@
-"""Who takes a case, and the one time that its deadline is put off.
+"""Claiming a case, and putting off its deadline, once.
 
 Rules kept here:
 - Only people who may decide a case can take it or put it off, so nobody takes their own case or an appeal against

@@ -1,4 +1,4 @@
-"""Which rooms share a desk, who may be in it, and when they part.
+"""The rules for shared desks: the rooms that share one, the people in it, and when the rooms part.
 
 Rules kept here:
 - Rooms share a desk only if the same people own and run them; their owners or the operator can always have two.
@@ -62,7 +62,7 @@ class DeskView:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do with a desk: which rooms keep it, who is invited, and who is removed."""
+    """The changes to a desk: the rooms that keep it, and the people to invite and to remove."""
 
     keep: tuple[RoomId, ...]
     invite: tuple[UserId, ...]

@@ -1,4 +1,4 @@
-"""What is wrong with a regular expression that RE2 does not accept, and where.
+"""Faults of regular expressions that RE2 does not accept, with their places.
 
 RE2 names the fault and the piece of the pattern that it concerns, in English and for programmers. Here it becomes the
 name of a text of ours, the piece, and the place of the piece in the pattern.

@@ -104,7 +104,7 @@ async def case_by_card(db: AsyncConnection, card: EventId) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the desk was asked about a case, and about which other cases."""
+    """A question that the desk was asked about a case, and the other cases that it covers."""
 
     n: int
     what: str

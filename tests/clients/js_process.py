@@ -72,7 +72,7 @@ class JsProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """True until it has ended."""
         return not self._reading.done()
 
     def new_client(self, pushed: Callable[[dict[str, Any]], None]) -> int:

@@ -1,4 +1,4 @@
-"""What several tests begin with: the scene of a story, and the story played without any fault."""
+"""Fixtures that several tests begin with: the scene of a story, and the story played without any fault."""
 
 from collections.abc import Awaitable, Callable
 

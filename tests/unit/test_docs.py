@@ -63,7 +63,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 
 def test_the_site_shows_each_page_once() -> None:
-    """What `make docs` would refuse, without its libraries: pages that are not there, and pages that nobody finds."""
+    """Check without the libraries of `make docs` that every page exists and is linked from somewhere."""
     hook = ast.parse((ROOT / "docs" / "hooks" / "from_the_clone.py").read_text("utf-8"))
     (elsewhere,) = (
         ast.literal_eval(each.value)

@@ -49,7 +49,7 @@ app = new_app("cli.upgrade_check.help")
 
 @dataclass(frozen=True, slots=True)
 class UpgradePlan:
-    """What an upgrade to this version meets and does. `schema` is None without a database."""
+    """The data that an upgrade to this version finds, and its steps. `schema` is None without a database."""
 
     ran: str | None
     schema: str | None

@@ -56,7 +56,7 @@ class _Time(str):
 
 @dataclass(slots=True)
 class _Cut:
-    """Whether something was cut."""
+    """True if something was cut."""
 
     happened: bool = False
 

@@ -56,7 +56,7 @@ class Questions:
 
     @property
     def can_ask(self) -> bool:
-        """Whether somebody is there to answer."""
+        """True if somebody is there to answer."""
         return not self.yes and sys.stdin.isatty()
 
     def user(self, given: str) -> str:

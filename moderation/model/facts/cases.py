@@ -198,7 +198,7 @@ class CaseNoted(Fact, kind="case"):
 
 
 class CaseCommented(Fact, kind="case"):
-    """What the person whom a case concerns said about it before it was decided."""
+    """A comment of the person whom a case concerns, made before it was decided."""
 
     n: int
     step: Literal["commented"] = "commented"

@@ -1,4 +1,4 @@
-"""What is said and done in rooms, as one of the people in each reads it, line by line."""
+"""A line for each message and action in a room, as one of its people reads it."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What somebody says about a case about them before it is decided."""
+"""Comments of the person concerned on a case that is not decided yet."""
 
 from pathlib import Path
 

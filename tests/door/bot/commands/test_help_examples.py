@@ -1,4 +1,4 @@
-"""What `!help` shows can be typed as it stands: every example is understood, in both languages."""
+"""Every example that `!help` shows can be typed as it stands, in both languages."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the person judged is told in each situation, word for word, in both languages and with no words kept.
+"""The message to the person judged in each situation, word for word, in both languages and with no words kept.
 
 The situations and the words stand in `notices.toml`.
 """

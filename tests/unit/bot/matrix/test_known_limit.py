@@ -1,4 +1,4 @@
-"""What was found out about the rate limit is kept, and a file that somebody damaged says nothing."""
+"""The finding about the rate limit is kept, and a damaged file is ignored."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the bot can do in a room, and what somebody changed about it, in words."""
+"""Lines that tell the bot's rights in a room, and the changes to them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which cases belong together."""
+"""Finding cases that belong together."""
 
 from typing import Any
 

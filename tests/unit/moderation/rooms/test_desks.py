@@ -1,4 +1,4 @@
-"""Which rooms share a desk: the same people only, and nobody comes in who has no right in all of them."""
+"""Rooms share a desk only if the same people run them; nobody gets in without a right in all of them."""
 
 from dataclasses import replace
 

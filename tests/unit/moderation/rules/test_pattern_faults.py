@@ -1,4 +1,4 @@
-"""What RE2 says of a wrong pattern becomes a fault of ours, with its place; no words of RE2 reach anybody."""
+"""An error of RE2 becomes a fault in our words, with its place; nobody reads the words of RE2."""
 
 from typing import Any
 
