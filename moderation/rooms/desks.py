@@ -85,9 +85,12 @@ def plan(desk: DeskView) -> Plan:
 
 
 def may_show(desk: DeskView, room: RoomId) -> bool:
-    """Return whether something about a room may be said in the desk now: everybody there has a right in that room."""
+    """Return whether something about a room may be said in the desk now: everybody there has a right in that room.
+
+    That holds for a room that the bot has left, too: its last cases are still to be decided.
+    """
     there = desk.joined | desk.invited if desk.was_shared else frozenset()
-    return any(staff.room == room and there <= staff.people for staff in desk.users)
+    return any(staff.room == room and there <= staff.people for staff in (*desk.users, *desk.former))
 
 
 def obstacle(desk: DeskView, staff: Staff) -> Obstacle | None:

@@ -309,7 +309,10 @@ class ServedBot:
             "SELECT 1 FROM meta WHERE key = 'applied' AND CAST(value AS INTEGER) >= ?"
             " AND NOT EXISTS (SELECT 1 FROM outbox WHERE priority <= ?)"
         )
-        await self.until(lambda: self.rows(query, recorded, up_to), "an empty outbox", within_s)
+        try:
+            await self.until(lambda: self.rows(query, recorded, up_to), "an empty outbox", within_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; in it: {self.rows('SELECT * FROM outbox')}") from None
 
     async def pass_until(self, look: Callable[[], object], what: str, within_s: float = 4 * WITHIN_S) -> None:
         """Set the bot's clock forward until `look` finds something, in steps as long as one answer may take.

@@ -73,6 +73,8 @@ def init(
     must_be_usable(user, operator or (), allow_invites or (), language, rule or (), word or ())
     questions = Questions(yes)
     user = questions.user(user)
+    if not questions.can_ask:
+        questions.operators(operator or ())  # an option that is missing is named before the network is asked
     answers = Answers(
         url=questions.homeserver(homeserver, user),
         user=user,

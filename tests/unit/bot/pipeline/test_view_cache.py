@@ -19,6 +19,7 @@ from moderation.model.facts import (
     Fact,
     Found,
     NoticeGiven,
+    QuestionAsked,
     RoomEntered,
     RoomStateChanged,
     SanctionStarted,
@@ -44,6 +45,7 @@ NOTHING: tuple[Fact, ...] = (
     CaseGrew(**ABOUT, on=7, event=EventId("$b")),
     Found(room=ROOM, rule="r", grade="minor", where="body", subject=ANNA),
     NoticeGiven(**ABOUT, what="w", channel="direct"),
+    QuestionAsked(room=ROOM, n=1, what="reason", made="$asked"),
     StatementGiven(**ABOUT, statement="{}"),
     SanctionStarted(**ABOUT, kind="redact", basis="rule", rule="r", event=EventId("$a")),
 )
