@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from bench.figures import Figure, at_most, at_most_times, measure
-from bench.simulated import BAD, OWNER, Deployment, deployment, memory_mb, person
+from bench.simulated import BAD, OWNER, Deployment, deployment, memory_mb, person, rules
 from storage.database import FILE
 
 PEOPLE = 20
@@ -27,6 +27,9 @@ SLOWER = 1.5  # times: anything above has grown with the number of rooms
 MEMORY_MB = 150
 LEVELS = "m.room.power_levels"
 MESSAGE = "m.room.message"
+
+# One person owns all rooms, so that they would share desks. In a desk for each, somebody who rises in one is let in.
+OWN_DESKS = "[groups]\nshare_desks = false\n"
 
 Measure = Callable[[Deployment, int], Awaitable[float]]
 
@@ -112,8 +115,8 @@ async def scale(options: argparse.Namespace) -> AsyncGenerator[Figure]:
     """Yield all figures of this part."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-scale-")))
-        few = await stack.enter_async_context(deployment(folder / "few"))
-        many = await stack.enter_async_context(deployment(folder / "many"))
+        few = await stack.enter_async_context(deployment(folder / "few", OWN_DESKS + rules()))
+        many = await stack.enter_async_context(deployment(folder / "many", OWN_DESKS + rules()))
         await few.enter(_people(options.few))
         began = time.monotonic()
         await many.enter(_people(options.rooms))
