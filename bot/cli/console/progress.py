@@ -1,4 +1,4 @@
-"""The progress of what takes longer than a moment, on stderr: a bar at a terminal, else a line every ten seconds.
+"""The progress of long work, on stderr: a bar where one can be drawn, else a line every ten seconds.
 
 Rules kept here:
 - Results printed meanwhile still go to stdout.
@@ -31,7 +31,8 @@ def progress() -> Iterator[Bar]:
     if _shown:
         yield _shown[0]
         return
-    bar, over = Drawn() if sys.stderr.isatty() else Lines(), threading.Event()
+    can_draw = sys.stderr.isatty() and not console(stderr=True).is_dumb_terminal
+    bar, over = Drawn() if can_draw else Lines(), threading.Event()
 
     def watch() -> None:
         while not over.wait(1):
