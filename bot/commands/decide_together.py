@@ -2,7 +2,8 @@
 
 Rules kept here:
 - Each case is decided as if it were alone: a case that the person may not decide is left for somebody else.
-- Several cases about one person cost what they would cost one after the other.
+- Several cases about one person cost what they would cost one after the other. Once one of them has brought a measure
+  for low credit, the rest are left: the price and the end of the next depend on it.
 
 Left to others: the effect of one decision (`moderation/cases/decide.py`), of several dismissals on a reporter
 (`moderation/cases/reports.py`), which cases belong together (`moderation/cases/together.py`).
@@ -15,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.pipeline.view_cache import ViewCache
 from moderation.cases.decide import decide
-from moderation.credit.ledger import with_entry
+from moderation.credit.ledger import LEDGERS, with_entry
 from moderation.model.context import CaseView, Context
-from moderation.model.facts import CaseDecided, CreditChanged, Fact, Outcome
+from moderation.model.facts import CaseDecided, CreditChanged, Fact, Outcome, SanctionStarted
 from moderation.policy import Policy
 from moderation.values.errors import Refused
-from moderation.values.ids import UserId
+from moderation.values.ids import PersonId, UserId
 from storage import queries
 
 
@@ -50,18 +51,22 @@ async def decided_together(
     """Return the facts of deciding undecided cases, and how many of them are left. `policy` is the operator's."""
     facts: list[Fact] = []
     kept = 0
-    people: dict[UserId, Context] = {}
+    made: dict[PersonId, list[Fact]] = {}
     for case in cases:
         room = await knowledge.room(db, case.room)
         assert room is not None
-        context = people.get(case.subject) or await knowledge.context(db, room, case.subject, now_ms)
+        before = made.setdefault(case.person, [])
+        if any(isinstance(fact, SanctionStarted) and fact.basis in LEDGERS for fact in before):
+            kept += 1
+            continue
+        context = _charged(await knowledge.context(db, room, case.subject, now_ms), before)
         rules = await queries.policy_for(db, policy, room, case.rule)
         try:
             found = decide(case, what, by=by, reason=reason, context=context, policy=rules, on=on)
         except Refused:
             kept += 1
             continue
-        people[case.subject] = _charged(context, found)
+        before += found
         facts += found
     return tuple(facts), kept
 

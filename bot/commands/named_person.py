@@ -10,6 +10,7 @@ Rules kept here:
 Left to others: which words are a name (`parse_name.py`).
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -40,7 +41,8 @@ async def with_id(call: Call, command: Command, spoken: Spoken, replied_to: User
         return spoken, ""
     if call.group.purpose != "group":
         raise await which_room(call, " ".join((spoken.name, *words))[:MOST_QUOTED])
-    names = await _known_here(call, names_in(words, await queries.names_in(call.db, call.group.room)))
+    people = await queries.names_in(call.db, call.group.room)
+    names = await _known_here(call, await asyncio.to_thread(names_in, words, people))
     meant = _meant(call, names, replied_to)
     if meant is None and replied_to is None:
         return _unnamed(command.spec, spoken), ""

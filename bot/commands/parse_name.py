@@ -18,6 +18,7 @@ from moderation.values.ids import UserId
 from .parse_rule import closing_quote, is_quote
 
 MOST_WORDS = 8  # of a name without quotes
+MOST_LETTERS = 256  # of a display name; the rest is not looked at
 _ENDS = ":,：，"
 _SIGNS = "@＠"
 
@@ -78,7 +79,7 @@ def _borne(people: Mapping[UserId, str]) -> dict[str, list[tuple[UserId, str]]]:
     """Return all names with those who bear them, by what the names look like."""
     borne: dict[str, list[tuple[UserId, str]]] = {}
     for user, shown in people.items():
-        for name in {bare(shown), user[1:], user[1:].partition(":")[0]}:
+        for name in {bare(shown[:MOST_LETTERS]), user[1:], user[1:].partition(":")[0]}:
             if look := normalise(name).text:
                 borne.setdefault(look, []).append((user, name))
     return borne

@@ -7,7 +7,8 @@ Rules kept here:
 Left to others: what a decision brings (`cases.py`), asking (`bot/effects/ask_desk.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from moderation.consequences import NUMBERS
@@ -19,6 +20,7 @@ from moderation.values.notices import Code, Line, line
 from .invocation import Call, Reply
 
 _KEYCAPS = tuple(f"{number[0]}\ufe0f{number[1:]}" for number in NUMBERS)  # as clients show them
+EMPTY: Mapping[int, int] = MappingProxyType({})
 USUAL = ("dismissal.no-rule", "dismissal.settled", "dismissal.handled", "dismissal.quoted")
 
 
@@ -48,9 +50,9 @@ def asked(
     what: Literal["reason", "together"],
     lines: Sequence[Line],
     keys: Sequence[str],
-    cases: Sequence[int] = (),
+    cases: Mapping[int, int] = EMPTY,
 ) -> Reply:
-    """Return a question about a case, as the answer to a command or a reaction."""
+    """Return a question about a case, as the answer to a command or a reaction; `cases`: with their messages so far."""
     event = call.event
     # Nothing can reply to a reaction; the card it belongs to begins the thread.
     said, thread = (event.target,) * 2 if isinstance(event, ReactionGiven) else (event.event, event.thread)
@@ -63,7 +65,7 @@ def asked(
         to=call.caller,
         reply_to=said,
         thread=thread,
-        cases=" ".join(map(str, cases)),
+        cases=" ".join(f"{n}:{messages}" for n, messages in cases.items()),
     )
     return Reply(actions=(ask,))
 

@@ -2,7 +2,7 @@
 
 Rules kept here:
 - The bot first shows which cases it means, and one tap on that message decides just these.
-- What was decided meanwhile, or must be decided by somebody else, stays as it is.
+- What was decided meanwhile, got more messages, or must be decided by somebody else, stays as it is.
 
 Left to others: which belong together (`moderation/cases/together.py`), deciding them (`decide_together.py`).
 """
@@ -22,8 +22,6 @@ from .find_case import find_case
 from .invocation import Call, Command, Reply
 from .questions import asked, can_ask
 
-MOST_SHOWN = 20
-
 
 async def together(call: Call) -> Reply:
     """Show the cases that belong with one, to be decided by one tap."""
@@ -39,10 +37,10 @@ async def ask_together(call: Call, case: CaseView) -> Reply:
     cases = belonging_with(case, waiting, call.policy)
     if not cases:
         raise Refused("error.together.alone", n=case.n)
-    shown = cases[:MOST_SHOWN]
-    more = (line("cases.more", limit=MOST_SHOWN),) if len(cases) > MOST_SHOWN else ()
-    lines = (line("question.together", count=len(cases)), *map(waiting_line, shown), *more, line("question.all"))
-    return asked(call, case, "together", lines, (UPHOLD, DISMISS), [each.n for each in cases])
+    lines = (line("question.together", count=len(cases)), *map(waiting_line, cases), line("question.all"))
+    whole = [await queries.case_view(call.db, each.n) for each in cases]
+    messages = {each.n: len(each.messages) for each in whole if each is not None}
+    return asked(call, case, "together", lines, (UPHOLD, DISMISS), messages)
 
 
 async def decide_all(call: Call, question: queries.Question, key: str) -> Reply | None:
@@ -52,7 +50,11 @@ async def decide_all(call: Call, question: queries.Question, key: str) -> Reply 
     if what is None:
         return None
     found = [case for n in question.cases if (case := await queries.case_view(call.db, n)) is not None]
-    waiting = [case for case in found if not case.outcome and case.room == call.group.room]
+    waiting = [
+        case
+        for case in found
+        if not case.outcome and case.room == call.group.room and len(case.messages) == question.cases[case.n]
+    ]
     reason = call.said("dismissal.no-rule") if what == "dismissed" else ""
     setup = call.setup
     facts, _ = await decided_together(

@@ -3,6 +3,8 @@
 Rules kept here:
 - It is used only if each message of the person that the room still shows is to be removed by a measure. So nothing
   harmless goes that no decision covers and no appeal brings back.
+- It is used only for people who came after the bot, in rooms whose history is open to it: it would remove what the room
+  hides from the bot too.
 - A homeserver that says so (MSC4194) is asked to redact everything. Else a ban says it (MSC4293), and whether the
   homeserver heeded that is looked at message by message.
 - What is gone already is not redacted again.
@@ -46,10 +48,10 @@ class WholeRedactions:
     async def by_ban(self, room: RoomId, user: UserId) -> bool:
         """Return whether a ban may say that everything is to be redacted; it is then looked at as done.
 
-        What the room hides from us would go too, so its history must be open to us. No doubt delays a ban.
+        No doubt delays a ban.
         """
         try:
-            may = await self._may(room, user, at_least=1) and await self._sees_all(room)
+            may = await self._may(room, user, at_least=1)
         except HomeserverError:
             return False
         if may:
@@ -88,6 +90,10 @@ class WholeRedactions:
         async with self._database.read() as db:
             if await outbox.redactions_waiting(db, room, user) < at_least:
                 return False
+            if not await queries.came_after(db, room, user, self._homeserver.user):
+                return False
+        if not await self._sees_all(room):
+            return False
         start: str | None = None
         for _ in range(_PAGES):
             page = await self._homeserver.messages(room, from_token=start, direction="b", sender=user)

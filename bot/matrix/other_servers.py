@@ -53,6 +53,8 @@ async def _ask(method: str, url: str, data: bytes | None, headers: Mapping[str, 
             return HttpReply(response.status, response.content_type, await _bounded(response))
     except TimeoutError:
         raise NoAnswer(f"no answer within {timeout_s:g} s") from None
+    except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:  # their texts contain the address
+        raise NoAnswer(type(error).__name__) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise NoAnswer(str(error) or type(error).__name__) from None
 

@@ -15,7 +15,7 @@ from moderation.model.builtin_rules import TIER_LINKS, decided_by
 from moderation.model.context import CaseView
 from moderation.policy import Policy
 
-MOST = 50  # cases decided at once
+MOST = 20  # cases shown and decided at once
 
 
 def belonging_with(case: CaseView, waiting: Sequence[CaseView], policy: Policy) -> tuple[CaseView, ...]:

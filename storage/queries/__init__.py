@@ -59,6 +59,7 @@ from .linked_accounts import accounts_of, accounts_of_all
 from .many_people import people_views
 from .own_words import in_rooms_of_ours, records_by, rooms_of_words, said_alone_in, said_in_direct_rooms
 from .people import (
+    came_after,
     display_name,
     display_names,
     everybody,

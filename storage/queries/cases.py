@@ -1,6 +1,6 @@
 """Cases: one case, by card, about a person, waiting, due."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -108,14 +108,17 @@ class Question:
 
     n: int
     what: str
-    cases: tuple[int, ...]
+    cases: Mapping[int, int]  # with the number of their messages when it was asked
 
 
 async def question_of(db: AsyncConnection, event: EventId) -> Question | None:
     """Return the question that was asked by this event."""
     q = schema.questions.c
     row = (await db.execute(select(schema.questions).where(q.made == event, q.made != ""))).first()
-    return Question(row.n, row.what, tuple(map(int, row.cases.split()))) if row is not None else None
+    if row is None:
+        return None
+    counted = (each.partition(":") for each in row.cases.split())
+    return Question(row.n, row.what, {int(n): int(messages or 0) for n, _, messages in counted})
 
 
 async def next_case(db: AsyncConnection) -> int:

@@ -29,6 +29,8 @@ from .rooms import ACTIVE_GROUP, groups_with
 from .sanctions import AGAINST, read_in_force, sanctions_of_accounts
 from .verification import PROOFS, SINCE, TOLD, counting_in, read_proofs, read_since, read_told
 
+_CAME_TOGETHER_MS = 60_000  # who is there when somebody comes is seen for the first time about then
+
 
 async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
     """Return the active groups somebody is known in; with `joined` only those they are in now."""
@@ -78,6 +80,14 @@ async def names_in(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
     """Return everybody who is or was in a room, with the name they have or had there."""
     m = schema.members.c
     return dict((await db.execute(select(m.user, m.display_name).where(m.room == room))).all())
+
+
+async def came_after(db: AsyncConnection, room: RoomId, user: UserId, other: UserId) -> bool:
+    """Return whether somebody was first seen in a room well after somebody else, who was seen there too."""
+    m = schema.members.c
+    rows = await db.execute(select(m.user, m.since).where(m.room == room, m.user.in_((user, other))))
+    seen: dict[str, int] = {row.user: row.since for row in rows}
+    return 0 < seen.get(other, 0) < seen.get(user, 0) - _CAME_TOGETHER_MS
 
 
 async def records_of_names(db: AsyncConnection, room: RoomId, since_ms: int, limit: int) -> list[int]:

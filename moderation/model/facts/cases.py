@@ -215,7 +215,7 @@ class QuestionAsked(Fact, kind="case", changes="nothing"):
     n: int
     step: Literal["asked"] = "asked"
     what: Literal["reason", "together"]
-    cases: str = unowned()  # their numbers, divided by spaces
+    cases: str = unowned()  # their numbers, each with the count of its messages: "12:1 13:4"
     made: str = unowned()
 
 

@@ -60,7 +60,7 @@ async def test_cases_of_one_person_are_dismissed_together_with_a_reason(tmp_path
         await bot.say(ANNA, "forbidden")
         await bot.pass_time(90 * MINUTE)
         await bot.say(ANNA, "a raffle")
-        assert await ask(bot, MARK, 1) == "1 2"
+        assert await ask(bot, MARK, 1) == "1:1 2:1"
         await press(bot, MARK, "❌")
         assert [(f.n, f.what, f.reason) for f in bot.facts(CaseDecided)] == [
             (1, "dismissed", "No rule was broken."),
@@ -83,7 +83,7 @@ async def test_only_what_was_shown_and_still_waits_is_decided_and_nobody_decides
     async with offline(tmp_path) as bot:
         for who in (ANNA, MINA, OLGA):
             await bot.say(who, "forbidden")
-        assert await ask(bot, MARK, 1) == "1 2 3"
+        assert await ask(bot, MARK, 1) == "1:1 2:1 3:1"
         await bot.say(UserId("@zoe:example.org"), "forbidden")  # came after the question
         await bot.say(MARK, "!uphold 3", DESK)
         await press(bot, ANNA, "✅")  # no manager
@@ -94,6 +94,34 @@ async def test_only_what_was_shown_and_still_waits_is_decided_and_nobody_decides
         assert await bot.rows("SELECT n FROM cases WHERE outcome = ''") == [(2,), (4,)]
         await press(bot, MINA, "✅")
         assert (await answers(bot))[-2:] == ["done.together.upheld", "error.together.nothing"]
+
+
+async def test_a_case_with_more_messages_than_were_shown_is_left(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        await bot.say(ANNA, "forbidden")
+        await bot.say(MINA, "forbidden")
+        await ask(bot, MARK, 1)
+        await bot.say(ANNA, "forbidden again")
+        await press(bot, MARK, "✅")
+        assert [f.n for f in bot.facts(CaseDecided)] == [2]
+        assert await bot.rows("SELECT n FROM cases WHERE outcome = ''") == [(1,)]
+
+
+async def test_after_a_measure_for_low_credit_the_other_cases_of_the_person_are_left(tmp_path: Path) -> None:
+    words = ("forbidden", "raffle", "lottery", "casino", "roulette")
+    rules = "".join(RULES.replace("tickets", word).replace("forbidden", word) for word in words)
+    async with offline(tmp_path, rules) as bot:
+        for word in words:
+            await bot.say(ANNA, word)
+        cases = len(await bot.rows("SELECT n FROM cases"))
+        assert cases == len(words)
+        await ask(bot, MARK, 1)
+        await press(bot, MARK, "✅")
+        begun = [f.kind for f in bot.facts(SanctionStarted) if f.basis == "credit"]
+        decided = [f.n for f in bot.facts(CaseDecided)]
+        assert begun == ["mute"] and len(decided) < cases
+        await press(bot, MARK, "✅")
+        assert len(bot.facts(CaseDecided)) > len(decided)
 
 
 async def test_a_case_of_another_hour_or_rule_does_not_belong(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """Everything of a person is redacted by one request, but only if nothing harmless goes with it."""
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from moderation.model.facts import ActionTaken
+from storage.database import FILE
 from tests.fakes.homeserver import Fault
 from tests.theatre.garden import Garden, garden_in
 
@@ -14,6 +17,7 @@ from tests.theatre.garden import Garden, garden_in
 async def garden(tmp_path: Path) -> AsyncIterator[Garden]:
     async with garden_in(tmp_path) as garden:
         garden.server.redacts_all = True
+        came_later(garden)
         yield garden
 
 
@@ -29,6 +33,12 @@ async def spam(garden: Garden, name: str = "ann", times: int = 12) -> list[str]:
 
 def gone(garden: Garden, *events: str) -> list[bool]:
     return [bool(garden.server.world.by_id[event][1].gone) for event in events]
+
+
+def came_later(garden: Garden) -> None:
+    """Let everybody have come to the room some time after the bot."""
+    with closing(sqlite3.connect(garden.bot.data_dir / FILE)) as database, database:
+        database.execute("UPDATE members SET since = since + 600000 WHERE user != ?", (garden.bot.user,))
 
 
 async def finish(garden: Garden) -> None:
@@ -55,6 +65,16 @@ async def test_a_harmless_message_stays_and_the_others_go_one_by_one(garden: Gar
     assert gone(garden, *said).count(True) == 1
     await finish(garden)
     assert gone(garden, harmless, *said) == [False] + [True] * 12
+
+
+async def test_of_people_who_were_there_before_the_bot_messages_go_one_by_one(tmp_path: Path) -> None:
+    async with garden_in(tmp_path) as garden:
+        garden.server.redacts_all = True
+        said = await spam(garden)
+        await garden.allow(1)
+        assert gone(garden, *said).count(True) == 1
+        await finish(garden)
+        assert gone(garden, *said) == [True] * 12
 
 
 async def test_a_server_that_says_it_and_cannot_is_asked_once(garden: Garden) -> None:
