@@ -39,7 +39,7 @@ async def ask_together(call: Call, case: CaseView) -> Reply:
         raise Refused("error.together.alone", n=case.n)
     lines = (line("question.together", count=len(cases)), *map(waiting_line, cases), line("question.all"))
     whole = [await queries.case_view(call.db, each.n) for each in cases]
-    messages = {each.n: len(each.messages) for each in whole if each is not None}
+    messages: dict[int, int] = {each.n: len(each.messages) for each in whole if each is not None}
     return asked(call, case, "together", lines, (UPHOLD, DISMISS), messages)
 
 
