@@ -81,6 +81,7 @@ async def test_a_ban_hides_all_that_is_left_of_somebody_who_wrote_nothing_else(t
     )
     bot, room, owner, (manager,), (spammer,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     await bot.idle()
+    await bot.came_first()
     await _limits(admin, bot, lifted=False)
     await _limits(admin, manager, lifted=True)
     talk = [await manager.send_text(scene.desk, "!status") for _ in range(8)]  # answers use up what the bot may send

@@ -1,15 +1,11 @@
 """Everything of a person is redacted by one request, but only if nothing harmless goes with it."""
 
-import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from moderation.model.facts import ActionTaken
-from storage.database import FILE
 from tests.fakes.homeserver import Fault
 from tests.theatre.garden import Garden, garden_in
 
@@ -18,7 +14,7 @@ from tests.theatre.garden import Garden, garden_in
 async def garden(tmp_path: Path) -> AsyncIterator[Garden]:
     async with garden_in(tmp_path) as garden:
         garden.server.redacts_all = True
-        await came_later(garden)
+        await garden.bot.came_first()
         yield garden
 
 
@@ -34,16 +30,6 @@ async def spam(garden: Garden, name: str = "ann", times: int = 12) -> list[str]:
 
 def gone(garden: Garden, *events: str) -> list[bool]:
     return [bool(garden.server.world.by_id[event][1].gone) for event in events]
-
-
-async def came_later(garden: Garden) -> None:
-    """Let everybody have come to the room some time after the bot."""
-
-    def move() -> None:  # in a thread: the bot of this process may be writing, and has to go on for us to follow
-        with closing(sqlite3.connect(garden.bot.data_dir / FILE, timeout=60)) as database, database:
-            database.execute("UPDATE members SET since = since + 600000 WHERE user != ?", (garden.bot.user,))
-
-    await asyncio.to_thread(move)
 
 
 async def finish(garden: Garden) -> None:
