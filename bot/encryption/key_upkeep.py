@@ -166,7 +166,8 @@ class KeyUpkeep:
         try:
             await backup.upload()
         except NotOurs:
-            self._backup = _FOREIGN  # `answerable keys` reports it
+            if not self._work.changed.is_set():  # else somebody sets them up at this moment: look again
+                self._backup = _FOREIGN  # `answerable keys` reports it
             return
         self._backup = str((await self._machine.requests.backup() or {}).get("version", ""))
 
