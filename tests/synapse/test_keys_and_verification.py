@@ -194,9 +194,11 @@ class TestCommands:
     async def test_set_up_makes_what_the_first_start_could_not(self, encrypted: Theatre) -> None:
         bot = (await encrypted.scene(RULES)).bot
         operator = operator_of(bot)
+        await bot.idle()
         with only_instance(bot.data_dir):  # so that the command line finds the bot running
             before = await operator.status()
             made = await operator.answerable("keys", "set-up")
+            await bot.until(lambda: _backed_up(bot), "the backup, also of keys that came meanwhile")
             after = await operator.status()
             again = await operator.answerable("keys", "set-up")
             other = await operator.answerable("keys", "set-up", "--new-recovery-key")
