@@ -1,4 +1,4 @@
-"""When time brings something next: one look for all of it, since the scheduler asks after every write."""
+"""The next time at which something is due: one look for all of it, since the scheduler asks after every write."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ _TIMES = (
 
 @dataclass(frozen=True, slots=True)
 class NextTimes:
-    """When something is due next, in milliseconds since 1970 UTC; `NEVER` if nothing is."""
+    """The time at which something is due next, in milliseconds since 1970 UTC; `NEVER` if nothing is due."""
 
     sanction: int  # a lasting sanction ends that asks nothing of people
     order: int  # the time given to people to do something is over

@@ -1,4 +1,4 @@
-"""When a store of keys counts as an old copy, and when not."""
+"""Telling an old copy of a store of keys from a current one."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""When the clock may be trusted for removing expired data."""
+"""The conditions under which the clock is trusted for removing expired data."""
 
 from bot.monitoring.trusted_time import APART_MS, RECENT_MS, TrustedTime
 

@@ -1,4 +1,4 @@
-"""When the operator is asked for a file: for serious and continuing offences, and not twice for the same."""
+"""The operator is asked for a file for serious and continuing offences, and not twice for the same."""
 
 from dataclasses import replace
 from typing import Any
