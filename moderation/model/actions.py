@@ -309,7 +309,7 @@ class AskDesk(Action, name="ask-desk", priority=ANSWER, speaks=True):
     to: UserId
     reply_to: EventId
     thread: EventId | None = None
-    cases: str = ""  # the numbers of all cases it is about, divided by spaces
+    cases: str = ""  # all cases it is about, as in `QuestionAsked`
 
 
 class Offer(Action, name="offer", priority=NICETY, adorns=True, queue="case {n}"):
