@@ -5,7 +5,7 @@ Rules kept here:
   the disk.
 - Any other error of SQLite is a defect of ours, and is raised unchanged.
 
-Left to others: what is done when the disk fails (`bot/cli/console/disk_errors.py`), tables (`sqlite_driver.py`).
+Left to others: what is done when the disk fails (`bot/cli/terminal/disk_errors.py`), tables (`sqlite_driver.py`).
 """
 
 import sqlite3

@@ -15,9 +15,9 @@ from bot.texts.catalog import Catalog
 from moderation.values.errors import Refused
 from moderation.values.notices import Code
 
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import FAILED, as_json, say, text, why_of
-from .console.progress import progress
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .terminal.output import FAILED, as_json, say, text, why_of
+from .terminal.progress import progress
 
 if TYPE_CHECKING:
     from bot.config.config import Config

@@ -28,10 +28,10 @@ from .access.access_reason import Reason, check_reason, user
 from .access.admin_client import perform
 from .access.lookup import read
 from .access.operator import AS, operator_of
-from .console.ask import asked_secret, secret_from_stdin
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
-from .console.output import say_done, text
-from .console.tables import Look, list_rows
+from .terminal.ask import asked_secret, secret_from_stdin
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from .terminal.output import say_done, text
+from .terminal.tables import Look, list_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

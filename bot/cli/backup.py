@@ -26,9 +26,9 @@ import typer
 from moderation.values.errors import Invalid, Refused
 
 from .access.admin_client import perform
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import FAILED, as_json, say, tell, text
-from .console.progress import Bar, progress
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .terminal.output import FAILED, as_json, say, tell, text
+from .terminal.progress import Bar, progress
 
 if TYPE_CHECKING:
     from bot.config.config import Config

@@ -18,9 +18,9 @@ from moderation.values.notices import Moment, Who
 from .access.access_reason import Reason, end_of, person_of
 from .access.lookup import find_code, now_ms, read
 from .access.operator import As, perform_as
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, Wide, new_app, read_config
-from .console.output import Cells, as_json, say, say_done, text, worded
-from .console.tables import Look, list_rows, table_of
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, Wide, new_app, read_config
+from .terminal.output import Cells, as_json, say, say_done, text, worded
+from .terminal.tables import Look, list_rows, table_of
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row

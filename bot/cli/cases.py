@@ -16,9 +16,9 @@ from moderation.values.errors import Refused
 
 from .access.access_reason import note_look
 from .access.lookup import as_dict, find_room, now_ms, read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
-from .console.output import Cells, as_json, say, text, word, worded
-from .console.tables import Look, list_rows, sheet_of, table_of
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from .terminal.output import Cells, as_json, say, text, word, worded
+from .terminal.tables import Look, list_rows, sheet_of, table_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Select

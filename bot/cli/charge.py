@@ -10,8 +10,8 @@ import typer
 
 from .access.access_reason import Reason, person_of
 from .access.operator import As, perform_as
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import say_done, text
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .terminal.output import say_done, text
 
 Duty = Literal["own-case", "vouch", "identity"]
 

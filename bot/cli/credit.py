@@ -20,9 +20,9 @@ from moderation.values.notices import Moment, Who
 
 from .access.access_reason import note_look
 from .access.lookup import find_person, now_ms, read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
-from .console.output import Cells, as_json, say, text, word, worded
-from .console.tables import Look, list_rows, table_of
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from .terminal.output import Cells, as_json, say, text, word, worded
+from .terminal.tables import Look, list_rows, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

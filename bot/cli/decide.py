@@ -9,8 +9,8 @@ import typer
 
 from .access.access_reason import Reason
 from .access.operator import As, perform_as
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import say_done, text
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .terminal.output import say_done, text
 
 What = Literal["uphold", "dismiss"]
 Fault = Literal["error", "bad-faith"]

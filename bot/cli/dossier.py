@@ -28,11 +28,11 @@ from .access.access_reason import Reason, check_reason, person_of, user
 from .access.admin_client import perform
 from .access.lookup import now_ms, read
 from .approver import ApproverKey, PassphraseStdin, passphrase
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, Wide, new_app, read_config
-from .console.output import FAILED, Cells, as_json, say, say_done, tell, text, word, worded
-from .console.progress import progress
-from .console.tables import Look, list_rows, sheet_of, table_of
 from .logs.export import CatalogWords, kept_files, language_of, stages
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, Wide, new_app, read_config
+from .terminal.output import FAILED, Cells, as_json, say, say_done, tell, text, word, worded
+from .terminal.progress import progress
+from .terminal.tables import Look, list_rows, sheet_of, table_of
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

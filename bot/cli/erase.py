@@ -14,9 +14,9 @@ from moderation.values.notices import Code, Moment
 
 from .access.access_reason import Reason, check_reason, person_of
 from .access.admin_client import perform
-from .console.ask import make_sure
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import as_json, say, text
+from .terminal.ask import make_sure
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .terminal.output import as_json, say, text
 
 app = new_app("cli.erase.help")
 

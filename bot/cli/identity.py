@@ -24,12 +24,12 @@ from moderation.values.notices import Moment, Who
 from .access.access_reason import Reason, check_reason, person_of, user
 from .access.admin_client import ask_bot, perform
 from .access.lookup import identity_store
-from .console.ask import make_sure
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, Wide, new_app, read_config
-from .console.output import as_json, say, say_done, text, word
-from .console.progress import progress
-from .console.tables import Look, sheet, table
 from .run import running_pid
+from .terminal.ask import make_sure
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, Wide, new_app, read_config
+from .terminal.output import as_json, say, say_done, text, word
+from .terminal.progress import progress
+from .terminal.tables import Look, sheet, table
 
 if TYPE_CHECKING:
     from bot.config.config import Config

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.console.ask import Credential, credential
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from bot.cli.console.output import say_done, text
-from bot.cli.console.progress import progress
+from bot.cli.terminal.ask import Credential, credential
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from bot.cli.terminal.output import say_done, text
+from bot.cli.terminal.progress import progress
 from moderation.values.notices import Who
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from typer.main import get_command
 
 from moderation.values.errors import AnswerableError
 
-from .console.output import INTERRUPTED, report, text
+from .terminal.output import INTERRUPTED, report, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
             raise
         sys.exit(max(report(error) for error in _leaves(expected)))
     except Exception as error:
-        from .console.disk_errors import disk_failure
+        from .terminal.disk_errors import disk_failure
 
         if (failure := disk_failure(error)) is None:
             raise

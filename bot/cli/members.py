@@ -10,9 +10,9 @@ import typer
 
 from .access.access_reason import note_look
 from .access.lookup import find_room, now_ms, read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, RoomArgument, Wide, new_app, read_config
-from .console.output import Cells, text, worded
-from .console.tables import Look, list_rows
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, RoomArgument, Wide, new_app, read_config
+from .terminal.output import Cells, text, worded
+from .terminal.tables import Look, list_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

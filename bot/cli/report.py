@@ -17,9 +17,9 @@ from moderation.values.errors import AnswerableError, Refused
 from .access.access_reason import user
 from .access.admin_client import perform
 from .access.lookup import find_code, read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import report as told
-from .console.output import say_done, text
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .terminal.output import report as told
+from .terminal.output import say_done, text
 
 EX_DATAERR, EX_TEMPFAIL = 65, 75
 NO_CASE = ("cli.report.no_room", "cli.report.unreadable", "error.report.bot")

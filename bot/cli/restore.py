@@ -28,9 +28,9 @@ from moderation.values.notices import Moment
 
 from .access.access_reason import user
 from .access.lookup import identity_store
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import as_json, say, tell, text
-from .console.progress import Bar, progress
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .terminal.output import as_json, say, tell, text
+from .terminal.progress import Bar, progress
 
 if TYPE_CHECKING:
     from bot.config.config import Config

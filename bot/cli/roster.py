@@ -17,10 +17,10 @@ from moderation.values.notices import Moment
 
 from .access.access_reason import Reason, check_reason
 from .access.admin_client import perform
-from .console.ask import make_sure
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
-from .console.output import FAILED, Cells, as_json, say, say_done, tell, text, word
-from .console.tables import Look, table_of
+from .terminal.ask import make_sure
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from .terminal.output import FAILED, Cells, as_json, say, say_done, tell, text, word
+from .terminal.tables import Look, table_of
 
 app = new_app("cli.roster.help")
 

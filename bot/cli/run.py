@@ -25,9 +25,9 @@ import typer
 
 from moderation.values.errors import AnswerableError, Invalid, Refused
 
-from .console.disk_errors import told_if_disk_fails
-from .console.options import DEFAULT_CONFIG, ConfigFile, new_app, read_config
-from .console.output import FAILED, text, words_of
+from .terminal.disk_errors import told_if_disk_fails
+from .terminal.options import DEFAULT_CONFIG, ConfigFile, new_app, read_config
+from .terminal.output import FAILED, text, words_of
 
 if TYPE_CHECKING:
     from bot.config.config import Config
@@ -49,7 +49,7 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help=text("cli.run.verbose"))] = False,
 ) -> None:
     """Run the bot until it is told to stop."""
-    from .console.logging_setup import set_up_logging
+    from .terminal.logging_setup import set_up_logging
 
     config = read_config(config_file)
     _must_sign_alerts(config)

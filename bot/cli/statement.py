@@ -13,8 +13,8 @@ from moderation.values.errors import Refused
 
 from .access.access_reason import Reason, check_reason, leave_note
 from .access.lookup import now_ms, read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import as_json, say, text
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .terminal.output import as_json, say, text
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

@@ -21,10 +21,10 @@ import typer
 from moderation.values.notices import Moment, Span
 
 from .access.lookup import now_ms, read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from .console.output import FAILED, Cells, as_json, text, word
-from .console.tables import sheet_of
 from .run import running_pid
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from .terminal.output import FAILED, Cells, as_json, text, word
+from .terminal.tables import sheet_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,9 @@ none), `room` (code; null: none), `person`, `next` (what to type).
 from typing import TYPE_CHECKING, Any
 
 from .access.lookup import read
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
-from .console.output import text, worded
-from .console.tables import Look, list_rows
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from .terminal.output import text, worded
+from .terminal.tables import Look, list_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row

@@ -6,8 +6,8 @@
 
 from .access.access_reason import Reason, check_reason, person_of, user
 from .access.admin_client import perform
-from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, new_app, read_config
-from .console.output import say_done, text
+from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, new_app, read_config
+from .terminal.output import say_done, text
 
 app = new_app("cli.unlink.help")
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.cli.console.options import read_config
-from bot.cli.console.output import nearest, tell, text
+from bot.cli.terminal.options import read_config
+from bot.cli.terminal.output import nearest, tell, text
 from moderation.values.access_reasons import says_why
 from moderation.values.errors import Invalid, Refused
 from moderation.values.ids import is_group_code, is_room_id, is_user_id

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bot.cli.console.output import text
-from bot.cli.console.progress import Bar, progress
 from bot.cli.run import make_data_dir, only_instance, running_pid
+from bot.cli.terminal.output import text
+from bot.cli.terminal.progress import Bar, progress
 from moderation.values.errors import Refused
 
 from .access_reason import user

@@ -15,8 +15,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from bot.cli.console.output import nearest
-from bot.cli.console.progress import progress
+from bot.cli.terminal.output import nearest
+from bot.cli.terminal.progress import progress
 from moderation.values.errors import Refused
 from moderation.values.notices import Code
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.cli.console.output import text
+from bot.cli.terminal.output import text
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bot.cli.console.output import why_of
+from bot.cli.terminal.output import why_of
 
 from .findings import Finding, ok, problem, warning
 

@@ -19,9 +19,9 @@ from typing import Annotated
 
 import typer
 
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from bot.cli.console.output import FAILED, as_json, console, say, text
-from bot.cli.console.progress import progress
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from bot.cli.terminal.output import FAILED, as_json, console, say, text
+from bot.cli.terminal.progress import progress
 
 from .findings import Finding, ok, warning
 
@@ -79,7 +79,7 @@ def show_findings(findings: Sequence[Finding]) -> None:
     from rich.cells import cell_len
     from rich.text import Text
 
-    from bot.cli.console.tables import wrapped
+    from bot.cli.terminal.tables import wrapped
 
     names = [text(f"cli.check.name.{finding.check}") for finding in findings]
     margin, out = max(map(cell_len, names)) + 4, console()

@@ -8,9 +8,9 @@ Rules kept here:
 from typing import TYPE_CHECKING, Any
 
 from bot.cli.access.admin_client import ask_bot
-from bot.cli.console.output import why_of
 from bot.cli.keys.perform import opened
 from bot.cli.run import only_instance, running_pid
+from bot.cli.terminal.output import why_of
 from moderation.values.errors import AnswerableError
 
 from .findings import Finding, note, ok, problem, warning

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bot.cli.console.output import text
+from bot.cli.terminal.output import text
 
 State = Literal["ok", "note", "warning", "problem"]
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from bot.cli.console.output import why_of, word
 from bot.cli.session import stored_session
+from bot.cli.terminal.output import why_of, word
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Forbidden, HomeserverError, LoggedOut
 from bot.matrix.known_limit import known_limit

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bot.cli.console.output import text
+from bot.cli.terminal.output import text
 
 from .findings import Finding, note, ok, problem, warning
 

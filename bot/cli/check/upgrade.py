@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from bot.cli.access.lookup import now_ms
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from bot.cli.console.output import FAILED, as_json, text
-from bot.cli.console.progress import progress
 from bot.cli.run import running_pid
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from bot.cli.terminal.output import FAILED, as_json, text
+from bot.cli.terminal.progress import progress
 from moderation.values.durations import DAY_MS
 from moderation.values.notices import Moment
 

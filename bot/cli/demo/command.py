@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.console.options import new_app
-from bot.cli.console.output import FAILED, say, tell, text
+from bot.cli.terminal.options import new_app
+from bot.cli.terminal.output import FAILED, say, tell, text
 from moderation.values.errors import Refused
 from moderation.values.notices import Code
 

@@ -13,7 +13,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from bot.cli.console.output import console, say, shown, tell, text
+from bot.cli.terminal.output import console, say, shown, tell, text
 from bot.demo.story import State, Story, StoryOutcome, StoryStep
 
 _MARKS: dict[State, tuple[str, str, str]] = {  # at a terminal, its colour, in plain lines

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.console.ask import credential, secret_from_stdin
-from bot.cli.console.options import DEFAULT_CONFIG, ConfigFile, new_app
-from bot.cli.console.output import text
 from bot.cli.keys.perform import must_be_new
+from bot.cli.terminal.ask import credential, secret_from_stdin
+from bot.cli.terminal.options import DEFAULT_CONFIG, ConfigFile, new_app
+from bot.cli.terminal.output import text
 from moderation.values.errors import Refused
 
 from .config_file import Answers, config_text, updated

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bot.cli.console.ask import asked_secret_or_nothing, make_sure
-from bot.cli.console.output import say, tell
 from bot.cli.keys.perform import hand_over, opened
 from bot.cli.run import make_data_dir, only_instance, running_pid
+from bot.cli.terminal.ask import asked_secret_or_nothing, make_sure
+from bot.cli.terminal.output import say, tell
 from moderation.values.errors import Refused
 
 if TYPE_CHECKING:

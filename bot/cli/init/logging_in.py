@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bot.cli.console.ask import Credential, asked, asked_secret
-from bot.cli.console.output import tell, words_of
+from bot.cli.terminal.ask import Credential, asked, asked_secret
+from bot.cli.terminal.output import tell, words_of
 from moderation.values.errors import AnswerableError, Refused
 from moderation.values.ids import is_user_id
 from moderation.values.notices import Span

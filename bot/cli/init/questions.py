@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.cli.console.ask import asked, given
-from bot.cli.console.output import tell, text
+from bot.cli.terminal.ask import asked, given
+from bot.cli.terminal.output import tell, text
 from bot.matrix.find_homeserver import HomeserverFinder, NoHomeserver
 from bot.texts.catalog import LANGUAGES, cli_language
 from moderation.values.errors import Invalid, Refused

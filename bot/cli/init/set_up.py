@@ -13,9 +13,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from bot.cli.access.lookup import now_ms
-from bot.cli.console.ask import asked_secret_or_nothing, asked_yes
-from bot.cli.console.output import say, tell
 from bot.cli.run import make_data_dir
+from bot.cli.terminal.ask import asked_secret_or_nothing, asked_yes
+from bot.cli.terminal.output import say, tell
 from moderation.values.errors import Refused
 from moderation.values.notices import Who
 

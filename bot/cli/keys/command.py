@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.cli.console.ask import asked_secret, make_sure, secret_from_stdin
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from bot.cli.console.output import as_json, say, tell, text, word
-from bot.cli.console.tables import sheet
 from bot.cli.run import make_data_dir, only_instance, running_pid
+from bot.cli.terminal.ask import asked_secret, make_sure, secret_from_stdin
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from bot.cli.terminal.output import as_json, say, tell, text, word
+from bot.cli.terminal.tables import sheet
 from moderation.values.errors import Refused
 from moderation.values.notices import Moment, Who
 

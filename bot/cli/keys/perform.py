@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from bot.cli.access.access_reason import user
 from bot.cli.access.admin_client import ask_bot
-from bot.cli.console.ask import asked_secret
-from bot.cli.console.output import say
-from bot.cli.console.progress import progress
 from bot.cli.run import make_data_dir, only_instance, running_pid
+from bot.cli.terminal.ask import asked_secret
+from bot.cli.terminal.output import say
+from bot.cli.terminal.progress import progress
 from moderation.values.errors import Refused
 from moderation.values.notices import Who
 from storage.journal import disk

@@ -43,9 +43,9 @@ from bot.cli.access.access_reason import (
     query_of,
 )
 from bot.cli.access.lookup import now_ms
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
-from bot.cli.console.output import FAILED, as_json, say, tell, text
-from bot.cli.console.progress import progress
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
+from bot.cli.terminal.output import FAILED, as_json, say, tell, text
+from bot.cli.terminal.progress import progress
 from moderation.values.errors import Invalid
 
 from .coverage import coverage

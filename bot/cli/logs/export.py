@@ -36,9 +36,9 @@ from bot.cli.access.access_reason import (
 )
 from bot.cli.access.admin_client import perform
 from bot.cli.access.lookup import now_ms
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, read_config
-from bot.cli.console.output import FAILED, as_json, say, text, why_of
-from bot.cli.console.progress import Bar, progress
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, read_config
+from bot.cli.terminal.output import FAILED, as_json, say, text, why_of
+from bot.cli.terminal.progress import Bar, progress
 from bot.texts.catalog import LANGUAGES, Catalog, cli_language
 from moderation.values.errors import AnswerableError, Refused
 

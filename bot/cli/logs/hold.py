@@ -22,10 +22,10 @@ from bot.cli.access.access_reason import (
 )
 from bot.cli.access.admin_client import perform
 from bot.cli.access.lookup import now_ms
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
-from bot.cli.console.output import Cells, say_done, text
-from bot.cli.console.progress import progress
-from bot.cli.console.tables import Look, list_rows
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from bot.cli.terminal.output import Cells, say_done, text
+from bot.cli.terminal.progress import progress
+from bot.cli.terminal.tables import Look, list_rows
 from moderation.values.notices import Moment
 
 app = new_app("cli.logs.hold.help")

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from bot.cli.console.output import text
+from bot.cli.terminal.output import text
 
 from .words import Wording
 

@@ -15,8 +15,8 @@ from typing import Annotated
 import typer
 
 from bot.cli.access.access_reason import DataDir, data_dir_of
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile
-from bot.cli.console.output import as_json, tell, text
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from bot.cli.terminal.output import as_json, tell, text
 from moderation.values.errors import Invalid, Refused
 
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from bot.cli.access.admin_client import perform
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, read_config
-from bot.cli.console.output import as_json, say, text
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, read_config
+from bot.cli.terminal.output import as_json, say, text
 
 
 def purge(

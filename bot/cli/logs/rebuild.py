@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bot.cli.access.access_reason import DataDir, data_dir_of
 from bot.cli.access.lookup import now_ms
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile
-from bot.cli.console.output import as_json, say, text
-from bot.cli.console.progress import Bar, progress
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from bot.cli.terminal.output import as_json, say, text
+from bot.cli.terminal.progress import Bar, progress
 from moderation.values.errors import Refused
 
 if TYPE_CHECKING:

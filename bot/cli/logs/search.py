@@ -35,9 +35,9 @@ from bot.cli.access.access_reason import (
     query_of,
 )
 from bot.cli.access.lookup import now_ms
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile
-from bot.cli.console.output import tell, text
-from bot.cli.console.progress import Bar, progress
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from bot.cli.terminal.output import tell, text
+from bot.cli.terminal.progress import Bar, progress
 from moderation.values.errors import Broken, Invalid
 
 from .line_format import print_record

@@ -19,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.cli.console.progress import Bar
+from bot.cli.terminal.progress import Bar
 from moderation.values.errors import Refused
 
 # Not held by the records: how far the homeserver was read, what is to be sent, expected answers.

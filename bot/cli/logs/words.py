@@ -19,8 +19,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from bot.cli.console.options import read_config
-from bot.cli.console.output import shown, text
+from bot.cli.terminal.options import read_config
+from bot.cli.terminal.output import shown, text
 from bot.texts.catalog import Catalog, ShownPerson, cli_language, fields_of, short_time
 from moderation.values.notices import Moment
 from storage.journal.line_format import time_ms

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.cli.access.lookup import as_dict, read
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
-from bot.cli.console.output import Cells, text, word, worded
-from bot.cli.console.tables import Look, list_rows
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
+from bot.cli.terminal.output import Cells, text, word, worded
+from bot.cli.terminal.tables import Look, list_rows
 from moderation.values.notices import Moment
 
 from .measures import add_measures

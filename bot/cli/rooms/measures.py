@@ -14,8 +14,8 @@ import typer
 from bot.cli.access.access_reason import Reason
 from bot.cli.access.lookup import find_code, read
 from bot.cli.access.operator import As, perform_as
-from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, RoomArgument, read_config
-from bot.cli.console.output import as_json, say, say_done, text
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, RoomArgument, read_config
+from bot.cli.terminal.output import as_json, say, say_done, text
 from moderation.values.durations import parse_duration
 from moderation.values.errors import Invalid
 from moderation.values.notices import Moment

@@ -222,7 +222,7 @@ def test_chinese(export: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_bar_is_drawn_on_stderr_only_for_a_terminal(log: Path, tmp_path: Path) -> None:
     """This is with a terminal; the output on stdout is the same."""
-    at_once = "import sys, bot.cli.console.progress as p, bot.cli.main as m; p.AFTER_S = 0; m.run(sys.argv[1:])"
+    at_once = "import sys, bot.cli.terminal.progress as p, bot.cli.main as m; p.AFTER_S = 0; m.run(sys.argv[1:])"
     command = [sys.executable, "-c", at_once, "logs", "search", "from", "--reason", "an audit", "--json"]
     command += ["--data-dir", str(log)]
     root = str(Path(__file__).parents[5])

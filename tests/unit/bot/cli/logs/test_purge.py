@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bot.cli.console.output import text
+from bot.cli.terminal.output import text
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
 from storage.journal.record_keys import PersonKeys

@@ -15,9 +15,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from bot.app import records_only
-from bot.cli.console.output import text
-from bot.cli.console.tables import Look, table
 from bot.cli.main import app
+from bot.cli.terminal.output import text
+from bot.cli.terminal.tables import Look, table
 from bot.config.config import load_config
 from moderation.model.facts import CaseOpened, CreditChanged, RoomEntered, SanctionStarted, TaskOpened
 from moderation.values.durations import DAY_MS

@@ -7,7 +7,7 @@ import pytest
 
 FAILING = """
 import structlog
-from bot.cli.console.logging_setup import set_up_logging
+from bot.cli.terminal.logging_setup import set_up_logging
 
 def fail(token):
     raise ValueError("what went wrong")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.app import records_only
-from bot.cli.console.progress import EVERY_S, Drawn, Lines, progress
+from bot.cli.terminal.progress import EVERY_S, Drawn, Lines, progress
 from bot.config.config import load_config
 from moderation.model.facts import RoomEntered
 from moderation.values.ids import GroupCode
@@ -89,7 +89,7 @@ def test_one_progress_serves_all_that_is_done_within(
     with progress() as bar:
         with progress() as within:
             assert within is bar
-        monkeypatch.setattr("bot.cli.console.progress.EVERY_S", 0)
+        monkeypatch.setattr("bot.cli.terminal.progress.EVERY_S", 0)
     assert capsys.readouterr().err == "Working: 1 second so far\n"  # one line, when the outer one ends
 
 
@@ -125,7 +125,7 @@ def test_every_long_command_says_that_it_works(
     (config_file.parent / "list.csv").write_text("identifier,name,email\n")
     (config_file.parent / "other").mkdir()
     shutil.copy(config_file, config_file.parent / "other")
-    monkeypatch.setattr("bot.cli.console.progress.EVERY_S", 0)
+    monkeypatch.setattr("bot.cli.terminal.progress.EVERY_S", 0)
     commands = LONG.strip().splitlines()
     said = {command: answerable(*command.split()).err for command in commands}
     assert [
