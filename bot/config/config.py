@@ -47,7 +47,7 @@ from moderation.values.ids import UserId, is_user_id, server_of
 from .alerts import ALERTS_SECRET, AlertSettings
 from .checks import problems_across
 from .errors import ConfigError, ConfigProblem, decode, explain, syntax_problem, unreadable
-from .oidc import SECRET_PREFIX, CallbackSettings, OidcSettings, is_loopback, listen_address
+from .oidc import SECRET_PREFIX, CallbackSettings, ConsoleSettings, OidcSettings, is_loopback, listen_address
 from .renamed import as_written, old_names, with_new_names
 from .verification import ChallengeSettings, EmailSettings
 from .zones import near_zones
@@ -215,6 +215,7 @@ class FileSettings(StrictSettings):
     member_list: MemberListSettings = MemberListSettings()
     oidc: tuple[OidcSettings, ...] = ()
     callback: CallbackSettings = CallbackSettings()
+    console: ConsoleSettings = ConsoleSettings()
     watch: WatchSettings = WatchSettings()
     alerts: AlertSettings = AlertSettings()
     rules: tuple[RuleSettings, ...] = ()

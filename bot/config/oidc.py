@@ -139,6 +139,13 @@ class CallbackSettings(StrictSettings):
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8419"
 
 
+class ConsoleSettings(StrictSettings):
+    """The pages of the web console: the address that browsers reach, and where its process listens."""
+
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None  # None: on this machine alone
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8470"
+
+
 def oidc_problems(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     """Yield what is wrong with several settings together."""
     issuers, callback = data.get("oidc"), data.get("callback")
