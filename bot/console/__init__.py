@@ -1,0 +1,1 @@
+"""The web console: pages for managers and operators, in a process of its own."""
