@@ -8,7 +8,7 @@ record has the index of that record, so that a row always leads back to its evid
 from functools import partial
 
 from sqlalchemy import Column as AnyColumn
-from sqlalchemy import ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import ForeignKey, Index, Integer, MetaData, String, Table, Text, literal_column, or_
 
 metadata = MetaData()
 Column = partial(AnyColumn, nullable=False)
@@ -246,6 +246,10 @@ Index("cases_by_due", cases.c.due)
 Index("cases_by_remind", cases.c.remind)
 Index("cases_about", cases.c.about)
 Index("cases_by_lead", cases.c.lead)
+Index("cases_by_decider", cases.c.by)
+# A case that is to be decided. Written without parameters, so that SQLite sees that the index below has all of them.
+WAITS = or_(cases.c.outcome == literal_column("''"), cases.c.state == literal_column("'appealed'"))
+Index("cases_waiting", cases.c.due, sqlite_where=WAITS)
 
 # People responsible for a case: those on duty when it came, or to whom it was passed on.
 assignments = Table(
@@ -291,6 +295,7 @@ decisions = Table(
 )
 Index("decisions_by_case", decisions.c.n)
 Index("decisions_by_time", decisions.c.at)
+Index("decisions_by_person", decisions.c.by, decisions.c.n)
 
 case_notes = Table(
     "case_notes",

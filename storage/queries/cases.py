@@ -15,13 +15,13 @@ from moderation.model.facts import SanctionKind
 from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
 from storage import schema
 from storage.projections import CASES_FROM, POSTED, get_meta, person_of
+from storage.schema import WAITS
 from storage.sql_list import sql_list
 from storage.sqlite_driver import rows_of
 
 from .linked_accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP
 
-WAITS = or_(schema.cases.c.outcome == "", schema.cases.c.state == "appealed")  # a case that is to be decided
 _CASE = select(schema.cases).where(schema.cases.c.n == bindparam("n"))
 _EVIDENCE = (
     select(schema.evidence, schema.events.c.kind)

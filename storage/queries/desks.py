@@ -9,8 +9,8 @@ from moderation.values.ids import CaseNumber, EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power
 from storage import schema
 from storage.projections.upgraded_rooms import MOVED
+from storage.schema import WAITS
 
-from .cases import WAITS
 from .people import memberships
 from .rooms import ACTIVE_GROUP, power_of
 

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.actions import OUTSIDE
 from moderation.values.ids import RoomId
 from storage import schema
+from storage.schema import WAITS
 
-from .cases import WAITS
 from .reports import LATE
 
 
