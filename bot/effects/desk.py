@@ -162,13 +162,16 @@ class Desk(ActionHandler):
     # The cards.
 
     async def post(self, action: PostCard, txn: str) -> Done:
-        """Post the card of a case; the desk is made now if there is none."""
+        """Post the card of a case, and again if its room moves meanwhile; the desk is made now if there is none."""
         if (await self._found(action.room))[1] is None:
             await self.keep(KeepDesk(room=action.room), txn)
         content, desk, _ = await self._card(action.n, ring=action.ring)
         if desk is None:
             return Done(result="abandoned")
         made = await self._homeserver.send(desk, MESSAGE, with_card_mark(content, action.n, txn), txn)
+        _, now = await self._found(action.room)
+        if now is None or now.room != desk:  # the room got another one meanwhile
+            return Done(made=made, actions=(SupersedeCard(room=desk, event=made, moved=True), action))
         return Done(made=made)
 
     async def edit(self, action: EditCard, txn: str) -> Done:

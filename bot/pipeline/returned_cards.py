@@ -6,6 +6,7 @@ Rules kept here:
   when the card comes back: a reaction pressed meanwhile is not lost.
 - A card of the time that a backup lost is superseded: what it is about was read again, and has a card of its own if it
   needs one.
+- So is a card that was on its way to a desk that its room has left; the new desk gets one.
 
 Left to others: what a card shows (`bot/effects/desk.py`).
 """
@@ -14,11 +15,11 @@ from collections.abc import Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.actions import PostCard, SupersedeCard
+from moderation.model.actions import Action, PostCard, SupersedeCard
 from moderation.model.context import RoomView
 from moderation.model.facts import ActionTaken
 from moderation.values.events import Json, MessagePosted, Received
-from moderation.values.ids import UserId
+from moderation.values.ids import CaseNumber, UserId
 from storage import outbox, queries
 
 
@@ -34,14 +35,9 @@ async def returned_card(
 
     A card of another `era` shows a case of the time that a backup lost: its number may belong to another case now.
     """
-    if room.purpose != "desk" or not isinstance(event, MessagePosted) or event.sender != bot:
-        return ()
-    mark = event.content.get(PostCard.MARK)
-    if not isinstance(mark, dict) or event.replaces is not None:
-        return ()
-    n, txn = mark.get("case"), mark.get("request")
-    case = await queries.case_view(db, n) if isinstance(n, int) else None
-    if case is None or case.card or not (isinstance(txn, str) and outbox.is_of_era(txn, era)):
+    n, txn = _mark(event, room, bot)
+    case = await queries.case_view(db, n) if outbox.is_of_era(txn, era) else None
+    if case is None or case.card:
         return ()
     return (
         ActionTaken(room=case.room, on=on, action=PostCard.NAME, result="done", n=case.n, txn=txn, made=event.event),
@@ -50,14 +46,26 @@ async def returned_card(
 
 async def superseded_cards(
     db: AsyncConnection, event: Received, room: RoomView, bot: UserId, era: str
-) -> tuple[SupersedeCard, ...]:
-    """Return the edit of `event`, if it is one of our cards from the time that a backup lost."""
-    if not era or room.purpose != "desk" or not isinstance(event, MessagePosted) or event.sender != bot:
+) -> tuple[Action, ...]:
+    """Return what replaces `event`, if it is a card of ours from the time that a backup lost, or in a former desk."""
+    n, txn = _mark(event, room, bot)
+    if not txn or event.event is None or await queries.case_by_card(db, event.event) is not None:
+        return ()  # it is no card, or was posted before the backup
+    if not outbox.is_of_era(txn, era):
+        # If its request waits, it is only now being recorded.
+        return () if await outbox.is_waiting(db, txn) else (SupersedeCard(room=room.room, event=event.event),)
+    case = await queries.case_view(db, n)
+    desk = await queries.desk_used_by(db, case.room, bot) if case else None
+    if case is None or (desk is not None and desk.room == room.room):
         return ()
+    again = () if case.card else (PostCard(room=case.room, n=CaseNumber(case.n)),)
+    return (SupersedeCard(room=room.room, event=event.event, moved=True), *again)
+
+
+def _mark(event: Received, room: RoomView, bot: UserId) -> tuple[int, str]:
+    """Return the case and the request that a card of ours names; zero and "" if `event` is not one."""
+    if room.purpose != "desk" or not isinstance(event, MessagePosted) or event.sender != bot or event.replaces:
+        return 0, ""
     mark = event.content.get(PostCard.MARK)
-    txn = mark.get("request") if isinstance(mark, dict) and event.replaces is None else None
-    if not isinstance(txn, str) or outbox.is_of_era(txn, era):
-        return ()
-    if await queries.case_by_card(db, event.event) is not None or await outbox.is_waiting(db, txn):
-        return ()  # it was posted before the backup, or is only now being recorded
-    return (SupersedeCard(room=room.room, event=event.event),)
+    n, txn = (mark.get("case"), mark.get("request")) if isinstance(mark, dict) else (None, None)
+    return n if isinstance(n, int) else 0, txn if isinstance(txn, str) else ""

@@ -289,7 +289,7 @@ class EditCard(Action, name="edit-card", speaks=True, adorns=True, merge="edit-c
     n: CaseNumber
 
 
-class SupersedeCard(Action, name="supersede-card", priority=CARD):
+class SupersedeCard(Action, name="supersede-card", priority=CARD, merge="supersede-card {event}"):
     """Mark a card as void that a restored backup does not know, or (`moved`) whose room has another desk now.
 
     `room` is the desk.

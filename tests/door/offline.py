@@ -10,15 +10,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from sqlalchemy import text as sql
 
 from bot import app, startup
 from bot.config.config import Config, parse_config
+from bot.crypto.encrypting_client import SealedHomeserver
 from bot.effects.anchor_day import Closer
 from bot.events.parse_event import receive
 from bot.matrix.errors import Unreachable
+from bot.outbox.handler import Services
 from bot.pipeline import heartbeat
 from bot.pipeline.event_reader import EventReader, PlainReader
 from bot.pipeline.pipeline import Pipeline
@@ -26,9 +28,11 @@ from bot.pipeline.replay import Rooms
 from bot.scheduler.digest import Digester
 from bot.scheduler.scheduler import Scheduler
 from bot.sync.presence import Presence
+from bot.texts.catalog import Catalog
+from bot.texts.matrix_message import Speech
 from moderation.model.facts import ActionTaken, Fact, NoticeGiven, RoomEntered
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
-from storage import queries
+from storage import outbox, queries
 from storage.journal.transparency.daily_checkpoints import Closings
 from storage.record_mapping import fact_of_record
 
@@ -201,6 +205,17 @@ class Offline:
             await self.pipeline.commit((notice, taken), of_row=txn)
             told.append((user, asks))
         return told
+
+    def services(self, homeserver: object) -> Services:
+        """Return what a handler of actions works with, on a stand-in for a homeserver."""
+        policy, sealed = self.config.policy, cast(SealedHomeserver, homeserver)
+        speech = Speech(Catalog.load(), policy, "en")
+        return Services(sealed, self.stores.database, self.pipeline, speech, self.time, policy, "!")
+
+    async def waiting(self) -> list[outbox.OutboxRow]:
+        """Return the rows of the outbox."""
+        async with self.stores.database.read() as db:
+            return await outbox.due_rows(db, self.time.ms + 1_000, 100)
 
     async def duty(self) -> Any:
         """Return who is on duty in the room."""
