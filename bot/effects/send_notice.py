@@ -43,7 +43,10 @@ class Notifier(ActionHandler):
         return Done(made=made)
 
     async def tell_desk(self, action: TellDesk, txn: str) -> Done:
-        """Send a message to the managers of a room, in the thread of the case if there is one."""
+        """Send a message to the managers of a room, in the thread of the case if there is one.
+
+        If it is for rooms that no longer share a desk, one for each room is sent instead.
+        """
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
             used = await queries.desk_used_by(db, action.room, self._homeserver.user)
@@ -51,6 +54,8 @@ class Notifier(ActionHandler):
             case = await queries.case_view(db, action.n) if action.n else None
             ring = await queries.rung_for(db, case, desk) if case and desk and action.ring else ()
             hides = action.discreet and case is not None and await reads_along(db, case, desk)
+        if action.apart and not _serves(used, action.room, *action.also):
+            return Done(actions=action.apart)
         if group is None or not group.active:
             return Done(result="abandoned")
         view = must_show(used, action.room, *action.also)
@@ -103,6 +108,11 @@ class Notifier(ActionHandler):
             own = await queries.language_of(db, user) if user and not in_desk else ""
             language = self._speech.language(chosen, own, spoken)
             return language, await names_in(db, lines, language, room, *served, about=filter(None, (user, about)))
+
+
+def _serves(desk: DeskView | None, *rooms: RoomId) -> bool:
+    """Return whether all these rooms use the desk."""
+    return desk is not None and {staff.room for staff in desk.users}.issuperset(rooms)
 
 
 def _about(desk: DeskView, action: TellDesk) -> tuple[Line, ...]:

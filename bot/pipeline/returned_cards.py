@@ -37,7 +37,7 @@ async def returned_card(
     """
     n, txn = _mark(event, room, bot)
     case = await queries.case_view(db, n) if outbox.is_of_era(txn, era) else None
-    if case is None or case.card:
+    if case is None or case.card or event.event is None:
         return ()
     return (
         ActionTaken(room=case.room, on=on, action=PostCard.NAME, result="done", n=case.n, txn=txn, made=event.event),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.actions import Action, TellDesk
-from moderation.values.ids import RoomId
+from moderation.values.notices import Line
 from storage import queries
 
 
@@ -35,6 +35,14 @@ async def said_once(db: AsyncConnection, actions: Sequence[Action]) -> Sequence[
 
 def _joined(one: Action, other: TellDesk) -> TellDesk:
     assert isinstance(one, TellDesk)
-    lines = (*one.lines, *(each for each in other.lines if each not in one.lines))
-    also = dict.fromkeys(room for room in (*one.also, other.room, *other.also) if room != one.room)
-    return replace(one, lines=lines, ring=one.ring or other.ring, also=tuple(RoomId(room) for room in also))
+    apart = {part.room: part for part in one.apart or (one,)}
+    for part in other.apart or (other,):
+        before = apart.get(part.room)
+        apart[part.room] = replace(part, lines=_once(before.lines, part.lines)) if before else part
+    also = tuple(room for room in apart if room != one.room)
+    lines, ring = _once(one.lines, other.lines), one.ring or other.ring
+    return replace(one, lines=lines, ring=ring, also=also, apart=tuple(apart.values()) if also else ())
+
+
+def _once(lines: tuple[Line, ...], more: tuple[Line, ...]) -> tuple[Line, ...]:
+    return (*lines, *(each for each in more if each not in lines))

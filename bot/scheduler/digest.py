@@ -13,6 +13,7 @@ Left to others: saying it (`bot/effects/send_notice.py`), cards (`bot/effects/de
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -80,8 +81,7 @@ class Digester:
     async def _figures(self, db: AsyncConnection) -> list[Action]:
         """Tell owners how each person decided in their group, and desks and operators the sums; done once a week."""
         since, tells, sums = self._clock() - FIGURES_MS, list[Action](), list[Line]()
-        groups, desks = await queries.active_groups(db), defaultdict[RoomId, list[Line]](list)
-        first = await queries.first_in_desk(db)
+        groups = await queries.active_groups(db)
         for group in groups:
             room = await queries.room_view(db, group, self._pipeline.settings.bot)
             figures = await queries.figures_of(db, group, since)
@@ -94,8 +94,7 @@ class Digester:
             lines = (line("digest.figures-head", room=RoomName(group), span=Span(FIGURES_MS)), *map(_figure, figures))
             owners = sorted(user for user in room.power.owners() if there.get(user) == "join")
             tells += [Tell(room=group, subject=owner, lines=lines, alone=True) for owner in owners]
-            desks[first.get(group, group)].append(sums[-1])
-        tells += [TellDesk(room=room, lines=_in_one(those), once="figures") for room, those in desks.items()]
+            tells.append(TellDesk(room=group, lines=_in_one(sums[-1:]), once="figures"))
         return [*tells, *to_operators(self._policy, groups, _in_one(sums))] if sums else []
 
     async def _sum(self, db: AsyncConnection, group: RoomId, figures: Sequence[queries.Figures]) -> Line:
@@ -135,7 +134,10 @@ class Digester:
             *((line("cases.more", limit=MOST),) if len(cases) > MOST else ()),
             *[await self._on_duty(db, room, several=several) for room in rooms],
         )
-        return TellDesk(room=rooms[0].room, lines=lines, once="digest", also=tuple(room.room for room in rooms[1:]))
+        told = TellDesk(room=rooms[0].room, lines=lines, once="digest", also=tuple(room.room for room in rooms[1:]))
+        if not told.also:
+            return told
+        return replace(told, apart=tuple([each for room in rooms if (each := await self._said(db, [room.room]))]))
 
     async def _on_duty(self, db: AsyncConnection, room: RoomView, *, several: bool) -> Line:
         duty = await queries.duty_of(db, room, self._policy.operators, self._clock())

@@ -254,6 +254,7 @@ class TellDesk(Action, name="tell-desk", priority=CARD, speaks=True):
     ring: bool = False  # mention the people in the desk who are responsible for case `n`
     discreet: tuple[Line, ...] = ()  # said instead of `lines` while somebody whom case `n` is about reads the desk
     also: tuple[RoomId, ...] = ()  # other rooms with the same desk that it concerns
+    apart: tuple["TellDesk", ...] = ()  # what is said instead, to one room each, if they have that desk no longer
 
     @property
     def merge(self) -> str | None:
@@ -433,7 +434,7 @@ def to_json(action: Action) -> dict[str, Json]:
     said = _LINES[type(action)]
     for item in fields(action):
         value = getattr(action, item.name)
-        raw[item.name] = lines_to_json(value) if item.name in said else value
+        raw[item.name] = lines_to_json(value) if item.name in said else _plain(value)
     return raw
 
 
@@ -446,5 +447,15 @@ def from_json(raw: Mapping[str, Json]) -> Action:
     return cls(**values)
 
 
+def _plain(value: Any) -> Json:
+    return (
+        [to_json(each) if isinstance(each, Action) else each for each in value] if isinstance(value, tuple) else value
+    )
+
+
 def _tupled(value: Json) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return (
+        tuple(from_json(each) if isinstance(each, dict) else each for each in value)
+        if isinstance(value, list)
+        else value
+    )
