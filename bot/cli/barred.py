@@ -8,6 +8,7 @@ in force, and `why_ended`), `evidence` (numbers of cases). ``add --json``: `pers
 Left to others: what is written (`bot/admin/barred.py`).
 """
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,7 +24,6 @@ from .terminal.output import Cells, as_json, say, say_done, text, worded
 from .terminal.tables import Look, list_rows, table_of
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.config.config import Config
@@ -36,8 +36,10 @@ app = new_app("cli.barred.help")
 @app.command("list", help=text("cli.barred.list_help"))
 def list_(json: AsJson = False, wide: Wide = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """List the people on it."""
+    from storage import queries
+
     config = read_config(config_file)
-    found = [_entry(row) for row in read(config, _entries) if not row.ended]
+    found = [asdict(each) for each in read(config, queries.barred_entries) if not each.ended]
     listed = [{key: value for key, value in row.items() if key not in ("ended", "why_ended")} for row in found]
     columns = ("person", "since", "until", "basis", "case", "reason")
     list_rows(listed, columns, _SHOW, json=json, none="cli.barred.none", look=Look(wide, config.server))
@@ -118,61 +120,17 @@ def _end(config: "Config", until: str | None, lasts: str | None) -> int:
     return end_of(until, now) if until is not None else now + config.tiers.barred_for
 
 
-async def _entries(db: "AsyncConnection", accounts: tuple[str, ...] = ()) -> "list[Row[Any]]":
-    from sqlalchemy import select
-
-    from storage import schema
-
-    s = schema.sanctions.c
-    query = select(schema.sanctions).where(s.kind == "ban", s.room == "").order_by(s.record)
-    if accounts:
-        query = query.where(s.subject.in_(accounts))
-    return list(await db.execute(query))
-
-
-def _entry(row: "Row[Any]") -> dict[str, Any]:
-    return {
-        "person": row.subject,
-        "since": row.at,
-        "until": row.until,
-        "basis": row.basis,
-        "case": row.n or None,
-        "by": row.by,
-        "reason": row.reason,
-        "record": row.record,
-        "ended": row.ended,
-        "why_ended": row.why_ended,
-    }
-
-
 async def _one(db: "AsyncConnection", person: str) -> dict[str, Any]:
     from moderation.values.ids import UserId
     from storage import queries
 
     accounts = await queries.accounts_of(db, UserId(person))
-    rows = await _entries(db, accounts)
-    cases = [row.n for row in rows if row.n]
+    entries = await queries.barred_entries(db, accounts)
+    cases = [each.case for each in entries if each.case]
     return {
         "person": person,
         "accounts": list(accounts),
-        "barred": any(not row.ended for row in rows),
-        "entries": [_entry(row) for row in rows],
-        "evidence": await _evidence(db, cases),
+        "barred": any(not each.ended for each in entries),
+        "entries": [asdict(each) for each in entries],
+        "evidence": await queries.cases_sharing_messages(db, cases),
     }
-
-
-async def _evidence(db: "AsyncConnection", cases: list[int]) -> list[int]:
-    """Return the other cases whose messages these cases rest on."""
-    from sqlalchemy import select
-
-    from storage import schema
-
-    own, other = schema.evidence.alias(), schema.evidence.alias()
-    query = (
-        select(other.c.n)
-        .join(own, own.c.record == other.c.record)
-        .where(own.c.n.in_(cases), other.c.n.not_in(cases))
-        .distinct()
-        .order_by(other.c.n)
-    )
-    return [row.n for row in await db.execute(query)]

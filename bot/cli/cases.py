@@ -15,17 +15,16 @@ import typer
 from moderation.values.errors import Refused
 
 from .access.access_reason import note_look
-from .access.lookup import as_dict, find_room, now_ms, read
+from .access.lookup import find_room, now_ms, read
 from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, new_app, read_config
 from .terminal.output import Cells, as_json, say, text, word, worded
 from .terminal.tables import Look, list_rows, sheet_of, table_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-# The states in which somebody still has to decide.
-UNDECIDED = ("open", "acknowledged", "overdue", "escalated_owner", "escalated_operator", "appealed")
+    from storage.queries import ListedCase, WholeCase
+
 SHOWN = (
     "n",
     "room",
@@ -42,7 +41,6 @@ SHOWN = (
     "reason",
 )
 _SHOW: Cells = {"reports": str, "class": worded("class"), "outcome": worded("outcome")}
-LISTED = ("n", "room", "subject", "rule", "class", "state", "outcome", "opened", "due", "decided")
 
 app = new_app("cli.cases.help")
 
@@ -60,14 +58,14 @@ def cases(
     config = read_config(config_file)
     look = Look(wide, config.server)
     if n is not None:
-        case = read(config, _one, n)
+        case = _whole(read(config, _one, n))
         note_look(config.data_dir, "case", now_ms(), case=n)
         _show_one(case, look, json=json)
         return
-    found = read(config, _list, room, only_open=only_open)
+    found = [_listed(case) for case in read(config, _list, room, only_open=only_open)]
     note_look(config.data_dir, "cases", now_ms(), room=room)
     if not json:
-        found = [{**row, "state": _state(row), "due": row["due"] if row["state"] in UNDECIDED else 0} for row in found]
+        found = [{**row, "state": _state(row), "due": row["due"] if _waits(row) else 0} for row in found]
     columns = ("n", "room", "subject", "rule", "class", "state", "outcome", "due")
     none = "cli.cases.none_open" if only_open else "cli.cases.none"
     list_rows(found, columns, _SHOW, json=json, none=none, look=look)
@@ -86,61 +84,55 @@ def _show_one(case: dict[str, Any], look: Look, *, json: bool) -> None:
 
 def _state(case: dict[str, Any]) -> str:
     state = word("state", case["state"])
-    late = case["state"] in UNDECIDED and case["due"] < now_ms()
-    return text("cli.cases.late", state=state) if late else state
+    return text("cli.cases.late", state=state) if _waits(case) and case["due"] < now_ms() else state
 
 
-def _select() -> "Select[Any]":
-    from sqlalchemy import select
+def _waits(case: dict[str, Any]) -> bool:
+    from storage.queries import UNDECIDED_STATES
 
-    from storage import schema
-
-    c = schema.cases.c
-    return (
-        select(
-            c.n,
-            schema.rooms.c.code.label("room"),
-            c.subject,
-            c.rule,
-            c.grade.label("class"),
-            c.state,
-            c.outcome,
-            c.opened,
-            c.due,
-            c.decided,
-            c.room.label("room_id"),
-            c.decide,
-            c.by,
-            c.reason,
-            c.record,
-        )
-        .select_from(schema.cases.outerjoin(schema.rooms, schema.rooms.c.room == c.room))
-        .order_by(c.n)
-    )
+    return case["state"] in UNDECIDED_STATES
 
 
-async def _list(db: "AsyncConnection", typed: str | None, *, only_open: bool) -> list[dict[str, Any]]:
-    from storage import schema
+async def _list(db: "AsyncConnection", typed: str | None, *, only_open: bool) -> "list[ListedCase]":
+    from storage import queries
 
-    query = _select()
-    if typed is not None:
-        query = query.where(schema.cases.c.room == (await find_room(db, typed)).room)
-    if only_open:
-        query = query.where(schema.cases.c.state.in_(UNDECIDED)).order_by(None).order_by(schema.cases.c.due)
-    rows = [as_dict(row) for row in await db.execute(query)]
-    return [{key: row[key] for key in LISTED} for row in rows]
+    room = (await find_room(db, typed)).room if typed is not None else None
+    return await queries.cases_listed(db, room, only_open=only_open)
 
 
-async def _one(db: "AsyncConnection", n: int) -> dict[str, Any]:
-    from sqlalchemy import func, select
+async def _one(db: "AsyncConnection", n: int) -> "WholeCase":
+    from storage import queries
 
-    from storage import schema
-    from storage.queries import how_many, reports_of
-
-    row = (await db.execute(_select().where(schema.cases.c.n == n))).first()
-    if row is None:
-        last = int(await db.scalar(select(func.max(schema.cases.c.n))) or 0)
+    found = await queries.whole_case(db, n)
+    if found is None:
+        last = await queries.last_case(db)
         raise Refused("cli.cases.unknown", n=n, last=last) if last else Refused("cli.cases.none")
-    events = select(schema.evidence).where(schema.evidence.c.n == n).order_by(schema.evidence.c.record)
-    evidence = [{"record": item.record, "event": item.event} for item in await db.execute(events)]
-    return {**as_dict(row), "reports": how_many(await reports_of(db, n)), "evidence": evidence}
+    return found
+
+
+def _listed(case: "ListedCase") -> dict[str, Any]:
+    return {
+        "n": case.n,
+        "room": case.room,
+        "subject": case.subject,
+        "rule": case.rule,
+        "class": case.grade,
+        "state": case.state,
+        "outcome": case.outcome,
+        "opened": case.opened,
+        "due": case.due,
+        "decided": case.decided,
+    }
+
+
+def _whole(case: "WholeCase") -> dict[str, Any]:
+    return {
+        **_listed(case),
+        "room_id": case.room_id,
+        "decide": case.decide,
+        "by": case.by,
+        "reason": case.reason,
+        "record": case.record,
+        "reports": case.reports,
+        "evidence": [{"record": record, "event": event} for record, event in case.evidence],
+    }

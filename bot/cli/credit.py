@@ -10,7 +10,6 @@ end), `basis`, `case`), `communities` (objects with `community`, and `credit`, `
 `record`, `at`, `entry`, `cost`, `rule`, `class`, `case`, `counts`, `community` (null: everywhere)).
 """
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -92,31 +91,11 @@ def _place(hold: dict[str, Any]) -> str:
 
 
 async def _everybody(db: "AsyncConnection", config: "Config", ledger: Ledger) -> list[dict[str, Any]]:
-    from sqlalchemy import select
-
     from moderation.credit.credit import balance, effective, tier
     from moderation.credit.ledger import settings_of
-    from moderation.model.ledger_entry import LedgerEntry
-    from moderation.values.ids import PersonId, RoomId
-    from storage import schema
+    from storage import queries
 
-    ledgers: dict[str, list[LedgerEntry]] = defaultdict(list)
-    for row in await db.execute(select(schema.credit).where(schema.credit.c.ledger == ledger)):
-        ledgers[row.person].append(
-            LedgerEntry(
-                id=row.record,
-                person=PersonId(row.person),
-                at_ms=row.at,
-                entry=row.entry,
-                cost=row.cost,
-                grade=row.grade if row.grade != "-" else None,
-                rule=row.rule,
-                case=row.n or None,
-                room=RoomId(row.room) if row.room else None,
-                undoes=row.undoes if row.undoes >= 0 else None,
-                reach=row.reach,
-            )
-        )
+    ledgers = await queries.entries_by_person(db, ledger)
     now, settings = now_ms(), settings_of(ledger, config.policy)
     found = [
         (balance(counting, now, settings), person, reach, len(effective(counting, now, settings)))

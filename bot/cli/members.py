@@ -4,7 +4,8 @@
 in force, 0 for none).
 """
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,9 +18,9 @@ from .terminal.tables import Look, list_rows
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-KEYS = ("user", "display_name", "membership", "role", "verified")
+    from storage.queries import ListedMember
+
 _SHOW: Cells = {"role": worded("role"), "membership": worded("membership"), "verified": "L{}".format}
-_ROLES = ("owner", "manager", "member")  # in this order
 
 app = new_app("cli.members.help")
 
@@ -34,32 +35,13 @@ def members(
 ) -> None:
     """List the members of a room."""
     config = read_config(config_file)
-    found = [row for row in read(config, _members, room) if every or row["membership"] == "join"]
+    found = [asdict(each) for each in read(config, _members, room) if every or each.membership == "join"]
     note_look(config.data_dir, "members", now_ms(), room=room)
     columns = ("user", "display_name", "role", "membership", "verified")
     list_rows(found, columns, _SHOW, json=json, none="cli.members.none", look=Look(wide, config.server))
 
 
-async def _members(db: "AsyncConnection", typed: str) -> list[dict[str, Any]]:
-    from sqlalchemy import select
+async def _members(db: "AsyncConnection", typed: str) -> "list[ListedMember]":
+    from storage import queries
 
-    from storage import schema
-
-    room = await find_room(db, typed)
-    rows = (await db.execute(select(schema.members).where(schema.members.c.room == room.room))).all()
-    levels = await _levels(db)
-    found = [{**{key: row._mapping[key] for key in KEYS[:-1]}, "verified": levels.get(row.user, 0)} for row in rows]
-    return sorted(found, key=lambda row: (_ROLES.index(row["role"]), row["user"]))
-
-
-async def _levels(db: "AsyncConnection") -> dict[str, int]:
-    """Return the highest level of verification in force, by account; a person's accounts share it."""
-    from sqlalchemy import func, select
-
-    from storage import schema
-
-    v = schema.verifications.c
-    query = select(v.person, func.max(v.level)).where(v.revoked == 0, v.until > now_ms()).group_by(v.person)
-    by_person = {person: int(level) for person, level in await db.execute(query)}
-    linked = await db.execute(select(schema.accounts.c.user, schema.accounts.c.person))
-    return by_person | {user: by_person[person] for user, person in linked if person in by_person}
+    return await queries.members_listed(db, (await find_room(db, typed)).room, now_ms())

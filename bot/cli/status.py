@@ -82,17 +82,13 @@ def status(
 
 
 async def _database(db: "AsyncConnection") -> dict[str, Any]:
-    from sqlalchemy import func, select
-
     from bot.pipeline.heartbeat import ALIVE
-    from storage import queries, schema
+    from storage import queries
 
-    r = schema.rooms.c
-    groups = select(r.condition, func.count()).where(r.purpose == "group").group_by(r.condition).order_by(r.condition)
     numbers = await queries.vital_numbers(db, now_ms(), now_ms())
     return {
         "heard": int(await queries.get_meta(db, ALIVE) or 0),
-        "rooms": {row[0]: row[1] for row in await db.execute(groups)},
+        "rooms": await queries.groups_by_condition(db),
         "open_cases": numbers.cases_open,
         "overdue_cases": numbers.cases_overdue,
         "tasks": len(await queries.open_tasks(db)),

@@ -10,6 +10,7 @@ from storage.projections import get_meta
 from storage.state.owner_choices import any_asks
 
 from .accounts import communities_of_person, ever_linked, groups_of_person, people_in, person_who_proved, persons_linked
+from .barred import ListedBar, barred_entries, cases_sharing_messages
 from .case_queue import Cursor, QueueCounts, QueueFilter, QueuePage, QueueRow, cases_of_person, queue_counts, queue_page
 from .cases import (
     MOST_WAITING,
@@ -40,6 +41,7 @@ from .cases import (
     waiting_with,
     with_operator,
 )
+from .cases_listed import UNDECIDED_STATES, ListedCase, WholeCase, cases_listed, last_case, whole_case
 from .desks import desk_used_by, desk_view, desks_of_owner, first_in_desk, staff_of, waiting_cards, wanted_desk
 from .dossiers import Approver, Dossier, all_approvers, all_dossiers, dossier_view, hidden_from, offences_of
 from .due import NextTimes, next_times
@@ -58,11 +60,13 @@ from .events import (
 )
 from .linked_accounts import accounts_of, accounts_of_all
 from .many_people import people_views
+from .members_listed import ListedMember, members_listed
 from .own_words import in_rooms_of_ours, records_by, rooms_of_words, said_alone_in, said_in_direct_rooms
 from .people import (
     came_after,
     display_name,
     display_names,
+    entries_by_person,
     everybody,
     groups_of,
     is_or_was_in,
@@ -73,6 +77,7 @@ from .people import (
     memberships,
     memberships_of,
     names_in,
+    people_met,
     people_of,
     person_view,
     records_of_names,
@@ -98,6 +103,7 @@ from .reports import (
 )
 from .room_rules import RoomRule, policy_for, rule_of_room, rules_of_room
 from .rooms import (
+    RoomLabel,
     active_groups,
     all_rooms,
     closed_groups,
@@ -112,16 +118,19 @@ from .rooms import (
     listed_in,
     lobby_of,
     notices,
+    other_rooms,
     own_rooms,
     place_of,
     recorded_rooms,
     room_by_code,
+    room_labels,
     room_language,
     room_names,
     room_numbers,
     room_view,
     upgraded_to,
 )
+from .rooms_listed import ListedRoom, rooms_listed
 from .sanctions import (
     all_in_force,
     holds_in,
@@ -146,4 +155,4 @@ from .verification import (
     verifications_with,
     with_lobby,
 )
-from .vitals import cases_open_and_overdue, vital_numbers
+from .vitals import cases_open_and_overdue, groups_by_condition, vital_numbers

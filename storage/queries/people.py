@@ -262,6 +262,14 @@ async def ledgers(db: AsyncConnection, *, by_room: bool) -> list[LedgerLines]:
     return [LedgerLines(UserId(rows[-1].user), key[1], _read_entries(rows)) for key, rows in found.items()]
 
 
+async def entries_by_person(db: AsyncConnection, ledger: Ledger) -> dict[PersonId, list[LedgerEntry]]:
+    """Return the entries of a ledger, by person, oldest first."""
+    found: dict[PersonId, list[LedgerEntry]] = {}
+    for entry in await _entries_where(db, schema.credit.c.ledger == ledger):
+        found.setdefault(entry.person, []).append(entry)
+    return found
+
+
 _ENTRIES = (
     select(schema.credit)
     .where(schema.credit.c.person == bindparam("person"), schema.credit.c.ledger == bindparam("ledger"))
@@ -298,6 +306,12 @@ _MANAGES = (
     .join(schema.rooms, schema.rooms.c.room == schema.members.c.room)
     .where(schema.members.c.user.in_(select(_AMONG)), schema.members.c.role != "member", ACTIVE_GROUP)
 )
+
+
+async def people_met(db: AsyncConnection) -> frozenset[str]:
+    """Return the accounts that the bot met in a room, or that have credit, cases or a person."""
+    columns = (schema.members.c.user, schema.credit.c.user, schema.cases.c.subject, schema.accounts.c.user)
+    return frozenset(await db.scalars(union(*map(select, columns))))
 
 
 async def everybody(db: AsyncConnection) -> frozenset[str]:

@@ -117,6 +117,21 @@ async def all_rooms(db: AsyncConnection) -> dict[RoomId, GroupCode]:
     return dict((await db.execute(select(schema.rooms.c.room, schema.rooms.c.code))).all())
 
 
+@dataclass(frozen=True, slots=True)
+class RoomLabel:
+    """What people call a room: its id, its code, its name."""
+
+    room: RoomId
+    code: GroupCode
+    name: str
+
+
+async def room_labels(db: AsyncConnection) -> list[RoomLabel]:
+    """Return what every room is called, in the order in which they came."""
+    r = schema.rooms.c
+    return [RoomLabel(*row) for row in await db.execute(select(r.room, r.code, r.name).order_by(r.entered))]
+
+
 async def recorded_rooms(db: AsyncConnection) -> set[RoomId]:
     """Return the rooms in which everything said is recorded now."""
     return set(await db.scalars(select(schema.rooms.c.room).where(schema.rooms.c.condition.in_(RECORDED))))
@@ -125,6 +140,11 @@ async def recorded_rooms(db: AsyncConnection) -> set[RoomId]:
 async def own_rooms(db: AsyncConnection) -> set[RoomId]:
     """Return the rooms of the bot's own: desks, lobbies and direct rooms."""
     return set(await db.scalars(select(schema.rooms.c.room).where(schema.rooms.c.purpose.not_in(("group", "space")))))
+
+
+async def other_rooms(db: AsyncConnection) -> frozenset[RoomId]:
+    """Return the rooms that are no groups: those of the bot's own, and spaces."""
+    return frozenset(await db.scalars(select(schema.rooms.c.room).where(schema.rooms.c.purpose != "group")))
 
 
 async def room_language(db: AsyncConnection, room: RoomId) -> str:

@@ -38,6 +38,13 @@ async def vital_numbers(db: AsyncConnection, now_ms: int, steady_ms: int) -> Vit
     return VitalNumbers(waiting, queued, gaps, cases_open, overdue)
 
 
+async def groups_by_condition(db: AsyncConnection) -> dict[str, int]:
+    """Count the groups in each condition."""
+    r = schema.rooms.c
+    query = select(r.condition, func.count()).where(r.purpose == "group").group_by(r.condition).order_by(r.condition)
+    return dict((await db.execute(query)).all())
+
+
 async def cases_open_and_overdue(db: AsyncConnection, now_ms: int, room: RoomId | None = None) -> tuple[int, int]:
     """Count the cases that wait for a decision, and those of them that are late; of one room, or of all."""
     c = schema.cases.c

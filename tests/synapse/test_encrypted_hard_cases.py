@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.logs.coverage import look
 from bot.crypto.cross_signing import CrossSigning
 from bot.crypto.room_keys import Decrypted, Sealed
 from bot.crypto.set_up import recover, set_up
@@ -15,6 +14,7 @@ from bot.encryption.service import FOLDER, open_machine
 from bot.matrix.client import log_in_with_password
 from bot.matrix.http import Wire
 from moderation.model.facts import CaseOpened, NotRead, SanctionStarted
+from storage.journal.coverage import coverage_of
 from storage.journal.query import Query
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient
@@ -67,7 +67,7 @@ async def cast(stage: Stage, tmp_path: Path) -> AsyncIterator[CryptoStage]:
 
 def unread(bot: ServedBot) -> list[tuple[str | None, int]]:
     """Return what `answerable logs coverage` reports about unreadable events: reasons and counts."""
-    seen = look(bot.data_dir / "records", Query()).unseen
+    seen = coverage_of(bot.data_dir / "records", Query()).unseen
     return [(row.code, row.count) for row in seen if row.what == "undecryptable"]
 
 

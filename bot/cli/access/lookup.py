@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from bot.cli.terminal.output import nearest
 from bot.cli.terminal.progress import progress
@@ -21,12 +21,12 @@ from moderation.values.errors import Refused
 from moderation.values.notices import Code
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.config.config import Config
     from bot.config.identity_key import GivenKey
     from storage.identity.store import IdentityStoreState
+    from storage.queries import RoomLabel
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -77,25 +77,17 @@ def identity_store(config: "Config") -> "tuple[GivenKey, IdentityStoreState | No
         return given, store.state()
 
 
-def as_dict(row: "Row[*tuple[Any, ...]]") -> dict[str, Any]:
-    """Return a row by the names of its columns, as plain texts: SQLAlchemy's own kind is no key for JSON."""
-    return {str(key): value for key, value in row._mapping.items()}
-
-
 def now_ms() -> int:
     """Return the time in milliseconds since 1970 UTC, taken once a command."""
     return time.time_ns() // 1_000_000
 
 
-async def find_room(db: "AsyncConnection", typed: str) -> "Row[str, str, str]":
+async def find_room(db: "AsyncConnection", typed: str) -> "RoomLabel":
     """Return the room with this code, id or name. Raises `Refused` with the nearest, if there is none."""
-    from sqlalchemy import select
+    from storage import queries
 
-    from storage import schema
-
-    query = select(schema.rooms.c.room, schema.rooms.c.code, schema.rooms.c.name).order_by(schema.rooms.c.entered)
-    rows = (await db.execute(query)).all()
-    names: dict[str, Row[str, str, str]] = {}
+    rows = await queries.room_labels(db)
+    names: dict[str, RoomLabel] = {}
     shared = Counter(row.name.casefold() for row in rows)
     for row in rows:
         for name in (row.name, row.room, row.code):  # a code wins over a room of that name
@@ -113,17 +105,9 @@ async def find_code(db: "AsyncConnection", typed: str) -> str:
 
 async def find_person(db: "AsyncConnection", typed: str) -> str:
     """Return the user id that was typed, if the bot has met that account. Raises `Refused` with the nearest."""
-    from sqlalchemy import select, union
+    from storage import queries
 
-    from storage import schema
-
-    met = union(
-        select(schema.members.c.user),
-        select(schema.credit.c.user),
-        select(schema.cases.c.subject),
-        select(schema.accounts.c.user),
-    )
-    users = {str(row[0]) for row in await db.execute(met)}
+    users = await queries.people_met(db)
     wanted = typed.strip()
     if wanted in users:
         return wanted

@@ -122,19 +122,12 @@ async def _applied(db: "AsyncConnection") -> int:
 
 def other_rooms(data_dir: Path) -> frozenset[str]:
     """Return the rooms of the bot that are no groups; none without a usable database."""
+    from storage import queries
+
     try:
-        return asyncio.run(query_database(data_dir, _other_rooms))
+        return asyncio.run(query_database(data_dir, queries.other_rooms))
     except AnswerableError:
         return frozenset()
-
-
-async def _other_rooms(db: "AsyncConnection") -> frozenset[str]:
-    from sqlalchemy import select
-
-    from storage import schema
-
-    query = select(schema.rooms.c.room).where(schema.rooms.c.purpose != "group")
-    return frozenset(await db.scalars(query))
 
 
 def _running(data_dir: Path) -> Finding:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bot.cli.logs.search import quick_test
 from moderation.values.ids import PersonId
 from storage.journal.journal import Journal
 from storage.journal.record import Draft, Part
 from storage.journal.record_keys import PersonKeys
+from storage.journal.search import quick_test
 from tests.proofs import check_record
 from tests.unit.bot.cli.conftest import Answerable
 
