@@ -9,6 +9,10 @@ Rules kept here:
 Left to others: the root that a proof must lead to (`checkpoint.py`), the file format of a proof (`tlog_proof.py`).
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
 from moderation.values.errors import Invalid
 from storage.journal.merkle import TILE_WIDTH, fold, node_hash, split_hashes
 
@@ -20,6 +24,16 @@ _MOST_TILES = 256  # kept in memory, some 8 MB; one proof of a log of any size n
 _Rows = list[list[bytes]]  # the tree levels within one tile, lowest first
 
 
+@dataclass(frozen=True, slots=True)
+class AuditStep:
+    """A hash of an inclusion proof: the side on which it is joined, and its records (`stop` is not one of them)."""
+
+    side: Literal["left", "right"]
+    start: int
+    stop: int
+    hash: bytes
+
+
 class Prover:
     """Makes proofs from tiles. It caches the tiles it read, so that many proofs cost little more than one."""
 
@@ -29,23 +43,27 @@ class Prover:
         self._edges: dict[tuple[int, int], bytes] = {}  # subtrees that end where the tree does
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
-        """Return PATH(index, D[size]) of RFC 6962, 2.1.1: from the leaf's sibling up.
+        """Return PATH(index, D[size]) of RFC 6962, 2.1.1: from the leaf's sibling up. Raises as `path` does."""
+        return [step.hash for step in self.path(index, size)]
+
+    def path(self, index: int, size: int) -> list[AuditStep]:
+        """Return the path with the side and the records of each hash.
 
         Raises `Invalid` if the tree has no such record, `NoTile` if a necessary tile was purged or lost.
         """
         if not 0 <= index < size:
             raise Invalid(f"there is no record {index} among the first {size}")
-        path: list[bytes] = []
+        steps: list[AuditStep] = []
         start, stop = 0, size
         while stop - start > 1:
             middle = start + _split(stop - start)
             if index < middle:
-                path.append(self.root(middle, stop, size))
+                steps.append(AuditStep("right", middle, stop, self.root(middle, stop, size)))
                 stop = middle
             else:
-                path.append(self.root(start, middle, size))
+                steps.append(AuditStep("left", start, middle, self.root(start, middle, size)))
                 start = middle
-        return path[::-1]
+        return steps[::-1]
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """Return PROOF(old, D[new]) of RFC 6962, 2.1.2. Raises `Invalid` and `NoTile` as `inclusion` does."""
@@ -101,6 +119,15 @@ class Prover:
                 self._known.pop(next(iter(self._known)))
             self._known[key] = rows
         return self._known[key]
+
+
+def climb(leaf: bytes, steps: Iterable[AuditStep]) -> list[bytes]:
+    """Return the hashes on the way up, from the leaf to the root to which the steps lead."""
+    hashes = [leaf]
+    for step in steps:
+        ours = hashes[-1]
+        hashes.append(node_hash(step.hash, ours) if step.side == "left" else node_hash(ours, step.hash))
+    return hashes
 
 
 def _split(width: int) -> int:

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from moderation.values.errors import Invalid
 from storage.journal.merkle import Tree, leaf_hash
-from storage.journal.transparency.proof import Prover
+from storage.journal.transparency.proof import Prover, climb
 from storage.journal.transparency.signed_note import Signer
 from storage.journal.transparency.tiles import NoTile, Tiles
 from storage.journal.transparency.tlog_proof import TlogProof, disclose, prove
@@ -67,6 +68,22 @@ def test_inclusion_is_that_of_the_rfc(prover: Prover, tools: Any, size: int, dat
     for at in range(len(proof)):
         assert not verify_inclusion(LEAVES[index], index, size, proof[:at] + proof[at + 1 :], root)
         assert not verify_inclusion(LEAVES[index], index, size, [*proof[:at], LEAVES[-1], *proof[at + 1 :]], root)
+
+
+def test_a_path_with_sides_and_ranges_leads_from_every_leaf_to_the_root(tmp_path: Path) -> None:
+    tiles, tree = Tiles(tmp_path), Tree()
+    for size in range(1, 301):
+        tree.extend(LEAVES[size - 1 : size])
+        tiles.write(tree)
+        prover, root = Prover(tiles), tree.root()
+        for index in range(size):
+            steps = prover.path(index, size)
+            assert climb(LEAVES[index], steps)[-1] == root
+            start, stop = index, index + 1
+            for step in steps:  # each continues what is joined already, on the side that it names
+                assert (step.stop, "left") == (start, step.side) or (step.start, "right") == (stop, step.side)
+                start, stop = min(start, step.start), max(stop, step.stop)
+            assert (start, stop) == (0, size)
 
 
 @given(st.sampled_from(SIZES), st.sampled_from(SIZES))
