@@ -20,9 +20,10 @@ the entries that count there (`ledger.py`). Left to others: when to charge (`mod
 of a tier (`moderation/rooms/align_people.py`), storing (`storage/`).
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from moderation.model.ledger_entry import LedgerEntry
@@ -46,11 +47,39 @@ def balance(entries: Iterable[LedgerEntry], now_ms: int, settings: CreditSetting
     if not entries:  # as for nearly everybody: this is asked for every message
         return _top(settings)
     charges = _lasting(charges_in(entries), now_ms, settings)
-    credit, last_ms = _top(settings), now_ms
-    for at_ms, cost in sorted((min(entry.at_ms, now_ms), max(0, entry.cost)) for entry in charges):
-        credit = max(0, _recovered(credit, at_ms - last_ms, settings) - cost)
-        last_ms = at_ms
+    costs = sorted((min(entry.at_ms, now_ms), max(0, entry.cost)) for entry in charges)
+    credit, last_ms = _charged(_top(settings), now_ms, costs, settings)
     return _recovered(credit, now_ms - last_ms, settings)
+
+
+def course(
+    entries: Iterable[LedgerEntry], since_ms: int, until_ms: int, settings: CreditSettings
+) -> list[tuple[int, int]]:
+    """Return each moment from `since_ms` to `until_ms` at which the credit changes, with the credit from then on.
+
+    The first is `since_ms`. The credit at a moment is the balance with the entries made by then, so a charge that was
+    undone counts until it was. For the time to come, nothing more is charged.
+    """
+    made = sorted(entries, key=lambda entry: (entry.at_ms, entry.id))
+    dates = [entry.at_ms for entry in made]
+    ends = [entry.at_ms + settings.expires_after for entry in made if entry.entry == "charge"]
+    turns = sorted({at_ms for at_ms in (*dates, *ends) if since_ms < at_ms <= until_ms})
+    steps: list[tuple[int, int]] = []
+    charges: tuple[LedgerEntry, ...] = ()
+    costs: list[tuple[int, int]] = []
+    known, credit, last_ms = 0, _top(settings), since_ms
+    for begin_ms, end_ms in pairwise((since_ms, *turns, until_ms + 1)):
+        counted = costs
+        if (count := bisect_right(dates, begin_ms)) > known:
+            charges, known = charges_in(made[:count]), count
+        costs = sorted((entry.at_ms, max(0, entry.cost)) for entry in _lasting(charges, begin_ms, settings))
+        if costs[: len(counted)] != counted:  # some ended, so all of them are counted again
+            counted, credit, last_ms = [], _top(settings), begin_ms
+        credit, last_ms = _charged(credit, last_ms, costs[len(counted) :], settings)
+        for step in _recovering(credit, last_ms, begin_ms, end_ms, settings):
+            if not steps or step[1] != steps[-1][1]:
+                steps.append(step)
+    return steps
 
 
 def up_to(entries: Iterable[LedgerEntry], record: int) -> tuple[LedgerEntry, ...]:
@@ -129,6 +158,29 @@ def _recovered(credit: int, since_ms: int, settings: CreditSettings) -> int:
     """Return `credit` after `since_ms` milliseconds without a charge."""
     points = max(0, since_ms - settings.quiet_before_recovery) // settings.recover_every
     return min(_top(settings), credit + points)
+
+
+def _charged(credit: int, last_ms: int, costs: Iterable[tuple[int, int]], settings: CreditSettings) -> tuple[int, int]:
+    """Return the credit after charges, given as date and cost, and when the last was."""
+    top, quiet, every = _top(settings), settings.quiet_before_recovery, settings.recover_every
+    for at_ms, cost in costs:
+        gap = at_ms - last_ms - quiet
+        credit = max(0, min(top, credit + gap // every if gap > 0 else credit) - cost)
+        last_ms = at_ms
+    return credit, last_ms
+
+
+def _recovering(
+    credit: int, last_ms: int, begin_ms: int, end_ms: int, settings: CreditSettings
+) -> Iterator[tuple[int, int]]:
+    """Yield the credit at `begin_ms`, and each point that comes back before `end_ms`."""
+    points = _recovered(credit, begin_ms - last_ms, settings)
+    yield begin_ms, points
+    for back in range(points + 1, _top(settings) + 1):
+        at_ms = last_ms + settings.quiet_before_recovery + (back - credit) * settings.recover_every
+        if at_ms >= end_ms:
+            return
+        yield at_ms, back
 
 
 def _earlier(entries: Iterable[LedgerEntry], rule: str, now_ms: int, settings: CreditSettings) -> list[LedgerEntry]:

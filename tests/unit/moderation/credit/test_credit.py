@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -186,6 +187,45 @@ def test_a_dearer_charge_never_leaves_more_credit(entries: list[LedgerEntry], wh
 @given(ledgers(), st.integers(0, 250))
 def test_without_new_charges_credit_does_not_fall(entries: list[LedgerEntry], now: int) -> None:
     assert credit.balance(entries, now, SMALL) <= credit.balance(entries, now + 1, SMALL)
+
+
+# Its course.
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[LedgerEntry]:
+    """Return a ledger in which some entries undo others, sometimes what undid one."""
+    made = draw(ledgers(8))
+    for number in range(100, 100 + draw(st.integers(0, 3))):
+        made.append(compensation(number, draw(times), draw(st.sampled_from([each.id for each in made] or [0]))))
+    return made
+
+
+@given(
+    histories(),
+    st.integers(-10, 110),
+    st.integers(0, 200),
+    st.sampled_from([SMALL, SMALL.model_copy(update={"start": 10})]),
+)
+def test_the_course_is_the_balance_at_every_moment(
+    entries: list[LedgerEntry], since: int, length: int, settings: CreditSettings
+) -> None:
+    steps = credit.course(entries, since, since + length, settings)
+    said = dict(steps)
+    points = said[since]
+    for now in range(since, since + length + 1):
+        points = said.get(now, points)
+        assert points == credit.balance([each for each in entries if each.at_ms <= now], now, settings)
+    assert [at for at, _ in steps] == sorted(said)
+    assert all(one != other for (_, one), (_, other) in pairwise(steps))  # nothing but changes
+
+
+def test_the_course_tells_losses_returns_and_what_is_to_come() -> None:
+    entries = [charge(1, 10 * DAY_MS, 3), charge(2, 40 * DAY_MS, 10), compensation(3, 41 * DAY_MS, 2)]
+    found = credit.course(entries, 0, 60 * DAY_MS, DEFAULT)
+    assert [(at // DAY_MS, points) for at, points in found] == [
+        (0, 100), (10, 97), (20, 98), (23, 99), (26, 100), (40, 90), (41, 100)
+    ]  # fmt: skip
 
 
 # The price.
