@@ -185,6 +185,12 @@ async def is_waiting(db: AsyncConnection, txn: str) -> bool:
     return await db.scalar(_WAITS, {"txn": txn}) is not None
 
 
+async def waiting_action(db: AsyncConnection, txn: str) -> Action | None:
+    """Return the action of a row that is still there."""
+    found = await db.scalar(select(outbox.c.action).where(outbox.c.txn == txn))
+    return from_json(json.loads(found)) if found is not None else None
+
+
 async def all_waiting(db: AsyncConnection) -> frozenset[str]:
     """Return the transaction ids of all rows."""
     return frozenset((await db.scalars(select(outbox.c.txn))).all())

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from moderation.model.actions import PostCard
+from moderation.model.actions import AskDesk, PostCard
 from moderation.model.facts import FACTS, Fact, owner_of
 from moderation.values.events import (
     Json,
@@ -168,6 +168,10 @@ for _shape in sorted(_SHAPES.values(), key=lambda shape: -len(shape.marks)):
 # Events.
 
 
+# What the bot's own messages say of themselves, kept so that they are recognised after a crash.
+_MARKS = {"card": PostCard.MARK, "question": AskDesk.MARK}
+
+
 def draft_of_event(
     event: Received, code: GroupCode, person_of: PersonOf, *, content: Content = "full", bot: str = ""
 ) -> Draft:
@@ -187,8 +191,9 @@ def draft_of_event(
         parts.append(Part(person_of(event.user), {"as": "target", "mxid": event.user, "content": about}))
     elif event.sender == bot and not isinstance(event, MembershipChanged | StateChanged):
         data["own"] = 1
-        if isinstance(event.content.get(PostCard.MARK), dict):
-            data["card"] = event.content[PostCard.MARK]  # so that a card is recognised after a crash
+        data |= {
+            name: event.content[mark] for name, mark in _MARKS.items() if isinstance(event.content.get(mark), dict)
+        }
     elif content == "full" or isinstance(event, MembershipChanged | StateChanged):
         data |= _words(event)
     if isinstance(event, MessagePosted) and "body" not in data and "content" not in data:
@@ -233,8 +238,8 @@ def raw_of_record(record: Record) -> dict[str, Json] | None:
         raw |= {"state_key": target["mxid"], "content": _content(target) | reason}
     if "target" in part:
         raw["redacts"] = part["target"]
-    elif "card" in part:
-        raw["content"] = {"body": "", PostCard.MARK: part["card"]}
+    elif marks := {mark: part[name] for name, mark in _MARKS.items() if name in part}:
+        raw["content"] = {"body": "", **marks}
     elif record.kind in ("message", "edit") and not {"body", "content"} & part.keys():
         raw["unsigned"] = {"redacted_because": {"type": "m.room.redaction"}}
     return raw

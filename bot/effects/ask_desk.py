@@ -5,10 +5,10 @@ Left to others: which answers there are, and what they bring (`bot/commands/ques
 
 from bot.bot_rooms.shared_desks import must_show
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
+from bot.pipeline.returned_cards import asked, with_question_mark
 from bot.texts.matrix_message import MESSAGE, in_reply
 from bot.texts.names import names_in
-from moderation.model.actions import AskDesk, Offer
-from moderation.model.facts import QuestionAsked
+from moderation.model.actions import AskDesk
 from storage import queries
 
 
@@ -28,7 +28,6 @@ class Asker(ActionHandler):
             names = await names_in(db, action.lines, language, action.room)
         desk = must_show(view, action.room).room
         content = self._speech.message(action.lines, language, names, to=[action.to], answer=True)
-        content = in_reply(content, action.reply_to, action.thread)
+        content = with_question_mark(in_reply(content, action.reply_to, action.thread), txn)
         made = await self._homeserver.send(desk, MESSAGE, content, txn)
-        asked = QuestionAsked(room=action.room, n=action.n, what=action.what, cases=action.cases, made=made)
-        return Done((asked,), (Offer(room=action.room, n=action.n, key=action.keys, event=made),), made=made)
+        return Done(*asked(action, made), made=made)

@@ -39,7 +39,7 @@ from storage import queries
 from .judging_costs import JudgingCosts, letters
 from .lost_time import REDACTED
 from .quotations import Recorded, with_false_quotations
-from .returned_cards import returned_card, superseded_cards
+from .returned_cards import returned_card, returned_question, superseded_cards
 from .room_changes import RoomChanges
 from .undecrypted import UnreadMessages
 from .unit_of_work import Answer, PipelineSettings, Responder, UnitOfWork
@@ -119,9 +119,10 @@ class Judging:
             self._knowledge.stands(event)
         cards = await returned_card(unit.db, event, room, settings.bot, index, era)
         old_cards = await superseded_cards(unit.db, event, room, settings.bot, era)
-        told = (*old_cards, *await self._removed(unit, event, room), *_taken_back(event, room))
+        question = await returned_question(unit.db, event, room, settings.bot, index)
+        told = (*old_cards, *question.actions, *await self._removed(unit, event, room), *_taken_back(event, room))
         told = (*told, *self._unread(event, room))
-        return Answer((*cards, *judged), (*told, *self._files(event, room, index)))
+        return Answer((*cards, *question.facts, *judged), (*told, *self._files(event, room, index)))
 
     async def _paced(self, unit: UnitOfWork, event: Received, context: Context) -> Context:
         """Return the context with when the sender wrote last, if slow mode holds for them.

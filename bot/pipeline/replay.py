@@ -8,11 +8,12 @@ Rules kept here:
   that was done before.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bot.events.parse_event import receive
-from moderation.model.actions import PostCard
+from bot.events.parse_fields import object_of
+from moderation.model.actions import AskDesk, PostCard
 from moderation.model.facts import ActionTaken, Fact, NotRead, NotSeen, RoomEntered
 from moderation.values.events import Json, MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
@@ -90,7 +91,7 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
         rooms.learn(fact)
         if isinstance(fact, ActionTaken):
             answered.add(fact.txn)
-        if not _came_later(fact) or _of_returned_card(fact, at.get(fact.on), rooms):
+        if not _came_later(fact) or _of_returned(fact, at.get(fact.on), rooms):
             given.setdefault(fact.on, []).append((record.index, fact))
             by_index[record.index] = fact
     done: set[int] = set()
@@ -113,21 +114,20 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
     return len(tail)
 
 
-def _of_returned_card(fact: Fact, cause: Record | None, rooms: Rooms) -> bool:
-    """Return whether the outcome of a card was recorded because the card came back, and so followed from that event."""
-    if not isinstance(fact, ActionTaken) or fact.action != PostCard.NAME or cause is None:
+def _of_returned(fact: Fact, cause: Record | None, rooms: Rooms) -> bool:
+    """Return whether the outcome of a message was recorded because it came back, and so followed from that event."""
+    if not isinstance(fact, ActionTaken) or cause is None:
         return False
     event = event_of_record(cause, rooms)
     return isinstance(event, MessagePosted) and event.event == fact.made
 
 
-def _without_answered_mark(event: Received, answered: Collection[str]) -> Received:
-    """Return the event without the mark of a card, if the outcome of posting that card is recorded already."""
-    mark = event.content.get(PostCard.MARK) if isinstance(event, MessagePosted) else None
-    request = mark.get("request") if isinstance(mark, dict) else None
-    if isinstance(event, MessagePosted) and isinstance(request, str) and request in answered:
-        return replace(event, content={})
-    return event
+def _without_answered_mark(event: Received, answered: set[str]) -> Received:
+    """Return the event without the mark of a card or question, if the outcome of sending it is recorded already."""
+    if not isinstance(event, MessagePosted):
+        return event
+    requests = (object_of(event.content.get(mark)).get("request") for mark in (PostCard.MARK, AskDesk.MARK))
+    return replace(event, content={}) if answered.intersection(map(str, requests)) else event
 
 
 def _heard(tail: Sequence[Record], rooms: Rooms) -> int:

@@ -1,31 +1,65 @@
-"""The recognition of the bot's own cards when they come back in `/sync`.
+"""The recognition of the bot's own cards and questions when they come back in `/sync`.
 
 Rules kept here:
-- A card says which case it shows and by which request it was sent.
-- If the bot was stopped before it recorded that a card was sent, or the answer was lost on the way, this is recorded
-  when the card comes back: a reaction pressed meanwhile is not lost.
+- A card says which case it shows and by which request it was sent; a question in the desk says the latter.
+- If the bot was stopped before it recorded that it was sent, or the answer was lost on the way, this is recorded when
+  it comes back: a reaction pressed meanwhile is not lost.
 - A card of the time that a backup lost is superseded: what it is about was read again, and has a card of its own if it
   needs one.
 - So is a card that was on its way to a desk that its room has left; the new desk gets one.
 
-Left to others: what a card shows (`bot/effects/desk.py`).
+Left to others: what a card shows (`bot/effects/desk.py`), asking (`bot/effects/ask_desk.py`).
 """
 
 from collections.abc import Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.actions import Action, PostCard, SupersedeCard
+from bot.events.parse_fields import object_of
+from moderation.model.actions import Action, AskDesk, Offer, PostCard, SupersedeCard
 from moderation.model.context import RoomView
-from moderation.model.facts import ActionTaken
+from moderation.model.facts import ActionTaken, QuestionAsked
 from moderation.values.events import Json, MessagePosted, Received
-from moderation.values.ids import CaseNumber, UserId
+from moderation.values.ids import CaseNumber, EventId, UserId
 from storage import outbox, queries
+
+from .unit_of_work import Answer
 
 
 def with_card_mark(content: Mapping[str, Json], n: int, txn: str) -> dict[str, Json]:
     """Return the content of a card with a mark: the case it shows, and the request that sends it."""
     return {**content, PostCard.MARK: {"case": n, "request": txn}}
+
+
+def with_question_mark(content: Mapping[str, Json], txn: str) -> dict[str, Json]:
+    """Return the content of a question with a mark: the request that sends it."""
+    return {**content, AskDesk.MARK: {"request": txn}}
+
+
+def asked(action: AskDesk, made: EventId, on: int = -1) -> tuple[tuple[QuestionAsked], tuple[Offer]]:
+    """Return the fact that a question was asked by the event `made`, and the action that puts the answers under it."""
+    fact = QuestionAsked(room=action.room, on=on, n=action.n, what=action.what, cases=action.cases, made=made)
+    return (fact,), (Offer(room=action.room, n=action.n, key=action.keys, event=made),)
+
+
+async def returned_question(db: AsyncConnection, event: Received, room: RoomView, bot: UserId, on: int) -> Answer:
+    """Return what follows from a question of ours that comes back, if it is not recorded yet."""
+    txn = str(_mark(event, room, bot, AskDesk.MARK).get("request"))
+    action = await outbox.waiting_action(db, txn)
+    if not isinstance(action, AskDesk) or event.event is None:
+        return Answer()
+    facts, actions = asked(action, event.event, on)
+    taken = ActionTaken(
+        room=action.room,
+        on=on,
+        action=AskDesk.NAME,
+        result="done",
+        n=action.n,
+        txn=txn,
+        subject=action.to,
+        made=event.event,
+    )
+    return Answer((*facts, taken), actions)
 
 
 async def returned_card(
@@ -35,7 +69,7 @@ async def returned_card(
 
     A card of another `era` shows a case of the time that a backup lost: its number may belong to another case now.
     """
-    n, txn = _mark(event, room, bot)
+    n, txn = _card_mark(event, room, bot)
     case = await queries.case_view(db, n) if outbox.is_of_era(txn, era) else None
     if case is None or case.card or event.event is None:
         return ()
@@ -48,7 +82,7 @@ async def superseded_cards(
     db: AsyncConnection, event: Received, room: RoomView, bot: UserId, era: str
 ) -> tuple[Action, ...]:
     """Return what replaces `event`, if it is a card of ours from the time that a backup lost, or in a former desk."""
-    n, txn = _mark(event, room, bot)
+    n, txn = _card_mark(event, room, bot)
     if not txn or event.event is None or await queries.case_by_card(db, event.event) is not None:
         return ()  # it is no card, or was posted before the backup
     if not outbox.is_of_era(txn, era):
@@ -62,10 +96,15 @@ async def superseded_cards(
     return (SupersedeCard(room=room.room, event=event.event, moved=True), *again)
 
 
-def _mark(event: Received, room: RoomView, bot: UserId) -> tuple[int, str]:
-    """Return the case and the request that a card of ours names; zero and "" if `event` is not one."""
+def _mark(event: Received, room: RoomView, bot: UserId, key: str) -> Mapping[str, Json]:
+    """Return the mark of a message of ours in a desk; nothing if `event` is not one."""
     if room.purpose != "desk" or not isinstance(event, MessagePosted) or event.sender != bot or event.replaces:
-        return 0, ""
-    mark = event.content.get(PostCard.MARK)
-    n, txn = (mark.get("case"), mark.get("request")) if isinstance(mark, dict) else (None, None)
+        return {}
+    return object_of(event.content.get(key))
+
+
+def _card_mark(event: Received, room: RoomView, bot: UserId) -> tuple[int, str]:
+    """Return the case and the request that a card of ours names; zero and "" if `event` is not one."""
+    mark = _mark(event, room, bot, PostCard.MARK)
+    n, txn = mark.get("case"), mark.get("request")
     return n if isinstance(n, int) else 0, txn if isinstance(txn, str) else ""

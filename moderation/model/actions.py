@@ -303,6 +303,8 @@ class SupersedeCard(Action, name="supersede-card", priority=CARD, merge="superse
 class AskDesk(Action, name="ask-desk", priority=ANSWER, speaks=True):
     """Ask the desk of `room` something about case `n`, to be answered by one of the reactions `keys`."""
 
+    MARK: ClassVar[str] = "org.answerable.question"  # the key of its content that names the request
+
     n: CaseNumber
     what: Literal["reason", "together"]
     lines: tuple[Line, ...]

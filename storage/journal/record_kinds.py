@@ -163,6 +163,7 @@ KINDS: dict[str, Kind] = {
             "encrypted": "1: it came encrypted",
             "own": "1: the bot itself sent it; its text is not kept",
             "card": "of a card that the bot posted: the case it shows, and the request that sent it",
+            "question": "of a question that the bot asked in a desk: the request that sent it",
             "posted": "1: a message whose words are not kept",
         },
     ),
