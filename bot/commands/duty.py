@@ -23,7 +23,7 @@ from moderation.values.notices import Code, Line, Moment, RoomName, Span, Who, l
 from storage import queries
 
 from .invocation import Call, Command, Reply
-from .rights import must_manage
+from .rights import may_read_here, must_manage
 
 MAX_ROOMS = 20  # in one answer
 MAX_NAMES = 50
@@ -44,12 +44,17 @@ async def away(call: Call) -> Reply:
     if until - call.now_ms > most:
         raise Refused("error.away.long", most=Span(most))
     left = await _left(call, rooms, until)
-    here = {room: each for room, each in left.items() if call.here.purpose != "desk" or room in call.here.serves}
-    elsewhere = {room: each for room, each in left.items() if room not in here}
-    lines = [line("away.until", until=Moment(until)), *_gaps(call, here, covered=not elsewhere), await _kept(call)]
-    told = _tell_away(call, until, left)
-    if gaps := _gaps(call, elsewhere, covered=False):  # the others in this desk may not know of these rooms
-        told += (Tell(room=call.here.room, subject=call.caller, lines=tuple(gaps), alone=True),)
+    asked = await queries.waiting_for(call.db, call.caller)
+    here = [room for room in left if call.here.purpose != "desk" or await may_read_here(call, room)]
+    elsewhere = [room for room in left if room not in here]
+    lines = [
+        line("away.until", until=Moment(until)),
+        *(_gaps(call, left, here) or ([] if elsewhere else [line("away.covered")])),
+        *(_kept(asked, here) or ([] if elsewhere else [line("away.keeps-none")])),
+    ]
+    told = await _tell_away(call, until, left)
+    if more := [*_gaps(call, left, elsewhere), *_kept(asked, elsewhere)]:  # others in this desk may not know of these
+        told += (Tell(room=call.here.room, subject=call.caller, lines=tuple(more), alone=True),)
     fact = AwayChanged(on=call.on, what="away", until=until, subject=call.caller)
     return Reply(tuple(lines), (fact,), told, private=True)
 
@@ -61,7 +66,7 @@ async def back(call: Call) -> Reply:
     said = line("desk.back", who=Who(call.caller))
     rooms = await queries.answers_for(call.db, call.caller)
     fact = AwayChanged(on=call.on, what="back", subject=call.caller)
-    told = tuple(each for room in rooms for each in _tell_desk(call, room, said))
+    told = tuple([each for room in rooms for each in await _tell_desk(call, room, said)])
     return Reply((line("away.back"),), (fact,), told, private=True)
 
 
@@ -77,11 +82,9 @@ async def _left(call: Call, rooms: Sequence[RoomId], until: int) -> dict[RoomId,
     return found
 
 
-def _gaps(call: Call, left: Mapping[RoomId, tuple[Left, Duty]], *, covered: bool) -> list[Line]:
-    """Return what is said of rooms with nobody on duty; with `covered`, also that there are none."""
-    lines = [said for room, (what, duty) in left.items() if (said := _gap(call, room, what, duty)) is not None]
-    if not lines:
-        return [line("away.covered")] if covered else []
+def _gaps(call: Call, left: Mapping[RoomId, tuple[Left, Duty]], rooms: Sequence[RoomId]) -> list[Line]:
+    """Return what is said of those of these rooms that have nobody on duty."""
+    lines = [said for room in rooms if (said := _gap(call, room, *left[room])) is not None]
     more = [line("away.more", count=len(lines) - MAX_ROOMS)] if len(lines) > MAX_ROOMS else []
     return [*lines[:MAX_ROOMS], *more]
 
@@ -97,26 +100,26 @@ def _gap(call: Call, room: RoomId, left: Left, duty: Duty) -> Line | None:
     return line("away.nobody", room=RoomName(room), since=Moment(left.since), cost=cost)
 
 
-async def _kept(call: Call) -> Line:
-    """List the cases that the caller was asked for before."""
-    cases = await queries.waiting_for(call.db, call.caller)
-    return line("away.keeps", cases=", ".join(map(str, cases))) if cases else line("away.keeps-none")
+def _kept(asked: Mapping[RoomId, Sequence[int]], rooms: Sequence[RoomId]) -> list[Line]:
+    """List the cases of these rooms that the caller was asked for before."""
+    cases = sorted(n for room in rooms for n in asked.get(room, ()))
+    return [line("away.keeps", cases=", ".join(map(str, cases)))] if cases else []
 
 
-def _tell_away(call: Call, until: int, left: Mapping[RoomId, tuple[Left, Duty]]) -> tuple[Action, ...]:
+async def _tell_away(call: Call, until: int, left: Mapping[RoomId, tuple[Left, Duty]]) -> tuple[Action, ...]:
     said = [line("desk.away", who=Who(call.caller), until=Moment(until))]
     if call.given.reason:
         said.append(line("notice.reason", reason=call.given.reason))
     told: list[Action] = []
     for room, (what, duty) in left.items():
         gap = _gap(call, room, what, duty)
-        told += _tell_desk(call, room, *said, *((gap,) if gap else ()))
+        told += await _tell_desk(call, room, *said, *((gap,) if gap else ()))
     return tuple(told)
 
 
-def _tell_desk(call: Call, room: RoomId, *lines: Line) -> tuple[TellDesk, ...]:
+async def _tell_desk(call: Call, room: RoomId, *lines: Line) -> tuple[TellDesk, ...]:
     """Tell the desk of a room, unless it was said there."""
-    said_there = call.here.purpose == "desk" and room in call.here.serves
+    said_there = call.here.purpose == "desk" and await may_read_here(call, room)
     return () if said_there else (TellDesk(room=room, lines=lines),)
 
 
@@ -203,7 +206,7 @@ async def _change(call: Call) -> Reply:
     if roster == now.roster:
         return Reply((said, *_roster(roster, now)))
     fact = RosterChanged(room=room, on=call.on, subject=target, hours=hours, by=call.caller)
-    return Reply((said, *_roster(roster, now)), (fact,), _tell_roster(call, target, hours))
+    return Reply((said, *_roster(roster, now)), (fact,), await _tell_roster(call, target, hours))
 
 
 def _hours(call: Call) -> str:
@@ -217,10 +220,10 @@ def _hours(call: Call) -> str:
         raise Refused("error.hours.zone-near", given=given, near=Code(", ".join(near))) from None
 
 
-def _tell_roster(call: Call, target: UserId, hours: str) -> tuple[Action, ...]:
+async def _tell_roster(call: Call, target: UserId, hours: str) -> tuple[Action, ...]:
     who, by = Who(target), Who(call.caller)
     said = line("desk.roster", who=who, by=by, hours=hours) if hours else line("desk.roster-off", who=who, by=by)
-    return _tell_desk(call, call.group.room, said)
+    return await _tell_desk(call, call.group.room, said)
 
 
 SUBJECT = "duty"

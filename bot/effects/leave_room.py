@@ -4,6 +4,7 @@ Rules kept here:
 - Nobody stays muted by a bot that is gone: all levels and the join rule that it changed are given back. Bans stay,
   since an owner can lift them.
 - The pinned notice no longer says that the room is recorded.
+- Nothing is said of the room in a shared desk while somebody there has no right in it.
 - Every step can be repeated: after a crash in the middle the steps that are left are done.
 
 Left to others: who may ask for it (`bot/commands/leave.py`, `bot/admin/rooms.py`), recording that the bot has left, by
@@ -15,9 +16,11 @@ from collections.abc import Sequence
 from bot.matrix.errors import Forbidden
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.matrix_message import MESSAGE, replacing
-from moderation.model.actions import Leave
+from moderation.model.actions import Leave, Tell
 from moderation.model.context import RoomView
+from moderation.rooms.desks import DeskView, may_show
 from moderation.values.events import Json
+from moderation.values.ids import RoomId
 from moderation.values.notices import Line, RoomName, Who, line
 from storage import queries
 
@@ -46,14 +49,18 @@ class Leaver(ActionHandler):
             await self._pipeline.commit(await self._reconciler.give_back(action.room))
             await self._say_goodbye(group, action, txn)
             await self._homeserver.leave(action.room)
-        if desk is not None and desk.room in joined:
-            stays = any(staff.room != action.room for staff in desk.users)
-            key = "leave.shared-desk" if stays else "leave.desk"
-            said = line(key, room=RoomName(action.room), who=Who(action.subject), count=cases)
+        if desk is None or desk.room not in joined:
+            return Done()
+        stays = any(staff.room != action.room for staff in desk.users)
+        key = "leave.shared-desk" if stays else "leave.desk"
+        said, alone = line(key, room=RoomName(action.room), who=Who(action.subject), count=cases), tuple[Tell, ...]()
+        if may_show(desk, action.room):
             await self._homeserver.send(desk.room, MESSAGE, self._message(group, (said,), names), f"{txn}.desk")
-            if not stays:
-                await self._homeserver.leave(desk.room)
-        return Done()
+        else:
+            alone = _each_alone(desk, action.room, said)
+        if not stays:
+            await self._homeserver.leave(desk.room)
+        return Done(actions=alone)
 
     async def _say_goodbye(self, group: RoomView, action: Leave, txn: str) -> None:
         """Say goodbye and replace the notice; a room in which the bot may not write is left without a word."""
@@ -68,3 +75,10 @@ class Leaver(ActionHandler):
 
     def _message(self, group: RoomView, lines: Sequence[Line], names: dict[str, str] | None = None) -> dict[str, Json]:
         return self._speech.message(lines, self._speech.language(group.language), names or {})
+
+
+def _each_alone(desk: DeskView, room: RoomId, said: Line) -> tuple[Tell, ...]:
+    """Tell those in the desk alone who run the room: others there may know nothing of it."""
+    [staff] = [each for each in (*desk.users, *desk.former) if each.room == room]
+    there = sorted(desk.joined & staff.people)
+    return tuple(Tell(room=room, subject=user, lines=(said,), alone=True) for user in there)

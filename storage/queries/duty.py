@@ -132,8 +132,11 @@ async def answers_for(db: AsyncConnection, user: UserId) -> tuple[RoomId, ...]:
     return tuple(await db.scalars(query.order_by(schema.rooms.c.entered)))
 
 
-async def waiting_for(db: AsyncConnection, user: UserId) -> tuple[int, ...]:
-    """Return the cases that wait for somebody's decision now, alone or with others."""
+async def waiting_for(db: AsyncConnection, user: UserId) -> dict[RoomId, list[int]]:
+    """Return the cases that wait for somebody's decision now, alone or with others, by room."""
     a, c = schema.assignments.c, schema.cases.c
-    theirs = select(c.n).join(schema.assignments, a.n == c.n).where(a.user == user, a.asked == c.asked, WAITS)
-    return tuple(sorted(set(await db.scalars(theirs))))
+    theirs = select(c.room, c.n).distinct().join(schema.assignments, a.n == c.n)
+    found: dict[RoomId, list[int]] = {}
+    for row in await db.execute(theirs.where(a.user == user, a.asked == c.asked, WAITS).order_by(c.n)):
+        found.setdefault(RoomId(row.room), []).append(row.n)
+    return found
