@@ -297,6 +297,23 @@ Index("decisions_by_case", decisions.c.n)
 Index("decisions_by_time", decisions.c.at)
 Index("decisions_by_person", decisions.c.by, decisions.c.n)
 
+# Everything that happened to a case, one row a record: its time line. What reporters did is here without who they are.
+case_steps = Table(
+    "case_steps",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("n", Integer),
+    Column("at", Integer),
+    Column("step", String, info=PLAIN),  # as in the facts about cases; "decided", "reported", "stated"
+    Column("what", String, default="", info=PLAIN),  # more of it: the outcome, the way a report came
+    Column("by", String, default="", info=PERSON),  # who did it
+    Column("subject", String, default="", info=PERSON),  # whom it concerns; of some steps, whom the case concerns
+    Column("state", String, default="", info=PLAIN),  # what the case is from now on; "": as before
+    Column("asked", String, default="", info=PLAIN),
+    Column("due", Integer, default=0),
+)
+Index("case_steps_by_case", case_steps.c.n)
+
 case_notes = Table(
     "case_notes",
     metadata,

@@ -18,6 +18,7 @@ from moderation.model.facts import (
     CaseNoted,
     CaseOpened,
     DossierStep,
+    Fact,
     NoticeGiven,
     QuestionAsked,
     Reported,
@@ -47,6 +48,12 @@ async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> No
         decided=at_ms if fact.state == "decided" else 0,
     )
     await _add_evidence(fact, db, at_ms)
+    await _step(db, fact, index, at_ms)
+
+
+async def _step(db: AsyncConnection, fact: Fact, index: int, at_ms: int, **other: object) -> None:
+    """Add a row to the time line of the case. `other`: what the fact has not, or what the time line does not tell."""
+    await add(db, schema.case_steps, fact, index, at_ms, **other)
 
 
 async def _add_evidence(fact: CaseOpened | CaseGrew, db: AsyncConnection, at_ms: int) -> None:
@@ -64,7 +71,7 @@ def _half_way(at_ms: int, due: int) -> int:
 
 
 @project.register
-async def _(fact: CaseMoved, db: AsyncConnection, _index: int, at_ms: int) -> None:
+async def _(fact: CaseMoved, db: AsyncConnection, index: int, at_ms: int) -> None:
     values: dict[str, object] = {"state": fact.state, "asked": fact.asked, "due": fact.due}
     if fact.step == "reminded":
         values["remind"] = 0
@@ -75,25 +82,29 @@ async def _(fact: CaseMoved, db: AsyncConnection, _index: int, at_ms: int) -> No
     if fact.step in ("overdue", "escalated"):
         values["claimed"] = ""
     await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(**values))
+    await _step(db, fact, index, at_ms)
 
 
 @project.register
-async def _(fact: CaseClaimed, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+async def _(fact: CaseClaimed, db: AsyncConnection, index: int, at_ms: int) -> None:
     await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(claimed=fact.by))
     if fact.by:
         a = schema.assignments.c
         await db.execute(update(schema.assignments).where(a.n == fact.n, a.user == fact.by).values(told=1))
+    await _step(db, fact, index, at_ms)
 
 
 @project.register
-async def _(fact: CaseExtended, db: AsyncConnection, _index: int, at_ms: int) -> None:
+async def _(fact: CaseExtended, db: AsyncConnection, index: int, at_ms: int) -> None:
     values = {"due": fact.due, "remind": _half_way(at_ms, fact.due), "extended": at_ms}
     await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(**values))
+    await _step(db, fact, index, at_ms)
 
 
 @project.register
 async def _(fact: CaseAssigned, db: AsyncConnection, index: int, at_ms: int) -> None:
     await add(db, schema.assignments, fact, index, at_ms)
+    await _step(db, fact, index, at_ms)
 
 
 @project.register
@@ -110,40 +121,48 @@ async def _(fact: NoticeGiven, db: AsyncConnection, _index: int, _at_ms: int) ->
 
 
 @project.register
-async def _(fact: CaseLeft, db: AsyncConnection, _index: int, at_ms: int) -> None:
+async def _(fact: CaseLeft, db: AsyncConnection, index: int, at_ms: int) -> None:
     a = schema.assignments.c
     values = {"gone": at_ms, "gone_by": fact.by} if fact.what == "gone" else {"excused": at_ms}
     await db.execute(update(schema.assignments).where(a.n == fact.n, a.user == fact.subject).values(**values))
+    await _step(db, fact, index, at_ms)
 
 
 @project.register
 async def _(fact: CaseNoted, db: AsyncConnection, index: int, at_ms: int) -> None:
     await add(db, schema.case_notes, fact, index, at_ms)
+    await _step(db, fact, index, at_ms)
 
 
 @project.register
 async def _(fact: CaseCommented, db: AsyncConnection, index: int, at_ms: int) -> None:
     await add(db, schema.case_notes, fact, index, at_ms, by=fact.subject)
+    await _step(db, fact, index, at_ms, by=fact.subject, subject="")
 
 
 @project.register
 async def _(fact: QuestionAsked, db: AsyncConnection, index: int, at_ms: int) -> None:
     await add(db, schema.questions, fact, index, at_ms)
+    await _step(db, fact, index, at_ms)
 
 
 @project.register
 async def _(fact: StatementGiven, db: AsyncConnection, index: int, at_ms: int) -> None:
     await add(db, schema.statements, fact, index, at_ms)
+    await _step(db, fact, index, at_ms, step="stated")
 
 
 @project.register
 async def _(fact: Reported, db: AsyncConnection, index: int, at_ms: int) -> None:
     await add(db, schema.reports, fact, index, at_ms, message=_message(fact), reason=fact.reason or fact.words)
+    if fact.n:
+        await _step(db, fact, index, at_ms, step="reported", what=fact.channel, by="")
 
 
 @project.register
-async def _(fact: CaseGrew, db: AsyncConnection, _index: int, at_ms: int) -> None:
+async def _(fact: CaseGrew, db: AsyncConnection, index: int, at_ms: int) -> None:
     await _add_evidence(fact, db, at_ms)
+    await _step(db, fact, index, at_ms)
 
 
 @project.register
@@ -175,10 +194,11 @@ async def _(fact: CaseDecided, db: AsyncConnection, index: int, at_ms: int) -> N
             schema.cases.c.about.in_(waits.scalar_subquery()),
         )
         await db.execute(update(schema.cases).where(*neglect).values(due=at_ms + DAY_MS))
+    await _step(db, fact, index, at_ms, step="decided")
 
 
 @project.register
-async def _(fact: Appealed, db: AsyncConnection, _index: int, at_ms: int) -> None:
+async def _(fact: Appealed, db: AsyncConnection, index: int, at_ms: int) -> None:
     values = {
         "state": fact.state,
         "due": fact.due,
@@ -191,6 +211,8 @@ async def _(fact: Appealed, db: AsyncConnection, _index: int, at_ms: int) -> Non
     await db.execute(
         update(schema.cases).where(schema.cases.c.n == fact.n).values(remind=_half_way(at_ms, fact.due), **values)
     )
+    own = {"by": fact.subject, "what": ""} if not fact.report else {"by": "", "what": "report"}
+    await _step(db, fact, index, at_ms, subject="", **own)
 
 
 @project.register

@@ -72,6 +72,7 @@ _BLANKED = {  # what a record says of the person it is about, by the table of it
     schema.credit: ("person", "user"),
     schema.verifications: ("person", "user"),
     schema.assignments: ("user", "gone_by"),
+    schema.case_steps: ("subject",),
     schema.case_notes: ("by", "words"),
     schema.statements: ("subject", "statement"),
     schema.reports: ("subject",),
@@ -79,6 +80,7 @@ _BLANKED = {  # what a record says of the person it is about, by the table of it
     schema.dossiers: ("subject",),
     schema.approvers: ("account",),
 }
+_ALONE = ("acknowledged", "claimed", "noted", "commented", "lodged")  # steps of which the record is about who took them
 _DELETED = (
     schema.evidence,
     schema.requests,
@@ -111,16 +113,24 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
     await db.execute(update(schema.rooms).where(left).values(direct_with=""))
     for table, columns in _BLANKED.items():
         await db.execute(update(table).where(these(table.c.record)).values(dict.fromkeys(columns, "")))
+    steps = schema.case_steps
+    await db.execute(update(steps).where(these(steps.c.record), steps.c.step.in_(_ALONE)).values(by=""))
     for table in _DELETED:
         await db.execute(delete(table).where(these(table.c.record)))
 
 
 async def _forget_actor(db: AsyncConnection, start: int, stop: int) -> None:
     """Blank what the records said of those who acted."""
-    for table in (schema.sanctions, schema.verifications, schema.reports, schema.cases, schema.decisions):
-        record = table.c.record
-        values = {"by": ""} if table in (schema.verifications, schema.decisions) else {"by": "", "reason": ""}
-        await db.execute(update(table).where(record >= start, record < stop).values(**values))
+    for table in (
+        schema.sanctions,
+        schema.verifications,
+        schema.reports,
+        schema.cases,
+        schema.decisions,
+        schema.case_steps,
+    ):
+        values = {"by": "", "reason": ""} if "reason" in table.c else {"by": ""}
+        await db.execute(update(table).where(table.c.record >= start, table.c.record < stop).values(**values))
 
 
 # Tables whose rows go with their records.
@@ -137,6 +147,7 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     for table in (
         schema.evidence,
         schema.assignments,
+        schema.case_steps,
         schema.case_notes,
         schema.statements,
         schema.reports,

@@ -5,7 +5,9 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -13,13 +15,28 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from moderation.model.facts import (
+    Appealed,
+    CaseAssigned,
+    CaseClaimed,
+    CaseCommented,
+    CaseDecided,
+    CaseGrew,
+    CaseMoved,
+    CaseNoted,
+    CaseOpened,
+    Fact,
+    Reported,
+    StatementGiven,
+)
 from moderation.values.errors import Invalid
-from moderation.values.ids import PersonId
+from moderation.values.ids import EventId, PersonId, UserId
 from storage.database import FILE, Database, alembic_config, migrate, schema_of, schemas
 from storage.journal.journal import Journal
 from storage.journal.record import Draft, Part
 from storage.journal.record_keys import PersonKeys
 from storage.journal.retention.targets import Targets
+from storage.record_mapping import draft_of_fact
 from storage.schema import metadata
 from tests.unit.storage.older_schema import older_database
 
@@ -239,3 +256,58 @@ def test_each_group_of_an_older_database_keeps_its_desk(tmp_path: Path) -> None:
     assert desks == [("!garden", "G-3333"), ("!gone", ""), ("!desk", ""), ("!pond", "")]
     served = database.execute("SELECT desk, served, record, at FROM desk_groups ORDER BY record").fetchall()
     assert served == [("G-2222", "G-1111", 2, 0), ("G-3333", "G-1111", 3, 0)]
+
+
+def test_the_time_lines_of_earlier_cases_are_read_from_the_records(tmp_path: Path) -> None:
+    """They are what a rebuilt database has; who reported is not in them, nor what is erased or of a purged case."""
+    at, anna, ben = 1_795_521_600_000, UserId("@anna:example.org"), UserId("@ben:example.org")
+    about: dict[str, Any] = {"n": 1, "subject": ben}
+    opened = CaseOpened(
+        **about, rule="r", grade="minor", decide="manager", state="open", due=at + 9, event=EventId("$a")
+    )
+    facts: list[Fact] = [
+        opened,
+        CaseAssigned(n=1, subject=anna, due=at + 9),
+        Reported(**about, by=anna, reason="it hurts", channel="mail"),
+        CaseMoved(n=1, step="acknowledged", state="acknowledged", due=at + 9, by=anna),
+        CaseGrew(**about, event=EventId("$b")),
+        CaseMoved(n=1, step="escalated", state="escalated_owner", asked="owner", due=at + 9),
+        CaseClaimed(n=1, by=anna),
+        CaseNoted(n=1, by=anna, words="hm"),
+        CaseDecided(**about, what="upheld", by=anna, reason="so"),
+        StatementGiven(**about, statement="{}"),
+        CaseCommented(**about, words="but"),
+        Appealed(**about, due=at + 9, words="why"),
+        Appealed(n=1, subject=anna, due=at + 9, report=1, words="still"),
+        CaseDecided(**about, what="dismissed", state="reversed", by=UserId("@cleo:example.org")),
+        replace(opened, n=7),  # purged since
+        CaseDecided(n=1, what="upheld", by=anna),  # not applied yet
+    ]
+    keys = PersonKeys.open(tmp_path)
+    with Journal.open(tmp_path, "example.org/log", keys, at) as journal:
+        journal.append([draft_of_fact(fact, at, None, PersonId) for fact in facts])
+        journal.close(at)
+    keys.close()
+    with older_database(tmp_path / FILE, "0029") as connection:
+        insert(connection, "cases", n=1)
+        insert(connection, "meta", key="applied", value=str(len(facts)))
+    migrate(tmp_path / FILE)
+    found = sqlite3.connect(tmp_path / FILE).execute("SELECT * FROM case_steps ORDER BY record").fetchall()
+    due, none = at + 9, ("", "", 0)
+    steps: list[tuple[object, ...]] = [
+        (1, at, "opened", "", "", ben, "open", "managers", due),
+        (1, at, "assigned", "", "", anna, "", "managers", due),
+        (1, at, "reported", "mail", "", ben, *none),
+        (1, at, "acknowledged", "", anna, "", "acknowledged", "managers", due),
+        (1, at, "joined", "", "", ben, *none),
+        (1, at, "escalated", "", "", "", "escalated_owner", "owner", due),
+        (1, at, "claimed", "", anna, "", *none),
+        (1, at, "noted", "", anna, "", *none),
+        (1, at, "decided", "upheld", anna, ben, "decided", "", 0),
+        (1, at, "stated", "", "", ben, *none),
+        (1, at, "commented", "", ben, "", *none),
+        (1, at, "lodged", "", ben, "", "appealed", "managers", due),
+        (1, at, "lodged", "report", "", "", "appealed", "managers", due),
+        (1, at, "decided", "dismissed", "@cleo:example.org", ben, "reversed", "", 0),
+    ]
+    assert found == [(record, *row) for record, row in enumerate(steps, 1)]

@@ -33,6 +33,7 @@ TABLES = (
     "events",
     "assignments",
     "case_notes",
+    "case_steps",
     "statements",
     "reports",
     "away",

@@ -15,9 +15,13 @@ from bot.events.parse_event import receive
 from moderation.model.context import CaseView, PersonView
 from moderation.model.facts import (
     ActionTaken,
+    Appealed,
     BotStarted,
+    CaseAssigned,
+    CaseClaimed,
     CaseDecided,
     CaseGrew,
+    CaseMoved,
     CaseOpened,
     CreditChanged,
     Fact,
@@ -25,8 +29,11 @@ from moderation.model.facts import (
     LanguageChosen,
     LevelKept,
     NotSeen,
+    PartsErased,
     PersonVerified,
     PolicyChanged,
+    RecordsPurged,
+    Reported,
     RoleChanged,
     RoomEntered,
     RoomListed,
@@ -249,12 +256,12 @@ async def test_a_case_opens_grows_and_is_decided(db: AsyncConnection) -> None:
         db, [(4, said("spam!", event="$said"), "message"), (6, said("spam", event="$more"), "message")]
     )
     await apply(db, OPENED)
-    await apply(db, CaseGrew(room=ROOM, on=6, n=1, subject=ANNA, event=EventId("$more")), at=NOON + 5)
+    await apply(db, CaseGrew(room=ROOM, on=6, n=1, subject=ANNA, event=EventId("$more")), first=11, at=NOON + 5)
     case = await the_case(db)
     assert (case.state, case.outcome, case.opened, case.on) == ("open", "", NOON, 4)
     assert case.events == case.messages == ("$said", "$more")
     decided = CaseDecided(room=ROOM, on=9, n=1, what="dismissed", subject=ANNA, by=MARK, reason="a joke")
-    await apply(db, decided, at=NOON + 7)
+    await apply(db, decided, first=12, at=NOON + 7)
     case = await the_case(db)
     assert (case.state, case.outcome, case.by, case.reason, case.decided) == (
         "decided",
@@ -265,6 +272,52 @@ async def test_a_case_opens_grows_and_is_decided(db: AsyncConnection) -> None:
     )
     assert await queries.next_case(db) == 2
     assert await queries.waiting_cases(db, [ROOM], 9) == []
+
+
+async def test_the_time_line_of_a_case_tells_who_did_what_but_not_who_reported(db: AsyncConnection) -> None:
+    about: dict[str, Any] = {"room": ROOM, "n": 1}
+    charged = CreditChanged(**about, entry="charge", cost=5, left=95, grade="minor", rule="spam", subject=ANNA)
+    decided = CaseDecided(**about, what="dismissed", state="reversed", subject=ANNA, by=MARK, reason="no")
+    ended = SanctionEnded(room=ROOM, start=11, kind="mute", why="reversed", subject=ANNA)
+    await apply(db, OPENED, MUTE)
+    await apply(
+        db,
+        CaseAssigned(**about, subject=OLGA, due=NOON + HOUR),
+        Reported(**about, subject=ANNA, by=OLGA, reason="it hurts"),
+        CaseMoved(**about, step="escalated", state="escalated_owner", asked="owner", due=NOON + HOUR),
+        CaseClaimed(**about, by=MARK),
+        replace(decided, what="upheld", state="decided"),
+        charged,
+        Appealed(**about, due=NOON + HOUR, subject=OLGA, report=1),
+        decided,
+        ended,
+        first=20,
+        at=NOON + 5,
+    )
+    assert [(row.record, row.step, row.what, row.by, row.subject) for row in await queries.time_line(db, 1)] == [
+        (10, "opened", "", "", ANNA),
+        (11, "measure", "mute", "", ANNA),
+        (20, "assigned", "", "", OLGA),
+        (21, "reported", "member", "", ANNA),
+        (22, "escalated", "", "", ""),
+        (23, "claimed", "", MARK, ""),
+        (24, "decided", "upheld", MARK, ANNA),
+        (25, "charge", "credit", "", ANNA),
+        (26, "lodged", "report", "", ""),
+        (27, "decided", "dismissed", MARK, ANNA),
+        (-1, "measure-ended", "mute", "", ANNA),
+    ]
+    await apply(db, PartsErased(parts=2, what="operator", records="22-25;1:27"), first=40)
+    erased = [row for row in await queries.time_line(db, 1) if row.record in range(22, 28)]
+    assert [(row.record, row.by, row.subject) for row in erased] == [
+        (22, "", ""),
+        (23, "", ""),
+        (24, MARK, ""),
+        (26, "", ""),
+        (27, "", ANNA),
+    ]
+    await apply(db, RecordsPurged(below=99, what="command"), first=50)
+    assert await rows(db, schema.case_steps) == []
 
 
 async def test_a_case_that_a_rule_decided_is_born_upheld(db: AsyncConnection) -> None:
