@@ -1,15 +1,17 @@
-"""Searches what people wrote, over all days, ignoring case.
+"""Searches what people wrote, over all days, ignoring case; and goes through the records from the newest back.
 
 The text is searched in the content of the parts and in the words of the skeleton.
 
 Rules kept here:
-- Lines are handed out as they are found, oldest first, exactly as on disk.
+- Lines are handed out as they are found, exactly as on disk.
 - Memory does not grow with the log.
 Left to others: the other filters (`query.py`), whether the content may be shown (`bot/cli/access/access_reason.py`).
 """
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +19,67 @@ import orjson
 
 from moderation.values.errors import Broken
 
-from .days import DamagedDay, DayLines, list_days
+from .days import DamagedDay, Day, DayLines, list_days
 from .line_format import BadLine
-from .query import Query
+from .query import Query, matching_lines
 from .report import Progress
 
 _INDEX = re.compile(rb'\{"i":([0-9]{1,16}),')
+_NO_END = 10**16  # above every index
 
 
 def matching(folder: Path, query: Query, words: str, progress: Progress | None = None) -> Iterator[bytes]:
-    """Yield the lines that fit and hold the text somewhere. Raises `Broken` at a damaged line."""
-    may_hold, folded, total = quick_test(words), words.casefold(), _size(folder)
+    """Yield the lines that fit and hold the text somewhere, oldest first. Raises `Broken` at a damaged line."""
+    total = _size(folder)
     for day in list_days(folder / "day"):
-        if not query.may_be_in(day):
-            continue
-        number = 0
-        try:
-            for batch in DayLines(day.path):
-                if progress and (first := _INDEX.match(batch[0])):
-                    progress(int(first[1]), total)
-                for raw in batch:
-                    number += 1
-                    if may_hold(raw) and query.accepts(raw) and _holds(orjson.loads(raw), folded):
-                        yield raw
-        except (BadLine, DamagedDay) as error:
-            raise Broken(f"{day.path}, line {number}: it cannot be read ({error.code})") from error
+        if query.may_be_in(day):
+            yield from _in_day(day, query, words, lambda index: progress(index, total) if progress else None)
+
+
+def newest_first(
+    folder: Path, query: Query, words: str = "", *, below: int = _NO_END, most: int, progress: Progress | None = None
+) -> Iterator[bytes]:
+    """Yield up to `most` lines that fit, hold the text and have an index below `below`, newest first, a day at a time.
+
+    Raises `Broken` at a damaged line. `progress` is told the days.
+    """
+    days = [day for day in reversed(list_days(folder / "day")) if query.may_be_in(day)]
+    for done, day in enumerate(days):
+        if progress:
+            progress(done, len(days))
+        lines = _in_day(day, query, words) if words else matching_lines(day, query) if query != Query() else _all(day)
+        found = deque(takewhile(lambda raw: _index(raw) < below, lines), maxlen=most)
+        yield from reversed(found)
+        most -= len(found)
+        if not most:
+            return
+
+
+def _in_day(day: Day, query: Query, words: str, at: Callable[[int], None] = lambda _: None) -> Iterator[bytes]:
+    may_hold, folded, number = quick_test(words), words.casefold(), 0
+    try:
+        for batch in DayLines(day.path):
+            at(_index(batch[0]))
+            for raw in batch:
+                number += 1
+                if may_hold(raw) and query.accepts(raw) and _holds(orjson.loads(raw), folded):
+                    yield raw
+    except (BadLine, DamagedDay) as error:
+        raise Broken(f"{day.path}, line {number}: it cannot be read ({error.code})") from error
+
+
+def _all(day: Day) -> Iterator[bytes]:
+    """Yield every line as it is: nothing is looked for in it."""
+    try:
+        yield from DayLines(day.path).each()
+    except DamagedDay as error:
+        raise Broken(f"{day.path}: it cannot be read ({error.code})") from error
+
+
+def _index(raw: bytes) -> int:
+    """Return the index of a record from the beginning of its line; 0 if it does not stand there."""
+    found = _INDEX.match(raw)
+    return int(found[1]) if found else 0
 
 
 def quick_test(words: str) -> Callable[[bytes], bool]:

@@ -4,7 +4,7 @@ Rules kept here:
 - What people wrote stays on its line and cannot control the terminal.
 - Without content nothing of the parts is printed.
 
-Left to others: the words (`words.py`), who may see the content (`bot/cli/access/access_reason.py`).
+Left to others: the words (`bot/texts/record_words.py`), who may see the content (`bot/cli/access/access_reason.py`).
 """
 
 import sys
@@ -14,8 +14,7 @@ from typing import Any
 import orjson
 
 from bot.cli.terminal.output import text
-
-from .words import Wording
+from bot.texts.record_words import Wording
 
 
 def print_record(raw: bytes, wording: Wording | None, *, content: bool, json: bool) -> None:

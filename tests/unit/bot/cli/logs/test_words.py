@@ -12,8 +12,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import orjson
 import pytest
 
-from bot.cli.logs.words import Wording, sentence_key
 from bot.texts.catalog import LANGUAGES, Catalog
+from bot.texts.record_words import Wording, sentence_key
 from moderation.model.facts import FACTS, CaseDecided, Fact
 from moderation.values.ids import GroupCode, PersonId, RoomId, UserId
 from storage.database import FILE

@@ -1,0 +1,69 @@
+"""Searching the records from the newest back."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from moderation.values.errors import Broken
+from moderation.values.ids import PersonId
+from storage.journal.days import list_days
+from storage.journal.journal import Journal
+from storage.journal.query import Query
+from storage.journal.record import Draft, Part
+from storage.journal.record_keys import PersonKeys
+from storage.journal.search import newest_first
+
+NOON, DAY_MS = 1_795_521_600_000, 86_400_000
+ANNA = "@anna:example.org"
+
+
+def message(body: str, at_ms: int) -> Draft:
+    return Draft("message", at_ms, "G-7F3K", parts=(Part(PersonId(ANNA), {"mxid": ANNA, "body": body}),))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Provide a log of three days with four messages each, two of them closed."""
+    keys = PersonKeys.open(tmp_path)
+    with Journal.open(tmp_path, "example.org/log", keys, NOON) as journal:
+        for day in range(3):
+            at_ms = NOON + day * DAY_MS
+            journal.append([message(f"Coins {day}", at_ms), *(message(f"words {each}", at_ms) for each in range(3))])
+        journal.close(NOON + 2 * DAY_MS)
+    keys.close()
+    return tmp_path / "records"
+
+
+def numbers(log: Path, query: Query, words: str = "", *, below: int = 10**9, most: int = 100) -> list[int]:
+    return [orjson.loads(raw)["i"] for raw in newest_first(log, query, words, below=below, most=most)]
+
+
+def test_records_come_from_the_newest_back_and_in_pages(log: Path) -> None:
+    everything = numbers(log, Query())
+    assert everything == sorted(everything, reverse=True)
+    assert everything[-1] == 0
+    pages: list[int] = []
+    while page := numbers(log, Query(), below=pages[-1] if pages else 10**9, most=5):
+        assert len(page) <= 5
+        pages += page
+    assert pages == everything
+
+
+def test_only_what_fits_is_found(log: Path) -> None:
+    messages = numbers(log, Query(kinds=frozenset({"message"})))
+    assert len(messages) == 12
+    assert numbers(log, Query(person=ANNA), "cOINS") == [
+        each for each in messages if each in numbers(log, Query(), "coins")
+    ]
+    assert len(numbers(log, Query(), "coins")) == 3
+    assert numbers(log, Query(), "coins", most=2) == numbers(log, Query(), "coins")[:2]
+    assert numbers(log, Query(until_ms=NOON + DAY_MS), "coins") == numbers(log, Query(), "coins")[2:]
+    assert numbers(log, Query(), "nothing of the kind") == []
+
+
+def test_damage_is_told(log: Path) -> None:
+    newest = list_days(log / "day")[-1].path
+    newest.write_bytes(newest.read_bytes().replace(b'"k":"message"', b'"k":message"'))
+    with pytest.raises(Broken, match="line"):
+        numbers(log, Query(kinds=frozenset({"message"}), person=ANNA))
