@@ -8,8 +8,8 @@ Rules kept here:
   fifth request is not urgent. Cards, answers, messages and the rest take turns in it, so that none crowds out another.
 - Otherwise, what is not urgent waits until nothing urgent was sent for a moment (`CALM_MS`), since redactions in a
   flood come one after the other and a homeserver does one thing at a time.
-- Where the homeserver is known to accept few requests, nothing else takes them while somebody is being stopped. Cards
-  wait for no calm: after each urgent request one may go, so that people can act while the long rest is removed.
+- Where the homeserver is known to accept few requests, only that fifth one takes them while somebody is being stopped.
+  Cards wait for no calm: after each urgent request one may go, so that people can act while the long rest is removed.
 - After a refusal for sending too much, one request goes at a time, and one more at once with each that is accepted, so
   that the most important one goes first.
 - Actions of one queue go one at a time, in order.
@@ -130,14 +130,14 @@ def _next(
     left: Sequence[OutboxRow], here: Sequence[OutboxRow], busy: Collection[str | None], past: Past, now: int
 ) -> OutboxRow | None:
     free = list(_free(left, busy))
-    if now < past.slow_until and any(row.priority == STOP for row in here):
-        free = [row for row in free if row.priority == STOP]
+    stopping = now < past.slow_until and any(row.priority == STOP for row in here)
     urgent = min(
-        (row for row in free if row.priority <= URGENT),
+        (row for row in free if row.priority <= (STOP if stopping else URGENT)),
         key=lambda row: (past.turn_of(row), *_urgency(row)),
         default=None,
     )
-    other = _other(left, free, here, past, now)
+    waits = stopping and past.urgent_in_a_row < URGENT_IN_A_ROW
+    other = None if waits else _other(left, free, here, past, now)
     if urgent is not None and urgent.priority > STOP and past.urgent_in_a_row and now < past.slow_until:
         return (other if past.urgent_since_rest >= URGENT_IN_A_ROW else None) or _card(free, past) or urgent
     if other is None or (urgent is not None and past.urgent_in_a_row < URGENT_IN_A_ROW):

@@ -127,6 +127,15 @@ class TestWhereFewRequestsAreAccepted:
         assert chosen(rows(*A_FLOOD, CARD_1), past, sending=rows(MUTE)) == []
         assert len(chosen(rows(*A_FLOOD, MUTE))) == AT_ONCE
 
+    def test_those_who_are_stopped_without_end_keep_nothing_away_for_ever(self) -> None:
+        past = replace(Past(slow_until=NOW + 1), urgent_in_a_row=URGENT_IN_A_ROW - 1)
+        kicks = [Kick(room=ROOM, subject=UserId(f"@spam{n}:x")) for n in range(9)]
+        waiting = rows(WORD, *A_FLOOD, *kicks, queued=LONG_AGO)
+        sending = rows(*kicks[-1:])
+        assert chosen(waiting, past, sending) == [WORD, *kicks[:2]]
+        assert chosen(rows(WORD, *A_FLOOD, *kicks, queued=NOW), past, sending) == kicks[:3]
+        assert chosen(rows(WORD, *A_FLOOD, queued=LONG_AGO), replace(past, urgent_in_a_row=0), sending) == []
+
     def test_who_floods_is_stopped_before_a_card_goes(self) -> None:
         assert chosen(rows(CARD_1, *A_FLOOD, MUTE), replace(self.SLOW, urgent_in_a_row=1)) == [MUTE]
 
