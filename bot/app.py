@@ -30,6 +30,7 @@ from storage.journal.transparency.tiles import Tiles
 
 from .admin.control_socket import Control
 from .admin.keys import KeyOperations
+from .admin.rate_limit import learning_of_limit
 from .admin.records import Operations
 from .bot_rooms.direct_rooms import DirectRooms
 from .config.config import AnchorSettings, Config
@@ -192,7 +193,8 @@ class RunningBot:
             token=_admin_token(config),
         )
         keys = KeyOperations(core.machine, self._verifying, self._keys_changed)
-        self._control = Control(config.data_dir, {**self._operations.by_name(), **keys.by_name()})
+        limit = learning_of_limit(self._dispatcher.learn_limit)
+        self._control = Control(config.data_dir, {**self._operations.by_name(), **keys.by_name(), **limit})
 
     def _handlers(self) -> Handlers:
         """Return the handler of every action."""

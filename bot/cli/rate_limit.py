@@ -3,7 +3,7 @@
 ``--json``: `user`, `limit` (free, limited, lifted, not_admin or unknown).
 
 Rules kept here:
-- What is found out is kept for `answerable check` and for the bot.
+- What is found out is kept for `answerable check` and for the next start of the bot, and a running bot is told.
 - Without an admin's token the bot must be stopped, since the trial uses up what it may send in the next minute.
 
 Left to others: the trial (`bot/matrix/rate_limit.py`).
@@ -21,6 +21,7 @@ from bot.cli.terminal.progress import progress
 from moderation.values.errors import Refused
 from moderation.values.notices import Who
 
+from .access.admin_client import perform
 from .access.lookup import now_ms
 from .run import make_data_dir, running_pid
 
@@ -50,6 +51,8 @@ def rate_limit(
     remember_limit(config.data_dir, limit, now_ms())
     done = {"user": config.user, "limit": limit}
     say_done(done, f"cli.rate_limit.{limit}", json=json, user=Who(config.user), url=config.homeserver.url)
+    if limit in ("free", "lifted", "limited") and running_pid(config.data_dir) is not None:
+        perform(config, "rate-limit", limit=limit)
     if limit in ("limited", "not_admin", "unknown"):
         raise typer.Exit(FAILED)
 

@@ -18,6 +18,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
+from bot.matrix.rate_limit import Limit
 from bot.pipeline.pipeline import Outcome, Pipeline
 from bot.runtime.clock import Clock
 from moderation.model.actions import STATE, URGENT, Action, TellDesk
@@ -86,6 +88,12 @@ class OutboxDispatcher:
     def crowded(self) -> None:
         """Note that many events are coming in: what is not urgent waits until they are judged, but not for ever."""
         self._past = self._past.crowded(self._clock())
+
+    def learn_limit(self, limit: Limit) -> None:
+        """Note what was found out about the homeserver's rate limit; it counts from the next request on."""
+        self._slowed.learn(limit)
+        self._past = replace(self._past, slow_until=ALWAYS if self._slowed.known else 0)
+        self._awake.set()
 
     async def landed(self, within_s: float) -> None:
         """Wait until the urgent requests that are being sent now are recorded, but at most `within_s` seconds."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from bot.matrix.rate_limit import Limit
 from moderation.model.actions import Kick, PostCard, Redact, TellDesk
 from moderation.values.ids import RoomId
 from moderation.values.notices import line
@@ -32,6 +33,10 @@ class Slowed:
         self._found = found
         self._until = 0
         self._told: dict[RoomId, int] = {}  # the time at which a room's managers were told
+
+    def learn(self, limit: Limit) -> None:
+        """Note what was found out about the limit by other means than a refusal."""
+        self.known = limit == "limited"
 
     def refused(self, waiting: Sequence[OutboxRow], wait_ms: int, now: int) -> tuple[TellDesk, ...]:
         """Note a refusal. Returns what the desks are to be told."""

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from bot.outbox.dispatcher import OutboxDispatcher
-from bot.outbox.handler import Done
+from bot.outbox.handler import Done, Handler
 from bot.outbox.selection import OTHERS_AT_ONCE
+from bot.outbox.slowed import Slowed
 from bot.runtime.clock import SteadyClock
-from moderation.model.actions import Action, Redact, Tell
+from moderation.model.actions import Action, Align, Redact, Tell
 from moderation.model.facts import ActionTaken
 from moderation.values.ids import EventId, UserId
 from moderation.values.notices import line
@@ -20,14 +21,15 @@ from tests.door.bot.effects.test_anchor_day import ONE, Deployment, deployment
 class Sending:
     """A dispatcher whose requests are answered when the test says so."""
 
-    def __init__(self, place: Deployment) -> None:
+    def __init__(self, place: Deployment, *, limited: bool = False) -> None:
         self.place = place
         self.sent: list[Action] = []
         self.answers: dict[int, asyncio.Event] = {}
         steady = SteadyClock(lambda: place.now)
         place.pipeline.steady = place.pipeline.processor.steady = steady
-        handlers = {Redact: self._send, Tell: self._send}
-        self.actor = OutboxDispatcher(place.stores.database, place.pipeline, handlers, steady)
+        handlers: dict[type[Action], Handler] = dict.fromkeys((Align, Redact, Tell), self._send)
+        slowed = Slowed(known=limited)
+        self.actor = OutboxDispatcher(place.stores.database, place.pipeline, handlers, steady, slowed)
         self.task = asyncio.create_task(self.actor.run())
 
     async def _send(self, action: Action, _txn: str) -> Done:
@@ -102,6 +104,19 @@ async def test_an_answered_request_gives_its_place_to_another_before_it_is_recor
         sending.answer(1, 2)
         await sending.until_sent(6)
     assert sending.outcomes() == []
+
+
+async def test_what_is_found_out_about_the_limit_counts_at_once(tmp_path: Path) -> None:
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        sending = Sending(place, limited=True)
+        mute = Align(room=ONE)
+        await place.pipeline.commit(actions=[mute, redact(1)])
+        await sending.until_sent(1)
+        sending.actor.learn_limit("lifted")
+        await sending.until_sent(2)
+        assert sending.sent == [mute, redact(1)]
+        await sending.stop()
 
 
 async def test_words_to_several_people_go_together_and_those_to_one_in_order(sending: Sending) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bot.cli.access.admin_client import ask_bot
 from bot.matrix.known_limit import known_limit
 from bot.outbox import selection, slowed
 from moderation.model.facts import ActionTaken, SanctionStarted
@@ -70,6 +71,11 @@ async def test_spam_at_the_speed_of_redaction_delays_no_measure_card_or_word(
     garden.say("manager", f"!ban {garden.people['ben']}")
     await garden.bot.until(lambda: [f for f in garden.bot.facts(SanctionStarted) if f.kind == "ban"], "the order")
     await _allowed_until(garden, lambda: garden.room.membership(garden.people["ben"]) == "ban", FEW)
+
+
+async def test_a_running_bot_can_be_told_that_the_limit_was_lifted(garden: Garden) -> None:
+    await garden.bot.until(lambda: (garden.bot.data_dir / "control.sock").exists(), "the door")
+    assert await ask_bot(garden.bot.data_dir, "rate-limit", {"limit": "lifted"}, None) == {}
 
 
 async def test_a_card_comes_before_the_long_rest_is_removed_and_each_person_is_told_once(garden: Garden) -> None:

@@ -51,3 +51,11 @@ def test_a_limit_that_was_not_known_is_found_once() -> None:
         slowed.refused((), 5_000, now)
     Slowed(known=True, found=lambda: found.append("again")).refused((), 5_000, NOW)
     assert (found, slowed.known) == (["limited"], True)
+
+
+def test_a_limit_that_was_lifted_is_found_again() -> None:
+    found: list[str] = []
+    slowed = Slowed(known=True, found=lambda: found.append("limited"))
+    slowed.learn("lifted")
+    slowed.refused((), 5_000, NOW)
+    assert (found, slowed.known) == (["limited"], True)
