@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.texts.catalog_words import CatalogWords
 from moderation.values.errors import Invalid, Refused
 from moderation.values.notices import Who
 
@@ -28,7 +29,7 @@ from .access.access_reason import Reason, check_reason, person_of, user
 from .access.admin_client import perform
 from .access.lookup import now_ms, read
 from .approver import ApproverKey, PassphraseStdin, passphrase
-from .logs.export import CatalogWords, kept_files, language_of, stages
+from .logs.export import language_of, stages
 from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, Wide, new_app, read_config
 from .terminal.output import FAILED, Cells, as_json, say, say_done, tell, text, word, worded
 from .terminal.progress import progress
@@ -173,6 +174,7 @@ def _make(
     from storage.export.dossier import NAME, statement
     from storage.export.export import ExportRequest
     from storage.export.export import export as make
+    from storage.export.media import kept_files
     from storage.export.selection import Selection
     from storage.journal.access import new_name
 

@@ -9,6 +9,7 @@ Left to others: opening them, which may mean decrypting (the caller's `Media`).
 import hashlib
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import BinaryIO
 
 from moderation.values.events import Json
@@ -20,6 +21,18 @@ Media = Callable[[str], BinaryIO | None]  # opens the file of this SHA-256; None
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PIECE = 1 << 20
+
+
+def kept_files(data_dir: Path) -> Media:
+    """Return a function that opens files kept as they came, by their SHA-256."""
+
+    def opened(digest: str) -> BinaryIO | None:
+        try:
+            return (data_dir / "media" / digest).open("rb")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    return opened
 
 
 def media_named(parts: Iterable[Json]) -> set[str]:

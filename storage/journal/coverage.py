@@ -9,7 +9,7 @@ Left to others: noticing it (`bot/sync/backfill.py`, `bot/events/parse_event.py`
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,11 @@ class Coverage:
 
     unseen: list[Unseen]
     off: list[Off]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as `logs coverage --json` and the console show it."""
+        off = [{"from": each.since, "to": each.until, "stopped": each.since is not None} for each in self.off]
+        return {"unseen": [asdict(each) for each in self.unseen], "off": off}
 
 
 def coverage_of(folder: Path, query: Query, progress: Progress | None = None) -> Coverage:

@@ -3,8 +3,10 @@
 A problem is a code, a place and fields; its text is the message `key` of `bot/texts`.
 """
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 MAX_PROBLEMS = 100
 
@@ -45,6 +47,28 @@ class VerifyReport:
     def ok(self) -> bool:
         """True if there is no problem."""
         return not self.problems
+
+    @property
+    def unsigned(self) -> int:
+        """How many records are not signed yet."""
+        return max(0, self.first + self.records - self.signed)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as `logs verify --json` and the console show it."""
+        problems = [
+            {"code": item.code, "file": item.file, "line": item.line, "index": item.index, **item.fields}
+            for item in self.problems
+        ]
+        return {
+            "ok": self.ok,
+            "records": self.records,
+            "first": self.first,
+            "signed": self.signed,
+            "unsigned": self.unsigned,
+            "root": base64.b64encode(self.root).decode(),
+            "problems": problems,
+            "more": self.more,
+        }
 
     def reaching(self, known: int) -> "VerifyReport":
         """Return the report, with one more problem if the log ends before its first `known` records."""

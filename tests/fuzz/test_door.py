@@ -18,9 +18,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bot.cli.logs.export import CatalogWords
 from bot.events.parse_event import receive
 from bot.pipeline.replay import rebuild
+from bot.texts.catalog_words import CatalogWords
 from moderation.values.ids import RoomId
 from storage.database import FILE, Database
 from storage.export.export import ExportRequest, export

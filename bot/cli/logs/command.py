@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -137,7 +137,7 @@ def verify(
         report = report.reaching(known.applied or 0)
         found = differences(folder.parent, bar) if tables and report.ok else []
     if json:
-        as_json({**_report_as_json(report), **({"tables": [asdict(each) for each in found]} if tables else {})})
+        as_json({**report.as_json(), **({"tables": [asdict(each) for each in found]} if tables else {})})
     else:
         _tell_report(report, against)
         if tables:
@@ -214,13 +214,12 @@ def _witnesses(typed: list[str], config_file: Path | None) -> "list[Cosigner]":
 
 def _tell_report(report: "VerifyReport", against: Path | None) -> None:
     root = base64.b64encode(report.root).decode()
-    unsigned = report.first + report.records - report.signed
     if report.first:
         say("cli.logs.purged", first=str(report.first))
     if report.ok:
         say("cli.logs.verify_ok", records=report.records, root=root)
-        if unsigned > 0:
-            say("cli.logs.unsigned", count=unsigned)
+        if report.unsigned:
+            say("cli.logs.unsigned", count=report.unsigned)
         if against:
             say("cli.logs.continues", file=against)
         return
@@ -258,20 +257,3 @@ def _what(problem: "Problem") -> str:
     """Return the problem in words; numbers of records are written as they stand in the log."""
     fields = {name: str(value) for name, value in problem.fields.items()}
     return text(problem.key, file=problem.file, index=str(problem.index), **fields)
-
-
-def _report_as_json(report: "VerifyReport") -> dict[str, Any]:
-    problems = [
-        {"code": item.code, "file": item.file, "line": item.line, "index": item.index, **item.fields}
-        for item in report.problems
-    ]
-    return {
-        "ok": report.ok,
-        "records": report.records,
-        "first": report.first,
-        "signed": report.signed,
-        "unsigned": max(0, report.first + report.records - report.signed),
-        "root": base64.b64encode(report.root).decode(),
-        "problems": problems,
-        "more": report.more,
-    }

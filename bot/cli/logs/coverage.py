@@ -8,9 +8,8 @@ code, or null), `what`, `code` (of "undecryptable": why, as known by now; else n
 Left to others: finding it (`storage/journal/coverage.py`).
 """
 
-from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bot.cli.access.access_reason import DataDir, Room, Since, Until, data_dir_of, moment_of, query_of
 from bot.cli.access.lookup import now_ms
@@ -39,7 +38,7 @@ def coverage(
     with progress() as bar:
         found = coverage_of(folder, query, partial(bar, text("cli.logs.looking")))
     if json:
-        as_json({"unseen": [asdict(row) for row in found.unseen], "off": [_off_json(off) for off in found.off]})
+        as_json(found.as_json())
         return
     for row in found.unseen:
         say("cli.logs.unseen_row", room=row.room or "-", what=_why(row), count=row.count, when=_when(row),
@@ -76,7 +75,3 @@ def _tell_off(off: "Off") -> None:
         say("cli.logs.off_still", since=_minute(off.since))
     else:
         say("cli.logs.off", since=_minute(off.since), until=until)
-
-
-def _off_json(off: "Off") -> dict[str, Any]:
-    return {"from": off.since, "to": off.until, "stopped": off.since is not None}

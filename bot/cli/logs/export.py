@@ -14,7 +14,7 @@ encrypted.
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,7 +39,8 @@ from bot.cli.access.lookup import now_ms
 from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, read_config
 from bot.cli.terminal.output import FAILED, as_json, say, text, why_of
 from bot.cli.terminal.progress import Bar, progress
-from bot.texts.catalog import LANGUAGES, Catalog, cli_language
+from bot.texts.catalog import LANGUAGES, cli_language
+from bot.texts.catalog_words import CatalogWords
 from moderation.values.errors import AnswerableError, Refused
 
 if TYPE_CHECKING:
@@ -52,22 +53,6 @@ Persons = Annotated[
     list[str] | None, typer.Option("--person", "-p", metavar="MXID", help=text("cli.logs.option.persons"))
 ]
 Cases = Annotated[list[int] | None, typer.Option("--case", "-n", min=1, metavar="N", help=text("cli.logs.option.case"))]
-
-
-class CatalogWords:
-    """The message files in one language, as `storage/export` asks for words."""
-
-    def __init__(self, language: str) -> None:
-        self.language = language
-        self._catalog = Catalog.load()
-
-    def has(self, key: str) -> bool:
-        """Tell whether there is such a text."""
-        return self._catalog.has(key)
-
-    def text(self, key: str, **fields: object) -> str:
-        """Return the text, filled."""
-        return self._catalog.text(self.language, key, **fields)
 
 
 def export(
@@ -89,6 +74,7 @@ def export(
     """Export records."""
     from storage.export.export import ExportRequest
     from storage.export.export import export as make
+    from storage.export.media import kept_files
     from storage.export.selection import Selection
     from storage.journal.access import new_name
 
@@ -157,18 +143,6 @@ class _Recording:
         except (AnswerableError, OSError) as error:
             note.unlink(missing_ok=True)
             raise Refused("cli.logs.export_unrecorded", why=why_of(error)) from error
-
-
-def kept_files(data: Path) -> Callable[[str], BinaryIO | None]:
-    """Return a function that opens files kept as they came, by their SHA-256."""
-
-    def opened(digest: str) -> BinaryIO | None:
-        try:
-            return (data / "media" / digest).open("rb")
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
-    return opened
 
 
 def language_of(asked: str | None) -> str:

@@ -7,7 +7,6 @@ keys `index`, `size`, `origin`, `leaf` (the leaf hash), `hashes` (base64, the le
 Left to others: making it (`storage/journal/transparency/tlog_proof.py`).
 """
 
-import base64
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -28,13 +27,15 @@ def proof(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Prove a record."""
+    from storage.journal.transparency.tlog_proof import described
+
     folder = data_dir_of(data_dir, config_file) / "records"
     made = _make(folder, number)
     if out is not None:
         _write(out, made)
         tell("cli.logs.proof_written", file=out, number=str(number))
     if json:
-        as_json(_described(folder, number, made))
+        as_json(described(folder, made))
     elif out is None:
         sys.stdout.write(made)
 
@@ -60,26 +61,3 @@ def _write(out: Path, made: str) -> None:
         raise Invalid(text("cli.logs.out_exists", file=out)) from None
     except OSError as error:
         raise Refused("cli.logs.out_failed", file=out, why=error.strerror or str(error)) from error
-
-
-def _described(folder: Path, number: int, made: str) -> dict[str, object]:
-    from storage.journal.merkle import HASH_BYTES, TILE_WIDTH
-    from storage.journal.transparency.checkpoint import Checkpoint
-    from storage.journal.transparency.tiles import Tiles
-    from storage.journal.transparency.tlog_proof import TlogProof
-
-    taken = TlogProof.parse(made)
-    checkpoint = Checkpoint.parse(taken.note.partition("\n\n")[0] + "\n")
-    tile, place = divmod(number, TILE_WIDTH)
-    width = min(TILE_WIDTH, checkpoint.size - tile * TILE_WIDTH)
-    leaf = Tiles(folder / "tile").read(0, tile, width)[place * HASH_BYTES :][:HASH_BYTES]
-    return {
-        "index": number,
-        "size": checkpoint.size,
-        "origin": checkpoint.origin,
-        "leaf": base64.b64encode(leaf).decode(),
-        "hashes": [base64.b64encode(each).decode() for each in taken.hashes],
-        "root": base64.b64encode(checkpoint.root).decode(),
-        "checkpoint": taken.note,
-        "proof": made,
-    }

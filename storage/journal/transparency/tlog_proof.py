@@ -26,7 +26,7 @@ import orjson
 
 from moderation.values.errors import Invalid
 from storage.journal.line_format import open_line
-from storage.journal.merkle import HASH_BYTES
+from storage.journal.merkle import HASH_BYTES, TILE_WIDTH
 
 from .checkpoint import Checkpoint
 from .proof import Prover
@@ -90,6 +90,25 @@ def prove(folder: Path, index: int) -> str:
             if attempt == 2:
                 raise
     raise AssertionError
+
+
+def described(folder: Path, text: str) -> dict[str, object]:
+    """Return a proof file of the log in `folder` as `logs proof --json` and the console show it."""
+    taken = TlogProof.parse(text)
+    checkpoint = Checkpoint.of_note(taken.note)
+    tile, place = divmod(taken.index, TILE_WIDTH)
+    width = min(TILE_WIDTH, checkpoint.size - tile * TILE_WIDTH)
+    leaf = Tiles(folder / "tile").read(0, tile, width)[place * HASH_BYTES :][:HASH_BYTES]
+    return {
+        "index": taken.index,
+        "size": checkpoint.size,
+        "origin": checkpoint.origin,
+        "leaf": _base64(leaf),
+        "hashes": [_base64(each) for each in taken.hashes],
+        "root": _base64(checkpoint.root),
+        "checkpoint": taken.note,
+        "proof": text,
+    }
 
 
 def disclose(line: bytes, places: Collection[int]) -> bytes:

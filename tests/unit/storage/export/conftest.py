@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bot.cli.logs.export import CatalogWords
+from bot.texts.catalog_words import CatalogWords
 from moderation.model.facts import (
     CaseDecided,
     CaseGrew,

@@ -292,7 +292,7 @@ from storage.journal.record import Draft, Part
 from storage.journal.journal import Journal
 from storage.export.export import ExportRequest, export
 from storage.export.selection import Selection
-from bot.cli.logs.export import CatalogWords
+from bot.texts.catalog_words import CatalogWords
 
 data, count, every = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 noon = 1_795_521_600_000

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.cli.logs.export import CatalogWords
 from bot.texts.catalog import LANGUAGES, Catalog
+from bot.texts.catalog_words import CatalogWords
 from moderation.policy import GRADES
 from moderation.values.events import Json
 from storage.export.choose import NamedRoom
