@@ -1,0 +1,129 @@
+"""A process for long work on the records: checking, searching, looking for what was not seen, exporting.
+
+It gets one line of JSON on stdin (`do`, `with`) and writes lines of JSON on stdout: `at` (what is done, how much, of
+how much), `found` (a line of the log), and at the end `done` or `failed` (`text`, or `key` of the message files).
+
+Rules kept here:
+- It gives way to everything else on the machine.
+- It ends when nobody reads what it writes.
+
+Left to others: starting and ending it (`jobs.py`), who may ask for it (`pages/`).
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from moderation.values.errors import Broken, Invalid, Refused
+from storage.journal.query import Query
+
+_NICE = 10
+_EACH_S = 0.2  # between two words of progress
+
+Asked = Mapping[str, Any]
+
+
+class Report:
+    """What the work says to the console."""
+
+    def __init__(self, out: BinaryIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._out, self._clock = out, clock
+        self._next = 0.0
+
+    def at(self, what: str, done: int, total: int) -> None:
+        """Tell how far the work is, now and then."""
+        if self._clock() >= self._next:
+            self._next = self._clock() + _EACH_S
+            self.write({"at": [what, done, total]})
+
+    def write(self, said: Mapping[str, Any]) -> None:
+        """Write one line. Raises `OSError` if nobody reads it."""
+        self._out.write(orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE))
+        self._out.flush()
+
+
+def query_of(asked: Asked) -> Query:
+    """Return what the records are looked through for."""
+    return Query(
+        groups=frozenset(asked.get("groups", ())),
+        person=asked.get("person", ""),
+        kinds=frozenset(asked.get("kinds", ())),
+        case=asked.get("case", 0),
+        since_ms=asked.get("since_ms"),
+        until_ms=asked.get("until_ms"),
+    )
+
+
+def verify(asked: Asked, report: Report) -> dict[str, Any]:
+    """Check the log."""
+    from storage.journal.transparency.cosignature import Cosigner
+    from storage.journal.verify.verify import verify as check
+
+    witnesses = [Cosigner.parse(each) for each in asked["witnesses"]]
+    found = check(
+        Path(asked["records"]),
+        against=asked["against"] or None,
+        progress=lambda done, total: report.at("checking", done, total),
+        witnesses=witnesses,
+    )
+    return found.reaching(asked["applied"]).as_json()
+
+
+def coverage(asked: Asked, report: Report) -> dict[str, Any]:
+    """Look for what was not seen."""
+    from storage.journal.coverage import coverage_of
+
+    found = coverage_of(Path(asked["records"]), query_of(asked), lambda done, total: report.at("looking", done, total))
+    return found.as_json()
+
+
+def search(asked: Asked, report: Report) -> dict[str, Any]:
+    """Go through the records, newest first; what fits is told as it is found."""
+    from storage.journal.search import newest_first
+
+    found = newest_first(
+        Path(asked["records"]),
+        query_of(asked),
+        asked["words"],
+        below=asked["below"],
+        most=asked["most"],
+        progress=lambda done, total: report.at("searching", done, total),
+    )
+    count = 0
+    for count, raw in enumerate(found, 1):  # noqa: B007  (told below)
+        report.write({"found": raw.decode("utf-8", "replace")})
+    return {"count": count}
+
+
+WORK: Mapping[str, Callable[[Asked, Report], dict[str, Any]]] = {
+    "verify": verify,
+    "coverage": coverage,
+    "search": search,
+}
+
+
+def main() -> None:
+    """Do what is asked for."""
+    os.nice(_NICE)
+    asked = orjson.loads(sys.stdin.buffer.readline())
+    report = Report(sys.stdout.buffer)
+    try:
+        done = WORK[asked["do"]](asked["with"], report)
+    except BrokenPipeError:
+        os._exit(1)  # nobody waits for it any more
+    except Refused as refused:
+        fields = {name: str(value) for name, value in refused.fields.items()}
+        report.write({"failed": {"key": refused.key, "fields": fields}})
+    except (Invalid, Broken, OSError) as error:
+        report.write({"failed": {"key": "", "text": str(error)}})
+    else:
+        report.write({"done": done})
+
+
+if __name__ == "__main__":
+    main()
