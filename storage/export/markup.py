@@ -44,7 +44,7 @@ _HIDE = (
     r"\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff"
     r"\ufeff\ufff9-\ufffb"
 )
-_HIDDEN = re.compile(f"[{_HIDE}]")
+HIDDEN = re.compile(f"[{_HIDE}]")
 _SPECIAL = re.compile(f"[{_HIDE}&<>\"']")
 
 
@@ -53,7 +53,7 @@ def escaped(text: object) -> str:
     plain = str(text)
     if not _SPECIAL.search(plain):
         return plain
-    return _HIDDEN.sub(lambda found: f'<span class="char">U+{ord(found[0]):04X}</span>', html.escape(plain))
+    return HIDDEN.sub(lambda found: f'<span class="char">U+{ord(found[0]):04X}</span>', html.escape(plain))
 
 
 def person(mxid: object) -> str:
