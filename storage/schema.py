@@ -297,6 +297,18 @@ Index("decisions_by_case", decisions.c.n)
 Index("decisions_by_time", decisions.c.at)
 Index("decisions_by_person", decisions.c.by, decisions.c.n)
 
+# How many records of a kind a group had a day (`storage/projections/daily.py`).
+daily = Table(
+    "daily",
+    metadata,
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("day", Integer, primary_key=True),  # since 1970, UTC
+    Column("kind", String, primary_key=True, info=PLAIN),  # message | finding | report | decision | appeal
+    Column("count", Integer),
+    Column("record", Integer),  # the first of them
+)
+Index("daily_by_day", daily.c.day)
+
 # Everything that happened to a case, one row a record: its time line. What reporters did is here without who they are.
 case_steps = Table(
     "case_steps",

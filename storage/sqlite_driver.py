@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import CompoundSelect, Select
+from sqlalchemy import CompoundSelect, Insert, Select
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_connection,
@@ -162,7 +162,7 @@ def new_engine(path: str = "", **more: Any) -> AsyncEngine:
 
 # Several statements in one hand-over.
 
-Query = Select[Any] | CompoundSelect[Any]
+Query = Select[Any] | CompoundSelect[Any] | Insert
 Asked = tuple[Query, Mapping[str, object]]  # a statement built once, with named parameters; and their values
 Rows = Sequence[Any]  # with the names of the columns
 
@@ -182,7 +182,7 @@ _READY: dict[int, _Ready] = {}
 
 
 async def rows_of(db: AsyncConnection, *asked: Asked) -> list[Rows]:
-    """Return the rows of each statement, in order. Values and columns must be numbers and texts."""
+    """Run statements, and return the rows of each, in order. Values and columns must be numbers and texts."""
     ready = [(_READY.get(id(statement)) or _make_ready(statement, values, db), values) for statement, values in asked]
     driver: Any = (await db.get_raw_connection()).driver_connection
     work = [(each.sql, [{**each.fixed, **values}[name] for name in each.names]) for each, values in ready]
@@ -195,7 +195,8 @@ async def rows_of(db: AsyncConnection, *asked: Asked) -> list[Rows]:
 
 def _make_ready(statement: Query, values: Mapping[str, object], db: AsyncConnection) -> _Ready:
     whole = statement.compile(dialect=db.dialect).construct_expanded_state(dict(values))
-    row = collections.namedtuple("row", [column.key for column in statement.selected_columns])  # type: ignore[misc]
+    columns = () if isinstance(statement, Insert) else statement.selected_columns
+    row = collections.namedtuple("row", [column.key for column in columns])  # type: ignore[misc]
     names = tuple(whole.positiontup or ())
     _READY[id(statement)] = ready = _Ready(statement, whole.statement, names, whole.parameters, row)
     return ready

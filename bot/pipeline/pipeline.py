@@ -241,6 +241,7 @@ class Pipeline:
         first = await self.writer.write(drafts, meanwhile=self._look_up(fresh)) if drafts else self._journal.size
         async with self.writer.unit_of_work() as unit:
             for index, (event, draft) in enumerate(zip(fresh, drafts, strict=True), first):
+                unit.counts.add(draft.kind, draft.group, draft.at_ms, index)
                 await self.handle(unit, index, event, draft.kind)
             if token is not None:
                 unit.meta["sync_token"] = token

@@ -288,6 +288,7 @@ class FactProcessor:
 
     async def _apply(self, unit: UnitOfWork, index: int, fact: Fact, at_ms: int) -> None:
         await project(fact, unit.db, index, at_ms)
+        unit.counts.add(fact.KIND, self._served.code(fact), at_ms, index)
         if isinstance(fact, AccountsLinked | AccountUnlinked | PartsErased):
             self._persons = await linked(unit.db)
         if isinstance(fact, RoomStateChanged):

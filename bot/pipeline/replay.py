@@ -21,7 +21,7 @@ from storage import outbox
 from storage.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Record
-from storage.projections import project, project_events, project_room_state, set_meta
+from storage.projections import MESSAGE, DailyCounts, project, project_events, project_room_state, set_all_meta
 from storage.record_mapping import fact_of_record, raw_of_record, seen_kind
 
 from . import heartbeat
@@ -96,6 +96,8 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
             by_index[record.index] = fact
     done: set[int] = set()
     for record in tail:
+        if record.kind == MESSAGE:  # facts are counted where they are applied
+            unit.counts.add(record.kind, record.group, record.at_ms, record.index)
         if record.index in done:
             continue
         event = event_of_record(record, rooms)
@@ -192,10 +194,11 @@ def _one_cause(first: int, on: int, facts_at: Mapping[int, Fact]) -> list[tuple[
 
 async def rebuild(journal: Journal, database: Database) -> int:
     """Fill an empty database from the whole journal. Returns how many records were applied."""
-    rooms, last_ms = Rooms({}), 0
+    rooms, last_ms, counts = Rooms({}), 0, DailyCounts()
     async with database.write() as db:
         for record in journal.read():
             last_ms = record.at_ms
+            counts.add(record.kind, record.group, record.at_ms, record.index)
             fact = fact_of_record(record, rooms.of)
             if fact is not None:
                 rooms.learn(fact)
@@ -207,5 +210,5 @@ async def rebuild(journal: Journal, database: Database) -> int:
                 if isinstance(event, StateChanged):
                     await project_room_state(db, event)
         await heartbeat.note(db, last_ms)
-        await set_meta(db, "applied", str(journal.size))
+        await set_all_meta(db, {"applied": str(journal.size)}, counts.statements())
     return journal.size

@@ -16,7 +16,7 @@ from moderation.values.events import MessagePosted, ReactionGiven, Received
 from moderation.values.ids import UserId
 from storage import outbox
 from storage.journal.record import Draft
-from storage.projections import project_events
+from storage.projections import DailyCounts, project_events
 from storage.record_mapping import Content
 
 from .said_once import said_once
@@ -68,6 +68,7 @@ class UnitOfWork:
     first: int  # the index that the first staged draft will have
     staged: list[Draft] = field(default_factory=list)
     seen: list[tuple[int, Received, str]] = field(default_factory=list)  # events not yet in the tables
+    counts: DailyCounts = field(default_factory=DailyCounts)
     queued: int = 0  # actions put into the outbox
     waited_s: float = 0  # for answers to urgent requests
     meta: dict[str, str] = field(default_factory=dict)  # values of the deployment to be written at the end

@@ -84,7 +84,7 @@ class Writer:
                 yield unit
                 await unit.flush()
                 await self.write_staged(unit)
-                await set_all_meta(db, {**unit.meta, "applied": str(self.journal.size)})
+                await set_all_meta(db, {**unit.meta, "applied": str(self.journal.size)}, unit.counts.statements())
             self._applied = self.journal.size
         except BaseException:
             if self._applied == self.journal.size:

@@ -24,4 +24,5 @@ from .common import (
     set_meta,
     without_marks,
 )
+from .daily import MESSAGE, DailyCounts
 from .events import project_events, project_room_state

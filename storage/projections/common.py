@@ -1,6 +1,6 @@
 """Shared parts of the projections: the dispatcher, one row, one value of the deployment, the person of an account."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import singledispatch
 from typing import Any
@@ -13,6 +13,7 @@ from moderation.model.facts import Fact
 from moderation.values.events import Json
 from moderation.values.ids import UserId
 from storage import schema
+from storage.sqlite_driver import Asked, rows_of
 
 END_MISSING = "end_missing"  # how many records were missing at the end of the log when the database was rebuilt
 ERA = "era"  # of the deployment: set once its log continues from a backup
@@ -56,9 +57,12 @@ async def set_meta(db: AsyncConnection, key: str, value: str) -> None:
     await set_all_meta(db, {key: value})
 
 
-async def set_all_meta(db: AsyncConnection, values: Mapping[str, str]) -> None:
-    """Remember values of the deployment, such as the sync token and how far the records were applied."""
-    await db.execute(_SET_META, [{"key": key, "value": value} for key, value in values.items()])
+async def set_all_meta(db: AsyncConnection, values: Mapping[str, str], also: Sequence[Asked] = ()) -> None:
+    """Remember values of the deployment, such as the sync token and how far the records were applied.
+
+    `also`: other statements, which cost less when they are handed over with these.
+    """
+    await rows_of(db, *also, *((_SET_META, {"key": key, "value": value}) for key, value in values.items()))
 
 
 async def add(db: AsyncConnection, table: Table, fact: Fact, index: int, at_ms: int, **other: object) -> None:

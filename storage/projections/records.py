@@ -134,7 +134,15 @@ async def _forget_actor(db: AsyncConnection, start: int, stop: int) -> None:
 
 
 # Tables whose rows go with their records.
-_OF_RECORDS = (schema.events, schema.dossier_steps, schema.credit, schema.requests, schema.pointed, schema.readings)
+_OF_RECORDS = (
+    schema.events,
+    schema.dossier_steps,
+    schema.credit,
+    schema.requests,
+    schema.pointed,
+    schema.readings,
+    schema.daily,
+)
 
 
 @project.register

@@ -28,6 +28,7 @@ _TABLES = (
     schema.holds,
     schema.room_rules,
     schema.room_settings,
+    schema.daily,
 )
 
 

@@ -43,6 +43,7 @@ from .cases import (
     with_operator,
 )
 from .cases_listed import UNDECIDED_STATES, ListedCase, WholeCase, cases_listed, last_case, whole_case
+from .daily import daily_counts
 from .desks import desk_used_by, desk_view, desks_of_owner, first_in_desk, staff_of, waiting_cards, wanted_desk
 from .dossiers import Approver, Dossier, all_approvers, all_dossiers, dossier_view, hidden_from, offences_of
 from .due import NextTimes, next_times

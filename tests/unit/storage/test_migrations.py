@@ -29,6 +29,7 @@ from moderation.model.facts import (
     Reported,
     StatementGiven,
 )
+from moderation.values.durations import DAY_MS
 from moderation.values.errors import Invalid
 from moderation.values.ids import EventId, PersonId, UserId
 from storage.database import FILE, Database, alembic_config, migrate, schema_of, schemas
@@ -311,3 +312,35 @@ def test_the_time_lines_of_earlier_cases_are_read_from_the_records(tmp_path: Pat
         (1, at, "decided", "dismissed", "@cleo:example.org", ben, "reversed", "", 0),
     ]
     assert found == [(record, *row) for record, row in enumerate(steps, 1)]
+
+
+def test_the_figures_of_each_day_are_read_from_the_records(tmp_path: Path) -> None:
+    """What is erased counts, what is said in rooms of the bot does not."""
+    at, anna = 1_795_521_600_000, PersonId("@anna:example.org")
+    day = at // DAY_MS
+
+    def said(kind: str, at_ms: int, code: str = "G-7F3K") -> Draft:
+        fields: dict[str, int | str] = {"rule": "r", "class": "minor", "where": "body"} if kind == "finding" else {}
+        return Draft(kind, at_ms, group=code, fields=fields, parts=(Part(anna, {"mxid": anna}),))
+
+    keys = PersonKeys.open(tmp_path)
+    with Journal.open(tmp_path, "example.org/log", keys, at) as journal:
+        journal.append([said("message", at), said("edit", at), said("message", at, "G-5K9K"), said("finding", at)])
+        journal.append([said("message", at), said("message", at + DAY_MS)])
+        fields: dict[str, str | int] = {"parts": 1, "what": "operator"}
+        journal.append([Draft("erase", at + DAY_MS, fields=fields, parts=(Part(PersonId(""), {"records": "1"}),))])
+        journal.erase(Targets.parse("1"), 7)
+        journal.append([said("message", at + DAY_MS)])  # not applied yet
+        journal.close(at + DAY_MS)
+    keys.close()
+    with older_database(tmp_path / FILE, "0030") as connection:
+        insert(connection, "rooms", room="!room", code="G-7F3K", purpose="group")
+        insert(connection, "rooms", room="!desk", code="G-5K9K", purpose="desk")
+        insert(connection, "meta", key="applied", value="8")
+    migrate(tmp_path / FILE)
+    found = sqlite3.connect(tmp_path / FILE).execute("SELECT * FROM daily ORDER BY record").fetchall()
+    assert found == [
+        ("!room", day, "message", 2, 1),
+        ("!room", day, "finding", 1, 4),
+        ("!room", day + 1, "message", 1, 6),
+    ]

@@ -34,6 +34,7 @@ TABLES = (
     "assignments",
     "case_notes",
     "case_steps",
+    "daily",
     "statements",
     "reports",
     "away",
@@ -105,8 +106,10 @@ async def test_a_database_that_was_lost_is_made_again_on_start(theatre: Theatre)
     await bot.idle()
     gained = {name: [row for row in bot.table(name) if row not in live[name]] for name in TABLES}
     lost = {name: [row for row in live[name] if row not in bot.table(name)] for name in TABLES}
-    assert {name for name, rows in gained.items() if rows} == {"events"}
-    assert {name for name, rows in lost.items() if rows} == set()
+    assert {name for name, rows in gained.items() if rows} == {"events", "daily"}
+    assert {name for name, rows in lost.items() if rows} == {"daily"}
+    ((*row, more, first),) = gained["daily"]
+    assert lost["daily"] == [(*row, more - 1, first)]
     assert marker in str(gained["events"])
 
 
