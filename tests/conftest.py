@@ -12,9 +12,10 @@ from hypothesis import settings
 settings.register_profile("answerable", deadline=None)
 settings.load_profile("answerable")
 
-SLOW = ("synapse", "faults", "bench", "door")  # folders of tests that start processes and wait for them
+SLOW = ("synapse", "faults", "bench", "door", "browser")  # folders of tests that start processes and wait for them
 LIMITED = "synapse_limited"
 OPENING = "opening"
+BROWSER = "browser"
 MEMORY = Path("/dev/shm")
 ROOM = 2_000_000_000  # bytes; passed tests leave nothing behind, so far less is needed
 
@@ -64,7 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _shared(item: pytest.Item) -> object:
     """Return what a test shares with others: something dear that few tests need, or what its file has."""
     names = getattr(item, "fixturenames", ())
-    return next((name for name in (LIMITED, OPENING) if name in names), item.path)
+    return next((name for name in (LIMITED, OPENING, BROWSER) if name in names), item.path)
 
 
 def _is_slow(file: Path) -> bool:

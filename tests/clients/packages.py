@@ -6,7 +6,8 @@ Rules this module keeps:
   appears complete or not at all.
 - It uses only the standard library, so that it also runs where nothing else is installed.
 
-Other folders with a `package.json` and a lock of their own (`tests/issuer`) are installed the same way.
+Other folders with a `package.json` and a lock of their own (`tests/issuer`, `tests/browser`) are installed the same
+way.
 
 `python -m tests.clients.packages` chooses newer versions (`make lock` does it too).
 """
@@ -19,7 +20,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,26 +43,37 @@ def installed(source: Path = HERE) -> Path:
 
     Raises `NoPackages`.
     """
-    folder = _cache() / f"npm-{_key(source)}"
+    return kept(f"npm-{key(source)}", lambda making: _install(source, making))
+
+
+def kept(name: str, make: Callable[[Path], None]) -> Path:
+    """Return the folder of this name that all clones and workers share; `make` fills it if it does not exist."""
+    folder = _cache() / name
     with _only_one(folder.with_suffix(".lock")):
         if not folder.exists():
-            _install(source, folder)
+            making = folder.with_suffix(".making")
+            shutil.rmtree(making, ignore_errors=True)  # left by somebody who was ended
+            making.mkdir()
+            make(making)
+            making.rename(folder)
     return folder
 
 
-def _install(source: Path, folder: Path) -> None:
-    making = folder.with_suffix(".making")
-    shutil.rmtree(making, ignore_errors=True)  # left by somebody who was ended
-    making.mkdir()
+def key(source: Path) -> str:
+    """Return a name for what the lock in `source` says."""
+    return hashlib.sha256(b"\0".join((source / name).read_bytes() for name in _INPUTS)).hexdigest()[:16]
+
+
+def _install(source: Path, making: Path) -> None:
     for name in _INPUTS:
         shutil.copy(source / name, making)
     _npm(making, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-    making.rename(folder)
 
 
-def renew(source: Path = HERE, name: str = "matrix-js-sdk") -> None:
-    """Lock the newest version of a package and of its dependencies."""
-    _npm(source, "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", f"{name}@latest")
+def renew(source: Path, *names: str) -> None:
+    """Lock the newest versions of some packages and of their dependencies."""
+    newest = [f"{name}@latest" for name in names]
+    _npm(source, "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", *newest)
     lock = source / "package-lock.json"
     content = json.loads(lock.read_text("utf-8"))
     for package in content["packages"].values():
@@ -91,10 +103,6 @@ def _cache() -> Path:
     return folder
 
 
-def _key(source: Path) -> str:
-    return hashlib.sha256(b"\0".join((source / name).read_bytes() for name in _INPUTS)).hexdigest()[:16]
-
-
 @contextmanager
 def _only_one(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
@@ -103,6 +111,7 @@ def _only_one(path: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    renew()
+    renew(HERE, "matrix-js-sdk")
     renew(HERE.parent / "issuer", "oidc-provider")
-    print("wrote package-lock.json in tests/clients and tests/issuer", file=sys.stderr)
+    renew(HERE.parent / "browser", "@sparticuz/chromium", "axe-core")
+    print("wrote package-lock.json in tests/clients, tests/issuer and tests/browser", file=sys.stderr)

@@ -1,19 +1,28 @@
 """The test clients consist of exactly the locked packages, and the lock does not say where these come from."""
 
 import json
+from pathlib import Path
+
+import pytest
 
 from tests.clients.packages import HERE, installed
 
-LOCK = (HERE / "package-lock.json").read_text("utf-8")
-LOCKED = {name: package for name, package in json.loads(LOCK)["packages"].items() if name}
+SOURCES = (HERE, HERE.parent / "issuer", HERE.parent / "browser")
 
 
-def test_the_lock_holds_a_hash_of_everything_and_no_address() -> None:
-    assert "://" not in LOCK
-    assert [name for name, package in LOCKED.items() if not package["integrity"].startswith("sha512-")] == []
+def locked(source: Path) -> dict[str, dict[str, str]]:
+    packages = json.loads((source / "package-lock.json").read_text("utf-8"))["packages"]
+    return {name: package for name, package in packages.items() if name}
 
 
-def test_the_installed_packages_match_the_lock() -> None:
-    there = installed() / "node_modules"
-    found = {name: json.loads((there.parent / name / "package.json").read_text("utf-8"))["version"] for name in LOCKED}
-    assert found == {name: package["version"] for name, package in LOCKED.items()}
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_the_lock_holds_a_hash_of_everything_and_no_address(source: Path) -> None:
+    assert "://" not in (source / "package-lock.json").read_text("utf-8")
+    assert [name for name, package in locked(source).items() if not package["integrity"].startswith("sha512-")] == []
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_the_installed_packages_match_the_lock(source: Path) -> None:
+    there = installed(source)
+    found = {name: json.loads((there / name / "package.json").read_text("utf-8"))["version"] for name in locked(source)}
+    assert found == {name: package["version"] for name, package in locked(source).items()}

@@ -1,0 +1,49 @@
+"""A browser for each worker, and visits for each test; they share an event loop with all that the tests start.
+
+The tests of this folder stay together on one worker (`tests/conftest.py`), so there is seldom a second browser.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+from pytest_asyncio import is_async_test
+
+from tests.browser.chromium import Chromium, missing
+from tests.browser.visit import Visits
+from tests.clients import packages
+
+STARTED_MS = 300_000.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of this folder in one event loop, that of the browser."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    """Provide a running browser, or skip: see `missing`."""
+    if why := missing():
+        pytest.skip(why)
+    chromium = Chromium(tmp_path_factory.mktemp("chromium"))
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv("PLAYWRIGHT_NODEJS_PATH", str(packages.node()))  # its own needs a library that may be missing
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(
+                executable_path=chromium.program, args=chromium.flags, env={**chromium.environ}, timeout=STARTED_MS
+            )
+            yield browser
+            await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visits(browser: Browser) -> AsyncIterator[Visits]:
+    """Provide somebody with a browser; the test fails at its end if a page did what none may."""
+    visits = Visits(browser)
+    yield visits
+    await visits.close()
