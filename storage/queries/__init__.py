@@ -143,6 +143,7 @@ from .sanctions import (
     was_removed,
 )
 from .tasks import open_task, open_tasks, tasks_about, tasks_about_rooms
+from .transparency import RuleFigures, TransparencyFigures, rule_figures, transparency_figures
 from .verification import (
     Ending,
     demoted_unverified,
