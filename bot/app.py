@@ -28,6 +28,7 @@ from storage.journal.transparency.daily_checkpoints import Closings
 from storage.journal.transparency.proof import Prover
 from storage.journal.transparency.tiles import Tiles
 
+from .admin.console import ConsoleOperations
 from .admin.control_socket import Control
 from .admin.keys import KeyOperations
 from .admin.rate_limit import learning_of_limit
@@ -42,6 +43,7 @@ from .effects.align_room import Reconciler
 from .effects.anchor_day import Anchorer, Closer
 from .effects.anchor_outside import OutsideAnchorer
 from .effects.ask_desk import Asker
+from .effects.console_link import ConsoleLinks
 from .effects.desk import Desk
 from .effects.guide import Guider
 from .effects.join_room import Joiner, recording_notice
@@ -194,7 +196,9 @@ class RunningBot:
         )
         keys = KeyOperations(core.machine, self._verifying, self._keys_changed)
         limit = learning_of_limit(self._dispatcher.learn_limit)
-        self._control = Control(config.data_dir, {**self._operations.by_name(), **keys.by_name(), **limit})
+        console = ConsoleOperations(pipeline, clock).by_name()
+        operations = {**self._operations.by_name(), **keys.by_name(), **limit, **console}
+        self._control = Control(config.data_dir, operations)
 
     def _handlers(self) -> Handlers:
         """Return the handler of every action."""
@@ -222,6 +226,7 @@ class RunningBot:
             operations.dossiers,
             Notifier(services, direct),
             Guider(services),
+            ConsoleLinks(services, config.console.public_url),
             Anchorer(services, closings),
             Alerter(
                 services.database,

@@ -140,6 +140,7 @@ def make_pipeline(
                 language=config.bot.language,
                 vkey=stores.journal.vkey,
                 digest=config.bot.digest,
+                console=config.console.public_url,
                 commands=COMMANDS,
             )
         ),

@@ -62,6 +62,7 @@ class CommandSetup:
     language: str
     vkey: str  # the key that checks the signatures of the log
     digest: str  # when desks get their digest of what waits; "": never
+    console: str | None  # the address of the web console; None: it has none that managers could reach
     commands: Mapping[str, "Command"]  # all there are, by name
 
 

@@ -194,6 +194,19 @@ class Guide(Action, name="guide", priority=ANSWER, speaks=True, merge="guide {ro
     reply_to: EventId
 
 
+class GiveConsoleLink(
+    Action, name="console-link", priority=ANSWER, speaks=True, queue="{subject}", merge="console-link {subject}"
+):
+    """Give a person a link to the web console in their direct room (`room`).
+
+    It is made when it is sent, so that it waits nowhere. After `until` it is not given.
+    """
+
+    subject: UserId
+    on: int
+    until: int
+
+
 class Tell(Action, name="tell", speaks=True, queue="{subject}"):
     """Tell one person something, in a direct room if they accept one, else in `room`; with `alone` never in `room`."""
 

@@ -539,6 +539,24 @@ KINDS: dict[str, Kind] = {
         },
         _SUBJECT,
     ),
+    "console": Kind(
+        "A person came to the web console by a link in their direct room, gave a command there, or left it.",
+        {
+            "step": _word("link: they got a link; opened: they used it; command: they gave a command; ended"),
+            "until": _int("of a link or a session: until when at most, milliseconds since 1970"),
+            "link": _int("record of the link that was used"),
+            "start": _int("record that began the session"),
+            "why": _word("of an end: left; idle: an hour without a request; operator: an operator ended it"),
+            "on": _ON,
+        },
+        {
+            **_SUBJECT,
+            "ticket": "SHA-256 of what the link ends in, which is recorded nowhere",
+            "session": "SHA-256 of what the browser holds, which is recorded nowhere",
+            "words": "the command",
+            "reader": "the operator who ended it, as a user of the operating system",
+        },
+    ),
     "identity": Kind(
         "Identity data of members was destroyed, or the key that opens it was changed.",
         {

@@ -88,6 +88,8 @@ _DELETED = (
     schema.rosters,
     schema.duty_accepted,
     schema.pointed,
+    schema.console_links,
+    schema.console_sessions,
     schema.events,
 )
 
@@ -142,6 +144,8 @@ _OF_RECORDS = (
     schema.pointed,
     schema.readings,
     schema.daily,
+    schema.console_links,
+    schema.console_sessions,
 )
 
 

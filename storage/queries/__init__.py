@@ -43,6 +43,14 @@ from .cases import (
     with_operator,
 )
 from .cases_listed import UNDECIDED_STATES, ListedCase, WholeCase, cases_listed, last_case, whole_case
+from .console import (
+    ConsoleLink,
+    ConsoleSession,
+    console_link,
+    console_links_since,
+    console_session,
+    console_sessions,
+)
 from .daily import daily_counts
 from .desks import desk_used_by, desk_view, desks_of_owner, first_in_desk, staff_of, waiting_cards, wanted_desk
 from .dossiers import Approver, Dossier, all_approvers, all_dossiers, dossier_view, hidden_from, offences_of
@@ -108,6 +116,7 @@ from .rooms import (
     RoomLabel,
     active_groups,
     all_rooms,
+    are_alone,
     closed_groups,
     created_event,
     desk_of,

@@ -104,6 +104,22 @@ async def direct_with(db: AsyncConnection, room: RoomId) -> UserId:
     return UserId(await db.scalar(select(schema.rooms.c.direct_with).where(schema.rooms.c.room == room)) or "")
 
 
+async def are_alone(db: AsyncConnection, room: RoomId, user: UserId, bot: UserId) -> bool:
+    """Return whether a room is the direct room of a person, from which they have not gone and to which nobody came.
+
+    The bot does not learn who is in a direct room that it was invited to, but sees who comes and goes after that.
+    """
+    r, m = schema.rooms.c, schema.members.c
+    is_direct = select(r.room).where(
+        r.room == room, r.purpose == "direct", r.direct_with == user, r.condition != "left"
+    )
+    if await db.scalar(is_direct) is None:
+        return False
+    there = {row.user: row.membership for row in await db.execute(select(m.user, m.membership).where(m.room == room))}
+    others = {each for each, membership in there.items() if membership in ("join", "invite")} - {user, bot}
+    return there.get(user, "join") == "join" and not others
+
+
 async def closed_groups(db: AsyncConnection, bot: UserId) -> tuple[RoomView, ...]:
     """Return the groups that the operator or neglect has closed, even if the bot is no longer there."""
     s = schema.sanctions.c

@@ -23,6 +23,7 @@ from .cases import (
     Reported,
     StatementGiven,
 )
+from .console import ConsoleCommand, ConsoleEnded, ConsoleLinkGiven, ConsoleOpened, WhyConsoleEnded
 from .dossiers import ApproverChanged, DossierStep
 from .identity import ClaimsForgotten, IdentityKeyChanged, IdentityRead
 from .ledger import BalanceCorrected, CreditChanged, EntryConfirmed, Ledger

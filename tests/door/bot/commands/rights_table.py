@@ -64,6 +64,8 @@ _FILED = "report.thanks|report.waits|report.decided"
 _NO_VOUCH = "error.unvouch.none|error.unvouch.others"  # as the others have vouched for them by then, or not
 _ROSTER = {**dict.fromkeys(INSIDE[:4], "error.right.roster"), "banned": "error.group.outside"}
 
+_NO_ROOM = {"outsider": "error.console.nowhere", "stranger": "console-link", "banned": "error.console.nowhere"}
+
 ROWS = (
     everyone("help", "help.head"),
     everyone("help mute", "command.mute.short"),
@@ -120,6 +122,7 @@ ROWS = (
     managers("set {code}", "set.head"),
     managers("desk {code}", "desk.shown.own", "error.right.manager-nowhere", banned="error.right.manager-nowhere"),
     managers("readonly {code}", "error.missing.duration"),
+    managers("console", "console-link", "error.console.nowhere", operator="error.console.operator", **_NO_ROOM),
     everyone("approve D-9999 " + 64 * "0", "error.approve.operators", operator="cli.dossier.unknown"),
     owners("duty {victim} off {code}", "error.roster.not-in", refused="error.right.roster", **_ROSTER),
     owners("set language en {code}", "set.done.language", refused="error.right.set"),

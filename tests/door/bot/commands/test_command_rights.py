@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bot.commands.registry import COMMANDS
-from moderation.model.actions import Say
+from moderation.model.actions import GiveConsoleLink, Say
 from moderation.model.facts import CaseOpened, Fact, PersonVerified
 from moderation.values.ids import RoomId, UserId
 from tests.door.bot.commands.rights_table import ROLES, ROWS, Row
@@ -42,6 +42,8 @@ c = 30
 [verification]
 write = 2
 below = "remind"
+[console]
+public_url = "https://console.example.org"
 """
 
 
@@ -123,9 +125,12 @@ class Cast:
 
     def give(self, role: str, command: str) -> Done:
         """Give a command in one's own direct room."""
+        self.door.now += 61_000  # not more commands in an hour than the bot answers
         facts, actions = self.door.say(self.direct[role], PEOPLE[role], f"!{command}")
         answers = [each for each in actions if isinstance(each, Say) and each.to == PEOPLE[role]]
-        return Done(tuple(line.key for each in answers for line in each.lines), tuple(facts))
+        told = [line.key for each in answers for line in each.lines]
+        told += [each.NAME for each in actions if isinstance(each, GiveConsoleLink) and each.subject == PEOPLE[role]]
+        return Done(tuple(told), tuple(facts))
 
 
 Given = Callable[[str], dict[str, Done]]

@@ -15,7 +15,7 @@ from storage.journal.record_kinds import KINDS
 from storage.journal.verify.verify import verify
 from tests.door.bot.commands.test_personal_data import confirm_erasing, operate, reply
 from tests.people.client import Client
-from tests.theatre.scene import Scene, Theatre, ask, direct_room, told
+from tests.theatre.scene import Scene, Theatre, ask, direct_room, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
 
 
@@ -79,7 +79,8 @@ ELSEWHERE = frozenset({"restore"})
 
 async def test_every_kind_of_record_is_written_by_something_that_happens(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")
-    scene = await theatre.scene(RULES, members=2, bot=f'operators = ["{operator.user}"]', known=["managers"])
+    rules = RULES + '[console]\npublic_url = "https://console.example.org"\n'
+    scene = await theatre.scene(rules, members=2, bot=f'operators = ["{operator.user}"]', known=["managers"])
     bot, (ann, ben) = scene.bot, scene.members
     await talk(scene, ann, ben)
     await moderate(scene, ann)
@@ -90,6 +91,7 @@ async def test_every_kind_of_record_is_written_by_something_that_happens(theatre
     await bot.until(lambda: "erase" in kinds_of(bot), "the erasing")
     covers = f'{{"groups":["{bot.code(scene.room)}"]}}'
     await scene.managers[0].send_text(scene.room, "!away 1d")
+    await scene.managers[0].send_text(await open_direct(scene.managers[0], bot), "!console")
     await bot.until(lambda: bot.rows("SELECT 1 FROM sanctions WHERE kind = 'mute' AND ended > 0"), "the mute to end")
     await bot.until(lambda: not bot.rows("SELECT 1 FROM holds"), "the level to be given back")
     await ann.send_text(scene.room, "a volcano")  # severe, after a measure: the operator is asked for a file
