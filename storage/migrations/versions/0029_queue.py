@@ -8,7 +8,7 @@ down_revision = "0028"
 
 
 def upgrade() -> None:
-    waits = sa.text("outcome = '' OR state = 'appealed'")
+    waits = sa.literal_column("outcome = '' OR state = 'appealed'", sa.Boolean)
     op.create_index("cases_waiting", "cases", ["due"], unique=False, sqlite_where=waits)
     op.create_index("cases_by_decider", "cases", ["by"], unique=False)
     op.create_index("decisions_by_person", "decisions", ["by", "n"], unique=False)
