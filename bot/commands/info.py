@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from bot.texts import measure_lines
 from bot.texts.catalog import LANGUAGES, language_named
 from bot.texts.power_lines import power_lines
 from moderation.duty.responsibility import is_manager, is_operator, may
@@ -13,7 +14,6 @@ from storage import queries
 
 from .invocation import Call, Command, Reply
 from .rights import must_have, which_room
-from .room import in_force
 from .set import retelling
 
 MAX_NAMES = 50
@@ -79,7 +79,7 @@ async def status(call: Call) -> Reply:
         line("status.room", room=RoomName(room.room), condition=Phrase(f"condition.{room.condition}")),
         line("status.numbers", records=numbers.records, members=numbers.members, open=numbers.open_cases),
     ]
-    lines += in_force(list(await queries.measures_of_room(call.db, room.room)))
+    lines += measure_lines.in_force(await queries.measures_of_room(call.db, room.room))
     lines += power_lines(room.power, call.setup.bot)
     return Reply(tuple(lines))
 

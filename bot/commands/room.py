@@ -8,14 +8,14 @@ Left to others: what follows (`moderation/rooms/measures.py`), what it means for
 (`moderation/rooms/align_room.py`) or for what is written there (`moderation/rooms/slow_mode.py`).
 """
 
+from bot.texts import measure_lines
 from moderation.duty.responsibility import Deed
-from moderation.model.context import InForce
 from moderation.model.facts import OF_ROOMS, Fact, SanctionKind
 from moderation.rooms import measures as room_measures
 from moderation.rooms.slow_mode import LEAST_MS, MOST_MS
 from moderation.values.durations import parse_duration
 from moderation.values.errors import Refused
-from moderation.values.notices import Line, Moment, Phrase, RoomName, Span, line
+from moderation.values.notices import Line, Moment, RoomName, Span, line
 from storage import queries
 
 from .invocation import Call, Command, Reply
@@ -74,21 +74,7 @@ async def reopen(call: Call) -> Reply:
     facts = await _lifted(call, tuple(sorted(OF_ROOMS)), "reopen", "error.not-closed")
     ended = {getattr(fact, "start", -1) for fact in facts}
     left = [each for each in await queries.measures_of_room(call.db, call.group.room) if each.record not in ended]
-    return _reply(call, facts, line("done.reopen", room=RoomName(call.group.room)), *in_force(left))
-
-
-def in_force(measures: list[InForce]) -> list[Line]:
-    """List the measures that hold for a room, and until when, as `status` shows them."""
-    return [_shown(each) for each in measures]
-
-
-def _shown(each: InForce) -> Line:
-    every, until = Span(each.every), Moment(each.until)
-    if not each.n:  # the people who run the room ordered it themselves
-        return line(f"status.ordered.{each.kind}", every=every, until=until if each.until else Phrase("status.no-end"))
-    if each.until:
-        return line(f"status.measure.{each.kind}", until=until, n=each.n, every=every)
-    return line(f"status.measure-open.{each.kind}", n=each.n, every=every)
+    return _reply(call, facts, line("done.reopen", room=RoomName(call.group.room)), *measure_lines.in_force(left))
 
 
 async def _ordered(call: Call, kind: SanctionKind, until: int, every: int = 0) -> tuple[Fact, ...]:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import get_args
 
 from bot.texts.catalog import LANGUAGES, language_named
+from bot.texts.setting_lines import setting_lines
 from moderation.duty.responsibility import require
 from moderation.model.actions import Action, EditCard, Retell
 from moderation.model.facts import Fact, LanguageChosen, RoomSettingChanged
-from moderation.people.verification import REACHES, Asks, asked_of, room_demands
+from moderation.people.verification import REACHES, Asks, room_demands
 from moderation.policy import Below, Chosen
 from moderation.values.errors import Refused
 from moderation.values.ids import CaseNumber
@@ -27,7 +28,9 @@ async def set_(call: Call) -> Reply:
     """Show the settings, or choose one."""
     name, words = call.given.word.lower(), call.given.text.lower().split()
     if not name:
-        return Reply((line("set.head", room=RoomName(call.group.room)), *_shown(call), line("set.how")), private=True)
+        head, setup = line("set.head", room=RoomName(call.group.room)), call.setup
+        shown = setting_lines(call.group, setup.configured, language=setup.language, digest=setup.digest)
+        return Reply((head, *shown, line("set.how")), private=True)
     if name not in SETTINGS:
         raise Refused("error.set.what", given=name[:40], known=Code(", ".join(SETTINGS)))
     require("set", call.caller, call.group, call.policy)
@@ -52,37 +55,6 @@ def _done(call: Call, name: str, fact: Fact) -> Line:
         spoken = fact.language or call.setup.language
         return line("set.done.language", room=room, spoken=Phrase(f"language.{spoken}"))
     return line(f"set.done.{name}", room=room)
-
-
-def _shown(call: Call) -> tuple[Line, ...]:
-    room, chosen = call.group, call.group.choices
-    asked = asked_of(room, call.setup.configured)
-    return (
-        line(
-            "set.language",
-            value=Phrase(f"language.{room.language or call.setup.language}"),
-            source=_source(room.language != ""),
-        ),
-        line(
-            "set.verify" if asked.of_members else "set.verify-not",
-            level=asked.write,
-            below=Phrase(f"set.below.{asked.below}"),
-            source=_source(chosen.write > 0),
-        ),
-        line(
-            "set.digest" if _digest(call) else "set.digest-not",
-            at=call.setup.digest,
-            source=_source(not chosen.digest),
-        ),
-    )
-
-
-def _source(room: bool) -> Phrase:
-    return Phrase("set.source.room" if room else "set.source.config")
-
-
-def _digest(call: Call) -> bool:
-    return bool(call.setup.digest) and call.group.choices.digest
 
 
 def _language(call: Call, words: list[str]) -> Fact:

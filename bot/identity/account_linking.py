@@ -21,8 +21,8 @@ from typing import Literal
 
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
+from bot.texts.credit_lines import sanction_line
 from moderation.model.actions import NO_ROOM, Tell
-from moderation.model.context import InForce
 from moderation.model.facts import OF_ROOMS, AccountsLinked, PersonVerified
 from moderation.people.barred_list import is_entry
 from moderation.values.durations import DAY_MS, HOUR_MS
@@ -200,7 +200,7 @@ class Linking:
         own = {each.record: each for person in people for each in person.in_force if each.kind not in OF_ROOMS}
         if not own:
             return ()
-        return (line("verify.link.holds"), *(_in_force(each) for _, each in sorted(own.items())))
+        return (line("verify.link.holds"), *(sanction_line(each.kind, each.until) for _, each in sorted(own.items())))
 
     async def _drop(self, requests: Sequence[LinkRequest], words: Line) -> None:
         told = [_tell(each.user, words) for each in requests if each.code]
@@ -208,12 +208,6 @@ class Linking:
 
     def _command(self, word: str = "") -> Code:
         return Code(f"{self._prefix}verify link {word}".rstrip())
-
-
-def _in_force(sanction: InForce) -> Line:
-    if not sanction.until:
-        return line(f"credit.in-force-open.{sanction.kind}")
-    return line(f"credit.in-force.{sanction.kind}", until=Moment(sanction.until))
 
 
 def _tell(user: UserId, *lines: Line) -> Tell:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.texts.credit_lines import sanction_line
 from moderation.model.actions import NO_ROOM, Tell
 from moderation.model.facts import LASTING, OF_ROOMS, Fact, SanctionStarted
-from moderation.values.notices import Line, Moment, Who, line
+from moderation.values.notices import Line, Who, line
 from storage import queries
 
 
@@ -33,8 +34,4 @@ async def words_to_other_accounts(db: AsyncConnection, facts: Sequence[Fact]) ->
 
 
 def _words(fact: SanctionStarted) -> tuple[Line, ...]:
-    if not fact.until:
-        holds = line(f"credit.in-force-open.{fact.kind}")
-    else:
-        holds = line(f"credit.in-force.{fact.kind}", until=Moment(fact.until))
-    return (line("notice.other-account", who=Who(fact.subject)), holds)
+    return (line("notice.other-account", who=Who(fact.subject)), sanction_line(fact.kind, fact.until))

@@ -1,11 +1,12 @@
-"""A measure against a room in words: for everybody there, for the desk, and for the owner.
+"""A measure against a room in words: for everybody there, for the desk, for the owner, and for those who ask.
 
 If the operator or neglect imposed it, the desk is also told what can be done. Left to others: who is told
 (`moderation/consequences.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from moderation.model.context import InForce
 from moderation.model.facts import SanctionEnded, SanctionExtended, SanctionStarted
 from moderation.values.notices import Line, Moment, Phrase, RoomName, Span, Who, line
 
@@ -34,6 +35,20 @@ def longer(fact: SanctionExtended) -> Line:
 def end_line(fact: SanctionEnded) -> Line:
     """Return what the desk and the owner are told when it ends."""
     return line(f"measure.over.{fact.kind}", room=RoomName(fact.room or ""), why=_ending(fact))
+
+
+def in_force(measures: Iterable[InForce]) -> list[Line]:
+    """List the measures that hold for a room, and until when, as `!status` shows them."""
+    return [_shown(each) for each in measures]
+
+
+def _shown(each: InForce) -> Line:
+    every, until = Span(each.every), Moment(each.until)
+    if not each.n:  # the people who run the room ordered it themselves
+        return line(f"status.ordered.{each.kind}", every=every, until=until if each.until else Phrase("status.no-end"))
+    if each.until:
+        return line(f"status.measure.{each.kind}", until=until, n=each.n, every=every)
+    return line(f"status.measure-open.{each.kind}", n=each.n, every=every)
 
 
 def _why(fact: SanctionStarted) -> Iterator[Line]:

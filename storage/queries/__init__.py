@@ -98,7 +98,17 @@ from .people import (
     vouches_for,
     was_asked,
 )
-from .readings import cases_about, cases_of_records, export_of_note, is_noted, subjects_of_cases, was_looked_at
+from .people_listed import FoundPerson, RoomOfPerson, people_found, rooms_of_person
+from .readings import (
+    ReadingOf,
+    cases_about,
+    cases_of_records,
+    export_of_note,
+    is_noted,
+    readings_of,
+    subjects_of_cases,
+    was_looked_at,
+)
 from .reports import (
     StoredReport,
     cases_with,

@@ -1,6 +1,7 @@
 """Readings of data held on people."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from sqlalchemy import exists, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,6 +10,20 @@ from moderation.values.access_reasons import GLANCES
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import UserId
 from storage import schema
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOf:
+    """A recorded look at what is held on a person: of what, in which record and on which day, and by whom.
+
+    `by` looked in a chat or the console, `reader` at the terminal.
+    """
+
+    record: int
+    what: str
+    by: UserId
+    reader: str
+    day: int
 
 
 async def is_noted(db: AsyncConnection, note: str, person: UserId) -> bool:
@@ -51,3 +66,12 @@ async def cases_about(db: AsyncConnection, accounts: Collection[UserId]) -> froz
     about = select(schema.cases.c.n).where(schema.cases.c.subject.in_(accounts))
     told = select(schema.statements.c.n).where(schema.statements.c.subject.in_(accounts))
     return frozenset(await db.scalars(union(about, told)))
+
+
+async def readings_of(
+    db: AsyncConnection, users: Collection[UserId], since_ms: int, limit: int
+) -> tuple[ReadingOf, ...]:
+    """Return who looked at what is held on one of these accounts since a day, newest first."""
+    r = schema.readings.c
+    query = select(r.record, r.what, r.by, r.reader, r.day).where(r.day >= since_ms // DAY_MS, r.subject.in_(users))
+    return tuple(ReadingOf(*row) for row in await db.execute(query.order_by(r.record.desc()).limit(limit)))

@@ -1,0 +1,37 @@
+"""What holds in a room by its settings, and who chose it, in lines."""
+
+from moderation.model.context import RoomView
+from moderation.people.verification import asked_of
+from moderation.policy import Policy
+from moderation.values.notices import Line, Phrase, line
+
+
+def setting_lines(room: RoomView, policy: Policy, *, language: str, digest: str) -> tuple[Line, ...]:
+    """Return a line for each setting that the owner of a room can choose.
+
+    Where they chose nothing, the settings of the operator hold: policy, language, and the time of the daily digest
+    ("": there is none).
+    """
+    chosen, asked = room.choices, asked_of(room, policy)
+    return (
+        line(
+            "set.language",
+            value=Phrase(f"language.{room.language or language}"),
+            source=_source(room=room.language != ""),
+        ),
+        line(
+            "set.verify" if asked.of_members else "set.verify-not",
+            level=asked.write,
+            below=Phrase(f"set.below.{asked.below}"),
+            source=_source(room=chosen.write > 0),
+        ),
+        line(
+            "set.digest" if digest and chosen.digest else "set.digest-not",
+            at=digest,
+            source=_source(room=not chosen.digest),
+        ),
+    )
+
+
+def _source(*, room: bool) -> Phrase:
+    return Phrase("set.source.room" if room else "set.source.config")
