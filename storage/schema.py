@@ -66,6 +66,8 @@ rooms = Table(
     Column("introduced", String, server_default="", info=PLAIN),
     # Of a group: the code of the desk that shows its cards; "": none yet; "own": none yet, and not that of other rooms.
     Column("desk", String, server_default="", info=PLAIN),
+    # The record by which recording began: those who were there before, and whom the bot therefore met, precede it.
+    Column("begun", Integer, server_default="0"),
 )
 
 Index("rooms_by_desk", rooms.c.desk)
@@ -112,6 +114,7 @@ members = Table(
     Column("display_name", Text, default="", info=words_of("user")),
     Column("role", String, default="member", info=PLAIN),
     Column("since", Integer, server_default="0"),  # when first seen there; 0: never in the room
+    Column("seen", Integer, server_default="0"),  # the record of their first membership there, whichever it was
     info=ROWS,
 )
 Index("members_by_user", members.c.user)

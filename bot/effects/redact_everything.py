@@ -3,8 +3,8 @@
 Rules kept here:
 - It is used only if each message of the person that the room still shows is to be removed by a measure. So nothing
   harmless goes that no decision covers and no appeal brings back.
-- It is used only for people who came after the bot, in rooms whose history is open to it: it would remove what the room
-  hides from the bot too.
+- It is used only for people who first came after the bot, in rooms whose history is open to it: it would remove what
+  the room hides from the bot too.
 - A homeserver that says so (MSC4194) is asked to redact everything. Else a ban says it (MSC4293), and whether the
   homeserver heeded that is looked at message by message.
 - What is gone already is not redacted again.
@@ -90,7 +90,7 @@ class WholeRedactions:
         async with self._database.read() as db:
             if await outbox.redactions_waiting(db, room, user) < at_least:
                 return False
-            if not await queries.came_after(db, room, user, self._homeserver.user):
+            if not await queries.came_after_us(db, room, user):
                 return False
         if not await self._sees_all(room):
             return False

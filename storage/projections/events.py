@@ -1,14 +1,14 @@
 """Events: that they were seen, memberships, and the state of rooms."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import ColumnElement, case, delete, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged, Unreadable
-from moderation.values.ids import is_room_id
+from moderation.values.ids import RoomId, UserId, is_room_id
 from storage import schema
 from storage.journal.canonical import plain
 
@@ -30,9 +30,13 @@ async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received
     rows = [_seen(index, event, kind) for index, event, kind in seen if event.event is not None]
     if rows:
         await db.execute(_EVENT, rows)
-    changes = [event for _, event, _ in seen if isinstance(event, MembershipChanged)]
+    changes = [(index, event) for index, event, _ in seen if isinstance(event, MembershipChanged)]
+    first: dict[tuple[RoomId, UserId], int] = {}
+    for index, event in changes:
+        first.setdefault((event.room, event.user), index)
+    latest = list({(event.room, event.user): event for _, event in changes}.values())
     for came in (True, False):
-        await _members(db, [event for event in _latest(changes) if (event.membership == "join") is came], came)
+        await _members(db, [event for event in latest if (event.membership == "join") is came], came, first)
 
 
 async def project_room_state(db: AsyncConnection, event: StateChanged) -> bool:
@@ -65,11 +69,9 @@ def _at(event: Received) -> int:
     return event.received_ms if isinstance(event, Unreadable) else event.counted_ms
 
 
-def _latest(changes: Sequence[MembershipChanged]) -> list[MembershipChanged]:
-    return list({(event.room, event.user): event for event in changes}.values())
-
-
-async def _members(db: AsyncConnection, changes: Sequence[MembershipChanged], came: bool) -> None:
+async def _members(
+    db: AsyncConnection, changes: Sequence[MembershipChanged], came: bool, first: Mapping[tuple[RoomId, UserId], int]
+) -> None:
     if not changes:
         return
     rows = [
@@ -79,6 +81,7 @@ async def _members(db: AsyncConnection, changes: Sequence[MembershipChanged], ca
             "membership": e.membership,
             "display_name": e.display_name or "",
             "since": e.received_ms if came else 0,
+            "seen": first[e.room, e.user],
         }
         for e in changes
     ]

@@ -78,14 +78,14 @@ async def _(fact: DutyAccepted, db: AsyncConnection, index: int, _at_ms: int) ->
 
 
 @project.register
-async def _(fact: RoomStateChanged, db: AsyncConnection, _index: int, at_ms: int) -> None:
+async def _(fact: RoomStateChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
     values: dict[str, object] = {"condition": fact.condition}
     if fact.notice:
         values["notice"] = fact.notice
     room = schema.rooms.c.room == fact.room
     if fact.condition in ("observing", "protected"):  # opened: people there are asked for verification from now on
         opened = (room, schema.rooms.c.condition.in_(("joining", "announced")))
-        await db.execute(update(schema.rooms).where(*opened).values(asked=at_ms))
+        await db.execute(update(schema.rooms).where(*opened).values(asked=at_ms, begun=index))
     await db.execute(update(schema.rooms).where(room).values(**values))
 
 

@@ -73,7 +73,7 @@ from .many_people import people_views
 from .members_listed import ListedMember, members_listed
 from .own_words import in_rooms_of_ours, records_by, rooms_of_words, said_alone_in, said_in_direct_rooms
 from .people import (
-    came_after,
+    came_after_us,
     display_name,
     display_names,
     entries_by_person,

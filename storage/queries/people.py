@@ -29,8 +29,6 @@ from .rooms import ACTIVE_GROUP, groups_with
 from .sanctions import AGAINST, read_in_force, sanctions_of_accounts
 from .verification import PROOFS, SINCE, TOLD, counting_in, read_proofs, read_since, read_told
 
-_CAME_TOGETHER_MS = 60_000  # who is there when somebody comes is seen for the first time about then
-
 
 async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
     """Return the active groups somebody is known in; with `joined` only those they are in now."""
@@ -82,12 +80,11 @@ async def names_in(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
     return dict((await db.execute(select(m.user, m.display_name).where(m.room == room))).all())
 
 
-async def came_after(db: AsyncConnection, room: RoomId, user: UserId, other: UserId) -> bool:
-    """Return whether somebody was first seen in a room well after somebody else, who was seen there too."""
-    m = schema.members.c
-    rows = await db.execute(select(m.user, m.since).where(m.room == room, m.user.in_((user, other))))
-    seen: dict[str, int] = {row.user: row.since for row in rows}
-    return 0 < seen.get(other, 0) < seen.get(user, 0) - _CAME_TOGETHER_MS
+async def came_after_us(db: AsyncConnection, room: RoomId, user: UserId) -> bool:
+    """Return whether somebody was in no way a member of a room, now or earlier, when the bot began to record it."""
+    m, r = schema.members.c, schema.rooms.c
+    met = select(m.seen).join(schema.rooms, r.room == m.room).where(m.room == room, m.user == user)
+    return await db.scalar(met.where(r.begun > 0, m.seen > r.begun)) is not None
 
 
 async def records_of_names(db: AsyncConnection, room: RoomId, since_ms: int, limit: int) -> list[int]:

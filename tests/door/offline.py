@@ -140,13 +140,16 @@ class Offline:
         *,
         owner: UserId = OLGA,
         served: str = "G-7F3K",
+        gone: tuple[UserId, ...] = (),
     ) -> None:
+        """Enter a room in which `people` are, and in which those of `gone` were before."""
         served = served if purpose == "desk" else "-"
         entered = RoomEntered(code=code, purpose=purpose, served=served, room_id=room, subject=owner)
         await self.pipeline.commit((entered,))
         made = self.raw(owner, "m.room.create", {"room_version": version}, "")
         power = self.raw(owner, "m.room.power_levels", levels, "")
         there = [self.raw(user, "m.room.member", {"membership": "join"}, user) for user in (*people, BOT)]
+        there += [self.raw(user, "m.room.member", {"membership": "leave"}, user) for user in gone]
         snapshot = [receive(raw, room, self.time()) for raw in (made, power, *there)]
 
         async def nothing_more(_db: object) -> None:

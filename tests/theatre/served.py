@@ -305,7 +305,7 @@ class ServedBot:
 
         def move() -> None:  # in a thread: the bot of this process may be writing, and has to go on for us to follow
             with closing(sqlite3.connect(self.data_dir / FILE, timeout=60)) as database, database:
-                database.execute("UPDATE members SET since = since + 600000 WHERE user != ?", (self.user,))
+                database.execute("UPDATE members SET seen = seen + 1000000 WHERE user != ?", (self.user,))
 
         await asyncio.to_thread(move)
 

@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 
 from moderation.model.facts import ActionTaken
+from moderation.values.durations import HOUR_MS
+from moderation.values.ids import GroupCode, RoomId, UserId
+from storage import queries
+from tests.door.offline import ANNA, BOT, LEVELS, OLGA, offline
 from tests.fakes.homeserver import Fault
 from tests.theatre.garden import Garden, garden_in
+
+KITCHEN, CODE = RoomId("!kitchen:example.org"), GroupCode("G-2222")
 
 
 @pytest.fixture
@@ -66,6 +72,29 @@ async def test_of_people_who_were_there_before_the_bot_messages_go_one_by_one(tm
         assert gone(garden, *said).count(True) == 1
         await finish(garden)
         assert gone(garden, *said) == [True] * 12
+
+
+async def test_only_people_who_were_never_there_before_the_bot_came_after_it(tmp_path: Path) -> None:
+    ben, cat, dora, eve = (UserId(f"@{name}:example.org") for name in ("ben", "cat", "dora", "eve"))
+    async with offline(tmp_path) as bot:
+
+        async def after() -> list[UserId]:
+            async with bot.stores.database.read() as db:
+                return [user for user in (ANNA, ben, cat, dora, eve) if await queries.came_after_us(db, KITCHEN, user)]
+
+        await bot._open(KITCHEN, CODE, "group", LEVELS, "11", (OLGA, ANNA), gone=(ben, dora))
+        await bot.pass_time(HOUR_MS)
+        await bot.membership(dora, "invite", KITCHEN)
+        for user in (ben, cat, dora):
+            await bot.membership(user, "join", KITCHEN)
+        assert await after() == [cat]
+        # It leaves for a time in which Eve comes and goes, and nobody records what she writes.
+        await bot.membership(BOT, "leave", KITCHEN)
+        await bot.pass_time(HOUR_MS)
+        await bot._open(KITCHEN, CODE, "group", LEVELS, "11", (OLGA, ANNA, ben, cat), gone=(dora, eve))
+        await bot.pass_time(HOUR_MS)
+        await bot.membership(eve, "join", KITCHEN)
+        assert await after() == []
 
 
 async def test_a_server_that_says_it_and_cannot_is_asked_once(garden: Garden) -> None:
