@@ -23,13 +23,13 @@ from urllib.parse import quote
 
 from sqlalchemy import create_engine
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
 
 from moderation.values.errors import Broken, Invalid
 
 from .schema import metadata
-from .sqlite_driver import new_engine
+from .sqlite_driver import Connection, Engine, new_engine
 
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
@@ -57,9 +57,10 @@ _READING = f"PRAGMA busy_timeout = {_BUSY_MS}; PRAGMA query_only = ON"
 class Database:
     """The state database of one data directory. Make it with `Database.open`."""
 
-    def __init__(self, engine: AsyncEngine, writer: AsyncConnection | None) -> None:
+    def __init__(self, engine: Engine, writer: Connection | None) -> None:
         self._engine = engine
         self._writer = writer
+        self._idle: list[Connection] = []  # for reading; to take one from the engine costs as much as a statement
         self._turn = asyncio.Lock()
 
     @classmethod
@@ -78,7 +79,7 @@ class Database:
         address = f"{_address(path)}&uri=true" if read_only else path
         factory = partial(_connected, _READING if read_only else _WRITING)
         engine = new_engine(f"{address}", hide_parameters=True, connect_args={"factory": factory})
-        writer = None if read_only else await engine.connect()
+        writer = None if read_only else await engine.opened()
         return cls(engine, writer)
 
     @asynccontextmanager
@@ -86,14 +87,25 @@ class Database:
         """Yield the connection in the one writing transaction: committed at the end, rolled back on any error."""
         if self._writer is None:
             raise Broken("this database was opened for reading only")
-        async with self._turn, self._writer.begin():
-            yield self._writer
+        async with self._turn:
+            try:
+                yield self._writer
+                await self._writer.commit()
+            except BaseException:
+                await self._writer.rollback()
+                raise
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Yield a connection that sees the last committed state."""
-        async with self._engine.connect() as connection:
+        connection = self._idle.pop() if self._idle else await self._engine.opened()
+        try:
             yield connection
+        finally:
+            if connection.is_idle():
+                self._idle.append(connection)
+            else:
+                await connection.close()
 
     async def clean(self, *, patience_ms: int = _BUSY_MS) -> bool:
         """Empty the WAL, which may still contain what was erased or deleted.
@@ -111,8 +123,8 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._writer is not None:
-            await self._writer.close()
+        for connection in (*self._idle, *([self._writer] if self._writer else [])):
+            await connection.close()
         await self._engine.dispose()
 
 

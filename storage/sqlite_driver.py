@@ -1,163 +1,161 @@
-"""An aiosqlite driver for SQLAlchemy's asyncio, with one hand-over to its thread per statement instead of four.
+"""Statements of SQLAlchemy in the thread of an aiosqlite connection, with one hand-over each.
 
-SQLAlchemy's own dialect hands over creating a cursor, the statement, fetching its rows and closing one by one. Our
-statements take some ten microseconds, so most of the bot's work was handing them over. Decision 0025.
+SQLAlchemy builds and compiles statements. To let it run them, too, is dear: its asyncio hands over creating a cursor,
+the statement, fetching its rows and closing one by one, while our statements take some ten microseconds. Decision 0025.
 
 Rules kept here:
 - Nothing of SQLite is done on the event loop.
 - The rows of a statement are fetched with it, and nothing of it stays open.
 - Many statements needed at once are handed over together (`rows_of`).
+- Text and changes of tables, which are rare, are left to SQLAlchemy.
 
-Left to others: settings of the connection (`database.py`).
+Left to others: settings of the connection, transactions (`database.py`).
 """
 
 import collections
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import CompoundSelect, Insert, Select
-from sqlalchemy.dialects import registry
-from sqlalchemy.dialects.sqlite.aiosqlite import (
-    AsyncAdapt_aiosqlite_connection,
-    AsyncAdapt_aiosqlite_dbapi,
-    SQLiteDialect_aiosqlite,
-)
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import LRUCache
-from sqlalchemy.util.concurrency import await_
 
-DRIVER = "sqlite+one_hop"
+_DIALECT = SQLiteDialect_aiosqlite()
+_COMPILED: LRUCache[Any, Any] = LRUCache(1_000)  # statements, compiled once a process
 
 
 class _Done(NamedTuple):
     """The whole result of one statement."""
 
-    rows: "collections.deque[Any]"
-    description: Any
+    rows: Sequence[Any]
     rowcount: int
-    lastrowid: int | None
 
 
-def _do(connection: sqlite3.Connection, many: bool, sql: str, parameters: Any) -> _Done:
+def _do(connection: sqlite3.Connection, many: bool, sql: str, values: Any) -> _Done:
     """Run one statement; called in the thread of the connection."""
-    cursor = connection.cursor()
+    cursor = (connection.executemany if many else connection.execute)(sql, values)
     try:
-        (cursor.executemany if many else cursor.execute)(sql, parameters)
-        rows = cursor.fetchall() if cursor.description else ()
-        return _Done(collections.deque(rows), cursor.description, cursor.rowcount, cursor.lastrowid)
+        return _Done(cursor.fetchall() if cursor.description else (), cursor.rowcount)
     finally:
         cursor.close()
 
 
-class _Cursor:
-    """A cursor for one statement at a time, its rows in memory (PEP 249, "Cursor Objects")."""
+class _Plan(NamedTuple):
+    """What is known of a compiled statement."""
 
-    server_side = False
-    arraysize = 1
+    columns: SimpleResultMetaData
+    defaults: Sequence[tuple[str, object]]  # for columns that an INSERT does not name
 
-    def __init__(self, connection: "_Connection") -> None:
-        self._connection = connection
-        self._done = _Done(collections.deque(), None, -1, None)
+
+_PLANS: WeakKeyDictionary[Any, _Plan | None] = WeakKeyDictionary()
+
+
+def _plan_of(compiled: Any) -> _Plan | None:
+    """Return the plan of a statement; None if only SQLAlchemy knows how to run it."""
+    if compiled not in _PLANS:
+        _PLANS[compiled] = _new_plan(compiled) if isinstance(compiled, SQLCompiler) else None
+    return _PLANS[compiled]
+
+
+def _new_plan(compiled: SQLCompiler) -> _Plan | None:
+    columns = compiled._result_columns
+    converted = any(column.type._cached_result_processor(_DIALECT, None) for column in columns)
+    if converted or compiled.isplaintext or compiled._bind_processors or compiled.update_prefetch:
+        return None
+    defaults: list[Any] = [each.default for each in compiled.insert_prefetch]
+    names = [compiled._within_exec_param_key_getter(each) for each in compiled.insert_prefetch]
+    values = [each.arg for each in defaults]
+    return _Plan(SimpleResultMetaData([each.keyname for each in columns]), list(zip(names, values, strict=True)))
+
+
+class _Result(IteratorResult[Any]):
+    """The rows of a statement, and how many it changed."""
+
+    def __init__(self, columns: SimpleResultMetaData, done: _Done) -> None:
+        super().__init__(columns, iter(done.rows))
+        self.rowcount = done.rowcount
+
+
+class Connection(AsyncConnection):
+    """A connection that hands statements to its thread itself."""
+
+    async def execute(self, statement: Any, parameters: Any = None, **more: Any) -> Any:
+        """Run a statement, for each of several parameters if they are a list, and return its whole result."""
+        given = parameters if isinstance(parameters, list) else [parameters]
+        many, keys = len(given) > 1, sorted(given[0] or ()) if given else []
+        compiled, extracted, collected, _ = statement._compile_w_cache(
+            _DIALECT, compiled_cache=_COMPILED, column_keys=keys, for_executemany=many
+        )
+        plan = _plan_of(compiled)
+        if plan is None:
+            return await super().execute(statement, parameters, **more)
+        filled = [
+            compiled.construct_params(
+                each, extracted_parameters=extracted, escape_names=False, _collected_params=collected
+            )
+            | dict(plan.defaults)
+            for each in given or [None]
+        ]
+        sql, names = compiled.string, compiled.positiontup
+        if compiled.post_compile_params:  # lists, of which each value has a mark
+            expanded = compiled._process_parameters_for_postcompile(filled[0])
+            sql, names, filled = expanded.statement, expanded.positiontup, [{**filled[0], **expanded.parameters}]
+        values = [[each[name] for name in names] for each in filled]
+        return _Result(plan.columns, await self.hand_over(_do, many, sql, values if many else values[0]))
+
+    async def commit(self) -> None:
+        """End the transaction, if there is one."""
+        if self.in_transaction():  # begun by SQLAlchemy
+            await super().commit()
+        elif self._driver.in_transaction:
+            await self.hand_over(sqlite3.Connection.commit)
+
+    async def rollback(self) -> None:
+        """Undo the transaction, even one that begins only when a statement given up before its turn is run."""
+        await super().rollback()
+        await self.hand_over(sqlite3.Connection.rollback)
+
+    def is_idle(self) -> bool:
+        """Tell whether it has no transaction and has not been thrown away."""
+        return not (self.invalidated or self.in_transaction() or self._driver.in_transaction)
 
     @property
-    def description(self) -> Any:
-        return self._done.description
+    def _driver(self) -> Any:
+        return self._proxied.connection.driver_connection  # aiosqlite's connection
 
-    @property
-    def rowcount(self) -> int:
-        return self._done.rowcount
-
-    @property
-    def lastrowid(self) -> int | None:
-        return self._done.lastrowid
-
-    def execute(self, sql: str, parameters: Any = ()) -> None:
-        self._hand_over(False, sql, parameters or ())
-
-    def executemany(self, sql: str, parameters: Any) -> None:
-        self._hand_over(True, sql, parameters)
-
-    def _hand_over(self, many: bool, sql: str, parameters: Any) -> None:
-        driver = self._connection.driver_connection
+    async def hand_over(self, work: Callable[..., Any], *values: Any) -> Any:
+        """Call `work` in the thread of the connection, with SQLite's own connection."""
+        if self.invalidated:
+            await self.get_raw_connection()  # opens it again
+        driver = self._driver
         try:
-            self._done = await_(driver._execute(_do, driver._conn, many, sql, parameters))
-        except Exception as error:
-            self._connection._handle_exception(error)
-
-    def fetchone(self) -> Any:
-        return self._done.rows.popleft() if self._done.rows else None
-
-    def fetchmany(self, size: int | None = None) -> list[Any]:
-        rows = self._done.rows
-        return [rows.popleft() for _ in range(min(self.arraysize if size is None else size, len(rows)))]
-
-    def fetchall(self) -> list[Any]:
-        rows = list(self._done.rows)
-        self._done.rows.clear()
-        return rows
-
-    def __iter__(self) -> Iterator[Any]:
-        while self._done.rows:
-            yield self._done.rows.popleft()
-
-    def close(self) -> None:
-        self._done.rows.clear()
-
-    async def _async_soft_close(self) -> None:
-        """Do nothing: SQLAlchemy calls it while rows may still be wanted, and nothing is open."""
+            return await driver._execute(work, driver._conn, *values)
+        except sqlite3.Error as error:
+            raise DBAPIError.instance(None, None, error, sqlite3.Error, hide_parameters=True) from error
 
 
-class _Connection(AsyncAdapt_aiosqlite_connection):
-    """A connection that uses these cursors."""
+class Engine(AsyncEngine):
+    """An engine that makes such connections."""
 
-    __slots__ = ()
+    def connect(self) -> Connection:
+        """Return a connection, to be opened by `async with`."""
+        return Connection(self)
 
-    _cursor_cls = _Cursor  # type: ignore[assignment]
-
-    def rollback(self) -> None:
-        """Roll back only if there is something to roll back: every connection that was only read from comes here.
-
-        After a statement that was cancelled while it waited SQLAlchemy does not ask: it throws the connection away.
-        """
-        if self.driver_connection.in_transaction:
-            super().rollback()
+    async def opened(self) -> Connection:
+        """Return an open connection."""
+        return cast(Connection, await self.connect())
 
 
-class _Driver(AsyncAdapt_aiosqlite_dbapi):
-    def connect(self, *args: Any, **more: Any) -> _Connection:
-        return _Connection(self, super().connect(*args, **more).driver_connection)
-
-
-class Dialect(SQLiteDialect_aiosqlite):
-    """Dialect `sqlite+one_hop://`, for `create_async_engine`."""
-
-    driver = "one_hop"
-    supports_statement_cache = True
-    supports_server_side_cursors = False
-
-    def __eq__(self, other: object) -> bool:
-        """Be the same as every other: none has settings of its own, so that what one compiled is good for all."""
-        return isinstance(other, Dialect)
-
-    def __hash__(self) -> int:
-        return hash(Dialect)
-
-    @classmethod
-    def import_dbapi(cls) -> _Driver:
-        return _Driver(__import__("aiosqlite"), sqlite3)
-
-
-registry.register("sqlite.one_hop", __name__, "Dialect")
-_COMPILED: LRUCache[Any, Any] = LRUCache(1_000)  # statements, compiled once a process
-
-
-def new_engine(path: str = "", **more: Any) -> AsyncEngine:
+def new_engine(path: str = "", **more: Any) -> Engine:
     """Return an engine for a database; for one in memory without `path`."""
-    options = {"compiled_cache": _COMPILED}
-    return create_async_engine(f"{DRIVER}:///{path}", execution_options=options, **more)
+    return Engine(create_async_engine(f"sqlite+aiosqlite:///{path}", **more).sync_engine)
 
 
 # Several statements in one hand-over.
@@ -183,18 +181,14 @@ _READY: dict[int, _Ready] = {}
 
 async def rows_of(db: AsyncConnection, *asked: Asked) -> list[Rows]:
     """Run statements, and return the rows of each, in order. Values and columns must be numbers and texts."""
-    ready = [(_READY.get(id(statement)) or _make_ready(statement, values, db), values) for statement, values in asked]
-    driver: Any = (await db.get_raw_connection()).driver_connection
+    ready = [(_READY.get(id(statement)) or _make_ready(statement, values), values) for statement, values in asked]
     work = [(each.sql, [{**each.fixed, **values}[name] for name in each.names]) for each, values in ready]
-    try:
-        found = await driver._execute(_do_all, driver._conn, work)
-    except sqlite3.Error as error:
-        raise OperationalError("several statements", None, error) from error
+    found = await cast(Connection, db).hand_over(_do_all, work)
     return [[each.row(*row) for row in rows] for (each, _), rows in zip(ready, found, strict=True)]
 
 
-def _make_ready(statement: Query, values: Mapping[str, object], db: AsyncConnection) -> _Ready:
-    whole = statement.compile(dialect=db.dialect).construct_expanded_state(dict(values))
+def _make_ready(statement: Query, values: Mapping[str, object]) -> _Ready:
+    whole = statement.compile(dialect=_DIALECT).construct_expanded_state(dict(values))
     columns = () if isinstance(statement, Insert) else statement.selected_columns
     row = collections.namedtuple("row", [column.key for column in columns])  # type: ignore[misc]
     names = tuple(whole.positiontup or ())
