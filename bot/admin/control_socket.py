@@ -7,7 +7,7 @@ Rules kept here:
 - There is one request a connection: a line of JSON each way, with lines of progress in between.
 - A request that cannot be read is answered, never carried out.
 
-Left to others: what is done (`records.py`), asking (`bot/cli/access/admin_client.py`).
+Left to others: what is done (`records.py`), asking (`bot/runtime/asking.py`).
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,13 @@ import orjson
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.runtime.asking import SOCKET, short_path
 from moderation.values.errors import AnswerableError, Refused
 
 from .request import ByName, Request
 
 log = structlog.get_logger()
 
-SOCKET = "control.sock"
 MAX_REQUEST = 1024 * 1024  # a file on a person lists its records
 
 
@@ -108,16 +108,3 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
-
-
-@contextlib.contextmanager
-def short_path(folder: Path) -> Iterator[Path]:
-    """Yield the folder by a short name: the path of a socket has at most 108 bytes, and temporary folders have more."""
-    if len(str(folder / SOCKET)) < 100 or not Path("/proc/self/fd").is_dir():
-        yield folder
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield Path(f"/proc/self/fd/{handle}")
-    finally:
-        os.close(handle)

@@ -4,7 +4,7 @@ Rules kept here:
 - One process at a time holds the data directory, so either the bot does it or we have its lock.
 - The person who asks is recorded in both cases.
 
-Left to others: what is done (`bot/admin/records.py`), the socket (`bot/admin/control_socket.py`).
+Left to others: what is done (`bot/admin/records.py`), asking a running bot (`bot/runtime/asking.py`).
 """
 
 import asyncio
@@ -15,12 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from bot.cli.run import make_data_dir, only_instance, running_pid
 from bot.cli.terminal.output import text
 from bot.cli.terminal.progress import Bar, progress
-from moderation.values.errors import Refused
+from bot.runtime import asking
 
 from .access_reason import user
 
@@ -65,34 +63,8 @@ def quietly() -> Iterator[None]:
 
 
 async def ask_bot(data_dir: Path, do: str, arguments: Mapping[str, Any], bar: Bar | None) -> dict[str, Any]:
-    from bot.admin.control_socket import SOCKET, short_path
-
-    try:
-        with short_path(data_dir) as folder:
-            reader, writer = await asyncio.open_unix_connection(folder / SOCKET, limit=2**20)
-    except OSError as error:
-        raise Refused("cli.operate.no_door", data_dir=data_dir, why=error.strerror or error) from None
-    try:
-        writer.write(orjson.dumps({"do": do, "with": dict(arguments)}, option=orjson.OPT_APPEND_NEWLINE))
-        await writer.drain()
-        while line := await reader.readline():
-            answer = orjson.loads(line)
-            if "progress" in answer:
-                _told(bar)(*answer["progress"])
-            else:
-                return _result(answer)
-    finally:
-        writer.close()
-    raise Refused("cli.operate.broken_off")
-
-
-def _result(answer: Mapping[str, Any]) -> dict[str, Any]:
-    if "refused" in answer:
-        raise Refused(answer["refused"], **answer["fields"])
-    if "failed" in answer:
-        raise Refused("cli.operate.failed", why=answer["failed"])
-    done: dict[str, Any] = answer["done"]
-    return done
+    """Have a running bot do something, with a progress bar if it takes long. Raises `Refused`."""
+    return await asking.ask_bot(data_dir, do, arguments, _told(bar))
 
 
 def _told(bar: Bar | None) -> Any:

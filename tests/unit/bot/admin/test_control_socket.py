@@ -11,8 +11,9 @@ import orjson
 import pytest
 
 from bot.admin import control_socket
-from bot.admin.control_socket import MAX_REQUEST, SOCKET, Control
+from bot.admin.control_socket import MAX_REQUEST, Control
 from bot.admin.request import Request
+from bot.runtime.asking import NO_DOOR, SOCKET, ask_bot, short_path
 from moderation.values.errors import Broken, Refused
 
 NOBODY = 65_534
@@ -46,7 +47,7 @@ class Door:
 
     async def say(self, line: bytes) -> list[Any]:
         """Send a line, and return all lines of the answer."""
-        with control_socket.short_path(self.folder) as folder:
+        with short_path(self.folder) as folder:
             reader, writer = await asyncio.open_unix_connection(folder / SOCKET)
         writer.write(line)
         if writer.can_write_eof():
@@ -121,3 +122,23 @@ async def test_a_refusal_and_a_failure_are_told_apart(door: Door) -> None:
     assert await door.say(b'{"do": "erase", "with": {}}\n') == [{"refused": "error.case.none", "fields": {"n": "7"}}]
     door.error = Broken("the disk is full")
     assert await door.say(b'{"do": "erase", "with": {}}\n') == [{"failed": "the disk is full"}]
+
+
+async def test_what_the_bot_answers_comes_back_to_the_process_that_asked(door: Door, tmp_path: Path) -> None:
+    looked: list[tuple[int, int]] = []
+    assert await ask_bot(tmp_path, "erase", {"n": 1}, lambda *far: looked.append(far)) == {"count": 1}
+    assert looked == [(1, 2)]
+    door.error = Refused("error.case.none", n=7)
+    with pytest.raises(Refused) as refused:
+        await ask_bot(tmp_path, "erase", {})
+    assert (refused.value.key, dict(refused.value.fields)) == ("error.case.none", {"n": "7"})
+    door.error = Broken("the disk is full")
+    with pytest.raises(Refused) as refused:
+        await ask_bot(tmp_path, "erase", {})
+    assert (refused.value.key, dict(refused.value.fields)) == ("cli.operate.failed", {"why": "the disk is full"})
+
+
+async def test_without_a_bot_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as refused:
+        await ask_bot(tmp_path, "erase", {})
+    assert refused.value.key == NO_DOOR
