@@ -49,6 +49,7 @@ from .model.builtin_rules import (
     UNVERIFIED_MANAGER,
     has_card,
 )
+from .model.context import CaseView
 from .model.facts import (
     LASTING,
     OF_ROOMS,
@@ -102,7 +103,7 @@ from .values.ids import NO_USER, CaseNumber, RoomId, UserId
 # The reactions on a card. Each way to dismiss has the reason most often meant by it.
 UPHOLD, DISMISS, SETTLED, HANDLED, MORE, CLAIM, LATER, TOGETHER = "✅", "❌", "🤝", "♻", "🔎", "✋", "⏳", "👥"
 DISMISSALS = {DISMISS: "no-rule", SETTLED: "settled", HANDLED: "handled"}
-OFFERED = (UPHOLD, DISMISS, MORE, CLAIM)  # those that the bot puts under it, in this order
+OFFERED = (UPHOLD, DISMISS, MORE, CLAIM)  # those that the bot puts under one that waits, in this order
 UNDERSTOOD = (*OFFERED, LATER, TOGETHER, SETTLED, HANDLED)
 NUMBERS = tuple(f"{number}\u20e3" for number in range(1, 10))  # those that choose a reason, under a question
 # Returns the active groups a person is in; with a reach, also those of that community.
@@ -118,6 +119,13 @@ class Known:
 
     cases: Mapping[int, StatementContext] = field(default_factory=dict)
     now_ms: int = 0
+
+
+def offered(case: CaseView) -> tuple[str, ...]:
+    """Return the reactions that the bot puts under the card of a case: what is decided can only be changed."""
+    if case.waits:
+        return OFFERED
+    return (DISMISS if case.outcome == "upheld" else UPHOLD, MORE)
 
 
 def consequences(
@@ -204,6 +212,7 @@ def _(fact: CaseGrew, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 @_follow.register
 def _(fact: Appealed, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     yield EditCard(room=fact.home, n=CaseNumber(fact.n))
+    yield Offer(room=fact.home, n=CaseNumber(fact.n))
     if fact.report:  # nobody in the desk sees who reported, and only the reporter is told
         yield NotifyPerson(room=fact.home, subject=fact.subject, n=fact.n, facts=(fact,), alone=True)
     yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,), ring=True)
@@ -227,7 +236,7 @@ def _(fact: CaseDecided, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 @_follow.register
 def _(fact: ActionTaken, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     if fact.action == PostCard.NAME and fact.result == "done" and fact.room is not None:
-        yield Offer(room=fact.room, n=CaseNumber(fact.n), key=" ".join(OFFERED))
+        yield Offer(room=fact.room, n=CaseNumber(fact.n))
 
 
 @_follow.register

@@ -14,7 +14,7 @@ from .stage import MANAGER, MEMBER, WHEN, DemoStage, case_number, expect, mentio
 from .steps import Fields
 
 UPHOLD, DISMISS = "✅", "❌"
-OFFERED = ("✅", "❌", "🔎", "✋")
+OFFERED = ("❌", "🔎")  # the rule itself has decided
 
 # Cyrillic letters that look like Latin ones: letter for letter, this is not the phrase of the rule.
 DISGUISED = "I dreamt of a \u0440urpl\u0435 \u0435leph\u0430nt"

@@ -26,6 +26,7 @@ from bot.texts.case_words import SaidAt, word_lines
 from bot.texts.matrix_message import MESSAGE, replacing
 from bot.texts.names import names_in
 from bot.texts.report_lines import reads_along, report_lines
+from moderation.consequences import offered
 from moderation.judge.room_rules import compiled
 from moderation.model.actions import EditCard, KeepDesk, Offer, PostCard, QuitDesk, SupersedeCard
 from moderation.model.context import CaseView, RoomView
@@ -212,9 +213,9 @@ class Desk(ActionHandler):
             group = await queries.room_view(db, action.room, self._homeserver.user)
             desk = await queries.desk_of(db, group.code) if group else None
         target = action.event or (case.card if case else None)
-        if desk is None or target is None:
+        if desk is None or target is None or case is None:
             return Done(result="abandoned")
-        for number, key in enumerate(action.key.split()):
+        for number, key in enumerate(action.key.split() or offered(case)):
             relation = {"rel_type": "m.annotation", "event_id": target, "key": key}
             with suppress(Rejected):  # it stands there already
                 await self._homeserver.send(desk, "m.reaction", {"m.relates_to": relation}, f"{txn}.{number}")

@@ -331,11 +331,11 @@ class AskDesk(Action, name="ask-desk", priority=ANSWER, speaks=True):
 class Offer(Action, name="offer", priority=NICETY, adorns=True, queue="case {n}"):
     """Put reactions under the card of case `n` or under `event`, for managers to press.
 
-    They are those of `key`, divided by spaces, in this order.
+    They are those of `key`, divided by spaces, in this order; "": those that the case admits.
     """
 
     n: CaseNumber
-    key: str
+    key: str = ""
     event: EventId | Literal[""] = ""
 
 

@@ -51,6 +51,7 @@ async def test_records_the_database_has_not_seen_are_caught_up_without_doing_any
     said = await ann.send_text(room, "a geyser")
     await scene.until_level(ann.user, -1)
     card = await scene.card(manager, 1)
+    await bot.idle()
     await manager.react(scene.desk, card.id, "❌")
     await scene.until_level(ann.user, None)
     assert like("done.warn").search(await ask(manager, bot, room, f"!warn {ben.user} be kind"))
@@ -131,7 +132,7 @@ async def _complete(scene: Scene, who: Client, said: str, rule: str) -> None:
 
 
 async def _said_once(scene: Scene, who: Client, said: str) -> None:
-    """Check that the homeserver shows one redaction, one card with three reactions, one direct message."""
+    """Check that the homeserver shows one redaction, one card with its reactions, one direct message."""
     bot, (manager,) = scene.bot, scene.managers
     ((n, card),) = bot.rows("SELECT n, card FROM cases JOIN evidence USING (n) WHERE event = ?", said)
     room = [e for e in await scene.owner.messages(scene.room, 500) if e["sender"] == bot.user]
@@ -145,7 +146,7 @@ async def _said_once(scene: Scene, who: Client, said: str) -> None:
     ]
     assert cards == [card]
     offers = [e["content"]["m.relates_to"] for e in desk if e["type"] == "m.reaction"]
-    assert sorted(o["key"] for o in offers if o["event_id"] == card) == sorted("✅❌🔎✋")
+    assert sorted(o["key"] for o in offers if o["event_id"] == card) == sorted("❌🔎")
     violation = like("notice.violation", n=str(n))
     assert len([e for e in direct if violation.search(str(e["content"].get("body", "")))]) == 1
     assert len(bot.rows("SELECT 1 FROM rooms WHERE purpose = 'direct' AND direct_with = ?", who.user)) == 1

@@ -122,7 +122,7 @@ def begun(kind: Any, basis: Any = "rule", room: RoomId | None = ROOM, **other: A
         (CaseDecided(room=ROOM, n=3, what="upheld", subject=ANNA, by=MARK), (EditCard(room=ROOM, n=CaseNumber(3)),)),
         (
             ActionTaken(room=ROOM, action="card", result="done", n=3),
-            (Offer(room=ROOM, n=CaseNumber(3), key="✅ ❌ 🔎 ✋"),),
+            (Offer(room=ROOM, n=CaseNumber(3)),),
         ),
         (ActionTaken(room=ROOM, action="card", result="refused", n=3), ()),
         (ActionTaken(room=ROOM, action="edit-card", result="done", n=3), ()),
