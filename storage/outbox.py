@@ -209,9 +209,27 @@ async def waits_in(db: AsyncConnection, room: str, *, besides: type[Action]) -> 
     return await db.scalar(select(o.id).where(*others).limit(1)) is not None
 
 
-async def mark_sending(db: AsyncConnection, rows: Sequence[int]) -> None:
-    """Mark these rows as being sent: the same action wanted again from now on is a new row."""
-    await db.execute(update(outbox).where(outbox.c.id.in_(rows), outbox.c.merge.is_not(None)).values(merge=None))
+async def waiting_with(db: AsyncConnection, merge: str) -> list[tuple[int, Action]]:
+    """Return the actions, with the ids of their rows, that are not being sent and whose key `merge` begins so."""
+    o = outbox.c
+    rows = await db.execute(select(o.id, o.action).where(o.merge >= merge, o.merge < merge + chr(0x10FFFF)))
+    return [(row.id, from_json(json.loads(row.action))) for row in rows]
+
+
+async def change(db: AsyncConnection, row: int, action: Action) -> None:
+    """Replace the action of a row that is not being sent."""
+    await db.execute(update(outbox).where(outbox.c.id == row).values(action=json.dumps(to_json(action))))
+
+
+async def mark_sending(db: AsyncConnection, rows: Sequence[int]) -> dict[int, Action]:
+    """Mark these rows as being sent: the same action wanted again from now on is a new row.
+
+    Returns the actions of those that could have changed until now.
+    """
+    mergeable = (outbox.c.id.in_(rows), outbox.c.merge.is_not(None))
+    found = (await db.execute(select(outbox.c.id, outbox.c.action).where(*mergeable))).all()
+    await db.execute(update(outbox).where(*mergeable).values(merge=None))
+    return {row.id: from_json(json.loads(row.action)) for row in found}
 
 
 async def not_started(db: AsyncConnection, row: OutboxRow) -> None:

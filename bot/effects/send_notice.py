@@ -10,6 +10,7 @@ Left to others: the words (`bot/texts/`), cards (`desk.py`), when to say what (`
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.bot_rooms.shared_desks import must_show
@@ -76,9 +77,9 @@ class Notifier(ActionHandler):
             made = await self._homeserver.send(direct, MESSAGE, content, txn)
         except (Forbidden, NotFound) as error:
             if action.alone:
-                return Done((_given(action, "none"),), result="refused", code=error.errcode or "-")
+                return Done(_given(action, "none"), result="refused", code=error.errcode or "-")
             return await self._tell_in_room(action, txn, language, names)
-        return Done((_given(action, "direct"),), made=made)
+        return Done(_given(action, "direct"), made=made)
 
     async def _tell_in_room(self, action: Tell, txn: str, language: str, names: dict[str, str]) -> Done:
         """Send, as the last resort, a notice without details in the room, where others can read it."""
@@ -87,8 +88,8 @@ class Notifier(ActionHandler):
         try:
             made = await self._homeserver.send(action.room, MESSAGE, content, f"{txn}.room")
         except (Forbidden, NotFound) as error:
-            return Done((_given(action, "none"),), result="refused", code=error.errcode or "-")
-        return Done((_given(action, "room"),), made=made)
+            return Done(_given(action, "none"), result="refused", code=error.errcode or "-")
+        return Done(_given(action, "room"), made=made)
 
     async def _reader(
         self,
@@ -123,9 +124,9 @@ def _about(desk: DeskView, action: TellDesk) -> tuple[Line, ...]:
     return tuple(line("desk.about", room=RoomName(room)) for room in sorted(about))
 
 
-def _given(action: Tell, channel: NoticeChannel) -> NoticeGiven:
+def _given(action: Tell, channel: NoticeChannel) -> tuple[NoticeGiven, ...]:
     what = action.lines[0].key if action.lines else "-"
-    return NoticeGiven(
+    given = NoticeGiven(
         room=action.room,
         what=what[:64],
         n=action.n,
@@ -133,3 +134,4 @@ def _given(action: Tell, channel: NoticeChannel) -> NoticeGiven:
         channel=channel,
         subject=action.subject,
     )
+    return (given, *(replace(given, n=n) for n in action.also))

@@ -24,6 +24,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
 from bot.matrix.rate_limit import Limit
@@ -126,11 +127,21 @@ class OutboxDispatcher:
         chosen = self._choose(rows, now)
         self._left = [row for row in rows if row not in chosen]
         if any(row.action.merge for row in chosen):
-            await self._pipeline.commit(also=partial(outbox.mark_sending, rows=[row.id for row in chosen]))
+            chosen = await self._marked(chosen)
         for row in chosen:
             if row.txn not in self._begun:  # by `_begin_urgent`, meanwhile
                 self._fly(row)
         return due
+
+    async def _marked(self, chosen: Sequence[OutboxRow]) -> list[OutboxRow]:
+        """Mark rows as being sent, and return them as they are then: more may have been added to them meanwhile."""
+        now: dict[int, Action] = {}
+
+        async def mark(db: AsyncConnection) -> None:
+            now.update(await outbox.mark_sending(db, [row.id for row in chosen]))
+
+        await self._pipeline.commit(also=mark)
+        return [replace(row, action=now.get(row.id, row.action)) for row in chosen]
 
     def _choose(self, rows: Sequence[OutboxRow], now: int) -> list[OutboxRow]:
         busy = {row.action.queue for row in self._flying.values()} - {None}

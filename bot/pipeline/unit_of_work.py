@@ -20,6 +20,7 @@ from storage.projections import DailyCounts, project_events
 from storage.record_mapping import Content
 
 from .said_once import said_once
+from .told_together import told_together
 from .undecrypted import Consequence
 
 
@@ -83,7 +84,7 @@ class UnitOfWork:
 
     async def queue(self, actions: Sequence[Action], *, cause: int | None, now: int, era: str) -> None:
         """Put actions into the outbox (`outbox.put`)."""
-        once = await said_once(self.db, actions)
+        once = await told_together(self.db, await said_once(self.db, actions))
         await outbox.put(self.db, once, cause=cause, now=now, era=era)
         self.queued += len(once)
 

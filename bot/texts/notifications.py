@@ -52,7 +52,7 @@ def _message(told: Notification) -> Action:
                 n=told.n,
                 asks=told.asks,
                 alone=told.alone,
-                once="removal" if _is_of_removal(told) else "",
+                once=f"removal of {told.case.rule}" if told.case and _is_of_removal(told) else "",
             )
         case NotifyDesk():
             discreet = _lines(told.facts, _discreet) if any(_is_by_reporter(fact) for fact in told.facts) else ()

@@ -217,6 +217,7 @@ class Tell(Action, name="tell", speaks=True, queue="{subject}"):
     alone: bool = False  # the room may not even show that there is something to tell
     first: bool = False  # changes of the room's power levels wait until it is said
     once: str = ""  # a key of what need not be said twice of case `n` while the first waits
+    also: tuple[int, ...] = ()  # more cases that it tells of, with the same key `once`
 
     @property
     def priority(self) -> int:
@@ -227,9 +228,14 @@ class Tell(Action, name="tell", speaks=True, queue="{subject}"):
         if self.first:
             return f"first {self.room} {self.subject}"
         if self.once:
-            return f"tell {self.once} {self.room} {self.subject} {self.n}"
+            return f"{self.together} {self.room} {self.n}"
         # A flood may remove fifty messages for one reason: while the first notice waits, the same is not queued again.
         return f"tell {to_json(self)}" if self.n else None
+
+    @property
+    def together(self) -> str:
+        """Return how the key `merge` begins of all messages that one message can hold."""
+        return f"tell {self.once} {self.subject}"
 
 
 class TellAbove(Action, name="tell-above"):

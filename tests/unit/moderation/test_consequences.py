@@ -210,7 +210,7 @@ def test_one_notice_tells_rule_cost_duration_and_remedy_of_a_violation() -> None
                 line("notice.until", until=Moment(NOON)),
                 line("notice.foot", n=3),
             ),
-            once="removal",
+            once="removal of spam",
         )
     ]
 
