@@ -20,12 +20,12 @@ from bot.texts.refusal import refusal_line
 from moderation.consequences import NUMBERS, UNDERSTOOD
 from moderation.duty.responsibility import is_operator
 from moderation.model.context import RoomView
-from moderation.model.facts import CaseClaimed, CaseDecided, CaseExtended
+from moderation.model.facts import CaseClaimed, CaseDecided, CaseExtended, ConsoleCommand
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, ReactionGiven, Received
 from moderation.values.ids import RoomId, UserId
-from moderation.values.notices import Code, Line, Moment, line
+from moderation.values.notices import Code, Moment, line
 from storage import queries
 
 from . import plain_words
@@ -33,7 +33,7 @@ from .cases import answered as answered_question
 from .cases import pressed
 from .invocation import Call, Command, CommandSetup, Reply, answered, discreet
 from .named_person import understood, with_id
-from .parse import MAX_REASON, WORDING, Arguments, Spoken, bind, case_number, is_command, read, shows
+from .parse import MAX_REASON, WORDING, Arguments, Spoken, bind, case_number, is_command, read, shows, spoken_in
 from .registry import COMMANDS
 from .report import flag
 from .rights import KNOWN_FOR_MS, is_inside, manages, may_read_here, must_manage, which_room
@@ -87,7 +87,7 @@ class Commands:
         self, db: AsyncConnection, event: MessagePosted | ReactionGiven, room: RoomView, on: int
     ) -> Answer | None:
         """Return the answer, or None if nothing was asked."""
-        call = Call(db, event, room, room, Arguments(), on, self._setup)
+        call = Call(db, event.sender, event.received_ms, event, room, room, Arguments(), on, self._setup)
         if isinstance(event, ReactionGiven) and room.purpose == "direct":
             return await self._pressed_alone(call, event)
         if isinstance(event, ReactionGiven):
@@ -98,7 +98,24 @@ class Commands:
         command = COMMANDS.get(spoken.name)
         if (spent := await self._spent(call, command)) is not None:
             return spent
-        return await _command(call, command, spoken, event) if command is not None else _unknown(call, spoken)
+        return await _command(call, command, spoken) if command is not None else _unknown(call, spoken)
+
+    async def carry_out(
+        self, db: AsyncConnection, asked: ConsoleCommand, room: RoomView, on: int, now_ms: int
+    ) -> Answer:
+        """Return what a command given in the web console brings; it counts as said in `room`, its direct room."""
+        call = Call(db, asked.subject, now_ms, None, room, room, Arguments(), on, self._setup)
+        if not asked.words.strip():  # words that are not kept, after a crash
+            return Answer()
+        spoken = spoken_in(asked.words)
+        command = COMMANDS.get(spoken.name)
+        if (spent := await self._spent(call, command)) is not None:
+            return spent
+        if command is None:
+            return _unknown(call, spoken) or Answer()
+        if not command.recorded:
+            return _answer(call, _refusal(Refused("error.console.in-chat")))
+        return await _command(call, command, spoken)
 
     async def _plainly(self, call: Call, event: MessagePosted) -> Answer | None:
         """Answer words in a direct room that are no command: a reason that was asked for, or how to ask."""
@@ -107,7 +124,7 @@ class Commands:
         try:
             reply = await plain_words.reason_given(call)
         except Refused as refused:
-            reply = Reply(_refusal(refused))
+            reply = _refusal(refused)
         if reply is not None:
             return await self._spent(call, COMMANDS["appeal"]) or _answer(call, reply)
         return plain_words.guide(call) if self._guided.take(call.caller, call.now_ms) == "granted" else None
@@ -123,7 +140,7 @@ class Commands:
             run = plain_words.ask_reason if name == "appeal" else COMMANDS[name].run
             reply = await run(call)
         except Refused as refused:
-            reply = Reply(_refusal(refused))
+            reply = _refusal(refused)
         return _answer(call, reply)
 
     async def _spent(self, call: Call, command: Command | None) -> Answer | None:
@@ -139,9 +156,10 @@ class Commands:
         granted = budget.take(who, now, MOST_ORDERED if more else 0)
         if granted == "granted":
             return None
-        if granted == "told":
+        if granted == "told" and call.event is not None:
             return Answer()
-        return _answer(call, Reply((line("error.too-often", until=Moment(budget.free_at(who))),), private=True))
+        spent = line("error.too-often", until=Moment(budget.free_at(who)))
+        return _answer(call, Reply((spent,), private=True, refused=True))
 
     def _verifying(self, event: MessagePosted, room: RoomView) -> Spoken | None:
         words = self._hush.words(event, direct=room.purpose == "direct")
@@ -152,15 +170,17 @@ async def _orders(call: Call) -> bool:
     """Tell whether the caller manages the group this was said in, or one that it is said for, or is an operator."""
     if is_operator(call.caller, call.policy):
         return True
+    if call.event is None:  # else they would give it in a desk
+        return bool(await queries.answers_for(call.db, call.caller))
     served = [await call.setup.knowledge.room(call.db, room) for room in call.here.serves]
     return any([group is not None and await manages(call, group) for group in served or [call.here]])
 
 
-async def _command(call: Call, command: Command, spoken: Spoken, event: MessagePosted) -> Answer:
+async def _command(call: Call, command: Command, spoken: Spoken) -> Answer:
     try:
         group = await _group_of_case(call, command, spoken)
         if group is None:
-            group = await _group(call, command, spoken, event)
+            group = await _group(call, command, spoken)
         call = replace(call, group=group)
         if spoken.too_long:
             raise Refused("error.too-long")
@@ -168,14 +188,14 @@ async def _command(call: Call, command: Command, spoken: Spoken, event: MessageP
             await must_manage(call, group)
         elif command.inside and not await is_inside(call, group.room):
             raise Refused("error.group.outside", room=group.room)
-        replied_to = await _replied_to(call, event)
+        replied_to = await _replied_to(call)
         spoken, name = await with_id(call, command, spoken, replied_to)
         given = bind(command.spec, spoken.words, replied_to=replied_to)
         await _must_be_shown(call, given, spoken)
         call = replace(call, given=given)
         reply = understood(await command.run(call), name, given.user)
     except Refused as refused:
-        reply = Reply(_refusal(refused, command))
+        reply = _refusal(refused, command)
     return _answer(call, discreet(call, reply) if command.discreet else await _for_readers(call, reply))
 
 
@@ -197,7 +217,7 @@ async def _reaction(call: Call, event: ReactionGiven) -> Answer | None:
             await must_manage(call, group)
         reply = await (answered_question(call, question, event.key) if question else pressed(call, n, event.key))
     except Refused as refused:
-        reply = Reply(_refusal(refused))
+        reply = _refusal(refused)
     if reply is None:
         return None
     several = question is not None and question.what == "together"
@@ -220,7 +240,7 @@ async def _flagged(call: Call, event: ReactionGiven) -> Answer | None:
     try:
         reply = await flag(call, event.target)
     except Refused as refused:
-        reply = Reply(_refusal(refused))
+        reply = _refusal(refused)
     return _answer(call, discreet(call, reply))
 
 
@@ -230,9 +250,9 @@ def _unknown(call: Call, spoken: Spoken) -> Answer | None:
     if call.here.purpose == "group" and not near:
         return None
     said = Code(prefix + spoken.name)
-    if near:
-        return _answer(call, Reply((line("error.did-you-mean", command=said, near=Code(prefix + near[0])),)))
-    return _answer(call, Reply((line("error.unknown", command=said, help=Code(f"{prefix}help")),)))
+    near_one = line("error.did-you-mean", command=said, near=Code(prefix + near[0])) if near else None
+    unknown = near_one or line("error.unknown", command=said, help=Code(f"{prefix}help"))
+    return _answer(call, Reply((unknown,), refused=True))
 
 
 async def _group_of_case(call: Call, command: Command, spoken: Spoken) -> RoomView | None:
@@ -251,7 +271,7 @@ async def _group_of_case(call: Call, command: Command, spoken: Spoken) -> RoomVi
     return group
 
 
-async def _group(call: Call, command: Command, spoken: Spoken, event: MessagePosted) -> RoomView:
+async def _group(call: Call, command: Command, spoken: Spoken) -> RoomView:
     """Return the room a command is about: the one named, the one it is said in, or the only one it can be."""
     db, here, knowledge = call.db, call.here, call.setup.knowledge
     if spoken.group is not None:
@@ -263,7 +283,7 @@ async def _group(call: Call, command: Command, spoken: Spoken, event: MessagePos
         return here
     own = here.serves if here.purpose == "desk" else await queries.groups_of(db, call.caller)
     if here.purpose == "desk" and len(own) > 1:
-        own = await _meant(call, spoken, event) or own
+        own = await _meant(call, spoken) or own
     if len(own) != 1 and command.anywhere:
         return here
     if len(own) != 1:
@@ -273,9 +293,10 @@ async def _group(call: Call, command: Command, spoken: Spoken, event: MessagePos
     return only
 
 
-async def _meant(call: Call, spoken: Spoken, event: MessagePosted) -> tuple[RoomId, ...]:
+async def _meant(call: Call, spoken: Spoken) -> tuple[RoomId, ...]:
     """Return which rooms of a desk a command can mean: that of the card it is said under, or of the person it names."""
-    for message in (event.thread, event.reply_to):
+    event = call.event
+    for message in (event.thread, event.reply_to) if isinstance(event, MessagePosted) else ():
         n = await queries.case_by_card(call.db, message) if message else None
         case = await queries.case_view(call.db, n) if n else None
         if case is not None and case.room in call.here.serves:
@@ -300,17 +321,19 @@ async def _belongs(call: Call, room: RoomView) -> bool:
     return is_operator(call.caller, call.policy) or room.room in await queries.groups_of(call.db, call.caller)
 
 
-async def _replied_to(call: Call, event: MessagePosted) -> UserId | None:
-    row = await queries.event_row(call.db, event.reply_to) if event.reply_to else None
-    return UserId(row.sender) if row is not None and row.room == event.room else None
+async def _replied_to(call: Call) -> UserId | None:
+    reply_to = call.event.reply_to if isinstance(call.event, MessagePosted) else None
+    row = await queries.event_row(call.db, reply_to) if reply_to else None
+    return UserId(row.sender) if row is not None and row.room == call.here.room else None
 
 
 def _answer(call: Call, reply: Reply) -> Answer:
+    if call.event is None:
+        return Answer(reply.facts, reply.actions, reply.lines, refused=reply.refused)
     return Answer(reply.facts, (*answered(call, reply), *reply.actions))
 
 
-def _refusal(refused: Refused, command: Command | None = None) -> tuple[Line, ...]:
-    first = refusal_line(refused)
-    if command is None or not refused.key.startswith((*WORDING, *command.wording)):
-        return (first,)
-    return (first, *command.how())
+def _refusal(refused: Refused, command: Command | None = None) -> Reply:
+    is_wording = command is not None and refused.key.startswith((*WORDING, *command.wording))
+    how = command.how() if command is not None and is_wording else ()
+    return Reply((refusal_line(refused), *how), refused=True)

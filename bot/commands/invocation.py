@@ -22,7 +22,7 @@ from moderation.model.context import Context, RoomView
 from moderation.model.facts import Fact, LanguageChosen
 from moderation.policy import Policy
 from moderation.values.events import MessagePosted, ReactionGiven
-from moderation.values.ids import RoomId, UserId
+from moderation.values.ids import EventId, RoomId, UserId
 from moderation.values.notices import Code, Line, Phrase, line
 
 from .parse import Arguments
@@ -44,6 +44,7 @@ class Reply:
     actions: tuple[Action, ...] = ()
     private: bool = False
     alone: bool = False
+    refused: bool = False  # the answer says why nothing was done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +72,13 @@ class Call:
     """A command and its surroundings."""
 
     db: AsyncConnection
-    event: MessagePosted | ReactionGiven
+    caller: UserId
+    now_ms: int  # when it was given
+    event: MessagePosted | ReactionGiven | None  # None: given in the web console, which counts as said in `here`
     here: RoomView  # where it was said
     group: RoomView  # what it is about
     given: Arguments
-    on: int  # the record of the event
+    on: int  # the record of it
     setup: CommandSetup
 
     @property
@@ -83,21 +86,17 @@ class Call:
         """The policy that holds in the room this is about."""
         return with_own(self.setup.configured, self.group.rules)
 
-    @property
-    def caller(self) -> UserId:
-        return self.event.sender
-
-    @property
-    def now_ms(self) -> int:
-        return self.event.received_ms
-
     def said(self, key: str) -> str:
         """Return a text in the language of the room this is about."""
         return Catalog.load().template(self.group.language or self.setup.language, key)
 
     def gone(self) -> tuple[Action, ...]:
         """Redact the command itself where possible: the group stays clean, and few see a reporter's name."""
-        if self.here.purpose != "group" or self.here.condition != "protected":
+        return self.redaction() if self.here.purpose == "group" else ()
+
+    def redaction(self) -> tuple[Action, ...]:
+        """Redact the command itself, where it is an event and the bot has the power."""
+        if self.event is None or self.here.condition != "protected":
             return ()
         return (Redact(room=self.here.room, event=self.event.event, subject=self.caller),)
 
@@ -163,9 +162,7 @@ class Command:
 
 def discreet(call: Call, reply: Reply) -> Reply:
     """Make a reply that nobody else sees, and redact what asked for it, where possible."""
-    gone: tuple[Action, ...] = ()
-    if call.here.purpose != "direct" and call.here.condition == "protected":
-        gone = (Redact(room=call.here.room, event=call.event.event, subject=call.caller),)
+    gone = call.redaction() if call.here.purpose != "direct" else ()
     return replace(reply, alone=True, actions=(*reply.actions, *gone))
 
 
@@ -177,17 +174,26 @@ def answered(call: Call, reply: Reply) -> tuple[Action, ...]:
         return (Tell(room=call.here.room, subject=call.caller, lines=reply.lines, alone=True),)
     if reply.private and call.here.purpose == "group":
         return (Tell(room=call.group.room, subject=call.caller, lines=reply.lines),)
-    event = call.event
-    # Nothing can reply to a reaction; the card it belongs to begins the thread.
-    said = event.target if isinstance(event, ReactionGiven) else event.event
-    if isinstance(event, ReactionGiven):
-        thread = event.target if call.here.purpose == "desk" else None
-    else:
-        thread = event.thread
+    said, thread = said_under(call)
+    if call.here.purpose != "desk" and isinstance(call.event, ReactionGiven):
+        thread = None
     language = _language(call, reply)
     return (
         Say(room=call.here.room, lines=reply.lines, reply_to=said, thread=thread, to=call.caller, language=language),
     )
+
+
+def said_under(call: Call) -> tuple[EventId | None, EventId | None]:
+    """Return what an answer replies to, and the thread that it stands in.
+
+    Nothing can reply to a reaction; the card it belongs to begins the thread.
+    """
+    match call.event:
+        case ReactionGiven(target=target):
+            return target, target
+        case MessagePosted(event=event, thread=thread):
+            return event, thread
+    return None, None
 
 
 def _language(call: Call, reply: Reply) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from types import MappingProxyType
 from urllib.parse import unquote
 
 from bot.events.parse_fields import text_of
@@ -63,7 +64,12 @@ def read(event: MessagePosted, prefix: str) -> Spoken | None:
         name = event.body[len(prefix) : MAX_LENGTH].split(maxsplit=1)[0]
         return Spoken(name.lower()[:40], (), too_long=True)
     text, pills = _text(event, prefix)
-    words = text[len(prefix) :].split()
+    return spoken_in(text[len(prefix) :], pills)
+
+
+def spoken_in(text: str, pills: Mapping[str, str] = MappingProxyType({})) -> Spoken:
+    """Return the command in a text that holds nothing else and no prefix."""
+    words = text.split()
     group = next((GroupCode(word.upper()) for word in words[1:] if is_group_code(word.upper())), None)
     rest = tuple(word for word in words[1:] if group is None or word.upper() != group)
     return Spoken(words[0].lower()[:40], rest, group, pills=pills)

@@ -14,10 +14,9 @@ from typing import Literal
 from moderation.consequences import NUMBERS
 from moderation.model.actions import AskDesk
 from moderation.model.context import CaseView
-from moderation.values.events import ReactionGiven
 from moderation.values.notices import Code, Line, line
 
-from .invocation import Call, Reply
+from .invocation import Call, Reply, said_under
 
 _KEYCAPS = tuple(f"{number[0]}\ufe0f{number[1:]}" for number in NUMBERS)  # as clients show them
 EMPTY: Mapping[int, int] = MappingProxyType({})
@@ -53,9 +52,8 @@ def asked(
     cases: Mapping[int, int] = EMPTY,
 ) -> Reply:
     """Return a question about a case, as the answer to a command or a reaction; `cases`: with their messages so far."""
-    event = call.event
-    # Nothing can reply to a reaction; the card it belongs to begins the thread.
-    said, thread = (event.target,) * 2 if isinstance(event, ReactionGiven) else (event.event, event.thread)
+    said, thread = said_under(call)
+    assert said is not None, "questions are asked in a desk"
     ask = AskDesk(
         room=call.group.room,
         n=case.n,

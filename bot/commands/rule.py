@@ -10,7 +10,6 @@ Left to others: reading what was written (`parse_rule.py`), when rules hold (`mo
 """
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 
 from bot.config.checks import checked_rule
 from bot.config.errors import ConfigProblem
@@ -21,6 +20,7 @@ from moderation.policy import GRADES, RuleSettings
 from moderation.rules.base import InChat
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, Text
+from moderation.values.ids import EventId
 from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Who, line
 from storage import queries
 from storage.queries import RoomRule
@@ -139,9 +139,16 @@ async def _must_spare_most(call: Call, found: RuleSettings) -> None:
 
 
 def _saying(call: Call, words: str) -> MessagePosted:
-    assert isinstance(call.event, MessagePosted)
-    text = (Text("body", words),)
-    return replace(call.event, texts=text, media=None, mentions=frozenset(), replaces=None)
+    return MessagePosted(
+        room=call.group.room,
+        event=EventId(""),
+        sender=call.caller,
+        sent_ms=call.now_ms,
+        received_ms=call.now_ms,
+        type="m.room.message",
+        content={},
+        texts=(Text("body", words),),
+    )
 
 
 async def _remove(call: Call) -> Reply:

@@ -52,7 +52,7 @@ def _step(call: Call, asking: Asking, words: str) -> Reply:
 
 def _gone(call: Call) -> tuple[Action, ...]:
     """Redact what was typed, where the bot may."""
-    if not call.given.reason.strip() or not _may_redact(call):
+    if call.event is None or not call.given.reason.strip() or not _may_redact(call):
         return ()
     return (Redact(room=call.here.room, event=call.event.event, subject=call.caller),)
 

@@ -33,6 +33,7 @@ from moderation.values.events import (
     Undecryptable,
     Unreadable,
 )
+from moderation.values.ids import RoomId
 from moderation.values.notices import Moment, RoomName, Who, line
 from storage import queries
 
@@ -81,10 +82,10 @@ class Judging:
             await self._knowledge.posted(unit.db, event.room, event.sender, event.counted_ms)
         elif (what := _counted(event)) and event.sender != self._settings.bot:
             self._knowledge.did(event.room, event.sender, event.counted_ms, what)
-        asked = await _unharmed(index, event, self._asked(unit, index, event, room))
-        changed = await _unharmed(index, event, self._rooms.follow(unit, index, event, room, was))
+        asked = await unharmed(index, room.room, self._asked(unit, index, event, room))
+        changed = await unharmed(index, room.room, self._rooms.follow(unit, index, event, room, was))
         before = (*asked.facts, *changed.facts)
-        judged = await _unharmed(index, event, self._judged(unit, index, event, room, before, era))
+        judged = await unharmed(index, room.room, self._judged(unit, index, event, room, before, era))
         return Answer((*before, *judged.facts), (*asked.actions, *changed.actions, *judged.actions))
 
     async def _asked(self, unit: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
@@ -183,8 +184,8 @@ def _counted(event: Event) -> Counted | None:
     return "joins" if own else None
 
 
-async def _unharmed(index: int, event: Received, part: Awaitable[Answer]) -> Answer:
-    """Return what one part answers or, if it has a defect, the fact that the event was not seen.
+async def unharmed(index: int, room: RoomId, part: Awaitable[Answer]) -> Answer:
+    """Return what one part answers or, if it has a defect, the fact that what is recorded at `index` was not seen.
 
     Raises OSError and SQLAlchemyError of the part.
     """
@@ -194,4 +195,4 @@ async def _unharmed(index: int, event: Received, part: Awaitable[Answer]) -> Ans
         raise
     except Exception:
         log.exception("judging_failed", record=index)
-        return Answer((NotSeen(room=event.room, on=index, what="failed", count=1),))
+        return Answer((NotSeen(room=room, on=index, what="failed", count=1),))

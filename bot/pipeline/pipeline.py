@@ -25,7 +25,7 @@ from bot.runtime.clock import Clock
 from bot.runtime.wakeup import Wake
 from moderation.model.actions import Action, Align, KeepDesk, Redact
 from moderation.model.context import RoomView
-from moderation.model.facts import Fact, NotRead, RoomStateChanged
+from moderation.model.facts import ConsoleCommand, Fact, NotRead, RoomStateChanged
 from moderation.values.events import MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import outbox, queries
@@ -37,7 +37,7 @@ from storage.record_mapping import draft_of_event, word
 
 from .event_reader import EventReader
 from .in_flight import InFlight
-from .judge_event import Judging
+from .judge_event import Judging, unharmed
 from .judging_costs import JudgingCosts
 from .lost_time import LostTime
 from .message_text import message_of
@@ -338,6 +338,37 @@ class Pipeline:
             return count
 
         return await self.writer.run_exclusive(work())
+
+    async def carry_out(self, check: Callable[[AsyncConnection], Awaitable[ConsoleCommand]]) -> Answer:
+        """Record a command given in the web console, and do it. `check` returns it, or raises `Refused`."""
+
+        async def work() -> Answer:
+            async with self._database.read() as db:
+                asked = await check(db)
+            at_ms = self._clock()
+            async with self.writer.unit_of_work() as unit:
+                index = unit.next_index
+                await self.processor.process(unit, Answer((asked,)), cause=index, at_ms=at_ms)
+                answer = await self.obey(unit, index, asked, at_ms)
+            self._woken_by(unit)
+            return answer
+
+        return await self.writer.run_exclusive(work())
+
+    async def obey(
+        self,
+        unit: UnitOfWork,
+        index: int,
+        asked: ConsoleCommand,
+        at_ms: int,
+        present: Sequence[tuple[int, Fact]] = (),
+    ) -> Answer:
+        """Do what the command recorded at `index` says, as `handle` does for an event."""
+        room = await self.knowledge.room(unit.db, asked.home)
+        assert room is not None, "it was said in a direct room"
+        answer = await unharmed(index, asked.home, self._responder.carry_out(unit.db, asked, room, index, at_ms))
+        await self.processor.process(unit, answer, cause=index, at_ms=at_ms, present=present)
+        return answer
 
     async def with_journal(self, work: Callable[[Journal], T], *facts: Fact, signed: bool = False) -> T:
         """Record `facts`, then do `work` on the journal, in a thread and before anybody else writes.

@@ -14,7 +14,7 @@ from dataclasses import replace
 from bot.events.parse_event import receive
 from bot.events.parse_fields import object_of
 from moderation.model.actions import AskDesk, PostCard
-from moderation.model.facts import ActionTaken, Fact, NotRead, NotSeen, RoomEntered
+from moderation.model.facts import ActionTaken, ConsoleCommand, Fact, NotRead, NotSeen, RoomEntered
 from moderation.values.events import Json, MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import outbox
@@ -100,8 +100,13 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
             unit.counts.add(record.kind, record.group, record.at_ms, record.index)
         if record.index in done:
             continue
+        asked = by_index.get(record.index)
         event = event_of_record(record, rooms)
-        if event is not None:
+        if isinstance(asked, ConsoleCommand):
+            present = given.get(record.index, [])
+            await _obey(unit, pipeline, record, asked, present)
+            done.update(index for index, _ in present)
+        elif event is not None:
             present = given.get(record.index, [])
             if not present:
                 event = _without_answered_mark(event, answered)
@@ -114,6 +119,15 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
     if (heard := _heard(tail, rooms)) > (await heartbeat.last_noted(unit.db) or 0):
         await heartbeat.note(unit.db, heard)
     return len(tail)
+
+
+async def _obey(
+    unit: UnitOfWork, pipeline: Pipeline, record: Record, asked: ConsoleCommand, present: Sequence[tuple[int, Fact]]
+) -> None:
+    """Do a command of the web console that was recorded, and perhaps not done."""
+    itself = [(record.index, asked)]
+    await pipeline.processor.process(unit, Answer((asked,)), cause=record.index, at_ms=record.at_ms, present=itself)
+    await pipeline.obey(unit, record.index, asked, record.at_ms, present)
 
 
 def _of_returned(fact: Fact, cause: Record | None, rooms: Rooms) -> bool:

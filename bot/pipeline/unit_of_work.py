@@ -10,10 +10,11 @@ from bot.config.alerts import AlertSettings
 from moderation.judge.judge import CompiledRule
 from moderation.model.actions import Action
 from moderation.model.context import RoomView
-from moderation.model.facts import Fact
+from moderation.model.facts import ConsoleCommand, Fact
 from moderation.policy import Policy
 from moderation.values.events import MessagePosted, ReactionGiven, Received
 from moderation.values.ids import UserId
+from moderation.values.notices import Line
 from storage import outbox
 from storage.journal.record import Draft
 from storage.projections import DailyCounts, project_events
@@ -26,10 +27,15 @@ from .undecrypted import Consequence
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The facts that follow from an event, and the actions that are not consequences of facts, such as a reply."""
+    """The facts that follow from an event, and the actions that are not consequences of facts, such as a reply.
+
+    `told` is shown where a command was given in the web console; `refused`: it says why nothing was done.
+    """
 
     facts: tuple[Fact, ...] = ()
     actions: tuple[Action, ...] = ()
+    told: tuple[Line, ...] = ()
+    refused: bool = False
 
 
 class Responder(Protocol):
@@ -58,6 +64,12 @@ class Responder(Protocol):
         self, db: AsyncConnection, event: MessagePosted | ReactionGiven, room: RoomView, on: int
     ) -> Answer | None:
         """Return the answer, or None if the event asks nothing of the bot."""
+        ...
+
+    async def carry_out(
+        self, db: AsyncConnection, asked: ConsoleCommand, room: RoomView, on: int, now_ms: int
+    ) -> Answer:
+        """Return what a command given in the web console brings; it counts as said in the direct room `room`."""
         ...
 
 

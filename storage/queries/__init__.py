@@ -30,6 +30,7 @@ from .cases import (
     figures_of,
     gone_from,
     is_reported,
+    last_record_of,
     newest_case_of,
     next_case,
     notes_of,

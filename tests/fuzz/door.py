@@ -21,12 +21,13 @@ from bot.identity.factory import asking_of
 from bot.pipeline.event_reader import PlainReader
 from bot.pipeline.pipeline import Outcome, Pipeline
 from bot.pipeline.replay import Rooms, catch_up
+from bot.pipeline.unit_of_work import Answer
 from bot.scheduler.balances import Balances
 from bot.scheduler.due_cases import Due
 from bot.startup import Stores, make_pipeline
 from moderation.model.actions import Action, PostCard, Tell, from_json
 from moderation.model.context import Purpose
-from moderation.model.facts import ActionTaken, Fact, NoticeGiven, RoomEntered, RoomStateChanged
+from moderation.model.facts import ActionTaken, ConsoleCommand, Fact, NoticeGiven, RoomEntered, RoomStateChanged
 from moderation.values.events import Received
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import queries, schema
@@ -211,6 +212,18 @@ class Door:
     def say(self, room: RoomId, sender: str, body: str, **content: Any) -> tuple[list[Fact], list[Action]]:
         """Let somebody say something. Returns what was recorded and queued because of it."""
         return self.take(self.read(room, sender, "m.room.message", {"msgtype": "m.text", "body": body, **content}))
+
+    def order(self, room: RoomId, sender: str, words: str) -> tuple[Answer, list[Fact], list[Action]]:
+        """Let somebody give a command in the web console. Returns the answer, and what was recorded and queued."""
+        before = self.stores.journal.size
+        asked = ConsoleCommand(room=room, start=0, subject=UserId(sender), words=words)
+
+        async def check(_db: object) -> ConsoleCommand:
+            return asked
+
+        answer = self.run(self.pipeline.carry_out(check))
+        self.now += 1_000  # as `take` does after a message was received
+        return answer, [fact for fact in self.facts(before) if fact != asked], self.newly_queued()
 
     # Passing time.
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bot.commands.registry import COMMANDS
-from moderation.model.actions import GiveConsoleLink, Say
+from moderation.model.actions import Action, GiveConsoleLink, Say
 from moderation.model.facts import CaseOpened, Fact, PersonVerified
 from moderation.values.ids import RoomId, UserId
 from tests.door.bot.commands.rights_table import ROLES, ROWS, Row
@@ -53,6 +53,7 @@ class Done:
 
     told: tuple[str, ...]
     facts: tuple[Fact, ...]
+    actions: tuple[Action, ...] = ()  # without the answer
 
 
 @dataclass
@@ -129,27 +130,39 @@ class Cast:
         facts, actions = self.door.say(self.direct[role], PEOPLE[role], f"!{command}")
         answers = [each for each in actions if isinstance(each, Say) and each.to == PEOPLE[role]]
         told = [line.key for each in answers for line in each.lines]
-        told += [each.NAME for each in actions if isinstance(each, GiveConsoleLink) and each.subject == PEOPLE[role]]
-        return Done(tuple(told), tuple(facts))
+        return _done(told, facts, [each for each in actions if each not in answers])
+
+    def order(self, role: str, command: str) -> Done:
+        """Give a command in the web console."""
+        self.door.now += 61_000
+        answer, facts, actions = self.door.order(self.direct[role], PEOPLE[role], command)
+        assert answer.refused == any(line.key.startswith(("error.", "cli.")) for line in answer.told)
+        return _done([line.key for line in answer.told], facts, actions)
 
 
-Given = Callable[[str], dict[str, Done]]
+def _done(told: list[str], facts: list[Fact], actions: list[Action]) -> Done:
+    told += [each.NAME for each in actions if isinstance(each, GiveConsoleLink)]
+    return Done(tuple(told), tuple(facts), tuple(actions))
+
+
+Given = Callable[..., dict[str, Done]]
 
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
     """Provide what came of all commands of a role."""
-    cast, played = Cast.assembled(tmp_path_factory.mktemp("cast")), dict[str, dict[str, Done]]()
+    cast, played = Cast.assembled(tmp_path_factory.mktemp("cast")), dict[tuple[str, str], dict[str, Done]]()
     cast.door.close()
 
-    def play(role: str) -> dict[str, Done]:
-        if role not in played:
+    def play(role: str, by: str = "chat") -> dict[str, Done]:
+        if (role, by) not in played:
             twin = Cast(cast.door.again(tmp_path_factory.mktemp(role)), cast.direct, cast.words)
             rows = [row for row in ROWS if row.answers.get(role)]
-            played[role] = {row.said: twin.give(role, row.said.format(**cast.words)) for row in rows}
+            give = twin.give if by == "chat" else twin.order
+            played[role, by] = {row.said: give(role, row.said.format(**cast.words)) for row in rows}
             assert twin.door.problems() == ()
             twin.door.close()
-        return played[role]
+        return played[role, by]
 
     return play
 
@@ -170,6 +183,22 @@ def test_a_command_follows_the_rights_table_for_a_role(given: Given, role: str, 
     assert any(_is(key, each) for key in done.told for each in wanted.split("|")), done
     if wanted.startswith("error."):
         assert done.facts == ()
+
+
+ONLY_IN_CHAT = ("verify",)  # what is typed for it is not recorded
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_command_in_the_web_console_does_just_what_it_does_in_chat(given: Given, role: str) -> None:
+    in_chat, in_console = given(role), given(role, "console")
+    assert in_chat.keys() == in_console.keys()
+    for said, done in in_chat.items():
+        if said.split()[0] in ONLY_IN_CHAT:
+            assert in_console[said] == Done(("error.console.in-chat",), ()), said
+        else:
+            assert in_console[said] == done, said
+    queued = [action for done in in_console.values() for action in done.actions]
+    assert [each for each in queued if getattr(each, "reply_to", None) or getattr(each, "thread", None)] == []
 
 
 def _is(key: str, wanted: str) -> bool:
