@@ -17,7 +17,7 @@ from .rules.base import Measure as Measure
 from .rules.base import RuleBase as RuleBase
 from .rules.base import StrictSettings as StrictSettings
 from .rules.registry import KINDS
-from .values.durations import DAY_MS, HOUR_MS, Duration
+from .values.durations import DAY_MS, HOUR_MS, Duration, DurationOrNever
 from .values.ids import is_room_id
 from .values.levels import Method
 
@@ -200,7 +200,8 @@ class CaseSettings(StrictSettings):
 
     deadlines: Deadlines = Deadlines()
     appeal_within: Duration = 183 * DAY_MS
-    more_time: Duration = DAY_MS  # by how much a deadline can be put off once; at most as long as the class has
+    # By how much a deadline can be put off once; at most as long as the class has. 0: not at all.
+    more_time: DurationOrNever = DAY_MS
     # Why no rule was broken, by language, for a manager who gives no reason to choose from; (): the bot's own.
     reasons: tuple[Annotated[dict[str, str], Field(min_length=1)], ...] = Field(default=(), max_length=9)
 

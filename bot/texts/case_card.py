@@ -282,7 +282,7 @@ def _hint(card: Card, prefix: str) -> Iterator[Line]:
 
 def _later(card: Card, policy: Policy, now_ms: int, prefix: str) -> Iterator[Line]:
     """Yield how the deadline can be put off, while it can."""
-    if can_be_extended(card.case, now_ms):
+    if can_be_extended(card.case, policy, now_ms):
         span = Span(more_time(card.case, policy))
         yield line("card.hint.later", span=span, later=Code(f"{prefix}later {card.case.n}"))
 

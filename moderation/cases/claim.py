@@ -39,20 +39,23 @@ def claim(
 def extend(case: CaseView, *, by: UserId, room: RoomView, policy: Policy, now_ms: int, on: int) -> CaseExtended:
     """Return the fact that the deadline of a case is put off. Raises `Refused` if that cannot be."""
     _require(case, by, room, policy)
+    if not policy.cases.more_time:
+        raise Refused("error.later.off")
     if case.state == "appealed":
         raise Refused("error.later.appeal", n=case.n)
     if case.extended:
         raise Refused("error.later.twice", n=case.n)
-    if not can_be_extended(case, now_ms):
+    if not can_be_extended(case, policy, now_ms):
         raise Refused("error.later.passed", n=case.n)
     informed = int(bool(case.done))  # what holds until the decision was told with the deadline
     due = case.due + more_time(case, policy)
     return CaseExtended(room=case.room, on=on, n=case.n, due=due, informed=informed, subject=case.subject, by=by)
 
 
-def can_be_extended(case: CaseView, now_ms: int) -> bool:
+def can_be_extended(case: CaseView, policy: Policy, now_ms: int) -> bool:
     """Return whether the deadline of a case can still be put off."""
-    return case.state in ("open", "acknowledged") and not case.extended and case.due > now_ms
+    waits = case.state in ("open", "acknowledged") and case.due > now_ms
+    return waits and not case.extended and policy.cases.more_time > 0
 
 
 def more_time(case: CaseView, policy: Policy) -> int:

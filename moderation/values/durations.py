@@ -44,3 +44,7 @@ def _validated(value: object) -> object:
 # In settings: written as text, held as milliseconds.
 _VALIDATOR = BeforeValidator(_validated)
 Duration = Annotated[int, _VALIDATOR, Field(gt=0, le=MAX_MS)]
+# The same, or "" for never, held as 0.
+DurationOrNever = Annotated[
+    int, _VALIDATOR, BeforeValidator(lambda value: 0 if value == "" else value), Field(ge=0, le=MAX_MS)
+]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.pipeline.replay import rebuild
+from bot.texts.case_card import card_lines, read_card
 from moderation.model.facts import (
     CaseAssigned,
     CaseClaimed,
@@ -16,7 +17,7 @@ from moderation.values.durations import DAY_MS, HOUR_MS
 from moderation.values.ids import UserId
 from storage import queries
 from storage.database import Database
-from tests.door.offline import ANNA, DESK, MARK, MINA, NOON, OLGA, RULES, Offline, offline
+from tests.door.offline import ANNA, BOT, DESK, MARK, MINA, NOON, OLGA, RULES, Offline, offline
 
 SEVERE = RULES.replace("serious", "severe")
 HIDES = RULES.replace('decide = "manager"', 'decide = "manager"\ninterim = "redact"')
@@ -121,6 +122,20 @@ async def test_a_deadline_is_put_off_once_and_never_by_more_than_the_class_has(
         await bot.pass_time(more)
         await bot.scheduler.do_what_is_due()
         assert {f.subject for f in bot.facts(CreditChanged)} == {MARK, MINA}
+
+
+async def test_an_operator_can_keep_deadlines_from_being_put_off(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES + '[cases]\nmore_time = ""\n') as bot:
+        due = await opened(bot)
+        await press(bot, MARK, "⏳")
+        assert await answers(bot) == ["error.later.off"]
+        assert await bot.rows("SELECT due FROM cases WHERE n = 1") == [(due,)]
+        async with bot.stores.database.read() as db:
+            card = await read_card(db, 1, bot.time.ms, bot.config.policy, BOT)
+        assert card is not None
+        keys = [each.key for each in card_lines(card, bot.config.policy, bot.time.ms, "!")]
+        assert "card.hint.open" in keys
+        assert "card.hint.later" not in keys
 
 
 async def test_an_appeal_and_a_case_that_went_up_are_not_put_off(tmp_path: Path) -> None:
