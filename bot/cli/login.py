@@ -6,7 +6,8 @@ Rules kept here:
 - The device stays the same, so what was encrypted for it stays readable.
 - The password is used once and stored nowhere.
 
-Left to others: storing the session (`bot/cli/session.py`), the first set-up (`bot/cli/init/command.py`).
+Left to others: trying until it works (`logging_in.py`), storing the session (`session.py`), the first set-up
+(`init/command.py`).
 """
 
 import asyncio
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.terminal.ask import Credential, credential
+from bot.cli.terminal.ask import credential
 from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from bot.cli.terminal.output import say_done, text
 from bot.cli.terminal.progress import progress
 from moderation.values.notices import Who
+
+from .logging_in import logged_in
 
 if TYPE_CHECKING:
     from bot.config.config import Config
@@ -40,13 +43,16 @@ def login(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Log in again."""
+    from .session import store_session
+
     config = read_config(config_file)
     with progress():
         session = asyncio.run(_present(config))
     if new := session is None:
-        given = credential(password_stdin, password_env, token_stdin)
-        with progress():
-            session = asyncio.run(_log_in(config, given))
+        by_option = password_stdin or password_env or token_stdin
+        given = credential(password_stdin, password_env, token_stdin) if by_option else None
+        session, _ = logged_in(lambda _: config, config.user, given, other=lambda user: user)
+        store_session(config.env_file, session)
     key = "cli.login.done" if new else "cli.login.holds"
     done = {"user": session.user, "device": session.device, "new": new}
     say_done(done, key, json=json, user=Who(session.user), env=config.env_file)
@@ -63,15 +69,3 @@ async def _present(config: "Config") -> "Session | None":
         return await stored_session(config, config.secrets.access_token.get_secret_value())
     except LoggedOut:
         return None
-
-
-async def _log_in(config: "Config", given: Credential) -> "Session":
-    from bot.cli.session import log_in, store_session, stored_session
-
-    home = config.homeserver
-    if given.token:
-        session = await stored_session(config, given.token)
-    else:
-        session = await log_in(home.url, home.user, given.password, home.device_name, config.secrets.device_id)
-    store_session(config.env_file, session)
-    return session

@@ -208,8 +208,9 @@ class TestInit:
 
     def test_at_a_terminal_it_asks_again_after_each_mistake_and_echoes_no_secret(self, deployment: Deployment) -> None:
         key = deployment.folder / "keys" / "identity.key"
-        code, screen = _init_at_a_terminal(
+        code, screen = _at_a_terminal(
             deployment,
+            "init",
             [
                 ("Matrix account", "nonsense"),
                 ("not a Matrix id", deployment.user),
@@ -250,8 +251,9 @@ class TestInit:
         deployment.init("--recovery-key-out", str(written))
         other = Deployment(deployment.folder / "other", deployment.url, deployment.user)
         other.folder.mkdir()
-        code, screen = _init_at_a_terminal(
+        code, screen = _at_a_terminal(
             other,
+            "init",
             [
                 ("Matrix account", other.user),
                 ("Its homeserver", other.url),
@@ -315,6 +317,13 @@ class TestInit:
         assert deployment.answerable("check", "--json").code in (0, 1)
         assert deployment.file.read_text() == there
 
+    async def test_login_at_a_terminal_asks_again_after_a_wrong_password(self, deployment: Deployment) -> None:
+        deployment.init()
+        await _end_session(deployment)
+        code, screen = _at_a_terminal(deployment, "login", [("Password", "wrong"), ("not accept", PASSWORD)])
+        assert (code, PASSWORD in screen) == (0, False), screen
+        assert deployment.answerable("login", "--json").code == 0  # the session holds
+
     async def test_an_answer_that_cannot_be_a_setting_is_refused_before_anything_happens(
         self, deployment: Deployment
     ) -> None:
@@ -342,8 +351,9 @@ class TestRateLimit:
     ) -> None:
         admin = await stage_limited.bot("admin", admin=True)
         deployment = await _deployment(stage_limited.server, tmp_path)
-        code, screen = _init_at_a_terminal(
+        code, screen = _at_a_terminal(
             deployment,
+            "init",
             [
                 ("Matrix account", deployment.user),
                 ("Its homeserver", deployment.url),
@@ -576,6 +586,6 @@ async def _end_session(deployment: Deployment) -> None:
         await client.close()
 
 
-def _init_at_a_terminal(deployment: Deployment, talk: Talk) -> tuple[int, str]:
+def _at_a_terminal(deployment: Deployment, command: str, talk: Talk) -> tuple[int, str]:
     environ = {**os.environ, "PYTHONPATH": REPOSITORY}
-    return at_a_terminal([sys.executable, "-m", "bot.cli.main", "init"], deployment.folder, environ, talk)
+    return at_a_terminal([sys.executable, "-m", "bot.cli.main", command], deployment.folder, environ, talk)

@@ -6,8 +6,8 @@ Rules kept here:
 - An existing file is not changed without ``--force``. With it, the answers go into the file, all else stays, and the
   file as it was is kept as `config.toml.bak`.
 
-Left to others: the questions (`questions.py`), the log-in (`logging_in.py`), all that is done after it (`set_up.py`),
-the file's content (`config_file.py`).
+Left to others: the questions (`questions.py`), the log-in (`bot/cli/logging_in.py`), all that is done after it
+(`set_up.py`), the file's content (`config_file.py`).
 """
 
 import asyncio
@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.cli.keys.perform import must_be_new
-from bot.cli.terminal.ask import credential, secret_from_stdin
+from bot.cli.logging_in import logged_in
+from bot.cli.terminal.ask import asked, credential, secret_from_stdin
 from bot.cli.terminal.options import DEFAULT_CONFIG, ConfigFile, new_app
 from bot.cli.terminal.output import text
 from moderation.values.errors import Refused
+from moderation.values.ids import is_user_id
 
 from .config_file import Answers, config_text, updated
 from .encryption_keys import KeyChoice
-from .logging_in import logged_in
 from .questions import Questions, must_be_usable
 from .set_up import AdminToken, SettingUp
 
@@ -92,7 +93,7 @@ def init(
     given = credential(password_stdin, password_env, token_stdin) if by_option else None  # a secret a line, in order
     recovery_key = secret_from_stdin("--recovery-key-stdin") if recovery_key_stdin else ""
     admin = AdminToken(secret_from_stdin("--admin-token-stdin") if admin_token_stdin else "", keep=keep_admin_token)
-    session, password = logged_in(lambda account: contents.checked(account)[0], user, given)
+    session, password = logged_in(lambda account: contents.checked(account)[0], user, given, other=_other_account)
     config, content = contents.checked(session.user)
     keys = KeyChoice(no_keys, reset_keys, yes, recovery_key, recovery_key_out)
     asyncio.run(SettingUp(config, content, session, questions).run(password, keys, admin, name))
@@ -128,3 +129,7 @@ class _Contents:
         if content is None:
             raise Refused("cli.init.by_hand", file=self.file)
         return parse_config(self.file, content), content
+
+
+def _other_account(tried: str) -> str:
+    return asked("user", "--user", default=tried, valid=is_user_id)

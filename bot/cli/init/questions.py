@@ -4,7 +4,7 @@ Rules kept here:
 - An answer given by an option is not asked for. If it does not work, it is asked for where somebody is there.
 - With ``--yes``, or without a terminal, nothing is asked.
 
-Left to others: the account's password and what the homeserver answers to it (`logging_in.py`).
+Left to others: the account's password and what the homeserver answers to it (`bot/cli/logging_in.py`).
 """
 
 import asyncio

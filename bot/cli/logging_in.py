@@ -1,8 +1,8 @@
-"""The log-in of `init`, tried again until the homeserver accepts it.
+"""The log-in of `init` and `login`, tried again until the homeserver accepts it.
 
 Rules kept here:
 - The password is used once and stored nowhere.
-- The password is asked for again only if it was typed; one that came by an option ends the set-up.
+- The password is asked for again only if it was typed; one that came by an option ends the command.
 - The wait that the homeserver asks for after wrong passwords is kept, and said.
 """
 
@@ -11,10 +11,9 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bot.cli.terminal.ask import Credential, asked, asked_secret
+from bot.cli.terminal.ask import Credential, asked_secret
 from bot.cli.terminal.output import tell, words_of
 from moderation.values.errors import AnswerableError, Refused
-from moderation.values.ids import is_user_id
 from moderation.values.notices import Span
 
 if TYPE_CHECKING:
@@ -24,10 +23,13 @@ if TYPE_CHECKING:
 _LONGEST_WAIT_MS = 120_000
 
 
-def logged_in(config_for: Callable[[str], "Config"], user: str, given: Credential | None) -> "tuple[Session, str]":
-    """Return a session and the password. `config_for` gives the configuration with another account.
+def logged_in(
+    config_for: Callable[[str], "Config"], user: str, given: Credential | None, *, other: Callable[[str], str]
+) -> "tuple[Session, str]":
+    """Return a session and the password.
 
-    Raises `Refused` for a credential that was given and does not work.
+    `config_for` gives the configuration with another account, `other` the account to try after a wrong password. Raises
+    `Refused` for a credential that was given and does not work.
     """
     if given is not None:
         return asyncio.run(_session(config_for(user), given)), given.password
@@ -37,7 +39,7 @@ def logged_in(config_for: Callable[[str], "Config"], user: str, given: Credentia
             return asyncio.run(_session(config_for(user), Credential(password))), password
         except AnswerableError as error:
             sys.stderr.write(f"{words_of(error)}\n")
-        user = asked("user", "--user", default=user, valid=is_user_id)
+        user = other(user)
 
 
 async def _session(config: "Config", how: Credential) -> "Session":
