@@ -255,15 +255,7 @@ class TestInit:
             other,
             "init",
             [
-                ("Matrix account", other.user),
-                ("Its homeserver", other.url),
-                ("Language", ""),
-                ("Your own Matrix id", OPERATOR),
-                ("Who may invite", ""),
-                ("Numbers of the rules", "0"),
-                ("File for the key", ""),
-                ("Name that people see", ""),
-                ("Password", PASSWORD),
+                *_until_logged_in(other),
                 ("Recovery key of the account", "EsTM hCvH 1f4A 5KeZ"),
                 ("does not fit", written.read_text().strip()),
                 ("Access token of an admin", ""),
@@ -355,15 +347,7 @@ class TestRateLimit:
             deployment,
             "init",
             [
-                ("Matrix account", deployment.user),
-                ("Its homeserver", deployment.url),
-                ("Language", ""),
-                ("Your own Matrix id", OPERATOR),
-                ("Who may invite", ""),
-                ("Numbers of the rules", "0"),
-                ("File for the key", ""),
-                ("Name that people see", ""),
-                ("Password", PASSWORD),
+                *_until_logged_in(deployment),
                 ("Access token of an admin", "no token"),
                 ("Access token of an admin", admin.session.token),
                 ("keep this token", "y"),
@@ -584,6 +568,21 @@ async def _end_session(deployment: Deployment) -> None:
         await client.request("POST", "logout", json={})
     finally:
         await client.close()
+
+
+def _until_logged_in(deployment: Deployment) -> Talk:
+    """Return the answers of somebody who takes what is offered, up to the password."""
+    return [
+        ("Matrix account", deployment.user),
+        ("Its homeserver", deployment.url),
+        ("Language", ""),
+        ("Your own Matrix id", OPERATOR),
+        ("Who may invite", ""),
+        ("Numbers of the rules", "0"),
+        ("File for the key", ""),
+        ("Name that people see", ""),
+        ("Password", PASSWORD),
+    ]
 
 
 def _at_a_terminal(deployment: Deployment, command: str, talk: Talk) -> tuple[int, str]:
