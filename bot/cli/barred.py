@@ -16,7 +16,7 @@ import typer
 from moderation.values.errors import Invalid
 from moderation.values.notices import Moment, Who
 
-from .access.access_reason import Reason, end_of, person_of
+from .access.access_reason import Reason, end_of, length_of, person_of
 from .access.lookup import find_code, now_ms, read
 from .access.operator import As, perform_as
 from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, PersonArgument, Wide, new_app, read_config
@@ -107,16 +107,11 @@ def remove(
 
 def _end(config: "Config", until: str | None, lasts: str | None) -> int:
     """Return when the entry ends, or is reviewed. Raises `Invalid`."""
-    from moderation.values.durations import parse_duration
-
     now = now_ms()
     if until is not None and lasts is not None:
         raise Invalid(text("cli.barred.one_end"))
     if lasts is not None:
-        try:
-            return now + parse_duration(lasts)
-        except ValueError:
-            raise Invalid(text("cli.barred.bad_length", typed=lasts)) from None
+        return now + length_of(lasts)
     return end_of(until, now) if until is not None else now + config.tiers.barred_for
 
 

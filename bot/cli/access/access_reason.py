@@ -104,6 +104,13 @@ def end_of(typed: str, now: int) -> int:
     return _date(typed) if lasts is None else now + lasts
 
 
+def length_of(typed: str) -> int:
+    """Read a length of time, in milliseconds. Raises `Invalid`."""
+    if (lasts := _length(typed)) is None:
+        raise Invalid(text("cli.logs.bad_length", typed=typed))
+    return lasts
+
+
 def _length(typed: str) -> int | None:
     from moderation.values.durations import parse_duration
 

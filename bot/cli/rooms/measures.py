@@ -11,13 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.cli.access.access_reason import Reason
+from bot.cli.access.access_reason import Reason, length_of
 from bot.cli.access.lookup import find_code, read
 from bot.cli.access.operator import As, perform_as
 from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, RoomArgument, read_config
 from bot.cli.terminal.output import as_json, say, say_done, text
-from moderation.values.durations import parse_duration
-from moderation.values.errors import Invalid
 from moderation.values.notices import Moment
 
 For = Annotated[str | None, typer.Option("--for", metavar="7d", help=text("cli.rooms.for"))]
@@ -40,7 +38,7 @@ def _ordering(kind: str) -> Callable[..., None]:
         json: AsJson = False,
         config_file: ConfigFile = DEFAULT_CONFIG,
     ) -> None:
-        done = _perform(kind, config_file, room, reason, operator, for_ms=_length(lasts))
+        done = _perform(kind, config_file, room, reason, operator, for_ms=length_of(lasts) if lasts is not None else 0)
         if json:
             as_json(done)
             return
@@ -69,11 +67,3 @@ def _perform(what: str, config_file: Path, room: str, reason: str, operator: str
     config = read_config(config_file)
     code = read(config, find_code, room)
     return perform_as(operator, config, f"room-{what}", reason=reason, room=code, **more)
-
-
-def _length(typed: str | None) -> int:
-    """Return a duration in milliseconds; 0 for the usual one. Raises `Invalid`."""
-    try:
-        return parse_duration(typed) if typed is not None else 0
-    except ValueError:
-        raise Invalid(text("cli.rooms.bad_length", typed=typed)) from None
