@@ -1,4 +1,4 @@
-"""The command line's notes about who read what (`storage/journal/access.py`), turned into records.
+"""The notes of the command line and the console about who read what (`storage/journal/access.py`), turned into records.
 
 Rules kept here:
 - A record says when it was read, not when the bot found the note.
@@ -22,7 +22,7 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.model.facts import ContentRead, Fact, RecordsExported
 from moderation.values.access_reasons import GLANCES
-from moderation.values.ids import UserId
+from moderation.values.ids import NO_USER, UserId
 from storage import queries
 from storage.journal.access import FOLDER, PATTERN
 from storage.record_mapping import word
@@ -47,6 +47,7 @@ class Note:
     filters: Mapping[str, Any]
     listed: str = ""  # for an export: which records are in it
     contents: str = ""  # and which files
+    user: UserId = NO_USER  # of somebody who read in the console, by their Matrix id
 
 
 class Spool:
@@ -96,7 +97,9 @@ async def _facts_of(db: AsyncConnection, note: Note) -> tuple[Fact, ...]:
 async def _is_known(db: AsyncConnection, note: Note, person: UserId) -> bool:
     if await queries.is_noted(db, note.name, person):
         return True
-    return note.what in GLANCES and await queries.was_looked_at(db, person, note.read_ms, reader=note.reader)
+    return note.what in GLANCES and await queries.was_looked_at(
+        db, person, note.read_ms, reader=note.reader, by=note.user
+    )
 
 
 def _exported(note: Note, persons: int) -> RecordsExported:
@@ -119,6 +122,7 @@ def _content_read(note: Note, person: UserId) -> ContentRead:
         read=note.read_ms,
         note=note.name,
         subject=person,
+        by=note.user,
         reader=note.reader,
         reason=note.reason,
         filters=orjson.dumps(note.filters).decode() if note.filters else "",
@@ -129,7 +133,8 @@ def _read(path: Path, now_ms: int) -> Note | None:
     try:
         said = orjson.loads(path.read_bytes())
         filters = dict(said["filters"])
-        reader, reason = str(said["by"]), str(said["reason"])
+        user = UserId(str(said.get("user", "")))
+        reader, reason = "" if user else str(said["by"]), str(said["reason"])
     except (ValueError, KeyError, TypeError) as error:
         log.warning("access_note_unreadable", file=path.name, why=str(error))
         return None
@@ -138,7 +143,7 @@ def _read(path: Path, now_ms: int) -> Note | None:
     cases = tuple(_listed(filters.get("case"), int))
     listed, contents = (str(filters.pop(each, "")) for each in ("listed", "contents"))
     name, what = word(path.stem.removeprefix("access-")), word(str(filters.get("what", "show")))
-    return Note(name, what, read_ms, reader, reason, persons, cases, filters, listed, contents)
+    return Note(name, what, read_ms, reader, reason, persons, cases, filters, listed, contents, user)
 
 
 def _number(said: object) -> int:

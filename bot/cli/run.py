@@ -106,8 +106,8 @@ def make_data_dir(data_dir: Path) -> None:
 
 
 @contextlib.contextmanager
-def only_instance(data_dir: Path) -> Iterator[None]:
-    """Hold the data directory for this process. Raises `Refused` if another one has it.
+def only_instance(data_dir: Path, refusal: str = "cli.run.second") -> Iterator[None]:
+    """Hold the data directory for this process. Raises `Refused`, in the words of `refusal`, if another one has it.
 
     The lock is the system's, not the file's existence: it ends with the process, however that ends, and a leftover file
     means nothing. The file is never removed, or two processes could hold two locks.
@@ -118,7 +118,7 @@ def only_instance(data_dir: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pid = os.read(handle, 32).decode("ascii", "replace").strip() or "?"
-            raise Refused("cli.run.second", data_dir=data_dir, pid=pid) from None
+            raise Refused(refusal, data_dir=data_dir, pid=pid) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield

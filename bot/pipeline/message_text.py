@@ -7,27 +7,37 @@ Rules kept here:
 Left to others: who may see it.
 """
 
+from typing import Protocol
+
 from bot.events.parse_event import receive
 from moderation.rules.check import Judged
 from moderation.values.events import MessagePosted
 from moderation.values.ids import RoomId
-from storage.journal.journal import Journal
+from storage.journal.record import Record
 from storage.record_mapping import raw_of_record
 
 
-def words_of(journal: Journal, room: RoomId, index: int) -> str:
+class Records(Protocol):
+    """Recorded events by their index."""
+
+    def get(self, index: int) -> Record:
+        """Return one record. Raises `LookupError` if it is not there."""
+        ...
+
+
+def words_of(journal: Records, room: RoomId, index: int) -> str:
     """Return the text of the message recorded at `index`; empty if there is none."""
     event = message_of(journal, room, index)
     return event.body if event is not None else ""
 
 
-def message_of(journal: Journal, room: RoomId, index: int) -> MessagePosted | None:
+def message_of(journal: Records, room: RoomId, index: int) -> MessagePosted | None:
     """Return the message recorded at `index`; None if there is none, or nothing of it was kept."""
     event = said_at(journal, room, index)
     return event if isinstance(event, MessagePosted) and event.content else None
 
 
-def said_at(journal: Journal, room: RoomId, index: int) -> Judged | None:
+def said_at(journal: Records, room: RoomId, index: int) -> Judged | None:
     """Return the event recorded at `index` if it is of a kind that is judged, else None."""
     try:
         record = journal.get(index)

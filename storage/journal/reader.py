@@ -8,8 +8,8 @@ Rules kept here:
 Left to others: whether the records are those that were signed (`storage/journal/verify/verify.py`).
 """
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -47,6 +47,18 @@ class Log:
             if record.index == index:
                 return record
         raise LookupError(f"there is no record {index}")
+
+    def several(self, indexes: Iterable[int]) -> dict[int, Record]:
+        """Return those of the records that exist, reading each day once. Raises `Broken` at a damaged line."""
+        wanted = sorted({index for index in indexes if index >= 0})
+        found: dict[int, Record] = {}
+        starts = self.starts() if wanted else []
+        for at, (day, first) in enumerate(starts):
+            beyond = starts[at + 1][1] if at + 1 < len(starts) else wanted[-1] + 1
+            here = wanted[bisect_left(wanted, first) : bisect_left(wanted, beyond)]
+            if here:
+                found |= _chosen(day, first, here)
+        return found
 
     def raw(self, index: int) -> bytes:
         """Return the line of one record, without its newline. Raises `LookupError` if it does not exist, `Broken`."""
@@ -97,3 +109,15 @@ def _records(day: Day, skip: int, stop: int | None) -> Iterator[Record]:
             yield decode(raw)
     except (DamagedDay, BadLine) as error:
         raise Broken(f"{day.path}, line {number}: it cannot be read ({error.code})") from error
+
+
+def _chosen(day: Day, first: int, indexes: Sequence[int]) -> dict[int, Record]:
+    """Return records of one day, whose first record is `first`; `indexes` in order."""
+    found, number, wanted = {}, first - 1, set(indexes)
+    try:
+        for number, raw in enumerate(islice(DayLines(day.path).each(), indexes[-1] - first + 1), first):
+            if number in wanted:
+                found[number] = decode(raw)
+    except (DamagedDay, BadLine) as error:
+        raise Broken(f"{day.path}, line {number - first + 1}: it cannot be read ({error.code})") from error
+    return found

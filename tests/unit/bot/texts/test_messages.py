@@ -14,9 +14,11 @@ from typing import Any, get_args
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from jinja2 import nodes
 
 from bot.admin.rooms import ORDERS
 from bot.commands.registry import COMMANDS
+from bot.console.render import TEMPLATES, environment
 from bot.crypto.cross_signing import KeyState
 from bot.crypto.emoji import EMOJI
 from bot.crypto.key_backup import BackupState
@@ -40,8 +42,9 @@ CODE = tuple(
     path
     for folder in ("bot", "moderation", "storage")
     for path in sorted((ROOT / folder).rglob("*.py"))
-    if path != STANDS_ALONE
+    if path != STANDS_ALONE and "migrations" not in path.parts  # whose texts are SQL
 )
+PAGES = tuple(sorted(TEMPLATES.rglob("*.html")))
 CATALOG = Catalog.load()
 EN = {key: CATALOG.template("en", key) for key in CATALOG.keys("en")}
 
@@ -63,7 +66,17 @@ class Use:
 
 
 # Functions that take a key, and which of their positional arguments it is.
-KEY_IS = {"line": 0, "Line": 0, "Phrase": 0, "Refused": 0, "IllegalStep": 0, "say": 0, "tell": 0, "new_app": 0}
+KEY_IS = {
+    "Bad": 0,
+    "line": 0,
+    "Line": 0,
+    "Phrase": 0,
+    "Refused": 0,
+    "IllegalStep": 0,
+    "say": 0,
+    "tell": 0,
+    "new_app": 0,
+}
 FINDINGS = ("ok", "note", "warning", "problem")
 # Keys put together from words that are seen where they are chosen: these alone would cover whole tables.
 NOT_ENOUGH = frozenset({r"config\.[^.]+", r"demo\.[^.]+", r"cli\.check\.[^.]+\.text", r"cli\.check\.[^.]+\.remedy"})
@@ -80,7 +93,27 @@ NARROW = {
 @cache
 def uses() -> tuple[Use, ...]:
     """Return every place in the code that names a text."""
-    return tuple(use for path in CODE for use in _uses(path))
+    return (*(use for path in CODE for use in _uses(path)), *(use for path in PAGES for use in _page_uses(path)))
+
+
+def _page_uses(path: Path) -> Iterator[Use]:
+    """Yield the texts that a template of the console asks for: ``t("key", field=...)`` and ``plain("key")``."""
+    tree = environment().parse(path.read_text("utf-8"))
+    for call in tree.find_all(nodes.Call):
+        if isinstance(call.node, nodes.Name) and call.node.name in ("t", "plain") and call.args:
+            given = None if call.dyn_kwargs is not None else frozenset(word.key for word in call.kwargs)
+            for pattern in _page_patterns(call.args[0]):
+                yield Use(f"{path.name}:{call.lineno}", pattern, given)
+
+
+def _page_patterns(node: nodes.Node) -> Iterator[str]:
+    if isinstance(node, nodes.Const):
+        yield re.escape(str(node.value))
+    elif isinstance(node, nodes.Concat):
+        yield "".join(re.escape(str(each.value)) if isinstance(each, nodes.Const) else "[^.]+" for each in node.nodes)
+    elif isinstance(node, nodes.CondExpr):
+        for each in filter(None, (node.expr1, node.expr2)):
+            yield from _page_patterns(each)
 
 
 def _uses(path: Path) -> Iterator[Use]:

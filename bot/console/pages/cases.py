@@ -1,0 +1,244 @@
+"""The queue of cases, and one case: what happened, what was said, and what follows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from bot.console.spoken import said_in_case
+from bot.console.visit import Route, Visit
+from bot.texts.case_card import Card, note_lines, read_card
+from bot.texts.case_context import context_lines
+from bot.texts.case_words import word_lines
+from bot.texts.report_lines import report_lines
+from bot.texts.statement import reasons
+from moderation.cases.statements import from_json
+from moderation.judge.room_rules import compiled
+from moderation.model.context import CaseView
+from moderation.values.errors import Broken
+from moderation.values.ids import RoomId
+from moderation.values.notices import Bracketed, Line
+from storage import queries
+from storage.queries.case_queue import FACETS, Tab
+
+PAGE = 50  # cases of a list
+_TABS = get_args(Tab)
+_SWITCHES = ("is_mine", "is_reported")  # facets that are on or off
+_CHOICES = tuple(facet for facet in FACETS if facet not in _SWITCHES)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was said in a case and around it; `damaged`: the log cannot be read there."""
+
+    words: tuple[Line, ...] = ()
+    context: tuple[Line, ...] = ()
+    damaged: str = ""
+
+
+async def first(visit: Visit) -> web.Response:
+    """Lead to the queue."""
+    return visit.see_other("/cases")
+
+
+async def queue(visit: Visit) -> web.Response:
+    """Show the cases that wait."""
+    return await _page(visit, None)
+
+
+async def case(visit: Visit) -> web.Response:
+    """Show one case, beside the queue."""
+    return await _page(visit, await _card(visit))
+
+
+async def read(visit: Visit) -> web.Response:
+    """Take the reason for reading what was said, and show the case."""
+    card = await _card(visit)
+    await _open(visit, card.case, visit.said("reason"))
+    return visit.see_other(f"/cases/{card.case.n}")
+
+
+async def _card(visit: Visit) -> Card:
+    card = await read_card(visit.db, visit.number("n"), visit.now_ms, visit.site.policy, visit.site.bot)
+    if card is None or not visit.rights.may_see(card.case.room):
+        return visit.seen(None)
+    return card
+
+
+async def _page(visit: Visit, card: Card | None) -> web.Response:
+    wanted = await _wanted(visit)
+    page = await queries.queue_page(visit.db, wanted, PAGE, _after(visit))
+    counts = await queries.queue_counts(visit.db, wanted)
+    fields: dict[str, Any] = {"card": card, "page": page, "wanted": wanted, "section": "cases"}
+    users = {row.subject for row in page.rows}
+    rooms: set[str] = {row.room for row in page.rows} | {*counts.of["room"]}
+    lines: list[Line] = []
+    if card is not None:
+        shown = await _shown(visit, card)
+        fields |= shown
+        lines = [each for part in shown.values() if isinstance(part, tuple) for each in part if isinstance(each, Line)]
+        users |= {card.case.subject, card.case.claimed, *card.assigned, *(step.by for step in shown["steps"])} - {""}
+        rooms.add(card.case.room)
+    names = {
+        **await visit.names(lines, *sorted(rooms)),
+        **await queries.room_names(visit.db, rooms),
+        **await queries.display_names(visit.db, users, sorted(rooms)),
+    }
+    json = _case_json(card.case) if card is not None else [_row_json(row) for row in page.rows]
+    chips, tabs = _chips(visit, wanted, counts), [(tab, _address({"tab": tab})) for tab in _TABS]
+    further = _address({**_asked(visit), "after": f"{page.next.at}-{page.next.n}"}) if page.next else ""
+    return visit.page(
+        "cases.html",
+        names=names,
+        counts=counts,
+        chips=chips,
+        tabs=tabs,
+        further=further,
+        query=_asked(visit),
+        json=json,
+        **fields,
+    )
+
+
+async def _wanted(visit: Visit) -> queries.QueueFilter:
+    user = visit.visitor.user
+    tab = visit.said("tab")
+    return queries.QueueFilter(
+        rooms=visit.rights.only,
+        accounts=tuple(await queries.accounts_of(visit.db, user)) if user else (),
+        tab=next((each for each in _TABS if each == tab), "waiting"),
+        is_mine=visit.said("is_mine") == "1",
+        is_reported=visit.said("is_reported") == "1",
+        **{facet: visit.said(facet)[:255] for facet in _CHOICES},
+    )
+
+
+def _asked(visit: Visit) -> dict[str, str]:
+    """Return what the address asks of the list."""
+    return {name: said for name in ("tab", *FACETS) if (said := visit.request.query.get(name, ""))}
+
+
+def _address(query: Mapping[str, str]) -> str:
+    return f"/cases?{urlencode(query)}" if query else "/cases"
+
+
+def _after(visit: Visit) -> queries.Cursor | None:
+    at, _, n = visit.said("after").partition("-")
+    return queries.Cursor(int(at), int(n)) if _is_number(at) and _is_number(n) else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 16
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A choice of the filter: how many cases it would show, and where it leads; chosen, it leads back."""
+
+    facet: str
+    value: str
+    count: int
+    address: str
+    is_chosen: bool
+
+
+def _chips(visit: Visit, wanted: queries.QueueFilter, counts: queries.QueueCounts) -> list[Chip]:
+    chips = []
+    for facet in FACETS:
+        values = {"1": counts.of[facet].get(True, 0)} if facet in _SWITCHES else counts.of[facet]
+        now = ("1" if getattr(wanted, facet) else "") if facet in _SWITCHES else getattr(wanted, facet)
+        for value, count in sorted(values.items(), key=lambda each: (-each[1], str(each[0]))):
+            if (count and len(values) > 1) or (facet in _SWITCHES and count) or value == now:
+                query = {**_asked(visit), facet: str(value)}
+                if value == now:
+                    del query[facet]
+                chips.append(Chip(facet, str(value), count, _address(query), value == now))
+    return chips
+
+
+async def _shown(visit: Visit, card: Card) -> dict[str, Any]:
+    case = card.case
+    own = visit.visitor.kind == "person" and case.is_about(visit.visitor.user)
+    if visit.visitor.kind == "person" and not own:
+        await _open(visit, case)
+    opened = own or visit.site.readings.is_open(visit.visitor, f"case {case.n}")
+    evidence = await _evidence(visit, case) if opened else None
+    reports = await queries.reports_of(visit.db, case.n)
+    statements = [from_json(each) for each in await queries.statements_of(visit.db, case.n)]
+    return {
+        "evidence": evidence,
+        "words": evidence.words if evidence else (),
+        "context": evidence.context if evidence else (),
+        "reports": report_lines(reports, names=False, words=opened and not own),
+        "notes": note_lines(card) if opened else (),
+        "steps": await queries.time_line(visit.db, case.n),
+        "if_upheld": _flat(card.outcomes.upheld),
+        "if_dismissed": _flat(card.outcomes.dismissed),
+        "statements": tuple(line for each in statements if each and opened for line in reasons(each, case.room)),
+    }
+
+
+def _flat(outcomes: Bracketed) -> tuple[Line, ...]:
+    return tuple(outcomes.lines)
+
+
+async def _open(visit: Visit, case: CaseView, reason: str = "") -> None:
+    await visit.site.readings.open(
+        visit.visitor, f"case {case.n}", visit.now_ms, reason=reason, about={"what": "console", "case": int(case.n)}
+    )
+
+
+async def _evidence(visit: Visit, case: CaseView) -> Evidence:
+    site = visit.site
+    room = await queries.room_view(visit.db, RoomId(case.room), site.bot)
+    rules = (*site.rules, *(compiled(room.rules, site.policy) if room else ()))
+    try:
+        said = await said_in_case(visit.db, site.log, case, site.bot)
+    except Broken as error:
+        return Evidence(damaged=str(error))
+    return Evidence(
+        words=await word_lines(visit.db, case, said, rules, site.bot),
+        context=await context_lines(visit.db, case, said, site.bot),
+    )
+
+
+def _row_json(row: queries.QueueRow) -> dict[str, Any]:
+    return {
+        "n": row.n,
+        "room": row.code,
+        "subject": row.subject,
+        "rule": row.rule,
+        "class": row.grade,
+        "state": row.state,
+        "outcome": row.outcome,
+        "opened": row.opened,
+        "due": row.due,
+        "decided": row.decided,
+    }
+
+
+def _case_json(case: CaseView) -> dict[str, Any]:
+    return {
+        "n": case.n,
+        "room_id": case.room,
+        "subject": case.subject,
+        "rule": case.rule,
+        "class": case.grade,
+        "state": case.state,
+        "outcome": case.outcome,
+        "opened": case.opened,
+        "due": case.due,
+        "decided": case.decided,
+        "by": case.by,
+        "reason": case.reason,
+    }
+
+
+ROUTES = (
+    Route("GET", "/", first),
+    Route("GET", "/cases", queue, menu="cases"),
+    Route("GET", "/cases/{n}", case),
+    Route("POST", "/cases/{n}/read", read),
+)

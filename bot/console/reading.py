@@ -1,0 +1,72 @@
+"""Reading what people wrote: with a reason, and on record before anything is shown.
+
+An operator says why, once for a case, a person or a search and session. Managers read the evidence of cases that they
+answer for without a reason; it is noted as well.
+
+Rules kept here:
+- The note is durable before the page is answered (`storage/journal/access.py`); the bot makes a record of it, and the
+  person whom it is about finds it in what `!mydata` brings.
+- What cannot be noted is not shown.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from moderation.values.access_reasons import says_why
+from moderation.values.errors import Refused
+from moderation.values.events import Json
+from storage.journal.access import note_access
+
+from .sessions import Visitor
+
+MOST_REMEMBERED = 10_000  # readings of all sessions; the oldest are asked about again
+
+
+class Unrecorded(Exception):
+    """A reading could not be noted."""
+
+
+class Readings:
+    """What was read in the sessions of this process: after a restart, the reason is asked again."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._known: dict[tuple[str, str], None] = {}
+
+    def is_open(self, visitor: Visitor, what: str) -> bool:
+        """Tell whether this session has given its reason to read `what`, such as ``case 12``."""
+        return (visitor.key, what) in self._known
+
+    async def open(
+        self, visitor: Visitor, what: str, now_ms: int, *, reason: str = "", about: Mapping[str, Json]
+    ) -> None:
+        """Note that somebody reads `what`, once a session.
+
+        `about` says what kind of reading it is (`what`), and whom it is about (`person`, `case`). Raises `Refused` if
+        an operator gives no reason, `Unrecorded` if the note cannot be kept.
+        """
+        if self.is_open(visitor, what):
+            return
+        if visitor.kind == "operator" and not says_why(reason):
+            raise Refused("console.reason.none")
+        await self.note(visitor, now_ms, reason=reason, about=about)
+        self._known[visitor.key, what] = None
+        while len(self._known) > MOST_REMEMBERED:
+            del self._known[next(iter(self._known))]
+
+    async def note(self, visitor: Visitor, now_ms: int, *, reason: str = "", about: Mapping[str, Json]) -> None:
+        """Note a reading. Raises `Unrecorded`."""
+        user = visitor.user if visitor.kind == "person" else ""
+        try:
+            await asyncio.to_thread(
+                note_access,
+                self._data_dir,
+                at_ms=now_ms,
+                by=visitor.by,
+                user=user,
+                reason=reason.strip(),
+                filters=about,
+            )
+        except OSError as error:
+            raise Unrecorded(error.strerror or str(error)) from error

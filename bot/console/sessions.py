@@ -1,0 +1,179 @@
+"""Sessions of the console: who is behind a cookie.
+
+An operator gets in by a link that `answerable console` prints at the terminal of the bot's own account, or of root.
+Links and sessions of operators are files in ``<data_dir>/console/``, named after the SHA-256 of what the browser holds.
+
+Rules kept here:
+- What the browser holds is kept nowhere. The hash of 32 random bytes cannot be guessed, so it is looked up by name.
+- A link works once and for five minutes. A session ends after an hour without a request, and after twelve hours.
+- A time that lies in the future counts as over: a clock that was set back opens nothing.
+
+Left to others: what somebody may see (`rights.py`), cookies (`visit.py`).
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import orjson
+
+from bot.runtime.tokens import hashed, new_token
+from moderation.values.durations import HOUR_MS, MS_PER
+from moderation.values.ids import UserId
+from storage.journal import disk
+
+FOLDER = "console"
+LINK_MS = 5 * MS_PER["m"]
+IDLE_MS = HOUR_MS
+LONGEST_MS = 12 * HOUR_MS
+
+_TOKEN = re.compile(r"[0-9a-f]{64}\Z")
+_TOUCHED_EACH_MS = MS_PER["m"]
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody with a session.
+
+    An operator is known by an account of this machine (`by`), and acts as the operator `user` of the configuration
+    ("": reads only). A person is known by their Matrix id in both.
+    """
+
+    kind: Literal["operator", "person"]
+    key: str  # the hash of the session
+    by: str
+    user: UserId
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSession:
+    """A session of an operator, as it is listed."""
+
+    visitor: Visitor
+    used_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The content of a file: for whom a link or session is, and since when."""
+
+    by: str
+    user: UserId
+    at: int
+
+
+def make_link(data_dir: Path, by: str, user: UserId, now_ms: int) -> str:
+    """Keep a link for an operator; return its token. Raises `OSError`."""
+    folder = make_folder(data_dir, "links")
+    for path in folder.iterdir():
+        if not _is_young(_read(path), now_ms, LINK_MS):
+            path.unlink(missing_ok=True)
+    token = new_token()
+    _write(data_dir, folder / hashed(token), by, user, now_ms)
+    return token
+
+
+def is_link(data_dir: Path, token: str, now_ms: int) -> bool:
+    """Tell whether a link can be used, without using it."""
+    return _is_young(_read(data_dir / FOLDER / "links" / (hashed(token) or "-")), now_ms, LINK_MS)
+
+
+def use_link(data_dir: Path, token: str, now_ms: int) -> str:
+    """Use up a link, begin a session and return its token; "" if the link cannot be used. Raises `OSError`."""
+    path = data_dir / FOLDER / "links" / (hashed(token) or "-")
+    said = _read(path)
+    try:
+        path.unlink()  # of two who do it at once, one fails
+    except FileNotFoundError:
+        return ""
+    if said is None or not _is_young(said, now_ms, LINK_MS):
+        return ""
+    session = new_token()
+    _write(data_dir, make_folder(data_dir, "sessions") / hashed(session), said.by, said.user, now_ms)
+    return session
+
+
+def operator_of(data_dir: Path, token: str, now_ms: int) -> Visitor | None:
+    """Return the operator whose session this is, if it has not ended, and note that it was used."""
+    key = hashed(token)
+    path = data_dir / FOLDER / "sessions" / (key or "-")
+    found = _session(path, now_ms)
+    if found is None:
+        return None
+    if now_ms - found.used_ms > _TOUCHED_EACH_MS:
+        _set_time(path, now_ms)
+    return found.visitor
+
+
+def end_session(data_dir: Path, key: str) -> bool:
+    """End the session of an operator; tell whether there was one."""
+    path = data_dir / FOLDER / "sessions" / (key if _TOKEN.match(key) else "-")
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def operator_sessions(data_dir: Path, now_ms: int) -> list[OperatorSession]:
+    """Return the sessions of operators that have not ended, oldest first; remove the others."""
+    return sorted(_sessions(data_dir, now_ms), key=lambda each: each.visitor.since_ms)
+
+
+def _sessions(data_dir: Path, now_ms: int) -> Iterator[OperatorSession]:
+    for path in make_folder(data_dir, "sessions").iterdir():
+        if (found := _session(path, now_ms)) is not None:
+            yield found
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _session(path: Path, now_ms: int) -> OperatorSession | None:
+    said = _read(path)
+    if said is None or not _is_young(said, now_ms, LONGEST_MS):
+        return None
+    try:
+        used_ms = path.stat().st_mtime_ns // 1_000_000
+    except FileNotFoundError:
+        return None
+    if now_ms - used_ms > IDLE_MS:
+        return None
+    return OperatorSession(Visitor("operator", path.name, said.by, said.user, said.at), used_ms)
+
+
+def make_folder(data_dir: Path, name: str = "") -> Path:
+    """Return the folder of the console, or one in it; made, for the owner of the data alone, if it is not there."""
+    folder = data_dir / FOLDER / name
+    for each in dict.fromkeys((data_dir / FOLDER, folder)):
+        if not each.exists():
+            disk.make_folder(each, disk.SECRET_FOLDER_MODE)
+            disk.give_to_owner_of(data_dir, each)
+    return folder
+
+
+def _write(data_dir: Path, path: Path, by: str, user: UserId, now_ms: int) -> None:
+    disk.create_once(path, orjson.dumps({"by": by, "user": user, "at": now_ms}), disk.SECRET_MODE)
+    disk.give_to_owner_of(data_dir, path)
+    _set_time(path, now_ms)
+
+
+def _set_time(path: Path, now_ms: int) -> None:
+    with contextlib.suppress(FileNotFoundError):  # it was ended meanwhile
+        os.utime(path, ns=(now_ms * 1_000_000, now_ms * 1_000_000))
+
+
+def _read(path: Path) -> _Said | None:
+    try:
+        said = orjson.loads(path.read_bytes())
+        return _Said(str(said["by"]), UserId(str(said["user"])), int(said["at"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_young(said: _Said | None, now_ms: int, longest_ms: int) -> bool:
+    return said is not None and 0 <= now_ms - said.at <= longest_ms

@@ -1,0 +1,105 @@
+"""A console on the data of an offline bot, served over real HTTP, and browsers that visit it.
+
+`Browser` sends what a browser would: its own `Sec-Fetch-Site`, and the cookies that it was given.
+"""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import ClientSession, CookieJar
+
+from bot.config.config import parse_config
+from bot.console.app import serve
+from bot.console.sessions import make_link
+from moderation.values.ids import NO_USER, UserId
+from tests.door.offline import CONFIG, RULES, Offline
+
+OWN = {"Sec-Fetch-Site": "same-origin"}
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer to a browser."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def words(self) -> str:
+        """The words of a page, without its markup."""
+        return " ".join(re.sub(r"<[^>]*>", " ", self.text).split())
+
+
+class Browser:
+    """A browser at one console."""
+
+    def __init__(self, session: ClientSession, url: str) -> None:
+        self._session = session
+        self.url = url
+
+    async def get(self, path: str, **headers: str) -> Answered:
+        """Open a page."""
+        return await self._ask("GET", path, {"Sec-Fetch-Site": "none", **headers})
+
+    async def post(self, path: str, form: dict[str, str] | None = None, **headers: str) -> Answered:
+        """Press a button."""
+        return await self._ask("POST", path, {**OWN, **headers}, form or {})
+
+    async def _ask(
+        self, method: str, path: str, headers: dict[str, str], form: dict[str, str] | None = None
+    ) -> Answered:
+        async with self._session.request(
+            method, self.url + path, headers=headers, data=form, allow_redirects=False
+        ) as answer:
+            return Answered(answer.status, dict(answer.headers), await answer.text())
+
+
+@dataclass
+class ServedConsole:
+    """A console that is being served."""
+
+    bot: Offline
+    url: str
+
+    @asynccontextmanager
+    async def browser(self) -> AsyncIterator[Browser]:
+        """Open a browser with nobody in it."""
+        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+            yield Browser(session, self.url)
+
+    def link(self, user: UserId = NO_USER) -> str:
+        """Make a link for an operator, as `answerable console` does; return its path."""
+        return f"/enter/{make_link(self.bot.config.data_dir, 'root', user, self.bot.time())}"
+
+    @asynccontextmanager
+    async def operator(self, user: UserId = NO_USER) -> AsyncIterator[Browser]:
+        """Open a browser with an operator in it."""
+        async with self.browser() as browser:
+            assert (await browser.post(self.link(user))).status == 303
+            yield browser
+
+
+@asynccontextmanager
+async def served_console(bot: Offline, settings: str = RULES) -> AsyncIterator[ServedConsole]:
+    """Serve a console on the data of `bot`; `settings` as of the bot."""
+    bound = socket.create_server(("127.0.0.1", 0))
+    port = bound.getsockname()[1]
+    text = f'{CONFIG}[console]\nlisten = "127.0.0.1:{port}"\n{settings}'
+    config = parse_config(bot.config.file, text, {})
+    stop, listening = asyncio.Event(), asyncio.Event()
+    task = asyncio.create_task(serve(config, stop, listening, bot.time, bound))
+    waiting = asyncio.create_task(listening.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    try:
+        if task.done():
+            task.result()
+        yield ServedConsole(bot, f"http://127.0.0.1:{port}")
+    finally:
+        stop.set()
+        await task

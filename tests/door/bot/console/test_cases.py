@@ -1,0 +1,107 @@
+"""The queue, and one case."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from moderation.model.facts import ContentRead
+from moderation.values.ids import UserId
+from storage.journal.access import FOLDER
+from tests.door.bot.console.browsing import ServedConsole
+from tests.door.bot.console.conftest import WORDS
+from tests.door.offline import ANNA
+
+
+def notes(console: ServedConsole) -> list[Path]:
+    return sorted((console.bot.config.data_dir / FOLDER).glob("access-*.json"))
+
+
+class TestTheQueue:
+    async def test_shows_what_waits_without_what_people_wrote(self, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            page = await browser.get("/cases")
+        assert "1 · tickets" in page.words
+        assert "serious" in page.words
+        assert "forbidden" not in page.words
+
+    async def test_is_narrowed_by_a_filter(self, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            assert "Nothing here." in (await browser.get("/cases?grade=minor")).words
+            assert "1 · tickets" in (await browser.get("/cases?grade=serious")).words
+            assert "Nothing here." in (await browser.get("/cases?tab=decided")).words
+
+    @pytest.mark.parametrize(
+        "query", ["tab=x", "after=x", "after=-1-2", "after=1-99999999999999999", "grade=%00", "n=%F0"]
+    )
+    async def test_bears_any_query(self, console: ServedConsole, query: str) -> None:
+        async with console.operator() as browser:
+            assert (await browser.get(f"/cases?{query}")).status == 200
+
+    async def test_is_given_as_json(self, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            [case] = json.loads((await browser.get("/cases?as=json")).text)
+        assert (case["n"], case["subject"], case["class"]) == (1, ANNA, "serious")
+
+
+class TestACase:
+    async def test_hides_what_was_said_until_an_operator_says_why(self, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            assert WORDS not in (await browser.get("/cases/1")).text
+            assert (await browser.post("/cases/1/read", {"reason": "Anna asked me to look"})).status == 303
+            page = await browser.get("/cases/1")
+        assert "it is" in page.words
+        assert "good morning" in page.words
+
+    async def test_is_noted_when_it_is_read(self, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            assert (await browser.get("/cases/1")).status == 200
+            assert notes(console) == []
+            await browser.post("/cases/1/read", {"reason": "Anna asked me to look"})
+            assert len(notes(console)) == 1
+            await browser.get("/cases/1")
+            await browser.post("/cases/1/read", {"reason": "once more"})
+            assert len(notes(console)) == 1, "once a session"
+        await console.bot.scheduler.do_what_is_due()
+        [read] = console.bot.facts(ContentRead)
+        assert (read.subject, read.reader, read.reason, read.n) == (ANNA, "root", "Anna asked me to look", 1)
+        assert read.by == UserId("")
+
+    @pytest.mark.parametrize("reason", ["", "   ", "aaaa", "??????"])
+    async def test_stays_hidden_without_a_reason_in_words(self, console: ServedConsole, reason: str) -> None:
+        async with console.operator() as browser:
+            answer = await browser.post("/cases/1/read", {"reason": reason})
+            assert answer.status == 400
+            assert "why you need to read" in answer.words
+            assert "it is" not in (await browser.get("/cases/1")).words
+        assert notes(console) == []
+
+    async def test_is_not_shown_if_the_reading_cannot_be_noted(self, console: ServedConsole) -> None:
+        spool = console.bot.config.data_dir / FOLDER
+        spool.rmdir() if spool.exists() else None
+        spool.write_text("a file where the folder should be")
+        async with console.operator() as browser:
+            answer = await browser.post("/cases/1/read", {"reason": "Anna asked me to look"})
+            assert answer.status == 503
+            assert "could not be noted" in answer.words
+            assert "it is" not in (await browser.get("/cases/1")).words
+
+    async def test_says_what_follows(self, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            page = await browser.get("/cases/1")
+        assert "If upheld" in page.words
+        assert "25 points" in page.words
+
+    @pytest.mark.parametrize("n", ["0", "2", "99999999999999999999", "x", "1.5", "-1", "%00", "１"])
+    async def test_that_is_not_there_is_not_found(self, console: ServedConsole, n: str) -> None:
+        async with console.operator() as browser:
+            assert (await browser.get(f"/cases/{n}")).status == 404
+
+    async def test_with_a_damaged_record_says_so(self, console: ServedConsole) -> None:
+        [day] = (console.bot.config.data_dir / "records" / "day").glob("*.jsonl")
+        day.write_bytes(day.read_bytes().replace(b"it is forbidden", b"it is\n forbidden"))
+        async with console.operator() as browser:
+            await browser.post("/cases/1/read", {"reason": "Anna asked me to look"})
+            page = await browser.get("/cases/1")
+        assert page.status == 200
+        assert "cannot be read here" in page.words

@@ -1,0 +1,104 @@
+"""`answerable console`: a link that opens the pages, and one process for each data directory."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.cli.access.lookup import now_ms
+from bot.console.sessions import make_link, use_link
+from moderation.values.ids import NO_USER
+from storage.database import FILE, migrate
+from tests.unit.bot.cli.conftest import Answerable
+
+CONSOLE = [sys.executable, "-m", "bot.cli.main", "console"]
+REPOSITORY = str(Path(__file__).parents[4])
+DEADLINE_S = 300.0
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": REPOSITORY, "ANSWERABLE_LANG": "en"}
+
+
+@pytest.fixture
+def port(config_file: Path) -> int:
+    """Provide a free port, at which the configuration has the console listen, and a data directory."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = int(bound.getsockname()[1])
+    with config_file.open("a") as file:
+        file.write(f'\n[console]\nlisten = "127.0.0.1:{port}"\n')
+    data_dir = config_file.parent / "data"
+    data_dir.mkdir(mode=0o700, exist_ok=True)
+    migrate(data_dir / FILE)
+    return port
+
+
+@pytest.fixture
+def running(port: int, environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Provide a console that serves."""
+    with subprocess.Popen(
+        CONSOLE, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def link_in(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
+
+
+class TestTheConsole:
+    def test_prints_a_link_that_opens_it_and_ends_when_told(
+        self, running: subprocess.Popen[str], port: int, environ: dict[str, str]
+    ) -> None:
+        link = link_in(running)
+        assert link.startswith(f"http://127.0.0.1:{port}/enter/")
+        with urllib.request.urlopen(link, timeout=DEADLINE_S) as page:
+            assert b"Open the console" in page.read()
+        second = subprocess.run(CONSOLE, env=environ, capture_output=True, text=True, timeout=DEADLINE_S, check=True)
+        assert re.search(rf"http://127\.0\.0\.1:{port}/enter/[0-9a-f]{{64}}", second.stdout), "a link to the same one"
+        serving = subprocess.run([*CONSOLE, "run"], env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
+        assert serving.returncode == 1
+        assert str(running.pid) in serving.stderr
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(DEADLINE_S) == 0
+
+    def test_says_that_its_address_is_taken(self, port: int, environ: dict[str, str]) -> None:
+        with socket.create_server(("127.0.0.1", port)):
+            done = subprocess.run([*CONSOLE, "run"], env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
+        assert done.returncode == 1
+        assert "[console] listen" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    @pytest.mark.usefixtures("config_file")
+    def test_without_data_says_what_to_do(self, answerable: Answerable) -> None:
+        done = answerable("console", "run")
+        assert done.code == 1
+        assert "answerable run" in done.err
+
+
+class TestSessions:
+    @pytest.mark.usefixtures("port")
+    def test_are_listed_and_ended(self, config_file: Path, answerable: Answerable) -> None:
+        data_dir = config_file.parent / "data"
+        assert "Nobody is in." in answerable("console", "sessions").err + answerable("console", "sessions").out
+        for at_ms, name in enumerate(("ann", "bob"), now_ms() - 1_000):
+            use_link(data_dir, make_link(data_dir, name, NO_USER, at_ms), at_ms)
+        listed = answerable("console", "sessions", "--json").json
+        assert [each["by"] for each in listed] == ["ann", "bob"]
+        assert answerable("console", "end", "zzz").code == 1
+        assert "1 " in answerable("console", "end", listed[0]["session"]).out
+        assert [each["by"] for each in answerable("console", "sessions", "--json").json] == ["bob"]
+        answerable("console", "end")
+        assert answerable("console", "sessions", "--json").json == []
