@@ -196,7 +196,7 @@ class RunningBot:
         )
         keys = KeyOperations(core.machine, self._verifying, self._keys_changed)
         limit = learning_of_limit(self._dispatcher.learn_limit)
-        console = ConsoleOperations(self._services).by_name()
+        console = ConsoleOperations(pipeline, database, speech, clock).by_name()
         operations = {**self._operations.by_name(), **keys.by_name(), **limit, **console}
         self._control = Control(config.data_dir, operations)
 

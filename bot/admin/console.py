@@ -19,15 +19,18 @@ from typing import Any, get_args
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.commands.parse import MAX_LENGTH, case_number, spoken_in
-from bot.outbox.handler import Services
+from bot.pipeline.pipeline import Pipeline
 from bot.pipeline.unit_of_work import Answer
+from bot.runtime.clock import Clock
 from bot.runtime.tokens import hashed, new_token
+from bot.texts.matrix_message import Speech
 from bot.texts.names import names_in
 from moderation.model.facts import ConsoleCommand, ConsoleEnded, ConsoleOpened, Fact, NotSeen, WhyConsoleEnded
 from moderation.values.durations import HOUR_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId, is_group_code
 from storage import queries
+from storage.database import Database
 
 from .request import ByName, Request
 
@@ -37,11 +40,11 @@ LONGEST_MS = 12 * HOUR_MS  # of a session
 class ConsoleOperations:
     """Operations of the web console."""
 
-    def __init__(self, services: Services) -> None:
-        self._pipeline = services.pipeline
-        self._database = services.database
-        self._speech = services.speech
-        self._clock = services.clock
+    def __init__(self, pipeline: Pipeline, database: Database, speech: Speech, clock: Clock) -> None:
+        self._pipeline = pipeline
+        self._database = database
+        self._speech = speech
+        self._clock = clock
 
     def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""

@@ -6,6 +6,7 @@ Rules kept here:
 """
 
 import asyncio
+import contextlib
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -13,8 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.runtime.tokens import hashed
 from bot.texts.catalog import LANGUAGES
+from moderation.values.errors import Refused
+from storage import queries
 
 from . import language
+from .asking import ask
 from .sessions import LONGEST_MS, Visitor, end_session, is_link, operator_of, use_link
 from .site import Site
 from .visit import Bad
@@ -24,9 +28,30 @@ COOKIE = "answerable"
 
 async def visitor_of(site: Site, request: web.Request, db: AsyncConnection, now_ms: int) -> Visitor | None:
     """Return who is behind the cookie of a request; None if nobody is in."""
-    del db
     token = request.cookies.get(_cookie_name(site, request), "")
-    return await asyncio.to_thread(operator_of, site.data_dir, token, now_ms) if hashed(token) else None
+    if not (key := hashed(token)):
+        return None
+    operator = await asyncio.to_thread(operator_of, site.data_dir, token, now_ms)
+    return operator or await _person(site, db, key, now_ms)
+
+
+async def _person(site: Site, db: AsyncConnection, key: str, now_ms: int) -> Visitor | None:
+    """Return the person whose session this is, while it is open and they are in the direct room it belongs to."""
+    session = await queries.console_session(db, key)
+    if session is None or not session.is_open(now_ms):
+        return None
+    if not await queries.are_alone(db, session.room, session.user, site.bot):
+        return None
+    if not site.last_used.use(key, now_ms):
+        with contextlib.suppress(Bad, Refused):  # if the bot cannot be asked, it ends by its time
+            await ask(site, "console-end", key=key, why="idle")
+        return None
+    return Visitor("person", key, session.user, session.user, session.at)
+
+
+def token_of(site: Site, request: web.Request) -> str:
+    """Return what the browser holds, to be handed on to the bot."""
+    return request.cookies.get(_cookie_name(site, request), "")
 
 
 def _cookie_name(site: Site, request: web.Request) -> str:
@@ -54,26 +79,51 @@ class Entering:
     async def _show(self, request: web.Request) -> web.StreamResponse:
         """Show the button, and use nothing up."""
         site, ticket = self._site, request.match_info["ticket"]
-        if not await asyncio.to_thread(is_link, site.data_dir, ticket, site.now_ms()):
+        if not await self._works(ticket):
             raise Bad("console.problem.link", 410)
         return site.pages.answer("enter.html", self._spoken(request), ticket=ticket)
 
+    async def _works(self, ticket: str) -> bool:
+        site, now_ms = self._site, self._site.now_ms()
+        if await asyncio.to_thread(is_link, site.data_dir, ticket, now_ms):
+            return True
+        async with site.read() as db:
+            link = await queries.console_link(db, hashed(ticket))
+        return link is not None and not link.used and link.at <= now_ms < link.until
+
     async def _enter(self, request: web.Request) -> web.StreamResponse:
-        site = self._site
-        token = await asyncio.to_thread(use_link, site.data_dir, request.match_info["ticket"], site.now_ms())
+        site, ticket = self._site, request.match_info["ticket"]
+        token = await asyncio.to_thread(use_link, site.data_dir, ticket, site.now_ms())
         if not token:
-            raise Bad("console.problem.link", 410)
+            if not await self._works(ticket):
+                raise Bad("console.problem.link", 410)
+            token = await self._session_of_person(ticket)
         answer = web.Response(status=303, headers={"Location": "/"})
         self._set_cookie(request, answer, token)
         return answer
 
+    async def _session_of_person(self, ticket: str) -> str:
+        """Have the bot open a session for the person who got the link; return its token."""
+        try:
+            return str((await ask(self._site, "console-login", ticket=ticket))["session"])
+        except Refused:
+            raise Bad("console.problem.link", 410) from None
+
     async def _leave(self, request: web.Request) -> web.StreamResponse:
         site = self._site
         if key := hashed(request.cookies.get(_cookie_name(site, request), "")):
-            await asyncio.to_thread(end_session, site.data_dir, key)
+            await self._end(key)
         answer = site.pages.answer("left.html", self._spoken(request))
         answer.del_cookie(_cookie_name(site, request), path="/")
         return answer
+
+    async def _end(self, key: str) -> None:
+        site = self._site
+        if await asyncio.to_thread(end_session, site.data_dir, key):
+            return
+        site.last_used.end(key)
+        with contextlib.suppress(Bad, Refused):  # this console lets it in no more; elsewhere it ends by its time
+            await ask(site, "console-end", key=key)
 
     async def _language(self, request: web.Request) -> web.StreamResponse:
         """Choose the language of the pages, and go back to the page that it was chosen on."""

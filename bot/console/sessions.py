@@ -67,6 +67,32 @@ class _Said:
     at: int
 
 
+class LastUsed:
+    """When sessions of people were last used, and which are over.
+
+    It is kept in memory: after a restart of the console a session counts as just used. The bot keeps when it ends.
+    """
+
+    def __init__(self) -> None:
+        self._used_ms: dict[str, int] = {}
+        self._over: set[str] = set()
+
+    def use(self, key: str, now_ms: int) -> bool:
+        """Note that a session is used. Return False if it is over, or was not used for an hour and so is over now."""
+        last_ms = self._used_ms.get(key, now_ms)
+        if now_ms - last_ms > IDLE_MS:
+            self.end(key)
+        if key in self._over:
+            return False
+        self._used_ms[key] = now_ms
+        return True
+
+    def end(self, key: str) -> None:
+        """Note that a session is over."""
+        self._used_ms.pop(key, None)
+        self._over.add(key)
+
+
 def make_link(data_dir: Path, by: str, user: UserId, now_ms: int) -> str:
     """Keep a link for an operator; return its token. Raises `OSError`."""
     folder = make_folder(data_dir, "links")

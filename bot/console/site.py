@@ -19,7 +19,7 @@ from storage.journal.reader import Log
 from .guard import Guard
 from .reading import Readings
 from .render import Pages
-from .sessions import Visitor
+from .sessions import LastUsed, Visitor
 
 
 class Site:
@@ -37,6 +37,7 @@ class Site:
         self.speech = Speech(self.catalog, self.policy, config.bot.language)
         self.guard = Guard(config.console)
         self.readings = Readings(self.data_dir)
+        self.last_used = LastUsed()
         self.pages = Pages(self.catalog, self.speech, menu)
         self._opened: tuple[int, Database] | None = None
         self._opening = asyncio.Lock()

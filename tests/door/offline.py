@@ -160,6 +160,14 @@ class Offline:
         else:
             await self.pipeline.take(snapshot)
 
+    async def direct(self, user: UserId) -> RoomId:
+        """Return the direct room of somebody, who opens it when it is first asked for."""
+        room = RoomId(f"!with-{user[1:].partition(':')[0]}:example.org")
+        if room not in self.pipeline.served.codes:
+            code = GroupCode(f"G-D{len(self.pipeline.served.codes):03}".replace("0", "Z").replace("1", "Y"))
+            await self._open(room, code, "direct", {"users": {}}, "11", (user,), owner=user)
+        return room
+
     def facts(self, kind: type[F]) -> list[F]:
         """Return the facts of a kind in the journal, in the order of their records."""
         return [fact for _, fact in self.recorded(kind)]

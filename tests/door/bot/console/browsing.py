@@ -9,14 +9,25 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import ClientSession, CookieJar
+from yarl import URL
 
+from bot import app
+from bot.admin.console import ConsoleOperations
+from bot.admin.control_socket import Control
 from bot.config.config import parse_config
 from bot.console.app import serve
-from bot.console.sessions import make_link
+from bot.console.sessions import LINK_MS, make_link
+from bot.runtime.asking import SOCKET
+from bot.runtime.tokens import hashed, new_token
+from bot.texts.catalog import Catalog
+from bot.texts.matrix_message import Speech
+from moderation.model.facts import ConsoleLinkGiven
 from moderation.values.ids import NO_USER, UserId
 from tests.door.offline import CONFIG, RULES, Offline
+from tests.theatre.served import until
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
@@ -41,6 +52,14 @@ class Browser:
     def __init__(self, session: ClientSession, url: str) -> None:
         self._session = session
         self.url = url
+
+    def cookies(self) -> dict[str, str]:
+        """Return what the browser holds."""
+        return {cookie.key: cookie.value for cookie in self._session.cookie_jar}
+
+    def take(self, cookies: dict[str, str]) -> None:
+        """Put into the browser what another one held."""
+        self._session.cookie_jar.update_cookies(cookies, URL(self.url))
 
     async def get(self, path: str, **headers: str) -> Answered:
         """Open a page."""
@@ -82,6 +101,39 @@ class ServedConsole:
         async with self.browser() as browser:
             assert (await browser.post(self.link(user))).status == 303
             yield browser
+
+    async def ticket(self, user: UserId) -> str:
+        """Give somebody a link, as `!console` does; return what it ends in."""
+        ticket, bot = new_token(), self.bot
+        room, until_ms = await bot.direct(user), bot.time() + LINK_MS
+        await bot.pipeline.commit((ConsoleLinkGiven(room=room, until=until_ms, subject=user, ticket=hashed(ticket)),))
+        return ticket
+
+    @asynccontextmanager
+    async def person(self, user: UserId) -> AsyncIterator[Browser]:
+        """Open a browser with somebody in it who came by a link from chat; the bot runs at that moment."""
+        async with self.browser() as browser, open_door(self.bot):
+            assert (await browser.post(f"/enter/{await self.ticket(user)}")).status == 303
+            yield browser
+
+
+@asynccontextmanager
+async def open_door(bot: Offline) -> AsyncIterator[None]:
+    """Let the bot answer at its socket, as it does while it runs."""
+    socket_file = bot.config.data_dir / SOCKET
+    if socket_file.exists():  # it does already
+        yield
+        return
+    speech = Speech(Catalog.load(), bot.config.policy, "en")
+    console = ConsoleOperations(bot.pipeline, bot.stores.database, speech, bot.time)
+    operations = app.make_operations(bot.config, bot.stores, bot.pipeline, bot.time)
+    task = asyncio.create_task(Control(bot.config.data_dir, {**operations.by_name(), **console.by_name()}).run())
+    try:
+        await until(partial(asyncio.to_thread, lambda: socket_file.exists() or None), "the bot at its door")
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -1,11 +1,15 @@
 """What each role is answered at each address of the console.
 
-`nobody` is not in; `operator` came by a link from the terminal. A page that is missing here fails a test.
+`nobody` is not in; `operator` came by a link from the terminal; the others came by a link from a chat: a manager of the
+room, a member, a manager who was demoted since, and one who was banned. A page that is missing here fails a test.
+
+Without a column of its own, a manager is answered like the operator, where the page is not for operators alone; those
+who manage nothing find nothing at an address that names something, and an empty page elsewhere.
 """
 
 from typing import Literal, NamedTuple
 
-Role = Literal["nobody", "operator"]
+Role = Literal["nobody", "operator", "manager", "member", "demoted", "banned"]
 
 
 class Row(NamedTuple):
@@ -14,6 +18,17 @@ class Row(NamedTuple):
     nobody: int
     operator: int
     form: dict[str, str] | None = None
+    manager: int = 0  # 0: as said above
+    others: int = 0
+
+    def status(self, role: Role, path: str, *, is_for_operators: bool) -> int:
+        """Return what a role is answered at this address."""
+        if role == "nobody":
+            return self.nobody
+        if role == "operator":
+            return self.operator
+        manager = self.manager or (404 if is_for_operators else self.operator)
+        return manager if role == "manager" else self.others or (404 if "{" in path else manager)
 
 
 ROUTES: dict[tuple[str, str], Row] = {

@@ -1,7 +1,9 @@
 """A link opens the console once; sessions end."""
 
 from bot.console.sessions import IDLE_MS, LINK_MS, LONGEST_MS, operator_sessions
-from tests.door.bot.console.browsing import ServedConsole
+from moderation.model.facts import ConsoleEnded
+from tests.door.bot.console.browsing import ServedConsole, open_door
+from tests.door.offline import ANNA, BOT, MARK, MINA, NOON, OLGA
 
 MINUTE = 60_000
 
@@ -93,3 +95,69 @@ class TestTheLanguage:
         async with console.operator() as browser:
             for back in ("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", ""):
                 assert (await browser.post("/language", {"language": "zh", "back": back})).headers["Location"] == "/"
+
+
+class TestAPersonFromAChat:
+    async def test_comes_in_by_a_link_once_and_sees_their_rooms(self, console: ServedConsole) -> None:
+        async with open_door(console.bot), console.browser() as browser, console.browser() as other:
+            link = f"/enter/{await console.ticket(MARK)}"
+            assert "Open the console" in (await other.get(link)).words
+            assert (await browser.post(link)).status == 303
+            assert (await other.post(link)).status == 410
+            page = await browser.get("/cases")
+            assert (page.status, "1 · tickets" in page.words, MARK in page.words) == (200, True, True)
+
+    async def test_sees_nothing_without_a_room_of_their_own(self, console: ServedConsole) -> None:
+        async with console.person(ANNA) as browser:
+            assert "Nothing here." in (await browser.get("/cases")).words
+            assert (await browser.get("/cases/1")).status == 404
+
+    async def test_sees_nothing_more_once_they_are_demoted_or_gone(self, console: ServedConsole) -> None:
+        async with console.person(MARK) as browser, console.person(MINA) as other:
+            assert (await browser.get("/cases/1")).status == 200
+            await console.bot.levels(OLGA, {OLGA: 100, BOT: 100, MINA: 50})
+            assert (await browser.get("/cases/1")).status == 404
+            await console.bot.membership(MINA, "ban")
+            assert (await other.get("/cases/1")).status == 404
+
+    async def test_is_out_once_they_leave_their_direct_room(self, console: ServedConsole) -> None:
+        async with console.person(MARK) as browser:
+            await console.bot.membership(MARK, "leave", await console.bot.direct(MARK))
+            assert (await browser.get("/cases")).status == 403
+
+    async def test_is_out_after_an_hour_without_a_request_and_after_twelve(self, console: ServedConsole) -> None:
+        async with console.person(MARK) as browser, console.person(MINA) as other:
+            console.bot.time.ms += IDLE_MS
+            assert (await browser.get("/cases")).status == 200
+            for _ in range(12):
+                console.bot.time.ms += IDLE_MS
+                last = await browser.get("/cases")
+            assert last.status == 403
+            assert (await other.get("/cases")).status == 403
+            assert [(fact.why, fact.subject) for fact in console.bot.facts(ConsoleEnded)] == []
+            console.bot.time.ms = NOON
+        async with console.person(MARK) as browser:
+            assert (await browser.get("/cases")).status == 200
+            console.bot.time.ms += IDLE_MS + 1
+            assert (await browser.get("/cases")).status == 403
+            assert [(fact.why, fact.subject) for fact in console.bot.facts(ConsoleEnded)] == [("idle", MARK)]
+
+    async def test_leaves_for_good_even_while_the_bot_does_not_run(self, console: ServedConsole) -> None:
+        async with console.person(MARK) as browser, console.person(MINA) as other:
+            kept = other.cookies()
+            assert (await browser.post("/leave")).status == 200
+            assert [fact.why for fact in console.bot.facts(ConsoleEnded)] == ["left"]
+        async with console.browser() as other:
+            other.take(kept)
+            assert (await other.get("/cases")).status == 200, "reading needs no bot"
+            assert (await other.post("/leave")).status == 200
+            other.take(kept)
+            assert (await other.get("/cases")).status == 403
+
+    async def test_keeps_the_link_while_the_bot_does_not_run(self, console: ServedConsole) -> None:
+        link = f"/enter/{await console.ticket(MARK)}"
+        async with console.browser() as browser:
+            answer = await browser.post(link)
+            assert (answer.status, "does not run" in answer.words) == (503, True)
+            async with open_door(console.bot):
+                assert (await browser.post(link)).status == 303
