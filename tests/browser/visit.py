@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page
 
-WITHIN_MS = 120_000
+WITHIN_MS = 15_000
 HERE = ("localhost", "127.0.0.1", "::1")
 HEIGHT = 800
 
 Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Visits:
         context = await self._browser.new_context(
             viewport={"width": screen.width, "height": HEIGHT},
             color_scheme=screen.scheme,
+            reduced_motion="reduce",  # what moves would be seen half-way
             locale={"zh": "zh-CN"}.get(screen.language, screen.language),
             java_script_enabled=screen.scripts,
             service_workers="block",

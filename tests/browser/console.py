@@ -1,0 +1,85 @@
+"""The console of a world, served in this process, and people who come in by a link."""
+
+import asyncio
+import re
+import socket
+from types import TracebackType
+from typing import Self
+
+from playwright.async_api import Page
+
+from bot.console.app import serve
+from bot.console.sessions import make_link
+from bot.runtime.clock import wall_clock
+from moderation.values.ids import UserId
+from tests.people.client import Client
+from tests.theatre.scene import open_direct, told
+from tests.theatre.served import ServedBot
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Console:
+    """A console that is served as long as the block lasts."""
+
+    def __init__(self, bot: ServedBot) -> None:
+        self._bot = bot
+        self._config = bot.config
+        self._stop = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+        self.url = f"http://{bot.config.console.listen}"
+
+    async def __aenter__(self) -> Self:
+        listening = asyncio.Event()
+        self._serving = asyncio.create_task(serve(self._config, self._stop, listening))
+        waiting = asyncio.create_task(listening.wait())
+        await asyncio.wait({self._serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if self._serving.done():
+            self._serving.result()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        assert self._serving is not None
+        await self._serving
+
+    async def enter(self, page: Page, operator: str = "") -> None:
+        """Come in as an operator, by a link as `answerable console` prints it."""
+        ticket = make_link(self._config.data_dir, "root", UserId(operator), wall_clock())
+        await self._follow(page, f"{self.url}/enter/{ticket}")
+
+    async def enter_from_chat(self, page: Page, person: Client) -> None:
+        """Come in as somebody who runs a room, by the link that the bot gives in a direct room."""
+        after = person.position
+        await person.send_text(await self._direct(person), "!console")
+        said = await told(person, self._bot, re.compile(re.escape(f"{self.url}/enter/")), after)
+        link = re.search(r"http:\S+/enter/[0-9a-f]+", said.body)
+        assert link is not None
+        await self._follow(page, link[0])
+
+    async def _direct(self, person: Client) -> str:
+        known = self._bot.rows("SELECT room FROM rooms WHERE direct_with = ?", person.user)
+        return str(known[0][0]) if known else await open_direct(person, self._bot)
+
+    async def _follow(self, page: Page, link: str) -> None:
+        await page.goto(link)
+        await page.locator("main").get_by_role("button").click()
+        await page.wait_for_url(lambda url: "/enter/" not in url)
+
+    async def reveal(self, page: Page) -> bool:
+        """Give the reason for which a page asks before it shows what people wrote; tell whether it asks for one."""
+        asks = page.locator("main form", has=page.locator("input[name=reason][required]"))
+        if not await asks.count():
+            return False
+        await asks.get_by_role("textbox").fill("somebody asked me to look at it")
+        await asks.get_by_role("button").click()
+        await asks.wait_for(state="detached")
+        return True

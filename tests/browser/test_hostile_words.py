@@ -1,0 +1,56 @@
+"""What strangers write stays text: a hostile world's pages have the elements of a tame one's, and nothing more.
+
+Markup, templates, characters that turn or hide text, NUL, and 50,000 letters stand wherever a stranger can write.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+import pytest_asyncio
+
+from storage.export.markup import HIDDEN
+from tests.browser.checks import sideways
+from tests.browser.routes import PAGES, addresses
+from tests.browser.visit import Screen, Visits
+from tests.browser.world import NASTY, TAME, World, world_in
+
+# Elements with the names of their attributes, without those that show a hidden character by its number.
+_SHAPE = """() => {
+  const of = e => [e.localName, [...e.attributes].map(a => a.name).sort().join(" "),
+    [...e.children].filter(c => !c.matches(".char")).map(of)]
+  return JSON.stringify(of(document.documentElement))
+}"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def worlds(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[World, World]]:
+    """Provide a tame and a hostile world."""
+    async with AsyncExitStack() as stack:
+        made = [
+            await stack.enter_async_context(world_in(tmp_path_factory.mktemp("world"), words))
+            for words in (TAME, NASTY)
+        ]
+        yield made[0], made[1]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_hostile_words_make_no_elements(visits: Visits, worlds: tuple[World, World], path: str) -> None:
+    tame, nasty = [await _pages(visits, world, path) for world in worlds]
+    assert [shape for shape, _ in nasty] == [shape for shape, _ in tame]
+    assert [HIDDEN.findall(text) for _, text in nasty] == [[]] * len(nasty)
+    if path == "/cases/{n}":  # they are there to be seen
+        assert [text for _, text in nasty if not ("{{7*7}}" in text and "U+202E" in text and "U+0000" in text)] == []
+
+
+async def _pages(visits: Visits, world: World, path: str) -> list[tuple[str, str]]:
+    """Return the shapes and the texts of a page at all its addresses, with what people wrote."""
+    page = await visits.open(Screen(width=390))
+    await world.console.enter(page, world.operator.user)
+    found = []
+    for address in addresses(path, world):
+        await page.goto(f"{world.console.url}{address}")
+        await world.console.reveal(page)
+        assert await sideways(page) == []
+        found.append((await page.evaluate(_SHAPE), await page.locator("html").inner_text()))
+    return found

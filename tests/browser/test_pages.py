@@ -1,0 +1,53 @@
+"""Every page, in both languages, light and dark, on a phone and on screens: anybody can use it, and it fits.
+
+A page that is added is looked at without being told (`routes.py`).
+"""
+
+from collections.abc import AsyncIterator
+from itertools import product
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page
+
+from tests.browser.checks import barriers, sideways
+from tests.browser.routes import PAGES, addresses
+from tests.browser.visit import HEIGHT, SCHEMES, Screen, Visits
+from tests.browser.world import World, world_in
+
+LANGUAGES = ("en", "zh")
+WIDTHS = (390, 1280, 1600)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """Provide a world that nobody changes."""
+    async with world_in(tmp_path_factory.mktemp("world")) as world:
+        yield world
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_anybody_can_use_a_page_and_it_fits(visits: Visits, world: World, path: str, language: str) -> None:
+    page = await visits.open(Screen(language=language))
+    await world.console.enter(page, world.operator.user)
+    found: list[str] = []
+    for address in addresses(path, world):
+        await page.goto(f"{world.console.url}{address}")
+        assert await page.locator("html").get_attribute("lang") == language
+        found += [f"{address} {each}" for each in await _wrong(page)]
+        if await world.console.reveal(page):
+            found += [f"{address}, revealed {each}" for each in await _wrong(page)]
+    assert found == []
+
+
+async def _wrong(page: Page) -> list[str]:
+    """Return what is wrong with a page on any screen."""
+    headings = await page.get_by_role("heading", level=1).count()
+    found = [] if headings == 1 else [f"has {headings} headings of the first level"]
+    for again, (width, scheme) in enumerate(product(WIDTHS, SCHEMES)):
+        await page.emulate_media(color_scheme=scheme)
+        await page.set_viewport_size({"width": width, "height": HEIGHT})
+        wrong = [*await sideways(page), *await barriers(page, again=again > 0)]
+        found += [f"{width} {scheme}: {each}" for each in wrong]
+    return found
