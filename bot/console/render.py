@@ -78,6 +78,7 @@ class Pages:
         self._catalog = catalog
         self._speech = speech
         self._menu = menu
+        self._words = {language: PageWords(catalog, speech, language) for language in LANGUAGES}
 
     def answer(self, template: str, language: str, *, status: int = 200, **fields: Any) -> web.Response:
         """Return a page as an answer."""
@@ -86,7 +87,7 @@ class Pages:
 
     def html(self, template: str, language: str, **fields: Any) -> str:
         """Return a page."""
-        words = PageWords(self._catalog, self._speech, language)
+        words = self._words[language]
         return (
             environment()
             .get_template(template)
@@ -113,9 +114,17 @@ class PageWords:
         self._catalog = catalog
         self._speech = speech
         self._language = language
+        self._fixed: dict[str, Markup] = {}  # texts without fields
 
     def markup(self, key: str, **fields: object) -> Markup:
         """Return a text as markup."""
+        if fields:
+            return self._rendered(key, fields)
+        if (known := self._fixed.get(key)) is None:
+            known = self._fixed[key] = self._rendered(key, fields)
+        return known
+
+    def _rendered(self, key: str, fields: Mapping[str, object]) -> Markup:
         return Markup(self._catalog.render(self._language, key, **fields).html)  # noqa: S704 - the catalog escapes
 
     def plain(self, key: str, **fields: object) -> str:
