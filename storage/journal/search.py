@@ -11,7 +11,8 @@ Left to others: the other filters (`query.py`), whether the content may be shown
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import takewhile
+from contextlib import suppress
+from itertools import dropwhile, islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from .query import Query, matching_lines
 from .report import Progress
 
 _INDEX = re.compile(rb'\{"i":([0-9]{1,16}),')
+_BLOCK = 1 << 18
 _NO_END = 10**16  # above every index
 
 
@@ -47,9 +49,12 @@ def newest_first(
     for done, day in enumerate(days):
         if progress:
             progress(done, len(days))
-        lines = _in_day(day, query, words) if words else matching_lines(day, query) if query != Query() else _all(day)
-        found = deque(takewhile(lambda raw: _index(raw) < below, lines), maxlen=most)
-        yield from reversed(found)
+        if words or query != Query():
+            lines = _in_day(day, query, words) if words else matching_lines(day, query)
+            found = [*reversed(deque(takewhile(lambda raw: _index(raw) < below, lines), maxlen=most))]
+        else:
+            found = _last_below(day, below, most)
+        yield from found
         most -= len(found)
         if not most:
             return
@@ -68,12 +73,34 @@ def _in_day(day: Day, query: Query, words: str, at: Callable[[int], None] = lamb
         raise Broken(f"{day.path}, line {number}: it cannot be read ({error.code})") from error
 
 
-def _all(day: Day) -> Iterator[bytes]:
-    """Yield every line as it is: nothing is looked for in it."""
+def _last_below(day: Day, below: int, most: int) -> list[bytes]:
+    """Return the last lines of a day below an index, newest first; an open day is read from its end."""
     try:
-        yield from DayLines(day.path).each()
+        if not day.closed:
+            with suppress(FileNotFoundError):  # it was closed just now
+                return [*islice(dropwhile(lambda raw: _index(raw) >= below, _backwards(day.path)), most)]
+        lines = takewhile(lambda raw: _index(raw) < below, DayLines(day.path).each())
+        return [*reversed(deque(lines, maxlen=most))]
     except DamagedDay as error:
         raise Broken(f"{day.path}: it cannot be read ({error.code})") from error
+
+
+def _backwards(path: Path) -> Iterator[bytes]:
+    """Yield the whole lines of a file from the last one back."""
+    with path.open("rb") as file:
+        end = file.seek(0, 2)
+        rest, is_torn = b"", True  # what follows the last newline is no line yet
+        while end:
+            start = max(0, end - _BLOCK)
+            file.seek(start)
+            rest, *lines = (file.read(end - start) + rest).split(b"\n")
+            if lines and is_torn:
+                lines.pop()
+                is_torn = False
+            yield from reversed(lines)
+            end = start
+        if not is_torn:
+            yield rest
 
 
 def _index(raw: bytes) -> int:

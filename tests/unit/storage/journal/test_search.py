@@ -1,12 +1,17 @@
 """Searching the records from the newest back."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest import MonkeyPatch
 
 from moderation.values.errors import Broken
 from moderation.values.ids import PersonId
+from storage.journal import search
 from storage.journal.days import list_days
 from storage.journal.journal import Journal
 from storage.journal.query import Query
@@ -60,6 +65,17 @@ def test_only_what_fits_is_found(log: Path) -> None:
     assert numbers(log, Query(), "coins", most=2) == numbers(log, Query(), "coins")[:2]
     assert numbers(log, Query(until_ms=NOON + DAY_MS), "coins") == numbers(log, Query(), "coins")[2:]
     assert numbers(log, Query(), "nothing of the kind") == []
+
+
+@given(st.binary(max_size=60).map(lambda data: data.replace(b"x", b"\n")), st.integers(1, 9))
+def test_a_file_read_backwards_has_the_same_lines(data: bytes, block: int) -> None:
+    with (
+        TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder,
+        MonkeyPatch.context() as set_,
+    ):
+        (path := Path(folder) / "file").write_bytes(data)
+        set_.setattr(search, "_BLOCK", block)
+        assert [*search._backwards(path)] == data.split(b"\n")[-2::-1]
 
 
 def test_damage_is_told(log: Path) -> None:
