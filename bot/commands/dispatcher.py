@@ -18,7 +18,7 @@ from bot.pipeline.unit_of_work import Answer
 from bot.runtime.budget import Budget
 from bot.texts.refusal import refusal_line
 from moderation.consequences import NUMBERS, UNDERSTOOD
-from moderation.duty.responsibility import is_operator
+from moderation.duty.responsibility import KNOWN_FOR_MS, is_operator
 from moderation.model.context import RoomView
 from moderation.model.facts import CaseClaimed, CaseDecided, CaseExtended, ConsoleCommand
 from moderation.values.durations import DAY_MS
@@ -36,7 +36,7 @@ from .named_person import understood, with_id
 from .parse import MAX_REASON, WORDING, Arguments, Spoken, bind, case_number, is_command, read, shows, spoken_in
 from .registry import COMMANDS
 from .report import flag
-from .rights import KNOWN_FOR_MS, is_inside, manages, may_read_here, must_manage, which_room
+from .rights import is_inside, manages, may_read_here, must_manage, which_room
 
 MOST_ASKED = 60  # commands of one person in an hour
 MOST_ORDERED = 600  # of a person who manages the room, or of an operator

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.events.parse_fields import object_of
+from moderation.duty.responsibility import KNOWN_FOR_MS
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.events import Json, MembershipChanged, MessagePosted
@@ -26,7 +27,7 @@ from .invocation import Call, Command, Reply
 from .parse import Spoken
 from .parse_name import NamesMeant, bare, names_in, same_name
 from .permalinks import is_link
-from .rights import KNOWN_FOR_MS, which_room
+from .rights import which_room
 
 MOST_QUOTED = 80  # characters of a command
 MOST_SHOWN = 5  # people in a refusal

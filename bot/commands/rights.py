@@ -1,9 +1,8 @@
 """The check whether a caller manages a group now, the same for commands and reactions."""
 
-from moderation.duty.responsibility import Deed, is_manager, is_operator, not_a_manager, require
+from moderation.duty.responsibility import KNOWN_FOR_MS, Deed, is_manager, is_operator, not_a_manager, require
 from moderation.model.context import RoomView
 from moderation.rooms.desks import may_show
-from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Code
@@ -12,7 +11,6 @@ from storage import queries
 from .invocation import Call
 
 MOST_ROOMS = 20  # that are listed
-KNOWN_FOR_MS = 30 * DAY_MS  # how long managers may deal with people after they were last seen in a room
 
 
 async def must_manage(call: Call, group: RoomView) -> None:

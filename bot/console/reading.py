@@ -51,9 +51,22 @@ class Readings:
         if visitor.kind == "operator" and not says_why(reason):
             raise Refused("console.reason.none")
         await self.note(visitor, now_ms, reason=reason, about=about)
+        self._remember(visitor, what)
+
+    def _remember(self, visitor: Visitor, what: str) -> None:
         self._known[visitor.key, what] = None
         while len(self._known) > MOST_REMEMBERED:
             del self._known[next(iter(self._known))]
+
+    async def glance(self, visitor: Visitor, what: str, now_ms: int, *, person: str = "") -> None:
+        """Note a look at somebody's status, without their words: once a session, without a reason. Raises `Unrecorded`.
+
+        `what` is one of `moderation/values/access_reasons.py`.
+        """
+        key = f"{what} {person}"
+        if not self.is_open(visitor, key):
+            await self.note(visitor, now_ms, about={"what": what, **({"person": person} if person else {})})
+            self._remember(visitor, key)
 
     async def note(self, visitor: Visitor, now_ms: int, *, reason: str = "", about: Mapping[str, Json]) -> None:
         """Note a reading. Raises `Unrecorded`."""

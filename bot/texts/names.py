@@ -26,13 +26,16 @@ async def names_in(
     named = rooms_named(lines)
     near = tuple(dict.fromkeys((*rooms, *sorted(named))))
     people = await queries.display_names(db, people_named(lines) & set(about), near)
-    return {**await _rules(db, lines, language, near), **await queries.room_names(db, named), **people}
+    rules = await rules_in_words(db, rules_named(lines), language, near)
+    return {**rules, **await queries.room_names(db, named), **people}
 
 
-async def _rules(db: AsyncConnection, lines: Sequence[Line], language: str, rooms: Sequence[str]) -> dict[str, str]:
+async def rules_in_words(
+    db: AsyncConnection, rules: Iterable[str], language: str, rooms: Sequence[str]
+) -> dict[str, str]:
     """Return the rules of these rooms in words, also those removed since."""
     words: dict[str, str] = {}
-    for rule in sorted(rules_named(lines)):
+    for rule in sorted(rules):
         for room in rooms:
             kept = await queries.rule_of_room(db, RoomId(room), rule)
             text = settings_of(kept).text if kept is not None else {}

@@ -17,6 +17,7 @@ from moderation.model.builtin_rules import decided_by
 from moderation.model.context import CaseView, Context, PersonView, RoomView
 from moderation.model.facts import Asked
 from moderation.policy import Policy
+from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from moderation.values.power_levels import Role
@@ -39,6 +40,7 @@ Deed = Literal[
     "roster",
     "set",
 ]
+KNOWN_FOR_MS = 30 * DAY_MS  # how long managers may deal with people after they were last seen in a room
 _MANAGERS_DEEDS: frozenset[Deed] = frozenset({"warn", "vouch", "decide", "history", "language", "readonly", "slow"})
 _OWNERS_DEEDS: frozenset[Deed] = frozenset({"close", "reopen", "roster", "set"})
 

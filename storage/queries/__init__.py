@@ -93,6 +93,7 @@ from .people import (
     person_view,
     records_of_names,
     roles,
+    rooms_knowing,
     rung_for,
     together,
     vouches_by,
@@ -152,7 +153,7 @@ from .rooms import (
     room_view,
     upgraded_to,
 )
-from .rooms_listed import ListedRoom, rooms_listed
+from .rooms_listed import FoundRoom, ListedRoom, role_counts, rooms_found, rooms_listed
 from .sanctions import (
     all_in_force,
     holds_in,

@@ -58,6 +58,16 @@ async def is_or_was_in(db: AsyncConnection, room: RoomId, user: UserId, since_ms
     return bool(await db.scalar(select(or_(there.exists(), seen.exists()))))
 
 
+async def rooms_knowing(
+    db: AsyncConnection, user: UserId, rooms: Collection[RoomId], since_ms: int
+) -> frozenset[RoomId]:
+    """Return those of `rooms` that somebody is in, or said or did something in since `since_ms`."""
+    e, m = schema.events.c, schema.members.c
+    there = select(m.room).where(m.user == user, m.membership == "join")
+    seen = select(e.room).where(e.sender == user, e.at >= since_ms)
+    return frozenset(await db.scalars(union(there, seen))) & frozenset(rooms)
+
+
 async def display_name(db: AsyncConnection, room: RoomId, user: UserId) -> str:
     """Return the name that somebody has or had in a room; "" if there is none."""
     m = schema.members.c

@@ -34,6 +34,7 @@ class RoomOfPerson:
     """A group that somebody is or was in. `since`: when they were first seen there; 0: not known."""
 
     room: RoomId
+    community: str
     code: GroupCode
     name: str
     condition: str
@@ -93,7 +94,7 @@ _PEOPLE: Select[Any] = (
     .limit(bindparam("most"))
 )
 _ROOMS_OF: Select[Any] = (
-    select(_M.room, _R.code, _R.name, _R.condition, _M.membership, _M.role, _M.since)
+    select(_M.room, _R.community, _R.code, _R.name, _R.condition, _M.membership, _M.role, _M.since)
     .select_from(_GROUPS)
     .where(sql_list_param(_M.user, "users"), _R.purpose == "group", _VISIBLE)
     .order_by(_R.entered, _M.membership != "join", _M.role == "member")

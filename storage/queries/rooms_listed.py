@@ -1,15 +1,18 @@
-"""The rooms as the terminal lists them: with their numbers, measures, own rules and what their owners chose."""
+"""The rooms as the terminal and the console list them: with their numbers, measures, own rules and what was chosen."""
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import InForce
 from moderation.model.facts import OF_ROOMS
-from moderation.values.ids import RoomId
+from moderation.values.ids import GroupCode, RoomId
 from storage import schema
+from storage.sql_list import sql_list_param, sql_list_value
 
 from .cases_listed import UNDECIDED_STATES
 from .room_rules import RoomRule, rules_of_room
@@ -32,6 +35,33 @@ class ListedRoom:
     measures: tuple[InForce, ...]
     rules: tuple[RoomRule, ...]
     chosen: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRoom:
+    """A group in a list. `members`: who are joined; `waiting`: cases that wait for a decision."""
+
+    room: RoomId
+    code: GroupCode
+    name: str
+    condition: str
+    members: int
+    waiting: int
+
+
+async def rooms_found(
+    db: AsyncConnection, rooms: Collection[RoomId] | None, words: str, limit: int, after: str = ""
+) -> list[FoundRoom]:
+    """Return those of these groups (None: all) whose name, code or id has `words`, by their codes."""
+    given = {"rooms": None if rooms is None else sql_list_value(rooms), "words": words, "after": after, "most": limit}
+    return [FoundRoom(*row) for row in await db.execute(_FOUND, given)]
+
+
+async def role_counts(db: AsyncConnection, room: RoomId) -> dict[str, int]:
+    """Return how many of each role are in a room."""
+    m = schema.members.c
+    query = select(m.role, func.count()).where(m.room == room, m.membership == "join").group_by(m.role)
+    return {str(role): int(count) for role, count in await db.execute(query)}
 
 
 async def rooms_listed(db: AsyncConnection) -> list[ListedRoom]:
@@ -65,3 +95,25 @@ async def _measures(db: AsyncConnection) -> dict[str, list[InForce]]:
         if each.kind in OF_ROOMS:
             found[str(each.room)].append(each)
     return found
+
+
+_R, _M, _C = schema.rooms.c, schema.members.c, schema.cases.c
+_HAS_WORDS = (func.instr(func.lower(each), func.lower(bindparam("words"))) > 0 for each in (_R.name, _R.code, _R.room))
+_FOUND: Select[Any] = (
+    select(
+        _R.room,
+        _R.code,
+        _R.name,
+        _R.condition,
+        select(func.count()).where(_M.room == _R.room, _M.membership == "join").scalar_subquery(),
+        select(func.count()).where(_C.room == _R.room, _C.state.in_(UNDECIDED_STATES)).scalar_subquery(),
+    )
+    .where(
+        _R.purpose == "group",
+        _R.code > bindparam("after"),
+        or_(bindparam("rooms").is_(None), sql_list_param(_R.room, "rooms")),
+        or_(*_HAS_WORDS),
+    )
+    .order_by(_R.code)
+    .limit(bindparam("most"))
+)

@@ -1,6 +1,6 @@
 // Matrix clients, each on one device: matrix-js-sdk with its Rust cryptography, driven by lines of JSON (wire.mjs).
 //
-// Rules: everything is in memory and gone when the client stops; a message is sent only when the SDK knows the members
+// Rules: everything is in memory and gone when the process ends; a message is sent only when the SDK knows the members
 // and the encryption that the server names, because it would send in clear into a room that it has not heard of yet.
 // Left to others: what needs no keys (rooms, members, power), which the Python side asks of the server itself.
 

@@ -10,24 +10,22 @@ from bot.demo.synapse import Synapse
 from bot.matrix.client import Homeserver
 from moderation.values.ids import RoomId
 from tests.clients.js_client import Isolation, JsClient
-from tests.clients.js_process import JsProcess, SharedProcess
+from tests.clients.js_process import JsProcess
 from tests.people.client import Client
 from tests.theatre.stage import PASSWORD, Stage, unique
 
 
 class EncryptedStage(Stage):
-    """Creates and closes what a test needs on `synapse`, with clients in the `shared` process.
+    """Creates and closes what a test needs on `synapse`; logs go to `folder`, and are shown if the test fails."""
 
-    The logs of processes apart go to `folder`; logs are shown if the test fails.
-    """
-
-    def __init__(self, synapse: Synapse, folder: Path, shared: SharedProcess) -> None:
+    def __init__(self, synapse: Synapse, folder: Path) -> None:
         super().__init__(synapse)
         self.folder = folder
-        self._shared = shared
         self._clients: list[JsClient] = []
         self._signed: list[JsClient] = []
         self._processes: list[JsProcess] = []
+        self._shared: JsProcess | None = None
+        self._starting = asyncio.Lock()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -84,13 +82,14 @@ class EncryptedStage(Stage):
         return room
 
     async def _process(self, *, apart: bool) -> JsProcess:
-        """Return the process for a client."""
-        if apart:
+        """Return the process for a client: that of the others, if it runs."""
+        async with self._starting:
+            if not apart and self._shared is not None and self._shared.is_running:
+                return self._shared
             process = await JsProcess.start(self.folder / f"clients-{len(self._processes)}.log")
-        elif (process := self._shared.running()) in self._processes:
+            self._processes.append(process)
+            self._shared = self._shared if apart else process
             return process
-        self._processes.append(process)
-        return process
 
     async def _start(self, client: JsClient, *, apart: bool = False, **how: Any) -> JsClient:
         self._open.append(client)

@@ -1,4 +1,4 @@
-"""A person with a current Matrix client: matrix-js-sdk with its Rust cryptography, in a Node.js process.
+"""A person with a current Matrix client: matrix-js-sdk with its Rust cryptography, in a Node.js process of its own.
 
 A `JsClient` is a `Client` in every respect, so that it can take the place of one: messages are sent through the SDK,
 which encrypts if the room requires it, and `seen` has what the SDK could decrypt. Requests that need no keys (rooms,

@@ -34,7 +34,7 @@ export function serve(newClient) {
     };
     lines.on("line", (line) => {
         const asked = JSON.parse(line);
-        void answer(known(asked.who), asked).then(() => asked.do === "stop" && clients.delete(asked.who));
+        void answer(known(asked.who), asked);
     });
     lines.on("close", () => process.exit(0));
 }

@@ -10,7 +10,6 @@ import pytest
 
 from bot.demo.synapse import Synapse
 from tests.clients.encrypted_stage import EncryptedStage
-from tests.clients.js_process import SharedProcess
 from tests.theatre.fixtures import running, short_waits, stage_on_synapse, synapse, theatre  # noqa: F401
 from tests.theatre.scene import Theatre
 from tests.theatre.stage import Stage
@@ -35,22 +34,10 @@ async def stage_limited(synapse_limited: Synapse) -> AsyncIterator[Stage]:
         yield stage
 
 
-@pytest.fixture(scope="session")
-def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedProcess]:
-    """Provide the process of the people with current clients."""
-    shared = SharedProcess(tmp_path_factory.mktemp("clients"))
-    yield shared
-    shared.stop()
-
-
 @pytest.fixture
-async def encrypted_stage(
-    synapse: Synapse,  # noqa: F811
-    tmp_path: Path,
-    clients: SharedProcess,
-) -> AsyncIterator[EncryptedStage]:
+async def encrypted_stage(synapse: Synapse, tmp_path: Path) -> AsyncIterator[EncryptedStage]:  # noqa: F811
     """Provide people with current clients, and encrypted rooms, on `synapse`."""
-    async with EncryptedStage(synapse, tmp_path, clients) as stage:
+    async with EncryptedStage(synapse, tmp_path) as stage:
         yield stage
 
 

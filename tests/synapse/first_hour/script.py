@@ -12,7 +12,6 @@ Left to others: comparing it with the transcript that was read and agreed to (`t
 
 import asyncio
 import os
-import re
 import shutil
 import signal
 import sqlite3
@@ -112,20 +111,18 @@ class FirstHour:
             await person.close()
 
     async def quiet(self, *, after: str = "", there: str = "") -> None:
-        """Wait until the bot has read an event, a query finds something, and nothing is left to be read or sent."""
-        for query in filter(None, (after and f"SELECT 1 FROM events WHERE event = '{after}'", there)):
-            await self.found(query)
-        before, now = -1, await self._position()
-        while before < now:  # what was read or sent meanwhile may bring more
-            await self.found(f"SELECT 1 FROM meta WHERE key = 'sync_token' AND {_POSITION} >= {now}")
-            await self.found(f"SELECT 1 WHERE NOT EXISTS ({_WAITING})")
-            before, now = now, await self._position()
+        """Wait until the bot has read an event, a query finds something, and nothing is left to be sent."""
+        read = f"SELECT 1 FROM events WHERE event = '{after}'" if after else "SELECT 1"
 
-    async def _position(self) -> int:
-        """Return the number of the newest event, by a token of `/sync`; the bot's own says what it has read."""
-        asker = next(iter(self.people.values()))
-        token = (await asker.request("GET", "sync", query={"timeout": "0"}))["next_batch"]
-        return int(re.match(r"s(\d+)", token)[1])  # type: ignore[index]
+        async def calm() -> bool | None:
+            return (
+                all(self._rows(query) for query in (read, there or "SELECT 1")) and not self._rows(_WAITING)
+            ) or None
+
+        for _ in range(2):  # what was read last may still be judged
+            await until(calm, f"calm after {there or after}")
+            await asyncio.sleep(0.5)
+        await until(calm, "calm")
 
     async def said(self, title: str) -> None:
         """Write down what was said since the last time."""
@@ -151,7 +148,6 @@ class FirstHour:
         return await until(look, query)
 
 
-_POSITION = "CAST(substr(value, 2) AS INTEGER)"  # of a token such as s12_0_3: as far as the digits go
 _WAITING = "SELECT 1 FROM outbox WHERE json_extract(action, '$.do') NOT IN ('witness', 'timestamp') LIMIT 1"
 
 

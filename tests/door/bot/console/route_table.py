@@ -7,6 +7,7 @@ Without a column of its own, a manager is answered like the operator, where the 
 who manage nothing find nothing at an address that names something, and an empty page elsewhere.
 """
 
+import re
 from typing import Literal, NamedTuple
 
 Role = Literal["nobody", "operator", "manager", "member", "demoted", "banned"]
@@ -36,5 +37,14 @@ ROUTES: dict[tuple[str, str], Row] = {
     ("GET", "/cases"): Row(403, 200),
     ("GET", "/cases/{n}"): Row(403, 200),
     ("POST", "/cases/{n}/read"): Row(403, 303, {"reason": "Anna asked me to look"}),
+    ("GET", "/people"): Row(403, 200),
+    ("GET", "/people/{user}"): Row(403, 200),
+    ("GET", "/rooms"): Row(403, 200),
+    ("GET", "/rooms/{code}"): Row(403, 200),
 }
-EXAMPLES = {"n": "1"}  # what stands for the parts of an address
+EXAMPLES = {"n": "1", "user": "@anna:example.org", "code": "G-7F3K"}  # what stands for the parts of an address
+
+
+def example(path: str) -> str:
+    """Return an address of a route, as somebody would type it."""
+    return re.sub(r"\{(\w+)\}", lambda found: EXAMPLES[found[1]], path)

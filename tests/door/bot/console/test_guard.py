@@ -7,6 +7,7 @@ import pytest
 from bot.console.app import routes
 from bot.console.guard import HEADERS
 from tests.door.bot.console.browsing import Answered, ServedConsole
+from tests.door.bot.console.route_table import example
 
 
 def must_have_the_headers(answer: Answered) -> None:
@@ -74,7 +75,7 @@ class TestARequest:
     async def test_for_any_page_by_somebody_who_is_not_in_shows_nothing(self, console: ServedConsole) -> None:
         async with console.browser() as nobody:
             for route in routes():
-                path = route.path.replace("{n}", "1")
+                path = example(route.path)
                 ask = nobody.get if route.method == "GET" else nobody.post
                 answer = await ask(path)
                 assert answer.status == 403, path

@@ -1,6 +1,5 @@
 """Every address against every role, by `route_table.py`."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import get_args
@@ -9,7 +8,7 @@ import pytest
 
 from bot.console.app import routes
 from tests.door.bot.console.browsing import Browser, ServedConsole
-from tests.door.bot.console.route_table import EXAMPLES, ROUTES, Role
+from tests.door.bot.console.route_table import ROUTES, Role, example
 from tests.door.offline import ANNA, BOT, MARK, MINA, OLGA
 
 
@@ -34,7 +33,7 @@ async def visiting(console: ServedConsole, role: Role) -> AsyncIterator[Browser]
 async def test_a_role_is_answered_as_the_table_says(console: ServedConsole, role: Role) -> None:
     for route in routes():
         row, path = ROUTES[route.method, route.path], route.path
-        address = re.sub(r"\{(\w+)\}", lambda found: EXAMPLES[found[1]], path)
+        address = example(path)
         async with visiting(console, role) as browser:
             answer = await (browser.get(address) if route.method == "GET" else browser.post(address, row.form))
         wanted = row.status(role, path, is_for_operators=route.who == "operator")

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import queries, schema
-from storage.queries import FoundPerson, ReadingOf, RoomOfPerson
+from storage.queries import FoundPerson, FoundRoom, ReadingOf, RoomOfPerson
 from tests.unit.storage.projections.in_memory import in_memory
 
 from .test_case_queue import ANNA, BEN, CARL, OTHER, ROOM, add, add_cases, decided
@@ -75,8 +75,8 @@ async def test_a_page_of_people_begins_behind_the_last_one(db: AsyncConnection) 
 
 
 async def test_the_groups_of_a_person_are_those_that_a_reader_may_see(db: AsyncConnection) -> None:
-    garden = RoomOfPerson(ROOM, GroupCode("G-1111"), "Garden", "protected", "join", "member", 5)
-    other = RoomOfPerson(OTHER, GroupCode("G-2222"), "", "left", "leave", "member", 0)
+    garden = RoomOfPerson(ROOM, "", GroupCode("G-1111"), "Garden", "protected", "join", "member", 5)
+    other = RoomOfPerson(OTHER, "", GroupCode("G-2222"), "", "left", "leave", "member", 0)
     assert await queries.rooms_of_person(db, [CARL], None) == [garden, other]
     assert await queries.rooms_of_person(db, [CARL], [ROOM]) == [garden]
     assert [each.role for each in await queries.rooms_of_person(db, [CARL, ANNA], [ROOM])] == ["owner"]
@@ -90,3 +90,23 @@ async def test_looks_at_a_person_are_listed_newest_first(db: AsyncConnection) ->
     found = await queries.readings_of(db, [CARL], 3 * DAY_MS, 10)
     assert found == (ReadingOf(2, "credit", ANNA, "", 9), ReadingOf(1, "credit", UserId(""), "root", 3))
     assert len(await queries.readings_of(db, [CARL], 0, 1)) == 1
+
+
+async def test_a_room_knows_who_is_there_or_was_active_there_lately(db: AsyncConnection) -> None:
+    event = {"event": "$1", "room": OTHER, "sender": CARL, "kind": "message", "at": 50}
+    await add(db, schema.events, event)
+    assert await queries.rooms_knowing(db, CARL, [ROOM, OTHER], 50) == {ROOM, OTHER}
+    assert await queries.rooms_knowing(db, CARL, [ROOM, OTHER], 51) == {ROOM}
+    assert await queries.rooms_knowing(db, CARL, [OTHER], 51) == frozenset()
+
+
+async def test_rooms_are_found_by_name_or_code_among_those_that_a_reader_may_see(db: AsyncConnection) -> None:
+    await add_cases(db, {"n": 1}, decided(2, BEN, 9))
+    garden = FoundRoom(ROOM, GroupCode("G-1111"), "Garden", "protected", 2, 1)
+    other = FoundRoom(OTHER, GroupCode("G-2222"), "", "left", 2, 0)
+    assert await queries.rooms_found(db, None, "", 10) == [garden, other]
+    assert await queries.rooms_found(db, [OTHER], "", 10) == [other]
+    assert await queries.rooms_found(db, None, "gard", 10) == [garden]
+    assert await queries.rooms_found(db, None, "g-2222", 10) == [other]
+    assert await queries.rooms_found(db, None, "", 10, after="G-1111") == [other]
+    assert await queries.role_counts(db, ROOM) == {"owner": 1, "member": 1}
