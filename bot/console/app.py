@@ -223,6 +223,7 @@ async def serve(
         listening.set()
         await stop.wait()
     finally:
+        await site.jobs.close()
         await runner.cleanup()
         await site.close()
 

@@ -2,7 +2,8 @@
 
 Rules kept here:
 - The work is done by another process (`worker.py`), so that it holds up no page and can be ended at any moment.
-- Of each kind one piece of work runs at a time; what is asked for meanwhile is answered with that one.
+- Of each kind one piece of work runs at a time; what is asked for meanwhile is answered with that one. Of all kinds
+  `MOST_RUNNING` run at a time. One search runs for each session: a new one ends the old one.
 - What is running ends with the console. Results are kept in memory, the newest of each kind.
 """
 
@@ -16,17 +17,23 @@ from typing import Any, Literal
 
 import orjson
 
+from moderation.values.errors import Refused
 from storage.journal.line_format import MAX_LINE
 
 KEPT = 10  # of each kind
+MOST_SEARCHES = 4  # at a time
+MOST_RUNNING = 3
 _LONGEST = 8 * MAX_LINE  # a line of the log, written once more as JSON
 
 ENDED = {"failed": {"key": "console.job.ended"}}
 State = Literal["running", "done", "failed", "stopped"]
 
 
-async def work(do: str, asked: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-    """Do something in another process and yield what it says; if the caller stops listening, the process ends."""
+async def work(do: str, asked: Mapping[str, Any], stop: asyncio.Event | None = None) -> AsyncGenerator[dict[str, Any]]:
+    """Do something in another process and yield what it says.
+
+    The process ends if the caller stops listening, or when `stop` is set; then nothing more is said.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-P", "-m", "bot.console.worker"),
@@ -35,17 +42,29 @@ async def work(do: str, asked: Mapping[str, Any]) -> AsyncGenerator[dict[str, An
         limit=_LONGEST,
     )
     assert process.stdin and process.stdout
+    stopping = asyncio.create_task(_kill_at(stop, process)) if stop is not None else None
     try:
         process.stdin.write(orjson.dumps({"do": do, "with": dict(asked)}, option=orjson.OPT_APPEND_NEWLINE))
         process.stdin.close()
         while line := await process.stdout.readline():
             yield orjson.loads(line)
-        if await process.wait():
+        if await process.wait() and not (stop and stop.is_set()):
             yield ENDED
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        if stopping is not None:
+            stopping.cancel()
+        _kill(process)
         await process.wait()
+
+
+async def _kill_at(stop: asyncio.Event, process: asyncio.subprocess.Process) -> None:
+    await stop.wait()
+    _kill(process)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
 
 
 @dataclass(slots=True)
@@ -53,7 +72,7 @@ class Job:
     """A piece of work: who asked for it and when, how far it is, and what came of it."""
 
     id: str
-    do: str
+    kind: str
     by: str
     at_ms: int
     about: Mapping[str, Any]  # what is shown of it, such as the reason
@@ -81,22 +100,40 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._searches: dict[str, asyncio.Event] = {}
 
-    def begin(self, do: str, asked: Mapping[str, Any], *, by: str, now_ms: int, **about: Any) -> Job:
-        """Begin a piece of work; or return the one of its kind that runs."""
-        for job in self.of_kind(do):
+    def begin_search(self, session: str) -> asyncio.Event | None:
+        """Return what ends the search that a session begins now; None if too many others search already."""
+        self.end_search(session)
+        if len(self._searches) >= MOST_SEARCHES:
+            return None
+        return self._searches.setdefault(session, asyncio.Event())
+
+    def end_search(self, session: str, one: asyncio.Event | None = None) -> None:
+        """End the search of a session; if `one` is given, only if it is that one."""
+        found = self._searches.get(session)
+        if found is not None and one in (None, found):
+            found.set()
+            del self._searches[session]
+
+    def begin(self, do: str, asked: Mapping[str, Any], *, by: str, now_ms: int, kind: str = "", **about: Any) -> Job:
+        """Begin a piece of work; or return the one of its kind that runs. Raises `Refused` if too much runs already."""
+        kind = kind or do
+        for job in self.of_kind(kind):
             if job.state == "running":
                 return job
-        job = Job(secrets.token_hex(8), do, by, now_ms, about)
+        if len(self._tasks) >= MOST_RUNNING:
+            raise Refused("console.job.busy")
+        job = Job(secrets.token_hex(8), kind, by, now_ms, about)
         self._jobs[job.id] = job
-        self._tasks[job.id] = asyncio.create_task(self._run(job, asked))
-        for old in self.of_kind(do)[KEPT:]:
+        self._tasks[job.id] = asyncio.create_task(self._run(job, do, asked))
+        for old in self.of_kind(kind)[KEPT:]:
             del self._jobs[old.id]
         return job
 
-    def of_kind(self, do: str) -> list[Job]:
+    def of_kind(self, kind: str) -> list[Job]:
         """Return the work of one kind, newest first."""
-        return [each for each in reversed(self._jobs.values()) if each.do == do]
+        return [each for each in reversed(self._jobs.values()) if each.kind == kind]
 
     def find(self, id_: str) -> Job | None:
         """Return a piece of work."""
@@ -117,12 +154,14 @@ class Jobs:
 
     async def close(self) -> None:
         """End everything that runs."""
+        for session in list(self._searches):
+            self.end_search(session)
         for job in list(self._jobs.values()):
             await self.stop(job)
 
-    async def _run(self, job: Job, asked: Mapping[str, Any]) -> None:
+    async def _run(self, job: Job, do: str, asked: Mapping[str, Any]) -> None:
         try:
-            async with contextlib.aclosing(work(job.do, asked)) as said:
+            async with contextlib.aclosing(work(do, asked)) as said:
                 async for each in said:
                     job.take(each)
         except OSError as error:

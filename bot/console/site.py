@@ -17,6 +17,7 @@ from storage.database import FILE, Database
 from storage.journal.reader import Log
 
 from .guard import Guard
+from .jobs import Jobs
 from .reading import Readings
 from .render import Pages
 from .sessions import LastUsed, Visitor
@@ -38,6 +39,7 @@ class Site:
         self.guard = Guard(config.console)
         self.readings = Readings(self.data_dir)
         self.last_used = LastUsed()
+        self.jobs = Jobs()
         self.pages = Pages(self.catalog, self.speech, menu)
         self._opened: tuple[int, Database] | None = None
         self._opening = asyncio.Lock()

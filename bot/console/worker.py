@@ -10,10 +10,12 @@ Rules kept here:
 Left to others: starting and ending it (`jobs.py`), who may ask for it (`pages/`).
 """
 
+import asyncio
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -100,10 +102,67 @@ def search(asked: Asked, report: Report) -> dict[str, Any]:
     return {"count": count}
 
 
+def export(asked: Asked, report: Report) -> dict[str, Any]:
+    """Make an export as `logs export` does: the bot records it, or it is not made."""
+    from bot.texts.catalog_words import CatalogWords
+    from storage.export.contents import Contents
+    from storage.export.export import ExportRequest
+    from storage.export.export import export as make
+    from storage.export.media import kept_files
+    from storage.export.selection import Selection
+    from storage.journal.access import note_access
+
+    data, query = Path(asked["data_dir"]), query_of(asked)
+    selection = Selection(
+        groups=query.groups,
+        persons=frozenset(asked["persons"]),
+        cases=frozenset(asked["cases"]),
+        kinds=query.kinds,
+        since_ms=query.since_ms,
+        until_ms=query.until_ms,
+        everything=asked["everything"],
+    )
+    request = ExportRequest(selection, asked["at_ms"], asked["by"], asked["reason"], id=asked["id"])
+
+    def record(contents: Contents) -> int:
+        what = {"records": contents.count, "listed": contents.records, "contents": contents.files}
+        filters = {**asked["noted"], **what}
+        note = note_access(
+            data, at_ms=request.made_at_ms, by=request.by, reason=request.reason, filters=filters, name=request.id
+        )
+        try:
+            return asyncio.run(_asked_bot(data, request.id))
+        except BaseException:
+            note.unlink(missing_ok=True)
+            raise
+
+    summary = make(
+        data / "records",
+        Path(asked["out"]),
+        request,
+        CatalogWords(asked["language"]),
+        media=kept_files(data),
+        record=record,
+        progress=report.at,
+    )
+    return asdict(summary)
+
+
+async def _asked_bot(data_dir: Path, note: str) -> int:
+    """Have the bot record an export; return the number of its record. Raises `Refused`."""
+    from bot.runtime.asking import NO_DOOR, ask_bot
+
+    try:
+        return int((await ask_bot(data_dir, "export-record", {"note": note}))["record"])
+    except Refused as refused:
+        raise Refused("console.exports.bot_off") if refused.key == NO_DOOR else refused from None
+
+
 WORK: Mapping[str, Callable[[Asked, Report], dict[str, Any]]] = {
     "verify": verify,
     "coverage": coverage,
     "search": search,
+    "export": export,
 }
 
 

@@ -102,11 +102,13 @@ from .people import (
 )
 from .people_listed import FoundPerson, RoomOfPerson, people_found, rooms_of_person
 from .readings import (
+    ListedReading,
     ReadingOf,
     cases_about,
     cases_of_records,
     export_of_note,
     is_noted,
+    readings_listed,
     readings_of,
     subjects_of_cases,
     was_looked_at,

@@ -68,6 +68,30 @@ async def cases_about(db: AsyncConnection, accounts: Collection[UserId]) -> froz
     return frozenset(await db.scalars(union(about, told)))
 
 
+@dataclass(frozen=True, slots=True)
+class ListedReading:
+    """Somebody read data held on people, or took it out. `reader` is an account of the machine, `by` a Matrix id.
+
+    `subject` is "" if it was about nobody in particular.
+    """
+
+    record: int
+    what: str
+    subject: str
+    by: str
+    reader: str
+    day: int  # since 1970
+
+
+async def readings_listed(db: AsyncConnection, *, below: int, most: int, subject: str = "") -> list[ListedReading]:
+    """Return the newest readings with a record below `below`: about somebody, or all."""
+    r = schema.readings.c
+    query = select(r.record, r.what, r.subject, r.by, r.reader, r.day).where(r.record < below)
+    if subject:
+        query = query.where(r.subject == subject)
+    return [ListedReading(*row) for row in await db.execute(query.order_by(r.record.desc()).limit(most))]
+
+
 async def readings_of(
     db: AsyncConnection, users: Collection[UserId], since_ms: int, limit: int
 ) -> tuple[ReadingOf, ...]:

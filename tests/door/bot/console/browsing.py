@@ -65,6 +65,12 @@ class Browser:
         """Open a page."""
         return await self._ask("GET", path, {"Sec-Fetch-Site": "none", **headers})
 
+    async def file(self, path: str) -> bytes:
+        """Take a file."""
+        async with self._session.get(self.url + path, headers={"Sec-Fetch-Site": "none"}) as answer:
+            assert answer.status == 200
+            return await answer.read()
+
     async def post(self, path: str, form: dict[str, str] | None = None, **headers: str) -> Answered:
         """Press a button."""
         return await self._ask("POST", path, {**OWN, **headers}, form or {})

@@ -41,8 +41,30 @@ ROUTES: dict[tuple[str, str], Row] = {
     ("GET", "/people/{user}"): Row(403, 200),
     ("GET", "/rooms"): Row(403, 200),
     ("GET", "/rooms/{code}"): Row(403, 200),
+    ("GET", "/records"): Row(403, 200),
+    ("POST", "/records/read"): Row(403, 303, {"reason": "Anna asked me to look"}),
+    ("POST", "/records/stop"): Row(403, 204),
+    ("GET", "/records/{index}"): Row(403, 200),
+    ("POST", "/records/{index}/read"): Row(403, 303, {"reason": "Anna asked me to look"}),
+    ("GET", "/records/{index}/proof"): Row(403, 409, manager=404),  # nothing is signed yet; of no case
+    ("GET", "/records/{index}/proof.txt"): Row(403, 409, manager=404),
+    ("GET", "/verify"): Row(403, 200),
+    ("POST", "/verify"): Row(403, 303),
+    ("POST", "/verify/stop"): Row(403, 303),
+    ("GET", "/coverage"): Row(403, 200),
+    ("GET", "/reads"): Row(403, 200),
+    ("GET", "/exports"): Row(403, 200),
+    ("POST", "/exports"): Row(403, 303, {"reason": "Anna asked for it", "cases": "1"}),
+    ("GET", "/exports/{id}"): Row(403, 404),
+    ("POST", "/exports/{id}/delete"): Row(403, 404),
 }
-EXAMPLES = {"n": "1", "user": "@anna:example.org", "code": "G-7F3K"}  # what stands for the parts of an address
+EXAMPLES = {
+    "n": "1",
+    "user": "@anna:example.org",
+    "code": "G-7F3K",
+    "index": "1",
+    "id": "0123456789abcdef",
+}  # what stands for the parts of an address
 
 
 def example(path: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bot.console.jobs import Jobs, work
+from bot.console.jobs import MOST_RUNNING, MOST_SEARCHES, Jobs, work
+from moderation.values.errors import Refused
 from moderation.values.ids import PersonId
 from storage.journal.journal import Journal
 from storage.journal.record import Draft, Part
@@ -42,6 +43,10 @@ async def test_a_log_is_checked_in_the_background(records: Path) -> None:
     await jobs.finished(job)
     assert (job.state, job.result["ok"], job.result["records"]) == ("done", True, 6)
     assert jobs.begin("verify", asked_of(records), by="other", now_ms=NOON) is not job
+    for number in range(MOST_RUNNING - 1):
+        jobs.begin("verify", asked_of(records), by="other", now_ms=NOON, kind=f"verify {number}")
+    with pytest.raises(Refused, match="busy"):
+        jobs.begin("verify", asked_of(records), by="other", now_ms=NOON, kind="one too many")
     await jobs.close()
     assert [each.state for each in jobs.of_kind("verify")] == ["stopped", "done"]
 
@@ -58,6 +63,22 @@ async def test_work_ends_when_nobody_listens_any_more(records: Path) -> None:
         await anext(said)
     with pytest.raises(StopAsyncIteration):
         await anext(said)
+
+
+async def test_a_session_searches_once_at_a_time(records: Path) -> None:
+    jobs = Jobs()
+    first = jobs.begin_search("one")
+    second = jobs.begin_search("one")
+    assert first is not None
+    assert second is not None
+    assert (first.is_set(), second.is_set()) == (True, False)
+    assert [each async for each in work("search", asked_of(records, words="c", below=9, most=9), first)] == []
+    jobs.end_search("one", first)  # it has ended already
+    assert not second.is_set()
+    others = [jobs.begin_search(str(number)) for number in range(MOST_SEARCHES)]
+    assert [each is None for each in others] == [False] * (MOST_SEARCHES - 1) + [True]
+    await jobs.close()
+    assert second.is_set()
 
 
 async def test_damage_and_crashes_are_told(records: Path) -> None:

@@ -1,0 +1,161 @@
+"""One record, taken apart: what can never be erased of it, what can, and what holds the two together.
+
+Rules kept here:
+- What people wrote, and who they are, is shown for a reason, and the note names them.
+- A commitment is computed again for each part that is there, and the page says whether it fits.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from bot.console.record_rows import SKELETON, people_of
+from bot.console.visit import Bad, NoPage, Route, Visit
+from moderation.values.errors import Broken, Invalid
+from moderation.values.ids import RoomId
+from storage import queries
+from storage.journal.line_format import DecodedLine, erased_by, is_committed, time_ms
+from storage.journal.reader import Log
+from storage.journal.record_kinds import KINDS
+from storage.journal.retention.purge import read_min_index
+from storage.journal.transparency.checkpoint import Checkpoint
+
+from .records import wording
+
+QUOTED = ("reason", "excerpt", "matched", "words", "detail", "body")
+_TOLD = frozenset({"p", "s", "as", "mxid", *QUOTED})
+_LONGEST = 20_000  # characters of one text on the page
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPart:
+    """One part of a record. `who` and what follows are empty until a reason was given."""
+
+    commitment: str
+    state: str  # fits | differs | erased
+    pseudonym: str = ""
+    erased: str = ""  # the day
+    by: int = -1  # the record that erased it
+    role: str = ""
+    who: str = ""
+    quotes: tuple[tuple[str, str], ...] = ()
+    rest: str = ""
+
+
+async def record(visit: Visit) -> web.StreamResponse:
+    """Show a record."""
+    index = visit.number("index")
+    opened, size = await asyncio.to_thread(_read, visit.site.log, index)
+    shown = visit.site.readings.is_open(visit.visitor, f"record {index}")
+    skeleton: Mapping[str, Any] = opened.skeleton
+    if visit.wants_json:
+        return visit.page("record.html", json={**skeleton, **({"x": opened.parts} if shown else {})})
+    people = people_of(opened) if shown else []
+    rooms = await queries.all_rooms(visit.db)
+    names = await queries.display_names(visit.db, people, sorted(rooms))
+    codes = {str(code): room for room, code in rooms.items()}
+    kind = KINDS.get(skeleton["k"])
+    return visit.page(
+        "record.html",
+        section="records",
+        index=index,
+        skeleton={name: value for name, value in skeleton.items() if name not in SKELETON},
+        meanings={name: field.doc for name, field in kind.fields.items()} if kind else {},
+        at_ms=time_ms(skeleton["t"]),
+        kind=skeleton["k"],
+        kind_key=f"export.kind.{skeleton['k']}" if kind else "",
+        group=skeleton.get("g", ""),
+        room_name=await _name_of_room(visit, codes.get(skeleton.get("g", ""))),
+        sentence=wording(visit, names, content=shown).sentence({**skeleton, "x": opened.parts}),
+        parts=_parts(opened, shown=shown),
+        names=names,
+        line=orjson.dumps(skeleton, option=orjson.OPT_INDENT_2).decode(),
+        leaf=opened.leaf.hex(),
+        shown=shown,
+        size=size,
+    )
+
+
+async def _name_of_room(visit: Visit, room: RoomId | None) -> str:
+    names = await queries.room_names(visit.db, [room]) if room is not None else {}
+    return names.get(room or "", "")
+
+
+async def read(visit: Visit) -> web.Response:
+    """Take the reason for reading a record, and show it."""
+    index = visit.number("index")
+    opened, _ = await asyncio.to_thread(_read, visit.site.log, index)
+    about: dict[str, Any] = {"what": "console", "record": index, "person": people_of(opened)}
+    await visit.site.readings.open(
+        visit.visitor, f"record {index}", visit.now_ms, reason=visit.said("reason"), about=about
+    )
+    return visit.see_other(f"/records/{index}")
+
+
+def _read(log: Log, index: int) -> tuple[DecodedLine, int]:
+    """Return a record, and how many records are signed. Raises `NoPage`, or `Bad` if it was purged or is damaged."""
+    try:
+        return log.line(index), signed_size(log)
+    except LookupError:
+        below = read_min_index(log.folder) or 0
+        if index < below:
+            raise Bad("console.record.purged", 410, first=str(below)) from None
+        raise NoPage from None
+    except Broken as error:
+        raise Bad("console.records.damaged", 503, why=str(error)) from error
+
+
+def signed_size(log: Log) -> int:
+    """Return how many records the newest checkpoint covers; 0 if there is none that can be read."""
+    try:
+        return Checkpoint.of_note((log.folder / "checkpoint").read_text("utf-8")).size
+    except (OSError, ValueError, Invalid):
+        return 0
+
+
+def _parts(opened: DecodedLine, *, shown: bool) -> list[RecordPart]:
+    stated = opened.skeleton["c"]
+    assert isinstance(stated, list)
+    return [_part(part, str(commitment), shown=shown) for part, commitment in zip(opened.parts, stated, strict=True)]
+
+
+def _part(part: Any, commitment: str, *, shown: bool) -> RecordPart:
+    by = erased_by(part)
+    if by is not None:
+        return RecordPart(commitment, "erased", erased=str(part["erased"]), by=by)
+    state = "fits" if is_committed(part, commitment) else "differs"
+    if not isinstance(part, Mapping):
+        return RecordPart(commitment, state, rest=_text(part) if shown else "")
+    pseudonym = str(part.get("p", ""))
+    if not shown:
+        return RecordPart(commitment, state, pseudonym)
+    rest = {name: value for name, value in part.items() if name not in _TOLD}
+    return RecordPart(
+        commitment,
+        state,
+        pseudonym,
+        role=_role(part),
+        who=str(part.get("mxid", "")),
+        quotes=tuple((name, _text(part[name])) for name in QUOTED if part.get(name) not in (None, "")),
+        rest=_text(rest) if rest else "",
+    )
+
+
+def _role(part: Mapping[str, Any]) -> str:
+    role = part.get("as", "sender") if "mxid" in part else ""
+    return role if role in ("sender", "subject", "by", "target") else ""
+
+
+def _text(value: Any) -> str:
+    said = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    return said if len(said) <= _LONGEST else said[:_LONGEST] + "…"
+
+
+ROUTES = (
+    Route("GET", "/records/{index}", record, who="operator"),
+    Route("POST", "/records/{index}/read", read, who="operator"),
+)

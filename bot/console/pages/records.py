@@ -1,0 +1,267 @@
+"""The records, newest first: all, or those that fit, with or without what people wrote.
+
+Rules kept here:
+- Nobody is named and nothing is quoted before a reason was given; for a text, the reason comes before the search.
+- What is asked for more than "all" is looked for by a process of its own, and sent as it is found.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from aiohttp import web
+from markupsafe import Markup
+
+from bot.console.jobs import work
+from bot.console.record_rows import index_of, people_in, row_of
+from bot.console.streaming import StreamedPage
+from bot.console.visit import Bad, Route, Visit
+from bot.texts.record_words import Wording
+from moderation.values.ids import is_group_code, is_user_id
+from storage import queries
+from storage.journal.query import Query
+from storage.journal.record_kinds import KINDS
+from storage.journal.search import newest_first
+
+MOST_LISTED = 50
+MOST_FOUND = 200  # by one search; a link goes on
+_LONGEST = 200  # characters of what is looked for
+_END = 10**15  # above every record
+_HERE = "<!--rows-->"  # where the rows stand in the page
+_NAMES = ("q", "kind", "room", "person", "case", "since", "until")
+
+# What is chosen together, by the kinds of records.
+TOPICS: Mapping[str, tuple[str, ...]] = {
+    "said": ("message", "edit", "redact", "media"),
+    "cases": ("report", "finding", "case", "decision", "appeal", "statement", "sanction", "credit", "outcome"),
+    "people": ("join", "leave", "role", "verify", "duty", "identity", "request", "disclosure"),
+    "rooms": ("state", "rules", "notice"),
+    "reading": ("access", "export", "dossier", "approver", "task"),
+    "log": ("genesis", "start", "stop", "coverage", "anchor", "erase", "hold", "purge", "restore"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What is asked for. `typed` holds the fields of the form as they were typed."""
+
+    query: Query
+    words: str
+    below: int
+    typed: Mapping[str, str]
+
+    @property
+    def is_all(self) -> bool:
+        """Whether all records are asked for."""
+        return not self.typed
+
+    @property
+    def key(self) -> str:
+        """What the reason is given for."""
+        return f"records {urlencode(self.typed)}"
+
+    def address(self, **more: str) -> str:
+        """Return the page with these filters."""
+        asked = urlencode({name: value for name, value in {**self.typed, **more}.items() if value})
+        return f"/records?{asked}" if asked else "/records"
+
+    def noted(self) -> dict[str, Any]:
+        """Return what a note says of it, as the command line says it."""
+        named = {**self.typed}
+        words = named.pop("q", "")
+        return {"what": "search", "text": words, **named} if words else {**named, "last": MOST_LISTED}
+
+
+async def filters_of(visit: Visit) -> Filters:
+    """Return what the form says. Raises `Bad`."""
+    typed = {name: said for name in _NAMES if (said := visit.said(name))}
+    kind, person, case = typed.get("kind", ""), typed.get("person", ""), typed.get("case", "0")
+    kinds = frozenset(TOPICS.get(kind, (kind,) if kind else ()))
+    if kinds - KINDS.keys() or (person and not is_user_id(person)) or len(typed.get("q", "")) > _LONGEST:
+        raise Bad("console.records.bad_filter")
+    query = Query(
+        groups=frozenset({await _group(visit, typed["room"])} if "room" in typed else ()),
+        person=person,
+        kinds=kinds,
+        case=_number(case),
+        since_ms=day_of_form(typed["since"]) if "since" in typed else None,
+        until_ms=day_of_form(typed["until"], 1) if "until" in typed else None,
+    )
+    return Filters(query, typed.get("q", ""), _number(visit.said("before") or str(_END)), typed)
+
+
+def _number(typed: str) -> int:
+    if not (typed.isascii() and typed.isdigit() and len(typed) <= 16):
+        raise Bad("console.records.bad_filter")
+    return int(typed)
+
+
+def day_of_form(typed: str, later: int = 0) -> int:
+    """Return the beginning of a day of UTC, or of one some days later."""
+    try:
+        day = dt.datetime.combine(dt.date.fromisoformat(typed), dt.time(), dt.UTC) + dt.timedelta(days=later)
+        return max(0, int(day.timestamp() * 1000))
+    except (ValueError, OverflowError):
+        raise Bad("console.records.bad_filter") from None
+
+
+async def _group(visit: Visit, typed: str) -> str:
+    """Return the code of the room that was chosen or typed."""
+    labels = await queries.room_labels(visit.db)
+    for each in labels:
+        if typed.casefold() in (each.code.casefold(), each.room.casefold(), each.name.casefold()):
+            return each.code
+    raise Bad("console.records.bad_filter")
+
+
+async def records(visit: Visit) -> web.StreamResponse:
+    """Show the records."""
+    filters = await filters_of(visit)
+    opened = visit.site.readings.is_open(visit.visitor, filters.key)
+    if filters.words and not opened:
+        return await _whole(visit, filters, [], content=False)
+    if filters.is_all:
+        return await _whole(visit, filters, await asyncio.to_thread(_newest, visit, filters.below), content=opened)
+    stop = visit.site.jobs.begin_search(visit.visitor.key)
+    if stop is None:
+        raise Bad("console.records.busy", 503)
+    found = _found(visit, filters, stop)
+    if visit.wants_json:
+        return StreamedPage(_json_pieces(found, content=opened), "application/json")
+    page = await _page(visit, filters, [_HERE], content=opened)
+    return StreamedPage(_pieces(visit, filters, found, page, content=opened))
+
+
+async def read(visit: Visit) -> web.Response:
+    """Take the reason for reading what fits, and show it."""
+    filters = await filters_of(visit)
+    about = filters.noted()
+    await visit.site.readings.open(visit.visitor, filters.key, visit.now_ms, reason=visit.said("reason"), about=about)
+    return web.Response(status=303, headers={"Location": filters.address()})
+
+
+async def stop(visit: Visit) -> web.Response:
+    """End the search of this session; the browser stays on its page (RFC 9110, 15.3.5)."""
+    visit.site.jobs.end_search(visit.visitor.key)
+    return web.Response(status=204)
+
+
+def _newest(visit: Visit, below: int) -> list[bytes]:
+    return list(newest_first(visit.site.data_dir / "records", Query(), below=below, most=MOST_LISTED))
+
+
+async def _found(visit: Visit, filters: Filters, stop: asyncio.Event) -> AsyncGenerator[bytes]:
+    """Yield the lines that fit, newest first. Raises `Bad` if the log cannot be read to the end."""
+    query = filters.query
+    asked = {
+        "records": str(visit.site.data_dir / "records"),
+        **{name: sorted(getattr(query, name)) for name in ("groups", "kinds")},
+        **{name: getattr(query, name) for name in ("person", "case", "since_ms", "until_ms")},
+        "words": filters.words,
+        "below": filters.below,
+        "most": MOST_FOUND,
+    }
+    try:
+        async with aclosing(work("search", asked, stop)) as said:
+            async for each in said:
+                if "found" in each:
+                    yield each["found"].encode()
+                if "failed" in each:
+                    raise Bad("console.records.damaged", 503, why=each["failed"].get("text", ""))
+    finally:
+        visit.site.jobs.end_search(visit.visitor.key, stop)
+
+
+async def _pieces(
+    visit: Visit, filters: Filters, found: AsyncGenerator[bytes], page: str, *, content: bool
+) -> AsyncGenerator[str]:
+    """Yield the page up to its rows, each row as it is found, and the rest."""
+    before, _, after = page.partition(_HERE)
+    yield before
+    count, last, problem = 0, b"", ""
+    async with aclosing(found):
+        try:
+            async for last in found:
+                count += 1
+                yield _row(visit, last, await _names(visit, [last], content=content), content=content)
+        except Bad as bad:
+            problem = str(bad.fields["why"])
+    more = filters.address(before=str(index_of(last))) if count == MOST_FOUND else ""
+    fields = {"count": count, "more": more, "problem": problem}
+    yield visit.site.pages.html("records_end.html", visit.language, visit=visit, **fields)
+    yield after
+
+
+async def _json_pieces(found: AsyncGenerator[bytes], *, content: bool) -> AsyncGenerator[str]:
+    """Yield the same as JSON. If the log cannot be read to the end, it breaks off."""
+    between = "["
+    async with aclosing(found):
+        async for raw in found:
+            yield between + orjson.dumps(_as_json(raw, content=content)).decode()
+            between = ","
+    yield "[]" if between == "[" else "]"
+
+
+async def _whole(visit: Visit, filters: Filters, lines: Sequence[bytes], *, content: bool) -> web.Response:
+    if visit.wants_json:
+        return visit.page("records.html", json=[_as_json(raw, content=content) for raw in lines])
+    names = await _names(visit, lines, content=content)
+    more = filters.address(before=str(index_of(lines[-1]))) if len(lines) == MOST_LISTED else ""
+    rows = [_row(visit, raw, names, content=content) for raw in lines]
+    text = await _page(visit, filters, rows, content=content, more=more)
+    return web.Response(text=text, content_type="text/html", charset="utf-8")
+
+
+async def _page(visit: Visit, filters: Filters, rows: Sequence[str], *, content: bool, more: str = "") -> str:
+    labels = [each for each in await queries.room_labels(visit.db) if is_group_code(each.code)]
+    return visit.site.pages.html(
+        "records.html",
+        visit.language,
+        visit=visit,
+        section="records",
+        filters=filters,
+        rows=Markup("".join(rows)),  # noqa: S704 - each is a template of ours
+        streamed=rows == [_HERE],
+        content=content,
+        more=more,
+        labels=labels,
+        topics=TOPICS,
+        kinds=sorted(KINDS),
+    )
+
+
+def _row(visit: Visit, raw: bytes, names: Mapping[str, str], *, content: bool) -> str:
+    row = row_of(raw, wording(visit, names, content=content))
+    return visit.site.pages.html("records_row.html", visit.language, row=row)
+
+
+def wording(visit: Visit, names: Mapping[str, str], *, content: bool) -> Wording:
+    """Return the words for records on a page."""
+    server = visit.site.config.server
+    return Wording(lambda user: names.get(user, ""), server, visit.now_ms, content=content, language=visit.language)
+
+
+async def _names(visit: Visit, lines: Sequence[bytes], *, content: bool) -> Mapping[str, str]:
+    """Return the display names of the people in these lines, from the tables as they are now."""
+    people = people_in(lines) if content else ()
+    if not people:
+        return {}
+    async with visit.site.read() as db:
+        return await queries.display_names(db, people, sorted(await queries.all_rooms(db)))
+
+
+def _as_json(raw: bytes, *, content: bool) -> Any:
+    record = orjson.loads(raw)
+    return record if content else {name: value for name, value in record.items() if name != "x"}
+
+
+ROUTES = (
+    Route("GET", "/records", records, who="operator", menu="records"),
+    Route("POST", "/records/read", read, who="operator"),
+    Route("POST", "/records/stop", stop, who="operator"),
+)
