@@ -38,11 +38,6 @@ class Evidence:
     damaged: str = ""
 
 
-async def first(visit: Visit) -> web.Response:
-    """Lead to the queue."""
-    return visit.see_other("/cases")
-
-
 async def queue(visit: Visit) -> web.Response:
     """Show the cases that wait."""
     return await _page(visit, None)
@@ -237,7 +232,6 @@ def _case_json(case: CaseView) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("GET", "/", first),
     Route("GET", "/cases", queue, menu="cases"),
     Route("GET", "/cases/{n}", case),
     Route("POST", "/cases/{n}/read", read),

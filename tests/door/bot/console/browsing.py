@@ -143,11 +143,11 @@ async def open_door(bot: Offline) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def served_console(bot: Offline, settings: str = RULES) -> AsyncIterator[ServedConsole]:
-    """Serve a console on the data of `bot`; `settings` as of the bot."""
+async def served_console(bot: Offline, settings: str = RULES, of_bot: str = "") -> AsyncIterator[ServedConsole]:
+    """Serve a console on the data of `bot`; `settings` as of the bot, `of_bot` in its own table."""
     bound = socket.create_server(("127.0.0.1", 0))
     port = bound.getsockname()[1]
-    text = f'{CONFIG}[console]\nlisten = "127.0.0.1:{port}"\n{settings}'
+    text = f'{CONFIG}{of_bot}[console]\nlisten = "127.0.0.1:{port}"\n{settings}'
     config = parse_config(bot.config.file, text, {})
     stop, listening = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(serve(config, stop, listening, bot.time, bound))
