@@ -5,6 +5,7 @@
 Rules kept here:
 - A link is given to the account that runs the bot, and to root. It opens the console as an operator.
 - There is one console for a data directory.
+- What faces browsers reads no secret: neither the access token nor any other.
 
 Left to others: the pages (`bot/console/`).
 """
@@ -42,7 +43,7 @@ def console(context: typer.Context, config_file: ConfigFile = DEFAULT_CONFIG, na
     """Print a link, and serve the console if it is not served yet."""
     if context.invoked_subcommand is not None:
         return
-    config = read_config(config_file)
+    config = read_config(config_file, with_secrets=False)
     _must_have_data(config)
     if running_pid(_folder(config)) is not None:
         _print_link(config, named)
@@ -53,7 +54,7 @@ def console(context: typer.Context, config_file: ConfigFile = DEFAULT_CONFIG, na
 @app.command(help=text("cli.console.run"))
 def run(config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """Serve the console."""
-    config = read_config(config_file)
+    config = read_config(config_file, with_secrets=False)
     _must_have_data(config)
     _serve(config, None, link=False)
 
@@ -63,7 +64,7 @@ def sessions(config_file: ConfigFile = DEFAULT_CONFIG, json: AsJson = False) -> 
     """List who is in."""
     from bot.console.sessions import operator_sessions
 
-    config = read_config(config_file)
+    config = read_config(config_file, with_secrets=False)
     rows = [
         {
             "session": each.visitor.key[:_SHOWN],
@@ -85,7 +86,7 @@ def end(
     """End sessions."""
     from bot.console.sessions import end_session, operator_sessions
 
-    config = read_config(config_file)
+    config = read_config(config_file, with_secrets=False)
     keys = [each.visitor.key for each in operator_sessions(config.data_dir, now_ms())]
     ending = [key for key in keys if which is None or key.startswith(which.lower())]
     if which is not None and not ending:

@@ -296,20 +296,25 @@ def default_origin(user: UserId) -> str:
     return _NOT_IN_ORIGIN.sub("-", f"{server_of(user)}/{localpart}")
 
 
-def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
-    """Return the settings in the file at `path`. Raises `ConfigError`, which lists every problem of the file."""
+def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, with_secrets: bool = True) -> Config:
+    """Return the settings in the file at `path`; without `with_secrets`, no secret is read.
+
+    Raises `ConfigError`, which lists every problem of the file.
+    """
     file = path.expanduser().absolute()
-    return parse_config(file, decode(file, _read(file)), environ)
+    return parse_config(file, decode(file, _read(file)), environ, with_secrets=with_secrets)
 
 
-def parse_config(file: Path, text: str, environ: Mapping[str, str] = os.environ) -> Config:
+def parse_config(
+    file: Path, text: str, environ: Mapping[str, str] = os.environ, *, with_secrets: bool = True
+) -> Config:
     """Do as `load_config` for a `text` that will stand, or stands, in `file`."""
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # Python raises those about numbers and depth, not tomllib
         raise ConfigError(file, [syntax_problem(error)]) from None
     settings = _validated(file, text, data)
-    secrets = read_secrets(file.parent / ENV_FILE, environ)
+    secrets = read_secrets(file.parent / ENV_FILE, environ) if with_secrets else Secrets()
     return Config(**dict(settings), file=file, secrets=secrets, old_names=old_names(data))
 
 

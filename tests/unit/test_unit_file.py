@@ -1,4 +1,4 @@
-"""The systemd unit is accepted by systemd, keeps the bot from what it does not need, and runs a command of ours."""
+"""The systemd units are accepted by systemd, keep us from what we do not need, and run commands of ours."""
 
 import shutil
 import subprocess
@@ -9,29 +9,39 @@ import pytest
 from bot.cli.main import COMMANDS
 
 HOUSE = Path(__file__).parents[2]
-UNIT = HOUSE / "docs" / "deploy" / "answerable.service"
-OPERATING = HOUSE / "docs" / "operating.md"
+DEPLOY = HOUSE / "docs" / "deploy"
+BOT, CONSOLE = DEPLOY / "answerable.service", DEPLOY / "answerable-console.service"
+OPERATING, CONSOLE_PAGE = HOUSE / "docs" / "operating.md", HOUSE / "docs" / "console.md"
 MOST_EXPOSED = "20"  # of 100, as systemd counts: 11 with version 257
 OLDEST = 250
 
 
-def settings() -> dict[str, str]:
-    lines = (line for line in UNIT.read_text("utf-8").splitlines() if "=" in line and not line.startswith("#"))
+def settings(unit: Path) -> dict[str, str]:
+    lines = (line for line in unit.read_text("utf-8").splitlines() if "=" in line and not line.startswith("#"))
     return dict(line.split("=", 1) for line in lines)
 
 
 def test_it_runs_the_bot_as_the_page_for_operators_says() -> None:
-    program, command, option, file = settings()["ExecStart"].split()
+    program, command, option, file = settings(BOT)["ExecStart"].split()
     assert command in {each.name for each in COMMANDS}
     assert (option, file) == ("--config", "/var/lib/answerable/config.toml")
-    assert settings()["User"] != "root"
+    assert settings(BOT)["User"] != "root"
     page = OPERATING.read_text("utf-8")
     for named in (program, "/var/lib/answerable", "/etc/answerable/identity.key"):
         assert named in page
 
 
+def test_the_console_runs_beside_it_without_its_keys() -> None:
+    words = settings(CONSOLE)["ExecStart"].split()
+    assert words[1:] == ["console", "run", "--config", "/var/lib/answerable/config.toml"]
+    assert settings(CONSOLE)["User"] == settings(BOT)["User"]
+    for kept in (".env", "data/keys", "data/crypto"):
+        assert f"-/var/lib/answerable/{kept}" in settings(CONSOLE)["InaccessiblePaths"].split()
+    assert CONSOLE.name in CONSOLE_PAGE.read_text("utf-8")
+
+
 def test_a_wrong_configuration_is_not_tried_again_and_a_hang_is() -> None:
-    found = settings()
+    found = settings(BOT)
     assert (found["Type"], found["Restart"], found["RestartPreventExitStatus"]) == ("notify", "on-failure", "2")
     assert found["WatchdogSec"]
 
@@ -45,9 +55,10 @@ def systemd() -> int:
 
 
 @pytest.mark.skipif(systemd() < OLDEST, reason=f"there is no systemd-analyze {OLDEST} or newer here")
-def test_systemd_accepts_it_and_finds_it_hardened(tmp_path: Path) -> None:
-    copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text("utf-8").replace(settings()["ExecStart"].split()[0], "/bin/true"))
+@pytest.mark.parametrize("unit", [BOT, CONSOLE], ids=lambda unit: unit.stem)
+def test_systemd_accepts_it_and_finds_it_hardened(tmp_path: Path, unit: Path) -> None:
+    copy = tmp_path / unit.name
+    copy.write_text(unit.read_text("utf-8").replace(settings(unit)["ExecStart"].split()[0], "/bin/true"))
     for words in (("verify",), ("security", "--offline=true", f"--threshold={MOST_EXPOSED}")):
         done = subprocess.run(["systemd-analyze", *words, copy], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -19,11 +19,11 @@ PersonArgument = Annotated[str, typer.Argument(metavar="@USER:SERVER", help=text
 RoomArgument = Annotated[str, typer.Argument(metavar="ROOM", help=text("cli.option.room"))]
 
 
-def read_config(file: Path) -> "Config":
+def read_config(file: Path, *, with_secrets: bool = True) -> "Config":
     """Read the configuration. Its module is imported only now, since a help text does not need it."""
     from bot.config.config import load_config
 
-    return load_config(file)
+    return load_config(file, with_secrets=with_secrets)
 
 
 def new_app(key: str) -> typer.Typer:

@@ -74,6 +74,15 @@ class TestTheConsole:
         running.send_signal(signal.SIGTERM)
         assert running.wait(DEADLINE_S) == 0
 
+    @pytest.mark.usefixtures("port")
+    def test_reads_no_secret(self, config_file: Path, environ: dict[str, str]) -> None:
+        (config_file.parent / ".env").write_bytes(b"ANSWERABLE_ACCESS_TOKEN=\xff")  # nobody can read it
+        listed = [*CONSOLE, "sessions"]
+        done = subprocess.run(listed, env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
+        assert (done.returncode, done.stderr) == (0, "")
+        other = [sys.executable, "-m", "bot.cli.main", "status"]
+        assert subprocess.run(other, env=environ, capture_output=True, timeout=DEADLINE_S).returncode == 2
+
     def test_says_that_its_address_is_taken(self, port: int, environ: dict[str, str]) -> None:
         with socket.create_server(("127.0.0.1", port)):
             done = subprocess.run([*CONSOLE, "run"], env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
