@@ -14,6 +14,8 @@ PAGES = tuple(dict.fromkeys(route.path for route in routes() if route.method == 
 ASKED = {"/cases": ("", "?tab=all", "?tab=mine", "?class=serious")}
 _PLACES: dict[str, Callable[[World], Iterable[object]]] = {
     "/cases/{n}": lambda world: (world.cases[each] for each in ("waiting", "appealed", "reported", "muted")),
+    "/people/{user}": lambda world: (each.user for each in (*world.scene.members[:2], world.gardener)),
+    "/rooms/{code}": lambda world: map(world.bot.code, (world.scene.room, world.elsewhere)),
 }
 
 
