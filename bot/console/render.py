@@ -8,6 +8,7 @@ Rules kept here:
 
 import datetime as dt
 import hashlib
+import html
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,11 @@ def shown(value: object) -> object:
     return value if hasattr(value, "__html__") else Markup(escaped(value))  # noqa: S704 - escaped here
 
 
+def typed(value: object) -> Markup:
+    """Return what somebody typed as it stands in an attribute: there, no element can show a hidden character."""
+    return Markup(html.escape(str(value).encode("utf-8", "replace").decode()))  # noqa: S704 - escaped here
+
+
 @cache
 def environment() -> Environment:
     """Return the templates, each compiled once."""
@@ -46,6 +52,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    found.filters["typed"] = typed
     found.globals |= {"path_of": path_of, "static": static_path}
     return found
 
