@@ -1,14 +1,18 @@
 """Records as the console lists them: a sentence each, without anybody's name or words until a reason was given.
 
+Rules kept here:
+- Whatever was done to the log, a page is made of it: a line that cannot be read is a row that says so.
+
 Left to others: the words (`bot/texts/record_words.py`), which records (`pages/records.py`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from bot.texts.record_words import Wording
 from storage.journal.line_format import BadLine, DecodedLine, open_line, time_ms
+from storage.journal.search import line_index
 
 SKELETON = ("i", "t", "k", "g", "p", "c", "x")  # what every record has
 
@@ -24,20 +28,36 @@ class RecordRow:
 
 
 def row_of(raw: bytes, wording: Wording) -> RecordRow:
-    """Return a record as a row. Whatever stands in the line, it returns one."""
+    """Return a record as a row."""
     try:
         opened = open_line(raw)
-        skeleton: Mapping[str, Any] = opened.skeleton
-        said = wording.sentence({**skeleton, "x": opened.parts})
-        return RecordRow(skeleton["i"], time_ms(skeleton["t"]), str(skeleton.get("g", "")), said)
-    except (BadLine, ValueError, TypeError, KeyError, AttributeError):  # altered by hand
-        return RecordRow(-1, 0, "", "")
+    except BadLine:
+        return RecordRow(line_index(raw), 0, "", "")
+    skeleton = opened.skeleton
+    said = sentence_of(opened, wording)
+    return RecordRow(line_index(raw), moment_of(skeleton["t"]), str(skeleton.get("g", "")), said)
+
+
+def sentence_of(opened: DecodedLine, wording: Wording) -> str:
+    """Return what a record says; "" if there is no sense in it."""
+    try:
+        return wording.sentence({**opened.skeleton, "x": opened.parts})
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):  # altered by hand
+        return ""
+
+
+def moment_of(text: object) -> int:
+    """Return the time of a record; 0 if it is none."""
+    try:
+        return time_ms(str(text))
+    except ValueError:
+        return 0
 
 
 def people_of(opened: DecodedLine) -> list[str]:
     """Return the people whom the parts of a record name."""
     named = [part["mxid"] for part in opened.parts if isinstance(part, Mapping) and "mxid" in part]
-    return [each for each in dict.fromkeys(named) if isinstance(each, str) and each]
+    return list(dict.fromkeys(each for each in named if isinstance(each, str) and each))
 
 
 def people_in(lines: Sequence[bytes]) -> set[str]:
@@ -51,9 +71,10 @@ def people_in(lines: Sequence[bytes]) -> set[str]:
     return found
 
 
-def index_of(raw: bytes) -> int:
-    """Return the index of a record; 0 if it cannot be read."""
+def json_of(raw: bytes, *, content: bool) -> dict[str, Any]:
+    """Return a record as `logs show --json` does, with or without its parts; of a damaged line its number."""
     try:
-        return int(cast(int, open_line(raw).skeleton["i"]))
-    except BadLine:
-        return 0
+        opened = open_line(raw)
+    except BadLine as error:
+        return {"i": line_index(raw), "damaged": error.code}
+    return {**opened.skeleton, **({"x": opened.parts} if content else {})}

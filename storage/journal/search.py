@@ -51,7 +51,7 @@ def newest_first(
             progress(done, len(days))
         if words or query != Query():
             lines = _in_day(day, query, words) if words else matching_lines(day, query)
-            found = [*reversed(deque(takewhile(lambda raw: _index(raw) < below, lines), maxlen=most))]
+            found = [*reversed(deque(takewhile(lambda raw: line_index(raw) < below, lines), maxlen=most))]
         else:
             found = _last_below(day, below, most)
         yield from found
@@ -64,7 +64,7 @@ def _in_day(day: Day, query: Query, words: str, at: Callable[[int], None] = lamb
     may_hold, folded, number = quick_test(words), words.casefold(), 0
     try:
         for batch in DayLines(day.path):
-            at(_index(batch[0]))
+            at(line_index(batch[0]))
             for raw in batch:
                 number += 1
                 if may_hold(raw) and query.accepts(raw) and _holds(orjson.loads(raw), folded):
@@ -78,8 +78,8 @@ def _last_below(day: Day, below: int, most: int) -> list[bytes]:
     try:
         if not day.closed:
             with suppress(FileNotFoundError):  # it was closed just now
-                return [*islice(dropwhile(lambda raw: _index(raw) >= below, _backwards(day.path)), most)]
-        lines = takewhile(lambda raw: _index(raw) < below, DayLines(day.path).each())
+                return [*islice(dropwhile(lambda raw: line_index(raw) >= below, _backwards(day.path)), most)]
+        lines = takewhile(lambda raw: line_index(raw) < below, DayLines(day.path).each())
         return [*reversed(deque(lines, maxlen=most))]
     except DamagedDay as error:
         raise Broken(f"{day.path}: it cannot be read ({error.code})") from error
@@ -103,8 +103,8 @@ def _backwards(path: Path) -> Iterator[bytes]:
             yield rest
 
 
-def _index(raw: bytes) -> int:
-    """Return the index of a record from the beginning of its line; 0 if it does not stand there."""
+def line_index(raw: bytes) -> int:
+    """Return the index of a record from the beginning of its line, which may be damaged; 0 if it is not there."""
     found = _INDEX.match(raw)
     return int(found[1]) if found else 0
 

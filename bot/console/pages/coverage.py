@@ -9,11 +9,11 @@ from aiohttp import web
 from bot.console.draw.strip import Lane, Stretch, draw_strip
 from bot.console.draw.svg import DrawingWords
 from bot.console.jobs import Job
+from bot.console.record_rows import moment_of
 from bot.console.visit import Bad, Route, Visit
 from moderation.values.durations import DAY_MS, MS_PER
 from moderation.values.errors import Broken
 from storage import queries
-from storage.journal.line_format import time_ms
 from storage.journal.reader import Log
 
 SPANS = (7, 30, 90, 365)  # days
@@ -79,15 +79,15 @@ def _began(log: Log, now_ms: int) -> int:
 
 
 def _gap(row: Mapping[str, Any]) -> Stretch:
-    first, last = time_ms(row["first"]), time_ms(row["last"])
+    first, last = moment_of(row["first"]), moment_of(row["last"])
     return Stretch(first, max(last, first + _SHORTEST_MS), "gap")
 
 
 def _off(off: list[Mapping[str, Any]], since_ms: int) -> Iterator[Stretch]:
     """Yield the times in which the bot did not run; if it died, nobody knows since when."""
     for each in off:
-        until = time_ms(each["to"]) if each["to"] else 2**53
-        since = time_ms(each["from"]) if each["from"] else until - _SHORTEST_MS
+        until = moment_of(each["to"]) if each["to"] else 2**53
+        since = moment_of(each["from"]) if each["from"] else until - _SHORTEST_MS
         yield Stretch(max(since, since_ms), until, "gap" if each["stopped"] else "unknown")
 
 
@@ -100,8 +100,8 @@ def _row(visit: Visit, row: Mapping[str, Any]) -> dict[str, Any]:
         **row,
         "what_key": what if catalog.has(what) else "",
         "why_key": why if sealed != "-" and catalog.has(why) else "",
-        "first_ms": time_ms(row["first"]),
-        "last_ms": time_ms(row["last"]),
+        "first_ms": moment_of(row["first"]),
+        "last_ms": moment_of(row["last"]),
     }
 
 

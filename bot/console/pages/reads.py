@@ -50,12 +50,13 @@ def _records(log: Log, found: Sequence[ListedReading]) -> tuple[Mapping[int, Rec
 
 def _row(visit: Visit, reading: ListedReading, record: Record | None) -> dict[str, Any]:
     """Return one reading. The reason is the reader's own words; it is "" if there is none, or it was erased."""
-    reasons = [str(part["reason"]) for part in record.parts if part.get("reason")] if record else []
+    parts = [part for part in record.parts if isinstance(part, Mapping)] if record else []
+    reasons = [str(part["reason"]) for part in parts if part.get("reason")]
     key = f"console.reads.kind.{reading.what}"
     read_ms = record.fields.get("read", 0) if record else 0
     return {
         "record": reading.record,
-        "at": read_ms or (record.at_ms if record else reading.day * 86_400_000),
+        "at": (read_ms if type(read_ms) is int else 0) or (record.at_ms if record else reading.day * 86_400_000),
         "reader": reading.reader,
         "by": reading.by,
         "subject": reading.subject,

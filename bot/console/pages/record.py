@@ -13,12 +13,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from bot.console.record_rows import SKELETON, people_of
+from bot.console.record_rows import SKELETON, moment_of, people_of, sentence_of
 from bot.console.visit import Bad, NoPage, Route, Visit
 from moderation.values.errors import Broken, Invalid
 from moderation.values.ids import RoomId
 from storage import queries
-from storage.journal.line_format import DecodedLine, erased_by, is_committed, time_ms
+from storage.journal.line_format import DecodedLine, erased_by, is_committed
 from storage.journal.reader import Log
 from storage.journal.record_kinds import KINDS
 from storage.journal.retention.purge import read_min_index
@@ -65,12 +65,12 @@ async def record(visit: Visit) -> web.StreamResponse:
         index=index,
         skeleton={name: value for name, value in skeleton.items() if name not in SKELETON},
         meanings={name: field.doc for name, field in kind.fields.items()} if kind else {},
-        at_ms=time_ms(skeleton["t"]),
+        at_ms=moment_of(skeleton["t"]),
         kind=skeleton["k"],
         kind_key=f"export.kind.{skeleton['k']}" if kind else "",
         group=skeleton.get("g", ""),
         room_name=await _name_of_room(visit, codes.get(skeleton.get("g", ""))),
-        sentence=wording(visit, names, content=shown).sentence({**skeleton, "x": opened.parts}),
+        sentence=sentence_of(opened, wording(visit, names, content=shown)),
         parts=_parts(opened, shown=shown),
         names=names,
         line=orjson.dumps(skeleton, option=orjson.OPT_INDENT_2).decode(),

@@ -18,7 +18,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from bot.console.jobs import work
-from bot.console.record_rows import index_of, people_in, row_of
+from bot.console.record_rows import json_of, people_in, row_of
 from bot.console.streaming import StreamedPage
 from bot.console.visit import Bad, Route, Visit
 from bot.texts.record_words import Wording
@@ -26,7 +26,7 @@ from moderation.values.ids import is_group_code, is_user_id
 from storage import queries
 from storage.journal.query import Query
 from storage.journal.record_kinds import KINDS
-from storage.journal.search import newest_first
+from storage.journal.search import line_index, newest_first
 
 MOST_LISTED = 50
 MOST_FOUND = 200  # by one search; a link goes on
@@ -124,6 +124,8 @@ async def records(visit: Visit) -> web.StreamResponse:
     filters = await filters_of(visit)
     opened = visit.site.readings.is_open(visit.visitor, filters.key)
     if filters.words and not opened:
+        if visit.wants_json:
+            raise Bad("console.records.reason_first", 403)
         return await _whole(visit, filters, [], content=False)
     if filters.is_all:
         return await _whole(visit, filters, await asyncio.to_thread(_newest, visit, filters.below), content=opened)
@@ -191,7 +193,7 @@ async def _pieces(
                 yield _row(visit, last, await _names(visit, [last], content=content), content=content)
         except Bad as bad:
             problem = str(bad.fields["why"])
-    more = filters.address(before=str(index_of(last))) if count == MOST_FOUND else ""
+    more = filters.address(before=str(line_index(last))) if count == MOST_FOUND else ""
     fields = {"count": count, "more": more, "problem": problem}
     yield visit.site.pages.html("records_end.html", visit.language, visit=visit, **fields)
     yield after
@@ -202,16 +204,16 @@ async def _json_pieces(found: AsyncGenerator[bytes], *, content: bool) -> AsyncG
     between = "["
     async with aclosing(found):
         async for raw in found:
-            yield between + orjson.dumps(_as_json(raw, content=content)).decode()
+            yield between + orjson.dumps(json_of(raw, content=content)).decode()
             between = ","
     yield "[]" if between == "[" else "]"
 
 
 async def _whole(visit: Visit, filters: Filters, lines: Sequence[bytes], *, content: bool) -> web.Response:
     if visit.wants_json:
-        return visit.page("records.html", json=[_as_json(raw, content=content) for raw in lines])
+        return visit.page("records.html", json=[json_of(raw, content=content) for raw in lines])
     names = await _names(visit, lines, content=content)
-    more = filters.address(before=str(index_of(lines[-1]))) if len(lines) == MOST_LISTED else ""
+    more = filters.address(before=str(line_index(lines[-1]))) if len(lines) == MOST_LISTED else ""
     rows = [_row(visit, raw, names, content=content) for raw in lines]
     text = await _page(visit, filters, rows, content=content, more=more)
     return web.Response(text=text, content_type="text/html", charset="utf-8")
@@ -253,11 +255,6 @@ async def _names(visit: Visit, lines: Sequence[bytes], *, content: bool) -> Mapp
         return {}
     async with visit.site.read() as db:
         return await queries.display_names(db, people, sorted(await queries.all_rooms(db)))
-
-
-def _as_json(raw: bytes, *, content: bool) -> Any:
-    record = orjson.loads(raw)
-    return record if content else {name: value for name, value in record.items() if name != "x"}
 
 
 ROUTES = (
