@@ -170,30 +170,21 @@ class RunningBot:
         self._texts = texts
         self._services = Services(homeserver, database, pipeline, speech, clock, config.policy, prefix)
         self._operations = make_operations(config, core.stores, pipeline, clock, core.doubts)
-        self._upkeep = VerificationUpkeep(homeserver, database, pipeline, core.stores.identity, clock, prefix)
+        self._upkeep = VerificationUpkeep(self._services, core.stores.identity)
         self._oidc = Oidc.of(config, clock)
         self._callback = CallbackServer.of(self._oidc, config, texts)
-        self._gaps = Gaps(
-            homeserver, database, pipeline, clock, heard_ms=lambda: self._listener.heard_ms, level=pipeline.wake
-        )
+        self._gaps = Gaps(self._services, heard_ms=lambda: self._listener.heard_ms, level=pipeline.wake)
         self._direct = DirectRooms(self._services)
         slowed = _slowed(config, clock)
         self._dispatcher = OutboxDispatcher(database, pipeline, self._handlers(), pipeline.steady, slowed)
-        self._spaces = Spaces(homeserver, database, pipeline, config.policy)
+        self._spaces = Spaces(self._services)
         self._make_encryption()
         self._make_listener()
         self._tables_sample = TablesSample(config.data_dir, database, pipeline, config.policy)
         self._scheduler = self._make_scheduler()
         self._page = self._make_page()
-        self._server_reports = ServerReports(
-            homeserver,
-            database,
-            pipeline,
-            config.policy,
-            clock,
-            partial(words_of, core.stores.journal),
-            token=_admin_token(config),
-        )
+        words = partial(words_of, core.stores.journal)
+        self._server_reports = ServerReports(self._services, words, token=_admin_token(config))
         keys = KeyOperations(core.machine, self._verifying, self._keys_changed)
         limit = learning_of_limit(self._dispatcher.learn_limit)
         console = ConsoleOperations(pipeline, database, speech, clock).by_name()
@@ -236,47 +227,24 @@ class RunningBot:
                 config.bot.language,
             ),
             OutsideAnchorer(_witness(config.anchors, journal), config.anchors.timestamp_url, closings),
-            self._upkeep.looked_at(
-                make_verifier(
-                    config,
-                    *dialogue,
-                    services.database,
-                    core.pipeline,
-                    core.clock,
-                    self._upkeep.linking,
-                    self._oidc,
-                )
-            ),
+            self._upkeep.looked_at(make_verifier(services, config, *dialogue, self._upkeep.linking, self._oidc)),
         )
 
     def _make_encryption(self) -> None:
-        core, database, intake = self._core, self._core.stores.database, self._core.intake
-        homeserver, pipeline, clock, policy = core.homeserver, core.pipeline, core.clock, core.config.policy
+        core, intake = self._core, self._core.intake
+        homeserver, pipeline, clock = core.homeserver, core.pipeline, core.clock
         encryption, comparisons, unread = intake.encryption, intake.comparisons, intake.unread
-        self._verifying = Verifying(
-            comparisons,
-            core.machine,
-            homeserver,
-            database,
-            pipeline,
-            self._direct,
-            self._services.speech,
-            policy,
-            clock,
-        )
-        watch = KeysWatch(homeserver, database, pipeline, policy, clock, unread)
+        self._verifying = Verifying(self._services, comparisons, core.machine, self._direct)
+        watch = KeysWatch(self._services, unread)
         self._keys = KeyUpkeep(core.machine, homeserver, clock, encryption.work, comparisons, watch)
         removed = RemovedMessages(homeserver, pipeline.lost_time, clock, _admin_token(core.config))
-        self._reading = ReadAgain(homeserver, database, pipeline, encryption, removed, unread, clock)
+        self._reading = ReadAgain(self._services, encryption, removed, unread)
 
     def _make_listener(self) -> None:
         core = self._core
         self._pulse = Pulse()
         self._listener = Listener(
-            core.homeserver,
-            core.stores.database,
-            core.pipeline,
-            core.clock,
+            self._services,
             self._gaps,
             self._spaces,
             allow_invites=core.config.bot.allow_invites,

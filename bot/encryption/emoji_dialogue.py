@@ -21,24 +21,20 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.bot_rooms.direct_rooms import DirectRooms
-from bot.crypto.encrypting_client import SealedHomeserver
 from bot.crypto.errors import CryptoError
 from bot.crypto.machine import CryptoMachine
 from bot.crypto.sas import SasStage
 from bot.crypto.to_device import ToDevice
 from bot.crypto.verifier import EmojiVerifier, Progress
 from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
-from bot.texts.matrix_message import MESSAGE, Speech, replacing
+from bot.outbox.handler import BotPart, Services
+from bot.texts.matrix_message import MESSAGE, replacing
 from moderation.duty.responsibility import is_operator
-from moderation.policy import Policy
 from moderation.values.errors import Broken, Refused
 from moderation.values.events import Json, MessagePosted, OtherEvent, ReactionGiven, Received
 from moderation.values.ids import EventId, RoomId, UserId
 from moderation.values.notices import Line, Who, line
 from storage import queries
-from storage.database import Database
 
 from .comparison_inbox import ComparisonInbox, Talk
 from .key_alerts import to_operators
@@ -57,28 +53,12 @@ _DIFFERS = ("m.mismatched_sas", "m.key_mismatch", "m.mismatched_commitment")
 _LETTERS = "bcdfghjkmnpqrstvwxz23456789"
 
 
-class Verifying:
+class Verifying(BotPart):
     """The emoji comparisons of the bot."""
 
-    def __init__(
-        self,
-        inbox: ComparisonInbox,
-        machine: CryptoMachine,
-        homeserver: SealedHomeserver,
-        database: Database,
-        pipeline: Pipeline,
-        direct: DirectRooms,
-        speech: Speech,
-        policy: Policy,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, services: Services, inbox: ComparisonInbox, machine: CryptoMachine, direct: DirectRooms) -> None:
+        super().__init__(services)
         self._inbox = inbox
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
-        self._speech = speech
-        self._policy = policy
-        self._clock = clock
         self._direct = direct
         self._answered: set[str] = set()  # looked up just before the verifier is asked
         self._verifier = EmojiVerifier(machine, allowed=self._answered.__contains__, say=self._say)

@@ -12,16 +12,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.crypto.cross_signing import KeyStanding, KeyState
-from bot.crypto.encrypting_client import SealedHomeserver
 from bot.matrix.errors import Answered, LoggedOut
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
+from bot.outbox.handler import BotPart, Services
 from moderation.model.actions import Action, Tell, TellDesk
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Moment, Phrase, line
 from storage import queries
-from storage.database import Database
 from storage.projections import set_meta
 
 from .late_events import UnreadQueue
@@ -31,26 +28,14 @@ Stood = Callable[[KeyStanding], Awaitable[None]]
 _TROUBLE = (KeyState.LOCKED, KeyState.REPLACED)
 
 
-class KeysWatch:
+class KeysWatch(BotPart):
     """Called with the state of the keys, at the start and whenever it may have changed.
 
     Once they are in order again, more may be readable: everything `unread` is asked for.
     """
 
-    def __init__(
-        self,
-        homeserver: SealedHomeserver,
-        database: Database,
-        pipeline: Pipeline,
-        policy: Policy,
-        clock: Clock,
-        unread: UnreadQueue,
-    ) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
-        self._policy = policy
-        self._clock = clock
+    def __init__(self, services: Services, unread: UnreadQueue) -> None:
+        super().__init__(services)
         self._unread = unread
 
     async def __call__(self, standing: KeyStanding) -> None:

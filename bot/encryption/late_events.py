@@ -17,15 +17,12 @@ from collections.abc import Sequence
 import structlog
 
 from bot.events.parse_event import receive
-from bot.matrix.client import Homeserver
 from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited
+from bot.outbox.handler import BotPart, Services
 from bot.pipeline.lost_time import REDACTED, RemovedMessages
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
 from moderation.values.events import Received, Undecryptable
 from moderation.values.ids import EventId, RoomId
 from storage import queries
-from storage.database import Database
 
 from .service import Encryption
 
@@ -63,26 +60,16 @@ class UnreadQueue:
         return new, everything
 
 
-class ReadAgain:
+class ReadAgain(BotPart):
     """Reads the events in a queue again."""
 
     def __init__(
-        self,
-        homeserver: Homeserver,
-        database: Database,
-        pipeline: Pipeline,
-        encryption: Encryption,
-        removed: RemovedMessages,
-        unread: UnreadQueue,
-        clock: Clock,
+        self, services: Services, encryption: Encryption, removed: RemovedMessages, unread: UnreadQueue
     ) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
+        super().__init__(services)
         self._encryption = encryption
         self._removed = removed
         self._unread = unread
-        self._clock = clock
 
     async def run(self) -> None:
         """Read again whenever events are asked for, until cancelled."""

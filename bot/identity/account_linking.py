@@ -19,8 +19,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
+from bot.outbox.handler import BotPart, Services
 from bot.texts.credit_lines import sanction_line
 from moderation.model.actions import NO_ROOM, Tell
 from moderation.model.facts import OF_ROOMS, AccountsLinked, PersonVerified
@@ -29,7 +28,6 @@ from moderation.values.durations import DAY_MS, HOUR_MS
 from moderation.values.ids import PersonId, UserId
 from moderation.values.notices import Code, Line, Moment, Who, line
 from storage import queries
-from storage.database import Database
 from storage.identity.store import IdentityStore, NewClaim
 from storage.projections import person_of
 from storage.state import link_requests
@@ -47,29 +45,12 @@ _LENGTH = 8
 Said = tuple[Line, ...]  # the reply to the account that speaks
 
 
-class NoLinking:
-    """Replaces `Linking` where accounts cannot be linked: another account's identity is refused."""
-
-    async def asked(self, _user: UserId, _words: str) -> Said:
-        """Answer `!verify link`."""
-        return (line("verify.link.nothing"),)
-
-    async def taken(self, _user: UserId, _holder: PersonId, _claim: NewClaim, _level: int) -> Said:
-        """Answer somebody who proved another account's identity."""
-        return (line("identity.taken"),)
-
-
-class Linking:
+class Linking(BotPart):
     """Offers to link accounts, asks the other account, and links them."""
 
-    def __init__(
-        self, database: Database, pipeline: Pipeline, store: IdentityStore, clock: Clock, prefix: str = "!"
-    ) -> None:
-        self._database = database
-        self._pipeline = pipeline
-        self._clock = clock
-        self._prefix = prefix
-        self._claims = ClaimsOfPeople(database, store)
+    def __init__(self, services: Services, store: IdentityStore) -> None:
+        super().__init__(services)
+        self._claims = ClaimsOfPeople(services.database, store)
         self._refused: dict[UserId, int] = {}  # users who were refused, and until when (ms) they cannot ask
 
     async def taken(self, user: UserId, holder: PersonId, claim: NewClaim, level: int) -> Said:

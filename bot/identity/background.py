@@ -13,14 +13,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from bot.matrix.client import Homeserver
 from bot.matrix.errors import HomeserverError, LoggedOut
-from bot.outbox.handler import Done, Handler, Handlers, Handles
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
+from bot.outbox.handler import Done, Handler, Handlers, Handles, Services
 from moderation.model.actions import Action
 from moderation.values.ids import UserId
-from storage.database import Database
 from storage.identity.store import IdentityStore
 
 from .account_linking import Linking
@@ -34,19 +30,10 @@ LOOK_AGAIN_S = 60.0
 class VerificationUpkeep:
     """Runs the background work of verification."""
 
-    def __init__(
-        self,
-        homeserver: Homeserver,
-        database: Database,
-        pipeline: Pipeline,
-        store: IdentityStore,
-        clock: Clock,
-        prefix: str,
-    ) -> None:
-        self.linking = Linking(database, pipeline, store, clock, prefix)
-        pins = pipeline.settings.policy.verification.pin_keys
-        self._pinned = PinnedKeys(homeserver, database, pipeline, clock) if pins else None
-        self._awake = pipeline.wake.verification
+    def __init__(self, services: Services, store: IdentityStore) -> None:
+        self.linking = Linking(services, store)
+        self._pinned = PinnedKeys(services) if services.policy.verification.pin_keys else None
+        self._awake = services.pipeline.wake.verification
 
     def lists_changed(self, users: Iterable[UserId]) -> None:
         """Look again at the keys of these users, whose devices have changed according to the homeserver."""

@@ -23,9 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.config.verification import ChallengeSettings
-from bot.outbox.handler import Done, Handlers, PollAgain, RetryLater
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
+from bot.outbox.handler import BotPart, Done, Handlers, PollAgain, RetryLater, Services
 from bot.texts.refusal import refusal_line
 from moderation.model.actions import Tell, Verify
 from moderation.model.facts import (
@@ -36,17 +34,15 @@ from moderation.values.errors import Broken, Refused
 from moderation.values.ids import PersonId, UserId
 from moderation.values.notices import Line, Moment, line
 from storage import outbox, schema
-from storage.database import Database
-from storage.identity.dialogue_key import DialogueKey
 from storage.identity.store import IdentityStore, Locked, NewClaim, Taken
 from storage.projections import person_of
 from storage.state import verification_dialogues
 from storage.state.verification_dialogues import StoredDialogue
 
 from . import limits
-from .account_linking import Linking, NoLinking
+from .account_linking import Linking
+from .asking import Asking
 from .method import Addressed, DialogueStep, Method, ProvedIdentity, Unavailable
-from .redacted_input import Hush
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -65,30 +61,24 @@ class Offered:
     lasts_ms: int
 
 
-class IdentityDialogue:
+class IdentityDialogue(BotPart):
     """The handler of `Verify` actions."""
 
     def __init__(
         self,
+        services: Services,
         methods: Mapping[str, Offered],
         store: IdentityStore,
-        key: DialogueKey,
-        database: Database,
-        pipeline: Pipeline,
-        hush: Hush,
+        asking: Asking,
         settings: ChallengeSettings,
-        clock: Clock,
-        linking: Linking | None = None,
+        linking: Linking,
     ) -> None:
+        super().__init__(services)
         self._methods = methods
         self._store = store
-        self._key = key
-        self._database = database
-        self._pipeline = pipeline
-        self._hush = hush
+        self._key, self._hush = asking.key, asking.hush
         self._settings = settings
-        self._clock = clock
-        self._linking = linking or NoLinking()
+        self._linking = linking
         self._newest: dict[UserId, int] = {}  # record of each person's last message, not to be overtaken by a retry
         self._counted: dict[UserId, int] = {}  # record of a counted message, in case it is retried
         self.handles: Handlers = {Verify: self.handle}

@@ -1,13 +1,11 @@
 """Assembles verification according to the configuration."""
 
 from bot.config.config import Config
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
+from bot.outbox.handler import Services
 from bot.texts.catalog import Catalog
 from moderation.values.ids import UserId
 from moderation.values.levels import Method as MethodName
 from storage import queries
-from storage.database import Database
 from storage.identity.dialogue_key import DialogueKey
 from storage.identity.roster import Roster
 from storage.identity.store import IdentityStore, Locked
@@ -35,19 +33,12 @@ def asking_of(config: Config, store: IdentityStore) -> Asking:
 
 
 def make_verifier(
-    config: Config,
-    store: IdentityStore,
-    asking: Asking,
-    database: Database,
-    pipeline: Pipeline,
-    clock: Clock,
-    linking: Linking | None = None,
-    oidc: Oidc | None = None,
+    services: Services, config: Config, store: IdentityStore, asking: Asking, linking: Linking, oidc: Oidc | None
 ) -> IdentityDialogue:
     """Return the handler of `Verify` actions."""
 
     async def language_of(user: UserId) -> str:
-        async with database.read() as db:
+        async with services.database.read() as db:
             return await queries.language_of(db, user) or config.bot.language
 
     methods = {"roster": Offered(RosterMethod(Roster(store), config.member_list.lasts), config.member_list.lasts)}
@@ -58,6 +49,4 @@ def make_verifier(
         methods["email"] = Offered(email, own.lasts)
     if oidc is not None:
         methods["oidc"] = Offered(oidc, max(each.lasts for each in config.oidc))  # each proof states its own end
-    return IdentityDialogue(
-        methods, store, asking.key, database, pipeline, asking.hush, config.challenges, clock, linking
-    )
+    return IdentityDialogue(services, methods, store, asking, config.challenges, linking)

@@ -15,26 +15,20 @@ Specification: client-server API v1.19, "Cross-signing", "POST /keys/query", "Tr
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bot.matrix.client import Homeserver
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
+from bot.outbox.handler import BotPart, Services
 from moderation.model.facts import Fact, KeyPinned, PersonVerified
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import UserId
 from storage import queries
-from storage.database import Database
 
 AT_ONCE = 50  # users in one question
 
 
-class PinnedKeys:
+class PinnedKeys(BotPart):
     """Compares keys with the recorded ones."""
 
-    def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline, clock: Clock) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
-        self._clock = clock
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
         self._changed: set[UserId] = set()
         self._without: set[UserId] = set()  # users who had no key when we asked today
         self._seen: tuple[int, int] | None = None  # the state of the pins at the last look

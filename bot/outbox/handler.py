@@ -74,7 +74,7 @@ class Handles(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The objects that nearly every handler works with."""
+    """The objects that nearly every part of the bot works with."""
 
     homeserver: SealedHomeserver
     database: Database
@@ -85,8 +85,8 @@ class Services:
     prefix: str  # of commands, such as "!"
 
 
-class ActionHandler:
-    """Base of handlers that work with the services."""
+class BotPart:
+    """Base of the parts of the bot that work with the services."""
 
     def __init__(self, services: Services) -> None:
         self._homeserver = services.homeserver
@@ -96,6 +96,10 @@ class ActionHandler:
         self._clock = services.clock
         self._policy = services.policy
         self._prefix = services.prefix
+
+
+class ActionHandler(BotPart):
+    """Base of handlers that work with the services."""
 
     async def _membership(self, room: RoomId, user: UserId) -> object:
         """Ask the homeserver for somebody's membership of a room; None if they never had one."""

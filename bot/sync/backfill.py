@@ -24,16 +24,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events.parse_event import receive, receive_state
 from bot.events.parse_fields import token_of
-from bot.matrix.client import Homeserver
 from bot.matrix.errors import Answered, HomeserverError, LoggedOut, NotFound, RateLimited, Unreachable
+from bot.outbox.handler import BotPart, Services
 from bot.pipeline.judging_costs import MOST_MS
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
 from moderation.model.facts import NotSeen
 from moderation.values.events import Json, Received
 from moderation.values.ids import EventId, RoomId
 from storage import queries
-from storage.database import Database
 from storage.state import backfill
 from storage.state.backfill import BackfillPage, Delivered, Gap
 
@@ -59,28 +56,16 @@ class _Read:
     events: tuple[Received, ...]
 
 
-class Gaps:
+class Gaps(BotPart):
     """The rooms that are behind, and the reading of what they miss."""
 
-    def __init__(
-        self,
-        homeserver: Homeserver,
-        database: Database,
-        pipeline: Pipeline,
-        clock: Clock,
-        *,
-        heard_ms: Callable[[], int],
-        level: Callable[[], None],
-    ) -> None:
+    def __init__(self, services: Services, *, heard_ms: Callable[[], int], level: Callable[[], None]) -> None:
         """Set up.
 
         `heard_ms`: when the homeserver last answered the listener; `level`: called when a room is no longer behind.
         """
+        super().__init__(services)
         self.turn = asyncio.Lock()  # held while an answer of `/sync` is taken, and while a room catches up with it
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
-        self._clock = clock
         self._heard_ms = heard_ms
         self._level = level
         self._behind: dict[RoomId, _Tries] = {}

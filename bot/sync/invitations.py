@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from bot.events.sync_response import Invite
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
+from bot.outbox.handler import BotPart, Services
 from moderation.model.actions import NO_ROOM, Action, Tell
 from moderation.people.invitations import Declined, is_refused, reason_to_decline
 from moderation.people.verification import founder_declined, room_demands
@@ -25,7 +24,6 @@ from moderation.values.ids import UserId
 from moderation.values.notices import Line, Moment, Who, line
 from moderation.values.power_levels import founders
 from storage import queries
-from storage.database import Database
 
 
 def may_invite(inviter: UserId | None, allowed: Sequence[str]) -> bool:
@@ -38,13 +36,11 @@ def space_declined(inviter: UserId) -> Tell:
     return Tell(room=NO_ROOM, subject=inviter, lines=(line("joining.space"),), alone=True)
 
 
-class Invitations:
+class Invitations(BotPart):
     """The decision whether the bot stays out of a room, and why."""
 
-    def __init__(self, database: Database, pipeline: Pipeline, clock: Clock) -> None:
-        self._database = database
-        self._pipeline = pipeline
-        self._clock = clock
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
         self._operators_told: dict[UserId, int] = {}
 
     async def refused(self, invite: Invite, inviter: UserId) -> tuple[str, tuple[Action, ...]] | None:

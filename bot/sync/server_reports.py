@@ -21,20 +21,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.commands.parse import MAX_REASON
 from bot.encryption.key_alerts import to_operators
-from bot.matrix.client import Homeserver
 from bot.matrix.errors import Answered, Unreachable
-from bot.pipeline.pipeline import Pipeline
+from bot.outbox.handler import BotPart, Services
 from bot.runtime.budget import Budget
-from bot.runtime.clock import Clock
 from moderation.cases.reports import ReportedMessage, report
 from moderation.model.facts import Fact, Reported
-from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import EventId, RoomId, UserId
 from moderation.values.notices import RoomName, Who, line
 from storage import queries
-from storage.database import Database
 from storage.projections import POSTED, set_meta
 
 log = structlog.get_logger()
@@ -48,25 +44,11 @@ Words = Callable[[RoomId, int], str]
 Kind = Literal["event_reports", "user_reports"]
 
 
-class ServerReports:
+class ServerReports(BotPart):
     """The poller of Synapse's reports; without a token it does nothing."""
 
-    def __init__(
-        self,
-        homeserver: Homeserver,
-        database: Database,
-        pipeline: Pipeline,
-        policy: Policy,
-        clock: Clock,
-        words: Words,
-        *,
-        token: str,
-    ) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
-        self._policy = policy
-        self._clock = clock
+    def __init__(self, services: Services, words: Words, *, token: str) -> None:
+        super().__init__(services)
         self._words = words
         self._token = token
         self._told = Budget(TOLD_A_DAY, DAY_MS)

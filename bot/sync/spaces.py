@@ -21,18 +21,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.bot_rooms.create import new_code
 from bot.events.sync_response import SyncResponse
-from bot.matrix.client import Homeserver
 from bot.matrix.errors import Answered, HomeserverError
-from bot.pipeline.pipeline import Pipeline
+from bot.outbox.handler import BotPart, Services
 from moderation.model.actions import NO_ROOM, Action, Align, KeepDesk, TellAbove
 from moderation.model.facts import Fact, RoomEntered, RoomStateChanged
-from moderation.policy import Policy
 from moderation.rooms.spaces import changes, is_space
 from moderation.values.events import MembershipChanged, MessagePosted, Received
 from moderation.values.ids import RoomId, server_of
 from moderation.values.notices import Code, Who, line
 from storage import queries
-from storage.database import Database
 
 log = structlog.get_logger()
 
@@ -40,14 +37,12 @@ LOOK_AGAIN_S = 3_600
 ASK_AGAIN_S = 30  # if the homeserver was away
 
 
-class Spaces:
+class Spaces(BotPart):
     """The spaces of the configuration, read at the start, after a change, and once an hour."""
 
-    def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline, policy: Policy) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
-        self._named = frozenset(RoomId(each.space) for each in policy.communities.named if each.space)
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
+        self._named = frozenset(RoomId(each.space) for each in self._policy.communities.named if each.space)
         self._open = {space: server_of(space) for space in self._named}  # to enter, by which server
         self._awake = asyncio.Event()
 

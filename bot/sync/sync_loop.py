@@ -27,14 +27,13 @@ from bot.encryption.service import Encryption
 from bot.events.parse_event import receive_state
 from bot.events.parse_fields import object_of
 from bot.events.sync_response import Invite, JoinedRoom, LeftRoom, SyncResponse, changed_lists, read_sync
-from bot.matrix.client import SYNC_FILTER, Homeserver
+from bot.matrix.client import SYNC_FILTER
 from bot.matrix.errors import Answered, Forbidden, NotFound, RateLimited, Unreachable
 from bot.monitoring.pulse import Pulse
+from bot.outbox.handler import BotPart, Services
 from bot.pipeline import heartbeat
 from bot.pipeline.judging_costs import MOST_MS
-from bot.pipeline.pipeline import Pipeline
 from bot.runtime.budget import Budget, Granted
-from bot.runtime.clock import Clock
 from moderation.duty.responsibility import is_operator
 from moderation.model.actions import NO_ROOM, Action, Enter, Tell
 from moderation.rooms.spaces import is_space
@@ -42,7 +41,6 @@ from moderation.values.events import MembershipChanged, Received, StateChanged
 from moderation.values.ids import RoomId, UserId, server_of
 from moderation.values.notices import Moment, line
 from storage import queries
-from storage.database import Database
 from storage.state.backfill import Delivered, Told
 
 from .backfill import Gaps
@@ -64,15 +62,12 @@ MOST_INVITATIONS = 20  # looked at from one person in an hour; others are declin
 FULL = 100  # an answer with so many events means that more will follow
 
 
-class Listener:
+class Listener(BotPart):
     """The loop itself, which runs until cancelled."""
 
     def __init__(
         self,
-        homeserver: Homeserver,
-        database: Database,
-        pipeline: Pipeline,
-        clock: Clock,
+        services: Services,
         gaps: Gaps,
         spaces: Spaces,
         *,
@@ -84,14 +79,11 @@ class Listener:
         landed: Callable[[float], Awaitable[None]],
         crowded: Callable[[], None],
     ) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
-        self._clock = clock
+        super().__init__(services)
         self._gaps = gaps
         self._spaces = spaces
         self._allow_invites = allow_invites
-        self._invitations = Invitations(database, pipeline, clock)
+        self._invitations = Invitations(services)
         self._invited_by = Budget(MOST_INVITATIONS)
         self._caught_up = caught_up
         self._encryption = encryption

@@ -88,7 +88,7 @@ async def test_a_person_made_owner_of_a_room_that_closes_can_still_invite_the_bo
         await give(two, MARK, 100)
         closed = SanctionStarted(room=KITCHEN, kind="close", basis="operator", by=OPERA)
         await two.bot.pipeline.commit((closed,))
-        invitations = Invitations(two.bot.stores.database, two.bot.pipeline, two.bot.time)
+        invitations = Invitations(two.bot.services(None))
         refused = {who: await invitations.refused(Invite(RoomId("!new:example.org"), who), who) for who in (MARK, RITA)}
         assert refused[MARK] is None
         assert (refused[RITA] or ("",))[0] == "closed"

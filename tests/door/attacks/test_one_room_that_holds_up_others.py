@@ -8,6 +8,7 @@ import pytest
 from bot.sync.backfill import Gaps
 from moderation.values.ids import RoomId
 from storage.state.backfill import Delivered
+from tests.door.offline import offline
 from tests.fakes.homeserver_rooms import Room, seed
 from tests.theatre.garden import Garden, garden_in
 
@@ -67,8 +68,9 @@ async def test_a_removal_in_another_room_does_not_wait_for_a_heap_in_one(garden:
     assert sum(bool(garden.server.world.by_id[event][1].gone) for event in heap) <= 3
 
 
-def test_a_slow_room_delays_no_deadline_unless_its_messages_are_missing() -> None:
-    gaps = Gaps(*[None] * 4, heard_ms=int, level=lambda: None)  # type: ignore[arg-type]
+async def test_a_slow_room_delays_no_deadline_unless_its_messages_are_missing(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        gaps = Gaps(bot.services(None), heard_ms=int, level=lambda: None)
     with gaps.opening({ROOM: Delivered()}, costly={ROOM}):
         assert (gaps.behind(ROOM), gaps.is_costly(ROOM), gaps.any()) == (True, True, False)
     with gaps.opening({ROOM: Delivered()}):

@@ -59,15 +59,14 @@ async def place(tmp_path: Path) -> AsyncIterator[tuple[Offline, Reader]]:
 
 async def say_and_take_back(bot: Offline, reader: Reader, homeserver: Homeserver) -> str:
     """Deliver the message without its words, as a homeserver does after the redaction."""
-    database, pipeline = bot.stores.database, bot.pipeline
     port, reads = cast(Any, homeserver), cast(Any, Reads())
-    removed = RemovedMessages(port, pipeline.lost_time, bot.time, "")
-    again = ReadAgain(port, database, pipeline, reads, removed, reader.unread, bot.time)
+    removed = RemovedMessages(port, bot.pipeline.lost_time, bot.time, "")
+    again = ReadAgain(bot.services(port), reads, removed, reader.unread)
     because = {"type": "m.room.redaction", "sender": ANNA, "origin_server_ts": bot.time.ms + 300}
     raw = {**bot.raw(ANNA, "m.room.message", {}), "unsigned": {"redacted_because": because}}
     homeserver.emptied[str(raw["event_id"])] = raw
     reading = asyncio.create_task(again.run())
-    await pipeline.take([receive(raw, ROOM, bot.time())])
+    await bot.pipeline.take([receive(raw, ROOM, bot.time())])
     for _ in range(500):
         await asyncio.sleep(0.01)
         if not homeserver.keeps or await bot.rows("SELECT n FROM cases"):

@@ -5,11 +5,14 @@ import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 
 from bot.config.verification import ChallengeSettings
+from bot.identity.account_linking import Linking
+from bot.identity.asking import Asking
 from bot.identity.dialogue import IdentityDialogue, Offered
 from bot.identity.method import DialogueStep, MethodName, ProvedIdentity, Unavailable
 from bot.identity.redacted_input import Hush
@@ -74,11 +77,9 @@ class Stage:
     def new_verifier(self) -> IdentityDialogue:
         """Return a dialogue as after a restart."""
         methods = {"oidc": Offered(self.riddle, 10_000)}
-        stores, settings = self.place.stores, ChallengeSettings(per_person=100)
-        clock = lambda: self.place.now  # noqa: E731
-        return IdentityDialogue(
-            methods, self.store, self.key, stores.database, self.place.pipeline, Hush("!"), settings, clock
-        )
+        services, settings = self.place.services(cast(Any, None)), ChallengeSettings(per_person=100)
+        asking, linking = Asking(Hush("!"), self.key), Linking(services, self.store)
+        return IdentityDialogue(services, methods, self.store, asking, settings, linking)
 
     def action(self, words: str, user: UserId = ANN) -> Verify:
         self._on += 1
