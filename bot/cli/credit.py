@@ -24,13 +24,9 @@ from .terminal.output import Cells, as_json, say, text, word, worded
 from .terminal.tables import Look, list_rows, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.config.config import Config
-    from moderation.model.context import PersonView
-    from moderation.model.ledger_entry import LedgerEntry
 
 _SHOW: Cells = {
     "entry": worded("entry"),
@@ -116,71 +112,10 @@ async def _everybody(db: "AsyncConnection", config: "Config", ledger: Ledger) ->
 
 
 async def _one(db: "AsyncConnection", config: "Config", typed: str, ledger: Ledger) -> dict[str, Any]:
-    from moderation.credit.credit import effective, reaches, tier
-    from moderation.credit.ledger import account
+    from moderation.credit.overview import overview
     from moderation.values.ids import UserId
     from storage.queries import person_view
 
     now = now_ms()
-    user = UserId(await find_person(db, typed))
-    view = await person_view(db, user, now_ms=now, recent_since=now)
-    own = account(view, ledger, None, config.policy)
-    entries = view.entries if ledger == "credit" else view.standing
-    credit = own.balance(now)
-    back = reaches(own.entries, config.tiers.a, now, own.settings)
-    counting = {entry.id for entry in effective(entries, now, own.settings)}
-    return {
-        "user": user,
-        "person": view.person,
-        "credit": credit,
-        "tier": tier(credit, config.tiers),
-        "back_in_a": back if back is not None and back > now else None,
-        "in_force": _in_force(view),
-        "communities": [
-            {"community": name, "credit": there, "tier": tier(there, config.tiers)}
-            for name, there in _elsewhere(view, ledger, config, now)
-        ],
-        "entries": _entries(entries, counting),
-    }
-
-
-def _elsewhere(view: "PersonView", ledger: Ledger, config: "Config", now: int) -> "Iterator[tuple[str, int]]":
-    """Yield the balances in communities whose people decided something; they include what counts everywhere."""
-    from moderation.credit.ledger import account
-    from moderation.model.reach import Spot
-
-    entries = view.entries if ledger == "credit" else view.standing
-    places = {each.reach: Spot(each.room, each.reach) for each in entries if each.reach and each.room}
-    for name, place in places.items():
-        yield name, account(view, ledger, place, config.policy).balance(now)
-
-
-def _in_force(view: "PersonView") -> list[dict[str, Any]]:
-    return [
-        {
-            "kind": hold.kind,
-            "room": hold.room,
-            "community": hold.reach or None,
-            "until": hold.until,
-            "basis": hold.basis,
-            "case": hold.n or None,
-        }
-        for hold in view.in_force
-    ]
-
-
-def _entries(entries: "Sequence[LedgerEntry]", counting: set[int]) -> list[dict[str, Any]]:
-    return [
-        {
-            "record": entry.id,
-            "at": entry.at_ms,
-            "entry": entry.entry,
-            "cost": entry.cost,
-            "rule": entry.rule,
-            "class": entry.grade,
-            "case": entry.case,
-            "counts": entry.id in counting,
-            "community": entry.reach or None,
-        }
-        for entry in entries
-    ]
+    view = await person_view(db, UserId(await find_person(db, typed)), now_ms=now, recent_since=now)
+    return overview(view, ledger, config.policy, now)

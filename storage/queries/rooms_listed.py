@@ -1,8 +1,9 @@
 """The rooms as the terminal and the console list them: with their numbers, measures, own rules and what was chosen."""
 
+import json
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, or_, select
@@ -12,7 +13,7 @@ from moderation.model.context import InForce
 from moderation.model.facts import OF_ROOMS
 from moderation.values.ids import GroupCode, RoomId
 from storage import schema
-from storage.sql_list import sql_list_param, sql_list_value
+from storage.sql_list import sql_list, sql_list_param, sql_list_value
 
 from .cases_listed import UNDECIDED_STATES
 from .room_rules import RoomRule, rules_of_room
@@ -35,6 +36,18 @@ class ListedRoom:
     measures: tuple[InForce, ...]
     rules: tuple[RoomRule, ...]
     chosen: dict[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``answerable rooms --json`` says of it."""
+        measures = [
+            {"kind": each.kind, "until": each.until, "basis": each.basis, "case": each.n, "every": each.every}
+            for each in self.measures
+        ]
+        rules = [
+            {"name": each.name, "by": each.by, "since": each.at, "settings": json.loads(each.settings)}
+            for each in self.rules
+        ]
+        return {**asdict(self), "measures": measures, "rules": rules}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +77,14 @@ async def role_counts(db: AsyncConnection, room: RoomId) -> dict[str, int]:
     return {str(role): int(count) for role, count in await db.execute(query)}
 
 
-async def rooms_listed(db: AsyncConnection) -> list[ListedRoom]:
-    """Return all rooms of the bot, in the order in which they came."""
+async def rooms_listed(db: AsyncConnection, among: Collection[RoomId] | None = None) -> list[ListedRoom]:
+    """Return all rooms of the bot, or those `among` some, in the order in which they came."""
     r, m, c = schema.rooms.c, schema.members.c, schema.cases.c
     joined = select(func.count()).where(m.room == r.room, m.membership == "join").scalar_subquery()
     pending = select(func.count()).where(c.room == r.room, c.state.in_(UNDECIDED_STATES)).scalar_subquery()
     query = select(r.code, r.room, r.name, r.purpose, r.condition, r.language, r.desk, joined, pending)
+    if among is not None:
+        query = query.where(sql_list(r.room, sorted(among)))
     in_force, chosen = await _measures(db), await _chosen(db)
     return [
         ListedRoom(

@@ -7,9 +7,7 @@ end), `basis`, `case`, `every` (milliseconds, of slow mode)), `rules` (its own: 
 others: ordering and lifting measures (`measures.py`).
 """
 
-from dataclasses import asdict
-from json import loads as parsed
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -20,9 +18,6 @@ from bot.cli.terminal.tables import Look, list_rows
 from moderation.values.notices import Moment
 
 from .measures import add_measures
-
-if TYPE_CHECKING:
-    from storage.queries import ListedRoom
 
 app = new_app("cli.rooms.help")
 
@@ -42,7 +37,7 @@ def rooms(
 
     config = read_config(config_file)
     found = read(config, queries.rooms_listed)
-    chosen = [_row(each) for each in found if every or (each.purpose == "group" and each.condition != "left")]
+    chosen = [each.as_json() for each in found if every or (each.purpose == "group" and each.condition != "left")]
     columns = ("code", "name", "condition", "members", "open_cases", "desk", "measures", "room")
     show: Cells = {"condition": worded("condition"), "measures": lambda measures: "; ".join(map(_measure, measures))}
     list_rows(chosen, columns, show, json=json, none="cli.rooms.none", look=Look(wide, config.server))
@@ -56,14 +51,3 @@ def _measure(measure: dict[str, Any]) -> str:
 
 
 add_measures(app)
-
-
-def _row(room: "ListedRoom") -> dict[str, Any]:
-    measures = [
-        {"kind": each.kind, "until": each.until, "basis": each.basis, "case": each.n, "every": each.every}
-        for each in room.measures
-    ]
-    rules = [
-        {"name": each.name, "by": each.by, "since": each.at, "settings": parsed(each.settings)} for each in room.rules
-    ]
-    return {**asdict(room), "measures": measures, "rules": rules}

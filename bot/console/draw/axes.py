@@ -8,6 +8,7 @@ Rules kept here:
 
 import datetime as dt
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import count
 
 from babel.dates import format_skeleton
@@ -43,7 +44,12 @@ def days_between(since_ms: int, until_ms: int, most: int = 7) -> list[tuple[int,
 
 def day_name(at_ms: int, words: DrawingWords, skeleton: str = "yMMMd") -> str:
     """Write a day as the language writes it."""
-    return format_skeleton(skeleton, _date(at_ms), locale=_LOCALES.get(words.language, "en_GB"))
+    return _written(_date(at_ms), words.language, skeleton)
+
+
+@lru_cache(maxsize=4_096)
+def _written(day: dt.date, language: str, skeleton: str) -> str:
+    return format_skeleton(skeleton, day, locale=_LOCALES.get(language, "en_GB"))
 
 
 def time_axis(since_ms: int, until_ms: int, height: float, words: DrawingWords) -> list[Markup]:

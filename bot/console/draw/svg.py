@@ -165,12 +165,14 @@ def _table(title: str, numbers: Numbers, words: DrawingWords) -> Markup:
     return tag("details", tag("summary", name), wide, *more)
 
 
+def _amount(value: int, words: DrawingWords) -> str:
+    """Write an amount as the language does; a small one is the same in all."""
+    return str(value) if 0 <= value < 1_000 else words.text("console.draw.count", count=value)
+
+
 def _row(row: Sequence[str | int], words: DrawingWords) -> Markup:
     head, *rest = (cut(each) if isinstance(each, str) else each for each in row)
     cells = [
-        tag("td", each)
-        if isinstance(each, str)
-        else tag("td", words.text("console.draw.count", count=each), class_="num")
-        for each in rest
+        tag("td", each) if isinstance(each, str) else tag("td", _amount(each, words), class_="num") for each in rest
     ]
     return tag("tr", tag("th", str(head), scope="row"), *cells)

@@ -6,29 +6,25 @@ Rules kept here:
 - A look at somebody else is noted as one at the terminal or in chat is, before anything is shown.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiohttp import web
-from markupsafe import Markup
 
+from bot.console.credit_plot import PAST_MS, credit_plot
 from bot.console.draw.axes import day_name
-from bot.console.draw.course import Course, CourseMark, draw_course
 from bot.console.draw.svg import DrawingWords
 from bot.console.render import path_of
 from bot.console.visit import Bad, Route, Visit
 from bot.texts.credit_lines import CreditShown, entry_lines, now_lines, sanction_line, standing_lines
 from bot.texts.names import rules_in_words
-from moderation.credit.credit import course
 from moderation.credit.ledger import account
+from moderation.credit.overview import overview, overview_in
 from moderation.duty.responsibility import KNOWN_FOR_MS
 from moderation.model.context import PersonView, RoomView, VerificationInForce
-from moderation.model.facts import Ledger
-from moderation.model.ledger_entry import LedgerEntry
 from moderation.model.reach import Spot
-from moderation.policy import TierSettings
+from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line
@@ -38,8 +34,6 @@ from storage.queries import QueuePage, ReadingOf, RoomOfPerson
 PAGE = 50  # people of a list
 MOST_CASES, MOST_READINGS = 50, 50
 LONGEST_WORDS = 255  # of a Matrix id
-PAST_MS = 180 * DAY_MS  # of a course; readings are listed for as long
-_AHEAD_MS = (30 * DAY_MS, 183 * DAY_MS)  # at least and at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +102,11 @@ async def person(visit: Visit) -> web.Response:
         names=names,
         everywhere=_balance(visit, shown, None),
         balances={each.room: _balance(visit, shown, Spot(each.room, each.community)) for each in shown.rooms},
-        credit_plot=_plot(visit, shown, "credit", names, words),
-        standing_plot=_plot(visit, shown, "standing", names, words),
+        credit_plot=credit_plot(visit, shown.credit, "credit", names, words),
+        standing_plot=credit_plot(visit, shown.credit, "standing", names, words),
         readings=[(day_name(each.day * DAY_MS, words), each) for each in shown.readings or ()],
         tells_accounts=visit.visitor.kind == "operator",
-        json=_json(shown, visit.now_ms),
+        json=_json(shown, visit.site.policy, visit.now_ms, everything=visit.rights.everything),
         **parts,
     )
 
@@ -151,9 +145,12 @@ async def _shown(visit: Visit, user: UserId, rooms: frozenset[RoomId] | None) ->
 
 
 async def _room(visit: Visit, theirs: Sequence[RoomOfPerson], rooms: frozenset[RoomId] | None) -> RoomView | None:
-    """Return the room that was asked for. Without one: for managers the first they share, for operators none."""
+    """Return the room that was asked for, by its code or id.
+
+    Without one: for managers the first they share, for operators none.
+    """
     asked = visit.said("room")
-    codes = {str(each.code): each.room for each in theirs}
+    codes = {name: each.room for each in theirs for name in (str(each.code), str(each.room))}
     if asked and asked not in codes:
         raise Bad("console.person.nothing", 404)
     chosen = codes[asked] if asked else next(iter(codes.values()), None) if rooms is not None else None
@@ -178,66 +175,21 @@ def _balance(visit: Visit, shown: ShownPersonHere, place: Spot | None) -> int:
     return account(shown.view, "credit", place, visit.site.policy).balance(visit.now_ms)
 
 
-# The plot.
-
-
-def _plot(
-    visit: Visit, shown: ShownPersonHere, ledger: Ledger, names: Mapping[str, str], words: DrawingWords
-) -> Markup | None:
-    """Draw credit or standing; None where it is not shown."""
-    found = shown.credit.credit if ledger == "credit" else shown.credit.standing
-    if found is None:
-        return None
-    since, now, top = visit.now_ms - PAST_MS, visit.now_ms, found.settings.ceiling
-    steps = course(found.entries, since, now + _AHEAD_MS[1], found.settings)
-    until = _until(steps, now, top)
-    tiers = _tiers(visit.site.policy.tiers) if ledger == "credit" else ()
-    marks = tuple(_marks(visit, found.entries, steps, names))
-    drawn = Course(since, now, until, top, steps, marks, tiers)
-    return draw_course(drawn, words.text(f"console.person.plot.{ledger}"), words, name=ledger)
-
-
-def _until(steps: Sequence[tuple[int, int]], now_ms: int, top: int) -> int:
-    """Return how far to look ahead: until all points are back."""
-    least, most = _AHEAD_MS
-    last_ms, points = steps[-1]
-    return now_ms + (min(max(last_ms + DAY_MS - now_ms, least), most) if points >= top else most)
-
-
-def _tiers(tiers: TierSettings) -> tuple[tuple[int, str], ...]:
-    return (tiers.a, "A"), (tiers.b, "B"), (tiers.c, "C"), (tiers.d, "D"), (0, "E")
-
-
-def _marks(
-    visit: Visit, entries: Sequence[LedgerEntry], steps: Sequence[tuple[int, int]], names: Mapping[str, str]
-) -> Iterator[CourseMark]:
-    """Yield a mark for each charge, with a link to its case where the visitor may see that."""
-    for entry in entries:
-        if entry.entry != "charge" or entry.at_ms < steps[0][0]:
-            continue
-        left = steps[max(bisect_right(steps, entry.at_ms, key=lambda step: step[0]) - 1, 0)][1]
-        rule = visit.site.speech.rule(entry.rule, visit.language, names.get(entry.rule, ""))
-        name = visit.site.catalog.text(visit.language, "console.person.mark", n=entry.case or 0, rule=rule)
-        may_see = entry.case is not None and (visit.rights.everything or entry.room in visit.rights.rooms)
-        yield CourseMark(entry.at_ms, left, name, f"/cases/{entry.case}" if may_see else "")
-
-
-def _json(shown: ShownPersonHere, now_ms: int) -> dict[str, Any]:
-    credit, view = shown.credit, shown.view
+def _json(shown: ShownPersonHere, policy: Policy, now_ms: int, *, everything: bool) -> dict[str, Any]:
+    """Return what `answerable credit PERSON --json` does, as far as the visitor may see it, and what else is shown."""
+    credit, view, room = shown.credit, shown.view, shown.room
+    if everything and room is None:
+        found = overview(view, "credit", policy, now_ms)
+    else:
+        found = overview_in(view, "credit", room, policy, now_ms, credit.credit.entries, credit.in_force)
     return {
-        "user": view.user,
-        "room": shown.room.code if shown.room else None,
-        "credit": credit.credit.balance(now_ms),
+        **found,
+        "room": room.code if room else None,
         "standing": credit.standing.balance(now_ms) if credit.standing else None,
-        "in_force": [{"kind": each.kind, "until": each.until, "case": each.n or None} for each in credit.in_force],
-        "entries": [
-            {"at": each.at_ms, "entry": each.entry, "cost": each.cost, "rule": each.rule, "case": each.case}
-            for each in credit.credit.entries
-        ],
         "rooms": [asdict(each) for each in shown.rooms],
         "cases": [
             {"n": row.n, "room": row.code, "rule": row.rule, "class": row.grade, "state": row.state,
-             "outcome": row.outcome, "opened": row.opened}
+             "outcome": row.outcome, "opened": row.opened, "due": row.due, "decided": row.decided}
             for row in shown.cases.rows
         ],
         "verified": shown.level,

@@ -3,7 +3,7 @@
 Rules kept here:
 - Managers see the rooms that they answer for, and nothing of others. Operators see every group, also those that the bot
   has left.
-- A room is known by its code, which it keeps when it is upgraded.
+- A room is known by its code, which it keeps when it is upgraded; its id leads there.
 """
 
 import datetime as dt
@@ -28,7 +28,7 @@ from moderation.duty.duty import Duty, on_duty
 from moderation.duty.week import people_by_hour
 from moderation.model.context import InForce, RoomView
 from moderation.values.durations import DAY_MS
-from moderation.values.ids import UserId, is_named
+from moderation.values.ids import RoomId, UserId, is_named
 from moderation.values.notices import Line, Phrase, RoomName, line
 from storage import queries
 from storage.queries import RoomRule
@@ -80,15 +80,23 @@ async def rooms(visit: Visit) -> web.Response:
         rooms=shown,
         words=words,
         after=shown[-1].code if len(found) > PAGE else "",
-        json=[asdict(each) for each in shown],
+        json=await _listed(visit, [each.room for each in shown]) if visit.wants_json else None,
     )
+
+
+async def _listed(visit: Visit, among: Sequence[RoomId]) -> list[dict[str, Any]]:
+    return [each.as_json() for each in await queries.rooms_listed(visit.db, among)]
 
 
 async def room(visit: Visit) -> web.Response:
     """Show one room."""
-    found = await queries.room_by_code(visit.db, visit.request.match_info["code"], visit.site.bot)
+    asked = visit.request.match_info["code"]
+    by_id = asked.startswith("!")
+    found = await (queries.room_view if by_id else queries.room_by_code)(visit.db, RoomId(asked), visit.site.bot)
     if found is None or found.purpose != "group" or not visit.rights.may_see(found.room):
         raise NoPage
+    if by_id:
+        return visit.see_other(path_of("rooms", found.code))
     shown = await _shown(visit, found)
     health = await _health(visit, shown)
     settings = _settings(visit, found)
@@ -112,7 +120,7 @@ async def room(visit: Visit) -> web.Response:
         days_plot=_days(visit, shown, words),
         week_plot=_week(visit, shown, words),
         zone=visit.site.config.bot.timezone,
-        json=_json(shown),
+        json=await _json(visit, shown) if visit.wants_json else None,
     )
 
 
@@ -187,23 +195,12 @@ def _monday(now_ms: int, zone: str) -> int:
     return int(begin.timestamp() * 1000)
 
 
-def _json(shown: ShownRoom) -> dict[str, Any]:
-    room = shown.room
-    return {
-        "code": room.code,
-        "room": room.room,
-        "name": room.name,
-        "condition": room.condition,
-        "language": room.language,
-        "roles": shown.roles,
-        "on_duty": list(shown.there),
-        "measures": [
-            {"kind": each.kind, "until": each.until, "basis": each.basis, "case": each.n, "every": each.every}
-            for each in shown.measures
-        ],
-        "rules": [{**asdict(each), "cases": each.cases, "precision": each.precision} for each in shown.figures],
-        "days": shown.counts,
-    }
+async def _json(visit: Visit, shown: ShownRoom) -> dict[str, Any]:
+    """Return what `answerable rooms --json` says of the room, and what else is shown."""
+    [listed] = await queries.rooms_listed(visit.db, [shown.room.room])
+    figures = [{**asdict(each), "cases": each.cases, "precision": each.precision} for each in shown.figures]
+    more = {"roles": shown.roles, "on_duty": list(shown.there), "figures": figures, "days": shown.counts}
+    return {**listed.as_json(), **more}
 
 
 ROUTES = (

@@ -133,7 +133,11 @@ class TestPerson:
     async def test_it_is_json_if_asked(self, console: ServedConsole) -> None:
         async with console.operator() as browser:
             found = json.loads((await browser.get(f"/people/{ANNA}?as=json&room=G-7F3K")).text)
+            whole = json.loads((await browser.get(f"/people/{ANNA}?as=json")).text)
         [entry] = found["entries"]
+        of_the_terminal = "user person credit tier back_in_a in_force communities entries"
+        assert set(of_the_terminal.split()) <= set(whole)
+        assert whole["communities"] == [{"community": "G-7F3K", "credit": 75, "tier": "B"}]
         assert (found["user"], found["room"], found["credit"], found["standing"]) == (ANNA, "G-7F3K", 75, None)
         assert (entry["entry"], entry["cost"], entry["rule"], entry["case"]) == ("charge", 25, "tickets", 1)
         assert [each["n"] for each in found["cases"]] == [1]
@@ -150,6 +154,14 @@ class TestRoom:
             assert "tickets 1 0 1 0 0 100 %" in page.words
             assert f'href="/people/{MARK.replace("@", "%40").replace(":", "%3A")}"' in page.text
 
+    async def test_it_is_json_as_at_the_terminal(self, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            [garden, _] = json.loads((await browser.get("/rooms?as=json")).text)
+            whole = json.loads((await browser.get("/rooms/G-7F3K?as=json")).text)
+        assert (garden["code"], garden["purpose"], garden["members"], garden["open_cases"]) == ("G-7F3K", "group", 5, 0)
+        assert {key: whole[key] for key in garden} == garden
+        assert (whole["roles"], whole["figures"][0]["precision"]) == ({"owner": 1, "manager": 2, "member": 2}, 1)
+
     async def test_only_its_managers_and_operators_see_it(self, console: ServedConsole) -> None:
         async with console.person(ELSA) as browser:
             paths = ("/rooms/G-7F3K", "/rooms/G-DE5K", "/rooms/G-0000", "/rooms/G-2222")
@@ -157,6 +169,17 @@ class TestRoom:
             assert json.loads((await browser.get("/rooms?as=json")).text)[0]["code"] == "G-2222"
         async with console.operator() as browser:
             assert [(await browser.get(path)).status for path in paths] == [200, 404, 404, 200]
+
+    async def test_its_id_leads_to_it_and_a_case_links_to_it_and_to_the_person(self, console: ServedConsole) -> None:
+        async with console.person(MARK) as browser:
+            case = (await browser.get("/cases/1")).text
+            links = [
+                part.partition('"')[0] for part in case.split('href="') if part.startswith(("/people/", "/rooms/"))
+            ]
+            answers = [await browser.get(link) for link in links]
+            assert (await browser.get("/rooms/!kitchen:example.org")).status == 404
+        assert [each.status for each in answers] == [200, 303]
+        assert (answers[1].headers["Location"], "credit 75" in answers[0].words) == ("/rooms/G-7F3K", True)
 
     async def test_a_room_that_was_left_says_so(self, bot: Offline, console: ServedConsole) -> None:
         await bot.pipeline.commit((RoomStateChanged(room=KITCHEN, condition="left"),))
