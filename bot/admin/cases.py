@@ -3,6 +3,7 @@
 Rules kept here:
 - The person who acts is an operator of the configuration.
 - The user at the terminal, as the operating system knows them, is recorded as well, with the reason.
+- A case that has changed since a page showed it (`seen`: its last record then) is not decided.
 
 Left to others: what follows (`moderation/cases/decide.py`, `moderation/cases/neglect.py`), asking
 (`bot/cli/decide.py`).
@@ -57,6 +58,8 @@ class CaseOperations(ByOperator):
         room = await self._pipeline.knowledge.room(db, case.room) if case else None
         if case is None or room is None:
             raise Refused("error.case.none", n=n)
+        if asked.arguments.get("seen") is not None and await queries.last_record_of(db, n) != asked.number("seen"):
+            raise Refused("console.moved")
         facts = decide(
             case,
             what,

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
+from bot.texts.dismissal_reasons import usual_reasons
 from moderation.consequences import NUMBERS
 from moderation.model.actions import AskDesk
 from moderation.model.context import CaseView
@@ -20,7 +21,6 @@ from .invocation import Call, Reply, said_under
 
 _KEYCAPS = tuple(f"{number[0]}\ufe0f{number[1:]}" for number in NUMBERS)  # as clients show them
 EMPTY: Mapping[int, int] = MappingProxyType({})
-USUAL = ("dismissal.no-rule", "dismissal.settled", "dismissal.handled", "dismissal.quoted")
 
 
 def ask_reason(call: Call, case: CaseView) -> Reply:
@@ -70,8 +70,4 @@ def asked(
 
 def _reasons(call: Call) -> tuple[str, ...]:
     """Return the reasons to choose from, in the language of the room."""
-    language = call.group.language or call.setup.language
-    given = call.setup.configured.cases.reasons
-    if not given:
-        return tuple(call.said(key) for key in USUAL)
-    return tuple(each.get(language) or next(iter(each.values())) for each in given)
+    return usual_reasons(call.setup.configured, call.group.language or call.setup.language)

@@ -7,23 +7,27 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from bot.console.preview import Preview, preview
 from bot.console.spoken import said_in_case
 from bot.console.visit import Route, Visit
 from bot.texts.case_card import Card, note_lines, read_card
 from bot.texts.case_context import context_lines
 from bot.texts.case_words import word_lines
+from bot.texts.dismissal_reasons import usual_reasons
 from bot.texts.report_lines import report_lines
 from bot.texts.statement import reasons
+from moderation.cases.claim import can_be_extended
 from moderation.cases.statements import from_json
 from moderation.judge.room_rules import compiled
 from moderation.model.context import CaseView
 from moderation.values.errors import Broken
-from moderation.values.ids import RoomId
+from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Bracketed, Line
 from storage import queries
 from storage.queries.case_queue import FACETS, Tab
 
 PAGE = 50  # cases of a list
+MOST_ALIKE = 50  # cases about one person that are looked through for those under the same rule
 _TABS = get_args(Tab)
 _SWITCHES = ("is_mine", "is_reported")  # facets that are on or off
 _CHOICES = tuple(facet for facet in FACETS if facet not in _SWITCHES)
@@ -45,21 +49,80 @@ async def queue(visit: Visit) -> web.Response:
 
 async def case(visit: Visit) -> web.Response:
     """Show one case, beside the queue."""
-    return await _page(visit, await _card(visit))
+    return await _page(visit, await card_of(visit))
 
 
 async def read(visit: Visit) -> web.Response:
     """Take the reason for reading what was said, and show the case."""
-    card = await _card(visit)
+    card = await card_of(visit)
     await _open(visit, card.case, visit.said("reason"))
     return visit.see_other(f"/cases/{card.case.n}")
 
 
-async def _card(visit: Visit) -> Card:
+async def card_of(visit: Visit) -> Card:
+    """Return the card of the case in the address. Raises `NoPage` unless the visitor may see it."""
     card = await read_card(visit.db, visit.number("n"), visit.now_ms, visit.site.policy, visit.site.bot)
     if card is None or not visit.rights.may_see(card.case.room):
         return visit.seen(None)
     return card
+
+
+def deciding_as(visit: Visit) -> UserId:
+    """Return in whose name the visitor decides; "" if in nobody's."""
+    return visit.visitor.user if visit.visitor.kind == "person" else visit.operator
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """What the visitor may do with a case: decide it, alone or with others, and what else."""
+
+    seen: int  # the last record of the case, by which is seen whether it has moved
+    upheld: Preview
+    dismissed: Preview
+    reasons: tuple[str, ...]
+    others: tuple[tuple[CaseView, int], ...] = ()  # undecided cases about the same person and rule, with last records
+    may_claim: bool = False
+    may_put_off: bool = False
+    may_find_fault: bool = False
+
+    @property
+    def previews(self) -> tuple[Preview, Preview]:
+        """Both decisions, the one that the rule was broken first."""
+        return self.upheld, self.dismissed
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """All lines in it."""
+        refused = [each.refused for each in self.previews if each.refused]
+        return (*(line for each in self.previews for line in (*each.follows, *each.told)), *refused)
+
+
+async def _deciding(visit: Visit, card: Card) -> Deciding | None:
+    """Return what the visitor may do; None if they act in nobody's name."""
+    case, site, by = card.case, visit.site, deciding_as(visit)
+    if not by:
+        return None
+    upheld = await preview(visit.db, site, case, "upheld", by, "", visit.now_ms)
+    dismissed = await preview(visit.db, site, case, "dismissed", by, "", visit.now_ms)
+    may = upheld.refused is None or dismissed.refused is None
+    is_person = visit.visitor.kind == "person"
+    spoken = await queries.room_language(visit.db, case.room)  # reasons are told to people there
+    return Deciding(
+        seen=await queries.last_record_of(visit.db, case.n),
+        upheld=upheld,
+        dismissed=dismissed,
+        reasons=usual_reasons(site.policy, spoken or site.config.bot.language),
+        others=await _alike(visit, case) if may and case.subject and not case.outcome else (),
+        may_claim=may and is_person and case.waits and case.claimed != by,
+        may_put_off=may and is_person and can_be_extended(case, site.policy, visit.now_ms),
+        may_find_fault=may and bool(case.outcome and case.by) and not case.was_decided_by(by),
+    )
+
+
+async def _alike(visit: Visit, case: CaseView) -> tuple[tuple[CaseView, int], ...]:
+    found = await queries.cases_of(visit.db, case.subject, case.room, MOST_ALIKE)
+    alike = [each for each in found if each.n != case.n and each.rule == case.rule and not each.outcome]
+    return tuple([(each, await queries.last_record_of(visit.db, each.n)) for each in alike])
 
 
 async def _page(visit: Visit, card: Card | None) -> web.Response:
@@ -162,7 +225,11 @@ async def _shown(visit: Visit, card: Card) -> dict[str, Any]:
     evidence = await _evidence(visit, case) if opened else None
     reports = await queries.reports_of(visit.db, case.n)
     statements = [from_json(each) for each in await queries.statements_of(visit.db, case.n)]
+    deciding = await _deciding(visit, card)
     return {
+        "deciding": deciding,
+        "may_comment": own and not case.outcome,
+        "in_deciding": deciding.lines if deciding else (),
         "evidence": evidence,
         "words": evidence.words if evidence else (),
         "context": evidence.context if evidence else (),

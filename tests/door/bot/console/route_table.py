@@ -40,6 +40,8 @@ ROUTES: dict[tuple[str, str], Row] = {
     ("GET", "/cases"): Row(403, 200),
     ("GET", "/cases/{n}"): Row(403, 200),
     ("POST", "/cases/{n}/read"): Row(403, 303, {"reason": "Anna asked me to look"}),
+    ("POST", "/cases/{n}/decide"): Row(403, 400, {"what": "uphold", "reason": "a word", "seen": "1"}, manager=409),
+    ("POST", "/cases/{n}/do"): Row(403, 400, {"do": "note", "words": "look here"}, manager=303),
     ("GET", "/dossiers"): Row(403, 200),
     ("POST", "/dossiers"): Row(403, 403, {"person": "@anna:example.org", "reason": "asked for by the board"}),
     ("GET", "/dossiers/{n}"): Row(403, 404),
