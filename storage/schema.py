@@ -339,7 +339,7 @@ daily = Table(
     Column("count", Integer),
     Column("record", Integer),  # the first of them
 )
-Index("daily_by_day", daily.c.day)
+Index("daily_by_day", daily.c.day, daily.c.kind, daily.c.count)  # whole: sums are read from it alone
 
 # Everything that happened to a case, one row a record: its time line. What reporters did is here without who they are.
 case_steps = Table(
@@ -356,7 +356,7 @@ case_steps = Table(
     Column("asked", String, default="", info=PLAIN),
     Column("due", Integer, default=0),
 )
-Index("case_steps_by_case", case_steps.c.n)
+Index("case_steps_by_case", case_steps.c.n, case_steps.c.step)
 
 case_notes = Table(
     "case_notes",

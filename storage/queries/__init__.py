@@ -132,6 +132,7 @@ from .rooms import (
     all_rooms,
     are_alone,
     closed_groups,
+    codes_of,
     created_event,
     desk_of,
     direct_room,

@@ -1,7 +1,7 @@
 """Rooms that are served: their purpose, rights and names, and the bot's own rooms."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -194,6 +194,12 @@ async def introduction(db: AsyncConnection, room: RoomId) -> EventId | None:
     """Return the message in a group's desk that says what the bot can do in the group."""
     r = schema.rooms.c
     return EventId(found) if (found := await db.scalar(select(r.introduced).where(r.room == room))) else None
+
+
+async def codes_of(db: AsyncConnection, rooms: Collection[RoomId]) -> dict[RoomId, GroupCode]:
+    """Return the codes of these rooms."""
+    query = select(schema.rooms.c.room, schema.rooms.c.code).where(sql_list(schema.rooms.c.room, rooms))
+    return dict((await db.execute(query)).all())
 
 
 async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) -> dict[str, str]:

@@ -49,6 +49,6 @@ async def cases_open_and_overdue(db: AsyncConnection, now_ms: int, room: RoomId 
     """Count the cases that wait for a decision, and those of them that are late; of one room, or of all."""
     c = schema.cases.c
     late = and_(WAITS, or_(c.state.in_(LATE), and_(c.due > 0, c.due < now_ms)))
-    counts = select(func.count().filter(WAITS), func.count().filter(late)).select_from(schema.cases)
+    counts = select(func.count(), func.count().filter(late)).select_from(schema.cases).where(WAITS)
     waits, overdue = (await db.execute(counts if room is None else counts.where(c.room == room))).one()
     return int(waits), int(overdue)

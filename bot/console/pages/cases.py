@@ -28,6 +28,7 @@ from storage.queries.case_queue import FACETS, Tab
 
 PAGE = 50  # cases of a list
 MOST_ALIKE = 50  # cases about one person that are looked through for those under the same rule
+MOST_CHIPS = 12  # of one kind, those with the most cases
 _TABS = get_args(Tab)
 _SWITCHES = ("is_mine", "is_reported")  # facets that are on or off
 _CHOICES = tuple(facet for facet in FACETS if facet not in _SWITCHES)
@@ -207,7 +208,8 @@ def _chips(visit: Visit, wanted: queries.QueueFilter, counts: queries.QueueCount
     for facet in FACETS:
         values = {"1": counts.of[facet].get(True, 0)} if facet in _SWITCHES else counts.of[facet]
         now = ("1" if getattr(wanted, facet) else "") if facet in _SWITCHES else getattr(wanted, facet)
-        for value, count in sorted(values.items(), key=lambda each: (-each[1], str(each[0]))):
+        ranked = sorted(values.items(), key=lambda each: (-each[1], str(each[0])))
+        for value, count in [*ranked[:MOST_CHIPS], *(each for each in ranked[MOST_CHIPS:] if each[0] == now)]:
             if (count and len(values) > 1) or (facet in _SWITCHES and count) or value == now:
                 query = {**_asked(visit), facet: str(value)}
                 if value == now:

@@ -21,14 +21,14 @@ MOST_ROOMS = 200  # in the list to choose from
 async def duty(visit: Visit) -> web.Response:
     """Show the room that was asked for, or the first one."""
     rooms = await _rooms(visit)
-    codes = await queries.all_rooms(visit.db)
     chosen = await _chosen(visit, rooms)
     shown = await _shown(visit, chosen) if chosen is not None else {"room": None, "json": []}
-    names = await queries.room_names(visit.db, rooms[:MOST_ROOMS])
+    listed = rooms[:MOST_ROOMS]
+    codes, names = await queries.codes_of(visit.db, listed), await queries.room_names(visit.db, listed)
     return visit.page(
         "duty.html",
         section="duty",
-        rooms=[(codes[room], names.get(room) or codes[room]) for room in rooms[:MOST_ROOMS]],
+        rooms=[(codes[room], names[room]) for room in listed],
         **shown,
     )
 

@@ -13,14 +13,15 @@ from bot.console.ordering import order
 from bot.console.visit import Bad, Route, Visit
 from moderation.cases.dossiers import APPROVALS
 from moderation.values.errors import Refused
-from moderation.values.ids import is_user_id
+from moderation.values.ids import RoomId, is_user_id
 from storage import queries
 from storage.queries import Dossier
 
 
 async def tasks(visit: Visit) -> web.Response:
     """List the open tasks, oldest first."""
-    codes = await queries.all_rooms(visit.db)
+    waiting = await queries.open_tasks(visit.db)
+    codes = await queries.codes_of(visit.db, {RoomId(row.room) for row in waiting})
     files = {each.task: each for each in await queries.all_dossiers(visit.db) if each.state == "open"}
     found = [
         {
@@ -32,7 +33,7 @@ async def tasks(visit: Visit) -> web.Response:
             "person": row.subject,
             "file": files[row.record].record if row.record in files else None,
         }
-        for row in await queries.open_tasks(visit.db)
+        for row in waiting
     ]
     return visit.page("tasks.html", section="tasks", tasks=found, json=found)
 

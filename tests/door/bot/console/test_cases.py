@@ -1,10 +1,12 @@
 """The queue, and one case."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from bot.console.pages.cases import MOST_CHIPS
 from moderation.model.facts import ContentRead
 from moderation.values.ids import UserId
 from storage.journal.access import FOLDER
@@ -37,6 +39,18 @@ class TestTheQueue:
     async def test_bears_any_query(self, console: ServedConsole, query: str) -> None:
         async with console.operator() as browser:
             assert (await browser.get(f"/cases?{query}")).status == 200
+
+    async def test_offers_the_most_frequent_choices_and_the_one_that_was_made(self, console: ServedConsole) -> None:
+        case = "SELECT n + {n}, record, room, subject, person, 'rule-{n}', grade, decide, manages, state, opened, due"
+        columns = "n, record, room, subject, person, rule, grade, decide, manages, state, opened, due"
+        async with console.bot.stores.database.write() as db:
+            for n in range(1, 41):
+                more = f"INSERT INTO cases ({columns}, outcome, decided, by, reason, excerpt, card)"
+                await db.exec_driver_sql(f"{more} {case.format(n=n)}, '', 0, '', '', '', '' FROM cases WHERE n = 1")
+        async with console.operator() as browser:
+            page = await browser.get("/cases?rule=rule-9")
+        assert len(re.findall(r'href="/cases\?rule=', page.text)) == MOST_CHIPS
+        assert '<a href="/cases" aria-current="true">rule-9' in page.text
 
     async def test_is_given_as_json(self, console: ServedConsole) -> None:
         async with console.operator() as browser:
