@@ -30,58 +30,7 @@ _COMMAND_S = 300.0
 _POLL_S = 0.02
 _LOG_LINES = 15
 
-# What the operator adds to what `init` wrote. Two serious cases shall bring somebody below `manage_from`, which stays
-# at its default of 40, but bring neither slow mode nor a mute, so that this effect is seen without the others. One
-# missed deadline costs a manager as much, and severe cases must be decided at once.
-RULES = """
-[credit]
-costs = { minor = 5, moderate = 10, serious = 35, severe = 50 }
-
-[tiers]
-b = 30
-c = 25
-
-[cases.deadlines]
-minor = "72h"
-moderate = "72h"
-serious = "24h"
-severe = "12s"
-
-[standing]
-overdue = 61
-overdue_at_most = 61
-
-[[rules]]
-name = "no-elephants"
-kind = "terms"
-class = "moderate"
-terms = ["purple elephant"]
-text = { en = "No purple elephants", zh = "不谈紫色大象" }
-
-[[rules]]
-name = "no-endings"
-kind = "terms"
-class = "serious"
-decide = "manager"
-terms = ["the butler did it"]
-text = { en = "Do not tell how a story ends", zh = "不要剧透" }
-
-[[rules]]
-name = "no-solutions"
-kind = "terms"
-class = "severe"
-decide = "manager"
-terms = ["the gardener hid the key"]
-text = { en = "Do not tell the solution", zh = "不要透露谜底" }
-
-[[rules]]
-name = "no-ticket-numbers"
-kind = "pattern"
-class = "serious"
-decide = "manager"
-patterns = ['TICKET-[0-9]+']
-text = { en = "Ticket numbers stay out of this room", zh = "不要发送工单号" }
-"""
+RULES = Path(__file__).with_name("rules.toml")  # what the operator adds to what `init` wrote
 
 
 class BotFailed(AnswerableError):
@@ -123,7 +72,7 @@ class BotProcess:
         if ran.code != 0:
             raise BotFailed(f"answerable init: {ran.code}\n{ran.err}")
         with self.config.open("a", encoding="utf-8") as file:
-            file.write(RULES)
+            file.write(f"\n{RULES.read_text('utf-8')}")
 
     async def command(self, *arguments: str, stdin: str = "") -> Ran:
         """Run any command of `answerable` on this deployment, while the bot runs, until the command ends."""

@@ -176,12 +176,17 @@ def mentions(body: str, *words: str | int) -> bool:
     return all(str(word) in amounts if isinstance(word, int) else word in body for word in words)
 
 
-def case_number(card: Event) -> int:
-    """Return the number of the case that a card is about."""
-    found = re.search(r"!(?:uphold|dismiss) (\d+)", card.body)
-    expect(found is not None, f"a card without a number: {card}")
-    assert found is not None
-    return int(found[1])
+def number_of(seen: Event, command: str = "(?:uphold|dismiss)") -> int:
+    """Return the number of the case behind a command that a message offers."""
+    return int(found(rf"!{command} (\d+)", seen.body)[1])
+
+
+def found(pattern: str | re.Pattern[str], body: str) -> re.Match[str]:
+    """Return where a pattern matches. Raises `NotAsTold` with the body if it does not."""
+    match = re.search(pattern, body)
+    expect(match is not None, body)
+    assert match is not None
+    return match
 
 
 def _is_said(event: Event) -> bool:

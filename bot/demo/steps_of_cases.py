@@ -10,7 +10,7 @@ from nio import Event, PowerLevelsEvent, ReactionEvent, RedactionEvent
 from moderation.values.ids import EventId
 
 from .person import ClientRefused, DemoPerson
-from .stage import MANAGER, MEMBER, WHEN, DemoStage, case_number, expect, mentions
+from .stage import MANAGER, MEMBER, WHEN, DemoStage, expect, found, mentions, number_of
 from .steps import Fields
 
 UPHOLD, DISMISS = "✅", "❌"
@@ -21,7 +21,7 @@ DISGUISED = "I dreamt of a \u0440urpl\u0435 \u0435leph\u0430nt"
 ENDING = "By the way: the butler did it!"
 MANAGERS_ENDING = "I can tell you: the butler did it."
 MANAGERS_TICKET = "See TICKET-4711 for more."
-CHARGE, SERIOUS = 10, 35  # what the two classes cost; `bot_process.py`
+CHARGE, SERIOUS = 10, 35  # what the two classes cost; `rules.toml`
 
 
 async def hidden(stage: DemoStage) -> Fields:
@@ -44,7 +44,7 @@ async def card(stage: DemoStage) -> Fields:
     expect(mentions(seen.body, p.emil.user, 100 - CHARGE), seen.body)
     for key in OFFERED:
         await p.carla.wait_event(stage.desk, partial(_offers, EventId(seen.event_id), key), what=f"a {key}")
-    return {"n": case_number(seen), "offered": " ".join(OFFERED)}
+    return {"n": number_of(seen), "offered": " ".join(OFFERED)}
 
 
 async def dismissed(stage: DemoStage) -> Fields:
@@ -105,10 +105,8 @@ async def demoted(stage: DemoStage) -> Fields:
     expect(await stage.level(p.carla.user) == MEMBER, "she has a level of her own")
     credit = 100 - 2 * SERIOUS
     told = await stage.told(p.carla, p.ben.user, SERIOUS, credit)
-    until = WHEN.search(told.body)
-    expect(until is not None, told.body)
-    assert until is not None
-    await stage.hears(p.ben, stage.desk, lambda s: mentions(s.body, p.carla.user, credit, until[0]), what="news")
+    until = found(WHEN, told.body)[0]
+    await stage.hears(p.ben, stage.desk, lambda s: mentions(s.body, p.carla.user, credit, until), what="news")
     await p.ben.wait_state(
         stage.desk,
         "m.room.member",
@@ -116,7 +114,7 @@ async def demoted(stage: DemoStage) -> Fields:
         what="her removal from the desk",
         key=p.carla.user,
     )
-    return {"level": MEMBER, "credit": credit, "until": until[0]}
+    return {"level": MEMBER, "credit": credit, "until": until}
 
 
 async def muted(stage: DemoStage) -> Fields:

@@ -3,15 +3,11 @@
 As in `steps.py`, a step returns the fields of `demo.NAME.seen`, or raises an error that says what was different.
 """
 
-import re
-
-from nio import Event
-
-from .stage import MANAGER, MEMBER, WHEN, DemoStage, expect, mentions
+from .stage import MANAGER, MEMBER, WHEN, DemoStage, expect, mentions, number_of
 from .steps import Fields
 
 KEY = "Psst: the gardener hid the key."
-NEGLECT = 61  # what a missed deadline costs here; `bot_process.py`
+NEGLECT = 61  # what a missed deadline costs here; `rules.toml`
 
 
 async def missed(stage: DemoStage) -> Fields:
@@ -34,7 +30,7 @@ async def missed(stage: DemoStage) -> Fields:
 async def passed_on(stage: DemoStage) -> Fields:
     """Pass the case on to the owner, who decides it in a direct message."""
     p = stage.people
-    case = _number(await stage.told(p.anna, "!uphold"), "uphold")
+    case = number_of(await stage.told(p.anna, "!uphold"), "uphold")
     room = await stage.direct(p.anna)
     asked = await p.anna.send_text(room, f"!uphold {case} it spoils the end for others")
     await stage.moment("passed_on.decided")
@@ -47,7 +43,7 @@ async def passed_on(stage: DemoStage) -> Fields:
 async def appealed(stage: DemoStage) -> Fields:
     """Appeal as Ben, who has lost his rights, not his voice."""
     p = stage.people
-    case = _number(await stage.told(p.ben, NEGLECT), "appeal")
+    case = number_of(await stage.told(p.ben, NEGLECT), "appeal")
     room = await stage.direct(p.ben)
     await p.ben.send_text(room, f"!appeal {case} I was reading chapter three, as agreed")
     await stage.moment("appealed.sent")
@@ -59,7 +55,7 @@ async def appealed(stage: DemoStage) -> Fields:
 async def reversed_(stage: DemoStage) -> Fields:
     """Grant the appeal as Anna; everything is as if nothing had happened."""
     p = stage.people
-    case = _number(await stage.told(p.ben, NEGLECT), "appeal")
+    case = number_of(await stage.told(p.ben, NEGLECT), "appeal")
     room = await stage.direct(p.anna)
     await p.anna.send_text(room, f"!dismiss {case} fair enough")
     await stage.moment("reversed.decided")
@@ -73,11 +69,3 @@ async def reversed_(stage: DemoStage) -> Fields:
     answer = await stage.credit_of(p.ben)
     expect(mentions(answer, 100), answer)
     return {"level": MANAGER, "standing": 100}
-
-
-def _number(seen: Event, command: str) -> int:
-    """Return the number behind a command that is offered."""
-    found = re.search(rf"!{command} (\d+)", seen.body)
-    expect(found is not None, seen.body)
-    assert found is not None
-    return int(found[1])
