@@ -5,6 +5,8 @@ Rules kept here:
 - The codes are documented, with what to do, in `docs/operating.md`, and never change.
 """
 
+from collections.abc import Callable, Mapping
+
 from .vitals import Vitals
 
 SILENT_S = 120.0  # the homeserver holds an answer back for 30 s at most
@@ -13,30 +15,20 @@ STUCK_S = 900.0
 UNSIGNED_S = 600.0  # signed each minute
 FULL = 100 << 20
 
-REASONS = (
-    "starting",
-    "homeserver_silent",
-    "behind",
-    "outbox_stuck",
-    "not_signed",
-    "tables",
-    "keys_lost",
-    "clock",
-    "disk_full",
-)
+WRONG: Mapping[str, Callable[[Vitals], bool]] = {
+    "starting": lambda vitals: vitals.sync_age_s < 0,
+    "homeserver_silent": lambda vitals: vitals.sync_age_s > SILENT_S and not vitals.lag_s,
+    "behind": lambda vitals: vitals.lag_s > BEHIND_S,
+    "outbox_stuck": lambda vitals: vitals.outbox_oldest_s > STUCK_S,
+    "not_signed": lambda vitals: vitals.unsigned > 0 and vitals.checkpoint_age_s > UNSIGNED_S,
+    "tables": lambda vitals: vitals.tables_differ,
+    "keys_lost": lambda vitals: vitals.keys_lost,
+    "clock": lambda vitals: vitals.clock_doubt != "" and vitals.sync_age_s >= 0,
+    "disk_full": lambda vitals: vitals.disk_free < FULL,
+}
+REASONS = tuple(WRONG)
 
 
 def reasons(vitals: Vitals) -> tuple[str, ...]:
     """Return why the bot is not well; nothing if it is."""
-    found = {
-        "starting": vitals.sync_age_s < 0,
-        "homeserver_silent": vitals.sync_age_s > SILENT_S and not vitals.lag_s,
-        "behind": vitals.lag_s > BEHIND_S,
-        "outbox_stuck": vitals.outbox_oldest_s > STUCK_S,
-        "not_signed": vitals.unsigned > 0 and vitals.checkpoint_age_s > UNSIGNED_S,
-        "tables": vitals.tables_differ,
-        "keys_lost": vitals.keys_lost,
-        "clock": vitals.clock_doubt != "" and vitals.sync_age_s >= 0,
-        "disk_full": vitals.disk_free < FULL,
-    }
-    return tuple(code for code in REASONS if found[code])
+    return tuple(code for code, is_wrong in WRONG.items() if is_wrong(vitals))
