@@ -11,6 +11,7 @@ Left to others: starting and ending it (`jobs.py`), who may ask for it (`pages/`
 """
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -86,7 +87,7 @@ def coverage(asked: Asked, report: Report) -> dict[str, Any]:
 
 def search(asked: Asked, report: Report) -> dict[str, Any]:
     """Go through the records, newest first; what fits is told as it is found."""
-    from storage.journal.search import newest_first
+    from storage.journal.newest import newest_first
 
     found = newest_first(
         Path(asked["records"]),
@@ -168,7 +169,8 @@ WORK: Mapping[str, Callable[[Asked, Report], dict[str, Any]]] = {
 
 def main() -> None:
     """Do what is asked for."""
-    os.nice(_NICE)
+    with contextlib.suppress(OSError):  # a service may not be allowed to
+        os.nice(_NICE)
     asked = orjson.loads(sys.stdin.buffer.readline())
     report = Report(sys.stdout.buffer)
     try:

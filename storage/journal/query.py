@@ -79,7 +79,7 @@ def last(folder: Path, query: Query, count: int) -> list[bytes]:
     for day in reversed(list_days(folder / "day")):
         if query.may_be_in(day):
             room = count - len(found) if count else None
-            found.extendleft(reversed(deque(matching_lines(day, query), maxlen=room)))
+            found.extendleft(reversed(deque(_matching(day, query), maxlen=room)))
             if len(found) == count > 0:
                 break
     return list(found)
@@ -102,7 +102,7 @@ def group_of_room(folder: Path, room: str) -> str | None:
     """Return the group code of a room, from the newest record of the bot joining it; None if there is none."""
     needle = orjson.dumps(room)
     for day in reversed(list_days(folder / "day")):
-        for raw in reversed(list(matching_lines(day, Query(text=needle)))):
+        for raw in reversed(list(_matching(day, Query(text=needle)))):
             opened = open_line(raw)
             code = opened.skeleton.get("code")
             if type(code) is str and any(type(part) is dict and part.get("room_id") == room for part in opened.parts):
@@ -188,8 +188,7 @@ def _is_about(part: object, person: str) -> bool:
     return type(part) is dict and part.get("mxid") == person
 
 
-def matching_lines(day: Day, query: Query) -> Iterator[bytes]:
-    """Yield the lines of one day that match. Raises `Broken` at a damaged line."""
+def _matching(day: Day, query: Query) -> Iterator[bytes]:
     number = 0
     try:
         for number, raw in DayLines(day.path).holding(query.needles):  # noqa: B007  (told below)

@@ -1,18 +1,16 @@
-"""Searches what people wrote, over all days, ignoring case; and goes through the records from the newest back.
+"""Searches what people wrote, over all days, ignoring case.
 
 The text is searched in the content of the parts and in the words of the skeleton.
 
 Rules kept here:
-- Lines are handed out as they are found, exactly as on disk.
+- Lines are handed out as they are found, oldest first, exactly as on disk.
 - Memory does not grow with the log.
-Left to others: the other filters (`query.py`), whether the content may be shown (`bot/cli/access/access_reason.py`).
+Left to others: the other filters (`query.py`), the newest first (`newest.py`), whether the content
+may be shown (`bot/cli/access/access_reason.py`).
 """
 
 import re
-from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from itertools import dropwhile, islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +20,10 @@ from moderation.values.errors import Broken
 
 from .days import DamagedDay, Day, DayLines, list_days
 from .line_format import BadLine
-from .query import Query, matching_lines
+from .query import Query
 from .report import Progress
 
 _INDEX = re.compile(rb'\{"i":([0-9]{1,16}),')
-_BLOCK = 1 << 18
-_NO_END = 10**16  # above every index
 
 
 def matching(folder: Path, query: Query, words: str, progress: Progress | None = None) -> Iterator[bytes]:
@@ -38,28 +34,6 @@ def matching(folder: Path, query: Query, words: str, progress: Progress | None =
             yield from _in_day(day, query, words, lambda index: progress(index, total) if progress else None)
 
 
-def newest_first(
-    folder: Path, query: Query, words: str = "", *, below: int = _NO_END, most: int, progress: Progress | None = None
-) -> Iterator[bytes]:
-    """Yield up to `most` lines that fit, hold the text and have an index below `below`, newest first, a day at a time.
-
-    Raises `Broken` at a damaged line. `progress` is told the days.
-    """
-    days = [day for day in reversed(list_days(folder / "day")) if query.may_be_in(day)]
-    for done, day in enumerate(days):
-        if progress:
-            progress(done, len(days))
-        if words or query != Query():
-            lines = _in_day(day, query, words) if words else matching_lines(day, query)
-            found = [*reversed(deque(takewhile(lambda raw: line_index(raw) < below, lines), maxlen=most))]
-        else:
-            found = _last_below(day, below, most)
-        yield from found
-        most -= len(found)
-        if not most:
-            return
-
-
 def _in_day(day: Day, query: Query, words: str, at: Callable[[int], None] = lambda _: None) -> Iterator[bytes]:
     may_hold, folded, number = quick_test(words), words.casefold(), 0
     try:
@@ -67,40 +41,10 @@ def _in_day(day: Day, query: Query, words: str, at: Callable[[int], None] = lamb
             at(line_index(batch[0]))
             for raw in batch:
                 number += 1
-                if may_hold(raw) and query.accepts(raw) and _holds(orjson.loads(raw), folded):
+                if may_hold(raw) and query.accepts(raw) and holds(orjson.loads(raw), folded):
                     yield raw
     except (BadLine, DamagedDay) as error:
         raise Broken(f"{day.path}, line {number}: it cannot be read ({error.code})") from error
-
-
-def _last_below(day: Day, below: int, most: int) -> list[bytes]:
-    """Return the last lines of a day below an index, newest first; an open day is read from its end."""
-    try:
-        if not day.closed:
-            with suppress(FileNotFoundError):  # it was closed just now
-                return [*islice(dropwhile(lambda raw: line_index(raw) >= below, _backwards(day.path)), most)]
-        lines = takewhile(lambda raw: line_index(raw) < below, DayLines(day.path).each())
-        return [*reversed(deque(lines, maxlen=most))]
-    except DamagedDay as error:
-        raise Broken(f"{day.path}: it cannot be read ({error.code})") from error
-
-
-def _backwards(path: Path) -> Iterator[bytes]:
-    """Yield the whole lines of a file from the last one back."""
-    with path.open("rb") as file:
-        end = file.seek(0, 2)
-        rest, is_torn = b"", True  # what follows the last newline is no line yet
-        while end:
-            start = max(0, end - _BLOCK)
-            file.seek(start)
-            rest, *lines = (file.read(end - start) + rest).split(b"\n")
-            if lines and is_torn:
-                lines.pop()
-                is_torn = False
-            yield from reversed(lines)
-            end = start
-        if not is_torn:
-            yield rest
 
 
 def line_index(raw: bytes) -> int:
@@ -113,21 +57,21 @@ def quick_test(words: str) -> Callable[[bytes], bool]:
     """Return a test whether a line may hold the text, from its bytes alone; it rules out most lines."""
     written = orjson.dumps(words)[1:-1]  # as it stands in the line
     if written.isascii() or words.lower() == words.upper():
-        pattern = re.compile(re.escape(written), re.IGNORECASE)  # of bytes: ASCII letters only
-        return lambda raw: pattern.search(raw) is not None
+        lowered = written.lower()  # of bytes: ASCII letters only
+        return lambda raw: lowered in raw.lower()
     folded = written.decode().casefold()
     return lambda raw: folded in raw.decode("utf-8", "replace").casefold()
 
 
-def _holds(value: Any, folded: str) -> bool:
-    """Tell whether the text stands in any value; names of members do not count."""
+def holds(value: Any, folded: str) -> bool:
+    """Tell whether the text, in lower case, stands in any value; names of members do not count."""
     match value:
         case str():
             return folded in value.casefold()
         case dict():
-            return any(_holds(item, folded) for name, item in value.items() if name not in ("s", "c"))
+            return any(holds(item, folded) for name, item in value.items() if name not in ("s", "c"))
         case list():
-            return any(_holds(item, folded) for item in value)
+            return any(holds(item, folded) for item in value)
         case _:
             return False
 

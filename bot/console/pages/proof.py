@@ -23,6 +23,8 @@ from storage.journal.transparency.proof import AuditStep, Prover, climb
 from storage.journal.transparency.tiles import Tiles
 from storage.journal.transparency.tlog_proof import TlogProof, described, prove
 
+from .record import line_of
+
 
 async def proof(visit: Visit) -> web.StreamResponse:
     """Show the proof of a record."""
@@ -60,7 +62,7 @@ async def _check_rights(visit: Visit, index: int) -> None:
 
 def _case_of(log: Log, index: int) -> int:
     try:
-        n = log.line(index).skeleton.get("n", 0)
+        n = line_of(log, index).skeleton.get("n", 0)
     except (LookupError, Broken):
         return 0
     return n if type(n) is int else 0
@@ -101,7 +103,7 @@ def _proved(folder: Path, index: int) -> dict[str, Any]:
 def _leaf_of(folder: Path, index: int) -> bytes:
     """Return the hash of the record as it stands in the log; b"" if it cannot be read."""
     try:
-        return Log(folder).line(index).leaf
+        return line_of(Log(folder), index).leaf
     except (LookupError, Broken):
         return b""
 

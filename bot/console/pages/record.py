@@ -18,10 +18,12 @@ from bot.console.visit import Bad, NoPage, Route, Visit
 from moderation.values.errors import Broken, Invalid
 from moderation.values.ids import RoomId
 from storage import queries
-from storage.journal.line_format import DecodedLine, erased_by, is_committed
+from storage.journal.line_format import BadLine, DecodedLine, erased_by, is_committed, open_line
+from storage.journal.newest import newest_below
 from storage.journal.reader import Log
 from storage.journal.record_kinds import KINDS
 from storage.journal.retention.purge import read_min_index
+from storage.journal.search import line_index
 from storage.journal.transparency.checkpoint import Checkpoint
 
 from .records import wording
@@ -99,7 +101,7 @@ async def read(visit: Visit) -> web.Response:
 def _read(log: Log, index: int) -> tuple[DecodedLine, int]:
     """Return a record, and how many records are signed. Raises `NoPage`, or `Bad` if it was purged or is damaged."""
     try:
-        return log.line(index), signed_size(log)
+        return line_of(log, index), signed_size(log)
     except LookupError:
         below = read_min_index(log.folder) or 0
         if index < below:
@@ -107,6 +109,17 @@ def _read(log: Log, index: int) -> tuple[DecodedLine, int]:
         raise NoPage from None
     except Broken as error:
         raise Bad("console.records.damaged", 503, why=str(error)) from error
+
+
+def line_of(log: Log, index: int) -> DecodedLine:
+    """Return a record; one of the open day is looked for from the end. Raises `LookupError` and `Broken`."""
+    raw = newest_below(log.folder, index + 1)
+    if raw is None or line_index(raw) != index:
+        return log.line(index)
+    try:
+        return open_line(raw)
+    except BadLine as error:
+        raise Broken(f"record {index} cannot be read ({error.code})") from error
 
 
 def signed_size(log: Log) -> int:

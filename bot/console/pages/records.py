@@ -24,9 +24,10 @@ from bot.console.visit import Bad, Route, Visit
 from bot.texts.record_words import Wording
 from moderation.values.ids import is_group_code, is_user_id
 from storage import queries
+from storage.journal.newest import newest_first
 from storage.journal.query import Query
 from storage.journal.record_kinds import KINDS
-from storage.journal.search import line_index, newest_first
+from storage.journal.search import line_index
 
 MOST_LISTED = 50
 MOST_FOUND = 200  # by one search; a link goes on
@@ -158,7 +159,7 @@ def _newest(visit: Visit, below: int) -> list[bytes]:
 
 
 async def _found(visit: Visit, filters: Filters, stop: asyncio.Event) -> AsyncGenerator[bytes]:
-    """Yield the lines that fit, newest first. Raises `Bad` if the log cannot be read to the end."""
+    """Yield the lines that fit, newest first, and b"" now and then. Raises `Bad` if it cannot read to the end."""
     query = filters.query
     asked = {
         "records": str(visit.site.data_dir / "records"),
@@ -171,8 +172,7 @@ async def _found(visit: Visit, filters: Filters, stop: asyncio.Event) -> AsyncGe
     try:
         async with aclosing(work("search", asked, stop)) as said:
             async for each in said:
-                if "found" in each:
-                    yield each["found"].encode()
+                yield each["found"].encode() if "found" in each else b""
                 if "failed" in each:
                     raise Bad("console.records.damaged", 503, why=each["failed"].get("text", ""))
     finally:
@@ -188,9 +188,12 @@ async def _pieces(
     count, last, problem = 0, b"", ""
     async with aclosing(found):
         try:
-            async for last in found:
-                count += 1
-                yield _row(visit, last, await _names(visit, [last], content=content), content=content)
+            async for raw in found:
+                if not raw:
+                    yield "\n"  # so that it is noticed if nobody reads any more
+                    continue
+                last, count = raw, count + 1
+                yield _row(visit, raw, await _names(visit, [raw], content=content), content=content)
         except Bad as bad:
             problem = str(bad.fields["why"])
     more = filters.address(before=str(line_index(last))) if count == MOST_FOUND else ""
@@ -204,6 +207,8 @@ async def _json_pieces(found: AsyncGenerator[bytes], *, content: bool) -> AsyncG
     between = "["
     async with aclosing(found):
         async for raw in found:
+            if not raw:
+                continue
             yield between + orjson.dumps(json_of(raw, content=content)).decode()
             between = ","
     yield "[]" if between == "[" else "]"

@@ -11,13 +11,13 @@ from pytest import MonkeyPatch
 
 from moderation.values.errors import Broken
 from moderation.values.ids import PersonId
-from storage.journal import search
+from storage.journal import newest
 from storage.journal.days import list_days
 from storage.journal.journal import Journal
+from storage.journal.newest import newest_below, newest_first
 from storage.journal.query import Query
 from storage.journal.record import Draft, Part
 from storage.journal.record_keys import PersonKeys
-from storage.journal.search import newest_first
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 ANNA = "@anna:example.org"
@@ -67,19 +67,31 @@ def test_only_what_fits_is_found(log: Path) -> None:
     assert numbers(log, Query(), "nothing of the kind") == []
 
 
-@given(st.binary(max_size=60).map(lambda data: data.replace(b"x", b"\n")), st.integers(1, 9))
+@given(st.text("01\n", max_size=60).map(str.encode), st.integers(1, 9))
 def test_a_file_read_backwards_has_the_same_lines(data: bytes, block: int) -> None:
-    with (
-        TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder,
-        MonkeyPatch.context() as set_,
-    ):
+    lines = data.split(b"\n")[-2::-1]
+    with TemporaryDirectory() as folder, MonkeyPatch.context() as patch:
         (path := Path(folder) / "file").write_bytes(data)
-        set_.setattr(search, "_BLOCK", block)
-        assert [*search._backwards(path)] == data.split(b"\n")[-2::-1]
+        patch.setattr(newest, "_BLOCK", block)
+        assert [*newest._backwards(path, lambda _: True)] == lines
+        fitting = newest._backwards(path, lambda text: b"1" in text)
+        assert [line for line in fitting if b"1" in line] == [line for line in lines if b"1" in line]
+
+
+def test_a_closed_day_is_read_again_if_too_few_of_its_lines_are_kept(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = ((Query(), ""), (Query(), "words"), (Query(kinds=frozenset({"message"})), ""))
+    whole = [numbers(log, query, words) for query, words in queries]
+    for most in (1, 2, 3):
+        monkeypatch.setattr(newest, "_MOST_KEPT", most)
+        assert [numbers(log, query, words) for query, words in queries] == whole
+    assert newest_below(log, 3) == next(newest_first(log, Query(), below=3, most=1))
+    assert newest_below(log, 0) is None
 
 
 def test_damage_is_told(log: Path) -> None:
-    newest = list_days(log / "day")[-1].path
-    newest.write_bytes(newest.read_bytes().replace(b'"k":"message"', b'"k":message"'))
+    day = list_days(log / "day")[-1].path
+    day.write_bytes(day.read_bytes().replace(b'"k":"message"', b'"k":message"'))
     with pytest.raises(Broken, match="line"):
         numbers(log, Query(kinds=frozenset({"message"}), person=ANNA))
