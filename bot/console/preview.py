@@ -38,6 +38,12 @@ class Preview:
     told: tuple[Line, ...] = ()
     left: int | None = None
     refused: Line | None = None
+    hides: bool = False  # what its person would be told is not shown, since that quotes what they said
+
+    @property
+    def without_words(self) -> "Preview":
+        """The same for somebody who may not read what was said."""
+        return replace(self, told=(), hides=bool(self.told))
 
 
 async def preview(

@@ -98,8 +98,8 @@ class Deciding:
         return (*(line for each in self.previews for line in (*each.follows, *each.told)), *refused)
 
 
-async def _deciding(visit: Visit, card: Card) -> Deciding | None:
-    """Return what the visitor may do; None if they act in nobody's name."""
+async def _deciding(visit: Visit, card: Card, opened: bool) -> Deciding | None:
+    """Return what the visitor may do; None if they act in nobody's name. `opened`: what was said may be shown."""
     case, site, by = card.case, visit.site, deciding_as(visit)
     if not by:
         return None
@@ -110,8 +110,8 @@ async def _deciding(visit: Visit, card: Card) -> Deciding | None:
     spoken = await queries.room_language(visit.db, case.room)  # reasons are told to people there
     return Deciding(
         seen=await queries.last_record_of(visit.db, case.n),
-        upheld=upheld,
-        dismissed=dismissed,
+        upheld=upheld if opened else upheld.without_words,
+        dismissed=dismissed if opened else dismissed.without_words,
         reasons=usual_reasons(site.policy, spoken or site.config.bot.language),
         others=await _alike(visit, case) if may and case.subject and not case.outcome else (),
         may_claim=may and is_person and case.waits and case.claimed != by,
@@ -218,16 +218,25 @@ def _chips(visit: Visit, wanted: queries.QueueFilter, counts: queries.QueueCount
     return chips
 
 
-async def _shown(visit: Visit, card: Card) -> dict[str, Any]:
-    case = card.case
-    own = visit.visitor.kind == "person" and case.is_about(visit.visitor.user)
-    if visit.visitor.kind == "person" and not own:
+def _is_own(visit: Visit, case: CaseView) -> bool:
+    return visit.visitor.kind == "person" and case.is_about(visit.visitor.user)
+
+
+async def may_read_words(visit: Visit, case: CaseView) -> bool:
+    """Tell whether what was said may be shown; that a manager reads it is noted, an operator has to say why first."""
+    if _is_own(visit, case):
+        return True
+    if visit.visitor.kind == "person":
         await _open(visit, case)
-    opened = own or visit.site.readings.is_open(visit.visitor, f"case {case.n}")
+    return visit.site.readings.is_open(visit.visitor, f"case {case.n}")
+
+
+async def _shown(visit: Visit, card: Card) -> dict[str, Any]:
+    case, own, opened = card.case, _is_own(visit, card.case), await may_read_words(visit, card.case)
     evidence = await _evidence(visit, case) if opened else None
     reports = await queries.reports_of(visit.db, case.n)
     statements = [from_json(each) for each in await queries.statements_of(visit.db, case.n)]
-    deciding = await _deciding(visit, card)
+    deciding = await _deciding(visit, card, opened)
     return {
         "deciding": deciding,
         "may_comment": own and not case.outcome,

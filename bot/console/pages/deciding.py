@@ -27,7 +27,7 @@ from moderation.values.errors import Refused
 from moderation.values.notices import Line
 from storage import queries
 
-from .cases import card_of, deciding_as
+from .cases import card_of, deciding_as, may_read_words
 
 Way = Literal["uphold", "dismiss"]
 WAYS: dict[Way, Outcome] = {"uphold": "upheld", "dismiss": "dismissed"}
@@ -139,6 +139,8 @@ def _must_fit(words: str) -> None:
 async def _asked_again(visit: Visit, pressed: Pressed) -> web.Response:
     case, by = pressed.case, deciding_as(visit)
     would = await preview(visit.db, visit.site, case, WAYS[pressed.way], by, pressed.reason, visit.now_ms)
+    if not await may_read_words(visit, case):
+        would = would.without_words
     return visit.page(
         "decide.html",
         status=200 if would.refused is None else 400,
@@ -146,7 +148,7 @@ async def _asked_again(visit: Visit, pressed: Pressed) -> web.Response:
         case=case,
         would=would,
         reason=pressed.reason,
-        go_on=visit.said("next"),
+        go_on="1" if visit.said("next") else "",
         names=await _names(visit, case, would),
         section="cases",
     )

@@ -1,5 +1,6 @@
 """Cases decided in the console: shown first, decided by the bot, once, and only by those who may."""
 
+import html
 import json
 import re
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from moderation.model.actions import Tell, from_json
 from moderation.model.facts import CaseClaimed, CaseDecided, CaseNoted, ConsoleCommand, ContentRead, CreditChanged
 from moderation.values.ids import UserId
 from tests.door.bot.console.browsing import Answered, Browser, ServedConsole, open_door, served_console
+from tests.door.bot.console.conftest import WORDS
 from tests.door.offline import ANNA, BOT, MARK, MINA, OLGA, ROOM, RULES, offline
 
 OP = UserId("@op:example.org")
@@ -144,6 +146,16 @@ class TestAPerson:
             assert (await browser.post("/cases/1/decide", asked | wrong)).status == 400
         assert console.bot.facts(CaseDecided) == []
 
+    async def test_that_writes_what_hides_is_recorded_as_it_was_written(self, console: ServedConsole) -> None:
+        reason = "a\u202e\" onfocus='x' </script>{{7*7}} 👨\u200d👩 \x00"
+        async with console.person(MARK) as browser:
+            asked = await form(browser, "uphold", reason=reason)
+            sure = await browser.post("/cases/1/decide", asked)
+            again = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', sure.text))
+            assert html.unescape(again["reason"]) == reason
+            assert (await browser.post("/cases/1/decide", {**asked, "sure": "1"})).status == 303
+        assert [fact.reason for fact in console.bot.facts(CaseDecided)] == [reason]
+
     async def test_who_was_demoted_meanwhile_finds_nothing(self, console: ServedConsole) -> None:
         async with console.person(MARK) as browser:
             asked = await form(browser, "uphold", sure="1")
@@ -176,7 +188,7 @@ class TestAnOperator:
         """Serve a console of a deployment with an operator."""
         of_bot = f'operators = ["{OP}"]\n'
         async with offline(tmp_path, of_bot + RULES) as bot:
-            await bot.say(ANNA, "it is forbidden here")
+            await bot.say(ANNA, WORDS)
             async with served_console(bot, of_bot=of_bot) as served:
                 yield served
 
@@ -191,6 +203,15 @@ class TestAnOperator:
         assert (decided.by, decided.reason) == (OP, WHY)
         [noted] = [fact for fact in console.bot.facts(ContentRead) if fact.what == "decide uphold"]
         assert (noted.by, noted.reader) == (OP, "root")
+
+    async def test_sees_what_would_be_told_only_after_saying_why_they_read(self, console: ServedConsole) -> None:
+        async with console.operator(OP) as browser, open_door(console.bot):
+            asked = await form(browser, "uphold")
+            for page in (await browser.get("/cases/1"), await browser.post("/cases/1/decide", asked)):
+                assert (page.status, WORDS in page.words, "quotes what they said" in page.words) == (200, False, True)
+            assert (await browser.post("/cases/1/read", {"reason": "to decide the case"})).status == 303
+            page = await browser.post("/cases/1/decide", asked)
+            assert (WORDS in page.words, "quotes what they said" in page.words) == (True, False)
 
     async def test_without_a_name_only_reads(self, console: ServedConsole) -> None:
         async with console.operator() as browser, open_door(console.bot):
