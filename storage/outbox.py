@@ -117,6 +117,10 @@ _WAITING = union_all(*(_first_of(priority) for priority in range(STOP, PROOF + 1
 _OF_ONE = {priority: _first_of(priority) for priority in range(STOP, PROOF + 1)}
 _NEXT = select(func.min(outbox.c.not_before).label("next")).where(outbox.c.not_before > bindparam("now"))
 _WAITS = select(outbox.c.id).where(outbox.c.txn == bindparam("txn"))
+_ACTION = select(outbox.c.action).where(outbox.c.txn == bindparam("txn"))
+_mergeable = (outbox.c.id.in_(bindparam("rows", expanding=True)), outbox.c.merge.is_not(None))
+_MERGEABLE = select(outbox.c.id, outbox.c.action).where(*_mergeable)
+_NO_LONGER_MERGEABLE = update(outbox).where(*_mergeable).values(merge=None)
 
 
 def prefix(era: str) -> str:
@@ -187,7 +191,7 @@ async def is_waiting(db: AsyncConnection, txn: str) -> bool:
 
 async def waiting_action(db: AsyncConnection, txn: str) -> Action | None:
     """Return the action of a row that is still there."""
-    found = await db.scalar(select(outbox.c.action).where(outbox.c.txn == txn))
+    found = await db.scalar(_ACTION, {"txn": txn})
     return from_json(json.loads(found)) if found is not None else None
 
 
@@ -226,9 +230,8 @@ async def mark_sending(db: AsyncConnection, rows: Sequence[int]) -> dict[int, Ac
 
     Returns the actions of those that could have changed until now.
     """
-    mergeable = (outbox.c.id.in_(rows), outbox.c.merge.is_not(None))
-    found = (await db.execute(select(outbox.c.id, outbox.c.action).where(*mergeable))).all()
-    await db.execute(update(outbox).where(*mergeable).values(merge=None))
+    found = (await db.execute(_MERGEABLE, {"rows": rows})).all()
+    await db.execute(_NO_LONGER_MERGEABLE, {"rows": rows})
     return {row.id: from_json(json.loads(row.action)) for row in found}
 
 

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, case, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, case, delete, select, tuple_, update
+from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,6 +21,24 @@ _EVENT = _NEW.on_conflict_do_update(  # an event read later replaces the row tha
     set_={"record": _NEW.excluded.record, "kind": _NEW.excluded.kind, "at": _NEW.excluded.at},
     where=schema.events.c.kind == UNREAD,
 )
+_STATE = update(schema.rooms).where(schema.rooms.c.room == bindparam("this"))
+_ANY_REMOVED = select(schema.pointed.c.record).where(schema.pointed.c.step == REMOVED).limit(1)
+
+
+def _membership(*, came: bool) -> Insert:
+    """Return the statement for people who came or went.
+
+    The name somebody had stays known after they left; so does the time they first came.
+    """
+    new, since = upsert(schema.members), schema.members.c.since
+    kept: dict[str, ColumnElement[object]] = {"membership": new.excluded.membership}
+    if came:
+        kept["display_name"] = new.excluded.display_name
+        kept["since"] = case((since == 0, new.excluded.since), else_=since)
+    return new.on_conflict_do_update(index_elements=["room", "user"], set_=kept)
+
+
+_CAME, _GONE = _membership(came=True), _membership(came=False)
 
 
 async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received, str]]) -> None:
@@ -46,7 +65,7 @@ async def project_room_state(db: AsyncConnection, event: StateChanged) -> bool:
     """
     column = _state(event) if event.state_key == "" else {}
     if column:
-        await db.execute(update(schema.rooms).where(schema.rooms.c.room == event.room).values(**column))
+        await db.execute(_STATE, {"this": event.room, **column})
     return bool(column)
 
 
@@ -85,19 +104,15 @@ async def _members(
         }
         for e in changes
     ]
-    new, since = upsert(schema.members), schema.members.c.since
-    kept: dict[str, ColumnElement[object]] = {"membership": new.excluded.membership}
-    if came:  # the name somebody had stays known after they left; so does the time they first came
-        kept["display_name"] = new.excluded.display_name
-        kept["since"] = case((since == 0, new.excluded.since), else_=since)
+    if came:
         await _back(db, changes)
-    await db.execute(new.on_conflict_do_update(index_elements=["room", "user"], set_=kept), rows)
+    await db.execute(_CAME if came else _GONE, rows)
 
 
 async def _back(db: AsyncConnection, changes: Sequence[MembershipChanged]) -> None:
     """Clear the mark of those who were removed as unverified and are back, so that they are checked again."""
     p = schema.pointed.c
-    if await db.scalar(select(p.record).where(p.step == REMOVED).limit(1)) is None:
+    if await db.scalar(_ANY_REMOVED) is None:
         return
     for start in range(0, len(changes), MANY):
         who = tuple_(p.room, p.user).in_([(event.room, event.user) for event in changes[start : start + MANY]])

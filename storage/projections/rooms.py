@@ -1,6 +1,6 @@
 """Facts about a room: that it is served, its roles, rules, settings and language, and duty hours."""
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,6 +25,10 @@ from .common import add, project, put
 from .communities import regroup
 from .requests import asked_now
 
+_r = schema.rooms.c
+_BEFORE = select(_r.room).where(_r.code == bindparam("code"), _r.room != bindparam("room"))
+_CHANGED = update(schema.rooms).where(_r.room == bindparam("this"))
+_OPENED = _CHANGED.where(_r.condition.in_(("joining", "announced")))
 BEGINS = {"group": "joining", "space": "followed"}  # the others are the bot's own from the start
 
 
@@ -40,8 +44,9 @@ async def _(fact: RoomEntered, db: AsyncConnection, index: int, _at_ms: int) -> 
         "via": fact.via,
         "entered": index,
     }
-    before = select(schema.rooms.c.room).where(schema.rooms.c.code == fact.code, schema.rooms.c.room != fact.room_id)
-    if (old := await db.scalar(before)) is not None:  # upgraded: the group continues in another room
+    if (
+        old := await db.scalar(_BEFORE, {"code": fact.code, "room": fact.room_id})
+    ) is not None:  # upgraded: the group continues in another room
         await upgraded_rooms.move(db, RoomId(old), RoomId(fact.room_id))
     statement = upsert(schema.rooms).values(room=fact.room_id, code=fact.code, **values)
     await db.execute(statement.on_conflict_do_update(index_elements=["room"], set_=values))
@@ -82,11 +87,9 @@ async def _(fact: RoomStateChanged, db: AsyncConnection, index: int, at_ms: int)
     values: dict[str, object] = {"condition": fact.condition}
     if fact.notice:
         values["notice"] = fact.notice
-    room = schema.rooms.c.room == fact.room
     if fact.condition in ("observing", "protected"):  # opened: people there are asked for verification from now on
-        opened = (room, schema.rooms.c.condition.in_(("joining", "announced")))
-        await db.execute(update(schema.rooms).where(*opened).values(asked=at_ms, begun=index))
-    await db.execute(update(schema.rooms).where(room).values(**values))
+        await db.execute(_OPENED, {"this": fact.room, "asked": at_ms, "begun": index})
+    await db.execute(_CHANGED, {"this": fact.room, **values})
 
 
 @project.register

@@ -1,6 +1,6 @@
 """Facts about consequences for people: credit, sanctions, kept levels, and outcomes of requests."""
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.builtin_rules import UNVERIFIED
@@ -21,6 +21,7 @@ from storage import schema
 
 from .common import RECKONED, REMOVED, add, pointed, project, put, set_meta
 
+_SENT = delete(schema.outbox).where(schema.outbox.c.txn == bindparam("txn"))
 _IN_THE_DESK = ("card", "edit-card", "tell-desk")  # actions that tell people in the desk something about a case
 
 
@@ -87,7 +88,7 @@ async def _(fact: LevelKept, db: AsyncConnection, _index: int, _at_ms: int) -> N
 
 @project.register
 async def _(fact: ActionTaken, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    await db.execute(delete(schema.outbox).where(schema.outbox.c.txn == fact.txn))
+    await db.execute(_SENT, {"txn": fact.txn})
     if fact.action == "card" and fact.result == "done":
         await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(card=fact.made))
     if fact.action == "show-power" and fact.made:

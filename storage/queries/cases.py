@@ -53,6 +53,21 @@ _CHARGED = (
 )
 _COMMUNITIES = select(schema.rooms.c.community).where(ACTIVE_GROUP)
 _REPORTED = select(schema.reports.c.record).where(schema.reports.c.n == bindparam("n")).limit(1)
+_a, _c = schema.assignments.c, schema.cases.c
+_DUE = (  # two searches in two indexes: a condition with "or" would read every case
+    select(_c.n)
+    .where(
+        _c.n.in_(
+            union(
+                select(_c.n).where(_c.due > 0, _c.due <= bindparam("now")),
+                select(_c.n).where(_c.remind > 0, _c.remind <= bindparam("now")),
+            )
+        )
+    )
+    .order_by(_c.due, _c.n)
+    .limit(bindparam("most"))
+)
+_LED = select(_c.n).where(_c.lead == bindparam("n"), _c.outcome == "").order_by(_c.n)
 _REDACTABLE = frozenset({POSTED, "message", "redact"})  # messages; reactions and the like; events that give a reason
 
 
@@ -167,13 +182,12 @@ MOST_WAITING = 200  # cases looked through for those that belong together
 
 async def waiting_with(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:
     """Return the undecided cases that are shown on the card of case `n`, oldest first."""
-    c = schema.cases.c
-    return await cases_of_query(db, select(c.n).where(c.lead == n, c.outcome == "").order_by(c.n))
+    return await cases_of_query(db, _LED, n=n)
 
 
-async def cases_of_query(db: AsyncConnection, numbers: Select[Any]) -> tuple[CaseView, ...]:
-    """Return the cases whose numbers a query selects, in its order."""
-    found = [await case_view(db, n) for n in await db.scalars(numbers)]
+async def cases_of_query(db: AsyncConnection, numbers: Select[Any], **values: object) -> tuple[CaseView, ...]:
+    """Return the cases whose numbers a query selects with these values, in its order."""
+    found = [await case_view(db, n) for n in await db.scalars(numbers, values)]
     return tuple(each for each in found if each is not None)
 
 
@@ -243,10 +257,7 @@ def _case(
 
 async def due_cases(db: AsyncConnection, now_ms: int, limit: int) -> list[int]:
     """Return the cases for which a reminder or the deadline is due."""
-    c = schema.cases.c
-    # Two searches in two indexes: a condition with "or" would read every case.
-    due = union(select(c.n).where(c.due > 0, c.due <= now_ms), select(c.n).where(c.remind > 0, c.remind <= now_ms))
-    return list(await db.scalars(select(c.n).where(c.n.in_(due)).order_by(c.due, c.n).limit(limit)))
+    return list(await db.scalars(_DUE, {"now": now_ms, "most": limit}))
 
 
 async def closable_cases(db: AsyncConnection, decided_before: int, limit: int) -> Sequence[int]:
@@ -256,24 +267,28 @@ async def closable_cases(db: AsyncConnection, decided_before: int, limit: int) -
     return list(await db.scalars(select(c.n).where(*over).order_by(c.n).limit(limit)))
 
 
+_asked = (_a.n == bindparam("n"), _a.asked == bindparam("asked"))
+_named = (*_asked, _a.user != "")
+_since = select(_c.appealed).where(_c.n == bindparam("n")).scalar_subquery()
+_ASKED_SINCE = select(_a.user).where(*_named, _a.at >= _since).order_by(_a.record)
+_TOLD_OF = select(_a.user).where(*_named, _a.told == 1)
+_LEFT = select(_a.user, _a.gone, _a.gone_by).where(*_asked, _a.gone > 0)
+_CHARGED_FOR = select(_c.subject).where(_c.about == bindparam("n"), _c.rule == OVERDUE)
+
+
 async def assigned_to(db: AsyncConnection, n: int, asked: str) -> tuple[UserId, ...]:
     """Return who is responsible for a case at a level, each once, in the order asked; for an appeal, since then."""
-    a = schema.assignments.c
-    since = select(schema.cases.c.appealed).where(schema.cases.c.n == n).scalar_subquery()
-    query = select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.at >= since)
-    return tuple(dict.fromkeys(await db.scalars(query.order_by(a.record))))
+    return tuple(dict.fromkeys(await db.scalars(_ASKED_SINCE, {"n": n, "asked": asked})))
 
 
 async def told_of(db: AsyncConnection, n: int, asked: str) -> frozenset[UserId]:
     """Return those responsible for a case at a level who have been told so, as the records show."""
-    a = schema.assignments.c
-    return frozenset(await db.scalars(select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.told == 1)))
+    return frozenset(await db.scalars(_TOLD_OF, {"n": n, "asked": asked}))
 
 
 async def gone_from(db: AsyncConnection, n: int, asked: str) -> dict[UserId, Gone]:
     """Return which of those responsible for a case at a level left while it waited, when and by whom."""
-    a = schema.assignments.c
-    rows = await db.execute(select(a.user, a.gone, a.gone_by).where(a.n == n, a.asked == asked, a.gone > 0))
+    rows = await db.execute(_LEFT, {"n": n, "asked": asked})
     return {UserId(row.user): Gone(row.gone, own=row.gone_by == row.user) for row in rows}
 
 
@@ -304,8 +319,7 @@ async def excused_cases(db: AsyncConnection, user: UserId, room: RoomId, since_m
 
 async def charged_for(db: AsyncConnection, n: int) -> frozenset[UserId]:
     """Return those already charged against standing because this case was not decided in time."""
-    c = schema.cases.c
-    return frozenset(await db.scalars(select(c.subject).where(c.about == n, c.rule == OVERDUE)))
+    return frozenset(await db.scalars(_CHARGED_FOR, {"n": n}))
 
 
 async def with_operator(db: AsyncConnection, room: RoomId) -> frozenset[int]:

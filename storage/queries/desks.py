@@ -1,6 +1,6 @@
 """Desks: the rooms that show their cases there, and who runs these rooms."""
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import RoomView
@@ -15,6 +15,14 @@ from .people import memberships
 from .rooms import ACTIVE_GROUP, power_of
 
 _COMING = ("join", "invite", MOVED)
+_r, _d = schema.rooms.c, schema.desk_groups.c
+_WANTED = select(_r.desk).where(_r.room == bindparam("room"))
+_DESK = select(_r.room).where(_r.code == bindparam("code"), _r.purpose == "desk", _r.condition != "left")
+_SHOWN = (
+    select(_r.room, _r.desk, _r.condition, _r.created, _r.levels)
+    .where(_d.desk == bindparam("code"), _d.served == _r.code)
+    .order_by(_d.record)
+)
 
 
 async def staff_of(db: AsyncConnection, room: RoomView, bot: UserId) -> Staff:
@@ -37,14 +45,12 @@ async def desk_used_by(db: AsyncConnection, room: RoomId, bot: UserId) -> DeskVi
 
 async def desk_view(db: AsyncConnection, code: GroupCode, bot: UserId) -> DeskView | None:
     """Return the desk with this code, unless the bot has left it."""
-    r, d = schema.rooms.c, schema.desk_groups.c
-    desk = await db.scalar(select(r.room).where(r.code == code, r.purpose == "desk", r.condition != "left"))
+    desk = await db.scalar(_DESK, {"code": code})
     if desk is None:
         return None
-    groups = select(r.room, r.desk, r.condition, r.created, r.levels).where(d.desk == code, d.served == r.code)
     users: list[Staff] = []
     former: list[Staff] = []
-    for row in (await db.execute(groups.order_by(d.record))).all():
+    for row in (await db.execute(_SHOWN, {"code": code})).all():
         staff = await _staff(db, RoomId(row.room), power_of(row.created, row.levels, bot), bot)
         (users if row.desk == code and row.condition != "left" else former).append(staff)
     there = await memberships(db, RoomId(desk))
@@ -60,7 +66,7 @@ async def desk_view(db: AsyncConnection, code: GroupCode, bot: UserId) -> DeskVi
 
 async def wanted_desk(db: AsyncConnection, room: RoomId) -> str:
     """Return the code of the desk of a room; "": none yet; "own": none yet, and not that of other rooms."""
-    return str(await db.scalar(select(schema.rooms.c.desk).where(schema.rooms.c.room == room)) or "")
+    return str(await db.scalar(_WANTED, {"room": room}) or "")
 
 
 async def desks_of_owner(db: AsyncConnection, owner: UserId, bot: UserId) -> list[DeskView]:

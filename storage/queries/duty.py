@@ -34,6 +34,18 @@ _CAME = select(_m.user).where(
     _d.served == bindparam("code"),
     _d.desk == select(_r.desk).where(_r.room == _ROOM).scalar_subquery(),
 )
+_a = schema.assignments.c
+_FULL = (
+    select(_a.user)
+    .join(schema.cases, schema.cases.c.n == _a.n)
+    .join(schema.rooms, _r.room == schema.cases.c.room)
+    .where(_a.at > bindparam("since"), _r.community == bindparam("community"))
+    .group_by(_a.user)
+    .having(func.count(_a.n.distinct()) >= bindparam("most"))
+)
+_THERE = select(_m.user).where(_m.room == _ROOM, _m.membership == "join")
+_AWAY = select(schema.away.c.user, schema.away.c.until)
+_AWAY = _AWAY.where(schema.away.c.until > bindparam("now")).order_by(schema.away.c.until)
 _CASES = select(schema.cases.c.n).where(schema.cases.c.room == _ROOM)
 _ACTED = union(  # those who have done something in a room that managers do
     select(schema.decisions.c.by).where(schema.decisions.c.n.in_(_CASES)),
@@ -97,28 +109,18 @@ async def _took_on(
 
 async def _full(db: AsyncConnection, room: RoomView, now_ms: int, at_most: int) -> frozenset[UserId]:
     """Return those who were asked about as many cases of this community within a day as one person can decide."""
-    a, c, r = schema.assignments.c, schema.cases.c, schema.rooms.c
-    query = (
-        select(a.user)
-        .join(schema.cases, c.n == a.n)
-        .join(schema.rooms, r.room == c.room)
-        .where(a.at > now_ms - DAY_MS, r.community == room.community)
-        .group_by(a.user)
-        .having(func.count(a.n.distinct()) >= at_most)
-    )
-    return frozenset(await db.scalars(query))
+    values = {"since": now_ms - DAY_MS, "community": room.community, "most": at_most}
+    return frozenset(await db.scalars(_FULL, values))
 
 
 async def _in_desk(db: AsyncConnection, room: RoomView) -> frozenset[UserId]:
     desk = await desk_of(db, room.code)
-    there = select(schema.members.c.user).where(schema.members.c.room == desk, schema.members.c.membership == "join")
-    return frozenset(await db.scalars(there)) if desk else frozenset()
+    return frozenset(await db.scalars(_THERE, {"room": desk})) if desk else frozenset()
 
 
 async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:
     """Return who is away, by all of their accounts, and until when."""
-    a = schema.away.c
-    rows = await db.execute(select(a.user, a.until).where(a.until > now_ms).order_by(a.until))
+    rows = await db.execute(_AWAY, {"now": now_ms})
     away = {UserId(row.user): row.until for row in rows}
     people = await accounts_of_all(db, away) if away else {}
     return {account: until for user, until in away.items() for account in people[user]}

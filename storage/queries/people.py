@@ -20,7 +20,7 @@ from moderation.values.ids import PersonId, RoomId, UserId
 from moderation.values.power_levels import Role
 from storage import schema
 from storage.projections import JOINED, PERSON
-from storage.sql_list import sql_list
+from storage.sql_list import sql_list, sql_list_param, sql_list_value
 from storage.sqlite_driver import rows_of
 
 from .cases import RECENT, assigned_to, read_recent
@@ -28,6 +28,10 @@ from .linked_accounts import LINKED, accounts_among
 from .rooms import ACTIVE_GROUP, groups_with
 from .sanctions import AGAINST, read_in_force, sanctions_of_accounts
 from .verification import PROOFS, SINCE, TOLD, counting_in, read_proofs, read_since, read_told
+
+_m = schema.members.c
+_THERE = select(_m.user, _m.membership).where(_m.room == bindparam("room"))
+_SOME_THERE = _THERE.where(sql_list_param(_m.user, "among"))
 
 
 async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
@@ -43,11 +47,9 @@ async def memberships_of(db: AsyncConnection, user: UserId) -> dict[RoomId, str]
 
 async def memberships(db: AsyncConnection, room: RoomId, among: Collection[UserId] | None = None) -> dict[UserId, str]:
     """Return everybody who is or was in a room, or those of them who are `among` some people, with their membership."""
-    m = schema.members.c
-    query = select(m.user, m.membership).where(m.room == room)
-    if among is not None:
-        query = query.where(sql_list(m.user, sorted(among)))
-    return dict((await db.execute(query)).all())
+    if among is None:
+        return dict((await db.execute(_THERE, {"room": room})).all())
+    return dict((await db.execute(_SOME_THERE, {"room": room, "among": sql_list_value(sorted(among))})).all())
 
 
 async def is_or_was_in(db: AsyncConnection, room: RoomId, user: UserId, since_ms: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.cases.report_budget import ELSEWHERE, Filed
@@ -18,6 +18,47 @@ from storage import schema
 from .cases import case_view, cases_of_query
 from .linked_accounts import accounts_of
 from .rooms import place_of
+
+_r, _c, _s = schema.reports.c, schema.cases.c, schema.sanctions.c
+_ACCOUNTS: BindParameter[Any] = bindparam("accounts", expanding=True)
+_theirs = _r.by.in_(_ACCOUNTS)
+_REPORTS = select(_r.by, _r.reason, _r.at, _r.channel, _r.contact).where(_r.n == bindparam("n")).order_by(_r.record)
+_WITH = select(schema.evidence.c.n).where(schema.evidence.c.event == bindparam("event")).distinct()
+_WITH = _WITH.order_by(schema.evidence.c.n)
+_SAME = select(func.max(_r.n)).where(_r.message == bindparam("message"), _theirs)
+_OWN = select(_r.n, func.count()).where(_theirs).group_by(_r.n)
+_FILED = (
+    select(_r.n, func.min(_r.at), _c.outcome, schema.rooms.c.community)
+    .join(schema.cases, _c.n == _r.n)
+    .join(schema.rooms, schema.rooms.c.room == _c.room)
+    .where(_theirs, _r.at >= bindparam("since"))
+    .group_by(_r.n, _c.outcome, schema.rooms.c.community)
+)
+
+
+def _stands(*rules: str) -> ColumnElement[bool]:
+    """Return the condition for measures under these rules against `accounts` in `room`, whose cases stand."""
+    theirs = (_s.subject.in_(_ACCOUNTS), _s.room == bindparam("room"))
+    return and_(*theirs, _s.rule.in_(rules), _c.outcome == "upheld")
+
+
+_same = schema.reports.alias()
+_first = select(func.min(_same.c.record)).where(_same.c.n == _r.n).scalar_subquery()
+_LEAD = select(func.max(_c.n)).where(
+    _c.room == bindparam("room"),
+    _c.rule == REPORTED,
+    _c.lead == 0,
+    _c.state.in_(("open", "acknowledged")),
+    _c.opened >= bindparam("since"),
+    _c.n.in_(select(_r.n).where(_theirs, _r.at >= bindparam("since"), _r.record == _first)),
+)
+_PAUSED = (
+    select(_s.until, _s.n, _s.rule)
+    .join(schema.cases, _c.n == _s.n)
+    .where(_stands(*PAUSES_REPORTS), _s.until > bindparam("now"))
+    .order_by(_s.until.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +74,7 @@ class StoredReport:
 
 async def reports_of(db: AsyncConnection, n: int) -> tuple[StoredReport, ...]:
     """Return the reports that opened or joined a case, oldest first."""
-    r = schema.reports.c
-    rows = await db.execute(select(r.by, r.reason, r.at, r.channel, r.contact).where(r.n == n).order_by(r.record))
+    rows = await db.execute(_REPORTS, {"n": n})
     return tuple(StoredReport(*row) for row in rows)
 
 
@@ -50,8 +90,7 @@ async def reporters_of(db: AsyncConnection, n: int) -> tuple[UserId, ...]:
 
 async def cases_with(db: AsyncConnection, event: EventId) -> tuple[CaseView, ...]:
     """Return the cases that have an event as evidence, oldest first."""
-    e = schema.evidence.c
-    return await cases_of_query(db, select(e.n).where(e.event == event).distinct().order_by(e.n))
+    return await cases_of_query(db, _WITH, event=event)
 
 
 async def outside_notices(db: AsyncConnection, room: RoomId, since: int) -> int:
@@ -65,10 +104,9 @@ async def known_of_report(
     db: AsyncConnection, room: RoomId, event: EventId, message: int, by: UserId, now_ms: int, settings: ReportSettings
 ) -> ReportContext:
     """Return what is known when `by` reports the message `event`, recorded at `message`."""
-    r = schema.reports.c
     accounts = await accounts_of(db, by)
-    before = await db.scalar(select(func.max(r.n)).where(r.message == message, r.by.in_(accounts)))
-    own = await db.execute(select(r.n, func.count()).where(r.by.in_(accounts)).group_by(r.n))
+    before = await db.scalar(_SAME, {"message": message, "accounts": accounts})
+    own = await db.execute(_OWN, {"accounts": accounts})
     return ReportContext(
         cases=await cases_with(db, event),
         before=int(before or 0),
@@ -82,34 +120,14 @@ async def known_of_report(
 
 async def _filed(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, since: int) -> tuple[Filed, ...]:
     """Return the cases that a person reported since a time, in any room, with the outcome as it counts in `room`."""
-    r, c, g = schema.reports.c, schema.cases.c, schema.rooms.c
     here = (await place_of(db, room)).community
-    rows = await db.execute(
-        select(r.n, func.min(r.at), c.outcome, g.community)
-        .join(schema.cases, c.n == r.n)
-        .join(schema.rooms, g.room == c.room)
-        .where(r.by.in_(accounts), r.at >= since)
-        .group_by(r.n, c.outcome, g.community)
-    )
+    rows = await db.execute(_FILED, {"accounts": accounts, "since": since})
     return tuple(Filed(n, int(at), outcome if where == here else ELSEWHERE) for n, at, outcome, where in rows)
 
 
 async def _lead(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, since: int) -> CaseView | None:
     """Return the newest undecided case with its own card that a person's report opened in a room."""
-    r, c = schema.reports.c, schema.cases.c
-    same = schema.reports.alias()
-    first = select(func.min(same.c.record)).where(same.c.n == r.n).scalar_subquery()
-    opened = select(r.n).where(r.by.in_(accounts), r.at >= since, r.record == first)
-    n = await db.scalar(
-        select(func.max(c.n)).where(
-            c.room == room,
-            c.rule == REPORTED,
-            c.lead == 0,
-            c.state.in_(("open", "acknowledged")),
-            c.opened >= since,
-            c.n.in_(opened),
-        )
-    )
+    n = await db.scalar(_LEAD, {"accounts": accounts, "since": since, "room": room})
     return await case_view(db, n) if n else None
 
 
@@ -127,21 +145,8 @@ async def reports_paused(db: AsyncConnection, n: int, room: RoomId, now_ms: int)
 
 async def report_pause(db: AsyncConnection, user: UserId, room: RoomId, now_ms: int) -> Pause | None:
     """Return until when somebody may not report in a room; None if they may."""
-    s, c = schema.sanctions.c, schema.cases.c
-    rows = await db.execute(
-        select(s.until, s.n, s.rule)
-        .join(schema.cases, c.n == s.n)
-        .where(_stands(await accounts_of(db, user), room, *PAUSES_REPORTS), s.until > now_ms)
-        .order_by(s.until.desc())
-        .limit(1)
-    )
+    rows = await db.execute(_PAUSED, {"accounts": await accounts_of(db, user), "room": room, "now": now_ms})
     return next((Pause(*row) for row in rows), None)
-
-
-def _stands(accounts: Sequence[UserId], room: RoomId, *rules: str) -> ColumnElement[bool]:
-    """Return the condition for measures under these rules against a person in a room, whose cases stand."""
-    s = schema.sanctions.c
-    return and_(s.subject.in_(accounts), s.rule.in_(rules), s.room == room, schema.cases.c.outcome == "upheld")
 
 
 async def reported_case(db: AsyncConnection, n: int, *, now_ms: int, settings: ReportSettings) -> ReportedCase | None:
@@ -175,9 +180,10 @@ async def _waiting(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId
 async def _reporter(db: AsyncConnection, user: UserId, case: CaseView, since: int, now_ms: int) -> Reporter:
     r, c, s = schema.reports.c, schema.cases.c, schema.sanctions.c
     accounts = await accounts_of(db, user)
-    measures = select(func.max(s.at)).join(schema.cases, c.n == s.n).where(_stands(accounts, case.room, MISUSE))
-    paused = int(await db.scalar(measures.where(s.until > 0)) or 0)
-    warned = int(await db.scalar(measures.where(s.until == 0)) or 0)
+    measures = select(func.max(s.at)).join(schema.cases, c.n == s.n).where(_stands(MISUSE))
+    theirs = {"accounts": accounts, "room": case.room}
+    paused = int(await db.scalar(measures.where(s.until > 0), theirs) or 0)
+    warned = int(await db.scalar(measures.where(s.until == 0), theirs) or 0)
     since = max(since, paused + 1)
     dismissed = await db.scalar(
         select(func.count(func.distinct(r.n)))

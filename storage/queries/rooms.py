@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, func, or_, select, true
+from sqlalchemy import ColumnElement, Table, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import RoomView, Slow
@@ -31,6 +31,14 @@ _SERVED = (
     .where(or_(schema.rooms.c.code == bindparam("served"), schema.rooms.c.desk == bindparam("desk")))
     .order_by(schema.rooms.c.entered)
 )
+_r, _m = schema.rooms.c, schema.members.c
+_ALL = select(_r.room, _r.code)
+_LANGUAGE = select(_r.language).where(_r.room == bindparam("room"))
+_COMMUNITY = select(_r.community).where(_r.room == bindparam("room"))
+_GROUPS = select(_r.room).where(ACTIVE_GROUP).order_by(_r.entered)
+_rooms_of = select(_m.room).where(sql_list_param(_m.user, "users"))
+_KNOWN = _GROUPS.where(_r.room.in_(_rooms_of))
+_JOINED = _GROUPS.where(_r.room.in_(_rooms_of.where(_m.membership == "join")))
 _s = schema.sanctions.c
 _SLOW = (
     select(_s.every, _s.at)
@@ -130,7 +138,7 @@ async def closed_groups(db: AsyncConnection, bot: UserId) -> tuple[RoomView, ...
 
 async def all_rooms(db: AsyncConnection) -> dict[RoomId, GroupCode]:
     """Return every room ever served, and its code."""
-    return dict((await db.execute(select(schema.rooms.c.room, schema.rooms.c.code))).all())
+    return dict((await db.execute(_ALL)).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +173,7 @@ async def other_rooms(db: AsyncConnection) -> frozenset[RoomId]:
 
 async def room_language(db: AsyncConnection, room: RoomId) -> str:
     """Return the language chosen for a room; empty if none was chosen."""
-    return str(await db.scalar(select(schema.rooms.c.language).where(schema.rooms.c.room == room)) or "")
+    return str(await db.scalar(_LANGUAGE, {"room": room}) or "")
 
 
 async def followed_spaces(db: AsyncConnection) -> set[RoomId]:
@@ -216,8 +224,7 @@ async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) ->
 
 async def active_groups(db: AsyncConnection) -> tuple[RoomId, ...]:
     """Return the groups that are served now, in the order in which they came."""
-    r = schema.rooms.c
-    return tuple(await db.scalars(select(r.room).where(ACTIVE_GROUP).order_by(r.entered)))
+    return tuple(await db.scalars(_GROUPS))
 
 
 async def groups_with(db: AsyncConnection, users: Sequence[UserId], *, joined: bool) -> tuple[RoomId, ...]:
@@ -225,9 +232,7 @@ async def groups_with(db: AsyncConnection, users: Sequence[UserId], *, joined: b
 
     With `joined` only those that one of them is in now.
     """
-    m, r = schema.members.c, schema.rooms.c
-    there = select(m.room).where(m.user.in_(users), m.membership == "join" if joined else true())
-    return tuple(await db.scalars(select(r.room).where(ACTIVE_GROUP, r.room.in_(there)).order_by(r.entered)))
+    return tuple(await db.scalars(_JOINED if joined else _KNOWN, {"users": sql_list_value(users)}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +303,7 @@ async def _suspended(db: AsyncConnection, row: Any, power: Power, linked: Rows) 
 
 async def place_of(db: AsyncConnection, room: RoomId) -> Spot:
     """Return a room and its community."""
-    found = await db.scalar(select(schema.rooms.c.community).where(schema.rooms.c.room == room))
+    found = await db.scalar(_COMMUNITY, {"room": room})
     return Spot(room, str(found or ""))
 
 

@@ -2,13 +2,27 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import TaskKind
 from moderation.values.ids import RoomId
 from storage import schema
+
+_k = schema.tasks.c
+_ABOUT = select(_k.n, _k.record).where(
+    _k.n.in_(bindparam("numbers", expanding=True)), _k.task == bindparam("task"), _k.done == 0
+)
+_ABOUT_ROOMS = (
+    select(_k.room, _k.task, _k.record)
+    .where(
+        _k.room.in_(bindparam("rooms", expanding=True)),
+        _k.task.in_(("room", "last-manager")),
+        _k.done == 0,
+    )
+    .order_by(_k.record)
+)
 
 
 async def open_tasks(db: AsyncConnection) -> Sequence[Row[tuple[object, ...]]]:
@@ -25,20 +39,14 @@ async def open_task(db: AsyncConnection, record: int) -> Row[tuple[object, ...]]
 
 async def tasks_about(db: AsyncConnection, numbers: Sequence[int], task: TaskKind = "case") -> dict[int, int]:
     """Return the open tasks to decide these cases, or to confirm decisions: case -> record of the task."""
-    k = schema.tasks.c
-    rows = await db.execute(select(k.n, k.record).where(k.n.in_(numbers), k.task == task, k.done == 0))
-    return dict(rows.all())
+    return dict((await db.execute(_ABOUT, {"numbers": numbers, "task": task})).all())
 
 
 async def tasks_about_rooms(
     db: AsyncConnection, rooms: Sequence[RoomId]
 ) -> dict[tuple[RoomId, TaskKind], tuple[int, ...]]:
     """Return the records of the open tasks about these rooms themselves, by kind."""
-    k = schema.tasks.c
-    of_rooms = ("room", "last-manager")
-    rows = await db.execute(
-        select(k.room, k.task, k.record).where(k.room.in_(rooms), k.task.in_(of_rooms), k.done == 0).order_by(k.record)
-    )
+    rows = await db.execute(_ABOUT_ROOMS, {"rooms": rooms})
     found: dict[tuple[RoomId, TaskKind], tuple[int, ...]] = {}
     for row in rows:
         key = (RoomId(row.room), row.task)

@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import delete, insert, literal_column, select, update
+from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -81,11 +81,17 @@ async def open_gap(
         await db.execute(update(schema.gaps).where(schema.gaps.c.room == room).values(told=_written(both)))
 
 
+_GAP = select(schema.gaps).where(schema.gaps.c.room == bindparam("room"))
+_CLOSE = [
+    delete(table).where(table.c.room == bindparam("room"))
+    for table in (schema.gap_events, schema.gap_pages, schema.gaps)
+]
+
+
 async def close_gap(db: AsyncConnection, room: RoomId) -> None:
     """Note that nothing more is to be read."""
-    await db.execute(delete(schema.gap_events).where(schema.gap_events.c.room == room))
-    await db.execute(delete(schema.gap_pages).where(schema.gap_pages.c.room == room))
-    await db.execute(delete(schema.gaps).where(schema.gaps.c.room == room))
+    for statement in _CLOSE:
+        await db.execute(statement, {"room": room})
 
 
 async def everywhere(db: AsyncConnection) -> list[RoomId]:
@@ -95,7 +101,7 @@ async def everywhere(db: AsyncConnection) -> list[RoomId]:
 
 async def gap_of(db: AsyncConnection, room: RoomId) -> Gap | None:
     """Return the progress of reading a room; None if it is not behind."""
-    row = (await db.execute(select(schema.gaps).where(schema.gaps.c.room == room))).first()
+    row = (await db.execute(_GAP, {"room": room})).first()
     if row is None:
         return None
     pages = select(schema.gap_pages).where(schema.gap_pages.c.room == room).order_by(schema.gap_pages.c.n.desc())
