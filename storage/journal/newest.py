@@ -97,7 +97,7 @@ def _of_day(day: Day, criteria: _Criteria, below: int, beat: Callable[[], None])
 def _open_day(day: Day, criteria: _Criteria, below: int, beat: Callable[[], None]) -> Iterator[bytes]:
     with suppress(FileNotFoundError):  # it was closed just now
         lines = _backwards(day.path, criteria.may_fit, beat)
-        yield from dropwhile(lambda raw: line_index(raw) >= below, lines)
+        yield from dropwhile(lambda raw: not 0 <= line_index(raw) < below, lines)
         return
     yield from _closed_day(day, criteria, below, beat)
 
@@ -109,7 +109,7 @@ def _closed_day(day: Day, criteria: _Criteria, below: int, beat: Callable[[], No
         yield from reversed(kept)
         if len(kept) < _MOST_KEPT:
             return
-        below = line_index(kept[0])
+        below = next((index for index in map(line_index, kept) if index >= 0), 0)
 
 
 def _lines_below(day: Day, criteria: _Criteria, below: int, beat: Callable[[], None]) -> Iterator[bytes]:

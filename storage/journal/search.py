@@ -48,9 +48,9 @@ def _in_day(day: Day, query: Query, words: str, at: Callable[[int], None] = lamb
 
 
 def line_index(raw: bytes) -> int:
-    """Return the index of a record from the beginning of its line, which may be damaged; 0 if it is not there."""
+    """Return the index of a record from the beginning of its line, which may be damaged; -1 if it is not there."""
     found = _INDEX.match(raw)
-    return int(found[1]) if found else 0
+    return int(found[1]) if found else -1
 
 
 def quick_test(words: str) -> Callable[[bytes], bool]:

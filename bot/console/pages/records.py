@@ -185,18 +185,18 @@ async def _pieces(
     """Yield the page up to its rows, each row as it is found, and the rest."""
     before, _, after = page.partition(_HERE)
     yield before
-    count, last, problem = 0, b"", ""
+    count, oldest, problem = 0, 0, ""
     async with aclosing(found):
         try:
             async for raw in found:
                 if not raw:
                     yield "\n"  # so that it is noticed if nobody reads any more
                     continue
-                last, count = raw, count + 1
+                oldest, count = max(line_index(raw), 0) or oldest, count + 1
                 yield _row(visit, raw, await _names(visit, [raw], content=content), content=content)
         except Bad as bad:
             problem = str(bad.fields["why"])
-    more = filters.address(before=str(line_index(last))) if count == MOST_FOUND else ""
+    more = filters.address(before=str(oldest)) if count == MOST_FOUND else ""
     fields = {"count": count, "more": more, "problem": problem}
     yield visit.site.pages.html("records_end.html", visit.language, visit=visit, **fields)
     yield after
@@ -218,7 +218,8 @@ async def _whole(visit: Visit, filters: Filters, lines: Sequence[bytes], *, cont
     if visit.wants_json:
         return visit.page("records.html", json=[json_of(raw, content=content) for raw in lines])
     names = await _names(visit, lines, content=content)
-    more = filters.address(before=str(line_index(lines[-1]))) if len(lines) == MOST_LISTED else ""
+    oldest = min((index for index in map(line_index, lines) if index >= 0), default=0)
+    more = filters.address(before=str(oldest)) if len(lines) == MOST_LISTED else ""
     rows = [_row(visit, raw, names, content=content) for raw in lines]
     text = await _page(visit, filters, rows, content=content, more=more)
     return web.Response(text=text, content_type="text/html", charset="utf-8")

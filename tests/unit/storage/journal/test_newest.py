@@ -18,6 +18,7 @@ from storage.journal.newest import newest_below, newest_first
 from storage.journal.query import Query
 from storage.journal.record import Draft, Part
 from storage.journal.record_keys import PersonKeys
+from storage.journal.search import line_index
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 ANNA = "@anna:example.org"
@@ -88,6 +89,17 @@ def test_a_closed_day_is_read_again_if_too_few_of_its_lines_are_kept(
         assert [numbers(log, query, words) for query, words in queries] == whole
     assert newest_below(log, 3) == next(newest_first(log, Query(), below=3, most=1))
     assert newest_below(log, 0) is None
+
+
+def test_a_damaged_line_stands_on_one_page_alone(log: Path) -> None:
+    day = list_days(log / "day")[-1].path
+    lines = day.read_bytes().split(b"\n")
+    lines[1] = b"damaged"
+    day.write_bytes(b"\n".join(lines))
+    first = [*newest_first(log, Query(), most=3)]
+    rest = [*newest_first(log, Query(), below=min(index for index in map(line_index, first) if index >= 0), most=100)]
+    assert b"damaged" in first
+    assert [*first, *rest] == [*newest_first(log, Query(), most=100)]
 
 
 def test_damage_is_told(log: Path) -> None:
