@@ -7,10 +7,13 @@ from markupsafe import Markup
 
 from bot.texts.credit_lines import CreditShown
 from moderation.credit.credit import course
+from moderation.duty.responsibility import KNOWN_FOR_MS
+from moderation.model.context import CaseView
 from moderation.model.facts import Ledger
 from moderation.model.ledger_entry import LedgerEntry
 from moderation.policy import TierSettings
 from moderation.values.durations import DAY_MS
+from storage import queries
 
 from .draw.course import Course, CourseMark, draw_course
 from .draw.svg import DrawingWords
@@ -59,3 +62,29 @@ def _marks(
         name = visit.site.catalog.text(visit.language, "console.person.mark", n=entry.case or 0, rule=rule)
         may_see = entry.case is not None and (visit.rights.everything or entry.room in visit.rights.rooms)
         yield CourseMark(entry.at_ms, left, name, f"/cases/{entry.case}" if may_see else "")
+
+
+async def plot_of_case(visit: Visit, case: CaseView, names: Mapping[str, str]) -> Markup | None:
+    """Draw the credit of the person whom a case concerns, in its room.
+
+    None if the visitor has not read the case, which is on record, if they may not ask for it in chat, or if the person
+    had their data erased.
+    """
+    if not case.subject or not await _may_ask(visit, case):
+        return None
+    now = visit.now_ms
+    view = await queries.person_view(visit.db, case.subject, now_ms=now, recent_since=now)
+    room = await queries.room_view(visit.db, case.room, visit.site.bot)
+    shown = CreditShown(view, room, visit.site.policy, now)
+    return credit_plot(visit, shown, "credit", names, DrawingWords(visit.site.catalog, visit.language))
+
+
+async def _may_ask(visit: Visit, case: CaseView) -> bool:
+    """Tell whether the visitor may ask for somebody's credit in the room of a case."""
+    if case.is_about(visit.visitor.user):
+        return True
+    if not visit.site.readings.is_open(visit.visitor, f"case {case.n}"):
+        return False
+    if visit.rights.everything:
+        return True
+    return bool(await queries.rooms_knowing(visit.db, case.subject, [case.room], visit.now_ms - KNOWN_FOR_MS))

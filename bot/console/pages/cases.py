@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from bot.console.credit_plot import plot_of_case
 from bot.console.preview import Preview, preview
 from bot.console.spoken import said_in_case
 from bot.console.visit import Route, Visit
@@ -145,6 +146,7 @@ async def _page(visit: Visit, card: Card | None) -> web.Response:
         **await queries.room_names(visit.db, rooms),
         **await queries.display_names(visit.db, users, sorted(rooms)),
     }
+    fields["credit_plot"] = await plot_of_case(visit, card.case, names) if card is not None else None
     json = _case_json(card.case) if card is not None else [_row_json(row) for row in page.rows]
     chips, tabs = _chips(visit, wanted, counts), [(tab, _address({"tab": tab})) for tab in _TABS]
     further = _address({**_asked(visit), "after": f"{page.next.at}-{page.next.n}"}) if page.next else ""

@@ -130,6 +130,12 @@ class TestPerson:
                 page = await later.get(f"/people/{ANNA}")
         assert (page.status, "Nothing is known of this person" in page.words) == (404, True)
 
+    async def test_nothing_is_shown_that_cannot_be_noted(self, bot: Offline, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            (bot.config.data_dir / "spool").write_text("a file where the folder should be")
+            page = await browser.get(f"/people/{ANNA}")
+        assert (page.status, "credit" in page.words) == (503, False)
+
     async def test_it_is_json_if_asked(self, console: ServedConsole) -> None:
         async with console.operator() as browser:
             found = json.loads((await browser.get(f"/people/{ANNA}?as=json&room=G-7F3K")).text)
@@ -141,6 +147,23 @@ class TestPerson:
         assert (found["user"], found["room"], found["credit"], found["standing"]) == (ANNA, "G-7F3K", 75, None)
         assert (entry["entry"], entry["cost"], entry["rule"], entry["case"]) == ("charge", 25, "tickets", 1)
         assert [each["n"] for each in found["cases"]] == [1]
+
+
+class TestTheCreditInACase:
+    async def test_is_shown_to_those_who_read_the_case_and_may_ask_for_it(self, console: ServedConsole) -> None:
+        async with console.operator() as operator, console.person(MARK) as mark, console.person(ANNA) as anna:
+            pages = [await each.get("/cases/1") for each in (operator, mark, anna)]
+            await operator.post("/cases/1/read", {"reason": "Anna asked me to look"})
+            pages.append(await operator.get("/cases/1"))
+        assert [each.status for each in pages] == [200, 200, 404, 200]
+        assert ["75 of 100 points now." in each.words for each in pages] == [False, True, False, True]
+
+    async def test_is_not_shown_once_the_person_is_long_gone(self, bot: Offline, console: ServedConsole) -> None:
+        await bot.membership(ANNA, "leave")
+        bot.time.ms += 31 * DAY_MS
+        async with console.person(MARK) as mark:
+            page = await mark.get("/cases/1")
+        assert (page.status, "points now" in page.words) == (200, False)
 
 
 class TestRoom:
