@@ -12,7 +12,7 @@ from storage.state.owner_choices import any_asks
 from .accounts import communities_of_person, ever_linked, groups_of_person, people_in, person_who_proved, persons_linked
 from .barred import ListedBar, barred_entries, cases_sharing_messages
 from .case_queue import Cursor, QueueCounts, QueueFilter, QueuePage, QueueRow, cases_of_person, queue_counts, queue_page
-from .case_steps import CaseStepRow, time_line
+from .case_steps import CaseStepRow, last_record_of, time_line
 from .cases import (
     MOST_WAITING,
     CaseNote,
@@ -30,7 +30,6 @@ from .cases import (
     figures_of,
     gone_from,
     is_reported,
-    last_record_of,
     newest_case_of,
     next_case,
     notes_of,

@@ -1,4 +1,4 @@
-"""The time line of a case: its steps, what it cost, and the measures taken for it."""
+"""The time line of a case: its steps, what it cost, and the measures taken for it; and its last record."""
 
 from dataclasses import dataclass
 
@@ -35,6 +35,11 @@ async def time_line(db: AsyncConnection, n: int) -> tuple[CaseStepRow, ...]:
     return tuple(sorted(rows, key=lambda row: (row.at, row.record < 0, row.record)))
 
 
+async def last_record_of(db: AsyncConnection, n: int) -> int:
+    """Return the last record about a case, by which is seen whether it has changed; -1 if there is no such case."""
+    return max(await db.scalars(_RECORDS, {"n": n}), default=-1)
+
+
 _S, _C, _M = schema.case_steps.c, schema.credit.c, schema.sanctions.c
 _NO, _NONE = literal(0), literal("")
 _STEPS = select(_S.record, _S.at, _S.step, _S.what, _S.by, _S.subject, _S.state, _S.asked, _S.due, _NO)
@@ -50,4 +55,10 @@ _TIME_LINE = union_all(
     _ENTRIES.where(_C.person == _PERSON, _C.n == bindparam("n")),
     _MEASURES.where(*_OF_CASE),
     _ENDS.where(*_OF_CASE, _M.ended > 0),
+)
+_RECORDS = union_all(
+    select(_S.record).where(_S.n == bindparam("n")),
+    select(schema.evidence.c.record).where(schema.evidence.c.n == bindparam("n")),
+    select(_C.record).where(_C.person == _PERSON, _C.n == bindparam("n")),
+    select(_M.record).where(*_OF_CASE),
 )

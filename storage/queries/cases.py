@@ -159,12 +159,6 @@ async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
     return found
 
 
-async def last_record_of(db: AsyncConnection, n: int) -> int:
-    """Return the last record about a case, by which is seen whether it has changed; -1 if there is no such case."""
-    steps = await db.scalars(select(schema.case_steps.c.record).where(schema.case_steps.c.n == n))
-    return max((*await records_of_case(db, n), *steps), default=-1)
-
-
 async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int) -> list[CaseView]:
     """Return the cases of these rooms that wait for a decision, the most urgent first, without their evidence."""
     c = schema.cases.c

@@ -29,6 +29,7 @@ async def figures(visit: Visit) -> web.Response:
         section="figures",
         since=since.isoformat(),
         until=until.isoformat(),
+        periods=list(_periods(_today(visit))),
         figures=found,
         json=as_json(found, since, until),
     )
@@ -47,7 +48,7 @@ async def spreadsheet(visit: Visit) -> web.Response:
 
 def _period(visit: Visit) -> tuple[dt.date, dt.date]:
     """Return the first and the last day that were asked for; without any, this month up to today."""
-    today = dt.datetime.fromtimestamp(visit.now_ms / 1000, _zone(visit)).date()
+    today = _today(visit)
     try:
         until = dt.date.fromisoformat(visit.said("until") or today.isoformat())
         since = dt.date.fromisoformat(visit.said("since") or until.replace(day=1).isoformat())
@@ -56,6 +57,19 @@ def _period(visit: Visit) -> tuple[dt.date, dt.date]:
     if not dt.timedelta() <= until - since <= LONGEST or not FIRST <= until.year <= LAST:
         raise Bad("console.figures.bad_period")
     return since, until
+
+
+def _today(visit: Visit) -> dt.date:
+    return dt.datetime.fromtimestamp(visit.now_ms / 1000, _zone(visit)).date()
+
+
+def _periods(today: dt.date) -> Iterator[tuple[str, str, str]]:
+    """Yield periods to choose from: their names, and their first and last days."""
+    before = today.replace(day=1) - _DAY
+    yield "last_month", before.replace(day=1).isoformat(), before.isoformat()
+    yield "this_month", today.replace(day=1).isoformat(), today.isoformat()
+    yield "last_year", f"{today.year - 1}-01-01", f"{today.year - 1}-12-31"
+    yield "this_year", f"{today.year}-01-01", today.isoformat()
 
 
 async def _found(visit: Visit, since: dt.date, until: dt.date) -> TransparencyFigures:

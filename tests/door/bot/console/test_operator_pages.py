@@ -95,6 +95,17 @@ class TestFigures:
         assert (found["found"], found["rules"][0]["upheld"], found["until_decided"]) == ({"automatically": 1}, 1, 0)
         assert (before["found"], before["rules"]) == ({}, [])
 
+    async def test_offer_the_months_and_years_around_today(self, operated: ServedConsole) -> None:
+        async with operated.operator() as browser:
+            page = (await browser.get("/figures")).text
+        for period in (
+            "2026-10-01&amp;until=2026-10-31",
+            "2025-01-01&amp;until=2025-12-31",
+            "2026-01-01&amp;until=2026-11-24",
+        ):
+            assert f'href="/figures?since={period}"' in page
+        assert 'until=2026-11-24" aria-current="page">This month' in page
+
     async def test_come_as_a_table_for_a_spreadsheet(self, operated: ServedConsole) -> None:
         async with operated.operator() as browser:
             answer = await browser.get("/figures.csv?since=2026-11-01&until=2026-11-30")
@@ -155,6 +166,13 @@ class TestStanding:
         assert [(row["person"], row["standing"], row["entries"]) for row in found] == [(MARK, 95, 1)]
         assert f"{MARK} everywhere 95" in page
         assert len([*(console.bot.config.data_dir / FOLDER).glob("access-*.json")]) == 2
+
+    async def test_is_not_shown_if_the_look_cannot_be_noted(self, console: ServedConsole) -> None:
+        spool = console.bot.config.data_dir / FOLDER
+        spool.rmdir() if spool.exists() else None
+        spool.write_text("a file where the folder should be")
+        async with console.operator() as browser:
+            assert (await browser.get("/standing")).status == 503
 
 
 class TestTasks:

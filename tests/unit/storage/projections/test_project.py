@@ -307,6 +307,10 @@ async def test_the_time_line_of_a_case_tells_who_did_what_but_not_who_reported(d
         (27, "decided", "dismissed", MARK, ANNA),
         (-1, "measure-ended", "mute", "", ANNA),
     ]
+    assert await queries.last_record_of(db, 1) == 27
+    await apply(db, replace(MUTE, basis="decision"), first=30)
+    assert [await queries.last_record_of(db, n) for n in (1, 2)] == [30, -1]
+    await apply(db, replace(ended, start=30), first=31)
     await apply(db, PartsErased(parts=2, what="operator", records="22-25;1:27"), first=40)
     erased = [row for row in await queries.time_line(db, 1) if row.record in range(22, 28)]
     assert [(row.record, row.by, row.subject) for row in erased] == [
