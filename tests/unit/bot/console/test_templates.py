@@ -9,8 +9,16 @@ import pytest
 from bot.console.render import TEMPLATES, environment
 
 ATTRIBUTE = re.compile(r'\bvalue="([^"{]*\{\{.*?\}\}[^"]*)"')
-# Values of ours: languages, days, codes of groups, numbers, words of the program.
+# Values of ours: languages, days, codes of groups, words of the program, numbers of cases and records.
 OURS = {"other", "until", "since", "code", "each.code", "topic", "kind", "job.done"}
+OURS |= {
+    '"comment" if may_comment else "note"',
+    "other.n",
+    "seen",
+    "deciding.seen",
+    "pressed.seen[case.n]",
+    "pressed.seen[other.n]",
+}
 HOSTILE = ("\u202e", "\ud800", "\0", '"><script>alert(1)</script>', "' onfocus='x", "{{7*7}}", "&amp;", "\u200b" * 9)
 
 
