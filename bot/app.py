@@ -29,6 +29,7 @@ from storage.journal.transparency.proof import Prover
 from storage.journal.transparency.tiles import Tiles
 
 from .admin.console import ConsoleOperations
+from .admin.console_sign_in import ConsoleSignIn
 from .admin.control_socket import Control
 from .admin.keys import KeyOperations
 from .admin.rate_limit import learning_of_limit
@@ -68,6 +69,7 @@ from .identity.background import VerificationUpkeep
 from .identity.factory import make_verifier
 from .identity.oidc import Oidc
 from .identity.oidc_callback import CallbackServer
+from .identity.sign_in import SignIns
 from .matrix.http import Wire
 from .matrix.known_limit import known_limit, remember_limit
 from .matrix.login import Session
@@ -187,7 +189,9 @@ class RunningBot:
         self._server_reports = ServerReports(self._services, words, token=_admin_token(config))
         keys = KeyOperations(core.machine, self._verifying, self._keys_changed)
         limit = learning_of_limit(self._dispatcher.learn_limit)
-        console = ConsoleOperations(pipeline, database, speech, clock).by_name()
+        console = {**ConsoleOperations(pipeline, database, speech, clock).by_name()}
+        if (sign_ins := SignIns.of(config, clock)) is not None:
+            console |= ConsoleSignIn(pipeline, core.stores.identity, sign_ins, clock).by_name()
         operations = {**self._operations.by_name(), **keys.by_name(), **limit, **console}
         self._control = Control(config.data_dir, operations)
 

@@ -198,7 +198,7 @@ console_sessions = Table(
     metadata,
     Column("record", Integer, primary_key=True),
     Column("session", String, unique=True, info=words_of("user")),
-    Column("link", Integer, unique=True),  # record of the link
+    Column("link", Integer, unique=True),  # record of the link; below 0: they logged in at an issuer
     Column("user", String, info=PERSON),
     Column("room", String, info=PLAIN),  # the direct room
     Column("at", Integer),

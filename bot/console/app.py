@@ -192,7 +192,8 @@ def _problem(
     text = key or (known if site.catalog.has(known) else "console.problem.other")
     try:
         shown = {name: str(value) for name, value in (fields or {}).items()}
-        return site.pages.answer("problem.html", language, status=status, key=text, fields=shown)
+        signs_in = key == "console.problem.not_in" and bool(entering.issuers_of(site))
+        return site.pages.answer("problem.html", language, status=status, key=text, fields=shown, signs_in=signs_in)
     except Exception:
         log.exception("console_failed")
         return web.Response(status=status, text=str(status))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.runtime.tokens import hashed
+from bot.runtime.tokens import hashed, new_token
 from bot.texts.catalog import LANGUAGES
 from moderation.values.errors import Refused
 from storage import queries
@@ -21,9 +21,12 @@ from . import language
 from .asking import ask
 from .sessions import LONGEST_MS, Visitor, end_session, is_link, operator_of, use_link
 from .site import Site
-from .visit import Bad
+from .visit import Bad, NoPage
 
 COOKIE = "answerable"
+SIGN_IN_COOKIE = "answerable-sign-in"  # of a browser that went to an issuer
+SIGN_IN_S = 600
+_QUERY = ("state", "code", "iss", "error")  # what a browser brings back
 
 
 async def visitor_of(site: Site, request: web.Request, db: AsyncConnection, now_ms: int) -> Visitor | None:
@@ -63,6 +66,12 @@ def _is_https(site: Site, request: web.Request) -> bool:
     return site.guard.origin(request).startswith("https:")
 
 
+def issuers_of(site: Site) -> dict[str, str]:
+    """Return the issuers at which one can log in, with the names that people read."""
+    config = site.config
+    return {each.name: each.shown for each in config.oidc} if config.console.public_url is not None else {}
+
+
 class Entering:
     """The pages for those who are not in yet, and for those who leave."""
 
@@ -74,6 +83,10 @@ class Entering:
         app.router.add_get("/enter/{ticket}", self._show)
         app.router.add_post("/enter/{ticket}", self._enter)
         app.router.add_post("/leave", self._leave)
+        app.router.add_get("/enter", self._choose)
+        app.router.add_post("/sign-in/{issuer}/begin", self._begin)
+        app.router.add_get("/sign-in/{issuer}", self._come_back)
+        app.router.add_post("/sign-in/{issuer}", self._sign_in)
         app.router.add_post("/language", self._language)
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
@@ -101,6 +114,61 @@ class Entering:
         answer = web.Response(status=303, headers={"Location": "/"})
         self._set_cookie(request, answer, token)
         return answer
+
+    # A login at an issuer. It sends the browser back from another site, and such a request brings no cookie that is for
+    # this site alone: so a page with a button stands between the login and the session.
+
+    async def _choose(self, request: web.Request) -> web.StreamResponse:
+        """Show where one can log in."""
+        site = self._site
+        if not issuers_of(self._site):
+            raise Bad("console.problem.not_in", 403)
+        return site.pages.answer(
+            "sign_in.html", self._spoken(request), issuers=issuers_of(self._site), link="", shown=""
+        )
+
+    async def _begin(self, request: web.Request) -> web.StreamResponse:
+        """Begin a login, and lead to the issuer."""
+        site, name = self._site, self._issuer_of(request)
+        browser = new_token()
+        done = await ask(site, "console-sign-in", issuer=name, browser=hashed(browser))
+        fields = {"issuers": {}, "link": done["link"], "shown": issuers_of(self._site)[name]}
+        answer = site.pages.answer("sign_in.html", self._spoken(request), **fields)
+        answer.set_cookie(
+            SIGN_IN_COOKIE,
+            browser,
+            max_age=SIGN_IN_S,
+            path="/sign-in",
+            secure=_is_https(site, request),
+            httponly=True,
+            samesite="Lax",
+        )
+        return answer
+
+    async def _come_back(self, request: web.Request) -> web.StreamResponse:
+        """Show the button for a browser that came back from an issuer."""
+        name, language = self._issuer_of(request), self._spoken(request)
+        given = {each: request.query[each] for each in _QUERY if each in request.query}
+        return self._site.pages.answer(
+            "signed_in.html", language, name=name, shown=issuers_of(self._site)[name], given=given
+        )
+
+    async def _sign_in(self, request: web.Request) -> web.StreamResponse:
+        """Open a session for somebody who logged in at an issuer."""
+        site, name, form = self._site, self._issuer_of(request), await request.post()
+        query = {each: str(form[each]) for each in _QUERY if each in form}
+        browser = hashed(request.cookies.get(SIGN_IN_COOKIE, ""))
+        done = await ask(site, "console-signed-in", issuer=name, browser=browser, query=query)
+        answer = web.Response(status=303, headers={"Location": "/"})
+        self._set_cookie(request, answer, str(done["session"]))
+        answer.del_cookie(SIGN_IN_COOKIE, path="/sign-in")
+        return answer
+
+    def _issuer_of(self, request: web.Request) -> str:
+        name = request.match_info["issuer"]
+        if name not in issuers_of(self._site):
+            raise NoPage
+        return name
 
     async def _session_of_person(self, ticket: str) -> str:
         """Have the bot open a session for the person who got the link; return its token."""

@@ -131,17 +131,10 @@ class Oidc:
 
     async def _proved(self, login: Login, name: str, query: Mapping[str, str]) -> ProvedIdentity:
         """Redeem the code that the browser brought. Raises what `Issuer` raises."""
-        issuer, provider, challenge = login.issuer, login.provider, login.challenge
-        if name != issuer.settings.name or not _from(provider, query):  # mix-up attack (RFC 9207)
+        if name != login.issuer.settings.name:  # mix-up attack (RFC 9207)
             raise Untrusted("answer", "the browser came back from another issuer")
-        if "error" in query:
-            if query["error"] == "access_denied":
-                raise Denied
-            raise Untrusted("answer", query["error"][:60])
-        if not query.get("code"):
-            raise Untrusted("answer", "no code")
-        tokens = await issuer.redeem(provider, query["code"], challenge.verifier, self.back_to(name))
-        return await issuer.person(provider, tokens, self._clock() // 1000, challenge.nonce)
+        now_s = self._clock() // 1000
+        return await login.issuer.returned(login.provider, login.challenge, query, self.back_to(name), now_s)
 
     # Pieces.
 
@@ -260,11 +253,6 @@ def _said(issuer: Issuer, error: Exception) -> str:
     if isinstance(error, NoAnswer):
         return "oidc.unreachable"
     return "oidc.clocks" if isinstance(error, ClocksDiffer) else "oidc.unusable"
-
-
-def _from(provider: Provider, query: Mapping[str, str]) -> bool:
-    """Tell whether the answer is from this issuer, as far as it says so (RFC 9207, section 2.4)."""
-    return query["iss"] == provider.issuer if "iss" in query else not provider.names_itself
 
 
 def _digits(words: str) -> str:

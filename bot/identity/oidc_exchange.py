@@ -133,6 +133,21 @@ class Issuer:
         reply = await self._post(provider, provider.token_endpoint, form)
         return _tokens(reply, _error(reply))
 
+    async def returned(
+        self, provider: Provider, challenge: BrowserLogin, query: Mapping[str, str], back_to: str, now_s: int
+    ) -> ProvedIdentity:
+        """Return who came back in a browser. Raises `Denied`, `NoAnswer`, `Untrusted`, `NotHeld`, `ClocksDiffer`."""
+        if not _is_from(provider, query):  # mix-up attack (RFC 9207)
+            raise Untrusted("answer", "the browser came back from another issuer")
+        if "error" in query:
+            if query["error"] == "access_denied":
+                raise Denied
+            raise Untrusted("answer", query["error"][:60])
+        if not query.get("code"):
+            raise Untrusted("answer", "no code")
+        tokens = await self.redeem(provider, query["code"], challenge.verifier, back_to)
+        return await self.person(provider, tokens, now_s, challenge.nonce)
+
     async def person(self, provider: Provider, tokens: Tokens, now_s: int, nonce: str = "") -> ProvedIdentity:
         """Return who logged in. Raises `NoAnswer`, `Untrusted`, `NotHeld`, `ClocksDiffer`."""
         jwks = json_of(await get(provider.jwks_uri, self._timeout_s, ACCEPT))
@@ -181,6 +196,11 @@ def kept(claims: Mapping[str, Any], wanted: Sequence[ClaimName]) -> dict[str, st
         if isinstance(value, str) and value.strip() and is_text(value) and confirmed:
             found[name] = value.strip()[:_LONGEST_CLAIM]
     return found
+
+
+def _is_from(provider: Provider, query: Mapping[str, str]) -> bool:
+    """Tell whether the answer is from this issuer, as far as it says so (RFC 9207, section 2.4)."""
+    return query["iss"] == provider.issuer if "iss" in query else not provider.names_itself
 
 
 def _lacking(claims: Mapping[str, Any], wanted: Sequence[ClaimName]) -> bool:

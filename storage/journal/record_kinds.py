@@ -544,7 +544,7 @@ KINDS: dict[str, Kind] = {
         {
             "step": _word("link: they got a link; opened: they used it; command: they gave a command; ended"),
             "until": _int("of a link or a session: until when at most, milliseconds since 1970"),
-            "link": _int("record of the link that was used"),
+            "link": _int("record of the link that was used; -1: they logged in at an issuer"),
             "start": _int("record that began the session"),
             "why": _word("of an end: left; idle: an hour without a request; operator: an operator ended it"),
             "on": _ON,

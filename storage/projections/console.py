@@ -18,7 +18,8 @@ async def _(fact: ConsoleLinkGiven, db: AsyncConnection, index: int, at_ms: int)
 @project.register
 async def _(fact: ConsoleOpened, db: AsyncConnection, index: int, at_ms: int) -> None:
     if fact.session:  # else it was erased
-        await add(db, schema.console_sessions, fact, index, at_ms)
+        link = fact.link if fact.link >= 0 else -1 - index  # each link opens one session
+        await add(db, schema.console_sessions, fact, index, at_ms, link=link)
 
 
 @project.register

@@ -179,6 +179,7 @@ from .verification import (
     state_of_pins,
     verifications_of,
     verifications_with,
+    verified_by,
     with_lobby,
 )
 from .vitals import cases_open_and_overdue, groups_by_condition, vital_numbers

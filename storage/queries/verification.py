@@ -18,7 +18,7 @@ from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
 from moderation.model.context import InForce, VerificationInForce
 from moderation.people.verification import WARNED_BEFORE, Asks, Guest
 from moderation.values.durations import HOUR_MS
-from moderation.values.ids import RoomId, UserId
+from moderation.values.ids import PersonId, RoomId, UserId
 from storage import schema
 from storage.projections import REMOVED
 from storage.sqlite_driver import rows_of
@@ -102,6 +102,14 @@ async def verifications_of(db: AsyncConnection, user: UserId, now_ms: int) -> tu
     holding = (v.user == user, v.revoked == 0, v.until > now_ms)
     rows = await db.execute(select(v.method, v.level, v.until).where(*holding).order_by(v.record))
     return tuple({row.method: VerificationInForce(row.method, row.level, row.until) for row in rows}.values())
+
+
+async def verified_by(db: AsyncConnection, person: PersonId, method: str, now_ms: int) -> tuple[UserId, ...]:
+    """Return the accounts of a person that a method verifies now, the newest verification first."""
+    v = schema.verifications.c
+    held = (v.person == person, v.method == method, v.revoked == 0, v.until > now_ms)
+    found = await db.scalars(select(v.user).where(*held).order_by(v.record.desc()))
+    return tuple(dict.fromkeys(UserId(user) for user in found if user))
 
 
 async def verifications_with(

@@ -19,10 +19,13 @@ class ConsoleLinkGiven(Fact, kind="console", changes="nothing"):
 
 
 class ConsoleOpened(Fact, kind="console", changes="nothing"):
-    """The link recorded at `link` was used: its person has a session of the web console, at most until `until`."""
+    """A person has a session of the web console, at most until `until`.
+
+    They used the link recorded at `link`, or (-1) logged in at an issuer.
+    """
 
     step: Literal["opened"] = "opened"
-    link: int
+    link: int = -1
     until: int
     subject: UserId = person()
     session: str = private(of="subject")  # SHA-256 of what the browser holds
