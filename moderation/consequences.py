@@ -121,8 +121,13 @@ class Known:
     now_ms: int = 0
 
 
-def offered(case: CaseView) -> tuple[str, ...]:
-    """Return the reactions that the bot puts under the card of a case: what is decided can only be changed."""
+def offered(case: CaseView, *, more: bool) -> tuple[str, ...]:
+    """Return the reactions that the bot puts under the card of a case: what is decided can only be changed.
+
+    With `more` these are only those that are not there yet, since a rule had decided it before it was appealed.
+    """
+    if more:
+        return (UPHOLD, CLAIM) if case.decide == "auto" else ()
     if case.waits:
         return OFFERED
     return (DISMISS if case.outcome == "upheld" else UPHOLD, MORE)
@@ -212,7 +217,7 @@ def _(fact: CaseGrew, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 @_follow.register
 def _(fact: Appealed, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     yield EditCard(room=fact.home, n=CaseNumber(fact.n))
-    yield Offer(room=fact.home, n=CaseNumber(fact.n))
+    yield Offer(room=fact.home, n=CaseNumber(fact.n), more=True)
     if fact.report:  # nobody in the desk sees who reported, and only the reporter is told
         yield NotifyPerson(room=fact.home, subject=fact.subject, n=fact.n, facts=(fact,), alone=True)
     yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,), ring=True)

@@ -215,7 +215,7 @@ class Desk(ActionHandler):
         target = action.event or (case.card if case else None)
         if desk is None or target is None or case is None:
             return Done(result="abandoned")
-        for number, key in enumerate(action.key.split() or offered(case)):
+        for number, key in enumerate(action.key.split() or offered(case, more=action.more)):
             relation = {"rel_type": "m.annotation", "event_id": target, "key": key}
             with suppress(Rejected):  # it stands there already
                 await self._homeserver.send(desk, "m.reaction", {"m.relates_to": relation}, f"{txn}.{number}")

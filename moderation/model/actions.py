@@ -342,6 +342,7 @@ class Offer(Action, name="offer", priority=NICETY, adorns=True, queue="case {n}"
 
     n: CaseNumber
     key: str = ""
+    more: bool = False  # only those that an appeal adds
     event: EventId | Literal[""] = ""
 
 

@@ -26,10 +26,10 @@ class Homeserver:
         return EventId("$reaction")
 
 
-async def offered(bot: Offline) -> Sequence[str]:
+async def offered(bot: Offline, *, more: bool = False) -> Sequence[str]:
     """Return the reactions that the bot puts under the card of case 1 now."""
-    homeserver = Homeserver()
-    await Desk(bot.services(homeserver), lambda _room, _index: None).offer(Offer(room=ROOM, n=CaseNumber(1)), "txn")
+    homeserver, action = Homeserver(), Offer(room=ROOM, n=CaseNumber(1), more=more)
+    await Desk(bot.services(homeserver), lambda _room, _index: None).offer(action, "txn")
     return homeserver.keys
 
 
@@ -47,8 +47,17 @@ async def test_what_a_rule_decided_can_only_be_taken_back_until_it_is_appealed(t
         assert await offered(bot) == ["❌", "🔎"]
         await bot.say(ANNA, "!appeal 1 it was a quotation")
         assert len(bot.facts(Appealed)) == 1
-        assert Offer(room=ROOM, n=CaseNumber(1)) in [row.action for row in await bot.waiting()]
-        assert await offered(bot) == ["✅", "❌", "🔎", "✋"]
+        assert Offer(room=ROOM, n=CaseNumber(1), more=True) in [row.action for row in await bot.waiting()]
+        assert await offered(bot, more=True) == ["✅", "✋"]
+
+
+async def test_an_appeal_adds_nothing_where_all_is_there(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        await bot.say(ANNA, "forbidden")
+        await bot.post_cards()
+        await bot.say(MINA, "!uphold 1")
+        await bot.say(ANNA, "!appeal 1 it was a quotation")
+        assert await offered(bot, more=True) == []
 
 
 async def test_what_was_dismissed_before_its_card_can_only_be_upheld(tmp_path: Path) -> None:
