@@ -64,17 +64,29 @@ async def people(visit: Visit) -> web.Response:
         return visit.see_other(path_of("people", words))
     if visit.visitor.kind == "operator":
         await visit.site.readings.glance(visit.visitor, "members", visit.now_ms)
-    found = await queries.people_found(visit.db, visit.rights.only, words, PAGE + 1, visit.said("after"))
+    room = await _room_asked(visit)
+    rooms = visit.rights.only if room is None else [room.room]
+    found = await queries.people_found(visit.db, rooms, words, PAGE + 1, visit.said("after"))
     shown = found[:PAGE]
     return visit.page(
         "people.html",
         section="people",
         people=shown,
+        room=room,
         words=words,
         after=shown[-1].user if len(found) > PAGE else "",
         names={each.user: each.display_name for each in shown},
         json=[asdict(each) for each in shown],
     )
+
+
+async def _room_asked(visit: Visit) -> RoomView | None:
+    """Return the room whose people are asked for; None: those of all that the visitor may see. Raises `NoPage`."""
+    code = visit.said("room")
+    if not code:
+        return None
+    room = visit.seen(await queries.room_by_code(visit.db, code, visit.site.bot))
+    return visit.seen(room if room.purpose == "group" and visit.rights.may_see(room.room) else None)
 
 
 async def person(visit: Visit) -> web.Response:

@@ -212,6 +212,19 @@ class TestRoom:
         assert "The bot is no longer in this room." in page.words
         assert "On duty this week" not in page.words
 
+    async def test_a_room_whose_records_were_purged_is_still_there(self, bot: Offline, console: ServedConsole) -> None:
+        operations = app.make_operations(bot.config, bot.stores, bot.pipeline, bot.time, lambda: None)
+        await bot.pass_time(800 * DAY_MS)
+        await bot.pipeline.commit((RoomStateChanged(room=KITCHEN, condition="left"),))
+        purged = await operations.by_name()["purge"](Request({}, "root"))
+        assert purged["days"], purged
+        async with console.operator() as browser:
+            pages = [
+                await browser.get(path) for path in ("/rooms/G-7F3K", "/rooms/G-2222", f"/people/{ANNA}", "/rooms")
+            ]
+        assert [each.status for each in pages] == [200] * 4
+        assert "Messages: nothing." in pages[0].words
+
     async def test_an_upgraded_room_keeps_its_address(self, bot: Offline, console: ServedConsole) -> None:
         new = RoomId("!kitchen2:example.org")
         entered = RoomEntered(code=KITCHEN_CODE, purpose="group", served="-", room_id=new, room=KITCHEN, subject=ELSA)
@@ -226,6 +239,13 @@ class TestLists:
             found = [json.loads((await each.get("/people?as=json")).text) for each in (operator, elsa)]
         users = [{each["user"] for each in people} - {BOT} for people in found]
         assert users == [{ANNA, CARL, ELSA, MARK, MINA, OLGA}, {ANNA, CARL, ELSA}]
+
+    async def test_they_can_be_those_of_one_room(self, console: ServedConsole) -> None:
+        async with console.operator() as operator, console.person(ELSA) as elsa:
+            found = json.loads((await operator.get("/people?as=json&room=G-2222")).text)
+            assert {each["user"] for each in found} - {BOT} == {ANNA, CARL, ELSA}
+            answers = [await elsa.get(f"/people?room={code}") for code in ("G-2222", "G-7F3K", "G-DE5K", "G-0000")]
+        assert [each.status for each in answers] == [200, 404, 404, 404]
 
     async def test_the_box_finds_and_jumps(self, console: ServedConsole) -> None:
         async with console.operator() as browser:
