@@ -40,6 +40,7 @@ async def work(do: str, asked: Mapping[str, Any], stop: asyncio.Event | None = N
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=_LONGEST,
+        start_new_session=True,  # Ctrl-C is for the console, which ends this process
     )
     assert process.stdin and process.stdout
     stopping = asyncio.create_task(_kill_at(stop, process)) if stop is not None else None

@@ -58,7 +58,7 @@ class _Criteria:
     """What is looked for."""
 
     def __init__(self, query: Query, words: str) -> None:
-        self._query, self._all = query, query == Query()
+        self._query, self._takes_all = query, query == Query() and not words
         self._needles, self._folded = query.needles, words.casefold()
         self._may_hold = quick_test(words) if words else None
 
@@ -70,7 +70,9 @@ class _Criteria:
 
     def fits(self, raw: bytes) -> bool:
         """Tell whether a line fits. Raises `BadLine`."""
-        if not self.may_fit(raw) or not (self._all or self._query.accepts(raw)):
+        if self._takes_all:
+            return True
+        if not self.may_fit(raw) or not self._query.accepts(raw):
             return False
         return not self._folded or holds(orjson.loads(raw), self._folded)
 

@@ -112,6 +112,15 @@ class TestTheList:
             page = await browser.get(f"/records?{typed}")
             assert (page.status, "cannot be looked for" in page.words) == (400, True)
 
+    async def test_kinds_are_chosen_by_links_that_keep_the_rest(self, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            page = await browser.get("/records?room=G-7F3K&kind=said")
+            assert re.search(r'href="/records\?kind=cases&amp;room=G-7F3K">', page.text)
+            assert re.search(r'kind=said&amp;room=G-7F3K" aria-current="page"', page.text)
+            page = await browser.get("/records?room=G-7F3K&kind=cases")
+            assert "Case 1" in page.words
+            assert "somebody wrote a message" not in page.words
+
     async def test_what_is_typed_stays_text(self, console: ServedConsole) -> None:
         typed = quote("<script>alert(1)</script>\"'\u202e{{7*7}}")
         async with console.operator() as browser:

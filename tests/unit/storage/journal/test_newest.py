@@ -105,5 +105,6 @@ def test_a_damaged_line_stands_on_one_page_alone(log: Path) -> None:
 def test_damage_is_told(log: Path) -> None:
     day = list_days(log / "day")[-1].path
     day.write_bytes(day.read_bytes().replace(b'"k":"message"', b'"k":message"'))
-    with pytest.raises(Broken, match="line"):
-        numbers(log, Query(kinds=frozenset({"message"}), person=ANNA))
+    for query, words in ((Query(kinds=frozenset({"message"}), person=ANNA), ""), (Query(), "words")):
+        with pytest.raises(Broken, match="line"):
+            numbers(log, query, words)
