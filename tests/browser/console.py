@@ -4,7 +4,7 @@ import asyncio
 import re
 import socket
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from playwright.async_api import Page
 
@@ -30,6 +30,7 @@ class Console:
     def __init__(self, bot: ServedBot) -> None:
         self._bot = bot
         self._config = bot.config
+        self._cookies: dict[str, list[Any]] = {}
         self._stop = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
         self.url = f"http://{bot.config.console.listen}"
@@ -57,13 +58,18 @@ class Console:
         await self._follow(page, f"{self.url}/enter/{ticket}")
 
     async def enter_from_chat(self, page: Page, person: Client) -> None:
-        """Come in as somebody who runs a room, by the link that the bot gives in a direct room."""
+        """Come in as somebody who runs a room, by the link that the bot gives in a direct room; once for all visits."""
+        if cookies := self._cookies.get(person.user):
+            await page.context.add_cookies(cookies)
+            await page.goto(self.url)
+            return
         after = person.position
         await person.send_text(await self._direct(person), "!console")
         said = await told(person, self._bot, re.compile(re.escape(f"{self.url}/enter/")), after)
         link = re.search(r"http:\S+/enter/[0-9a-f]+", said.body)
         assert link is not None
         await self._follow(page, link[0])
+        self._cookies[person.user] = [*await page.context.cookies()]
 
     async def _direct(self, person: Client) -> str:
         known = self._bot.rows("SELECT room FROM rooms WHERE direct_with = ?", person.user)
@@ -76,9 +82,11 @@ class Console:
 
     async def reveal(self, page: Page) -> bool:
         """Give the reason for which a page asks before it shows what people wrote; tell whether it asks for one."""
-        asks = page.locator("main form", has=page.locator("input[name=reason][required]"))
+        asks = page.locator("main form[action$='/read']", has=page.locator("[name=reason]"))
         if not await asks.count():
             return False
+        for closed in await page.locator("details:not([open]):has(form[action$='/read']) > summary").all():
+            await closed.click()
         await asks.get_by_role("textbox").fill("somebody asked me to look at it")
         await asks.get_by_role("button").click()
         await asks.wait_for(state="detached")

@@ -3,7 +3,7 @@
 A page that is added is looked at without being told (`routes.py`).
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import product
 
 import pytest
@@ -11,12 +11,12 @@ import pytest_asyncio
 from playwright.async_api import Page
 
 from tests.browser.checks import barriers, sideways
-from tests.browser.routes import PAGES, addresses
-from tests.browser.visit import HEIGHT, SCHEMES, Screen, Visits
+from tests.browser.routes import MANAGERS_PAGES, PAGES, PLACES, addresses
+from tests.browser.visit import HEIGHT, SCHEMES, Scheme, Screen, Visits
 from tests.browser.world import World, world_in
 
 LANGUAGES = ("en", "zh")
-WIDTHS = (390, 1280, 1600)
+SCREENS = tuple(product((390, 1280, 1600), SCHEMES))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -26,26 +26,45 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         yield world
 
 
+def test_every_page_is_looked_at() -> None:
+    assert {path for path in PAGES if "{" in path} == PLACES.keys()
+
+
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_anybody_can_use_a_page_and_it_fits(visits: Visits, world: World, path: str, language: str) -> None:
+async def test_an_operator_can_use_every_page_and_it_fits(
+    visits: Visits, world: World, path: str, language: str
+) -> None:
     page = await visits.open(Screen(language=language))
     await world.console.enter(page, world.operator.user)
+    assert await _looked_at(page, world, path, language) == []
+
+
+@pytest.mark.parametrize("path", MANAGERS_PAGES)
+async def test_a_manager_can_use_every_page_and_it_fits(visits: Visits, world: World, path: str) -> None:
+    page = await visits.open(Screen(language="zh"))
+    await world.console.enter_from_chat(page, world.manager)
+    assert await _looked_at(page, world, path, "zh") == []
+
+
+async def _looked_at(page: Page, world: World, path: str, language: str) -> list[str]:
+    """Return what is wrong with a page at its addresses in a world."""
     found: list[str] = []
     for address in addresses(path, world):
         await page.goto(f"{world.console.url}{address}")
         assert await page.locator("html").get_attribute("lang") == language
         found += [f"{address} {each}" for each in await _wrong(page)]
         if await world.console.reveal(page):
-            found += [f"{address}, revealed {each}" for each in await _wrong(page)]
-    assert found == []
+            found += [f"{address}, revealed {each}" for each in await _wrong(page, SCREENS[1:5:3])]
+    return found
 
 
-async def _wrong(page: Page) -> list[str]:
-    """Return what is wrong with a page on any screen."""
+async def _wrong(page: Page, screens: Sequence[tuple[int, Scheme]] = SCREENS) -> list[str]:
+    """Return what is wrong with a page on these screens."""
+    await page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
     headings = await page.get_by_role("heading", level=1).count()
     found = [] if headings == 1 else [f"has {headings} headings of the first level"]
-    for again, (width, scheme) in enumerate(product(WIDTHS, SCHEMES)):
+    for again, (width, scheme) in enumerate(screens):
         await page.emulate_media(color_scheme=scheme)
         await page.set_viewport_size({"width": width, "height": HEIGHT})
         wrong = [*await sideways(page), *await barriers(page, again=again > 0)]

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page
 
-WITHIN_MS = 15_000
+WITHIN_MS = 120_000
 HERE = ("localhost", "127.0.0.1", "::1")
 HEIGHT = 800
 

@@ -9,8 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from moderation.model.facts import CaseOpened
+from bot.cli.access.admin_client import ask_bot
+from moderation.model.facts import CaseOpened, TaskOpened
+from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId
 from tests.browser.console import Console, free_port
 from tests.fakes.homeserver import SimulatedHomeserver
@@ -70,14 +73,20 @@ NASTY = Strangers(HOSTILE, HOSTILE, f"{HOSTILE} {'W' * LONG}", HOSTILE)
 
 @dataclass(frozen=True)
 class World:
-    """What was played. `cases` names cases by what they show."""
+    """What was played. `cases` names cases by what they show, and `records` records by what they are of."""
 
     scene: Scene
     operator: Client
     elsewhere: RoomId
     gardener: Client  # owns the other room
     cases: dict[str, int]
+    records: dict[str, int]
     console: Console
+
+    @property
+    def manager(self) -> Client:
+        """The manager who decides."""
+        return self.scene.managers[0]
 
     @property
     def bot(self) -> ServedBot:
@@ -99,16 +108,16 @@ async def world_in(folder: Path, strangers: Strangers = TAME) -> AsyncIterator[W
 
 
 async def _play(theatre: Theatre, port: int, strangers: Strangers) -> World:
-    operator, gardener = await theatre.people("operator", "gardener")
+    operator, gardener, stranger = await theatre.people("operator", "gardener", "stranger")
     scene = await theatre.scene(
-        RULES.format(port=port), managers=2, members=5, bot=f'operators = ["{operator.user}"]', known=("owner",)
+        RULES.format(port=port), managers=2, members=6, bot=f'operators = ["{operator.user}"]', known=("owner",)
     )
-    bot, room, (ann, ben, cleo, dan, eve) = scene.bot, scene.room, scene.members
+    bot, room, (ann, ben, cleo, dan, eve, fay) = scene.bot, scene.room, scene.members
     await scene.owner.set_state(room, "m.room.name", {"name": strangers.room})
-    await asyncio.gather(*(_rename(each, strangers.name) for each in (ann, ben, cleo, dan, eve)))
-    elsewhere = await theatre.room(bot, gardener, [], [ann, ben])
+    await asyncio.gather(*(_rename(each, strangers.name) for each in scene.members))
+    elsewhere = await theatre.room(bot, gardener, [], [stranger, ben])
     await theatre.enter_desk(bot, elsewhere, gardener)
-    script = _Script(scene, strangers)
+    script = _Script(scene, strangers, operator)
     cases = {
         "automatic": await script.case(ann, room, "a purple elephant"),
         "waiting": await script.case(ben, room, "forbidden 17"),
@@ -123,24 +132,49 @@ async def _play(theatre: Theatre, port: int, strangers: Strangers) -> World:
     cases["reported"] = await script.report(dan, [ann, ben])
     await ask(scene.managers[0], bot, scene.desk, f"!comment {cases['waiting']} {strangers.reason}")
     await ask(scene.managers[1], bot, await open_direct(scene.managers[1], bot), "!away 2d")
+    cases["severe"] = await script.severe(fay)
+    await script.order("bar", person=stranger.user, until=bot.clock() + 90 * DAY_MS)
+    dossier = int((await script.order("dossier-new", person=fay.user, cases=[]))["dossier"])
     await bot.idle()
-    return World(scene, operator, elsewhere, gardener, cases, Console(bot))
+    await bot.restart()  # the log is signed at a stop
+    await bot.idle()
+    message = bot.record_of(script.said[cases["waiting"]])
+    opened = next(number for number, fact in bot.numbered_facts() if getattr(fact, "n", 0) == cases["waiting"])
+    records = {"message": int(message.index), "case": opened, "dossier": dossier}
+    return World(scene, operator, elsewhere, gardener, cases, records, Console(bot))
 
 
 class _Script:
     """What people do again and again."""
 
-    def __init__(self, scene: Scene, strangers: Strangers) -> None:
+    def __init__(self, scene: Scene, strangers: Strangers, operator: Client) -> None:
         self._scene = scene
         self._strangers = strangers
+        self._operator = operator
+        self.said: dict[int, str] = {}  # case -> message
+
+    async def order(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """Have the bot do something as the operator."""
+        who = {"by": self._operator.user, "reader": "root", "reason": self._strangers.reason}
+        return await ask_bot(self._scene.bot.data_dir, do, {**who, **arguments}, None)
+
+    async def severe(self, who: Client) -> int:
+        """Do what operators are asked about: something severe after a warning. Return the number of the case."""
+        scene, bot = self._scene, self._scene.bot
+        await ask(scene.managers[0], bot, scene.room, f"!warn {who.user} please stay calm")
+        n = await self.case(who, scene.room, "a volcano")
+        await bot.until(lambda: bot.facts(TaskOpened), "a task for operators")
+        return n
 
     async def case(self, who: Client, room: RoomId, words: str) -> int:
         """Say what a rule finds, and return the number of its case."""
         bot = self._scene.bot
         before = len(bot.facts(CaseOpened))
-        await who.send_text(room, f"{words} {self._strangers.message}")
+        said = await who.send_text(room, f"{words} {self._strangers.message}")
         await bot.until(lambda: len(bot.facts(CaseOpened)) > before, "a case")
-        return int(bot.facts(CaseOpened)[-1].n)
+        n = int(bot.facts(CaseOpened)[-1].n)
+        self.said[n] = said
+        return n
 
     async def decide(self, what: str, n: int, who: Client) -> None:
         """Decide a case, and wait until the person has been told."""

@@ -61,6 +61,7 @@ async def record(visit: Visit) -> web.StreamResponse:
     names = await queries.display_names(visit.db, people, sorted(rooms))
     codes = {str(code): room for room, code in rooms.items()}
     kind = KINDS.get(skeleton["k"])
+    room = await queries.room_by_code(visit.db, str(skeleton.get("g", "")), visit.site.bot)
     return visit.page(
         "record.html",
         section="records",
@@ -71,6 +72,7 @@ async def record(visit: Visit) -> web.StreamResponse:
         kind=skeleton["k"],
         kind_key=f"export.kind.{skeleton['k']}" if kind else "",
         group=skeleton.get("g", ""),
+        has_page=room is not None and room.purpose == "group",
         room_name=await _name_of_room(visit, codes.get(skeleton.get("g", ""))),
         sentence=sentence_of(opened, wording(visit, names, content=shown)),
         parts=_parts(opened, shown=shown),
