@@ -129,6 +129,11 @@ def _marks(course: Course, since_ms: int, until_ms: int, words: DrawingWords) ->
         yield tag("a", area, circle, href=mark.href, aria_label=cut(label)) if _links(mark) else circle
 
 
+def _named(mark: CourseMark) -> str:
+    """Return why points were lost, with a link to the page about it."""
+    return tag("a", cut(mark.name), href=mark.href) if _links(mark) else mark.name
+
+
 def _links(mark: CourseMark) -> bool:
     return mark.href.startswith("/") and not mark.href.startswith("//")
 
@@ -150,6 +155,6 @@ def _numbers(course: Course, words: DrawingWords) -> Numbers:
     columns = [words.text(f"console.draw.course.column.{each}") for each in ("day", "what", "left")]
     newest = sorted(course.marks, key=lambda mark: -mark.at_ms)
     marks = newest[: MOST_ROWS - 1]
-    rows = [(day_name(mark.at_ms, words), mark.name, mark.left) for mark in marks]
+    rows = [(day_name(mark.at_ms, words), _named(mark), mark.left) for mark in marks]
     today = (day_name(course.now_ms, words), words.text("console.draw.course.today"), course.points(course.now_ms))
     return Numbers(columns, [today, *rows], len(newest) - len(marks))

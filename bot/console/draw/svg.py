@@ -81,8 +81,8 @@ def share(part: float, whole: float) -> str:
 
 
 def cut(text: str) -> str:
-    """Return a text that is short enough for a drawing or a table."""
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    """Return a text that is short enough for a drawing or a table; markup is left as it is."""
+    return text if isinstance(text, Markup) or len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def words_at(x: str | int, y: float, text: str, anchor: str | None = None, class_: str | None = None) -> Markup:

@@ -95,7 +95,7 @@ async def person(visit: Visit) -> web.Response:
     rooms = await _rooms_known(visit, user)
     shown = await _shown(visit, user, rooms)
     if not shown.is_known:
-        raise Bad("console.person.nothing", 404)
+        raise Bad("console.person.nothing" if rooms is not None else "console.person.nothing-at-all", 404)
     if visit.visitor.kind == "operator" or not shown.view.is_(visit.visitor.user):
         await visit.site.readings.glance(visit.visitor, "credit", visit.now_ms, person=user)
     words = DrawingWords(visit.site.catalog, visit.language)

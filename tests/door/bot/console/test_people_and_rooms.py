@@ -128,7 +128,7 @@ class TestPerson:
             await operations.by_name()["erase"](Request({"person": ANNA}, "root"))
             async with console.operator() as later:
                 page = await later.get(f"/people/{ANNA}")
-        assert (page.status, "Nothing is known of this person" in page.words) == (404, True)
+        assert (page.status, "Nothing is kept about this person" in page.words) == (404, True)
 
     async def test_nothing_is_shown_that_cannot_be_noted(self, bot: Offline, console: ServedConsole) -> None:
         async with console.operator() as browser:

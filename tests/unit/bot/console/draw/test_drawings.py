@@ -74,7 +74,7 @@ def checked_bytes(drawing: Markup) -> bytes:
 
 
 def cells(tree: ET.Element) -> list[list[str]]:
-    return [[cell.text or "" for cell in row] for row in tree.iterfind(".//tbody/tr")]
+    return [["".join(cell.itertext()) for cell in row] for row in tree.iterfind(".//tbody/tr")]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -163,6 +163,10 @@ class TestTextAlternatives:
             "/case/8": "Case 8: No insults, 21 Aug 2026",
             "/case/11": "Case 11: Ticket numbers stay out of this room, 30 Oct 2026",
         }
+
+    def test_every_case_is_linked_in_the_table(self) -> None:
+        tree = checked(SAMPLES["course"]("en"))
+        assert [a.get("href") for a in tree.iterfind(".//tbody//a")] == ["/case/11", "/case/8"]
 
     def test_days_say_the_sum_and_the_highest(self) -> None:
         series = [DayCounts("Messages", [2, 0, 5]), DayCounts("Violations", [])]
