@@ -26,7 +26,7 @@ def as_disk_failure() -> Iterator[None]:
         raise OSError(str(error)) from error
 
 
-class Connection(sqlite3.Connection):
+class RefusingConnection(sqlite3.Connection):
     """A connection that raises failures of the disk as `OSError`. Make it with `connect`."""
 
     def execute(self, *arguments: Any) -> sqlite3.Cursor:
@@ -54,7 +54,7 @@ class Connection(sqlite3.Connection):
             return super().__exit__(*what)
 
 
-def connect(database: Path, **options: Any) -> Connection:
+def connect(database: Path, **options: Any) -> RefusingConnection:
     """Open a database. Raises `OSError` if it cannot be opened."""
     with as_disk_failure():
-        return sqlite3.connect(database, factory=Connection, **options)
+        return sqlite3.connect(database, factory=RefusingConnection, **options)

@@ -41,7 +41,7 @@ for package, name in (("bot.matrix", "picture.png"), ("storage.export", "verify.
     assert (importlib.resources.files(package) / name).read_bytes()
 print(pathlib.Path(bot.__file__).parents[4])
 """
-PART_OF_ANOTHER = {"pydantic_core"}  # of pydantic, which names its exact version
+PART_OF_ANOTHER = {"pydantic_core", "markupsafe", "multidict"}  # stand in what pydantic, jinja2, aiohttp give
 
 
 def provided(requirements: list[str]) -> set[str]:

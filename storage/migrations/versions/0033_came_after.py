@@ -26,7 +26,7 @@ def upgrade() -> None:
     file = connection.exec_driver_sql("PRAGMA database_list").all()[0].file  # main, not temp
     if applied is None or not file:
         return
-    found = Found()
+    found = FirstSeen()
     try:
         for record in map(decode, last(Path(file).parent / "records", Query(kinds=KINDS), 0)):
             if record.index < int(applied):
@@ -39,7 +39,7 @@ def upgrade() -> None:
         connection.exec_driver_sql("UPDATE rooms SET begun = ? WHERE code = ?", (index, code))
 
 
-class Found:
+class FirstSeen:
     """The first membership of each person in each group, and the last opening of each group."""
 
     def __init__(self) -> None:
