@@ -61,6 +61,7 @@ class Database:
         self._engine = engine
         self._writer = writer
         self._idle: list[Connection] = []  # for reading; to take one from the engine costs as much as a statement
+        self._is_closed = False
         self._turn = asyncio.Lock()
 
     @classmethod
@@ -102,7 +103,7 @@ class Database:
         try:
             yield connection
         finally:
-            if connection.is_idle():
+            if connection.is_idle() and not self._is_closed:
                 self._idle.append(connection)
             else:
                 await connection.close()
@@ -122,7 +123,8 @@ class Database:
         return bool(row[0] == 0)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; those that are still read from when that ends."""
+        self._is_closed = True
         for connection in (*self._idle, *([self._writer] if self._writer else [])):
             await connection.close()
         await self._engine.dispose()

@@ -29,7 +29,7 @@ from bot.matrix.http import Wire
 from bot.runtime.clock import Clock, wall_clock
 
 from . import devices, outbound, store_age, undecrypted_events
-from .account import AccountKeys, OurDevice, first_key
+from .account import AccountKeys, OurDevice, Upload, first_key
 from .devices import Device, Person
 from .encoding import MalformedKey, Object, object_of
 from .errors import StoreLost
@@ -64,6 +64,7 @@ class CryptoMachine:
         self._olm = Olm(store, self.ours)
         self._inbox = Inbox(self._olm, self.keys)
         self._outbound = Outbound(store, self._olm, self.keys, recipients)
+        self._identity: AccountKeys | None = None
         self._asking = asyncio.Lock()  # requests to the homeserver, one at a time
         self._mute: dict[tuple[str, str], int] = {}  # devices that had no key to claim, and until when (ms)
 
@@ -272,7 +273,9 @@ class CryptoMachine:
 
     async def identity(self) -> AccountKeys:
         """Return our device and its public keys."""
-        return await self.store.run(self.ours.identity)
+        if self._identity is None:  # it never changes
+            self._identity = await self.store.run(self.ours.identity)
+        return self._identity
 
     async def refresh_own(self) -> None:
         """Fetch our own account's keys from the homeserver again."""
@@ -288,9 +291,13 @@ class CryptoMachine:
 
     async def _known(self, users: Collection[str] | None) -> None:
         """Fetch the outdated lists of these users, or with None of all whose lists we keep."""
-        if users is not None:
-            await self.store.run(lambda db: devices.track(db, users))
-        lists = await self.store.run(lambda db: devices.stale(db, users if users is None else set(users)))
+
+        def outdated(db: Db) -> dict[str, int]:
+            if users is not None:
+                devices.track(db, users)
+            return devices.stale(db, users if users is None else set(users))
+
+        lists = await self.store.run(outdated)
         names = list(lists)
         us = await self.identity()
         me = Device(us.user, us.device, us.curve25519, us.ed25519)
@@ -301,12 +308,7 @@ class CryptoMachine:
 
     async def _upload(self) -> None:
         """Upload keys that the homeserver lacks; the device's keys come first, since without them nobody knows us."""
-        if await self.store.run(store_age.is_of_no_use):
-            raise StoreLost(f"the keys of the device {self.device} are not here any more: log in as a new device")
-        published, there = await self.store.run(lambda db: (self.ours.is_published(db), meta(db, "own_at_server")))
-        if published and there == devices.OWN_ABSENT:
-            await self.store.run(self.ours.unpublished)
-        upload = await self.store.run(lambda db: self.ours.upload(db, self.clock()))
+        upload = await self.store.run(self._to_upload)
         if not upload.body:
             return
         try:
@@ -317,6 +319,13 @@ class CryptoMachine:
             answer = {}  # one of them exists already, from before a backup of this store was restored: make new ones
         counts = answer.get("one_time_key_counts")
         await self.store.run(lambda db: self.ours.uploaded(db, counts, self.clock()))
+
+    def _to_upload(self, db: Db) -> Upload:
+        if store_age.is_of_no_use(db):
+            raise StoreLost(f"the keys of the device {self.device} are not here any more: log in as a new device")
+        if self.ours.is_published(db) and meta(db, "own_at_server") == devices.OWN_ABSENT:
+            self.ours.unpublished(db)
+        return self.ours.upload(db, self.clock())
 
     async def _mend(self) -> None:
         """Begin sessions with devices whose messages we cannot read, and send each a message in its new session."""
