@@ -103,7 +103,7 @@ from .values.ids import NO_USER, CaseNumber, RoomId, UserId
 # The reactions on a card. Each way to dismiss has the reason most often meant by it.
 UPHOLD, DISMISS, SETTLED, HANDLED, MORE, CLAIM, LATER, TOGETHER = "✅", "❌", "🤝", "♻", "🔎", "✋", "⏳", "👥"
 DISMISSALS = {DISMISS: "no-rule", SETTLED: "settled", HANDLED: "handled"}
-OFFERED = (UPHOLD, DISMISS, MORE, CLAIM)  # those that the bot puts under one that waits, in this order
+OFFERED = (UPHOLD, DISMISS, MORE, CLAIM)  # those that the bot puts under it, in this order
 UNDERSTOOD = (*OFFERED, LATER, TOGETHER, SETTLED, HANDLED)
 NUMBERS = tuple(f"{number}\u20e3" for number in range(1, 10))  # those that choose a reason, under a question
 # Returns the active groups a person is in; with a reach, also those of that community.
@@ -122,15 +122,15 @@ class Known:
 
 
 def offered(case: CaseView, *, more: bool) -> tuple[str, ...]:
-    """Return the reactions that the bot puts under the card of a case: what is decided can only be changed.
+    """Return the reactions that the bot puts under the card of a case; with `more` those that an appeal adds.
 
-    With `more` these are only those that are not there yet, since a rule had decided it before it was appealed.
+    What a rule decided can only be taken back, until it is appealed. The time at which they are put there makes no
+    difference.
     """
+    by_rule = case.decide == "auto" and has_card(case.rule)
     if more:
-        return (UPHOLD, CLAIM) if case.decide == "auto" else ()
-    if case.waits:
-        return OFFERED
-    return (DISMISS if case.outcome == "upheld" else UPHOLD, MORE)
+        return (UPHOLD, CLAIM) if by_rule else ()
+    return (DISMISS, MORE) if by_rule and not case.appealed else OFFERED
 
 
 def consequences(

@@ -155,6 +155,7 @@ class CaseView:
     reason: str = ""
     excerpt: str = ""  # the beginning of the first message
     card: EventId | None = None  # in the desk
+    appealed: int = 0  # when; 0: never
     appeal: str = ""  # the words of the last appellant
     events: tuple[EventId, ...] = ()
     messages: tuple[EventId, ...] = ()  # those of `events` that are messages, and so can be redacted

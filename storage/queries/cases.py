@@ -239,6 +239,7 @@ def _case(
         reason=row.reason,
         excerpt=row.excerpt,
         card=EventId(row.card) if row.card else None,
+        appealed=row.appealed,
         appeal=row.appeal,
         claimed=UserId(row.claimed),
         extended=bool(row.extended),

@@ -60,9 +60,9 @@ async def test_an_appeal_adds_nothing_where_all_is_there(tmp_path: Path) -> None
         assert await offered(bot, more=True) == []
 
 
-async def test_what_was_dismissed_before_its_card_can_only_be_upheld(tmp_path: Path) -> None:
-    async with offline(tmp_path) as bot:
+async def test_an_appeal_made_before_they_are_there_changes_nothing_in_the_end(tmp_path: Path) -> None:
+    async with offline(tmp_path, AT_ONCE) as bot:
         await bot.say(ANNA, "forbidden")
-        await bot.say(MINA, "!dismiss 1 harmless")
         await bot.post_cards()
-        assert await offered(bot) == ["✅", "🔎"]
+        await bot.say(ANNA, "!appeal 1 it was a quotation")
+        assert await offered(bot) == ["✅", "❌", "🔎", "✋"]
