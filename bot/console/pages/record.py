@@ -21,7 +21,7 @@ from storage import queries
 from storage.journal.line_format import BadLine, DecodedLine, erased_by, is_committed, open_line
 from storage.journal.newest import newest_below
 from storage.journal.reader import Log
-from storage.journal.record_kinds import KINDS
+from storage.journal.record_kinds import KINDS, Kind
 from storage.journal.retention.purge import read_min_index
 from storage.journal.search import line_index
 from storage.journal.transparency.checkpoint import Checkpoint
@@ -30,7 +30,22 @@ from .records import wording
 
 QUOTED = ("reason", "excerpt", "matched", "words", "detail", "body")
 _TOLD = frozenset({"p", "s", "as", "mxid", *QUOTED})
+# Fields that name a record or a case.
+_LEADS = dict.fromkeys(("on", "undoes", "late", "start", "message"), "/records") | {"n": "/cases"}
+_LATEST_MS = 253_402_300_800_000  # the end of the year 9999
 _LONGEST = 20_000  # characters of one text on the page
+
+
+@dataclass(frozen=True, slots=True)
+class SkeletonField:
+    """A field of the skeleton: where it leads, the time that it tells (0: none), and what it means."""
+
+    name: str
+    value: Any
+    href: str
+    at_ms: int
+    meaning: str
+    is_english: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +81,7 @@ async def record(visit: Visit) -> web.StreamResponse:
         "record.html",
         section="records",
         index=index,
-        skeleton={name: value for name, value in skeleton.items() if name not in SKELETON},
-        meanings={name: field.doc for name, field in kind.fields.items()} if kind else {},
+        fields=[_field(visit, name, value, kind) for name, value in skeleton.items() if name not in SKELETON],
         at_ms=moment_of(skeleton["t"]),
         kind=skeleton["k"],
         kind_key=f"export.kind.{skeleton['k']}" if kind else "",
@@ -81,6 +95,21 @@ async def record(visit: Visit) -> web.StreamResponse:
         leaf=opened.leaf.hex(),
         shown=shown,
         size=size,
+    )
+
+
+def _field(visit: Visit, name: str, value: Any, kind: Kind | None) -> SkeletonField:
+    doc = kind.fields[name].doc if kind is not None and name in kind.fields else ""
+    known, key = visit.site.catalog, f"export.field.{name}"
+    is_english = visit.language == "en" or not known.has(key)  # the documentation of records is
+    is_number = type(value) is int and value >= 0
+    return SkeletonField(
+        name,
+        value,
+        href=f"{_LEADS[name]}/{value}" if name in _LEADS and is_number and (value or name != "n") else "",
+        at_ms=value if is_number and "milliseconds since" in doc and value < _LATEST_MS else 0,
+        meaning=doc if is_english else known.text(visit.language, key),
+        is_english=is_english,
     )
 
 

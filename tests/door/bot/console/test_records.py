@@ -146,6 +146,17 @@ class TestOneRecord:
             assert SECRET in page.text
             assert ANNA in page.text
 
+    async def test_its_fields_lead_to_what_they_name(self, console: ServedConsole) -> None:
+        case = next(each for each in console.bot.stores.journal.read() if each.kind == "case")
+        async with console.operator() as browser:
+            page = await browser.get(f"/records/{case.index}")
+            assert f'<a href="/records/{case.fields["on"]}">' in page.text
+            assert '<a href="/cases/1">1</a>' in page.text
+            assert "when a decision is due" in page.words
+            assert re.search(r"<td>\d{13} \(<time", page.text)
+            page = await browser.get(f"/records/{case.index}", **{"Accept-Language": "zh"})
+            assert "决定期限" in page.words
+
     async def test_a_part_that_was_altered_or_erased_is_told(self, console: ServedConsole) -> None:
         index = message_of(console, SECRET)
         day = list_days(console.bot.stores.journal.folder / "day")[-1].path
