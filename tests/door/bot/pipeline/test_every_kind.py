@@ -92,6 +92,7 @@ async def test_every_kind_of_record_is_written_by_something_that_happens(theatre
     covers = f'{{"groups":["{bot.code(scene.room)}"]}}'
     await scene.managers[0].send_text(scene.room, "!away 1d")
     await scene.managers[0].send_text(await open_direct(scene.managers[0], bot), "!console")
+    await bot.until(lambda: "console" in kinds_of(bot), "the link to the console")
     await bot.until(lambda: bot.rows("SELECT 1 FROM sanctions WHERE kind = 'mute' AND ended > 0"), "the mute to end")
     await bot.until(lambda: not bot.rows("SELECT 1 FROM holds"), "the level to be given back")
     await ann.send_text(scene.room, "a volcano")  # severe, after a measure: the operator is asked for a file
