@@ -1,11 +1,13 @@
 """The keyboard alone: walking the queue, opening a case, its context and its reason, leaving."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
+from moderation.model.facts import CaseDecided
 from tests.browser.visit import Visits
 from tests.browser.world import World, world_in
 
@@ -65,3 +67,24 @@ async def test_with_tab_alone_one_gets_to_the_words_of_a_page_at_once(queue: Pag
     assert box["width"] > 20
     await queue.keyboard.press("Enter")
     await expect(queue.locator("main")).to_be_focused()
+
+
+async def test_a_manager_decides_by_keys_alone(visits: Visits, tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world:
+        page = await visits.open()
+        await world.console.enter_from_chat(page, world.manager)
+        await page.goto(f"{world.console.url}/cases")
+        await page.keyboard.press("j")
+        await page.keyboard.press("o")
+        await expect(page.get_by_role("article")).to_contain_text("forbidden 17")
+        await page.keyboard.press("w")
+        await page.keyboard.type("no ticket is forbidden here, and u is a letter")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("u")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("the rule was broken?")
+        assert [fact for fact in world.bot.facts(CaseDecided) if fact.n == world.cases["waiting"]] == []
+        await page.keyboard.press("u")
+        await page.wait_for_url("**/cases/*")
+        (decided,) = [fact for fact in world.bot.facts(CaseDecided) if fact.n == world.cases["waiting"]]
+        told = "no ticket is forbidden here, and u is a letter"
+        assert (decided.what, decided.by, decided.reason) == ("upheld", world.manager.user, told)

@@ -125,6 +125,7 @@ async def _play(theatre: Theatre, port: int, strangers: Strangers) -> World:
         "dismissed": await script.case(dan, room, "forbidden 19"),
         "muted": await script.case(eve, room, "a geyser"),
         "elsewhere": await script.case(ben, elsewhere, "forbidden 20"),
+        "second": await script.case(ann, room, "forbidden 21"),
     }
     await script.decide("upheld", cases["appealed"], cleo)
     await script.decide("dismissed", cases["dismissed"], dan)
