@@ -223,7 +223,7 @@ def _ordinal(name: str, value: object) -> object:
 def short_time(ms: int, language: str, now_ms: int) -> str:
     """Write a time of UTC in a few columns: with the hour if it is near, else with the year."""
     form = _CELL[language][abs(now_ms - ms) >= _NEAR_MS]
-    return format_datetime(dt.datetime.fromtimestamp(ms / 1000, dt.UTC), form, locale=_locale(language))
+    return format_datetime(dt.datetime.fromtimestamp(ms / 1000, dt.UTC), form, locale=locale_of(language))
 
 
 def _when(moment: Moment, language: str, zone: dt.tzinfo, now_ms: int) -> _When:
@@ -244,7 +244,7 @@ def _when(moment: Moment, language: str, zone: dt.tzinfo, now_ms: int) -> _When:
 
 
 def _written(when: dt.datetime, form: str, language: str) -> str:
-    return f"{format_datetime(when.replace(tzinfo=None), form, locale=_locale(language))} UTC{_offset(when)}"
+    return f"{format_datetime(when.replace(tzinfo=None), form, locale=locale_of(language))} UTC{_offset(when)}"
 
 
 def _left(ms: int, language: str) -> str:
@@ -265,7 +265,8 @@ def _offset(when: dt.datetime) -> str:
     return f"{'-' if minutes < 0 else '+'}{hours}{f':{rest:02}' if rest else ''}"
 
 
-def _locale(language: str) -> str:
+def locale_of(language: str) -> str:
+    """Return how Babel calls a language."""
     return _LOCALES.get(language, "en_GB")
 
 
@@ -285,7 +286,7 @@ def _units(written: str) -> str:
 
 
 def _plain(value: object, language: str) -> str:
-    locale = _locale(language)
+    locale = locale_of(language)
     match value:
         case Rendered():
             return value.plain

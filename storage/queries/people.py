@@ -64,10 +64,8 @@ async def rooms_knowing(
     db: AsyncConnection, user: UserId, rooms: Collection[RoomId], since_ms: int
 ) -> frozenset[RoomId]:
     """Return those of `rooms` that somebody is in, or said or did something in since `since_ms`."""
-    e, m = schema.events.c, schema.members.c
-    there = select(m.room).where(m.user == user, m.membership == "join")
-    seen = select(e.room).where(e.sender == user, e.at >= since_ms)
-    return frozenset(await db.scalars(union(there, seen))) & frozenset(rooms)
+    given = {"rooms": sql_list_value(sorted(rooms)), "user": user, "since": since_ms}
+    return frozenset(await db.scalars(_KNOWING, given))
 
 
 async def display_name(db: AsyncConnection, room: RoomId, user: UserId) -> str:
@@ -186,6 +184,12 @@ async def together(db: AsyncConnection, user: UserId, accounts: frozenset[UserId
         manages_in=frozenset(row.community for row in runs),
     )
 
+
+_ASKED = func.json_each(bindparam("rooms")).table_valued("value").c.value
+_E, _M = schema.events.c, schema.members.c
+_THERE = select(_M.user).where(_M.room == _ASKED, _M.user == bindparam("user"), _M.membership == "join")
+_SEEN = select(_E.record).where(_E.room == _ASKED, _E.sender == bindparam("user"), _E.at >= bindparam("since"))
+_KNOWING = select(_ASKED).where(or_(_THERE.exists(), _SEEN.exists()))
 
 _LANGUAGE = select(schema.accounts.c.language).where(schema.accounts.c.user == bindparam("user"))
 

@@ -18,7 +18,6 @@ from .svg import DrawingWords, share, tag, words_at
 
 DAY_MS = 86_400_000
 _LAST_MS = int(dt.datetime(9999, 12, 1, tzinfo=dt.UTC).timestamp()) * 1000
-_LOCALES = {"en": "en_GB", "zh": "zh_CN"}
 _STEPS = (1, 2, 7, 14)  # days; longer ones are months
 _MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 600, 1200, 2400, 12_000)
 
@@ -44,12 +43,12 @@ def days_between(since_ms: int, until_ms: int, most: int = 7) -> list[tuple[int,
 
 def day_name(at_ms: int, words: DrawingWords, skeleton: str = "yMMMd") -> str:
     """Write a day as the language writes it."""
-    return _written(_date(at_ms), words.language, skeleton)
+    return _written(_date(at_ms), words.locale, skeleton)
 
 
 @lru_cache(maxsize=4_096)
-def _written(day: dt.date, language: str, skeleton: str) -> str:
-    return format_skeleton(skeleton, day, locale=_LOCALES.get(language, "en_GB"))
+def _written(day: dt.date, locale: str, skeleton: str) -> str:
+    return format_skeleton(skeleton, day, locale=locale)
 
 
 def time_axis(since_ms: int, until_ms: int, height: float, words: DrawingWords) -> list[Markup]:

@@ -15,10 +15,10 @@ from typing import TypeAlias
 
 from markupsafe import Markup, escape
 
-from bot.texts.catalog import Catalog
+from bot.texts.catalog import Catalog, locale_of
 from storage.export.markup import HIDDEN
 
-LEFT, RIGHT, ABOVE, BELOW = 40, 26, 10, 24  # what `.plot` leaves free around a drawing, in pixels
+ABOVE, BELOW = 10, 24  # what `.plot` leaves free above and below a drawing, in pixels
 ACROSS = 1000  # points of a stretched picture from left to right
 MOST_ROWS = 100  # of a table
 LONGEST = 120  # characters of a word
@@ -34,6 +34,11 @@ class DrawingWords:
 
     catalog: Catalog
     language: str
+
+    @property
+    def locale(self) -> str:
+        """How Babel calls the language."""
+        return locale_of(self.language)
 
     def text(self, key: str, **fields: object) -> str:
         """Return a text of the message files."""

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from babel.dates import get_day_names
 from markupsafe import Markup
@@ -12,9 +13,15 @@ from .svg import DrawingWords, Numbers, drawing, hatched, rect, share, words_at
 
 HOURS = 24
 ROW, GAP = 26, 4
-_LOCALES = {"en": "en_GB", "zh": "zh_CN"}
 
 Run = tuple[int, int, int]  # first hour, the hour after the last, people on duty
+
+
+def week_begin(now_ms: int, zone: str) -> int:
+    """Return when this week began in a time zone: on Monday at 0:00."""
+    today = dt.datetime.fromtimestamp(now_ms / 1000, ZoneInfo(zone)).date()
+    begin = dt.datetime.combine(today - dt.timedelta(days=today.weekday()), dt.time(), ZoneInfo(zone))
+    return int(begin.timestamp() * 1000)
 
 
 def draw_week(hours: Sequence[int], title: str, words: DrawingWords, name: str = "week") -> Markup:
@@ -59,7 +66,7 @@ def _short(count: int) -> str:
 
 
 def _day_names(words: DrawingWords, width: Literal["abbreviated", "wide"] = "abbreviated") -> dict[int, str]:
-    return dict(get_day_names(width, context="stand-alone", locale=_LOCALES.get(words.language, "en_GB")))
+    return dict(get_day_names(width, context="stand-alone", locale=words.locale))
 
 
 def _sentence(days: Sequence[Sequence[Run]], words: DrawingWords) -> str:

@@ -1,13 +1,11 @@
 """Who is on duty in a room, now and in each hour of this week."""
 
-import datetime as dt
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from bot.console.draw.svg import DrawingWords
-from bot.console.draw.week import draw_week
+from bot.console.draw.week import draw_week, week_begin
 from bot.console.visit import Route, Visit
 from moderation.duty.duty import Duty, on_duty
 from moderation.duty.week import people_by_hour
@@ -52,7 +50,7 @@ async def _chosen(visit: Visit, rooms: list[RoomId]) -> RoomView | None:
 async def _shown(visit: Visit, room: RoomView) -> dict[str, Any]:
     site, now = visit.site, visit.now_ms
     found = await queries.duty_of(visit.db, room, site.policy.operators, now)
-    hours = people_by_hour(found, _monday(now, site.config.bot.timezone))
+    hours = people_by_hour(found, week_begin(now, site.config.bot.timezone))
     words = DrawingWords(site.catalog, visit.language)
     people = sorted({*found.managers, *found.owners, *found.roster})
     there = on_duty(found, now)
@@ -67,12 +65,6 @@ async def _shown(visit: Visit, room: RoomView) -> dict[str, Any]:
         "week": draw_week(hours, site.catalog.text(visit.language, "console.duty.week"), words),
         "json": _json(room, found, there, hours),
     }
-
-
-def _monday(now_ms: int, zone: str) -> int:
-    """Return when this week began in the time zone of the deployment."""
-    today = dt.datetime.fromtimestamp(now_ms / 1000, ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return int((today - dt.timedelta(days=today.weekday())).timestamp() * 1000)
 
 
 def _json(room: RoomView, duty: Duty, there: tuple[str, ...], hours: tuple[int, ...]) -> dict[str, Any]:

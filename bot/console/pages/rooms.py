@@ -6,18 +6,16 @@ Rules kept here:
 - A room is known by its code, which it keeps when it is upgraded; its id leads there.
 """
 
-import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from markupsafe import Markup
 
 from bot.console.draw.days import DayCounts, draw_days
 from bot.console.draw.svg import DrawingWords
-from bot.console.draw.week import draw_week
+from bot.console.draw.week import draw_week, week_begin
 from bot.console.render import path_of
 from bot.console.visit import NoPage, Route, Visit
 from bot.texts import measure_lines
@@ -184,15 +182,8 @@ def _days(visit: Visit, shown: ShownRoom, words: DrawingWords) -> Markup:
 def _week(visit: Visit, shown: ShownRoom, words: DrawingWords) -> Markup | None:
     if shown.left:
         return None
-    hours = people_by_hour(shown.duty, _monday(visit.now_ms, visit.site.config.bot.timezone))
+    hours = people_by_hour(shown.duty, week_begin(visit.now_ms, visit.site.config.bot.timezone))
     return draw_week(hours, words.text("console.room.week"), words)
-
-
-def _monday(now_ms: int, zone: str) -> int:
-    """Return when this week began in a time zone."""
-    today = dt.datetime.fromtimestamp(now_ms / 1000, ZoneInfo(zone)).date()
-    begin = dt.datetime.combine(today - dt.timedelta(days=today.weekday()), dt.time(), ZoneInfo(zone))
-    return int(begin.timestamp() * 1000)
 
 
 async def _json(visit: Visit, shown: ShownRoom) -> dict[str, Any]:

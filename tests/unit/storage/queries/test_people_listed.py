@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import queries, schema
 from storage.queries import FoundPerson, FoundRoom, ReadingOf, RoomOfPerson
+from storage.queries.people import _KNOWING
 from tests.unit.storage.projections.in_memory import in_memory
 
 from .test_case_queue import ANNA, BEN, CARL, OTHER, ROOM, add, add_cases, decided
@@ -93,8 +95,8 @@ async def test_looks_at_a_person_are_listed_newest_first(db: AsyncConnection) ->
 
 
 async def test_a_room_knows_who_is_there_or_was_active_there_lately(db: AsyncConnection) -> None:
-    event = {"event": "$1", "room": OTHER, "sender": CARL, "kind": "message", "at": 50}
-    await add(db, schema.events, event)
+    said = {"event": "$1", "room": OTHER, "sender": CARL, "kind": "message", "at": 50}
+    await add(db, schema.events, said)
     assert await queries.rooms_knowing(db, CARL, [ROOM, OTHER], 50) == {ROOM, OTHER}
     assert await queries.rooms_knowing(db, CARL, [ROOM, OTHER], 51) == {ROOM}
     assert await queries.rooms_knowing(db, CARL, [OTHER], 51) == frozenset()
@@ -110,3 +112,10 @@ async def test_rooms_are_found_by_name_or_code_among_those_that_a_reader_may_see
     assert await queries.rooms_found(db, None, "g-2222", 10) == [other]
     assert await queries.rooms_found(db, None, "", 10, after="G-1111") == [other]
     assert await queries.role_counts(db, ROOM) == {"owner": 1, "member": 1}
+
+
+async def test_an_index_finds_who_was_active(db: AsyncConnection) -> None:
+    sql = str(_KNOWING.compile(dialect=sqlite.dialect()))
+    plan = [row.detail for row in await db.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", ("[]", CARL, "join", CARL, 0))]
+    assert [step for step in plan if step.startswith("SCAN events")] == []
+    assert any("events_by_sender (room=? AND sender=? AND at>?)" in step for step in plan), plan
