@@ -105,7 +105,7 @@ def _tiers(course: Course) -> Iterator[Markup]:
         if below - above >= 10:
             yield words_at("100%", (above + below) / 2 + 4, tier)
         above = below
-    labelled = [course.top, *(bound for bound, _ in bounds)]
+    labelled = [course.top, *(bound for bound, _ in bounds), 0]
     last = -20.0
     for bound in dict.fromkeys(labelled):
         at = _height(bound, course.top)

@@ -168,6 +168,11 @@ class TestTextAlternatives:
         tree = checked(SAMPLES["course"]("en"))
         assert [a.get("href") for a in tree.iterfind(".//tbody//a")] == ["/case/11", "/case/8"]
 
+    def test_a_course_without_tiers_has_its_highest_and_its_lowest_amount(self) -> None:
+        tree = checked(draw_course(Course(NOON - DAY_MS, NOON, NOON + DAY_MS, 100, [(NOON, 40)]), "Standing", words()))
+        labels = [text.text for text in tree.iter(f"{SVG}text")]
+        assert (labels[:2], tree.findtext("figcaption")) == (["100", "0"], "40 of 100 points now.")
+
     def test_days_say_the_sum_and_the_highest(self) -> None:
         series = [DayCounts("Messages", [2, 0, 5]), DayCounts("Violations", [])]
         tree = checked(draw_days(NOON - NOON % DAY_MS, series, "Days", words()))
