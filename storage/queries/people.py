@@ -187,9 +187,9 @@ async def together(db: AsyncConnection, user: UserId, accounts: frozenset[UserId
 
 _ASKED = func.json_each(bindparam("rooms")).table_valued("value").c.value
 _E, _M = schema.events.c, schema.members.c
-_THERE = select(_M.user).where(_M.room == _ASKED, _M.user == bindparam("user"), _M.membership == "join")
+_IN_THEM = select(_M.user).where(_M.room == _ASKED, _M.user == bindparam("user"), _M.membership == "join")
 _SEEN = select(_E.record).where(_E.room == _ASKED, _E.sender == bindparam("user"), _E.at >= bindparam("since"))
-_KNOWING = select(_ASKED).where(or_(_THERE.exists(), _SEEN.exists()))
+_KNOWING = select(_ASKED).where(or_(_IN_THEM.exists(), _SEEN.exists()))
 
 _LANGUAGE = select(schema.accounts.c.language).where(schema.accounts.c.user == bindparam("user"))
 
