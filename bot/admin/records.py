@@ -35,6 +35,7 @@ from moderation.values.errors import Invalid, Refused
 from moderation.values.ids import EventId, PersonId, RoomId, UserId
 from storage import queries
 from storage.database import Database
+from storage.export.waiting import remove_waiting
 from storage.identity.store import IdentityStore
 from storage.journal.journal import Journal
 from storage.journal.retention.find import FoundParts, overdue_parts, parts_of, said_of
@@ -162,7 +163,11 @@ class Operations:
         return Erased(found.targets.count + since.targets.count, by, kept, since.elsewhere, identity, len(words))
 
     async def _clean(self) -> None:
-        """Empty the database's write-ahead log; what is left of it goes with the next purge."""
+        """Remove what may hold copies: exports that wait for somebody, and the database's write-ahead log.
+
+        What is left of the latter goes with the next purge.
+        """
+        await asyncio.to_thread(remove_waiting, self._records.parent)
         if not await self._database.clean():
             log.warning("database_log_not_emptied")
 

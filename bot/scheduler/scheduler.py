@@ -29,9 +29,11 @@ from bot.runtime.clock import Clock
 from bot.sync.presence import Presence
 from moderation.model.actions import NO_ROOM, Alert, TellDesk
 from moderation.model.facts import Fact
+from moderation.values.durations import HOUR_MS
 from moderation.values.notices import line
 from storage import queries
 from storage.database import Database
+from storage.export.waiting import remove_waiting
 
 from .balances import Balances
 from .digest import Digester
@@ -69,6 +71,8 @@ class Scheduler:
         self._pipeline = pipeline
         self._clock = clock
         self._spool = Spool(data_dir, pipeline, clock)
+        self._data_dir = data_dir
+        self._exports_seen_in = 0  # hours since 1970
         self._closer = closer
         self._operations = operations
         self._digester = digester
@@ -101,6 +105,7 @@ class Scheduler:
         await self._closer.look()
         await self._digester.look()
         await self._daily()
+        await self._remove_exports()
         await self._overwrite_what_was_sent()
         return count
 
@@ -125,6 +130,13 @@ class Scheduler:
         plan = await self._operations.purge("schedule")
         if plan.days:
             log.info("purged", days=len(plan.days), records=plan.records)
+
+    async def _remove_exports(self) -> None:
+        """Remove exports that wait for too long, once an hour."""
+        now = self._clock()
+        if self._exports_seen_in != now // HOUR_MS:
+            self._exports_seen_in = now // HOUR_MS
+            await asyncio.to_thread(remove_waiting, self._data_dir, now)
 
     async def _overwrite_what_was_sent(self) -> None:
         """Overwrite the words of deleted rows of the outbox, once a minute, if no words may be kept."""

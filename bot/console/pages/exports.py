@@ -18,10 +18,10 @@ from bot.console.jobs import Job
 from bot.console.sessions import make_folder
 from bot.console.visit import Bad, NoPage, Route, Visit
 from moderation.values.access_reasons import says_why
-from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import is_group_code, is_user_id
 from storage import queries
+from storage.export.waiting import remove_waiting
 from storage.journal import disk
 from storage.journal.access import new_name
 from storage.journal.record_kinds import KINDS
@@ -146,10 +146,8 @@ def _keep(data_dir: Path, jobs: list[Job]) -> None:
 
 def _made(data_dir: Path, by: str, now_ms: int) -> list[dict[str, Any]]:
     """Return the exports of somebody, newest first; remove those of anybody that are older than a day."""
+    remove_waiting(data_dir, now_ms)
     folder = make_folder(data_dir, "exports")
-    for path in folder.iterdir():
-        if now_ms - path.stat().st_mtime_ns // 1_000_000 > DAY_MS:
-            path.unlink(missing_ok=True)
     kept = [orjson.loads(path.read_bytes()) for path in folder.glob("*.json") if path.with_suffix(".zip").exists()]
     return sorted((each for each in kept if each["by"] == by), key=lambda each: -int(each["at"]))
 

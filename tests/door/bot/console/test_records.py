@@ -12,10 +12,11 @@ from urllib.parse import quote
 import orjson
 import pytest
 
+from bot import app
 from bot.admin.spool import Spool
 from bot.console.sessions import make_folder
 from moderation.model.facts import RecordsExported
-from moderation.values.durations import DAY_MS
+from moderation.values.durations import DAY_MS, HOUR_MS
 from storage.journal.days import list_days
 from tests.door.bot.console.browsing import Browser, ServedConsole, open_door, served_console
 from tests.door.offline import ANNA, MARK, offline
@@ -314,6 +315,21 @@ class TestExports:
             assert (await browser.get("/exports/0123456789abcdef")).status == 404
             assert (await browser.post(f"/exports/{made['id']}/delete")).status == 303
             assert (await browser.get(f"/exports/{made['id']}")).status == 404
+
+    async def test_go_with_an_erasure_and_after_a_day_without_a_visit(self, console: ServedConsole) -> None:
+        bot = console.bot
+        folder = make_folder(bot.config.data_dir, "exports")
+        operations = app.make_operations(bot.config, bot.stores, bot.pipeline, bot.time)
+        (folder / "0.zip").write_bytes(b"words of Anna")
+        await operations.erase(ANNA, reader="root", reason="Anna asked for it", what="operator")
+        assert [*folder.iterdir()] == []
+        (folder / "0.zip").write_bytes(b"words of Mark")
+        os.utime(folder / "0.zip", (bot.time() / 1000,) * 2)
+        await bot.scheduler.do_what_is_due()
+        assert [each.name for each in folder.iterdir()] == ["0.zip"]
+        bot.time.ms += DAY_MS + HOUR_MS
+        await bot.scheduler.do_what_is_due()
+        assert [*folder.iterdir()] == []
 
     async def test_are_kept_for_a_day_and_shown_to_nobody_else(self, console: ServedConsole) -> None:
         folder = make_folder(console.bot.config.data_dir, "exports")
