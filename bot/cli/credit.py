@@ -10,6 +10,7 @@ end), `basis`, `case`), `communities` (objects with `community`, and `credit`, `
 `record`, `at`, `entry`, `cost`, `rule`, `class`, `case`, `counts`, `community` (null: everywhere)).
 """
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -87,28 +88,9 @@ def _place(hold: dict[str, Any]) -> str:
 
 
 async def _everybody(db: "AsyncConnection", config: "Config", ledger: Ledger) -> list[dict[str, Any]]:
-    from moderation.credit.credit import balance, effective, tier
-    from moderation.credit.ledger import settings_of
-    from storage import queries
+    from storage.queries import listed_balances
 
-    ledgers = await queries.entries_by_person(db, ledger)
-    now, settings = now_ms(), settings_of(ledger, config.policy)
-    found = [
-        (balance(counting, now, settings), person, reach, len(effective(counting, now, settings)))
-        for person, entries in ledgers.items()
-        for reach in sorted({each.reach for each in entries})
-        for counting in [[each for each in entries if each.reach in ("", reach)]]
-    ]
-    return [
-        {
-            "person": person,
-            "community": reach or None,
-            "credit": credit,
-            "tier": tier(credit, config.tiers),
-            "entries": count,
-        }
-        for credit, person, reach, count in sorted(found)
-    ]
+    return [asdict(each) for each in await listed_balances(db, ledger, config.policy, now_ms())]
 
 
 async def _one(db: "AsyncConnection", config: "Config", typed: str, ledger: Ledger) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def list_(json: AsJson = False, wide: Wide = False, config_file: ConfigFile = DE
     from storage import queries
 
     config = read_config(config_file)
-    found = [_row(each) for each in read(config, queries.all_dossiers)]
+    found = [each.as_json() for each in read(config, queries.all_dossiers)]
     columns = ("dossier", "person", "cases", "state", "at", "approved_by")
     list_rows(found, columns, _SHOW, json=json, none="cli.dossier.none", look=Look(wide, config.server))
 
@@ -88,7 +88,7 @@ def show(number: Number, json: AsJson = False, wide: Wide = False, config_file: 
     config = read_config(config_file)
     found = read(config, _find, number)
     digest = perform(config, "dossier-digest", dossier=number)["digest"]
-    row = {**_row(found), "digest": digest, "steps": [_step(each) for each in found.steps]}
+    row = {**found.as_json(), "digest": digest, "steps": found.steps_as_json()}
     if json:
         as_json(row)
         return
@@ -236,33 +236,3 @@ async def _find(db: "AsyncConnection", number: int) -> "Dossier":
     if found is None:
         raise Refused("cli.dossier.unknown", n=number)
     return found
-
-
-def _row(each: "Dossier") -> dict[str, Any]:
-    from moderation.cases.dossiers import APPROVALS
-
-    approved = each.state == "open" and len(each.approved_by) >= APPROVALS
-    return {
-        "dossier": each.record,
-        "person": each.subject,
-        "cases": list(each.cases),
-        "state": "approved" if approved else each.state,
-        "at": each.at,
-        "by": each.reader,
-        "reason": each.reason,
-        "task": each.task if each.task >= 0 else None,
-        "approved_by": list(each.approved_by),
-    }
-
-
-def _step(row: Any) -> dict[str, Any]:
-    digest = row.digest if row.digest != "-" else None
-    return {
-        "step": row.step,
-        "at": row.at,
-        "by": row.reader,
-        "reason": row.reason,
-        "bar": row.bar or None,
-        "sha256": digest,
-        "how": row.how if row.step == "approved" else None,
-    }

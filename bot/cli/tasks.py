@@ -12,10 +12,7 @@ from .terminal.output import text, worded
 from .terminal.tables import Look, list_rows
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from storage.queries import Dossier
 
 app = new_app("cli.tasks.help")
 
@@ -30,29 +27,9 @@ def tasks(json: AsJson = False, wide: Wide = False, config_file: ConfigFile = DE
 
 
 async def _open(db: "AsyncConnection") -> list[dict[str, Any]]:
-    from storage import queries
+    from storage.queries import waiting_tasks
 
-    codes = await queries.all_rooms(db)
-    files = {each.task: each for each in await queries.all_dossiers(db) if each.state == "open"}
     return [
-        {
-            "task": row.record,
-            "kind": row.task,
-            "at": row.at,
-            "case": row.n or None,
-            "room": codes.get(row.room),
-            "person": row.subject,
-            "next": _next(row, codes.get(row.room, ""), files.get(row.record)),
-        }
-        for row in await queries.open_tasks(db)
+        {**each.as_json(), "next": text(f"cli.tasks.next.{each.next}", **each.next_fields)}
+        for each in await waiting_tasks(db)
     ]
-
-
-def _next(row: "Row[Any]", room: str, file: "Dossier | None") -> str:
-    from moderation.cases.dossiers import APPROVALS
-
-    if row.task == "dossier" and file is not None:
-        ready = len(file.approved_by) >= APPROVALS
-        return text("cli.tasks.next.export" if ready else "cli.tasks.next.approve", n=str(file.record))
-    fields = {"n": str(row.n), "who": row.subject, "room": room, "task": str(row.record)}
-    return text(f"cli.tasks.next.{row.task}", **fields)

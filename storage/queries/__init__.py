@@ -10,6 +10,7 @@ from storage.projections import get_meta
 from storage.state.owner_choices import any_asks
 
 from .accounts import communities_of_person, ever_linked, groups_of_person, people_in, person_who_proved, persons_linked
+from .balances import ListedBalance, listed_balances
 from .barred import ListedBar, barred_entries, cases_sharing_messages
 from .case_queue import Cursor, QueueCounts, QueueFilter, QueuePage, QueueRow, cases_of_person, queue_counts, queue_page
 from .case_steps import CaseStepRow, last_record_of, time_line
@@ -165,7 +166,7 @@ from .sanctions import (
     sanctions_in,
     was_removed,
 )
-from .tasks import open_task, open_tasks, tasks_about, tasks_about_rooms
+from .tasks import WaitingTask, open_task, open_tasks, tasks_about, tasks_about_rooms, waiting_tasks
 from .transparency import RuleFigures, TransparencyFigures, rule_figures, transparency_figures
 from .verification import (
     Ending,

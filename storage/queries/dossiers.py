@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.cases.dossiers import Before, Offence
+from moderation.cases.dossiers import APPROVALS, Before, Offence
 from moderation.values.ids import UserId
 from storage import schema
 from storage.projections import person_of
@@ -52,11 +53,42 @@ class Dossier:
                 found.setdefault(self.persons[step.reader], step)
         return tuple(found.values())
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the file as it is listed; "approved": two people have approved it, and it may leave."""
+        is_approved = self.state == "open" and len(self.approved_by) >= APPROVALS
+        return {
+            "dossier": self.record,
+            "person": self.subject,
+            "cases": list(self.cases),
+            "state": "approved" if is_approved else self.state,
+            "at": self.at,
+            "by": self.reader,
+            "reason": self.reason,
+            "task": self.task if self.task >= 0 else None,
+            "approved_by": list(self.approved_by),
+        }
+
+    def steps_as_json(self) -> list[dict[str, Any]]:
+        """Return the steps taken with it."""
+        return [_step_json(step) for step in self.steps]
+
     @property
     def hidden(self) -> bool:
         """True if the person is not told of it: it is being prepared, or there is a legal bar."""
         exports = [step for step in self.steps if step.step == "exported"]
         return bool(exports[-1].bar) if exports else self.state != "declined"
+
+
+def _step_json(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "step": row.step,
+        "at": row.at,
+        "by": row.reader,
+        "reason": row.reason,
+        "bar": row.bar or None,
+        "sha256": row.digest if row.digest != "-" else None,
+        "how": row.how if row.step == "approved" else None,
+    }
 
 
 async def dossier_view(db: AsyncConnection, record: int) -> Dossier | None:

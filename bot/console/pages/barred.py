@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from dataclasses import asdict
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -26,8 +27,12 @@ async def barred(visit: Visit) -> web.Response:
         entries=[each for each in found if not each.ended],
         ended=[each for each in reversed(found) if each.ended],
         until=until.isoformat(),
-        json=[asdict(each) for each in found],
+        json=[_json(each) for each in found if not each.ended],
     )
+
+
+def _json(entry: queries.ListedBar) -> dict[str, Any]:
+    return {name: value for name, value in asdict(entry).items() if name not in ("ended", "why_ended")}
 
 
 async def add(visit: Visit) -> web.Response:

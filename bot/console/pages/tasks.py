@@ -4,8 +4,6 @@ A file is approved with an approver's own key, or from their own account in chat
 how. A file leaves at the terminal.
 """
 
-from typing import Any
-
 from aiohttp import web
 
 from bot.console.asking import ask
@@ -13,29 +11,18 @@ from bot.console.ordering import order
 from bot.console.visit import Bad, Route, Visit
 from moderation.cases.dossiers import APPROVALS
 from moderation.values.errors import Refused
-from moderation.values.ids import RoomId, is_user_id
+from moderation.values.ids import is_user_id
 from storage import queries
 from storage.queries import Dossier
 
 
 async def tasks(visit: Visit) -> web.Response:
     """List the open tasks, oldest first."""
-    waiting = await queries.open_tasks(visit.db)
-    codes = await queries.codes_of(visit.db, {RoomId(row.room) for row in waiting})
-    files = {each.task: each for each in await queries.all_dossiers(visit.db) if each.state == "open"}
-    found = [
-        {
-            "task": row.record,
-            "kind": row.task,
-            "at": row.at,
-            "case": row.n or None,
-            "room": codes.get(row.room),
-            "person": row.subject,
-            "file": files[row.record].record if row.record in files else None,
-        }
-        for row in waiting
-    ]
-    return visit.page("tasks.html", section="tasks", tasks=found, json=found)
+    found = await queries.waiting_tasks(visit.db)
+    text = visit.site.catalog.text
+    nexts = [text(visit.language, f"cli.tasks.next.{each.next}", **each.next_fields) for each in found]
+    json = [{**each.as_json(), "next": next_} for each, next_ in zip(found, nexts, strict=True)]
+    return visit.page("tasks.html", section="tasks", tasks=list(zip(found, nexts, strict=True)), json=json)
 
 
 async def decline_task(visit: Visit) -> web.Response:
@@ -49,7 +36,7 @@ async def decline_task(visit: Visit) -> web.Response:
 
 async def files(visit: Visit) -> web.Response:
     """List all files."""
-    found = [_row(each) for each in await queries.all_dossiers(visit.db)]
+    found = [each.as_json() for each in await queries.all_dossiers(visit.db)]
     return visit.page("dossiers.html", section="tasks", files=found, person=visit.said("person"), json=found)
 
 
@@ -66,7 +53,7 @@ async def file(visit: Visit) -> web.Response:
     """Show one file: what it covers, what is to be approved, and who did what."""
     found = await _found(visit)
     digest = await _digest(visit, found)
-    row = {**_row(found), "digest": digest, "steps": [_step(each) for each in found.steps]}
+    row = {**found.as_json(), "digest": digest, "steps": found.steps_as_json()}
     return visit.page("dossier.html", section="tasks", file=row, needed=APPROVALS, json=row)
 
 
@@ -89,33 +76,6 @@ async def _digest(visit: Visit, found: Dossier) -> str:
         return str((await ask(visit.site, "dossier-digest", dossier=found.record))["digest"])
     except (Refused, Bad):
         return ""
-
-
-def _row(each: Dossier) -> dict[str, Any]:
-    is_approved = each.state == "open" and len(each.approved_by) >= APPROVALS
-    return {
-        "dossier": each.record,
-        "person": each.subject,
-        "cases": list(each.cases),
-        "state": "approved" if is_approved else each.state,
-        "at": each.at,
-        "by": each.reader,
-        "reason": each.reason,
-        "task": each.task if each.task >= 0 else None,
-        "approved_by": list(each.approved_by),
-    }
-
-
-def _step(row: Any) -> dict[str, Any]:
-    return {
-        "step": row.step,
-        "at": row.at,
-        "by": row.reader,
-        "reason": row.reason,
-        "bar": row.bar or None,
-        "sha256": row.digest if row.digest != "-" else None,
-        "how": row.how if row.step == "approved" else None,
-    }
 
 
 ROUTES = (

@@ -163,7 +163,7 @@ class TestStanding:
             found = await given(browser, "/standing?")
             page = await said(browser, "/standing")
         assert isinstance(found, list)
-        assert [(row["person"], row["standing"], row["entries"]) for row in found] == [(MARK, 95, 1)]
+        assert [(row["person"], row["credit"], row["entries"]) for row in found] == [(MARK, 95, 1)]
         assert f"{MARK} everywhere 95" in page
         assert len([*(console.bot.config.data_dir / FOLDER).glob("access-*.json")]) == 2
 
