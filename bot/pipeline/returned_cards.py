@@ -44,8 +44,8 @@ def asked(action: AskDesk, made: EventId, on: int = -1) -> tuple[tuple[QuestionA
 
 async def returned_question(db: AsyncConnection, event: Received, room: RoomView, bot: UserId, on: int) -> Answer:
     """Return what follows from a question of ours that comes back, if it is not recorded yet."""
-    txn = str(_mark(event, room, bot, AskDesk.MARK).get("request"))
-    action = await outbox.waiting_action(db, txn)
+    txn = _mark(event, room, bot, AskDesk.MARK).get("request")
+    action = await outbox.waiting_action(db, txn) if isinstance(txn, str) else None
     if not isinstance(action, AskDesk) or event.event is None:
         return Answer()
     facts, actions = asked(action, event.event, on)
@@ -55,7 +55,7 @@ async def returned_question(db: AsyncConnection, event: Received, room: RoomView
         action=AskDesk.NAME,
         result="done",
         n=action.n,
-        txn=txn,
+        txn=str(txn),
         subject=action.to,
         made=event.event,
     )
@@ -70,7 +70,7 @@ async def returned_card(
     A card of another `era` shows a case of the time that a backup lost: its number may belong to another case now.
     """
     n, txn = _card_mark(event, room, bot)
-    case = await queries.case_view(db, n) if outbox.is_of_era(txn, era) else None
+    case = await queries.case_view(db, n) if n and outbox.is_of_era(txn, era) else None
     if case is None or case.card or event.event is None:
         return ()
     return (

@@ -36,7 +36,7 @@ function newClient(push) {
             Object.assign(operations, sas.operations(client, crypto, caughtUp, push));
             await client.startClient({ initialSyncLimit: 100 });
             await when(client, [sdk.ClientEvent.Sync], () => client.isInitialSyncComplete(), "the first sync");
-            await when(client, [sdk.ClientEvent.Sync, "published"], published, "the device's keys to be published");
+            await when(client, ["published"], published, "the device's keys to be published");
             return { crypto: crypto.getVersion() };
         },
 
@@ -121,7 +121,7 @@ function newClient(push) {
     async function published() {
         const [user, device] = [client.getUserId(), client.getDeviceId()];
         const there = (await client.downloadKeysForUsers([user])).device_keys?.[user]?.[device];
-        if (!there) setTimeout(() => client.emit("published"), 50);
+        if (!there) setTimeout(() => client.emit("published"), 100);
         return Boolean(there);
     }
 
