@@ -234,11 +234,28 @@ def _address(path: Path) -> str:
 
     SQLite needs to write next to a database even to read it, but the file next to it (``-wal``) has its newest part.
     """
-    newest = path.with_name(f"{path.name}-wal")
+    return f"file:{quote(str(path))}?{'mode=ro&immutable=1' if _is_still(path) else 'mode=rwc'}"
+
+
+def _is_still(path: Path) -> bool:
+    """Tell whether a database that we cannot write to is open nowhere, as its whole content stands in its one file."""
+    newest, shared = (path.with_name(f"{path.name}-{part}") for part in ("wal", "shm"))
     is_writable = not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
-    is_whole = not newest.exists() or not newest.stat().st_size
-    how = "mode=ro&immutable=1" if is_whole and not is_writable else "mode=rwc"
-    return f"file:{quote(str(path))}?{how}"
+    is_open = shared.exists() or (newest.exists() and newest.stat().st_size > 0)
+    return not is_writable and not is_open
+
+
+def state_of_file(data_dir: Path) -> tuple[int, ...]:
+    """Return what changes when a database that is being read has to be opened again.
+
+    That is so if another file is in its place, or if one that was still when it was opened has been written to.
+    """
+    path = data_dir / FILE
+    try:
+        found, is_still = path.stat(), _is_still(path)
+    except OSError:
+        return ()
+    return (found.st_ino, found.st_mtime_ns, found.st_size) if is_still else (found.st_ino,)
 
 
 def _connected(settings: str, *args: Any, **more: Any) -> sqlite3.Connection:

@@ -37,37 +37,16 @@ from .request import ByName, Request
 LONGEST_MS = 12 * HOUR_MS  # of a session
 
 
-class ConsoleOperations:
-    """Operations of the web console."""
+class ConsoleEndings:
+    """The ending of sessions, which needs no running bot."""
 
-    def __init__(self, pipeline: Pipeline, database: Database, speech: Speech, clock: Clock) -> None:
+    def __init__(self, pipeline: Pipeline, clock: Clock) -> None:
         self._pipeline = pipeline
-        self._database = database
-        self._speech = speech
         self._clock = clock
 
     def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
-        return {"console-login": self._do_login, "console-end": self._do_end, "command": self._do_command}
-
-    async def _do_login(self, asked: Request) -> dict[str, Any]:
-        session, opened = new_token(), list[ConsoleOpened]()
-
-        async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            opened.append(await self._opened(db, hashed(asked.string("ticket")), hashed(session)))
-            yield (opened[0],)
-
-        await self._pipeline.commit_with(make)
-        return {"session": session, "user": opened[0].subject, "until": opened[0].until}
-
-    async def _opened(self, db: AsyncConnection, ticket: str, session: str) -> ConsoleOpened:
-        now_ms = self._clock()
-        link = await queries.console_link(db, ticket)
-        is_good = link is not None and not link.used and link.at <= now_ms < link.until
-        if link is None or not is_good or not await self._are_alone(db, link.room, link.user):
-            raise Refused("console.link-over")
-        until = now_ms + LONGEST_MS
-        return ConsoleOpened(room=link.room, link=link.record, until=until, subject=link.user, session=session)
+        return {"console-end": self._do_end}
 
     async def _do_end(self, asked: Request) -> dict[str, Any]:
         """End a session, named by its token or by the SHA-256 of it."""
@@ -90,6 +69,39 @@ class ConsoleOperations:
 
         await self._pipeline.commit_with(make)
         return done
+
+
+class ConsoleOperations:
+    """Operations of the web console on a running bot."""
+
+    def __init__(self, pipeline: Pipeline, database: Database, speech: Speech, clock: Clock) -> None:
+        self._pipeline = pipeline
+        self._database = database
+        self._speech = speech
+        self._clock = clock
+
+    def by_name(self) -> ByName:
+        """Return the operations by the names that `Control` uses."""
+        return {"console-login": self._do_login, "command": self._do_command}
+
+    async def _do_login(self, asked: Request) -> dict[str, Any]:
+        session, opened = new_token(), list[ConsoleOpened]()
+
+        async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            opened.append(await self._opened(db, hashed(asked.string("ticket")), hashed(session)))
+            yield (opened[0],)
+
+        await self._pipeline.commit_with(make)
+        return {"session": session, "user": opened[0].subject, "until": opened[0].until}
+
+    async def _opened(self, db: AsyncConnection, ticket: str, session: str) -> ConsoleOpened:
+        now_ms = self._clock()
+        link = await queries.console_link(db, ticket)
+        is_good = link is not None and not link.used and link.at <= now_ms < link.until
+        if link is None or not is_good or not await self._are_alone(db, link.room, link.user):
+            raise Refused("console.link-over")
+        until = now_ms + LONGEST_MS
+        return ConsoleOpened(room=link.room, link=link.record, until=until, subject=link.user, session=session)
 
     async def _do_command(self, asked: Request) -> dict[str, Any]:
         """Carry out a command; `seen` is the last record of the case that it names first, when its form was made."""

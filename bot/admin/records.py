@@ -49,6 +49,7 @@ from storage.projections.linked_accounts import links_of
 from .backup import BackupOperations
 from .barred import BarredList
 from .cases import CaseOperations
+from .console import ConsoleEndings
 from .dossiers import Dossiers
 from .exports import ExportOperations
 from .identity import NOTHING, Forgotten, IdentityOperations
@@ -287,6 +288,7 @@ class Operations:
             **self.roster.by_name(),
             **RoomOperations(self._pipeline, self._policy, self._clock).by_name(),
             **ReportOperations(self._pipeline, self._policy, self._clock).by_name(),
+            **ConsoleEndings(self._pipeline, self._clock).by_name(),
             **self.identity.by_name(),
             **self._people.by_name(),
             **self.backup.by_name(),

@@ -1,6 +1,7 @@
 """`answerable console [run | sessions | end]`: the web console, and the way in for operators.
 
-``--json`` of `sessions`: objects with the keys `session` (its first letters), `by`, `user`, `since`, `used`.
+``--json`` of `sessions`: objects with the keys `session` (its first letters), `by` (an account of this machine; "": the
+person came by a link in chat), `user`, `since` and `used` (0: not known).
 
 Rules kept here:
 - A link is given to the account that runs the bot, and to root. It opens the console as an operator.
@@ -11,8 +12,9 @@ Left to others: the pages (`bot/console/`).
 """
 
 import asyncio
+import os
 import signal
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +22,8 @@ from moderation.values.errors import Refused
 from moderation.values.ids import NO_USER
 
 from .access.access_reason import user
-from .access.lookup import now_ms
+from .access.admin_client import perform
+from .access.lookup import now_ms, read
 from .access.operator import AS, operator_of
 from .run import only_instance, running_pid
 from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
@@ -62,19 +65,7 @@ def run(config_file: ConfigFile = DEFAULT_CONFIG) -> None:
 @app.command(help=text("cli.console.sessions"))
 def sessions(config_file: ConfigFile = DEFAULT_CONFIG, json: AsJson = False) -> None:
     """List who is in."""
-    from bot.console.sessions import operator_sessions
-
-    config = read_config(config_file, with_secrets=False)
-    rows = [
-        {
-            "session": each.visitor.key[:_SHOWN],
-            "by": each.visitor.by,
-            "user": each.visitor.user,
-            "since": each.visitor.since_ms,
-            "used": each.used_ms,
-        }
-        for each in operator_sessions(config.data_dir, now_ms())
-    ]
+    rows = [{**row, "session": row["session"][:_SHOWN]} for row in _sessions(read_config(config_file))]
     list_rows(rows, ("session", "by", "user", "since", "used"), {}, json=json, none="cli.console.nobody")
 
 
@@ -83,15 +74,50 @@ def end(
     which: Annotated[str | None, typer.Argument(metavar="[SESSION]", help=text("cli.console.which"))] = None,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """End sessions."""
-    from bot.console.sessions import end_session, operator_sessions
+    """End sessions: an operator's here, a person's by the bot, which records it."""
+    from bot.console.sessions import end_session
 
-    config = read_config(config_file, with_secrets=False)
-    keys = [each.visitor.key for each in operator_sessions(config.data_dir, now_ms())]
-    ending = [key for key in keys if which is None or key.startswith(which.lower())]
+    config = read_config(config_file)
+    rows = _sessions(config)
+    ending = [row for row in rows if which is None or row["session"].startswith(which.lower())]
     if which is not None and not ending:
         raise Refused("cli.console.unknown", which=which[:64])
-    say("cli.console.ended", count=sum(end_session(config.data_dir, key) for key in ending))
+    for row in ending:
+        if not end_session(config.data_dir, row["session"]):
+            perform(config, "console-end", key=row["session"], why="operator", reader=user())
+    say("cli.console.ended", count=len(ending))
+
+
+def _sessions(config: "Config") -> list[dict[str, Any]]:
+    """Return the sessions of operators and of people; only of operators is it known when they were last used."""
+    from bot.console.sessions import operator_sessions
+    from storage.queries import console_sessions
+
+    _must_have_data(config)
+    operators = [
+        {
+            "session": each.visitor.key,
+            "by": each.visitor.by,
+            "user": each.visitor.user,
+            "since": each.visitor.since_ms,
+            "used": each.used_ms,
+        }
+        for each in operator_sessions(config.data_dir, now_ms())
+    ]
+    people = [
+        {"session": key, "by": "", "user": each.user, "since": each.at, "used": 0}
+        for key, each in read(config, console_sessions, now_ms()).items()
+    ]
+    return [*operators, *people]
+
+
+def drop_root(data_dir: "Path") -> None:
+    """Become the owner of the data if this is root: what faces browsers need not be able to read everything."""
+    owner = data_dir.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
 
 
 def _folder(config: "Config") -> "Path":
@@ -120,6 +146,7 @@ def _serve(config: "Config", named: str | None, *, link: bool) -> None:
 
     from .terminal.logging_setup import set_up_logging
 
+    drop_root(config.data_dir)
     make_folder(config.data_dir)
     set_up_logging(as_json=None if config.bot.log == "auto" else config.bot.log == "json", verbose=False)
     with only_instance(_folder(config), "cli.console.second"):

@@ -18,7 +18,6 @@ from importlib import import_module
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from multidict import MultiDict, MultiDictProxy
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +28,7 @@ from moderation.values.errors import Broken, Invalid, Refused
 from storage import queries
 
 from . import entering, pages
+from .forms import form_of
 from .guard import MOST_BYTES, Server, add_headers
 from .language import language_of
 from .reading import Unrecorded
@@ -43,7 +43,6 @@ log = structlog.get_logger()
 MENU = ("overview", "cases", "people", "rooms", "duty", "records", "tasks", "figures", "settings")  # in this order
 
 _STATIC_FOR_S = 365 * 86_400
-_NO_FORM: MultiDictProxy[str] = MultiDictProxy(MultiDict())
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -123,10 +122,10 @@ class _Answering:
                 response = _problem(site, request, 400, refused.key, refused.fields)
             except Unrecorded as error:
                 log.error("console_reading_not_noted", why=str(error))
-                response = _problem(site, request, 503, "console.problem.not_noted", {"why": str(error)})
+                response = _problem(site, request, 503, "console.problem.not_noted", why=str(error))
             except (Invalid, Broken, SQLAlchemyError, OSError) as error:
                 log.error("console_cannot_read", why=str(error))
-                response = _problem(site, request, 503, "console.problem.cannot_read", {"why": _first_line(error)})
+                response = _problem(site, request, 503, "console.problem.cannot_read", why=_first_line(error))
             except (asyncio.CancelledError, ConnectionError):
                 raise
             except Exception:
@@ -144,13 +143,14 @@ class _Answering:
 
         async def answered(request: web.Request) -> web.StreamResponse:
             now_ms = site.now_ms()
+            form = await form_of(request)
             async with site.read() as db:
                 visitor = await entering.visitor_of(site, request, db, now_ms)
                 if visitor is None:
                     raise Bad("console.problem.not_in", 403)
                 if route.who == "operator" and visitor.kind != "operator":
                     raise NoPage
-                form = await _form(request)
+                request["visitor"] = visitor
                 visit = Visit(
                     site=site,
                     request=request,
@@ -166,34 +166,31 @@ class _Answering:
         return answered
 
 
-async def _form(request: web.Request) -> MultiDictProxy[str]:
-    if request.method != "POST":
-        return _NO_FORM
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise Bad("console.problem.form", 415)
-    try:
-        posted = await request.post()
-    except (ValueError, LookupError):  # no UTF-8, or an encoding that does not exist
-        raise Bad("console.problem.form") from None
-    return MultiDictProxy(MultiDict((name, value) for name, value in posted.items() if isinstance(value, str)))
-
-
 async def _language(site: Site, request: web.Request, visitor: Visitor, db: AsyncConnection) -> str:
     own = await queries.language_of(db, visitor.user) if visitor.kind == "person" else ""
     return language_of(request, own, site.config.bot.language)
 
 
 def _problem(
-    site: Site, request: web.BaseRequest, status: int, key: str = "", fields: Mapping[str, object] | None = None
+    site: Site,
+    request: web.BaseRequest,
+    status: int,
+    key: str = "",
+    fields: Mapping[str, object] | None = None,
+    why: str = "",
 ) -> web.Response:
-    """Return the page that says what is wrong."""
+    """Return the page that says what is wrong; `why` names files and the like, and is shown to operators alone."""
     language = language_of(request, "", site.config.bot.language)
     known = f"console.problem.{status}"
     text = key or (known if site.catalog.has(known) else "console.problem.other")
     try:
         shown = {name: str(value) for name, value in (fields or {}).items()}
-        signs_in = key == "console.problem.not_in" and bool(entering.issuers_of(site))
-        return site.pages.answer("problem.html", language, status=status, key=text, fields=shown, signs_in=signs_in)
+        visitor = request.get("visitor")
+        more = {
+            "signs_in": key == "console.problem.not_in" and bool(entering.issuers_of(site)),
+            "why": why if visitor is not None and visitor.kind == "operator" else "",
+        }
+        return site.pages.answer("problem.html", language, status=status, key=text, fields=shown, **more)
     except Exception:
         log.exception("console_failed")
         return web.Response(status=status, text=str(status))

@@ -7,7 +7,6 @@ Rules kept here:
 
 import asyncio
 import contextlib
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +18,8 @@ from storage import queries
 
 from . import language
 from .asking import ask
-from .sessions import LONGEST_MS, Visitor, end_session, is_link, operator_of, use_link
+from .forms import form_of
+from .sessions import LONGEST_MS, Visitor, end_session, operator_of, use_link, whose_link
 from .site import Site
 from .visit import Bad, NoPage
 
@@ -91,26 +91,32 @@ class Entering:
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
         """Show the button, and use nothing up."""
-        site, ticket = self._site, request.match_info["ticket"]
-        if not await self._works(ticket):
+        site, ticket, now_ms = self._site, request.match_info["ticket"], self._site.now_ms()
+        if not (who := await self._whose(ticket)):
             raise Bad("console.problem.link", 410)
-        return site.pages.answer("enter.html", self._spoken(request), ticket=ticket)
+        async with site.read() as db:
+            now = await visitor_of(site, request, db, now_ms)
+        is_other = now is not None and who != (now.user or now.by)
+        return site.pages.answer("enter.html", self._spoken(request), ticket=ticket, who=who, is_other=is_other)
 
-    async def _works(self, ticket: str) -> bool:
+    async def _whose(self, ticket: str) -> str:
+        """Return whom a link lets in: a Matrix id, or an account of this machine; "" if it cannot be used."""
         site, now_ms = self._site, self._site.now_ms()
-        if await asyncio.to_thread(is_link, site.data_dir, ticket, now_ms):
-            return True
+        if who := await asyncio.to_thread(whose_link, site.data_dir, ticket, now_ms):
+            return who
         async with site.read() as db:
             link = await queries.console_link(db, hashed(ticket))
-        return link is not None and not link.used and link.at <= now_ms < link.until
+        return link.user if link is not None and not link.used and link.at <= now_ms < link.until else ""
 
     async def _enter(self, request: web.Request) -> web.StreamResponse:
         site, ticket = self._site, request.match_info["ticket"]
         token = await asyncio.to_thread(use_link, site.data_dir, ticket, site.now_ms())
         if not token:
-            if not await self._works(ticket):
+            if not await self._whose(ticket):
                 raise Bad("console.problem.link", 410)
             token = await self._session_of_person(ticket)
+        if before := hashed(token_of(site, request)):
+            await self._end(before)
         answer = web.Response(status=303, headers={"Location": "/"})
         self._set_cookie(request, answer, token)
         return answer
@@ -195,8 +201,8 @@ class Entering:
 
     async def _language(self, request: web.Request) -> web.StreamResponse:
         """Choose the language of the pages, and go back to the page that it was chosen on."""
-        form = await request.post()
-        chosen, back = str(form.get("language", "")), str(form.get("back", ""))
+        form = await form_of(request)
+        chosen, back = form.get("language", ""), form.get("back", "")
         answer = web.Response(status=303, headers={"Location": back if _is_own_path(back) else "/"})
         if chosen in LANGUAGES:
             answer.set_cookie(language.COOKIE, chosen, max_age=365 * 86_400, samesite="Strict", httponly=True)
@@ -219,5 +225,4 @@ class Entering:
 
 def _is_own_path(path: str) -> bool:
     """Tell whether an address is a path on this site: ``//elsewhere`` and ``/\\elsewhere`` are not."""
-    parts = urlsplit(path) if path.isprintable() and "\\" not in path else None
-    return parts is not None and not parts.scheme and not parts.netloc and path.startswith("/")
+    return path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()

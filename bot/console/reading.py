@@ -13,13 +13,16 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+from bot.runtime.budget import Budget
 from moderation.values.access_reasons import says_why
 from moderation.values.errors import Refused
 from moderation.values.events import Json
+from moderation.values.ids import UserId
 from storage.journal.access import note_access
 
 from .sessions import Visitor
 
+MOST_NOTES = 600  # of one session in an hour
 MOST_REMEMBERED = 10_000  # readings of all sessions; the oldest are asked about again
 
 
@@ -33,6 +36,7 @@ class Readings:
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._known: dict[tuple[str, str], None] = {}
+        self._notes = Budget(MOST_NOTES)
 
     def is_open(self, visitor: Visitor, what: str) -> bool:
         """Tell whether this session has given its reason to read `what`, such as ``case 12``."""
@@ -58,18 +62,20 @@ class Readings:
         while len(self._known) > MOST_REMEMBERED:
             del self._known[next(iter(self._known))]
 
-    async def glance(self, visitor: Visitor, what: str, now_ms: int, *, person: str = "") -> None:
+    async def glance(self, visitor: Visitor, what: str, now_ms: int, **about: Json) -> None:
         """Note a look at somebody's status, without their words: once a session, without a reason. Raises `Unrecorded`.
 
-        `what` is one of `moderation/values/access_reasons.py`.
+        `what` is one of `moderation/values/access_reasons.py`; `about` names the `person` or the `case`.
         """
-        key = f"{what} {person}"
+        key = " ".join(map(str, ("a look:", what, *about.values())))
         if not self.is_open(visitor, key):
-            await self.note(visitor, now_ms, about={"what": what, **({"person": person} if person else {})})
+            await self.note(visitor, now_ms, about={"what": what, **about})
             self._remember(visitor, key)
 
     async def note(self, visitor: Visitor, now_ms: int, *, reason: str = "", about: Mapping[str, Json]) -> None:
-        """Note a reading. Raises `Unrecorded`."""
+        """Note a reading. Raises `Unrecorded`, or `Refused` if a session reads more than anybody could."""
+        if self._notes.take(UserId(visitor.key), now_ms) != "granted":
+            raise Refused("console.problem.much")
         user = visitor.user if visitor.kind == "person" else ""
         try:
             await asyncio.to_thread(

@@ -12,6 +12,7 @@ Left to others: what somebody may see (`rights.py`), cookies (`visit.py`).
 """
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ LINK_MS = 5 * MS_PER["m"]
 IDLE_MS = HOUR_MS
 LONGEST_MS = 12 * HOUR_MS
 
-_TOKEN = re.compile(r"[0-9a-f]{64}\Z")
+_HASH = re.compile(r"[0-9a-f]{64}\Z")
 _TOUCHED_EACH_MS = MS_PER["m"]
 
 
@@ -96,7 +97,7 @@ class LastUsed:
 def make_link(data_dir: Path, by: str, user: UserId, now_ms: int) -> str:
     """Keep a link for an operator; return its token. Raises `OSError`."""
     folder = make_folder(data_dir, "links")
-    for path in folder.iterdir():
+    for path in _ours(folder):
         if not _is_young(_read(path), now_ms, LINK_MS):
             path.unlink(missing_ok=True)
     token = new_token()
@@ -104,9 +105,10 @@ def make_link(data_dir: Path, by: str, user: UserId, now_ms: int) -> str:
     return token
 
 
-def is_link(data_dir: Path, token: str, now_ms: int) -> bool:
-    """Tell whether a link can be used, without using it."""
-    return _is_young(_read(data_dir / FOLDER / "links" / (hashed(token) or "-")), now_ms, LINK_MS)
+def whose_link(data_dir: Path, token: str, now_ms: int) -> str:
+    """Return whom a link lets in, without using it: an operator's id or an account here; "" if it cannot be used."""
+    said = _read(data_dir / FOLDER / "links" / (hashed(token) or "-"))
+    return (said.user or said.by) if said is not None and _is_young(said, now_ms, LINK_MS) else ""
 
 
 def use_link(data_dir: Path, token: str, now_ms: int) -> str:
@@ -138,7 +140,7 @@ def operator_of(data_dir: Path, token: str, now_ms: int) -> Visitor | None:
 
 def end_session(data_dir: Path, key: str) -> bool:
     """End the session of an operator; tell whether there was one."""
-    path = data_dir / FOLDER / "sessions" / (key if _TOKEN.match(key) else "-")
+    path = data_dir / FOLDER / "sessions" / (key if _HASH.match(key) else "-")
     try:
         path.unlink()
     except FileNotFoundError:
@@ -152,7 +154,7 @@ def operator_sessions(data_dir: Path, now_ms: int) -> list[OperatorSession]:
 
 
 def _sessions(data_dir: Path, now_ms: int) -> Iterator[OperatorSession]:
-    for path in make_folder(data_dir, "sessions").iterdir():
+    for path in _ours(make_folder(data_dir, "sessions")):
         if (found := _session(path, now_ms)) is not None:
             yield found
         else:
@@ -175,6 +177,8 @@ def _session(path: Path, now_ms: int) -> OperatorSession | None:
 def make_folder(data_dir: Path, name: str = "") -> Path:
     """Return the folder of the console, or one in it; made, for the owner of the data alone, if it is not there."""
     folder = data_dir / FOLDER / name
+    if folder.is_symlink() or folder.parent.is_symlink():  # run as root, we would write where it leads
+        raise NotADirectoryError(errno.ENOTDIR, "a link in place of a folder", folder)
     for each in dict.fromkeys((data_dir / FOLDER, folder)):
         if not each.exists():
             disk.make_folder(each, disk.SECRET_FOLDER_MODE)
@@ -186,6 +190,11 @@ def _write(data_dir: Path, path: Path, by: str, user: UserId, now_ms: int) -> No
     disk.create_once(path, orjson.dumps({"by": by, "user": user, "at": now_ms}), disk.SECRET_MODE)
     disk.give_to_owner_of(data_dir, path)
     _set_time(path, now_ms)
+
+
+def _ours(folder: Path) -> list[Path]:
+    """Return the files of a folder that are named after a hash."""
+    return [path for path in folder.iterdir() if _HASH.match(path.name)]
 
 
 def _set_time(path: Path, now_ms: int) -> None:

@@ -13,7 +13,7 @@ from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
 from moderation.judge.judge import CompiledRule
 from moderation.values.ids import UserId
-from storage.database import FILE, Database
+from storage.database import Database, state_of_file
 from storage.journal.reader import Log
 
 from .guard import Guard
@@ -41,7 +41,7 @@ class Site:
         self.last_used = LastUsed()
         self.jobs = Jobs()
         self.pages = Pages(self.catalog, self.speech, menu)
-        self._opened: tuple[int, Database] | None = None
+        self._opened: tuple[tuple[int, ...], Database] | None = None
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
@@ -52,20 +52,14 @@ class Site:
             yield db
 
     async def _database(self) -> Database:
-        """Return the database; open it again if there is another file in its place, as after `logs rebuild-db`."""
+        """Return the database; open it again if it has changed in a way that the open one does not see."""
         async with self._opening:
-            there = await asyncio.to_thread(self._which_file)
+            there = await asyncio.to_thread(state_of_file, self.data_dir)
             if self._opened is not None and self._opened[0] != there:
                 await self.close()
             if self._opened is None:
                 self._opened = there, await Database.open(self.data_dir, read_only=True)
             return self._opened[1]
-
-    def _which_file(self) -> int:
-        try:
-            return (self.data_dir / FILE).stat().st_ino
-        except OSError:
-            return 0
 
     async def close(self) -> None:
         """Close the database."""

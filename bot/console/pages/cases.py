@@ -46,12 +46,17 @@ class Evidence:
 
 async def queue(visit: Visit) -> web.Response:
     """Show the cases that wait."""
+    if visit.rights.everything:
+        await visit.site.readings.glance(visit.visitor, "cases", visit.now_ms)
     return await _page(visit, None)
 
 
 async def case(visit: Visit) -> web.Response:
     """Show one case, beside the queue."""
-    return await _page(visit, await card_of(visit))
+    card = await card_of(visit)
+    if visit.rights.everything:
+        await visit.site.readings.glance(visit.visitor, "case", visit.now_ms, case=int(card.case.n))
+    return await _page(visit, card)
 
 
 async def read(visit: Visit) -> web.Response:

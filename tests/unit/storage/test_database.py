@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from moderation.values.errors import Broken, Invalid
 from storage import schema
-from storage.database import FILE, Database
+from storage.database import FILE, Database, state_of_file
 from storage.projections import set_meta
 from storage.queries import get_meta
 
@@ -168,3 +168,31 @@ async def _seven(folder: Path) -> None:
     async with database.write() as db:
         await set_meta(db, "applied", "7")
     await database.close()
+
+
+async def test_a_database_that_nobody_has_open_is_opened_again_once_it_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that cannot write there and was opened between two runs of the bot would see no more."""
+    await (await Database.open(tmp_path)).close()
+    monkeypatch.setattr("storage.database.os.access", lambda _path, _mode: False)
+    before = state_of_file(tmp_path)
+    reader = await Database.open(tmp_path, read_only=True)
+    assert before == state_of_file(tmp_path)
+    writer = await Database.open(tmp_path)
+    async with writer.write() as db:
+        await set_meta(db, "digest", "today")
+    assert state_of_file(tmp_path) != before
+    await reader.close()
+    again = await Database.open(tmp_path, read_only=True)
+    during = state_of_file(tmp_path)
+    for day in ("tomorrow", "after that"):
+        async with writer.write() as db:
+            await set_meta(db, "digest", day)
+        await writer.clean()
+        assert state_of_file(tmp_path) == during, "open while it is written to: it sees what is committed"
+        async with again.read() as db:
+            assert await get_meta(db, "digest") == day
+    await again.close()
+    await writer.close()
+    assert state_of_file(tmp_path) != during

@@ -2,12 +2,12 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
 from bot.console.pages.cases import MOST_CHIPS
 from moderation.model.facts import ContentRead
+from moderation.values.access_reasons import GLANCES
 from moderation.values.ids import UserId
 from storage.journal.access import FOLDER
 from tests.door.bot.console.browsing import ServedConsole
@@ -15,8 +15,11 @@ from tests.door.bot.console.conftest import WORDS
 from tests.door.offline import ANNA
 
 
-def notes(console: ServedConsole) -> list[Path]:
-    return sorted((console.bot.config.data_dir / FOLDER).glob("access-*.json"))
+def notes(console: ServedConsole) -> list[str]:
+    """Return what was noted to be read of people's words."""
+    paths = (console.bot.config.data_dir / FOLDER).glob("access-*.json")
+    said = [json.loads(path.read_bytes())["filters"]["what"] for path in paths]
+    return [what for what in said if what not in GLANCES]
 
 
 class TestTheQueue:
@@ -57,6 +60,15 @@ class TestTheQueue:
             [case] = json.loads((await browser.get("/cases?as=json")).text)
         assert (case["n"], case["subject"], case["class"]) == (1, ANNA, "serious")
 
+    async def test_is_noted_as_a_look(self, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            await browser.get("/cases")
+            await browser.get("/cases?tab=all")
+            await browser.get("/cases/1")
+        await console.bot.scheduler.do_what_is_due()
+        looks = {(each.what, each.n, each.subject) for each in console.bot.facts(ContentRead)}
+        assert looks == {("cases", 0, UserId("")), ("case", 1, ANNA)}
+
 
 class TestACase:
     async def test_hides_what_was_said_until_an_operator_says_why(self, console: ServedConsole) -> None:
@@ -77,7 +89,7 @@ class TestACase:
             await browser.post("/cases/1/read", {"reason": "once more"})
             assert len(notes(console)) == 1, "once a session"
         await console.bot.scheduler.do_what_is_due()
-        [read] = console.bot.facts(ContentRead)
+        [read] = [each for each in console.bot.facts(ContentRead) if each.what not in GLANCES]
         assert (read.subject, read.reader, read.reason, read.n) == (ANNA, "root", "Anna asked me to look", 1)
         assert read.by == UserId("")
 

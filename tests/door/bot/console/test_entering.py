@@ -22,6 +22,18 @@ class TestALink:
             assert (await preview.get("/cases")).status == 403
             assert (await browser.post(link)).status == 303
 
+    async def test_says_whom_it_lets_in(self, console: ServedConsole) -> None:
+        async with console.browser() as browser:
+            assert "as root" in (await browser.get(console.link())).words
+            assert OLGA in (await browser.get(console.link(OLGA))).words
+
+    async def test_ends_the_session_before_it_in_the_same_browser(self, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            assert "somebody else" in (await browser.get(console.link(OLGA))).words
+            await browser.post(console.link(OLGA))
+            assert (await browser.get("/cases")).status == 200
+        assert len(operator_sessions(console.bot.config.data_dir, console.bot.time())) == 1
+
     async def test_works_once(self, console: ServedConsole) -> None:
         link = console.link()
         async with console.browser() as first, console.browser() as second:
@@ -93,7 +105,15 @@ class TestTheLanguage:
 
     async def test_leads_to_no_other_site(self, console: ServedConsole) -> None:
         async with console.operator() as browser:
-            for back in ("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", ""):
+            for back in (
+                "//evil.example",
+                "https://evil.example/",
+                "/\\evil.example",
+                "javascript:alert(1)",
+                "",
+                "//[x",
+                "/a\x00",
+            ):
                 assert (await browser.post("/language", {"language": "zh", "back": back})).headers["Location"] == "/"
 
 

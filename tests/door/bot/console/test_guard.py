@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from bot.console import forms
 from bot.console.app import routes
 from bot.console.guard import HEADERS
+from storage.database import FILE
 from tests.door.bot.console.browsing import Answered, ServedConsole
 from tests.door.bot.console.route_table import example
 
@@ -90,3 +92,31 @@ class TestARequest:
             assert (await browser.post("/cases")).status == 405
             answer = await browser.post("/cases/1/read", None, **{"Content-Type": "text/plain"})
             assert answer.status == 415
+
+
+class TestASlowRequest:
+    async def test_keeps_no_page_waiting(self, console: ServedConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A form that never comes takes nothing that others need, and is given up."""
+        monkeypatch.setattr(forms, "WITHIN_S", 0.2)
+        port = int(console.url.rpartition(":")[2])
+        head = (
+            f"POST /cases/1/read HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nSec-Fetch-Site: same-origin\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nreason="
+        )
+        slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        for _, writer in slow:
+            writer.write(head.encode())
+        async with console.operator() as browser:
+            assert (await browser.get("/cases")).status == 200
+        for reader, writer in slow:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+            writer.close()
+
+
+class TestSomebodyWhoIsNotIn:
+    async def test_learns_no_path(self, console: ServedConsole) -> None:
+        (console.bot.config.data_dir / FILE).rename(console.bot.config.data_dir / "elsewhere")
+        async with console.browser() as nobody:
+            answer = await nobody.get("/cases")
+        assert answer.status == 503
+        assert str(console.bot.config.data_dir) not in answer.text

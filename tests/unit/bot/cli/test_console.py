@@ -4,10 +4,12 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -74,12 +76,11 @@ class TestTheConsole:
         running.send_signal(signal.SIGTERM)
         assert running.wait(DEADLINE_S) == 0
 
-    @pytest.mark.usefixtures("port")
-    def test_reads_no_secret(self, config_file: Path, environ: dict[str, str]) -> None:
+    def test_reads_no_secret(self, port: int, config_file: Path, environ: dict[str, str]) -> None:
         (config_file.parent / ".env").write_bytes(b"ANSWERABLE_ACCESS_TOKEN=\xff")  # nobody can read it
-        listed = [*CONSOLE, "sessions"]
-        done = subprocess.run(listed, env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
-        assert (done.returncode, done.stderr) == (0, "")
+        with socket.create_server(("127.0.0.1", port)):
+            done = subprocess.run([*CONSOLE, "run"], env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
+        assert "[console] listen" in done.stderr, "it came so far"
         other = [sys.executable, "-m", "bot.cli.main", "status"]
         assert subprocess.run(other, env=environ, capture_output=True, timeout=DEADLINE_S).returncode == 2
 
@@ -111,3 +112,16 @@ class TestSessions:
         assert [each["by"] for each in answerable("console", "sessions", "--json").json] == ["bob"]
         answerable("console", "end")
         assert answerable("console", "sessions", "--json").json == []
+
+    @pytest.mark.usefixtures("port")
+    def test_of_people_are_listed_and_ended_by_the_bot(self, config_file: Path, answerable: Answerable) -> None:
+        data_dir, key = config_file.parent / "data", "ab" * 32
+        with closing(sqlite3.connect(data_dir / FILE)) as db, db:
+            row = (1, key, 2, "@ann:example.org", "!direct", now_ms() - 1_000, now_ms() + 3_600_000, 0)
+            db.execute(f"INSERT INTO console_sessions VALUES ({', '.join('?' * len(row))})", row)
+        [listed] = answerable("console", "sessions", "--json").json
+        assert (listed["session"], listed["by"], listed["user"]) == (key[:8], "", "@ann:example.org")
+        assert "1 " in answerable("console", "end", listed["session"]).out
+        assert answerable("console", "sessions", "--json").json == []
+        [ended] = [each for each in answerable("logs", "show", "--json").out.splitlines() if '"console"' in each]
+        assert '"operator"' in ended
