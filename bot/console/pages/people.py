@@ -24,7 +24,6 @@ from moderation.credit.overview import overview, overview_in
 from moderation.duty.responsibility import KNOWN_FOR_MS
 from moderation.model.context import PersonView, RoomView, VerificationInForce
 from moderation.model.reach import Spot
-from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line
@@ -104,7 +103,7 @@ async def person(visit: Visit) -> web.Response:
     near = [shown.room.room] if shown.room else [each.room for each in shown.rooms]
     names = {
         **await visit.names(lines, *near),
-        **await rules_in_words(visit.db, {row.rule for row in shown.cases.rows}, visit.language, near),
+        **await rules_in_words(visit.db, _rules(shown), visit.language, near),
         **await queries.display_names(visit.db, [user], [each.room for each in shown.rooms]),
     }
     return visit.page(
@@ -118,7 +117,7 @@ async def person(visit: Visit) -> web.Response:
         standing_plot=credit_plot(visit, shown.credit, "standing", names, words),
         readings=[(day_name(each.day * DAY_MS, words), each) for each in shown.readings or ()],
         tells_accounts=visit.visitor.kind == "operator",
-        json=_json(shown, visit.site.policy, visit.now_ms, everything=visit.rights.everything),
+        json=_json(visit, shown) if visit.wants_json else None,
         **parts,
     )
 
@@ -187,10 +186,18 @@ def _balance(visit: Visit, shown: ShownPersonHere, place: Spot | None) -> int:
     return account(shown.view, "credit", place, visit.site.policy).balance(visit.now_ms)
 
 
-def _json(shown: ShownPersonHere, policy: Policy, now_ms: int, *, everything: bool) -> dict[str, Any]:
+def _rules(shown: ShownPersonHere) -> set[str]:
+    """Return the rules that the page names."""
+    standing = shown.credit.standing
+    entries = (*shown.credit.credit.entries, *(standing.entries if standing else ()))
+    return {each.rule for each in entries} | {row.rule for row in shown.cases.rows}
+
+
+def _json(visit: Visit, shown: ShownPersonHere) -> dict[str, Any]:
     """Return what `answerable credit PERSON --json` does, as far as the visitor may see it, and what else is shown."""
     credit, view, room = shown.credit, shown.view, shown.room
-    if everything and room is None:
+    policy, now_ms = visit.site.policy, visit.now_ms
+    if visit.rights.everything and room is None:
         found = overview(view, "credit", policy, now_ms)
     else:
         found = overview_in(view, "credit", room, policy, now_ms, credit.credit.entries, credit.in_force)

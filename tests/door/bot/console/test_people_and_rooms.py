@@ -63,6 +63,7 @@ class TestPerson:
             page = await browser.get(f"/people/{ANNA}")
         assert page.status == 200
         assert "credit 75, tier B" in page.words
+        assert "−25 for “tickets” (case 1)" in page.words
         assert 'href="/cases/1"' in page.text
         assert [word for word in ("G-2222", "Who looked", "Accounts of") if word in page.words] == []
         assert notes(bot) == [{"user": MARK, "filters": {"what": "credit", "person": ANNA}}]
