@@ -260,3 +260,11 @@ class Policy(StrictSettings):
     dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()
     operators: tuple[str, ...] = ()  # Matrix ids
+    set_aside: tuple[str, ...] = Field(default=(), exclude=True)  # operators who act without the rights of one
+
+    def without_operator(self, user: str) -> Self:
+        """Return the policy under which `user` may do what the rooms allow them, operator or not."""
+        if user not in self.operators:
+            return self
+        others = tuple(each for each in self.operators if each != user)
+        return self.model_copy(update={"operators": others, "set_aside": (user,)})

@@ -103,8 +103,12 @@ class Commands:
     async def carry_out(
         self, db: AsyncConnection, asked: ConsoleCommand, room: RoomView, on: int, now_ms: int
     ) -> Answer:
-        """Return what a command given in the web console brings; it counts as said in `room`, its direct room."""
-        call = Call(db, asked.subject, now_ms, None, room, room, Arguments(), on, self._setup)
+        """Return what a command given in the web console brings; it counts as said in `room`, its direct room.
+
+        It has no rights of an operator: the homeserver can speak as its users, so it could have got the link.
+        """
+        setup = replace(self._setup, configured=self._setup.configured.without_operator(asked.subject))
+        call = Call(db, asked.subject, now_ms, None, room, room, Arguments(), on, setup)
         if not asked.words.strip():  # words that are not kept, after a crash
             return Answer()
         spoken = spoken_in(asked.words)

@@ -26,7 +26,7 @@ from moderation.values.ids import CaseNumber, RoomId, UserId
 from moderation.values.notices import Line
 from storage import queries
 
-from .site import Site
+from .visit import Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,15 @@ class Preview:
         return replace(self, told=(), hides=bool(self.told))
 
 
-async def preview(
-    db: AsyncConnection, site: Site, case: CaseView, what: Outcome, by: UserId, reason: str, now_ms: int
-) -> Preview:
-    """Return what a decision by `by` would bring."""
-    room = await queries.room_view(db, case.room, site.bot)
+async def preview(visit: Visit, case: CaseView, what: Outcome, by: UserId, reason: str = "") -> Preview:
+    """Return what a decision by `by`, who is the visitor, would bring."""
+    db, now_ms, bot = visit.db, visit.now_ms, visit.site.bot
+    room = await queries.room_view(db, case.room, bot)
     if room is None:
         return Preview(what, refused=refusal_line(Refused("error.case.none", n=case.n)))
     person = await queries.person_view(db, case.subject, now_ms=now_ms, recent_since=now_ms)
-    context = Context(now_ms=now_ms, room=room, subject=person, bot=site.bot, next_case=CaseNumber(0))
-    policy = await queries.policy_for(db, site.policy, room, case.rule)
+    context = Context(now_ms=now_ms, room=room, subject=person, bot=bot, next_case=CaseNumber(0))
+    policy = await queries.policy_for(db, visit.policy, room, case.rule)
     try:
         facts = decide(case, what, by=by, reason=reason, context=context, policy=policy, on=-1)
     except Refused as refused:
@@ -64,7 +63,7 @@ async def preview(
     return Preview(
         what,
         follows=(would.upheld if what == "upheld" else would.dismissed).lines,
-        told=await _told(db, await _decided(db, case, facts, now_ms), facts, room, site.policy, now_ms),
+        told=await _told(db, await _decided(db, case, facts, now_ms), facts, room, visit.policy, now_ms),
         left=next((fact.left for fact in reversed(facts) if isinstance(fact, CreditChanged)), None),
     )
 

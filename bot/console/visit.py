@@ -11,6 +11,7 @@ from multidict import MultiDictProxy
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.texts.names import names_in
+from moderation.policy import Policy
 from moderation.values.ids import UserId
 from moderation.values.notices import Line, people_named
 
@@ -85,6 +86,12 @@ class Visit:
         """Send the browser to another page, after something was posted."""
         where = f"{path}?{urlencode(query)}" if query else path
         return web.Response(status=303, headers={"Location": where})
+
+    @property
+    def policy(self) -> Policy:
+        """The policy for what the visitor may do: by a link from chat, nobody has the rights of an operator."""
+        policy = self.site.policy
+        return policy if self.visitor.kind == "operator" else policy.without_operator(self.visitor.user)
 
     @property
     def operator(self) -> UserId:

@@ -162,7 +162,7 @@ def require_hearer(case: CaseView, actor: UserId, policy: Policy) -> None:
 
 def may_undo(case: CaseView, actor: UserId, policy: Policy) -> bool:
     """Return whether `actor` can take back a decision at all: their own must reach as far."""
-    return case.by not in policy.operators or is_operator(actor, policy)
+    return case.by not in (*policy.operators, *policy.set_aside) or is_operator(actor, policy)
 
 
 def may_reconsider(case: CaseView, actor: UserId, room: RoomView, policy: Policy) -> bool:

@@ -109,8 +109,8 @@ async def _deciding(visit: Visit, card: Card, opened: bool) -> Deciding | None:
     case, site, by = card.case, visit.site, deciding_as(visit)
     if not by:
         return None
-    upheld = await preview(visit.db, site, case, "upheld", by, "", visit.now_ms)
-    dismissed = await preview(visit.db, site, case, "dismissed", by, "", visit.now_ms)
+    upheld = await preview(visit, case, "upheld", by)
+    dismissed = await preview(visit, case, "dismissed", by)
     may = upheld.refused is None or dismissed.refused is None
     is_person = visit.visitor.kind == "person"
     spoken = await queries.room_language(visit.db, case.room)  # reasons are told to people there

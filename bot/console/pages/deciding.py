@@ -138,7 +138,7 @@ def _must_fit(words: str) -> None:
 
 async def _asked_again(visit: Visit, pressed: Pressed) -> web.Response:
     case, by = pressed.case, deciding_as(visit)
-    would = await preview(visit.db, visit.site, case, WAYS[pressed.way], by, pressed.reason, visit.now_ms)
+    would = await preview(visit, case, WAYS[pressed.way], by, pressed.reason)
     if not await may_read_words(visit, case):
         would = would.without_words
     return visit.page(

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from bot.runtime.asking import ask_bot
 from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
 from bot.texts.names import names_in
 from moderation.model.actions import Tell, from_json
 from moderation.model.facts import CaseClaimed, CaseDecided, CaseNoted, ConsoleCommand, ContentRead, CreditChanged
-from moderation.values.ids import UserId
+from moderation.values.durations import HOUR_MS
+from moderation.values.ids import GroupCode, RoomId, UserId
 from tests.door.bot.console.browsing import Answered, Browser, ServedConsole, open_door, served_console
 from tests.door.bot.console.conftest import WORDS
 from tests.door.offline import ANNA, BOT, MARK, MINA, OLGA, ROOM, RULES, offline
@@ -220,3 +222,24 @@ class TestAnOperator:
             assert (await browser.post("/cases/1/decide", asked)).status == 400
             assert (await browser.post("/cases/1/do", {"do": "claim"})).status == 400
         assert console.bot.facts(CaseDecided) == []
+
+
+async def test_a_link_from_chat_gives_an_operator_what_a_manager_may_and_nothing_elsewhere(tmp_path: Path) -> None:
+    of_bot, kitchen = f'operators = ["{MARK}"]\n', RoomId("!kitchen:example.org")
+    async with offline(tmp_path, of_bot + RULES) as bot, served_console(bot, of_bot=of_bot) as console:
+        levels = {"users": {str(OLGA): 100, str(BOT): 100}}
+        await bot._open(kitchen, GroupCode("G-2222"), "group", levels, "11", (OLGA, MARK, ANNA))
+        for room in (ROOM, ROOM, kitchen):
+            bot.time.ms += 30 * HOUR_MS
+            await bot.say(ANNA, WORDS, room)
+        async with console.person(MINA) as mina, console.person(MARK) as mark:
+            assert (await mina.post("/cases/1/decide", await form(mina, "dismiss", sure="1"))).status == 303
+            assert 'name="seen"' not in (await mark.get("/cases/1")).text  # reversing others is for the owner
+            assert (await mark.post("/cases/2/decide", await form(mark, "uphold", 2, sure="1"))).status == 303
+            assert (await mark.get("/cases/3")).status == 404
+            [session] = mark.cookies().values()
+            for words in ("uphold 1 it was", "uphold 3 it was", "close G-7F3K", f"mute G-2222 {ANNA} 1h"):
+                done = await ask_bot(bot.config.data_dir, "command", {"session": session, "words": words})
+                assert (words, done["refused"]) == (words, True)
+        assert [(fact.n, fact.by) for fact in bot.facts(CaseDecided)] == [(1, MINA), (2, MARK)]
+        assert [fact.reach for fact in bot.facts(CreditChanged)] == ["G-7F3K"]  # an operator's would count everywhere
