@@ -27,7 +27,8 @@ async def door(bot: ServedBot, do: str, **arguments: Any) -> dict[str, Any]:
 async def a_link(person: Client, bot: ServedBot) -> str:
     """Ask for a link in the direct room. Returns what it ends in."""
     known = bot.rows("SELECT room FROM rooms WHERE direct_with = ?", person.user)
-    room, after = known[0][0] if known else await open_direct(person, bot), person.position
+    room = await direct_room(person, bot) if known else await open_direct(person, bot)
+    after = person.position
     await person.send_text(room, "!console")
     word = await told(person, bot, LINK, after)
     found = LINK.search(word.body)

@@ -10,11 +10,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bot.cli.access.admin_client import ask_bot
 from bot.cli.approver import ApproverKey
 from bot.pipeline.replay import rebuild
-from moderation.model.facts import BotStarted
+from moderation.model.facts import BotStarted, ConsoleEnded
 from storage.database import FILE, Database
 from storage.journal.journal import Journal
 from storage.journal.record_keys import PersonKeys
 from storage.queries.tables_sample import differences
+from tests.door.bot.admin.test_console import a_link, door
+from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
 
@@ -45,6 +47,8 @@ TABLES = (
     "dossiers",
     "dossier_steps",
     "approvers",
+    "console_links",
+    "console_sessions",
 )
 
 STORY = (
@@ -62,6 +66,8 @@ costs = { minor = 5, moderate = 10, serious = 25, severe = 61 }
 incident_limit = 61
 [tiers]
 c = 30
+[console]
+public_url = "https://console.example.org"
 """
 )
 
@@ -142,6 +148,16 @@ async def _a_long_story(scene: Scene) -> None:
     await ask(cid, bot, direct, "!lang en")
 
 
+async def _somebody_in_the_console(person: Client, bot: ServedBot) -> None:
+    """Let a manager come by a link, give a command, leave, and come again by another link."""
+    for _ in range(2):
+        opened = await door(bot, "console-login", ticket=await a_link(person, bot))
+        done = await door(bot, "command", session=opened["session"], words="cases")
+        assert done["refused"] is False
+        if not bot.facts(ConsoleEnded):
+            await door(bot, "console-end", session=opened["session"])
+
+
 async def _people_who_answer_for_it(scene: Scene, operator: str) -> None:
     """Produce notes, a report, an appeal, duty hours, an absence, and matters for the operator alone."""
     bot, room, owner = scene.bot, scene.room, scene.owner
@@ -156,6 +172,7 @@ async def _people_who_answer_for_it(scene: Scene, operator: str) -> None:
     ((mine,),) = bot.rows("SELECT n FROM cases WHERE subject = ?", cid.user)
     await cid.send_text(await direct_room(cid, bot), f"!appeal {mine} it was a quotation")
     await told(cid, bot, like("notice.appealed.other", "en"))
+    await _somebody_in_the_console(first, bot)
     await ask(owner, bot, scene.desk, "!away 1d")
     await first.send_text(room, "forbidden 8")  # only the operator is left to decide that
     await bot.until(lambda: bot.rows("SELECT 1 FROM tasks WHERE task = 'case'"), "the operator's task")
