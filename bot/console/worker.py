@@ -26,6 +26,7 @@ from moderation.values.errors import Broken, Invalid, Refused
 from storage.journal.query import Query
 
 _NICE = 10
+_MOST_PROCESSES = 4  # for one check, and half of the processors at most: the bot goes first
 _EACH_S = 0.2  # between two words of progress
 
 Asked = Mapping[str, Any]
@@ -65,6 +66,7 @@ def query_of(asked: Asked) -> Query:
 def verify(asked: Asked, report: Report) -> dict[str, Any]:
     """Check the log."""
     from storage.journal.transparency.cosignature import Cosigner
+    from storage.journal.verify.pool import processors
     from storage.journal.verify.verify import verify as check
 
     witnesses = [Cosigner.parse(each) for each in asked["witnesses"]]
@@ -73,6 +75,7 @@ def verify(asked: Asked, report: Report) -> dict[str, Any]:
         against=asked["against"] or None,
         progress=lambda done, total: report.at("checking", done, total),
         witnesses=witnesses,
+        processes=max(1, min(_MOST_PROCESSES, processors() // 2)),
     )
     return found.reaching(asked["applied"]).as_json()
 

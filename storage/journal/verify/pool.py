@@ -29,12 +29,15 @@ _LENGTH = 8
 _T = TypeVar("_T")
 
 
-def check_all(items: Iterable["Batch | _T"], size: int) -> Generator[tuple["Batch | _T", Checked | None], None, None]:
+def check_all(
+    items: Iterable["Batch | _T"], size: int, most: int | None = None
+) -> Generator[tuple["Batch | _T", Checked | None], None, None]:
     """Check all batches among `items`; pass other items through in their place.
 
-    `size` is the approximate number of bytes of lines to come.
+    `size` is the approximate number of bytes of lines to come, `most` the number of processes not to be exceeded.
     """
-    pool = _Pool(processors() if size >= PAYS_FROM else 0)
+    count = processors() if most is None else min(processors(), most)
+    pool = _Pool(count if size >= PAYS_FROM else 0)
     waiting: deque[tuple[Batch | _T, Future[Checked] | Checked | None]] = deque()
     try:
         for item in items:

@@ -51,24 +51,34 @@ from .tiles import TileCheck
 
 
 def verify(
-    folder: Path, *, against: str | None = None, progress: Progress | None = None, witnesses: Sequence[Cosigner] = ()
+    folder: Path,
+    *,
+    against: str | None = None,
+    progress: Progress | None = None,
+    witnesses: Sequence[Cosigner] = (),
+    processes: int | None = None,
 ) -> VerifyReport:
     """Check the log in `folder`, and that it continues the log of the checkpoint `against`.
 
-    A large log is checked by as many processes as there are processors; an exception from `progress` ends them.
+    A large log is checked by as many processes as there are processors, and `processes` at most; an exception from
+    `progress` ends them.
     """
     before = _minimum(folder)
-    report = _verify(folder, against, progress, witnesses)
+    report = _verify(folder, against, progress, witnesses, processes)
     passing = any(problem.code == "foreign" for problem in report.problems)  # a bot that is starting signs at once
     if passing or (report.problems and _minimum(folder) != before):  # a purge removed what was being read
-        report = _verify(folder, against, progress, witnesses)
+        report = _verify(folder, against, progress, witnesses, processes)
     return report
 
 
 def _verify(
-    folder: Path, against: str | None, progress: Progress | None, witnesses: Sequence[Cosigner]
+    folder: Path,
+    against: str | None,
+    progress: Progress | None,
+    witnesses: Sequence[Cosigner],
+    processes: int | None,
 ) -> VerifyReport:
-    check = _Check(folder, progress, witnesses)
+    check = _Check(folder, progress, witnesses, processes)
     try:
         check.run(against)
     except OSError as error:
@@ -86,9 +96,12 @@ class _GiveUp(Exception):
 class _Check:
     """One run over one log."""
 
-    def __init__(self, folder: Path, progress: Progress | None, witnesses: Sequence[Cosigner]) -> None:
+    def __init__(
+        self, folder: Path, progress: Progress | None, witnesses: Sequence[Cosigner], processes: int | None
+    ) -> None:
         self.folder = folder
         self.progress = progress
+        self._processes = processes
         self.findings = Findings()
         self.tree = Tree()
         self.first = 0
@@ -144,7 +157,7 @@ class _Check:
         self.tiles.purged_below(self.purges.minimum)
 
     def _read(self, days: list[Day]) -> None:
-        with closing(check_all(read_days(days, self.first), size_of(days))) as items:
+        with closing(check_all(read_days(days, self.first), size_of(days), self._processes)) as items:
             for item, checked in items:
                 match item:
                     case DayBegins():

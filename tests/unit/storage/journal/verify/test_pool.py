@@ -60,6 +60,13 @@ def test_the_report_is_the_same(log: Any, at_once: None, monkeypatch: pytest.Mon
     assert [problem.code for problem in reports[1].problems] == ["part"]
 
 
+@pytest.mark.parametrize(("most", "count"), [(1, 0), (2, 2), (9, 3)])
+def test_no_more_processes_are_started_than_allowed(log: Any, at_once: None, most: int, count: int) -> None:
+    before, started = children(), set[int]()
+    report = verify(log.folder, progress=lambda _done, _total: started.add(len(children() - before)), processes=most)
+    assert (report.problems, max(started)) == ((), count)
+
+
 def test_a_process_that_dies_is_done_without(log: Any, at_once: None) -> None:
     before = children()
 
