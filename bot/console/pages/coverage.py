@@ -33,7 +33,9 @@ async def coverage(visit: Visit) -> web.Response:
     job = await _job(visit, days, since_ms)
     fields: dict[str, Any] = {"job": job, "days": int(days), "spans": SPANS, "section": "records"}
     if job.state != "done":
-        return visit.page("coverage.html", refresh=REFRESH_S if job.state == "running" else 0, json={}, **fields)
+        return visit.page(
+            "coverage.html", refresh=REFRESH_S if job.state == "running" else 0, json={"state": job.state}, **fields
+        )
     unseen, off = job.result["unseen"], job.result["off"]
     words = DrawingWords(visit.site.catalog, visit.language)
     labels = {str(each.code): each.name for each in await queries.room_labels(visit.db)}

@@ -36,7 +36,7 @@ async def reads(visit: Visit) -> web.Response:
         more=found[-1].record if len(found) == MOST_LISTED else 0,
         damaged=damaged,
         names=await queries.display_names(visit.db, people, rooms),
-        json=rows,
+        json=[{name: value for name, value in row.items() if name != "what_key"} for row in rows],
     )
 
 
