@@ -3,6 +3,7 @@
 The tests of this folder stay together on one worker (`tests/conftest.py`), so there is seldom a second browser.
 """
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,8 +21,9 @@ STARTED_MS = 300_000.0
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests of this folder in one event loop, that of the browser."""
+    here = f"{Path(__file__).parent}{os.sep}"
     for item in items:
-        if Path(__file__).parent in item.path.parents and is_async_test(item):
+        if str(item.path).startswith(here) and is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
