@@ -26,6 +26,7 @@ from bot.config.oidc import listen_address
 from bot.runtime.clock import Clock, wall_clock
 from moderation.values.errors import Broken, Invalid, Refused
 from storage import queries
+from storage.export.waiting import remove_waiting
 
 from . import entering, pages
 from .forms import form_of
@@ -42,6 +43,7 @@ log = structlog.get_logger()
 
 MENU = ("overview", "cases", "people", "rooms", "duty", "records", "tasks", "figures", "settings")  # in this order
 
+_TIDY_EACH_S = 3_600
 _STATIC_FOR_S = 365 * 86_400
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -214,6 +216,7 @@ async def serve(
     site = Site(config, menu, clock)
     runner = _Runner(application(site), access_log=None, shutdown_timeout=5.0, keepalive_timeout=30.0)
     await runner.setup()
+    tidying = asyncio.create_task(_tidy(site))
     try:
         host, port = listen_address(config.console.listen)
         await (web.SockSite(runner, bound) if bound else web.TCPSite(runner, host, port)).start()
@@ -221,9 +224,20 @@ async def serve(
         listening.set()
         await stop.wait()
     finally:
+        tidying.cancel()
         await site.jobs.close()
         await runner.cleanup()
         await site.close()
+
+
+async def _tidy(site: Site) -> None:
+    """Remove exports that wait for too long, now and each hour: the bot, which does it too, may not run."""
+    while True:
+        try:
+            await asyncio.to_thread(remove_waiting, site.data_dir, site.now_ms())
+        except OSError as error:
+            log.warning("console_exports_stay", why=str(error))
+        await asyncio.sleep(_TIDY_EACH_S)
 
 
 class _Runner(web.AppRunner):

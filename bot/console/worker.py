@@ -1,7 +1,8 @@
 """A process for long work on the records: checking, searching, looking for what was not seen, exporting.
 
 It gets one line of JSON on stdin (`do`, `with`) and writes lines of JSON on stdout: `at` (what is done, how much, of
-how much), `found` (a line of the log), and at the end `done` or `failed` (`text`, or `key` of the message files).
+how much), `found` (a line of the log), `rows` (some of a list in the result: its name, and they), and at the end `done`
+or `failed` (`text`, or `key` of the message files).
 
 Rules kept here:
 - It gives way to everything else on the machine.
@@ -27,6 +28,7 @@ from storage.journal.query import Query
 
 _NICE = 10
 _MOST_PROCESSES = 4  # for one check, and half of the processors at most: the bot goes first
+_ROWS = 50  # in one line
 _EACH_S = 0.2  # between two words of progress
 
 Asked = Mapping[str, Any]
@@ -85,7 +87,10 @@ def coverage(asked: Asked, report: Report) -> dict[str, Any]:
     from storage.journal.coverage import coverage_of
 
     found = coverage_of(Path(asked["records"]), query_of(asked), lambda done, total: report.at("looking", done, total))
-    return found.as_json()
+    for name, rows in found.as_json().items():
+        for start in range(0, len(rows), _ROWS):
+            report.write({"rows": [name, rows[start : start + _ROWS]]})
+    return {"unseen": [], "off": []}
 
 
 def search(asked: Asked, report: Report) -> dict[str, Any]:
@@ -114,6 +119,7 @@ def export(asked: Asked, report: Report) -> dict[str, Any]:
     from storage.export.export import export as make
     from storage.export.media import kept_files
     from storage.export.selection import Selection
+    from storage.journal import disk
     from storage.journal.access import note_access
 
     data, query = Path(asked["data_dir"]), query_of(asked)
@@ -140,16 +146,21 @@ def export(asked: Asked, report: Report) -> dict[str, Any]:
             note.unlink(missing_ok=True)
             raise
 
+    out = Path(asked["out"])
     summary = make(
         data / "records",
-        Path(asked["out"]),
+        out,
         request,
         CatalogWords(asked["language"]),
         media=kept_files(data),
         record=record,
         progress=report.at,
     )
-    return asdict(summary)
+    done = {"id": request.id, "by": request.by, "at": request.made_at_ms, "reason": request.reason, **asdict(summary)}
+    disk.create_once(out.with_suffix(".json"), orjson.dumps(done), disk.SECRET_MODE)
+    for path in (out, out.with_suffix(".json")):
+        disk.give_to_owner_of(data, path)
+    return done
 
 
 async def _asked_bot(data_dir: Path, note: str) -> int:

@@ -37,6 +37,9 @@ def test_the_console_runs_beside_it_without_its_keys() -> None:
     assert settings(CONSOLE)["User"] == settings(BOT)["User"]
     for kept in (".env", "data/keys", "data/crypto"):
         assert f"-/var/lib/answerable/{kept}" in settings(CONSOLE)["InaccessiblePaths"].split()
+    made = set(settings(CONSOLE)["ExecStartPre"].split())
+    assert made >= {*settings(CONSOLE)["ReadWritePaths"].split()}  # a folder made later could not be written
+    assert "SystemCallFilter=setpriority" in CONSOLE.read_text("utf-8").splitlines()  # long work gives way
     assert CONSOLE.name in CONSOLE_PAGE.read_text("utf-8")
 
 

@@ -22,7 +22,6 @@ from moderation.values.errors import Refused
 from moderation.values.ids import is_group_code, is_user_id
 from storage import queries
 from storage.export.waiting import remove_waiting
-from storage.journal import disk
 from storage.journal.access import new_name
 from storage.journal.record_kinds import KINDS
 
@@ -38,7 +37,6 @@ async def exports(visit: Visit) -> web.Response:
     """Show one's exports."""
     running = _running(visit)
     jobs = [each for each in visit.site.jobs.of_kind(_DO) if each.by == visit.visitor.by]
-    await asyncio.to_thread(_keep, visit.site.data_dir, jobs)
     made = await asyncio.to_thread(_made, visit.site.data_dir, visit.visitor.by, visit.now_ms)
     return visit.page(
         "exports.html",
@@ -132,16 +130,6 @@ async def _own(visit: Visit) -> Path:
     if not _ID.fullmatch(id_) or id_ not in {each["id"] for each in made}:
         raise NoPage
     return make_folder(visit.site.data_dir, "exports") / f"{id_}.zip"
-
-
-def _keep(data_dir: Path, jobs: list[Job]) -> None:
-    """Write down what is known of finished exports next to their files, so that they outlive the console."""
-    folder = make_folder(data_dir, "exports")
-    for job in jobs:
-        about = folder / f"{job.about['id']}.json"
-        if job.state == "done" and about.with_suffix(".zip").exists() and not about.exists():
-            said = {"id": job.about["id"], "by": job.by, "at": job.at_ms, "reason": job.about["reason"], **job.result}
-            disk.create_once(about, orjson.dumps(said), disk.SECRET_MODE)
 
 
 def _made(data_dir: Path, by: str, now_ms: int) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from moderation.values.durations import DAY_MS, HOUR_MS
 from storage.journal.days import list_days
 from tests.door.bot.console.browsing import Browser, ServedConsole, open_door, served_console
 from tests.door.offline import ANNA, MARK, offline
+from tests.theatre.served import until
 
 SECRET = "forbidden fruit"
 HOSTILE = "</script><b>{{7*7}}</b>\u202e"
@@ -316,6 +317,28 @@ class TestExports:
             assert (await browser.get("/exports/0123456789abcdef")).status == 404
             assert (await browser.post(f"/exports/{made['id']}/delete")).status == 303
             assert (await browser.get(f"/exports/{made['id']}")).status == 404
+
+    async def test_are_whole_without_a_visit_and_belong_to_the_owner_of_the_data(self, console: ServedConsole) -> None:
+        data = console.bot.config.data_dir
+        if os.geteuid() == 0:
+            os.chown(data, 12345, 12345)
+        async with console.operator() as browser, open_door(console.bot):
+            assert (await browser.post("/exports", self.ASKED)).status == 303
+            folder = data / "console" / "exports"
+            about = await until(lambda: asyncio.to_thread(lambda: next(folder.glob("*.json"), None)), "the export")
+            made = orjson.loads(about.read_bytes())
+            assert (made["by"], made["reason"], about.with_suffix(".zip").exists()) == ("root", "an audit", True)
+            await finished(browser, "/exports", "http-equiv")
+            assert {each.stat().st_uid for each in folder.iterdir()} == {data.stat().st_uid}
+
+    async def test_go_after_a_day_while_the_bot_does_not_run(self, console: ServedConsole) -> None:
+        folder = make_folder(console.bot.config.data_dir, "exports")
+        left, moment = folder / f"{0:016}.zip", console.bot.time() / 1000  # its maker's console was killed
+        left.write_bytes(b"words of Anna")
+        os.utime(left, (moment,) * 2)
+        console.bot.time.ms += DAY_MS + 1
+        async with served_console(console.bot):
+            await until(lambda: asyncio.to_thread(lambda: not left.exists() or None), "the export removed")
 
     async def test_go_with_an_erasure_and_after_a_day_without_a_visit(self, console: ServedConsole) -> None:
         bot = console.bot

@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
-from bot.console.jobs import MOST_RUNNING, MOST_SEARCHES, Jobs, work
+from bot.console.jobs import MOST_RUNNING, MOST_SEARCHES, TOO_LONG, Jobs, work
 from moderation.values.errors import Refused
-from moderation.values.ids import PersonId
+from moderation.values.ids import PersonId, group_code
 from storage.journal.journal import Journal
 from storage.journal.record import Draft, Part
 from storage.journal.record_keys import PersonKeys
@@ -79,6 +82,54 @@ async def test_a_session_searches_once_at_a_time(records: Path) -> None:
     assert [each is None for each in others] == [False] * (MOST_SEARCHES - 1) + [True]
     await jobs.close()
     assert second.is_set()
+
+
+async def test_a_search_that_never_began_keeps_no_place() -> None:
+    jobs = Jobs()
+    for number in range(MOST_SEARCHES + 1):
+        assert jobs.begin_search(str(number)) is not None  # the page failed, and let go of it
+
+
+async def test_of_each_user_the_newest_result_is_kept(records: Path) -> None:
+    jobs = Jobs()
+    for by in ("root", "root", "other"):
+        await jobs.finished(jobs.begin("verify", asked_of(records), by=by, now_ms=NOON))
+    assert [each.by for each in jobs.of_kind("verify")] == ["other", "root"]
+
+
+async def test_what_nobody_expected_ends_the_work_and_frees_its_place() -> None:
+    jobs = Jobs()
+    for number in range(MOST_RUNNING + 1):
+        job = jobs.begin("verify", {"records": {number}}, by="root", now_ms=NOON, kind=str(number))
+        await jobs.finished(job)
+        assert (job.state, job.problem) == ("failed", {"key": "console.job.ended"})
+
+
+async def test_a_result_has_a_longest_length(records: Path) -> None:
+    said = [each async for each in work("verify", asked_of(records), most=50)]
+    assert said[-1] == TOO_LONG
+
+
+async def test_what_was_not_seen_comes_in_rows(records: Path) -> None:
+    keys = PersonKeys.open(records.parent)
+    with Journal.open(records.parent, "example.org/log", keys, NOON) as journal:
+        journal.append([Draft("coverage", NOON, group_code(each), {"what": "gap", "count": 1}) for each in range(120)])
+        journal.close(NOON)
+    keys.close()
+    said = [each async for each in work("coverage", {"records": str(records)})]
+    assert [len(each["rows"][1]) for each in said if each.get("rows", [""])[0] == "unseen"] == [50, 50, 20]
+    jobs = Jobs()
+    job = jobs.begin("coverage", {"records": str(records)}, by="root", now_ms=NOON)
+    await jobs.finished(job)
+    assert (len(job.result["unseen"]), [each["stopped"] for each in job.result["off"]]) == (120, [])
+
+
+def test_a_service_that_may_not_give_way_works_all_the_same(records: Path) -> None:
+    forbids = "import os\ndef no(_): raise PermissionError\nos.nice = no\n"
+    forbidden = f"{forbids}from bot.console import worker\nworker.main()"
+    asked = orjson.dumps({"do": "verify", "with": asked_of(records)}) + b"\n"
+    ended = subprocess.run([sys.executable, "-c", forbidden], input=asked, capture_output=True)
+    assert orjson.loads(ended.stdout.splitlines()[-1])["done"]["ok"] is True
 
 
 async def test_damage_and_crashes_are_told(records: Path) -> None:
