@@ -6,10 +6,8 @@ Rules kept here:
 - Somebody who may not decide is told why, in the words of the refusal that they would get.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.texts.case_outcomes import outcomes
 from bot.texts.notifications import in_words
@@ -18,12 +16,12 @@ from moderation.cases.decide import decide
 from moderation.cases.statements import StatementContext
 from moderation.consequences import Known, consequences
 from moderation.model.actions import Tell
-from moderation.model.context import CaseView, Context, RoomView
+from moderation.model.context import CaseView, Context
 from moderation.model.facts import CaseDecided, CreditChanged, Fact, Outcome
 from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import CaseNumber, RoomId, UserId
-from moderation.values.notices import Line
+from moderation.values.notices import Line, line
 from storage import queries
 
 from .visit import Visit
@@ -46,50 +44,73 @@ class Preview:
         return replace(self, told=(), hides=bool(self.told))
 
 
-async def preview(visit: Visit, case: CaseView, what: Outcome, by: UserId, reason: str = "") -> Preview:
-    """Return what a decision by `by`, who is the visitor, would bring."""
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Everything that the visitor's decision of a case rests on."""
+
+    case: CaseView
+    by: UserId
+    context: Context
+    policy: Policy  # with the room's own rules
+    visitors: Policy  # without them, and without rights that the visitor does not have here
+    deciders: frozenset[UserId]  # all accounts of the one who decides
+    sent: int  # when the first message was received
+    is_reported: bool
+    communities: Mapping[RoomId, str]  # of the rooms where the person is known
+
+
+async def ground_of(visit: Visit, case: CaseView, by: UserId) -> Ground | None:
+    """Return what a decision by `by`, who is the visitor, would rest on; None if the room is not known."""
     db, now_ms, bot = visit.db, visit.now_ms, visit.site.bot
     room = await queries.room_view(db, case.room, bot)
     if room is None:
-        return Preview(what, refused=refusal_line(Refused("error.case.none", n=case.n)))
+        return None
     person = await queries.person_view(db, case.subject, now_ms=now_ms, recent_since=now_ms)
-    context = Context(now_ms=now_ms, room=room, subject=person, bot=bot, next_case=CaseNumber(0))
-    policy = await queries.policy_for(db, visit.policy, room, case.rule)
+    event = await queries.event_row(db, case.events[0]) if case.events else None
+    return Ground(
+        case=case,
+        by=by,
+        context=Context(now_ms=now_ms, room=room, subject=person, bot=bot, next_case=CaseNumber(0)),
+        policy=await queries.policy_for(db, visit.policy, room, case.rule),
+        visitors=visit.policy,
+        deciders=frozenset(await queries.accounts_of(db, by)),
+        sent=int(event.at) if event is not None else 0,
+        is_reported=await queries.is_reported(db, case.n),
+        communities=await queries.communities_of_person(db, case.subject) if case.subject else {},
+    )
+
+
+def preview(ground: Ground | None, what: Outcome, reason: str = "") -> Preview:
+    """Return what a decision would bring."""
+    if ground is None:
+        return Preview(what, refused=line("console.decide.no_room"))
+    case, context, policy = ground.case, ground.context, ground.policy
     try:
-        facts = decide(case, what, by=by, reason=reason, context=context, policy=policy, on=-1)
+        facts = decide(case, what, by=ground.by, reason=reason, context=context, policy=policy, on=-1)
     except Refused as refused:
         return Preview(what, refused=refusal_line(refused))
-    would = outcomes(case, context, policy, by)
+    would = outcomes(case, context, policy, ground.by)
     return Preview(
         what,
         follows=(would.upheld if what == "upheld" else would.dismissed).lines,
-        told=await _told(db, await _decided(db, case, facts, now_ms), facts, room, visit.policy, now_ms),
+        told=_told(ground, facts),
         left=next((fact.left for fact in reversed(facts) if isinstance(fact, CreditChanged)), None),
     )
 
 
-async def _decided(db: AsyncConnection, case: CaseView, facts: Sequence[Fact], now_ms: int) -> CaseView:
-    """Return the case as it would be."""
-    made = next(fact for fact in facts if isinstance(fact, CaseDecided))
-    deciders = frozenset(await queries.accounts_of(db, made.by))
-    after = replace(case, outcome=made.what, state=made.state, decided=now_ms, by=made.by, reason=made.reason)
-    return replace(after, deciders=deciders)
-
-
-async def _told(
-    db: AsyncConnection, after: CaseView, facts: Sequence[Fact], room: RoomView, policy: Policy, now_ms: int
-) -> tuple[Line, ...]:
+def _told(ground: Ground, facts: Sequence[Fact]) -> tuple[Line, ...]:
     """Return the message that the person would get."""
-    if not after.subject:
+    case, now_ms, code = ground.case, ground.context.now_ms, ground.context.room.code
+    if not case.subject:
         return ()
-    event = await queries.event_row(db, after.events[0]) if after.events else None
-    reported = await queries.is_reported(db, after.n)
-    about = StatementContext(after, room.code, int(event.at) if event is not None else 0, reported, policy)
-    communities = await queries.communities_of_person(db, after.subject)
+    made = next(fact for fact in facts if isinstance(fact, CaseDecided))
+    after = replace(case, outcome=made.what, state=made.state, decided=now_ms, by=made.by, reason=made.reason)
+    after = replace(after, deciders=ground.deciders)
+    about = StatementContext(after, code, ground.sent, ground.is_reported, ground.visitors)
 
     def rooms_of(_user: UserId, reach: str = "") -> tuple[RoomId, ...]:
-        return tuple(room for room, community in communities.items() if reach in ("", community))
+        return tuple(room for room, community in ground.communities.items() if reach in ("", community))
 
-    follows = in_words(consequences(facts, rooms_of, {}, Known({after.n: about}, now_ms)))
-    told = [each for each in follows if isinstance(each, Tell) and each.subject == after.subject]
-    return tuple(line for each in told for line in each.lines)
+    follows = in_words(consequences(facts, rooms_of, {}, Known({case.n: about}, now_ms)))
+    told = [each for each in follows if isinstance(each, Tell) and each.subject == case.subject]
+    return tuple(said for each in told for said in each.lines)

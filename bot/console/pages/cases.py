@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from bot.console.credit_plot import plot_of_case
-from bot.console.preview import Preview, preview
+from bot.console.preview import Preview, ground_of, preview
 from bot.console.spoken import said_in_case
 from bot.console.visit import Route, Visit
 from bot.texts.case_card import Card, note_lines, read_card
@@ -109,8 +109,8 @@ async def _deciding(visit: Visit, card: Card, opened: bool) -> Deciding | None:
     case, site, by = card.case, visit.site, deciding_as(visit)
     if not by:
         return None
-    upheld = await preview(visit, case, "upheld", by)
-    dismissed = await preview(visit, case, "dismissed", by)
+    ground = await ground_of(visit, case, by)
+    upheld, dismissed = preview(ground, "upheld"), preview(ground, "dismissed")
     may = upheld.refused is None or dismissed.refused is None
     is_person = visit.visitor.kind == "person"
     spoken = await queries.room_language(visit.db, case.room)  # reasons are told to people there

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from bot.console.asking import ask
 from bot.console.entering import token_of
-from bot.console.preview import Preview, preview
+from bot.console.preview import Preview, ground_of, preview
 from bot.console.visit import Bad, Route, Visit
 from moderation.duty.responsibility import FAULTS_OF_DECISIONS
 from moderation.model.builtin_rules import TIER_LINKS
@@ -138,7 +138,7 @@ def _must_fit(words: str) -> None:
 
 async def _asked_again(visit: Visit, pressed: Pressed) -> web.Response:
     case, by = pressed.case, deciding_as(visit)
-    would = await preview(visit, case, WAYS[pressed.way], by, pressed.reason)
+    would = preview(await ground_of(visit, case, by), WAYS[pressed.way], pressed.reason)
     if not await may_read_words(visit, case):
         would = would.without_words
     return visit.page(
