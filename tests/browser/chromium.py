@@ -6,6 +6,9 @@ Rules this module keeps:
 - The browser reaches nothing but this machine: all other requests go to a proxy that does not exist.
 - It reads no settings, fonts or profile of the person who runs the tests.
 
+Measured on two busy cores: unpacked in 3 s, once; started in 1 to 2 s, of which Playwright's driver takes most; 350 MB of
+memory, and 130 MB for the driver.
+
 ANSWERABLE_CHROMIUM names another program. The package is for Linux on x86-64; elsewhere this is the only way.
 """
 
@@ -14,7 +17,11 @@ import platform
 import subprocess
 import sys
 import tarfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+
+from playwright.async_api import Browser, async_playwright
 
 from tests.browser.square_font import write_square_font
 from tests.clients import packages
@@ -33,6 +40,7 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
 )
 _UNPACK_S = 300.0
+_STARTED_MS = 300_000.0
 _UNPACK = """
 const { createBrotliDecompress } = require("node:zlib");
 process.stdin.pipe(createBrotliDecompress({ chunkSize: 1 << 20 })).pipe(process.stdout);
@@ -63,6 +71,19 @@ class Chromium:
         self.program = str(parts / "chromium")
         self.flags += FLAGS[1:]
         self.environ |= {"LD_LIBRARY_PATH": str(parts / "lib"), "FONTCONFIG_FILE": str(_fonts(folder, parts))}
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Browser]:
+    """Run the browser as long as the block lasts; what it writes goes into `folder`."""
+    chromium = Chromium(folder)
+    os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(packages.node())  # its own needs a library that may be missing
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium.program, args=chromium.flags, env={**chromium.environ}, timeout=_STARTED_MS
+        )
+        yield browser
+        await browser.close()
 
 
 def _unpack(folder: Path) -> None:

@@ -9,14 +9,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 from pytest_asyncio import is_async_test
 
-from tests.browser.chromium import Chromium, missing
+from tests.browser.chromium import missing, running
 from tests.browser.visit import Visits
-from tests.clients import packages
-
-STARTED_MS = 300_000.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,15 +29,8 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bro
     """Provide a running browser, or skip: see `missing`."""
     if why := missing():
         pytest.skip(why)
-    chromium = Chromium(tmp_path_factory.mktemp("chromium"))
-    with pytest.MonkeyPatch.context() as environ:
-        environ.setenv("PLAYWRIGHT_NODEJS_PATH", str(packages.node()))  # its own needs a library that may be missing
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(
-                executable_path=chromium.program, args=chromium.flags, env={**chromium.environ}, timeout=STARTED_MS
-            )
-            yield browser
-            await browser.close()
+    async with running(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -5,6 +5,7 @@ and rooms, messages, reports, appeals, comments), and nothing else, differs. So 
 """
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -61,14 +62,14 @@ LONG = 50_000  # letters; an event may have 65,536 bytes
 class Strangers:
     """What strangers write."""
 
-    name: str = "Ann"
+    names: tuple[str, ...] = ("Ann", "Ben", "Cleo", "Dan", "Eve", "Fay")
     room: str = "Garden club"
     message: str = "and more"
     reason: str = "it is about my family"
 
 
 TAME = Strangers()
-NASTY = Strangers(HOSTILE, HOSTILE, f"{HOSTILE} {'W' * LONG}", HOSTILE)
+NASTY = Strangers((HOSTILE,), HOSTILE, f"{HOSTILE} {'W' * LONG}", HOSTILE)
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ async def _play(theatre: Theatre, port: int, strangers: Strangers) -> World:
     )
     bot, room, (ann, ben, cleo, dan, eve, fay) = scene.bot, scene.room, scene.members
     await scene.owner.set_state(room, "m.room.name", {"name": strangers.room})
-    await asyncio.gather(*(_rename(each, strangers.name) for each in scene.members))
+    await asyncio.gather(*map(_rename, scene.members, itertools.cycle(strangers.names)))
     elsewhere = await theatre.room(bot, gardener, [], [stranger, ben])
     await theatre.enter_desk(bot, elsewhere, gardener)
     script = _Script(scene, strangers, operator)
