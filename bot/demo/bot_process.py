@@ -11,6 +11,7 @@ Left to others: what the rules of the story are for (`steps.py`).
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -25,11 +26,17 @@ from . import child
 MODULE = "bot.cli.main"
 CONFIG_FILE = "config.toml"
 LOG_FILE = "bot.log"
+CONSOLE_LOG_FILE = "console.log"
 _START_S = 300.0  # a bot that ends is noticed at once
 _COMMAND_S = 300.0
 _POLL_S = 0.02
 _LOG_LINES = 15
 
+_CONSOLE = """
+[console]
+listen = "127.0.0.1:{port}"
+public_url = "http://127.0.0.1:{port}"
+"""
 RULES = Path(__file__).with_name("rules.toml")  # what the operator adds to what `init` wrote
 
 
@@ -57,6 +64,7 @@ class BotProcess:
         self._environ["ANSWERABLE_LANG"] = language
         self._language = language
         self._process: child.Child | None = None
+        self._console: child.Child | None = None
         self._log_from = 0
 
     @property
@@ -72,7 +80,7 @@ class BotProcess:
         if ran.code != 0:
             raise BotFailed(f"answerable init: {ran.code}\n{ran.err}")
         with self.config.open("a", encoding="utf-8") as file:
-            file.write(f"\n{RULES.read_text('utf-8')}")
+            file.write(f"\n{RULES.read_text('utf-8')}\n{_CONSOLE.format(port=_free_port())}")
 
     async def command(self, *arguments: str, stdin: str = "") -> Ran:
         """Run any command of `answerable` on this deployment, while the bot runs, until the command ends."""
@@ -106,6 +114,16 @@ class BotProcess:
         with log.open("ab") as output:
             return child.start(self._module, *arguments, folder=self.folder, output=output, environ=self._environ)
 
+    async def start_console(self) -> None:
+        """Start `answerable console run`, and wait until it answers. Raises `BotFailed` if it ends instead."""
+        log = self.folder / CONSOLE_LOG_FILE
+        self._console = self._launch("console", "run", "--config", str(self.config), log=log)
+        async with asyncio.timeout(_START_S):
+            while "console_listening" not in (said := log.read_text("utf-8")):
+                if (code := self._console.poll()) is not None:
+                    raise BotFailed(f"the console ended by itself ({code})\n{said}")
+                await asyncio.sleep(_POLL_S)
+
     async def until_ready(self) -> None:
         """Wait until the bot says it is ready. Raises `BotFailed` if it ends instead, or takes too long."""
         try:
@@ -131,7 +149,10 @@ class BotProcess:
         self.restarts += 1
 
     async def stop(self) -> int:
-        """End it as an operator does. Return its exit code; 0 if it did not run."""
+        """End it as an operator does, and the console. Return the bot's exit code; 0 if it did not run."""
+        console, self._console = self._console, None
+        if console is not None:
+            await child.stop(console)
         process, self._process = self._process, None
         return 0 if process is None else await child.stop(process)
 
@@ -151,3 +172,9 @@ class BotProcess:
         process = self._process
         if process is not None and (code := process.poll()) is not None:
             raise BotFailed(f"the bot ended by itself ({code})\n{self.log()}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -3,6 +3,7 @@
 As in `steps.py`, a step returns the fields of `demo.NAME.seen`, or raises an error that says what was different.
 """
 
+import re
 from functools import partial
 
 from nio import Event, PowerLevelsEvent, ReactionEvent, RedactionEvent
@@ -12,7 +13,9 @@ from moderation.values.ids import EventId
 from .person import ClientRefused, DemoPerson
 from .stage import MANAGER, MEMBER, WHEN, DemoStage, expect, found, mentions, number_of
 from .steps import Fields
+from .web import WebBrowser
 
+LINK = re.compile(r"http://\S+/enter/[0-9a-f]+")
 UPHOLD, DISMISS = "✅", "❌"
 OFFERED = ("❌", "🔎")  # the rule itself has decided
 
@@ -60,13 +63,13 @@ async def dismissed(stage: DemoStage) -> Fields:
 
 
 async def upheld(stage: DemoStage) -> Fields:
-    """Break a rule that managers decide: nothing happens before their reaction, everything after it."""
+    """Break a rule that managers decide: nothing happens before somebody decides in the console, everything after."""
     p = stage.people
     event = await p.finn.send_text(stage.room, ENDING)
     await stage.moment("upheld.sent")
-    await stage.card(p.ben, ENDING)
+    card = await stage.card(p.ben, ENDING)
     expect(not await p.dora.is_redacted(stage.room, event), "the message was removed before anybody decided")
-    await _press(stage, p.ben, ENDING, UPHOLD)
+    await _decide_in_console(stage, p.ben, number_of(card))
     await stage.moment("upheld.pressed")
     await _gone(stage, p.dora, event)
     await stage.card_becomes(p.carla, ENDING, p.ben)
@@ -163,6 +166,21 @@ async def restored(stage: DemoStage) -> Fields:
     room = await stage.direct(p.finn)
     told = await stage.hears(p.finn, room, _is_the_end, what="the end")
     return {"told": told.body.splitlines()[0]}
+
+
+async def _decide_in_console(stage: DemoStage, who: DemoPerson, n: int) -> None:
+    """Ask for a link to the console, open it, and say on the page of a case that a rule was broken."""
+    await stage.bot.start_console()
+    room = await stage.direct(who)
+    await who.send_text(room, "!console")
+    told = await stage.hears(who, room, lambda said: LINK.search(said.body) is not None, what="a link")
+    async with WebBrowser() as browser:
+        await browser.open(found(LINK, told.body)[0])
+        await browser.press()
+        await browser.open(f"/cases/{n}")
+        expect("the butler did it" in browser.page, "the page does not show what was said")
+        await browser.press(("what", "uphold"), reason="It gives the ending away.")
+        await browser.press(("sure", "1"))
 
 
 async def _press(stage: DemoStage, who: DemoPerson, words: str, key: str) -> EventId:

@@ -46,7 +46,7 @@ STEPS = (
     StoryStep("hidden", steps_of_cases.hidden, ("joining",)),
     StoryStep("card", steps_of_cases.card, ("hidden", "desk")),
     StoryStep("dismissed", steps_of_cases.dismissed, ("card",)),
-    StoryStep("upheld", steps_of_cases.upheld, ("desk",)),
+    StoryStep("upheld", steps_of_cases.upheld, ("desk", "vouched")),
     StoryStep("own", steps_of_cases.own, ("desk",)),
     StoryStep("demoted", steps_of_cases.demoted, ("own",)),
     StoryStep("muted", steps_of_cases.muted, ("joining",)),

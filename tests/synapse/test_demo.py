@@ -25,6 +25,7 @@ from bot.demo.stage import BOT, NAMES, PASSWORD, WHEN, DemoStage
 from bot.demo.steps import Fields
 from bot.demo.story import STEPS, Story, StoryOutcome, StoryStep
 from bot.demo.synapse import Synapse
+from bot.demo.web import WebBrowser
 from tests.people.client import Client
 from tests.theatre.forked_command import ForkedBot
 
@@ -201,6 +202,7 @@ def _reply(relation: dict[str, Any]) -> str:
 
 def _normal(text: str) -> str:
     """Remove what differs every time: dates, codes of groups, the key of the log."""
+    text = re.sub(r"http://127\.0\.0\.1:\d+/enter/[0-9a-f]+", "<link>", text)
     text = re.sub(r"\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+", "+<key>", WHEN.sub("<time>", text))
     text = re.sub(r"matrix\.to/#/[!$A-Za-z0-9_:.-]+(?:/[$A-Za-z0-9_-]+)?", "matrix.to/...", text)
     return re.sub(r"G-[0-9A-Z]{4}\b", "G-....", text)
@@ -220,6 +222,8 @@ async def play_by_command(folder: Path, temporary: Path) -> End:
         await demo.until(STOP_SIGN)
         url = load_config(data / "config.toml", {}).homeserver.url
         end = await the_end(url, ForkedBot(data, "en"))
+        assert f"console --config {data / 'config.toml'}" in demo.said()
+        await open_the_console(ForkedBot(data, "en"))
         pid = int((data / "lock").read_text())
         assert await demo.end_by(signal.SIGINT) == 0, demo.said()
     assert f"All {len(STEPS)} steps went well" in demo.said()
@@ -231,6 +235,18 @@ async def play_by_command(folder: Path, temporary: Path) -> End:
     assert all(step.keys() == {"name", "expected", "seen", "ok"} and all(step.values()) for step in steps)
     assert (await ForkedBot(data, "en").command("logs", "verify")).code == 0
     return end
+
+
+async def open_the_console(bot: ForkedBot) -> None:
+    """Open the console as the operator does who has typed what the demo says."""
+    printed = (await bot.command("console")).out
+    link = re.search(r"http://\S+/enter/[0-9a-f]+", printed)
+    assert link is not None, printed
+    async with WebBrowser() as browser:
+        await browser.open(link[0])
+        await browser.press()
+        await browser.open("/cases?tab=all")
+        assert "no-endings" in browser.page
 
 
 async def play_with_kills(folder: Path, synapse: Synapse) -> End:

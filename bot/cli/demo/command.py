@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 MARKER = "demo.txt"
 # What the bot leaves in its folder; anything else there belongs to somebody.
-_OURS = ("*.sqlite3*", "bot.log", "config.toml", ".env", "keys", "lock", "records", "spool", MARKER)
+_OURS = ("*.sqlite3*", "*.log", "config.toml", ".env", "console", "keys", "lock", "records", "spool", MARKER)
 
 app = new_app("cli.demo.help")
 
@@ -136,7 +136,8 @@ async def _until_ctrl_c(stage: "DemoStage", loop: asyncio.AbstractEventLoop) -> 
 
     if stage.homeserver is None:  # it did not start
         return
-    say("cli.demo.kept", url=stage.homeserver.url, users=", ".join(NAMES), password=PASSWORD)
+    console = Code(f"{_command()} console --config {stage.bot.config}")
+    say("cli.demo.kept", url=stage.homeserver.url, users=", ".join(NAMES), password=PASSWORD, console=console)
     say("cli.demo.stop")
     task = asyncio.ensure_future(stage.bot.watch())
     loop.add_signal_handler(signal.SIGINT, task.cancel)
