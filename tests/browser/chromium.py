@@ -6,7 +6,7 @@ Rules this module keeps:
 - The browser reaches nothing but this machine: all other requests go to a proxy that does not exist.
 - It reads no settings, fonts or profile of the person who runs the tests.
 
-Measured on two busy cores: unpacked in 3 s, once; started in 1 to 2 s, of which Playwright's driver takes most; 350 MB of
+Measured on two busy cores: unpacked in 3 s, once; started in 1 to 2 s, most of them for Playwright's driver; 350 MB of
 memory, and 130 MB for the driver.
 
 ANSWERABLE_CHROMIUM names another program. The package is for Linux on x86-64; elsewhere this is the only way.
