@@ -90,7 +90,7 @@ async def _compare_cases(db: AsyncConnection, world: World) -> None:
         found = await queries.case_view(db, n)
         assert found is not None
         of_accounts = dict.fromkeys(("accounts", "deciders", "appellants", "friends"), frozenset[object]())
-        view = replace(row.view, **of_accounts)  # type: ignore[arg-type]
+        view = replace(row.view, appealed=row.appealed, **of_accounts)  # type: ignore[arg-type]
         assert replace(found, to_operator=False, **of_accounts) == view  # type: ignore[arg-type]
         asked = await db.execute(select(a.user, a.asked, a.at).where(a.n == n).order_by(a.record))
         assert [tuple(each) for each in asked] == row.asked
