@@ -1,7 +1,7 @@
 """Reading what people wrote: with a reason, and on record before anything is shown.
 
 An operator says why, once for a case, a person or a search and session. Managers read the evidence of cases that they
-answer for without a reason; it is noted as well.
+answer for without a reason; it is noted as well, once a day however often they come in.
 
 Rules kept here:
 - The note is durable before the page is answered (`storage/journal/access.py`); the bot makes a record of it, and the
@@ -10,11 +10,13 @@ Rules kept here:
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from bot.runtime.budget import Budget
+from bot.runtime.clock import Clock
 from moderation.values.access_reasons import says_why
+from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.events import Json
 from moderation.values.ids import UserId
@@ -33,14 +35,15 @@ class Unrecorded(Exception):
 class Readings:
     """What was read in the sessions of this process: after a restart, the reason is asked again."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, clock: Clock) -> None:
         self._data_dir = data_dir
-        self._known: dict[tuple[str, str], None] = {}
+        self._clock = clock
+        self._known: dict[tuple[str, str], str] = {}  # whose and what -> the reason
         self._notes = Budget(MOST_NOTES)
 
     def is_open(self, visitor: Visitor, what: str) -> bool:
         """Tell whether this session has given its reason to read `what`, such as ``case 12``."""
-        return (visitor.key, what) in self._known
+        return (self._whose(visitor), what) in self._known
 
     async def open(
         self, visitor: Visitor, what: str, now_ms: int, *, reason: str = "", about: Mapping[str, Json]
@@ -55,10 +58,29 @@ class Readings:
         if visitor.kind == "operator" and not says_why(reason):
             raise Refused("console.reason.none")
         await self.note(visitor, now_ms, reason=reason, about=about)
-        self._remember(visitor, what)
+        self._remember(visitor, what, reason)
 
-    def _remember(self, visitor: Visitor, what: str) -> None:
-        self._known[visitor.key, what] = None
+    async def also(
+        self, visitor: Visitor, what: str, now_ms: int, people: Collection[str], about: Mapping[str, Json]
+    ) -> None:
+        """Note whom it names that somebody reads on in `what`, before it is shown: each person once a session.
+
+        Raises `Unrecorded`, and `LookupError` unless it is open.
+        """
+        reason = self._known.pop((self._whose(visitor), what))
+        self._remember(visitor, what, reason)  # among the newest again
+        fresh = sorted(each for each in people if not self.is_open(visitor, f"{what} {each}"))
+        if fresh:
+            await self.note(visitor, now_ms, reason=reason, about={**about, "person": [*fresh]})
+        for each in fresh:
+            self._remember(visitor, f"{what} {each}", reason)
+
+    def _whose(self, visitor: Visitor) -> str:
+        """Return the session of an operator, who gave a reason in it; of other people, who they are and the day."""
+        return visitor.key if visitor.kind == "operator" else f"{visitor.user} {self._clock() // DAY_MS}"
+
+    def _remember(self, visitor: Visitor, what: str, reason: str = "") -> None:
+        self._known[self._whose(visitor), what] = reason
         while len(self._known) > MOST_REMEMBERED:
             del self._known[next(iter(self._known))]
 

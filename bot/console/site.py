@@ -37,7 +37,7 @@ class Site:
         self.catalog = Catalog.load().with_prefix(config.bot.prefix).with_zone(config.bot.timezone)
         self.speech = Speech(self.catalog, self.policy, config.bot.language)
         self.guard = Guard(config.console)
-        self.readings = Readings(self.data_dir)
+        self.readings = Readings(self.data_dir, clock)
         self.last_used = LastUsed()
         self.jobs = Jobs()
         self.pages = Pages(self.catalog, self.speech, menu)

@@ -23,6 +23,11 @@ Method = Literal["GET", "POST"]
 T = TypeVar("T")
 
 
+def is_number(text: str) -> bool:
+    """Return whether a text is a number of digits as `int` reads and JSON carries them."""
+    return text.isascii() and text.isdigit() and len(text) < 16
+
+
 class NoPage(Exception):
     """There is nothing at this address that the visitor may see."""
 
@@ -56,7 +61,7 @@ class Visit:
     def number(self, name: str) -> int:
         """Return a number of the address. Raises `NoPage` if it is none."""
         written = self.request.match_info[name]
-        if not (written.isascii() and written.isdigit() and len(written) < 16):
+        if not is_number(written):
             raise NoPage
         return int(written)
 

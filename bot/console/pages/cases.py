@@ -10,7 +10,7 @@ from aiohttp import web
 from bot.console.credit_plot import plot_of_case
 from bot.console.preview import Preview, ground_of, preview
 from bot.console.spoken import said_in_case
-from bot.console.visit import Route, Visit
+from bot.console.visit import Route, Visit, is_number
 from bot.texts.case_card import Card, note_lines, read_card
 from bot.texts.case_context import context_lines
 from bot.texts.case_words import word_lines
@@ -192,11 +192,7 @@ def _address(query: Mapping[str, str]) -> str:
 
 def _after(visit: Visit) -> queries.Cursor | None:
     at, _, n = visit.said("after").partition("-")
-    return queries.Cursor(int(at), int(n)) if _is_number(at) and _is_number(n) else None
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 16
+    return queries.Cursor(int(at), int(n)) if is_number(at) and is_number(n) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from aiohttp import web
 from bot.console.asking import ask
 from bot.console.entering import token_of
 from bot.console.preview import Preview, ground_of, preview
-from bot.console.visit import Bad, Route, Visit
+from bot.console.visit import Bad, Route, Visit, is_number
 from moderation.duty.responsibility import FAULTS_OF_DECISIONS
 from moderation.model.builtin_rules import TIER_LINKS
 from moderation.model.context import CaseView
@@ -123,7 +123,7 @@ def _belongs(case: CaseView, other: CaseView) -> bool:
 
 
 def _number(written: str) -> int:
-    if not (written.isascii() and written.isdigit() and len(written) < 16):
+    if not is_number(written):
         raise Bad("console.decide.what")
     return int(written)
 

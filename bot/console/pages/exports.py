@@ -16,7 +16,7 @@ from aiohttp import web
 
 from bot.console.jobs import Job
 from bot.console.sessions import make_folder
-from bot.console.visit import Bad, NoPage, Route, Visit
+from bot.console.visit import Bad, NoPage, Route, Visit, is_number
 from moderation.values.access_reasons import says_why
 from moderation.values.errors import Refused
 from moderation.values.ids import is_group_code, is_user_id
@@ -88,7 +88,7 @@ def _asked(visit: Visit) -> dict[str, Any]:
     if (
         not all(map(is_group_code, rooms))
         or not all(map(is_user_id, persons))
-        or not all(each.isascii() and each.isdigit() and len(each) < 16 for each in cases)
+        or not all(map(is_number, cases))
         or not KINDS.keys() >= {*kinds}
         or len(rooms) + len(persons) + len(cases) > _MOST_NAMED
     ):

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.console.visit import Bad, Route, Visit
+from bot.console.visit import Bad, Route, Visit, is_number
 from moderation.values.errors import Broken
 from moderation.values.ids import is_user_id
 from storage import queries
@@ -21,7 +21,7 @@ _END = 2**53
 async def reads(visit: Visit) -> web.Response:
     """Show the newest readings, or those about somebody."""
     person, before = visit.said("person"), visit.said("before")
-    if (person and not is_user_id(person)) or not (before.isdigit() if before else True) or len(before) > 15:
+    if (person and not is_user_id(person)) or (before and not is_number(before)):
         raise Bad("console.records.bad_filter")
     found = await queries.readings_listed(visit.db, below=int(before or _END), most=MOST_LISTED, subject=person)
     records, damaged = await asyncio.to_thread(_records, visit.site.log, found)

@@ -1,7 +1,8 @@
 """The records, newest first: all, or those that fit, with or without what people wrote.
 
 Rules kept here:
-- Nobody is named and nothing is quoted before a reason was given; for a text, the reason comes before the search.
+- Nobody is named and nothing is quoted before a reason was given; for a text or a person, the reason comes before the
+  search. A reason is for what was asked for, and on each page everybody is noted who is named there.
 - What is asked for more than "all" is looked for by a process of its own, and sent as it is found.
 """
 
@@ -18,10 +19,12 @@ from aiohttp import web
 from markupsafe import Markup
 
 from bot.console.jobs import work
+from bot.console.reading import Unrecorded
 from bot.console.record_rows import json_of, people_in, row_of
 from bot.console.streaming import StreamedPage
-from bot.console.visit import Bad, Route, Visit
+from bot.console.visit import Bad, Route, Visit, is_number
 from bot.texts.record_words import Wording
+from moderation.values.errors import Refused
 from moderation.values.ids import is_group_code, is_user_id
 from storage import queries
 from storage.journal.newest import newest_first
@@ -32,7 +35,7 @@ from storage.journal.search import line_index
 MOST_LISTED = 50
 MOST_FOUND = 200  # by one search; a link goes on
 _LONGEST = 200  # characters of what is looked for
-_END = 10**15  # above every record
+_END = 10**15 - 1  # above every record
 _HERE = "<!--rows-->"  # where the rows stand in the page
 _NAMES = ("q", "kind", "room", "person", "case", "since", "until")
 
@@ -73,9 +76,15 @@ class Filters:
 
     def noted(self) -> dict[str, Any]:
         """Return what a note says of it, as the command line says it."""
-        named = {**self.typed}
+        named: dict[str, Any] = {**self.typed, **({"case": self.query.case} if self.query.case else {})}
         words = named.pop("q", "")
-        return {"what": "search", "text": words, **named} if words else {**named, "last": MOST_LISTED}
+        page = {"before": self.below} if self.below < _END else {}
+        return {"what": "search", "text": words, **named, **page} if words else {**named, "last": MOST_LISTED, **page}
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether a reason comes before the search: what is found would say something of somebody by being found."""
+        return bool(self.words or self.query.person)
 
 
 async def filters_of(visit: Visit) -> Filters:
@@ -97,7 +106,7 @@ async def filters_of(visit: Visit) -> Filters:
 
 
 def _number(typed: str) -> int:
-    if not (typed.isascii() and typed.isdigit() and len(typed) <= 16):
+    if not is_number(typed):
         raise Bad("console.records.bad_filter")
     return int(typed)
 
@@ -124,16 +133,21 @@ async def records(visit: Visit) -> web.StreamResponse:
     """Show the records."""
     filters = await filters_of(visit)
     opened = visit.site.readings.is_open(visit.visitor, filters.key)
-    if filters.words and not opened:
+    if filters.asks_first and not opened:
         if visit.wants_json:
             raise Bad("console.records.reason_first", 403)
         return await _whole(visit, filters, [], content=False)
     if filters.is_all:
-        return await _whole(visit, filters, await asyncio.to_thread(_newest, visit, filters.below), content=opened)
+        lines = await asyncio.to_thread(_newest, visit, filters.below)
+        if opened:
+            await _note(visit, filters, lines)
+        return await _whole(visit, filters, lines, content=opened)
     stop = visit.site.jobs.begin_search(visit.visitor.key)
     if stop is None:
         raise Bad("console.records.busy", 503)
     found = _found(visit, filters, stop)
+    if opened:
+        found = _noted(visit, filters, found)
     if visit.wants_json:
         return StreamedPage(_json_pieces(found, content=opened), "application/json")
     page = await _page(visit, filters, [_HERE], content=opened)
@@ -179,6 +193,35 @@ async def _found(visit: Visit, filters: Filters, stop: asyncio.Event) -> AsyncGe
         visit.site.jobs.end_search(visit.visitor.key, stop)
 
 
+async def _noted(visit: Visit, filters: Filters, found: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Yield the same, some at a time, after it is noted whom they name."""
+    held: list[bytes] = []
+    damage: Bad | None = None
+    async with aclosing(found):
+        try:
+            async for raw in found:
+                if raw:
+                    held.append(raw)
+                if len(held) < MOST_LISTED and raw:
+                    continue
+                await _note(visit, filters, held)
+                for each in (*held, b""):
+                    yield each
+                held.clear()
+        except Bad as bad:
+            damage = bad
+    await _note(visit, filters, held)
+    for each in held:
+        yield each
+    if damage is not None:
+        raise damage
+
+
+async def _note(visit: Visit, filters: Filters, lines: Sequence[bytes]) -> None:
+    readings, about = visit.site.readings, filters.noted()
+    await readings.also(visit.visitor, filters.key, visit.now_ms, people_in(lines), about)
+
+
 async def _pieces(
     visit: Visit, filters: Filters, found: AsyncGenerator[bytes], page: str, *, content: bool
 ) -> AsyncGenerator[str]:
@@ -195,7 +238,11 @@ async def _pieces(
                 oldest, count = max(line_index(raw), 0) or oldest, count + 1
                 yield _row(visit, raw, await _names(visit, [raw], content=content), content=content)
         except Bad as bad:
-            problem = str(bad.fields["why"])
+            problem = visit.site.catalog.text(visit.language, bad.key, why=str(bad.fields["why"]))
+        except Unrecorded as error:
+            problem = visit.site.catalog.text(visit.language, "console.problem.not_noted", why=str(error))
+        except Refused as refused:
+            problem = visit.site.catalog.text(visit.language, refused.key)
     more = filters.address(before=str(oldest)) if count == MOST_FOUND else ""
     fields = {"count": count, "more": more, "problem": problem}
     yield visit.site.pages.html("records_end.html", visit.language, visit=visit, **fields)

@@ -10,7 +10,7 @@ from storage import queries
 
 async def standing(visit: Visit) -> web.Response:
     """Show everybody with an entry, the lowest first, and note the look."""
-    await visit.site.readings.note(visit.visitor, visit.now_ms, about={"what": "credit"})
+    await visit.site.readings.glance(visit.visitor, "credit", visit.now_ms)
     found = await queries.listed_balances(visit.db, "standing", visit.site.policy, visit.now_ms)
     rows = [asdict(each) for each in found if each.person]
     return visit.page("standing.html", section="duty", rows=rows, json=rows)

@@ -81,7 +81,40 @@ class TestTheList:
             assert "{{7*7}}" in page.text
             assert "\u202e" not in page.text
             assert SECRET not in (await browser.get("/records")).text  # the reason was for that list alone
-            assert len(notes(console)) == 1
+            assert [each for each in notes(console) if each != note] == [
+                {**note, "filters": {**note["filters"], "person": [ANNA, MARK]}}
+            ]
+            await browser.get("/records?kind=said&as=json")
+            assert len(notes(console)) == 2  # each person once
+
+    async def test_each_page_is_noted_with_those_whom_it_names(self, console: ServedConsole) -> None:
+        index = message_of(console, SECRET)
+        async with console.operator() as browser:
+            await browser.post("/records/read", {"reason": "an audit"})
+            assert SECRET in (await browser.get(f"/records?before={index + 1}")).text
+            named = [each["filters"] for each in notes(console) if ANNA in each["filters"].get("person", ())]
+            assert [(each["before"], MARK in each["person"]) for each in named] == [(index + 1, True)]
+            await browser.post("/records/read", {"kind": "said", "reason": "an audit"})
+            spool = console.bot.config.data_dir / "spool"
+            spool.rename(spool.with_name("moved"))
+            spool.write_text("a file, in which no note can be kept")
+            page = await browser.get("/records?kind=said")
+            assert (SECRET in page.text, "could not be noted" in page.words) == (False, True)
+
+    async def test_a_case_is_noted_by_its_number(self, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            await browser.post("/records/read", {"case": "01", "reason": "an audit"})
+            [note] = notes(console)
+            assert note["filters"] == {"case": 1, "last": 50}
+
+    async def test_what_is_about_a_person_is_searched_after_a_reason_only(self, console: ServedConsole) -> None:
+        asked = f"/records?person={quote(ANNA)}&kind=case"
+        async with console.operator() as browser:
+            page = await browser.get(asked)
+            assert ("say why first" in page.words, "Case 1" in page.words) == (True, False)
+            assert (await browser.get(f"{asked}&as=json")).status == 403
+            await browser.post("/records/read", {"person": ANNA, "kind": "case", "reason": "an audit"})
+            assert "Case 1" in (await browser.get(asked)).words
 
     async def test_a_text_is_searched_after_a_reason_only(self, console: ServedConsole) -> None:
         async with console.operator() as browser:
@@ -108,7 +141,9 @@ class TestTheList:
             assert {each["k"] for each in found} == {"message"}
             assert orjson.loads((await browser.get("/records?kind=dossier&as=json")).text) == []
 
-    @pytest.mark.parametrize("typed", ["kind=nothing", "person=anna", "case=x", "since=1", "room=G-9999", "before=-1"])
+    @pytest.mark.parametrize(
+        "typed", ["kind=nothing", "person=anna", "case=x", "since=1", "room=G-9999", "before=-1", "case=²", "before=²"]
+    )
     async def test_what_cannot_be_looked_for_is_told(self, console: ServedConsole, typed: str) -> None:
         async with console.operator() as browser:
             page = await browser.get(f"/records?{typed}")
@@ -272,6 +307,28 @@ async def test_what_was_not_seen_is_drawn(console: ServedConsole) -> None:
         assert "<svg" in page
         assert (await browser.get("/coverage?days=8")).status == 400
         assert set(orjson.loads((await browser.get("/coverage?days=7&as=json")).text)) == {"unseen", "off"}
+
+
+@pytest.mark.parametrize("before", ["²", "x", "9" * 16])
+async def test_readings_before_no_number_are_told(console: ServedConsole, before: str) -> None:
+    async with console.operator() as browser:
+        assert (await browser.get(f"/reads?before={before}")).status == 400
+
+
+async def test_looks_are_noted_once_and_of_managers_once_a_day(console: ServedConsole) -> None:
+    async with console.operator() as browser:
+        for _ in range(2):
+            assert (await browser.get("/standing")).status == 200
+    assert [each["filters"] for each in notes(console)] == [{"what": "credit"}]
+    for _ in range(2):
+        async with console.person(MARK) as browser:
+            assert SECRET in (await browser.get("/cases/1")).words
+    console.bot.time.ms += DAY_MS
+    async with console.person(MARK) as browser:
+        assert SECRET in (await browser.get("/cases/1")).words
+    assert [each["filters"] for each in notes(console) if "user" in each and each["filters"]["what"] == "console"] == [
+        {"what": "console", "case": 1}
+    ] * 2
 
 
 async def test_readings_are_listed_with_their_reasons(console: ServedConsole) -> None:
