@@ -5,6 +5,7 @@ Markup, templates, characters that turn or hide text, NUL, and 50,000 letters st
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
@@ -13,8 +14,10 @@ from storage.export.markup import HIDDEN
 from tests.browser.checks import sideways
 from tests.browser.routes import PAGES, addresses
 from tests.browser.visit import Screen, Visits
-from tests.browser.world import NASTY, TAME, World, world_in
+from tests.browser.world import HOSTILE, NASTY, TAME, World, world_in
 
+# What addresses ask of pages.
+ASKED = ("after", "before", "case", "days", "grade", "kind", "person", "q", "room", "since", "tab", "until")
 GROWING = ("/reads",)  # how many lines it has depends on when the bot records what these tests read
 # Elements with the names of their attributes, without those that show a hidden character by its number.
 _SHAPE = """() => {
@@ -45,6 +48,21 @@ async def test_hostile_words_make_no_elements(visits: Visits, worlds: tuple[Worl
     assert [HIDDEN.findall(text) for _, text in nasty] == [[]] * len(nasty)
     if path == "/cases/{n}":  # they are there to be seen
         assert [text for _, text in nasty if not ("{{7*7}}" in text and "U+202E" in text and "U+0000" in text)] == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_hostile_addresses_make_no_elements(visits: Visits, worlds: tuple[World, World], path: str) -> None:
+    world, _ = worlds
+    page = await visits.open(Screen(width=390))
+    visits.expected = ["status of 4"]  # a page may say that this cannot be asked
+    await world.console.enter(page, world.operator.user)
+    for name in ASKED:
+        asked = urlencode({name: HOSTILE})
+        answer = await page.goto(f"{world.console.url}{addresses(path, world)[0].partition('?')[0]}?{asked}")
+        assert answer is not None
+        assert (name, answer.status < 500) == (name, True)
+        assert (name, _foreign(await page.evaluate(_SHAPE))) == (name, [1, 0])
+        assert (name, await sideways(page)) == (name, [])
 
 
 def _foreign(shape: str) -> list[int]:
