@@ -46,6 +46,8 @@ MENU = ("overview", "cases", "people", "rooms", "duty", "records", "tasks", "fig
 _TIDY_EACH_S = 3_600
 _STATIC_FOR_S = 365 * 86_400
 
+VISITOR = web.RequestKey("visitor", Visitor)  # who asks, once that is known
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -152,7 +154,7 @@ class _Answering:
                     raise Bad("console.problem.not_in", 403)
                 if route.who == "operator" and visitor.kind != "operator":
                     raise NoPage
-                request["visitor"] = visitor
+                request[VISITOR] = visitor
                 visit = Visit(
                     site=site,
                     request=request,
@@ -187,7 +189,7 @@ def _problem(
     text = key or (known if site.catalog.has(known) else "console.problem.other")
     try:
         shown = {name: str(value) for name, value in (fields or {}).items()}
-        visitor = request.get("visitor")
+        visitor = request.get(VISITOR)
         more = {
             "signs_in": key == "console.problem.not_in" and bool(entering.issuers_of(site)),
             "why": why if visitor is not None and visitor.kind == "operator" else "",

@@ -17,6 +17,9 @@ from tests.door.bot.commands.test_measures import (
     test_kicks_and_bans_happen_are_told_and_end,
 )
 from tests.door.bot.commands.test_personal_data import test_a_file_is_noted_by_its_hash_and_size
+from tests.door.bot.console.test_whole_story import (
+    test_a_case_is_decided_in_the_browser_and_everybody_learns_of_it_as_by_chat,
+)
 from tests.door.bot.effects.test_cases_and_desk import (
     test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reaction,
 )
