@@ -63,6 +63,8 @@ async def decide(visit: Visit) -> web.Response:
     if not visit.said("sure"):
         return await _asked_again(visit, pressed)
     for number, case in enumerate(pressed.cases):
+        if number and await _is_done(visit, pressed, case):
+            continue
         try:
             refused = await _done(visit, pressed, case)
         except Refused as error:
@@ -206,6 +208,13 @@ async def _done(visit: Visit, pressed: Pressed, case: CaseView) -> list[str]:
         seen=seen,
     )
     return []
+
+
+async def _is_done(visit: Visit, pressed: Pressed, case: CaseView) -> bool:
+    """Tell whether the visitor has decided a case so: a dismissal takes in the others on the same card."""
+    async with visit.site.read() as db:
+        now = await queries.case_view(db, case.n)
+    return now is not None and (now.outcome, now.by) == (WAYS[pressed.way], deciding_as(visit))
 
 
 def _words(pressed: Pressed, case: CaseView) -> str:

@@ -243,3 +243,19 @@ async def test_a_link_from_chat_gives_an_operator_what_a_manager_may_and_nothing
                 assert (words, done["refused"]) == (words, True)
         assert [(fact.n, fact.by) for fact in bot.facts(CaseDecided)] == [(1, MINA), (2, MARK)]
         assert [fact.reach for fact in bot.facts(CreditChanged)] == ["G-7F3K"]  # an operator's would count everywhere
+
+
+async def test_an_operator_dismisses_together_what_one_dismissal_takes_in(tmp_path: Path) -> None:
+    of_bot = f'operators = ["{OP}"]\n'
+    settings = f'{RULES}[credit]\nincident_window = "1m"\n'
+    async with offline(tmp_path, of_bot + settings) as bot, served_console(bot, settings, of_bot) as console:
+        for words in ("not nice", "not nice either"):  # two cases on one card: one person reported both
+            bot.time.ms += 120_000
+            message = await bot.event(ANNA, "m.room.message", {"msgtype": "m.text", "body": words})
+            relates = {"rel_type": "m.annotation", "event_id": message, "key": "🚩"}
+            await bot.event(MINA, "m.reaction", {"m.relates_to": relates})
+        async with console.operator(OP) as browser, open_door(bot):
+            [also] = re.findall(r'name="also" value="(2:\d+)"', (await browser.get("/cases/1")).text)
+            asked = await form(browser, "dismiss", also=also, sure="1")
+            assert (await browser.post("/cases/1/decide", asked)).status == 303
+        assert [(fact.n, fact.by) for fact in bot.facts(CaseDecided)] == [(1, OP), (2, OP)]
