@@ -5,11 +5,12 @@ Rules kept here:
 - It says whom it was about: one record for each person.
 - A note makes its records once, however often it is found.
 - Of lists and balances (`GLANCES`) one a day is recorded for each person and reader.
-- The ids of people stand in separate parts, so that they can be erased.
+- The ids of people stand in separate parts, so that they can be erased; also those in words that were searched for.
+- What says wrongly whom it was about is no note, and makes no record about nobody.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.model.facts import ContentRead, Fact, RecordsExported
+from moderation.rules.mentions import mentioned
 from moderation.values.access_reasons import GLANCES
 from moderation.values.ids import NO_USER, UserId
 from storage import queries
@@ -135,21 +137,33 @@ def _read(path: Path, now_ms: int) -> Note | None:
         filters = dict(said["filters"])
         user = UserId(str(said.get("user", "")))
         reader, reason = "" if user else str(said["by"]), str(said["reason"])
+        persons, cases = _listed(filters.pop("person", None), str), _listed(filters.get("case"), int)
     except (ValueError, KeyError, TypeError) as error:
         log.warning("access_note_unreadable", file=path.name, why=str(error))
         return None
     read_ms = min(_number(said.get("at_ms")), now_ms) or now_ms
-    persons = tuple(UserId(each) for each in _listed(filters.pop("person", None), str))
-    cases = tuple(_listed(filters.get("case"), int))
+    persons += [*_taken_out(filters)]
     listed, contents = (str(filters.pop(each, "")) for each in ("listed", "contents"))
     name, what = word(path.stem.removeprefix("access-")), word(str(filters.get("what", "show")))
-    return Note(name, what, read_ms, reader, reason, persons, cases, filters, listed, contents, user)
+    about = tuple(map(UserId, persons))
+    return Note(name, what, read_ms, reader, reason, about, tuple(cases), filters, listed, contents, user)
 
 
 def _number(said: object) -> int:
     return said if type(said) is int and said > 0 else 0
 
 
-def _listed(said: object, kind: type) -> Sequence[Any]:
-    several = said if isinstance(said, list) else [said]
-    return [each for each in several if type(each) is kind]
+def _listed(said: object, kind: type) -> list[Any]:
+    """Return what is said, one or several; nothing if it is None. Raises `TypeError` if it is of another kind."""
+    several = said if isinstance(said, list) else [said] if said is not None else []
+    if not all(type(each) is kind for each in several):
+        raise TypeError(f"neither one nor several of {kind.__name__}")
+    return several
+
+
+def _taken_out(filters: dict[str, Any]) -> Iterator[str]:
+    """Take the ids of people out of the words that were searched for; yield them, also as ids are written today."""
+    words = filters.get("text")
+    for user in sorted(mentioned(words), key=len, reverse=True) if isinstance(words, str) else ():
+        filters["text"] = filters["text"].replace(user, "@…")
+        yield from {user, user.lower()}

@@ -99,6 +99,8 @@ def show(
     now = now_ms()
     query = query_of(data / "records", room, person, kind or [], moment_of(since, now), moment_of(until, now))
     query = replace(query, case=case or 0)
+    if person is not None and reason is None:
+        raise Invalid(text("cli.logs.person_reason"))
     if reason is not None:
         asked = given(room=room, person=person, kind=kind, since=since, until=until, case=case, last=last)
         leave_note(data, reason, now, asked)

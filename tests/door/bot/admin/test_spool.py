@@ -111,6 +111,24 @@ async def test_a_note_without_a_plausible_time_gets_the_present_time(place: Depl
     assert [fact.read for fact in await pick_up(place) if isinstance(fact, ContentRead)] == [NOON, NOON]
 
 
+@pytest.mark.parametrize(
+    "about", [{"case": "5"}, {"case": [5, "6"]}, {"case": True}, {"person": 7}, {"person": [ANN, None]}], ids=str
+)
+async def test_a_note_that_says_wrongly_whom_it_is_about_makes_no_record_about_nobody(
+    place: Deployment, about: dict[str, Any]
+) -> None:
+    leave(place, **about)
+    assert await pick_up(place) == []
+
+
+async def test_ids_that_were_searched_for_stand_where_they_can_be_erased(place: Deployment) -> None:
+    leave(place, what="search", text=f"coins of {ANN}, and @BEN:example.org")
+    found = [fact for fact in await pick_up(place) if isinstance(fact, ContentRead)]
+    assert [(fact.subject, fact.filters) for fact in found] == [
+        (who, '{"what":"search","text":"coins of @…, and @…"}') for who in ("@BEN:example.org", ANN, BEN)
+    ]
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"filters":3}', b'{"filters":{}}'])
 async def test_a_file_that_is_not_a_note_stops_nothing(place: Deployment, text: bytes) -> None:
     leave(place).write_bytes(text)

@@ -49,7 +49,7 @@ def notes(log: Any) -> list[dict[str, Any]]:
 
 
 def test_without_a_reason_only_skeletons_are_shown(log: Any, logs: Any) -> None:
-    for arguments in (["show"], ["show", "--json"], ["show", "--person", "@anna:example.org"]):
+    for arguments in (["show"], ["show", "--json"]):
         ran = logs(*arguments)
         assert ran.code == 0
         assert "message" in ran.out
@@ -100,7 +100,7 @@ def test_json_with_a_reason_is_the_lines_as_they_stand(log: Any, logs: Any) -> N
         (["--last", "2"], [3, 4]),
         (["--last", "0"], [0, 1, 2, 3, 4]),
         (["--kind", "start", "--kind", "genesis"], [0, 3]),
-        (["--person", "@ben:example.org"], [2]),
+        (["--person", "@ben:example.org", "--reason", "case 12"], [2]),
         (["--since", "2026-11-25"], [4]),
         (["--until", "2026-11-24T13:00"], [0, 1, 2, 3]),
         (["--until", "2026-11-24T13:00+02:00"], []),
@@ -123,6 +123,7 @@ def test_filters(logs: Any, arguments: list[str], expected: list[int], monkeypat
         (["show", "--room", "kitchen"], "G-7F3K"),
         (["show", "--since", "yesterday"], "2026-11-24T09:30"),
         (["show", "--reason", " "], "appeal in case 12"),
+        (["show", "--person", "@anna:example.org", "--kind", "message"], "so --reason is needed"),
         (["show", "--last", "-1"], "--last"),
         (["verify", "--against", "/nowhere/checkpoint"], "/nowhere/checkpoint"),
         (["show", "--data-dir", "/nowhere"], "no records"),
