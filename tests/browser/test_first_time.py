@@ -78,6 +78,7 @@ async def _gaps_of_a_week(page: Page) -> int:
     await _choose(page, "Records")
     await page.get_by_role("link", name="Not seen").click()
     await page.get_by_role("link", name="7 days", exact=True).click()
+    await page.wait_for_url("**/*days=7")
     said = re.search(r"Gaps: (\d+)", await page.get_by_role("main").inner_text())
     assert said is not None
     return int(said[1])
