@@ -67,6 +67,7 @@ def static_files() -> Mapping[str, tuple[str, bytes]]:
     return found
 
 
+@cache
 def static_path(name: str) -> str:
     """Return the address of a file that pages need, such as ``console.css``."""
     stem, _, suffix = name.rpartition(".")
@@ -82,10 +83,9 @@ class Pages:
     """The pages of one console."""
 
     def __init__(self, catalog: Catalog, speech: Speech, menu: Callable[[Any], Sequence[Any]]) -> None:
-        self._catalog = catalog
-        self._speech = speech
         self._menu = menu
         self._words = {language: PageWords(catalog, speech, language) for language in LANGUAGES}
+        self._languages = {each: catalog.text(each, f"language.{each}") for each in LANGUAGES}
 
     def answer(self, template: str, language: str, *, status: int = 200, **fields: Any) -> web.Response:
         """Return a page as an answer."""
@@ -107,7 +107,7 @@ class Pages:
                 name_of=words.name_of,
                 rule_text=words.rule,
                 language=language,
-                languages={each: self._catalog.text(each, f"language.{each}") for each in LANGUAGES},
+                languages=self._languages,
                 menu=self._menu,
                 **{"visit": None, "section": "", **fields},
             )
@@ -132,7 +132,7 @@ class PageWords:
         return known
 
     def _rendered(self, key: str, fields: Mapping[str, object]) -> Markup:
-        return Markup(self._catalog.render(self._language, key, **fields).html)  # noqa: S704 - the catalog escapes
+        return Markup(self._catalog.html(self._language, key, **fields))  # noqa: S704 - the catalog escapes
 
     def plain(self, key: str, **fields: object) -> str:
         """Return a text for an attribute or a title."""
@@ -144,7 +144,7 @@ class PageWords:
             return Markup("–")
         at = dt.datetime.fromtimestamp(ms / 1000, dt.UTC).isoformat(timespec="seconds")
         text = self._catalog.text(self._language, f"console.moment.{form}", at=Moment(ms))
-        return Markup('<time datetime="{}">{}</time>').format(at, text)
+        return Markup(f'<time datetime="{at}">{html.escape(text)}</time>')  # noqa: S704 - escaped here
 
     def span(self, ms: int) -> str:
         """Return a length of time."""

@@ -21,9 +21,9 @@ import re
 import string
 import time
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal
 from urllib.parse import quote
@@ -69,13 +69,6 @@ class _When(str):
 
     __slots__ = ("forms",)
     forms: Mapping[str, str]
-
-
-class _Filling(string.Formatter):
-    """Fills in the fields of a template. A form is one of a point in time; other values have only one."""
-
-    def format_field(self, value: object, form: str) -> str:
-        return value.forms[form] if form and isinstance(value, _When) else str(value)
 
 
 def _now_ms() -> int:
@@ -142,12 +135,13 @@ class Catalog:
 
     def render(self, language: str, key: str, **fields: object) -> Rendered:
         """Return plain text and HTML at once, for a message."""
-        template = self.template(language, key)
-        marked = {k: _html(self._local(k, v, language), language) for k, v in fields.items()}
-        return Rendered(
-            plain=_fill(_unmarked(template), self._plainly(fields, language)),
-            html=_fill(_markup(template).replace("\n", "<br>"), marked),
-        )
+        plain = _fill(_unmarked(self.template(language, key)), self._plainly(fields, language))
+        return Rendered(plain=plain, html=self.html(language, key, **fields))
+
+    def html(self, language: str, key: str, **fields: object) -> str:
+        """Return HTML, for a page."""
+        marked = {name: _html(self._local(name, value, language), language) for name, value in fields.items()}
+        return _fill(_markup(self.template(language, key)), marked)
 
     def _plainly(self, fields: Mapping[str, object], language: str) -> dict[str, str]:
         return {name: _plain(self._local(name, value, language), language) for name, value in fields.items()}
@@ -168,6 +162,7 @@ def language_named(word: str) -> str:
     return ""
 
 
+@cache
 def fields_of(template: str) -> frozenset[str]:
     """Return the names in braces."""
     return frozenset(name for _, name, _, _ in string.Formatter().parse(template) if name)
@@ -196,13 +191,25 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 
 def _fill(template: str, fields: Mapping[str, str]) -> str:
-    return _Filling().vformat(template, (), fields)
+    return "".join([before + (_in_form(fields[name], form) if name else "") for before, name, form in _taken(template)])
 
 
+@cache
+def _taken(template: str) -> Sequence[tuple[str, str | None, str | None]]:
+    """Take one of our templates apart: what stands before each field, its name, and the form asked for."""
+    return [(before, name, form) for before, name, form, _ in string.Formatter().parse(template)]
+
+
+def _in_form(value: str, form: str | None) -> str:
+    """Return a value in a form. Only points in time have several."""
+    return value.forms[form] if form and isinstance(value, _When) else value
+
+
+@cache
 def _markup(template: str) -> str:
-    """Turn `code` and **bold** marks into HTML. Nothing else in our texts is markup."""
+    """Turn `code`, **bold** and ends of lines in one of our templates into HTML. Nothing else in them is markup."""
     marked = re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(template, quote=False))
-    return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", marked)
+    return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", marked).replace("\n", "<br>")
 
 
 def _unmarked(template: str) -> str:
@@ -235,15 +242,18 @@ def _when(moment: Moment, language: str, zone: dt.tzinfo, now_ms: int) -> _When:
         none = _When("–")
         none.forms = {"short": none, "left": none}
         return none
-    when = dt.datetime.fromtimestamp(moment.ms / 1000, zone)
     near = _SHORT if abs(moment.ms - now_ms) < _NEAR_MS else _WHEN
-    whole, short = (_written(when, each.get(language, each["en"]), language) for each in (_WHEN, near))
+    whole, short = (
+        _written(moment.ms // 60_000, zone, each.get(language, each["en"]), language) for each in (_WHEN, near)
+    )
     written = _When(whole)
     written.forms = {"short": short, "left": _left(moment.ms - now_ms, language)}
     return written
 
 
-def _written(when: dt.datetime, form: str, language: str) -> str:
+@lru_cache(maxsize=10_000)
+def _written(minute: int, zone: dt.tzinfo, form: str, language: str) -> str:
+    when = dt.datetime.fromtimestamp(minute * 60, zone)
     return f"{format_datetime(when.replace(tzinfo=None), form, locale=locale_of(language))} UTC{_offset(when)}"
 
 

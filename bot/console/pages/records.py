@@ -150,7 +150,7 @@ async def records(visit: Visit) -> web.StreamResponse:
         found = _noted(visit, filters, found)
     if visit.wants_json:
         return StreamedPage(_json_pieces(found, content=opened), "application/json")
-    page = await _page(visit, filters, [_HERE], content=opened)
+    page = await _page(visit, filters, _HERE, content=opened)
     return StreamedPage(_pieces(visit, filters, found, page, content=opened))
 
 
@@ -236,7 +236,7 @@ async def _pieces(
                     yield "\n"  # so that it is noticed if nobody reads any more
                     continue
                 oldest, count = max(line_index(raw), 0) or oldest, count + 1
-                yield _row(visit, raw, await _names(visit, [raw], content=content), content=content)
+                yield _rows(visit, [raw], await _names(visit, [raw], content=content), content=content)
         except Bad as bad:
             problem = visit.site.catalog.text(visit.language, bad.key, why=str(bad.fields["why"]))
         except Unrecorded as error:
@@ -267,12 +267,11 @@ async def _whole(visit: Visit, filters: Filters, lines: Sequence[bytes], *, cont
     names = await _names(visit, lines, content=content)
     oldest = min((index for index in map(line_index, lines) if index >= 0), default=0)
     more = filters.address(before=str(oldest)) if len(lines) == MOST_LISTED else ""
-    rows = [_row(visit, raw, names, content=content) for raw in lines]
-    text = await _page(visit, filters, rows, content=content, more=more)
+    text = await _page(visit, filters, _rows(visit, lines, names, content=content), content=content, more=more)
     return web.Response(text=text, content_type="text/html", charset="utf-8")
 
 
-async def _page(visit: Visit, filters: Filters, rows: Sequence[str], *, content: bool, more: str = "") -> str:
+async def _page(visit: Visit, filters: Filters, rows: str, *, content: bool, more: str = "") -> str:
     labels = [each for each in await queries.room_labels(visit.db) if is_group_code(each.code)]
     return visit.site.pages.html(
         "records.html",
@@ -280,8 +279,8 @@ async def _page(visit: Visit, filters: Filters, rows: Sequence[str], *, content:
         visit=visit,
         section="records",
         filters=filters,
-        rows=Markup("".join(rows)),  # noqa: S704 - each is a template of ours
-        streamed=rows == [_HERE],
+        rows=Markup(rows),  # noqa: S704 - a template of ours
+        streamed=rows == _HERE,
         content=content,
         more=more,
         labels=labels,
@@ -290,9 +289,10 @@ async def _page(visit: Visit, filters: Filters, rows: Sequence[str], *, content:
     )
 
 
-def _row(visit: Visit, raw: bytes, names: Mapping[str, str], *, content: bool) -> str:
-    row = row_of(raw, wording(visit, names, content=content))
-    return visit.site.pages.html("records_row.html", visit.language, row=row)
+def _rows(visit: Visit, lines: Sequence[bytes], names: Mapping[str, str], *, content: bool) -> str:
+    words = wording(visit, names, content=content)
+    rows = [row_of(raw, words) for raw in lines]
+    return visit.site.pages.html("records_rows.html", visit.language, rows=rows)
 
 
 def wording(visit: Visit, names: Mapping[str, str], *, content: bool) -> Wording:
