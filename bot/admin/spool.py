@@ -164,6 +164,9 @@ def _listed(said: object, kind: type) -> list[Any]:
 def _taken_out(filters: dict[str, Any]) -> Iterator[str]:
     """Take the ids of people out of the words that were searched for; yield them, also as ids are written today."""
     words = filters.get("text")
-    for user in sorted(mentioned(words), key=len, reverse=True) if isinstance(words, str) else ():
-        filters["text"] = filters["text"].replace(user, "@…")
+    if not isinstance(words, str):
+        return
+    for user in sorted(mentioned(words), key=len, reverse=True):
+        words = words.replace(user, "@…")
         yield from {user, user.lower()}
+    filters["text"] = "@…" if mentioned(words) else words  # a link writes them otherwise

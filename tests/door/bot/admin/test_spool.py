@@ -127,6 +127,10 @@ async def test_ids_that_were_searched_for_stand_where_they_can_be_erased(place: 
     assert [(fact.subject, fact.filters) for fact in found] == [
         (who, '{"what":"search","text":"coins of @…, and @…"}') for who in ("@BEN:example.org", ANN, BEN)
     ]
+    leave(place, what="search", text=["no", 5])
+    leave(place, what="search", text="https://matrix.to/#/%40ann%3Aexample.org")
+    found = [fact for fact in await pick_up(place) if isinstance(fact, ContentRead)]
+    assert '{"what":"search","text":"@…"}' in [fact.filters for fact in found if fact.subject == ANN]
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"filters":3}', b'{"filters":{}}'])

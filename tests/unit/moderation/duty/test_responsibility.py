@@ -178,3 +178,13 @@ def test_who_may_reconsider(by: UserId, actor: UserId, may: bool) -> None:
 def test_who_is_manager_and_who_is_operator() -> None:
     assert [user for user in (ANNA, MARK, OLGA, OPERA, BOT) if is_manager(user, room(), POLICY)] == [MARK, OLGA, OPERA]
     assert [user for user in (ANNA, MARK, OLGA, OPERA, BOT) if is_operator(user, POLICY)] == [OPERA]
+
+
+def test_an_operator_without_the_rights_of_one_is_what_the_room_makes_them() -> None:
+    both = POLICY.model_copy(update={"operators": (OPERA, MARK)})
+    aside = both.without_operator(MARK)
+    assert [user for user in (OPERA, MARK) if is_operator(user, aside)] == [OPERA]
+    assert (is_manager(MARK, room(), aside), is_manager(MARK, room(levels={}), aside)) == (True, False)
+    assert not may_reconsider(replace(CASE, by=MARK), MARK, room(), aside)  # it may be what they decided as an operator
+    assert both.without_operator(ANNA) == both
+    assert "set_aside" not in aside.model_dump_json()  # nothing that is recorded
