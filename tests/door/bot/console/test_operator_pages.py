@@ -165,7 +165,7 @@ class TestStanding:
         assert isinstance(found, list)
         assert [(row["person"], row["credit"], row["entries"]) for row in found] == [(MARK, 95, 1)]
         assert f"{MARK} everywhere 95" in page
-        assert len([*(console.bot.config.data_dir / FOLDER).glob("access-*.json")]) == 2
+        assert len([*(console.bot.config.data_dir / FOLDER).glob("access-*.json")]) == 1
 
     async def test_is_not_shown_if_the_look_cannot_be_noted(self, console: ServedConsole) -> None:
         spool = console.bot.config.data_dir / FOLDER
