@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from markupsafe import Markup
 
+from bot.texts.case_card import Card
 from bot.texts.credit_lines import CreditShown
 from moderation.credit.credit import course
 from moderation.duty.responsibility import KNOWN_FOR_MS
@@ -64,18 +65,15 @@ def _marks(
         yield CourseMark(entry.at_ms, left, name, f"/cases/{entry.case}" if may_see else "")
 
 
-async def plot_of_case(visit: Visit, case: CaseView, names: Mapping[str, str]) -> Markup | None:
+async def plot_of_case(visit: Visit, card: Card, names: Mapping[str, str]) -> Markup | None:
     """Draw the credit of the person whom a case concerns, in its room.
 
     None if the visitor has not read the case, which is on record, if they may not ask for it in chat, or if the person
     had their data erased.
     """
-    if not case.subject or not await _may_ask(visit, case):
+    if not card.case.subject or not await _may_ask(visit, card.case):
         return None
-    now = visit.now_ms
-    view = await queries.person_view(visit.db, case.subject, now_ms=now, recent_since=now)
-    room = await queries.room_view(visit.db, case.room, visit.site.bot)
-    shown = CreditShown(view, room, visit.site.policy, now)
+    shown = CreditShown(card.person, card.room, visit.site.policy, visit.now_ms)
     return credit_plot(visit, shown, "credit", names, DrawingWords(visit.site.catalog, visit.language))
 
 

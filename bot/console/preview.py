@@ -9,6 +9,7 @@ Rules kept here:
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bot.texts.case_card import Card
 from bot.texts.case_outcomes import outcomes
 from bot.texts.notifications import in_words
 from bot.texts.refusal import refusal_line
@@ -59,18 +60,16 @@ class Ground:
     communities: Mapping[RoomId, str]  # of the rooms where the person is known
 
 
-async def ground_of(visit: Visit, case: CaseView, by: UserId) -> Ground | None:
+async def ground_of(visit: Visit, card: Card, by: UserId) -> Ground | None:
     """Return what a decision by `by`, who is the visitor, would rest on; None if the room is not known."""
-    db, now_ms, bot = visit.db, visit.now_ms, visit.site.bot
-    room = await queries.room_view(db, case.room, bot)
+    db, case, room = visit.db, card.case, card.room
     if room is None:
         return None
-    person = await queries.person_view(db, case.subject, now_ms=now_ms, recent_since=now_ms)
     event = await queries.event_row(db, case.events[0]) if case.events else None
     return Ground(
         case=case,
         by=by,
-        context=Context(now_ms=now_ms, room=room, subject=person, bot=bot, next_case=CaseNumber(0)),
+        context=Context(visit.now_ms, room, card.person, visit.site.bot, next_case=CaseNumber(0)),
         policy=await queries.policy_for(db, visit.policy, room, case.rule),
         visitors=visit.policy,
         deciders=frozenset(await queries.accounts_of(db, by)),

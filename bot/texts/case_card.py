@@ -39,6 +39,7 @@ class Card:
 
     case: CaseView
     person: PersonView
+    room: RoomView | None  # None: the bot does not serve it
     place: Spot
     bot: UserId
     outcomes: Outcomes = UNKNOWN
@@ -61,7 +62,8 @@ async def read_card(db: AsyncConnection, n: int, now_ms: int, policy: Policy, bo
     return Card(
         case=case,
         person=person,
-        place=await queries.place_of(db, case.room),
+        room=room,
+        place=Spot(case.room, room.community if room is not None else ""),
         bot=bot,
         outcomes=await _outcomes(db, case, person, room, assigned, policy, now_ms, bot) if room else UNKNOWN,
         assigned=assigned,

@@ -7,11 +7,11 @@ Rules kept here:
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.judge.room_rules import settings_of
-from moderation.values.ids import RoomId
 from moderation.values.notices import Line, people_named, rooms_named, rules_named
 from storage import queries
 
@@ -35,10 +35,9 @@ async def rules_in_words(
 ) -> dict[str, str]:
     """Return the rules of these rooms in words, also those removed since."""
     words: dict[str, str] = {}
-    for rule in sorted(rules):
-        for room in rooms:
-            kept = await queries.rule_of_room(db, RoomId(room), rule)
-            text = settings_of(kept).text if kept is not None else {}
-            if text:
-                words.setdefault(rule, text.get(language) or next(iter(text.values())))
+    names = sorted(rules)
+    kept = await queries.rules_named(db, names, rooms) if names and rooms else {}
+    for rule, room in product(names, rooms):
+        if (rule, room) in kept and (text := settings_of(kept[rule, room]).text):
+            words.setdefault(rule, text.get(language) or next(iter(text.values())))
     return words

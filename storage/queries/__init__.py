@@ -125,7 +125,7 @@ from .reports import (
     reports_of,
     reports_paused,
 )
-from .room_rules import RoomRule, policy_for, rule_of_room, rules_of_room
+from .room_rules import RoomRule, policy_for, rules_named, rules_of_room
 from .rooms import (
     RoomLabel,
     active_groups,

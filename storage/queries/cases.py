@@ -54,6 +54,15 @@ _CHARGED = (
 _COMMUNITIES = select(schema.rooms.c.community).where(ACTIVE_GROUP)
 _REPORTED = select(schema.reports.c.record).where(schema.reports.c.n == bindparam("n")).limit(1)
 _a, _c = schema.assignments.c, schema.cases.c
+_CASES_OF = (
+    select(schema.cases)
+    .where(_c.person == bindparam("person"), _c.room == bindparam("room"))
+    .order_by(_c.n.desc())
+    .limit(bindparam("most"))
+)
+_t, _note = schema.statements.c, schema.case_notes.c
+_STATEMENTS = select(_t.statement).where(_t.n == bindparam("n"), _t.statement != "").order_by(_t.record)
+_NOTES = select(schema.case_notes).where(_note.n == bindparam("n"), _note.words != "").order_by(_note.record)
 _DUE = (  # two searches in two indexes: a condition with "or" would read every case
     select(_c.n)
     .where(
@@ -187,11 +196,8 @@ async def cases_of_query(db: AsyncConnection, numbers: Select[Any], **values: ob
 
 async def cases_of(db: AsyncConnection, user: UserId, room: RoomId, limit: int) -> list[CaseView]:
     """Return the cases about somebody in a room, newest first, without their evidence."""
-    c = schema.cases.c
-    person = await person_of(db, user)
-    rows = await db.execute(
-        select(schema.cases).where(c.person == person, c.room == room).order_by(c.n.desc()).limit(limit)
-    )
+    given = {"person": await person_of(db, user), "room": room, "most": limit}
+    rows = await db.execute(_CASES_OF, given)
     return [_case(row, ()) for row in rows]
 
 
@@ -358,8 +364,7 @@ async def figures_of(db: AsyncConnection, room: RoomId, since: int) -> tuple[Fig
 
 async def statements_of(db: AsyncConnection, n: int) -> tuple[str, ...]:
     """Return the statements of reasons for a case, as JSON, oldest first."""
-    s = schema.statements.c
-    return tuple(await db.scalars(select(s.statement).where(s.n == n, s.statement != "").order_by(s.record)))
+    return tuple(await db.scalars(_STATEMENTS, {"n": n}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,9 +386,7 @@ async def comments_of(db: AsyncConnection, accounts: Collection[UserId], since_m
 
 async def notes_of(db: AsyncConnection, n: int) -> tuple[CaseNote, ...]:
     """Return the notes on a case, oldest first."""
-    notes = schema.case_notes
-    rows = await db.execute(select(notes).where(notes.c.n == n, notes.c.words != "").order_by(notes.c.record))
-    return tuple(CaseNote(UserId(row.by), row.words, row.at) for row in rows)
+    return tuple(CaseNote(UserId(row.by), row.words, row.at) for row in await db.execute(_NOTES, {"n": n}))
 
 
 async def is_reported(db: AsyncConnection, n: int) -> bool:

@@ -27,6 +27,16 @@ _TIMES = (
     .limit(bindparam("most"))
 )
 _EVENT = select(schema.events).where(schema.events.c.event == bindparam("event"))
+_E = schema.events.c
+_POSTED = select(_E.record).where(_E.room == bindparam("room"), _E.kind == POSTED, _E.sender != bindparam("bot"))
+_BEFORE = _POSTED.where(_E.record < bindparam("record")).order_by(_E.record.desc()).limit(bindparam("most"))
+_AFTER = _POSTED.where(_E.record > bindparam("record")).order_by(_E.record).limit(bindparam("most"))
+_REDACTIONS = (
+    select(_E.record)
+    .where(_E.room == bindparam("room"), _E.kind == "redact", _E.record > bindparam("record"))
+    .order_by(_E.record)
+    .limit(MANY)
+)
 _UNWANTED = select(schema.sanctions.c.event).where(
     schema.sanctions.c.kind == "redact",
     schema.sanctions.c.why_ended != "reversed",
@@ -49,18 +59,15 @@ async def recent_messages(db: AsyncConnection, room: RoomId, bot: UserId, limit:
 
 async def messages_around(db: AsyncConnection, room: RoomId, record: int, bot: UserId, most: int) -> list[int]:
     """Return a record in a room with those of the `most` messages of people before and after it, in order."""
-    e = schema.events.c
-    posted = (e.room == room, e.kind == POSTED, e.sender != bot)
-    before = await db.scalars(select(e.record).where(*posted, e.record < record).order_by(e.record.desc()).limit(most))
-    after = await db.scalars(select(e.record).where(*posted, e.record > record).order_by(e.record).limit(most))
-    return [*reversed(list(before)), record, *after]
+    given = {"room": room, "record": record, "bot": bot, "most": most}
+    before, after = await rows_of(db, (_BEFORE, given), (_AFTER, given))
+    return [*(row.record for row in reversed(before)), record, *(row.record for row in after)]
 
 
 async def redactions_since(db: AsyncConnection, room: RoomId, record: int) -> list[int]:
     """Return the records of the first `MANY` redactions in a room after a record."""
-    e = schema.events.c
-    query = select(e.record).where(e.room == room, e.kind == "redact", e.record > record)
-    return list(await db.scalars(query.order_by(e.record).limit(MANY)))
+    [rows] = await rows_of(db, (_REDACTIONS, {"room": room, "record": record}))
+    return [row.record for row in rows]
 
 
 async def last_stood(db: AsyncConnection, room: RoomId, sender: UserId, before: EventId) -> int | None:

@@ -31,6 +31,9 @@ from .verification import PROOFS, SINCE, TOLD, counting_in, read_proofs, read_si
 
 _m = schema.members.c
 _THERE = select(_m.user, _m.membership).where(_m.room == bindparam("room"))
+_NAMES = select(_m.room, _m.user, _m.display_name).where(
+    sql_list_param(_m.user, "users"), sql_list_param(_m.room, "rooms")
+)
 _SOME_THERE = _THERE.where(sql_list_param(_m.user, "among"))
 
 
@@ -76,11 +79,11 @@ async def display_name(db: AsyncConnection, room: RoomId, user: UserId) -> str:
 
 async def display_names(db: AsyncConnection, users: Iterable[str], rooms: Sequence[str]) -> dict[str, str]:
     """Return the names that people have or had in these rooms; the first room in which they have one counts."""
-    m, wanted = schema.members.c, tuple(users)
+    wanted = tuple(users)
     if not wanted or not rooms:
         return {}
-    query = select(m.room, m.user, m.display_name).where(sql_list(m.user, wanted), sql_list(m.room, tuple(rooms)))
-    found = sorted((await db.execute(query)).all(), key=lambda row: -rooms.index(row.room))
+    [rows] = await rows_of(db, (_NAMES, {"users": sql_list_value(wanted), "rooms": sql_list_value(rooms)}))
+    found = sorted(rows, key=lambda row: -rooms.index(row.room))
     return {row.user: row.display_name for row in found if row.display_name}
 
 

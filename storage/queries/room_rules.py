@@ -1,5 +1,6 @@
 """The rules of single rooms."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
@@ -10,10 +11,17 @@ from moderation.model.context import RoomView
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
 from storage import schema
+from storage.sql_list import sql_list_param, sql_list_value
+from storage.sqlite_driver import rows_of
 
 _r = schema.room_rules.c
 ROOM_RULES = (
     select(_r.name, _r.settings, _r.by, _r.at).where(_r.room == bindparam("room"), _r.ended == 0).order_by(_r.record)
+)
+_NAMED = (
+    select(_r.room, _r.name, _r.settings)
+    .where(sql_list_param(_r.room, "rooms"), sql_list_param(_r.name, "names"))
+    .order_by(_r.record)
 )
 
 
@@ -32,12 +40,10 @@ async def rules_of_room(db: AsyncConnection, room: RoomId) -> tuple[RoomRule, ..
     return tuple(RoomRule(*row) for row in await db.execute(ROOM_RULES, {"room": room}))
 
 
-async def rule_of_room(db: AsyncConnection, room: RoomId, name: str) -> str | None:
-    """Return the settings of the room's rule with this name, or of the last rule that had it."""
-    r = schema.room_rules.c
-    query = select(r.settings).where(r.room == room, r.name == name).order_by(r.record.desc()).limit(1)
-    found = await db.scalar(query)
-    return str(found) if found is not None else None
+async def rules_named(db: AsyncConnection, names: Iterable[str], rooms: Iterable[str]) -> dict[tuple[str, str], str]:
+    """Return the settings of the rules with these names in these rooms, each of the last rule that had it there."""
+    [rows] = await rows_of(db, (_NAMED, {"rooms": sql_list_value(rooms), "names": sql_list_value(names)}))
+    return {(row.name, row.room): row.settings for row in rows}
 
 
 async def policy_for(db: AsyncConnection, policy: Policy, room: RoomView, rule: str) -> Policy:
@@ -48,5 +54,5 @@ async def policy_for(db: AsyncConnection, policy: Policy, room: RoomView, rule: 
     known = with_own(policy, room.rules)
     if any(each.name == rule for each in known.rules):
         return known
-    text = await rule_of_room(db, room.room, rule)
+    text = (await rules_named(db, [rule], [room.room])).get((rule, room.room))
     return with_own(policy, (*room.rules, text)) if text is not None else known

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import RoomView, Slow
@@ -34,6 +34,7 @@ _SERVED = (
 _r, _m = schema.rooms.c, schema.members.c
 _ALL = select(_r.room, _r.code)
 _LANGUAGE = select(_r.language).where(_r.room == bindparam("room"))
+_NAMES = select(_r.room, _r.code, _r.name).where(or_(bindparam("rooms").is_(None), sql_list_param(_r.room, "rooms")))
 _COMMUNITY = select(_r.community).where(_r.room == bindparam("room"))
 _GROUPS = select(_r.room).where(ACTIVE_GROUP).order_by(_r.entered)
 _rooms_of = select(_m.room).where(sql_list_param(_m.user, "users"))
@@ -212,13 +213,7 @@ async def codes_of(db: AsyncConnection, rooms: Collection[RoomId]) -> dict[RoomI
 
 async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) -> dict[str, str]:
     """Return how these rooms, or all rooms, are named in notices: by name and code, or by code alone."""
-    query = select(schema.rooms.c.room, schema.rooms.c.code, schema.rooms.c.name)
-    if rooms is not None:
-        some = tuple(rooms)
-        if not some:
-            return {}
-        query = query.where(sql_list(schema.rooms.c.room, some))
-    rows = (await db.execute(query)).all()
+    [rows] = await rows_of(db, (_NAMES, {"rooms": None if rooms is None else sql_list_value(rooms)}))
     return {row.room: f"{row.name} ({row.code})" if row.name else row.code for row in rows}
 
 
@@ -244,17 +239,17 @@ class RoomNumbers:
     open_cases: int
 
 
+_many = select(func.count().label("many"))
+_NUMBERS = (  # as `RoomNumbers` has them
+    _many.where(schema.events.c.room == bindparam("room")),
+    _many.where(_m.room == bindparam("room"), _m.membership == "join"),
+    _many.where(schema.cases.c.room == bindparam("room"), schema.cases.c.outcome == ""),
+)
+
+
 async def room_numbers(db: AsyncConnection, room: RoomId) -> RoomNumbers:
     """Return the numbers of a room."""
-
-    async def count(table: Table, *where: ColumnElement[bool]) -> int:
-        return int(await db.scalar(select(func.count()).select_from(table).where(*where)) or 0)
-
-    return RoomNumbers(
-        records=await count(schema.events, schema.events.c.room == room),
-        members=await count(schema.members, schema.members.c.room == room, schema.members.c.membership == "join"),
-        open_cases=await count(schema.cases, schema.cases.c.room == room, schema.cases.c.outcome == ""),
-    )
+    return RoomNumbers(*(rows[0].many for rows in await rows_of(db, *((count, {"room": room}) for count in _NUMBERS))))
 
 
 async def _room(db: AsyncConnection, row: Any, bot: UserId) -> RoomView:

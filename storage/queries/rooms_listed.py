@@ -70,11 +70,13 @@ async def rooms_found(
     return [FoundRoom(*row) for row in await db.execute(_FOUND, given)]
 
 
+_M = schema.members.c
+_ROLES = select(_M.role, func.count()).where(_M.room == bindparam("room"), _M.membership == "join").group_by(_M.role)
+
+
 async def role_counts(db: AsyncConnection, room: RoomId) -> dict[str, int]:
     """Return how many of each role are in a room."""
-    m = schema.members.c
-    query = select(m.role, func.count()).where(m.room == room, m.membership == "join").group_by(m.role)
-    return {str(role): int(count) for role, count in await db.execute(query)}
+    return {str(role): int(count) for role, count in await db.execute(_ROLES, {"room": room})}
 
 
 async def rooms_listed(db: AsyncConnection, among: Collection[RoomId] | None = None) -> list[ListedRoom]:

@@ -22,7 +22,7 @@ from moderation.cases.statements import from_json
 from moderation.judge.room_rules import compiled
 from moderation.model.context import CaseView
 from moderation.values.errors import Broken
-from moderation.values.ids import RoomId, UserId
+from moderation.values.ids import UserId
 from moderation.values.notices import Bracketed, Line
 from storage import queries
 from storage.queries.case_queue import FACETS, Tab
@@ -109,7 +109,7 @@ async def _deciding(visit: Visit, card: Card, opened: bool) -> Deciding | None:
     case, site, by = card.case, visit.site, deciding_as(visit)
     if not by:
         return None
-    ground = await ground_of(visit, case, by)
+    ground = await ground_of(visit, card, by)
     upheld, dismissed = preview(ground, "upheld"), preview(ground, "dismissed")
     may = upheld.refused is None or dismissed.refused is None
     is_person = visit.visitor.kind == "person"
@@ -151,7 +151,7 @@ async def _page(visit: Visit, card: Card | None) -> web.Response:
         **await queries.room_names(visit.db, rooms),
         **await queries.display_names(visit.db, users, sorted(rooms)),
     }
-    fields["credit_plot"] = await plot_of_case(visit, card.case, names) if card is not None else None
+    fields["credit_plot"] = await plot_of_case(visit, card, names) if card is not None else None
     json = _case_json(card.case) if card is not None else [_row_json(row) for row in page.rows]
     chips, tabs = _chips(visit, wanted, counts), [(tab, _address({"tab": tab})) for tab in _TABS]
     further = _address({**_asked(visit), "after": f"{page.next.at}-{page.next.n}"}) if page.next else ""
@@ -236,7 +236,7 @@ async def may_read_words(visit: Visit, case: CaseView) -> bool:
 
 async def _shown(visit: Visit, card: Card) -> dict[str, Any]:
     case, own, opened = card.case, _is_own(visit, card.case), await may_read_words(visit, card.case)
-    evidence = await _evidence(visit, case) if opened else None
+    evidence = await _evidence(visit, card) if opened else None
     reports = await queries.reports_of(visit.db, case.n)
     statements = [from_json(each) for each in await queries.statements_of(visit.db, case.n)]
     deciding = await _deciding(visit, card, opened)
@@ -266,10 +266,9 @@ async def _open(visit: Visit, case: CaseView, reason: str = "") -> None:
     )
 
 
-async def _evidence(visit: Visit, case: CaseView) -> Evidence:
-    site = visit.site
-    room = await queries.room_view(visit.db, RoomId(case.room), site.bot)
-    rules = (*site.rules, *(compiled(room.rules, site.policy) if room else ()))
+async def _evidence(visit: Visit, card: Card) -> Evidence:
+    site, case = visit.site, card.case
+    rules = (*site.rules, *(compiled(card.room.rules, site.policy) if card.room else ()))
     try:
         said = await said_in_case(visit.db, site.log, case, site.bot)
     except Broken as error:

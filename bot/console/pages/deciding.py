@@ -18,6 +18,7 @@ from bot.console.asking import ask
 from bot.console.entering import token_of
 from bot.console.preview import Preview, ground_of, preview
 from bot.console.visit import Bad, Route, Visit, is_number
+from bot.texts.case_card import Card
 from moderation.duty.responsibility import FAULTS_OF_DECISIONS
 from moderation.model.builtin_rules import TIER_LINKS
 from moderation.model.context import CaseView
@@ -41,12 +42,17 @@ MOST_TOGETHER = 50
 class Pressed:
     """A decision as a form says it: the case, those decided with it, which way, and why."""
 
-    case: CaseView
+    card: Card
     others: tuple[CaseView, ...]
     way: Way
     reason: str
     fault: str
     seen: dict[int, int]  # case -> its last record, when the form was made
+
+    @property
+    def case(self) -> CaseView:
+        """The case on whose page it was pressed."""
+        return self.card.case
 
     @property
     def cases(self) -> tuple[CaseView, ...]:
@@ -96,7 +102,8 @@ async def do(visit: Visit) -> web.Response:
 
 
 async def _pressed(visit: Visit) -> Pressed:
-    case = (await card_of(visit)).case
+    card = await card_of(visit)
+    case = card.case
     way = next((each for each in get_args(Way) if each == visit.said("what")), None)
     if way is None or not deciding_as(visit):
         raise Bad("console.decide.what")
@@ -116,7 +123,7 @@ async def _pressed(visit: Visit) -> Pressed:
             raise Bad("console.decide.together_not")
         seen[int(other.n)] = _number(record)
         others.append(other)
-    return Pressed(case, tuple(others), way, reason, fault if case.outcome else "", seen)
+    return Pressed(card, tuple(others), way, reason, fault if case.outcome else "", seen)
 
 
 def _belongs(case: CaseView, other: CaseView) -> bool:
@@ -140,7 +147,7 @@ def _must_fit(words: str) -> None:
 
 async def _asked_again(visit: Visit, pressed: Pressed) -> web.Response:
     case, by = pressed.case, deciding_as(visit)
-    would = preview(await ground_of(visit, case, by), WAYS[pressed.way], pressed.reason)
+    would = preview(await ground_of(visit, pressed.card, by), WAYS[pressed.way], pressed.reason)
     if not await may_read_words(visit, case):
         would = would.without_words
     return visit.page(
