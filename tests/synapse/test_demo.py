@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -26,6 +27,7 @@ from bot.demo.steps import Fields
 from bot.demo.story import STEPS, Story, StoryOutcome, StoryStep
 from bot.demo.synapse import Synapse
 from bot.demo.web import WebBrowser
+from storage.database import FILE
 from tests.people.client import Client
 from tests.theatre.forked_command import ForkedBot
 
@@ -123,7 +125,20 @@ def started(temporary: Path, *arguments: str) -> Iterator[Demo]:
 # The end of the story, as others see it.
 
 
+async def until_sent(folder: Path) -> None:
+    """Wait until the bot has sent everything: reactions come last, some after the story is over."""
+
+    def waits() -> bool:
+        with contextlib.closing(sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, timeout=60)) as db:
+            return bool(db.execute("SELECT 1 FROM outbox LIMIT 1").fetchone())
+
+    async with asyncio.timeout(DEADLINE_S):
+        while await asyncio.to_thread(waits):  # noqa: ASYNC110 - another process writes
+            await asyncio.sleep(0.1)
+
+
 async def the_end(url: str, bot: ForkedBot) -> End:
+    await until_sent(bot.folder)
     cases, everybody = await asyncio.gather(bot.command_json("cases"), bot.command_json("credit"))
     people = [row["person"] for row in everybody]
     found = await asyncio.gather(*(bot.command_json("credit", person) for person in people))
