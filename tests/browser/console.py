@@ -80,6 +80,11 @@ class Console:
         await page.locator("main").get_by_role("button").click()
         await page.wait_for_url(lambda url: "/enter/" not in url)
 
+    async def show(self, page: Page, address: str) -> None:
+        """Open a page, and wait until it no longer asks to be loaded again because work goes on."""
+        await page.goto(f"{self.url}{address}")
+        await page.wait_for_function("document.querySelector('meta[http-equiv=refresh]') === null")
+
     async def reveal(self, page: Page) -> bool:
         """Give the reason for which a page asks before it shows what people wrote; tell whether it asks for one."""
         asks = page.locator("main form[action$='/read']", has=page.locator("[name=reason]"))

@@ -76,7 +76,7 @@ async def _pages(visits: Visits, world: World, path: str) -> list[tuple[str, str
     await world.console.enter(page, world.operator.user)
     found = []
     for address in addresses(path, world):
-        await page.goto(f"{world.console.url}{address}")
+        await world.console.show(page, address)
         await world.console.reveal(page)
         assert await sideways(page) == []
         found.append((await page.evaluate(_SHAPE), await page.locator("html").inner_text()))

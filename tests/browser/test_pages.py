@@ -54,7 +54,7 @@ async def _looked_at(page: Page, world: World, path: str, language: str, screens
     """Return what is wrong with a page at its addresses in a world; with what people wrote, on fewer screens."""
     found: list[str] = []
     for address in addresses(path, world):
-        await page.goto(f"{world.console.url}{address}")
+        await world.console.show(page, address)
         assert await page.locator("html").get_attribute("lang") == language
         found += [f"{address} {each}" for each in await _wrong(page, screens)]
         if await world.console.reveal(page):
