@@ -23,6 +23,10 @@ from .render import Pages
 from .sessions import LastUsed, Visitor
 
 
+def _texts(config: Config) -> Catalog:
+    return Catalog.load().with_prefix(config.bot.prefix).with_zone(config.bot.timezone).with_people_at("/people/")
+
+
 class Site:
     """The parts of one console."""
 
@@ -34,7 +38,7 @@ class Site:
         self.policy = config.policy
         self.rules = tuple(map(CompiledRule.of, self.policy.rules))
         self.log = Log(self.data_dir / "records")
-        self.catalog = Catalog.load().with_prefix(config.bot.prefix).with_zone(config.bot.timezone)
+        self.catalog = _texts(config)
         self.speech = Speech(self.catalog, self.policy, config.bot.language)
         self.guard = Guard(config.console)
         self.readings = Readings(self.data_dir, clock)

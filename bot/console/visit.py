@@ -14,11 +14,13 @@ from bot.texts.names import names_in
 from moderation.policy import Policy
 from moderation.values.ids import UserId
 from moderation.values.notices import Line, people_named
+from storage import queries
 
 from .rights import Rights
 from .sessions import Visitor
 from .site import Site
 
+SILENT_MS = 300_000  # a homeserver answers each half minute; it is noted as often
 Method = Literal["GET", "POST"]
 T = TypeVar("T")
 
@@ -91,6 +93,14 @@ class Visit:
         """Send the browser to another page, after something was posted."""
         where = f"{path}?{urlencode(query)}" if query else path
         return web.Response(status=303, headers={"Location": where})
+
+    async def last_heard(self) -> int:
+        """Return when the bot last heard its homeserver; 0: never."""
+        return int(await queries.get_meta(self.db, "alive") or 0)
+
+    def is_silent(self, heard: int) -> bool:
+        """Tell whether the bot, last heard then, does not run or does not reach its homeserver."""
+        return self.now_ms - heard > SILENT_MS
 
     @property
     def policy(self) -> Policy:

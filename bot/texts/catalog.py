@@ -45,6 +45,7 @@ _BEHIND = {"en": "{} ({})", "zh": "{}（{}）"}
 _NEAR_MS = 300 * 86_400_000
 _CELL = {"en": ("d MMM HH:mm", "d MMM y"), "zh": ("M月d日 HH:mm", "y年M月d日")}  # of a table: near, and far away
 _UNITS: tuple[tuple[Literal["day", "hour", "minute"], int], ...] = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+MATRIX_TO = "https://matrix.to/#/"
 _NAMED_BY_NUMBER = frozenset({"n", "last", "pid"})  # fields that hold numbers of cases and processes
 
 
@@ -83,10 +84,12 @@ class Catalog:
         texts: Mapping[str, Mapping[str, str]],
         zone: dt.tzinfo = dt.UTC,
         clock: Callable[[], int] = _now_ms,
+        people: str = "",
     ) -> None:
         self._texts = texts
         self._zone = zone
         self._clock = clock
+        self._people = people  # where pages about people are; "": links lead to Matrix
 
     @classmethod
     @lru_cache(maxsize=1)
@@ -104,15 +107,20 @@ class Catalog:
             },
             self._zone,
             self._clock,
+            self._people,
         )
 
     def with_zone(self, name: str) -> "Catalog":
         """Return the same texts, with points in time given in this time zone."""
-        return Catalog(self._texts, dt.UTC if name == "UTC" else ZoneInfo(name), self._clock)
+        return Catalog(self._texts, dt.UTC if name == "UTC" else ZoneInfo(name), self._clock, self._people)
 
     def with_clock(self, clock: Callable[[], int]) -> "Catalog":
         """Return the same texts, with the time left counted by this clock."""
-        return Catalog(self._texts, self._zone, clock)
+        return Catalog(self._texts, self._zone, clock, self._people)
+
+    def with_people_at(self, address: str) -> "Catalog":
+        """Return the same texts for a site with a page of each person; a link to a message is shown in words there."""
+        return Catalog(self._texts, self._zone, self._clock, address)
 
     def keys(self, language: str) -> frozenset[str]:
         """Return all keys of one language."""
@@ -140,11 +148,18 @@ class Catalog:
 
     def html(self, language: str, key: str, **fields: object) -> str:
         """Return HTML, for a page."""
-        marked = {name: _html(self._local(name, value, language), language) for name, value in fields.items()}
+        marked = {name: self._marked(self._local(name, value, language), language) for name, value in fields.items()}
         return _fill(_markup(self.template(language, key)), marked)
 
     def _plainly(self, fields: Mapping[str, object], language: str) -> dict[str, str]:
         return {name: _plain(self._local(name, value, language), language) for name, value in fields.items()}
+
+    def _marked(self, value: object, language: str) -> str:
+        if isinstance(value, Link) and self._people:
+            return (
+                f'<a href="{html.escape(value.url)}">{html.escape(self.template(language, "console.case.message"))}</a>'
+            )
+        return _html(value, language, self._people or MATRIX_TO)
 
     def _local(self, name: str, value: object, language: str) -> object:
         if isinstance(value, Moment):
@@ -324,17 +339,17 @@ def _plain(value: object, language: str) -> str:
             return tame(str(value))
 
 
-def _html(value: object, language: str) -> str:
+def _html(value: object, language: str, people: str) -> str:
     match value:
         case Rendered():
             return value.html
         case _When():
             return value
         case Who():
-            return _link(value.user, tame(value.user))
+            return _link(people, value.user, tame(value.user))
         case ShownPerson():
             name, user = shown_name(value), tame(value.user)
-            linked = _link(value.user, name or user)
+            linked = _link(people, value.user, name or user)
             return _BEHIND.get(language, _BEHIND["en"]).format(linked, html.escape(user)) if name else linked
         case Quoted():
             before, marked, after = map(html.escape, parts(value))
@@ -347,5 +362,5 @@ def _html(value: object, language: str) -> str:
             return html.escape(_plain(value, language))
 
 
-def _link(user: str, shown: str) -> str:
-    return f'<a href="https://matrix.to/#/{quote(user, safe="@:")}">{html.escape(shown)}</a>'
+def _link(people: str, user: str, shown: str) -> str:
+    return f'<a href="{people}{quote(user, safe="@:")}">{html.escape(shown)}</a>'

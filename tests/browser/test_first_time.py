@@ -76,7 +76,7 @@ async def _find_and_prove(page: Page, words: str, day: str) -> None:
 async def _gaps_of_a_week(page: Page) -> int:
     """Return how often something was not recorded in the last seven days."""
     await _choose(page, "Records")
-    await page.get_by_role("link", name="Not seen").click()
+    await page.get_by_role("link", name="Not recorded").click()
     await page.get_by_role("link", name="7 days", exact=True).click()
     await page.wait_for_url("**/*days=7")
     said = re.search(r"Gaps: (\d+)", await page.get_by_role("main").inner_text())

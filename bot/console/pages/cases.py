@@ -144,7 +144,13 @@ async def _page(visit: Visit, card: Card | None) -> web.Response:
         shown = await _shown(visit, card)
         fields |= shown
         lines = [each for part in shown.values() if isinstance(part, tuple) for each in part if isinstance(each, Line)]
-        users |= {card.case.subject, card.case.claimed, *card.assigned, *(step.by for step in shown["steps"])} - {""}
+        users |= {
+            card.case.subject,
+            card.case.claimed,
+            card.case.by,
+            *card.assigned,
+            *(step.by for step in shown["steps"]),
+        } - {""}
         rooms.add(card.case.room)
     names = {
         **await visit.names(lines, *sorted(rooms)),
@@ -154,6 +160,7 @@ async def _page(visit: Visit, card: Card | None) -> web.Response:
     fields["credit_plot"] = await plot_of_case(visit, card, names) if card is not None else None
     json = _case_json(card.case) if card is not None else [_row_json(row) for row in page.rows]
     chips, tabs = _chips(visit, wanted, counts), [(tab, _address({"tab": tab})) for tab in _TABS]
+    heard = await visit.last_heard()
     further = _address({**_asked(visit), "after": f"{page.next.at}-{page.next.n}"}) if page.next else ""
     return visit.page(
         "cases.html",
@@ -163,6 +170,7 @@ async def _page(visit: Visit, card: Card | None) -> web.Response:
         tabs=tabs,
         further=further,
         query=_asked(visit),
+        silent=heard if visit.is_silent(heard) else None,
         json=json,
         **fields,
     )
@@ -238,7 +246,8 @@ async def _shown(visit: Visit, card: Card) -> dict[str, Any]:
     case, own, opened = card.case, _is_own(visit, card.case), await may_read_words(visit, card.case)
     evidence = await _evidence(visit, card) if opened else None
     reports = await queries.reports_of(visit.db, case.n)
-    statements = [from_json(each) for each in await queries.statements_of(visit.db, case.n)]
+    given = [from_json(each) for each in await queries.statements_of(visit.db, case.n)]
+    statements = tuple(tuple(reasons(each, case.room)) for each in given if each and opened)
     deciding = await _deciding(visit, card, opened)
     return {
         "deciding": deciding,
@@ -252,7 +261,8 @@ async def _shown(visit: Visit, card: Card) -> dict[str, Any]:
         "steps": await queries.time_line(visit.db, case.n),
         "if_upheld": _flat(card.outcomes.upheld),
         "if_dismissed": _flat(card.outcomes.dismissed),
-        "statements": tuple(line for each in statements if each and opened for line in reasons(each, case.room)),
+        "statements": statements,
+        "in_statements": tuple(line for each in statements for line in each),
     }
 
 

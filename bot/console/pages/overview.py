@@ -17,7 +17,6 @@ from storage.state import anchor_progress
 
 NEXT = 8  # cases that are shown
 DAYS = 7
-SILENT_MS = 300_000  # a homeserver answers each half minute; it is noted as often
 DRAWN = ("message", "finding")
 
 
@@ -70,8 +69,8 @@ def _drawn(visit: Visit, first: int, week: Any) -> Any:
 
 async def _bot(visit: Visit) -> dict[str, Any]:
     """Return how the bot is: when it last heard its homeserver (0: never) and, for operators, what waits."""
-    heard = int(await queries.get_meta(visit.db, "alive") or 0)
-    said = {"heard": heard, "is_silent": visit.now_ms - heard > SILENT_MS}
+    heard = await visit.last_heard()
+    said = {"heard": heard, "is_silent": visit.is_silent(heard)}
     if not visit.rights.everything:
         return said
     numbers = await queries.vital_numbers(visit.db, visit.now_ms, visit.now_ms)

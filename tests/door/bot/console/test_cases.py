@@ -10,6 +10,7 @@ from moderation.model.facts import ContentRead
 from moderation.values.access_reasons import GLANCES
 from moderation.values.ids import UserId
 from storage.journal.access import FOLDER
+from storage.projections.common import set_meta
 from tests.door.bot.console.browsing import ServedConsole
 from tests.door.bot.console.conftest import WORDS
 from tests.door.offline import ANNA
@@ -109,14 +110,22 @@ class TestACase:
         async with console.operator() as browser:
             answer = await browser.post("/cases/1/read", {"reason": "Anna asked me to look"})
             assert answer.status == 503
-            assert "could not be noted" in answer.words
+            assert "could not keep" in answer.words
             assert "it is" not in (await browser.get("/cases/1")).words
 
     async def test_says_what_follows(self, console: ServedConsole) -> None:
         async with console.operator() as browser:
             page = await browser.get("/cases/1")
-        assert "If upheld" in page.words
+        assert "If the rule was broken" in page.words
         assert "25 points" in page.words
+        assert "If nobody decides in time, the case goes to the owner, then to the operator." in page.words
+
+    async def test_says_when_the_bot_is_down(self, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            assert "The bot does not run" in (await browser.get("/cases")).words
+            async with console.bot.stores.database.write() as db:
+                await set_meta(db, "alive", str(console.bot.time()))
+            assert "The bot does not run" not in (await browser.get("/cases")).words
 
     @pytest.mark.parametrize("n", ["0", "2", "99999999999999999999", "x", "1.5", "-1", "%00", "１"])
     async def test_that_is_not_there_is_not_found(self, console: ServedConsole, n: str) -> None:
@@ -130,4 +139,4 @@ class TestACase:
             await browser.post("/cases/1/read", {"reason": "Anna asked me to look"})
             page = await browser.get("/cases/1")
         assert page.status == 200
-        assert "cannot be read here" in page.words
+        assert "cannot be read" in page.words

@@ -39,11 +39,17 @@ class TestAPerson:
     async def test_sees_what_follows_and_what_is_told_before_the_second_press(self, console: ServedConsole) -> None:
         async with console.person(MARK) as browser:
             page = await browser.get("/cases/1")
-            for words in ("25 points", "75 points are left", "What they are told", "Rule broken", "Not broken"):
+            for words in (
+                "25 points",
+                "75 points would be left",
+                "What the person is told",
+                "Rule broken",
+                "Not broken",
+            ):
                 assert words in page.words, words
             asked = await form(browser, "uphold")
             sure = await browser.post("/cases/1/decide", asked)
-            assert (sure.status, WHY in sure.words, "75 points are left" in sure.words) == (200, True, True)
+            assert (sure.status, WHY in sure.words, "75 points would be left" in sure.words) == (200, True, True)
             assert console.bot.facts(CaseDecided) == []
             assert (await browser.post("/cases/1/decide", {**asked, "sure": "1"})).status == 303
         [decided] = console.bot.facts(CaseDecided)
@@ -69,7 +75,7 @@ class TestAPerson:
         async with bot.stores.database.read() as db:
             names = await names_in(db, told.lines, "en", ROOM, about=[ANNA, MARK])
         assert re.findall(r"<p>(.*?)</p>", quoted, re.DOTALL) == [
-            speech.text([line], "en", names).html for line in told.lines
+            speech.text([line], "en", names).html.replace("https://matrix.to/#/@", "/people/@") for line in told.lines
         ]
 
     async def test_who_looks_at_a_case_that_moved_decides_nothing(self, console: ServedConsole) -> None:
@@ -106,13 +112,41 @@ class TestAPerson:
     async def test_reverses_a_decision_and_a_reason_is_no_fault_by_accident(self, console: ServedConsole) -> None:
         async with console.person(MARK) as browser, console.person(OLGA) as owner:
             assert (await browser.post("/cases/1/decide", await form(browser, "uphold", sure="1"))).status == 303
-            assert "Decide again" in (await owner.get("/cases/1")).words
+            assert "Change the decision" in (await owner.get("/cases/1")).words
             asked = await form(owner, "dismiss", sure="1", reason="error in the rule itself")
             assert (await owner.post("/cases/1/decide", asked)).status == 303
         assert [(fact.what, fact.reason) for fact in console.bot.facts(CaseDecided)][1:] == [
             ("dismissed", "– error in the rule itself")
         ]
         assert [fact.subject for fact in console.bot.facts(CreditChanged) if fact.ledger == "standing"] == []
+
+    async def test_leads_to_the_message_and_its_people_in_short_words(self, console: ServedConsole) -> None:
+        async with console.person(MARK) as browser:
+            page = await browser.get("/cases/1")
+        assert 'via=example.org">open in Matrix</a>' in page.text
+        assert f'<a href="/people/{ANNA}' in page.text
+        assert re.findall(r">[^<]*matrix\.to|matrix\.to/#/@", page.text) == []
+
+    async def test_leads_from_each_step_to_its_record_or_for_managers_to_the_proof(
+        self, console: ServedConsole
+    ) -> None:
+        for visitor in (console.person(MARK), console.operator()):
+            async with visitor as browser:
+                links = re.findall(r'href="(/records/[^"]+)"', (await browser.get("/cases/1")).text)
+                assert len(links) > 1
+                for link in links:  # 409: not signed yet
+                    assert (await browser.get(link)).status in (200, 409), link
+
+    async def test_says_how_it_was_decided_and_how_that_is_changed(self, console: ServedConsole) -> None:
+        async with console.person(MARK) as browser:
+            asked = await form(browser, "uphold", sure="1", reason="clear enough")
+            assert (await browser.post("/cases/1/decide", asked)).status == 303
+            page = await browser.get("/cases/1")
+        async with console.operator() as browser:
+            hidden = await browser.get("/cases/1")
+        assert f"Decision rule broken · {MARK}" in page.words
+        assert ("“clear enough”" in page.words, "clear enough" in hidden.words) == (True, False)
+        assert "Pressed the wrong one" in page.words
 
     async def test_leaves_a_note_and_takes_the_case(self, console: ServedConsole) -> None:
         async with console.person(MARK) as browser:
@@ -217,7 +251,7 @@ class TestAnOperator:
 
     async def test_without_a_name_only_reads(self, console: ServedConsole) -> None:
         async with console.operator() as browser, open_door(console.bot):
-            assert "nobody's name" in (await browser.get("/cases/1")).words
+            assert "names no operator" in (await browser.get("/cases/1")).words
             asked = {"what": "uphold", "seen": "1", "reason": WHY, "sure": "1"}
             assert (await browser.post("/cases/1/decide", asked)).status == 400
             assert (await browser.post("/cases/1/do", {"do": "claim"})).status == 400

@@ -187,7 +187,7 @@ class TestTasks:
             answer = await browser.get("/tasks")
         assert 'href="/cases/1"' in answer.text
         assert "answerable members G-7F3K" in answer.words
-        assert "There will be no file" in answer.words
+        assert "Do without a file" in answer.words
 
     async def test_for_a_file_is_declined_with_a_reason(self, operated: ServedConsole) -> None:
         await operated.bot.pipeline.commit((TaskOpened(room=ROOM, task="dossier", subject=ANNA),))

@@ -99,7 +99,7 @@ class TestTheList:
             spool.rename(spool.with_name("moved"))
             spool.write_text("a file, in which no note can be kept")
             page = await browser.get("/records?kind=said")
-            assert (SECRET in page.text, "could not be noted" in page.words) == (False, True)
+            assert (SECRET in page.text, "could not keep" in page.words) == (False, True)
 
     async def test_a_case_is_noted_by_its_number(self, console: ServedConsole) -> None:
         async with console.operator() as browser:
@@ -147,7 +147,7 @@ class TestTheList:
     async def test_what_cannot_be_looked_for_is_told(self, console: ServedConsole, typed: str) -> None:
         async with console.operator() as browser:
             page = await browser.get(f"/records?{typed}")
-            assert (page.status, "cannot be looked for" in page.words) == (400, True)
+            assert (page.status, "Nothing was searched" in page.words) == (400, True)
 
     async def test_kinds_are_chosen_by_links_that_keep_the_rest(self, console: ServedConsole) -> None:
         async with console.operator() as browser:

@@ -102,7 +102,7 @@ class TestSessions:
     @pytest.mark.usefixtures("port")
     def test_are_listed_and_ended(self, config_file: Path, answerable: Answerable) -> None:
         data_dir = config_file.parent / "data"
-        assert "Nobody is in." in answerable("console", "sessions").err + answerable("console", "sessions").out
+        assert "Nobody is logged in." in answerable("console", "sessions").err + answerable("console", "sessions").out
         for at_ms, name in enumerate(("ann", "bob"), now_ms() - 1_000):
             use_link(data_dir, make_link(data_dir, name, NO_USER, at_ms), at_ms)
         listed = answerable("console", "sessions", "--json").json

@@ -10,7 +10,7 @@ from bot.texts.catalog import LANGUAGES, Catalog, fields_of
 from bot.texts.matrix_message import Speech, in_reply, in_thread, replacing
 from moderation.policy import Policy
 from moderation.values.ids import EventId, UserId
-from moderation.values.notices import Code, Moment, Phrase, RoomName, RuleText, Span, Who, line
+from moderation.values.notices import Code, Link, Moment, Phrase, RoomName, RuleText, Span, Who, line
 
 ANNA = UserId("@anna:example.org")
 NOON = 1_795_521_600_000
@@ -35,6 +35,18 @@ def test_what_the_bot_says_is_a_notice_in_text_and_html_that_rings_nobody() -> N
         "formatted_body": "Reason: a &lt;b&gt; &amp; more<br>Deadline: in 24 h (24 Nov, 12:00 UTC).",
         "m.mentions": {},
     }
+
+
+def test_on_a_site_with_pages_of_people_links_lead_there_and_a_link_to_a_message_has_words() -> None:
+    speech = Speech(CATALOG.with_people_at("/people/").with_prefix("?"), Policy(), "en")
+    place = Link("https://matrix.to/#/!r:x.org/$e?via=x.org&via=y.org")
+    lines = (line("card.link", link=place), line("desk.restored", who=Who(UserId('@a"/b:x.org'))))
+    message, person = (speech.text([each], "en", {}) for each in lines)
+    assert message.html == (
+        'Message: <a href="https://matrix.to/#/!r:x.org/$e?via=x.org&amp;via=y.org">open in Matrix</a>'
+    )
+    assert message.plain == f"Message: {place.url}"
+    assert '<a href="/people/@a%22%2Fb:x.org">@a&quot;/b:x.org</a>' in person.html
 
 
 def test_a_message_to_somebody_rings_them_and_an_answer_to_a_command_rings_nobody() -> None:
