@@ -215,8 +215,9 @@ class Search:
     @contextlib.asynccontextmanager
     async def _found(self, words: str) -> AsyncIterator[ClientResponse]:
         address, asked = f"http://127.0.0.1:{self.port}/records", {"q": words}
-        async with self.browser.post(f"{address}/read", data={**asked, "reason": "how long it takes"}) as answer:
-            assert answer.status == 200, answer.status
+        form = {**asked, "reason": "how long it takes"}
+        async with self.browser.post(f"{address}/read", data=form, allow_redirects=False) as answer:
+            assert answer.status == 303, answer.status
         async with self.browser.get(address, params=asked) as answer:
             yield answer
 

@@ -11,7 +11,6 @@ Rules kept here:
 Left to others: starting and ending it (`jobs.py`), who may ask for it (`pages/`).
 """
 
-import asyncio
 import contextlib
 import os
 import sys
@@ -113,6 +112,8 @@ def search(asked: Asked, report: Report) -> dict[str, Any]:
 
 def export(asked: Asked, report: Report) -> dict[str, Any]:
     """Make an export as `logs export` does: the bot records it, or it is not made."""
+    import asyncio
+
     from bot.texts.catalog_words import CatalogWords
     from storage.export.contents import Contents
     from storage.export.export import ExportRequest
@@ -185,6 +186,7 @@ def main() -> None:
     """Do what is asked for."""
     with contextlib.suppress(OSError):  # a service may not be allowed to
         os.nice(_NICE)
+        Path("/proc/self/autogroup").write_text(str(_NICE), "ascii")  # on Linux, sessions share the processors first
     asked = orjson.loads(sys.stdin.buffer.readline())
     report = Report(sys.stdout.buffer)
     try:

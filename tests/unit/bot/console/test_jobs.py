@@ -124,6 +124,18 @@ async def test_what_was_not_seen_comes_in_rows(records: Path) -> None:
     assert (len(job.result["unseen"]), [each["stopped"] for each in job.result["off"]]) == (120, [])
 
 
+def test_work_gives_way_to_everything_else(records: Path) -> None:
+    """On Linux a session of its own would otherwise get as much of the processors as the bot."""
+    group = Path("/proc/self/autogroup")
+    look = f"print(os.nice(0), {group.exists()} and open('{group}').read())"
+    tells = f"import os\nfrom bot.console import worker\nworker.main()\n{look}"
+    asked = orjson.dumps({"do": "verify", "with": asked_of(records)}) + b"\n"
+    ended = subprocess.run([sys.executable, "-c", tells], input=asked, capture_output=True, start_new_session=True)
+    own, _, session = ended.stdout.decode().strip().rpartition("\n")[2].partition(" ")
+    assert int(own) >= 10
+    assert session == "False" or session.endswith("nice 10")
+
+
 def test_a_service_that_may_not_give_way_works_all_the_same(records: Path) -> None:
     forbids = "import os\ndef no(_): raise PermissionError\nos.nice = no\n"
     forbidden = f"{forbids}from bot.console import worker\nworker.main()"
