@@ -46,8 +46,13 @@ def balance(entries: Iterable[LedgerEntry], now_ms: int, settings: CreditSetting
     entries = tuple(entries)
     if not entries:  # as for nearly everybody: this is asked for every message
         return _top(settings)
-    charges = _lasting(charges_in(entries), now_ms, settings)
-    costs = sorted((min(entry.at_ms, now_ms), max(0, entry.cost)) for entry in charges)
+    return _left(charges_in(entries), now_ms, settings)
+
+
+def _left(charges: tuple[LedgerEntry, ...], now_ms: int, settings: CreditSettings) -> int:
+    """Return the credit at `now_ms` with charges that nothing has undone."""
+    lasting = _lasting(charges, now_ms, settings)
+    costs = sorted((min(entry.at_ms, now_ms), max(0, entry.cost)) for entry in lasting)
     credit, last_ms = _charged(_top(settings), now_ms, costs, settings)
     return _recovered(credit, now_ms - last_ms, settings)
 
@@ -137,7 +142,7 @@ def reaches(entries: Iterable[LedgerEntry], level: int, now_ms: int, settings: C
     charges = charges_in(entries)
     latest = max((max(entry.at_ms, now_ms) for entry in charges), default=now_ms) + settings.expires_after
     moments = range(now_ms, latest + 1)
-    return moments[bisect_left(moments, level, key=lambda at_ms: balance(charges, at_ms, settings))]
+    return moments[bisect_left(moments, level, key=lambda at_ms: _left(charges, at_ms, settings))]
 
 
 def charges_in(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:

@@ -11,6 +11,7 @@ Rules kept here:
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 from markupsafe import Markup, escape
@@ -25,6 +26,7 @@ LONGEST = 120  # characters of a word
 
 Value: TypeAlias = "str | int | float | None"
 _NO_XML = re.compile("[\ufffe\uffff]")  # the only characters besides hidden ones that XML does not have
+_PLAIN = re.compile(r"[A-Za-z0-9 .,:%()/_-]*")  # most of what stands in a drawing
 _SLUG = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -60,18 +62,22 @@ class Numbers:
 
 def tag(name: str, *inside: str, **attributes: Value) -> Markup:
     """Return an element. Strings in it are text unless they are markup; an attribute that is None is left out."""
-    given = "".join(
-        f' {each.rstrip("_").replace("_", "-")}="{shown(number(value))}"'
-        for each, value in attributes.items()
-        if value is not None
-    )
-    return Markup(f"<{name}{given}>{''.join(map(shown, inside))}</{name}>")  # noqa: S704 - each part is escaped
+    given = [f' {_attribute(each)}="{shown(number(value))}"' for each, value in attributes.items() if value is not None]
+    return Markup(f"<{name}{''.join(given)}>{''.join(map(shown, inside))}</{name}>")  # noqa: S704 - each part is escaped
+
+
+@cache
+def _attribute(name: str) -> str:
+    """Return an attribute as it is written, from the name of a parameter."""
+    return name.rstrip("_").replace("_", "-")
 
 
 def shown(text: str) -> Markup:
     """Return text as text; hidden characters by their number."""
     if isinstance(text, Markup):
         return text
+    if _PLAIN.fullmatch(text):
+        return Markup(text)  # noqa: S704 - nothing in it needs escaping
     return escape(_NO_XML.sub("\ufffd", HIDDEN.sub(lambda found: f"U+{ord(found[0]):04X}", text)))
 
 
