@@ -213,7 +213,10 @@ async def codes_of(db: AsyncConnection, rooms: Collection[RoomId]) -> dict[RoomI
 
 async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) -> dict[str, str]:
     """Return how these rooms, or all rooms, are named in notices: by name and code, or by code alone."""
-    [rows] = await rows_of(db, (_NAMES, {"rooms": None if rooms is None else sql_list_value(rooms)}))
+    some = None if rooms is None else tuple(rooms)
+    if some == ():
+        return {}
+    [rows] = await rows_of(db, (_NAMES, {"rooms": None if some is None else sql_list_value(some)}))
     return {row.room: f"{row.name} ({row.code})" if row.name else row.code for row in rows}
 
 
