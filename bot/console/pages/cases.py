@@ -158,7 +158,8 @@ async def _page(visit: Visit, card: Card | None) -> web.Response:
         **await queries.display_names(visit.db, users, sorted(rooms)),
     }
     fields["credit_plot"] = await plot_of_case(visit, card, names) if card is not None else None
-    json = _case_json(card.case) if card is not None else [_row_json(row) for row in page.rows]
+    opened = bool(fields.get("evidence"))
+    json = _case_json(card.case, opened=opened) if card is not None else [_row_json(row) for row in page.rows]
     chips, tabs = _chips(visit, wanted, counts), [(tab, _address({"tab": tab})) for tab in _TABS]
     heard = await visit.last_heard()
     further = _address({**_asked(visit), "after": f"{page.next.at}-{page.next.n}"}) if page.next else ""
@@ -304,7 +305,8 @@ def _row_json(row: queries.QueueRow) -> dict[str, Any]:
     }
 
 
-def _case_json(case: CaseView) -> dict[str, Any]:
+def _case_json(case: CaseView, *, opened: bool) -> dict[str, Any]:
+    """Return a case as the terminal gives it; `opened`: with what the decider wrote."""
     return {
         "n": case.n,
         "room_id": case.room,
@@ -317,7 +319,7 @@ def _case_json(case: CaseView) -> dict[str, Any]:
         "due": case.due,
         "decided": case.decided,
         "by": case.by,
-        "reason": case.reason,
+        **({"reason": case.reason} if opened else {}),
     }
 
 

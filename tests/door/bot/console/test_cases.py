@@ -113,6 +113,12 @@ class TestACase:
             assert "could not keep" in answer.words
             assert "it is" not in (await browser.get("/cases/1")).words
 
+    async def test_gives_what_the_decider_wrote_as_json_after_a_reason_alone(self, console: ServedConsole) -> None:
+        async with console.operator() as browser:
+            assert "reason" not in json.loads((await browser.get("/cases/1?as=json")).text)
+            await browser.post("/cases/1/read", {"reason": "Anna asked me to look"})
+            assert "reason" in json.loads((await browser.get("/cases/1?as=json")).text)
+
     async def test_says_what_follows(self, console: ServedConsole) -> None:
         async with console.operator() as browser:
             page = await browser.get("/cases/1")
