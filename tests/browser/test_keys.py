@@ -58,6 +58,18 @@ async def test_r_asks_for_the_reason_and_x_shows_what_was_said_around(queue: Pag
     assert await around.evaluate("each => each.open") is False
 
 
+async def test_p_leads_to_the_person_and_a_question_mark_names_the_keys(queue: Page, world: World) -> None:
+    await queue.goto(f"{world.console.url}/cases/{world.cases['waiting']}")
+    keys = queue.locator("footer.keys details")
+    await expect(keys.locator("kbd", has_text="j")).to_be_hidden()
+    await queue.keyboard.press("?")
+    await expect(keys.locator("kbd", has_text="j")).to_be_visible()
+    await queue.keyboard.press("Escape")
+    await expect(keys.locator("kbd", has_text="j")).to_be_hidden()
+    await queue.keyboard.press("p")
+    await queue.wait_for_url("**/people/**")
+
+
 async def test_with_tab_alone_one_gets_to_the_words_of_a_page_at_once(queue: Page) -> None:
     await queue.keyboard.press("Tab")
     skip = queue.locator("a.skip")
