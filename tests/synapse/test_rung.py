@@ -16,10 +16,10 @@ from tests.theatre.served import RULES, ServedBot, like
 
 DEADLINES = """
 [cases.deadlines]
-minor = "300s"
-moderate = "300s"
-serious = "300s"
-severe = "300s"
+minor = "900s"
+moderate = "900s"
+serious = "900s"
+severe = "900s"
 """
 pytestmark = pytest.mark.usefixtures("short_waits")
 
