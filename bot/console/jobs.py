@@ -68,6 +68,8 @@ async def work(
             stopping.cancel()
         _kill(process)
         await process.wait()
+        with contextlib.suppress(ConnectionError):  # it has read all it needed, or was ended before
+            await process.stdin.wait_closed()
 
 
 async def _kill_at(stop: asyncio.Event, process: asyncio.subprocess.Process) -> None:

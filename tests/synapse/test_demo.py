@@ -126,14 +126,16 @@ def started(temporary: Path, *arguments: str) -> Iterator[Demo]:
 
 
 async def until_sent(folder: Path) -> None:
-    """Wait until the bot has sent everything: reactions come last, some after the story is over."""
+    """Wait until the bot has had nothing to send for some seconds: what follows from an act is queued after it."""
 
     def waits() -> bool:
         with contextlib.closing(sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, timeout=60)) as db:
             return bool(db.execute("SELECT 1 FROM outbox LIMIT 1").fetchone())
 
     async with asyncio.timeout(DEADLINE_S):
-        while await asyncio.to_thread(waits):  # noqa: ASYNC110 - another process writes
+        empty = 0
+        while empty < 30:
+            empty = 0 if await asyncio.to_thread(waits) else empty + 1
             await asyncio.sleep(0.1)
 
 
