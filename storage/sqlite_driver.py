@@ -48,7 +48,7 @@ def _do(connection: sqlite3.Connection, many: bool, sql: str, values: Any) -> _D
 
 
 class _Plan(NamedTuple):
-    """What is known of a compiled statement."""
+    """A compiled statement."""
 
     columns: SimpleResultMetaData
     defaults: Sequence[tuple[str, object]]  # for columns that an INSERT does not name

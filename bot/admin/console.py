@@ -1,4 +1,4 @@
-"""What people do in the web console whom the bot let in by a link from a chat: sessions, and commands.
+"""The sessions and commands of people in the web console who came by a link from a chat.
 
 Rules kept here:
 - The bot alone makes these sessions, so nobody who can only read the data directory acts in a person's name.

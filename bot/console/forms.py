@@ -1,4 +1,4 @@
-"""What was posted to a page.
+"""Forms posted to a page.
 
 Rules kept here:
 - A form is read before anything that others wait for is taken, and within seconds.

@@ -1,4 +1,4 @@
-"""What an operator orders: the bot records who they are at this machine, whom they act as, and why."""
+"""Orders of an operator: the bot records their account here, the operator they act as, and the reason."""
 
 from typing import Any
 

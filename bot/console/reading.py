@@ -33,7 +33,7 @@ class Unrecorded(Exception):
 
 
 class Readings:
-    """What was read in the sessions of this process: after a restart, the reason is asked again."""
+    """The readings of the sessions of this process: after a restart, the reason is asked again."""
 
     def __init__(self, data_dir: Path, clock: Clock) -> None:
         self._data_dir = data_dir

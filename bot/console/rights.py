@@ -1,4 +1,4 @@
-"""What a visitor may see now: asked at each request, kept nowhere.
+"""The rights of a visitor: asked at each request, kept nowhere.
 
 Rules kept here:
 - An operator sees everything.

@@ -69,7 +69,7 @@ class _Said:
 
 
 class LastUsed:
-    """When sessions of people were last used, and which are over.
+    """The times at which sessions of people were last used, and those that are over.
 
     It is kept in memory: after a restart of the console a session counts as just used. The bot keeps when it ends.
     """

@@ -1,4 +1,4 @@
-"""What the pages of one console share: its settings, the tables and the records of a data directory, and the texts."""
+"""The parts that the pages of one console share: settings, tables, records and texts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence

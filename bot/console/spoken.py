@@ -1,4 +1,4 @@
-"""What was said in the messages of a case and around them, read from the records without holding up other requests."""
+"""The messages of a case and around it, read from the records without holding up other requests."""
 
 import asyncio
 from collections.abc import Iterable, Mapping

@@ -57,7 +57,7 @@ class Visit:
 
     @property
     def wants_json(self) -> bool:
-        """Whether the answer is to be JSON (``?as=json``)."""
+        """True if the answer is to be JSON (``?as=json``)."""
         return self.request.query.get("as") == "json"
 
     def number(self, name: str) -> int:

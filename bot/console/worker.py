@@ -34,7 +34,7 @@ Asked = Mapping[str, Any]
 
 
 class Report:
-    """What the work says to the console."""
+    """The lines that the work sends to the console."""
 
     def __init__(self, out: BinaryIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._out, self._clock = out, clock

@@ -22,7 +22,7 @@ class NoSuchPage(Exception):
 
 @dataclass(slots=True)
 class Form:
-    """What a form sends, and where."""
+    """The fields that a form sends, and its address."""
 
     action: str
     fields: dict[str, str] = field(default_factory=dict)

@@ -24,7 +24,7 @@ MAX_ENTRIES = 15
 
 @dataclass(frozen=True, slots=True)
 class CreditShown:
-    """What is shown of a person in a room (None: of no one room) at a time; `own`: they ask themselves."""
+    """The credit of a person in a room (None: in no one room) at a time; `own`: they ask themselves."""
 
     person: PersonView
     room: RoomView | None

@@ -1,4 +1,4 @@
-"""What holds in a room by its settings, and who chose it, in lines."""
+"""The settings of a room and who chose them, in lines."""
 
 from moderation.model.context import RoomView
 from moderation.people.verification import asked_of

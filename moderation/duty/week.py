@@ -1,4 +1,4 @@
-"""How many people are on duty at each hour, for a calendar.
+"""The number of people on duty at each hour, for a calendar.
 
 Rules kept here:
 - Who is on duty is decided as `duty.py` does. People who are away now are left out of the whole calendar.

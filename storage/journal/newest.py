@@ -55,7 +55,7 @@ def newest_below(folder: Path, below: int) -> bytes | None:
 
 
 class _Criteria:
-    """What is looked for."""
+    """A search."""
 
     def __init__(self, query: Query, words: str) -> None:
         self._query, self._takes_all = query, query == Query() and not words
@@ -79,7 +79,7 @@ class _Criteria:
 
 @dataclass(slots=True)
 class _Place:
-    """Where reading is, for what is said of damage."""
+    """The place of reading, named when a line is damaged."""
 
     index: int = -1
 

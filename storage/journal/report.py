@@ -50,7 +50,7 @@ class VerifyReport:
 
     @property
     def unsigned(self) -> int:
-        """How many records are not signed yet."""
+        """The number of records that are not signed yet."""
         return max(0, self.first + self.records - self.signed)
 
     def as_json(self) -> dict[str, Any]:

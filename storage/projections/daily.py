@@ -1,4 +1,4 @@
-"""How many messages, findings, reports, decisions and appeals each room had on each day.
+"""The numbers of messages, findings, reports, decisions and appeals of each room and day.
 
 Rules kept here:
 - Only the kind of a record counts, its room and its day (UTC). So an erasure changes no figure, and a rebuilt table is
@@ -34,7 +34,7 @@ _ADD = _NEW.on_conflict_do_update(
 
 
 class DailyCounts:
-    """What one transaction counts."""
+    """The counts of one transaction."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, int, str], dict[str, Any]] = {}

@@ -14,7 +14,7 @@ from .people import entries_by_person
 
 @dataclass(frozen=True, slots=True)
 class ListedBalance:
-    """What is left to a person in a community (None: everywhere), and how many entries count there."""
+    """The balance of a person in a community (None: everywhere), and the number of entries that count there."""
 
     person: str
     community: str | None

@@ -39,7 +39,7 @@ class Cursor(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueFilter:
-    """What a reader wants to see; an empty value wants everything."""
+    """A filter of a reader; an empty value lets everything through."""
 
     rooms: Collection[RoomId] | None = None  # those that the reader may see; None: all
     accounts: Collection[UserId] = ()  # all accounts of the reader
@@ -98,7 +98,7 @@ class QueuePage:
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """How many cases a tab has for a reader, how many of them fit the filter, and how many each choice would show.
+    """The numbers of cases: of a tab for a reader, of those that fit the filter, and of each choice.
 
     `of[facet][value]`: the cases that fit everything else in the filter and have this value.
     """

@@ -1,4 +1,4 @@
-"""What happened a day: messages, findings, reports, decisions and appeals."""
+"""The counts of a day: messages, findings, reports, decisions and appeals."""
 
 from collections.abc import Collection, Mapping
 

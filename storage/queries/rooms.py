@@ -144,7 +144,7 @@ async def all_rooms(db: AsyncConnection) -> dict[RoomId, GroupCode]:
 
 @dataclass(frozen=True, slots=True)
 class RoomLabel:
-    """What people call a room: its id, its code, its name."""
+    """The names of a room: its id, its code, its name."""
 
     room: RoomId
     code: GroupCode

@@ -54,7 +54,7 @@ class RuleFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransparencyFigures:
-    """What happened in a period. Times are milliseconds, None if there is nothing to take a median of."""
+    """The figures of a period. Times are milliseconds, None if there is nothing to take a median of."""
 
     notices: Mapping[str, int]  # by the way in which they came
     found: Mapping[str, int]  # cases: reported, automatically, by-person

@@ -1,4 +1,4 @@
-"""Where the ticks of an axis stand, and how the language writes their days.
+"""The ticks of an axis, and their days as the language writes them.
 
 Rules kept here:
 - Amounts are marked at 1, 2 or 5 times a power of ten; all are whole numbers.

@@ -15,7 +15,7 @@ _MOST_BARS = 400  # across: more days than that are joined, each bar at its high
 
 @dataclass(frozen=True, slots=True)
 class DayCounts:
-    """What was counted, one number a day; `grave`: drawn as what needs a look."""
+    """Counts, one number a day; `grave`: drawn as something that needs a look."""
 
     name: str
     counts: Sequence[int]

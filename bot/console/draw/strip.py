@@ -1,4 +1,4 @@
-"""What is recorded over time, as strips: recorded, not recorded, unknown.
+"""Strips of time: recorded, not recorded, unknown.
 
 Rules kept here:
 - What is not recorded is never joined away: it is drawn at least as wide as can be seen, above everything else.

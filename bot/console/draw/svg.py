@@ -39,7 +39,7 @@ class DrawingWords:
 
     @property
     def locale(self) -> str:
-        """How Babel calls the language."""
+        """The language as Babel names it."""
         return locale_of(self.language)
 
     def text(self, key: str, **fields: object) -> str:

@@ -37,7 +37,7 @@ _CHOICES = tuple(facet for facet in FACETS if facet not in _SWITCHES)
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was said in a case and around it; `damaged`: the log cannot be read there."""
+    """The messages of a case and around it; `damaged`: the log cannot be read there."""
 
     words: tuple[Line, ...] = ()
     context: tuple[Line, ...] = ()
@@ -81,7 +81,7 @@ def deciding_as(visit: Visit) -> UserId:
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
-    """What the visitor may do with a case: decide it, alone or with others, and what else."""
+    """The acts that are open to the visitor: to decide the case, alone or with others, and more."""
 
     seen: int  # the last record of the case, by which is seen whether it has moved
     upheld: Preview

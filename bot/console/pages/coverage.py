@@ -1,4 +1,4 @@
-"""What the bot did not see, as strips: when it did not run, and what is missing of each room."""
+"""The gaps in the records, as strips: times when the bot did not run, and events missing of each room."""
 
 import asyncio
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Who is on duty in a room, now and in each hour of this week."""
+"""The people on duty in a room, now and in each hour of this week."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What needs a person now, this week, the log, and how the bot is."""
+"""The first page: open work, this week, the log, and the state of the bot."""
 
 import asyncio
 from pathlib import Path

@@ -50,7 +50,7 @@ class ShownPersonHere:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything is kept about them."""
+        """True if anything is kept about them."""
         view = self.view
         held = (view.entries, view.standing, view.in_force, view.proofs, self.rooms, self.cases.rows, self.readings)
         return any(held) or len(view.accounts) > 1

@@ -1,4 +1,4 @@
-"""Who read what is held on people, about whom, and why."""
+"""The readings of data held on people: reader, person concerned, and reason."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

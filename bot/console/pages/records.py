@@ -52,7 +52,7 @@ TOPICS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What is asked for. `typed` holds the fields of the form as they were typed."""
+    """A search of the records. `typed` holds the fields of the form as they were typed."""
 
     query: Query
     words: str
@@ -61,12 +61,12 @@ class Filters:
 
     @property
     def is_all(self) -> bool:
-        """Whether all records are asked for."""
+        """True if all records are asked for."""
         return not self.typed
 
     @property
     def key(self) -> str:
-        """What the reason is given for."""
+        """The reading that a reason is given for."""
         return f"records {urlencode(self.typed)}"
 
     def address(self, **more: str) -> str:
@@ -83,7 +83,7 @@ class Filters:
 
     @property
     def asks_first(self) -> bool:
-        """Whether a reason comes before the search: what is found would say something of somebody by being found."""
+        """True if a reason comes before the search, since a hit alone would say something of somebody."""
         return bool(self.words or self.query.person)
 
 

@@ -54,7 +54,7 @@ class ShownRoom:
 
     @property
     def left(self) -> bool:
-        """Whether the bot is no longer there."""
+        """True if the bot is no longer there."""
         return self.room.condition == "left"
 
     @property

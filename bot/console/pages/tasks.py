@@ -1,4 +1,4 @@
-"""What waits for the operator, and files on people: begun, declined, and approved by two.
+"""The tasks of the operator, and files on people: begun, declined, and approved by two.
 
 A file is approved with an approver's own key, or from their own account in chat: the console holds no keys, so it says
 how. A file leaves at the terminal.

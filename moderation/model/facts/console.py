@@ -1,4 +1,4 @@
-"""Who was let into the web console from a chat, and what they ordered there."""
+"""The web console: people let in from a chat, and their orders there."""
 
 from typing import Literal
 
