@@ -16,7 +16,7 @@ async def missed(stage: DemoStage) -> Fields:
     event = await p.dora.send_text(stage.room, KEY)
     await stage.moment("missed.sent")
     await stage.card(p.ben, KEY)
-    told = await stage.told(p.ben, NEGLECT, 100 - NEGLECT)
+    told = await stage.told(p.ben, NEGLECT, 100 - NEGLECT, "!appeal")
     await stage.moment("missed.charged")
     await p.finn.wait_state(
         stage.room, "m.room.power_levels", lambda levels: p.ben.user not in levels["users"], what="the demotion"
@@ -43,7 +43,7 @@ async def passed_on(stage: DemoStage) -> Fields:
 async def appealed(stage: DemoStage) -> Fields:
     """Appeal as Ben, who has lost his rights, not his voice."""
     p = stage.people
-    case = number_of(await stage.told(p.ben, NEGLECT), "appeal")
+    case = number_of(await stage.told(p.ben, NEGLECT, 100 - NEGLECT, "!appeal"), "appeal")
     room = await stage.direct(p.ben)
     await p.ben.send_text(room, f"!appeal {case} I was reading chapter three, as agreed")
     await stage.moment("appealed.sent")
@@ -55,7 +55,7 @@ async def appealed(stage: DemoStage) -> Fields:
 async def reversed_(stage: DemoStage) -> Fields:
     """Grant the appeal as Anna; everything is as if nothing had happened."""
     p = stage.people
-    case = number_of(await stage.told(p.ben, NEGLECT), "appeal")
+    case = number_of(await stage.told(p.ben, NEGLECT, 100 - NEGLECT, "!appeal"), "appeal")
     room = await stage.direct(p.anna)
     await p.anna.send_text(room, f"!dismiss {case} fair enough")
     await stage.moment("reversed.decided")
