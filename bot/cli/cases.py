@@ -58,11 +58,11 @@ def cases(
     config = read_config(config_file)
     look = Look(wide, config.server)
     if n is not None:
-        case = _whole(read(config, _one, n))
+        case = read(config, _one, n).as_json()
         note_look(config.data_dir, "case", now_ms(), case=n)
         _show_one(case, look, json=json)
         return
-    found = [_listed(case) for case in read(config, _list, room, only_open=only_open)]
+    found = [case.as_json() for case in read(config, _list, room, only_open=only_open)]
     note_look(config.data_dir, "cases", now_ms(), room=room)
     if not json:
         found = [{**row, "state": _state(row), "due": row["due"] if _waits(row) else 0} for row in found]
@@ -108,31 +108,3 @@ async def _one(db: "AsyncConnection", n: int) -> "WholeCase":
         last = await queries.last_case(db)
         raise Refused("cli.cases.unknown", n=n, last=last) if last else Refused("cli.cases.none")
     return found
-
-
-def _listed(case: "ListedCase") -> dict[str, Any]:
-    return {
-        "n": case.n,
-        "room": case.room,
-        "subject": case.subject,
-        "rule": case.rule,
-        "class": case.grade,
-        "state": case.state,
-        "outcome": case.outcome,
-        "opened": case.opened,
-        "due": case.due,
-        "decided": case.decided,
-    }
-
-
-def _whole(case: "WholeCase") -> dict[str, Any]:
-    return {
-        **_listed(case),
-        "room_id": case.room_id,
-        "decide": case.decide,
-        "by": case.by,
-        "reason": case.reason,
-        "record": case.record,
-        "reports": case.reports,
-        "evidence": [{"record": record, "event": event} for record, event in case.evidence],
-    }

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 app = new_app("cli.status.help")
 
-SILENT_MS = 300_000  # a homeserver answers each half minute; it is noted as often
-
 _NAMES = (
     *("running", "heard", "rooms", "open_cases", "overdue_cases", "tasks", "waiting", "gaps", "rate_limit"),
     *("records", "first_day", "log_bytes", "content", "retention", "disk_free"),
@@ -77,8 +75,14 @@ def status(
         as_json({name: found[name] for name in _NAMES})
     else:
         sheet_of(found, _NAMES, _SHOW)
-    if alive and not (found["running"] and now_ms() - found["heard"] < SILENT_MS):
+    if alive and not (found["running"] and _was_heard(found["heard"])):
         raise typer.Exit(FAILED)
+
+
+def _was_heard(heard_ms: int) -> bool:
+    from bot.pipeline.heartbeat import SILENT_MS
+
+    return now_ms() - heard_ms < SILENT_MS
 
 
 async def _database(db: "AsyncConnection") -> dict[str, Any]:

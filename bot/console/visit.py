@@ -10,6 +10,7 @@ from aiohttp import web
 from multidict import MultiDictProxy
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.pipeline.heartbeat import SILENT_MS
 from bot.texts.names import names_in
 from moderation.policy import Policy
 from moderation.values.ids import UserId
@@ -20,7 +21,6 @@ from .rights import Rights
 from .sessions import Visitor
 from .site import Site
 
-SILENT_MS = 300_000  # a homeserver answers each half minute; it is noted as often
 Method = Literal["GET", "POST"]
 T = TypeVar("T")
 

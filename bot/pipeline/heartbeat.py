@@ -16,6 +16,7 @@ from storage import queries
 from storage.projections import set_meta
 
 BEAT_MS = 30_000  # the least time between two notes; the caller looks at least once a minute
+SILENT_MS = 300_000  # after so long without a note, the bot does not run or hears nothing
 LEAST_MS = 1_000  # anything shorter is only the time between two questions
 ALIVE = "alive"
 WHY = "not running, or without the homeserver"

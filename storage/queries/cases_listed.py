@@ -1,6 +1,7 @@
 """Cases as the terminal lists them: with the code of the room, without what people wrote."""
 
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -30,6 +31,11 @@ class ListedCase:
     due: int
     decided: int  # 0: not yet
 
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the terminal and the console give it."""
+        fields = {each.name: getattr(self, each.name) for each in dataclass_fields(ListedCase)}
+        return {"class" if name == "grade" else name: value for name, value in fields.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class WholeCase(ListedCase):
@@ -42,6 +48,19 @@ class WholeCase(ListedCase):
     record: int
     reports: int
     evidence: tuple[tuple[int, str], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the terminal and the console give it."""
+        return {
+            **ListedCase.as_json(self),
+            "room_id": self.room_id,
+            "decide": self.decide,
+            "by": self.by,
+            "reason": self.reason,
+            "record": self.record,
+            "reports": self.reports,
+            "evidence": [{"record": record, "event": event} for record, event in self.evidence],
+        }
 
 
 async def cases_listed(db: AsyncConnection, room: RoomId | None = None, *, only_open: bool) -> list[ListedCase]:

@@ -1,4 +1,4 @@
-"""What must hold of every page, whatever it shows: anybody can use it (WCAG 2.2 AA), and it fits the screen."""
+"""Checks that every page must pass: anybody can use it (WCAG 2.2 AA), and it fits the screen."""
 
 import json
 from functools import cache

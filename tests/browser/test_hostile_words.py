@@ -1,4 +1,4 @@
-"""What strangers write stays text: a hostile world's pages have the elements of a tame one's, and nothing more.
+"""Words of strangers stay text: a hostile world's pages have the elements of a tame one's, and nothing more.
 
 Markup, templates, characters that turn or hide text, NUL, and 50,000 letters stand wherever a stranger can write.
 """

@@ -26,7 +26,7 @@ SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 @dataclass(frozen=True)
 class Screen:
-    """What somebody looks at a page with."""
+    """The screen, language and abilities of a browser."""
 
     width: int = 1280
     scheme: Scheme = "light"

@@ -60,7 +60,7 @@ LONG = 50_000  # letters; an event may have 65,536 bytes
 
 @dataclass(frozen=True)
 class Strangers:
-    """What strangers write."""
+    """The words of strangers."""
 
     names: tuple[str, ...] = ("Ann", "Ben", "Cleo", "Dan", "Eve", "Fay")
     room: str = "Garden club"
@@ -74,7 +74,7 @@ NASTY = Strangers((HOSTILE,), HOSTILE, f"{HOSTILE} {'W' * LONG}", HOSTILE)
 
 @dataclass(frozen=True)
 class World:
-    """What was played. `cases` names cases by what they show, and `records` records by what they are of."""
+    """The world after its story. `cases` names cases by what they show, and `records` records by what they are of."""
 
     scene: Scene
     operator: Client
@@ -147,7 +147,7 @@ async def _play(theatre: Theatre, port: int, strangers: Strangers) -> World:
 
 
 class _Script:
-    """What people do again and again."""
+    """The acts that the story repeats."""
 
     def __init__(self, scene: Scene, strangers: Strangers, operator: Client) -> None:
         self._scene = scene

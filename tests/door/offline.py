@@ -126,10 +126,10 @@ class Offline:
 
     async def group(self, levels: dict[str, Any], version: str, desk: tuple[UserId, ...]) -> None:
         """Enter a room with everybody in it, and its desk with the people of `desk`."""
-        await self._open(ROOM, GroupCode("G-7F3K"), "group", levels, version, (OLGA, MARK, MINA, ANNA))
-        await self._open(DESK, GroupCode("G-DE5K"), "desk", levels, version, desk)
+        await self.enter_room(ROOM, GroupCode("G-7F3K"), "group", levels, version, (OLGA, MARK, MINA, ANNA))
+        await self.enter_room(DESK, GroupCode("G-DE5K"), "desk", levels, version, desk)
 
-    async def _open(
+    async def enter_room(
         self,
         room: RoomId,
         code: GroupCode,
@@ -165,7 +165,7 @@ class Offline:
         room = RoomId(f"!with-{user[1:].partition(':')[0]}:example.org")
         if room not in self.pipeline.served.codes:
             code = GroupCode(f"G-D{len(self.pipeline.served.codes):03}".replace("0", "Z").replace("1", "Y"))
-            await self._open(room, code, "direct", {"users": {}}, "11", (user,), owner=user)
+            await self.enter_room(room, code, "direct", {"users": {}}, "11", (user,), owner=user)
         return room
 
     def facts(self, kind: type[F]) -> list[F]:

@@ -159,7 +159,9 @@ async def _page(visit: Visit, card: Card | None) -> web.Response:
     }
     fields["credit_plot"] = await plot_of_case(visit, card, names) if card is not None else None
     opened = bool(fields.get("evidence"))
-    json = _case_json(card.case, opened=opened) if card is not None else [_row_json(row) for row in page.rows]
+    json: Any = [_listed(row).as_json() for row in page.rows]
+    if card is not None and visit.wants_json:
+        json = await _case_json(visit, card.case.n, opened=opened)
     chips, tabs = _chips(visit, wanted, counts), [(tab, _address({"tab": tab})) for tab in _TABS]
     heard = await visit.last_heard()
     further = _address({**_asked(visit), "after": f"{page.next.at}-{page.next.n}"}) if page.next else ""
@@ -290,37 +292,15 @@ async def _evidence(visit: Visit, card: Card) -> Evidence:
     )
 
 
-def _row_json(row: queries.QueueRow) -> dict[str, Any]:
-    return {
-        "n": row.n,
-        "room": row.code,
-        "subject": row.subject,
-        "rule": row.rule,
-        "class": row.grade,
-        "state": row.state,
-        "outcome": row.outcome,
-        "opened": row.opened,
-        "due": row.due,
-        "decided": row.decided,
-    }
+def _listed(row: queries.QueueRow) -> queries.ListedCase:
+    shown = (row.subject, row.rule, row.grade, row.state, row.outcome, row.opened, row.due, row.decided)
+    return queries.ListedCase(row.n, row.code, *shown)
 
 
-def _case_json(case: CaseView, *, opened: bool) -> dict[str, Any]:
-    """Return a case as the terminal gives it; `opened`: with what the decider wrote."""
-    return {
-        "n": case.n,
-        "room_id": case.room,
-        "subject": case.subject,
-        "rule": case.rule,
-        "class": case.grade,
-        "state": case.state,
-        "outcome": case.outcome,
-        "opened": case.opened,
-        "due": case.due,
-        "decided": case.decided,
-        "by": case.by,
-        **({"reason": case.reason} if opened else {}),
-    }
+async def _case_json(visit: Visit, n: int, *, opened: bool) -> dict[str, Any]:
+    """Return a case as the terminal gives it; unless it is `opened`, without what the decider wrote."""
+    case = visit.seen(await queries.whole_case(visit.db, n)).as_json()
+    return case if opened else {**case, "reason": ""}
 
 
 ROUTES = (

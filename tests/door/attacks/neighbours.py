@@ -83,9 +83,9 @@ async def neighbours(folder: Path, more: str = RULES) -> AsyncIterator[Neighbour
     async with offline(folder, OPERATED + more) as bot:
         if KITCHEN not in bot.pipeline.served.codes:
             there = (RITA, SOCK, MARK, ANNA)
-            await bot._open(KITCHEN, GroupCode("G-CU5K"), "group", KITCHEN_LEVELS, "11", there, owner=RITA)
+            await bot.enter_room(KITCHEN, GroupCode("G-CU5K"), "group", KITCHEN_LEVELS, "11", there, owner=RITA)
             desk = (RITA, SOCK)
-            await bot._open(
+            await bot.enter_room(
                 KITCHEN_DESK, GroupCode("G-CD5K"), "desk", KITCHEN_LEVELS, "11", desk, owner=RITA, served="G-CU5K"
             )
         yield Neighbours(bot)

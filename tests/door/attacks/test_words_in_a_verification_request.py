@@ -12,7 +12,7 @@ ELSEWHERE = {"users": {key: level for key, level in LEVELS["users"].items() if k
 
 async def test_a_manager_of_another_room_is_not_exempt(tmp_path: Path) -> None:
     async with offline(tmp_path, AT_ONCE, levels=ELSEWHERE) as bot:
-        await bot._open(KITCHEN, GroupCode("G-CU5K"), "group", LEVELS, "11", (MARK,))
+        await bot.enter_room(KITCHEN, GroupCode("G-CU5K"), "group", LEVELS, "11", (MARK,))
         content = {"msgtype": "m.key.verification.request", "body": "a forbidden word", "to": str(BOT)}
         event = await bot.event(MARK, "m.room.message", content)
         assert await bot.rows("SELECT rule, state FROM cases") == [("tickets", "decided")]

@@ -315,7 +315,7 @@ def test_the_time_lines_of_earlier_cases_are_read_from_the_records(tmp_path: Pat
 
 
 def test_the_figures_of_each_day_are_read_from_the_records(tmp_path: Path) -> None:
-    """What is erased counts, what is said in rooms of the bot does not."""
+    """Erased messages count, messages in rooms of the bot do not."""
     at, anna = 1_795_521_600_000, PersonId("@anna:example.org")
     day = at // DAY_MS
 

@@ -1,4 +1,4 @@
-"""Who gets into the web console from a chat: `!console`, the link, the session, and what stays of them."""
+"""The way into the web console from a chat: `!console`, the link, the session, and what stays of them."""
 
 import asyncio
 import json

@@ -152,7 +152,7 @@ async def test_an_answer_is_in_the_language_of_its_reader_and_bad_words_are_refu
 
 async def with_direct_room(bot: Offline) -> ConsoleCommand:
     """Let a case wait, and return the command that decides it."""
-    await bot._open(DIRECT, GroupCode("G-D7RC"), "direct", LEVELS, "11", (MARK,), owner=MARK)
+    await bot.enter_room(DIRECT, GroupCode("G-D7RC"), "direct", LEVELS, "11", (MARK,), owner=MARK)
     await bot.say(ANNA, "forbidden")
     return ConsoleCommand(room=DIRECT, start=0, subject=MARK, words="uphold 1 G-7F3K clear")
 

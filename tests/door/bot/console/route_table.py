@@ -1,16 +1,17 @@
-"""What each role is answered at each address of the console.
+"""The answers of the console to each role at each address.
 
 `nobody` is not in; `operator` came by a link from the terminal; the others came by a link from a chat: a manager of the
-room, a member, a manager who was demoted since, and one who was banned. A page that is missing here fails a test.
+room, one of another room, a member, a manager who was demoted since, and one who was banned. A page that is missing
+here fails a test.
 
 Without a column of its own, a manager is answered like the operator, where the page is not for operators alone; those
-who manage nothing find nothing at an address that names something, and an empty page elsewhere.
+who do not manage this room find nothing at an address that names something, and an empty page elsewhere.
 """
 
 import re
 from typing import Literal, NamedTuple
 
-Role = Literal["nobody", "operator", "manager", "member", "demoted", "banned"]
+Role = Literal["nobody", "operator", "manager", "elsewhere", "member", "demoted", "banned"]
 
 
 class Row(NamedTuple):

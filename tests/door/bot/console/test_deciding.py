@@ -262,7 +262,7 @@ async def test_a_link_from_chat_gives_an_operator_what_a_manager_may_and_nothing
     of_bot, kitchen = f'operators = ["{MARK}"]\n', RoomId("!kitchen:example.org")
     async with offline(tmp_path, of_bot + RULES) as bot, served_console(bot, of_bot=of_bot) as console:
         levels = {"users": {str(OLGA): 100, str(BOT): 100}}
-        await bot._open(kitchen, GroupCode("G-2222"), "group", levels, "11", (OLGA, MARK, ANNA))
+        await bot.enter_room(kitchen, GroupCode("G-2222"), "group", levels, "11", (OLGA, MARK, ANNA))
         for room in (ROOM, ROOM, kitchen):
             bot.time.ms += 30 * HOUR_MS
             await bot.say(ANNA, WORDS, room)

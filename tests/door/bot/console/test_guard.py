@@ -1,4 +1,4 @@
-"""What the console answers at all, and the headers of every answer."""
+"""The requests that the console answers at all, and the headers of every answer."""
 
 import asyncio
 

@@ -307,7 +307,7 @@ class TestPeopleOfRooms:
 
     async def test_see_nothing_of_another_room(self, operated: ServedConsole) -> None:
         bot, levels = operated.bot, {"users": {str(ELSA): 100, str(BOT): 100}}
-        await bot._open(OTHER, GroupCode("G-3333"), "group", levels, "11", (ELSA,), owner=ELSA)
+        await bot.enter_room(OTHER, GroupCode("G-3333"), "group", levels, "11", (ELSA,), owner=ELSA)
         async with operated.person(ELSA) as browser:
             assert (await browser.get("/duty/G-7F3K")).status == 404
             duty, found = await given(browser, "/duty?"), await given(browser, "/figures?")

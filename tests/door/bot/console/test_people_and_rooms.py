@@ -27,7 +27,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Offline]:
     """Provide a bot with two groups: Anna is in the garden and the kitchen, Carl in the kitchen alone."""
     async with offline(tmp_path) as bot:
         people = (ELSA, ANNA, CARL)
-        await bot._open(KITCHEN, KITCHEN_CODE, "group", KITCHEN_LEVELS, "11", people, owner=ELSA)
+        await bot.enter_room(KITCHEN, KITCHEN_CODE, "group", KITCHEN_LEVELS, "11", people, owner=ELSA)
         await bot.say(ANNA, "forbidden")
         await bot.say(OLGA, "!uphold 1 as agreed")
         yield bot

@@ -7,9 +7,13 @@ from typing import get_args
 import pytest
 
 from bot.console.app import routes
+from moderation.values.ids import GroupCode, RoomId, UserId
 from tests.door.bot.console.browsing import Browser, ServedConsole
 from tests.door.bot.console.route_table import ROUTES, Role, example
 from tests.door.offline import ANNA, BOT, MARK, MINA, OLGA
+
+KITCHEN, ELSA = RoomId("!kitchen:example.org"), UserId("@elsa:example.org")
+KITCHEN_LEVELS = {"users": {str(ELSA): 100, str(BOT): 100}}
 
 
 def test_the_table_has_every_address() -> None:
@@ -19,7 +23,9 @@ def test_the_table_has_every_address() -> None:
 @asynccontextmanager
 async def visiting(console: ServedConsole, role: Role) -> AsyncIterator[Browser]:
     """Open a browser with somebody in this role; who was a manager and is none any more came in before."""
-    people = {"manager": MARK, "member": ANNA, "demoted": MINA, "banned": MINA}
+    if role == "elsewhere":
+        await console.bot.enter_room(KITCHEN, GroupCode("G-2222"), "group", KITCHEN_LEVELS, "11", (ELSA,), owner=ELSA)
+    people = {"manager": MARK, "elsewhere": ELSA, "member": ANNA, "demoted": MINA, "banned": MINA}
     way_in = console.browser() if role == "nobody" else console.operator()
     async with console.person(people[role]) if role in people else way_in as browser:
         if role == "demoted":

@@ -36,7 +36,7 @@ class Homeserver:
 
 async def with_two_desks(bot: Offline) -> outbox.OutboxRow:
     """Open a second desk, and a case. Returns the row of its card."""
-    await bot._open(NEW, NEW_CODE, "desk", {}, "11", (OLGA, MARK, MINA), served="-")
+    await bot.enter_room(NEW, NEW_CODE, "desk", {}, "11", (OLGA, MARK, MINA), served="-")
     await bot.say(ANNA, "forbidden")
     (row,) = [row for row in await bot.waiting() if isinstance(row.action, PostCard)]
     return row

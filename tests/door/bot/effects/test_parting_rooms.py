@@ -37,7 +37,7 @@ class Homeserver:
 async def of_two_rooms(folder: Path) -> AsyncIterator[Offline]:
     """Open a bot that serves two rooms with one desk, in which Mark is who runs only one of them any more."""
     async with offline(folder) as bot:
-        await bot._open(KITCHEN, GroupCode("G-2222"), "group", LEVELS, "11", (OLGA, MARK, MINA, ANNA))
+        await bot.enter_room(KITCHEN, GroupCode("G-2222"), "group", LEVELS, "11", (OLGA, MARK, MINA, ANNA))
         await bot.pipeline.commit((DeskChosen(room=KITCHEN, desk=GroupCode("G-DE5K"), why="same"),))
         await bot.say(ANNA, "forbidden")
         await bot.say(ANNA, "forbidden", KITCHEN)

@@ -82,7 +82,7 @@ async def test_only_people_who_were_never_there_before_the_bot_came_after_it(tmp
             async with bot.stores.database.read() as db:
                 return [user for user in (ANNA, ben, cat, dora, eve) if await queries.came_after_us(db, KITCHEN, user)]
 
-        await bot._open(KITCHEN, CODE, "group", LEVELS, "11", (OLGA, ANNA), gone=(ben, dora))
+        await bot.enter_room(KITCHEN, CODE, "group", LEVELS, "11", (OLGA, ANNA), gone=(ben, dora))
         await bot.pass_time(HOUR_MS)
         await bot.membership(dora, "invite", KITCHEN)
         for user in (ben, cat, dora):
@@ -91,7 +91,7 @@ async def test_only_people_who_were_never_there_before_the_bot_came_after_it(tmp
         # It leaves for a time in which Eve comes and goes, and nobody records what she writes.
         await bot.membership(BOT, "leave", KITCHEN)
         await bot.pass_time(HOUR_MS)
-        await bot._open(KITCHEN, CODE, "group", LEVELS, "11", (OLGA, ANNA, ben, cat), gone=(dora, eve))
+        await bot.enter_room(KITCHEN, CODE, "group", LEVELS, "11", (OLGA, ANNA, ben, cat), gone=(dora, eve))
         await bot.pass_time(HOUR_MS)
         await bot.membership(eve, "join", KITCHEN)
         assert await after() == []

@@ -1,4 +1,4 @@
-"""What is said once for several rooms of a desk reaches each of them if they part before it is sent."""
+"""A message for several rooms of a desk reaches each of them if they part before it is sent."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,7 +36,7 @@ class Homeserver:
 async def of_two_rooms(folder: Path) -> AsyncIterator[Offline]:
     """Open a bot that serves two rooms with one desk."""
     async with offline(folder) as bot:
-        await bot._open(KITCHEN, GroupCode("G-2222"), "group", LEVELS, "11", (OLGA, MARK, MINA, ANNA))
+        await bot.enter_room(KITCHEN, GroupCode("G-2222"), "group", LEVELS, "11", (OLGA, MARK, MINA, ANNA))
         await bot.pipeline.commit((DeskChosen(room=KITCHEN, desk=GroupCode("G-DE5K"), why="same"),))
         yield bot
 

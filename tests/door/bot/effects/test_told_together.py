@@ -32,7 +32,7 @@ class Homeserver:
 
 
 async def broken_in_two_rooms(bot: Offline) -> None:
-    await bot._open(KITCHEN, GroupCode("G-2222"), "group", LEVELS, "11", (OLGA, MARK, MINA, ANNA))
+    await bot.enter_room(KITCHEN, GroupCode("G-2222"), "group", LEVELS, "11", (OLGA, MARK, MINA, ANNA))
     for room in (ROOM, KITCHEN):
         await bot.say(ANNA, "forbidden", room)
 
@@ -44,7 +44,7 @@ async def told(bot: Offline) -> list[outbox.OutboxRow]:
 
 async def test_both_cases_are_in_it_each_with_its_notice(tmp_path: Path) -> None:
     async with offline(tmp_path, AT_ONCE) as bot:
-        await bot._open(DIRECT, GroupCode("G-3333"), "direct", {}, "11", (ANNA,), owner=ANNA)
+        await bot.enter_room(DIRECT, GroupCode("G-3333"), "direct", {}, "11", (ANNA,), owner=ANNA)
         await broken_in_two_rooms(bot)
         (row,) = await told(bot)
         assert isinstance(row.action, Tell)

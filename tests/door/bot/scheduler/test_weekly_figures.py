@@ -25,7 +25,7 @@ async def figures(bot: Offline) -> list[TellDesk]:
 
 async def test_a_desk_of_two_rooms_is_told_their_sums_in_one_message(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
-        await bot._open(KITCHEN, GroupCode("G-2222"), "group", LEVELS, "11", (OLGA, MARK, ANNA))
+        await bot.enter_room(KITCHEN, GroupCode("G-2222"), "group", LEVELS, "11", (OLGA, MARK, ANNA))
         async with bot.stores.database.write() as db:
             groups = schema.rooms.c.purpose == "group"
             await db.execute(update(schema.rooms).where(groups).values(desk=DESK))

@@ -10,8 +10,8 @@ from rich.cells import cell_len
 
 from bot.cli.access.lookup import now_ms
 from bot.cli.run import only_instance
-from bot.cli.status import SILENT_MS
 from bot.matrix.known_limit import remember_limit
+from bot.pipeline.heartbeat import SILENT_MS
 from storage.database import FILE
 from tests.unit.bot.cli.conftest import ANNA, BEN, CLEO, DESK, GARDEN, KITCHEN, NOW, Answerable
 
