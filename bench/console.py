@@ -28,7 +28,7 @@ from aiohttp import ClientResponse, ClientSession, CookieJar, web
 
 from bench.cli import DAY_MS, NOON, ROOT, answerable, deployment
 from bench.figures import Figure, at_most, at_most_times, measure, percentile
-from bench.scale import sanction, text
+from bench.scale import PEOPLE, sanction, text
 from bench.simulated import OWNER, Deployment, person, rules
 from bench.simulated import deployment as simulated
 from bot.console.sessions import make_link
@@ -227,7 +227,7 @@ async def with_bot(folder: Path, search: Search, rounds: int) -> AsyncGenerator[
     port = _free_port()
     settings = f'{rules()}{MANAGED}[console]\nlisten = "127.0.0.1:{port}"\n'
     async with simulated(folder, settings) as bot:
-        await bot.enter([[person(number) for number in range(20)]])
+        await bot.enter([[person(number) for number in range(max(PEOPLE, rounds))]])
         serving = answerable("console", "run", "--config", str(bot.bot.config))
         async with _process(serving, port), _browser(bot.bot.folder, port, OWNER) as browser:
             times = [await _decision_s(bot, browser, port) for _ in range(rounds)]
@@ -249,8 +249,8 @@ async def with_bot(folder: Path, search: Search, rounds: int) -> AsyncGenerator[
 
 async def _decision_s(bot: Deployment, browser: ClientSession, port: int) -> float:
     """Measure the second press on a decision, until the page after it is there."""
-    before = bot.rows("SELECT max(n) FROM cases")[0][0] or 0
-    await bot.say((bot.rooms[0], person(before % 20), "m.room.message", text("to be decided"), None))
+    before = bot.rows("SELECT max(n) FROM cases")[0][0] or 0  # each by somebody else, or one case would grow
+    await bot.say((bot.rooms[0], person(before), "m.room.message", text("to be decided"), None))
     await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE n > ?", before), "a case")
     await bot.idle()
     [(n,)] = bot.rows("SELECT max(n) FROM cases")

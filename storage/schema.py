@@ -239,6 +239,7 @@ events = Table(
     info=ROWS,
 )
 Index("events_by_sender", events.c.room, events.c.sender, events.c.at)
+Index("events_by_kind", events.c.room, events.c.kind)  # in it, as in every index, rows of one key stand by their record
 
 cases = Table(
     "cases",

@@ -1,0 +1,50 @@
+"""Events around one: found by an index, however many a room has."""
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.values.ids import RoomId, UserId
+from storage import queries
+from storage.projections import POSTED
+from tests.unit.storage.projections.in_memory import in_memory
+
+ROOM, BOT = RoomId("!room"), UserId("@bot")
+
+
+async def fill(db: AsyncConnection) -> None:
+    """Write 60 messages of the room, each third by the bot, and two redactions, between those of another room."""
+    for record in range(120):
+        room, sender = (ROOM, "@bot" if record % 3 == 0 else "@anna") if record % 2 else ("!other", "@ben")
+        kind = "redact" if record in (51, 81) else POSTED
+        row = (record, f"$e{record}", room, sender, kind, record)
+        await db.exec_driver_sql(
+            "INSERT INTO events (record, event, room, sender, kind, at) VALUES (?, ?, ?, ?, ?, ?)", row
+        )
+
+
+async def test_messages_around_one_are_those_of_people_in_its_room() -> None:
+    async with in_memory() as db:
+        await fill(db)
+        assert await queries.messages_around(db, ROOM, 53, BOT, 2) == [47, 49, 53, 55, 59]
+        assert await queries.redactions_since(db, ROOM, 51) == [81]
+        assert await queries.recent_messages(db, ROOM, BOT, 2) == [119, 115]
+
+
+@pytest.mark.parametrize("most", [2, 20])
+async def test_they_are_found_without_sorting_the_events_of_the_room(most: int) -> None:
+    async with in_memory() as db:
+        await fill(db)
+        statements: list[str] = []
+        connection = (await db.get_raw_connection()).driver_connection
+        assert connection is not None
+        await connection.set_trace_callback(statements.append)
+        await queries.messages_around(db, ROOM, 53, BOT, most)
+        await queries.redactions_since(db, ROOM, 51)
+        await queries.recent_messages(db, ROOM, BOT, most)
+        await connection.set_trace_callback(None)
+        taken = [sql for sql in statements if "FROM events" in sql]
+        assert len(taken) == 4
+        for sql in taken:
+            steps = await db.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")
+            plan = [row.detail for row in steps]
+            assert [step for step in plan if "TEMP B-TREE" in step or step.startswith("SCAN")] == [], sql
