@@ -5,6 +5,7 @@ from dataclasses import replace
 from bot.texts import measure_lines
 from bot.texts.catalog import LANGUAGES, language_named
 from bot.texts.power_lines import power_lines
+from bot.texts.protection_lines import protections
 from moderation.duty.responsibility import is_manager, is_operator, may
 from moderation.model.facts import LanguageChosen
 from moderation.values.errors import Refused
@@ -80,6 +81,7 @@ async def status(call: Call) -> Reply:
         line("status.numbers", records=numbers.records, members=numbers.members, open=numbers.open_cases),
     ]
     lines += measure_lines.in_force(await queries.measures_of_room(call.db, room.room))
+    lines += protections(call.policy, room)
     lines += power_lines(room.power, call.setup.bot)
     return Reply(tuple(lines))
 
