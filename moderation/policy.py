@@ -153,10 +153,18 @@ class CommunitySettings(StrictSettings):
     named: tuple[Community, ...] = ()  # the first that matches counts
 
 
+class RoomMemberLimit(StrictSettings):
+    """The limit on the number of people in some rooms."""
+
+    rooms: tuple[str, ...]  # as in a rule
+    members: int
+
+
 class MemberLimitSettings(StrictSettings):
     """Limits on numbers of people and rooms; 0: no limit. Owners and managers of a room are never removed for it."""
 
     members: int = 0  # people in one room
+    rooms: tuple[RoomMemberLimit, ...] = ()  # the first that matches counts
     founded: int = 0  # protected rooms founded by one person
     joined: int = 0  # protected rooms one person is in
 
@@ -213,7 +221,7 @@ LevelAsked = Annotated[int, Field(ge=0, le=3)]
 class RoomVerification(StrictSettings):
     """Settings of verification for some rooms; None: as `[verification]` says."""
 
-    rooms: tuple[str, ...]  # globs, as in a rule
+    rooms: tuple[str, ...]  # as in a rule
     write: LevelAsked | None = None
     manage: LevelAsked | None = None
     found: LevelAsked | None = None

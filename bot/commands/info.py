@@ -9,7 +9,7 @@ from bot.texts.protection_lines import protections
 from moderation.duty.responsibility import is_manager, is_operator, may
 from moderation.model.facts import LanguageChosen
 from moderation.values.errors import Refused
-from moderation.values.ids import UserId, is_named
+from moderation.values.ids import UserId
 from moderation.values.notices import Code, Line, Phrase, RoomName, RuleText, Who, line
 from storage import queries
 
@@ -109,7 +109,7 @@ async def key(call: Call) -> Reply:
 
 async def rules(call: Call) -> Reply:
     """Show the rules that hold here."""
-    names = [rule for rule in call.policy.rules if applies(rule.rooms, call)]
+    names = [rule for rule in call.policy.rules if call.group.is_among(rule.rooms)]
     if not names:
         return Reply((line("rules.none", room=RoomName(call.group.room)),))
     lines = [line("rules.head", room=RoomName(call.group.room))]
@@ -118,11 +118,6 @@ async def rules(call: Call) -> Reply:
         for rule in names
     ]
     return Reply(tuple(lines))
-
-
-def applies(globs: tuple[str, ...], call: Call) -> bool:
-    """Tell whether a rule for these rooms holds in the one asked about."""
-    return is_named(globs, call.group.room, call.group.code)
 
 
 async def lang(call: Call) -> Reply:

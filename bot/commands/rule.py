@@ -25,7 +25,6 @@ from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, Rule
 from storage import queries
 from storage.queries import RoomRule
 
-from .info import applies
 from .invocation import Call, Command, Reply
 from .parse_rule import written
 
@@ -51,7 +50,7 @@ async def _list(call: Call) -> Reply:
     own = await queries.rules_of_room(call.db, call.group.room)
     taken = {each.name for each in call.setup.configured.rules}
     heavy = too_heavy(own_rules([each.settings for each in own], call.setup.configured))
-    operators = [each for each in call.setup.configured.rules if applies(each.rooms, call)]
+    operators = [each for each in call.setup.configured.rules if call.group.is_among(each.rooms)]
     lines = [said for each in operators for said in (_listed("room-rule.operators", each), *_in_words(each))]
     for kept in own:
         off = "overruled" if kept.name in taken else "heavy" if kept.name in heavy else ""
@@ -173,7 +172,7 @@ async def _test(call: Call) -> Reply:
     where = RoomName(call.group.room)
     lines = [line("room-rule.test", room=where)] if hits else [line("room-rule.test-none", room=where)]
     lines += [_fields("room-rule.hit", found.settings, matched=hit.matched) for found, hit in hits]
-    here = (each.settings for each in rules if applies(each.settings.rooms, call))
+    here = (each.settings for each in rules if call.group.is_among(each.settings.rooms))
     lines += [_fields("room-rule.untried", each) for each in here if not each.IN_WORDS]
     return Reply((*lines, line("room-rule.test-foot")), private=True)
 

@@ -10,7 +10,7 @@ Left to others: types and single values (`config.py`, the models), words (the me
 import contextlib
 import copy
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, get_args
 
@@ -48,7 +48,7 @@ _RETENTION: Place = ("records", "retention")
 _COMPARISONS = ("order", "outlives_records")
 _COMPARED_WITH = ("credit", "records")
 _LEVELS = ("write", "manage", "found")
-_ROOM_BEGINS = ("*", "?", "[", "!", "#", "G-")  # how a glob that can match a room id, alias or code begins
+_ROOM_BEGINS = ("*", "?", "[", "!", "G-")  # how a glob that can match a room id or code begins
 
 
 def problems_across(
@@ -67,8 +67,8 @@ def problems_across(
         *_credit(tables["credit"]),
         *_tiers(tables["tiers"], tables["credit"]),
         *_kept_long_enough(tables, data),
-        *_verification(tables["verification"]),
-        *_limits(tables["member_limits"], tables["dossiers"]),
+        *_verification(tables["verification"], _community_names(data)),
+        *_limits(tables["member_limits"], tables["dossiers"], _community_names(data)),
         *_anchors(data.get("anchors")),
         *_communities(sound.get("communities")),
         *oidc_problems(data),
@@ -84,7 +84,8 @@ def problems_across(
 
 def rule_problems(data: Mapping[str, Any]) -> list[ConfigProblem]:
     """Return the problems of the rules in `data` that no type can state."""
-    return [problem for place, rule in _rules(data) for problem in _rule(place, rule)]
+    names = _community_names(data)
+    return [problem for place, rule in _rules(data) for problem in _rule(place, rule, names)]
 
 
 def _without(data: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:
@@ -169,7 +170,7 @@ def _kept_long_enough(tables: Mapping[str, Any], data: Mapping[str, Any]) -> Ite
             yield ConfigProblem(place, "outlives_records", fields)
 
 
-def _verification(verification: VerificationSettings | None) -> Iterator[ConfigProblem]:
+def _verification(verification: VerificationSettings | None, names: Collection[str]) -> Iterator[ConfigProblem]:
     if verification is None:
         return
     yield from _at_least(("verification",), verification, {"vouches_per_manager": 0})
@@ -177,7 +178,7 @@ def _verification(verification: VerificationSettings | None) -> Iterator[ConfigP
     yield from _reachable(above, verification, verification.methods)
     for index, own in enumerate(verification.rooms):
         place: Place = (*above, "rooms", index)
-        yield from _globs((*place, "rooms"), own.rooms)
+        yield from _globs((*place, "rooms"), own.rooms, names)
         levels = own if own.methods is None else _inherited(own, verification)
         yield from _reachable(place, levels, _methods(own, verification))
 
@@ -203,10 +204,15 @@ def _reachable(place: Place, settings: BaseModel, methods: Sequence[Method]) -> 
             yield ConfigProblem((*place, name), "level_unreachable", fields)
 
 
-def _limits(members: MemberLimitSettings | None, dossiers: DossierSettings | None) -> Iterator[ConfigProblem]:
+def _limits(
+    members: MemberLimitSettings | None, dossiers: DossierSettings | None, names: Collection[str]
+) -> Iterator[ConfigProblem]:
     """Check limits for which 0 means "no limit" and "never"."""
     if members is not None:
         yield from _at_least(("member_limits",), members, {"members": 0, "founded": 0, "joined": 0})
+        for index, own in enumerate(members.rooms):
+            yield from _at_least(("member_limits", "rooms", index), own, {"members": 0})
+            yield from _globs(("member_limits", "rooms", index, "rooms"), own.rooms, names)
     if dossiers is not None:
         yield from _at_least(("dossiers",), dossiers, {"serious": 0, "severe": 0})
 
@@ -238,13 +244,20 @@ def _communities(communities: object) -> Iterator[ConfigProblem]:
 
 def _no_names(place: Place, rooms: object) -> Iterator[ConfigProblem]:
     for index, room in enumerate(rooms if isinstance(rooms, list) else ()):
-        if isinstance(room, str) and (room.startswith("#") or not room.startswith(_ROOM_BEGINS)):
+        if isinstance(room, str) and not room.startswith(_ROOM_BEGINS):
             yield ConfigProblem((*place, index), "expected.community_room", {"stood": shown(room)})
 
 
-def _globs(place: Place, rooms: object) -> Iterator[ConfigProblem]:
+def _community_names(data: Mapping[str, Any]) -> set[str]:
+    communities = data.get("communities")
+    named = communities.get("named") if isinstance(communities, Mapping) else None
+    return {str(each.get("name")) for each in named if isinstance(each, Mapping)} if isinstance(named, list) else set()
+
+
+def _globs(place: Place, rooms: object, names: Collection[str] = ()) -> Iterator[ConfigProblem]:
+    """Check that each of `rooms` can match a room: by a glob, or by one of the `names` of communities."""
     for index, room in enumerate(rooms if isinstance(rooms, Sequence) and not isinstance(rooms, str) else ()):
-        if isinstance(room, str) and not room.startswith(_ROOM_BEGINS):
+        if isinstance(room, str) and room not in names and not room.startswith(_ROOM_BEGINS):
             yield ConfigProblem((*place, index), "expected.room", {"stood": shown(room)})
 
 
@@ -258,7 +271,7 @@ def _names(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
             yield ConfigProblem(("rules", index, "name"), "name_twice", {"name": Code(name), "first": first[name] + 1})
 
 
-def _rule(place: Place, rule: RuleBase) -> Iterator[ConfigProblem]:
+def _rule(place: Place, rule: RuleBase, names: Collection[str]) -> Iterator[ConfigProblem]:
     if rule.decide == "auto" and rule.interim != "none":
         yield ConfigProblem((*place, "interim"), "interim_without_manager", {"stood": shown(rule.interim)})
     for index, where in enumerate(rule.where):
@@ -267,7 +280,7 @@ def _rule(place: Place, rule: RuleBase) -> Iterator[ConfigProblem]:
     for language in rule.text:
         if language not in LANGUAGES:
             yield one_of((*place, "text", language), language, LANGUAGES)
-    yield from _globs((*place, "rooms"), rule.rooms)
+    yield from _globs((*place, "rooms"), rule.rooms, names)
 
 
 def _at_least(above: Place, settings: BaseModel, floors: Mapping[str, int]) -> Iterator[ConfigProblem]:

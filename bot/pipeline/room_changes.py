@@ -40,7 +40,7 @@ from moderation.people.barred_list import is_entry
 from moderation.people.verification import answer_in_lobby, answer_knock, any_room_asks, asked_of
 from moderation.policy import Policy
 from moderation.rooms.align_room import JOIN_RULES
-from moderation.rooms.member_limits import Counted, enforce_limits
+from moderation.rooms.member_limits import Counted, enforce_limits, most_members
 from moderation.values.events import MembershipChanged, Received, StateChanged
 from moderation.values.ids import RoomId, UserId, is_room_id, server_of
 from moderation.values.notices import Moment, RoomName, Who, line
@@ -195,15 +195,15 @@ class RoomChanges:
         self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView
     ) -> tuple[Fact, ...]:
         """Return what follows if somebody came into a room that is full, or is now in one room too many."""
-        limits = self._policy.member_limits
-        if not (limits.members or limits.joined) or event.membership != "join" or event.event is None:
+        members, joined = most_members(room, self._policy), self._policy.member_limits.joined
+        if not (members or joined) or event.membership != "join" or event.event is None:
             return ()
         if await _was_there(unit, event):  # only a new name or picture
             return ()
         await unit.flush()
         counted = Counted(
-            people=await queries.people_in(unit.db, room.room, without=self._bot) if limits.members else 0,
-            rooms=len(await queries.groups_of_person(unit.db, event.user, joined=True)) if limits.joined else 0,
+            people=await queries.people_in(unit.db, room.room, without=self._bot) if members else 0,
+            rooms=len(await queries.groups_of_person(unit.db, event.user, joined=True)) if joined else 0,
         )
         context = await self._knowledge.context(unit.db, room, event.user, event.received_ms)
         return enforce_limits(context, counted, self._policy, event=event.event, on=index)

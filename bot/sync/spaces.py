@@ -23,7 +23,7 @@ from bot.bot_rooms.create import new_code
 from bot.events.sync_response import SyncResponse
 from bot.matrix.errors import Answered, HomeserverError
 from bot.outbox.handler import BotPart, Services
-from moderation.model.actions import NO_ROOM, Action, Align, KeepDesk, TellAbove
+from moderation.model.actions import NO_ROOM, Action, Align, KeepDesk, KeepLobby, TellAbove
 from moderation.model.facts import Fact, RoomEntered, RoomStateChanged
 from moderation.rooms.spaces import changes, is_space
 from moderation.values.events import MembershipChanged, MessagePosted, Received
@@ -122,7 +122,7 @@ class Spaces(BotPart):
         changed = await self._record(space, state, new=new)
         async with self._database.read() as db:
             groups = set(await queries.active_groups(db))
-        actions = [do(room=room) for room in changed if room in groups for do in (Align, KeepDesk)]
+        actions = [do(room=room) for room in changed if room in groups for do in (Align, KeepDesk, KeepLobby)]
         if actions:
             await self._pipeline.commit(actions=actions)
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from moderation.model.context import RoomView
 from moderation.people.verification import asked_of
 from moderation.policy import Policy
-from moderation.values.ids import is_named
 from moderation.values.notices import Line, Phrase, line
 
 
@@ -18,7 +17,7 @@ def protections(policy: Policy, room: RoomView) -> list[Line]:
 
 
 def _rules(policy: Policy, room: RoomView) -> Iterator[Line]:
-    count = sum(is_named(rule.rooms, room.room, room.code) for rule in policy.rules)
+    count = sum(room.is_among(rule.rooms) for rule in policy.rules)
     yield line("status.protects.rules", count=count) if count else line("status.protects.no-rules")
 
 

@@ -45,7 +45,6 @@ from moderation.values.events import (
     Undecryptable,
     Unreadable,
 )
-from moderation.values.ids import is_named
 
 EVERYWHERE = ("*",)
 
@@ -135,7 +134,7 @@ def _is_judged(event: Received, context: Context, policy: Policy) -> bool:
 
 
 def _applies(rule: RuleSettings, context: Context) -> bool:
-    return rule.rooms == EVERYWHERE or is_named(rule.rooms, context.room.room, context.room.code)
+    return rule.rooms == EVERYWHERE or context.room.is_among(rule.rooms)
 
 
 def _found(rule: RuleSettings, hit: Hit, event: Judged, on: int) -> Found:

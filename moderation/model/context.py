@@ -3,12 +3,12 @@
 Left to others: reading it (`storage/queries/`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from moderation.policy import Below, Decide, Grade
-from moderation.values.ids import NO_USER, CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
+from moderation.values.ids import NO_USER, CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId, is_named
 from moderation.values.levels import Method
 from moderation.values.power_levels import Power
 
@@ -75,6 +75,10 @@ class RoomView:
     def active(self) -> bool:
         """True if what is said here is recorded and judged."""
         return self.condition in ("observing", "protected")
+
+    def is_among(self, rooms: Collection[str]) -> bool:
+        """Return whether the `rooms` of a setting name it."""
+        return is_named(rooms, self.room, self.code, community=self.community)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,9 +95,9 @@ def _strictness(asks: Asks) -> int:
 _ASKS = tuple(field.name for field in fields(Asks))
 
 
-def room_demands(settings: VerificationSettings, *names: str) -> Asks:
-    """Return what the room with these names (its id, its code) asks for."""
-    own = next((each for each in settings.rooms if is_named(each.rooms, *names)), None)
+def room_demands(settings: VerificationSettings, *names: str, community: str = "") -> Asks:
+    """Return what the room with these names (its id, its code) in this community asks for."""
+    own = next((each for each in settings.rooms if is_named(each.rooms, *names, community=community)), None)
 
     if own is not None:
         given = {name: value for name in _ASKS if (value := getattr(own, name)) is not None}
@@ -114,7 +114,8 @@ def room_demands(settings: VerificationSettings, *names: str) -> Asks:
 
 def asked_of(room: RoomView, policy: Policy) -> Asks:
     """Return what a room that is served asks for."""
-    return with_choice(room_demands(policy.verification, room.room, room.code), room.choices)
+    asked = room_demands(policy.verification, room.room, room.code, community=room.community)
+    return with_choice(asked, room.choices)
 
 
 def with_choice(asked: Asks, chosen: Choices) -> Asks:

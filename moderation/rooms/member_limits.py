@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from moderation.duty.responsibility import can_be_removed
 from moderation.model.builtin_rules import CAP_JOINED, CAP_MEMBERS
-from moderation.model.context import Context
+from moderation.model.context import Context, RoomView
 from moderation.model.facts import CaseGrew, Fact
 from moderation.model.new_facts import decided_case, sanction_here
-from moderation.policy import MemberLimitSettings, Policy
+from moderation.policy import Policy
 from moderation.values.ids import EventId, UserId
 
 
@@ -31,7 +31,7 @@ class Counted:
 
 def enforce_limits(context: Context, counted: Counted, policy: Policy, *, event: EventId, on: int) -> tuple[Fact, ...]:
     """Return what follows when `context.subject` has come into `context.room`, by this event."""
-    rule = _beyond(counted, policy.member_limits)
+    rule = _beyond(counted, most_members(context.room, policy), policy.member_limits.joined)
     if rule is None or not can_be_removed(context, policy):
         return ()
     known = context.subject.recent_cases.get((context.room.room, rule))
@@ -49,7 +49,13 @@ def declines(founded: int, founder: UserId, policy: Policy) -> bool:
     return 0 < limit <= founded and founder not in policy.operators
 
 
-def _beyond(counted: Counted, limits: MemberLimitSettings) -> str | None:
-    if 0 < limits.members < counted.people:
+def most_members(room: RoomView, policy: Policy) -> int:
+    """Return how many people may be in a room; 0: no limit."""
+    limits = policy.member_limits
+    return next((each.members for each in limits.rooms if room.is_among(each.rooms)), limits.members)
+
+
+def _beyond(counted: Counted, members: int, joined: int) -> str | None:
+    if 0 < members < counted.people:
         return CAP_MEMBERS
-    return CAP_JOINED if 0 < limits.joined < counted.rooms else None
+    return CAP_JOINED if 0 < joined < counted.rooms else None

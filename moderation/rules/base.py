@@ -69,7 +69,7 @@ class RuleBase(StrictSettings):
     mute_for: Duration = 10 * 60_000
     decide: Decide = "auto"
     interim: Measure = "none"  # only with decide = "manager": what holds until somebody decides
-    rooms: tuple[str, ...] = ("*",)  # globs over room ids, aliases and group codes
+    rooms: tuple[str, ...] = ("*",)  # globs over room ids and group codes; communities
     where: tuple[str, ...] = ()  # empty: every place of text
     text: dict[str, str] = Field(default_factory=dict)  # language -> the rule in words, for members
 

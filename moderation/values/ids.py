@@ -5,7 +5,7 @@ strings are only checked and given a type.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from typing import NewType
 
@@ -68,9 +68,9 @@ def group_code(seed: int) -> GroupCode:
     return GroupCode("G-" + "".join(letters))
 
 
-def is_named(globs: Iterable[str], *names: str) -> bool:
-    """Return whether one of the globs names a room with these names (id, alias, group code)."""
-    return any(fnmatchcase(name, glob) for glob in globs for name in names)
+def is_named(rooms: Collection[str], *names: str, community: str = "") -> bool:
+    """Return whether a setting is about a room: by a glob over its `names` (id, alias, code), or by its community."""
+    return (community != "" and community in rooms) or any(fnmatchcase(name, glob) for glob in rooms for name in names)
 
 
 def server_of(user: str) -> str:

@@ -16,9 +16,8 @@ from moderation.people.linked_accounts import AccountLink
 from storage import schema
 
 from . import linked_accounts
-from .common import add, pointed, project, put, set_meta
-from .communities import regroup
-from .requests import asked_for_more
+from .common import add, pointed, project, put
+from .requests import change_policy
 
 
 @project.register
@@ -59,6 +58,4 @@ async def _(fact: VerificationAsked | DoorAnswered, db: AsyncConnection, index: 
 
 @project.register
 async def _(fact: PolicyChanged, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    await asked_for_more(db, fact.policy, at_ms)
-    await set_meta(db, "policy", fact.policy)
-    await regroup(db)
+    await change_policy(db, fact.policy, at_ms)

@@ -1,39 +1,57 @@
 """Verification that rooms ask for: where a change asks for more than before, people's time begins."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.people.verification import Asks, room_demands, with_choice
 from moderation.policy import Policy, VerificationSettings
-from moderation.values.ids import RoomId
 from storage import schema
 from storage.state.owner_choices import choices_of
 
-from .common import get_meta
+from .common import get_meta, set_meta
+from .communities import regroup
 
 
-async def asked_for_more(db: AsyncConnection, policy: str, at_ms: int) -> None:
-    """Restart people's time to be verified in rooms that ask for more than before."""
-    before = await get_meta(db, "policy")
-    now, was = (_verification_of(text) for text in (policy, before))
-    if now == was:
+async def change_policy(db: AsyncConnection, policy: str, at_ms: int) -> None:
+    """Let a policy hold from now on. Rooms may be in another community, and ask for more than before."""
+    was, now = await get_meta(db, "policy"), _verification_of(policy)
+    if now == _verification_of(was) and not now.rooms:
+        await _hold(db, policy)
         return
-    groups = select(schema.rooms.c.room, schema.rooms.c.code).where(schema.rooms.c.purpose == "group")
-    for room, code in (await db.execute(groups)).all():
-        chosen = await choices_of(db, room)
-        if with_choice(room_demands(now, room, code), chosen).more_than(
-            with_choice(room_demands(was, room, code), chosen)
-        ):
-            await db.execute(update(schema.rooms).where(schema.rooms.c.room == room).values(asked=at_ms))
+    async with restarting(db, at_ms):
+        await _hold(db, policy)
+
+
+async def _hold(db: AsyncConnection, policy: str) -> None:
+    await set_meta(db, "policy", policy)
+    await regroup(db)
+
+
+@asynccontextmanager
+async def restarting(db: AsyncConnection, at_ms: int, *, room: str = "") -> AsyncIterator[None]:
+    """Restart people's time to be verified in each group, or one, that asks for more after the body than before."""
+    before = await _asked(db, room)
+    yield
+    for each, asks in (await _asked(db, room)).items():
+        if asks.more_than(before[each]):
+            await db.execute(update(schema.rooms).where(schema.rooms.c.room == each).values(asked=at_ms))
+
+
+async def _asked(db: AsyncConnection, room: str) -> dict[str, Asks]:
+    """Return what each group, or one, asks of people now."""
+    r, asks = schema.rooms.c, _verification_of(await get_meta(db, "policy"))
+    groups = select(r.room, r.code, r.community).where(r.purpose == "group")
+    return {
+        row.room: with_choice(
+            room_demands(asks, row.room, row.code, community=row.community), await choices_of(db, row.room)
+        )
+        for row in (await db.execute(groups.where(r.room == room) if room else groups)).all()
+    }
 
 
 def _verification_of(policy: str | None) -> VerificationSettings:
     """Return what a recorded policy asks of rooms; the defaults if it was erased."""
     return Policy.model_validate_json(policy).verification if policy else VerificationSettings()
-
-
-async def asked_now(db: AsyncConnection, room: RoomId) -> Asks:
-    """Return what a room asks of people now."""
-    code = await db.scalar(select(schema.rooms.c.code).where(schema.rooms.c.room == room))
-    policy = _verification_of(await get_meta(db, "policy"))
-    return with_choice(room_demands(policy, room, str(code)), await choices_of(db, room))

@@ -23,7 +23,7 @@ from storage import schema
 from . import upgraded_rooms
 from .common import add, project, put
 from .communities import regroup
-from .requests import asked_now
+from .requests import restarting
 
 _r = schema.rooms.c
 _BEFORE = select(_r.room).where(_r.code == bindparam("code"), _r.room != bindparam("room"))
@@ -93,12 +93,13 @@ async def _(fact: RoomStateChanged, db: AsyncConnection, index: int, at_ms: int)
 
 
 @project.register
-async def _(fact: RoomListed, db: AsyncConnection, index: int, _at_ms: int) -> None:
+async def _(fact: RoomListed, db: AsyncConnection, index: int, at_ms: int) -> None:
     listed = schema.space_rooms.c
-    await db.execute(delete(schema.space_rooms).where(listed.space == fact.room, listed.room == fact.child))
-    if fact.what == "listed":
-        await db.execute(insert(schema.space_rooms).values(space=fact.room, room=fact.child, record=index))
-    await regroup(db, room=fact.child)
+    async with restarting(db, at_ms, room=fact.child):
+        await db.execute(delete(schema.space_rooms).where(listed.space == fact.room, listed.room == fact.child))
+        if fact.what == "listed":
+            await db.execute(insert(schema.space_rooms).values(space=fact.room, room=fact.child, record=index))
+        await regroup(db, room=fact.child)
 
 
 @project.register
@@ -145,9 +146,7 @@ async def _(fact: RoomRuleChanged, db: AsyncConnection, index: int, at_ms: int) 
 @project.register
 async def _(fact: RoomSettingChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
     s, room = schema.room_settings.c, RoomId(fact.room or "")
-    before = await asked_now(db, room)
-    await db.execute(delete(schema.room_settings).where(s.room == room, s.setting == fact.setting))
-    if fact.value != "-":
-        await add(db, schema.room_settings, fact, index, at_ms)
-    if (await asked_now(db, room)).more_than(before):
-        await db.execute(update(schema.rooms).where(schema.rooms.c.room == room).values(asked=at_ms))
+    async with restarting(db, at_ms, room=room):
+        await db.execute(delete(schema.room_settings).where(s.room == room, s.setting == fact.setting))
+        if fact.value != "-":
+            await add(db, schema.room_settings, fact, index, at_ms)

@@ -26,7 +26,7 @@ from moderation.duty.duty import Duty, on_duty
 from moderation.duty.week import people_by_hour
 from moderation.model.context import InForce, RoomView
 from moderation.values.durations import DAY_MS
-from moderation.values.ids import RoomId, UserId, is_named
+from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Phrase, RoomName, line
 from storage import queries
 from storage.queries import RoomRule
@@ -143,7 +143,7 @@ def _without_hits(
     visit: Visit, room: RoomView, own_rules: Sequence[RoomRule], counted: Collection[str]
 ) -> list[RuleFigures]:
     """Return the rules that hold in a room and have found nothing."""
-    deployment = (each.name for each in visit.site.policy.rules if is_named(each.rooms, room.room, room.code))
+    deployment = (each.name for each in visit.site.policy.rules if room.is_among(each.rooms))
     names = dict.fromkeys((*deployment, *(each.name for each in own_rules)))
     return [RuleFigures(rule=name) for name in names if name not in counted]
 

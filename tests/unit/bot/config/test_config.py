@@ -269,6 +269,12 @@ text.fr = "non"
             (9, "rules.0.text.fr", "expected.one_of"),
         ]
 
+    def test_a_rule_holds_in_communities_by_name_and_nowhere_by_alias(self) -> None:
+        club = '[[communities.named]]\nname = "club"\nrooms = ["G-7F3K"]\n'
+        rule = "[[rules]]\nname = 'a'\nkind = 'flood'\nrooms = ['club', '#club:example.org']\n"
+        assert problems(HEAD + club + rule) == [(10, "rules.0.rooms.1", "expected.room")]
+        assert problems(HEAD + rule)[0] == (7, "rules.0.rooms.0", "expected.room")
+
     def test_one_bad_rule_does_not_hide_another(self) -> None:
         rules = "[[rules]]\nname = 'a'\nkind = 'flood'\nmesages = 3\n[[rules]]\nname = 'B'\nkind = 'media'\n"
         assert problems(HEAD + rules) == [

@@ -111,6 +111,13 @@ def test_a_rule_of_another_room_does_not_concern_this_one() -> None:
     assert [fact.rule for fact in facts if isinstance(fact, Found)] == ["here"]
 
 
+def test_a_rule_for_a_community_holds_in_its_rooms_by_the_exact_name() -> None:
+    rules = policy(terms("here", "tea", rooms=["club"]), terms("there", "tea", rooms=["clu*"]))
+    there = replace(context(), room=replace(room(), community="club"))
+    assert [fact.rule for fact in judged(said("tea"), there, rules) if isinstance(fact, Found)] == ["here"]
+    assert judged(said("tea"), context(), rules) == ()
+
+
 def test_quotations_in_cases_and_findings_are_bounded() -> None:
     facts = judged(said("spam " + "x" * 5_000), context())
     assert [len(fact.excerpt) for fact in facts if isinstance(fact, CaseOpened)] == [EXCERPT]

@@ -55,6 +55,16 @@ def test_a_person_beyond_a_limit_is_removed_without_a_charge(people: int, rooms:
     assert come(people=people, rooms=rooms) == (case(rule), kick(rule))
 
 
+def test_some_rooms_have_another_number_of_members() -> None:
+    club = {"members": 3, "rooms": [{"rooms": ["club"], "members": 0}, {"rooms": ["*"], "members": 9}]}
+    settings, there = {"member_limits": club}, replace(room(), community="club")
+    assert come(people=99, here=there, settings=settings) == ()
+    assert (come(people=9, settings=settings), come(people=10, settings=settings)) == (
+        (),
+        (case(CAP_MEMBERS), kick(CAP_MEMBERS)),
+    )
+
+
 def test_within_the_limits_nothing_happens() -> None:
     assert come(people=3, rooms=2) == ()
 

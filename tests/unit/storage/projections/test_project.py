@@ -151,6 +151,21 @@ async def test_a_space_is_followed_and_neither_ours_nor_recorded(db: AsyncConnec
     assert await queries.followed_spaces(db) == set()
 
 
+async def test_peoples_time_begins_again_in_a_room_that_comes_into_a_community_that_asks_for_more(
+    db: AsyncConnection,
+) -> None:
+    asks = {"rooms": [{"rooms": ["club"], "write": 2, "below": "restrict"}]}
+    club = policy(communities={"named": [{"name": "club", "space": SPACE}]}, verification=asks)
+    listed = RoomListed(room=SPACE, what="listed", child=ROOM, by=OLGA)
+    await apply(db, ENTERED, RoomStateChanged(room=ROOM, condition="protected"), at=NOON)
+    await apply(db, PolicyChanged(digest="0", policy=club.model_dump_json(by_alias=True)), at=NOON + 1)
+    assert await rows(db, schema.rooms, "asked") == [(NOON,)]
+    await apply(db, listed, at=NOON + 2)
+    assert await rows(db, schema.rooms, "asked") == [(NOON + 2,)]
+    await apply(db, replace(listed, what="unlisted"), at=NOON + 3)
+    assert await rows(db, schema.rooms, "asked") == [(NOON + 2,)]
+
+
 async def test_a_room_is_in_the_community_of_a_space_from_when_it_is_listed_and_known(db: AsyncConnection) -> None:
     club = policy(communities={"named": [{"name": "club", "space": SPACE}]})
     listed = RoomListed(room=SPACE, what="listed", child=ROOM, by=OLGA)
