@@ -19,6 +19,7 @@ from moderation.model.actions import AskDesk, PostCard
 from moderation.model.facts import FACTS, Fact, owner_of
 from moderation.values.events import (
     Json,
+    Media,
     MembershipChanged,
     MessagePosted,
     Received,
@@ -276,8 +277,8 @@ def _kind_of(event: Received) -> tuple[str, dict[str, int | str]]:
     match event:
         case MessagePosted() if event.replaces is not None:
             return "edit", _when(event)
-        case MessagePosted() if event.media is not None:
-            return "message", {"media": event.media.kind, **_when(event)}
+        case MessagePosted(media=(Media(is_sent=True) as first, *_)):
+            return "message", {"media": first.kind, **_when(event)}
         case Redacted():
             return "redact", {}
         case MembershipChanged():

@@ -12,6 +12,7 @@ Left to others: whose messages wait (`moderation/credit/waiting.py`), the card (
 from collections.abc import Callable
 
 from bot.bot_rooms.shared_desks import must_show
+from bot.events.parse_texts import GALLERY_KEYS
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.texts.matrix_message import MESSAGE, in_thread
 from moderation.model.actions import Quote, Tell
@@ -25,7 +26,7 @@ from storage import queries
 
 MOST = 8_000  # characters of a quotation: text and HTML of it fit into one event
 _MATRIX = ("matrix.to",)
-_TYPES = {"image": "m.image", "sticker": "m.image", "video": "m.video", "audio": "m.audio", "file": "m.file"}
+_TYPES = {"image": "m.image", "sticker": "m.image", "video": "m.video", "audio": "m.audio", "voice": "m.audio"}
 
 Recorded = Callable[[RoomId, int], MessagePosted | None]  # the message of this room recorded at an index
 
@@ -68,7 +69,7 @@ class Quoter(ActionHandler):
         if said is None:
             return None
         words, first = _words(said), event == case.events[0]
-        if action.event and first and said.media is None and words == said.body and len(words) <= EXCERPT:
+        if action.event and first and not said.media and words == said.body and len(words) <= EXCERPT:
             return None
         shown = words[:MOST] + "…" if len(words) > MOST else words
         said_by = (line("quote.said", who=Who(said.sender), words=Quoted(shown) if action.event else shown),)
@@ -83,10 +84,14 @@ def _words(said: MessagePosted) -> str:
 
 
 def _file(said: MessagePosted) -> dict[str, Json]:
-    if said.media is None or said.media.url is None:
+    sent = next((file for file in said.media if file.is_sent and file.url), None)
+    if sent is None:
         return {}
     edited = said.content.get("m.new_content")
     content = edited if isinstance(edited, dict) else said.content
-    kept = {name: content[name] for name in ("url", "file", "info") if name in content}
-    name = content.get("filename") or content.get("body") or said.media.kind
-    return {**kept, "msgtype": _TYPES.get(said.media.kind, "m.file"), "filename": name}
+    if any(key in content for key in GALLERY_KEYS):
+        return {name: content[name] for name in (*GALLERY_KEYS, "msgtype") if name in content}
+    kept: dict[str, Json] = {"file": dict(sent.sealed)} if sent.sealed else {"url": sent.url}
+    kept |= {"info": content["info"]} if "info" in content else {}
+    name = content.get("filename") or content.get("body") or sent.kind
+    return {**kept, "msgtype": _TYPES.get(sent.kind, "m.file"), "filename": name}

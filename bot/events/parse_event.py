@@ -15,10 +15,12 @@ with `encrypted=True`), fitting `content` into a record (`storage/journal/canoni
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import cast
 
 from moderation.values.events import (
     Json,
+    Media,
     Membership,
     MembershipChanged,
     OtherEvent,
@@ -33,6 +35,7 @@ from moderation.values.events import (
 from moderation.values.ids import RoomId
 
 from .parse_fields import event_id_of, filled_text_of, name_of, object_of, text_of, time_of, user_id_of, written_out
+from .parse_media import each_once, kind_of_type, media_of, mxc_of
 from .parse_message import Envelope, Malformed, message, poll, sticker
 from .parse_texts import leaf_texts, texts_of, topic_texts
 
@@ -145,7 +148,7 @@ def _state(fields: dict[str, Json], envelope: Envelope) -> Received:
         raise Malformed("state_key is no text of at most 255 bytes")
     if envelope["type"] == "m.room.member":
         return _membership(state_key, envelope)
-    return StateChanged(**envelope, state_key=state_key, texts=_state_texts(envelope))
+    return StateChanged(**envelope, state_key=state_key, texts=_state_texts(envelope), media=_state_media(envelope))
 
 
 def _state_texts(envelope: Envelope) -> tuple[Text, ...]:
@@ -154,7 +157,18 @@ def _state_texts(envelope: Envelope) -> tuple[Text, ...]:
         return tuple(topic_texts(content).found)
     if envelope["type"] == "m.room.name":
         return texts_of("room_name", text_of(content.get("name")))
-    return () if _is_protocol(envelope["type"]) or envelope["type"].startswith("m.room.") else leaf_texts(content)
+    return leaf_texts(content) if _is_shown_state(envelope["type"]) else ()
+
+
+def _state_media(envelope: Envelope) -> tuple[Media, ...]:
+    if envelope["type"] == "m.room.avatar":
+        return each_once(media_of(envelope["content"], "avatar"))
+    return each_once(media_of(envelope["content"])) if _is_shown_state(envelope["type"]) else ()
+
+
+def _is_shown_state(kind: str) -> bool:
+    """Tell whether a client may show what state of this type says: beacons, widgets, collections of emoji."""
+    return not _is_protocol(kind) and not kind.startswith("m.room.")
 
 
 def _membership(state_key: str, envelope: Envelope) -> MembershipChanged:
@@ -168,6 +182,7 @@ def _membership(state_key: str, envelope: Envelope) -> MembershipChanged:
     name = filled_text_of(content.get("displayname"))
     reason, own = text_of(content.get("reason")), user == envelope["sender"]
     says = reason if own or membership == "invite" else None  # a removal's reason is the room's word to them
+    face = mxc_of(content.get("avatar_url")) if own and membership == "join" else None
     theirs = membership == "invite" or (own and membership == "leave")  # then the name need not be judged
     return MembershipChanged(
         **envelope,
@@ -176,6 +191,7 @@ def _membership(state_key: str, envelope: Envelope) -> MembershipChanged:
         display_name=name,
         reason=reason,
         texts=(*texts_of("display_name", None if theirs else name), *texts_of("reason", says)),
+        media=(Media("avatar", url=face),) if face else (),
     )
 
 
@@ -198,7 +214,8 @@ def _reaction(envelope: Envelope) -> ReactionGiven:
     name = text_of(envelope["content"].get("shortcode")) or text_of(
         envelope["content"].get("com.beeper.reaction.shortcode")
     )
-    return ReactionGiven(**envelope, target=target, key=key, texts=texts_of("reaction", key, name))
+    picture = (Media("sticker", url=url),) if (url := mxc_of(key)) else ()
+    return ReactionGiven(**envelope, target=target, key=key, texts=texts_of("reaction", key, name), media=picture)
 
 
 def _ciphertext(envelope: Envelope) -> Undecryptable:
@@ -211,7 +228,13 @@ def _member_without_key(_envelope: Envelope) -> Received:
 
 
 def _other(envelope: Envelope) -> Received:
-    return OtherEvent(**envelope, texts=() if _is_protocol(envelope["type"]) else leaf_texts(envelope["content"]))
+    content, kind = envelope["content"], envelope["type"]
+    if _is_protocol(kind):
+        return OtherEvent(**envelope)
+    sent = kind_of_type(kind)
+    found = each_once(each for each in media_of(content, sent) if each.url)
+    media = tuple(replace(each, kind=sent) if each.kind == "preview" else each for each in found)
+    return OtherEvent(**envelope, texts=leaf_texts(content), media=media)
 
 
 def _is_protocol(kind: str) -> bool:

@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import unescape
+from typing import Literal
 from urllib.parse import unquote
 
 from moderation.values.ids import UserId
@@ -48,6 +49,8 @@ _UNSEEN = frozenset({"script", "style", "textarea", "option", "title", "template
 # ("Spoiler messages"), a formula ("Mathematical messages").
 _SHOWN = {"img": ("alt",), "span": ("data-mx-spoiler", "data-mx-maths"), "div": ("data-mx-maths",)}
 
+PictureKind = Literal["image", "sticker"]  # a sticker is a small one
+
 _REPLY_OPENS, _REPLY_CLOSES = "<mx-reply>", "</mx-reply>"
 _USER_LINK = re.compile(r"(?:https?://(?:www\.)?matrix\.to/#/(?:@|%40)|matrix:u/)([^?/#]+)", re.IGNORECASE)
 
@@ -59,7 +62,7 @@ class ShownText:
     parts: list[str] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)  # what is shown to a reader who points at an element
-    pictures: list[str] = field(default_factory=list)  # kinds of the pictures in the text that lie on the homeserver
+    pictures: list[tuple[PictureKind, str]] = field(default_factory=list)  # those on the homeserver, with addresses
     mentions: set[UserId] = field(default_factory=set)
     inside: str = ""  # the unseen element being read
 
@@ -135,8 +138,9 @@ def _tag(seen: ShownText, *, closes: bool, name: str, attributes: str) -> None:
         seen.told.append(_unescaped(title))
     if name == "a":
         _link(seen, values.get("href", ""))
-    elif name == "img" and values.get("src", "").lower().startswith("mxc:"):
-        seen.pictures.append("sticker" if "data-mx-emoticon" in values else "image")
+    elif name == "img" and (source := _unescaped(values.get("src", "")).strip()).lower().startswith("mxc://"):
+        kind: PictureKind = "sticker" if "data-mx-emoticon" in values else "image"
+        seen.pictures.append((kind, "mxc" + source[3:]))
     if name in _SHOWN:
         for value in filter(None, map(values.get, _SHOWN[name])):
             # An image may stand for letters of a word; a spoiler's reason is separate.

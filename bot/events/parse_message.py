@@ -14,11 +14,12 @@ Left to others: the envelope (`parse_event.py`), the texts (`parse_texts.py`).
 from dataclasses import dataclass
 from typing import TypedDict
 
-from moderation.values.events import Json, Media, MediaKind, MessagePosted, Text
+from moderation.values.events import Json, Media, MessagePosted, Text
 from moderation.values.ids import EventId, RoomId, UserId
 
-from .parse_fields import event_id_of, list_of, object_of, text_of, user_id_of, whole_number_of
-from .parse_texts import MEDIA, Texts, message_texts, poll_texts, quoted_texts, texts_of
+from .parse_fields import event_id_of, list_of, object_of, text_of, user_id_of
+from .parse_media import each_once, media_of
+from .parse_texts import Texts, message_texts, poll_texts, quoted_texts, texts_of
 
 _PLAIN_KEYS = frozenset({"body", "msgtype", "m.mentions"})
 _NOBODY: frozenset[UserId] = frozenset()
@@ -61,13 +62,12 @@ def message(envelope: Envelope) -> MessagePosted:
     relation = relation_of(content)
     current = object_of(content["m.new_content"]) if relation.replaces else content
     texts = message_texts(current, is_reply=relation.reply_to is not None)
-    media = _media(current, MEDIA.get(text_of(current.get("msgtype")) or ""))
+    files = [*media_of(current)]
     if relation.replaces:  # shown by notifications, and by clients that do not know edits
         _add_outside(texts, content)
-        media = media or _media(content, MEDIA.get(text_of(content.get("msgtype")) or ""))
-    if media is None and texts.pictures:
-        media = Media("image" if "image" in texts.pictures else "sticker")
-    if not texts.found and media is None and text_of(current.get("body")) is None:
+        files += media_of(content)
+    media = each_once([*files, *(Media(kind, url=url) for kind, url in texts.pictures)])
+    if not texts.found and not media and text_of(current.get("body")) is None:
         raise Malformed("content.body is missing or no text")
     return _posted(envelope, relation, texts, media)
 
@@ -76,7 +76,7 @@ def sticker(envelope: Envelope) -> MessagePosted:
     """Read an `m.sticker`."""
     relation = relation_of(envelope["content"])
     texts = message_texts(envelope["content"], is_reply=relation.reply_to is not None)
-    return _posted(envelope, relation, texts, _media(envelope["content"], "sticker"))
+    return _posted(envelope, relation, texts, each_once(media_of(envelope["content"], "sticker")))
 
 
 def poll(envelope: Envelope) -> MessagePosted:
@@ -89,7 +89,7 @@ def poll(envelope: Envelope) -> MessagePosted:
             texts.add(text.where, _without_star(text.value))
     if not texts.found:
         raise Malformed("the poll has no question")
-    return _posted(envelope, relation, texts, None)
+    return _posted(envelope, relation, texts, each_once(media_of(content)))
 
 
 def _add_outside(texts: Texts, content: dict[str, Json]) -> None:
@@ -120,7 +120,7 @@ def relation_of(content: dict[str, Json]) -> Relation:
     return Relation(None, None, target) if is_edit and target else Relation(reply_to, thread)
 
 
-def _posted(envelope: Envelope, relation: Relation, texts: Texts, media: Media | None) -> MessagePosted:
+def _posted(envelope: Envelope, relation: Relation, texts: Texts, media: tuple[Media, ...]) -> MessagePosted:
     content = envelope["content"]
     current = object_of(content["m.new_content"]) if relation.replaces else content
     mentions, room = texts.mentions, False
@@ -141,21 +141,3 @@ def _posted(envelope: Envelope, relation: Relation, texts: Texts, media: Media |
         replaces=relation.replaces,
         is_notice=current.get("msgtype") == "m.notice",
     )
-
-
-def _media(content: dict[str, Json], kind: MediaKind | None) -> Media | None:
-    if kind is None:
-        return None
-    info = object_of(content.get("info"))
-    size = whole_number_of(info.get("size"))
-    return Media(
-        kind=kind,
-        mimetype=text_of(info.get("mimetype")),
-        size=size if size is not None and size >= 0 else None,
-        url=_mxc(content.get("url")) or _mxc(object_of(content.get("file")).get("url")),
-    )
-
-
-def _mxc(value: object) -> str | None:
-    url = text_of(value)
-    return url if url and url.startswith("mxc://") else None

@@ -16,20 +16,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from moderation.values.events import Json, MediaKind, Text, Where
+from moderation.values.events import Json, Text, Where
 from moderation.values.ids import UserId
 
 from .parse_fields import filled_text_of, list_of, object_of, text_of
-from .parse_html import in_reply, shown, without_reply
+from .parse_html import PictureKind, in_reply, shown, without_reply
+from .parse_media import mxc_of
 from .visual_order import visual
 
-MEDIA: dict[str, MediaKind] = {
-    "m.image": "image",
-    "m.video": "video",
-    "m.audio": "audio",
-    "m.file": "file",
-    "m.location": "location",
-}
 # `body` of these is a file name or a caption; that of a location or sticker describes it.
 _FILES = frozenset({"m.image", "m.video", "m.audio", "m.file"})
 
@@ -40,14 +34,12 @@ _CAPTION_KEYS = ("m.caption", "org.matrix.msc1767.caption")
 _LOCATION_KEYS = ("m.location", "org.matrix.msc3488.location")
 _PREVIEW_KEYS = ("com.beeper.linkpreviews", "m.url_previews", "matrix_url_previews")
 _PROFILE_KEYS = ("com.beeper.per_message_profile", "m.per_message_profile")
-_GALLERY_KEYS = ("itemtypes", "dm.filament.itemtypes")
+GALLERY_KEYS = ("itemtypes", "dm.filament.itemtypes")
 _POLL_KEYS = ("m.poll", "org.matrix.msc3381.poll.start", "m.poll.start")
 
 _APART = " \n"  # joins texts to be judged as one, so that many cost no more; no word reaches across
-# Fields that never hold words a client shows, in events of any type: ids, addresses, keys.
-_NO_WORDS = frozenset(
-    {"m.relates_to", "m.mentions", "event_id", "room_id", "user_id", "sender", "url", "thumbnail_url", "rel_type"}
-)
+# Fields that never hold words a client shows, in events of any type: ids and keys.
+_NO_WORDS = frozenset({"m.relates_to", "m.mentions", "event_id", "room_id", "user_id", "sender", "rel_type"})
 
 
 @dataclass(slots=True)
@@ -55,7 +47,7 @@ class Texts:
     """The texts found so far, each once."""
 
     found: list[Text] = field(default_factory=list)
-    pictures: list[str] = field(default_factory=list)  # in the text: "image", or "sticker" for a small one
+    pictures: list[tuple[PictureKind, str]] = field(default_factory=list)  # in the text, with their addresses
     mentions: set[UserId] = field(default_factory=set)
     _folded: set[str] = field(default_factory=set)
 
@@ -100,10 +92,13 @@ def message_texts(content: dict[str, Json], *, is_reply: bool) -> Texts:
     _add_extensible(texts, content, "body", "formatted")
     for key in _CAPTION_KEYS:
         _add_extensible(texts, object_of(content.get(key)), "caption", "formatted")
-    for item in (object_of(item) for key in _GALLERY_KEYS for item in list_of(content.get(key))):
+    for item in (object_of(item) for key in GALLERY_KEYS for item in list_of(content.get(key))):
         texts.add("caption", text_of(item.get("body")))
         texts.add("filename", text_of(item.get("filename")))
         texts.add_html("formatted", text_of(item.get("formatted_body")))
+        for key in _CAPTION_KEYS:
+            _add_extensible(texts, object_of(item.get(key)), "caption", "formatted")
+        _add_extensible(texts, item, "caption", "formatted")
     _add_beside(texts, content)
     return texts
 
@@ -136,6 +131,8 @@ def leaf_texts(content: dict[str, Json]) -> tuple[Text, ...]:
     while parts:
         part = parts.popleft()
         if isinstance(part, str):
+            if mxc_of(part) and " " not in part:
+                continue  # an address of a file, no words
             leaves.append(shown(part).text if "<" in part else part)
         elif isinstance(part, dict):
             parts.extend(value for key, value in part.items() if key not in _NO_WORDS)

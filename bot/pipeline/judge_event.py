@@ -48,6 +48,8 @@ from .view_cache import ViewCache
 
 log = structlog.get_logger()
 
+MOST_FILES = 50  # of one event that are fetched: an event has room for thousands of addresses
+
 
 class Judging:
     """A judge of events, one after the other, inside a unit of work."""
@@ -153,14 +155,22 @@ class Judging:
         return self.unread.follow(room, event.event, event.sender, event.received_ms, event.code)
 
     def _files(self, event: Received, room: RoomView, index: int) -> tuple[Action, ...]:
-        """Return the action that notes hash and size of a message's file in a group, if the settings ask for it."""
-        if not self._settings.media or room.purpose != "group" or not isinstance(event, MessagePosted):
+        """Return the actions that note hash and size of an event's files in a group, if the settings ask for it."""
+        if not self._settings.media or room.purpose != "group" or isinstance(event, Unreadable):
             return ()
-        if event.media is None or event.media.url is None or event.sender == self._settings.bot:
+        if event.sender == self._settings.bot:
             return ()
-        file = event.content.get("file") if event.encrypted else None
-        sealed = file if isinstance(file, dict) else None
-        return (HashMedia(room=event.room, url=event.media.url, file=sealed, subject=event.sender, on=index),)
+        files = [file for file in event.media if file.url and file.kind != "avatar"][:MOST_FILES]
+        return tuple(
+            HashMedia(
+                room=event.room,
+                url=file.url or "",
+                file=dict(file.sealed) if file.sealed else None,
+                subject=event.sender,
+                on=index,
+            )
+            for file in files
+        )
 
 
 def _taken_back(event: Received, room: RoomView) -> tuple[Action, ...]:

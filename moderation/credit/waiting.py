@@ -26,7 +26,10 @@ from moderation.values.events import MessagePosted
 
 def has_link_or_media(event: MessagePosted) -> bool:
     """Return whether a message has a link other than one inside Matrix, or a file."""
-    return event.media is not None or _links().check(event, View(recent_ms=(), bot=event.sender)) is not None
+    return (
+        any(file.is_sent for file in event.media)
+        or _links().check(event, View(recent_ms=(), bot=event.sender)) is not None
+    )
 
 
 @cache

@@ -211,8 +211,10 @@ def measures(
 def redaction_of(
     event: Judged, context: Context, on: int, n: int, rule: str, basis: Basis = "rule"
 ) -> SanctionStarted | None:
-    """Return the redaction of a message or reason; None for a name or topic, where redacting does not help."""
-    if isinstance(event, StateChanged) or (isinstance(event, MembershipChanged) and event.membership == "join"):
+    """Return the redaction of a message, a reason, a widget; None for a name or topic, where it does not help."""
+    if isinstance(event, StateChanged) and event.type.startswith("m.room."):
+        return None
+    if isinstance(event, MembershipChanged) and event.membership == "join":
         return None
     return sanction_here(context, "redact", basis, n=n, rule=rule, on=on, event=event.event)
 

@@ -105,6 +105,8 @@ class Links:
     def _is_fine(self, link: WrittenLink) -> bool:
         if any(set(_and_above(server)) & self._deny for server in link.servers):
             return False  # what the link leads to decides, whatever host leads there
+        if link.scheme == "mxc":
+            return True  # a file on a homeserver, which no client opens; the kind `media` looks at those
         if self._settings.matrix_links and link.hosts == ("matrix.to",):
             return True
         if self._settings.schemes and link.scheme and link.scheme not in self._settings.schemes:

@@ -5,6 +5,7 @@ Rules kept here:
 - For what the sender does not say, `unknown_size` and `unknown_type` decide, since the specification makes both
   optional.
 - A location is no file and has neither.
+- Thumbnails, previews of links and faces are not what somebody posted, so they are not looked at.
 """
 
 import re
@@ -16,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from moderation.values.errors import Refused
 from moderation.values.events import Media as Attached
-from moderation.values.events import MediaKind, MessagePosted, ReactionGiven
+from moderation.values.events import SentKind
 from moderation.values.notices import Code
 
 from .base import InChat, RuleBase, StrictSettings
@@ -67,10 +68,13 @@ class MediaSettings(StrictSettings):
     A setting left out limits nothing; an empty list allows nothing.
     """
 
-    kinds: tuple[MediaKind, ...] | None = Field(
+    kinds: tuple[SentKind, ...] | None = Field(
         default=None,
-        description="those allowed; left out: all",
-        examples=[["image", "video", "audio", "file", "sticker", "location"]],
+        description="those allowed; audio includes voice messages; left out: all",
+        examples=[["image", "video", "audio", "voice", "file", "sticker", "location"]],
+    )
+    max_files: int | None = Field(
+        default=None, ge=1, le=1000, description="so many may one message have; left out: any", examples=[20]
     )
     max_size: Size | None = Field(default=None, description="500KB, 10MiB ...; left out: any", examples=["100MB"])
     mimetypes: tuple[TypePattern, ...] | None = Field(
@@ -82,26 +86,24 @@ class MediaSettings(StrictSettings):
     unknown_type: Unknown = Field(default="allow", description="allow or deny, when the sender tells no media type")
 
 
-def _attached(event: Judged) -> Attached | None:
-    """Return the file of a message; a reaction that is a picture counts as a sticker."""
-    if isinstance(event, ReactionGiven):
-        return Attached("sticker") if event.key.startswith("mxc://") else None
-    return event.media if isinstance(event, MessagePosted) else None
-
-
 class MediaCheck:
-    """Check of the file of a message."""
+    """Check of the files of an event."""
 
     def __init__(self, settings: MediaSettings) -> None:  # a file has no place among the texts
         self._settings = settings
 
     def check(self, event: Judged, view: View) -> Hit | None:
-        """Return a hit if the file is of a kind or type not allowed, or too large."""
+        """Return a hit if there are too many files, or one of a kind or type not allowed, or too large."""
         del view
-        media = _attached(event)
-        if media is None:
-            return None
-        if self._settings.kinds is not None and media.kind not in self._settings.kinds:
+        files = [file for file in event.media if file.is_sent]
+        most = self._settings.max_files
+        if most is not None and len(files) > most:
+            return Hit(numbers={"count": len(files), "limit": most})
+        return next((hit for file in files if (hit := self._file(file)) is not None), None)
+
+    def _file(self, media: Attached) -> Hit | None:
+        kinds = self._settings.kinds
+        if kinds is not None and media.kind not in kinds and not (media.kind == "voice" and "audio" in kinds):
             return Hit()
         if media.kind == "location":
             return None
@@ -127,13 +129,15 @@ class MediaCheck:
 
 
 def _is_plain(word: str) -> bool:
-    return "/" in word or word in get_args(MediaKind)
+    return "/" in word or word in get_args(SentKind)
 
 
 class MediaRule(RuleBase, MediaSettings):
     """A rule about files."""
 
-    IN_CHAT: ClassVar = InChat(("kinds", "mimetypes"), _is_plain, ("max_size", "unknown_size", "unknown_type"))
+    IN_CHAT: ClassVar = InChat(
+        ("kinds", "mimetypes"), _is_plain, ("max_files", "max_size", "unknown_size", "unknown_type")
+    )
     IN_WORDS: ClassVar = False
 
     kind: Literal["media"]
@@ -144,7 +148,7 @@ class MediaRule(RuleBase, MediaSettings):
 
     def must_suit_a_room(self) -> None:
         """Raise `Refused` if it allows every file."""
-        if self.kinds is None and self.max_size is None and self.mimetypes is None:
+        if all(limit is None for limit in (self.kinds, self.max_files, self.max_size, self.mimetypes)):
             raise Refused("error.rule.limits-nothing", known=Code(", ".join(self.IN_CHAT.words)))
 
     def compiled(self, *, own: bool = False) -> MediaCheck:

@@ -11,7 +11,7 @@ Left to others: parsing (`bot/events/parse_event.py`), judging (`moderation/judg
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from .ids import EventId, RoomId, UserId
 
@@ -31,9 +31,11 @@ Where = Literal[
     "preview",
     "other",
 ]
-MediaKind = Literal["image", "video", "audio", "file", "sticker", "location"]
+SentKind = Literal["image", "video", "audio", "voice", "file", "sticker", "location"]
+MediaKind = SentKind | Literal["preview", "avatar"]  # these stand for something else: a thumbnail, a face
 Membership = Literal["join", "leave", "ban", "invite", "knock"]
 
+_SENT = frozenset(get_args(SentKind))
 IN_A_PLAIN_ROOM = "plain"  # the code of ciphertext in a room that is not encrypted
 VERIFICATION_REQUEST = "m.key.verification.request"  # as a msgtype
 
@@ -48,12 +50,18 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A file in a message: its `mxc://` address and what its sender says about it."""
+    """A file or picture in an event: its `mxc://` address and what its sender says about it."""
 
     kind: MediaKind
     mimetype: str | None = None
     size: int | None = None  # bytes
     url: str | None = None
+    sealed: Mapping[str, Json] | None = field(default=None, repr=False)  # how to open it, if it is encrypted
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether it was sent for its own sake, unlike a thumbnail or somebody's face."""
+        return self.kind in _SENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +76,7 @@ class Event:
     type: str
     content: Mapping[str, Json] = field(repr=False)
     encrypted: bool = False
+    media: tuple[Media, ...] = ()  # its files and pictures, those sent for their own sake first
     late: int = -1  # the record that said it could not be read, if its key came later
     heard_ms: int = 0  # if not received when it was said: when the homeserver had last been heard before; else 0
 
@@ -90,7 +99,6 @@ class MessagePosted(Event):
 
     texts: tuple[Text, ...] = ()
     quoted: tuple[Text, ...] = ()  # the quotation of the answered message that older clients put in front of a reply
-    media: Media | None = None
     mentions: frozenset[UserId] = frozenset()  # `m.mentions` and matrix.to links of the formatted body
     mentions_room: bool = False
     reply_to: EventId | None = None

@@ -152,7 +152,7 @@ KINDS: dict[str, Kind] = {
     "message": Kind(
         "A message, sticker, poll, reaction or any other event that is not state was received.",
         {
-            "media": _word("image, video, audio, file, sticker or location"),
+            "media": _word("image, video, audio, voice, file, sticker or location: the first of its files"),
             "late": _LATE,
             "heard": _HEARD,
         },

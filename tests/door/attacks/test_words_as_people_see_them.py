@@ -17,6 +17,10 @@ decide = "auto"
 measure = "redact"
 terms = ["forbidden"]
 [[rules]]
+name = "links"
+kind = "links"
+deny = ["*"]
+[[rules]]
 name = "flood"
 kind = "flood"
 decide = "auto"
@@ -130,6 +134,64 @@ async def test_a_picture_inside_the_text(bot: Offline) -> None:
 async def test_a_picture_as_a_reaction(bot: Offline) -> None:
     relates = {"rel_type": "m.annotation", "event_id": "$event1", "key": "mxc://example.org/a"}
     assert await removed(bot, await bot.event(ANNA, "m.reaction", {"m.relates_to": relates}))
+
+
+A_PICTURE, ANOTHER = "mxc://example.org/a", "mxc://example.org/b"
+GALLERIES: dict[str, dict[str, Any]] = {
+    "harmless words": {"body": "hello", "itemtypes": [{"itemtype": "m.image", "body": "a.png", "url": A_PICTURE}]},
+    "no pictures": {"body": "forbidden", "itemtypes": []},
+    "the name of a picture": {"body": "hello", "dm.filament.itemtypes": [{"itemtype": "m.file", "body": "forbidden"}]},
+    "the caption of a picture": {
+        "body": "hello",
+        "itemtypes": [{"itemtype": "m.image", "body": "a", "m.caption": {"m.text": [{"body": "forbidden"}]}}],
+    },
+}
+
+
+@pytest.mark.parametrize("gallery", GALLERIES.values(), ids=GALLERIES)
+async def test_galleries(bot: Offline, gallery: dict[str, Any]) -> None:
+    content = {"msgtype": "dm.filament.gallery", **gallery}
+    assert await removed(bot, await bot.event(ANNA, "m.room.message", content))
+
+
+async def test_a_file_of_an_unknown_type_of_message_or_event(bot: Offline) -> None:
+    message = {"msgtype": "org.example.picture", "body": "x", "url": A_PICTURE}
+    assert await removed(bot, await bot.event(ANNA, "m.room.message", message))
+    content: dict[str, Any] = {"m.text": [{"body": "x"}], "m.file": {"url": A_PICTURE}}
+    assert await removed(bot, await bot.event(ANNA, "org.matrix.msc1767.image", content))
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("m.beacon_info", {"description": "forbidden", "live": True}),
+        ("im.vector.modular.widgets", {"name": "forbidden", "url": "https://example.org/"}),
+        ("im.vector.modular.widgets", {"name": "game", "url": "https://forbidden.example.org/"}),
+    ],
+    ids=["a beacon", "the name of a widget", "the address of a widget"],
+)
+async def test_words_of_beacons_and_widgets(bot: Offline, kind: str, content: dict[str, Any]) -> None:
+    assert await removed(bot, await bot.event(ANNA, kind, content, key="x"))
+
+
+async def test_all_pictures_of_an_event_are_hashed_and_no_more_than_fifty(bot: Offline) -> None:
+    html = "".join(f"<img src='mxc://example.org/{number}'>" for number in range(99))
+    relates = {"rel_type": "m.annotation", "event_id": "$event1", "key": ANOTHER}
+    item = {"itemtype": "m.video", "body": "a", "url": A_PICTURE, "info": {"thumbnail_url": ANOTHER}}
+    await bot.event(ANNA, "m.room.message", {"msgtype": "dm.filament.gallery", "body": "x", "itemtypes": [item]})
+    await bot.event(ANNA, "m.reaction", {"m.relates_to": relates})
+    await bot.event(ANNA, "m.room.message", text("x", formatted_body=html))
+    asked = await bot.rows(
+        "SELECT json_extract(action, '$.url') FROM outbox WHERE json_extract(action, '$.do') = 'media'"
+    )
+    assert [url for (url,) in asked[:3]] == [A_PICTURE, ANOTHER, ANOTHER]
+    assert len(asked) == 3 + 50
+
+
+async def test_a_picture_as_a_reaction_is_no_link(bot: Offline) -> None:
+    relates = {"rel_type": "m.annotation", "event_id": "$event1", "key": A_PICTURE}
+    await bot.event(ANNA, "m.reaction", {"m.relates_to": relates})
+    assert await bot.rows("SELECT rule FROM cases") == [("pictures",)]
 
 
 async def test_a_flood_of_reactions(bot: Offline) -> None:

@@ -146,7 +146,7 @@ def said(
     at: int = NOON,
     event: str = "$said",
     where: RoomId = ROOM,
-    media: Media | None = None,
+    media: tuple[Media, ...] = (),
     replaces: str | None = None,
 ) -> MessagePosted:
     content: dict[str, Json] = {"msgtype": "m.text", "body": text}

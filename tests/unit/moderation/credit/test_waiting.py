@@ -86,7 +86,7 @@ def done(*facts: Fact) -> tuple[Action, ...]:
         (html("click here", '<a href="https://example.org">click here</a>'), True),
         (html("hello Mark", '<a href="https://matrix.to/#/@mark:example.org">Mark</a>'), False),
         (said("https://matrix.to/#/@mark:example.org"), False),
-        (replace(said("cat.png"), media=Media(kind="image")), True),
+        (replace(said("cat.png"), media=(Media(kind="image"),)), True),
         (said("a ratio of 3://4"), False),
         (said("good morning"), False),
     ],

@@ -9,7 +9,7 @@ ROOM, EVENT, SENDER = RoomId("!r:example.org"), EventId("$e"), UserId("@sender:e
 def posted(
     *bodies: str | Text,
     formatted: str | None = None,
-    media: Media | None = None,
+    media: tuple[Media, ...] = (),
     mentions: frozenset[UserId] = frozenset(),
     mentions_room: bool = False,
     replaces: EventId | None = None,

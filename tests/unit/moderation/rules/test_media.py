@@ -9,7 +9,7 @@ from moderation.values.events import Media as Attached
 from tests.unit.moderation.rules.posting import named, posted
 
 
-def check(attached: Attached | None, **options: object) -> Hit | None:
+def check(*attached: Attached, **options: object) -> Hit | None:
     return MediaCheck(MediaSettings.model_validate(options)).check(posted("x", media=attached), View())
 
 
@@ -18,7 +18,7 @@ PICTURE = Attached("image", "image/png", 2_000_000)
 
 def test_nothing_is_limited_by_default() -> None:
     assert check(PICTURE) is None
-    assert check(None, kinds=[]) is None
+    assert check(kinds=[]) is None
     assert MediaCheck(MediaSettings(kinds=())).check(named("x"), View()) is None
 
 
@@ -54,6 +54,29 @@ def test_a_location_is_no_file() -> None:
     options = {"max_size": 10, "mimetypes": ["image/*"], "unknown_size": "deny", "unknown_type": "deny"}
     assert check(Attached("location"), **options) is None
     assert check(Attached("location"), kinds=["image"]) == Hit()
+
+
+def test_each_file_of_a_message_is_looked_at() -> None:
+    assert check(Attached("image"), Attached("video"), kinds=["image"]) == Hit()
+    assert check(Attached("image"), PICTURE, max_size="1MB") == Hit(numbers={"size": 2_000_000, "limit": 1_000_000})
+    assert check(Attached("image"), Attached("image"), kinds=["image"]) is None
+
+
+def test_the_number_of_files_has_a_limit() -> None:
+    assert check(PICTURE, PICTURE, max_files=2) is None
+    assert check(PICTURE, PICTURE, PICTURE, max_files=2) == Hit(numbers={"count": 3, "limit": 2})
+    assert check(PICTURE, Attached("preview"), Attached("avatar"), max_files=1) is None
+
+
+def test_what_stands_for_something_else_was_not_posted() -> None:
+    assert check(Attached("preview"), Attached("avatar"), kinds=[]) is None
+
+
+def test_a_voice_message_is_told_from_other_sound_and_allowed_with_it() -> None:
+    assert check(Attached("voice"), kinds=["audio"]) is None
+    assert check(Attached("voice"), kinds=["voice"]) is None
+    assert check(Attached("audio"), kinds=["voice"]) == Hit()
+    assert check(Attached("voice"), kinds=["image"]) == Hit()
 
 
 @pytest.mark.parametrize(
