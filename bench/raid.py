@@ -1,0 +1,133 @@
+"""A raid of sixty accounts in three of twelve rooms: what catches each kind of spam, and for how long it can be seen.
+
+    python -m bench.raid [--json FILE] [--people N] [--rooms N] [--raided N] [--only-rules]
+
+Each raider enters the raided rooms one after the other and sends two messages of its kind in each. When the bot has
+done what it does by itself, a manager removes by hand those who are left, and each raider tries to enter one of the
+other rooms. It prints a table after each of the two acts.
+"""
+
+import argparse
+import asyncio
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from moderation.values.ids import RoomId
+
+from .figures import Figure, measure
+from .raid_kinds import KINDS, Raider, enters
+from .raid_outcome import HEAD, figures, outcomes, row
+from .raid_world import Answerable, Community, DefaultSynapse, Guard
+
+RULES = """
+[[communities.named]]
+name = "club"
+rooms = ["*"]
+[[rules]]
+name = "words"
+kind = "terms"
+class = "moderate"
+terms = ["purple elephant"]
+[[rules]]
+name = "pictures"
+kind = "media"
+class = "minor"
+kinds = []
+[[rules]]
+name = "flood"
+kind = "flood"
+class = "minor"
+messages = 10
+within = "10s"
+"""
+PROTECTIONS = """
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of this part."""
+    parser.add_argument("--people", type=int, default=60)
+    parser.add_argument("--rooms", type=int, default=12)
+    parser.add_argument("--raided", type=int, default=3)
+    parser.add_argument("--only-rules", action="store_true", help="without the protections against raids")
+
+
+def run(options: argparse.Namespace) -> Iterator[Figure]:
+    """Yield all figures of this part."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-raid-"))
+    try:
+        yield from asyncio.run(_all(options, folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _all(options: argparse.Namespace, folder: Path) -> list[Figure]:
+    async with await DefaultSynapse.start(folder / "synapse") as synapse, Community(synapse) as community:
+        await community.build(options.rooms)
+        bot = Answerable(folder / "bot", RULES + PROTECTIONS * (not options.only_rules), remove)
+        try:
+            await bot.start(synapse, await community.person("bot"), community.owner)
+            return await raid(community, bot, options.people, options.raided)
+        finally:
+            await bot.stop()
+
+
+def remove(user: str, rooms: Sequence[RoomId]) -> list[tuple[RoomId, str]]:
+    """Return what a manager types, and where, to be rid of somebody in these rooms."""
+    return [(room, f"!ban {user} 30d raid") for room in rooms]
+
+
+async def raid(community: Community, guard: Guard, people: int, raided: int) -> list[Figure]:
+    """Play both acts. Returns their figures."""
+    await guard.protect(community)
+    rooms, kinds = community.rooms[:raided], list(KINDS)
+    raiders = [Raider(await community.person("raider"), kinds[n % len(kinds)]) for n in range(people)]
+    for number, raider in enumerate(raiders):
+        await raider.dress(number)
+    began = time.monotonic()
+    await asyncio.gather(*(raider.spam(rooms, community.anchors) for raider in raiders))
+    lasted = time.monotonic() - began
+    await guard.quiet()
+    found = [Figure("the raid itself", "s", lasted), Figure("by itself: bot done after", "s", time.monotonic() - began)]
+    found += await _look("by itself", community, guard, rooms, raiders, math.inf)
+    found += [Figure(f"by itself: {name}", "", count) for name, count in guard.said().items()]
+    return [*found, *await _by_hand(community, guard, rooms, raiders), await _elsewhere(community, rooms, raiders)]
+
+
+async def _by_hand(community: Community, guard: Guard, rooms: list[RoomId], raiders: list[Raider]) -> list[Figure]:
+    """Let a manager remove whoever is left in the raided rooms."""
+    members = {room: await community.owner.members(room) for room in rooms}
+    began, began_ms, typed = time.monotonic(), time.time() * 1000, 0
+    for raider in raiders:
+        user = raider.client.user
+        there = [room for room in raider.rooms if members[room].get(user) == "join"]
+        for room, words in guard.orders(user, there) if there else ():
+            await community.manager.send_text(room, words)
+            typed += 1
+    await guard.quiet()
+    took = time.monotonic() - began
+    found = await _look("by hand", community, guard, rooms, raiders, began_ms)
+    return [*found, Figure("by hand: commands", "", typed), Figure("by hand: bot done after", "s", took)]
+
+
+async def _look(
+    when: str, community: Community, guard: Guard, rooms: list[RoomId], raiders: list[Raider], by_hand_ms: float
+) -> list[Figure]:
+    timelines = [await community.timeline(room) for room in rooms]
+    found = outcomes(timelines, raiders, guard.causes(), by_hand_ms)
+    print(f"\n{when}\n{HEAD}", *(row(name, outcome) for name, outcome in found.items()), "", sep="\n", flush=True)
+    return list(figures(when, found))
+
+
+async def _elsewhere(community: Community, rooms: list[RoomId], raiders: list[Raider]) -> Figure:
+    others = community.rooms[len(rooms) :]
+    tries = [enters(raider.client, others[n % len(others)]) for n, raider in enumerate(raiders)] if others else []
+    return Figure("raiders who could enter another room", "", sum(await asyncio.gather(*tries)))
+
+
+if __name__ == "__main__":
+    measure(__doc__, add_arguments, run)
