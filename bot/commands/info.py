@@ -6,6 +6,7 @@ from bot.texts import measure_lines
 from bot.texts.catalog import LANGUAGES, language_named
 from bot.texts.power_lines import power_lines
 from bot.texts.protection_lines import protections
+from bot.texts.spared_lines import spared_lines
 from moderation.duty.responsibility import is_manager, is_operator, may
 from moderation.model.facts import LanguageChosen
 from moderation.values.errors import Refused
@@ -113,10 +114,9 @@ async def rules(call: Call) -> Reply:
     if not names:
         return Reply((line("rules.none", room=RoomName(call.group.room)),))
     lines = [line("rules.head", room=RoomName(call.group.room))]
-    lines += [
-        line(f"rules.one.{rule.decide}", rule=RuleText(rule.name), grade=Phrase(f"grade.{rule.grade}"))
-        for rule in names
-    ]
+    for rule in names:
+        lines.append(line(f"rules.one.{rule.decide}", rule=RuleText(rule.name), grade=Phrase(f"grade.{rule.grade}")))
+        lines += spared_lines(rule.unless)
     return Reply(tuple(lines))
 
 

@@ -4,6 +4,7 @@ Rules kept here:
 - What is looked for stands in quotes, of any kind that a keyboard makes.
 - A word without quotes must be a known one or (a domain) have a dot: a typing error never becomes a term.
 - A setting with one value is written with the value behind its name, the rule in words behind `text`.
+- Each condition under which the rule does not apply is written behind `unless`.
 
 Left to others: whether the values make sense (`bot/config/checks.py`).
 """
@@ -16,6 +17,7 @@ from typing import Any, get_args
 
 from moderation.policy import GRADES, Decide, Measure
 from moderation.rules.registry import KINDS
+from moderation.rules.unless import Unless
 from moderation.values.errors import Refused
 from moderation.values.notices import Code
 
@@ -23,7 +25,7 @@ _OPENING = "\"“”„«»「『'‘"
 _CLOSING = {"“": "”", "”": "”", "„": "“”", "«": "»", "»": "«", "「": "」", "『": "』", "‘": "’"}
 _DURATION = re.compile(r"\d+[smhdw]", re.ASCII | re.IGNORECASE)
 BY_CHAT = {name: kind.IN_CHAT for name, kind in KINDS.items() if kind.IN_CHAT is not None}
-TEXT, NOTHING = ("text", "文字", "说明"), ("nothing", "无")
+TEXT, NOTHING, UNLESS = ("text", "文字", "说明"), ("nothing", "无"), ("unless", "除非")
 MOST_WORDS = 200  # characters of a rule in words
 MEASURES: tuple[str, ...] = get_args(Measure)
 DECIDES: tuple[str, ...] = get_args(Decide)
@@ -97,6 +99,8 @@ def _options(rule: dict[str, Any], tokens: list[Token], language: str) -> None:
             raise Refused("error.rule.no-quotes", given=word[:40], kind=rule["kind"])
         elif word in TEXT:
             rule["text"] = {language: _words(next(rest, None))}
+        elif word in UNLESS:
+            _unless(rule.setdefault("unless", {}), next(rest, None), next(rest, None))
         elif word in NOTHING and into and into not in rule:
             rule[into] = []
         elif name in form.values:
@@ -105,6 +109,16 @@ def _options(rule: dict[str, Any], tokens: list[Token], language: str) -> None:
             into = name
         elif not _known(rule, word):
             raise _unknown(word, rule["kind"])
+
+
+def _unless(unless: dict[str, Any], setting: Token | None, value: Token | None) -> None:
+    """Take one condition under which the rule does not apply."""
+    name = setting.text.lower().replace("-", "_") if setting else ""
+    if name not in Unless.model_fields:
+        known = ", ".join(each.replace("_", "-") for each in Unless.model_fields)
+        raise Refused("error.rule.unless", given=setting.text[:40] if setting else "", known=Code(known))
+    written = _value(name.replace("_", "-"), value)
+    unless[name] = [*unless.get(name, ()), str(written)] if name == "users" else written
 
 
 def _value(setting: str, token: Token | None) -> int | str:
@@ -138,7 +152,7 @@ def _known(rule: dict[str, Any], word: str) -> bool:
 
 
 def _unknown(word: str, kind: str) -> Refused:
-    known = (*BY_CHAT[kind].words, *GRADES, *MEASURES, *DECIDES, TEXT[0])
+    known = (*BY_CHAT[kind].words, *GRADES, *MEASURES, *DECIDES, TEXT[0], UNLESS[0])
     near = get_close_matches(word, known, n=1, cutoff=0.7)
     if near:
         return Refused("error.rule.near-word", given=word[:40], near=Code(near[0]))

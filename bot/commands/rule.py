@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from bot.config.checks import checked_rule
 from bot.config.errors import ConfigProblem
+from bot.texts.spared_lines import spared_lines
 from moderation.judge.judge import broken_rules
 from moderation.judge.room_rules import MOST_STEPS, compiled, own_rules, recorded, settings_of, too_heavy
 from moderation.model.facts import RoomRuleChanged
@@ -51,7 +52,7 @@ async def _list(call: Call) -> Reply:
     taken = {each.name for each in call.setup.configured.rules}
     heavy = too_heavy(own_rules([each.settings for each in own], call.setup.configured))
     operators = [each for each in call.setup.configured.rules if call.group.is_among(each.rooms)]
-    lines = [said for each in operators for said in (_listed("room-rule.operators", each), *_in_words(each))]
+    lines = [said for each in operators for said in (_listed("room-rule.operators", each), *_in_detail(each))]
     for kept in own:
         off = "overruled" if kept.name in taken else "heavy" if kept.name in heavy else ""
         lines += _own(kept, call, off if call.setup.configured.groups.own_rules else off or "off")
@@ -66,7 +67,7 @@ def _own(kept: RoomRule, call: Call, off: str) -> tuple[Line, ...]:
     if off:
         return (line(_OFF[off], name=settings.name, grade=Phrase(f"grade.{settings.grade}")),)
     by = line("room-rule.by", by=Who(kept.by), when=Moment(kept.at), values=_values(settings))
-    return (_listed("room-rule.own", settings), *_in_words(settings), by)
+    return (_listed("room-rule.own", settings), *_in_detail(settings), by)
 
 
 def _listed(key: str, rule: RuleSettings) -> Line:
@@ -80,8 +81,9 @@ def _listed(key: str, rule: RuleSettings) -> Line:
     )
 
 
-def _in_words(rule: RuleSettings) -> tuple[Line, ...]:
-    return (line("room-rule.words", words=RuleText(rule.name)),) if rule.text else ()
+def _in_detail(rule: RuleSettings) -> tuple[Line, ...]:
+    words = (line("room-rule.words", words=RuleText(rule.name)),) if rule.text else ()
+    return (*words, *spared_lines(rule.unless))
 
 
 async def _add(call: Call) -> Reply:
@@ -102,8 +104,9 @@ async def _add(call: Call) -> Reply:
 
 def _wrong(problem: ConfigProblem) -> Iterator[Line]:
     """Say what is wrong, and in which setting."""
-    for setting in problem.place[2:3]:  # after "rules" and the number of the rule
-        yield line("room-rule.wrong-at", setting=Code(str(setting).replace("_", "-")))
+    at = [each for each in problem.place[2:] if isinstance(each, str)]  # after "rules" and the number of the rule
+    if at:
+        yield line("room-rule.wrong-at", setting=Code(" ".join(at).replace("_", "-")))
     yield line(f"config.{problem.key}", **problem.fields)  # type: ignore[arg-type]
 
 

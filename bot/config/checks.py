@@ -55,11 +55,7 @@ def problems_across(
     root: type[BaseModel], data: Mapping[str, Any], known: Sequence[ConfigProblem]
 ) -> list[ConfigProblem]:
     """Return the problems of `data` beyond those already `known`."""
-    blunt = [
-        ConfigProblem(place, "expected.duration", {"stood": shown(value)})
-        for place in durations_in(root, data)
-        if isinstance(value := value_at(data, place), int)  # a number without a unit
-    ]
+    blunt = _without_unit(root, data)
     spoilt = [*known, *blunt]
     sound = _without(data, {problem.place for problem in spoilt})
     tables = _tables(root, sound)
@@ -80,6 +76,15 @@ def problems_across(
     # A faulty setting was replaced by its default, so nothing can be compared with it.
     guessed = {p.place[0] for p in spoilt if p.place and not p.key.startswith("unknown.")}
     return blunt + [p for p in found if p.key not in _COMPARISONS or not guessed & {p.place[0], *_COMPARED_WITH}]
+
+
+def _without_unit(root: type[BaseModel], data: Mapping[str, Any]) -> list[ConfigProblem]:
+    """Return the problems of durations that are numbers without a unit."""
+    return [
+        ConfigProblem(place, "expected.duration", {"stood": shown(value)})
+        for place in durations_in(root, data)
+        if isinstance(value := value_at(data, place), int)
+    ]
 
 
 def rule_problems(data: Mapping[str, Any]) -> list[ConfigProblem]:
@@ -306,7 +311,7 @@ class _Rules(StrictSettings):
 def checked_rule(rule: Mapping[str, Any]) -> tuple[RuleSettings | None, tuple[ConfigProblem, ...]]:
     """Return a rule written in chat, or what is wrong with it; `rule` as it would stand in `[[rules]]`."""
     data = {"rules": [dict(rule)]}
-    problems: list[ConfigProblem] = []
+    problems = _without_unit(_Rules, data)
     found: RuleSettings | None = None
     try:
         (found,) = _Rules.model_validate_json(json.dumps(data), strict=True, by_alias=True, by_name=False).rules

@@ -16,7 +16,7 @@ from dataclasses import replace
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from moderation.judge.judge import judge
+from moderation.judge.judge import is_removed, judge
 from moderation.judge.room_rules import compiled
 from moderation.model.actions import Action, EditCard, HashMedia, TellDesk
 from moderation.model.context import Context, RoomView
@@ -112,6 +112,8 @@ class Judging:
             context = replace(context, recent_ms=(), recent_others=())
         context = await self._paced(unit, event, context)
         rules = (*settings.rules, *compiled(room.rules, settings.policy))
+        if any(rule.settings.unless.messages for rule in rules):
+            context = replace(context, said=await self._knowledge.standing.before(unit, event, index))
         if isinstance(event, MessagePosted) and event.quoted:
             await unit.flush()
             event = await with_false_quotations(unit.db, event, self._recorded)
@@ -120,6 +122,8 @@ class Judging:
         self._costs.spent(event.room, letters(event), (time.thread_time() - began) * 1000)
         if isinstance(event, MessagePosted) and event.late < 0 and not is_held_back(judged):
             self._knowledge.stands(event)
+        if isinstance(event, MessagePosted) and not is_removed(judged):
+            self._knowledge.standing.add(event)
         cards = await returned_card(unit.db, event, room, settings.bot, index, era)
         old_cards = await superseded_cards(unit.db, event, room, settings.bot, era)
         question = await returned_question(unit.db, event, room, settings.bot, index)

@@ -25,6 +25,8 @@ from moderation.values.events import MessagePosted, Received
 from moderation.values.ids import RoomId, UserId
 from storage import queries
 
+from .messages_standing import MessagesStanding
+
 MAX_PEOPLE = 20_000
 MAX_ROOMS = 5_000
 MAX_TIMES = 1_000  # of one person in one room
@@ -69,6 +71,7 @@ class ViewCache:
         self._bot = bot
         self._incident_ms = incident_ms
         self._window_ms = window_ms
+        self.standing = MessagesStanding()
         self._rooms: _Kept[RoomId, RoomView] = _Kept(MAX_ROOMS)
         self._people: _Kept[UserId, PersonView] = _Kept(MAX_PEOPLE)
         self._times: _Kept[tuple[RoomId, UserId], deque[int]] = _Kept(MAX_PEOPLE)
@@ -84,6 +87,7 @@ class ViewCache:
         self._times.clear()
         self._others.clear()
         self._stood.clear()
+        self.standing.clear()
         self._accounts.clear()
         self.next_case = await queries.next_case(db)
 
@@ -179,6 +183,7 @@ class ViewCache:
     def changed(self, facts: Sequence[Fact]) -> None:
         """Forget the people and rooms that these facts concern."""
         for fact in facts:
+            self.standing.changed(fact)
             if _changes_nobody(fact):
                 continue
             self._person_changed(getattr(fact, "subject", None))

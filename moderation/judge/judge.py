@@ -10,6 +10,7 @@ Rules kept here:
   case: the message is dealt with, nothing is charged a second time.
 - The messages of managers and owners are judged too, but nothing applies before somebody else has decided.
 - Where the bot may not act (an observed room) it opens cases for people to decide.
+- A rule does not apply to the people whom its `unless` names (`spared.py`).
 - A room's own rule removes a message without a decision, and costs nothing unless a person decides so.
 - People who are not verified as the room asks are judged by the same rules, and then for that
   (`moderation/people/verification.py`).
@@ -46,6 +47,8 @@ from moderation.values.events import (
     Unreadable,
 )
 
+from .spared import is_spared
+
 EVERYWHERE = ("*",)
 
 
@@ -70,13 +73,14 @@ def judge(
     if not _is_judged(event, context, policy):
         return ()
     facts = _by_rules(event, context, policy, rules, on)
-    if not _is_gone(facts):  # a message that a rule lets stand is still subject to the pace
+    if not is_removed(facts):  # a message that a rule lets stand is still subject to the pace
         taken = sum(isinstance(fact, CaseOpened) for fact in facts)
         facts += _held_back(event, replace(context, next_case=context.next_case + taken), policy, on)
-    return (*facts, *facts_of_writing(event, context, policy, on, gone=_is_gone(facts)))
+    return (*facts, *facts_of_writing(event, context, policy, on, gone=is_removed(facts)))
 
 
-def _is_gone(facts: Sequence[Fact]) -> bool:
+def is_removed(facts: Sequence[Fact]) -> bool:
+    """Return whether what was judged is removed by what follows from it."""
     return any(isinstance(fact, SanctionStarted) and fact.kind == "redact" for fact in facts)
 
 
@@ -84,14 +88,18 @@ def _by_rules(
     event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
 ) -> tuple[Fact, ...]:
     assert not isinstance(event, Undecryptable | Unreadable)
-    hits = broken_rules(event, context, rules)
+    hits = [
+        (rule, hit)
+        for rule, hit in broken_rules(event, context, rules)
+        if not is_spared(rule.settings.unless, context, policy)
+    ]
     if not hits:
         return ()
     found = tuple(_found(rule.settings, hit, event, on) for rule, hit in hits)
     # A room's own rule cannot displace the operator's: it comes after them, whatever class it claims.
     gravest, hit = max(hits, key=lambda pair: (not pair[0].own, GRADES.index(pair[0].settings.grade)))
     case = _case(gravest, hit, event, context, policy, on)
-    if not _is_gone(case) and not _waits_for_people(context):
+    if not is_removed(case) and not _waits_for_people(context):
         case += _taken_by_own_rule(event, context, [rule for rule, _ in hits], case, on)
     return (*found, *case)
 
@@ -108,7 +116,7 @@ def _taken_by_own_rule(
 
 
 def broken_rules(event: Judged, context: Context, rules: Sequence[CompiledRule]) -> list[tuple[CompiledRule, Hit]]:
-    """Return the rules among these that `event` breaks, with their hits."""
+    """Return the rules among these that `event` breaks, with their hits, whomever they spare."""
     view = View(recent_ms=context.recent_ms, recent_others=context.recent_others, bot=context.bot)
     return [
         (rule, hit)

@@ -270,4 +270,6 @@ class Context:
     stood: int | None = None
     # How many messages of the sender the pace has held back here since they were last told; read when needed.
     held_back: int = 0
+    # How many messages of the sender stand here before this one, up to `MOST_MESSAGES`; read if a rule asks for them.
+    said: int = 0
     keeps_words: bool = True  # whether what people write is recorded

@@ -20,6 +20,7 @@ from moderation.values.errors import Refused
 from moderation.values.notices import Span
 
 from .check import Check
+from .unless import Unless
 
 Grade = Literal["minor", "moderate", "serious", "severe"]
 Measure = Literal["none", "notice", "redact", "mute"]
@@ -72,6 +73,7 @@ class RuleBase(StrictSettings):
     rooms: tuple[str, ...] = ("*",)  # globs over room ids and group codes; communities
     where: tuple[str, ...] = ()  # empty: every place of text
     text: dict[str, str] = Field(default_factory=dict)  # language -> the rule in words, for members
+    unless: Unless = Unless()  # the people to whom it does not apply
 
     model_config = ConfigDict(populate_by_name=True)
 

@@ -63,6 +63,7 @@ from .events import (
     known_events,
     last_stood,
     messages_around,
+    messages_standing,
     recent_messages,
     recent_times,
     redactions_since,

@@ -26,6 +26,21 @@ _TIMES = (
     .order_by(schema.events.c.at.desc())
     .limit(bindparam("most"))
 )
+_S = schema.sanctions.c
+_REMOVED = select(_S.record).where(_S.event == schema.events.c.event, _S.kind == "redact", _S.why_ended != "reversed")
+_STANDING = (
+    select(schema.events.c.record)
+    .where(
+        schema.events.c.room == bindparam("room"),
+        schema.events.c.sender == bindparam("sender"),
+        schema.events.c.kind == POSTED,
+        schema.events.c.record < bindparam("record"),
+        ~_REMOVED.exists(),
+    )
+    .limit(bindparam("most"))
+    .subquery()
+)
+_HOW_MANY_STAND = select(func.count().label("count")).select_from(_STANDING)
 _EVENT = select(schema.events).where(schema.events.c.event == bindparam("event"))
 _E = schema.events.c
 _POSTED = select(_E.record).where(_E.room == bindparam("room"), _E.kind == POSTED, _E.sender != bindparam("bot"))
@@ -48,6 +63,16 @@ _KNOWN = select(schema.events.c.event).where(sql_list_param(schema.events.c.even
 async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_ms: int, limit: int) -> list[int]:
     """Return when somebody posted in a room since a time: the newest `limit`, oldest first."""
     return list(await db.scalars(_TIMES, {"room": room, "sender": sender, "since": since_ms, "most": limit}))[::-1]
+
+
+async def messages_standing(db: AsyncConnection, room: RoomId, sender: UserId, before: int, most: int) -> int:
+    """Return how many messages of somebody in a room stand from before a record, without those removed by a measure.
+
+    It counts to `most` only.
+    """
+    given = {"room": room, "sender": sender, "record": before, "most": most}
+    [[row]] = await rows_of(db, (_HOW_MANY_STAND, given))
+    return int(row.count)
 
 
 async def recent_messages(db: AsyncConnection, room: RoomId, bot: UserId, limit: int) -> list[int]:

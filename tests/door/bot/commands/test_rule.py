@@ -106,7 +106,7 @@ async def test_a_room_rule_has_words_for_members_and_any_kind_can_be_written(the
     await ask(manager, bot, scene.desk, f'!rule add no-ads terms "buy now" minor text "{words}"')
     await _said(scene, like("rules.added", rule=words))
     await ask(manager, bot, scene.desk, "!rule add calm flood messages 3 within 1m minor notice text “请不要刷屏。”")
-    await ask(manager, bot, scene.desk, "!rule add few mentions limit 2")
+    await ask(manager, bot, scene.desk, '!rule add few mentions limit 2 unless verified 2 unless users "@_irc_*:x.org"')
     await ask(manager, bot, scene.desk, "!rule add pics media kinds image max-size 5MB")
     await ask(manager, bot, scene.desk, "!rule add short shape max-length 500 max-lines 9")
     listed = await ask(manager, bot, scene.desk, "!rule list")
@@ -114,7 +114,11 @@ async def test_a_room_rule_has_words_for_members_and_any_kind_can_be_written(the
     assert like("room-rule.words", words=words).search(listed)
     assert like("room-rule.by", values="messages 3, within 1m").search(listed)
     assert like("room-rule.by", values="image, max-size 5MB, unknown-size allow, unknown-type allow").search(listed)
-    assert like("rules.one.auto", rule=words).search(await ask(ann, bot, room, "!rules"))
+    shown = await ask(ann, bot, room, "!rules")
+    assert like("rules.one.auto", rule=words).search(shown)
+    for said in (listed, shown):
+        assert like("rules.spares.verified", level="2").search(said)
+        assert like("rules.spares.users", users="@_irc_*:x.org").search(said)
     for n in range(3):
         await ann.send_text(room, f"{n}")
     bad = await ann.send_text(room, "buy now")  # the fourth, too

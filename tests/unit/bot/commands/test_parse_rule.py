@@ -62,6 +62,25 @@ from moderation.values.errors import Refused
             {"name": "short", "kind": "shape", "max_length": 500, "max_lines": 9},
         ),
         (
+            'ads terms "x" unless verified 2 Unless in-room-for 30d unless messages 50 minor',
+            {
+                "name": "ads",
+                "kind": "terms",
+                "terms": ["x"],
+                "unless": {"verified": 2, "in_room_for": "30d", "messages": 50},
+                "class": "minor",
+            },
+        ),
+        (
+            'ads links deny ads.example unless users "@_irc_*:example.org" 除非 users @ann:example.org',
+            {
+                "name": "ads",
+                "kind": "links",
+                "deny": ["ads.example"],
+                "unless": {"users": ["@_irc_*:example.org", "@ann:example.org"]},
+            },
+        ),
+        (
             'ads terms "x" text “Please  do not\nadvertise.” minor',
             {
                 "name": "ads",
@@ -102,6 +121,9 @@ def test_a_written_rule_becomes_a_table(text: str, rule: dict[str, Any]) -> None
         ("ads links example", "error.rule.word-links"),
         ("ads pattern [a-z]+", "error.rule.word-pattern"),
         ('ads terms "x', "error.rule.quote"),
+        ('ads terms "x" unless', "error.rule.unless"),
+        ('ads terms "x" unless minor', "error.rule.unless"),
+        ('ads terms "x" unless verified', "error.rule.value"),
         ('ads terms "x" 2h', "error.rule.word-terms"),
     ],
 )
@@ -123,9 +145,24 @@ def test_an_error_is_reported_and_not_taken_for_a_term(text: str, key: str) -> N
         ({"name": "n", "kind": "links"}, ["expected.links_nothing"]),
         ({"name": "n", "kind": "links", "deny": ["https://example.org/x"]}, ["expected.domain"]),
         ({"name": "n", "kind": "flood", "messages": 5000}, ["expected.at_most"]),
+        ({"name": "n", "kind": "flood", "messages": 5, "within": 10}, ["expected.duration"]),  # of what?
         ({"name": "n", "kind": "media", "max_size": "big"}, ["expected.size"]),
         ({"name": "n", "kind": "media", "mimetypes": ["pictures"]}, ["expected.media_type"]),
         ({"name": "n", "kind": "shape"}, ["expected.shape_nothing"]),
+        *(
+            ({"name": "n", "kind": "terms", "terms": ["x"], "unless": unless}, [key])
+            for unless, key in (
+                ({"users": ["@_irc_*"]}, "expected.people"),
+                ({"users": ["@_irc_*:*"]}, "expected.people"),
+                ({"users": ["ann:example.org"]}, "expected.people"),
+                ({"verified": 4}, "expected.at_most"),
+                ({"messages": 0}, "expected.at_least"),
+                ({"messages": "some"}, "expected.number"),
+                ({"in_room_for": "long"}, "expected.duration"),
+                ({"in_room_for": 30}, "expected.duration"),
+                ({"level": 2}, "unknown.none"),
+            )
+        ),
         ({"name": "n", "kind": "terms", "terms": ["x"], "mute_for": "9999999d"}, ["expected.duration"]),
     ],
 )
