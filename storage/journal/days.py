@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import BinaryIO
 
@@ -108,10 +108,14 @@ class DayLines:
                 yield from _holding(block, needles, before)
             before += block.count(b"\n") + 1
 
-    def each(self) -> Iterator[bytes]:
-        """Yield one line at a time."""
-        for batch in self:
-            yield from batch
+    def each(self, skip: int = 0) -> Iterator[bytes]:
+        """Yield one line at a time, without the first `skip`. Those are counted, which is cheaper than dividing them."""
+        for block in self.blocks():
+            if skip and (lines := block.count(b"\n") + 1) <= skip:
+                skip -= lines
+                continue
+            yield from islice(block.split(b"\n"), skip, None)
+            skip = 0
 
 
 def first_index(day: Day) -> int | None:

@@ -70,9 +70,10 @@ class Log:
 
     def _find(self, index: int, read: Callable[[bytes], _T]) -> _T:
         for day, first in self.starting_with(index)[:1]:
-            number = index - first
+            if (number := index - first) < 0:
+                break
             try:
-                for raw in islice(DayLines(day.path).each(), max(0, number), max(0, number + 1)):
+                for raw in DayLines(day.path).each(number):
                     return read(raw)
             except (DamagedDay, BadLine) as error:
                 raise Broken(f"{day.path}, line {number + 1}: it cannot be read ({error.code})") from error
@@ -104,7 +105,7 @@ class Log:
 def _records(day: Day, skip: int, stop: int | None) -> Iterator[Record]:
     number = skip
     try:
-        for raw in islice(DayLines(day.path).each(), skip, stop):
+        for raw in islice(DayLines(day.path).each(skip), None if stop is None else max(0, stop - skip)):
             number += 1
             yield decode(raw)
     except (DamagedDay, BadLine) as error:
@@ -113,9 +114,10 @@ def _records(day: Day, skip: int, stop: int | None) -> Iterator[Record]:
 
 def _chosen(day: Day, first: int, indexes: Sequence[int]) -> dict[int, Record]:
     """Return records of one day, whose first record is `first`; `indexes` in order."""
-    found, number, wanted = {}, first - 1, set(indexes)
+    found, number, wanted = {}, indexes[0] - 1, set(indexes)
     try:
-        for number, raw in enumerate(islice(DayLines(day.path).each(), indexes[-1] - first + 1), first):
+        lines = DayLines(day.path).each(indexes[0] - first)
+        for number, raw in enumerate(islice(lines, indexes[-1] - indexes[0] + 1), indexes[0]):
             if number in wanted:
                 found[number] = decode(raw)
     except (DamagedDay, BadLine) as error:

@@ -30,7 +30,7 @@ async def proof(visit: Visit) -> web.StreamResponse:
     """Show the proof of a record."""
     index = visit.number("index")
     await _check_rights(visit, index)
-    made = await asyncio.to_thread(_proved, visit.site.data_dir / "records", index)
+    made = await asyncio.to_thread(_proved, visit.site.log, index)
     if visit.wants_json:
         return visit.page("proof.html", json=made["json"])
     words = DrawingWords(visit.site.catalog, visit.language)
@@ -45,7 +45,7 @@ async def file(visit: Visit) -> web.Response:
     """Hand over the proof as a file, as `logs proof --out` writes it."""
     index = visit.number("index")
     await _check_rights(visit, index)
-    made = await asyncio.to_thread(_proved, visit.site.data_dir / "records", index)
+    made = await asyncio.to_thread(_proved, visit.site.log, index)
     name = f'attachment; filename="{index}.tlog-proof"'
     return web.Response(text=made["json"]["proof"], content_type="text/plain", headers={"Content-Disposition": name})
 
@@ -68,8 +68,9 @@ def _case_of(log: Log, index: int) -> int:
     return n if type(n) is int else 0
 
 
-def _proved(folder: Path, index: int) -> dict[str, Any]:
+def _proved(log: Log, index: int) -> dict[str, Any]:
     """Return the proof of a record, and what it comes to. Raises `NoPage`, or `Bad` with what is in the way."""
+    folder = log.folder
     try:
         text = prove(folder, index)
         shown = described(folder, text)
@@ -84,7 +85,7 @@ def _proved(folder: Path, index: int) -> dict[str, Any]:
             raise Bad("console.record.purged", 410, first=str(below)) from None
         raise Bad("console.proof.no_tiles", 503) from None
     except Invalid:  # the newest checkpoint does not cover it
-        if _leaf_of(folder, index):
+        if _leaf_of(log, index):
             raise Bad("console.proof.not_yet", 409) from None
         raise NoPage from None
     way = climb(leaf, steps)
@@ -94,16 +95,16 @@ def _proved(folder: Path, index: int) -> dict[str, Any]:
         "steps": steps,
         "way": way,
         "leads": way[-1] == root,
-        "is_ours": leaf == _leaf_of(folder, index),
+        "is_ours": leaf == _leaf_of(log, index),
         "signed_by": _signed_by(folder, note),
         "note": note,
     }
 
 
-def _leaf_of(folder: Path, index: int) -> bytes:
+def _leaf_of(log: Log, index: int) -> bytes:
     """Return the hash of the record as it stands in the log; b"" if it cannot be read."""
     try:
-        return line_of(Log(folder), index).leaf
+        return line_of(log, index).leaf
     except (LookupError, Broken):
         return b""
 

@@ -144,7 +144,8 @@ def _read(log: Log, index: int) -> tuple[DecodedLine, int]:
 
 def line_of(log: Log, index: int) -> DecodedLine:
     """Return a record; one of the open day is looked for from the end. Raises `LookupError` and `Broken`."""
-    raw = newest_below(log.folder, index + 1)
+    day, _ = next(iter(log.starting_with(index)), (None, 0))
+    raw = newest_below(log.folder, index + 1) if day is not None and not day.closed else None
     if raw is None or line_index(raw) != index:
         return log.line(index)
     try:

@@ -37,6 +37,15 @@ def test_a_closed_day_reads_as_it_did_when_open(tmp_path: Path) -> None:
     assert read(day.path) == (LINES, b"")  # a reader that listed the folder before still finds it
 
 
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("skip", [0, 1, 99_999, len(LINES) - 1, len(LINES), len(LINES) + 1])
+def test_lines_after_some_that_are_skipped(tmp_path: Path, skip: int, closed: bool) -> None:
+    day = open_day(tmp_path)
+    if closed:
+        close_day(day)
+    assert list(DayLines(day.path).each(skip)) == LINES[skip:]
+
+
 def test_text_after_the_last_newline_is_not_a_line(tmp_path: Path) -> None:
     assert read(open_day(tmp_path, b"one\ntwo").path) == ([b"one"], b"two")
     assert read(open_day(tmp_path, b"").path) == ([], b"")
