@@ -191,7 +191,7 @@ class RunningBot:
         limit = learning_of_limit(self._dispatcher.learn_limit)
         console = {**ConsoleOperations(pipeline, database, speech, clock).by_name()}
         if (sign_ins := SignIns.of(config, clock)) is not None:
-            console |= ConsoleSignIn(pipeline, core.stores.identity, sign_ins, clock).by_name()
+            console |= ConsoleSignIn(pipeline, database, core.stores.identity, sign_ins, clock).by_name()
         operations = {**self._operations.by_name(), **keys.by_name(), **limit, **console}
         self._control = Control(config.data_dir, operations)
 

@@ -4,6 +4,7 @@ Rules kept here:
 - Somebody gets a session for an account that is verified by this login now (`!verify oidc`), runs a room, and has a
   direct room with the bot: commands count as said there.
 - It is a person's session: it gives no operator's rights.
+- For operators, who also need a link from the terminal, it only says which of them logged in.
 
 Left to others: the login (`bot/identity/sign_in.py`), what a session may do (`console.py`).
 """
@@ -22,6 +23,7 @@ from moderation.model.facts import ConsoleOpened, Fact
 from moderation.values.errors import Refused
 from moderation.values.ids import PersonId
 from storage import queries
+from storage.database import Database
 from storage.identity.store import IdentityStore, Locked
 
 from .console import LONGEST_MS
@@ -33,27 +35,48 @@ _QUERY = ("state", "code", "iss", "error")
 class ConsoleSignIn:
     """The operations for a login at an issuer."""
 
-    def __init__(self, pipeline: Pipeline, store: IdentityStore, sign_ins: SignIns, clock: Clock) -> None:
+    def __init__(
+        self, pipeline: Pipeline, database: Database, store: IdentityStore, sign_ins: SignIns, clock: Clock
+    ) -> None:
         self._pipeline = pipeline
+        self._database = database
         self._store = store
         self._sign_ins = sign_ins
         self._clock = clock
 
     def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
-        return {"console-sign-in": self._do_begin, "console-signed-in": self._do_open}
+        return {
+            "console-sign-in": self._do_begin,
+            "console-signed-in": self._do_open,
+            "console-operator-signed-in": self._do_operator,
+        }
 
     async def _do_begin(self, asked: Request) -> dict[str, Any]:
         return {"link": await self._sign_ins.begin(asked.string("issuer"), asked.string("browser"))}
 
-    async def _do_open(self, asked: Request) -> dict[str, Any]:
+    async def _do_operator(self, asked: Request) -> dict[str, Any]:
+        """Return the operators whose login this was."""
+        person = await self._logged_in(asked)
+        async with self._database.read() as db:
+            users = await queries.verified_by(db, person, "oidc", self._clock()) if person else ()
+        operators = [user for user in users if user in self._pipeline.settings.policy.operators]
+        if not operators:
+            raise Refused("console.sign-in.no-operator")
+        return {"operators": operators}
+
+    async def _logged_in(self, asked: Request) -> PersonId | None:
+        """Return the person for whom this login was proved before. Raises `Refused` if it is no login."""
         query = asked.arguments.get("query")
         given = {name: str(query[name]) for name in _QUERY if name in query} if isinstance(query, Mapping) else {}
         proof = await self._sign_ins.proved(asked.string("issuer"), asked.string("browser"), given)
         try:
-            person = await asyncio.to_thread(self._store.find, "oidc", proof.issuer, proof.identifier)
+            return await asyncio.to_thread(self._store.find, "oidc", proof.issuer, proof.identifier)
         except Locked:
             raise Refused("error.verify.locked") from None
+
+    async def _do_open(self, asked: Request) -> dict[str, Any]:
+        person = await self._logged_in(asked)
         session, opened = new_token(), list[ConsoleOpened]()
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:

@@ -138,7 +138,8 @@ def _print_link(config: "Config", named: str | None) -> None:
 
     acts_as = operator_of(config, named) if named or len(config.bot.operators) == 1 else NO_USER
     token = make_link(config.data_dir, user(), acts_as, now_ms())
-    say("cli.console.link", link=f"http://{config.console.listen}/enter/{token}")
+    place = config.console.public_url if config.console.operators_need else f"http://{config.console.listen}"
+    say("cli.console.link", link=f"{place}/enter/{token}")
 
 
 def _serve(config: "Config", named: str | None, *, link: bool) -> None:

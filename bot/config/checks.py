@@ -38,7 +38,7 @@ from moderation.values.notices import Code, Span
 
 from .alerts import alert_problems
 from .errors import ConfigProblem, durations_in, explain, one_of, shown, value_at
-from .oidc import oidc_problems
+from .oidc import console_problems, oidc_problems
 from .toml_lines import Place
 from .verification import email_problems
 
@@ -68,6 +68,7 @@ def problems_across(
         *_anchors(data.get("anchors")),
         *_communities(sound.get("communities")),
         *oidc_problems(data),
+        *console_problems(data),
         *email_problems(data),
         *alert_problems(data),
         *_names(data),

@@ -25,7 +25,7 @@ from moderation.policy import StrictSettings
 from moderation.values.durations import DAY_MS, Duration
 from moderation.values.notices import Code
 
-from .errors import ConfigProblem
+from .errors import ConfigProblem, shown
 
 SECRET_PREFIX = "ANSWERABLE_OIDC_SECRET_"  # noqa: S105 - the beginning of a variable's name
 
@@ -144,6 +144,21 @@ class ConsoleSettings(StrictSettings):
 
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None  # None: on this machine alone
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8470"
+    operators_need: str | None = None  # the issuer at which operators also log in; None: the link is enough
+
+
+def console_problems(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    """Yield what is missing for operators to log in at the issuer that they need."""
+    console, issuers = data.get("console"), data.get("oidc")
+    if not isinstance(console, Mapping) or (need := console.get("operators_need")) is None:
+        return
+    place = ("console", "operators_need")
+    names = [each.get("name") for each in (issuers if isinstance(issuers, list) else ()) if isinstance(each, Mapping)]
+    if need not in names:
+        known = Code(", ".join(str(name) for name in names if name) or "[]")
+        yield ConfigProblem(place, "console_issuer", {"stood": shown(need), "known": known})
+    if not console.get("public_url"):
+        yield ConfigProblem(place, "console_address", {"setting": Code("public_url")})
 
 
 def oidc_problems(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:

@@ -3,10 +3,12 @@
 Rules kept here:
 - A link is used by pressing a button: programs that show previews of links fetch them, and must not use them up.
 - The cookie can be read by no script and is sent by no other site. Where the page is reached by https, only by that.
+- Where operators also log in at an issuer, their link waits in a cookie of that browser and is used up after the login.
 """
 
 import asyncio
 import contextlib
+from typing import Any
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,17 +16,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.runtime.tokens import hashed, new_token
 from bot.texts.catalog import LANGUAGES
 from moderation.values.errors import Refused
+from moderation.values.ids import UserId
 from storage import queries
 
 from . import language
 from .asking import ask
 from .forms import form_of
-from .sessions import LONGEST_MS, Visitor, end_session, operator_of, use_link, whose_link
+from .sessions import LONGEST_MS, Visitor, end_session, named_operator, operator_of, use_link, whose_link
 from .site import Site
 from .visit import Bad, NoPage
 
 COOKIE = "answerable"
 SIGN_IN_COOKIE = "answerable-sign-in"  # of a browser that went to an issuer
+LINK_COOKIE = "answerable-link"  # the operator's link with which it went there
 SIGN_IN_S = 600
 _QUERY = ("state", "code", "iss", "error")  # what a browser brings back
 
@@ -34,7 +38,8 @@ async def visitor_of(site: Site, request: web.Request, db: AsyncConnection, now_
     token = request.cookies.get(_cookie_name(site, request), "")
     if not (key := hashed(token)):
         return None
-    operator = await asyncio.to_thread(operator_of, site.data_dir, token, now_ms)
+    need = site.config.console.operators_need
+    operator = await asyncio.to_thread(operator_of, site.data_dir, token, now_ms, need=need)
     return operator or await _person(site, db, key, now_ms)
 
 
@@ -97,7 +102,16 @@ class Entering:
         async with site.read() as db:
             now = await visitor_of(site, request, db, now_ms)
         is_other = now is not None and who != (now.user or now.by)
-        return site.pages.answer("enter.html", self._spoken(request), ticket=ticket, who=who, is_other=is_other)
+        need = await self._needed(ticket)
+        shown = issuers_of(site).get(need, need)
+        fields: dict[str, Any] = {"ticket": ticket, "who": who, "is_other": is_other, "issuer": need, "shown": shown}
+        return site.pages.answer("enter.html", self._spoken(request), **fields)
+
+    async def _needed(self, ticket: str) -> str:
+        """Return the issuer at which the person with this link must log in; "" if at none."""
+        site = self._site
+        need = site.config.console.operators_need or ""
+        return need if need and await asyncio.to_thread(whose_link, site.data_dir, ticket, site.now_ms()) else ""
 
     async def _whose(self, ticket: str) -> str:
         """Return whom a link lets in: a Matrix id, or an account of this machine; "" if it cannot be used."""
@@ -110,12 +124,18 @@ class Entering:
 
     async def _enter(self, request: web.Request) -> web.StreamResponse:
         site, ticket = self._site, request.match_info["ticket"]
+        if await self._needed(ticket):
+            raise Bad("console.problem.needs_login", 403)
         token = await asyncio.to_thread(use_link, site.data_dir, ticket, site.now_ms())
         if not token:
             if not await self._whose(ticket):
                 raise Bad("console.problem.link", 410)
             token = await self._session_of_person(ticket)
-        if before := hashed(token_of(site, request)):
+        return await self._let_in(request, token)
+
+    async def _let_in(self, request: web.Request, token: str) -> web.Response:
+        """Give the browser a session, in place of the one it had."""
+        if before := hashed(token_of(self._site, request)):
             await self._end(before)
         answer = web.Response(status=303, headers={"Location": "/"})
         self._set_cookie(request, answer, token)
@@ -135,20 +155,23 @@ class Entering:
 
     async def _begin(self, request: web.Request) -> web.StreamResponse:
         """Begin a login, and lead to the issuer."""
-        site, name = self._site, self._issuer_of(request)
-        browser = new_token()
+        site, name, form = self._site, self._issuer_of(request), await form_of(request)
+        ticket, browser = form.get("ticket", ""), new_token()
+        if ticket and await self._needed(ticket) != name:
+            raise Bad("console.problem.link", 410)
         done = await ask(site, "console-sign-in", issuer=name, browser=hashed(browser))
         fields = {"issuers": {}, "link": done["link"], "shown": issuers_of(self._site)[name]}
         answer = site.pages.answer("sign_in.html", self._spoken(request), **fields)
-        answer.set_cookie(
-            SIGN_IN_COOKIE,
-            browser,
-            max_age=SIGN_IN_S,
-            path="/sign-in",
-            secure=_is_https(site, request),
-            httponly=True,
-            samesite="Lax",
-        )
+        for cookie, value in ((SIGN_IN_COOKIE, browser), (LINK_COOKIE, ticket)):
+            answer.set_cookie(
+                cookie,
+                value,
+                max_age=SIGN_IN_S if value else 0,
+                path="/sign-in",
+                secure=_is_https(site, request),
+                httponly=True,
+                samesite="Lax",
+            )
         return answer
 
     async def _come_back(self, request: web.Request) -> web.StreamResponse:
@@ -161,14 +184,34 @@ class Entering:
 
     async def _sign_in(self, request: web.Request) -> web.StreamResponse:
         """Open a session for somebody who logged in at an issuer."""
-        site, name, form = self._site, self._issuer_of(request), await request.post()
-        query = {each: str(form[each]) for each in _QUERY if each in form}
-        browser = hashed(request.cookies.get(SIGN_IN_COOKIE, ""))
-        done = await ask(site, "console-signed-in", issuer=name, browser=browser, query=query)
-        answer = web.Response(status=303, headers={"Location": "/"})
-        self._set_cookie(request, answer, str(done["session"]))
-        answer.del_cookie(SIGN_IN_COOKIE, path="/sign-in")
+        site, name, form = self._site, self._issuer_of(request), await form_of(request)
+        query = {each: form[each] for each in _QUERY if each in form}
+        asked: dict[str, Any] = {
+            "issuer": name,
+            "browser": hashed(request.cookies.get(SIGN_IN_COOKIE, "")),
+            "query": query,
+        }
+        if ticket := request.cookies.get(LINK_COOKIE, ""):
+            done = await ask(site, "console-operator-signed-in", **asked)
+            token = await self._session_of_operator(ticket, name, done["operators"])
+        else:
+            token = str((await ask(site, "console-signed-in", **asked))["session"])
+        answer = await self._let_in(request, token)
+        for cookie in (SIGN_IN_COOKIE, LINK_COOKIE):
+            answer.del_cookie(cookie, path="/sign-in")
         return answer
+
+    async def _session_of_operator(self, ticket: str, issuer: str, operators: list[str]) -> str:
+        """Use up an operator's link for one of the operators whose login this was; return the token of the session."""
+        site, now_ms = self._site, self._site.now_ms()
+        named = await asyncio.to_thread(named_operator, site.data_dir, ticket, now_ms)
+        if named and named not in operators:
+            raise Bad("console.problem.other_operator", 403, who=named)
+        acts_as = UserId(named or operators[0])
+        token = await asyncio.to_thread(use_link, site.data_dir, ticket, now_ms, issuer=issuer, operator=acts_as)
+        if not token:
+            raise Bad("console.problem.link", 410)
+        return token
 
     def _issuer_of(self, request: web.Request) -> str:
         name = request.match_info["issuer"]

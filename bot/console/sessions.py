@@ -6,6 +6,7 @@ Links and sessions of operators are files in ``<data_dir>/console/``, named afte
 Rules kept here:
 - What the browser holds is kept nowhere. The hash of 32 random bytes cannot be guessed, so it is looked up by name.
 - A link works once and for five minutes. A session ends after an hour without a request, and after twelve hours.
+- Where operators also log in at an issuer (`[console] operators_need`), no link or session without that counts.
 - A time that lies in the future counts as over: a clock that was set back opens nothing.
 
 Left to others: what somebody may see (`rights.py`), cookies (`visit.py`).
@@ -24,7 +25,7 @@ import orjson
 
 from bot.runtime.tokens import hashed, new_token
 from moderation.values.durations import HOUR_MS, MS_PER
-from moderation.values.ids import UserId
+from moderation.values.ids import NO_USER, UserId
 from storage.journal import disk
 
 FOLDER = "console"
@@ -57,6 +58,7 @@ class OperatorSession:
 
     visitor: Visitor
     used_ms: int
+    issuer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class _Said:
     by: str
     user: UserId
     at: int
+    issuer: str = ""  # at which the operator logged in, too
 
 
 class LastUsed:
@@ -101,7 +104,7 @@ def make_link(data_dir: Path, by: str, user: UserId, now_ms: int) -> str:
         if not _is_young(_read(path), now_ms, LINK_MS):
             path.unlink(missing_ok=True)
     token = new_token()
-    _write(data_dir, folder / hashed(token), by, user, now_ms)
+    _write(data_dir, folder / hashed(token), _Said(by, user, now_ms))
     return token
 
 
@@ -111,8 +114,17 @@ def whose_link(data_dir: Path, token: str, now_ms: int) -> str:
     return (said.user or said.by) if said is not None and _is_young(said, now_ms, LINK_MS) else ""
 
 
-def use_link(data_dir: Path, token: str, now_ms: int) -> str:
-    """Use up a link, begin a session and return its token; "" if the link cannot be used. Raises `OSError`."""
+def named_operator(data_dir: Path, token: str, now_ms: int) -> UserId:
+    """Return the operator that a link names; "" if it names none or cannot be used."""
+    said = _read(data_dir / FOLDER / "links" / (hashed(token) or "-"))
+    return said.user if said is not None and _is_young(said, now_ms, LINK_MS) else NO_USER
+
+
+def use_link(data_dir: Path, token: str, now_ms: int, *, issuer: str = "", operator: UserId = NO_USER) -> str:
+    """Use up a link, begin a session and return its token; "" if the link cannot be used. Raises `OSError`.
+
+    `operator`: who logged in at the `issuer`, and acts in this session.
+    """
     path = data_dir / FOLDER / "links" / (hashed(token) or "-")
     said = _read(path)
     try:
@@ -122,16 +134,20 @@ def use_link(data_dir: Path, token: str, now_ms: int) -> str:
     if said is None or not _is_young(said, now_ms, LINK_MS):
         return ""
     session = new_token()
-    _write(data_dir, make_folder(data_dir, "sessions") / hashed(session), said.by, said.user, now_ms)
+    begun = _Said(said.by, operator or said.user, now_ms, issuer)
+    _write(data_dir, make_folder(data_dir, "sessions") / hashed(session), begun)
     return session
 
 
-def operator_of(data_dir: Path, token: str, now_ms: int) -> Visitor | None:
-    """Return the operator whose session this is, if it has not ended, and note that it was used."""
+def operator_of(data_dir: Path, token: str, now_ms: int, *, need: str | None = None) -> Visitor | None:
+    """Return the operator whose session this is, if it has not ended, and note that it was used.
+
+    `need`: the issuer at which they must have logged in; None: at none.
+    """
     key = hashed(token)
     path = data_dir / FOLDER / "sessions" / (key or "-")
     found = _session(path, now_ms)
-    if found is None:
+    if found is None or (need is not None and found.issuer != need):
         return None
     if now_ms - found.used_ms > _TOUCHED_EACH_MS:
         _set_time(path, now_ms)
@@ -171,7 +187,7 @@ def _session(path: Path, now_ms: int) -> OperatorSession | None:
         return None
     if now_ms - used_ms > IDLE_MS:
         return None
-    return OperatorSession(Visitor("operator", path.name, said.by, said.user, said.at), used_ms)
+    return OperatorSession(Visitor("operator", path.name, said.by, said.user, said.at), used_ms, said.issuer)
 
 
 def make_folder(data_dir: Path, name: str = "") -> Path:
@@ -186,10 +202,10 @@ def make_folder(data_dir: Path, name: str = "") -> Path:
     return folder
 
 
-def _write(data_dir: Path, path: Path, by: str, user: UserId, now_ms: int) -> None:
-    disk.create_once(path, orjson.dumps({"by": by, "user": user, "at": now_ms}), disk.SECRET_MODE)
+def _write(data_dir: Path, path: Path, said: _Said) -> None:
+    disk.create_once(path, orjson.dumps(said), disk.SECRET_MODE)
     disk.give_to_owner_of(data_dir, path)
-    _set_time(path, now_ms)
+    _set_time(path, said.at)
 
 
 def _ours(folder: Path) -> list[Path]:
@@ -205,8 +221,9 @@ def _set_time(path: Path, now_ms: int) -> None:
 def _read(path: Path) -> _Said | None:
     try:
         said = orjson.loads(path.read_bytes())
-        return _Said(str(said["by"]), UserId(str(said["user"])), int(said["at"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        issuer = str(said.get("issuer", ""))
+        return _Said(str(said["by"]), UserId(str(said["user"])), int(said["at"]), issuer)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -109,7 +109,7 @@ class DayLines:
             before += block.count(b"\n") + 1
 
     def each(self, skip: int = 0) -> Iterator[bytes]:
-        """Yield one line at a time, without the first `skip`. Those are counted, which is cheaper than dividing them."""
+        """Yield one line at a time, without the first `skip`: those are counted, which is cheaper."""
         for block in self.blocks():
             if skip and (lines := block.count(b"\n") + 1) <= skip:
                 skip -= lines

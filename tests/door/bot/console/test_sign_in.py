@@ -14,7 +14,9 @@ from aiohttp import CookieJar
 
 from bot.config.identity_key import VARIABLE
 from bot.console.app import serve
+from bot.console.sessions import make_link, operator_sessions, use_link
 from moderation.model.facts import ConsoleLinkGiven, ConsoleOpened
+from moderation.values.ids import NO_USER, UserId
 from storage.identity.sealing import Kek
 from tests.door.bot.console.browsing import Browser
 from tests.issuer.issuer import Browser as IssuersBrowser
@@ -58,11 +60,13 @@ async def browser(url: str) -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def served(theatre: Theatre, issuer: RealIssuer, url: str, bound: socket.socket) -> AsyncIterator[Scene]:
-    """Serve a bot that knows the issuer, and its console."""
+async def served(
+    theatre: Theatre, issuer: RealIssuer, url: str, bound: socket.socket, more: str = "", bot: str = ""
+) -> AsyncIterator[Scene]:
+    """Serve a bot that knows the issuer, and its console; `more`, `bot`: further lines of `[console]` and `[bot]`."""
     club = f'[[oidc]]\nname = "club"\ntitle = "The club"\nissuer = "{issuer.url}"\nclient_id = "bot"\n'
-    console = f'[console]\npublic_url = "{url}"\nlisten = "{urlsplit(url).netloc}"\n'
-    scene = await theatre.scene(f"{RULES}\n{club}{console}")
+    console = f'[console]\npublic_url = "{url}"\nlisten = "{urlsplit(url).netloc}"\n{more}'
+    scene = await theatre.scene(f"{RULES}\n{club}{console}", bot=bot)
     stop, listening = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(serve(scene.bot.config, stop, listening, scene.bot.clock, bound))
     await listening.wait()
@@ -85,9 +89,9 @@ async def is_verified(person: Client, scene: Scene, who: str) -> None:
     await told(person, scene.bot, like("verify.done.oidc"))
 
 
-async def logged_in(at: Browser, who: str) -> dict[str, str]:
+async def logged_in(at: Browser, who: str, ticket: str = "") -> dict[str, str]:
     """Begin a login in the console, and log in at the issuer. Returns what the browser brings back."""
-    begun = await at.post("/sign-in/club/begin")
+    begun = await at.post("/sign-in/club/begin", {"ticket": ticket} if ticket else {})
     link = re.search(r'<a class="button" href="([^"]+)"', begun.text)
     assert link is not None, begun.words
     async with IssuersBrowser() as elsewhere:
@@ -126,3 +130,32 @@ async def test_who_was_verified_by_a_login_comes_in_by_it(
         left = "SELECT 1 FROM members WHERE user = ? AND membership = 'leave'"
         await bot.until(lambda: bot.rows(left, manager.user), "the manager gone")
         assert (await own.get("/cases")).status == 403
+
+
+async def test_operators_log_in_at_the_issuer_that_they_need(
+    theatre: Theatre, issuer: RealIssuer, url: str, bound: socket.socket
+) -> None:
+    (operator,) = await theatre.people("operator")
+    need, named = 'operators_need = "club"\n', f'operators = ["{operator.user}"]'
+    async with served(theatre, issuer, url, bound, need, named) as scene, browser(url) as own:
+        bot, (ann,) = scene.bot, scene.members
+        data, now = bot.config.data_dir, bot.clock()
+        before = use_link(data, make_link(data, "root", NO_USER, now), now)
+        async with aiohttp.ClientSession(cookies={"answerable": before}) as old:
+            assert (await Browser(old, url).get("/cases")).status == 403, "a session without a login"
+        link = make_link(data, "root", NO_USER, now)
+        assert "Operators also log in at The club" in (await own.get(f"/enter/{link}")).words
+        assert (await own.post(f"/enter/{link}")).status == 403
+        brought = await logged_in(own, WHO, link)
+        assert "no operator" in (await own.post("/sign-in/club", brought)).words
+        await is_verified(ann, scene, OTHER)
+        brought = await logged_in(own, OTHER, link)
+        assert "no operator" in (await own.post("/sign-in/club", brought)).words, "somebody verified, and no operator"
+        await is_verified(operator, scene, WHO)
+        other = make_link(data, "root", UserId("@other:example.org"), now)
+        assert (await own.post("/sign-in/club", await logged_in(own, WHO, other))).status == 403, "for another operator"
+        assert (await own.post("/sign-in/club", await logged_in(own, WHO, link))).status == 303
+        assert (await own.get("/standing")).status == 200
+        assert [each.visitor.user for each in operator_sessions(data, bot.clock())][-1] == operator.user
+        assert (await own.post("/sign-in/club", await logged_in(own, WHO, other))).status == 403
+        assert (await own.get(f"/enter/{link}")).status == 410, "once"

@@ -12,6 +12,7 @@ from bot.texts.catalog import LANGUAGES
 HEAD = '[homeserver]\nurl = "https://matrix.example.org"\nuser = "@answerable:example.org"\n'
 NAME, ISSUER, CLIENT = 'name = "club"\n', 'issuer = "https://login.example.org/realms/club"\n', 'client_id = "bot"\n'
 ONE = "[[oidc]]\n" + NAME + ISSUER + CLIENT
+CONSOLE = '[console]\npublic_url = "https://console.example.org"\n'
 PUBLIC = '[callback]\npublic_url = "https://bot.example.org"\n'
 
 
@@ -88,6 +89,8 @@ def test_the_secret_may_come_from_the_env_file(tmp_path: Path) -> None:
         (ONE + 'isuer = "x"\n', [("oidc.0.isuer", "unknown.near")]),
         (ONE + 'public_url = "https://x.example"\n', [("oidc.0.public_url", "unknown.elsewhere")]),
         (ONE + ONE, [("oidc.1.name", "oidc_twice")]),
+        (ONE + CONSOLE + 'operators_need = "clob"\n', [("console.operators_need", "console_issuer")]),
+        (ONE + '[console]\noperators_need = "club"\n', [("console.operators_need", "console_address")]),
         ("oidc = 3\n", [("oidc", "expected.list")]),
         ("[oidc]\n" + NAME + ISSUER + CLIENT, [("oidc", "expected.list")]),
         (PUBLIC.replace("https", "http"), [("callback.public_url", "expected.public_url")]),
@@ -105,6 +108,10 @@ def test_wrong_settings_are_reported(text: str, found: list[tuple[str, str]]) ->
         assert [(".".join(map(str, p.place)), p.key) for p in caught.value.problems] == found
     else:
         assert problems(text) == found
+
+
+def test_operators_can_need_a_login() -> None:
+    assert read(ONE + CONSOLE + 'operators_need = "club"\n').console.operators_need == "club"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
