@@ -13,7 +13,20 @@ from pathlib import Path
 from .figures import Figure, machine, told, write
 
 # In the order in which they run: the first ones need the machine for themselves.
-PARTS = ("react", "catch_up", "neighbours", "limited", "raid", "ingest", "scale", "records", "rules", "cli", "console")
+PARTS = (
+    "react",
+    "catch_up",
+    "neighbours",
+    "limited",
+    "raid",
+    "ingest",
+    "scale",
+    "everywhere",
+    "records",
+    "rules",
+    "cli",
+    "console",
+)
 
 
 def main() -> None:

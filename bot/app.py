@@ -19,7 +19,6 @@ from typing import Any
 
 import structlog
 
-from moderation.model.actions import Align
 from moderation.model.facts import BotStopped
 from storage import outbox, queries
 from storage.journal.journal import Journal
@@ -49,7 +48,7 @@ from .effects.desk import Desk
 from .effects.guide import Guider
 from .effects.join_room import Joiner, recording_notice
 from .effects.leave_room import Leaver
-from .effects.lobby import Lobbies, lobbies_to_look_after
+from .effects.lobby import Lobbies
 from .effects.media_hash import MediaHasher
 from .effects.personal_data import DataEraser, OwnData
 from .effects.quote_message import Quoter
@@ -91,7 +90,7 @@ from .runtime.clock import Clock, wall_clock
 from .scheduler.digest import Digester
 from .scheduler.scheduler import Scheduler
 from .scheduler.tables_sample import TablesSample
-from .startup import Stores, caught_up, forget_again, open_stores, start_facts
+from .startup import Stores, caught_up, checks_at_start, forget_again, open_stores, start_facts
 from .sync.backfill import Gaps
 from .sync.server_reports import ServerReports
 from .sync.spaces import Spaces
@@ -310,14 +309,13 @@ class RunningBot:
             await self._core.pipeline.commit(also=partial(heartbeat.note, heard_ms=heard_ms))
 
     async def _align_all(self) -> None:
-        """Queue a check of every group and lobby: something may have changed while the bot did not run."""
+        """Queue a check of each lobby, and of each group where something holds: it may have changed meanwhile."""
         core = self._core
         async with core.stores.database.read() as db:
             groups = await queries.active_groups(db)
-            lobbies = await lobbies_to_look_after(db, core.config.policy, core.homeserver.user)
-        aligns = [Align(room=room, routine=True) for room in groups]
+            checks = await checks_at_start(db, core.config.policy, groups)
         anew = partial(outbox.make_all_due, now_ms=core.pipeline.steady())
-        await core.pipeline.commit(actions=(*aligns, *lobbies), also=anew)
+        await core.pipeline.commit(actions=checks, also=anew)
         log.info("ready", user=core.homeserver.user, groups=len(groups))
 
     def _works(self, manager: ServiceManager) -> tuple[Coroutine[Any, Any, None], ...]:

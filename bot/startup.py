@@ -9,19 +9,22 @@ Left to others: making the parts that run (`app.py`), applying records (`bot/pip
 
 import asyncio
 import hashlib
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.judge.judge import CompiledRule
+from moderation.model.actions import Align, KeepLobby
 from moderation.model.facts import BotStarted, Fact, IdentityKeyChanged, NotSeen, PolicyChanged
 from moderation.policy import Policy
 from moderation.rules.base import LONGEST_OWN_MS
 from moderation.values.errors import Refused
-from moderation.values.ids import UserId
+from moderation.values.ids import RoomId, UserId
 from storage import queries
 from storage.backup import snapshot
 from storage.database import FILE, Database, is_older
@@ -35,6 +38,7 @@ from .commands.invocation import CommandSetup
 from .commands.registry import COMMANDS
 from .config.config import Config
 from .config.identity_key import GivenKey, given_key
+from .effects.lobby import gated_groups, lobbies_to_look_after
 from .identity.asking import Asking
 from .identity.factory import asking_of
 from .pipeline.event_reader import EventReader
@@ -185,6 +189,16 @@ async def forget_again(stores: Stores) -> None:
         known, linked = await queries.everybody(db), await queries.persons_linked(db)
     await asyncio.to_thread(stores.keys.keep_only, known)
     await asyncio.to_thread(stores.identity.keep_only, known | linked)
+
+
+async def checks_at_start(
+    db: AsyncConnection, policy: Policy, groups: Iterable[RoomId]
+) -> tuple[Align | KeepLobby, ...]:
+    """Return the check of each lobby, and of those `groups` in which something holds."""
+    gated = await gated_groups(db, policy)
+    concerned = {*gated, *await queries.rooms_with_sanctions(db)}
+    aligns = (Align(room=room, routine=True) for room in groups if room in concerned)
+    return (*aligns, *await lobbies_to_look_after(db, gated))
 
 
 async def start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:

@@ -88,14 +88,17 @@ class Reconciler(ActionHandler):
             created = await queries.created_event(db, room)
             holds = await queries.holds_in(db, room)
             gated = asked_of(view, self._policy).gated and not leaving
+            power = Power.of(created, levels, bot=self._homeserver.user)
+            kept = {user for user, _ in holds if user}
+            # People with a level are not always known as members.
+            in_force = await queries.sanctions_in(db, room, {*map(UserId, power.users), *power.creators, *kept})
             seen = RoomPicture(
-                power=Power.of(created, levels, bot=self._homeserver.user),
-                membership=await queries.memberships(db, room),
+                power=power,
+                membership=await queries.memberships(db, room, kept | {each.subject for each in in_force}),
                 bot=self._homeserver.user,
                 holds=holds,
                 gate=gated and (view.condition == "protected" or (UserId(""), JOINING) in holds),
             )
-            in_force = await queries.sanctions_in(db, room)
         if leaving:
             in_force = tuple(each for each in in_force if each.kind == "ban")
         closed = any(each.kind == "close" for each in in_force)

@@ -10,6 +10,7 @@ Left to others: who may come in, and what people are told (`moderation/people/ve
 (`align_room.py`).
 """
 
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,7 +24,7 @@ from moderation.model.facts import RoomStateChanged
 from moderation.people.verification import asked_of
 from moderation.policy import Policy
 from moderation.values.events import Json
-from moderation.values.ids import RoomId, UserId, server_of
+from moderation.values.ids import RoomId, server_of
 from moderation.values.notices import Code, Line, RoomName, line
 from storage import queries
 
@@ -98,10 +99,13 @@ class Lobbies(ActionHandler):
         return self._speech.message(lines, self._speech.language(group.language), {})
 
 
-async def lobbies_to_look_after(db: AsyncConnection, policy: Policy, bot: UserId) -> tuple[KeepLobby, ...]:
-    """Return what to do at the start: for groups that are gated by these settings, and for those that have a lobby."""
-    views_of = [await queries.room_view(db, room, bot) for room in await queries.active_groups(db)]
-    gated = [view.room for view in views_of if view is not None and asked_of(view, policy).gated]
+async def gated_groups(db: AsyncConnection, policy: Policy) -> tuple[RoomId, ...]:
+    """Return the groups in which people must ask before they come in."""
+    return tuple(each.room for each in await queries.asking_groups(db) if asked_of(each, policy).gated)
+
+
+async def lobbies_to_look_after(db: AsyncConnection, gated: Iterable[RoomId]) -> tuple[KeepLobby, ...]:
+    """Return what to do at the start: for groups that are gated, and for those that have a lobby."""
     return tuple(KeepLobby(room=room) for room in dict.fromkeys((*gated, *await queries.with_lobby(db))))
 
 

@@ -6,7 +6,8 @@ Rules kept here:
 - Whatever a fact concerns is forgotten as soon as the fact is written, and read again inside the same transaction.
 - All accounts of a person are forgotten together.
 - After a failed transaction everything is forgotten.
-- The cache is bounded: the least recently used entry goes first.
+- The cache of people is bounded: the least recently used entry goes first. That of rooms is not: they are those served,
+  and with a bound, rooms that speak in turn would all be read again and again.
 """
 
 from bisect import insort
@@ -28,7 +29,6 @@ from storage import queries
 from .messages_standing import MessagesStanding
 
 MAX_PEOPLE = 20_000
-MAX_ROOMS = 5_000
 MAX_TIMES = 1_000  # of one person in one room
 
 K = TypeVar("K")
@@ -72,7 +72,7 @@ class ViewCache:
         self._incident_ms = incident_ms
         self._window_ms = window_ms
         self.standing = MessagesStanding()
-        self._rooms: _Kept[RoomId, RoomView] = _Kept(MAX_ROOMS)
+        self._rooms: dict[RoomId, RoomView] = {}
         self._people: _Kept[UserId, PersonView] = _Kept(MAX_PEOPLE)
         self._times: _Kept[tuple[RoomId, UserId], deque[int]] = _Kept(MAX_PEOPLE)
         self._others: _Kept[tuple[RoomId, UserId], deque[tuple[int, Counted]]] = _Kept(MAX_PEOPLE)
@@ -100,7 +100,9 @@ class ViewCache:
         if known := self._rooms.get(room):
             return known
         view = await queries.room_view(db, room, self._bot)
-        return self._rooms.put(room, view) if view else None
+        if view is not None:
+            self._rooms[room] = view
+        return view
 
     async def person(self, db: AsyncConnection, user: UserId, now_ms: int) -> PersonView:
         """Return a person, with what counts for or against them."""
@@ -189,7 +191,7 @@ class ViewCache:
             self._person_changed(getattr(fact, "subject", None))
             self._person_changed(getattr(fact, "target", None))  # of two accounts that are linked, or no longer
             if fact.room is not None and fact.CHANGES != "people alone":
-                self._rooms.drop(fact.room)
+                self._rooms.pop(fact.room, None)
             if isinstance(fact, RoomListed):  # the managers of the room now manage in another community
                 self._people.clear()
             if fact.CHANGES == "all rooms" or _suspends_everywhere(fact):
@@ -201,7 +203,7 @@ class ViewCache:
 
     def room_changed(self, room: RoomId) -> None:
         """Forget a room: its levels or its name have changed."""
-        self._rooms.drop(room)
+        self._rooms.pop(room, None)
 
     def _person_changed(self, user: UserId | None) -> None:
         if user:

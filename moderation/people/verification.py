@@ -18,6 +18,7 @@ the join rule (`moderation/rooms/align_room.py`), the levels and methods themsel
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from typing import Protocol
 
 from moderation.duty.responsibility import can_be_removed
 from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
@@ -36,7 +37,7 @@ from moderation.model.reach import Place
 from moderation.policy import Below, Policy, VerificationSettings
 from moderation.values.durations import DAY_MS, HOUR_MS
 from moderation.values.events import MembershipChanged, MessagePosted, OtherEvent, ReactionGiven, Received, StateChanged
-from moderation.values.ids import RoomId, UserId, is_named
+from moderation.values.ids import GroupCode, RoomId, UserId, is_named
 from moderation.values.levels import REACHES, Level, Method
 
 __all__ = ["REACHES", "Level", "Method"]
@@ -112,7 +113,23 @@ def room_demands(settings: VerificationSettings, *names: str, community: str = "
     )
 
 
-def asked_of(room: RoomView, policy: Policy) -> Asks:
+class MayAsk(Protocol):
+    """A room that may ask for verification."""
+
+    @property
+    def room(self) -> RoomId: ...
+
+    @property
+    def code(self) -> GroupCode: ...
+
+    @property
+    def community(self) -> str: ...
+
+    @property
+    def choices(self) -> Choices: ...
+
+
+def asked_of(room: MayAsk, policy: Policy) -> Asks:
     """Return what a room that is served asks for."""
     asked = room_demands(policy.verification, room.room, room.code, community=room.community)
     return with_choice(asked, room.choices)

@@ -128,10 +128,12 @@ from .reports import (
 )
 from .room_rules import RoomRule, policy_for, rules_named, rules_of_room
 from .rooms import (
+    AskingRoom,
     RoomLabel,
     active_groups,
     all_rooms,
     are_alone,
+    asking_groups,
     closed_groups,
     codes_of,
     created_event,
@@ -163,6 +165,7 @@ from .sanctions import (
     holds_in,
     measures_of_room,
     orders_against,
+    rooms_with_sanctions,
     sanctions_due,
     sanctions_in,
     was_removed,

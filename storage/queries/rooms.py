@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.context import RoomView, Slow
+from moderation.model.context import Choices, RoomView, Slow
 from moderation.model.reach import Spot
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power, founders
@@ -19,7 +19,7 @@ from storage.state.owner_choices import CHOICES, chosen
 
 from .linked_accounts import LINKED, accounts_among
 from .room_rules import ROOM_RULES
-from .sanctions import holding_in
+from .sanctions import holding_in, of_people
 
 RECORDED = ("observing", "protected")  # the conditions of rooms in which everything is recorded
 ACTIVE_GROUP = and_(schema.rooms.c.purpose == "group", schema.rooms.c.condition.in_(RECORDED))
@@ -31,7 +31,7 @@ _SERVED = (
     .where(or_(schema.rooms.c.code == bindparam("served"), schema.rooms.c.desk == bindparam("desk")))
     .order_by(schema.rooms.c.entered)
 )
-_r, _m = schema.rooms.c, schema.members.c
+_r, _m, _v = schema.rooms.c, schema.members.c, schema.room_settings.c
 _ALL = select(_r.room, _r.code)
 _LANGUAGE = select(_r.language).where(_r.room == bindparam("room"))
 _NAMES = select(_r.room, _r.code, _r.name).where(or_(bindparam("rooms").is_(None), sql_list_param(_r.room, "rooms")))
@@ -47,11 +47,15 @@ _SLOW = (
     .order_by(_s.record.desc())
     .limit(1)
 )
-_SUSPENDED = select(_s.subject).where(
-    _s.kind.in_(("demote", "ban")),
-    _s.ended == 0,
-    holding_in(bindparam("room"), bindparam("community")),
-    sql_list_param(_s.subject, "accounts"),
+_SUSPENDED = (
+    select(_s.subject)
+    .select_from(of_people("people"))
+    .where(_s.kind.in_(("demote", "ban")), _s.ended == 0, holding_in(bindparam("room"), bindparam("community")))
+)
+_ASKING = (
+    select(_r.room, _r.code, _r.community, _v.setting, _v.value)
+    .select_from(schema.rooms.outerjoin(schema.room_settings, and_(_v.room == _r.room, _v.setting == "verify")))
+    .where(ACTIVE_GROUP)
 )
 
 
@@ -234,6 +238,24 @@ async def groups_with(db: AsyncConnection, users: Sequence[UserId], *, joined: b
 
 
 @dataclass(frozen=True, slots=True)
+class AskingRoom:
+    """A group, and what its owner chose that it asks for."""
+
+    room: RoomId
+    code: GroupCode
+    community: str
+    choices: Choices
+
+
+async def asking_groups(db: AsyncConnection) -> tuple[AskingRoom, ...]:
+    """Return what the groups that are served now ask for by their owners' choice, in one query."""
+    return tuple(
+        AskingRoom(RoomId(row.room), GroupCode(row.code), row.community, chosen([row] if row.setting else ()))
+        for row in await db.execute(_ASKING)
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class RoomNumbers:
     """Numbers of a room's records, members and open cases."""
 
@@ -293,8 +315,8 @@ async def _suspended(db: AsyncConnection, row: Any, power: Power, linked: Rows) 
     if not people:
         return frozenset()
     accounts = accounts_among(linked, people)
-    every = sql_list_value(sorted({account for theirs in accounts.values() for account in theirs}))
-    [rows] = await rows_of(db, (_SUSPENDED, {"room": row.room, "community": row.community, "accounts": every}))
+    given = {"room": row.room, "community": row.community, "people": sql_list_value(people)}
+    [rows] = await rows_of(db, (_SUSPENDED, given))
     against = {found.subject for found in rows}
     return frozenset(user for user in people if not against.isdisjoint(accounts[user]))
 

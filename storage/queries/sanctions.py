@@ -5,17 +5,18 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
-    ScalarSelect,
+    Join,
     Select,
     String,
     and_,
     bindparam,
+    column,
     func,
     or_,
     select,
     true,
+    union,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,15 +25,16 @@ from moderation.model.facts import LASTING, OF_ROOMS, SanctionKind
 from moderation.rooms.align_people import KeptLevel
 from moderation.values.ids import RoomId, UserId
 from storage import schema
+from storage.sql_list import sql_list_value
 from storage.sqlite_driver import rows_of
 
-from .linked_accounts import accounts_of_all
+from .linked_accounts import LINKED, accounts_among
 
 LASTING_KINDS = tuple(sorted(LASTING))
 ASKED_OF_PEOPLE: SanctionKind = "rectify"  # its time is given to people to do something
 
 
-def holding_in(room: BindParameter[str], community: BindParameter[str] | ScalarSelect[str]) -> ColumnElement[bool]:
+def holding_in(room: ColumnElement[str], community: ColumnElement[str]) -> ColumnElement[bool]:
     """Return the condition that a sanction holds in a room of this community, whether or not it has ended.
 
     `moderation/model/reach.py` defines it.
@@ -46,13 +48,45 @@ def _holding(whose: ColumnElement[bool]) -> Select[tuple[object, ...]]:
     return select(schema.sanctions).where(whose, s.ended == 0, s.kind.in_(LASTING_KINDS)).order_by(s.record)
 
 
+def of_people(name: str) -> Join:
+    """Return the sanctions of the persons behind some accounts, the parameter `name` (`sql_list_value`)."""
+    a, each = schema.accounts.c, func.json_each(bindparam(name)).table_valued(column("value"))
+    known = each.outerjoin(schema.accounts, a.user == each.c.value)
+    return known.join(schema.sanctions, schema.sanctions.c.person == func.coalesce(a.person, each.c.value))
+
+
 AGAINST = _holding(schema.sanctions.c.person == bindparam("person"))
 _ROOM = bindparam("room", type_=String)
 _COMMUNITY = select(schema.rooms.c.community).where(schema.rooms.c.room == _ROOM).scalar_subquery()
-_IN_ROOM = _holding(holding_in(_ROOM, _COMMUNITY))
-_s = schema.sanctions.c
+_s, _m, _a = schema.sanctions.c, schema.members.c, schema.accounts.c
+_HERE = _holding(_s.room == _ROOM)
+# Found by the people of a room: however many are banned everywhere, a room costs as much as it has people.
+_OF_MEMBERS = (
+    _holding(holding_in(_ROOM, _COMMUNITY))
+    .select_from(
+        schema.members.outerjoin(schema.accounts, _a.user == _m.user).join(
+            schema.sanctions, _s.person == func.coalesce(_a.person, _m.user)
+        )
+    )
+    .where(_m.room == _ROOM)
+)
+_OF_OTHERS = _holding(holding_in(_ROOM, _COMMUNITY)).select_from(of_people("others"))
 _OF_ROOM = (
     select(schema.sanctions).where(_s.room == _ROOM, _s.ended == 0, _s.kind.in_(sorted(OF_ROOMS))).order_by(_s.record)
+)
+_by_account = schema.sanctions.join(schema.members, _m.user == _s.person)
+_by_other_account = (schema.accounts.join(schema.sanctions, and_(_s.person == _a.person, _a.user != _a.person))).join(
+    schema.members, _m.user == _a.user
+)
+_CONCERNED = union(
+    select(schema.holds.c.room),
+    select(_s.room).where(_s.room != "", _s.ended == 0, _s.kind.in_(LASTING_KINDS)),
+    *(
+        select(_m.room)
+        .select_from(found.join(schema.rooms, schema.rooms.c.room == _m.room))
+        .where(_s.ended == 0, _s.kind.in_(LASTING_KINDS), holding_in(_m.room, schema.rooms.c.community))
+        for found in (_by_account, _by_other_account)
+    ),
 )
 _OVER = or_(and_(_s.kind != ASKED_OF_PEOPLE, _s.until <= bindparam("now")), _s.until <= bindparam("people"))
 _DUE = (
@@ -67,15 +101,21 @@ async def sanctions_of_accounts(db: AsyncConnection, accounts: Iterable[UserId])
     return read_in_force(await db.execute(_holding(schema.sanctions.c.subject.in_(sorted(accounts)))))
 
 
-async def sanctions_in(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]:
-    """Return the lasting sanctions in force in a room, against anybody.
+async def sanctions_in(db: AsyncConnection, room: RoomId, others: Iterable[UserId] = ()) -> tuple[InForce, ...]:
+    """Return the lasting sanctions in force that concern a room.
 
-    Each is repeated for every account of its person, so that nobody evades one by another account.
+    These are those imposed there, and of those that hold in several rooms, those against people who are or were in this
+    one, and against the `others`. Each is repeated for every account of its person, so that nobody evades one by
+    another account.
     """
-    [rows] = await rows_of(db, (_IN_ROOM, {"room": room}))
-    found = read_in_force(rows)
+    one = {"room": room}
+    here, members, rest, linked = await rows_of(
+        db, (_HERE, one), (_OF_MEMBERS, one), (_OF_OTHERS, one | {"others": sql_list_value(others)}), (LINKED, {})
+    )
+    rows = {row.record: row for row in (*here, *members, *rest)}
+    found = read_in_force(rows[record] for record in sorted(rows))
     people = {each.subject for each in found if each.subject and each.kind not in OF_ROOMS}
-    accounts = await accounts_of_all(db, people) if people else {}
+    accounts = accounts_among(linked, people)
     return tuple(
         each if user == each.subject else replace(each, subject=user)
         for each in found
@@ -83,6 +123,11 @@ async def sanctions_in(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]
             accounts[each.subject] if each.subject in people and each.kind not in OF_ROOMS else (each.subject,)
         )
     )
+
+
+async def rooms_with_sanctions(db: AsyncConnection) -> frozenset[RoomId]:
+    """Return the rooms that may have to be aligned: a sanction holds there, or something is kept for one that held."""
+    return frozenset(await db.scalars(_CONCERNED))
 
 
 async def measures_of_room(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]:

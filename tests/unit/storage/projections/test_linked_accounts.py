@@ -100,7 +100,7 @@ async def test_all_that_counts_follows_the_person(db: AsyncConnection) -> None:
         assert [each.n for each in known.recent_cases.values()] == [3]
         assert known.verified == 1
         assert await queries.newest_case_of(db, user) == 3
-    assert [each.subject for each in await queries.sanctions_in(db, ROOM)] == [ANNA, TWIN]
+    assert [each.subject for each in await queries.sanctions_in(db, ROOM, (TWIN,))] == [ANNA, TWIN]
     assert (await queries.pinned_keys(db, NOON))[1] == {TWIN}  # whose own key is looked at
 
 

@@ -435,8 +435,8 @@ async def test_a_sanction_everywhere_holds_in_every_room_and_a_moments_measure_d
         SanctionStarted(room=ROOM, kind="kick", basis="command", subject=ANNA, by=MARK),
         SanctionStarted(room=OTHER, kind="mute", basis="rule", subject=ANNA),
     )
-    assert [held.kind for held in await queries.sanctions_in(db, ROOM)] == ["ban"]
-    assert [held.kind for held in await queries.sanctions_in(db, OTHER)] == ["ban", "mute"]
+    assert [held.kind for held in await queries.sanctions_in(db, ROOM, (ANNA,))] == ["ban"]
+    assert [held.kind for held in await queries.sanctions_in(db, OTHER, (ANNA,))] == ["ban", "mute"]
 
 
 async def test_kept_levels_of_a_room_follow_each_step(db: AsyncConnection) -> None:
