@@ -50,6 +50,7 @@ from .effects.join_room import Joiner, recording_notice
 from .effects.leave_room import Leaver
 from .effects.lobby import Lobbies
 from .effects.media_hash import MediaHasher
+from .effects.missing_rooms import MissingRooms
 from .effects.personal_data import DataEraser, OwnData
 from .effects.quote_message import Quoter
 from .effects.redact_and_kick import SimpleActs
@@ -211,6 +212,7 @@ class RunningBot:
             PowerTeller(services, journal.vkey, notice),
             Desk(services, partial(said_at, journal)),
             Lobbies(services),
+            MissingRooms(services),
             Adopter(services),
             Asker(services),
             Quoter(services, partial(message_of, journal)),

@@ -7,7 +7,7 @@ a file.
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self, Union
 
-from pydantic import AfterValidator, AliasChoices, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .rules.base import GRADES as GRADES
@@ -18,7 +18,7 @@ from .rules.base import RuleBase as RuleBase
 from .rules.base import StrictSettings as StrictSettings
 from .rules.registry import KINDS
 from .values.durations import DAY_MS, HOUR_MS, Duration, DurationOrNever
-from .values.ids import is_room_id
+from .values.ids import RoomId, is_room_id
 from .values.levels import Method
 
 # Their type is the base of all kinds; what is read is one of the kinds.
@@ -126,10 +126,12 @@ class RoomSettings(StrictSettings):
     share_desks: bool = True  # whether a new room uses the desk of other rooms that the same people own and run
 
 
-def _space(text: str) -> str:
-    if not is_room_id(text):
+def _spaces(given: object) -> object:
+    """Return the room ids of spaces: one may stand without a list."""
+    spaces = (given,) if isinstance(given, str) else given or ()
+    if not (isinstance(spaces, list | tuple) and all(is_room_id(each) for each in spaces)):
         raise PydanticCustomError("community_space", "not a room id")
-    return text
+    return tuple(spaces)
 
 
 class Community(StrictSettings):
@@ -137,11 +139,12 @@ class Community(StrictSettings):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]  # recorded, so do not rename it
     rooms: tuple[str, ...] = ()  # globs over room ids and group codes
-    space: Annotated[str, AfterValidator(_space)] | None = None  # the rooms that it lists are in the community, too
+    space: Annotated[tuple[RoomId, ...], BeforeValidator(_spaces)] = ()  # what they list is in the community, too
+    adopt: Literal["off", "ask"] = "off"  # whether desks are told of listed rooms in which the bot is not
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
-        if not self.rooms and self.space is None:
+        if not self.rooms and not self.space:
             raise PydanticCustomError("community_of_nothing", "neither rooms nor a space")
         return self
 
@@ -151,6 +154,10 @@ class CommunitySettings(StrictSettings):
 
     default: Literal["room", "deployment"] = "room"  # the reach of a room in none of those named
     named: tuple[Community, ...] = ()  # the first that matches counts
+
+    def asking(self, name: str) -> Community | None:
+        """Return the community of this name if its desks are told of listed rooms in which the bot is not."""
+        return next((each for each in self.named if each.name == name and each.space and each.adopt == "ask"), None)
 
 
 class RoomMemberLimit(StrictSettings):

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from bot.bot_rooms.shared_desks import desks_to_join, moved
 from moderation.duty.responsibility import is_operator, role
-from moderation.model.actions import Action
+from moderation.model.actions import Action, ListMissing
 from moderation.model.context import RoomView
 from moderation.model.facts import DeskChosen
 from moderation.rooms.desks import obstacle
@@ -26,15 +26,21 @@ from .rights import manages, must_manage, which_room
 
 OWN = ("own", "独立")
 JOIN = ("join", "合并")
+ROOMS = ("rooms", "房间")
 
 
 async def desk(call: Call) -> Reply:
-    """Show the desks of the rooms meant; `own` gives a room one of its own, `join G-CODE` moves it to another's."""
+    """Show the desks of the rooms meant; `own` gives a room one of its own, `join G-CODE` moves it to another's.
+
+    `rooms` tells a desk which rooms of the community the bot is not in.
+    """
     word = call.given.word.lower()
     if word in OWN and not call.given.reason:
         return await _own(call)
     if word in JOIN:
         return await _join(call)
+    if word in ROOMS and not call.given.reason:
+        return await _missing(call)
     if word or call.given.reason:
         raise Refused("error.superfluous", words=f"{call.given.word} {call.given.reason}".strip()[:60])
     lines = [said for room in await _rooms(call) for said in await _shown(call, room)]
@@ -61,6 +67,16 @@ async def _could(call: Call, room: RoomView) -> tuple[Line, ...]:
         join = _said(call, f"join {other.code} {room.code}")
         return (line("desk.shown.could", other=RoomName(other.room), join=join),)
     return ()
+
+
+async def _missing(call: Call) -> Reply:
+    """Tell the desks of the rooms meant, one of each community, where the bot is not."""
+    asking = call.policy.communities.asking
+    told = {room.community: room for room in await _rooms(call) if asking(room.community) is not None}
+    if not told:
+        raise Refused("error.desk.no-space")
+    lines = tuple(line("desk.done.rooms", room=RoomName(room.room)) for room in told.values())
+    return Reply(lines, actions=tuple(ListMissing(room=room.room) for room in told.values()), private=True)
 
 
 async def _own(call: Call) -> Reply:

@@ -13,7 +13,7 @@ Left to others: logging in (`login.py`, re-exported here), parsing events and fi
 Specification: Matrix client-server API v1.19; each method names its section.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import orjson
@@ -56,6 +56,7 @@ SYNC_FILTER: Final[dict[str, Any]] = {
 
 _SLOW_S = 120.0  # joining over federation, members of a large room, files: the server needs time
 _REDACT_AT_ONCE = 200
+_PAGES = 20  # of the rooms of a space: Synapse gives 50 on one
 _KEYS_MS = 10_000  # how long the server may wait for other servers
 _FIRST_SYNC_S = 300.0  # Synapse builds the whole first answer before it sends a byte
 
@@ -223,6 +224,20 @@ class Homeserver:
     async def joined_rooms(self) -> list[RoomId]:
         """Return the rooms we are in. Section "GET /joined_rooms"."""
         return await self._get_list("joined_rooms", under="joined_rooms")
+
+    async def space_rooms(self, space: RoomId) -> AsyncIterator[dict[str, Any]]:
+        """Yield the summary of each room that a space lists and we may see. Section "GET /rooms/{roomId}/hierarchy"."""
+        more: dict[str, str] = {}
+        for _ in range(_PAGES):
+            query = {"max_depth": "1", **more}
+            answer = await self._get("rooms", space, "hierarchy", base=V1, query=query.items())
+            rooms = answer.get("rooms")
+            for each in rooms if isinstance(rooms, list) else ():
+                if isinstance(each, dict) and each.get("room_id") != space:
+                    yield each
+            if not isinstance(token := answer.get("next_batch"), str):
+                return
+            more = {"from": token}
 
     async def keys_query(self, users: Sequence[UserId]) -> dict[str, Any]:
         """Return `device_keys`, `master_keys`, `failures` ... Section "POST /keys/query".

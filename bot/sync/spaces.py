@@ -6,6 +6,7 @@ Rules kept here:
 - The state is fetched as a whole and compared with what is recorded, so that the next look makes up for what was
   missed.
 - What a space listed when the bot was removed from it stays.
+- With `adopt = "ask"`, the desks of the community are told when a room is listed in which the bot is not.
 
 Left to others: what the state says (`moderation/rooms/spaces.py`), which community follows
 (`moderation/model/reach.py`).
@@ -23,7 +24,7 @@ from bot.bot_rooms.create import new_code
 from bot.events.sync_response import SyncResponse
 from bot.matrix.errors import Answered, HomeserverError
 from bot.outbox.handler import BotPart, Services
-from moderation.model.actions import NO_ROOM, Action, Align, KeepDesk, KeepLobby, TellAbove
+from moderation.model.actions import NO_ROOM, Action, Align, KeepDesk, KeepLobby, ListMissing, TellAbove
 from moderation.model.facts import Fact, RoomEntered, RoomStateChanged
 from moderation.rooms.spaces import changes, is_space
 from moderation.values.events import MembershipChanged, MessagePosted, Received
@@ -42,7 +43,7 @@ class Spaces(BotPart):
 
     def __init__(self, services: Services) -> None:
         super().__init__(services)
-        self._named = frozenset(RoomId(each.space) for each in self._policy.communities.named if each.space)
+        self._named = frozenset(space for each in self._policy.communities.named for space in each.space)
         self._open = {space: server_of(space) for space in self._named}  # to enter, by which server
         self._awake = asyncio.Event()
 
@@ -122,9 +123,13 @@ class Spaces(BotPart):
         changed = await self._record(space, state, new=new)
         async with self._database.read() as db:
             groups = set(await queries.active_groups(db))
+            missing = set(await queries.listed_without_bot(db, (space,)))
+            asks = [each.name for each in self._policy.communities.named if space in each.space and each.adopt == "ask"]
+            desks = [desk for name in asks for desk in await queries.desks_of_community(db, name)]
         actions = [do(room=room) for room in changed if room in groups for do in (Align, KeepDesk, KeepLobby)]
-        if actions:
-            await self._pipeline.commit(actions=actions)
+        told = [ListMissing(room=desk) for desk in desks if not missing.isdisjoint(changed)]
+        if actions or told:
+            await self._pipeline.commit(actions=(*actions, *told))
 
     async def _record(self, space: RoomId, state: list[dict[str, Any]], *, new: bool) -> list[RoomId]:
         """Record which rooms are listed differently than before, and return them."""

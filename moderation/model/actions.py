@@ -144,6 +144,10 @@ class QuitDesk(Action, name="quit-desk", speaks=True):
     lines: tuple[Line, ...]
 
 
+class ListMissing(Action, name="missing", merge="missing {room}"):
+    """Tell the desk of a group which rooms a space of its community lists in which the bot is not."""
+
+
 class KeepLobby(Action, name="lobby", priority=STATE, merge="lobby {room}"):
     """Create the lobby of a gated group if it has none; leave it when the group is no longer gated."""
 

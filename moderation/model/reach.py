@@ -49,7 +49,7 @@ class Spot:
 def community_of(settings: CommunitySettings, *names: str, spaces: Collection[str] = ()) -> str:
     """Return the community of a room by its names (its id, last its code) and the `spaces` that list it."""
     for each in settings.named:
-        if is_named(each.rooms, *names) or each.space in spaces:
+        if is_named(each.rooms, *names) or not set(each.space).isdisjoint(spaces):
             return each.name
     return DEPLOYMENT if settings.default == "deployment" else names[-1]
 

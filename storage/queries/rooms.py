@@ -192,6 +192,21 @@ async def listed_in(db: AsyncConnection, space: RoomId) -> set[RoomId]:
     return set(await db.scalars(select(schema.space_rooms.c.room).where(schema.space_rooms.c.space == space)))
 
 
+async def listed_without_bot(db: AsyncConnection, spaces: Collection[RoomId]) -> list[RoomId]:
+    """Return the rooms that these spaces list and that are no groups now."""
+    listed = schema.space_rooms.c
+    rooms = select(listed.room).where(
+        sql_list(listed.space, spaces), listed.room.not_in(select(_r.room).where(ACTIVE_GROUP))
+    )
+    return [RoomId(each) for each in await db.scalars(rooms.distinct().order_by(listed.room))]
+
+
+async def desks_of_community(db: AsyncConnection, community: str) -> list[RoomId]:
+    """Return one group of a community for each desk that its groups use."""
+    groups = select(_r.room, _r.desk).where(ACTIVE_GROUP, _r.community == community).order_by(_r.entered)
+    return list({row.desk: RoomId(row.room) for row in reversed((await db.execute(groups)).all())}.values())
+
+
 async def direct_rooms(db: AsyncConnection) -> set[RoomId]:
     """Return the rooms of the bot with one person alone."""
     return set(await db.scalars(select(schema.rooms.c.room).where(schema.rooms.c.purpose == "direct")))

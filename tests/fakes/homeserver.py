@@ -478,6 +478,7 @@ _WORK: dict[tuple[str, str], Callable[[SimulatedHomeserver, Asked], Any]] = {
     ("GET", "rooms/context"): _S.context,
     ("GET", "rooms/members"): _S.members,
     ("GET", "rooms/state"): _S.state,
+    ("GET", "rooms/hierarchy"): lambda server, asked: answers.hierarchy(server.world, asked.user, asked.segments[1]),
     ("GET", "rooms/event"): _S.event,
     ("PUT", "rooms/state"): _S.set_state,
     ("PUT", "rooms/send"): _S.send,

@@ -30,6 +30,10 @@ _STRIPPED = (
 )
 
 
+CHILD = "m.space.child"
+_OF_CHILD = ("type", "state_key", "content", "sender", "origin_server_ts")
+
+
 def token(place: int, device: int = 0) -> str:
     """Return the token of a place; `device` is the place in the order of messages to devices."""
     return f"s{place}_{device}" if device else f"s{place}"
@@ -205,6 +209,48 @@ def state(world: World, user: str, room: str) -> list[Json]:
     if found is None or found.membership(user) != "join":
         raise forbidden(f"User {user} not in room {room}, and room previews are disabled")
     return [event.raw for event in (*found.state.values(), *found.members.values())]
+
+
+def hierarchy(world: World, user: str, space: str) -> Json:
+    """Answer with a space and the rooms it lists, one level deep (section "GET /rooms/{roomId}/hierarchy")."""
+    root = world.rooms.get(space)
+    if root is None or not _may_see(root, user):
+        raise forbidden(f"User {user} not in room {space}, and room previews are disabled")
+    listed = [event for event in root.state.values() if event.raw["type"] == CHILD and event.raw["content"].get("via")]
+    listed.sort(key=lambda event: (str(event.raw["content"].get("order", "~")), event.raw["origin_server_ts"]))
+    rooms = [world.rooms[id] for event in listed if (id := event.raw["state_key"]) in world.rooms]
+    children = [{key: event.raw[key] for key in _OF_CHILD} for event in listed]
+    return {
+        "rooms": [_summary(root) | {"children_state": children}, *(_summary(r) for r in rooms if _may_see(r, user))]
+    }
+
+
+def _may_see(room: Room, user: str) -> bool:
+    return room.membership(user) in ("join", "invite") or (room.content("m.room.join_rules") or {}).get(
+        "join_rule"
+    ) in (
+        "public",
+        "knock",
+    )
+
+
+def _summary(room: Room) -> Json:
+    rule = (room.content("m.room.join_rules") or {}).get("join_rule", "invite")
+    named = {
+        "name": (room.content("m.room.name") or {}).get("name"),
+        "topic": (room.content("m.room.topic") or {}).get("topic"),
+        "room_type": (room.content("m.room.create") or {}).get("type"),
+    }
+    return {
+        "room_id": room.id,
+        "num_joined_members": len(room.joined()),
+        "join_rule": rule,
+        "world_readable": False,
+        "guest_can_join": (room.content("m.room.guest_access") or {}).get("guest_access") == "can_join",
+        "room_version": room.version,
+        "children_state": [],
+        **{name: value for name, value in named.items() if value},
+    }
 
 
 def context(world: World, user: str, device: str, room: str, event: str) -> Json:

@@ -22,16 +22,13 @@ def communities(config: "Config") -> Finding:
 async def spaces(config: "Config", homeserver: "Homeserver", joined: Collection[str]) -> AsyncIterator[Finding]:
     """Report whether the bot sees which rooms the spaces list."""
     from moderation.rooms.spaces import is_space
-    from moderation.values.ids import RoomId
     from moderation.values.notices import Who
 
-    for each in config.communities.named:
-        if each.space is None:
-            continue
-        fields = {"space": each.space, "community": each.name}
-        if each.space not in joined:
+    for community, space in ((each.name, space) for each in config.communities.named for space in each.space):
+        fields = {"space": space, "community": community}
+        if space not in joined:
             yield warning("communities", "space_not_joined", bot=Who(homeserver.user), **fields)
-        elif is_space(await homeserver.state_event(RoomId(each.space), "m.room.create")):
+        elif is_space(await homeserver.state_event(space, "m.room.create")):
             yield ok("communities", "space_followed", **fields)
         else:
             yield problem("communities", "space_is_room", **fields)

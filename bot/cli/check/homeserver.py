@@ -103,7 +103,7 @@ async def _account(config: "Config", admin_token: str, skip: frozenset[str]) -> 
         joined = await homeserver.joined_rooms()
         async for finding in spaces(config, homeserver, joined):
             yield finding
-        named = {each.space for each in config.communities.named}
+        named = {space for each in config.communities.named for space in each.space}
         async for finding in _rooms(homeserver, [room for room in joined if room not in skip | named]):
             yield finding
     except HomeserverError as error:

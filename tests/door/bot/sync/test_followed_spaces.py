@@ -1,6 +1,7 @@
 """A space lists the rooms of a community: the bot follows the list, and says and records nothing else about it."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from moderation.model.facts import RoomListed, SanctionStarted
 from moderation.values.ids import RoomId
 from tests.door.bot.effects.test_demotion import RULES as DEMOTING
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
-from tests.people.client import Client
+from tests.people.client import Client, Seen
 from tests.theatre.scene import Theatre, ask, told
 from tests.theatre.served import HEAD, ServedBot, like
 
@@ -122,3 +123,49 @@ async def test_a_bot_removed_from_a_space_keeps_the_list_and_tells_operators_onc
     again = [seen for seen in operator.seen if seen.id != word.id and like("space.out").search(seen.body)]
     assert again == []
     assert [fact.what for fact in bot.facts(RoomListed)] == ["listed"]
+
+
+async def test_a_desk_is_told_of_listed_rooms_in_which_the_bot_is_not(theatre: Theatre) -> None:
+    owner, manager = await theatre.people("owner", "manager")
+    space, inner = await make_space(owner), await make_space(owner, private=False)
+    bot = await theatre.bot(CLUB.format(space=space) + 'adopt = "ask"\n')
+    here = await theatre.room(bot, owner, [manager])
+    desk = await theatre.enter_desk(bot, here, owner, manager)
+    await owner.set_state(space, "m.space.child", HERE, here)
+    await owner.invite(space, bot.user)
+    await until_community(bot, here, "club")
+    await bot.idle()
+    assert not any(like("missing.rooms").search(seen.body) for seen in manager.seen)
+    there, secret = (
+        await owner.create_room("Kitchen [x](https://x.org)", private=False),
+        await owner.create_room("Vault"),
+    )
+    for room in (there, secret, inner):
+        await owner.set_state(space, "m.space.child", HERE, room)
+
+    def lists(*rooms: str) -> Callable[[Seen], bool]:
+        return lambda seen: bool(like("missing.rooms").search(seen.body)) and all(each in seen.body for each in rooms)
+
+    told = await manager.wait_event(desk, lists(there, secret, inner, "Kitchen"), what="the rooms")
+    assert "Vault" not in told.body
+    assert told.body.index(inner) > like("missing.spaces").search(told.body).start()  # type: ignore[union-attr]
+    assert 'href="https://x.org"' not in told.content["formatted_body"]
+    await owner.invite(there, bot.user)
+    await bot.until_condition(there, "observing")
+    assert like("desk.done.rooms").search(await ask(manager, bot, desk, "!desk rooms"))
+    await manager.wait_event(desk, lambda seen: lists(secret)(seen) and there not in seen.body, what="the rest")
+
+
+async def test_rooms_of_a_community_are_named_to_nobody_unless_the_operator_says_so(theatre: Theatre) -> None:
+    (owner,) = await theatre.people("owner")
+    space = await make_space(owner)
+    bot = await theatre.bot(CLUB.format(space=space))
+    here = await theatre.room(bot, owner)
+    desk = await theatre.enter_desk(bot, here, owner)
+    for room in (here, await owner.create_room("Kitchen", private=False)):
+        await owner.set_state(space, "m.space.child", HERE, room)
+    await owner.invite(space, bot.user)
+    await until_community(bot, here, "club")
+    assert like("error.desk.no-space").search(await ask(owner, bot, desk, "!desk rooms"))
+    await bot.idle()
+    assert not any(like("missing.rooms").search(seen.body) for seen in owner.seen)

@@ -50,6 +50,14 @@ def test_a_community_has_named_rooms_and_rooms_listed_by_its_space() -> None:
     assert community_of(both, "!cellar:example.org", "G-DE5K") == "estate"
 
 
+def test_a_community_can_have_several_spaces() -> None:
+    both = read(SPACE.replace('"!estate:example.org"', '["!estate:example.org", "!inner"]')).communities
+    assert community_of(both, "!garden:example.org", "G-7F3K", spaces={"!inner"}) == "estate"
+    assert CommunitySettings.model_validate_json(both.model_dump_json()) == both
+    recorded = '{"named": [{"name": "estate", "space": "!estate"}, {"name": "club", "rooms": ["*"], "space": null}]}'
+    assert [each.space for each in CommunitySettings.model_validate_json(recorded).named] == [("!estate",), ()]
+
+
 @pytest.mark.parametrize(("text", "community"), [(CLUB + SPACE, "club"), (SPACE + CLUB, "estate")])
 def test_the_first_matching_community_counts_by_room_or_by_space(text: str, community: str) -> None:
     found = community_of(read(text).communities, "!garden:example.org", "G-7F3K", spaces={"!estate:example.org"})
@@ -68,6 +76,7 @@ def test_the_first_matching_community_counts_by_room_or_by_space(text: str, comm
         ('[[communities.named]]\nname = "club"\n', ("named", 0), "expected.community_of_nothing"),
         (SPACE.replace("!estate", "#estate"), ("named", 0, "space"), "expected.community_space"),
         (SPACE.replace("!estate:example.org", "estate"), ("named", 0, "space"), "expected.community_space"),
+        (SPACE.replace('"!estate:example.org"', '["!a", "#b:c"]'), ("named", 0, "space"), "expected.community_space"),
     ],
 )
 def test_wrong_settings_are_reported(text: str, place: tuple[str | int, ...], key: str) -> None:
