@@ -17,6 +17,7 @@ from .rules.base import Measure as Measure
 from .rules.base import RuleBase as RuleBase
 from .rules.base import StrictSettings as StrictSettings
 from .rules.registry import KINDS
+from .rules.unless import MOST_MESSAGES, Unless
 from .values.durations import DAY_MS, HOUR_MS, Duration, DurationOrNever
 from .values.ids import RoomId, is_room_id
 from .values.levels import Method
@@ -109,7 +110,7 @@ class DutySettings(StrictSettings):
     at_most: Annotated[int, Field(ge=0)] = 20  # how many cases a day one person is asked about; 0: no limit
 
 
-Chosen = Literal["language", "verify", "digest"]  # what the owner of a room can choose for it
+Chosen = Literal["language", "verify", "digest", "newcomers"]  # what the owner of a room can choose for it
 
 
 class RoomSettings(StrictSettings):
@@ -120,7 +121,7 @@ class RoomSettings(StrictSettings):
     close_after_suspension: bool = False  # then the group is closed without a question to the operator
     own_rules: Annotated[int, Field(ge=0, le=200)] = 20  # how many rules of its own a room may have; 0: none
     own_rules_class: Grade = "moderate"  # the gravest class that such a rule can have
-    owners_set: tuple[Chosen, ...] = ("language", "verify", "digest")
+    owners_set: tuple[Chosen, ...] = ("language", "verify", "digest", "newcomers")
     own_rules_terms: Annotated[int, Field(ge=1, le=10_000)] = 100  # words, patterns or domains in one of its own rules
     refused: tuple[str, ...] = ()  # rooms the bot does not enter again: globs over ids, aliases, group codes
     share_desks: bool = True  # whether a new room uses the desk of other rooms that the same people own and run
@@ -202,6 +203,21 @@ class ReportSettings(StrictSettings):
         return key.translate(_SELECTORS) in {each.translate(_SELECTORS) for each in self.reactions}
 
 
+Held = Literal["links", "media", "mentions", "invites"]
+
+
+class NewcomerSettings(StrictSettings):
+    """What people who are new in a room cannot post yet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    hold: tuple[Held, ...] = ()  # (): nothing
+    lasts: Annotated[DurationOrNever, Field(alias="for")] = 10 * 60_000  # they are new for so long at least,
+    messages: Annotated[int, Field(ge=0, le=MOST_MESSAGES)] = 3  # and until so many of their messages stand
+    unless: Unless = Unless(verified=1)  # the people to whom it does not apply
+    rooms: tuple[str, ...] = ("*",)  # as in a rule
+
+
 class DossierSettings(StrictSettings):
     """Definition of a serious and continuing offender."""
 
@@ -272,6 +288,7 @@ class Policy(StrictSettings):
         serialization_alias="caps",
     )
     reports: ReportSettings = ReportSettings()
+    newcomers: NewcomerSettings = NewcomerSettings()
     dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()
     operators: tuple[str, ...] = ()  # Matrix ids

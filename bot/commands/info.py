@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from bot.texts import measure_lines
 from bot.texts.catalog import LANGUAGES, language_named
+from bot.texts.newcomer_lines import newcomer_lines
 from bot.texts.power_lines import power_lines
 from bot.texts.protection_lines import protections
 from bot.texts.spared_lines import spared_lines
@@ -111,13 +112,14 @@ async def key(call: Call) -> Reply:
 async def rules(call: Call) -> Reply:
     """Show the rules that hold here."""
     names = [rule for rule in call.policy.rules if call.group.is_among(rule.rooms)]
-    if not names:
+    of_all = tuple(newcomer_lines(call.policy, call.group))
+    if not (names or of_all):
         return Reply((line("rules.none", room=RoomName(call.group.room)),))
     lines = [line("rules.head", room=RoomName(call.group.room))]
     for rule in names:
         lines.append(line(f"rules.one.{rule.decide}", rule=RuleText(rule.name), grade=Phrase(f"grade.{rule.grade}")))
         lines += spared_lines(rule.unless)
-    return Reply(tuple(lines))
+    return Reply((*lines, *of_all))
 
 
 async def lang(call: Call) -> Reply:

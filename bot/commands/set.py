@@ -9,7 +9,7 @@ from moderation.duty.responsibility import require
 from moderation.model.actions import Action, EditCard, Retell
 from moderation.model.facts import Fact, LanguageChosen, RoomSettingChanged
 from moderation.people.verification import REACHES, Asks, room_demands
-from moderation.policy import Below, Chosen
+from moderation.policy import Below, Chosen, Held
 from moderation.values.errors import Refused
 from moderation.values.ids import CaseNumber
 from moderation.values.notices import Code, Line, Phrase, RoomName, line
@@ -21,6 +21,7 @@ from .room import OFF
 DEFAULT, ON = ("default", "默认"), ("on", "开", "开启")
 MOST_CARDS = 50  # that are written again in a new language
 SETTINGS: tuple[str, ...] = get_args(Chosen)
+HELD: tuple[str, ...] = get_args(Held)
 _UNSET = "-"
 
 
@@ -108,6 +109,15 @@ def _set_digest(call: Call, words: list[str]) -> Fact:
     return _changed(call, "digest", "off" if wanted in OFF else _UNSET)
 
 
+def _newcomers(call: Call, words: list[str]) -> Fact:
+    if words in ([each] for each in DEFAULT):
+        return _changed(call, "newcomers", _UNSET)
+    unknown = next((word for word in words if word not in HELD), None)
+    if unknown is not None:
+        raise Refused("error.set.newcomers", given=unknown[:20], known=Code(", ".join((*HELD, DEFAULT[0]))))
+    return _changed(call, "newcomers", "+".join(each for each in HELD if each in words))
+
+
 def _changed(call: Call, setting: Chosen, value: str) -> RoomSettingChanged:
     return RoomSettingChanged(room=call.group.room, on=call.on, setting=setting, value=value, by=call.caller)
 
@@ -121,8 +131,14 @@ _VALUES: dict[str, Callable[[Call], Sequence[str]]] = {
     "language": lambda _call: (*LANGUAGES, DEFAULT[0]),
     "verify": _levels,
     "digest": lambda _call: (ON[0], OFF[0], DEFAULT[0]),
+    "newcomers": lambda _call: (*HELD, DEFAULT[0]),
 }
-_SET: dict[str, Callable[[Call, list[str]], Fact]] = {"language": _language, "verify": _verify, "digest": _set_digest}
+_SET: dict[str, Callable[[Call, list[str]], Fact]] = {
+    "language": _language,
+    "verify": _verify,
+    "digest": _set_digest,
+    "newcomers": _newcomers,
+}
 
 SUBJECT = "room"
 COMMANDS = (Command("set", "manager", "word? text*", set_, wording=("error.set",)),)

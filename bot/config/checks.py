@@ -24,6 +24,7 @@ from moderation.policy import (
     CreditSettings,
     DossierSettings,
     MemberLimitSettings,
+    NewcomerSettings,
     RoomVerification,
     RuleBase,
     RuleSettings,
@@ -65,6 +66,7 @@ def problems_across(
         *_kept_long_enough(tables, data),
         *_verification(tables["verification"], _community_names(data)),
         *_limits(tables["member_limits"], tables["dossiers"], _community_names(data)),
+        *_newcomers(tables["newcomers"], _community_names(data)),
         *_anchors(data.get("anchors")),
         *_communities(sound.get("communities")),
         *oidc_problems(data),
@@ -109,7 +111,7 @@ def _without(data: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]
 def _tables(root: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
     """Return every table that has defaults, as its model; None if it is not valid."""
     tables: dict[str, Any] = {}
-    for name in ("records", "credit", "tiers", "cases", "verification", "member_limits", "dossiers"):
+    for name in ("records", "credit", "tiers", "cases", "verification", "member_limits", "dossiers", "newcomers"):
         model = root.model_fields[name].annotation
         assert isinstance(model, type)
         assert issubclass(model, BaseModel)
@@ -258,6 +260,11 @@ def _community_names(data: Mapping[str, Any]) -> set[str]:
     communities = data.get("communities")
     named = communities.get("named") if isinstance(communities, Mapping) else None
     return {str(each.get("name")) for each in named if isinstance(each, Mapping)} if isinstance(named, list) else set()
+
+
+def _newcomers(newcomers: NewcomerSettings | None, names: Collection[str]) -> Iterator[ConfigProblem]:
+    if newcomers is not None:
+        yield from _globs(("newcomers", "rooms"), newcomers.rooms, names)
 
 
 def _globs(place: Place, rooms: object, names: Collection[str] = ()) -> Iterator[ConfigProblem]:

@@ -31,6 +31,7 @@ from moderation.policy import (
     DossierSettings,
     DutySettings,
     MemberLimitSettings,
+    NewcomerSettings,
     Policy,
     ReportSettings,
     RoomSettings,
@@ -208,6 +209,7 @@ class FileSettings(StrictSettings):
     communities: CommunitySettings = CommunitySettings()
     member_limits: MemberLimitSettings = MemberLimitSettings()
     reports: ReportSettings = ReportSettings()
+    newcomers: NewcomerSettings = NewcomerSettings()
     dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()
     challenges: ChallengeSettings = ChallengeSettings()
@@ -284,6 +286,7 @@ class Config(FileSettings):
             communities=self.communities,
             member_limits=self.member_limits,
             reports=self.reports,
+            newcomers=self.newcomers,
             dossiers=self.dossiers,
             verification=self.verification,
             operators=self.bot.operators,

@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from moderation.judge.judge import is_removed, judge
+from moderation.judge.newcomers import held_in
 from moderation.judge.room_rules import compiled
 from moderation.model.actions import Action, EditCard, HashMedia, TellDesk
 from moderation.model.context import Context, RoomView
@@ -112,7 +113,7 @@ class Judging:
             context = replace(context, recent_ms=(), recent_others=())
         context = await self._paced(unit, event, context)
         rules = (*settings.rules, *compiled(room.rules, settings.policy))
-        if any(rule.settings.unless.messages for rule in rules):
+        if held_in(room, settings.policy) or any(rule.settings.unless.messages for rule in rules):
             context = replace(context, said=await self._knowledge.standing.before(unit, event, index))
         if isinstance(event, MessagePosted) and event.quoted:
             await unit.flush()

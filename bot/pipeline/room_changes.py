@@ -152,7 +152,7 @@ class RoomChanges:
         if room.power.role(event.user) != "member":
             actions.append(KeepDesk(room=room.room))
         asked = any_room_asks(self._policy.verification) or room.choices.write
-        if asked:  # how long they are known here will matter when they write
+        if asked or event.membership == "join":  # how long they are known here will matter when they write
             await unit.flush()
             self._knowledge.moved(event.user)
         return Answer(facts, tuple(actions))

@@ -15,6 +15,8 @@ from moderation.model.builtin_rules import (
     BARRED,
     CAP_JOINED,
     CAP_MEMBERS,
+    NEW_MEMBER,
+    NEW_MEMBER_RULES,
     OWN_RULES,
     PAUSES_REPORTS,
     REPORTED,
@@ -46,10 +48,11 @@ from moderation.model.facts import (
 from moderation.model.notifications import NotifyPerson
 from moderation.model.reach import is_one_room
 from moderation.rooms.slow_mode import HELD_BACK
-from moderation.values.notices import Line, Moment, RoomName, RuleText, Span, Who, line
+from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
 
 from . import measure_lines
 from .ledger_lines import entry_line
+from .newcomer_lines import new_until
 
 QUOTED = 100  # characters of a message that a notice quotes
 
@@ -210,6 +213,10 @@ def _is_open(case: CaseView | None) -> bool:
 
 def _held_back(fact: SanctionStarted) -> Line:
     room, every = RoomName(fact.room or ""), Span(fact.every)
+    if fact.rule in NEW_MEMBER_RULES:
+        what = next(Phrase(f"held.{each}") for each, rule in NEW_MEMBER.items() if rule == fact.rule)
+        until = new_until(fact.every, fact.messages)
+        return line(f"notice.new-member.{until}", room=room, what=what, every=every, count=fact.messages)
     if fact.rule == TIER_LINKS and fact.n:
         return line("notice.waits", room=room, n=fact.n)
     if fact.messages > 1:

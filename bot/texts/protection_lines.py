@@ -10,6 +10,8 @@ from moderation.people.verification import asked_of
 from moderation.policy import Policy
 from moderation.values.notices import Line, Phrase, line
 
+from .newcomer_lines import newcomer_lines
+
 
 def protections(policy: Policy, room: RoomView) -> list[Line]:
     """List what protects a room under the `policy` that holds there, its own rules included."""
@@ -28,4 +30,4 @@ def _verification(policy: Policy, room: RoomView) -> Iterator[Line]:
 
 
 # In the order in which they are shown; each yields its line if it is on.
-_PROTECTIONS: tuple[Callable[[Policy, RoomView], Iterator[Line]], ...] = (_rules, _verification)
+_PROTECTIONS: tuple[Callable[[Policy, RoomView], Iterator[Line]], ...] = (_rules, _verification, newcomer_lines)

@@ -1,9 +1,12 @@
 """The settings of a room and who chose them, in lines."""
 
+from moderation.judge.newcomers import held_in
 from moderation.model.context import RoomView
 from moderation.people.verification import asked_of
 from moderation.policy import Policy
 from moderation.values.notices import Line, Phrase, line
+
+from .newcomer_lines import held_words
 
 
 def setting_lines(room: RoomView, policy: Policy, *, language: str, digest: str) -> tuple[Line, ...]:
@@ -12,7 +15,7 @@ def setting_lines(room: RoomView, policy: Policy, *, language: str, digest: str)
     Where they chose nothing, the settings of the operator hold: policy, language, and the time of the daily digest
     ("": there is none).
     """
-    chosen, asked = room.choices, asked_of(room, policy)
+    chosen, asked, held = room.choices, asked_of(room, policy), held_in(room, policy)
     return (
         line(
             "set.language",
@@ -29,6 +32,11 @@ def setting_lines(room: RoomView, policy: Policy, *, language: str, digest: str)
             "set.digest" if digest and chosen.digest else "set.digest-not",
             at=digest,
             source=_source(room=not chosen.digest),
+        ),
+        line(
+            "set.newcomers" if held else "set.newcomers-not",
+            what=held_words(held),
+            source=_source(room=bool(chosen.hold)),
         ),
     )
 

@@ -19,17 +19,24 @@ from moderation.model.facts import CaseGrew, Fact, SanctionStarted
 from moderation.model.facts.cases import EXCERPT
 from moderation.model.new_facts import waiting_case
 from moderation.policy import Policy
-from moderation.rules.check import View
+from moderation.rules.check import Judged, View
 from moderation.rules.links import Links, LinkSettings
 from moderation.values.events import MessagePosted
 
 
 def has_link_or_media(event: MessagePosted) -> bool:
     """Return whether a message has a link other than one inside Matrix, or a file."""
-    return (
-        any(file.is_sent for file in event.media)
-        or _links().check(event, View(recent_ms=(), bot=event.sender)) is not None
-    )
+    return has_media(event) or has_link(event)
+
+
+def has_link(event: Judged) -> bool:
+    """Return whether an event has a link other than one inside Matrix."""
+    return _links().check(event, View(recent_ms=(), bot=event.sender)) is not None
+
+
+def has_media(event: Judged) -> bool:
+    """Return whether an event has a file or picture that was sent for its own sake."""
+    return any(file.is_sent for file in event.media)
 
 
 @cache

@@ -47,6 +47,7 @@ from moderation.values.events import (
     Unreadable,
 )
 
+from .newcomers import held_of_newcomer
 from .spared import is_spared
 
 EVERYWHERE = ("*",)
@@ -239,8 +240,14 @@ def charge_violation(
 
 
 def _held_back(event: Received, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
-    """Redact a message that came too soon, or that waits for a manager. Nothing is charged."""
-    if not isinstance(event, MessagePosted) or _waits_for_people(context):
+    """Redact what somebody new cannot post yet, came too soon, or waits for a manager. Nothing is charged."""
+    assert not isinstance(event, Undecryptable | Unreadable)
+    if _waits_for_people(context):
+        return ()
+    if (held := held_of_newcomer(event, context, policy)) is not None:
+        gone = redaction_of(event, context, on, 0, held.rule)
+        return (replace(gone, every=held.left_ms, messages=held.messages, quiet=int(held.told)),) if gone else ()
+    if not isinstance(event, MessagePosted):
         return ()
     reason = reason_to_hold(event, context, policy)
     gone = redaction_of(event, context, on, 0, reason) if reason is not None else None

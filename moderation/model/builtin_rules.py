@@ -9,8 +9,9 @@ Left to others: the words for them (`bot/texts`, `rule.NAME`).
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
-from moderation.policy import Grade, ReportSettings, RuleBase
+from moderation.policy import Grade, Held, ReportSettings, RuleBase
 
 from .facts import Asked
 from .facts.ledger import Ledger
@@ -36,6 +37,9 @@ ROOM_ORDER = "room_order"  # an order of the operator for a room
 UNVERIFIED = "unverified_writes"  # writes below the level that a room asks of its members
 UNVERIFIED_MANAGER = "unverified_manages"  # manages below the level that managing the room takes
 TIER_LINKS = "tier_links"  # links and media that wait for a manager while credit is low
+# What people who are new in a room cannot post yet (`[newcomers] hold`).
+NEW_MEMBER: dict[Held, str] = {each: f"new_member_{each}" for each in get_args(Held)}
+NEW_MEMBER_RULES = frozenset(NEW_MEMBER.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from moderation.policy import Below, Decide, Grade
+from moderation.policy import Below, Decide, Grade, Held
 from moderation.values.ids import NO_USER, CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId, is_named
 from moderation.values.levels import Method
 from moderation.values.power_levels import Power
@@ -48,6 +48,7 @@ class Choices:
     write: int = 0  # level that members are asked for
     below: Below = "off"  # what happens below it
     digest: bool = True
+    hold: tuple[Held, ...] = ()  # what people who are new cannot post yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,7 @@ class PersonView:
     language: str = ""
     proofs: tuple[VerificationInForce, ...] = ()
     since: Mapping[RoomId, int] = field(default_factory=dict)  # when this account was first seen in a room
+    came: Mapping[RoomId, int] = field(default_factory=dict)  # the same, of rooms in which the bot was before
     told: Mapping[tuple[RoomId, str], int] = field(default_factory=dict)  # verification notices: when last given
 
     def is_(self, user: UserId) -> bool:

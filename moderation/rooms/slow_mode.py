@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from moderation.credit.credit import tier
 from moderation.credit.ledger import credit_now
 from moderation.credit.waiting import has_link_or_media
-from moderation.model.builtin_rules import TIER_LINKS
+from moderation.model.builtin_rules import NEW_MEMBER_RULES, TIER_LINKS
 from moderation.model.context import Context
 from moderation.model.facts import Fact, SanctionStarted
 from moderation.policy import Policy
@@ -28,7 +28,8 @@ from moderation.values.events import MessagePosted
 
 TIER_SLOW, ROOM_SLOW = "tier_slow", "room_slow"
 PACES = frozenset({TIER_SLOW, ROOM_SLOW})
-HELD_BACK = frozenset({*PACES, TIER_LINKS})
+HELD_BACK = frozenset({*PACES, TIER_LINKS, *NEW_MEMBER_RULES})
+TOLD_ONCE = PACES | NEW_MEMBER_RULES  # people are told of the first message, not of each
 LEAST_MS, MOST_MS = 2_000, 6 * 3_600_000  # bounds of slow mode
 
 

@@ -188,8 +188,10 @@ KINDS: dict[str, Kind] = {
         " a space lists another room from now on, or no longer (listed, unlisted).",
         {
             "what": _word("event, entered, condition, language, setting, desk, listed or unlisted"),
-            "setting": _word("the setting that its owner chose: verify or digest"),
-            "value": _word("level and what happens below it; off; -: as the operator set it"),
+            "setting": _word("the setting that its owner chose: verify, digest or newcomers"),
+            "value": _word(
+                "level and what happens below it; off; what newcomers cannot post; -: as the operator set it"
+            ),
             "code": _word(
                 "the room's group code; after an upgrade that of the previous room, whose group goes on in it"
             ),
@@ -309,8 +311,14 @@ KINDS: dict[str, Kind] = {
             "basis": _word("rule, interim, decision, command, credit, standing, neglect, operator or verification"),
             "rule": _RULE,
             "credit": _int("the balance it rested on"),
-            "every": _int("of slow mode and low credit: one message in so many milliseconds; left out: none"),
-            "messages": _int("of messages held back: how many since the person was last told; left out: this one"),
+            "every": _int(
+                "of slow mode and low credit: one message in so many milliseconds; of what somebody new posts: so long"
+                " are they still new; left out: none"
+            ),
+            "messages": _int(
+                "of messages held back: how many since the person was last told; of what somebody new posts: how many"
+                " more must stand until they are not new; left out: one"
+            ),
             "quiet": _int("1: the person was told of a similar one not long ago; left out: they are told"),
             "reach": _word(
                 "of a measure in all rooms of a community: its name, or a group code; left out: as the group"

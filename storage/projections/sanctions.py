@@ -16,7 +16,7 @@ from moderation.model.facts import (
     SanctionExtended,
     SanctionStarted,
 )
-from moderation.rooms.slow_mode import PACES
+from moderation.rooms.slow_mode import TOLD_ONCE
 from storage import schema
 
 from .common import RECKONED, REMOVED, add, pointed, project, put, set_meta
@@ -43,7 +43,7 @@ async def _(fact: BalanceCorrected, db: AsyncConnection, _index: int, _at_ms: in
 @project.register
 async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) -> None:
     await add(db, schema.sanctions, fact, index, at_ms)
-    if fact.rule in PACES and not fact.quiet:
+    if fact.rule in TOLD_ONCE and not fact.quiet:
         await pointed(db, fact.room or "", fact.subject, fact.rule, index, at_ms)
     if fact.kind == "kick" and fact.rule == UNVERIFIED:
         await pointed(db, fact.room or "", fact.subject, REMOVED, index, at_ms)

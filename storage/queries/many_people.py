@@ -19,6 +19,7 @@ from storage.sql_list import sql_list
 
 from .people import person_view
 from .rooms import ACTIVE_GROUP
+from .verification import CAME_AFTER
 
 # Columns that name a person about whom there is more to know than their rooms.
 _TOLD_OF = (
@@ -49,13 +50,16 @@ async def _plain(db: AsyncConnection, users: Sequence[UserId]) -> dict[UserId, P
     """Return views of people of whom only their rooms are known."""
     m = schema.members.c
     since: dict[str, dict[RoomId, int]] = defaultdict(dict)
+    came: dict[str, dict[RoomId, int]] = defaultdict(dict)
     manages: dict[str, set[RoomId]] = defaultdict(set)
     manages_in: dict[str, set[str]] = defaultdict(set)
-    query = select(m.user, m.room, m.since, m.role, ACTIVE_GROUP.label("active"), schema.rooms.c.community)
+    query = select(m.user, m.room, m.since, m.role, ACTIVE_GROUP.label("active"), schema.rooms.c.community, CAME_AFTER)
     rooms = schema.members.outerjoin(schema.rooms, schema.rooms.c.room == m.room)
     found = await db.execute(query.select_from(rooms).where(sql_list(m.user, users)))
-    for user, room, first, role, active, community in found:
+    for user, room, first, role, active, community, came_after in found:
         since[user][RoomId(room)] = first
+        if came_after and first:
+            came[user][RoomId(room)] = first
         if active and role != "member":
             manages[user].add(RoomId(room))
             manages_in[user].add(community)
@@ -67,6 +71,7 @@ async def _plain(db: AsyncConnection, users: Sequence[UserId]) -> dict[UserId, P
             manages=frozenset(manages[user]),
             manages_in=frozenset(manages_in[user]),
             since=since[user],
+            came=came[user],
         )
         for user in users
     }

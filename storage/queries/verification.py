@@ -44,7 +44,13 @@ PROOFS = (
     .where(schema.verifications.c.person == bindparam("person"))
     .order_by(schema.verifications.c.record)
 )
-SINCE = select(schema.members.c.room, schema.members.c.since).where(schema.members.c.user == bindparam("user"))
+# Whether a member came into the room after the bot had begun to record it.
+CAME_AFTER = and_(schema.rooms.c.begun > 0, schema.members.c.seen > schema.rooms.c.begun)
+SINCE = (
+    select(schema.members.c.room, schema.members.c.since, CAME_AFTER.label("came_after"))
+    .outerjoin(schema.rooms, schema.rooms.c.room == schema.members.c.room)
+    .where(schema.members.c.user == bindparam("user"))
+)
 TOLD = select(schema.pointed.c.room, schema.pointed.c.step, schema.pointed.c.at).where(
     schema.pointed.c.user == bindparam("user")
 )
@@ -77,6 +83,11 @@ def read_proofs(rows: Iterable[Any]) -> tuple[VerificationInForce, ...]:
 def read_since(rows: Iterable[Any]) -> dict[RoomId, int]:
     """Return when an account was first seen in each room."""
     return {RoomId(row.room): row.since for row in rows}
+
+
+def read_came(rows: Iterable[Any]) -> dict[RoomId, int]:
+    """Return when an account was first seen in each room in which the bot was before."""
+    return {RoomId(row.room): row.since for row in rows if row.came_after and row.since}
 
 
 def read_told(rows: Iterable[Any]) -> dict[tuple[RoomId, str], int]:

@@ -1,12 +1,13 @@
 """Choices of owners for their rooms."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import Choices
+from moderation.policy import Held
 from moderation.values.ids import RoomId
 from storage import schema
 
@@ -23,7 +24,13 @@ def chosen(rows: Iterable[Any]) -> Choices:
     """Read choices from rows."""
     values = {row.setting: row.value for row in rows}
     level, _, below = values.get("verify", "0-off").partition("-")
-    return Choices(write=int(level), below=below, digest=values.get("digest", "on") == "on")
+    held = values.get("newcomers", "").split("+")
+    return Choices(
+        write=int(level),
+        below=below,
+        digest=values.get("digest", "on") == "on",
+        hold=tuple(each for each in get_args(Held) if each in held),
+    )
 
 
 async def any_asks(db: AsyncConnection) -> bool:

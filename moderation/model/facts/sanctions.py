@@ -30,8 +30,12 @@ class SanctionStarted(Fact, kind="sanction"):
     basis: Basis
     rule: str = "-"
     credit: int = -1  # the balance that it rested on, if it did
-    every: int = 0  # of slow mode and the messages it held back: milliseconds between two messages
-    messages: int = 1  # of messages held back by a pace: how many since the last notice of it, this one included
+    # Of slow mode and the messages it held back: milliseconds between two messages. Of what somebody new cannot post
+    # yet: milliseconds until their time as a newcomer is over.
+    every: int = 0
+    # Of messages held back by a pace: how many since the last notice of it, this one included. Of what somebody new
+    # cannot post yet: how many more of their messages must stand.
+    messages: int = 1
     quiet: int = 0  # 1: the person was told of something similar not long ago, and is not told again
     reach: str = ""
     subject: UserId = person()

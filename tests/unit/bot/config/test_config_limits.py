@@ -27,3 +27,10 @@ def test_a_limit_is_0_or_more(table: str, name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config(FILE, f"{HEAD}[{table}]\n{name} = -1\n", {})
     assert [(p.place, p.key) for p in caught.value.problems] == [((table, name), "expected.at_least")]
+
+
+def test_newcomers_are_those_of_rooms_that_can_match() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(FILE, f'{HEAD}[newcomers]\nrooms = ["garden"]\nfor = 5\n', {})
+    expected = [(("newcomers", "for"), "expected.duration"), (("newcomers", "rooms", 0), "expected.room")]
+    assert sorted((p.place, p.key) for p in caught.value.problems) == sorted(expected)

@@ -85,7 +85,7 @@ NARROW = {
     r"desk\.[^.]+": ("corrected", "overruled"),
     r"card\.[^.]+": ("upheld", "dismissed"),
     r"done\.[^.]+": ("warn", "kick", "mute", "ban"),
-    r"set\.done\.[^.]+": ("verify", "digest"),
+    r"set\.done\.[^.]+": ("verify", "digest", "newcomers"),
     r"cli\.read\.unknown_[^.]+": ("room", "person"),
 }
 
