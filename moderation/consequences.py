@@ -302,7 +302,8 @@ def _measure_over(fact: SanctionEnded) -> Iterator[Consequence]:
 
 @_follow.register
 def _(fact: RoomRuleChanged, _rooms_of: RoomsOf) -> Iterator[Consequence]:
-    yield NotifyRoom(room=fact.home, facts=(fact,))
+    if not fact.trial:
+        yield NotifyRoom(room=fact.home, facts=(fact,))
 
 
 @_follow.register

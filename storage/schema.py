@@ -330,6 +330,18 @@ Index("decisions_by_case", decisions.c.n)
 Index("decisions_by_time", decisions.c.at)
 Index("decisions_by_person", decisions.c.by, decisions.c.n)
 
+# What rules on trial would have found, by the record of the event.
+trials = Table(
+    "trials",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("room", String, info=PLAIN),
+    Column("rule", String, info=PLAIN),
+    Column("message", Integer),
+    Column("at", Integer),
+)
+Index("trials_by_room", trials.c.room, trials.c.at)
+
 # How many records of a kind a group had a day (`storage/projections/daily.py`).
 daily = Table(
     "daily",

@@ -111,7 +111,7 @@ async def key(call: Call) -> Reply:
 
 async def rules(call: Call) -> Reply:
     """Show the rules that hold here."""
-    names = [rule for rule in call.policy.rules if call.group.is_among(rule.rooms)]
+    names = [rule for rule in call.policy.rules if call.group.is_among(rule.rooms) and not rule.dry_run]
     of_all = tuple(newcomer_lines(call.policy, call.group))
     if not (names or of_all):
         return Reply((line("rules.none", room=RoomName(call.group.room)),))

@@ -26,6 +26,7 @@ _CLOSING = {"“": "”", "”": "”", "„": "“”", "«": "»", "»": "«",
 _DURATION = re.compile(r"\d+[smhdw]", re.ASCII | re.IGNORECASE)
 BY_CHAT = {name: kind.IN_CHAT for name, kind in KINDS.items() if kind.IN_CHAT is not None}
 TEXT, NOTHING, UNLESS = ("text", "文字", "说明"), ("nothing", "无"), ("unless", "除非")
+DRY_RUN = ("dry-run", "试运行")
 MOST_WORDS = 200  # characters of a rule in words
 MEASURES: tuple[str, ...] = get_args(Measure)
 DECIDES: tuple[str, ...] = get_args(Decide)
@@ -144,6 +145,8 @@ def _known(rule: dict[str, Any], word: str) -> bool:
         rule["measure"] = word
     elif word in DECIDES:
         rule["decide"] = word
+    elif word in DRY_RUN:
+        rule["dry_run"] = True
     elif _DURATION.match(word) and rule.get("measure") == "mute":
         rule["mute_for"] = word
     else:
@@ -152,7 +155,7 @@ def _known(rule: dict[str, Any], word: str) -> bool:
 
 
 def _unknown(word: str, kind: str) -> Refused:
-    known = (*BY_CHAT[kind].words, *GRADES, *MEASURES, *DECIDES, TEXT[0], UNLESS[0])
+    known = (*BY_CHAT[kind].words, *GRADES, *MEASURES, *DECIDES, TEXT[0], UNLESS[0], DRY_RUN[0])
     near = get_close_matches(word, known, n=1, cutoff=0.7)
     if near:
         return Refused("error.rule.near-word", given=word[:40], near=Code(near[0]))

@@ -9,7 +9,7 @@ Rules kept here:
 Left to others: reading what was written (`parse_rule.py`), when rules hold (`moderation/judge/room_rules.py`).
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from bot.config.checks import checked_rule
 from bot.config.errors import ConfigProblem
@@ -19,18 +19,20 @@ from moderation.judge.room_rules import MOST_STEPS, compiled, own_rules, recorde
 from moderation.model.facts import RoomRuleChanged
 from moderation.policy import GRADES, RuleSettings
 from moderation.rules.base import InChat
+from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, Text
 from moderation.values.ids import EventId
-from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Who, line
+from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
 from storage import queries
-from storage.queries import RoomRule
+from storage.queries import RoomRule, Trial
 
 from .invocation import Call, Command, Reply
 from .parse_rule import written
 
 MAX_SHOWN = 12  # values of one rule
 RECENT, FEWEST, NEARLY_ALL = 50, 5, 80  # messages looked at, the fewest that count, per cent of them
+TRIAL_MS = 7 * DAY_MS  # for which the list says what rules on trial would have found
 
 
 async def rule(call: Call) -> Reply:
@@ -52,28 +54,36 @@ async def _list(call: Call) -> Reply:
     taken = {each.name for each in call.setup.configured.rules}
     heavy = too_heavy(own_rules([each.settings for each in own], call.setup.configured))
     operators = [each for each in call.setup.configured.rules if call.group.is_among(each.rooms)]
-    lines = [said for each in operators for said in (_listed("room-rule.operators", each), *_in_detail(each))]
+    tried = await _tried(call)
+    lines = [said for each in operators for said in (_listed("room-rule.operators", each), *_in_detail(each, tried))]
     for kept in own:
         off = "overruled" if kept.name in taken else "heavy" if kept.name in heavy else ""
-        lines += _own(kept, call, off if call.setup.configured.groups.own_rules else off or "off")
+        lines += _own(kept, call, off if call.setup.configured.groups.own_rules else off or "off", tried)
     if not lines:
         return Reply((line("room-rule.none", room=RoomName(call.group.room)),), private=True)
     return Reply((line("room-rule.head", room=RoomName(call.group.room)), *lines), private=True)
 
 
-def _own(kept: RoomRule, call: Call, off: str) -> tuple[Line, ...]:
+async def _tried(call: Call) -> dict[str, Trial]:
+    """Return what rules on trial would have found lately, by their names."""
+    since = call.now_ms - TRIAL_MS
+    return {each.rule: each for each in await queries.trials_of(call.db, call.group.room, since, call.now_ms + 1, 0)}
+
+
+def _own(kept: RoomRule, call: Call, off: str, tried: Mapping[str, Trial]) -> tuple[Line, ...]:
     """Show a rule of the room; `off`: why it does not hold now, "" if it does."""
     settings = settings_of(kept.settings, call.setup.configured.groups.own_rules_class)
     if off:
         return (line(_OFF[off], name=settings.name, grade=Phrase(f"grade.{settings.grade}")),)
     by = line("room-rule.by", by=Who(kept.by), when=Moment(kept.at), values=_values(settings))
-    return (_listed("room-rule.own", settings), *_in_detail(settings), by)
+    return (_listed("room-rule.own", settings), *_in_detail(settings, tried), by)
 
 
 def _listed(key: str, rule: RuleSettings) -> Line:
     return line(
         key,
         name=rule.name,
+        state=Phrase("room-rule.state.trial" if rule.dry_run else "room-rule.state.on"),
         kind=Phrase(f"rule-kind.{rule.kind}"),
         grade=Phrase(f"grade.{rule.grade}"),
         measure=Phrase(f"rule-measure.{rule.measure}"),
@@ -81,9 +91,13 @@ def _listed(key: str, rule: RuleSettings) -> Line:
     )
 
 
-def _in_detail(rule: RuleSettings) -> tuple[Line, ...]:
-    words = (line("room-rule.words", words=RuleText(rule.name)),) if rule.text else ()
-    return (*words, *spared_lines(rule.unless))
+def _in_detail(rule: RuleSettings, tried: Mapping[str, Trial]) -> Iterator[Line]:
+    if rule.text:
+        yield line("room-rule.words", words=RuleText(rule.name))
+    yield from spared_lines(rule.unless)
+    if rule.dry_run:
+        found = tried.get(rule.name, Trial(rule.name, 0, 0, ()))
+        yield line("room-rule.tried", span=Span(TRIAL_MS), count=found.count, people=found.people)
 
 
 async def _add(call: Call) -> Reply:
@@ -96,9 +110,15 @@ async def _add(call: Call) -> Reply:
     await _must_fit(call, found)
     await _must_spare_most(call, found)
     added = RoomRuleChanged(
-        room=call.group.room, on=call.on, step="added", rule=found.name, by=call.caller, settings=recorded(found)
+        room=call.group.room,
+        on=call.on,
+        step="added",
+        rule=found.name,
+        trial=int(found.dry_run),
+        by=call.caller,
+        settings=recorded(found),
     )
-    done = _fields("room-rule.added", found)
+    done = _fields("room-rule.added-on-trial" if found.dry_run else "room-rule.added", found)
     return Reply((done, line("room-rule.next", rule=Code(found.name))), (added,), call.gone(), private=True)
 
 
@@ -157,11 +177,16 @@ async def _remove(call: Call) -> Reply:
     name = call.given.text.strip().lower()
     if not name:
         raise Refused("error.rule.name")
-    if name not in {each.name for each in await queries.rules_of_room(call.db, call.group.room)}:
+    own = {each.name: each for each in await queries.rules_of_room(call.db, call.group.room)}
+    if name not in own:
         operators = any(each.name == name for each in call.setup.configured.rules)
         raise Refused("error.rule.operators" if operators else "error.rule.none", rule=Code(name[:40]))
-    gone = RoomRuleChanged(room=call.group.room, on=call.on, step="removed", rule=name, by=call.caller)
-    return Reply((line("room-rule.removed", rule=RuleText(name)),), (gone,), call.gone(), private=True)
+    trial = settings_of(own[name].settings).dry_run
+    gone = RoomRuleChanged(
+        room=call.group.room, on=call.on, step="removed", rule=name, trial=int(trial), by=call.caller
+    )
+    done = line("room-rule.removed-on-trial" if trial else "room-rule.removed", rule=RuleText(name))
+    return Reply((done,), (gone,), call.gone(), private=True)
 
 
 async def _test(call: Call) -> Reply:
@@ -174,10 +199,14 @@ async def _test(call: Call) -> Reply:
     hits = broken_rules(text, await call.context(call.caller), rules)
     where = RoomName(call.group.room)
     lines = [line("room-rule.test", room=where)] if hits else [line("room-rule.test-none", room=where)]
-    lines += [_fields("room-rule.hit", found.settings, matched=hit.matched) for found, hit in hits]
+    lines += [_fields(_hit(found.settings), found.settings, matched=hit.matched) for found, hit in hits]
     here = (each.settings for each in rules if call.group.is_among(each.settings.rooms))
     lines += [_fields("room-rule.untried", each) for each in here if not each.IN_WORDS]
     return Reply((*lines, line("room-rule.test-foot")), private=True)
+
+
+def _hit(rule: RuleSettings) -> str:
+    return "room-rule.hit-on-trial" if rule.dry_run else "room-rule.hit"
 
 
 def _fields(key: str, rule: RuleSettings, matched: str = "") -> Line:

@@ -4,6 +4,7 @@ Rules kept here:
 - Rooms that share a desk have one digest.
 - The digest comes at the hour of the configuration, in its time zone.
 - A desk where nothing waits gets none, nor one whose owner wants none.
+- What rules on trial would have found is told in a message of its own, to the same desks.
 - Once a week owners are told in private how each of their managers decided. Desks and operators get the sums, which
   name nobody.
 - What was missed because the bot was down is made up for once.
@@ -14,7 +15,7 @@ Left to others: saying it (`bot/effects/send_notice.py`), cards (`bot/effects/de
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -34,6 +35,8 @@ from moderation.values.notices import Line, RoomName, Span, Who, line
 from storage import queries
 from storage.database import Database
 from storage.projections import set_meta
+
+from .trials import told_of_trials
 
 DIGEST = "digest"  # the newest day, in the configured time zone, whose digest was queued
 MOST = 10
@@ -68,7 +71,7 @@ class Digester:
             done = await queries.get_meta(db, DIGEST)
             if done is not None and done >= day:
                 return
-            tells = [] if done is None else await self._tells(db)
+            tells = [] if done is None else [*await self._tells(db), *await self._trials(db, done, day)]
             if done is not None and _week(done) != _week(day):
                 tells += await self._figures(db)
         await self._pipeline.commit(actions=tells, also=partial(set_meta, key=DIGEST, value=day))
@@ -77,6 +80,18 @@ class Digester:
         """Return the newest day whose hour has come."""
         now = datetime.fromtimestamp(self._clock() / 1000, self._zone)
         return str((now if f"{now:%H:%M}" >= self._at else now - timedelta(days=1)).date())
+
+    async def _trials(self, db: AsyncConnection, done: str, day: str) -> list[TellDesk]:
+        """Tell desks what rules on trial would have found between the hours of two days."""
+        bot = self._pipeline.settings.bot
+        views = [await queries.room_view(db, group, bot) for group in await queries.active_groups(db)]
+        rooms = [view for view in views if view is not None and view.choices.digest]
+        return await told_of_trials(db, rooms, bot, self._hour_of(done), self._hour_of(day))
+
+    def _hour_of(self, day: str) -> int:
+        """Return when the digest of a day is due."""
+        due = datetime.combine(date.fromisoformat(day), time.fromisoformat(self._at), self._zone)
+        return int(due.timestamp() * 1000)
 
     async def _figures(self, db: AsyncConnection) -> list[Action]:
         """Tell owners how each person decided in their group, and desks and operators the sums; done once a week."""

@@ -19,7 +19,7 @@ def protections(policy: Policy, room: RoomView) -> list[Line]:
 
 
 def _rules(policy: Policy, room: RoomView) -> Iterator[Line]:
-    count = sum(room.is_among(rule.rooms) for rule in policy.rules)
+    count = sum(room.is_among(rule.rooms) and not rule.dry_run for rule in policy.rules)
     yield line("status.protects.rules", count=count) if count else line("status.protects.no-rules")
 
 

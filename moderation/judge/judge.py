@@ -11,6 +11,7 @@ Rules kept here:
 - The messages of managers and owners are judged too, but nothing applies before somebody else has decided.
 - Where the bot may not act (an observed room) it opens cases for people to decide.
 - A rule does not apply to the people whom its `unless` names (`spared.py`).
+- A rule on trial (`dry_run`) gives a finding of its own kind, and nothing follows from it.
 - A room's own rule removes a message without a decision, and costs nothing unless a person decides so.
 - People who are not verified as the room asks are judged by the same rules, and then for that
   (`moderation/people/verification.py`).
@@ -28,7 +29,7 @@ from moderation.credit.tiers import tier_facts
 from moderation.credit.waiting import facts_of_waiting
 from moderation.model.builtin_rules import TIER_LINKS
 from moderation.model.context import CaseView, Context
-from moderation.model.facts import Basis, CaseGrew, CaseOpened, Fact, Found, SanctionStarted
+from moderation.model.facts import Basis, CaseGrew, CaseOpened, Fact, Found, FoundOnTrial, SanctionStarted
 from moderation.model.facts.cases import EXCERPT
 from moderation.model.new_facts import sanction_here, waiting_case
 from moderation.model.reach import reach_of
@@ -97,6 +98,8 @@ def _by_rules(
     if not hits:
         return ()
     found = tuple(_found(rule.settings, hit, event, on) for rule, hit in hits)
+    if not (hits := [pair for pair in hits if not pair[0].settings.dry_run]):
+        return found
     # A room's own rule cannot displace the operator's: it comes after them, whatever class it claims.
     gravest, hit = max(hits, key=lambda pair: (not pair[0].own, GRADES.index(pair[0].settings.grade)))
     case = _case(gravest, hit, event, context, policy, on)
@@ -146,8 +149,9 @@ def _applies(rule: RuleSettings, context: Context) -> bool:
     return rule.rooms == EVERYWHERE or context.room.is_among(rule.rooms)
 
 
-def _found(rule: RuleSettings, hit: Hit, event: Judged, on: int) -> Found:
-    return Found(
+def _found(rule: RuleSettings, hit: Hit, event: Judged, on: int) -> Found | FoundOnTrial:
+    made = FoundOnTrial if rule.dry_run else Found
+    return made(
         room=event.room,
         on=on,
         rule=rule.name,

@@ -74,6 +74,7 @@ class RuleBase(StrictSettings):
     where: tuple[str, ...] = ()  # empty: every place of text
     text: dict[str, str] = Field(default_factory=dict)  # language -> the rule in words, for members
     unless: Unless = Unless()  # the people to whom it does not apply
+    dry_run: bool = False  # on trial: what it finds is shown in the desk, and nothing follows
 
     model_config = ConfigDict(populate_by_name=True)
 

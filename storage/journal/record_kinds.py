@@ -249,6 +249,18 @@ KINDS: dict[str, Kind] = {
         },
         {**_SUBJECT, "matched": "what was found"},
     ),
+    "trial": Kind(
+        "A rule on trial would have been broken. Nothing followed from it.",
+        {
+            "rule": _RULE,
+            "class": _CLASS,
+            "on": _ON,
+            "where": _word("which text of the message"),
+            "count": _int("how much was counted; 0: nothing"),
+            "limit": _int("how much is allowed"),
+        },
+        {**_SUBJECT, "matched": "what was found"},
+    ),
     "case": Kind(
         "A case was opened, got evidence or a note, was seen, taken or put off, reached half its time or its deadline,"
         " or was passed on.",
@@ -429,6 +441,7 @@ KINDS: dict[str, Kind] = {
             "what": _word("room: a room's own rule"),
             "step": _word("of a room's own rule: added or removed"),
             "rule": _RULE,
+            "trial": _int("of a room's own rule; 1: it is on trial, nothing follows from it"),
             "on": _ON,
         },
         {**_SUBJECT, "policy": "the whole policy as JSON", "settings": "a room's own rule as JSON"},

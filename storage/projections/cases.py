@@ -19,6 +19,7 @@ from moderation.model.facts import (
     CaseOpened,
     DossierStep,
     Fact,
+    FoundOnTrial,
     NoticeGiven,
     QuestionAsked,
     Reported,
@@ -30,6 +31,11 @@ from moderation.values.durations import DAY_MS
 from storage import schema
 
 from .common import add, project
+
+
+@project.register
+async def _(fact: FoundOnTrial, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await add(db, schema.trials, fact, index, at_ms, message=fact.on)
 
 
 @project.register

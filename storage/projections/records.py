@@ -144,6 +144,7 @@ _OF_RECORDS = (
     schema.pointed,
     schema.readings,
     schema.daily,
+    schema.trials,
     schema.console_links,
     schema.console_sessions,
 )

@@ -174,6 +174,7 @@ from .sanctions import (
 )
 from .tasks import WaitingTask, open_task, open_tasks, tasks_about, tasks_about_rooms, waiting_tasks
 from .transparency import RuleFigures, TransparencyFigures, rule_figures, transparency_figures
+from .trials import Trial, trials_of
 from .verification import (
     Ending,
     demoted_unverified,

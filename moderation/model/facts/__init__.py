@@ -18,6 +18,7 @@ from .cases import (
     CaseStep,
     DecidedState,
     Found,
+    FoundOnTrial,
     Outcome,
     QuestionAsked,
     Reported,

@@ -41,6 +41,18 @@ class Found(Fact, kind="finding", changes="nothing"):
     matched: str = private("subject", words=True)
 
 
+class FoundOnTrial(Fact, kind="trial", changes="nothing"):
+    """A rule on trial would have been broken by the event recorded at `on`. Nothing follows."""
+
+    rule: str
+    grade: Grade
+    where: Where | Literal["-"] = "-"
+    count: int = 0
+    limit: int = 0
+    subject: UserId = person()
+    matched: str = private("subject", words=True)
+
+
 class CaseOpened(Fact, kind="case", changes="people alone"):
     """A case was opened.
 

@@ -14,6 +14,7 @@ class RoomRuleChanged(Fact, kind="rules"):
     what: Literal["room"] = "room"
     step: Literal["added", "removed"]
     rule: str
+    trial: int = 0  # 1: nothing follows from it
     by: UserId = person()
     settings: str = unowned()  # the rule as JSON; empty if it is removed
 

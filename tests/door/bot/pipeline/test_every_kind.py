@@ -79,7 +79,8 @@ ELSEWHERE = frozenset({"restore"})
 
 async def test_every_kind_of_record_is_written_by_something_that_happens(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")
-    rules = RULES + '[console]\npublic_url = "https://console.example.org"\n'
+    tried = '[[rules]]\nname = "lava"\nkind = "terms"\ndry_run = true\nterms = ["volcano"]\n'
+    rules = RULES + tried + '[console]\npublic_url = "https://console.example.org"\n'
     scene = await theatre.scene(rules, members=2, bot=f'operators = ["{operator.user}"]', known=["managers"])
     bot, (ann, ben) = scene.bot, scene.members
     await talk(scene, ann, ben)

@@ -37,6 +37,7 @@ TABLES = (
     "case_notes",
     "case_steps",
     "daily",
+    "trials",
     "statements",
     "reports",
     "away",
@@ -61,6 +62,11 @@ class = "severe"
 measure = "mute"
 mute_for = "1h"
 terms = ["geyser"]
+[[rules]]
+name = "lava"
+kind = "terms"
+dry_run = true
+terms = ["volcano"]
 [credit]
 costs = { minor = 5, moderate = 10, serious = 25, severe = 61 }
 incident_limit = 61

@@ -16,6 +16,7 @@ from moderation.model.facts import (
     CreditChanged,
     Fact,
     Found,
+    FoundOnTrial,
     SanctionEnded,
     SanctionExtended,
     SanctionStarted,
@@ -49,7 +50,8 @@ from tests.unit.moderation.builders import (
     topic,
 )
 
-SPAM = policy(terms("spam", **{"class": "moderate"}))
+SPAM_RULES = (terms("spam", **{"class": "moderate"}),)
+SPAM = policy(*SPAM_RULES)
 
 
 def judged(event: Received, known: Context, rules: Policy = SPAM, on: int = 7) -> tuple[Fact, ...]:
@@ -62,6 +64,21 @@ def at_credit(left: int, **known: Any) -> Any:
 
 
 # One event.
+
+
+def test_a_rule_on_trial_finds_and_nothing_follows() -> None:
+    tried = FoundOnTrial(room=ROOM, on=7, rule="spam", grade="severe", where="body", subject=ANNA, matched="SPAM")
+    trial = terms("spam", dry_run=True, measure="mute", **{"class": "severe"})
+    assert judged(said("buy SPAM now"), context(), policy(trial)) == (tried,)
+    spared = policy(terms("spam", dry_run=True, unless={"users": [ANNA]}))
+    assert judged(said("buy SPAM now"), context(), spared) == ()
+
+
+def test_a_rule_on_trial_changes_nothing_of_what_others_bring() -> None:
+    event = said("buy SPAM now")
+    tried, *rest = judged(event, context(), policy(terms("now", dry_run=True, **{"class": "severe"}), *SPAM_RULES))
+    assert isinstance(tried, FoundOnTrial)
+    assert tuple(rest) == judged(event, context())
 
 
 def test_a_violation_brings_the_finding_the_case_the_measure_and_the_charge_in_this_order() -> None:
