@@ -16,17 +16,11 @@ from dataclasses import replace
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from moderation.judge.judge import is_removed, judge
-from moderation.judge.newcomers import held_in
-from moderation.judge.room_rules import compiled
+from moderation.judge.judge import judge
 from moderation.model.actions import Action, EditCard, HashMedia, TellDesk
-from moderation.model.context import Context, RoomView
+from moderation.model.context import RoomView
 from moderation.model.facts import CaseOpened, Fact, NotSeen
-from moderation.rooms.slow_mode import is_held_back, pace, was_told
-from moderation.rules.check import Counted
 from moderation.values.events import (
-    Event,
-    MembershipChanged,
     MessagePosted,
     ReactionGiven,
     Received,
@@ -38,9 +32,10 @@ from moderation.values.ids import RoomId
 from moderation.values.notices import Moment, RoomName, Who, line
 from storage import queries
 
+from .judging_context import JudgingContexts
 from .judging_costs import JudgingCosts, letters
 from .lost_time import REDACTED
-from .quotations import Recorded, with_false_quotations
+from .quotations import Recorded
 from .returned_cards import returned_card, returned_question, superseded_cards
 from .room_changes import RoomChanges
 from .undecrypted import UnreadMessages
@@ -64,11 +59,10 @@ class Judging:
         recorded: Recorded,
         costs: JudgingCosts,
     ) -> None:
-        self._knowledge = knowledge
+        self._contexts = JudgingContexts(knowledge, settings, recorded)
         self._rooms = rooms
         self._responder = responder
         self._settings = settings
-        self._recorded = recorded
         self._costs = costs
         self.unread = UnreadMessages(settings.unreadable, settings.bot)
 
@@ -81,10 +75,7 @@ class Judging:
         """
         if isinstance(event, Unreadable):
             return Answer()
-        if isinstance(event, MessagePosted) and event.sender != self._settings.bot and event.late < 0:
-            await self._knowledge.posted(unit.db, event.room, event.sender, event.counted_ms)
-        elif (what := _counted(event)) and event.sender != self._settings.bot:
-            self._knowledge.did(event.room, event.sender, event.counted_ms, what)
+        await self._contexts.count(unit, event)
         asked = await unharmed(index, room.room, self._asked(unit, index, event, room))
         changed = await unharmed(index, room.room, self._rooms.follow(unit, index, event, room, was))
         before = (*asked.facts, *changed.facts)
@@ -105,47 +96,20 @@ class Judging:
     ) -> Answer:
         assert not isinstance(event, Unreadable)
         settings = self._settings
-        context = await self._knowledge.context(unit.db, room, event.sender, event.received_ms)
+        due = await self._contexts.of(unit, index, event, room)
+        event, context = due.event, due.context
         if taken := sum(isinstance(fact, CaseOpened) for fact in before):
             context = replace(context, next_case=context.next_case + taken)
-        context = replace(context, keeps_words=settings.content == "full")
-        if event.late >= 0:  # late keys come many at once: that is no flood
-            context = replace(context, recent_ms=(), recent_others=())
-        context = await self._paced(unit, event, context)
-        rules = (*settings.rules, *compiled(room.rules, settings.policy))
-        if held_in(room, settings.policy) or any(rule.settings.unless.messages for rule in rules):
-            context = replace(context, said=await self._knowledge.standing.before(unit, event, index))
-        if isinstance(event, MessagePosted) and event.quoted:
-            await unit.flush()
-            event = await with_false_quotations(unit.db, event, self._recorded)
         began = time.thread_time()
-        judged = judge(event, context, settings.policy, rules, index)
+        judged = judge(event, context, settings.policy, due.rules, index)
         self._costs.spent(event.room, letters(event), (time.thread_time() - began) * 1000)
-        if isinstance(event, MessagePosted) and event.late < 0 and not is_held_back(judged):
-            self._knowledge.stands(event)
-        if isinstance(event, MessagePosted) and not is_removed(judged):
-            self._knowledge.standing.add(event)
+        self._contexts.judged(event, judged)
         cards = await returned_card(unit.db, event, room, settings.bot, index, era)
         old_cards = await superseded_cards(unit.db, event, room, settings.bot, era)
         question = await returned_question(unit.db, event, room, settings.bot, index)
         told = (*old_cards, *question.actions, *await self._removed(unit, event, room), *_taken_back(event, room))
         told = (*told, *self._unread(event, room))
         return Answer((*cards, *question.facts, *judged), (*told, *self._files(event, room, index)))
-
-    async def _paced(self, unit: UnitOfWork, event: Received, context: Context) -> Context:
-        """Return the context with when the sender wrote last, if slow mode holds for them.
-
-        Messages whose keys came late are left out: keys come many at once, and that is no haste of the sender.
-        """
-        limit = pace(context, self._settings.policy)
-        if not isinstance(event, MessagePosted) or event.late >= 0 or limit is None:
-            return context
-        await unit.flush()
-        stood = await self._knowledge.stood(unit.db, event)
-        if was_told(limit.rule, context):
-            return replace(context, stood=stood)
-        held_back = await queries.held_back(unit.db, context.subject, event, limit.rule)
-        return replace(context, stood=stood, held_back=held_back)
 
     async def _removed(self, unit: UnitOfWork, event: Received, room: RoomView) -> tuple[Action, ...]:
         """Return the edits of the cards of cases that wait, if somebody removed a message they are about by hand."""
@@ -189,14 +153,6 @@ def _taken_back(event: Received, room: RoomView) -> tuple[Action, ...]:
     when, sent = Moment(event.removed_ms or event.received_ms), Moment(event.sent_ms)
     said = line("desk.taken-back", who=Who(event.sender), sent=sent, by=by, when=when, room=RoomName(room.room))
     return (TellDesk(room=room.room, lines=(said,), once=f"taken back {event.sender}"),)
-
-
-def _counted(event: Event) -> Counted | None:
-    """Return how an event counts towards a flood: as a reaction, or as somebody's own join or new name."""
-    if isinstance(event, ReactionGiven):
-        return "reactions"
-    own = isinstance(event, MembershipChanged) and event.membership == "join" and event.user == event.sender
-    return "joins" if own else None
 
 
 async def unharmed(index: int, room: RoomId, part: Awaitable[Answer]) -> Answer:

@@ -1,0 +1,103 @@
+"""What an event is judged by: the event with what it claims to quote, the context, and the rules of its room.
+
+The same is read while the bot runs and when records are judged again (`judge_again.py`).
+
+Rules kept here:
+- Nothing is asked of the database that the rules do not ask for.
+- What is counted along (times of messages, messages that stand) is noted in the order of the records.
+
+Left to others: what is cached (`view_cache.py`), what follows (`moderation/judge/judge.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from moderation.judge.judge import CompiledRule, is_removed
+from moderation.judge.newcomers import held_in
+from moderation.judge.room_rules import compiled
+from moderation.model.context import Context, RoomView
+from moderation.model.facts import Fact
+from moderation.rooms.slow_mode import is_held_back, pace, was_told
+from moderation.rules.check import Counted
+from moderation.values.events import Event, MembershipChanged, MessagePosted, ReactionGiven, Received, Unreadable
+from storage import queries
+
+from .quotations import Recorded, with_false_quotations
+from .unit_of_work import PipelineSettings, UnitOfWork
+from .view_cache import ViewCache
+
+
+@dataclass(frozen=True, slots=True)
+class ToJudge:
+    """An event and what it is judged by."""
+
+    event: Received
+    context: Context
+    rules: Sequence[CompiledRule]
+
+
+class JudgingContexts:
+    """The contexts of events, each inside its unit of work."""
+
+    def __init__(self, knowledge: ViewCache, settings: PipelineSettings, recorded: Recorded) -> None:
+        self._knowledge = knowledge
+        self._settings = settings
+        self._recorded = recorded
+
+    async def count(self, unit: UnitOfWork, event: Event) -> None:
+        """Count an event towards a flood."""
+        if event.sender == self._settings.bot:
+            return
+        if isinstance(event, MessagePosted) and event.late < 0:
+            await self._knowledge.posted(unit.db, event.room, event.sender, event.counted_ms)
+        elif what := _counted(event):
+            self._knowledge.did(event.room, event.sender, event.counted_ms, what)
+
+    async def of(self, unit: UnitOfWork, index: int, event: Received, room: RoomView) -> ToJudge:
+        """Return what the event recorded at `index` is judged by."""
+        assert not isinstance(event, Unreadable)
+        policy = self._settings.policy
+        context = await self._knowledge.context(unit.db, room, event.sender, event.received_ms)
+        context = replace(context, keeps_words=self._settings.content == "full")
+        if event.late >= 0:  # late keys come many at once: that is no flood
+            context = replace(context, recent_ms=(), recent_others=())
+        context = await self._paced(unit, event, context)
+        rules = (*self._settings.rules, *compiled(room.rules, policy))
+        if held_in(room, policy) or any(rule.settings.unless.messages for rule in rules):
+            context = replace(context, said=await self._knowledge.standing.before(unit, event, index))
+        if isinstance(event, MessagePosted) and event.quoted:
+            await unit.flush()
+            event = await with_false_quotations(unit.db, event, self._recorded)
+        return ToJudge(event, context, rules)
+
+    def judged(self, event: Received, facts: Sequence[Fact]) -> None:
+        """Note what became of an event by the facts that follow from it."""
+        if not isinstance(event, MessagePosted):
+            return
+        if event.late < 0 and not is_held_back(facts):
+            self._knowledge.stands(event)
+        if not is_removed(facts):
+            self._knowledge.standing.add(event)
+
+    async def _paced(self, unit: UnitOfWork, event: Received, context: Context) -> Context:
+        """Return the context with when the sender wrote last, if slow mode holds for them.
+
+        Messages whose keys came late are left out: keys come many at once, and that is no haste of the sender.
+        """
+        limit = pace(context, self._settings.policy)
+        if not isinstance(event, MessagePosted) or event.late >= 0 or limit is None:
+            return context
+        await unit.flush()
+        stood = await self._knowledge.stood(unit.db, event)
+        if was_told(limit.rule, context):
+            return replace(context, stood=stood)
+        held_back = await queries.held_back(unit.db, context.subject, event, limit.rule)
+        return replace(context, stood=stood, held_back=held_back)
+
+
+def _counted(event: Event) -> Counted | None:
+    """Return how an event counts towards a flood: as a reaction, or as somebody's own join or new name."""
+    if isinstance(event, ReactionGiven):
+        return "reactions"
+    own = isinstance(event, MembershipChanged) and event.membership == "join" and event.user == event.sender
+    return "joins" if own else None
