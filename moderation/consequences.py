@@ -137,14 +137,13 @@ def consequences(
     facts: Sequence[Fact], rooms_of: RoomsOf, reporters: Reporters | None = None, known: Known | None = None
 ) -> tuple[Consequence, ...]:
     """Return what follows from the facts of one cause, in the order in which it is to be queued."""
-    actions = rung_once([action for fact in facts for action in _follow(fact, rooms_of)])
+    known = known or Known()
+    actions = rung_once([action for fact in facts for action in (*_follow(fact, rooms_of), *_back(fact, known))])
     outcomes = _outcomes(facts, reporters or {})
     subjects = (getattr(fact, "subject", NO_USER) for fact in facts)
     people = dict.fromkeys((*filter(None, subjects), *outcomes))
     later = [word for fact in facts if isinstance(fact, CaseExtended) for word in _put_off(fact, reporters or {})]
-    told = [
-        action for user in people for action in _tell(user, facts, rooms_of, outcomes.get(user, ()), known or Known())
-    ]
+    told = [action for user in people for action in _tell(user, facts, rooms_of, outcomes.get(user, ()), known)]
     return (*actions, *later, *told)
 
 
@@ -234,8 +233,15 @@ def _(fact: CaseDecided, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     yield EditCard(room=fact.home, n=CaseNumber(fact.n))
     if fact.waits and fact.what == "dismissed":
         yield Quote(room=fact.home, n=CaseNumber(fact.n))
-    if fact.what == "dismissed" and fact.subject:  # if nobody was removed, nobody is invited
-        yield InviteBack(room=fact.home, subject=fact.subject, n=fact.n)
+
+
+def _back(fact: Fact, known: Known) -> Iterator[InviteBack]:
+    """Invite a person back where a case is reversed; if nobody was removed there, nobody is invited."""
+    if not isinstance(fact, CaseDecided) or fact.what != "dismissed" or not fact.subject:
+        return
+    about = known.cases.get(fact.n)
+    for room in (fact.home, *(about.case.elsewhere if about else ())):
+        yield InviteBack(room=room, subject=fact.subject, n=fact.n)
 
 
 @_follow.register

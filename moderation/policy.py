@@ -125,6 +125,7 @@ class RoomSettings(StrictSettings):
     own_rules_terms: Annotated[int, Field(ge=1, le=10_000)] = 100  # words, patterns or domains in one of its own rules
     refused: tuple[str, ...] = ()  # rooms the bot does not enter again: globs over ids, aliases, group codes
     share_desks: bool = True  # whether a new room uses the desk of other rooms that the same people own and run
+    everywhere_confirm: Annotated[int, Field(ge=0)] = 5  # an order for more rooms at once is asked about first
 
 
 def _spaces(given: object) -> object:

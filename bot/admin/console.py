@@ -127,7 +127,7 @@ class ConsoleOperations:
     async def _in_words(self, answer: Answer, user: UserId) -> list[str]:
         async with self._database.read() as db:
             language = self._speech.language(await queries.language_of(db, user))
-            names = await names_in(db, answer.told, language, about=[user])
+            names = await names_in(db, answer.told, language, about=[user], to=user)
         return [self._speech.text((each,), language, names).plain for each in answer.told]
 
     async def _are_alone(self, db: AsyncConnection, room: RoomId, user: UserId) -> bool:

@@ -12,6 +12,11 @@ CONFIRM_WITHIN_MS = 15 * MS_PER["m"]
 
 async def must_have_asked(call: Call, name: str, what: str) -> None:
     """Raise `Refused` unless the caller asked for `what`, under the number given, within a quarter of an hour."""
-    since, number = call.now_ms - CONFIRM_WITHIN_MS, call.given.request
-    if number is None or not await queries.was_asked(call.db, number, call.caller, since, what):
+    if not await was_asked(call, what):
         raise Refused(f"error.{name}.number", **{name: Code(call.setup.prefix + name)})
+
+
+async def was_asked(call: Call, what: str) -> bool:
+    """Tell whether the caller asked for `what`, under the number given, within a quarter of an hour."""
+    since, number = call.now_ms - CONFIRM_WITHIN_MS, call.given.request
+    return number is not None and await queries.was_asked(call.db, number, call.caller, since, what)

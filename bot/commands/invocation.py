@@ -157,6 +157,7 @@ class Command:
             line("help.usage", usage=Phrase(f"command.{self.name}.usage")),
             line("help.example", example=Phrase(f"command.{self.name}.example")),
             *((line("help.person"),) if self.takes_person else ()),
+            *((line("help.everywhere"),) if "everywhere?" in self.spec.split() else ()),
         )
 
 

@@ -1,13 +1,20 @@
 """warn, redact, mute, unmute, kick, ban, unban: a manager's direct measures."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 from moderation.cases import manager_orders
-from moderation.model.actions import Action, Unban
+from moderation.cases.everywhere import lift_everywhere, possible_in, sanction_everywhere
+from moderation.model.actions import Unban
+from moderation.model.context import RoomView
+from moderation.model.facts import Fact, SanctionEnded, SanctionStarted
 from moderation.values.durations import HOUR_MS
 from moderation.values.errors import Refused
-from moderation.values.ids import EventId, UserId
+from moderation.values.ids import EventId, RoomId, UserId
 from moderation.values.notices import Line, Moment, Who, line
 from storage import queries
 
+from . import everywhere
 from .invocation import Call, Command, Reply, Run
 from .rights import must_be_known_here
 
@@ -21,34 +28,46 @@ def _impose(kind: manager_orders.Ordered) -> Run:
         await must_be_known_here(call, target)
         if await queries.orders_against(call.db, call.caller, target, call.now_ms - HOUR_MS) >= MOST_ORDERS:
             raise Refused("error.orders-limit", who=target, limit=MOST_ORDERS)
+        call = await everywhere.confirmed(call)
         lasts = call.given.duration_ms or (MUTE_UNLESS_SAID if kind == "mute" else 0)
         until = call.now_ms + lasts if lasts else 0
-        facts = manager_orders.sanction(await call.order(target), kind, until=until, reason=call.given.reason)
-        return Reply((_done(kind, target, until),), facts)
+        rooms = await everywhere.rooms_meant(call, with_person=target if kind == "kick" else None)
+        facts = sanction_everywhere(await call.order(target), kind, rooms, until=until, reason=call.given.reason)
+        return await everywhere.answer(call, _rooms(facts), Reply((_done(kind, target, until),), facts))
 
     return run
 
 
-async def unmute(call: Call) -> Reply:
-    """End the mutes that hold here."""
-    target = _target(call)
-    facts = manager_orders.lift(await call.order(target), "mute")
-    if not facts:
-        raise Refused("error.not-muted", who=target)
-    return Reply((line("done.unmute", who=Who(target)),), facts)
+def _lift(kind: Literal["mute", "ban"]) -> Run:
+    async def run(call: Call) -> Reply:
+        """End the mutes or bans that hold here, and bans that were set by hand."""
+        target = _target(call)
+        call = await everywhere.confirmed(call)
+        order, rooms = await call.order(target), await everywhere.rooms_meant(call)
+        facts = lift_everywhere(order, kind, rooms)
+        actions = await _bans_by_hand(call, order, rooms) if kind == "ban" else ()
+        if not (facts or actions):
+            raise Refused(f"error.not-{'muted' if kind == 'mute' else 'banned'}", who=target)
+        done = Reply((line(f"done.un{kind}", who=Who(target)),), facts, actions)
+        return await everywhere.answer(call, (*_rooms(facts), *(action.room for action in actions)), done)
+
+    return run
 
 
-async def unban(call: Call) -> Reply:
-    """End a ban, also one that was set by hand."""
-    target = _target(call)
-    facts = manager_orders.lift(await call.order(target), "ban")
-    actions: tuple[Action, ...] = ()
-    if not facts:
-        there = (await queries.memberships(call.db, call.group.room)).get(target)
-        if there != "ban":
-            raise Refused("error.not-banned", who=target)
-        actions = (Unban(room=call.group.room, subject=target),)
-    return Reply((line("done.unban", who=Who(target)),), facts, actions)
+async def _bans_by_hand(call: Call, order: manager_orders.Order, rooms: Sequence[RoomView]) -> tuple[Unban, ...]:
+    """Return the ends of bans that somebody set by hand in the rooms where the caller may lift them."""
+    theirs = await queries.memberships_of(call.db, order.target)
+    ours = order.context.subject.in_force
+    return tuple(
+        Unban(room=room.room, subject=order.target)
+        for room in possible_in(order, "unban", rooms)
+        if theirs.get(room.room) == "ban" and not any(each.kind == "ban" and each.covers(room) for each in ours)
+    )
+
+
+def _rooms(facts: Sequence[Fact]) -> tuple[RoomId, ...]:
+    of_people = (fact.room for fact in facts if isinstance(fact, SanctionStarted | SanctionEnded))
+    return tuple(dict.fromkeys(room for room in of_people if room is not None))
 
 
 async def redact(call: Call) -> Reply:
@@ -79,9 +98,9 @@ SUBJECT = "measures"
 COMMANDS = (
     Command("warn", "manager", "user reason*", _impose("warn"), first=True, deed="warn"),
     Command("redact", "manager", "reason*", redact, wording=("error.redact.reply",), deed="redact"),
-    Command("mute", "manager", "user duration? reason*", _impose("mute"), first=True, deed="mute"),
-    Command("unmute", "manager", "user", unmute, deed="mute"),
-    Command("kick", "manager", "user reason*", _impose("kick"), deed="kick"),
-    Command("ban", "manager", "user duration? reason*", _impose("ban"), deed="ban"),
-    Command("unban", "manager", "user", unban, deed="unban"),
+    Command("mute", "manager", "user duration? everywhere? reason*", _impose("mute"), first=True, deed="mute"),
+    Command("unmute", "manager", "user everywhere?", _lift("mute"), deed="mute"),
+    Command("kick", "manager", "user everywhere? reason*", _impose("kick"), deed="kick"),
+    Command("ban", "manager", "user duration? everywhere? reason*", _impose("ban"), deed="ban"),
+    Command("unban", "manager", "user everywhere?", _lift("ban"), deed="unban"),
 )

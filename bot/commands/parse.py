@@ -28,6 +28,8 @@ MAX_REASON = 500
 # How the keys of refusals begin that are about how a command was written, whichever it is.
 WORDING = ("error.missing", "error.superfluous", "error.user", "error.case.form", "error.duration", "error.too-long")
 
+EVERYWHERE = ("everywhere", "各群")
+
 _LINK = re.compile(r"https://matrix\.to/#/(?P<id>@[^?/]+|%40[^?/]+)|matrix:u/(?P<name>[^?/]+)", re.IGNORECASE)
 _LINKS = ("matrix.to/#/", "matrix:u/")
 
@@ -52,6 +54,7 @@ class Arguments:
     request: int | None = None  # the number that confirms a request
     duration_ms: int | None = None
     word: str = ""
+    everywhere: bool = False  # in all rooms in which the person may give the order
     reason: str = ""
     text: str = ""  # all that is left, however long
 
@@ -103,6 +106,9 @@ def bind(spec: str, words: tuple[str, ...], *, replied_to: UserId | None = None)
         if name == "text":
             values["text"], left = " ".join(left), []
             continue
+        if name == "everywhere":
+            values |= _everywhere(left, timed="duration_ms" not in values and "duration?" in spec.split())
+            continue
         value = _take(name, left, optional)
         if value is None and name == "user":
             value = replied_to
@@ -130,6 +136,20 @@ def _take(name: str, left: list[str], optional: bool) -> object:
     if name == "duration":
         return _duration(left, word)
     return left.pop(0)
+
+
+def _everywhere(left: list[str], *, timed: bool) -> dict[str, object]:
+    """Take the word for all rooms, the number that may follow it, and with `timed` a duration behind it."""
+    if not left or left[0].lower() not in EVERYWHERE:
+        return {}
+    left.pop(0)
+    found: dict[str, object] = {"everywhere": True}
+    if left and (number := case_number(left[0])) is not None and left[0].isdigit():
+        left.pop(0)
+        return found | {"request": number}
+    if timed and left and (lasts := _duration(left, left[0])) is not None:
+        found["duration_ms"] = lasts
+    return found
 
 
 def linked_user(word: str) -> str:

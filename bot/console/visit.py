@@ -80,7 +80,8 @@ class Visit:
 
     async def names(self, lines: Sequence[Line], *rooms: str) -> dict[str, str]:
         """Return the names of the rooms, people and rules in these lines."""
-        return await names_in(self.db, lines, self.language, *rooms, about=people_named(lines))
+        to = None if self.operator else self.visitor.user
+        return await names_in(self.db, lines, self.language, *rooms, about=people_named(lines), to=to)
 
     def page(self, template: str, *, status: int = 200, json: Any = None, **fields: Any) -> web.Response:
         """Answer with a page, or, if that was asked for, with the same as JSON."""

@@ -73,7 +73,7 @@ class SimpleActs(ActionHandler):
     async def invite_back(self, action: InviteBack, _txn: str) -> Done:
         """Invite a person back who was removed because of a case that is reversed: they need not ask for it."""
         async with self._database.read() as db:
-            removed = await queries.was_removed(db, action.n, action.subject)
+            removed = await queries.was_removed(db, action.n, action.subject, action.room)
         membership = await self._membership(action.room, action.subject) if removed else None
         if membership == "ban":
             raise RetryLater("the ban is not lifted yet", tries=8, first_ms=100, last_ms=10_000)

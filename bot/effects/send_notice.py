@@ -108,7 +108,9 @@ class Notifier(ActionHandler):
             in_desk = view is not None and view.purpose == "desk"  # which speaks with one voice to all who read there
             own = await queries.language_of(db, user) if user and not in_desk else ""
             language = self._speech.language(chosen, own, spoken)
-            return language, await names_in(db, lines, language, room, *served, about=filter(None, (user, about)))
+            people = filter(None, (user, about))
+            to = None if in_desk or user in self._policy.operators else user
+            return language, await names_in(db, lines, language, room, *served, about=people, to=to)
 
 
 def _serves(desk: DeskView | None, *rooms: RoomId) -> bool:

@@ -25,9 +25,10 @@ async def words_to_other_accounts(db: AsyncConnection, facts: Sequence[Fact]) ->
     if not begun:
         return ()
     people = await queries.accounts_of_all(db, [fact.subject for fact in begun])
+    once = {(fact.subject, fact.kind, fact.until, fact.n): fact for fact in reversed(begun)}  # in however many rooms
     return tuple(
         Tell(room=fact.room or NO_ROOM, subject=other, lines=_words(fact), n=fact.n, alone=True)
-        for fact in begun
+        for fact in reversed(once.values())
         for other in people[fact.subject]
         if other != fact.subject
     )

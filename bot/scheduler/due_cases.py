@@ -10,6 +10,7 @@ Left to others: what follows (`moderation/cases/deadlines.py`, `moderation/credi
 """
 
 from collections.abc import AsyncIterator
+from itertools import groupby
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,6 +29,12 @@ from .due_verification import VerificationDue
 
 CLOSED_AT_ONCE = 500
 AT_ONCE = 50  # cases in one turn; the others wait for the next, so that received events do not wait
+
+
+def _order_of(sanction: InForce) -> tuple[int, ...]:
+    """Return what tells apart the measures of one order for several rooms, which end together, from all others."""
+    by_order = sanction.basis == "command" and sanction.n and sanction.kind not in OF_ROOMS
+    return (sanction.n, sanction.until) if by_order else (0, 0, sanction.record)
 
 
 class Due:
@@ -56,9 +63,11 @@ class Due:
 
     async def groups(self, db: AsyncConnection, people_ms: int) -> AsyncIterator[tuple[Fact, ...]]:
         """Yield the facts, one group a cause. What people had to do is due if its time lies before `people_ms`."""
-        for sanction in await queries.sanctions_due(db, self._clock(), people_ms):
-            if facts := await self._sanction(db, sanction, self._clock()):
-                yield facts
+        due = await queries.sanctions_due(db, self._clock(), people_ms)
+        for _, together in groupby(due, _order_of):
+            first, *others = together
+            if facts := await self._sanction(db, first, self._clock()):
+                yield (*facts, *(other.end("time", on=first.record) for other in others))
         for n in await queries.due_cases(db, people_ms, AT_ONCE) if people_ms else ():
             if facts := await self._case(db, n, people_ms):
                 yield facts

@@ -117,6 +117,7 @@ def card_lines(
         *_comments(card),
         *reported,
         *_others(card),
+        *_elsewhere(card),
         *_state(card, now_ms),
         *_appeal(card, hides=hides),
         *_hint(card, prefix),
@@ -199,6 +200,12 @@ def _who(card: Card, policy: Policy, now_ms: int) -> Line:
     if ledger_of(case.rule) == "standing":
         return line("card.who-standing", who=who, standing=points, full=full, before=len(before))
     return line("card.who", who=who, credit=points, full=full, before=len(before))
+
+
+def _elsewhere(card: Card) -> Iterator[Line]:
+    """Say in which rooms an order holds that was given for several; a reversal takes back all of it."""
+    if card.case.elsewhere:
+        yield line("card.elsewhere", count=len(card.case.elsewhere) + 1)
 
 
 def _others(card: Card) -> Iterator[Line]:

@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from moderation.policy import Policy
 from moderation.values.events import Json
 from moderation.values.ids import EventId, UserId
-from moderation.values.notices import Bracketed, Line, Phrase, RoomName, RuleText, Value, Who
+from moderation.values.notices import Bracketed, Line, Phrase, RoomName, RoomNames, RuleText, Value, Who
 
 from .catalog import Catalog, Rendered, ShownPerson
 
 MESSAGE = "m.room.message"
 HTML = "org.matrix.custom.html"
+MOST_ROOMS = 20  # that are named in one place
 MARK = "· "  # put before a text that does not begin with a letter or digit
 
 
@@ -75,6 +76,8 @@ class Speech:
                 return self.rule(value.rule, language, names.get(value.rule, ""))
             case RoomName():
                 return names.get(value.room) or value.room
+            case RoomNames():
+                return self._rooms(value.rooms, language, names)
             case Who():
                 return ShownPerson(value.user, names.get(value.user, ""))
             case Phrase():
@@ -83,6 +86,11 @@ class Speech:
                 return self._listed([self._line(each, language, names) for each in value.lines], language)
             case _:
                 return value
+
+    def _rooms(self, rooms: Sequence[str], language: str, names: Mapping[str, str]) -> str:
+        shown = [names.get(room) or room for room in rooms[:MOST_ROOMS]]
+        more = (f"+{len(rooms) - MOST_ROOMS}",) if len(rooms) > MOST_ROOMS else ()
+        return self._catalog.text(language, "list.between").join((*shown, *more))
 
     def _listed(self, items: Sequence[Rendered], language: str) -> Rendered:
         if not items:

@@ -9,6 +9,7 @@ Left to others: which facts they are told (`moderation/consequences.py`), measur
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import singledispatch
 
 from moderation.model.builtin_rules import (
@@ -48,7 +49,7 @@ from moderation.model.facts import (
 from moderation.model.notifications import NotifyPerson
 from moderation.model.reach import is_one_room
 from moderation.rooms.slow_mode import HELD_BACK
-from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
+from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line, room_or_rooms
 
 from . import measure_lines
 from .ledger_lines import entry_line
@@ -196,15 +197,24 @@ def _(fact: SanctionStarted, told: NotifyPerson) -> Iterator[Line]:
     elif fact.basis == "standing":
         yield line("notice.measure-standing", credit=fact.credit)
     elif fact.basis == "command":
-        yield line(
-            f"notice.command.{fact.kind}", room=RoomName(fact.room or ""), by=Who(fact.by), every=Span(fact.every)
-        )
+        room = room_or_rooms(_rooms(fact, told))
+        yield line(f"notice.command.{fact.kind}", room=room, by=Who(fact.by), every=Span(fact.every))
     else:
         yield line(f"notice.measure.{fact.kind}", credit=fact.credit)
     if fact.until:
         yield line("notice.until", until=Moment(fact.until))
     if fact.reason and fact.basis != "operator":  # the operator's case says why
         yield line("notice.reason", reason=fact.reason)
+
+
+def _rooms(fact: SanctionStarted | SanctionEnded, told: NotifyPerson) -> tuple[str, ...]:
+    """Return all rooms in which the person is told of the same."""
+    same = (each for each in told.facts if isinstance(each, type(fact)) and _anywhere(each) == _anywhere(fact))
+    return tuple(dict.fromkeys(each.room for each in same if each.room is not None))
+
+
+def _anywhere(fact: SanctionStarted | SanctionEnded) -> Fact:
+    return replace(fact, room=None, start=0) if isinstance(fact, SanctionEnded) else replace(fact, room=None)
 
 
 def _is_open(case: CaseView | None) -> bool:
@@ -253,7 +263,7 @@ def _(fact: SanctionEnded, told: NotifyPerson) -> Iterator[Line]:
     if fact.room is None:
         yield line(f"notice.ended-everywhere.{fact.kind}")
     else:
-        yield line(f"notice.ended.{fact.kind}", room=RoomName(fact.room))
+        yield line(f"notice.ended.{fact.kind}", room=room_or_rooms(_rooms(fact, told)))
     if any(isinstance(each, CaseDecided) and each.n == fact.n for each in told.facts):  # the decision says why
         return
     by_operator = fact.why == "command" and fact.room is None

@@ -7,7 +7,7 @@ statement holds (`moderation/cases/statements.py`).
 from collections.abc import Iterator
 
 from moderation.cases.statements import Measure, Statement
-from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
+from moderation.values.notices import Line, Moment, Phrase, RoomName, RoomNames, RuleText, Who, line
 
 from .ledger_lines import entry_line
 
@@ -46,6 +46,9 @@ def _what(stated: Statement) -> Iterator[Line]:
 def _measure(measure: Measure) -> Line:
     what = Phrase(f"statement.measure.{measure.kind}")
     where = Phrase("statement.everywhere" if measure.everywhere else "statement.here")
+    if measure.rooms:
+        rooms, key = RoomNames(measure.rooms), "statement.did-in-until" if measure.until else "statement.did-in"
+        return line(key, what=what, rooms=rooms, until=Moment(measure.until))
     if measure.community and measure.until:
         until = Moment(measure.until)
         return line("statement.did-there-until", what=what, community=measure.community, until=until)

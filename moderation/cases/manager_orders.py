@@ -45,10 +45,10 @@ def sanction(order: Order, kind: Ordered, *, until: int = 0, reason: str = "") -
         _refuse_twice(order, kind)
     n = context.next_case
     start = sanction_here(context, kind, "command", n=n, on=order.on, until=until, by=order.by, reason=reason)
-    return (_case(order, reason), start)
+    return (case_of(order, reason), start)
 
 
-def _case(order: Order, reason: str, event: EventId = NO_EVENT) -> CaseOpened:
+def case_of(order: Order, reason: str, event: EventId = NO_EVENT) -> CaseOpened:
     """Return the case of a direct order: it is decided already."""
     room, person = order.context.room.room, order.context.subject
     return decided_case(
@@ -96,7 +96,7 @@ def redact(order: Order, event: EventId, *, reason: str = "") -> tuple[Fact, ...
         require("redact", order.by, order.context.room, order.policy)
     n = 0 if own else order.context.next_case
     gone = sanction_here(order.context, "redact", "command", n=n, on=order.on, event=event, by=order.by, reason=reason)
-    return (gone,) if own else (_case(order, reason, event), gone)
+    return (gone,) if own else (case_of(order, reason, event), gone)
 
 
 def vouch(order: Order, *, in_force_by_voucher: int, credit: int, level: int) -> tuple[Fact, ...]:

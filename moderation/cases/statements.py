@@ -44,6 +44,7 @@ class Measure:
     kind: str
     everywhere: bool = False  # in every protected room
     community: str = ""  # in all rooms of this community
+    rooms: tuple[str, ...] = ()  # in these rooms by their ids, if not only in that of the case
     until: int = 0
 
 
@@ -141,7 +142,7 @@ def statement(known: StatementContext, facts: Sequence[Fact]) -> Statement:
         words=case.excerpt,
         messages=len(case.events),
         findings=tuple(_findings(facts, case)),
-        measures=tuple(_measures(own)),
+        measures=tuple(_measures(own, case)),
         ledger=entry.ledger if entry else "",
         entry=entry.entry if entry else "",
         cost=entry.cost if entry else 0,
@@ -173,19 +174,28 @@ def _findings(facts: Sequence[Fact], case: CaseView) -> Iterator[StatedFinding]:
             )
 
 
-def _measures(facts: Sequence[Fact]) -> Iterator[Measure]:
-    for fact in facts:
-        if isinstance(fact, SanctionStarted):
-            community = "" if is_one_room(fact.reach) else fact.reach
+def _measures(facts: Sequence[Fact], case: CaseView) -> Iterator[Measure]:
+    """Yield the measures; one that begins in several rooms at once is one measure."""
+    begun = [fact for fact in facts if isinstance(fact, SanctionStarted)]
+    stated: set[tuple[str, int]] = set()
+    for fact in begun:
+        like = (fact.kind, fact.until)
+        community = "" if is_one_room(fact.reach) else fact.reach
+        rooms = dict.fromkeys(each.room for each in begun if (each.kind, each.until) == like and each.room)
+        if fact.room is None or fact.reach or rooms.keys() <= {case.room}:
             yield Measure(kind=fact.kind, everywhere=fact.room is None, community=community, until=fact.until)
+        elif like not in stated:
+            stated.add(like)
+            yield Measure(kind=fact.kind, rooms=tuple(rooms), until=fact.until)
 
 
 def to_json(stated: Statement) -> str:
     """Return a statement as JSON without its empty fields."""
     plain = {name: value for name, value in asdict(stated).items() if value or name in ("case", "form")}
     for measure in plain.get("measures", ()):
-        if not measure["community"]:  # as before there were communities
-            del measure["community"]
+        for name in ("community", "rooms"):  # as before there were communities and orders for several rooms
+            if not measure[name]:
+                del measure[name]
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -195,5 +205,7 @@ def from_json(text: str) -> Statement | None:
         return None
     raw: dict[str, Any] = {"room": "", "rule": "", "grade": "", "outcome": "", "decided": 0, **json.loads(text)}
     raw["findings"] = tuple(StatedFinding(**each) for each in raw.get("findings", ()))
-    raw["measures"] = tuple(Measure(**each) for each in raw.get("measures", ()))
+    raw["measures"] = tuple(
+        Measure(**{**each, "rooms": tuple(each.get("rooms", ()))}) for each in raw.get("measures", ())
+    )
     return Statement(**raw)

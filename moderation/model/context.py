@@ -171,6 +171,7 @@ class CaseView:
     done: frozenset[tuple[SanctionKind, EventId]] = frozenset()  # measures taken for it and not taken back
     # Whether an appeal goes to the operator: its consequences reach beyond one room, or an appeal was heard before.
     to_operator: bool = False
+    elsewhere: tuple[RoomId, ...] = ()  # the other rooms in which measures began for it, one by one
     friends: frozenset[UserId] = frozenset()  # of the person who decided it, and not asked to hear the appeal
     claimed: UserId = NO_USER  # who has taken it
     extended: bool = False  # whether its deadline was put off

@@ -76,13 +76,20 @@ class RoomName:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomNames:
+    """Several rooms, each shown by its name and code."""
+
+    rooms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Bracketed:
     """Several phrases as one, in brackets; nothing if there are none."""
 
     lines: tuple["Line", ...]
 
 
-Value = str | int | Moment | Span | Who | Quoted | Link | Code | Phrase | RuleText | RoomName | Bracketed
+Value = str | int | Moment | Span | Who | Quoted | Link | Code | Phrase | RuleText | RoomName | RoomNames | Bracketed
 Fields = Mapping[str, Value]
 
 
@@ -101,7 +108,19 @@ def line(key: str, **fields: Value) -> Line:
 
 def rooms_named(lines: Sequence[Line]) -> frozenset[str]:
     """Return the rooms that these lines name."""
-    return frozenset(value.room for each in lines for value in each.fields.values() if isinstance(value, RoomName))
+    values = (value for each in lines for value in each.fields.values())
+    return rooms_named_together(lines) | {value.room for value in values if isinstance(value, RoomName)}
+
+
+def rooms_named_together(lines: Sequence[Line]) -> frozenset[str]:
+    """Return the rooms that these lines name in lists of several."""
+    lists = (value for each in lines for value in each.fields.values() if isinstance(value, RoomNames))
+    return frozenset(room for value in lists for room in value.rooms)
+
+
+def room_or_rooms(rooms: Sequence[str]) -> RoomName | RoomNames:
+    """Return the way in which one or several rooms are shown."""
+    return RoomName(rooms[0]) if len(rooms) == 1 else RoomNames(tuple(rooms))
 
 
 def rules_named(lines: Sequence[Line]) -> frozenset[str]:
@@ -151,6 +170,8 @@ def _to_json(value: Value) -> Json:
         return value
     if isinstance(value, Bracketed):
         return {"$listed": lines_to_json(value.lines)}
+    if isinstance(value, RoomNames):
+        return {"$rooms": list(value.rooms)}
     content: list[Json] = [getattr(value, slot) for slot in value.__slots__]
     return {"$" + _TAG_OF[type(value)]: content if len(content) > 1 else content[0]}
 
@@ -160,6 +181,9 @@ def _from_json(value: Json) -> Value:
         ((tag, content),) = value.items()
         if tag == "$listed":
             return Bracketed(lines_from_json(content))
+        if tag == "$rooms":
+            assert isinstance(content, list)
+            return RoomNames(tuple(map(str, content)))
         made: Value = _TAGS[tag.removeprefix("$")](*(content if isinstance(content, list) else (content,)))
         return made
     assert isinstance(value, str | int)

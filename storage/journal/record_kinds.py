@@ -550,11 +550,12 @@ KINDS: dict[str, Kind] = {
         {"made": "the event or file that holds it"},
     ),
     "request": Kind(
-        "A person asked for something about their own data; or an owner asked it to remake or to leave a room.",
+        "A person asked for something about their own data; an owner asked it to remake or to leave a room; or somebody"
+        " gave an order for many rooms at once.",
         {
             "what": _word(
                 "mydata, erase or receipt; appeal: to be asked why; adopt, leave: what would happen; adopt-confirmed,"
-                " leave-confirmed"
+                " leave-confirmed; everywhere: in which rooms it would hold"
             ),
             "on": _ON,
         },

@@ -94,6 +94,7 @@ from .people import (
     person_view,
     records_of_names,
     roles,
+    rooms_ever_in,
     rooms_knowing,
     rung_for,
     together,

@@ -41,6 +41,17 @@ _TAKEN = union(  # the measures taken for a case and not taken back, and all red
     .join(schema.evidence, schema.evidence.c.event == schema.sanctions.c.event)
     .where(schema.evidence.c.n == bindparam("n"), schema.sanctions.c.kind == "redact"),
 )
+_ELSEWHERE = (
+    select(schema.sanctions.c.room)
+    .where(
+        schema.sanctions.c.person == bindparam("person"),
+        schema.sanctions.c.n == bindparam("n"),
+        schema.sanctions.c.room.not_in(("", bindparam("room"))),
+        schema.sanctions.c.reach == "",
+    )
+    .group_by(schema.sanctions.c.room)
+    .order_by(func.min(schema.sanctions.c.record))
+)
 _CREDIT = schema.credit.c
 _AFFIRMED = select(schema.decisions.c.record).where(
     schema.decisions.c.n == bindparam("n"), schema.decisions.c.state == "affirmed"
@@ -85,14 +96,19 @@ async def case_view(db: AsyncConnection, n: int) -> CaseView | None:
     row = (await db.execute(_CASE, {"n": n})).first()
     if row is None:
         return None
-    events, taken = await rows_of(db, (_EVIDENCE, {"n": n}), (_TAKEN, {"person": row.person, "n": n}))
+    of_person = {"person": row.person, "n": n}
+    events, taken, rooms = await rows_of(
+        db, (_EVIDENCE, {"n": n}), (_TAKEN, of_person), (_ELSEWHERE, {**of_person, "room": row.room})
+    )
     named = (row.subject, row.by, row.appellant)
     people = await accounts_of_all(db, named)
     accounts, deciders, appellants = (frozenset(people[user]) if user else frozenset() for user in named)
     case = _case(row, tuple(events), frozenset((measure.kind, EventId(measure.event)) for measure in taken))
-    case = replace(case, accounts=accounts, deciders=deciders, appellants=appellants)
+    elsewhere = tuple(RoomId(other.room) for other in rooms)
+    case = replace(case, accounts=accounts, deciders=deciders, appellants=appellants, elsewhere=elsewhere)
     if row.outcome and row.state != "closed":
-        case = replace(case, to_operator=await _is_for_operator(db, n), friends=await _friends(db, case))
+        above = bool(elsewhere) or await _is_for_operator(db, n)
+        case = replace(case, to_operator=above, friends=await _friends(db, case))
     return case
 
 

@@ -48,6 +48,12 @@ async def memberships_of(db: AsyncConnection, user: UserId) -> dict[RoomId, str]
     return dict((await db.execute(select(m.room, m.membership).where(m.user == user))).all())
 
 
+async def rooms_ever_in(db: AsyncConnection, user: UserId) -> frozenset[RoomId]:
+    """Return the rooms that somebody has ever been in."""
+    m = schema.members.c
+    return frozenset(await db.scalars(select(m.room).where(m.user == user, or_(m.since > 0, m.membership == "join"))))
+
+
 async def memberships(db: AsyncConnection, room: RoomId, among: Collection[UserId] | None = None) -> dict[UserId, str]:
     """Return everybody who is or was in a room, or those of them who are `among` some people, with their membership."""
     if among is None:

@@ -230,13 +230,15 @@ async def codes_of(db: AsyncConnection, rooms: Collection[RoomId]) -> dict[RoomI
     return dict((await db.execute(query)).all())
 
 
-async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) -> dict[str, str]:
-    """Return how these rooms, or all rooms, are named in notices: by name and code, or by code alone."""
+async def room_names(
+    db: AsyncConnection, rooms: Iterable[str] | None = None, *, by_code: Collection[str] = ()
+) -> dict[str, str]:
+    """Return how these rooms, or all rooms, are named in notices: by name and code; some of them by code alone."""
     some = None if rooms is None else tuple(rooms)
     if some == ():
         return {}
     [rows] = await rows_of(db, (_NAMES, {"rooms": None if some is None else sql_list_value(some)}))
-    return {row.room: f"{row.name} ({row.code})" if row.name else row.code for row in rows}
+    return {row.room: f"{row.name} ({row.code})" if row.name and row.room not in by_code else row.code for row in rows}
 
 
 async def active_groups(db: AsyncConnection) -> tuple[RoomId, ...]:

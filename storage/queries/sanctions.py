@@ -12,6 +12,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     column,
+    exists,
     func,
     or_,
     select,
@@ -147,17 +148,25 @@ async def all_in_force(db: AsyncConnection) -> tuple[InForce, ...]:
     return read_in_force(await db.execute(_holding(true())))
 
 
-async def was_removed(db: AsyncConnection, n: int, user: UserId) -> bool:
-    """Return whether somebody was removed or banned because of a case."""
-    s = schema.sanctions.c
-    found = await db.scalar(select(s.record).where(s.n == n, s.subject == user, s.kind.in_(("kick", "ban"))).limit(1))
-    return found is not None
+async def was_removed(db: AsyncConnection, n: int, user: UserId, room: RoomId) -> bool:
+    """Return whether somebody was removed from a room or banned there because of a case.
+
+    In rooms other than that of the case it counts only if they had ever been in: a ban may have come before them.
+    """
+    s, m, c = schema.sanctions.c, schema.members.c, schema.cases.c
+    removed = (s.n == n, s.subject == user, s.kind.in_(("kick", "ban")))
+    been = exists().where(m.room == room, m.user == user, m.since > 0)
+    own = exists().where(c.n == n, c.room == room)
+    there = or_(s.room == "", s.reach != "", and_(s.room == room, or_(been, own)))  # a reach has the rooms asked about
+    return await db.scalar(select(s.record).where(*removed, there).limit(1)) is not None
 
 
 async def orders_against(db: AsyncConnection, by: UserId, subject: UserId, since_ms: int) -> int:
-    """Count the measures that `by` has ordered against `subject` since `since_ms`."""
+    """Count the orders that `by` has given against `subject` since `since_ms`: each once, for however many rooms."""
     s = schema.sanctions.c
-    counted = select(func.count()).where(s.subject == subject, s.by == by, s.basis == "command", s.at >= since_ms)
+    counted = select(func.count(s.n.distinct())).where(
+        s.subject == subject, s.by == by, s.basis == "command", s.at >= since_ms
+    )
     return int(await db.scalar(counted) or 0)
 
 

@@ -48,7 +48,7 @@ def test_a_command_has_its_texts(command: Command) -> None:
 
 @pytest.mark.parametrize("command", EACH.values(), ids=EACH)
 def test_a_command_is_written_as_it_declares(command: Command) -> None:
-    given = {"user": "@ann:example.org", "case": "12", "request": "12", "duration": "2h"}
+    given = {"user": "@ann:example.org", "case": "12", "request": "12", "duration": "2h", "everywhere": "everywhere"}
     assert bind(command.spec, tuple(given.get(item.rstrip("?*"), "x") for item in command.spec.split()))
     unknown = [
         each for each in (*WORDING, *command.wording) if not any(key.startswith(each) for key in CATALOG.keys("en"))

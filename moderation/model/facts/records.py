@@ -12,10 +12,12 @@ MediaResult = Literal["done", "refused", "large"]
 class DataAsked(Fact, kind="request"):
     """A person asked for something about their own data, or to be asked why they appeal.
 
-    Or an owner asked the bot to take over or to leave a room.
+    Or an owner asked the bot to take over or to leave a room, or somebody gave an order for many rooms at once.
     """
 
-    what: Literal["mydata", "erase", "receipt", "appeal", "adopt", "adopt-confirmed", "leave", "leave-confirmed"]
+    what: Literal[
+        "mydata", "erase", "receipt", "appeal", "adopt", "adopt-confirmed", "leave", "leave-confirmed", "everywhere"
+    ]
     subject: UserId = person()
 
 

@@ -14,6 +14,7 @@ from moderation.model.actions import (
     Action,
     Align,
     EditCard,
+    InviteBack,
     KeepDesk,
     Kick,
     Offer,
@@ -55,7 +56,7 @@ from moderation.model.facts import (
 from moderation.model.notifications import NotifyDesk, NotifyPerson, NotifyRoom
 from moderation.values.errors import Refused
 from moderation.values.ids import CaseNumber, EventId, GroupCode, RoomId, UserId
-from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
+from moderation.values.notices import Line, Moment, Phrase, RoomName, RoomNames, RuleText, Who, line
 from tests.unit.moderation.builders import (
     ANNA,
     DAY,
@@ -73,6 +74,7 @@ from tests.unit.moderation.builders import (
 )
 
 EVENT = EventId("$said")
+BOTH = ((5, ROOM), (6, OTHER))
 
 
 def nowhere(_user: UserId) -> Sequence[RoomId]:
@@ -311,6 +313,19 @@ def test_a_manager_who_acts_gives_their_reason() -> None:
     ]
 
 
+def test_a_reversed_order_for_several_rooms_is_taken_back_in_each_and_told_once() -> None:
+    ended = [SanctionEnded(room=room, start=n, kind="ban", why="reversed", n=3, subject=ANNA) for n, room in BOTH]
+    reversed_ = CaseDecided(room=ROOM, n=3, what="dismissed", subject=ANNA, by=MARK)
+    about = known(outcome="dismissed", elsewhere=(OTHER,))
+    actions = in_words_of((reversed_, *ended), both, known=about)
+    assert [each.room for each in actions if isinstance(each, InviteBack)] == [ROOM, OTHER]
+    assert [each.room for each in actions if isinstance(each, Align)] == [ROOM, OTHER]
+    [word] = [each for each in actions if isinstance(each, Tell)]
+    assert [each for each in word.lines if each.key == "notice.ended.ban"] == [
+        line("notice.ended.ban", room=RoomNames((ROOM, OTHER)))
+    ]
+
+
 def test_people_are_told_of_changes_to_their_duty_hours_by_others() -> None:
     hours = "mon-fri 08:00-18:00 Europe/Berlin"
     assert told(RosterChanged(room=ROOM, subject=ANNA, hours=hours, by=MARK)) == ["notice.roster"]
@@ -425,7 +440,16 @@ def test_every_effect_on_a_person_is_told_to_that_person_and_once(facts: list[Fa
         alone = [
             text for fact in own for each in in_words_of((fact,), both) if isinstance(each, Tell) for text in each.lines
         ]
-        assert all(text in tell.lines for text in alone if not text.key.startswith(("notice.details", "why-ended.")))
+        lines = [one for each in tell.lines for one in one_by_one(each)]
+        assert all(text in lines for text in alone if not text.key.startswith(("notice.details", "why-ended.")))
+
+
+def one_by_one(said: Line) -> list[Line]:
+    """Return the line; if it names several rooms, one line for each of them."""
+    rooms = said.fields.get("room")
+    if not isinstance(rooms, RoomNames):
+        return [said]
+    return [line(said.key, **{**said.fields, "room": RoomName(room)}) for room in rooms.rooms]
 
 
 def keys_of(lines: Sequence[Line]) -> list[Line]:

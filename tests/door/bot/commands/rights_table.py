@@ -109,6 +109,7 @@ ROWS = (
     managers("vouch {victim} {code}", "done.vouch"),
     managers("unvouch {victim} {code}", "done.unvouch", refused=_NO_VOUCH, banned="error.group.outside"),
     managers("kick {victim} {code}", "done.kick"),
+    managers("kick {victim} everywhere {code}", "done.kick"),
     managers("ban {victim} {code}", "done.ban"),
     managers("unban {victim} {code}", "done.unban"),
     managers("away 1h {code}", "away.until", **_AWAY),

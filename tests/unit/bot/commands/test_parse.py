@@ -156,6 +156,7 @@ def test_a_command_has_two_thousand_characters_at_most() -> None:
 # Arguments.
 
 SPEC = "user duration? reason*"
+ALL = "user duration? everywhere? reason*"
 
 
 @pytest.mark.parametrize(
@@ -166,6 +167,17 @@ SPEC = "user duration? reason*"
         (SPEC, "@anna:example.org: 1h", Arguments(user=ANNA, duration_ms=3_600_000)),
         (SPEC, "@anna:example.org, too much", Arguments(user=ANNA, reason="too much")),
         (SPEC, "@anna:example.org 1h30m too much", Arguments(user=ANNA, duration_ms=5_400_000, reason="too much")),
+        (ALL, "@anna:example.org 1h everywhere", Arguments(user=ANNA, duration_ms=3_600_000, everywhere=True)),
+        (ALL, "@anna:example.org everywhere 1h", Arguments(user=ANNA, duration_ms=3_600_000, everywhere=True)),
+        (ALL, "@anna:example.org 各群 spam", Arguments(user=ANNA, everywhere=True, reason="spam")),
+        (ALL, "@anna:example.org Everywhere 7 spam", Arguments(user=ANNA, everywhere=True, request=7, reason="spam")),
+        (
+            ALL,
+            "@anna:example.org 1h everywhere 2h",
+            Arguments(ANNA, duration_ms=3_600_000, everywhere=True, reason="2h"),
+        ),
+        (ALL, "@anna:example.org spam everywhere", Arguments(user=ANNA, reason="spam everywhere")),
+        (ALL, "@anna:example.org 3d 7 times", Arguments(user=ANNA, duration_ms=259_200_000, reason="7 times")),
         ("case reason*", "12 a joke", Arguments(case=12, reason="a joke")),
         ("case reason*", "#12", Arguments(case=12)),
         ("case?", "", Arguments()),
@@ -203,6 +215,8 @@ def test_arguments_are_what_the_command_declares(spec: str, said: str, expected:
         ("", "more", "error.superfluous"),
         ("user", "@anna:example.org and more", "error.superfluous"),
         ("word", "", "error.missing.word"),
+        (ALL, "@anna:example.org everywhere 10y", "error.duration.form"),
+        ("user everywhere?", "@anna:example.org everywhere else", "error.superfluous"),
     ],
 )
 def test_an_error_names_the_argument(spec: str, said: str, key: str) -> None:
@@ -258,7 +272,9 @@ def test_parsing_never_raises_and_yields_a_command(body: str, formatted: Any, pr
 
 
 tokens = st.lists(
-    st.sampled_from(["@anna:example.org", "@anna", "1h", "10", "#3", "7", "spam", "zh", "²", "٣", "@:", ":", ","])
+    st.sampled_from(
+        ["@anna:example.org", "@anna", "1h", "10", "everywhere", "#3", "7", "spam", "zh", "²", "٣", "@:", ":", ","]
+    )
     | anything.filter(str.strip),
     max_size=6,
 ).map(lambda each: tuple(" ".join(each).split()))

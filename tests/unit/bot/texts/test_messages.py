@@ -426,7 +426,9 @@ class TestFields:
     def test_that_are_texts_of_ours_keep_their_markup(self) -> None:
         inner = CATALOG.render("en", "command.kick.usage")
         outer = CATALOG.render("en", "help.usage", usage=inner)
-        assert outer == Rendered("Usage: !kick person [reason]", "Usage: <code>!kick person [reason]</code>")
+        assert outer == Rendered(
+            "Usage: !kick person [everywhere] [reason]", "Usage: <code>!kick person [everywhere] [reason]</code>"
+        )
 
 
 class TestValues:

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.texts.statement import statement_lines
 from moderation.cases.statements import (
     Measure,
     StatedFinding,
@@ -29,7 +30,8 @@ from moderation.model.facts import (
     SanctionStarted,
     StatementGiven,
 )
-from moderation.values.ids import NO_USER, CaseNumber, EventId, PersonId, UserId
+from moderation.values.ids import NO_USER, CaseNumber, EventId, PersonId, RoomId, UserId
+from moderation.values.notices import RoomNames
 from tests.unit.moderation.builders import ANNA, CODE, DAY, HOUR, MARK, MINA, NOON, OLGA, ROOM, policy
 
 OPENED = CaseOpened(
@@ -86,6 +88,19 @@ def test_a_rule_decision_states_finding_measure_cost_and_appeal_date() -> None:
         left=75,
         appeal_until=NOON + 183 * DAY,
     )
+
+
+def test_an_order_for_several_rooms_is_one_measure_in_all_of_them() -> None:
+    hall, everywhere = RoomId("!hall:example.org"), replace(DEMOTED, n=4)
+    begun = [replace(MUTED, room=room) for room in (ROOM, hall)]
+    stated = statement(known(MARK), (OPENED, *begun, everywhere))
+    assert stated.measures == (
+        Measure(kind="mute", rooms=(ROOM, hall), until=NOON + HOUR),
+        Measure(kind="demote", everywhere=True, until=NOON + DAY),
+    )
+    assert from_json(to_json(stated)) == stated
+    shown = {each.key: each.fields for each in statement_lines(stated, ROOM)}
+    assert shown["statement.did-in-until"]["rooms"] == RoomNames((ROOM, hall))
 
 
 def test_a_personal_decision_states_decider_and_reason() -> None:

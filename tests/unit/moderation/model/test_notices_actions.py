@@ -40,6 +40,7 @@ from moderation.values.notices import (
     Moment,
     Phrase,
     RoomName,
+    RoomNames,
     RuleText,
     Span,
     Who,
@@ -56,6 +57,7 @@ values = st.one_of(
     st.builds(Moment, st.integers()),
     st.builds(Span, st.integers()),
     *(st.builds(cls, anything) for cls in (Who, Code, Phrase, RuleText, RoomName)),
+    st.builds(RoomNames, st.lists(anything, max_size=3).map(tuple)),
 )
 lines = st.lists(st.builds(Line, anything, st.dictionaries(anything, values, max_size=3)), max_size=3).map(tuple)
 
