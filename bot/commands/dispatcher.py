@@ -8,6 +8,7 @@ Rules kept here:
 The command itself stands in the journal like any message.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
@@ -33,7 +34,19 @@ from .cases import answered as answered_question
 from .cases import pressed
 from .invocation import Call, Command, CommandSetup, Reply, answered, discreet
 from .named_person import understood, with_id
-from .parse import MAX_REASON, WORDING, Arguments, Spoken, bind, case_number, is_command, read, shows, spoken_in
+from .parse import (
+    EVERYWHERE,
+    MAX_REASON,
+    WORDING,
+    Arguments,
+    Spoken,
+    bind,
+    case_number,
+    is_command,
+    read,
+    shows,
+    spoken_in,
+)
 from .registry import COMMANDS
 from .report import flag
 from .rights import is_inside, manages, may_read_here, must_manage, which_room
@@ -288,6 +301,8 @@ async def _group(call: Call, command: Command, spoken: Spoken) -> RoomView:
     own = here.serves if here.purpose == "desk" else await queries.groups_of(db, call.caller)
     if here.purpose == "desk" and len(own) > 1:
         own = await _meant(call, spoken) or own
+    if len(own) != 1 and "everywhere?" in command.spec.split() and EVERYWHERE & set(map(str.lower, spoken.words)):
+        own = await _first_of(call, own, spoken) or own
     if len(own) != 1 and command.anywhere:
         return here
     if len(own) != 1:
@@ -305,11 +320,30 @@ async def _meant(call: Call, spoken: Spoken) -> tuple[RoomId, ...]:
         case = await queries.case_view(call.db, n) if n else None
         if case is not None and case.room in call.here.serves:
             return (case.room,)
+    return await _where_known(call, call.here.serves, spoken)
+
+
+async def _first_of(call: Call, rooms: Sequence[RoomId], spoken: Spoken) -> tuple[RoomId, ...]:
+    """Return the first of these rooms that the caller manages and the person named is known in, if there is one.
+
+    For an operator who is in none of them, all rooms are meant.
+    """
+    if not rooms and is_operator(call.caller, call.policy):
+        rooms = await queries.active_groups(call.db)
+    for room in await _where_known(call, rooms, spoken):
+        group = await call.setup.knowledge.room(call.db, room)
+        if group is not None and await manages(call, group):
+            return (room,)
+    return ()
+
+
+async def _where_known(call: Call, rooms: Sequence[RoomId], spoken: Spoken) -> tuple[RoomId, ...]:
+    """Return those of these rooms in which the person whom a command names by id is or was; none without an id."""
     named = next((UserId(word.rstrip(":,")) for word in spoken.words if word.startswith("@")), None)
     if named is None:
         return ()
     since = call.now_ms - KNOWN_FOR_MS
-    return tuple([room for room in call.here.serves if await queries.is_or_was_in(call.db, room, named, since)])
+    return tuple([room for room in rooms if await queries.is_or_was_in(call.db, room, named, since)])
 
 
 async def _must_be_shown(call: Call, given: Arguments, spoken: Spoken) -> None:

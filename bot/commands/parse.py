@@ -28,7 +28,7 @@ MAX_REASON = 500
 # How the keys of refusals begin that are about how a command was written, whichever it is.
 WORDING = ("error.missing", "error.superfluous", "error.user", "error.case.form", "error.duration", "error.too-long")
 
-EVERYWHERE = ("everywhere", "各群")
+EVERYWHERE = frozenset({"everywhere", "各群"})
 
 _LINK = re.compile(r"https://matrix\.to/#/(?P<id>@[^?/]+|%40[^?/]+)|matrix:u/(?P<name>[^?/]+)", re.IGNORECASE)
 _LINKS = ("matrix.to/#/", "matrix:u/")

@@ -13,6 +13,7 @@ from tests.faults.perform import LONG, perform_killed
 from tests.faults.scene import Story
 from tests.faults.stories.away import AWAY
 from tests.faults.stories.deadlines import DEADLINES
+from tests.faults.stories.everywhere import EVERYWHERE
 from tests.faults.stories.spammers import SPAMMERS
 
 # Story, encrypted, at how many places in `make test` (0: not there), at how many at most in `make faults`.
@@ -21,6 +22,7 @@ STORIES = (
     (AWAY, True, 3, None),
     (DEADLINES, False, 2, None),
     (DEADLINES, True, 0, 100),
+    (EVERYWHERE, False, 2, None),
     (SPAMMERS, False, 2, None),
     (SPAMMERS, True, 0, 100),
 )

@@ -76,7 +76,7 @@ async def test_it_holds_where_the_caller_could_do_it_and_the_person_gets_one_wor
 async def test_an_operator_reaches_every_protected_room(tmp_path: Path) -> None:
     async with estate(tmp_path, confirm=6) as bot:
         direct = await bot.direct(OPERA)
-        await bot.say(OPERA, f"!mute {ANNA} 1h 各群 G-7F3K", direct)
+        await bot.say(OPERA, f"!mute {ANNA} 1h 各群", direct)
         assert {room for room, *_ in begun(bot)} == {ROOM, HALL, SHED, LOFT, CLUB, AWAY}
 
 
@@ -179,6 +179,15 @@ async def test_lifting_everywhere_also_ends_bans_that_were_set_by_hand(tmp_path:
         assert [fact.room for fact in bot.facts(SanctionEnded)] == [ROOM]
         lifted = await bot.rows("SELECT json_extract(action, '$.room') FROM outbox WHERE action LIKE '%\"unban\"%'")
         assert lifted == [(HALL,)]
+
+
+async def test_with_the_word_it_need_not_be_said_which_room_is_meant(tmp_path: Path) -> None:
+    async with estate(tmp_path) as bot:
+        await bot.say(MARK, f"!mute {ANNA} 1h everywhere", await bot.direct(MARK))
+        assert [room for room, *_ in begun(bot)] == [ROOM, HALL]
+        await bot.say(ANNA, f"!mute {MARK} 1h everywhere", await bot.direct(ANNA))
+        await bot.say(MARK, f"!mute {MINA} 1h", await bot.direct(MARK))
+        assert len(begun(bot)) == 2
 
 
 async def test_names_of_other_rooms_stay_among_those_who_may_read_of_them(tmp_path: Path) -> None:
