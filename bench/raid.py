@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 
 from moderation.values.ids import RoomId
 
@@ -120,7 +121,7 @@ async def _look(
     timelines = [await community.timeline(room) for room in rooms]
     found = outcomes(timelines, raiders, guard.causes(), by_hand_ms)
     print(f"\n{when}\n{HEAD}", *(row(name, outcome) for name, outcome in found.items()), "", sep="\n", flush=True)
-    return list(figures(when, found))
+    return list(figures(when, found, median([wait for raider in raiders for wait in raider.waits] or [0.0])))
 
 
 async def _elsewhere(community: Community, rooms: list[RoomId], raiders: list[Raider]) -> Figure:

@@ -1,5 +1,6 @@
 """The kinds of spam of `bench/raid.py`, and the accounts that send them."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +51,7 @@ class Raider:
     kind: str
     tried: int = 0
     taken: list[str] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)  # seconds until the homeserver had answered each message
     rooms: list[RoomId] = field(default_factory=list)  # those that it could enter
 
     async def dress(self, number: int) -> None:
@@ -67,10 +69,12 @@ class Raider:
     async def _say(self, room: RoomId, anchor: str) -> None:
         for n in range(0 if self.kind == NAME else EACH):
             self.tried += 1
+            began = time.monotonic()
             try:
                 self.taken.append(await self.client.send(room, *spam_of(self.kind, anchor, n)))
             except MatrixError:
                 continue  # muted or removed by now: nobody sees it
+            self.waits.append(time.monotonic() - began)
 
 
 async def enters(who: Client, room: RoomId) -> bool:
