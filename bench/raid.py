@@ -20,9 +20,9 @@ from statistics import median
 from moderation.values.ids import RoomId
 
 from .figures import Figure, measure
-from .raid_kinds import KINDS, Raider, enters
-from .raid_outcome import HEAD, figures, outcomes, row
-from .raid_world import Answerable, Community, DefaultSynapse, Guard
+from .raid_kinds import ENTERING, KINDS, NAME, Raider, enters
+from .raid_outcome import HEAD, Outcome, figures, outcomes, row
+from .raid_world import Answerable, Community, DefaultSynapse
 
 RULES = """
 [[communities.named]]
@@ -46,6 +46,8 @@ messages = 10
 within = "10s"
 """
 PROTECTIONS = """
+[newcomers]
+hold = ["links", "media", "mentions", "invites"]
 """
 
 
@@ -82,9 +84,9 @@ def remove(user: str, rooms: Sequence[RoomId]) -> list[tuple[RoomId, str]]:
     return [(room, f"!ban {user} 30d raid") for room in rooms]
 
 
-async def raid(community: Community, guard: Guard, people: int, raided: int) -> list[Figure]:
+async def raid(community: Community, bot: Answerable, people: int, raided: int) -> list[Figure]:
     """Play both acts. Returns their figures."""
-    await guard.protect(community)
+    await bot.protect(community)
     rooms, kinds = community.rooms[:raided], list(KINDS)
     raiders = [Raider(await community.person("raider"), kinds[n % len(kinds)]) for n in range(people)]
     for number, raider in enumerate(raiders):
@@ -92,36 +94,44 @@ async def raid(community: Community, guard: Guard, people: int, raided: int) -> 
     began = time.monotonic()
     await asyncio.gather(*(raider.spam(rooms, community.anchors) for raider in raiders))
     lasted = time.monotonic() - began
-    await guard.quiet()
+    await bot.quiet()
     found = [Figure("the raid itself", "s", lasted), Figure("by itself: bot done after", "s", time.monotonic() - began)]
-    found += await _look("by itself", community, guard, rooms, raiders, math.inf)
-    found += [Figure(f"by itself: {name}", "", count) for name, count in guard.said().items()]
-    return [*found, *await _by_hand(community, guard, rooms, raiders), await _elsewhere(community, rooms, raiders)]
+    outcome = await _look("by itself", community, bot, rooms, raiders, math.inf)
+    found += figures(outcome, median([wait for raider in raiders for wait in raider.waits] or [0.0]))
+    found += [Figure(f"by itself: {name}", "", count) for name, count in bot.said().items()]
+    return [*found, *await _by_hand(community, bot, rooms, raiders), await _elsewhere(community, rooms, raiders)]
 
 
-async def _by_hand(community: Community, guard: Guard, rooms: list[RoomId], raiders: list[Raider]) -> list[Figure]:
+async def _by_hand(community: Community, bot: Answerable, rooms: list[RoomId], raiders: list[Raider]) -> list[Figure]:
     """Let a manager remove whoever is left in the raided rooms."""
     members = {room: await community.owner.members(room) for room in rooms}
     began, began_ms, typed = time.monotonic(), time.time() * 1000, 0
     for raider in raiders:
         user = raider.client.user
         there = [room for room in raider.rooms if members[room].get(user) == "join"]
-        for room, words in guard.orders(user, there) if there else ():
+        for room, words in bot.orders(user, there) if there else ():
             await community.manager.send_text(room, words)
             typed += 1
-    await guard.quiet()
+    await bot.quiet()
     took = time.monotonic() - began
-    found = await _look("by hand", community, guard, rooms, raiders, began_ms)
-    return [*found, Figure("by hand: commands", "", typed), Figure("by hand: bot done after", "s", took)]
+    found = await _look("by hand", community, bot, rooms, raiders, began_ms)
+    left = {name: outcome.standing for name, outcome in found.items()}
+    inside = left.pop(ENTERING) + left.pop(NAME)
+    return [
+        Figure("by hand: commands", "", typed),
+        Figure("by hand: bot done after", "s", took),
+        Figure("by hand: memberships left", "", inside),
+        Figure("by hand: messages standing", "", sum(left.values())),
+    ]
 
 
 async def _look(
-    when: str, community: Community, guard: Guard, rooms: list[RoomId], raiders: list[Raider], by_hand_ms: float
-) -> list[Figure]:
+    when: str, community: Community, bot: Answerable, rooms: list[RoomId], raiders: list[Raider], by_hand_ms: float
+) -> dict[str, Outcome]:
     timelines = [await community.timeline(room) for room in rooms]
-    found = outcomes(timelines, raiders, guard.causes(), by_hand_ms)
+    found = outcomes(timelines, raiders, bot.causes(), by_hand_ms)
     print(f"\n{when}\n{HEAD}", *(row(name, outcome) for name, outcome in found.items()), "", sep="\n", flush=True)
-    return list(figures(when, found, median([wait for raider in raiders for wait in raider.waits] or [0.0])))
+    return found
 
 
 async def _elsewhere(community: Community, rooms: list[RoomId], raiders: list[Raider]) -> Figure:

@@ -107,12 +107,12 @@ def _counted(counter: Counter[str]) -> str:
     return ", ".join(f"{who} {count}" for who, count in counter.most_common())
 
 
-def figures(when: str, found: Mapping[str, Outcome], floor: float) -> Iterator[Figure]:
+def figures(found: Mapping[str, Outcome], floor: float) -> Iterator[Figure]:
     """Yield how much of each kind can still be seen, and for how long the rest could.
 
     The floor is how long the homeserver took to answer a raider's message: it is busy, and answers the bot no sooner.
     """
     for name, outcome in found.items():
-        yield Figure(f"{when}: {name}, standing", "", outcome.standing)
+        yield Figure(f"by itself: {name}, standing", "", outcome.standing)
         if outcome.stood:
-            yield Figure(f"{when}: {name}, median", "s", median(outcome.stood), "a raider's message", floor)
+            yield Figure(f"by itself: {name}, median", "s", median(outcome.stood), "a raider's message", floor)

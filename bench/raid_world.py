@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from bot.demo.bot_process import BotProcess
 from bot.demo.synapse import Synapse
@@ -33,27 +33,6 @@ Orders = Callable[[str, Sequence[RoomId]], list[tuple[RoomId, str]]]
 PASSWORD = "bench"
 _WITHIN_S = 120.0
 _LOOK_S = 0.05
-
-
-class Guard(Protocol):
-    """A moderation bot that protects the rooms."""
-
-    user: str
-
-    async def protect(self, community: "Community") -> None:
-        """Wait until the rooms are protected and those who run them are in the bot's own room."""
-
-    async def quiet(self) -> None:
-        """Wait until everything that is known was answered."""
-
-    def causes(self) -> dict[str, str]:
-        """Return by which rule each event was found, by its id."""
-
-    def said(self) -> dict[str, int]:
-        """Return how much it said to whom so far."""
-
-    def orders(self, user: str, rooms: Sequence[RoomId]) -> list[tuple[RoomId, str]]:
-        """Return what a manager types, and where, to be rid of somebody in these rooms."""
 
 
 class DefaultSynapse(Synapse):

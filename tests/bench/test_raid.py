@@ -56,7 +56,7 @@ def test_what_was_found_and_stands_is_told_apart_from_what_nobody_noticed() -> N
 
 def test_a_figure_says_how_much_stands_and_how_long_the_rest_stood() -> None:
     found = {"text": Outcome(3, 3, [1.0, 2.0, 6.0], Counter(words=3)), "link": Outcome(2, 2)}
-    assert [(figure.name, figure.ours, figure.floor) for figure in figures("by itself", found, 0.5)] == [
+    assert [(figure.name, figure.ours, figure.floor) for figure in figures(found, 0.5)] == [
         ("by itself: text, standing", 0, 0.0),
         ("by itself: text, median", 2.0, 0.5),
         ("by itself: link, standing", 2, 0.0),
