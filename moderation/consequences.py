@@ -109,7 +109,9 @@ NUMBERS = tuple(f"{number}\u20e3" for number in range(1, 10))  # those that choo
 # Returns the active groups a person is in; with a reach, also those of that community.
 RoomsOf = Callable[..., Sequence[RoomId]]
 Consequence = Action | Notification
-WRITTEN: frozenset[SanctionKind] = frozenset({"suspend", "close"})  # measures written into the room's own settings
+WRITTEN: frozenset[SanctionKind] = frozenset(
+    {"suspend", "close", "gate", "lockdown"}
+)  # measures written into the room's own settings
 Reporters = Mapping[int, Sequence[UserId]]  # case -> the people who had reported its subject
 
 

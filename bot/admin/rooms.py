@@ -9,7 +9,7 @@ Left to others: what follows (`moderation/rooms/measures.py`), asking (`bot/cli/
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 from typing import Any, get_args
 
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.context import RoomView
 from moderation.model.facts import OF_ROOMS, CaseOpened, ContentRead, DataAsked, Fact, SanctionEnded, SanctionKind
 from moderation.rooms import measures
+from moderation.values.durations import HOUR_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from storage import queries
@@ -25,7 +26,11 @@ from storage import queries
 from .by_operator import ByOperator
 from .request import ByName, Request
 
-ORDERS: tuple[SanctionKind, ...] = tuple(kind for kind in get_args(SanctionKind) if kind in OF_ROOMS and kind != "slow")
+BY_OTHERS = ("slow", "gate")  # ordered by the people of a room alone, or by nobody
+ORDERS: tuple[SanctionKind, ...] = tuple(
+    kind for kind in get_args(SanctionKind) if kind in OF_ROOMS and kind not in BY_OTHERS
+)
+EVERY_ROOM = "*"  # in place of the code of a room
 
 
 class RoomOperations(ByOperator):
@@ -33,29 +38,44 @@ class RoomOperations(ByOperator):
 
     def by_name(self) -> ByName:
         """Return the operations by the names that `Control` uses."""
-        return {f"room-{what}": partial(self._do, what) for what in (*ORDERS, "reopen", "leave")}
+        return {f"room-{what}": partial(self._do, what) for what in (*ORDERS, "lockdown-off", "reopen", "leave")}
 
     async def _do(self, what: str, asked: Request) -> dict[str, Any]:
-        by = self._operator(asked.string("by"))
-        answer: dict[str, Any] = {}
+        by, answers = self._operator(asked.string("by")), list[dict[str, Any]]()
+        every = asked.string("room") == EVERY_ROOM
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            room = await self._group(db, asked.string("room"))
-            facts: tuple[Fact, ...]
-            if what == "leave":
-                facts = (DataAsked(room=room.room, on=-1, what="leave-confirmed", subject=by),)
-            elif what == "reopen":
-                facts = await self._lifted(db, room, by)
-            else:
-                facts = await self._ordered(db, what, room, by, asked)
-            answer.update(_answer(room, facts))
-            filters = json.dumps({"room": room.code, "for": asked.number("for_ms")})
-            said: Any = {"by": by, "reader": asked.reader, "reason": asked.reason, "filters": filters}
-            yield (ContentRead(room=room.room, what=f"rooms {what}", **said),)
-            yield facts
+            codes = await self._codes(db) if every else [asked.string("room")]
+            for room in [await self._group(db, code) for code in codes]:
+                facts = await self._facts(db, what, room, by, asked)
+                if every and not facts:
+                    continue
+                answers.append(_answer(room, facts))
+                filters = json.dumps({"room": room.code, "for": asked.number("for_ms")})
+                said: Any = {"by": by, "reader": asked.reader, "reason": asked.reason, "filters": filters}
+                yield (ContentRead(room=room.room, what=f"rooms {what}", **said),)
+                yield facts
 
         await self._pipeline.commit_with(make)
-        return answer
+        return {"rooms": answers} if every else answers[0]
+
+    async def _codes(self, db: AsyncConnection) -> list[str]:
+        views = [
+            await queries.room_view(db, room, self._pipeline.settings.bot) for room in await queries.active_groups(db)
+        ]
+        return [view.code for view in views if view is not None]
+
+    async def _facts(
+        self, db: AsyncConnection, what: str, room: RoomView, by: UserId, asked: Request
+    ) -> tuple[Fact, ...]:
+        match what:
+            case "leave":
+                return (DataAsked(room=room.room, on=-1, what="leave-confirmed", subject=by),)
+            case "reopen":
+                return await self._lifted(db, room, by, OF_ROOMS)
+            case "lockdown-off":
+                return await self._lifted(db, room, by, ("lockdown",), all_rooms=asked.string("room") == EVERY_ROOM)
+        return await self._ordered(db, what, room, by, asked)
 
     async def _ordered(
         self, db: AsyncConnection, kind: str, room: RoomView, by: UserId, asked: Request
@@ -76,17 +96,20 @@ class RoomOperations(ByOperator):
             as_operator=True,
         )
 
-    async def _lifted(self, db: AsyncConnection, room: RoomView, by: UserId) -> tuple[Fact, ...]:
+    async def _lifted(
+        self, db: AsyncConnection, room: RoomView, by: UserId, kinds: Iterable[SanctionKind], *, all_rooms: bool = False
+    ) -> tuple[Fact, ...]:
         there = await queries.measures_of_room(db, room.room)
-        facts = measures.lift(OF_ROOMS, by=by, room=room, in_force=there, policy=self._policy, on=-1)
-        if not facts:
+        facts = measures.lift(kinds, by=by, room=room, in_force=there, policy=self._policy, on=-1)
+        if not (facts or all_rooms):
             raise Refused("cli.rooms.nothing", code=room.code)
         return facts
 
     def _lasts(self, kind: str) -> int:
         """Return how long a measure holds if no time is given, in milliseconds; 0: until it is lifted."""
         groups = self._policy.groups
-        return {"rectify": groups.rectify_within, "suspend": groups.suspend_for}.get(kind, 0)
+        lasts = {"rectify": groups.rectify_within, "suspend": groups.suspend_for, "lockdown": HOUR_MS}
+        return lasts.get(kind, 0)
 
 
 def _answer(room: RoomView, facts: tuple[Fact, ...]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""readonly, slow, close, reopen: measures of managers and owners for the whole room.
+"""readonly, slow, lockdown, close, reopen: measures of managers and owners for the whole room.
 
 Rules kept here:
 - The room learns of it by one notice. So a command said in the room itself gets no other answer, and is redacted.
@@ -13,7 +13,7 @@ from moderation.duty.responsibility import Deed
 from moderation.model.facts import OF_ROOMS, Fact, SanctionKind
 from moderation.rooms import measures as room_measures
 from moderation.rooms.slow_mode import LEAST_MS, MOST_MS
-from moderation.values.durations import parse_duration
+from moderation.values.durations import HOUR_MS, parse_duration
 from moderation.values.errors import Refused
 from moderation.values.notices import Line, Moment, RoomName, Span, line
 from storage import queries
@@ -21,12 +21,12 @@ from storage import queries
 from .invocation import Call, Command, Reply
 
 OFF = ("off", "none", "关", "关闭", "取消")
+LOCKDOWN_UNLESS_SAID = HOUR_MS
 
 
 async def readonly(call: Call) -> Reply:
     """Let only managers post for a time; or (`readonly off`) everybody again."""
-    first, _, _ = call.given.reason.partition(" ")
-    if call.given.duration_ms is None and first.lower() in OFF:
+    if _is_off(call):
         facts = await _lifted(call, ("suspend",), "readonly", "error.not-suspended")
         return _reply(call, facts, line("done.readonly-off", room=RoomName(call.group.room)))
     if call.given.duration_ms is None:
@@ -34,6 +34,21 @@ async def readonly(call: Call) -> Reply:
     until = call.now_ms + call.given.duration_ms
     facts = await _ordered(call, "suspend", until)
     return _reply(call, facts, line("done.readonly", room=RoomName(call.group.room), until=Moment(until)))
+
+
+async def lockdown(call: Call) -> Reply:
+    """Let only managers post and nobody come in uninvited, for a time; or (`lockdown off`) end it."""
+    if _is_off(call):
+        facts = await _lifted(call, ("lockdown", "gate"), "lockdown", "error.not-locked-down")
+        return _reply(call, facts, line("done.lockdown-off", room=RoomName(call.group.room)))
+    until = call.now_ms + (call.given.duration_ms or LOCKDOWN_UNLESS_SAID)
+    facts = await _ordered(call, "lockdown", until)
+    return _reply(call, facts, line("done.lockdown", room=RoomName(call.group.room), until=Moment(until)))
+
+
+def _is_off(call: Call) -> bool:
+    first, _, _ = call.given.reason.partition(" ")
+    return call.given.duration_ms is None and first.lower() in OFF
 
 
 async def slow(call: Call) -> Reply:
@@ -119,6 +134,7 @@ SUBJECT = "room"
 COMMANDS = (
     Command("readonly", "manager", "duration? reason*", readonly, deed="readonly"),
     Command("slow", "manager", "word? duration? reason*", slow, wording=("error.pace",), deed="slow"),
+    Command("lockdown", "manager", "duration? reason*", lockdown, deed="lockdown"),
     Command("close", "manager", "reason*", close, deed="close"),
     Command("reopen", "manager", "", reopen, deed="reopen"),
 )

@@ -19,7 +19,7 @@ from moderation.model.actions import Align, TellDesk
 from moderation.model.facts import Fact, LevelKept
 from moderation.people.verification import asked_of
 from moderation.rooms.align_people import JOINING, Alignment, Change, RoomPicture, intended
-from moderation.rooms.align_room import JOIN_RULES, align, join_rule, join_rules
+from moderation.rooms.align_room import GATES, JOIN_RULES, align, join_rule, join_rules
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Phrase, Who, line
 from moderation.values.power_levels import Power
@@ -101,8 +101,8 @@ class Reconciler(ActionHandler):
             )
         if leaving:
             in_force = tuple(each for each in in_force if each.kind == "ban")
-        closed = any(each.kind == "close" for each in in_force)
-        if closed or seen.gate or (UserId(""), JOINING) in seen.holds:
+        shut = any(each.kind == "close" or each.kind in GATES for each in in_force)
+        if shut or seen.gate or (UserId(""), JOINING) in seen.holds:
             seen = replace(seen, joining=join_rule(await self._homeserver.state_event(room, JOIN_RULES)))
         alignment = align(seen, in_force)
         bans = [change.user for change in alignment.changes if change.what == "ban"]

@@ -36,13 +36,14 @@ Deed = Literal[
     "readonly",
     "slow",
     "close",
+    "lockdown",
     "reopen",
     "roster",
     "set",
 ]
 KNOWN_FOR_MS = 30 * DAY_MS  # how long managers may deal with people after they were last seen in a room
 _MANAGERS_DEEDS: frozenset[Deed] = frozenset({"warn", "vouch", "decide", "history", "language", "readonly", "slow"})
-_OWNERS_DEEDS: frozenset[Deed] = frozenset({"close", "reopen", "roster", "set"})
+_OWNERS_DEEDS: frozenset[Deed] = frozenset({"close", "lockdown", "reopen", "roster", "set"})
 
 
 def is_operator(user: UserId, policy: Policy) -> bool:

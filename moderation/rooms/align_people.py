@@ -18,11 +18,11 @@ from moderation.model.facts import (
     KeptStep,
 )
 from moderation.values.ids import UserId
-from moderation.values.power_levels import Power
+from moderation.values.power_levels import INVITING, Power
 
 MAX_CORRECTIONS = 2
 NO_ENTRY = "-"  # "no entry in `users`: `users_default` holds"
-POSTING, JOINING = "posting", "joining"  # what is kept of the room itself; see `LevelKept`
+POSTING, INVITE, JOINING = "posting", "inviting", "joining"  # what is kept of the room itself; see `LevelKept`
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class KeptLevel:
     """The value that the bot set for one person in this room, or for the room itself, and the value before."""
 
     user: UserId  # "": the room itself
-    what: str  # level | ban | posting | posting TYPE | joining
+    what: str  # level | ban | posting | posting TYPE | inviting | joining
     step: KeptStep  # intended | held | overruled
     prior: str
     held: str
@@ -68,7 +68,7 @@ class Alignment:
     @property
     def required(self) -> dict[str, int | None]:
         """The new levels of event types, as `Power.with_levels` writes them."""
-        changes = (change for change in self.changes if change.write and change.what.startswith(POSTING))
+        changes = (change for change in self.changes if change.write and is_required(change.what))
         return {event_type(change.what): as_level(_there_after(change)) for change in changes}
 
     @property
@@ -112,14 +112,19 @@ def _there_after(change: Change) -> str:
 
 
 def event_type(what: str) -> str:
-    """Return the event type in the `what` of a kept posting level; "" for all types without a level of their own."""
-    return what.removeprefix(POSTING).strip()
+    """Return the event type in the `what` of a kept level; "" for all types without a level of their own."""
+    return INVITING if what == INVITE else what.removeprefix(POSTING).strip()
+
+
+def is_required(what: str) -> bool:
+    """Return whether what is kept is a level that posting or inviting takes."""
+    return what == INVITE or what.startswith(POSTING)
 
 
 def natural(power: Power, holds: Mapping[tuple[UserId, str], KeptLevel]) -> Power:
     """Return the levels without those kept for the room itself: people are measured by these."""
     for (user, what), hold in holds.items():
-        if not user and what.startswith(POSTING) and hold.step != "overruled":
+        if not user and is_required(what) and hold.step != "overruled":
             power = power.with_written(event_type(what), as_level(hold.prior))
     return power
 

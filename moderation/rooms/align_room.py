@@ -7,7 +7,10 @@ Rules kept here, besides those of `align_people.py`:
 - Only the right to post is taken: everybody can still redact their own messages, managers can redact those of others,
   so nobody's role in the room changes.
 - Levels that are already as high, and join rules that say more than could be given back, are left alone.
-- Gated: people ask to come in (`moderation/people/verification.py` says who may), unless the room is closed.
+- Gated by what it asks of members: people ask to come in (`moderation/people/verification.py` says who may), unless the
+  room is closed.
+- Gated by a measure, or locked down: nobody comes in without asking or being invited by people who run the room, not
+  even those whom a list lets in. A room that takes more than that already stays as it is. Locked down: also suspended.
 
 Pure. Left to others: reading and writing the room (`bot/effects/align_room.py`).
 """
@@ -22,6 +25,7 @@ from moderation.values.power_levels import OWNER_LEVEL, Power
 
 from . import align_people
 from .align_people import (
+    INVITE,
     JOINING,
     POSTING,
     Alignment,
@@ -32,6 +36,7 @@ from .align_people import (
     as_level,
     as_text,
     event_type,
+    is_required,
     natural,
     settle,
 )
@@ -53,6 +58,9 @@ MORE = "+"  # suffix of a join rule that says more than one word
 KNOCK, KNOCK_RESTRICTED = "knock", f"knock_restricted{MORE}"  # with the list of rooms whose members may come in
 RESTRICTED = f"restricted{MORE}"
 BY_INVITATION = "invite"
+KNOCK_LISTED = f"{KNOCK}{MORE}"  # the list stays written, and has no effect
+_OPEN = ("public", RESTRICTED, KNOCK_RESTRICTED)
+SUSPENDS, GATES = frozenset({"suspend", "lockdown"}), frozenset({"gate", "lockdown"})
 ALLOW = "allow"
 ITSELF = UserId("")
 
@@ -89,7 +97,7 @@ class _View:
 
     @property
     def strongest(self) -> str:
-        return "close" if "close" in self.kinds else "suspend" if "suspend" in self.kinds else ""
+        return "close" if "close" in self.kinds else "suspend" if self.kinds & SUSPENDS else ""
 
     @property
     def levels(self) -> dict[str, int]:
@@ -114,8 +122,8 @@ class _View:
 def _align_room(room: RoomPicture, kinds: set[str]) -> Alignment:
     view = _View(room, kinds, natural(room.power, room.holds))
     wanted = _wanted(view)
-    held = [what for user, what in room.holds if user == ITSELF and what.startswith(POSTING)]
-    found = [settle(_posting(what, view), wanted.get(what)) for what in dict.fromkeys((*wanted, *held))]
+    held = [what for user, what in room.holds if user == ITSELF and is_required(what)]
+    found = [settle(_required(what, view), wanted.get(what)) for what in dict.fromkeys((*wanted, *held))]
     found.append(_joining(room, kinds))
     changes = tuple(each for each in found if isinstance(each, Change))
     impossible = dict.fromkeys((ITSELF, each) for each in found if isinstance(each, str))
@@ -124,8 +132,9 @@ def _align_room(room: RoomPicture, kinds: set[str]) -> Alignment:
 
 def _wanted(view: _View) -> dict[str, str]:
     """Return the desired levels. What somebody overruled stays noted until the measure ends."""
+    inviting = _inviting(view)
     if not view.strongest:
-        return {}
+        return inviting
     level, events = view.levels[view.strongest], view.before.events
     named = [f"{POSTING} {kind}" for kind in SILENCED]
     wanted = {what: str(level) for what in named if events.get(event_type(what), level) < level or view.overruled(what)}
@@ -133,10 +142,17 @@ def _wanted(view: _View) -> dict[str, str]:
         wanted[POSTING] = str(level)
         if REDACTION not in events:
             wanted[f"{POSTING} {REDACTION}"] = view.open_to
-    return wanted
+    return wanted | inviting
 
 
-def _posting(what: str, view: _View) -> Thing:
+def _inviting(view: _View) -> dict[str, str]:
+    level = view.levels["suspend"]
+    if view.kinds & GATES and (view.before.invite < level or view.overruled(INVITE)):
+        return {INVITE: str(level)}
+    return {}
+
+
+def _required(what: str, view: _View) -> Thing:
     kind, room = event_type(what), view.room
     return Thing(
         ITSELF,
@@ -144,14 +160,16 @@ def _posting(what: str, view: _View) -> Thing:
         as_text(room.power.written(kind)),
         room.holds.get((ITSELF, what)),
         may=lambda text: room.power.can_set_required(room.bot, kind, as_level(text)),
-        may_not=(view.strongest, "reopen"),
+        may_not=("gate" if what == INVITE else view.strongest, "reopen"),
         also_ours=(view.open_to,) if kind == REDACTION else tuple(str(level) for level in view.levels.values()),
     )
 
 
 def _joining(room: RoomPicture, kinds: set[str]) -> Change | str | None:
     hold = room.holds.get((ITSELF, JOINING))
-    target = _closed_to(hold) if "close" in kinds else _gate(room, hold) if room.gate else None
+    target = (
+        _closed_to(hold) if "close" in kinds else _shut(room, hold, kinds) or (_gate(room, hold) if room.gate else None)
+    )
     ours = hold is not None and room.joining in (hold.held, target)
     if target and _says_more(room.joining, target) and not ours and (hold is None or hold.step != "overruled"):
         # Writing would lose what the rule says; if it was set by hand meanwhile, it is respected at once.
@@ -169,7 +187,7 @@ def _left(target: str) -> str:
 
 
 # Values the bot may have written there, for one measure or another.
-_OURS = (BY_INVITATION, BY_INVITATION + MORE, KNOCK, KNOCK_RESTRICTED)
+_OURS = (BY_INVITATION, BY_INVITATION + MORE, KNOCK, KNOCK_RESTRICTED, KNOCK_LISTED)
 
 
 def _closed_to(hold: KeptLevel | None) -> str:
@@ -178,6 +196,14 @@ def _closed_to(hold: KeptLevel | None) -> str:
     A list of rooms that must be given back stays written, and has no effect meanwhile.
     """
     return BY_INVITATION + MORE if hold and hold.prior.endswith(MORE) and hold.prior != MORE else BY_INVITATION
+
+
+def _shut(room: RoomPicture, hold: KeptLevel | None, kinds: set[str]) -> str | None:
+    """Return the join rule under a measure that gates the room; None where nobody comes in uninvited anyway."""
+    prior = hold.prior if hold else room.joining
+    if not kinds & GATES or prior not in _OPEN:
+        return None
+    return KNOCK_LISTED if prior.endswith(MORE) else KNOCK
 
 
 def _gate(room: RoomPicture, hold: KeptLevel | None) -> str:
@@ -191,7 +217,8 @@ def _gate(room: RoomPicture, hold: KeptLevel | None) -> str:
 
 def _says_more(rule: str, target: str) -> bool:
     """Return whether a rule says something that `target` would not keep."""
-    return rule.endswith(MORE) and not (target == KNOCK_RESTRICTED and rule in (RESTRICTED, KNOCK_RESTRICTED))
+    kept = target in (KNOCK_RESTRICTED, KNOCK_LISTED) and rule in (RESTRICTED, KNOCK_RESTRICTED, KNOCK_LISTED)
+    return rule.endswith(MORE) and not kept
 
 
 def _as_good(target: str) -> tuple[str, ...]:

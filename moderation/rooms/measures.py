@@ -167,19 +167,19 @@ def lift(
 ) -> tuple[Fact, ...]:
     """End measures of these kinds; returns nothing if none holds.
 
-    Measures by the operator or by neglect are ended by an operator only. Raises `Refused` without the right or, naming
-    the case, if there is nothing else to end.
+    Measures by the operator or by neglect are ended by an operator only, those by a rule by people of the room too.
+    Raises `Refused` without the right or, naming the case, if there is nothing else to end.
     """
     require(deed, by, room, policy)
     wanted = frozenset(kinds)
     there = [each for each in in_force if each.kind in wanted]
-    free = there if is_operator(by, policy) else [each for each in there if each.basis == "command"]
+    free = there if is_operator(by, policy) else [each for each in there if each.basis in ("command", "rule")]
     if there and not free:
         raise Refused(f"error.imposed.{there[-1].basis}", n=there[-1].n)
     return _ended(free, "command", on, by)
 
 
-DEED_OF: dict[SanctionKind, Deed] = {"suspend": "readonly", "close": "close", "slow": "slow"}
+DEED_OF: dict[SanctionKind, Deed] = {"suspend": "readonly", "close": "close", "slow": "slow", "lockdown": "lockdown"}
 
 
 def basis_of(kind: SanctionKind, by: UserId, room: RoomView, policy: Policy, *, as_operator: bool = False) -> Basis:

@@ -17,13 +17,14 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from .ids import SAFE_INT, UserId, is_user_id
 
 CREATOR_LEVEL = SAFE_INT + 1  # above every level that can be written
 OWNER_LEVEL = 100  # the least an owner has in rooms whose creators have no rank of their own
 POWER_LEVELS = "m.room.power_levels"
+INVITING = "*invite"  # stands where event types do, and is none: the level of inviting
 
 Role = Literal["owner", "manager", "member"]
 Right = Literal["post", "redact", "kick", "ban", "invite", "levels", "pin", "join_rules"]
@@ -40,6 +41,7 @@ _DEFAULTS = {
     "redact": 50,
     "invite": 0,
 }
+_AT_THE_TOP = {"": "events_default", INVITING: "invite"}  # levels with no place among the event types
 _INTEGER_TEXT = re.compile(r"\s*[+-]?[0-9]{1,4000}\s*\Z")
 _FRACTION_TEXT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?\Z")  # as the records write a fraction
 # Up to version 10 `content.creator` names the creator; since 11 it is the sender, and the key means nothing.
@@ -116,18 +118,19 @@ class Power:
         return max(min(self.ban, self.kick, self._redacting()), self.users_default + 1)
 
     def written(self, event_type: str) -> int | None:
-        """Return the level written for an event type, or for "" as `events_default`; None if none is written."""
-        if event_type:
+        """Return the level written for an event type, for "" as `events_default`, or of `INVITING`; None if none is."""
+        if (name := _AT_THE_TOP.get(event_type)) is None:
             return self.events.get(event_type)
-        return self.events_default if "events_default" in self.named else None
+        return int(getattr(self, name)) if name in self.named else None
 
     def with_written(self, event_type: str, level: int | None) -> "Power":
-        """Return a copy with another written level for the event type; None removes it."""
-        if event_type:
+        """Return a copy with another written level, as `written` returns it; None removes it."""
+        if (top := _AT_THE_TOP.get(event_type)) is None:
             others = {name: entry for name, entry in self.events.items() if name != event_type}
             return replace(self, events=others if level is None else {**others, event_type: level})
-        named = self.named - {"events_default"} if level is None else self.named | {"events_default"}
-        return replace(self, events_default=_DEFAULTS["events_default"] if level is None else level, named=named)
+        named = self.named - {top} if level is None else self.named | {top}
+        changes: dict[str, Any] = {top: _DEFAULTS[top] if level is None else level}
+        return replace(self, named=named, **changes)
 
     # Rights.
 
@@ -171,7 +174,7 @@ class Power:
         return -SAFE_INT <= new <= min(own, SAFE_INT)
 
     def can_set_required(self, actor: str, event_type: str, new: int | None) -> bool:
-        """Return whether `actor` may set the level of an event type ("": `events_default`).
+        """Return whether `actor` may set the level of an event type ("": `events_default`) or of inviting.
 
         Authorization rules 10.6 to 10.8.
         """
@@ -253,7 +256,7 @@ class Power:
     ) -> dict[str, object]:
         """Return new content for `m.room.power_levels`: `content` as just read, with `changes` (None removes).
 
-        `required`: the new levels of event types; "" is `events_default`.
+        `required`: the new levels of event types; "" is `events_default`, `INVITING` that of inviting.
 
         All else is kept as it was. Creators are left out of `users`, since a server refuses the whole event if one is
         in it (rule 10.4). If the room has no power levels event, its first creator's implied level is written down,
@@ -313,12 +316,13 @@ def _requiring(content: dict[str, object], required: Mapping[str, int | None]) -
     """Return the power levels with other levels for event types."""
     events = dict(_mapping(content.get("events")))
     for event_type, level in required.items():
-        place, name = (events, event_type) if event_type else (content, "events_default")
+        top = _AT_THE_TOP.get(event_type)
+        place, name = (events, event_type) if top is None else (content, top)
         if level is None:
             place.pop(name, None)
         else:
             place[name] = level
-    return {**content, "events": events} if any(required) else content
+    return {**content, "events": events} if required.keys() - _AT_THE_TOP.keys() else content
 
 
 def _mapping(value: object) -> Mapping[str, object]:

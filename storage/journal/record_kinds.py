@@ -317,7 +317,9 @@ KINDS: dict[str, Kind] = {
         "A measure began, was extended, or ended.",
         {
             "step": _word("start, extend or end"),
-            "kind": _word("redact, warn, mute, demote, kick or ban; of a room: rectify, suspend, close or slow"),
+            "kind": _word(
+                "redact, warn, mute, demote, kick or ban; of a room: rectify, suspend, close, slow, gate or lockdown"
+            ),
             "until": _UNTIL,
             "n": _N,
             "basis": _word("rule, interim, decision, command, credit, standing, neglect, operator or verification"),
@@ -353,7 +355,7 @@ KINDS: dict[str, Kind] = {
             "code": _word("the homeserver's error code; no-card, by an older version: a card was posted instead"),
             "txn": _word("transaction id of the request"),
             "step": _word("of a hold: intended, held, corrected, released or overruled"),
-            "what": _word("of a hold: level or ban; of the room itself: posting, or joining"),
+            "what": _word("of a hold: level or ban; of the room itself: posting, inviting or joining"),
             "prior": _word("of a hold: the previous value; -: nothing"),
             "held": _word("of a hold: the present value"),
         },

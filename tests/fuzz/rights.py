@@ -48,7 +48,7 @@ Check = Callable[[World, Any, str], bool]
 def _sanction(world: World, fact: Any, by: str) -> bool:
     if fact.kind == "redact" and fact.subject == by:
         return True
-    if fact.kind in ("close",):
+    if fact.kind in ("close", "lockdown"):
         return world.owns(by, fact.room)
     if fact.kind in ("suspend", "slow", "redact"):
         return world.manages(by, fact.room)
@@ -58,7 +58,7 @@ def _sanction(world: World, fact: Any, by: str) -> bool:
 def _ended(world: World, fact: Any, by: str) -> bool:
     if fact.kind in ("suspend", "slow"):
         return world.manages(by, fact.room)
-    if fact.kind == "close":
+    if fact.kind in ("close", "lockdown", "gate"):
         return world.owns(by, fact.room)
     # Reversing a decision ends its consequences; a manager who only lifts a sanction must have the higher level.
     above = fact.why != "command" or world.stands_above(by, fact.subject, fact.room)

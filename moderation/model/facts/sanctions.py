@@ -6,9 +6,11 @@ from moderation.values.ids import EventId, UserId
 
 from .base import Fact, person, private, unowned
 
-SanctionKind = Literal["redact", "warn", "mute", "demote", "kick", "ban", "rectify", "suspend", "close", "slow"]
+SanctionKind = Literal[
+    "redact", "warn", "mute", "demote", "kick", "ban", "rectify", "suspend", "close", "slow", "gate", "lockdown"
+]
 # Those against a room; the person named in the fact is responsible for the room and may appeal.
-OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close", "slow"})
+OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close", "slow", "gate", "lockdown"})
 # Those that hold over time and are reconciled with the room; the others happen once.
 LASTING: frozenset[SanctionKind] = frozenset({"mute", "demote", "ban", *OF_ROOMS})
 Basis = Literal["rule", "decision", "command", "credit", "interim", "standing", "neglect", "operator", "verification"]
@@ -76,7 +78,8 @@ class LevelKept(Fact, kind="outcome", of_acting=True):
     """A level or state that the bot changed in a room because of a sanction, and the value before.
 
     `what` "level": levels are written as text, "-" meaning "no entry, `users_default` holds"; "ban": the membership.
-    For the room itself (no subject) "posting", "posting TYPE": the level that posting takes; "joining": the join rule.
+    For the room itself (no subject) "posting", "posting TYPE", "inviting": the level that it takes; "joining": the join
+    rule.
     `step`: "intended" is recorded before the request goes out, so that `prior` is known whatever happens; "held" after
     it; "corrected" when somebody changed it by hand and it was set again; "released" when it was given back;
     "overruled" when somebody changed it by hand and it was left alone.

@@ -130,6 +130,8 @@ ROWS = (
     owners("leave {code}", "leave.what", refused="error.right.leave", operator="leave.what"),
     owners("adopt {code}", "adopt.what", refused="error.right.adopt", operator="error.right.adopt"),
     # One after the other, so by one of them only; the operator's way is `answerable rooms`.
+    owners("lockdown {code}", "done.lockdown", refused="error.right.lockdown", operator=None),
+    owners("lockdown off {code}", "done.lockdown-off", refused="error.right.lockdown", operator=None),
     owners("close {code}", "done.close", refused="error.right.close", operator=None),
     owners("reopen {code}", "done.reopen", refused="error.right.reopen", operator=None),
 )  # fmt: skip

@@ -50,6 +50,40 @@ async def test_readonly_silences_members_only_and_ends_by_itself(theatre: Theatr
     assert not bot.rows("SELECT * FROM holds")
 
 
+@pytest.mark.usefixtures("short_waits")
+async def test_a_lockdown_silences_members_keeps_strangers_out_and_ends_by_itself(theatre: Theatre) -> None:
+    scene = await theatre.scene()
+    bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
+    stranger, friend = await theatre.people("stranger", "friend")
+    await owner.set_state(room, "m.room.join_rules", {"join_rule": "public"})
+    before = await owner.power_levels(room)
+    assert like("error.right.lockdown").search(await ask(manager, bot, scene.desk, "!lockdown 1m"))
+    assert like("done.lockdown").search(await ask(owner, bot, scene.desk, "!lockdown 1m many strangers"))
+    await owner.wait_state(room, "m.room.join_rules", lambda c: c.get("join_rule") == "knock", what="a lockdown")
+    await _until_posting(scene, 50)
+    assert await _silenced(scene, ann)
+    assert (await owner.power_levels(room))["invite"] == 50
+    with pytest.raises(MatrixError):
+        await stranger.join(room)
+    with pytest.raises(MatrixError):
+        await ann.invite(room, stranger.user)
+    await manager.invite(room, friend.user)
+    await friend.join(room)
+    assert like("notice.reason", reason="many strangers").search(await _said(scene, like("measure.begun.lockdown")))
+    assert like("error.in-force.lockdown").search(await ask(owner, bot, scene.desk, "!lockdown"))
+    assert like("status.ordered.lockdown").search(await ask(manager, bot, scene.desk, "!status"))
+    await bot.pass_until(lambda: bot.facts(SanctionEnded), "the end of it")
+    await owner.wait_state(room, "m.room.join_rules", lambda c: c.get("join_rule") == "public", what="the end")
+    await _said(scene, like("measure.ended.lockdown"))
+    await stranger.join(room)
+    assert await owner.power_levels(room) == before
+    assert [(f.kind, f.basis, f.n, f.by) for f in bot.facts(SanctionStarted)] == [
+        ("lockdown", "command", 0, owner.user)
+    ]
+    await bot.idle()
+    assert not bot.rows("SELECT * FROM holds")
+
+
 async def test_readonly_raises_and_restores_special_levels_and_keeps_mutes(theatre: Theatre) -> None:
     scene = await theatre.scene(members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from moderation.model.context import InForce
 from moderation.model.facts import KeptStep
 from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, KeptLevel, RoomPicture, intended
-from moderation.rooms.align_room import MORE, SILENCED, align, join_rule
+from moderation.rooms.align_room import MORE, SILENCED, align, join_rule, join_rules
 from moderation.values.ids import UserId
 from moderation.values.power_levels import Power
 from tests.unit.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA, ROOM
@@ -86,7 +86,7 @@ class Simulated:
             self.levels = self.power.with_levels(self.levels, found.levels, found.required)
         if found.joining:
             assert self.power.can_send(BOT, "m.room.join_rules", state=True)
-            self.rule = {"join_rule": found.joining}
+            self.rule = join_rules(found.joining, self.rule)
 
     def _fold(self, change: Change) -> None:
         """Apply a `Held` as `storage/projections/` does."""
@@ -243,10 +243,78 @@ def test_a_join_rule_is_classified(content: Any, rule: str) -> None:
     assert join_rule(content) == rule
 
 
+# Gated, locked down.
+
+
+def test_gated_nobody_comes_in_uninvited_and_only_managers_invite() -> None:
+    there = Simulated()
+    measure = there.start("gate")
+    assert there.align() == Alignment(
+        (room_change("inviting", "held", "-", "50"), room_change("joining", "held", "public", "knock"))
+    )
+    assert (there.rule, there.can_post()) == ({"join_rule": "knock"}, set(PEOPLE))
+    assert {user for user in PEOPLE if there.power.level(user) >= there.power.invite} == set(MANAGERS)
+    del there.in_force[measure]
+    there.align()
+    assert (there.levels, there.rule, there.holds) == (START, {"join_rule": "public"}, {})
+
+
+def test_locked_down_a_room_is_gated_and_suspended() -> None:
+    there = Simulated()
+    measure = there.start("lockdown")
+    there.align()
+    assert (there.rule, there.can_post()) == ({"join_rule": "knock"}, set(MANAGERS))
+    del there.in_force[measure]
+    there.align()
+    assert (there.levels, there.rule, there.holds) == (START, {"join_rule": "public"}, {})
+
+
+ALLOW = [{"type": "m.room_membership", "room_id": "!club:example.org"}]
+
+
+@pytest.mark.parametrize(
+    ("before", "meanwhile"),
+    [
+        ({"join_rule": "invite"}, {"join_rule": "invite"}),  # takes an invitation already
+        ({"join_rule": "knock"}, {"join_rule": "knock"}),
+        (
+            {"join_rule": "restricted", "allow": ALLOW},
+            {"join_rule": "knock", "allow": ALLOW},
+        ),  # raids come by lists too
+        ({"join_rule": "knock_restricted", "allow": ALLOW}, {"join_rule": "knock", "allow": ALLOW}),
+        ({"join_rule": "public", "more": 1}, {"join_rule": "public", "more": 1}),  # could not be given back
+    ],
+)
+def test_a_gate_opens_nothing_and_gives_everything_back(before: dict[str, Any], meanwhile: dict[str, Any]) -> None:
+    there = Simulated(rule=before)
+    measure = there.start("gate")
+    there.align()
+    assert there.rule == meanwhile
+    assert there.look().changes == ()
+    there.start("close")  # stronger, and over again before the gate
+    there.align()
+    there.in_force.popitem()
+    there.align()
+    assert there.rule == meanwhile
+    del there.in_force[measure]
+    there.align()
+    assert (there.levels, there.rule, there.holds) == (START, before, {})
+
+
+def test_a_gate_taken_away_by_hand_is_set_again_twice_then_left_alone() -> None:
+    there = Simulated()
+    there.start("gate")
+    there.align()
+    for rule in ("knock", "knock", "public"):
+        there.rule = {"join_rule": "public"}
+        there.align()
+        assert there.rule == {"join_rule": rule}
+
+
 # What is beyond the bot.
 
 
-@pytest.mark.parametrize("kind", ["suspend", "close"])
+@pytest.mark.parametrize("kind", ["suspend", "close", "gate"])
 def test_without_the_power_it_is_said_once_and_never_written(kind: str) -> None:
     levels = {**copy.deepcopy(START), "users": {OLGA: 100, BOT: 40, MARK: 50}}
     there = Simulated(levels=copy.deepcopy(levels))
@@ -327,7 +395,9 @@ def test_one_write_for_people_and_room_and_a_mute_stays_what_it_was() -> None:
 
 moves = st.lists(
     st.one_of(
-        st.tuples(st.just("start"), st.sampled_from(["suspend", "close", "rectify", "mute", "demote"])),
+        st.tuples(
+            st.just("start"), st.sampled_from(["suspend", "close", "rectify", "gate", "lockdown", "mute", "demote"])
+        ),
         st.tuples(st.just("end"), st.integers(0, 3)),
         st.tuples(st.just("align"), st.sampled_from(["no", "before", "after"])),
     ),
@@ -345,11 +415,16 @@ def lived(there: Simulated, steps: list[tuple[Any, Any]]) -> None:
             there.align(how)
 
 
+def muted(there: Simulated) -> set[tuple[str, UserId]]:
+    return {(each.kind, each.subject) for each in there.in_force.values() if each.kind == "mute"}
+
+
 def should_post(there: Simulated) -> set[UserId]:
     kinds = {(each.kind, each.subject) for each in there.in_force.values()}
     measures = {kind for kind, _ in kinds}
-    able = {OLGA} if "close" in measures else set(MANAGERS) if "suspend" in measures else set(PEOPLE)
-    if "suspend" in measures and ("demote", MARK) in kinds:
+    suspended = bool(measures & {"suspend", "lockdown"})
+    able = {OLGA} if "close" in measures else set(MANAGERS) if suspended else set(PEOPLE)
+    if suspended and ("demote", MARK) in kinds:
         able -= {MARK}
     return able - ({ANNA} if ("mute", ANNA) in kinds else set())
 
@@ -362,8 +437,11 @@ def test_every_alignment_restores_what_should_hold_after_any_interruption(steps:
     there.align()
     assert there.can_post() == should_post(there)
     assert there.look() == Alignment()
-    closed = any(each.kind == "close" for each in there.in_force.values())
-    assert there.rule == {"join_rule": "invite" if closed else "public"}
+    kinds = {each.kind for each in there.in_force.values()}
+    gated = bool(kinds & {"gate", "lockdown"})
+    assert there.rule == {"join_rule": "invite" if "close" in kinds else "knock" if gated else "public"}
+    assert {user for user in PEOPLE if there.power.level(user) >= there.power.invite} >= set(MANAGERS[1:])
+    assert (there.power.level(ANNA) >= there.power.invite) == (not gated and ("mute", ANNA) not in muted(there))
     there.in_force.clear()
     there.align()
     assert (there.levels, there.rule, there.holds, there.told) == (START, {"join_rule": "public"}, {}, [])
@@ -374,7 +452,7 @@ def test_every_alignment_restores_what_should_hold_after_any_interruption(steps:
     st.dictionaries(st.sampled_from([*PEOPLE, BOT]), st.integers(-10, 110)),
     st.dictionaries(st.sampled_from([*SILENCED, "m.room.redaction"]), st.integers(-10, 110)),
     st.dictionaries(
-        st.sampled_from(["events_default", "users_default", "ban", "kick", "redact"]), st.integers(-10, 110)
+        st.sampled_from(["events_default", "users_default", "ban", "kick", "redact", "invite"]), st.integers(-10, 110)
     ),
     st.sampled_from(["11", "12"]),
 )

@@ -42,6 +42,20 @@ class TestMeasures:
         )
         assert in_force(answerable) == []
 
+    def test_lockdown_of_one_room_or_of_all_of_them_ends_again(self, answerable: Answerable) -> None:
+        done = answerable("rooms", "lockdown", "G-7F3K", *WHY, "--for", "15m", "--json").json
+        assert (done["room"], done["case"]) == ("G-7F3K", 4)
+        assert in_force(answerable) == [("lockdown", True, "operator", 4)]
+        every = answerable("rooms", "lockdown", "--all", *WHY, "--json").json["rooms"]
+        assert [(each["room"], each["ended"]) for each in every if each["ended"]] == [("G-7F3K", ["lockdown"])]
+        assert {each["case"] for each in every} == set(range(5, 5 + len(every)))
+        over = answerable("rooms", "lockdown", "--all", "--off", *WHY, "--json").json["rooms"]
+        assert [each["room"] for each in over] == [each["room"] for each in every]
+        assert "No room" in answerable("rooms", "lockdown", "--all", "--off", *WHY).out
+        assert "No measure applies" in answerable("rooms", "lockdown", "G-7F3K", "--off", *WHY).err
+        assert answerable("rooms", "lockdown", *WHY).code == 2
+        assert in_force(answerable) == []
+
     def test_actor_and_reason_are_recorded(self, answerable: Answerable) -> None:
         answerable("rooms", "close", "G-7F3K", *WHY)
         shown = answerable("logs", "show", "--kind", "access", "--reason", "audit", "--json").out
