@@ -23,6 +23,7 @@ from typing import Any, cast
 from bot import startup
 from bot.config.config import Config, parse_config
 from bot.effects.align_room import Reconciler
+from bot.effects.public_reasons import PublicReasons
 from bot.effects.redact_everything import WholeRedactions
 from bot.outbox.handler import Services
 from bot.pipeline.event_reader import PlainReader
@@ -117,7 +118,8 @@ async def deployment(folder: Path, rooms: int, bans: int) -> AsyncIterator[Made]
         speech = Speech(Catalog.load(), config.policy, "en")
         silent = cast(Any, Silent())
         services = Services(silent, database, cast(Any, None), speech, wall_ms, config.policy, "!")
-        reconciler = Reconciler(services, WholeRedactions(silent, database))
+        reasons = PublicReasons(speech, config.policy, config.bot.removal_reason)
+        reconciler = Reconciler(services, reasons, WholeRedactions(silent, database))
         yield Made(config, [room_of(each) for each in range(rooms)], database, views, reconciler)
 
 

@@ -52,6 +52,7 @@ from .effects.lobby import Lobbies
 from .effects.media_hash import MediaHasher
 from .effects.missing_rooms import MissingRooms
 from .effects.personal_data import DataEraser, OwnData
+from .effects.public_reasons import PublicReasons
 from .effects.quote_message import Quoter
 from .effects.redact_and_kick import SimpleActs
 from .effects.redact_everything import WholeRedactions
@@ -202,9 +203,10 @@ class RunningBot:
         notice = recording_notice(config.records.content, config.records.retention, config.bot.prefix)
         closings, dialogue = Closings(journal.folder), (core.stores.identity, core.stores.asking)
         whole = WholeRedactions(services.homeserver, services.database)
-        reconciler = Reconciler(services, whole)
+        reasons = PublicReasons(services.speech, services.policy, config.bot.removal_reason)
+        reconciler = Reconciler(services, reasons, whole)
         return by_action(
-            SimpleActs(services, config.bot.removal_reason, whole),
+            SimpleActs(services, reasons, whole),
             direct,
             reconciler,
             Leaver(services, reconciler),

@@ -25,6 +25,7 @@ from moderation.values.notices import Line, Phrase, Who, line
 from moderation.values.power_levels import Power
 from storage import outbox, queries
 
+from .public_reasons import GroundShown, PublicReasons
 from .redact_everything import WholeRedactions
 
 POWER_LEVELS = "m.room.power_levels"
@@ -33,8 +34,9 @@ POWER_LEVELS = "m.room.power_levels"
 class Reconciler(ActionHandler):
     """The handler of `Align`."""
 
-    def __init__(self, services: Services, whole: WholeRedactions) -> None:
+    def __init__(self, services: Services, reasons: PublicReasons, whole: WholeRedactions) -> None:
         super().__init__(services)
+        self._reasons = reasons
         self._whole = whole
         self.handles: Handlers = {Align: self.handle}
         self._told: set[tuple[RoomId, UserId, str]] = set()  # what managers were told is impossible, since the start
@@ -118,7 +120,15 @@ class Reconciler(ActionHandler):
                     await self._homeserver.unban(room, change.user)
                 else:
                     everything = await self._whole.by_ban(room, change.user)
-                    await self._homeserver.ban(room, change.user, redact_events=everything)
+                    reason = await self._reason(room, change.user)
+                    await self._homeserver.ban(room, change.user, reason, redact_events=everything)
+
+    async def _reason(self, room: RoomId, user: UserId) -> str | None:
+        """Return what the room reads of the ban that came first."""
+        async with self._database.read() as db:
+            ground = await queries.ground_of_ban(db, room, user)
+            language = await queries.room_language(db, room)
+        return self._reasons.of_person(GroundShown(*ground), language) if ground is not None else None
 
     def _impossible(self, room: RoomId, alignment: Alignment) -> tuple[TellDesk, ...]:
         fresh = [(user, what) for user, what in alignment.impossible if (room, user, what) not in self._told]

@@ -1,23 +1,22 @@
 """The actions that take one request each: redact, take back, kick, lift a ban that was set by hand, invite back."""
 
-from bot.config.config import RemovalReason
 from bot.matrix.errors import Forbidden, NotFound
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from moderation.model.actions import InviteBack, Kick, Redact, TakeBack, Unban
 from moderation.values.ids import RoomId
-from moderation.values.notices import line
 from storage import queries
 
+from .public_reasons import GroundShown, PublicReasons
 from .redact_everything import WholeRedactions
 
 
 class SimpleActs(ActionHandler):
     """The handlers of `Redact`, `TakeBack`, `Kick`, `Unban` and `InviteBack`."""
 
-    def __init__(self, services: Services, removal_reason: RemovalReason, whole: WholeRedactions) -> None:
+    def __init__(self, services: Services, reasons: PublicReasons, whole: WholeRedactions) -> None:
         super().__init__(services)
         self._whole = whole
-        self._removal_reason = removal_reason
+        self._reasons = reasons
         self.handles: Handlers = {
             Redact: self.redact,
             TakeBack: self.take_back,
@@ -27,12 +26,12 @@ class SimpleActs(ActionHandler):
         }
 
     async def redact(self, action: Redact, txn: str) -> Done:
-        """Redact an event. The reason shown in the room never says what somebody did, unless the operator wants it."""
+        """Redact an event."""
         async with self._database.read() as db:
             seen = await queries.event_row(db, action.event)
             language = await queries.room_language(db, action.room)
         where = RoomId(seen.room) if seen is not None else action.room  # it may be the room before an upgrade
-        reason = self._reason(action.rule, language)
+        reason = self._reasons.of_message(action.rule, language)
         if await self._whole.covers(action, where, reason):
             return Done()  # no event of its own was made for it
         try:
@@ -40,13 +39,6 @@ class SimpleActs(ActionHandler):
         except NotFound as error:  # it is gone already
             return Done(code=error.errcode or "-")
         return Done(made=made)
-
-    def _reason(self, rule: str, language: str) -> str | None:
-        if rule == "-" or self._removal_reason == "none":
-            return None
-        if self._removal_reason == "rule":
-            return rule
-        return self._speech.text((line("removal.reason"),), self._speech.language(language), {}).plain
 
     async def take_back(self, action: TakeBack, txn: str) -> Done:
         """Redact a message of the bot; in a room that it has left, that cannot be done."""
@@ -58,8 +50,11 @@ class SimpleActs(ActionHandler):
 
     async def kick(self, action: Kick, _txn: str) -> Done:
         """Remove somebody from a room; nothing happens if they have left already."""
+        async with self._database.read() as db:
+            language = await queries.room_language(db, action.room)
+        reason = self._reasons.of_person(GroundShown(action.n, action.rule, action.by), language)
         try:
-            await self._homeserver.kick(action.room, action.subject, action.reason or None)
+            await self._homeserver.kick(action.room, action.subject, reason)
         except Forbidden:
             if await self._membership(action.room, action.subject) not in ("leave", "ban"):
                 raise

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, dataclass_transform
 
 from moderation.values.events import Json
-from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
+from moderation.values.ids import NO_USER, CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import Line, lines_from_json, lines_to_json
 
 # STOP ends what somebody does, URGENT removes what they did. OUTSIDE and PROOF go not to the homeserver, but to others,
@@ -88,10 +88,13 @@ class Redact(Action, name="redact", priority=URGENT, early=True, queue=None):
 
 
 class Kick(Action, name="kick", priority=STOP, early=True, queue=None):
-    """Remove somebody from a room; they may come back."""
+    """Remove somebody from a room; they may come back. `n`, `rule`, `by`: of the case, if there is one."""
 
     subject: UserId
-    reason: str = ""
+    n: int = 0
+    rule: str = "-"
+    by: UserId = NO_USER
+    reason: str = ""  # of rows that an older version queued; not shown
 
 
 class Unban(Action, name="unban", priority=STATE, queue="state {room}"):

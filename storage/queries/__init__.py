@@ -165,6 +165,7 @@ from .rooms import (
 from .rooms_listed import FoundRoom, ListedRoom, role_counts, rooms_found, rooms_listed
 from .sanctions import (
     all_in_force,
+    ground_of_ban,
     holds_in,
     measures_of_room,
     orders_against,

@@ -26,6 +26,7 @@ from moderation.model.facts import LASTING, OF_ROOMS, SanctionKind
 from moderation.rooms.align_people import KeptLevel
 from moderation.values.ids import RoomId, UserId
 from storage import schema
+from storage.projections import person_of
 from storage.sql_list import sql_list_value
 from storage.sqlite_driver import rows_of
 
@@ -89,6 +90,7 @@ _CONCERNED = union(
         for found in (_by_account, _by_other_account)
     ),
 )
+_BAN_HERE = AGAINST.where(holding_in(_ROOM, _COMMUNITY), _s.kind == "ban").limit(1)
 _OVER = or_(and_(_s.kind != ASKED_OF_PEOPLE, _s.until <= bindparam("now")), _s.until <= bindparam("people"))
 _DUE = (
     select(schema.sanctions)
@@ -146,6 +148,13 @@ async def sanctions_due(db: AsyncConnection, now_ms: int, people_ms: int) -> tup
 async def all_in_force(db: AsyncConnection) -> tuple[InForce, ...]:
     """Return the lasting sanctions in force against anybody."""
     return read_in_force(await db.execute(_holding(true())))
+
+
+async def ground_of_ban(db: AsyncConnection, room: RoomId, user: UserId) -> tuple[int, str, UserId] | None:
+    """Return the case, the rule and the decider of the first ban that holds against somebody in a room."""
+    given = {"room": room, "person": await person_of(db, user)}
+    row = (await db.execute(_BAN_HERE, given)).first()
+    return (row.n, row.rule, UserId(row.by)) if row is not None else None
 
 
 async def was_removed(db: AsyncConnection, n: int, user: UserId, room: RoomId) -> bool:

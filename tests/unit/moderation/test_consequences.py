@@ -130,7 +130,7 @@ def begun(kind: Any, basis: Any = "rule", room: RoomId | None = ROOM, **other: A
         (ActionTaken(room=ROOM, action="edit-card", result="done", n=3), ()),
         (ActionTaken(room=ROOM, action="redact", result="done", n=3), ()),
         (begun("redact", event=EVENT, rule="spam"), (Redact(room=ROOM, event=EVENT, subject=ANNA, rule="spam"),)),
-        (begun("kick", "command", by=MARK, reason="why"), (Kick(room=ROOM, subject=ANNA, reason="why"),)),
+        (begun("kick", "command", by=MARK, reason="why"), (Kick(room=ROOM, subject=ANNA, by=MARK),)),
         (begun("warn", "command", by=MARK), ()),
         (begun("mute", until=NOON), (Align(room=ROOM),)),
         (begun("ban", "command", by=MARK), (Align(room=ROOM),)),

@@ -84,6 +84,7 @@ async def test_kicks_and_bans_happen_are_told_and_end(theatre: Theatre) -> None:
     await _until_membership(owner, room, ann, "leave")
     word = await told(ann, bot, like("notice.command.kick", by=manager.user))
     assert like("notice.reason", reason="please read the rules").search(word.body)
+    assert await _reason_shown(owner, room, ann) == "By the managers, case 1."
 
     assert like("done-until.ban", who=ben.user).search(await ask(manager, bot, room, f"!ban {ben.user} 1h"))
     await _until_membership(owner, room, ben, "ban")
@@ -95,6 +96,7 @@ async def test_kicks_and_bans_happen_are_told_and_end(theatre: Theatre) -> None:
     bot.ahead_ms += HOUR
     await _until_membership(owner, room, ben, "leave")
     await told(ben, bot, like("notice.ended.ban"))
+    assert await _reason_shown(owner, room, cid) == "By the managers, case 3."
     assert like("done.unban", who=cid.user).search(await ask(manager, bot, room, f"!unban {cid.user}"))
     await _until_membership(owner, room, cid, "leave")
     await told(cid, bot, like("notice.ended.ban"))
@@ -201,6 +203,11 @@ async def test_muting_a_person_as_high_as_the_bot_is_refused_as_impossible(theat
 def _corrections(scene: Scene, what: str = "level") -> list[int]:
     facts = [fact for fact in scene.bot.facts(LevelKept) if fact.step == "corrected" and fact.what == what]
     return [int(fact.held) if what == "level" else 0 for fact in facts]
+
+
+async def _reason_shown(reader: Client, room: str, person: Client) -> object:
+    """Return the reason that everybody in the room reads, now and later."""
+    return (await reader.state(room, "m.room.member", person.user) or {}).get("reason")
 
 
 async def _until_membership(who: Client, room: str, user: Client, wanted: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.effects.align_room import Reconciler
 from bot.effects.leave_room import Leaver
+from bot.effects.public_reasons import PublicReasons
 from bot.effects.redact_everything import WholeRedactions
 from moderation.model.actions import Leave, Say, Tell, TellDesk
 from moderation.model.facts import DeskChosen
@@ -48,7 +49,8 @@ async def of_two_rooms(folder: Path) -> AsyncIterator[Offline]:
 
 def leaver(bot: Offline, homeserver: Homeserver) -> Leaver:
     services = bot.services(homeserver)
-    return Leaver(services, Reconciler(services, WholeRedactions(services.homeserver, services.database)))
+    reasons = PublicReasons(services.speech, services.policy, "neutral")
+    return Leaver(services, Reconciler(services, reasons, WholeRedactions(services.homeserver, services.database)))
 
 
 def keys(lines: Sequence[Line]) -> list[tuple[str, object]]:
