@@ -10,18 +10,19 @@ other rooms. It prints a table after each of the two acts.
 import argparse
 import asyncio
 import math
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from moderation.values.ids import RoomId
+from moderation.values.ids import RoomId, UserId
 
 from .figures import Figure, measure
 from .raid_kinds import ENTERING, KINDS, NAME, Raider, enters
-from .raid_outcome import HEAD, Outcome, figures, outcomes, row
+from .raid_outcome import HEAD, Outcome, answers, figures, outcomes, row
 from .raid_world import Answerable, Community, DefaultSynapse
 
 RULES = """
@@ -45,6 +46,8 @@ class = "minor"
 messages = 10
 within = "10s"
 """
+ORDER = "!ban {user} 30d everywhere{again} raid"
+_ASKED = re.compile(r"everywhere (\d+)")
 PROTECTIONS = """
 [newcomers]
 hold = ["links", "media", "mentions", "invites"]
@@ -71,17 +74,12 @@ def run(options: argparse.Namespace) -> Iterator[Figure]:
 async def _all(options: argparse.Namespace, folder: Path) -> list[Figure]:
     async with await DefaultSynapse.start(folder / "synapse") as synapse, Community(synapse) as community:
         await community.build(options.rooms)
-        bot = Answerable(folder / "bot", RULES + PROTECTIONS * (not options.only_rules), remove)
+        bot = Answerable(folder / "bot", RULES + PROTECTIONS * (not options.only_rules))
         try:
             await bot.start(synapse, await community.person("bot"), community.owner)
             return await raid(community, bot, options.people, options.raided)
         finally:
             await bot.stop()
-
-
-def remove(user: str, rooms: Sequence[RoomId]) -> list[tuple[RoomId, str]]:
-    """Return what a manager types, and where, to be rid of somebody in these rooms."""
-    return [(room, f"!ban {user} 30d raid") for room in rooms]
 
 
 async def raid(community: Community, bot: Answerable, people: int, raided: int) -> list[Figure]:
@@ -104,25 +102,36 @@ async def raid(community: Community, bot: Answerable, people: int, raided: int) 
 
 async def _by_hand(community: Community, bot: Answerable, rooms: list[RoomId], raiders: list[Raider]) -> list[Figure]:
     """Let a manager remove whoever is left in the raided rooms."""
-    members = {room: await community.owner.members(room) for room in rooms}
-    began, began_ms, typed = time.monotonic(), time.time() * 1000, 0
-    for raider in raiders:
-        user = raider.client.user
-        there = [room for room in raider.rooms if members[room].get(user) == "join"]
-        for room, words in bot.orders(user, there) if there else ():
-            await community.manager.send_text(room, words)
-            typed += 1
-    await bot.quiet()
+    members = [await community.owner.members(room) for room in rooms]
+    left = [r.client.user for r in raiders if any(there.get(r.client.user) == "join" for there in members)]
+    began, began_ms = time.monotonic(), time.time() * 1000
+    typed = await _order(community, bot, rooms[0], left)
     took = time.monotonic() - began
-    found = await _look("by hand", community, bot, rooms, raiders, began_ms)
-    left = {name: outcome.standing for name, outcome in found.items()}
-    inside = left.pop(ENTERING) + left.pop(NAME)
+    standing = {
+        name: outcome.standing
+        for name, outcome in (await _look("by hand", community, bot, rooms, raiders, began_ms)).items()
+    }
+    inside = standing.pop(ENTERING) + standing.pop(NAME)
     return [
         Figure("by hand: commands", "", typed),
         Figure("by hand: bot done after", "s", took),
         Figure("by hand: memberships left", "", inside),
-        Figure("by hand: messages standing", "", sum(left.values())),
+        Figure("by hand: messages standing", "", sum(standing.values())),
     ]
+
+
+async def _order(community: Community, bot: Answerable, room: RoomId, users: list[UserId]) -> int:
+    """Order each person's ban, and confirm the order where the bot asks for it. Returns the number of commands."""
+    said = {await community.manager.send_text(room, ORDER.format(user=user, again="")): user for user in users}
+    await bot.quiet()
+    numbers = {
+        answers(event): _ASKED.search(event["content"].get("body", "")) for event in await community.timeline(room)
+    }
+    asked = {user: found[1] for event, user in said.items() if (found := numbers.get(event))}
+    for user, number in asked.items():
+        await community.manager.send_text(room, ORDER.format(user=user, again=f" {number}"))
+    await bot.quiet()
+    return len(said) + len(asked)
 
 
 async def _look(

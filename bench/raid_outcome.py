@@ -76,6 +76,12 @@ def _removals(timeline: Sequence[Event]) -> dict[str, Event]:
     return {user: event for user, event in last.items() if event["content"].get("membership") != "join"}
 
 
+def answers(event: Event) -> str:
+    """Return the event that a message answers."""
+    relation = event["content"].get("m.relates_to", {})
+    return str(relation.get("m.in_reply_to", {}).get("event_id", ""))
+
+
 def _end(event: Event, out: Mapping[str, Event]) -> Event | None:
     because = event.get("unsigned", {}).get("redacted_because")
     ends = [because, out.get(event["sender"]) if _enters(event) else None]

@@ -14,7 +14,7 @@ import json
 import secrets
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ from storage.journal.reader import Log
 from storage.record_mapping import fact_of_record
 from tests.people.client import Client
 
-Orders = Callable[[str, Sequence[RoomId]], list[tuple[RoomId, str]]]
 PASSWORD = "bench"
 _WITHIN_S = 120.0
 _LOOK_S = 0.05
@@ -48,9 +47,8 @@ class DefaultSynapse(Synapse):
 class Answerable:
     """Answerable with some rules, in a process of its own."""
 
-    def __init__(self, folder: Path, rules: str, orders: Orders) -> None:
+    def __init__(self, folder: Path, rules: str) -> None:
         self.user = ""
-        self.orders = orders
         self._bot = BotProcess(folder, "en")
         self._rules = rules
 

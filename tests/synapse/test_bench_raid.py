@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.raid import RULES, raid, remove
+from bench.raid import RULES, raid
 from bench.raid_world import Answerable, Community
 from bot.demo.synapse import Synapse
 
@@ -10,7 +10,7 @@ from bot.demo.synapse import Synapse
 async def test_a_small_raid_is_told_by_kind(synapse: Synapse, tmp_path: Path) -> None:
     async with Community(synapse) as community:
         await community.build(2)
-        bot = Answerable(tmp_path / "bot", RULES, remove)
+        bot = Answerable(tmp_path / "bot", RULES)
         try:
             await bot.start(synapse, await community.person("bot"), community.owner)
             figures = {figure.name: figure.ours for figure in await raid(community, bot, 6, 1)}
