@@ -27,6 +27,9 @@ from tests.door.bot.effects.test_quote_message import (
     test_a_waiting_picture_is_shown_in_the_desk_and_posted_from_there,
 )
 from tests.door.bot.effects.test_room_measures import test_an_owner_closes_the_room_and_opens_it_again
+from tests.door.bot.effects.test_several_rooms import (
+    test_a_ban_everywhere_takes_effect_and_is_reversed_in_all_rooms_at_once,
+)
 from tests.door.bot.effects.test_shared_desks import (
     test_a_manager_of_one_room_only_never_comes_into_the_desk_of_several,
 )
