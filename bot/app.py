@@ -58,6 +58,7 @@ from .effects.redact_and_kick import SimpleActs
 from .effects.redact_everything import WholeRedactions
 from .effects.send_notice import Notifier
 from .effects.show_power import PowerTeller
+from .effects.sweep import Sweeper
 from .effects.witness import WitnessClient
 from .encryption.emoji_dialogue import Verifying
 from .encryption.intake import Intake
@@ -204,9 +205,10 @@ class RunningBot:
         closings, dialogue = Closings(journal.folder), (core.stores.identity, core.stores.asking)
         whole = WholeRedactions(services.homeserver, services.database)
         reasons = PublicReasons(services.speech, services.policy, config.bot.removal_reason)
-        reconciler = Reconciler(services, reasons, whole)
+        reconciler, acts = Reconciler(services, reasons, whole), SimpleActs(services, reasons, whole)
         return by_action(
-            SimpleActs(services, reasons, whole),
+            acts,
+            Sweeper(services, acts.redact),
             direct,
             reconciler,
             Leaver(services, reconciler),

@@ -36,6 +36,7 @@ from .model.actions import (
     PostCard,
     Quote,
     Redact,
+    Sweep,
 )
 from .model.builtin_rules import (
     BARRED,
@@ -84,6 +85,7 @@ from .model.facts import (
     SanctionExtended,
     SanctionKind,
     SanctionStarted,
+    Swept,
     TaskOpened,
     VerificationAsked,
 )
@@ -270,6 +272,19 @@ def _(fact: SanctionStarted, rooms_of: RoomsOf) -> Iterator[Consequence]:
     if fact.kind == "demote":
         for room in _rooms(fact, rooms_of):
             yield NotifyDesk(room=room, n=fact.n, facts=(fact,))
+
+
+@_follow.register
+def _(fact: Swept, _rooms_of: RoomsOf) -> Iterator[Consequence]:
+    yield Sweep(
+        room=fact.home,
+        subject=fact.subject,
+        n=fact.n,
+        on=fact.on,
+        oldest=fact.oldest,
+        until=fact.until,
+        rule=fact.rule,
+    )
 
 
 def _measure_begun(fact: SanctionStarted) -> Iterator[Consequence]:
@@ -469,12 +484,14 @@ def _is_against_them(fact: Fact) -> bool:
             return fact.entry != "compensation"
         case SanctionStarted():
             return fact.basis != "interim" and fact.rule != TIER_LINKS
+        case Swept():
+            return True
         case _:
             return False
 
 
 # Facts about a case that concerns their subject.
-ABOUT_THEM = (CaseOpened, CaseDecided, CaseExtended, Appealed, CreditChanged, SanctionStarted, SanctionEnded)
+ABOUT_THEM = (CaseOpened, CaseDecided, CaseExtended, Appealed, CreditChanged, SanctionStarted, SanctionEnded, Swept)
 
 
 def _is_told(fact: Fact) -> bool:
@@ -492,6 +509,8 @@ def _is_told(fact: Fact) -> bool:
             return fact.asked != "managers" or fact.how == "word"
         case SanctionStarted():
             return _is_felt(fact)
+        case Swept():
+            return fact.subject != fact.by
         case SanctionEnded() if fact.kind in OF_ROOMS:
             return fact.why != "overtaken" and fact.by != fact.subject
         case DossierStep():

@@ -169,6 +169,13 @@ class RoomMemberLimit(StrictSettings):
     members: int
 
 
+class SweepSettings(StrictSettings):
+    """Limits of redacting at once what somebody wrote."""
+
+    at_most: Annotated[int, Field(ge=1, le=10_000)] = 500  # messages in one room
+    within: Duration = 7 * DAY_MS  # how far back
+
+
 class MemberLimitSettings(StrictSettings):
     """Limits on numbers of people and rooms; 0: no limit. Owners and managers of a room are never removed for it."""
 
@@ -290,6 +297,7 @@ class Policy(StrictSettings):
     )
     reports: ReportSettings = ReportSettings()
     newcomers: NewcomerSettings = NewcomerSettings()
+    sweep: SweepSettings = SweepSettings()
     dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()
     operators: tuple[str, ...] = ()  # Matrix ids

@@ -241,7 +241,9 @@ async def not_started(db: AsyncConnection, row: OutboxRow) -> None:
     await db.execute(statement.values(merge=row.action.merge))
 
 
-async def retry_later(db: AsyncConnection, txn: str, not_before: int) -> None:
-    """Try a row again, not before a time."""
-    values = {"not_before": not_before, "attempts": outbox.c.attempts + 1}
+async def retry_later(db: AsyncConnection, txn: str, not_before: int, left: Action | None = None) -> None:
+    """Try a row again, not before a time; with `left`, what is left of its action, as for the first time."""
+    values: dict[str, Any] = {"not_before": not_before, "attempts": outbox.c.attempts + 1}
+    if left is not None:
+        values |= {"attempts": 0, "action": json.dumps(to_json(left))}
     await db.execute(update(outbox).where(outbox.c.txn == txn).values(**values))

@@ -565,6 +565,8 @@ sanctions = Table(
     Column("why_ended", String, default="", info=PLAIN),
     Column("every", Integer, server_default="0"),  # of slow mode: milliseconds
     Column("reach", String, server_default="", info=PLAIN),  # in all rooms of this community; "": as `room`
+    # Of a sweep: the record of the oldest message that it redacts; it redacts those before its own record.
+    Column("oldest", Integer, server_default="0"),
 )
 Index("sanctions_by_room", sanctions.c.room, sanctions.c.kind, sanctions.c.ended)
 Index("sanctions_by_event", sanctions.c.event)

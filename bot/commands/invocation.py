@@ -133,6 +133,7 @@ class Command:
     first: bool = False  # shown by `!help` alone; the others by `!help all`
     shown_to: Literal["all", "owner", "operator"] = "all"  # who sees it in `!help`, of those it is for
     deed: Deed | None = None  # the right that it takes in any case; `!help` shows it to those who have it
+    by_reply: bool = False  # in a reply it is about that message, and its words name nobody
     wording: tuple[str, ...] = ()  # how the keys of refusals begin that are about how it was written
 
     @property

@@ -7,16 +7,17 @@ from moderation.cases import manager_orders
 from moderation.cases.everywhere import lift_everywhere, possible_in, sanction_everywhere
 from moderation.model.actions import Unban
 from moderation.model.context import RoomView
-from moderation.model.facts import Fact, SanctionEnded, SanctionStarted
+from moderation.model.facts import Fact, SanctionEnded, SanctionStarted, Swept
 from moderation.values.durations import HOUR_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import EventId, RoomId, UserId
-from moderation.values.notices import Line, Moment, Who, line
+from moderation.values.notices import Line, Moment, Span, Who, line
 from storage import queries
 
 from . import everywhere
 from .invocation import Call, Command, Reply, Run
 from .rights import must_be_known_here
+from .sweep import sweep_lines, written_by
 
 MUTE_UNLESS_SAID = HOUR_MS
 MOST_ORDERS = 10  # of one manager against one person in an hour; each is told to that person
@@ -25,17 +26,29 @@ MOST_ORDERS = 10  # of one manager against one person in an hour; each is told t
 def _impose(kind: manager_orders.Ordered) -> Run:
     async def run(call: Call) -> Reply:
         target = _target(call)
-        await must_be_known_here(call, target)
-        if await queries.orders_against(call.db, call.caller, target, call.now_ms - HOUR_MS) >= MOST_ORDERS:
-            raise Refused("error.orders-limit", who=target, limit=MOST_ORDERS)
+        await _must_be_in_reach(call, target)
         call = await everywhere.confirmed(call)
         lasts = call.given.duration_ms or (MUTE_UNLESS_SAID if kind == "mute" else 0)
         until = call.now_ms + lasts if lasts else 0
         rooms = await everywhere.rooms_meant(call, with_person=target if kind == "kick" else None)
-        facts = sanction_everywhere(await call.order(target), kind, rooms, until=until, reason=call.given.reason)
-        return await everywhere.answer(call, _rooms(facts), Reply((_done(kind, target, until),), facts))
+        order, reason = await call.order(target), call.given.reason
+        facts = sanction_everywhere(order, kind, rooms, until=until, reason=reason)
+        lines: tuple[Line, ...] = (_done(kind, target, until),)
+        if call.given.sweep_ms:
+            manager_orders.require_sweep(order)
+            written = await written_by(call, order, rooms, call.given.sweep_ms)
+            facts += manager_orders.swept(order, written, n=order.context.next_case, reason=reason)
+            lines += sweep_lines(call, order, written)
+        return await everywhere.answer(call, _rooms(facts), Reply(lines, facts))
 
     return run
+
+
+async def _must_be_in_reach(call: Call, target: UserId) -> None:
+    """Raise `Refused` if the target is not known here, or the caller has given too many orders about them."""
+    await must_be_known_here(call, target)
+    if await queries.orders_against(call.db, call.caller, target, call.now_ms - HOUR_MS) >= MOST_ORDERS:
+        raise Refused("error.orders-limit", who=target, limit=MOST_ORDERS)
 
 
 def _lift(kind: Literal["mute", "ban"]) -> Run:
@@ -66,21 +79,40 @@ async def _bans_by_hand(call: Call, order: manager_orders.Order, rooms: Sequence
 
 
 def _rooms(facts: Sequence[Fact]) -> tuple[RoomId, ...]:
-    of_people = (fact.room for fact in facts if isinstance(fact, SanctionStarted | SanctionEnded))
+    of_people = (fact.room for fact in facts if isinstance(fact, SanctionStarted | SanctionEnded | Swept))
     return tuple(dict.fromkeys(room for room in of_people if room is not None))
 
 
 async def redact(call: Call) -> Reply:
-    """Redact the message that this command replies to."""
+    """Redact the message that this command replies to, or what somebody wrote in the last time."""
+    if call.given.duration_ms is not None:
+        return await _sweep(call, call.given.duration_ms)
     reply_to: EventId | None = getattr(call.event, "reply_to", None)
     row = await queries.event_row(call.db, reply_to) if reply_to else None
     if reply_to is None or row is None or row.room != call.group.room:
         raise Refused("error.redact.reply")
+    if call.given.user not in (None, row.sender):
+        raise Refused("error.user.reply", given=call.given.user, who=call.given.user, other=Who(UserId(row.sender)))
     order = await call.order(UserId(row.sender))
     if row.sender == call.setup.bot:
         raise Refused("error.target.bot")
     facts = manager_orders.redact(order, reply_to, reason=call.given.reason)
     return Reply((), facts, call.gone())
+
+
+async def _sweep(call: Call, span: int) -> Reply:
+    if call.given.user is None:
+        raise Refused("error.redact.reply")
+    target = _target(call)
+    await _must_be_in_reach(call, target)
+    call = await everywhere.confirmed(call)
+    order, rooms = await call.order(target), await everywhere.rooms_meant(call)
+    written = await written_by(call, order, rooms, span)
+    facts = manager_orders.sweep(order, written, reason=call.given.reason)
+    if not written:
+        raise Refused("error.redact.none", who=target, span=Span(span))
+    reply = Reply(sweep_lines(call, order, written), facts, call.gone())
+    return await everywhere.answer(call, _rooms(facts), reply)
 
 
 def _target(call: Call) -> UserId:
@@ -97,10 +129,18 @@ def _done(kind: str, target: UserId, until: int) -> Line:
 SUBJECT = "measures"
 COMMANDS = (
     Command("warn", "manager", "user reason*", _impose("warn"), first=True, deed="warn"),
-    Command("redact", "manager", "reason*", redact, wording=("error.redact.reply",), deed="redact"),
-    Command("mute", "manager", "user duration? everywhere? reason*", _impose("mute"), first=True, deed="mute"),
+    Command(
+        "redact",
+        "manager",
+        "user? duration? everywhere? reason*",
+        redact,
+        by_reply=True,
+        wording=("error.redact.reply", "error.redact.within"),
+        deed="redact",
+    ),
+    Command("mute", "manager", "user duration? everywhere? sweep? reason*", _impose("mute"), first=True, deed="mute"),
     Command("unmute", "manager", "user everywhere?", _lift("mute"), deed="mute"),
-    Command("kick", "manager", "user everywhere? reason*", _impose("kick"), deed="kick"),
-    Command("ban", "manager", "user duration? everywhere? reason*", _impose("ban"), deed="ban"),
+    Command("kick", "manager", "user everywhere? sweep? reason*", _impose("kick"), deed="kick"),
+    Command("ban", "manager", "user duration? everywhere? sweep? reason*", _impose("ban"), deed="ban"),
     Command("unban", "manager", "user everywhere?", _lift("ban"), deed="unban"),
 )

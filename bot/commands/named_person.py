@@ -38,7 +38,7 @@ MOST_CHANGES = 500  # of names and membership in a day that are looked through
 async def with_id(call: Call, command: Command, spoken: Spoken, replied_to: UserId | None) -> tuple[Spoken, str]:
     """Put the id in the place of a name. Returns the name too; "" if there was none. Raises `Refused`."""
     words = spoken.words
-    if not command.takes_person or not words or _is_plain(words[0]):
+    if not command.takes_person or not words or _is_plain(words[0]) or (command.by_reply and replied_to is not None):
         return spoken, ""
     if call.group.purpose != "group":
         raise await which_room(call, " ".join((spoken.name, *words))[:MOST_QUOTED])
@@ -46,7 +46,7 @@ async def with_id(call: Call, command: Command, spoken: Spoken, replied_to: User
     names = await _known_here(call, await asyncio.to_thread(names_in, words, people))
     meant = _meant(call, names, replied_to)
     if meant is None and replied_to is None:
-        return _unnamed(command.spec, spoken), ""
+        return _unnamed(command, spoken), ""
     if meant is None:
         return spoken, ""
     if replied_to is not None and meant != replied_to:
@@ -69,10 +69,11 @@ def _is_plain(word: str) -> bool:
     return (word.startswith("@") and ":" in word.rstrip(":,")) or word.lstrip("#")[:1].isdecimal() or is_link(word)
 
 
-def _unnamed(spec: str, spoken: Spoken) -> Spoken:
+def _unnamed(command: Command, spoken: Spoken) -> Spoken:
     """Return what names nobody as it is, if it may be a reason. Raises `Refused`."""
     word = bare(spoken.words[0])
-    if word and (not spec.endswith("user? reason*") or spoken.words[0].startswith(("@", "＠"))):
+    reason = command.by_reply or command.spec.endswith("user? reason*")
+    if word and (not reason or spoken.words[0].startswith(("@", "＠"))):
         raise Refused("error.user.nobody", given=_short(word))
     return spoken
 

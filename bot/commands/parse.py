@@ -53,6 +53,7 @@ class Arguments:
     case: int | None = None
     request: int | None = None  # the number that confirms a request
     duration_ms: int | None = None
+    sweep_ms: int | None = None  # how far back what the person wrote is redacted
     word: str = ""
     everywhere: bool = False  # in all rooms in which the person may give the order
     reason: str = ""
@@ -121,7 +122,15 @@ def bind(spec: str, words: tuple[str, ...], *, replied_to: UserId | None = None)
     return Arguments(**values)  # type: ignore[arg-type]
 
 
-_FIELDS = {"user": "user", "case": "case", "request": "request", "duration": "duration_ms", "word": "word"}
+_FIELDS = {
+    "user": "user",
+    "case": "case",
+    "request": "request",
+    "duration": "duration_ms",
+    "sweep": "sweep_ms",
+    "word": "word",
+}
+_SWEEP = ("redact", "移除")
 
 
 def _take(name: str, left: list[str], optional: bool) -> object:
@@ -135,6 +144,8 @@ def _take(name: str, left: list[str], optional: bool) -> object:
         return _case(left.pop(0)) if word.lstrip("#").isdecimal() or not optional else None
     if name == "duration":
         return _duration(left, word)
+    if name == "sweep":
+        return _sweep(left)
     return left.pop(0)
 
 
@@ -196,6 +207,14 @@ def _duration(left: list[str], word: str) -> int | None:
         raise Refused("error.duration.form", given=word[:60]) from None
     left.pop(0)
     return value
+
+
+def _sweep(left: list[str]) -> int | None:
+    """Take how far back to redact, such as ``redact 24h``; without a duration the word belongs to the reason."""
+    if left[0].lower() not in _SWEEP or len(left) < 2 or not left[1][0].isdigit():
+        return None
+    left.pop(0)
+    return _duration(left, left[0])
 
 
 def _reason(text: str) -> str:

@@ -38,6 +38,7 @@ from moderation.policy import (
     RuleSettings,
     StandingSettings,
     StrictSettings,
+    SweepSettings,
     TierSettings,
     VerificationSettings,
 )
@@ -210,6 +211,7 @@ class FileSettings(StrictSettings):
     member_limits: MemberLimitSettings = MemberLimitSettings()
     reports: ReportSettings = ReportSettings()
     newcomers: NewcomerSettings = NewcomerSettings()
+    sweep: SweepSettings = SweepSettings()
     dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()
     challenges: ChallengeSettings = ChallengeSettings()
@@ -287,6 +289,7 @@ class Config(FileSettings):
             member_limits=self.member_limits,
             reports=self.reports,
             newcomers=self.newcomers,
+            sweep=self.sweep,
             dossiers=self.dossiers,
             verification=self.verification,
             operators=self.bot.operators,

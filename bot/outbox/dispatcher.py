@@ -197,7 +197,7 @@ class OutboxDispatcher:
         except RetryLater as error:
             await self._later(row, error)
         except PollAgain as error:
-            await self._again(row, error.wait_ms)
+            await self._again(row, error.wait_ms, error.action)
         except Answered as error:
             log.warning("act_refused", action=row.action.NAME, room=row.action.room, why=str(error))
             await self._finish(row, Done(result="refused", code=error.errcode or "-"))
@@ -269,8 +269,8 @@ class OutboxDispatcher:
         else:
             await self._again(row, error.retry_after_ms)
 
-    async def _again(self, row: OutboxRow, wait_ms: int) -> None:
-        later = partial(outbox.retry_later, txn=row.txn, not_before=self._clock() + wait_ms)
+    async def _again(self, row: OutboxRow, wait_ms: int, left: Action | None = None) -> None:
+        later = partial(outbox.retry_later, txn=row.txn, not_before=self._clock() + wait_ms, left=left)
         await self._record(Outcome(also=later))
 
     async def _sleep(self, since: int, due: int | None) -> None:

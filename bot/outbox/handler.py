@@ -51,11 +51,15 @@ class RetryLater(Exception):
 
 
 class PollAgain(Exception):
-    """The action has no result yet, as expected: it is tried again after `wait_ms`."""
+    """The action has no result yet, as expected: it is tried again after `wait_ms`.
 
-    def __init__(self, wait_ms: int) -> None:
+    With an `action`, part of it is done: that is what is left to do.
+    """
+
+    def __init__(self, wait_ms: int, action: Action | None = None) -> None:
         super().__init__(wait_ms)
         self.wait_ms = wait_ms
+        self.action = action
 
 
 Handler = Callable[

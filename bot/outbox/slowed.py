@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from bot.matrix.rate_limit import Limit
-from moderation.model.actions import Kick, PostCard, Redact, TellDesk
+from moderation.model.actions import Kick, PostCard, Redact, Sweep, TellDesk
 from moderation.values.ids import RoomId
 from moderation.values.notices import line
 from storage.outbox import OutboxRow
@@ -47,7 +47,9 @@ class Slowed:
             self.known = True
             self._found()
         late = [row for row in waiting if now - row.queued >= LONG_MS]
-        rooms = dict.fromkeys(row.action.room for row in late if isinstance(row.action, Redact | Kick | PostCard))
+        rooms = dict.fromkeys(
+            row.action.room for row in late if isinstance(row.action, Redact | Sweep | Kick | PostCard)
+        )
         return tuple(self._tell(room, now) for room in rooms if now - self._told.get(room, -AGAIN_MS) >= AGAIN_MS)
 
     def _tell(self, room: RoomId, now: int) -> TellDesk:

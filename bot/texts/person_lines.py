@@ -44,6 +44,7 @@ from moderation.model.facts import (
     SanctionEnded,
     SanctionExtended,
     SanctionStarted,
+    Swept,
     VerificationAsked,
 )
 from moderation.model.notifications import NotifyPerson
@@ -215,6 +216,16 @@ def _rooms(fact: SanctionStarted | SanctionEnded, told: NotifyPerson) -> tuple[s
 
 def _anywhere(fact: SanctionStarted | SanctionEnded) -> Fact:
     return replace(fact, room=None, start=0) if isinstance(fact, SanctionEnded) else replace(fact, room=None)
+
+
+@person_lines.register
+def _(fact: Swept, told: NotifyPerson) -> Iterator[Line]:
+    sweeps = [each for each in told.facts if isinstance(each, Swept)]
+    rooms, count = room_or_rooms([each.home for each in sweeps]), sum(each.count for each in sweeps)
+    yield line("notice.swept", room=rooms, by=Who(fact.by), since=Moment(fact.since), count=count)
+    with_measure = any(isinstance(each, SanctionStarted) and each.reason for each in told.facts)
+    if fact.reason and not with_measure:
+        yield line("notice.reason", reason=fact.reason)
 
 
 def _is_open(case: CaseView | None) -> bool:

@@ -44,6 +44,9 @@ def _what(stated: Statement) -> Iterator[Line]:
 
 
 def _measure(measure: Measure) -> Line:
+    if measure.kind == "sweep":
+        key, rooms = "statement.did-sweep-in" if measure.rooms else "statement.did-sweep", RoomNames(measure.rooms)
+        return line(key, since=Moment(measure.since), count=measure.count, rooms=rooms)
     what = Phrase(f"statement.measure.{measure.kind}")
     where = Phrase("statement.everywhere" if measure.everywhere else "statement.here")
     if measure.rooms:

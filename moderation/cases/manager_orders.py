@@ -12,7 +12,7 @@ from typing import Literal
 from moderation.duty.responsibility import Deed, is_operator, require, require_over
 from moderation.model.builtin_rules import BY_ORDER
 from moderation.model.context import Context, RoomView
-from moderation.model.facts import CaseOpened, Fact, PersonVerified, SanctionKind
+from moderation.model.facts import CaseOpened, Fact, PersonVerified, SanctionKind, Swept
 from moderation.model.new_facts import decided_case, sanction_here
 from moderation.model.reach import reach_of
 from moderation.policy import Policy
@@ -97,6 +97,52 @@ def redact(order: Order, event: EventId, *, reason: str = "") -> tuple[Fact, ...
     n = 0 if own else order.context.next_case
     gone = sanction_here(order.context, "redact", "command", n=n, on=order.on, event=event, by=order.by, reason=reason)
     return (gone,) if own else (case_of(order, reason, event), gone)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRange:
+    """What somebody wrote in a room since a time (ms): how many messages, and the record of the oldest."""
+
+    room: RoomId
+    since: int
+    count: int
+    oldest: int
+
+
+def sweep(order: Order, written: Sequence[SweepRange], *, reason: str = "") -> tuple[Fact, ...]:
+    """Redact what the target wrote in one or more rooms, as one case. Raises `Refused` without the right here.
+
+    Redacting all that somebody wrote takes a level above theirs. Of one's own it needs neither right nor case.
+    """
+    if order.context.subject.is_(order.by):
+        return swept(order, written, n=0, reason=reason)
+    require_sweep(order)
+    return (case_of(order, reason), *swept(order, written, n=order.context.next_case, reason=reason))
+
+
+def require_sweep(order: Order) -> None:
+    """Raise `Refused` unless all that the target wrote may be redacted."""
+    context = order.context
+    require_over("sweep", order.by, context.subject, context.room, order.policy, context.bot)
+
+
+def swept(order: Order, written: Sequence[SweepRange], *, n: int, reason: str = "") -> tuple[Swept, ...]:
+    """Return the redactions of what the target wrote, as part of case `n`."""
+    return tuple(
+        Swept(
+            room=each.room,
+            on=order.on,
+            since=each.since,
+            until=order.context.now_ms,
+            oldest=each.oldest,
+            count=each.count,
+            n=n,
+            subject=order.target,
+            by=order.by,
+            reason=reason,
+        )
+        for each in written
+    )
 
 
 def vouch(order: Order, *, in_force_by_voucher: int, credit: int, level: int) -> tuple[Fact, ...]:

@@ -27,6 +27,7 @@ from moderation.model.facts import (
     Found,
     SanctionStarted,
     StatementGiven,
+    Swept,
 )
 from moderation.model.reach import is_one_room
 from moderation.policy import Policy
@@ -46,6 +47,8 @@ class Measure:
     community: str = ""  # in all rooms of this community
     rooms: tuple[str, ...] = ()  # in these rooms by their ids, if not only in that of the case
     until: int = 0
+    since: int = 0  # of "sweep", the removal of all that somebody wrote: from this time on
+    count: int = 0  # likewise: how many messages were known then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +117,7 @@ def _numbers(fact: Fact) -> Iterator[int]:
     match fact:
         case CaseOpened(state="decided") | CaseDecided():
             yield fact.n
-        case SanctionStarted() | CreditChanged():
+        case SanctionStarted() | Swept() | CreditChanged():
             if fact.n:
                 yield fact.n
 
@@ -187,13 +190,17 @@ def _measures(facts: Sequence[Fact], case: CaseView) -> Iterator[Measure]:
         elif like not in stated:
             stated.add(like)
             yield Measure(kind=fact.kind, rooms=tuple(rooms), until=fact.until)
+    if sweeps := [fact for fact in facts if isinstance(fact, Swept)]:
+        where = tuple(fact.home for fact in sweeps)
+        count = sum(fact.count for fact in sweeps)
+        yield Measure(kind="sweep", rooms=where if where != (case.room,) else (), since=sweeps[0].since, count=count)
 
 
 def to_json(stated: Statement) -> str:
     """Return a statement as JSON without its empty fields."""
     plain = {name: value for name, value in asdict(stated).items() if value or name in ("case", "form")}
     for measure in plain.get("measures", ()):
-        for name in ("community", "rooms"):  # as before there were communities and orders for several rooms
+        for name in ("community", "rooms", "since", "count"):  # which older versions did not know
             if not measure[name]:
                 del measure[name]
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -24,6 +24,7 @@ from moderation.values.power_levels import Role
 
 Deed = Literal[
     "redact",
+    "sweep",
     "mute",
     "kick",
     "ban",
@@ -189,7 +190,7 @@ def may(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> bool:
         return power.role(actor) == "owner"
     if deed in _MANAGERS_DEEDS:
         return power.role(actor) != "member"
-    if deed == "redact":
+    if deed in ("redact", "sweep"):
         return power.can_redact_others(actor)
     if deed in ("kick", "mute"):
         return level >= power.kick and level > power.users_default

@@ -87,6 +87,24 @@ class Redact(Action, name="redact", priority=URGENT, early=True, queue=None):
     rule: str = "-"
 
 
+class Sweep(Action, name="sweep", priority=URGENT, queue=None):
+    """Redact what somebody wrote in a room, from the record `oldest` on, a few messages at a time.
+
+    `on` is the record of the order: what was said after it stays, unless they are banned. `events` are those found and
+    not redacted yet, kept here so that a repeat names the same; `seen` is the newest record among all found so far.
+    """
+
+    subject: UserId
+    n: int
+    on: int
+    oldest: int
+    until: int  # when it was ordered (ms)
+    rule: str = "-"
+    events: tuple[EventId, ...] = ()
+    seen: int = -1
+    found: int = 0
+
+
 class Kick(Action, name="kick", priority=STOP, early=True, queue=None):
     """Remove somebody from a room; they may come back. `n`, `rule`, `by`: of the case, if there is one."""
 

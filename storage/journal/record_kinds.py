@@ -316,7 +316,7 @@ KINDS: dict[str, Kind] = {
     "sanction": Kind(
         "A measure began, was extended, or ended.",
         {
-            "step": _word("start, extend or end"),
+            "step": _word("start, extend or end; sweep: all that somebody wrote in a time is redacted at once"),
             "kind": _word(
                 "redact, warn, mute, demote, kick or ban; of a room: rectify, suspend, close, slow, gate or lockdown"
             ),
@@ -337,6 +337,9 @@ KINDS: dict[str, Kind] = {
             "reach": _word(
                 "of a measure in all rooms of a community: its name, or a group code; left out: as the group"
             ),
+            "since": _int("of a sweep: from when on, milliseconds since 1970; `until` is when it was ordered"),
+            "oldest": _int("of a sweep: the record of the oldest message that it redacts"),
+            "count": _int("of a sweep: how many messages were known then"),
             "start": _int("index of the record that began it"),
             "why": _word(
                 "why it ended: time, credit, standing, reversed, command, overtaken, mended, verified or settings"

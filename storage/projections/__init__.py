@@ -16,6 +16,7 @@ from .common import (
     POSTED,
     RECKONED,
     REMOVED,
+    SWEEP,
     UNREAD,
     get_meta,
     person_of,

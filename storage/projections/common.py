@@ -24,6 +24,7 @@ REMOVED = "removed"  # in the table of pointers: somebody was removed and has no
 MANY = 500  # rows in one statement
 UNREAD = "coverage"  # in the table of events: an event that could not be read
 JOINED = "join"  # in the table of events: somebody came in, or changed their name
+SWEEP = "sweep"  # in the table of sanctions: all that somebody wrote for some time is redacted
 POSTED = "posted"  # in the table of events: something that somebody wrote, not a reaction or the like
 
 

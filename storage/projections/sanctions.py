@@ -15,11 +15,12 @@ from moderation.model.facts import (
     SanctionEnded,
     SanctionExtended,
     SanctionStarted,
+    Swept,
 )
 from moderation.rooms.slow_mode import TOLD_ONCE
 from storage import schema
 
-from .common import RECKONED, REMOVED, add, pointed, project, put, set_meta
+from .common import RECKONED, REMOVED, SWEEP, add, pointed, project, put, set_meta
 
 _SENT = delete(schema.outbox).where(schema.outbox.c.txn == bindparam("txn"))
 _IN_THE_DESK = ("card", "edit-card", "tell-desk")  # actions that tell people in the desk something about a case
@@ -58,6 +59,11 @@ async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) 
         elif fact.room is not None:
             again = again.where(schema.holds.c.room == fact.room)
         await db.execute(again.values(step="held", corrections=0))
+
+
+@project.register
+async def _(fact: Swept, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await add(db, schema.sanctions, fact, index, at_ms, kind=SWEEP, basis="command", until=0)
 
 
 @project.register

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, union
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +14,8 @@ from storage import schema
 from storage.projections import MANY, POSTED, UNREAD
 from storage.sql_list import sql_list_param, sql_list_value
 from storage.sqlite_driver import rows_of
+
+from .sweeps import COVERING
 
 _TIMES = (
     select(schema.events.c.at)
@@ -52,10 +54,13 @@ _REDACTIONS = (
     .order_by(_E.record)
     .limit(MANY)
 )
-_UNWANTED = select(schema.sanctions.c.event).where(
-    schema.sanctions.c.kind == "redact",
-    schema.sanctions.c.why_ended != "reversed",
-    sql_list_param(schema.sanctions.c.event, "ids"),
+_UNWANTED = union(
+    select(schema.sanctions.c.event).where(
+        schema.sanctions.c.kind == "redact",
+        schema.sanctions.c.why_ended != "reversed",
+        sql_list_param(schema.sanctions.c.event, "ids"),
+    ),
+    select(_E.event).where(sql_list_param(_E.event, "ids"), COVERING.exists()),
 )
 _KNOWN = select(schema.events.c.event).where(sql_list_param(schema.events.c.event, "ids"))
 

@@ -32,6 +32,7 @@ from moderation.model.facts import (
     Fact,
     SanctionEnded,
     SanctionExtended,
+    Swept,
 )
 from moderation.model.facts import SanctionStarted as Started
 from moderation.values.errors import Broken
@@ -57,6 +58,7 @@ _LASTING: Mapping[type[Fact], Sequence[str]] = {
     CaseDecided: ["n", "by", "what", "state", "at"],
     CreditChanged: ["user", "person", "room", "entry", "cost", "grade", "rule", "n", "undoes", "ledger", "at"],
     Started: ["subject", "person", "room", "kind", "n", "basis", "rule", "by", "reason", "every", "reach", "at"],
+    Swept: ["subject", "person", "room", "n", "rule", "by", "reason", "oldest", "at"],
 }
 
 F = TypeVar("F", bound=Fact)
@@ -332,7 +334,7 @@ def _place(fact: Fact, index: int) -> tuple[str, int] | None:
             return "decisions", index
         case CreditChanged():
             return "credit", index
-        case Started():
+        case Started() | Swept():
             return "sanctions", index
         case SanctionEnded():
             return "sanctions", fact.start

@@ -37,6 +37,7 @@ from moderation.model.facts import (
     RosterChanged,
     SanctionEnded,
     SanctionStarted,
+    Swept,
 )
 from moderation.values.notices import Who
 from tests.fuzz.door import OPERATOR
@@ -75,6 +76,9 @@ ALLOWED: dict[type[Fact], Check] = {
     CaseOpened: lambda world, fact, by: world.manages(by, fact.room),
     SanctionStarted: _sanction,
     SanctionEnded: _ended,
+    Swept: lambda world, fact, by: (
+        fact.subject == by or (world.manages(by, fact.room) and world.stands_above(by, fact.subject, fact.room))
+    ),
     CaseDecided: _decided,
     EntryConfirmed: lambda world, fact, by: by == OPERATOR,
     CaseClaimed: _decided,

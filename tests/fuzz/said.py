@@ -27,6 +27,7 @@ words_of = {
     "request": mostly("", *map(str, range(1, 31)), rarely=["#1", "x", "9" * 20, "0", "-1"]),
     "duration": mostly("1h", "3d", rarely=["10w", "1s", "x", ""]),
     "everywhere": mostly("", "everywhere", rarely=["各群", "everywhere 1", "everywhere 3d"]),
+    "sweep": mostly("", "redact 24h", rarely=["redact", "redact 10w", "redact x"]),
     "word": mostly("zh", "en", "add", "remove", "test", "language", "verify", "digest", "5m", rarely=["room", ""]),
     "text": mostly("no-spam terms spam", "no-spam", "en", "2 restrict", "off", rarely=["x pattern (a+)+$", "<b> {}"]),
     "reason": mostly(

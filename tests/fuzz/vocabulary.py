@@ -70,6 +70,8 @@ TEXTS = (
     "1234 5678",
     "!verify email a@b.example",
     "!mute @ann:example.org 1h",
+    "!redact @ann:example.org 24h",
+    "!ban @ben:example.org redact 24h",
     "Case 1 \u00b7 serious \u00b7 loud",
 )
 NUMBERS: tuple[Any, ...] = (

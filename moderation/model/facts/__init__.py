@@ -73,6 +73,7 @@ from .sanctions import (
     SanctionExtended,
     SanctionKind,
     SanctionStarted,
+    Swept,
     WhyEnded,
 )
 from .settings import RoomRuleChanged, RoomSettingChanged

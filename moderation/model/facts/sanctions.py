@@ -74,6 +74,25 @@ class SanctionExtended(Fact, kind="sanction"):
     subject: UserId = person()
 
 
+class Swept(Fact, kind="sanction", changes="nothing"):
+    """What `subject` wrote in a room from `since` until `until` (ms) is removed, at most `count` messages.
+
+    `oldest` is the record of the oldest of them. What belongs to this time and reaches the bot later is removed, too:
+    with a ban, until the person is out of the room.
+    """
+
+    step: Literal["sweep"] = "sweep"
+    since: int = 0
+    until: int
+    oldest: int
+    count: int  # how many were known when this was recorded
+    n: int = 0
+    rule: str = "-"
+    subject: UserId = person()
+    by: UserId = person()
+    reason: str = private("by")
+
+
 class LevelKept(Fact, kind="outcome", of_acting=True):
     """A level or state that the bot changed in a room because of a sanction, and the value before.
 

@@ -104,6 +104,7 @@ ROWS = (
     managers("history {victim} {code}", "history.head"),
     managers("warn {victim} {code}", "done.warn"),
     managers("redact {code}", "error.redact.reply"),
+    managers("redact {victim} 1h {code}", "done.sweep"),
     managers("mute {victim} 1h {code}", "done-until.mute"),
     managers("unmute {victim} {code}", "done.unmute"),
     managers("vouch {victim} {code}", "done.vouch"),

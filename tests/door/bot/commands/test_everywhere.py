@@ -9,7 +9,16 @@ from typing import Any
 from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
 from bot.texts.names import names_in
-from moderation.model.facts import Appealed, CaseDecided, CaseOpened, DataAsked, SanctionEnded, SanctionStarted
+from moderation.model.facts import (
+    Appealed,
+    CaseDecided,
+    CaseOpened,
+    DataAsked,
+    SanctionEnded,
+    SanctionStarted,
+    StatementGiven,
+    Swept,
+)
 from moderation.values.ids import GroupCode, RoomId, UserId
 from moderation.values.notices import RoomNames, line
 from storage import queries
@@ -221,3 +230,31 @@ async def invited(bot: Offline) -> list[str]:
     )
     async with bot.stores.database.read() as db:
         return [room for (room,) in rows if await queries.was_removed(db, 1, ANNA, RoomId(room))]
+
+
+async def test_what_they_wrote_goes_in_each_room_with_the_ban_and_alone(tmp_path: Path) -> None:
+    async with estate(tmp_path) as bot:
+        for room in (ROOM, HALL, HALL, SHED, CLUB):
+            await bot.say(ANNA, "buy now", room)
+        await bot.say(MARK, f"!ban {ANNA} 30d everywhere redact 24h advertising")
+        assert begun(bot) == [(ROOM, 1, "ban"), (HALL, 1, "ban")]
+        swept = bot.facts(Swept)
+        assert [(fact.room, fact.n, fact.count, fact.reason) for fact in swept] == [
+            (ROOM, 1, 1, "advertising"),
+            (HALL, 1, 2, "advertising"),
+        ]
+        stated = json.loads(bot.facts(StatementGiven)[0].statement)["measures"]
+        assert [(each["kind"], each["rooms"]) for each in stated] == [("ban", [ROOM, HALL]), ("sweep", [ROOM, HALL])]
+        [word] = await said_to(bot, ANNA)
+        assert [line["key"] for line in word][:4] == [
+            "notice.command.ban",
+            "notice.until",
+            "notice.reason",
+            "notice.swept",
+        ]
+        assert (word[3]["fields"]["room"], word[3]["fields"]["count"]) == ({"$rooms": [ROOM, HALL]}, 3)
+        await bot.say(MARK, f"!redact {ANNA} 24h everywhere")
+        assert bot.facts(Swept) == swept
+        direct = await bot.direct(OPERA)
+        await bot.say(OPERA, f"!redact {ANNA} 24h everywhere all of it", direct)
+        assert [(fact.room, fact.n, fact.count) for fact in bot.facts(Swept)[2:]] == [(SHED, 2, 1), (CLUB, 2, 1)]

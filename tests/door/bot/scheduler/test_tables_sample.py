@@ -28,7 +28,7 @@ async def history(bot: Offline, rounds: int = 3) -> None:
         await bot.say(ANNA, "forbidden things")
         await bot.say(MARK, f"!uphold {number} they do it again", room=DESK)
         bot.time.ms += DAY // 4  # the next is no part of the same incident
-    await bot.say(MARK, f"!mute {ANNA} 1h enough now")
+    await bot.say(MARK, f"!mute {ANNA} 1h redact 24h enough now")
     bot.time.ms += DAY
     await bot.pass_time(DAY)
     await bot.scheduler.do_what_is_due()
@@ -70,7 +70,7 @@ INSERTED = {
     "credit": f"INSERT INTO credit SELECT 3, '{MARK}', '{MARK}', at, entry, 90, grade, rule, n, room, undoes, ledger,"
     " '' FROM credit LIMIT 1",
     "sanctions": f"INSERT INTO sanctions SELECT 3, 'ban', room, '{MARK}', '{MARK}', at, 0, n, basis, rule, by, reason,"
-    " '', 0, '', 0, '' FROM sanctions LIMIT 1",
+    " '', 0, '', 0, '', 0 FROM sanctions LIMIT 1",
 }
 
 
@@ -99,6 +99,7 @@ ALTERED = {
     "credit cost": ("UPDATE credit SET cost = 1", "cost"),
     "credit person": (f"UPDATE credit SET person = '{MINA}'", "person"),
     "sanctions kind": ("UPDATE sanctions SET kind = 'ban'", "kind"),
+    "sanctions oldest": ("UPDATE sanctions SET oldest = 1 WHERE kind = 'sweep'", "oldest"),
     "sanctions until": ("UPDATE sanctions SET until = 99 WHERE kind = 'mute'", "until"),
     "sanctions ended": ("UPDATE sanctions SET ended = 5, why_ended = 'time' WHERE kind = 'redact'", "ended"),
     "sanctions reopened": ("UPDATE sanctions SET ended = 0 WHERE ended > 0", "ended"),

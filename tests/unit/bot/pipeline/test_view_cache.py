@@ -29,6 +29,7 @@ from moderation.model.facts import (
     RoomStateChanged,
     SanctionStarted,
     StatementGiven,
+    Swept,
 )
 from moderation.rooms.slow_mode import ROOM_SLOW
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
@@ -58,6 +59,7 @@ NOTHING: tuple[Fact, ...] = (
     QuestionAsked(room=ROOM, n=1, what="reason", made="$asked"),
     StatementGiven(**ABOUT, statement="{}"),
     SanctionStarted(**ABOUT, kind="redact", basis="rule", rule="r", event=EventId("$a")),
+    Swept(**ABOUT, since=1, until=5, oldest=0, count=3),
 )
 
 

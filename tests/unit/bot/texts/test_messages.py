@@ -424,11 +424,9 @@ class TestFields:
         assert "\n" not in html
 
     def test_that_are_texts_of_ours_keep_their_markup(self) -> None:
-        inner = CATALOG.render("en", "command.kick.usage")
+        inner = CATALOG.render("en", "command.back.usage")
         outer = CATALOG.render("en", "help.usage", usage=inner)
-        assert outer == Rendered(
-            "Usage: !kick person [everywhere] [reason]", "Usage: <code>!kick person [everywhere] [reason]</code>"
-        )
+        assert outer == Rendered("Usage: !back", "Usage: <code>!back</code>")
 
 
 class TestValues:

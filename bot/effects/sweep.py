@@ -1,0 +1,71 @@
+"""The removal of all that somebody wrote in a room for some time: by `!redact @x 24h`, or with a ban.
+
+Rules kept here:
+- What is found is kept in the outbox before the first of it is redacted. The transaction id of each redaction is made
+  of case and event. So a repeat after a crash asks for nothing twice.
+- A few messages go at a time, all at once; then what is more urgent has its turn.
+- The bot looks again until nothing more is found: while the room is behind, and if the person is removed, too, until
+  it sees that they are out, since what they wrote meanwhile comes late.
+
+Left to others: which messages are meant (`storage/queries/sweeps.py`), the request (`redact_and_kick.py`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, Services
+from moderation.model.actions import Redact, Sweep
+from moderation.values.ids import EventId
+from storage import queries
+from storage.state.backfill import gap_of
+
+AT_ONCE = 4
+AGAIN_MS = 500
+PATIENCE_MS = 15_000
+
+
+class Sweeper(ActionHandler):
+    """The handler of `Sweep`."""
+
+    def __init__(self, services: Services, redact: Callable[[Redact, str], Awaitable[Done]]) -> None:
+        super().__init__(services)
+        self._redact = redact
+        self.handles: Handlers = {Sweep: self.sweep}
+
+    async def sweep(self, action: Sweep, _txn: str) -> Done:
+        """Redact the next few messages, or look for more."""
+        if action.events:
+            await self._redact_some(action, action.events[:AT_ONCE])
+            raise PollAgain(0, replace(action, events=action.events[AT_ONCE:]))
+        found, more = await self._look(action)
+        if found:
+            seen, ids = max(each.record for each in found), tuple(each.event for each in found)
+            raise PollAgain(0, replace(action, events=ids, seen=seen, found=action.found + len(ids)))
+        if more and self._clock() < action.until + PATIENCE_MS:
+            raise PollAgain(AGAIN_MS)
+        return Done()
+
+    async def _redact_some(self, action: Sweep, events: tuple[EventId, ...]) -> None:
+        asked = (
+            self._redact(
+                Redact(room=action.room, event=event, subject=action.subject, rule=action.rule),
+                f"answerable.sweep.{action.n}.{event}",
+            )
+            for event in events
+        )
+        for outcome in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _look(self, action: Sweep) -> tuple[tuple[queries.WrittenEvent, ...], bool]:
+        """Return what is to be redacted and was not found before, and whether more may come."""
+        room, left = action.room, self._policy.sweep.at_most - action.found
+        async with self._database.read() as db:
+            accounts = await queries.accounts_of(db, action.subject)
+            behind = await gap_of(db, room) is not None
+            removed = action.n > 0 and await queries.was_removed(db, action.n, action.subject, room)
+            leaving = removed and bool(await queries.joined_of(db, room, accounts))
+            oldest, before = max(action.oldest, action.seen + 1), None if removed or behind else action.on
+            found = await queries.written_from(db, room, accounts, oldest, left, n=action.n, before=before)
+        return tuple(found), left > 0 and (behind or leaving)

@@ -1,0 +1,89 @@
+"""What somebody wrote in a room, to be redacted at once.
+
+Rules kept here:
+- A message whose key came late counts from when it could be read: when it was sent, only its sender says.
+- What was redacted by another measure is left out.
+- Messages, edits, reactions and what could not be read count; joins, names and other settings of the room do not.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.values.ids import EventId, RoomId, UserId
+from storage import schema
+from storage.projections import MESSAGE, POSTED, SWEEP, UNREAD
+from storage.sql_list import sql_list
+
+_WRITTEN = (POSTED, MESSAGE, "edit", UNREAD)
+_E, _S = schema.events.c, schema.sanctions.c
+_EARLIER = schema.events.alias("earlier")
+# When the bot received what it recorded before an event that has no time of its own.
+_around = (
+    select(_EARLIER.c.at)
+    .where(_EARLIER.c.at > 0, _EARLIER.c.record < _E.record)
+    .order_by(_EARLIER.c.record.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_PERSON = select(schema.accounts.c.person).where(schema.accounts.c.user == _E.sender).scalar_subquery()
+_REDACTED = select(_S.record).where(_S.event == _E.event, _S.kind == "redact", _S.why_ended != "reversed").exists()
+# Sweeps that redact an event: all accounts of a person are swept together.
+COVERING = select(_S.record).where(
+    _S.room == _E.room,
+    _S.kind == SWEEP,
+    _S.ended == 0,
+    _S.person == func.coalesce(_PERSON, _E.sender),
+    _S.oldest <= _E.record,
+    _E.record < _S.record,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenEvent:
+    """An event that somebody wrote, and its record."""
+
+    event: EventId
+    record: int
+
+
+async def written_since(
+    db: AsyncConnection, room: RoomId, accounts: Collection[UserId], since_ms: int, most: int, *, before: int
+) -> Sequence[WrittenEvent]:
+    """Return what a person wrote in a room since a time and before a record, the newest first."""
+    recent = or_(_E.at >= since_ms, and_(_E.at == 0, _around >= since_ms))
+    return await _written(db, room, accounts, most, recent, _E.record < before)
+
+
+async def written_from(
+    db: AsyncConnection,
+    room: RoomId,
+    accounts: Collection[UserId],
+    oldest: int,
+    most: int,
+    *,
+    n: int,
+    before: int | None,
+) -> Sequence[WrittenEvent]:
+    """Return what a person wrote in a room from the record `oldest` on and before another, the newest first.
+
+    Sweeps of case `n` do not count as done.
+    """
+    between = (_E.record >= oldest, *((_E.record < before,) if before is not None else ()))
+    return await _written(db, room, accounts, most, *between, n=n)
+
+
+async def _written(
+    db: AsyncConnection,
+    room: RoomId,
+    accounts: Collection[UserId],
+    most: int,
+    *which: ColumnElement[bool],
+    n: int = -1,
+) -> Sequence[WrittenEvent]:
+    theirs = (_E.room == room, sql_list(_E.sender, accounts), _E.kind.in_(_WRITTEN))
+    query = select(_E.event, _E.record).where(*theirs, *which, ~_REDACTED, ~COVERING.where(_S.n != n).exists())
+    rows = await db.execute(query.order_by(_E.record.desc()).limit(most))
+    return [WrittenEvent(EventId(row.event), row.record) for row in rows]

@@ -1,0 +1,169 @@
+"""All that somebody wrote for some time is redacted at once: by a command of its own, or with a measure."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from moderation.model.facts import ActionTaken, CaseOpened, SanctionStarted, StatementGiven, Swept
+from moderation.values.durations import HOUR_MS
+from storage import queries
+from tests.door.offline import ANNA, MARK, offline
+from tests.theatre.garden import Garden, garden_in
+from tests.theatre.scene import Theatre, ask, told
+from tests.theatre.served import like
+
+
+@pytest.fixture
+async def garden(tmp_path: Path) -> AsyncIterator[Garden]:
+    async with garden_in(tmp_path) as garden:
+        yield garden
+
+
+def is_gone(garden: Garden, *events: str) -> list[bool]:
+    return [bool(garden.server.world.by_id[event][1].gone) for event in events]
+
+
+def redactions(garden: Garden) -> list[str]:
+    return [placed.raw["redacts"] for placed in garden.room.events if placed.raw["type"] == "m.room.redaction"]
+
+
+async def test_what_somebody_wrote_lately_goes_with_one_case_and_one_word(theatre: Theatre) -> None:
+    scene = await theatre.scene(members=2)
+    bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
+    said = [await ann.send_text(room, f"look at my shop {n}") for n in range(6)]
+    thumb = await ann.react(room, said[0], "👍")
+    fine = await ben.send_text(room, "good morning")
+    word = await ask(manager, bot, scene.desk, f"!redact {ann.user} 24h advertising")
+    assert like("done.sweep", who=ann.user, count="7").search(word)
+    notice = await told(ann, bot, like("notice.swept", by=manager.user, count="7"))
+    assert like("notice.reason", reason="advertising").search(notice.body)
+    assert like("notice.foot", n="1").search(notice.body)
+    await bot.idle()
+    gone = [await ben.is_redacted(room, each) for each in (*said, thumb, fine)]
+    assert gone == [True] * 7 + [False]
+    [fact] = bot.facts(Swept)
+    assert (fact.subject, fact.by, fact.count, fact.n, fact.reason) == (ann.user, manager.user, 7, 1, "advertising")
+    assert (fact.until - fact.since, bot.facts(SanctionStarted)) == (24 * HOUR_MS, [])
+    assert [(case.n, case.rule, case.by) for case in bot.facts(CaseOpened)] == [(1, "by_order", manager.user)]
+    stated = json.loads(bot.facts(StatementGiven)[0].statement)["measures"]
+    assert [(each["kind"], each["count"], each["since"]) for each in stated] == [("sweep", 7, fact.since)]
+    assert [(f.result, f.n) for f in bot.facts(ActionTaken) if f.action == "sweep"] == [("done", 1)]
+    nothing = await ask(manager, bot, scene.desk, f"!redact {ann.user} 24h")
+    assert like("error.redact.none", who=ann.user).search(nothing)
+
+
+async def test_a_ban_takes_along_what_they_wrote_before_it_and_until_they_are_out(garden: Garden) -> None:
+    said = [garden.say("ann", f"buy now {n}") for n in range(3)]
+    fine = garden.say("ben", "good morning")
+    await garden.bot.has(*said, fine)
+    garden.limit()
+    garden.say("manager", f"!ban {garden.people['ann']} 30d redact 24h spam")
+    await garden.bot.until(lambda: garden.bot.facts(Swept) != [], "the order")
+    late = garden.say("ann", "you cannot stop me")
+    garden.server.allowed = None
+    await garden.bot.until(lambda: is_gone(garden, *said, late) == [True] * 4, "everything to be gone")
+    await garden.bot.idle()
+    assert is_gone(garden, fine) == [False]
+    assert (garden.room.membership(garden.people["ann"]), len(redactions(garden))) == ("ban", 4)
+    [ban], [gone] = garden.bot.facts(SanctionStarted), garden.bot.facts(Swept)
+    assert (ban.kind, ban.n, ban.reason, gone.n, gone.count) == ("ban", gone.n, "spam", 1, 3)
+
+
+async def test_a_ban_that_takes_all_along_says_so(garden: Garden) -> None:
+    await garden.bot.came_first()
+    said = [garden.say("ann", f"buy now {n}") for n in range(2)]
+    await garden.bot.has(*said)
+    garden.say("manager", f"!ban {garden.people['ann']} 1d redact 1h")
+    await garden.bot.until(lambda: is_gone(garden, *said) == [True] * 2, "everything to be gone")
+    await garden.bot.idle()
+    ban = garden.room.members[garden.people["ann"]].raw["content"]
+    assert (ban["membership"], ban["org.matrix.msc4293.redact_events"]) == ("ban", True)
+
+
+async def test_only_what_was_written_in_that_time_is_meant(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        await bot.say(ANNA, "good morning")
+        await bot.pass_time(3 * HOUR_MS)
+        await bot.say(ANNA, "buy now")
+        await bot.say(MARK, f"!redact {ANNA} 1h")
+        await bot.say(ANNA, "who, me?")
+        said = await bot.rows(f"SELECT event FROM events WHERE sender = '{ANNA}' AND kind = 'posted' ORDER BY record")
+        ids = [event for (event,) in said]
+        async with bot.stores.database.read() as db:
+            assert await queries.unwanted_events(db, ids) == {ids[1]}
+        [action] = [json.loads(each) for (each,) in await bot.rows("SELECT action FROM outbox") if '"sweep"' in each]
+        assert (action["oldest"] < action["on"], action["events"]) == (True, [])
+
+
+async def test_killed_in_the_middle_it_goes_on_with_the_same_messages(garden: Garden) -> None:
+    said = [garden.say("ann", f"buy now {n}") for n in range(11)]
+    await garden.bot.has(*said)
+    garden.limit()
+    garden.say("manager", f"!redact {garden.people['ann']} 24h spam")
+    await garden.bot.until(lambda: garden.bot.facts(Swept) != [], "the order")
+    for count in (3, 2):
+        await garden.allow(count)
+        await garden.bot.crash()
+        garden.bot.start()
+    garden.server.allowed = None
+    await garden.bot.until(lambda: is_gone(garden, *said) == [True] * 11, "everything to be gone")
+    await garden.bot.idle()
+    assert sorted(each for each in redactions(garden) if each in said) == sorted(said)
+    assert [(f.result, f.n) for f in garden.bot.facts(ActionTaken) if f.action == "sweep"] == [("done", 1)]
+
+
+async def test_killed_before_the_tables_know_of_it_nothing_else_goes(garden: Garden) -> None:
+    said = [garden.say("ann", f"buy now {n}") for n in range(5)]
+    await garden.bot.has(*said)
+    await garden.bot.idle()
+    kept = garden.bot.copy_of_database()  # as after a power cut: the journal was written to disk, the database was not
+    garden.limit()
+    garden.say("manager", f"!redact {garden.people['ann']} 24h spam")
+    await garden.bot.until(lambda: garden.bot.facts(Swept) != [], "the order")
+    later = garden.say("ann", "I only asked")
+    await garden.bot.has(later)
+    await garden.bot.crash()
+    garden.bot.put_back(kept)
+    garden.bot.start()
+    garden.server.allowed = None
+    await garden.bot.until(lambda: is_gone(garden, *said) == [True] * 5, "everything to be gone")
+    await garden.bot.idle()
+    assert is_gone(garden, later) == [False]
+    assert sorted(each for each in redactions(garden) if each in said) == sorted(said)
+    assert len(garden.bot.facts(Swept)) == 1
+
+
+async def test_an_order_reaches_as_far_as_the_settings_and_the_rights_of_who_gives_it(theatre: Theatre) -> None:
+    limits = '[sweep]\nat_most = 3\nwithin = "2d"\n'
+    scene = await theatre.scene(limits, members=1)
+    bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
+    said = [await ann.send_text(room, f"hello {n}") for n in range(5)]
+    theirs = await owner.send_text(room, "welcome")
+    assert like("error.redact.within").search(await ask(manager, bot, room, f"!redact {ann.user} 3d"))
+    assert like("error.target.creator").search(await ask(manager, bot, room, f"!redact {owner.user} 24h"))
+    assert like("done.sweep-most", count="3").search(await ask(manager, bot, scene.desk, f"!redact {ann.user} 24h"))
+    await bot.idle()
+    assert [await owner.is_redacted(room, each) for each in said] == [False] * 2 + [True] * 3
+    assert like("done.sweep", count="2").search(await ask(manager, bot, scene.desk, f"!redact {ann.user} 24h"))
+    await bot.idle()
+    assert [await owner.is_redacted(room, each) for each in (*said, theirs)] == [True] * 5 + [False]
+
+
+async def test_in_a_reply_a_time_means_all_of_its_sender_and_words_mean_that_message(theatre: Theatre) -> None:
+    scene = await theatre.scene(members=2)
+    bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
+    first, second = [await ann.send_text(room, f"hello {n}") for n in range(2)]
+    theirs = await ben.send_text(room, "hello")
+    reply = {"m.relates_to": {"m.in_reply_to": {"event_id": second}}}
+    said = await ask(manager, bot, room, f"!redact {ben.user} said so", **reply)
+    assert like("error.user.reply", who=ben.user, other=ann.user).search(said)
+    await manager.send_text(room, "!redact rude words", **reply)
+    await told(ann, bot, like("notice.command.redact"))
+    await bot.idle()
+    assert [await ben.is_redacted(room, each) for each in (first, second, theirs)] == [False, True, False]
+    await manager.send_text(room, "!redact 1h all of it", **reply)
+    await told(ann, bot, like("notice.swept", count="1"))
+    await bot.idle()
+    assert [await ben.is_redacted(room, each) for each in (first, second, theirs)] == [True, True, False]
