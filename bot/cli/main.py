@@ -44,6 +44,7 @@ COMMANDS = (
     Lazy("alerts", "bot.cli.alerts"),
     Lazy("console", "bot.cli.console"),
     Lazy("rooms", "bot.cli.rooms.command"),
+    Lazy("rules", "bot.cli.rules.command"),
     Lazy("members", "bot.cli.members"),
     Lazy("unlink", "bot.cli.unlink"),
     Lazy("cases", "bot.cli.cases"),

@@ -311,14 +311,34 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, with_sec
     return parse_config(file, decode(file, _read(file)), environ, with_secrets=with_secrets)
 
 
+def load_policy(path: Path, config: Config) -> Policy:
+    """Return the policy of another file: a whole configuration, or one of rules alone that hold without any others.
+
+    Rules alone are read next to the settings of `config`. Raises `ConfigError`.
+    """
+    file = path.expanduser().absolute()
+    text = decode(file, _read(file))
+    data = _toml(file, text)
+    if not data.keys() <= {"rules"}:
+        return parse_config(file, text, with_secrets=False).policy
+    around = _toml(config.file, decode(config.file, _read(config.file)))
+    settings = _validated(file, text, {**around, "rules": data.get("rules", [])})
+    alone = config.policy.model_copy(update={"rules": settings.rules})
+    return alone.model_copy(update={"groups": alone.groups.model_copy(update={"own_rules": 0})})
+
+
+def _toml(file: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # Python raises those about numbers and depth, not tomllib
+        raise ConfigError(file, [syntax_problem(error)]) from None
+
+
 def parse_config(
     file: Path, text: str, environ: Mapping[str, str] = os.environ, *, with_secrets: bool = True
 ) -> Config:
     """Do as `load_config` for a `text` that will stand, or stands, in `file`."""
-    try:
-        data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # Python raises those about numbers and depth, not tomllib
-        raise ConfigError(file, [syntax_problem(error)]) from None
+    data = _toml(file, text)
     settings = _validated(file, text, data)
     secrets = read_secrets(file.parent / ENV_FILE, environ) if with_secrets else Secrets()
     return Config(**dict(settings), file=file, secrets=secrets, old_names=old_names(data))

@@ -3,7 +3,7 @@
 import unicodedata
 
 # `what` of the records of reading somebody's status without their words: one record a person, reader and day.
-GLANCES = frozenset({"cases", "case", "credit", "members", "history"})
+GLANCES = frozenset({"cases", "case", "credit", "members", "history", "rules"})
 _LEAST_LETTERS = 4
 
 

@@ -31,6 +31,7 @@ from .cases import (
     figures_of,
     gone_from,
     is_reported,
+    messages_of_dismissed_cases,
     newest_case_of,
     next_case,
     notes_of,

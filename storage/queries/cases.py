@@ -355,6 +355,12 @@ class Figures:
     reversed: int = 0
 
 
+async def messages_of_dismissed_cases(db: AsyncConnection) -> frozenset[int]:
+    """Return the records of messages of which people decided that they broke no rule."""
+    dismissed = select(schema.cases.c.n).where(schema.cases.c.outcome == "dismissed")
+    return frozenset(await db.scalars(select(schema.evidence.c.record).where(schema.evidence.c.n.in_(dismissed))))
+
+
 async def figures_of(db: AsyncConnection, room: RoomId, since: int) -> tuple[Figures, ...]:
     """Return how often each person decided in a room since a time, with dismissals and reversals."""
     d = schema.decisions.c

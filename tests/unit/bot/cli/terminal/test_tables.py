@@ -19,8 +19,10 @@ from bot.cli.main import app
 from bot.cli.terminal.output import text
 from bot.cli.terminal.tables import Look, table
 from bot.config.config import load_config
-from moderation.model.facts import CaseOpened, CreditChanged, RoomEntered, SanctionStarted, TaskOpened
+from bot.events.parse_event import receive
+from moderation.model.facts import CaseOpened, CreditChanged, RoomEntered, RoomStateChanged, SanctionStarted, TaskOpened
 from moderation.values.durations import DAY_MS
+from moderation.values.events import Received
 from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.values.notices import Moment
 from storage.database import FILE
@@ -51,6 +53,8 @@ TABLES = {
     "roster list": ["--reason", "an audit"],
     "identity show": [HAN, "--case", "2", "--reason", "an audit"],
     "logs hold list": [],
+    "rules try": ["rules.toml", "--reason", "an audit"],
+    "rules replay": [],
 }
 OTHERS = ("check", "cases 2", f"credit {HAN}", f"credit {LONG} --standing", "identity status", "status")
 
@@ -81,6 +85,8 @@ def crowd(config_file: Path, answerable: Answerable, monkeypatch: pytest.MonkeyP
             "UPDATE cases SET state = 'decided', outcome = 'upheld', decided = ?, due = 0 WHERE n = 2", (NOW,)
         )
         database.execute("UPDATE cases SET reason = ?, by = ?", (WORDS, OPERA))
+    rule = f'[[rules]]\nname = "no-very-long-name-of-a-rule"\nkind = "pattern"\npatterns = [\'{"w" * 60}.*\']\n'
+    (config_file.parent / "rules.toml").write_text(rule)
     list_file = config_file.parent / "list.csv"
     list_file.write_text("identifier,name,email\n" + f"M-{'1' * 60},{'安娜' * 20},{'a' * 60}@example.net\n")
     monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\n"))
@@ -98,6 +104,8 @@ async def _happen(config_file: Path) -> None:
     async with records_only(load_config(config_file)) as operations:
         commit = operations._pipeline.commit
         await commit((RoomEntered(code=CODE, purpose="group", room_id=GARDEN),))
+        await commit((RoomStateChanged(room=ROOM, condition="protected"),))
+        await operations._pipeline.take([_said(n, who) for n, who in enumerate((LONG, HAN))])
         for n, who in enumerate((LONG, HAN, HOSTILE), 1):
             of: dict[str, Any] = {"room": ROOM, "n": n, "subject": UserId(who)}
             broken: dict[str, Any] = {"rule": "no-very-long-name-of-a-rule", "grade": "serious", **of}
@@ -110,6 +118,12 @@ async def _happen(config_file: Path) -> None:
             await commit((barred,))
             await commit((CreditChanged(entry="charge", cost=10, left=90, **broken),))
             await commit((TaskOpened(task="dossier", **of),))
+
+
+def _said(number: int, who: str) -> Received:
+    content = {"msgtype": "m.text", "body": WORDS}
+    raw = {"event_id": f"$said{number}", "sender": who, "type": "m.room.message", "content": content}
+    return receive({**raw, "origin_server_ts": NOW}, ROOM, NOW)
 
 
 def _commands() -> Iterator[str]:

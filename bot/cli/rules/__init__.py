@@ -1,0 +1,1 @@
+"""`answerable rules`."""
