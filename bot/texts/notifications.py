@@ -10,6 +10,7 @@ Left to others: who is told what (`moderation/consequences.py`), the lines for a
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from moderation.model.actions import Action, Say, Tell, TellAbove, TellDesk
 from moderation.model.facts import (
@@ -34,7 +35,7 @@ from moderation.model.notifications import Notification, NotifyAbove, NotifyDesk
 from moderation.values.notices import Line, Moment, Quoted, RoomName, RuleText, Who, line
 
 from . import measure_lines
-from .person_lines import outcome_line, person_lines, undecided_lines
+from .person_lines import anywhere, outcome_line, person_lines, undecided_lines
 
 
 def in_words(following: Iterable[Action | Notification]) -> tuple[Action, ...]:
@@ -87,9 +88,13 @@ def _to_person(told: NotifyPerson) -> tuple[Line, ...]:
 
 
 def _each_once(told: NotifyPerson) -> Iterator[Line]:
-    said: list[tuple[Line, ...]] = []
+    alike: dict[Fact, list[Fact]] = {}
     for fact in told.facts:
-        if (lines := tuple(person_lines(fact, told))) not in said:
+        alike.setdefault(anywhere(fact), []).append(fact)
+    firsts = [same[0] for same in alike.values()]
+    said: list[tuple[Line, ...]] = []
+    for first, *others in alike.values():
+        if (lines := tuple(person_lines(first, replace(told, facts=(*firsts, *others))))) not in said:
             said.append(lines)
     return (each for lines in said for each in lines)
 

@@ -210,12 +210,16 @@ def _(fact: SanctionStarted, told: NotifyPerson) -> Iterator[Line]:
 
 def _rooms(fact: SanctionStarted | SanctionEnded, told: NotifyPerson) -> tuple[str, ...]:
     """Return all rooms in which the person is told of the same."""
-    same = (each for each in told.facts if isinstance(each, type(fact)) and _anywhere(each) == _anywhere(fact))
-    return tuple(dict.fromkeys(each.room for each in same if each.room is not None))
+    like = anywhere(fact)
+    rooms = (each.room for each in told.facts if isinstance(each, type(fact)) and anywhere(each) == like)
+    return tuple(dict.fromkeys(room for room in rooms if room is not None))
 
 
-def _anywhere(fact: SanctionStarted | SanctionEnded) -> Fact:
-    return replace(fact, room=None, start=0) if isinstance(fact, SanctionEnded) else replace(fact, room=None)
+def anywhere(fact: Fact) -> Fact:
+    """Return what a person is told of a fact, whichever room it is about: an order may be for several."""
+    if isinstance(fact, SanctionEnded):
+        return replace(fact, room=None, start=0)
+    return replace(fact, room=None) if isinstance(fact, SanctionStarted) else fact
 
 
 @person_lines.register

@@ -31,7 +31,7 @@ from moderation.model.facts import (
 )
 from moderation.model.reach import is_one_room
 from moderation.policy import Policy
-from moderation.values.ids import GroupCode
+from moderation.values.ids import GroupCode, RoomId
 
 from .appeals import can_be_appealed
 
@@ -180,15 +180,16 @@ def _findings(facts: Sequence[Fact], case: CaseView) -> Iterator[StatedFinding]:
 def _measures(facts: Sequence[Fact], case: CaseView) -> Iterator[Measure]:
     """Yield the measures; one that begins in several rooms at once is one measure."""
     begun = [fact for fact in facts if isinstance(fact, SanctionStarted)]
-    stated: set[tuple[str, int]] = set()
+    in_rooms: dict[tuple[str, int], dict[RoomId, None]] = {}
     for fact in begun:
-        like = (fact.kind, fact.until)
+        if fact.room is not None and not fact.reach:
+            in_rooms.setdefault((fact.kind, fact.until), {})[fact.room] = None
+    for fact in begun:
+        rooms = in_rooms.get((fact.kind, fact.until), {})
         community = "" if is_one_room(fact.reach) else fact.reach
-        rooms = dict.fromkeys(each.room for each in begun if (each.kind, each.until) == like and each.room)
         if fact.room is None or fact.reach or rooms.keys() <= {case.room}:
             yield Measure(kind=fact.kind, everywhere=fact.room is None, community=community, until=fact.until)
-        elif like not in stated:
-            stated.add(like)
+        elif fact.room == next(iter(rooms)):
             yield Measure(kind=fact.kind, rooms=tuple(rooms), until=fact.until)
     if sweeps := [fact for fact in facts if isinstance(fact, Swept)]:
         where = tuple(fact.home for fact in sweeps)
