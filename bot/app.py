@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from moderation.model.facts import BotStopped
+from moderation.rules.images import compare_pictures
 from storage import outbox, queries
 from storage.journal.journal import Journal
 from storage.journal.transparency.cosignature import Cosigner
@@ -220,7 +221,11 @@ class RunningBot:
             Adopter(services),
             Asker(services),
             Quoter(services, partial(message_of, journal)),
-            MediaHasher(core.homeserver, config.records.media_limit * 1_000_000),
+            MediaHasher(
+                core.homeserver,
+                config.records.media_limit * 1_000_000,
+                pictures=compare_pictures(config.policy.rules),
+            ),
             OwnData(services, direct, Catalog.load(), config.data_dir, operations.identity),
             DataEraser(operations),
             operations.dossiers,

@@ -42,6 +42,7 @@ COMMANDS = (
     Lazy("rate-limit", "bot.cli.rate_limit"),
     Lazy("status", "bot.cli.status"),
     Lazy("alerts", "bot.cli.alerts"),
+    Lazy("images", "bot.cli.images"),
     Lazy("console", "bot.cli.console"),
     Lazy("rooms", "bot.cli.rooms.command"),
     Lazy("rules", "bot.cli.rules.command"),

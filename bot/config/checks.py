@@ -74,6 +74,7 @@ def problems_across(
         *email_problems(data),
         *alert_problems(data),
         *_names(data),
+        *_files_fetched(data),
         *rule_problems(sound),
     ]
     # A faulty setting was replaced by its default, so nothing can be compared with it.
@@ -282,6 +283,16 @@ def _names(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
         name = rule.get("name") if isinstance(rule, Mapping) else None
         if isinstance(name, str) and first.setdefault(name, index) != index:
             yield ConfigProblem(("rules", index, "name"), "name_twice", {"name": Code(name), "first": first[name] + 1})
+
+
+def _files_fetched(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    """Check that files are fetched if a rule judges them."""
+    if value_at(data, ("records", "media")) == "none":
+        for place, rule in _rules(data):
+            if rule.OF_FILES:
+                yield ConfigProblem(
+                    (*place, "kind"), "files_not_fetched", {"kind": shown(value_at(data, (*place, "kind")))}
+                )
 
 
 def _rule(place: Place, rule: RuleBase, names: Collection[str]) -> Iterator[ConfigProblem]:

@@ -49,6 +49,7 @@ from moderation.values.ids import UserId, is_user_id, server_of
 from .alerts import ALERTS_SECRET, AlertSettings
 from .checks import problems_across
 from .errors import ConfigError, ConfigProblem, decode, explain, syntax_problem, unreadable
+from .lists import with_lists
 from .oidc import SECRET_PREFIX, CallbackSettings, ConsoleSettings, OidcSettings, is_loopback, listen_address
 from .renamed import as_written, old_names, with_new_names
 from .verification import ChallengeSettings, EmailSettings
@@ -378,6 +379,8 @@ def _validated(file: Path, text: str, data: dict[str, Any]) -> FileSettings:
     problems: list[ConfigProblem] = []
     settings: FileSettings | None = None
     written, data = data, with_new_names(data)
+    data, unread = with_lists(data, file.parent)
+    problems += unread
     try:
         settings = FileSettings.model_validate_json(_as_json(data), strict=True, by_alias=True, by_name=False)
     except ValidationError as error:

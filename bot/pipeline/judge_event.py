@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from moderation.judge.judge import judge
 from moderation.model.actions import Action, EditCard, HashMedia, TellDesk
 from moderation.model.context import RoomView
-from moderation.model.facts import CaseOpened, Fact, NotSeen
+from moderation.model.facts import CaseOpened, Fact, MediaKept, NotSeen
 from moderation.values.events import (
     MessagePosted,
     ReactionGiven,
@@ -65,6 +65,7 @@ class Judging:
         self._settings = settings
         self._costs = costs
         self.unread = UnreadMessages(settings.unreadable, settings.bot)
+        self.judges_files = any(rule.settings.OF_FILES for rule in settings.rules)
 
     async def follow(
         self, unit: UnitOfWork, index: int, event: Received, room: RoomView, was: RoomView, era: str
@@ -97,13 +98,13 @@ class Judging:
         assert not isinstance(event, Unreadable)
         settings = self._settings
         due = await self._contexts.of(unit, index, event, room)
-        event, context = due.event, due.context
+        context = due.context
         if taken := sum(isinstance(fact, CaseOpened) for fact in before):
             context = replace(context, next_case=context.next_case + taken)
         began = time.thread_time()
-        judged = judge(event, context, settings.policy, due.rules, index)
-        self._costs.spent(event.room, letters(event), (time.thread_time() - began) * 1000)
-        self._contexts.judged(event, judged)
+        judged = judge(due.event, context, settings.policy, due.rules, index)
+        self._costs.spent(event.room, letters(due.event), (time.thread_time() - began) * 1000)
+        self._contexts.judged(due.event, judged)
         cards = await returned_card(unit.db, event, room, settings.bot, index, era)
         old_cards = await superseded_cards(unit.db, event, room, settings.bot, era)
         question = await returned_question(unit.db, event, room, settings.bot, index)
@@ -129,7 +130,8 @@ class Judging:
             return ()
         if event.sender == self._settings.bot:
             return ()
-        files = [file for file in event.media if file.url and file.kind != "avatar"][:MOST_FILES]
+        judged = self.judges_files
+        files = [file for file in event.media if file.url and (judged or file.kind != "avatar")][:MOST_FILES]
         return tuple(
             HashMedia(
                 room=event.room,
@@ -137,9 +139,15 @@ class Judging:
                 file=dict(file.sealed) if file.sealed else None,
                 subject=event.sender,
                 on=index,
+                judged=judged,
             )
             for file in files
         )
+
+    async def follow_file(self, unit: UnitOfWork, index: int, kept: MediaKept, room: RoomView, now_ms: int) -> Answer:
+        """Return all that follows from what is in a file, recorded at `index`."""
+        due = await self._contexts.of_file(unit, kept, room, now_ms)
+        return Answer(judge(due.event, due.context, self._settings.policy, due.rules, index) if due else ())
 
 
 def _taken_back(event: Received, room: RoomView) -> tuple[Action, ...]:

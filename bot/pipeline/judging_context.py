@@ -16,12 +16,22 @@ from moderation.judge.judge import CompiledRule, is_removed
 from moderation.judge.newcomers import held_in
 from moderation.judge.room_rules import compiled
 from moderation.model.context import Context, RoomView
-from moderation.model.facts import Fact
+from moderation.model.facts import Fact, MediaKept
 from moderation.rooms.slow_mode import is_held_back, pace, was_told
 from moderation.rules.check import Counted
-from moderation.values.events import Event, MembershipChanged, MessagePosted, ReactionGiven, Received, Unreadable
+from moderation.rules.unless import MOST_MESSAGES
+from moderation.values.events import (
+    Event,
+    FileSeen,
+    MembershipChanged,
+    MessagePosted,
+    ReactionGiven,
+    Received,
+    Unreadable,
+)
 from storage import queries
 
+from .file_seen import file_seen
 from .quotations import Recorded, with_false_quotations
 from .unit_of_work import PipelineSettings, UnitOfWork
 from .view_cache import ViewCache
@@ -31,7 +41,7 @@ from .view_cache import ViewCache
 class ToJudge:
     """An event and what it is judged by."""
 
-    event: Received
+    event: Received | FileSeen
     context: Context
     rules: Sequence[CompiledRule]
 
@@ -70,7 +80,20 @@ class JudgingContexts:
             event = await with_false_quotations(unit.db, event, self._recorded)
         return ToJudge(event, context, rules)
 
-    def judged(self, event: Received, facts: Sequence[Fact]) -> None:
+    async def of_file(self, unit: UnitOfWork, kept: MediaKept, room: RoomView, now_ms: int) -> ToJudge | None:
+        """Return what is to be judged of a file; None if nothing is known of it."""
+        await unit.flush()
+        seen = await file_seen(unit.db, kept, now_ms, self._recorded)
+        if seen is None:
+            return None
+        context = await self._knowledge.context(unit.db, room, seen.sender, now_ms)
+        context = replace(context, keeps_words=self._settings.content == "full")
+        if any(rule.settings.OF_FILES and rule.settings.unless.messages for rule in self._settings.rules):
+            said = await queries.messages_standing(unit.db, room.room, seen.sender, seen.message, MOST_MESSAGES)
+            context = replace(context, said=said)
+        return ToJudge(seen, context, self._settings.rules)
+
+    def judged(self, event: Received | FileSeen, facts: Sequence[Fact]) -> None:
         """Note what became of an event by the facts that follow from it."""
         if not isinstance(event, MessagePosted):
             return

@@ -12,7 +12,7 @@ Rules kept here:
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from moderation.values.events import Received
+from moderation.values.events import FileSeen, Received
 from moderation.values.ids import RoomId
 
 EACH_MS = 0.1  # of processor time, for an event without text
@@ -69,7 +69,7 @@ class JudgingCosts:
         return EACH_MS + max(rate, KILO_MS) * count / 1000
 
 
-def letters(event: Received) -> int:
+def letters(event: Received | FileSeen) -> int:
     """Return how many letters there are to judge, or how many of ciphertext if the event is not decrypted yet."""
     if texts := getattr(event, "texts", ()):
         return sum(len(text.value) for text in texts)

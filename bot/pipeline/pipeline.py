@@ -25,7 +25,7 @@ from bot.runtime.clock import Clock
 from bot.runtime.wakeup import Wake
 from moderation.model.actions import Action, Align, KeepDesk, Redact
 from moderation.model.context import RoomView
-from moderation.model.facts import ConsoleCommand, Fact, NotRead, RoomStateChanged
+from moderation.model.facts import ConsoleCommand, Fact, MediaKept, NotRead, RoomStateChanged
 from moderation.values.events import MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import outbox, queries
@@ -314,8 +314,12 @@ class Pipeline:
         fresh = facts if outcome.of_row is None else self.in_flight.without(facts, outcome.of_row)
         actions = outcome.actions if outcome.of_row is None else ()
         if fresh:
-            answer = Answer(_one_cause(fresh, unit.next_index), actions)
-            await self.processor.process(unit, answer, cause=unit.next_index, at_ms=self._clock())
+            first, at_ms = unit.next_index, self._clock()
+            answer = Answer(_one_cause(fresh, first), actions)
+            await self.processor.process(unit, answer, cause=first, at_ms=at_ms)
+            for index, fact in enumerate(fresh, first):
+                if isinstance(fact, MediaKept):
+                    await self.judge_file(unit, index, fact, at_ms)
         elif actions:
             await self.processor.queue_alone(unit, actions)
         if outcome.also is not None:
@@ -369,6 +373,21 @@ class Pipeline:
         answer = await unharmed(index, asked.home, self._responder.carry_out(unit.db, asked, room, index, at_ms))
         await self.processor.process(unit, answer, cause=index, at_ms=at_ms, present=present)
         return answer
+
+    async def judge_file(
+        self,
+        unit: UnitOfWork,
+        index: int,
+        kept: MediaKept,
+        at_ms: int,
+        present: Sequence[tuple[int, Fact]] = (),
+    ) -> None:
+        """Judge what is in the file that the record at `index` tells of, as `handle` does an event."""
+        room = await self.knowledge.room(unit.db, kept.home)
+        if room is None or not (self._judging.judges_files or present):
+            return
+        answer = await unharmed(index, kept.home, self._judging.follow_file(unit, index, kept, room, at_ms))
+        await self.processor.process(unit, answer, cause=index, at_ms=at_ms, present=present)
 
     async def with_journal(self, work: Callable[[Journal], T], *facts: Fact, signed: bool = False) -> T:
         """Record `facts`, then do `work` on the journal, in a thread and before anybody else writes.

@@ -14,7 +14,7 @@ from dataclasses import replace
 from bot.events.parse_event import receive
 from bot.events.parse_fields import object_of
 from moderation.model.actions import AskDesk, PostCard
-from moderation.model.facts import ActionTaken, ConsoleCommand, Fact, NotRead, NotSeen, RoomEntered
+from moderation.model.facts import ActionTaken, ConsoleCommand, Fact, MediaKept, NotRead, NotSeen, RoomEntered
 from moderation.values.events import Json, MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import outbox
@@ -106,6 +106,10 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
             present = given.get(record.index, [])
             await _obey(unit, pipeline, record, asked, present)
             done.update(index for index, _ in present)
+        elif isinstance(fact := fact_of_record(record, rooms.of), MediaKept):
+            present = given.get(record.index, [])
+            await _judge_file(unit, pipeline, record, fact, present)
+            done.update(index for index, _ in present)
         elif event is not None:
             present = given.get(record.index, [])
             if not present:
@@ -128,6 +132,15 @@ async def _obey(
     itself = [(record.index, asked)]
     await pipeline.processor.process(unit, Answer((asked,)), cause=record.index, at_ms=record.at_ms, present=itself)
     await pipeline.obey(unit, record.index, asked, record.at_ms, present)
+
+
+async def _judge_file(
+    unit: UnitOfWork, pipeline: Pipeline, record: Record, kept: MediaKept, present: Sequence[tuple[int, Fact]]
+) -> None:
+    """Judge by what is recorded of a file, which perhaps was not done."""
+    itself = [(record.index, kept)]
+    await pipeline.processor.process(unit, Answer((kept,)), cause=record.index, at_ms=record.at_ms, present=itself)
+    await pipeline.judge_file(unit, record.index, kept, record.at_ms, present)
 
 
 def _of_returned(fact: Fact, cause: Record | None, rooms: Rooms) -> bool:

@@ -39,6 +39,7 @@ from moderation.rooms.slow_mode import pace, reason_to_hold, was_told
 from moderation.rules.check import Check, Hit, Judged, View
 from moderation.rules.event_texts import found_in
 from moderation.values.events import (
+    FileSeen,
     MembershipChanged,
     MessagePosted,
     ReactionGiven,
@@ -69,12 +70,17 @@ class CompiledRule:
 
 
 def judge(
-    event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
+    event: Received | FileSeen, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
 ) -> tuple[Fact, ...]:
-    """Return everything that follows from `event`, which is at index `on` of the journal."""
+    """Return everything that follows from `event`, which is at index `on` of the journal, or is told by what is there.
+
+    Of a file only its content is judged: the pace and the rights of its sender were, with its message.
+    """
     if not _is_judged(event, context, policy):
         return ()
     facts = _by_rules(event, context, policy, rules, on)
+    if isinstance(event, FileSeen):
+        return facts
     if not is_removed(facts):  # a message that a rule lets stand is still subject to the pace
         taken = sum(isinstance(fact, CaseOpened) for fact in facts)
         facts += _held_back(event, replace(context, next_case=context.next_case + taken), policy, on)
@@ -87,7 +93,7 @@ def is_removed(facts: Sequence[Fact]) -> bool:
 
 
 def _by_rules(
-    event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
+    event: Received | FileSeen, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
 ) -> tuple[Fact, ...]:
     assert not isinstance(event, Undecryptable | Unreadable)
     hits = [
@@ -129,7 +135,7 @@ def broken_rules(event: Judged, context: Context, rules: Sequence[CompiledRule])
     ]
 
 
-def _is_judged(event: Received, context: Context, policy: Policy) -> bool:
+def _is_judged(event: Received | FileSeen, context: Context, policy: Policy) -> bool:
     """Return whether an event consists of people's own words in a group that is served.
 
     Our own events do not, nor what the bot itself caused. A reaction can say anything, so it is judged like words; but
@@ -159,6 +165,7 @@ def _found(rule: RuleSettings, hit: Hit, event: Judged, on: int) -> Found | Foun
         where=hit.where or "-",
         count=hit.numbers.get("count", 0),
         limit=hit.numbers.get("limit", 0),
+        message=event.message if isinstance(event, FileSeen) else -1,
         subject=event.sender,
         matched=hit.matched[:EXCERPT],
     )
@@ -166,6 +173,8 @@ def _found(rule: RuleSettings, hit: Hit, event: Judged, on: int) -> Found | Foun
 
 def _case(found: CompiledRule, hit: Hit, event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
     rule = found.settings
+    if isinstance(event, FileSeen) and rule.name in event.known:
+        return ()  # another file of the same message
     known = context.subject.recent_cases.get((event.room, rule.name))
     window = policy.credit.incident_window
     if known is not None and known.outcome != "dismissed" and event.received_ms - known.opened <= window:
@@ -174,7 +183,8 @@ def _case(found: CompiledRule, hit: Hit, event: Judged, context: Context, policy
 
 
 def _more_evidence(known: CaseView, rule: RuleSettings, event: Judged, context: Context, on: int) -> tuple[Fact, ...]:
-    grew = CaseGrew(room=event.room, on=on, n=known.n, subject=event.sender, event=event.event)
+    message = event.message if isinstance(event, FileSeen) else -1
+    grew = CaseGrew(room=event.room, on=on, n=known.n, message=message, subject=event.sender, event=event.event)
     if _waits_for_people(context):
         return (grew,)
     measure = rule.measure if rule.decide == "auto" or known.outcome == "upheld" else rule.interim
@@ -189,6 +199,8 @@ def _new_case(
     waits = _waits_for_people(context)
     excerpt = text.value if (text := found_in(event.texts, hit, EXCERPT)) else ""
     opened = waiting_case(context, policy, rule.name, rule.grade, on=on, event=event.event, excerpt=excerpt)
+    if isinstance(event, FileSeen):
+        opened = replace(opened, message=event.message, excerpt=event.said[:EXCERPT])
     if waits:
         return (opened,)
     if rule.decide == "manager":
@@ -225,6 +237,8 @@ def redaction_of(
     event: Judged, context: Context, on: int, n: int, rule: str, basis: Basis = "rule"
 ) -> SanctionStarted | None:
     """Return the redaction of a message, a reason, a widget; None for a name or topic, where it does not help."""
+    if isinstance(event, FileSeen) and event.gone:
+        return None
     if isinstance(event, StateChanged) and event.type.startswith("m.room."):
         return None
     if isinstance(event, MembershipChanged) and event.membership == "join":

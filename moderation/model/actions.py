@@ -20,8 +20,8 @@ from moderation.values.ids import NO_USER, CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import Line, lines_from_json, lines_to_json
 
 # STOP ends what somebody does, URGENT removes what they did. OUTSIDE and PROOF go not to the homeserver, but to others,
-# who may take their time.
-STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF = range(-1, 8)
+# who may take their time; so may the homeserver with FILES, which it fetches from others.
+STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF, FILES = range(-1, 9)
 NO_ROOM = RoomId("")  # of actions that concern no room
 
 AlertKind = Literal["due", "overdue", "escalated", "appeal", "removed", "log"]
@@ -425,12 +425,21 @@ class TakeBack(Action, name="take-back", priority=NICETY, adorns=True):
 
 
 class HashMedia(Action, name="media", priority=NICETY, adorns=True, queue="media"):
-    """Fetch the file of the message recorded at `on`, and record its hash and size."""
+    """Fetch a file of the event recorded at `on`, and record its hash and size. `judged`: a rule waits for them."""
 
     url: str
     file: dict[str, Json] | None = None  # how to open an encrypted file: an `EncryptedFile`
     subject: UserId
     on: int
+    judged: bool = False
+
+    @property
+    def priority(self) -> int:
+        return FILES if self.judged else NICETY
+
+    @property
+    def queue(self) -> str | None:
+        return None if self.judged else self.QUEUE
 
 
 class GiveReceipt(Action, name="receipt", speaks=True, queue="{subject}"):

@@ -62,6 +62,7 @@ class RuleBase(StrictSettings):
     """Settings that every rule has, whatever its kind."""
 
     IN_CHAT: ClassVar[InChat | None] = None  # None: only the operator can write such rules
+    OF_FILES: ClassVar[bool] = False  # whether it judges what is in files, once they were fetched (`FileSeen`)
     IN_WORDS: ClassVar[bool] = True  # whether a text alone can break such a rule, so that `!rule test` can try it
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from moderation.values.events import (
+    FileSeen,
     MembershipChanged,
     MessagePosted,
     OtherEvent,
@@ -18,7 +19,7 @@ from moderation.values.events import (
     Where,
 )
 
-Judged = MessagePosted | MembershipChanged | StateChanged | ReactionGiven | Redacted | OtherEvent
+Judged = MessagePosted | MembershipChanged | StateChanged | ReactionGiven | Redacted | OtherEvent | FileSeen
 Counted = Literal["reactions", "joins"]  # what is counted in addition to messages and edits
 
 

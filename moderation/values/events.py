@@ -178,6 +178,22 @@ class OtherEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileSeen(Event):
+    """A file of the event `event`, whose content became known later: it is judged then, for what is in it.
+
+    It is made from records alone, so that they can be judged again without the file.
+    """
+
+    message: int  # the record of the event
+    said: str = ""  # its text
+    sha256: str = ""
+    pdq: tuple[int, ...] = ()  # of a picture; several of one that moves
+    gone: bool = False  # whether a measure removes the event already
+    known: frozenset[str] = frozenset()  # the rules of the cases in which the event is evidence
+    texts: tuple[Text, ...] = ()  # they were judged with the event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
     """Data that is not an event as the specification has it. It never raises an exception and is never lost."""
 

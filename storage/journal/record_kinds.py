@@ -56,7 +56,9 @@ _N = _int("number of the case")
 _READ = _int("when it was done, milliseconds since 1970; without it: when it was recorded")
 _NOTE = _word("the note that the command line left")
 _ON = _int("index of the record it is about; -1: none")
-_MESSAGE = _int("index of the record of the message, if a report pointed to it; left out: it is `on`")
+_MESSAGE = _int(
+    "index of the record of the message, if a report pointed to it, or a file of it was known; left out: it is `on`"
+)
 _LATE = _int("index of the record that said it could not be read; its key came later")
 _HEARD = _int("when the homeserver had last answered (ms), if the message was sent while it did not answer")
 _RULE = _word("name of the rule")
@@ -181,7 +183,12 @@ KINDS: dict[str, Kind] = {
             "result": _word("done; refused: it could not be fetched; large: it was left alone"),
             "on": _ON,
         },
-        {**_SUBJECT, "sha256": "hash of the file", "url": "its address"},
+        {
+            **_SUBJECT,
+            "sha256": "hash of the file",
+            "pdq": "perceptual hashes (PDQ) of a picture, if a rule asks for them; several of one that moves",
+            "url": "its address",
+        },
     ),
     "state": Kind(
         "A room's settings changed (event), or how the bot serves it (entered, condition, language, setting, desk); or"
@@ -246,6 +253,7 @@ KINDS: dict[str, Kind] = {
             "where": _word("which text of the message"),
             "count": _int("how much was counted; 0: nothing"),
             "limit": _int("how much is allowed"),
+            "message": _MESSAGE,
         },
         {**_SUBJECT, "matched": "what was found"},
     ),
@@ -258,6 +266,7 @@ KINDS: dict[str, Kind] = {
             "where": _word("which text of the message"),
             "count": _int("how much was counted; 0: nothing"),
             "limit": _int("how much is allowed"),
+            "message": _MESSAGE,
         },
         {**_SUBJECT, "matched": "what was found"},
     ),

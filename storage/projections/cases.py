@@ -35,7 +35,7 @@ from .common import add, project
 
 @project.register
 async def _(fact: FoundOnTrial, db: AsyncConnection, index: int, at_ms: int) -> None:
-    await add(db, schema.trials, fact, index, at_ms, message=fact.on)
+    await add(db, schema.trials, fact, index, at_ms, message=_message(fact))
 
 
 @project.register
@@ -67,7 +67,7 @@ async def _add_evidence(fact: CaseOpened | CaseGrew, db: AsyncConnection, at_ms:
         await add(db, schema.evidence, fact, _message(fact), at_ms)
 
 
-def _message(fact: CaseOpened | CaseGrew | Reported) -> int:
+def _message(fact: CaseOpened | CaseGrew | FoundOnTrial | Reported) -> int:
     """Return the record of the message that a fact is about: its cause, or the reported message."""
     return fact.message if fact.message >= 0 else fact.on
 

@@ -59,6 +59,7 @@ from .dossiers import Approver, Dossier, all_approvers, all_dossiers, dossier_vi
 from .due import NextTimes, next_times
 from .duty import answers_for, away_now, duty_of, owners_of, waiting_for
 from .events import (
+    event_at,
     event_row,
     held_back,
     known_events,

@@ -45,6 +45,7 @@ _STANDING = (
 _HOW_MANY_STAND = select(func.count().label("count")).select_from(_STANDING)
 _EVENT = select(schema.events).where(schema.events.c.event == bindparam("event"))
 _E = schema.events.c
+_AT = select(schema.events).where(_E.record == bindparam("record"))
 _POSTED = select(_E.record).where(_E.room == bindparam("room"), _E.kind == POSTED, _E.sender != bindparam("bot"))
 _BEFORE = _POSTED.where(_E.record < bindparam("record")).order_by(_E.record.desc()).limit(bindparam("most"))
 _AFTER = _POSTED.where(_E.record > bindparam("record")).order_by(_E.record).limit(bindparam("most"))
@@ -128,6 +129,11 @@ async def held_back(db: AsyncConnection, person: PersonView, event: MessagePoste
 async def event_row(db: AsyncConnection, event: EventId) -> Row[tuple[object, ...]] | None:
     """Return the row of an event: its record and its sender."""
     return (await db.execute(_EVENT, {"event": event})).first()
+
+
+async def event_at(db: AsyncConnection, record: int) -> Row[tuple[object, ...]] | None:
+    """Return the row of the event recorded at an index."""
+    return (await db.execute(_AT, {"record": record})).first()
 
 
 async def known_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:

@@ -123,7 +123,18 @@ def test_an_installed_wheel_has_what_it_reads_and_every_command(installed: Path)
 def test_every_library_that_is_imported_is_declared() -> None:
     modules = set(imported())
     assert "nio" in modules
-    assert modules - provided(PROJECT["dependencies"]) == PART_OF_ANOTHER
+    extra = provided(PROJECT["optional-dependencies"]["images"])
+    assert modules - provided(PROJECT["dependencies"]) - extra == PART_OF_ANOTHER
+    assert modules & extra == {"PIL"}
+
+
+def test_what_compares_pictures_is_locked_alone_and_tested() -> None:
+    locked = (HOUSE / "requirements" / "images.txt").read_text("utf-8")
+    assert re.findall(r"^([a-z0-9-]+)==", locked, re.MULTILINE) == ["pillow"]
+    pyproject = tomllib.loads((HOUSE / "pyproject.toml").read_text("utf-8"))
+    groups = pyproject["dependency-groups"]
+    assert groups["images"] == PROJECT["optional-dependencies"]["images"]
+    assert {"include-group": "images"} in groups["dev"]
 
 
 def test_the_extra_brings_the_homeserver_that_the_demo_starts() -> None:

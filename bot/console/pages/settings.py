@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from moderation.values.durations import Duration
 from moderation.values.notices import Span
 
 _LASTS = get_args(Duration)[1]  # what marks a setting as a length of time
+MOST = 100  # values of one setting that are shown: a list of hashes may have thousands
 _PRIVATE = frozenset({"webhook"})  # addresses whose path may be a password
 
 
@@ -69,7 +71,8 @@ def _in_words(visit: Visit, name: str, field: FieldInfo, value: Any) -> str:
     if isinstance(value, int) and _LASTS in field.metadata:
         return visit.site.catalog.text(visit.language, "console.span", span=Span(value))
     if isinstance(value, tuple | frozenset | list):
-        return ", ".join(map(str, value))
+        some = [*map(str, islice(value, MOST))]
+        return ", ".join(some if len(value) <= MOST else [*some, f"… ({len(value)})"])
     if isinstance(value, dict):
         return ", ".join(f"{key} = {each}" for key, each in value.items())
     return str(value) if not isinstance(value, Path) else value.as_posix()

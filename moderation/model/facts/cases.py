@@ -30,25 +30,27 @@ EXCERPT = 280  # characters of a message that a case keeps for its deciders
 
 
 class Found(Fact, kind="finding", changes="nothing"):
-    """A rule was broken by the event recorded at `on`."""
+    """A rule was broken by the event recorded at `on`, or at `message` by what the record `on` tells of its file."""
 
     rule: str
     grade: Grade
     where: Where | Literal["-"] = "-"
     count: int = 0
     limit: int = 0
+    message: int = -1
     subject: UserId = person()
     matched: str = private("subject", words=True)
 
 
 class FoundOnTrial(Fact, kind="trial", changes="nothing"):
-    """A rule on trial would have been broken by the event recorded at `on`. Nothing follows."""
+    """A rule on trial would have been broken, as `Found` says. Nothing follows."""
 
     rule: str
     grade: Grade
     where: Where | Literal["-"] = "-"
     count: int = 0
     limit: int = 0
+    message: int = -1
     subject: UserId = person()
     matched: str = private("subject", words=True)
 

@@ -122,13 +122,17 @@ class ContentRead(Fact, kind="access"):
 
 
 class MediaKept(Fact, kind="media", of_acting=True):
-    """The file of the message recorded at `on` was fetched and hashed; `kept` 1: it is stored, encrypted."""
+    """A file of the event recorded at `on` was fetched and hashed; `kept` 1: it is stored, encrypted.
+
+    `pdq`: the perceptual hashes of a picture, in hexadecimal. Rules about files judge by this fact (`FileSeen`).
+    """
 
     bytes: int
     kept: int = 0
     result: MediaResult = "done"
     subject: UserId = person()
     sha256: str = private("subject")
+    pdq: str = private("subject")
     url: str = private("subject")
 
 

@@ -1,10 +1,14 @@
 """Somebody shows one large file in many messages and edits, so that the bot fetches it each time."""
 
+from dataclasses import replace
+
 import pytest
 
+from bot.effects import media_hash
 from bot.effects.media_hash import PER_PERSON, MediaHasher
 from bot.matrix.client import Homeserver, Session
 from bot.matrix.errors import TooLarge
+from bot.outbox.handler import RetryLater
 from moderation.model.actions import HashMedia
 from moderation.model.facts import MediaKept
 from moderation.values.ids import RoomId, UserId
@@ -55,6 +59,24 @@ async def test_files_of_one_person_are_limited_per_hour_and_do_not_delay_others(
         assert results == ["done" if size == LIMIT else "large"] * PER_PERSON + ["refused"] * 3
         assert len(files.fetched) == PER_PERSON
         assert (await kept(hasher, shown(99, BEN))).result != "refused"
+
+
+async def test_a_server_that_keeps_us_waiting_does_not_hold_up_the_files_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(media_hash, "_SLOW_S", -1.0)  # whatever it takes is long
+    files = Files(LIMIT)
+    hasher = MediaHasher(files, LIMIT)  # type: ignore[arg-type]
+    assert (await kept(hasher, shown(1))).result == "done"
+    with pytest.raises(RetryLater) as later:
+        await hasher.handle(shown(2), "txn")
+    ((lost,),) = [later.value.given_up.facts]
+    assert isinstance(lost, MediaKept)
+    assert (lost.result, len(files.fetched)) == ("refused", 1)
+    elsewhere = replace(shown(3), url="mxc://elsewhere.example.org/3")
+    assert (await kept(hasher, elsewhere)).result == "done"
+    monkeypatch.setattr(media_hash, "RESTS_S", 0.0)
+    assert (await kept(hasher, shown(1))).result == "done"  # it is known
 
 
 async def test_a_file_declared_too_large_is_not_read() -> None:

@@ -328,7 +328,7 @@ class TestExample:
 
     def test_it_mentions_every_setting(self) -> None:
         text = EXAMPLE.read_text("utf-8")
-        written = set(re.findall(r"^(?:# )?([a-z_]+) =", text, re.MULTILINE))
+        written = set(re.findall(r"^(?:# )?([a-z_0-9]+) =", text, re.MULTILINE))
         written |= set(re.findall(r"[{,] ([a-z]+) =", text))
         written |= set(re.findall(r"^(?:# )?\[+(?:[a-z]+\.)?([a-z_]+)\]", text, re.MULTILINE))
         assert _keys(*KINDS.values(), FileSettings, OidcSettings) - written == set()

@@ -1,0 +1,41 @@
+"""The content of a file as something to judge, made from records alone: that of the file, and that of its event.
+
+Rules kept here:
+- A file that could not be fetched, or of which nothing is known any more, is not judged.
+- An event that a measure removes is not removed again.
+
+Left to others: fetching (`bot/effects/media_hash.py`), judging (`moderation/judge/judge.py`).
+"""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.facts import MediaKept
+from moderation.values.events import FileSeen
+from moderation.values.ids import EventId, UserId
+from storage import queries
+
+from .quotations import Recorded
+
+
+async def file_seen(db: AsyncConnection, kept: MediaKept, now_ms: int, recorded: Recorded) -> FileSeen | None:
+    """Return what is to be judged of a file; None if there is nothing."""
+    row = await queries.event_at(db, kept.on)
+    if row is None or not kept.sha256 or not row.event or not row.sender:
+        return None
+    event = EventId(row.event)
+    message = recorded(kept.home, kept.on)
+    return FileSeen(
+        room=kept.home,
+        event=event,
+        sender=UserId(row.sender),
+        sent_ms=int(row.at),
+        received_ms=now_ms,
+        type="",
+        content={},
+        message=kept.on,
+        said=message.body if message is not None else "",
+        sha256=kept.sha256,
+        pdq=tuple(int(each, 16) for each in kept.pdq.split()),
+        gone=bool(await queries.unwanted_events(db, [event])),
+        known=frozenset(case.rule for case in await queries.cases_with(db, event)),
+    )

@@ -1,0 +1,31 @@
+"""Pictures for tests, the same on every machine: waves and blots, from a seed."""
+
+import io
+import math
+import random
+from typing import Any
+
+from PIL import Image
+
+
+def picture(seed: int, width: int = 320, height: int = 240) -> Image.Image:
+    """Return a picture in colours."""
+    dice = random.Random(seed)
+    waves = [(dice.uniform(-9, 9), dice.uniform(-9, 9), dice.uniform(0, 6), dice.uniform(10, 40)) for _ in range(8)]
+    blots = [(dice.random(), dice.random(), dice.uniform(0.05, 0.2), dice.randrange(-90, 90)) for _ in range(9)]
+    pixels = bytearray()
+    for row in range(height):
+        for column in range(width):
+            x, y = column / width, row / height
+            light = 128 + sum(much * math.sin(across * x + down * y + since) for across, down, since, much in waves)
+            light += sum(much for left, top, size, much in blots if abs(x - left) < size and abs(y - top) < size)
+            level = min(255, max(0, int(light)))
+            pixels += bytes((level, (level * 2 + column) % 256, 255 - level))
+    return Image.frombytes("RGB", (width, height), bytes(pixels))
+
+
+def written(image: Image.Image, form: str = "PNG", **how: Any) -> bytes:
+    """Return the bytes of a file with the picture."""
+    file = io.BytesIO()
+    image.save(file, form, **how)
+    return file.getvalue()
