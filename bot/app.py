@@ -44,8 +44,10 @@ from .effects.align_room import Reconciler
 from .effects.anchor_day import Anchorer, Closer
 from .effects.anchor_outside import OutsideAnchorer
 from .effects.ask_desk import Asker
+from .effects.ask_plugin import PluginAsker
 from .effects.console_link import ConsoleLinks
 from .effects.desk import Desk
+from .effects.fetch_file import FileFetcher
 from .effects.guide import Guider
 from .effects.join_room import Joiner, recording_notice
 from .effects.leave_room import Leaver
@@ -90,6 +92,7 @@ from .pipeline.heartbeat import last_noted
 from .pipeline.lost_time import RemovedMessages
 from .pipeline.message_text import message_of, said_at, words_of
 from .pipeline.pipeline import Pipeline
+from .plugins.plugins import Plugins
 from .runtime.clock import Clock, wall_clock
 from .scheduler.digest import Digester
 from .scheduler.scheduler import Scheduler
@@ -205,6 +208,7 @@ class RunningBot:
         notice = recording_notice(config.records.content, config.records.retention, config.bot.prefix)
         closings, dialogue = Closings(journal.folder), (core.stores.identity, core.stores.asking)
         whole = WholeRedactions(services.homeserver, services.database)
+        files = FileFetcher(core.homeserver, config.records.media_limit * 1_000_000)
         reasons = PublicReasons(services.speech, services.policy, config.bot.removal_reason)
         reconciler, acts = Reconciler(services, reasons, whole), SimpleActs(services, reasons, whole)
         return by_action(
@@ -221,11 +225,8 @@ class RunningBot:
             Adopter(services),
             Asker(services),
             Quoter(services, partial(message_of, journal)),
-            MediaHasher(
-                core.homeserver,
-                config.records.media_limit * 1_000_000,
-                pictures=compare_pictures(config.policy.rules),
-            ),
+            MediaHasher(files, pictures=compare_pictures(config.policy.rules)),
+            PluginAsker(files, Plugins(config.plugins, config.file.parent), config.policy.rules, core.clock),
             OwnData(services, direct, Catalog.load(), config.data_dir, operations.identity),
             DataEraser(operations),
             operations.dossiers,

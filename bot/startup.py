@@ -127,6 +127,7 @@ def make_pipeline(
             media=config.records.media == "hash",
             unreadable=config.bot.unreadable,
             alerts=config.alerts,
+            plugins=config.plugins,
         ),
         clock,
         reader,

@@ -40,6 +40,7 @@ from moderation.values.notices import Code, Span
 from .alerts import alert_problems
 from .errors import ConfigProblem, durations_in, explain, one_of, shown, value_at
 from .oidc import console_problems, oidc_problems
+from .plugins import plugin_problems
 from .toml_lines import Place
 from .verification import email_problems
 
@@ -73,6 +74,7 @@ def problems_across(
         *console_problems(data),
         *email_problems(data),
         *alert_problems(data),
+        *plugin_problems(data),
         *_names(data),
         *_files_fetched(data),
         *rule_problems(sound),

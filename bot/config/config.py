@@ -51,6 +51,7 @@ from .checks import problems_across
 from .errors import ConfigError, ConfigProblem, decode, explain, syntax_problem, unreadable
 from .lists import with_lists
 from .oidc import SECRET_PREFIX, CallbackSettings, ConsoleSettings, OidcSettings, is_loopback, listen_address
+from .plugins import PluginSettings
 from .renamed import as_written, old_names, with_new_names
 from .verification import ChallengeSettings, EmailSettings
 from .zones import near_zones
@@ -223,6 +224,7 @@ class FileSettings(StrictSettings):
     console: ConsoleSettings = ConsoleSettings()
     watch: WatchSettings = WatchSettings()
     alerts: AlertSettings = AlertSettings()
+    plugins: tuple[PluginSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
 
 

@@ -13,7 +13,7 @@ Rules kept here:
 - After a refusal for sending too much, one request goes at a time, and one more at once with each that is accepted, so
   that the most important one goes first.
 - Actions of one queue go one at a time, in order.
-- Requests that servers other than the homeserver can hold up (`APART`) wait for nothing here and keep nothing waiting.
+- Requests that others than the homeserver can hold up (`APART`) wait for nothing here and keep nothing waiting.
 
 Left to others: reading the rows (`storage/outbox.py`), sending them (`dispatcher.py`).
 """
@@ -21,7 +21,7 @@ Left to others: reading the rows (`storage/outbox.py`), sending them (`dispatche
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from moderation.model.actions import CARD, FILES, OUTSIDE, PROOF, STOP, URGENT
+from moderation.model.actions import CARD, FILES, LABELS, OUTSIDE, PROOF, STOP, URGENT
 from storage.outbox import OutboxRow
 
 AT_ONCE = 4
@@ -34,7 +34,7 @@ CALM_MS = 100
 CROWDED_MS = 1_000  # after a full answer of `/sync` the next one has been taken by then
 SLOW_MS = 600_000  # after a refusal the homeserver counts as slow for this long
 ALWAYS = 2**62
-APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8, FILES: 4}  # how many at once
+APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8, FILES: 4, LABELS: 4}  # how many at once
 
 
 @dataclass(frozen=True, slots=True)

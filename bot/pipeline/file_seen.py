@@ -4,12 +4,15 @@ Rules kept here:
 - A file that could not be fetched, or of which nothing is known any more, is not judged.
 - An event that a measure removes is not removed again.
 
-Left to others: fetching (`bot/effects/media_hash.py`), judging (`moderation/judge/judge.py`).
+Left to others: fetching (`bot/effects/media_hash.py`, `ask_plugin.py`), judging (`moderation/judge/judge.py`).
 """
+
+import json
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.facts import MediaKept
+from moderation.model.facts import FileLabelled, KnownOfFile
 from moderation.values.events import FileSeen
 from moderation.values.ids import EventId, UserId
 from storage import queries
@@ -17,10 +20,11 @@ from storage import queries
 from .quotations import Recorded
 
 
-async def file_seen(db: AsyncConnection, kept: MediaKept, now_ms: int, recorded: Recorded) -> FileSeen | None:
+async def file_seen(db: AsyncConnection, kept: KnownOfFile, now_ms: int, recorded: Recorded) -> FileSeen | None:
     """Return what is to be judged of a file; None if there is nothing."""
     row = await queries.event_at(db, kept.on)
-    if row is None or not kept.sha256 or not row.event or not row.sender:
+    known = _known(kept)
+    if row is None or not known or not row.event or not row.sender:
         return None
     event = EventId(row.event)
     message = recorded(kept.home, kept.on)
@@ -34,8 +38,15 @@ async def file_seen(db: AsyncConnection, kept: MediaKept, now_ms: int, recorded:
         content={},
         message=kept.on,
         said=message.body if message is not None else "",
-        sha256=kept.sha256,
-        pdq=tuple(int(each, 16) for each in kept.pdq.split()),
         gone=bool(await queries.unwanted_events(db, [event])),
         known=frozenset(case.rule for case in await queries.cases_with(db, event)),
+        **known,
     )
+
+
+def _known(kept: KnownOfFile) -> dict[str, Any]:
+    """Return what a record tells of a file; nothing if it could not be fetched, or got no label."""
+    if isinstance(kept, FileLabelled):
+        return {"plugin": kept.plugin, "labels": json.loads(kept.labels)} if kept.labels else {}
+    pdq = tuple(int(each, 16) for each in kept.pdq.split())
+    return {"sha256": kept.sha256, "pdq": pdq} if kept.sha256 else {}

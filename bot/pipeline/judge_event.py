@@ -19,7 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from moderation.judge.judge import judge
 from moderation.model.actions import Action, EditCard, HashMedia, TellDesk
 from moderation.model.context import RoomView
-from moderation.model.facts import CaseOpened, Fact, MediaKept, NotSeen
+from moderation.model.facts import CaseOpened, Fact, KnownOfFile, NotSeen
+from moderation.rules.labels import LabelsRule
 from moderation.values.events import (
     MessagePosted,
     ReactionGiven,
@@ -35,6 +36,7 @@ from storage import queries
 from .judging_context import JudgingContexts
 from .judging_costs import JudgingCosts, letters
 from .lost_time import REDACTED
+from .plugin_questions import plugin_questions
 from .quotations import Recorded
 from .returned_cards import returned_card, returned_question, superseded_cards
 from .room_changes import RoomChanges
@@ -65,7 +67,9 @@ class Judging:
         self._settings = settings
         self._costs = costs
         self.unread = UnreadMessages(settings.unreadable, settings.bot)
-        self.judges_files = any(rule.settings.OF_FILES for rule in settings.rules)
+        of_files = [rule.settings for rule in settings.rules if rule.settings.OF_FILES]
+        self.judges_files = bool(of_files)
+        self._compares_files = any(not isinstance(rule, LabelsRule) for rule in of_files)  # by their hashes
 
     async def follow(
         self, unit: UnitOfWork, index: int, event: Received, room: RoomView, was: RoomView, era: str
@@ -125,14 +129,14 @@ class Judging:
         return self.unread.follow(room, event.event, event.sender, event.received_ms, event.code)
 
     def _files(self, event: Received, room: RoomView, index: int) -> tuple[Action, ...]:
-        """Return the actions that note hash and size of an event's files in a group, if the settings ask for it."""
+        """Return what finds out about an event's files in a group, if the settings ask for it: hash, size, labels."""
         if not self._settings.media or room.purpose != "group" or isinstance(event, Unreadable):
             return ()
         if event.sender == self._settings.bot:
             return ()
-        judged = self.judges_files
+        judged = self._compares_files
         files = [file for file in event.media if file.url and (judged or file.kind != "avatar")][:MOST_FILES]
-        return tuple(
+        hashed = tuple(
             HashMedia(
                 room=event.room,
                 url=file.url or "",
@@ -143,8 +147,12 @@ class Judging:
             )
             for file in files
         )
+        return (
+            *hashed,
+            *plugin_questions(event, files, room, index, self._settings),
+        )
 
-    async def follow_file(self, unit: UnitOfWork, index: int, kept: MediaKept, room: RoomView, now_ms: int) -> Answer:
+    async def follow_file(self, unit: UnitOfWork, index: int, kept: KnownOfFile, room: RoomView, now_ms: int) -> Answer:
         """Return all that follows from what is in a file, recorded at `index`."""
         due = await self._contexts.of_file(unit, kept, room, now_ms)
         return Answer(judge(due.event, due.context, self._settings.policy, due.rules, index) if due else ())

@@ -16,7 +16,7 @@ from moderation.judge.judge import CompiledRule, is_removed
 from moderation.judge.newcomers import held_in
 from moderation.judge.room_rules import compiled
 from moderation.model.context import Context, RoomView
-from moderation.model.facts import Fact, MediaKept
+from moderation.model.facts import Fact, KnownOfFile
 from moderation.rooms.slow_mode import is_held_back, pace, was_told
 from moderation.rules.check import Counted
 from moderation.rules.unless import MOST_MESSAGES
@@ -80,7 +80,7 @@ class JudgingContexts:
             event = await with_false_quotations(unit.db, event, self._recorded)
         return ToJudge(event, context, rules)
 
-    async def of_file(self, unit: UnitOfWork, kept: MediaKept, room: RoomView, now_ms: int) -> ToJudge | None:
+    async def of_file(self, unit: UnitOfWork, kept: KnownOfFile, room: RoomView, now_ms: int) -> ToJudge | None:
         """Return what is to be judged of a file; None if nothing is known of it."""
         await unit.flush()
         seen = await file_seen(unit.db, kept, now_ms, self._recorded)

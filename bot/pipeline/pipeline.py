@@ -25,7 +25,7 @@ from bot.runtime.clock import Clock
 from bot.runtime.wakeup import Wake
 from moderation.model.actions import Action, Align, KeepDesk, Redact
 from moderation.model.context import RoomView
-from moderation.model.facts import ConsoleCommand, Fact, MediaKept, NotRead, RoomStateChanged
+from moderation.model.facts import ConsoleCommand, Fact, KnownOfFile, NotRead, RoomStateChanged
 from moderation.values.events import MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import outbox, queries
@@ -318,7 +318,7 @@ class Pipeline:
             answer = Answer(_one_cause(fresh, first), actions)
             await self.processor.process(unit, answer, cause=first, at_ms=at_ms)
             for index, fact in enumerate(fresh, first):
-                if isinstance(fact, MediaKept):
+                if isinstance(fact, KnownOfFile):
                     await self.judge_file(unit, index, fact, at_ms)
         elif actions:
             await self.processor.queue_alone(unit, actions)
@@ -378,7 +378,7 @@ class Pipeline:
         self,
         unit: UnitOfWork,
         index: int,
-        kept: MediaKept,
+        kept: KnownOfFile,
         at_ms: int,
         present: Sequence[tuple[int, Fact]] = (),
     ) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from bot.events.parse_event import receive
 from bot.events.parse_fields import object_of
 from moderation.model.actions import AskDesk, PostCard
-from moderation.model.facts import ActionTaken, ConsoleCommand, Fact, MediaKept, NotRead, NotSeen, RoomEntered
+from moderation.model.facts import ActionTaken, ConsoleCommand, Fact, KnownOfFile, NotRead, NotSeen, RoomEntered
 from moderation.values.events import Json, MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import outbox
@@ -106,7 +106,7 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
             present = given.get(record.index, [])
             await _obey(unit, pipeline, record, asked, present)
             done.update(index for index, _ in present)
-        elif isinstance(fact := fact_of_record(record, rooms.of), MediaKept):
+        elif isinstance(fact := fact_of_record(record, rooms.of), KnownOfFile):
             present = given.get(record.index, [])
             await _judge_file(unit, pipeline, record, fact, present)
             done.update(index for index, _ in present)
@@ -135,7 +135,7 @@ async def _obey(
 
 
 async def _judge_file(
-    unit: UnitOfWork, pipeline: Pipeline, record: Record, kept: MediaKept, present: Sequence[tuple[int, Fact]]
+    unit: UnitOfWork, pipeline: Pipeline, record: Record, kept: KnownOfFile, present: Sequence[tuple[int, Fact]]
 ) -> None:
     """Judge by what is recorded of a file, which perhaps was not done."""
     itself = [(record.index, kept)]

@@ -7,6 +7,7 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.config.alerts import AlertSettings
+from bot.config.plugins import PluginSettings
 from moderation.judge.judge import CompiledRule
 from moderation.model.actions import Action
 from moderation.model.context import RoomView
@@ -132,3 +133,4 @@ class PipelineSettings:
     media: bool = True  # whether files are fetched, to note their hash and size
     unreadable: Consequence = "tell"  # what follows if people make their messages unreadable
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    plugins: tuple[PluginSettings, ...] = ()

@@ -70,6 +70,8 @@ def _commented(setting: str, words: str) -> str:
 
 def _toml(value: object) -> str:
     """Return a value as TOML, which writes texts, numbers and lists as JSON does."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{name} = {_toml(each)}' for name, each in value.items())} }}"
     return json.dumps(value, ensure_ascii=False)
 
 

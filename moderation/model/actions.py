@@ -20,8 +20,8 @@ from moderation.values.ids import NO_USER, CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import Line, lines_from_json, lines_to_json
 
 # STOP ends what somebody does, URGENT removes what they did. OUTSIDE and PROOF go not to the homeserver, but to others,
-# who may take their time; so may the homeserver with FILES, which it fetches from others.
-STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF, FILES = range(-1, 9)
+# who may take their time; so may the homeserver with FILES, which it fetches from others, and a plug-in with LABELS.
+STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF, FILES, LABELS = range(-1, 10)
 NO_ROOM = RoomId("")  # of actions that concern no room
 
 AlertKind = Literal["due", "overdue", "escalated", "appeal", "removed", "log"]
@@ -440,6 +440,19 @@ class HashMedia(Action, name="media", priority=NICETY, adorns=True, queue="media
     @property
     def queue(self) -> str | None:
         return None if self.judged else self.QUEUE
+
+
+class AskPlugin(Action, name="ask-plugin", priority=LABELS, queue=None):
+    """Ask a plug-in about a file of the event recorded at `on`, unless that is later than `until`."""
+
+    plugin: str
+    kind: str
+    mimetype: str = ""
+    url: str
+    file: dict[str, Json] | None = None  # as in `HashMedia`
+    subject: UserId
+    on: int
+    until: int
 
 
 class GiveReceipt(Action, name="receipt", speaks=True, queue="{subject}"):

@@ -188,6 +188,8 @@ class FileSeen(Event):
     said: str = ""  # its text
     sha256: str = ""
     pdq: tuple[int, ...] = ()  # of a picture; several of one that moves
+    plugin: str = ""  # the name of the one that gave it the labels
+    labels: Mapping[str, int] = field(default_factory=dict)  # scores from 0 to 1000
     gone: bool = False  # whether a measure removes the event already
     known: frozenset[str] = frozenset()  # the rules of the cases in which the event is evidence
     texts: tuple[Text, ...] = ()  # they were judged with the event

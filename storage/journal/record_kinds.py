@@ -190,6 +190,22 @@ KINDS: dict[str, Kind] = {
             "url": "its address",
         },
     ),
+    "labels": Kind(
+        "A plug-in was asked about a file. Rules judge by its answer.",
+        {
+            "plugin": _word("its name"),
+            "result": _word(
+                "done; gone, late, wrong: no answer, none in time, or none that can be read; refused: the file could"
+                " not be fetched; large: it was left alone"
+            ),
+            "on": _ON,
+        },
+        {
+            **_SUBJECT,
+            "labels": "the labels that rules ask about, each with its score: JSON",
+            "url": "address of the file",
+        },
+    ),
     "state": Kind(
         "A room's settings changed (event), or how the bot serves it (entered, condition, language, setting, desk); or"
         " a space lists another room from now on, or no longer (listed, unlisted).",

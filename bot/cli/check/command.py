@@ -43,6 +43,7 @@ def check(
     from .email import email
     from .homeserver import homeserver_findings
     from .oidc import issuers
+    from .plugins import plugins
     from .this_machine import machine_findings, other_rooms
 
     admin_token = sys.stdin.readline().strip() if admin_token_stdin else ""
@@ -57,6 +58,7 @@ def check(
             *email(config),
             *alerts(config),
             *issuers(config),
+            *plugins(config),
             *asyncio.run(homeserver_findings(config, admin_token, other_rooms(config.data_dir))),
         ]
     if json:

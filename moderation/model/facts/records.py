@@ -7,6 +7,7 @@ from moderation.values.ids import UserId
 from .base import Fact, person, private, unowned
 
 MediaResult = Literal["done", "refused", "large"]
+LabelsResult = Literal["done", "refused", "large", "gone", "late", "wrong"]
 
 
 class DataAsked(Fact, kind="request"):
@@ -134,6 +135,22 @@ class MediaKept(Fact, kind="media", of_acting=True):
     sha256: str = private("subject")
     pdq: str = private("subject")
     url: str = private("subject")
+
+
+class FileLabelled(Fact, kind="labels", changes="nothing", of_acting=True):
+    """A plug-in was asked about a file of the event recorded at `on`; `labels`: the score of each, as JSON.
+
+    Rules about labels judge by this fact (`FileSeen`), so the plug-in is not asked again.
+    """
+
+    plugin: str
+    result: LabelsResult = "done"
+    subject: UserId = person()
+    labels: str = private("subject")
+    url: str = private("subject")
+
+
+KnownOfFile = MediaKept | FileLabelled  # what makes a file known, and is judged
 
 
 class NotSeen(Fact, kind="coverage"):

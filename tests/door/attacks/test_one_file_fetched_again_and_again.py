@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.effects import media_hash
-from bot.effects.media_hash import PER_PERSON, MediaHasher
+from bot.effects import fetch_file
+from bot.effects.fetch_file import PER_PERSON, FileFetcher
+from bot.effects.media_hash import MediaHasher
 from bot.matrix.client import Homeserver, Session
 from bot.matrix.errors import TooLarge
 from bot.outbox.handler import RetryLater
@@ -44,7 +45,7 @@ async def kept(hasher: MediaHasher, action: HashMedia) -> MediaKept:
 
 async def test_a_file_is_fetched_once_however_often_it_is_shown() -> None:
     files = Files(LIMIT)
-    hasher = MediaHasher(files, LIMIT)  # type: ignore[arg-type]
+    hasher = MediaHasher(FileFetcher(files, LIMIT))  # type: ignore[arg-type]
     facts = [await kept(hasher, shown(1, user, on)) for on, user in enumerate([ANNA, ANNA, BEN])]
     assert len(files.fetched) == 1
     assert len({(fact.bytes, fact.sha256, fact.result) for fact in facts}) == 1
@@ -54,7 +55,7 @@ async def test_a_file_is_fetched_once_however_often_it_is_shown() -> None:
 async def test_files_of_one_person_are_limited_per_hour_and_do_not_delay_others() -> None:
     for size in (LIMIT, LIMIT + 1):
         files = Files(size)
-        hasher = MediaHasher(files, LIMIT)  # type: ignore[arg-type]
+        hasher = MediaHasher(FileFetcher(files, LIMIT))  # type: ignore[arg-type]
         results = [(await kept(hasher, shown(number))).result for number in range(PER_PERSON + 3)]
         assert results == ["done" if size == LIMIT else "large"] * PER_PERSON + ["refused"] * 3
         assert len(files.fetched) == PER_PERSON
@@ -64,9 +65,9 @@ async def test_files_of_one_person_are_limited_per_hour_and_do_not_delay_others(
 async def test_a_server_that_keeps_us_waiting_does_not_hold_up_the_files_of_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(media_hash, "_SLOW_S", -1.0)  # whatever it takes is long
+    monkeypatch.setattr(fetch_file, "_SLOW_S", -1.0)  # whatever it takes is long
     files = Files(LIMIT)
-    hasher = MediaHasher(files, LIMIT)  # type: ignore[arg-type]
+    hasher = MediaHasher(FileFetcher(files, LIMIT))  # type: ignore[arg-type]
     assert (await kept(hasher, shown(1))).result == "done"
     with pytest.raises(RetryLater) as later:
         await hasher.handle(shown(2), "txn")
@@ -75,7 +76,7 @@ async def test_a_server_that_keeps_us_waiting_does_not_hold_up_the_files_of_othe
     assert (lost.result, len(files.fetched)) == ("refused", 1)
     elsewhere = replace(shown(3), url="mxc://elsewhere.example.org/3")
     assert (await kept(hasher, elsewhere)).result == "done"
-    monkeypatch.setattr(media_hash, "RESTS_S", 0.0)
+    monkeypatch.setattr(fetch_file, "RESTS_S", 0.0)
     assert (await kept(hasher, shown(1))).result == "done"  # it is known
 
 

@@ -12,6 +12,7 @@ import pytest
 from bot.cli.rules.reading import read_again
 from bot.config.config import parse_config
 from bot.crypto.attachments import encrypt
+from bot.effects.fetch_file import FileFetcher
 from bot.effects.media_hash import MediaHasher
 from bot.effects.picture_hash import pdq_of
 from bot.matrix.errors import TooLarge
@@ -61,7 +62,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Offline]:
 
 async def fetch(bot: Offline) -> None:
     """Fetch the files that wait, as the dispatcher would."""
-    hasher = MediaHasher(Files(), 1_000_000, pictures=True)  # type: ignore[arg-type]
+    hasher = MediaHasher(FileFetcher(Files(), 1_000_000), pictures=True)  # type: ignore[arg-type]
     for row in await bot.waiting():
         if isinstance(row.action, HashMedia):
             done = await hasher.handle(row.action, row.txn)
@@ -241,7 +242,7 @@ async def test_a_file_that_was_recorded_and_not_judged_is_judged_at_the_next_sta
         event = await bot.event(ANNA, "m.room.message", image("bad"))
         data = bot.config.data_dir
         (row,) = [row for row in await bot.waiting() if isinstance(row.action, HashMedia)]
-        done = await MediaHasher(Files(), 1_000_000, pictures=True).handle(row.action, row.txn)  # type: ignore[arg-type]
+        done = await MediaHasher(FileFetcher(Files(), 1_000_000), pictures=True).handle(row.action, row.txn)  # type: ignore[arg-type]
         draft = bot.pipeline.processor.draft_of(done.facts[0], bot.time())
         bot.stores.journal.append([draft])  # stopped after the first of the records that are written together
         bot.stores.journal.sync()

@@ -1,6 +1,8 @@
 """Events as rules see them, for the tests in this folder."""
 
-from moderation.values.events import Json, Media, MembershipChanged, MessagePosted, Text, Where
+from collections.abc import Mapping
+
+from moderation.values.events import FileSeen, Json, Media, MembershipChanged, MessagePosted, Text, Where
 from moderation.values.ids import EventId, RoomId, UserId
 
 ROOM, EVENT, SENDER = RoomId("!r:example.org"), EventId("$e"), UserId("@sender:example.org")
@@ -49,4 +51,20 @@ def named(name: str, where: Where = "display_name") -> MembershipChanged:
         membership="join",
         display_name=name,
         texts=(Text(where, name),),
+    )
+
+
+def labelled(plugin: str, labels: Mapping[str, int]) -> FileSeen:
+    """Return a file to which a plug-in gave labels."""
+    return FileSeen(
+        room=ROOM,
+        event=EVENT,
+        sender=SENDER,
+        sent_ms=0,
+        received_ms=0,
+        type="",
+        content={},
+        message=0,
+        plugin=plugin,
+        labels=labels,
     )
