@@ -60,6 +60,7 @@ from .effects.quote_message import Quoter
 from .effects.redact_and_kick import SimpleActs
 from .effects.redact_everything import WholeRedactions
 from .effects.send_notice import Notifier
+from .effects.server_acl import ServerAcls
 from .effects.show_power import PowerTeller
 from .effects.sweep import Sweeper
 from .effects.witness import WitnessClient
@@ -211,12 +212,14 @@ class RunningBot:
         files = FileFetcher(core.homeserver, config.records.media_limit * 1_000_000)
         reasons = PublicReasons(services.speech, services.policy, config.bot.removal_reason)
         reconciler, acts = Reconciler(services, reasons, whole), SimpleActs(services, reasons, whole)
+        servers = ServerAcls(services)
         return by_action(
             acts,
             Sweeper(services, acts.redact),
             direct,
             reconciler,
-            Leaver(services, reconciler),
+            servers,
+            Leaver(services, reconciler, servers),
             Joiner(services, self._gaps, notice),
             PowerTeller(services, journal.vkey, notice),
             Desk(services, partial(said_at, journal)),

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.judge.judge import CompiledRule
-from moderation.model.actions import Align, KeepLobby
+from moderation.model.actions import Align, AlignServers, KeepLobby
 from moderation.model.facts import BotStarted, Fact, IdentityKeyChanged, NotSeen, PolicyChanged
 from moderation.policy import Policy
 from moderation.rules.base import LONGEST_OWN_MS
@@ -194,12 +194,13 @@ async def forget_again(stores: Stores) -> None:
 
 async def checks_at_start(
     db: AsyncConnection, policy: Policy, groups: Iterable[RoomId]
-) -> tuple[Align | KeepLobby, ...]:
+) -> tuple[Align | AlignServers | KeepLobby, ...]:
     """Return the check of each lobby, and of those `groups` in which something holds."""
     gated = await gated_groups(db, policy)
     concerned = {*gated, *await queries.rooms_with_sanctions(db)}
     aligns = (Align(room=room, routine=True) for room in groups if room in concerned)
-    return (*aligns, *await lobbies_to_look_after(db, gated))
+    servers = (AlignServers(room=room) for room in await queries.rooms_with_servers(db))
+    return (*aligns, *servers, *await lobbies_to_look_after(db, gated))
 
 
 async def start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:

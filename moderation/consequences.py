@@ -25,6 +25,7 @@ from .model.actions import (
     NO_ROOM,
     Action,
     Align,
+    AlignServers,
     EditCard,
     InviteBack,
     KeepDesk,
@@ -288,11 +289,18 @@ def _(fact: Swept, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 
 
 def _measure_begun(fact: SanctionStarted) -> Iterator[Consequence]:
-    if fact.kind in WRITTEN:
-        yield Align(room=fact.home)
+    yield from _written(fact)
     yield NotifyRoom(room=fact.home, facts=(fact,))
     if fact.n:  # else somebody who runs the room ordered it
         yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,))
+
+
+def _written(fact: SanctionStarted | SanctionEnded) -> Iterator[Action]:
+    """Yield what brings the room's own settings in line with a measure."""
+    if fact.kind in WRITTEN:
+        yield Align(room=fact.home)
+    elif fact.kind == "server":
+        yield AlignServers(room=fact.home)
 
 
 @_follow.register
@@ -315,8 +323,7 @@ def _(fact: SanctionEnded, rooms_of: RoomsOf) -> Iterator[Consequence]:
 
 
 def _measure_over(fact: SanctionEnded) -> Iterator[Consequence]:
-    if fact.kind in WRITTEN:
-        yield Align(room=fact.home)
+    yield from _written(fact)
     if fact.why != "overtaken":
         yield NotifyRoom(room=fact.home, facts=(fact,))
         if fact.n:

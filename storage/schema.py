@@ -567,6 +567,7 @@ sanctions = Table(
     Column("reach", String, server_default="", info=PLAIN),  # in all rooms of this community; "": as `room`
     # Of a sweep: the record of the oldest message that it redacts; it redacts those before its own record.
     Column("oldest", Integer, server_default="0"),
+    Column("server", String, server_default="", info=PLAIN),  # that the room lets in no longer
 )
 Index("sanctions_by_room", sanctions.c.room, sanctions.c.kind, sanctions.c.ended)
 Index("sanctions_by_event", sanctions.c.event)
@@ -607,7 +608,7 @@ holds = Table(
     Column("user", String, primary_key=True, info=PERSON),
     Column(
         "what", String, primary_key=True, info=PLAIN
-    ),  # level | ban; for the room itself: posting, posting TYPE, joining
+    ),  # level | ban; for the room itself: posting, posting TYPE, joining, acl SERVER
     Column("step", String, info=PLAIN),  # intended | held
     Column("prior", String, info=PLAIN),
     Column("held", String, info=PLAIN),

@@ -16,7 +16,7 @@ from typing import Any, get_args
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import RoomView
-from moderation.model.facts import OF_ROOMS, CaseOpened, ContentRead, DataAsked, Fact, SanctionEnded, SanctionKind
+from moderation.model.facts import REOPENED, CaseOpened, ContentRead, DataAsked, Fact, SanctionEnded, SanctionKind
 from moderation.rooms import measures
 from moderation.values.durations import HOUR_MS
 from moderation.values.errors import Refused
@@ -28,7 +28,7 @@ from .request import ByName, Request
 
 BY_OTHERS = ("slow", "gate")  # ordered by the people of a room alone, or by nobody
 ORDERS: tuple[SanctionKind, ...] = tuple(
-    kind for kind in get_args(SanctionKind) if kind in OF_ROOMS and kind not in BY_OTHERS
+    kind for kind in get_args(SanctionKind) if kind in REOPENED and kind not in BY_OTHERS
 )
 EVERY_ROOM = "*"  # in place of the code of a room
 
@@ -72,7 +72,7 @@ class RoomOperations(ByOperator):
             case "leave":
                 return (DataAsked(room=room.room, on=-1, what="leave-confirmed", subject=by),)
             case "reopen":
-                return await self._lifted(db, room, by, OF_ROOMS)
+                return await self._lifted(db, room, by, REOPENED)
             case "lockdown-off":
                 return await self._lifted(db, room, by, ("lockdown",), all_rooms=asked.string("room") == EVERY_ROOM)
         return await self._ordered(db, what, room, by, asked)

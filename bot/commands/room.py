@@ -10,7 +10,7 @@ Left to others: what follows (`moderation/rooms/measures.py`), what it means for
 
 from bot.texts import measure_lines
 from moderation.duty.responsibility import Deed
-from moderation.model.facts import OF_ROOMS, Fact, SanctionKind
+from moderation.model.facts import REOPENED, Fact, SanctionKind
 from moderation.rooms import measures as room_measures
 from moderation.rooms.slow_mode import LEAST_MS, MOST_MS
 from moderation.values.durations import HOUR_MS, parse_duration
@@ -28,12 +28,12 @@ async def readonly(call: Call) -> Reply:
     """Let only managers post for a time; or (`readonly off`) everybody again."""
     if _is_off(call):
         facts = await _lifted(call, ("suspend",), "readonly", "error.not-suspended")
-        return _reply(call, facts, line("done.readonly-off", room=RoomName(call.group.room)))
+        return noticed(call, facts, line("done.readonly-off", room=RoomName(call.group.room)))
     if call.given.duration_ms is None:
         raise Refused("error.missing.duration")
     until = call.now_ms + call.given.duration_ms
     facts = await _ordered(call, "suspend", until)
-    return _reply(call, facts, line("done.readonly", room=RoomName(call.group.room), until=Moment(until)))
+    return noticed(call, facts, line("done.readonly", room=RoomName(call.group.room), until=Moment(until)))
 
 
 async def lockdown(call: Call) -> Reply:
@@ -55,14 +55,14 @@ async def slow(call: Call) -> Reply:
     """Limit members to one message per interval; or (`slow off`) lift the limit."""
     if call.given.word.lower() in OFF:
         facts = await _lifted(call, ("slow",), "slow", "error.not-slow")
-        return _reply(call, facts, line("done.slow-off", room=RoomName(call.group.room)))
+        return noticed(call, facts, line("done.slow-off", room=RoomName(call.group.room)))
     every = _every(call.given.word)
     until = call.now_ms + call.given.duration_ms if call.given.duration_ms is not None else 0
     facts = await _ordered(call, "slow", until, every)
     where, pace = RoomName(call.group.room), Span(every)
     if not until:
-        return _reply(call, facts, line("done.slow", room=where, every=pace))
-    return _reply(call, facts, line("done.slow-until", room=where, every=pace, until=Moment(until)))
+        return noticed(call, facts, line("done.slow", room=where, every=pace))
+    return noticed(call, facts, line("done.slow-until", room=where, every=pace, until=Moment(until)))
 
 
 def _every(word: str) -> int:
@@ -81,15 +81,15 @@ def _every(word: str) -> int:
 async def close(call: Call) -> Reply:
     """Let nobody post or join until the room is opened again."""
     facts = await _ordered(call, "close", 0)
-    return _reply(call, facts, line("done.close", room=RoomName(call.group.room)))
+    return noticed(call, facts, line("done.close", room=RoomName(call.group.room)))
 
 
 async def reopen(call: Call) -> Reply:
     """End what owners and managers ordered; an operator ends every measure that holds."""
-    facts = await _lifted(call, tuple(sorted(OF_ROOMS)), "reopen", "error.not-closed")
+    facts = await _lifted(call, tuple(sorted(REOPENED)), "reopen", "error.not-closed")
     ended = {getattr(fact, "start", -1) for fact in facts}
     left = [each for each in await queries.measures_of_room(call.db, call.group.room) if each.record not in ended]
-    return _reply(call, facts, line("done.reopen", room=RoomName(call.group.room)), *measure_lines.in_force(left))
+    return noticed(call, facts, line("done.reopen", room=RoomName(call.group.room)), *measure_lines.in_force(left))
 
 
 async def _ordered(call: Call, kind: SanctionKind, until: int, every: int = 0) -> tuple[Fact, ...]:
@@ -124,7 +124,8 @@ async def _lifted(call: Call, kinds: tuple[SanctionKind, ...], deed: Deed, other
     return facts
 
 
-def _reply(call: Call, facts: tuple[Fact, ...], *lines: Line) -> Reply:
+def noticed(call: Call, facts: tuple[Fact, ...], *lines: Line) -> Reply:
+    """Return the answer to an order that the room learns of by a notice: in the room itself there is no other."""
     if call.here.room == call.group.room:
         return Reply((), facts, call.gone())
     return Reply(lines, facts)

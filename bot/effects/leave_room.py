@@ -1,8 +1,8 @@
 """The bot's leaving of a group: it gives back the levels that it changed, says goodbye and goes.
 
 Rules kept here:
-- Nobody stays muted by a bot that is gone: all levels and the join rule that it changed are given back. Bans stay,
-  since an owner can lift them.
+- Nobody stays muted by a bot that is gone: all levels, the join rule and the server ACL that it changed are given
+  back. Bans stay, since an owner can lift them.
 - The pinned notice no longer says that the room is recorded.
 - Nothing is said of the room in a shared desk while somebody there has no right in it.
 - Every step can be repeated: after a crash in the middle the steps that are left are done.
@@ -25,14 +25,15 @@ from moderation.values.notices import Line, RoomName, Who, line
 from storage import queries
 
 from .align_room import Reconciler
+from .server_acl import ServerAcls
 
 
 class Leaver(ActionHandler):
     """The handler of `Leave`."""
 
-    def __init__(self, services: Services, reconciler: Reconciler) -> None:
+    def __init__(self, services: Services, reconciler: Reconciler, servers: ServerAcls) -> None:
         super().__init__(services)
-        self._reconciler = reconciler
+        self._reconciler, self._servers = reconciler, servers
         self.handles: Handlers = {Leave: self.leave}
 
     async def leave(self, action: Leave, txn: str) -> Done:
@@ -47,6 +48,7 @@ class Leaver(ActionHandler):
         joined = await self._homeserver.joined_rooms()
         if action.room in joined:
             await self._pipeline.commit(await self._reconciler.give_back(action.room))
+            await self._pipeline.commit(await self._servers.give_back(action.room))
             await self._say_goodbye(group, action, txn)
             await self._homeserver.leave(action.room)
         if desk is None or desk.room not in joined:

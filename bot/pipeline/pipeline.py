@@ -220,7 +220,8 @@ class Pipeline:
                 assert view is not None, "a room is entered before it is opened"
                 roles = await self.rooms.role_changes(unit.db, view, -1, UserId(""))
                 opened = RoomStateChanged(room=room, condition=self.rooms.condition(view))
-                answer = Answer((opened, *roles), (KeepDesk(room=room), Align(room=room), *self.rooms.lobby(view)))
+                aligned = (Align(room=room), *await self.rooms.servers(unit, view))
+                answer = Answer((opened, *roles), (KeepDesk(room=room), *aligned, *self.rooms.lobby(view)))
                 await self.processor.process(unit, answer, cause=unit.next_index, at_ms=self._clock())
                 await also(unit.db)
             self.wake()

@@ -23,6 +23,7 @@ from moderation.model.actions import (
     Action,
     Alert,
     Align,
+    AlignServers,
     Enter,
     KeepDesk,
     KeepLobby,
@@ -44,7 +45,7 @@ from moderation.rooms.member_limits import Counted, enforce_limits, most_members
 from moderation.values.events import MembershipChanged, Received, StateChanged
 from moderation.values.ids import RoomId, UserId, is_room_id, server_of
 from moderation.values.notices import Moment, RoomName, Who, line
-from moderation.values.power_levels import NEEDED_TO_PROTECT, Role
+from moderation.values.power_levels import NEEDED_TO_PROTECT, SERVER_ACL, Role
 from storage import queries
 
 from .unit_of_work import Answer, UnitOfWork
@@ -77,7 +78,14 @@ class RoomChanges:
             return _followed(event, room)
         if isinstance(event, StateChanged) and event.type == JOIN_RULES and room.active:
             return Answer((), (Align(room=room.room),))
+        if isinstance(event, StateChanged) and event.type == SERVER_ACL and event.sender != self._bot and room.active:
+            return Answer((), await self.servers(unit, room))
         return Answer()
+
+    async def servers(self, unit: UnitOfWork, room: RoomView) -> tuple[Action, ...]:
+        """Return the action that looks at a room's server ACL, if a server was ever denied there through the bot."""
+        concerned = await queries.rooms_with_servers(unit.db, room.room)
+        return tuple(AlignServers(room=each) for each in concerned)
 
     def condition(self, room: RoomView) -> Literal["observing", "protected"]:
         """Return whether the bot can act in a room ("protected") or only look on ("observing")."""
@@ -118,7 +126,7 @@ class RoomChanges:
                 facts += await self._left_cases(unit, index, room, change.subject, event.sender)
         if (condition := self.condition(room)) != room.condition:
             facts.append(RoomStateChanged(room=room.room, on=index, condition=condition))
-        actions: list[Action] = [Align(room=room.room)]
+        actions: list[Action] = [Align(room=room.room), *await self.servers(unit, room)]
         if condition != room.condition:
             actions += self.lobby(room)
         if condition != room.condition and room.notice and room.power.can_send(self._bot, PINNED, state=True):

@@ -8,22 +8,23 @@ from collections.abc import Iterable, Iterator
 
 from moderation.model.context import InForce
 from moderation.model.facts import SanctionEnded, SanctionExtended, SanctionStarted
-from moderation.values.notices import Line, Moment, Phrase, RoomName, Span, Who, line
+from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, Span, Who, line
 
 
 def begun_here(fact: SanctionStarted) -> tuple[Line, ...]:
     """Return what everybody in the room is told when it begins."""
-    return (line(f"measure.begun.{fact.kind}", every=Span(fact.every)), *_why(fact))
+    return (line(f"measure.begun.{fact.kind}", every=Span(fact.every), server=Code(fact.server)), *_why(fact))
 
 
 def ended_here(fact: SanctionEnded) -> tuple[Line, ...]:
     """Return what everybody in the room is told when it ends."""
-    return (line(f"measure.ended.{fact.kind}", why=_ending(fact)),)
+    return (line(f"measure.ended.{fact.kind}", server=Code(fact.server), why=_ending(fact)),)
 
 
 def begin_lines(fact: SanctionStarted) -> tuple[Line, ...]:
     """Return what the desk is told when it begins."""
-    head = line(f"measure.desk.{fact.kind}", room=RoomName(fact.room or ""), n=fact.n, every=Span(fact.every))
+    every, server = Span(fact.every), Code(fact.server)
+    head = line(f"measure.desk.{fact.kind}", room=RoomName(fact.room or ""), n=fact.n, every=every, server=server)
     return (head, *_why(fact), _next(fact))
 
 
@@ -34,12 +35,16 @@ def longer(fact: SanctionExtended) -> Line:
 
 def end_line(fact: SanctionEnded) -> Line:
     """Return what the desk and the owner are told when it ends."""
-    return line(f"measure.over.{fact.kind}", room=RoomName(fact.room or ""), why=_ending(fact))
+    room, server = RoomName(fact.room or ""), Code(fact.server)
+    return line(f"measure.over.{fact.kind}", room=room, server=server, why=_ending(fact))
 
 
 def in_force(measures: Iterable[InForce]) -> list[Line]:
-    """List the measures that hold for a room, and until when, as `!status` shows them."""
-    return [_shown(each) for each in measures]
+    """List the measures that hold for a room, and until when, as `!status` shows them; of denied servers the number."""
+    every = tuple(measures)
+    servers = sum(each.kind == "server" for each in every)
+    denied = [line("status.servers", count=servers)] if servers else []
+    return [*(_shown(each) for each in every if each.kind != "server"), *denied]
 
 
 def _shown(each: InForce) -> Line:

@@ -21,7 +21,7 @@ from moderation.duty.duty import Duty, can_act, first_to_ask, how_told, on_duty
 from moderation.model.builtin_rules import NOBODY, decided_by
 from moderation.model.context import CaseView, Context, InForce
 from moderation.model.facts import (
-    OF_ROOMS,
+    REOPENED,
     AccountsLinked,
     AccountUnlinked,
     Appealed,
@@ -74,7 +74,7 @@ def concerns(facts: Sequence[Fact]) -> bool:
         isinstance(fact, Appealed | CaseDecided | CaseMoved | AccountsLinked | AccountUnlinked)
         or (isinstance(fact, CaseOpened) and fact.state == "open")
         or (isinstance(fact, SanctionStarted) and fact.kind == "demote")
-        or (isinstance(fact, SanctionEnded) and fact.kind in OF_ROOMS)
+        or (isinstance(fact, SanctionEnded) and fact.kind in REOPENED)
         or (isinstance(fact, RoleChanged) and fact.role != "member")
         for fact in facts
     )
@@ -103,7 +103,7 @@ def _after(fact: Fact, facts: Sequence[Fact], around: CaseContext) -> Iterator[F
             yield from _decided(fact, facts, around)
             yield from _to_be_confirmed(fact, facts, around)
             yield from _parted(fact, facts, around)
-        case SanctionEnded() if fact.kind in OF_ROOMS and fact.why != "overtaken":
+        case SanctionEnded() if fact.kind in REOPENED and fact.why != "overtaken":
             yield from _no_longer_asked("room", fact.room, around)
         case RoleChanged() if fact.role != "member":
             yield from _no_longer_asked("last-manager", fact.room, around)

@@ -20,7 +20,7 @@ from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
-from moderation.values.power_levels import Role
+from moderation.values.power_levels import SERVER_ACL, Role
 
 Deed = Literal[
     "redact",
@@ -39,6 +39,7 @@ Deed = Literal[
     "close",
     "lockdown",
     "reopen",
+    "servers",
     "roster",
     "set",
 ]
@@ -190,6 +191,8 @@ def may(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> bool:
         return power.role(actor) == "owner"
     if deed in _MANAGERS_DEEDS:
         return power.role(actor) != "member"
+    if deed == "servers":
+        return power.role(actor) != "member" and power.can_send(actor, SERVER_ACL, state=True)
     if deed in ("redact", "sweep"):
         return power.can_redact_others(actor)
     if deed in ("kick", "mute"):

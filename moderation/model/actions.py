@@ -131,6 +131,10 @@ class Align(Action, name="align", priority=STOP, queue="state {room}", merge="al
         return STATE if self.routine else STOP
 
 
+class AlignServers(Action, name="servers", priority=STATE, queue="servers {room}", merge="servers {room}"):
+    """Bring the room's server ACL in line with the denials in force."""
+
+
 class Enter(Action, name="enter", priority=STATE, queue="state {room}", merge="enter {room}"):
     """Join a room the bot was invited to, say what will be recorded, and begin."""
 

@@ -98,6 +98,7 @@ class InForce:
     n: int = 0
     every: int = 0  # milliseconds, of slow mode
     reach: str = ""
+    server: str = ""  # of kind "server"
 
     def covers(self, place: Place) -> bool:
         """Return whether it holds in a room."""
@@ -117,6 +118,7 @@ class InForce:
             by=by,
             reason=reason,
             reader=reader,
+            server=self.server,
         )
 
     def extend(self, until: int, *, on: int, credit: int = -1) -> SanctionExtended:

@@ -6,8 +6,8 @@ Rules kept here:
 - A measure by neglect or by the operator has a case about the owner, so that it can be explained and appealed.
 - A measure that the people who run the room order is a measure alone: it says who ordered it, why and until when, and
   is about nobody.
-- No two measures of one kind are in force in a room: the operator's order replaces the present one; an order by people
-  of the room does not, except that they can change the pace of slow mode.
+- No two measures of one kind (against the same server) are in force in a room: the operator's order replaces the
+  present one; an order by people of the room does not, except that they can change the pace of slow mode.
 - A measure by neglect ends once no case waits with the operator any more, except that a closed room is only opened
   again by the operator.
 
@@ -24,6 +24,7 @@ from moderation.model.builtin_rules import BY_ORDER, NEGLECT, ROOM_ORDER
 from moderation.model.context import InForce, RoomView
 from moderation.model.facts import (
     OF_ROOMS,
+    REOPENED,
     Basis,
     Fact,
     SanctionKind,
@@ -35,6 +36,7 @@ from moderation.model.new_facts import decided_case
 from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import NO_USER, UserId
+from moderation.values.power_levels import SERVER_ACL
 
 RULE_OF: dict[Basis, str] = {"neglect": NEGLECT, "operator": ROOM_ORDER, "command": BY_ORDER}
 
@@ -61,7 +63,7 @@ def rectify_neglected_room(
 
     Returns nothing if a measure already holds; but closing the room themselves saves nobody from this.
     """
-    if any(measure.basis != "command" for measure in in_force):
+    if any(measure.basis != "command" for measure in in_force if measure.kind in REOPENED):
         return ()
     until = now_ms + policy.groups.rectify_within
     begun = _begun(_By("neglect", n, on), "rectify", room, owner, until)
@@ -137,21 +139,22 @@ def order(
     on: int,
     as_operator: bool = False,
     every: int = 0,
+    server: str = "",
 ) -> tuple[Fact, ...]:
-    """Impose a measure until `until` (0: no end); `every`: the pace of slow mode.
+    """Impose a measure until `until` (0: no end); `every`: the pace of slow mode; `server`: which one is denied.
 
     Somebody with the right by the room's own levels uses that right; an operator without it, or who says so, acts as
     the operator. Raises `Refused` without any right, or if it holds already.
     """
     basis = basis_of(kind, by, room, policy, as_operator=as_operator)
-    there = _of_kind(kind, in_force)
+    there = _of_kind(kind, in_force, server)
     if basis == "command" and there and kind != "slow":
         raise Refused(f"error.in-force.{kind}")
     if basis == "command" and room.condition != "protected":
         raise Refused("error.observed", room=room.room)
     return (
         *_ended(there, "overtaken", on),
-        *_begun(_By(basis, n, on, by, reason), kind, room, owner, until, every),
+        *_begun(_By(basis, n, on, by, reason), kind, room, owner, until, every, server),
     )
 
 
@@ -164,33 +167,46 @@ def lift(
     policy: Policy,
     on: int,
     deed: Deed = "reopen",
+    server: str = "",
 ) -> tuple[Fact, ...]:
-    """End measures of these kinds; returns nothing if none holds.
+    """End measures of these kinds, or the denial of one `server`; returns nothing if none holds.
 
     Measures by the operator or by neglect are ended by an operator only, those by a rule by people of the room too.
     Raises `Refused` without the right or, naming the case, if there is nothing else to end.
     """
     require(deed, by, room, policy)
     wanted = frozenset(kinds)
-    there = [each for each in in_force if each.kind in wanted]
+    there = [each for each in in_force if each.kind in wanted and each.server == server]
     free = there if is_operator(by, policy) else [each for each in there if each.basis in ("command", "rule")]
     if there and not free:
         raise Refused(f"error.imposed.{there[-1].basis}", n=there[-1].n)
     return _ended(free, "command", on, by)
 
 
-DEED_OF: dict[SanctionKind, Deed] = {"suspend": "readonly", "close": "close", "slow": "slow", "lockdown": "lockdown"}
+DEED_OF: dict[SanctionKind, Deed] = {
+    "suspend": "readonly",
+    "close": "close",
+    "slow": "slow",
+    "lockdown": "lockdown",
+    "server": "servers",
+}
 
 
 def basis_of(kind: SanctionKind, by: UserId, room: RoomView, policy: Policy, *, as_operator: bool = False) -> Basis:
     """Return the basis on which somebody orders a measure. Raises `Refused` if they may not."""
     deed = DEED_OF.get(kind)
-    role = "member" if as_operator else room.power.role(by)
-    if (deed is not None and role == "owner") or (deed in ("readonly", "slow") and role == "manager"):
+    if deed is not None and not as_operator and _by_hand(deed, by, room):
         return "command"
     if is_operator(by, policy):
         return "operator"
     raise Refused(f"error.right.{deed or 'close'}", room=room.room)
+
+
+def _by_hand(deed: Deed, by: UserId, room: RoomView) -> bool:
+    role = room.power.role(by)
+    if deed == "servers":
+        return role != "member" and room.power.can_send(by, SERVER_ACL, state=True)
+    return role == "owner" or (deed in ("readonly", "slow") and role == "manager")
 
 
 # Pieces.
@@ -207,7 +223,9 @@ class _By:
     reason: str = ""
 
 
-def _begun(by: _By, kind: SanctionKind, room: RoomView, owner: UserId, until: int, every: int = 0) -> tuple[Fact, ...]:
+def _begun(
+    by: _By, kind: SanctionKind, room: RoomView, owner: UserId, until: int, every: int = 0, server: str = ""
+) -> tuple[Fact, ...]:
     assert kind in OF_ROOMS
     own = by.basis == "command"
     started = SanctionStarted(
@@ -222,6 +240,7 @@ def _begun(by: _By, kind: SanctionKind, room: RoomView, owner: UserId, until: in
         subject=NO_USER if own else owner,
         by=by.by,
         reason=by.reason,
+        server=server,
     )
     if own:
         return (started,)
@@ -231,8 +250,8 @@ def _begun(by: _By, kind: SanctionKind, room: RoomView, owner: UserId, until: in
     return (opened, started)
 
 
-def _of_kind(kind: SanctionKind, in_force: Iterable[InForce]) -> tuple[InForce, ...]:
-    return tuple(each for each in in_force if each.kind == kind)
+def _of_kind(kind: SanctionKind, in_force: Iterable[InForce], server: str = "") -> tuple[InForce, ...]:
+    return tuple(each for each in in_force if each.kind == kind and each.server == server)
 
 
 def _stronger(kind: SanctionKind, in_force: Iterable[InForce]) -> bool:

@@ -25,6 +25,7 @@ CREATOR_LEVEL = SAFE_INT + 1  # above every level that can be written
 OWNER_LEVEL = 100  # the least an owner has in rooms whose creators have no rank of their own
 POWER_LEVELS = "m.room.power_levels"
 INVITING = "*invite"  # stands where event types do, and is none: the level of inviting
+SERVER_ACL = "m.room.server_acl"
 
 Role = Literal["owner", "manager", "member"]
 Right = Literal["post", "redact", "kick", "ban", "invite", "levels", "pin", "join_rules"]

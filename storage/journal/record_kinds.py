@@ -343,7 +343,7 @@ KINDS: dict[str, Kind] = {
         {
             "step": _word("start, extend or end; sweep: all that somebody wrote in a time is redacted at once"),
             "kind": _word(
-                "redact, warn, mute, demote, kick or ban; of a room: rectify, suspend, close, slow, gate or lockdown"
+                "redact, warn, mute, demote, kick or ban; of a room: rectify, suspend, close, slow, gate, lockdown or server"
             ),
             "until": _UNTIL,
             "n": _N,
@@ -371,7 +371,12 @@ KINDS: dict[str, Kind] = {
             ),
             "on": _ON,
         },
-        {**_BY, "event": "the message", "reader": "user of the operating system, at the command line"},
+        {
+            **_BY,
+            "event": "the message",
+            "reader": "user of the operating system, at the command line",
+            "server": "the server that a room lets in no longer",
+        },
     ),
     "outcome": Kind(
         "The outcome of a request to the homeserver, or of a power level or ban that the bot keeps there.",
@@ -383,11 +388,16 @@ KINDS: dict[str, Kind] = {
             "code": _word("the homeserver's error code; no-card, by an older version: a card was posted instead"),
             "txn": _word("transaction id of the request"),
             "step": _word("of a hold: intended, held, corrected, released or overruled"),
-            "what": _word("of a hold: level or ban; of the room itself: posting, inviting or joining"),
+            "what": _word("of a hold: level or ban; of the room itself: posting, inviting, joining or acl"),
             "prior": _word("of a hold: the previous value; -: nothing"),
             "held": _word("of a hold: the present value"),
         },
-        {**_SUBJECT, "event": "the message", "made": "the event or room that it created"},
+        {
+            **_SUBJECT,
+            "event": "the message",
+            "made": "the event or room that it created",
+            "server": "of what acl keeps: the server",
+        },
     ),
     "credit": Kind(
         "An entry in a person's ledger; the correction of an entry's balance, which changes no entry; or the"

@@ -17,6 +17,7 @@ from moderation.model.facts import (
     SanctionStarted,
     Swept,
 )
+from moderation.rooms.server_acl import KEPT
 from moderation.rooms.slow_mode import TOLD_ONCE
 from storage import schema
 
@@ -58,6 +59,10 @@ async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) 
             again = again.where(schema.holds.c.room.in_(there))
         elif fact.room is not None:
             again = again.where(schema.holds.c.room == fact.room)
+        if fact.server:
+            again = again.where(schema.holds.c.what == KEPT + fact.server)
+        else:
+            again = again.where(schema.holds.c.what.not_like(f"{KEPT}%"))
         await db.execute(again.values(step="held", corrections=0))
 
 
@@ -82,7 +87,7 @@ async def _(fact: SanctionEnded, db: AsyncConnection, _index: int, at_ms: int) -
 
 @project.register
 async def _(fact: LevelKept, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    key = {"room": fact.room, "user": fact.subject, "what": fact.what}
+    key = {"room": fact.room, "user": fact.subject, "what": KEPT + fact.server if fact.server else fact.what}
     if fact.step == "released":
         await db.execute(delete(schema.holds).filter_by(**key))
         return

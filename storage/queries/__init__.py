@@ -166,12 +166,15 @@ from .rooms import (
 )
 from .rooms_listed import FoundRoom, ListedRoom, role_counts, rooms_found, rooms_listed
 from .sanctions import (
+    DeniedServer,
     all_in_force,
+    denied_servers,
     ground_of_ban,
     holds_in,
     measures_of_room,
     orders_against,
     rooms_with_sanctions,
+    rooms_with_servers,
     sanctions_due,
     sanctions_in,
     was_removed,

@@ -1,7 +1,7 @@
 """Sanctions in force, and the levels that the bot keeps in rooms for them."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -24,10 +24,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.context import InForce
 from moderation.model.facts import LASTING, OF_ROOMS, SanctionKind
 from moderation.rooms.align_people import KeptLevel
+from moderation.rooms.server_acl import KEPT
 from moderation.values.ids import RoomId, UserId
 from storage import schema
 from storage.projections import person_of
-from storage.sql_list import sql_list_value
+from storage.sql_list import sql_list, sql_list_value
 from storage.sqlite_driver import rows_of
 
 from .linked_accounts import LINKED, accounts_among
@@ -139,6 +140,41 @@ async def measures_of_room(db: AsyncConnection, room: RoomId) -> tuple[InForce, 
     return read_in_force(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class DeniedServer:
+    """A server that a room lets in no longer: who ordered it, when, why and until when (0: no end)."""
+
+    server: str
+    by: UserId
+    at: int
+    until: int
+    reason: str
+    step: str  # of what the bot keeps for it; "": it stands in the room without the bot, or not yet
+
+
+async def denied_servers(db: AsyncConnection, room: RoomId) -> tuple[DeniedServer, ...]:
+    """Return the servers that a room lets in no longer, in the order in which they were denied."""
+    s, h = schema.sanctions, schema.holds
+    kept = and_(h.c.room == s.c.room, h.c.user == "", h.c.what == KEPT + s.c.server)
+    rows = await db.execute(
+        select(s.c.server, s.c.by, s.c.at, s.c.until, s.c.reason, func.coalesce(h.c.step, ""))
+        .select_from(s.outerjoin(h, kept))
+        .where(s.c.room == room, s.c.ended == 0, s.c.kind == "server")
+        .order_by(s.c.record)
+    )
+    return tuple(DeniedServer(*row) for row in rows)
+
+
+async def rooms_with_servers(db: AsyncConnection, *rooms: RoomId) -> frozenset[RoomId]:
+    """Return the rooms, of these or of all, whose server ACL may have to be aligned."""
+    h = schema.holds.c
+    denied = select(_s.room).where(_s.ended == 0, _s.kind == "server")
+    kept = select(h.room).where(h.what.startswith(KEPT))
+    if rooms:
+        denied, kept = denied.where(sql_list(_s.room, rooms)), kept.where(sql_list(h.room, rooms))
+    return frozenset(await db.scalars(union(denied, kept)))
+
+
 async def sanctions_due(db: AsyncConnection, now_ms: int, people_ms: int) -> tuple[InForce, ...]:
     """Return the lasting sanctions whose time is over; those that ask people to act, at `people_ms`."""
     [rows] = await rows_of(db, (_DUE, {"now": now_ms, "people": min(now_ms, people_ms)}))
@@ -199,6 +235,7 @@ def read_in_force(rows: Iterable[Any]) -> tuple[InForce, ...]:
             n=row.n,
             every=row.every,
             reach=row.reach,
+            server=row.server,
         )
         for row in rows
     )

@@ -51,13 +51,13 @@ def _sanction(world: World, fact: Any, by: str) -> bool:
         return True
     if fact.kind in ("close", "lockdown"):
         return world.owns(by, fact.room)
-    if fact.kind in ("suspend", "slow", "redact"):
+    if fact.kind in ("suspend", "slow", "redact", "server"):
         return world.manages(by, fact.room)
     return world.manages(by, fact.room) and world.stands_above(by, fact.subject, fact.room)
 
 
 def _ended(world: World, fact: Any, by: str) -> bool:
-    if fact.kind in ("suspend", "slow"):
+    if fact.kind in ("suspend", "slow", "server"):
         return world.manages(by, fact.room)
     if fact.kind in ("close", "lockdown", "gate"):
         return world.owns(by, fact.room)

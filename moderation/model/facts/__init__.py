@@ -69,6 +69,7 @@ from .running import ActionResult, ActionTaken, BotStarted, BotStopped, PolicyCh
 from .sanctions import (
     LASTING,
     OF_ROOMS,
+    REOPENED,
     Basis,
     KeptStep,
     LevelKept,

@@ -7,10 +7,11 @@ from moderation.values.ids import EventId, UserId
 from .base import Fact, person, private, unowned
 
 SanctionKind = Literal[
-    "redact", "warn", "mute", "demote", "kick", "ban", "rectify", "suspend", "close", "slow", "gate", "lockdown"
+    "redact", "warn", "mute", "demote", "kick", "ban", "rectify", "suspend", "close", "slow", "gate", "lockdown", "server"
 ]
 # Those against a room; the person named in the fact is responsible for the room and may appeal.
-OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close", "slow", "gate", "lockdown"})
+OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close", "slow", "gate", "lockdown", "server"})
+REOPENED: frozenset[SanctionKind] = OF_ROOMS - {"server"}  # those that end when the room is reopened
 # Those that hold over time and are reconciled with the room; the others happen once.
 LASTING: frozenset[SanctionKind] = frozenset({"mute", "demote", "ban", *OF_ROOMS})
 Basis = Literal["rule", "decision", "command", "credit", "interim", "standing", "neglect", "operator", "verification"]
@@ -45,6 +46,7 @@ class SanctionStarted(Fact, kind="sanction"):
     by: UserId = person()
     reason: str = private("by")
     reader: str = unowned()  # of a measure set at the command line: the operator, as a user of the operating system
+    server: str = unowned()  # of kind "server": the server, or the glob over servers, that is let in no longer
 
 
 class SanctionEnded(Fact, kind="sanction"):
@@ -60,6 +62,7 @@ class SanctionEnded(Fact, kind="sanction"):
     by: UserId = person()
     reason: str = private("by")
     reader: str = unowned()  # as in `SanctionStarted`
+    server: str = unowned()  # likewise
 
 
 class SanctionExtended(Fact, kind="sanction"):
@@ -98,7 +101,7 @@ class LevelKept(Fact, kind="outcome", of_acting=True):
 
     `what` "level": levels are written as text, "-" meaning "no entry, `users_default` holds"; "ban": the membership.
     For the room itself (no subject) "posting", "posting TYPE", "inviting": the level that it takes; "joining": the join
-    rule.
+    rule; "acl": whether a `server` is denied.
     `step`: "intended" is recorded before the request goes out, so that `prior` is known whatever happens; "held" after
     it; "corrected" when somebody changed it by hand and it was set again; "released" when it was given back;
     "overruled" when somebody changed it by hand and it was left alone.
@@ -110,3 +113,4 @@ class LevelKept(Fact, kind="outcome", of_acting=True):
     prior: str
     held: str
     subject: UserId = person()
+    server: str = unowned()

@@ -9,6 +9,7 @@ from bot.effects.align_room import Reconciler
 from bot.effects.leave_room import Leaver
 from bot.effects.public_reasons import PublicReasons
 from bot.effects.redact_everything import WholeRedactions
+from bot.effects.server_acl import ServerAcls
 from moderation.model.actions import Leave, Say, Tell, TellDesk
 from moderation.model.facts import DeskChosen
 from moderation.values.ids import EventId, GroupCode, RoomId
@@ -50,7 +51,8 @@ async def of_two_rooms(folder: Path) -> AsyncIterator[Offline]:
 def leaver(bot: Offline, homeserver: Homeserver) -> Leaver:
     services = bot.services(homeserver)
     reasons = PublicReasons(services.speech, services.policy, "neutral")
-    return Leaver(services, Reconciler(services, reasons, WholeRedactions(services.homeserver, services.database)))
+    whole = WholeRedactions(services.homeserver, services.database)
+    return Leaver(services, Reconciler(services, reasons, whole), ServerAcls(services))
 
 
 def keys(lines: Sequence[Line]) -> list[tuple[str, object]]:

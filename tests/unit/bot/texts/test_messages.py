@@ -28,7 +28,7 @@ from moderation.cases import lifecycle
 from moderation.duty.responsibility import Deed
 from moderation.model import facts
 from moderation.model.context import Condition
-from moderation.model.facts import LASTING, OF_ROOMS, Outcome
+from moderation.model.facts import LASTING, OF_ROOMS, REOPENED, Outcome
 from moderation.model.notifications import Hearer
 from moderation.policy import GRADES, Decide, Policy, RuleBase
 from moderation.rooms.measures import DEED_OF, RULE_OF
@@ -336,9 +336,10 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("measure.over.{}", tuple(OF_ROOMS)),
     ("measure.next.{}", tuple(basis for basis in RULE_OF if basis != "command")),
     ("measure.ends.{}", tuple(DEED_OF)),
+    ("desk.servers-not.{}", ("denied", "allowed")),
     ("error.imposed.{}", tuple(basis for basis in RULE_OF if basis != "command")),
-    ("status.measure.{}", tuple(OF_ROOMS)),
-    ("status.measure-open.{}", tuple(OF_ROOMS)),
+    ("status.measure.{}", tuple(REOPENED)),
+    ("status.measure-open.{}", tuple(REOPENED)),
     ("cli.rooms.ordered.{}", ORDERS),
     ("notice.interim.{}", set(INTERIM) - {"none", "notice"}),
     ("notice.command.{}", set(get_args(facts.SanctionKind)) - {"demote", "rectify", "gate"}),

@@ -1,0 +1,111 @@
+"""Desired state of a room's server ACL: servers that the people of the room let in no longer.
+
+Matrix specification, client-server API, "Server Access Control Lists".
+
+Rules kept here:
+- Only entries of `deny` are added, and only those that the bot added are taken out again. Everything else in the event
+  stays as it is. So what others changed meanwhile is not lost when a denial ends.
+- Where there is no event, the new one lets in all others: without `allow` it would shut out everybody.
+- A pattern matches neither an IP address by mistake nor half of the world: it ends in a name with at least one dot,
+  and the part before the last dot has a letter or digit of its own.
+- No pattern matches the server of the bot, of an operator, or of somebody who runs the room.
+- An entry changed by hand is respected as `align_people.py` does.
+
+Pure. Left to others: reading and writing the room (`bot/effects/server_acl.py`), who may order it (`measures.py`).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from ipaddress import ip_address
+
+from moderation.values.errors import Refused
+from moderation.values.ids import NO_USER, UserId, server_of
+
+from .align_people import Alignment, Change, KeptLevel, Thing, settle
+
+KEPT = "acl "  # how the `what` of a kept entry begins, before the server
+MOST_SERVERS = 100  # denied in one room at once
+DENIED, OPEN = "deny", "-"  # the values of an entry
+
+Content = Mapping[str, object]
+
+_PATTERN = re.compile(r"[a-z0-9.*?-]{1,230}\Z", re.ASCII)
+_PORT = re.compile(r":\d{1,5}\Z", re.ASCII)
+
+
+def server_pattern(text: str) -> str:
+    """Return a server name or a glob over server names, as the ACL has it. Raises `Refused` if it may not be denied."""
+    pattern = _without_port(text.lower())
+    if _is_address(pattern):
+        raise Refused("error.acl.address", given=text[:60])
+    *names, last = pattern.split(".")
+    if not _PATTERN.match(pattern) or not names or not all(pattern.split(".")):
+        raise Refused("error.acl.form", given=text[:60])
+    if not re.search("[a-z]", last) or re.search("[*?]", last) or not re.search("[a-z0-9]", names[-1]):
+        raise Refused("error.acl.wide", given=text[:60])
+    return pattern
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text.strip("[]"))
+    except ValueError:
+        return text.startswith("[")
+    return True
+
+
+def _without_port(server: str) -> str:
+    return server if server.endswith("]") else _PORT.sub("", server)
+
+
+def on_server(people: Iterable[UserId], pattern: str) -> Iterator[UserId]:
+    """Yield the people whose servers a pattern matches."""
+    return (user for user in people if fnmatchcase(_without_port(server_of(user).lower()), pattern))
+
+
+def align_servers(
+    content: Content | None, wanted: Iterable[str], kept: Mapping[str, KeptLevel], *, may: bool
+) -> Alignment:
+    """Return the difference between the servers that should be denied and the content of the room's ACL.
+
+    `kept`: what the bot keeps for each server; `may`: whether it has the level to change the ACL.
+    """
+    wanted, denied = set(wanted), set(_denied(content))
+    changes: list[Change] = []
+    impossible: set[str] = set()
+    for server in sorted(wanted | kept.keys()):
+        thing = Thing(
+            NO_USER,
+            KEPT + server,
+            DENIED if server in denied else OPEN,
+            kept.get(server),
+            may=lambda _: may,
+            may_not=("denied", "allowed"),
+        )
+        change = settle(thing, DENIED if server in wanted else None)
+        if isinstance(change, Change):
+            changes.append(change)
+        elif change is not None:
+            impossible.add(change)
+    return Alignment(tuple(changes), tuple((NO_USER, each) for each in sorted(impossible)))
+
+
+def with_changes(content: Content | None, alignment: Alignment) -> dict[str, object]:
+    """Return the content of the ACL with these changes."""
+    writes = {change.what.removeprefix(KEPT): change for change in alignment.changes if change.write}
+    ended = {server for server, change in writes.items() if change.step == "released"}
+    deny = [each for each in _entries(content) if not (isinstance(each, str) and each.lower() in ended)]
+    deny += sorted(writes.keys() - ended - set(_denied(content)))
+    if content is None:
+        return {"allow": ["*"], "deny": deny, "allow_ip_literals": True}
+    return {**content, "deny": deny}
+
+
+def _entries(content: Content | None) -> list[object]:
+    deny = (content or {}).get("deny")
+    return list(deny) if isinstance(deny, list) else []
+
+
+def _denied(content: Content | None) -> Iterator[str]:
+    return (each.lower() for each in _entries(content) if isinstance(each, str))

@@ -1,0 +1,254 @@
+"""Servers that a room lets in no longer: who may order it, what is written when, and what is given back."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.effects.server_acl import PAUSE_MS, ServerAcls
+from bot.outbox.handler import PollAgain
+from bot.pipeline.replay import rebuild
+from moderation.model.actions import Action, AlignServers, Say, Tell, TellDesk
+from moderation.model.facts import CaseOpened, Fact, LevelKept, SanctionEnded, SanctionStarted
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import RoomId, UserId
+from moderation.values.power_levels import SERVER_ACL
+from storage.database import Database
+from tests.door.offline import BOT, DESK, LEVELS, MARK, OLGA, ROOM, RULES, Offline, offline
+
+ALSO = ("help.", "measure.", "notice.")  # how what is said as well begins
+SPAMMER = UserId("@spam:bad.example")
+
+
+class Homeserver:
+    """The ACL of a room, and what was written there."""
+
+    user = BOT
+
+    def __init__(self, content: dict[str, Any] | None = None) -> None:
+        self.content = content
+        self.written = 0
+
+    async def state_event(self, _room: RoomId, type: str, _key: str = "") -> dict[str, Any] | None:
+        assert type == SERVER_ACL
+        return self.content
+
+    async def set_state(self, _room: RoomId, type: str, content: Mapping[str, Any]) -> str:
+        assert type == SERVER_ACL
+        self.content, self.written = dict(content), self.written + 1
+        return "$acl"
+
+    @property
+    def denied(self) -> list[str]:
+        return list((self.content or {}).get("deny", []))
+
+
+async def align(bot: Offline, acls: ServerAcls) -> tuple[Action, ...]:
+    """Do what waits, and record it."""
+    done = await acls.handle(AlignServers(room=ROOM), "txn")
+    await bot.pipeline.commit(done.facts)
+    return done.actions
+
+
+async def said(bot: Offline, who: UserId, words: str, room: RoomId = DESK) -> list[str]:
+    """Let somebody say something, and return the keys of the answer."""
+    before = {row.txn for row in await bot.waiting()}
+    await bot.say(who, words, room)
+    fresh = [row.action for row in await bot.waiting() if row.txn not in before]
+    answers = [action for action in fresh if isinstance(action, Say | Tell)]
+    return [each.key for answer in answers for each in answer.lines if not each.key.startswith(ALSO)]
+
+
+async def waits(bot: Offline) -> list[AlignServers]:
+    return [row.action for row in await bot.waiting() if isinstance(row.action, AlignServers)]
+
+
+async def test_an_order_about_a_server_says_who_why_and_until_when_and_is_about_nobody(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        assert "acl.none" in await said(bot, MARK, "!acl")
+        assert "acl.denied" in await said(bot, MARK, "!acl deny Bad.Example:8448 30d one spam account a minute")
+        (begun,) = bot.facts(SanctionStarted)
+        assert (begun.kind, begun.server, begun.by, begun.n, begun.subject) == ("server", "bad.example", MARK, 0, "")
+        assert (begun.reason, begun.until - bot.time.ms > 29 * DAY_MS) == ("one spam account a minute", True)
+        assert bot.facts(CaseOpened) == []
+        assert [row.room for row in await waits(bot)] == [ROOM]
+        assert await said(bot, MARK, "!acl list") == ["acl.head", "acl.one"]
+        assert "status.servers" in await said(bot, MARK, "!status")
+        assert await said(bot, MARK, "!acl deny bad.example") == ["error.in-force.server"]
+        assert "acl.allowed" in await said(bot, OLGA, "!acl allow BAD.example")
+        assert [(each.kind, each.why, each.server) for each in bot.facts(SanctionEnded)] == [
+            ("server", "command", "bad.example")
+        ]
+        assert await said(bot, OLGA, "!acl allow bad.example") == ["error.acl.not-denied"]
+
+
+async def test_in_the_room_itself_the_notice_is_the_answer(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        assert await said(bot, MARK, "!acl deny bad.example", ROOM) == []
+        (notice,) = [row.action for row in await bot.waiting() if isinstance(row.action, Say)]
+        assert (notice.room, notice.lines[0].key) == (ROOM, "measure.begun.server")
+
+
+async def test_only_what_somebody_could_write_by_hand_is_ordered(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        levels = {**LEVELS, "events": {SERVER_ACL: 100}}
+        await bot.event(OLGA, "m.room.power_levels", levels, key="")
+        assert await said(bot, MARK, "!acl deny bad.example") == ["error.right.servers"]
+        assert "acl.denied" in await said(bot, OLGA, "!acl deny bad.example")
+        assert await said(bot, MARK, "!acl allow bad.example") == ["error.right.servers"]
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        ("!acl deny example.org", "error.acl.own"),
+        ("!acl deny *ample.org", "error.acl.own"),
+        ("!acl deny ex*.example.org", "acl.denied"),
+        ("!acl deny 10.0.0.1", "error.acl.address"),
+        ("!acl deny", "error.acl.server"),
+        ("!acl forbid bad.example", "error.acl.word"),
+        ("!acl deny bad.example 3x no", "error.duration.form"),
+    ],
+)
+async def test_an_order_that_would_hit_the_wrong_is_refused(tmp_path: Path, order: str, why: str) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        assert await said(bot, OLGA, order) == [why]
+        assert len(bot.facts(SanctionStarted)) == (why == "acl.denied")
+
+
+async def test_the_server_of_somebody_who_runs_the_room_is_spared(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        await bot.membership(SPAMMER, "join")
+        await bot.levels(OLGA, {OLGA: 100, BOT: 100, MARK: 50, SPAMMER: 50})
+        assert await said(bot, OLGA, "!acl deny *bad.example.org") == ["acl.denied"]
+        assert await said(bot, OLGA, "!acl deny bad.example 1") == ["error.acl.spared"]
+
+
+async def test_who_shuts_people_out_says_how_many(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        for name in ("a", "b"):
+            await bot.membership(UserId(f"@{name}:bad.example"), "join")
+        assert await said(bot, OLGA, "!acl deny bad.example 30d raid") == ["error.acl.people"]
+        assert await said(bot, OLGA, "!acl deny bad.example 1 raid") == ["error.acl.people"]
+        assert bot.facts(SanctionStarted) == []
+        assert await said(bot, OLGA, "!acl deny bad.example 2 30d raid") == ["acl.denied"]
+        (begun,) = bot.facts(SanctionStarted)
+        assert (begun.reason, begun.until > 0) == ("raid", True)
+
+
+async def test_orders_are_written_together_and_given_back_one_by_one(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        homeserver = Homeserver({"allow": ["*.org"], "deny": ["worse.example"], "allow_ip_literals": False})
+        acls = ServerAcls(bot.services(homeserver))
+        await bot.say(OLGA, "!acl deny bad.example", DESK)
+        await align(bot, acls)
+        assert homeserver.denied == ["worse.example", "bad.example"]
+        for server in ("spam.example", "scam.example", "worse.example"):
+            await bot.say(OLGA, f"!acl deny {server}", DESK)
+        with pytest.raises(PollAgain) as again:
+            await align(bot, acls)
+        assert 0 < again.value.wait_ms <= PAUSE_MS
+        assert homeserver.written == 1
+        bot.time.ms += PAUSE_MS
+        await align(bot, acls)
+        assert homeserver.written == 2
+        assert homeserver.denied == ["worse.example", "bad.example", "scam.example", "spam.example"]
+        for server in ("bad.example", "worse.example"):
+            await bot.say(OLGA, f"!acl allow {server}", DESK)
+        bot.time.ms += PAUSE_MS
+        await align(bot, acls)
+        assert homeserver.denied == ["worse.example", "scam.example", "spam.example"]
+        assert (homeserver.content or {})["allow"] == ["*.org"]
+        kept = [(each.step, each.server) for each in bot.facts(LevelKept) if each.server == "bad.example"]
+        assert kept == [
+            ("intended", "bad.example"),
+            ("held", "bad.example"),
+            ("intended", "bad.example"),
+            ("released", "bad.example"),
+        ]
+
+
+async def test_a_change_by_hand_is_put_right_twice_and_told_and_then_respected(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        homeserver = Homeserver()
+        acls = ServerAcls(bot.services(homeserver))
+        await bot.say(OLGA, "!acl deny bad.example", DESK)
+        told: list[str] = []
+        for _ in range(4):
+            told += [each.lines[0].key for each in await align(bot, acls) if isinstance(each, TellDesk)]
+            homeserver.content = {"allow": ["*"], "deny": []}
+            before = len(await waits(bot))
+            await bot.event(MARK, SERVER_ACL, homeserver.content, key="")
+            assert len(await waits(bot)) == max(before, 1)
+            bot.time.ms += PAUSE_MS
+        assert told == ["desk.servers.corrected", "desk.servers.corrected", "desk.servers.overruled"]
+        assert homeserver.denied == []
+        assert await said(bot, OLGA, "!acl") == ["acl.head", "acl.overruled"]
+        await bot.say(OLGA, "!slow 30s", DESK)  # another measure of the room takes nothing up again
+        await align(bot, acls)
+        assert homeserver.denied == []
+        await bot.say(OLGA, "!acl allow bad.example", DESK)
+        await bot.say(OLGA, "!acl deny bad.example", DESK)
+        await align(bot, acls)
+        assert homeserver.denied == ["bad.example"]
+
+
+async def test_without_the_level_it_is_said_once_and_done_when_the_level_comes(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        homeserver = Homeserver()
+        acls = ServerAcls(bot.services(homeserver))
+        users = LEVELS["users"] | {str(OLGA): 150}
+        await bot.event(OLGA, "m.room.power_levels", {"users": users, "events": {SERVER_ACL: 150}}, key="")
+        await bot.say(OLGA, "!acl deny bad.example", DESK)
+        told = [each.lines[0].key for _ in range(2) for each in await align(bot, acls) if isinstance(each, TellDesk)]
+        assert (told, homeserver.written) == (["desk.servers-not.denied"], 0)
+        await bot.event(OLGA, "m.room.power_levels", LEVELS, key="")
+        assert len(await waits(bot)) == 1
+        await align(bot, acls)
+        assert homeserver.denied == ["bad.example"]
+
+
+async def test_it_ends_by_its_time_and_not_by_reopening_the_room(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        homeserver = Homeserver()
+        acls = ServerAcls(bot.services(homeserver))
+        await bot.say(OLGA, "!acl deny bad.example 1h", DESK)
+        await bot.say(OLGA, "!close", DESK)
+        await align(bot, acls)
+        await bot.say(OLGA, "!reopen", DESK)
+        assert [each.kind for each in bot.facts(SanctionEnded)] == ["close"]
+        bot.be_asked(3_700_000)
+        await bot.scheduler.do_what_is_due()
+        assert [(each.kind, each.why) for each in bot.facts(SanctionEnded)][1:] == [("server", "time")]
+        await align(bot, acls)
+        assert homeserver.content == {"allow": ["*"], "deny": [], "allow_ip_literals": True}
+
+
+async def test_a_bot_that_leaves_takes_out_what_it_added(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        homeserver = Homeserver({"allow": ["*"], "deny": ["worse.example"]})
+        acls = ServerAcls(bot.services(homeserver))
+        await bot.say(OLGA, "!acl deny bad.example", DESK)
+        await align(bot, acls)
+        facts: tuple[Fact, ...] = await acls.give_back(ROOM)
+        assert homeserver.content == {"allow": ["*"], "deny": ["worse.example"]}
+        assert [getattr(fact, "step", "") for fact in facts] == ["released"]
+
+
+async def test_a_replayed_log_gives_the_same_rows(tmp_path: Path) -> None:
+    tables = ("record, kind, room, server, until, ended FROM sanctions", "room, user, what, step, prior FROM holds")
+    async with offline(tmp_path, RULES) as bot:
+        acls = ServerAcls(bot.services(Homeserver()))
+        for order in ("deny bad.example", "deny spam.example 1h", "deny scam.example", "allow bad.example"):
+            await bot.say(OLGA, f"!acl {order}", DESK)
+        await align(bot, acls)
+        live = [await bot.rows(f"SELECT {each} ORDER BY 1, 3") for each in tables]
+        assert [len(rows) for rows in live] == [3, 2]
+        (tmp_path / "again").mkdir()
+        database = await Database.open(tmp_path / "again")
+        await rebuild(bot.stores.journal, database)
+        async with database.read() as db:
+            again = [list((await db.exec_driver_sql(f"SELECT {each} ORDER BY 1, 3")).tuples()) for each in tables]
+        await database.close()
+        assert again == live
