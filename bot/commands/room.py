@@ -40,10 +40,10 @@ async def lockdown(call: Call) -> Reply:
     """Let only managers post and nobody come in uninvited, for a time; or (`lockdown off`) end it."""
     if _is_off(call):
         facts = await _lifted(call, ("lockdown", "gate"), "lockdown", "error.not-locked-down")
-        return _reply(call, facts, line("done.lockdown-off", room=RoomName(call.group.room)))
+        return noticed(call, facts, line("done.lockdown-off", room=RoomName(call.group.room)))
     until = call.now_ms + (call.given.duration_ms or LOCKDOWN_UNLESS_SAID)
     facts = await _ordered(call, "lockdown", until)
-    return _reply(call, facts, line("done.lockdown", room=RoomName(call.group.room), until=Moment(until)))
+    return noticed(call, facts, line("done.lockdown", room=RoomName(call.group.room), until=Moment(until)))
 
 
 def _is_off(call: Call) -> bool:

@@ -343,7 +343,8 @@ KINDS: dict[str, Kind] = {
         {
             "step": _word("start, extend or end; sweep: all that somebody wrote in a time is redacted at once"),
             "kind": _word(
-                "redact, warn, mute, demote, kick or ban; of a room: rectify, suspend, close, slow, gate, lockdown or server"
+                "redact, warn, mute, demote, kick or ban; of a room: rectify, suspend, close, slow, gate, lockdown or"
+                " server"
             ),
             "until": _UNTIL,
             "n": _N,

@@ -7,7 +7,19 @@ from moderation.values.ids import EventId, UserId
 from .base import Fact, person, private, unowned
 
 SanctionKind = Literal[
-    "redact", "warn", "mute", "demote", "kick", "ban", "rectify", "suspend", "close", "slow", "gate", "lockdown", "server"
+    "redact",
+    "warn",
+    "mute",
+    "demote",
+    "kick",
+    "ban",
+    "rectify",
+    "suspend",
+    "close",
+    "slow",
+    "gate",
+    "lockdown",
+    "server",
 ]
 # Those against a room; the person named in the fact is responsible for the room and may appeal.
 OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close", "slow", "gate", "lockdown", "server"})

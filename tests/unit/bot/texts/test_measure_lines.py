@@ -8,7 +8,7 @@ import pytest
 from moderation.model.actions import Action, Align, Say, Tell, TellDesk
 from moderation.model.facts import CaseOpened, Fact, SanctionEnded, SanctionExtended, SanctionStarted
 from moderation.values.ids import UserId
-from moderation.values.notices import Line, Moment, Phrase, RoomName, Span, Who, line
+from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, Span, Who, line
 from tests.unit.moderation.builders import (
     MARK,
     NOON,
@@ -21,6 +21,7 @@ from tests.unit.moderation.builders import (
 
 NOBODY = UserId("")
 HERE = RoomName(ROOM)
+NONE = Code("")  # no server
 UNTIL = line("notice.until", until=Moment(NOON))
 
 
@@ -70,9 +71,9 @@ def test_its_beginning_is_announced_with_reason_and_remedy(kind: str, written: b
     reason = line("notice.reason", reason="quiet please")
     assert done(replace(started(kind, "command", by=MARK, reason="quiet please"), every=pace.ms)) == (
         *((Align(room=ROOM),) if written else ()),
-        Say(room=ROOM, lines=(line(f"measure.begun.{kind}", every=pace), UNTIL, reason)),
+        Say(room=ROOM, lines=(line(f"measure.begun.{kind}", every=pace, server=NONE), UNTIL, reason)),
         desk(
-            line(f"measure.desk.{kind}", room=HERE, n=3, every=pace),
+            line(f"measure.desk.{kind}", room=HERE, n=3, every=pace, server=NONE),
             UNTIL,
             reason,
             line(f"measure.ends.{kind}", by=Who(MARK)),
@@ -83,9 +84,12 @@ def test_its_beginning_is_announced_with_reason_and_remedy(kind: str, written: b
 def test_an_order_to_rectify_changes_no_level_and_names_the_date() -> None:
     within = line("measure.within", until=Moment(NOON))
     assert done(started("rectify", "neglect")) == (
-        Say(room=ROOM, lines=(line("measure.begun.rectify", every=Span(0)), line("measure.neglect"), within)),
+        Say(
+            room=ROOM,
+            lines=(line("measure.begun.rectify", every=Span(0), server=NONE), line("measure.neglect"), within),
+        ),
         desk(
-            line("measure.desk.rectify", room=HERE, n=3, every=Span(0)),
+            line("measure.desk.rectify", room=HERE, n=3, every=Span(0), server=NONE),
             line("measure.neglect"),
             within,
             line("measure.next.neglect", n=3, by=Who(NOBODY)),
@@ -101,10 +105,10 @@ def test_a_room_closed_by_neglect_does_not_open_by_itself_and_that_is_said() -> 
 
 def test_its_end_is_announced_once_unless_another_measure_follows() -> None:
     why = Phrase("why-ended.mended")
-    over = line("measure.over.suspend", room=HERE, why=why)
+    over = line("measure.over.suspend", room=HERE, server=NONE, why=why)
     assert done(ended("suspend", "mended")) == (
         Align(room=ROOM),
-        Say(room=ROOM, lines=(line("measure.ended.suspend", why=why),)),
+        Say(room=ROOM, lines=(line("measure.ended.suspend", server=NONE, why=why),)),
         desk(over),
     )
     assert told(ended("suspend", "mended"))[0] == over
@@ -141,5 +145,5 @@ def test_owners_are_not_told_of_their_own_acts() -> None:
     assert told(opened("by_order", OLGA), started("close", "command", until=0, by=OLGA)) == []
     assert told(ended("close", "command", OLGA)) == []
     assert told(ended("close", "command", OPERA))[0] == line(
-        "measure.over.close", room=HERE, why=Phrase("measure.ended-early")
+        "measure.over.close", room=HERE, server=NONE, why=Phrase("measure.ended-early")
     )

@@ -25,7 +25,7 @@ POLICY = policy()
 DEEDS: tuple[Deed, ...] = get_args(Deed)
 # Whatever the levels.
 BY_ROLE: tuple[Deed, ...] = ("warn", "vouch", "decide", "history", "language", "readonly", "slow")
-OWNERS_ALONE: frozenset[Deed] = frozenset({"close", "reopen", "roster", "set"})
+OWNERS_ALONE: frozenset[Deed] = frozenset({"close", "lockdown", "reopen", "roster", "set"})
 BEN = UserId("@ben:example.org")
 
 
@@ -62,10 +62,11 @@ def test_members_may_do_nothing_managers_nearly_all_owners_and_the_operator_ever
 @pytest.mark.parametrize(
     ("levels", "allowed"),
     [
-        ({"kick": 60}, {"redact", "ban", *BY_ROLE}),
-        ({"ban": 60}, {"redact", "mute", "kick", *BY_ROLE}),
-        ({"redact": 60}, {"mute", "kick", "ban", "unban", *BY_ROLE}),
-        ({"kick": 60, "ban": 60}, {"redact", *BY_ROLE}),
+        ({"kick": 60}, {"redact", "ban", "servers", *BY_ROLE}),
+        ({"ban": 60}, {"redact", "mute", "kick", "servers", *BY_ROLE}),
+        ({"redact": 60}, {"mute", "kick", "ban", "unban", "servers", *BY_ROLE}),
+        ({"kick": 60, "ban": 60}, {"redact", "servers", *BY_ROLE}),
+        ({"events": {"m.room.server_acl": 60}}, set(DEEDS) - {"servers"} - OWNERS_ALONE),
         ({"kick": 60, "ban": 60, "redact": 60}, set()),
         ({"events": {"m.room.redaction": 60}}, set(DEEDS) - {"redact"} - OWNERS_ALONE),
     ],
