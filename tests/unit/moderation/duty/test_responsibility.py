@@ -62,13 +62,13 @@ def test_members_may_do_nothing_managers_nearly_all_owners_and_the_operator_ever
 @pytest.mark.parametrize(
     ("levels", "allowed"),
     [
-        ({"kick": 60}, {"redact", "ban", "servers", *BY_ROLE}),
-        ({"ban": 60}, {"redact", "mute", "kick", "servers", *BY_ROLE}),
+        ({"kick": 60}, {"redact", "sweep", "ban", "servers", *BY_ROLE}),
+        ({"ban": 60}, {"redact", "sweep", "mute", "kick", "servers", *BY_ROLE}),
         ({"redact": 60}, {"mute", "kick", "ban", "unban", "servers", *BY_ROLE}),
-        ({"kick": 60, "ban": 60}, {"redact", "servers", *BY_ROLE}),
+        ({"kick": 60, "ban": 60}, {"redact", "sweep", "servers", *BY_ROLE}),
         ({"events": {"m.room.server_acl": 60}}, set(DEEDS) - {"servers"} - OWNERS_ALONE),
         ({"kick": 60, "ban": 60, "redact": 60}, set()),
-        ({"events": {"m.room.redaction": 60}}, set(DEEDS) - {"redact"} - OWNERS_ALONE),
+        ({"events": {"m.room.redaction": 60}}, set(DEEDS) - {"redact", "sweep"} - OWNERS_ALONE),
     ],
 )
 def test_a_managers_rights_follow_the_levels_of_the_room(levels: dict[str, Any], allowed: set[str]) -> None:
@@ -78,7 +78,7 @@ def test_a_managers_rights_follow_the_levels_of_the_room(levels: dict[str, Any],
 
 def test_a_right_of_everybody_makes_no_manager() -> None:
     for deed in DEEDS:
-        if deed != "redact":  # which Matrix itself lets everybody do there
+        if deed not in ("redact", "sweep"):  # which Matrix itself lets everybody do there
             assert refusal(deed, ANNA, kick=0, ban=0, redact=0, users_default=0) == f"error.right.{deed}"
 
 
