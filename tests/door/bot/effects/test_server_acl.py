@@ -249,6 +249,8 @@ async def test_a_replayed_log_gives_the_same_rows(tmp_path: Path) -> None:
         database = await Database.open(tmp_path / "again")
         await rebuild(bot.stores.journal, database)
         async with database.read() as db:
-            again = [list((await db.exec_driver_sql(f"SELECT {each} ORDER BY 1, 3")).tuples()) for each in tables]
+            again = [
+                [tuple(row) for row in await db.exec_driver_sql(f"SELECT {each} ORDER BY 1, 3")] for each in tables
+            ]
         await database.close()
         assert again == live
