@@ -3,7 +3,8 @@
 Rules kept here:
 - Only rooms that the caller is in now count; for operators, all that the bot serves.
 - An order for more rooms than `[groups] everywhere_confirm` is carried out once the caller has repeated it with the
-  number of the request, within a quarter of an hour.
+  number of the request, within a quarter of an hour. Then nothing is asked for another quarter: in a raid, one order
+  follows the other.
 - Names of rooms are said only to those who may read of these rooms.
 
 Left to others: in which of the rooms the caller may give the order (`moderation/cases/everywhere.py`).
@@ -20,7 +21,7 @@ from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Code, Line, line, room_or_rooms
 from storage import queries
 
-from .confirmation import was_asked
+from .confirmation import CONFIRM_WITHIN_MS, was_asked
 from .invocation import Call, Reply
 from .rights import may_read_here
 
@@ -54,11 +55,17 @@ async def answer(call: Call, rooms: Sequence[RoomId], reply: Reply) -> Reply:
     """Return the reply of an order for these rooms, which they are said in; or the question before it."""
     if not call.given.everywhere:
         return reply
-    if len(rooms) > call.policy.groups.everywhere_confirm and call.given.request is None:
-        asked = DataAsked(room=call.group.room, on=call.on, what=WHAT, subject=call.caller)
+    asked = DataAsked(room=call.group.room, on=call.on, what=WHAT, subject=call.caller)
+    if call.given.request is not None:
+        reply = replace(reply, facts=(*reply.facts, replace(asked, what="everywhere-confirmed")))
+    elif len(rooms) > call.policy.groups.everywhere_confirm and not await _confirmed_lately(call, rooms):
         again = Code(f"{WHAT} {call.on}")
         return Reply((await _where(call, "would", rooms), line("everywhere.again", again=again)), (asked,))
     return replace(reply, lines=(*reply.lines, await _where(call, "done", rooms)))
+
+
+async def _confirmed_lately(call: Call, rooms: Sequence[RoomId]) -> bool:
+    return await queries.has_confirmed(call.db, call.caller, rooms, call.now_ms - CONFIRM_WITHIN_MS)
 
 
 async def _where(call: Call, what: Literal["would", "done"], rooms: Sequence[RoomId]) -> Line:

@@ -596,7 +596,7 @@ KINDS: dict[str, Kind] = {
         {
             "what": _word(
                 "mydata, erase or receipt; appeal: to be asked why; adopt, leave: what would happen; adopt-confirmed,"
-                " leave-confirmed; everywhere: in which rooms it would hold"
+                " leave-confirmed; everywhere: in which rooms it would hold; everywhere-confirmed"
             ),
             "on": _ON,
         },

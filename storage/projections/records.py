@@ -185,7 +185,8 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
 
 @project.register
 async def _(fact: DataAsked, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    what = f"{fact.what} {fact.room}" if fact.what in ("adopt", "leave", "everywhere") else fact.what
+    for_room = ("adopt", "leave", "everywhere", "everywhere-confirmed")
+    what = f"{fact.what} {fact.room}" if fact.what in for_room else fact.what
     await add(db, schema.requests, fact, fact.on, at_ms, what=what)
 
 

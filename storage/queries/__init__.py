@@ -83,6 +83,7 @@ from .people import (
     entries_by_person,
     everybody,
     groups_of,
+    has_confirmed,
     is_or_was_in,
     joined_of,
     language_of,

@@ -267,6 +267,13 @@ async def was_asked(db: AsyncConnection, record: int, user: UserId, since_ms: in
     return await db.scalar(select(r.record).where(*asked)) is not None
 
 
+async def has_confirmed(db: AsyncConnection, user: UserId, rooms: Collection[RoomId], since_ms: int) -> bool:
+    """Return whether somebody confirmed an order for several rooms in one of these, not before `since_ms`."""
+    r = schema.requests.c
+    confirmed = sql_list(r.what, [f"everywhere-confirmed {room}" for room in rooms])
+    return await db.scalar(select(r.record).where(r.user == user, r.at >= since_ms, confirmed).limit(1)) is not None
+
+
 async def last_asked(db: AsyncConnection, user: UserId, what: str, since_ms: int) -> int | None:
     """Return when somebody last asked for `what`, not before `since_ms`; None if they did not."""
     r = schema.requests.c

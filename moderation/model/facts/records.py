@@ -17,7 +17,16 @@ class DataAsked(Fact, kind="request"):
     """
 
     what: Literal[
-        "mydata", "erase", "receipt", "appeal", "adopt", "adopt-confirmed", "leave", "leave-confirmed", "everywhere"
+        "mydata",
+        "erase",
+        "receipt",
+        "appeal",
+        "adopt",
+        "adopt-confirmed",
+        "leave",
+        "leave-confirmed",
+        "everywhere",
+        "everywhere-confirmed",
     ]
     subject: UserId = person()
 

@@ -170,6 +170,18 @@ async def test_an_order_for_many_rooms_is_asked_about_first(tmp_path: Path) -> N
         assert bot.facts(CaseOpened)[0].reason == "3 warnings already"
 
 
+async def test_once_confirmed_it_is_not_asked_again_for_a_quarter_of_an_hour(tmp_path: Path) -> None:
+    async with estate(tmp_path, confirm=1) as bot:
+        await bot.say(MARK, f"!mute {ANNA} 1h everywhere")
+        await bot.say(MARK, f"!mute {ANNA} 1h everywhere {bot.facts(DataAsked)[0].on}")
+        await bot.say(MARK, f"!unmute {ANNA} everywhere", HALL)
+        assert len(bot.facts(SanctionEnded)) == 2
+        await bot.say(OLGA, f"!mute {ANNA} everywhere")
+        bot.time.ms += 16 * 60_000
+        await bot.say(MARK, f"!ban {ANNA} everywhere")
+        assert (len(begun(bot)), [fact.what for fact in bot.facts(DataAsked)].count("everywhere")) == (2, 3)
+
+
 async def test_a_number_counts_for_a_quarter_of_an_hour(tmp_path: Path) -> None:
     async with estate(tmp_path, confirm=1) as bot:
         await bot.say(MARK, f"!kick {ANNA} everywhere")
