@@ -196,6 +196,7 @@ class ReportSettings(StrictSettings):
     grade: Annotated[Grade, Field(alias="class")] = "moderate"
     measure: Measure = "redact"  # consequence of upholding one
     mute_for: Duration = 10 * 60_000
+    ban_for: Duration = 7 * DAY_MS
     reactions: tuple[str, ...] = ("🚩", "⚠️")  # a reaction with one of these reports its message
     a_day: Annotated[int, Field(ge=0)] = 5  # how many reports of one person in a day, or undecided; 0: no limit
     a_day_at_most: Annotated[int, Field(ge=1)] = 20  # for people whose reports were right

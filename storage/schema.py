@@ -115,6 +115,7 @@ members = Table(
     Column("role", String, default="member", info=PLAIN),
     Column("since", Integer, server_default="0"),  # when first seen there; 0: never in the room
     Column("seen", Integer, server_default="0"),  # the record of their first membership there, whichever it was
+    Column("joined", Integer, server_default="0"),  # when they last came in; 0: never, or before that was kept
     info=ROWS,
 )
 Index("members_by_user", members.c.user)

@@ -147,8 +147,8 @@ def _known(rule: dict[str, Any], word: str) -> bool:
         rule["decide"] = word
     elif word in DRY_RUN:
         rule["dry_run"] = True
-    elif _DURATION.match(word) and rule.get("measure") == "mute":
-        rule["mute_for"] = word
+    elif _DURATION.match(word) and rule.get("measure") in ("mute", "ban"):
+        rule[f"{rule['measure']}_for"] = word
     else:
         return False
     return True

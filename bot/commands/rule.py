@@ -14,11 +14,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from bot.config.checks import checked_rule
 from bot.config.errors import ConfigProblem
 from bot.texts.spared_lines import spared_lines
+from moderation.duty.responsibility import require
 from moderation.judge.judge import broken_rules
 from moderation.judge.room_rules import MOST_STEPS, compiled, own_rules, recorded, settings_of, too_heavy
 from moderation.model.facts import RoomRuleChanged
 from moderation.policy import GRADES, RuleSettings
-from moderation.rules.base import InChat
+from moderation.rules.base import REDACTING, InChat, against_author
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, Text
@@ -141,6 +142,8 @@ async def _must_fit(call: Call, found: RuleSettings) -> None:
         raise Refused("error.rule.many", limit=limits.own_rules)
     if len(_terms(found)) > limits.own_rules_terms:
         raise Refused("error.rule.long", count=len(_terms(found)), limit=limits.own_rules_terms)
+    if found.measure in REDACTING:  # else somebody could remove people by a rule who may not do so by hand
+        require(against_author(found.measure) or "redact", call.caller, call.group, call.policy)
     found.must_suit_a_room()
     if found.name in too_heavy((*(settings_of(each.settings) for each in own), found)):
         raise Refused("error.rule.heavy", count=found.steps(), limit=MOST_STEPS)

@@ -32,6 +32,7 @@ from moderation.model.facts import EntryConfirmed, Fact, Outcome
 from moderation.model.new_facts import sanction_here
 from moderation.model.reach import DEPLOYMENT
 from moderation.policy import Policy, RuleBase
+from moderation.rules.base import REDACTING, against_author
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 
@@ -163,10 +164,12 @@ def _measures(case: CaseView, rule: RuleBase, by: UserId, context: Context, on: 
     """Return the parts of the rule's measure that the record does not show as taken already."""
     taken = partial(sanction_here, context, basis="decision", n=case.n, rule=rule.name, on=on, by=by)
     facts: list[Fact] = []
-    if rule.measure in ("redact", "mute"):
+    if rule.measure in REDACTING:
         facts += [taken("redact", event=event) for event in case.messages if ("redact", event) not in case.done]
-    if rule.measure == "mute" and all(kind != "mute" for kind, _ in case.done):
-        facts.append(taken("mute", until=context.now_ms + rule.mute_for))
+    kind = against_author(rule.measure)
+    invited_back = kind == "kick" and case.outcome == "dismissed"
+    if kind is not None and (invited_back or all(done != kind for done, _ in case.done)):
+        facts.append(taken(kind, until=rule.until(kind, context.now_ms)))
     return tuple(facts)
 
 

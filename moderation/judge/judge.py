@@ -34,8 +34,9 @@ from moderation.model.facts.cases import EXCERPT
 from moderation.model.new_facts import sanction_here, waiting_case
 from moderation.model.reach import reach_of
 from moderation.people.verification import facts_of_writing
-from moderation.policy import GRADES, Grade, Policy, RuleSettings
+from moderation.policy import GRADES, Grade, Measure, Policy, RuleSettings
 from moderation.rooms.slow_mode import pace, reason_to_hold, was_told
+from moderation.rules.base import REDACTING, against_author
 from moderation.rules.check import Check, Hit, Judged, View
 from moderation.rules.event_texts import found_in
 from moderation.values.events import (
@@ -119,7 +120,7 @@ def _taken_by_own_rule(
 ) -> tuple[Fact, ...]:
     """Redact the message if one of the room's own rules says so, though the case is about an operator's rule."""
     taking = (r.settings for r in rules if r.own and r.settings.decide == "auto")
-    rule = next((each for each in taking if each.measure in ("redact", "mute")), None)
+    rule = next((each for each in taking if each.measure in REDACTING), None)
     n = next((fact.n for fact in case if isinstance(fact, CaseOpened | CaseGrew)), 0)
     gone = redaction_of(event, context, on, n, rule.name) if rule is not None else None
     return (gone,) if gone else ()
@@ -176,10 +177,17 @@ def _case(found: CompiledRule, hit: Hit, event: Judged, context: Context, policy
     if isinstance(event, FileSeen) and rule.name in event.known:
         return ()  # another file of the same message
     known = context.subject.recent_cases.get((event.room, rule.name))
-    window = policy.credit.incident_window
-    if known is not None and known.outcome != "dismissed" and event.received_ms - known.opened <= window:
+    if known is not None and _is_same_incident(known, rule, event, context, policy):
         return _more_evidence(known, rule, event, context, on)
     return _new_case(found, hit, event, context, policy, on)
+
+
+def _is_same_incident(known: CaseView, rule: RuleSettings, event: Judged, context: Context, policy: Policy) -> bool:
+    """Return whether an event belongs to a case. Who was removed for it and came back begins another incident."""
+    came = context.subject.joined.get(context.room.room, 0)
+    if rule.measure in ("kick", "ban") and known.outcome == "upheld" and came > known.opened:
+        return False
+    return known.outcome != "dismissed" and event.received_ms - known.opened <= policy.credit.incident_window
 
 
 def _more_evidence(known: CaseView, rule: RuleSettings, event: Judged, context: Context, on: int) -> tuple[Fact, ...]:
@@ -188,7 +196,7 @@ def _more_evidence(known: CaseView, rule: RuleSettings, event: Judged, context: 
     if _waits_for_people(context):
         return (grew,)
     measure = rule.measure if rule.decide == "auto" or known.outcome == "upheld" else rule.interim
-    gone = measure in ("redact", "mute") and redaction_of(event, context, on, known.n, rule.name)
+    gone = measure in REDACTING and redaction_of(event, context, on, known.n, rule.name)
     return (grew, gone) if gone else (grew,)
 
 
@@ -221,16 +229,21 @@ def _waits_for_people(context: Context) -> bool:
 
 
 def measures(
-    measure: str, rule: RuleSettings, event: Judged, on: int, n: int, context: Context, basis: Basis
+    measure: Measure, rule: RuleSettings, event: Judged, on: int, n: int, context: Context, basis: Basis
 ) -> tuple[Fact, ...]:
-    """Return the facts of a rule's measure: a redaction; with "mute" the sender is also muted for a time."""
+    """Return the facts of a rule's measure: a redaction, and what is done against the sender."""
     facts: list[Fact] = []
-    if measure in ("redact", "mute") and (gone := redaction_of(event, context, on, n, rule.name, basis)):
+    if measure in REDACTING and (gone := redaction_of(event, context, on, n, rule.name, basis)):
         facts.append(gone)
-    if measure == "mute":
-        until = context.now_ms + rule.mute_for
-        facts.append(sanction_here(context, "mute", basis, n=n, rule=rule.name, on=on, until=until))
+    kind = against_author(measure)
+    if kind is not None and not (kind == "kick" and _is_leaving(event)):
+        until = rule.until(kind, context.now_ms)
+        facts.append(sanction_here(context, kind, basis, n=n, rule=rule.name, on=on, until=until))
     return tuple(facts)
+
+
+def _is_leaving(event: Judged) -> bool:
+    return isinstance(event, MembershipChanged) and event.membership == "leave"
 
 
 def redaction_of(

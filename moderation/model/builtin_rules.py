@@ -98,5 +98,10 @@ def ledger_of(rule: str) -> Ledger:
 def report_rule(settings: ReportSettings) -> RuleBase:
     """Return reports by members as a rule: the consequences of upholding one."""
     return RuleBase.model_construct(
-        name=REPORTED, grade=settings.grade, measure=settings.measure, mute_for=settings.mute_for, decide="manager"
+        name=REPORTED,
+        grade=settings.grade,
+        measure=settings.measure,
+        mute_for=settings.mute_for,
+        ban_for=settings.ban_for,
+        decide="manager",
     )

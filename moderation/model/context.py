@@ -253,6 +253,7 @@ class PersonView:
     proofs: tuple[VerificationInForce, ...] = ()
     since: Mapping[RoomId, int] = field(default_factory=dict)  # when this account was first seen in a room
     came: Mapping[RoomId, int] = field(default_factory=dict)  # the same, of rooms in which the bot was before
+    joined: Mapping[RoomId, int] = field(default_factory=dict)  # when this account last came into a room
     told: Mapping[tuple[RoomId, str], int] = field(default_factory=dict)  # verification notices: when last given
 
     def is_(self, user: UserId) -> bool:

@@ -11,7 +11,7 @@ Left to others: finding the kinds (`registry.py`), what follows from a hit (`mod
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,10 +23,13 @@ from .check import Check
 from .unless import Unless
 
 Grade = Literal["minor", "moderate", "serious", "severe"]
-Measure = Literal["none", "notice", "redact", "mute"]
+Interim = Literal["none", "notice", "redact", "mute"]  # what can hold until somebody decides
+Against = Literal["mute", "kick", "ban"]  # measures against the author, which redact the message, too
+Measure = Literal[Interim, Against]
 Decide = Literal["auto", "manager"]
 
 LONGEST_OWN_MS = 10 * MS_PER["m"]  # how far back rules of rooms may count
+REDACTING: frozenset[Measure] = frozenset({"redact", *get_args(Against)})
 GRADES: tuple[Grade, ...] = ("minor", "moderate", "serious", "severe")  # in order of weight
 
 
@@ -34,6 +37,15 @@ class StrictSettings(BaseModel):
     """Base of all settings: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def against_author(measure: Measure) -> Against | None:
+    """Return what a measure does against the author of a message."""
+    match measure:
+        case "mute" | "kick" | "ban":
+            return measure
+        case _:
+            return None
 
 
 def _no_word(_word: str) -> bool:
@@ -70,17 +82,23 @@ class RuleBase(StrictSettings):
     measure: Measure = "redact"
     mute_for: Duration = 10 * 60_000
     decide: Decide = "auto"
-    interim: Measure = "none"  # only with decide = "manager": what holds until somebody decides
+    interim: Interim = "none"  # only with decide = "manager": what holds until somebody decides
     rooms: tuple[str, ...] = ("*",)  # globs over room ids and group codes; communities
     where: tuple[str, ...] = ()  # empty: every place of text
     text: dict[str, str] = Field(default_factory=dict)  # language -> the rule in words, for members
     unless: Unless = Unless()  # the people to whom it does not apply
     dry_run: bool = False  # on trial: what it finds is shown in the desk, and nothing follows
+    ban_for: Duration = 7 * MS_PER["d"]
 
     model_config = ConfigDict(populate_by_name=True)
 
     if TYPE_CHECKING:  # each kind declares its own; declared here, it would be recorded in another order
         kind: str
+
+    def until(self, measure: Against, now_ms: int) -> int:
+        """Return until when a measure against an author holds that begins now; 0: it is an act of one moment."""
+        lasts = {"mute": self.mute_for, "kick": 0, "ban": self.ban_for}[measure]
+        return now_ms + lasts if lasts else 0
 
     def compiled(self, *, own: bool = False) -> Check:
         """Return the check of this rule; `own`: it is a room's own. Takes up to a second for 100,000 terms."""

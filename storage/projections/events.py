@@ -28,13 +28,14 @@ _ANY_REMOVED = select(schema.pointed.c.record).where(schema.pointed.c.step == RE
 def _membership(*, came: bool) -> Insert:
     """Return the statement for people who came or went.
 
-    The name somebody had stays known after they left; so does the time they first came.
+    The name somebody had stays known after they left; so do the times they first and last came.
     """
-    new, since = upsert(schema.members), schema.members.c.since
+    new, since, joined = upsert(schema.members), schema.members.c.since, schema.members.c.joined
     kept: dict[str, ColumnElement[object]] = {"membership": new.excluded.membership}
     if came:
         kept["display_name"] = new.excluded.display_name
         kept["since"] = case((since == 0, new.excluded.since), else_=since)
+        kept["joined"] = case((schema.members.c.membership == "join", joined), else_=new.excluded.joined)
     return new.on_conflict_do_update(index_elements=["room", "user"], set_=kept)
 
 
@@ -53,9 +54,10 @@ async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received
     first: dict[tuple[RoomId, UserId], int] = {}
     for index, event in changes:
         first.setdefault((event.room, event.user), index)
-    latest = list({(event.room, event.user): event for _, event in changes}.values())
-    for came in (True, False):
-        await _members(db, [event for event in latest if (event.membership == "join") is came], came, first)
+    latest = {(event.room, event.user): event for _, event in changes}
+    out = {(event.room, event.user): event for _, event in changes if event.membership != "join"}
+    await _members(db, list(out.values()), False, first)  # first, so that who went and came back is seen to come
+    await _members(db, [event for event in latest.values() if event.membership == "join"], True, first)
 
 
 async def project_room_state(db: AsyncConnection, event: StateChanged) -> bool:
@@ -100,6 +102,7 @@ async def _members(
             "membership": e.membership,
             "display_name": e.display_name or "",
             "since": e.received_ms if came else 0,
+            "joined": e.received_ms if came else 0,
             "seen": first[e.room, e.user],
         }
         for e in changes

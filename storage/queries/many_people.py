@@ -51,13 +51,17 @@ async def _plain(db: AsyncConnection, users: Sequence[UserId]) -> dict[UserId, P
     m = schema.members.c
     since: dict[str, dict[RoomId, int]] = defaultdict(dict)
     came: dict[str, dict[RoomId, int]] = defaultdict(dict)
+    joined: dict[str, dict[RoomId, int]] = defaultdict(dict)
     manages: dict[str, set[RoomId]] = defaultdict(set)
     manages_in: dict[str, set[str]] = defaultdict(set)
-    query = select(m.user, m.room, m.since, m.role, ACTIVE_GROUP.label("active"), schema.rooms.c.community, CAME_AFTER)
+    query = select(
+        m.user, m.room, m.since, m.role, ACTIVE_GROUP.label("active"), schema.rooms.c.community, CAME_AFTER, m.joined
+    )
     rooms = schema.members.outerjoin(schema.rooms, schema.rooms.c.room == m.room)
     found = await db.execute(query.select_from(rooms).where(sql_list(m.user, users)))
-    for user, room, first, role, active, community, came_after in found:
+    for user, room, first, role, active, community, came_after, last in found:
         since[user][RoomId(room)] = first
+        joined[user][RoomId(room)] = last
         if came_after and first:
             came[user][RoomId(room)] = first
         if active and role != "member":
@@ -72,6 +76,7 @@ async def _plain(db: AsyncConnection, users: Sequence[UserId]) -> dict[UserId, P
             manages_in=frozenset(manages_in[user]),
             since=since[user],
             came=came[user],
+            joined=joined[user],
         )
         for user in users
     }

@@ -27,7 +27,7 @@ from .cases import RECENT, assigned_to, read_recent
 from .linked_accounts import LINKED, accounts_among
 from .rooms import ACTIVE_GROUP, groups_with
 from .sanctions import AGAINST, read_in_force, sanctions_of_accounts
-from .verification import PROOFS, SINCE, TOLD, counting_in, read_came, read_proofs, read_since, read_told
+from .verification import PROOFS, SINCE, TOLD, counting_in, read_came, read_joined, read_proofs, read_since, read_told
 
 _m = schema.members.c
 _THERE = select(_m.user, _m.membership).where(_m.room == bindparam("room"))
@@ -175,6 +175,7 @@ async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_
         proofs=read_proofs(proofs),
         since=read_since(since),
         came=read_came(since),
+        joined=read_joined(since),
         told=read_told(told),
     )
 

@@ -47,7 +47,7 @@ PROOFS = (
 # Whether a member came into the room after the bot had begun to record it.
 CAME_AFTER = and_(schema.rooms.c.begun > 0, schema.members.c.seen > schema.rooms.c.begun)
 SINCE = (
-    select(schema.members.c.room, schema.members.c.since, CAME_AFTER.label("came_after"))
+    select(schema.members.c.room, schema.members.c.since, schema.members.c.joined, CAME_AFTER.label("came_after"))
     .outerjoin(schema.rooms, schema.rooms.c.room == schema.members.c.room)
     .where(schema.members.c.user == bindparam("user"))
 )
@@ -88,6 +88,11 @@ def read_since(rows: Iterable[Any]) -> dict[RoomId, int]:
 def read_came(rows: Iterable[Any]) -> dict[RoomId, int]:
     """Return when an account was first seen in each room in which the bot was before."""
     return {RoomId(row.room): row.since for row in rows if row.came_after and row.since}
+
+
+def read_joined(rows: Iterable[Any]) -> dict[RoomId, int]:
+    """Return when an account last came into each room."""
+    return {RoomId(row.room): row.joined for row in rows}
 
 
 def read_told(rows: Iterable[Any]) -> dict[tuple[RoomId, str], int]:

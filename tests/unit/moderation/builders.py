@@ -206,6 +206,7 @@ class History:
         self.here = here or room()
         self.now = NOON
         self.folded = Folded()
+        self.joined: dict[RoomId, int] = {}  # when the person last came into a room
         self._rules = compiled(policy)
         self._manages = manages
         self._next = 0
@@ -244,6 +245,7 @@ class History:
             user,
             entries=tuple(self.entries),
             in_force=tuple(self.in_force()),
+            joined=dict(self.joined),
             manages=frozenset(managed),
             recent_cases={
                 (case.room, case.rule): replace(case, events=(), messages=(), on=-1, done=frozenset())

@@ -13,7 +13,7 @@ from bot.texts.case_words import word_lines
 from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
 from bot.texts.names import names_in
-from moderation.model.facts import CreditChanged
+from moderation.model.facts import CreditChanged, SanctionStarted
 from moderation.values.ids import UserId
 from storage import queries
 from storage.projections.erase_person import erase_from_tables
@@ -211,3 +211,14 @@ async def test_where_no_words_are_kept_there_is_no_context(tmp_path: Path) -> No
         await bot.say(MINA, "hello")
         await bot.say(ANNA, "forbidden")
         assert (await more(bot))[0] == "I keep no words of the messages around it."
+
+
+@pytest.mark.parametrize(("measure", "would"), [("kick", "removes them from the room"), ("ban", "bans for 2 days")])
+async def test_a_card_says_that_a_decision_removes_the_person(tmp_path: Path, measure: str, would: str) -> None:
+    rules = RULES.replace('decide = "manager"', f'decide = "manager"\nmeasure = "{measure}"\nban_for = "2d"')
+    async with offline(tmp_path, rules) as bot:
+        await bot.say(ANNA, "it is forbidden")
+        assert f"✅ rule broken (removes the message, −25 points, {would})" in "\n".join(await card(bot))
+        await bot.say(MARK, "!uphold 1 it is", room=DESK)
+        begun = [(fact.kind, fact.basis, fact.by) for fact in bot.facts(SanctionStarted)]
+        assert begun == [("redact", "decision", MARK), (measure, "decision", MARK)]

@@ -166,6 +166,16 @@ def test_upholding_completes_the_interim_measure(interim: str, then: list[str]) 
     assert len(told.holds("mute")) == 1
 
 
+@pytest.mark.parametrize(("measure", "until"), [("kick", 0), ("ban", NOON + 30 * DAY)])
+def test_upholding_removes_the_person_if_the_rule_says_so(measure: str, until: int) -> None:
+    told = with_case(measure=measure, ban_for="30d", interim="redact")
+    assert [kind for kind, _, _ in started(told.decide(1, "upheld"))] == [measure]
+    assert [held.until for held in told.holds("ban")] == [until] * (measure == "ban")
+    ended = [fact.kind for fact in told.decide(1, "dismissed") if isinstance(fact, SanctionEnded)]
+    assert (ended, told.holds("ban")) == (["ban"] * (measure == "ban"), [])
+    assert [kind for kind, _, _ in started(told.decide(1, "upheld"))] == [measure]  # they were invited back
+
+
 @pytest.mark.parametrize("interim", ["redact", "mute"])
 def test_upholding_without_interim_measure_takes_the_whole_measure(interim: str) -> None:
     watched = with_case(interim=interim, here=room("observing"))
@@ -221,10 +231,14 @@ RULES = policy(
     terms("bad", **{"class": "moderate"}),
     terms("worse", **{"class": "serious", "measure": "mute", "mute_for": "1h"}),
     terms("worst", **{"class": "severe", "decide": "manager", "measure": "mute", "interim": "mute", "mute_for": "2h"}),
+    terms("gone", **{"class": "serious", "measure": "ban", "ban_for": "2h"}),
+    terms("out", **{"class": "serious", "decide": "manager", "measure": "kick"}),
     terms("open", **{"class": "serious", "decide": "manager", "measure": "mute", "mute_for": "2h"}),
 )
 pauses = st.sampled_from([0, MINUTE, 11 * MINUTE, HOUR, DAY, 4 * DAY, 9 * DAY, 40 * DAY])
-moves = st.lists(st.tuples(pauses, st.sampled_from(["mild", "bad", "worse", "worst", "open"])), max_size=7)
+moves = st.lists(
+    st.tuples(pauses, st.sampled_from(["mild", "bad", "worse", "worst", "gone", "out", "open"])), max_size=7
+)
 
 
 def lived(steps: list[tuple[int, str]], manages: bool) -> History:

@@ -142,13 +142,64 @@ def test_quotations_in_cases_and_findings_are_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("measure", "kinds"), [("none", []), ("notice", []), ("redact", ["redact"]), ("mute", ["redact", "mute"])]
+    ("measure", "kinds"),
+    [
+        ("none", {}),
+        ("notice", {}),
+        ("redact", {"redact": 0}),
+        ("mute", {"redact": 0, "mute": NOON + HOUR}),
+        ("kick", {"redact": 0, "kick": 0}),
+        ("ban", {"redact": 0, "ban": NOON + 30 * DAY}),
+    ],
 )
-def test_the_measure_of_the_rule_is_what_applies(measure: str, kinds: list[str]) -> None:
-    rules = policy(terms("spam", measure=measure, mute_for="1h"))
-    started = [fact for fact in judged(said("spam"), context(), rules) if isinstance(fact, SanctionStarted)]
-    assert [fact.kind for fact in started] == kinds
-    assert [fact.until for fact in started if fact.kind == "mute"] == [NOON + HOUR] * (measure == "mute")
+def test_the_measure_of_the_rule_is_what_applies(measure: str, kinds: dict[str, int]) -> None:
+    rules = policy(terms("spam", measure=measure, mute_for="1h", ban_for="30d"))
+    facts = judged(said("spam"), context(), rules)
+    started = [fact for fact in facts if isinstance(fact, SanctionStarted)]
+    assert [(fact.kind, fact.until) for fact in started] == list(kinds.items())
+    assert {(fact.basis, fact.rule, fact.n) for fact in started} <= {("rule", "spam", 1)}
+
+
+def test_a_name_that_breaks_a_rule_can_be_answered_by_a_removal() -> None:
+    rules = policy(terms("spam", measure="kick"))
+    assert [type(fact) for fact in judged(came("spam"), context(), rules)] == [
+        Found,
+        CaseOpened,
+        SanctionStarted,
+        CreditChanged,
+    ]
+    left = replace(came("spam"), membership="leave")
+    assert [type(fact) for fact in judged(left, context(), rules)] == [
+        Found,
+        CaseOpened,
+        SanctionStarted,
+        CreditChanged,
+    ]
+    assert [fact.kind for fact in judged(left, context(), rules) if isinstance(fact, SanctionStarted)] == ["redact"]
+
+
+@pytest.mark.parametrize("measure", ["kick", "ban"])
+def test_who_comes_back_after_a_removal_and_goes_on_begins_another_incident(measure: str) -> None:
+    told = History(policy(terms("spam", measure=measure, ban_for="1m")))
+    for _ in range(3):  # before the removal is done
+        told.say("spam")
+    told.wait(2 * MINUTE)
+    told.joined[ROOM] = told.now
+    told.wait(MINUTE)
+    for _ in range(2):
+        told.say("spam")
+    kinds = [fact.kind for _, _, fact in told.facts if isinstance(fact, SanctionStarted)]
+    assert kinds == ["redact", measure, "redact", "redact", "redact", measure, "redact"]
+    assert list(told.cases) == [1, 2]
+
+
+def test_who_comes_back_after_a_mute_is_in_the_same_incident() -> None:
+    told = History(policy(terms("spam", measure="mute", mute_for="1h")))
+    told.say("spam")
+    told.wait(MINUTE)
+    told.joined[ROOM] = told.now
+    told.say("spam")
+    assert list(told.cases) == [1]
 
 
 @pytest.mark.parametrize("event", [came("spam"), topic("spam")], ids=["display name", "topic"])
@@ -414,9 +465,11 @@ def test_a_manager_with_low_credit_is_not_held_back() -> None:
 GRADED: dict[str, Grade] = {"mild": "minor", "bad": "moderate", "worse": "serious", "worst": "severe"}
 RULES = policy(
     *(terms(name, **{"class": grade, "measure": "mute", "mute_for": "1h"}) for name, grade in GRADED.items()),
+    terms("banned", measure="ban", ban_for="1h"),
+    terms("kicked", measure="kick"),
     terms("doubtful", **{"class": "serious", "decide": "manager", "interim": "redact"}),
 )
-words = st.sampled_from([*GRADED, "doubtful", "mild and worst", "harmless"])
+words = st.sampled_from([*GRADED, "banned", "kicked", "doubtful", "mild and worst", "harmless"])
 pauses = st.sampled_from([0, 1, MINUTE, 10 * MINUTE, 11 * MINUTE, HOUR, DAY, 8 * DAY, 40 * DAY, 184 * DAY])
 steps = st.lists(st.tuples(pauses, words), min_size=1, max_size=12)
 

@@ -47,7 +47,7 @@ def test_only_waiting_cases_have_cards() -> None:
 
 
 def test_a_report_brings_what_its_settings_say() -> None:
-    found = report_rule(ReportSettings.model_validate({"class": "severe", "measure": "mute", "mute_for": "2h"}))
-    shown = (found.name, found.grade, found.measure, found.mute_for, found.decide)
-    assert shown == ("reported", "severe", "mute", 7_200_000, "manager")
+    found = report_rule(ReportSettings.model_validate({"class": "severe", "measure": "ban", "mute_for": "2h"}))
+    shown = (found.name, found.grade, found.measure, found.mute_for, found.ban_for, found.decide)
+    assert shown == ("reported", "severe", "ban", 7_200_000, 604_800_000, "manager")
     assert report_rule(Policy().reports).measure == "redact"

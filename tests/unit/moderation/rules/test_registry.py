@@ -51,4 +51,5 @@ def test_a_policy_is_recorded_as_it_always_was() -> None:
     """The order of a rule's settings belongs to the record: another would be recorded as a change of the policy."""
     (rule,) = policy({"kind": "flood", "name": "calm"}).rules
     general = ["name", "class", "measure", "mute_for", "decide", "interim", "rooms", "where", "text"]
+    general += ["unless", "dry_run", "ban_for"]
     assert list(rule.model_dump(by_alias=True)) == ["messages", "within", "of", *general, "kind"]
