@@ -23,6 +23,9 @@ from tests.door.bot.console.test_whole_story import (
 from tests.door.bot.effects.test_cases_and_desk import (
     test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reaction,
 )
+from tests.door.bot.effects.test_known_pictures import (
+    test_a_known_picture_is_gone_from_the_room_and_its_sender_told_why,
+)
 from tests.door.bot.effects.test_quote_message import (
     test_a_waiting_picture_is_shown_in_the_desk_and_posted_from_there,
 )

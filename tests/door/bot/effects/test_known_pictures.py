@@ -16,11 +16,14 @@ from bot.effects.fetch_file import FileFetcher
 from bot.effects.media_hash import MediaHasher
 from bot.effects.picture_hash import pdq_of
 from bot.matrix.errors import TooLarge
-from moderation.model.actions import HashMedia
+from moderation.model.actions import STATE, HashMedia
 from moderation.model.facts import ActionTaken, CaseGrew, CaseOpened, CreditChanged, Found, MediaKept, SanctionStarted
 from storage import outbox
 from storage.database import FILE
+from tests.door.bot.commands.test_personal_data import port
 from tests.door.offline import ANNA, CONFIG, MARK, Offline, offline
+from tests.theatre.scene import Theatre, told
+from tests.theatre.served import like
 from tests.unit.bot.effects.pictures import picture, written
 
 BAD, FINE = picture(1), picture(6)
@@ -255,3 +258,20 @@ async def test_a_file_that_was_recorded_and_not_judged_is_judged_at_the_next_sta
         async with bot.stores.database.read() as db:
             assert not await outbox.is_waiting(db, row.txn)
     assert data
+
+
+async def test_a_known_picture_is_gone_from_the_room_and_its_sender_told_why(theatre: Theatre) -> None:
+    scene = await theatre.scene(RULES, members=1)
+    bot, room, owner, (ann,) = scene.bot, scene.room, scene.owner, scene.members
+    files = port(theatre, ann)
+    addresses = [await files.upload(FILES[name], "image/jpeg", f"{name}.jpg") for name in ("fine", "turned")]
+    items = [{"itemtype": "m.image", "body": "a.jpg", "url": address} for address in addresses]
+    sent = await ann.send(
+        room, "m.room.message", {"msgtype": "dm.filament.gallery", "body": "look", "itemtypes": items}
+    )
+    fine = await ann.send(room, "m.room.message", {**image("fine"), "url": addresses[0]})
+    await bot.until(lambda: len(bot.facts(MediaKept)) == 3, "all files looked at")
+    await told(ann, bot, like("notice.violation"))
+    await bot.idle(up_to=STATE)
+    assert (await owner.is_redacted(room, sent), await owner.is_redacted(room, fine)) == (True, False)
+    assert [(fact.rule, fact.event, fact.state) for fact in bot.facts(CaseOpened)] == [("known", sent, "decided")]
