@@ -34,7 +34,7 @@ CALM_MS = 100
 CROWDED_MS = 1_000  # after a full answer of `/sync` the next one has been taken by then
 SLOW_MS = 600_000  # after a refusal the homeserver counts as slow for this long
 ALWAYS = 2**62
-APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8, FILES: 4, LABELS: 4}  # how many at once
+APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8, FILES: 4, LABELS: 2}  # how many at once
 
 
 @dataclass(frozen=True, slots=True)

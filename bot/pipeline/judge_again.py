@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
-from moderation.model.facts import CaseOpened, Fact, MediaKept, RoomEntered
+from moderation.model.facts import CaseOpened, Fact, KnownOfFile, RoomEntered
 from moderation.values.events import MembershipChanged, Received, StateChanged, Unreadable
 from storage.database import Database
 from storage.journal.record import Record
@@ -85,10 +85,10 @@ class JudgingAgain:
         if isinstance(fact, CaseOpened):
             self._knowledge.number_cases_from(fact.n + 1)
         self._knowledge.changed([fact])
-        if isinstance(fact, MediaKept) and record.at_ms >= self._since:
+        if isinstance(fact, KnownOfFile) and record.at_ms >= self._since:
             await self._judge_file(unit, record, fact)
 
-    async def _judge_file(self, unit: UnitOfWork, record: Record, kept: MediaKept) -> None:
+    async def _judge_file(self, unit: UnitOfWork, record: Record, kept: KnownOfFile) -> None:
         """Judge by what is recorded of a file, as its message."""
         room = await self._knowledge.room(unit.db, kept.home)
         due = await self._contexts.of_file(unit, kept, room, record.at_ms) if room is not None else None

@@ -36,27 +36,28 @@ class NoLabels(Exception):
 async def labels_for(socket: Path, within_s: float, *, kind: str, mimetype: str | None, data: bytes) -> dict[str, int]:
     """Return the labels of a file, each with its score. Raises `NoLabels`."""
     question = {"kind": kind, "mimetype": mimetype or "", "size": len(data)}
-    return _labels(await _ask(socket, within_s, question, data))
+    return labels_in(await _ask(socket, within_s, question, data))
 
 
 async def labels_offered(socket: Path, within_s: float) -> tuple[str, ...]:
     """Return the labels that a plug-in says it can give. Raises `NoLabels`."""
-    offered = (await _ask(socket, within_s, {"kind": "hello", "size": 0}, b"")).get("offers")
+    offered = _object(await _ask(socket, within_s, {"kind": "hello", "size": 0}, b"")).get("offers")
     if not isinstance(offered, list) or len(offered) > MOST_LABELS or not all(map(_is_label, offered)):
         raise NoLabels("wrong")
     return tuple(offered)
 
 
-async def _ask(socket: Path, within_s: float, question: Mapping[str, object], data: bytes) -> Mapping[str, Any]:
-    try:
-        async with asyncio.timeout(within_s):
-            line = await _exchange(socket, orjson.dumps({"version": VERSION, **question}) + b"\n", data)
-    except TimeoutError:
-        raise NoLabels("late") from None
-    except (OSError, EOFError):
-        raise NoLabels("gone") from None
-    except ValueError:  # more than may be read
-        raise NoLabels("wrong") from None
+def labels_in(line: bytes) -> dict[str, int]:
+    """Return the labels in an answer, each with its score. Raises `NoLabels`."""
+    labels = _object(line).get("labels")
+    if not isinstance(labels, dict) or len(labels) > MOST_LABELS:
+        raise NoLabels("wrong")
+    if not all(_is_label(name) and type(score) is int and 0 <= score <= HIGHEST for name, score in labels.items()):
+        raise NoLabels("wrong")
+    return labels
+
+
+def _object(line: bytes) -> Mapping[str, Any]:
     try:
         answer = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -64,6 +65,19 @@ async def _ask(socket: Path, within_s: float, question: Mapping[str, object], da
     if not isinstance(answer, dict):
         raise NoLabels("wrong")
     return answer
+
+
+async def _ask(socket: Path, within_s: float, question: Mapping[str, object], data: bytes) -> bytes:
+    """Return the line that answers a question. Raises `NoLabels`."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await _exchange(socket, orjson.dumps({"version": VERSION, **question}) + b"\n", data)
+    except TimeoutError:
+        raise NoLabels("late") from None
+    except (OSError, EOFError):
+        raise NoLabels("gone") from None
+    except ValueError:  # more than may be read
+        raise NoLabels("wrong") from None
 
 
 async def _exchange(socket: Path, question: bytes, data: bytes) -> bytes:
@@ -87,15 +101,6 @@ async def _send(writer: asyncio.StreamWriter, question: bytes, data: bytes) -> N
         await writer.drain()
         writer.write(data[begin : begin + _PIECE])
     await writer.drain()
-
-
-def _labels(answer: Mapping[str, Any]) -> dict[str, int]:
-    labels = answer.get("labels")
-    if not isinstance(labels, dict) or len(labels) > MOST_LABELS:
-        raise NoLabels("wrong")
-    if not all(_is_label(name) and type(score) is int and 0 <= score <= HIGHEST for name, score in labels.items()):
-        raise NoLabels("wrong")
-    return labels
 
 
 def _is_label(name: object) -> bool:

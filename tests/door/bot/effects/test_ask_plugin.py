@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from moderation.model.facts import (
     Found,
     SanctionStarted,
 )
+from tests.door.judged_again import judged_again
 from tests.door.offline import ANNA, MARK, Offline, offline
 from tests.fakes.plugin import SOCKET, Behaviour, plugin, says
 from tests.theatre.scene import Theatre
@@ -207,6 +209,17 @@ async def test_what_a_stop_left_unjudged_is_judged_from_the_record_without_the_p
         await bot.pipeline.commit((*done.facts, taken), of_row=row.txn)  # the request is repeated
         assert len(bot.facts(FileLabelled)) == len(bot.facts(CaseOpened)) == 1
         assert await asked(bot) == []
+
+
+async def test_recorded_labels_are_judged_again_without_the_plugin(folder: Path) -> None:
+    async with plugin(folder.parent, says(HUGE)), offline(folder, RULES) as bot:
+        await bot.event(ANNA, "m.room.message", image())
+        await answer(bot)
+        brought = await judged_again(bot, folder)
+        ((on, known),) = bot.recorded(FileLabelled)
+        recorded = [fact for kind in (Found, CaseOpened, SanctionStarted) for fact in bot.facts(kind)]
+        assert {fact.on for fact in recorded} == {on}
+        assert brought[known.on] == [replace(fact, on=known.on) for fact in recorded]
 
 
 async def test_a_manager_is_not_acted_against_by_a_label(folder: Path) -> None:

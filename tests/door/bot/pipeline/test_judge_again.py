@@ -1,20 +1,13 @@
 """Recorded events judged again, over tables rebuilt from the records, give the facts that were recorded."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from bot.pipeline.judge_again import JudgingAgain
-from bot.pipeline.judging_context import ToJudge
-from bot.pipeline.view_cache import ViewCache
-from moderation.judge.judge import judge
-from moderation.model.facts import CaseGrew, CaseOpened, CreditChanged, Fact, Found, FoundOnTrial, SanctionStarted
-from moderation.rules.base import LONGEST_OWN_MS
+from moderation.model.facts import Fact, Found, FoundOnTrial
 from moderation.values.ids import UserId
-from storage.database import Database
+from tests.door.judged_again import OF_RULES, judged_again, of_rules
 from tests.door.offline import ANNA, BOT, DESK, MARK, MINA, OLGA, Offline, offline
 
-OF_RULES = (Found, FoundOnTrial, CaseOpened, CaseGrew, CreditChanged, SanctionStarted)
 BRIDGED = UserId("@_irc_ben:example.org")
 RULES = """
 [verification]
@@ -78,31 +71,6 @@ async def story(bot: Offline, seed: int) -> None:
                 await bot.say(MARK, "!rule remove gossip", room=DESK)
         if number % 17 == 0 and (waiting := await bot.rows("SELECT n FROM cases WHERE state = 'open' LIMIT 1")):
             await bot.say(OLGA, f"{random.choice(('!uphold', '!dismiss'))} {waiting[0][0]} so it is", room=DESK)
-
-
-async def judged_again(bot: Offline, folder: Path) -> dict[int, list[Fact]]:
-    """Judge all records again, over new tables."""
-    brought: dict[int, list[Fact]] = {}
-    knowledge = ViewCache(BOT, incident_ms=bot.config.policy.credit.incident_window, window_ms=LONGEST_OWN_MS)
-    settings, journal = bot.pipeline.settings, bot.stores.journal
-
-    def again(index: int, due: ToJudge) -> Sequence[Fact]:
-        facts = judge(due.event, due.context, settings.policy, due.rules, index)
-        brought[index] = of_rules(facts)
-        return facts
-
-    database = await Database.open(folder)
-    try:
-        judging = JudgingAgain(knowledge, settings, journal, since_ms=0, window_ms=0, judge=again)
-        await judging.read(journal.read(), database)
-    finally:
-        await database.close()
-    return brought
-
-
-def of_rules(facts: Sequence[Fact]) -> list[Fact]:
-    """Return what rules brought; what people ordered has a person behind it."""
-    return [fact for fact in facts if isinstance(fact, OF_RULES) and not getattr(fact, "by", "")]
 
 
 async def test_rules_with_unless_and_dry_run_bring_the_same_facts_over_rebuilt_tables(tmp_path: Path) -> None:

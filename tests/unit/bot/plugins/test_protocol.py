@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.config.plugins import PluginSettings
 from bot.plugins.plugins import FAILURES, REST_S, Plugins
-from bot.plugins.protocol import LONGEST_ANSWER, MOST_LABELS, NoLabels, labels_for, labels_offered
+from bot.plugins.protocol import LONGEST_ANSWER, MOST_LABELS, NoLabels, labels_for, labels_in, labels_offered
+from moderation.rules.labels import LABEL
 from tests.fakes.plugin import SOCKET, plugin, says
 
 PICTURE = b"\x89PNG" + bytes(1_000_000)  # more than a socket takes at once
@@ -39,6 +42,7 @@ async def test_a_plugin_is_asked_what_it_offers(tmp_path: Path) -> None:
             await labels_offered(socket, LONG_S)
 
 
+_NAMES = st.sampled_from(("huge", "nsfw.a", "dull"))
 LIES = (
     b"",
     b"\n",
@@ -65,6 +69,22 @@ LIES = (
 async def test_what_does_not_read_as_an_answer_is_none(tmp_path: Path, lie: bytes) -> None:
     async with plugin(tmp_path, says(lie)) as socket:
         assert await why(socket) == ("wrong" if lie.endswith(b"\n") else "gone")
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=50),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5) | _NAMES, inner, max_size=5),
+    max_leaves=10,
+)
+
+
+@given(st.binary(max_size=200) | _json.map(lambda value: json.dumps({"labels": value}).encode()))
+def test_whatever_is_said_is_labels_with_scores_or_no_answer(line: bytes) -> None:
+    try:
+        labels = labels_in(line)
+    except NoLabels:
+        return
+    assert all(LABEL.match(name) and isinstance(score, int) and 0 <= score <= 1000 for name, score in labels.items())
 
 
 async def test_a_plugin_that_floods_is_read_up_to_a_limit(tmp_path: Path) -> None:

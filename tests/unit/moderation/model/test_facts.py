@@ -21,7 +21,7 @@ def test_every_fact_that_a_file_defines_is_handed_on_once() -> None:
 def test_facts_of_one_record_kind_agree_on_acting() -> None:
     """The facts that show, at the end of the journal, which requests were in flight."""
     of_acting = {cls.KIND for cls in FACTS if cls.OF_ACTING}
-    assert of_acting == {"outcome", "notice", "media", "disclosure", "anchor"}
+    assert of_acting == {"outcome", "notice", "media", "labels", "disclosure", "anchor"}
     assert of_acting & {cls.KIND for cls in FACTS if not cls.OF_ACTING} == set()
 
 
