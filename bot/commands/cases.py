@@ -19,12 +19,12 @@ from moderation.model.context import CaseView
 from moderation.model.facts import CaseNoted, Fact, Outcome
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
-from moderation.values.notices import Line, Moment, RoomName, RuleText, Who, line
+from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
 from storage import queries
 
 from .claim import put_off, taken
 from .decide_together import others_dismissed
-from .find_case import find_case
+from .find_case import find_case, find_order
 from .invocation import Call, Command, Reply, discreet
 from .questions import ask_reason, can_ask, chosen_reason
 from .reading import looked_at
@@ -79,7 +79,10 @@ def _head(room: RoomId, count: int) -> Line:
 async def case(call: Call) -> Reply:
     """Show all that is known of one case."""
     require("decide", call.caller, call.group, call.policy)
-    found = await find_case(call, call.given.case or 0)
+    n = call.given.case or 0
+    if (order := await find_order(call, n)) is not None:
+        return Reply(tuple(_of_order(order)), await looked_at(call, order.subject, "case", n), private=True)
+    found = await find_case(call, n)
     card = await read_card(call.db, found.n, call.now_ms, call.setup.configured, call.setup.bot)
     assert card is not None
     rules = (*call.setup.rules, *compiled(call.group.rules, call.setup.configured))
@@ -89,6 +92,15 @@ async def case(call: Call) -> Reply:
     lines = card_lines(card, call.policy, call.now_ms, call.setup.prefix, words=words, reported=reported, hides=hides)
     read = await looked_at(call, found.subject, "case", found.n)
     return Reply((*lines, *note_lines(card)), read, private=True)
+
+
+def _of_order(found: CaseView) -> Iterator[Line]:
+    """Yield what the managers of a room read of an order that somebody gave for it in another room."""
+    yield line("everywhere.case", n=found.n, who=Who(found.subject), when=Moment(found.opened))
+    yield line("everywhere.case-decided", by=Who(found.by), outcome=Phrase(f"state.{found.outcome}"))
+    if found.reason:
+        yield line("notice.reason", reason=found.reason)
+    yield line("everywhere.case-next")
 
 
 async def ack(call: Call) -> Reply:

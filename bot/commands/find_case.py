@@ -13,3 +13,10 @@ async def find_case(call: Call, n: int) -> CaseView:
     if found is None or found.room != call.group.room:
         raise Refused("error.case.none", n=n)
     return found
+
+
+async def find_order(call: Call, n: int) -> CaseView | None:
+    """Return a case of another room if it is of an order that was given for this room, too."""
+    found = await queries.case_view(call.db, n)
+    is_meant = found is not None and call.group.room in found.elsewhere and not found.is_about(call.caller)
+    return found if is_meant else None

@@ -170,6 +170,20 @@ async def test_an_order_for_many_rooms_is_asked_about_first(tmp_path: Path) -> N
         assert bot.facts(CaseOpened)[0].reason == "3 warnings already"
 
 
+async def test_managers_of_the_other_rooms_read_who_gave_the_order_and_why(tmp_path: Path) -> None:
+    async with estate(tmp_path) as bot:
+        await bot.membership(MINA, "join", HALL)
+        await bot.event(OLGA, "m.room.power_levels", {"users": {**MANAGES["users"], MINA: 50}}, key="", room=HALL)
+        await bot.say(MARK, f"!ban {ANNA} everywhere advertising")
+        for speaker, room, key in ((MINA, HALL, "everywhere.case"), (OLGA, CLUB, "error.case.none")):
+            await bot.say(speaker, "!case 1", room)
+            [lines] = await bot.rows("SELECT json_extract(action, '$.lines') FROM outbox ORDER BY id DESC LIMIT 1")
+            assert json.loads(lines[0])[0]["key"] == key
+        assert "advertising" in str(await bot.rows("SELECT action FROM outbox WHERE action LIKE '%everywhere.case%'"))
+        await bot.say(MINA, "!dismiss 1 not mine to decide", HALL)
+        assert bot.facts(CaseDecided) == []
+
+
 async def test_once_confirmed_it_is_not_asked_again_for_a_quarter_of_an_hour(tmp_path: Path) -> None:
     async with estate(tmp_path, confirm=1) as bot:
         await bot.say(MARK, f"!mute {ANNA} 1h everywhere")
