@@ -30,6 +30,9 @@ from tests.door.bot.effects.test_quote_message import (
     test_a_waiting_picture_is_shown_in_the_desk_and_posted_from_there,
 )
 from tests.door.bot.effects.test_room_measures import test_an_owner_closes_the_room_and_opens_it_again
+from tests.door.bot.effects.test_server_acl import (
+    test_a_denial_is_written_on_the_homeserver_told_to_the_room_and_taken_back,
+)
 from tests.door.bot.effects.test_several_rooms import (
     test_a_ban_everywhere_takes_effect_and_is_reversed_in_all_rooms_at_once,
 )

@@ -16,6 +16,8 @@ from moderation.values.ids import RoomId, UserId
 from moderation.values.power_levels import SERVER_ACL
 from storage.database import Database
 from tests.door.offline import BOT, DESK, LEVELS, MARK, OLGA, ROOM, RULES, Offline, offline
+from tests.theatre.scene import Theatre, ask
+from tests.theatre.served import like
 
 ALSO = ("help.", "measure.", "notice.")  # how what is said as well begins
 SPAMMER = UserId("@spam:bad.example")
@@ -254,3 +256,29 @@ async def test_a_replayed_log_gives_the_same_rows(tmp_path: Path) -> None:
             ]
         await database.close()
         assert again == live
+
+
+async def test_a_denial_is_written_on_the_homeserver_told_to_the_room_and_taken_back(theatre: Theatre) -> None:
+    scene = await theatre.scene()
+    bot, owner, room = scene.bot, scene.owner, scene.room
+    before = {"allow": ["*"], "deny": ["worse.example"], "allow_ip_literals": False}
+    await owner.set_state(room, SERVER_ACL, before)
+    order = await owner.send_text(room, "!acl deny *.bad.example 30d raid")
+
+    async def until(deny: list[str]) -> dict[str, Any]:
+        return await owner.wait_state(room, SERVER_ACL, lambda content: content.get("deny") == deny, what=f"{deny}")
+
+    await until(["worse.example", "*.bad.example"])
+    begun = like("measure.begun.server", server="*.bad.example")
+    await owner.wait_event(
+        room, lambda seen: seen.sender == bot.user and bool(begun.search(seen.body)), what="a notice"
+    )
+    assert like("acl.one", server="*.bad.example").search(await ask(owner, bot, scene.desk, "!acl"))
+    await bot.idle()
+    assert await owner.is_redacted(room, order)
+    bot.ahead_ms += PAUSE_MS
+    await ask(owner, bot, scene.desk, "!acl allow *.bad.example")
+    await until(["worse.example"])
+    assert await owner.state(room, SERVER_ACL) == before
+    await bot.idle()
+    assert bot.rows("SELECT * FROM holds") == []

@@ -337,6 +337,8 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("measure.next.{}", tuple(basis for basis in RULE_OF if basis != "command")),
     ("measure.ends.{}", tuple(DEED_OF)),
     ("desk.servers-not.{}", ("denied", "allowed")),
+    ("statement.measure.{}", get_args(facts.SanctionKind)),
+    ("console.figures.restriction.{}", get_args(facts.SanctionKind)),
     ("error.imposed.{}", tuple(basis for basis in RULE_OF if basis != "command")),
     ("status.measure.{}", tuple(REOPENED)),
     ("status.measure-open.{}", tuple(REOPENED)),
