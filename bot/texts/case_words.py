@@ -3,6 +3,7 @@
 Rules kept here:
 - The words come from the journal, since the message may be gone and the table keeps only those of the first message.
 - Each later message of one incident has a line, up to ten.
+- The files of the first message are named by their kind: the words alone do not say that there was a picture.
 - What the rule found is marked, and links in the words lead nowhere (`others_words.py`); the message itself is linked.
 - The rule as it is today is applied again to choose the words. If it finds nothing, what the case kept is shown, or the
   beginning of the message.
@@ -10,6 +11,7 @@ Rules kept here:
 Left to others: what else the card says (`case_card.py`).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -21,7 +23,7 @@ from moderation.model.context import CaseView
 from moderation.model.facts.cases import EXCERPT
 from moderation.rules.check import Check, Judged, View
 from moderation.rules.event_texts import found_in
-from moderation.values.events import Where
+from moderation.values.events import Media, Where
 from moderation.values.ids import EventId, RoomId, UserId, server_of
 from moderation.values.notices import Line, Link, Phrase, Quoted, line
 from storage import queries
@@ -45,10 +47,11 @@ async def word_lines(
 ) -> tuple[Line, ...]:
     """Return what the card shows of the messages of a case; `rules`: those that hold in its room."""
     check = next((rule.check for rule in rules if rule.settings.name == case.rule), None)
-    first = await _shown(db, case, case.events[0], said_at, check, EXCERPT) if case.events else None
-    later = [await _shown(db, case, event, said_at, check, LATER) for event in case.events[1 : MOST_LATER + 1]]
+    said = [await _said(db, case, event, said_at) for event in case.events[: MOST_LATER + 1]]
+    first, later = (_shown(said[0], check, EXCERPT), said[1:]) if said else (None, [])
     kept = _Shown(Quoted(case.excerpt)) if case.excerpt else None
-    return (*_first(case, first or kept, bot), *_later(case, later, bot))
+    head = _first(case, first or kept, said[0].media if said and said[0] else (), bot)
+    return (*head, *_later(case, [_shown(each, check, LATER) for each in later], bot))
 
 
 def message_link(room: RoomId, event: EventId, bot: UserId) -> Link:
@@ -57,13 +60,15 @@ def message_link(room: RoomId, event: EventId, bot: UserId) -> Link:
     return Link(f"https://matrix.to/#/{place}?via={quote(server_of(bot), safe=':')}")
 
 
-def _first(case: CaseView, shown: _Shown | None, bot: UserId) -> Iterator[Line]:
+def _first(case: CaseView, shown: _Shown | None, files: Sequence[Media], bot: UserId) -> Iterator[Line]:
     if shown is not None:
         yield line("card.words", words=shown.words)
     elif case.events:
         yield line("card.no-words")
     if shown is not None and shown.where != "body":
         yield line("card.stood", where=Phrase(f"card.where.{shown.where}"))
+    for kind, count in Counter(file.kind for file in files if file.is_sent).items():
+        yield line("card.files", kind=Phrase(f"card.file.{kind}"), count=count)
     if case.events:
         yield line("card.link", link=message_link(case.room, case.events[0], bot))
     if len(case.events) > 1:
@@ -79,12 +84,14 @@ def _later(case: CaseView, texts: Sequence[_Shown | None], bot: UserId) -> Itera
         yield line("card.later-more", count=more)
 
 
-async def _shown(
-    db: AsyncConnection, case: CaseView, event: EventId, said_at: SaidAt, check: Check | None, most: int
-) -> _Shown | None:
-    """Return the text of an event in which the rule finds something, cut around it; None if nothing was kept."""
+async def _said(db: AsyncConnection, case: CaseView, event: EventId, said_at: SaidAt) -> Judged | None:
+    """Return an event of a case; None if nothing was kept of it."""
     row = await queries.event_row(db, event)
-    said = said_at(case.room, row.record) if row is not None and row.room == case.room else None
+    return said_at(case.room, row.record) if row is not None and row.room == case.room else None
+
+
+def _shown(said: Judged | None, check: Check | None, most: int) -> _Shown | None:
+    """Return the text of an event in which the rule finds something, cut around it; None if there is none."""
     if said is None or not said.texts:
         return None
     hit = check.check(said, View()) if check is not None else None

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -222,3 +223,36 @@ async def test_a_card_says_that_a_decision_removes_the_person(tmp_path: Path, me
         await bot.say(MARK, "!uphold 1 it is", room=DESK)
         begun = [(fact.kind, fact.basis, fact.by) for fact in bot.facts(SanctionStarted)]
         assert begun == [("redact", "decision", MARK), (measure, "decision", MARK)]
+
+
+PICTURES = '[[rules]]\nname = "pictures"\nkind = "media"\nkinds = []\ndecide = "manager"\n'
+PICTURE = "mxc://example.org/a"
+SHOWN: dict[str, tuple[str, dict[str, Any]]] = {
+    "in the text": ("m.room.message", {"msgtype": "m.text", "body": "0", "formatted_body": f'<img src="{PICTURE}">'}),
+    "a gallery": (
+        "m.room.message",
+        {
+            "msgtype": "dm.filament.gallery",
+            "body": "",
+            "itemtypes": [{"itemtype": "m.image", "url": f"{PICTURE}{n}"} for n in range(2)],
+        },
+    ),
+    "a reaction": (
+        "m.reaction",
+        {"m.relates_to": {"rel_type": "m.annotation", "event_id": "$event1", "key": PICTURE}},
+    ),
+}
+SAID = {
+    "in the text": ["“0”", "With it: pictures (1)"],
+    "a gallery": ["I keep no words of this message. Open it to read it.", "With it: pictures (2)"],
+    "a reaction": ["“mxc[:]//example[.]org/a”", "Found as a reaction.", "With it: stickers (1)"],
+}
+
+
+@pytest.mark.parametrize("how", SHOWN)
+async def test_a_card_says_that_there_was_a_picture(tmp_path: Path, how: str) -> None:
+    async with offline(tmp_path, PICTURES) as bot:
+        await bot.event(ANNA, *SHOWN[how])
+        lines = await card(bot)
+        at = next(number for number, each in enumerate(lines) if each.startswith("Message: "))
+        assert lines[at - len(SAID[how]) : at] == SAID[how]
