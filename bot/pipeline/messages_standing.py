@@ -11,7 +11,7 @@ Left to others: who is spared (`moderation/judge/spared.py`), reading (`storage/
 
 from collections import OrderedDict
 
-from moderation.model.facts import Fact, PartsErased, RecordsPurged, SanctionEnded, SanctionStarted
+from moderation.model.facts import Fact, PartsErased, RecordsPurged, SanctionEnded, SanctionStarted, Swept
 from moderation.rules.unless import MOST_MESSAGES
 from moderation.values.events import MessagePosted, Received
 from moderation.values.ids import NO_EVENT, EventId, RoomId, UserId
@@ -49,7 +49,7 @@ class MessagesStanding:
 
     def changed(self, fact: Fact) -> None:
         """Forget the counts that a fact changes."""
-        if isinstance(fact, PartsErased | RecordsPurged):
+        if isinstance(fact, PartsErased | RecordsPurged | Swept):
             self.clear()
         elif isinstance(fact, SanctionStarted | SanctionEnded) and fact.kind == "redact":
             self._forget(fact, getattr(fact, "event", NO_EVENT))

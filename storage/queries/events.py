@@ -38,6 +38,7 @@ _STANDING = (
         schema.events.c.kind == POSTED,
         schema.events.c.record < bindparam("record"),
         ~_REMOVED.exists(),
+        ~COVERING.exists(),
     )
     .limit(bindparam("most"))
     .subquery()

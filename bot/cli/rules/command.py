@@ -24,16 +24,15 @@ from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, Wide, n
 from bot.cli.terminal.output import as_json, say, text, word
 from bot.cli.terminal.progress import progress
 from bot.cli.terminal.tables import Look, table_of
-from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.notices import Moment
 
-from .tally import Example, RuleTally
-
 if TYPE_CHECKING:
     from bot.config.config import Config
+    from moderation.policy import Policy
 
     from .reading import RulesOutcome
+    from .tally import Example, RuleTally
 
 MOST_PEOPLE = 20  # in the table; ``--json`` has all
 Words = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help=text("cli.rules.option.reason"))]
@@ -82,7 +81,7 @@ def replay(
 
 def _show(
     config: "Config",
-    policy: Policy,
+    policy: "Policy",
     names: frozenset[str],
     since: str | None,
     reason: str | None,
@@ -108,7 +107,7 @@ def _show(
     _print(rows, outcome, begins, Look(wide, config.server))
 
 
-def _row(found: RuleTally, outcome: "RulesOutcome", *, words: bool) -> dict[str, Any]:
+def _row(found: "RuleTally", outcome: "RulesOutcome", *, words: bool) -> dict[str, Any]:
     figures = outcome.figures.get(found.rule)
     return {
         "rule": found.rule,
@@ -127,7 +126,7 @@ def _row(found: RuleTally, outcome: "RulesOutcome", *, words: bool) -> dict[str,
     }
 
 
-def _example(found: Example, *, words: bool) -> dict[str, Any]:
+def _example(found: "Example", *, words: bool) -> dict[str, Any]:
     shown = {"record": found.record, "event": found.event, "room": found.room, "person": found.person}
     return {**shown, "matched": found.matched} if words else shown
 

@@ -54,6 +54,18 @@ async def test_a_message_removed_later_no_longer_counts(tmp_path: Path) -> None:
         assert await counted(bot) == (2, 2)
 
 
+async def test_what_was_swept_no_longer_counts(tmp_path: Path) -> None:
+    async with offline(tmp_path, SPARING) as bot:
+        for _ in range(3):
+            await bot.say(ANNA, "hello")
+        await bot.say(ANNA, "forbidden")  # spared
+        assert await counted(bot) == (4, 4)
+        await bot.say(MARK, f"!redact {ANNA} 24h enough of it")
+        await bot.say(ANNA, "forbidden")
+        assert await counted(bot) == (0, 0)
+        assert len(bot.facts(Found)) == 1
+
+
 async def test_counting_along_and_reading_again_agree_over_many_messages_and_starts(tmp_path: Path) -> None:
     async with offline(tmp_path, SPARING.replace("3", "6")) as bot:
         random = Random(7)
