@@ -1,6 +1,6 @@
 """A raid of sixty accounts in three of twelve rooms: what catches each kind of spam, and for how long it can be seen.
 
-    python -m bench.raid [--json FILE] [--people N] [--rooms N] [--raided N] [--only-rules]
+    python -m bench.raid [--json FILE] [--people N] [--rooms N] [--raided N] [--lockdown S] [--only-rules]
 
 Each raider enters the raided rooms one after the other and sends two messages of its kind in each. When the bot has
 done what it does by itself, a manager removes by hand those who are left, and each raider tries to enter one of the
@@ -14,15 +14,16 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
 from moderation.values.ids import RoomId, UserId
+from tests.people.client import Client
 
 from .figures import Figure, measure
 from .raid_kinds import ENTERING, KINDS, NAME, Raider, enters
-from .raid_outcome import HEAD, Outcome, answers, figures, outcomes, row
+from .raid_outcome import HEAD, Outcome, RaidedRoom, answers, figures, outcomes, row
 from .raid_world import Answerable, Community, DefaultSynapse
 
 RULES = """
@@ -33,6 +34,14 @@ rooms = ["*"]
 name = "words"
 kind = "terms"
 class = "moderate"
+terms = ["purple elephant"]
+where = ["body", "formatted", "caption", "filename", "reaction"]
+[[rules]]
+name = "names"
+kind = "terms"
+class = "serious"
+measure = "kick"
+where = ["display_name"]
 terms = ["purple elephant"]
 [[rules]]
 name = "pictures"
@@ -46,7 +55,7 @@ class = "minor"
 messages = 10
 within = "10s"
 """
-ORDER = "!ban {user} 30d everywhere{again} raid"
+ORDER = "!ban {user} 30d everywhere{again} redact 1h raid"
 _ASKED = re.compile(r"everywhere (\d+)")
 PROTECTIONS = """
 [newcomers]
@@ -59,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--people", type=int, default=60)
     parser.add_argument("--rooms", type=int, default=12)
     parser.add_argument("--raided", type=int, default=3)
+    parser.add_argument("--lockdown", type=float, nargs=1, default=(), metavar="SECONDS", help="when the owner does it")
     parser.add_argument("--only-rules", action="store_true", help="without the protections against raids")
 
 
@@ -77,20 +87,23 @@ async def _all(options: argparse.Namespace, folder: Path) -> list[Figure]:
         bot = Answerable(folder / "bot", RULES + PROTECTIONS * (not options.only_rules))
         try:
             await bot.start(synapse, await community.person("bot"), community.owner)
-            return await raid(community, bot, options.people, options.raided)
+            return await raid(community, bot, options.people, options.raided, options.lockdown)
         finally:
             await bot.stop()
 
 
-async def raid(community: Community, bot: Answerable, people: int, raided: int) -> list[Figure]:
-    """Play both acts. Returns their figures."""
+async def raid(
+    community: Community, bot: Answerable, people: int, raided: int, lockdown: Sequence[float] = ()
+) -> list[Figure]:
+    """Play both acts. Returns their figures. `lockdown`: the owner locks the rooms so many seconds after the start."""
     await bot.protect(community)
     rooms, kinds = community.rooms[:raided], list(KINDS)
     raiders = [Raider(await community.person("raider"), kinds[n % len(kinds)]) for n in range(people)]
     for number, raider in enumerate(raiders):
         await raider.dress(number)
     began = time.monotonic()
-    await asyncio.gather(*(raider.spam(rooms, community.anchors) for raider in raiders))
+    spam = [raider.spam(rooms, community.anchors) for raider in raiders]
+    await asyncio.gather(*spam, *(_lock(community.owner, rooms, each) for each in lockdown))
     lasted = time.monotonic() - began
     await bot.quiet()
     found = [Figure("the raid itself", "s", lasted), Figure("by itself: bot done after", "s", time.monotonic() - began)]
@@ -100,45 +113,59 @@ async def raid(community: Community, bot: Answerable, people: int, raided: int) 
     return [*found, *await _by_hand(community, bot, rooms, raiders), await _elsewhere(community, rooms, raiders)]
 
 
+async def _lock(owner: Client, rooms: list[RoomId], after_s: float) -> None:
+    await asyncio.sleep(after_s)
+    for room in rooms:
+        await owner.send_text(room, "!lockdown 15m raid")
+
+
 async def _by_hand(community: Community, bot: Answerable, rooms: list[RoomId], raiders: list[Raider]) -> list[Figure]:
     """Let a manager remove whoever is left in the raided rooms."""
-    members = [await community.owner.members(room) for room in rooms]
-    left = [r.client.user for r in raiders if any(there.get(r.client.user) == "join" for there in members)]
+    inside = [(room, await community.inside(room)) for room in rooms]
+    users = [raider.client.user for raider in raiders]
+    left = {user: room for room, there in reversed(inside) for user in users if user in there}
     began, began_ms = time.monotonic(), time.time() * 1000
-    typed = await _order(community, bot, rooms[0], left)
+    typed = await _order(community, bot, left)
     took = time.monotonic() - began
     standing = {
         name: outcome.standing
         for name, outcome in (await _look("by hand", community, bot, rooms, raiders, began_ms)).items()
     }
-    inside = standing.pop(ENTERING) + standing.pop(NAME)
+    stay = standing.pop(ENTERING) + standing.pop(NAME)
     return [
         Figure("by hand: commands", "", typed),
         Figure("by hand: bot done after", "s", took),
-        Figure("by hand: memberships left", "", inside),
+        Figure("by hand: memberships left", "", stay),
         Figure("by hand: messages standing", "", sum(standing.values())),
     ]
 
 
-async def _order(community: Community, bot: Answerable, room: RoomId, users: list[UserId]) -> int:
-    """Order each person's ban, and confirm the order where the bot asks for it. Returns the number of commands."""
-    said = {await community.manager.send_text(room, ORDER.format(user=user, again="")): user for user in users}
+async def _order(community: Community, bot: Answerable, left: dict[UserId, RoomId]) -> int:
+    """Order each person's ban, the first one alone: the bot asks about orders for many rooms once in a while.
+
+    Returns the number of commands.
+    """
+    orders = list(left.items())
+    asked = 0
+    for user, room in orders[:1]:
+        said = await community.manager.send_text(room, ORDER.format(user=user, again=""))
+        await bot.quiet()
+        told = [event["content"].get("body", "") for event in await community.timeline(room) if answers(event) == said]
+        for number in _ASKED.findall(" ".join(told)):
+            await community.manager.send_text(room, ORDER.format(user=user, again=f" {number}"))
+            asked += 1
+        await bot.quiet()
+    for user, room in orders[1:]:
+        await community.manager.send_text(room, ORDER.format(user=user, again=""))
     await bot.quiet()
-    numbers = {
-        answers(event): _ASKED.search(event["content"].get("body", "")) for event in await community.timeline(room)
-    }
-    asked = {user: found[1] for event, user in said.items() if (found := numbers.get(event))}
-    for user, number in asked.items():
-        await community.manager.send_text(room, ORDER.format(user=user, again=f" {number}"))
-    await bot.quiet()
-    return len(said) + len(asked)
+    return len(orders) + asked
 
 
 async def _look(
     when: str, community: Community, bot: Answerable, rooms: list[RoomId], raiders: list[Raider], by_hand_ms: float
 ) -> dict[str, Outcome]:
-    timelines = [await community.timeline(room) for room in rooms]
-    found = outcomes(timelines, raiders, bot.causes(), by_hand_ms)
+    now = [RaidedRoom(await community.timeline(room), await community.inside(room)) for room in rooms]
+    found = outcomes(now, raiders, bot.causes(), by_hand_ms)
     print(f"\n{when}\n{HEAD}", *(row(name, outcome) for name, outcome in found.items()), "", sep="\n", flush=True)
     return found
 

@@ -49,7 +49,7 @@ class Raider:
 
     client: Client
     kind: str
-    tried: int = 0
+    tried: int = 0  # messages that it wanted to send
     taken: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)  # seconds until the homeserver had answered each message
     rooms: list[RoomId] = field(default_factory=list)  # those that it could enter
@@ -62,13 +62,13 @@ class Raider:
     async def spam(self, rooms: Sequence[RoomId], anchors: dict[RoomId, str]) -> None:
         """Enter the rooms one after the other and say in each what this kind says."""
         for room in rooms:
+            self.tried += 0 if self.kind == NAME else EACH
             if await enters(self.client, room):
                 self.rooms.append(room)
                 await self._say(room, anchors[room])
 
     async def _say(self, room: RoomId, anchor: str) -> None:
         for n in range(0 if self.kind == NAME else EACH):
-            self.tried += 1
             began = time.monotonic()
             try:
                 self.taken.append(await self.client.send(room, *spam_of(self.kind, anchor, n)))

@@ -7,7 +7,7 @@ Rules kept here:
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -36,25 +36,33 @@ class Outcome:
         return self.taken - len(self.stood)
 
 
+@dataclass(frozen=True)
+class RaidedRoom:
+    """All events of a room, and who is in it, as the homeserver has them now."""
+
+    timeline: Sequence[Event]
+    inside: Collection[str]
+
+
 def outcomes(
-    timelines: Sequence[Sequence[Event]], raiders: Sequence[Raider], causes: Mapping[str, str], by_hand_ms: float
+    rooms: Sequence[RaidedRoom], raiders: Sequence[Raider], causes: Mapping[str, str], by_hand_ms: float
 ) -> dict[str, Outcome]:
     """Return what became of each kind, and of the enterings of the others.
 
-    `timelines` are the raided rooms' as the homeserver has them now, `causes` the rules that found an event. What ended
-    after `by_hand_ms` was ended by a manager.
+    `causes` has the rules that found an event. What ended after `by_hand_ms` was ended by a manager. Somebody whose
+    entering crossed a new join rule stands in the timeline but was never in: the homeserver's state leaves them out.
     """
     found = {name: Outcome() for name in (*KINDS, ENTERING)}
     kinds = {raider.client.user: raider.kind for raider in raiders}
     taken = {event for raider in raiders for event in raider.taken}
     for raider in raiders:
         found[raider.kind].tried += raider.tried
-        found[_entering(raider.kind)].tried += len(timelines)
-    for timeline in timelines:
-        out = _removals(timeline)
-        for event in timeline:
-            kind = kinds.get(event["sender"])
-            if kind is None or not (_enters(event) or event["event_id"] in taken):
+        found[_entering(raider.kind)].tried += len(rooms)
+    for room in rooms:
+        out = _removals(room.timeline)
+        for event in room.timeline:
+            kind, was_in = kinds.get(event["sender"]), event["sender"] in {*out, *room.inside}
+            if kind is None or not ((_enters(event) and was_in) or event["event_id"] in taken):
                 continue
             outcome = found[_entering(kind) if _enters(event) else kind]
             outcome.taken += 1

@@ -187,3 +187,7 @@ class Community:
             if not page["chunk"] or "end" not in page:
                 return list(reversed(found))
             query["from"] = page["end"]
+
+    async def inside(self, room: RoomId) -> set[str]:
+        """Return who is in a room now."""
+        return {user for user, membership in (await self.owner.members(room)).items() if membership == "join"}

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from bench.raid_kinds import ENTERING, Raider
-from bench.raid_outcome import Outcome, figures, outcomes, row
+from bench.raid_outcome import Outcome, RaidedRoom, figures, outcomes, row
 from tests.people.client import Client
 
 Event = dict[str, Any]
@@ -39,7 +39,7 @@ def test_a_message_stands_until_its_redaction_and_whoever_speaks_until_the_remov
         _member("$in-b", "b", 4_000),
         _member("$out-b", "b", 9_000, "ban", by="bot"),
     ]
-    found = outcomes([timeline], raiders, {"$1": "words", "$in-b": "words"}, 8_000)
+    found = outcomes([RaidedRoom(timeline, {"@a:localhost"})], raiders, {"$1": "words", "$in-b": "words"}, 8_000)
     assert found["text"] == Outcome(3, 2, [0.5], Counter(words=1))
     assert found["name"] == Outcome(1, 1, [5.0], Counter({"a manager": 1}))
     assert found[ENTERING] == Outcome(1, 1)
@@ -48,10 +48,16 @@ def test_a_message_stands_until_its_redaction_and_whoever_speaks_until_the_remov
 
 def test_what_was_found_and_stands_is_told_apart_from_what_nobody_noticed() -> None:
     timeline = [_member("$in", "b", 1_000), _said("$1", "a", 2_000)]
-    found = outcomes([timeline], [_raider("a", "link", "$1", tried=1), _raider("b", "name")], {"$in": "words"}, 9_000)
+    raiders = [_raider("a", "link", "$1", tried=1), _raider("b", "name")]
+    found = outcomes([RaidedRoom(timeline, {"@b:localhost"})], raiders, {"$in": "words"}, 9_000)
     assert (found["name"].standing, found["name"].only_found) == (1, Counter(words=1))
     assert (found["link"].standing, found["link"].only_found) == (1, Counter())
     assert row("name", found["name"]).split() == ["name", "1", "1", "0", "-", "-", ";", "words", "1"]
+
+
+def test_somebody_whose_entering_crossed_a_new_join_rule_was_never_in() -> None:
+    found = outcomes([RaidedRoom([_member("$in", "a", 1_000)], set())], [_raider("a", "text")], {}, 9_000)
+    assert (found[ENTERING].tried, found[ENTERING].taken) == (1, 0)
 
 
 def test_a_figure_says_how_much_stands_and_how_long_the_rest_stood() -> None:
