@@ -44,6 +44,8 @@ from .model.builtin_rules import (
     BY_ORDER,
     CAP_JOINED,
     CAP_MEMBERS,
+    IN_WAVE,
+    JOIN_WAVE,
     OWN_RULES,
     PAUSES_REPORTS,
     TIER_LINKS,
@@ -89,6 +91,7 @@ from .model.facts import (
     Swept,
     TaskOpened,
     VerificationAsked,
+    WaveNoticed,
 )
 from .model.notifications import (
     Hearer,
@@ -291,7 +294,7 @@ def _(fact: Swept, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 def _measure_begun(fact: SanctionStarted) -> Iterator[Consequence]:
     yield from _written(fact)
     yield NotifyRoom(room=fact.home, facts=(fact,))
-    if fact.n:  # else somebody who runs the room ordered it
+    if fact.n and fact.rule != JOIN_WAVE:  # else somebody who runs the room ordered it, or the wave is told with it
         yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,))
 
 
@@ -328,6 +331,12 @@ def _measure_over(fact: SanctionEnded) -> Iterator[Consequence]:
         yield NotifyRoom(room=fact.home, facts=(fact,))
         if fact.n:
             yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,))
+
+
+@_follow.register
+def _(fact: WaveNoticed, _rooms_of: RoomsOf) -> Iterator[Consequence]:
+    yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,))
+    yield NotifyAbove(room=fact.home, n=fact.n, facts=(fact,), owners=True)
 
 
 @_follow.register
@@ -543,7 +552,7 @@ _ALWAYS_TOLD = (
 def _is_felt(fact: SanctionStarted) -> bool:
     if fact.subject == fact.by:  # people know what they do to themselves
         return False
-    if fact.rule in (*PAUSES_REPORTS, BARRED, CAP_MEMBERS, CAP_JOINED):  # the case says what and why
+    if fact.rule in (*PAUSES_REPORTS, BARRED, CAP_MEMBERS, CAP_JOINED, IN_WAVE):  # the case says what and why
         return bool(fact.until)
     if fact.rule in (UNVERIFIED, UNVERIFIED_MANAGER):  # the case, or the notice before, says what and why
         return False

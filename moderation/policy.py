@@ -110,7 +110,7 @@ class DutySettings(StrictSettings):
     at_most: Annotated[int, Field(ge=0)] = 20  # how many cases a day one person is asked about; 0: no limit
 
 
-Chosen = Literal["language", "verify", "digest", "newcomers"]  # what the owner of a room can choose for it
+Chosen = Literal["language", "verify", "digest", "newcomers", "joins"]  # what the owner of a room can choose for it
 
 
 class RoomSettings(StrictSettings):
@@ -121,7 +121,7 @@ class RoomSettings(StrictSettings):
     close_after_suspension: bool = False  # then the group is closed without a question to the operator
     own_rules: Annotated[int, Field(ge=0, le=200)] = 20  # how many rules of its own a room may have; 0: none
     own_rules_class: Grade = "moderate"  # the gravest class that such a rule can have
-    owners_set: tuple[Chosen, ...] = ("language", "verify", "digest", "newcomers")
+    owners_set: tuple[Chosen, ...] = ("language", "verify", "digest", "newcomers", "joins")
     own_rules_terms: Annotated[int, Field(ge=1, le=10_000)] = 100  # words, patterns or domains in one of its own rules
     refused: tuple[str, ...] = ()  # rooms the bot does not enter again: globs over ids, aliases, group codes
     share_desks: bool = True  # whether a new room uses the desk of other rooms that the same people own and run
@@ -212,6 +212,7 @@ class ReportSettings(StrictSettings):
         return key.translate(_SELECTORS) in {each.translate(_SELECTORS) for each in self.reactions}
 
 
+MOST_COMING = 1_000  # people of one wave
 Held = Literal["links", "media", "mentions", "invites"]
 
 
@@ -225,6 +226,32 @@ class NewcomerSettings(StrictSettings):
     messages: Annotated[int, Field(ge=0, le=MOST_MESSAGES)] = 3  # and until so many of their messages stand
     unless: Unless = Unless(verified=1)  # the people to whom it does not apply
     rooms: tuple[str, ...] = ("*",)  # as in a rule
+
+
+LevelAsked = Annotated[int, Field(ge=0, le=3)]
+WaveMeasure = Literal["tell", "gate", "close"]  # the stricter the later
+
+
+class JoinSettings(StrictSettings):
+    """Waves of people who come into a room at once; 0 people: no wave."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    wave: Annotated[int, Field(ge=0, le=MOST_COMING)] = 20  # so many people
+    within: Duration = 60_000  # within this time,
+    slow_wave: Annotated[int, Field(ge=0, le=MOST_COMING)] = 0  # or so many
+    slow_within: Duration = HOUR_MS  # within this time
+    do: WaveMeasure = "tell"  # tell those who run the room; or let nobody in uninvited, or close the room
+    lasts: Annotated[Duration, Field(alias="for")] = 30 * 60_000  # for so long; no other wave is told meanwhile
+    a_day: Annotated[int, Field(ge=0)] = 3  # how often in a day a room is gated or closed; then people are only told
+    undo: Literal["", "kick"] = ""  # with gate or close: whether those of the wave who said nothing are removed
+    spare_verified: LevelAsked = 1  # people verified at this level do not count; 0: they count
+    rooms: tuple[str, ...] = ("*",)  # as in a rule
+
+    @property
+    def counts(self) -> bool:
+        """True if anybody counts who comes."""
+        return bool(self.wave or self.slow_wave)
 
 
 class DossierSettings(StrictSettings):
@@ -247,7 +274,6 @@ class CaseSettings(StrictSettings):
 
 
 Below = Literal["off", "remind", "restrict", "gate", "remove"]
-LevelAsked = Annotated[int, Field(ge=0, le=3)]
 
 
 class RoomVerification(StrictSettings):
@@ -299,6 +325,7 @@ class Policy(StrictSettings):
     reports: ReportSettings = ReportSettings()
     newcomers: NewcomerSettings = NewcomerSettings()
     sweep: SweepSettings = SweepSettings()
+    joins: JoinSettings = JoinSettings()
     dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()
     operators: tuple[str, ...] = ()  # Matrix ids

@@ -282,7 +282,7 @@ def _kind_of(event: Received) -> tuple[str, dict[str, int | str]]:
         case Redacted():
             return "redact", {}
         case MembershipChanged():
-            return ("join" if event.membership == "join" else "leave"), {"membership": event.membership}
+            return ("join" if event.membership == "join" else "leave"), {"membership": event.membership, **_when(event)}
         case StateChanged():
             return "state", {"what": "event"}
         case Undecryptable():

@@ -10,6 +10,7 @@ from moderation.model.actions import Action, EditCard, Retell
 from moderation.model.facts import Fact, LanguageChosen, RoomSettingChanged
 from moderation.people.verification import REACHES, Asks, room_demands
 from moderation.policy import Below, Chosen, Held
+from moderation.rooms.join_waves import MEASURES
 from moderation.values.errors import Refused
 from moderation.values.ids import CaseNumber
 from moderation.values.notices import Code, Line, Phrase, RoomName, line
@@ -118,6 +119,16 @@ def _newcomers(call: Call, words: list[str]) -> Fact:
     return _changed(call, "newcomers", "+".join(each for each in HELD if each in words))
 
 
+def _joins(call: Call, words: list[str]) -> Fact:
+    wanted, *more = words
+    _nothing_more(more)
+    if wanted not in (*MEASURES, *DEFAULT):
+        raise Refused("error.set.below", known=Code(", ".join((*MEASURES, DEFAULT[0]))))
+    if wanted in MEASURES and not call.setup.configured.joins.counts:
+        raise Refused("error.set.no-joins")
+    return _changed(call, "joins", _UNSET if wanted in DEFAULT else wanted)
+
+
 def _changed(call: Call, setting: Chosen, value: str) -> RoomSettingChanged:
     return RoomSettingChanged(room=call.group.room, on=call.on, setting=setting, value=value, by=call.caller)
 
@@ -132,12 +143,14 @@ _VALUES: dict[str, Callable[[Call], Sequence[str]]] = {
     "verify": _levels,
     "digest": lambda _call: (ON[0], OFF[0], DEFAULT[0]),
     "newcomers": lambda _call: (*HELD, DEFAULT[0]),
+    "joins": lambda _call: (*MEASURES, DEFAULT[0]),
 }
 _SET: dict[str, Callable[[Call, list[str]], Fact]] = {
     "language": _language,
     "verify": _verify,
     "digest": _set_digest,
     "newcomers": _newcomers,
+    "joins": _joins,
 }
 
 SUBJECT = "room"

@@ -52,7 +52,7 @@ class AlertSettings(StrictSettings):
 
     webhook: Annotated[str, AfterValidator(_webhook)] | None = None
     mail: tuple[Annotated[str, AfterValidator(_mailbox)], ...] = ()
-    on: tuple[AlertKind, ...] = ("due", "overdue", "escalated", "appeal", "removed", "log")
+    on: tuple[AlertKind, ...] = ("due", "overdue", "escalated", "appeal", "removed", "wave", "log")
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from moderation.policy import (
     Costs,
     CreditSettings,
     DossierSettings,
+    JoinSettings,
     MemberLimitSettings,
     NewcomerSettings,
     RoomVerification,
@@ -68,6 +69,7 @@ def problems_across(
         *_verification(tables["verification"], _community_names(data)),
         *_limits(tables["member_limits"], tables["dossiers"], _community_names(data)),
         *_newcomers(tables["newcomers"], _community_names(data)),
+        *_joins(tables["joins"], _community_names(data)),
         *_anchors(data.get("anchors")),
         *_communities(sound.get("communities")),
         *oidc_problems(data),
@@ -114,7 +116,17 @@ def _without(data: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]
 def _tables(root: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
     """Return every table that has defaults, as its model; None if it is not valid."""
     tables: dict[str, Any] = {}
-    for name in ("records", "credit", "tiers", "cases", "verification", "member_limits", "dossiers", "newcomers"):
+    for name in (
+        "records",
+        "credit",
+        "tiers",
+        "cases",
+        "verification",
+        "member_limits",
+        "dossiers",
+        "newcomers",
+        "joins",
+    ):
         model = root.model_fields[name].annotation
         assert isinstance(model, type)
         assert issubclass(model, BaseModel)
@@ -268,6 +280,11 @@ def _community_names(data: Mapping[str, Any]) -> set[str]:
 def _newcomers(newcomers: NewcomerSettings | None, names: Collection[str]) -> Iterator[ConfigProblem]:
     if newcomers is not None:
         yield from _globs(("newcomers", "rooms"), newcomers.rooms, names)
+
+
+def _joins(joins: JoinSettings | None, names: Collection[str]) -> Iterator[ConfigProblem]:
+    if joins is not None:
+        yield from _globs(("joins", "rooms"), joins.rooms, names)
 
 
 def _globs(place: Place, rooms: object, names: Collection[str] = ()) -> Iterator[ConfigProblem]:

@@ -30,6 +30,7 @@ from moderation.policy import (
     CreditSettings,
     DossierSettings,
     DutySettings,
+    JoinSettings,
     MemberLimitSettings,
     NewcomerSettings,
     Policy,
@@ -214,6 +215,7 @@ class FileSettings(StrictSettings):
     reports: ReportSettings = ReportSettings()
     newcomers: NewcomerSettings = NewcomerSettings()
     sweep: SweepSettings = SweepSettings()
+    joins: JoinSettings = JoinSettings()
     dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()
     challenges: ChallengeSettings = ChallengeSettings()
@@ -293,6 +295,7 @@ class Config(FileSettings):
             reports=self.reports,
             newcomers=self.newcomers,
             sweep=self.sweep,
+            joins=self.joins,
             dossiers=self.dossiers,
             verification=self.verification,
             operators=self.bot.operators,

@@ -29,7 +29,7 @@ from bot.outbox.handler import Done, Handlers, RetryLater
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.catalog import Catalog
-from moderation.model.actions import OF_CASES, Alert, AlertKind
+from moderation.model.actions import OF_CASES, OF_GROUPS, Alert, AlertKind
 from moderation.model.context import CaseView
 from moderation.values.errors import Refused
 from moderation.values.notices import Code, Moment
@@ -122,8 +122,9 @@ class Alerter:
     async def _message(self, action: Alert, txn: str) -> AlertMessage:
         code = self._pipeline.served.codes.get(action.room, "-")
         if action.what not in OF_CASES:
-            key = f"alert.{action.what}" if action.what == "removed" else f"alert.log.{action.code}"
-            data: dict[str, Any] = {"group": code} if action.what == "removed" else {"problem": action.code}
+            of_room = action.what in OF_GROUPS
+            key = f"alert.{action.what}" if of_room else f"alert.log.{action.code}"
+            data: dict[str, Any] = {"group": code} if of_room else {"problem": action.code}
             return AlertMessage(txn, action.what, self._text(key, code=Code(code)), data=data)
         async with self._database.read() as db:
             case = await queries.case_view(db, action.n)

@@ -14,7 +14,7 @@ from functools import singledispatch
 
 from bot.config.alerts import AlertSettings
 from moderation.model.actions import NO_ROOM, Action, Alert, AlertKind
-from moderation.model.facts import Appealed, CaseMoved, CaseStep, Fact, NotSeen
+from moderation.model.facts import Appealed, CaseMoved, CaseStep, Fact, NotSeen, WaveNoticed
 
 _OF_STEPS: dict[CaseStep, AlertKind] = {"reminded": "due", "overdue": "overdue", "escalated": "escalated"}
 DAMAGE = ("torn", "cut")
@@ -56,3 +56,8 @@ def _(fact: Appealed) -> Iterator[Alert]:
 def _(fact: NotSeen) -> Iterator[Alert]:
     if fact.what in DAMAGE:
         yield Alert(room=fact.room or NO_ROOM, what="log", code=fact.what)
+
+
+@_asked.register
+def _(fact: WaveNoticed) -> Iterator[Alert]:
+    yield Alert(room=fact.home, what="wave", n=fact.n)

@@ -26,7 +26,7 @@ from bot.runtime.wakeup import Wake
 from moderation.model.actions import Action, Align, KeepDesk, Redact
 from moderation.model.context import RoomView
 from moderation.model.facts import ConsoleCommand, Fact, KnownOfFile, NotRead, RoomStateChanged
-from moderation.values.events import MessagePosted, Received, StateChanged, Unreadable
+from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import outbox, queries
 from storage.database import Database
@@ -62,6 +62,9 @@ class Outcome:
     actions: tuple[Action, ...] = ()
     also: Callable[[AsyncConnection], Awaitable[None]] | None = None
     of_row: str | None = None
+
+
+COUNTED = (MessagePosted, MembershipChanged)  # for these, when they were sent counts after an absence
 
 
 class Pipeline:
@@ -155,7 +158,7 @@ class Pipeline:
             served = [event for event in events if event.room in self.served.codes]
             readable, known = await asyncio.gather(self._read(served), self._known(served))
             if heard_ms:
-                readable = [replace(e, heard_ms=heard_ms) if isinstance(e, MessagePosted) else e for e in readable]
+                readable = [replace(e, heard_ms=heard_ms) if isinstance(e, COUNTED) else e for e in readable]
             recorded = [event for event in readable if self.served.records(event.room)]
             return await self._take_fresh(_fresh(recorded, known), token, also)
 

@@ -38,9 +38,10 @@ from moderation.model.actions import (
 from moderation.model.context import InForce, PersonView, RoomView
 from moderation.model.facts import CaseLeft, Fact, RoleChanged, RoomStateChanged
 from moderation.people.barred_list import is_entry
-from moderation.people.verification import answer_in_lobby, answer_knock, any_room_asks, asked_of
+from moderation.people.verification import admit, answer_in_lobby, answer_knock, any_room_asks, asked_of
 from moderation.policy import Policy
 from moderation.rooms.align_room import JOIN_RULES
+from moderation.rooms.join_waves import shutting
 from moderation.rooms.member_limits import Counted, enforce_limits, most_members
 from moderation.values.events import MembershipChanged, Received, StateChanged
 from moderation.values.ids import RoomId, UserId, is_room_id, server_of
@@ -48,6 +49,7 @@ from moderation.values.notices import Moment, RoomName, Who, line
 from moderation.values.power_levels import NEEDED_TO_PROTECT, SERVER_ACL, Role
 from storage import queries
 
+from .join_waves import JoinWaves, is_known
 from .unit_of_work import Answer, UnitOfWork
 from .view_cache import ViewCache
 
@@ -62,6 +64,7 @@ class RoomChanges:
         self._knowledge = knowledge
         self._bot = bot
         self._policy = policy
+        self._waves = JoinWaves(knowledge, bot, policy)
 
     async def follow(self, unit: UnitOfWork, index: int, event: Received, room: RoomView, was: RoomView) -> Answer:
         """Return what follows from a state event in a room that the bot serves; nothing from other events."""
@@ -144,6 +147,8 @@ class RoomChanges:
         if not room.active:
             return Answer()
         actions: list[Action] = []
+        comes = self._waves.looks_at(event, room)
+        was = await _membership_before(unit, event) if comes else ""
         person = await self._knowledge.person(unit.db, event.user, event.received_ms)
         holding = [sanction.kind for sanction in person.in_force if sanction.covers(room)]
         if holding:
@@ -152,6 +157,8 @@ class RoomChanges:
             words = (line("notice.barred-account", until=Moment(barred.until)), line("notice.foot", n=barred.n))
             actions.append(Tell(room=room.room, subject=event.user, lines=words if barred.n else words[:1], alone=True))
         facts: tuple[Fact, ...] = await self._too_many(unit, index, event, room) if "ban" not in holding else ()
+        if comes and not facts and "ban" not in holding:
+            facts += await self._waves.follow(unit, index, event, room, was=was, n=self._knowledge.next_case)
         if event.membership in ("leave", "ban"):
             facts += await self._left_cases(unit, index, room, event.user, event.sender)
         elif event.membership == "join":
@@ -206,7 +213,7 @@ class RoomChanges:
         members, joined = most_members(room, self._policy), self._policy.member_limits.joined
         if not (members or joined) or event.membership != "join" or event.event is None:
             return ()
-        if await _was_there(unit, event):  # only a new name or picture
+        if await _membership_before(unit, event) == "join":  # only a new name or picture
             return ()
         await unit.flush()
         counted = Counted(
@@ -241,10 +248,14 @@ class RoomChanges:
         self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView
     ) -> tuple[Fact, ...]:
         """Return what follows if somebody asks to come into a gated room."""
-        if event.membership != "knock" or not asked_of(room, self._policy).gated:
+        if event.membership != "knock":
             return ()
         context = await self._knowledge.context(unit.db, room, event.user, event.received_ms)
-        return answer_knock(context, self._policy, on=index)
+        if asked_of(room, self._policy).gated:
+            return answer_knock(context, self._policy, on=index)
+        shut = shutting(await queries.measures_of_room(unit.db, room.room))
+        waits = shut is None or shut.kind != "gate" or not is_known(context, self._policy)
+        return () if waits else admit(room.room, event.user, on=index)
 
     async def _gone_from_group(self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
         """Return what follows if the bot left a group; if it was removed, its desk, owners and operators are told."""
@@ -289,9 +300,9 @@ def _by_another_account(person: PersonView) -> InForce | None:
     return barred[-1] if barred and all(each.subject != person.user for each in barred) else None
 
 
-async def _was_there(unit: UnitOfWork, event: MembershipChanged) -> bool:
-    """Tell whether somebody was in the room before `event`, which is the newest event of the unit of work."""
+async def _membership_before(unit: UnitOfWork, event: MembershipChanged) -> str:
+    """Return the membership of somebody before `event`, the newest event of the unit of work; "" if there is none."""
     for _, seen, _ in reversed(unit.seen[:-1]):
         if isinstance(seen, MembershipChanged) and (seen.room, seen.user) == (event.room, event.user):
-            return seen.membership == "join"
-    return (await queries.memberships_of(unit.db, event.user)).get(event.room) == "join"
+            return seen.membership
+    return (await queries.memberships_of(unit.db, event.user)).get(event.room, "")

@@ -26,6 +26,7 @@ from moderation.values.events import MessagePosted, Received
 from moderation.values.ids import RoomId, UserId
 from storage import queries
 
+from .comings import Comings
 from .messages_standing import MessagesStanding
 
 MAX_PEOPLE = 20_000
@@ -72,6 +73,7 @@ class ViewCache:
         self._incident_ms = incident_ms
         self._window_ms = window_ms
         self.standing = MessagesStanding()
+        self.comings = Comings()
         self._rooms: dict[RoomId, RoomView] = {}
         self._people: _Kept[UserId, PersonView] = _Kept(MAX_PEOPLE)
         self._times: _Kept[tuple[RoomId, UserId], deque[int]] = _Kept(MAX_PEOPLE)
@@ -88,6 +90,7 @@ class ViewCache:
         self._others.clear()
         self._stood.clear()
         self.standing.clear()
+        self.comings.clear()
         self._accounts.clear()
         self.next_case = await queries.next_case(db)
 

@@ -30,12 +30,14 @@ from moderation.model.facts import (
     SanctionExtended,
     SanctionStarted,
     TaskOpened,
+    WaveNoticed,
 )
 from moderation.model.notifications import Notification, NotifyAbove, NotifyDesk, NotifyPerson, NotifyRoom
 from moderation.values.notices import Line, Moment, Quoted, RoomName, RuleText, Who, line
 
 from . import measure_lines
 from .person_lines import anywhere, outcome_line, person_lines, undecided_lines
+from .wave_lines import wave_lines
 
 
 def in_words(following: Iterable[Action | Notification]) -> tuple[Action, ...]:
@@ -155,6 +157,8 @@ def _to_desk(fact: Fact) -> Iterator[Line]:
         case DeskChosen():
             yield line(f"desk.joined.{fact.why}", room=RoomName(fact.home), by=Who(fact.by))
             yield line("desk.joined.duty", room=RoomName(fact.home))
+        case WaveNoticed():
+            yield from wave_lines(fact)
         case _:
             raise NotImplementedError(type(fact).__name__)
 
@@ -176,6 +180,8 @@ def _to_above(fact: Fact) -> Iterator[Line]:
             yield line(f"task.{fact.task}", n=fact.n, room=room, who=Who(fact.subject) if fact.subject else room)
         case DossierStep():
             yield line(f"dossier.approved-above.{fact.how}", n=fact.start, who=Who(fact.reader))
+        case WaveNoticed():
+            yield from wave_lines(fact)
         case ApproverChanged():
             yield line(f"approver.{fact.step}", name=fact.name, who=Who(fact.subject), by=fact.reader)
         case _:

@@ -16,6 +16,7 @@ from moderation.model.builtin_rules import (
     BARRED,
     CAP_JOINED,
     CAP_MEMBERS,
+    IN_WAVE,
     NEW_MEMBER,
     NEW_MEMBER_RULES,
     OWN_RULES,
@@ -186,7 +187,7 @@ def _(fact: SanctionStarted, told: NotifyPerson) -> Iterator[Line]:
     if fact.rule in PAUSES_REPORTS:  # the case says why
         yield line("notice.reports-paused", until=Moment(fact.until))
         return
-    if fact.rule in (BARRED, CAP_MEMBERS, CAP_JOINED):  # the case says what and why
+    if fact.rule in (BARRED, CAP_MEMBERS, CAP_JOINED, IN_WAVE):  # the case says what and why
         yield line("notice.until", until=Moment(fact.until))
         return
     if fact.kind == "redact" and fact.rule in HELD_BACK:

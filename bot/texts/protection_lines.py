@@ -11,6 +11,7 @@ from moderation.policy import Policy
 from moderation.values.notices import Line, Phrase, line
 
 from .newcomer_lines import newcomer_lines
+from .wave_lines import join_lines
 
 
 def protections(policy: Policy, room: RoomView) -> list[Line]:
@@ -30,4 +31,9 @@ def _verification(policy: Policy, room: RoomView) -> Iterator[Line]:
 
 
 # In the order in which they are shown; each yields its line if it is on.
-_PROTECTIONS: tuple[Callable[[Policy, RoomView], Iterator[Line]], ...] = (_rules, _verification, newcomer_lines)
+_PROTECTIONS: tuple[Callable[[Policy, RoomView], Iterator[Line]], ...] = (
+    _rules,
+    _verification,
+    newcomer_lines,
+    join_lines,
+)

@@ -4,6 +4,7 @@ from moderation.judge.newcomers import held_in
 from moderation.model.context import RoomView
 from moderation.people.verification import asked_of
 from moderation.policy import Policy
+from moderation.rooms.join_waves import measure_in
 from moderation.values.notices import Line, Phrase, line
 
 from .newcomer_lines import held_words
@@ -16,6 +17,7 @@ def setting_lines(room: RoomView, policy: Policy, *, language: str, digest: str)
     ("": there is none).
     """
     chosen, asked, held = room.choices, asked_of(room, policy), held_in(room, policy)
+    joins = measure_in(room, policy)
     return (
         line(
             "set.language",
@@ -37,6 +39,11 @@ def setting_lines(room: RoomView, policy: Policy, *, language: str, digest: str)
             "set.newcomers" if held else "set.newcomers-not",
             what=held_words(held),
             source=_source(room=bool(chosen.hold)),
+        ),
+        line(
+            "set.joins" if joins else "set.joins-not",
+            what=Phrase(f"set.wave.{joins or 'tell'}"),
+            source=_source(room=chosen.joins is not None and joins == chosen.joins),
         ),
     )
 

@@ -40,6 +40,7 @@ from moderation.model.facts import (
     TaskOpened,
 )
 from moderation.policy import Policy
+from moderation.rooms.align_room import GATES
 from moderation.rooms.measures import end_neglect_measures
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import NO_USER, RoomId, UserId
@@ -103,7 +104,7 @@ def _after(fact: Fact, facts: Sequence[Fact], around: CaseContext) -> Iterator[F
             yield from _decided(fact, facts, around)
             yield from _to_be_confirmed(fact, facts, around)
             yield from _parted(fact, facts, around)
-        case SanctionEnded() if fact.kind in REOPENED and fact.why != "overtaken":
+        case SanctionEnded() if fact.kind in REOPENED - GATES and fact.n and fact.why != "overtaken":
             yield from _no_longer_asked("room", fact.room, around)
         case RoleChanged() if fact.role != "member":
             yield from _no_longer_asked("last-manager", fact.room, around)

@@ -24,7 +24,8 @@ from moderation.values.notices import Line, lines_from_json, lines_to_json
 STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF, FILES, LABELS = range(-1, 10)
 NO_ROOM = RoomId("")  # of actions that concern no room
 
-AlertKind = Literal["due", "overdue", "escalated", "appeal", "removed", "log"]
+AlertKind = Literal["due", "overdue", "escalated", "appeal", "removed", "wave", "log"]
+OF_GROUPS: frozenset[AlertKind] = frozenset({"removed", "wave"})
 OF_CASES: frozenset[AlertKind] = frozenset({"due", "overdue", "escalated", "appeal"})
 
 

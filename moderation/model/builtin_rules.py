@@ -37,6 +37,8 @@ ROOM_ORDER = "room_order"  # an order of the operator for a room
 UNVERIFIED = "unverified_writes"  # writes below the level that a room asks of its members
 UNVERIFIED_MANAGER = "unverified_manages"  # manages below the level that managing the room takes
 TIER_LINKS = "tier_links"  # links and media that wait for a manager while credit is low
+JOIN_WAVE = "join_wave"  # many people came into a room at once
+IN_WAVE = "in_join_wave"  # somebody came with them and said nothing
 # What people who are new in a room cannot post yet (`[newcomers] hold`).
 NEW_MEMBER: dict[Held, str] = {each: f"new_member_{each}" for each in get_args(Held)}
 NEW_MEMBER_RULES = frozenset(NEW_MEMBER.values())
@@ -74,6 +76,8 @@ OWN_RULES: dict[str, OwnRule] = {
     UNVERIFIED: OwnRule(grade="minor"),
     UNVERIFIED_MANAGER: OwnRule(decided_by="owner", grade="minor"),
     TIER_LINKS: OwnRule(card=True, grade="minor"),
+    JOIN_WAVE: OwnRule(grade="minor"),
+    IN_WAVE: OwnRule(grade="minor"),
 }
 
 

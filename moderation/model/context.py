@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from moderation.policy import Below, Decide, Grade, Held
+from moderation.policy import Below, Decide, Grade, Held, WaveMeasure
 from moderation.values.ids import NO_USER, CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId, is_named
 from moderation.values.levels import Method
 from moderation.values.power_levels import Power
@@ -49,6 +49,7 @@ class Choices:
     below: Below = "off"  # what happens below it
     digest: bool = True
     hold: tuple[Held, ...] = ()  # what people who are new cannot post yet
+    joins: WaveMeasure | None = None  # what follows if many people come in at once
 
 
 @dataclass(frozen=True, slots=True)

@@ -397,9 +397,9 @@ def refuse_knock(room: RoomId, user: UserId) -> tuple[Fact, ...]:
     return (_door("refused", room, user),)
 
 
-def admit(room: RoomId, user: UserId) -> tuple[Fact, ...]:
-    """Admit somebody who is now verified."""
-    return (_door("admitted", room, user),)
+def admit(room: RoomId, user: UserId, *, on: int = -1) -> tuple[Fact, ...]:
+    """Admit somebody who is verified."""
+    return (_door("admitted", room, user, on=on),)
 
 
 def _door(what: DoorAnswer, room: RoomId, user: UserId, until: int = 0, *, on: int = -1) -> DoorAnswered:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from moderation.duty.duty import Duty
 from moderation.duty.responsibility import Deed, is_operator, require
-from moderation.model.builtin_rules import BY_ORDER, NEGLECT, ROOM_ORDER
+from moderation.model.builtin_rules import BY_ORDER, JOIN_WAVE, NEGLECT, ROOM_ORDER
 from moderation.model.context import InForce, RoomView
 from moderation.model.facts import (
     OF_ROOMS,
@@ -38,7 +38,8 @@ from moderation.values.errors import Refused
 from moderation.values.ids import NO_USER, UserId
 from moderation.values.power_levels import SERVER_ACL
 
-RULE_OF: dict[Basis, str] = {"neglect": NEGLECT, "operator": ROOM_ORDER, "command": BY_ORDER}
+IMPOSED: tuple[Basis, ...] = ("neglect", "operator")  # on the people who run the room
+RULE_OF: dict[Basis, str] = {"neglect": NEGLECT, "operator": ROOM_ORDER, "command": BY_ORDER, "rule": JOIN_WAVE}
 
 
 def answers_for(duty: Duty, by: UserId = NO_USER) -> UserId:
@@ -61,9 +62,9 @@ def rectify_neglected_room(
 ) -> tuple[Fact, ...]:
     """Order the room to rectify by a date: a case has reached the operator because nobody decided it.
 
-    Returns nothing if a measure already holds; but closing the room themselves saves nobody from this.
+    Returns nothing if a measure already holds; but closing the room themselves saves nobody from this, nor does a wave.
     """
-    if any(measure.basis != "command" for measure in in_force if measure.kind in REOPENED):
+    if any(measure.basis in IMPOSED for measure in in_force if measure.kind in REOPENED):
         return ()
     until = now_ms + policy.groups.rectify_within
     begun = _begun(_By("neglect", n, on), "rectify", room, owner, until)
@@ -120,6 +121,14 @@ def _suspended(
         return (*_ended((rectify,), "overtaken", by.on), task)
     gone = (rectify, *_of_kind("suspend", in_force))
     return (*_ended(gone, "overtaken", by.on), *_begun(by, "suspend", room, owner, until))
+
+
+# By a rule of the bot's own.
+
+
+def begin_by_rule(kind: SanctionKind, room: RoomView, *, n: int, until: int, on: int) -> tuple[Fact, ...]:
+    """Impose a measure because many people came at once; its case is about nobody."""
+    return _begun(_By("rule", n, on), kind, room, NO_USER, until)
 
 
 # By order.
@@ -256,7 +265,7 @@ def _of_kind(kind: SanctionKind, in_force: Iterable[InForce], server: str = "") 
 
 def _stronger(kind: SanctionKind, in_force: Iterable[InForce]) -> bool:
     """Return whether the operator, or neglect before, has already imposed it."""
-    return any(each.basis != "command" for each in _of_kind(kind, in_force))
+    return any(each.basis in IMPOSED for each in _of_kind(kind, in_force))
 
 
 def _ended(measures: Iterable[InForce], why: WhyEnded, on: int, by: UserId = NO_USER) -> tuple[Fact, ...]:

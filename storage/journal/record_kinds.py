@@ -60,7 +60,7 @@ _MESSAGE = _int(
     "index of the record of the message, if a report pointed to it, or a file of it was known; left out: it is `on`"
 )
 _LATE = _int("index of the record that said it could not be read; its key came later")
-_HEARD = _int("when the homeserver had last answered (ms), if the message was sent while it did not answer")
+_HEARD = _int("when the homeserver had last answered (ms), if this was sent while it did not answer")
 _RULE = _word("name of the rule")
 _CLASS = _word("minor, moderate, serious or severe; -: none applies")
 _ASKED = _word("who has to decide: owner or operator; left out: managers")
@@ -111,12 +111,12 @@ KINDS: dict[str, Kind] = {
     ),
     "join": Kind(
         "A person joined a room.",
-        {"membership": _word("join")},
+        {"membership": _word("join"), "heard": _HEARD},
         _MEMBERSHIP,
     ),
     "leave": Kind(
         "A person left a room, or was removed, banned or invited.",
-        {"membership": _word("leave, ban, invite or knock")},
+        {"membership": _word("leave, ban, invite or knock"), "heard": _HEARD},
         _MEMBERSHIP,
     ),
     "role": Kind(
@@ -210,10 +210,18 @@ KINDS: dict[str, Kind] = {
         "A room's settings changed (event), or how the bot serves it (entered, condition, language, setting, desk); or"
         " a space lists another room from now on, or no longer (listed, unlisted).",
         {
-            "what": _word("event, entered, condition, language, setting, desk, listed or unlisted"),
-            "setting": _word("the setting that its owner chose: verify, digest or newcomers"),
+            "what": _word("event, entered, condition, language, setting, desk, listed, unlisted or wave"),
+            "count": _int("of a wave: how many people came in"),
+            "within": _int("of a wave: within how many milliseconds"),
+            "do": _word("of a wave: tell, gate or close: what the bot does about it"),
+            "until": _UNTIL,
+            "n": _N,
+            "limited": _int("1: no more than told, since that was done often enough within a day"),
+            "removed": _int("of a wave: how many people are removed"),
+            "setting": _word("the setting that its owner chose: verify, digest, newcomers or joins"),
             "value": _word(
-                "level and what happens below it; off; what newcomers cannot post; -: as the operator set it"
+                "level and what happens below it; off; what newcomers cannot post; tell, gate or close; -: as the"
+                " operator set it"
             ),
             "code": _word(
                 "the room's group code; after an upgrade that of the previous room, whose group goes on in it"

@@ -18,6 +18,7 @@ from .common import (
     REMOVED,
     SWEEP,
     UNREAD,
+    WAVE,
     get_meta,
     person_of,
     project,

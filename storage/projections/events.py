@@ -101,8 +101,8 @@ async def _members(
             "user": e.user,
             "membership": e.membership,
             "display_name": e.display_name or "",
-            "since": e.received_ms if came else 0,
-            "joined": e.received_ms if came else 0,
+            "since": e.counted_ms if came else 0,
+            "joined": e.counted_ms if came else 0,
             "seen": first[e.room, e.user],
         }
         for e in changes

@@ -16,12 +16,13 @@ from moderation.model.facts import (
     RoomSettingChanged,
     RoomStateChanged,
     RosterChanged,
+    WaveNoticed,
 )
-from moderation.values.ids import RoomId
+from moderation.values.ids import RoomId, UserId
 from storage import schema
 
 from . import upgraded_rooms
-from .common import add, project, put
+from .common import WAVE, add, pointed, project, put
 from .communities import regroup
 from .requests import restarting
 
@@ -100,6 +101,11 @@ async def _(fact: RoomListed, db: AsyncConnection, index: int, at_ms: int) -> No
         if fact.what == "listed":
             await db.execute(insert(schema.space_rooms).values(space=fact.room, room=fact.child, record=index))
         await regroup(db, room=fact.child)
+
+
+@project.register
+async def _(fact: WaveNoticed, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await pointed(db, fact.home, UserId(""), WAVE, index, at_ms)
 
 
 @project.register

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import Choices, RoomView, Slow
 from moderation.model.reach import Spot
+from moderation.rooms.measures import IMPOSED
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power, founders
 from storage import schema
@@ -136,7 +137,7 @@ async def are_alone(db: AsyncConnection, room: RoomId, user: UserId, bot: UserId
 async def closed_groups(db: AsyncConnection, bot: UserId) -> tuple[RoomView, ...]:
     """Return the groups that the operator or neglect has closed, even if the bot is no longer there."""
     s = schema.sanctions.c
-    closed = select(s.room).where(s.ended == 0, s.kind == "close", s.basis != "command").order_by(s.record)
+    closed = select(s.room).where(s.ended == 0, s.kind == "close", s.basis.in_(IMPOSED)).order_by(s.record)
     found = [await room_view(db, room, bot) for room in await db.scalars(closed)]
     return tuple(each for each in found if each is not None)
 

@@ -30,6 +30,7 @@ def chosen(rows: Iterable[Any]) -> Choices:
         below=below,
         digest=values.get("digest", "on") == "on",
         hold=tuple(each for each in get_args(Held) if each in held),
+        joins=values.get("joins"),
     )
 
 

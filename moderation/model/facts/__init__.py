@@ -64,7 +64,7 @@ from .records import (
     RecordsPurged,
     RecordsRestored,
 )
-from .rooms import DeskChosen, RoomEntered, RoomListed, RoomStateChanged
+from .rooms import DeskChosen, RoomEntered, RoomListed, RoomStateChanged, WaveNoticed
 from .running import ActionResult, ActionTaken, BotStarted, BotStopped, PolicyChanged
 from .sanctions import (
     LASTING,

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from moderation.policy import WaveMeasure
 from moderation.values.ids import GroupCode, UserId
 
 from .base import Fact, person, unowned
@@ -49,3 +50,19 @@ class RoomListed(Fact, kind="state", changes="all rooms"):
     what: Literal["listed", "unlisted"]
     child: str = unowned()  # the room
     by: UserId = person()
+
+
+class WaveNoticed(Fact, kind="state"):
+    """Many people (`count`) came into a room within a time. `do`: what the bot does about it, until `until`.
+
+    `limited`: 1 if it did more often enough that day. `removed`: how many of them it removes.
+    """
+
+    what: Literal["wave"] = "wave"
+    count: int
+    within: int
+    do: WaveMeasure
+    until: int = 0
+    n: int = 0
+    limited: int = 0
+    removed: int = 0

@@ -12,7 +12,7 @@ HOUR = 3_600_000
 CONFIGURED = '[verification]\ngrace = "1h"\n[groups]\nowners_set = ["verify", "language"]\n'
 LEVELS = "1, 2, default"
 WRONG = {
-    "!set colour red": ("error.set.what", {"given": "colour", "known": "language, verify, digest, newcomers"}),
+    "!set colour red": ("error.set.what", {"given": "colour", "known": "language, verify, digest, newcomers, joins"}),
     "!set verify": ("error.set.value", {"setting": "verify", "known": LEVELS}),
     "!set language": ("error.set.value", {"setting": "language", "known": "en, zh, default"}),
     "!set verify 4": ("error.set.level", {"given": "4", "known": LEVELS}),

@@ -30,8 +30,8 @@ from moderation.model import facts
 from moderation.model.context import Condition
 from moderation.model.facts import LASTING, OF_ROOMS, REOPENED, Outcome
 from moderation.model.notifications import Hearer
-from moderation.policy import GRADES, Decide, Policy, RuleBase
-from moderation.rooms.measures import DEED_OF, RULE_OF
+from moderation.policy import GRADES, Decide, Policy, RuleBase, WaveMeasure
+from moderation.rooms.measures import DEED_OF, IMPOSED
 from moderation.values.notices import Code, Moment, Phrase, Span, Who, line
 from moderation.values.power_levels import Right
 
@@ -85,7 +85,7 @@ NARROW = {
     r"desk\.[^.]+": ("corrected", "overruled"),
     r"card\.[^.]+": ("upheld", "dismissed"),
     r"done\.[^.]+": ("warn", "kick", "mute", "ban"),
-    r"set\.done\.[^.]+": ("verify", "digest", "newcomers"),
+    r"set\.done\.[^.]+": ("verify", "digest", "newcomers", "joins"),
     r"cli\.read\.unknown_[^.]+": ("room", "person"),
 }
 
@@ -334,12 +334,15 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("measure.ended.{}", tuple(OF_ROOMS)),
     ("measure.desk.{}", tuple(OF_ROOMS)),
     ("measure.over.{}", tuple(OF_ROOMS)),
-    ("measure.next.{}", tuple(basis for basis in RULE_OF if basis != "command")),
+    ("measure.next.{}", IMPOSED),
     ("measure.ends.{}", tuple(DEED_OF)),
     ("desk.servers-not.{}", ("denied", "allowed")),
     ("statement.measure.{}", get_args(facts.SanctionKind)),
     ("console.figures.restriction.{}", get_args(facts.SanctionKind)),
-    ("error.imposed.{}", tuple(basis for basis in RULE_OF if basis != "command")),
+    ("wave.does.{}", set(get_args(WaveMeasure)) - {"tell"}),
+    ("status.joins.{}", get_args(WaveMeasure)),
+    ("set.wave.{}", get_args(WaveMeasure)),
+    ("error.imposed.{}", IMPOSED),
     ("status.measure.{}", tuple(REOPENED)),
     ("status.measure-open.{}", tuple(REOPENED)),
     ("cli.rooms.ordered.{}", ORDERS),

@@ -268,6 +268,15 @@ def test_a_decision_ends_the_task_and_the_last_one_the_room_measure() -> None:
     assert added(decided, **known, waiting={ROOM: frozenset()}) == (done,)
 
 
+def test_the_operators_task_about_a_room_is_over_with_what_it_is_about_and_nothing_else() -> None:
+    known = {"room_tasks": {(ROOM, "room"): (12,)}}
+    over = SanctionEnded(room=ROOM, on=7, start=3, kind="rectify", why="reversed", n=2, subject=OLGA)
+    assert added(over, **known) == (TaskDone(room=ROOM, on=7, start=12, result="overtaken"),)
+    by_managers = SanctionEnded(room=ROOM, on=7, start=3, kind="slow", why="command", by=MARK)
+    by_a_wave = SanctionEnded(room=ROOM, on=7, start=3, kind="gate", why="time", n=3)
+    assert added(by_managers, **known) == added(by_a_wave, **known) == ()
+
+
 def test_several_decisions_at_once_end_the_room_measure_once() -> None:
     decided = CaseDecided(room=ROOM, on=7, n=4, what="upheld", subject=ANNA, by=OPERA)
     rectify = InForce(3, "rectify", ROOM, OLGA, DUE, "neglect", 2)

@@ -149,8 +149,9 @@ def test_where_a_measure_holds_already_neglect_brings_no_other(kind: SanctionKin
     assert neglected(held(kind, basis)) == ()
 
 
-def test_nobody_escapes_by_closing_the_room_themselves() -> None:
+def test_nobody_escapes_by_closing_the_room_themselves_or_by_a_wave() -> None:
     assert neglected(held("close", "command"), held("suspend", "command")) == neglected()
+    assert neglected(held("gate", "rule"), held("close", "rule")) == neglected()
 
 
 def test_once_nothing_waits_the_measure_ends_with_its_time() -> None:

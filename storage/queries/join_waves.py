@@ -1,0 +1,45 @@
+"""Waves of people who come into a room: who came, what was done before, who of them wrote something."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.builtin_rules import JOIN_WAVE
+from moderation.rooms.join_waves import Coming
+from moderation.values.ids import EventId, RoomId, UserId
+from storage import schema
+from storage.projections import POSTED, WAVE
+from storage.sql_list import sql_list
+
+
+async def comings(db: AsyncConnection, room: RoomId, most: int) -> list[Coming]:
+    """Return the last people who came into a room for the first time, or were invited, since the bot is there."""
+    m, e, r = schema.members.c, schema.events.c, schema.rooms.c
+    there = schema.members.join(schema.events, e.record == m.seen).join(schema.rooms, r.room == m.room)
+    query = select(m.user, e.at, e.sender, e.event).select_from(there)
+    rows = await db.execute(
+        query.where(m.room == room, r.begun > 0, m.seen > r.begun).order_by(m.seen.desc()).limit(most)
+    )
+    return [Coming(UserId(user), at, UserId(by), EventId(event)) for user, at, by, event in rows][::-1]
+
+
+async def last_wave(db: AsyncConnection, room: RoomId) -> int | None:
+    """Return when a wave was last noticed in a room."""
+    p = schema.pointed.c
+    found = await db.scalar(select(p.at).where(p.room == room, p.user == "", p.step == WAVE))
+    return int(found) if found is not None else None
+
+
+async def shut_by_waves(db: AsyncConnection, room: RoomId, since_ms: int) -> int:
+    """Return how often a room was gated or closed because of a wave since a time."""
+    s = schema.sanctions.c
+    counted = select(func.count()).where(s.room == room, s.rule == JOIN_WAVE, s.at >= since_ms)
+    return int(await db.scalar(counted) or 0)
+
+
+async def who_posted(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) -> frozenset[UserId]:
+    """Return those of these people who ever wrote something in a room."""
+    e = schema.events.c
+    wrote = select(e.sender).distinct().where(e.room == room, e.kind == POSTED, sql_list(e.sender, users))
+    return frozenset(await db.scalars(wrote))
