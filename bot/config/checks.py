@@ -45,6 +45,7 @@ from .plugins import plugin_problems
 from .toml_lines import Place
 from .verification import email_problems
 
+MOST_RULES = 4_000_000  # bytes; a line of the log has 4 MiB at most
 RETENTION_FLOOR_MS = 183 * DAY_MS  # any six months
 _RULE: TypeAdapter[RuleBase] = TypeAdapter(RuleSettings)
 _RETENTION: Place = ("records", "retention")
@@ -79,6 +80,7 @@ def problems_across(
         *plugin_problems(data),
         *_names(data),
         *_files_fetched(data),
+        *_fit_a_record(data),
         *rule_problems(sound),
     ]
     # A faulty setting was replaced by its default, so nothing can be compared with it.
@@ -302,6 +304,17 @@ def _names(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
         name = rule.get("name") if isinstance(rule, Mapping) else None
         if isinstance(name, str) and first.setdefault(name, index) != index:
             yield ConfigProblem(("rules", index, "name"), "name_twice", {"name": Code(name), "first": first[name] + 1})
+
+
+def _fit_a_record(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    """Check that the rules with their lists can be recorded, as every policy is: as text in one line of the log."""
+    rules = data.get("rules", ())
+    size = len(
+        json.dumps(json.dumps(rules, ensure_ascii=False, default=str), ensure_ascii=False).encode(errors="replace")
+    )
+    if size > MOST_RULES:
+        fields = {"size": f"{size / 1e6:.1f}", "most": f"{MOST_RULES / 1e6:.1f}"}
+        yield ConfigProblem(("rules",), "rules_large", fields)
 
 
 def _files_fetched(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:

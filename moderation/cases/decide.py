@@ -165,7 +165,8 @@ def _measures(case: CaseView, rule: RuleBase, by: UserId, context: Context, on: 
     taken = partial(sanction_here, context, basis="decision", n=case.n, rule=rule.name, on=on, by=by)
     facts: list[Fact] = []
     if rule.measure in REDACTING:
-        facts += [taken("redact", event=event) for event in case.messages if ("redact", event) not in case.done]
+        about = case.events if rule.OF_FILES else case.messages  # a face goes with the event that shows it
+        facts += [taken("redact", event=event) for event in about if ("redact", event) not in case.done]
     kind = against_author(rule.measure)
     invited_back = kind == "kick" and case.outcome == "dismissed"
     if kind is not None and (invited_back or all(done != kind for done, _ in case.done)):

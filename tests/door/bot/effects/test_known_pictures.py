@@ -21,7 +21,7 @@ from moderation.model.facts import ActionTaken, CaseGrew, CaseOpened, CreditChan
 from storage import outbox
 from storage.database import FILE
 from tests.door.bot.commands.test_personal_data import port
-from tests.door.offline import ANNA, CONFIG, MARK, Offline, offline
+from tests.door.offline import ANNA, CONFIG, DESK, MARK, Offline, offline
 from tests.theatre.scene import Theatre, told
 from tests.theatre.served import like
 from tests.unit.bot.effects.pictures import picture, written
@@ -139,6 +139,15 @@ async def test_a_face_is_removed_with_the_join_that_shows_it(bot: Offline) -> No
     join = await bot.event(ANNA, "m.room.member", {"membership": "join", "avatar_url": PLACE + "bad"}, key=ANNA)
     await fetch(bot)
     assert await removed(bot) == [join]
+
+
+async def test_a_face_is_removed_if_managers_decide_so(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES + 'decide = "manager"\n') as bot:
+        join = await bot.event(ANNA, "m.room.member", {"membership": "join", "avatar_url": PLACE + "bad"}, key=ANNA)
+        await fetch(bot)
+        assert await removed(bot) == []
+        await bot.say(MARK, "!uphold 1 we know this one", room=DESK)
+        assert await removed(bot) == [join]
 
 
 async def test_several_known_pictures_of_one_message_are_one_case(bot: Offline) -> None:

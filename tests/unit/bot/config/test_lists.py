@@ -59,3 +59,12 @@ def test_comparing_pictures_needs_the_extra(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "PIL", None)  # as if it were not installed
     assert problems(tmp_path, f'hashes = ["{A}"]') == [("hashes", "images_extra")]
     assert rule(tmp_path, f'hashes = []\nsha256 = ["{A}"]').sha256 == (A,)
+
+
+def test_lists_that_no_record_could_hold_are_refused(tmp_path: Path) -> None:
+    for name, count in (("bad.pdq", 10_000), ("bad.sha256", 20_000)):
+        (tmp_path / name).write_text("\n".join(f"{number:064x}" for number in range(count)))
+    lists = 'hashes = "bad.pdq"\nsha256 = "bad.sha256"\n'
+    assert len(rule(tmp_path, lists).sha256) == 20_000
+    more = RULE.replace("known", "known-2") + lists
+    assert problems(tmp_path, lists + more) == [("rules", "rules_large")]
