@@ -51,6 +51,9 @@ _SHOWN = {"img": ("alt",), "span": ("data-mx-spoiler", "data-mx-maths"), "div": 
 
 PictureKind = Literal["image", "sticker"]  # a sticker is a small one
 
+_DIGITS = re.compile(r"[\t\n\f\r ]*+0*+([0-9]{1,7})", re.ASCII)
+_HIGHEST = 1_000_000
+
 _REPLY_OPENS, _REPLY_CLOSES = "<mx-reply>", "</mx-reply>"
 _USER_LINK = re.compile(r"(?:https?://(?:www\.)?matrix\.to/#/(?:@|%40)|matrix:u/)([^?/#]+)", re.IGNORECASE)
 
@@ -63,6 +66,7 @@ class ShownText:
     aside: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)  # what is shown to a reader who points at an element
     pictures: list[tuple[PictureKind, str]] = field(default_factory=list)  # those on the homeserver, with addresses
+    tallest: int = 0  # pixels that the tallest of these is said to be high
     mentions: set[UserId] = field(default_factory=set)
     inside: str = ""  # the unseen element being read
 
@@ -141,10 +145,17 @@ def _tag(seen: ShownText, *, closes: bool, name: str, attributes: str) -> None:
     elif name == "img" and (source := _unescaped(values.get("src", "")).strip()).lower().startswith("mxc://"):
         kind: PictureKind = "sticker" if "data-mx-emoticon" in values else "image"
         seen.pictures.append((kind, "mxc" + source[3:]))
+        seen.tallest = max(seen.tallest, _pixels(values.get("height", "")))
     if name in _SHOWN:
         for value in filter(None, map(values.get, _SHOWN[name])):
             # An image may stand for letters of a word; a spoiler's reason is separate.
             seen.add(value if name == "img" else f" {value} ")
+
+
+def _pixels(written: str) -> int:
+    """Return a length as browsers read it: the digits at its beginning (HTML, "rules for parsing dimension values")."""
+    digits = _DIGITS.match(_unescaped(written))
+    return min(int(digits[1]), _HIGHEST) if digits else 0
 
 
 def _link(seen: ShownText, href: str) -> None:

@@ -97,6 +97,7 @@ def _add_outside(texts: Texts, content: dict[str, Json]) -> None:
     outside = message_texts(content, is_reply=False)
     texts.mentions.update(outside.mentions)
     texts.pictures.extend(outside.pictures)
+    texts.tallest = max(texts.tallest, outside.tallest)
     for text in outside.found:
         texts.add(text.where, _without_star(text.value))
 
@@ -134,6 +135,7 @@ def _posted(envelope: Envelope, relation: Relation, texts: Texts, media: tuple[M
         texts=tuple(texts.found),
         quoted=quoted_texts(content) if relation.reply_to else (),
         media=media,
+        tallest=texts.tallest,
         mentions=frozenset(mentions) if mentions else _NOBODY,
         mentions_room=room,
         reply_to=relation.reply_to,

@@ -48,6 +48,7 @@ class Texts:
 
     found: list[Text] = field(default_factory=list)
     pictures: list[tuple[PictureKind, str]] = field(default_factory=list)  # in the text, with their addresses
+    tallest: int = 0  # pixels that one of them is said to be high
     mentions: set[UserId] = field(default_factory=set)
     _folded: set[str] = field(default_factory=set)
 
@@ -66,6 +67,7 @@ class Texts:
             seen = shown(html)
             self.mentions |= seen.mentions
             self.pictures += seen.pictures
+            self.tallest = max(self.tallest, seen.tallest)
             self.add(where, seen.text)
             self.add(where, _APART.join(seen.told))
 

@@ -1,7 +1,10 @@
 """Messages that are too long, or that consist of signs: walls of text, drawings, letters under heaps of accents.
 
+Pictures in a text that are too high, and ids of senders that are too long, fill a screen as well.
+
 Rules kept here:
 - Each text of an event is measured alone, as a reader sees it (invisible characters do not count).
+- A picture is as high as its sender says; for one of which nothing is said, clients choose.
 - Letters, digits, spaces, and the marks that spelling needs are text; everything else is a sign: punctuation, emoji,
   and marks beyond two on a letter.
 """
@@ -11,6 +14,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
+
+from moderation.values.events import MessagePosted
 
 from .base import InChat, RuleBase, StrictSettings
 from .check import Hit, Judged, View
@@ -38,10 +43,25 @@ class ShapeSettings(StrictSettings):
         examples=[90],
     )
 
+    max_emoji_height: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="so many pixels high may an emoji or picture in a text be; left out: any",
+        examples=[64],
+    )
+    max_user_id: int | None = Field(
+        default=None,
+        ge=1,
+        le=255,
+        description="so many characters may the sender's id have; left out: any",
+        examples=[100],
+    )
+
     @model_validator(mode="after")
     def _limits_something(self) -> "ShapeSettings":
-        if self.max_length is None and self.max_lines is None and self.max_signs is None:
-            raise PydanticCustomError("shape_nothing", "expected max_length, max_lines or max_signs")
+        if all(getattr(self, limit) is None for limit in ShapeSettings.model_fields):
+            raise PydanticCustomError("shape_nothing", "expected a limit")
         return self
 
 
@@ -52,12 +72,16 @@ class Shape:
         self._settings, self._where = settings, where
 
     def check(self, event: Judged, view: View) -> Hit | None:
-        """Return a hit for the first text that is longer than allowed, or has more signs."""
+        """Return a hit for the first text that is longer than allowed, or has more signs; then for what is around."""
         del view
         for text in looked_at(event, self._where):
             for value, limit in self._measured(text.value.strip()):
                 if value > limit:
                     return Hit(where=text.where, numbers={"count": value, "limit": limit})
+        height = event.tallest if isinstance(event, MessagePosted) else 0
+        for value, most in ((height, self._settings.max_emoji_height), (len(event.sender), self._settings.max_user_id)):
+            if most is not None and value > most:
+                return Hit(numbers={"count": value, "limit": most})
         return None
 
     def _measured(self, text: str) -> tuple[tuple[int, int], ...]:
@@ -72,7 +96,7 @@ class Shape:
 class ShapeRule(RuleBase, ShapeSettings):
     """A rule about how long messages are, and of what they consist."""
 
-    IN_CHAT: ClassVar = InChat(values=("max_length", "max_lines", "max_signs"))
+    IN_CHAT: ClassVar = InChat(values=tuple(ShapeSettings.model_fields))
 
     kind: Literal["shape"]
 

@@ -99,6 +99,7 @@ class MessagePosted(Event):
 
     texts: tuple[Text, ...] = ()
     quoted: tuple[Text, ...] = ()  # the quotation of the answered message that older clients put in front of a reply
+    tallest: int = 0  # pixels that the tallest picture in its text is said to be high
     mentions: frozenset[UserId] = frozenset()  # `m.mentions` and matrix.to links of the formatted body
     mentions_room: bool = False
     reply_to: EventId | None = None

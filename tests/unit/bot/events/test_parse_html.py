@@ -28,6 +28,23 @@ def test_tags_go_and_text_stays(html: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("html", "height"),
+    [
+        ('<img src="mxc://e/a" data-mx-emoticon height="32">', 32),
+        ("<img height=32 src=mxc://e/a><img src=mxc://e/b height=' 1200px'>", 1200),
+        ('<img src="mxc://e/a" height="&#57;00">', 900),
+        ('<img src="mxc://e/a" height="00000000000400" height="20">', 400),
+        (f'<img src="mxc://e/a" height="{"9" * 5000}">', 1_000_000),
+        ('<img src="mxc://e/a" height="tall">', 0),
+        ('<img src="mxc://e/a">', 0),
+        ('<img src="https://e.org/a.png" height="900">', 0),  # clients do not load it
+    ],
+)
+def test_a_picture_is_as_high_as_a_browser_reads_it(html: str, height: int) -> None:
+    assert shown(html).tallest == height
+
+
+@pytest.mark.parametrize(
     "inside",
     [
         "<b>",

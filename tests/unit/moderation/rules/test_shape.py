@@ -1,12 +1,15 @@
 """Messages that are too long or full of signs are found; ordinary ones in any script are not."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.rules.check import Hit, View
 from moderation.rules.shape import Shape, ShapeSettings, share_of_signs
-from tests.unit.moderation.rules.posting import posted
+from moderation.values.ids import UserId
+from tests.unit.moderation.rules.posting import SENDER, named, posted
 
 
 def hit(text: str, **settings: int) -> dict[str, int] | None:
@@ -27,6 +30,22 @@ def hit(text: str, **settings: int) -> dict[str, int] | None:
 )
 def test_a_text_is_measured(text: str, settings: dict[str, int], numbers: dict[str, int] | None) -> None:
     assert hit(text, **settings) == numbers
+
+
+@pytest.mark.parametrize(("height", "found"), [(64, None), (65, {"count": 65, "limit": 64}), (0, None)])
+def test_a_picture_in_a_text_is_as_high_as_its_sender_says(height: int, found: dict[str, int] | None) -> None:
+    event = replace(posted("look"), tallest=height)
+    hit = Shape(ShapeSettings(max_emoji_height=64)).check(event, View())
+    assert (dict(hit.numbers) if hit else None) == found
+
+
+def test_an_id_that_is_too_long_is_found_wherever_it_shows() -> None:
+    check = Shape(ShapeSettings(max_user_id=len(SENDER)), frozenset({"body"}))
+    longer = UserId(f"@a{SENDER[1:]}")
+    for event in (posted("hello"), named("Ann")):
+        assert check.check(event, View()) is None
+        hit = check.check(replace(event, sender=longer), View())
+        assert hit == Hit(numbers={"count": len(SENDER) + 1, "limit": len(SENDER)})
 
 
 @pytest.mark.parametrize(
