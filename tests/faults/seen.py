@@ -19,7 +19,10 @@ from tests.faults.play import Play
 from tests.faults.running import text_of
 
 KINDS = frozenset({"case", "decision", "appeal", "sanction", "credit", "statement", "task"})
-OTHERWISE = frozenset({"on", "start", "undoes", "due", "until", "event", "room", "txn", "made", "statement"})
+OTHERWISE = frozenset({"on", "start", "undoes", "due", "until", "event", "room", "txn", "made", "statement"}) | {
+    "since",
+    "oldest",
+}
 STEP = "in step with the room"
 FULL = 100  # points of credit and of standing that everybody begins with
 _IDS = re.compile(r"[!$][A-Za-z0-9_-]{20,}")

@@ -23,6 +23,7 @@ STORIES = (
     (DEADLINES, False, 2, None),
     (DEADLINES, True, 0, 100),
     (EVERYWHERE, False, 2, None),
+    (EVERYWHERE, True, 0, 100),
     (SPAMMERS, False, 2, None),
     (SPAMMERS, True, 0, 100),
 )

@@ -17,6 +17,7 @@ from tests.door.bot.commands.test_measures import (
     test_kicks_and_bans_happen_are_told_and_end,
 )
 from tests.door.bot.commands.test_personal_data import test_a_file_is_noted_by_its_hash_and_size
+from tests.door.bot.commands.test_sweep import test_what_somebody_wrote_lately_goes_with_one_case_and_one_word
 from tests.door.bot.console.test_whole_story import (
     test_a_case_is_decided_in_the_browser_and_everybody_learns_of_it_as_by_chat,
 )

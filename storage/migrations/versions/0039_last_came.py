@@ -48,7 +48,7 @@ class LastCame:
         if record.kind == "state":
             if (
                 record.fields.get("what") == "entered"
-            ):  # also into the room in which a group continues, where all come anew
+            ):  # also into the room in which a group continues, where nobody is yet
                 self._there = {each for each in self._there if each[0] != record.fields.get("code")}
             return
         about = [part.get("mxid") for part in record.parts if part.get("as") == "target"]

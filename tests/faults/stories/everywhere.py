@@ -1,9 +1,11 @@
 """A story: orders for three rooms at once, of which one is reversed by an appeal.
 
-While the bot is away, a manager bans one person from all rooms and mutes another in all of them. The bot comes and does
-it. The person who is banned appeals, the owner reverses it, and they are invited back everywhere; the mutes stay.
+While the bot is away, one person advertises; a manager bans them from all rooms with what they wrote, and mutes another
+in all of them. The bot comes and does it, removing each message once. The person who is banned appeals, the owner
+reverses it, and they are invited back everywhere; the mutes stay.
 """
 
+from collections import Counter
 from functools import partial
 
 from tests.fakes.homeserver_rooms import Room, seed
@@ -18,9 +20,11 @@ default = "deployment"
 OTHERS = ("Kitchen", "Cellar")
 MEMBERS = ("ann", "ben")
 MEANWHILE = (
-    ("manager", "!ban @ann:simulated.example.org 1d everywhere advertising"),
+    *(("ann", f"buy now {n}") for n in range(6)),
+    ("manager", "!ban @ann:simulated.example.org 1d everywhere redact 24h advertising"),
     ("manager", "!mute @ben:simulated.example.org 1d everywhere"),
 )
+WRITTEN = ("m.room.message", "m.room.encrypted")
 PROTECTED = "SELECT count(*) FROM rooms WHERE purpose = 'group' AND condition = 'protected'"
 
 
@@ -34,6 +38,8 @@ async def prepare(group: Group) -> None:
         levels = dict(room.content("m.room.power_levels") or {})
         levels["users"] = {**levels["users"], users["manager"]: 50, group.bot: 100}
         world.add(room, owner, "m.room.power_levels", levels, "")
+        if (sealed := group.room.content("m.room.encryption")) is not None:
+            world.add(room, owner, "m.room.encryption", dict(sealed), "")
         world.invite(room, owner, group.bot)
     group.running.server.tell()
     await group.running.until(partial(_is_ready, group), "all rooms to be protected")
@@ -71,7 +77,12 @@ class Everywhere(Play):
         there, muted = self._stand("ann"), [room.level(self.users["ben"]) for room in self._rooms()]
         told = {name: self._words(name) for name in MEMBERS}
         as_told = (there, muted, told) == (["invite"] * 3, [-1] * 3, {"ann": 2, "ben": 1})
-        return {} if as_told else {"told otherwise": (there, muted, told)}
+        here = [event for room, event in self.world.order if room is self.room]
+        gone = Counter(event.raw["redacts"] for event in here if event.raw["type"] == "m.room.redaction")
+        ann = self.users["ann"]
+        swept = [gone[e.id] for e in here if e.raw["sender"] == ann and e.raw["type"] in WRITTEN]
+        wrong: dict[str, object] = {} if as_told else {"told otherwise": (there, muted, told)}
+        return wrong if swept == [1] * 6 else {**wrong, "swept otherwise": swept}
 
     def _words(self, name: str) -> int:
         """Return how many messages that name all the rooms somebody got."""
