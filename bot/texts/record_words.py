@@ -26,7 +26,7 @@ _PAIRS = (("step", "what"), ("step", "result"), ("step", "state"))
 # What follows the sentence, unless it is in there: fields of the skeleton, with a name of their own in the exports.
 _MORE = ("n", "rule", "class", "kind", "basis", "why", "until", "due", "cost", "left", "level", "method", "media",
          "count", "version", "purpose")  # fmt: skip
-_ON = frozenset({"case", "finding", "report"})  # kinds of which one wants to see the message
+_ON = frozenset({"case", "finding", "report", "trial"})  # kinds of which one wants to see the message
 _QUOTED = ("body", "reason", "words", "excerpt", "matched", "detail", "problem", "duty")
 _TIMES = frozenset({"until", "due"})
 _MOST_KNOWN = 1_000

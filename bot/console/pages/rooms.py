@@ -24,6 +24,7 @@ from bot.texts.power_lines import power_lines
 from bot.texts.setting_lines import setting_lines
 from moderation.duty.duty import Duty, on_duty
 from moderation.duty.week import people_by_hour
+from moderation.judge.room_rules import with_own
 from moderation.model.context import InForce, RoomView
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId, UserId
@@ -134,18 +135,16 @@ async def _shown(visit: Visit, room: RoomView) -> ShownRoom:
         there=on_duty(duty, now),
         measures=await queries.measures_of_room(db, room.room),
         own_rules=own_rules,
-        figures=(*figures, *_without_hits(visit, room, own_rules, {each.rule for each in figures})),
+        figures=(*figures, *_without_hits(visit, room, {each.rule for each in figures})),
         counts=await _counts(visit, room),
     )
 
 
-def _without_hits(
-    visit: Visit, room: RoomView, own_rules: Sequence[RoomRule], counted: Collection[str]
-) -> list[RuleFigures]:
-    """Return the rules that hold in a room and have found nothing."""
-    deployment = (each.name for each in visit.site.policy.rules if room.is_among(each.rooms))
-    names = dict.fromkeys((*deployment, *(each.name for each in own_rules)))
-    return [RuleFigures(rule=name) for name in names if name not in counted]
+def _without_hits(visit: Visit, room: RoomView, counted: Collection[str]) -> list[RuleFigures]:
+    """Return the rules that hold in a room and have found nothing; those on trial do not hold."""
+    rules = with_own(visit.site.policy, room.rules).rules
+    holding = [each.name for each in rules if room.is_among(each.rooms) and not each.dry_run]
+    return [RuleFigures(rule=name) for name in holding if name not in counted]
 
 
 async def _counts(visit: Visit, room: RoomView) -> dict[str, list[int]]:

@@ -186,6 +186,13 @@ class TestRoom:
         assert {key: whole[key] for key in garden} == garden
         assert (whole["roles"], whole["figures"][0]["precision"]) == ({"owner": 1, "manager": 2, "member": 2}, 1)
 
+    async def test_it_lists_the_rules_that_hold_there_and_none_on_trial(self, bot: Offline) -> None:
+        await bot.say(MARK, '!rule add ads terms "buy now"')
+        await bot.say(MARK, '!rule add rumours terms "rumour" dry-run')
+        async with served_console(bot) as console, console.operator() as browser:
+            whole = json.loads((await browser.get("/rooms/G-7F3K?as=json")).text)
+        assert [each["rule"] for each in whole["figures"]] == ["tickets", "ads"]
+
     async def test_only_its_managers_and_operators_see_it(self, console: ServedConsole) -> None:
         async with console.person(ELSA) as browser:
             paths = ("/rooms/G-7F3K", "/rooms/G-DE5K", "/rooms/G-0000", "/rooms/G-2222")
