@@ -35,7 +35,7 @@ from moderation.values.events import (
 from moderation.values.ids import RoomId
 
 from .parse_fields import event_id_of, filled_text_of, name_of, object_of, text_of, time_of, user_id_of, written_out
-from .parse_media import each_once, kind_of_type, media_of, mxc_of
+from .parse_media import each_once, kind_of_type, media_of, mxc_of, pictures_in
 from .parse_message import Envelope, Malformed, message, poll, sticker
 from .parse_texts import leaf_texts, texts_of, topic_texts
 
@@ -148,22 +148,23 @@ def _state(fields: dict[str, Json], envelope: Envelope) -> Received:
         raise Malformed("state_key is no text of at most 255 bytes")
     if envelope["type"] == "m.room.member":
         return _membership(state_key, envelope)
-    return StateChanged(**envelope, state_key=state_key, texts=_state_texts(envelope), media=_state_media(envelope))
+    texts, media = _shown_state(envelope)
+    return StateChanged(**envelope, state_key=state_key, texts=texts, media=media)
 
 
-def _state_texts(envelope: Envelope) -> tuple[Text, ...]:
-    content = envelope["content"]
-    if envelope["type"] == "m.room.topic":
-        return tuple(topic_texts(content).found)
-    if envelope["type"] == "m.room.name":
-        return texts_of("room_name", text_of(content.get("name")))
-    return leaf_texts(content) if _is_shown_state(envelope["type"]) else ()
-
-
-def _state_media(envelope: Envelope) -> tuple[Media, ...]:
-    if envelope["type"] == "m.room.avatar":
-        return each_once(media_of(envelope["content"], "avatar"))
-    return each_once(media_of(envelope["content"])) if _is_shown_state(envelope["type"]) else ()
+def _shown_state(envelope: Envelope) -> tuple[tuple[Text, ...], tuple[Media, ...]]:
+    """Return the texts and files of a state event."""
+    content, kind = envelope["content"], envelope["type"]
+    if kind == "m.room.topic":
+        return tuple(topic_texts(content).found), ()
+    if kind == "m.room.name":
+        return texts_of("room_name", text_of(content.get("name"))), ()
+    if kind == "m.room.avatar":
+        return (), each_once(media_of(content, "avatar"))
+    if not _is_shown_state(kind):
+        return (), ()
+    texts = leaf_texts(content)
+    return tuple(texts.found), each_once([*media_of(content), *pictures_in(texts.pictures, kind="preview")])
 
 
 def _is_shown_state(kind: str) -> bool:
@@ -231,10 +232,10 @@ def _other(envelope: Envelope) -> Received:
     content, kind = envelope["content"], envelope["type"]
     if _is_protocol(kind):
         return OtherEvent(**envelope)
-    sent = kind_of_type(kind)
-    found = each_once(each for each in media_of(content, sent) if each.url)
-    media = tuple(replace(each, kind=sent) if each.kind == "preview" else each for each in found)
-    return OtherEvent(**envelope, texts=leaf_texts(content), media=media)
+    sent, texts = kind_of_type(kind), leaf_texts(content)
+    files = (replace(each, kind=sent) if each.kind == "preview" else each for each in media_of(content))
+    media = each_once([*files, *pictures_in(texts.pictures)])
+    return OtherEvent(**envelope, texts=tuple(texts.found), media=media)
 
 
 def _is_protocol(kind: str) -> bool:

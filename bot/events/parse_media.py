@@ -19,7 +19,7 @@ from typing import cast, get_args
 from moderation.values.events import Json, Media, MediaKind, SentKind
 
 from .parse_fields import object_of, text_of, whole_number_of
-from .parse_html import shown
+from .parse_html import PictureKind
 
 MEDIA: dict[str, SentKind] = {
     "m.image": "image",
@@ -31,24 +31,43 @@ MEDIA: dict[str, SentKind] = {
 _VOICE_KEYS = ("m.voice", "org.matrix.msc3245.voice", "org.matrix.msc3245.voice.v2")
 _LONGEST = 512  # characters of an address: a server's name and an id, 255 each
 _SENT = frozenset(get_args(SentKind))
+Pictures = Iterable[tuple[PictureKind, str]]
 
 
 def media_of(content: dict[str, Json], kind: MediaKind = "preview") -> Iterator[Media]:
-    """Yield the files of an event's content, or of its new content, as they come; `kind` is that of the event."""
-    parts: deque[tuple[Json, MediaKind]] = deque([(content, kind)])
+    """Yield the files of an event's content, or of its new content, as they come; `kind` is that of the event.
+
+    Pictures in HTML are left out: who reads the HTML finds them (`parse_html.py`).
+    """
+    parts: deque[tuple[dict[str, Json] | list[Json], MediaKind]] = deque([(content, kind)])
     while parts:
         part, kind = parts.popleft()
-        if isinstance(part, dict):
-            yield from _files(part, kind := _kind_of(part, kind))
-            parts.extend((value, "preview") for value in part.values() if isinstance(value, dict | list | str))
-        elif isinstance(part, list):
-            parts.extend((value, "preview") for value in part)
-        elif isinstance(part, str) and "<" in part and "mxc:" in part.lower():
-            yield from (Media("preview", url=url) for _, url in shown(text_of(part) or "").pictures)
+        if isinstance(part, list):
+            parts.extend((value, "preview") for value in part if isinstance(value, dict | list))
+            yield from (Media("preview", url=url) for value in part if (url := mxc_of(value)))
+            continue
+        if "msgtype" in part or "itemtype" in part:
+            kind = _kind_of(part, kind)
+        if kind in _SENT:
+            yield from _sent_files(part, kind)
+        if "key" in part and (url := mxc_of(part.get("url"))):
+            yield Media(kind, url=url, sealed=part)
+        for key, value in part.items():
+            if isinstance(value, dict | list):
+                parts.append((value, "preview"))
+            elif url := mxc_of(value):
+                yield Media(kind if key == "url" else "avatar" if "avatar" in key else "preview", url=url)
+
+
+def pictures_in(html: Pictures, *, kind: MediaKind | None = None) -> Iterator[Media]:
+    """Yield the pictures of a formatted text; `kind`: what they are, whatever they look like."""
+    return (Media(kind or each, url=url) for each, url in html)
 
 
 def each_once(files: Iterable[Media]) -> tuple[Media, ...]:
     """Return the files in order, each once; first those that were sent for their own sake."""
+    if not (files := list(files)):
+        return ()
     found: list[Media] = []
     known: set[tuple[str | None, bool]] = set()
     urls: set[str | None] = set()
@@ -69,41 +88,30 @@ def kind_of_type(name: object) -> SentKind:
 
 def mxc_of(value: object) -> str | None:
     """Return the address of a file on a homeserver."""
-    url = text_of(value)
-    return url if url and url.startswith("mxc://") and len(url) <= _LONGEST else None
+    is_one = isinstance(value, str) and value.startswith("mxc://") and len(value) <= _LONGEST
+    return text_of(value) if is_one else None
 
 
 def _kind_of(part: dict[str, Json], kind: MediaKind) -> MediaKind:
     """Return what the file of a message, or of an item of a gallery, is."""
     named = part.get("msgtype") or part.get("itemtype")
-    if named is not None:
-        known = MEDIA.get(named) if isinstance(named, str) else None
-        kind = known or (kind_of_type(named) if _addresses(part) else kind)
+    if isinstance(named, str):
+        kind = MEDIA.get(named) or (kind_of_type(named) if any(_addresses(part)) else kind)
     return "voice" if kind == "audio" and any(key in part for key in _VOICE_KEYS) else kind
 
 
-def _addresses(part: dict[str, Json]) -> list[tuple[str, dict[str, Json] | None]]:
-    """Return the addresses of a part's own file: the open one, and the encrypted one with what opens it."""
-    sealed = object_of(part.get("file"))
-    both = ((mxc_of(part.get("url")), None), (mxc_of(sealed.get("url")), sealed))
-    return [(url, how) for url, how in both if url]
+def _addresses(part: dict[str, Json]) -> tuple[str | None, str | None]:
+    """Return the addresses of a part's own file: the open one, and the encrypted one."""
+    return mxc_of(part.get("url")), mxc_of(object_of(part.get("file")).get("url"))
 
 
-def _files(part: dict[str, Json], kind: MediaKind) -> Iterator[Media]:
-    """Yield the file of a part itself, then what its other fields name."""
-    own = _addresses(part)
+def _sent_files(part: dict[str, Json], kind: MediaKind) -> Iterator[Media]:
+    """Yield the file that a part says it is; one without an address if it gives none."""
     info = object_of(part.get("info"))
     size, mimetype = whole_number_of(info.get("size")), text_of(info.get("mimetype"))
     size = size if size is not None and size >= 0 else None
-    if kind in _SENT:
-        yield from (Media(kind, mimetype, size, url, sealed) for url, sealed in own)
-        if not own:
-            yield Media(kind, mimetype, size)
-    else:
-        yield from (Media(kind, url=url, sealed=sealed) for url, sealed in own)
-    for key, value in part.items():
-        inner = object_of(value)
-        if key != "url" and (named := mxc_of(value)):
-            yield Media("avatar" if "avatar" in key else "preview", url=named)
-        elif key != "file" and "key" in inner and (named := mxc_of(inner.get("url"))):
-            yield Media("preview", url=named, sealed=inner)
+    url, sealed = _addresses(part)
+    if url or not sealed:
+        yield Media(kind, mimetype, size, url)
+    if sealed:
+        yield Media(kind, mimetype, size, sealed, object_of(part["file"]))

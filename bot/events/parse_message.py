@@ -11,6 +11,7 @@ Rules kept here:
 Left to others: the envelope (`parse_event.py`), the texts (`parse_texts.py`).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -18,7 +19,7 @@ from moderation.values.events import Json, Media, MessagePosted, Text
 from moderation.values.ids import EventId, RoomId, UserId
 
 from .parse_fields import event_id_of, list_of, object_of, text_of, user_id_of
-from .parse_media import each_once, media_of
+from .parse_media import each_once, media_of, pictures_in
 from .parse_texts import Texts, message_texts, poll_texts, quoted_texts, texts_of
 
 _PLAIN_KEYS = frozenset({"body", "msgtype", "m.mentions"})
@@ -65,18 +66,17 @@ def message(envelope: Envelope) -> MessagePosted:
     files = [*media_of(current)]
     if relation.replaces:  # shown by notifications, and by clients that do not know edits
         _add_outside(texts, content)
-        files += media_of(content)
-    media = each_once([*files, *(Media(kind, url=url) for kind, url in texts.pictures)])
-    if not texts.found and not media and text_of(current.get("body")) is None:
+        files += media_of({key: value for key, value in content.items() if key != "m.new_content"})
+    if not (texts.found or files or texts.pictures) and text_of(current.get("body")) is None:
         raise Malformed("content.body is missing or no text")
-    return _posted(envelope, relation, texts, media)
+    return _posted(envelope, relation, texts, files)
 
 
 def sticker(envelope: Envelope) -> MessagePosted:
     """Read an `m.sticker`."""
     relation = relation_of(envelope["content"])
     texts = message_texts(envelope["content"], is_reply=relation.reply_to is not None)
-    return _posted(envelope, relation, texts, each_once(media_of(envelope["content"], "sticker")))
+    return _posted(envelope, relation, texts, media_of(envelope["content"], "sticker"))
 
 
 def poll(envelope: Envelope) -> MessagePosted:
@@ -89,7 +89,7 @@ def poll(envelope: Envelope) -> MessagePosted:
             texts.add(text.where, _without_star(text.value))
     if not texts.found:
         raise Malformed("the poll has no question")
-    return _posted(envelope, relation, texts, each_once(media_of(content)))
+    return _posted(envelope, relation, texts, media_of(content))
 
 
 def _add_outside(texts: Texts, content: dict[str, Json]) -> None:
@@ -121,10 +121,11 @@ def relation_of(content: dict[str, Json]) -> Relation:
     return Relation(None, None, target) if is_edit and target else Relation(reply_to, thread)
 
 
-def _posted(envelope: Envelope, relation: Relation, texts: Texts, media: tuple[Media, ...]) -> MessagePosted:
+def _posted(envelope: Envelope, relation: Relation, texts: Texts, files: Iterable[Media]) -> MessagePosted:
     content = envelope["content"]
     current = object_of(content["m.new_content"]) if relation.replaces else content
     mentions, room = texts.mentions, False
+    quoted = quoted_texts(content) if relation.reply_to else Texts()
     # An edit names those it newly notifies outside, and all of them inside.
     for part in (content, current):
         named = object_of(part.get("m.mentions"))
@@ -133,8 +134,8 @@ def _posted(envelope: Envelope, relation: Relation, texts: Texts, media: tuple[M
     return MessagePosted(
         **envelope,
         texts=tuple(texts.found),
-        quoted=quoted_texts(content) if relation.reply_to else (),
-        media=media,
+        quoted=tuple(quoted.found),
+        media=each_once([*files, *pictures_in(texts.pictures), *pictures_in(quoted.pictures, kind="preview")]),
         tallest=texts.tallest,
         mentions=frozenset(mentions) if mentions else _NOBODY,
         mentions_room=room,

@@ -114,7 +114,7 @@ def _add_beside(texts: Texts, content: dict[str, Json]) -> None:
         texts.add("display_name", text_of(object_of(content.get(key)).get("displayname")))
 
 
-def quoted_texts(content: dict[str, Json]) -> tuple[Text, ...]:
+def quoted_texts(content: dict[str, Json]) -> Texts:
     """Return what a reply claims that the message it answers says."""
     body, html = text_of(content.get("body")) or "", text_of(content.get("formatted_body")) or ""
     quoted = Texts()
@@ -123,24 +123,27 @@ def quoted_texts(content: dict[str, Json]) -> tuple[Text, ...]:
         lines = body[: len(body) - len(own)].split("\n")
         quoted.add("body", "\n".join(line.removeprefix(">").removeprefix(" ") for line in lines).strip())
     quoted.add_html("formatted", in_reply(html))
-    return tuple(quoted.found)
+    return quoted
 
 
-def leaf_texts(content: dict[str, Json]) -> tuple[Text, ...]:
+def leaf_texts(content: dict[str, Json]) -> Texts:
     """Return all texts in the content of an event of an unknown type: some client may show any of them."""
-    leaves: list[str] = []
+    texts, leaves = Texts(), list[str]()
     parts = deque[Json]([content])
     while parts:
         part = parts.popleft()
-        if isinstance(part, str):
-            if mxc_of(part) and " " not in part:
-                continue  # an address of a file, no words
-            leaves.append(shown(part).text if "<" in part else part)
+        if isinstance(part, str) and "<" in part:
+            seen = shown(part)
+            texts.pictures += seen.pictures
+            leaves.append(seen.text)
+        elif isinstance(part, str):
+            leaves.append("" if mxc_of(part) and " " not in part else part)  # an address of a file is no words
         elif isinstance(part, dict):
             parts.extend(value for key, value in part.items() if key not in _NO_WORDS)
         elif isinstance(part, list):
             parts.extend(part)
-    return texts_of("other", _APART.join(leaf for leaf in map(text_of, leaves) if leaf))
+    texts.add("other", _APART.join(leaf for leaf in map(text_of, leaves) if leaf))
+    return texts
 
 
 def poll_texts(content: dict[str, Json]) -> Texts:
