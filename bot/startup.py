@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.judge.judge import CompiledRule
-from moderation.model.actions import Align, AlignServers, KeepLobby
+from moderation.model.actions import Align, AlignServers, KeepDesk, KeepLobby
 from moderation.model.facts import BotStarted, Fact, IdentityKeyChanged, NotSeen, PolicyChanged
 from moderation.policy import Policy
 from moderation.rules.base import LONGEST_OWN_MS
@@ -194,13 +194,15 @@ async def forget_again(stores: Stores) -> None:
 
 async def checks_at_start(
     db: AsyncConnection, policy: Policy, groups: Iterable[RoomId]
-) -> tuple[Align | AlignServers | KeepLobby, ...]:
-    """Return the check of each lobby, and of those `groups` in which something holds."""
+) -> tuple[Align | AlignServers | KeepDesk | KeepLobby, ...]:
+    """Return the check of each lobby, of those `groups` in which something holds, and of desks that should be one."""
     gated = await gated_groups(db, policy)
     concerned = {*gated, *await queries.rooms_with_sanctions(db)}
     aligns = (Align(room=room, routine=True) for room in groups if room in concerned)
     servers = (AlignServers(room=room) for room in await queries.rooms_with_servers(db))
-    return (*aligns, *servers, *await lobbies_to_look_after(db, gated))
+    one = [name.name for name in policy.communities.named if name.desk == "one"]
+    desks = [KeepDesk(room=room) for name in one for room in await queries.rooms_of_community(db, name)]
+    return (*aligns, *servers, *desks, *await lobbies_to_look_after(db, gated))
 
 
 async def start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:

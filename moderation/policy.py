@@ -143,6 +143,7 @@ class Community(StrictSettings):
     rooms: tuple[str, ...] = ()  # globs over room ids and group codes
     space: Annotated[tuple[RoomId, ...], BeforeValidator(_spaces)] = ()  # what they list is in the community, too
     adopt: Literal["off", "ask"] = "off"  # whether desks are told of listed rooms in which the bot is not
+    desk: Literal["any", "one"] = "any"  # "one": rooms that the same people own and run always share a desk
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
@@ -160,6 +161,10 @@ class CommunitySettings(StrictSettings):
     def asking(self, name: str) -> Community | None:
         """Return the community of this name if its desks are told of listed rooms in which the bot is not."""
         return next((each for each in self.named if each.name == name and each.space and each.adopt == "ask"), None)
+
+    def has_one_desk(self, name: str) -> bool:
+        """Return whether the rooms of a community always share a desk if the same people own and run them."""
+        return any(each.name == name and each.desk == "one" for each in self.named)
 
 
 class RoomMemberLimit(StrictSettings):

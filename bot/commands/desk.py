@@ -84,6 +84,8 @@ async def _own(call: Call) -> Reply:
     if room.purpose != "group":
         raise await which_room(call, "desk own")
     await _must_choose(call, room)
+    if call.policy.communities.has_one_desk(room.community):
+        raise Refused("error.desk.one", room=room.room)
     used = await queries.desk_used_by(call.db, room.room, call.setup.bot)
     if used is not None and not used.is_shared:
         raise Refused("error.desk.own", room=room.room)

@@ -3,6 +3,7 @@
 Rules kept here:
 - The members of the desk are the managers and owners of its groups, kept in step with their power levels.
 - Groups share a desk if the same people own and run them (`moderation/rooms/desks.py`), and part once they do not.
+- In a community with one desk, a group moves to the oldest desk of such groups even if it has one already.
 - The desk is encrypted if one of its groups is.
 - A case is one card, edited when the case changes; every later message about it goes into its thread.
 - The card shows the words even when the message is gone, and says whether it is.
@@ -74,6 +75,8 @@ class Desk(ActionHandler):
             await self._call_by(desk)
         if action.settles and group.room not in wanted.keep:
             return await self._part(group.room, action.settles)
+        if (other := await self._of_community(group, desk)) is not None:
+            return await self._join(group, other)
         differ = [staff.room for staff in desk.users if staff.room not in wanted.keep]
         settles = self._clock() + SETTLE_MS
         return Done(made=desk.room, actions=tuple(KeepDesk(room=room, settles=settles) for room in differ))
@@ -112,6 +115,30 @@ class Desk(ActionHandler):
             if await self._homeserver.is_encrypted(desk.room) == secret:
                 return desk
         return None
+
+    async def _of_community(self, group: RoomView, own: DeskView) -> DeskView | None:
+        """Return an older desk that a room has to use: of its community, the same people, as encrypted as its own."""
+        if not self._policy.communities.has_one_desk(group.community):
+            return None
+        async with self._database.read() as db:
+            community = set(await queries.rooms_of_community(db, group.community))
+            found, older = (
+                await desks_to_join(db, group, self._homeserver.user),
+                await queries.desks_before(db, own.code),
+            )
+        secret = await self._homeserver.is_encrypted(own.room)
+        for desk in found:
+            fits = desk.code in older and any(staff.room in community for staff in desk.users)
+            if fits and await self._homeserver.is_encrypted(desk.room) == secret:
+                return desk
+        return None
+
+    async def _join(self, group: RoomView, desk: DeskView) -> Done:
+        fact = DeskChosen(room=group.room, desk=desk.code, why="one")
+        async with self._database.read() as db:
+            actions = await moved(db, fact, self._homeserver.user)
+        await self._pipeline.commit((fact,), actions=actions)
+        return Done(made=desk.room)
 
     async def _create(self, made: RoomPurpose, group: RoomView, managers: list[UserId]) -> RoomId:
         secret, (name, topic) = await self._homeserver.is_encrypted(group.room), desk_names(self._speech, group)

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from bot.matrix.errors import Answered
-from bot.outbox.handler import ActionHandler, Done, Handlers, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, Services
 from moderation.model.actions import ListMissing, TellDesk
 from moderation.rooms.spaces import is_space
 from moderation.values.ids import RoomId, UserId
@@ -24,6 +24,7 @@ from storage import queries
 
 log = structlog.get_logger()
 
+POLL_MS = 5_000
 MOST_LISTED = 20  # in one message
 _LONGEST = 100  # signs of a name
 
@@ -37,6 +38,8 @@ class MissingRooms(ActionHandler):
 
     async def tell(self, action: ListMissing, _txn: str) -> Done:
         """Ask the homeserver what the rooms are called, and tell the desk."""
+        if (wait := action.settles - self._clock()) > 0:
+            raise PollAgain(min(wait, POLL_MS))
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
             community = self._policy.communities.asking(group.community) if group and group.active else None

@@ -36,6 +36,7 @@ log = structlog.get_logger()
 
 LOOK_AGAIN_S = 3_600
 ASK_AGAIN_S = 30  # if the homeserver was away
+SETTLE_MS = 60_000  # people list several rooms one after the other
 
 
 class Spaces(BotPart):
@@ -127,7 +128,8 @@ class Spaces(BotPart):
             asks = [each.name for each in self._policy.communities.named if space in each.space and each.adopt == "ask"]
             desks = [desk for name in asks for desk in await queries.desks_of_community(db, name)]
         actions = [do(room=room) for room in changed if room in groups for do in (Align, KeepDesk, KeepLobby)]
-        told = [ListMissing(room=desk) for desk in desks if not missing.isdisjoint(changed)]
+        settles = self._clock() + SETTLE_MS
+        told = [ListMissing(room=desk, settles=settles) for desk in desks if not missing.isdisjoint(changed)]
         if actions or told:
             await self._pipeline.commit(actions=(*actions, *told))
 

@@ -171,7 +171,9 @@ class QuitDesk(Action, name="quit-desk", speaks=True):
 
 
 class ListMissing(Action, name="missing", merge="missing {room}"):
-    """Tell the desk of a group which rooms a space of its community lists in which the bot is not."""
+    """Tell the desk of a group, not before `settles` (ms), which rooms its community's spaces list without the bot."""
+
+    settles: int = 0
 
 
 class KeepLobby(Action, name="lobby", priority=STATE, merge="lobby {room}"):

@@ -233,7 +233,10 @@ KINDS: dict[str, Kind] = {
             "desk": _word(
                 "code of the desk that shows its cases from now on; -: another one, made if need be; own: its own"
             ),
-            "why": _word("same or differ: the same people run these rooms, or no longer; asked: somebody asked for it"),
+            "why": _word(
+                "same or differ: the same people run these rooms, or no longer; one: they do, the operator wants one"
+                " desk; asked: somebody asked for it"
+            ),
             "on": _ON,
         },
         {

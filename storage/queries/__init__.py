@@ -54,7 +54,16 @@ from .console import (
     console_sessions,
 )
 from .daily import daily_counts
-from .desks import desk_used_by, desk_view, desks_of_owner, first_in_desk, staff_of, waiting_cards, wanted_desk
+from .desks import (
+    desk_used_by,
+    desk_view,
+    desks_before,
+    desks_of_owner,
+    first_in_desk,
+    staff_of,
+    waiting_cards,
+    wanted_desk,
+)
 from .dossiers import Approver, Dossier, all_approvers, all_dossiers, dossier_view, hidden_from, offences_of
 from .due import NextTimes, next_times
 from .duty import answers_for, away_now, duty_of, owners_of, waiting_for
@@ -164,6 +173,7 @@ from .rooms import (
     room_names,
     room_numbers,
     room_view,
+    rooms_of_community,
     upgraded_to,
 )
 from .rooms_listed import FoundRoom, ListedRoom, role_counts, rooms_found, rooms_listed

@@ -79,6 +79,13 @@ async def desks_of_owner(db: AsyncConnection, owner: UserId, bot: UserId) -> lis
     return [view for view in views if view is not None]
 
 
+async def desks_before(db: AsyncConnection, code: GroupCode) -> frozenset[GroupCode]:
+    """Return the desks that were made before this one."""
+    r = schema.rooms.c
+    since = select(r.entered).where(r.code == code).scalar_subquery()
+    return frozenset(await db.scalars(select(r.code).where(r.purpose == "desk", r.entered < since)))
+
+
 async def first_in_desk(db: AsyncConnection) -> dict[RoomId, RoomId]:
     """Return for each group the first of those whose cases are shown in the same desk."""
     r = schema.rooms.c

@@ -202,6 +202,11 @@ async def listed_without_bot(db: AsyncConnection, spaces: Collection[RoomId]) ->
     return [RoomId(each) for each in await db.scalars(rooms.distinct().order_by(listed.room))]
 
 
+async def rooms_of_community(db: AsyncConnection, community: str) -> tuple[RoomId, ...]:
+    """Return the groups of a community, in the order in which they came."""
+    return tuple(await db.scalars(_GROUPS.where(_r.community == community)))
+
+
 async def desks_of_community(db: AsyncConnection, community: str) -> list[RoomId]:
     """Return one group of a community for each desk that its groups use."""
     groups = select(_r.room, _r.desk).where(ACTIVE_GROUP, _r.community == community).order_by(_r.entered)

@@ -35,12 +35,13 @@ class DeskChosen(Fact, kind="state", changes="all rooms"):
     """The cases of a group (`room`) are shown in another desk from now on.
 
     `desk` is the code of that desk; "-": a new one, or that of the same people; "own": a new one for this room alone.
-    `why`: the same people run the rooms, do so no longer ("differ"), or `by` asked for it.
+    `why`: the same people run the rooms, and the operator wants "one" desk; they do so no longer ("differ"), or `by`
+    asked for it.
     """
 
     what: Literal["desk"] = "desk"
     desk: str = "-"
-    why: Literal["same", "differ", "asked"]
+    why: Literal["same", "one", "differ", "asked"]
     by: UserId = person()
 
 

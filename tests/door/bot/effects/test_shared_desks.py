@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from bot.config.config import parse_config
 from bot.effects import desk as desks
 from moderation.model.facts import DeskChosen, DutyAccepted
 from moderation.rooms.desks import SETTLE_MS
 from moderation.values.ids import RoomId
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.theatre.scene import Scene, Theatre, ask, enter, open_direct, told
-from tests.theatre.served import ServedBot, like
+from tests.theatre.served import HEAD, RULES, ServedBot, like
 
 
 def desk_of(bot: ServedBot, room: str) -> str:
@@ -260,6 +261,32 @@ async def test_an_operator_can_keep_a_desk_for_each_room(theatre: Theatre) -> No
     await bot.until(lambda: desk_of(bot, room), "a desk")
     assert desk_of(bot, room) != scene.desk
     assert bot.facts(DeskChosen) == []
+
+
+async def test_the_operator_brings_rooms_of_the_same_people_that_had_two_desks_into_one(theatre: Theatre) -> None:
+    club = '\n[groups]\nshare_desks = false\n[communities]\n[[communities.named]]\nname = "club"\nrooms = ["*"]\n'
+    scene = await theatre.scene(RULES + club)
+    bot, owner, (mark,), (ann,) = scene.bot, scene.owner, scene.managers, scene.members
+    [second] = await more_rooms(theatre, scene, 1)
+    other = await theatre.room(bot, owner, members=[mark, ann])  # run by the owner alone
+    await bot.until(partial(desk_of, bot, other), "its desk")
+    await theatre.enter_desk(bot, second, owner, mark)
+    await ann.send_text(second, "forbidden 7")
+    await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE card != ''"), "the card")
+    apart = desk_of(bot, other)
+    assert len({scene.desk, desk_of(bot, second), apart}) == 3
+    await bot.stop()
+    head = HEAD.format(url=theatre.url, user=bot.user, bot="")
+    bot.config = parse_config(bot.config.file, head + RULES + club + 'desk = "one"\n', {})
+    bot.start()
+    await bot.until(lambda: desk_of(bot, second) == scene.desk, "the common desk")
+    await scene.wait_desk(mark, lambda s: like("desk.joined.one").search(s.body) is not None, "the word")
+    await scene.wait_desk(mark, lambda s: "Case 1 " in s.body, "the card")
+    await bot.idle()
+    assert (desk_of(bot, scene.room), desk_of(bot, other)) == (scene.desk, apart)
+    assert [(f.room, f.why, f.desk) for f in bot.facts(DeskChosen)] == [(second, "one", bot.code(scene.desk))]
+    assert like("error.desk.one").search(await ask(owner, bot, scene.desk, f"!desk own {bot.code(second)}"))
+    assert len({seen.room for seen in mark.seen if like("desk.parted.one").search(seen.body)}) == 1
 
 
 async def test_in_a_shared_desk_reasons_are_hidden_from_the_person_they_are_about(theatre: Theatre) -> None:

@@ -5,7 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bot.config.config import parse_config
+from bot.sync import spaces
 from moderation.model.actions import NOTICE
 from moderation.model.facts import RoomListed, SanctionStarted
 from moderation.values.ids import RoomId
@@ -125,7 +128,10 @@ async def test_a_bot_removed_from_a_space_keeps_the_list_and_tells_operators_onc
     assert [fact.what for fact in bot.facts(RoomListed)] == ["listed"]
 
 
-async def test_a_desk_is_told_of_listed_rooms_in_which_the_bot_is_not(theatre: Theatre) -> None:
+async def test_a_desk_is_told_of_listed_rooms_in_which_the_bot_is_not(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spaces, "SETTLE_MS", 0)
     owner, manager = await theatre.people("owner", "manager")
     space, inner = await make_space(owner), await make_space(owner, private=False)
     bot = await theatre.bot(CLUB.format(space=space) + 'adopt = "ask"\n')
