@@ -206,7 +206,10 @@ async def test_what_a_stop_left_unjudged_is_judged_from_the_record_without_the_p
         assert await removed(bot) == [event]
         assert len(bot.facts(CaseOpened)) == 1
         taken = ActionTaken(room=row.action.room, on=row.record, action="ask-plugin", result="done", txn=row.txn)
-        await bot.pipeline.commit((*done.facts, taken), of_row=row.txn)  # the request is repeated
+        (known,) = done.facts
+        assert isinstance(known, FileLabelled)
+        again = replace(known, result="gone", labels="")
+        await bot.pipeline.commit((again, taken), of_row=row.txn)  # the question is repeated: the first answer holds
         assert len(bot.facts(FileLabelled)) == len(bot.facts(CaseOpened)) == 1
         assert await asked(bot) == []
 
