@@ -24,13 +24,19 @@ from tests.door.bot.console.test_whole_story import (
 from tests.door.bot.effects.test_cases_and_desk import (
     test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reaction,
 )
+from tests.door.bot.effects.test_join_waves import (
+    test_a_wave_is_removed_and_nobody_follows_until_a_manager_says_that_it_is_none,
+)
 from tests.door.bot.effects.test_known_pictures import (
     test_a_known_picture_is_gone_from_the_room_and_its_sender_told_why,
 )
 from tests.door.bot.effects.test_quote_message import (
     test_a_waiting_picture_is_shown_in_the_desk_and_posted_from_there,
 )
-from tests.door.bot.effects.test_room_measures import test_an_owner_closes_the_room_and_opens_it_again
+from tests.door.bot.effects.test_room_measures import (
+    test_a_lockdown_silences_members_keeps_strangers_out_and_ends_by_itself,
+    test_an_owner_closes_the_room_and_opens_it_again,
+)
 from tests.door.bot.effects.test_server_acl import (
     test_a_denial_is_written_on_the_homeserver_told_to_the_room_and_taken_back,
 )
