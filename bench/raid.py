@@ -61,6 +61,13 @@ PROTECTIONS = """
 [newcomers]
 hold = ["links", "media", "mentions", "invites"]
 """
+WAVES = """
+[joins]
+wave = {wave}
+within = "{within}"
+do = "gate"
+undo = "kick"
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +91,8 @@ def run(options: argparse.Namespace) -> Iterator[Figure]:
 async def _all(options: argparse.Namespace, folder: Path) -> list[Figure]:
     async with await DefaultSynapse.start(folder / "synapse") as synapse, Community(synapse) as community:
         await community.build(options.rooms)
-        bot = Answerable(folder / "bot", RULES + PROTECTIONS * (not options.only_rules))
+        protections = PROTECTIONS + WAVES.format(wave=20, within="1m")
+        bot = Answerable(folder / "bot", RULES + protections * (not options.only_rules))
         try:
             await bot.start(synapse, await community.person("bot"), community.owner)
             return await raid(community, bot, options.people, options.raided, options.lockdown)

@@ -49,8 +49,9 @@ def outcomes(
 ) -> dict[str, Outcome]:
     """Return what became of each kind, and of the enterings of the others.
 
-    `causes` has the rules that found an event. What ended after `by_hand_ms` was ended by a manager. Somebody whose
-    entering crossed a new join rule stands in the timeline but was never in: the homeserver's state leaves them out.
+    `causes` has the rules that found an event or removed a person. What ended after `by_hand_ms` a manager ended.
+    Somebody whose entering crossed a new join rule stands in the timeline but was never in: the homeserver's state
+    leaves them out.
     """
     found = {name: Outcome() for name in (*KINDS, ENTERING)}
     kinds = {raider.client.user: raider.kind for raider in raiders}
@@ -66,7 +67,8 @@ def outcomes(
                 continue
             outcome = found[_entering(kind) if _enters(event) else kind]
             outcome.taken += 1
-            _count(outcome, event, _end(event, out), causes.get(event["event_id"], ""), by_hand_ms)
+            cause = causes.get(event["event_id"]) or (causes.get(event["sender"], "") if _enters(event) else "")
+            _count(outcome, event, _end(event, out), cause, by_hand_ms)
     return found
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from bot.demo.bot_process import BotProcess
 from bot.demo.synapse import Synapse
 from moderation.model.actions import NICETY
-from moderation.model.facts import ActionTaken, CaseGrew, CaseOpened, Fact, SanctionStarted
+from moderation.model.facts import ActionTaken, CaseGrew, CaseOpened, Fact, SanctionStarted, WaveNoticed
 from moderation.values.ids import RoomId
 from storage.database import FILE
 from storage.journal.reader import Log
@@ -95,23 +95,32 @@ class Answerable:
             await self._until(lambda: self._rows(applied, last) and self._rows(sent, NICETY))  # noqa: B023
 
     def causes(self) -> dict[str, str]:
-        """Return by which rule each event was found, as the bot's records have it."""
+        """Return by which rule each event was found and each person removed, as the bot's records have it."""
         events = {record: event for event, record in self._rows("SELECT event, record FROM events")}
         found: dict[str, str] = {}
         rules: dict[int, str] = {}
         for fact in self._facts():
             if isinstance(fact, CaseOpened):
                 rules[fact.n] = fact.rule
-            if fact.on in events and (rule := _rule(fact, rules)):
-                found.setdefault(events[fact.on], rule)
+            if rule := _rule(fact, rules):
+                found.setdefault(events.get(fact.on, ""), rule)
+            if isinstance(fact, SanctionStarted) and fact.kind in ("kick", "ban"):
+                found.setdefault(fact.subject, rule)
         return found
 
     def said(self) -> dict[str, int]:
-        """Return the cases, the cards in the desk, and the words to single people."""
+        """Return the waves, the cases, the cards in the desk, and the words to single people."""
         facts = list(self._facts())
         done = Counter(fact.action for fact in facts if isinstance(fact, ActionTaken) and fact.result == "done")
         cases = sum(isinstance(fact, CaseOpened) for fact in facts)
-        return {"cases": cases, "cards": done["card"], "words to people": done["tell"], "requests": done.total()}
+        waves = sum(isinstance(fact, WaveNoticed) for fact in facts)
+        return {
+            "waves": waves,
+            "cases": cases,
+            "cards": done["card"],
+            "words to people": done["tell"],
+            "requests": done.total(),
+        }
 
     def _facts(self) -> Iterator[Fact]:
         for record in Log(self._bot.folder / "data/records").read():
