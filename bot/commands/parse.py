@@ -56,6 +56,8 @@ class Arguments:
     sweep_ms: int | None = None  # how far back what the person wrote is redacted
     word: str = ""
     everywhere: bool = False  # in all rooms in which the person may give the order
+    server: str = ""
+    count: int | None = None  # of people whom an order shuts out
     reason: str = ""
     text: str = ""  # all that is left, however long
 
@@ -129,8 +131,11 @@ _FIELDS = {
     "duration": "duration_ms",
     "sweep": "sweep_ms",
     "word": "word",
+    "server": "server",
+    "count": "count",
 }
 _SWEEP = ("redact", "移除")
+_LONGEST_COUNT = 8
 
 
 def _take(name: str, left: list[str], optional: bool) -> object:
@@ -142,6 +147,8 @@ def _take(name: str, left: list[str], optional: bool) -> object:
         return UserId(word.rstrip(":,")) if _looks_like_user(word) and left.pop(0) else None
     if name in ("case", "request"):
         return _case(left.pop(0)) if word.lstrip("#").isdecimal() or not optional else None
+    if name == "count":
+        return int(left.pop(0)) if word.isascii() and word.isdecimal() and len(word) < _LONGEST_COUNT else None
     if name == "duration":
         return _duration(left, word)
     if name == "sweep":

@@ -265,6 +265,8 @@ def _communities(communities: object) -> Iterator[ConfigProblem]:
             fields = {"name": Code(name), "first": first[name] + 1}
             yield ConfigProblem((*place, "name"), "community_twice", fields)
         yield from _no_names((*place, "rooms"), each.get("rooms"))
+        if each.get("adopt", "off") != "off" and not each.get("space"):
+            yield ConfigProblem((*place, "adopt"), "not_alone", {"other": Code("space")})
 
 
 def _no_names(place: Place, rooms: object) -> Iterator[ConfigProblem]:

@@ -12,13 +12,15 @@ from bot.pipeline.replay import rebuild
 from moderation.model.actions import Action, AlignServers, Say, Tell, TellDesk
 from moderation.model.facts import CaseOpened, Fact, LevelKept, SanctionEnded, SanctionStarted
 from moderation.values.durations import DAY_MS
-from moderation.values.ids import RoomId, UserId
+from moderation.values.ids import GroupCode, RoomId, UserId
 from moderation.values.power_levels import SERVER_ACL
 from storage.database import Database
 from tests.door.offline import BOT, DESK, LEVELS, MARK, OLGA, ROOM, RULES, Offline, offline
 from tests.theatre.scene import Theatre, ask
 from tests.theatre.served import like
 
+KITCHEN, ORCHARD, OTHER = (RoomId(f"!{name}:example.org") for name in ("kitchen", "orchard", "other"))
+OPERA = UserId("@opera:example.org")
 ALSO = ("help.", "measure.", "notice.")  # how what is said as well begins
 SPAMMER = UserId("@spam:bad.example")
 
@@ -134,9 +136,50 @@ async def test_who_shuts_people_out_says_how_many(tmp_path: Path) -> None:
         assert await said(bot, OLGA, "!acl deny bad.example 30d raid") == ["error.acl.people"]
         assert await said(bot, OLGA, "!acl deny bad.example 1 raid") == ["error.acl.people"]
         assert bot.facts(SanctionStarted) == []
+        assert await said(bot, OLGA, "!acl deny good.example 2 raid") == ["error.acl.nobody"]
         assert await said(bot, OLGA, "!acl deny bad.example 2 30d raid") == ["acl.denied"]
         (begun,) = bot.facts(SanctionStarted)
         assert (begun.reason, begun.until > 0) == ("raid", True)
+
+
+async def test_everywhere_means_the_rooms_of_the_community_where_the_caller_could_do_it_by_hand(tmp_path: Path) -> None:
+    estate = '[communities]\n[[communities.named]]\nname = "estate"\nrooms = ["G-7F3K", "G-CU5K", "G-ACDE"]\n'
+    async with offline(tmp_path, estate + RULES) as bot:
+        low = {**LEVELS, "events": {SERVER_ACL: 100}}
+        for room, code, levels in (
+            (KITCHEN, "G-CU5K", LEVELS),
+            (ORCHARD, "G-ACDE", low),  # there Mark may not
+            (OTHER, "G-BBBB", LEVELS),  # another community
+        ):
+            await bot.enter_room(room, GroupCode(code), "group", levels, "11", (OLGA, MARK))
+        await bot.membership(SPAMMER, "join", KITCHEN)
+        assert await said(bot, MARK, "!acl deny bad.example everywhere raid") == ["error.acl.people"]
+        keys = await said(bot, MARK, "!acl deny bad.example 1 2h everywhere raid")
+        assert keys[0] == "acl.denied"
+        assert keys[1].startswith("everywhere.")
+        begun = bot.facts(SanctionStarted)
+        assert [(each.room, each.server, each.reason) for each in begun] == [
+            (ROOM, "bad.example", "raid"),
+            (KITCHEN, "bad.example", "raid"),
+        ]
+        assert {each.until - bot.time.ms > 3_600_000 for each in begun} == {True}
+        await said(bot, MARK, "!acl allow bad.example everywhere")
+        assert {each.room for each in bot.facts(SanctionEnded)} == {ROOM, KITCHEN}
+
+
+async def test_an_operator_without_a_level_orders_it_with_a_case_for_each_owner(tmp_path: Path) -> None:
+    async with offline(tmp_path, f'operators = ["{OPERA}"]\n' + RULES) as bot:
+        await bot.enter_room(KITCHEN, GroupCode("G-CU5K"), "group", LEVELS, "11", (OLGA, MARK))
+        direct = await bot.direct(OPERA)
+        await said(bot, OPERA, "!acl deny bad.example G-7F3K everywhere raid", direct)
+        assert [(each.room, each.n, each.subject) for each in bot.facts(SanctionStarted)] == [
+            (ROOM, 1, OLGA),
+            (KITCHEN, 2, OLGA),
+        ]
+        assert [(each.n, each.room, each.by) for each in bot.facts(CaseOpened)] == [
+            (1, ROOM, OPERA),
+            (2, KITCHEN, OPERA),
+        ]
 
 
 async def test_orders_are_written_together_and_given_back_one_by_one(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_the_first_matching_community_counts_by_room_or_by_space(text: str, comm
         (CLUB.replace("G-7F3K", "garden"), ("named", 0, "rooms", 0), "expected.community_room"),
         (CLUB + CLUB, ("named", 1, "name"), "community_twice"),
         ('[[communities.named]]\nname = "club"\nrooms = []\n', ("named", 0), "expected.community_of_nothing"),
+        (CLUB + 'adopt = "ask"\n', ("named", 0, "adopt"), "not_alone"),
         ('[[communities.named]]\nname = "club"\n', ("named", 0), "expected.community_of_nothing"),
         (SPACE.replace("!estate", "#estate"), ("named", 0, "space"), "expected.community_space"),
         (SPACE.replace("!estate:example.org", "estate"), ("named", 0, "space"), "expected.community_space"),
