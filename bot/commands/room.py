@@ -8,9 +8,12 @@ Left to others: what follows (`moderation/rooms/measures.py`), what it means for
 (`moderation/rooms/align_room.py`) or for what is written there (`moderation/rooms/slow_mode.py`).
 """
 
+from dataclasses import replace
+
 from bot.texts import measure_lines
-from moderation.duty.responsibility import Deed
-from moderation.model.facts import REOPENED, Fact, SanctionKind
+from moderation.duty.responsibility import Deed, is_operator, may
+from moderation.model.context import RoomView
+from moderation.model.facts import REOPENED, CaseOpened, Fact, SanctionEnded, SanctionKind, SanctionStarted
 from moderation.rooms import measures as room_measures
 from moderation.rooms.slow_mode import LEAST_MS, MOST_MS
 from moderation.values.durations import HOUR_MS, parse_duration
@@ -18,7 +21,9 @@ from moderation.values.errors import Refused
 from moderation.values.notices import Line, Moment, RoomName, Span, line
 from storage import queries
 
+from . import everywhere
 from .invocation import Call, Command, Reply
+from .parse import EVERYWHERE
 
 OFF = ("off", "none", "关", "关闭", "取消")
 LOCKDOWN_UNLESS_SAID = HOUR_MS
@@ -38,12 +43,36 @@ async def readonly(call: Call) -> Reply:
 
 async def lockdown(call: Call) -> Reply:
     """Let only managers post and nobody come in uninvited, for a time; or (`lockdown off`) end it."""
-    if _is_off(call):
-        facts = await _lifted(call, ("lockdown", "gate"), "lockdown", "error.not-locked-down")
-        return noticed(call, facts, line("done.lockdown-off", room=RoomName(call.group.room)))
+    off = _is_off(call)
+    if off and call.given.reason.partition(" ")[2].lower() in EVERYWHERE:
+        call = replace(call, given=replace(call.given, everywhere=True))
+    call = await everywhere.confirmed(call)
     until = call.now_ms + (call.given.duration_ms or LOCKDOWN_UNLESS_SAID)
-    facts = await _ordered(call, "lockdown", until)
-    return noticed(call, facts, line("done.lockdown", room=RoomName(call.group.room), until=Moment(until)))
+    facts: list[Fact] = []
+    refused: list[Refused] = []
+    for room in await _rooms_to_lock(call):
+        there, cases = replace(call, group=room), sum(isinstance(fact, CaseOpened) for fact in facts)
+        try:
+            facts += await (_unlocked(there) if off else _ordered(there, "lockdown", until, cases=cases))
+        except Refused as error:
+            refused.append(error)
+    if not facts:
+        raise refused[0]
+    done = line("done.lockdown-off" if off else "done.lockdown", room=RoomName(call.group.room), until=Moment(until))
+    rooms = dict.fromkeys(fact.home for fact in facts if isinstance(fact, SanctionStarted | SanctionEnded))
+    return await everywhere.answer(call, tuple(rooms), noticed(call, tuple(facts), done))
+
+
+async def _rooms_to_lock(call: Call) -> list[RoomView]:
+    """Return the room of the call, and with `everywhere` those of its community in which the caller has the right."""
+    others = [each for each in await everywhere.rooms_meant(call) if each.condition == "protected"]
+    if not is_operator(call.caller, call.policy):
+        others = [each for each in others if each.community == call.group.community]
+    return [call.group, *(each for each in others if may("lockdown", call.caller, each, call.policy))]
+
+
+async def _unlocked(call: Call) -> tuple[Fact, ...]:
+    return await _lifted(call, ("lockdown", "gate"), "lockdown", "error.not-locked-down")
 
 
 def _is_off(call: Call) -> bool:
@@ -92,7 +121,8 @@ async def reopen(call: Call) -> Reply:
     return noticed(call, facts, line("done.reopen", room=RoomName(call.group.room)), *measure_lines.in_force(left))
 
 
-async def _ordered(call: Call, kind: SanctionKind, until: int, every: int = 0) -> tuple[Fact, ...]:
+async def _ordered(call: Call, kind: SanctionKind, until: int, every: int = 0, *, cases: int = 0) -> tuple[Fact, ...]:
+    """Return the order of a measure; `cases`: how many cases the same command opened before."""
     duty = await queries.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
     return room_measures.order(
         kind,
@@ -100,7 +130,7 @@ async def _ordered(call: Call, kind: SanctionKind, until: int, every: int = 0) -
         room=call.group,
         in_force=await queries.measures_of_room(call.db, call.group.room),
         owner=room_measures.answers_for(duty, call.caller),
-        n=call.setup.knowledge.next_case,
+        n=call.setup.knowledge.next_case + cases,
         until=until,
         reason=call.given.reason,
         policy=call.policy,
@@ -135,7 +165,7 @@ SUBJECT = "room"
 COMMANDS = (
     Command("readonly", "manager", "duration? reason*", readonly, deed="readonly"),
     Command("slow", "manager", "word? duration? reason*", slow, wording=("error.pace",), deed="slow"),
-    Command("lockdown", "manager", "duration? reason*", lockdown, deed="lockdown"),
+    Command("lockdown", "manager", "duration? everywhere? reason*", lockdown, deed="lockdown"),
     Command("close", "manager", "reason*", close, deed="close"),
     Command("reopen", "manager", "", reopen, deed="reopen"),
 )
