@@ -41,6 +41,7 @@ class ListedRoom:
         """Return what ``answerable rooms --json`` says of it."""
         measures = [
             {"kind": each.kind, "until": each.until, "basis": each.basis, "case": each.n, "every": each.every}
+            | ({"server": each.server} if each.server else {})
             for each in self.measures
         ]
         rules = [

@@ -39,8 +39,15 @@ def rooms(
     found = read(config, queries.rooms_listed)
     chosen = [each.as_json() for each in found if every or (each.purpose == "group" and each.condition != "left")]
     columns = ("code", "name", "condition", "members", "open_cases", "desk", "measures", "room")
-    show: Cells = {"condition": worded("condition"), "measures": lambda measures: "; ".join(map(_measure, measures))}
+    show: Cells = {"condition": worded("condition"), "measures": _measures}
     list_rows(chosen, columns, show, json=json, none="cli.rooms.none", look=Look(wide, config.server))
+
+
+def _measures(measures: list[dict[str, Any]]) -> str:
+    """Return what holds for a room; of the servers that it keeps out, the number."""
+    servers = sum(each["kind"] == "server" for each in measures)
+    shown = [_measure(each) for each in measures if each["kind"] != "server"]
+    return "; ".join([*shown, *([text("cli.rooms.servers", count=servers)] if servers else [])])
 
 
 def _measure(measure: dict[str, Any]) -> str:
