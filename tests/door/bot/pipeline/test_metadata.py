@@ -17,6 +17,7 @@ from moderation.model.facts import (
     ConsoleCommand,
     Fact,
     Found,
+    FoundOnTrial,
     Reported,
     owner_of,
 )
@@ -45,7 +46,7 @@ REPORTER = Appealed(
 )
 DECIDED = CaseDecided(room=ONE, n=1, what="upheld", state="decided", by=BEN, reason="a reason that stays")
 # Fields that hold what people wrote and are kept all the same: reasons of managers and operators, and the rest is ids.
-KEPT = {"reason", "event", "statement", "key", "hours", "sha256", "url", "ticket", "session"}
+KEPT = {"reason", "event", "statement", "key", "hours", "sha256", "pdq", "labels", "url", "ticket", "session"}
 
 
 async def said(folder: Path) -> list[Action]:
@@ -121,6 +122,7 @@ def test_every_field_with_words_of_people_is_dropped_or_known_to_be_kept(cls: ty
     private = {name for name, owner in owner_of(cls).items() if owner not in ("public", "person", "nobody", None)}
     dropped = {
         Found: {"matched"},
+        FoundOnTrial: {"matched"},
         CaseOpened: {"excerpt"},
         Reported: {"reason"},
         CaseNoted: {"words"},
