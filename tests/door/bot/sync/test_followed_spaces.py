@@ -175,3 +175,31 @@ async def test_rooms_of_a_community_are_named_to_nobody_unless_the_operator_says
     assert like("error.desk.no-space").search(await ask(owner, bot, desk, "!desk rooms"))
     await bot.idle()
     assert not any(like("missing.rooms").search(seen.body) for seen in owner.seen)
+
+
+async def test_what_holds_in_a_community_holds_in_a_room_while_its_space_lists_it(theatre: Theatre) -> None:
+    owner, ann = await theatre.people("owner", "ann")
+    space = await make_space(owner)
+    rule = (
+        '\n[[rules]]\nname = "tea"\nkind = "terms"\nterms = ["tea"]\nrooms = ["club"]\n[rules.text]\nen = "No tea."\n'
+    )
+    gate = '[[verification.rooms]]\nrooms = ["club"]\nwrite = 2\nbelow = "gate"\n'
+    bot = await theatre.bot(CLUB.format(space=space) + gate + rule)
+    room = await theatre.room(bot, owner, members=[ann])
+    before = await owner.state(room, "m.room.join_rules")
+    assert before is not None
+    first = await ann.send_text(room, "tea")
+    await owner.invite(space, bot.user)
+    await bot.until_condition(space, "followed")
+    await owner.set_state(space, "m.space.child", HERE, room)
+    await owner.wait_state(room, "m.room.join_rules", lambda rules: rules["join_rule"] == "knock")
+    await bot.until(lambda: bot.rows("SELECT 1 FROM rooms WHERE purpose = 'lobby' AND condition != 'left'"), "a lobby")
+    second = await ann.send_text(room, "more tea")
+    await bot.until(lambda: bot.rows("SELECT 1 FROM cases"), "a case")
+    await owner.set_state(space, "m.space.child", {}, room)
+    await owner.wait_state(room, "m.room.join_rules", lambda rules: rules == before)
+    await bot.until(lambda: bot.rows("SELECT 1 FROM rooms WHERE purpose = 'lobby' AND condition = 'left'"), "no lobby")
+    third = await ann.send_text(room, "tea again")
+    await bot.has(third)
+    await bot.idle()
+    assert [await owner.is_redacted(room, each) for each in (first, second, third)] == [False, True, False]
