@@ -1,7 +1,7 @@
 """Events: that they were seen, memberships, and the state of rooms."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, bindparam, case, delete, select, tuple_, update
 from sqlalchemy.dialects.sqlite import Insert
@@ -51,13 +51,14 @@ async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received
     if rows:
         await db.execute(_EVENT, rows)
     changes = [(index, event) for index, event, _ in seen if isinstance(event, MembershipChanged)]
-    first: dict[tuple[RoomId, UserId], int] = {}
-    for index, event in changes:
-        first.setdefault((event.room, event.user), index)
-    latest = {(event.room, event.user): event for _, event in changes}
-    out = {(event.room, event.user): event for _, event in changes if event.membership != "join"}
-    await _members(db, list(out.values()), False, first)  # first, so that who went and came back is seen to come
-    await _members(db, [event for event in latest.values() if event.membership == "join"], True, first)
+    while changes:  # mostly once: nobody is written twice at a time, so that all is as if written one by one
+        now: dict[tuple[RoomId, UserId], tuple[int, MembershipChanged]] = {}
+        for index, event in changes:
+            now.setdefault((event.room, event.user), (index, event))
+        written = {index for index, _ in now.values()}
+        changes = [change for change in changes if change[0] not in written]
+        for came in (True, False):
+            await _members(db, [each for each in now.values() if (each[1].membership == "join") is came], came)
 
 
 async def project_room_state(db: AsyncConnection, event: StateChanged) -> bool:
@@ -90,9 +91,7 @@ def _at(event: Received) -> int:
     return event.received_ms if isinstance(event, Unreadable) else event.counted_ms
 
 
-async def _members(
-    db: AsyncConnection, changes: Sequence[MembershipChanged], came: bool, first: Mapping[tuple[RoomId, UserId], int]
-) -> None:
+async def _members(db: AsyncConnection, changes: Sequence[tuple[int, MembershipChanged]], came: bool) -> None:
     if not changes:
         return
     rows = [
@@ -103,12 +102,12 @@ async def _members(
             "display_name": e.display_name or "",
             "since": e.counted_ms if came else 0,
             "joined": e.counted_ms if came else 0,
-            "seen": first[e.room, e.user],
+            "seen": index,
         }
-        for e in changes
+        for index, e in changes
     ]
     if came:
-        await _back(db, changes)
+        await _back(db, [event for _, event in changes])
     await db.execute(_CAME if came else _GONE, rows)
 
 

@@ -1,5 +1,6 @@
 """Facts and events applied to the database: the resulting rows, and the values read back from them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +45,7 @@ from moderation.model.facts import (
 )
 from moderation.model.ledger_entry import LedgerEntry
 from moderation.rooms.align_people import KeptLevel
-from moderation.values.events import MessagePosted, Received
+from moderation.values.events import MembershipChanged, MessagePosted, Received
 from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from storage import queries, schema
 from storage.database import Database
@@ -230,6 +231,37 @@ async def test_every_event_is_known_by_its_id_once(db: AsyncConnection) -> None:
         (2, "$2", ROOM, ANNA, "posted", NOON),
     ]
     assert await queries.known_events(db, ["$1", "$2", "$3"]) == {"$1", "$2"}
+
+
+comings_and_goings = st.lists(
+    st.tuples(st.sampled_from([ANNA, MARK]), st.sampled_from(["join", "leave", "invite"]), st.booleans()), max_size=10
+)
+
+
+@given(comings_and_goings)
+@settings(max_examples=60, deadline=None)
+def test_members_are_the_same_whether_events_come_together_or_one_by_one(moves: list[tuple[UserId, str, bool]]) -> None:
+    """A rebuild applies them one by one; what was sent during an absence counts for the time at which it was sent."""
+    seen = []
+    for n, (user, membership, _) in enumerate(moves):
+        content = {"membership": membership, "displayname": f"name {n}"}
+        event = received("m.room.member", content, key=user, event=f"${n}", sender=user)
+        assert isinstance(event, MembershipChanged)
+        late = replace(event, sent_ms=NOON - 100 + n, heard_ms=NOON - 1_000)
+        seen.append((n, late, "join" if membership == "join" else "leave"))
+    together: list[list[tuple[int, Any, str]]] = [[]]
+    for each, (_, _, ends) in zip(seen, moves, strict=True):
+        together[-1].append(each)
+        if ends:
+            together.append([])
+    assert asyncio.run(_members_after(together)) == asyncio.run(_members_after([[each] for each in seen]))
+
+
+async def _members_after(batches: list[list[tuple[int, Any, str]]]) -> list[tuple[Any, ...]]:
+    async with in_memory() as db:
+        for batch in batches:
+            await project_events(db, batch)
+        return sorted(tuple(row) for row in await db.execute(select(schema.members)))
 
 
 async def test_a_role_is_kept_and_makes_somebody_a_manager_only_where_the_room_is_served(db: AsyncConnection) -> None:
