@@ -8,6 +8,7 @@ from bot.texts.newcomer_lines import newcomer_lines
 from bot.texts.power_lines import power_lines
 from bot.texts.protection_lines import protections
 from bot.texts.spared_lines import spared_lines
+from bot.texts.wave_lines import removal_lines
 from moderation.duty.responsibility import is_manager, is_operator, may
 from moderation.model.facts import LanguageChosen
 from moderation.values.errors import Refused
@@ -112,7 +113,7 @@ async def key(call: Call) -> Reply:
 async def rules(call: Call) -> Reply:
     """Show the rules that hold here."""
     names = [rule for rule in call.policy.rules if call.group.is_among(rule.rooms) and not rule.dry_run]
-    of_all = tuple(newcomer_lines(call.policy, call.group))
+    of_all = (*newcomer_lines(call.policy, call.group), *removal_lines(call.policy, call.group))
     if not (names or of_all):
         return Reply((line("rules.none", room=RoomName(call.group.room)),))
     lines = [line("rules.head", room=RoomName(call.group.room))]

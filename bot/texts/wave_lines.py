@@ -32,3 +32,11 @@ def join_lines(policy: Policy, room: RoomView) -> Iterator[Line]:
     for count, within in ((settings.wave, settings.within), (settings.slow_wave, settings.slow_within)):
         if do is not None and count:
             yield line(f"status.joins.{do}", count=count, span=Span(within), every=Span(settings.lasts))
+    if do not in (None, "tell") and settings.undo:
+        yield line("status.joins.undo")
+
+
+def removal_lines(policy: Policy, room: RoomView) -> Iterator[Line]:
+    """Yield what members have to know: nothing, unless a wave can have people removed."""
+    if policy.joins.undo and measure_in(room, policy) not in (None, "tell"):
+        yield from join_lines(policy, room)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bot.texts.protection_lines import protections
+from bot.texts.wave_lines import removal_lines
 from moderation.model.context import Choices
 from moderation.values.notices import Bracketed, Phrase, Span, line
 from tests.unit.moderation.builders import policy, room, terms
@@ -36,3 +37,11 @@ def test_what_newcomers_cannot_post_and_what_follows_a_wave_is_shown() -> None:
         line("status.newcomers.both", every=Span(600_000), count=3, what=what),
         line("status.joins.gate", count=20, span=Span(60_000), every=Span(1_800_000)),
     ]
+
+
+def test_members_read_of_waves_only_where_these_can_have_people_removed() -> None:
+    gated = policy(joins={"do": "gate"})
+    removing = policy(joins={"do": "gate", "undo": "kick"})
+    only_told = policy(joins={"undo": "kick"})
+    assert [list(removal_lines(each, room())) for each in (gated, only_told)] == [[], []]
+    assert [each.key for each in removal_lines(removing, room())] == ["status.joins.gate", "status.joins.undo"]
