@@ -1,9 +1,10 @@
 """The cost of people banned everywhere, and of many rooms: aligning a room, looking rooms up in turn, a start.
 
-    python -m bench everywhere [--json FILE] [--rooms N] [--few N] [--bans N] [--rounds N]
+    python -m bench.everywhere [--json FILE] [--rooms N] [--few N] [--bans N] [--here N] [--rounds N]
 
 Two deployments are made from tables alone, without a homeserver, and measured in turn: the large one has `--rooms`
-rooms and `--bans` people banned everywhere, whom a hundred of its rooms know; the floor has `--few` rooms and no ban.
+rooms and `--bans` people banned everywhere, whom a hundred of its rooms know, and `--here` people banned in one room;
+the floor has `--few` rooms and no ban.
 All times are processor time of the one process, so other work on the machine counts little.
 """
 
@@ -80,8 +81,8 @@ def room_of(number: int) -> RoomId:
     return RoomId(f"!room{number}:example.org")
 
 
-def fill(path: Path, rooms: int, bans: int) -> None:
-    """Write the tables of a deployment."""
+def fill(path: Path, rooms: int, bans: int, here: int) -> None:
+    """Write the tables of a deployment; in the first room, the bans of `here` people are carried out."""
     migrate(path)
     with sqlite3.connect(path) as db:
         db.executemany(
@@ -92,23 +93,32 @@ def fill(path: Path, rooms: int, bans: int) -> None:
         )
         there = [(room_of(each), f"@p{each}-{n}:example.org", "join") for each in range(rooms) for n in range(PEOPLE)]
         there += [(room_of(n % min(KNOWING, rooms)), f"@bad{n}:bad.example", "ban") for n in range(bans)]
+        there += [(room_of(0), f"@out{n}:bad.example", "ban") for n in range(here)]
         db.executemany(
             "INSERT INTO members (room, user, membership, display_name, role) VALUES (?, ?, ?, '', 'member')", there
         )
         db.executemany(
             "INSERT INTO sanctions (record, kind, room, subject, person, at, until, n, basis, rule, by, reason, event,"
-            " ended, why_ended) VALUES (?, 'ban', '', ?, ?, 1, 0, 0, 'operator', '', '', '', '', 0, '')",
-            ((1_000_000 + n, f"@bad{n}:bad.example", f"@bad{n}:bad.example") for n in range(bans)),
+            " ended, why_ended) VALUES (?, 'ban', ?, ?, ?, 1, 0, 0, 'operator', '', '', '', '', 0, '')",
+            [
+                *((1_000_000 + n, "", f"@bad{n}:bad.example", f"@bad{n}:bad.example") for n in range(bans)),
+                *((2_000_000 + n, room_of(0), f"@out{n}:bad.example", f"@out{n}:bad.example") for n in range(here)),
+            ],
+        )
+        db.executemany(
+            "INSERT INTO holds (room, user, what, step, prior, held, corrections)"
+            " VALUES (?, ?, 'ban', 'held', '-', 'ban', 0)",
+            ((room_of(0), f"@out{n}:bad.example") for n in range(here)),
         )
     db.close()
 
 
 @asynccontextmanager
-async def deployment(folder: Path, rooms: int, bans: int) -> AsyncIterator[Made]:
+async def deployment(folder: Path, rooms: int, bans: int, here: int) -> AsyncIterator[Made]:
     """Make a deployment and open what is measured of it."""
     config = parse_config(folder / "config.toml", CONFIG, {})
     config.data_dir.mkdir(parents=True)
-    fill(config.data_dir / FILE, rooms, bans)
+    fill(config.data_dir / FILE, rooms, bans, here)
     async with AsyncExitStack() as stack:
         database = await Database.open(config.data_dir)
         stack.push_async_callback(database.close)
@@ -130,7 +140,15 @@ def wall_ms() -> int:
 
 async def align(made: Made, number: int) -> float:
     """Measure the alignment of one room that knows none of those who are banned. Returns milliseconds."""
-    room = made.rooms[-1 - number % (len(made.rooms) - KNOWING)]
+    return await _aligned(made, made.rooms[-1 - number % (len(made.rooms) - KNOWING)])
+
+
+async def align_first(made: Made, _number: int) -> float:
+    """Measure the alignment of the first room. Returns milliseconds."""
+    return await _aligned(made, made.rooms[0])
+
+
+async def _aligned(made: Made, room: RoomId) -> float:
     began = time.process_time()
     for _ in range(20):
         await made.reconciler.handle(Align(room=room), "txn")
@@ -186,11 +204,13 @@ async def everywhere(options: argparse.Namespace) -> list[Figure]:
     """Return all figures of this part."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-everywhere-")))
-        large = await stack.enter_async_context(deployment(folder / "large", options.rooms, options.bans))
-        small = await stack.enter_async_context(deployment(folder / "small", options.few, 0))
+        large = await stack.enter_async_context(deployment(folder / "large", options.rooms, options.bans, options.here))
+        small = await stack.enter_async_context(deployment(folder / "small", options.few, 0, 0))
         beside = f"{options.few:,} rooms, no ban"
         one, other = await _compared(align, large, small, options.rounds)
         figures = [Figure("aligning one room", "ms", one, beside, other, **at_most(ALIGN_MS, one, "ms"))]
+        one, other = await _compared(align_first, large, small, options.rounds)
+        figures.append(Figure(f"aligning one with {options.here:,} bans", "ms", one, beside, other))
         one, other = await _compared(first_look, large, small, options.rounds)
         figures.append(Figure("reading one room", "ms", one, beside, other, **at_most_times(FLAT, one, other)))
         one, other = await _compared(look_up, large, small, options.rounds)
@@ -209,6 +229,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rooms", type=int, default=10_000)
     parser.add_argument("--few", type=int, default=1_000, help="rooms of the deployment beside it")
     parser.add_argument("--bans", type=int, default=20_000, help="people banned everywhere")
+    parser.add_argument("--here", type=int, default=5_000, help="people banned in one room")
     parser.add_argument("--rounds", type=int, default=5)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     column,
     exists,
     func,
+    not_,
     or_,
     select,
     true,
@@ -62,18 +63,39 @@ AGAINST = _holding(schema.sanctions.c.person == bindparam("person"))
 _ROOM = bindparam("room", type_=String)
 _COMMUNITY = select(schema.rooms.c.community).where(schema.rooms.c.room == _ROOM).scalar_subquery()
 _s, _m, _a = schema.sanctions.c, schema.members.c, schema.accounts.c
-_HERE = _holding(_s.room == _ROOM)
+_h = schema.holds.c
+
+
+def _is_out(user: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition that somebody with one account is banned from the room, and nothing is being changed."""
+    m, h, a = schema.members.alias("out").c, schema.holds.alias("begun").c, schema.accounts.alias("linked").c
+    banned = select(m.user).where(m.room == _ROOM, m.user == user, m.membership == "ban")
+    begun = select(h.user).where(h.room == _ROOM, h.user == user, h.what == "ban", h.step == "intended")
+    several = select(a.user).where(a.user != a.person).union(select(a.person).where(a.user != a.person))
+    return and_(exists(banned), ~exists(begun), user.not_in(several))
+
+
+def _concerning(whose: ColumnElement[bool]) -> Select[tuple[object, ...]]:
+    """Return sanctions from which something may follow: a ban that is carried out needs nothing more."""
+    return _holding(and_(whose, not_(and_(_s.kind == "ban", _is_out(_s.subject)))))
+
+
+_HERE = _concerning(_s.room == _ROOM)
 # Found by the people of a room: however many are banned everywhere, a room costs as much as it has people.
 _OF_MEMBERS = (
-    _holding(holding_in(_ROOM, _COMMUNITY))
+    _concerning(holding_in(_ROOM, _COMMUNITY))
     .select_from(
         schema.members.outerjoin(schema.accounts, _a.user == _m.user).join(
             schema.sanctions, _s.person == func.coalesce(_a.person, _m.user)
         )
     )
-    .where(_m.room == _ROOM)
+    .where(_m.room == _ROOM, _s.room != _ROOM)
 )
-_OF_OTHERS = _holding(holding_in(_ROOM, _COMMUNITY)).select_from(of_people("others"))
+_OF_OTHERS = _concerning(holding_in(_ROOM, _COMMUNITY)).where(_s.room != _ROOM).select_from(of_people("others"))
+_banned = select(_s.record).where(_s.person == _h.user, _s.ended == 0, _s.kind == "ban", holding_in(_ROOM, _COMMUNITY))
+_KEPT = select(_h.user, _h.what, _h.step, _h.prior, _h.held, _h.corrections).where(
+    _h.room == _ROOM, not_(and_(_h.what == "ban", _is_out(_h.user), exists(_banned)))
+)
 _OF_ROOM = (
     select(schema.sanctions).where(_s.room == _ROOM, _s.ended == 0, _s.kind.in_(sorted(OF_ROOMS))).order_by(_s.record)
 )
@@ -106,11 +128,11 @@ async def sanctions_of_accounts(db: AsyncConnection, accounts: Iterable[UserId])
 
 
 async def sanctions_in(db: AsyncConnection, room: RoomId, others: Iterable[UserId] = ()) -> tuple[InForce, ...]:
-    """Return the lasting sanctions in force that concern a room.
+    """Return the lasting sanctions in force from which something may follow for a room.
 
     These are those imposed there, and of those that hold in several rooms, those against people who are or were in this
-    one, and against the `others`. Each is repeated for every account of its person, so that nobody evades one by
-    another account.
+    one, and against the `others`; but no bans that are carried out. Each is repeated for every account of its person,
+    so that nobody evades one by another account.
     """
     one = {"room": room}
     here, members, rest, linked = await rows_of(
@@ -216,9 +238,8 @@ async def orders_against(db: AsyncConnection, by: UserId, subject: UserId, since
 
 
 async def holds_in(db: AsyncConnection, room: RoomId) -> dict[tuple[UserId, str], KeptLevel]:
-    """Return the levels that the bot keeps in a room for sanctions."""
-    h = schema.holds.c
-    rows = await db.execute(select(h.user, h.what, h.step, h.prior, h.held, h.corrections).where(h.room == room))
+    """Return what the bot keeps in a room for sanctions, except bans that are carried out and still hold."""
+    rows = await db.execute(_KEPT, {"room": room})
     return {(row.user, row.what): KeptLevel(*row) for row in rows}
 
 

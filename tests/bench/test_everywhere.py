@@ -6,10 +6,11 @@ from bench import everywhere
 
 
 async def test_everything_is_measured() -> None:
-    options = argparse.Namespace(rooms=120, few=110, bans=200, rounds=1)
+    options = argparse.Namespace(rooms=120, few=110, bans=200, here=50, rounds=1)
     figures = await everywhere.everywhere(options)
     assert [figure.name for figure in figures] == [
         "aligning one room",
+        "aligning one with 50 bans",
         "reading one room",
         "looking rooms up in turn",
         "start, a room",
