@@ -3,7 +3,8 @@
 Rules kept here:
 - What is found is kept in the outbox before the first of it is redacted. The transaction id of each redaction is made
   of case and event. So a repeat after a crash asks for nothing twice.
-- A few messages go at a time, all at once; then what is more urgent has its turn.
+- A few messages go at a time, all at once; then what is more urgent has its turn. Once the homeserver accepts no more,
+  one goes at a time, and one more at once with each that is accepted.
 - The bot looks again until nothing more is found: while the room is behind, and if the person is removed, too, until
   it sees that they are out, since what they wrote meanwhile comes late.
 
@@ -14,6 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from bot.matrix.errors import RateLimited
 from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, Services
 from moderation.model.actions import Redact, Sweep
 from moderation.values.ids import EventId
@@ -31,13 +33,13 @@ class Sweeper(ActionHandler):
     def __init__(self, services: Services, redact: Callable[[Redact, str], Awaitable[Done]]) -> None:
         super().__init__(services)
         self._redact = redact
+        self._at_once = AT_ONCE
         self.handles: Handlers = {Sweep: self.sweep}
 
     async def sweep(self, action: Sweep, _txn: str) -> Done:
         """Redact the next few messages, or look for more."""
         if action.events:
-            await self._redact_some(action, action.events[:AT_ONCE])
-            raise PollAgain(0, replace(action, events=action.events[AT_ONCE:]))
+            raise PollAgain(0, replace(action, events=await self._redact_some(action)))
         found, more = await self._look(action)
         if found:
             seen, ids = max(each.record for each in found), tuple(each.event for each in found)
@@ -46,17 +48,21 @@ class Sweeper(ActionHandler):
             raise PollAgain(AGAIN_MS)
         return Done()
 
-    async def _redact_some(self, action: Sweep, events: tuple[EventId, ...]) -> None:
-        asked = (
-            self._redact(
-                Redact(room=action.room, event=event, subject=action.subject, rule=action.rule),
-                f"answerable.sweep.{action.n}.{event}",
-            )
-            for event in events
-        )
-        for outcome in await asyncio.gather(*asked, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
+    async def _redact_some(self, action: Sweep) -> tuple[EventId, ...]:
+        """Redact the next few messages and return those left. Raises what kept it from redacting any."""
+        some, rest = action.events[: self._at_once], action.events[self._at_once :]
+        outcomes = await asyncio.gather(*(self._redact_one(action, each) for each in some), return_exceptions=True)
+        failed = {each: error for each, error in zip(some, outcomes, strict=True) if isinstance(error, BaseException)}
+        limited = any(isinstance(error, RateLimited) for error in failed.values())
+        self._at_once = 1 if limited else min(self._at_once + 1, AT_ONCE)
+        if len(failed) == len(some) or not limited:
+            for error in failed.values():
+                raise error
+        return (*failed, *rest)
+
+    async def _redact_one(self, action: Sweep, event: EventId) -> Done:
+        one = Redact(room=action.room, event=event, subject=action.subject, rule=action.rule)
+        return await self._redact(one, f"answerable.sweep.{action.n}.{event}")
 
     async def _look(self, action: Sweep) -> tuple[tuple[queries.WrittenEvent, ...], bool]:
         """Return what is to be redacted and was not found before, and whether more may come."""

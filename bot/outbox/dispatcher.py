@@ -181,6 +181,10 @@ class OutboxDispatcher:
         except Answered:
             self._past = self._past.taken(row, self._clock())
             raise
+        except PollAgain as again:
+            if again.action is not None:  # part of it was accepted
+                self._past = self._past.taken(row, self._clock())
+            raise
         finally:
             self._answered(row)
 

@@ -82,6 +82,23 @@ async def test_a_ban_that_takes_all_along_says_so(garden: Garden) -> None:
     assert (ban["membership"], ban["org.matrix.msc4293.redact_events"]) == ("ban", True)
 
 
+async def test_where_few_requests_are_accepted_others_have_their_turn_and_each_message_goes_once(
+    garden: Garden,
+) -> None:
+    said = [garden.say("ann", f"buy now {n}") for n in range(12)]
+    await garden.bot.has(*said)
+    garden.limit()
+    garden.say("manager", f"!redact {garden.people['ann']} 24h spam")
+    await garden.bot.until(lambda: garden.bot.facts(Swept) != [], "the order")
+    garden.say("ben", "forbidden 1")
+    for _ in range(4):
+        await garden.allow(2)
+    garden.server.allowed = None
+    await garden.bot.until(lambda: is_gone(garden, *said) == [True] * 12, "everything to be gone")
+    await garden.bot.idle()
+    assert sorted(each for each in redactions(garden) if each in said) == sorted(said)
+
+
 async def test_only_what_was_written_in_that_time_is_meant(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await bot.say(ANNA, "good morning")

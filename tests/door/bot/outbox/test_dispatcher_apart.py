@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bot.matrix.errors import RateLimited
 from bot.outbox.dispatcher import OutboxDispatcher
 from bot.outbox.handler import Done, PollAgain
-from bot.outbox.selection import APART
-from moderation.model.actions import OUTSIDE, PROOF, Action, Say, Verify, Witness
+from bot.outbox.selection import APART, PATIENCE_MS, URGENT_IN_A_ROW
+from moderation.model.actions import OUTSIDE, PROOF, Action, Say, Sweep, Verify, Witness
 from moderation.model.facts import ActionTaken
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import line
@@ -115,3 +117,35 @@ async def test_polling_without_an_outcome_leaves_no_record(tmp_path: Path) -> No
         await asyncio.wait({task})
         outcomes = [(each.action, each.result) for each in place.facts() if isinstance(each, ActionTaken)]
         assert outcomes == [("verify", "done")]
+
+
+async def test_what_is_done_bit_by_bit_leaves_the_others_their_turn(tmp_path: Path) -> None:
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        begun: list[str] = []
+        done = asyncio.Event()
+
+        async def sweep(action: Sweep, _txn: str) -> Done:
+            begun.append("sweep")
+            if len(begun) == 1:  # from now on one request goes at a time
+                raise RateLimited("", request="/rooms/!r:x/redact/$e/1", retry_after_ms=0)
+            if action.found < 30:
+                raise PollAgain(0, replace(action, found=action.found + 1))
+            done.set()
+            return Done()
+
+        async def speak(_action: Action, _txn: str) -> Done:
+            begun.append("say")
+            return Done()
+
+        await place.pipeline.commit(actions=[say()])
+        place.now += PATIENCE_MS + 1
+        first = Sweep(room=ONE, subject=PEOPLE[0], n=1, on=1, oldest=1, until=place.now)
+        await place.pipeline.commit(actions=[first])
+        actor = OutboxDispatcher(place.stores.database, place.pipeline, {Sweep: sweep, Say: speak}, lambda: place.now)
+        task = asyncio.create_task(actor.run())
+        async with asyncio.timeout(120):
+            await done.wait()
+        task.cancel()
+        await asyncio.wait({task})
+        assert (begun.count("sweep"), begun.index("say") <= URGENT_IN_A_ROW + 1) == (32, True)
