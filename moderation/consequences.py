@@ -484,9 +484,9 @@ def _hearer(facts: Sequence[Fact], about: StatementContext) -> Hearer:
 
 
 def _is_more_of_the_same(fact: Fact, own: Sequence[Fact]) -> bool:
-    """Return whether a fact removes one more message of an incident of which the person was told."""
+    """Return whether a fact removes one more message, or them again, in an incident of which they were told."""
     grown = {each.n for each in own if isinstance(each, CaseGrew)}
-    return isinstance(fact, SanctionStarted) and fact.kind == "redact" and fact.n in grown
+    return isinstance(fact, SanctionStarted) and fact.kind in ("redact", "kick") and fact.n in grown
 
 
 def _is_against_them(fact: Fact) -> bool:

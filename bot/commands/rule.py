@@ -142,6 +142,8 @@ async def _must_fit(call: Call, found: RuleSettings) -> None:
         raise Refused("error.rule.many", limit=limits.own_rules)
     if len(_terms(found)) > limits.own_rules_terms:
         raise Refused("error.rule.long", count=len(_terms(found)), limit=limits.own_rules_terms)
+    if found.measure == "kick":  # the third time it bans
+        require("ban", call.caller, call.group, call.policy)
     if found.measure in REDACTING:  # else somebody could remove people by a rule who may not do so by hand
         require(against_author(found.measure) or "redact", call.caller, call.group, call.policy)
     found.must_suit_a_room()

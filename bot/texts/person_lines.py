@@ -201,7 +201,7 @@ def _(fact: SanctionStarted, told: NotifyPerson) -> Iterator[Line]:
     elif fact.basis == "command":
         room = room_or_rooms(_rooms(fact, told))
         yield line(f"notice.command.{fact.kind}", room=room, by=Who(fact.by), every=Span(fact.every))
-    elif fact.room and fact.kind in ("kick", "ban") and fact.credit < 0:
+    elif fact.kind in ("kick", "ban") and fact.basis in ("rule", "decision"):
         yield line(f"notice.removed.{fact.kind}", room=RoomName(fact.home))
     else:
         yield line(f"notice.measure.{fact.kind}", credit=fact.credit)

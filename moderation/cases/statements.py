@@ -106,9 +106,10 @@ class StatementContext:
 def to_be_stated(facts: Sequence[Fact]) -> tuple[int, ...]:
     """Return the cases for which these facts call for a statement, each once, in order.
 
-    More messages of one incident are not a new decision.
+    More messages of one incident are not a new decision, unless they bring another measure.
     """
-    growing = {fact.n for fact in facts if isinstance(fact, CaseGrew)}
+    more = {fact.n for fact in facts if isinstance(fact, SanctionStarted) and fact.kind not in ("redact", "kick")}
+    growing = {fact.n for fact in facts if isinstance(fact, CaseGrew)} - more
     numbers = dict.fromkeys(n for fact in facts for n in _numbers(fact))
     return tuple(n for n in numbers if n not in growing)
 

@@ -36,7 +36,7 @@ from moderation.model.reach import reach_of
 from moderation.people.verification import facts_of_writing
 from moderation.policy import GRADES, Grade, Measure, Policy, RuleSettings
 from moderation.rooms.slow_mode import pace, reason_to_hold, was_told
-from moderation.rules.base import REDACTING, against_author
+from moderation.rules.base import BANNED_FOR, REDACTING, REMOVALS, against_author
 from moderation.rules.check import Check, Hit, Judged, View
 from moderation.rules.event_texts import found_in
 from moderation.values.events import (
@@ -177,17 +177,10 @@ def _case(found: CompiledRule, hit: Hit, event: Judged, context: Context, policy
     if isinstance(event, FileSeen) and rule.name in event.known:
         return ()  # another file of the same message
     known = context.subject.recent_cases.get((event.room, rule.name))
-    if known is not None and _is_same_incident(known, rule, event, context, policy):
+    window = policy.credit.incident_window
+    if known is not None and known.outcome != "dismissed" and event.received_ms - known.opened <= window:
         return _more_evidence(known, rule, event, context, on)
     return _new_case(found, hit, event, context, policy, on)
-
-
-def _is_same_incident(known: CaseView, rule: RuleSettings, event: Judged, context: Context, policy: Policy) -> bool:
-    """Return whether an event belongs to a case. Who was removed for it and came back begins another incident."""
-    came = context.subject.joined.get(context.room.room, 0)
-    if rule.measure in ("kick", "ban") and known.outcome == "upheld" and came > known.opened:
-        return False
-    return known.outcome != "dismissed" and event.received_ms - known.opened <= policy.credit.incident_window
 
 
 def _more_evidence(known: CaseView, rule: RuleSettings, event: Judged, context: Context, on: int) -> tuple[Fact, ...]:
@@ -197,7 +190,22 @@ def _more_evidence(known: CaseView, rule: RuleSettings, event: Judged, context: 
         return (grew,)
     measure = rule.measure if rule.decide == "auto" or known.outcome == "upheld" else rule.interim
     gone = measure in REDACTING and redaction_of(event, context, on, known.n, rule.name)
-    return (grew, gone) if gone else (grew,)
+    again = _removed_again(measure, known, rule, event, context, on)
+    return tuple(fact for fact in (grew, gone, again) if fact)
+
+
+def _removed_again(
+    measure: Measure, known: CaseView, rule: RuleSettings, event: Judged, context: Context, on: int
+) -> SanctionStarted | None:
+    """Return the removal of somebody who was removed for this case, and came back. The third time it is a ban."""
+    kind = against_author(measure)
+    came = context.subject.joined.get(event.room, 0)
+    if kind in (None, "mute") or not 0 < known.removed < came or _is_leaving(event):
+        return None
+    until = rule.until(kind, context.now_ms)
+    if kind == "kick" and known.removals >= REMOVALS:
+        kind, until = "ban", context.now_ms + BANNED_FOR
+    return sanction_here(context, kind, "rule", n=known.n, rule=rule.name, on=on, until=until)
 
 
 def _new_case(

@@ -178,6 +178,9 @@ class CaseView:
     friends: frozenset[UserId] = frozenset()  # of the person who decided it, and not asked to hear the appeal
     claimed: UserId = NO_USER  # who has taken it
     extended: bool = False  # whether its deadline was put off
+    # How often the person was removed from the room or banned for it by its rule, and when last; of recent cases only.
+    removals: int = 0
+    removed: int = 0
 
     @property
     def waits(self) -> bool:

@@ -29,6 +29,8 @@ Measure = Literal[Interim, Against]
 Decide = Literal["auto", "manager"]
 
 LONGEST_OWN_MS = 10 * MS_PER["m"]  # how far back rules of rooms may count
+REMOVALS = 2  # of one person in one incident; when they come back once more, they are banned
+BANNED_FOR = MS_PER["h"]  # by a rule that only removes
 REDACTING: frozenset[Measure] = frozenset({"redact", *get_args(Against)})
 GRADES: tuple[Grade, ...] = ("minor", "moderate", "serious", "severe")  # in order of weight
 

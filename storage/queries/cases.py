@@ -223,8 +223,20 @@ async def newest_case_of(db: AsyncConnection, user: UserId, until_ms: int = 2**6
     return int(await db.scalar(select(func.max(c.n)).where(c.person == person, c.opened <= until_ms)) or 0)
 
 
+_s = schema.sanctions.c
+_REMOVALS = (
+    _s.person == bindparam("person"),
+    _s.n == _c.n,
+    _s.room == _c.room,
+    _s.kind.in_(("kick", "ban")),
+    _s.basis.in_(("rule", "decision")),
+)
 RECENT = (
-    select(schema.cases)
+    select(
+        schema.cases,
+        select(func.count()).where(*_REMOVALS).scalar_subquery().label("removals"),
+        select(func.coalesce(func.max(_s.at), 0)).where(*_REMOVALS).scalar_subquery().label("removed"),
+    )
     .where(schema.cases.c.person == bindparam("person"), schema.cases.c.opened >= bindparam("since"))
     .order_by(schema.cases.c.n)
 )
@@ -232,7 +244,10 @@ RECENT = (
 
 def read_recent(rows: Iterable[Any]) -> dict[tuple[RoomId, str], CaseView]:
     """Return the newest case of each room and rule, without its card: views that are kept do not follow it."""
-    return {(RoomId(row.room), row.rule): replace(_case(row, ()), card=None) for row in rows}
+    return {
+        (RoomId(row.room), row.rule): replace(_case(row, ()), card=None, removals=row.removals, removed=row.removed)
+        for row in rows
+    }
 
 
 def _case(

@@ -90,7 +90,7 @@ class Folded:
             case CreditChanged():
                 self.ledgers.setdefault((fact.subject, fact.ledger), []).append(_entry(index, now, fact))
             case SanctionStarted():
-                self._started(index, fact)
+                self._started(index, fact, now)
             case SanctionExtended():
                 self.sanctions[fact.start] = replace(self.sanctions[fact.start], until=fact.until)
             case SanctionEnded():
@@ -118,12 +118,15 @@ class Folded:
         if fact.state == "affirmed" and row.view.rule == OVERDUE and about is not None and about.view.waits:
             self._set(fact.n, due=now + DAY_MS)
 
-    def _started(self, index: int, fact: SanctionStarted) -> None:
+    def _started(self, index: int, fact: SanctionStarted, now: int) -> None:
         if fact.kind in LASTING:
             where = (fact.room, fact.subject, fact.until, fact.basis, fact.n)
             self.sanctions[index] = InForce(index, fact.kind, *where, reach=fact.reach)
         if fact.n in self.cases and fact.basis in _OF_CASES:
-            self._set(fact.n, done=self.cases[fact.n].view.done | {(fact.kind, fact.event)})
+            view = self.cases[fact.n].view
+            self._set(fact.n, done=view.done | {(fact.kind, fact.event)})
+            if fact.kind in ("kick", "ban"):
+                self._set(fact.n, removals=view.removals + 1, removed=now)
 
     def _ended(self, fact: SanctionEnded) -> None:
         self.ended[fact.start] = fact.why

@@ -1,11 +1,12 @@
 """Rules that remove people: by themselves or once a manager decides, told with reasons, and undone by a reversal."""
 
+import json
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from moderation.model.facts import CaseOpened, RoomRuleChanged, SanctionEnded, SanctionStarted
+from moderation.model.facts import CaseOpened, RoomRuleChanged, SanctionEnded, SanctionStarted, StatementGiven
 from tests.door.offline import DESK, MARK, OLGA, offline
 from tests.people.client import Client
 from tests.theatre.scene import Theatre, told
@@ -48,33 +49,37 @@ async def test_a_rule_bans_at_once_and_a_reversal_invites_back(theatre: Theatre)
     assert [(f.kind, f.why, f.n) for f in bot.facts(SanctionEnded)] == [("ban", "reversed", ban.n)]
 
 
-async def test_a_forbidden_name_is_removed_each_time_it_comes_in(theatre: Theatre) -> None:
+async def test_a_forbidden_name_is_removed_each_time_it_comes_in_and_the_third_time_banned(theatre: Theatre) -> None:
     scene = await theatre.scene(RULE.format(name="names", measure="kick", decide="auto"))
     bot, room, owner, (ann,) = scene.bot, scene.room, scene.owner, scene.members
-    named = {"membership": "join", "displayname": "buy now"}
-    for number in (1, 2):
-        await ann.set_state(room, "m.room.member", named, ann.user)
-        await until(partial(_is_out, owner, room, ann.user), f"removal {number}")
-        await bot.until(lambda number=number: len(bot.facts(CaseOpened)) == number, f"case {number}")  # type: ignore[misc]
+    for membership in ("leave", "leave", "ban"):
+        await ann.set_state(room, "m.room.member", {"membership": "join", "displayname": "buy now"}, ann.user)
+        await until(partial(_is_out, owner, room, ann.user, membership), f"the {membership}")
         await bot.idle()
-        await owner.invite(room, ann.user)
-        await ann.join(room)
-    assert [(f.kind, f.rule, f.n) for f in bot.facts(SanctionStarted) if f.kind == "kick"] == [
-        ("kick", "names", 1),
-        ("kick", "names", 2),
-    ]
+        if membership == "leave":
+            await owner.invite(room, ann.user)
+            await ann.join(room)
+    await told(ann, bot, like("notice.removed.ban"))
+    begun = [(fact.kind, fact.n) for fact in bot.facts(SanctionStarted)]
+    assert begun == [("kick", 1), ("kick", 1), ("ban", 1)]
+    assert [case.n for case in bot.facts(CaseOpened)] == [1]
+    kinds = [each["kind"] for fact in bot.facts(StatementGiven) for each in json.loads(fact.statement)["measures"]]
+    assert kinds == ["kick", "ban"]
 
 
-async def _is_out(owner: Client, room: str, user: str) -> bool:
-    return (await owner.members(room)).get(user) == "leave"
+async def _is_out(owner: Client, room: str, user: str, membership: str) -> bool:
+    return (await owner.members(room)).get(user) == membership
 
 
-@pytest.mark.parametrize(("level", "measure", "added"), [(0, "kick", False), (50, "kick", True), (50, "ban", True)])
+@pytest.mark.parametrize(
+    ("above", "measure", "added"),
+    [("kick", "kick", False), ("ban", "kick", False), ("", "kick", True), ("", "ban", True)],
+)
 async def test_nobody_writes_a_rule_that_does_more_than_they_may(
-    tmp_path: Path, level: int, measure: str, added: bool
+    tmp_path: Path, above: str, measure: str, added: bool
 ) -> None:
     async with offline(tmp_path) as bot:
-        levels = {"users": {str(OLGA): 100, "@bot:example.org": 100, str(MARK): 50}, "kick": 50 if level else 60}
+        levels = {"users": {str(OLGA): 100, "@bot:example.org": 100, str(MARK): 50}, **({above: 60} if above else {})}
         await bot.event(OLGA, "m.room.power_levels", levels, key="")
         lasts = "30d" if measure == "ban" else ""
         await bot.say(MARK, f'!rule add no-ads terms "buy now" {measure} {lasts} minor', DESK)

@@ -178,19 +178,18 @@ def test_a_name_that_breaks_a_rule_can_be_answered_by_a_removal() -> None:
     assert [fact.kind for fact in judged(left, context(), rules) if isinstance(fact, SanctionStarted)] == ["redact"]
 
 
-@pytest.mark.parametrize("measure", ["kick", "ban"])
-def test_who_comes_back_after_a_removal_and_goes_on_begins_another_incident(measure: str) -> None:
+@pytest.mark.parametrize(("measure", "third"), [("kick", HOUR), ("ban", MINUTE)])
+def test_who_comes_back_is_removed_again_in_the_same_case_and_the_third_time_banned(measure: str, third: int) -> None:
     told = History(policy(terms("spam", measure=measure, ban_for="1m")))
-    for _ in range(3):  # before the removal is done
-        told.say("spam")
-    told.wait(2 * MINUTE)
-    told.joined[ROOM] = told.now
-    told.wait(MINUTE)
-    for _ in range(2):
-        told.say("spam")
-    kinds = [fact.kind for _, _, fact in told.facts if isinstance(fact, SanctionStarted)]
-    assert kinds == ["redact", measure, "redact", "redact", "redact", measure, "redact"]
-    assert list(told.cases) == [1, 2]
+    for _ in range(3):
+        for _ in range(3):  # before the removal is done
+            told.say("spam")
+        told.wait(2 * MINUTE)
+        told.joined[ROOM] = told.now
+    begun = [(at, fact) for _, at, fact in told.facts if isinstance(fact, SanctionStarted) and fact.kind != "redact"]
+    once = (measure, 0 if measure == "kick" else MINUTE)
+    assert [(fact.kind, fact.until - at if fact.until else 0) for at, fact in begun] == [once, once, ("ban", third)]
+    assert (list(told.cases), sum(isinstance(fact, CreditChanged) for _, _, fact in told.facts)) == ([1], 1)
 
 
 def test_who_comes_back_after_a_mute_is_in_the_same_incident() -> None:
