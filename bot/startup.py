@@ -32,6 +32,7 @@ from storage.identity.store import IdentityStore
 from storage.journal.journal import EndMissing, Journal
 from storage.journal.record_keys import PersonKeys
 from storage.projections import END_MISSING
+from storage.scratch import clear_scratch
 
 from .commands.dispatcher import Commands
 from .commands.invocation import CommandSetup
@@ -68,6 +69,7 @@ class Stores:
 
 async def open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> Stores:
     await asyncio.to_thread(snapshot.clean, config.data_dir)
+    await asyncio.to_thread(clear_scratch, config.data_dir)
     if is_older(config.data_dir / FILE):
         log.info("migrating", file=str(config.data_dir / FILE))  # takes a while in a large deployment
     database = await Database.open(config.data_dir)

@@ -18,7 +18,6 @@ import datetime as dt
 import os
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -80,12 +79,13 @@ def rebuild(data: Path, now: int, bar: Bar | None) -> tuple[Old, int, Path | Non
     """
     from storage.database import FILE
     from storage.journal import disk
+    from storage.scratch import scratch_folder
 
     path = data / FILE
     old = read_old(path)
-    with tempfile.TemporaryDirectory(prefix=".rebuild-", dir=data) as folder:
-        count = asyncio.run(fill(Path(folder), data / "records", old, bar))
-        fresh = Path(folder) / FILE
+    with scratch_folder(data) as folder:
+        count = asyncio.run(fill(folder, data / "records", old, bar))
+        fresh = folder / FILE
         _settle(fresh)
         disk.give_to_owner_of(data, fresh)
         kept = _set_aside(path, now) if path.exists() else None

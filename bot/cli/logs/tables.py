@@ -13,7 +13,6 @@ Left to others: making the tables (`rebuild.py`).
 
 import asyncio
 import sqlite3
-import tempfile
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
@@ -54,6 +53,7 @@ def differences(data: Path, bar: Bar | None) -> list[TableDifference]:
     Raises `Refused` if the database cannot be read, `Invalid` if it still has an older schema.
     """
     from storage.database import FILE, refuse_other_schema
+    from storage.scratch import scratch_folder
 
     from .rebuild import fill, read_old
 
@@ -61,9 +61,9 @@ def differences(data: Path, bar: Bar | None) -> list[TableDifference]:
     if old.applied is None:
         raise Refused("cli.logs.tables_unreadable", file=data / FILE)
     refuse_other_schema(data / FILE)
-    with tempfile.TemporaryDirectory(prefix=".compare-", dir=data) as folder:
-        asyncio.run(fill(Path(folder), data / "records", old, bar))
-        return list(_compare(data / FILE, Path(folder) / FILE))
+    with scratch_folder(data) as folder:
+        asyncio.run(fill(folder, data / "records", old, bar))
+        return list(_compare(data / FILE, folder / FILE))
 
 
 def _compare(stored: Path, made: Path) -> list[TableDifference]:

@@ -12,7 +12,6 @@ messages in dismissed cases), `examples` (objects with `record`, `event`, `room`
 `matched`).
 """
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,7 +95,7 @@ def _show(
     now = now_ms()
     begins = moment_of(since, now) or 0
     with progress() as bar:
-        outcome = asyncio.run(read_again(config, policy, names, begins, bar))
+        outcome = read_again(config, policy, names, begins, bar)
     chosen = sorted(outcome.rules.values(), key=lambda each: (-each.matched, each.rule))
     rows = [_row(each, outcome, words=reason is not None) for each in chosen]
     _note(config.data_dir, now, reason, rows, most=None if json else MOST_PEOPLE)

@@ -7,20 +7,23 @@ Rules kept here:
 Left to others: judging (`bot/pipeline/judge_again.py`), counting (`tally.py`).
 """
 
-import tempfile
+import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.cli.access.lookup import read
 from bot.cli.terminal.output import text
 from bot.cli.terminal.progress import Bar
 from moderation.policy import Policy
+from moderation.values.ids import SAFE_INT
 
 from .tally import RuleTally, Tally
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from bot.config.config import Config
     from storage.journal.record import Record
     from storage.queries import RuleFigures
@@ -38,6 +41,15 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsToRead:
+    """What is read: since when, how many records in all, and who is told how far it is."""
+
+    since: int
+    size: int
+    bar: Bar
+
+
+@dataclass(frozen=True, slots=True)
 class RulesOutcome:
     """What the rules would have done. `figures`: of all cases so far, by rule."""
 
@@ -46,47 +58,52 @@ class RulesOutcome:
     figures: "dict[str, RuleFigures]"
 
 
-async def read_again(config: "Config", policy: Policy, names: Collection[str], since: int, bar: Bar) -> RulesOutcome:
+def read_again(config: "Config", policy: Policy, names: Collection[str], since: int, bar: Bar) -> RulesOutcome:
     """Judge what was recorded since a time by `policy`; `names`: the rules that are counted, empty for all."""
+    size, harmless, figures = read(config, _so_far)
+    tally, period = Tally(policy, names, harmless), Period()
+    asyncio.run(_judge(config, policy, tally, period, RecordsToRead(since, size, bar)))
+    return RulesOutcome(tally.rules, period, figures)
+
+
+async def _so_far(db: "AsyncConnection") -> "tuple[int, frozenset[int], dict[str, RuleFigures]]":
+    """Return how many records there are, the messages that people found harmless, and the cases of each rule."""
+    from storage import queries
+
+    size = int(await queries.get_meta(db, "applied") or 0)
+    figures = {each.rule: each for each in await queries.rule_figures(db, 0, SAFE_INT)}
+    return size, await queries.messages_of_dismissed_cases(db), figures
+
+
+async def _judge(config: "Config", policy: Policy, tally: Tally, period: Period, reading: RecordsToRead) -> None:
     from bot.pipeline.judge_again import JudgingAgain
     from bot.pipeline.unit_of_work import PipelineSettings
     from bot.pipeline.view_cache import ViewCache
     from moderation.judge.judge import CompiledRule
     from moderation.rules.base import LONGEST_OWN_MS
-    from storage import queries
     from storage.database import Database
     from storage.journal.reader import Log
+    from storage.scratch import scratch_folder
 
-    log, period = Log(config.data_dir / "records"), Period()
-    live = await Database.open(config.data_dir, read_only=True)
-    try:
-        async with live.read() as db:
-            size = int(await queries.get_meta(db, "applied") or 0)
-            harmless = await queries.messages_of_dismissed_cases(db)
-            figures = {each.rule: each for each in await queries.rule_figures(db, 0, 1 << 62)}
-    finally:
-        await live.close()
+    log, rules = Log(config.data_dir / "records"), tuple(map(CompiledRule.of, policy.rules))
     window = max((LONGEST_OWN_MS, *(rule.window_ms() for rule in policy.rules)))
     knowledge = ViewCache(config.user, incident_ms=policy.credit.incident_window, window_ms=window)
-    rules = tuple(map(CompiledRule.of, policy.rules))
     settings = PipelineSettings(bot=config.user, policy=policy, rules=rules, content=config.records.content)
-    tally = Tally(policy, names, harmless)
-    judging = JudgingAgain(knowledge, settings, log, since_ms=since, window_ms=window, judge=tally.judge)
-    with tempfile.TemporaryDirectory(prefix=".rules-", dir=config.data_dir) as folder:
-        database = await Database.open(Path(folder))
+    judging = JudgingAgain(knowledge, settings, log, since_ms=reading.since, window_ms=window, judge=tally.judge)
+    with scratch_folder(config.data_dir) as folder:
+        database = await Database.open(folder)
         try:
-            await judging.read(_noted(log.read(0, size), period, since, size, bar), database)
+            await judging.read(_noted(log.read(0, reading.size), period, reading), database)
         finally:
             await database.close()
-    return RulesOutcome(tally.rules, period, figures)
 
 
-def _noted(records: "Iterable[Record]", period: Period, since: int, size: int, bar: Bar) -> "Iterator[Record]":
+def _noted(records: "Iterable[Record]", period: Period, reading: RecordsToRead) -> "Iterator[Record]":
     """Yield the records, and note what those of the time show."""
     for record in records:
         if record.index % _STEP == 0:
-            bar(text("cli.rules.reading"), record.index, size)
-        if record.at_ms >= since:
+            reading.bar(text("cli.rules.reading"), record.index, reading.size)
+        if record.at_ms >= reading.since:
             _note(record, period)
         yield record
 

@@ -166,7 +166,7 @@ def test_nothing_of_the_data_is_changed(answer: Answer, deployment: Path) -> Non
     before = stands()
     answer("try", "tried.toml")
     assert stands() == before
-    assert not list((deployment / "data").glob(".rules-*"))
+    assert not list((deployment / "data").glob(".scratch-*"))
 
 
 def test_whom_it_names_is_noted_and_words_are_shown_with_a_reason_only(answer: Answer, deployment: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_file_without_rules_or_with_wrong_ones_is_refused(
 def test_it_says_how_far_it_is(answer: Answer, deployment: Path) -> None:
     del answer
     config, steps = load_config(deployment / "config.toml"), list[tuple[str, int, int]]()
-    asyncio.run(read_again(config, config.policy, (), 0, lambda *step: steps.append(step)))
+    read_again(config, config.policy, (), 0, lambda *step: steps.append(step))
     records = sum(len(file.read_bytes().splitlines()) for file in (deployment / "data/records/day").glob("*.jsonl"))
     assert steps[0][:2] == ("Reading the records", 0)
     assert steps[0][2] >= records > 0  # closed days are compressed

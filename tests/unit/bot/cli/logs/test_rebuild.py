@@ -190,7 +190,7 @@ class TestComparing:
             ("cases", False),
             ("credit", False),
         ]
-        assert not list(data.glob(".compare-*"))
+        assert not list(data.glob(".scratch-*"))
 
     def test_leaves_the_database_as_it_was(self, data: Path, answerable: Answerable) -> None:
         answerable("logs", "rebuild-db")
