@@ -1,8 +1,9 @@
 """The perceptual hash of a picture: PDQ, as Meta published it, of 256 bits that similar pictures share.
 
 Rules kept here:
-- Only pictures of a few formats are opened, and none with more than `MOST_PIXELS`, which is asked before anything is
-  decoded. Of a picture that moves, a few moments are hashed, if all before them are within that limit.
+- Only pictures of a few formats are opened. None with more than `MOST_PIXELS` to decode is decoded. Of a picture that
+  moves, a few moments are hashed, if all before them are within that limit.
+- What people see counts: what there is of a file that was cut short, and a picture that lets its ground through.
 - A picture with too little in it to be told from others (`LEAST_QUALITY`) has no hash.
 - Whatever the bytes, nothing is raised; without the library (Pillow) an ImportError is.
 
@@ -39,13 +40,15 @@ _Weights = tuple[int, Sequence[float]]  # from which pixel on, and how much of e
 
 def pdq_of(data: bytes) -> tuple[str, ...]:
     """Return the hashes of a picture in hexadecimal, each once: one, or several if it moves; none of other files."""
-    from PIL import Image  # comes with the extra `images`: only those who compare pictures have it
+    from PIL import Image, ImageFile  # they come with the extra `images`: only those who compare pictures have them
 
+    ImageFile.LOAD_TRUNCATED_IMAGES = True  # clients show what there is
     found: dict[str, None] = {}
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-            for _ in _moments(picture):
-                grid = _made_small(picture)
+            picture.draft("L", (_LARGE, _LARGE))  # a photograph is not decoded at its full size
+            for grey in (grey for _ in _moments(picture) for grey in _as_seen(picture)):
+                grid = _made_small(grey)
                 if _quality(grid) >= LEAST_QUALITY:
                     found[_hash(grid)] = None
     except Exception:  # a broken file, whatever it breaks in the library
@@ -63,12 +66,28 @@ def _moments(picture: "Image") -> Iterator[int]:
         yield moment
 
 
-def _made_small(picture: "Image") -> _Grid:
+def _as_seen(picture: "Image") -> Iterator["Image"]:
+    """Yield a picture in shades of grey, not too large; if one sees through it, on white and on black as well."""
+    from PIL import Image
+
+    if picture.mode.startswith("I"):  # 16 bits a shade
+        yield _at_most_large(picture.convert("I").point(lambda shade: shade * (1 / 256)).convert("L"))
+        return
+    yield _at_most_large(picture.convert("RGB").convert("L"))  # first the colours of a palette
+    if picture.has_transparency_data:
+        colours = _at_most_large(picture.convert("RGBA").convert("RGBa")).convert("RGBA")
+        for ground in ("white", "black"):
+            behind = Image.new("RGBA", colours.size, ground)
+            yield Image.alpha_composite(behind, colours).convert("RGB").convert("L")
+
+
+def _at_most_large(picture: "Image") -> "Image":
+    side = max(picture.size)
+    return picture.reduce(math.ceil(side / _LARGE)) if side > _LARGE else picture
+
+
+def _made_small(grey: "Image") -> _Grid:
     """Return the brightness of a picture at 64 x 64 places, each averaged over what is around it."""
-    picture.draft("L", (_LARGE, _LARGE))
-    grey = picture.convert("RGB").convert("L")  # first the colours of a palette
-    if max(grey.size) > _LARGE:
-        grey = grey.reduce(math.ceil(max(grey.size) / _LARGE))
     width, height = grey.size
     pixels = grey.tobytes()
     rows = (pixels[at : at + width] for at in range(0, width * height, width))

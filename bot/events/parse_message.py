@@ -95,9 +95,7 @@ def poll(envelope: Envelope) -> MessagePosted:
 def _add_outside(texts: Texts, content: dict[str, Json]) -> None:
     """Add what an edit says outside its new content, without the star that marks it there."""
     outside = message_texts(content, is_reply=False)
-    texts.mentions.update(outside.mentions)
-    texts.pictures.extend(outside.pictures)
-    texts.tallest = max(texts.tallest, outside.tallest)
+    texts.include(outside)
     for text in outside.found:
         texts.add(text.where, _without_star(text.value))
 

@@ -61,6 +61,12 @@ class Texts:
         for seen in visual(value):
             self.add(where, seen)
 
+    def include(self, others: "Texts") -> None:
+        """Add the people, the pictures and the height of other texts, without their words."""
+        self.mentions |= others.mentions
+        self.pictures += others.pictures
+        self.tallest = max(self.tallest, others.tallest)
+
     def add_html(self, where: Where, html: str | None) -> None:
         """Add what a client would show of `html`, and the people it links to."""
         if html:
@@ -160,7 +166,7 @@ def poll_texts(content: dict[str, Json]) -> Texts:
     for text in fallback.found:
         if _says_more(text.value, texts.found):
             texts.add("poll", text.value)
-    texts.mentions |= fallback.mentions
+    texts.include(fallback)
     _add_beside(texts, content)
     return texts
 

@@ -82,11 +82,40 @@ def test_a_picture_of_too_many_pixels_is_not_decoded() -> None:
         assert list(picture_hash._moments(opened)) == []
 
 
+def test_a_large_photograph_is_decoded_small() -> None:
+    large = written(ONE.convert("L").resize((8000, 6000)), "JPEG", quality=30)
+    assert MOST_PIXELS < 8000 * 6000
+    assert distance(written(ONE), large) <= NEAR
+
+
+def test_a_picture_drawn_with_transparency_is_known_by_what_is_seen() -> None:
+    light = ONE.convert("L")
+    on_white, on_black = Image.new("RGBA", ONE.size, "black"), Image.new("RGBA", ONE.size, "white")
+    on_white.putalpha(ImageOps.invert(light))
+    on_black.putalpha(light)
+    ((known,),) = [pdq_of(written(light))]
+    for hidden in (on_white, on_black):
+        found = pdq_of(written(hidden))
+        assert min((int(known, 16) ^ int(each, 16)).bit_count() for each in found) <= 12
+
+
+def test_a_picture_with_a_palette_or_finer_shades_is_known() -> None:
+    fine = Image.frombytes("I;16", ONE.size, b"".join(bytes((7, each)) for each in ONE.convert("L").tobytes()))
+    assert distance(written(ONE.convert("L")), written(fine)) <= 4
+    assert distance(written(ONE), written(ONE.quantize(256))) <= NEAR
+
+
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "BMP"])
 def test_a_file_that_is_cut_short_does_no_harm(form: str) -> None:
     data = written(ONE, form)
     for length in (0, 10, 100, len(data) // 2, len(data) - 5):
         assert len(pdq_of(data[:length])) <= 1
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_a_file_that_is_cut_short_is_known_by_what_is_seen(form: str) -> None:
+    data = written(ONE, form)
+    assert distance(written(ONE), data[: len(data) * 98 // 100]) <= NEAR
 
 
 def test_other_formats_are_not_opened() -> None:
