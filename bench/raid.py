@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
+from moderation.model.actions import ANSWER
+from moderation.model.facts import CaseOpened, WaveNoticed
 from moderation.values.ids import RoomId, UserId
 from tests.people.client import Client
 
@@ -113,11 +115,14 @@ async def raid(
     spam = [raider.spam(rooms, community.anchors) for raider in raiders]
     await asyncio.gather(*spam, *(_lock(community.owner, rooms, each) for each in lockdown))
     lasted = time.monotonic() - began
-    await bot.quiet()
-    found = [Figure("the raid itself", "s", lasted), Figure("by itself: bot done after", "s", time.monotonic() - began)]
+    await bot.quiet(*(event for raider in raiders for event in raider.taken))
+    found = [Figure("the raid itself", "s", lasted), Figure("by itself: done after", "s", time.monotonic() - began)]
     outcome = await _look("by itself", community, bot, rooms, raiders, math.inf)
     found += figures(outcome, median([wait for raider in raiders for wait in raider.waits] or [0.0]))
-    found += [Figure(f"by itself: {name}", "", count) for name, count in bot.said().items()]
+    found += [
+        Figure("by itself: cases", "", bot.count(CaseOpened)),
+        Figure("by itself: waves", "", bot.count(WaveNoticed)),
+    ]
     return [*found, *await _by_hand(community, bot, rooms, raiders), await _elsewhere(community, rooms, raiders)]
 
 
@@ -142,7 +147,7 @@ async def _by_hand(community: Community, bot: Answerable, rooms: list[RoomId], r
     stay = standing.pop(ENTERING) + standing.pop(NAME)
     return [
         Figure("by hand: commands", "", typed),
-        Figure("by hand: bot done after", "s", took),
+        Figure("by hand: done after", "s", took),
         Figure("by hand: memberships left", "", stay),
         Figure("by hand: messages standing", "", sum(standing.values())),
     ]
@@ -157,15 +162,14 @@ async def _order(community: Community, bot: Answerable, left: dict[UserId, RoomI
     asked = 0
     for user, room in orders[:1]:
         said = await community.manager.send_text(room, ORDER.format(user=user, again=""))
-        await bot.quiet()
+        await bot.quiet(said, up_to=ANSWER)
         told = [event["content"].get("body", "") for event in await community.timeline(room) if answers(event) == said]
         for number in _ASKED.findall(" ".join(told)):
-            await community.manager.send_text(room, ORDER.format(user=user, again=f" {number}"))
+            await bot.quiet(await community.manager.send_text(room, ORDER.format(user=user, again=f" {number}")))
             asked += 1
-        await bot.quiet()
-    for user, room in orders[1:]:
-        await community.manager.send_text(room, ORDER.format(user=user, again=""))
-    await bot.quiet()
+    await bot.quiet(
+        *[await community.manager.send_text(room, ORDER.format(user=user, again="")) for user, room in orders[1:]]
+    )
     return len(orders) + asked
 
 

@@ -13,7 +13,6 @@ import itertools
 import json
 import secrets
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -21,8 +20,8 @@ from typing import Any
 
 from bot.demo.bot_process import BotProcess
 from bot.demo.synapse import Synapse
-from moderation.model.actions import NICETY
-from moderation.model.facts import ActionTaken, CaseGrew, CaseOpened, Fact, SanctionStarted, WaveNoticed
+from moderation.model.actions import NICETY, URGENT
+from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionStarted
 from moderation.values.ids import RoomId
 from storage.database import FILE
 from storage.journal.reader import Log
@@ -51,6 +50,7 @@ class Answerable:
         self.user = ""
         self._bot = BotProcess(folder, "en")
         self._rules = rules
+        self._log = Log(folder / "data/records")
 
     async def start(self, synapse: Synapse, account: Client, owner: Client) -> None:
         """Run `answerable init`, add the rules, and start."""
@@ -82,17 +82,20 @@ class Answerable:
             for person in (community.owner, community.manager):
                 await person.wait_invite(desk)
                 await person.join(desk)
-        await self.quiet()
+        await self.quiet(up_to=NICETY)
 
-    async def quiet(self) -> None:
-        """Wait until all records are in the tables and nothing is left to send."""
-        log = Log(self._bot.folder / "data/records")
+    async def quiet(self, *taken: str, up_to: int = URGENT) -> None:
+        """Wait until these events are in the tables, and then until no request as urgent as `up_to` is left to send."""
+        marks = ",".join("?" * len(taken))
+        await self._until(
+            lambda: self._rows(f"SELECT count(*) FROM events WHERE event IN ({marks})", *taken)[0][0] == len(taken)
+        )
+        applied = "SELECT 1 FROM meta WHERE key = 'applied' AND CAST(value AS INTEGER) >= ?"
         sent = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE priority <= ?)"
         for _ in range(2):  # what was sent comes back, and may cause more
             await asyncio.sleep(0.5)
-            last = sum(1 for _ in log.read())
-            applied = "SELECT 1 FROM meta WHERE key = 'applied' AND CAST(value AS INTEGER) >= ?"
-            await self._until(lambda: self._rows(applied, last) and self._rows(sent, NICETY))  # noqa: B023
+            last = sum(1 for _ in self._log.read())
+            await self._until(lambda: self._rows(applied, last) and self._rows(sent, up_to))  # noqa: B023
 
     def causes(self) -> dict[str, str]:
         """Return by which rule each event was found and each person removed, as the bot's records have it."""
@@ -108,22 +111,12 @@ class Answerable:
                 found.setdefault(fact.subject, rule)
         return found
 
-    def said(self) -> dict[str, int]:
-        """Return the waves, the cases, the cards in the desk, and the words to single people."""
-        facts = list(self._facts())
-        done = Counter(fact.action for fact in facts if isinstance(fact, ActionTaken) and fact.result == "done")
-        cases = sum(isinstance(fact, CaseOpened) for fact in facts)
-        waves = sum(isinstance(fact, WaveNoticed) for fact in facts)
-        return {
-            "waves": waves,
-            "cases": cases,
-            "cards": done["card"],
-            "words to people": done["tell"],
-            "requests": done.total(),
-        }
+    def count(self, kind: type[Fact]) -> int:
+        """Return how many facts of a class were recorded."""
+        return sum(isinstance(fact, kind) for fact in self._facts())
 
     def _facts(self) -> Iterator[Fact]:
-        for record in Log(self._bot.folder / "data/records").read():
+        for record in self._log.read():
             if (fact := fact_of_record(record, lambda _code: None)) is not None:
                 yield fact
 
