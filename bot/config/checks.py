@@ -71,7 +71,7 @@ def problems_across(
         *_limits(tables["member_limits"], tables["dossiers"], _community_names(data)),
         *_newcomers(tables["newcomers"], _community_names(data)),
         *_joins(tables["joins"], _community_names(data)),
-        *_anchors(data.get("anchors")),
+        *_anchors(data.get("anchors"), _community_names(data)),
         *_communities(sound.get("communities")),
         *oidc_problems(data),
         *console_problems(data),
@@ -242,14 +242,14 @@ def _limits(
         yield from _at_least(("dossiers",), dossiers, {"serious": 0, "severe": 0})
 
 
-def _anchors(anchors: object) -> Iterator[ConfigProblem]:
+def _anchors(anchors: object, names: Collection[str]) -> Iterator[ConfigProblem]:
     """Check that a witness comes with the key that verifies what it says."""
     if not isinstance(anchors, Mapping):
         return
     for name, other in (("witness_url", "witness_vkey"), ("witness_vkey", "witness_url")):
         if name in anchors and other not in anchors:
             yield ConfigProblem(("anchors", name), "not_alone", {"other": Code(other)})
-    yield from _globs(("anchors", "rooms"), anchors.get("rooms"))
+    yield from _globs(("anchors", "rooms"), anchors.get("rooms"), names)
 
 
 def _communities(communities: object) -> Iterator[ConfigProblem]:
@@ -291,7 +291,7 @@ def _joins(joins: JoinSettings | None, names: Collection[str]) -> Iterator[Confi
         yield from _globs(("joins", "rooms"), joins.rooms, names)
 
 
-def _globs(place: Place, rooms: object, names: Collection[str] = ()) -> Iterator[ConfigProblem]:
+def _globs(place: Place, rooms: object, names: Collection[str]) -> Iterator[ConfigProblem]:
     """Check that each of `rooms` can match a room: by a glob, or by one of the `names` of communities."""
     for index, room in enumerate(rooms if isinstance(rooms, Sequence) and not isinstance(rooms, str) else ()):
         if isinstance(room, str) and room not in names and not room.startswith(_ROOM_BEGINS):

@@ -162,7 +162,7 @@ class RecordSettings(StrictSettings):
 class AnchorSettings(StrictSettings):
     """The places of each day's closing checkpoint, in addition to every desk."""
 
-    rooms: tuple[str, ...] = ()  # globs, as in a rule
+    rooms: tuple[str, ...] = ()  # as in a rule
     witness_url: Annotated[str, _matching(_URL, "address")] | None = None  # submission prefix (C2SP tlog-witness)
     witness_vkey: Annotated[str, AfterValidator(_witness_vkey)] | None = None
     timestamp_url: Annotated[str, _matching(_URL, "address")] | None = None  # of an RFC 3161 authority

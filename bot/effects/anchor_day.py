@@ -78,16 +78,18 @@ class Closer:
         also = partial(anchor_progress.advance, day=closing.day)
         await self._pipeline.commit(actions=tuple(self._actions(closing.day, groups, first)), also=also)
 
-    def _actions(self, day: str, groups: dict[RoomId, GroupCode], first: Mapping[RoomId, RoomId]) -> Iterator[Action]:
+    def _actions(
+        self, day: str, groups: Sequence[anchor_progress.Group], first: Mapping[RoomId, RoomId]
+    ) -> Iterator[Action]:
         """Yield what posts a day's checkpoint; `first` are the rooms that stand for all with the same desk."""
         if self._settings.witness_url:
             yield Witness(day=day)
         if self._settings.timestamp_url:
             yield Timestamp(day=day)
-        for room, code in groups.items():
+        for room, code, community in groups:
             if first.get(room, room) == room:
                 yield Anchor(room=room, day=day)
-            if is_named(self._settings.rooms, room, code):
+            if is_named(self._settings.rooms, room, code, community=community):
                 yield Anchor(room=room, day=day, where="room")
 
 

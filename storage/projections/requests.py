@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.model.context import Choices
 from moderation.people.verification import Asks, room_demands, with_choice
 from moderation.policy import Policy, VerificationSettings
 from storage import schema
-from storage.state.owner_choices import choices_of
+from storage.state.owner_choices import all_choices
 
 from .common import get_meta, set_meta
 from .communities import regroup
@@ -42,13 +43,13 @@ async def restarting(db: AsyncConnection, at_ms: int, *, room: str = "") -> Asyn
 
 async def _asked(db: AsyncConnection, room: str) -> dict[str, Asks]:
     """Return what each group, or one, asks of people now."""
-    r, asks = schema.rooms.c, _verification_of(await get_meta(db, "policy"))
+    r, asks, choices = schema.rooms.c, _verification_of(await get_meta(db, "policy")), await all_choices(db, room)
     groups = select(r.room, r.code, r.community).where(r.purpose == "group")
     return {
         row.room: with_choice(
-            room_demands(asks, row.room, row.code, community=row.community), await choices_of(db, row.room)
+            room_demands(asks, row.room, row.code, community=row.community), choices.get(row.room, Choices())
         )
-        for row in (await db.execute(groups.where(r.room == room) if room else groups)).all()
+        for row in await db.execute(groups.where(r.room == room) if room else groups)
     }
 
 

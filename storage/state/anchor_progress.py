@@ -6,6 +6,8 @@ Rules kept here:
   database was rebuilt.
 """
 
+from typing import NamedTuple
+
 from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,10 +32,18 @@ async def advance(db: AsyncConnection, day: str) -> None:
     )
 
 
-async def groups_within(db: AsyncConnection, size: int) -> dict[RoomId, GroupCode]:
+class Group(NamedTuple):
+    """A group, by its names and its community."""
+
+    room: RoomId
+    code: GroupCode
+    community: str
+
+
+async def groups_within(db: AsyncConnection, size: int) -> tuple[Group, ...]:
     """Return the groups served now that had been entered when there were `size` records."""
     rows = await db.execute(
-        select(schema.rooms.c.room, schema.rooms.c.code)
+        select(schema.rooms.c.room, schema.rooms.c.code, schema.rooms.c.community)
         .where(
             schema.rooms.c.purpose == "group",
             schema.rooms.c.condition.in_(("observing", "protected")),
@@ -41,4 +51,4 @@ async def groups_within(db: AsyncConnection, size: int) -> dict[RoomId, GroupCod
         )
         .order_by(schema.rooms.c.entered)
     )
-    return {RoomId(row.room): GroupCode(row.code) for row in rows}
+    return tuple(Group(*row) for row in rows)

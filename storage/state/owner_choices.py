@@ -1,5 +1,6 @@
 """Choices of owners for their rooms."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, get_args
 
@@ -8,16 +9,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import Choices
 from moderation.policy import Held
-from moderation.values.ids import RoomId
 from storage import schema
 
 _s = schema.room_settings.c
 CHOICES = select(_s.setting, _s.value).where(_s.room == bindparam("room"))
 
 
-async def choices_of(db: AsyncConnection, room: RoomId) -> Choices:
-    """Return the choices for one room."""
-    return chosen(await db.execute(CHOICES, {"room": room}))
+async def all_choices(db: AsyncConnection, room: str = "") -> dict[str, Choices]:
+    """Return the choices for each room that has any, or for one."""
+    every = select(_s.room, _s.setting, _s.value)
+    found: defaultdict[str, list[Any]] = defaultdict(list)
+    for row in await db.execute(every.where(_s.room == room) if room else every):
+        found[row.room].append(row)
+    return {each: chosen(rows) for each, rows in found.items()}
 
 
 def chosen(rows: Iterable[Any]) -> Choices:

@@ -34,6 +34,11 @@ def test_all_of_it_is_read() -> None:
     assert (settings.witness_url, settings.timestamp_url) == ("https://witness.example.net/x", "http://tsa.example.net")
 
 
+def test_rooms_are_named_by_their_community_too() -> None:
+    club = '[[communities.named]]\nname = "club"\nrooms = ["G-7F3K"]\n'
+    assert read(f'rooms = ["club"]\n{club}').rooms == ("club",)
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
