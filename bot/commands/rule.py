@@ -93,7 +93,7 @@ def _listed(key: str, rule: RuleSettings) -> Line:
 
 
 def _in_detail(rule: RuleSettings, tried: Mapping[str, Trial]) -> Iterator[Line]:
-    if rule.text:
+    if rule.text and not rule.dry_run:  # members do not read it yet
         yield line("room-rule.words", words=RuleText(rule.name))
     yield from spared_lines(rule.unless)
     if rule.dry_run:
