@@ -13,7 +13,7 @@ Left to others: what else the card says (`case_card.py`).
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,11 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.judge.judge import CompiledRule
 from moderation.model.context import CaseView
 from moderation.model.facts.cases import EXCERPT
+from moderation.policy import RuleSettings
 from moderation.rules.check import Check, Judged, View
 from moderation.rules.event_texts import found_in
+from moderation.rules.labels import LabelsRule
 from moderation.values.events import Media, Where
 from moderation.values.ids import EventId, RoomId, UserId, server_of
-from moderation.values.notices import Line, Link, Phrase, Quoted, line
+from moderation.values.notices import Code, Line, Link, Phrase, Quoted, line
 from storage import queries
 
 MOST_LATER = 10
@@ -46,11 +48,15 @@ async def word_lines(
     db: AsyncConnection, case: CaseView, said_at: SaidAt, rules: Sequence[CompiledRule], bot: UserId
 ) -> tuple[Line, ...]:
     """Return what the card shows of the messages of a case; `rules`: those that hold in its room."""
-    check = next((rule.check for rule in rules if rule.settings.name == case.rule), None)
+    rule = next((rule for rule in rules if rule.settings.name == case.rule), None)
+    check = rule.check if rule is not None else None
     said = [await _said(db, case, event, said_at) for event in case.events[: MOST_LATER + 1]]
     first, later = (_shown(said[0], check, EXCERPT), said[1:]) if said else (None, [])
     kept = _Shown(Quoted(case.excerpt)) if case.excerpt else None
-    head = _first(case, first or kept, said[0].media if said and said[0] else (), bot)
+    of_file = _in_file(rule.settings) if rule is not None else ()
+    if of_file and first is not None:
+        first = replace(first, where="body")  # not the words broke it
+    head = (*_first(case, first or kept, said[0].media if said and said[0] else (), bot), *of_file)
     return (*head, *_later(case, [_shown(each, check, LATER) for each in later], bot))
 
 
@@ -58,6 +64,14 @@ def message_link(room: RoomId, event: EventId, bot: UserId) -> Link:
     """Return the address of a message; the server of the bot, which is in the room, is a way to it."""
     place = f"{quote(room, safe='!:')}/{quote(event, safe='$:')}"
     return Link(f"https://matrix.to/#/{place}?via={quote(server_of(bot), safe=':')}")
+
+
+def _in_file(rule: RuleSettings) -> tuple[Line, ...]:
+    """Return what a rule found in a file; nothing if it looks at the message itself."""
+    if isinstance(rule, LabelsRule):
+        labels = ", ".join(f"{name} ≥ {limit}" for name, limit in rule.labels.items())
+        return (line("card.labels", plugin=Code(rule.plugin), labels=Code(labels)),)
+    return (line("card.known-file"),) if rule.OF_FILES else ()
 
 
 def _first(case: CaseView, shown: _Shown | None, files: Sequence[Media], bot: UserId) -> Iterator[Line]:

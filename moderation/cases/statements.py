@@ -171,8 +171,9 @@ def _found(known: StatementContext) -> str:
 
 def _findings(facts: Sequence[Fact], case: CaseView) -> Iterator[StatedFinding]:
     """Yield the findings in the message that the case is about; other findings of the same cause do not concern it."""
+    causes = {case.on, *(fact.on for fact in facts if isinstance(fact, CaseOpened) and fact.n == case.n)}
     for fact in facts:
-        if isinstance(fact, Found) and fact.on == case.on and fact.subject == case.subject:
+        if isinstance(fact, Found) and fact.on in causes and fact.subject == case.subject:
             yield StatedFinding(
                 rule=fact.rule, where=fact.where, count=fact.count, limit=fact.limit, matched=fact.matched
             )

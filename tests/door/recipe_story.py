@@ -67,7 +67,7 @@ def checked(folder: Path) -> str:
     """Return what `answerable check` says of settings that have each kind of the example."""
     example = Path("config.example.toml").read_text("utf-8")
     file = folder / "config.toml"
-    file.write_text(CONFIG + example[example.index("\n[[rules]]") :], "utf-8")
+    file.write_text(CONFIG + example[example.index("\n[[plugins]]") :], "utf-8")
     said = CliRunner().invoke(app, ["check", "--config", str(file), "--json"])
     return next(str(each["state"]) for each in json.loads(said.stdout) if each["check"] == "config")
 

@@ -1,6 +1,7 @@
 """Labels of plug-ins: rules judge by what is recorded of an answer, and nothing waits for one."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from moderation.model.facts import (
     FileLabelled,
     Found,
     SanctionStarted,
+    StatementGiven,
 )
 from tests.door.judged_again import judged_again
 from tests.door.offline import ANNA, MARK, Offline, offline
@@ -153,6 +155,15 @@ async def test_the_finding_names_the_score_and_the_message(folder: Path) -> None
         assert (case.on, case.message, case.event, case.excerpt) == (index, known.on, event, "a.png")
 
 
+async def test_the_statement_of_a_decision_by_itself_says_what_was_found(folder: Path) -> None:
+    async with plugin(folder.parent, says(HUGE)), offline(folder, AT_ONCE.replace('interim = "redact"\n', "")) as bot:
+        await bot.event(ANNA, "m.room.message", image())
+        await answer(bot)
+        (stated,) = bot.facts(StatementGiven)
+        (found,) = json.loads(stated.statement)["findings"]
+        assert (found["rule"], found["matched"], found["count"], found["limit"]) == ("huge-pictures", "huge", 930, 900)
+
+
 async def test_only_files_that_a_rule_waits_for_are_asked_about(folder: Path) -> None:
     async with offline(folder, RULES) as bot:
         for msgtype in ("m.file", "m.video", "m.text"):
@@ -257,6 +268,9 @@ async def test_a_silent_plugin_holds_up_nothing_and_its_late_word_becomes_a_case
         speak.set()
         await bot.until(lambda: _gone(bot) == {said, *pictures}, "the pictures hidden")
         card = await scene.card(manager, 2)
+        said_of_it = "Found in a file by the plug-in pictures: huge ≥ 900"
+        assert said_of_it in card.content["body"]
+        assert "Found in a file name" not in card.content["body"]
         await manager.react(scene.desk, card.id, "❌")
         await bot.until(lambda: [fact.what for fact in bot.facts(CaseDecided)] == ["dismissed"], "the decision")
 
