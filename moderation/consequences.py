@@ -267,7 +267,8 @@ def _(fact: SanctionStarted, rooms_of: RoomsOf) -> Iterator[Consequence]:
         if fact.rule == TIER_LINKS and fact.n:
             yield Quote(room=fact.home, n=CaseNumber(fact.n), event=fact.event)
     elif fact.kind == "kick":
-        yield Kick(room=fact.home, subject=fact.subject, n=fact.n, rule=fact.rule, by=fact.by)
+        silent = fact.rule == IN_WAVE
+        yield Kick(room=fact.home, subject=fact.subject, n=fact.n, rule=fact.rule, by=fact.by, silent=silent)
     elif fact.kind in OF_ROOMS:
         yield from _measure_begun(fact)
     elif fact.kind in LASTING:

@@ -99,10 +99,10 @@ class JoinWaves:
     async def _removed(
         self, db: AsyncConnection, wave: Sequence[Coming], room: RoomView, now_ms: int, *, n: int, on: int
     ) -> tuple[Fact, ...]:
-        """Return the removal of the strangers of a wave who said nothing, if the settings ask for it."""
+        """Return the removal of the strangers of a wave of whom no message stands, if the settings ask for it."""
         if self._policy.joins.undo != "kick":
             return ()
-        spoke = await queries.who_posted(db, room.room, [each.user for each in wave])
+        spoke = await queries.who_stands(db, room.room, [each.user for each in wave])
         silent = [each for each in wave if each.user not in spoke and await self._is_stranger(db, each, room, now_ms)]
         people = [(await self._knowledge.context(db, room, each.user, now_ms), each.event) for each in silent]
         return facts_of_removal(people, n=n, policy=self._policy, on=on)

@@ -114,6 +114,11 @@ class Kick(Action, name="kick", priority=STOP, early=True, queue=None):
     rule: str = "-"
     by: UserId = NO_USER
     reason: str = ""  # of rows that an older version queued; not shown
+    silent: bool = False  # nothing of theirs stands in the room, so what others wrote goes first
+
+    @property
+    def priority(self) -> int:
+        return STATE if self.silent else STOP
 
 
 class Unban(Action, name="unban", priority=STATE, queue="state {room}"):

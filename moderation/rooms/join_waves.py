@@ -7,7 +7,8 @@ Rules kept here:
 - What was read after an absence counts for the time at which it was sent. A wave that was over before is none.
 - Nobody can keep a room shut with waves: it is gated or closed by itself a few times in a day and no longer than said,
   then people are only told. While a measure keeps people out, and while the last wave counts, there is no other.
-- Removed are those of the wave, and those who come in behind them, who said nothing. Each has a case; it costs nothing.
+- Removed are those of the wave, and those who come in behind them, of whom no message stands: spam that was removed
+  buys nobody a place. Each has a case; it costs nothing.
 
 Pure. Left to others: who came (`bot/pipeline/join_waves.py`), the join rule (`align_room.py`).
 """

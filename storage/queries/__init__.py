@@ -81,7 +81,7 @@ from .events import (
     unread_events,
     unwanted_events,
 )
-from .join_waves import comings, last_wave, shut_by_waves, who_posted
+from .join_waves import comings, last_wave, shut_by_waves, who_stands
 from .linked_accounts import accounts_of, accounts_of_all
 from .many_people import people_views
 from .members_listed import ListedMember, members_listed

@@ -30,6 +30,7 @@ _TIMES = (
 )
 _S = schema.sanctions.c
 _REMOVED = select(_S.record).where(_S.event == schema.events.c.event, _S.kind == "redact", _S.why_ended != "reversed")
+STANDS = (~_REMOVED.exists(), ~COVERING.exists())  # of an event: no measure removed it
 _STANDING = (
     select(schema.events.c.record)
     .where(
@@ -37,8 +38,7 @@ _STANDING = (
         schema.events.c.sender == bindparam("sender"),
         schema.events.c.kind == POSTED,
         schema.events.c.record < bindparam("record"),
-        ~_REMOVED.exists(),
-        ~COVERING.exists(),
+        *STANDS,
     )
     .limit(bindparam("most"))
     .subquery()

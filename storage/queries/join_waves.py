@@ -12,6 +12,8 @@ from storage import schema
 from storage.projections import POSTED, WAVE
 from storage.sql_list import sql_list
 
+from .events import STANDS
+
 
 async def comings(db: AsyncConnection, room: RoomId, most: int) -> list[Coming]:
     """Return the last people who came into a room for the first time, or were invited, since the bot is there."""
@@ -38,8 +40,8 @@ async def shut_by_waves(db: AsyncConnection, room: RoomId, since_ms: int) -> int
     return int(await db.scalar(counted) or 0)
 
 
-async def who_posted(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) -> frozenset[UserId]:
-    """Return those of these people who ever wrote something in a room."""
+async def who_stands(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) -> frozenset[UserId]:
+    """Return those of these people of whom a message stands in a room, that no measure removed."""
     e = schema.events.c
-    wrote = select(e.sender).distinct().where(e.room == room, e.kind == POSTED, sql_list(e.sender, users))
-    return frozenset(await db.scalars(wrote))
+    said = select(e.sender).distinct().where(e.room == room, e.kind == POSTED, sql_list(e.sender, users))
+    return frozenset(await db.scalars(said.where(*STANDS)))

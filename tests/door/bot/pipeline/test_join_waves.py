@@ -8,7 +8,7 @@ import pytest
 from bot import startup
 from bot.events.parse_event import receive
 from bot.pipeline.event_reader import PlainReader
-from moderation.model.actions import Align
+from moderation.model.actions import Align, Kick, Redact
 from moderation.model.facts import (
     CaseDecided,
     CaseOpened,
@@ -169,6 +169,19 @@ async def test_those_of_a_wave_who_said_nothing_are_removed_each_with_a_case(tmp
         await invited(bot, MARK, STRANGERS[5])
         await come(bot, STRANGERS[5:6])  # let in by a manager
         assert len(bot.facts(CaseOpened)) == 5
+
+
+async def test_spam_that_was_removed_buys_nobody_a_place(tmp_path: Path) -> None:
+    rule = '[[rules]]\nname = "spam"\nkind = "terms"\nmeasure = "redact"\nterms = ["forbidden"]\n'
+    async with offline(tmp_path, UNDO + rule) as bot:
+        await come(bot, STRANGERS[:2])
+        await bot.say(STRANGERS[0], "forbidden")
+        await bot.say(STRANGERS[1], "hello")
+        await come(bot, STRANGERS[2:4])
+        kicked = [each.subject for each in bot.facts(SanctionStarted) if each.kind == "kick"]
+        assert kicked == [STRANGERS[0], STRANGERS[2], STRANGERS[3]]
+        waiting = {type(row.action): row.priority for row in await bot.waiting()}
+        assert waiting[Redact] < waiting[Kick]  # what can be seen goes first
 
 
 @pytest.mark.parametrize("by", [MARK, OLGA])
