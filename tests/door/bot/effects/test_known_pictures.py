@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from bot.cli.rules.reading import read_again
 from bot.config.config import parse_config
@@ -17,10 +18,11 @@ from bot.effects.fetch_file import FileFetcher
 from bot.effects.media_hash import MediaHasher
 from bot.effects.picture_hash import pdq_of
 from bot.matrix.errors import TooLarge
+from bot.pipeline.replay import rebuild
 from moderation.model.actions import STATE, HashMedia
 from moderation.model.facts import ActionTaken, CaseGrew, CaseOpened, CreditChanged, Found, MediaKept, SanctionStarted
 from storage import outbox
-from storage.database import FILE
+from storage.database import FILE, Database
 from tests.door.bot.commands.test_personal_data import port
 from tests.door.offline import ANNA, CONFIG, DESK, MARK, Offline, offline
 from tests.theatre.scene import Theatre, told
@@ -233,6 +235,20 @@ async def tables(bot: Offline) -> Sequence[object]:
         await bot.rows("SELECT kind, n, event FROM sanctions"),
         await bot.rows("SELECT n, event FROM evidence"),
     )
+
+
+async def test_tables_made_again_from_the_records_are_the_same(bot: Offline, tmp_path: Path) -> None:
+    await bot.event(ANNA, "m.room.message", gallery("bad", "zip"))
+    await bot.event(ANNA, "m.room.message", image("turned"))
+    await fetch(bot)
+    (tmp_path / "again").mkdir()
+    again = await Database.open(tmp_path / "again")
+    await rebuild(bot.stores.journal, again)
+    for table in ("cases", "evidence", "sanctions", "credit", "events"):
+        query = text(f"SELECT * FROM {table} ORDER BY record")
+        async with again.read() as db:
+            assert [tuple(row) for row in await db.execute(query)] == await bot.rows(str(query)), table
+    await again.close()
 
 
 async def test_what_a_stop_left_undone_is_judged_from_the_records_without_the_file(tmp_path: Path) -> None:
