@@ -19,7 +19,7 @@ from typing import Any
 
 import structlog
 
-from moderation.model.facts import BotStopped
+from moderation.model.facts import BotStopped, PolicyChanged
 from moderation.rules.images import compare_pictures
 from storage import outbox, queries
 from storage.journal.journal import Journal
@@ -98,7 +98,7 @@ from .runtime.clock import Clock, wall_clock
 from .scheduler.digest import Digester
 from .scheduler.scheduler import Scheduler
 from .scheduler.tables_sample import TablesSample
-from .startup import Stores, caught_up, checks_at_start, forget_again, open_stores, start_facts
+from .startup import Stores, caught_up, checks_at_start, desks_to_unite, forget_again, open_stores, start_facts
 from .sync.backfill import Gaps
 from .sync.server_reports import ServerReports
 from .sync.spaces import Spaces
@@ -130,7 +130,12 @@ async def serve(
         intake = Intake(machine, homeserver, clock)
         pipeline = await caught_up(config, session.user, stores, clock, intake)
         await forget_again(stores)
-        await pipeline.commit(await start_facts(config.policy, stores))
+        started = await start_facts(config.policy, stores)
+        await pipeline.commit(started)
+        if any(isinstance(fact, PolicyChanged) for fact in started):
+            async with stores.database.read() as db:
+                desks = await desks_to_unite(db, config.policy)
+            await pipeline.commit(actions=desks)
         keys_age = KeysAge(machine, stores.database, pipeline)
         if not await keys_age.grow():
             homeserver.keys_are_lost()

@@ -196,15 +196,20 @@ async def forget_again(stores: Stores) -> None:
 
 async def checks_at_start(
     db: AsyncConnection, policy: Policy, groups: Iterable[RoomId]
-) -> tuple[Align | AlignServers | KeepDesk | KeepLobby, ...]:
-    """Return the check of each lobby, of those `groups` in which something holds, and of desks that should be one."""
+) -> tuple[Align | AlignServers | KeepLobby, ...]:
+    """Return the check of each lobby, and of those `groups` in which something holds."""
     gated = await gated_groups(db, policy)
     concerned = {*gated, *await queries.rooms_with_sanctions(db)}
     aligns = (Align(room=room, routine=True) for room in groups if room in concerned)
     servers = (AlignServers(room=room) for room in await queries.rooms_with_servers(db))
-    one = [name.name for name in policy.communities.named if name.desk == "one"]
-    desks = [KeepDesk(room=room) for name in one for room in await queries.rooms_of_community(db, name)]
-    return (*aligns, *servers, *desks, *await lobbies_to_look_after(db, gated))
+    return (*aligns, *servers, *await lobbies_to_look_after(db, gated))
+
+
+async def desks_to_unite(db: AsyncConnection, policy: Policy) -> tuple[KeepDesk, ...]:
+    """Return the checks of desks in communities that have one desk; needed once after a change of settings."""
+    one = [each.name for each in policy.communities.named if each.desk == "one"]
+    rooms = [room for name in one for room in await queries.rooms_of_community(db, name)]
+    return tuple(KeepDesk(room=room) for room in rooms)
 
 
 async def start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bot import startup
-from moderation.model.actions import Align, AlignServers, KeepDesk, KeepLobby
+from moderation.model.actions import Align, AlignServers, KeepLobby
 from moderation.model.facts import SanctionEnded, SanctionStarted
 from moderation.values.ids import GroupCode, RoomId
 from storage import queries
@@ -13,7 +13,7 @@ OTHER = RoomId("!orchard:example.org")
 GATE = '[[verification.rooms]]\nrooms = ["G-ACDE"]\nwrite = 2\nbelow = "gate"\n'
 
 
-async def checks(bot: Offline) -> tuple[Align | AlignServers | KeepDesk | KeepLobby, ...]:
+async def checks(bot: Offline) -> tuple[Align | AlignServers | KeepLobby, ...]:
     async with bot.stores.database.read() as db:
         return await startup.checks_at_start(db, bot.config.policy, await queries.active_groups(db))
 

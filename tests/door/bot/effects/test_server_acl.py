@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from bot.effects.server_acl import PAUSE_MS, ServerAcls
+from bot.matrix.errors import Unreachable
 from bot.outbox.handler import PollAgain
 from bot.pipeline.replay import rebuild
 from moderation.model.actions import Action, AlignServers, Say, Tell, TellDesk
@@ -33,6 +34,7 @@ class Homeserver:
     def __init__(self, content: dict[str, Any] | None = None) -> None:
         self.content = content
         self.written = 0
+        self.lost: Literal["", "request", "answer"] = ""  # what the next write loses
 
     async def state_event(self, _room: RoomId, type: str, _key: str = "") -> dict[str, Any] | None:
         assert type == SERVER_ACL
@@ -40,7 +42,11 @@ class Homeserver:
 
     async def set_state(self, _room: RoomId, type: str, content: Mapping[str, Any]) -> str:
         assert type == SERVER_ACL
-        self.content, self.written = dict(content), self.written + 1
+        lost, self.lost = self.lost, ""
+        if lost != "request":
+            self.content, self.written = dict(content), self.written + 1
+        if lost:
+            raise Unreachable("stopped")
         return "$acl"
 
     @property
@@ -212,6 +218,20 @@ async def test_orders_are_written_together_and_given_back_one_by_one(tmp_path: P
             ("intended", "bad.example"),
             ("released", "bad.example"),
         ]
+
+
+@pytest.mark.parametrize("lost", ["request", "answer"])
+async def test_a_write_that_was_cut_short_is_done_once(tmp_path: Path, lost: Any) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        homeserver = Homeserver()
+        homeserver.lost = lost
+        await bot.say(OLGA, "!acl deny bad.example", DESK)
+        with pytest.raises(Unreachable):
+            await align(bot, ServerAcls(bot.services(homeserver)))
+        assert await bot.rows("SELECT what, step FROM holds") == [("acl bad.example", "intended")]
+        await align(bot, ServerAcls(bot.services(homeserver)))  # as after a restart
+        assert await bot.rows("SELECT what, step FROM holds") == [("acl bad.example", "held")]
+        assert (homeserver.denied, homeserver.written) == (["bad.example"], 1)
 
 
 async def test_a_change_by_hand_is_put_right_twice_and_told_and_then_respected(tmp_path: Path) -> None:
