@@ -18,7 +18,7 @@ from moderation.cases.claim import can_be_extended, more_time
 from moderation.cases.together import belonging_with
 from moderation.credit.credit import entries_in_force
 from moderation.credit.ledger import account
-from moderation.model.builtin_rules import OUTSIDE, TIER_LINKS, decided_by, ledger_of
+from moderation.model.builtin_rules import OUTSIDE, OWN_RULES, TIER_LINKS, decided_by, ledger_of
 from moderation.model.context import CaseView, Context, PersonView, RoomView
 from moderation.model.reach import Spot
 from moderation.policy import Policy
@@ -178,13 +178,22 @@ def _head(card: Card, policy: Policy, now_ms: int) -> Iterator[Line]:
 
 
 def _there(card: Card) -> Iterator[Line]:
-    """Say whether the message can still be read in the room."""
+    """Say whether what the case is about can still be read in the room."""
+    if _stands(card.case):
+        yield line("card.there.stands")
     if card.gone is None or not card.case.messages:
         return
     if not card.gone:
         yield line("card.there.visible")
     else:
         yield line("card.there.removed" if card.case.outcome else "card.there.hidden")
+
+
+def _stands(case: CaseView) -> bool:
+    """Return whether a case is about something that cannot be redacted, such as a name, and nobody was removed."""
+    about_state = bool(case.events) and not case.messages and case.rule not in OWN_RULES
+    answered = any(kind in ("redact", "kick", "ban") for kind, _ in case.done)
+    return about_state and case.outcome != "dismissed" and not answered
 
 
 def _about(card: Card) -> Iterator[Line]:

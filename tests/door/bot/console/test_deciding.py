@@ -35,6 +35,27 @@ async def form(browser: Browser, what: str, n: int = 1, **more: str) -> dict[str
     return {"what": what, "reason": WHY, "seen": seen(await browser.get(f"/cases/{n}")), **more}
 
 
+async def is_told_as_shown(console: ServedConsole, what: str) -> list[str]:
+    """Decide, and compare what the page said before with what the person is told; return the keys of that."""
+    bot = console.bot
+    async with console.person(MARK) as browser:
+        asked = await form(browser, what)
+        sure = await browser.post("/cases/1/decide", asked)
+        quoted = sure.text[sure.text.index('class="quote"') :].partition("</div>")[0]
+        await browser.post("/cases/1/decide", {**asked, "sure": "1"})
+    like = '%"do": "tell"%'
+    [row] = await bot.rows(f"SELECT action FROM outbox WHERE action LIKE '{like}' ORDER BY id DESC LIMIT 1")
+    told = from_json(json.loads(row[0]))
+    assert isinstance(told, Tell) and told.subject == ANNA
+    speech = Speech(Catalog.load().with_prefix("!").with_zone("UTC"), bot.config.policy, "en")
+    async with bot.stores.database.read() as db:
+        names = await names_in(db, told.lines, "en", ROOM, about=[ANNA, MARK])
+    assert re.findall(r"<p>(.*?)</p>", quoted, re.DOTALL) == [
+        speech.text([line], "en", names).html.replace("https://matrix.to/#/@", "/people/@") for line in told.lines
+    ]
+    return [line.key for line in told.lines]
+
+
 class TestAPerson:
     async def test_sees_what_follows_and_what_is_told_before_the_second_press(self, console: ServedConsole) -> None:
         async with console.person(MARK) as browser:
@@ -61,22 +82,15 @@ class TestAPerson:
 
     @pytest.mark.parametrize("what", ["uphold", "dismiss"])
     async def test_is_told_just_what_the_page_said(self, console: ServedConsole, what: str) -> None:
-        bot = console.bot
-        async with console.person(MARK) as browser:
-            asked = await form(browser, what)
-            sure = await browser.post("/cases/1/decide", asked)
-            quoted = sure.text[sure.text.index('class="quote"') :].partition("</div>")[0]
-            await browser.post("/cases/1/decide", {**asked, "sure": "1"})
-        like = '%"do": "tell"%'
-        [row] = await bot.rows(f"SELECT action FROM outbox WHERE action LIKE '{like}' ORDER BY id DESC LIMIT 1")
-        told = from_json(json.loads(row[0]))
-        assert isinstance(told, Tell) and told.subject == ANNA
-        speech = Speech(Catalog.load().with_prefix("!").with_zone("UTC"), bot.config.policy, "en")
-        async with bot.stores.database.read() as db:
-            names = await names_in(db, told.lines, "en", ROOM, about=[ANNA, MARK])
-        assert re.findall(r"<p>(.*?)</p>", quoted, re.DOTALL) == [
-            speech.text([line], "en", names).html.replace("https://matrix.to/#/@", "/people/@") for line in told.lines
-        ]
+        assert await is_told_as_shown(console, what)
+
+    @pytest.mark.parametrize("measure", ["kick", "ban"])
+    async def test_is_told_of_a_removal_what_the_page_said(self, tmp_path: Path, measure: str) -> None:
+        rules = RULES.replace('decide = "manager"', f'decide = "manager"\nmeasure = "{measure}"')
+        async with offline(tmp_path, rules) as bot:
+            await bot.say(ANNA, WORDS)
+            async with served_console(bot, rules) as console:
+                assert f"notice.removed.{measure}" in await is_told_as_shown(console, "uphold")
 
     async def test_who_looks_at_a_case_that_moved_decides_nothing(self, console: ServedConsole) -> None:
         async with console.person(MARK) as first, console.person(MINA) as second:

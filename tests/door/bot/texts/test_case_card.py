@@ -256,3 +256,15 @@ async def test_a_card_says_that_there_was_a_picture(tmp_path: Path, how: str) ->
         lines = await card(bot)
         at = next(number for number, each in enumerate(lines) if each.startswith("Message: "))
         assert lines[at - len(SAID[how]) : at] == SAID[how]
+
+
+async def test_a_card_about_a_name_says_that_it_stands_until_the_person_is_removed(tmp_path: Path) -> None:
+    stands = "This is not a message, so I cannot remove it: it still stands. !kick and !ban remove the person."
+    rules = RULES.replace('decide = "manager"', 'decide = "manager"\nmeasure = "kick"')
+    async with offline(tmp_path, rules) as bot:
+        await named(bot, ANNA, "forbidden")
+        assert stands in await card(bot)
+        await bot.say(MARK, "!uphold 1 it is", room=DESK)
+        assert stands not in await card(bot)
+        await bot.say(MINA, "it is forbidden", room=ROOM)
+        assert stands not in await card(bot, 2)

@@ -50,6 +50,22 @@ class = "severe"
 measure = "mute"
 mute_for = "1h"
 terms = ["elephant"]
+[[rules]]
+name = "banning"
+text = {en = "No begging.", zh = "不得乞讨。"}
+kind = "terms"
+class = "serious"
+measure = "ban"
+ban_for = "3d"
+terms = ["geyser"]
+[[rules]]
+name = "removing"
+text = {en = "No gambling.", zh = "不得赌博。"}
+kind = "terms"
+class = "serious"
+decide = "manager"
+measure = "kick"
+terms = ["lottery"]
 """
 ONE_OPERATOR = f'operators = ["{OPERA}"]\n'
 METADATA = '[records]\ncontent = "metadata"\n'
