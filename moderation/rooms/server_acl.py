@@ -17,7 +17,6 @@ Pure. Left to others: reading and writing the room (`bot/effects/server_acl.py`)
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from ipaddress import ip_address
 
 from moderation.values.errors import Refused
 from moderation.values.ids import NO_USER, UserId, server_of
@@ -31,13 +30,14 @@ DENIED, OPEN = "deny", "-"  # the values of an entry
 Content = Mapping[str, object]
 
 _PATTERN = re.compile(r"[a-z0-9.*?-]{1,230}\Z", re.ASCII)
+_ADDRESS = re.compile(r"[0-9.]+\Z|\[|[0-9a-f:.]*:[0-9a-f:.]*\Z", re.ASCII)  # IPv4, or IPv6 in brackets or without
 _PORT = re.compile(r":\d{1,5}\Z", re.ASCII)
 
 
 def server_pattern(text: str) -> str:
     """Return a server name or a glob over server names, as the ACL has it. Raises `Refused` if it may not be denied."""
     pattern = _without_port(text.lower())
-    if _is_address(pattern):
+    if _ADDRESS.match(pattern):
         raise Refused("error.acl.address", given=text[:60])
     *names, last = pattern.split(".")
     if not _PATTERN.match(pattern) or not names or not all(pattern.split(".")):
@@ -45,14 +45,6 @@ def server_pattern(text: str) -> str:
     if not re.search("[a-z]", last) or re.search("[*?]", last) or not re.search("[a-z0-9]", names[-1]):
         raise Refused("error.acl.wide", given=text[:60])
     return pattern
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text.strip("[]"))
-    except ValueError:
-        return text.startswith("[")
-    return True
 
 
 def _without_port(server: str) -> str:

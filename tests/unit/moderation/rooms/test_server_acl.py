@@ -108,7 +108,7 @@ def test_a_pattern_ends_in_a_whole_name(given: str, pattern: str) -> None:
         ("10.0.0.1:8448", "address"),
         ("[2001:db8::1]", "address"),
         ("[2001:db8::1]:8448", "address"),
-        ("2001:db8::1", "form"),
+        ("2001:db8::1", "address"),
         ("*", "form"),
         ("localhost", "form"),
         ("bad..example", "form"),
