@@ -134,7 +134,7 @@ class Judging:
             return ()
         if event.sender == self._settings.bot:
             return ()
-        judged = self._compares_files
+        judged = self._compares_files and room.active  # not the faces of all who were there before the bot
         files = [file for file in event.media if file.url and (judged or file.kind != "avatar")][:MOST_FILES]
         hashed = tuple(
             HashMedia(

@@ -17,10 +17,21 @@ from bot.crypto.attachments import encrypt
 from bot.effects.fetch_file import FileFetcher
 from bot.effects.media_hash import MediaHasher
 from bot.effects.picture_hash import pdq_of
+from bot.events.parse_event import receive
 from bot.matrix.errors import TooLarge
 from bot.pipeline.replay import rebuild
 from moderation.model.actions import STATE, HashMedia
-from moderation.model.facts import ActionTaken, CaseGrew, CaseOpened, CreditChanged, Found, MediaKept, SanctionStarted
+from moderation.model.facts import (
+    ActionTaken,
+    CaseGrew,
+    CaseOpened,
+    CreditChanged,
+    Found,
+    MediaKept,
+    RoomEntered,
+    SanctionStarted,
+)
+from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import outbox
 from storage.database import FILE, Database
 from tests.door.bot.commands.test_personal_data import port
@@ -142,6 +153,21 @@ async def test_a_face_is_removed_with_the_join_that_shows_it(bot: Offline) -> No
     join = await bot.event(ANNA, "m.room.member", {"membership": "join", "avatar_url": PLACE + "bad"}, key=ANNA)
     await fetch(bot)
     assert await removed(bot) == [join]
+
+
+async def test_the_faces_of_people_who_were_there_before_are_left_alone(bot: Offline) -> None:
+    room, people = RoomId("!large:example.org"), [UserId(f"@member{number}:example.org") for number in range(9)]
+    snapshot = [bot.raw(MARK, "m.room.create", {"room_version": "11"}, "")]
+    shown = {"membership": "join", "avatar_url": PLACE + "bad"}
+    snapshot += [bot.raw(user, "m.room.member", shown, user) for user in (*people, MARK)]
+
+    async def nothing_more(_db: object) -> None:
+        return
+
+    entered = RoomEntered(code=GroupCode("G-9QRS"), purpose="group", room_id=room, subject=MARK)
+    await bot.pipeline.commit((entered,))
+    await bot.pipeline.open_room(room, [receive(raw, room, bot.time()) for raw in snapshot], nothing_more)
+    assert [row for row in await bot.waiting() if isinstance(row.action, HashMedia)] == []
 
 
 async def test_a_face_is_removed_if_managers_decide_so(tmp_path: Path) -> None:
