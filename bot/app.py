@@ -100,6 +100,7 @@ from .scheduler.scheduler import Scheduler
 from .scheduler.tables_sample import TablesSample
 from .startup import Stores, caught_up, checks_at_start, desks_to_unite, forget_again, open_stores, start_facts
 from .sync.backfill import Gaps
+from .sync.policy_lists import PolicyLists
 from .sync.server_reports import ServerReports
 from .sync.spaces import Spaces
 from .sync.sync_loop import Listener
@@ -192,6 +193,7 @@ class RunningBot:
         slowed = _slowed(config, clock)
         self._dispatcher = OutboxDispatcher(database, pipeline, self._handlers(), pipeline.steady, slowed)
         self._spaces = Spaces(self._services)
+        self._lists = PolicyLists(self._services)
         self._make_encryption()
         self._make_listener()
         self._tables_sample = TablesSample(config.data_dir, database, pipeline, config.policy)
@@ -270,6 +272,7 @@ class RunningBot:
             self._services,
             self._gaps,
             self._spaces,
+            self._lists,
             allow_invites=core.config.bot.allow_invites,
             caught_up=self._caught_up.set,
             encryption=core.intake.encryption,
@@ -358,6 +361,7 @@ class RunningBot:
             self._reading.run,
             self._server_reports.run,
             self._spaces.run,
+            self._lists.run,
             self._tables_sample.run,
         )
         servers = (self._control, self._callback, self._page)

@@ -46,6 +46,7 @@ from .model.builtin_rules import (
     CAP_MEMBERS,
     IN_WAVE,
     JOIN_WAVE,
+    LISTED,
     OWN_RULES,
     PAUSES_REPORTS,
     TIER_LINKS,
@@ -553,7 +554,7 @@ _ALWAYS_TOLD = (
 def _is_felt(fact: SanctionStarted) -> bool:
     if fact.subject == fact.by:  # people know what they do to themselves
         return False
-    if fact.rule in (*PAUSES_REPORTS, BARRED, CAP_MEMBERS, CAP_JOINED, IN_WAVE):  # the case says what and why
+    if fact.rule in (*PAUSES_REPORTS, BARRED, CAP_MEMBERS, CAP_JOINED, IN_WAVE, LISTED):  # the case says what and why
         return bool(fact.until)
     if fact.rule in (UNVERIFIED, UNVERIFIED_MANAGER):  # the case, or the notice before, says what and why
         return False

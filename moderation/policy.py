@@ -7,7 +7,7 @@ a file.
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self, Union
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .rules.base import GRADES as GRADES
@@ -20,7 +20,7 @@ from .rules.registry import KINDS
 from .rules.unless import MOST_MESSAGES, Unless
 from .values.durations import DAY_MS, HOUR_MS, Duration, DurationOrNever
 from .values.ids import RoomId, is_room_id
-from .values.levels import Method
+from .values.levels import REACHES, Method
 
 # Their type is the base of all kinds; what is read is one of the kinds.
 if TYPE_CHECKING:
@@ -311,6 +311,41 @@ class VerificationSettings(StrictSettings):
     pin_keys: bool = True  # whether a changed master key (cross-signing) means being verified again
 
 
+METHODS: frozenset[Method] = frozenset(REACHES)
+Trust = Literal["look", "propose", "agree", "apply"]
+ListKind = Literal["user", "server"]
+ListName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+
+
+def _list_room(text: str) -> str:
+    if not (is_room_id(text) or (text.startswith("#") and ":" in text)):
+        raise PydanticCustomError("list_room", "neither a room id nor an alias")
+    return text
+
+
+class WatchedList(StrictSettings):
+    """A policy list that the operator watches (docs/lists.md)."""
+
+    name: ListName
+    room: Annotated[str, AfterValidator(_list_room)]
+    via: tuple[str, ...] = ()
+    rooms: tuple[str, ...] = ("*",)  # as in a rule
+    trust: Trust = "propose"
+    agree: Annotated[int, Field(ge=2)] = 2  # trust "agree": so many lists must say the same
+    kinds: tuple[ListKind, ...] = ("user", "server")
+    senders: tuple[str, ...] = ()  # whose entries count, as globs; (): all that the list's room lets write
+
+
+class ListSettings(StrictSettings):
+    """What entries of policy lists bring here (`moderation/lists/matching.py`)."""
+
+    act_at_most: Annotated[int, Field(ge=0)] = 20  # one change that touches more of our people waits for a word
+    spare_verified: LevelAsked = 2  # from this level on an entry never acts by itself; it is proposed
+    never: tuple[str, ...] = ()  # globs over ids that no entry touches
+    lasts: Duration = 365 * DAY_MS  # a ban by a list ends by itself; it is renewed while the entry stands
+    watch: tuple[WatchedList, ...] = ()
+
+
 class Policy(StrictSettings):
     """Everything that judging depends on, besides the event and the context."""
 
@@ -333,6 +368,7 @@ class Policy(StrictSettings):
     joins: JoinSettings = JoinSettings()
     dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()
+    lists: ListSettings = ListSettings()
     operators: tuple[str, ...] = ()  # Matrix ids
     set_aside: tuple[str, ...] = Field(default=(), exclude=True)  # operators who act without the rights of one
 

@@ -179,6 +179,73 @@ link_requests = Table(
     info=ROWS,
 )
 
+# Policy lists that are watched because somebody chose them here; those of the configuration stand there.
+chosen_lists = Table(
+    "chosen_lists",
+    metadata,
+    Column("list", String, primary_key=True, info=PLAIN),
+    Column("list_room", String, info=PLAIN),
+    Column("trust", String, info=PLAIN),
+    Column("reach", String, info=PLAIN),
+    Column("room", String, info=PLAIN),  # the group for which it was chosen
+    Column("by", String, info=PERSON),
+    Column("record", Integer),
+    Column("at", Integer),
+)
+
+# Entries of policy lists that meant somebody who was here, and the case about each.
+list_matches = Table(
+    "list_matches",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("list", String, info=PLAIN),
+    Column("of", String, info=PLAIN),  # user or server
+    Column("key", String, info=PLAIN),  # the state key of the entry
+    Column("advice", String, info=PLAIN),
+    Column("step", String, info=PLAIN),  # propose or apply
+    Column("n", Integer),
+    Column("room", String, info=PLAIN),
+    Column("subject", String, info=PERSON),
+    Column("person", String, info=PERSON),
+    Column("entity", Text, info=words_of("subject")),
+    Column("author", String, info=words_of("subject")),
+    Column("reason", Text, info=words_of("subject")),
+    Column("at", Integer),
+    info=ROWS,
+)
+Index("list_matches_by_person", list_matches.c.person, list_matches.c.list)
+Index("list_matches_by_case", list_matches.c.n)
+
+# People whom a policy list no longer touches here.
+list_spared = Table(
+    "list_spared",
+    metadata,
+    Column("list", String, primary_key=True, info=PLAIN),
+    Column("person", String, primary_key=True, info=PERSON),
+    Column("n", Integer),
+    Column("by", String, info=PERSON),
+    Column("record", Integer),
+    Column("at", Integer),
+    info=ROWS,
+)
+
+# What policy lists say, as their rooms were last read. No record makes it: it can be read again.
+list_entries = Table(
+    "list_entries",
+    metadata,
+    Column("list_room", String, primary_key=True, info=PLAIN),
+    Column("of", String, primary_key=True, info=PLAIN),
+    Column("key", String, primary_key=True, info=PLAIN),
+    Column("entity", String, info=PLAIN),
+    Column("digest", String, info=PLAIN),
+    Column("advice", String, info=PLAIN),
+    Column("recommendation", String, info=PLAIN),
+    Column("reason", Text, info=PLAIN),
+    Column("sender", String, info=PLAIN),
+    Column("event", String, info=PLAIN),
+    Column("at", Integer),
+)
+
 # Links to the web console that people got in their direct rooms, by the hash of what a link ends in.
 console_links = Table(
     "console_links",

@@ -24,6 +24,7 @@ from moderation.policy import (
     CreditSettings,
     DossierSettings,
     JoinSettings,
+    ListSettings,
     MemberLimitSettings,
     NewcomerSettings,
     RoomVerification,
@@ -70,6 +71,7 @@ def problems_across(
         *_verification(tables["verification"], _community_names(data)),
         *_limits(tables["member_limits"], tables["dossiers"], _community_names(data)),
         *_newcomers(tables["newcomers"], _community_names(data)),
+        *_lists(tables["lists"], _community_names(data)),
         *_joins(tables["joins"], _community_names(data)),
         *_anchors(data.get("anchors"), _community_names(data)),
         *_communities(sound.get("communities")),
@@ -127,6 +129,7 @@ def _tables(root: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
         "member_limits",
         "dossiers",
         "newcomers",
+        "lists",
         "joins",
     ):
         model = root.model_fields[name].annotation
@@ -279,6 +282,17 @@ def _community_names(data: Mapping[str, Any]) -> set[str]:
     communities = data.get("communities")
     named = communities.get("named") if isinstance(communities, Mapping) else None
     return {str(each.get("name")) for each in named if isinstance(each, Mapping)} if isinstance(named, list) else set()
+
+
+def _lists(lists: ListSettings | None, names: Collection[str]) -> Iterator[ConfigProblem]:
+    """Check that each list has its own name, and that its rooms can match."""
+    first: dict[str, int] = {}
+    for index, each in enumerate(lists.watch if lists is not None else ()):
+        place: Place = ("lists", "watch", index)
+        if first.setdefault(each.name, index) != index:
+            fields = {"name": Code(each.name), "first": first[each.name] + 1}
+            yield ConfigProblem((*place, "name"), "list_twice", fields)
+        yield from _globs((*place, "rooms"), each.rooms, names)
 
 
 def _newcomers(newcomers: NewcomerSettings | None, names: Collection[str]) -> Iterator[ConfigProblem]:

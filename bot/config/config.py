@@ -31,6 +31,7 @@ from moderation.policy import (
     DossierSettings,
     DutySettings,
     JoinSettings,
+    ListSettings,
     MemberLimitSettings,
     NewcomerSettings,
     Policy,
@@ -218,6 +219,7 @@ class FileSettings(StrictSettings):
     joins: JoinSettings = JoinSettings()
     dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()
+    lists: ListSettings = ListSettings()
     challenges: ChallengeSettings = ChallengeSettings()
     email: EmailSettings = EmailSettings()
     member_list: MemberListSettings = MemberListSettings()
@@ -298,6 +300,7 @@ class Config(FileSettings):
             joins=self.joins,
             dossiers=self.dossiers,
             verification=self.verification,
+            lists=self.lists,
             operators=self.bot.operators,
         )
 

@@ -39,6 +39,7 @@ from .event_reader import EventReader
 from .in_flight import InFlight
 from .judge_event import Judging, unharmed
 from .judging_costs import JudgingCosts
+from .list_matches import ListMatching
 from .lost_time import LostTime
 from .message_text import message_of
 from .process_facts import FactProcessor, without_words
@@ -47,6 +48,7 @@ from .room_registry import ServedRooms
 from .unit_of_work import Answer, PipelineSettings, Responder, UnitOfWork
 from .urgent_rows import UrgentRows
 from .view_cache import ViewCache
+from .watched_lists import WatchedLists
 from .writer import Writer
 
 TAIL = 10_000  # records at the end of the journal that are read to find what was written last before a stop
@@ -89,7 +91,9 @@ class Pipeline:
         self.urgent = UrgentRows()
         self.writer = Writer(journal, database, self.begin)
         self.processor = FactProcessor(self.writer, knowledge, settings, self.served, self.urgent, self.steady)
-        self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
+        self.lists = WatchedLists()
+        self.matching = ListMatching(knowledge, self.lists, settings.policy)
+        self.rooms = RoomChanges(knowledge, settings.bot, settings.policy, self.matching)
         self.costs = JudgingCosts()
         self.lost_time = LostTime(database, self.served, settings.bot)
         recorded = partial(message_of, journal)

@@ -36,7 +36,7 @@ from moderation.model.actions import (
     TellDesk,
 )
 from moderation.model.context import InForce, PersonView, RoomView
-from moderation.model.facts import CaseLeft, Fact, RoleChanged, RoomStateChanged
+from moderation.model.facts import CaseLeft, CaseOpened, Fact, RoleChanged, RoomStateChanged, SanctionStarted
 from moderation.people.barred_list import is_entry
 from moderation.people.verification import admit, answer_in_lobby, answer_knock, any_room_asks, asked_of
 from moderation.policy import Policy
@@ -50,6 +50,7 @@ from moderation.values.power_levels import NEEDED_TO_PROTECT, SERVER_ACL, Role
 from storage import queries
 
 from .join_waves import JoinWaves, is_known
+from .list_matches import Came, ListMatching
 from .unit_of_work import Answer, UnitOfWork
 from .view_cache import ViewCache
 
@@ -60,8 +61,9 @@ TOMBSTONE = "m.room.tombstone"
 class RoomChanges:
     """The answers to changes of rooms, members and power levels."""
 
-    def __init__(self, knowledge: ViewCache, bot: UserId, policy: Policy) -> None:
+    def __init__(self, knowledge: ViewCache, bot: UserId, policy: Policy, lists: ListMatching) -> None:
         self._knowledge = knowledge
+        self._lists = lists
         self._bot = bot
         self._policy = policy
         self._waves = JoinWaves(knowledge, bot, policy)
@@ -163,6 +165,9 @@ class RoomChanges:
             facts += await self._left_cases(unit, index, room, event.user, event.sender)
         elif event.membership == "join":
             facts += await self._came_back(unit, index, room, event.user, event.received_ms)
+        if "ban" not in holding and not any(isinstance(fact, SanctionStarted) for fact in facts):
+            named = await self._named_on_a_list(unit, index, event, room, facts)
+            facts, actions = (*facts, *named.facts), [*actions, *named.actions]
         facts += await self._at_the_door(unit, index, event, room)
         if room.power.role(event.user) != "member":
             actions.append(KeepDesk(room=room.room))
@@ -222,6 +227,20 @@ class RoomChanges:
         )
         context = await self._knowledge.context(unit.db, room, event.user, event.received_ms)
         return enforce_limits(context, counted, self._policy, event=event.event, on=index)
+
+    async def _named_on_a_list(
+        self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView, before: Sequence[Fact]
+    ) -> Answer:
+        """Return what follows if a policy list names somebody who comes, is invited, or asks to come in."""
+        if event.membership not in ("join", "invite", "knock") or event.event is None:
+            return Answer()
+        listed = self._lists.means(room.room, event.user)
+        if not listed or await _membership_before(unit, event) == "join":
+            return Answer()
+        await unit.flush()
+        taken = sum(isinstance(fact, CaseOpened) for fact in before)
+        came = Came(room, event.user, event.received_ms, index, event.event, taken)
+        return await self._lists.came(unit.db, came, listed)
 
     async def _own_room(self, unit: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
         if not isinstance(event, MembershipChanged):

@@ -15,6 +15,7 @@ from itertools import groupby
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.pipeline.case_context import CaseContextLoader
+from bot.pipeline.list_matches import ListMatching
 from bot.pipeline.view_cache import ViewCache
 from bot.runtime.clock import Clock
 from moderation.cases.deadlines import close_case, deadline, reminder, stop_deadlines
@@ -40,8 +41,9 @@ def _order_of(sanction: InForce) -> tuple[int, ...]:
 class Due:
     """The search for what is due, and for what follows."""
 
-    def __init__(self, knowledge: ViewCache, policy: Policy, clock: Clock) -> None:
+    def __init__(self, knowledge: ViewCache, policy: Policy, clock: Clock, lists: ListMatching) -> None:
         self._knowledge = knowledge
+        self._lists = lists
         self._policy = policy
         self._loader = CaseContextLoader(knowledge, policy)
         self._clock = clock
@@ -84,6 +86,8 @@ class Due:
                 yield close_case(case)
 
     async def _sanction(self, db: AsyncConnection, sanction: InForce, now: int) -> tuple[Fact, ...]:
+        if await self._lists.still_says(db, sanction):
+            return (sanction.extend(now + self._policy.lists.lasts, on=sanction.record),)
         home = sanction.room or next(iter(await queries.groups_of_person(db, sanction.subject)), None)
         room = await self._knowledge.room(db, home) if home else None
         if room is None:  # they are in no room of ours any more

@@ -45,6 +45,7 @@ from storage.state.backfill import Delivered, Told
 
 from .backfill import Gaps
 from .invitations import Invitations, may_invite, space_declined
+from .policy_lists import PolicyLists
 from .presence import Presence
 from .spaces import Spaces
 
@@ -70,6 +71,7 @@ class Listener(BotPart):
         services: Services,
         gaps: Gaps,
         spaces: Spaces,
+        lists: PolicyLists,
         *,
         allow_invites: Sequence[str],
         caught_up: Callable[[], None],
@@ -82,6 +84,7 @@ class Listener(BotPart):
         super().__init__(services)
         self._gaps = gaps
         self._spaces = spaces
+        self._lists = lists
         self._allow_invites = allow_invites
         self._invitations = Invitations(services)
         self._invited_by = Budget(MOST_INVITATIONS)
@@ -120,6 +123,7 @@ class Listener(BotPart):
             self.presence.answered(asked_ms, self.heard_ms)
             self._pulse.taken()
             self._spaces.heard(response)
+            self._lists.heard(response)
             if sum(len(room.timeline) for room in response.joined) >= FULL:
                 self._crowded()
             token = response.next_batch
@@ -283,6 +287,8 @@ class Listener(BotPart):
     async def _invited(self, invite: Invite) -> None:
         inviter = invite.inviter
         if self._spaces.invited(invite.room, server_of(inviter or "")):  # named by the operator: anybody may invite
+            return
+        if self._lists.invited(invite.room):
             return
         if inviter is not None and await self._is_upgrade(invite.room):  # leads into no other group
             follows = not may_invite(inviter, self._allow_invites)

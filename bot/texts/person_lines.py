@@ -17,6 +17,7 @@ from moderation.model.builtin_rules import (
     CAP_JOINED,
     CAP_MEMBERS,
     IN_WAVE,
+    LISTED,
     NEW_MEMBER,
     NEW_MEMBER_RULES,
     OWN_RULES,
@@ -79,6 +80,8 @@ def _(fact: CaseOpened, told: NotifyPerson) -> Iterator[Line]:
     room = RoomName(fact.room or "")
     if fact.rule in OWN_RULES:
         yield line(f"notice.own.{fact.rule}", room=room, n=fact.n, about=fact.about)
+        if fact.rule == LISTED:
+            yield line("notice.on-list", said=fact.excerpt)
         if fact.reason:
             yield line("notice.reason", reason=fact.reason)
     else:
@@ -187,7 +190,7 @@ def _(fact: SanctionStarted, told: NotifyPerson) -> Iterator[Line]:
     if fact.rule in PAUSES_REPORTS:  # the case says why
         yield line("notice.reports-paused", until=Moment(fact.until))
         return
-    if fact.rule in (BARRED, CAP_MEMBERS, CAP_JOINED, IN_WAVE):  # the case says what and why
+    if fact.rule in (BARRED, CAP_MEMBERS, CAP_JOINED, IN_WAVE, LISTED):  # the case says what and why
         yield line("notice.until", until=Moment(fact.until))
         return
     if fact.kind == "redact" and fact.rule in HELD_BACK:

@@ -26,11 +26,11 @@ from moderation.duty.responsibility import (
     require_other_decider,
 )
 from moderation.judge.judge import charge_violation
-from moderation.model.builtin_rules import OUTSIDE, OWN_RULES, REPORTED, TIER_LINKS, ledger_of, report_rule
+from moderation.model.builtin_rules import LISTED, OUTSIDE, OWN_RULES, REPORTED, TIER_LINKS, ledger_of, report_rule
 from moderation.model.context import CaseView, Context, RoomView
 from moderation.model.facts import EntryConfirmed, Fact, Outcome
 from moderation.model.new_facts import sanction_here
-from moderation.model.reach import DEPLOYMENT
+from moderation.model.reach import DEPLOYMENT, reach_of
 from moderation.policy import Policy, RuleBase
 from moderation.rules.base import REDACTING, against_author
 from moderation.values.errors import Refused
@@ -134,7 +134,7 @@ def _widened(case: CaseView, by: UserId, context: Context, policy: Policy, on: i
 
 def _can_be_brought_again(rule: str) -> bool:
     """Return whether a dismissed case can be upheld; upholding does not repeat what somebody did directly."""
-    return rule in (REPORTED, OUTSIDE) or ledger_of(rule) == "standing"
+    return rule in (REPORTED, OUTSIDE, LISTED) or ledger_of(rule) == "standing"
 
 
 _STEPS: Mapping[Outcome, Step] = {"upheld": "uphold", "dismissed": "dismiss"}
@@ -147,6 +147,13 @@ def _upheld(case: CaseView, by: UserId, context: Context, policy: Policy, on: in
         return ()
     if ledger_of(case.rule) == "standing":
         return charged_again(context, case.rule, cost_of(case.rule, policy), n=case.n, policy=policy, on=on, by=by)
+    if case.rule == LISTED:
+        if any(each.n == case.n and each.kind == "ban" for each in context.subject.in_force):
+            return ()
+        until = context.now_ms + policy.lists.lasts
+        reach = reach_of(by, case.rule, context.room.community, policy)
+        ban = sanction_here(context, "ban", "decision", n=case.n, rule=case.rule, on=on, until=until, by=by)
+        return (replace(ban, room=None if reach == DEPLOYMENT else ban.room, reach=reach),)
     rule = _rule_of(case, policy)
     return (
         *(_measures(case, rule, by, context, on) if rule else ()),

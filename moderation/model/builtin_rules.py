@@ -36,6 +36,7 @@ NEGLECT = "room_neglect"  # a room whose cases nobody decided
 ROOM_ORDER = "room_order"  # an order of the operator for a room
 UNVERIFIED = "unverified_writes"  # writes below the level that a room asks of its members
 UNVERIFIED_MANAGER = "unverified_manages"  # manages below the level that managing the room takes
+LISTED = "policy_list"  # an entry of a policy list means somebody who is here
 TIER_LINKS = "tier_links"  # links and media that wait for a manager while credit is low
 JOIN_WAVE = "join_wave"  # many people came into a room at once
 IN_WAVE = "in_join_wave"  # somebody came with them and said nothing
@@ -75,6 +76,7 @@ OWN_RULES: dict[str, OwnRule] = {
     ROOM_ORDER: OwnRule(decided_by="operator", grade="serious"),
     UNVERIFIED: OwnRule(grade="minor"),
     UNVERIFIED_MANAGER: OwnRule(decided_by="owner", grade="minor"),
+    LISTED: OwnRule(card=True, grade="serious"),
     TIER_LINKS: OwnRule(card=True, grade="minor"),
     JOIN_WAVE: OwnRule(grade="minor"),
     IN_WAVE: OwnRule(grade="minor"),

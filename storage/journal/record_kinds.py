@@ -631,6 +631,31 @@ KINDS: dict[str, Kind] = {
             "reader": "the operator who ended it, as a user of the operating system",
         },
     ),
+    "list": Kind(
+        "A policy list is watched or not, was read, means somebody who is here, or spares them.",
+        {
+            "what": _word("chosen; read: its entries; matched: an entry means somebody; spared"),
+            "step": _word("watched or ended; propose or apply; spared or unspared"),
+            "list": _word("what the list is called here"),
+            "trust": _word("how far it is trusted: look, propose, agree or apply"),
+            "reach": _word("how far its bans reach: the name of a community; none: every room"),
+            "entries": _int("how many entries it has"),
+            "added": _int("how many are new"),
+            "removed": _int("how many are gone"),
+            "digest": _word("SHA-256 of its entries in order"),
+            "of": _word("what the entry is about: user, server or room"),
+            "advice": _word("what the entry recommends: ban, takedown, allow or unknown"),
+            "n": _int("case"),
+            "on": _ON,
+        },
+        {
+            **_BY,
+            "list_room": "the room of the list",
+            "key": "the state key of the entry",
+            "entity": "whom the entry means, as the list writes it",
+            "author": "who wrote the entry",
+        },
+    ),
     "identity": Kind(
         "Identity data of members was destroyed, or the key that opens it was changed.",
         {

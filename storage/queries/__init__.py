@@ -83,6 +83,15 @@ from .events import (
 )
 from .join_waves import comings, last_wave, shut_by_waves, who_stands
 from .linked_accounts import accounts_of, accounts_of_all
+from .lists import (
+    ChosenList,
+    ListMatch,
+    chosen_lists,
+    list_entries,
+    list_matches,
+    people_present,
+    spared_by_list,
+)
 from .many_people import people_views
 from .members_listed import ListedMember, members_listed
 from .own_words import in_rooms_of_ours, records_by, rooms_of_words, said_alone_in, said_in_direct_rooms
@@ -189,6 +198,7 @@ from .sanctions import (
     rooms_with_servers,
     sanctions_due,
     sanctions_in,
+    sanctions_of_accounts,
     was_removed,
 )
 from .sweeps import WrittenEvent, written_from, written_since

@@ -89,7 +89,7 @@ class Door:
     def __init__(self, config: Config, stores: Stores, pipeline: Pipeline, loop: asyncio.AbstractEventLoop) -> None:
         self.config, self.stores, self.pipeline = config, stores, pipeline
         self.now = NOON
-        self._due = Due(pipeline.knowledge, config.policy, lambda: self.now)
+        self._due = Due(pipeline.knowledge, config.policy, lambda: self.now, pipeline.matching)
         self._balances = Balances(stores.database, pipeline, stores.journal, config.policy, lambda: self.now)
         self._loop = loop
         self._made = 0  # events

@@ -26,9 +26,13 @@ OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close", "s
 REOPENED: frozenset[SanctionKind] = OF_ROOMS - {"server"}  # those that end when the room is reopened
 # Those that hold over time and are reconciled with the room; the others happen once.
 LASTING: frozenset[SanctionKind] = frozenset({"mute", "demote", "ban", *OF_ROOMS})
-Basis = Literal["rule", "decision", "command", "credit", "interim", "standing", "neglect", "operator", "verification"]
+Basis = Literal[
+    "rule", "decision", "command", "credit", "interim", "standing", "neglect", "operator", "verification", "list"
+]
 KeptStep = Literal["intended", "held", "corrected", "released", "overruled"]
-WhyEnded = Literal["time", "credit", "reversed", "command", "overtaken", "standing", "mended", "verified", "settings"]
+WhyEnded = Literal[
+    "time", "credit", "reversed", "command", "overtaken", "standing", "mended", "verified", "settings", "list"
+]
 
 
 class SanctionStarted(Fact, kind="sanction"):

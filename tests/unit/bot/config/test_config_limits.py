@@ -34,3 +34,19 @@ def test_newcomers_are_those_of_rooms_that_can_match() -> None:
         parse_config(FILE, f'{HEAD}[newcomers]\nrooms = ["garden"]\nfor = 5\n', {})
     expected = [(("newcomers", "for"), "expected.duration"), (("newcomers", "rooms", 0), "expected.room")]
     assert sorted((p.place, p.key) for p in caught.value.problems) == sorted(expected)
+
+
+def test_lists_have_names_of_their_own_and_rooms() -> None:
+    one = '[[lists.watch]]\nname = "cme"\nroom = "#cme:example.org"\n'
+    assert parse_config(FILE, HEAD + one, {}).lists.watch[0].trust == "propose"
+    with pytest.raises(ConfigError) as caught:
+        parse_config(FILE, f'{HEAD}{one}{one}rooms = ["garden"]\n[[lists.watch]]\nname = "x"\nroom = "x"\n', {})
+    found = {(problem.place, problem.key) for problem in caught.value.problems}
+    assert (("lists", "watch", 2, "room"), "expected.list_room") in found
+    with pytest.raises(ConfigError) as caught:
+        parse_config(FILE, f'{HEAD}{one}{one}rooms = ["garden"]\n', {})
+    found = {(problem.place, problem.key) for problem in caught.value.problems}
+    assert found == {
+        (("lists", "watch", 1, "name"), "list_twice"),
+        (("lists", "watch", 1, "rooms", 0), "expected.room"),
+    }

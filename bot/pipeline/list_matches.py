@@ -1,0 +1,177 @@
+"""What follows for people whom watched lists mean: when they come, and when the lists have changed.
+
+Rules kept here:
+- One person and one list have one case, in however many rooms they are.
+- A change that touches too many of our people at once is proposed, not done (`moderation/lists/matching.py`).
+- A ban by a list ends when no list says it any more, unless people here decided it.
+
+Left to others: reading lists (`bot/sync/policy_lists.py`), the decisions (`moderation/lists/matching.py`).
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.lists.book import Book, ListedEntry
+from moderation.lists.matching import Verdict, ban_by_list, facts_of, is_too_much, verdict
+from moderation.model.actions import Action, TellDesk
+from moderation.model.context import InForce, RoomView
+from moderation.model.facts import Fact
+from moderation.policy import Policy
+from moderation.values.ids import NO_EVENT, EventId, RoomId, UserId
+from moderation.values.notices import Who, line
+from storage import queries
+from storage.queries import ListMatch
+
+from .unit_of_work import Answer
+from .view_cache import ViewCache
+from .watched_lists import WatchedLists
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """Somebody who is in a room, comes, is invited, or asks to come in; and the event that says so."""
+
+    room: RoomView
+    user: UserId
+    at_ms: int
+    on: int = -1
+    event: EventId = NO_EVENT
+    cases: int = 0  # opened by the same event before
+
+
+class ListMatching:
+    """The judgement of people by the lists that are watched."""
+
+    def __init__(self, knowledge: ViewCache, lists: WatchedLists, policy: Policy) -> None:
+        self._knowledge = knowledge
+        self._lists = lists
+        self._policy = policy
+
+    def means(self, room: RoomId, user: UserId) -> tuple[ListedEntry, ...]:
+        """Return the entries that mean somebody who has just come into a room."""
+        return self._lists.came(room, user)
+
+    async def came(self, db: AsyncConnection, came: Came, listed: Sequence[ListedEntry]) -> Answer:
+        """Return what follows if these entries mean somebody who comes, is invited, or asks to come in."""
+        if (found := await self._verdict(db, came, listed)) is None:
+            return Answer()
+        if found.step == "look":
+            return Answer((), (_look(found, came),))
+        return Answer(await self._facts(db, found, came))
+
+    async def all_present(
+        self, db: AsyncConnection, now_ms: int
+    ) -> AsyncIterator[tuple[tuple[Fact, ...], tuple[Action, ...]]]:
+        """Yield what follows for everybody whom the lists mean now, one cause a person."""
+        book = self._lists.book
+        if book is None:
+            return
+        there = await queries.people_present(db)
+        verdicts: list[tuple[Came, Verdict]] = []
+        for (room_id, user), listed in (await asyncio.to_thread(_meant, book, there)).items():
+            room = await self._knowledge.room(db, room_id)
+            if room is None or not room.active:
+                continue
+            came = Came(room, user, now_ms)
+            if (found := await self._verdict(db, came, listed)) is not None:
+                verdicts.append((came, found))
+        cautious = self._cautious(verdicts, Counter(room for room, _ in there))
+        for came, found in verdicts:
+            if found.step == "look":
+                yield (), (_look(found, came),)
+                continue
+            step = "propose" if found.listed.list in cautious and found.step == "apply" else found.step
+            if facts := await self._facts(db, replace(found, step=step), came):
+                yield facts, ()
+
+    def _cautious(self, verdicts: Sequence[tuple[Came, Verdict]], people: Mapping[RoomId, int]) -> frozenset[str]:
+        """Return the lists whose entries touch too many of our people to be applied without a word."""
+        touched: defaultdict[str, set[UserId]] = defaultdict(set)
+        by_glob: Counter[tuple[str, str, RoomId]] = Counter()
+        for came, found in verdicts:
+            if found.step == "apply":
+                touched[found.listed.list].add(came.user)
+                if found.listed.entry.is_glob or found.listed.entry.kind == "server":
+                    by_glob[found.listed.list, found.listed.entry.key, came.room.room] += 1
+        widest = {
+            name: max(((by_glob[key], people[key[2]]) for key in by_glob if key[0] == name), default=(0, 1))
+            for name in touched
+        }
+        at_most = self._policy.lists.act_at_most
+        return frozenset(name for name in touched if is_too_much(len(touched[name]), at_most, *widest[name]))
+
+    async def ended(self, db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+        """Yield the ends of bans that rest on entries which are gone."""
+        book = self._lists.book
+        for matches in _by_person(await queries.list_matches(db)):
+            resting = {match.n: match for match in matches if match.step == "apply"}
+            if book is None or not resting or any(_against(book, match) for match in matches):
+                continue
+            held = await queries.sanctions_of_accounts(db, [match.subject for match in matches])
+            gone = [each.end("list", on=each.record) for each in held if each.n in resting and _rests(each)]
+            gone = [each for each in gone if not await _people_said_so(db, each.n)]
+            if gone:
+                yield tuple(gone)
+
+    async def still_says(self, db: AsyncConnection, sanction: InForce) -> bool:
+        """Return whether a list still says what a ban rests on, so that it is renewed."""
+        book = self._lists.book
+        matches = await queries.list_matches(db, n=sanction.n) if _rests(sanction) else []
+        return book is not None and any(_against(book, match) for match in matches)
+
+    async def _verdict(self, db: AsyncConnection, came: Came, listed: Sequence[ListedEntry]) -> Verdict | None:
+        context = await self._knowledge.context(db, came.room, came.user, came.at_ms)
+        person = context.subject.person
+        spared = (await queries.spared_by_list(db, [person])).get(person, frozenset())
+        return verdict(listed, self._lists.watches, context, self._policy, spared)
+
+    async def _facts(self, db: AsyncConnection, found: Verdict, came: Came) -> tuple[Fact, ...]:
+        context = await self._knowledge.context(db, came.room, came.user, came.at_ms)
+        context = replace(context, next_case=context.next_case + came.cases)
+        if any(each.kind == "ban" and each.covers(came.room) for each in context.subject.in_force):
+            return ()
+        matches = await queries.list_matches(db, person=context.subject.person)
+        known = [match.n for match in matches if match.list == found.listed.list]
+        case = await queries.case_view(db, known[-1]) if known else None
+        if case is None:
+            return facts_of(found, context, self._policy, on=came.on, event=came.event)
+        if not case.waits and (case.outcome == "upheld" or found.step == "apply"):
+            return (ban_by_list(found.watch, context, self._policy, n=case.n, on=came.on),)
+        return ()
+
+
+async def _people_said_so(db: AsyncConnection, n: int) -> bool:
+    """Return whether people here have decided themselves what a list had decided."""
+    case = await queries.case_view(db, n)
+    return case is not None and bool(case.by) and case.outcome == "upheld"
+
+
+def _meant(book: Book, there: Sequence[tuple[RoomId, UserId]]) -> dict[tuple[RoomId, UserId], tuple[ListedEntry, ...]]:
+    found = {user: book.match(user) for user in {user for _, user in there}}
+    return {(room, user): found[user] for room, user in there if found[user]}
+
+
+def _by_person(matches: Sequence[ListMatch]) -> list[list[ListMatch]]:
+    found: defaultdict[str, list[ListMatch]] = defaultdict(list)
+    for match in matches:
+        found[match.person].append(match)
+    return list(found.values())
+
+
+def _against(book: Book, match: ListMatch) -> bool:
+    """Return whether any list still recommends to ban the person of a match."""
+    return any(each.entry.advice in ("ban", "takedown") for each in book.match(match.subject))
+
+
+def _rests(sanction: InForce) -> bool:
+    return sanction.kind == "ban" and sanction.basis == "list"
+
+
+def _look(found: Verdict, came: Came) -> TellDesk:
+    entry, name = found.listed.entry, found.listed.list
+    said = line("lists.look", who=Who(came.user), list=name, reason=entry.reason or "-", entity=entry.shown)
+    return TellDesk(room=came.room.room, lines=(said,), once=f"list {name} {came.user}")

@@ -1,0 +1,242 @@
+"""The rooms of policy lists: the bot joins them, stays silent, and keeps the entries that their state holds.
+
+Rules kept here:
+- Nothing that is said there is recorded or judged.
+- The state is fetched as a whole and compared with what is known, so that the next look makes up for what was missed.
+- What a list said last counts while it cannot be read; a start needs no network for it.
+- What a list says is recorded before it counts: how many entries, and the SHA-256 of them all.
+- A list of more than `MOST_ENTRIES` entries is not read further, and an upgraded list is not followed: people are told.
+
+Left to others: what an entry says (`moderation/lists/entries.py`), whom it means and what follows
+(`moderation/lists/matching.py`).
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from functools import partial
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.events.sync_response import SyncResponse
+from bot.matrix.errors import Answered, HomeserverError
+from bot.outbox.handler import BotPart, Services
+from moderation.lists.book import Book
+from moderation.lists.entries import Entry, PolicyList, is_entry, read_entries
+from moderation.lists.matching import Watch
+from moderation.model.actions import NO_ROOM, Action, TellAbove
+from moderation.model.facts import Fact, ListChosen, ListRead
+from moderation.model.reach import DEPLOYMENT
+from moderation.policy import WatchedList
+from moderation.values.events import Received, Redacted, StateChanged
+from moderation.values.ids import RoomId, server_of
+from moderation.values.notices import Code, Line, line
+from storage import queries
+from storage.queries import ChosenList
+from storage.state.list_entries import forget_entries, replace_entries
+
+log = structlog.get_logger()
+
+LOOK_AGAIN_S = 3_600
+ASK_AGAIN_S = 30  # if the homeserver was away
+MOST_ENTRIES = 200_000
+BY_OPERATOR = ""  # who chose the lists of the configuration
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What is known of all lists at one moment."""
+
+    chosen: tuple[ChosenList, ...]
+    entries: Mapping[RoomId, Sequence[Entry]]
+
+
+class PolicyLists(BotPart):
+    """The lists that are watched, read at the start, after a change, and once an hour."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
+        self._configured = {each.name: each for each in self._policy.lists.watch}
+        self._awake = asyncio.Event()
+        self._chosen: tuple[ChosenList, ...] = ()
+        self._rooms: frozenset[RoomId] = frozenset()
+        self._refused: set[str] = set()  # lists whose trouble was told
+
+    def invited(self, room: RoomId) -> bool:
+        """Return whether the room is that of a watched list; then the bot looks at it again, and comes in."""
+        if room not in self._rooms and room not in {each.room for each in self._configured.values()}:
+            return False
+        self._awake.set()
+        return True
+
+    def heard(self, response: SyncResponse) -> None:
+        """Look again if the answer may show a change in a list, or that the bot is out."""
+        changed = {
+            room.room
+            for room in response.joined
+            if room.room in self._rooms and (room.limited or any(map(_may_change, (*room.state, *room.timeline))))
+        }
+        if not self._rooms.isdisjoint(changed | {room.room for room in response.left}):
+            self._awake.set()
+
+    def look_again(self) -> None:
+        """Look soon: somebody chose a list, or no longer wants one."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Compile what is known, then look until cancelled."""
+        await self.compile()
+        while True:
+            self._awake.clear()
+            pause_s = LOOK_AGAIN_S if await self.look() else ASK_AGAIN_S
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._awake.wait()
+
+    async def compile(self) -> None:
+        """Let what is known of the lists take effect."""
+        now = await self._known()
+        self._chosen, self._rooms = now.chosen, frozenset(each.list_room for each in now.chosen)
+        lists = [
+            PolicyList(each.list, each.list_room, tuple(now.entries.get(each.list_room, ()))) for each in now.chosen
+        ]
+        book = await asyncio.to_thread(Book, lists)
+        self._pipeline.lists.become(book, {each.list: self._watch(each) for each in now.chosen})
+        await self._act()
+
+    async def _act(self) -> None:
+        """Do what follows for everybody whom the lists mean now, and end what rests on entries that are gone."""
+        looks: list[Action] = []
+
+        async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            matching = self._pipeline.matching
+            async for facts, actions in matching.all_present(db, self._clock()):
+                looks.extend(actions)
+                if facts:
+                    yield facts
+            async for ends in matching.ended(db):
+                yield ends
+
+        await self._pipeline.commit_with(make)
+        if looks:
+            await self._pipeline.commit(actions=looks)
+
+    async def look(self) -> bool:
+        """Read each list. Return whether the homeserver answered for all."""
+        await self._choose()
+        now, answered = await self._known(), True
+        changed = now.chosen != self._chosen
+        self._rooms = frozenset(each.list_room for each in now.chosen)  # before the state is read: nothing is missed
+        for each in now.chosen:
+            try:
+                changed |= await self._read(each)
+                self._refused.discard(each.list)
+            except Answered as error:
+                log.warning("list_refused", list=each.list, room=each.list_room, why=str(error))
+                await self._tell_once(each.list, line("lists.unreadable", list=each.list, room=Code(each.list_room)))
+            except HomeserverError as error:
+                log.warning("list_unread", list=each.list, room=each.list_room, why=str(error))
+                answered = False
+        if changed:
+            await self.compile()
+        return answered
+
+    async def _known(self) -> _Now:
+        async with self._database.read() as db:
+            return _Now(await queries.chosen_lists(db), await queries.list_entries(db))
+
+    async def _choose(self) -> None:
+        """Record which lists of the configuration are watched, once their rooms are known, and which no longer."""
+        chosen = {each.list: each for each in (await self._known()).chosen}
+        for name, wanted in self._configured.items():
+            known = chosen.get(name)
+            try:
+                room = RoomId(wanted.room) if wanted.room.startswith("!") else await self._entered(wanted)
+            except HomeserverError as error:
+                log.warning("list_closed", list=name, room=wanted.room, why=str(error))
+                if isinstance(error, Answered):
+                    await self._tell_once(name, line("lists.closed", list=name, room=Code(wanted.room)))
+                continue
+            if known is None or (known.list_room, known.trust, known.room) != (room, wanted.trust, None):
+                fact = ListChosen(step="watched", list=name, trust=wanted.trust, reach=DEPLOYMENT, list_room=room)
+                await self._pipeline.commit((fact,))
+        for name, gone in chosen.items():
+            if gone.room is None and name not in self._configured:
+                forget = partial(forget_entries, room=gone.list_room)
+                await self._pipeline.commit((ListChosen(step="ended", list=name),), also=forget)
+
+    async def _entered(self, wanted: WatchedList) -> RoomId:
+        return await self._homeserver.join(wanted.room, wanted.via or (server_of(wanted.room),))
+
+    async def _read(self, each: ChosenList) -> bool:
+        """Read the entries of a list; return whether they differ from those known."""
+        if each.list_room not in await self._homeserver.joined_rooms():
+            via = self._configured[each.list].via if each.list in self._configured else ()
+            await self._homeserver.join(each.list_room, via or tuple(filter(None, (server_of(each.list_room),))))
+        state = await self._homeserver.state(each.list_room)
+        entries = await asyncio.to_thread(read_entries, state)
+        if len(entries) > MOST_ENTRIES:
+            await self._tell_once(each.list, line("lists.too-long", list=each.list, limit=MOST_ENTRIES))
+            return False
+        if (successor := _successor(state)) is not None:
+            await self._tell_once(each.list, line("lists.moved", list=each.list, room=Code(successor)))
+        return await self._keep(each, entries)
+
+    async def _keep(self, each: ChosenList, entries: tuple[Entry, ...]) -> bool:
+        """Record and keep what a list says now, if it differs."""
+        async with self._database.read() as db:
+            before = (await queries.list_entries(db)).get(each.list_room, ())
+        if entries == before:
+            return False
+        added, removed = len(set(entries) - set(before)), len(set(before) - set(entries))
+        fact = ListRead(
+            list=each.list, entries=len(entries), added=added, removed=removed, digest=digest_of_entries(entries)
+        )
+        await self._pipeline.commit((fact,), also=partial(replace_entries, room=each.list_room, entries=entries))
+        return True
+
+    def _watch(self, each: ChosenList) -> Watch:
+        configured = self._configured.get(each.list)
+        if configured is None or each.room is not None:
+            return Watch(each.list, each.list_room, each.trust, reach=each.reach)
+        return Watch(
+            each.list,
+            each.list_room,
+            configured.trust,
+            rooms=configured.rooms,
+            agree=configured.agree,
+            kinds=configured.kinds,
+            senders=configured.senders,
+        )
+
+    async def _tell_once(self, name: str, said: Line) -> None:
+        """Tell the operators what is wrong with a list, until it is well again."""
+        if name not in self._refused:
+            self._refused.add(name)
+            await self._pipeline.commit(actions=(TellAbove(room=NO_ROOM, lines=(said,)),))
+
+
+def digest_of_entries(entries: Sequence[Entry]) -> str:
+    """Return the SHA-256 of the entries of a list in order, in hexadecimal."""
+    return hashlib.sha256(orjson.dumps([astuple(each) for each in entries])).hexdigest()
+
+
+def _successor(state: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the room that a list was upgraded to, as its tombstone names it."""
+    for event in state:
+        if event.get("type") == "m.room.tombstone" and event.get("state_key") == "":
+            content = event.get("content")
+            return str(content.get("replacement_room", "")) if isinstance(content, Mapping) and content else None
+    return None
+
+
+def _may_change(event: Received) -> bool:
+    """Tell whether an event may change the entries of a list: a redaction can take one back."""
+    return isinstance(event, Redacted) or (
+        isinstance(event, StateChanged) and (is_entry(event.type) or event.type == "m.room.tombstone")
+    )

@@ -1,0 +1,177 @@
+"""What follows for somebody whom the entries of watched lists mean, by how far each list is trusted.
+
+Rules kept here:
+- An entry is somebody's assertion. What is done because of it is a case, with list and reason, that can be appealed.
+- The bot, operators, those who run a room, and those whom `never` names are never touched. Nobody of the bot's own
+  server is by an entry that may mean many: only by one with their own id.
+- Somebody whom people here have spared is not touched by that list again.
+- Where one watched list allows what another bans, and for somebody who is verified enough, people decide.
+- What would touch too many at once is proposed, never done: a list may have been taken over.
+- A ban by a list ends by itself, and reaches as far as the word of the person who chose the list.
+
+Pure. Left to others: whom entries mean (`book.py`), when to look (`bot/sync/policy_lists.py`, `room_changes.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from moderation.duty.responsibility import can_be_removed
+from moderation.model.builtin_rules import LISTED
+from moderation.model.context import Context, RoomView
+from moderation.model.facts import Fact, ListMatched, SanctionStarted
+from moderation.model.facts.cases import EXCERPT
+from moderation.model.new_facts import decided_case, waiting_case
+from moderation.model.reach import DEPLOYMENT
+from moderation.people.verification import level_reached
+from moderation.policy import METHODS, Policy, Trust
+from moderation.values.ids import NO_EVENT, EventId, RoomId, UserId, server_of
+
+from .book import ListedEntry
+from .entries import Kind
+
+TRUSTS: tuple[Trust, ...] = ("look", "propose", "agree", "apply")  # the more, the further
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A list that is watched: how far it is trusted, where, and how far its bans reach."""
+
+    name: str
+    room: RoomId
+    trust: Trust
+    reach: str = DEPLOYMENT  # of the person who chose it (`moderation/model/reach.py`)
+    rooms: tuple[str, ...] = ("*",)  # globs, as in a rule
+    agree: int = 2
+    kinds: tuple[Kind, ...] = ("user", "server")
+    senders: tuple[str, ...] = ()  # globs over ids; (): everybody whom the list's room lets write
+
+    def holds_in(self, room: RoomView) -> bool:
+        """Return whether it is watched for a room."""
+        return room.is_among(self.rooms) and self.reach in (DEPLOYMENT, room.community)
+
+    def heeds(self, listed: ListedEntry) -> bool:
+        """Return whether an entry of this list counts."""
+        entry = listed.entry
+        if entry.kind not in self.kinds:
+            return False
+        return not self.senders or any(fnmatchcase(entry.sender, glob) for glob in self.senders)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What follows for one person in one room: `step`, by the entry that weighs most."""
+
+    step: Literal["look", "propose", "apply"]
+    listed: ListedEntry
+    watch: Watch
+    lists: tuple[str, ...]  # all that say so
+
+
+def verdict(
+    listed: Sequence[ListedEntry],
+    watches: Mapping[str, Watch],
+    context: Context,
+    policy: Policy,
+    spared: frozenset[str],
+) -> Verdict | None:
+    """Return what follows for `context.subject` in `context.room`; `spared`: the lists that no longer touch them."""
+    here = [each for each in listed if _counts(each, watches, context.room)]
+    against = [each for each in here if each.list not in spared and _is_against(each, context)]
+    if not against or not _may_be_touched(context, policy):
+        return None
+    weightiest = max(against, key=lambda each: _weight(each, watches))
+    watch, lists = watches[weightiest.list], tuple(dict.fromkeys(each.list for each in against))
+    if watch.trust == "look":
+        return Verdict("look", weightiest, watch, lists)
+    agreed = watch.trust == "agree" and len(lists) >= watch.agree
+    acts = (watch.trust == "apply" or agreed) and not _asks_people(here, context, policy)
+    return Verdict("apply" if acts else "propose", weightiest, watch, lists)
+
+
+def facts_of(
+    found: Verdict, context: Context, policy: Policy, *, on: int, event: EventId = NO_EVENT
+) -> tuple[Fact, ...]:
+    """Return the facts of a verdict that is more than a look."""
+    assert found.step != "look"
+    n = context.next_case
+    entry, user = found.listed.entry, context.subject.user
+    matched = ListMatched(
+        room=context.room.room,
+        on=on,
+        n=n,
+        list=found.watch.name,
+        key=entry.key,
+        of=entry.kind,
+        advice=entry.advice,
+        step=found.step,
+        subject=user,
+        entity=entry.shown,
+        author=entry.sender,
+        reason=entry.reason,
+    )
+    said = f"{', '.join(found.lists)}: {entry.reason or entry.shown}"[:EXCERPT]
+    if found.step == "propose":
+        opened = waiting_case(context, policy, LISTED, "serious", on=on, event=event, excerpt=said)
+        return (opened, matched)
+    decided = decided_case(LISTED, context.room.room, n, user, on=on, event=event, due=context.now_ms)
+    return (replace(decided, excerpt=said), matched, ban_by_list(found.watch, context, policy, n=n, on=on))
+
+
+def ban_by_list(watch: Watch, context: Context, policy: Policy, *, n: int, on: int) -> SanctionStarted:
+    """Return the ban of `context.subject`, as far as the list reaches."""
+    everywhere = watch.reach == DEPLOYMENT and watch.rooms == ("*",)
+    return SanctionStarted(
+        room=None if everywhere else context.room.room,
+        on=on,
+        kind="ban",
+        until=context.now_ms + policy.lists.lasts,
+        n=n,
+        basis="list",
+        rule=LISTED,
+        reach=watch.reach if watch.rooms == ("*",) else "",
+        subject=context.subject.user,
+    )
+
+
+def is_too_much(touched: int, at_most: int, glob_touches: int, people: int) -> bool:
+    """Return whether a change touches so many of our people that it is proposed instead of done.
+
+    `glob_touches` of the `people` of one room are meant by one glob.
+    """
+    return touched > at_most or (glob_touches > 1 and glob_touches * 20 > people)
+
+
+def _counts(listed: ListedEntry, watches: Mapping[str, Watch], room: RoomView) -> bool:
+    watch = watches.get(listed.list)
+    return watch is not None and watch.holds_in(room) and watch.heeds(listed)
+
+
+def _weight(listed: ListedEntry, watches: Mapping[str, Watch]) -> tuple[int, bool, str]:
+    watch = watches[listed.list]
+    return TRUSTS.index(watch.trust), watch.reach == DEPLOYMENT, watch.name
+
+
+def _asks_people(here: Sequence[ListedEntry], context: Context, policy: Policy) -> bool:
+    if any(each.entry.advice == "allow" for each in here):
+        return True
+    level = level_reached(context.subject.proofs, METHODS, context.room, context.now_ms)
+    return level >= policy.lists.spare_verified
+
+
+def _may_be_touched(context: Context, policy: Policy) -> bool:
+    accounts = context.subject.accounts | {context.subject.user}
+    return can_be_removed(context, policy) and not any(_is_never(account, policy) for account in accounts)
+
+
+def _is_against(listed: ListedEntry, context: Context) -> bool:
+    entry = listed.entry
+    if entry.advice not in ("ban", "takedown"):
+        return False
+    means_one = entry.kind == "user" and not entry.is_glob
+    return means_one or server_of(context.subject.user) != server_of(context.bot)
+
+
+def _is_never(user: UserId, policy: Policy) -> bool:
+    return any(fnmatchcase(user.lower(), glob.lower()) for glob in policy.lists.never)

@@ -1,0 +1,70 @@
+"""Facts about policy lists: which are watched, what they said, whom that touched, and whom it no longer touches."""
+
+from typing import Literal
+
+from moderation.policy import Trust
+from moderation.values.ids import UserId
+
+from .base import Fact, person, private, unowned
+
+ListAdvice = Literal["ban", "takedown", "allow", "unknown"]
+EntryKind = Literal["user", "server", "room"]
+
+
+class ListChosen(Fact, kind="list", changes="nothing"):
+    """A list is watched from now on, otherwise than before, or no longer. A list has one name in a deployment.
+
+    `reach`: how far its bans reach, as the word of the person who chose it does; `room`: the group for which it was
+    chosen (None: by the operator).
+    """
+
+    what: Literal["chosen"] = "chosen"
+    step: Literal["watched", "ended"]
+    list: str  # its name
+    trust: Trust = "look"
+    reach: str = ""
+    list_room: str = unowned()
+    by: UserId = person()
+    reason: str = private("by")
+
+
+class ListRead(Fact, kind="list", changes="nothing"):
+    """The entries of a list as they were read: how many, and the SHA-256 of all of them in order.
+
+    So it can be proved later on which state of the list we acted.
+    """
+
+    what: Literal["read"] = "read"
+    list: str
+    entries: int
+    added: int
+    removed: int
+    digest: str
+
+
+class ListMatched(Fact, kind="list", changes="nothing"):
+    """An entry of a watched list means somebody who is here; case `n` says what follows."""
+
+    what: Literal["matched"] = "matched"
+    step: Literal["propose", "apply"]
+    n: int
+    list: str
+    of: EntryKind
+    advice: ListAdvice
+    key: str = unowned()  # the state key of the entry
+    subject: UserId = person()
+    entity: str = private("subject")  # as the list writes it
+    author: str = private("subject")  # who wrote the entry
+    reason: str = private("subject")  # as the list gives it
+
+
+class ListSpared(Fact, kind="list", changes="nothing"):
+    """A list no longer touches somebody, or may again: people here decided so. `n`: the case; 0: by command."""
+
+    what: Literal["spared"] = "spared"
+    step: Literal["spared", "unspared"] = "spared"
+    list: str
+    n: int = 0
+    subject: UserId = person()
+    by: UserId = person()
+    reason: str = private("by")

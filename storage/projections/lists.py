@@ -1,0 +1,53 @@
+"""Policy lists: which are watched, whom they meant, and who is spared."""
+
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.facts import ListChosen, ListMatched, ListSpared
+from storage import schema
+
+from .common import add, person_of, project, put
+
+
+@project.register
+async def _(fact: ListChosen, db: AsyncConnection, index: int, at_ms: int) -> None:
+    named = schema.chosen_lists.c.list == fact.list
+    if fact.step == "ended":
+        await db.execute(delete(schema.chosen_lists).where(named))
+        return
+    await put(
+        db,
+        schema.chosen_lists,
+        {"list": fact.list},
+        list_room=fact.list_room,
+        trust=fact.trust,
+        reach=fact.reach,
+        room=fact.room or "",
+        by=fact.by,
+        record=index,
+        at=at_ms,
+    )
+
+
+@project.register
+async def _(fact: ListMatched, db: AsyncConnection, index: int, at_ms: int) -> None:
+    if fact.subject:  # else they were erased
+        await add(db, schema.list_matches, fact, index, at_ms)
+
+
+@project.register
+async def _(fact: ListSpared, db: AsyncConnection, index: int, at_ms: int) -> None:
+    person = await person_of(db, fact.subject)
+    s = schema.list_spared.c
+    if fact.step == "unspared":
+        await db.execute(delete(schema.list_spared).where(s.list == fact.list, s.person == person))
+    elif fact.subject:
+        await put(
+            db,
+            schema.list_spared,
+            {"list": fact.list, "person": person},
+            n=fact.n,
+            by=fact.by,
+            record=index,
+            at=at_ms,
+        )

@@ -1,0 +1,110 @@
+"""Policy lists: those chosen here, what is known of their entries, whom they meant, and who is spared."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.lists.entries import Advice, Entry, Kind
+from moderation.policy import Trust
+from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
+from storage import schema
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenList:
+    """A list that somebody chose here."""
+
+    list: str
+    list_room: RoomId
+    trust: Trust
+    reach: str
+    room: RoomId | None  # the group for which it was chosen; None: by the operator
+    by: UserId
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListMatch:
+    """An entry that meant somebody who was here, and its case."""
+
+    record: int
+    list: str
+    of: Kind
+    key: str
+    advice: Advice
+    step: str
+    n: CaseNumber
+    room: RoomId
+    subject: UserId
+    person: PersonId
+    entity: str
+    author: str
+    reason: str
+    at: int
+
+
+async def chosen_lists(db: AsyncConnection) -> tuple[ChosenList, ...]:
+    """Return the lists that somebody chose here, by name."""
+    t = schema.chosen_lists
+    columns = (t.c.list, t.c.list_room, t.c.trust, t.c.reach, t.c.room, t.c.by, t.c.at)
+    rows = await db.execute(select(*columns).order_by(t.c.list))
+    return tuple(ChosenList(r.list, r.list_room, r.trust, r.reach, r.room or None, r.by, r.at) for r in rows)
+
+
+async def list_entries(db: AsyncConnection) -> dict[RoomId, tuple[Entry, ...]]:
+    """Return the entries of all lists as their rooms were last read, in order."""
+    t = schema.list_entries
+    found: defaultdict[RoomId, list[Entry]] = defaultdict(list)
+    for r in await db.execute(select(t).order_by(t.c.list_room, t.c.of, t.c.key)):
+        entry = Entry(
+            kind=r.of,
+            key=r.key,
+            entity=r.entity,
+            digest=r.digest,
+            advice=r.advice,
+            recommendation=r.recommendation,
+            reason=r.reason,
+            sender=UserId(r.sender),
+            event=EventId(r.event),
+            at_ms=r.at,
+        )
+        found[RoomId(r.list_room)].append(entry)
+    return {room: tuple(entries) for room, entries in found.items()}
+
+
+async def list_matches(db: AsyncConnection, *, n: int | None = None, person: PersonId | None = None) -> list[ListMatch]:
+    """Return the matches of a case, of a person, or all, oldest first."""
+    t = schema.list_matches
+    wanted = select(t).order_by(t.c.record)
+    if n is not None:
+        wanted = wanted.where(t.c.n == n)
+    if person is not None:
+        wanted = wanted.where(t.c.person == person)
+    names = ListMatch.__dataclass_fields__
+    return [ListMatch(**{name: getattr(row, name) for name in names}) for row in await db.execute(wanted)]
+
+
+async def people_present(db: AsyncConnection) -> list[tuple[RoomId, UserId]]:
+    """Return everybody who is in a group, is invited there, or asks to come in."""
+    m, r = schema.members.c, schema.rooms.c
+    there = select(m.room, m.user).join(schema.rooms, r.room == m.room)
+    there = there.where(r.purpose == "group", m.membership.in_(("join", "invite", "knock"))).order_by(r.entered, m.user)
+    return [(RoomId(row.room), UserId(row.user)) for row in await db.execute(there)]
+
+
+async def spared_by_list(db: AsyncConnection, people: Collection[PersonId]) -> dict[PersonId, frozenset[str]]:
+    """Return the lists that no longer touch these people: by a command, or since no rule was broken in the case."""
+    t, m, c = schema.list_spared, schema.list_matches, schema.cases
+    found: defaultdict[PersonId, set[str]] = defaultdict(set)
+    by_command = select(t.c.person, t.c.list).where(t.c.person.in_(sorted(people)))
+    by_case = (
+        select(m.c.person, m.c.list)
+        .join(c, c.c.n == m.c.n)
+        .where(m.c.person.in_(sorted(people)), c.c.outcome == "dismissed")
+    )
+    for row in await db.execute(by_command.union(by_case)):
+        found[PersonId(row.person)].add(row.list)
+    return {person: frozenset(lists) for person, lists in found.items()}

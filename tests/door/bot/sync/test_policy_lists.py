@@ -1,0 +1,158 @@
+"""Policy lists that others write: followed, never blindly; what they bring is a case with an appeal."""
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from moderation.model.facts import CaseOpened, ListMatched, ListRead, SanctionEnded, SanctionStarted
+from moderation.values.ids import RoomId
+from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
+from tests.people.client import Client
+from tests.theatre.scene import Scene, Theatre, ask, told
+from tests.theatre.served import like
+
+LISTS = """
+[lists]
+{more}
+[[lists.watch]]
+name = "cme"
+room = "{room}"
+trust = "{trust}"
+"""
+
+
+def ban(entity: str, **more: Any) -> dict[str, Any]:
+    return {"entity": entity, "recommendation": "m.ban", "reason": "spam", **more}
+
+
+def hashed(entity: str) -> dict[str, Any]:
+    digest = base64.b64encode(hashlib.sha256(entity.encode()).digest()).decode()
+    return {"hashes": {"sha256": digest}, "recommendation": "m.ban", "reason": "spam"}
+
+
+async def add(writer: Client, room: str, content: dict[str, Any], key: str = "rule:1", kind: str = "user") -> None:
+    await writer.set_state(RoomId(room), f"m.policy.rule.{kind}", content, key)
+
+
+async def watching(theatre: Theatre, trust: str, more: str = "", members: int = 2) -> tuple[Scene, Client, RoomId]:
+    """Return a scene whose bot watches an empty list, its writer, and its room."""
+    (writer,) = await theatre.people("writer")
+    room = await writer.create_room("Bans", private=False)
+    scene = await theatre.scene(LISTS.format(room=room, trust=trust, more=more), members=members)
+    await scene.bot.until(lambda: scene.bot.rows("SELECT 1 FROM chosen_lists"), "the list to be watched")
+    return scene, writer, room
+
+
+async def until_read(scene: Scene, entries: int) -> None:
+    await scene.bot.until(
+        lambda: [fact for fact in scene.bot.facts(ListRead) if fact.entries == entries], f"{entries} entries"
+    )
+
+
+async def test_an_applied_entry_bans_and_ends_with_the_entry(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "apply")
+    bot, (ann, ben) = scene.bot, scene.members
+    await add(writer, room, ban(ann.user))
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=ann.user)
+    (matched,) = bot.facts(ListMatched)
+    assert (matched.list, matched.subject, matched.author, matched.reason) == ("cme", ann.user, writer.user, "spam")
+    (opened,) = [fact for fact in bot.facts(CaseOpened) if fact.rule == "policy_list"]
+    (start,) = [fact for fact in bot.facts(SanctionStarted) if fact.kind == "ban"]
+    assert (start.n, start.basis, start.until > 0) == (opened.n, "list", True)
+    assert (await scene.owner.members(scene.room))[ben.user] == "join"
+    await add(writer, room, {})
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "leave", key=ann.user)
+    assert [fact.why for fact in bot.facts(SanctionEnded)] == ["list"]
+
+
+async def test_a_hashed_entry_keeps_somebody_out_who_comes_later(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "apply")
+    (late,) = await theatre.people("late")
+    await add(writer, room, hashed(late.user))
+    await until_read(scene, 1)
+    await scene.owner.invite(scene.room, late.user)
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=late.user)
+
+
+async def test_a_proposal_waits_for_the_managers_and_a_dismissal_spares(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "propose")
+    bot, (manager,), (ann, _) = scene.bot, scene.managers, scene.members
+    await add(writer, room, ban(ann.user))
+    await scene.card(manager, 1)
+    assert (await scene.owner.members(scene.room))[ann.user] == "join"
+    assert like("decided.dismissed").search(await ask(manager, bot, scene.desk, "!dismiss 1 we know her"))
+    await add(writer, room, ban(ann.user, reason="again"))
+    await add(writer, room, ban("@nobody:elsewhere"), key="rule:2")
+    await until_read(scene, 2)
+    await bot.idle()
+    assert [fact.n for fact in bot.facts(CaseOpened)] == [1]
+    assert (await scene.owner.members(scene.room))[ann.user] == "join"
+
+
+async def test_an_upheld_proposal_bans(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "propose")
+    bot, (manager,), (ann, _) = scene.bot, scene.managers, scene.members
+    await add(writer, room, ban(ann.user))
+    await scene.card(manager, 1)
+    await ask(manager, bot, scene.desk, "!uphold 1")
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=ann.user)
+    await add(writer, room, {})
+    await until_read(scene, 0)
+    await bot.idle()
+    assert (await scene.owner.members(scene.room))[ann.user] == "ban", "the managers said so, not only the list"
+
+
+async def test_a_list_that_was_taken_over_harms_nobody(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "apply", members=3)
+    bot = scene.bot
+    await add(writer, room, ban("*"))
+    await until_read(scene, 1)
+    await bot.idle()
+    there = await scene.owner.members(scene.room)
+    assert {there[each.user] for each in (*scene.members, *scene.managers, scene.owner)} == {"join"}
+
+
+async def test_nothing_is_lost_while_the_list_is_gone(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "apply")
+    bot, (ann, _) = scene.bot, scene.members
+    await add(writer, room, ban(ann.user))
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=ann.user)
+    await writer.kick(room, bot.user)
+    await writer.set_state(room, "m.room.join_rules", {"join_rule": "invite"})
+    await bot.stop()
+    bot.start()
+    await bot.idle()
+    assert (await scene.owner.members(scene.room))[ann.user] == "ban"
+
+
+async def test_a_look_is_a_line_in_the_desk(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "look")
+    (manager,), (ann, _) = scene.managers, scene.members
+    await add(writer, room, ban(ann.user))
+    await scene.wait_desk(manager, lambda seen: like("lists.look").search(seen.body) is not None, "the look")
+    assert scene.bot.facts(CaseOpened) == []
+
+
+async def test_the_person_is_told_which_list_and_how_to_appeal(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "apply")
+    (ann, _) = scene.members
+    await add(writer, room, ban(ann.user))
+    word = await told(ann, scene.bot, like("notice.foot", n="1"))
+    assert "cme" in word.body
+
+
+async def test_a_rebuild_without_the_list_gives_the_same_tables(theatre: Theatre, tmp_path: Path) -> None:
+    scene, writer, room = await watching(theatre, "apply")
+    bot, (ann, ben) = scene.bot, scene.members
+    await add(writer, room, ban(ann.user))
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=ann.user)
+    await add(writer, room, ban(ben.user), key="rule:2")
+    await add(writer, room, {})
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "leave", key=ann.user)
+    await bot.idle()
+    await bot.stop()
+    tables = (*TABLES, "chosen_lists", "list_matches")
+    live = {name: bot.table(name) for name in tables}
+    assert len(live["list_matches"]) == 2
+    assert {name for name, rows in (await rebuilt(bot, tmp_path, tables)).items() if rows != live[name]} == set()
