@@ -9,7 +9,7 @@ Rules kept here:
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import EventId, RoomId, UserId
@@ -29,6 +29,8 @@ _around = (
     .scalar_subquery()
 )
 _PERSON = select(schema.accounts.c.person).where(schema.accounts.c.user == _E.sender).scalar_subquery()
+# Of a busy deployment the events of one person are found by the index of senders, never by reading all since a record.
+_RECORD = _E.record + 0
 _REDACTED = select(_S.record).where(_S.event == _E.event, _S.kind == "redact", _S.why_ended != "reversed").exists()
 # Sweeps that redact an event: all accounts of a person are swept together.
 COVERING = select(_S.record).where(
@@ -53,8 +55,9 @@ async def written_since(
     db: AsyncConnection, room: RoomId, accounts: Collection[UserId], since_ms: int, most: int, *, before: int
 ) -> Sequence[WrittenEvent]:
     """Return what a person wrote in a room since a time and before a record, the newest first."""
-    recent = or_(_E.at >= since_ms, and_(_E.at == 0, _around >= since_ms))
-    return await _written(db, room, accounts, most, recent, _E.record < before)
+    recent = ((_E.at >= since_ms,), (_E.at == 0, _around >= since_ms))
+    found = [each for some in recent for each in await _written(db, room, accounts, most, *some, before > _RECORD)]
+    return sorted(found, key=lambda each: -each.record)[:most]
 
 
 async def written_from(
@@ -71,7 +74,7 @@ async def written_from(
 
     Sweeps of case `n` do not count as done.
     """
-    between = (_E.record >= oldest, *((_E.record < before,) if before is not None else ()))
+    between = (oldest <= _RECORD, *((before > _RECORD,) if before is not None else ()))
     return await _written(db, room, accounts, most, *between, n=n)
 
 
@@ -85,5 +88,5 @@ async def _written(
 ) -> Sequence[WrittenEvent]:
     theirs = (_E.room == room, sql_list(_E.sender, accounts), _E.kind.in_(_WRITTEN))
     query = select(_E.event, _E.record).where(*theirs, *which, ~_REDACTED, ~COVERING.where(_S.n != n).exists())
-    rows = await db.execute(query.order_by(_E.record.desc()).limit(most))
+    rows = await db.execute(query.order_by(_RECORD.desc()).limit(most))
     return [WrittenEvent(EventId(row.event), row.record) for row in rows]
