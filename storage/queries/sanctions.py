@@ -66,18 +66,28 @@ _s, _m, _a = schema.sanctions.c, schema.members.c, schema.accounts.c
 _h = schema.holds.c
 
 
-def _is_out(user: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return the condition that somebody with one account is banned from the room, and nothing is being changed."""
+def _is_out(user: ColumnElement[str], room: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition that somebody with one account is banned from a room, and nothing is being changed."""
     m, h, a = schema.members.alias("out").c, schema.holds.alias("begun").c, schema.accounts.alias("linked").c
-    banned = select(m.user).where(m.room == _ROOM, m.user == user, m.membership == "ban")
-    begun = select(h.user).where(h.room == _ROOM, h.user == user, h.what == "ban", h.step == "intended")
+    banned = select(m.user).where(m.room == room, m.user == user, m.membership == "ban")
+    begun = select(h.user).where(h.room == room, h.user == user, h.what == "ban", h.step == "intended")
     several = select(a.user).where(a.user != a.person).union(select(a.person).where(a.user != a.person))
     return and_(exists(banned), ~exists(begun), user.not_in(several))
 
 
+def _to_do(room: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition that something may follow from a sanction: a ban that is carried out needs nothing more."""
+    return not_(and_(_s.kind == "ban", _is_out(_s.subject, room)))
+
+
+def _kept_to_do(room: ColumnElement[str], community: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition that something may follow from what is kept in a room."""
+    bans = select(_s.record).where(_s.person == _h.user, _s.ended == 0, _s.kind == "ban", holding_in(room, community))
+    return and_(_h.room == room, not_(and_(_h.what == "ban", _is_out(_h.user, room), exists(bans))))
+
+
 def _concerning(whose: ColumnElement[bool]) -> Select[tuple[object, ...]]:
-    """Return sanctions from which something may follow: a ban that is carried out needs nothing more."""
-    return _holding(and_(whose, not_(and_(_s.kind == "ban", _is_out(_s.subject)))))
+    return _holding(and_(whose, _to_do(_ROOM)))
 
 
 _HERE = _concerning(_s.room == _ROOM)
@@ -92,10 +102,7 @@ _OF_MEMBERS = (
     .where(_m.room == _ROOM, _s.room != _ROOM)
 )
 _OF_OTHERS = _concerning(holding_in(_ROOM, _COMMUNITY)).where(_s.room != _ROOM).select_from(of_people("others"))
-_banned = select(_s.record).where(_s.person == _h.user, _s.ended == 0, _s.kind == "ban", holding_in(_ROOM, _COMMUNITY))
-_KEPT = select(_h.user, _h.what, _h.step, _h.prior, _h.held, _h.corrections).where(
-    _h.room == _ROOM, not_(and_(_h.what == "ban", _is_out(_h.user), exists(_banned)))
-)
+_KEPT = select(_h.user, _h.what, _h.step, _h.prior, _h.held, _h.corrections).where(_kept_to_do(_ROOM, _COMMUNITY))
 _OF_ROOM = (
     select(schema.sanctions).where(_s.room == _ROOM, _s.ended == 0, _s.kind.in_(sorted(OF_ROOMS))).order_by(_s.record)
 )
@@ -103,13 +110,14 @@ _by_account = schema.sanctions.join(schema.members, _m.user == _s.person)
 _by_other_account = (schema.accounts.join(schema.sanctions, and_(_s.person == _a.person, _a.user != _a.person))).join(
     schema.members, _m.user == _a.user
 )
+_r = schema.rooms.c
 _CONCERNED = union(
-    select(schema.holds.c.room),
-    select(_s.room).where(_s.room != "", _s.ended == 0, _s.kind.in_(LASTING_KINDS)),
+    select(_r.room).select_from(schema.rooms.join(schema.holds, _kept_to_do(_r.room, _r.community))),
+    select(_s.room).where(_s.room != "", _s.ended == 0, _s.kind.in_(LASTING_KINDS), _to_do(_s.room)),
     *(
         select(_m.room)
-        .select_from(found.join(schema.rooms, schema.rooms.c.room == _m.room))
-        .where(_s.ended == 0, _s.kind.in_(LASTING_KINDS), holding_in(_m.room, schema.rooms.c.community))
+        .select_from(found.join(schema.rooms, _r.room == _m.room))
+        .where(_s.ended == 0, _s.kind.in_(LASTING_KINDS), holding_in(_m.room, _r.community), _to_do(_m.room))
         for found in (_by_account, _by_other_account)
     ),
 )
@@ -152,7 +160,7 @@ async def sanctions_in(db: AsyncConnection, room: RoomId, others: Iterable[UserI
 
 
 async def rooms_with_sanctions(db: AsyncConnection) -> frozenset[RoomId]:
-    """Return the rooms that may have to be aligned: a sanction holds there, or something is kept for one that held."""
+    """Return the rooms that may have to be aligned, for sanctions that hold there, or for what is kept of others."""
     return frozenset(await db.scalars(_CONCERNED))
 
 
