@@ -28,8 +28,16 @@ words_of = {
     "duration": mostly("1h", "3d", rarely=["10w", "1s", "x", ""]),
     "everywhere": mostly("", "everywhere", rarely=["各群", "everywhere 1", "everywhere 3d"]),
     "sweep": mostly("", "redact 24h", rarely=["redact", "redact 10w", "redact x"]),
-    "word": mostly("zh", "en", "add", "remove", "test", "language", "verify", "digest", "5m", rarely=["room", ""]),
-    "text": mostly("no-spam terms spam", "no-spam", "en", "2 restrict", "off", rarely=["x pattern (a+)+$", "<b> {}"]),
+    "count": mostly("", "3", rarely=["0", "x", "9" * 20]),
+    "server": mostly("bad.example", "*.bad.example", rarely=["example.org", "*", "127.0.0.1", "x", ""]),
+    "word": mostly(
+        "zh", "en", "add", "remove", "test", "language", "verify", "digest", "newcomers", "joins", "deny", "allow",
+        rarely=["5m", "room", ""],
+    ),
+    "text": mostly(
+        "no-spam terms spam", "no-spam", "en", "2 restrict", "links media", "gate", "off",
+        rarely=["x pattern (a+)+$", "<b> {}"],
+    ),
     "reason": mostly(
         "", "why", "error it was", "bad-faith it was", "false he lied", "off", "room", "mon-fri 08:00-18:00 UTC",
         rarely=["12345678"],
