@@ -85,6 +85,15 @@ def test_a_message_of_an_unknown_type_has_its_file() -> None:
     assert shown(*media(msgtype="org.example.thing", body="x", file=SEALED)) == [("file", B)]
 
 
+def test_a_message_is_not_what_an_item_of_a_gallery_would_be() -> None:
+    assert shown(*media(msgtype="m.image", body="x", itemtype="m.file", url=A)) == [("image", A)]
+
+
+def test_a_message_inside_another_ones_content_is_not_shown_as_a_file() -> None:
+    inner = {"msgtype": "m.image", "body": "quoted", "url": A}
+    assert shown(*media(msgtype="m.text", body="x", **{"org.example.quoted": inner})) == [("preview", A)]
+
+
 def test_faces_and_previews_that_come_with_a_message_stand_for_something_else() -> None:
     found = media(
         msgtype="m.text",
