@@ -14,6 +14,7 @@ from tests.faults.scene import Story
 from tests.faults.stories.away import AWAY
 from tests.faults.stories.deadlines import DEADLINES
 from tests.faults.stories.everywhere import EVERYWHERE
+from tests.faults.stories.lists import LISTS
 from tests.faults.stories.spammers import SPAMMERS
 
 # Story, encrypted, at how many places in `make test` (0: not there), at how many at most in `make faults`.
@@ -24,6 +25,7 @@ STORIES = (
     (DEADLINES, True, 0, 100),
     (EVERYWHERE, False, 2, None),
     (EVERYWHERE, True, 0, 100),
+    (LISTS, False, 2, None),
     (SPAMMERS, False, 2, None),
     (SPAMMERS, True, 0, 100),
 )
