@@ -5,6 +5,7 @@ Rules kept here:
 - The state is fetched as a whole and compared with what is known, so that the next look makes up for what was missed.
 - What a list said last counts while it cannot be read; a start needs no network for it.
 - What a list says is recorded before it counts: how many entries, and the SHA-256 of them all.
+- A list that changes again and again is read less and less often: nobody is banned and let in every second.
 - A list of more than `MOST_ENTRIES` entries is not read further, and an upgraded list is not followed: people are told.
 
 Left to others: what an entry says (`moderation/lists/entries.py`), whom it means and what follows
@@ -13,6 +14,7 @@ Left to others: what an entry says (`moderation/lists/entries.py`), whom it mean
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
@@ -45,7 +47,23 @@ log = structlog.get_logger()
 LOOK_AGAIN_S = 3_600
 ASK_AGAIN_S = 30  # if the homeserver was away
 MOST_ENTRIES = 200_000
-BY_OPERATOR = ""  # who chose the lists of the configuration
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0  # after a change
+CALM_S = 600.0  # so long without a change, and the pauses are short again
+
+
+class Pauses:
+    """The pauses after changes of lists: each is twice as long as the one before, until there is none for a while."""
+
+    def __init__(self) -> None:
+        self._pause_s = FIRST_PAUSE_S / 2
+        self._changed_s = -CALM_S
+
+    def after_change(self, now_s: float) -> float:
+        """Return how long to wait before the next look."""
+        calm = now_s - self._changed_s >= self._pause_s + CALM_S
+        self._pause_s = FIRST_PAUSE_S if calm else min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self._changed_s = now_s
+        return self._pause_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +83,8 @@ class PolicyLists(BotPart):
         self._awake = asyncio.Event()
         self._chosen: tuple[ChosenList, ...] = ()
         self._rooms: frozenset[RoomId] = frozenset()
+        self._read_last = ""  # the digest of what was read last
+        self._pauses = Pauses()
         self._refused: set[str] = set()  # lists whose trouble was told
 
     def invited(self, room: RoomId) -> bool:
@@ -93,7 +113,10 @@ class PolicyLists(BotPart):
         await self.compile()
         while True:
             self._awake.clear()
+            before = self._read_last
             pause_s = LOOK_AGAIN_S if await self.look() else ASK_AGAIN_S
+            if self._read_last != before:
+                await asyncio.sleep(self._pauses.after_change(time.monotonic()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._awake.wait()
@@ -198,6 +221,7 @@ class PolicyLists(BotPart):
             list=each.list, entries=len(entries), added=added, removed=removed, digest=digest_of_entries(entries)
         )
         await self._pipeline.commit((fact,), also=partial(replace_entries, room=each.list_room, entries=entries))
+        self._read_last = fact.digest
         return True
 
     def _watch(self, each: ChosenList) -> Watch:
