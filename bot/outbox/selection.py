@@ -3,7 +3,7 @@
 Rules kept here:
 - Rooms take turns, among urgent requests and in each kind of the rest, so that no flood in one room delays another.
 - In a room, the people who flood it are stopped before what they wrote is removed: mutes, bans and demotions go first,
-  then redactions, the newest first.
+  then redactions, the newest first. Those of a wave of whom nothing stands can wait (`Kick.silent`).
 - No flood keeps the rest away: once something has waited for `PATIENCE_MS` (improvements of a card: `ADORNS_MS`), every
   fifth request is not urgent. Cards, answers, messages and the rest take turns in it, so that none crowds out another.
 - Otherwise, what is not urgent waits until nothing urgent was sent for a moment (`CALM_MS`), since redactions in a
