@@ -53,8 +53,9 @@ async def _shown(call: Call) -> Reply:
 
 def _line(each: queries.DeniedServer) -> Line:
     until = Moment(each.until) if each.until else Phrase("status.no-end")
-    why, key = each.reason or "-", "acl.overruled" if each.step == "overruled" else "acl.one"
-    return line(key, server=Code(each.server), by=Who(each.by), at=Moment(each.at), until=until, reason=why)
+    key = "one" if each.step == "held" else "overruled" if each.step == "overruled" else "unwritten"
+    server, by, at, why = Code(each.server), Who(each.by), Moment(each.at), each.reason or "-"
+    return line(f"acl.entry.{key}", server=server, by=by, at=at, until=until, reason=why)
 
 
 async def _deny(call: Call) -> Reply:

@@ -83,7 +83,7 @@ async def test_an_order_about_a_server_says_who_why_and_until_when_and_is_about_
         assert (begun.reason, begun.until - bot.time.ms > 29 * DAY_MS) == ("one spam account a minute", True)
         assert bot.facts(CaseOpened) == []
         assert [row.room for row in await waits(bot)] == [ROOM]
-        assert await said(bot, MARK, "!acl list") == ["acl.head", "acl.one"]
+        assert await said(bot, MARK, "!acl list") == ["acl.head", "acl.entry.unwritten"]
         assert "status.servers" in await said(bot, MARK, "!status")
         assert await said(bot, MARK, "!acl deny bad.example") == ["error.in-force.server"]
         assert "acl.allowed" in await said(bot, OLGA, "!acl allow BAD.example")
@@ -249,7 +249,7 @@ async def test_a_change_by_hand_is_put_right_twice_and_told_and_then_respected(t
             bot.time.ms += PAUSE_MS
         assert told == ["desk.servers.corrected", "desk.servers.corrected", "desk.servers.overruled"]
         assert homeserver.denied == []
-        assert await said(bot, OLGA, "!acl") == ["acl.head", "acl.overruled"]
+        assert await said(bot, OLGA, "!acl") == ["acl.head", "acl.entry.overruled"]
         await bot.say(OLGA, "!slow 30s", DESK)  # another measure of the room takes nothing up again
         await align(bot, acls)
         assert homeserver.denied == []
@@ -336,7 +336,8 @@ async def test_a_denial_is_written_on_the_homeserver_told_to_the_room_and_taken_
     await owner.wait_event(
         room, lambda seen: seen.sender == bot.user and bool(begun.search(seen.body)), what="a notice"
     )
-    assert like("acl.one", server="*.bad.example").search(await ask(owner, bot, scene.desk, "!acl"))
+    await bot.idle()
+    assert like("acl.entry.one", server="*.bad.example").search(await ask(owner, bot, scene.desk, "!acl"))
     await bot.idle()
     assert await owner.is_redacted(room, order)
     bot.ahead_ms += PAUSE_MS

@@ -337,6 +337,7 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("measure.next.{}", IMPOSED),
     ("measure.ends.{}", tuple(DEED_OF)),
     ("desk.servers-not.{}", ("denied", "allowed")),
+    ("acl.entry.{}", ("one", "overruled", "unwritten")),
     ("statement.measure.{}", get_args(facts.SanctionKind)),
     ("console.figures.restriction.{}", get_args(facts.SanctionKind)),
     ("wave.does.{}", set(get_args(WaveMeasure)) - {"tell"}),
