@@ -159,7 +159,7 @@ def consequences(
 def at_once(facts: Sequence[Fact]) -> tuple[Action, ...]:
     """Return the consequences that can begin early, in the same order: they follow from the facts alone."""
     follow = (action for fact in facts for action in _follow(fact, _in_none))
-    return tuple(action for action in follow if isinstance(action, Action) and action.EARLY)
+    return tuple(action for action in follow if isinstance(action, Action) and action.early)
 
 
 def _in_none(_user: UserId, _reach: str = "") -> Sequence[RoomId]:

@@ -173,7 +173,7 @@ class FactProcessor:
         Until then everybody can still see what is to be removed. Returns the facts with their indices if they are
         recorded, else nothing. The rows are queued with all others of this cause, under the same transaction ids.
         """
-        urgent = [action for action in (*at_once(facts), *actions) if action.EARLY]
+        urgent = [action for action in (*at_once(facts), *actions) if action.early]
         if not urgent or any(fact.RENAMES for fact in facts):
             return []
         first = unit.next_index
@@ -350,4 +350,4 @@ def _as_said(facts: Sequence[Fact], said: Sequence[Fact]) -> list[Fact]:
 
 def _urgent_first(actions: Sequence[Action]) -> list[Action]:
     """Sort urgent actions to the front: they are numbered first, so their transaction ids are known before the rest."""
-    return sorted(actions, key=lambda action: not action.EARLY)
+    return sorted(actions, key=lambda action: not action.early)

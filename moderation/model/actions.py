@@ -70,6 +70,11 @@ class Action:
         return self.PRIORITY
 
     @property
+    def early(self) -> bool:
+        """Return whether it begins before the tables are written."""
+        return self.EARLY
+
+    @property
     def queue(self) -> str | None:
         """Return the key of the actions that are sent one at a time, in order; None: at any time, in any order."""
         return self.QUEUE and self.QUEUE.format_map(vars(self))
@@ -119,6 +124,10 @@ class Kick(Action, name="kick", priority=STOP, early=True, queue=None):
     @property
     def priority(self) -> int:
         return STATE if self.silent else STOP
+
+    @property
+    def early(self) -> bool:
+        return not self.silent
 
 
 class Unban(Action, name="unban", priority=STATE, queue="state {room}"):

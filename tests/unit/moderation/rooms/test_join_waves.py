@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moderation.consequences import at_once, consequences
+from moderation.model.actions import Kick, Redact
 from moderation.model.builtin_rules import IN_WAVE, JOIN_WAVE
 from moderation.model.context import Choices, InForce
 from moderation.model.facts import CaseGrew, CaseOpened, SanctionStarted, WaveNoticed
@@ -174,3 +176,13 @@ def test_somebody_removed_twice_within_one_incident_has_one_case() -> None:
     grew, kicked = facts_of_removal([(back, CAME)], n=6, policy=joins(), on=7)
     assert grew == CaseGrew(room=ROOM, on=7, n=4, subject=ANNA, event=CAME)
     assert isinstance(kicked, SanctionStarted) and kicked.n == 4
+
+
+def test_the_removal_of_silent_people_waits_for_what_can_be_seen() -> None:
+    def kick(rule: str) -> SanctionStarted:
+        return SanctionStarted(room=ROOM, kind="kick", n=6, basis="rule", rule=rule, subject=ANNA)
+
+    assert at_once([kick(IN_WAVE)]) == ()
+    (at_first,) = at_once([kick("cap_members")])
+    (later,) = [each for each in consequences([kick(IN_WAVE)], lambda *_: ()) if isinstance(each, Kick)]
+    assert isinstance(at_first, Kick) and at_first.priority < Redact.PRIORITY < later.priority
