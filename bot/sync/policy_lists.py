@@ -40,7 +40,7 @@ from moderation.values.ids import RoomId, server_of
 from moderation.values.notices import Code, Line, line
 from storage import queries
 from storage.queries import ChosenList
-from storage.state.list_entries import forget_entries, replace_entries
+from storage.state.list_entries import change_entries, forget_entries
 
 log = structlog.get_logger()
 
@@ -214,13 +214,13 @@ class PolicyLists(BotPart):
         """Record and keep what a list says now, if it differs."""
         async with self._database.read() as db:
             before = (await queries.list_entries(db)).get(each.list_room, ())
-        if entries == before:
+        change = await asyncio.to_thread(changes_of, before, entries)
+        if not (change.added or change.gone):
             return False
-        added, removed = len(set(entries) - set(before)), len(set(before) - set(entries))
-        fact = ListRead(
-            list=each.list, entries=len(entries), added=added, removed=removed, digest=digest_of_entries(entries)
-        )
-        await self._pipeline.commit((fact,), also=partial(replace_entries, room=each.list_room, entries=entries))
+        added, removed = len(change.added), len(change.gone)
+        fact = ListRead(list=each.list, entries=len(entries), added=added, removed=removed, digest=change.digest)
+        also = partial(change_entries, room=each.list_room, gone=change.gone, added=change.added)
+        await self._pipeline.commit((fact,), also=also)
         self._read_last = fact.digest
         return True
 
@@ -245,9 +245,22 @@ class PolicyLists(BotPart):
             await self._pipeline.commit(actions=(TellAbove(room=NO_ROOM, lines=(said,)),))
 
 
-def digest_of_entries(entries: Sequence[Entry]) -> str:
-    """Return the SHA-256 of the entries of a list in order, in hexadecimal."""
-    return hashlib.sha256(orjson.dumps([astuple(each) for each in entries])).hexdigest()
+@dataclass(frozen=True, slots=True)
+class ListChange:
+    """The difference of a list to what was known of it, and the SHA-256 of its entries in order, in hexadecimal."""
+
+    added: tuple[Entry, ...]
+    gone: tuple[Entry, ...]
+    digest: str
+
+
+def changes_of(before: Sequence[Entry], now: Sequence[Entry]) -> ListChange:
+    """Compare the entries of a list with those known before. An entry that was changed is gone and added."""
+    known, there = set(before), set(now)
+    added = tuple(each for each in now if each not in known)
+    gone = tuple(each for each in before if each not in there)
+    digest = hashlib.sha256(orjson.dumps([astuple(each) for each in now])).hexdigest()
+    return ListChange(added, gone, digest)
 
 
 def _successor(state: Sequence[Mapping[str, Any]]) -> str | None:

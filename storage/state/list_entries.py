@@ -1,14 +1,14 @@
 """The entries of policy lists, as their rooms were last read.
 
 Rules kept here:
-- The entries of a list are replaced together, in one transaction.
+- What has changed in a list is changed here in one transaction.
 
 Not a projection of the journal: the rooms say it again. Left to others: reading them (`bot/sync/policy_lists.py`).
 """
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert
+from sqlalchemy import bindparam, delete, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.lists.entries import Entry
@@ -16,29 +16,32 @@ from moderation.values.ids import RoomId
 from storage import schema
 
 
-async def replace_entries(db: AsyncConnection, *, room: RoomId, entries: Sequence[Entry]) -> None:
-    """Keep these entries of a list in place of those kept before."""
-    await db.execute(delete(schema.list_entries).where(schema.list_entries.c.list_room == room))
-    rows = [
-        {
-            "list_room": room,
-            "of": each.kind,
-            "key": each.key,
-            "entity": each.entity,
-            "digest": each.digest,
-            "advice": each.advice,
-            "recommendation": each.recommendation,
-            "reason": each.reason,
-            "sender": each.sender,
-            "event": each.event,
-            "at": each.at_ms,
-        }
-        for each in entries
-    ]
-    if rows:
-        await db.execute(insert(schema.list_entries), rows)
+async def change_entries(db: AsyncConnection, *, room: RoomId, gone: Sequence[Entry], added: Sequence[Entry]) -> None:
+    """Keep the entries that a list has now in addition, without those that are gone."""
+    t = schema.list_entries
+    if gone:
+        which = (t.c.list_room == room, t.c.of == bindparam("kind"), t.c.key == bindparam("state_key"))
+        await db.execute(delete(t).where(*which), [{"kind": each.kind, "state_key": each.key} for each in gone])
+    if added:
+        await db.execute(insert(t), [_row(room, each) for each in added])
 
 
 async def forget_entries(db: AsyncConnection, *, room: RoomId) -> None:
     """Forget what a list says, since it is no longer watched."""
-    await replace_entries(db, room=room, entries=())
+    await db.execute(delete(schema.list_entries).where(schema.list_entries.c.list_room == room))
+
+
+def _row(room: RoomId, entry: Entry) -> dict[str, object]:
+    return {
+        "list_room": room,
+        "of": entry.kind,
+        "key": entry.key,
+        "entity": entry.entity,
+        "digest": entry.digest,
+        "advice": entry.advice,
+        "recommendation": entry.recommendation,
+        "reason": entry.reason,
+        "sender": entry.sender,
+        "event": entry.event,
+        "at": entry.at_ms,
+    }
