@@ -233,7 +233,9 @@ def _other(envelope: Envelope) -> Received:
     if _is_protocol(kind):
         return OtherEvent(**envelope)
     sent, texts = kind_of_type(kind), leaf_texts(content)
-    files = (replace(each, kind=sent) if each.kind == "preview" else each for each in media_of(content))
+    files = (
+        replace(each, kind=sent) if each.kind == "preview" else each for each in media_of(content, sent) if each.url
+    )
     media = each_once([*files, *pictures_in(texts.pictures)])
     return OtherEvent(**envelope, texts=tuple(texts.found), media=media)
 

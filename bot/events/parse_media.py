@@ -35,7 +35,7 @@ Pictures = Iterable[tuple[PictureKind, str]]
 
 
 def media_of(content: dict[str, Json], kind: MediaKind = "preview") -> Iterator[Media]:
-    """Yield the files of an event's content, or of its new content, as they come; `kind` is that of the event.
+    """Yield the files of an event's content, or of its new content, as they come; `kind`: what its type says they are.
 
     Pictures in HTML are left out: who reads the HTML finds them (`parse_html.py`).
     """
@@ -46,8 +46,8 @@ def media_of(content: dict[str, Json], kind: MediaKind = "preview") -> Iterator[
             parts.extend((value, "preview") for value in part if isinstance(value, dict | list))
             yield from (Media("preview", url=url) for value in part if (url := mxc_of(value)))
             continue
-        if part is content or "itemtype" in part:
-            kind = _kind_of(part, part.get("msgtype" if part is content else "itemtype"), kind)
+        if kind == "preview" and (part is content or "itemtype" in part):
+            kind = _kind_of(part, part.get("msgtype" if part is content else "itemtype"))
         if kind in _SENT:
             yield from _sent_files(part, kind)
         if "key" in part and (url := mxc_of(part.get("url"))):
@@ -92,8 +92,9 @@ def mxc_of(value: object) -> str | None:
     return text_of(value) if is_one else None
 
 
-def _kind_of(part: dict[str, Json], named: Json, kind: MediaKind) -> MediaKind:
-    """Return what the file of an event, or of an item of a gallery, is, if it says `named`."""
+def _kind_of(part: dict[str, Json], named: Json) -> MediaKind:
+    """Return what the file of a message, or of an item of a gallery, is, if it says `named`."""
+    kind: MediaKind = "preview"
     if isinstance(named, str):
         kind = MEDIA.get(named) or (kind_of_type(named) if any(_addresses(part)) else kind)
     return "voice" if kind == "audio" and any(key in part for key in _VOICE_KEYS) else kind

@@ -89,6 +89,11 @@ def test_a_message_is_not_what_an_item_of_a_gallery_would_be() -> None:
     assert shown(*media(msgtype="m.image", body="x", itemtype="m.file", url=A)) == [("image", A)]
 
 
+def test_the_type_of_an_event_counts_more_than_what_it_says_of_itself() -> None:
+    assert shown(*media("m.sticker", msgtype="m.file", body="x", url=A)) == [("sticker", A)]
+    assert shown(*media("m.image", msgtype="m.file", url=A)) == [("image", A)]
+
+
 def test_a_message_inside_another_ones_content_is_not_shown_as_a_file() -> None:
     inner = {"msgtype": "m.image", "body": "quoted", "url": A}
     assert shown(*media(msgtype="m.text", body="x", **{"org.example.quoted": inner})) == [("preview", A)]
