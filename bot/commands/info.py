@@ -13,7 +13,7 @@ from moderation.duty.responsibility import is_manager, is_operator, may
 from moderation.model.facts import LanguageChosen
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
-from moderation.values.notices import Code, Line, Phrase, RoomName, RuleText, Who, line
+from moderation.values.notices import Code, Line, Phrase, RoomName, RuleText, Span, Who, line
 from storage import queries
 
 from .invocation import Call, Command, Reply
@@ -119,6 +119,8 @@ async def rules(call: Call) -> Reply:
     lines = [line("rules.head", room=RoomName(call.group.room))]
     for rule in names:
         lines.append(line(f"rules.one.{rule.decide}", rule=RuleText(rule.name), grade=Phrase(f"grade.{rule.grade}")))
+        if rule.measure in ("kick", "ban"):
+            lines.append(line(f"rules.brings.{rule.measure}", span=Span(rule.ban_for)))
         lines += spared_lines(rule.unless)
     return Reply((*lines, *of_all))
 

@@ -9,7 +9,7 @@ import pytest
 from moderation.model.facts import CaseOpened, RoomRuleChanged, SanctionEnded, SanctionStarted, StatementGiven
 from tests.door.offline import DESK, MARK, OLGA, offline
 from tests.people.client import Client
-from tests.theatre.scene import Theatre, told
+from tests.theatre.scene import Theatre, ask, told
 from tests.theatre.served import like, until
 
 RULE = """
@@ -28,6 +28,8 @@ text = {{ en = "No advertising." }}
 async def test_a_rule_bans_at_once_and_a_reversal_invites_back(theatre: Theatre) -> None:
     scene = await theatre.scene(RULE.format(name="ads", measure="ban", decide="auto"))
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
+    shown = await ask(ann, bot, room, "!rules")
+    assert like("rules.brings.ban", span="2 days").search(shown)
     said = [await ann.send_text(room, f"buy now {n}") for n in range(3)]
     notice = await told(ann, bot, like("notice.removed.ban"))
     assert like("notice.violation", n="1").search(notice.body)
