@@ -22,6 +22,7 @@ PARTS = (
     "ingest",
     "scale",
     "everywhere",
+    "lists",
     "records",
     "rules",
     "cli",
