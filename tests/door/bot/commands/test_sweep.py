@@ -11,7 +11,7 @@ from moderation.values.durations import HOUR_MS
 from storage import queries
 from tests.door.offline import ANNA, MARK, offline
 from tests.theatre.garden import Garden, garden_in
-from tests.theatre.scene import Theatre, ask, told
+from tests.theatre.scene import Theatre, ask, direct_room, told
 from tests.theatre.served import like
 
 
@@ -40,6 +40,7 @@ async def test_what_somebody_wrote_lately_goes_with_one_case_and_one_word(theatr
     notice = await told(ann, bot, like("notice.swept", by=manager.user, count="7"))
     assert like("notice.reason", reason="advertising").search(notice.body)
     assert like("notice.foot", n="1").search(notice.body)
+    assert like("statement.did-sweep", count="7").search(await ask(ann, bot, await direct_room(ann, bot), "!why 1"))
     await bot.idle()
     gone = [await ben.is_redacted(room, each) for each in (*said, thumb, fine)]
     assert gone == [True] * 7 + [False]
