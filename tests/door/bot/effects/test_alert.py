@@ -29,6 +29,7 @@ from bot.scheduler.tables_sample import TablesSample
 from bot.texts.catalog import LANGUAGES, Catalog
 from moderation.model.actions import Alert
 from moderation.model.facts import ActionTaken
+from moderation.values.ids import UserId
 from storage.database import FILE
 from tests.door.offline import ANNA, DESK, MARK, RULES, Offline, offline
 from tests.fakes.http_stub import Answer, HttpStub, Request
@@ -296,3 +297,14 @@ async def test_being_removed_from_a_room_is_told_and_leaving_it_is_not(theatre: 
         (found,) = told(stub.requests)
         assert (found["type"], found["data"]["group"]) == ("answerable.removed", bot.code(one))
         assert bot.user not in json.dumps(found)
+
+
+async def test_a_wave_of_people_is_told_without_their_names(tmp_path: Path) -> None:
+    async with HttpStub() as stub, alerting(tmp_path, settings(stub, more="[joins]\nwave = 3\n")) as place:
+        stub.will(WELL)
+        for number in range(5):
+            await place.bot.membership(UserId(f"@stranger{number}:elsewhere.example"), "join")
+        await place.sent()
+        (found,) = told(stub.requests)
+        assert (found["type"], found["data"]["group"]) == ("answerable.wave", "G-7F3K")
+        assert "stranger" not in json.dumps(found)
