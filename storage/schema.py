@@ -216,18 +216,20 @@ list_matches = Table(
 Index("list_matches_by_person", list_matches.c.person, list_matches.c.list)
 Index("list_matches_by_case", list_matches.c.n)
 
-# People whom a policy list no longer touches here.
+# People whom a policy list no longer touches, as far as the word of the person who said so reaches.
 list_spared = Table(
     "list_spared",
     metadata,
-    Column("list", String, primary_key=True, info=PLAIN),
-    Column("person", String, primary_key=True, info=PERSON),
-    Column("n", Integer),
-    Column("by", String, info=PERSON),
-    Column("record", Integer),
+    Column("record", Integer, primary_key=True),
+    Column("list", String, info=PLAIN),
+    Column("room", String, info=PLAIN),
+    Column("reach", String, info=PLAIN),
+    Column("subject", String, info=PERSON),
+    Column("person", String, info=PERSON),
     Column("at", Integer),
     info=ROWS,
 )
+Index("list_spared_by_person", list_spared.c.person, list_spared.c.list)
 
 # What policy lists say, as their rooms were last read. No record makes it: it can be read again.
 list_entries = Table(

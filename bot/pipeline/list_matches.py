@@ -1,7 +1,7 @@
 """What follows for people whom watched lists mean: when they come, and when the lists have changed.
 
 Rules kept here:
-- One person and one list have one case, in however many rooms they are.
+- One person and one list have one case, in however many rooms they are, as far as the word of its deciders reaches.
 - A change that touches too many of our people at once is proposed, not done (`moderation/lists/matching.py`).
 - A ban by a list ends when no list says it any more, unless people here decided it.
 
@@ -18,8 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.lists.book import Book, ListedEntry
 from moderation.lists.matching import Verdict, ban_by_list, facts_of, is_too_much, verdict
 from moderation.model.actions import Action, TellDesk
-from moderation.model.context import InForce, RoomView
+from moderation.model.context import CaseView, Context, InForce, RoomView
 from moderation.model.facts import Fact
+from moderation.model.reach import counts_in, reach_of
 from moderation.policy import Policy
 from moderation.values.ids import NO_EVENT, EventId, RoomId, UserId
 from moderation.values.notices import Who, line
@@ -125,23 +126,32 @@ class ListMatching:
 
     async def _verdict(self, db: AsyncConnection, came: Came, listed: Sequence[ListedEntry]) -> Verdict | None:
         context = await self._knowledge.context(db, came.room, came.user, came.at_ms)
-        person = context.subject.person
-        spared = (await queries.spared_by_list(db, [person])).get(person, frozenset())
-        return verdict(listed, self._lists.watches, context, self._policy, spared)
+        person, operators = context.subject.person, self._policy.operators
+        spared = await queries.spared_by_list(db, person, came.room, operators)
+        return verdict(listed, self._lists.watches, context, self._policy, frozenset(spared))
 
     async def _facts(self, db: AsyncConnection, found: Verdict, came: Came) -> tuple[Fact, ...]:
         context = await self._knowledge.context(db, came.room, came.user, came.at_ms)
         context = replace(context, next_case=context.next_case + came.cases)
         if any(each.kind == "ban" and each.covers(came.room) for each in context.subject.in_force):
             return ()
-        matches = await queries.list_matches(db, person=context.subject.person)
-        known = [match.n for match in matches if match.list == found.listed.list]
-        case = await queries.case_view(db, known[-1]) if known else None
+        case = await self._known(db, found, context)
         if case is None:
             return facts_of(found, context, self._policy, on=came.on, event=came.event)
-        if not case.waits and (case.outcome == "upheld" or found.step == "apply"):
-            return (ban_by_list(found.watch, context, self._policy, n=case.n, on=came.on),)
-        return ()
+        return () if case.waits else (ban_by_list(found.watch, context, self._policy, n=case.n, on=came.on),)
+
+    async def _known(self, db: AsyncConnection, found: Verdict, context: Context) -> CaseView | None:
+        """Return the case about a person and a list that counts in a room, if there is one."""
+        for match in reversed(await queries.list_matches(db, person=context.subject.person)):
+            case = await queries.case_view(db, match.n) if match.list == found.listed.list else None
+            if case is None or case.outcome == "dismissed":  # by people whose word does not reach here
+                continue
+            home = await self._knowledge.room(db, case.room)
+            community = home.community if home is not None else case.room
+            reach = reach_of(case.by, case.rule, community, self._policy) if case.outcome else community
+            if counts_in(context.room, reach, case.room):
+                return case
+        return None
 
 
 async def _people_said_so(db: AsyncConnection, n: int) -> bool:

@@ -7,7 +7,7 @@ Rules kept here:
 - Somebody whom people here have spared is not touched by that list again.
 - Where one watched list allows what another bans, and for somebody who is verified enough, people decide.
 - What would touch too many at once is proposed, never done: a list may have been taken over.
-- A ban by a list ends by itself, and reaches as far as the word of the person who chose the list.
+- A ban by a list ends by itself, and holds in one community: in the next one it follows when the person comes there.
 
 Pure. Left to others: whom entries mean (`book.py`), when to look (`bot/sync/policy_lists.py`, `room_changes.py`).
 """
@@ -120,8 +120,9 @@ def facts_of(
 
 
 def ban_by_list(watch: Watch, context: Context, policy: Policy, *, n: int, on: int) -> SanctionStarted:
-    """Return the ban of `context.subject`, as far as the list reaches."""
-    everywhere = watch.reach == DEPLOYMENT and watch.rooms == ("*",)
+    """Return the ban of `context.subject` in the room's community, whose people may think otherwise than others."""
+    reach = context.room.community if watch.rooms == ("*",) else ""
+    everywhere = watch.rooms == ("*",) and reach == DEPLOYMENT
     return SanctionStarted(
         room=None if everywhere else context.room.room,
         on=on,
@@ -130,7 +131,7 @@ def ban_by_list(watch: Watch, context: Context, policy: Policy, *, n: int, on: i
         n=n,
         basis="list",
         rule=LISTED,
-        reach=watch.reach if watch.rooms == ("*",) else "",
+        reach=reach,
         subject=context.subject.user,
     )
 

@@ -638,7 +638,7 @@ KINDS: dict[str, Kind] = {
             "step": _word("watched or ended; propose or apply; spared or unspared"),
             "list": _word("what the list is called here"),
             "trust": _word("how far it is trusted: look, propose, agree or apply"),
-            "reach": _word("how far its bans reach: the name of a community; none: every room"),
+            "reach": _word("how far its bans reach, or the sparing: the name of a community; none: every room"),
             "entries": _int("how many entries it has"),
             "added": _int("how many are new"),
             "removed": _int("how many are gone"),

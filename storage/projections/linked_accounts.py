@@ -26,6 +26,8 @@ _NAMED = (
     (schema.credit, schema.credit.c.user),
     (schema.sanctions, schema.sanctions.c.subject),
     (schema.verifications, schema.verifications.c.user),
+    (schema.list_matches, schema.list_matches.c.subject),
+    (schema.list_spared, schema.list_spared.c.subject),
 )
 
 

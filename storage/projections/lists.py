@@ -1,9 +1,10 @@
 """Policy lists: which are watched, whom they meant, and who is spared."""
 
-from sqlalchemy import delete
+from sqlalchemy import and_, delete, or_, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import ListChosen, ListMatched, ListSpared
+from moderation.model.reach import DEPLOYMENT
 from storage import schema
 
 from .common import add, person_of, project, put
@@ -37,17 +38,10 @@ async def _(fact: ListMatched, db: AsyncConnection, index: int, at_ms: int) -> N
 
 @project.register
 async def _(fact: ListSpared, db: AsyncConnection, index: int, at_ms: int) -> None:
-    person = await person_of(db, fact.subject)
-    s = schema.list_spared.c
-    if fact.step == "unspared":
-        await db.execute(delete(schema.list_spared).where(s.list == fact.list, s.person == person))
-    elif fact.subject:
-        await put(
-            db,
-            schema.list_spared,
-            {"list": fact.list, "person": person},
-            n=fact.n,
-            by=fact.by,
-            record=index,
-            at=at_ms,
-        )
+    if fact.step == "spared" and fact.subject:
+        await add(db, schema.list_spared, fact, index, at_ms)
+    elif fact.step == "unspared":
+        s, person = schema.list_spared.c, await person_of(db, fact.subject)
+        theirs = and_(s.reach != DEPLOYMENT, or_(s.room == fact.room, s.reach == fact.reach))
+        within = true() if fact.reach == DEPLOYMENT else theirs
+        await db.execute(delete(schema.list_spared).where(s.list == fact.list, s.person == person, within))

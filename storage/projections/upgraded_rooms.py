@@ -29,6 +29,9 @@ _TABLES = (
     schema.room_rules,
     schema.room_settings,
     schema.daily,
+    schema.chosen_lists,
+    schema.list_matches,
+    schema.list_spared,
 )
 
 

@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.lists.entries import Advice, Entry, Kind
+from moderation.model.reach import DEPLOYMENT, Place
 from moderation.policy import Trust
 from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
 from storage import schema
@@ -95,16 +96,23 @@ async def people_present(db: AsyncConnection) -> list[tuple[RoomId, UserId]]:
     return [(RoomId(row.room), UserId(row.user)) for row in await db.execute(there)]
 
 
-async def spared_by_list(db: AsyncConnection, people: Collection[PersonId]) -> dict[PersonId, frozenset[str]]:
-    """Return the lists that no longer touch these people: by a command, or since no rule was broken in the case."""
-    t, m, c = schema.list_spared, schema.list_matches, schema.cases
-    found: defaultdict[PersonId, set[str]] = defaultdict(set)
-    by_command = select(t.c.person, t.c.list).where(t.c.person.in_(sorted(people)))
-    by_case = (
-        select(m.c.person, m.c.list)
-        .join(c, c.c.n == m.c.n)
-        .where(m.c.person.in_(sorted(people)), c.c.outcome == "dismissed")
+async def spared_by_list(
+    db: AsyncConnection, person: PersonId, place: Place, operators: Collection[str]
+) -> dict[str, CaseNumber]:
+    """Return the lists that no longer touch a person in a place, each with the case that says so (0: a command).
+
+    Such a word reaches as far as that of the person who gave it (`moderation/model/reach.py`).
+    """
+    t, m, c, r = schema.list_spared.c, schema.list_matches.c, schema.cases.c, schema.rooms.c
+    by_command = select(t.list).where(
+        t.person == person, or_(t.reach.in_((DEPLOYMENT, place.community)), t.room == place.room)
     )
-    for row in await db.execute(by_command.union(by_case)):
-        found[PersonId(row.person)].add(row.list)
-    return {person: frozenset(lists) for person, lists in found.items()}
+    reaches = or_(c.room == place.room, r.community == place.community, c.by.in_(sorted(operators)))
+    by_case = (
+        select(m.list, c.n)
+        .join(schema.cases, c.n == m.n)
+        .outerjoin(schema.rooms, r.room == c.room)
+        .where(m.person == person, c.outcome == "dismissed", reaches)
+    )
+    found = {row.list: CaseNumber(row.n) for row in await db.execute(by_case.order_by(c.n))}
+    return found | {row.list: CaseNumber(0) for row in await db.execute(by_command)}

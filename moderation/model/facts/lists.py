@@ -59,12 +59,15 @@ class ListMatched(Fact, kind="list", changes="nothing"):
 
 
 class ListSpared(Fact, kind="list", changes="nothing"):
-    """A list no longer touches somebody, or may again: people here decided so. `n`: the case; 0: by command."""
+    """A list no longer touches somebody, or may again, by a command in a room.
+
+    `reach`: how far that counts, as the word of the person who gave it does.
+    """
 
     what: Literal["spared"] = "spared"
     step: Literal["spared", "unspared"] = "spared"
     list: str
-    n: int = 0
+    reach: str = ""
     subject: UserId = person()
     by: UserId = person()
     reason: str = private("by")

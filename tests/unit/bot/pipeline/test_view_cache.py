@@ -64,7 +64,7 @@ NOTHING: tuple[Fact, ...] = (
     ListChosen(room=ROOM, step="watched", list="cme", list_room="!list"),
     ListRead(list="cme", entries=1, added=1, removed=0, digest="0"),
     ListMatched(**ABOUT, step="propose", list="cme", of="user", advice="ban"),
-    ListSpared(**ABOUT, list="cme"),
+    ListSpared(room=ROOM, list="cme", subject=ANNA),
     NoticeGiven(**ABOUT, what="w", channel="direct"),
     QuestionAsked(room=ROOM, n=1, what="reason", made="$asked"),
     StatementGiven(**ABOUT, statement="{}"),
