@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from moderation.model.facts import CaseOpened, SanctionStarted
-from moderation.values.ids import UserId
+from moderation.values.ids import GroupCode, RoomId, UserId
 from storage.database import FILE
-from tests.door.offline import ANNA, MARK, NOON, OLGA, Offline, offline
+from tests.door.offline import ANNA, LEVELS, MARK, NOON, OLGA, Offline, offline
 
 MINUTE = 60_000
 HELD = '[newcomers]\nhold = ["links", "media"]\n'
@@ -64,6 +64,17 @@ async def test_the_owner_holds_back_more_for_a_room(tmp_path: Path) -> None:
         await bot.say(OLGA, "!set newcomers default")
         await bot.say(BEA, LINK)
         assert len(held(bot)) == 1
+
+
+async def test_an_upgrade_makes_nobody_new_who_was_in_the_room_before(tmp_path: Path) -> None:
+    async with offline(tmp_path, HELD) as bot:
+        await bot.membership(BEA, "join")
+        new = RoomId("!garden2:example.org")
+        await bot.enter_room(new, GroupCode("G-7F3K"), "group", LEVELS, "11", (OLGA, MARK))
+        for user in (ANNA, BEA, CLEO):
+            await bot.membership(user, "join", room=new)
+            await bot.say(user, LINK, room=new)
+        assert [user for user, *_ in held(bot)] == [CLEO]
 
 
 @pytest.mark.parametrize("seed", range(3))
