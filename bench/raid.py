@@ -1,6 +1,6 @@
 """A raid of sixty accounts in three of twelve rooms: what catches each kind of spam, and for how long it can be seen.
 
-    python -m bench.raid [--json FILE] [--people N] [--rooms N] [--raided N] [--lockdown S] [--only-rules]
+    python -m bench.raid [--json FILE] [--people N] [--rooms N] [--raided N] [--lockdown S] [--without NAME]
 
 Each raider enters the raided rooms one after the other and sends two messages of its kind in each. When the bot has
 done what it does by itself, a manager removes by hand those who are left, and each raider tries to enter one of the
@@ -59,7 +59,7 @@ within = "10s"
 """
 ORDER = "!ban {user} 30d everywhere{again} redact 1h raid"
 _ASKED = re.compile(r"everywhere (\d+)")
-PROTECTIONS = """
+NEWCOMERS = """
 [newcomers]
 hold = ["links", "media", "mentions", "invites"]
 """
@@ -70,6 +70,7 @@ within = "{within}"
 do = "gate"
 undo = "kick"
 """
+PROTECTIONS = {"newcomers": NEWCOMERS, "waves": WAVES.format(wave=20, within="1m")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rooms", type=int, default=12)
     parser.add_argument("--raided", type=int, default=3)
     parser.add_argument("--lockdown", type=float, nargs=1, default=(), metavar="SECONDS", help="when the owner does it")
-    parser.add_argument("--only-rules", action="store_true", help="without the protections against raids")
+    parser.add_argument("--without", choices=PROTECTIONS, action="append", default=[], help="leave a protection out")
 
 
 def run(options: argparse.Namespace) -> Iterator[Figure]:
@@ -93,8 +94,8 @@ def run(options: argparse.Namespace) -> Iterator[Figure]:
 async def _all(options: argparse.Namespace, folder: Path) -> list[Figure]:
     async with await DefaultSynapse.start(folder / "synapse") as synapse, Community(synapse) as community:
         await community.build(options.rooms)
-        protections = PROTECTIONS + WAVES.format(wave=20, within="1m")
-        bot = Answerable(folder / "bot", RULES + protections * (not options.only_rules))
+        settings = [text for name, text in PROTECTIONS.items() if name not in options.without]
+        bot = Answerable(folder / "bot", "".join([RULES, *settings]))
         try:
             await bot.start(synapse, await community.person("bot"), community.owner)
             return await raid(community, bot, options.people, options.raided, options.lockdown)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.raid import PROTECTIONS, RULES, WAVES, raid
+from bench.raid import NEWCOMERS, RULES, WAVES, raid
 from bench.raid_kinds import KINDS
 from bench.raid_world import Answerable, Community
 from bot.demo.synapse import Synapse
@@ -12,7 +12,7 @@ async def test_protections_and_a_manager_end_a_small_raid(synapse: Synapse, tmp_
     async with Community(synapse) as community:
         await community.build(2)
         waves = WAVES.format(wave=len(KINDS), within="1h")
-        bot = Answerable(tmp_path / "bot", RULES + PROTECTIONS + waves)
+        bot = Answerable(tmp_path / "bot", RULES + NEWCOMERS + waves)
         try:
             await bot.start(synapse, await community.person("bot"), community.owner)
             figures = {figure.name: figure.ours for figure in await raid(community, bot, len(KINDS), 1)}
