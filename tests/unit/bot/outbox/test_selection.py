@@ -18,6 +18,7 @@ from bot.outbox.selection import (
     OTHERS_AT_ONCE,
     PATIENCE_MS,
     SLOW_MS,
+    STOPS_AT_ONCE,
     URGENT_IN_A_ROW,
     Past,
     choose,
@@ -87,6 +88,11 @@ class TestTheMostImportant:
     def test_covers_measures_and_the_word_they_wait_for(self, stop: Action) -> None:
         assert stop.priority == STOP
         assert chosen(rows(*A_FLOOD, stop), ONE_AT_A_TIME) == [stop]
+
+    def test_leaves_half_of_the_places_to_redactions(self) -> None:
+        kicks = [Kick(room=ROOM, subject=UserId(f"@spam{n}:x")) for n in range(9)]
+        assert chosen(rows(*A_FLOOD, *kicks)) == [*kicks[:STOPS_AT_ONCE], A_FLOOD[-1], A_FLOOD[-2]]
+        assert chosen(rows(*A_FLOOD, *kicks), sending=rows(*kicks[-2:])) == [A_FLOOD[-1], A_FLOOD[-2]]
 
     def test_excludes_looking_at_an_unchanged_room(self) -> None:
         routine = Align(room=ROOM, routine=True)
