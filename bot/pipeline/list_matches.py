@@ -2,7 +2,7 @@
 
 Rules kept here:
 - One person and one list have one case, in however many rooms they are, as far as the word of its deciders reaches.
-- A change that touches too many of our people at once is proposed, not done (`moderation/lists/matching.py`).
+- What touches too many of our people within a day is proposed, not done (`moderation/lists/matching.py`).
 - A ban by a list ends when no list says it any more, unless people here decided it.
 
 Left to others: reading lists (`bot/sync/policy_lists.py`), the decisions (`moderation/lists/matching.py`).
@@ -22,6 +22,7 @@ from moderation.model.context import CaseView, Context, InForce, RoomView
 from moderation.model.facts import Fact
 from moderation.model.reach import counts_in, reach_of
 from moderation.policy import Policy
+from moderation.values.durations import DAY_MS
 from moderation.values.ids import NO_EVENT, EventId, RoomId, UserId
 from moderation.values.notices import Who, line
 from storage import queries
@@ -62,6 +63,9 @@ class ListMatching:
             return Answer()
         if found.step == "look":
             return Answer((), (_look(found, came),))
+        lately = await queries.banned_by_lists(db, came.at_ms - DAY_MS)
+        if is_too_much(1 + lately.get(found.listed.list, 0), self._policy.lists.act_at_most, 0, 1):
+            found = replace(found, step="propose")
         return Answer(await self._facts(db, found, came))
 
     async def all_present(
@@ -80,7 +84,8 @@ class ListMatching:
             came = Came(room, user, now_ms)
             if (found := await self._verdict(db, came, listed)) is not None:
                 verdicts.append((came, found))
-        cautious = self._cautious(verdicts, Counter(room for room, _ in there))
+        lately = await queries.banned_by_lists(db, now_ms - DAY_MS)
+        cautious = self._cautious(verdicts, Counter(room for room, _ in there), lately)
         for came, found in verdicts:
             if found.step == "look":
                 yield (), (_look(found, came),)
@@ -89,7 +94,9 @@ class ListMatching:
             if facts := await self._facts(db, replace(found, step=step), came):
                 yield facts, ()
 
-    def _cautious(self, verdicts: Sequence[tuple[Came, Verdict]], people: Mapping[RoomId, int]) -> frozenset[str]:
+    def _cautious(
+        self, verdicts: Sequence[tuple[Came, Verdict]], people: Mapping[RoomId, int], lately: Mapping[str, int]
+    ) -> frozenset[str]:
         """Return the lists whose entries touch too many of our people to be applied without a word."""
         touched: defaultdict[str, set[UserId]] = defaultdict(set)
         by_glob: Counter[tuple[str, str, RoomId]] = Counter()
@@ -103,7 +110,8 @@ class ListMatching:
             for name in touched
         }
         at_most = self._policy.lists.act_at_most
-        return frozenset(name for name in touched if is_too_much(len(touched[name]), at_most, *widest[name]))
+        counts = {name: len(users) + lately.get(name, 0) for name, users in touched.items()}
+        return frozenset(name for name in touched if is_too_much(counts[name], at_most, *widest[name]))
 
     async def ended(self, db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
         """Yield the ends of bans that rest on entries which are gone."""

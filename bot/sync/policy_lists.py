@@ -124,12 +124,11 @@ class PolicyLists(BotPart):
     async def compile(self) -> None:
         """Let what is known of the lists take effect."""
         now = await self._known()
+        counting = [each for each in now.chosen if each.room is not None or each.list in self._configured]
         self._chosen, self._rooms = now.chosen, frozenset(each.list_room for each in now.chosen)
-        lists = [
-            PolicyList(each.list, each.list_room, tuple(now.entries.get(each.list_room, ()))) for each in now.chosen
-        ]
+        lists = [PolicyList(each.list, each.list_room, tuple(now.entries.get(each.list_room, ()))) for each in counting]
         book = await asyncio.to_thread(Book, lists)
-        self._pipeline.lists.become(book, {each.list: self._watch(each) for each in now.chosen})
+        self._pipeline.lists.become(book, {each.list: self._watch(each) for each in counting})
         await self._act()
 
     async def _act(self) -> None:

@@ -5,8 +5,9 @@ Rules kept here:
 - The bot, operators, those who run a room, and those whom `never` names are never touched. Nobody of the bot's own
   server is by an entry that may mean many: only by one with their own id.
 - Somebody whom people here have spared is not touched by that list again.
-- Where one watched list allows what another bans, and for somebody who is verified enough, people decide.
-- What would touch too many at once is proposed, never done: a list may have been taken over.
+- Where one watched list allows what another bans, for somebody who is verified enough, and for somebody who runs
+  another room, people decide.
+- What would touch too many within a day is proposed, never done: a list may have been taken over.
 - A ban by a list ends by itself, and holds in one community: in the next one it follows when the person comes there.
 
 Pure. Left to others: whom entries mean (`book.py`), when to look (`bot/sync/policy_lists.py`, `room_changes.py`).
@@ -137,7 +138,7 @@ def ban_by_list(watch: Watch, context: Context, policy: Policy, *, n: int, on: i
 
 
 def is_too_much(touched: int, at_most: int, glob_touches: int, people: int) -> bool:
-    """Return whether a change touches so many of our people that it is proposed instead of done.
+    """Return whether a list touches so many of our people within a day that the next is proposed instead of done.
 
     `glob_touches` of the `people` of one room are meant by one glob.
     """
@@ -155,7 +156,7 @@ def _weight(listed: ListedEntry, watches: Mapping[str, Watch]) -> tuple[int, boo
 
 
 def _asks_people(here: Sequence[ListedEntry], context: Context, policy: Policy) -> bool:
-    if any(each.entry.advice == "allow" for each in here):
+    if context.subject.manages or any(each.entry.advice == "allow" for each in here):
         return True
     level = level_reached(context.subject.proofs, METHODS, context.room, context.now_ms)
     return level >= policy.lists.spare_verified

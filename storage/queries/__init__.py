@@ -86,6 +86,7 @@ from .linked_accounts import accounts_of, accounts_of_all
 from .lists import (
     ChosenList,
     ListMatch,
+    banned_by_lists,
     chosen_lists,
     list_entries,
     list_matches,

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.lists.entries import Advice, Entry, Kind
@@ -86,6 +86,13 @@ async def list_matches(db: AsyncConnection, *, n: int | None = None, person: Per
         wanted = wanted.where(t.c.person == person)
     names = ListMatch.__dataclass_fields__
     return [ListMatch(**{name: getattr(row, name) for name in names}) for row in await db.execute(wanted)]
+
+
+async def banned_by_lists(db: AsyncConnection, since_ms: int) -> dict[str, int]:
+    """Return how many people were banned because of each list since a time."""
+    m = schema.list_matches.c
+    counted = select(m.list, func.count(m.person.distinct())).where(m.step == "apply", m.at >= since_ms)
+    return {str(name): int(count) for name, count in await db.execute(counted.group_by(m.list))}
 
 
 async def people_present(db: AsyncConnection) -> list[tuple[RoomId, UserId]]:

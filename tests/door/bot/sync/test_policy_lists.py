@@ -5,12 +5,13 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from bot.config.config import parse_config
 from moderation.model.facts import CaseOpened, ListMatched, ListRead, SanctionEnded, SanctionStarted
 from moderation.values.ids import RoomId
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, told
-from tests.theatre.served import like
+from tests.theatre.served import HEAD, like
 
 LISTS = """
 [lists]
@@ -156,3 +157,46 @@ async def test_a_rebuild_without_the_list_gives_the_same_tables(theatre: Theatre
     live = {name: bot.table(name) for name in tables}
     assert len(live["list_matches"]) == 2
     assert {name for name, rows in (await rebuilt(bot, tmp_path, tables)).items() if rows != live[name]} == set()
+
+
+async def test_a_list_taken_out_of_the_configuration_bans_nobody(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "apply")
+    bot, (ann, _) = scene.bot, scene.members
+    await bot.stop()
+    text = HEAD.format(url=theatre.url, user=bot.user, bot="")
+    narrowed = LISTS.format(room=room, trust="apply", more="") + 'senders = ["@trusted:localhost"]\n'
+    bot.config = parse_config(bot.config.file, text + narrowed, {})
+    bot.start()
+    await add(writer, room, ban(ann.user))
+    await until_read(scene, 1)
+    await bot.stop()
+    bot.config = parse_config(bot.config.file, text, {})
+    bot.start()
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM chosen_lists"), "the end of the list")
+    await bot.idle()
+    assert [fact for fact in bot.facts(SanctionStarted) if fact.kind == "ban"] == []
+
+
+async def test_somebody_who_runs_another_room_is_proposed(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "apply")
+    bot, (ann, ben), (manager,) = scene.bot, scene.members, scene.managers
+    second = await theatre.room(bot, scene.owner, [ann], [ben])
+    await bot.idle()
+    await add(writer, room, ban(ann.user))
+    await scene.card(manager, 1)
+    assert (await scene.owner.members(second))[ann.user] == "join"
+
+
+async def test_a_list_that_takes_one_after_the_other_is_held_back(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "apply", more="act_at_most = 1", members=2)
+    bot, (manager,), (ann, ben) = scene.bot, scene.managers, scene.members
+    await add(writer, room, ban(ann.user))
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=ann.user)
+    await add(writer, room, ban(ben.user), key="rule:2")
+    await scene.card(manager, 2)
+    (late,) = await theatre.people("late")
+    await add(writer, room, ban(late.user), key="rule:3")
+    await until_read(scene, 3)
+    await scene.owner.invite(scene.room, late.user)
+    await scene.card(manager, 3)
+    assert [fact.n for fact in bot.facts(SanctionStarted) if fact.kind == "ban"] == [1]
