@@ -108,6 +108,16 @@ class Database:
             else:
                 await connection.close()
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection on which all statements see one state, whatever is committed meanwhile."""
+        async with self.read() as connection:
+            await connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                await connection.exec_driver_sql("ROLLBACK")
+
     async def clean(self, *, patience_ms: int = _BUSY_MS) -> bool:
         """Empty the WAL, which may still contain what was erased or deleted.
 

@@ -80,8 +80,9 @@ class Reconciler(ActionHandler):
         return alignment
 
     async def _compare(self, room: RoomId, levels: object, *, leaving: bool) -> tuple[Power, Alignment] | None:
-        async with self._database.read() as db:
-            if await outbox.goes_first(db, room):  # read in the same transaction as the sanctions it is about
+        # What is kept and what is in force must be of one moment: of each, what needs nothing more is left out.
+        async with self._database.snapshot() as db:
+            if await outbox.goes_first(db, room):
                 again = Done(actions=(Align(room=room),))
                 raise RetryLater("somebody is told first", again, tries=20, first_ms=100, last_ms=60_000)
             view = await queries.room_view(db, room, self._homeserver.user)

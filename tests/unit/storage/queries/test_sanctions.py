@@ -83,6 +83,25 @@ async def test_only_sanctions_that_concern_the_room_are_read(db: AsyncConnection
     assert [each.record for each in await queries.sanctions_in(db, OTHER)] == [11, 14]
 
 
+async def test_a_ban_that_is_carried_out_meanwhile_does_not_look_like_one_that_ended(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    async with database.write() as db:
+        await _rooms(db)
+        await _members(db, ROOM, {ANNA: "join"})
+        await project(_ban(ANNA, room=ROOM), db, 10, NOON)
+        held = LevelKept(room=ROOM, step="held", what="ban", prior="join", held="ban", subject=ANNA)
+        await project(held, db, 11, NOON)
+    async with database.snapshot() as db:
+        kept = await queries.holds_in(db, ROOM)
+        async with database.write() as other:  # the homeserver tells that she is banned
+            await other.execute(schema.members.update().values(membership="ban"))
+        in_force = await queries.sanctions_in(db, ROOM)
+        assert [user for user, _ in kept] == [each.subject for each in in_force] == [ANNA]
+    async with database.snapshot() as db:
+        assert (await queries.holds_in(db, ROOM), await queries.sanctions_in(db, ROOM)) == ({}, ())
+    await database.close()
+
+
 async def test_rooms_with_nothing_in_force_need_no_alignment(db: AsyncConnection) -> None:
     await _members(db, ROOM, {TWIN: "join"})
     assert await queries.rooms_with_sanctions(db) == set()
