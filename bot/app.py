@@ -56,6 +56,7 @@ from .effects.media_hash import MediaHasher
 from .effects.missing_rooms import MissingRooms
 from .effects.personal_data import DataEraser, OwnData
 from .effects.public_reasons import PublicReasons
+from .effects.publish_entry import EntryPublisher
 from .effects.quote_message import Quoter
 from .effects.redact_and_kick import SimpleActs
 from .effects.redact_everything import WholeRedactions
@@ -226,6 +227,7 @@ class RunningBot:
             direct,
             reconciler,
             servers,
+            EntryPublisher(services),
             Leaver(services, reconciler, servers),
             Joiner(services, self._gaps, notice),
             PowerTeller(services, journal.vkey, notice),

@@ -35,6 +35,7 @@ from .model.actions import (
     LetIn,
     Offer,
     PostCard,
+    PublishEntry,
     Quote,
     Redact,
     Sweep,
@@ -80,6 +81,7 @@ from .model.facts import (
     DossierStep,
     EntryConfirmed,
     Fact,
+    ListPublished,
     PersonVerified,
     RoleChanged,
     RoomRuleChanged,
@@ -342,6 +344,11 @@ def _(fact: WaveNoticed, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 
 
 @_follow.register
+def _(fact: ListPublished, _rooms_of: RoomsOf) -> Iterator[Consequence]:
+    yield PublishEntry(room=fact.home, list=fact.list, key=fact.key, n=fact.n)
+
+
+@_follow.register
 def _(fact: RoomRuleChanged, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     if not fact.trial:
         yield NotifyRoom(room=fact.home, facts=(fact,))
@@ -504,12 +511,24 @@ def _is_against_them(fact: Fact) -> bool:
             return fact.basis != "interim" and fact.rule != TIER_LINKS
         case Swept():
             return True
+        case ListPublished():
+            return fact.step == "published"
         case _:
             return False
 
 
 # Facts about a case that concerns their subject.
-ABOUT_THEM = (CaseOpened, CaseDecided, CaseExtended, Appealed, CreditChanged, SanctionStarted, SanctionEnded, Swept)
+ABOUT_THEM = (
+    CaseOpened,
+    CaseDecided,
+    CaseExtended,
+    Appealed,
+    CreditChanged,
+    SanctionStarted,
+    SanctionEnded,
+    Swept,
+    ListPublished,
+)
 
 
 def _is_told(fact: Fact) -> bool:
@@ -545,6 +564,7 @@ _ALWAYS_TOLD = (
     CreditChanged,
     EntryConfirmed,
     BalanceCorrected,
+    ListPublished,
     SanctionExtended,
     SanctionEnded,
     VerificationAsked,

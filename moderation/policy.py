@@ -336,6 +336,25 @@ class WatchedList(StrictSettings):
     senders: tuple[str, ...] = ()  # whose entries count, as globs; (): all that the list's room lets write
 
 
+def _own_list_room(text: str) -> RoomId:
+    if not is_room_id(text):
+        raise PydanticCustomError("own_list_room", "not a room id")
+    return RoomId(text)
+
+
+class PublishedList(StrictSettings):
+    """A policy list of our own, which others may watch (docs/lists.md)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    name: ListName
+    room: Annotated[RoomId, AfterValidator(_own_list_room)]  # by its id, since entries are taken back there
+    by: Literal["manager", "owner", "operator"] = "owner"  # who may publish; operators always
+    rooms: tuple[str, ...] = ("*",)  # whose cases may be published, as in a rule
+    hashed: bool = True  # whether entries say whom they mean by a hash only (MSC4205)
+    least: Annotated[Grade, Field(alias="from")] = "serious"  # of the cases that may be published
+
+
 class ListSettings(StrictSettings):
     """What entries of policy lists bring here (`moderation/lists/matching.py`)."""
 
@@ -344,6 +363,7 @@ class ListSettings(StrictSettings):
     never: tuple[str, ...] = ()  # globs over ids that no entry touches
     lasts: Duration = 365 * DAY_MS  # a ban by a list ends by itself; it is renewed while the entry stands
     watch: tuple[WatchedList, ...] = ()
+    publish: tuple[PublishedList, ...] = ()
 
 
 class Policy(StrictSettings):

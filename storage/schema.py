@@ -216,6 +216,25 @@ list_matches = Table(
 Index("list_matches_by_person", list_matches.c.person, list_matches.c.list)
 Index("list_matches_by_case", list_matches.c.n)
 
+# Entries of our own lists, as they were ordered; the newest order counts.
+published_entries = Table(
+    "published_entries",
+    metadata,
+    Column("list", String, primary_key=True, info=PLAIN),
+    Column("key", String, primary_key=True, info=PLAIN),  # kept without the person, so that it can be taken back
+    Column("list_room", String, info=PLAIN),
+    Column("step", String, info=PLAIN),  # published or withdrawn
+    Column("n", Integer),
+    Column("room", String, info=PLAIN),
+    Column("word", String, info=PLAIN),
+    Column("hashed", Integer),
+    Column("subject", String, info=PERSON),
+    Column("by", String, info=PERSON),
+    Column("record", Integer),
+    Column("at", Integer),
+)
+Index("published_entries_by_case", published_entries.c.n)
+
 # People whom a policy list no longer touches, as far as the word of the person who said so reaches.
 list_spared = Table(
     "list_spared",

@@ -27,6 +27,7 @@ from moderation.policy import (
     ListSettings,
     MemberLimitSettings,
     NewcomerSettings,
+    PublishedList,
     RoomVerification,
     RuleBase,
     RuleSettings,
@@ -293,6 +294,16 @@ def _lists(lists: ListSettings | None, names: Collection[str]) -> Iterator[Confi
             fields = {"name": Code(each.name), "first": first[each.name] + 1}
             yield ConfigProblem((*place, "name"), "list_twice", fields)
         yield from _globs((*place, "rooms"), each.rooms, names)
+    yield from _own_lists(lists.publish if lists is not None else (), names)
+
+
+def _own_lists(lists: Sequence[PublishedList], names: Collection[str]) -> Iterator[ConfigProblem]:
+    first: dict[str, int] = {}
+    for index, each in enumerate(lists):
+        if first.setdefault(each.name, index) != index:
+            fields = {"name": Code(each.name), "first": first[each.name] + 1}
+            yield ConfigProblem(("lists", "publish", index, "name"), "list_twice", fields)
+        yield from _globs(("lists", "publish", index, "rooms"), each.rooms, names)
 
 
 def _newcomers(newcomers: NewcomerSettings | None, names: Collection[str]) -> Iterator[ConfigProblem]:

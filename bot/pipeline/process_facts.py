@@ -61,6 +61,7 @@ from .said_once import said_once
 from .unit_of_work import Answer, PipelineSettings, UnitOfWork
 from .urgent_rows import UrgentRows
 from .view_cache import ViewCache
+from .withdrawn_entries import may_withdraw, withdrawn_entries
 from .writer import Writer
 
 log = structlog.get_logger()
@@ -112,6 +113,7 @@ class FactProcessor:
             self._with_misuse_of_reports,
             self._with_obligations,
             self._with_dossier_tasks,
+            self._with_withdrawn_entries,
         )
         self._follow_ups: tuple[FollowUp, ...] = (
             self._consequences,
@@ -218,6 +220,14 @@ class FactProcessor:
 
     async def _with_dossier_tasks(self, unit: UnitOfWork, facts: list[Fact], _cause: int, at_ms: int) -> list[Fact]:
         return [*facts, *await dossier_tasks(unit.db, facts, self._settings.policy, at_ms)]
+
+    async def _with_withdrawn_entries(
+        self, unit: UnitOfWork, facts: list[Fact], _cause: int, _at_ms: int
+    ) -> list[Fact]:
+        if not may_withdraw(facts):
+            return facts
+        await unit.flush()
+        return [*facts, *await withdrawn_entries(unit.db, facts)]
 
     # Follow-ups: actions that facts ask for, once they are applied.
 

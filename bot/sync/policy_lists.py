@@ -89,7 +89,8 @@ class PolicyLists(BotPart):
 
     def invited(self, room: RoomId) -> bool:
         """Return whether the room is that of a watched list; then the bot looks at it again, and comes in."""
-        if room not in self._rooms and room not in {each.room for each in self._configured.values()}:
+        own = {each.room for each in self._policy.lists.publish}
+        if room not in self._rooms | own and room not in {each.room for each in self._configured.values()}:
             return False
         self._awake.set()
         return True
@@ -150,6 +151,7 @@ class PolicyLists(BotPart):
 
     async def look(self) -> bool:
         """Read each list. Return whether the homeserver answered for all."""
+        await self._enter_own()
         await self._choose()
         now, answered = await self._known(), True
         changed = now.chosen != self._chosen
@@ -191,6 +193,18 @@ class PolicyLists(BotPart):
             if gone.room is None and name not in self._configured:
                 forget = partial(forget_entries, room=gone.list_room)
                 await self._pipeline.commit((ListChosen(step="ended", list=name),), also=forget)
+
+    async def _enter_own(self) -> None:
+        """Enter the rooms of our own lists, or say that it is not possible."""
+        for each in self._policy.lists.publish:
+            try:
+                if each.room not in await self._homeserver.joined_rooms():
+                    await self._homeserver.join(each.room, tuple(filter(None, (server_of(each.room),))))
+            except HomeserverError as error:
+                log.warning("own_list_closed", list=each.name, room=each.room, why=str(error))
+                if isinstance(error, Answered):
+                    said = line("lists.own.closed", list=each.name, room=Code(each.room))
+                    await self._tell_once(f"own {each.name}", said)
 
     async def _entered(self, wanted: WatchedList) -> RoomId:
         return await self._homeserver.join(wanted.room, wanted.via or (server_of(wanted.room),))

@@ -41,6 +41,7 @@ from moderation.model.facts import (
     DossierStep,
     EntryConfirmed,
     Fact,
+    ListPublished,
     PersonVerified,
     RosterChanged,
     SanctionEnded,
@@ -52,7 +53,7 @@ from moderation.model.facts import (
 from moderation.model.notifications import NotifyPerson
 from moderation.model.reach import is_one_room
 from moderation.rooms.slow_mode import HELD_BACK
-from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line, room_or_rooms
+from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Span, Who, line, room_or_rooms
 
 from . import measure_lines
 from .ledger_lines import entry_line
@@ -236,6 +237,11 @@ def _(fact: Swept, told: NotifyPerson) -> Iterator[Line]:
     with_measure = any(isinstance(each, SanctionStarted) and each.reason for each in told.facts)
     if fact.reason and not with_measure:
         yield line("notice.reason", reason=fact.reason)
+
+
+@person_lines.register
+def _(fact: ListPublished, _told: NotifyPerson) -> Iterator[Line]:
+    yield line(f"notice.listed.{fact.step}", list=fact.list, list_room=Code(fact.list_room), n=fact.n)
 
 
 def _is_open(case: CaseView | None) -> bool:

@@ -165,6 +165,14 @@ class Pin(Action, name="pin", priority=STATE, queue="state {room}", merge="pin {
     event: EventId
 
 
+class PublishEntry(Action, name="publish", priority=CARD, queue="publish {list}"):
+    """Bring the entry with this state key in a list of ours in line with what was ordered for case `n`."""
+
+    list: str
+    key: str
+    n: int
+
+
 class KeepDesk(Action, name="desk", priority=STATE, merge="desk {room} {settles}"):
     """Create the desk of a group if it has none, and keep its members in step with the managers.
 

@@ -632,10 +632,10 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "list": Kind(
-        "A policy list is watched or not, was read, means somebody who is here, or spares them.",
+        "A policy list is watched or not, was read, means somebody who is here, or spares them; or ours names them.",
         {
-            "what": _word("chosen; read: its entries; matched: an entry means somebody; spared"),
-            "step": _word("watched or ended; propose or apply; spared or unspared"),
+            "what": _word("chosen; read: its entries; matched: an entry means somebody; spared; published: by us"),
+            "step": _word("watched or ended; propose or apply; spared or unspared; published or withdrawn"),
             "list": _word("what the list is called here"),
             "trust": _word("how far it is trusted: look, propose, agree or apply"),
             "reach": _word("how far its bans reach, or the sparing: the name of a community; none: every room"),
@@ -646,6 +646,8 @@ KINDS: dict[str, Kind] = {
             "of": _word("what the entry is about: user, server or room"),
             "advice": _word("what the entry recommends: ban, takedown, allow or unknown"),
             "n": _int("case"),
+            "word": _word("of our own entry: why, in one word"),
+            "hashed": _int("1: our own entry has only a hash of the person's id"),
             "on": _ON,
         },
         {

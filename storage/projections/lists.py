@@ -3,7 +3,7 @@
 from sqlalchemy import and_, delete, or_, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.facts import ListChosen, ListMatched, ListSpared
+from moderation.model.facts import ListChosen, ListMatched, ListPublished, ListSpared
 from moderation.model.reach import DEPLOYMENT
 from storage import schema
 
@@ -34,6 +34,25 @@ async def _(fact: ListChosen, db: AsyncConnection, index: int, at_ms: int) -> No
 async def _(fact: ListMatched, db: AsyncConnection, index: int, at_ms: int) -> None:
     if fact.subject:  # else they were erased
         await add(db, schema.list_matches, fact, index, at_ms)
+
+
+@project.register
+async def _(fact: ListPublished, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await put(
+        db,
+        schema.published_entries,
+        {"list": fact.list, "key": fact.key},
+        list_room=fact.list_room,
+        step=fact.step,
+        n=fact.n,
+        room=fact.room or "",
+        word=fact.word,
+        hashed=fact.hashed,
+        subject=fact.subject,
+        by=fact.by,
+        record=index,
+        at=at_ms,
+    )
 
 
 @project.register

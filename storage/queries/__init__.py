@@ -86,11 +86,14 @@ from .linked_accounts import accounts_of, accounts_of_all
 from .lists import (
     ChosenList,
     ListMatch,
+    PublishedEntry,
     banned_by_lists,
     chosen_lists,
     list_entries,
     list_matches,
     people_present,
+    published_entry,
+    published_of_cases,
     spared_by_list,
 )
 from .many_people import people_views

@@ -8,9 +8,10 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.lists.entries import Advice, Entry, Kind
+from moderation.model.facts import ListPublished
 from moderation.model.reach import DEPLOYMENT, Place
 from moderation.policy import Trust
-from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
+from moderation.values.ids import NO_USER, CaseNumber, EventId, PersonId, RoomId, UserId
 from storage import schema
 
 
@@ -45,6 +46,54 @@ class ListMatch:
     author: str
     reason: str
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedEntry:
+    """An entry of a list of ours, as it was ordered last."""
+
+    list: str
+    key: str
+    list_room: RoomId
+    step: str
+    n: CaseNumber
+    room: RoomId
+    word: str
+    hashed: int
+    subject: UserId  # "": erased
+
+    def withdrawal(self, *, on: int, by: UserId = NO_USER) -> ListPublished:
+        """Return the fact that it is taken back."""
+        return ListPublished(
+            room=self.room,
+            on=on,
+            step="withdrawn",
+            list=self.list,
+            n=self.n,
+            word=self.word,
+            hashed=self.hashed,
+            list_room=self.list_room,
+            key=self.key,
+            subject=self.subject,
+            by=by,
+        )
+
+
+async def published_entry(db: AsyncConnection, name: str, key: str) -> PublishedEntry | None:
+    """Return the entry with a state key in a list of ours."""
+    t = schema.published_entries
+    row = (await db.execute(select(*_PUBLISHED).where(t.c.list == name, t.c.key == key))).first()
+    return PublishedEntry(*row) if row else None
+
+
+async def published_of_cases(db: AsyncConnection, numbers: Collection[int]) -> tuple[PublishedEntry, ...]:
+    """Return the entries that are to stand in lists of ours for these cases."""
+    t = schema.published_entries
+    standing = select(*_PUBLISHED).where(t.c.n.in_(sorted(numbers)), t.c.step == "published").order_by(t.c.record)
+    return tuple(PublishedEntry(*row) for row in await db.execute(standing))
+
+
+_PUBLISHED = [schema.published_entries.c[name] for name in PublishedEntry.__dataclass_fields__]
 
 
 async def chosen_lists(db: AsyncConnection) -> tuple[ChosenList, ...]:

@@ -51,6 +51,11 @@ user = "@bot:example.org"
 [bot]
 data_dir = "data"
 operators = ["@op:example.org"]
+[[lists.publish]]
+name = "ours"
+room = "!ours:example.org"
+by = "manager"
+from = "moderate"
 [[rules]]
 name = "no-elephants"
 kind = "terms"

@@ -29,6 +29,7 @@ from moderation.model.facts import (
     EntryConfirmed,
     Fact,
     LanguageChosen,
+    ListPublished,
     PersonVerified,
     Reported,
     RoleChanged,
@@ -92,6 +93,7 @@ ALLOWED: dict[type[Fact], Check] = {
     RosterChanged: lambda world, fact, by: world.owns(by, fact.room),
     RoomRuleChanged: lambda world, fact, by: world.manages(by, fact.room),
     RoomSettingChanged: lambda world, fact, by: world.owns(by, fact.room),
+    ListPublished: _decided,
     LanguageChosen: lambda world, fact, by: fact.subject == by or world.manages(by, fact.room),
     Reported: lambda world, fact, by: world.inside(by, world.cases[fact.n][0]),
     PersonVerified: lambda world, fact, by: (

@@ -32,6 +32,7 @@ words_of = {
     "server": mostly("bad.example", "*.bad.example", rarely=["example.org", "*", "127.0.0.1", "x", ""]),
     "word": mostly(
         "zh", "en", "add", "remove", "test", "language", "verify", "digest", "newcomers", "joins", "deny", "allow",
+        "ours",
         rarely=["5m", "room", ""],
     ),
     "text": mostly(
@@ -40,6 +41,7 @@ words_of = {
     ),
     "reason": mostly(
         "", "why", "error it was", "bad-faith it was", "false he lied", "off", "room", "mon-fri 08:00-18:00 UTC",
+        "withdraw",
         rarely=["12345678"],
     ),
 }  # fmt: skip

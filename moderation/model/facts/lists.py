@@ -58,6 +58,25 @@ class ListMatched(Fact, kind="list", changes="nothing"):
     reason: str = private("subject")  # as the list gives it
 
 
+class ListPublished(Fact, kind="list", changes="nothing"):
+    """The person of case `n` is to stand in a list of ours, or no longer: `by` somebody, or as its ban is over.
+
+    `word`: why, for the readers of the list; `hashed`: 1 if the entry has only a hash of the person's id. The record of
+    the action says when it was written.
+    """
+
+    what: Literal["published"] = "published"
+    step: Literal["published", "withdrawn"]
+    list: str
+    n: int
+    word: str = "-"
+    hashed: int = 0
+    list_room: str = unowned()
+    key: str = unowned()  # the state key of the entry
+    subject: UserId = person()
+    by: UserId = person()
+
+
 class ListSpared(Fact, kind="list", changes="nothing"):
     """A list no longer touches somebody, or may again, by a command in a room.
 

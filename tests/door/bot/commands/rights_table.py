@@ -124,6 +124,7 @@ ROWS = (
     managers("set {code}", "set.head"),
     managers("desk {code}", "desk.shown.own", "error.right.manager-nowhere", banned="error.right.manager-nowhere"),
     managers("readonly {code}", "error.missing.duration"),
+    managers("publish {case} ours {code}", "error.publish.undecided"),
     managers("acl {code}", "acl.none|acl.head"),
     managers("acl deny bad-{case}.example {code} why", "acl.denied"),
     managers("acl allow bad-{case}.example {code}", "acl.allowed"),
