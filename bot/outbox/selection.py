@@ -4,8 +4,8 @@ Rules kept here:
 - Rooms take turns, among urgent requests and in each kind of the rest, so that no flood in one room delays another.
 - In a room, the people who flood it are stopped before what they wrote is removed: mutes, bans and demotions go first,
   then redactions, the newest first. Those of a wave of whom nothing stands can wait (`Kick.silent`).
-- Removals and mutes take half of the places at most (`STOPS_AT_ONCE`) unless the homeserver accepts few requests:
-  it changes the memberships of a room one after the other, so in a raid a removal waits there behind all who come in.
+- Kicks take half of the places at most (`KICKS_AT_ONCE`), unless the homeserver accepts few requests: it changes the
+  memberships of a room one after the other, so in a raid a kick waits there behind all who come in.
 - No flood keeps the rest away: once something has waited for `PATIENCE_MS` (improvements of a card: `ADORNS_MS`), every
   fifth request is not urgent. Cards, answers, messages and the rest take turns in it, so that none crowds out another.
 - Otherwise, what is not urgent waits until nothing urgent was sent for a moment (`CALM_MS`), since redactions in a
@@ -23,11 +23,11 @@ Left to others: reading the rows (`storage/outbox.py`), sending them (`dispatche
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from moderation.model.actions import CARD, FILES, LABELS, OUTSIDE, PROOF, STOP, URGENT
+from moderation.model.actions import CARD, FILES, LABELS, OUTSIDE, PROOF, STOP, URGENT, Kick
 from storage.outbox import OutboxRow
 
 AT_ONCE = 4
-STOPS_AT_ONCE = 2
+KICKS_AT_ONCE = 2
 OTHERS_AT_ONCE = 3
 URGENT_IN_A_ROW = 4  # then one that is not urgent
 PATIENCE_MS = 10_000
@@ -133,11 +133,12 @@ def _next(
     left: Sequence[OutboxRow], here: Sequence[OutboxRow], busy: Collection[str | None], past: Past, now: int
 ) -> OutboxRow | None:
     free = list(_free(left, busy))
-    stops, slow = sum(row.priority == STOP for row in here), now < past.slow_until
-    stopping = slow and stops > 0
-    least, most = (STOP if slow or stops < STOPS_AT_ONCE else URGENT), (STOP if stopping else URGENT)
+    slow = now < past.slow_until
+    stopping = slow and any(row.priority == STOP for row in here)
+    can_kick = slow or sum(isinstance(row.action, Kick) for row in here) < KICKS_AT_ONCE
+    most = STOP if stopping else URGENT
     urgent = min(
-        (row for row in free if least <= row.priority <= most),
+        (row for row in free if row.priority <= most and (can_kick or not isinstance(row.action, Kick))),
         key=lambda row: (past.turn_of(row), *_urgency(row)),
         default=None,
     )

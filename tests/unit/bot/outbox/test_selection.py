@@ -15,10 +15,10 @@ from bot.outbox.selection import (
     AT_ONCE,
     CALM_MS,
     CROWDED_MS,
+    KICKS_AT_ONCE,
     OTHERS_AT_ONCE,
     PATIENCE_MS,
     SLOW_MS,
-    STOPS_AT_ONCE,
     URGENT_IN_A_ROW,
     Past,
     choose,
@@ -89,10 +89,11 @@ class TestTheMostImportant:
         assert stop.priority == STOP
         assert chosen(rows(*A_FLOOD, stop), ONE_AT_A_TIME) == [stop]
 
-    def test_leaves_half_of_the_places_to_redactions(self) -> None:
+    def test_leaves_half_of_the_places_if_it_is_a_kick(self) -> None:
         kicks = [Kick(room=ROOM, subject=UserId(f"@spam{n}:x")) for n in range(9)]
-        assert chosen(rows(*A_FLOOD, *kicks)) == [*kicks[:STOPS_AT_ONCE], A_FLOOD[-1], A_FLOOD[-2]]
+        assert chosen(rows(*A_FLOOD, *kicks)) == [*kicks[:KICKS_AT_ONCE], A_FLOOD[-1], A_FLOOD[-2]]
         assert chosen(rows(*A_FLOOD, *kicks), sending=rows(*kicks[-2:])) == [A_FLOOD[-1], A_FLOOD[-2]]
+        assert chosen(rows(*A_FLOOD, *kicks, MUTE), sending=rows(*kicks[-2:])) == [MUTE, A_FLOOD[-1]]
 
     def test_excludes_looking_at_an_unchanged_room(self) -> None:
         routine = Align(room=ROOM, routine=True)
