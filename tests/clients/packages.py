@@ -6,8 +6,8 @@ Rules this module keeps:
   appears complete or not at all.
 - It uses only the standard library, so that it also runs where nothing else is installed.
 
-Other folders with a `package.json` and a lock of their own (`tests/issuer`, `tests/browser`) are installed the same
-way.
+Other folders with a `package.json` and a lock of their own (`tests/issuer`, `tests/browser`, `tests/draupnir`) are
+installed the same way.
 
 `python -m tests.clients.packages` chooses newer versions (`make lock` does it too).
 """
@@ -114,4 +114,5 @@ if __name__ == "__main__":
     renew(HERE, "matrix-js-sdk")
     renew(HERE.parent / "issuer", "oidc-provider")
     renew(HERE.parent / "browser", "@sparticuz/chromium", "axe-core")
-    print("wrote package-lock.json in tests/clients, tests/issuer and tests/browser", file=sys.stderr)
+    renew(HERE.parent / "draupnir", "@gnuxie/matrix-protection-suite")
+    print("wrote package-lock.json in tests/clients, tests/issuer, tests/browser and tests/draupnir", file=sys.stderr)
