@@ -16,10 +16,9 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import astuple, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import structlog
@@ -37,7 +36,7 @@ from moderation.model.reach import DEPLOYMENT
 from moderation.policy import WatchedList
 from moderation.values.events import Received, Redacted, StateChanged
 from moderation.values.ids import RoomId, server_of
-from moderation.values.notices import Code, Line, line
+from moderation.values.notices import Code, line
 from storage import queries
 from storage.queries import ChosenList
 from storage.state.list_entries import change_entries, forget_entries
@@ -49,6 +48,9 @@ ASK_AGAIN_S = 30  # if the homeserver was away
 MOST_ENTRIES = 200_000
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0  # after a change
 CALM_S = 600.0  # so long without a change, and the pauses are short again
+
+
+Trouble = Literal["closed", "own-closed", "unreadable", "too-long", "moved"]
 
 
 class Pauses:
@@ -66,14 +68,6 @@ class Pauses:
         return self._pause_s
 
 
-@dataclass(frozen=True, slots=True)
-class _Now:
-    """What is known of all lists at one moment."""
-
-    chosen: tuple[ChosenList, ...]
-    entries: Mapping[RoomId, Sequence[Entry]]
-
-
 class PolicyLists(BotPart):
     """The lists that are watched, read at the start, after a change, and once an hour."""
 
@@ -83,16 +77,18 @@ class PolicyLists(BotPart):
         self._awake = asyncio.Event()
         self._chosen: tuple[ChosenList, ...] = ()
         self._rooms: frozenset[RoomId] = frozenset()
-        self._read_last = ""  # the digest of what was read last
+        self._entries: dict[RoomId, tuple[Entry, ...]] = {}  # as the tables have them
+        self._stale: set[RoomId] = set()  # lists that have changed since they were read
+        self._reads_all = True  # at the next look
         self._pauses = Pauses()
-        self._refused: set[str] = set()  # lists whose trouble was told
+        self._told: set[tuple[str, str]] = set()  # trouble that was told: the list, and what
 
     def invited(self, room: RoomId) -> bool:
         """Return whether the room is that of a watched list; then the bot looks at it again, and comes in."""
         own = {each.room for each in self._policy.lists.publish}
         if room not in self._rooms | own and room not in {each.room for each in self._configured.values()}:
             return False
-        self._awake.set()
+        self.look_again()
         return True
 
     def heard(self, response: SyncResponse) -> None:
@@ -102,32 +98,38 @@ class PolicyLists(BotPart):
             for room in response.joined
             if room.room in self._rooms and (room.limited or any(map(_may_change, (*room.state, *room.timeline))))
         }
-        if not self._rooms.isdisjoint(changed | {room.room for room in response.left}):
+        if changed := changed | {room.room for room in response.left if room.room in self._rooms}:
+            self._stale |= changed
             self._awake.set()
 
     def look_again(self) -> None:
-        """Look soon: somebody chose a list, or no longer wants one."""
+        """Look at all lists soon: somebody chose one, or no longer wants one."""
+        self._reads_all = True
         self._awake.set()
 
     async def run(self) -> None:
         """Compile what is known, then look until cancelled."""
+        async with self._database.read() as db:
+            self._entries = await queries.list_entries(db)
         await self.compile()
         while True:
             self._awake.clear()
-            before = self._read_last
+            before = dict(self._entries)
             pause_s = LOOK_AGAIN_S if await self.look() else ASK_AGAIN_S
-            if self._read_last != before:
+            if self._entries != before:
                 await asyncio.sleep(self._pauses.after_change(time.monotonic()))
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(pause_s):
                     await self._awake.wait()
+            except TimeoutError:
+                self._reads_all = True
 
     async def compile(self) -> None:
         """Let what is known of the lists take effect."""
-        now = await self._known()
-        counting = [each for each in now.chosen if each.room is not None or each.list in self._configured]
-        self._chosen, self._rooms = now.chosen, frozenset(each.list_room for each in now.chosen)
-        lists = [PolicyList(each.list, each.list_room, tuple(now.entries.get(each.list_room, ()))) for each in counting]
+        chosen = await self._known()
+        counting = [each for each in chosen if each.room is not None or each.list in self._configured]
+        self._chosen, self._rooms = chosen, frozenset(each.list_room for each in chosen)
+        lists = [PolicyList(each.list, each.list_room, self._entries.get(each.list_room, ())) for each in counting]
         book = await asyncio.to_thread(Book, lists)
         self._pipeline.lists.become(book, {each.list: self._watch(each) for each in counting})
         await self._act()
@@ -150,33 +152,39 @@ class PolicyLists(BotPart):
             await self._pipeline.commit(actions=looks)
 
     async def look(self) -> bool:
-        """Read each list. Return whether the homeserver answered for all."""
-        await self._enter_own()
-        await self._choose()
-        now, answered = await self._known(), True
-        changed = now.chosen != self._chosen
-        self._rooms = frozenset(each.list_room for each in now.chosen)  # before the state is read: nothing is missed
-        for each in now.chosen:
+        """Read the lists that may have changed. Return whether the homeserver answered for all."""
+        everything, self._reads_all = self._reads_all, False
+        stale, self._stale = self._stale, set()
+        if everything:
+            await self._enter_own()
+            await self._choose()
+        chosen, answered = await self._known(), True
+        changed = chosen != self._chosen
+        self._rooms = frozenset(each.list_room for each in chosen)  # before the state is read: nothing is missed
+        for each in chosen:
+            if not (everything or each.list_room in stale):
+                continue
             try:
                 changed |= await self._read(each)
-                self._refused.discard(each.list)
+                self._told.discard((each.list, "unreadable"))
             except Answered as error:
                 log.warning("list_refused", list=each.list, room=each.list_room, why=str(error))
-                await self._tell_once(each.list, line("lists.unreadable", list=each.list, room=Code(each.list_room)))
+                await self._tell_once(each.list, "unreadable", each.list_room)
             except HomeserverError as error:
                 log.warning("list_unread", list=each.list, room=each.list_room, why=str(error))
+                self._stale.add(each.list_room)
                 answered = False
         if changed:
             await self.compile()
         return answered
 
-    async def _known(self) -> _Now:
+    async def _known(self) -> tuple[ChosenList, ...]:
         async with self._database.read() as db:
-            return _Now(await queries.chosen_lists(db), await queries.list_entries(db))
+            return await queries.chosen_lists(db)
 
     async def _choose(self) -> None:
         """Record which lists of the configuration are watched, once their rooms are known, and which no longer."""
-        chosen = {each.list: each for each in (await self._known()).chosen}
+        chosen = {each.list: each for each in await self._known()}
         for name, wanted in self._configured.items():
             known = chosen.get(name)
             try:
@@ -184,8 +192,9 @@ class PolicyLists(BotPart):
             except HomeserverError as error:
                 log.warning("list_closed", list=name, room=wanted.room, why=str(error))
                 if isinstance(error, Answered):
-                    await self._tell_once(name, line("lists.closed", list=name, room=Code(wanted.room)))
+                    await self._tell_once(name, "closed", wanted.room)
                 continue
+            self._told.discard((name, "closed"))
             if known is None or (known.list_room, known.trust, known.room) != (room, wanted.trust, None):
                 fact = ListChosen(step="watched", list=name, trust=wanted.trust, reach=DEPLOYMENT, list_room=room)
                 await self._pipeline.commit((fact,))
@@ -193,6 +202,7 @@ class PolicyLists(BotPart):
             if gone.room is None and name not in self._configured:
                 forget = partial(forget_entries, room=gone.list_room)
                 await self._pipeline.commit((ListChosen(step="ended", list=name),), also=forget)
+                self._entries.pop(gone.list_room, None)
 
     async def _enter_own(self) -> None:
         """Enter the rooms of our own lists, or say that it is not possible."""
@@ -203,8 +213,9 @@ class PolicyLists(BotPart):
             except HomeserverError as error:
                 log.warning("own_list_closed", list=each.name, room=each.room, why=str(error))
                 if isinstance(error, Answered):
-                    said = line("lists.own.closed", list=each.name, room=Code(each.room))
-                    await self._tell_once(f"own {each.name}", said)
+                    await self._tell_once(each.name, "own-closed", each.room)
+            else:
+                self._told.discard((each.name, "own-closed"))
 
     async def _entered(self, wanted: WatchedList) -> RoomId:
         return await self._homeserver.join(wanted.room, wanted.via or (server_of(wanted.room),))
@@ -217,24 +228,22 @@ class PolicyLists(BotPart):
         state = await self._homeserver.state(each.list_room)
         entries = await asyncio.to_thread(read_entries, state)
         if len(entries) > MOST_ENTRIES:
-            await self._tell_once(each.list, line("lists.too-long", list=each.list, limit=MOST_ENTRIES))
+            await self._tell_once(each.list, "too-long", each.list_room)
             return False
         if (successor := _successor(state)) is not None:
-            await self._tell_once(each.list, line("lists.moved", list=each.list, room=Code(successor)))
+            await self._tell_once(each.list, "moved", successor)
         return await self._keep(each, entries)
 
     async def _keep(self, each: ChosenList, entries: tuple[Entry, ...]) -> bool:
         """Record and keep what a list says now, if it differs."""
-        async with self._database.read() as db:
-            before = (await queries.list_entries(db)).get(each.list_room, ())
-        change = await asyncio.to_thread(changes_of, before, entries)
+        change = await asyncio.to_thread(changes_of, self._entries.get(each.list_room, ()), entries)
         if not (change.added or change.gone):
             return False
         added, removed = len(change.added), len(change.gone)
         fact = ListRead(list=each.list, entries=len(entries), added=added, removed=removed, digest=change.digest)
         also = partial(change_entries, room=each.list_room, gone=change.gone, added=change.added)
         await self._pipeline.commit((fact,), also=also)
-        self._read_last = fact.digest
+        self._entries[each.list_room] = entries
         return True
 
     def _watch(self, each: ChosenList) -> Watch:
@@ -251,10 +260,11 @@ class PolicyLists(BotPart):
             senders=configured.senders,
         )
 
-    async def _tell_once(self, name: str, said: Line) -> None:
+    async def _tell_once(self, name: str, what: Trouble, room: str) -> None:
         """Tell the operators what is wrong with a list, until it is well again."""
-        if name not in self._refused:
-            self._refused.add(name)
+        if (name, what) not in self._told:
+            self._told.add((name, what))
+            said = line(f"lists.trouble.{what}", list=name, room=Code(room), limit=MOST_ENTRIES)
             await self._pipeline.commit(actions=(TellAbove(room=NO_ROOM, lines=(said,)),))
 
 

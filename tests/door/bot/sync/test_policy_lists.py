@@ -10,7 +10,7 @@ from moderation.model.facts import CaseOpened, ListMatched, ListRead, SanctionEn
 from moderation.values.ids import RoomId
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.people.client import Client
-from tests.theatre.scene import Scene, Theatre, ask, told
+from tests.theatre.scene import Scene, Theatre, ask, open_direct, told
 from tests.theatre.served import HEAD, like
 
 LISTS = """
@@ -36,11 +36,13 @@ async def add(writer: Client, room: str, content: dict[str, Any], key: str = "ru
     await writer.set_state(RoomId(room), f"m.policy.rule.{kind}", content, key)
 
 
-async def watching(theatre: Theatre, trust: str, more: str = "", members: int = 2) -> tuple[Scene, Client, RoomId]:
+async def watching(
+    theatre: Theatre, trust: str, more: str = "", members: int = 2, bot: str = ""
+) -> tuple[Scene, Client, RoomId]:
     """Return a scene whose bot watches an empty list, its writer, and its room."""
     (writer,) = await theatre.people("writer")
     room = await writer.create_room("Bans", private=False)
-    scene = await theatre.scene(LISTS.format(room=room, trust=trust, more=more), members=members)
+    scene = await theatre.scene(LISTS.format(room=room, trust=trust, more=more), members=members, bot=bot)
     await scene.bot.until(lambda: scene.bot.rows("SELECT 1 FROM chosen_lists"), "the list to be watched")
     return scene, writer, room
 
@@ -200,3 +202,17 @@ async def test_a_list_that_takes_one_after_the_other_is_held_back(theatre: Theat
     await scene.owner.invite(scene.room, late.user)
     await scene.card(manager, 3)
     assert [fact.n for fact in bot.facts(SanctionStarted) if fact.kind == "ban"] == [1]
+
+
+async def test_a_list_that_was_moved_is_told_once(theatre: Theatre) -> None:
+    (operator,) = await theatre.people("operator")
+    scene, writer, room = await watching(theatre, "look", bot=f'operators = ["{operator.user}"]')
+    await open_direct(operator, scene.bot)
+    await writer.set_state(room, "m.room.tombstone", {"body": "x", "replacement_room": "!abc:localhost"}, "")
+    word = await told(operator, scene.bot, like("lists.trouble.moved"))
+    for number in range(2):
+        await add(writer, room, ban(f"@n{number}:elsewhere"), key=f"rule:{number}")
+        await until_read(scene, number + 1)
+    await scene.bot.idle()
+    said = [event["content"].get("body", "") for event in await operator.messages(word.room)]
+    assert len([body for body in said if like("lists.trouble.moved").search(body)]) == 1
