@@ -345,7 +345,8 @@ def _(fact: WaveNoticed, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 
 @_follow.register
 def _(fact: ListPublished, _rooms_of: RoomsOf) -> Iterator[Consequence]:
-    yield PublishEntry(room=fact.home, list=fact.list, key=fact.key, n=fact.n)
+    list_room = RoomId(fact.list_room)
+    yield PublishEntry(room=fact.home, list=fact.list, list_room=list_room, key=fact.key, n=fact.n)
 
 
 @_follow.register

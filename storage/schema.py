@@ -221,7 +221,7 @@ published_entries = Table(
     "published_entries",
     metadata,
     Column("list", String, primary_key=True, info=PLAIN),
-    Column("key", String, primary_key=True, info=PLAIN),  # kept without the person, so that it can be taken back
+    Column("key", String, primary_key=True, info=PLAIN),  # made from the person's id
     Column("list_room", String, info=PLAIN),
     Column("step", String, info=PLAIN),  # published or withdrawn
     Column("n", Integer),
@@ -229,9 +229,9 @@ published_entries = Table(
     Column("word", String, info=PLAIN),
     Column("hashed", Integer),
     Column("subject", String, info=PERSON),
-    Column("by", String, info=PERSON),
     Column("record", Integer),
     Column("at", Integer),
+    info=ROWS,
 )
 Index("published_entries_by_case", published_entries.c.n)
 

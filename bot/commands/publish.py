@@ -50,7 +50,8 @@ async def _publish(call: Call, wanted: PublishedList, case: CaseView, word: str)
     if known is not None and known.step == "published":
         if known.n != case.n:
             raise Refused("error.publish.already", list=wanted.name, n=known.n)
-        return Reply((said,), actions=(PublishEntry(room=case.room, list=wanted.name, key=key, n=case.n),))
+        again = PublishEntry(room=case.room, list=wanted.name, list_room=known.list_room, key=key, n=case.n)
+        return Reply((said,), actions=(again,))
     fact = ListPublished(
         room=case.room,
         on=call.on,

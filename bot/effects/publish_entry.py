@@ -2,7 +2,7 @@
 
 Rules kept here:
 - What was ordered last is written, so a repeat writes the same, and what comes late undoes nothing.
-- An entry whose person was erased is taken back.
+- An entry whose person was erased meanwhile is taken back.
 - What the bot may not write is told to those who run the room once, and tried again for some days.
 
 Left to others: who stands in a list, and what an entry says (`moderation/lists/publishing.py`).
@@ -33,33 +33,25 @@ class EntryPublisher(ActionHandler):
         """Write the entry as it was ordered last, or empty it."""
         async with self._database.read() as db:
             entry = await queries.published_entry(db, action.list, action.key)
-        if entry is None:
-            return Done(result="abandoned")
+        standing = entry if entry is not None and entry.step == "published" else None
         try:
-            return Done(made=await self._write(entry))
+            return Done(made=await self._write(action, standing))
         except LoggedOut:
             raise
         except Answered as error:
-            await self._tell_once(action, entry)
-            why = f"the list {entry.list} in {entry.list_room} cannot be written: {error}"
+            await self._tell_once(action, "published" if standing else "withdrawn")
+            why = f"the list {action.list} in {action.list_room} cannot be written: {error}"
             raise RetryLater(why, tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS) from error
 
-    async def _write(self, entry: PublishedEntry) -> str:
-        if entry.list_room not in await self._homeserver.joined_rooms():
-            await self._homeserver.join(entry.list_room, tuple(filter(None, (server_of(entry.list_room),))))
-        return await self._homeserver.set_state(entry.list_room, USER_RULE, _content(entry), entry.key)
+    async def _write(self, action: PublishEntry, entry: PublishedEntry | None) -> str:
+        if action.list_room not in await self._homeserver.joined_rooms():
+            await self._homeserver.join(action.list_room, tuple(filter(None, (server_of(action.list_room),))))
+        said = content(entry.subject, entry.list, entry.n, entry.word, hashed=bool(entry.hashed)) if entry else {}
+        return await self._homeserver.set_state(action.list_room, USER_RULE, said, action.key)
 
-    async def _tell_once(self, action: PublishEntry, entry: PublishedEntry) -> None:
-        if (entry.list, entry.step) not in self._told:
-            self._told.add((entry.list, entry.step))
-            room = Code(entry.list_room)
-            said = line(
-                f"lists.own.not-{entry.step}", list=entry.list, room=room, n=entry.n, bot=Code(self._homeserver.user)
-            )
+    async def _tell_once(self, action: PublishEntry, step: str) -> None:
+        if (action.list, step) not in self._told:
+            self._told.add((action.list, step))
+            room, bot = Code(action.list_room), Code(self._homeserver.user)
+            said = line(f"lists.own.not-{step}", list=action.list, room=room, n=action.n, bot=bot)
             await self._pipeline.commit(actions=(TellDesk(room=action.room, lines=(said,)),))
-
-
-def _content(entry: PublishedEntry) -> dict[str, object]:
-    if entry.step == "withdrawn" or not entry.subject:
-        return {}
-    return {**content(entry.subject, entry.list, entry.n, entry.word, hashed=bool(entry.hashed))}

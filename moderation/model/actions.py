@@ -169,6 +169,7 @@ class PublishEntry(Action, name="publish", priority=CARD, queue="publish {list}"
     """Bring the entry with this state key in a list of ours in line with what was ordered for case `n`."""
 
     list: str
+    list_room: RoomId
     key: str
     n: int
 

@@ -38,21 +38,21 @@ async def _(fact: ListMatched, db: AsyncConnection, index: int, at_ms: int) -> N
 
 @project.register
 async def _(fact: ListPublished, db: AsyncConnection, index: int, at_ms: int) -> None:
-    await put(
-        db,
-        schema.published_entries,
-        {"list": fact.list, "key": fact.key},
-        list_room=fact.list_room,
-        step=fact.step,
-        n=fact.n,
-        room=fact.room or "",
-        word=fact.word,
-        hashed=fact.hashed,
-        subject=fact.subject,
-        by=fact.by,
-        record=index,
-        at=at_ms,
-    )
+    if fact.subject:  # else they were erased
+        await put(
+            db,
+            schema.published_entries,
+            {"list": fact.list, "key": fact.key},
+            list_room=fact.list_room,
+            step=fact.step,
+            n=fact.n,
+            room=fact.room or "",
+            word=fact.word,
+            hashed=fact.hashed,
+            subject=fact.subject,
+            record=index,
+            at=at_ms,
+        )
 
 
 @project.register

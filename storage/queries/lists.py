@@ -60,7 +60,7 @@ class PublishedEntry:
     room: RoomId
     word: str
     hashed: int
-    subject: UserId  # "": erased
+    subject: UserId
 
     def withdrawal(self, *, on: int, by: UserId = NO_USER) -> ListPublished:
         """Return the fact that it is taken back."""

@@ -72,8 +72,8 @@ class ListPublished(Fact, kind="list", changes="nothing"):
     word: str = "-"
     hashed: int = 0
     list_room: str = unowned()
-    key: str = unowned()  # the state key of the entry
     subject: UserId = person()
+    key: str = private("subject")  # the state key of the entry
     by: UserId = person()
 
 

@@ -19,7 +19,6 @@ def upgrade() -> None:
         sa.Column("word", sa.String(), nullable=False),
         sa.Column("hashed", sa.Integer(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
-        sa.Column("by", sa.String(), nullable=False),
         sa.Column("record", sa.Integer(), nullable=False),
         sa.Column("at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("list", "key"),

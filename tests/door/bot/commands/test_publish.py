@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
+from bot import app
 from bot.effects.publish_entry import EntryPublisher
 from bot.matrix.errors import Forbidden, Unreachable
 from bot.outbox.handler import RetryLater
@@ -245,6 +246,27 @@ async def test_a_bot_that_may_not_write_says_so_once_and_tries_again(tmp_path: P
         ]
         homeserver.fails = ""
         assert (await publisher.handle(action, "txn")).made == "$entry"
+
+
+async def test_nobody_escapes_by_erasure_and_nothing_is_left_of_them_afterwards(tmp_path: Path) -> None:
+    async with offline(tmp_path, SETTINGS) as bot:
+        operations = app.make_operations(bot.config, bot.stores, bot.pipeline, bot.time)
+        await upheld(bot)
+        await said(bot, OLGA, "!publish 1 ours spam")
+        await bot.membership(ANNA, "leave")
+        await operations.erase(ANNA, what="operator")
+        assert await bot.rows("SELECT subject, step FROM published_entries") == [(ANNA, "published")]
+        homeserver = Homeserver()
+        await write(bot, homeserver)
+        assert homeserver.state == {state_key(ANNA): ENTRY}
+        await said(bot, OLGA, "!unban @anna:example.org")
+        await operations.erase(OLGA, what="operator")
+        await bot.pass_time(400 * DAY_MS)
+        await operations.erase(ANNA, what="operator")
+        assert await bot.rows("SELECT * FROM published_entries") == []
+        assert [fact.key for fact in bot.facts(ListPublished)] == ["", ""]
+        await write(bot, homeserver)
+        assert homeserver.state == {state_key(ANNA): {}}
 
 
 async def test_the_tables_made_again_are_the_same(tmp_path: Path) -> None:

@@ -36,6 +36,20 @@ def test_newcomers_are_those_of_rooms_that_can_match() -> None:
     assert sorted((p.place, p.key) for p in caught.value.problems) == sorted(expected)
 
 
+def test_our_own_lists_have_ids_of_rooms_and_names_of_their_own() -> None:
+    one = '[[lists.publish]]\nname = "ours"\nroom = "!ours:example.org"\n'
+    [ours] = parse_config(FILE, HEAD + one, {}).lists.publish
+    assert (ours.by, ours.hashed, ours.least, ours.rooms) == ("owner", True, "serious", ("*",))
+    wrong = one.replace("!ours", "#ours") + 'by = "member"\nfrom = "grave"\n'
+    for text, expected in (
+        (one + one + 'rooms = ["garden"]\n', {(1, "name"): "list_twice", (1, "rooms", 0): "expected.room"}),
+        (wrong, {(0, "room"): "expected.own_list_room", (0, "by"): "expected.one_of", (0, "from"): "expected.one_of"}),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            parse_config(FILE, HEAD + text, {})
+        assert {problem.place[2:]: problem.key for problem in caught.value.problems} == expected
+
+
 def test_lists_have_names_of_their_own_and_rooms() -> None:
     one = '[[lists.watch]]\nname = "cme"\nroom = "#cme:example.org"\n'
     assert parse_config(FILE, HEAD + one, {}).lists.watch[0].trust == "propose"
