@@ -192,9 +192,9 @@ class RunningBot:
         self._gaps = Gaps(self._services, heard_ms=lambda: self._listener.heard_ms, level=pipeline.wake)
         self._direct = DirectRooms(self._services)
         slowed = _slowed(config, clock)
+        self._lists = PolicyLists(self._services)
         self._dispatcher = OutboxDispatcher(database, pipeline, self._handlers(), pipeline.steady, slowed)
         self._spaces = Spaces(self._services)
-        self._lists = PolicyLists(self._services)
         self._make_encryption()
         self._make_listener()
         self._tables_sample = TablesSample(config.data_dir, database, pipeline, config.policy)
@@ -225,6 +225,7 @@ class RunningBot:
             acts,
             Sweeper(services, acts.redact),
             direct,
+            self._lists,
             reconciler,
             servers,
             EntryPublisher(services),

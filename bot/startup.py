@@ -48,6 +48,7 @@ from .pipeline.pipeline import Pipeline
 from .pipeline.replay import Rooms, catch_up, rebuild
 from .pipeline.unit_of_work import PipelineSettings
 from .pipeline.view_cache import ViewCache
+from .pipeline.watched_lists import WatchedLists
 from .runtime.clock import Clock, SteadyClock
 from .runtime.managed import managed
 
@@ -111,7 +112,7 @@ def make_pipeline(
     steady: Clock | None = None,
 ) -> Pipeline:
     """Return a pipeline that judges by `policy`."""
-    rules = tuple(map(CompiledRule.of, policy.rules))
+    rules, lists = tuple(map(CompiledRule.of, policy.rules)), WatchedLists()
     knowledge = ViewCache(
         bot,
         incident_ms=policy.credit.incident_window,
@@ -148,9 +149,11 @@ def make_pipeline(
                 vkey=stores.journal.vkey,
                 digest=config.bot.digest,
                 console=config.console.public_url,
+                lists=lists,
                 commands=COMMANDS,
             )
         ),
+        lists,
         steady,
     )
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from bot.texts import measure_lines
 from bot.texts.catalog import LANGUAGES, language_named
+from bot.texts.list_lines import ban_list_lines, list_lines
 from bot.texts.newcomer_lines import newcomer_lines
 from bot.texts.power_lines import power_lines
 from bot.texts.protection_lines import protections
@@ -85,6 +86,7 @@ async def status(call: Call) -> Reply:
     ]
     lines += measure_lines.in_force(await queries.measures_of_room(call.db, room.room))
     lines += protections(call.policy, room)
+    lines += list_lines(call.setup.lists.watches.values(), room)
     lines += power_lines(room.power, call.setup.bot)
     return Reply(tuple(lines))
 
@@ -113,7 +115,12 @@ async def key(call: Call) -> Reply:
 async def rules(call: Call) -> Reply:
     """Show the rules that hold here."""
     names = [rule for rule in call.policy.rules if call.group.is_among(rule.rooms) and not rule.dry_run]
-    of_all = (*newcomer_lines(call.policy, call.group), *removal_lines(call.policy, call.group))
+    room, lists = call.group, call.setup.lists.watches.values()
+    of_all = (
+        *newcomer_lines(call.policy, room),
+        *removal_lines(call.policy, room),
+        *ban_list_lines(lists, room),
+    )
     if not (names or of_all):
         return Reply((line("rules.none", room=RoomName(call.group.room)),))
     lines = [line("rules.head", room=RoomName(call.group.room))]

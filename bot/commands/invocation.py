@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.identity.asking import Asking
 from bot.pipeline.view_cache import ViewCache
+from bot.pipeline.watched_lists import WatchedLists
 from bot.texts.case_words import SaidAt
 from bot.texts.catalog import Catalog
 from moderation.cases.manager_orders import Order
@@ -64,6 +65,7 @@ class CommandSetup:
     vkey: str  # the key that checks the signatures of the log
     digest: str  # when desks get their digest of what waits; "": never
     console: str | None  # the address of the web console; None: it has none that managers could reach
+    lists: WatchedLists  # the policy lists, and what they say now
     commands: Mapping[str, "Command"]  # all there are, by name
 
 

@@ -106,6 +106,9 @@ def bind(spec: str, words: tuple[str, ...], *, replied_to: UserId | None = None)
             values["reason"] = _reason(" ".join(left))
             left = []
             continue
+        if name == "person":
+            values["user"] = _person(left)
+            continue
         if name == "text":
             values["text"], left = " ".join(left), []
             continue
@@ -178,6 +181,12 @@ def linked_user(word: str) -> str:
 
 def _id_of(link: re.Match[str]) -> str:
     return unquote(link["id"]) if link["id"] else "@" + unquote(link["name"])
+
+
+def _person(left: list[str]) -> UserId | None:
+    """Take an id, and leave anything else to what follows."""
+    word = linked_user(left[0]) or left[0].rstrip(":,") if left else ""
+    return UserId(word) if is_user_id(word) and left.pop(0) else None
 
 
 def _looks_like_user(word: str) -> bool:

@@ -81,6 +81,7 @@ class Pipeline:
         clock: Clock,
         reader: EventReader,
         responder: Responder,
+        lists: WatchedLists,
         steady: Clock | None = None,
     ) -> None:
         self.settings = settings
@@ -91,7 +92,7 @@ class Pipeline:
         self.urgent = UrgentRows()
         self.writer = Writer(journal, database, self.begin)
         self.processor = FactProcessor(self.writer, knowledge, settings, self.served, self.urgent, self.steady)
-        self.lists = WatchedLists()
+        self.lists = lists
         self.matching = ListMatching(knowledge, self.lists, settings.policy)
         self.rooms = RoomChanges(knowledge, settings.bot, settings.policy, self.matching)
         self.costs = JudgingCosts()

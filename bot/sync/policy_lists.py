@@ -26,11 +26,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events.sync_response import SyncResponse
 from bot.matrix.errors import Answered, HomeserverError
-from bot.outbox.handler import BotPart, Services
+from bot.outbox.handler import BotPart, Done, Handlers, Services
 from moderation.lists.book import Book
 from moderation.lists.entries import Entry, PolicyList, is_entry, read_entries
-from moderation.lists.matching import Watch
-from moderation.model.actions import NO_ROOM, Action, TellAbove
+from moderation.model.actions import NO_ROOM, Action, MatchAgain, TellAbove
 from moderation.model.facts import Fact, ListChosen, ListRead
 from moderation.model.reach import DEPLOYMENT
 from moderation.policy import WatchedList
@@ -38,6 +37,7 @@ from moderation.values.events import Received, Redacted, StateChanged
 from moderation.values.ids import RoomId, server_of
 from moderation.values.notices import Code, line
 from storage import queries
+from storage.projections import LIST_READ, set_meta
 from storage.queries import ChosenList
 from storage.state.list_entries import change_entries, forget_entries
 
@@ -82,6 +82,8 @@ class PolicyLists(BotPart):
         self._reads_all = True  # at the next look
         self._pauses = Pauses()
         self._told: set[tuple[str, str]] = set()  # trouble that was told: the list, and what
+        self._asked = False  # whether somebody decided something about lists
+        self.handles: Handlers = {MatchAgain: self.match_again}
 
     def invited(self, room: RoomId) -> bool:
         """Return whether the room is that of a watched list; then the bot looks at it again, and comes in."""
@@ -103,9 +105,15 @@ class PolicyLists(BotPart):
             self._awake.set()
 
     def look_again(self) -> None:
-        """Look at all lists soon: somebody chose one, or no longer wants one."""
+        """Look at all lists soon: the bot may enter the room of one now."""
         self._reads_all = True
         self._awake.set()
+
+    async def match_again(self, _action: MatchAgain, _txn: str) -> Done:
+        """Look soon whom the lists mean: people here decided something about them."""
+        self._asked = True
+        self._awake.set()
+        return Done()
 
     async def run(self) -> None:
         """Compile what is known, then look until cancelled."""
@@ -131,7 +139,7 @@ class PolicyLists(BotPart):
         self._chosen, self._rooms = chosen, frozenset(each.list_room for each in chosen)
         lists = [PolicyList(each.list, each.list_room, self._entries.get(each.list_room, ())) for each in counting]
         book = await asyncio.to_thread(Book, lists)
-        self._pipeline.lists.become(book, {each.list: self._watch(each) for each in counting})
+        self._pipeline.lists.become(book, {each.list: each.watch(self._policy.lists) for each in counting})
         await self._act()
 
     async def _act(self) -> None:
@@ -159,7 +167,7 @@ class PolicyLists(BotPart):
             await self._enter_own()
             await self._choose()
         chosen, answered = await self._known(), True
-        changed = chosen != self._chosen
+        changed, self._asked = self._asked or chosen != self._chosen, False
         self._rooms = frozenset(each.list_room for each in chosen)  # before the state is read: nothing is missed
         for each in chosen:
             if not (everything or each.list_room in stale):
@@ -232,6 +240,7 @@ class PolicyLists(BotPart):
             return False
         if (successor := _successor(state)) is not None:
             await self._tell_once(each.list, "moved", successor)
+        await self._pipeline.commit(also=partial(set_meta, key=LIST_READ + each.list, value=str(self._clock())))
         return await self._keep(each, entries)
 
     async def _keep(self, each: ChosenList, entries: tuple[Entry, ...]) -> bool:
@@ -245,20 +254,6 @@ class PolicyLists(BotPart):
         await self._pipeline.commit((fact,), also=also)
         self._entries[each.list_room] = entries
         return True
-
-    def _watch(self, each: ChosenList) -> Watch:
-        configured = self._configured.get(each.list)
-        if configured is None or each.room is not None:
-            return Watch(each.list, each.list_room, each.trust, reach=each.reach)
-        return Watch(
-            each.list,
-            each.list_room,
-            configured.trust,
-            rooms=configured.rooms,
-            agree=configured.agree,
-            kinds=configured.kinds,
-            senders=configured.senders,
-        )
 
     async def _tell_once(self, name: str, what: Trouble, room: str) -> None:
         """Tell the operators what is wrong with a list, until it is well again."""

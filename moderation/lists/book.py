@@ -121,3 +121,12 @@ def pattern_of(glob: str) -> str:
     """Return a glob as a regular expression over the whole of a text without case."""
     parts = re.split(r"([*?])", glob.lower())
     return "(?s)" + "".join({"*": ".*", "?": "."}.get(part) or re2.escape(part) for part in parts)
+
+
+def entries_with(word: str, lists: Iterable[PolicyList]) -> Iterator[ListedEntry]:
+    """Yield the entries whose entity or reason has a word, in whatever case."""
+    wanted = word.lower()
+    for each in lists:
+        for entry in each.entries:
+            if wanted in entry.entity.lower() or wanted in entry.reason.lower():
+                yield ListedEntry(each.name, entry)

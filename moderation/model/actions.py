@@ -199,6 +199,10 @@ class ListMissing(Action, name="missing", merge="missing {room}"):
     settles: int = 0
 
 
+class MatchAgain(Action, name="match-lists", queue="lists", merge="lists"):
+    """Look again whom the policy lists mean: people here decided something about them."""
+
+
 class KeepLobby(Action, name="lobby", priority=STATE, merge="lobby {room}"):
     """Create the lobby of a gated group if it has none; leave it when the group is no longer gated."""
 

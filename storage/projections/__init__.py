@@ -11,6 +11,7 @@ from .common import (
     END_MISSING,
     ERA,
     JOINED,
+    LIST_READ,
     MANY,
     PERSON,
     POSTED,

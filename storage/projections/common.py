@@ -22,6 +22,7 @@ CASES_FROM = "cases_from"  # likewise: the least number of a new case
 RECKONED = "reckoned"  # the last ledger entry whose balance was corrected
 REMOVED = "removed"  # in the table of pointers: somebody was removed and has not come back
 WAVE = "wave"  # likewise, about nobody: many people came into a room at once
+LIST_READ = "list_read "  # with the name of a policy list: when it was last read
 MANY = 500  # rows in one statement
 UNREAD = "coverage"  # in the table of events: an event that could not be read
 JOINED = "join"  # in the table of events: somebody came in, or changed their name

@@ -85,11 +85,14 @@ from .join_waves import comings, last_wave, shut_by_waves, who_stands
 from .linked_accounts import accounts_of, accounts_of_all
 from .lists import (
     ChosenList,
+    ListFigures,
     ListMatch,
     PublishedEntry,
+    Spared,
     banned_by_lists,
     chosen_lists,
     list_entries,
+    list_figures,
     list_matches,
     people_present,
     published_entry,

@@ -4,15 +4,17 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.lists.entries import Advice, Entry, Kind
+from moderation.lists.matching import Watch
 from moderation.model.facts import ListPublished
 from moderation.model.reach import DEPLOYMENT, Place
-from moderation.policy import Trust
+from moderation.policy import ListSettings, Trust
 from moderation.values.ids import NO_USER, CaseNumber, EventId, PersonId, RoomId, UserId
 from storage import schema
+from storage.projections import LIST_READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,31 @@ class ChosenList:
     room: RoomId | None  # the group for which it was chosen; None: by the operator
     by: UserId
     at: int
+
+    def watch(self, settings: ListSettings) -> Watch:
+        """Return how the list is watched: one of the configuration as it says there."""
+        configured = next((each for each in settings.watch if each.name == self.list), None)
+        if configured is None or self.room is not None:
+            return Watch(self.list, self.list_room, self.trust, reach=self.reach)
+        return Watch(
+            self.list,
+            self.list_room,
+            configured.trust,
+            rooms=configured.rooms,
+            agree=configured.agree,
+            kinds=configured.kinds,
+            senders=configured.senders,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ListFigures:
+    """How many entries a list has, when it was last read (0: not yet), and the cases of its matches."""
+
+    entries: int = 0
+    read: int = 0
+    cases: int = 0
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +123,14 @@ async def published_of_cases(db: AsyncConnection, numbers: Collection[int]) -> t
 _PUBLISHED = [schema.published_entries.c[name] for name in PublishedEntry.__dataclass_fields__]
 
 
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """What says that a list no longer touches somebody: a case, or (0) a command of this reach."""
+
+    n: int = 0
+    reach: str = DEPLOYMENT
+
+
 async def chosen_lists(db: AsyncConnection) -> tuple[ChosenList, ...]:
     """Return the lists that somebody chose here, by name."""
     t = schema.chosen_lists
@@ -123,6 +158,35 @@ async def list_entries(db: AsyncConnection) -> dict[RoomId, tuple[Entry, ...]]:
         )
         found[RoomId(r.list_room)].append(entry)
     return {room: tuple(entries) for room, entries in found.items()}
+
+
+async def list_figures(db: AsyncConnection, place: Place | None = None) -> dict[str, ListFigures]:
+    """Return the figures of each chosen list; with a `place` the cases of its community alone."""
+    e, c, m, r = schema.list_entries.c, schema.cases.c, schema.list_matches.c, schema.rooms.c
+    entries = {row.list_room: row.entries for row in await db.execute(_counted(e.list_room))}
+    read = {row.key: int(row.value) for row in await db.execute(_READ)}
+    cases = select(m.list, func.count(c.n.distinct()).label("cases"), _DISTINCT_WAITING.label("waiting"))
+    cases = cases.join(schema.cases, c.n == m.n).outerjoin(schema.rooms, r.room == c.room).group_by(m.list)
+    if place is not None:
+        cases = cases.where(or_(c.room == place.room, r.community == place.community))
+    counted = {row.list: row for row in await db.execute(cases)}
+    return {
+        each.list: ListFigures(
+            entries.get(each.list_room, 0),
+            read.get(LIST_READ + each.list, 0),
+            counted[each.list].cases if each.list in counted else 0,
+            counted[each.list].waiting if each.list in counted else 0,
+        )
+        for each in await chosen_lists(db)
+    }
+
+
+def _counted(column: ColumnElement[str]) -> Select[str, int]:
+    return select(column, func.count().label("entries")).group_by(column)
+
+
+_READ = select(schema.meta).where(schema.meta.c.key.startswith(LIST_READ))
+_DISTINCT_WAITING = func.count(case((schema.WAITS, schema.cases.c.n)).distinct())
 
 
 async def list_matches(db: AsyncConnection, *, n: int | None = None, person: PersonId | None = None) -> list[ListMatch]:
@@ -154,13 +218,13 @@ async def people_present(db: AsyncConnection) -> list[tuple[RoomId, UserId]]:
 
 async def spared_by_list(
     db: AsyncConnection, person: PersonId, place: Place, operators: Collection[str]
-) -> dict[str, CaseNumber]:
-    """Return the lists that no longer touch a person in a place, each with the case that says so (0: a command).
+) -> dict[str, Spared]:
+    """Return the lists that no longer touch a person in a place, each with what says so.
 
     Such a word reaches as far as that of the person who gave it (`moderation/model/reach.py`).
     """
     t, m, c, r = schema.list_spared.c, schema.list_matches.c, schema.cases.c, schema.rooms.c
-    by_command = select(t.list).where(
+    by_command = select(t.list, t.reach).where(
         t.person == person, or_(t.reach.in_((DEPLOYMENT, place.community)), t.room == place.room)
     )
     reaches = or_(c.room == place.room, r.community == place.community, c.by.in_(sorted(operators)))
@@ -170,5 +234,6 @@ async def spared_by_list(
         .outerjoin(schema.rooms, r.room == c.room)
         .where(m.person == person, c.outcome == "dismissed", reaches)
     )
-    found = {row.list: CaseNumber(row.n) for row in await db.execute(by_case.order_by(c.n))}
-    return found | {row.list: CaseNumber(0) for row in await db.execute(by_command)}
+    found = {row.list: Spared(n=row.n) for row in await db.execute(by_case.order_by(c.n))}
+    commands = await db.execute(by_command.order_by(t.reach.desc()))  # that of an operator last
+    return found | {row.list: Spared(reach=row.reach) for row in commands}

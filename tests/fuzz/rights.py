@@ -30,6 +30,7 @@ from moderation.model.facts import (
     Fact,
     LanguageChosen,
     ListPublished,
+    ListSpared,
     PersonVerified,
     Reported,
     RoleChanged,
@@ -95,13 +96,28 @@ ALLOWED: dict[type[Fact], Check] = {
     RoomSettingChanged: lambda world, fact, by: world.owns(by, fact.room),
     ListPublished: _decided,
     LanguageChosen: lambda world, fact, by: fact.subject == by or world.manages(by, fact.room),
+    ListSpared: lambda world, fact, by: (
+        world.manages(by, fact.room)
+        and world.stands_above(by, fact.subject, fact.room)
+        and (by == OPERATOR or fact.reach == world.community(fact.room))
+    ),
     Reported: lambda world, fact, by: world.inside(by, world.cases[fact.n][0]),
     PersonVerified: lambda world, fact, by: (
         fact.step == "revoked" or (world.manages(by, fact.room) and fact.subject != by)
     ),
 }
 OF_ONESELF = (AwayChanged, DataAsked)  # nobody can bring them about for another
-SHOWN_TO_MANAGERS = ("card.", "cases.", "history.", "credit.entry", "standing.", "report.by", "card.note", "around.")
+SHOWN_TO_MANAGERS = (
+    "card.",
+    "cases.",
+    "history.",
+    "credit.entry",
+    "standing.",
+    "report.by",
+    "card.note",
+    "around.",
+    "policy-list.",
+)
 
 
 def breaches(world: World, speaker: str, facts: Sequence[Fact], actions: Sequence[Action]) -> list[str]:

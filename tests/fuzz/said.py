@@ -23,6 +23,7 @@ def mostly(*usual: Any, rarely: Sequence[Any]) -> st.SearchStrategy[Any]:
 
 words_of = {
     "user": mostly(*PEOPLE, "ben", "@mia", "owner", rarely=[str(BOT), "@nobody:example.org", "@", "ann", ""]),
+    "person": mostly(*PEOPLE, rarely=[str(BOT), "@nobody:example.org", "@", "ann", ""]),
     "case": mostly(*map(str, range(1, 31)), rarely=["#1", "x", "9" * 20, "9" * 9, "0", "-1", "1" * 1500]),
     "request": mostly("", *map(str, range(1, 31)), rarely=["#1", "x", "9" * 20, "0", "-1"]),
     "duration": mostly("1h", "3d", rarely=["10w", "1s", "x", ""]),
@@ -32,7 +33,7 @@ words_of = {
     "server": mostly("bad.example", "*.bad.example", rarely=["example.org", "*", "127.0.0.1", "x", ""]),
     "word": mostly(
         "zh", "en", "add", "remove", "test", "language", "verify", "digest", "newcomers", "joins", "deny", "allow",
-        "ours",
+        "ours", "match", "spare", "unspare",
         rarely=["5m", "room", ""],
     ),
     "text": mostly(

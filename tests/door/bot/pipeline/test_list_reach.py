@@ -1,30 +1,16 @@
 """What the people of a room decide about an entry of a policy list counts as far as their word reaches."""
 
-from functools import partial
 from pathlib import Path
 
-from bot.sync.policy_lists import PolicyLists
-from moderation.lists.entries import Entry
-from moderation.model.facts import CaseOpened, ListChosen, SanctionStarted
-from moderation.policy import Trust
+from moderation.model.facts import CaseOpened, SanctionStarted
 from moderation.values.ids import GroupCode, RoomId, UserId
-from storage import queries
-from storage.state.list_entries import change_entries
+from tests.door.lists import entries
 from tests.door.offline import ANNA, LEVELS, MARK, OLGA, ROOM, Offline, offline
 from tests.unit.moderation.lists.made import made
 
-LIST, HALL = RoomId("!bans:lists.example"), RoomId("!hall:example.org")
+HALL = RoomId("!hall:example.org")
 CAROL = UserId("@carol:example.org")
 HALLS = {"users": {**LEVELS["users"], str(CAROL): 50}}
-
-
-async def entries(bot: Offline, *said: Entry, trust: Trust = "propose") -> None:
-    """Let the list `cme` say this, and let it take effect."""
-    chosen = ListChosen(step="watched", list="cme", trust=trust, list_room=LIST)
-    async with bot.stores.database.read() as db:
-        before = (await queries.list_entries(db)).get(LIST, ())
-    await bot.pipeline.commit((chosen,), also=partial(change_entries, room=LIST, gone=before, added=said))
-    await PolicyLists(bot.services(None)).compile()
 
 
 async def hall(bot: Offline) -> None:

@@ -1,0 +1,235 @@
+"""list: the policy lists that count in a room, what they say about somebody, and whom they no longer touch.
+
+Rules kept here:
+- People learn of entries of the lists that count in their room, and of cases of their own community.
+- Only of people who are or were in the room are managers told what a list says: a list may be closed, or hashed.
+- To spare somebody takes the right to end a ban, and counts as far as the word of the person who spares reaches. What
+  people here decided themselves it leaves alone.
+
+Left to others: what an entry brings (`moderation/lists/matching.py`), looking again (`bot/sync/policy_lists.py`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Literal
+
+from moderation.duty.responsibility import is_operator, require_over
+from moderation.lists.book import ListedEntry, entries_with
+from moderation.lists.matching import Watch, verdict
+from moderation.model.actions import MatchAgain
+from moderation.model.builtin_rules import LISTED
+from moderation.model.context import Context
+from moderation.model.facts import Fact, ListSpared
+from moderation.model.reach import DEPLOYMENT, reach_of
+from moderation.values.errors import Refused
+from moderation.values.ids import PersonId, UserId
+from moderation.values.notices import Code, Line, Moment, Phrase, Quoted, RoomName, Who, line
+from storage import queries
+
+from .invocation import Call, Command, Reply
+from .rights import must_be_known_here
+
+MOST_SHOWN = 10  # entries
+SHORTEST = 3  # characters that are searched for
+
+MATCH, SEARCH = ("match", "查人"), ("search", "搜索")
+SPARE, UNSPARE = ("spare", "豁免"), ("unspare", "取消豁免")
+LIST = ("", "list", "列表")
+
+
+async def list_(call: Call) -> Reply:
+    """Show the lists that count here, or do what the first word says."""
+    word = call.given.word.lower()
+    if word in LIST and not (call.given.user or call.given.reason):
+        return await _shown(call)
+    for names, run in _DO.items():
+        if word in names:
+            return await run(call)
+    raise Refused("error.list.word", given=call.given.word[:60])
+
+
+def _here(call: Call) -> Mapping[str, Watch]:
+    """Return the lists that count in the room, by name."""
+    watches = call.setup.lists.watches
+    return {name: watch for name, watch in sorted(watches.items()) if watch.holds_in(call.group)}
+
+
+def _some_here(call: Call) -> Mapping[str, Watch]:
+    if not (here := _here(call)):
+        raise Refused("error.list.none", room=call.group.room)
+    return here
+
+
+async def _shown(call: Call) -> Reply:
+    here, room = _here(call), RoomName(call.group.room)
+    if not here:
+        return Reply((line("policy-list.none", room=room),), private=True)
+    figures = await queries.list_figures(call.db, call.group)
+    shown = (_one(watch, figures.get(name, queries.ListFigures())) for name, watch in here.items())
+    return Reply((line("policy-list.head", room=room), *shown, line("policy-list.how")), private=True)
+
+
+def _one(watch: Watch, figures: queries.ListFigures) -> Line:
+    return line(
+        "policy-list.one",
+        list=watch.name,
+        trust=Phrase(f"policy-list.trust.{watch.trust}"),
+        entries=figures.entries,
+        read=Moment(figures.read) if figures.read else Phrase("policy-list.unread"),
+        cases=figures.cases,
+        waiting=figures.waiting,
+    )
+
+
+async def _match(call: Call) -> Reply:
+    """Show what the lists say about somebody, and what follows from it here."""
+    user = _named(call)
+    await must_be_known_here(call, user)
+    here, book = _some_here(call), call.setup.lists.book
+    listed = [each for each in book.match(user) if each.list in here] if book is not None else []
+    if not listed:
+        return Reply((line("policy-list.unnamed", who=Who(user), lists=", ".join(here)),), private=True)
+    shown = (_entry(each) for each in listed[:MOST_SHOWN])
+    lines = (line("policy-list.named", who=Who(user)), *shown, *_more(len(listed)), *await _follows(call, user, listed))
+    return Reply(lines, private=True)
+
+
+async def _follows(call: Call, user: UserId, listed: list[ListedEntry]) -> tuple[Line, ...]:
+    """Say what follows from entries: from which lists the person is spared, and else what the bot would do."""
+    context = await call.context(user)
+    spared, named = await _spared_here(call, context.subject.person), {each.list for each in listed}
+    said = tuple(_spared(name, each) for name, each in sorted(spared.items()) if name in named)
+    found = verdict(listed, call.setup.lists.watches, context, call.policy, frozenset(spared))
+    if found is None:
+        return said or (line("policy-list.follows.nothing"),)
+    return (*said, line(f"policy-list.follows.{found.step}", list=found.watch.name))
+
+
+def _spared(name: str, by: queries.Spared) -> Line:
+    key = "policy-list.spared-by-case" if by.n else "policy-list.spared-by-command"
+    return line(key, list=name, n=by.n)
+
+
+async def _search(call: Call) -> Reply:
+    """Show the entries that have a word in them."""
+    word, here, book = call.given.user or call.given.reason, _some_here(call), call.setup.lists.book
+    if len(word) < SHORTEST:
+        raise Refused("error.list.search", least=SHORTEST)
+    lists = [each for each in book.lists if each.name in here] if book is not None else []
+    found = await asyncio.to_thread(lambda: list(entries_with(word, lists)))
+    if not found:
+        return Reply((line("policy-list.nothing", word=Quoted(word[:60])),), private=True)
+    head = line("policy-list.found", word=Quoted(word[:60]), count=len(found))
+    return Reply((head, *map(_entry, islice(found, MOST_SHOWN)), *_more(len(found))), private=True)
+
+
+def _entry(listed: ListedEntry) -> Line:
+    entry = listed.entry
+    return line(
+        f"policy-list.entry.{entry.advice}",
+        list=listed.list,
+        entity=Code(entry.shown),
+        reason=Quoted(entry.reason or "-"),
+        by=Code(entry.sender),
+        at=Moment(entry.at_ms),
+    )
+
+
+def _more(count: int) -> Iterator[Line]:
+    if count > MOST_SHOWN:
+        yield line("policy-list.more", count=count - MOST_SHOWN)
+
+
+async def _spare(call: Call) -> Reply:
+    """Spare somebody from the lists that count here, and end the bans that rest on such lists alone."""
+    user, context = await _must_spare(call)
+    if not call.given.reason:
+        raise Refused("error.list.reason")
+    here, known = _some_here(call), await _spared_here(call, context.subject.person)
+    holding = [each for each in context.subject.in_force if each.kind == "ban" and each.covers(call.group)]
+    ends = [each.end("command", on=call.on, by=call.caller) for each in holding if each.basis == "list"]
+    facts = (*_facts(call, user, [name for name in here if name not in known or known[name].n], "spared"), *ends)
+    if not facts:
+        raise Refused("error.list.spared", who=user)
+    return Reply((line("policy-list.spared", who=Who(user), lists=", ".join(here)), *await _left(call, context)), facts)
+
+
+async def _left(call: Call, context: Context) -> tuple[Line, ...]:
+    """Say which cases about entries of lists stay as they are: those that wait, and what people decided."""
+    lines: list[Line] = []
+    for n in sorted({match.n for match in await queries.list_matches(call.db, person=context.subject.person)}):
+        case = await queries.case_view(call.db, n)
+        if case is None or case.rule != LISTED or case.room != call.group.room:
+            continue
+        if case.waits:
+            lines.append(line("policy-list.waits", n=n, dismiss=Code(f"{call.setup.prefix}dismiss {n}")))
+        elif any(each.n == n and each.kind == "ban" and each.basis != "list" for each in context.subject.in_force):
+            lines.append(
+                line("policy-list.decided", n=n, unban=Code(f"{call.setup.prefix}unban {context.subject.user}"))
+            )
+    return tuple(lines)
+
+
+async def _unspare(call: Call) -> Reply:
+    """Let the lists touch somebody again whom a command spared."""
+    user, context = await _must_spare(call)
+    known = await _spared_here(call, context.subject.person)
+    by_case = [line("policy-list.case-spares", list=name, n=each.n) for name, each in known.items() if each.n]
+    above = not is_operator(call.caller, call.policy) and call.group.community != DEPLOYMENT
+    of_command = {name: each for name, each in known.items() if not each.n}
+    mine = [name for name, each in of_command.items() if each.reach != DEPLOYMENT or not above]
+    if of_command and not mine:
+        raise Refused("error.list.operators", who=user)
+    facts = _facts(call, user, mine, "unspared")
+    if not facts:
+        raise Refused("error.list.not-spared", who=user)
+    return Reply((line("policy-list.unspared", who=Who(user)), *by_case), facts, (MatchAgain(room=call.group.room),))
+
+
+def _named(call: Call) -> UserId:
+    if call.given.user is not None:
+        return call.given.user
+    if call.given.reason:
+        raise Refused("error.user.form", given=call.given.reason.split()[0][:60])
+    raise Refused("error.missing.user")
+
+
+async def _must_spare(call: Call) -> tuple[UserId, Context]:
+    """Return the person named and their context. Raises `Refused` unless the caller could end a ban of theirs."""
+    user = _named(call)
+    context = await call.context(user)
+    require_over("unban", call.caller, context.subject, call.group, call.policy, call.setup.bot)
+    return user, context
+
+
+async def _spared_here(call: Call, person: PersonId) -> dict[str, queries.Spared]:
+    return await queries.spared_by_list(call.db, person, call.group, call.policy.operators)
+
+
+def _facts(call: Call, user: UserId, names: Iterable[str], step: Literal["spared", "unspared"]) -> tuple[Fact, ...]:
+    reach = reach_of(call.caller, LISTED, call.group.community, call.policy)
+    return tuple(
+        ListSpared(
+            room=call.group.room,
+            on=call.on,
+            step=step,
+            list=name,
+            reach=reach,
+            subject=user,
+            by=call.caller,
+            reason=call.given.reason,
+        )
+        for name in names
+    )
+
+
+_DO: dict[tuple[str, ...], Callable[[Call], Awaitable[Reply]]] = {
+    MATCH: _match,
+    SEARCH: _search,
+    SPARE: _spare,
+    UNSPARE: _unspare,
+}
+
+SUBJECT = "room"
+COMMANDS = (Command("list", "manager", "word? person? reason*", list_, wording=("error.list.word", "error.missing")),)
