@@ -30,17 +30,17 @@ async def test_help_shows_eight_lines_and_only_what_one_may_use(theatre: Theatre
     everybody = {command.name for command in COMMANDS.values() if command.who == "everyone"}
     assert seen["member"] == everybody
     assert seen["manager"] >= everybody | {"ban", "uphold"}
-    assert seen["owner"] - seen["manager"] == {"adopt", "leave", "close", "reopen"}
+    assert seen["owner"] - seen["manager"] == {"acl", "adopt", "leave", "close", "lockdown", "reopen"}
     assert seen["operator"] - seen["owner"] == {"approve"}
 
 
 @pytest.mark.parametrize(
     ("levels", "lacks"),
     [
-        ({}, {"close", "reopen"}),
-        ({"ban": 60}, {"close", "reopen", "ban", "unban"}),
-        ({"kick": 60}, {"close", "reopen", "kick", "mute", "unmute", "unban"}),
-        ({"redact": 60}, {"close", "reopen", "redact"}),
+        ({}, {"close", "lockdown", "reopen"}),
+        ({"ban": 60}, {"close", "lockdown", "reopen", "ban", "unban"}),
+        ({"kick": 60}, {"close", "lockdown", "reopen", "kick", "mute", "unmute", "unban"}),
+        ({"redact": 60}, {"close", "lockdown", "reopen", "redact"}),
     ],
 )
 async def test_help_leaves_out_what_the_level_of_a_manager_does_not_allow(
