@@ -10,17 +10,18 @@ Left to others: what an entry brings (`moderation/lists/matching.py`), looking a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Literal
 
+from moderation.cases.manager_orders import Order
 from moderation.duty.responsibility import is_operator, require_over
 from moderation.lists.book import ListedEntry, entries_with
 from moderation.lists.matching import Watch, verdict
 from moderation.model.actions import MatchAgain
 from moderation.model.builtin_rules import LISTED
 from moderation.model.context import Context
-from moderation.model.facts import Fact, ListSpared
+from moderation.model.facts import Fact, ListSpared, SanctionEnded
 from moderation.model.reach import DEPLOYMENT, reach_of
 from moderation.values.errors import Refused
 from moderation.values.ids import PersonId, UserId
@@ -152,7 +153,21 @@ async def _spare(call: Call) -> Reply:
     facts = (*_facts(call, user, [name for name in here if name not in known or known[name].n], "spared"), *ends)
     if not facts:
         raise Refused("error.list.spared", who=user)
-    return Reply((line("policy-list.spared", who=Who(user), lists=", ".join(here)), *await _left(call, context)), facts)
+    return Reply((spared_line(call, user), *await _left(call, context)), facts)
+
+
+def spared_line(call: Call, user: UserId) -> Line:
+    """Say which lists no longer touch somebody."""
+    return line("policy-list.spared", who=Who(user), lists=", ".join(_here(call)))
+
+
+async def spared_too(call: Call, order: Order, ends: Sequence[Fact]) -> tuple[Fact, ...]:
+    """Return the facts that spare somebody whose ban by a list is lifted; else the list would bring it again."""
+    ended = {each.start for each in ends if isinstance(each, SanctionEnded)}
+    if not any(each.record in ended and each.basis == "list" for each in order.context.subject.in_force):
+        return ()
+    known = await _spared_here(call, order.context.subject.person)
+    return _facts(call, order.target, [name for name in _here(call) if name not in known], "spared")
 
 
 async def _left(call: Call, context: Context) -> tuple[Line, ...]:

@@ -16,6 +16,7 @@ from storage import queries
 
 from . import everywhere
 from .invocation import Call, Command, Reply, Run
+from .lists import spared_line, spared_too
 from .rights import must_be_known_here
 from .sweep import sweep_lines, written_by
 
@@ -61,7 +62,9 @@ def _lift(kind: Literal["mute", "ban"]) -> Run:
         actions = await _bans_by_hand(call, order, rooms) if kind == "ban" else ()
         if not (facts or actions):
             raise Refused(f"error.not-{'muted' if kind == 'mute' else 'banned'}", who=target)
-        done = Reply((line(f"done.un{kind}", who=Who(target)),), facts, actions)
+        spared = await spared_too(call, order, facts)
+        lines = (line(f"done.un{kind}", who=Who(target)), *((spared_line(call, target),) if spared else ()))
+        done = Reply(lines, (*facts, *spared), actions)
         return await everywhere.answer(call, (*_rooms(facts), *(action.room for action in actions)), done)
 
     return run

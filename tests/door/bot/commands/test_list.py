@@ -72,6 +72,18 @@ async def test_a_spared_person_is_let_in_again_and_touched_no_more(tmp_path: Pat
         assert len(bot.facts(SanctionStarted)) == 2
 
 
+async def test_an_unban_of_a_ban_by_a_list_spares_too(tmp_path: Path) -> None:
+    async with offline(tmp_path, "") as bot:
+        await entries(bot, NAMED, trust="apply")
+        await bot.say(MARK, f"!unban {ANNA}", DESK)
+        await bot.membership(ANNA, "leave")
+        await bot.membership(ANNA, "join")
+        assert len(bot.facts(SanctionStarted)) == len(bot.facts(SanctionEnded)) == 1
+        await bot.say(MARK, f"!ban {ANNA} noise", DESK)
+        await bot.say(MARK, f"!unban {ANNA}", DESK)
+        assert [(fact.list, fact.step) for fact in bot.facts(ListSpared)] == [("cme", "spared")]
+
+
 async def test_a_waiting_case_and_one_that_people_decided_are_named(tmp_path: Path) -> None:
     async with offline(tmp_path, "") as bot:
         await entries(bot, NAMED)
