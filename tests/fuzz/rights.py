@@ -29,6 +29,7 @@ from moderation.model.facts import (
     EntryConfirmed,
     Fact,
     LanguageChosen,
+    ListChosen,
     ListPublished,
     ListSpared,
     PersonVerified,
@@ -96,6 +97,9 @@ ALLOWED: dict[type[Fact], Check] = {
     RoomSettingChanged: lambda world, fact, by: world.owns(by, fact.room),
     ListPublished: _decided,
     LanguageChosen: lambda world, fact, by: fact.subject == by or world.manages(by, fact.room),
+    ListChosen: lambda world, fact, by: (
+        world.manages(by, fact.room) and (by == OPERATOR or fact.reach == world.community(fact.room))
+    ),
     ListSpared: lambda world, fact, by: (
         world.manages(by, fact.room)
         and world.stands_above(by, fact.subject, fact.room)
