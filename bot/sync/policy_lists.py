@@ -117,9 +117,7 @@ class PolicyLists(BotPart):
 
     async def run(self) -> None:
         """Compile what is known, then look until cancelled."""
-        async with self._database.read() as db:
-            self._entries = await queries.list_entries(db)
-        await self.compile()
+        await self.begin()
         while True:
             self._awake.clear()
             before = dict(self._entries)
@@ -131,6 +129,12 @@ class PolicyLists(BotPart):
                     await self._awake.wait()
             except TimeoutError:
                 self._reads_all = True
+
+    async def begin(self) -> None:
+        """Let take effect what was known at the last stop."""
+        async with self._database.read() as db:
+            self._entries = await queries.list_entries(db)
+        await self.compile()
 
     async def compile(self) -> None:
         """Let what is known of the lists take effect."""

@@ -20,4 +20,4 @@ async def entries(bot: Offline, *said: Entry, trust: Trust = "propose") -> None:
     async with bot.stores.database.read() as db:
         before = (await queries.list_entries(db)).get(LIST, ())
     await bot.pipeline.commit((chosen,), also=partial(change_entries, room=LIST, gone=before, added=said))
-    await PolicyLists(bot.services(None)).compile()
+    await PolicyLists(bot.services(None)).begin()
