@@ -2,7 +2,7 @@
 
 Rules kept here:
 - A file is fetched once for all who want it at the same time, and never beyond the size limit.
-- Only a limited amount is fetched for one person in an hour (`PER_PERSON`).
+- Only a limited amount is fetched for one person in an hour (`PER_PERSON`). Work on their files counts, too.
 - A server that keeps the homeserver waiting is left alone for a while (`RESTS_S`), so that the files of others are not.
 - The file is handed on and not kept.
 
@@ -71,6 +71,10 @@ class FileFetcher:
             task = self._running[name] = asyncio.create_task(self._fetch(url, file, subject), name="fetch file")
             task.add_done_callback(lambda done: self._ended(name, done))
         return await asyncio.shield(task)  # others may want it, too
+
+    def charge(self, user: UserId, share: float) -> None:
+        """Count work on a file of somebody as if so much of the largest size had been fetched."""
+        self._spend(user, round(share * self._limit))
 
     def _ended(self, name: str, done: asyncio.Task[bytes]) -> None:
         del self._running[name]

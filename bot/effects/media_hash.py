@@ -2,7 +2,8 @@
 
 Rules kept here:
 - Of an encrypted file the decrypted content is hashed.
-- If a rule knows pictures by what they look like, so are pictures (`picture_hash.py`), one after the other in a thread.
+- If a rule knows pictures by what they look like, so are pictures, one after the other, each in a process of its own
+  (`picture_process.py`). One that is too much work has no hash. The work counts as files of the person who posted it.
 - A file is hashed once, however many messages and edits show it.
 - A file that cannot be fetched is noted as such.
 - The file itself is not kept. What is known of fetched files is forgotten at a restart.
@@ -14,16 +15,17 @@ media (`moderation/rules/media.py`).
 import asyncio
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bot.outbox.handler import Done, Handlers
+from bot.outbox.handler import Done, Handlers, RetryLater
 from moderation.model.actions import HashMedia
 from moderation.model.facts import MediaKept, MediaResult
 
 from .fetch_file import FileFetcher, NotFetched, name_of
-from .picture_hash import pdq_of
+from .picture_process import Interrupted, hash_apart
 
 _REMEMBERED = 10_000  # files
+_TRIES, _FIRST_MS, _LAST_MS = 8, 1_000, 1_200_000  # if there is no process to be had
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class _Hashed:
     size: int
     sha256: str
     pdq: str = ""
+    code: str = "-"
 
 
 class MediaHasher:
@@ -46,23 +49,30 @@ class MediaHasher:
         """Fetch and hash the file, and return the fact about it."""
         name = name_of(action.url, action.file)
         if (known := self._known.get(name)) is not None:
-            return Done((self._fact(action, hashed=known),))
+            return Done((self._fact(action, hashed=known),), code=known.code)
         slow = Done((self._fact(action, result="refused"),), code="slow")
         try:
             data = await self._files.fetch(action.url, action.file, action.subject, slow)
         except NotFetched as error:
             return Done((self._fact(action, result=error.result),), code=error.code)
-        self._known[name] = hashed = await self._hashed(data)
+        self._known[name] = hashed = await self._hashed(action, data)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return Done((self._fact(action, hashed=hashed),))
+        return Done((self._fact(action, hashed=hashed),), code=hashed.code)
 
-    async def _hashed(self, data: bytes) -> _Hashed:
+    async def _hashed(self, action: HashMedia, data: bytes) -> _Hashed:
         digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+        plain = _Hashed(len(data), digest)
         if self._pictures is None:
-            return _Hashed(len(data), digest)
+            return plain
         async with self._pictures:
-            return _Hashed(len(data), digest, " ".join(await asyncio.to_thread(pdq_of, data)))
+            try:
+                work = await hash_apart(data)
+            except Interrupted as error:
+                lost = Done((self._fact(action, hashed=plain),), code="process")
+                raise RetryLater(str(error), lost, tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS) from error
+        self._files.charge(action.subject, work.share)
+        return replace(plain, pdq=work.hashes, code="heavy" if work.too_heavy else "-")
 
     def _fact(self, action: HashMedia, *, result: MediaResult = "done", hashed: _Hashed = _Hashed(0, "")) -> MediaKept:
         return MediaKept(

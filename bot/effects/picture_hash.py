@@ -10,12 +10,19 @@ Rules kept here:
 Why not the library `pdqhash`: it comes as source alone and needs a C++ compiler. Up to 1024 pixels a side the hashes
 are the same; larger pictures are made smaller first, which changes 4 to 20 bits (decision 0045).
 
-Left to others: comparing (`moderation/rules/images.py`), keeping the event loop free (`media_hash.py`).
+As a program (`picture_process.py` runs it), it keeps within the processor time and memory that its arguments name, and
+answers with the seconds that it took and the hashes.
+
+Left to others: comparing (`moderation/rules/images.py`).
 """
 
 import io
 import math
+import resource
+import sys
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain, pairwise
 from operator import mul
@@ -40,8 +47,13 @@ _Weights = tuple[int, Sequence[float]]  # from which pixel on, and how much of e
 
 def pdq_of(data: bytes) -> tuple[str, ...]:
     """Return the hashes of a picture in hexadecimal, each once: one, or several if it moves; none of other files."""
-    from PIL import Image, ImageFile  # they come with the extra `images`: only those who compare pictures have them
+    from PIL import (
+        AvifImagePlugin,
+        Image,
+        ImageFile,
+    )  # they come with the extra `images`: only those who compare pictures have them
 
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each takes memory, on a large machine too much
     ImageFile.LOAD_TRUNCATED_IMAGES = True  # clients show what there is
     found: dict[str, None] = {}
     try:
@@ -135,3 +147,18 @@ def _quality(grid: _Grid) -> int:
     down = (step for column in zip(*grid, strict=True) for step in pairwise(column))
     across = (step for row in grid for step in pairwise(row))
     return min(100, sum(abs(int((a - b) * 100 / 255)) for a, b in chain(down, across)) // 90)
+
+
+def _main(seconds: int, memory: int) -> None:
+    """Hash the picture on standard input."""
+    for what, most in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)):
+        with suppress(ValueError, OSError):  # not every system has each of them
+            resource.setrlimit(what, (most, most))
+    data = sys.stdin.buffer.read()
+    began = time.process_time()
+    found = pdq_of(data)
+    sys.stdout.write(" ".join((f"{time.process_time() - began:.3f}", *found)) + "\n")
+
+
+if __name__ == "__main__":
+    _main(*map(int, sys.argv[1:]))

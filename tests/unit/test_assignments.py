@@ -10,8 +10,13 @@ HOUSE = Path(__file__).parents[2]
 PACKAGES = ("bot", "storage", "moderation")
 # Scripts of the demo keep what they find on its stage, for the steps after them.
 NOT_LOOKED_AT = "bot/demo/"
-# Libraries whose objects are set up by assignment, as their documentation says.
-OF_LIBRARIES = {"row_factory", "isolation_level", "LOAD_TRUNCATED_IMAGES"}  # sqlite3.Connection, PIL.ImageFile
+# Libraries whose objects are set up by assignment, as their documentation says: sqlite3.Connection, PIL.
+OF_LIBRARIES = {
+    "row_factory",
+    "isolation_level",
+    "LOAD_TRUNCATED_IMAGES",
+    "DEFAULT_MAX_THREADS",
+}
 
 
 def foreign_assignments(source: str) -> list[str]:
