@@ -74,8 +74,8 @@ def prove(bot: ServedBot, ann: Client) -> None:
 
 
 # A log that continues from a backup has its own test: tests/synapse/test_backup_and_restore.py. So have the answers of
-# plug-ins: tests/door/bot/effects/test_ask_plugin.py.
-ELSEWHERE = frozenset({"restore", "labels"})
+# plug-ins, and policy lists: tests/door/bot/effects/test_ask_plugin.py, tests/door/bot/sync/test_policy_lists.py.
+ELSEWHERE = frozenset({"restore", "labels", "list"})
 
 
 async def test_every_kind_of_record_is_written_by_something_that_happens(theatre: Theatre) -> None:

@@ -28,6 +28,7 @@ async def history(bot: Offline, rounds: int = 3) -> None:
         await bot.say(ANNA, "forbidden things")
         await bot.say(MARK, f"!uphold {number} they do it again", room=DESK)
         bot.time.ms += DAY // 4  # the next is no part of the same incident
+    await bot.say(ANNA, "good morning")
     await bot.say(MARK, f"!mute {ANNA} 1h redact 24h enough now")
     bot.time.ms += DAY
     await bot.pass_time(DAY)
@@ -70,7 +71,7 @@ INSERTED = {
     "credit": f"INSERT INTO credit SELECT 3, '{MARK}', '{MARK}', at, entry, 90, grade, rule, n, room, undoes, ledger,"
     " '' FROM credit LIMIT 1",
     "sanctions": f"INSERT INTO sanctions SELECT 3, 'ban', room, '{MARK}', '{MARK}', at, 0, n, basis, rule, by, reason,"
-    " '', 0, '', 0, '', 0 FROM sanctions LIMIT 1",
+    " '', 0, '', 0, '', 0, '' FROM sanctions LIMIT 1",
 }
 
 
