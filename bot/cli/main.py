@@ -43,6 +43,7 @@ COMMANDS = (
     Lazy("status", "bot.cli.status"),
     Lazy("alerts", "bot.cli.alerts"),
     Lazy("images", "bot.cli.images"),
+    Lazy("lists", "bot.cli.lists"),
     Lazy("console", "bot.cli.console"),
     Lazy("rooms", "bot.cli.rooms.command"),
     Lazy("rules", "bot.cli.rules.command"),

@@ -77,7 +77,7 @@ class ListMatching:
             return
         there = await queries.people_present(db)
         verdicts: list[tuple[Came, Verdict]] = []
-        for (room_id, user), listed in (await asyncio.to_thread(_meant, book, there)).items():
+        for (room_id, user), listed in (await asyncio.to_thread(meant, book, there)).items():
             room = await self._knowledge.room(db, room_id)
             if room is None or not room.active:
                 continue
@@ -168,7 +168,8 @@ async def _people_said_so(db: AsyncConnection, n: int) -> bool:
     return case is not None and bool(case.by) and case.outcome == "upheld"
 
 
-def _meant(book: Book, there: Sequence[tuple[RoomId, UserId]]) -> dict[tuple[RoomId, UserId], tuple[ListedEntry, ...]]:
+def meant(book: Book, there: Sequence[tuple[RoomId, UserId]]) -> dict[tuple[RoomId, UserId], tuple[ListedEntry, ...]]:
+    """Return the entries that mean each of these people, without those whom none means."""
     found = {user: book.match(user) for user in {user for _, user in there}}
     return {(room, user): found[user] for room, user in there if found[user]}
 

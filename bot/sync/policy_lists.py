@@ -13,14 +13,12 @@ Left to others: what an entry says (`moderation/lists/entries.py`), whom it mean
 """
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-import orjson
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -39,7 +37,7 @@ from moderation.values.notices import Code, line
 from storage import queries
 from storage.projections import LIST_READ, set_meta
 from storage.queries import ChosenList
-from storage.state.list_entries import change_entries, forget_entries
+from storage.state.list_entries import change_entries, digest_of, forget_entries
 
 log = structlog.get_logger()
 
@@ -281,8 +279,7 @@ def changes_of(before: Sequence[Entry], now: Sequence[Entry]) -> ListChange:
     known, there = set(before), set(now)
     added = tuple(each for each in now if each not in known)
     gone = tuple(each for each in before if each not in there)
-    digest = hashlib.sha256(orjson.dumps([astuple(each) for each in now])).hexdigest()
-    return ListChange(added, gone, digest)
+    return ListChange(added, gone, digest_of(now))
 
 
 def _successor(state: Sequence[Mapping[str, Any]]) -> str | None:

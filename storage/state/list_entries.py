@@ -6,8 +6,11 @@ Rules kept here:
 Not a projection of the journal: the rooms say it again. Left to others: reading them (`bot/sync/policy_lists.py`).
 """
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import astuple
 
+import orjson
 from sqlalchemy import bindparam, delete, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +32,11 @@ async def change_entries(db: AsyncConnection, *, room: RoomId, gone: Sequence[En
 async def forget_entries(db: AsyncConnection, *, room: RoomId) -> None:
     """Forget what a list says, since it is no longer watched."""
     await db.execute(delete(schema.list_entries).where(schema.list_entries.c.list_room == room))
+
+
+def digest_of(entries: Sequence[Entry]) -> str:
+    """Return the SHA-256 of the entries of a list in order, in hexadecimal."""
+    return hashlib.sha256(orjson.dumps([astuple(each) for each in entries])).hexdigest()
 
 
 def _row(room: RoomId, entry: Entry) -> dict[str, object]:
