@@ -15,6 +15,7 @@ from tests.faults.stories.away import AWAY
 from tests.faults.stories.deadlines import DEADLINES
 from tests.faults.stories.everywhere import EVERYWHERE
 from tests.faults.stories.lists import LISTS
+from tests.faults.stories.published import PUBLISHED
 from tests.faults.stories.spammers import SPAMMERS
 
 # Story, encrypted, at how many places in `make test` (0: not there), at how many at most in `make faults`.
@@ -26,6 +27,7 @@ STORIES = (
     (EVERYWHERE, False, 2, None),
     (EVERYWHERE, True, 0, 100),
     (LISTS, False, 2, None),
+    (PUBLISHED, False, 2, None),
     (SPAMMERS, False, 2, None),
     (SPAMMERS, True, 0, 100),
 )
