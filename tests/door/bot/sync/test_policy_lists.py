@@ -129,6 +129,20 @@ async def test_nothing_is_lost_while_the_list_is_gone(theatre: Theatre) -> None:
     assert (await scene.owner.members(scene.room))[ann.user] == "ban"
 
 
+async def test_who_is_spared_comes_back_and_is_banned_again_once_no_longer_spared(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "apply")
+    bot, (manager,), (ann, _) = scene.bot, scene.managers, scene.members
+    await add(writer, room, ban(ann.user))
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=ann.user)
+    answer = await ask(manager, bot, scene.desk, f"!list spare {ann.user} we know her")
+    assert like("policy-list.spared", lists="cme").search(answer)
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "leave", key=ann.user)
+    await scene.owner.invite(scene.room, ann.user)
+    await ann.join(scene.room)
+    assert like("policy-list.unspared").search(await ask(manager, bot, scene.desk, f"!list unspare {ann.user}"))
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=ann.user)
+
+
 async def test_a_look_is_a_line_in_the_desk(theatre: Theatre) -> None:
     scene, writer, room = await watching(theatre, "look")
     (manager,), (ann, _) = scene.managers, scene.members
@@ -153,11 +167,12 @@ async def test_a_rebuild_without_the_list_gives_the_same_tables(theatre: Theatre
     await add(writer, room, ban(ben.user), key="rule:2")
     await add(writer, room, {})
     await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "leave", key=ann.user)
+    await ask(scene.managers[0], bot, scene.desk, f"!list spare {ben.user} we know him")
     await bot.idle()
     await bot.stop()
-    tables = (*TABLES, "chosen_lists", "list_matches")
+    tables = (*TABLES, "chosen_lists", "list_matches", "list_spared")
     live = {name: bot.table(name) for name in tables}
-    assert len(live["list_matches"]) == 2
+    assert (len(live["list_matches"]), len(live["list_spared"])) == (2, 1)
     assert {name for name, rows in (await rebuilt(bot, tmp_path, tables)).items() if rows != live[name]} == set()
 
 
