@@ -19,6 +19,7 @@ from bot.texts.power_lines import power_changes
 from moderation.cases.deadlines import BACK_WITHIN_MS, came_back, facts_of_leaving
 from moderation.credit.tiers import made_manager
 from moderation.duty.responsibility import role
+from moderation.lists.book import ListedEntry
 from moderation.model.actions import (
     Action,
     Alert,
@@ -150,7 +151,8 @@ class RoomChanges:
             return Answer()
         actions: list[Action] = []
         comes = self._waves.looks_at(event, room)
-        was = await _membership_before(unit, event) if comes else ""
+        listed = self._lists.means(room.room, event.user) if _arrives(event) else ()
+        was = await _membership_before(unit, event) if comes or listed else ""  # before anything is written
         person = await self._knowledge.person(unit.db, event.user, event.received_ms)
         holding = [sanction.kind for sanction in person.in_force if sanction.covers(room)]
         if holding:
@@ -165,8 +167,8 @@ class RoomChanges:
             facts += await self._left_cases(unit, index, room, event.user, event.sender)
         elif event.membership == "join":
             facts += await self._came_back(unit, index, room, event.user, event.received_ms)
-        if "ban" not in holding and not any(isinstance(fact, SanctionStarted) for fact in facts):
-            named = await self._named_on_a_list(unit, index, event, room, facts)
+        if listed and was != "join" and "ban" not in holding and not _is_met(facts, event.user):
+            named = await self._named_on_a_list(unit, index, event, room, listed, facts)
             facts, actions = (*facts, *named.facts), [*actions, *named.actions]
         facts += await self._at_the_door(unit, index, event, room)
         if room.power.role(event.user) != "member":
@@ -229,14 +231,16 @@ class RoomChanges:
         return enforce_limits(context, counted, self._policy, event=event.event, on=index)
 
     async def _named_on_a_list(
-        self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView, before: Sequence[Fact]
+        self,
+        unit: UnitOfWork,
+        index: int,
+        event: MembershipChanged,
+        room: RoomView,
+        listed: Sequence[ListedEntry],
+        before: Sequence[Fact],
     ) -> Answer:
-        """Return what follows if a policy list names somebody who comes, is invited, or asks to come in."""
-        if event.membership not in ("join", "invite", "knock") or event.event is None:
-            return Answer()
-        listed = self._lists.means(room.room, event.user)
-        if not listed or await _membership_before(unit, event) == "join":
-            return Answer()
+        """Return what follows from the entries of policy lists that mean somebody who arrives."""
+        assert event.event is not None
         await unit.flush()
         taken = sum(isinstance(fact, CaseOpened) for fact in before)
         came = Came(room, event.user, event.received_ms, index, event.event, taken)
@@ -317,6 +321,16 @@ def _by_another_account(person: PersonView) -> InForce | None:
     """Return what bars an account from all rooms only because it was imposed on another account of the same person."""
     barred = [each for each in person.in_force if is_entry(each)]
     return barred[-1] if barred and all(each.subject != person.user for each in barred) else None
+
+
+def _arrives(event: MembershipChanged) -> bool:
+    """Return whether somebody comes, is invited, or asks to come in."""
+    return event.membership in ("join", "invite", "knock") and event.event is not None
+
+
+def _is_met(facts: Sequence[Fact], user: UserId) -> bool:
+    """Return whether a measure against somebody is among facts."""
+    return any(isinstance(fact, SanctionStarted) and fact.subject == user for fact in facts)
 
 
 async def _membership_before(unit: UnitOfWork, event: MembershipChanged) -> str:
