@@ -10,8 +10,9 @@ from moderation.model.context import CaseView
 from moderation.model.facts import ListPublished
 from moderation.policy import PublishedList
 from moderation.values.errors import Refused
-from moderation.values.notices import Who, line
+from moderation.values.notices import Line, Who, line
 from storage import queries
+from storage.queries import PublishedEntry
 
 from .find_case import find_case
 from .invocation import Call, Command, Reply
@@ -50,8 +51,7 @@ async def _publish(call: Call, wanted: PublishedList, case: CaseView, word: str)
     if known is not None and known.step == "published":
         if known.n != case.n:
             raise Refused("error.publish.already", list=wanted.name, n=known.n)
-        again = PublishEntry(room=case.room, list=wanted.name, list_room=known.list_room, key=key, n=case.n)
-        return Reply((said,), actions=(again,))
+        return _again(known, said)
     fact = ListPublished(
         room=case.room,
         on=call.on,
@@ -69,11 +69,19 @@ async def _publish(call: Call, wanted: PublishedList, case: CaseView, word: str)
 
 
 async def _withdraw(call: Call, wanted: PublishedList, case: CaseView) -> Reply:
-    standing = [each for each in await queries.published_of_cases(call.db, [case.n]) if each.list == wanted.name]
-    if not standing:
+    known = await queries.published_entry(call.db, wanted.name, state_key(case.subject))
+    if known is None or known.n != case.n:
         raise Refused("error.publish.not", list=wanted.name, n=case.n)
-    facts = tuple(each.withdrawal(on=call.on, by=call.caller) for each in standing)
-    return Reply((line("done.off-list", who=Who(case.subject), list=wanted.name, n=case.n),), facts)
+    said = line("done.off-list", who=Who(case.subject), list=wanted.name, n=case.n)
+    if known.step == "withdrawn":
+        return _again(known, said)
+    return Reply((said,), (known.withdrawal(on=call.on, by=call.caller),))
+
+
+def _again(known: PublishedEntry, said: Line) -> Reply:
+    """Write what was ordered already, and perhaps could not be written."""
+    write = PublishEntry(room=known.room, list=known.list, list_room=known.list_room, key=known.key, n=known.n)
+    return Reply((said,), actions=(write,))
 
 
 SUBJECT = "cases"

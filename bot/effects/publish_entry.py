@@ -14,7 +14,7 @@ from moderation.lists.publishing import USER_RULE, content
 from moderation.model.actions import PublishEntry, TellDesk
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import server_of
-from moderation.values.notices import Code, line
+from moderation.values.notices import Code, Line, line
 from storage import queries
 from storage.queries import PublishedEntry
 
@@ -41,7 +41,9 @@ class EntryPublisher(ActionHandler):
         except Answered as error:
             await self._tell_once(action, "published" if standing else "withdrawn")
             why = f"the list {action.list} in {action.list_room} cannot be written: {error}"
-            raise RetryLater(why, tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS) from error
+            said = line("lists.own.given-up", list=action.list, room=Code(action.list_room), n=action.n)
+            given_up = Done(result="abandoned", actions=(_told(action, said),))
+            raise RetryLater(why, given_up, tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS) from error
 
     async def _write(self, action: PublishEntry, entry: PublishedEntry | None) -> str:
         if action.list_room not in await self._homeserver.joined_rooms():
@@ -54,4 +56,8 @@ class EntryPublisher(ActionHandler):
             self._told.add((action.list, step))
             room, bot = Code(action.list_room), Code(self._homeserver.user)
             said = line(f"lists.own.not-{step}", list=action.list, room=room, n=action.n, bot=bot)
-            await self._pipeline.commit(actions=(TellDesk(room=action.room, lines=(said,)),))
+            await self._pipeline.commit(actions=(_told(action, said),))
+
+
+def _told(action: PublishEntry, said: Line) -> TellDesk:
+    return TellDesk(room=action.room, lines=(said,))

@@ -134,6 +134,9 @@ async def test_an_entry_is_taken_back_by_command_and_can_be_published_again(tmp_
         assert await said(bot, OLGA, "!publish 1 ours withdraw") == ["error.publish.not"]
         await said(bot, OLGA, "!publish 1 ours spam")
         assert await said(bot, OLGA, "!publish 1 ours withdraw") == ["done.off-list"]
+        assert len(await waits(bot)) == 2
+        assert await said(bot, OLGA, "!publish 1 ours withdraw") == ["done.off-list"]
+        assert len(await waits(bot)) == 3, "it may not have been possible to write it"
         await said(bot, OLGA, "!publish 1 ours scam")
         assert [(fact.step, fact.by) for fact in bot.facts(ListPublished)] == [
             ("published", OLGA),
@@ -238,8 +241,11 @@ async def test_a_bot_that_may_not_write_says_so_once_and_tries_again(tmp_path: P
         publisher = EntryPublisher(bot.services(homeserver))
         [action] = await waits(bot)
         for _ in range(2):
-            with pytest.raises(RetryLater):
+            with pytest.raises(RetryLater) as later:
                 await publisher.handle(action, "txn")
+        [last_word] = later.value.given_up.actions
+        assert isinstance(last_word, TellDesk)
+        assert [each.key for each in last_word.lines] == ["lists.own.given-up"]
         desk = [row.action for row in await bot.waiting() if isinstance(row.action, TellDesk)]
         assert [each.key for word in desk for each in word.lines if each.key.startswith("lists.")] == [
             "lists.own.not-published"
