@@ -61,6 +61,8 @@ async def _(fact: PartsErased, db: AsyncConnection, _index: int, _at_ms: int) ->
             await db.execute(delete(schema.pinned_keys).where(pinned >= start, pinned < stop))
     for start, stop in targets.places.get(0, Ranges()).runs():
         await _forget_subject(db, start, stop)
+        for table in (schema.list_matches, schema.list_spared) if fact.what != "retention" else ():
+            await db.execute(delete(table).where(table.c.record >= start, table.c.record < stop))
     for start, stop in targets.places.get(1, Ranges()).runs():
         await _forget_actor(db, start, stop)
 
@@ -79,6 +81,7 @@ _BLANKED = {  # what a record says of the person it is about, by the table of it
     schema.tasks: ("subject",),
     schema.dossiers: ("subject",),
     schema.approvers: ("account",),
+    schema.chosen_lists: ("by",),
 }
 _ALONE = ("acknowledged", "claimed", "noted", "commented", "lodged")  # steps of which the record is about who took them
 _DELETED = (
@@ -166,6 +169,7 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
         schema.reports,
         schema.decisions,
         schema.questions,
+        schema.list_matches,
     ):
         await db.execute(delete(table).where(table.c.n.in_(over)))
     await db.execute(delete(schema.cases).where(schema.cases.c.n.in_(over.scalar_subquery())))
