@@ -200,7 +200,7 @@ list_matches = Table(
     Column("record", Integer, primary_key=True),
     Column("list", String, info=PLAIN),
     Column("of", String, info=PLAIN),  # user or server
-    Column("key", String, info=PLAIN),  # the state key of the entry
+    Column("key", String, info=words_of("subject")),  # the state key of the entry
     Column("advice", String, info=PLAIN),
     Column("step", String, info=PLAIN),  # propose or apply
     Column("n", Integer),

@@ -53,9 +53,9 @@ class ListMatching:
         self._lists = lists
         self._policy = policy
 
-    def means(self, room: RoomId, user: UserId) -> tuple[ListedEntry, ...]:
+    def means(self, user: UserId) -> tuple[ListedEntry, ...]:
         """Return the entries that mean somebody who has just come into a room."""
-        return self._lists.came(room, user)
+        return self._lists.match(user)
 
     async def came(self, db: AsyncConnection, came: Came, listed: Sequence[ListedEntry]) -> Answer:
         """Return what follows if these entries mean somebody who comes, is invited, or asks to come in."""
@@ -118,7 +118,7 @@ class ListMatching:
         book = self._lists.book
         for matches in _by_person(await queries.list_matches(db)):
             resting = {match.n: match for match in matches if match.step == "apply"}
-            if book is None or not resting or any(_against(book, match) for match in matches):
+            if book is None or not resting or any(self._may_say(book, match) for match in matches):
                 continue
             held = await queries.sanctions_of_accounts(db, [match.subject for match in matches])
             gone = [each.end("list", on=each.record) for each in held if each.n in resting and _rests(each)]
@@ -130,7 +130,11 @@ class ListMatching:
         """Return whether a list still says what a ban rests on, so that it is renewed."""
         book = self._lists.book
         matches = await queries.list_matches(db, n=sanction.n) if _rests(sanction) else []
-        return book is not None and any(_against(book, match) for match in matches)
+        return book is not None and any(self._may_say(book, match) for match in matches)
+
+    def _may_say(self, book: Book, match: ListMatch) -> bool:
+        """Return whether a list still recommends to ban the person of a match, or was not read yet."""
+        return match.list in self._lists.unread or _against(book, match)
 
     async def _verdict(self, db: AsyncConnection, came: Came, listed: Sequence[ListedEntry]) -> Verdict | None:
         context = await self._knowledge.context(db, came.room, came.user, came.at_ms)

@@ -151,7 +151,7 @@ class RoomChanges:
             return Answer()
         actions: list[Action] = []
         comes = self._waves.looks_at(event, room)
-        listed = self._lists.means(room.room, event.user) if _arrives(event) else ()
+        listed = self._lists.means(event.user) if _arrives(event) else ()
         was = await _membership_before(unit, event) if comes or listed else ""  # before anything is written
         person = await self._knowledge.person(unit.db, event.user, event.received_ms)
         holding = [sanction.kind for sanction in person.in_force if sanction.covers(room)]

@@ -2,16 +2,16 @@
 
 Rules kept here:
 - Reading and compiling are done by others, and take effect at one moment.
-- Who comes before the lists were compiled is remembered, and looked at then.
+- Of a list that could not be read yet, and of which nothing is kept, it is not known what it says.
+
+Left to others: people who came before that moment (`list_matches.py` looks at everybody then).
 """
 
 from collections.abc import Mapping
 
 from moderation.lists.book import Book, ListedEntry
 from moderation.lists.matching import Watch
-from moderation.values.ids import RoomId, UserId
-
-MOST_MISSED = 10_000  # people who came before the lists were compiled
+from moderation.values.ids import UserId
 
 
 class WatchedLists:
@@ -20,16 +20,12 @@ class WatchedLists:
     def __init__(self) -> None:
         self.book: Book | None = None
         self.watches: Mapping[str, Watch] = {}
-        self.missed: dict[tuple[RoomId, UserId], None] = {}  # in order
+        self.unread: frozenset[str] = frozenset()
 
-    def came(self, room: RoomId, user: UserId) -> tuple[ListedEntry, ...]:
-        """Return the entries that mean somebody who has just come into a room."""
-        if self.book is None:
-            if len(self.missed) < MOST_MISSED:
-                self.missed[room, user] = None
-            return ()
-        return self.book.match(user)
+    def match(self, user: UserId) -> tuple[ListedEntry, ...]:
+        """Return the entries that mean a user; none before the lists were compiled."""
+        return self.book.match(user) if self.book is not None else ()
 
-    def become(self, book: Book, watches: Mapping[str, Watch]) -> None:
+    def become(self, book: Book, watches: Mapping[str, Watch], unread: frozenset[str]) -> None:
         """Go by these lists from now on."""
-        self.book, self.watches = book, watches
+        self.book, self.watches, self.unread = book, watches, unread

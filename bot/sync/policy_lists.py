@@ -76,6 +76,7 @@ class PolicyLists(BotPart):
         self._chosen: tuple[ChosenList, ...] = ()
         self._rooms: frozenset[RoomId] = frozenset()
         self._entries: dict[RoomId, tuple[Entry, ...]] = {}  # as the tables have them
+        self._was_read: set[RoomId] = set()  # since the start
         self._stale: set[RoomId] = set()  # lists that have changed since they were read
         self._reads_all = True  # at the next look
         self._pauses = Pauses()
@@ -141,7 +142,10 @@ class PolicyLists(BotPart):
         self._chosen, self._rooms = chosen, frozenset(each.list_room for each in chosen)
         lists = [PolicyList(each.list, each.list_room, self._entries.get(each.list_room, ())) for each in counting]
         book = await asyncio.to_thread(Book, lists)
-        self._pipeline.lists.become(book, {each.list: each.watch(self._policy.lists) for each in counting})
+        known = self._was_read | {room for room, entries in self._entries.items() if entries}
+        unread = frozenset(each.list for each in counting if each.list_room not in known)
+        watches = {each.list: each.watch(self._policy.lists) for each in counting}
+        self._pipeline.lists.become(book, watches, unread)
         await self._act()
 
     async def _act(self) -> None:
@@ -246,10 +250,12 @@ class PolicyLists(BotPart):
         return await self._keep(each, entries)
 
     async def _keep(self, each: ChosenList, entries: tuple[Entry, ...]) -> bool:
-        """Record and keep what a list says now, if it differs."""
+        """Record and keep what a list says now, if it differs. Return whether that is news."""
         change = await asyncio.to_thread(changes_of, self._entries.get(each.list_room, ()), entries)
+        is_new = each.list_room not in self._was_read
+        self._was_read.add(each.list_room)
         if not (change.added or change.gone):
-            return False
+            return is_new
         added, removed = len(change.added), len(change.gone)
         fact = ListRead(list=each.list, entries=len(entries), added=added, removed=removed, digest=change.digest)
         also = partial(change_entries, room=each.list_room, gone=change.gone, added=change.added)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from moderation.duty.responsibility import can_be_removed
+from moderation.duty.responsibility import can_be_removed, is_operator
 from moderation.model.builtin_rules import LISTED
 from moderation.model.context import Context, RoomView
 from moderation.model.facts import Fact, ListMatched, SanctionStarted
@@ -163,8 +163,14 @@ def _asks_people(here: Sequence[ListedEntry], context: Context, policy: Policy) 
 
 
 def _may_be_touched(context: Context, policy: Policy) -> bool:
-    accounts = context.subject.accounts | {context.subject.user}
-    return can_be_removed(context, policy) and not any(_is_never(account, policy) for account in accounts)
+    if not can_be_removed(context, policy):
+        return False
+    return not any(is_operator(account, policy) or _is_never(account, policy) for account in _accounts(context))
+
+
+def _accounts(context: Context) -> frozenset[UserId]:
+    """Return all accounts of the person: a ban holds for each of them."""
+    return context.subject.accounts | {context.subject.user}
 
 
 def _is_against(listed: ListedEntry, context: Context) -> bool:
@@ -172,7 +178,7 @@ def _is_against(listed: ListedEntry, context: Context) -> bool:
     if entry.advice not in ("ban", "takedown"):
         return False
     means_one = entry.kind == "user" and not entry.is_glob
-    return means_one or server_of(context.subject.user) != server_of(context.bot)
+    return means_one or all(server_of(account) != server_of(context.bot) for account in _accounts(context))
 
 
 def _is_never(user: UserId, policy: Policy) -> bool:

@@ -51,8 +51,8 @@ class ListMatched(Fact, kind="list", changes="nothing"):
     list: str
     of: EntryKind
     advice: ListAdvice
-    key: str = unowned()  # the state key of the entry
     subject: UserId = person()
+    key: str = private("subject")  # the state key of the entry, which may name them
     entity: str = private("subject")  # as the list writes it
     author: str = private("subject")  # who wrote the entry
     reason: str = private("subject")  # as the list gives it

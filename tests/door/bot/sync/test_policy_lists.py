@@ -2,12 +2,15 @@
 
 import base64
 import hashlib
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from bot.config.config import parse_config
 from moderation.model.facts import CaseOpened, ListMatched, ListRead, SanctionEnded, SanctionStarted
 from moderation.values.ids import RoomId
+from storage.database import FILE
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, open_direct, told
@@ -231,3 +234,30 @@ async def test_a_list_that_was_moved_is_told_once(theatre: Theatre) -> None:
     await scene.bot.idle()
     said = [event["content"].get("body", "") for event in await operator.messages(word.room)]
     assert len([body for body in said if like("lists.trouble.moved").search(body)]) == 1
+
+
+async def test_bans_stay_after_a_rebuild_of_the_tables(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "apply")
+    bot, (ann, _) = scene.bot, scene.members
+    await add(writer, room, ban(ann.user))
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=ann.user)
+    await bot.idle()
+    await bot.stop()
+    with closing(sqlite3.connect(bot.data_dir / FILE)) as db, db:
+        db.execute("DELETE FROM list_entries")  # no record makes them
+    bot.start()
+    await bot.until(lambda: bot.rows("SELECT 1 FROM list_entries"), "the list to be read")
+    await bot.idle()
+    assert [fact for fact in bot.facts(SanctionEnded) if fact.kind == "ban"] == []
+
+
+async def test_who_was_let_in_again_by_the_managers_may_come_back(theatre: Theatre) -> None:
+    scene, writer, room = await watching(theatre, "apply")
+    bot, (manager,), (ann, _) = scene.bot, scene.managers, scene.members
+    await add(writer, room, ban(ann.user))
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=ann.user)
+    await ask(manager, bot, scene.desk, f"!unban {ann.user}")
+    await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "leave", key=ann.user)
+    await scene.owner.invite(scene.room, ann.user)
+    await bot.idle()
+    assert (await scene.owner.members(scene.room))[ann.user] == "invite"

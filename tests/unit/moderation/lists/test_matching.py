@@ -70,6 +70,14 @@ def test_a_pattern_never_means_people_of_the_own_server() -> None:
     assert judged(listed(entity=ANNA), who=context(ANNA)) is not None
 
 
+def test_other_accounts_of_operators_and_of_the_own_server_are_spared_alike() -> None:
+    operator = context(person(STRANGER, accounts=frozenset({STRANGER, OPERA})))
+    assert judged(listed(), who=operator) is None
+    ours = context(person(STRANGER, accounts=frozenset({STRANGER, ANNA})))
+    assert judged(listed(entity="*:elsewhere.example"), who=ours) is None
+    assert judged(listed(), who=ours) is not None
+
+
 def test_those_whom_never_names_are_spared_by_any_of_their_accounts() -> None:
     rules = policy(lists={"never": ("@ANNA:*",)})
     assert judged(listed(), rules=rules) is not None
