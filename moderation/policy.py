@@ -251,6 +251,7 @@ class JoinSettings(StrictSettings):
     a_day: Annotated[int, Field(ge=0)] = 3  # how often in a day a room is gated or closed; then people are only told
     undo: Literal["", "kick"] = ""  # with gate or close: whether those of the wave who said nothing are removed
     spare_verified: LevelAsked = 1  # people verified at this level do not count; 0: they count
+    unless: Unless = Unless(in_room_for=DAY_MS)  # the people who do not count, either
     rooms: tuple[str, ...] = ("*",)  # as in a rule
 
     @property

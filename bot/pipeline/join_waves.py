@@ -8,11 +8,13 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.context import Context, RoomView
+from moderation.judge.spared import is_spared
+from moderation.model.context import RoomView
 from moderation.model.facts import CaseOpened, Fact, SanctionStarted
 from moderation.people.verification import asked_of, level_reached
 from moderation.policy import Policy
 from moderation.rooms.join_waves import (
+    SHUNNED_MS,
     Coming,
     does_not_count,
     facts_of_removal,
@@ -21,6 +23,7 @@ from moderation.rooms.join_waves import (
     looks_back,
     measure_in,
     shutting,
+    spares,
     wave_of,
 )
 from moderation.values.durations import DAY_MS
@@ -31,6 +34,8 @@ from storage.projections.upgraded_rooms import MOVED
 
 from .unit_of_work import UnitOfWork
 from .view_cache import ViewCache
+
+NEWEST = 2**62  # beyond every record
 
 
 class JoinWaves:
@@ -93,8 +98,21 @@ class JoinWaves:
         )
 
     async def _is_stranger(self, db: AsyncConnection, coming: Coming, room: RoomView, now_ms: int) -> bool:
-        context = await self._knowledge.context(db, room, coming.user, now_ms)
-        return not (is_invited(coming, room, self._bot, self._policy) or is_known(context, self._policy))
+        invited = is_invited(coming, room, self._bot, self._policy)
+        return not (invited or await self.is_known(db, coming.user, room, now_ms))
+
+    async def is_known(self, db: AsyncConnection, user: UserId, room: RoomView, now_ms: int) -> bool:
+        """Return whether somebody is no stranger to a room."""
+        context, unless = await self._knowledge.context(db, room, user, now_ms), self._policy.joins.unless
+        if unless.messages:
+            said = await queries.messages_standing(db, room.room, user, NEWEST, unless.messages)
+            context = replace(context, said=said)
+        removed = unless.in_room_for is not None and await queries.removed_lately(
+            db, room.room, context.subject.person, now_ms - SHUNNED_MS
+        )
+        level = level_reached(context.subject.proofs, asked_of(room, self._policy).methods, room, now_ms)
+        spared = spares(self._policy.joins, removed=removed)
+        return does_not_count(context, level, self._policy) or is_spared(spared, context, self._policy)
 
     async def _removed(
         self, db: AsyncConnection, wave: Sequence[Coming], room: RoomView, now_ms: int, *, n: int, on: int
@@ -106,10 +124,3 @@ class JoinWaves:
         silent = [each for each in wave if each.user not in spoke and await self._is_stranger(db, each, room, now_ms)]
         people = [(await self._knowledge.context(db, room, each.user, now_ms), each.event) for each in silent]
         return facts_of_removal(people, n=n, policy=self._policy, on=on)
-
-
-def is_known(context: Context, policy: Policy) -> bool:
-    """Return whether `context.subject` is no stranger to the room of the context."""
-    room = context.room
-    level = level_reached(context.subject.proofs, asked_of(room, policy).methods, room, context.now_ms)
-    return does_not_count(context, level, policy)

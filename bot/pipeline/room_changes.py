@@ -50,7 +50,7 @@ from moderation.values.notices import Moment, RoomName, Who, line
 from moderation.values.power_levels import NEEDED_TO_PROTECT, SERVER_ACL, Role
 from storage import queries
 
-from .join_waves import JoinWaves, is_known
+from .join_waves import JoinWaves
 from .list_matches import Came, ListMatching
 from .unit_of_work import Answer, UnitOfWork
 from .view_cache import ViewCache
@@ -273,12 +273,14 @@ class RoomChanges:
         """Return what follows if somebody asks to come into a gated room."""
         if event.membership != "knock":
             return ()
-        context = await self._knowledge.context(unit.db, room, event.user, event.received_ms)
         if asked_of(room, self._policy).gated:
+            context = await self._knowledge.context(unit.db, room, event.user, event.received_ms)
             return answer_knock(context, self._policy, on=index)
         shut = shutting(await queries.measures_of_room(unit.db, room.room))
-        waits = shut is None or shut.kind != "gate" or not is_known(context, self._policy)
-        return () if waits else admit(room.room, event.user, on=index)
+        if shut is None or shut.kind != "gate":
+            return ()
+        known = await self._waves.is_known(unit.db, event.user, room, event.received_ms)
+        return admit(room.room, event.user, on=index) if known else ()
 
     async def _gone_from_group(self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
         """Return what follows if the bot left a group; if it was removed, its desk, owners and operators are told."""

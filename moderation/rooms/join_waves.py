@@ -3,6 +3,8 @@
 Rules kept here:
 - People count who came in, or were invited by somebody who does not run the room. People who are verified, run the
   room, or were invited by those who do, do not count; nor do people whom an upgrade of the room brought along.
+- People who were first seen in the room long enough ago do not count, so that old members whose bridge comes back are
+  no wave. People who were removed from the room lately (`SHUNNED_MS`) are strangers all the same.
 - An account counts once, however often it comes and goes.
 - What was read after an absence counts for the time at which it was sent. A wave that was over before is none.
 - Nobody can keep a room shut with waves: it is gated or closed by itself a few times in a day and no longer than said,
@@ -23,11 +25,14 @@ from moderation.model.context import Context, InForce, RoomView
 from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionKind, WaveNoticed
 from moderation.model.new_facts import decided_case, sanction_here
 from moderation.policy import JoinSettings, Policy, WaveMeasure
+from moderation.rules.unless import Unless
+from moderation.values.durations import DAY_MS
 from moderation.values.ids import EventId, UserId
 
 from .align_room import GATES
 from .measures import begin_by_rule
 
+SHUNNED_MS = 30 * DAY_MS
 MEASURES: tuple[WaveMeasure, ...] = get_args(WaveMeasure)
 SHUTS = GATES | {"close"}
 
@@ -79,6 +84,11 @@ def does_not_count(context: Context, level: int, policy: Policy) -> bool:
     if user == context.bot or is_operator(user, policy) or room.power.role(user) != "member":
         return True
     return 0 < policy.joins.spare_verified <= level
+
+
+def spares(settings: JoinSettings, *, removed: bool) -> Unless:
+    """Return whom the settings spare. Time in the room spares nobody who was `removed` from it lately."""
+    return settings.unless.model_copy(update={"in_room_for": None}) if removed else settings.unless
 
 
 def shutting(in_force: Iterable[InForce]) -> InForce | None:

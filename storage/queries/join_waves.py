@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.builtin_rules import JOIN_WAVE
 from moderation.rooms.join_waves import Coming
-from moderation.values.ids import EventId, RoomId, UserId
+from moderation.values.ids import EventId, PersonId, RoomId, UserId
 from storage import schema
 from storage.projections import POSTED, WAVE
 from storage.sql_list import sql_list
@@ -38,6 +38,13 @@ async def shut_by_waves(db: AsyncConnection, room: RoomId, since_ms: int) -> int
     s = schema.sanctions.c
     counted = select(func.count()).where(s.room == room, s.rule == JOIN_WAVE, s.at >= since_ms)
     return int(await db.scalar(counted) or 0)
+
+
+async def removed_lately(db: AsyncConnection, room: RoomId, person: PersonId, since_ms: int) -> bool:
+    """Return whether somebody was removed from a room, or banned, since a time, and that was not reversed."""
+    s = schema.sanctions.c
+    theirs = select(s.room).where(s.person == person, s.kind.in_(("kick", "ban")), s.at >= since_ms)
+    return not {room, ""}.isdisjoint(await db.scalars(theirs.where(s.why_ended != "reversed")))
 
 
 async def who_stands(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) -> frozenset[UserId]:

@@ -69,7 +69,7 @@ async def test_waves_keep_a_room_shut_a_few_times_in_a_day_only(tmp_path: Path) 
             await come(bot, STRANGERS[:4], "leave")
         assert waves(bot) == [(4, "gate", 0)] * 3 + [(4, "tell", 1)] * 2
         await bot.pass_time(24 * 60 * MINUTE)
-        await come(bot, STRANGERS[:4])  # people who come back are a wave, too
+        await come(bot, STRANGERS[4:8])
         assert waves(bot)[5:] == [(4, "gate", 0)]
 
 
@@ -203,6 +203,48 @@ async def test_verified_people_are_let_in_through_the_gate(tmp_path: Path) -> No
         await bot.pipeline.commit((PersonVerified(method="roster", level=2, until=until, subject=friend),))
         await come(bot, [friend, other], "knock")
         assert [(each.what, each.subject) for each in bot.facts(DoorAnswered)] == [("admitted", friend)]
+
+
+async def test_old_members_who_come_back_together_are_no_wave(tmp_path: Path) -> None:
+    async with offline(tmp_path, UNDO) as bot:
+        for user in STRANGERS[:5]:
+            await bot.pass_time(10 * MINUTE)
+            await bot.membership(user, "join")
+        await bot.pass_time(90 * 24 * 60 * MINUTE)
+        await come(bot, STRANGERS[:5], "leave")
+        await come(bot, STRANGERS[:5])
+        assert waves(bot) == []
+        await come(bot, STRANGERS[5:8])  # with strangers they are none, either
+        assert waves(bot) == []
+
+
+async def test_people_who_were_removed_are_strangers_again(tmp_path: Path) -> None:
+    async with offline(tmp_path, UNDO) as bot:
+        await come(bot, STRANGERS[:4])
+        await come(bot, STRANGERS[:4], "leave")
+        await bot.pass_time(2 * 24 * 60 * MINUTE)
+        await bot.scheduler.do_what_is_due()
+        await come(bot, STRANGERS[:4])
+        assert waves(bot) == [(4, "gate", 0)] * 2
+        assert len([each for each in bot.facts(SanctionStarted) if each.kind == "kick"]) == 8
+
+
+async def test_whom_the_operator_names_belongs_to_no_wave(tmp_path: Path) -> None:
+    unless = 'unless = { users = ["@*:elsewhere.example"] }\n'
+    async with offline(tmp_path, GATE + unless) as bot:
+        await come(bot, STRANGERS[:9])
+        assert waves(bot) == []
+
+
+async def test_those_who_wrote_enough_that_stands_belong_to_no_wave(tmp_path: Path) -> None:
+    async with offline(tmp_path, UNDO + "unless = { messages = 1 }\n") as bot:
+        await bot.membership(STRANGERS[0], "join")
+        await bot.say(STRANGERS[0], "hello")
+        await bot.membership(STRANGERS[0], "leave")
+        await come(bot, STRANGERS[:4])
+        assert waves(bot) == []
+        await come(bot, STRANGERS[4:5])
+        assert waves(bot) == [(4, "gate", 0)]
 
 
 async def test_the_owner_chooses_what_follows(tmp_path: Path) -> None:

@@ -21,8 +21,10 @@ from moderation.rooms.join_waves import (
     is_invited,
     measure_in,
     shutting,
+    spares,
     wave_of,
 )
+from moderation.rules.unless import Unless
 from moderation.values.ids import EventId, UserId
 from tests.unit.moderation.builders import (
     ANNA,
@@ -97,6 +99,12 @@ def test_verified_people_are_no_strangers_unless_the_operator_says_so() -> None:
     assert does_not_count(context(ANNA), 2, joins())
     assert not does_not_count(context(ANNA), 2, joins(spare_verified=3))
     assert not does_not_count(context(ANNA), 2, joins(spare_verified=0))
+
+
+def test_time_in_the_room_spares_nobody_who_was_removed() -> None:
+    settings = joins(unless={"in_room_for": "1d", "users": ["@_irc_*:example.org"]}).joins
+    assert spares(settings, removed=False) == settings.unless
+    assert spares(settings, removed=True) == Unless(users=("@_irc_*:example.org",))
 
 
 def test_the_stricter_of_operator_and_owner_holds() -> None:
