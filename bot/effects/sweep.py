@@ -5,6 +5,8 @@ Rules kept here:
   of case and event. So a repeat after a crash asks for nothing twice.
 - A few messages go at a time, all at once; then what is more urgent has its turn. Once the homeserver accepts no more,
   one goes at a time, and one more at once with each that is accepted.
+- A message that the homeserver refuses to redact keeps no other from it; the outcome says so. One for which no answer
+  comes goes last. A sweep of which anything was refused can be asked for again.
 - The bot looks again until nothing more is found: while the room is behind, and if the person is removed, too, until
   it sees that they are out, since what they wrote meanwhile comes late.
 
@@ -15,7 +17,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from bot.matrix.errors import RateLimited
+from bot.matrix.errors import Forbidden, RateLimited, Rejected, TooLarge, Unreachable
 from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, Services
 from moderation.model.actions import Redact, Sweep
 from moderation.values.ids import EventId
@@ -25,6 +27,7 @@ from storage.state.backfill import gap_of
 AT_ONCE = 4
 AGAIN_MS = 500
 PATIENCE_MS = 15_000
+_FINAL = (Forbidden, TooLarge, Rejected)  # for this message, not for others
 
 
 class Sweeper(ActionHandler):
@@ -34,31 +37,37 @@ class Sweeper(ActionHandler):
         super().__init__(services)
         self._redact = redact
         self._at_once = AT_ONCE
+        self._unanswered: set[EventId] = set()
         self.handles: Handlers = {Sweep: self.sweep}
 
     async def sweep(self, action: Sweep, _txn: str) -> Done:
         """Redact the next few messages, or look for more."""
         if action.events:
-            raise PollAgain(0, replace(action, events=await self._redact_some(action)))
+            raise PollAgain(0, await self._redact_some(action))
         found, more = await self._look(action)
         if found:
             seen, ids = max(each.record for each in found), tuple(each.event for each in found)
             raise PollAgain(0, replace(action, events=ids, seen=seen, found=action.found + len(ids)))
         if more and self._clock() < action.until + PATIENCE_MS:
             raise PollAgain(AGAIN_MS)
-        return Done()
+        return Done(result="refused", code=action.refused) if action.refused else Done()
 
-    async def _redact_some(self, action: Sweep) -> tuple[EventId, ...]:
-        """Redact the next few messages and return those left. Raises what kept it from redacting any."""
-        some, rest = action.events[: self._at_once], action.events[self._at_once :]
+    async def _redact_some(self, action: Sweep) -> Sweep:
+        """Redact the next few messages and return what is left to do. Raises what kept it from all of them."""
+        events = sorted(action.events, key=self._unanswered.__contains__)
+        some, rest = events[: self._at_once], events[self._at_once :]
         outcomes = await asyncio.gather(*(self._redact_one(action, each) for each in some), return_exceptions=True)
-        failed = {each: error for each, error in zip(some, outcomes, strict=True) if isinstance(error, BaseException)}
-        limited = any(isinstance(error, RateLimited) for error in failed.values())
+        errors = {each: error for each, error in zip(some, outcomes, strict=True) if isinstance(error, BaseException)}
+        final = [error for error in errors.values() if isinstance(error, _FINAL)]
+        later = {each: error for each, error in errors.items() if isinstance(error, RateLimited | Unreachable)}
+        limited = any(isinstance(error, RateLimited) for error in later.values())
         self._at_once = 1 if limited else min(self._at_once + 1, AT_ONCE)
-        if len(failed) == len(some) or not limited:
-            for error in failed.values():
-                raise error
-        return (*failed, *rest)
+        self._unanswered -= set(some)
+        self._unanswered |= {each for each, error in later.items() if isinstance(error, Unreachable)}
+        if len(later) == len(some) or len(final) + len(later) < len(errors):
+            raise next(error for error in errors.values() if not isinstance(error, _FINAL))
+        refused = action.refused or next((error.errcode or "-" for error in final), "")
+        return replace(action, events=(*later, *rest), refused=refused)
 
     async def _redact_one(self, action: Sweep, event: EventId) -> Done:
         one = Redact(room=action.room, event=event, subject=action.subject, rule=action.rule)

@@ -97,7 +97,8 @@ class Sweep(Action, name="sweep", priority=URGENT, queue=None):
     """Redact what somebody wrote in a room, from the record `oldest` on, a few messages at a time.
 
     `on` is the record of the order: what was said after it stays, unless they are banned. `events` are those found and
-    not redacted yet, kept here so that a repeat names the same; `seen` is the newest record among all found so far.
+    not redacted yet, kept here so that a repeat names the same; `seen` is the newest record among all found so far;
+    `refused` is why the homeserver refused one of them.
     """
 
     subject: UserId
@@ -109,6 +110,7 @@ class Sweep(Action, name="sweep", priority=URGENT, queue=None):
     events: tuple[EventId, ...] = ()
     seen: int = -1
     found: int = 0
+    refused: str = ""
 
 
 class Kick(Action, name="kick", priority=STOP, early=True, queue=None):

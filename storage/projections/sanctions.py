@@ -98,14 +98,22 @@ async def _(fact: LevelKept, db: AsyncConnection, _index: int, _at_ms: int) -> N
 
 
 @project.register
-async def _(fact: ActionTaken, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+async def _(fact: ActionTaken, db: AsyncConnection, _index: int, at_ms: int) -> None:
     await db.execute(_SENT, {"txn": fact.txn})
     if fact.action == "card" and fact.result == "done":
         await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(card=fact.made))
     if fact.action == "show-power" and fact.made:
         await db.execute(update(schema.rooms).where(schema.rooms.c.room == fact.room).values(introduced=fact.made))
+    if fact.action == SWEEP and fact.result != "done":  # what it was to redact counts as standing again
+        await _sweep_failed(db, fact, at_ms)
     if fact.action in _IN_THE_DESK and fact.result == "done" and fact.n and fact.room is not None:
         await _told_in_desk(db, fact)
+
+
+async def _sweep_failed(db: AsyncConnection, fact: ActionTaken, at_ms: int) -> None:
+    s = schema.sanctions.c
+    own = (s.kind == SWEEP, s.n == fact.n, s.room == fact.room)
+    await db.execute(update(schema.sanctions).where(*own).values(ended=max(at_ms, 1), why_ended=fact.result))
 
 
 async def _told_in_desk(db: AsyncConnection, fact: ActionTaken) -> None:

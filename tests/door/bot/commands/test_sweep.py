@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from bot.effects.sweep import Sweeper
+from bot.matrix.errors import Unreachable
+from bot.outbox.handler import Done, PollAgain
+from moderation.model.actions import Redact, Sweep
 from moderation.model.facts import ActionTaken, CaseOpened, SanctionStarted, StatementGiven, Swept
 from moderation.values.durations import HOUR_MS
+from moderation.values.ids import EventId
 from storage import queries
-from tests.door.offline import ANNA, MARK, offline
+from tests.door.offline import ANNA, MARK, ROOM, offline
+from tests.fakes.homeserver import Fault
 from tests.theatre.garden import Garden, garden_in
 from tests.theatre.scene import Theatre, ask, direct_room, told
 from tests.theatre.served import like
@@ -185,3 +191,48 @@ async def test_in_a_reply_a_time_means_all_of_its_sender_and_words_mean_that_mes
     await told(ann, bot, like("notice.swept", count="1"))
     await bot.idle()
     assert [await ben.is_redacted(room, each) for each in (first, second, theirs)] == [True, True, False]
+
+
+def refusing(times: int) -> Fault:
+    body = b'{"errcode": "M_FORBIDDEN", "error": "no"}'
+    return Fault("rooms/redact", times, 403, body, "application/json")
+
+
+def outcomes(garden: Garden) -> list[tuple[str, str]]:
+    return [(each.result, each.code) for each in garden.bot.facts(ActionTaken) if each.action == "sweep"]
+
+
+async def test_a_message_that_cannot_be_removed_keeps_no_other_and_all_can_be_asked_for_again(garden: Garden) -> None:
+    said = [garden.say("ann", f"buy now {n}") for n in range(9)]
+    await garden.bot.has(*said)
+    garden.server.faults.append(refusing(2))  # one of them is for the order itself, which is redacted, too
+    garden.say("manager", f"!redact {garden.people['ann']} 24h spam")
+    await garden.bot.until(lambda: outcomes(garden) == [("refused", "M_FORBIDDEN")], "the outcome")
+    assert is_gone(garden, *said).count(False) in (1, 2)
+    garden.say("manager", f"!redact {garden.people['ann']} 24h spam")
+    await garden.bot.until(lambda: is_gone(garden, *said) == [True] * 9, "everything to be gone")
+    await garden.bot.until(lambda: outcomes(garden)[1:] == [("done", "-")], "the outcome")
+
+
+async def test_a_message_for_which_no_answer_comes_goes_last(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def redact(action: Redact, _txn: str) -> Done:
+        asked.append(action.event)
+        if action.event in ("$0", "$1", "$2", "$3"):
+            raise Unreachable("no answer")
+        return Done()
+
+    async with offline(tmp_path) as bot:
+        sweeper = Sweeper(bot.services(None), redact)
+        events = tuple(EventId(f"${n}") for n in range(9))
+        action = Sweep(room=ROOM, subject=ANNA, n=1, on=1, oldest=0, until=0, events=events)
+        for _ in range(9):
+            try:
+                await sweeper.sweep(action, "txn")
+            except PollAgain as again:
+                assert isinstance(again.action, Sweep)
+                action = again.action
+            except Unreachable:
+                pass
+        assert set(action.events) == {"$0", "$1", "$2", "$3"}
