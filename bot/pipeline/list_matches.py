@@ -3,6 +3,7 @@
 Rules kept here:
 - One person and one list have one case, in however many rooms they are, as far as the word of its deciders reaches.
 - What touches too many of our people within a day is proposed, not done (`moderation/lists/matching.py`).
+- Of whom a list names that is only looked at, a desk is told once a list, and again after a start.
 - A ban by a list ends when no list says it any more, unless people here decided it.
 
 Left to others: reading lists (`bot/sync/policy_lists.py`), the decisions (`moderation/lists/matching.py`).
@@ -52,6 +53,7 @@ class ListMatching:
         self._knowledge = knowledge
         self._lists = lists
         self._policy = policy
+        self._shown: set[tuple[str, RoomId, UserId]] = set()  # whom a desk was told of, by which list, since the start
 
     def means(self, user: UserId) -> tuple[ListedEntry, ...]:
         """Return the entries that mean somebody who has just come into a room."""
@@ -62,7 +64,7 @@ class ListMatching:
         if (found := await self._verdict(db, came, listed)) is None:
             return Answer()
         if found.step == "look":
-            return Answer((), (_look(found, came),))
+            return Answer((), self._look(found, came))
         lately = await queries.banned_by_lists(db, came.at_ms - DAY_MS)
         if is_too_much(1 + lately.get(found.listed.list, 0), self._policy.lists.act_at_most, 0, 1):
             found = replace(found, step="propose")
@@ -88,7 +90,7 @@ class ListMatching:
         cautious = self._cautious(verdicts, Counter(room for room, _ in there), lately)
         for came, found in verdicts:
             if found.step == "look":
-                yield (), (_look(found, came),)
+                yield (), self._look(found, came)
                 continue
             step = "propose" if found.listed.list in cautious and found.step == "apply" else found.step
             if facts := await self._facts(db, replace(found, step=step), came):
@@ -135,6 +137,14 @@ class ListMatching:
     def _may_say(self, book: Book, match: ListMatch) -> bool:
         """Return whether a list still recommends to ban the person of a match, or was not read yet."""
         return match.list in self._lists.unread or _against(book, match)
+
+    def _look(self, found: Verdict, came: Came) -> tuple[Action, ...]:
+        """Tell the desk of somebody whom a list names, once: else its writers could fill the desk."""
+        shown = (found.listed.list, came.room.room, came.user)
+        if shown in self._shown:
+            return ()
+        self._shown.add(shown)
+        return (_told(found, came),)
 
     async def _verdict(self, db: AsyncConnection, came: Came, listed: Sequence[ListedEntry]) -> Verdict | None:
         context = await self._knowledge.context(db, came.room, came.user, came.at_ms)
@@ -194,7 +204,7 @@ def _rests(sanction: InForce) -> bool:
     return sanction.kind == "ban" and sanction.basis == "list"
 
 
-def _look(found: Verdict, came: Came) -> TellDesk:
+def _told(found: Verdict, came: Came) -> TellDesk:
     entry, name = found.listed.entry, found.listed.list
     said = line("lists.look", who=Who(came.user), list=name, reason=entry.reason or "-", entity=entry.shown)
     return TellDesk(room=came.room.room, lines=(said,), once=f"list {name} {came.user}")
