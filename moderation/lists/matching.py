@@ -94,7 +94,10 @@ def verdict(
 def facts_of(
     found: Verdict, context: Context, policy: Policy, *, on: int, event: EventId = NO_EVENT
 ) -> tuple[Fact, ...]:
-    """Return the facts of a verdict that is more than a look."""
+    """Return the facts of a verdict that is more than a look.
+
+    The match comes first: if only some of the facts are written before a stop, the others follow in the same case.
+    """
     assert found.step != "look"
     n = context.next_case
     entry, user = found.listed.entry, context.subject.user
@@ -115,9 +118,9 @@ def facts_of(
     said = f"{', '.join(found.lists)}: {entry.reason or entry.shown}"[:EXCERPT]
     if found.step == "propose":
         opened = waiting_case(context, policy, LISTED, "serious", on=on, event=event, excerpt=said)
-        return (opened, matched)
+        return (matched, opened)
     decided = decided_case(LISTED, context.room.room, n, user, on=on, event=event, due=context.now_ms)
-    return (replace(decided, excerpt=said), matched, ban_by_list(found.watch, context, policy, n=n, on=on))
+    return (matched, replace(decided, excerpt=said), ban_by_list(found.watch, context, policy, n=n, on=on))
 
 
 def ban_by_list(watch: Watch, context: Context, policy: Policy, *, n: int, on: int) -> SanctionStarted:

@@ -121,7 +121,7 @@ def test_a_list_counts_in_its_rooms_and_as_far_as_its_choice() -> None:
 def test_the_facts_of_a_ban() -> None:
     found = judged(listed())
     assert found is not None
-    opened, matched, ban = facts_of(found, context(STRANGER, next_case=4), policy(), on=7)
+    matched, opened, ban = facts_of(found, context(STRANGER, next_case=4), policy(), on=7)
     assert isinstance(opened, CaseOpened)
     assert isinstance(matched, ListMatched)
     assert isinstance(ban, SanctionStarted)
@@ -133,7 +133,7 @@ def test_the_facts_of_a_ban() -> None:
 def test_a_proposal_waits_and_bans_nobody() -> None:
     found = judged(listed(), watches=(watch(trust="propose"),))
     assert found is not None
-    opened, matched = facts_of(found, context(STRANGER), policy(), on=7)
+    matched, opened = facts_of(found, context(STRANGER), policy(), on=7)
     assert isinstance(opened, CaseOpened)
     assert (opened.state, opened.rule) == ("open", "policy_list")
     assert isinstance(matched, ListMatched)
