@@ -1,9 +1,10 @@
 """Facts about the records themselves: gaps, erasing, purging, restoring, anchors, and requests for personal data."""
 
-from sqlalchemy import ColumnElement, and_, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import (
+    LASTING,
     CheckpointAnchored,
     ContentRead,
     DataAsked,
@@ -61,7 +62,7 @@ async def _(fact: PartsErased, db: AsyncConnection, _index: int, _at_ms: int) ->
             await db.execute(delete(schema.pinned_keys).where(pinned >= start, pinned < stop))
     for start, stop in targets.places.get(0, Ranges()).runs():
         await _forget_subject(db, start, stop)
-        for table in (schema.list_matches, schema.list_spared) if fact.what != "retention" else ():
+        for table in () if fact.what == "retention" else (schema.list_spared, schema.published_entries):
             await db.execute(delete(table).where(table.c.record >= start, table.c.record < stop))
     for start, stop in targets.places.get(1, Ranges()).runs():
         await _forget_actor(db, start, stop)
@@ -94,7 +95,9 @@ _DELETED = (
     schema.console_links,
     schema.console_sessions,
     schema.events,
+    schema.list_matches,
 )
+_WITHDRAWN = schema.published_entries.c.step == "withdrawn"
 
 
 async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
@@ -122,6 +125,7 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
     await db.execute(update(steps).where(these(steps.c.record), steps.c.step.in_(_ALONE)).values(by=""))
     for table in _DELETED:
         await db.execute(delete(table).where(these(table.c.record)))
+    await db.execute(delete(schema.published_entries).where(these(schema.published_entries.c.record), _WITHDRAWN))
 
 
 async def _forget_actor(db: AsyncConnection, start: int, stop: int) -> None:
@@ -156,10 +160,12 @@ _OF_RECORDS = (
 @project.register
 async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -> None:
     """Delete what is over from the tables too; what still holds stays."""
-    below = fact.below
-    holding = select(schema.sanctions.c.n).where(schema.sanctions.c.ended == 0)
-    decided = (schema.cases.c.outcome != "", schema.cases.c.state != "appealed")
-    over = select(schema.cases.c.n).where(schema.cases.c.record < below, *decided, schema.cases.c.n.not_in(holding))
+    below, c, s = fact.below, schema.cases.c, schema.sanctions.c
+    lasting = s.kind.in_(sorted(LASTING))
+    holding = select(s.n).where(s.ended == 0, lasting)
+    standing = select(schema.published_entries.c.n).where(~_WITHDRAWN)
+    decided = (c.outcome != "", c.state != "appealed")
+    over = select(c.n).where(c.record < below, *decided, c.n.not_in(holding), c.n.not_in(standing))
     for table in (
         schema.evidence,
         schema.assignments,
@@ -169,10 +175,9 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
         schema.reports,
         schema.decisions,
         schema.questions,
-        schema.list_matches,
     ):
         await db.execute(delete(table).where(table.c.n.in_(over)))
-    await db.execute(delete(schema.cases).where(schema.cases.c.n.in_(over.scalar_subquery())))
+    await db.execute(delete(schema.cases).where(c.n.in_(over.scalar_subquery())))
     await db.execute(delete(schema.away).where(schema.away.c.until < at_ms))
     await db.execute(delete(schema.tasks).where(schema.tasks.c.record < below, schema.tasks.c.done > 0))
     for table in _OF_RECORDS:
@@ -185,6 +190,10 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     await db.execute(delete(schema.verifications).where(v.record < below, v.until < at_ms))
     for table in (schema.sanctions, schema.room_rules, schema.approvers):
         await db.execute(delete(table).where(table.c.record < below, table.c.ended > 0))
+    for table, never_ended in ((schema.list_matches, true()), (schema.sanctions, ~lasting)):  # these follow their case
+        of_none = table.c.n.not_in(select(c.n))
+        await db.execute(delete(table).where(table.c.record < below, never_ended, of_none))
+    await db.execute(delete(schema.published_entries).where(schema.published_entries.c.record < below, _WITHDRAWN))
 
 
 @project.register

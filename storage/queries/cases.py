@@ -168,7 +168,7 @@ async def next_case(db: AsyncConnection) -> int:
 
 
 async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
-    """Return the records of a case: its opening, evidence, cost and consequences, also in lists of ours."""
+    """Return the records of a case: its opening, evidence, cost and consequences, also in policy lists."""
     found: list[int] = []
     for table in (
         schema.cases,
@@ -179,6 +179,7 @@ async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
         schema.case_notes,
         schema.statements,
         schema.reports,
+        schema.list_matches,
         schema.published_entries,
     ):
         found += await db.scalars(select(table.c.record).where(table.c.n == n))
