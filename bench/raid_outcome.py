@@ -1,4 +1,4 @@
-"""What became of a raid, read from the homeserver's timelines.
+"""The outcome of a raid, read from the homeserver's timelines.
 
 Rules kept here:
 - Nothing is asked here: events, and the names of the rules that found them, go in; numbers come out.
@@ -22,7 +22,7 @@ UNKNOWN = "no rule"
 
 @dataclass
 class Outcome:
-    """What became of one kind of spam: how much was tried, taken by the homeserver, ended, and by what."""
+    """The outcome of one kind of spam: how much was tried, taken by the homeserver, ended, and by what."""
 
     tried: int = 0
     taken: int = 0
@@ -32,7 +32,7 @@ class Outcome:
 
     @property
     def standing(self) -> int:
-        """How much can still be seen."""
+        """The number of events that can still be seen."""
         return self.taken - len(self.stood)
 
 

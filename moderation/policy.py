@@ -222,7 +222,7 @@ Held = Literal["links", "media", "mentions", "invites"]
 
 
 class NewcomerSettings(StrictSettings):
-    """What people who are new in a room cannot post yet."""
+    """Limits on people who are new in a room."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -357,7 +357,7 @@ class PublishedList(StrictSettings):
 
 
 class ListSettings(StrictSettings):
-    """What entries of policy lists bring here (`moderation/lists/matching.py`)."""
+    """Consequences of entries of policy lists (`moderation/lists/matching.py`)."""
 
     act_at_most: Annotated[int, Field(ge=0)] = 20  # one change that touches more of our people waits for a word
     spare_verified: LevelAsked = 2  # from this level on an entry never acts by itself; it is proposed

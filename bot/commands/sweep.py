@@ -1,4 +1,4 @@
-"""How much is redacted by an order to redact all that somebody wrote lately: in which rooms, and how many messages.
+"""The extent of an order to redact all that somebody wrote lately: in which rooms, and how many messages.
 
 Left to others: the order itself (`moderation/cases/manager_orders.py`), doing it (`bot/effects/sweep.py`).
 """

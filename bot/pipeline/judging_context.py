@@ -1,4 +1,4 @@
-"""What an event is judged by: the event with what it claims to quote, the context, and the rules of its room.
+"""The material for judging an event: the event with what it claims to quote, the context, and the rules of its room.
 
 The same is read while the bot runs and when records are judged again (`judge_again.py`).
 

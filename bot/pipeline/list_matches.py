@@ -1,4 +1,4 @@
-"""What follows for people whom watched lists mean: when they come, and when the lists have changed.
+"""The consequences of watched lists for people: when they come, and when the lists have changed.
 
 Rules kept here:
 - One person and one list have one case, in however many rooms they are, as far as the word of its deciders reaches.

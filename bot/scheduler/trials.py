@@ -1,4 +1,4 @@
-"""What rules on trial would have found, as desks are told it once a day: how much, and the newest messages by link.
+"""The daily message to desks about rules on trial: how much they would have found, and the newest messages by link.
 
 Left to others: when it is time (`digest.py`), the findings (`storage/queries/trials.py`).
 """

@@ -1,4 +1,4 @@
-"""What people who are new in a room cannot post yet, in words.
+"""The limits on people who are new in a room, in words.
 
 Left to others: what that is (`moderation/judge/newcomers.py`).
 """

@@ -101,7 +101,7 @@ def redact(order: Order, event: EventId, *, reason: str = "") -> tuple[Fact, ...
 
 @dataclass(frozen=True, slots=True)
 class SweepRange:
-    """What somebody wrote in a room since a time (ms): how many messages, and the record of the oldest."""
+    """The messages of somebody in a room since a time (ms): how many messages, and the record of the oldest."""
 
     room: RoomId
     since: int

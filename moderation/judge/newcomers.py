@@ -42,7 +42,7 @@ _INVITES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """What in a message of somebody new is held back, and what is left until they are not new."""
+    """The part of a message that is held back, and the time and messages left until its sender is not new."""
 
     rule: str
     left_ms: int

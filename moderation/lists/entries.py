@@ -71,7 +71,7 @@ class Entry:
 
     @property
     def shown(self) -> str:
-        """What people read in place of the entity."""
+        """The text that people read in place of the entity."""
         return self.entity or f"sha256:{self.digest}"
 
 

@@ -1,4 +1,4 @@
-"""What follows for somebody whom the entries of watched lists mean, by how far each list is trusted.
+"""The consequences for somebody whom entries of watched lists mean, by how far each list is trusted.
 
 Rules kept here:
 - An entry is somebody's assertion. What is done because of it is a case, with list and reason, that can be appealed.
@@ -62,7 +62,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What follows for one person in one room: `step`, by the entry that weighs most."""
+    """The consequence for one person in one room: `step`, by the entry that weighs most."""
 
     step: Literal["look", "propose", "apply"]
     listed: ListedEntry

@@ -60,7 +60,7 @@ class Media:
 
     @property
     def is_sent(self) -> bool:
-        """Whether it was sent for its own sake, unlike a thumbnail or somebody's face."""
+        """True if it was sent for its own sake, unlike a thumbnail or somebody's face."""
         return self.kind in _SENT
 
 

@@ -47,7 +47,7 @@ class ChosenList:
 
 @dataclass(frozen=True, slots=True)
 class ListFigures:
-    """How many entries a list has, when it was last read (0: not yet), and the cases of its matches."""
+    """Figures of a list: its entries, when it was last read (0: not yet), and the cases of its matches."""
 
     entries: int = 0
     read: int = 0
@@ -125,7 +125,7 @@ _PUBLISHED = [schema.published_entries.c[name] for name in PublishedEntry.__data
 
 @dataclass(frozen=True, slots=True)
 class Spared:
-    """What says that a list no longer touches somebody: a case, or (0) a command of this reach."""
+    """The ground on which a list no longer touches somebody: a case, or (0) a command of this reach."""
 
     n: int = 0
     reach: str = DEPLOYMENT

@@ -1,4 +1,4 @@
-"""What somebody wrote in a room, to be redacted at once.
+"""The messages of somebody in a room that are to be redacted at once.
 
 Rules kept here:
 - A message whose key came late counts from when it could be read: when it was sent, only its sender says.

@@ -1,4 +1,4 @@
-"""What rules on trial would have found: for the desk, which is shown it once a day, and for `!rule list`."""
+"""Findings of rules on trial: for the desk, which is shown it once a day, and for `!rule list`."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from storage import schema
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one rule would have found in a room in a time, and the newest of these events."""
+    """The findings of one rule in a room in a time, and the newest of these events."""
 
     rule: str
     count: int

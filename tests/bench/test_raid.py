@@ -1,4 +1,4 @@
-"""What became of a raid, from timelines: what counts as gone, since when, and by whom."""
+"""The outcome of a raid, from timelines: what counts as gone, since when, and by whom."""
 
 from collections import Counter
 from typing import Any

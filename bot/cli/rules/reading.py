@@ -33,7 +33,7 @@ _STEP = 500  # records between two reports of progress
 
 @dataclass(slots=True)
 class Period:
-    """What was recorded in the time, besides what is judged again."""
+    """The records of the time, besides those that are judged again."""
 
     events: int = 0
     wordless: int = 0  # messages whose words were not kept, or are erased
@@ -42,7 +42,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class RecordsToRead:
-    """What is read: since when, how many records in all, and who is told how far it is."""
+    """The range that is read: since when, how many records in all, and who is told how far it is."""
 
     since: int
     size: int
@@ -51,7 +51,7 @@ class RecordsToRead:
 
 @dataclass(frozen=True, slots=True)
 class RulesOutcome:
-    """What the rules would have done. `figures`: of all cases so far, by rule."""
+    """The result of the rules. `figures`: of all cases so far, by rule."""
 
     rules: dict[str, RuleTally]
     period: Period

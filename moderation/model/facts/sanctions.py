@@ -94,7 +94,7 @@ class SanctionExtended(Fact, kind="sanction"):
 
 
 class Swept(Fact, kind="sanction", changes="nothing"):
-    """What `subject` wrote in a room from `since` until `until` (ms) is removed, at most `count` messages.
+    """The messages of `subject` in a room from `since` until `until` (ms) are removed, at most `count` of them.
 
     `oldest` is the record of the oldest of them. What belongs to this time and reaches the bot later is removed, too:
     with a ban, until the person is out of the room.

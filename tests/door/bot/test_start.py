@@ -1,4 +1,4 @@
-"""What a start looks at: rooms in which something holds, and those in which people must ask to come in."""
+"""The rooms that a start looks at: those in which something holds, and those in which people must ask to come in."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a policy list said of somebody goes with the record of it; that they are spared stays while it holds."""
+"""The words of a policy list about somebody go with their record; sparing stays while it holds."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the people of a room decide about an entry of a policy list counts as far as their word reaches."""
+"""A decision of a room's people about an entry of a policy list counts as far as their word reaches."""
 
 from pathlib import Path
 

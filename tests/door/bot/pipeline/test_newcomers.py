@@ -1,4 +1,4 @@
-"""What newcomers post is held back by what the tables know of them, also after a start and from tables made again."""
+"""Posts of newcomers are held back by what the tables know of them, also after a start and from tables made again."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What everybody in a room reads next to a removal."""
+"""The public reason next to a removal."""
 
 from typing import Any
 

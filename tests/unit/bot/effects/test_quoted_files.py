@@ -1,4 +1,4 @@
-"""What waited for a manager is posted with its files."""
+"""A message that waited for a manager is posted with its files."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What has changed in a policy list is kept, and nothing else is written."""
+"""Changes of a policy list are kept, and nothing else is written."""
 
 from dataclasses import replace
 from pathlib import Path

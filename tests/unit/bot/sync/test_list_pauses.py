@@ -1,4 +1,4 @@
-"""How often a policy list is read that does not come to rest."""
+"""Pauses between reading a policy list that does not come to rest."""
 
 from bot.sync.policy_lists import CALM_S, FIRST_PAUSE_S, LONGEST_PAUSE_S, Pauses
 

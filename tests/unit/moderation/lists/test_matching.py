@@ -1,4 +1,4 @@
-"""What an entry brings for somebody who is here: by trust, and never more than it may."""
+"""The consequences of an entry for somebody who is here: by trust, and never more than it may."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a sweep redacts: by time, by account, and without what is redacted already."""
+"""The reach of a sweep: by time, by account, and without what is redacted already."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
