@@ -8,7 +8,7 @@ Rules kept here:
 - A message that the homeserver refuses to redact keeps no other from it; the outcome says so. One for which no answer
   comes goes last. A sweep of which anything was refused can be asked for again.
 - The bot looks again until nothing more is found: while the room is behind, and if the person is removed, too, until
-  it sees that they are out, since what they wrote meanwhile comes late.
+  it sees that they are out, since what they wrote meanwhile comes late. What they write once they are back stays.
 
 Left to others: which messages are meant (`storage/queries/sweeps.py`), the request (`redact_and_kick.py`).
 """
@@ -82,5 +82,8 @@ class Sweeper(ActionHandler):
             removed = action.n > 0 and await queries.was_removed(db, action.n, action.subject, room)
             leaving = removed and bool(await queries.joined_of(db, room, accounts))
             oldest, before = max(action.oldest, action.seen + 1), None if removed or behind else action.on
-            found = await queries.written_from(db, room, accounts, oldest, left, n=action.n, before=before)
+            back = await queries.came_back(db, room, accounts, action.until, action.n) if removed else None
+            found = await queries.written_from(
+                db, room, accounts, oldest, left, n=action.n, before=before, before_ms=back
+            )
         return tuple(found), left > 0 and (behind or leaving)

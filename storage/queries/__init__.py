@@ -208,7 +208,7 @@ from .sanctions import (
     sanctions_of_accounts,
     was_removed,
 )
-from .sweeps import WrittenEvent, written_from, written_since
+from .sweeps import WrittenEvent, came_back, written_from, written_since
 from .tasks import WaitingTask, open_task, open_tasks, tasks_about, tasks_about_rooms, waiting_tasks
 from .transparency import RuleFigures, TransparencyFigures, rule_figures, transparency_figures
 from .trials import Trial, trials_of

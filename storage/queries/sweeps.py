@@ -69,13 +69,33 @@ async def written_from(
     *,
     n: int,
     before: int | None,
+    before_ms: int | None = None,
 ) -> Sequence[WrittenEvent]:
-    """Return what a person wrote in a room from the record `oldest` on and before another, the newest first.
+    """Return what a person wrote in a room from the record `oldest` on and before another or a time, the newest first.
 
     Sweeps of case `n` do not count as done.
     """
-    between = (oldest <= _RECORD, *((before > _RECORD,) if before is not None else ()))
+    between = [oldest <= _RECORD]
+    if before is not None:
+        between.append(before > _RECORD)
+    if before_ms is not None:
+        between.append(func.coalesce(func.nullif(_E.at, 0), _around) < before_ms)
     return await _written(db, room, accounts, most, *between, n=n)
+
+
+async def came_back(
+    db: AsyncConnection, room: RoomId, accounts: Collection[UserId], since_ms: int, n: int
+) -> int | None:
+    """Return when a person came into a room after a time, if they are there by an account that did; else None.
+
+    While a ban of case `n` is in force, they did not come back: it is not carried out yet.
+    """
+    m = schema.members.c
+    if await db.scalar(select(_S.record).where(_S.n == n, _S.kind == "ban", _S.ended == 0).limit(1)) is not None:
+        return None
+    there = (m.room == room, sql_list(m.user, accounts), m.membership == "join", m.joined > since_ms)
+    found: int | None = await db.scalar(select(func.min(m.joined)).where(*there))
+    return found
 
 
 async def _written(

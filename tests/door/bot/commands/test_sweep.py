@@ -236,3 +236,23 @@ async def test_a_message_for_which_no_answer_comes_goes_last(tmp_path: Path) -> 
             except Unreachable:
                 pass
         assert set(action.events) == {"$0", "$1", "$2", "$3"}
+
+
+async def test_what_somebody_writes_once_they_are_back_stays(garden: Garden) -> None:
+    world, ann = garden.server.world, garden.people["ann"]
+    said = [garden.say("ann", f"buy now {n}") for n in range(3)]
+    await garden.bot.has(*said)
+    garden.limit()
+    garden.say("manager", f"!kick {ann} redact 24h calm down")
+    await garden.bot.until(lambda: garden.bot.facts(Swept) != [], "the order")
+    while garden.room.membership(ann) != "leave":
+        await garden.allow(1)
+    garden.bot.ahead_ms += 10_000
+    world.invite(garden.room, garden.people["owner"], ann)
+    world.join(garden.room.id, ann)
+    garden.server.tell()
+    sorry = garden.say("ann", "I am sorry, I read the rules now")
+    await garden.bot.has(sorry)
+    garden.server.allowed = None
+    await garden.bot.until(lambda: outcomes(garden) != [], "the end of the sweep")
+    assert is_gone(garden, *said, sorry) == [True, True, True, False]
