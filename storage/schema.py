@@ -116,6 +116,7 @@ members = Table(
     Column("since", Integer, server_default="0"),  # when first seen there; 0: never in the room
     Column("seen", Integer, server_default="0"),  # the record of their first membership there, whichever it was
     Column("joined", Integer, server_default="0"),  # when they last came in; 0: never, or before that was kept
+    Column("invited", Integer, server_default="0"),  # the record of their last invitation; 0: there was none
     info=ROWS,
 )
 Index("members_by_user", members.c.user)

@@ -28,10 +28,14 @@ _ANY_REMOVED = select(schema.pointed.c.record).where(schema.pointed.c.step == RE
 def _membership(*, came: bool) -> Insert:
     """Return the statement for people who came or went.
 
-    The name somebody had stays known after they left; so do the times they first and last came.
+    The name somebody had stays known after they left; so do the times they first and last came, and their
+    last invitation.
     """
     new, since, joined = upsert(schema.members), schema.members.c.since, schema.members.c.joined
     kept: dict[str, ColumnElement[object]] = {"membership": new.excluded.membership}
+    if not came:
+        invited = new.excluded.invited
+        kept["invited"] = case((invited > 0, invited), else_=schema.members.c.invited)
     if came:
         kept["display_name"] = new.excluded.display_name
         kept["since"] = case((since == 0, new.excluded.since), else_=since)
@@ -103,6 +107,7 @@ async def _members(db: AsyncConnection, changes: Sequence[tuple[int, MembershipC
             "since": e.counted_ms if came else 0,
             "joined": e.counted_ms if came else 0,
             "seen": index,
+            "invited": index if e.membership == "invite" else 0,
         }
         for index, e in changes
     ]

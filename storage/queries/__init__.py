@@ -81,7 +81,7 @@ from .events import (
     unread_events,
     unwanted_events,
 )
-from .join_waves import comings, last_wave, removed_lately, shut_by_waves, who_stands
+from .join_waves import comings, inviter_of, last_wave, removed_lately, shut_by_waves, who_stands
 from .linked_accounts import accounts_of, accounts_of_all
 from .lists import (
     ChosenList,

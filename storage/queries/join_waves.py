@@ -26,6 +26,14 @@ async def comings(db: AsyncConnection, room: RoomId, most: int) -> list[Coming]:
     return [Coming(UserId(user), at, UserId(by), EventId(event)) for user, at, by, event in rows][::-1]
 
 
+async def inviter_of(db: AsyncConnection, room: RoomId, user: UserId) -> UserId | None:
+    """Return who last invited somebody to a room; None if nobody did, or that was erased."""
+    m, e = schema.members.c, schema.events.c
+    there = schema.members.join(schema.events, e.record == m.invited)
+    found = await db.scalar(select(e.sender).select_from(there).where(m.room == room, m.user == user, m.invited > 0))
+    return UserId(found) if found else None
+
+
 async def last_wave(db: AsyncConnection, room: RoomId) -> int | None:
     """Return when a wave was last noticed in a room."""
     p = schema.pointed.c

@@ -247,6 +247,31 @@ async def test_those_who_wrote_enough_that_stands_belong_to_no_wave(tmp_path: Pa
         assert waves(bot) == [(4, "gate", 0)]
 
 
+async def test_who_is_invited_back_by_a_manager_is_no_stranger_after_a_start(tmp_path: Path) -> None:
+    async with offline(tmp_path, UNDO) as bot:
+        await bot.membership(STRANGERS[9], "join")
+        await bot.membership(STRANGERS[9], "leave")
+        await invited(bot, MARK, STRANGERS[9])
+        await bot.pass_time(MINUTE)
+        bot.pipeline = await startup.caught_up(bot.config, BOT, bot.stores, bot.time, PlainReader())
+        await come(bot, STRANGERS[:4])
+        await bot.membership(STRANGERS[9], "join")
+        kicked = [each.subject for each in bot.facts(SanctionStarted) if each.kind == "kick"]
+        assert kicked == STRANGERS[:4]
+
+
+async def test_the_last_invitation_counts(tmp_path: Path) -> None:
+    async with offline(tmp_path, UNDO) as bot:
+        for by in (MARK, ANNA):
+            await invited(bot, by, STRANGERS[9])
+            await bot.membership(STRANGERS[9], "leave")
+        await invited(bot, ANNA, STRANGERS[9])
+        await bot.pass_time(MINUTE)
+        await come(bot, [*STRANGERS[:4], STRANGERS[9]])
+        kicked = [each.subject for each in bot.facts(SanctionStarted) if each.kind == "kick"]
+        assert kicked == [*STRANGERS[:4], STRANGERS[9]]
+
+
 async def test_the_owner_chooses_what_follows(tmp_path: Path) -> None:
     async with offline(tmp_path, "[joins]\nwave = 4\n") as bot:
         await come(bot, STRANGERS[:4])
