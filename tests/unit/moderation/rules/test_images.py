@@ -41,6 +41,28 @@ def test_a_picture_is_known_if_few_bits_differ() -> None:
     assert check(seen()) is None
 
 
+@given(hashes, st.sets(st.integers(0, BITS - 1), max_size=40), st.sampled_from([0, 15, 31, 32, 47]))
+def test_what_is_near_enough_is_found_wherever_the_wrong_bits_are(pdq: int, wrong: set[int], distance: int) -> None:
+    bank = Images(ImageSettings(hashes=tuple(f"{each:064x}" for each in (pdq, OTHER)), distance=distance))
+    way = pdq ^ sum(1 << bit for bit in wrong)
+    nearest = min((each ^ known).bit_count() for each in turned(way) for known in (pdq, OTHER))
+    expected = Hit(numbers={"count": nearest}) if nearest <= distance else None
+    assert bank.check(seen(way), View()) == expected
+
+
+def test_a_picture_is_compared_with_few_of_a_large_bank() -> None:
+    some = random.Random(3)
+    bank = Images(ImageSettings(hashes=tuple(f"{some.getrandbits(BITS):064x}" for _ in range(10_000))))
+    assert max(len(bank.compared(some.getrandbits(BITS))) for _ in range(96)) < 100
+
+
+def test_a_bank_of_one_picture_in_many_forms_is_compared_once_at_most() -> None:
+    forms = {KNOWN ^ (1 << one) ^ (1 << other) for one in range(32) for other in range(one)}
+    bank = Images(ImageSettings(hashes=tuple(f"{each:064x}" for each in forms)))
+    assert len(bank.compared(KNOWN)) == len(forms)
+    assert bank.check(seen(KNOWN), View()) == Hit(numbers={"count": 2})
+
+
 def test_any_moment_of_a_picture_that_moves_counts() -> None:
     assert check(seen(OTHER, flipped(KNOWN, 3))) == Hit(numbers={"count": 3})
 
