@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import singledispatch
 
+from moderation.model.actions import NO_ROOM
 from moderation.model.builtin_rules import (
     BARRED,
     CAP_JOINED,
@@ -223,10 +224,10 @@ def _rooms(fact: SanctionStarted | SanctionEnded, told: NotifyPerson) -> tuple[s
 
 
 def anywhere(fact: Fact) -> Fact:
-    """Return what a person is told of a fact, whichever room it is about: an order may be for several."""
+    """Return what a person is told of a fact, whichever room it is about: an order may be for several, or for all."""
     if isinstance(fact, SanctionEnded):
-        return replace(fact, room=None, start=0)
-    return replace(fact, room=None) if isinstance(fact, SanctionStarted) else fact
+        return replace(fact, room=fact.room and NO_ROOM, start=0)
+    return replace(fact, room=fact.room and NO_ROOM) if isinstance(fact, SanctionStarted) else fact
 
 
 @person_lines.register

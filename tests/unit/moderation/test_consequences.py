@@ -326,6 +326,12 @@ def test_a_reversed_order_for_several_rooms_is_taken_back_in_each_and_told_once(
     ]
 
 
+@pytest.mark.parametrize("rooms", [(ROOM, None), (None, ROOM)])
+def test_what_ends_in_all_rooms_and_in_one_is_told_of_both(rooms: tuple[RoomId | None, ...]) -> None:
+    ended = (SanctionEnded(room=room, start=1, kind="mute", why="time", subject=ANNA) for room in rooms)
+    assert {"notice.ended.mute", "notice.ended-everywhere.mute"} <= set(told(*ended))
+
+
 def test_people_are_told_of_changes_to_their_duty_hours_by_others() -> None:
     hours = "mon-fri 08:00-18:00 Europe/Berlin"
     assert told(RosterChanged(room=ROOM, subject=ANNA, hours=hours, by=MARK)) == ["notice.roster"]
