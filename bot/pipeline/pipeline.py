@@ -530,7 +530,9 @@ def _fresh(events: Sequence[Received], known: set[str]) -> list[Received]:
 
 
 # Facts of one cause; after a crash they are found again by the record that caused them.
-_OF_CASES = frozenset({"case", "decision", "sanction", "credit", "task", "appeal", "report", "dossier", "verify"})
+_OF_CASES = frozenset(
+    {"case", "decision", "sanction", "credit", "task", "appeal", "report", "dossier", "verify", "list"}
+)
 
 
 def _one_cause(facts: Sequence[Fact], first: int) -> tuple[Fact, ...]:
