@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,23 @@ from bot.cli.terminal.output import text
 from bot.cli.terminal.tables import Look, table
 from bot.config.config import load_config
 from bot.events.parse_event import receive
-from moderation.model.facts import CaseOpened, CreditChanged, RoomEntered, RoomStateChanged, SanctionStarted, TaskOpened
+from moderation.lists.entries import read_entries
+from moderation.model.facts import (
+    CaseOpened,
+    CreditChanged,
+    ListChosen,
+    RoomEntered,
+    RoomStateChanged,
+    SanctionStarted,
+    TaskOpened,
+)
 from moderation.values.durations import DAY_MS
 from moderation.values.events import Received
 from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.values.notices import Moment
 from storage.database import FILE
 from storage.identity.store import IdentityStore, Kek, NewClaim
+from storage.state.list_entries import change_entries
 from tests.unit.bot.cli.conftest import GARDEN, HEAD, NOW, Answerable
 
 OPERA = "@opera:example.org"
@@ -37,6 +48,7 @@ ROOM = RoomId(GARDEN)
 EVENT = EventId("$" + "0aB-" * 10 + "xyz")
 WORDS = "because of 很多人都说这条消息不符合规则，所以处理了 and " + "w" * 90 + " " + "more words " * 30
 CODE = GroupCode("G-7F3K")
+LIST, LIST_ROOM = "a-very-long-name-of-a-list", RoomId("!" + "0aB-" * 10 + "bans:lists.example")
 
 # Commands that show a table, each with what it needs.
 TABLES = {
@@ -53,6 +65,10 @@ TABLES = {
     "roster list": ["--reason", "an audit"],
     "identity show": [HAN, "--case", "2", "--reason", "an audit"],
     "logs hold list": [],
+    "lists": [],
+    "lists match": [HAN],
+    "lists preview": [LIST],
+    "lists search": ["many"],
     "rules try": ["rules.toml", "--reason", "an audit"],
     "rules replay": [],
 }
@@ -105,6 +121,9 @@ async def _happen(config_file: Path) -> None:
         commit = operations._pipeline.commit
         await commit((RoomEntered(code=CODE, purpose="group", room_id=GARDEN),))
         await commit((RoomStateChanged(room=ROOM, condition="protected"),))
+        chosen = ListChosen(room=ROOM, step="watched", list=LIST, list_room=LIST_ROOM)
+        entries = read_entries(_entry(entity) for entity in (LONG, HAN, HOSTILE, "@many*:" + "w" * 60 + ".example"))
+        await commit((chosen,), also=partial(change_entries, room=LIST_ROOM, gone=(), added=entries))
         await operations._pipeline.take([_said(n, who) for n, who in enumerate((LONG, HAN))])
         for n, who in enumerate((LONG, HAN, HOSTILE), 1):
             of: dict[str, Any] = {"room": ROOM, "n": n, "subject": UserId(who)}
@@ -124,6 +143,11 @@ def _said(number: int, who: str) -> Received:
     content = {"msgtype": "m.text", "body": WORDS}
     raw = {"event_id": f"$said{number}", "sender": who, "type": "m.room.message", "content": content}
     return receive({**raw, "origin_server_ts": NOW}, ROOM, NOW)
+
+
+def _entry(entity: str) -> dict[str, Any]:
+    content = {"entity": entity, "recommendation": "m.ban", "reason": WORDS}
+    return {"type": "m.policy.rule.user", "state_key": entity, "sender": LONG, "content": content}
 
 
 def _commands() -> Iterator[str]:
