@@ -67,7 +67,8 @@ async def hash_apart(data: bytes) -> PictureWork:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode in (-signal.SIGTERM, -signal.SIGINT):  # the whole service is told to stop
+    told_to_stop = process.returncode in (-signal.SIGTERM, -signal.SIGINT)  # as the whole service is
+    if told_to_stop or said.endswith(b"KeyboardInterrupt\n"):  # it exits with 1 while Python starts
         raise Interrupted("it was told to stop")
     if process.returncode == 0 and (read := _ANSWER.fullmatch(answer)):
         return PictureWork(read[2].decode().strip(), min(float(read[1]) / SECONDS, 0.99))

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,14 +119,26 @@ async def test_a_stop_kills_the_process_at_once(monkeypatch: pytest.MonkeyPatch)
 async def test_a_picture_whose_process_is_told_to_stop_is_hashed_later(
     monkeypatch: pytest.MonkeyPatch, told: signal.Signals
 ) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs behind it ignore it
     started = Started(monkeypatch)
     task = asyncio.create_task(hasher_of(Files()).handle(shown(1), "txn"))
     (await started.next()).send_signal(told)
+    signal.signal(signal.SIGINT, before)
     with pytest.raises(RetryLater) as later:
         await task
     ((lost,),) = [later.value.given_up.facts]
     assert isinstance(lost, MediaKept)
     assert (lost.result, lost.pdq, len(lost.sha256)) == ("done", "", 64)
+
+
+async def test_a_picture_is_hashed_later_if_python_is_interrupted_while_it_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "interrupted.py"
+    program.write_text("import sys\nsys.stderr.write('KeyboardInterrupt\\n')\nsys.exit(1)\n")
+    monkeypatch.setattr(picture_process, "_HASHER", str(program))
+    with pytest.raises(RetryLater):
+        await hasher_of(Files()).handle(shown(1), "txn")
 
 
 async def test_a_picture_waits_while_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
