@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,9 @@ from bot.matrix.errors import RateLimited
 from bot.outbox.dispatcher import OutboxDispatcher
 from bot.outbox.handler import Done, PollAgain
 from bot.outbox.selection import APART, PATIENCE_MS, URGENT_IN_A_ROW
-from moderation.model.actions import OUTSIDE, PROOF, Action, Say, Sweep, Verify, Witness
+from moderation.model.actions import PROOF, Action, AskPlugin, HashMedia, Say, Sweep, Verify, Witness
 from moderation.model.facts import ActionTaken
+from moderation.values.durations import HOUR_MS
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import line
 from tests.door.bot.effects.test_anchor_day import ONE, Deployment, deployment
@@ -31,7 +33,7 @@ class Bench:
         self.place = place
         self.begun: list[str] = []
         self.go_on: dict[str, asyncio.Event] = {}
-        by_type = {Verify: self._handle, Witness: self._handle, Say: self._handle}
+        by_type = dict.fromkeys((Verify, Witness, HashMedia, AskPlugin, Say), self._handle)
         self.actor = OutboxDispatcher(place.stores.database, place.pipeline, by_type, lambda: place.now)
 
     def free(self, *names: str) -> None:
@@ -84,9 +86,12 @@ async def test_one_persons_steps_go_in_order_one_at_a_time(bench: Bench) -> None
 
 async def test_a_step_runs_however_much_waits_for_the_homeserver(bench: Bench) -> None:
     await bench.place.pipeline.commit(actions=[say(number) for number in range(100)])
-    await bench.place.pipeline.commit(actions=(verify(PEOPLE[0]), Witness(day="2026-11-24")))
-    await bench.until("say", "witness", f"{PEOPLE[0]} 1")
-    assert {OUTSIDE, PROOF} == set(APART)
+    file: dict[str, Any] = {"room": ONE, "url": "mxc://example.org/file", "subject": PEOPLE[0], "on": 1}
+    asked = AskPlugin(plugin="labels", kind="m.image", until=bench.place.now + HOUR_MS, **file)
+    apart = (verify(PEOPLE[0]), Witness(day="2026-11-24"), HashMedia(judged=True, **file), asked)
+    await bench.place.pipeline.commit(actions=apart)
+    await bench.until("say", "witness", f"{PEOPLE[0]} 1", HashMedia.NAME, AskPlugin.NAME)
+    assert {each.priority for each in apart} == set(APART)
 
 
 async def test_polling_without_an_outcome_leaves_no_record(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ REPORTER = Appealed(
 DECIDED = CaseDecided(room=ONE, n=1, what="upheld", state="decided", by=BEN, reason="a reason that stays")
 # Fields that hold what people wrote and are kept all the same: reasons of managers and operators, and the rest is ids.
 KEPT = {"reason", "event", "statement", "key", "hours", "sha256", "pdq", "labels", "url", "ticket", "session"}
+KEPT |= {"entity", "author"}  # of a policy list, which its readers can read anyway
 
 
 async def said(folder: Path) -> list[Action]:
