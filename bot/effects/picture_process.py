@@ -67,6 +67,10 @@ async def hash_apart(data: bytes) -> PictureWork:
         if process.returncode is None:
             process.kill()
             await process.wait()
+        if process.stdin is not None:  # the pipe is released now, not when somebody collects garbage
+            process.stdin.close()
+            with suppress(ConnectionError):
+                await process.stdin.wait_closed()
     told_to_stop = process.returncode in (-signal.SIGTERM, -signal.SIGINT)  # as the whole service is
     if told_to_stop or said.endswith(b"KeyboardInterrupt\n"):  # it exits with 1 while Python starts
         raise Interrupted("it was told to stop")
