@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from moderation.model.builtin_rules import TIER_LINKS
+from moderation.model.builtin_rules import OWN_RULES, TIER_LINKS
 from moderation.model.context import CaseView
 from moderation.model.facts import (
     CaseDecided,
@@ -171,7 +171,9 @@ def _found(known: StatementContext) -> str:
 
 def _findings(facts: Sequence[Fact], case: CaseView) -> Iterator[StatedFinding]:
     """Yield the findings in the message that the case is about; other findings of the same cause do not concern it."""
-    causes = {case.on, *(fact.on for fact in facts if isinstance(fact, CaseOpened) and fact.n == case.n)}
+    causes = {case.on}
+    if case.rule not in OWN_RULES:  # of a file: its case may begin after its message
+        causes |= {fact.on for fact in facts if isinstance(fact, CaseOpened) and fact.n == case.n}
     for fact in facts:
         if isinstance(fact, Found) and fact.on in causes and fact.subject == case.subject:
             yield StatedFinding(

@@ -13,7 +13,6 @@ Rules kept here:
 Left to others: making the hashes (`bot/effects/picture_hash.py`), reading the lists (`bot/config/lists.py`).
 """
 
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Annotated, ClassVar, Literal
@@ -131,7 +130,8 @@ def turned(pdq: int) -> Iterator[int]:
 
 
 def _pieces(pdq: int) -> Sequence[int]:
-    return struct.unpack(f"<{PIECES}H", pdq.to_bytes(BITS // 8, "little"))
+    raw = pdq.to_bytes(BITS // 8, "little")
+    return tuple(raw[at] | raw[at + 1] << 8 for at in range(0, len(raw), 2))
 
 
 def _exchanged(pdq: int) -> int:

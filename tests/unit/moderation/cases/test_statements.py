@@ -132,6 +132,12 @@ def test_a_statement_excludes_effects_on_others() -> None:
     assert (stated.findings, stated.measures, stated.cost, stated.ledger, stated.about) == ((), (), 10, "standing", 4)
 
 
+def test_a_case_about_a_duty_states_no_finding_of_the_message_that_caused_it() -> None:
+    duty = replace(OPENED, n=5, rule="duty_nobody", about=4)
+    about = known(n=CaseNumber(5), rule="duty_nobody", about=4, on=-1)
+    assert statement(about, (FOUND, OPENED, duty)).findings == ()
+
+
 def test_only_upheld_cases_mention_appeal() -> None:
     for state, outcome, can in (
         ("decided", "upheld", True),
