@@ -244,6 +244,7 @@ list_spared = Table(
     Column("list", String, info=PLAIN),
     Column("room", String, info=PLAIN),
     Column("reach", String, info=PLAIN),
+    Column("n", Integer),  # the case that says so; 0: a command
     Column("subject", String, info=PERSON),
     Column("person", String, info=PERSON),
     Column("at", Integer),

@@ -150,7 +150,7 @@ async def _spare(call: Call) -> Reply:
     here, known = _some_here(call), await _spared_here(call, context.subject.person)
     holding = [each for each in context.subject.in_force if each.kind == "ban" and each.covers(call.group)]
     ends = [each.end("command", on=call.on, by=call.caller) for each in holding if each.basis == "list"]
-    facts = (*_facts(call, user, [name for name in here if name not in known or known[name].n], "spared"), *ends)
+    facts = (*_facts(call, user, [name for name in here if name not in known], "spared"), *ends)
     if not facts:
         raise Refused("error.list.spared", who=user)
     return Reply((spared_line(call, user), *await _left(call, context)), facts)
@@ -187,19 +187,17 @@ async def _left(call: Call, context: Context) -> tuple[Line, ...]:
 
 
 async def _unspare(call: Call) -> Reply:
-    """Let the lists touch somebody again whom a command spared."""
+    """Let the lists touch somebody again whom a command or the decision of a case spared."""
     user, context = await _must_spare(call)
     known = await _spared_here(call, context.subject.person)
-    by_case = [line("policy-list.case-spares", list=name, n=each.n) for name, each in known.items() if each.n]
     above = not is_operator(call.caller, call.policy) and call.group.community != DEPLOYMENT
-    of_command = {name: each for name, each in known.items() if not each.n}
-    mine = [name for name, each in of_command.items() if each.reach != DEPLOYMENT or not above]
-    if of_command and not mine:
+    mine = [name for name, each in known.items() if each.reach != DEPLOYMENT or not above]
+    if known and not mine:
         raise Refused("error.list.operators", who=user)
     facts = _facts(call, user, mine, "unspared")
     if not facts:
         raise Refused("error.list.not-spared", who=user)
-    return Reply((line("policy-list.unspared", who=Who(user)), *by_case), facts, (MatchAgain(room=call.group.room),))
+    return Reply((line("policy-list.unspared", who=Who(user)),), facts, (MatchAgain(room=call.group.room),))
 
 
 def _named(call: Call) -> UserId:
@@ -219,7 +217,7 @@ async def _must_spare(call: Call) -> tuple[UserId, Context]:
 
 
 async def _spared_here(call: Call, person: PersonId) -> dict[str, queries.Spared]:
-    return await queries.spared_by_list(call.db, person, call.group, call.policy.operators)
+    return await queries.spared_by_list(call.db, person, call.group)
 
 
 def _facts(call: Call, user: UserId, names: Iterable[str], step: Literal["spared", "unspared"]) -> tuple[Fact, ...]:

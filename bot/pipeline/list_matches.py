@@ -148,8 +148,7 @@ class ListMatching:
 
     async def _verdict(self, db: AsyncConnection, came: Came, listed: Sequence[ListedEntry]) -> Verdict | None:
         context = await self._knowledge.context(db, came.room, came.user, came.at_ms)
-        person, operators = context.subject.person, self._policy.operators
-        spared = await queries.spared_by_list(db, person, came.room, operators)
+        spared = await queries.spared_by_list(db, context.subject.person, came.room)
         return verdict(listed, self._lists.watches, context, self._policy, frozenset(spared))
 
     async def _facts(self, db: AsyncConnection, found: Verdict, came: Came) -> tuple[Fact, ...]:

@@ -30,6 +30,6 @@ async def people_touched(
         if room is None or not room.active or not watch.holds_in(room):
             continue
         context = await knowledge.context(db, room, user, now_ms)
-        spared = await queries.spared_by_list(db, context.subject.person, room, policy.operators)
+        spared = await queries.spared_by_list(db, context.subject.person, room)
         found.append(touched(listed, watch, context, policy, spared))
     return found

@@ -4,7 +4,7 @@ Rules kept here:
 - An illegal step raises and changes nothing.
 - Upholding applies the rule's measure (what the interim measure has not done already) and the charge.
 - Dismissing ends what rested on the case and compensates the charges, so that the balance is as if the entry had never
-  been.
+  been. A policy list whose entry brought the case no longer touches the person, until people say that it may.
 - On appeal the same two words affirm or reverse.
 - If an operator upholds what the people of a room upheld before, it counts everywhere from then on
   (`moderation/model/reach.py`).
@@ -14,6 +14,7 @@ Rules kept here:
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 from moderation.credit.credit import entries_in_force
 from moderation.credit.ledger import LEDGERS, compensate, confirmed, with_entry
@@ -28,7 +29,7 @@ from moderation.duty.responsibility import (
 from moderation.judge.judge import charge_violation
 from moderation.model.builtin_rules import LISTED, OUTSIDE, OWN_RULES, REPORTED, TIER_LINKS, ledger_of, report_rule
 from moderation.model.context import CaseView, Context, RoomView
-from moderation.model.facts import EntryConfirmed, Fact, Outcome
+from moderation.model.facts import EntryConfirmed, Fact, ListSpared, Outcome
 from moderation.model.new_facts import sanction_here
 from moderation.model.reach import DEPLOYMENT, reach_of
 from moderation.policy import Policy, RuleBase
@@ -148,17 +149,34 @@ def _upheld(case: CaseView, by: UserId, context: Context, policy: Policy, on: in
     if ledger_of(case.rule) == "standing":
         return charged_again(context, case.rule, cost_of(case.rule, policy), n=case.n, policy=policy, on=on, by=by)
     if case.rule == LISTED:
-        if any(each.n == case.n and each.kind == "ban" for each in context.subject.in_force):
-            return ()
-        until = context.now_ms + policy.lists.lasts
-        reach = reach_of(by, case.rule, context.room.community, policy)
-        ban = sanction_here(context, "ban", "decision", n=case.n, rule=case.rule, on=on, until=until, by=by)
-        return (replace(ban, room=None if reach == DEPLOYMENT else ban.room, reach=reach),)
+        return _banned(case, by, context, policy, on)
     rule = _rule_of(case, policy)
     return (
         *(_measures(case, rule, by, context, on) if rule else ()),
         *charge_violation(context, policy, rule=case.rule, grade=case.grade, n=case.n, on=on, by=by),
     )
+
+
+def _banned(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    """Return the ban of somebody whom a policy list names."""
+    again = _spared(case, "unspared", by, context, policy, on) if case.outcome == "dismissed" else ()
+    if any(each.n == case.n and each.kind == "ban" for each in context.subject.in_force):
+        return tuple(again)
+    until = context.now_ms + policy.lists.lasts
+    reach = reach_of(by, case.rule, context.room.community, policy)
+    ban = sanction_here(context, "ban", "decision", n=case.n, rule=case.rule, on=on, until=until, by=by)
+    return (*again, replace(ban, room=None if reach == DEPLOYMENT else ban.room, reach=reach))
+
+
+def _spared(
+    case: CaseView, step: Literal["spared", "unspared"], by: UserId, context: Context, policy: Policy, on: int
+) -> Iterator[Fact]:
+    """Yield the facts that the lists which brought a case no longer touch its person, or may again."""
+    reach = reach_of(by, case.rule, context.room.community, policy)
+    for name in case.lists:
+        yield ListSpared(
+            room=case.room, on=on, step=step, list=name, reach=reach, n=case.n, subject=case.subject, by=by
+        )
 
 
 def _rule_of(case: CaseView, policy: Policy) -> RuleBase | None:
@@ -184,7 +202,8 @@ def _measures(case: CaseView, rule: RuleBase, by: UserId, context: Context, on: 
 def _dismissed(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
     resting = [each for each in context.subject.in_force if each.n == case.n and each.basis not in LEDGERS]
     ended = (each.end("reversed", on=on, by=by) for each in resting)
-    return (*ended, *_given_back(case, context, policy, on))
+    spared = _spared(case, "spared", by, context, policy, on)
+    return (*ended, *_given_back(case, context, policy, on), *spared)
 
 
 def _given_back(case: CaseView, context: Context, policy: Policy, on: int) -> Iterator[Fact]:

@@ -181,6 +181,7 @@ class CaseView:
     # How often the person was removed from the room or banned for it by its rule, and when last; of recent cases only.
     removals: int = 0
     removed: int = 0
+    lists: tuple[str, ...] = ()  # the policy lists whose entries brought it
 
     @property
     def waits(self) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.cases.deadlines import Excused, Gone
-from moderation.model.builtin_rules import OVERDUE
+from moderation.model.builtin_rules import LISTED, OVERDUE
 from moderation.model.context import CaseView
 from moderation.model.facts import SanctionKind
 from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
@@ -52,6 +52,7 @@ _ELSEWHERE = (
     .group_by(schema.sanctions.c.room)
     .order_by(func.min(schema.sanctions.c.record))
 )
+_LISTS = select(schema.list_matches.c.list).where(schema.list_matches.c.n == bindparam("n")).distinct().order_by("list")
 _CREDIT = schema.credit.c
 _AFFIRMED = select(schema.decisions.c.record).where(
     schema.decisions.c.n == bindparam("n"), schema.decisions.c.state == "affirmed"
@@ -105,6 +106,8 @@ async def case_view(db: AsyncConnection, n: int) -> CaseView | None:
     accounts, deciders, appellants = (frozenset(people[user]) if user else frozenset() for user in named)
     case = _case(row, tuple(events), frozenset((measure.kind, EventId(measure.event)) for measure in taken))
     elsewhere = tuple(RoomId(other.room) for other in rooms)
+    if row.rule == LISTED:
+        case = replace(case, lists=tuple(await db.scalars(_LISTS, {"n": n})))
     case = replace(case, accounts=accounts, deciders=deciders, appellants=appellants, elsewhere=elsewhere)
     if row.outcome and row.state != "closed":
         above = bool(elsewhere) or await _is_for_operator(db, n)

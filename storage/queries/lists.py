@@ -125,7 +125,7 @@ _PUBLISHED = [schema.published_entries.c[name] for name in PublishedEntry.__data
 
 @dataclass(frozen=True, slots=True)
 class Spared:
-    """The ground on which a list no longer touches somebody: a case, or (0) a command of this reach."""
+    """The ground on which a list no longer touches somebody: a case, or (0) a command; and how far that reaches."""
 
     n: int = 0
     reach: str = DEPLOYMENT
@@ -216,24 +216,14 @@ async def people_present(db: AsyncConnection) -> list[tuple[RoomId, UserId]]:
     return [(RoomId(row.room), UserId(row.user)) for row in await db.execute(there)]
 
 
-async def spared_by_list(
-    db: AsyncConnection, person: PersonId, place: Place, operators: Collection[str]
-) -> dict[str, Spared]:
+async def spared_by_list(db: AsyncConnection, person: PersonId, place: Place) -> dict[str, Spared]:
     """Return the lists that no longer touch a person in a place, each with what says so.
 
     Such a word reaches as far as that of the person who gave it (`moderation/model/reach.py`).
     """
-    t, m, c, r = schema.list_spared.c, schema.list_matches.c, schema.cases.c, schema.rooms.c
-    by_command = select(t.list, t.reach).where(
-        t.person == person, or_(t.reach.in_((DEPLOYMENT, place.community)), t.room == place.room)
+    t = schema.list_spared.c
+    reaches = or_(t.reach.in_((DEPLOYMENT, place.community)), t.room == place.room)
+    rows = await db.execute(
+        select(t.list, t.n, t.reach).where(t.person == person, reaches).order_by(t.reach.desc(), t.record)
     )
-    reaches = or_(c.room == place.room, r.community == place.community, c.by.in_(sorted(operators)))
-    by_case = (
-        select(m.list, c.n)
-        .join(schema.cases, c.n == m.n)
-        .outerjoin(schema.rooms, r.room == c.room)
-        .where(m.person == person, c.outcome == "dismissed", reaches)
-    )
-    found = {row.list: Spared(n=row.n) for row in await db.execute(by_case.order_by(c.n))}
-    commands = await db.execute(by_command.order_by(t.reach.desc()))  # that of an operator last
-    return found | {row.list: Spared(reach=row.reach) for row in commands}
+    return {row.list: Spared(row.n, row.reach) for row in rows}  # that of an operator last

@@ -74,6 +74,10 @@ def _decided(world: World, fact: Any, by: str) -> bool:
     return room == fact.room and world.manages(by, room) and about != by
 
 
+def _above(world: World, fact: Any, by: str) -> bool:
+    return world.manages(by, fact.room) and world.stands_above(by, fact.subject, fact.room)
+
+
 # Kind of fact with a `by` (or whose subject is the one who acts) -> whether that person may be the cause of it.
 ALLOWED: dict[type[Fact], Check] = {
     CaseOpened: lambda world, fact, by: world.manages(by, fact.room),
@@ -101,8 +105,7 @@ ALLOWED: dict[type[Fact], Check] = {
         world.manages(by, fact.room) and (by == OPERATOR or fact.reach == world.community(fact.room))
     ),
     ListSpared: lambda world, fact, by: (
-        world.manages(by, fact.room)
-        and world.stands_above(by, fact.subject, fact.room)
+        (_decided(world, fact, by) if fact.n else _above(world, fact, by))
         and (by == OPERATOR or fact.reach == world.community(fact.room))
     ),
     Reported: lambda world, fact, by: world.inside(by, world.cases[fact.n][0]),

@@ -78,7 +78,7 @@ class ListPublished(Fact, kind="list", changes="nothing"):
 
 
 class ListSpared(Fact, kind="list", changes="nothing"):
-    """A list no longer touches somebody, or may again, by a command in a room.
+    """A list no longer touches somebody, or may again: by a command in a room, or by the decision of case `n`.
 
     `reach`: how far that counts, as the word of the person who gave it does.
     """
@@ -87,6 +87,7 @@ class ListSpared(Fact, kind="list", changes="nothing"):
     step: Literal["spared", "unspared"] = "spared"
     list: str
     reach: str = ""
+    n: int = 0  # the case; 0: a command
     subject: UserId = person()
     by: UserId = person()
     reason: str = private("by")

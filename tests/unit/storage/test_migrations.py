@@ -155,6 +155,14 @@ def test_decisions_from_before_they_were_kept_are_read_from_the_records(tmp_path
     ]
 
 
+def test_who_was_spared_by_a_command_stays_spared(tmp_path: Path) -> None:
+    with older_database(tmp_path / FILE, "0043") as connection:
+        insert(connection, "list_spared", record=7, list="cme", room="!room", reach="club", person="@anna", at=3)
+    migrate(tmp_path / FILE)
+    found = sqlite3.connect(tmp_path / FILE).execute("SELECT record, list, room, reach, n, person, at FROM list_spared")
+    assert found.fetchall() == [(7, "cme", "!room", "club", 0, "@anna", 3)]
+
+
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     migrate(tmp_path / FILE)
     with sqlite3.connect(tmp_path / FILE) as connection:

@@ -3,7 +3,14 @@
 import json
 from pathlib import Path
 
-from moderation.model.facts import AccountsLinked, ListSpared, SanctionEnded, SanctionStarted
+from moderation.model.facts import (
+    AccountsLinked,
+    CaseOpened,
+    ListSpared,
+    RecordsPurged,
+    SanctionEnded,
+    SanctionStarted,
+)
 from moderation.values.ids import GroupCode, RoomId, UserId
 from tests.door.lists import entries
 from tests.door.offline import ANNA, DESK, LEVELS, MARK, MINA, OLGA, ROOM, Offline, offline
@@ -94,12 +101,48 @@ async def test_a_waiting_case_and_one_that_people_decided_are_named(tmp_path: Pa
         assert bot.facts(SanctionEnded) == []
 
 
-async def test_a_case_that_spares_is_said_and_stays(tmp_path: Path) -> None:
+async def test_a_dismissed_case_spares_until_somebody_takes_that_back(tmp_path: Path) -> None:
     async with offline(tmp_path, "") as bot:
         await entries(bot, NAMED)
         await bot.say(MARK, "!dismiss 1 we know her", DESK)
+        [spared] = bot.facts(ListSpared)
+        assert (spared.list, spared.n, spared.step, spared.by) == ("cme", 1, "spared", MARK)
         assert (await answer(bot, f"!list match {ANNA}"))["policy-list.spared-by-case"]["n"] == 1
-        assert "error.list.not-spared" in await answer(bot, f"!list unspare {ANNA}")
+        assert "error.list.spared" in await answer(bot, f"!list spare {ANNA} once more")
+        assert "policy-list.unspared" in await answer(bot, f"!list unspare {ANNA}")
+        await entries(bot, NAMED, *OTHERS)
+        assert [fact.n for fact in bot.facts(CaseOpened)] == [1, 2]
+
+
+async def test_a_dismissed_case_spares_when_it_is_long_gone(tmp_path: Path) -> None:
+    async with offline(tmp_path, "") as bot:
+        await entries(bot, NAMED)
+        await bot.say(MARK, "!dismiss 1 we know her", DESK)
+        await bot.pipeline.commit((RecordsPurged(below=bot.stores.journal.size, what="command"),))
+        assert await bot.rows("SELECT 1 FROM cases") == []
+        await entries(bot, NAMED, *OTHERS)
+        assert [fact.n for fact in bot.facts(CaseOpened)] == [1]
+
+
+async def test_a_reversal_on_appeal_spares(tmp_path: Path) -> None:
+    async with offline(tmp_path, "") as bot:
+        await entries(bot, NAMED, trust="apply")
+        await bot.say(ANNA, "!appeal 1 that is somebody else", await bot.direct(ANNA))
+        await bot.say(MARK, "!dismiss 1 it is", DESK)
+        assert [(end.n, end.why) for end in bot.facts(SanctionEnded)] == [(1, "reversed")]
+        await entries(bot, NAMED, *OTHERS, trust="apply")
+        assert [(fact.list, fact.n) for fact in bot.facts(ListSpared)] == [("cme", 1)]
+        assert len(bot.facts(SanctionStarted)) == 1
+
+
+async def test_who_upholds_what_was_dismissed_lets_the_list_touch_them_again(tmp_path: Path) -> None:
+    async with offline(tmp_path, "") as bot:
+        await entries(bot, NAMED)
+        await bot.say(MARK, "!dismiss 1 we know her", DESK)
+        await bot.say(MARK, "!uphold 1 it was her after all", DESK)
+        assert [fact.step for fact in bot.facts(ListSpared)] == ["spared", "unspared"]
+        assert [fact.basis for fact in bot.facts(SanctionStarted)] == ["decision"]
+        assert await bot.rows("SELECT 1 FROM list_spared") == []
 
 
 async def test_sparing_binds_no_other_community(tmp_path: Path) -> None:
