@@ -16,10 +16,11 @@ from pathlib import Path
 from .backup.snapshot import FOLDER as BACKUP
 from .database import FILE as STATE
 from .journal.record_keys import FILE as IDENTITY
+from .policy_server.tables import FOLDER as POLICY_SERVER
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _SIDES = ("", "-wal", "-shm", "-journal")
-_FOLDERS = ("keys", "crypto", "spool", BACKUP)
+_FOLDERS = ("keys", "crypto", "spool", POLICY_SERVER, BACKUP)
 
 
 def private_paths(data_dir: Path) -> Iterator[Path]:

@@ -44,6 +44,7 @@ from .alerts import alert_problems
 from .errors import ConfigProblem, durations_in, explain, one_of, shown, value_at
 from .oidc import console_problems, oidc_problems
 from .plugins import plugin_problems
+from .policy_server import policy_server_problems
 from .toml_lines import Place
 from .verification import email_problems
 
@@ -81,6 +82,7 @@ def problems_across(
         *email_problems(data),
         *alert_problems(data),
         *plugin_problems(data),
+        *policy_server_problems(data),
         *_names(data),
         *_files_fetched(data),
         *_fit_a_record(data),

@@ -54,6 +54,7 @@ from .errors import ConfigError, ConfigProblem, decode, explain, syntax_problem,
 from .lists import with_lists
 from .oidc import SECRET_PREFIX, CallbackSettings, ConsoleSettings, OidcSettings, is_loopback, listen_address
 from .plugins import PluginSettings
+from .policy_server import PolicyServerSettings
 from .renamed import as_written, old_names, with_new_names
 from .verification import ChallengeSettings, EmailSettings
 from .zones import near_zones
@@ -226,6 +227,7 @@ class FileSettings(StrictSettings):
     oidc: tuple[OidcSettings, ...] = ()
     callback: CallbackSettings = CallbackSettings()
     console: ConsoleSettings = ConsoleSettings()
+    policy_server: PolicyServerSettings = PolicyServerSettings()
     watch: WatchSettings = WatchSettings()
     alerts: AlertSettings = AlertSettings()
     plugins: tuple[PluginSettings, ...] = ()

@@ -109,6 +109,9 @@ def listen_address(text: str) -> tuple[str, int]:
     return host, int(found[3])
 
 
+LoopbackOrPrivate = Annotated[str, AfterValidator(_listen)]  # where a proxy hands on what comes from outside
+
+
 class OidcSettings(StrictSettings):
     """One issuer, and what is asked of it."""
 
@@ -136,14 +139,14 @@ class CallbackSettings(StrictSettings):
     """The page to which browsers return after a login at an issuer. Without a public address nothing listens."""
 
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
-    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8419"
+    listen: LoopbackOrPrivate = "127.0.0.1:8419"
 
 
 class ConsoleSettings(StrictSettings):
     """The pages of the web console: the address that browsers reach, and where its process listens."""
 
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None  # None: on this machine alone
-    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8470"
+    listen: LoopbackOrPrivate = "127.0.0.1:8470"
     operators_need: str | None = None  # the issuer at which operators also log in; None: the link is enough
 
 

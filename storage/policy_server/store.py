@@ -1,0 +1,148 @@
+"""What the policy server writes: each answer before it is given, each refusal with the note of which a record is made.
+
+Rules kept here:
+- An event id has one answer. If two are written, the first one stands, and both who asked are given it.
+- A refusal and its note are one transaction: there is no refusal of which the bot does not hear.
+- What waits is written together, with one flush (`GroupCommit`).
+- An answer is kept for a week. A note is kept until the bot has recorded it, however long that takes, and no longer,
+  because it holds what somebody wrote.
+
+Left to others: the tables (`tables.py`), what is answered (`bot/policy_server/`).
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import EventId, RoomId
+
+from .group_commit import GroupCommit
+from .spool import PolicyRoom
+from .tables import open_to_read, open_to_write
+
+KEPT_MS = 7 * DAY_MS
+_PURGED_AT_ONCE = 2_000  # rows, so that nobody waits for long
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """An answer to one event. `errcode` and `text` are of refusals."""
+
+    event_id: EventId
+    reference_hash: str
+    room: RoomId
+    accepted: bool
+    at_ms: int
+    errcode: str = ""
+    text: str = ""
+
+
+class PolicyStore:
+    """The database of the policy server, open for writing. Make it with `PolicyStore.open`; it blocks only there."""
+
+    def __init__(self, writing: sqlite3.Connection, reading: sqlite3.Connection) -> None:
+        self._writer = GroupCommit(writing, "policy-writes")
+        self._reader = GroupCommit(reading, "policy-reads", commits=False)
+
+    @classmethod
+    def open(cls, data_dir: Path, now_ms: int) -> "PolicyStore":
+        """Open the database of a data directory. Raises `Invalid` if it cannot be used."""
+        writing = open_to_write(data_dir, now_ms)
+        reading = open_to_read(data_dir)
+        assert reading is not None, "it was just made"
+        return cls(writing, reading)
+
+    async def answer(self, event_id: EventId) -> KeptAnswer | None:
+        """Return the answer that an event was given, or None. Raises `sqlite3.Error`."""
+        return await self._reader.do(_answer, event_id)
+
+    async def keep(self, answer: KeptAnswer, note: Mapping[str, Any] | None = None) -> KeptAnswer:
+        """Keep an answer, with the note of a refusal; return the one that stands, which may be an earlier one.
+
+        Returns when it is on the disk. Raises `sqlite3.Error` if it could not be kept: then it must not be given.
+        """
+        written = json.dumps(note, ensure_ascii=False) if note is not None else None
+        return await self._writer.do(_keep, answer, written)
+
+    async def rooms(self) -> tuple[PolicyRoom, ...]:
+        """Return all rooms. Raises `sqlite3.Error`."""
+        return await self._reader.do(_rooms)
+
+    async def room_tried(self, room: RoomId, at_ms: int, why: str) -> None:
+        """Keep that a room could not be joined. Raises `sqlite3.Error`."""
+        await self._writer.do(_room, PolicyRoom(room, "", 0, at_ms, why[:200]))
+
+    async def room_joined(self, room: RoomId, version: str, at_ms: int) -> None:
+        """Keep that a room was joined, and its version. Raises `sqlite3.Error`."""
+        await self._writer.do(_room, PolicyRoom(room, version, at_ms, at_ms, ""))
+
+    async def purge(self, now_ms: int, recorded: int) -> int:
+        """Remove old answers, and notes up to the number `recorded`. Returns how many rows. Raises `sqlite3.Error`."""
+        return await self._writer.do(_purge, now_ms - KEPT_MS, recorded)
+
+    async def continue_after(self, seq: int) -> None:
+        """Give new refusals numbers above `seq`, if lower ones would come. Raises `sqlite3.Error`."""
+        await self._writer.do(_continue_after, seq)
+
+    def close(self) -> None:
+        """Write what waits, and close."""
+        self._writer.close()
+        self._reader.close()
+
+
+def _answer(connection: sqlite3.Connection, event_id: str) -> KeptAnswer | None:
+    sql = "SELECT reference_hash, room, accepted, at_ms, errcode, text FROM answers WHERE event_id = ?"
+    row = connection.execute(sql, (event_id,)).fetchone()
+    if row is None:
+        return None
+    reference_hash, room, accepted, at_ms, errcode, text = row
+    return KeptAnswer(EventId(event_id), reference_hash, RoomId(room), bool(accepted), at_ms, errcode, text)
+
+
+def _keep(connection: sqlite3.Connection, answer: KeptAnswer, note: str | None) -> KeptAnswer:
+    sql = (
+        "INSERT INTO answers (event_id, reference_hash, room, accepted, errcode, text, at_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    )
+    values = (answer.event_id, answer.reference_hash, answer.room, answer.accepted, answer.errcode, answer.text)
+    if connection.execute(sql, (*values, answer.at_ms)).rowcount == 0:
+        stands = _answer(connection, answer.event_id)
+        assert stands is not None
+        return stands
+    if note is not None:
+        sql = "INSERT INTO refusals (at_ms, event_id, note) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        connection.execute(sql, (answer.at_ms, answer.event_id, note))
+    return answer
+
+
+def _rooms(connection: sqlite3.Connection) -> tuple[PolicyRoom, ...]:
+    rows = connection.execute("SELECT room, version, joined_ms, tried_ms, why FROM rooms").fetchall()
+    return tuple(PolicyRoom(RoomId(room), *rest) for room, *rest in rows)
+
+
+def _room(connection: sqlite3.Connection, room: PolicyRoom) -> None:
+    """Write a room; a failure to join it again leaves the version that is known."""
+    connection.execute(
+        "INSERT INTO rooms (room, version, joined_ms, tried_ms, why) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (room) DO UPDATE SET"
+        " version = CASE excluded.version WHEN '' THEN version ELSE excluded.version END,"
+        " joined_ms = excluded.joined_ms, tried_ms = excluded.tried_ms, why = excluded.why",
+        (room.room, room.version, room.joined_ms, room.tried_ms, room.why),
+    )
+
+
+def _purge(connection: sqlite3.Connection, before_ms: int, recorded: int) -> int:
+    old = "SELECT event_id FROM answers WHERE at_ms < ? ORDER BY at_ms LIMIT ?"
+    sql = f"DELETE FROM answers WHERE event_id IN ({old})"  # noqa: S608 - no value from outside
+    gone = connection.execute(sql, (before_ms, _PURGED_AT_ONCE)).rowcount
+    told = "SELECT seq FROM refusals WHERE seq <= ? ORDER BY seq LIMIT ?"
+    sql = f"DELETE FROM refusals WHERE seq IN ({told})"  # noqa: S608 - likewise
+    return gone + connection.execute(sql, (recorded, _PURGED_AT_ONCE)).rowcount
+
+
+def _continue_after(connection: sqlite3.Connection, seq: int) -> None:
+    connection.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'refusals'", (seq,))
