@@ -3,7 +3,9 @@
 import gc
 import os
 import shutil
+import tempfile
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,14 +37,20 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let tests write into memory, where the system has such a folder with enough room.
 
     Tests kill processes and refuse writes, which shows the same there, but none cuts the power: to wait for a disk at
-    each flush would show nothing.
+    each flush would show nothing. What a test or a program puts into the system's folder for such things lies in memory
+    too, and goes at the end; `tmp_path` of a failed test stays.
     """
+    if hasattr(config, "workerinput") or "PYTEST_DEBUG_TEMPROOT" in os.environ:
+        return  # a worker of xdist has what the process that started it was given
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM:
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
+        folder = tempfile.mkdtemp(prefix="answerable-", dir=MEMORY)
+        config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
