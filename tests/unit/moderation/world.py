@@ -8,6 +8,7 @@ those that hold in between.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from moderation.cases.appeals import lodge
@@ -104,13 +105,10 @@ class World:
 
     def power(self) -> Power:
         """Return the power levels of the room as the reconciler leaves them: nobody has power over the owner."""
-        by_hand = self._power(self.given)
+        by_hand = _power(self.given)
         held = {each.subject for each in self.in_force() if each.kind == "demote"}
         users = {user: level for user, level in self.given.items() if user not in held or by_hand.role(user) == "owner"}
-        return self._power(users)
-
-    def _power(self, users: dict[UserId, int]) -> Power:
-        return Power.of({"sender": OLGA, "content": {"room_version": "11"}}, {"users": {**users, BOT: 100}}, bot=BOT)
+        return _power(users)
 
     def view(self) -> RoomView:
         held = frozenset(each.subject for each in self.in_force() if each.kind in ("demote", "ban"))
@@ -541,9 +539,19 @@ class World:
                 low = [n for n in range(1, len(charges) + 1) if self._low(charges[:n], settings, limit)]
                 assert len(held) <= 1
                 assert low or not held, (user, ledger, held)
-                if self._power(self.given).role(user) != "member" and self.points(user, ledger) < limit:
+                if _power(self.given).role(user) != "member" and self.points(user, ledger) < limit:
                     assert held, (user, ledger)
 
     @staticmethod
     def _low(charges: Sequence[Any], settings: Any, limit: int) -> bool:
         return balance(charges, charges[-1].at_ms, settings) < limit
+
+
+def _power(users: dict[UserId, int]) -> Power:
+    return _power_of(tuple(users.items()))
+
+
+@cache
+def _power_of(users: tuple[tuple[UserId, int], ...]) -> Power:
+    """Return the power levels of the room where these users have these. There are few such rooms, asked for often."""
+    return Power.of({"sender": OLGA, "content": {"room_version": "11"}}, {"users": dict(users) | {BOT: 100}}, bot=BOT)

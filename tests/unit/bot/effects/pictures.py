@@ -3,6 +3,7 @@
 import io
 import math
 import random
+from functools import cache
 from typing import Any
 
 from PIL import Image
@@ -10,15 +11,22 @@ from PIL import Image
 
 def picture(seed: int, width: int = 320, height: int = 240) -> Image.Image:
     """Return a picture in colours."""
+    return _picture(seed, width, height).copy()
+
+
+@cache
+def _picture(seed: int, width: int, height: int) -> Image.Image:
     dice = random.Random(seed)
     waves = [(dice.uniform(-9, 9), dice.uniform(-9, 9), dice.uniform(0, 6), dice.uniform(10, 40)) for _ in range(8)]
     blots = [(dice.random(), dice.random(), dice.uniform(0.05, 0.2), dice.randrange(-90, 90)) for _ in range(9)]
     pixels = bytearray()
     for row in range(height):
+        y = row / height
+        here = [(left, size, much) for left, top, size, much in blots if abs(y - top) < size]
         for column in range(width):
-            x, y = column / width, row / height
+            x = column / width
             light = 128 + sum(much * math.sin(across * x + down * y + since) for across, down, since, much in waves)
-            light += sum(much for left, top, size, much in blots if abs(x - left) < size and abs(y - top) < size)
+            light += sum(much for left, size, much in here if abs(x - left) < size)
             level = min(255, max(0, int(light)))
             pixels += bytes((level, (level * 2 + column) % 256, 255 - level))
     return Image.frombytes("RGB", (width, height), bytes(pixels))
