@@ -169,6 +169,10 @@ class Pipeline:
 
         return await self.writer.run_exclusive(work())
 
+    def is_asked(self, event: Received) -> bool:
+        """Tell whether an event of a group may ask something of the bot."""
+        return isinstance(event, MessagePosted) and self._responder.asks(event, direct=False)
+
     async def take_late(self, events: Sequence[Received]) -> int:
         """Record and judge events, once, whose key came after they were recorded as not read. Returns how many."""
 

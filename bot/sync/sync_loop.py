@@ -6,6 +6,8 @@ Rules kept here:
   hold up all others (`bot/pipeline/judging_costs.py`).
 - A homeserver that is away is asked again, at growing intervals.
 - Invitations are answered according to the inviter.
+- Rooms where something is asked of the bot come last, whatever their order in the answer: a command counts what was
+  written before it in other rooms. (The time an event names is its server's word, so events are not sorted by it.)
 - While something urgent is on its way, the next question waits a little: the homeserver does one thing after the other,
   and its answer then holds more.
 
@@ -193,7 +195,7 @@ class Listener(BotPart):
             events: list[Received] = []
             behind: dict[RoomId, Delivered] = {}
             costly: set[RoomId] = set()  # those of them that miss nothing, but take long to judge
-            for room in response.joined:
+            for room in sorted(response.joined, key=self._turn):
                 await self._adopt(room)
                 if room.room not in recorded and not self._pipeline.served.is_own(room.room):
                     continue
@@ -250,6 +252,12 @@ class Listener(BotPart):
         except (NotFound, Forbidden):  # no such state; or we are out, which the timeline tells
             return None
         return receive_state(raw, room, self.heard_ms)
+
+    def _turn(self, room: JoinedRoom) -> int:
+        """Return when a room's events are taken: first groups, then groups with commands, then rooms of ours."""
+        if self._pipeline.served.is_own(room.room):
+            return 2
+        return int(any(map(self._pipeline.is_asked, room.timeline)))
 
     def _of_room(self, room: JoinedRoom) -> list[Received]:
         """Return what must be recorded of a room, oldest first. `state` is what held where the timeline begins."""

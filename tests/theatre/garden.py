@@ -95,13 +95,13 @@ class Garden:
 
 
 @asynccontextmanager
-async def garden_in(folder: Path) -> AsyncIterator[Garden]:
-    """Open a garden in which the bot is idle."""
+async def garden_in(folder: Path, more: str = "") -> AsyncIterator[Garden]:
+    """Open a garden in which the bot is idle; `more`: sections of its configuration."""
     async with SimulatedHomeserver() as server:
         user, token, device = server.account("answerable")
         head = HEAD.format(url=server.url, user=user, bot='digest = ""').replace("*:localhost", "*:*")
         account = SynapseAccount(UserId(user), device, token)
-        bot = ServedBot(account, server.url, folder / "bot", head + RULES)
+        bot = ServedBot(account, server.url, folder / "bot", head + RULES + more)
         garden = Garden(server, bot)
         bot.start()
         await garden.quiet()

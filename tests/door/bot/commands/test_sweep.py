@@ -16,9 +16,16 @@ from moderation.values.ids import EventId
 from storage import queries
 from tests.door.offline import ANNA, MARK, ROOM, offline
 from tests.fakes.homeserver import Fault
+from tests.fakes.homeserver_rooms import seed
 from tests.theatre.garden import Garden, garden_in
 from tests.theatre.scene import Theatre, ask, direct_room, told
 from tests.theatre.served import like
+
+CLUB = """
+[[communities.named]]
+name = "club"
+rooms = ["*"]
+"""
 
 
 @pytest.fixture
@@ -59,6 +66,44 @@ async def test_what_somebody_wrote_lately_goes_with_one_case_and_one_word(theatr
     assert [(f.result, f.n) for f in bot.facts(ActionTaken) if f.action == "sweep"] == [("done", 1)]
     nothing = await ask(manager, bot, scene.desk, f"!redact {ann.user} 24h")
     assert like("error.redact.none", who=ann.user).search(nothing)
+
+
+async def test_a_command_finds_what_was_written_before_it_in_rooms_that_come_later_in_the_answer(
+    garden: Garden,
+) -> None:
+    manager, ann, world = garden.people["manager"], garden.people["ann"], garden.server.world
+    [(desk,)] = garden.bot.rows("SELECT room FROM rooms WHERE purpose = 'desk'")
+    room = world.join(desk, manager)
+    garden.server.hold()
+    world.send(room, manager, "m.room.message", {"msgtype": "m.text", "body": "good morning"})  # the desk is first
+    said = [garden.say("ann", f"look at my shop {n}") for n in range(3)]
+    world.send(room, manager, "m.room.message", {"msgtype": "m.text", "body": f"!redact {ann} 24h advertising"})
+    garden.server.let_go()
+    await garden.bot.until(lambda: garden.bot.facts(Swept) != [], "the order")
+    await garden.bot.idle()
+    assert [(each.count, each.subject) for each in garden.bot.facts(Swept)] == [(3, ann)]
+    assert is_gone(garden, *said) == [True] * 3
+
+
+async def test_a_command_in_a_group_counts_what_was_written_before_it_in_others(tmp_path: Path) -> None:
+    async with garden_in(tmp_path, CLUB) as garden:
+        world, manager, ann, owner = garden.server.world, *(garden.people[name] for name in ("manager", "ann", "owner"))
+        levels = {"users": {owner: 100, garden.bot.user: 100, manager: 50}}
+        pond = world.create(owner, {"name": "Pond", "room_version": "10", "power_level_content_override": levels})
+        seed(world, pond, [manager, ann])
+        world.invite(pond, owner, garden.bot.user)
+        garden.server.tell()
+        await garden.bot.until_condition(pond.id, "protected")
+        await garden.bot.idle()
+        garden.server.hold()
+        shop = garden.say("ann", "look at my shop")  # the garden is first in the answer
+        there = world.send(pond, ann, "m.room.message", {"msgtype": "m.text", "body": "look at my other shop"})
+        garden.say("manager", f"!redact {ann} 24h everywhere advertising")
+        garden.server.let_go()
+        await garden.bot.until(lambda: len(garden.bot.facts(Swept)) == 2, "the orders")
+        await garden.bot.idle()
+        assert sorted(each.count for each in garden.bot.facts(Swept)) == [1, 1]
+        assert is_gone(garden, shop, there.id) == [True, True]
 
 
 async def test_a_ban_takes_along_what_they_wrote_before_it_and_until_they_are_out(garden: Garden) -> None:
