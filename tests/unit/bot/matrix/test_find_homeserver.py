@@ -3,17 +3,16 @@
 The hosts of these tests are on loopback: 127.0.0.1 stands for the internet, 127.0.0.2 for a private network.
 """
 
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bot.matrix.find_homeserver import FoundHomeserver, HomeserverFinder, NoHomeserver, is_public
 from tests.fakes.certificate import certificate_for, shown_by
 from tests.fakes.http_stub import Answer, HttpStub
+from tests.fakes.names import Names
 
 FILE = "https://example.org/.well-known/matrix/client"
 MATRIX = "https://matrix.example.org"
@@ -23,26 +22,6 @@ NOTHING = Answer(404, b"nothing here")
 
 def names(url: str) -> Answer:
     return Answer(json={"m.homeserver": {"base_url": url}})
-
-
-class Names(AbstractResolver):
-    """Sends every host to one port; those in `private` to an address that counts as private."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self.private: set[str] = set()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        del port, family
-        if host.endswith(".invalid"):
-            raise OSError("Name or service not known")
-        address = "127.0.0.2" if host in self.private else "127.0.0.1"
-        return [ResolveResult(hostname=host, host=address, port=self._port, family=socket.AF_INET, proto=0, flags=0)]
-
-    async def close(self) -> None:
-        pass
 
 
 class Net:
