@@ -1,6 +1,7 @@
 """A raid of sixty accounts in three of twelve rooms: what catches each kind of spam, and for how long it can be seen.
 
-    python -m bench.raid [--json FILE] [--people N] [--rooms N] [--raided N] [--lockdown S] [--without NAME]
+    python -m bench.raid [--json FILE] [--people N] [--rooms N] [--raided N] [--lockdown S] [--cards N]
+                         [--without NAME]
 
 Each raider enters the raided rooms one after the other and sends two messages of its kind in each. When the bot has
 done what it does by itself, a manager removes by hand those who are left, and each raider tries to enter one of the
@@ -18,14 +19,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from moderation.model.actions import ANSWER, STATE
+from moderation.model.actions import ANSWER, NOTICE, STATE
 from moderation.model.facts import CaseOpened, WaveNoticed
 from moderation.values.ids import RoomId, UserId
 from tests.people.client import Client
 
 from .figures import Figure, measure
 from .raid_kinds import ENTERING, KINDS, NAME, Raider, enters
-from .raid_outcome import HEAD, Outcome, RaidedRoom, answers, figures, outcomes, row
+from .raid_outcome import HEAD, Event, Outcome, RaidedRoom, answers, figures, is_said, outcomes, replaces, row
 from .raid_world import Answerable, Community, DefaultSynapse
 
 RULES = """
@@ -63,6 +64,10 @@ NEWCOMERS = """
 [newcomers]
 hold = ["links", "media", "mentions", "invites"]
 """
+CARDS = """
+[groups]
+cards = {cards}
+"""
 WAVES = """
 [joins]
 wave = {wave}
@@ -79,6 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rooms", type=int, default=12)
     parser.add_argument("--raided", type=int, default=3)
     parser.add_argument("--lockdown", type=float, nargs=1, default=(), metavar="SECONDS", help="when the owner does it")
+    parser.add_argument("--cards", type=int, default=4, help="how many cases of a room have cards of their own; 0: all")
     parser.add_argument("--without", choices=PROTECTIONS, action="append", default=[], help="leave a protection out")
 
 
@@ -95,7 +101,7 @@ async def _all(options: argparse.Namespace, folder: Path) -> list[Figure]:
     async with await DefaultSynapse.start(folder / "synapse") as synapse, Community(synapse) as community:
         await community.build(options.rooms)
         settings = [text for name, text in PROTECTIONS.items() if name not in options.without]
-        bot = Answerable(folder / "bot", "".join([RULES, *settings]))
+        bot = Answerable(folder / "bot", "".join([RULES, CARDS.format(cards=options.cards), *settings]))
         try:
             await bot.start(synapse, await community.person("bot"), community.owner)
             return await raid(community, bot, options.people, options.raided, options.lockdown)
@@ -112,6 +118,7 @@ async def raid(
     raiders = [Raider(await community.person("raider"), kinds[n % len(kinds)]) for n in range(people)]
     for number, raider in enumerate(raiders):
         await raider.dress(number)
+    before = len(await _said_in_desks(community, bot))
     began = time.monotonic()
     spam = [raider.spam(rooms, community.anchors) for raider in raiders]
     await asyncio.gather(*spam, *(_lock(community.owner, rooms, each) for each in lockdown))
@@ -123,8 +130,26 @@ async def raid(
     found += [
         Figure("by itself: cases", "", bot.count(CaseOpened)),
         Figure("by itself: waves", "", bot.count(WaveNoticed)),
+        *await _desk(community, bot, before),
     ]
     return [*found, *await _by_hand(community, bot, rooms, raiders), await _elsewhere(community, rooms, raiders)]
+
+
+async def _said_in_desks(community: Community, bot: Answerable) -> list[Event]:
+    """Return what the bot said in its desks, oldest first."""
+    said = [event for desk in bot.desks() for event in await community.timeline(desk) if is_said(event, bot.user)]
+    return sorted(said, key=lambda event: int(event["origin_server_ts"]))
+
+
+async def _desk(community: Community, bot: Answerable, before: int) -> list[Figure]:
+    """Count what the managers got to read in their desks after the first `before` messages, once all is said."""
+    await bot.quiet(up_to=NOTICE)
+    said = (await _said_in_desks(community, bot))[before:]
+    new = [event for event in said if not replaces(event)]
+    return [
+        Figure("by itself: messages in the desk", "", len(new)),
+        Figure("by itself: edits in the desk", "", len(said) - len(new)),
+    ]
 
 
 async def _lock(owner: Client, rooms: list[RoomId], after_s: float) -> None:

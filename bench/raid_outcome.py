@@ -92,6 +92,16 @@ def answers(event: Event) -> str:
     return str(relation.get("m.in_reply_to", {}).get("event_id", ""))
 
 
+def is_said(event: Event, by: str) -> bool:
+    """Tell whether an event is a message by somebody."""
+    return bool(event["type"] == "m.room.message" and event["sender"] == by)
+
+
+def replaces(event: Event) -> bool:
+    """Tell whether a message is an edit of another one."""
+    return bool(event["content"].get("m.relates_to", {}).get("rel_type") == "m.replace")
+
+
 def _end(event: Event, out: Mapping[str, Event]) -> Event | None:
     because = event.get("unsigned", {}).get("redacted_because")
     ends = [because, out.get(event["sender"]) if _enters(event) else None]

@@ -76,9 +76,8 @@ class Answerable:
             await community.owner.invite(room, self.user)
         count = "SELECT count(*) FROM rooms WHERE condition = 'protected'"
         await self._until(lambda: self._rows(count)[0][0] == len(community.rooms))
-        desks = "SELECT room FROM rooms WHERE purpose = 'desk'"
-        await self._until(lambda: self._rows(desks))
-        for (desk,) in self._rows(desks):
+        await self._until(self.desks)
+        for desk in self.desks():
             for person in (community.owner, community.manager):
                 await person.wait_invite(desk)
                 await person.join(desk)
@@ -96,6 +95,10 @@ class Answerable:
             await asyncio.sleep(0.5)
             last = sum(1 for _ in self._log.read())
             await self._until(lambda: self._rows(applied, last) and self._rows(sent, up_to))  # noqa: B023
+
+    def desks(self) -> list[RoomId]:
+        """Return the desks of all rooms."""
+        return [RoomId(room) for (room,) in self._rows("SELECT room FROM rooms WHERE purpose = 'desk'")]
 
     def causes(self) -> dict[str, str]:
         """Return by which rule each event was found and each person removed, as the bot's records have it."""

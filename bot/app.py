@@ -45,6 +45,7 @@ from .effects.anchor_day import Anchorer, Closer
 from .effects.anchor_outside import OutsideAnchorer
 from .effects.ask_desk import Asker
 from .effects.ask_plugin import PluginAsker
+from .effects.burst_card import BurstCards
 from .effects.console_link import ConsoleLinks
 from .effects.desk import Desk
 from .effects.fetch_file import FileFetcher
@@ -233,6 +234,7 @@ class RunningBot:
             Joiner(services, self._gaps, notice),
             PowerTeller(services, journal.vkey, notice),
             Desk(services, partial(said_at, journal)),
+            BurstCards(services),
             Lobbies(services),
             MissingRooms(services),
             Adopter(services),

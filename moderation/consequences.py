@@ -26,6 +26,7 @@ from .model.actions import (
     Action,
     Align,
     AlignServers,
+    EditBurst,
     EditCard,
     InviteBack,
     KeepDesk,
@@ -34,6 +35,7 @@ from .model.actions import (
     Leave,
     LetIn,
     Offer,
+    PostBurst,
     PostCard,
     PublishEntry,
     Quote,
@@ -178,6 +180,9 @@ def _follow(_fact: Fact, _rooms_of: RoomsOf) -> Iterator[Consequence]:
 def _(fact: CaseOpened, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     if fact.lead:  # shown on the card of that case
         yield EditCard(room=fact.home, n=CaseNumber(fact.lead))
+    elif fact.burst:
+        shown = PostBurst if fact.burst == fact.n else EditBurst
+        yield shown(room=fact.home, n=CaseNumber(fact.burst))
     elif has_card(fact.rule):
         yield PostCard(room=fact.home, n=CaseNumber(fact.n))
 

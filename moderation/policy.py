@@ -126,6 +126,8 @@ class RoomSettings(StrictSettings):
     refused: tuple[str, ...] = ()  # rooms the bot does not enter again: globs over ids, aliases, group codes
     share_desks: bool = True  # whether a new room uses the desk of other rooms that the same people own and run
     everywhere_confirm: Annotated[int, Field(ge=0)] = 5  # an order for more rooms at once is asked about first
+    cards: Annotated[int, Field(ge=0)] = 4  # so many cases by rules in a room soon after one another have cards of
+    # their own; those that follow share one (`moderation/cases/bursts.py`). 0: all have their own.
 
 
 def _spaces(given: object) -> object:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from moderation.model.actions import AskDesk, PostCard
+from moderation.model.actions import AskDesk, PostBurst, PostCard
 from moderation.model.facts import FACTS, Fact, owner_of
 from moderation.values.events import (
     Json,
@@ -62,6 +62,7 @@ _DEFAULTS_LEFT_OUT = {
     "asks": 0,
     "sealed": 0,
     "lead": 0,
+    "burst": 0,
     "report": 0,
     "reach": "",
     "channel": "member",
@@ -170,7 +171,7 @@ for _shape in sorted(_SHAPES.values(), key=lambda shape: -len(shape.marks)):
 
 
 # What the bot's own messages say of themselves, kept so that they are recognised after a crash.
-_MARKS = {"card": PostCard.MARK, "question": AskDesk.MARK}
+_MARKS = {"card": PostCard.MARK, "burst": PostBurst.MARK, "question": AskDesk.MARK}
 
 
 def draft_of_event(

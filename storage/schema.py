@@ -362,6 +362,8 @@ cases = Table(
     Column("appellant", String, server_default="", info=PERSON),  # the last appellant
     Column("claimed", String, server_default="", info=PERSON),  # who has taken it
     Column("extended", Integer, server_default="0"),  # when its deadline was put off
+    Column("burst", Integer, server_default="0"),  # the first case of the burst on whose card it is shown; 0: none
+    Column("burst_card", String, server_default="", info=PLAIN),  # of that first case: the event id of the common card
 )
 Index("cases_by_subject", cases.c.person, cases.c.opened)
 Index("cases_by_state", cases.c.room, cases.c.state, cases.c.due)
@@ -370,6 +372,8 @@ Index("cases_by_due", cases.c.due)
 Index("cases_by_remind", cases.c.remind)
 Index("cases_about", cases.c.about)
 Index("cases_by_lead", cases.c.lead)
+Index("cases_by_burst", cases.c.burst)
+Index("cases_by_room", cases.c.room, cases.c.opened)
 Index("cases_by_decider", cases.c.by)
 # A case that is to be decided. Written without parameters, so that SQLite sees that the index below has all of them.
 WAITS = or_(cases.c.outcome == literal_column("''"), cases.c.state == literal_column("'appealed'"))

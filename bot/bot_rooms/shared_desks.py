@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.outbox.handler import RetryLater
 from bot.texts.matrix_message import Speech
-from moderation.model.actions import Action, PostCard, QuitDesk, ShowPower, SupersedeCard, TellDesk
+from moderation.model.actions import Action, PostBurst, PostCard, QuitDesk, ShowPower, SupersedeCard, TellDesk
 from moderation.model.context import RoomView
 from moderation.model.facts import DeskChosen
 from moderation.rooms.desks import SETTLE_MS, DeskView, may_show, obstacle
@@ -62,11 +62,12 @@ async def moved(db: AsyncConnection, fact: DeskChosen, bot: UserId) -> tuple[Act
     if old is None:
         return ()
     said = (line(f"desk.parted.{fact.why}", room=RoomName(room)),)
-    cards = await queries.waiting_cards(db, room)
+    cards, bursts = await queries.waiting_cards(db, room), await queries.bursts_waiting(db, room)
     return (
         # In the desk that is to be made:
         *((TellDesk(room=room, lines=said), ShowPower(room=room)) if fact.desk in ("-", "own") else ()),
-        *(SupersedeCard(room=old.room, event=card, moved=True) for _, card in cards),
+        *(SupersedeCard(room=old.room, event=card, moved=True) for _, card in (*cards, *bursts)),
+        *(PostBurst(room=room, n=n) for n, _ in bursts),
         *(PostCard(room=room, n=n, ring=False) for n, _ in cards),
         QuitDesk(room=old.room, lines=said),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bot.texts.case_card import card_lines, note_lines, read_card, waiting_line
+from bot.texts.case_card import card_lines, note_lines, past_line, read_card, waiting_line
 from bot.texts.case_context import context_lines
 from bot.texts.case_words import word_lines
 from bot.texts.report_lines import reads_along, report_lines
@@ -19,7 +19,7 @@ from moderation.model.context import CaseView
 from moderation.model.facts import CaseNoted, Fact, Outcome
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
-from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
+from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Who, line
 from storage import queries
 
 from .claim import put_off, taken
@@ -28,7 +28,7 @@ from .find_case import find_case, find_order
 from .invocation import Call, Command, Reply, discreet
 from .questions import ask_reason, can_ask, chosen_reason
 from .reading import looked_at
-from .rights import may_read_here, must_manage
+from .rights import manages, may_read_here, must_manage
 from .together import ask_together, decide_all
 
 MAX_CASES = 20
@@ -39,7 +39,10 @@ async def cases(call: Call) -> Reply:
     """List the waiting cases by deadline.
 
     Those of this room, or of all rooms of this desk; in a direct message those of all rooms the caller answers for.
+    With the number of a case on a common card: that case and those after it on the card, decided or not.
     """
+    if call.given.case is not None:
+        return Reply(tuple(await _of_burst(call, call.given.case)), private=True)
     rooms = await _rooms(call)
     found = await queries.waiting_cases(call.db, rooms, MAX_CASES + 1)
     if not found:
@@ -49,6 +52,27 @@ async def cases(call: Call) -> Reply:
     if len(found) > MAX_CASES:
         lines.append(line("cases.more", limit=MAX_CASES))
     return Reply(tuple(lines), private=True)
+
+
+async def _of_burst(call: Call, n: int) -> list[Line]:
+    first = await queries.case_view(call.db, n)
+    room = await call.setup.knowledge.room(call.db, first.room) if first else None
+    if first is None or room is None or not await manages(call, room) or not await _may_read(call, room.room):
+        raise Refused("error.case.none", n=n)
+    if not first.burst:
+        raise Refused("error.case.alone", n=n)
+    found = await queries.cases_of_burst(call.db, first.burst, n, MAX_CASES + 1)
+    lines = [line("cases.burst", room=RoomName(room.room)), *map(past_line, found[:MAX_CASES])]
+    if len(found) > MAX_CASES:
+        lines.append(line("cases.burst-more", more=Code(f"{call.setup.prefix}cases {found[-1].n}")))
+    return lines
+
+
+async def _may_read(call: Call, room: RoomId) -> bool:
+    """Tell whether everybody who reads the answer may read of a room."""
+    if call.here.purpose == "desk":
+        return await may_read_here(call, room)
+    return call.here.purpose != "group" or call.here.room == room
 
 
 async def _rooms(call: Call) -> list[RoomId]:
@@ -330,7 +354,7 @@ SUBJECT = "cases"
 COMMANDS = (
     Command("why", "everyone", "case?", why, anywhere=True, first=True),
     Command("appeal", "everyone", "case reason*", appeal, anywhere=True, first=True),
-    Command("cases", "manager", "", cases, anywhere=True, first=True),
+    Command("cases", "manager", "case?", cases, anywhere=True, first=True),
     Command("case", "manager", "case", case),
     Command("ack", "manager", "case", ack),
     Command("note", "manager", "case reason*", note),

@@ -7,6 +7,7 @@ Rules kept here:
 - The desk is encrypted if one of its groups is.
 - A case is one card, edited when the case changes; every later message about it goes into its thread.
 - The card shows the words even when the message is gone, and says whether it is.
+- Cases that came in a burst share a card (`burst_card.py`); one of them that is appealed has its own, too.
 - The reactions are only an offer: the rights of somebody who presses one are checked in the *group* (`bot/commands`),
   whatever they may do in the desk.
 """
@@ -29,7 +30,7 @@ from bot.texts.names import names_in
 from bot.texts.report_lines import reads_along, report_lines
 from moderation.consequences import offered
 from moderation.judge.room_rules import compiled
-from moderation.model.actions import EditCard, KeepDesk, Offer, PostCard, QuitDesk, SupersedeCard
+from moderation.model.actions import EditBurst, EditCard, KeepDesk, Offer, PostCard, QuitDesk, SupersedeCard
 from moderation.model.context import CaseView, RoomView
 from moderation.model.facts import DeskChosen
 from moderation.rooms.desks import SETTLE_MS, DeskView, Plan, plan
@@ -206,11 +207,15 @@ class Desk(ActionHandler):
         """Edit the card so that it shows the present state of the case."""
         n = await self._shown_with(action.n)
         content, desk, card = await self._card(n)
+        burst, appealed = await self._burst_of(n)
+        common = (EditBurst(room=action.room, n=burst),) if burst else ()
+        if common and card is None and not appealed:
+            return Done(actions=common)
         if card is None and await self._waits(n):  # there is something to decide now
-            return Done(actions=(PostCard(room=action.room, n=n, ring=False),))
+            return Done(actions=(*common, PostCard(room=action.room, n=n, ring=False)))
         if desk is None or card is None:
             return Done(result="abandoned")
-        return Done(made=await self._homeserver.send(desk, MESSAGE, replacing(content, card), txn))
+        return Done(made=await self._homeserver.send(desk, MESSAGE, replacing(content, card), txn), actions=common)
 
     async def supersede(self, action: SupersedeCard, txn: str) -> Done:
         """Say on a card of the time that a backup lost, or in a desk that its room has left, that it is superseded."""
@@ -227,6 +232,12 @@ class Desk(ActionHandler):
         async with self._database.read() as db:
             case = await queries.case_view(db, n)
         return CaseNumber(case.lead) if case is not None and case.lead and case.state != "appealed" else n
+
+    async def _burst_of(self, n: int) -> tuple[CaseNumber, bool]:
+        """Return the burst on whose card case `n` is shown (0: none), and whether the case is appealed."""
+        async with self._database.read() as db:
+            case = await queries.case_view(db, n)
+        return (CaseNumber(case.burst), case.state == "appealed") if case is not None else (CaseNumber(0), False)
 
     async def _waits(self, n: int) -> bool:
         async with self._database.read() as db:

@@ -54,6 +54,7 @@ class Notifier(ActionHandler):
             desk = used.room if used else None
             case = await queries.case_view(db, action.n) if action.n else None
             ring = await queries.rung_for(db, case, desk) if case and desk and action.ring else ()
+            common = await queries.burst_card(db, case.burst) if case else None
             hides = action.discreet and case is not None and await reads_along(db, case, desk)
         if action.apart and not _serves(used, action.room, *action.also):
             return Done(actions=action.apart)
@@ -64,7 +65,7 @@ class Notifier(ActionHandler):
         language, names = await self._reader(action.room, None, lines, about=case.subject if case else None)
         content = self._speech.message(lines, language, names, to=ring)
         # A measure for all rooms is based on a case of one room, whose card is only in that room's desk.
-        card = case.card if case and any(case.room == staff.room for staff in view.users) else None
+        card = (case.card or common) if case and any(case.room == staff.room for staff in view.users) else None
         made = await self._homeserver.send(view.room, MESSAGE, in_thread(content, card), txn)
         return Done(made=made)
 

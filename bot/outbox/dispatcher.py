@@ -201,7 +201,7 @@ class OutboxDispatcher:
         except RetryLater as error:
             await self._later(row, error)
         except PollAgain as error:
-            await self._again(row, error.wait_ms, error.action)
+            await self._again(row, error.wait_ms, error.action, merges=error.action is None)
         except Answered as error:
             log.warning("act_refused", action=row.action.NAME, room=row.action.room, why=str(error))
             await self._finish(row, Done(result="refused", code=error.errcode or "-"))
@@ -273,8 +273,14 @@ class OutboxDispatcher:
         else:
             await self._again(row, error.retry_after_ms)
 
-    async def _again(self, row: OutboxRow, wait_ms: int, left: Action | None = None) -> None:
-        later = partial(outbox.retry_later, txn=row.txn, not_before=self._clock() + wait_ms, left=left)
+    async def _again(self, row: OutboxRow, wait_ms: int, left: Action | None = None, *, merges: bool = False) -> None:
+        """Try a row again after a time. `merges`: nothing of it was sent, so the same wanted meanwhile is this one."""
+
+        async def later(db: AsyncConnection) -> None:
+            await outbox.retry_later(db, row.txn, self._clock() + wait_ms, left)
+            if merges and row.action.merge:
+                await outbox.not_started(db, row)
+
         await self._record(Outcome(also=later))
 
     async def _sleep(self, since: int, due: int | None) -> None:

@@ -51,6 +51,7 @@ from storage.projections.upgraded_rooms import move_waiting
 from storage.record_mapping import draft_of_fact
 
 from .alerts import alerts_of, each_channel
+from .case_bursts import case_bursts, may_be_shared
 from .case_context import CaseContextLoader
 from .dossier_tasks import dossier_tasks
 from .expand_recipients import expand_recipients
@@ -114,6 +115,7 @@ class FactProcessor:
             self._with_obligations,
             self._with_dossier_tasks,
             self._with_withdrawn_entries,
+            self._with_bursts,
         )
         self._follow_ups: tuple[FollowUp, ...] = (
             self._consequences,
@@ -228,6 +230,11 @@ class FactProcessor:
             return facts
         await unit.flush()
         return [*facts, *await withdrawn_entries(unit.db, facts)]
+
+    async def _with_bursts(self, unit: UnitOfWork, facts: list[Fact], _cause: int, at_ms: int) -> list[Fact]:
+        if not may_be_shared(facts):
+            return facts
+        return await case_bursts(unit.db, facts, self._settings.policy, at_ms)
 
     # Follow-ups: actions that facts ask for, once they are applied.
 

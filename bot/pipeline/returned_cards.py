@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events.parse_fields import object_of
-from moderation.model.actions import Action, AskDesk, Offer, PostCard, SupersedeCard
+from moderation.model.actions import Action, AskDesk, Offer, PostBurst, PostCard, SupersedeCard
 from moderation.model.context import RoomView
 from moderation.model.facts import ActionTaken, QuestionAsked
 from moderation.values.events import Json, MessagePosted, Received
@@ -26,9 +26,11 @@ from storage import outbox, queries
 from .unit_of_work import Answer
 
 
-def with_card_mark(content: Mapping[str, Json], n: int, txn: str) -> dict[str, Json]:
-    """Return the content of a card with a mark: the case it shows, and the request that sends it."""
-    return {**content, PostCard.MARK: {"case": n, "request": txn}}
+def with_card_mark(
+    content: Mapping[str, Json], n: int, txn: str, action: type[PostBurst | PostCard] = PostCard
+) -> dict[str, Json]:
+    """Return the content of a card with a mark: the case it shows, or begins with, and the request that sends it."""
+    return {**content, action.MARK: {"case": n, "request": txn}}
 
 
 def with_question_mark(content: Mapping[str, Json], txn: str) -> dict[str, Json]:
@@ -82,8 +84,10 @@ async def superseded_cards(
     db: AsyncConnection, event: Received, room: RoomView, bot: UserId, era: str
 ) -> tuple[Action, ...]:
     """Return what replaces `event`, if it is a card of ours from the time that a backup lost, or in a former desk."""
-    n, txn = _card_mark(event, room, bot)
-    if not txn or event.event is None or await queries.case_by_card(db, event.event) is not None:
+    (n, txn), common = _card_mark(event, room, bot), False
+    if not txn:
+        (n, txn), common = _card_mark(event, room, bot, PostBurst), True
+    if not txn or event.event is None or await _is_known(db, event.event):
         return ()  # it is no card, or was posted before the backup
     if not outbox.is_of_era(txn, era):
         # If its request waits, it is only now being recorded.
@@ -92,7 +96,11 @@ async def superseded_cards(
     desk = await queries.desk_used_by(db, case.room, bot) if case else None
     if case is None or (desk is not None and desk.room == room.room):
         return ()
-    again = () if case.card else (PostCard(room=case.room, n=CaseNumber(case.n)),)
+    again: tuple[Action, ...]
+    if common:
+        again = () if await queries.burst_card(db, n) else (PostBurst(room=case.room, n=CaseNumber(n)),)
+    else:
+        again = () if case.card else (PostCard(room=case.room, n=CaseNumber(n)),)
     return (SupersedeCard(room=room.room, event=event.event, moved=True), *again)
 
 
@@ -103,8 +111,14 @@ def _mark(event: Received, room: RoomView, bot: UserId, key: str) -> Mapping[str
     return object_of(event.content.get(key))
 
 
-def _card_mark(event: Received, room: RoomView, bot: UserId) -> tuple[int, str]:
+async def _is_known(db: AsyncConnection, card: EventId) -> bool:
+    return (await queries.case_by_card(db, card) or await queries.burst_by_card(db, card)) is not None
+
+
+def _card_mark(
+    event: Received, room: RoomView, bot: UserId, action: type[PostBurst | PostCard] = PostCard
+) -> tuple[int, str]:
     """Return the case and the request that a card of ours names; zero and "" if `event` is not one."""
-    mark = _mark(event, room, bot, PostCard.MARK)
+    mark = _mark(event, room, bot, action.MARK)
     n, txn = mark.get("case"), mark.get("request")
     return n if isinstance(n, int) else 0, txn if isinstance(txn, str) else ""

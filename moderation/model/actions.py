@@ -370,6 +370,20 @@ class EditCard(Action, name="edit-card", speaks=True, adorns=True, merge="edit-c
     n: CaseNumber
 
 
+class PostBurst(Action, name="burst-card", priority=CARD, speaks=True, merge="burst-card {n}"):
+    """Post the common card of the burst of cases that begins with case `n`."""
+
+    MARK: ClassVar[str] = "org.answerable.burst"  # as for `PostCard`
+
+    n: CaseNumber
+
+
+class EditBurst(Action, name="edit-burst", speaks=True, adorns=True, merge="edit-burst {n}"):
+    """Update the common card of the burst of cases that begins with case `n`."""
+
+    n: CaseNumber
+
+
 class SupersedeCard(Action, name="supersede-card", priority=CARD, merge="supersede-card {event}"):
     """Mark a card as void that a restored backup does not know, or (`moved`) whose room has another desk now.
 

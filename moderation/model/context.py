@@ -157,6 +157,7 @@ class CaseView:
     asked: Asked = "managers"  # the level that is to decide it now
     about: int = 0  # the case that was neglected or decided wrongly
     lead: int = 0  # the case on whose card it is shown, until that one is decided
+    burst: int = 0  # the first case of the burst on whose card it is shown
     due: int = 0
     decided: int = 0
     by: UserId = NO_USER

@@ -25,6 +25,7 @@ from .common import RECKONED, REMOVED, SWEEP, add, pointed, project, put, set_me
 
 _SENT = delete(schema.outbox).where(schema.outbox.c.txn == bindparam("txn"))
 _IN_THE_DESK = ("card", "edit-card", "tell-desk")  # actions that tell people in the desk something about a case
+_OF_BURSTS = ("burst-card", "edit-burst")  # the same, about many cases
 
 
 @project.register
@@ -102,11 +103,13 @@ async def _(fact: ActionTaken, db: AsyncConnection, _index: int, at_ms: int) -> 
     await db.execute(_SENT, {"txn": fact.txn})
     if fact.action == "card" and fact.result == "done":
         await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(card=fact.made))
+    if fact.action == "burst-card" and fact.result == "done":
+        await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(burst_card=fact.made))
     if fact.action == "show-power" and fact.made:
         await db.execute(update(schema.rooms).where(schema.rooms.c.room == fact.room).values(introduced=fact.made))
     if fact.action == SWEEP and fact.result != "done":  # what it was to redact counts as standing again
         await _sweep_failed(db, fact, at_ms)
-    if fact.action in _IN_THE_DESK and fact.result == "done" and fact.n and fact.room is not None:
+    if fact.action in (*_IN_THE_DESK, *_OF_BURSTS) and fact.result == "done" and fact.n and fact.room is not None:
         await _told_in_desk(db, fact)
 
 
@@ -117,11 +120,13 @@ async def _sweep_failed(db: AsyncConnection, fact: ActionTaken, at_ms: int) -> N
 
 
 async def _told_in_desk(db: AsyncConnection, fact: ActionTaken) -> None:
-    """Mark people in the desk as told of a case, and of the cases on its card."""
+    """Mark people in the desk as told of a case, and of the cases on the same card."""
     code = select(schema.rooms.c.desk).where(schema.rooms.c.room == fact.room).scalar_subquery()
     desks = select(schema.rooms.c.room).where(schema.rooms.c.purpose == "desk", schema.rooms.c.code == code)
     there = select(schema.members.c.user).where(schema.members.c.room.in_(desks), schema.members.c.membership == "join")
-    shown = select(schema.cases.c.n).where(or_(schema.cases.c.n == fact.n, schema.cases.c.lead == fact.n))
+    c = schema.cases.c
+    of_burst = fact.action in _OF_BURSTS
+    shown = select(c.n).where(c.burst == fact.n if of_burst else or_(c.n == fact.n, c.lead == fact.n))
     a = schema.assignments.c
     told = update(schema.assignments).where(a.n.in_(shown), a.told == 0, a.user.in_(there))
     await db.execute(told.values(told=1))

@@ -12,6 +12,15 @@ from storage.state.owner_choices import any_asks
 from .accounts import communities_of_person, ever_linked, groups_of_person, people_in, person_who_proved, persons_linked
 from .balances import ListedBalance, listed_balances
 from .barred import ListedBar, barred_entries, cases_sharing_messages
+from .bursts import (
+    BurstView,
+    burst_by_card,
+    burst_card,
+    burst_view,
+    bursts_waiting,
+    cases_of_burst,
+    room_lately,
+)
 from .case_queue import Cursor, QueueCounts, QueueFilter, QueuePage, QueueRow, cases_of_person, queue_counts, queue_page
 from .case_steps import CaseStepRow, last_record_of, time_line
 from .cases import (

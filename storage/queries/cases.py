@@ -275,6 +275,7 @@ def _case(
         asked=row.asked,
         about=row.about,
         lead=row.lead,
+        burst=row.burst,
         due=row.due,
         decided=row.decided,
         by=UserId(row.by),

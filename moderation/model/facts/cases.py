@@ -61,7 +61,8 @@ class CaseOpened(Fact, kind="case", changes="people alone"):
     `state` is "decided" at once if the rule decides alone, or a person acted directly. `about`, in a case about a duty,
     is the case that was neglected or decided wrongly. `message` is the record of the event it is about, if something
     else caused it, such as a report (-1: it is `on`). `lead` is an earlier case by the same reporter: until that one is
-    decided, this one is shown on its card and has no deadline of its own (0: none).
+    decided, this one is shown on its card and has no deadline of its own (0: none). `burst` is the first case of many
+    that came at once, on whose common card this one is shown (0: none; `moderation/cases/bursts.py`).
     """
 
     n: int
@@ -76,6 +77,7 @@ class CaseOpened(Fact, kind="case", changes="people alone"):
     manages: int = 0  # 1: the subject held management rights, so nothing applies before a decision
     message: int = -1
     lead: int = 0
+    burst: int = 0
     subject: UserId = person()
     event: EventId = private("subject")
     excerpt: str = private("subject", words=True)

@@ -133,7 +133,7 @@ async def test_a_log_that_is_being_read_is_emptied_later(tmp_path: Path, monkeyp
 
 
 # Columns that there were not yet.
-NEWER = ("named_by", "community", "introduced", "claimed", "extended", "desk", "begun")
+NEWER = ("named_by", "community", "introduced", "claimed", "extended", "desk", "begun", "burst", "burst_card")
 
 
 def test_older_databases_keep_room_names_and_appeals(tmp_path: Path) -> None:
