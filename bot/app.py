@@ -21,6 +21,7 @@ import structlog
 
 from moderation.model.facts import BotStopped, PolicyChanged
 from moderation.rules.images import compare_pictures
+from moderation.values.errors import Refused
 from storage import outbox, queries
 from storage.journal.journal import Journal
 from storage.journal.transparency.cosignature import Cosigner
@@ -34,8 +35,13 @@ from .admin.control_socket import Control
 from .admin.keys import KeyOperations
 from .admin.rate_limit import learning_of_limit
 from .admin.records import Operations
+from .antispam.answers import Antispam
+from .antispam.door import Doorkeeper
+from .antispam.front_process import FrontProcess, FrontSettings
 from .bot_rooms.direct_rooms import DirectRooms
+from .config.antispam import token_of
 from .config.config import AnchorSettings, Config
+from .config.oidc import listen_address
 from .crypto.encrypting_client import SealedHomeserver
 from .crypto.machine import CryptoMachine
 from .effects.adopt_room import Adopter
@@ -201,6 +207,7 @@ class RunningBot:
         self._tables_sample = TablesSample(config.data_dir, database, pipeline, config.policy)
         self._scheduler = self._make_scheduler()
         self._page = self._make_page()
+        self._front = self._make_front()
         words = partial(words_of, core.stores.journal)
         self._server_reports = ServerReports(self._services, words, token=_admin_token(config))
         keys = KeyOperations(core.machine, self._verifying, self._keys_changed)
@@ -321,6 +328,20 @@ class RunningBot:
         )
         return WatchPage(looker, core.config.watch.listen) if core.config.watch.listen else None
 
+    def _make_front(self) -> FrontProcess | None:
+        """Return the process that the antispam module of the homeserver asks, if the settings ask for it."""
+        config, pipeline = self._core.config, self._core.pipeline
+        if config.antispam.listen is None:
+            return None
+        try:
+            token = token_of(config.secrets.antispam)
+        except Refused as error:
+            log.error("antispam_not_listening", why=error.key)
+            return None
+        settings = FrontSettings(*listen_address(config.antispam.listen), token, config.antispam.within)
+        door = Doorkeeper(pipeline, self._core.stores.database, self._core.clock)
+        return FrontProcess(settings, Antispam(door, self._services.speech).answer)
+
     async def _keys_changed(self, brought_back: bool) -> None:
         self._keys.look_again()
         if brought_back:
@@ -369,7 +390,7 @@ class RunningBot:
             self._lists.run,
             self._tables_sample.run,
         )
-        servers = (self._control, self._callback, self._page)
+        servers = (self._control, self._callback, self._page, self._front)
         return (
             self._listener.run(),
             self._keys.run(),

@@ -41,6 +41,7 @@ from moderation.values.levels import REACHES, Level, Method
 from moderation.values.notices import Code, Span
 
 from .alerts import alert_problems
+from .antispam import antispam_problems
 from .errors import ConfigProblem, durations_in, explain, one_of, shown, value_at
 from .oidc import console_problems, oidc_problems
 from .plugins import plugin_problems
@@ -81,6 +82,7 @@ def problems_across(
         *console_problems(data),
         *email_problems(data),
         *alert_problems(data),
+        *antispam_problems(data),
         *plugin_problems(data),
         *policy_server_problems(data),
         *_names(data),

@@ -49,6 +49,7 @@ from moderation.values.errors import Invalid, Refused
 from moderation.values.ids import UserId, is_user_id, server_of
 
 from .alerts import ALERTS_SECRET, AlertSettings
+from .antispam import ANTISPAM_TOKEN, AntispamSettings
 from .checks import problems_across
 from .errors import ConfigError, ConfigProblem, decode, explain, syntax_problem, unreadable
 from .lists import with_lists
@@ -230,6 +231,7 @@ class FileSettings(StrictSettings):
     policy_server: PolicyServerSettings = PolicyServerSettings()
     watch: WatchSettings = WatchSettings()
     alerts: AlertSettings = AlertSettings()
+    antispam: AntispamSettings = AntispamSettings()
     plugins: tuple[PluginSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
 
@@ -243,6 +245,7 @@ class Secrets(StrictSettings):
     email_password: SecretStr | None = None
     admin_token: SecretStr | None = None
     alerts: SecretStr | None = None
+    antispam: SecretStr | None = None
     oidc: dict[str, SecretStr] = Field(default_factory=dict)  # variable -> secret
 
 
@@ -374,6 +377,7 @@ def read_secrets(env_file: Path, environ: Mapping[str, str] = os.environ) -> Sec
         email_password=value(EMAIL_PASSWORD),
         admin_token=value(ADMIN_TOKEN),
         alerts=value(ALERTS_SECRET),
+        antispam=value(ANTISPAM_TOKEN),
         oidc=oidc,
     )
 

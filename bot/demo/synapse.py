@@ -19,6 +19,7 @@ import importlib.util
 import secrets
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -29,7 +30,7 @@ from moderation.values.errors import AnswerableError
 from moderation.values.ids import UserId
 
 from . import child
-from .synapse_config import LOG_FILE, SERVER_NAME, Limits, LogLevel, write_config
+from .synapse_config import LOG_FILE, NOTHING_MORE, SERVER_NAME, Limits, LogLevel, write_config
 
 __all__ = ["PROGRAM", "SERVER_NAME", "Limits", "LogLevel", "Synapse", "SynapseAccount", "SynapseFailed", "is_installed"]
 
@@ -80,14 +81,19 @@ class Synapse:
         limits: Limits = "off",
         log_level: LogLevel = "WARNING",
         within_s: float = _START_S,
+        more: Mapping[str, Any] = NOTHING_MORE,
     ) -> Self:
         """Make a new homeserver in `folder` (empty, or not there yet) and wait until it answers.
+
+        `more` has further settings of Synapse.
 
         Raises `SynapseFailed`, with the end of its log, if it does not come up within `within_s`.
         """
         for _ in range(_PORTS_TRIED):
             port, secret = _free_port(), secrets.token_hex(32)
-            config = write_config(folder, port=port, registration_secret=secret, limits=limits, log_level=log_level)
+            config = write_config(
+                folder, port=port, registration_secret=secret, limits=limits, log_level=log_level, more=more
+            )
             server = cls(folder, config, port, secret)
             try:
                 await server._run(within_s)

@@ -16,7 +16,9 @@ server; nobody has a pusher, so nothing is sent.
 import base64
 import json
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 Limits = Literal["off", "default"]
@@ -25,6 +27,7 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 SERVER_NAME = "localhost"  # reserved (RFC 6761): no lookup of it can ever leave this machine
 LOG_FILE = "homeserver.log"
 CONFIG_FILE = "homeserver.json"
+NOTHING_MORE: Mapping[str, Any] = MappingProxyType({})
 
 _FREE = {"per_second": 1_000_000, "burst_count": 1_000_000}
 _FREE_TO_SET_UP: dict[str, Any] = {
@@ -55,8 +58,19 @@ _OFF_THE_NET: dict[str, Any] = {
 }
 
 
-def write_config(folder: Path, *, port: int, registration_secret: str, limits: Limits, log_level: LogLevel) -> Path:
-    """Write configuration, logging and signing key into `folder`; return the path of the configuration."""
+def write_config(
+    folder: Path,
+    *,
+    port: int,
+    registration_secret: str,
+    limits: Limits,
+    log_level: LogLevel,
+    more: Mapping[str, Any] = NOTHING_MORE,
+) -> Path:
+    """Write configuration, logging and signing key into `folder`; return the path of the configuration.
+
+    `more` has further settings of Synapse.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)  # its files hold keys, which other people on this machine must not read
     (folder / "signing.key").write_text(_signing_key(), encoding="ascii")
@@ -84,6 +98,7 @@ def write_config(folder: Path, *, port: int, registration_secret: str, limits: L
         **_OFF_THE_NET,
         **_FREE_TO_SET_UP,
         **(_FREE_TO_ACT if limits == "off" else {}),
+        **more,
     }
     path = folder / CONFIG_FILE
     path.write_text(json.dumps(config, indent=1), encoding="utf-8")

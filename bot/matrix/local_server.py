@@ -3,7 +3,8 @@
 Rules kept here:
 - No access log, since addresses may hold secrets.
 - A port that is taken is tried again, and nothing else waits for it.
-- A connection serves one request, which must begin within seconds.
+- A connection serves one request, which must begin within seconds; or, for a program that asks all the time, one after
+  the other.
 - The number of open connections is limited. If one more comes, the one that has waited longest without a request is
   closed.
 
@@ -28,24 +29,25 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class _Server(web.Server):
     """A server that keeps few connections, and closes those that ask for nothing."""
 
-    def __init__(self, handler: Handler, *, longest_line: int) -> None:
-        super().__init__(self._once, access_log=None, max_line_size=longest_line)
+    def __init__(self, handler: Handler, *, longest_line: int, most: int, keep_s: float) -> None:
+        super().__init__(self._next, access_log=None, max_line_size=longest_line, keepalive_timeout=keep_s)
         self._answer = handler
+        self._most = most
+        self._keep_s = keep_s
         self._waiting: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}  # idle ones, the oldest first
 
     def __call__(self) -> web.RequestHandler:
         """Make the protocol of a connection that has been accepted."""
-        if len(self.connections) >= MOST_CONNECTIONS and self._waiting:
+        if len(self.connections) >= self._most and self._waiting:
             self._close(next(iter(self._waiting)))
         protocol = super().__call__()
-        loop = asyncio.get_running_loop()
-        self._waiting[protocol] = loop.call_later(HEADERS_WITHIN_S, self._close, protocol)
+        self._waits(protocol, HEADERS_WITHIN_S)
         return protocol
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Note a connection; refuse it if all others have requests that are being answered."""
         super().connection_made(handler, transport)
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > self._most:
             transport.abort()
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
@@ -53,11 +55,19 @@ class _Server(web.Server):
         self._begun(handler)
         super().connection_lost(handler, exc)
 
-    async def _once(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _next(self, request: web.BaseRequest) -> web.StreamResponse:
         self._begun(request.protocol)
         response = await self._answer(request)
-        response.force_close()
+        if self._keep_s:
+            self._waits(request.protocol, self._keep_s)
+        else:
+            response.force_close()
         return response
+
+    def _waits(self, protocol: asyncio.BaseProtocol, within_s: float) -> None:
+        """Close a connection unless a request begins within this time."""
+        loop = asyncio.get_running_loop()
+        self._waiting[protocol] = loop.call_later(within_s, self._close, protocol)
 
     def _begun(self, protocol: asyncio.BaseProtocol) -> None:
         if (timer := self._waiting.pop(protocol, None)) is not None:
@@ -71,10 +81,21 @@ class _Server(web.Server):
 
 
 async def serve(
-    handler: Handler, address: tuple[str, int], *, name: str, listening: asyncio.Event, longest_line: int
+    handler: Handler,
+    address: tuple[str, int],
+    *,
+    name: str,
+    listening: asyncio.Event,
+    longest_line: int,
+    most: int = MOST_CONNECTIONS,
+    keep_s: float = 0,
 ) -> None:
-    """Serve until cancelled. `name` is the prefix of the server's events in the log."""
-    runner = web.ServerRunner(_Server(handler, longest_line=longest_line), shutdown_timeout=2.0)
+    """Serve until cancelled. `name` is the prefix of the server's events in the log.
+
+    At most `most` connections are open. Each is kept for `keep_s` after an answer; 0: it serves one request.
+    """
+    server = _Server(handler, longest_line=longest_line, most=most, keep_s=keep_s)
+    runner = web.ServerRunner(server, shutdown_timeout=2.0)
     await runner.setup()
     try:
         await _bind(runner, address, name)

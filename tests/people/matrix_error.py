@@ -11,5 +11,6 @@ class MatrixError(Exception):
     def __init__(self, request: str, status: int, answer: Json) -> None:
         self.status = status
         self.errcode = str(answer.get("errcode", ""))
+        self.error = str(answer.get("error", ""))
         self.retry_after_ms = answer.get("retry_after_ms")
         super().__init__(f"{request}: {status} {self.errcode} {answer.get('error', '')}".rstrip())

@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -50,12 +51,12 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sync_loop, "LONG_POLL_MS", 100)
 
 
-def running(limits: Limits) -> Iterator[Synapse]:
-    """Run a homeserver."""
+def running(limits: Limits, **more: Any) -> Iterator[Synapse]:
+    """Run a homeserver; `more` has further settings of Synapse."""
     # In memory, where the system has such a folder: flushing the homeserver's database to a disk takes a fifth of the
     # time of these tests and shows nothing about us. What the bot writes does go to a disk.
     where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with TemporaryDirectory(prefix="answerable-synapse-", dir=where, ignore_cleanup_errors=True) as folder:
-        server = asyncio.run(Synapse.start(Path(folder), limits=limits, within_s=STARTED_S))
+        server = asyncio.run(Synapse.start(Path(folder), limits=limits, within_s=STARTED_S, more=more))
         yield server
         asyncio.run(server.stop())

@@ -19,7 +19,7 @@ from moderation.model.facts import Fact, PersonVerified
 from moderation.values.ids import EventId, RoomId, UserId
 from storage.journal.verify.verify import verify
 from tests.people.client import Client, Seen
-from tests.theatre.served import DEFECTS, HEAD, RULES, WITHIN_S, ServedBot
+from tests.theatre.served import DEFECTS, HEAD, RULES, WITHIN_S, ServedBot, until
 from tests.theatre.stage import Stage, unique
 
 
@@ -92,6 +92,14 @@ class Theatre:
         if start:
             served.start()
         return served
+
+    async def until_logged(self, event: str, *, times: int = 1) -> None:
+        """Wait until bots have logged something so many times."""
+
+        async def logged() -> bool:
+            return len([entry for entry in self._logged if entry["event"] == event]) >= times
+
+        await until(logged, f"{event} in the log")
 
     async def people(self, *names: str) -> list[Client]:
         """Create users."""

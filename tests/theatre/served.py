@@ -139,11 +139,11 @@ class ServedBot:
         trusted = Together(self.clock) if self.is_believed else TrustedTime(self.clock)
         self._task = asyncio.create_task(serve(self.config, self.session, self._stop, self.clock, trusted=trusted))
 
-    def start_apart(self) -> ForkedProgram:
+    def start_apart(self, rules: str = RULES, **secrets: str) -> ForkedProgram:
         """Start `answerable run` in a process of its own, which can be killed."""
         folder = self.data_dir.parent
-        (folder / "config.toml").write_text(HEAD.format(url=self.session.url, user=self.user, bot="") + RULES)
-        secrets = {"ANSWERABLE_ACCESS_TOKEN": self.session.token, "ANSWERABLE_DEVICE_ID": self.session.device}
+        (folder / "config.toml").write_text(HEAD.format(url=self.session.url, user=self.user, bot="") + rules)
+        secrets |= {"ANSWERABLE_ACCESS_TOKEN": self.session.token, "ANSWERABLE_DEVICE_ID": self.session.device}
         run = ("run", "--config", str(folder / "config.toml"))
         environ = {**os.environ, **secrets}
         return ForkedProgram("bot.cli.main", *run, folder=folder, output=folder / "bot.log", environ=environ)

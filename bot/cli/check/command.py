@@ -38,6 +38,7 @@ def check(
 ) -> None:
     """Run all checks."""
     from .alerts import alerts
+    from .antispam import antispam
     from .clock import clock_findings
     from .communities import communities
     from .email import email
@@ -57,6 +58,7 @@ def check(
             *clock_findings(config.data_dir),
             *email(config),
             *alerts(config),
+            *antispam(config),
             *issuers(config),
             *plugins(config),
             *asyncio.run(homeserver_findings(config, admin_token, other_rooms(config.data_dir))),
@@ -92,6 +94,8 @@ def show_findings(findings: Sequence[Finding]) -> None:
             for line in wrapped(words, out.width - margin) if words else ():
                 out.print(Text.assemble(first, (line, dim)), soft_wrap=True)
                 first = Text(" " * margin)
+        for line in finding.block.splitlines():
+            out.print(Text(f"{' ' * margin}{line}"), soft_wrap=True)
     problems = sum(finding.state == "problem" for finding in findings)
     warnings = sum(finding.state == "warning" for finding in findings)
     if problems or warnings:

@@ -4,7 +4,7 @@ The texts of a finding are `cli.check.<key>.text` and, unless all is well, `cli.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from bot.cli.terminal.output import text
@@ -20,6 +20,11 @@ class Finding:
     state: State
     key: str
     fields: Mapping[str, object] = field(default_factory=dict)
+    block: str = ""  # lines to be copied, shown below the words as they stand
+
+    def with_block(self, block: str) -> "Finding":
+        """Return the finding with lines to be copied."""
+        return replace(self, block=block)
 
     @property
     def words(self) -> str:

@@ -1,0 +1,140 @@
+"""One's own Synapse asks the bot before people come in: with the module `synapse-http-antispam`, really installed."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bot.demo.synapse import Synapse, SynapseFailed
+from moderation.model.facts import SanctionStarted
+from moderation.values.ids import RoomId
+from tests.people.client import Client, MatrixError
+from tests.synapse.antispam_stage import ANTISPAM_TOKEN, TOKEN, Asking, asking, module
+from tests.theatre.fixtures import STARTED_S
+from tests.theatre.scene import Theatre, record
+from tests.theatre.served import ServedBot, like
+from tests.theatre.stage import Stage
+
+WAVE = '[joins]\nwave = 3\nwithin = "5m"\ndo = "gate"\nunless = {}\n'
+AT_ONCE_S = 20.0  # far below the minute that the module waits for an answer
+
+
+@pytest.fixture(scope="session")
+def asking_synapse() -> Iterator[Asking]:
+    """Provide a homeserver that asks the bot."""
+    yield from asking()
+
+
+@pytest.fixture
+async def theatre(asking_synapse: Asking, tmp_path: Path) -> AsyncIterator[Theatre]:
+    """Provide real bots on it."""
+    async with Stage(asking_synapse.synapse) as stage:
+        theatre = Theatre(stage, tmp_path)
+        yield theatre
+        await theatre.close()
+
+
+async def public_room(
+    bot: ServedBot, theatre: Theatre, owner: Client, *managers: Client, bot_level: int = 100
+) -> RoomId:
+    """Create a room that everybody may enter, protected by the bot."""
+    room = await theatre.room(bot, owner, managers, bot_level=bot_level)
+    await owner.set_state(room, "m.room.join_rules", {"join_rule": "public"})
+    return room
+
+
+async def refused(person: Client, room: str) -> MatrixError:
+    with pytest.raises(MatrixError) as error:
+        await person.join(room)
+    return error.value
+
+
+async def test_behind_a_wave_the_door_is_shut_but_for_those_whom_managers_invite(
+    theatre: Theatre, asking_synapse: Asking
+) -> None:
+    bot = await asking_synapse.bot(theatre, WAVE)
+    owner, manager, *strangers, late, guest = await theatre.people(
+        "owner", "manager", "one", "two", "three", "late", "guest"
+    )
+    room = await public_room(bot, theatre, owner, manager)
+    await asyncio.gather(*(each.join(room) for each in strangers))
+    await bot.until(lambda: bot.rows("SELECT 1 FROM sanctions WHERE kind = 'gate' AND ended = 0"), "a gate")
+    kept_out = await refused(late, room)
+    assert (kept_out.status, kept_out.errcode) == (403, "M_FORBIDDEN")
+    assert like("antispam.join.shut").search(kept_out.error)
+    with pytest.raises(MatrixError) as error:
+        await strangers[0].invite(room, late.user)
+    assert like("antispam.invite.shut").search(error.value.error)
+    await manager.invite(room, guest.user)
+    await guest.join(room)
+    una = strangers[0]  # a new name is no coming
+    await una.request("PUT", "profile", una.user, "displayname", json={"displayname": "Una"})
+    named = partial(una.wait_state, room, "m.room.member", key=una.user, what="the new name")
+    await named(lambda content: content.get("displayname") == "Una")
+
+
+async def test_somebody_who_is_barred_is_kept_out_where_the_bot_can_ban_nobody(
+    theatre: Theatre, asking_synapse: Asking
+) -> None:
+    bot = await asking_synapse.bot(theatre)
+    owner, ann = await theatre.people("owner", "ann")
+    room = await public_room(bot, theatre, owner, bot_level=0)
+    until = bot.clock() + 86_400_000
+    barred = SanctionStarted(room=None, kind="ban", until=until, basis="operator", subject=ann.user)
+    await record(bot, barred)
+    await theatre.until_logged("antispam_listening", times=2)
+    assert like("antispam.join.banned").search((await refused(ann, room)).error)
+    with pytest.raises(MatrixError) as error:
+        await owner.invite(room, ann.user)
+    assert like("antispam.invite.person").search(error.value.error)
+
+
+async def test_rooms_that_are_not_served_are_open_to_everybody(theatre: Theatre, asking_synapse: Asking) -> None:
+    await asking_synapse.bot(theatre)
+    owner, ann = await theatre.people("owner", "ann")
+    room = await owner.create_room(private=False)
+    await ann.join(room)
+    await ann.send_text(room, "a purple elephant")
+    assert (await owner.members(room))[ann.user] == "join"
+
+
+async def test_a_wrong_token_holds_nobody_up_and_keeps_nobody_out(theatre: Theatre, asking_synapse: Asking) -> None:
+    bot = await asking_synapse.bot(theatre, token="x" * len(TOKEN))
+    owner, ann = await theatre.people("owner", "ann")
+    room = await public_room(bot, theatre, owner)
+    await ann.join(room)
+    await ann.send_text(room, "good morning")
+
+
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
+async def test_a_bot_that_hangs_or_is_gone_holds_nobody_up(
+    theatre: Theatre, asking_synapse: Asking, how: signal.Signals
+) -> None:
+    bot = await asking_synapse.bot(theatre)
+    owner, ann, ben = await theatre.people("owner", "ann", "ben")
+    room = await public_room(bot, theatre, owner)
+    await bot.stop()
+    program = bot.start_apart(asking_synapse.rules, **{ANTISPAM_TOKEN: TOKEN})
+    try:
+        log = bot.data_dir.parent / "bot.log"
+        await bot.until(lambda: "antispam_listening" in log.read_text(), "the bot to listen")
+        await ann.join(room)
+        os.kill(program.pid, how)
+        async with asyncio.timeout(AT_ONCE_S):
+            await asyncio.gather(*(ann.send_text(room, f"number {n}") for n in range(20)))
+            await ben.join(room)
+    finally:
+        os.kill(program.pid, signal.SIGCONT) if how == signal.SIGSTOP else None
+        program.kill()
+        await asyncio.to_thread(program.wait, 60)
+
+
+async def test_with_all_callbacks_of_the_module_synapse_does_not_start(tmp_path: Path) -> None:
+    """So the settings that `answerable check` shows name the callbacks."""
+    more = module("127.0.0.1:1", tmp_path / "token", enabled_callbacks=["accept_make_join"])
+    with pytest.raises(SynapseFailed, match="accept_make_join"):
+        await Synapse.start(tmp_path / "synapse", within_s=STARTED_S, more=more)
