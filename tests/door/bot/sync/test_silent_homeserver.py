@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from bot.matrix.client import SYNC_FILTER, Homeserver
+from bot.matrix.http import Wire
 from bot.sync import backfill, sync_loop
 from moderation.model.facts import (
     ActionTaken,
@@ -36,7 +37,8 @@ LEVELS = r"PUT /_matrix/client/v3/rooms/[^/]*/state/m.room.power_levels"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make all waits short."""
-    monkeypatch.setattr(Homeserver.__init__, "__kwdefaults__", {"request_timeout_s": 1.0})
+    for made, patience in ((Wire.__init__, "timeout_s"), (Homeserver.__init__, "request_timeout_s")):
+        monkeypatch.setattr(made, "__kwdefaults__", {**(made.__kwdefaults__ or {}), patience: 1.0})
     monkeypatch.setattr(sync_loop, "LONG_POLL_MS", 200)
     monkeypatch.setattr(sync_loop, "FIRST_RETRY_S", 0.05)
     monkeypatch.setattr(sync_loop, "LAST_RETRY_S", 0.2)
@@ -123,10 +125,8 @@ async def test_an_appeal_that_is_granted_while_the_measure_is_on_its_way_leaves_
     on_its_way = line.silence(LEVELS, lost=True)
     await ann.send_text(room, "a geyser")
     await scene.until_level(ann.user, -1)
-    assert on_its_way.met == 1
-    assert [fact.step for fact in bot.facts(LevelKept)] == [
-        "intended"
-    ]  # it holds there, and the bot does not know it yet
+    assert on_its_way.met >= 1
+    assert bot.facts(LevelKept)[0].step == "intended"  # it holds there, and the bot learns it only by asking again
     word = await told(ann, bot, like("notice.violation"))
     await ann.send_text(word.room, "!appeal 1 it was a kettle")
     await told(ann, bot, like("notice.appealed.other"))
