@@ -64,6 +64,8 @@ class CryptoMachine:
         self._olm = Olm(store, self.ours)
         self._inbox = Inbox(self._olm, self.keys)
         self._outbound = Outbound(store, self._olm, self.keys, recipients)
+        self.due = asyncio.Event()  # set when our keys need maintenance, such as one that the backup lacks
+        self._sessions: dict[str, str] = {}  # the session that was used last in each room
         self._identity: AccountKeys | None = None
         self._asking = asyncio.Lock()  # requests to the homeserver, one at a time
         self._mute: dict[tuple[str, str], int] = {}  # devices that had no key to claim, and until when (ms)
@@ -217,7 +219,11 @@ class CryptoMachine:
         await self.store.run(work)
 
     async def _prepared(self, us: AccountKeys, room: str, members: Collection[str], how: RoomEncryption) -> str:
-        return await self.store.run(lambda db: self._outbound.prepare(db, us, room, members, how, self.clock()))
+        session = await self.store.run(lambda db: self._outbound.prepare(db, us, room, members, how, self.clock()))
+        if self._sessions.get(room) != session:
+            self._sessions[room] = session
+            self.due.set()
+        return session
 
     async def _share(self, us: AccountKeys, room: str, session: str, members: Collection[str]) -> None:
         lacking = await self.store.run(lambda db: self._outbound.without_session(db, us, session, members))

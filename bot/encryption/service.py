@@ -55,10 +55,10 @@ async def open_machine(
 
 
 class KeyWork:
-    """The work on keys that comes up while events are read."""
+    """The work on keys that comes up while events are read and sent; `due` is set whenever there is some."""
 
-    def __init__(self) -> None:
-        self.due = asyncio.Event()
+    def __init__(self, due: asyncio.Event) -> None:
+        self.due = due
         self.changed = asyncio.Event()  # our keys may have changed since they were examined
         self.changed.set()
         self.asked: list[ToDevice] = []  # messages about emoji comparison
@@ -69,7 +69,7 @@ class Encryption:
     """Reads by means of one crypto machine."""
 
     def __init__(self, machine: CryptoMachine, homeserver: SealedHomeserver, clock: Clock) -> None:
-        self.work = KeyWork()
+        self.work = KeyWork(machine.due)
         self._machine = machine
         self._homeserver = homeserver
         self._clock = clock

@@ -1,5 +1,6 @@
 """A backup that somebody sets up while the bot looks for it is used from the next look on."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -45,7 +46,7 @@ class Machine:
 
 @pytest.mark.parametrize(("meanwhile", "uses"), [(True, True), (False, False)])
 async def test_it_is_looked_for_again_only_if_keys_were_changed_meanwhile(meanwhile: bool, uses: bool) -> None:
-    machine, work = Machine(), KeyWork()
+    machine, work = Machine(), KeyWork(asyncio.Event())
     work.changed.clear()
     inbox = ComparisonInbox(UserId(Machine.user))
     keys = KeyUpkeep(cast(Any, machine), cast(Any, None), lambda: 0, work, inbox, cast(Any, None))

@@ -47,7 +47,7 @@ async def looks(
     monkeypatch.setattr(CrossSigning, "make_ready", make_ready)
     monkeypatch.setattr(KeyUpkeep, "_tend", nothing)
     inbox = ComparisonInbox(UserId(Machine.user))
-    keys = KeyUpkeep(cast(Any, Machine()), cast(Any, None), lambda: 0, KeyWork(), inbox, stood)
+    keys = KeyUpkeep(cast(Any, Machine()), cast(Any, None), lambda: 0, KeyWork(asyncio.Event()), inbox, stood)
     with capture_logs() as logged:
         running = asyncio.create_task(keys.run())
         async with asyncio.timeout(120):
