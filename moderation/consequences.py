@@ -61,6 +61,7 @@ from .model.context import CaseView
 from .model.facts import (
     LASTING,
     OF_ROOMS,
+    REMOVING,
     AccountsLinked,
     AccountUnlinked,
     ActionTaken,
@@ -272,8 +273,6 @@ def _(fact: SanctionStarted, rooms_of: RoomsOf) -> Iterator[Consequence]:
         # The rule is shown to all in the room; that somebody is not verified is told to them alone.
         rule = "-" if fact.rule == UNVERIFIED else fact.rule
         yield Redact(room=fact.home, event=fact.event, subject=fact.subject, rule=rule)
-        if fact.rule == TIER_LINKS and fact.n:
-            yield Quote(room=fact.home, n=CaseNumber(fact.n), event=fact.event)
     elif fact.kind == "kick":
         silent = fact.rule == IN_WAVE
         yield Kick(room=fact.home, subject=fact.subject, n=fact.n, rule=fact.rule, by=fact.by, silent=silent)
@@ -282,6 +281,8 @@ def _(fact: SanctionStarted, rooms_of: RoomsOf) -> Iterator[Consequence]:
     elif fact.kind in LASTING:
         for room in _rooms(fact, rooms_of):
             yield Align(room=room)
+    if fact.kind in REMOVING and fact.rule == TIER_LINKS and fact.n:
+        yield Quote(room=fact.home, n=CaseNumber(fact.n), event=fact.event)
     if fact.kind == "demote":
         for room in _rooms(fact, rooms_of):
             yield NotifyDesk(room=room, n=fact.n, facts=(fact,))
@@ -501,7 +502,7 @@ def _hearer(facts: Sequence[Fact], about: StatementContext) -> Hearer:
 def _is_more_of_the_same(fact: Fact, own: Sequence[Fact]) -> bool:
     """Return whether a fact removes one more message, or them again, in an incident of which they were told."""
     grown = {each.n for each in own if isinstance(each, CaseGrew)}
-    return isinstance(fact, SanctionStarted) and fact.kind in ("redact", "kick") and fact.n in grown
+    return isinstance(fact, SanctionStarted) and fact.kind in (*REMOVING, "kick") and fact.n in grown
 
 
 def _is_against_them(fact: Fact) -> bool:
@@ -584,7 +585,7 @@ def _is_felt(fact: SanctionStarted) -> bool:
         return bool(fact.until)
     if fact.rule in (UNVERIFIED, UNVERIFIED_MANAGER):  # the case, or the notice before, says what and why
         return False
-    return not (fact.kind == "redact" and fact.rule in HELD_BACK and fact.quiet)
+    return not (fact.kind in REMOVING and fact.rule in HELD_BACK and fact.quiet)
 
 
 def _is_news(fact: PersonVerified) -> bool:

@@ -332,6 +332,19 @@ events = Table(
 Index("events_by_sender", events.c.room, events.c.sender, events.c.at)
 Index("events_by_kind", events.c.room, events.c.kind)  # in it, as in every index, rows of one key stand by their record
 
+# Events that were refused before their delivery: they are no events of their rooms, and count nowhere as such.
+withheld = Table(
+    "withheld",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("event", String, info=words_of("subject")),
+    Column("room", String, info=PLAIN),
+    Column("subject", String, info=PERSON),
+    Column("at", Integer),
+    info=ROWS,
+)
+Index("withheld_by_event", withheld.c.event)
+
 cases = Table(
     "cases",
     metadata,

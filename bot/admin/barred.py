@@ -101,5 +101,5 @@ async def _case(db: AsyncConnection, n: int) -> CaseView:
 
 
 async def _messages(db: AsyncConnection, case: CaseView) -> list[tuple[int, EventId]]:
-    rows = [(await queries.event_row(db, event), event) for event in case.events]
+    rows = [(await queries.said_row(db, event), event) for event in case.events]
     return [(int(row.record), event) for row, event in rows if row is not None]

@@ -65,7 +65,7 @@ async def ground_of(visit: Visit, card: Card, by: UserId) -> Ground | None:
     db, case, room = visit.db, card.case, card.room
     if room is None:
         return None
-    event = await queries.event_row(db, case.events[0]) if case.events else None
+    event = await queries.said_row(db, case.events[0]) if case.events else None
     return Ground(
         case=case,
         by=by,

@@ -32,7 +32,7 @@ async def said_in_case(db: AsyncConnection, log: Log, case: CaseView, bot: UserI
     """Return what finds the messages of a case and those around the first. Raises `Broken` at a damaged record."""
     wanted: list[int] = []
     for event in case.events[: MOST_LATER + 1]:
-        row = await queries.event_row(db, event)
+        row = await queries.said_row(db, event)
         if row is not None and row.room == case.room:
             wanted.append(row.record)
     if wanted:

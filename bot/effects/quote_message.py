@@ -52,7 +52,8 @@ class Quoter(ActionHandler):
             raise RetryLater("the card is not posted yet", tries=20, first_ms=100, last_ms=60_000)
         where, card = (desk, case.card) if desk else (action.room, None)
         made = ""
-        for number, event in enumerate([action.event] if action.event else case.messages):
+        all_of_it = [event for event in case.events if event in {*case.messages, *case.withheld}]
+        for number, event in enumerate([action.event] if action.event else all_of_it):
             content = await self._content(case, event, self._speech.language(group.language), action)
             if content is not None:
                 made = await self._homeserver.send(where, MESSAGE, in_thread(content, card), f"{txn}.{number}")
@@ -64,7 +65,7 @@ class Quoter(ActionHandler):
     async def _content(self, case: CaseView, event: EventId, language: str, action: Quote) -> dict[str, Json] | None:
         """Return the quotation of a message; None if nothing was kept of it, or the card shows all of it."""
         async with self._database.read() as db:
-            row = await queries.event_row(db, event)
+            row = await queries.said_row(db, event)
         said = self._recorded(case.room, row.record) if row is not None else None
         if said is None:
             return None

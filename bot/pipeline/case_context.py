@@ -175,7 +175,7 @@ class CaseContextLoader:
         )
 
     async def _sent(self, db: AsyncConnection, case: CaseView) -> int:
-        row = await queries.event_row(db, case.events[0]) if case.events else None
+        row = await queries.said_row(db, case.events[0]) if case.events else None
         return int(row.at) if row is not None else 0
 
 

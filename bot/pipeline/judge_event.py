@@ -17,9 +17,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from moderation.judge.judge import judge
+from moderation.judge.withheld import Withholdable, judge_withheld
 from moderation.model.actions import Action, EditCard, HashMedia, TellDesk
 from moderation.model.context import RoomView
-from moderation.model.facts import CaseOpened, Fact, KnownOfFile, NotSeen
+from moderation.model.facts import CaseOpened, Fact, KnownOfFile, MessageWithheld, NotSeen
 from moderation.rules.labels import LabelsRule
 from moderation.values.events import (
     MessagePosted,
@@ -43,6 +44,7 @@ from .room_changes import RoomChanges
 from .undecrypted import UnreadMessages
 from .unit_of_work import Answer, PipelineSettings, Responder, UnitOfWork
 from .view_cache import ViewCache
+from .withheld import event_of, refusal_of
 
 log = structlog.get_logger()
 
@@ -156,6 +158,16 @@ class Judging:
         """Return all that follows from what is in a file, recorded at `index`."""
         due = await self._contexts.of_file(unit, kept, room, now_ms)
         return Answer(judge(due.event, due.context, self._settings.policy, due.rules, index) if due else ())
+
+    async def follow_withheld(
+        self, unit: UnitOfWork, index: int, fact: MessageWithheld, room: RoomView, now_ms: int
+    ) -> Answer:
+        """Return all that follows from a refusal before delivery, recorded at `index`."""
+        event = event_of(fact, now_ms)
+        due = await self._contexts.of_withheld(unit, index, event, room)
+        policy = self._settings.policy
+        assert isinstance(due.event, Withholdable)
+        return Answer(judge_withheld(due.event, refusal_of(fact), due.context, policy, due.rules, index))
 
 
 def _taken_back(event: Received, room: RoomView) -> tuple[Action, ...]:

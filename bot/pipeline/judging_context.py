@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from moderation.judge.judge import CompiledRule, is_removed
 from moderation.judge.newcomers import held_in
 from moderation.judge.room_rules import compiled
+from moderation.judge.withheld import Withholdable
 from moderation.model.context import Context, RoomView
 from moderation.model.facts import Fact, KnownOfFile
 from moderation.rooms.slow_mode import is_held_back, pace, was_told
@@ -66,12 +67,22 @@ class JudgingContexts:
     async def of(self, unit: UnitOfWork, index: int, event: Received, room: RoomView) -> ToJudge:
         """Return what the event recorded at `index` is judged by."""
         assert not isinstance(event, Unreadable)
-        policy = self._settings.policy
         context = await self._knowledge.context(unit.db, room, event.sender, event.received_ms)
-        context = replace(context, keeps_words=self._settings.content == "full")
         if event.late >= 0:  # late keys come many at once: that is no flood
             context = replace(context, recent_ms=(), recent_others=())
-        context = await self._paced(unit, event, context)
+        return await self._of(unit, index, event, await self._paced(unit, event, context))
+
+    async def of_withheld(self, unit: UnitOfWork, index: int, event: Withholdable, room: RoomView) -> ToJudge:
+        """Return what an event is judged by that was refused before its delivery, as recorded at `index`.
+
+        It is no event of its room, so it counts towards nothing.
+        """
+        context = await self._knowledge.context(unit.db, room, event.sender, event.received_ms)
+        return await self._of(unit, index, event, replace(context, recent_ms=(), recent_others=()))
+
+    async def _of(self, unit: UnitOfWork, index: int, event: Received, context: Context) -> ToJudge:
+        policy, room = self._settings.policy, context.room
+        context = replace(context, keeps_words=self._settings.content == "full")
         rules = (*self._settings.rules, *compiled(room.rules, policy))
         if held_in(room, policy) or any(rule.settings.unless.messages for rule in rules):
             context = replace(context, said=await self._knowledge.standing.before(unit, event, index))

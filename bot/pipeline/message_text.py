@@ -10,11 +10,14 @@ Left to others: who may see it.
 from typing import Protocol
 
 from bot.events.parse_event import receive
+from moderation.model.facts import MessageWithheld
 from moderation.rules.check import Judged
 from moderation.values.events import MessagePosted
 from moderation.values.ids import RoomId
 from storage.journal.record import Record
-from storage.record_mapping import raw_of_record
+from storage.record_mapping import fact_of_record, raw_of_record
+
+from .withheld import event_of
 
 
 class Records(Protocol):
@@ -43,6 +46,9 @@ def said_at(journal: Records, room: RoomId, index: int) -> Judged | None:
         record = journal.get(index)
     except LookupError:
         return None
+    if record.kind == MessageWithheld.KIND:
+        fact = fact_of_record(record, lambda _: room)
+        return event_of(fact, record.at_ms) if isinstance(fact, MessageWithheld) and fact.content else None
     raw = raw_of_record(record)
     event = receive(raw, room, record.at_ms) if raw is not None else None
     return event if isinstance(event, Judged) else None

@@ -25,14 +25,14 @@ from bot.runtime.clock import Clock
 from bot.runtime.wakeup import Wake
 from moderation.model.actions import Action, Align, KeepDesk, Redact
 from moderation.model.context import RoomView
-from moderation.model.facts import ConsoleCommand, Fact, KnownOfFile, NotRead, RoomStateChanged
+from moderation.model.facts import ConsoleCommand, Fact, KnownOfFile, MessageWithheld, NotRead, RoomStateChanged
 from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import outbox, queries
 from storage.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
-from storage.projections import UNREAD, project_room_state
+from storage.projections import POLICY_SEQ, UNREAD, project_room_state
 from storage.record_mapping import draft_of_event, word
 
 from .event_reader import EventReader
@@ -49,6 +49,7 @@ from .unit_of_work import Answer, PipelineSettings, Responder, UnitOfWork
 from .urgent_rows import UrgentRows
 from .view_cache import ViewCache
 from .watched_lists import WatchedLists
+from .withheld import Withheld, fact_of
 from .writer import Writer
 
 TAIL = 10_000  # records at the end of the journal that are read to find what was written last before a stop
@@ -400,6 +401,51 @@ class Pipeline:
         if room is None or not (self._judging.judges_files or present):
             return
         answer = await unharmed(index, kept.home, self._judging.follow_file(unit, index, kept, room, at_ms))
+        await self.processor.process(unit, answer, cause=index, at_ms=at_ms, present=present)
+
+    async def take_withheld(self, refusals: Sequence[Withheld], *, read_to: int = 0) -> int:
+        """Record events that were refused before their delivery, and what follows. Returns how many were new.
+
+        An event that was recorded so before, and one of a room that is not served, are left out. `read_to`: up to where
+        the notes of the policy server are recorded by now.
+        """
+
+        async def work() -> int:
+            async with self.writer.unit_of_work() as unit:
+                new = sum([await self.withhold(unit, each) for each in refusals])
+                if read_to:
+                    unit.meta[POLICY_SEQ] = str(read_to)
+            self._woken_by(unit)
+            return new
+
+        return await self.writer.run_exclusive(work())
+
+    async def withhold(self, unit: UnitOfWork, withheld: Withheld) -> bool:
+        """Record one event that was refused before its delivery, and what follows. Returns whether it was new.
+
+        To be used inside `run_exclusive`.
+        """
+        served = withheld.room in self.served.codes and self.served.records(withheld.room)
+        if not served or await queries.withheld_events(unit.db, [withheld.event]):
+            return False
+        index, at_ms, fact = unit.next_index, self._clock(), fact_of(withheld)
+        await self.processor.process(unit, Answer((fact,)), cause=index, at_ms=at_ms)
+        await self.judge_withheld(unit, index, fact, at_ms)
+        return True
+
+    async def judge_withheld(
+        self,
+        unit: UnitOfWork,
+        index: int,
+        fact: MessageWithheld,
+        at_ms: int,
+        present: Sequence[tuple[int, Fact]] = (),
+    ) -> None:
+        """Process what follows from a refusal recorded at `index`, as `handle` does for an event."""
+        room = await self.knowledge.room(unit.db, fact.home)
+        if room is None:
+            return
+        answer = await unharmed(index, fact.home, self._judging.follow_withheld(unit, index, fact, room, at_ms))
         await self.processor.process(unit, answer, cause=index, at_ms=at_ms, present=present)
 
     async def with_journal(self, work: Callable[[Journal], T], *facts: Fact, signed: bool = False) -> T:

@@ -14,7 +14,16 @@ from dataclasses import replace
 from bot.events.parse_event import receive
 from bot.events.parse_fields import object_of
 from moderation.model.actions import AskDesk, PostCard
-from moderation.model.facts import ActionTaken, ConsoleCommand, Fact, KnownOfFile, NotRead, NotSeen, RoomEntered
+from moderation.model.facts import (
+    ActionTaken,
+    ConsoleCommand,
+    Fact,
+    KnownOfFile,
+    MessageWithheld,
+    NotRead,
+    NotSeen,
+    RoomEntered,
+)
 from moderation.values.events import Json, MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import outbox
@@ -110,6 +119,10 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
             present = given.get(record.index, [])
             await _judge_file(unit, pipeline, record, fact, present)
             done.update(index for index, _ in present)
+        elif isinstance(fact, MessageWithheld):
+            present = given.get(record.index, [])
+            await _judge_withheld(unit, pipeline, record, fact, present)
+            done.update(index for index, _ in present)
         elif event is not None:
             present = given.get(record.index, [])
             if not present:
@@ -141,6 +154,15 @@ async def _judge_file(
     itself = [(record.index, kept)]
     await pipeline.processor.process(unit, Answer((kept,)), cause=record.index, at_ms=record.at_ms, present=itself)
     await pipeline.judge_file(unit, record.index, kept, record.at_ms, present)
+
+
+async def _judge_withheld(
+    unit: UnitOfWork, pipeline: Pipeline, record: Record, fact: MessageWithheld, present: Sequence[tuple[int, Fact]]
+) -> None:
+    """Process what follows from a refusal before delivery, which perhaps was not done."""
+    itself = [(record.index, fact)]
+    await pipeline.processor.process(unit, Answer((fact,)), cause=record.index, at_ms=record.at_ms, present=itself)
+    await pipeline.judge_withheld(unit, record.index, fact, record.at_ms, present)
 
 
 def _of_returned(fact: Fact, cause: Record | None, rooms: Rooms) -> bool:

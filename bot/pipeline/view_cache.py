@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.builtin_rules import OWN_RULES
 from moderation.model.context import Context, PersonView, RoomView
-from moderation.model.facts import Fact, RoomListed, SanctionEnded, SanctionStarted
+from moderation.model.facts import REMOVING, Fact, RoomListed, SanctionEnded, SanctionStarted
 from moderation.rooms.slow_mode import HELD_BACK
 from moderation.rules.check import Counted
 from moderation.values.events import MessagePosted, Received
@@ -224,9 +224,9 @@ def _suspends_everywhere(fact: Fact) -> bool:
 def _changes_nobody(fact: Fact) -> bool:
     """Tell whether a fact changes nothing about anybody.
 
-    A redaction is over as soon as it is done: nothing holds afterwards. But people are told only once in a while of a
-    redaction by the bot's own rules, so it matters when they were told last.
+    A removal is over as soon as it is done: nothing holds afterwards. But people are told only once in a while of a
+    removal by the bot's own rules, so it matters when they were told last.
     """
     if isinstance(fact, SanctionStarted):
-        return fact.kind == "redact" and fact.rule not in OWN_RULES and fact.rule not in HELD_BACK
+        return fact.kind in REMOVING and fact.rule not in OWN_RULES and fact.rule not in HELD_BACK
     return fact.CHANGES == "nothing"

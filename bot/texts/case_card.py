@@ -181,6 +181,8 @@ def _there(card: Card) -> Iterator[Line]:
     """Say whether what the case is about can still be read in the room."""
     if _stands(card.case):
         yield line("card.there.stands")
+    if card.case.withheld:
+        yield line("card.there.withheld" if card.case.outcome else "card.there.held")
     if card.gone is None or not card.case.messages:
         return
     if not card.gone:
@@ -191,7 +193,7 @@ def _there(card: Card) -> Iterator[Line]:
 
 def _stands(case: CaseView) -> bool:
     """Return whether a case is about something that cannot be redacted, such as a name, and nobody was removed."""
-    about_state = bool(case.events) and not case.messages and case.rule not in OWN_RULES
+    about_state = bool(case.events) and not (case.messages or case.withheld) and case.rule not in OWN_RULES
     answered = any(kind in ("redact", "kick", "ban") for kind, _ in case.done)
     return about_state and case.outcome != "dismissed" and not answered
 

@@ -39,7 +39,7 @@ async def context_lines(db: AsyncConnection, case: CaseView, said_at: SaidAt, bo
 
 async def _around(db: AsyncConnection, case: CaseView, said_at: SaidAt, bot: UserId) -> tuple[Line, ...]:
     """Return the messages before and after the first one of a case, and its place among them."""
-    if not case.events or (row := await queries.event_row(db, case.events[0])) is None:
+    if not case.events or (row := await queries.said_row(db, case.events[0])) is None:
         return ()
     records = await queries.messages_around(db, case.room, row.record, bot, AROUND)
     removals = (said_at(case.room, record) for record in await queries.redactions_since(db, case.room, min(records)))

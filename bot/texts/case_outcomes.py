@@ -71,6 +71,8 @@ def _done(case: CaseView, subject: PersonView) -> Iterator[Line]:
     kinds = [kind for kind, _ in case.done]
     if removed := kinds.count("redact"):
         yield line("card.brings.removed") if removed == 1 else line("card.brings.removed-several", count=removed)
+    if withheld := kinds.count("withhold"):
+        yield line("card.brings.withheld") if withheld == 1 else line("card.brings.withheld-several", count=withheld)
     for entry in _charges(case, subject):
         yield _charged(entry.entry, entry.cost)
     for kind in dict.fromkeys(kinds):

@@ -83,7 +83,7 @@ def _first(case: CaseView, shown: _Shown | None, files: Sequence[Media], bot: Us
         yield line("card.stood", where=Phrase(f"card.where.{shown.where}"))
     for kind, count in Counter(file.kind for file in files if file.is_sent).items():
         yield line("card.files", kind=Phrase(f"card.file.{kind}"), count=count)
-    if case.events:
+    if case.events and case.events[0] not in case.withheld:
         yield line("card.link", link=message_link(case.room, case.events[0], bot))
     if len(case.events) > 1:
         yield line("card.more", count=len(case.events))
@@ -93,6 +93,9 @@ def _later(case: CaseView, texts: Sequence[_Shown | None], bot: UserId) -> Itera
     for event, shown in zip(case.events[1:], texts, strict=False):
         where = Phrase(f"card.where.{shown.where if shown is not None else 'body'}")
         words = shown.words if shown is not None else "…"
+        if event in case.withheld:
+            yield line("card.later-withheld", words=words, where=where)
+            continue
         yield line("card.later", words=words, where=where, link=message_link(case.room, event, bot))
     if (more := len(case.events) - 1 - MOST_LATER) > 0:
         yield line("card.later-more", count=more)
@@ -100,7 +103,7 @@ def _later(case: CaseView, texts: Sequence[_Shown | None], bot: UserId) -> Itera
 
 async def _said(db: AsyncConnection, case: CaseView, event: EventId, said_at: SaidAt) -> Judged | None:
     """Return an event of a case; None if nothing was kept of it."""
-    row = await queries.event_row(db, event)
+    row = await queries.said_row(db, event)
     return said_at(case.room, row.record) if row is not None and row.room == case.room else None
 
 

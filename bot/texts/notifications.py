@@ -15,6 +15,7 @@ from dataclasses import replace
 from moderation.model.actions import Action, Say, Tell, TellAbove, TellDesk
 from moderation.model.facts import (
     OF_ROOMS,
+    REMOVING,
     Appealed,
     ApproverChanged,
     CaseCommented,
@@ -79,7 +80,7 @@ def _lines(facts: Sequence[Fact], words: Callable[[Fact], Iterator[Line]]) -> tu
 
 def _is_of_removal(told: NotifyPerson) -> bool:
     """Return whether a message opens a case with a removal, or says only that more was removed for the case."""
-    removed = [fact for fact in told.facts if isinstance(fact, SanctionStarted) and fact.kind == "redact"]
+    removed = [fact for fact in told.facts if isinstance(fact, SanctionStarted) and fact.kind in REMOVING]
     opened = any(isinstance(fact, CaseOpened) for fact in told.facts)
     return bool(told.n and removed) and (opened or len(removed) == len(told.facts)) and not told.outcomes
 

@@ -29,6 +29,7 @@ from moderation.model.builtin_rules import (
 from moderation.model.context import CaseView
 from moderation.model.facts import (
     OF_ROOMS,
+    REMOVING,
     AccountsLinked,
     AccountUnlinked,
     Appealed,
@@ -103,8 +104,8 @@ def _(fact: CaseDecided, told: NotifyPerson) -> Iterator[Line]:
     yield from _words(told)
     if fact.reason:
         yield line("notice.reason", reason=fact.reason)
-    if fact.what == "dismissed" and not fact.waits and fact.state != "affirmed" and _was_removed(told.case):
-        yield line("notice.post-again")
+    if fact.what == "dismissed" and not fact.waits and fact.state != "affirmed":
+        yield from _can_post_again(told.case)
 
 
 def undecided_lines(told: NotifyPerson) -> Iterator[Line]:
@@ -148,8 +149,13 @@ def _rule(case: CaseView | None) -> RuleText:
     return RuleText(case.rule if case else "")
 
 
-def _was_removed(case: CaseView | None) -> bool:
-    return case is not None and any(kind == "redact" for kind, _ in case.done)
+def _can_post_again(case: CaseView | None) -> Iterator[Line]:
+    """Yield what somebody can post again whose case is dismissed: what was removed, or never came."""
+    done = {kind for kind, _ in case.done} if case is not None else set()
+    if "redact" in done:
+        yield line("notice.post-again")
+    elif "withhold" in done:
+        yield line("notice.post-again-withheld")
 
 
 @person_lines.register
@@ -195,7 +201,7 @@ def _(fact: SanctionStarted, told: NotifyPerson) -> Iterator[Line]:
     if fact.rule in (BARRED, CAP_MEMBERS, CAP_JOINED, IN_WAVE, LISTED):  # the case says what and why
         yield line("notice.until", until=Moment(fact.until))
         return
-    if fact.kind == "redact" and fact.rule in HELD_BACK:
+    if fact.kind in REMOVING and fact.rule in HELD_BACK:
         yield _held_back(fact)
     elif fact.basis == "interim" or _is_open(told.case):
         yield line(f"notice.interim.{fact.kind}")

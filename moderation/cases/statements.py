@@ -19,6 +19,7 @@ from typing import Any
 from moderation.model.builtin_rules import OWN_RULES, TIER_LINKS
 from moderation.model.context import CaseView
 from moderation.model.facts import (
+    REMOVING,
     CaseDecided,
     CaseGrew,
     CaseOpened,
@@ -108,7 +109,7 @@ def to_be_stated(facts: Sequence[Fact]) -> tuple[int, ...]:
 
     More messages of one incident are not a new decision, unless they bring another measure.
     """
-    more = {fact.n for fact in facts if isinstance(fact, SanctionStarted) and fact.kind not in ("redact", "kick")}
+    more = {fact.n for fact in facts if isinstance(fact, SanctionStarted) and fact.kind not in (*REMOVING, "kick")}
     growing = {fact.n for fact in facts if isinstance(fact, CaseGrew)} - more
     numbers = dict.fromkeys(n for fact in facts for n in _numbers(fact))
     return tuple(n for n in numbers if n not in growing)

@@ -29,9 +29,9 @@ from moderation.credit.tiers import tier_facts
 from moderation.credit.waiting import facts_of_waiting
 from moderation.model.builtin_rules import TIER_LINKS
 from moderation.model.context import CaseView, Context
-from moderation.model.facts import Basis, CaseGrew, CaseOpened, Fact, Found, FoundOnTrial, SanctionStarted
+from moderation.model.facts import REMOVING, Basis, CaseGrew, CaseOpened, Fact, Found, FoundOnTrial, SanctionStarted
 from moderation.model.facts.cases import EXCERPT
-from moderation.model.new_facts import sanction_here, waiting_case
+from moderation.model.new_facts import removal_here, sanction_here, waiting_case
 from moderation.model.reach import reach_of
 from moderation.people.verification import facts_of_writing
 from moderation.policy import GRADES, Grade, Measure, Policy, RuleSettings
@@ -45,6 +45,7 @@ from moderation.values.events import (
     MessagePosted,
     ReactionGiven,
     Received,
+    Redacted,
     StateChanged,
     Undecryptable,
     Unreadable,
@@ -70,6 +71,9 @@ class CompiledRule:
         return cls(settings, settings.compiled(own=own), own)
 
 
+RuleHit = tuple[CompiledRule, Hit]
+
+
 def judge(
     event: Received | FileSeen, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
 ) -> tuple[Fact, ...]:
@@ -90,18 +94,26 @@ def judge(
 
 def is_removed(facts: Sequence[Fact]) -> bool:
     """Return whether what was judged is removed by what follows from it."""
-    return any(isinstance(fact, SanctionStarted) and fact.kind == "redact" for fact in facts)
+    return any(isinstance(fact, SanctionStarted) and fact.kind in REMOVING for fact in facts)
 
 
 def _by_rules(
     event: Received | FileSeen, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
 ) -> tuple[Fact, ...]:
     assert not isinstance(event, Undecryptable | Unreadable)
-    hits = [
-        (rule, hit)
-        for rule, hit in broken_rules(event, context, rules)
-        if not is_spared(rule.settings.unless, context, policy)
-    ]
+    return facts_of_hits(hits_of(event, context, policy, rules), event, context, policy, on)
+
+
+def hits_of(event: Judged, context: Context, policy: Policy, rules: Sequence[CompiledRule]) -> list[RuleHit]:
+    """Return the rules among these that `event` breaks and that apply to its sender, with their hits."""
+    broken = broken_rules(event, context, rules)
+    return [(rule, hit) for rule, hit in broken if not is_spared(rule.settings.unless, context, policy)]
+
+
+def facts_of_hits(
+    hits: Sequence[RuleHit], event: Judged, context: Context, policy: Policy, on: int
+) -> tuple[Fact, ...]:
+    """Return what follows from the rules that `event` breaks: each finding, and the case for the gravest."""
     if not hits:
         return ()
     found = tuple(_found(rule.settings, hit, event, on) for rule, hit in hits)
@@ -126,7 +138,7 @@ def _taken_by_own_rule(
     return (gone,) if gone else ()
 
 
-def broken_rules(event: Judged, context: Context, rules: Sequence[CompiledRule]) -> list[tuple[CompiledRule, Hit]]:
+def broken_rules(event: Judged, context: Context, rules: Sequence[CompiledRule]) -> list[RuleHit]:
     """Return the rules among these that `event` breaks, with their hits, whomever they spare."""
     view = View(recent_ms=context.recent_ms, recent_others=context.recent_others, bot=context.bot)
     return [
@@ -257,14 +269,19 @@ def _is_leaving(event: Judged) -> bool:
 def redaction_of(
     event: Judged, context: Context, on: int, n: int, rule: str, basis: Basis = "rule"
 ) -> SanctionStarted | None:
-    """Return the redaction of a message, a reason, a widget; None for a name or topic, where it does not help."""
+    """Return the redaction of a message, a reason, a widget; None for a name or topic, where it does not help.
+
+    Before its delivery a name or topic can be withheld; nobody's coming and going is, nor what takes something back.
+    """
     if isinstance(event, FileSeen) and event.gone:
         return None
-    if isinstance(event, StateChanged) and event.type.startswith("m.room."):
+    if context.beforehand and isinstance(event, MembershipChanged | Redacted):
+        return None
+    if isinstance(event, StateChanged) and event.type.startswith("m.room.") and not context.beforehand:
         return None
     if isinstance(event, MembershipChanged) and event.membership == "join":
         return None
-    return sanction_here(context, "redact", basis, n=n, rule=rule, on=on, event=event.event)
+    return removal_here(context, basis, n=n, rule=rule, on=on, event=event.event)
 
 
 def charge_violation(

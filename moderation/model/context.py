@@ -185,6 +185,11 @@ class CaseView:
     lists: tuple[str, ...] = ()  # the policy lists whose entries brought it
 
     @property
+    def withheld(self) -> tuple[EventId, ...]:
+        """Return those of its events that were refused before their delivery, and never came."""
+        return tuple(e for e in self.events if ("withhold", e) in self.done and e not in self.messages)
+
+    @property
     def waits(self) -> bool:
         """True if it waits for a decision, or for one on an appeal."""
         return not self.outcome or self.state == "appealed"
@@ -285,3 +290,4 @@ class Context:
     # How many messages of the sender stand here before this one, up to `MOST_MESSAGES`; read if a rule asks for them.
     said: int = 0
     keeps_words: bool = True  # whether what people write is recorded
+    beforehand: bool = False  # whether the event is judged before its delivery, so that nobody has seen it

@@ -98,3 +98,9 @@ def sanction_here(
         by=by,
         reason=reason,
     )
+
+
+def removal_here(context: Context, basis: Basis, *, n: int, rule: str, on: int, event: EventId) -> SanctionStarted:
+    """Return the removal of an event of `context.subject`; of one that is not delivered yet: that it never is."""
+    kind: SanctionKind = "withhold" if context.beforehand else "redact"
+    return sanction_here(context, kind, basis, n=n, rule=rule, on=on, event=event)

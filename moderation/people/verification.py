@@ -32,7 +32,7 @@ from moderation.model.facts import (
     VerificationNotice,
     WhyEnded,
 )
-from moderation.model.new_facts import decided_case, sanction_here
+from moderation.model.new_facts import decided_case, removal_here, sanction_here
 from moderation.model.reach import Place
 from moderation.policy import Below, Policy, VerificationSettings
 from moderation.values.durations import DAY_MS, HOUR_MS
@@ -228,7 +228,7 @@ def facts_of_writing(event: Received, context: Context, policy: Policy, on: int,
         return (
             pointer
             if gone
-            else (sanction_here(context, "redact", "rule", n=0, rule=UNVERIFIED, on=on, event=event.event), *pointer)
+            else (removal_here(context, "rule", n=0, rule=UNVERIFIED, on=on, event=event.event), *pointer)
         )
     if not isinstance(event, MessagePosted):
         return ()

@@ -5,7 +5,7 @@ the index of the record and its time, and nothing else from outside. One file pe
 Left to others: making facts (`moderation/`), queries (`storage/queries/`, one file per subject).
 """
 
-from . import cases, console, lists, people, records, rooms, sanctions  # they register what they project
+from . import cases, console, lists, people, records, rooms, sanctions, withheld  # they register what they project
 from .common import (
     CASES_FROM,
     END_MISSING,
@@ -14,6 +14,7 @@ from .common import (
     LIST_READ,
     MANY,
     PERSON,
+    POLICY_SEQ,
     POSTED,
     RECKONED,
     REMOVED,

@@ -23,6 +23,7 @@ RECKONED = "reckoned"  # the last ledger entry whose balance was corrected
 REMOVED = "removed"  # in the table of pointers: somebody was removed and has not come back
 WAVE = "wave"  # likewise, about nobody: many people came into a room at once
 LIST_READ = "list_read "  # with the name of a policy list: when it was last read
+POLICY_SEQ = "policy_seq"  # up to where the notes of the policy server are recorded (`policy.sqlite3`)
 MANY = 500  # rows in one statement
 UNREAD = "coverage"  # in the table of events: an event that could not be read
 JOINED = "join"  # in the table of events: somebody came in, or changed their name

@@ -73,7 +73,9 @@ async def _forget_in(
 
 async def _forget_events(db: AsyncConnection, accounts: Collection[UserId], kept: Collection[int]) -> None:
     """Delete the evidence that is a message of theirs; the table of events itself comes after."""
-    spoke = select(schema.events.c.record).where(schema.events.c.sender.in_(accounts)).scalar_subquery()
+    e, w = schema.events.c, schema.withheld.c
+    said = select(e.record).where(e.sender.in_(accounts))
+    spoke = said.union_all(select(w.record).where(w.subject.in_(accounts))).scalar_subquery()
     rows = await db.scalars(select(schema.evidence.c.record).where(schema.evidence.c.record.in_(spoke)))
     for some in _pieces([record for record in rows if record not in kept]):
         await db.execute(delete(schema.evidence).where(schema.evidence.c.record.in_(some)))

@@ -95,6 +95,7 @@ _DELETED = (
     schema.console_links,
     schema.console_sessions,
     schema.events,
+    schema.withheld,
     schema.list_matches,
 )
 _WITHDRAWN = schema.published_entries.c.step == "withdrawn"
@@ -145,6 +146,7 @@ async def _forget_actor(db: AsyncConnection, start: int, stop: int) -> None:
 # Tables whose rows go with their records.
 _OF_RECORDS = (
     schema.events,
+    schema.withheld,
     schema.dossier_steps,
     schema.credit,
     schema.requests,

@@ -237,3 +237,4 @@ from .verification import (
     with_lobby,
 )
 from .vitals import cases_open_and_overdue, groups_by_condition, vital_numbers
+from .withheld import said_row, withheld_events

@@ -70,6 +70,7 @@ from .running import ActionResult, ActionTaken, BotStarted, BotStopped, PolicyCh
 from .sanctions import (
     LASTING,
     OF_ROOMS,
+    REMOVING,
     REOPENED,
     Basis,
     KeptStep,
@@ -83,5 +84,6 @@ from .sanctions import (
 )
 from .settings import RoomRuleChanged, RoomSettingChanged
 from .tasks import TaskDone, TaskKind, TaskOpened
+from .withheld import MessageWithheld, WithheldBy
 
 FACTS: tuple[type[Fact], ...] = tuple(Fact.__subclasses__())

@@ -8,6 +8,7 @@ from .base import Fact, person, private, unowned
 
 SanctionKind = Literal[
     "redact",
+    "withhold",
     "warn",
     "mute",
     "demote",
@@ -23,6 +24,8 @@ SanctionKind = Literal[
 ]
 # Those against a room; the person named in the fact is responsible for the room and may appeal.
 OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close", "slow", "gate", "lockdown", "server"})
+# Those that take an event away: out of the room, or before anybody saw it (`MessageWithheld`).
+REMOVING: frozenset[SanctionKind] = frozenset({"redact", "withhold"})
 REOPENED: frozenset[SanctionKind] = OF_ROOMS - {"server"}  # those that end when the room is reopened
 # Those that hold over time and are reconciled with the room; the others happen once.
 LASTING: frozenset[SanctionKind] = frozenset({"mute", "demote", "ban", *OF_ROOMS})

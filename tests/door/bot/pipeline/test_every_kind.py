@@ -74,8 +74,9 @@ def prove(bot: ServedBot, ann: Client) -> None:
 
 
 # A log that continues from a backup has its own test: tests/synapse/test_backup_and_restore.py. So have the answers of
-# plug-ins, and policy lists: tests/door/bot/effects/test_ask_plugin.py, tests/door/bot/sync/test_policy_lists.py.
-ELSEWHERE = frozenset({"restore", "labels", "list"})
+# plug-ins, policy lists, and what was refused before its delivery: tests/door/bot/effects/test_ask_plugin.py,
+# tests/door/bot/sync/test_policy_lists.py, tests/door/bot/pipeline/test_withheld.py.
+ELSEWHERE = frozenset({"restore", "labels", "list", "withheld"})
 
 
 async def test_every_kind_of_record_is_written_by_something_that_happens(theatre: Theatre) -> None:

@@ -18,6 +18,7 @@ from moderation.model.facts import (
     Fact,
     Found,
     FoundOnTrial,
+    MessageWithheld,
     Reported,
     owner_of,
 )
@@ -47,6 +48,7 @@ REPORTER = Appealed(
 DECIDED = CaseDecided(room=ONE, n=1, what="upheld", state="decided", by=BEN, reason="a reason that stays")
 # Fields that hold what people wrote and are kept all the same: reasons of managers and operators, and the rest is ids.
 KEPT = {"reason", "event", "statement", "key", "hours", "sha256", "pdq", "labels", "url", "ticket", "session"}
+KEPT |= {"sent", "type"}  # of what was refused: when, and of which type
 KEPT |= {"entity", "author"}  # of a policy list, which its readers can read anyway
 
 
@@ -130,6 +132,7 @@ def test_every_field_with_words_of_people_is_dropped_or_known_to_be_kept(cls: ty
         CaseCommented: {"words"},
         Appealed: {"words"},
         ConsoleCommand: {"words"},
+        MessageWithheld: {"matched", "content"},
     }.get(cls, set())
     assert private - dropped <= KEPT, f"is it kept with metadata only? {private - dropped - KEPT}"
 

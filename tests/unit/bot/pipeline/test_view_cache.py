@@ -29,6 +29,7 @@ from moderation.model.facts import (
     ListPublished,
     ListRead,
     ListSpared,
+    MessageWithheld,
     NoticeGiven,
     QuestionAsked,
     RoomEntered,
@@ -55,6 +56,9 @@ NOTHING: tuple[Fact, ...] = (
     ActionTaken(room=ROOM, action="card", result="done", n=1, txn="t", subject=ANNA, made="$card"),
     CaseAssigned(**ABOUT, asked="managers", due=5),
     CaseGrew(**ABOUT, on=7, event=EventId("$b")),
+    MessageWithheld(
+        room=ROOM, by="policy_server", refused=5, rule="r", grade="minor", subject=ANNA, event=EventId("$w")
+    ),
     ConsoleLinkGiven(room=ROOM, until=5, subject=ANNA, ticket="t"),
     ConsoleOpened(room=ROOM, link=1, until=5, subject=ANNA, session="s"),
     ConsoleCommand(room=ROOM, start=2, subject=ANNA, words="help"),

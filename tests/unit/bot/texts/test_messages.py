@@ -28,7 +28,7 @@ from moderation.cases import lifecycle
 from moderation.duty.responsibility import Deed
 from moderation.model import facts
 from moderation.model.context import Condition
-from moderation.model.facts import LASTING, OF_ROOMS, REOPENED, Outcome
+from moderation.model.facts import LASTING, OF_ROOMS, REMOVING, REOPENED, Outcome
 from moderation.model.notifications import Hearer
 from moderation.policy import GRADES, Decide, Policy, RuleBase, WaveMeasure
 from moderation.rooms.measures import DEED_OF, IMPOSED
@@ -344,7 +344,7 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("credit.in-force.{}", SANCTIONS),
     ("credit.in-force-open.{}", SANCTIONS),
     ("cli.sanction.{}", tuple(LASTING)),
-    ("notice.measure.{}", tuple({"redact", *LASTING} - {"slow", "gate"})),
+    ("notice.measure.{}", tuple({*REMOVING, *LASTING} - {"slow", "gate"})),
     ("measure.begun.{}", tuple(OF_ROOMS)),
     ("measure.ended.{}", tuple(OF_ROOMS)),
     ("measure.desk.{}", tuple(OF_ROOMS)),
@@ -363,7 +363,7 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("status.measure-open.{}", tuple(REOPENED)),
     ("cli.rooms.ordered.{}", ORDERS),
     ("notice.interim.{}", set(INTERIM) - {"none", "notice"}),
-    ("notice.command.{}", set(get_args(facts.SanctionKind)) - {"demote", "rectify", "gate"}),
+    ("notice.command.{}", set(get_args(facts.SanctionKind)) - {"demote", "rectify", "gate", "withhold"}),
     ("sanction.{}", (*SANCTIONS, "unban", "restore")),
     ("error.right.{}", get_args(Deed)),
     ("joining.missing.{}", get_args(Right)),

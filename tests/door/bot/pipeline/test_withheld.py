@@ -1,0 +1,180 @@
+"""Events that were refused before their delivery: recorded once, with all that follows, though nobody saw them."""
+
+import asyncio
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from bot.events.parse_event import receive
+from bot.pipeline.replay import rebuild
+from bot.pipeline.withheld import Withheld, fact_of, note_of, withheld_of
+from moderation.judge.beforehand import Refusal
+from moderation.model.actions import Redact
+from moderation.model.facts import (
+    CaseGrew,
+    CaseOpened,
+    CreditChanged,
+    Fact,
+    Found,
+    MessageWithheld,
+    SanctionStarted,
+    StatementGiven,
+)
+from moderation.values.errors import Invalid
+from moderation.values.ids import EventId, RoomId, UserId
+from storage.database import Database
+from storage.projections import POLICY_SEQ
+from tests.door.offline import ANNA, NOON, ROOM, Offline, offline
+
+RULES = """
+[[rules]]
+name = "spam"
+kind = "terms"
+class = "moderate"
+measure = "mute"
+mute_for = "1h"
+terms = ["buy now"]
+"""
+REFUSAL = Refusal("spam", "moderate", "rule", "body", "buy now")
+TABLES = ("withheld", "evidence", "cases", "sanctions", "credit", "case_steps", "statements", "accounts", "events")
+
+
+def withheld(bot: Offline, words: str = "buy now!", sender: UserId = ANNA, **other: Any) -> Withheld:
+    raw = bot.raw(sender, "m.room.message", {"msgtype": "m.text", "body": words})
+    given = {"event": EventId(raw["event_id"]), "refusal": REFUSAL, "by": "policy_server", "refused_ms": NOON, **other}
+    return Withheld(room=other.pop("room", ROOM), raw=raw, **{k: v for k, v in given.items() if k != "room"})
+
+
+async def test_a_refusal_becomes_a_finding_a_case_a_charge_and_the_measure_of_the_rule(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        refused = withheld(bot)
+        assert await bot.pipeline.take_withheld([refused]) == 1
+        ((on, fact),) = bot.recorded(MessageWithheld)
+        assert (fact.subject, fact.event, fact.rule, fact.by) == (ANNA, refused.event, "spam", "policy_server")
+        assert json.loads(fact.content) == {"msgtype": "m.text", "body": "buy now!"}
+        (found,), (opened,), (charged,) = bot.facts(Found), bot.facts(CaseOpened), bot.facts(CreditChanged)
+        assert (found.on, found.rule, found.matched) == (on, "spam", "buy now")
+        assert (opened.on, opened.event, opened.excerpt, opened.state) == (on, refused.event, "buy now!", "decided")
+        assert [fact.kind for fact in bot.facts(SanctionStarted)] == ["withhold", "mute"]
+        assert (charged.n, charged.cost) == (opened.n, 10)
+        assert len(bot.facts(StatementGiven)) == 1
+        assert not [row for row in await bot.waiting() if isinstance(row.action, Redact)]
+        assert await bot.rows("SELECT count(*) FROM events WHERE event = '" + refused.event + "'") == [(0,)]
+
+
+async def test_the_same_refusal_is_recorded_once_and_more_of_them_join_the_case(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        first, second = withheld(bot), withheld(bot)
+        assert await bot.pipeline.take_withheld([first, first, second], read_to=3) == 2
+        assert await bot.pipeline.take_withheld([second], read_to=4) == 0
+        assert (len(bot.facts(CaseOpened)), len(bot.facts(CaseGrew)), len(bot.facts(CreditChanged))) == (1, 1, 1)
+        assert await bot.rows(f"SELECT value FROM meta WHERE key = '{POLICY_SEQ}'") == [("4",)]
+
+
+async def test_rooms_that_are_not_served_are_left_out(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        elsewhere = replace(withheld(bot), room=RoomId("!elsewhere:example.org"))
+        assert await bot.pipeline.take_withheld([elsewhere]) == 0
+        assert bot.facts(MessageWithheld) == []
+
+
+async def test_what_arrives_nevertheless_is_judged_as_any_other_and_not_charged_twice(tmp_path: Path) -> None:
+    """A homeserver that waited too long lets a message through."""
+    async with offline(tmp_path, RULES) as bot:
+        refused = withheld(bot)
+        await bot.pipeline.take_withheld([refused])
+        await bot.pipeline.take([receive(dict(refused.raw), ROOM, bot.time())])
+        assert [row.action.event for row in await bot.waiting() if isinstance(row.action, Redact)] == [refused.event]
+        assert (len(bot.facts(CaseOpened)), len(bot.facts(CaseGrew)), len(bot.facts(CreditChanged))) == (1, 1, 1)
+
+
+async def test_where_words_are_not_kept_only_their_hash_is(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES + '[records]\ncontent = "metadata"\n') as bot:
+        refused = withheld(bot)
+        await bot.pipeline.take_withheld([refused])
+        (fact,) = bot.facts(MessageWithheld)
+        said = json.dumps(refused.raw["content"], sort_keys=True, separators=(",", ":"))
+        assert (fact.content, fact.matched, fact.sha256) == ("", "", hashlib.sha256(said.encode()).hexdigest())
+        assert [case.excerpt for case in bot.facts(CaseOpened)] == [""]
+        assert fact_of(withheld_of(note_of(refused, "metadata"))) == replace(fact, content="", matched="")
+        assert "buy now" not in note_of(refused, "metadata")
+
+
+async def test_a_note_says_all_that_is_recorded(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        refused = withheld(bot)
+        assert fact_of(withheld_of(note_of(refused))) == fact_of(refused)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"event": "buy"},
+        {"room": 7},
+        {"by": "me"},
+        {"refused_ms": "now"},
+        {"refused_ms": -1},
+        {"raw": {}},
+        {"raw": [1]},
+        {"refusal": {"rule": "@anna:example.org"}},
+        {"refusal": {"rule": "spam", "count": 2**53}},
+        {"refusal": {"rule": "spam", "where": "nowhere"}},
+        {"refusal": None},
+    ],
+)
+async def test_a_note_that_is_not_ours_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        note = json.loads(note_of(withheld(bot)))
+    for bad in (json.dumps(note | change), "", "[", "null", "[" * 100_000):
+        with pytest.raises(Invalid):
+            withheld_of(bad)
+
+
+@pytest.mark.parametrize("content", ["full", "metadata"])
+@pytest.mark.parametrize("kept", [1, 2, 3, 4])
+async def test_what_a_stop_left_undone_is_done_at_the_next_start(tmp_path: Path, kept: int, content: str) -> None:
+    """The journal has the first records of those that are written together, the tables have none."""
+    rules = RULES + f'[records]\ncontent = "{content}"\n'
+    async with offline(tmp_path / "whole", rules) as bot:
+        await bot.pipeline.take_withheld([withheld(bot)])
+        wanted = _follow(bot)
+        drafts = [bot.pipeline.processor.draft_of(fact, bot.time()) for fact in wanted]
+    async with offline(tmp_path / "torn", rules) as bot:
+        bot.stores.journal.append(drafts[:kept])
+        bot.stores.journal.sync()
+    async with offline(tmp_path / "torn", rules) as bot:
+        assert _follow(bot) == wanted
+        await _same_when_rebuilt(bot, tmp_path)
+
+
+async def test_rebuilt_tables_are_the_same(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        await bot.pipeline.take_withheld([withheld(bot), withheld(bot)])
+        await _same_when_rebuilt(bot, tmp_path)
+
+
+def _follow(bot: Offline) -> list[Any]:
+    """Return the facts about Anna, beginning with the refusal."""
+    return [fact for fact in bot.facts(Fact) if getattr(fact, "subject", "") == ANNA]
+
+
+async def _same_when_rebuilt(bot: Offline, folder: Path) -> None:
+    database = await Database.open(await asyncio.to_thread(_made, folder / "again"))
+    try:
+        await rebuild(bot.stores.journal, database)
+        for table in TABLES:
+            async with database.read() as db:
+                rebuilt = [tuple(row) for row in await db.execute(text(f"SELECT * FROM {table} ORDER BY 1, 2"))]
+            assert rebuilt == await bot.rows(f"SELECT * FROM {table} ORDER BY 1, 2"), table
+    finally:
+        await database.close()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
