@@ -1,0 +1,79 @@
+"""A server of ours in the test's own process: the library's pages, user and keys behind TLS."""
+
+import asyncio
+import ssl
+import time
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from bot.crypto.signing import SigningKey
+from bot.federation.client import FederationClient, ServerIdentity
+from bot.federation.connections import Connections, tls_context
+from bot.federation.join import FederatedMember, RoomJoinedThrough
+from bot.federation.pages import FederationPages
+from bot.federation.pdu import Pdu
+from bot.federation.resolve import ServerResolver
+from bot.federation.server_keys import ServerKeys
+from bot.federation.x_matrix import parse_authorization
+from moderation.values.ids import EventId, RoomId, UserId
+from tests.fakes.authority import TlsAuthority
+
+
+class OurServer:
+    """Use as ``async with OurServer(authority) as ours``."""
+
+    def __init__(self, authority: TlsAuthority) -> None:
+        self._authority = authority
+        self._open = AsyncExitStack()
+        self.takes_invitations = True
+        self.invitations: asyncio.Queue[tuple[Pdu, str]] = asyncio.Queue()
+        self.transactions: asyncio.Queue[str] = asyncio.Queue()  # who sent one
+        self.name = ""
+
+    async def __aenter__(self) -> Self:
+        runner = web.ServerRunner(web.Server(self._respond, access_log=None))
+        await runner.setup()
+        self._open.push_async_callback(runner.cleanup)
+        tls: ssl.SSLContext = self._authority.server_context(f"ours-{id(self)}", "localhost")
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        self.name = f"localhost:{runner.addresses[0][1]}"
+        self.user = UserId(f"@policy:{self.name}")
+        us = ServerIdentity(self.name, "ed25519:a1", SigningKey.new())
+        connections = Connections(tls_context(self._authority.file), may_ask=lambda _: True)
+        self._open.push_async_callback(connections.close)
+        resolver = ServerResolver(connections)
+        self.client = FederationClient(us, connections, resolver)
+        self.keys = ServerKeys(self.client.key_answer)
+        self._pages = FederationPages(us, self.user, self.name, self.keys, self._invited)
+        self._member = FederatedMember(self.user, us, self.client, display_name="Rules")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._open.aclose()
+
+    async def join(self, room: RoomId, *via: str) -> RoomJoinedThrough:
+        """Join a room."""
+        return await self._member.join(room, via, _now())
+
+    async def leave(self, room: RoomId, *via: str) -> EventId:
+        """Leave a room, or turn an invitation down."""
+        return await self._member.leave(room, via, _now())
+
+    async def _invited(self, pdu: Pdu, origin: str) -> bool:
+        self.invitations.put_nowait((pdu, origin))
+        return self.takes_invitations
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path.startswith("/_matrix/federation/v1/send/"):
+            self.transactions.put_nowait(parse_authorization(request.headers["Authorization"]).origin)
+        unknown = web.json_response({"errcode": "M_UNRECOGNIZED", "error": request.path}, status=404)
+        return await self._pages.answer(request) or unknown
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
