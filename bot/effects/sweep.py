@@ -7,8 +7,9 @@ Rules kept here:
   one goes at a time, and one more at once with each that is accepted.
 - A message that the homeserver refuses to redact keeps no other from it; the outcome says so. One for which no answer
   comes goes last. A sweep of which anything was refused can be asked for again.
-- The bot looks again until nothing more is found: while the room is behind, and if the person is removed, too, until
-  it sees that they are out, since what they wrote meanwhile comes late. What they write once they are back stays.
+- The bot looks again until nothing more is found: while the room is behind (for an hour at most), since what was
+  written before the order may still come; and if the person is removed, too, until it sees that they are out. What they
+  write after an order that does not remove them, or once they are back, stays.
 
 Left to others: which messages are meant (`storage/queries/sweeps.py`), the request (`redact_and_kick.py`).
 """
@@ -20,13 +21,15 @@ from dataclasses import replace
 from bot.matrix.errors import Forbidden, RateLimited, Rejected, TooLarge, Unreachable
 from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, Services
 from moderation.model.actions import Redact, Sweep
+from moderation.values.durations import HOUR_MS
 from moderation.values.ids import EventId
 from storage import queries
 from storage.state.backfill import gap_of
 
 AT_ONCE = 4
-AGAIN_MS = 500
+AGAIN_MS, AGAIN_BEHIND_MS = 500, 5_000
 PATIENCE_MS = 15_000
+BEHIND_MS = HOUR_MS  # how long it waits for a room that is behind
 _FINAL = (Forbidden, TooLarge, Rejected)  # for this message, not for others
 
 
@@ -44,12 +47,12 @@ class Sweeper(ActionHandler):
         """Redact the next few messages, or look for more."""
         if action.events:
             raise PollAgain(0, await self._redact_some(action))
-        found, more = await self._look(action)
+        found, patience = await self._look(action)
         if found:
             seen, ids = max(each.record for each in found), tuple(each.event for each in found)
             raise PollAgain(0, replace(action, events=ids, seen=seen, found=action.found + len(ids)))
-        if more and self._clock() < action.until + PATIENCE_MS:
-            raise PollAgain(AGAIN_MS)
+        if self._clock() < action.until + patience:
+            raise PollAgain(AGAIN_MS if patience == PATIENCE_MS else AGAIN_BEHIND_MS)
         return Done(result="refused", code=action.refused) if action.refused else Done()
 
     async def _redact_some(self, action: Sweep) -> Sweep:
@@ -73,17 +76,18 @@ class Sweeper(ActionHandler):
         one = Redact(room=action.room, event=event, subject=action.subject, rule=action.rule)
         return await self._redact(one, f"answerable.sweep.{action.n}.{event}")
 
-    async def _look(self, action: Sweep) -> tuple[tuple[queries.WrittenEvent, ...], bool]:
-        """Return what is to be redacted and was not found before, and whether more may come."""
+    async def _look(self, action: Sweep) -> tuple[tuple[queries.WrittenEvent, ...], int]:
+        """Return what is to be redacted and was not found before, and for how long after the order more may come."""
         room, left = action.room, self._policy.sweep.at_most - action.found
         async with self._database.read() as db:
             accounts = await queries.accounts_of(db, action.subject)
             behind = await gap_of(db, room) is not None
             removed = action.n > 0 and await queries.was_removed(db, action.n, action.subject, room)
             leaving = removed and bool(await queries.joined_of(db, room, accounts))
-            oldest, before = max(action.oldest, action.seen + 1), None if removed or behind else action.on
-            back = await queries.came_back(db, room, accounts, action.until, action.n) if removed else None
+            oldest = max(action.oldest, action.seen + 1)
+            ends = await queries.came_back(db, room, accounts, action.until, action.n) if removed else action.until
             found = await queries.written_from(
-                db, room, accounts, oldest, left, n=action.n, before=before, before_ms=back
+                db, room, accounts, oldest, left, n=action.n, before=action.on, before_ms=ends
             )
-        return tuple(found), left > 0 and (behind or leaving)
+        patience = BEHIND_MS if behind else PATIENCE_MS if leaving else 0
+        return tuple(found), patience if left > 0 else 0

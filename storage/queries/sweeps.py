@@ -9,7 +9,7 @@ Rules kept here:
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import EventId, RoomId, UserId
@@ -68,18 +68,17 @@ async def written_from(
     most: int,
     *,
     n: int,
-    before: int | None,
-    before_ms: int | None = None,
+    before: int,
+    before_ms: int | None,
 ) -> Sequence[WrittenEvent]:
-    """Return what a person wrote in a room from the record `oldest` on and before another or a time, the newest first.
+    """Return what a person wrote in a room from the record `oldest` on, the newest first.
 
+    Of what was recorded from `before` on, only what was written before the time `before_ms` counts (None: all of it).
     Sweeps of case `n` do not count as done.
     """
     between = [oldest <= _RECORD]
-    if before is not None:
-        between.append(before > _RECORD)
     if before_ms is not None:
-        between.append(func.coalesce(func.nullif(_E.at, 0), _around) < before_ms)
+        between.append(or_(before > _RECORD, func.coalesce(func.nullif(_E.at, 0), _around) < before_ms))
     return await _written(db, room, accounts, most, *between, n=n)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.effects.sweep import Sweeper
+from bot.events.parse_event import receive
 from bot.matrix.errors import Unreachable
 from bot.outbox.handler import Done, PollAgain
 from moderation.model.actions import Redact, Sweep
@@ -14,6 +15,7 @@ from moderation.model.facts import ActionTaken, CaseOpened, SanctionStarted, Sta
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import EventId
 from storage import queries
+from storage.state.backfill import Delivered, close_gap, open_gap
 from tests.door.offline import ANNA, MARK, ROOM, offline
 from tests.fakes.homeserver import Fault
 from tests.fakes.homeserver_rooms import seed
@@ -21,6 +23,7 @@ from tests.theatre.garden import Garden, garden_in
 from tests.theatre.scene import Theatre, ask, direct_room, told
 from tests.theatre.served import like
 
+MINUTE = 60_000
 CLUB = """
 [[communities.named]]
 name = "club"
@@ -281,6 +284,49 @@ async def test_a_message_for_which_no_answer_comes_goes_last(tmp_path: Path) -> 
             except Unreachable:
                 pass
         assert set(action.events) == {"$0", "$1", "$2", "$3"}
+
+
+async def test_in_a_room_that_is_behind_what_was_written_after_the_order_stays(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def redact(action: Redact, _txn: str) -> Done:
+        asked.append(action.event)
+        return Done()
+
+    async with offline(tmp_path) as bot:
+        read = await bot.event(ANNA, "m.room.message", {"msgtype": "m.text", "body": "buy now"})
+        missed = bot.raw(ANNA, "m.room.message", {"msgtype": "m.text", "body": "buy here"})
+        last = bot.raw(ANNA, "m.room.message", {"msgtype": "m.text", "body": "buy there"})
+        await bot.pass_time(MINUTE)
+        await bot.pipeline.commit(also=lambda db: open_gap(db, ROOM, Delivered()))
+        await bot.say(MARK, f"!redact {ANNA} 24h spam")
+        ordered, action = bot.time.ms, next(r.action for r in await bot.waiting() if isinstance(r.action, Sweep))
+        await bot.pass_time(MINUTE)
+        sorry = bot.raw(ANNA, "m.room.message", {"msgtype": "m.text", "body": "I am sorry"})
+        sweeper = Sweeper(bot.services(None), redact)
+        left: Sweep | None = action
+        for page in ((missed, sorry), (last,)):
+            assert left is not None, "it waits for the rest"
+            await bot.pipeline.take([receive(raw, ROOM, bot.time()) for raw in page], heard_ms=ordered - 2 * MINUTE)
+            if page[-1] is last:  # read in the same transaction in which the room is no longer behind
+                await bot.pipeline.commit(also=lambda db: close_gap(db, ROOM))
+            left = await at_rest(sweeper, left)
+        assert left is None
+        assert asked == [missed["event_id"], read, last["event_id"]]
+
+
+async def at_rest(sweeper: Sweeper, action: Sweep) -> Sweep | None:
+    """Let a sweep go on until it has nothing to redact for now. Returns what it waits for; None: it is over."""
+    while True:
+        try:
+            await sweeper.sweep(action, "txn")
+        except PollAgain as again:
+            if again.action is None:
+                return action
+            assert isinstance(again.action, Sweep)
+            action = again.action
+        else:
+            return None
 
 
 async def test_what_somebody_writes_once_they_are_back_stays(garden: Garden) -> None:

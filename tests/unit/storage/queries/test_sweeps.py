@@ -108,11 +108,11 @@ async def test_what_is_redacted_already_is_left_out_but_not_by_the_sweep_itself(
     assert await since(db, NOON) == [8, 2, 1]
     assert await queries.unwanted_events(db, [f"${index}" for index in range(1, 9)]) == {"$3", "$4", "$5"}
 
-    async def to_redact(oldest: int, before: int | None) -> list[int]:
-        found = await queries.written_from(db, ROOM, (ANN,), oldest, 500, n=7, before=before)
+    async def to_redact(before_ms: int | None) -> list[int]:
+        found = await queries.written_from(db, ROOM, (ANN,), 4, 500, n=7, before=7, before_ms=before_ms)
         return [each.record for each in found]
 
-    assert (await to_redact(4, 7), await to_redact(4, None)) == ([5, 4], [8, 5, 4])
+    assert [await to_redact(before_ms) for before_ms in (NOON, NOON + 1, None)] == [[5, 4], [8, 5, 4], [8, 5, 4]]
 
 
 async def test_an_unreadable_event_without_an_id_is_no_message(db: AsyncConnection) -> None:
