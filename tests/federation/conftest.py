@@ -12,6 +12,7 @@ import pytest
 from tests.fakes.authority import TlsAuthority
 from tests.federation.homeserver import FederatedSynapse
 from tests.federation.our_server import OurServer
+from tests.people.client import Client
 from tests.theatre.stage import Stage
 
 _MEMORY = Path("/dev/shm")
@@ -24,6 +25,11 @@ class Pair:
     here: FederatedSynapse
     there: FederatedSynapse
     authority: TlsAuthority
+
+
+async def join_through(person: Client, room: str, via: str) -> None:
+    """Join a room that one's own homeserver does not know."""
+    await person.request("POST", "join", room, json={}, query={"via": via, "server_name": via})
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,15 @@
 import asyncio
 import ssl
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import orjson
 from aiohttp import web
 
+from bot.crypto.encoding import canonical
 from bot.crypto.signing import SigningKey
 from bot.federation.client import FederationClient, ServerIdentity
 from bot.federation.connections import Connections, tls_context
@@ -17,7 +20,7 @@ from bot.federation.pages import FederationPages
 from bot.federation.pdu import Pdu
 from bot.federation.resolve import ServerResolver
 from bot.federation.server_keys import ServerKeys
-from bot.federation.x_matrix import parse_authorization
+from bot.federation.x_matrix import RequestAuthorization, authorization, header_of, parse_authorization
 from moderation.values.ids import EventId, RoomId, UserId
 from tests.fakes.authority import TlsAuthority
 
@@ -41,10 +44,11 @@ class OurServer:
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
         self.name = f"localhost:{runner.addresses[0][1]}"
         self.user = UserId(f"@policy:{self.name}")
-        us = ServerIdentity(self.name, "ed25519:a1", SigningKey.new())
+        self.us = us = ServerIdentity(self.name, "ed25519:a1", SigningKey.new())
         connections = Connections(tls_context(self._authority.file), may_ask=lambda _: True)
         self._open.push_async_callback(connections.close)
         resolver = ServerResolver(connections)
+        self._connections, self._resolver = connections, resolver
         self.client = FederationClient(us, connections, resolver)
         self.keys = ServerKeys(self.client.key_answer)
         self._pages = FederationPages(us, self.user, self.name, self.keys, self._invited)
@@ -64,6 +68,21 @@ class OurServer:
         """Leave a room, or turn an invitation down."""
         return await self._member.leave(room, via, _now())
 
+    async def post(self, server: str, target: str, content: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Send a signed POST request, which is asked of policy servers only. Returns the status and the answer."""
+        unsigned = RequestAuthorization(self.name, server, self.us.key_id, "")
+        signed = authorization(unsigned, "POST", target, content, self.us.key)
+        headers = {"Authorization": header_of(signed), "Content-Type": "application/json"}
+        where = await self._resolver.resolve(server)
+        reply = await self._connections.ask(where, "POST", target, data=canonical(content), headers=headers)
+        answer: dict[str, Any] = orjson.loads(reply.body)
+        return reply.status, answer
+
+    async def respond(self, request: web.BaseRequest) -> web.StreamResponse | None:
+        """Answer a request that is none of the library's pages. None: it is unknown."""
+        del request
+        return None
+
     async def _invited(self, pdu: Pdu, origin: str) -> bool:
         self.invitations.put_nowait((pdu, origin))
         return self.takes_invitations
@@ -72,7 +91,7 @@ class OurServer:
         if request.path.startswith("/_matrix/federation/v1/send/"):
             self.transactions.put_nowait(parse_authorization(request.headers["Authorization"]).origin)
         unknown = web.json_response({"errcode": "M_UNRECOGNIZED", "error": request.path}, status=404)
-        return await self._pages.answer(request) or unknown
+        return await self._pages.answer(request) or await self.respond(request) or unknown
 
 
 def _now() -> int:

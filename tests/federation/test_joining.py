@@ -9,18 +9,12 @@ import pytest
 from bot.federation.errors import ServerRefused
 from bot.federation.join import VOUCHED
 from moderation.values.ids import RoomId
-from tests.federation.conftest import Pair
+from tests.federation.conftest import Pair, join_through
 from tests.federation.our_server import OurServer
-from tests.people.client import Client
 from tests.theatre.stage import Stage, unique
 
 DEADLINE_S = 120.0
 VERSIONS = ("10", "11", "12")
-
-
-async def join_through(person: Client, room: str, via: str) -> None:
-    """Join a room that one's own homeserver does not know."""
-    await person.request("POST", "join", room, json={}, query={"via": via, "server_name": via})
 
 
 def is_joined(membership: Mapping[str, Any]) -> bool:
