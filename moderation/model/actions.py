@@ -98,7 +98,8 @@ class Sweep(Action, name="sweep", priority=URGENT, queue=None):
 
     `on` is the record of the order: what was said after it stays, unless they are banned. `events` are those found and
     not redacted yet, kept here so that a repeat names the same; `seen` is the newest record among all found so far;
-    `refused` is why the homeserver refused one of them.
+    `refused` is why the homeserver refused one of them. `tries` says how often it answered none of those left with
+    anything but errors, and `unanswered` how many were given up for that.
     """
 
     subject: UserId
@@ -111,6 +112,8 @@ class Sweep(Action, name="sweep", priority=URGENT, queue=None):
     seen: int = -1
     found: int = 0
     refused: str = ""
+    tries: int = 0
+    unanswered: int = 0
 
 
 class Kick(Action, name="kick", priority=STOP, early=True, queue=None):

@@ -10,7 +10,7 @@ from bot.effects.sweep import Sweeper
 from bot.events.parse_event import receive
 from bot.matrix.errors import Unreachable
 from bot.outbox.handler import Done, PollAgain
-from moderation.model.actions import Redact, Sweep
+from moderation.model.actions import Redact, Sweep, TellDesk
 from moderation.model.facts import ActionTaken, CaseOpened, SanctionStarted, StatementGiven, Swept
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import EventId
@@ -272,7 +272,7 @@ async def test_a_message_for_which_no_answer_comes_goes_last(tmp_path: Path) -> 
         return Done()
 
     async with offline(tmp_path) as bot:
-        sweeper = Sweeper(bot.services(None), redact)
+        sweeper = Sweeper(bot.services(Answering()), redact)
         events = tuple(EventId(f"${n}") for n in range(9))
         action = Sweep(room=ROOM, subject=ANNA, n=1, on=1, oldest=0, until=0, events=events)
         for _ in range(9):
@@ -284,6 +284,49 @@ async def test_a_message_for_which_no_answer_comes_goes_last(tmp_path: Path) -> 
             except Unreachable:
                 pass
         assert set(action.events) == {"$0", "$1", "$2", "$3"}
+
+
+class Answering:
+    """A homeserver that answers who asks, or is down."""
+
+    def __init__(self) -> None:
+        self.up = True
+
+    async def whoami(self) -> dict[str, str]:
+        if not self.up:
+            raise Unreachable("nobody there")
+        return {}
+
+
+async def test_a_message_for_which_only_errors_come_is_given_up_while_the_homeserver_is_there(tmp_path: Path) -> None:
+    async def redact(action: Redact, _txn: str) -> Done:
+        if action.event == "$3":
+            raise Unreachable("500 M_UNKNOWN")
+        return Done()
+
+    async with offline(tmp_path) as bot:
+        homeserver, waits = Answering(), list[int]()
+        sweeper = Sweeper(bot.services(homeserver), redact)
+        events = tuple(EventId(f"${n}") for n in range(5))
+        action = Sweep(room=ROOM, subject=ANNA, n=1, on=1, oldest=0, until=0, events=events)
+        done: Done | None = None
+        while done is None:
+            if len(waits) == 20:
+                homeserver.up = False  # nobody gives anything up now
+                for _ in range(300):
+                    with pytest.raises(Unreachable):
+                        await sweeper.sweep(action, "txn")
+                homeserver.up = True
+            try:
+                done = await sweeper.sweep(action, "txn")
+            except PollAgain as again:
+                waits.append(again.wait_ms)
+                action = again.action if isinstance(again.action, Sweep) else action
+        assert HOUR_MS <= sum(waits) < 2 * HOUR_MS
+        assert (done.result, done.code) == ("abandoned", "unanswered")
+        (told_desk,) = done.actions
+        assert isinstance(told_desk, TellDesk)
+        assert (told_desk.once, [each.key for each in told_desk.lines]) == ("unanswered", ["desk.unanswered"])
 
 
 async def test_in_a_room_that_is_behind_what_was_written_after_the_order_stays(tmp_path: Path) -> None:
