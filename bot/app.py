@@ -52,6 +52,7 @@ from .effects.anchor_outside import OutsideAnchorer
 from .effects.ask_desk import Asker
 from .effects.ask_plugin import PluginAsker
 from .effects.burst_card import BurstCards
+from .effects.choose_list import ListChooser
 from .effects.console_link import ConsoleLinks
 from .effects.desk import Desk
 from .effects.fetch_file import FileFetcher
@@ -237,6 +238,7 @@ class RunningBot:
             reconciler,
             servers,
             EntryPublisher(services),
+            ListChooser(services, self._lists),
             Leaver(services, reconciler, servers),
             Joiner(services, self._gaps, notice),
             PowerTeller(services, journal.vkey, notice),

@@ -316,8 +316,10 @@ class VerificationSettings(StrictSettings):
 
 METHODS: frozenset[Method] = frozenset(REACHES)
 Trust = Literal["look", "propose", "agree", "apply"]
+Choice = Literal["none", "look", "propose", "apply"]  # how far people who run a room may trust a list there
 ListKind = Literal["user", "server"]
-ListName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+LIST_NAME = r"^[a-z0-9][a-z0-9-]{0,39}$"
+ListName = Annotated[str, Field(pattern=LIST_NAME)]
 
 
 def _list_room(text: str) -> str:
@@ -365,6 +367,8 @@ class ListSettings(StrictSettings):
     spare_verified: LevelAsked = 2  # from this level on an entry never acts by itself; it is proposed
     never: tuple[str, ...] = ()  # globs over ids that no entry touches
     lasts: Duration = 365 * DAY_MS  # a ban by a list ends by itself; it is renewed while the entry stands
+    managers: Choice = "propose"  # how far managers may trust a list that they choose for their room
+    owners: Choice = "apply"  # and owners
     watch: tuple[WatchedList, ...] = ()
     publish: tuple[PublishedList, ...] = ()
 

@@ -67,6 +67,7 @@ _DEFAULTS_LEFT_OUT = {
     "reach": "",
     "channel": "member",
     "informed": 0,
+    "preview": -1,
 }
 
 

@@ -189,10 +189,30 @@ chosen_lists = Table(
     Column("trust", String, info=PLAIN),
     Column("reach", String, info=PLAIN),
     Column("room", String, info=PLAIN),  # the group for which it was chosen
+    Column("preview", Integer, server_default="-1"),  # the number of the preview that was confirmed
+    Column("since", Integer, server_default="0"),
     Column("by", String, info=PERSON),
     Column("record", Integer),
+    Column("at", Integer),  # when that was recorded last
+)
+
+# Previews of policy lists that people asked for, by the records of their requests.
+list_previews = Table(
+    "list_previews",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("room", String, info=PLAIN),
+    Column("by", String, info=PERSON),
+    Column("list_room", String, server_default="", info=PLAIN),
+    Column("entered", Integer, server_default="0"),  # 1: the bot entered the list's room for it, and has not left
+    Column("reach", String, server_default="", info=PLAIN),
+    Column("entries", Integer, server_default="0"),
+    Column("digest", String, server_default="", info=PLAIN),  # "": not shown
+    Column("record", Integer),  # the newest
+    Column("asked", Integer),
     Column("at", Integer),
 )
+Index("list_previews_by_room", list_previews.c.list_room)
 
 # Entries of policy lists that meant somebody who was here, and the case about each.
 list_matches = Table(

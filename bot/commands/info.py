@@ -86,7 +86,7 @@ async def status(call: Call) -> Reply:
     ]
     lines += measure_lines.in_force(await queries.measures_of_room(call.db, room.room))
     lines += protections(call.policy, room)
-    lines += list_lines(call.setup.lists.watches.values(), room)
+    lines += list_lines(call.setup.lists.watches.values(), room, call.policy)
     lines += power_lines(room.power, call.setup.bot)
     return Reply(tuple(lines))
 

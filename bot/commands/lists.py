@@ -1,4 +1,4 @@
-"""list: the policy lists that count in a room, what they say about somebody, and whom they no longer touch.
+"""list: the policy lists that count in a room, what they say about somebody, whom they no longer touch, and the choice.
 
 Rules kept here:
 - People learn of entries of the lists that count in their room, and of cases of their own community.
@@ -14,8 +14,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from itertools import islice
 from typing import Literal
 
+from bot.texts.list_lines import own_lists
 from moderation.cases.manager_orders import Order
 from moderation.duty.responsibility import is_operator, require_over
+from moderation.lists import choosing
 from moderation.lists.book import ListedEntry, entries_with
 from moderation.lists.matching import Watch, verdict
 from moderation.model.actions import MatchAgain
@@ -28,6 +30,7 @@ from moderation.values.ids import PersonId, UserId
 from moderation.values.notices import Code, Line, Moment, Phrase, Quoted, RoomName, Who, line
 from storage import queries
 
+from . import choose_list
 from .invocation import Call, Command, Reply
 from .rights import must_be_known_here
 
@@ -36,6 +39,7 @@ SHORTEST = 3  # characters that are searched for
 
 MATCH, SEARCH = ("match", "查人"), ("search", "搜索")
 SPARE, UNSPARE = ("spare", "豁免"), ("unspare", "取消豁免")
+PREVIEW, WATCH, END = ("preview", "预览"), ("watch", "采用"), ("end", "停用")
 LIST = ("", "list", "列表")
 
 
@@ -63,16 +67,32 @@ def _some_here(call: Call) -> Mapping[str, Watch]:
 
 
 async def _shown(call: Call) -> Reply:
-    here, room = _here(call), RoomName(call.group.room)
+    here, room, own = _here(call), RoomName(call.group.room), await _own(call)
+    chooses = choosing.most_trusted(call.caller, call.group, call.policy) != "none"
+    how = (line("policy-list.choose"),) if chooses else ()
     if not here:
-        return Reply((line("policy-list.none", room=room),), private=True)
+        return Reply((line("policy-list.none", room=room), *own, *how), private=True)
     figures = await queries.list_figures(call.db, call.group)
-    shown = (_one(watch, figures.get(name, queries.ListFigures())) for name, watch in here.items())
-    return Reply((line("policy-list.head", room=room), *shown, line("policy-list.how")), private=True)
+    chosen = {each.list: each for each in await queries.chosen_lists(call.db)}
+    shown = [
+        said
+        for name, watch in here.items()
+        for said in _one(watch, figures.get(name, queries.ListFigures()), chosen.get(name))
+    ]
+    return Reply((line("policy-list.head", room=room), *shown, *own, line("policy-list.how"), *how), private=True)
 
 
-def _one(watch: Watch, figures: queries.ListFigures) -> Line:
-    return line(
+async def _own(call: Call) -> tuple[Line, ...]:
+    """Say which lists of our own there are for cases of the room, and how many people of them stand there."""
+    own = own_lists(call.policy, call.group)
+    counted = await queries.published_counts(call.db, call.group) if own else {}
+    return tuple(
+        line("policy-list.own", list=each.name, room=Code(each.room), count=counted.get(each.name, 0)) for each in own
+    )
+
+
+def _one(watch: Watch, figures: queries.ListFigures, chosen: queries.ChosenList | None) -> tuple[Line, ...]:
+    shown = line(
         "policy-list.one",
         list=watch.name,
         trust=Phrase(f"policy-list.trust.{watch.trust}"),
@@ -81,6 +101,9 @@ def _one(watch: Watch, figures: queries.ListFigures) -> Line:
         cases=figures.cases,
         waiting=figures.waiting,
     )
+    if chosen is None or not chosen.in_chat:
+        return (shown,)
+    return (shown, line("policy-list.by", who=Who(chosen.by), since=Moment(chosen.since)))
 
 
 async def _match(call: Call) -> Reply:
@@ -242,6 +265,9 @@ _DO: dict[tuple[str, ...], Callable[[Call], Awaitable[Reply]]] = {
     SEARCH: _search,
     SPARE: _spare,
     UNSPARE: _unspare,
+    PREVIEW: choose_list.preview,
+    WATCH: choose_list.watch,
+    END: choose_list.end,
 }
 
 SUBJECT = "room"

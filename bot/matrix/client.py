@@ -13,6 +13,7 @@ Left to others: logging in (`login.py`, re-exported here), parsing events and fi
 Specification: Matrix client-server API v1.19; each method names its section.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -22,7 +23,7 @@ from moderation.values.errors import Invalid
 from moderation.values.ids import EventId, RoomId, UserId
 
 from .errors import NotFound, Unreachable
-from .http import MEDIA, MSC4194, SYNAPSE_ADMIN, V1, V3, Ask, Wire, text_in
+from .http import MEDIA, MSC4194, SYNAPSE_ADMIN, V1, V3, Ask, Wire, decode, text_in
 from .login import Session, log_in_with_password, log_in_with_token
 
 __all__ = [
@@ -195,10 +196,17 @@ class Homeserver:
         query = () if membership is None else (("membership", membership),)
         return await self._get_list("rooms", room, "members", under="chunk", query=query)
 
-    async def state(self, room: RoomId) -> list[dict[str, Any]]:
-        """Return all current state events, including all members. Section "GET /rooms/{roomId}/state"."""
+    async def state(self, room: RoomId, *, at_most: int | None = None) -> list[dict[str, Any]]:
+        """Return all current state events, including all members. Section "GET /rooms/{roomId}/state".
+
+        An answer of more than `at_most` bytes raises `TooLarge`.
+        """
         ask = Ask(method="GET", segments=("rooms", room, "state"), timeout_s=_SLOW_S)
-        answer = await self.wire.ask_any(ask)
+        body = await self.wire.ask_bytes(ask, at_most=at_most)
+        try:  # in a thread: the state of a large room is some megabytes
+            answer = await asyncio.to_thread(decode, body)
+        except ValueError as problem:
+            raise Unreachable(f"an answer that is not JSON: {problem}", request=str(ask)) from None
         if not isinstance(answer, list):
             raise Unreachable("an answer that is no JSON array", request=str(ask))
         return answer
@@ -325,6 +333,17 @@ class Homeserver:
         query = tuple(("via", server) for server in via)
         ask = Ask(method="POST", segments=("join", room), query=query, json={}, timeout_s=_SLOW_S)
         return RoomId(text_in(ask, await self.wire.ask(ask), "room_id"))
+
+    async def resolve(self, alias: str) -> tuple[RoomId, tuple[str, ...]]:
+        """Return the room that an alias names, and servers to join through. Section "GET /directory/room/{roomAlias}".
+
+        Raises `NotFound` if it names none.
+        """
+        ask = Ask(method="GET", segments=("directory", "room", alias), timeout_s=_SLOW_S)
+        answer = await self.wire.ask(ask)
+        servers = answer.get("servers")
+        through = tuple(each for each in servers if isinstance(each, str)) if isinstance(servers, list) else ()
+        return RoomId(text_in(ask, answer, "room_id")), through
 
     async def leave(self, room: RoomId, reason: str | None = None) -> None:
         """Leave a room, or refuse an invite. Section "POST /rooms/{roomId}/leave"."""

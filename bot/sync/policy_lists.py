@@ -6,9 +6,11 @@ Rules kept here:
 - What a list said last counts while it cannot be read; a start needs no network for it.
 - What a list says is recorded before it counts: how many entries, and the SHA-256 of them all.
 - A list that changes again and again is read less and less often: nobody is banned and let in every second.
-- A list of more than `MOST_ENTRIES` entries is not read further, and an upgraded list is not followed: people are told.
+- A list of more than `MOST_ENTRIES` entries (`choosing.MOST_ENTRIES` if people chose it in chat) is not read further,
+  and an upgraded list is not followed: people are told.
 
-Left to others: what an entry says (`moderation/lists/entries.py`), whom it means and what follows
+Left to others: choosing lists in chat (`bot/effects/choose_list.py`), what is due from time to time
+(`list_upkeep.py`), what an entry says (`moderation/lists/entries.py`), whom it means and what follows
 (`moderation/lists/matching.py`).
 """
 
@@ -17,6 +19,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Literal
 
 import structlog
@@ -25,9 +28,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.events.sync_response import SyncResponse
 from bot.matrix.errors import Answered, HomeserverError
 from bot.outbox.handler import BotPart, Done, Handlers, Services
+from moderation.lists import choosing
 from moderation.lists.book import Book
 from moderation.lists.entries import Entry, PolicyList, is_entry, read_entries
-from moderation.model.actions import NO_ROOM, Action, MatchAgain, TellAbove
+from moderation.model.actions import NO_ROOM, Action, MatchAgain, TellAbove, TellDesk
 from moderation.model.facts import Fact, ListChosen, ListRead
 from moderation.model.reach import DEPLOYMENT
 from moderation.policy import WatchedList
@@ -39,12 +43,15 @@ from storage.projections import LIST_READ, set_meta
 from storage.queries import ChosenList
 from storage.state.list_entries import change_entries, digest_of, forget_entries
 
+from .list_upkeep import ListUpkeep
+
 log = structlog.get_logger()
 
 LOOK_AGAIN_S = 3_600
 ASK_AGAIN_S = 30  # if the homeserver was away
 MOST_ENTRIES = 200_000
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0  # after a change
+MOST_SERVERS = 3  # to enter a list's room through
 CALM_S = 600.0  # so long without a change, and the pauses are short again
 
 
@@ -82,6 +89,8 @@ class PolicyLists(BotPart):
         self._pauses = Pauses()
         self._told: set[tuple[str, str]] = set()  # trouble that was told: the list, and what
         self._asked = False  # whether somebody decided something about lists
+        self._given: dict[RoomId, tuple[Entry, ...]] = {}  # as they were read when somebody chose the list
+        self._upkeep = ListUpkeep(services)
         self.handles: Handlers = {MatchAgain: self.match_again}
 
     def invited(self, room: RoomId) -> bool:
@@ -114,6 +123,12 @@ class PolicyLists(BotPart):
         self._awake.set()
         return Done()
 
+    def was_chosen(self, room: RoomId, entries: tuple[Entry, ...]) -> None:
+        """Go soon by a list that was chosen just now, and that says this."""
+        self._given[room] = entries
+        self._asked = True
+        self._awake.set()
+
     async def run(self) -> None:
         """Compile what is known, then look until cancelled."""
         await self.begin()
@@ -138,7 +153,7 @@ class PolicyLists(BotPart):
     async def compile(self) -> None:
         """Let what is known of the lists take effect."""
         chosen = await self._known()
-        counting = [each for each in chosen if each.room is not None or each.list in self._configured]
+        counting = [each for each in chosen if each.in_chat or each.list in self._configured]
         self._chosen, self._rooms = chosen, frozenset(each.list_room for each in chosen)
         lists = [PolicyList(each.list, each.list_room, self._entries.get(each.list_room, ())) for each in counting]
         book = await asyncio.to_thread(Book, lists)
@@ -174,8 +189,15 @@ class PolicyLists(BotPart):
             await self._choose()
         chosen, answered = await self._known(), True
         changed, self._asked = self._asked or chosen != self._chosen, False
+        await self._forget(chosen)
+        if everything:
+            await self._upkeep.leave_unchosen(chosen)
+            await self._upkeep.record_again(chosen)
         self._rooms = frozenset(each.list_room for each in chosen)  # before the state is read: nothing is missed
         for each in chosen:
+            if each.list_room in self._given:
+                changed |= await self._take(each, self._given.pop(each.list_room))
+                continue
             if not (everything or each.list_room in stale):
                 continue
             try:
@@ -191,6 +213,15 @@ class PolicyLists(BotPart):
         if changed:
             await self.compile()
         return answered
+
+    async def _forget(self, chosen: Sequence[ChosenList]) -> None:
+        """Forget what lists say that are watched no longer, and leave their rooms."""
+        kept = {each.list_room for each in chosen}
+        for room in set(self._entries) - kept:
+            await self._pipeline.commit(also=partial(forget_entries, room=room))
+            self._entries.pop(room)
+        if gone := self._rooms - kept:
+            await self._upkeep.leave_unchosen(chosen, gone)
 
     async def _known(self) -> tuple[ChosenList, ...]:
         async with self._database.read() as db:
@@ -209,14 +240,12 @@ class PolicyLists(BotPart):
                     await self._tell_once(name, "closed", wanted.room)
                 continue
             self._told.discard((name, "closed"))
-            if known is None or (known.list_room, known.trust, known.room) != (room, wanted.trust, None):
+            if known is None or (known.list_room, known.trust, known.in_chat) != (room, wanted.trust, False):
                 fact = ListChosen(step="watched", list=name, trust=wanted.trust, reach=DEPLOYMENT, list_room=room)
-                await self._pipeline.commit((fact,))
+                await self._pipeline.commit((fact,), actions=_taken(known))
         for name, gone in chosen.items():
-            if gone.room is None and name not in self._configured:
-                forget = partial(forget_entries, room=gone.list_room)
-                await self._pipeline.commit((ListChosen(step="ended", list=name),), also=forget)
-                self._entries.pop(gone.list_room, None)
+            if not gone.in_chat and name not in self._configured:
+                await self._pipeline.commit((ListChosen(step="ended", list=name),))
 
     async def _enter_own(self) -> None:
         """Enter the rooms of our own lists, or say that it is not possible."""
@@ -238,14 +267,20 @@ class PolicyLists(BotPart):
         """Read the entries of a list; return whether they differ from those known."""
         if each.list_room not in await self._homeserver.joined_rooms():
             via = self._configured[each.list].via if each.list in self._configured else ()
-            await self._homeserver.join(each.list_room, via or tuple(filter(None, (server_of(each.list_room),))))
+            writers = (each.sender for each in self._entries.get(each.list_room, ()))
+            known = filter(None, map(server_of, (each.list_room, *writers)))
+            await self._homeserver.join(each.list_room, via or tuple(islice(dict.fromkeys(known), MOST_SERVERS)))
         state = await self._homeserver.state(each.list_room)
         entries = await asyncio.to_thread(read_entries, state)
-        if len(entries) > MOST_ENTRIES:
-            await self._tell_once(each.list, "too-long", each.list_room)
+        if len(entries) > (most := choosing.MOST_ENTRIES if each.in_chat else MOST_ENTRIES):
+            await self._tell_once(each.list, "too-long", each.list_room, limit=most)
             return False
-        if (successor := _successor(state)) is not None:
-            await self._tell_once(each.list, "moved", successor)
+        if (moved := successor(state)) is not None:
+            await self._tell_once(each.list, "moved", moved)
+        return await self._take(each, entries)
+
+    async def _take(self, each: ChosenList, entries: tuple[Entry, ...]) -> bool:
+        """Note that a list was read, and keep what it says. Return whether that is news."""
         await self._pipeline.commit(also=partial(set_meta, key=LIST_READ + each.list, value=str(self._clock())))
         return await self._keep(each, entries)
 
@@ -263,11 +298,11 @@ class PolicyLists(BotPart):
         self._entries[each.list_room] = entries
         return True
 
-    async def _tell_once(self, name: str, what: Trouble, room: str) -> None:
+    async def _tell_once(self, name: str, what: Trouble, room: str, limit: int = 0) -> None:
         """Tell the operators what is wrong with a list, until it is well again."""
         if (name, what) not in self._told:
             self._told.add((name, what))
-            said = line(f"lists.trouble.{what}", list=name, room=Code(room), limit=MOST_ENTRIES)
+            said = line(f"lists.trouble.{what}", list=name, room=Code(room), limit=limit)
             await self._pipeline.commit(actions=(TellAbove(room=NO_ROOM, lines=(said,)),))
 
 
@@ -288,13 +323,21 @@ def changes_of(before: Sequence[Entry], now: Sequence[Entry]) -> ListChange:
     return ListChange(added, gone, digest_of(now))
 
 
-def _successor(state: Sequence[Mapping[str, Any]]) -> str | None:
+def successor(state: Sequence[Mapping[str, Any]]) -> str | None:
     """Return the room that a list was upgraded to, as its tombstone names it."""
     for event in state:
         if event.get("type") == "m.room.tombstone" and event.get("state_key") == "":
             content = event.get("content")
             return str(content.get("replacement_room", "")) if isinstance(content, Mapping) and content else None
     return None
+
+
+def _taken(known: ChosenList | None) -> tuple[Action, ...]:
+    """Tell the desk of a room if the configuration watches another list by the name of one that was chosen there."""
+    if known is None or not known.in_chat or known.room is None:
+        return ()
+    said = line("lists.taken", list=known.list, room=Code(known.list_room))
+    return (TellDesk(room=known.room, lines=(said,)),)
 
 
 def _may_change(event: Received) -> bool:

@@ -4,14 +4,22 @@ from collections.abc import Iterable, Iterator
 
 from moderation.lists.matching import Watch
 from moderation.model.context import RoomView
+from moderation.policy import Policy, PublishedList
 from moderation.values.notices import Line, line
 
 
-def list_lines(watches: Iterable[Watch], room: RoomView) -> Iterator[Line]:
-    """Yield a line that names the lists which count in a room, if there are any."""
+def list_lines(watches: Iterable[Watch], room: RoomView, policy: Policy) -> Iterator[Line]:
+    """Yield lines that name the lists which count in a room, and our own lists of its cases, if there are any."""
     names = [each.name for each in watches if each.holds_in(room)]
     if names:
         yield line("status.protects.lists", lists=", ".join(names))
+    if own := own_lists(policy, room):
+        yield line("status.protects.own-lists", lists=", ".join(each.name for each in own))
+
+
+def own_lists(policy: Policy, room: RoomView) -> tuple[PublishedList, ...]:
+    """Return our own lists in which people can be put for cases of a room."""
+    return tuple(each for each in policy.lists.publish if room.is_among(each.rooms))
 
 
 def ban_list_lines(watches: Iterable[Watch], room: RoomView) -> Iterator[Line]:

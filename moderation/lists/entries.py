@@ -43,6 +43,8 @@ _ADVICE: dict[str, Advice] = {
     "org.matrix.mjolnir.allow": "allow",
     "m.unban": "allow",
 }
+_LIST_TYPE = "support.feline.policy.lists.msc.v1"  # of a room that Draupnir made for a list
+_SHORTCODE = "org.matrix.mjolnir.shortcode"  # the state of such a room by Mjolnir and Draupnir
 _HASHES = ("hashes", "org.matrix.msc4205.hashes")
 
 
@@ -78,6 +80,17 @@ class Entry:
 def is_entry(type: str) -> bool:
     """Return whether events of a type may be entries."""
     return type in _KIND_OF
+
+
+def is_list(state: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether the state is that of a policy list, which may be empty."""
+    for event in state:
+        type, content = str(event.get("type")), event.get("content")
+        if is_entry(type) or type == _SHORTCODE:
+            return True
+        if type == "m.room.create" and isinstance(content, Mapping) and content.get("type") == _LIST_TYPE:
+            return True
+    return False
 
 
 def read_entries(state: Iterable[Mapping[str, Any]]) -> tuple[Entry, ...]:

@@ -50,7 +50,7 @@ class Watch:
 
     def holds_in(self, room: RoomView) -> bool:
         """Return whether it is watched for a room."""
-        return room.is_among(self.rooms) and self.reach in (DEPLOYMENT, room.community)
+        return room.is_among(self.rooms) and self.reach in (DEPLOYMENT, room.community, room.code)
 
     def heeds(self, listed: ListedEntry) -> bool:
         """Return whether an entry of this list counts."""
@@ -125,8 +125,9 @@ def facts_of(
 
 def ban_by_list(watch: Watch, context: Context, policy: Policy, *, n: int, on: int) -> SanctionStarted:
     """Return the ban of `context.subject` in the room's community, whose people may think otherwise than others."""
-    reach = context.room.community if watch.rooms == ("*",) else ""
-    everywhere = watch.rooms == ("*",) and reach == DEPLOYMENT
+    together = watch.rooms == ("*",) and watch.reach in (DEPLOYMENT, context.room.community)
+    reach = context.room.community if together else ""
+    everywhere = together and reach == DEPLOYMENT
     return SanctionStarted(
         room=None if everywhere else context.room.room,
         on=on,
@@ -161,6 +162,11 @@ def _weight(listed: ListedEntry, watches: Mapping[str, Watch]) -> tuple[int, boo
 def _asks_people(here: Sequence[ListedEntry], context: Context, policy: Policy) -> bool:
     if context.subject.manages or any(each.entry.advice == "allow" for each in here):
         return True
+    return is_verified_enough(context, policy)
+
+
+def is_verified_enough(context: Context, policy: Policy) -> bool:
+    """Return whether `context.subject` is verified so well that no list acts by itself."""
     level = level_reached(context.subject.proofs, METHODS, context.room, context.now_ms)
     return level >= policy.lists.spare_verified
 

@@ -8,13 +8,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from moderation.duty.responsibility import role
 from moderation.model.context import Context
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
 
 from .book import ListedEntry
 from .entries import Entry, Kind
-from .matching import Watch, verdict
+from .matching import Watch, is_verified_enough, verdict
 
 Fate = Literal["apply", "propose", "look", "spared", "exempt"]
 
@@ -30,6 +31,8 @@ class Touched:
     user: UserId
     fate: Fate
     keys: tuple[str, ...]  # of the entries that mean many: globs and servers
+    manages: bool = False  # runs this room or another one
+    verified: bool = False  # enough that no list acts by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,10 @@ def touched(
     found = verdict(listed, {watch.name: watch}, context, policy, frozenset(spared))
     other: Fate = "spared" if watch.name in spared else "exempt"
     wide = tuple(each.entry.shown for each in listed if each.entry.is_glob or each.entry.kind == "server")
-    return Touched(context.room.room, context.subject.user, found.step if found else other, wide)
+    fate = found.step if found else other
+    manages = bool(context.subject.manages) or role(context.subject.user, context.room) != "member"
+    verified = is_verified_enough(context, policy)
+    return Touched(context.room.room, context.subject.user, fate, wide, manages, verified)
 
 
 def kinds_of(entries: Sequence[Entry]) -> dict[Kind, int]:

@@ -663,8 +663,16 @@ KINDS: dict[str, Kind] = {
     "list": Kind(
         "A policy list is watched or not, was read, means somebody who is here, or spares them; or ours names them.",
         {
-            "what": _word("chosen; read: its entries; matched: an entry means somebody; spared; published: by us"),
-            "step": _word("watched or ended; propose or apply; spared or unspared; published or withdrawn"),
+            "what": _word(
+                "chosen; previewed; read: its entries; matched: an entry means somebody; spared; published: by us"
+            ),
+            "step": _word(
+                "watched or ended; asked, entered, shown or left; propose or apply; spared or unspared; published or"
+                " withdrawn"
+            ),
+            "preview": _int("the number of the preview that was confirmed"),
+            "number": _int("of a preview: the record of the request"),
+            "since": _int("when the list was chosen, milliseconds since 1970, if that was recorded before"),
             "list": _word("what the list is called here"),
             "trust": _word("how far it is trusted: look, propose, agree or apply"),
             "reach": _word("how far its bans reach, or the sparing: the name of a community; none: every room"),

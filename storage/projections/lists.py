@@ -1,9 +1,9 @@
 """Policy lists: which are watched, whom they meant, and who is spared."""
 
-from sqlalchemy import and_, delete, or_, true
+from sqlalchemy import and_, delete, insert, or_, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.facts import ListChosen, ListMatched, ListPublished, ListSpared
+from moderation.model.facts import ListChosen, ListMatched, ListPreviewed, ListPublished, ListSpared
 from moderation.model.reach import DEPLOYMENT
 from storage import schema
 
@@ -24,10 +24,28 @@ async def _(fact: ListChosen, db: AsyncConnection, index: int, at_ms: int) -> No
         trust=fact.trust,
         reach=fact.reach,
         room=fact.room or "",
+        preview=fact.preview,
+        since=fact.since or at_ms,
         by=fact.by,
         record=index,
         at=at_ms,
     )
+
+
+@project.register
+async def _(fact: ListPreviewed, db: AsyncConnection, index: int, at_ms: int) -> None:
+    t = schema.list_previews
+    if fact.step == "left":
+        await db.execute(update(t).where(t.c.list_room == fact.list_room).values(entered=0))
+        return
+    if fact.step == "asked":
+        asked = {"room": fact.room or "", "by": fact.by, "record": index, "asked": at_ms, "at": at_ms}
+        await db.execute(insert(t), {"number": fact.number, **asked})
+        return
+    entered = {"list_room": fact.list_room, "entered": 1}
+    shown = {"list_room": fact.list_room, "reach": fact.reach, "entries": fact.entries, "digest": fact.digest}
+    changed = entered if fact.step == "entered" else shown
+    await db.execute(update(t).where(t.c.number == fact.number).values(record=index, at=at_ms, **changed))
 
 
 @project.register

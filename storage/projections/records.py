@@ -83,6 +83,7 @@ _BLANKED = {  # what a record says of the person it is about, by the table of it
     schema.dossiers: ("subject",),
     schema.approvers: ("account",),
     schema.chosen_lists: ("by",),
+    schema.list_previews: ("by",),
 }
 _ALONE = ("acknowledged", "claimed", "noted", "commented", "lodged")  # steps of which the record is about who took them
 _DELETED = (
@@ -156,6 +157,7 @@ _OF_RECORDS = (
     schema.trials,
     schema.console_links,
     schema.console_sessions,
+    schema.list_previews,
 )
 
 

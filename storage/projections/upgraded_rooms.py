@@ -30,6 +30,7 @@ _TABLES = (
     schema.room_settings,
     schema.daily,
     schema.chosen_lists,
+    schema.list_previews,
     schema.list_matches,
     schema.list_spared,
 )

@@ -92,6 +92,7 @@ from .events import (
 )
 from .join_waves import comings, inviter_of, last_wave, removed_lately, shut_by_waves, who_stands
 from .linked_accounts import accounts_of, accounts_of_all
+from .list_previews import ListPreview, list_preview, previews_asked, rooms_entered
 from .lists import (
     ChosenList,
     ListFigures,
@@ -100,10 +101,12 @@ from .lists import (
     Spared,
     banned_by_lists,
     chosen_lists,
+    known_lists,
     list_entries,
     list_figures,
     list_matches,
     people_present,
+    published_counts,
     published_entry,
     published_of_cases,
     spared_by_list,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Select, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.lists.choosing import Chosen
 from moderation.lists.entries import Advice, Entry, Kind
 from moderation.lists.matching import Watch
 from moderation.model.facts import ListPublished
@@ -25,14 +26,21 @@ class ChosenList:
     list_room: RoomId
     trust: Trust
     reach: str
-    room: RoomId | None  # the group for which it was chosen; None: by the operator
+    room: RoomId | None  # the group for which it was chosen
+    preview: int  # the number of the preview that was confirmed; -1: none
+    since: int
     by: UserId
-    at: int
+    at: int  # when that was recorded last
+
+    @property
+    def in_chat(self) -> bool:
+        """Return whether people chose it in chat; else it stands in the configuration."""
+        return self.room is not None or self.preview >= 0
 
     def watch(self, settings: ListSettings) -> Watch:
         """Return how the list is watched: one of the configuration as it says there."""
         configured = next((each for each in settings.watch if each.name == self.list), None)
-        if configured is None or self.room is not None:
+        if configured is None or self.in_chat:
             return Watch(self.list, self.list_room, self.trust, reach=self.reach)
         return Watch(
             self.list,
@@ -120,6 +128,15 @@ async def published_of_cases(db: AsyncConnection, numbers: Collection[int]) -> t
     return tuple(PublishedEntry(*row) for row in await db.execute(standing))
 
 
+async def published_counts(db: AsyncConnection, place: Place) -> dict[str, int]:
+    """Return how many people of the community of a place stand in each list of ours."""
+    t, r = schema.published_entries.c, schema.rooms.c
+    counted = select(t.list, func.count()).outerjoin(schema.rooms, r.room == t.room)
+    here = or_(t.room == place.room, r.community == place.community)
+    rows = await db.execute(counted.where(t.step == "published", here).group_by(t.list))
+    return {str(name): int(count) for name, count in rows}
+
+
 _PUBLISHED = [schema.published_entries.c[name] for name in PublishedEntry.__dataclass_fields__]
 
 
@@ -134,9 +151,9 @@ class Spared:
 async def chosen_lists(db: AsyncConnection) -> tuple[ChosenList, ...]:
     """Return the lists that somebody chose here, by name."""
     t = schema.chosen_lists
-    columns = (t.c.list, t.c.list_room, t.c.trust, t.c.reach, t.c.room, t.c.by, t.c.at)
-    rows = await db.execute(select(*columns).order_by(t.c.list))
-    return tuple(ChosenList(r.list, r.list_room, r.trust, r.reach, r.room or None, r.by, r.at) for r in rows)
+    rows = [row._asdict() for row in await db.execute(select(t).order_by(t.c.list))]
+    names = ChosenList.__dataclass_fields__
+    return tuple(ChosenList(**{name: row[name] for name in names} | {"room": row["room"] or None}) for row in rows)
 
 
 async def list_entries(db: AsyncConnection) -> dict[RoomId, tuple[Entry, ...]]:
@@ -179,6 +196,15 @@ async def list_figures(db: AsyncConnection, place: Place | None = None) -> dict[
         )
         for each in await chosen_lists(db)
     }
+
+
+async def known_lists(db: AsyncConnection) -> tuple[Chosen, ...]:
+    """Return the lists that somebody chose here, for the question whether one more may be chosen."""
+    figures = await list_figures(db)
+    return tuple(
+        Chosen(each.list, each.list_room, each.in_chat, each.room, figures[each.list].entries)
+        for each in await chosen_lists(db)
+    )
 
 
 def _counted(column: ColumnElement[str]) -> Select[str, int]:

@@ -14,8 +14,10 @@ EntryKind = Literal["user", "server", "room"]
 class ListChosen(Fact, kind="list", changes="nothing"):
     """A list is watched from now on, otherwise than before, or no longer. A list has one name in a deployment.
 
-    `reach`: how far its bans reach, as the word of the person who chose it does; `room`: the group for which it was
-    chosen (None: by the operator).
+    `reach`: where it counts, and how far its bans reach: as far as the word of the person who chose it, or in one room
+    (its code); `room`: the group for which it was chosen (None: by the configuration). `preview`: the number of the
+    preview that was confirmed. What is still watched is recorded again from time to time, since older records expire;
+    `since`: when (ms) it was chosen then.
     """
 
     what: Literal["chosen"] = "chosen"
@@ -23,9 +25,28 @@ class ListChosen(Fact, kind="list", changes="nothing"):
     list: str  # its name
     trust: Trust = "look"
     reach: str = ""
+    preview: int = -1
+    since: int = 0
     list_room: str = unowned()
     by: UserId = person()
     reason: str = private("by")
+
+
+class ListPreviewed(Fact, kind="list", changes="nothing"):
+    """Somebody asked what a list says before it is watched (`number`: the record of the request), and what came of it.
+
+    "entered": the bot enters the list's room to read it; "shown": these entries were shown, with their SHA-256;
+    "left": the bot is in the list's room no longer, since nobody chose the list. `reach`: for which rooms it was asked.
+    """
+
+    what: Literal["previewed"] = "previewed"
+    step: Literal["asked", "entered", "shown", "left"]
+    number: int = -1
+    reach: str = ""
+    entries: int = 0
+    digest: str = "-"
+    list_room: str = unowned()
+    by: UserId = person()
 
 
 class ListRead(Fact, kind="list", changes="nothing"):

@@ -1,0 +1,73 @@
+"""The upkeep of policy lists: rooms of lists that nobody chose are left, and choices are kept in the records.
+
+Rules kept here:
+- The bot leaves a room that it entered to show a list once nobody has confirmed it for a day, and the room of a list
+  that is watched no longer.
+- It never leaves a room that it serves, or the room of a list of our own.
+- A list that is still watched is recorded again long before its record expires, so that the tables can be made from the
+  records at any time.
+"""
+
+from collections.abc import Collection
+
+import structlog
+
+from bot.matrix.errors import Answered, HomeserverError
+from bot.outbox.handler import BotPart
+from moderation.lists.choosing import CONFIRM_WITHIN_MS
+from moderation.model.facts import ListChosen, ListPreviewed
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import RoomId
+from storage import queries
+from storage.queries import ChosenList
+
+log = structlog.get_logger()
+
+RECORD_AGAIN_MS = 60 * DAY_MS  # records are kept for 183 days at least
+
+
+class ListUpkeep(BotPart):
+    """What is done about lists besides reading them."""
+
+    async def leave_unchosen(self, chosen: Collection[ChosenList], gone: Collection[RoomId] = ()) -> None:
+        """Leave the rooms entered for previews that nobody confirmed in time, and those of lists that are `gone`."""
+        async with self._database.read() as db:
+            entered = await queries.rooms_entered(db)
+        kept, since = {each.list_room for each in chosen}, self._clock() - CONFIRM_WITHIN_MS
+        lapsed = {room for room, (asked, _) in entered.items() if asked <= since}
+        ours = self._pipeline.served.codes.keys() | {each.room for each in self._policy.lists.publish}
+        for room in sorted((lapsed | set(gone)) - kept - ours):
+            await self.leave(room)
+
+    async def leave(self, room: RoomId) -> None:
+        """Leave the room of a list, and record that; a homeserver that is away is asked again later."""
+        try:
+            await self._homeserver.leave(room)
+        except Answered as error:
+            log.info("list_not_left", room=room, why=str(error))  # we are out already
+        except HomeserverError as error:
+            log.warning("list_not_left", room=room, why=str(error))
+            return
+        await self._pipeline.commit((ListPreviewed(step="left", list_room=room),))
+
+    async def record_again(self, chosen: Collection[ChosenList]) -> None:
+        """Record each list that is still watched again, if that was last done long ago."""
+        before = self._clock() - RECORD_AGAIN_MS
+        facts = tuple(recorded_again(each) for each in chosen if each.at < before)
+        if facts:
+            await self._pipeline.commit(facts)
+
+
+def recorded_again(chosen: ChosenList) -> ListChosen:
+    """Return the fact that a list is still watched."""
+    return ListChosen(
+        room=chosen.room,
+        step="watched",
+        list=chosen.list,
+        trust=chosen.trust,
+        reach=chosen.reach,
+        preview=chosen.preview,
+        since=chosen.since,
+        list_room=chosen.list_room,
+        by=chosen.by,
+    )
