@@ -189,11 +189,11 @@ chosen_lists = Table(
     Column("trust", String, info=PLAIN),
     Column("reach", String, info=PLAIN),
     Column("room", String, info=PLAIN),  # the group for which it was chosen
-    Column("preview", Integer, server_default="-1"),  # the number of the preview that was confirmed
-    Column("since", Integer, server_default="0"),
     Column("by", String, info=PERSON),
     Column("record", Integer),
     Column("at", Integer),  # when that was recorded last
+    Column("preview", Integer, server_default="-1"),  # the number of the preview that was confirmed
+    Column("since", Integer, server_default="0"),
 )
 
 # Previews of policy lists that people asked for, by the records of their requests.

@@ -30,6 +30,7 @@ from moderation.model.facts import (
     Fact,
     LanguageChosen,
     ListChosen,
+    ListPreviewed,
     ListPublished,
     ListSpared,
     PersonVerified,
@@ -104,6 +105,7 @@ ALLOWED: dict[type[Fact], Check] = {
     ListChosen: lambda world, fact, by: (
         world.manages(by, fact.room) and (by == OPERATOR or fact.reach == world.community(fact.room))
     ),
+    ListPreviewed: lambda world, fact, by: world.manages(by, fact.room),
     ListSpared: lambda world, fact, by: (
         (_decided(world, fact, by) if fact.n else _above(world, fact, by))
         and (by == OPERATOR or fact.reach == world.community(fact.room))

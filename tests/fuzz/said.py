@@ -33,7 +33,7 @@ words_of = {
     "server": mostly("bad.example", "*.bad.example", rarely=["example.org", "*", "127.0.0.1", "x", ""]),
     "word": mostly(
         "zh", "en", "add", "remove", "test", "language", "verify", "digest", "newcomers", "joins", "deny", "allow",
-        "ours", "match", "spare", "unspare",
+        "ours", "match", "spare", "unspare", "preview", "watch", "end",
         rarely=["5m", "room", ""],
     ),
     "text": mostly(
@@ -42,7 +42,7 @@ words_of = {
     ),
     "reason": mostly(
         "", "why", "error it was", "bad-faith it was", "false he lied", "off", "room", "mon-fri 08:00-18:00 UTC",
-        "withdraw",
+        "withdraw", "#bans:lists.example", "cme propose 5", "cme",
         rarely=["12345678"],
     ),
 }  # fmt: skip

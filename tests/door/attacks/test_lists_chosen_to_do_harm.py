@@ -40,15 +40,15 @@ async def test_nobody_makes_the_bot_enter_room_after_room(tmp_path: Path) -> Non
 
 async def test_friends_of_one_room_do_not_multiply_it(tmp_path: Path) -> None:
     friends = tuple(UserId(f"@sock{number}:example.org") for number in range(6))
-    levels = {"users": {**LEVELS["users"], **dict.fromkeys(friends, 50)}}
+    levels = {"users": LEVELS["users"] | {str(each): 50 for each in friends}}
     async with offline(tmp_path, "", levels=levels, desk=(OLGA, *friends)) as bot:
         homeserver = ListRooms()
         chooser = Chooser(bot, homeserver)
         for each in friends:
             await bot.membership(each, "join")
-        for number, each in enumerate(lists(homeserver, 18)):
-            homeserver.states[each] = [ORDINARY]
-            await chooser.ask(friends[number // 3], f"!list preview {each}")
+        for number, room in enumerate(lists(homeserver, 18)):
+            homeserver.states[room] = [ORDINARY]
+            await chooser.ask(friends[number // 3], f"!list preview {room}")
         assert len(homeserver.entered) == choosing.MOST_PREVIEWS_OF_ROOM
 
 
@@ -100,7 +100,7 @@ async def test_a_list_swapped_after_it_was_shown_is_not_chosen(tmp_path: Path) -
         assert (said["policy-list.changed.head"]["added"], said["policy-list.changed.head"]["gone"]) == (1, 1)
         assert said["policy-list.changed.added"]["entity"].text == "*:example.org"
         assert said["policy-list.changed.gone"]["entity"].text == "@old:bad.example"
-        assert bot.facts(ListChosen) == bot.facts(SanctionStarted) == []
+        assert (bot.facts(ListChosen), bot.facts(SanctionStarted)) == ([], [])
         homeserver.say(entry("@spam:bad.example", "1"), entry("@old:bad.example", "2"))
         assert "policy-list.watched.apply" in await chooser.ask(OLGA, f"!list watch cme apply {chooser.number}")
 
