@@ -1,7 +1,7 @@
 """`answerable lists`: the policy lists that are watched, what they say, and whom of our people one would touch.
 
-``--json``: a list of objects with the keys `list`, `room` (of the list), `trust`, `reach`, `by` and `since` (who chose
-it, and when), `entries`, `checked` (when it was last read), `cases`, `open_cases`. ``match --json`` and ``search
+``--json``: a list of objects with the keys `list`, `room` (of the list), `trust`, `reach`, `group` (the code of the room
+for which it was chosen in chat; "": in the configuration), `by` and `since` (who chose it, and when), `entries`, `checked` (when it was last read), `cases`, `open_cases`. ``match --json`` and ``search
 --json``: a list of objects with `list`, `kind`, `entity`, `advice`, `reason`, `by`, `at`. ``preview --json``: an object
 with `list`, `room`, `digest` (SHA-256 of the entries, as in the records of kind `list`), `entries`, `kinds` (count by
 kind), `authors` (objects with `by`, `entries`, `at`), `widest` (objects with `entity`, `people`), `people` (objects
@@ -50,7 +50,7 @@ def lists(
     if context.invoked_subcommand is not None:
         return
     config = read_config(config_file)
-    columns = ("list", "trust", "entries", "checked", "cases", "open_cases", "room")
+    columns = ("list", "trust", "group", "entries", "checked", "cases", "open_cases", "room")
     list_rows(read(config, _watched), columns, _SHOW, json=json, none="cli.lists.none", look=Look(wide, config.server))
 
 
@@ -147,15 +147,16 @@ def _entry(listed: "ListedEntry") -> dict[str, Any]:
 async def _watched(db: "AsyncConnection") -> list[dict[str, Any]]:
     from storage import queries
 
-    figures = await queries.list_figures(db)
+    figures, codes = await queries.list_figures(db), await queries.all_rooms(db)
     return [
         {
             "list": each.list,
             "room": each.list_room,
             "trust": each.trust,
             "reach": each.reach,
+            "group": codes.get(each.room, "") if each.room else "",
             "by": each.by,
-            "since": each.at,
+            "since": each.since,
             "entries": figures[each.list].entries,
             "checked": figures[each.list].read,
             "cases": figures[each.list].cases,

@@ -62,6 +62,7 @@ def answer(deployment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 def test_it_lists_what_is_watched(answer: Callable[..., Any]) -> None:
     (found,) = answer("--json")
+    assert (found["group"], found["by"]) == ("G-7F3K", "")
     assert (found["list"], found["room"], found["trust"], found["entries"], found["cases"]) == (
         "cme",
         LIST,
