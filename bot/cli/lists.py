@@ -1,11 +1,11 @@
 """`answerable lists`: the policy lists that are watched, what they say, and whom of our people one would touch.
 
-``--json``: a list of objects with the keys `list`, `room` (of the list), `trust`, `reach`, `group` (the code of the room
-for which it was chosen in chat; "": in the configuration), `by` and `since` (who chose it, and when), `entries`, `checked` (when it was last read), `cases`, `open_cases`. ``match --json`` and ``search
---json``: a list of objects with `list`, `kind`, `entity`, `advice`, `reason`, `by`, `at`. ``preview --json``: an object
-with `list`, `room`, `digest` (SHA-256 of the entries, as in the records of kind `list`), `entries`, `kinds` (count by
-kind), `authors` (objects with `by`, `entries`, `at`), `widest` (objects with `entity`, `people`), `people` (objects
-with `person`, `room`, `fate`).
+``--json``: a list of objects with the keys `list`, `room` (of the list), `trust`, `reach`, `group` (the code of the
+room for which it was chosen in chat; "": in the configuration), `by` and `since` (who chose it, and when), `entries`,
+`checked` (when it was last read), `cases`, `open_cases`. ``match --json`` and ``search --json``: a list of objects with
+`list`, `kind`, `entity`, `advice`, `reason`, `by`, `at`. ``preview --json``: an object with `list`, `room`, `digest`
+(SHA-256 of the entries, as in the records of kind `list`), `entries`, `kinds` (count by kind), `authors` (objects with
+`by`, `entries`, `at`), `widest` (objects with `entity`, `people`), `people` (objects with `person`, `room`, `fate`).
 """
 
 from collections import Counter
