@@ -644,6 +644,17 @@ room_settings = Table(
     Column("by", String, server_default="", info=PERSON),
 )
 
+# The rooms whose owners chose that they ask the policy server before they deliver messages.
+policy_rooms = Table(
+    "policy_rooms",
+    metadata,
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("since", Integer),
+    Column("down", Integer),  # since when they do not ask, as it cannot be reached; 0: they ask
+    Column("record", Integer),
+    Column("by", String, info=PERSON),
+)
+
 evidence = Table(
     "evidence",
     metadata,

@@ -238,7 +238,11 @@ KINDS: dict[str, Kind] = {
         "A room's settings changed (event), or how the bot serves it (entered, condition, language, setting, desk); or"
         " a space lists another room from now on, or no longer (listed, unlisted).",
         {
-            "what": _word("event, entered, condition, language, setting, desk, listed, unlisted or wave"),
+            "what": _word("event, entered, condition, language, setting, desk, listed, unlisted, wave or policy"),
+            "step": _word(
+                "of the policy server: on, off: asked before delivery from now on, or not; down, back: it cannot be"
+                " reached, or can again"
+            ),
             "count": _int("of a wave: how many people came in"),
             "within": _int("of a wave: within how many milliseconds"),
             "do": _word("of a wave: tell, gate or close: what the bot does about it"),

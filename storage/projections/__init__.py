@@ -5,7 +5,17 @@ the index of the record and its time, and nothing else from outside. One file pe
 Left to others: making facts (`moderation/`), queries (`storage/queries/`, one file per subject).
 """
 
-from . import cases, console, lists, people, records, rooms, sanctions, withheld  # they register what they project
+from . import (  # they register what they project
+    cases,
+    console,
+    lists,
+    people,
+    policy_rooms,
+    records,
+    rooms,
+    sanctions,
+    withheld,
+)
 from .common import (
     CASES_FROM,
     END_MISSING,

@@ -84,6 +84,7 @@ _BLANKED = {  # what a record says of the person it is about, by the table of it
     schema.approvers: ("account",),
     schema.chosen_lists: ("by",),
     schema.list_previews: ("by",),
+    schema.policy_rooms: ("by",),
 }
 _ALONE = ("acknowledged", "claimed", "noted", "commented", "lodged")  # steps of which the record is about who took them
 _DELETED = (

@@ -28,6 +28,7 @@ _TABLES = (
     schema.holds,
     schema.room_rules,
     schema.room_settings,
+    schema.policy_rooms,
     schema.daily,
     schema.chosen_lists,
     schema.list_previews,

@@ -144,6 +144,7 @@ from .people import (
     was_asked,
 )
 from .people_listed import FoundPerson, RoomOfPerson, people_found, rooms_of_person
+from .policy_rooms import PolicyRoom, policy_rooms, room_that_asks, rooms_that_ask
 from .readings import (
     ListedReading,
     ReadingOf,

@@ -65,7 +65,7 @@ from .records import (
     RecordsPurged,
     RecordsRestored,
 )
-from .rooms import DeskChosen, RoomEntered, RoomListed, RoomStateChanged, WaveNoticed
+from .rooms import DeskChosen, PolicyServerSet, RoomEntered, RoomListed, RoomStateChanged, WaveNoticed
 from .running import ActionResult, ActionTaken, BotStarted, BotStopped, PolicyChanged
 from .sanctions import (
     LASTING,

@@ -67,3 +67,14 @@ class WaveNoticed(Fact, kind="state"):
     n: int = 0
     limited: int = 0
     removed: int = 0
+
+
+class PolicyServerSet(Fact, kind="state", changes="nothing"):
+    """A room is to ask the policy server before it delivers messages, or no longer ("on", "off": its owner chose it).
+
+    "down": meanwhile it does not ask, since the policy server cannot be reached from outside; "back": it asks again.
+    """
+
+    what: Literal["policy"] = "policy"
+    step: Literal["on", "off", "down", "back"]
+    by: UserId = person()

@@ -32,6 +32,7 @@ from moderation.model.facts import (
     ListSpared,
     MessageWithheld,
     NoticeGiven,
+    PolicyServerSet,
     QuestionAsked,
     RoomEntered,
     RoomStateChanged,
@@ -57,6 +58,7 @@ NOTHING: tuple[Fact, ...] = (
     ActionTaken(room=ROOM, action="card", result="done", n=1, txn="t", subject=ANNA, made="$card"),
     CaseAssigned(**ABOUT, asked="managers", due=5),
     CaseGrew(**ABOUT, on=7, event=EventId("$b")),
+    PolicyServerSet(room=ROOM, step="on", by=ANNA),
     MessageWithheld(
         room=ROOM, by="policy_server", refused=5, rule="r", grade="minor", subject=ANNA, event=EventId("$w")
     ),
