@@ -74,6 +74,15 @@ Index("rooms_by_desk", rooms.c.desk)
 Index("rooms_by_served", rooms.c.served)
 Index("rooms_by_direct", rooms.c.direct_with)
 
+# The rooms in which groups were before upgrades: what was written there can only be redacted there.
+former_rooms = Table(
+    "former_rooms",
+    metadata,
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("code", String, info=PLAIN),
+    Column("record", Integer),
+)
+
 # The groups whose cards a desk shows or has ever shown, by their codes.
 desk_groups = Table(
     "desk_groups",

@@ -27,7 +27,8 @@ async def written_by(call: Call, order: Order, rooms: Sequence[RoomView], span: 
     found: list[SweepRange] = []
     for room in (here, *rooms) if subject.is_(order.by) else possible_in(order, "sweep", rooms):
         accounts = subject.accounts | {subject.user}
-        said = await queries.written_since(call.db, room.room, accounts, since, limits.at_most, before=call.on)
+        places = await queries.with_former_rooms(call.db, room.room)
+        said = await queries.written_since(call.db, places, accounts, since, limits.at_most, before=call.on)
         if said:
             found.append(SweepRange(room.room, since, len(said), said[-1].record))
     return tuple(found)

@@ -101,8 +101,9 @@ class Sweeper(ActionHandler):
             leaving = removed and bool(await queries.joined_of(db, room, accounts))
             oldest = max(action.oldest, action.seen + 1)
             ends = await queries.came_back(db, room, accounts, action.until, action.n) if removed else action.until
+            places = await queries.with_former_rooms(db, room)
             found = await queries.written_from(
-                db, room, accounts, oldest, left, n=action.n, before=action.on, before_ms=ends
+                db, places, accounts, oldest, left, n=action.n, before=action.on, before_ms=ends
             )
         patience = BEHIND_MS if behind else PATIENCE_MS if leaving else 0
         return tuple(found), patience if left > 0 else 0

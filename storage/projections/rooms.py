@@ -49,6 +49,7 @@ async def _(fact: RoomEntered, db: AsyncConnection, index: int, _at_ms: int) -> 
         old := await db.scalar(_BEFORE, {"code": fact.code, "room": fact.room_id})
     ) is not None:  # upgraded: the group continues in another room
         await upgraded_rooms.move(db, RoomId(old), RoomId(fact.room_id))
+        await put(db, schema.former_rooms, {"room": old}, code=fact.code, record=index)
     statement = upsert(schema.rooms).values(room=fact.room_id, code=fact.code, **values)
     await db.execute(statement.on_conflict_do_update(index_elements=["room"], set_=values))
     if group:
@@ -73,7 +74,7 @@ async def _(fact: DeskChosen, db: AsyncConnection, index: int, at_ms: int) -> No
     code = await db.scalar(select(r.code).where(r.room == fact.room))
     desk = "" if fact.desk == "-" else fact.desk
     await db.execute(update(schema.rooms).where(r.room == fact.room).values(desk=desk, introduced=""))
-    await db.execute(update(schema.cases).where(c.room == fact.room).values(card=""))
+    await db.execute(update(schema.cases).where(c.room == fact.room).values(card="", burst_card=""))
     if desk not in ("", "own"):
         await put(db, schema.desk_groups, {"desk": desk, "served": code}, record=index, at=at_ms)
 

@@ -204,6 +204,7 @@ from .rooms import (
     room_view,
     rooms_of_community,
     upgraded_to,
+    with_former_rooms,
 )
 from .rooms_listed import FoundRoom, ListedRoom, role_counts, rooms_found, rooms_listed
 from .sanctions import (

@@ -77,6 +77,13 @@ async def created_event(db: AsyncConnection, room: RoomId) -> object:
     return _json(str(await db.scalar(select(schema.rooms.c.created).where(schema.rooms.c.room == room)) or ""))
 
 
+async def with_former_rooms(db: AsyncConnection, room: RoomId) -> tuple[RoomId, ...]:
+    """Return a room, and the rooms in which its group was before upgrades, the newest first."""
+    f, r = schema.former_rooms.c, schema.rooms.c
+    query = select(f.room).join(schema.rooms, r.code == f.code).where(r.room == room, f.room != room)
+    return (room, *(RoomId(each) for each in await db.scalars(query.order_by(f.record.desc()))))
+
+
 async def upgraded_to(db: AsyncConnection, room: RoomId) -> tuple[RoomId, GroupCode] | None:
     """Return the group that is to continue in this room, as its tombstone says, and its code."""
     r = schema.rooms.c

@@ -8,8 +8,9 @@ Rules kept here:
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import EventId, RoomId, UserId
@@ -32,15 +33,21 @@ _PERSON = select(schema.accounts.c.person).where(schema.accounts.c.user == _E.se
 # Of a busy deployment the events of one person are found by the index of senders, never by reading all since a record.
 _RECORD = _E.record + 0
 _REDACTED = select(_S.record).where(_S.event == _E.event, _S.kind == "redact", _S.why_ended != "reversed").exists()
-# Sweeps that redact an event: all accounts of a person are swept together.
-COVERING = select(_S.record).where(
-    _S.room == _E.room,
-    _S.kind == SWEEP,
-    _S.ended == 0,
-    _S.person == func.coalesce(_PERSON, _E.sender),
-    _S.oldest <= _E.record,
-    _E.record < _S.record,
-)
+
+
+def _covering(room: ColumnElement[str] | RoomId) -> Select[Any]:
+    """Select the sweeps in a room that redact an event: all accounts of a person are swept together."""
+    return select(_S.record).where(
+        _S.room == room,
+        _S.kind == SWEEP,
+        _S.ended == 0,
+        _S.person == func.coalesce(_PERSON, _E.sender),
+        _S.oldest <= _E.record,
+        _E.record < _S.record,
+    )
+
+
+COVERING = _covering(_E.room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +59,20 @@ class WrittenEvent:
 
 
 async def written_since(
-    db: AsyncConnection, room: RoomId, accounts: Collection[UserId], since_ms: int, most: int, *, before: int
+    db: AsyncConnection, rooms: Sequence[RoomId], accounts: Collection[UserId], since_ms: int, most: int, *, before: int
 ) -> Sequence[WrittenEvent]:
-    """Return what a person wrote in a room since a time and before a record, the newest first."""
+    """Return what a person wrote in a room since a time and before a record, the newest first.
+
+    `rooms`: the room, and those that it was before upgrades.
+    """
     recent = ((_E.at >= since_ms,), (_E.at == 0, _around >= since_ms))
-    found = [each for some in recent for each in await _written(db, room, accounts, most, *some, before > _RECORD)]
+    found = [each for some in recent for each in await _written(db, rooms, accounts, most, *some, before > _RECORD)]
     return sorted(found, key=lambda each: -each.record)[:most]
 
 
 async def written_from(
     db: AsyncConnection,
-    room: RoomId,
+    rooms: Sequence[RoomId],
     accounts: Collection[UserId],
     oldest: int,
     most: int,
@@ -71,7 +81,7 @@ async def written_from(
     before: int,
     before_ms: int | None,
 ) -> Sequence[WrittenEvent]:
-    """Return what a person wrote in a room from the record `oldest` on, the newest first.
+    """Return what a person wrote in a room from the record `oldest` on, the newest first; `rooms` as above.
 
     Of what was recorded from `before` on, only what was written before the time `before_ms` counts (None: all of it).
     Sweeps of case `n` do not count as done.
@@ -79,7 +89,7 @@ async def written_from(
     between = [oldest <= _RECORD]
     if before_ms is not None:
         between.append(or_(before > _RECORD, func.coalesce(func.nullif(_E.at, 0), _around) < before_ms))
-    return await _written(db, room, accounts, most, *between, n=n)
+    return await _written(db, rooms, accounts, most, *between, n=n)
 
 
 async def came_back(
@@ -99,13 +109,15 @@ async def came_back(
 
 async def _written(
     db: AsyncConnection,
-    room: RoomId,
+    rooms: Sequence[RoomId],
     accounts: Collection[UserId],
     most: int,
     *which: ColumnElement[bool],
     n: int = -1,
 ) -> Sequence[WrittenEvent]:
-    theirs = (_E.room == room, sql_list(_E.sender, accounts), _E.kind.in_(_WRITTEN))
-    query = select(_E.event, _E.record).where(*theirs, *which, ~_REDACTED, ~COVERING.where(_S.n != n).exists())
+    theirs = (_E.room.in_(rooms), sql_list(_E.sender, accounts), _E.kind.in_(_WRITTEN))
+    query = select(_E.event, _E.record).where(
+        *theirs, *which, ~_REDACTED, ~_covering(rooms[0]).where(_S.n != n).exists()
+    )
     rows = await db.execute(query.order_by(_RECORD.desc()).limit(most))
     return [WrittenEvent(EventId(row.event), row.record) for row in rows]

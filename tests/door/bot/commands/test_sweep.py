@@ -13,10 +13,10 @@ from bot.outbox.handler import Done, PollAgain
 from moderation.model.actions import Redact, Sweep, TellDesk
 from moderation.model.facts import ActionTaken, CaseOpened, SanctionStarted, StatementGiven, Swept
 from moderation.values.durations import HOUR_MS
-from moderation.values.ids import EventId
+from moderation.values.ids import EventId, GroupCode, RoomId
 from storage import queries
 from storage.state.backfill import Delivered, close_gap, open_gap
-from tests.door.offline import ANNA, MARK, ROOM, offline
+from tests.door.offline import ANNA, LEVELS, MARK, OLGA, ROOM, offline
 from tests.fakes.homeserver import Fault
 from tests.fakes.homeserver_rooms import seed
 from tests.theatre.garden import Garden, garden_in
@@ -284,6 +284,27 @@ async def test_a_message_for_which_no_answer_comes_goes_last(tmp_path: Path) -> 
             except Unreachable:
                 pass
         assert set(action.events) == {"$0", "$1", "$2", "$3"}
+
+
+async def test_what_was_written_before_an_upgrade_of_the_room_goes_too(tmp_path: Path) -> None:
+    new, asked = RoomId("!garden2:example.org"), []
+
+    async def redact(action: Redact, _txn: str) -> Done:
+        asked.append(action.event)
+        return Done()
+
+    async with offline(tmp_path) as bot:
+        text = {"msgtype": "m.text", "body": "buy now"}
+        before = await bot.event(ANNA, "m.room.message", text)
+        await bot.enter_room(new, GroupCode("G-7F3K"), "group", LEVELS, "11", (OLGA, MARK, ANNA))
+        after = await bot.event(ANNA, "m.room.message", text, room=new)
+        await bot.say(MARK, f"!redact {ANNA} 24h spam", room=new)
+        assert [(each.room, each.count) for each in bot.facts(Swept)] == [(new, 2)]
+        (action,) = [row.action for row in await bot.waiting() if isinstance(row.action, Sweep)]
+        assert await at_rest(Sweeper(bot.services(None), redact), action) is None
+        assert asked == [after, before]
+        await bot.say(MARK, f"!redact {ANNA} 24h spam", room=new)
+        assert len(bot.facts(Swept)) == 1  # nothing is left
 
 
 class Answering:

@@ -50,7 +50,7 @@ async def write(
 
 
 async def since(db: AsyncConnection, at: int, *accounts: UserId, most: int = 500, before: int = 1000) -> list[int]:
-    found = await queries.written_since(db, ROOM, accounts or (ANN,), at, most, before=before)
+    found = await queries.written_since(db, [ROOM], accounts or (ANN,), at, most, before=before)
     assert [each.event for each in found] == [f"${each.record}" for each in found]
     return [each.record for each in found]
 
@@ -109,7 +109,7 @@ async def test_what_is_redacted_already_is_left_out_but_not_by_the_sweep_itself(
     assert await queries.unwanted_events(db, [f"${index}" for index in range(1, 9)]) == {"$3", "$4", "$5"}
 
     async def to_redact(before_ms: int | None) -> list[int]:
-        found = await queries.written_from(db, ROOM, (ANN,), 4, 500, n=7, before=7, before_ms=before_ms)
+        found = await queries.written_from(db, [ROOM], (ANN,), 4, 500, n=7, before=7, before_ms=before_ms)
         return [each.record for each in found]
 
     assert [await to_redact(before_ms) for before_ms in (NOON, NOON + 1, None)] == [[5, 4], [8, 5, 4], [8, 5, 4]]
