@@ -38,6 +38,7 @@ from .admin.records import Operations
 from .antispam.answers import Antispam
 from .antispam.door import Doorkeeper
 from .antispam.front_process import FrontProcess, FrontSettings
+from .antispam.messages import MessageJudge
 from .bot_rooms.direct_rooms import DirectRooms
 from .config.antispam import token_of
 from .config.config import AnchorSettings, Config
@@ -97,6 +98,7 @@ from .outbox.dispatcher import OutboxDispatcher
 from .outbox.handler import Handlers, Services, by_action
 from .outbox.slowed import Slowed
 from .pipeline import heartbeat
+from .pipeline.beforehand import Beforehand
 from .pipeline.event_reader import PlainReader
 from .pipeline.heartbeat import last_noted
 from .pipeline.lost_time import RemovedMessages
@@ -342,7 +344,10 @@ class RunningBot:
             return None
         settings = FrontSettings(*listen_address(config.antispam.listen), token, config.antispam.within)
         door = Doorkeeper(pipeline, self._core.stores.database, self._core.clock)
-        return FrontProcess(settings, Antispam(door, self._services.speech).answer)
+        beforehand = Beforehand(pipeline, config.antispam.measures, "antispam")
+        messages = MessageJudge(beforehand, config.server, self._core.clock)
+        antispam = Antispam(door, messages, self._texts, self._services.speech, config.policy)
+        return FrontProcess(settings, antispam.answer)
 
     async def _keys_changed(self, brought_back: bool) -> None:
         self._keys.look_again()

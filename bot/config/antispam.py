@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr
 
 from moderation.policy import StrictSettings
-from moderation.rules.base import Against
+from moderation.rules.base import Against, Measure
 from moderation.values.durations import Duration, parse_duration
 from moderation.values.errors import Refused
 from moderation.values.notices import Code
@@ -38,6 +38,11 @@ class AntispamSettings(StrictSettings):
     listen: LoopbackOrPrivate | None = None
     within: Duration = 1_000  # what is not answered by then goes through
     refuse: Annotated[tuple[Removing, ...], Field(min_length=1)] = ("redact", "mute", "kick", "ban")  # of which rules
+
+    @property
+    def measures(self) -> frozenset[Measure]:
+        """The measures of rules whose messages are refused."""
+        return frozenset(self.refuse)
 
 
 def antispam_problems(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:

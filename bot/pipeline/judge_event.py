@@ -63,7 +63,7 @@ class Judging:
         recorded: Recorded,
         costs: JudgingCosts,
     ) -> None:
-        self._contexts = JudgingContexts(knowledge, settings, recorded)
+        self.contexts = JudgingContexts(knowledge, settings, recorded)
         self._rooms = rooms
         self._responder = responder
         self._settings = settings
@@ -82,7 +82,7 @@ class Judging:
         """
         if isinstance(event, Unreadable):
             return Answer()
-        await self._contexts.count(unit, event)
+        await self.contexts.count(unit, event)
         asked = await unharmed(index, room.room, self._asked(unit, index, event, room))
         changed = await unharmed(index, room.room, self._rooms.follow(unit, index, event, room, was))
         before = (*asked.facts, *changed.facts)
@@ -103,14 +103,14 @@ class Judging:
     ) -> Answer:
         assert not isinstance(event, Unreadable)
         settings = self._settings
-        due = await self._contexts.of(unit, index, event, room)
+        due = await self.contexts.of(unit, index, event, room)
         context = due.context
         if taken := sum(isinstance(fact, CaseOpened) for fact in before):
             context = replace(context, next_case=context.next_case + taken)
         began = time.thread_time()
         judged = judge(due.event, context, settings.policy, due.rules, index)
         self._costs.spent(event.room, letters(due.event), (time.thread_time() - began) * 1000)
-        self._contexts.judged(due.event, judged)
+        self.contexts.judged(due.event, judged)
         cards = await returned_card(unit.db, event, room, settings.bot, index, era)
         old_cards = await superseded_cards(unit.db, event, room, settings.bot, era)
         question = await returned_question(unit.db, event, room, settings.bot, index)
@@ -156,7 +156,7 @@ class Judging:
 
     async def follow_file(self, unit: UnitOfWork, index: int, kept: KnownOfFile, room: RoomView, now_ms: int) -> Answer:
         """Return all that follows from what is in a file, recorded at `index`."""
-        due = await self._contexts.of_file(unit, kept, room, now_ms)
+        due = await self.contexts.of_file(unit, kept, room, now_ms)
         return Answer(judge(due.event, due.context, self._settings.policy, due.rules, index) if due else ())
 
     async def follow_withheld(
@@ -164,7 +164,7 @@ class Judging:
     ) -> Answer:
         """Return all that follows from a refusal before delivery, recorded at `index`."""
         event = event_of(fact, now_ms)
-        due = await self._contexts.of_withheld(unit, index, event, room)
+        due = await self.contexts.of_withheld(unit, index, event, room)
         policy = self._settings.policy
         assert isinstance(due.event, Withholdable)
         return Answer(judge_withheld(due.event, refusal_of(fact), due.context, policy, due.rules, index))

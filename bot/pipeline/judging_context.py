@@ -59,9 +59,10 @@ class JudgingContexts:
         """Count an event towards a flood."""
         if event.sender == self._settings.bot:
             return
+        self._knowledge.on_the_way.arrived(event.event)
         if isinstance(event, MessagePosted) and event.late < 0:
             await self._knowledge.posted(unit.db, event.room, event.sender, event.counted_ms)
-        elif what := _counted(event):
+        elif what := counted_as(event):
             self._knowledge.did(event.room, event.sender, event.counted_ms, what)
 
     async def of(self, unit: UnitOfWork, index: int, event: Received, room: RoomView) -> ToJudge:
@@ -79,6 +80,27 @@ class JudgingContexts:
         """
         context = await self._knowledge.context(unit.db, room, event.sender, event.received_ms)
         return await self._of(unit, index, event, replace(context, recent_ms=(), recent_others=()))
+
+    async def of_waiting(self, unit: UnitOfWork, event: Received, room: RoomView) -> ToJudge:
+        """Return what an event is judged by that is not in its room yet.
+
+        It counts towards floods and paces as if it were; so do those that were let through and have not arrived.
+        """
+        assert not isinstance(event, Unreadable)
+        user, now = event.sender, event.received_ms
+        context = await self._knowledge.context(unit.db, room, user, now)
+        waiting = self._knowledge.on_the_way.of(room.room, user, now)
+        said = [at_ms for at_ms, what in waiting if what is None]
+        before = [*await self._knowledge.posted_lately(unit.db, room.room, user, now), *said]
+        others = [*context.recent_others, *((at_ms, what) for at_ms, what in waiting if what is not None)]
+        if isinstance(event, MessagePosted):
+            context = await self._paced(unit, event, context)
+            context = replace(context, stood=max((each for each in (context.stood, *said) if each), default=None))
+            before.append(now)
+        elif what := counted_as(event):
+            others.append((now, what))
+        context = replace(context, recent_ms=tuple(sorted(before)), recent_others=tuple(sorted(others)))
+        return await self._of(unit, unit.next_index, event, context)
 
     async def _of(self, unit: UnitOfWork, index: int, event: Received, context: Context) -> ToJudge:
         policy, room = self._settings.policy, context.room
@@ -129,7 +151,7 @@ class JudgingContexts:
         return replace(context, stood=stood, held_back=held_back)
 
 
-def _counted(event: Event) -> Counted | None:
+def counted_as(event: Event) -> Counted | None:
     """Return how an event counts towards a flood: as a reaction, or as somebody's own join or new name."""
     if isinstance(event, ReactionGiven):
         return "reactions"

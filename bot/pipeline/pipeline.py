@@ -15,6 +15,7 @@ event is (`bot/events/parse_event.py`) and gives rise to (`judge_event.py`), wha
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -100,6 +101,7 @@ class Pipeline:
         self.lost_time = LostTime(database, self.served, settings.bot)
         recorded = partial(message_of, journal)
         self._judging = Judging(knowledge, self.rooms, responder, settings, recorded, self.costs)
+        self.contexts = self._judging.contexts
         self.in_flight = InFlight()  # by the last stop
         self._journal = journal
         self._database = database
@@ -409,16 +411,16 @@ class Pipeline:
         An event that was recorded so before, and one of a room that is not served, are left out. `read_to`: up to where
         the notes of the policy server are recorded by now.
         """
+        return await self.writer.run_exclusive(self.withhold_all(refusals, read_to=read_to))
 
-        async def work() -> int:
-            async with self.writer.unit_of_work() as unit:
-                new = sum([await self.withhold(unit, each) for each in refusals])
-                if read_to:
-                    unit.meta[POLICY_SEQ] = str(read_to)
-            self._woken_by(unit)
-            return new
-
-        return await self.writer.run_exclusive(work())
+    async def withhold_all(self, refusals: Sequence[Withheld], *, read_to: int = 0) -> int:
+        """Do as `take_withheld`, inside `run_exclusive`."""
+        async with self.writer.unit_of_work() as unit:
+            new = sum([await self.withhold(unit, each) for each in refusals])
+            if read_to:
+                unit.meta[POLICY_SEQ] = str(read_to)
+        self._woken_by(unit)
+        return new
 
     async def withhold(self, unit: UnitOfWork, withheld: Withheld) -> bool:
         """Record one event that was refused before its delivery, and what follows. Returns whether it was new.
@@ -492,6 +494,12 @@ class Pipeline:
 
         await self.writer.run_exclusive(work())
 
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[UnitOfWork]:
+        """Open a unit of work in which nothing is written, to be used inside `run_exclusive`."""
+        async with self._database.read() as db:
+            yield UnitOfWork(db, self._journal.size)
+
     # Parts of the above.
 
     async def _look_up(self, events: Sequence[Received]) -> None:
@@ -525,7 +533,7 @@ class Pipeline:
 
     async def _said_aloud(self, events: Sequence[Received]) -> dict[EventId, MessagePosted]:
         """Return what is recorded of messages that show a code to others, if the bot can remove them."""
-        found = [kept for event in events if (kept := self._without_token(event)) is not None]
+        found = [kept for event in events if (kept := self.without_token(event)) is not None]
         if not found:
             return {}
         async with self._database.read() as db:
@@ -533,7 +541,8 @@ class Pipeline:
         able = {room for room, view in views_of.items() if view and view.power.can_redact_others(self.settings.bot)}
         return {kept.event: kept for kept in found if kept.room in able}
 
-    def _without_token(self, event: Received) -> MessagePosted | None:
+    def without_token(self, event: Received) -> MessagePosted | None:
+        """Return the event without the code or address that it shows to others; None if it shows none."""
         if event.sender == self.settings.bot or event.room in self.served.direct:
             return None
         return self._responder.without_token(event)
@@ -545,7 +554,7 @@ class Pipeline:
         """
         kept = self._spared.get(event.event or EventId(""))
         if kept is None and isinstance(event, MessagePosted):
-            as_recorded = self._without_token(event)
+            as_recorded = self.without_token(event)
             kept = as_recorded if as_recorded is not None and as_recorded.body == event.body else None
         if kept is None or not room.power.can_redact_others(self.settings.bot):
             return ()

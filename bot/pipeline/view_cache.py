@@ -28,6 +28,7 @@ from storage import queries
 
 from .comings import Comings
 from .messages_standing import MessagesStanding
+from .on_the_way import OnTheWay
 
 MAX_PEOPLE = 20_000
 MAX_TIMES = 1_000  # of one person in one room
@@ -74,6 +75,7 @@ class ViewCache:
         self._window_ms = window_ms
         self.standing = MessagesStanding()
         self.comings = Comings()
+        self.on_the_way = OnTheWay()
         self._rooms: dict[RoomId, RoomView] = {}
         self._people: _Kept[UserId, PersonView] = _Kept(MAX_PEOPLE)
         self._times: _Kept[tuple[RoomId, UserId], deque[int]] = _Kept(MAX_PEOPLE)
@@ -91,6 +93,7 @@ class ViewCache:
         self._stood.clear()
         self.standing.clear()
         self.comings.clear()
+        self.on_the_way.clear()
         self._accounts.clear()
         self.next_case = await queries.next_case(db)
 
@@ -134,16 +137,24 @@ class ViewCache:
 
     async def posted(self, db: AsyncConnection, room: RoomId, user: UserId, at_ms: int) -> None:
         """Note that somebody has just posted."""
-        times = self._times.get((room, user))
-        if times is None:
-            since = at_ms - self._window_ms
-            found = await queries.recent_times(db, room, user, since, MAX_TIMES)
-            times = self._times.put((room, user), deque(found, maxlen=MAX_TIMES))
+        times = await self._times_of(db, room, user, at_ms)
         while times and at_ms - times[0] > self._window_ms:
             times.popleft()
         if len(times) == MAX_TIMES:
             times.popleft()
         insort(times, at_ms)
+
+    async def posted_lately(self, db: AsyncConnection, room: RoomId, user: UserId, now_ms: int) -> tuple[int, ...]:
+        """Return when somebody posted, oldest first, as far back as a rule may look."""
+        times = await self._times_of(db, room, user, now_ms)
+        return tuple(at_ms for at_ms in times if now_ms - at_ms <= self._window_ms)
+
+    async def _times_of(self, db: AsyncConnection, room: RoomId, user: UserId, now_ms: int) -> deque[int]:
+        times = self._times.get((room, user))
+        if times is None:
+            found = await queries.recent_times(db, room, user, now_ms - self._window_ms, MAX_TIMES)
+            times = self._times.put((room, user), deque(found, maxlen=MAX_TIMES))
+        return times
 
     def did(self, room: RoomId, user: UserId, at_ms: int, what: Counted) -> None:
         """Note that somebody has just done something that is counted like posting, but only since the start."""

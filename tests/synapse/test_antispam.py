@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -10,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from bot.demo.synapse import Synapse, SynapseFailed
-from moderation.model.facts import SanctionStarted
+from moderation.model.facts import CaseOpened, MessageWithheld, SanctionStarted
 from moderation.values.ids import RoomId
 from tests.people.client import Client, MatrixError
 from tests.synapse.antispam_stage import ANTISPAM_TOKEN, TOKEN, Asking, asking, module
 from tests.theatre.fixtures import STARTED_S
-from tests.theatre.scene import Theatre, record
+from tests.theatre.scene import Theatre, record, told
 from tests.theatre.served import ServedBot, like
 from tests.theatre.stage import Stage
 
@@ -91,6 +92,81 @@ async def test_somebody_who_is_barred_is_kept_out_where_the_bot_can_ban_nobody(
     with pytest.raises(MatrixError) as error:
         await owner.invite(room, ann.user)
     assert like("antispam.invite.person").search(error.value.error)
+
+
+async def test_a_message_against_the_rules_is_seen_by_nobody_and_is_a_case(
+    theatre: Theatre, asking_synapse: Asking
+) -> None:
+    bot = await asking_synapse.bot(theatre)
+    owner, manager, ann = await theatre.people("owner", "manager", "ann")
+    room = await theatre.room(bot, owner, [manager], [ann])
+    desk = await theatre.enter_desk(bot, room, owner, manager)
+    with pytest.raises(MatrixError) as error:
+        await ann.send_text(room, "a purple elephant")
+    assert (error.value.status, error.value.errcode) == (403, "M_FORBIDDEN")
+    assert "No purple elephants" in error.value.error
+    said = await ann.send_text(room, "good evening")
+    await bot.has(said)
+    (fact,) = bot.facts(MessageWithheld)
+    assert (fact.by, fact.subject, fact.rule) == ("antispam", ann.user, "no-elephants")
+    assert [case.subject for case in bot.facts(CaseOpened)] == [ann.user]
+    await manager.wait_event(desk, lambda seen: "purple elephant" in seen.body, what="the card")
+    await told(ann, bot, re.compile("No purple elephants"))
+    for who in (owner, manager, ann):
+        bodies = [event["content"].get("body", "") for event in await who.messages(room)]
+        assert "good evening" in bodies
+        assert "a purple elephant" not in bodies
+
+
+async def test_a_topic_and_a_reaction_are_refused_and_the_owner_is_not(
+    theatre: Theatre, asking_synapse: Asking
+) -> None:
+    bot = await asking_synapse.bot(theatre)
+    owner, ann = await theatre.people("owner", "ann")
+    room = await theatre.room(bot, owner, [], [ann], levels={ann.user: 50})
+    await owner.set_power(room, {ann.user: None})
+    content = await owner.power_levels(room)
+    await owner.set_state(room, "m.room.power_levels", {**content, "events": {"m.room.topic": 0}})
+    said = await owner.send_text(room, "a purple elephant, as an example")
+    await bot.has(said)
+    for act in (
+        ann.set_state(room, "m.room.topic", {"topic": "purple elephant"}),
+        ann.react(room, said, "purple elephant"),
+    ):
+        with pytest.raises(MatrixError) as error:
+            await act
+        assert "No purple elephants" in error.value.error
+    assert await ann.state(room, "m.room.topic") is None
+
+
+async def test_in_an_encrypted_room_words_go_through_to_be_read_after_delivery(
+    theatre: Theatre, asking_synapse: Asking
+) -> None:
+    bot = await asking_synapse.bot(theatre)
+    owner, ann = await theatre.people("owner", "ann")
+    room = await theatre.room(bot, owner, [], [ann])
+    sealed = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "purple elephant", "session_id": "s"}
+    await bot.has(await ann.send(room, "m.room.encrypted", sealed))
+    assert bot.facts(MessageWithheld) == []
+
+
+async def test_five_hundred_at_once_are_sent_and_refused_as_they_should_be(
+    theatre: Theatre, asking_synapse: Asking
+) -> None:
+    bot = await asking_synapse.bot(theatre)
+    owner, ann, ben = await theatre.people("owner", "ann", "ben")
+    room = await theatre.room(bot, owner, [], [ann, ben])
+    words = ["a purple elephant" if n % 2 else f"number {n}" for n in range(500)]
+    outcomes = await asyncio.gather(
+        *((ann, ben)[n % 3 == 0].send_text(room, said) for n, said in enumerate(words)), return_exceptions=True
+    )
+    sent = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    assert all(isinstance(outcome, str | MatrixError) for outcome in outcomes)
+    assert all(isinstance(outcome, str) for outcome in outcomes[::2])  # nobody waits for what breaks no rule
+    await bot.has(*sent)
+    await bot.idle()
+    standing = [event["content"].get("body") for event in await owner.messages(room, limit=1000)]
+    assert "a purple elephant" not in standing
 
 
 async def test_rooms_that_are_not_served_are_open_to_everybody(theatre: Theatre, asking_synapse: Asking) -> None:

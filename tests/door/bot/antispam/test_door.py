@@ -7,13 +7,10 @@ from typing import Any
 
 import pytest
 
-from bot.antispam.answers import Antispam
-from bot.antispam.door import Doorkeeper
 from bot.antispam.front_process import GOES_THROUGH, CallbackAnswer
-from bot.texts.catalog import Catalog
-from bot.texts.matrix_message import Speech
 from moderation.model.facts import AccountsLinked, SanctionStarted
 from moderation.values.ids import UserId
+from tests.door.bot.antispam.asked import antispam_of
 from tests.door.offline import ANNA, BOT, DESK, MARK, OLGA, ROOM, Offline, offline
 from tests.theatre.served import like
 
@@ -22,9 +19,7 @@ HOUR = 3_600_000
 
 
 async def ask(bot: Offline, callback: str, **fields: Any) -> CallbackAnswer:
-    door = Doorkeeper(bot.pipeline, bot.stores.database, bot.time)
-    speech = Speech(Catalog.load(), bot.config.policy, "en")
-    return await Antispam(door, speech).answer(callback, json.dumps(fields).encode(), 0)
+    return await antispam_of(bot).answer(callback, json.dumps(fields).encode(), 0)
 
 
 async def join(bot: Offline, user: UserId, *, invited: bool = False) -> CallbackAnswer:
