@@ -21,7 +21,7 @@ from sqlalchemy import Select, bindparam, func, select, union_all, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.actions import LABELS, STOP, URGENT, Action, from_json, to_json
+from moderation.model.actions import PRIORITIES, STOP, URGENT, Action, from_json, to_json
 
 from .schema import outbox
 from .sqlite_driver import Rows, rows_of
@@ -113,8 +113,8 @@ def _first_of(priority: int) -> Select[Any]:
     return select(outbox).where(o.id.in_(first) | o.id.in_(of_each))
 
 
-_WAITING = union_all(*(_first_of(priority) for priority in range(STOP, LABELS + 1)))
-_OF_ONE = {priority: _first_of(priority) for priority in range(STOP, LABELS + 1)}
+_WAITING = union_all(*(_first_of(priority) for priority in PRIORITIES))
+_OF_ONE = {priority: _first_of(priority) for priority in PRIORITIES}
 _NEXT = select(func.min(outbox.c.not_before).label("next")).where(outbox.c.not_before > bindparam("now"))
 _WAITS = select(outbox.c.id).where(outbox.c.txn == bindparam("txn"))
 _ACTION = select(outbox.c.action).where(outbox.c.txn == bindparam("txn"))

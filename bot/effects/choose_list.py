@@ -41,7 +41,7 @@ from storage.state.list_entries import digest_of
 MOST_STATE = 64 << 20  # bytes of the state of a list's room that are read
 MOST_PEOPLE = 1_000  # whom a preview looks at one by one
 MOST_SERVERS = 3  # to enter a room through
-_TRIES, _FIRST_MS, _LAST_MS = 4, 2_000, 20_000
+_TRIES, _FIRST_MS, _LAST_MS = 2, 5_000, 20_000
 
 Asked = PreviewList | ChooseList
 

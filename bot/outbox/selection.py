@@ -23,7 +23,7 @@ Left to others: reading the rows (`storage/outbox.py`), sending them (`dispatche
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from moderation.model.actions import CARD, FILES, LABELS, OUTSIDE, PROOF, STOP, URGENT, Kick
+from moderation.model.actions import CARD, FILES, LABELS, LISTS, OUTSIDE, PROOF, STOP, URGENT, Kick
 from storage.outbox import OutboxRow
 
 AT_ONCE = 4
@@ -37,7 +37,7 @@ CALM_MS = 100
 CROWDED_MS = 1_000  # after a full answer of `/sync` the next one has been taken by then
 SLOW_MS = 600_000  # after a refusal the homeserver counts as slow for this long
 ALWAYS = 2**62
-APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8, FILES: 4, LABELS: 2}  # how many at once
+APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8, FILES: 4, LABELS: 2, LISTS: 3}  # how many at once
 
 
 @dataclass(frozen=True, slots=True)

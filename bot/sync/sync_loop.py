@@ -65,6 +65,11 @@ MOST_INVITATIONS = 20  # looked at from one person in an hour; others are declin
 FULL = 100  # an answer with so many events means that more will follow
 
 
+def is_full(response: SyncResponse, recorded: frozenset[RoomId]) -> bool:
+    """Return whether more events are to be expected at once of the rooms that are recorded."""
+    return sum(len(room.timeline) for room in response.joined if room.room in recorded) >= FULL
+
+
 class Listener(BotPart):
     """The loop itself, which runs until cancelled."""
 
@@ -126,7 +131,7 @@ class Listener(BotPart):
             self._pulse.taken()
             self._spaces.heard(response)
             self._lists.heard(response)
-            if sum(len(room.timeline) for room in response.joined) >= FULL:
+            if is_full(response, recorded):
                 self._crowded()
             token = response.next_batch
             wait_ms = LONG_POLL_MS

@@ -20,8 +20,9 @@ from moderation.values.ids import NO_USER, CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import Line, lines_from_json, lines_to_json
 
 # STOP ends what somebody does, URGENT removes what they did. OUTSIDE and PROOF go not to the homeserver, but to others,
-# who may take their time; so may the homeserver with FILES, which it fetches from others, and a plug-in with LABELS.
-STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF, FILES, LABELS = range(-1, 10)
+# who may take their time; so may the homeserver with FILES, which it fetches from others, and LISTS, whose rooms it
+# enters through others, and a plug-in with LABELS.
+STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF, FILES, LABELS, LISTS = PRIORITIES = range(-1, 11)
 NO_ROOM = RoomId("")  # of actions that concern no room
 
 AlertKind = Literal["due", "overdue", "escalated", "appeal", "removed", "wave", "log"]
@@ -208,7 +209,7 @@ class MatchAgain(Action, name="match-lists", queue="lists", merge="lists"):
     """Look again whom the policy lists mean: people here decided something about them."""
 
 
-class PreviewList(Action, name="preview-list", priority=ANSWER, queue="lists of {room}"):
+class PreviewList(Action, name="preview-list", priority=LISTS, queue="lists of {room}"):
     """Read a policy list that somebody may want to choose for `room`, and say in `where` what it says.
 
     `target` is the list's room, as an id or an alias; `via`: servers to enter by, divided by spaces. `number` is the
@@ -227,7 +228,7 @@ class PreviewList(Action, name="preview-list", priority=ANSWER, queue="lists of 
     language: str = ""
 
 
-class ChooseList(Action, name="choose-list", priority=ANSWER, queue="chosen lists"):
+class ChooseList(Action, name="choose-list", priority=LISTS, queue="chosen lists"):
     """Watch the policy list that the preview `number` showed for `room`, if it still says the same.
 
     The other fields are as those of `PreviewList`.

@@ -1,16 +1,22 @@
 """People who choose policy lists in chat to do harm: to the bot, to other rooms, or to people of their own."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bot.events.sync_response import read_sync
+from bot.outbox.selection import Past, choose
+from bot.sync.sync_loop import FULL, is_full
 from moderation.lists import choosing
+from moderation.model.actions import Action, PreviewList, Say
 from moderation.model.facts import CaseOpened, ConsoleCommand, ListChosen, ListPreviewed, SanctionStarted
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import GroupCode, RoomId, UserId
+from storage.outbox import OutboxRow
 from tests.door.chosen_lists import ALIAS, BANS, CREATED, ORDINARY, Chooser, ListRooms, entry
-from tests.door.offline import ANNA, LEVELS, MARK, OLGA, ROOM, offline
+from tests.door.offline import ANNA, BOT, LEVELS, MARK, OLGA, ROOM, offline
 
 OPERA = UserId("@opera:example.org")
 HALL = RoomId("!hall:example.org")
@@ -228,6 +234,26 @@ async def test_a_link_of_the_console_gives_no_rights_of_an_operator(tmp_path: Pa
         assert await ordered(f"list watch cme apply {chooser.number} G-7F3K") == {"error.list.most-propose"}
         await ordered(f"list watch cme propose {chooser.number} G-7F3K")
         assert [each.reach for each in bot.facts(ListChosen)] == ["G-7F3K"]
+
+
+def test_lists_of_slow_servers_keep_no_answers_waiting() -> None:
+    def row(number: int, action: Action) -> OutboxRow:
+        return OutboxRow(number, f"t{number}", action, -1, 0, 0, action.priority, 0)
+
+    look = PreviewList(room=ROOM, target=ALIAS, via="", number=1, subject=MARK, operates=False, where=ROOM, alone=False)
+    slow = [row(number, replace(look, room=RoomId(f"!{number}:x"))) for number in range(8)]
+    begun = choose(slow, [], (), Past(), 0)
+    answer = row(9, Say(room=ROOM, lines=()))
+    assert answer in choose([*slow[len(begun) :], answer], begun, (), Past(), 0)
+
+
+def test_a_list_in_which_all_talk_does_not_look_like_a_raid() -> None:
+    raw = {"room_id": str(BANS), "type": "m.room.message", "content": {"body": "x"}, "sender": "@a:b", "event_id": "$1"}
+    talk = [{**raw, "event_id": f"${number}", "origin_server_ts": 1} for number in range(FULL)]
+    said = {"next_batch": "s", "rooms": {"join": {str(BANS): {"timeline": {"events": talk}}}}}
+    response = read_sync(said, 1, me=BOT)
+    assert is_full(response, frozenset({BANS}))
+    assert not is_full(response, frozenset({ROOM}))
 
 
 async def test_members_have_nothing_read(tmp_path: Path) -> None:
