@@ -360,6 +360,12 @@ class SimulatedHomeserver:
         room = asked.segments[1]
         return self._told({"room_id": self.world.join(room, asked.user).id})
 
+    def resolve(self, asked: Asked) -> Json:
+        room = self.world.aliases.get(asked.segments[2])
+        if room is None:
+            raise not_found(f"Room alias {asked.segments[2]} not found")
+        return {"room_id": room, "servers": [self.world.server]}
+
     def knock(self, asked: Asked) -> Json:
         return self._told({"room_id": self.world.knock(asked.segments[1], asked.user, _reason(asked.body)).id})
 
@@ -486,6 +492,7 @@ _WORK: dict[tuple[str, str], Callable[[SimulatedHomeserver, Asked], Any]] = {
     ("POST", "rooms/redact-all"): _S.redact_all,
     ("POST", "createRoom"): _S.create,
     ("POST", "join"): _S.join,
+    ("GET", "directory"): _S.resolve,
     ("POST", "knock"): _S.knock,
     ("POST", "rooms/leave"): _S.leave,
     ("POST", "rooms/forget"): _S.forget,

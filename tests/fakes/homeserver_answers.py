@@ -206,7 +206,8 @@ def members(world: World, user: str, room: str, query: Mapping[str, str]) -> Jso
 def state(world: World, user: str, room: str) -> list[Json]:
     """Answer a request for state (section "GET /rooms/{roomId}/state")."""
     found = world.rooms.get(room)
-    if found is None or found.membership(user) != "join":
+    shown = (found.content("m.room.history_visibility") or {}).get("history_visibility") if found else ""
+    if found is None or (found.membership(user) != "join" and shown != "world_readable"):
         raise forbidden(f"User {user} not in room {room}, and room previews are disabled")
     return [event.raw for event in (*found.state.values(), *found.members.values())]
 

@@ -157,6 +157,7 @@ class World:
     def __init__(self, server: str = SERVER) -> None:
         self.server = server
         self.rooms: dict[str, Room] = {}
+        self.aliases: dict[str, str] = {}  # the rooms that they name
         self.order: list[tuple[Room, Event]] = []
         self.rooms_of: dict[str, dict[str, Room]] = {}  # in which somebody is anything
         self.by_id: dict[str, tuple[Room, Event]] = {}
@@ -187,6 +188,9 @@ class World:
         for name in ("name", "topic"):
             if body.get(name):
                 self.add(room, creator, f"m.room.{name}", _named(name, body[name]), "")
+        if alias := body.get("room_alias_name"):
+            self.aliases[f"#{alias}:{self.server}"] = room.id
+            self.add(room, creator, "m.room.canonical_alias", {"alias": f"#{alias}:{self.server}"}, "")
         for user in body.get("invite", ()):
             self.invite(room, creator, user, direct=bool(body.get("is_direct")))
         return room

@@ -8,6 +8,7 @@ import pytest
 
 from bot.pipeline.replay import rebuild
 from moderation.lists import choosing
+from moderation.model.actions import TellDesk
 from moderation.model.facts import CaseOpened, ListChosen, ListPreviewed, ListRead, SanctionEnded, SanctionStarted
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId, UserId
@@ -291,6 +292,21 @@ async def test_a_list_of_the_configuration_is_the_operators(tmp_path: Path) -> N
         assert "error.list.configured" in await chooser.ask(OLGA, "!list end theirs")
         assert "error.list.name-operators" in await chooser.choose(OLGA, name="theirs")
         assert watched(bot) == {"theirs": "look"}
+
+
+async def test_a_name_that_the_configuration_takes_later_is_told_in_the_desk(tmp_path: Path) -> None:
+    async with choosers(tmp_path) as (_, chooser, homeserver):
+        await chooser.choose(MARK, trust="look")
+    lists = '[lists]\n[[lists.watch]]\nname = "cme"\nroom = "!theirs:lists.example"\ntrust = "propose"\n'
+    async with offline(tmp_path, lists) as bot:
+        homeserver.say(room=RoomId("!theirs:lists.example"))
+        again = Chooser(bot, homeserver)
+        await again.lists.begin()
+        await _hour(again)
+        assert watched(bot) == {"cme": "propose"}
+        told = [row.action for row in await bot.waiting() if isinstance(row.action, TellDesk)]
+        assert [each.room for each in told if each.lines[0].key == "lists.taken"] == [ROOM]
+        assert homeserver.inside == ["!theirs:lists.example"]
 
 
 async def test_names_are_given_once_and_trust_can_be_changed(tmp_path: Path) -> None:

@@ -261,3 +261,39 @@ async def test_who_was_let_in_again_by_the_managers_may_come_back(theatre: Theat
     await scene.owner.invite(scene.room, ann.user)
     await bot.idle()
     assert (await scene.owner.members(scene.room))[ann.user] == "invite"
+
+
+async def test_a_list_is_chosen_in_the_desk_and_ended_there(theatre: Theatre) -> None:
+    (writer,) = await theatre.people("writer")
+    name = f"bans-{writer.user[1:].partition(':')[0]}"
+    room = await writer.create_room("Bans", private=False, room_alias_name=name)
+    scene = await theatre.scene("", members=2)
+    bot, (ann, ben) = scene.bot, scene.members
+    await add(writer, room, ban(ann.user))
+    shown = await ask(scene.owner, bot, scene.desk, f"!list preview #{name}:{writer.user.partition(':')[2]}")
+    assert like("policy-list.preview.head", users="1", servers="0", rooms="0", globs="0").search(shown)
+    [(number,)] = bot.rows("SELECT number FROM list_previews")
+    await add(writer, room, ban(ben.user), key="rule:2")
+    changed = await ask(scene.owner, bot, scene.desk, f"!list watch bans apply {number}")
+    assert like("policy-list.changed.head", list="bans", added="1", gone="0").search(changed)
+    await ask(scene.owner, bot, scene.desk, f"!list preview {room}")
+    [(number,)] = bot.rows("SELECT max(number) FROM list_previews")
+    chosen = await ask(scene.owner, bot, scene.desk, f"!list watch bans apply {number} they know our spammers")
+    assert like("policy-list.watched.apply", list="bans", count="2").search(chosen)
+    for each in (ann, ben):
+        await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=each.user)
+    assert like("policy-list.ended", list="bans").search(await ask(scene.owner, bot, scene.desk, "!list end bans"))
+    for each in (ann, ben):
+        await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "leave", key=each.user)
+    await writer.wait_state(room, "m.room.member", lambda c: c["membership"] == "leave", key=bot.user)
+
+
+async def test_a_list_that_can_be_read_from_outside_is_shown_without_entering_it(theatre: Theatre) -> None:
+    (writer,) = await theatre.people("writer")
+    readable = {"type": "m.room.history_visibility", "content": {"history_visibility": "world_readable"}}
+    room = await writer.create_room("Bans", private=False, initial_state=[readable])
+    scene = await theatre.scene("", members=1)
+    await add(writer, room, ban(scene.members[0].user))
+    shown = await ask(scene.managers[0], scene.bot, scene.desk, f"!list preview {room}")
+    assert like("policy-list.preview.head", users="1", servers="0", rooms="0", globs="0").search(shown)
+    assert scene.bot.user not in await writer.members(room)

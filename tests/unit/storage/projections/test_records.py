@@ -13,6 +13,7 @@ from moderation.model.facts import (
     Fact,
     ListChosen,
     ListMatched,
+    ListPreviewed,
     ListPublished,
     ListSpared,
     PartsErased,
@@ -94,6 +95,17 @@ async def test_a_list_stays_watched_without_the_person_who_chose_it(db: AsyncCon
     chosen = ListChosen(room=ROOM, step="watched", list="cme", list_room="!list", by=MARK)
     await apply(db, chosen, ERASED)
     assert [(row.list_room, row.by) for row in await db.execute(select(schema.chosen_lists))] == [("!list", "")]
+
+
+async def test_a_room_entered_to_show_a_list_is_known_without_the_person_who_asked(db: AsyncConnection) -> None:
+    asked = ListPreviewed(room=ROOM, step="asked", number=RECORD, by=MARK)
+    entered = ListPreviewed(room=ROOM, step="entered", number=RECORD, list_room="!list")
+    await apply(db, asked, entered)
+    await apply(db, PartsErased(parts=2, what="operator", records=f"{RECORD}-{RECORD + 1}"), first=LATER)
+    [row] = await db.execute(select(schema.list_previews))
+    assert (row.by, row.list_room, row.entered) == ("", "!list", 1)
+    await apply(db, PURGED, first=LATER)
+    assert await count(db, schema.list_previews) == 0
 
 
 async def test_what_holds_stays_until_it_is_ended(db: AsyncConnection) -> None:
