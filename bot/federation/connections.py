@@ -85,9 +85,9 @@ class Connections:
         """Send a request; `target` is path and query, quoted already. Raises `ServerUnreachable`."""
         self._refuse_private(where.host)
         shown = f"[{where.host}]" if ":" in where.host else where.host
-        url = URL(f"https://{shown}:{where.port}{target}", encoded=True)
         sent = {"User-Agent": "Answerable", "Host": where.host_header, **(headers or {})}
         try:
+            url = URL(f"https://{shown}:{where.port}{target}", encoded=True)
             async with self._opened().request(
                 method,
                 url,

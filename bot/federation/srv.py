@@ -16,6 +16,8 @@ import dns.exception
 import dns.rdatatype
 import dns.resolver
 
+from .server_names import is_server_name
+
 _WITHIN_S = 5.0
 SERVICES = ("_matrix-fed._tcp", "_matrix._tcp")  # the second is deprecated, and still in use
 
@@ -45,7 +47,7 @@ async def look_up(name: str, resolver: dns.asyncresolver.Resolver | None = None)
 async def place_of(host: str, lookup: SrvLookup) -> tuple[str, int] | None:
     """Return host and port by the SRV records of a host, or None if it has none."""
     for service in SERVICES:
-        records = [each for each in await lookup(f"{service}.{host}") if each.host and each.port]
+        records = [each for each in await lookup(f"{service}.{host}") if each.port and is_server_name(each.host)]
         if records:
             best = min(records, key=lambda each: (each.priority, -each.weight, each.host))
             return best.host, best.port

@@ -72,7 +72,7 @@ class WellKnownFiles:
         for _ in range(_REDIRECTS + 1):
             if url.scheme != "https" or not url.host:
                 raise ServerUnreachable("the file leads away from https")
-            where = Destination(url.host, url.port or 443, url.raw_authority, url.host)
+            where = Destination(url.host, url.port or 443, url.host_port_subcomponent or url.host, url.host)
             reply = await self._connections.ask(
                 where, "GET", url.raw_path_qs, most_bytes=_MOST_BYTES, within_s=_WITHIN_S
             )

@@ -4,8 +4,8 @@ The same targets run in three ways: the corpus and a fixed number of inputs in `
 random, or guided by coverage, for any length of time in `make fuzz` (`run.py`, `guided.py`). An input that once failed
 goes into `corpus/<target>/`, in the form used here, and is tried for ever.
 
-Left to others: keys and messages between devices (`keys.py`), what needs a disk (`test_door.py`) or a homeserver
-(`tests/synapse/test_hostile_events.py`), bounds on time (`test_time_is_bounded.py`).
+Left to others: keys and messages between devices (`keys.py`), other servers (`servers.py`), what needs a disk
+(`test_door.py`) or a homeserver (`tests/synapse/test_hostile_events.py`), bounds on time (`test_time_is_bounded.py`).
 """
 
 import csv
@@ -54,6 +54,7 @@ from storage.record_mapping import draft_of_event
 from tests.fakes.tsa import FakeTsa
 from tests.fuzz import events
 from tests.fuzz.keys import KEY_TARGETS
+from tests.fuzz.servers import SERVER_TARGETS
 from tests.fuzz.target import Target
 from tests.fuzz.vocabulary import IDS, texts
 
@@ -534,5 +535,6 @@ TARGETS: Mapping[str, Target] = {
         Target("token", st.tuples(_token, events.anything), check_token, events.loaded, events.dumped),
         Target("issuer", _issuers, check_issuer, bytes, bytes),
         *KEY_TARGETS,
+        *SERVER_TARGETS,
     )
 }

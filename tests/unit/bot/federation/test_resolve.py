@@ -118,8 +118,9 @@ async def test_without_a_file_the_records_of_the_name_count_and_then_the_name(ne
     assert await net.find("example.org", NOTHING) == Destination("old.example.org", 443, "example.org", "example.org")
 
 
-async def test_a_record_that_says_there_is_no_service_is_none(net: Net) -> None:
-    net.records["_matrix-fed._tcp.example.org"] = [SrvRecord(0, 0, 0, "")]
+@pytest.mark.parametrize("record", [SrvRecord(0, 0, 0, ""), SrvRecord(0, 0, 1, "a\\032b/"), SrvRecord(0, 0, 1, "x:1/")])
+async def test_a_record_of_no_service_or_no_host_is_none(net: Net, record: SrvRecord) -> None:
+    net.records["_matrix-fed._tcp.example.org"] = [record]
     assert await net.find("example.org", NOTHING) == DIRECT
 
 
@@ -150,9 +151,9 @@ async def test_a_bad_file_is_no_file(net: Net, bad: Answer) -> None:
 
 
 async def test_a_redirect_is_followed_and_a_circle_is_left(net: Net) -> None:
-    moved = Answer(301, headers={"Location": "https://www.example.org/f.json?a=1"})
+    moved = Answer(301, headers={"Location": "https://user:secret@www.example.org/f.json?a=1"})
     assert (await net.find("example.org", moved, names("m.example.org:1"))).host_header == "m.example.org:1"
-    assert net.asked[1] == "www.example.org/f.json?a=1"
+    assert net.asked[1] == "www.example.org/f.json?a=1"  # by the name alone, whoever the redirect says we are
     name = "b.example.org"
     assert await net.find(name, *[moved] * 6) == Destination(name, 8448, name, name)
     assert len(net.asked) == 8
@@ -205,6 +206,11 @@ async def test_a_machine_of_a_private_network_is_not_asked(net: Net, name: str) 
     with pytest.raises(ServerUnreachable):
         await net.connections.ask(await net.find("private.example:443"), "GET", "/")
     assert net.asked == []
+
+
+async def test_a_place_that_is_no_address_is_not_asked(net: Net) -> None:
+    with pytest.raises(ServerUnreachable):
+        await net.connections.ask(Destination("a b", 1, "a b", "a b"), "GET", "/")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a.example/..", "user@a.example"])
