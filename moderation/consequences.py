@@ -62,6 +62,7 @@ from .model.facts import (
     LASTING,
     OF_ROOMS,
     REMOVING,
+    REOPENED,
     AccountsLinked,
     AccountUnlinked,
     ActionTaken,
@@ -318,7 +319,7 @@ def _written(fact: SanctionStarted | SanctionEnded) -> Iterator[Action]:
 
 @_follow.register
 def _(fact: SanctionExtended, _rooms_of: RoomsOf) -> Iterator[Consequence]:
-    if fact.kind in OF_ROOMS:
+    if fact.kind in REOPENED:
         yield NotifyDesk(room=fact.home, facts=(fact,))
 
 

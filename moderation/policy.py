@@ -338,6 +338,7 @@ class WatchedList(StrictSettings):
     trust: Trust = "propose"
     agree: Annotated[int, Field(ge=2)] = 2  # trust "agree": so many lists must say the same
     kinds: tuple[ListKind, ...] = ("user", "server")
+    acl: bool = False  # whether entries about servers go into room ACLs
     senders: tuple[str, ...] = ()  # whose entries count, as globs; (): all that the list's room lets write
 
 

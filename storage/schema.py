@@ -246,6 +246,26 @@ list_matches = Table(
 Index("list_matches_by_person", list_matches.c.person, list_matches.c.list)
 Index("list_matches_by_case", list_matches.c.n)
 
+# Entries of policy lists that meant a server of which people were here, and the case about each.
+listed_servers = Table(
+    "listed_servers",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("list", String, info=PLAIN),
+    Column("server", String, info=PLAIN),  # or a pattern over servers
+    Column("key", String, info=PLAIN),  # the state key of the entry
+    Column("advice", String, info=PLAIN),
+    Column("step", String, info=PLAIN),  # propose or apply
+    Column("n", Integer),
+    Column("room", String, info=PLAIN),
+    Column("people", Integer),  # of the room, on the server
+    Column("author", String, info=PLAIN),
+    Column("reason", Text, info=PLAIN),
+    Column("at", Integer),
+)
+Index("listed_servers_by_server", listed_servers.c.server, listed_servers.c.list)
+Index("listed_servers_by_case", listed_servers.c.n)
+
 # Entries of our own lists, as they were ordered; the newest order counts.
 published_entries = Table(
     "published_entries",
@@ -265,7 +285,7 @@ published_entries = Table(
 )
 Index("published_entries_by_case", published_entries.c.n)
 
-# People whom a policy list no longer touches, as far as the word of the person who said so reaches.
+# People and servers whom a policy list no longer touches, as far as the word of the person who said so reaches.
 list_spared = Table(
     "list_spared",
     metadata,
@@ -276,10 +296,12 @@ list_spared = Table(
     Column("n", Integer),  # the case that says so; 0: a command
     Column("subject", String, info=PERSON),
     Column("person", String, info=PERSON),
+    Column("server", String, info=PLAIN),  # or a pattern over servers, instead of a person
     Column("at", Integer),
     info=ROWS,
 )
 Index("list_spared_by_person", list_spared.c.person, list_spared.c.list)
+Index("list_spared_by_server", list_spared.c.server, list_spared.c.list)
 
 # What policy lists say, as their rooms were last read. No record makes it: it can be read again.
 list_entries = Table(

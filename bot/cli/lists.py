@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from moderation.lists.entries import PolicyList
 
 MOST_SHOWN = 10  # authors and patterns in a table; ``--json`` has all
-_FATES = ("apply", "propose", "look", "spared", "exempt")
+_FATES = ("apply", "propose", "look", "spared", "server", "exempt")
 _ENTRIES = ("list", "entity", "advice", "reason", "by", "at")
 _SHOW: Cells = {
     "trust": worded("list_trust"),

@@ -54,8 +54,10 @@ async def _shown(call: Call) -> Reply:
 def _line(each: queries.DeniedServer) -> Line:
     until = Moment(each.until) if each.until else Phrase("status.no-end")
     key = "one" if each.step == "held" else "overruled" if each.step == "overruled" else "unwritten"
-    server, by, at, why = Code(each.server), Who(each.by), Moment(each.at), each.reason or "-"
-    return line(f"acl.entry.{key}", server=server, by=by, at=at, until=until, reason=why)
+    server, at, why = Code(each.server), Moment(each.at), each.reason or "-"
+    if not each.by and each.n:
+        return line(f"acl.listed.{key}", server=server, at=at, until=until, n=each.n)
+    return line(f"acl.entry.{key}", server=server, by=Who(each.by), at=at, until=until, reason=why)
 
 
 async def _deny(call: Call) -> Reply:

@@ -287,6 +287,8 @@ async def _decide(call: Call, what: Outcome, n: int = 0, *, common: str = "") ->
         raise Refused("error.missing.dismissal")
     if fault:
         facts = (*facts, *await _wrongly_decided(call, found, fault, reason))
+    if found.server:
+        return Reply((line(f"decided.server.{what}", n=found.n, server=Code(found.server)),), facts)
     if not found.subject:
         return Reply((line(f"decided.room.{what}", n=found.n),), facts)
     key = f"decided.waited.{what}" if found.rule == TIER_LINKS else f"decided.{what}"

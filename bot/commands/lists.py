@@ -20,19 +20,21 @@ from moderation.duty.responsibility import is_operator, require_over
 from moderation.lists import choosing
 from moderation.lists.book import ListedEntry, entries_with
 from moderation.lists.matching import Watch, verdict
+from moderation.lists.server_entries import denials_of
 from moderation.model.actions import MatchAgain
 from moderation.model.builtin_rules import LISTED
 from moderation.model.context import Context
 from moderation.model.facts import Fact, ListSpared, SanctionEnded
 from moderation.model.reach import DEPLOYMENT, reach_of
 from moderation.values.errors import Refused
-from moderation.values.ids import PersonId, UserId
+from moderation.values.ids import PersonId, UserId, server_of
 from moderation.values.notices import Code, Line, Moment, Phrase, Quoted, RoomName, Who, line
 from storage import queries
 
-from . import choose_list
+from . import choose_list, spare_servers
 from .invocation import Call, Command, Reply
 from .rights import must_be_known_here
+from .spare_servers import server_named
 
 MOST_SHOWN = 10  # entries
 SHORTEST = 3  # characters that are searched for
@@ -122,9 +124,13 @@ async def _match(call: Call) -> Reply:
 async def _follows(call: Call, user: UserId, listed: list[ListedEntry]) -> tuple[Line, ...]:
     """Say what follows from entries: from which lists the person is spared, and else what the bot would do."""
     context = await call.context(user)
+    here = call.setup.lists.watches
     spared, named = await _spared_here(call, context.subject.person), {each.list for each in listed}
     said = tuple(_spared(name, each) for name, each in sorted(spared.items()) if name in named)
-    found = verdict(listed, call.setup.lists.watches, context, call.policy, frozenset(spared))
+    of_server = list(denials_of(listed, server_of(user), here, room=call.group, bot=context.bot, policy=call.policy))
+    said += tuple(line("policy-list.of-server", server=Code(each.pattern), list=each.listed.list) for each in of_server)
+    means = [each for each in listed if each not in [of.listed for of in of_server]]
+    found = verdict(means, here, context, call.policy, frozenset(spared))
     if found is None:
         return said or (line("policy-list.follows.nothing"),)
     return (*said, line(f"policy-list.follows.{found.step}", list=found.watch.name))
@@ -166,7 +172,9 @@ def _more(count: int) -> Iterator[Line]:
 
 
 async def _spare(call: Call) -> Reply:
-    """Spare somebody from the lists that count here, and end the bans that rest on such lists alone."""
+    """Spare somebody from the lists that count here, and end the bans that rest on such lists alone; or a server."""
+    if server := server_named(call):
+        return await spare_servers.spare(call, server, _some_here(call).values())
     user, context = await _must_spare(call)
     if not call.given.reason:
         raise Refused("error.list.reason")
@@ -210,7 +218,9 @@ async def _left(call: Call, context: Context) -> tuple[Line, ...]:
 
 
 async def _unspare(call: Call) -> Reply:
-    """Let the lists touch somebody again whom a command or the decision of a case spared."""
+    """Let the lists touch somebody, or a server, again whom a command or the decision of a case spared."""
+    if server := server_named(call):
+        return await spare_servers.unspare(call, server)
     user, context = await _must_spare(call)
     known = await _spared_here(call, context.subject.person)
     above = not is_operator(call.caller, call.policy) and call.group.community != DEPLOYMENT

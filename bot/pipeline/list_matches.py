@@ -20,15 +20,15 @@ from moderation.lists.book import Book, ListedEntry
 from moderation.lists.matching import Verdict, ban_by_list, facts_of, is_too_much, verdict
 from moderation.model.actions import Action, TellDesk
 from moderation.model.context import CaseView, Context, InForce, RoomView
-from moderation.model.facts import Fact
-from moderation.model.reach import counts_in, reach_of
+from moderation.model.facts import CaseOpened, Fact
 from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
-from moderation.values.ids import NO_EVENT, EventId, RoomId, UserId
+from moderation.values.ids import NO_EVENT, EventId, RoomId, UserId, server_of
 from moderation.values.notices import Who, line
 from storage import queries
 from storage.queries import ListMatch
 
+from .listed_servers import Gathering, ListedServers, counting_case, people_said_so
 from .unit_of_work import Answer
 from .view_cache import ViewCache
 from .watched_lists import WatchedLists
@@ -53,6 +53,7 @@ class ListMatching:
         self._knowledge = knowledge
         self._lists = lists
         self._policy = policy
+        self._servers = ListedServers(knowledge, lists, policy)
         self._shown: set[tuple[str, RoomId, UserId]] = set()  # whom a desk was told of, by which list, since the start
 
     def means(self, user: UserId) -> tuple[ListedEntry, ...]:
@@ -60,12 +61,26 @@ class ListMatching:
         return self._lists.match(user)
 
     async def came(self, db: AsyncConnection, came: Came, listed: Sequence[ListedEntry]) -> Answer:
-        """Return what follows if these entries mean somebody who comes, is invited, or asks to come in."""
+        """Return what follows if these entries mean somebody who comes, is invited, or asks to come in.
+
+        Some of them may mean the server of that person instead.
+        """
+        person = await self._person_came(db, came, listed)
+        if all(each.entry.kind != "server" for each in listed):
+            return person
+        members = await queries.memberships(db, came.room.room)
+        there = {user for user, how in members.items() if how in ("join", "invite", "knock")} | {came.user}
+        cases = came.cases + sum(isinstance(fact, CaseOpened) for fact in person.facts)
+        place = Gathering(came.room, sorted(there), came.at_ms, came.on, cases)
+        server = await self._servers.came(db, place, came.user, listed)
+        return Answer((*person.facts, *server.facts), (*person.actions, *server.actions))
+
+    async def _person_came(self, db: AsyncConnection, came: Came, listed: Sequence[ListedEntry]) -> Answer:
         if (found := await self._verdict(db, came, listed)) is None:
             return Answer()
         if found.step == "look":
             return Answer((), self._look(found, came))
-        lately = await queries.banned_by_lists(db, came.at_ms - DAY_MS)
+        lately = await queries.touched_by_lists(db, came.at_ms - DAY_MS)
         if is_too_much(1 + lately.get(found.listed.list, 0), self._policy.lists.act_at_most, 0, 1):
             found = replace(found, step="propose")
         return Answer(await self._facts(db, found, came))
@@ -86,7 +101,7 @@ class ListMatching:
             came = Came(room, user, now_ms)
             if (found := await self._verdict(db, came, listed)) is not None:
                 verdicts.append((came, found))
-        lately = await queries.banned_by_lists(db, now_ms - DAY_MS)
+        lately = await queries.touched_by_lists(db, now_ms - DAY_MS)
         cautious = self._cautious(verdicts, Counter(room for room, _ in there), lately)
         for came, found in verdicts:
             if found.step == "look":
@@ -95,6 +110,8 @@ class ListMatching:
             step = "propose" if found.listed.list in cautious and found.step == "apply" else found.step
             if facts := await self._facts(db, replace(found, step=step), came):
                 yield facts, ()
+        async for answer in self._servers.all_present(db, now_ms, there):
+            yield answer
 
     def _cautious(
         self, verdicts: Sequence[tuple[Came, Verdict]], people: Mapping[RoomId, int], lately: Mapping[str, int]
@@ -124,12 +141,16 @@ class ListMatching:
                 continue
             held = await queries.sanctions_of_accounts(db, [match.subject for match in matches])
             gone = [each.end("list", on=each.record) for each in held if each.n in resting and _rests(each)]
-            gone = [each for each in gone if not await _people_said_so(db, each.n)]
+            gone = [each for each in gone if not await people_said_so(db, each.n)]
             if gone:
                 yield tuple(gone)
+        async for ends in self._servers.ended(db):
+            yield ends
 
     async def still_says(self, db: AsyncConnection, sanction: InForce) -> bool:
-        """Return whether a list still says what a ban rests on, so that it is renewed."""
+        """Return whether a list still says what a ban or a denial rests on, so that it is renewed."""
+        if sanction.kind == "server" and sanction.basis == "list":
+            return await self._servers.still_says(db, sanction)
         book = self._lists.book
         matches = await queries.list_matches(db, n=sanction.n) if _rests(sanction) else []
         return book is not None and any(self._may_say(book, match) for match in matches)
@@ -149,6 +170,8 @@ class ListMatching:
     async def _verdict(self, db: AsyncConnection, came: Came, listed: Sequence[ListedEntry]) -> Verdict | None:
         context = await self._knowledge.context(db, came.room, came.user, came.at_ms)
         spared = await queries.spared_by_list(db, context.subject.person, came.room)
+        of_server = {each.listed for each in self._servers.denials(listed, server_of(came.user), came.room)}
+        listed = [each for each in listed if each not in of_server]
         return verdict(listed, self._lists.watches, context, self._policy, frozenset(spared))
 
     async def _facts(self, db: AsyncConnection, found: Verdict, came: Came) -> tuple[Fact, ...]:
@@ -164,21 +187,11 @@ class ListMatching:
     async def _known(self, db: AsyncConnection, found: Verdict, context: Context) -> CaseView | None:
         """Return the case about a person and a list that counts in a room, if there is one."""
         for match in reversed(await queries.list_matches(db, person=context.subject.person)):
-            case = await queries.case_view(db, match.n) if match.list == found.listed.list else None
-            if case is None or case.outcome == "dismissed":  # by people whose word does not reach here
-                continue
-            home = await self._knowledge.room(db, case.room)
-            community = home.community if home is not None else case.room
-            reach = reach_of(case.by, case.rule, community, self._policy) if case.outcome else community
-            if counts_in(context.room, reach, case.room):
-                return case
+            if match.list == found.listed.list:
+                case = await counting_case(db, self._knowledge, self._policy, match.n, context.room)
+                if case is not None:
+                    return case
         return None
-
-
-async def _people_said_so(db: AsyncConnection, n: int) -> bool:
-    """Return whether people here have decided themselves what a list had decided."""
-    case = await queries.case_view(db, n)
-    return case is not None and bool(case.by) and case.outcome == "upheld"
 
 
 def meant(book: Book, there: Sequence[tuple[RoomId, UserId]]) -> dict[tuple[RoomId, UserId], tuple[ListedEntry, ...]]:

@@ -70,7 +70,7 @@ class ViewCache:
     """The views of rooms and people that the pipeline judges by."""
 
     def __init__(self, bot: UserId, *, incident_ms: int, window_ms: int) -> None:
-        self._bot = bot
+        self.bot = bot
         self._incident_ms = incident_ms
         self._window_ms = window_ms
         self.standing = MessagesStanding()
@@ -105,7 +105,7 @@ class ViewCache:
         """Return a room that the bot serves, or None."""
         if known := self._rooms.get(room):
             return known
-        view = await queries.room_view(db, room, self._bot)
+        view = await queries.room_view(db, room, self.bot)
         if view is not None:
             self._rooms[room] = view
         return view
@@ -116,7 +116,7 @@ class ViewCache:
             return known
         since = now_ms - 2 * self._incident_ms
         view = await queries.person_view(db, user, now_ms=now_ms, recent_since=since)
-        return self._remember(user, view)
+        return self._remember(user, view) if user else view  # facts about nobody do not say whose view changes
 
     def _remember(self, user: UserId, view: PersonView) -> PersonView:
         if len(view.accounts) > 1:
@@ -190,7 +190,7 @@ class ViewCache:
             now_ms=now_ms,
             room=room,
             subject=await self.person(db, user, now_ms),
-            bot=self._bot,
+            bot=self.bot,
             next_case=self.next_case,
             recent_ms=tuple(self._times.get((room.room, user)) or ()),
             recent_others=tuple(self._others.get((room.room, user)) or ()),

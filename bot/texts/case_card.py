@@ -18,7 +18,7 @@ from moderation.cases.claim import can_be_extended, more_time
 from moderation.cases.together import belonging_with
 from moderation.credit.credit import entries_in_force
 from moderation.credit.ledger import account
-from moderation.model.builtin_rules import OUTSIDE, OWN_RULES, TIER_LINKS, decided_by, ledger_of
+from moderation.model.builtin_rules import LISTED_SERVER, OUTSIDE, OWN_RULES, TIER_LINKS, decided_by, ledger_of
 from moderation.model.context import CaseView, Context, PersonView, RoomView
 from moderation.model.reach import Spot
 from moderation.policy import Policy
@@ -47,6 +47,7 @@ class Card:
     notes: Sequence[queries.CaseNote] = ()
     others: Sequence[CaseView] = ()  # undecided cases shown on the same card
     together: int = 0  # how many cases belong together with it, itself included
+    listed: Sequence[queries.ListedServer] = ()  # the entries of policy lists about a server that brought it
     gone: bool | None = None  # whether its first message is removed from the room; None: not known
     names_room: bool = False  # since it stands among cards of other rooms
 
@@ -70,6 +71,7 @@ async def read_card(db: AsyncConnection, n: int, now_ms: int, policy: Policy, bo
         notes=await queries.notes_of(db, n),
         others=await queries.waiting_with(db, n),
         together=len(belonging_with(case, await _waiting(db, case), policy)),
+        listed=await queries.listed_servers(db, n=n) if case.rule == LISTED_SERVER else (),
         gone=True if case.messages and ("redact", case.messages[0]) in case.done else None,
     )
 
@@ -169,12 +171,26 @@ def _comments(card: Card) -> Iterator[Line]:
 def _head(card: Card, policy: Policy, now_ms: int) -> Iterator[Line]:
     case = card.case
     yield line("card.head", n=case.n, grade=Phrase(f"grade.{case.grade}"), rule=RuleText(case.rule))
+    if card.listed:
+        yield from (_listed(each) for each in card.listed)
+        return
     if not case.subject:
         yield line("card.about-room" if case.rule == OUTSIDE else "card.about-erased")
         return
     yield _who(card, policy, now_ms)
     if since := card.person.since.get(case.room):
         yield line("card.since", since=Moment(since))
+
+
+def _listed(listed: queries.ListedServer) -> Line:
+    return line(
+        "card.about-server",
+        server=Code(listed.server),
+        list=listed.list,
+        author=Code(listed.author),
+        reason=Quoted(listed.reason or "-"),
+        people=listed.people,
+    )
 
 
 def _there(card: Card) -> Iterator[Line]:

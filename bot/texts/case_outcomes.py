@@ -20,7 +20,7 @@ from moderation.policy import Policy
 from moderation.values.ids import NO_USER, UserId
 from moderation.values.notices import Bracketed, Line, Span, line
 
-_NAMED = ("mute", "demote", "kick", "ban")  # the measures that a card names, besides what it removes
+_NAMED = ("mute", "demote", "kick", "ban", "server")  # the measures that a card names, besides what it removes
 _NOTHING = Bracketed(())
 
 

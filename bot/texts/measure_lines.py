@@ -76,4 +76,5 @@ def _next(fact: SanctionStarted) -> Line:
 
 
 def _ending(fact: SanctionEnded) -> Phrase:
-    return Phrase("measure.ended-early" if fact.why == "command" else f"why-ended.{fact.why}")
+    own = {"command": "measure.ended-early", "list": "measure.ended-list"}
+    return Phrase(own.get(fact.why, f"why-ended.{fact.why}"))

@@ -4,7 +4,7 @@ Rules kept here:
 - An illegal step raises and changes nothing.
 - Upholding applies the rule's measure (what the interim measure has not done already) and the charge.
 - Dismissing ends what rested on the case and compensates the charges, so that the balance is as if the entry had never
-  been. A policy list whose entry brought the case no longer touches the person, until people say that it may.
+  been. A policy list whose entry brought the case no longer touches the person or server, until people say that it may.
 - On appeal the same two words affirm or reverse.
 - If an operator upholds what the people of a room upheld before, it counts everywhere from then on
   (`moderation/model/reach.py`).
@@ -27,7 +27,17 @@ from moderation.duty.responsibility import (
     require_other_decider,
 )
 from moderation.judge.judge import charge_violation
-from moderation.model.builtin_rules import LISTED, OUTSIDE, OWN_RULES, REPORTED, TIER_LINKS, ledger_of, report_rule
+from moderation.lists.server_entries import denied_by_decision
+from moderation.model.builtin_rules import (
+    LISTED,
+    LISTED_SERVER,
+    OUTSIDE,
+    OWN_RULES,
+    REPORTED,
+    TIER_LINKS,
+    ledger_of,
+    report_rule,
+)
 from moderation.model.context import CaseView, Context, RoomView
 from moderation.model.facts import EntryConfirmed, Fact, ListSpared, Outcome
 from moderation.model.new_facts import sanction_here
@@ -135,13 +145,16 @@ def _widened(case: CaseView, by: UserId, context: Context, policy: Policy, on: i
 
 def _can_be_brought_again(rule: str) -> bool:
     """Return whether a dismissed case can be upheld; upholding does not repeat what somebody did directly."""
-    return rule in (REPORTED, OUTSIDE, LISTED) or ledger_of(rule) == "standing"
+    return rule in (REPORTED, OUTSIDE, LISTED, LISTED_SERVER) or ledger_of(rule) == "standing"
 
 
 _STEPS: Mapping[Outcome, Step] = {"upheld": "uphold", "dismissed": "dismiss"}
 
 
 def _upheld(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    if case.rule == LISTED_SERVER:
+        again = _spared(case, "unspared", by, context, policy, on) if case.outcome == "dismissed" else ()
+        return (*again, *denied_by_decision(case, by, context, policy, on=on))
     if not case.subject:  # a notice about a room: the managers themselves do what is needed
         return ()
     if case.rule == TIER_LINKS:  # the message that waited stays out, and costs nothing
@@ -171,11 +184,19 @@ def _banned(case: CaseView, by: UserId, context: Context, policy: Policy, on: in
 def _spared(
     case: CaseView, step: Literal["spared", "unspared"], by: UserId, context: Context, policy: Policy, on: int
 ) -> Iterator[Fact]:
-    """Yield the facts that the lists which brought a case no longer touch its person, or may again."""
+    """Yield the facts that the lists which brought a case no longer touch its person or server, or may again."""
     reach = reach_of(by, case.rule, context.room.community, policy)
     for name in case.lists:
         yield ListSpared(
-            room=case.room, on=on, step=step, list=name, reach=reach, n=case.n, subject=case.subject, by=by
+            room=case.room,
+            on=on,
+            step=step,
+            list=name,
+            reach=reach,
+            n=case.n,
+            subject=case.subject,
+            by=by,
+            server=case.server,
         )
 
 

@@ -46,6 +46,7 @@ class Watch:
     rooms: tuple[str, ...] = ("*",)  # globs, as in a rule
     agree: int = 2
     kinds: tuple[Kind, ...] = ("user", "server")
+    acl: bool = False  # whether entries about servers go into room ACLs (`server_entries.py`)
     senders: tuple[str, ...] = ()  # globs over ids; (): everybody whom the list's room lets write
 
     def holds_in(self, room: RoomView) -> bool:
@@ -82,12 +83,13 @@ def verdict(
     against = [each for each in here if each.list not in spared and _is_against(each, context)]
     if not against or not _may_be_touched(context, policy):
         return None
-    weightiest = max(against, key=lambda each: _weight(each, watches))
+    weightiest = max(against, key=lambda each: weight_of(each, watches))
     watch, lists = watches[weightiest.list], tuple(dict.fromkeys(each.list for each in against))
     if watch.trust == "look":
         return Verdict("look", weightiest, watch, lists)
     agreed = watch.trust == "agree" and len(lists) >= watch.agree
-    acts = (watch.trust == "apply" or agreed) and not _asks_people(here, context, policy)
+    allowed = any(each.entry.advice == "allow" for each in here)
+    acts = (watch.trust == "apply" or agreed) and not (allowed or asks_people(context, policy))
     return Verdict("apply" if acts else "propose", weightiest, watch, lists)
 
 
@@ -154,13 +156,15 @@ def _counts(listed: ListedEntry, watches: Mapping[str, Watch], room: RoomView) -
     return watch is not None and watch.holds_in(room) and watch.heeds(listed)
 
 
-def _weight(listed: ListedEntry, watches: Mapping[str, Watch]) -> tuple[int, bool, str]:
+def weight_of(listed: ListedEntry, watches: Mapping[str, Watch]) -> tuple[int, bool, str]:
+    """Return how much an entry weighs: by the trust in its list, then by who chose that."""
     watch = watches[listed.list]
     return TRUSTS.index(watch.trust), watch.reach == DEPLOYMENT, watch.name
 
 
-def _asks_people(here: Sequence[ListedEntry], context: Context, policy: Policy) -> bool:
-    if context.subject.manages or any(each.entry.advice == "allow" for each in here):
+def asks_people(context: Context, policy: Policy) -> bool:
+    """Return whether `context.subject` runs a room or is verified enough, so that people decide about them."""
+    if context.subject.manages:
         return True
     return is_verified_enough(context, policy)
 
@@ -174,7 +178,7 @@ def is_verified_enough(context: Context, policy: Policy) -> bool:
 def _may_be_touched(context: Context, policy: Policy) -> bool:
     if not can_be_removed(context, policy):
         return False
-    return not any(is_operator(account, policy) or _is_never(account, policy) for account in _accounts(context))
+    return not is_never(context, policy)
 
 
 def _accounts(context: Context) -> frozenset[UserId]:
@@ -190,5 +194,8 @@ def _is_against(listed: ListedEntry, context: Context) -> bool:
     return means_one or all(server_of(account) != server_of(context.bot) for account in _accounts(context))
 
 
-def _is_never(user: UserId, policy: Policy) -> bool:
-    return any(fnmatchcase(user.lower(), glob.lower()) for glob in policy.lists.never)
+def is_never(context: Context, policy: Policy) -> bool:
+    """Return whether `context.subject` is an operator or named by `never`, by any account: no entry touches them."""
+    globs = [glob.lower() for glob in policy.lists.never]
+    accounts = _accounts(context)
+    return any(is_operator(each, policy) or any(fnmatchcase(each.lower(), glob) for glob in globs) for each in accounts)

@@ -11,20 +11,22 @@ from typing import Literal
 from moderation.duty.responsibility import role
 from moderation.model.context import Context
 from moderation.policy import Policy
-from moderation.values.ids import RoomId, UserId
+from moderation.values.ids import RoomId, UserId, server_of
 
 from .book import ListedEntry
 from .entries import Entry, Kind
 from .matching import Watch, is_verified_enough, verdict
+from .server_entries import denials_of
 
-Fate = Literal["apply", "propose", "look", "spared", "exempt"]
+Fate = Literal["apply", "propose", "look", "spared", "server", "exempt"]
 
 
 @dataclass(frozen=True, slots=True)
 class Touched:
     """Somebody of ours in one room whom entries mean, and what would follow for them.
 
-    "exempt": nothing, because no entry touches such a person here.
+    "server": nothing, because the entry means their server (`server_entries.py`); "exempt": nothing, because no entry
+    touches such a person here.
     """
 
     room: RoomId
@@ -48,8 +50,12 @@ def touched(
     listed: Sequence[ListedEntry], watch: Watch, context: Context, policy: Policy, spared: Collection[str]
 ) -> Touched:
     """Return what would follow for `context.subject` in `context.room` by this list alone."""
-    found = verdict(listed, {watch.name: watch}, context, policy, frozenset(spared))
-    other: Fate = "spared" if watch.name in spared else "exempt"
+    watches, user, bot = {watch.name: watch}, context.subject.user, context.bot
+    denials = denials_of(listed, server_of(user), watches, room=context.room, bot=bot, policy=policy)
+    of_server = {each.listed for each in denials}
+    means = [each for each in listed if each not in of_server]
+    found = verdict(means, watches, context, policy, frozenset(spared))
+    other: Fate = "server" if of_server else "spared" if watch.name in spared else "exempt"
     wide = tuple(each.entry.shown for each in listed if each.entry.is_glob or each.entry.kind == "server")
     fate = found.step if found else other
     manages = bool(context.subject.manages) or role(context.subject.user, context.room) != "member"

@@ -37,6 +37,7 @@ ROOM_ORDER = "room_order"  # an order of the operator for a room
 UNVERIFIED = "unverified_writes"  # writes below the level that a room asks of its members
 UNVERIFIED_MANAGER = "unverified_manages"  # manages below the level that managing the room takes
 LISTED = "policy_list"  # an entry of a policy list means somebody who is here
+LISTED_SERVER = "listed_server"  # an entry of a policy list means a server of which people are here
 TIER_LINKS = "tier_links"  # links and media that wait for a manager while credit is low
 JOIN_WAVE = "join_wave"  # many people came into a room at once
 IN_WAVE = "in_join_wave"  # somebody came with them and said nothing
@@ -77,6 +78,7 @@ OWN_RULES: dict[str, OwnRule] = {
     UNVERIFIED: OwnRule(grade="minor"),
     UNVERIFIED_MANAGER: OwnRule(decided_by="owner", grade="minor"),
     LISTED: OwnRule(card=True, grade="serious"),
+    LISTED_SERVER: OwnRule(card=True, grade="serious"),
     TIER_LINKS: OwnRule(card=True, grade="minor"),
     JOIN_WAVE: OwnRule(grade="minor"),
     IN_WAVE: OwnRule(grade="minor"),

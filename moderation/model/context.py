@@ -183,6 +183,7 @@ class CaseView:
     removals: int = 0
     removed: int = 0
     lists: tuple[str, ...] = ()  # the policy lists whose entries brought it
+    server: str = ""  # the server, or pattern over servers, that these entries mean
 
     @property
     def withheld(self) -> tuple[EventId, ...]:

@@ -39,6 +39,7 @@ from moderation.values.ids import NO_USER, UserId
 from moderation.values.power_levels import SERVER_ACL
 
 IMPOSED: tuple[Basis, ...] = ("neglect", "operator")  # on the people who run the room
+WITH_ITS_CASE: tuple[Basis, ...] = ("list", "decision")  # ended by whoever decides the case otherwise
 RULE_OF: dict[Basis, str] = {"neglect": NEGLECT, "operator": ROOM_ORDER, "command": BY_ORDER, "rule": JOIN_WAVE}
 
 
@@ -180,13 +181,16 @@ def lift(
 ) -> tuple[Fact, ...]:
     """End measures of these kinds, or the denial of one `server`; returns nothing if none holds.
 
-    Measures by the operator or by neglect are ended by an operator only, those by a rule by people of the room too.
+    Measures by the operator or by neglect are ended by an operator only, those by a rule by people of the room too. A
+    denial that a policy list brought ends with its case: else the list would bring it again.
     Raises `Refused` without the right or, naming the case, if there is nothing else to end.
     """
     require(deed, by, room, policy)
     wanted = frozenset(kinds)
     there = [each for each in in_force if each.kind in wanted and each.server == server]
-    free = there if is_operator(by, policy) else [each for each in there if each.basis in ("command", "rule")]
+    free = [each for each in there if each.basis not in WITH_ITS_CASE]
+    if not is_operator(by, policy):
+        free = [each for each in free if each.basis in ("command", "rule")]
     if there and not free:
         raise Refused(f"error.imposed.{there[-1].basis}", n=there[-1].n)
     return _ended(free, "command", on, by)

@@ -9,6 +9,8 @@ Rules kept here:
 - A pattern matches neither an IP address by mistake nor half of the world: it ends in a name with at least one dot,
   and the part before the last dot has a letter or digit of its own.
 - No pattern matches the server of the bot, of an operator, or of somebody who runs the room.
+- The event stays below the size that every homeserver takes: what does not fit any more is not written, and people are
+  told. What was denied first stays.
 - An entry changed by hand is respected as `align_people.py` does.
 
 Pure. Left to others: reading and writing the room (`bot/effects/server_acl.py`), who may order it (`measures.py`).
@@ -24,10 +26,12 @@ from moderation.values.ids import NO_USER, UserId, server_of
 from .align_people import Alignment, Change, KeptLevel, Thing, settle
 
 KEPT = "acl "  # how the `what` of a kept entry begins, before the server
-MOST_SERVERS = 100  # denied in one room at once
+MOST_SERVERS = 1_000  # denied in one room at once: Synapse takes 20 us for each event of a server to compare them
+MOST_BYTES = 48 << 10  # of the content; an event has at most 64 KiB (client-server API, "Size limits")
 DENIED, OPEN = "deny", "-"  # the values of an entry
 
 Content = Mapping[str, object]
+_NEW: Content = {"allow": ["*"], "deny": [], "allow_ip_literals": True}  # where there was no event
 
 _PATTERN = re.compile(r"[a-z0-9.*?-]{1,230}\Z", re.ASCII)
 _ADDRESS = re.compile(r"[0-9.]+\Z|\[|[0-9a-f:.]*:[0-9a-f:.]*\Z", re.ASCII)  # IPv4, or IPv6 in brackets or without
@@ -61,12 +65,14 @@ def align_servers(
 ) -> Alignment:
     """Return the difference between the servers that should be denied and the content of the room's ACL.
 
-    `kept`: what the bot keeps for each server; `may`: whether it has the level to change the ACL.
+    `wanted`: in the order in which they were denied; `kept`: what the bot keeps for each server; `may`: whether it has
+    the level to change the ACL.
     """
-    wanted, denied = set(wanted), set(_denied(content))
+    wanted, denied = dict.fromkeys(wanted), set(_denied(content))
     changes: list[Change] = []
     impossible: set[str] = set()
-    for server in sorted(wanted | kept.keys()):
+    left = MOST_BYTES - _bytes_of(_NEW if content is None else content)
+    for server in (*wanted, *sorted(kept.keys() - wanted.keys())):
         thing = Thing(
             NO_USER,
             KEPT + server,
@@ -77,6 +83,11 @@ def align_servers(
         )
         change = settle(thing, DENIED if server in wanted else None)
         if isinstance(change, Change):
+            adds = _bytes_of([server]) if change.write and change.step != "released" else 0
+            if adds > left:
+                impossible.add("full")
+                continue
+            left -= adds
             changes.append(change)
         elif change is not None:
             impossible.add(change)
@@ -89,9 +100,16 @@ def with_changes(content: Content | None, alignment: Alignment) -> dict[str, obj
     ended = {server for server, change in writes.items() if change.step == "released"}
     deny = [each for each in _entries(content) if not (isinstance(each, str) and each.lower() in ended)]
     deny += sorted(writes.keys() - ended - set(_denied(content)))
-    if content is None:
-        return {"allow": ["*"], "deny": deny, "allow_ip_literals": True}
-    return {**content, "deny": deny}
+    return {**(_NEW if content is None else content), "deny": deny}
+
+
+def _bytes_of(value: object) -> int:
+    """Return how many bytes a value takes as JSON, or some more."""
+    if isinstance(value, Mapping):
+        return 2 + sum(_bytes_of(name) + _bytes_of(each) + 2 for name, each in value.items())
+    if isinstance(value, list):
+        return 2 + sum(_bytes_of(each) + 1 for each in value)
+    return 2 + len(str(value).encode(errors="replace"))
 
 
 def _entries(content: Content | None) -> list[object]:

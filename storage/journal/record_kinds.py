@@ -665,11 +665,9 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "list": Kind(
-        "A policy list is watched or not, was read, means somebody who is here, or spares them; or ours names them.",
+        "A policy list is watched, was read, means somebody or a server here, or spares them; or ours names somebody.",
         {
-            "what": _word(
-                "chosen; previewed; read: its entries; matched: an entry means somebody; spared; published: by us"
-            ),
+            "what": _word("chosen; previewed; read: its entries; matched: somebody; server; spared; published: by us"),
             "step": _word(
                 "watched or ended; asked, entered, shown or left; propose or apply; spared or unspared; published or"
                 " withdrawn"
@@ -689,6 +687,7 @@ KINDS: dict[str, Kind] = {
             "n": _int("case"),
             "word": _word("of our own entry: why, in one word"),
             "hashed": _int("1: our own entry has only a hash of the person's id"),
+            "people": _int("how many people of the room are on the server that an entry means"),
             "on": _ON,
         },
         {
@@ -697,6 +696,7 @@ KINDS: dict[str, Kind] = {
             "key": "the state key of the entry",
             "entity": "whom the entry means, as the list writes it",
             "author": "who wrote the entry",
+            "server": "the server, or the pattern over servers, that an entry means or a list no longer touches",
         },
     ),
     "identity": Kind(

@@ -3,7 +3,7 @@
 from sqlalchemy import and_, delete, insert, or_, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.facts import ListChosen, ListMatched, ListPreviewed, ListPublished, ListSpared
+from moderation.model.facts import ListChosen, ListMatched, ListPreviewed, ListPublished, ListSpared, ServerListed
 from moderation.model.reach import DEPLOYMENT
 from storage import schema
 
@@ -55,6 +55,11 @@ async def _(fact: ListMatched, db: AsyncConnection, index: int, at_ms: int) -> N
 
 
 @project.register
+async def _(fact: ServerListed, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await add(db, schema.listed_servers, fact, index, at_ms)
+
+
+@project.register
 async def _(fact: ListPublished, db: AsyncConnection, index: int, at_ms: int) -> None:
     if fact.subject:  # else they were erased
         await put(
@@ -75,10 +80,13 @@ async def _(fact: ListPublished, db: AsyncConnection, index: int, at_ms: int) ->
 
 @project.register
 async def _(fact: ListSpared, db: AsyncConnection, index: int, at_ms: int) -> None:
-    if fact.step == "spared" and fact.subject:
+    if not (fact.subject or fact.server):  # they were erased
+        return
+    if fact.step == "spared":
         await add(db, schema.list_spared, fact, index, at_ms)
-    elif fact.step == "unspared":
+    else:
         s, person = schema.list_spared.c, await person_of(db, fact.subject)
         theirs = and_(s.reach != DEPLOYMENT, or_(s.room == fact.room, s.reach == fact.reach))
         within = true() if fact.reach == DEPLOYMENT else theirs
-        await db.execute(delete(schema.list_spared).where(s.list == fact.list, s.person == person, within))
+        whom = (s.person == person, s.server == fact.server)
+        await db.execute(delete(schema.list_spared).where(s.list == fact.list, *whom, within))

@@ -63,7 +63,8 @@ async def _(fact: PartsErased, db: AsyncConnection, _index: int, _at_ms: int) ->
     for start, stop in targets.places.get(0, Ranges()).runs():
         await _forget_subject(db, start, stop)
         for table in () if fact.what == "retention" else (schema.list_spared, schema.published_entries):
-            await db.execute(delete(table).where(table.c.record >= start, table.c.record < stop))
+            about = table.c.subject != ""  # not a server
+            await db.execute(delete(table).where(table.c.record >= start, table.c.record < stop, about))
     for start, stop in targets.places.get(1, Ranges()).runs():
         await _forget_actor(db, start, stop)
 
@@ -195,7 +196,8 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     await db.execute(delete(schema.verifications).where(v.record < below, v.until < at_ms))
     for table in (schema.sanctions, schema.room_rules, schema.approvers):
         await db.execute(delete(table).where(table.c.record < below, table.c.ended > 0))
-    for table, never_ended in ((schema.list_matches, true()), (schema.sanctions, ~lasting)):  # these follow their case
+    of_cases = ((schema.list_matches, true()), (schema.listed_servers, true()), (schema.sanctions, ~lasting))
+    for table, never_ended in of_cases:
         of_none = table.c.n.not_in(select(c.n))
         await db.execute(delete(table).where(table.c.record < below, never_ended, of_none))
     await db.execute(delete(schema.published_entries).where(schema.published_entries.c.record < below, _WITHDRAWN))

@@ -33,6 +33,7 @@ _TABLES = (
     schema.chosen_lists,
     schema.list_previews,
     schema.list_matches,
+    schema.listed_servers,
     schema.list_spared,
 )
 

@@ -95,21 +95,25 @@ from .linked_accounts import accounts_of, accounts_of_all
 from .list_previews import ListPreview, list_preview, previews_asked, rooms_entered
 from .lists import (
     ChosenList,
+    ListedServer,
     ListFigures,
     ListMatch,
     PublishedEntry,
     Spared,
-    banned_by_lists,
     chosen_lists,
+    denied_by_lists,
     known_lists,
     list_entries,
     list_figures,
     list_matches,
+    listed_servers,
     people_present,
     published_counts,
     published_entry,
     published_of_cases,
+    servers_spared,
     spared_by_list,
+    touched_by_lists,
 )
 from .many_people import people_views
 from .members_listed import ListedMember, members_listed

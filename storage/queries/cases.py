@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, or_, select, union
+from sqlalchemy import Select, bindparam, func, literal, or_, select, union, union_all
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.cases.deadlines import Excused, Gone
-from moderation.model.builtin_rules import LISTED, OVERDUE
+from moderation.model.builtin_rules import LISTED, LISTED_SERVER, OVERDUE
 from moderation.model.context import CaseView
 from moderation.model.facts import SanctionKind
 from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
@@ -52,7 +52,15 @@ _ELSEWHERE = (
     .group_by(schema.sanctions.c.room)
     .order_by(func.min(schema.sanctions.c.record))
 )
-_LISTS = select(schema.list_matches.c.list).where(schema.list_matches.c.n == bindparam("n")).distinct().order_by("list")
+_LISTS = union_all(  # the lists whose entries brought a case, and which server they mean
+    *(
+        select(each.c.list, named.label("server"), each.c.record).where(each.c.n == bindparam("n"))
+        for each, named in (
+            (schema.list_matches, literal("")),
+            (schema.listed_servers, schema.listed_servers.c.server),
+        )
+    )
+).order_by("record")
 _CREDIT = schema.credit.c
 _AFFIRMED = select(schema.decisions.c.record).where(
     schema.decisions.c.n == bindparam("n"), schema.decisions.c.state == "affirmed"
@@ -106,8 +114,10 @@ async def case_view(db: AsyncConnection, n: int) -> CaseView | None:
     accounts, deciders, appellants = (frozenset(people[user]) if user else frozenset() for user in named)
     case = _case(row, tuple(events), frozenset((measure.kind, EventId(measure.event)) for measure in taken))
     elsewhere = tuple(RoomId(other.room) for other in rooms)
-    if row.rule == LISTED:
-        case = replace(case, lists=tuple(await db.scalars(_LISTS, {"n": n})))
+    if row.rule in (LISTED, LISTED_SERVER):
+        listed = (await db.execute(_LISTS, {"n": n})).all()
+        server = next((each.server for each in listed), "")
+        case = replace(case, lists=tuple(dict.fromkeys(each.list for each in listed)), server=server)
     case = replace(case, accounts=accounts, deciders=deciders, appellants=appellants, elsewhere=elsewhere)
     if row.outcome and row.state != "closed":
         above = bool(elsewhere) or await _is_for_operator(db, n)
@@ -183,6 +193,7 @@ async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
         schema.statements,
         schema.reports,
         schema.list_matches,
+        schema.listed_servers,
         schema.published_entries,
     ):
         found += await db.scalars(select(table.c.record).where(table.c.n == n))

@@ -1,21 +1,24 @@
 """Policy lists: those chosen here, what is known of their entries, whom they meant, and who is spared."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, case, func, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.lists.choosing import Chosen
 from moderation.lists.entries import Advice, Entry, Kind
 from moderation.lists.matching import Watch
+from moderation.model.context import InForce
 from moderation.model.facts import ListPublished
 from moderation.model.reach import DEPLOYMENT, Place
 from moderation.policy import ListSettings, Trust
 from moderation.values.ids import NO_USER, CaseNumber, EventId, PersonId, RoomId, UserId
 from storage import schema
 from storage.projections import LIST_READ
+
+from .sanctions import read_in_force
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class ChosenList:
             rooms=configured.rooms,
             agree=configured.agree,
             kinds=configured.kinds,
+            acl=configured.acl,
             senders=configured.senders,
         )
 
@@ -78,6 +82,24 @@ class ListMatch:
     subject: UserId
     person: PersonId
     entity: str
+    author: str
+    reason: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListedServer:
+    """An entry that meant a server, or a pattern over servers, of which people were here, and its case."""
+
+    record: int
+    list: str
+    server: str
+    key: str
+    advice: Advice
+    step: str
+    n: CaseNumber
+    room: RoomId
+    people: int
     author: str
     reason: str
     at: int
@@ -227,11 +249,45 @@ async def list_matches(db: AsyncConnection, *, n: int | None = None, person: Per
     return [ListMatch(**{name: getattr(row, name) for name in names}) for row in await db.execute(wanted)]
 
 
-async def banned_by_lists(db: AsyncConnection, since_ms: int) -> dict[str, int]:
-    """Return how many people were banned because of each list since a time."""
-    m = schema.list_matches.c
-    counted = select(m.list, func.count(m.person.distinct())).where(m.step == "apply", m.at >= since_ms)
-    return {str(name): int(count) for name, count in await db.execute(counted.group_by(m.list))}
+async def listed_servers(
+    db: AsyncConnection, *, n: int | None = None, server: str | None = None, name: str | None = None
+) -> list[ListedServer]:
+    """Return the servers that entries meant, oldest first: of a case, or one server by the list of a name."""
+    t = schema.listed_servers
+    wanted = select(t).order_by(t.c.record)
+    for column, value in ((t.c.n, n), (t.c.server, server), (t.c.list, name)):
+        wanted = wanted if value is None else wanted.where(column == value)
+    names = ListedServer.__dataclass_fields__
+    return [ListedServer(**{name: getattr(row, name) for name in names}) for row in await db.execute(wanted)]
+
+
+async def denied_by_lists(db: AsyncConnection) -> tuple[InForce, ...]:
+    """Return the denials of servers in force that rest on policy lists alone."""
+    s = schema.sanctions.c
+    held = (s.ended == 0, s.kind == "server", s.basis == "list")
+    return read_in_force(await db.execute(select(schema.sanctions).where(*held).order_by(s.record)))
+
+
+async def touched_by_lists(db: AsyncConnection, since_ms: int) -> dict[str, int]:
+    """Return how many people each list touched by itself since a time: by a ban, or as their server was denied."""
+    m, server = schema.list_matches.c, schema.listed_servers.c
+    banned = select(m.list, func.count(m.person.distinct()).label("people"))
+    banned = banned.where(m.step == "apply", m.at >= since_ms).group_by(m.list)
+    denied = select(server.list, server.people).where(server.step == "apply", server.at >= since_ms)
+    found = Counter[str]()
+    for row in await db.execute(union_all(banned, denied)):
+        found[row.list] += int(row.people)
+    return dict(found)
+
+
+async def servers_spared(db: AsyncConnection, place: Place) -> dict[str, dict[str, Spared]]:
+    """Return the servers that each list no longer touches in a place, with what says so, as `spared_by_list`."""
+    t = schema.list_spared.c
+    rows = select(t.list, t.server, t.n, t.reach).where(t.server != "", _reaching(place))
+    found: defaultdict[str, dict[str, Spared]] = defaultdict(dict)
+    for row in await db.execute(rows.order_by(t.reach.desc(), t.record)):
+        found[row.list][row.server] = Spared(row.n, row.reach)
+    return dict(found)
 
 
 async def people_present(db: AsyncConnection) -> list[tuple[RoomId, UserId]]:
@@ -248,8 +304,11 @@ async def spared_by_list(db: AsyncConnection, person: PersonId, place: Place) ->
     Such a word reaches as far as that of the person who gave it (`moderation/model/reach.py`).
     """
     t = schema.list_spared.c
-    reaches = or_(t.reach.in_((DEPLOYMENT, place.community)), t.room == place.room)
-    rows = await db.execute(
-        select(t.list, t.n, t.reach).where(t.person == person, reaches).order_by(t.reach.desc(), t.record)
-    )
-    return {row.list: Spared(row.n, row.reach) for row in rows}  # that of an operator last
+    rows = select(t.list, t.n, t.reach).where(t.person == person, t.server == "", _reaching(place))
+    ordered = rows.order_by(t.reach.desc(), t.record)  # that of an operator last
+    return {row.list: Spared(row.n, row.reach) for row in await db.execute(ordered)}
+
+
+def _reaching(place: Place) -> ColumnElement[bool]:
+    t = schema.list_spared.c
+    return or_(t.reach.in_((DEPLOYMENT, place.community)), t.room == place.room)

@@ -172,7 +172,10 @@ async def measures_of_room(db: AsyncConnection, room: RoomId) -> tuple[InForce, 
 
 @dataclass(frozen=True, slots=True)
 class DeniedServer:
-    """A server that a room lets in no longer: who ordered it, when, why and until when (0: no end)."""
+    """A server that a room lets in no longer: who ordered it, when, why and until when (0: no end).
+
+    If a policy list brought it, nobody ordered it, and case `n` says why.
+    """
 
     server: str
     by: UserId
@@ -180,6 +183,7 @@ class DeniedServer:
     until: int
     reason: str
     step: str  # of what the bot keeps for it; "": it stands in the room without the bot, or not yet
+    n: int = 0
 
 
 async def denied_servers(db: AsyncConnection, room: RoomId) -> tuple[DeniedServer, ...]:
@@ -187,7 +191,7 @@ async def denied_servers(db: AsyncConnection, room: RoomId) -> tuple[DeniedServe
     s, h = schema.sanctions, schema.holds
     kept = and_(h.c.room == s.c.room, h.c.user == "", h.c.what == KEPT + s.c.server)
     rows = await db.execute(
-        select(s.c.server, s.c.by, s.c.at, s.c.until, s.c.reason, func.coalesce(h.c.step, ""))
+        select(s.c.server, s.c.by, s.c.at, s.c.until, s.c.reason, func.coalesce(h.c.step, ""), s.c.n)
         .select_from(s.outerjoin(h, kept))
         .where(s.c.room == room, s.c.ended == 0, s.c.kind == "server")
         .order_by(s.c.record)

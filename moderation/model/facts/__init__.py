@@ -28,7 +28,17 @@ from .console import ConsoleCommand, ConsoleEnded, ConsoleLinkGiven, ConsoleOpen
 from .dossiers import ApproverChanged, DossierStep
 from .identity import ClaimsForgotten, IdentityKeyChanged, IdentityRead
 from .ledger import BalanceCorrected, CreditChanged, EntryConfirmed, Ledger
-from .lists import EntryKind, ListAdvice, ListChosen, ListMatched, ListPreviewed, ListPublished, ListRead, ListSpared
+from .lists import (
+    EntryKind,
+    ListAdvice,
+    ListChosen,
+    ListMatched,
+    ListPreviewed,
+    ListPublished,
+    ListRead,
+    ListSpared,
+    ServerListed,
+)
 from .people import (
     AccountsLinked,
     AccountUnlinked,

@@ -79,6 +79,24 @@ class ListMatched(Fact, kind="list", changes="nothing"):
     reason: str = private("subject")  # as the list gives it
 
 
+class ServerListed(Fact, kind="list", changes="nothing"):
+    """An entry of a watched list means a `server`, or pattern over servers, of which people are here.
+
+    Case `n` says what follows; `people` of the room are on it.
+    """
+
+    what: Literal["server"] = "server"
+    step: Literal["propose", "apply"]
+    n: int
+    list: str
+    advice: ListAdvice
+    people: int
+    server: str = unowned()  # as an ACL names it
+    key: str = unowned()  # the state key of the entry
+    author: str = unowned()  # who wrote the entry
+    reason: str = unowned()  # as the list gives it
+
+
 class ListPublished(Fact, kind="list", changes="nothing"):
     """The person of case `n` is to stand in a list of ours, or no longer: `by` somebody, or as its ban is over.
 
@@ -99,7 +117,9 @@ class ListPublished(Fact, kind="list", changes="nothing"):
 
 
 class ListSpared(Fact, kind="list", changes="nothing"):
-    """A list no longer touches somebody, or may again: by a command in a room, or by the decision of case `n`.
+    """A list no longer touches somebody or a `server`, or may again.
+
+    By a command in a room, or by the decision of case `n`.
 
     `reach`: how far that counts, as the word of the person who gave it does.
     """
@@ -112,3 +132,4 @@ class ListSpared(Fact, kind="list", changes="nothing"):
     subject: UserId = person()
     by: UserId = person()
     reason: str = private("by")
+    server: str = unowned()  # or a pattern over servers, instead of a person

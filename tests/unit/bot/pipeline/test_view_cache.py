@@ -37,11 +37,12 @@ from moderation.model.facts import (
     RoomEntered,
     RoomStateChanged,
     SanctionStarted,
+    ServerListed,
     StatementGiven,
     Swept,
 )
 from moderation.rooms.slow_mode import ROOM_SLOW
-from moderation.values.ids import EventId, GroupCode, RoomId, UserId
+from moderation.values.ids import NO_USER, EventId, GroupCode, RoomId, UserId
 from storage import queries
 from storage.database import Database
 from storage.projections import project
@@ -73,6 +74,7 @@ NOTHING: tuple[Fact, ...] = (
     ListPreviewed(room=ROOM, step="asked", number=3, by=ANNA),
     ListRead(list="cme", entries=1, added=1, removed=0, digest="0"),
     ListMatched(**ABOUT, step="propose", list="cme", of="user", advice="ban"),
+    ServerListed(room=ROOM, n=1, step="propose", list="cme", advice="ban", people=1, server="bad.example"),
     ListPublished(**ABOUT, step="published", list="ours"),
     ListSpared(room=ROOM, list="cme", subject=ANNA),
     NoticeGiven(**ABOUT, what="w", channel="direct"),
@@ -109,6 +111,16 @@ async def test_cached_views_have_not_changed(db: AsyncConnection, fact: Fact) ->
     before = await known(db)
     await project(fact, db, 10, NOON)
     assert await known(db) == before
+
+
+async def test_what_holds_against_nobody_in_particular_is_always_known(db: AsyncConnection) -> None:
+    knowledge = ViewCache(BOT, incident_ms=0, window_ms=0)
+    await knowledge.begin(db)
+    assert (await knowledge.person(db, NO_USER, NOON)).in_force == ()
+    denied = SanctionStarted(room=ROOM, kind="server", basis="command", server="bad.example")
+    await project(denied, db, 11, NOON)
+    knowledge.changed([denied])
+    assert [each.server for each in (await knowledge.person(db, NO_USER, NOON)).in_force] == ["bad.example"]
 
 
 async def test_a_daily_notice_invalidates_its_view(db: AsyncConnection) -> None:

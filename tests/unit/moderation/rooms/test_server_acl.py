@@ -1,5 +1,6 @@
 """The server ACL of a room: what is written for a denial, what is given back, and which servers are never denied."""
 
+import json
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -8,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.rooms.align_people import KeptLevel
-from moderation.rooms.server_acl import KEPT, align_servers, on_server, server_pattern, with_changes
+from moderation.rooms.server_acl import (
+    KEPT,
+    MOST_BYTES,
+    MOST_SERVERS,
+    align_servers,
+    on_server,
+    server_pattern,
+    with_changes,
+)
 from moderation.values.errors import Refused
 from moderation.values.ids import NO_USER, UserId
 
@@ -146,3 +155,24 @@ def test_people_are_on_a_server_whatever_its_port_and_case() -> None:
     people = [UserId(f"@a:{server}") for server in ("bad.example", "BAD.example:8448", "x.bad.example", "good.example")]
     assert list(on_server(people, "bad.example")) == people[:2]
     assert list(on_server(people, "*.bad.example")) == people[2:3]
+
+
+# How much fits.
+
+
+def test_an_acl_stays_below_the_size_of_an_event_and_keeps_what_was_denied_first() -> None:
+    long = [f"{'x' * 200}{number:03}.example" for number in range(400)]
+    content = {"allow": ["*"], "deny": ["worse.example"]}
+    found = align_servers(content, long, {}, may=True)
+    assert found.impossible == ((NO_USER, "full"),)
+    written = with_changes(content, found)
+    assert MOST_BYTES - 600 < len(json.dumps(written)) <= MOST_BYTES
+    denied = {change.what.removeprefix(KEPT) for change in found.changes}
+    assert denied == set(long[: len(denied)])
+    holds = {server: kept(server=server)[server] for server in denied}
+    assert align_servers(written, (), holds, may=True).impossible == ()
+
+
+def test_a_thousand_servers_of_usual_names_fit() -> None:
+    names = [f"server-of-somebody-{number:04}.example.org" for number in range(MOST_SERVERS)]
+    assert align_servers(None, names, {}, may=True).impossible == ()
