@@ -12,7 +12,6 @@ Left to others: the pages (`bot/console/`).
 """
 
 import asyncio
-import os
 import signal
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +24,7 @@ from .access.access_reason import user
 from .access.admin_client import perform
 from .access.lookup import now_ms, read
 from .access.operator import AS, operator_of
-from .run import only_instance, running_pid
+from .run import drop_root, only_instance, running_pid
 from .terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from .terminal.output import say, tell, text
 from .terminal.tables import list_rows
@@ -109,15 +108,6 @@ def _sessions(config: "Config") -> list[dict[str, Any]]:
         for key, each in read(config, console_sessions, now_ms()).items()
     ]
     return [*operators, *people]
-
-
-def drop_root(data_dir: "Path") -> None:
-    """Become the owner of the data if this is root: what faces browsers need not be able to read everything."""
-    owner = data_dir.stat()
-    if os.geteuid() == 0 and owner.st_uid != 0:
-        os.setgroups([])
-        os.setgid(owner.st_gid)
-        os.setuid(owner.st_uid)
 
 
 def _folder(config: "Config") -> "Path":

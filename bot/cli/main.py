@@ -45,6 +45,7 @@ COMMANDS = (
     Lazy("images", "bot.cli.images"),
     Lazy("lists", "bot.cli.lists"),
     Lazy("console", "bot.cli.console"),
+    Lazy("policy", "bot.cli.policy"),
     Lazy("rooms", "bot.cli.rooms.command"),
     Lazy("rules", "bot.cli.rules.command"),
     Lazy("members", "bot.cli.members"),

@@ -105,6 +105,15 @@ def make_data_dir(data_dir: Path) -> None:
         raise Refused("cli.run.no_data_dir", data_dir=data_dir, why=error.strerror or error) from None
 
 
+def drop_root(data_dir: Path) -> None:
+    """Become the owner of the data if this is root: what faces other machines need not be able to read everything."""
+    owner = data_dir.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
+
+
 @contextlib.contextmanager
 def only_instance(data_dir: Path, refusal: str = "cli.run.second") -> Iterator[None]:
     """Hold the data directory for this process. Raises `Refused`, in the words of `refusal`, if another one has it.

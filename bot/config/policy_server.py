@@ -29,6 +29,7 @@ from moderation.values.ids import UserId, server_of
 from .errors import ConfigProblem, shown
 from .oidc import LoopbackOrPrivate
 
+HEALTH_PATH = "/_answerable/policy/health"  # asked for from outside: 200 if answers can be given
 LOCALPART = "answerable"  # of the policy server's one user
 SHORTEST_MS, LONGEST_MS = 100, 10_000  # for an answer; Synapse waits for 30 s
 SHORTEST_DOWN_MS = 30 * MS_PER["s"]
@@ -66,6 +67,7 @@ class PolicyServerSettings(StrictSettings):
     within: Annotated[int, BeforeValidator(_within)] = 1_500  # ms; what no rule has answered by then is signed
     refuse: Annotated[tuple[Refused, ...], Field(min_length=1)] = ("redact", *get_args(Against))
     when_down: Duration = 90 * MS_PER["s"]
+    private_networks: bool = False  # whether servers there are asked for keys, and rooms are joined through them
     ca_file: Path | None = None  # of a private certificate authority of other servers; relative to the file
 
     @property

@@ -8,32 +8,30 @@ Rules kept here:
 Left to others: the tables (`tables.py`), recording (`bot/pipeline/`).
 """
 
-import json
 import sqlite3
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from moderation.values.ids import EventId, RoomId
 
-from .tables import open_to_read, path_of
+from .tables import FOLDER, open_to_read, path_of
 
+EVENT_KEY_FILE = "event.pub"  # beside the database
 META_SEQ = "policy_seq"  # the name in the bot's table `meta`: the number of the last refusal it has recorded
 
 
 @dataclass(frozen=True, slots=True)
 class RefusalNote:
-    """A refusal as the policy server noted it. `note`: see `bot/policy_server/note.py`."""
+    """A refusal as the policy server noted it (`bot/pipeline/withheld.py`)."""
 
     seq: int
     at_ms: int
     event_id: EventId
-    note: Mapping[str, Any] = field(repr=False)
+    note: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyRoom:
+class TriedRoom:
     """A room that the policy server's user has joined, or tried to.
 
     `joined_ms` 0: not yet. `why`: the reason of the last failure, as the other server gave it.
@@ -44,6 +42,14 @@ class PolicyRoom:
     joined_ms: int
     tried_ms: int
     why: str
+
+
+def event_key(data_dir: Path) -> str:
+    """Return the public key for `m.room.policy`, in unpadded base64; "" if the policy server has never run."""
+    try:
+        return (data_dir / FOLDER / EVENT_KEY_FILE).read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 class PolicySpool:
@@ -60,17 +66,15 @@ class PolicySpool:
             return ()
         sql = "SELECT seq, at_ms, event_id, note FROM refusals WHERE seq > ? ORDER BY seq LIMIT ?"
         rows = connection.execute(sql, (seq, most)).fetchall()
-        return tuple(
-            RefusalNote(seq, at_ms, EventId(event_id), json.loads(note)) for seq, at_ms, event_id, note in rows
-        )
+        return tuple(RefusalNote(seq, at_ms, EventId(event_id), note) for seq, at_ms, event_id, note in rows)
 
-    def rooms(self) -> tuple[PolicyRoom, ...]:
+    def rooms(self) -> tuple[TriedRoom, ...]:
         """Return all rooms that were joined or tried. Raises `sqlite3.Error`."""
         connection = self._connection()
         if connection is None:
             return ()
         rows = connection.execute("SELECT room, version, joined_ms, tried_ms, why FROM rooms ORDER BY room").fetchall()
-        return tuple(PolicyRoom(RoomId(room), *rest) for room, *rest in rows)
+        return tuple(TriedRoom(RoomId(room), *rest) for room, *rest in rows)
 
     def close(self) -> None:
         """Close the database."""

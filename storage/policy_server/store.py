@@ -10,21 +10,19 @@ Rules kept here:
 Left to others: the tables (`tables.py`), what is answered (`bot/policy_server/`).
 """
 
-import json
 import sqlite3
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import EventId, RoomId
 
 from .group_commit import GroupCommit
-from .spool import PolicyRoom
+from .spool import TriedRoom
 from .tables import open_to_read, open_to_write
 
 KEPT_MS = 7 * DAY_MS
+MOST_SERVERS = 10_000  # whose keys are kept
 _PURGED_AT_ONCE = 2_000  # rows, so that nobody waits for long
 
 
@@ -60,25 +58,32 @@ class PolicyStore:
         """Return the answer that an event was given, or None. Raises `sqlite3.Error`."""
         return await self._reader.do(_answer, event_id)
 
-    async def keep(self, answer: KeptAnswer, note: Mapping[str, Any] | None = None) -> KeptAnswer:
+    async def keep(self, answer: KeptAnswer, note: str | None = None) -> KeptAnswer:
         """Keep an answer, with the note of a refusal; return the one that stands, which may be an earlier one.
 
         Returns when it is on the disk. Raises `sqlite3.Error` if it could not be kept: then it must not be given.
         """
-        written = json.dumps(note, ensure_ascii=False) if note is not None else None
-        return await self._writer.do(_keep, answer, written)
+        return await self._writer.do(_keep, answer, note)
 
-    async def rooms(self) -> tuple[PolicyRoom, ...]:
+    async def rooms(self) -> tuple[TriedRoom, ...]:
         """Return all rooms. Raises `sqlite3.Error`."""
         return await self._reader.do(_rooms)
 
     async def room_tried(self, room: RoomId, at_ms: int, why: str) -> None:
         """Keep that a room could not be joined. Raises `sqlite3.Error`."""
-        await self._writer.do(_room, PolicyRoom(room, "", 0, at_ms, why[:200]))
+        await self._writer.do(_room, TriedRoom(room, "", 0, at_ms, why[:200]))
 
     async def room_joined(self, room: RoomId, version: str, at_ms: int) -> None:
         """Keep that a room was joined, and its version. Raises `sqlite3.Error`."""
-        await self._writer.do(_room, PolicyRoom(room, version, at_ms, at_ms, ""))
+        await self._writer.do(_room, TriedRoom(room, version, at_ms, at_ms, ""))
+
+    async def keys_of(self, server: str) -> str | None:
+        """Return what is known of a server's keys, as it was written. Raises `sqlite3.Error`."""
+        return await self._reader.do(_keys_of, server)
+
+    async def keep_keys(self, server: str, known: str, at_ms: int) -> None:
+        """Keep what is known of a server's keys. Raises `sqlite3.Error`."""
+        await self._writer.do(_keep_keys, server, known, at_ms)
 
     async def purge(self, now_ms: int, recorded: int) -> int:
         """Remove old answers, and notes up to the number `recorded`. Returns how many rows. Raises `sqlite3.Error`."""
@@ -119,12 +124,12 @@ def _keep(connection: sqlite3.Connection, answer: KeptAnswer, note: str | None) 
     return answer
 
 
-def _rooms(connection: sqlite3.Connection) -> tuple[PolicyRoom, ...]:
+def _rooms(connection: sqlite3.Connection) -> tuple[TriedRoom, ...]:
     rows = connection.execute("SELECT room, version, joined_ms, tried_ms, why FROM rooms").fetchall()
-    return tuple(PolicyRoom(RoomId(room), *rest) for room, *rest in rows)
+    return tuple(TriedRoom(RoomId(room), *rest) for room, *rest in rows)
 
 
-def _room(connection: sqlite3.Connection, room: PolicyRoom) -> None:
+def _room(connection: sqlite3.Connection, room: TriedRoom) -> None:
     """Write a room; a failure to join it again leaves the version that is known."""
     connection.execute(
         "INSERT INTO rooms (room, version, joined_ms, tried_ms, why) VALUES (?, ?, ?, ?, ?)"
@@ -133,6 +138,17 @@ def _room(connection: sqlite3.Connection, room: PolicyRoom) -> None:
         " joined_ms = excluded.joined_ms, tried_ms = excluded.tried_ms, why = excluded.why",
         (room.room, room.version, room.joined_ms, room.tried_ms, room.why),
     )
+
+
+def _keys_of(connection: sqlite3.Connection, server: str) -> str | None:
+    row = connection.execute("SELECT known FROM keys WHERE server = ?", (server,)).fetchone()
+    return str(row[0]) if row else None
+
+
+def _keep_keys(connection: sqlite3.Connection, server: str, known: str, at_ms: int) -> None:
+    connection.execute("INSERT OR REPLACE INTO keys (server, known, at_ms) VALUES (?, ?, ?)", (server, known, at_ms))
+    sql = "DELETE FROM keys WHERE server IN (SELECT server FROM keys ORDER BY at_ms DESC LIMIT -1 OFFSET ?)"
+    connection.execute(sql, (MOST_SERVERS,))
 
 
 def _purge(connection: sqlite3.Connection, before_ms: int, recorded: int) -> int:

@@ -47,11 +47,9 @@ CREATE TABLE rooms (
     why TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE TABLE keys (
-    server TEXT NOT NULL,
-    key_id TEXT NOT NULL,
-    key TEXT NOT NULL,
-    valid_until_ms INTEGER NOT NULL,
-    PRIMARY KEY (server, key_id)
+    server TEXT PRIMARY KEY,
+    known TEXT NOT NULL,
+    at_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
 _WRITING = f"""

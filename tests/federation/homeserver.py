@@ -29,7 +29,7 @@ class FederatedSynapse(Synapse):
     async def start_federated(cls, folder: Path, authority: TlsAuthority) -> Self:
         """Make a homeserver in `folder` and wait until it answers. Raises `SynapseFailed`."""
         for _ in range(_PORTS_TRIED):
-            port, servers_port, secret = _free_port(), _free_port(), secrets.token_hex(32)
+            port, servers_port, secret = free_port(), free_port(), secrets.token_hex(32)
             config = write_config(folder, port=port, registration_secret=secret, limits="off", log_level="WARNING")
             _open_to_servers(config, servers_port, authority, f"synapse-{servers_port}")
             server = cls(folder, config, port, secret, f"localhost:{servers_port}")
@@ -82,7 +82,8 @@ def _open_to_servers(config: Path, port: int, authority: TlsAuthority, name: str
     config.write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -11,6 +11,8 @@ from bot.cli.main import COMMANDS
 HOUSE = Path(__file__).parents[2]
 DEPLOY = HOUSE / "docs" / "deploy"
 BOT, CONSOLE = DEPLOY / "answerable.service", DEPLOY / "answerable-console.service"
+POLICY = DEPLOY / "answerable-policy.service"
+POLICY_PAGE = HOUSE / "docs" / "policy-server.md"
 OPERATING, CONSOLE_PAGE = HOUSE / "docs" / "operating.md", HOUSE / "docs" / "console.md"
 MOST_EXPOSED = "20"  # of 100, as systemd counts: 11 with version 257
 OLDEST = 250
@@ -43,6 +45,21 @@ def test_the_console_runs_beside_it_without_its_keys() -> None:
     assert CONSOLE.name in CONSOLE_PAGE.read_text("utf-8")
 
 
+def test_the_policy_server_runs_beside_it_without_its_keys_and_is_always_started_again() -> None:
+    found = settings(POLICY)
+    assert found["ExecStart"].split()[1:] == ["policy", "run", "--config", "/var/lib/answerable/config.toml"]
+    assert found["User"] == settings(BOT)["User"]
+    for kept in (".env", "data/keys", "data/crypto"):
+        assert f"-/var/lib/answerable/{kept}" in found["InaccessiblePaths"].split()
+    assert {*found["ExecStartPre"].split()} >= {*found["ReadWritePaths"].split()}
+    assert (found["Restart"], found["StartLimitIntervalSec"], found["RestartPreventExitStatus"]) == (
+        "on-failure",
+        "0",
+        "2",
+    )
+    assert POLICY.name in POLICY_PAGE.read_text("utf-8")
+
+
 def test_a_wrong_configuration_is_not_tried_again_and_a_hang_is() -> None:
     found = settings(BOT)
     assert (found["Type"], found["Restart"], found["RestartPreventExitStatus"]) == ("notify", "on-failure", "2")
@@ -58,7 +75,7 @@ def systemd() -> int:
 
 
 @pytest.mark.skipif(systemd() < OLDEST, reason=f"there is no systemd-analyze {OLDEST} or newer here")
-@pytest.mark.parametrize("unit", [BOT, CONSOLE], ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("unit", [BOT, CONSOLE, POLICY], ids=lambda unit: unit.stem)
 def test_systemd_accepts_it_and_finds_it_hardened(tmp_path: Path, unit: Path) -> None:
     copy = tmp_path / unit.name
     copy.write_text(unit.read_text("utf-8").replace(settings(unit)["ExecStart"].split()[0], "/bin/true"))

@@ -45,6 +45,7 @@ def check(
     from .homeserver import homeserver_findings
     from .oidc import issuers
     from .plugins import plugins
+    from .policy_server import policy_server
     from .this_machine import machine_findings, other_rooms
 
     admin_token = sys.stdin.readline().strip() if admin_token_stdin else ""
@@ -61,6 +62,7 @@ def check(
             *antispam(config),
             *issuers(config),
             *plugins(config),
+            *policy_server(config),
             *asyncio.run(homeserver_findings(config, admin_token, other_rooms(config.data_dir))),
         ]
     if json:

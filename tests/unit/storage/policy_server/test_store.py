@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Iterator[PolicyStore]:
 
 async def test_an_answer_is_found_again_after_a_restart(store: PolicyStore, tmp_path: Path) -> None:
     assert await store.keep(GOOD) == GOOD
-    assert await store.keep(BAD, {"rule": "terms"}) == BAD
+    assert await store.keep(BAD, "terms") == BAD
     store.close()
     again = PolicyStore.open(tmp_path, NOW + 1)
     try:
@@ -47,7 +47,7 @@ async def test_the_first_of_two_answers_stands_and_a_refusal_that_came_second_le
 ) -> None:
     await store.keep(GOOD)
     refused = replace(BAD, event_id=GOOD.event_id)
-    assert await store.keep(refused, {"rule": "terms"}) == GOOD
+    assert await store.keep(refused, "terms") == GOOD
     assert PolicySpool(tmp_path).refusals_after(0) == ()
 
 
@@ -60,7 +60,7 @@ async def test_many_who_wait_are_each_given_their_own(store: PolicyStore) -> Non
 async def test_one_that_cannot_be_kept_harms_no_other(store: PolicyStore) -> None:
     broken = replace(GOOD, event_id=EventId("$broken"), text="\ud800")  # half a pair has no form in UTF-8
     kept, failed, also = await asyncio.gather(
-        store.keep(GOOD), store.keep(broken), store.keep(BAD, {}), return_exceptions=True
+        store.keep(GOOD), store.keep(broken), store.keep(BAD, ""), return_exceptions=True
     )
     assert (kept, also) == (GOOD, BAD)
     assert isinstance(failed, UnicodeEncodeError)
@@ -72,9 +72,9 @@ async def test_the_bot_reads_notes_in_order_and_only_what_it_has_recorded_is_rem
 ) -> None:
     spool = PolicySpool(tmp_path)
     for n in range(3):
-        await store.keep(replace(BAD, event_id=EventId(f"$bad{n}")), {"n": n})
+        await store.keep(replace(BAD, event_id=EventId(f"$bad{n}")), f"{n}")
     first, second, third = spool.refusals_after(0)
-    assert [first.note, second.note, third.note] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert [first.note, second.note, third.note] == ["0", "1", "2"]
     assert NOW < first.seq < second.seq < third.seq
     assert spool.refusals_after(first.seq, most=1) == (second,)
 
@@ -92,10 +92,10 @@ async def test_answers_are_kept_for_a_week(store: PolicyStore) -> None:
 
 async def test_numbers_never_come_again_not_even_with_a_new_file(store: PolicyStore, tmp_path: Path) -> None:
     spool = PolicySpool(tmp_path)
-    await store.keep(BAD, {})
+    await store.keep(BAD, "")
     (before,) = spool.refusals_after(0)
     await store.purge(NOW, recorded=before.seq)
-    await store.keep(replace(BAD, event_id=EventId("$next")), {})
+    await store.keep(replace(BAD, event_id=EventId("$next")), "")
     (after,) = spool.refusals_after(0)
     assert after.seq > before.seq
 
@@ -105,11 +105,11 @@ async def test_numbers_never_come_again_not_even_with_a_new_file(store: PolicySt
         path.with_name(path.name + side).unlink(missing_ok=True)
     anew = PolicyStore.open(tmp_path, NOW + 60_000)
     try:
-        await anew.keep(BAD, {})
+        await anew.keep(BAD, "")
         (newest,) = spool.refusals_after(after.seq)
         assert newest.event_id == BAD.event_id
         await anew.continue_after(newest.seq + 1_000_000)
-        await anew.keep(replace(BAD, event_id=EventId("$later")), {})
+        await anew.keep(replace(BAD, event_id=EventId("$later")), "")
         assert spool.refusals_after(newest.seq)[0].seq == newest.seq + 1_000_001
     finally:
         anew.close()

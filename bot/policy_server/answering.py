@@ -1,0 +1,180 @@
+"""The one answer that an event has: found if it was given before, else judged, kept, and only then given.
+
+Rules kept here:
+- What is signed is exactly what was judged: an event whose content is not the one that was hashed is never signed, as a
+  signature does not cover the content.
+- Two events of one id (room versions 1 and 2) are never both signed.
+- Many who ask about the same event share one judgement, and an answer outlives whoever waits for it.
+- Nothing is held against somebody unless their own server signed the event. What breaks a rule without that is refused,
+  but neither kept nor recorded.
+- If an answer cannot be kept, none is given.
+- Nobody is counted towards a flood by what others say in their name.
+
+Left to others: who may ask (`server.py`), whether a rule is broken (`judging.py`), the disk
+(`storage/policy_server/`).
+
+Specification: server-server API v1.19, "Policy Servers".
+"""
+
+import asyncio
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from bot.crypto.signing import SigningKey
+from bot.federation.pdu import Pdu
+from bot.pipeline.withheld import Withheld, note_of
+from bot.runtime.clock import Clock
+from moderation.judge.beforehand import Refusal
+from moderation.values.ids import EventId, server_of
+from storage.policy_server.store import KeptAnswer, PolicyStore
+from storage.record_mapping import Content
+
+from .bot_tables import RoomThatAsks
+from .figures import PolicyFigures
+from .judging import BeforehandJudge, Judgement, client_event
+
+log = structlog.get_logger()
+
+FORBIDDEN, BAD_JSON, UNKNOWN = "M_FORBIDDEN", "M_BAD_JSON", "M_UNKNOWN"
+_MOST_REMEMBERED = 20_000
+
+
+class EventKeys(Protocol):
+    """The keys of other servers."""
+
+    async def event_is_signed(self, pdu: Pdu, server: str) -> bool:
+        """Tell whether a server signed an event with a key that is valid for it; False if that cannot be found out."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyAnswer:
+    """An answer: `signature`, or the reason of a refusal with its status of HTTP."""
+
+    signature: str = ""
+    status: int = 200
+    errcode: str = ""
+    text: str = ""
+
+
+Say = Callable[[str], str]  # a text of `beforehand.error`, in the language of the deployment
+Words = Callable[[Refusal, Judgement], str]
+
+
+class Answering:
+    """All answers of one policy server."""
+
+    def __init__(
+        self,
+        store: PolicyStore,
+        judge: BeforehandJudge,
+        keys: EventKeys,
+        own: SigningKey,
+        words: Words,
+        say: Say,
+        figures: PolicyFigures,
+        clock: Clock,
+        within_ms: int,
+        content: Content = "full",
+    ) -> None:
+        self._store = store
+        self._judge = judge
+        self._keys = keys
+        self._own = own
+        self._words = words
+        self._say = say
+        self._figures = figures
+        self._clock = clock
+        self._within_s = within_ms / 1000
+        self._content = content
+        self._known: OrderedDict[EventId, KeptAnswer] = OrderedDict()
+        self._under_way: dict[object, asyncio.Task[PolicyAnswer]] = {}
+
+    async def answer(self, pdu: Pdu, room: RoomThatAsks) -> PolicyAnswer:
+        """Return the answer to an event of a room that asks."""
+        if (known := self._known.get(pdu.event_id)) is not None:
+            self._known.move_to_end(pdu.event_id)
+            self._figures.count("repeated")
+            return self._given(known, pdu)
+        key = _same(pdu)
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(self._found(pdu, room))
+            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def settle(self) -> None:
+        """Wait until everything under way is answered."""
+        if self._under_way:
+            await asyncio.wait(self._under_way.values())
+
+    async def _found(self, pdu: Pdu, room: RoomThatAsks) -> PolicyAnswer:
+        try:
+            if (kept := await self._store.answer(pdu.event_id)) is not None:
+                self._figures.count("repeated")
+                return self._remember(kept, pdu)
+            return await self._new(pdu, room)
+        except sqlite3.Error as error:
+            self._figures.not_kept(str(error))
+            return PolicyAnswer(status=503, errcode=UNKNOWN, text=self._say("not-kept"))
+
+    async def _new(self, pdu: Pdu, room: RoomThatAsks) -> PolicyAnswer:
+        now_ms = self._clock()
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self._within_s
+        if not pdu.has_its_content:
+            self._figures.count("tampered")
+            return PolicyAnswer(status=400, errcode=BAD_JSON, text=self._say("tampered"))
+        found = await self._judge.judgement(pdu, room, self._within_s)
+        signed = await _in_time(self._keys.event_is_signed(pdu, server_of(pdu.sender)), ends - loop.time())
+        kept = KeptAnswer(pdu.event_id, pdu.reference_hash, pdu.room, found.refusal is None, now_ms)
+        if found.refusal is None:
+            stands = self._remember(await self._store.keep(kept), pdu)
+            self._figures.count(found.because)
+            if signed and stands.signature:
+                self._judge.let_through(pdu)
+            return stands
+        text = self._words(found.refusal, found)
+        if not signed:
+            self._figures.count("unproven")
+            return PolicyAnswer(status=400, errcode=FORBIDDEN, text=text)
+        refused = replace(kept, errcode=FORBIDDEN, text=text)
+        withheld = Withheld(pdu.room, pdu.event_id, client_event(pdu), found.refusal, "policy_server", now_ms)
+        first = await self._store.keep(refused, note_of(withheld, self._content))
+        if first is refused:
+            self._figures.count("refused")
+            self._figures.noted.set()
+        return self._remember(first, pdu)
+
+    def _remember(self, kept: KeptAnswer, pdu: Pdu) -> PolicyAnswer:
+        self._known[kept.event_id] = kept
+        if len(self._known) > _MOST_REMEMBERED:
+            self._known.popitem(last=False)
+        return self._given(kept, pdu)
+
+    def _given(self, kept: KeptAnswer, pdu: Pdu) -> PolicyAnswer:
+        """Return the answer that is kept. A signature follows from the event and the key, so it is made again."""
+        if kept.reference_hash != pdu.reference_hash:
+            return PolicyAnswer(status=400, errcode=BAD_JSON, text=self._say("same-id"))
+        if kept.accepted:
+            return PolicyAnswer(signature=pdu.signature(self._own))
+        return PolicyAnswer(status=400, errcode=kept.errcode, text=kept.text)
+
+
+def _same(pdu: Pdu) -> object:
+    """Return what two requests share whose answer is the same: the event, its content, and what proves its sender."""
+    proof = tuple(sorted(pdu.signatures_of(server_of(pdu.sender)).items()))
+    return pdu.reference_hash, pdu.has_its_content, proof
+
+
+async def _in_time(answer: Awaitable[bool], within_s: float) -> bool:
+    """Return an answer; False if it does not come in time."""
+    try:
+        async with asyncio.timeout(max(0.0, within_s)):
+            return await answer
+    except TimeoutError:
+        return False

@@ -1,0 +1,183 @@
+"""The tables of the bot, read by another process: which rooms ask, what was delivered, what is known of people.
+
+Rules kept here:
+- Nothing is written, and nothing is read on the event loop.
+- What was read before is good for a second after the bot has written; then it is read again. Before anything is refused
+  the person and the room are read again in any case (`judging.py`).
+- The bot may be down, its tables locked, in the making or replaced: then asking raises, and the last list of rooms
+  stands.
+- Nobody waits longer than asked for. While a read that somebody gave up on still hangs, nobody else is made to wait.
+
+Left to others: which failure lets an event through (`judging.py`), what the tables hold (`storage/queries/`).
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.pipeline.view_cache import ViewCache
+from bot.runtime.clock import Clock
+from moderation.values.errors import AnswerableError
+from moderation.values.ids import SAFE_INT, RoomId, UserId
+from storage import queries
+from storage.database import FILE, Database, state_of_file
+from storage.policy_server.spool import META_SEQ
+
+log = structlog.get_logger()
+
+READ_ERRORS = (SQLAlchemyError, AnswerableError, OSError)
+_LOOK_EACH_S = 1.0
+_LOOK_WITHIN_S = 2.0
+_AT_ONCE = 8  # reads; each connection has a thread
+NEVER = SAFE_INT  # later than any event can claim to be sent
+_DEFAULT_VERSION = "1"  # of a room whose m.room.create names none
+
+T = TypeVar("T")
+
+
+class TablesSilent(AnswerableError):
+    """Raised if the tables do not answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomThatAsks:
+    """A room that asks the policy server, or will once it is joined.
+
+    `since_ms`: when the owner decided that it is asked; `NEVER` if they do not want it any more.
+    """
+
+    room: RoomId
+    since_ms: int
+    version: str
+    joined: bool = False  # as the bot sees it
+
+    @property
+    def wanted(self) -> bool:
+        """True if its owner wants the policy server to be asked."""
+        return self.since_ms != NEVER
+
+
+class BotTables:
+    """The tables, read-only."""
+
+    def __init__(self, data_dir: Path, user: UserId, knowledge: ViewCache, clock: Clock) -> None:
+        self.rooms: Mapping[RoomId, RoomThatAsks] = {}
+        self.recorded = 0  # the number of the last refusal that the bot has recorded
+        self.read_ms = 0  # when the tables last answered; 0: never
+        self.looked = asyncio.Event()  # set once they were read, or could not be
+        self._data_dir = data_dir
+        self._user = user  # of the policy server
+        self._knowledge = knowledge
+        self._clock = clock
+        self._opened: tuple[tuple[int, ...], Database] | None = None
+        self._opening = asyncio.Lock()
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._given_up: set[asyncio.Task[object]] = set()  # reads that still hang
+        self._seen: object = None  # the state of the files at the last look
+        self._stale = True
+
+    async def run(self) -> None:
+        """Look each second what has changed, until cancelled."""
+        failing = False
+        while True:
+            try:
+                await self.look()
+                failing = False
+            except READ_ERRORS as error:
+                if not failing:
+                    log.warning("policy_tables_unread", why=str(error).partition("\n")[0])
+                failing = True
+            self.looked.set()
+            await asyncio.sleep(_LOOK_EACH_S)
+
+    async def look(self) -> None:
+        """If the bot has written, read what is needed of all rooms, and let the rest be read again.
+
+        Raises one of `READ_ERRORS`.
+        """
+        there = await asyncio.to_thread(_state_of_files, self._data_dir)
+        if there != self._seen:
+            self._stale = True
+            self.rooms, self.recorded = await self.ask(self._of_all_rooms, _LOOK_WITHIN_S)
+            self._seen = there
+        self.read_ms = self._clock()
+
+    async def ask(self, question: Callable[[AsyncConnection], Awaitable[T]], within_s: float) -> T:
+        """Return what `question` finds. Raises one of `READ_ERRORS`: `TablesSilent` if it takes longer than that."""
+        if self._given_up:
+            raise TablesSilent("an earlier question still hangs")
+        began = asyncio.Event()
+        task = asyncio.ensure_future(self._asked(question, began))
+        await asyncio.wait({task}, timeout=max(0.0, within_s))
+        if task.done():
+            return task.result()
+        if began.is_set():  # SQLite's thread cannot be interrupted, and to close its connection would wait for it
+            self._given_up.add(task)
+            task.add_done_callback(self._ended)
+        else:
+            task.cancel()
+        raise TablesSilent("no answer in time")
+
+    async def close(self) -> None:
+        """Close the database."""
+        if self._opened is not None:
+            opened, self._opened = self._opened, None
+            await opened[1].close()
+
+    def _ended(self, task: asyncio.Task[T]) -> None:
+        self._given_up.discard(task)
+        with suppress(asyncio.CancelledError):
+            task.exception()  # it was told to the one who asked: no answer in time
+
+    async def _asked(self, question: Callable[[AsyncConnection], Awaitable[T]], began: asyncio.Event) -> T:
+        async with self._places:
+            began.set()
+            database = await self._database()
+            async with database.read() as db:
+                if self._stale:
+                    self._stale = False
+                    await self._knowledge.begin(db)
+                return await question(db)
+
+    async def _database(self) -> Database:
+        async with self._opening:
+            there = await asyncio.to_thread(state_of_file, self._data_dir)
+            if self._opened is not None and self._opened[0] != there:
+                await self.close()
+            if self._opened is None:
+                self._opened = there, await Database.open(self._data_dir, read_only=True)
+                self._stale = True
+            return self._opened[1]
+
+    async def _of_all_rooms(self, db: AsyncConnection) -> tuple[dict[RoomId, RoomThatAsks], int]:
+        since = await queries.policy_rooms(db)
+        there = {room for room, what in (await queries.memberships_of(db, self._user)).items() if what == "join"}
+        rooms = {
+            room: RoomThatAsks(room, since.get(room, NEVER), await version_of(db, room), room in there)
+            for room in since.keys() | there
+        }
+        return rooms, int(await queries.get_meta(db, META_SEQ) or 0)
+
+
+async def version_of(db: AsyncConnection, room: RoomId) -> str:
+    """Return the version of a room that the bot serves."""
+    created = await queries.created_event(db, room)
+    content = created.get("content") if isinstance(created, dict) else None
+    named = content.get("room_version", _DEFAULT_VERSION) if isinstance(content, dict) else ""
+    return named if isinstance(named, str) else json.dumps(named)
+
+
+def _state_of_files(data_dir: Path) -> object:
+    """Return what changes with each commit of the bot. Raises `OSError` if there are no tables."""
+    found = [path.stat() for name in (FILE, f"{FILE}-wal") if (path := data_dir / name).exists()]
+    if not found:
+        raise FileNotFoundError(f"there are no tables in {data_dir}: has the bot run?")
+    return [(each.st_ino, each.st_size, each.st_mtime_ns) for each in found]

@@ -1,0 +1,47 @@
+"""The counts of what people posted lately, as far as the policy server let it through, for rules against floods.
+
+The times are those of our own clock: a server cannot date its messages out of the count. What claims to be old is not
+counted at all, since a server that catches up asks about many such events at once, and its people are in no haste.
+
+Rules kept here:
+- What is refused does not count, so that waiting helps.
+- Both numbers are bounded: the people who posted longest ago are forgotten first.
+- After a restart it begins from nothing. The judgement after delivery counts from the records.
+
+Left to others: what counts as what (`bot/pipeline/judging_context.py`), which events are old (`judging.py`).
+"""
+
+from bisect import insort
+from collections import OrderedDict, deque
+
+from moderation.rules.check import Counted
+from moderation.values.ids import RoomId, UserId
+
+_MOST_PEOPLE = 20_000
+_MOST_TIMES = 1_000  # of one person in one room
+
+_Times = deque[tuple[int, Counted | None]]
+
+
+class LetThrough:
+    """What each person posted in each room within `window_ms`."""
+
+    def __init__(self, window_ms: int) -> None:
+        self._window_ms = window_ms
+        self._times: OrderedDict[tuple[RoomId, UserId], _Times] = OrderedDict()
+
+    def times(self, room: RoomId, user: UserId, now_ms: int) -> tuple[tuple[int, Counted | None], ...]:
+        """Return the times (ms) that count now, the oldest first; None: of a message."""
+        times = self._times.get((room, user), ())
+        return tuple(each for each in times if now_ms - each[0] <= self._window_ms)
+
+    def add(self, room: RoomId, user: UserId, at_ms: int, what: Counted | None) -> None:
+        """Count something that was let through."""
+        key = (room, user)
+        times = self._times.setdefault(key, deque())
+        self._times.move_to_end(key)
+        while times and (at_ms - times[0][0] > self._window_ms or len(times) >= _MOST_TIMES):
+            times.popleft()
+        insort(times, (at_ms, what), key=lambda each: each[0])
+        if len(self._times) > _MOST_PEOPLE:
+            self._times.popitem(last=False)

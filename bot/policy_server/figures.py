@@ -1,0 +1,102 @@
+"""What the policy server counts of itself, and the page on which it says so.
+
+``/metrics`` is in Prometheus' text format, for this machine alone. The page of health is for the bot, which asks
+for it from outside: 200, or 503 if no answer can be given at all.
+
+Rules kept here:
+- No label has a value that people choose, and none names a room.
+- Tables that cannot be read are no reason to be called unwell: then everything is let through, and nobody is silenced.
+"""
+
+import asyncio
+from collections import Counter
+from typing import Literal, get_args
+
+import structlog
+
+from bot.runtime.clock import Clock
+
+log = structlog.get_logger()
+
+Counted = Literal[
+    "judged",
+    "delivered",
+    "past",
+    "unreadable",
+    "not_judged",
+    "refused",
+    "unproven",
+    "tampered",
+    "repeated",
+    "unknown_room",
+    "malformed",
+    "unauthorized",
+    "too_many",
+    "not_kept",
+]
+_MEANINGS: dict[Counted, str] = {
+    "judged": "Events signed because they break no rule.",
+    "delivered": "Events signed because the bot has them already.",
+    "past": "Events signed because they are older than the wish of the owner.",
+    "unreadable": "Events signed because they have no meaning.",
+    "not_judged": "Events signed because they could not be judged in time.",
+    "refused": "Events refused, each with its record.",
+    "unproven": "Events refused without a record: no proof that their sender's server sent them.",
+    "tampered": "Events refused because their content is not what was hashed.",
+    "repeated": "Answers given again.",
+    "unknown_room": "Requests about rooms that do not ask.",
+    "malformed": "Requests that hold no event.",
+    "unauthorized": "Requests that prove no server.",
+    "too_many": "Requests refused because their server has too many under way.",
+    "not_kept": "Answers not given because they could not be kept.",
+}
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_AGAIN_MS = 60_000  # a disk that failed is believed again after this, or with the next answer that is kept
+
+
+class PolicyFigures:
+    """The counts since the start."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.noted = asyncio.Event()  # a refusal waits for the bot
+        self._clock = clock
+        self._began_ms = clock()
+        self._counts: Counter[Counted] = Counter(dict.fromkeys(get_args(Counted), 0))
+        self._failed_ms = 0
+
+    def count(self, what: Counted) -> None:
+        """Count one."""
+        self._counts[what] += 1
+        if what in ("judged", "refused"):
+            self._failed_ms = 0
+
+    def not_kept(self, why: str) -> None:
+        """Count an answer that could not be kept."""
+        self._counts["not_kept"] += 1
+        if not self._failed_ms:
+            log.error("policy_answer_not_kept", why=why)
+        self._failed_ms = self._clock()
+
+    @property
+    def healthy(self) -> bool:
+        """Tell whether answers can be given."""
+        return not self._failed_ms or self._clock() - self._failed_ms > _AGAIN_MS
+
+    def counted(self) -> dict[str, int]:
+        """Return all counts by name."""
+        return {str(name): number for name, number in self._counts.items()}
+
+    def text(self, *, rooms: int, joined: int, tables_age_s: float) -> str:
+        """Return the page for Prometheus."""
+        gauges = (
+            ("answerable_policy_healthy", "1: answers can be given.", int(self.healthy)),
+            ("answerable_policy_up_seconds", "Since the start.", (self._clock() - self._began_ms) // 1000),
+            ("answerable_policy_rooms", "Rooms whose owners want it to be asked.", rooms),
+            ("answerable_policy_rooms_joined", "Of these, rooms it has joined.", joined),
+            ("answerable_policy_tables_age_seconds", "Since the tables last answered; -1: never.", tables_age_s),
+        )
+        lines = [f"# HELP {name} {meaning}\n# TYPE {name} gauge\n{name} {value}\n" for name, meaning, value in gauges]
+        for name, meaning in _MEANINGS.items():
+            total = f"answerable_policy_{name}_total"
+            lines.append(f"# HELP {total} {meaning}\n# TYPE {total} counter\n{total} {self._counts[name]}\n")
+        return "".join(lines)

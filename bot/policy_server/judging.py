@@ -1,0 +1,160 @@
+"""The judgement of an event that somebody asks about, by the tables as they are now.
+
+Rules kept here:
+- It is the judgement of the bot (`moderation/judge/beforehand.py`), with the same context, which may be seconds old.
+- What cannot be judged in time is let through (`NOT_JUDGED`): the bot judges it after delivery.
+- Nobody is refused by what was known a moment ago: before that, everything is read again.
+- What the bot has recorded was delivered, and is let through. So is what claims to be older than the owner's wish that
+  the policy server be asked: homeservers that catch up ask about a room's past.
+- A quotation in front of a reply is not looked at: whether it is true stands in the records, which are not read here.
+
+Left to others: keeping the answer, proving who sent the event (`answering.py`).
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.config.config import Config
+from bot.events.parse_event import receive
+from bot.federation.pdu import Pdu
+from bot.pipeline.judging_context import JudgingContexts, ToJudge, counted_as
+from bot.pipeline.unit_of_work import PipelineSettings, UnitOfWork
+from bot.pipeline.view_cache import ViewCache
+from bot.runtime.clock import Clock
+from moderation.judge.beforehand import Refusal, refused_beforehand
+from moderation.judge.judge import CompiledRule
+from moderation.policy import Measure
+from moderation.rules.base import LONGEST_OWN_MS
+from moderation.values.events import Json, MessagePosted, Received, Unreadable
+from moderation.values.ids import SAFE_INT
+from storage import queries
+
+from .bot_tables import READ_ERRORS, BotTables, RoomThatAsks
+from .counts import LetThrough
+
+OLD_MS = 60_000  # what claims to be older is of a server that catches up
+_AFTER_ALL = SAFE_INT  # an index behind all records
+
+LetBecause = Literal["judged", "delivered", "past", "unreadable", "not_judged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was found: `refusal` is None if the event is let through, `because` says why."""
+
+    refusal: Refusal | None
+    because: LetBecause
+    language: str = ""  # of the room
+    rules: Sequence[CompiledRule] = ()
+
+
+class BeforehandJudge:
+    """The judge of one deployment."""
+
+    def __init__(self, config: Config, tables: BotTables, knowledge: ViewCache, clock: Clock) -> None:
+        self._tables = tables
+        self._knowledge = knowledge
+        self._clock = clock
+        self._bot = config.user
+        self._policy = config.policy
+        self._measures: frozenset[Measure] = config.policy_server.measures
+        settings = PipelineSettings(
+            bot=config.user,
+            policy=config.policy,
+            rules=tuple(map(CompiledRule.of, config.policy.rules)),
+            content=config.records.content,
+        )
+        self._contexts = JudgingContexts(knowledge, settings, lambda _room, _index: None)
+        self._let_through = LetThrough(window_of(config))
+
+    async def judgement(self, pdu: Pdu, room: RoomThatAsks, within_s: float) -> Judgement:
+        """Return the judgement of an event. Raises nothing: what cannot be judged is let through."""
+        if pdu.sent_ms < room.since_ms:
+            return Judgement(None, "past")
+        event = receive(client_event(pdu), pdu.room, self._clock())
+        if isinstance(event, Unreadable):
+            return Judgement(None, "unreadable")
+        if isinstance(event, MessagePosted):
+            event = replace(event, quoted=())
+        ends = time.monotonic() + within_s
+        try:
+            found = await self._tables.ask(lambda db: self._judged(db, event), ends - time.monotonic())
+            if found.refusal is not None:
+                self._forget(event)
+                found = await self._tables.ask(lambda db: self._judged(db, event), ends - time.monotonic())
+        except READ_ERRORS:
+            return Judgement(None, "not_judged")
+        return found
+
+    def _forget(self, event: Received) -> None:
+        """Let what is known of an event's room and sender be read again."""
+        assert not isinstance(event, Unreadable)
+        self._knowledge.room_changed(event.room)
+        self._knowledge.moved(event.sender)
+        self._knowledge.standing.clear()
+
+    def let_through(self, pdu: Pdu) -> None:
+        """Count an event that was let through, and that its sender's server signed."""
+        event = receive(client_event(pdu), pdu.room, self._clock())
+        if isinstance(event, Unreadable) or event.sender == self._bot or self._is_old(event):
+            return
+        what = counted_as(event)
+        if what is not None or isinstance(event, MessagePosted):
+            self._let_through.add(event.room, event.sender, event.received_ms, what)
+
+    async def _judged(self, db: AsyncConnection, event: Received) -> Judgement:
+        assert not isinstance(event, Unreadable)
+        if event.event in await queries.known_events(db, [event.event]):
+            return Judgement(None, "delivered")
+        room = await self._knowledge.room(db, event.room)
+        if room is None:
+            return Judgement(None, "judged")
+        due = await self._contexts.of(UnitOfWork(db, first=0), _AFTER_ALL, event, room)
+        due = self._with_counts(due, event)
+        assert not isinstance(due.event, Unreadable)
+        refusal = refused_beforehand(due.event, due.context, self._policy, due.rules, self._measures)  # type: ignore[arg-type]  # no file
+        return Judgement(refusal, "judged", room.language, due.rules)
+
+    def _with_counts(self, due: ToJudge, event: Received) -> ToJudge:
+        """Add what the sender posted lately, this event included; nothing if it claims to be old."""
+        assert not isinstance(event, Unreadable)
+        if self._is_old(event):
+            return due
+        own = counted_as(event)
+        times = self._let_through.times(event.room, event.sender, event.received_ms)
+        if own is not None or isinstance(event, MessagePosted):
+            times = (*times, (event.received_ms, own))
+        recent = tuple(at for at, what in times if what is None)
+        others = tuple((at, what) for at, what in times if what is not None)
+        return replace(due, context=replace(due.context, recent_ms=recent, recent_others=others))
+
+    def _is_old(self, event: Received) -> bool:
+        assert not isinstance(event, Unreadable)
+        return event.sent_ms < event.received_ms - OLD_MS
+
+
+def client_event(pdu: Pdu) -> dict[str, Json]:
+    """Return an event in the format of clients, with what its content hash covers and no more.
+
+    `unsigned` is what anybody made of it on the way.
+    """
+    raw: dict[str, Json] = {
+        name: pdu.event[name]
+        for name in ("type", "sender", "origin_server_ts", "content", "state_key", "redacts")
+        if name in pdu.event
+    }
+    return {**raw, "event_id": pdu.event_id, "room_id": pdu.room}
+
+
+def new_knowledge(config: Config) -> ViewCache:
+    """Return an empty cache of what is read of rooms and people."""
+    return ViewCache(config.user, incident_ms=config.policy.credit.incident_window, window_ms=window_of(config))
+
+
+def window_of(config: Config) -> int:
+    """Return how far back rules count, in milliseconds."""
+    return max((LONGEST_OWN_MS, *(rule.window_ms() for rule in config.policy.rules)))

@@ -1,0 +1,102 @@
+"""The rooms that ask the policy server, and joining those whose owners want that.
+
+A homeserver asks a policy server only if a user of its name is joined in the room.
+
+Rules kept here:
+- A room that no longer wants to be asked for but still does is answered: everything is signed, so that nobody is
+  silenced by a setting that could not be taken back.
+- A room that was joined once and of which the tables say nothing is answered likewise: they may be lost, or unread.
+- A room that named this server without its owner's wish is not answered, and not joined.
+- A failed attempt is repeated, seldom; the reason is kept for the people who wait.
+
+Left to others: joining (`bot/federation/`), saying why it failed (the bot).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import structlog
+
+from bot.runtime.clock import Clock
+from moderation.values.errors import AnswerableError
+from moderation.values.ids import RoomId
+from storage.policy_server.store import PolicyStore
+
+from .bot_tables import NEVER, BotTables, RoomThatAsks
+
+log = structlog.get_logger()
+
+LOOK_EACH_S = 1.0
+_FIRST_WAIT_MS, _LONGEST_WAIT_MS = 10_000, 600_000
+_JOINED_FOR_MS = 60_000  # so long a room that was joined is not joined again, until the bot has seen it
+
+Join = Callable[[RoomId], Awaitable[str]]  # returns the room's version
+
+
+class PolicyRooms:
+    """All rooms that ask."""
+
+    def __init__(self, tables: BotTables, store: PolicyStore, join: Join, clock: Clock) -> None:
+        self._tables = tables
+        self._store = store
+        self._join = join
+        self._clock = clock
+        self._joined: dict[RoomId, str] = {}  # once, and the version
+        self._next_ms: dict[RoomId, tuple[int, int]] = {}  # when to try again, and how long was waited
+        self.invited = asyncio.Event()
+
+    async def begin(self) -> None:
+        """Read which rooms were joined earlier. Raises `sqlite3.Error`."""
+        self._joined = {room.room: room.version for room in await self._store.rooms() if room.version}
+
+    def asking(self, room: object) -> RoomThatAsks | None:
+        """Return a room that asks, or has asked and may still do so; None for any other."""
+        if not isinstance(room, str):
+            return None
+        found, version = self._tables.rooms.get(RoomId(room)), self._joined.get(RoomId(room))
+        if found is None:
+            return RoomThatAsks(RoomId(room), NEVER, version, joined=True) if version else None
+        return found if found.version or version is None else replace(found, version=version)
+
+    def wanted(self, room: str) -> bool:
+        """Tell whether an invitation to a room is to be accepted."""
+        found = self.asking(room)
+        return found is not None and found.wanted
+
+    def came(self, room: RoomId) -> None:
+        """Try to join a room at once: somebody invited us."""
+        self._next_ms.pop(room, None)
+        self.invited.set()
+
+    def figures(self) -> tuple[int, int, float]:
+        """Return how many rooms ask, how many of them were joined, and the age of what is known of them (s)."""
+        wanted = [room for room in self._tables.rooms.values() if room.wanted]
+        age_s = (self._clock() - self._tables.read_ms) / 1000 if self._tables.read_ms else -1
+        return len(wanted), sum(room.joined for room in wanted), round(age_s, 3)
+
+    async def run(self) -> None:
+        """Join what is to be joined, until cancelled."""
+        while True:
+            for room in tuple(self._tables.rooms.values()):
+                if room.wanted and not room.joined and self._clock() >= self._next_ms.get(room.room, (0, 0))[0]:
+                    await self._try(room)
+            self.invited.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.invited.wait(), LOOK_EACH_S)
+
+    async def _try(self, room: RoomThatAsks) -> None:
+        try:
+            version = await self._join(room.room)
+        except (AnswerableError, OSError) as error:
+            _, waited = self._next_ms.get(room.room, (0, _FIRST_WAIT_MS // 2))
+            wait = min(2 * waited, _LONGEST_WAIT_MS)
+            self._next_ms[room.room] = self._clock() + wait, wait
+            log.warning("policy_room_not_joined", room=room.room, why=str(error)[:200])
+            await self._store.room_tried(room.room, self._clock(), str(error))
+        else:
+            self._next_ms[room.room] = self._clock() + _JOINED_FOR_MS, _FIRST_WAIT_MS
+            log.info("policy_room_joined", room=room.room)
+            self._joined[room.room] = version
+            await self._store.room_joined(room.room, version, self._clock())

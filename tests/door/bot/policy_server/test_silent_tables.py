@@ -1,0 +1,77 @@
+"""Tables that are slow, silent, missing or damaged: everybody is let through, and nobody waits for long."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.policy_server.bot_tables import TablesSilent
+from storage.database import FILE
+from storage.sqlite_driver import Connection
+from tests.door.bot.policy_server.asked import BAD, Asked, asked
+from tests.door.offline import ANNA
+
+
+async def judged_again(server: Asked) -> None:
+    """Ask until something is refused."""
+    async with asyncio.timeout(60):
+        depth = 100
+        while (await server.ask(server.pdu(ANNA, BAD, depth=depth))).signature:
+            depth += 1
+            await asyncio.sleep(0.01)
+
+
+async def test_while_the_tables_hang_everything_is_let_through_at_once(tmp_path: Path) -> None:
+    goes_on = threading.Event()
+
+    async def hangs(db: AsyncConnection) -> None:
+        assert isinstance(db, Connection)
+        await db.hand_over(lambda _: goes_on.wait())
+
+    async with asked(tmp_path) as server:
+        try:
+            with pytest.raises(TablesSilent):
+                await server.tables.ask(hangs, 0.01)
+            assert (await server.ask(server.pdu(ANNA, BAD))).signature
+            assert server.counted() == {"not_judged": 1}
+        finally:
+            goes_on.set()
+        await judged_again(server)
+
+
+async def test_nobody_waits_longer_than_the_owner_chose(tmp_path: Path) -> None:
+    goes_on = threading.Event()
+
+    async def hangs(db: AsyncConnection) -> None:
+        assert isinstance(db, Connection)
+        await db.hand_over(lambda _: goes_on.wait())
+
+    async with asked(tmp_path, within_ms=1) as server:
+        places = [asyncio.ensure_future(server.tables.ask(hangs, 60)) for _ in range(8)]
+        try:
+            await asyncio.sleep(0)
+            assert (await server.ask(server.pdu(ANNA, BAD))).signature  # though those places are all taken
+            assert server.counted() == {"not_judged": 1}
+        finally:
+            goes_on.set()
+            await asyncio.gather(*places)
+
+
+async def test_without_tables_everything_is_let_through(tmp_path: Path) -> None:
+    async with asked(tmp_path) as server:
+        path = server.bot.config.data_dir / FILE
+        away = path.rename(path.with_name("away"))
+        assert (await server.ask(server.pdu(ANNA, BAD))).signature
+        away.rename(path)
+        await judged_again(server)
+
+
+async def test_damaged_tables_let_everything_through(tmp_path: Path) -> None:
+    async with asked(tmp_path) as server:
+        path = server.bot.config.data_dir / FILE
+        path.rename(path.with_name("away"))
+        path.write_bytes(b"no tables" * 1_000)
+        assert (await server.ask(server.pdu(ANNA, BAD))).signature
+        assert server.counted() == {"not_judged": 1}
