@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from itertools import islice
 from typing import Literal
 
-from bot.texts.list_lines import own_lists
+from bot.texts.list_lines import chosen_line, own_list_line, own_lists
 from moderation.cases.manager_orders import Order
 from moderation.duty.responsibility import is_operator, require_over
 from moderation.lists import choosing
@@ -28,7 +28,7 @@ from moderation.model.facts import Fact, ListSpared, SanctionEnded
 from moderation.model.reach import DEPLOYMENT, reach_of
 from moderation.values.errors import Refused
 from moderation.values.ids import PersonId, UserId, server_of
-from moderation.values.notices import Code, Line, Moment, Phrase, Quoted, RoomName, Who, line
+from moderation.values.notices import Code, Line, Moment, Quoted, RoomName, Who, line
 from storage import queries
 
 from . import choose_list, spare_servers
@@ -79,7 +79,7 @@ async def _shown(call: Call) -> Reply:
     shown = [
         said
         for name, watch in here.items()
-        for said in _one(watch, figures.get(name, queries.ListFigures()), chosen.get(name))
+        for said in chosen_line(watch, figures.get(name, queries.ListFigures()), chosen.get(name))
     ]
     return Reply((line("policy-list.head", room=room), *shown, *own, line("policy-list.how"), *how), private=True)
 
@@ -88,24 +88,7 @@ async def _own(call: Call) -> tuple[Line, ...]:
     """Say which lists of our own there are for cases of the room, and how many people of them stand there."""
     own = own_lists(call.policy, call.group)
     counted = await queries.published_counts(call.db, call.group) if own else {}
-    return tuple(
-        line("policy-list.own", list=each.name, room=Code(each.room), count=counted.get(each.name, 0)) for each in own
-    )
-
-
-def _one(watch: Watch, figures: queries.ListFigures, chosen: queries.ChosenList | None) -> tuple[Line, ...]:
-    shown = line(
-        "policy-list.one",
-        list=watch.name,
-        trust=Phrase(f"policy-list.trust.{watch.trust}"),
-        entries=figures.entries,
-        read=Moment(figures.read) if figures.read else Phrase("policy-list.unread"),
-        cases=figures.cases,
-        waiting=figures.waiting,
-    )
-    if chosen is None or not chosen.in_chat:
-        return (shown,)
-    return (shown, line("policy-list.by", who=Who(chosen.by), since=Moment(chosen.since)))
+    return tuple(own_list_line(each, counted.get(each.name, 0)) for each in own)
 
 
 async def _match(call: Call) -> Reply:

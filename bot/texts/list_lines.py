@@ -1,11 +1,12 @@
-"""The policy lists that count in a room, in words: for `!status`, and for members in `!rules`."""
+"""The policy lists that count in a room, in words: for `!list`, `!status`, the console, and for members in `!rules`."""
 
 from collections.abc import Iterable, Iterator
 
 from moderation.lists.matching import Watch
 from moderation.model.context import RoomView
 from moderation.policy import Policy, PublishedList
-from moderation.values.notices import Line, line
+from moderation.values.notices import Code, Line, Moment, Phrase, Who, line
+from storage.queries import ChosenList, ListFigures
 
 
 def list_lines(watches: Iterable[Watch], room: RoomView, policy: Policy) -> Iterator[Line]:
@@ -27,3 +28,24 @@ def ban_list_lines(watches: Iterable[Watch], room: RoomView) -> Iterator[Line]:
     names = [each.name for each in watches if each.trust != "look" and each.holds_in(room)]
     if names:
         yield line("rules.lists", lists=", ".join(names))
+
+
+def chosen_line(watch: Watch, figures: ListFigures, chosen: ChosenList | None) -> tuple[Line, ...]:
+    """Say of a list how far it is trusted, what it brought, and who chose it if that was in chat."""
+    shown = line(
+        "policy-list.one",
+        list=watch.name,
+        trust=Phrase(f"policy-list.trust.{watch.trust}"),
+        entries=figures.entries,
+        read=Moment(figures.read) if figures.read else Phrase("policy-list.unread"),
+        cases=figures.cases,
+        waiting=figures.waiting,
+    )
+    if chosen is None or not chosen.in_chat:
+        return (shown,)
+    return (shown, line("policy-list.by", who=Who(chosen.by), since=Moment(chosen.since)))
+
+
+def own_list_line(own: PublishedList, count: int) -> Line:
+    """Say of a list of our own how many people stand there."""
+    return line("policy-list.own", list=own.name, room=Code(own.room), count=count)

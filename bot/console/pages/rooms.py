@@ -19,6 +19,7 @@ from bot.console.draw.week import draw_week, week_begin
 from bot.console.render import path_of
 from bot.console.visit import NoPage, Route, Visit
 from bot.texts import measure_lines
+from bot.texts.list_lines import chosen_line, own_list_line, own_lists
 from bot.texts.names import rules_in_words
 from bot.texts.power_lines import power_lines
 from bot.texts.setting_lines import setting_lines
@@ -98,11 +99,11 @@ async def room(visit: Visit) -> web.Response:
         return visit.see_other(path_of("rooms", found.code))
     shown = await _shown(visit, found)
     health = await _health(visit, shown)
-    settings = _settings(visit, found)
+    settings, lists = _settings(visit, found), await _lists(visit, found)
     measures = tuple(measure_lines.in_force(shown.measures))
     users = [user for user, _ in shown.running]
     names = {
-        **await visit.names((*health, *settings, *measures), found.room),
+        **await visit.names((*health, *settings, *measures, *lists), found.room),
         **await rules_in_words(visit.db, [each.rule for each in shown.figures], visit.language, [found.room]),
         **await queries.room_names(visit.db, [found.room]),
         **await queries.display_names(visit.db, users, [found.room]),
@@ -116,6 +117,7 @@ async def room(visit: Visit) -> web.Response:
         health=health,
         measures=measures,
         settings=settings,
+        lists=lists,
         days_plot=_days(visit, shown, words),
         week_plot=_week(visit, shown, words),
         zone=visit.site.config.bot.timezone,
@@ -167,6 +169,19 @@ async def _health(visit: Visit, shown: ShownRoom) -> tuple[Line, ...]:
 def _settings(visit: Visit, room: RoomView) -> tuple[Line, ...]:
     bot = visit.site.config.bot
     return setting_lines(room, visit.site.policy, language=bot.language, digest=bot.digest)
+
+
+async def _lists(visit: Visit, room: RoomView) -> tuple[Line, ...]:
+    """Say as `!list` does which policy lists count in a room, and which of our own its cases can lead to."""
+    policy, chosen = visit.site.policy, await queries.chosen_lists(visit.db)
+    figures, counted = await queries.list_figures(visit.db, room), await queries.published_counts(visit.db, room)
+    others = [
+        said
+        for each in chosen
+        if (watch := each.watch(policy.lists)).holds_in(room)
+        for said in chosen_line(watch, figures.get(each.list, queries.ListFigures()), each)
+    ]
+    return (*others, *(own_list_line(each, counted.get(each.name, 0)) for each in own_lists(policy, room)))
 
 
 def _days(visit: Visit, shown: ShownRoom, words: DrawingWords) -> Markup:

@@ -91,6 +91,22 @@ async def write(bot: Offline, homeserver: Homeserver) -> None:
     await EntryPublisher(bot.services(homeserver)).handle((await waits(bot))[-1], "txn")
 
 
+async def test_it_is_named_with_the_lists_of_others(tmp_path: Path) -> None:
+    async with offline(tmp_path, SETTINGS) as bot:
+        await upheld(bot)
+        await said(bot, OLGA, "!publish 1 ours spam")
+        assert "policy-list.own" in await said(bot, MARK, "!list")
+        [own] = [
+            line
+            for row in await bot.waiting()
+            if isinstance(row.action, Say)
+            for line in row.action.lines
+            if line.key == "policy-list.own"
+        ]
+        assert (own.fields["list"], own.fields["count"]) == ("ours", 1)
+        assert "status.protects.own-lists" in await said(bot, ANNA, "!status", ROOM)
+
+
 async def test_an_entry_has_a_hash_a_word_and_a_case_and_ends_with_a_reversal(tmp_path: Path) -> None:
     async with offline(tmp_path, SETTINGS) as bot:
         await upheld(bot)

@@ -11,7 +11,7 @@ import pytest
 
 from bot import app
 from bot.admin.request import Request
-from moderation.model.facts import RoomEntered, RoomStateChanged, SanctionStarted
+from moderation.model.facts import ListChosen, RoomEntered, RoomStateChanged, SanctionStarted
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId, UserId
 from tests.door.bot.console.browsing import ServedConsole, served_console
@@ -212,6 +212,15 @@ class TestRoom:
             assert (await browser.get("/rooms/!kitchen:example.org")).status == 404
         assert [each.status for each in answers] == [200, 303]
         assert (answers[1].headers["Location"], "credit 75" in answers[0].words) == ("/rooms/G-7F3K", True)
+
+    async def test_it_names_the_policy_lists_that_count_there(self, bot: Offline, console: ServedConsole) -> None:
+        chosen = ListChosen(room=ROOM, step="watched", list="cme", list_room="!l:x", reach="G-7F3K", by=MARK)
+        await bot.pipeline.commit((chosen,))
+        async with console.operator() as browser:
+            garden, kitchen = await browser.get("/rooms/G-7F3K"), await browser.get("/rooms/G-2222")
+        assert "cme: is only looked at" in garden.words
+        assert f"chosen by {MARK}" in garden.words
+        assert "cme" not in kitchen.words
 
     async def test_a_room_that_was_left_says_so(self, bot: Offline, console: ServedConsole) -> None:
         await bot.pipeline.commit((RoomStateChanged(room=KITCHEN, condition="left"),))
