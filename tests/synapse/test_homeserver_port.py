@@ -6,8 +6,10 @@ import pytest
 
 from bot.matrix.client import REDACT_EVENTS, SYNC_FILTER
 from bot.matrix.errors import Forbidden, NotFound, TooLarge
+from moderation.rooms.server_acl import MOST_SERVERS, align_servers, with_changes
 from moderation.values.errors import Invalid
 from moderation.values.ids import EventId
+from moderation.values.power_levels import SERVER_ACL
 from tests.theatre.stage import Stage, own_room, text
 
 
@@ -204,6 +206,17 @@ class TestActingOnEvents:
 
 
 class TestActingOnPeople:
+    async def test_a_server_acl_as_full_as_ours_may_become_is_taken(self, stage: Stage) -> None:
+        bot, ann = await stage.bot(), await stage.person("ann")
+        room = await stage.room(ann, bot)
+        await ann.set_power(room, {bot.user: 100})
+        long = [f"{'x' * 200}{number:03}.example" for number in range(MOST_SERVERS)]
+        content = with_changes(None, align_servers(None, long, {}, may=True))
+        await bot.set_state(room, SERVER_ACL, content)
+        denied = (await bot.state_event(room, SERVER_ACL) or {})["deny"]
+        assert 200 < len(denied) < MOST_SERVERS  # so the limit was reached
+        assert denied == content["deny"]
+
     async def test_invite_kick_ban_unban(self, stage: Stage) -> None:
         bot, ben = await stage.bot(), await stage.person("ben")
         room = await own_room(bot)

@@ -54,5 +54,8 @@ from tests.door.bot.pipeline.test_judge_event import test_each_kind_of_rule_is_f
 from tests.door.bot.sync.test_followed_spaces import (
     test_decisions_count_in_all_rooms_that_a_space_lists,
 )
+from tests.door.bot.sync.test_list_story import (
+    test_a_listed_member_is_proposed_banned_heard_and_spared_and_a_ban_ends_with_its_entry,
+)
 
 pytestmark = pytest.mark.usefixtures("short_waits")
