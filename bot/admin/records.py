@@ -56,6 +56,7 @@ from .identity import NOTHING, Forgotten, IdentityOperations
 from .people import PeopleOperations
 from .reports import ReportOperations
 from .request import ByName, Progress, Request, no_progress
+from .room_servers import ServerOperations
 from .rooms import RoomOperations
 from .roster import RosterOperations
 from .tidy import Tidier
@@ -287,6 +288,7 @@ class Operations:
             **CaseOperations(self._pipeline, self._policy, self._clock).by_name(),
             **self.roster.by_name(),
             **RoomOperations(self._pipeline, self._policy, self._clock).by_name(),
+            **ServerOperations(self._pipeline, self._policy, self._clock).by_name(),
             **ReportOperations(self._pipeline, self._policy, self._clock).by_name(),
             **ConsoleEndings(self._pipeline, self._clock).by_name(),
             **self.identity.by_name(),

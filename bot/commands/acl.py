@@ -15,7 +15,7 @@ from dataclasses import replace
 from moderation.duty.responsibility import is_operator, require
 from moderation.model.facts import CaseOpened, Fact
 from moderation.rooms import measures as room_measures
-from moderation.rooms.server_acl import MOST_SERVERS, on_server, server_pattern
+from moderation.rooms.server_acl import must_spare, on_server, server_pattern
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, Who, line
@@ -92,10 +92,9 @@ async def _in_each(call: Call, give: Callable[[Call, int], Awaitable[tuple[Fact,
 
 
 async def _order(call: Call, server: str, n: int) -> tuple[Fact, ...]:
-    there = await queries.measures_of_room(call.db, call.group.room)
-    if sum(each.kind == "server" for each in there) >= MOST_SERVERS:
-        raise Refused("error.acl.many", limit=MOST_SERVERS)
-    _must_spare(call, server)
+    there, power = await queries.measures_of_room(call.db, call.group.room), call.group.power
+    spared = (call.caller, *sorted(power.owners() | power.managers()), *map(UserId, call.policy.operators))
+    must_spare(server, call.setup.bot, spared, there)
     duty = await queries.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
     return room_measures.order(
         "server",
@@ -126,16 +125,6 @@ async def _lifted(call: Call, server: str) -> tuple[Fact, ...]:
     if not facts:
         raise Refused("error.acl.not-denied", server=Code(server))
     return facts
-
-
-def _must_spare(call: Call, server: str) -> None:
-    """Raise `Refused` if a pattern matches the server of the bot, the caller, or somebody who answers for the room."""
-    power = call.group.power
-    if any(on_server((call.setup.bot,), server)):
-        raise Refused("error.acl.own", server=Code(server))
-    spared = (call.caller, *sorted(power.owners() | power.managers()), *map(UserId, call.policy.operators))
-    if (who := next(on_server(spared, server), None)) is not None:
-        raise Refused("error.acl.spared", server=Code(server), who=who)
 
 
 async def _must_know(call: Call, server: str, rooms: tuple[RoomId, ...]) -> None:

@@ -20,8 +20,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
+from moderation.model.context import InForce
 from moderation.values.errors import Refused
 from moderation.values.ids import NO_USER, UserId, server_of
+from moderation.values.notices import Code
 
 from .align_people import Alignment, Change, KeptLevel, Thing, settle
 
@@ -58,6 +60,16 @@ def _without_port(server: str) -> str:
 def on_server(people: Iterable[UserId], pattern: str) -> Iterator[UserId]:
     """Yield the people whose servers a pattern matches."""
     return (user for user in people if fnmatchcase(_without_port(server_of(user).lower()), pattern))
+
+
+def must_spare(pattern: str, bot: UserId, spared: Iterable[UserId], in_force: Iterable[InForce]) -> None:
+    """Raise `Refused` if a pattern matches the server of the bot or of `spared`, or too many are denied already."""
+    if sum(each.kind == "server" for each in in_force) >= MOST_SERVERS:
+        raise Refused("error.acl.many", limit=MOST_SERVERS)
+    if any(on_server((bot,), pattern)):
+        raise Refused("error.acl.own", server=Code(pattern))
+    if (who := next(on_server(spared, pattern), None)) is not None:
+        raise Refused("error.acl.spared", server=Code(pattern), who=who)
 
 
 def align_servers(

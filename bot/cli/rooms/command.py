@@ -4,7 +4,7 @@
 of the desk that shows its cases), `members` (joined), `open_cases`, `measures` (objects with `kind`, `until` (0: no
 end), `basis`, `case`, `every` (milliseconds, of slow mode)), `rules` (its own: objects with `name`, `by`, `since`,
 `settings` as in `[[rules]]`), `chosen` (what its owner chose: setting and value, as in docs/records.md). Left to
-others: ordering and lifting measures (`measures.py`).
+others: ordering and lifting measures (`measures.py`), servers that rooms let in no longer (`acl.py`).
 """
 
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ from bot.cli.terminal.output import Cells, text, word, worded
 from bot.cli.terminal.tables import Look, list_rows
 from moderation.values.notices import Moment
 
+from .acl import app as acl_app
 from .measures import add_measures
 
 app = new_app("cli.rooms.help")
@@ -58,3 +59,4 @@ def _measure(measure: dict[str, Any]) -> str:
 
 
 add_measures(app)
+app.add_typer(acl_app, name="acl")

@@ -53,6 +53,7 @@ LIST, LIST_ROOM = "a-very-long-name-of-a-list", RoomId("!" + "0aB-" * 10 + "bans
 # Commands that show a table, each with what it needs.
 TABLES = {
     "rooms": ["--all"],
+    "rooms acl list": ["G-7F3K"],
     "members": ["G-7F3K", "--all"],
     "cases": [],
     "credit": [],
@@ -125,6 +126,8 @@ async def _happen(config_file: Path) -> None:
         entries = read_entries(_entry(entity) for entity in (LONG, HAN, HOSTILE, "@many*:" + "w" * 60 + ".example"))
         await commit((chosen,), also=partial(change_entries, room=LIST_ROOM, gone=(), added=entries))
         await operations._pipeline.take([_said(n, who) for n, who in enumerate((LONG, HAN))])
+        kept_out: dict[str, Any] = {"server": "w" * 60 + ".example", "by": UserId(LONG), "reason": WORDS}
+        await commit((SanctionStarted(room=ROOM, kind="server", basis="operator", subject=UserId(OPERA), **kept_out),))
         for n, who in enumerate((LONG, HAN, HOSTILE), 1):
             of: dict[str, Any] = {"room": ROOM, "n": n, "subject": UserId(who)}
             broken: dict[str, Any] = {"rule": "no-very-long-name-of-a-rule", "grade": "serious", **of}
