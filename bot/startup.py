@@ -131,6 +131,7 @@ def make_pipeline(
             unreadable=config.bot.unreadable,
             alerts=config.alerts,
             plugins=config.plugins,
+            policy_server=config.policy_server.server_name or "",
         ),
         clock,
         reader,
@@ -150,6 +151,8 @@ def make_pipeline(
                 digest=config.bot.digest,
                 console=config.console.public_url,
                 lists=lists,
+                policy_server=config.policy_server.server_name or "",
+                policy_down_ms=config.policy_server.when_down,
                 commands=COMMANDS,
             )
         ),

@@ -25,6 +25,7 @@ from .model.actions import (
     NO_ROOM,
     Action,
     Align,
+    AlignPolicy,
     AlignServers,
     EditBurst,
     EditCard,
@@ -87,6 +88,7 @@ from .model.facts import (
     Fact,
     ListPublished,
     PersonVerified,
+    PolicyServerSet,
     RoleChanged,
     RoomRuleChanged,
     RoomSettingChanged,
@@ -348,6 +350,14 @@ def _measure_over(fact: SanctionEnded) -> Iterator[Consequence]:
 def _(fact: WaveNoticed, _rooms_of: RoomsOf) -> Iterator[Consequence]:
     yield NotifyDesk(room=fact.home, n=fact.n, facts=(fact,))
     yield NotifyAbove(room=fact.home, n=fact.n, facts=(fact,), owners=True)
+
+
+@_follow.register
+def _(fact: PolicyServerSet, _rooms_of: RoomsOf) -> Iterator[Consequence]:
+    if fact.step != "changed":
+        yield AlignPolicy(room=fact.home)
+    if fact.step in ("changed", "down", "back"):
+        yield NotifyAbove(room=fact.home, facts=(fact,), owners=True)
 
 
 @_follow.register

@@ -66,6 +66,8 @@ class CommandSetup:
     digest: str  # when desks get their digest of what waits; "": never
     console: str | None  # the address of the web console; None: it has none that managers could reach
     lists: WatchedLists  # the policy lists, and what they say now
+    policy_server: str  # the name of the deployment's policy server; "": it has none
+    policy_down_ms: int  # how long nobody may reach it before rooms stop asking it
     commands: Mapping[str, "Command"]  # all there are, by name
 
 

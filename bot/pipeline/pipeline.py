@@ -96,7 +96,7 @@ class Pipeline:
         self.processor = FactProcessor(self.writer, knowledge, settings, self.served, self.urgent, self.steady)
         self.lists = lists
         self.matching = ListMatching(knowledge, self.lists, settings.policy)
-        self.rooms = RoomChanges(knowledge, settings.bot, settings.policy, self.matching)
+        self.rooms = RoomChanges(knowledge, settings, self.matching)
         self.costs = JudgingCosts()
         self.lost_time = LostTime(database, self.served, settings.bot)
         recorded = partial(message_of, journal)

@@ -24,6 +24,7 @@ from moderation.model.actions import (
     Action,
     Alert,
     Align,
+    AlignPolicy,
     AlignServers,
     Enter,
     KeepDesk,
@@ -37,22 +38,30 @@ from moderation.model.actions import (
     TellDesk,
 )
 from moderation.model.context import InForce, PersonView, RoomView
-from moderation.model.facts import CaseLeft, CaseOpened, Fact, RoleChanged, RoomStateChanged, SanctionStarted
+from moderation.model.facts import (
+    CaseLeft,
+    CaseOpened,
+    Fact,
+    PolicyServerSet,
+    RoleChanged,
+    RoomStateChanged,
+    SanctionStarted,
+)
 from moderation.people.barred_list import is_entry
 from moderation.people.verification import admit, answer_in_lobby, answer_knock, any_room_asks, asked_of
-from moderation.policy import Policy
 from moderation.rooms.align_room import JOIN_RULES
 from moderation.rooms.join_waves import shutting
 from moderation.rooms.member_limits import Counted, enforce_limits, most_members
+from moderation.rooms.policy_server import POLICY_STATE, asked_name
 from moderation.values.events import MembershipChanged, Received, StateChanged
 from moderation.values.ids import RoomId, UserId, is_room_id, server_of
-from moderation.values.notices import Moment, RoomName, Who, line
+from moderation.values.notices import Code, Moment, RoomName, Who, line
 from moderation.values.power_levels import NEEDED_TO_PROTECT, SERVER_ACL, Role
 from storage import queries
 
 from .join_waves import JoinWaves
 from .list_matches import Came, ListMatching
-from .unit_of_work import Answer, UnitOfWork
+from .unit_of_work import Answer, PipelineSettings, UnitOfWork
 from .view_cache import ViewCache
 
 PINNED = "m.room.pinned_events"
@@ -62,12 +71,13 @@ TOMBSTONE = "m.room.tombstone"
 class RoomChanges:
     """The answers to changes of rooms, members and power levels."""
 
-    def __init__(self, knowledge: ViewCache, bot: UserId, policy: Policy, lists: ListMatching) -> None:
+    def __init__(self, knowledge: ViewCache, settings: PipelineSettings, lists: ListMatching) -> None:
         self._knowledge = knowledge
         self._lists = lists
-        self._bot = bot
-        self._policy = policy
-        self._waves = JoinWaves(knowledge, bot, policy)
+        self._bot = settings.bot
+        self._policy = settings.policy
+        self._waves = JoinWaves(knowledge, settings.bot, settings.policy)
+        self._policy_server, self._policy_user = settings.policy_server, settings.policy_user
 
     async def follow(self, unit: UnitOfWork, index: int, event: Received, room: RoomView, was: RoomView) -> Answer:
         """Return what follows from a state event in a room that the bot serves; nothing from other events."""
@@ -86,7 +96,21 @@ class RoomChanges:
             return Answer((), (Align(room=room.room),))
         if isinstance(event, StateChanged) and event.type == SERVER_ACL and event.sender != self._bot and room.active:
             return Answer((), await self.servers(unit, room))
+        if isinstance(event, StateChanged) and event.type == POLICY_STATE and event.sender != self._bot and room.active:
+            return await self._policy_changed(unit, index, event, room)
         return Answer()
+
+    async def _policy_changed(self, unit: UnitOfWork, index: int, event: StateChanged, room: RoomView) -> Answer:
+        """Return what follows when somebody else sets which policy server a room asks: its owners are told."""
+        if event.state_key:
+            return Answer()
+        asked, chosen = asked_name(event.content), await queries.room_that_asks(unit.db, room.room)
+        if chosen is not None and asked != self._policy_server and not (chosen.down_ms and not asked):
+            return Answer((PolicyServerSet(room=room.room, on=index, step="changed", by=event.sender),))
+        if chosen is not None or not asked:
+            return Answer()
+        said = line("policy.elsewhere", room=RoomName(room.room), by=Who(event.sender), name=Code(asked[:100]))
+        return Answer((), (TellAbove(room=room.room, lines=(said,), owners=True),))
 
     async def servers(self, unit: UnitOfWork, room: RoomView) -> tuple[Action, ...]:
         """Return the action that looks at a room's server ACL, if a server was ever denied there through the bot."""
@@ -149,6 +173,9 @@ class RoomChanges:
             return await self._gone_from_group(unit, index, event, room)
         if not room.active:
             return Answer()
+        if event.user == self._policy_user:  # no person
+            asks = await queries.room_that_asks(unit.db, room.room) if event.membership == "join" else None
+            return Answer((), (AlignPolicy(room=room.room),) if asks is not None else ())
         actions: list[Action] = []
         comes = self._waves.looks_at(event, room)
         listed = self._lists.means(event.user) if _arrives(event) else ()

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.config.alerts import AlertSettings
 from bot.config.plugins import PluginSettings
+from bot.config.policy_server import LOCALPART
 from moderation.judge.judge import CompiledRule
 from moderation.model.actions import Action
 from moderation.model.context import RoomView
@@ -134,3 +135,9 @@ class PipelineSettings:
     unreadable: Consequence = "tell"  # what follows if people make their messages unreadable
     alerts: AlertSettings = field(default_factory=AlertSettings)
     plugins: tuple[PluginSettings, ...] = ()
+    policy_server: str = ""  # the name of the deployment's own; "": it has none
+
+    @property
+    def policy_user(self) -> str:
+        """Return the user of the policy server, who is no person; "" without one."""
+        return f"@{LOCALPART}:{self.policy_server}" if self.policy_server else ""

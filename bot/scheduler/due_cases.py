@@ -41,13 +41,16 @@ def _order_of(sanction: InForce) -> tuple[int, ...]:
 class Due:
     """The search for what is due, and for what follows."""
 
-    def __init__(self, knowledge: ViewCache, policy: Policy, clock: Clock, lists: ListMatching) -> None:
+    def __init__(
+        self, knowledge: ViewCache, policy: Policy, clock: Clock, lists: ListMatching, spared: str = ""
+    ) -> None:
+        """Set up; `spared`: a user who is no person, and need not be verified."""
         self._knowledge = knowledge
         self._lists = lists
         self._policy = policy
         self._loader = CaseContextLoader(knowledge, policy)
         self._clock = clock
-        self._verification = VerificationDue(knowledge, policy, clock)
+        self._verification = VerificationDue(knowledge, policy, clock, spared)
 
     async def any(self, db: AsyncConnection, people_ms: int) -> bool:
         """Tell whether anything is due, if people could act until `people_ms`; 0: of measures only."""

@@ -80,7 +80,8 @@ class Scheduler:
         self._ask = ask
         self._behind = behind
         self._balances = Balances(database, pipeline, pipeline.writer.journal, pipeline.settings.policy, clock)
-        self._due = Due(pipeline.knowledge, pipeline.settings.policy, clock, pipeline.matching)
+        settings = pipeline.settings
+        self._due = Due(pipeline.knowledge, settings.policy, clock, pipeline.matching, settings.policy_user)
         self._done_on = -1  # the day, counted from 1970, of the last daily work
         self._removed_on = -1  # the day on which expired things were last closed and removed
         self._doubted: Doubt | None = None  # what was last said about the clock

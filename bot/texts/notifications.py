@@ -25,6 +25,7 @@ from moderation.model.facts import (
     DeskChosen,
     DossierStep,
     Fact,
+    PolicyServerSet,
     RoomRuleChanged,
     RoomSettingChanged,
     SanctionEnded,
@@ -179,6 +180,8 @@ def _to_above(fact: Fact) -> Iterator[Line]:
         case TaskOpened():
             room = RoomName(fact.room or "")
             yield line(f"task.{fact.task}", n=fact.n, room=room, who=Who(fact.subject) if fact.subject else room)
+        case PolicyServerSet():
+            yield line(f"policy.told.{fact.step}", room=RoomName(fact.home), by=Who(fact.by))
         case DossierStep():
             yield line(f"dossier.approved-above.{fact.how}", n=fact.start, who=Who(fact.reader))
         case WaveNoticed():

@@ -42,10 +42,11 @@ Deed = Literal[
     "servers",
     "roster",
     "set",
+    "policy",
 ]
 KNOWN_FOR_MS = 30 * DAY_MS  # how long managers may deal with people after they were last seen in a room
 _MANAGERS_DEEDS: frozenset[Deed] = frozenset({"warn", "vouch", "decide", "history", "language", "readonly", "slow"})
-_OWNERS_DEEDS: frozenset[Deed] = frozenset({"close", "lockdown", "reopen", "roster", "set"})
+_OWNERS_DEEDS: frozenset[Deed] = frozenset({"close", "lockdown", "policy", "reopen", "roster", "set"})
 
 
 def is_operator(user: UserId, policy: Policy) -> bool:

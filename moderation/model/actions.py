@@ -156,6 +156,10 @@ class AlignServers(Action, name="servers", priority=STATE, queue="servers {room}
     """Bring the room's server ACL in line with the denials in force."""
 
 
+class AlignPolicy(Action, name="policy", priority=STATE, queue="policy {room}", merge="policy {room}"):
+    """Bring in line whether the room asks the policy server before it delivers messages."""
+
+
 class Enter(Action, name="enter", priority=STATE, queue="state {room}", merge="enter {room}"):
     """Join a room the bot was invited to, say what will be recorded, and begin."""
 

@@ -240,8 +240,8 @@ KINDS: dict[str, Kind] = {
         {
             "what": _word("event, entered, condition, language, setting, desk, listed, unlisted, wave or policy"),
             "step": _word(
-                "of the policy server: on, off: asked before delivery from now on, or not; down, back: it cannot be"
-                " reached, or can again"
+                "of the policy server: on, off: asked before delivery from now on, or not; changed: likewise not, by a"
+                " change of the room's state; down, back: it cannot be reached, or can again"
             ),
             "count": _int("of a wave: how many people came in"),
             "within": _int("of a wave: within how many milliseconds"),
@@ -640,7 +640,8 @@ KINDS: dict[str, Kind] = {
         {
             "what": _word(
                 "mydata, erase or receipt; appeal: to be asked why; adopt, leave: what would happen; adopt-confirmed,"
-                " leave-confirmed; everywhere: in which rooms it would hold; everywhere-confirmed"
+                " leave-confirmed; everywhere: in which rooms it would hold; everywhere-confirmed; policy: what it"
+                " means to ask the policy server"
             ),
             "on": _ON,
         },

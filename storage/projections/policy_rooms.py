@@ -15,7 +15,7 @@ async def _(fact: PolicyServerSet, db: AsyncConnection, index: int, at_ms: int) 
     if fact.step == "on":
         values = {"since": at_ms, "down": 0, "record": index, "by": fact.by}
         await put(db, schema.policy_rooms, {"room": room}, **values)
-    elif fact.step == "off":
+    elif fact.step in ("off", "changed"):
         await db.execute(delete(schema.policy_rooms).where(here))
     else:
         down = max(at_ms, 1) if fact.step == "down" else 0

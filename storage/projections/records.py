@@ -205,7 +205,7 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
 
 @project.register
 async def _(fact: DataAsked, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    for_room = ("adopt", "leave", "everywhere", "everywhere-confirmed")
+    for_room = ("adopt", "leave", "policy", "everywhere", "everywhere-confirmed")
     what = f"{fact.what} {fact.room}" if fact.what in for_room else fact.what
     await add(db, schema.requests, fact, fact.on, at_ms, what=what)
 

@@ -27,6 +27,7 @@ class DataAsked(Fact, kind="request"):
         "leave-confirmed",
         "everywhere",
         "everywhere-confirmed",
+        "policy",
     ]
     subject: UserId = person()
 

@@ -72,9 +72,10 @@ class WaveNoticed(Fact, kind="state"):
 class PolicyServerSet(Fact, kind="state", changes="nothing"):
     """A room is to ask the policy server before it delivers messages, or no longer ("on", "off": its owner chose it).
 
-    "down": meanwhile it does not ask, since the policy server cannot be reached from outside; "back": it asks again.
+    "changed": `by` changed the room's state to something else, so it is as if off. "down": meanwhile it does not ask,
+    since the policy server cannot be reached from outside; "back": it asks again.
     """
 
     what: Literal["policy"] = "policy"
-    step: Literal["on", "off", "down", "back"]
+    step: Literal["on", "off", "changed", "down", "back"]
     by: UserId = person()

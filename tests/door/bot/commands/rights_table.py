@@ -139,6 +139,7 @@ ROWS = (
     owners("duty {victim} off {code}", "error.roster.not-in", refused="error.right.roster", **_ROSTER),
     owners("set language en {code}", "set.done.language", refused="error.right.set"),
     owners("leave {code}", "leave.what", refused="error.right.leave", operator="leave.what"),
+    managers("policy {code}", "error.policy.none"),
     owners("adopt {code}", "adopt.what", refused="error.right.adopt", operator="error.right.adopt"),
     # One after the other, so by one of them only; the operator's way is `answerable rooms`.
     owners("lockdown {code}", "done.lockdown", refused="error.right.lockdown", operator=None),

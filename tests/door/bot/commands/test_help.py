@@ -30,7 +30,7 @@ async def test_help_shows_eight_lines_and_only_what_one_may_use(theatre: Theatre
     everybody = {command.name for command in COMMANDS.values() if command.who == "everyone"}
     assert seen["member"] == everybody
     assert seen["manager"] >= everybody | {"ban", "uphold"}
-    assert seen["owner"] - seen["manager"] == {"acl", "adopt", "leave", "close", "lockdown", "reopen"}
+    assert seen["owner"] - seen["manager"] == {"acl", "adopt", "leave", "close", "lockdown", "policy", "reopen"}
     assert seen["operator"] - seen["owner"] == {"approve"}
 
 

@@ -1,0 +1,153 @@
+"""The watch over the policy server: refusals are read from it, and rooms stop asking it when nobody can reach it.
+
+Rules kept here:
+- It is reached as other servers reach it: by its public name, found as they find it.
+- A refusal is recorded before the policy server is told, by `meta.policy_seq`, that it may forget it.
+- A note that is not ours is passed over, and said in the log; it stops nothing.
+
+Left to others: after which time it counts as down or back (`moderation/rooms/policy_server.py`), writing the room's
+state (`bot/effects/policy_state.py`), refusing (the process `answerable policy`).
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Literal, Protocol
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.federation.connections import Connections
+from bot.federation.errors import ServerUnreachable
+from bot.federation.resolve import ServerResolver
+from bot.outbox.handler import BotPart, Services
+from bot.pipeline.withheld import Withheld, withheld_of
+from moderation.model.actions import AlignPolicy
+from moderation.model.facts import Fact, PolicyServerSet
+from moderation.rooms.policy_server import Reachability
+from moderation.values.errors import Invalid
+from storage import queries
+from storage.projections import POLICY_SEQ
+
+log = structlog.get_logger()
+
+ASK_EVERY_S = 15.0
+READ_EVERY_S = 1.0
+MOST_NOTES = 200  # recorded in one go
+_WITHIN_S = 10.0
+
+
+class Note(Protocol):
+    """A refusal as the policy server noted it."""
+
+    @property
+    def seq(self) -> int: ...
+
+    @property
+    def note(self) -> str: ...
+
+
+class Notes(Protocol):
+    """The policy server's database, open for reading."""
+
+    def refusals_after(self, seq: int, most: int = MOST_NOTES) -> "tuple[Note, ...]":
+        """Return refusals with a number above `seq`, the oldest first. Raises `sqlite3.Error`."""
+        ...
+
+
+class OutsideLook:
+    """A question to the policy server under its public name, as other servers ask it."""
+
+    def __init__(self, name: str, path: str, connections: Connections) -> None:
+        self._name, self._path = name, path
+        self._connections, self._resolver = connections, ServerResolver(connections)
+
+    async def __call__(self) -> bool:
+        """Return whether it answers that it is well."""
+        try:
+            where = await self._resolver.resolve(self._name)
+            return (await self._connections.ask(where, "GET", self._path, within_s=_WITHIN_S)).status == 200
+        except ServerUnreachable as error:
+            log.info("policy_server_not_reached", why=str(error))
+            return False
+
+    async def close(self) -> None:
+        """End what is running, and close the connections."""
+        await self._resolver.close()
+        await self._connections.close()
+
+
+class PolicyWatch(BotPart):
+    """Asks the policy server from outside and reads what it refused, as long as it runs."""
+
+    def __init__(
+        self, services: Services, notes: Notes, look: Callable[[], Awaitable[bool]], *, when_down_ms: int
+    ) -> None:
+        super().__init__(services)
+        self._notes, self._look = notes, look
+        self.reach = Reachability(when_down_ms, last_ms=self._clock())
+
+    def reached(self) -> bool:
+        """Tell whether rooms can ask it: it was reached, and does not count as down."""
+        return self.reach.heard and not self.reach.down
+
+    async def run(self) -> None:
+        """Watch and read until cancelled."""
+        async with self._database.read() as db:
+            self.reach.down = any(room.down_ms for room in await queries.rooms_that_ask(db))
+        self.reach.last_ms = self._clock()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._read())
+            group.create_task(self._ask())
+
+    async def _ask(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(ASK_EVERY_S)
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                while await self.read():
+                    pass
+            except sqlite3.Error as error:
+                log.warning("policy_refusals_not_read", why=str(error))
+            await asyncio.sleep(READ_EVERY_S)
+
+    async def look(self) -> None:
+        """Look once whether it can be reached, and record what that changes."""
+        async with self._database.read() as db:
+            asking = await queries.rooms_that_ask(db)
+        if not asking:
+            self.reach.last_ms = self._clock()  # before that it need not be there
+            return
+        before = self.reached()
+        self.reach.note(self._clock(), reached=await self._look())
+        await self._pipeline.commit_with(self._changes)
+        if self.reached() and not before:
+            await self._pipeline.commit(actions=[AlignPolicy(room=each.room) for each in asking])
+
+    async def _changes(self, db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+        down = self.reach.down
+        step: Literal["down", "back"] = "down" if down else "back"
+        for room in await queries.rooms_that_ask(db):
+            if bool(room.down_ms) is not down:
+                yield (PolicyServerSet(room=room.room, step=step),)
+
+    async def read(self) -> int:
+        """Record the next refusals. Returns how many notes were read."""
+        async with self._database.read() as db:
+            seq = int(await queries.get_meta(db, POLICY_SEQ) or 0)
+        notes = await asyncio.to_thread(self._notes.refusals_after, seq, MOST_NOTES)
+        if notes:
+            refusals = [refused for note in notes if (refused := _refused(note)) is not None]
+            await self._pipeline.take_withheld(refusals, read_to=notes[-1].seq)
+        return len(notes)
+
+
+def _refused(note: Note) -> Withheld | None:
+    try:
+        return withheld_of(note.note)
+    except Invalid as error:
+        log.warning("policy_refusal_not_ours", seq=note.seq, why=str(error))
+        return None

@@ -1,0 +1,278 @@
+"""Rooms that ask the policy server: chosen by their owners, set once it answers, and ended when nobody reaches it."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bot.effects.policy_state import AskedServer, PolicyStates
+from bot.matrix.errors import Forbidden
+from bot.outbox.handler import Done
+from bot.pipeline.withheld import note_of
+from bot.sync.policy_watch import PolicyWatch
+from moderation.model.actions import AlignPolicy, Say, Tell
+from moderation.model.facts import ActionTaken, MessageWithheld, PolicyServerSet
+from moderation.rooms.policy_server import BACK_AFTER_MS, asking
+from moderation.values.durations import MS_PER
+from moderation.values.ids import EventId, RoomId, UserId
+from storage import queries
+from storage.outbox import OutboxRow
+from tests.door.bot.pipeline.test_withheld import withheld
+from tests.door.offline import ANNA, BOT, LEVELS, MARK, OLGA, ROOM, Offline, offline
+
+NAME = "policy.example.org"
+USER = UserId(f"@answerable:{NAME}")
+CONFIG = f'[policy_server]\nserver_name = "{NAME}"\n'
+OURS = asking(NAME, "key")
+NOTHING_MORE = Done()
+
+
+@dataclass
+class Homeserver:
+    """A homeserver that knows the state of one room."""
+
+    state: dict[str, Any] = field(default_factory=dict)
+    invited: list[UserId] = field(default_factory=list)
+    allows: bool = True
+    user: UserId = BOT
+
+    async def state_event(self, _room: RoomId, kind: str, key: str = "") -> dict[str, Any] | None:
+        found = self.state.get(f"{kind} {key}".strip())
+        return dict(found) if found is not None else None
+
+    async def set_state(self, _room: RoomId, kind: str, content: dict[str, Any], key: str = "") -> EventId:
+        if not self.allows:
+            raise Forbidden("no", status=403, errcode="M_FORBIDDEN")
+        self.state[f"{kind} {key}".strip()] = content
+        return EventId("$state")
+
+    async def invite(self, _room: RoomId, user: UserId, _reason: str | None = None) -> None:
+        self.invited.append(user)
+
+    @property
+    def asks(self) -> object:
+        return self.state.get("m.room.policy")
+
+
+@dataclass
+class Notes:
+    """What the policy server noted."""
+
+    notes: list[Any] = field(default_factory=list)
+
+    def refusals_after(self, seq: int, most: int = 200) -> tuple[Any, ...]:
+        return tuple(note for note in self.notes if note.seq > seq)[:most]
+
+
+@dataclass(frozen=True)
+class Note:
+    seq: int
+    note: str
+
+
+@dataclass
+class Place:
+    """A bot, its homeserver, and its policy server."""
+
+    bot: Offline
+    homeserver: Homeserver
+    notes: Notes
+    up: bool = True
+    key: str = "key"
+
+    def __post_init__(self) -> None:
+        services = self.bot.services(self.homeserver)
+
+        async def look() -> bool:
+            return self.up
+
+        self.watch = PolicyWatch(services, self.notes, look, when_down_ms=90_000)
+        self.states = PolicyStates(services, AskedServer(NAME, USER, lambda: self.key, self.watch.reached))
+
+    async def turn_on(self, by: UserId = OLGA) -> None:
+        await self.bot.say(by, "!policy on")
+        ((on, _),) = await self.bot.rows("SELECT record, at FROM requests WHERE what LIKE 'policy %'")
+        await self.bot.say(by, f"!policy on {on}")
+        await self.said()
+
+    async def settle(self) -> list[str]:
+        """Do what waits for the room's state; return what Olga is told of it."""
+        while rows := [row for row in await self.bot.waiting() if isinstance(row.action, AlignPolicy)]:
+            for row in rows:
+                assert isinstance(row.action, AlignPolicy)
+                await self._done(row, await self.states.handle(row.action, row.txn))
+        return [key for key in await self.said() if key.startswith("policy.")]
+
+    async def _done(self, row: OutboxRow, done: Done = NOTHING_MORE) -> None:
+        taken = ActionTaken(room=row.action.room, action=row.action.NAME, result="done", txn=row.txn)
+        await self.bot.pipeline.commit((*done.facts, taken), actions=done.actions, of_row=row.txn)
+
+    async def look(self, ms: int = 15_000) -> list[str]:
+        self.bot.time.ms += ms
+        await self.watch.look()
+        return await self.settle()
+
+    async def said(self) -> list[str]:
+        """Return the keys of what Olga and Mark are told, but how a command is written, and forget it."""
+        keys: list[str] = []
+        for row in await self.bot.waiting():
+            if isinstance(row.action, Say | Tell):
+                keys += [each.key for each in row.action.lines if not each.key.startswith("help.")]
+                await self._done(row)
+        return keys
+
+    async def join(self) -> None:
+        await self.bot.membership(USER, "join")
+        self.homeserver.state[f"m.room.member {USER}"] = {"membership": "join"}
+
+    def steps(self) -> list[str]:
+        return [fact.step for fact in self.bot.facts(PolicyServerSet)]
+
+
+@asynccontextmanager
+async def place(folder: Path, config: str = CONFIG, levels: Any = LEVELS) -> AsyncIterator[Place]:
+    async with offline(folder, config, levels) as bot:
+        yield Place(bot, Homeserver(), Notes())
+
+
+async def test_an_owner_is_told_what_it_means_and_confirms(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        await at.bot.say(OLGA, "!policy")
+        assert await at.said() == ["policy.status.off", "policy.how"]
+        await at.bot.say(OLGA, "!policy on")
+        explained = await at.said()
+        assert explained[0] == "policy.what" and explained[-1] == "policy.confirm" and "policy.when-down" in explained
+        assert at.steps() == []
+        await at.bot.say(OLGA, "!policy on 1")
+        assert (await at.said(), at.steps()) == (["error.policy.number"], [])
+        ((on,),) = await at.bot.rows("SELECT record FROM requests WHERE what LIKE 'policy %'")
+        await at.bot.say(MARK, f"!policy on {on}")
+        assert (await at.said(), at.steps()) == (["error.right.policy"], [])
+        await at.bot.say(OLGA, f"!policy on {on}")
+        assert (await at.said(), at.steps()) == (["policy.begun"], ["on"])
+        await at.bot.say(OLGA, "!policy")
+        assert await at.said() == ["policy.status.waits"]
+        await at.bot.say(OLGA, "!policy off")
+        assert (await at.said(), at.steps()) == (["policy.ended"], ["on", "off"])
+
+
+async def test_without_a_policy_server_there_is_nothing_to_choose(tmp_path: Path) -> None:
+    async with place(tmp_path, "") as at:
+        await at.bot.say(OLGA, "!policy on")
+        assert (await at.said(), at.steps()) == (["error.policy.none"], [])
+
+
+async def test_the_room_asks_once_the_user_is_there_and_it_was_reached(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        await at.turn_on()
+        assert await at.settle() == []
+        assert (at.homeserver.invited, at.homeserver.asks) == ([USER], None)
+        await at.join()
+        await at.settle()
+        assert at.homeserver.asks is None  # nobody could write if it did not answer
+        await at.look()
+        assert at.homeserver.asks == OURS
+        await at.bot.say(OLGA, "!policy off")
+        await at.settle()
+        assert at.homeserver.asks == {}
+
+
+async def test_nobody_is_invited_where_everybody_may_come_in(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        at.homeserver.state["m.room.join_rules"] = {"join_rule": "public"}
+        await at.turn_on()
+        await at.settle()
+        assert at.homeserver.invited == []
+
+
+async def test_when_nobody_reaches_it_the_room_stops_asking_and_begins_again_later(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        await at.turn_on()
+        await at.join()
+        await at.look()
+        at.up = False
+        assert [await at.look() for _ in range(5)] == [[]] * 5
+        assert at.homeserver.asks == OURS
+        assert (await at.look(), at.homeserver.asks, at.steps()) == (["policy.told.down"], {}, ["on", "down"])
+        assert (await at.look(), at.steps()) == ([], ["on", "down"])
+        at.up = True
+        assert (await at.look(), await at.look(BACK_AFTER_MS - 1), at.homeserver.asks) == ([], [], {})
+        assert (await at.look(1), at.homeserver.asks) == (["policy.told.back"], OURS)
+        assert at.steps() == ["on", "down", "back"]
+
+
+async def test_what_a_stop_forgot_of_an_absence_is_known_from_the_tables(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        await at.turn_on()
+        await at.join()
+        await at.look()
+        at.up = False
+        await at.look(90_000)
+        assert at.steps() == ["on", "down"]
+    async with place(tmp_path) as at:
+        async with at.bot.stores.database.read() as db:
+            (room,) = await queries.rooms_that_ask(db)
+        assert room.down_ms
+        at.watch.reach.down = True  # as `run` finds it
+        await at.look()
+        assert at.steps() == ["on", "down"]
+        await at.look(BACK_AFTER_MS)
+        assert at.steps() == ["on", "down", "back"]
+
+
+async def test_without_the_power_the_owner_is_told_once_what_to_set(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        at.homeserver.allows = False
+        await at.turn_on()
+        await at.join()
+        assert await at.look() == ["policy.by-hand"]
+        await at.bot.pipeline.commit(actions=[AlignPolicy(room=ROOM)])
+        assert await at.settle() == []
+        await at.bot.event(OLGA, "m.room.policy", OURS, key="")  # set by hand, as told
+        assert at.steps() == ["on"]
+
+
+async def test_what_somebody_else_sets_is_told_and_left_alone(tmp_path: Path) -> None:
+    other = {"via": "other.example.org", "public_keys": {"ed25519": "x"}}
+    async with place(tmp_path) as at:
+        await at.bot.event(MARK, "m.room.policy", other, key="")
+        assert (await at.settle(), at.steps()) == (["policy.elsewhere"], [])
+        at.homeserver.state["m.room.policy"] = other
+        await at.turn_on()
+        await at.join()
+        assert (await at.look(), at.homeserver.asks) == (["policy.occupied"], other)
+        at.homeserver.state["m.room.policy"] = {}
+        await at.bot.pipeline.commit(actions=[AlignPolicy(room=ROOM)])
+        await at.settle()
+        assert at.homeserver.asks == OURS
+        await at.bot.event(MARK, "m.room.policy", {}, key="")
+        at.homeserver.state["m.room.policy"] = {}
+        assert (await at.settle(), at.steps()) == (["policy.told.changed"], ["on", "changed"])
+        assert (await at.look(), at.homeserver.asks) == ([], {})
+
+
+async def test_refusals_are_read_recorded_once_and_said_to_be(tmp_path: Path) -> None:
+    async with place(tmp_path, CONFIG + '[[rules]]\nname = "spam"\nkind = "terms"\nterms = ["buy now"]\n') as at:
+        first, second = withheld(at.bot), withheld(at.bot)
+        at.notes.notes = [Note(7, note_of(first)), Note(8, "nonsense"), Note(9, note_of(second)), Note(10, "[]")]
+        assert (await at.watch.read(), await at.watch.read()) == (4, 0)
+        assert [fact.event for fact in at.bot.facts(MessageWithheld)] == [first.event, second.event]
+        async with at.bot.stores.database.read() as db:
+            assert await queries.get_meta(db, "policy_seq") == "10"
+
+
+async def test_the_user_of_the_policy_server_is_nobody_who_must_be_verified(tmp_path: Path) -> None:
+    asks = '[[verification.rooms]]\nrooms = ["*"]\nwrite = 1\nbelow = "remove"\ngrace = "1h"\n'
+    async with place(tmp_path, CONFIG + asks) as at:
+        await at.join()
+        for _ in range(4):
+            await at.bot.pass_time(MS_PER["h"])
+            await at.bot.scheduler.do_what_is_due()
+        told = {getattr(row.action, "subject", None) for row in await at.bot.waiting()}
+        assert ANNA in told and USER not in told
+
+
+def test_the_setting_is_written_as_the_specification_has_it() -> None:
+    assert json.dumps(OURS) == '{"via": "policy.example.org", "public_keys": {"ed25519": "key"}}'
