@@ -74,9 +74,15 @@ _CHARGED = (
 _COMMUNITIES = select(schema.rooms.c.community).where(ACTIVE_GROUP)
 _REPORTED = select(schema.reports.c.record).where(schema.reports.c.n == bindparam("n")).limit(1)
 _a, _c = schema.assignments.c, schema.cases.c
+_ORDERED_HERE = select(schema.sanctions.c.n).where(  # as `_ELSEWHERE`, seen from one of those rooms
+    schema.sanctions.c.person == bindparam("person"),
+    schema.sanctions.c.room == bindparam("room"),
+    schema.sanctions.c.n > 0,
+    schema.sanctions.c.reach == "",
+)
 _CASES_OF = (
     select(schema.cases)
-    .where(_c.person == bindparam("person"), _c.room == bindparam("room"))
+    .where(_c.person == bindparam("person"), or_(_c.room == bindparam("room"), _c.n.in_(_ORDERED_HERE)))
     .order_by(_c.n.desc())
     .limit(bindparam("most"))
 )
@@ -227,7 +233,10 @@ async def cases_of_query(db: AsyncConnection, numbers: Select[Any], **values: ob
 
 
 async def cases_of(db: AsyncConnection, user: UserId, room: RoomId, limit: int) -> list[CaseView]:
-    """Return the cases about somebody in a room, newest first, without their evidence."""
+    """Return the cases about somebody in a room, newest first, without their evidence.
+
+    Those of orders that were given in another room and hold here belong to them.
+    """
     given = {"person": await person_of(db, user), "room": room, "most": limit}
     rows = await db.execute(_CASES_OF, given)
     return [_case(row, ()) for row in rows]

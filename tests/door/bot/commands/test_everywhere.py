@@ -284,3 +284,25 @@ async def test_what_they_wrote_goes_in_each_room_with_the_ban_and_alone(tmp_path
         direct = await bot.direct(OPERA)
         await bot.say(OPERA, f"!redact {ANNA} 24h everywhere all of it", direct)
         assert [(fact.room, fact.n, fact.count) for fact in bot.facts(Swept)[2:]] == [(SHED, 2, 1), (CLUB, 2, 1)]
+
+
+async def numbers_in_history(bot: Offline, who: UserId, room: RoomId) -> list[int]:
+    """Return the cases that `!history` names to somebody."""
+    await bot.say(who, f"!history {ANNA}", room)
+    rows = await bot.rows("SELECT action FROM outbox WHERE action LIKE '%history.%' ORDER BY id")
+    lines = json.loads(rows[-1][0])["lines"]
+    return [each["fields"]["n"] for each in lines if each["key"] == "cases.one"]
+
+
+async def test_the_history_of_each_room_names_the_order_that_holds_there(tmp_path: Path) -> None:
+    async with estate(tmp_path) as bot:
+        await bot.say(MARK, f"!mute {ANNA} 1d everywhere 5 spam")
+        rooms = {fact.room for fact in bot.facts(SanctionStarted)}
+        assert {ROOM, HALL} <= rooms and CLUB not in rooms
+        assert await numbers_in_history(bot, MARK, HALL) == [1]
+        assert await numbers_in_history(bot, MARK, ROOM) == [1]
+        await bot.say(OLGA, f"!kick {ANNA} spam", HALL)
+        assert await numbers_in_history(bot, MARK, HALL) == [2, 1]
+        assert await numbers_in_history(bot, MARK, ROOM) == [1]
+        await bot.membership(ANNA, "join", CLUB)
+        assert await numbers_in_history(bot, MARK, CLUB) == []
