@@ -275,13 +275,13 @@ class FactProcessor:
     # Parts of the above.
 
     async def _statements(self, unit: UnitOfWork, facts: Sequence[Fact], cause: int) -> list[Fact]:
-        """Return the statement of reasons for each decision among the facts, which are applied."""
+        """Return the statement of reasons for each decision about somebody among the facts, which are applied."""
         numbers = to_be_stated(facts)
         if not numbers:
             return []
         await unit.flush()
         known = [known for n in numbers if (known := await self._loader.known(unit.db, n)) is not None]
-        return [keep_statement(statement(each, facts), each, on=cause) for each in known]
+        return [keep_statement(statement(each, facts), each, on=cause) for each in known if each.case.subject]
 
     async def _apply_all(
         self, unit: UnitOfWork, facts: list[Fact], present: Sequence[tuple[int, Fact]], cause: int, at_ms: int

@@ -130,7 +130,7 @@ def reckoned(facts: Sequence[tuple[int, Fact]]) -> tuple[dict[str, int], list[st
 
 
 def _plain(fact: Fact) -> str:
-    if isinstance(fact, ActionTaken) and fact.action in ("align", "keep-desk", "enter"):
+    if isinstance(fact, ActionTaken) and fact.action in ("align", "servers", "keep-desk", "enter"):
         return STEP  # looked after at each start
     values = {f.name: getattr(fact, f.name) for f in fields(fact) if f.name not in OTHERWISE}
     if isinstance(fact, StatementGiven):

@@ -14,6 +14,7 @@ from tests.faults.scene import Story
 from tests.faults.stories.away import AWAY
 from tests.faults.stories.deadlines import DEADLINES
 from tests.faults.stories.everywhere import EVERYWHERE
+from tests.faults.stories.listed_servers import LISTED_SERVERS
 from tests.faults.stories.lists import LISTS
 from tests.faults.stories.published import PUBLISHED
 from tests.faults.stories.spammers import SPAMMERS
@@ -26,6 +27,7 @@ STORIES = (
     (DEADLINES, True, 0, 100),
     (EVERYWHERE, False, 2, None),
     (EVERYWHERE, True, 0, 100),
+    (LISTED_SERVERS, False, 2, None),
     (LISTS, False, 2, None),
     (PUBLISHED, False, 2, None),
     (SPAMMERS, False, 2, None),

@@ -10,7 +10,7 @@ import pytest
 from moderation.lists.book import digest_of
 from moderation.lists.entries import Entry
 from moderation.model.actions import AlignServers, PostCard
-from moderation.model.facts import CaseOpened, ListSpared, SanctionEnded, SanctionStarted, ServerListed
+from moderation.model.facts import CaseOpened, ListSpared, SanctionEnded, SanctionStarted, ServerListed, StatementGiven
 from moderation.policy import Trust
 from moderation.values.ids import GroupCode, RoomId, UserId
 from tests.door.bot.effects.test_server_acl import said
@@ -64,6 +64,7 @@ async def test_a_server_of_which_people_are_here_is_denied_by_one_case_about_it(
         [opened] = bot.facts(CaseOpened)
         assert (opened.n, opened.state, opened.subject) == (listed.n, "decided", "")
         assert begun(bot) == [(ROOM, "bad.example", opened.n, "list")]
+        assert bot.facts(StatementGiven) == []  # to nobody
         waiting = [row.action for row in await bot.waiting()]
         assert [each.room for each in waiting if isinstance(each, AlignServers)] == [ROOM]
         assert [each.n for each in waiting if isinstance(each, PostCard)] == [1]
