@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bot.texts.catalog import Catalog
-from moderation.consequences import OFFERED
+from moderation.cases.card_reactions import OFFERED
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.people.client import Client, Seen
 from tests.theatre.scene import Scene, Theatre, told

@@ -8,10 +8,10 @@ from bot.texts.case_words import word_lines
 from bot.texts.report_lines import reads_along, report_lines
 from bot.texts.statement import reasons
 from moderation.cases.appeals import is_open_to_appeal, lodge
+from moderation.cases.card_reactions import CLAIM, DISMISSALS, LATER, MORE, TOGETHER, UPHOLD
 from moderation.cases.decide import acknowledge, decide
 from moderation.cases.neglect import FAULTS, neglect_facts
 from moderation.cases.statements import from_json
-from moderation.consequences import CLAIM, DISMISSALS, LATER, MORE, TOGETHER, UPHOLD
 from moderation.duty.responsibility import FAULTS_OF_DECISIONS, is_manager, is_operator, require, require_fault
 from moderation.judge.room_rules import compiled
 from moderation.model.builtin_rules import TIER_LINKS

@@ -18,7 +18,7 @@ from bot.identity.redacted_input import NAME, Hush
 from bot.pipeline.unit_of_work import Answer
 from bot.runtime.budget import Budget
 from bot.texts.refusal import refusal_line
-from moderation.consequences import NUMBERS, UNDERSTOOD
+from moderation.cases.card_reactions import NUMBERS, UNDERSTOOD
 from moderation.duty.responsibility import KNOWN_FOR_MS, is_operator
 from moderation.model.context import RoomView
 from moderation.model.facts import CaseClaimed, CaseDecided, CaseExtended, ConsoleCommand

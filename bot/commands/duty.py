@@ -3,7 +3,7 @@
 Rules kept here:
 - Being away counts everywhere, and is said in the desk of every group that the person answers for.
 - Before they go, they are told which groups are left with nobody, and what that means.
-- The owner or the operator writes a roster, and the person in it is told (`moderation/consequences.py`).
+- The owner or the operator writes a roster, and the person in it is told (`moderation/consequences/`).
 
 Left to others: what hours are (`moderation/duty/hours.py`), who is on duty by all this (`moderation/duty/duty.py`).
 """

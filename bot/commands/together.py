@@ -8,8 +8,8 @@ Left to others: which belong together (`moderation/cases/together.py`), deciding
 """
 
 from bot.texts.case_card import waiting_line
+from moderation.cases.card_reactions import DISMISS, UPHOLD
 from moderation.cases.together import belonging_with
-from moderation.consequences import DISMISS, UPHOLD
 from moderation.duty.responsibility import require
 from moderation.model.context import CaseView
 from moderation.model.facts import Outcome

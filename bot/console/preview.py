@@ -1,7 +1,7 @@
 """A decision before it is made: what would follow, what its person would be told, and what credit would be left.
 
 Rules kept here:
-- It is worked out by the very functions that decide (`moderation/cases/decide.py`, `moderation/consequences.py`), on
+- It is worked out by the very functions that decide (`moderation/cases/decide.py`, `moderation/consequences/`), on
   the tables as they are now, and changes nothing.
 - Somebody who may not decide is told why, in the words of the refusal that they would get.
 """

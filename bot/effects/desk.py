@@ -28,7 +28,7 @@ from bot.texts.case_words import SaidAt, word_lines
 from bot.texts.matrix_message import MESSAGE, replacing
 from bot.texts.names import names_in
 from bot.texts.report_lines import reads_along, report_lines
-from moderation.consequences import offered
+from moderation.cases.card_reactions import offered
 from moderation.judge.room_rules import compiled
 from moderation.model.actions import EditBurst, EditCard, KeepDesk, Offer, PostCard, QuitDesk, SupersedeCard
 from moderation.model.context import CaseView, RoomView

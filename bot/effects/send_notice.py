@@ -6,7 +6,7 @@ Rules kept here:
   message concerns, unless even that would give them away.
 - If that fails too, the record says that it was tried.
 
-Left to others: the words (`bot/texts/`), cards (`desk.py`), when to say what (`moderation/consequences.py`).
+Left to others: the words (`bot/texts/`), cards (`desk.py`), when to say what (`moderation/consequences/`).
 """
 
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ Rules kept here:
 - The outcomes of all requests that have ended meanwhile are recorded together.
 
 Left to others: which row goes next (`selection.py`), how each action is done (`bot/effects/`), what to send
-(`moderation/consequences.py`).
+(`moderation/consequences/`).
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The people who reported what a decision is about: they are told the outcome, which counts for or against them.
 
 Rule kept here: this is read inside the unit of work, and only if a case is decided or put off, or its deadline passes.
-Left to others: what follows (`moderation/cases/reports.py`, `moderation/consequences.py`).
+Left to others: what follows (`moderation/cases/reports.py`, `moderation/consequences/`).
 """
 
 from collections.abc import Sequence

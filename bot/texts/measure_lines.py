@@ -1,7 +1,7 @@
 """A measure against a room in words: for everybody there, for the desk, for the owner, and for those who ask.
 
 If the operator or neglect imposed it, the desk is also told what can be done. Left to others: who is told
-(`moderation/consequences.py`).
+(`moderation/consequences/`).
 """
 
 from collections.abc import Iterable, Iterator

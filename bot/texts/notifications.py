@@ -5,7 +5,7 @@ Rules kept here:
 - A message about a case says which rule, message and room it is about, and ends with what its reader can do now.
 - Nobody in the desk sees who reported, and the words of a reporter only while the person concerned does not read along.
 
-Left to others: who is told what (`moderation/consequences.py`), the lines for a person (`person_lines.py`), sending
+Left to others: who is told what (`moderation/consequences/`), the lines for a person (`person_lines.py`), sending
 (`bot/effects/send_notice.py`).
 """
 

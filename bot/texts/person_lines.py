@@ -4,7 +4,7 @@ Rules kept here:
 - A person is told what was done, why, until when and by whom, and never less.
 - What the case says already is not said again with each measure.
 
-Left to others: which facts they are told (`moderation/consequences.py`), measures against rooms (`measure_lines.py`).
+Left to others: which facts they are told (`moderation/consequences/`), measures against rooms (`measure_lines.py`).
 """
 
 import json

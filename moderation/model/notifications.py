@@ -5,7 +5,7 @@ Rules kept here:
 - Everything that rings for one case is one notification in its thread.
 - If the card of the case is posted for the same cause, the card rings and the notification does not.
 
-Left to others: who is told what (`moderation/consequences.py`), the words (`bot/texts/notifications.py`), who is
+Left to others: who is told what (`moderation/consequences/`), the words (`bot/texts/notifications.py`), who is
 mentioned (`bot/effects/send_notice.py`, `bot/effects/desk.py`).
 """
 

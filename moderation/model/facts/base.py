@@ -9,7 +9,7 @@ Rules kept here:
 - `room` is written as the group's code.
 
 Left to others: how a fact becomes a record and back (`storage/record_mapping.py`), what follows from it
-(`moderation/consequences.py`).
+(`moderation/consequences/`).
 """
 
 from dataclasses import dataclass, field, fields

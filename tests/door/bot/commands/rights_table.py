@@ -11,7 +11,7 @@ another group.
 from dataclasses import dataclass
 
 from bot.commands.registry import COMMANDS
-from moderation.consequences import CLAIM, DISMISS, HANDLED, LATER, MORE, SETTLED, TOGETHER, UPHOLD
+from moderation.cases.card_reactions import CLAIM, DISMISS, HANDLED, LATER, MORE, SETTLED, TOGETHER, UPHOLD
 
 # All of them speak in a direct room of their own; for other rooms see `tests/fuzz/test_no_path_gives_more.py`.
 INSIDE = ("member", "unverified", "muted", "demoted", "manager", "owner")

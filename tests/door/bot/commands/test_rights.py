@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bot.commands.registry import COMMANDS
 from bot.texts.catalog import Catalog
-from moderation.consequences import UNDERSTOOD
+from moderation.cases.card_reactions import UNDERSTOOD
 from moderation.model.facts import CaseClaimed, CaseDecided, CaseExtended, CaseMoved, Fact, Reported
 from moderation.policy import ReportSettings
 from moderation.values.ids import EventId, RoomId
