@@ -3,7 +3,8 @@
 Rules kept here:
 - One person and one list have one case, in however many rooms they are, as far as the word of its deciders reaches.
 - What touches too many of our people within a day is proposed, not done (`moderation/lists/matching.py`).
-- Of whom a list names that is only looked at, a desk is told once a list, and again after a start.
+- Of whom a list names that is only looked at, a desk is told once a list, and again after a start; of `MOST_LOOKS`
+  people in a day at most.
 - A ban by a list ends when no list says it any more, unless people here decided it.
 
 Left to others: reading lists (`bot/sync/policy_lists.py`), the decisions (`moderation/lists/matching.py`).
@@ -33,6 +34,8 @@ from .unit_of_work import Answer
 from .view_cache import ViewCache
 from .watched_lists import WatchedLists
 
+MOST_LOOKS = 20  # people of whom a desk is told in a day, of one list that is only looked at
+
 
 @dataclass(frozen=True, slots=True)
 class Came:
@@ -55,6 +58,7 @@ class ListMatching:
         self._policy = policy
         self._servers = ListedServers(knowledge, lists, policy)
         self._shown: set[tuple[str, RoomId, UserId]] = set()  # whom a desk was told of, by which list, since the start
+        self._looks: dict[tuple[str, RoomId], list[int]] = {}  # when (ms) it was told of somebody in the last day
 
     def means(self, user: UserId) -> tuple[ListedEntry, ...]:
         """Return the entries that mean somebody who has just come into a room."""
@@ -160,10 +164,15 @@ class ListMatching:
         return match.list in self._lists.unread or _against(book, match)
 
     def _look(self, found: Verdict, came: Came) -> tuple[Action, ...]:
-        """Tell the desk of somebody whom a list names, once: else its writers could fill the desk."""
-        shown = (found.listed.list, came.room.room, came.user)
-        if shown in self._shown:
+        """Tell the desk of somebody whom a list names, once and not of too many: its writers could fill the desk."""
+        shown, where = (found.listed.list, came.room.room, came.user), (found.listed.list, came.room.room)
+        lately = [at for at in self._looks.get(where, ()) if at > came.at_ms - DAY_MS]
+        if shown in self._shown or len(lately) > MOST_LOOKS:
             return ()
+        self._looks[where] = [*lately, came.at_ms]
+        if len(lately) == MOST_LOOKS:
+            said = line("lists.look-many", list=found.listed.list, count=MOST_LOOKS)
+            return (TellDesk(room=came.room.room, lines=(said,)),)
         self._shown.add(shown)
         return (_told(found, came),)
 

@@ -1,5 +1,6 @@
 """People who choose policy lists in chat to do harm: to the bot, to other rooms, or to people of their own."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,15 +9,16 @@ import pytest
 
 from bot.events.sync_response import read_sync
 from bot.outbox.selection import Past, choose
+from bot.pipeline.list_matches import MOST_LOOKS
 from bot.sync.sync_loop import FULL, is_full
 from moderation.lists import choosing
 from moderation.model.actions import Action, PreviewList, Say
 from moderation.model.facts import CaseOpened, ConsoleCommand, ListChosen, ListPreviewed, SanctionStarted
-from moderation.values.durations import HOUR_MS
+from moderation.values.durations import DAY_MS, HOUR_MS
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage.outbox import OutboxRow
 from tests.door.chosen_lists import ALIAS, BANS, CREATED, ORDINARY, Chooser, ListRooms, entry
-from tests.door.offline import ANNA, BOT, LEVELS, MARK, OLGA, ROOM, offline
+from tests.door.offline import ANNA, BOT, LEVELS, MARK, OLGA, ROOM, Offline, offline
 
 OPERA = UserId("@opera:example.org")
 HALL = RoomId("!hall:example.org")
@@ -215,6 +217,28 @@ async def test_a_list_that_would_bring_hundreds_of_cases_is_only_looked_at(
         assert "error.list.cases" in await chooser.choose(MARK, trust="propose")
         assert "policy-list.watched.look" in await chooser.choose(MARK, trust="look")
         assert bot.facts(CaseOpened) == []
+
+
+async def test_a_list_that_is_looked_at_does_not_fill_the_desk(tmp_path: Path) -> None:
+    async with offline(tmp_path, "") as bot:
+        for number in range(MOST_LOOKS + 5):
+            await bot.membership(UserId(f"@member{number}:elsewhere.example"), "join")
+        homeserver = ListRooms()
+        homeserver.say(entry("*:elsewhere.example", "1"))
+        chooser = Chooser(bot, homeserver)
+        await chooser.choose(MARK, trust="look")
+        assert await _looks(bot) == MOST_LOOKS * ["lists.look"] + ["lists.look-many"]
+        await bot.membership(UserId("@late:elsewhere.example"), "join")
+        assert len(await _looks(bot)) == MOST_LOOKS + 1
+        await bot.pass_time(DAY_MS)
+        await bot.membership(UserId("@later:elsewhere.example"), "join")
+        assert (await _looks(bot))[-1] == "lists.look"
+
+
+async def _looks(bot: Offline) -> list[str]:
+    """Return the keys of what the desk is told of lists that are looked at."""
+    found = await bot.rows("SELECT action FROM outbox WHERE action LIKE '%lists.look%' ORDER BY id")
+    return [json.loads(action)["lines"][0]["key"] for (action,) in found]
 
 
 async def test_a_link_of_the_console_gives_no_rights_of_an_operator(tmp_path: Path) -> None:
