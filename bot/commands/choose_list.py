@@ -91,7 +91,6 @@ async def watch(call: Call) -> Reply:
         raise Refused("error.list.number", n=number)
     known = await queries.known_lists(call.db)
     choosing.require_place(name, shown.list_room, call.group, known, call.setup.configured)
-    choosing.require_size(name, shown.entries, known)
     said, thread = said_under(call)
     choose = ChooseList(
         room=call.group.room,

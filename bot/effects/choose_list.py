@@ -20,7 +20,7 @@ from bot.matrix.errors import Answered, HomeserverError, LoggedOut, TooLarge, Un
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.pipeline.list_preview import people_touched
 from bot.sync.list_upkeep import ListUpkeep
-from bot.sync.policy_lists import PolicyLists, changes_of, successor
+from bot.sync.policy_lists import MOST_STATE, PolicyLists, changes_of, successor
 from bot.texts.list_preview_lines import changed_lines, preview_lines
 from bot.texts.refusal import refusal_line
 from moderation.duty.responsibility import is_operator
@@ -38,7 +38,6 @@ from storage import queries
 from storage.queries import ListPreview
 from storage.state.list_entries import digest_of
 
-MOST_STATE = 64 << 20  # bytes of the state of a list's room that are read
 MOST_PEOPLE = 1_000  # whom a preview looks at one by one
 MOST_SERVERS = 3  # to enter a room through
 _TRIES, _FIRST_MS, _LAST_MS = 2, 5_000, 20_000
@@ -79,7 +78,7 @@ class ListChooser(ActionHandler):
             raise _later(action, error) from None
         trust = choosing.most_trusted(action.subject, room, policy)
         reach = await self._reach("look" if trust == "none" else trust, action, room, policy)
-        watch = Watch("", found.room, "apply", reach=reach)
+        watch = Watch("", found.room, "apply", reach=reach, home=room.room)
         async with self._database.read() as db:
             knowledge, now_ms = self._pipeline.knowledge, self._clock()
             people = await people_touched(db, knowledge, watch, found.entries, self._policy, now_ms, MOST_PEOPLE + 1)
@@ -126,11 +125,11 @@ class ListChooser(ActionHandler):
         """Return the fact that a list is watched. Raises `Refused` if that is too much."""
         may = await self._reach(action.trust, action, room, policy)
         reach = choosing.reach_as_shown(shown.reach, may, room)
-        watch = Watch(action.list, found.room, action.trust, reach=reach)
+        watch = Watch(action.list, found.room, action.trust, reach=reach, home=room.room)
         async with self._database.read() as db:
             known = await queries.known_lists(db)
             choosing.require_place(action.list, found.room, room, known, policy)
-            choosing.require_size(action.list, len(found.entries), known)
+            choosing.require_size(choosing.size_of(action.list, room.room, found.entries), known)
             if action.trust != "look":
                 most, knowledge = choosing.MOST_CASES, self._pipeline.knowledge
                 people = await people_touched(
@@ -185,8 +184,8 @@ class ListChooser(ActionHandler):
     async def _read(self, list_room: RoomId, via: Sequence[str], room: RoomView, number: int) -> ReadList:
         """Read a list. Raises `Refused`, which says why that is not possible."""
         own = {each.room for each in self._policy.lists.publish}
-        if list_room in self._pipeline.served.codes or list_room in own:
-            raise Refused("error.list.no-list")
+        if list_room in self._pipeline.served.codes or list_room in own:  # in words that betray no room of others
+            raise Refused("error.list.closed", target=Code(list_room))
         try:
             state = await self._state(list_room, via, room, number)
             entries = await asyncio.to_thread(read_entries, state)
@@ -194,7 +193,7 @@ class ListChooser(ActionHandler):
                 raise Refused("error.list.moved", target=Code(moved[:255]))
             if not entries and not is_list(state):
                 raise Refused("error.list.no-list")
-            choosing.require_size("", len(entries), ())
+            choosing.require_size(choosing.size_of("", room.room, entries), ())
         except LoggedOut:
             raise
         except TooLarge:

@@ -3,7 +3,8 @@
 Rules kept here:
 - The bot leaves a room that it entered to show a list once nobody has confirmed it for a day, and the room of a list
   that is watched no longer.
-- It never leaves a room that it serves, or the room of a list of our own.
+- A list that people chose ends once it counts in no room any more, such as when the bot has left theirs.
+- The bot never leaves a room that it serves, or the room of a list of our own.
 - A list that is still watched is recorded again long before its record expires, so that the tables can be made from the
   records at any time.
 """
@@ -16,6 +17,7 @@ from bot.matrix.errors import Answered, HomeserverError
 from bot.outbox.handler import BotPart
 from moderation.lists.choosing import CONFIRM_WITHIN_MS
 from moderation.model.facts import ListChosen, ListPreviewed
+from moderation.model.reach import DEPLOYMENT
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId
 from storage import queries
@@ -38,6 +40,20 @@ class ListUpkeep(BotPart):
         ours = self._pipeline.served.codes.keys() | {each.room for each in self._policy.lists.publish}
         for room in sorted((lapsed | set(gone)) - kept - ours):
             await self.leave(room)
+
+    async def end_forsaken(self, chosen: Collection[ChosenList]) -> None:
+        """End the lists that were chosen in chat and count in no room that the bot serves: else they take up room."""
+        in_rooms = [each for each in chosen if each.in_chat and each.reach != DEPLOYMENT]
+        if not in_rooms:
+            return
+        async with self._database.read() as db:
+            views = [await self._pipeline.knowledge.room(db, each) for each in await queries.active_groups(db)]
+        rooms = [each for each in views if each is not None]
+        for each in in_rooms:
+            watch = each.watch(self._policy.lists)
+            if not any(watch.holds_in(room) for room in rooms):
+                ended = ListChosen(room=each.room, step="ended", list=each.list, trust=each.trust, reach=each.reach)
+                await self._pipeline.commit((ended,))
 
     async def leave(self, room: RoomId) -> None:
         """Leave the room of a list, and record that; a homeserver that is away is asked again later."""

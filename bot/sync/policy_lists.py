@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,10 +31,11 @@ from bot.outbox.handler import BotPart, Done, Handlers, Services
 from moderation.lists import choosing
 from moderation.lists.book import Book
 from moderation.lists.entries import Entry, PolicyList, is_entry, read_entries
-from moderation.model.actions import NO_ROOM, Action, MatchAgain, TellAbove, TellDesk
+from moderation.model.actions import Action, MatchAgain, TellDesk
 from moderation.model.facts import Fact, ListChosen, ListRead
 from moderation.model.reach import DEPLOYMENT
 from moderation.policy import WatchedList
+from moderation.values.errors import Refused
 from moderation.values.events import Received, Redacted, StateChanged
 from moderation.values.ids import RoomId, server_of
 from moderation.values.notices import Code, line
@@ -43,6 +44,7 @@ from storage.projections import LIST_READ, set_meta
 from storage.queries import ChosenList
 from storage.state.list_entries import change_entries, digest_of, forget_entries
 
+from .list_troubles import ListTroubles
 from .list_upkeep import ListUpkeep
 
 log = structlog.get_logger()
@@ -50,12 +52,10 @@ log = structlog.get_logger()
 LOOK_AGAIN_S = 3_600
 ASK_AGAIN_S = 30  # if the homeserver was away
 MOST_ENTRIES = 200_000
+MOST_STATE = 64 << 20  # bytes of the state of a list's room, if people chose it in chat
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0  # after a change
 MOST_SERVERS = 3  # to enter a list's room through
 CALM_S = 600.0  # so long without a change, and the pauses are short again
-
-
-Trouble = Literal["closed", "own-closed", "unreadable", "too-long", "moved"]
 
 
 class Pauses:
@@ -87,7 +87,7 @@ class PolicyLists(BotPart):
         self._stale: set[RoomId] = set()  # lists that have changed since they were read
         self._reads_all = True  # at the next look
         self._pauses = Pauses()
-        self._told: set[tuple[str, str]] = set()  # trouble that was told: the list, and what
+        self._troubles = ListTroubles(services)
         self._asked = False  # whether somebody decided something about lists
         self._given: dict[RoomId, tuple[Entry, ...]] = {}  # as they were read when somebody chose the list
         self._upkeep = ListUpkeep(services)
@@ -187,6 +187,7 @@ class PolicyLists(BotPart):
         if everything:
             await self._enter_own()
             await self._choose()
+            await self._upkeep.end_forsaken(await self._known())
         chosen, answered = await self._known(), True
         changed, self._asked = self._asked or chosen != self._chosen, False
         await self._forget(chosen)
@@ -202,10 +203,10 @@ class PolicyLists(BotPart):
                 continue
             try:
                 changed |= await self._read(each)
-                self._told.discard((each.list, "unreadable"))
+                self._troubles.is_well(each.list, "unreadable")
             except Answered as error:
                 log.warning("list_refused", list=each.list, room=each.list_room, why=str(error))
-                await self._tell_once(each.list, "unreadable", each.list_room)
+                await self._troubles.tell(each.list, "unreadable", each.list_room, desk=each.room)
             except HomeserverError as error:
                 log.warning("list_unread", list=each.list, room=each.list_room, why=str(error))
                 self._stale.add(each.list_room)
@@ -237,9 +238,9 @@ class PolicyLists(BotPart):
             except HomeserverError as error:
                 log.warning("list_closed", list=name, room=wanted.room, why=str(error))
                 if isinstance(error, Answered):
-                    await self._tell_once(name, "closed", wanted.room)
+                    await self._troubles.tell(name, "closed", wanted.room)
                 continue
-            self._told.discard((name, "closed"))
+            self._troubles.is_well(name, "closed")
             if known is None or (known.list_room, known.trust, known.in_chat) != (room, wanted.trust, False):
                 fact = ListChosen(step="watched", list=name, trust=wanted.trust, reach=DEPLOYMENT, list_room=room)
                 await self._pipeline.commit((fact,), actions=_taken(known))
@@ -256,9 +257,9 @@ class PolicyLists(BotPart):
             except HomeserverError as error:
                 log.warning("own_list_closed", list=each.name, room=each.room, why=str(error))
                 if isinstance(error, Answered):
-                    await self._tell_once(each.name, "own-closed", each.room)
+                    await self._troubles.tell(each.name, "own-closed", each.room)
             else:
-                self._told.discard((each.name, "own-closed"))
+                self._troubles.is_well(each.name, "own-closed")
 
     async def _entered(self, wanted: WatchedList) -> RoomId:
         return await self._homeserver.join(wanted.room, wanted.via or (server_of(wanted.room),))
@@ -270,14 +271,27 @@ class PolicyLists(BotPart):
             writers = (each.sender for each in self._entries.get(each.list_room, ()))
             known = filter(None, map(server_of, (each.list_room, *writers)))
             await self._homeserver.join(each.list_room, via or tuple(islice(dict.fromkeys(known), MOST_SERVERS)))
-        state = await self._homeserver.state(each.list_room)
+        state = await self._homeserver.state(each.list_room, at_most=MOST_STATE if each.in_chat else None)
         entries = await asyncio.to_thread(read_entries, state)
-        if len(entries) > (most := choosing.MOST_ENTRIES if each.in_chat else MOST_ENTRIES):
-            await self._tell_once(each.list, "too-long", each.list_room, limit=most)
+        if await self._is_too_long(each, entries):
+            await self._troubles.tell(each.list, "too-long", each.list_room, desk=each.room, limit=MOST_ENTRIES)
             return False
+        self._troubles.is_well(each.list, "too-long")
         if (moved := successor(state)) is not None:
-            await self._tell_once(each.list, "moved", moved)
+            await self._troubles.tell(each.list, "moved", moved, desk=each.room)
         return await self._take(each, entries)
+
+    async def _is_too_long(self, each: ChosenList, entries: Sequence[Entry]) -> bool:
+        """Return whether a list has too many entries: of those chosen in chat, together with the others too."""
+        if not each.in_chat:
+            return len(entries) > MOST_ENTRIES
+        async with self._database.read() as db:
+            known = await queries.known_lists(db)
+        try:
+            choosing.require_size(choosing.size_of(each.list, each.room, entries), known)
+        except Refused:
+            return True
+        return False
 
     async def _take(self, each: ChosenList, entries: tuple[Entry, ...]) -> bool:
         """Note that a list was read, and keep what it says. Return whether that is news."""
@@ -297,13 +311,6 @@ class PolicyLists(BotPart):
         await self._pipeline.commit((fact,), also=also)
         self._entries[each.list_room] = entries
         return True
-
-    async def _tell_once(self, name: str, what: Trouble, room: str, limit: int = 0) -> None:
-        """Tell the operators what is wrong with a list, until it is well again."""
-        if (name, what) not in self._told:
-            self._told.add((name, what))
-            said = line(f"lists.trouble.{what}", list=name, room=Code(room), limit=limit)
-            await self._pipeline.commit(actions=(TellAbove(room=NO_ROOM, lines=(said,)),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from moderation.values.durations import DAY_MS, HOUR_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 
+from .entries import Entry
 from .matching import TRUSTS, Watch
 
 CONFIRM_WITHIN_MS = DAY_MS  # after a preview; then the bot leaves the list's room
@@ -32,8 +33,10 @@ MOST_PREVIEWS_OF_ROOM = 10  # likewise
 MOST_ENTERED = 10  # rooms in which the bot is at once for previews alone
 MOST_ENTERED_OF_ROOM = 3  # of these for one group
 MOST_LISTS = 5  # that people chose for one room
-MOST_ENTRIES = 50_000  # of a list that people chose
+MOST_ENTRIES = 50_000  # of all lists that people chose for one room
 MOST_ENTRIES_IN_ALL = 200_000  # of all lists that people chose
+MOST_GLOBS = 500  # of all lists that people chose for one room: a hostile one can cost 5 us for each person who comes
+MOST_GLOBS_IN_ALL = 2_000
 MOST_CASES = 100  # that a list may bring at once where it is chosen
 
 
@@ -92,13 +95,19 @@ def reach_as_shown(shown: str, may: str, room: RoomView) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A list that people chose before: its name, its room, how many entries it has, and where it counts."""
+    """A list that somebody chose: its name, its room, the group it was chosen for, its entries, its patterns."""
 
     list: str
     list_room: RoomId
     in_chat: bool
     room: RoomId | None
     entries: int
+    globs: int
+
+
+def size_of(name: str, room: RoomId | None, entries: Sequence[Entry]) -> Chosen:
+    """Return what counts for the limits of a list that says this; `room`: the group for which it is chosen."""
+    return Chosen(name, RoomId(""), True, room, len(entries), sum(each.is_glob for each in entries))
 
 
 def require_place(name: str, list_room: RoomId, room: RoomView, known: Sequence[Chosen], policy: Policy) -> None:
@@ -114,13 +123,18 @@ def require_place(name: str, list_room: RoomId, room: RoomView, known: Sequence[
         raise Refused("error.list.many", limit=MOST_LISTS, room=room.room)
 
 
-def require_size(name: str, entries: int, known: Sequence[Chosen]) -> None:
-    """Raise `Refused` if a list has too many entries by itself, or together with those chosen before."""
-    if entries > MOST_ENTRIES:
-        raise Refused("error.list.long", count=entries, limit=MOST_ENTRIES)
-    others = sum(each.entries for each in known if each.in_chat and each.list != name)
-    if others + entries > MOST_ENTRIES_IN_ALL:
-        raise Refused("error.list.full", limit=MOST_ENTRIES_IN_ALL)
+def require_size(wanted: Chosen, known: Sequence[Chosen]) -> None:
+    """Raise `Refused` if a list is too long by itself, or together with those chosen before."""
+    others = [each for each in known if each.in_chat and each.list != wanted.list]
+    here = [wanted, *(each for each in others if each.room == wanted.room)]
+    if (count := sum(each.entries for each in here)) > MOST_ENTRIES:
+        raise Refused("error.list.long", count=count, limit=MOST_ENTRIES)
+    if (count := sum(each.globs for each in here)) > MOST_GLOBS:
+        raise Refused("error.list.globs", count=count, limit=MOST_GLOBS)
+    if wanted.entries + sum(each.entries for each in others) > MOST_ENTRIES_IN_ALL:
+        raise Refused("error.list.full")
+    if wanted.globs + sum(each.globs for each in others) > MOST_GLOBS_IN_ALL:
+        raise Refused("error.list.full")
 
 
 def require_ending(name: str, watch: Watch | None, reach: str, actor: UserId, room: RoomView, policy: Policy) -> None:

@@ -24,7 +24,7 @@ from moderation.model.context import Context, RoomView
 from moderation.model.facts import Fact, ListMatched, SanctionStarted
 from moderation.model.facts.cases import EXCERPT
 from moderation.model.new_facts import decided_case, waiting_case
-from moderation.model.reach import DEPLOYMENT
+from moderation.model.reach import DEPLOYMENT, counts_in
 from moderation.people.verification import level_reached
 from moderation.policy import METHODS, Policy, Trust
 from moderation.values.ids import NO_EVENT, EventId, RoomId, UserId, server_of
@@ -43,6 +43,7 @@ class Watch:
     room: RoomId
     trust: Trust
     reach: str = DEPLOYMENT  # of the person who chose it (`moderation/model/reach.py`)
+    home: RoomId | None = None  # the room that it was chosen for: it counts there, however communities are named later
     rooms: tuple[str, ...] = ("*",)  # globs, as in a rule
     agree: int = 2
     kinds: tuple[Kind, ...] = ("user", "server")
@@ -51,7 +52,8 @@ class Watch:
 
     def holds_in(self, room: RoomView) -> bool:
         """Return whether it is watched for a room."""
-        return room.is_among(self.rooms) and self.reach in (DEPLOYMENT, room.community, room.code)
+        reaches = self.reach == room.code or counts_in(room, self.reach, self.home)
+        return reaches and room.is_among(self.rooms)
 
     def heeds(self, listed: ListedEntry) -> bool:
         """Return whether an entry of this list counts."""

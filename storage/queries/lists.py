@@ -44,7 +44,7 @@ class ChosenList:
         """Return how the list is watched: one of the configuration as it says there."""
         configured = next((each for each in settings.watch if each.name == self.list), None)
         if configured is None or self.in_chat:
-            return Watch(self.list, self.list_room, self.trust, reach=self.reach)
+            return Watch(self.list, self.list_room, self.trust, reach=self.reach, home=self.room)
         return Watch(
             self.list,
             self.list_room,
@@ -222,9 +222,12 @@ async def list_figures(db: AsyncConnection, place: Place | None = None) -> dict[
 
 async def known_lists(db: AsyncConnection) -> tuple[Chosen, ...]:
     """Return the lists that somebody chose here, for the question whether one more may be chosen."""
-    figures = await list_figures(db)
+    e = schema.list_entries.c
+    globs = func.count().filter(or_(e.entity.contains("*"), e.entity.contains("?"))).label("globs")
+    counted = select(e.list_room, func.count().label("entries"), globs).group_by(e.list_room)
+    sizes = {row.list_room: (row.entries, row.globs) for row in await db.execute(counted)}
     return tuple(
-        Chosen(each.list, each.list_room, each.in_chat, each.room, figures[each.list].entries)
+        Chosen(each.list, each.list_room, each.in_chat, each.room, *sizes.get(each.list_room, (0, 0)))
         for each in await chosen_lists(db)
     )
 

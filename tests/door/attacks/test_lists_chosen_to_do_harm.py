@@ -93,7 +93,7 @@ async def test_rooms_that_the_bot_serves_are_neither_read_nor_left(tmp_path: Pat
         chooser = Chooser(bot, homeserver)
         for target in (str(HALL), "#hall:example.org"):
             said = await chooser.ask(MARK, f"!list preview {target}")
-            assert set(said) == {"error.list.no-list"}
+            assert set(said) == {"error.list.closed"}, "as of a room that nobody here knows"
         assert homeserver.inside == [HALL, ROOM]
 
 
@@ -192,14 +192,35 @@ async def test_a_list_that_grows_beyond_all_bounds_counts_as_it_was(
         assert await bot.rows("SELECT entity FROM list_entries") == [(ANNA,)]
 
 
-async def test_all_lists_chosen_in_chat_together_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choosing, "MOST_ENTRIES_IN_ALL", 3)
+@pytest.mark.parametrize("limit", ["MOST_ENTRIES", "MOST_ENTRIES_IN_ALL"])
+async def test_all_lists_chosen_in_chat_together_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(choosing, limit, 3)
     async with offline(tmp_path, "") as bot:
         homeserver = ListRooms()
         homeserver.say(entry("@a:x", "1"), entry("@b:x", "2"))
         chooser = Chooser(bot, homeserver)
         await chooser.choose(MARK, trust="look")
-        assert "error.list.full" in await chooser.choose(MARK, name="more", trust="look")
+        said = await chooser.choose(MARK, name="more", trust="look")
+        assert set(said) & {"error.list.full", "error.list.long"}
+
+
+async def test_patterns_that_are_dear_to_match_are_bounded(tmp_path: Path) -> None:
+    dear = [entry(f"*{number}*a*b*c*", f"{number}") for number in range(choosing.MOST_GLOBS + 1)]
+    async with offline(tmp_path, "") as bot:
+        homeserver = ListRooms()
+        homeserver.say(*dear)
+        chooser = Chooser(bot, homeserver)
+        said = await chooser.ask(MARK, f"!list preview {ALIAS}")
+        assert said["error.list.globs"]["limit"] == choosing.MOST_GLOBS
+        homeserver.say(*dear[:-1])
+        await chooser.choose(MARK, trust="look")
+        homeserver.say(*dear)
+        chooser.lists.look_again()
+        await chooser.lists.look()
+        assert await bot.rows("SELECT count(*) FROM list_entries") == [(choosing.MOST_GLOBS,)]
+        assert await bot.rows("SELECT 1 FROM outbox WHERE action LIKE '%lists.trouble.chosen-too-long%'")
 
 
 async def test_a_list_that_would_bring_hundreds_of_cases_is_only_looked_at(

@@ -185,7 +185,7 @@ async def test_a_number_counts_for_a_day_and_for_its_room(tmp_path: Path) -> Non
         ("preview bans", "error.list.room"),
         ("preview #nobody:lists.example", "error.list.nowhere"),
         ("preview !nobody:lists.example", "error.list.closed"),
-        (f"preview {ROOM}", "error.list.no-list"),
+        (f"preview {ROOM}", "error.list.closed"),
         ("watch", "error.list.watch-form"),
         ("watch cme propose", "error.list.watch-form"),
         ("watch cme propose soon", "error.list.watch-form"),
@@ -372,6 +372,43 @@ async def test_what_is_watched_outlives_the_records_of_the_choice(tmp_path: Path
         [row] = await bot.rows("SELECT list_room, reach, since FROM chosen_lists")
         assert row == (BANS, "G-7F3K", again.since)
         assert first[1] == chosen
+
+
+async def test_a_list_counts_where_it_was_chosen_however_communities_are_named_later(tmp_path: Path) -> None:
+    async with choosers(tmp_path, TOGETHER) as (bot, chooser, homeserver):
+        await chooser.choose(OLGA, trust="look")
+        assert [each.reach for each in bot.facts(ListChosen)] == ["garden"]
+    async with offline(tmp_path, TOGETHER.replace("garden", "park")) as bot:
+        again = Chooser(bot, homeserver)
+        await again.lists.begin()
+        await _hour(again)
+        async with bot.stores.database.read() as db:
+            garden = await bot.pipeline.knowledge.room(db, ROOM)
+        assert garden is not None
+        assert (garden.community, bot.pipeline.lists.watches["cme"].holds_in(garden)) == ("park", True)
+
+
+async def test_a_list_ends_when_the_bot_has_left_its_room(tmp_path: Path) -> None:
+    async with choosers(tmp_path) as (bot, chooser, homeserver):
+        await chooser.choose(MARK, trust="look")
+        await _hour(chooser)
+        assert watched(bot) == {"cme": "look"}
+        await bot.membership(BOT, "leave")
+        await _hour(chooser)
+        assert (watched(bot), homeserver.inside) == ({}, [])
+        assert bot.facts(ListChosen)[-1].step == "ended"
+
+
+async def test_what_is_wrong_with_a_list_is_told_in_its_desk_once(tmp_path: Path) -> None:
+    async with choosers(tmp_path) as (bot, chooser, homeserver):
+        await chooser.choose(MARK, trust="propose")
+        homeserver.states.pop(BANS)
+        homeserver.inside.remove(BANS)
+        for _ in range(2):
+            await _hour(chooser)
+        told = [row.action for row in await bot.waiting() if isinstance(row.action, TellDesk)]
+        assert [(each.room, each.lines[0].key) for each in told] == [(ROOM, "lists.trouble.chosen-unreadable")]
+        assert watched(bot) == {"cme": "propose"}
 
 
 async def test_a_rebuild_gives_the_same_choice_and_previews(tmp_path: Path) -> None:
