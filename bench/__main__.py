@@ -27,6 +27,7 @@ PARTS = (
     "rules",
     "cli",
     "console",
+    "antispam",
 )
 
 

@@ -55,6 +55,8 @@ class MessageJudge:
         event = receive(asked.event, asked.room, self._clock())
         if event.sender is None or server_of(event.sender) != self._server or not self._beforehand.concerns(event):
             return None
+        if self._beforehand.lets_through(event):
+            return None
         user = event.sender
         due = BeforeDelivery(event, asked.event, lambda: now_ms() <= by_ms, lambda: self._records(user))
         waiting = _Waiting(due, asyncio.Future())

@@ -3,6 +3,8 @@
 Rules kept here:
 - It is the judgement after delivery, asked earlier (`moderation/judge/beforehand.py`). What is refused is recorded,
   with all that follows, before it is answered.
+- What breaks nothing by what is known already is let through at once: only to refuse, or to ask the database, is a turn
+  of the writer waited for.
 - Questions that wait together are judged in one turn of the writer and recorded in one unit of work. What is no longer
   in time is not judged, and not recorded either: it is in its room by then.
 - Nothing is refused of somebody who is not in the room, as far as is known here.
@@ -34,6 +36,7 @@ from moderation.values.events import (
 )
 from storage import queries
 
+from .judging_context import ToJudge
 from .pipeline import Pipeline
 from .unit_of_work import UnitOfWork
 from .withheld import Withheld
@@ -77,6 +80,14 @@ class Beforehand:
             return False
         return self._pipeline.without_token(event) is None
 
+    def lets_through(self, event: Received) -> bool:
+        """Return whether an event that is concerned surely breaks nothing; it counts then as on its way."""
+        due = self._pipeline.contexts.at_hand(event)
+        if due is None or self._refusal(due) is not None:
+            return False
+        self._on_its_way(event)
+        return True
+
     async def judge(self, asked: Sequence[BeforeDelivery]) -> Sequence[RefusedIn | None]:
         """Return for each event why it is refused; None if it is not."""
         return await self._pipeline.writer.run_exclusive(self._in_turn(asked))
@@ -113,15 +124,20 @@ class Beforehand:
         if room is None or there.get(event.sender) != "join":
             return None
         due = await self._pipeline.contexts.of_waiting(unit, event, room)
-        assert not isinstance(due.event, FileSeen)
-        refusal = refused_beforehand(due.event, due.context, self._policy, due.rules, self._measures)
-        if refusal is not None:
+        if (refusal := self._refusal(due)) is not None:
             return RefusedIn(refusal, room)
-        if isinstance(event, MessagePosted):
-            knowledge.on_the_way.add(event, None)
-        elif isinstance(event, ReactionGiven):
-            knowledge.on_the_way.add(event, "reactions")
+        self._on_its_way(event)
         return None
+
+    def _refusal(self, due: ToJudge) -> Refusal | None:
+        assert not isinstance(due.event, FileSeen)
+        return refused_beforehand(due.event, due.context, self._policy, due.rules, self._measures)
+
+    def _on_its_way(self, event: Received) -> None:
+        if isinstance(event, MessagePosted):
+            self._pipeline.knowledge.on_the_way.add(event, None)
+        elif isinstance(event, ReactionGiven):
+            self._pipeline.knowledge.on_the_way.add(event, "reactions")
 
     def _withheld(self, asked: BeforeDelivery, answer: RefusedIn) -> Withheld:
         event = asked.event

@@ -89,29 +89,55 @@ class JudgingContexts:
         assert not isinstance(event, Unreadable)
         user, now = event.sender, event.received_ms
         context = await self._knowledge.context(unit.db, room, user, now)
-        waiting = self._knowledge.on_the_way.of(room.room, user, now)
+        times = await self._knowledge.posted_lately(unit.db, room.room, user, now)
+        context = await self._paced(unit, event, replace(context, recent_ms=times))
+        return await self._of(unit, unit.next_index, event, self._with_waiting(event, context))
+
+    def at_hand(self, event: Received) -> ToJudge | None:
+        """Return what `of_waiting` does, if the database need not be asked for it. It may be asked for at any time."""
+        if isinstance(event, Unreadable) or (isinstance(event, MessagePosted) and event.quoted):
+            return None
+        context = self._knowledge.at_hand(event.room, event.sender, event.received_ms)
+        if context is None or pace(context, self._settings.policy) is not None:
+            return None
+        rules = self._rules(context.room)
+        said = self._knowledge.standing.at_hand(event.room, event.sender)
+        if said is None and self._asks_what_stands(context.room, rules):
+            return None
+        return ToJudge(event, self._with_waiting(event, replace(context, said=said or 0)), rules)
+
+    def _with_waiting(self, event: Event, context: Context) -> Context:
+        """Return the context with this event, and those that were let through, among those that count."""
+        now = event.received_ms
+        waiting = self._knowledge.on_the_way.of(event.room, event.sender, now)
         said = [at_ms for at_ms, what in waiting if what is None]
-        before = [*await self._knowledge.posted_lately(unit.db, room.room, user, now), *said]
+        before = [*context.recent_ms, *said]
         others = [*context.recent_others, *((at_ms, what) for at_ms, what in waiting if what is not None)]
         if isinstance(event, MessagePosted):
-            context = await self._paced(unit, event, context)
-            context = replace(context, stood=max((each for each in (context.stood, *said) if each), default=None))
             before.append(now)
+            context = replace(context, stood=max((each for each in (context.stood, *said) if each), default=None))
         elif what := counted_as(event):
             others.append((now, what))
-        context = replace(context, recent_ms=tuple(sorted(before)), recent_others=tuple(sorted(others)))
-        return await self._of(unit, unit.next_index, event, context)
+        words = self._settings.content == "full"
+        recent, more = tuple(sorted(before)), tuple(sorted(others))
+        return replace(context, recent_ms=recent, recent_others=more, keeps_words=words)
 
     async def _of(self, unit: UnitOfWork, index: int, event: Received, context: Context) -> ToJudge:
-        policy, room = self._settings.policy, context.room
+        room = context.room
         context = replace(context, keeps_words=self._settings.content == "full")
-        rules = (*self._settings.rules, *compiled(room.rules, policy))
-        if held_in(room, policy) or any(rule.settings.unless.messages for rule in rules):
+        rules = self._rules(room)
+        if self._asks_what_stands(room, rules):
             context = replace(context, said=await self._knowledge.standing.before(unit, event, index))
         if isinstance(event, MessagePosted) and event.quoted:
             await unit.flush()
             event = await with_false_quotations(unit.db, event, self._recorded)
         return ToJudge(event, context, rules)
+
+    def _rules(self, room: RoomView) -> tuple[CompiledRule, ...]:
+        return (*self._settings.rules, *compiled(room.rules, self._settings.policy))
+
+    def _asks_what_stands(self, room: RoomView, rules: Sequence[CompiledRule]) -> bool:
+        return bool(held_in(room, self._settings.policy)) or any(rule.settings.unless.messages for rule in rules)
 
     async def of_file(self, unit: UnitOfWork, kept: KnownOfFile, room: RoomView, now_ms: int) -> ToJudge | None:
         """Return what is to be judged of a file; None if nothing is known of it."""

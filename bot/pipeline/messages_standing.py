@@ -41,6 +41,10 @@ class MessagesStanding:
         self._counts.move_to_end(key)
         return self._counts[key]
 
+    def at_hand(self, room: RoomId, user: UserId) -> int | None:
+        """Return how many messages of somebody stand in a room, if it is known without the database."""
+        return self._counts.get((room, user))
+
     def add(self, event: MessagePosted) -> None:
         """Count a message that was judged and stands."""
         self._judged = NO_EVENT

@@ -196,6 +196,24 @@ class ViewCache:
             recent_others=tuple(self._others.get((room.room, user)) or ()),
         )
 
+    def at_hand(self, room: RoomId, user: UserId, now_ms: int) -> Context | None:
+        """Return what `context` does, with all times of messages, without the database; None if something is missing.
+
+        It may be asked for while somebody writes.
+        """
+        view, person, times = self._rooms.get(room), self._people.get(user), self._times.get((room, user))
+        if view is None or person is None or times is None:
+            return None
+        return Context(
+            now_ms=now_ms,
+            room=view,
+            subject=person,
+            bot=self.bot,
+            next_case=self.next_case,
+            recent_ms=tuple(at_ms for at_ms in times if now_ms - at_ms <= self._window_ms),
+            recent_others=tuple(self._others.get((room, user)) or ()),
+        )
+
     def changed(self, facts: Sequence[Fact]) -> None:
         """Forget the people and rooms that these facts concern."""
         for fact in facts:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +215,38 @@ async def test_the_words_are_in_the_language_of_the_room(tmp_path: Path) -> None
     async with offline(tmp_path, rules) as bot:
         await bot.say(OLGA, "!set language zh")
         assert "请勿发广告。" in json.loads((await Asked(bot).send()).body)["error"]
+
+
+NEWCOMERS = '[newcomers]\nhold = ["links"]\nmessages = 3\n'
+
+
+@pytest.mark.parametrize("rules", [RULES, FLOOD, RULES + FLOOD + NEWCOMERS])
+async def test_what_is_known_without_the_database_is_what_the_database_says(tmp_path: Path, rules: str) -> None:
+    async with offline(tmp_path, rules) as bot:
+        await bot.say(ANNA, "good morning")
+        asked = Asked(bot)
+        for words in ("one", "two"):
+            assert await asked.send(words) == GOES_THROUGH  # on their way
+        event = receive(bot.raw(ANNA, TEXT, body("three")), ROOM, bot.time())
+        at_hand = bot.pipeline.contexts.at_hand(event)
+        assert at_hand is not None
+        async with bot.pipeline.reading() as unit:
+            room = await bot.pipeline.knowledge.room(unit.db, ROOM)
+            assert room is not None
+            read = await bot.pipeline.contexts.of_waiting(unit, event, room)
+        known = replace(read.context, said=at_hand.context.said) if NEWCOMERS not in rules else read.context
+        assert (at_hand.context, at_hand.rules) == (known, read.rules)
+
+
+async def test_while_somebody_writes_only_what_must_be_refused_waits(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        await bot.say(ANNA, "good morning")
+        asked, done = Asked(bot), asyncio.Event()
+        writing = asyncio.create_task(bot.pipeline.writer.run_exclusive(done.wait()))
+        assert await asked.send("good evening") == GOES_THROUGH
+        refused = asyncio.create_task(asked.send())
+        assert await asked.send("good night") == GOES_THROUGH
+        assert not refused.done()
+        done.set()
+        assert (await refused).status == 403
+        await writing
