@@ -7,7 +7,7 @@ Rules kept here:
 - All problems are reported at once, as one `ConfigError`.
 - Nothing of the process's environment is changed.
 
-Left to others: the numbers of the model (`moderation/policy.py`), checks that concern several settings (`checks.py`),
+Left to others: the numbers of the model (`moderation/policy/`), checks that concern several settings (`checks.py`),
 saying what is wrong (`errors.py`), writing the file (`bot/cli/init/command.py`).
 """
 

@@ -3,7 +3,7 @@
   [challenges]   how often verification may be begun
   [email]        the mail server; its password is ANSWERABLE_EMAIL_PASSWORD in the environment or in `.env`
 
-Left to others: what rooms ask for (`moderation/policy.py`), issuers (`oidc.py`).
+Left to others: what rooms ask for (`moderation/policy/`), issuers (`oidc.py`).
 """
 
 import re
