@@ -12,14 +12,15 @@ Left to others: reading lists (`bot/sync/policy_lists.py`), the decisions (`mode
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.lists.book import Book, ListedEntry
+from moderation.lists.entries import PolicyList
 from moderation.lists.matching import Verdict, ban_by_list, facts_of, is_too_much, verdict
-from moderation.model.actions import Action, TellDesk
+from moderation.model.actions import NO_ROOM, Action, TellDesk
 from moderation.model.context import CaseView, Context, InForce, RoomView
 from moderation.model.facts import CaseOpened, Fact
 from moderation.policy import Policy
@@ -69,23 +70,30 @@ class ListMatching:
 
         Some of them may mean the server of that person instead.
         """
-        person = await self._person_came(db, came, listed)
+        there = await self._there(db, came) if any(map(_means_many, listed)) else frozenset()
+        person = await self._person_came(db, came, listed, there)
         if all(each.entry.kind != "server" for each in listed):
             return person
-        members = await queries.memberships(db, came.room.room)
-        there = {user for user, how in members.items() if how in ("join", "invite", "knock")} | {came.user}
         cases = came.cases + sum(isinstance(fact, CaseOpened) for fact in person.facts)
         place = Gathering(came.room, sorted(there), came.at_ms, came.on, cases)
         server = await self._servers.came(db, place, came.user, listed)
         return Answer((*person.facts, *server.facts), (*person.actions, *server.actions))
 
-    async def _person_came(self, db: AsyncConnection, came: Came, listed: Sequence[ListedEntry]) -> Answer:
+    async def _there(self, db: AsyncConnection, came: Came) -> frozenset[UserId]:
+        """Return who is in the room, is invited, or asks to come in, with the person who comes."""
+        members = await queries.memberships(db, came.room.room)
+        return frozenset(user for user, how in members.items() if how in ("join", "invite", "knock")) | {came.user}
+
+    async def _person_came(
+        self, db: AsyncConnection, came: Came, listed: Sequence[ListedEntry], there: frozenset[UserId]
+    ) -> Answer:
         if (found := await self._verdict(db, came, listed)) is None:
             return Answer()
         if found.step == "look":
             return Answer((), self._look(found, came))
         lately = await queries.touched_by_lists(db, came.at_ms - DAY_MS)
-        if is_too_much(1 + lately.get(found.listed.list, 0), self._policy.lists.act_at_most, 0, 1):
+        touched, at_most = 1 + lately.get(found.listed.list, 0), self._policy.lists.act_at_most
+        if is_too_much(touched, at_most, how_many(found.listed, there), len(there)):
             found = replace(found, step="propose")
         return Answer(await self._facts(db, found, came))
 
@@ -126,7 +134,7 @@ class ListMatching:
         for came, found in verdicts:
             if found.step == "apply":
                 touched[found.listed.list].add(came.user)
-                if found.listed.entry.is_glob or found.listed.entry.kind == "server":
+                if _means_many(found.listed):
                     by_glob[found.listed.list, found.listed.entry.key, came.room.room] += 1
         widest = {
             name: max(((by_glob[key], people[key[2]]) for key in by_glob if key[0] == name), default=(0, 1))
@@ -150,6 +158,10 @@ class ListMatching:
                 yield tuple(gone)
         async for ends in self._servers.ended(db):
             yield ends
+
+    async def denies_in(self, db: AsyncConnection, room: RoomId) -> bool:
+        """Return whether a server is denied in a room because a list says so."""
+        return any(each.room == room for each in await queries.denied_by_lists(db))
 
     async def still_says(self, db: AsyncConnection, sanction: InForce) -> bool:
         """Return whether a list still says what a ban or a denial rests on, so that it is renewed."""
@@ -207,6 +219,18 @@ def meant(book: Book, there: Sequence[tuple[RoomId, UserId]]) -> dict[tuple[Room
     """Return the entries that mean each of these people, without those whom none means."""
     found = {user: book.match(user) for user in {user for _, user in there}}
     return {(room, user): found[user] for room, user in there if found[user]}
+
+
+def how_many(listed: ListedEntry, there: Collection[UserId]) -> int:
+    """Count the people whom an entry that may mean many means; 0 for any other entry."""
+    if not _means_many(listed):
+        return 0
+    alone = Book([PolicyList(listed.list, NO_ROOM, (listed.entry,))])
+    return sum(bool(alone.match(user)) for user in there)
+
+
+def _means_many(listed: ListedEntry) -> bool:
+    return listed.entry.is_glob or listed.entry.kind == "server"
 
 
 def _by_person(matches: Sequence[ListMatch]) -> list[list[ListMatch]]:

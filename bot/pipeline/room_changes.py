@@ -30,6 +30,7 @@ from moderation.model.actions import (
     KeepDesk,
     KeepLobby,
     LeaveDirect,
+    MatchAgain,
     Pin,
     Say,
     ShowPower,
@@ -157,6 +158,9 @@ class RoomChanges:
         if (condition := self.condition(room)) != room.condition:
             facts.append(RoomStateChanged(room=room.room, on=index, condition=condition))
         actions: list[Action] = [Align(room=room.room), *await self.servers(unit, room)]
+        runs = any(isinstance(fact, RoleChanged) and fact.role != "member" for fact in facts)
+        if runs and await self._lists.denies_in(unit.db, room.room):  # perhaps the server of somebody who runs it now
+            actions.append(MatchAgain(room=room.room))
         if condition != room.condition:
             actions += self.lobby(room)
         if condition != room.condition and room.notice and room.power.can_send(self._bot, PINNED, state=True):

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, case, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, case, func, or_, select, union, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.lists.choosing import Chosen
@@ -201,7 +201,8 @@ async def list_entries(db: AsyncConnection) -> dict[RoomId, tuple[Entry, ...]]:
 
 async def list_figures(db: AsyncConnection, place: Place | None = None) -> dict[str, ListFigures]:
     """Return the figures of each chosen list; with a `place` the cases of its community alone."""
-    e, c, m, r = schema.list_entries.c, schema.cases.c, schema.list_matches.c, schema.rooms.c
+    e, c, r = schema.list_entries.c, schema.cases.c, schema.rooms.c
+    m = union(*(select(each.c.list, each.c.n) for each in (schema.list_matches, schema.listed_servers))).subquery().c
     entries = {row.list_room: row.entries for row in await db.execute(_counted(e.list_room))}
     read = {row.key: int(row.value) for row in await db.execute(_READ)}
     cases = select(m.list, func.count(c.n.distinct()).label("cases"), _DISTINCT_WAITING.label("waiting"))

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from moderation.lists.entries import Entry
-from moderation.model.facts import ActionTaken, SanctionStarted
+from moderation.model.facts import ActionTaken, CaseOpened, SanctionStarted
+from moderation.values.ids import UserId
 from tests.door.bot.pipeline.test_join_waves import STRANGERS, come
 from tests.door.lists import entries
-from tests.door.offline import ANNA, ROOM, Offline, offline
+from tests.door.offline import ANNA, BOT, ROOM, Offline, offline
 from tests.unit.moderation.lists.made import made
 
 WAVE = '[joins]\nwave = 5\ndo = "gate"\n'
@@ -22,6 +23,28 @@ async def test_those_who_join_a_public_room_are_met(tmp_path: Path, settings: st
         await come(bot, STRANGERS[5:8])
         await come(bot, named)  # who complete the wave
         assert {fact.subject for fact in bot.facts(SanctionStarted) if fact.kind == "ban"} == set(named)
+
+
+@pytest.mark.parametrize(
+    "wide", [made("user", "@*:elsewhere.example"), made("server", "elsewhere.example"), made("server", "*")]
+)
+async def test_who_comes_is_proposed_if_the_pattern_means_many_of_the_room(tmp_path: Path, wide: Entry) -> None:
+    async with offline(tmp_path, "") as bot:
+        for name in ("a", "b"):
+            await bot.membership(UserId(f"@{name}:elsewhere.example"), "join")
+        await entries(bot, wide, trust="apply")
+        await bot.membership(UserId("@c:elsewhere.example"), "join")
+        assert bot.facts(SanctionStarted) == []
+        assert {fact.subject[1] for fact in bot.facts(CaseOpened)} == {"a", "b", "c"}
+
+
+async def test_who_comes_is_banned_if_a_pattern_means_them_alone(tmp_path: Path) -> None:
+    async with offline(tmp_path, "") as bot:
+        await entries(bot, made("user", "@spam*:elsewhere.example"), trust="apply")
+        for user in (UserId("@spam1:elsewhere.example"), UserId("@spam2:elsewhere.example")):
+            await bot.membership(user, "join")
+            await bot.event(BOT, "m.room.member", {"membership": "ban"}, key=user)
+        assert len(bot.facts(SanctionStarted)) == 2
 
 
 async def test_a_desk_is_told_once_of_somebody_who_is_only_looked_at(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from moderation.lists.book import digest_of
 from moderation.lists.entries import Entry
-from moderation.model.actions import AlignServers, PostCard
+from moderation.model.actions import AlignServers, MatchAgain, PostCard
 from moderation.model.facts import CaseOpened, ListSpared, SanctionEnded, SanctionStarted, ServerListed, StatementGiven
 from moderation.policy import Trust
 from moderation.values.ids import GroupCode, RoomId, UserId
+from storage import queries
 from tests.door.bot.effects.test_server_acl import said
 from tests.door.lists import LIST
 from tests.door.lists import entries as entries_of
@@ -177,6 +178,31 @@ async def test_a_dismissed_server_is_touched_no_more_until_somebody_takes_that_b
         await bot.say(MARK, "!uphold 1 they are none", DESK)
         assert begun(bot)[1:] == [(ROOM, "bad.example", 1, "decision")]
         assert await bot.rows("SELECT 1 FROM list_spared") == []
+
+
+async def test_somebody_on_it_who_comes_to_run_the_room_has_the_lists_looked_at_again(tmp_path: Path) -> None:
+    async with offline(tmp_path, watching()) as bot:
+        await crowd(bot)
+        await bot.membership(BAD, "join")
+        await entries(bot, NAMED)
+        await bot.levels(OLGA, {OLGA: 100, BOT: 100, MARK: 50, ANNA: 50})
+        assert await looks(bot) == 1
+        await bot.levels(OLGA, {OLGA: 100, BOT: 100, MARK: 50, ANNA: 50, BAD: -1})
+        assert await looks(bot) == 1
+
+
+async def looks(bot: Offline) -> int:
+    """Return how many looks at whom the lists mean wait to be done."""
+    return sum(isinstance(row.action, MatchAgain) for row in await bot.waiting())
+
+
+async def test_its_cases_count_among_those_of_the_list(tmp_path: Path) -> None:
+    async with offline(tmp_path, watching("propose")) as bot:
+        await bot.membership(BAD, "join")
+        await entries(bot, NAMED, made("user", ANNA, key="3"))
+        async with bot.stores.database.read() as db:
+            figures = (await queries.list_figures(db))["cme"]
+        assert (figures.cases, figures.waiting) == (2, 2)
 
 
 async def test_acl_allow_names_the_case(tmp_path: Path) -> None:
