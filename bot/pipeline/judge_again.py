@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
-from moderation.model.facts import CaseOpened, Fact, KnownOfFile, RoomEntered
+from moderation.model.facts import CaseOpened, Fact, KnownOfFile, MessageWithheld, RoomEntered
 from moderation.values.events import MembershipChanged, Received, StateChanged, Unreadable
 from storage.database import Database
 from storage.journal.record import Record
@@ -28,6 +28,7 @@ from .message_text import Records, message_of
 from .replay import Rooms, event_of_record
 from .unit_of_work import PipelineSettings, UnitOfWork
 from .view_cache import ViewCache
+from .withheld import event_of
 
 MOST_WAITING = 2_000  # events whose facts may still follow; more are never recorded at once
 
@@ -87,6 +88,8 @@ class JudgingAgain:
         self._knowledge.changed([fact])
         if isinstance(fact, KnownOfFile) and record.at_ms >= self._since:
             await self._judge_file(unit, record, fact)
+        if isinstance(fact, MessageWithheld) and record.at_ms >= self._since:
+            await self._judge_withheld(unit, record, fact)
 
     async def _judge_file(self, unit: UnitOfWork, record: Record, kept: KnownOfFile) -> None:
         """Judge by what is recorded of a file, as its message."""
@@ -94,6 +97,13 @@ class JudgingAgain:
         due = await self._contexts.of_file(unit, kept, room, record.at_ms) if room is not None else None
         if due is not None:
             self._judge_one(kept.on, due)
+
+    async def _judge_withheld(self, unit: UnitOfWork, record: Record, fact: MessageWithheld) -> None:
+        """Judge an event that was refused before its delivery; it counts towards no flood."""
+        room = await self._knowledge.room(unit.db, fact.home)
+        if room is not None and room.purpose == "group":
+            event = event_of(fact, record.at_ms)
+            self._judge_one(record.index, await self._contexts.of_withheld(unit, record.index, event, room))
 
     def _after(self, fact: Fact) -> int:
         """Return how many of the waiting events were judged only after this fact applied."""

@@ -79,7 +79,7 @@ class JudgingContexts:
         It is no event of its room, so it counts towards nothing.
         """
         context = await self._knowledge.context(unit.db, room, event.sender, event.received_ms)
-        return await self._of(unit, index, event, replace(context, recent_ms=(), recent_others=()))
+        return await self._of(unit, index, event, replace(context, beforehand=True, recent_ms=(), recent_others=()))
 
     async def of_waiting(self, unit: UnitOfWork, event: Received, room: RoomView) -> ToJudge:
         """Return what an event is judged by that is not in its room yet.

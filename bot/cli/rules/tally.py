@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.pipeline.judging_context import ToJudge
 from moderation.judge.judge import judge
-from moderation.model.facts import CaseOpened, Fact, Found, FoundOnTrial, SanctionStarted
+from moderation.model.facts import REMOVING, CaseOpened, Fact, Found, FoundOnTrial, SanctionStarted
 from moderation.policy import Policy
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 
@@ -80,7 +80,7 @@ class Tally:
                     self._of(fact.rule).to_decide += fact.state == "open"
                 case SanctionStarted(n=0):  # held back by a rule of the bot's own: there is no case
                     self._found(index, due, fact.rule, "").measures[fact.kind] += 1
-                case SanctionStarted() if fact.basis != "credit" and (is_new or fact.kind == "redact"):
+                case SanctionStarted() if fact.basis != "credit" and (is_new or fact.kind in REMOVING):
                     self._of(fact.rule).measures[fact.kind] += 1
 
     def _is_new(self, due: ToJudge, case: CaseOpened) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,26 @@ import pytest
 from sqlalchemy import text
 
 from bot.events.parse_event import receive
+from bot.pipeline.message_text import said_at
 from bot.pipeline.replay import rebuild
 from bot.pipeline.withheld import Withheld, fact_of, note_of, withheld_of
+from bot.texts.case_card import card_lines, read_card
+from bot.texts.case_words import word_lines
+from bot.texts.catalog import Catalog
+from bot.texts.matrix_message import Speech
 from moderation.judge.beforehand import Refusal
-from moderation.model.actions import Redact
+from moderation.model.actions import Redact, Say, Tell
 from moderation.model.facts import (
+    ActionTaken,
+    CaseDecided,
     CaseGrew,
     CaseOpened,
     CreditChanged,
     Fact,
     Found,
     MessageWithheld,
+    PartsErased,
+    RecordsPurged,
     SanctionStarted,
     StatementGiven,
 )
@@ -29,7 +39,9 @@ from moderation.values.errors import Invalid
 from moderation.values.ids import EventId, RoomId, UserId
 from storage.database import Database
 from storage.projections import POLICY_SEQ
-from tests.door.offline import ANNA, NOON, ROOM, Offline, offline
+from storage.projections.erase_person import erase_from_tables
+from tests.door.judged_again import judged_again
+from tests.door.offline import ANNA, BOT, MARK, NOON, ROOM, Offline, offline
 
 RULES = """
 [[rules]]
@@ -178,3 +190,100 @@ async def _same_when_rebuilt(bot: Offline, folder: Path) -> None:
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+async def test_what_was_refused_is_judged_again_by_other_rules_as_any_message(tmp_path: Path) -> None:
+    async with offline(tmp_path / "bot", RULES) as bot:
+        await bot.pipeline.take_withheld([withheld(bot)])
+        ((on, _),) = bot.recorded(MessageWithheld)
+        recorded = [fact for kind in (Found, CaseOpened) for fact in bot.facts(kind)]
+        brought = await judged_again(bot, tmp_path)
+        assert {fact for fact in brought[on] if isinstance(fact, Found | CaseOpened)} == set(recorded)
+        started = [fact.kind for fact in brought[on] if isinstance(fact, SanctionStarted)]
+        assert started == ["withhold", "mute"]
+
+
+async def test_an_erased_refusal_leaves_nothing_of_its_sender_in_the_tables(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        await bot.pipeline.take_withheld([withheld(bot)])
+        about = [index for index, fact in bot.recorded(Fact) if getattr(fact, "subject", "") == ANNA]
+        records = f"{about[0]}-{about[-1]}"
+        await bot.pipeline.commit((PartsErased(parts=9, what="request", records=records),))
+        for table in ("withheld", "evidence", "cases", "sanctions", "credit", "statements", "case_steps"):
+            assert ANNA not in str(await bot.rows(f"SELECT * FROM {table}")), table
+        assert await bot.rows("SELECT * FROM withheld") == await bot.rows("SELECT * FROM evidence") == []
+
+
+async def test_a_person_who_is_erased_from_the_tables_leaves_no_evidence(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        await bot.pipeline.take_withheld([withheld(bot)])
+        async with bot.stores.database.write() as db:
+            await erase_from_tables(db, [ANNA], ())
+        assert await bot.rows("SELECT * FROM withheld") == await bot.rows("SELECT * FROM evidence") == []
+
+
+async def test_a_purge_takes_it_with_its_record(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        await bot.pipeline.take_withheld([withheld(bot)])
+        await bot.pipeline.commit((RecordsPurged(what="schedule", below=bot.stores.journal.size),))
+        assert await bot.rows("SELECT * FROM withheld") == []
+
+
+async def test_the_card_quotes_what_nobody_saw_and_links_to_nothing(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        await bot.pipeline.take_withheld([withheld(bot), withheld(bot, "buy now, again")])
+        said = await card_of(bot)
+        assert "“«buy now»!”" in said and "“«buy now», again” (in the text), refused before anybody saw it" in said
+        assert "The message was refused before anybody saw it." in said
+        assert "matrix.to/#/!garden" not in said and "still stands" not in said
+        assert "2 messages withheld" in said
+
+
+async def test_the_sender_is_told_once_and_again_that_it_can_be_sent_when_it_broke_nothing(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        await bot.pipeline.take_withheld([withheld(bot), withheld(bot)])
+        first = await told(bot)
+        assert "notice.violation" in first and "notice.measure.withhold" in first and "notice.foot" in first
+        assert first.count("notice.measure.withhold") == 1
+        await bot.say(MARK, "!dismiss 1 a joke")
+        again = await told(bot)
+        assert "notice.post-again-withheld" in again and "notice.post-again" not in again
+        assert [fact.entry for fact in bot.facts(CreditChanged)] == ["charge", "compensation"]
+
+
+async def test_its_reasons_are_stated_and_an_appeal_takes_it_back(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        await bot.pipeline.take_withheld([withheld(bot)])
+        (stated,) = bot.facts(StatementGiven)
+        reasons = json.loads(stated.statement)
+        assert [each["kind"] for each in reasons["measures"]] == ["withhold", "mute"]
+        assert (reasons["words"], reasons["sent"]) == ("buy now!", NOON)
+        room = await bot.direct(ANNA)
+        await bot.say(ANNA, "!why 1", room)
+        assert "statement.did" in await told(bot)
+        await bot.say(ANNA, "!appeal 1 I quoted somebody", room)
+        await bot.say(MARK, "!dismiss 1 a quotation")
+        assert [(fact.what, fact.state) for fact in bot.facts(CaseDecided)] == [("dismissed", "reversed")]
+        assert "notice.post-again-withheld" in await told(bot)
+
+
+async def told(bot: Offline) -> list[str]:
+    """Return the keys of what people are told, and forget it."""
+    keys: list[str] = []
+    for row in await bot.waiting():
+        if isinstance(row.action, Say | Tell):
+            keys += [each.key for each in row.action.lines]
+            taken = ActionTaken(room=row.action.room, action=row.action.NAME, result="done", txn=row.txn)
+            await bot.pipeline.commit((taken,), of_row=row.txn)
+    return keys
+
+
+async def card_of(bot: Offline) -> str:
+    settings = bot.pipeline.settings
+    speech = Speech(Catalog.load(), settings.policy, "en")
+    async with bot.stores.database.read() as db:
+        card = await read_card(db, 1, bot.time(), settings.policy, BOT)
+        assert card is not None
+        words = await word_lines(db, card.case, partial(said_at, bot.stores.journal), settings.rules, BOT)
+        lines = card_lines(card, settings.policy, bot.time(), "!", words=words)
+        return str(speech.message(lines, "en", {})["body"])
