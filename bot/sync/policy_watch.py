@@ -37,7 +37,7 @@ MOST_NOTES = 200  # recorded in one go
 _WITHIN_S = 10.0
 
 
-class Note(Protocol):
+class NotedRefusal(Protocol):
     """A refusal as the policy server noted it."""
 
     @property
@@ -47,10 +47,10 @@ class Note(Protocol):
     def note(self) -> str: ...
 
 
-class Notes(Protocol):
+class NotedRefusals(Protocol):
     """The policy server's database, open for reading."""
 
-    def refusals_after(self, seq: int, most: int = MOST_NOTES) -> "tuple[Note, ...]":
+    def refusals_after(self, seq: int, most: int = MOST_NOTES) -> "tuple[NotedRefusal, ...]":
         """Return refusals with a number above `seq`, the oldest first. Raises `sqlite3.Error`."""
         ...
 
@@ -81,7 +81,7 @@ class PolicyWatch(BotPart):
     """Asks the policy server from outside and reads what it refused, as long as it runs."""
 
     def __init__(
-        self, services: Services, notes: Notes, look: Callable[[], Awaitable[bool]], *, when_down_ms: int
+        self, services: Services, notes: NotedRefusals, look: Callable[[], Awaitable[bool]], *, when_down_ms: int
     ) -> None:
         super().__init__(services)
         self._notes, self._look = notes, look
@@ -93,12 +93,16 @@ class PolicyWatch(BotPart):
 
     async def run(self) -> None:
         """Watch and read until cancelled."""
-        async with self._database.read() as db:
-            self.reach.down = any(room.down_ms for room in await queries.rooms_that_ask(db))
-        self.reach.last_ms = self._clock()
+        await self.begin()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read())
             group.create_task(self._ask())
+
+    async def begin(self) -> None:
+        """Read whether it counted as down before the start."""
+        async with self._database.read() as db:
+            down = any(room.down_ms for room in await queries.rooms_that_ask(db))
+        self.reach.begin(self._clock(), down=down)
 
     async def _ask(self) -> None:
         while True:
@@ -119,7 +123,7 @@ class PolicyWatch(BotPart):
         async with self._database.read() as db:
             asking = await queries.rooms_that_ask(db)
         if not asking:
-            self.reach.last_ms = self._clock()  # before that it need not be there
+            self.reach.begin(self._clock(), down=False)  # it need not be there
             return
         before = self.reached()
         self.reach.note(self._clock(), reached=await self._look())
@@ -145,7 +149,7 @@ class PolicyWatch(BotPart):
         return len(notes)
 
 
-def _refused(note: Note) -> Withheld | None:
+def _refused(note: NotedRefusal) -> Withheld | None:
     try:
         return withheld_of(note.note)
     except Invalid as error:

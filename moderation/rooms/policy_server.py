@@ -54,6 +54,10 @@ class Reachability:
     heard: bool = field(default=False)  # whether it was ever reached
     _since_ms: int = field(default=0)  # since when it is reached without a break; 0: it is not
 
+    def begin(self, now_ms: int, *, down: bool) -> None:
+        """Begin to watch it, as down or not."""
+        self.last_ms, self.down, self._since_ms = now_ms, down, 0
+
     def note(self, now_ms: int, *, reached: bool) -> None:
         """Note that it was reached at `now_ms`, or was not."""
         if not reached:

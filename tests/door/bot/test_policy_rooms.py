@@ -57,7 +57,7 @@ class Homeserver:
 
 
 @dataclass
-class Notes:
+class GivenNotes:
     """What the policy server noted."""
 
     notes: list[Any] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Notes:
 
 
 @dataclass(frozen=True)
-class Note:
+class GivenNote:
     seq: int
     note: str
 
@@ -78,7 +78,7 @@ class Place:
 
     bot: Offline
     homeserver: Homeserver
-    notes: Notes
+    notes: GivenNotes
     up: bool = True
     key: str = "key"
 
@@ -134,7 +134,7 @@ class Place:
 @asynccontextmanager
 async def place(folder: Path, config: str = CONFIG, levels: Any = LEVELS) -> AsyncIterator[Place]:
     async with offline(folder, config, levels) as bot:
-        yield Place(bot, Homeserver(), Notes())
+        yield Place(bot, Homeserver(), GivenNotes())
 
 
 async def test_an_owner_is_told_what_it_means_and_confirms(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ async def test_what_a_stop_forgot_of_an_absence_is_known_from_the_tables(tmp_pat
         async with at.bot.stores.database.read() as db:
             (room,) = await queries.rooms_that_ask(db)
         assert room.down_ms
-        at.watch.reach.down = True  # as `run` finds it
+        await at.watch.begin()
         await at.look()
         assert at.steps() == ["on", "down"]
         await at.look(BACK_AFTER_MS)
@@ -256,7 +256,12 @@ async def test_what_somebody_else_sets_is_told_and_left_alone(tmp_path: Path) ->
 async def test_refusals_are_read_recorded_once_and_said_to_be(tmp_path: Path) -> None:
     async with place(tmp_path, CONFIG + '[[rules]]\nname = "spam"\nkind = "terms"\nterms = ["buy now"]\n') as at:
         first, second = withheld(at.bot), withheld(at.bot)
-        at.notes.notes = [Note(7, note_of(first)), Note(8, "nonsense"), Note(9, note_of(second)), Note(10, "[]")]
+        at.notes.notes = [
+            GivenNote(7, note_of(first)),
+            GivenNote(8, "nonsense"),
+            GivenNote(9, note_of(second)),
+            GivenNote(10, "[]"),
+        ]
         assert (await at.watch.read(), await at.watch.read()) == (4, 0)
         assert [fact.event for fact in at.bot.facts(MessageWithheld)] == [first.event, second.event]
         async with at.bot.stores.database.read() as db:
