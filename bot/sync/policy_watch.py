@@ -11,7 +11,7 @@ state (`bot/effects/policy_state.py`), refusing (the process `answerable policy`
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Literal, Protocol
 
 import structlog
@@ -55,6 +55,14 @@ class NotedRefusals(Protocol):
         ...
 
 
+class Look(Protocol):
+    """A question whether the policy server can be reached."""
+
+    async def __call__(self) -> bool: ...
+
+    async def close(self) -> None: ...
+
+
 class OutsideLook:
     """A question to the policy server under its public name, as other servers ask it."""
 
@@ -80,9 +88,7 @@ class OutsideLook:
 class PolicyWatch(BotPart):
     """Asks the policy server from outside and reads what it refused, as long as it runs."""
 
-    def __init__(
-        self, services: Services, notes: NotedRefusals, look: Callable[[], Awaitable[bool]], *, when_down_ms: int
-    ) -> None:
+    def __init__(self, services: Services, notes: NotedRefusals, look: Look, *, when_down_ms: int) -> None:
         super().__init__(services)
         self._notes, self._look = notes, look
         self.reach = Reachability(when_down_ms, last_ms=self._clock())
@@ -94,9 +100,12 @@ class PolicyWatch(BotPart):
     async def run(self) -> None:
         """Watch and read until cancelled."""
         await self.begin()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._read())
-            group.create_task(self._ask())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read())
+                group.create_task(self._ask())
+        finally:
+            await self._look.close()
 
     async def begin(self) -> None:
         """Read whether it counted as down before the start."""

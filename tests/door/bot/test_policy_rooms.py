@@ -1,7 +1,7 @@
 """Rooms that ask the policy server: chosen by their owners, set once it answers, and ended when nobody reaches it."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +72,19 @@ class GivenNote:
     note: str
 
 
+class Looked:
+    """A look at the policy server from outside."""
+
+    def __init__(self, up: Callable[[], bool]) -> None:
+        self._up = up
+
+    async def __call__(self) -> bool:
+        return self._up()
+
+    async def close(self) -> None:
+        return
+
+
 @dataclass
 class Place:
     """A bot, its homeserver, and its policy server."""
@@ -84,11 +97,7 @@ class Place:
 
     def __post_init__(self) -> None:
         services = self.bot.services(self.homeserver)
-
-        async def look() -> bool:
-            return self.up
-
-        self.watch = PolicyWatch(services, self.notes, look, when_down_ms=90_000)
+        self.watch = PolicyWatch(services, self.notes, Looked(lambda: self.up), when_down_ms=90_000)
         self.states = PolicyStates(services, AskedServer(NAME, USER, lambda: self.key, self.watch.reached))
 
     async def turn_on(self, by: UserId = OLGA) -> None:
