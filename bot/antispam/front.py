@@ -6,8 +6,8 @@ the whole homeserver with it. Whatever the bot does, hangs or is stopped, this p
 Rules kept here:
 - A question that the bot does not answer within its time goes through. If it left several unanswered in a row, one a
   second is put to it, and the others go through at once, until it answers.
-- A request without the right token learns nothing, and the bot learns nothing of it. Its answer is no JSON: the module
-  would take an error in JSON for a refusal, and a wrong token in its configuration would silence the homeserver.
+- A request without the right token is not passed on. It goes through, for a wrong token must not silence a homeserver;
+  and it is no error, for with an error the module writes the message into the homeserver's log. A ping gets the error.
 - More than `MOST_OPEN` questions at once are not kept: the rest goes through.
 - It ends as soon as the bot does. Then nobody listens, and the module lets messages through at once.
 
@@ -40,6 +40,7 @@ BODY_WITHIN_S = 5.0
 KEEP_S = 60.0
 MISSED = 3  # questions in a row without an answer
 REST_MS = 1_000
+WRONG_EVERY_MS = 60_000
 _LONGEST_LINE = 1_000
 
 
@@ -63,6 +64,7 @@ class Bot:
         self._number = 0
         self._missed = 0
         self._again_ms = 0
+        self._told_ms = -WRONG_EVERY_MS
 
     async def ask(self, callback: str, body: bytes) -> Frame | None:
         """Return the bot's answer; None if there is none in time."""
@@ -94,6 +96,12 @@ class Bot:
         self._again_ms = now + REST_MS
         return True
 
+    def hear_wrong_token(self) -> None:
+        """Tell the bot that a request had a wrong token, once in a while."""
+        if (now := now_ms()) >= self._told_ms + WRONG_EVERY_MS:
+            self._told_ms = now
+            self._writer.write(Frame(0, "wrong_token").encoded())
+
     def answered(self, frame: Frame) -> None:
         """Pass an answer on; one that comes too late says at least that the bot is there."""
         self._missed = 0
@@ -112,11 +120,14 @@ class Door:
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request of the module."""
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        callback = request.path.rpartition("/")[2]
         if not hmac.compare_digest(given, self._token):
+            self._bot.hear_wrong_token()
+            if request.method == "POST" and callback != "ping":
+                return _closing(web.Response(body=FINE, content_type=JSON))
             return _closing(web.Response(status=401, text="wrong token", content_type=PLAIN))
         if request.method != "POST":
             return _closing(web.Response(status=405, text="POST only", content_type=PLAIN))
-        callback = request.path.rpartition("/")[2]
         body = await _body(request)
         if body is None or not callback.isidentifier() or not callback.isascii() or callback != callback.lower():
             return _closing(web.Response(body=FINE, content_type=JSON))

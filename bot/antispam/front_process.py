@@ -96,6 +96,9 @@ class FrontProcess:
             log.warning("antispam_not_listening", host=self._settings.host, port=self._settings.port)
 
     def _take(self, frame: Frame, writer: asyncio.StreamWriter) -> None:
+        if frame.word == "wrong_token":
+            log.warning("antispam_wrong_token", host=self._settings.host, port=self._settings.port)
+            return
         if frame.number == 0:
             log.info("antispam_listening", host=self._settings.host, port=self._settings.port)
             self.listening.set()

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -214,3 +215,31 @@ async def test_with_all_callbacks_of_the_module_synapse_does_not_start(tmp_path:
     more = module("127.0.0.1:1", tmp_path / "token", enabled_callbacks=["accept_make_join"])
     with pytest.raises(SynapseFailed, match="accept_make_join"):
         await Synapse.start(tmp_path / "synapse", within_s=STARTED_S, more=more)
+
+
+async def test_whatever_is_answered_about_names_nobody_is_found_in_the_user_directory(tmp_path: Path) -> None:
+    """So the settings that `answerable check` shows leave this callback out."""
+
+    async def found(**more: Any) -> list[str]:
+        folder = tmp_path / f"synapse-{len(more)}"
+        async with await Synapse.start(folder, within_s=STARTED_S, more=more) as synapse, Stage(synapse) as stage:
+            ann, ben = await stage.person("ann"), await stage.person("ben")
+            room = await ann.create_room(private=False)
+            await ben.join(room)
+            answer = await ann.request("POST", "user_directory", "search", json={"search_term": "ben"})
+            return [each["user_id"] for each in answer["results"]]
+
+    callback = "check_username_for_spam"
+    asks = module("127.0.0.1:1", tmp_path / "token", enabled_callbacks=[callback], fail_open={callback: True})
+    assert len(await found()) == 1
+    assert await found(**asks) == []
+
+
+async def test_while_nobody_answers_the_module_writes_messages_into_the_log_of_synapse(
+    theatre: Theatre, asking_synapse: Asking
+) -> None:
+    """So docs/policy-server.md says how to keep them out."""
+    (ann,) = await theatre.people("ann")
+    room = await ann.create_room()
+    await ann.send_text(room, "a word that nobody else says")
+    assert "a word that nobody else says" in asking_synapse.synapse.log(10_000)

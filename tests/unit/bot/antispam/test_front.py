@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from bot.antispam.front import MISSED, REST_MS
 from bot.antispam.front_process import GOES_THROUGH, CallbackAnswer, FrontProcess, FrontSettings
@@ -73,13 +74,19 @@ async def test_a_question_reaches_the_bot_and_its_answer_the_module(bot: Asked) 
 
 
 @pytest.mark.parametrize("token", ["", "t" * 39, "t" * 41, "T" * 40, "é" * 40])
-async def test_without_the_token_nothing_is_asked_and_the_answer_is_no_refusal(bot: Asked, token: str) -> None:
+async def test_without_the_token_nothing_is_asked_and_nothing_refused(bot: Asked, token: str) -> None:
+    """An error would have the module write the message into the homeserver's log."""
     bot.reply = DENIED
-    status, kind, text = await bot.post(token=token)
+    with capture_logs() as logged:
+        assert await bot.post(token=token) == (200, "application/json", "{}")
+        await bot.post(token=token)
+        status, kind, text = await bot.post("ping", token=token)
+        await bot.post()  # what was told before has arrived
     assert (status, kind) == (401, "text/plain")
     with pytest.raises(json.JSONDecodeError):  # the module would take JSON for a refusal
         json.loads(text)
-    assert bot.asked == []
+    assert [callback for callback, _ in bot.asked] == ["check_event_for_spam"]
+    assert [entry["event"] for entry in logged] == ["antispam_wrong_token"]
 
 
 async def test_a_bot_that_does_not_answer_lets_through_what_was_asked(bot: Asked) -> None:
