@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Select, case, func, or_, select, union, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.lists.choosing import Chosen
+from moderation.lists.choosing import ListSize
 from moderation.lists.entries import Advice, Entry, Kind
 from moderation.lists.matching import Watch
 from moderation.model.context import InForce
@@ -221,14 +221,14 @@ async def list_figures(db: AsyncConnection, place: Place | None = None) -> dict[
     }
 
 
-async def known_lists(db: AsyncConnection) -> tuple[Chosen, ...]:
+async def known_lists(db: AsyncConnection) -> tuple[ListSize, ...]:
     """Return the lists that somebody chose here, for the question whether one more may be chosen."""
     e = schema.list_entries.c
     globs = func.count().filter(or_(e.entity.contains("*"), e.entity.contains("?"))).label("globs")
     counted = select(e.list_room, func.count().label("entries"), globs).group_by(e.list_room)
     sizes = {row.list_room: (row.entries, row.globs) for row in await db.execute(counted)}
     return tuple(
-        Chosen(each.list, each.list_room, each.in_chat, each.room, *sizes.get(each.list_room, (0, 0)))
+        ListSize(each.list, each.list_room, each.in_chat, each.room, *sizes.get(each.list_room, (0, 0)))
         for each in await chosen_lists(db)
     )
 
