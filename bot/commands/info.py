@@ -18,6 +18,7 @@ from moderation.values.notices import Code, Line, Phrase, RoomName, RuleText, Sp
 from storage import queries
 
 from .invocation import Call, Command, Reply
+from .policy import asking_lines
 from .rights import must_have, which_room
 from .set import retelling
 
@@ -86,6 +87,7 @@ async def status(call: Call) -> Reply:
     ]
     lines += measure_lines.in_force(await queries.measures_of_room(call.db, room.room))
     lines += protections(call.policy, room)
+    lines += await asking_lines(call)
     lines += list_lines(call.setup.lists.watches.values(), room, call.policy)
     lines += power_lines(room.power, call.setup.bot)
     return Reply(tuple(lines))
@@ -125,7 +127,8 @@ async def rules(call: Call) -> Reply:
         return Reply((line("rules.none", room=RoomName(call.group.room)),))
     lines = [line("rules.head", room=RoomName(call.group.room))]
     for rule in names:
-        lines.append(line(f"rules.one.{rule.decide}", rule=RuleText(rule.name), grade=Phrase(f"grade.{rule.grade}")))
+        how = "hold" if rule.interim == "hold" else rule.decide
+        lines.append(line(f"rules.one.{how}", rule=RuleText(rule.name), grade=Phrase(f"grade.{rule.grade}")))
         if rule.measure in ("kick", "ban"):
             lines.append(line(f"rules.brings.{rule.measure}", span=Span(rule.ban_for)))
         lines += spared_lines(rule.unless)

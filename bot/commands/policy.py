@@ -30,7 +30,7 @@ async def policy(call: Call) -> Reply:
         raise Refused("error.policy.none")
     word = call.given.word.lower()
     if not word:
-        return Reply(await _status(call), private=True)
+        return Reply(await asking_lines(call) or _not_chosen(call), private=True)
     if word not in (*ON, *OFF):
         raise Refused("error.policy.what", given=word[:40])
     require("policy", call.caller, call.group, call.policy)
@@ -74,11 +74,16 @@ def _preview(call: Call) -> tuple[Line, ...]:
     )
 
 
-async def _status(call: Call) -> tuple[Line, ...]:
+def _not_chosen(call: Call) -> tuple[Line, ...]:
+    return (line("policy.status.off", room=RoomName(call.group.room)), line("policy.how"))
+
+
+async def asking_lines(call: Call) -> tuple[Line, ...]:
+    """Say how the room asks the policy server; nothing if its owner did not choose that."""
     room, name = call.group.room, call.setup.policy_server
-    chosen = await queries.room_that_asks(call.db, room)
+    chosen = await queries.room_that_asks(call.db, room) if name else None
     if chosen is None:
-        return (line("policy.status.off", room=RoomName(room)), line("policy.how"))
+        return ()
     if chosen.down_ms:
         return (line("policy.status.down", room=RoomName(room), since=Moment(chosen.down_ms)),)
     if (await queries.memberships_of(call.db, _user(name))).get(room) != "join":

@@ -87,6 +87,7 @@ def problems_across(
         *policy_server_problems(data),
         *_names(data),
         *_files_fetched(data),
+        *_can_hold(data),
         *_fit_a_record(data),
         *rule_problems(sound),
     ]
@@ -346,6 +347,15 @@ def _fit_a_record(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     if size > MOST_RULES:
         fields = {"size": f"{size / 1e6:.1f}", "most": f"{MOST_RULES / 1e6:.1f}"}
         yield ConfigProblem(("rules",), "rules_large", fields)
+
+
+def _can_hold(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    """Check that something asks before delivery if a rule holds messages back until somebody decides."""
+    if value_at(data, ("policy_server", "server_name")) or value_at(data, ("antispam", "listen")):
+        return
+    for place, rule in _rules(data):
+        if rule.interim == "hold":
+            yield ConfigProblem((*place, "interim"), "hold_without_asking", {"stood": shown(rule.interim)})
 
 
 def _files_fetched(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:

@@ -7,7 +7,7 @@ Rules kept here:
 - A name or topic, which cannot be removed afterwards, can be refused.
 - Nobody's coming or going is refused, nor what takes a message back.
 - A removal by another measure than those asked for here is left to the judgement after delivery, with all that follows
-  from it.
+  from it. A rule that holds messages back (`interim = "hold"`) is always asked.
 
 Left to others: recording a refusal and what follows (`withheld.py`), its words (`bot/texts/refusal.py`).
 """
@@ -20,13 +20,14 @@ from moderation.model.builtin_rules import OWN_RULES
 from moderation.model.context import Context
 from moderation.model.facts import Basis, Fact, Found, SanctionStarted
 from moderation.policy import Grade, Measure, Policy
-from moderation.rules.base import RuleBase
+from moderation.rules.base import Interim, RuleBase
 from moderation.rules.check import Hit
 from moderation.values.events import MembershipChanged, Received, Redacted, Where
 
 from .judge import CompiledRule, judge
 
 ALWAYS: Measure = "redact"  # the measure of the bot's own rules that remove a message
+HOLD: Interim = "hold"  # is always asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,12 @@ def refused_beforehand(
         return None
     facts = judge(event, replace(context, beforehand=True), policy, rules, 0)
     gone = next((fact for fact in facts if isinstance(fact, SanctionStarted) and fact.kind == "withhold"), None)
-    if gone is None or not _measures(gone, rules) & measures:
+    if gone is None or not _measures(gone, rules) & {*measures, HOLD}:
         return None
     return _refusal(gone, facts)
 
 
-def _measures(gone: SanctionStarted, rules: Sequence[CompiledRule]) -> frozenset[Measure]:
+def _measures(gone: SanctionStarted, rules: Sequence[CompiledRule]) -> frozenset[Measure | Interim]:
     """Return the measures of the rule by which an event is removed: both, if a person is to decide."""
     rule: RuleBase | None = next((each.settings for each in rules if each.settings.name == gone.rule), None)
     if rule is None:

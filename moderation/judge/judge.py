@@ -36,7 +36,7 @@ from moderation.model.reach import reach_of
 from moderation.people.verification import facts_of_writing
 from moderation.policy import GRADES, Grade, Measure, Policy, RuleSettings
 from moderation.rooms.slow_mode import pace, reason_to_hold, was_told
-from moderation.rules.base import BANNED_FOR, REDACTING, REMOVALS, against_author
+from moderation.rules.base import BANNED_FOR, REDACTING, REMOVALS, Interim, against_author
 from moderation.rules.check import Check, Hit, Judged, View
 from moderation.rules.event_texts import found_in
 from moderation.values.events import (
@@ -207,7 +207,7 @@ def _more_evidence(known: CaseView, rule: RuleSettings, event: Judged, context: 
 
 
 def _removed_again(
-    measure: Measure, known: CaseView, rule: RuleSettings, event: Judged, context: Context, on: int
+    measure: Measure | Interim, known: CaseView, rule: RuleSettings, event: Judged, context: Context, on: int
 ) -> SanctionStarted | None:
     """Return the removal of somebody who was removed for this case, and came back. The third time it is a ban."""
     kind = against_author(measure)
@@ -249,7 +249,7 @@ def _waits_for_people(context: Context) -> bool:
 
 
 def measures(
-    measure: Measure, rule: RuleSettings, event: Judged, on: int, n: int, context: Context, basis: Basis
+    measure: Measure | Interim, rule: RuleSettings, event: Judged, on: int, n: int, context: Context, basis: Basis
 ) -> tuple[Fact, ...]:
     """Return the facts of a rule's measure: a redaction, and what is done against the sender."""
     facts: list[Fact] = []

@@ -23,15 +23,16 @@ from .check import Check
 from .unless import Unless
 
 Grade = Literal["minor", "moderate", "serious", "severe"]
-Interim = Literal["none", "notice", "redact", "mute"]  # what can hold until somebody decides
+# What can hold until somebody decides. "hold": the message is not delivered; one that was delivered is removed.
+Interim = Literal["none", "notice", "redact", "mute", "hold"]
 Against = Literal["mute", "kick", "ban"]  # measures against the author, which redact the message, too
-Measure = Literal[Interim, Against]
+Measure = Literal["none", "notice", "redact", "mute", "kick", "ban"]
 Decide = Literal["auto", "manager"]
 
 LONGEST_OWN_MS = 10 * MS_PER["m"]  # how far back rules of rooms may count
 REMOVALS = 2  # of one person in one incident; when they come back once more, they are banned
 BANNED_FOR = MS_PER["h"]  # by a rule that only removes
-REDACTING: frozenset[Measure] = frozenset({"redact", *get_args(Against)})
+REDACTING: frozenset[Measure | Interim] = frozenset({"redact", "hold", *get_args(Against)})
 GRADES: tuple[Grade, ...] = ("minor", "moderate", "serious", "severe")  # in order of weight
 
 
@@ -41,7 +42,7 @@ class StrictSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def against_author(measure: Measure) -> Against | None:
+def against_author(measure: Measure | Interim) -> Against | None:
     """Return what a measure does against the author of a message."""
     match measure:
         case "mute" | "kick" | "ban":

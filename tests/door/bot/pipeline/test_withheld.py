@@ -287,3 +287,20 @@ async def card_of(bot: Offline) -> str:
         words = await word_lines(db, card.case, partial(said_at, bot.stores.journal), settings.rules, BOT)
         lines = card_lines(card, settings.policy, bot.time(), "!", words=words)
         return str(speech.message(lines, "en", {})["body"])
+
+
+async def test_what_is_held_waits_for_people_and_can_be_sent_again_if_it_broke_nothing(tmp_path: Path) -> None:
+    holds = RULES.replace('measure = "mute"', 'measure = "mute"\ndecide = "manager"\ninterim = "hold"')
+    async with offline(tmp_path, holds + '[policy_server]\nserver_name = "policy.example.org"\n') as bot:
+        await bot.pipeline.take_withheld([withheld(bot, refusal=replace(REFUSAL, basis="interim"))])
+        (case,) = bot.facts(CaseOpened)
+        assert (case.state, case.decide, bot.facts(CreditChanged)) == ("open", "manager", [])
+        assert "It waits with this case." in await card_of(bot)
+        first = await told(bot)
+        assert "notice.undecided" in first and "notice.interim.withhold" in first
+        await bot.say(MARK, "!dismiss 1 all is well")
+        assert "notice.post-again-withheld" in await told(bot)
+        await bot.pipeline.take_withheld([withheld(bot, refusal=replace(REFUSAL, basis="interim"))])
+        await bot.say(MARK, "!uphold 2")
+        assert [fact.kind for fact in bot.facts(SanctionStarted)] == ["withhold", "withhold", "mute"]
+        assert len(bot.facts(CreditChanged)) == 1

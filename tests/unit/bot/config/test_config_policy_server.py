@@ -49,3 +49,12 @@ def test_what_is_refused(text: str, key: str) -> None:
     with pytest.raises(ConfigError) as error:
         config(text)
     assert [problem.key for problem in error.value.problems] == [key]
+
+
+def test_a_rule_can_hold_messages_back_only_where_somebody_asks_beforehand() -> None:
+    rule = '[[rules]]\nname = "a"\nkind = "terms"\nterms = ["b"]\ndecide = "manager"\ninterim = "hold"\n'
+    assert config('server_name = "policy.example.org"\n' + rule).policy.rules[0].interim == "hold"
+    assert config(f'[antispam]\nlisten = "127.0.0.1:8422"\n{rule}').policy.rules[0].interim == "hold"
+    with pytest.raises(ConfigError) as error:
+        config(rule)
+    assert [problem.key for problem in error.value.problems] == ["hold_without_asking"]

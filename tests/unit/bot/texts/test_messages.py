@@ -362,7 +362,7 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("status.measure.{}", tuple(REOPENED)),
     ("status.measure-open.{}", tuple(REOPENED)),
     ("cli.rooms.ordered.{}", ORDERS),
-    ("notice.interim.{}", set(INTERIM) - {"none", "notice"}),
+    ("notice.interim.{}", set(INTERIM) - {"none", "notice", "hold"}),
     ("notice.command.{}", set(get_args(facts.SanctionKind)) - {"demote", "rectify", "gate", "withhold"}),
     ("sanction.{}", (*SANCTIONS, "unban", "restore")),
     ("error.right.{}", get_args(Deed)),

@@ -75,6 +75,16 @@ def test_only_the_measures_asked_for_refuse() -> None:
     assert found is not None and found.basis == "interim"
 
 
+def test_a_rule_that_holds_messages_back_is_always_asked_and_people_decide() -> None:
+    rules = policy(terms("spam", decide="manager", interim="hold", measure="ban"))
+    refusal = refused(said("spam"), context(), rules, frozenset())
+    assert refusal == Refusal("spam", "minor", "interim", "body", "spam")
+    _, opened, gone = follows(said("spam"), refusal, context(), rules)
+    assert isinstance(opened, CaseOpened) and (opened.state, opened.decide) == ("open", "manager")
+    assert isinstance(gone, SanctionStarted) and (gone.kind, gone.basis) == ("withhold", "interim")
+    assert is_removed(after(said("spam"), context(), rules))  # one that was delivered all the same
+
+
 def test_a_graver_rule_that_is_not_asked_for_leaves_it_to_the_judgement_after_delivery() -> None:
     rules = policy(terms("spam"), terms("crime", measure="ban", **{"class": "severe"}))
     assert refused(said("spam crime"), context(), rules, frozenset({"redact"})) is None
@@ -148,7 +158,7 @@ RULES = st.lists(
         st.sampled_from(["spam", "b", "c"]),
         st.sampled_from(["none", "notice", "redact", "mute", "kick", "ban"]),
         st.sampled_from(["auto", "manager"]),
-        st.sampled_from(["none", "redact", "mute"]),
+        st.sampled_from(["none", "redact", "mute", "hold"]),
         st.sampled_from(["minor", "severe"]),
     ),
     max_size=3,
