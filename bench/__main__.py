@@ -28,6 +28,7 @@ PARTS = (
     "cli",
     "console",
     "antispam",
+    "policy",
 )
 
 

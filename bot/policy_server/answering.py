@@ -114,21 +114,24 @@ class Answering:
 
     async def _found(self, pdu: Pdu, room: RoomThatAsks) -> PolicyAnswer:
         try:
-            if (kept := await self._store.answer(pdu.event_id)) is not None:
-                self._figures.count("repeated")
-                return self._remember(kept, pdu)
-            return await self._new(pdu, room)
+            return await (self._new(pdu, room) if pdu.has_its_content else self._without_content(pdu))
         except sqlite3.Error as error:
             self._figures.not_kept(str(error))
             return PolicyAnswer(status=503, errcode=UNKNOWN, text=self._say("not-kept"))
 
+    async def _without_content(self, pdu: Pdu) -> PolicyAnswer:
+        """Return the answer that the whole event was given; a new one cannot be given without its content."""
+        if (kept := await self._store.answer(pdu.event_id)) is not None:
+            self._figures.count("repeated")
+            return self._remember(kept, pdu)
+        self._figures.count("tampered")
+        return PolicyAnswer(status=400, errcode=BAD_JSON, text=self._say("tampered"))
+
     async def _new(self, pdu: Pdu, room: RoomThatAsks) -> PolicyAnswer:
+        """Return a new answer or, if there is an earlier one in the store, that one: `keep` tells."""
         now_ms = self._clock()
         loop = asyncio.get_running_loop()
         ends = loop.time() + self._within_s
-        if not pdu.has_its_content:
-            self._figures.count("tampered")
-            return PolicyAnswer(status=400, errcode=BAD_JSON, text=self._say("tampered"))
         found = await self._judge.judgement(pdu, room, self._within_s)
         signed = await _in_time(self._keys.event_is_signed(pdu, server_of(pdu.sender)), ends - loop.time())
         kept = KeptAnswer(pdu.event_id, pdu.reference_hash, pdu.room, found.refusal is None, now_ms)
@@ -136,10 +139,12 @@ class Answering:
             stands = self._remember(await self._store.keep(kept), pdu)
             self._figures.count(found.because)
             if signed and stands.signature:
-                self._judge.let_through(pdu)
+                self._judge.let_through(found)
             return stands
         text = self._words(found.refusal, found)
         if not signed:
+            if (earlier := await self._store.answer(pdu.event_id)) is not None:
+                return self._remember(earlier, pdu)
             self._figures.count("unproven")
             return PolicyAnswer(status=400, errcode=FORBIDDEN, text=text)
         refused = replace(kept, errcode=FORBIDDEN, text=text)

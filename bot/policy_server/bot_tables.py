@@ -2,8 +2,8 @@
 
 Rules kept here:
 - Nothing is written, and nothing is read on the event loop.
-- What was read before is good for a second after the bot has written; then it is read again. Before anything is refused
-  the person and the room are read again in any case (`judging.py`).
+- What was read of people and rooms is good for some seconds after the bot has written; then it is read again. Before
+  anybody is refused, they and the room are read again in any case (`judging.py`): what is old can only let through.
 - The bot may be down, its tables locked, in the making or replaced: then asking raises, and the last list of rooms
   stands.
 - Nobody waits longer than asked for. While a read that somebody gave up on still hangs, nobody else is made to wait.
@@ -13,6 +13,7 @@ Left to others: which failure lets an event through (`judging.py`), what the tab
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ log = structlog.get_logger()
 
 READ_ERRORS = (SQLAlchemyError, AnswerableError, OSError)
 _LOOK_EACH_S = 1.0
+_GOOD_FOR_S = 5.0
 _LOOK_WITHIN_S = 2.0
 _AT_ONCE = 8  # reads; each connection has a thread
 NEVER = SAFE_INT  # later than any event can claim to be sent
@@ -82,7 +84,8 @@ class BotTables:
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._given_up: set[asyncio.Task[object]] = set()  # reads that still hang
         self._seen: object = None  # the state of the files at the last look
-        self._stale = True
+        self._changed = True  # since what is known of people and rooms was forgotten
+        self._forgotten_s = 0.0
 
     async def run(self) -> None:
         """Look each second what has changed, until cancelled."""
@@ -99,13 +102,15 @@ class BotTables:
             await asyncio.sleep(_LOOK_EACH_S)
 
     async def look(self) -> None:
-        """If the bot has written, read what is needed of all rooms, and let the rest be read again.
+        """If the bot has written, read what is needed of all rooms, and let the rest be read again before long.
 
         Raises one of `READ_ERRORS`.
         """
-        there = await asyncio.to_thread(_state_of_files, self._data_dir)
-        if there != self._seen:
-            self._stale = True
+        file, there = await asyncio.to_thread(_state_of_files, self._data_dir)
+        if self._opened is not None and self._opened[0] != file:
+            await self.close()
+        if there != self._seen or self._opened is None:
+            self._changed = True
             self.rooms, self.recorded = await self.ask(self._of_all_rooms, _LOOK_WITHIN_S)
             self._seen = there
         self.read_ms = self._clock()
@@ -142,19 +147,24 @@ class BotTables:
             began.set()
             database = await self._database()
             async with database.read() as db:
-                if self._stale:
-                    self._stale = False
-                    await self._knowledge.begin(db)
+                await self._refresh(db)
                 return await question(db)
 
+    async def _refresh(self, db: AsyncConnection) -> None:
+        """Forget what is known of people and rooms, if the bot has written since and it is not done all the time."""
+        now_s = time.monotonic()
+        if self._changed and now_s - self._forgotten_s >= _GOOD_FOR_S:
+            self._changed, self._forgotten_s = False, now_s
+            await self._knowledge.begin(db)
+
     async def _database(self) -> Database:
+        if self._opened is not None:
+            return self._opened[1]
         async with self._opening:
-            there = await asyncio.to_thread(state_of_file, self._data_dir)
-            if self._opened is not None and self._opened[0] != there:
-                await self.close()
             if self._opened is None:
+                there = await asyncio.to_thread(state_of_file, self._data_dir)
                 self._opened = there, await Database.open(self._data_dir, read_only=True)
-                self._stale = True
+                self._changed, self._forgotten_s = True, 0.0
             return self._opened[1]
 
     async def _of_all_rooms(self, db: AsyncConnection) -> tuple[dict[RoomId, RoomThatAsks], int]:
@@ -175,9 +185,12 @@ async def version_of(db: AsyncConnection, room: RoomId) -> str:
     return named if isinstance(named, str) else json.dumps(named)
 
 
-def _state_of_files(data_dir: Path) -> object:
-    """Return what changes with each commit of the bot. Raises `OSError` if there are no tables."""
+def _state_of_files(data_dir: Path) -> tuple[tuple[int, ...], object]:
+    """Return what changes if the file must be opened again, and what changes with each commit of the bot.
+
+    Raises `OSError` if there are no tables.
+    """
     found = [path.stat() for name in (FILE, f"{FILE}-wal") if (path := data_dir / name).exists()]
-    if not found:
+    if not found or not (data_dir / FILE).exists():
         raise FileNotFoundError(f"there are no tables in {data_dir}: has the bot run?")
-    return [(each.st_ino, each.st_size, each.st_mtime_ns) for each in found]
+    return state_of_file(data_dir), [(each.st_ino, each.st_size, each.st_mtime_ns) for each in found]

@@ -48,6 +48,7 @@ class Judgement:
 
     refusal: Refusal | None
     because: LetBecause
+    event: Received | None = None
     language: str = ""  # of the room
     rules: Sequence[CompiledRule] = ()
 
@@ -87,8 +88,8 @@ class BeforehandJudge:
                 self._forget(event)
                 found = await self._tables.ask(lambda db: self._judged(db, event), ends - time.monotonic())
         except READ_ERRORS:
-            return Judgement(None, "not_judged")
-        return found
+            return Judgement(None, "not_judged", event)
+        return replace(found, event=event)
 
     def _forget(self, event: Received) -> None:
         """Let what is known of an event's room and sender be read again."""
@@ -97,10 +98,10 @@ class BeforehandJudge:
         self._knowledge.moved(event.sender)
         self._knowledge.standing.clear()
 
-    def let_through(self, pdu: Pdu) -> None:
+    def let_through(self, judged: Judgement) -> None:
         """Count an event that was let through, and that its sender's server signed."""
-        event = receive(client_event(pdu), pdu.room, self._clock())
-        if isinstance(event, Unreadable) or event.sender == self._bot or self._is_old(event):
+        event = judged.event
+        if event is None or isinstance(event, Unreadable) or event.sender == self._bot or self._is_old(event):
             return
         what = counted_as(event)
         if what is not None or isinstance(event, MessagePosted):
@@ -108,8 +109,6 @@ class BeforehandJudge:
 
     async def _judged(self, db: AsyncConnection, event: Received) -> Judgement:
         assert not isinstance(event, Unreadable)
-        if event.event in await queries.known_events(db, [event.event]):
-            return Judgement(None, "delivered")
         room = await self._knowledge.room(db, event.room)
         if room is None:
             return Judgement(None, "judged")
@@ -117,7 +116,9 @@ class BeforehandJudge:
         due = self._with_counts(due, event)
         assert not isinstance(due.event, Unreadable)
         refusal = refused_beforehand(due.event, due.context, self._policy, due.rules, self._measures)  # type: ignore[arg-type]  # no file
-        return Judgement(refusal, "judged", room.language, due.rules)
+        if refusal is not None and event.event in await queries.known_events(db, [event.event]):
+            return Judgement(None, "delivered")
+        return Judgement(refusal, "judged", language=room.language, rules=due.rules)
 
     def _with_counts(self, due: ToJudge, event: Received) -> ToJudge:
         """Add what the sender posted lately, this event included; nothing if it claims to be old."""

@@ -26,7 +26,7 @@ class PolicyProcess:
         self.user = UserId(f"@answerable:{name}")
         self.settings = (
             f'[policy_server]\nserver_name = "{name}"\nlisten = "{listen}"\n'
-            f'private_networks = true\nca_file = "{authority.file}"\n'
+            f'private_networks = true\nca_file = "{authority.file}"\nwithin = "10s"\n'
         )
         self._url = f"http://{listen}"
         self._program: ForkedProgram | None = None

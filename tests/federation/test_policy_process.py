@@ -1,94 +1,84 @@
-"""A real homeserver asks the policy server's process about a room that the bot protects."""
+"""Real homeservers ask the policy server's process about a room that the bot protects."""
 
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from moderation.values.ids import RoomId
-from storage.database import FILE
+from bot.cli.check.policy_server import policy_server
 from tests.federation.conftest import Pair
-from tests.federation.policy_process import PolicyProcess, proxied
-from tests.people.client import Client, MatrixError
-from tests.theatre.scene import Scene, Theatre
-from tests.theatre.served import RULES, until
+from tests.federation.protected import protected_room
+from tests.people.client import MatrixError
 from tests.theatre.stage import Stage, text
 
 REFUSED = "Not delivered, nobody has seen it. No purple elephants A message about this follows."
-
-
-@dataclass
-class Asking:
-    """A protected room whose homeserver asks."""
-
-    scene: Scene
-    process: PolicyProcess
-    rules: str
-
-    @property
-    def room(self) -> RoomId:
-        return self.scene.room
-
-    @property
-    def member(self) -> Client:
-        return self.scene.members[0]
-
-    async def restarted(self) -> None:
-        self.process.start(self.scene.bot, self.rules)
-        await self.process.up()
-
-    async def refused(self, words: str, who: Client | None = None) -> str:
-        """Send what is to be refused; return what the sender's client shows."""
-        with pytest.raises(MatrixError) as error:
-            await (who or self.member).send(self.room, "m.room.message", text(words))
-        assert (error.value.status, error.value.errcode) == (400, "M_FORBIDDEN")
-        return error.value.error
-
-
-@asynccontextmanager
-async def asking(pair: Pair, here: Stage, folder: Path, *, version: str | None = None) -> AsyncIterator[Asking]:
-    theatre = Theatre(here, folder)
-    async with proxied(pair.authority) as process:
-        rules = RULES
-        bot = await theatre.bot(rules + process.settings, invites=f'["*:{pair.here.server_name}"]')
-        owner, member = await theatre.people("owner", "member")
-        room = await theatre.room(bot, owner, members=[member], version=version)
-        scene = Scene(bot, owner, [], [member], room)
-        await owner.set_state(room, "m.room.join_rules", {"join_rule": "public"})
-        process.start(scene.bot, rules)
-        await process.up()
-        await ask_for_it(scene)
-        await until_joined(scene, process)
-        await scene.owner.set_state(scene.room, "m.room.policy", process.room_state(scene.bot))
-        yield Asking(scene, process, rules)
-        await scene.owner.set_state(scene.room, "m.room.policy", {})
-    await theatre.close()
-
-
-async def ask_for_it(scene: Scene) -> None:
-    """Let the owner wish that the policy server is asked."""
-    with closing(sqlite3.connect(scene.bot.data_dir / FILE)) as tables:
-        sql = "INSERT INTO policy_rooms (room, since, down, record, by) VALUES (?, 1, 0, 0, ?)"
-        tables.execute(sql, (scene.room, scene.owner.user))
-        tables.commit()
-
-
-async def until_joined(scene: Scene, process: PolicyProcess) -> None:
-    async def joined() -> bool:
-        return (await scene.owner.members(scene.room)).get(process.user) == "join"
-
-    await until(joined, "the policy server in the room")
+BAD = "a purple elephant"
 
 
 @pytest.mark.parametrize("version", ("10", "12"))
 async def test_a_bad_message_is_refused_in_our_words_and_a_good_one_delivered(
     pair: Pair, here: Stage, tmp_path: Path, version: str
 ) -> None:
-    async with asking(pair, here, tmp_path, version=version) as asked:
-        good = await asked.member.send(asked.room, "m.room.message", text("hello"))
-        assert await asked.refused("a purple elephant") == REFUSED
-        seen = await asked.scene.owner.wait_event(asked.room, lambda seen: seen.id == good, what="the good one")
+    async with protected_room(pair.here, pair.authority, here, tmp_path, version=version) as room:
+        good = await room.say("hello")
+        assert await room.refusal(BAD) == REFUSED
+        seen = await room.owner.wait_event(room.room, lambda seen: seen.id == good, what="the good one")
         assert seen.body == "hello"
+        (record,) = await room.withheld(1)
+        assert (record.rule, record.subject, record.by) == ("no-elephants", room.member.user, "policy_server")
+        assert await asyncio.to_thread(lambda: [each.key for each in policy_server(room.bot.config)]) == [
+            "policy_server"
+        ]
+
+
+async def test_people_of_other_homeservers_are_refused_by_their_own_and_heard_everywhere(
+    pair: Pair, here: Stage, there: Stage, tmp_path: Path
+) -> None:
+    async with protected_room(pair.here, pair.authority, here, tmp_path) as room:
+        guest = await there.person("guest")
+        via = {"via": pair.here.server_name, "server_name": pair.here.server_name}
+        await guest.request("POST", "join", room.room, json={}, query=via)
+        assert (await guest.members(room.room))[room.process.user] == "join"  # Synapse asks once it knows all members
+        assert await room.refusal(BAD, guest) == REFUSED
+        good = await room.say("hello from elsewhere", guest)
+        await room.owner.wait_event(room.room, lambda seen: seen.id == good, what="the guest's message")
+
+
+async def test_a_killed_process_answers_as_before_and_the_room_goes_on(pair: Pair, here: Stage, tmp_path: Path) -> None:
+    async with protected_room(pair.here, pair.authority, here, tmp_path) as room:
+        await room.say("hello")
+        assert await room.refusal(BAD) == REFUSED
+        before = await room.process.figures()
+        assert (before["refused"], before["not_judged"], before["unproven"]) == (1, 0, 0)
+        await room.process.kill()
+        with pytest.raises(MatrixError):
+            await room.say("to nobody")
+        room.start()
+        await room.process.up()
+        await room.say("hello again")
+        assert await room.refusal(BAD) == REFUSED
+        assert len({record.event for record in await room.withheld(2)}) == 2
+
+
+async def test_what_the_owner_takes_back_is_taken_back_at_once(pair: Pair, here: Stage, tmp_path: Path) -> None:
+    async with protected_room(pair.here, pair.authority, here, tmp_path) as room:
+        await room.process.kill()
+        await room.owner.set_state(room.room, "m.room.policy", {})
+        await room.say("hello")
+
+
+async def test_edits_and_reactions_are_asked_about_as_well(pair: Pair, here: Stage, tmp_path: Path) -> None:
+    async with protected_room(pair.here, pair.authority, here, tmp_path) as room:
+        good = await room.say("hello")
+        edit = {
+            **text("* hello"),
+            "m.new_content": text(BAD),
+            "m.relates_to": {"rel_type": "m.replace", "event_id": good},
+        }
+        with pytest.raises(MatrixError) as refused:
+            await room.member.send(room.room, "m.room.message", edit)
+        assert refused.value.error == REFUSED
+        reaction = {"m.relates_to": {"rel_type": "m.annotation", "event_id": good, "key": BAD}}
+        with pytest.raises(MatrixError) as refused:
+            await room.member.send(room.room, "m.reaction", reaction)
+        assert refused.value.error == REFUSED

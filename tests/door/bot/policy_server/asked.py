@@ -48,7 +48,9 @@ class Homeservers:
     silent: bool = False  # whether no key can be fetched
 
     def key(self, server: str) -> SigningKey:
-        return self.keys.setdefault(server, SigningKey.new())
+        if server not in self.keys:
+            self.keys[server] = SigningKey.new()
+        return self.keys[server]
 
     async def for_request(self, server: str, key_id: str) -> str | None:
         known = not self.silent and key_id == "ed25519:1" and server in self.keys

@@ -63,6 +63,7 @@ async def test_without_tables_everything_is_let_through(tmp_path: Path) -> None:
     async with asked(tmp_path) as server:
         path = server.bot.config.data_dir / FILE
         away = path.rename(path.with_name("away"))
+        await server.tables.close()  # as after a start, or once it is seen that the file is another
         assert (await server.ask(server.pdu(ANNA, BAD))).signature
         away.rename(path)
         await judged_again(server)
@@ -73,5 +74,6 @@ async def test_damaged_tables_let_everything_through(tmp_path: Path) -> None:
         path = server.bot.config.data_dir / FILE
         path.rename(path.with_name("away"))
         path.write_bytes(b"no tables" * 1_000)
+        await server.tables.close()
         assert (await server.ask(server.pdu(ANNA, BAD))).signature
         assert server.counted() == {"not_judged": 1}
