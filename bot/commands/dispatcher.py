@@ -25,7 +25,7 @@ from moderation.model.facts import CaseClaimed, CaseDecided, CaseExtended, Conso
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, ReactionGiven, Received
-from moderation.values.ids import RoomId, UserId
+from moderation.values.ids import EventId, RoomId, UserId
 from moderation.values.notices import Code, Moment, line
 from storage import queries
 
@@ -316,11 +316,16 @@ async def _meant(call: Call, spoken: Spoken) -> tuple[RoomId, ...]:
     """Return which rooms of a desk a command can mean: that of the card it is said under, or of the person it names."""
     event = call.event
     for message in (event.thread, event.reply_to) if isinstance(event, MessagePosted) else ():
-        n = await queries.case_by_card(call.db, message) if message else None
+        n = await _shown_on(call, message) if message else None
         case = await queries.case_view(call.db, n) if n else None
         if case is not None and case.room in call.here.serves:
             return (case.room,)
     return await _where_known(call, call.here.serves, spoken)
+
+
+async def _shown_on(call: Call, card: EventId) -> int | None:
+    """Return the case that a card shows, or the first of those that share it."""
+    return await queries.case_by_card(call.db, card) or await queries.burst_by_card(call.db, card)
 
 
 async def _first_of(call: Call, rooms: Sequence[RoomId], spoken: Spoken) -> tuple[RoomId, ...]:

@@ -54,7 +54,19 @@ _DECIDED = ("decided", "affirmed", "reversed")  # states that only a decision gi
 
 # The columns of a new row that never change, by the fact that makes it.
 _LASTING: Mapping[type[Fact], Sequence[str]] = {
-    CaseOpened: ["subject", "person", "room", "rule", "grade", "decide", "manages", "about", "excerpt", "opened"],
+    CaseOpened: [
+        "subject",
+        "person",
+        "room",
+        "rule",
+        "grade",
+        "decide",
+        "manages",
+        "about",
+        "burst",
+        "excerpt",
+        "opened",
+    ],
     CaseDecided: ["n", "by", "what", "state", "at"],
     CreditChanged: ["user", "person", "room", "entry", "cost", "grade", "rule", "n", "undoes", "ledger", "at"],
     Started: ["subject", "person", "room", "kind", "n", "basis", "rule", "by", "reason", "every", "reach", "at"],

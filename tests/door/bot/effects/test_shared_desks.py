@@ -12,6 +12,7 @@ from bot.effects import desk as desks
 from moderation.model.facts import DeskChosen, DutyAccepted
 from moderation.rooms.desks import SETTLE_MS
 from moderation.values.ids import RoomId
+from tests.door.bot.pipeline.test_case_bursts import AUTO, FEW
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.theatre.scene import Scene, Theatre, ask, enter, open_direct, told
 from tests.theatre.served import HEAD, RULES, ServedBot, like
@@ -315,3 +316,17 @@ async def test_an_encrypted_room_comes_into_a_plain_desk_only_if_its_owner_says_
     await owner.send_text(scene.desk, f"!desk join {bot.code(scene.room)} {bot.code(secret)}")
     await owner.wait_state(scene.desk, "m.room.encryption", lambda content: content == encryption)
     await bot.until(lambda: desk_of(bot, secret) == scene.desk, "the same desk")
+
+
+async def test_under_a_common_card_the_room_is_clear(theatre: Theatre) -> None:
+    scene = await theatre.scene(AUTO + FEW, members=4)
+    bot, (mark,) = scene.bot, scene.managers
+    (other,) = await more_rooms(theatre, scene, 1)
+    for member in scene.members:
+        await member.send_text(other, "an elephant")
+    card = await scene.wait_desk(mark, lambda s: bot.code(other) in s.body and "case 3" in s.body, "the common card")
+    assert like("error.group.which").search(await ask(mark, bot, scene.desk, "!status"))
+    thread = {"m.relates_to": {"rel_type": "m.thread", "event_id": card.id}}
+    assert bot.code(other) in await ask(mark, bot, scene.desk, "!status", **thread)
+    listed = await ask(mark, bot, scene.desk, "!cases 3")
+    assert like("cases.burst").search(listed) and bot.code(other) in listed

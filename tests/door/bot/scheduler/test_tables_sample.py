@@ -65,7 +65,7 @@ async def test_rows_written_by_the_bot_do_not_differ(tmp_path: Path) -> None:
 
 INSERTED = {
     "cases": f"INSERT INTO cases SELECT 77, 3, room, '{MARK}', '{MARK}', rule, grade, decide, manages, 'decided',"
-    " 'upheld', opened, 0, opened, by, reason, excerpt, '', asked, 0, 0, 0, '', 0, '', '', 0 FROM cases"
+    " 'upheld', opened, 0, opened, by, reason, excerpt, '', asked, 0, 0, 0, '', 0, '', '', 0, 0, '' FROM cases"
     " WHERE n = 1",
     "decisions": "INSERT INTO decisions SELECT 3, n, by, what, state, at FROM decisions LIMIT 1",
     "credit": f"INSERT INTO credit SELECT 3, '{MARK}', '{MARK}', at, entry, 90, grade, rule, n, room, undoes, ledger,"
