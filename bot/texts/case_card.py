@@ -18,7 +18,15 @@ from moderation.cases.claim import can_be_extended, more_time
 from moderation.cases.together import belonging_with
 from moderation.credit.credit import entries_in_force
 from moderation.credit.ledger import account
-from moderation.model.builtin_rules import LISTED_SERVER, OUTSIDE, OWN_RULES, TIER_LINKS, decided_by, ledger_of
+from moderation.model.builtin_rules import (
+    ABOUT_NOBODY,
+    LISTED_SERVER,
+    OUTSIDE,
+    OWN_RULES,
+    TIER_LINKS,
+    decided_by,
+    ledger_of,
+)
 from moderation.model.context import CaseView, Context, PersonView, RoomView
 from moderation.model.reach import Spot
 from moderation.policy import Policy
@@ -171,8 +179,8 @@ def _comments(card: Card) -> Iterator[Line]:
 def _head(card: Card, policy: Policy, now_ms: int) -> Iterator[Line]:
     case = card.case
     yield line("card.head", n=case.n, grade=Phrase(f"grade.{case.grade}"), rule=RuleText(case.rule))
-    if card.listed:
-        yield from (_listed(each) for each in card.listed)
+    yield from map(_listed, card.listed)
+    if case.rule in ABOUT_NOBODY:
         return
     if not case.subject:
         yield line("card.about-room" if case.rule == OUTSIDE else "card.about-erased")

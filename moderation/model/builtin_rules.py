@@ -41,6 +41,7 @@ LISTED_SERVER = "listed_server"  # an entry of a policy list means a server of w
 TIER_LINKS = "tier_links"  # links and media that wait for a manager while credit is low
 JOIN_WAVE = "join_wave"  # many people came into a room at once
 IN_WAVE = "in_join_wave"  # somebody came with them and said nothing
+ABOUT_NOBODY = frozenset({JOIN_WAVE, LISTED_SERVER})  # whose cases are about a room or a server
 # What people who are new in a room cannot post yet (`[newcomers] hold`).
 NEW_MEMBER: dict[Held, str] = {each: f"new_member_{each}" for each in get_args(Held)}
 NEW_MEMBER_RULES = frozenset(NEW_MEMBER.values())

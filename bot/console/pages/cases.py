@@ -20,6 +20,7 @@ from bot.texts.statement import reasons
 from moderation.cases.claim import can_be_extended
 from moderation.cases.statements import from_json
 from moderation.judge.room_rules import compiled
+from moderation.model.builtin_rules import ABOUT_NOBODY
 from moderation.model.context import CaseView
 from moderation.values.errors import Broken
 from moderation.values.ids import UserId
@@ -137,6 +138,7 @@ async def _page(visit: Visit, card: Card | None) -> web.Response:
     page = await queries.queue_page(visit.db, wanted, PAGE, _after(visit))
     counts = await queries.queue_counts(visit.db, wanted)
     fields: dict[str, Any] = {"card": card, "page": page, "wanted": wanted, "section": "cases"}
+    fields["about_nobody"] = ABOUT_NOBODY
     users = {row.subject for row in page.rows}
     rooms: set[str] = {row.room for row in page.rows} | {*counts.of["room"]}
     lines: list[Line] = []

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +12,12 @@ from moderation.values.access_reasons import GLANCES
 from moderation.values.ids import UserId
 from storage.journal.access import FOLDER
 from storage.projections.common import set_meta
-from tests.door.bot.console.browsing import ServedConsole
+from tests.door.bot.console.browsing import ServedConsole, served_console
 from tests.door.bot.console.conftest import WORDS
-from tests.door.offline import ANNA, OLGA
+from tests.door.bot.pipeline.test_listed_servers import watching
+from tests.door.lists import entries
+from tests.door.offline import ANNA, OLGA, offline
+from tests.unit.moderation.lists.made import made
 
 
 def notes(console: ServedConsole) -> list[str]:
@@ -147,3 +151,15 @@ class TestACase:
             page = await browser.get("/cases/1")
         assert page.status == 200
         assert "cannot be read" in page.words
+
+
+async def test_a_case_about_a_server_says_which_and_which_list(tmp_path: Path) -> None:
+    async with offline(tmp_path, watching("propose")) as bot:
+        await bot.membership(UserId("@spammer:bad.example"), "join")
+        await entries(bot, made("server", "bad.example"), room=None)
+        async with served_console(bot) as console, console.operator() as browser:
+            page = await browser.get("/cases/1")
+            assert "bad.example : a server that the list cme names (people of the room on it then: 1)" in page.words
+            assert "server on a ban list serious (nobody in particular)" in page.words
+            assert "(erased)" not in page.words
+            assert "keeps the server out" in page.words
