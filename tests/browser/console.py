@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,13 +14,6 @@ from moderation.values.ids import UserId
 from tests.people.client import Client
 from tests.theatre.scene import open_direct, told
 from tests.theatre.served import ServedBot
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Console:

@@ -16,8 +16,9 @@ from bot.cli.access.admin_client import ask_bot
 from moderation.model.facts import CaseOpened, TaskOpened
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId
-from tests.browser.console import Console, free_port
+from tests.browser.console import Console
 from tests.fakes.homeserver import SimulatedHomeserver
+from tests.fakes.ports import free_port
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, open_direct, told
 from tests.theatre.served import ServedBot, like

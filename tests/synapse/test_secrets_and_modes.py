@@ -18,6 +18,7 @@ from pathlib import Path
 import aiohttp
 
 from bot.config.config import parse_config
+from tests.fakes.ports import free_port
 from tests.theatre.by_command import Operator
 from tests.theatre.scene import Theatre, direct_room
 from tests.theatre.served import HEAD, RULES, ServedBot, until
@@ -54,7 +55,7 @@ async def test_no_secret_is_told_and_no_file_is_open_to_others(theatre: Theatre,
     folder.rmdir()
     theatre.bots.append(bot)
     operator = Operator(folder, umask=0)
-    watch = _free_port()
+    watch = free_port()
     async with _mail_server_that_says_passwords_back() as mail:
         keys = await _set_up(operator, bot, SETTINGS.format(mail=mail, watch=watch))
         with _service_manager() as (address, heard):
@@ -258,10 +259,3 @@ async def _until_stopping(heard: list[str]) -> list[str]:
 
     await until(once, "the bot to say that it stops")
     return heard
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -13,6 +13,7 @@ from moderation.values.ids import RoomId
 from storage.identity.sealing import Kek
 from storage.identity.store import IdentityStore
 from tests.fakes.hostile_issuer import WELL_KNOWN, HostileIssuer, Wrong
+from tests.fakes.ports import free_port
 from tests.issuer.issuer import Browser, RealIssuer, client
 from tests.people.client import Client, Seen
 from tests.theatre.scene import Scene, Theatre, open_direct, told
@@ -20,12 +21,6 @@ from tests.theatre.served import RULES, ServedBot, like
 
 KEK = Kek(b"k" * 32)
 WHO = "ann.secretname"  # at the issuer
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 PORT = free_port()

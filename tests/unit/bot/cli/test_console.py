@@ -18,6 +18,7 @@ from bot.cli.access.lookup import now_ms
 from bot.console.sessions import make_link, use_link
 from moderation.values.ids import NO_USER
 from storage.database import FILE, migrate
+from tests.fakes.ports import free_port
 from tests.unit.bot.cli.conftest import Answerable
 
 CONSOLE = [sys.executable, "-m", "bot.cli.main", "console"]
@@ -33,8 +34,7 @@ def environ() -> dict[str, str]:
 @pytest.fixture
 def port(config_file: Path) -> int:
     """Provide a free port, at which the configuration has the console listen, and a data directory."""
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        port = int(bound.getsockname()[1])
+    port = free_port()
     with config_file.open("a") as file:
         file.write(f'\n[console]\nlisten = "127.0.0.1:{port}"\n')
     data_dir = config_file.parent / "data"

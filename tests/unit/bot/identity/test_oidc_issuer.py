@@ -24,16 +24,11 @@ from bot.texts.catalog import Catalog
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from moderation.values.notices import Code, line
+from tests.fakes.ports import free_port
 from tests.issuer.issuer import SECRET, Browser, RealIssuer, client, soon
 
 ANN = UserId("@ann:example.org")
 CLAIMS = {"name": "ann Example", "email": "ann@example.org", "phone": "+4912345", "subject": "ann"}
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 PORT = free_port()

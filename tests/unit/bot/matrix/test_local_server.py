@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bot.matrix import local_server
 from bot.matrix.local_server import MOST_CONNECTIONS, serve
-from tests.unit.bot.monitoring.test_page import _free_port
+from tests.fakes.ports import free_port
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ async def port() -> AsyncIterator[int]:
     async def answer(_request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(text="here")
 
-    port, listening = _free_port(), asyncio.Event()
+    port, listening = free_port(), asyncio.Event()
     serving = asyncio.create_task(
         serve(answer, ("127.0.0.1", port), name="test", listening=listening, longest_line=1_000)
     )

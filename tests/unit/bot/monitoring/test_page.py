@@ -1,7 +1,6 @@
 """The pages, over real sockets, a real database and a real log."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from storage import schema
 from storage.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record_keys import PersonKeys
+from tests.fakes.ports import free_port
 
 
 class Watched:
@@ -28,7 +28,7 @@ class Watched:
         self.heard_ms = wall_clock()
         self.doubt: Doubt | None = None
         self.ahead_ms = self.steady_ms = 0
-        self.port = _free_port()
+        self.port = free_port()
         self.database = database
         self.looker = Looker(
             database=database,
@@ -168,13 +168,6 @@ async def test_nobody_else_is_answered(
     watched: Watched, path: str, method: str, headers: dict[str, str], status: int
 ) -> None:
     assert (await watched.get(path, method, **headers))[0] == status
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _row(number: int, not_before: int = 0, queued: int = 0) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from bot.cli.check.findings import Finding
 from bot.cli.run import only_instance
 from bot.config.antispam import ANTISPAM_TOKEN
 from bot.config.config import Config, parse_config
-from tests.unit.bot.monitoring.test_page import _free_port
+from tests.fakes.ports import free_port
 
 HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -58,7 +58,7 @@ async def test_a_bot_that_runs_is_asked_as_the_module_asks_it(tmp_path: Path) ->
     async def answer(_callback: str, body: bytes, _by_ms: int) -> CallbackAnswer:
         return CallbackAnswer(200, orjson.dumps({**orjson.loads(body), "status": "ok"}))
 
-    port = _free_port()
+    port = free_port()
     settings = config(tmp_path, f"127.0.0.1:{port}")
     process = FrontProcess(FrontSettings("127.0.0.1", port, TOKEN, 1_000), answer)
     with only_instance(settings.data_dir):
