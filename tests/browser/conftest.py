@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 from pytest_asyncio import is_async_test
 
 from tests.browser.chromium import missing, running
-from tests.browser.visit import Visits
+from tests.browser.visit import WITHIN_MS, Visits
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,6 +29,7 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bro
     """Provide a running browser, or skip: see `missing`."""
     if why := missing():
         pytest.skip(why)
+    expect.set_options(timeout=WITHIN_MS)
     async with running(tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
 

@@ -79,7 +79,9 @@ async def _gaps_of_a_week(page: Page) -> int:
     await page.get_by_role("link", name="Not recorded").click()
     await page.get_by_role("link", name="7 days", exact=True).click()
     await page.wait_for_url("**/*days=7")
-    said = re.search(r"Gaps: (\d+)", await page.get_by_role("main").inner_text())
+    main, gaps = page.get_by_role("main"), re.compile(r"Gaps: (\d+)")
+    await expect(main).to_contain_text(gaps)  # the page comes again until they are counted
+    said = gaps.search(await main.inner_text())
     assert said is not None
     return int(said[1])
 
