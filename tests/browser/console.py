@@ -5,7 +5,7 @@ import re
 from types import TracebackType
 from typing import Any, Self
 
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from bot.console.app import serve
 from bot.console.sessions import make_link
@@ -75,7 +75,7 @@ class Console:
     async def show(self, page: Page, address: str) -> None:
         """Open a page, and wait until it no longer asks to be loaded again because work goes on."""
         await page.goto(f"{self.url}{address}")
-        await page.wait_for_function("document.querySelector('meta[http-equiv=refresh]') === null")
+        await expect(page.locator("meta[http-equiv=refresh]")).to_have_count(0)
 
     async def reveal(self, page: Page) -> bool:
         """Give the reason for which a page asks before it shows what people wrote; tell whether it asks for one."""

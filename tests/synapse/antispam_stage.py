@@ -15,10 +15,10 @@ from pydantic import SecretStr
 from bot.antispam.module_config import module_config
 from bot.config.antispam import ANTISPAM_TOKEN, AntispamSettings
 from bot.demo.synapse import Synapse
+from tests.fakes.ports import free_port
 from tests.theatre.fixtures import running
 from tests.theatre.scene import Theatre
 from tests.theatre.served import RULES, ServedBot
-from tests.unit.bot.monitoring.test_page import _free_port
 
 TOKEN = "a-token-of-forty-letters-for-these-tests"
 
@@ -56,7 +56,7 @@ def module(listen: str, token_file: Path, **more: Any) -> Mapping[str, Any]:
 
 def asking() -> Iterator[Asking]:
     """Run a homeserver that asks."""
-    listen = f"127.0.0.1:{_free_port()}"
+    listen = f"127.0.0.1:{free_port()}"
     with TemporaryDirectory(prefix="answerable-antispam-") as folder:
         for synapse in running("off", **module(listen, Path(folder) / "token")):
             yield Asking(synapse, listen)

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from bot.antispam.front import MISSED, REST_MS
 from bot.antispam.front_process import GOES_THROUGH, CallbackAnswer, FrontProcess, FrontSettings
+from tests.fakes.ports import free_port
 from tests.theatre.served import until
-from tests.unit.bot.monitoring.test_page import _free_port
 
 TOKEN = "t" * 40
 WITHIN_MS = 1_000
@@ -56,7 +56,7 @@ class Asked:
 
 @pytest.fixture
 async def bot() -> AsyncIterator[Asked]:
-    made = Asked(_free_port())
+    made = Asked(free_port())
     process = FrontProcess(FrontSettings("127.0.0.1", made.port, TOKEN, WITHIN_MS), made.answer)
     running = asyncio.create_task(process.run())
     async with asyncio.timeout(60):
@@ -146,7 +146,7 @@ async def test_only_posts_are_questions(bot: Asked) -> None:
 
 
 async def test_the_process_ends_with_the_bot_and_nobody_listens_then() -> None:
-    made = Asked(_free_port())
+    made = Asked(free_port())
     process = FrontProcess(FrontSettings("127.0.0.1", made.port, TOKEN, WITHIN_MS), made.answer)
     running = asyncio.create_task(process.run())
     async with asyncio.timeout(60):
