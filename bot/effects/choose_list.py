@@ -100,8 +100,11 @@ class ListChooser(ActionHandler):
         room, policy = await self._room(action), self._policy_of(action)
         async with self._database.read() as db:
             shown = await queries.list_preview(db, action.number)
+            chosen = {each.list: each for each in await queries.chosen_lists(db)}.get(action.list)
         if room is None or shown is None:
             return Done()
+        if chosen is not None and (chosen.preview, chosen.trust) == (action.number, action.trust):  # before a crash
+            return _said(action, (_watched(action, shown.entries),))
         try:
             choosing.require_trust(action.trust, action.subject, room, policy)
             found = await self._read(shown.list_room, (), room, action.number)
@@ -117,7 +120,7 @@ class ListChooser(ActionHandler):
             raise _later(action, error) from None
         await self._pipeline.commit((fact,))
         self._lists.was_chosen(found.room, found.entries)
-        return _said(action, (line(f"policy-list.watched.{action.trust}", list=action.list, count=len(found.entries)),))
+        return _said(action, (_watched(action, shown.entries),))
 
     async def _chosen(
         self, action: ChooseList, room: RoomView, shown: ListPreview, policy: Policy, found: ReadList
@@ -258,6 +261,10 @@ class ListChooser(ActionHandler):
         self._shown[found.room] = found.entries
         while len(self._shown) > choosing.MOST_ENTERED:
             self._shown.pop(next(iter(self._shown)))
+
+
+def _watched(action: ChooseList, entries: int) -> Line:
+    return line(f"policy-list.watched.{action.trust}", list=action.list, count=entries)
 
 
 def _said(action: Asked, lines: Sequence[Line]) -> Done:

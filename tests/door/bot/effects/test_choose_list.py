@@ -8,7 +8,7 @@ import pytest
 
 from bot.pipeline.replay import rebuild
 from moderation.lists import choosing
-from moderation.model.actions import TellDesk
+from moderation.model.actions import ChooseList, TellDesk
 from moderation.model.facts import CaseOpened, ListChosen, ListPreviewed, ListRead, SanctionEnded, SanctionStarted
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId, UserId
@@ -409,6 +409,17 @@ async def test_what_is_wrong_with_a_list_is_told_in_its_desk_once(tmp_path: Path
         told = [row.action for row in await bot.waiting() if isinstance(row.action, TellDesk)]
         assert [(each.room, each.lines[0].key) for each in told] == [(ROOM, "lists.trouble.chosen-unreadable")]
         assert watched(bot) == {"cme": "propose"}
+
+
+async def test_a_choice_that_was_recorded_before_a_crash_is_not_recorded_twice(tmp_path: Path) -> None:
+    async with choosers(tmp_path) as (bot, chooser, _):
+        await chooser.ask(MARK, f"!list preview {BANS}")
+        await bot.say(MARK, f"!list watch cme look {chooser.number}", DESK)
+        [row] = [each for each in await bot.waiting() if isinstance(each.action, ChooseList)]
+        for _attempt in range(2):
+            done = await chooser.handler.handles[ChooseList](row.action, row.txn)
+            assert [each.key for each in done.actions[0].lines] == ["policy-list.watched.look"]  # type: ignore[attr-defined]
+        assert len(bot.facts(ListChosen)) == 1
 
 
 async def test_a_rebuild_gives_the_same_choice_and_previews(tmp_path: Path) -> None:
