@@ -17,6 +17,7 @@ from tests.faults.stories.everywhere import EVERYWHERE
 from tests.faults.stories.listed_servers import LISTED_SERVERS
 from tests.faults.stories.lists import LISTS
 from tests.faults.stories.published import PUBLISHED
+from tests.faults.stories.refused import REFUSED
 from tests.faults.stories.spammers import SPAMMERS
 
 # Story, encrypted, at how many places in `make test` (0: not there), at how many at most in `make faults`.
@@ -30,6 +31,7 @@ STORIES = (
     (LISTED_SERVERS, False, 2, None),
     (LISTS, False, 2, None),
     (PUBLISHED, False, 2, None),
+    (REFUSED, False, 2, None),
     (SPAMMERS, False, 2, None),
     (SPAMMERS, True, 0, 100),
 )
