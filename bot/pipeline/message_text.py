@@ -48,7 +48,9 @@ def said_at(journal: Records, room: RoomId, index: int) -> Judged | None:
         return None
     if record.kind == MessageWithheld.KIND:
         fact = fact_of_record(record, lambda _: room)
-        return event_of(fact, record.at_ms) if isinstance(fact, MessageWithheld) and fact.content else None
+        return (
+            event_of(fact, record.at_ms) if isinstance(fact, MessageWithheld) and (fact.body or fact.content) else None
+        )
     raw = raw_of_record(record)
     event = receive(raw, room, record.at_ms) if raw is not None else None
     return event if isinstance(event, Judged) else None

@@ -63,6 +63,8 @@ def fact_of(withheld: Withheld) -> MessageWithheld:
     content, key = raw.get("content"), raw.get("state_key")
     kind = name_of(raw.get("type")) or MESSAGE
     written = _written(content if isinstance(content, dict) else {})
+    kept = json.loads(written) if isinstance(content, dict) else {}
+    body = kept.pop("body") if isinstance(kept.get("body"), str) and kept["body"] else ""
     hashed = raw.get("sha256")  # of a note without its words
     return MessageWithheld(
         room=withheld.room,
@@ -84,13 +86,15 @@ def fact_of(withheld: Withheld) -> MessageWithheld:
         key=key if isinstance(key, str) else "",
         sha256=hashed if isinstance(hashed, str) else _hash(written),
         matched=refusal.matched,
-        content=written if isinstance(content, dict) else "",
+        body=body,
+        content=_written(kept) if kept else "",
     )
 
 
 def event_of(fact: MessageWithheld, at_ms: int) -> Withholdable:
     """Return the event that a fact is about, recorded at `at_ms`, as far as its words were kept."""
     kind, content = fact.type or MESSAGE, json.loads(fact.content) if fact.content else {}
+    content |= {"body": fact.body} if fact.body else {}
     sent_ms = int(fact.sent) if fact.sent else fact.refused
     raw: dict[str, Json] = {
         "event_id": fact.event,

@@ -194,7 +194,8 @@ KINDS: dict[str, Kind] = {
             "key": "state key",
             "sha256": "hash of its content: JSON, keys sorted, without spaces",
             "matched": "what was found",
-            "content": "its content: JSON",
+            "body": "its text",
+            "content": "the rest of its content: JSON",
         },
     ),
     "edit": Kind(

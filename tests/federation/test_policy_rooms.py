@@ -81,7 +81,7 @@ async def test_a_message_that_nobody_saw_is_a_case_that_can_be_appealed(
         await refused(member, scene.room, BAD)
         await bot.until(lambda: bot.facts(CaseOpened), "the case")
         (kept,) = bot.facts(MessageWithheld)
-        assert (kept.subject, kept.by, BAD in kept.content) == (member.user, "policy_server", True)
+        assert (kept.subject, kept.by, BAD in kept.body) == (member.user, "policy_server", True)
         said = await told(member, bot, re.compile("nobody has seen it"))
         assert "!appeal" in said.body
         alone = await direct_room(member, bot)

@@ -41,7 +41,7 @@ _NAMES = ("q", "kind", "room", "person", "case", "since", "until")
 
 # What is chosen together, by the kinds of records.
 TOPICS: Mapping[str, tuple[str, ...]] = {
-    "said": ("message", "edit", "redact", "media"),
+    "said": ("message", "withheld", "edit", "redact", "media"),
     "cases": ("report", "finding", "case", "decision", "appeal", "statement", "sanction", "credit", "outcome"),
     "people": ("join", "leave", "role", "verify", "duty", "identity", "request", "disclosure"),
     "rooms": ("state", "rules", "notice"),

@@ -37,4 +37,5 @@ class MessageWithheld(Fact, kind="withheld", changes="nothing"):
     key: str = private("subject")  # the state key
     sha256: str = private("subject")  # of its content
     matched: str = private("subject", words=True)
-    content: str = private("subject", words=True)  # JSON
+    body: str = private("subject", words=True)
+    content: str = private("subject", words=True)  # the rest of it: JSON

@@ -68,7 +68,7 @@ async def test_a_refusal_becomes_a_finding_a_case_a_charge_and_the_measure_of_th
         assert await bot.pipeline.take_withheld([refused]) == 1
         ((on, fact),) = bot.recorded(MessageWithheld)
         assert (fact.subject, fact.event, fact.rule, fact.by) == (ANNA, refused.event, "spam", "policy_server")
-        assert json.loads(fact.content) == {"msgtype": "m.text", "body": "buy now!"}
+        assert (fact.body, json.loads(fact.content)) == ("buy now!", {"msgtype": "m.text"})
         (found,), (opened,), (charged,) = bot.facts(Found), bot.facts(CaseOpened), bot.facts(CreditChanged)
         assert (found.on, found.rule, found.matched) == (on, "spam", "buy now")
         assert (opened.on, opened.event, opened.excerpt, opened.state) == (on, refused.event, "buy now!", "decided")
@@ -111,9 +111,14 @@ async def test_where_words_are_not_kept_only_their_hash_is(tmp_path: Path) -> No
         await bot.pipeline.take_withheld([refused])
         (fact,) = bot.facts(MessageWithheld)
         said = json.dumps(refused.raw["content"], sort_keys=True, separators=(",", ":"))
-        assert (fact.content, fact.matched, fact.sha256) == ("", "", hashlib.sha256(said.encode()).hexdigest())
+        assert (fact.body, fact.content, fact.matched, fact.sha256) == (
+            "",
+            "",
+            "",
+            hashlib.sha256(said.encode()).hexdigest(),
+        )
         assert [case.excerpt for case in bot.facts(CaseOpened)] == [""]
-        assert fact_of(withheld_of(note_of(refused, "metadata"))) == replace(fact, content="", matched="")
+        assert fact_of(withheld_of(note_of(refused, "metadata"))) == replace(fact, body="", content="", matched="")
         assert "buy now" not in note_of(refused, "metadata")
 
 
