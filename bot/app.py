@@ -30,6 +30,7 @@ from storage.journal.transparency.proof import Prover
 from storage.journal.transparency.tiles import Tiles
 from storage.policy_server.spool import PolicySpool, event_key
 
+from .admin.antispam import telling_of_questions
 from .admin.console import ConsoleOperations
 from .admin.console_sign_in import ConsoleSignIn
 from .admin.control_socket import Control
@@ -224,7 +225,8 @@ class RunningBot:
         console = {**ConsoleOperations(pipeline, database, speech, clock).by_name()}
         if (sign_ins := SignIns.of(config, clock)) is not None:
             console |= ConsoleSignIn(pipeline, database, core.stores.identity, sign_ins, clock).by_name()
-        operations = {**self._operations.by_name(), **keys.by_name(), **limit, **console}
+        asked = telling_of_questions(self._front.counts) if self._front is not None else {}
+        operations = {**self._operations.by_name(), **keys.by_name(), **limit, **asked, **console}
         self._control = Control(config.data_dir, operations)
 
     def _handlers(self) -> Handlers:

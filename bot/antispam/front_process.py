@@ -50,7 +50,12 @@ class FrontProcess:
         self._settings = settings
         self._answer = answer
         self._tasks: set[asyncio.Task[None]] = set()
+        self._asked = self._refused = self._late = 0
         self.listening = asyncio.Event()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many questions came, were refused, and came too late to be looked at; pings are none."""
+        return {"asked": self._asked, "refused": self._refused, "late": self._late}
 
     async def run(self) -> None:
         """Keep a process listening until cancelled."""
@@ -108,10 +113,14 @@ class FrontProcess:
         task.add_done_callback(self._tasks.discard)
 
     async def _reply(self, frame: Frame, writer: asyncio.StreamWriter) -> None:
-        reply = GOES_THROUGH
-        if now_ms() <= frame.by_ms:
+        reply, in_time = GOES_THROUGH, now_ms() <= frame.by_ms
+        self._late += not in_time
+        if in_time:
             try:
                 reply = await self._answer(frame.word, frame.body, frame.by_ms)
             except Exception:
                 log.exception("antispam_failed", callback=frame.word)
+        if frame.word != "ping":
+            self._asked += 1
+            self._refused += reply.status != GOES_THROUGH.status
         writer.write(Frame(frame.number, str(reply.status), 0, reply.body).encoded())

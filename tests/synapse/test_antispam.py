@@ -210,6 +210,42 @@ async def test_a_bot_that_hangs_or_is_gone_holds_nobody_up(
         await asyncio.to_thread(program.wait, 60)
 
 
+async def test_a_bot_killed_while_it_refuses_has_recorded_what_it_refused_and_removes_the_rest(
+    theatre: Theatre, asking_synapse: Asking
+) -> None:
+    bot = await asking_synapse.bot(theatre)
+    owner, *people = await theatre.people("owner", "ann", "ben", "cara")
+    room = await theatre.room(bot, owner, [], people)
+    await bot.stop()
+    program = bot.start_apart(asking_synapse.rules, **{ANTISPAM_TOKEN: TOKEN})
+    sent: list[str] = []
+    refused: list[str] = []
+
+    async def write(who: Client) -> None:
+        for number in range(12):
+            try:
+                sent.append(await who.send_text(room, f"a purple elephant, number {number}"))
+            except MatrixError:
+                refused.append(who.user)
+                if len(refused) == 9:
+                    os.kill(program.pid, signal.SIGKILL)
+
+    log = bot.data_dir.parent / "bot.log"
+    try:
+        await bot.until(lambda: "antispam_listening" in log.read_text(), "the bot to listen")
+        await asyncio.gather(*map(write, people))
+    finally:
+        program.kill()
+        await asyncio.to_thread(program.wait, 60)
+    bot.start()
+    await bot.has(*sent)
+    await bot.idle()
+    assert [event for event in sent if not await owner.is_redacted(room, event)] == []
+    withheld = bot.facts(MessageWithheld)
+    assert len({fact.event for fact in withheld}) == len(withheld) >= len(refused)
+    assert sorted(case.subject for case in bot.facts(CaseOpened)) == sorted(who.user for who in people)
+
+
 async def test_with_all_callbacks_of_the_module_synapse_does_not_start(tmp_path: Path) -> None:
     """So the settings that `answerable check` shows name the callbacks."""
     more = module("127.0.0.1:1", tmp_path / "token", enabled_callbacks=["accept_make_join"])

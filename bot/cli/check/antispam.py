@@ -38,11 +38,22 @@ def antispam(config: "Config") -> Iterator[Finding]:
     if running_pid(config.data_dir) is None:
         yield note("antispam", "antispam_later", address=listen)
     elif asyncio.run(_answers(listen, token)):
-        yield ok("antispam", "antispam", address=listen)
+        counts = asyncio.run(_asked(config))
+        yield ok("antispam", "antispam", address=listen, asked=counts["asked"], refused=counts["refused"])
+        if not counts["asked"]:
+            yield note("antispam", "antispam_unasked")
+        if counts["late"]:
+            yield warning("antispam", "antispam_late", count=counts["late"])
     else:
         yield problem("antispam", "antispam_silent", address=listen)
     block = module_config(config.antispam)
     yield note("antispam", "antispam_module", file=TOKEN_FILE).with_block(block)
+
+
+async def _asked(config: "Config") -> dict[str, int]:
+    from bot.cli.access.admin_client import ask_bot
+
+    return await ask_bot(config.data_dir, "antispam-asked", {}, None)
 
 
 async def _answers(listen: str, token: str) -> bool:

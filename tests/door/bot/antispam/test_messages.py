@@ -13,9 +13,11 @@ from bot.antispam.frames import now_ms
 from bot.antispam.front_process import GOES_THROUGH, CallbackAnswer
 from bot.antispam.messages import MOST_RECORDED
 from bot.events.parse_event import receive
+from bot.pipeline.withheld import Withheld
+from moderation.judge.beforehand import Refusal
 from moderation.model.actions import Redact
 from moderation.model.facts import CaseGrew, CaseOpened, CreditChanged, Found, MessageWithheld, SanctionStarted
-from moderation.values.ids import RoomId, UserId
+from moderation.values.ids import EventId, RoomId, UserId
 from tests.door.bot.antispam.asked import antispam_of
 from tests.door.offline import ANNA, BOT, DESK, MARK, OLGA, ROOM, Offline, offline
 
@@ -250,3 +252,14 @@ async def test_while_somebody_writes_only_what_must_be_refused_waits(tmp_path: P
         done.set()
         assert (await refused).status == 403
         await writing
+
+
+async def test_what_the_policy_server_refused_is_refused_and_recorded_once(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        raw = bot.raw(ANNA, TEXT, body("buy now!"))
+        refusal = Refusal("ads", "moderate", "rule", "body", "buy now")
+        by_policy = Withheld(ROOM, EventId(raw["event_id"]), raw, refusal, "policy_server", bot.time())
+        await bot.pipeline.take_withheld([by_policy])
+        assert (await Asked(bot).ask(raw)).status == 403
+        assert [fact.by for fact in bot.facts(MessageWithheld)] == ["policy_server"]
+        assert (len(bot.facts(CaseOpened)), len(bot.facts(CaseGrew))) == (1, 0)

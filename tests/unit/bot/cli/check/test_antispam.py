@@ -3,8 +3,11 @@
 import asyncio
 from pathlib import Path
 
+import aiohttp
 import orjson
 
+from bot.admin.antispam import telling_of_questions
+from bot.admin.control_socket import Control
 from bot.antispam.front_process import CallbackAnswer, FrontProcess, FrontSettings
 from bot.antispam.module_config import module_config
 from bot.cli.check.antispam import antispam
@@ -61,12 +64,18 @@ async def test_a_bot_that_runs_is_asked_as_the_module_asks_it(tmp_path: Path) ->
     port = free_port()
     settings = config(tmp_path, f"127.0.0.1:{port}")
     process = FrontProcess(FrontSettings("127.0.0.1", port, TOKEN, 1_000), answer)
+    control = Control(settings.data_dir, telling_of_questions(process.counts))
     with only_instance(settings.data_dir):
         assert ("problem", "antispam_silent") in await findings(settings)
-        running = asyncio.create_task(process.run())
+        running = [asyncio.create_task(part.run()) for part in (process, control)]
         await process.listening.wait()
-        assert ("ok", "antispam") in await findings(settings)
+        assert {("ok", "antispam"), ("note", "antispam_unasked")} <= set(await findings(settings))
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
+            await http.post(f"http://127.0.0.1:{port}/check_event_for_spam", json={})
+        assert ("note", "antispam_unasked") not in await findings(settings)
+        assert process.counts() == {"asked": 1, "refused": 0, "late": 0}
         other = config(tmp_path, f"127.0.0.1:{port}", TOKEN[::-1])
         assert ("problem", "antispam_silent") in await findings(other)
-        running.cancel()
-        await asyncio.wait({running})
+        for each in running:
+            each.cancel()
+        await asyncio.wait(running)
