@@ -12,7 +12,7 @@ from bot.matrix.errors import RateLimited
 from bot.outbox.dispatcher import OutboxDispatcher
 from bot.outbox.handler import Done, PollAgain
 from bot.outbox.selection import APART, PATIENCE_MS, URGENT_IN_A_ROW
-from moderation.model.actions import PROOF, Action, AskPlugin, HashMedia, Say, Sweep, Verify, Witness
+from moderation.model.actions import PROOF, Action, AskPlugin, HashMedia, PreviewList, Say, Sweep, Verify, Witness
 from moderation.model.facts import ActionTaken
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import RoomId, UserId
@@ -33,7 +33,7 @@ class Bench:
         self.place = place
         self.begun: list[str] = []
         self.go_on: dict[str, asyncio.Event] = {}
-        by_type = dict.fromkeys((Verify, Witness, HashMedia, AskPlugin, Say), self._handle)
+        by_type = dict.fromkeys((Verify, Witness, HashMedia, AskPlugin, PreviewList, Say), self._handle)
         self.actor = OutboxDispatcher(place.stores.database, place.pipeline, by_type, lambda: place.now)
 
     def free(self, *names: str) -> None:
@@ -88,9 +88,12 @@ async def test_a_step_runs_however_much_waits_for_the_homeserver(bench: Bench) -
     await bench.place.pipeline.commit(actions=[say(number) for number in range(100)])
     file: dict[str, Any] = {"room": ONE, "url": "mxc://example.org/file", "subject": PEOPLE[0], "on": 1}
     asked = AskPlugin(plugin="labels", kind="m.image", until=bench.place.now + HOUR_MS, **file)
-    apart = (verify(PEOPLE[0]), Witness(day="2026-11-24"), HashMedia(judged=True, **file), asked)
+    look = PreviewList(
+        room=ONE, target="#a:b", via="", number=1, subject=PEOPLE[0], operates=False, where=ONE, alone=False
+    )
+    apart = (verify(PEOPLE[0]), Witness(day="2026-11-24"), HashMedia(judged=True, **file), asked, look)
     await bench.place.pipeline.commit(actions=apart)
-    await bench.until("say", "witness", f"{PEOPLE[0]} 1", HashMedia.NAME, AskPlugin.NAME)
+    await bench.until("say", "witness", f"{PEOPLE[0]} 1", HashMedia.NAME, AskPlugin.NAME, PreviewList.NAME)
     assert {each.priority for each in apart} == set(APART)
 
 
