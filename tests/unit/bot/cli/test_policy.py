@@ -1,0 +1,92 @@
+"""`answerable policy`: what it needs, one process for each data directory, and what `answerable check` says of it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from bot.cli.check.policy_server import policy_server
+from bot.config.config import load_config
+from bot.config.policy_server import HEALTH_PATH
+from storage.database import FILE, migrate
+from tests.unit.bot.cli.conftest import Answerable
+
+POLICY = [sys.executable, "-m", "bot.cli.main", "policy", "run"]
+REPOSITORY = str(Path(__file__).parents[4])
+DEADLINE_S = 300.0
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": REPOSITORY, "ANSWERABLE_LANG": "en"}
+
+
+@pytest.fixture
+def port(config_file: Path) -> int:
+    """Provide a free port for the policy server of the configuration, whose name nobody else has, and its data."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = int(bound.getsockname()[1])
+    with config_file.open("a") as file:
+        file.write(f'\n[policy_server]\nserver_name = "localhost:{port}"\nlisten = "127.0.0.1:{port}"\n')
+    data_dir = config_file.parent / "data"
+    data_dir.mkdir(mode=0o700, exist_ok=True)
+    migrate(data_dir / FILE)
+    return port
+
+
+@pytest.fixture
+def running(port: int, environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Provide a policy server that serves."""
+    with subprocess.Popen(POLICY, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            ends = time.monotonic() + DEADLINE_S
+            while not answers(port):
+                assert process.poll() is None and time.monotonic() < ends
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.kill()
+
+
+def answers(port: int) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}{HEALTH_PATH}") as answer:
+        return bool(answer.status == 200)
+    return False
+
+
+def said(config_file: Path) -> list[str]:
+    return [finding.key for finding in policy_server(load_config(config_file, {}))]
+
+
+def test_without_a_name_or_data_it_says_what_to_do(config_file: Path, answerable: Answerable) -> None:
+    assert "[policy_server] server_name" in answerable("policy").err
+    assert said(config_file) == []
+    with config_file.open("a") as file:
+        file.write('\n[policy_server]\nserver_name = "policy.example.org"\n')
+    assert "answerable run" in answerable("policy").err
+    assert said(config_file) == ["policy_never_run"]
+
+
+def test_it_serves_alone_and_ends_when_told(
+    running: subprocess.Popen[str], config_file: Path, environ: dict[str, str]
+) -> None:
+    second = subprocess.run(POLICY, env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
+    assert (second.returncode, str(running.pid) in second.stderr) == (1, True)
+    assert said(config_file) == ["policy_unreachable"]  # without a proxy that has a certificate
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(DEADLINE_S) == 0
+    assert said(config_file) == ["policy_not_running"]
+
+
+def test_it_says_that_its_address_is_taken(port: int, environ: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        ended = subprocess.run(POLICY, env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
+    assert (ended.returncode, f"127.0.0.1:{port}" in ended.stderr) == (1, True)
