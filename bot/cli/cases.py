@@ -5,7 +5,8 @@ once a day for each person and reader.
 
 ``--json`` of the list: objects with the keys `n`, `room` (code), `subject`, `rule`, `class`, `state`, `outcome`,
 `opened`, `due`, `decided` (0: not yet). Of one case: the same, and `room_id`, `decide`, `by`, `reason`, `record`,
-`reports` (how many reported it) and `evidence` (objects with `record` and `event`).
+`reports` (how many reported it), `evidence` (objects with `record` and `event`), `server` and `list` (if a policy list
+named a server).
 """
 
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +30,8 @@ SHOWN = (
     "n",
     "room",
     "subject",
+    "server",
+    "list",
     "rule",
     "class",
     "reports",

@@ -1,6 +1,6 @@
 """Cases as the terminal lists them: with the code of the room, without what people wrote."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.values.ids import RoomId
 from storage import schema
 
+from .lists import listed_servers
 from .reports import how_many, reports_of
 
 # The states in which somebody still has to decide.
@@ -39,7 +40,10 @@ class ListedCase:
 
 @dataclass(frozen=True, slots=True)
 class WholeCase(ListedCase):
-    """One case with its decision, how many reported it, and its evidence: record and event of each message."""
+    """One case with its decision, how many reported it, and its evidence: record and event of each message.
+
+    `server`: the server or pattern that it is about, as `list` names it ("": none).
+    """
 
     room_id: str
     decide: str
@@ -48,6 +52,8 @@ class WholeCase(ListedCase):
     record: int
     reports: int
     evidence: tuple[tuple[int, str], ...]
+    server: str = ""
+    list: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the terminal and the console give it."""
@@ -60,6 +66,8 @@ class WholeCase(ListedCase):
             "record": self.record,
             "reports": self.reports,
             "evidence": [{"record": record, "event": event} for record, event in self.evidence],
+            "server": self.server,
+            "list": self.list,
         }
 
 
@@ -83,7 +91,9 @@ async def whole_case(db: AsyncConnection, n: int) -> WholeCase | None:
     rows = await db.execute(select(e.record, e.event).where(e.n == n).order_by(e.record))
     evidence = tuple((each.record, each.event) for each in rows)
     values: tuple[Any, ...] = (*row, how_many(await reports_of(db, n)), evidence)
-    return WholeCase(*values)
+    named = next(iter(await listed_servers(db, n=n)), None)
+    case = WholeCase(*values)
+    return replace(case, server=named.server, list=named.list) if named else case
 
 
 async def last_case(db: AsyncConnection) -> int:

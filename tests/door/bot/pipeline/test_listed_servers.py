@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.pipeline.replay import rebuild
 from moderation.lists.book import digest_of
 from moderation.lists.entries import Entry
 from moderation.model.actions import AlignServers, MatchAgain, PostCard
@@ -14,6 +15,7 @@ from moderation.model.facts import CaseOpened, ListSpared, SanctionEnded, Sancti
 from moderation.policy import Trust
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import queries
+from storage.database import Database
 from tests.door.bot.effects.test_server_acl import said
 from tests.door.lists import LIST
 from tests.door.lists import entries as entries_of
@@ -202,7 +204,29 @@ async def test_its_cases_count_among_those_of_the_list(tmp_path: Path) -> None:
         await entries(bot, NAMED, made("user", ANNA, key="3"))
         async with bot.stores.database.read() as db:
             figures = (await queries.list_figures(db))["cme"]
+            case = await queries.whole_case(db, figures.cases)
         assert (figures.cases, figures.waiting) == (2, 2)
+        assert case is not None
+        assert (case.server, case.list) == ("bad.example", "cme")
+
+
+async def test_a_replayed_log_gives_the_same_tables_without_the_list(tmp_path: Path) -> None:
+    tables = ("listed_servers", "list_spared", "sanctions")
+    async with offline(tmp_path, watching()) as bot:
+        await crowd(bot)
+        for server in ("bad.example", "worse.example"):
+            await bot.membership(UserId(f"@spammer:{server}"), "join")
+        await entries(bot, NAMED, OTHER)
+        await bot.say(MARK, "!list spare bad.example our neighbours", DESK)
+        live = [await bot.rows(f"SELECT * FROM {name}") for name in tables]
+        assert [len(rows) for rows in live] == [2, 1, 2]
+        (tmp_path / "again").mkdir()
+        database = await Database.open(tmp_path / "again")
+        await rebuild(bot.stores.journal, database)
+        async with database.read() as db:
+            again = [[tuple(row) for row in await db.exec_driver_sql(f"SELECT * FROM {name}")] for name in tables]
+        await database.close()
+        assert again == live
 
 
 async def test_acl_allow_names_the_case(tmp_path: Path) -> None:

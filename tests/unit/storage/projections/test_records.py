@@ -20,6 +20,7 @@ from moderation.model.facts import (
     RecordsPurged,
     SanctionEnded,
     SanctionStarted,
+    ServerListed,
     Swept,
 )
 from moderation.values.ids import UserId
@@ -88,6 +89,25 @@ async def test_a_row_about_somebody_goes_with_the_purge_when_it_is_over(db: Asyn
 async def test_an_erased_record_leaves_what_a_rebuilt_table_has(db: AsyncConnection, fact: Fact) -> None:
     await apply(db, fact, ERASED)
     tables = (schema.list_matches, schema.published_entries, schema.list_spared)
+    assert [await count(db, each) for each in tables] == [0, 0, 0]
+
+
+async def test_a_server_stays_spared_without_the_person_who_said_so(db: AsyncConnection) -> None:
+    spared = ListSpared(room=ROOM, list="cme", server="bad.example", by=MARK)
+    await apply(db, spared, ERASED)
+    assert [row.server for row in await db.execute(select(schema.list_spared))] == ["bad.example"]
+
+
+async def test_what_a_list_said_of_a_server_goes_with_its_case(db: AsyncConnection) -> None:
+    listed = ServerListed(room=ROOM, step="apply", n=1, list="cme", advice="ban", people=1, server="bad.example")
+    denied = SanctionStarted(room=ROOM, kind="server", n=1, basis="list", server="bad.example")
+    await apply(db, CASE, listed, denied)
+    assert await queries.records_of_case(db, 1) == [10, 12, 11]
+    await apply(db, PURGED, first=LATER)
+    tables = (schema.cases, schema.listed_servers, schema.sanctions)
+    assert [await count(db, each) for each in tables] == [1, 1, 1]
+    ended = SanctionEnded(room=ROOM, start=12, kind="server", why="list", n=1, server="bad.example")
+    await apply(db, ended, PURGED, first=20)
     assert [await count(db, each) for each in tables] == [0, 0, 0]
 
 
