@@ -435,8 +435,9 @@ def _policy_server(services: Services, config: Config) -> tuple[PolicyWatch | No
         return None, None
     # The name may lead to a private address here, though not outside.
     look = OutsideLook(settings.server_name, HEALTH_PATH, Connections(tls, may_ask=lambda _host: True))
-    watch = PolicyWatch(services, PolicySpool(folder), look, when_down_ms=settings.when_down)
-    return watch, AskedServer(settings.server_name, settings.user, partial(event_key, folder), watch.reached)
+    key = partial(event_key, folder)
+    watch = PolicyWatch(services, PolicySpool(folder), look, key, when_down_ms=settings.when_down)
+    return watch, AskedServer(settings.server_name, settings.user, key, watch.reached)
 
 
 def _slowed(config: Config, clock: Clock) -> Slowed:

@@ -3,6 +3,8 @@
 Rules kept here:
 - It is reached as other servers reach it: by its public name, found as they find it.
 - A refusal is recorded before the policy server is told, by `meta.policy_seq`, that it may forget it.
+- Rooms are looked at when it is reached for the first time, and when its key is another: by the old one nobody could
+  write.
 - A note that is not ours is passed over, and said in the log; it stops nothing.
 
 Left to others: after which time it counts as down or back (`moderation/rooms/policy_server.py`), writing the room's
@@ -11,7 +13,7 @@ state (`bot/effects/policy_state.py`), refusing (the process `answerable policy`
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Literal, Protocol
 
 import structlog
@@ -88,9 +90,13 @@ class OutsideLook:
 class PolicyWatch(BotPart):
     """Asks the policy server from outside and reads what it refused, as long as it runs."""
 
-    def __init__(self, services: Services, notes: NotedRefusals, look: Look, *, when_down_ms: int) -> None:
+    def __init__(
+        self, services: Services, notes: NotedRefusals, look: Look, key: Callable[[], str], *, when_down_ms: int
+    ) -> None:
+        """Set up; `key` returns the public key of its signatures, and reads the disk."""
         super().__init__(services)
-        self._notes, self._look = notes, look
+        self._notes, self._look, self._key = notes, look, key
+        self._known_key = ""  # when the rooms were last looked at
         self.reach = Reachability(when_down_ms, last_ms=self._clock())
 
     def reached(self) -> bool:
@@ -137,7 +143,9 @@ class PolicyWatch(BotPart):
         before = self.reached()
         self.reach.note(self._clock(), reached=await self._look())
         await self._pipeline.commit_with(self._changes)
-        if self.reached() and not before:
+        key = await asyncio.to_thread(self._key)
+        if self.reached() and (not before or key != self._known_key):
+            self._known_key = key
             await self._pipeline.commit(actions=[AlignPolicy(room=each.room) for each in asking])
 
     async def _changes(self, db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:

@@ -97,7 +97,8 @@ class Place:
 
     def __post_init__(self) -> None:
         services = self.bot.services(self.homeserver)
-        self.watch = PolicyWatch(services, self.notes, Looked(lambda: self.up), when_down_ms=90_000)
+        look = Looked(lambda: self.up)
+        self.watch = PolicyWatch(services, self.notes, look, lambda: self.key, when_down_ms=90_000)
         self.states = PolicyStates(services, AskedServer(NAME, USER, lambda: self.key, self.watch.reached))
 
     async def turn_on(self, by: UserId = OLGA) -> None:
@@ -210,6 +211,16 @@ async def test_when_nobody_reaches_it_the_room_stops_asking_and_begins_again_lat
         assert (await at.look(), await at.look(BACK_AFTER_MS - 1), at.homeserver.asks) == ([], [], {})
         assert (await at.look(1), at.homeserver.asks) == (["policy.told.back"], OURS)
         assert at.steps() == ["on", "down", "back"]
+
+
+async def test_a_new_key_is_written_at_once(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        await at.turn_on()
+        await at.join()
+        await at.look()
+        at.key = "another"
+        await at.look()
+        assert at.homeserver.asks == asking(NAME, "another")
 
 
 async def test_what_a_stop_forgot_of_an_absence_is_known_from_the_tables(tmp_path: Path) -> None:
