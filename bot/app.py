@@ -114,7 +114,16 @@ from .runtime.clock import Clock, wall_clock
 from .scheduler.digest import Digester
 from .scheduler.scheduler import Scheduler
 from .scheduler.tables_sample import TablesSample
-from .startup import Stores, caught_up, checks_at_start, desks_to_unite, forget_again, open_stores, start_facts
+from .startup import (
+    Stores,
+    caught_up,
+    checks_at_start,
+    desks_to_unite,
+    ended_asking,
+    forget_again,
+    open_stores,
+    start_facts,
+)
 from .sync.backfill import Gaps
 from .sync.policy_lists import PolicyLists
 from .sync.policy_watch import OutsideLook, PolicyWatch
@@ -239,7 +248,7 @@ class RunningBot:
         files = FileFetcher(core.homeserver, config.records.media_limit * 1_000_000)
         reasons = PublicReasons(services.speech, services.policy, config.bot.removal_reason)
         reconciler, acts = Reconciler(services, reasons, whole), SimpleActs(services, reasons, whole)
-        servers = ServerAcls(services)
+        servers, policies = ServerAcls(services), PolicyStates(services, self._policy_server)
         return by_action(
             acts,
             Sweeper(services, acts.redact),
@@ -247,10 +256,10 @@ class RunningBot:
             self._lists,
             reconciler,
             servers,
-            PolicyStates(services, self._policy_server),
+            policies,
             EntryPublisher(services),
             ListChooser(services, self._lists),
-            Leaver(services, reconciler, servers),
+            Leaver(services, reconciler, servers, policies),
             Joiner(services, self._gaps, notice),
             PowerTeller(services, journal.vkey, notice),
             Desk(services, partial(said_at, journal)),
@@ -379,8 +388,11 @@ class RunningBot:
         async with core.stores.database.read() as db:
             groups = await queries.active_groups(db)
             checks = await checks_at_start(db, core.config.policy, groups)
+            ended = await ended_asking(db, core.config)
         anew = partial(outbox.make_all_due, now_ms=core.pipeline.steady())
         await core.pipeline.commit(actions=checks, also=anew)
+        for fact, told in ended:
+            await core.pipeline.commit((fact,), actions=(told,))
         log.info("ready", user=core.homeserver.user, groups=len(groups))
 
     def _works(self, manager: ServiceManager) -> tuple[Coroutine[Any, Any, None], ...]:

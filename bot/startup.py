@@ -19,12 +19,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.judge.judge import CompiledRule
-from moderation.model.actions import Align, AlignServers, KeepDesk, KeepLobby
-from moderation.model.facts import BotStarted, Fact, IdentityKeyChanged, NotSeen, PolicyChanged
+from moderation.model.actions import Align, AlignServers, KeepDesk, KeepLobby, TellAbove
+from moderation.model.facts import BotStarted, Fact, IdentityKeyChanged, NotSeen, PolicyChanged, PolicyServerSet
 from moderation.policy import Policy
 from moderation.rules.base import LONGEST_OWN_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
+from moderation.values.notices import RoomName, line
 from storage import queries
 from storage.backup import snapshot
 from storage.database import FILE, Database, is_older
@@ -235,3 +236,15 @@ async def start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
         digest = hashlib.sha256(text.encode()).hexdigest()[:32]
         facts.append(PolicyChanged(digest=digest, policy=text))
     return tuple(facts)
+
+
+async def ended_asking(db: AsyncConnection, config: Config) -> list[tuple[PolicyServerSet, TellAbove]]:
+    """Return what ends that rooms ask a policy server which is in the settings no more, and who is told of it."""
+    rooms = [] if config.policy_server.server_name else await queries.rooms_that_ask(db)
+    return [
+        (
+            PolicyServerSet(room=each.room, step="off"),
+            TellAbove(room=each.room, lines=(line("policy.gone", room=RoomName(each.room)),), owners=True),
+        )
+        for each in rooms
+    ]

@@ -25,15 +25,16 @@ from moderation.values.notices import Line, RoomName, Who, line
 from storage import queries
 
 from .align_room import Reconciler
+from .policy_state import PolicyStates
 from .server_acl import ServerAcls
 
 
 class Leaver(ActionHandler):
     """The handler of `Leave`."""
 
-    def __init__(self, services: Services, reconciler: Reconciler, servers: ServerAcls) -> None:
+    def __init__(self, services: Services, reconciler: Reconciler, servers: ServerAcls, policies: PolicyStates) -> None:
         super().__init__(services)
-        self._reconciler, self._servers = reconciler, servers
+        self._reconciler, self._servers, self._policies = reconciler, servers, policies
         self.handles: Handlers = {Leave: self.leave}
 
     async def leave(self, action: Leave, txn: str) -> Done:
@@ -47,6 +48,7 @@ class Leaver(ActionHandler):
             return Done(result="abandoned")
         joined = await self._homeserver.joined_rooms()
         if action.room in joined:
+            await self._pipeline.commit(await self._policies.give_back(action.room))
             await self._pipeline.commit(await self._reconciler.give_back(action.room))
             await self._pipeline.commit(await self._servers.give_back(action.room))
             await self._say_goodbye(group, action, txn)

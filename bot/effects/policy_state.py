@@ -5,7 +5,7 @@ Rules kept here:
   could write there any more.
 - What names another policy server is left alone.
 - If the bot lacks the power, the owners are told what to set by hand.
-- A room in which nobody serves any more, or which is left, stops asking.
+- A room that the bot leaves stops asking: nobody would record any more what is refused there.
 
 Left to others: what should be there (`moderation/rooms/policy_server.py`), when to look (`bot/sync/policy_watch.py`,
 `bot/pipeline/room_changes.py`), joining (the process `answerable policy`).
@@ -13,11 +13,13 @@ Left to others: what should be there (`moderation/rooms/policy_server.py`), when
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bot.matrix.errors import Forbidden
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from moderation.model.actions import AlignPolicy, TellAbove
+from moderation.model.facts import Fact, PolicyServerSet
 from moderation.rooms.policy_server import POLICY_STATE, asked_name, to_write
 from moderation.values.events import Json
 from moderation.values.ids import RoomId, UserId
@@ -41,7 +43,7 @@ class AskedServer:
 
 
 class PolicyStates(ActionHandler):
-    """The handler of `AlignPolicy`. Without a policy server it does nothing."""
+    """The handler of `AlignPolicy`. Without a policy server it lets rooms ask no more."""
 
     def __init__(self, services: Services, server: AskedServer | None) -> None:
         super().__init__(services)
@@ -55,8 +57,10 @@ class PolicyStates(ActionHandler):
         async with self._database.read() as db:
             view = await queries.room_view(db, room, self._homeserver.user)
             chosen = await queries.room_that_asks(db, room)
-        if server is None or view is None or view.condition == "left":
+        if view is None or view.condition == "left":
             return Done(result="abandoned")
+        if server is None:  # there was one: what it was called is what the room asks
+            return await self._end(room)
         asks = chosen is not None and not chosen.down_ms and view.active
         if asks and not await self._can_be_asked(server, room):
             return Done()  # `AlignPolicy` comes again once it can
@@ -72,6 +76,26 @@ class PolicyStates(ActionHandler):
         except Forbidden:
             return Done(result="refused", actions=self._by_hand(room, written))
         return Done()
+
+    async def _end(self, room: RoomId) -> Done:
+        try:
+            if asked_name(await self._homeserver.state_event(room, POLICY_STATE)):
+                await self._homeserver.set_state(room, POLICY_STATE, {})
+        except Forbidden:
+            return Done(result="refused", actions=self._by_hand(room, {}))
+        return Done()
+
+    async def give_back(self, room: RoomId) -> tuple[Fact, ...]:
+        """Let a room that the bot leaves ask no more; return what is to be recorded."""
+        async with self._database.read() as db:
+            chosen = await queries.room_that_asks(db, room)
+        if self._server is None or chosen is None:
+            return ()
+        present = await self._homeserver.state_event(room, POLICY_STATE)
+        with suppress(Forbidden):
+            if (written := to_write(present, self._server.name, "", asks=False)) is not None:
+                await self._homeserver.set_state(room, POLICY_STATE, written)
+        return (PolicyServerSet(room=room, step="off"),)
 
     async def _can_be_asked(self, server: AskedServer, room: RoomId) -> bool:
         """Tell whether the room can ask: the user is in it, and it answers. Invites the user where it is needed."""

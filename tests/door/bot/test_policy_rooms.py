@@ -11,6 +11,7 @@ from bot.effects.policy_state import AskedServer, PolicyStates
 from bot.matrix.errors import Forbidden
 from bot.outbox.handler import Done
 from bot.pipeline.withheld import note_of
+from bot.startup import ended_asking
 from bot.sync.policy_watch import PolicyWatch
 from moderation.model.actions import AlignPolicy, Say, Tell
 from moderation.model.facts import ActionTaken, MessageWithheld, PolicyServerSet
@@ -211,6 +212,34 @@ async def test_when_nobody_reaches_it_the_room_stops_asking_and_begins_again_lat
         assert (await at.look(), await at.look(BACK_AFTER_MS - 1), at.homeserver.asks) == ([], [], {})
         assert (await at.look(1), at.homeserver.asks) == (["policy.told.back"], OURS)
         assert at.steps() == ["on", "down", "back"]
+
+
+async def test_a_room_that_is_left_asks_no_more(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        await at.turn_on()
+        await at.join()
+        await at.look()
+        await at.bot.pipeline.commit(await at.states.give_back(ROOM))
+        assert (at.homeserver.asks, at.steps()) == ({}, ["on", "off"])
+        assert await at.states.give_back(ROOM) == ()
+
+
+async def test_without_a_policy_server_in_the_settings_rooms_ask_no_more_and_owners_are_told(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        await at.turn_on()
+        await at.join()
+        await at.look()
+        state = at.homeserver.state
+    async with offline(tmp_path, "") as bot:
+        async with bot.stores.database.read() as db:
+            ((fact, told),) = await ended_asking(db, bot.config)
+        await bot.pipeline.commit((fact,), actions=(told,))
+        homeserver = Homeserver(state)
+        action = AlignPolicy(room=ROOM)
+        await PolicyStates(bot.services(homeserver), None).handle(action, "")
+        assert (homeserver.asks, [each.key for each in told.lines]) == ({}, ["policy.gone"])
+        async with bot.stores.database.read() as db:
+            assert await ended_asking(db, bot.config) == []
 
 
 async def test_a_new_key_is_written_at_once(tmp_path: Path) -> None:

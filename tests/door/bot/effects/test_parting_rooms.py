@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.effects.align_room import Reconciler
 from bot.effects.leave_room import Leaver
+from bot.effects.policy_state import PolicyStates
 from bot.effects.public_reasons import PublicReasons
 from bot.effects.redact_everything import WholeRedactions
 from bot.effects.server_acl import ServerAcls
@@ -52,7 +53,7 @@ def leaver(bot: Offline, homeserver: Homeserver) -> Leaver:
     services = bot.services(homeserver)
     reasons = PublicReasons(services.speech, services.policy, "neutral")
     whole = WholeRedactions(services.homeserver, services.database)
-    return Leaver(services, Reconciler(services, reasons, whole), ServerAcls(services))
+    return Leaver(services, Reconciler(services, reasons, whole), ServerAcls(services), PolicyStates(services, None))
 
 
 def keys(lines: Sequence[Line]) -> list[tuple[str, object]]:
