@@ -7,6 +7,8 @@ Rules kept here:
 - Many who ask about the same event share one judgement, and an answer outlives whoever waits for it.
 - Nothing is held against somebody unless their own server signed the event. What breaks a rule without that is refused,
   but neither kept nor recorded.
+- What claims to be older than the owner's wish that the room asks is refused like anything else, but held against
+  nobody: it may have been written under other rules.
 - If an answer cannot be kept, none is given.
 - Nobody is counted towards a flood by what others say in their name.
 
@@ -149,10 +151,11 @@ class Answering:
             return PolicyAnswer(status=400, errcode=FORBIDDEN, text=text)
         refused = replace(kept, errcode=FORBIDDEN, text=text)
         withheld = Withheld(pdu.room, pdu.event_id, client_event(pdu), found.refusal, "policy_server", now_ms)
-        first = await self._store.keep(refused, note_of(withheld, self._content))
+        first = await self._store.keep(refused, None if found.is_past else note_of(withheld, self._content))
         if first is refused:
-            self._figures.count("refused")
-            self._figures.noted.set()
+            self._figures.count("past" if found.is_past else "refused")
+            if not found.is_past:
+                self._figures.noted.set()
         return self._remember(first, pdu)
 
     def _remember(self, kept: KeptAnswer, pdu: Pdu) -> PolicyAnswer:

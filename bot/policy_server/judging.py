@@ -4,8 +4,9 @@ Rules kept here:
 - It is the judgement of the bot (`moderation/judge/beforehand.py`), with the same context, which may be seconds old.
 - What cannot be judged in time is let through (`NOT_JUDGED`): the bot judges it after delivery.
 - Nobody is refused by what was known a moment ago: before that, everything is read again.
-- What the bot has recorded was delivered, and is let through. So is what claims to be older than the owner's wish that
-  the policy server be asked: homeservers that catch up ask about a room's past.
+- What the bot has recorded was delivered, and is let through: homeservers that catch up ask about a room's past.
+- The time of an event is what its sender's server claims, so it spares nothing. What breaks a rule and claims to be
+  older than the owner's wish that the policy server be asked is refused, but held against nobody (`is_past`).
 - A quotation in front of a reply is not looked at: whether it is true stands in the records, which are not read here.
 
 Left to others: keeping the answer, proving who sent the event (`answering.py`).
@@ -39,7 +40,7 @@ from .counts import LetThrough
 OLD_MS = 60_000  # what claims to be older is of a server that catches up
 _AFTER_ALL = SAFE_INT  # an index behind all records
 
-LetBecause = Literal["judged", "delivered", "past", "unreadable", "not_judged"]
+LetBecause = Literal["judged", "delivered", "unwanted", "unreadable", "not_judged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Judgement:
     refusal: Refusal | None
     because: LetBecause
     event: Received | None = None
+    is_past: bool = False  # it claims to be older than the wish that the policy server be asked
     language: str = ""  # of the room
     rules: Sequence[CompiledRule] = ()
 
@@ -74,8 +76,8 @@ class BeforehandJudge:
 
     async def judgement(self, pdu: Pdu, room: RoomThatAsks, within_s: float) -> Judgement:
         """Return the judgement of an event. Raises nothing: what cannot be judged is let through."""
-        if pdu.sent_ms < room.since_ms:
-            return Judgement(None, "past")
+        if not room.wanted:
+            return Judgement(None, "unwanted")
         event = receive(client_event(pdu), pdu.room, self._clock())
         if isinstance(event, Unreadable):
             return Judgement(None, "unreadable")
@@ -89,7 +91,7 @@ class BeforehandJudge:
                 found = await self._tables.ask(lambda db: self._judged(db, event), ends - time.monotonic())
         except READ_ERRORS:
             return Judgement(None, "not_judged", event)
-        return replace(found, event=event)
+        return replace(found, event=event, is_past=pdu.sent_ms < room.since_ms)
 
     def _forget(self, event: Received) -> None:
         """Let what is known of an event's room and sender be read again."""

@@ -190,11 +190,17 @@ async def test_what_the_bot_has_is_signed_though_it_breaks_a_rule(tmp_path: Path
         assert server.counted() == {"delivered": 1}
 
 
-async def test_the_past_of_a_room_is_not_judged(tmp_path: Path) -> None:
+async def test_the_past_of_a_room_is_judged_too_but_held_against_nobody(tmp_path: Path) -> None:
+    """The time of an event is what its sender's server claims, and nobody may pass by claiming an old one."""
     async with asked(tmp_path, since_ms=1_795_521_600_000 - 1) as server:
-        before = server.pdu(ANNA, BAD, at_ms=1_795_521_600_000 - 2)
-        assert is_signed(server, before, await server.ask(before))
+        good, bad = (server.pdu(STRANGER, each, at_ms=1_000) for each in (GOOD, BAD))
+        assert is_signed(server, good, await server.ask(good))
+        assert await server.ask(bad) == REFUSED
+        assert server.notes() == ()
+        assert server.counted() == {"judged": 1, "past": 1}
+        assert await server.ask(bad) == REFUSED
         assert await server.ask(server.pdu(ANNA, BAD)) == REFUSED
+        assert len(server.notes()) == 1
 
 
 async def test_a_decision_of_the_bot_is_known_before_the_next_refusal(tmp_path: Path) -> None:
