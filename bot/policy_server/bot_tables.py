@@ -81,6 +81,7 @@ class BotTables:
         self._clock = clock
         self._opened: tuple[tuple[int, ...], Database] | None = None
         self._opening = asyncio.Lock()
+        self._looking = asyncio.Lock()
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._given_up: set[asyncio.Task[object]] = set()  # reads that still hang
         self._seen: object = None  # the state of the files at the last look
@@ -106,14 +107,15 @@ class BotTables:
 
         Raises one of `READ_ERRORS`.
         """
-        file, there = await asyncio.to_thread(_state_of_files, self._data_dir)
-        if self._opened is not None and self._opened[0] != file:
-            await self.close()
-        if there != self._seen or self._opened is None:
-            self._changed = True
-            self.rooms, self.recorded = await self.ask(self._of_all_rooms, _LOOK_WITHIN_S)
-            self._seen = there
-        self.read_ms = self._clock()
+        async with self._looking:
+            file, there = await asyncio.to_thread(_state_of_files, self._data_dir)
+            if self._opened is not None and self._opened[0] != file:
+                await self.close()
+            if there != self._seen or self._opened is None:
+                self._changed = True
+                self.rooms, self.recorded = await self.ask(self._of_all_rooms, _LOOK_WITHIN_S)
+                self._seen = there
+            self.read_ms = self._clock()
 
     async def ask(self, question: Callable[[AsyncConnection], Awaitable[T]], within_s: float) -> T:
         """Return what `question` finds. Raises one of `READ_ERRORS`: `TablesSilent` if it takes longer than that."""

@@ -78,7 +78,7 @@ class OtherServers:
         """Return the pages of this server, which take an invitation to one of `rooms`."""
 
         async def invited(pdu: Pdu, origin: str) -> bool:
-            if not rooms.wanted(pdu.room):
+            if not await rooms.wanted(pdu.room):
                 return False
             known = self._inviters.get(pdu.room, ())
             self._inviters[pdu.room] = (origin, *(each for each in known if each != origin))[:_MOST_INVITERS]

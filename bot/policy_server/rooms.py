@@ -24,7 +24,7 @@ from moderation.values.errors import AnswerableError
 from moderation.values.ids import RoomId
 from storage.policy_server.store import PolicyStore
 
-from .bot_tables import NEVER, BotTables, RoomThatAsks
+from .bot_tables import NEVER, READ_ERRORS, BotTables, RoomThatAsks
 
 log = structlog.get_logger()
 
@@ -60,8 +60,13 @@ class PolicyRooms:
             return RoomThatAsks(RoomId(room), NEVER, version, joined=True) if version else None
         return found if found.version or version is None else replace(found, version=version)
 
-    def wanted(self, room: str) -> bool:
-        """Tell whether an invitation to a room is to be accepted."""
+    async def wanted(self, room: str) -> bool:
+        """Tell whether an invitation to a room is to be accepted.
+
+        The bot invites as soon as the owner has chosen it, so the tables are looked at first.
+        """
+        with suppress(*READ_ERRORS):
+            await self._tables.look()
         found = self.asking(room)
         return found is not None and found.wanted
 

@@ -48,17 +48,21 @@ class Guarded:
         self.policy = policy
         self.room = RoomId("")
 
-    async def set_up(self, *, version: str = "12", private: bool = False) -> "Guarded":
-        """Make the room, and wait until it asks."""
+    async def set_up(self, *, version: str = "12", rule: str = "public") -> "Guarded":
+        """Make the room, and wait until it asks; `rule` is its rule for joining."""
         here = self._pair.here.server_name
         self.bot: ServedBot = await self._theatre.bot(RULES + self.policy.settings, invites=f'["*:{here}"]')
         self.owner: Client = await self._theatre.stage.person("owner")
         self.guest: Client = await self._there.person("guest")
-        self.room = await self.owner.create_room(unique("room"), version=version, private=private)
+        self.room = await self.owner.create_room(unique("room"), version=version, private=rule != "public")
+        if rule == "restricted":
+            allowed = {"type": "m.room_membership", "room_id": await self.owner.create_room(unique("lobby"))}
+            content = {"join_rule": rule, "allow": [allowed]}
+            await self.owner.set_state(self.room, "m.room.join_rules", content)
         await self.owner.set_power(self.room, {self.bot.user: 100})
         await self.owner.invite(self.room, self.bot.user)
         await self.bot.until_condition(self.room, "protected")
-        if private:
+        if rule != "public":
             await self.owner.invite(self.room, self.guest.user)
             await self.guest.wait_invite(self.room)
         await join_through(self.guest, self.room, here)
@@ -138,8 +142,9 @@ async def test_a_bad_message_of_another_homeserver_is_seen_by_nobody_and_is_a_ca
     assert [case.subject for case in scene.bot.facts(CaseOpened)] == [scene.guest.user]
 
 
-async def test_an_invited_room_is_joined_and_asks(guarded: Guarded) -> None:
-    scene = await guarded.set_up(private=True)
+@pytest.mark.parametrize("rule", ["invite", "restricted"])
+async def test_a_room_that_is_not_public_is_joined_by_an_invitation_of_the_bot(guarded: Guarded, rule: str) -> None:
+    scene = await guarded.set_up(rule=rule)
     assert WORDS in (await scene.refused(scene.guest)).error
     await scene.seen_by_nobody(BAD)
 
@@ -169,14 +174,17 @@ async def test_a_server_that_does_not_ask_is_heard_only_if_its_message_is_good(
     assert (fact.event, fact.subject) == (bad.event_id, ours.user)
 
 
-async def test_nobody_gets_a_signature_by_asking_with_another_text(guarded: Guarded, ours: OurServer) -> None:
+async def test_nobody_gets_a_signature_by_asking_with_another_text_or_time(guarded: Guarded, ours: OurServer) -> None:
     scene = await guarded.set_up()
     lone = LoneServer(ours, await ours.join(scene.room, scene.owner.user.partition(":")[2]))
-    bad = lone.made(text(BAD))
+    bad, old = lone.made(text(BAD)), lone.made(text(BAD), origin_server_ts=1_000)
     for asked in ({**bad.event, "content": text(GOOD)}, {**bad.event, "content": {}}):
         status, answer = await lone.ask(scene.policy.name, asked)
         assert (status, answer["errcode"]) == (400, "M_BAD_JSON")
-    assert await lone.send(bad) == {}
+    status, answer = await lone.ask(scene.policy.name, old.event)
+    assert (status, answer["errcode"]) == (400, "M_FORBIDDEN")
+    for each in (bad, old):
+        assert await lone.send(each) == {}
     await scene.seen_by_nobody(BAD)
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from bot.federation.errors import ServerUnreachable
 from bot.policy_server.bot_tables import NEVER, RoomThatAsks
 from bot.policy_server.rooms import PolicyRooms
+from moderation.model.facts import PolicyServerSet
 from moderation.values.ids import RoomId
+from storage.database import FILE
 from tests.door.bot.policy_server.asked import Asked, asked
-from tests.door.offline import ROOM
+from tests.door.offline import OLGA, ROOM
 
 STRANGE = RoomId("!strange:example.org")
 
@@ -72,6 +74,22 @@ async def test_a_failure_is_kept_and_tried_again_later_or_when_somebody_invites(
             await until(lambda: len(tried) == 3)
 
 
+async def test_an_invitation_is_taken_that_comes_before_the_tables_were_looked_at_again(tmp_path: Path) -> None:
+    async def join(_room: RoomId) -> str:
+        return "12"
+
+    async with asked(tmp_path) as server:
+        server.tables.rooms = {}
+        rooms = PolicyRooms(server.tables, server.store, join, server.bot.time)
+        assert not await rooms.wanted(ROOM)
+        await server.bot.pipeline.commit([PolicyServerSet(room=ROOM, step="on", by=OLGA)])
+        assert await rooms.wanted(ROOM)
+        path = server.bot.config.data_dir / FILE
+        path.rename(path.with_name("away"))
+        assert await rooms.wanted(ROOM)  # by what was known
+        path.with_name("away").rename(path)
+
+
 async def test_rooms_that_are_joined_or_not_wanted_are_left_alone(tmp_path: Path) -> None:
     async def join(_room: RoomId) -> str:
         raise AssertionError("not wanted")
@@ -82,8 +100,8 @@ async def test_rooms_that_are_joined_or_not_wanted_are_left_alone(tmp_path: Path
             wanting(server, joined=joined, since_ms=since_ms)
             async with joining(rooms):
                 await until(lambda: not rooms.invited.is_set())
-        assert not rooms.wanted(ROOM)
-        assert not rooms.wanted(STRANGE)
+        assert not await rooms.wanted(ROOM)
+        assert not await rooms.wanted(STRANGE)
         assert rooms.asking(STRANGE) is None
 
 
@@ -97,7 +115,7 @@ async def test_a_room_that_was_joined_is_answered_though_the_tables_know_nothing
         await rooms.begin()
         server.tables.rooms = {}
         assert rooms.asking(ROOM) == RoomThatAsks(ROOM, NEVER, "12", joined=True)
-        assert not rooms.wanted(ROOM)
+        assert not await rooms.wanted(ROOM)
         wanting(server, version="")
         found = rooms.asking(ROOM)
         assert found is not None and found.version == "12"
