@@ -11,14 +11,15 @@ from storage.queries import BurstView
 
 MOST_RULES = 10
 MOST_NUMBERS = 20
-_DONE: tuple[SanctionKind, ...] = ("redact", "mute", "kick", "ban")  # in the order in which they are shown
+_DONE: tuple[SanctionKind, ...] = ("redact", "mute", "kick", "ban", "server")  # in the order in which they are shown
 
 
 def burst_lines(burst: BurstView, prefix: str, *, names_room: bool) -> Iterator[Line]:
     """Yield the lines of the card; `names_room`: it stands among cards of other rooms."""
     if names_room:
         yield line("card.room", room=RoomName(burst.room))
-    yield line("card.burst.head", count=burst.cases, people=burst.people, first=burst.n, last=burst.last)
+    key = "card.burst.head" if burst.people else "card.burst.head-servers"
+    yield line(key, count=burst.cases, people=burst.people, first=burst.n, last=burst.last)
     yield line("card.burst.when", since=Moment(burst.began), until=Moment(burst.until))
     for rule, grade, count in burst.rules[:MOST_RULES]:
         yield line("card.burst.rule", rule=RuleText(rule), grade=Phrase(f"grade.{grade}"), count=count)

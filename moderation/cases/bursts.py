@@ -16,14 +16,14 @@ Pure. Left to others: what is known of a room (`bot/pipeline/case_bursts.py`), t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from moderation.model.builtin_rules import IN_WAVE, LISTED, OWN_RULES, has_card
+from moderation.model.builtin_rules import IN_WAVE, LISTED, LISTED_SERVER, OWN_RULES, has_card
 from moderation.model.facts import CaseOpened, Fact
 from moderation.policy import Policy
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import RoomId
 
 LASTS_MS = HOUR_MS
-BY_LISTS_AND_WAVES = (LISTED, IN_WAVE)  # the bot's own rules whose cases can be part of a burst
+BY_LISTS_AND_WAVES = (LISTED, LISTED_SERVER, IN_WAVE)  # the bot's own rules whose cases can be part of a burst
 
 
 @dataclass(frozen=True, slots=True)

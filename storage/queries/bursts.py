@@ -31,7 +31,7 @@ _SHOWN = select(_c.rule).distinct().where(*_HERE, _c.burst == 0, _c.outcome == "
 _OF = _c.burst == bindparam("n")
 _SUMS: tuple[ColumnElement[Any], ...] = (
     func.count().label("cases"),
-    func.count(_c.person.distinct()).label("people"),
+    func.count(func.nullif(_c.person, "").distinct()).label("people"),  # some are about a server
     func.min(_c.n).label("first"),
     func.max(_c.n).label("last"),
     func.max(_c.opened).label("until"),
@@ -46,7 +46,12 @@ _RULES = (
 )
 _WAITING = select(_c.n).where(_OF, WAITS).order_by(_c.n)
 _DONE = (
-    select(_s.kind, func.count(_s.event.distinct()).label("events"), func.count(_s.person.distinct()).label("people"))
+    select(
+        _s.kind,
+        func.count(_s.event.distinct()).label("events"),
+        func.count(_s.server.distinct()).label("servers"),
+        func.count(_s.person.distinct()).label("people"),
+    )
     .join(schema.cases, _c.n == _s.n)
     .where(_OF, _s.n > 0, _s.basis.in_(("rule", "interim", "decision")), _s.why_ended != "reversed")
     .group_by(_s.kind)
@@ -82,7 +87,7 @@ class BurstView:
     reversed: int
     rules: tuple[tuple[str, Grade, int], ...]  # with the number of their cases, most first
     waiting: tuple[int, ...]  # the numbers of those that wait for a decision
-    done: dict[SanctionKind, int]  # measures in force or done: how many messages, or people
+    done: dict[SanctionKind, int]  # measures in force or done: how many messages, servers, or people
 
 
 async def burst_view(db: AsyncConnection, n: int) -> BurstView | None:
@@ -104,7 +109,7 @@ async def burst_view(db: AsyncConnection, n: int) -> BurstView | None:
         reversed=whole.reversed,
         rules=tuple((rule, grade, count) for rule, grade, count in rules),
         waiting=tuple(row.n for row in waiting),
-        done={row.kind: row.events if row.kind == "redact" else row.people for row in done},
+        done={row.kind: {"redact": row.events, "server": row.servers}.get(row.kind, row.people) for row in done},
     )
 
 

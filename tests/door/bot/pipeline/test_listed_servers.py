@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.pipeline.replay import rebuild
+from bot.texts.burst_card import burst_lines
 from moderation.lists.book import digest_of
 from moderation.lists.entries import Entry
 from moderation.model.actions import AlignServers, MatchAgain, PostCard
@@ -227,6 +228,22 @@ async def test_a_replayed_log_gives_the_same_tables_without_the_list(tmp_path: P
             again = [[tuple(row) for row in await db.exec_driver_sql(f"SELECT * FROM {name}")] for name in tables]
         await database.close()
         assert again == live
+
+
+async def test_many_proposals_at_once_share_a_card_and_are_counted_as_servers(tmp_path: Path) -> None:
+    async with offline(tmp_path, watching("propose") + "[groups]\ncards = 2\n") as bot:
+        for number in range(6):
+            await bot.membership(UserId(f"@a:bad{number}.example"), "join")
+        await entries(bot, *(made("server", f"bad{number}.example", key=str(number)) for number in range(6)))
+        waiting = [row.action for row in await bot.waiting()]
+        assert [each.n for each in waiting if isinstance(each, PostCard)] == [1, 2]
+        await bot.say(MARK, "!uphold 3 spam", DESK)
+        async with bot.stores.database.read() as db:
+            burst = await queries.burst_view(db, 3)
+        assert burst is not None
+        assert (burst.cases, burst.people, burst.done, burst.waiting) == (4, 0, {"server": 1}, (4, 5, 6))
+        keys = [each.key for each in burst_lines(burst, "!", names_room=False)]
+        assert {"card.burst.head-servers", "card.burst.done.server"} <= set(keys)
 
 
 async def test_acl_allow_names_the_case(tmp_path: Path) -> None:
