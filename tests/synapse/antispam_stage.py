@@ -20,6 +20,7 @@ from tests.theatre.fixtures import running
 from tests.theatre.scene import Theatre
 from tests.theatre.served import RULES, ServedBot
 
+PATIENCE_MS = 100_000
 TOKEN = "a-token-of-forty-letters-for-these-tests"
 
 
@@ -36,10 +37,11 @@ class Asking:
         return f'{RULES}[antispam]\nlisten = "{self.listen}"\n'
 
     async def bot(self, theatre: Theatre, rules: str = "", *, token: str = TOKEN, start: bool = True) -> ServedBot:
-        """Create a bot that is asked."""
+        """Create a bot that is asked. It has as long to answer as the slowest machine may need."""
         bot = await theatre.bot(self.rules + rules, start=False)
         secrets = bot.config.secrets.model_copy(update={"antispam": SecretStr(token)})
-        bot.config = bot.config.model_copy(update={"secrets": secrets})
+        patient = bot.config.antispam.model_copy(update={"within": PATIENCE_MS})
+        bot.config = bot.config.model_copy(update={"secrets": secrets, "antispam": patient})
         if start:
             bot.start()
             await theatre.until_logged("antispam_listening")

@@ -63,7 +63,7 @@ async def test_a_bot_that_runs_is_asked_as_the_module_asks_it(tmp_path: Path) ->
 
     port = free_port()
     settings = config(tmp_path, f"127.0.0.1:{port}")
-    process = FrontProcess(FrontSettings("127.0.0.1", port, TOKEN, 1_000), answer)
+    process = FrontProcess(FrontSettings("127.0.0.1", port, TOKEN, 100_000), answer)
     control = Control(settings.data_dir, telling_of_questions(process.counts))
     with only_instance(settings.data_dir):
         assert ("problem", "antispam_silent") in await findings(settings)
