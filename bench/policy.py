@@ -21,6 +21,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from bot.demo.authority import TlsAuthority
+from bot.demo.federated_synapse import FederatedSynapse
 from bot.federation.pdu import Pdu
 from bot.federation.room_versions import room_version
 from bot.federation.strict_json import parse_strictly
@@ -29,8 +31,6 @@ from bot.policy_server.rooms import PolicyRooms
 from bot.policy_server.server import MOST_BODY, SIGN, PolicyPages
 from moderation.values.ids import RoomId
 from tests.door.bot.policy_server.asked import NAME, Asked, asked
-from tests.fakes.authority import TlsAuthority
-from tests.federation.homeserver import FederatedSynapse
 from tests.federation.protected import protected_room
 from tests.people.client import Client
 from tests.theatre.stage import Stage, text

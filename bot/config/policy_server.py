@@ -32,7 +32,7 @@ from .oidc import LoopbackOrPrivate
 HEALTH_PATH = "/_answerable/policy/health"  # asked for from outside: 200 if answers can be given
 LOCALPART = "answerable"  # of the policy server's one user
 SHORTEST_MS, LONGEST_MS = 100, 10_000  # for an answer; Synapse waits for 30 s
-SHORTEST_DOWN_MS = 30 * MS_PER["s"]
+SHORTEST_DOWN_MS = 10 * MS_PER["s"]
 
 Refused = Literal["redact", Against]
 

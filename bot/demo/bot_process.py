@@ -27,6 +27,7 @@ MODULE = "bot.cli.main"
 CONFIG_FILE = "config.toml"
 LOG_FILE = "bot.log"
 CONSOLE_LOG_FILE = "console.log"
+POLICY_LOG_FILE = "policy.log"
 _START_S = 300.0  # a bot that ends is noticed at once
 _COMMAND_S = 300.0
 _POLL_S = 0.02
@@ -36,6 +37,14 @@ _CONSOLE = """
 [console]
 listen = "127.0.0.1:{port}"
 public_url = "http://127.0.0.1:{port}"
+"""
+_POLICY_SERVER = """
+[policy_server]
+server_name = "{name}"
+listen = "{listen}"
+when_down = "10s"
+private_networks = true
+ca_file = "{ca_file}"
 """
 RULES = Path(__file__).with_name("rules.toml")  # what the operator adds to what `init` wrote
 
@@ -52,6 +61,14 @@ class Ran(NamedTuple):
     err: str
 
 
+class PolicyServerOfDemo(NamedTuple):
+    """The name of a policy server among servers, where it listens, and the authority that certifies all servers."""
+
+    name: str
+    listen: str
+    ca_file: Path
+
+
 class BotProcess:
     """One deployment of the bot in `folder`, and its process while it runs; `module` is what is run."""
 
@@ -65,6 +82,7 @@ class BotProcess:
         self._language = language
         self._process: child.Child | None = None
         self._console: child.Child | None = None
+        self._policy: child.Child | None = None
         self._log_from = 0
 
     @property
@@ -72,7 +90,9 @@ class BotProcess:
         """The process id while it runs."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
-    async def set_up(self, url: str, user: str, password: str, operator: str) -> None:
+    async def set_up(
+        self, url: str, user: str, password: str, operator: str, policy_server: PolicyServerOfDemo
+    ) -> None:
         """Run `answerable init`, and add the operator's rules to what it wrote. Raises `BotFailed`."""
         where = ("--homeserver", url, "--user", user, "--data-dir", ".")
         who = ("--operator", operator, "--language", self._language)
@@ -80,7 +100,8 @@ class BotProcess:
         if ran.code != 0:
             raise BotFailed(f"answerable init: {ran.code}\n{ran.err}")
         with self.config.open("a", encoding="utf-8") as file:
-            file.write(f"\n{RULES.read_text('utf-8')}\n{_CONSOLE.format(port=_free_port())}")
+            settings = (RULES.read_text("utf-8"), _CONSOLE.format(port=_free_port()))
+            file.write("\n".join(("", *settings, _POLICY_SERVER.format(**policy_server._asdict()))))
 
     async def command(self, *arguments: str, stdin: str = "") -> Ran:
         """Run any command of `answerable` on this deployment, while the bot runs, until the command ends."""
@@ -116,13 +137,28 @@ class BotProcess:
 
     async def start_console(self) -> None:
         """Start `answerable console run`, and wait until it answers. Raises `BotFailed` if it ends instead."""
-        log = self.folder / CONSOLE_LOG_FILE
-        self._console = self._launch("console", "run", "--config", str(self.config), log=log)
+        self._console = await self._listening("console", self.folder / CONSOLE_LOG_FILE)
+
+    async def start_policy(self) -> None:
+        """Start `answerable policy run`, and wait until it answers. Raises `BotFailed` if it ends instead."""
+        self._policy = await self._listening("policy", self.folder / POLICY_LOG_FILE)
+
+    def kill_policy(self) -> None:
+        """Send SIGKILL to the policy server."""
+        process, self._policy = self._policy, None
+        assert process is not None, "it does not run"
+        process.kill()
+        process.wait()
+
+    async def _listening(self, name: str, log: Path) -> child.Child:
+        """Start `answerable NAME run`, and return it once it says that it listens."""
+        process = self._launch(name, "run", "--config", str(self.config), log=log)
         async with asyncio.timeout(_START_S):
-            while "console_listening" not in (said := log.read_text("utf-8")):
-                if (code := self._console.poll()) is not None:
-                    raise BotFailed(f"the console ended by itself ({code})\n{said}")
+            while f"{name}_listening" not in (said := await asyncio.to_thread(log.read_text, "utf-8")):
+                if (code := process.poll()) is not None:
+                    raise BotFailed(f"answerable {name} ended by itself ({code})\n{said}")
                 await asyncio.sleep(_POLL_S)
+        return process
 
     async def until_ready(self) -> None:
         """Wait until the bot says it is ready. Raises `BotFailed` if it ends instead, or takes too long."""
@@ -149,10 +185,11 @@ class BotProcess:
         self.restarts += 1
 
     async def stop(self) -> int:
-        """End it as an operator does, and the console. Return the bot's exit code; 0 if it did not run."""
-        console, self._console = self._console, None
-        if console is not None:
-            await child.stop(console)
+        """End it as an operator does, and what runs beside it. Return the bot's exit code; 0 if it did not run."""
+        beside, self._console, self._policy = (self._console, self._policy), None, None
+        for process in beside:
+            if process is not None:
+                await child.stop(process)
         process, self._process = self._process, None
         return 0 if process is None else await child.stop(process)
 

@@ -40,10 +40,11 @@ class NotHeard(AssertionError):
 
 
 class ClientRefused(Exception):
-    """The homeserver refused a request; `status` is that of HTTP."""
+    """The homeserver refused a request; `status` is that of HTTP, `words` what it said."""
 
     def __init__(self, answer: Response) -> None:
         super().__init__(str(answer))
+        self.words = str(getattr(answer, "message", ""))
         self.status: int = answer.transport_response.status
 
 
@@ -124,6 +125,10 @@ class DemoPerson:
     async def is_redacted(self, room: str, event: str) -> bool:
         """Tell whether the server has stripped the event."""
         return isinstance(_done(await self.client.room_get_event(room, event)).event, RedactedEvent)
+
+    def has_heard(self, room: str, words: str) -> bool:
+        """Tell whether a message with these words has arrived in a room."""
+        return any(at == room and words in str(event.source) for at, event in self._heard)
 
     # Waiting
 

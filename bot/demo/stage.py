@@ -18,12 +18,14 @@ from nio import Event, RoomMessageFormatted
 
 from moderation.values.ids import EventId, RoomId
 
-from .bot_process import BotProcess
+from .authority import TlsAuthority
+from .bot_process import BotProcess, PolicyServerOfDemo
+from .federated_synapse import FederatedSynapse, free_port
 from .person import DemoPerson
-from .synapse import SERVER_NAME, Synapse
+from .tls_front import TlsFront
 
 PASSWORD = "answerable"  # noqa: S105 - everybody's, on a homeserver that only this machine can reach
-BOT = f"@answerable:{SERVER_NAME}"
+BOT = "answerable"  # its localpart
 MANAGER, MEMBER = 50, 0
 NAMES = ("anna", "ben", "carla", "dora", "emil", "finn")
 MUTE_S = 4
@@ -70,7 +72,7 @@ class DemoStage:
     folder: Path  # of the homeserver
     bot: BotProcess
     moment: Moment = _no_moment
-    homeserver: Synapse | None = None
+    homeserver: FederatedSynapse | None = None
     mute_s: int = MUTE_S
     cast: DemoPeople | None = None
     room: RoomId = _NOWHERE
@@ -78,6 +80,7 @@ class DemoStage:
     before: EventId = _NOTHING  # a message sent before the bot told what it records
     cards: dict[str, EventId] = field(default_factory=dict)  # text of a message -> the card about it
     _directs: dict[str, RoomId] = field(default_factory=dict)
+    _authority: TlsAuthority | None = None
     _opened: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def close(self) -> None:
@@ -85,12 +88,27 @@ class DemoStage:
         await self.bot.stop()
         await self._opened.aclose()
 
-    async def start_homeserver(self) -> Synapse:
-        """Return the homeserver, and start one unless one was given."""
+    async def start_homeserver(self) -> FederatedSynapse:
+        """Return the homeserver, and start it the first time."""
         if self.homeserver is None:
-            self.homeserver = await Synapse.start(self.folder)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._authority = TlsAuthority(self.folder)
+            self.homeserver = await FederatedSynapse.start_federated(self.folder / "synapse", self._authority)
             self._opened.push_async_callback(self.homeserver.stop)
         return self.homeserver
+
+    async def policy_server(self) -> PolicyServerOfDemo:
+        """Return how the homeserver reaches a policy server of ours: by a name of its own, over TLS."""
+        await self.start_homeserver()
+        assert self._authority is not None
+        port = free_port()
+        front = await self._opened.enter_async_context(TlsFront(self._authority, port))
+        return PolicyServerOfDemo(front.name, f"127.0.0.1:{port}", self._authority.file)
+
+    def id_of(self, name: str) -> str:
+        """Return the id of somebody on the homeserver."""
+        assert self.homeserver is not None, "this step needs the step that starts the homeserver"
+        return f"@{name}:{self.homeserver.server_name}"
 
     async def enter(self, name: str) -> DemoPerson:
         """Make an account on the homeserver, and have its person log in with a client of their own."""
@@ -123,7 +141,7 @@ class DemoStage:
         """Return the room in which the bot speaks with `who` alone; the first time accept its invitation."""
         if who.user not in self._directs:
             room = await who.wait_invite(
-                lambda invite: invite.sender == BOT and invite.content.get("is_direct") is True,
+                lambda invite: is_bot(invite.sender) and invite.content.get("is_direct") is True,
                 what="an invitation by the bot",
             )
             await who.join(room)
@@ -170,6 +188,11 @@ class DemoStage:
         return int(levels.get("users", {}).get(user, levels.get("users_default", 0)))
 
 
+def is_bot(user: str) -> bool:
+    """Tell whether an id is that of the bot, on whichever homeserver the story is played."""
+    return user.startswith(f"@{BOT}:")
+
+
 def mentions(body: str, *words: str | int) -> bool:
     """Tell whether all words are there. Dates, times and spans are left out, as their numbers are no amounts."""
     amounts = set(re.findall(r"\d+", LEFT.sub("", WHEN.sub("", body))))
@@ -190,7 +213,7 @@ def found(pattern: str | re.Pattern[str], body: str) -> re.Match[str]:
 
 
 def _is_said(event: Event) -> bool:
-    return isinstance(event, RoomMessageFormatted) and event.sender == BOT
+    return isinstance(event, RoomMessageFormatted) and is_bot(event.sender)
 
 
 def _relation(event: Event) -> dict[str, object]:

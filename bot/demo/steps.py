@@ -14,8 +14,7 @@ import orjson
 from nio import InviteMemberEvent
 
 from .person import DemoPerson
-from .stage import BOT, MANAGER, NAMES, PASSWORD, DemoPeople, DemoStage, expect
-from .synapse import SERVER_NAME
+from .stage import BOT, MANAGER, NAMES, PASSWORD, DemoPeople, DemoStage, expect, is_bot
 
 Fields = dict[str, object]
 REASON = "demo"
@@ -35,7 +34,7 @@ async def people(stage: DemoStage) -> Fields:
     await asyncio.gather(*(who.join(stage.room) for who in others))
     # The bot gets its level before it comes: 100, so that it stands above the managers, and Anna, who created the room,
     # above the bot.
-    await p.anna.set_power(stage.room, {p.ben.user: MANAGER, p.carla.user: MANAGER, BOT: 100})
+    await p.anna.set_power(stage.room, {p.ben.user: MANAGER, p.carla.user: MANAGER, stage.id_of(BOT): 100})
     joined = {user for user, membership in (await p.finn.members(stage.room)).items() if membership == "join"}
     expect(joined == {who.user for who in (p.anna, *others)}, f"in the room: {sorted(joined)}")
     return {"count": len(joined)}
@@ -44,8 +43,9 @@ async def people(stage: DemoStage) -> Fields:
 async def bot(stage: DemoStage) -> Fields:
     """Run `answerable init`, then `answerable run`."""
     synapse = await stage.start_homeserver()
-    await synapse.register(BOT.partition(":")[0].removeprefix("@"), PASSWORD)
-    await stage.bot.set_up(synapse.url, BOT, PASSWORD, operator=f"@anna:{SERVER_NAME}")
+    account = await synapse.register(BOT, PASSWORD)
+    policy_server = await stage.policy_server()
+    await stage.bot.set_up(synapse.url, account.user, PASSWORD, stage.id_of("anna"), policy_server)
     stage.bot.start()
     await stage.bot.until_ready()
     return {"pid": str(stage.bot.pid)}
@@ -55,7 +55,7 @@ async def joining(stage: DemoStage) -> Fields:
     """Wait for the notice, and for its pin."""
     p = stage.people
     stage.before = await p.dora.send_text(stage.room, "Nobody has told me yet that this is recorded.")
-    await p.anna.invite(stage.room, BOT)
+    await p.anna.invite(stage.room, stage.id_of(BOT))
     await stage.moment("joining.invited")
     notice = await stage.hears(p.dora, stage.room, lambda _: True, what="the notice")
     await stage.moment("joining.told")
@@ -95,7 +95,7 @@ async def desk(stage: DemoStage) -> Fields:
         expect(stage.desk in ("", room), f"two desks: {stage.desk} and {room}")
         stage.desk = room
     members = {user for user, at in (await p.ben.members(stage.desk)).items() if at in ("join", "invite")}
-    expect(members == {BOT, *(who.user for who in running)}, f"in the desk: {sorted(members)}")
+    expect(members == {stage.id_of(BOT), *(who.user for who in running)}, f"in the desk: {sorted(members)}")
     return {"who": _names(running)}
 
 
@@ -123,7 +123,7 @@ async def verified(stage: DemoStage) -> Fields:
 
 
 def _is_to_the_desk(invite: InviteMemberEvent) -> bool:
-    return invite.sender == BOT and "is_direct" not in invite.content
+    return is_bot(invite.sender) and "is_direct" not in invite.content
 
 
 async def _records(stage: DemoStage) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from typing import Literal
 
 from bot.texts.catalog import Catalog
 
-from . import steps, steps_of_cases, steps_of_duty
+from . import steps, steps_of_cases, steps_of_duty, steps_of_policy
 from .stage import DemoStage, Moment
 from .steps import Fields
 
@@ -56,6 +56,9 @@ STEPS = (
     StoryStep("passed_on", steps_of_duty.passed_on, ("missed",)),
     StoryStep("appealed", steps_of_duty.appealed, ("missed",)),
     StoryStep("reversed", steps_of_duty.reversed_, ("appealed",)),
+    StoryStep("asks", steps_of_policy.asks, ("reversed",)),
+    StoryStep("not_delivered", steps_of_policy.not_delivered, ("asks",)),
+    StoryStep("goes_on", steps_of_policy.goes_on, ("asks",)),
     StoryStep("verified", steps.verified, ("joining",)),
 )
 

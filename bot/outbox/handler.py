@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.crypto.encrypting_client import SealedHomeserver
+from bot.matrix.errors import Forbidden
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.matrix_message import Speech
@@ -20,6 +21,8 @@ from moderation.model.facts import ActionResult, Fact
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
 from storage.database import Database
+
+_NEED_NO_INVITATION = ("join", "invite", "ban")  # memberships
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +113,18 @@ class ActionHandler(BotPart):
         return (await self._homeserver.state_event(room, "m.room.member", user) or {}).get("membership")
 
     async def _invite_unless_there(self, room: RoomId, user: UserId) -> bool:
-        """Invite somebody unless they are in the room, invited or banned. Return whether they were invited."""
-        if await self._membership(room, user) in ("join", "invite", "ban"):
+        """Invite somebody unless they are in the room, invited or banned. Return whether they were invited.
+
+        Raises `Forbidden`, but not for somebody who has come in or was banned meanwhile.
+        """
+        if await self._membership(room, user) in _NEED_NO_INVITATION:
             return False
-        await self._homeserver.invite(room, user)
+        try:
+            await self._homeserver.invite(room, user)
+        except Forbidden:
+            if await self._membership(room, user) not in _NEED_NO_INVITATION:
+                raise
+            return False
         return True
 
 

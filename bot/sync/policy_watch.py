@@ -33,7 +33,7 @@ from storage.projections import POLICY_SEQ
 
 log = structlog.get_logger()
 
-ASK_EVERY_S = 15.0
+ASK_EVERY_S = 15.0  # at most
 READ_EVERY_S = 1.0
 MOST_NOTES = 200  # recorded in one go
 _WITHIN_S = 10.0
@@ -98,6 +98,7 @@ class PolicyWatch(BotPart):
         self._notes, self._look, self._key = notes, look, key
         self._known_key = ""  # when the rooms were last looked at
         self.reach = Reachability(when_down_ms, last_ms=self._clock())
+        self._every_s = min(ASK_EVERY_S, when_down_ms / 3_000)  # missed once, it does not count as down
 
     def reached(self) -> bool:
         """Tell whether rooms can ask it: it was reached, and does not count as down."""
@@ -122,7 +123,7 @@ class PolicyWatch(BotPart):
     async def _ask(self) -> None:
         while True:
             await self.look()
-            await asyncio.sleep(ASK_EVERY_S)
+            await asyncio.sleep(self._every_s)
 
     async def _read(self) -> None:
         while True:

@@ -26,4 +26,4 @@ def refused_words(catalog: Catalog, speech: Speech, refusal: Refusal, language: 
     own = broken.text if broken is not None else {}
     rule = speech.rule(refusal.rule, chosen, own.get(chosen, next(iter(own.values()), "")))
     key = "beforehand.refused" if broken is not None else "beforehand.held"  # not held by a rule, but by a pace
-    return catalog.text(chosen, key, rule=rule[:_MOST])
+    return catalog.text(chosen, key, rule=rule.rstrip(".。")[:_MOST] if broken is not None else rule[:_MOST])

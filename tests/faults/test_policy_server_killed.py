@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bot.demo.federated_synapse import free_port
 from bot.federation.pdu import Pdu
 from bot.federation.room_versions import room_version
 from bot.federation.server_keys import ServerKey
@@ -27,7 +28,6 @@ from storage.policy_server.tables import open_to_read
 from tests.door.bot.policy_server.asked import BAD, GOOD, NAME, RULES, Homeservers
 from tests.door.offline import ANNA, OLGA, ROOM, Offline, offline
 from tests.faults.perform import LONG
-from tests.federation.homeserver import free_port
 from tests.theatre.forked_command import ForkedProgram
 
 WITHIN_S = 120.0

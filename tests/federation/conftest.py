@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.fakes.authority import TlsAuthority
-from tests.federation.homeserver import FederatedSynapse
+from bot.demo.authority import TlsAuthority
+from bot.demo.federated_synapse import FederatedSynapse
 from tests.federation.our_server import OurServer
 from tests.people.client import Client
 from tests.theatre.stage import Stage

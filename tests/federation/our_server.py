@@ -13,6 +13,7 @@ from aiohttp import web
 
 from bot.crypto.encoding import canonical
 from bot.crypto.signing import SigningKey
+from bot.demo.authority import TlsAuthority
 from bot.federation.client import FederationClient, ServerIdentity
 from bot.federation.connections import Connections, tls_context
 from bot.federation.join import FederatedMember, RoomJoinedThrough
@@ -22,7 +23,6 @@ from bot.federation.resolve import ServerResolver
 from bot.federation.server_keys import ServerKeys
 from bot.federation.x_matrix import RequestAuthorization, authorization, header_of, parse_authorization
 from moderation.values.ids import EventId, RoomId, UserId
-from tests.fakes.authority import TlsAuthority
 
 
 class OurServer:

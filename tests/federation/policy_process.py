@@ -3,17 +3,17 @@
 import asyncio
 import contextlib
 import os
-import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 
 from bot.config.policy_server import HEALTH_PATH
+from bot.demo.authority import TlsAuthority
+from bot.demo.federated_synapse import free_port
+from bot.demo.tls_front import TlsFront
 from moderation.values.ids import UserId
 from storage.policy_server.spool import event_key
-from tests.fakes.authority import TlsAuthority
-from tests.federation.homeserver import free_port
 from tests.theatre.forked_command import ForkedProgram
 from tests.theatre.served import HEAD, ServedBot, until
 
@@ -80,28 +80,9 @@ class PolicyProcess:
 async def proxied(authority: TlsAuthority) -> AsyncIterator[PolicyProcess]:
     """Yield a policy server that is to be started, with a proxy in front of it; at the end, stop both."""
     port = free_port()
-
-    async def hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async with TlsFront(authority, port) as front:
+        process = PolicyProcess(front.name, f"127.0.0.1:{port}", authority)
         try:
-            onward = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(_pour(reader, onward[1]), _pour(onward[0], writer))
-
-    tls: ssl.SSLContext = authority.server_context(f"policy-{port}", "localhost")
-    proxy = await asyncio.start_server(hand_on, "127.0.0.1", 0, ssl=tls)
-    process = PolicyProcess(f"localhost:{proxy.sockets[0].getsockname()[1]}", f"127.0.0.1:{port}", authority)
-    try:
-        yield process
-    finally:
-        await process.stop()
-        proxy.close()
-
-
-async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError, ssl.SSLError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+            yield process
+        finally:
+            await process.stop()

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.demo.authority import TlsAuthority
+from bot.demo.federated_synapse import FederatedSynapse
 from moderation.model.facts import DataAsked, MessageWithheld
 from moderation.values.ids import RoomId
-from tests.fakes.authority import TlsAuthority
-from tests.federation.homeserver import FederatedSynapse
 from tests.federation.policy_process import PolicyProcess, proxied
 from tests.people.client import Client, MatrixError
 from tests.theatre.scene import Theatre

@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.crypto.signing import SigningKey
+from bot.demo.authority import TlsAuthority
 from bot.federation.errors import Unauthorized
 from bot.federation.join import RoomJoinedThrough
 from bot.federation.pdu import MOST_BYTES, Pdu
@@ -12,7 +13,6 @@ from bot.federation.room_versions import RoomVersion
 from bot.federation.strict_json import parse_strictly
 from bot.federation.x_matrix import origin_of
 from moderation.values.ids import RoomId, server_of
-from tests.fakes.authority import TlsAuthority
 from tests.federation.our_server import OurServer
 from tests.people.client import Client
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 MARKER = "demo.txt"
 # What the bot leaves in its folder; anything else there belongs to somebody.
-_OURS = ("*.sqlite3*", "*.log", "config.toml", ".env", "console", "keys", "lock", "records", "spool", MARKER)
+_OURS = ("*.sqlite3*", "*.log", "config.toml", ".env", "console", "keys", "lock", "policy", "records", "spool", MARKER)
 
 app = new_app("cli.demo.help")
 

@@ -39,7 +39,7 @@ def test_its_user_is_of_its_own_server() -> None:
         ('within = "11s"', "expected.policy_within"),
         ('within = "soon"', "expected.policy_within"),
         ("within = 1500", "expected.policy_within"),
-        ('when_down = "29s"', "expected.policy_when_down"),
+        ('when_down = "9s"', "expected.policy_when_down"),
         ('refuse = ["notice"]', "expected.one_of"),
         ("refuse = []", "expected.more_entries"),
         ('listen = "0.0.0.0:8421"', "expected.listen"),

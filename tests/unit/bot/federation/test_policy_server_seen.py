@@ -10,12 +10,12 @@ import pytest
 from aiohttp import web
 
 from bot.crypto.signing import SigningKey
+from bot.demo.authority import TlsAuthority
 from bot.federation.client import KEYS, ServerIdentity
 from bot.federation.connections import Connections, tls_context
 from bot.federation.policy_server_seen import POLICY_WELL_KNOWN, PolicyServerSeen, look_from_outside
 from bot.federation.published import published_keys
 from bot.runtime.clock import wall_clock
-from tests.fakes.authority import TlsAuthority
 
 HEALTH = "/health"
 EVENT_KEY = "the key"

@@ -1,4 +1,4 @@
-"""A certificate authority of the tests, which certifies servers on loopback."""
+"""A certificate authority of the demo and the tests, which certifies servers on loopback."""
 
 import datetime
 import ssl
@@ -18,7 +18,7 @@ class TlsAuthority:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "authority.test")])
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "authority.example")])
         self.file = folder / "authority.pem"
         made = self._builder(self._name, self._key.public_key(), is_authority=True).sign(self._key, hashes.SHA256())
         self.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))

@@ -1,7 +1,7 @@
-"""Homeservers that speak to each other, on loopback, with certificates of an authority of the tests.
+"""Homeservers that speak to other servers of this machine, with certificates of an authority of our own.
 
-The name of each is `localhost:PORT`, its port for other servers. It listens on 127.0.0.1 only, as all Synapses of the
-tests do; clients use another port, without TLS.
+The name of each is `localhost:PORT`, its port for other servers. It listens on 127.0.0.1 only; clients use another
+port, without TLS.
 """
 
 import json
@@ -10,9 +10,9 @@ import socket
 from pathlib import Path
 from typing import Any, Self
 
-from bot.demo.synapse import Synapse, SynapseFailed
-from bot.demo.synapse_config import write_config
-from tests.fakes.authority import TlsAuthority
+from .authority import TlsAuthority
+from .synapse import Synapse, SynapseFailed
+from .synapse_config import write_config
 
 _PORTS_TRIED = 3
 _STARTED_S = 500.0  # three seconds of a processor: minutes where many programs run
