@@ -46,7 +46,7 @@ _LONGEST_LINE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class FrontSettings:
-    """Where to listen, the token, and how long a question may wait."""
+    """The address to listen on, the token, and how long a question may wait."""
 
     host: str
     port: int

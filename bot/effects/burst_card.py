@@ -26,7 +26,7 @@ EVERY_MS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class _LastShown:
-    """What a card shows, and when that was sent."""
+    """The content that a card shows, and when it was sent."""
 
     content: dict[str, Json]
     at_ms: int

@@ -31,7 +31,7 @@ _MOST_CONNECTIONS, _MOST_PER_SERVER = 256, 4
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a server is reached, and as what: the `Host` header, and the name that its certificate must have."""
+    """An address at which a server is reached, its `Host` header, and the name that its certificate must have."""
 
     host: str
     port: int

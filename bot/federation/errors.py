@@ -13,7 +13,7 @@ from moderation.values.errors import AnswerableError, Invalid
 
 
 class MalformedPdu(Invalid):
-    """What came is not an event of its room version, or not JSON that all servers read alike."""
+    """Something received is not an event of its room version, or not JSON that all servers read alike."""
 
 
 class UnknownRoomVersion(MalformedPdu):

@@ -31,7 +31,7 @@ _WITHIN_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PolicyServerSeen:
-    """What answers under a name. `problem` "": all is well. `why` has details of an error."""
+    """The result of a look at a policy server. `problem` is "" if all is well; `why` has details of an error."""
 
     problem: OutsideProblem = ""
     why: str = ""

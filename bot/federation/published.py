@@ -1,4 +1,4 @@
-"""What a server of ours publishes, and answers to others, so that they count it as one that is there.
+"""The keys, the version and the answers by which other servers know that a server of ours is there.
 
 Rules this module keeps:
 - Values only: nothing is read, sent or kept here.

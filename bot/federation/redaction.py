@@ -1,4 +1,4 @@
-"""What a redaction leaves of an event, which is what ids and signatures cover.
+"""Redaction of events: ids and signatures cover only what it leaves.
 
 Specification: "Room versions" v1.19, "Redactions".
 """

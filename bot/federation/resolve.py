@@ -1,4 +1,4 @@
-"""Where a server is reached: its name, its file, its SRV records, in the order of the specification.
+"""The way from the name of a server to its address: its file and its SRV records, in the order of the specification.
 
 Rules this module keeps:
 - A name is looked up once at a time, and what was found is kept for as long as its file may be (`well_known.py`); SRV

@@ -1,4 +1,4 @@
-"""What room versions differ in for hashes, ids and signatures of events, as one table.
+"""The differences of room versions in hashes, ids and signatures of events, as one table.
 
 Rules this module keeps:
 - Versions 1 to 12 are known; any other raises `UnknownRoomVersion`. An unstable version is another version.

@@ -62,7 +62,7 @@ class ServerKey:
 
 @dataclass(frozen=True, slots=True)
 class KnownKeys:
-    """What is known of a server's keys. `asked_ms` is when it was last asked, `failures` how often in vain since."""
+    """The known keys of a server. `asked_ms` is when it was last asked, `failures` how often in vain since."""
 
     keys: Mapping[str, ServerKey] = field(default_factory=dict)
     asked_ms: int = 0

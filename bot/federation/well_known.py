@@ -36,7 +36,7 @@ _NOT_KEPT = re.compile(r"(?:^|[,\s])no-(?:store|cache)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """What is known of a file: the server that it names, or "" if there is none; when to ask again."""
+    """The known content of a file: the server that it names, or "" if it names none, and when to ask again."""
 
     server: str
     ask_again_ms: int

@@ -1,4 +1,4 @@
-"""Who sent a request: the header `Authorization: X-Matrix` of servers.
+"""The sender of a request, proved by the header `Authorization: X-Matrix` of servers.
 
 Rules this module keeps:
 - A signature covers method, target, both servers and the content, as they were received.

@@ -103,7 +103,7 @@ class BotTables:
             await asyncio.sleep(_LOOK_EACH_S)
 
     async def look(self) -> None:
-        """If the bot has written, read what is needed of all rooms, and let the rest be read again before long.
+        """Read what is needed of all rooms if the bot has written, and let the rest be read again before long.
 
         Raises one of `READ_ERRORS`.
         """

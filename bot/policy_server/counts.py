@@ -24,7 +24,7 @@ _Times = deque[tuple[int, Counted | None]]
 
 
 class LetThrough:
-    """What each person posted in each room within `window_ms`."""
+    """The times at which each person posted in each room within `window_ms`."""
 
     def __init__(self, window_ms: int) -> None:
         self._window_ms = window_ms

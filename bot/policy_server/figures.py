@@ -1,4 +1,4 @@
-"""What the policy server counts of itself, and the page on which it says so.
+"""The counters of the policy server, and the pages that show them and its health.
 
 ``/metrics`` is in Prometheus' text format, for this machine alone. The page of health is for the bot, which asks
 for it from outside: 200, or 503 if no answer can be given at all.

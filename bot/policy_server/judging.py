@@ -45,7 +45,7 @@ LetBecause = Literal["judged", "delivered", "unwanted", "unreadable", "not_judge
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was found: `refusal` is None if the event is let through, `because` says why."""
+    """The answer to a question. `refusal` is None if the event is let through; `because` says why."""
 
     refusal: Refusal | None
     because: LetBecause

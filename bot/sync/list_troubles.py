@@ -1,4 +1,4 @@
-"""What is wrong with policy lists, told once to those who can mend it, until the list is well again.
+"""Troubles of policy lists, each told once to those who can mend it, until the list is well again.
 
 Rules kept here:
 - The operators are told of a list of the configuration; the desk of a room is told of a list that was chosen there.

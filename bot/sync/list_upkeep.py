@@ -29,7 +29,7 @@ RECORD_AGAIN_MS = 60 * DAY_MS  # records are kept for 183 days at least
 
 
 class ListUpkeep(BotPart):
-    """What is done about lists besides reading them."""
+    """The upkeep of lists besides reading them: rooms that are left, choices that end."""
 
     async def leave_unchosen(self, chosen: Collection[ChosenList], gone: Collection[RoomId] = ()) -> None:
         """Leave the rooms entered for previews that nobody confirmed in time, and those of lists that are `gone`."""

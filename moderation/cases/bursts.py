@@ -37,7 +37,7 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class RoomLately:
-    """What is known of the cases that a room got lately."""
+    """The cases that a room got lately, as far as they decide which card is next."""
 
     burst: Burst | None = None  # the newest
     alone: int = 0  # cases by rules with cards of their own, not longer ago than cases belong together

@@ -46,7 +46,7 @@ def to_write(present: Mapping[str, Json] | None, name: str, key: str, *, asks: b
 
 @dataclass(slots=True)
 class Reachability:
-    """Whether the policy server can be reached from outside, by when it was and was not. Times in milliseconds."""
+    """The reachability of the policy server from outside. Times in milliseconds: it was reached, or was not."""
 
     when_down_ms: int
     last_ms: int  # when it was last reached; at first: when the watch began

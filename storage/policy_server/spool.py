@@ -1,4 +1,4 @@
-"""What the bot reads of the policy server's database: refusals to record, and the rooms that were joined.
+"""The bot's view of the policy server's database: refusals to record, and the rooms that were joined.
 
 Rules kept here:
 - Nothing is written. The policy server removes a refusal once the bot has noted, in its own tables, that it recorded it

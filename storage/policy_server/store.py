@@ -1,4 +1,4 @@
-"""What the policy server writes: each answer before it is given, each refusal with the note of which a record is made.
+"""The database that the policy server writes: answers before they are given, refusals with the notes for their records.
 
 Rules kept here:
 - An event id has one answer. If two are written, the first one stands, and both who asked are given it.

@@ -1,4 +1,4 @@
-"""What real homeservers ask a policy server, on whose word they let messages through, and what nobody sees.
+"""Real homeservers ask a policy server, let messages through on its word, and show nobody what it refuses.
 
 The policy server is the library alone: this shows what the product can rely on.
 """

@@ -59,7 +59,7 @@ class Homeserver:
 
 @dataclass
 class GivenNotes:
-    """What the policy server noted."""
+    """The notes of a policy server."""
 
     notes: list[Any] = field(default_factory=list)
 

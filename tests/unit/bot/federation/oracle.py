@@ -14,7 +14,7 @@ _SCRIPT = Path(__file__).with_name("oracle_process.py")
 
 
 class Oracle:
-    """What Synapse makes of events."""
+    """The ids, hashes and signatures that Synapse computes of events."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process

@@ -1,4 +1,4 @@
-"""What a look at a policy server from outside finds: itself, something else, or nobody."""
+"""A look at a policy server from outside finds itself, something else, or nobody."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Which cases are shown on one card."""
+"""The cases that are shown on one card."""
 
 from dataclasses import replace
 from typing import Any

@@ -168,7 +168,7 @@ RULES = st.lists(
 
 @given(RULES, CONTEXTS, st.sampled_from(["spam", "hello"]))
 def test_both_judges_say_the_same(rules: list[dict[str, Any]], about: Context, text: str) -> None:
-    """What is refused is what would be removed, and the same follows from it."""
+    """A message is refused if and only if it would be removed, and the same follows from both."""
     by, event = policy(*rules), said(text)
     delivered = after(event, about, by)
     refusal = refused(event, about, by)

@@ -1,4 +1,4 @@
-"""Who may choose which list for a room, where it counts, and how much may be chosen."""
+"""The rights to choose a list for a room, where it counts, and how much may be chosen."""
 
 from collections.abc import Sequence
 from dataclasses import replace

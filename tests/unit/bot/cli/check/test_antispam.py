@@ -1,4 +1,4 @@
-"""What `answerable check` says about the antispam callbacks, with the real listening process."""
+"""The findings of `answerable check` about the antispam callbacks, with the real listening process."""
 
 import asyncio
 from pathlib import Path
