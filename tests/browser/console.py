@@ -75,7 +75,10 @@ class Console:
     async def show(self, page: Page, address: str) -> None:
         """Open a page, and wait until it no longer asks to be loaded again because work goes on."""
         await page.goto(f"{self.url}{address}")
-        await expect(page.locator("meta[http-equiv=refresh]")).to_have_count(0)
+        again = page.locator("meta[http-equiv=refresh]")
+        while await again.count():
+            await expect(again).to_have_count(0)  # which is so, too, while the next page is still coming
+            await page.wait_for_load_state()
 
     async def reveal(self, page: Page) -> bool:
         """Give the reason for which a page asks before it shows what people wrote; tell whether it asks for one."""
