@@ -173,6 +173,19 @@ async def test_a_server_that_catches_up_makes_nobody_a_flooder(tmp_path: Path) -
         assert (await server.ask(server.pdu(ANNA, GOOD, depth=99))).signature
 
 
+@pytest.mark.parametrize("hours", [-2_000, -1, 1, 20_000])
+async def test_a_clock_that_is_wrong_changes_no_answer_and_no_flood(tmp_path: Path, hours: int) -> None:
+    async with asked(tmp_path) as server:
+        wrong_ms = server.now_ms + hours * MS_PER["h"]
+        good, bad = server.pdu(ANNA, GOOD, at_ms=wrong_ms), server.pdu(ANNA, BAD, at_ms=wrong_ms)
+        assert is_signed(server, good, await server.ask(good))
+        assert await server.ask(bad) == REFUSED
+        (note,) = server.notes()
+        assert note.at_ms == server.now_ms  # the time that counts is ours
+        later = server.pdu(ANNA, GOOD, at_ms=server.now_ms)
+        assert is_signed(server, later, await server.ask(later))
+
+
 async def test_what_others_say_in_somebodys_name_counts_not_towards_a_flood(tmp_path: Path) -> None:
     async with asked(tmp_path) as server:
         for n in range(10):
