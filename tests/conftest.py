@@ -49,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
         folder = tempfile.mkdtemp(prefix="answerable-", dir=MEMORY)
+        Path(folder).chmod(0o755)  # as the system's own: a test reads there as another user
         config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
         os.environ["TMPDIR"] = tempfile.tempdir = folder
 
