@@ -62,7 +62,7 @@ async def an_offender(theatre: Theatre) -> tuple[Scene, Client, list[Client]]:
     await ask(manager, bot, scene.room, f"!warn {ann.user} please stay calm")
     await told(ann, bot, like("notice.command.warn"))
     await ann.send_text(scene.room, "a volcano of <b>words</b>")
-    await bot.until(lambda: bot.facts(TaskOpened), "the task")
+    await bot.until(lambda: bot.rows("SELECT 1 FROM tasks"), "the task")  # which is in the records before
     return scene, ann, list(operators)
 
 
