@@ -57,7 +57,7 @@ class NotedRefusals(Protocol):
         ...
 
 
-class Look(Protocol):
+class ReachQuestion(Protocol):
     """A question whether the policy server can be reached."""
 
     async def __call__(self) -> bool: ...
@@ -91,7 +91,13 @@ class PolicyWatch(BotPart):
     """Asks the policy server from outside and reads what it refused, as long as it runs."""
 
     def __init__(
-        self, services: Services, notes: NotedRefusals, look: Look, key: Callable[[], str], *, when_down_ms: int
+        self,
+        services: Services,
+        notes: NotedRefusals,
+        look: ReachQuestion,
+        key: Callable[[], str],
+        *,
+        when_down_ms: int,
     ) -> None:
         """Set up; `key` returns the public key of its signatures, and reads the disk."""
         super().__init__(services)
