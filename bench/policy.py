@@ -29,8 +29,7 @@ from bot.federation.strict_json import parse_strictly
 from bot.federation.x_matrix import origin_of
 from bot.policy_server.rooms import PolicyRooms
 from bot.policy_server.server import MOST_BODY, SIGN, PolicyPages
-from moderation.values.ids import RoomId
-from tests.door.bot.policy_server.asked import NAME, Asked, asked
+from tests.door.bot.policy_server.asked import NAME, Asked, StaysOut, asked
 from tests.federation.protected import protected_room
 from tests.people.client import Client
 from tests.theatre.stage import Stage, text
@@ -110,12 +109,9 @@ async def answers(options: argparse.Namespace) -> list[Figure]:
     async def no_pages(_request: web.BaseRequest) -> None:
         return None
 
-    async def no_room(_room: RoomId) -> str:
-        raise AssertionError("nothing is to be joined")
-
     with tempfile.TemporaryDirectory(prefix="bench-policy-") as folder:
         async with asked(Path(folder), rules(options.terms)) as server:
-            rooms = PolicyRooms(server.tables, server.store, no_room, server.bot.time)
+            rooms = PolicyRooms(server.tables, server.store, StaysOut(), server.bot.time)
             pages = PolicyPages(
                 NAME, server.own.public, server.answering, rooms, server.homeservers, server.figures, no_pages, str
             )

@@ -3,6 +3,7 @@
 Rules kept here:
 - It joins, and takes an invitation, only where the owner of a room that the bot serves wants it to be asked.
 - It joins through the bot's homeserver, which is in the room, and through servers that invited it.
+- It leaves no room that still names it, by the word of the bot's homeserver.
 - What is known of other servers' keys outlives the process, so that a start without a way out silences nobody.
 
 Left to others: the protocol between servers (`bot/federation/`).
@@ -19,12 +20,15 @@ import structlog
 from bot.config.config import Config
 from bot.federation.client import FederationClient, ServerIdentity
 from bot.federation.connections import Connections, tls_context
+from bot.federation.errors import ServerRefused
 from bot.federation.join import FederatedMember
 from bot.federation.pages import FederationPages
 from bot.federation.pdu import Pdu
 from bot.federation.resolve import ServerResolver
+from bot.federation.room_state import state_now
 from bot.federation.server_keys import KnownKeys, ServerKey, ServerKeys
 from bot.runtime.clock import Clock
+from moderation.rooms.policy_server import POLICY_STATE, asked_name
 from moderation.values.errors import Invalid
 from moderation.values.ids import RoomId
 from storage.policy_server.store import PolicyStore
@@ -37,6 +41,7 @@ log = structlog.get_logger()
 DISPLAY_NAME = "Answerable"
 _MOST_INVITERS = 5  # of one room
 _HTTPS = ":443"
+_NOT_THERE = 403  # the answer about somebody who is not in the room
 
 
 class OtherServers:
@@ -47,6 +52,7 @@ class OtherServers:
         self._user = config.policy_server.user
         self._us = us
         self._homeserver = config.server
+        self._client = client
         self._member = FederatedMember(self._user, us, client, DISPLAY_NAME)
         self._inviters: dict[RoomId, tuple[str, ...]] = {}
         self._clock = clock
@@ -73,6 +79,21 @@ class OtherServers:
         """Join a room; return its version. Raises `ServerRefused`, `ServerUnreachable` or `UnknownRoomVersion`."""
         via = (self._homeserver, *self._inviters.get(room, ()))
         return (await self._member.join(room, via, self._clock())).version.name
+
+    async def leave(self, room: RoomId) -> bool:
+        """Leave a room that names us no more; return whether we are out of it. False: it still names us.
+
+        Raises `ServerRefused`, `ServerUnreachable`.
+        """
+        try:
+            named = await state_now(self._client, self._homeserver, self._user, room, POLICY_STATE)
+            if any(asked_name(each).lower() == self._us.server.lower() for each in named):
+                return False
+            await self._member.leave(room, (self._homeserver,), self._clock())
+        except ServerRefused as error:
+            if error.status != _NOT_THERE:
+                raise
+        return True
 
     def pages(self, rooms: PolicyRooms) -> FederationPages:
         """Return the pages of this server, which take an invitation to one of `rooms`."""

@@ -68,7 +68,7 @@ async def serve(
     tables = BotTables(config.data_dir, settings.user, knowledge, clock)
     judge = BeforehandJudge(config, tables, knowledge, clock)
     async with OtherServers.open(config, own, store, clock) as others:
-        rooms = PolicyRooms(tables, store, others.join, clock)
+        rooms = PolicyRooms(tables, store, others, clock)
         words, say = _words(config)
         answering = Answering(
             store,

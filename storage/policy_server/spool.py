@@ -34,7 +34,7 @@ class RefusalNote:
 class TriedRoom:
     """A room that the policy server's user has joined, or tried to.
 
-    `joined_ms` 0: not yet. `why`: the reason of the last failure, as the other server gave it.
+    `joined_ms` 0: not yet, or left again. `why`: the reason of the last failure, as the other server gave it.
     """
 
     room: RoomId
@@ -42,6 +42,11 @@ class TriedRoom:
     joined_ms: int
     tried_ms: int
     why: str
+
+    @property
+    def left(self) -> bool:
+        """True if it was left, and not because joining it again failed."""
+        return not self.joined_ms and not self.why
 
 
 def event_key(data_dir: Path) -> str:

@@ -77,6 +77,10 @@ class PolicyStore:
         """Keep that a room was joined, and its version. Raises `sqlite3.Error`."""
         await self._writer.do(_room, TriedRoom(room, version, at_ms, at_ms, ""))
 
+    async def room_left(self, room: RoomId, at_ms: int) -> None:
+        """Keep that a room was left; its version stays known. Raises `sqlite3.Error`."""
+        await self._writer.do(_room, TriedRoom(room, "", 0, at_ms, ""))
+
     async def keys_of(self, server: str) -> str | None:
         """Return what is known of a server's keys, as it was written. Raises `sqlite3.Error`."""
         return await self._reader.do(_keys_of, server)

@@ -8,6 +8,7 @@ import pytest
 
 from bot.federation.errors import ServerRefused
 from bot.federation.join import VOUCHED
+from bot.federation.room_state import state_now
 from moderation.values.ids import RoomId
 from tests.federation.conftest import Pair, join_through
 from tests.federation.our_server import OurServer
@@ -15,6 +16,7 @@ from tests.theatre.stage import Stage, unique
 
 DEADLINE_S = 120.0
 VERSIONS = ("10", "11", "12")
+KEPT = "org.example.kept"
 
 
 def is_joined(membership: Mapping[str, Any]) -> bool:
@@ -65,6 +67,28 @@ async def test_an_invited_room_is_joined_after_the_invitation(
     assert (pdu.room, pdu.sender, origin) == (room, owner.user, pair.here.server_name)
     await ours.join(room, origin)
     assert (await owner.members(room))[ours.user] == "join"
+
+
+@pytest.mark.parametrize("version", ("1", *VERSIONS))
+async def test_the_state_of_a_room_is_read_as_it_is_now(pair: Pair, here: Stage, ours: OurServer, version: str) -> None:
+    owner = await here.person("owner")
+    room = await owner.create_room(unique("room"), version=version, private=False)
+    await ours.join(room, pair.here.server_name)
+
+    async def words() -> list[object]:
+        found = await state_now(ours.client, pair.here.server_name, ours.user, room, KEPT)
+        return [content.get("words") for content in found]
+
+    await owner.set_state(room, KEPT, {"words": "first"})
+    assert await words() == ["first"]  # the last event of all
+    await owner.send_text(room, "hello")
+    assert await words() == ["first"]
+    await owner.set_state(room, KEPT, {})
+    assert await words() == [None]
+    await ours.leave(room, pair.here.server_name)
+    with pytest.raises(ServerRefused) as refused:
+        await words()
+    assert refused.value.status == 403
 
 
 async def test_an_invitation_is_refused_or_turned_down(pair: Pair, here: Stage, ours: OurServer) -> None:

@@ -118,3 +118,16 @@ async def test_a_room_that_nobody_answers_can_be_written_in_after_a_while_and_as
         await at.until_it_asks(watched.name)
         await told(scene.owner, bot, re.compile("can be reached again"))
         assert await refused(member, scene.room, BAD)
+
+
+async def test_a_room_that_is_to_ask_no_more_is_left_by_its_user(pair: Pair, here: Stage, tmp_path: Path) -> None:
+    async with chosen(pair, here, tmp_path) as at:
+        scene = at.scene
+        await ask(scene.owner, scene.bot, await direct_room(scene.owner, scene.bot), "!policy off")
+        await at.until_it_asks("")
+
+        async def gone() -> bool:
+            return (await scene.owner.members(scene.room))[at.process.user] == "leave"
+
+        await until(gone, "the policy server's user to leave")
+        await scene.members[0].send(scene.room, "m.room.message", text("hello"))

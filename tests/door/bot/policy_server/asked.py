@@ -19,7 +19,7 @@ from bot.policy_server.bot_tables import BotTables, RoomThatAsks
 from bot.policy_server.figures import PolicyFigures
 from bot.policy_server.judging import BeforehandJudge, Judgement, new_knowledge
 from moderation.judge.beforehand import Refusal
-from moderation.values.ids import UserId, server_of
+from moderation.values.ids import RoomId, UserId, server_of
 from storage.policy_server.spool import PolicySpool, RefusalNote
 from storage.policy_server.store import PolicyStore
 from tests.door.offline import ROOM, Offline, offline
@@ -117,6 +117,16 @@ class Asked:
 
     def counted(self) -> dict[str, int]:
         return {name: number for name, number in self.figures.counted().items() if number}
+
+
+class StaysOut:
+    """A user for whom nothing is to be joined or left."""
+
+    async def join(self, room: RoomId) -> str:
+        raise AssertionError(f"{room} is not to be joined")
+
+    async def leave(self, room: RoomId) -> bool:
+        raise AssertionError(f"{room} is not to be left")
 
 
 def words(refusal: Refusal, found: Judgement) -> str:

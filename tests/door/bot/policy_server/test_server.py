@@ -18,7 +18,7 @@ from bot.policy_server.bot_tables import NEVER, RoomThatAsks
 from bot.policy_server.rooms import PolicyRooms
 from bot.policy_server.server import MOST_BODY, SIGN, UNSTABLE_SIGN, PolicyPages
 from moderation.values.ids import RoomId
-from tests.door.bot.policy_server.asked import BAD, GOOD, NAME, Asked, asked
+from tests.door.bot.policy_server.asked import BAD, GOOD, NAME, Asked, StaysOut, asked
 from tests.door.offline import ANNA, ROOM
 
 
@@ -48,16 +48,13 @@ async def served(folder: Path) -> AsyncIterator[Served]:
     async def nothing(_request: web.BaseRequest) -> None:
         return None
 
-    async def never(_room: RoomId) -> str:
-        raise AssertionError("nothing is to be joined")
-
     async with asked(folder) as server:
         server.homeservers.key("example.org")
         pages = PolicyPages(
             NAME,
             server.own.public,
             server.answering,
-            PolicyRooms(server.tables, server.store, never, server.bot.time),
+            PolicyRooms(server.tables, server.store, StaysOut(), server.bot.time),
             server.homeservers,
             server.figures,
             nothing,
