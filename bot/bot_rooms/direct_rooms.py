@@ -4,7 +4,8 @@ Rules kept here:
 - Each person has one, even if several callers need it at the same moment, since all ask the same `DirectRooms`.
 - It is made when it is first needed, with the name and the picture of the bot's account. A person who has left it is
   invited again.
-- It is encrypted if a group that the person is in is encrypted.
+- It is encrypted if a group that the person is or was in is encrypted: a ban is explained after it holds, by words of
+  that group.
 - The bot leaves one to which others are invited.
 - If a person accepts no invitation, that is an error (`Forbidden`), not silence: the caller decides what to do then.
 """
@@ -43,7 +44,7 @@ class DirectRooms(ActionHandler):
         async with self._database.read() as db:
             room = await queries.direct_room(db, user)
             here = room and (await queries.memberships(db, room)).get(user)
-            groups = await queries.groups_of(db, user, joined=True)
+            groups = await queries.groups_of(db, user)
         secret = await self._is_secret(groups)
         if room and here in ("leave", "ban"):
             await self._homeserver.invite(room, user)

@@ -3,11 +3,15 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.matrix.client import Session
-from moderation.values.ids import UserId
+from moderation.values.ids import RoomId, UserId
 from tests.door.bot.effects.test_anchor_day import deployment
+from tests.door.offline import ANNA as ANNA_THERE
+from tests.door.offline import BOT, ROOM, RULES, offline
 from tests.fakes.homeserver import SimulatedHomeserver
 
 NAME, TOPIC, AVATAR = "m.room.name", "m.room.topic", "m.room.avatar"
@@ -41,3 +45,30 @@ async def test_a_direct_room_has_the_name_and_the_picture_of_the_account(tmp_pat
     assert his.content(NAME) == {"name": "Garden helper"}
     assert (his.content(TOPIC) or {})["topic"] == "您与机器人的私聊。"
     assert his.content(AVATAR) == {"url": "mxc://simulated.example.org/picture"}
+
+
+class Encrypting:
+    """A homeserver where the group is encrypted."""
+
+    user = BOT
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, RoomId]] = []
+
+    async def is_encrypted(self, room: RoomId) -> bool:
+        return room == ROOM
+
+    async def encrypt_room(self, room: RoomId) -> None:
+        self.asked.append(("encrypt", room))
+
+
+@pytest.mark.parametrize("membership", ["join", "leave", "ban"])
+async def test_a_direct_room_with_somebody_who_is_or_was_in_an_encrypted_group_is_encrypted(
+    tmp_path: Path, membership: str
+) -> None:
+    homeserver = Encrypting()
+    async with offline(tmp_path, RULES) as bot:
+        direct = await bot.direct(ANNA_THERE)
+        await bot.event(BOT, "m.room.member", {"membership": membership}, key=ANNA_THERE)
+        assert await DirectRooms(bot.services(homeserver)).with_(ANNA_THERE, "en") == direct
+    assert homeserver.asked == [("encrypt", direct)]
