@@ -6,7 +6,7 @@ the statement, fetching its rows and closing one by one, while our statements ta
 Rules kept here:
 - Nothing of SQLite is done on the event loop.
 - The rows of a statement are fetched with it, and nothing of it stays open.
-- Many statements needed at once are handed over together (`rows_of`).
+- Many statements needed at once are handed over together (`rows_of`), also if some follow from others (`rows_then`).
 - Text and changes of tables, which are rare, are left to SQLAlchemy.
 
 Left to others: settings of the connection, transactions (`database.py`).
@@ -181,10 +181,24 @@ _READY: dict[int, _Ready] = {}
 
 async def rows_of(db: AsyncConnection, *asked: Asked) -> list[Rows]:
     """Run statements, and return the rows of each, in order. Values and columns must be numbers and texts."""
-    ready = [(_READY.get(id(statement)) or _make_ready(statement, values), values) for statement, values in asked]
-    work = [(each.sql, [{**each.fixed, **values}[name] for name in each.names]) for each, values in ready]
-    found = await cast(Connection, db).hand_over(_do_all, work)
-    return [[each.row(*row) for row in rows] for (each, _), rows in zip(ready, found, strict=True)]
+    found: list[Rows] = await cast(Connection, db).hand_over(_do_all, asked)
+    return found
+
+
+async def rows_then(
+    db: AsyncConnection, asked: Sequence[Asked], then: Callable[[list[Rows]], Sequence[Asked]]
+) -> tuple[list[Rows], list[Rows]]:
+    """Run statements, then those that `then` makes of their rows, in one hand-over; return the rows of both.
+
+    `then` is called in the thread of the connection.
+    """
+
+    def both(connection: sqlite3.Connection) -> tuple[list[Rows], list[Rows]]:
+        first = _do_all(connection, asked)
+        return first, _do_all(connection, then(first))
+
+    found: tuple[list[Rows], list[Rows]] = await cast(Connection, db).hand_over(both)
+    return found
 
 
 def _make_ready(statement: Query, values: Mapping[str, object]) -> _Ready:
@@ -196,6 +210,11 @@ def _make_ready(statement: Query, values: Mapping[str, object]) -> _Ready:
     return ready
 
 
-def _do_all(connection: sqlite3.Connection, work: Sequence[tuple[str, Sequence[object]]]) -> list[list[Any]]:
+def _do_all(connection: sqlite3.Connection, asked: Sequence[Asked]) -> list[Rows]:
     """Run several statements; called in the thread of the connection."""
-    return [connection.execute(sql, values).fetchall() for sql, values in work]
+    return [_done(connection, _READY.get(id(each)) or _make_ready(each, values), values) for each, values in asked]
+
+
+def _done(connection: sqlite3.Connection, ready: _Ready, values: Mapping[str, object]) -> Rows:
+    given = {**ready.fixed, **values} if ready.fixed else values
+    return [ready.row(*row) for row in connection.execute(ready.sql, [given[name] for name in ready.names])]

@@ -95,16 +95,32 @@ class JudgingContexts:
 
     def at_hand(self, event: Received) -> ToJudge | None:
         """Return what `of_waiting` does, if the database need not be asked for it. It may be asked for at any time."""
-        if isinstance(event, Unreadable) or (isinstance(event, MessagePosted) and event.quoted):
+        if isinstance(event, Unreadable):
             return None
-        context = self._knowledge.at_hand(event.room, event.sender, event.received_ms)
-        if context is None or pace(context, self._settings.policy) is not None:
+        due = self._known(event, self._knowledge.at_hand(event.room, event.sender, event.received_ms))
+        return None if due is None else replace(due, context=self._with_waiting(event, due.context))
+
+    def uncounted(self, event: Received) -> ToJudge | None:
+        """Return what an event is judged by, without its times, if the database need not be asked for it.
+
+        The caller adds the times that count.
+        """
+        if isinstance(event, Unreadable):
+            return None
+        return self._known(event, self._knowledge.known(event.room, event.sender, event.received_ms))
+
+    def _known(self, event: Received, context: Context | None) -> ToJudge | None:
+        """Return what an event is judged by in a context that is known; None if more has to be read."""
+        if context is None or isinstance(event, Unreadable) or (isinstance(event, MessagePosted) and event.quoted):
+            return None
+        if pace(context, self._settings.policy) is not None:
             return None
         rules = self._rules(context.room)
         said = self._knowledge.standing.at_hand(event.room, event.sender)
         if said is None and self._asks_what_stands(context.room, rules):
             return None
-        return ToJudge(event, self._with_waiting(event, replace(context, said=said or 0)), rules)
+        words = self._settings.content == "full"
+        return ToJudge(event, replace(context, said=said or 0, keeps_words=words), rules)
 
     def _with_waiting(self, event: Event, context: Context) -> Context:
         """Return the context with this event, and those that were let through, among those that count."""

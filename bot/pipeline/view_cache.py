@@ -13,6 +13,7 @@ Rules kept here:
 from bisect import insort
 from collections import OrderedDict, deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -186,14 +187,18 @@ class ViewCache:
 
     async def context(self, db: AsyncConnection, room: RoomView, user: UserId, now_ms: int) -> Context:
         """Return all that is needed to judge what `user` did in `room` at `now_ms`."""
+        return self._context(room, await self.person(db, user, now_ms), now_ms)
+
+    def _context(self, room: RoomView, person: PersonView, now_ms: int) -> Context:
+        key = (room.room, person.user)
         return Context(
             now_ms=now_ms,
             room=room,
-            subject=await self.person(db, user, now_ms),
+            subject=person,
             bot=self.bot,
             next_case=self.next_case,
-            recent_ms=tuple(self._times.get((room.room, user)) or ()),
-            recent_others=tuple(self._others.get((room.room, user)) or ()),
+            recent_ms=tuple(self._times.get(key) or ()),
+            recent_others=tuple(self._others.get(key) or ()),
         )
 
     def at_hand(self, room: RoomId, user: UserId, now_ms: int) -> Context | None:
@@ -201,18 +206,15 @@ class ViewCache:
 
         It may be asked for while somebody writes.
         """
-        view, person, times = self._rooms.get(room), self._people.get(user), self._times.get((room, user))
-        if view is None or person is None or times is None:
+        context, times = self.known(room, user, now_ms), self._times.get((room, user))
+        if context is None or times is None:
             return None
-        return Context(
-            now_ms=now_ms,
-            room=view,
-            subject=person,
-            bot=self.bot,
-            next_case=self.next_case,
-            recent_ms=tuple(at_ms for at_ms in times if now_ms - at_ms <= self._window_ms),
-            recent_others=tuple(self._others.get((room, user)) or ()),
-        )
+        return replace(context, recent_ms=tuple(at_ms for at_ms in times if now_ms - at_ms <= self._window_ms))
+
+    def known(self, room: RoomId, user: UserId, now_ms: int) -> Context | None:
+        """Return what `context` does without the database; None if the room or the person has to be read."""
+        view, person = self._rooms.get(room), self._people.get(user)
+        return None if view is None or person is None else self._context(view, person, now_ms)
 
     def changed(self, facts: Sequence[Fact]) -> None:
         """Forget the people and rooms that these facts concern."""

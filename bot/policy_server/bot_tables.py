@@ -133,6 +133,10 @@ class BotTables:
             task.cancel()
         raise TablesSilent("no answer in time")
 
+    def are_known(self) -> bool:
+        """Tell whether what was read of people and rooms is still good, and the tables answer."""
+        return self._opened is not None and not self._given_up and not self._is_due()
+
     async def close(self) -> None:
         """Close the database."""
         if self._opened is not None:
@@ -154,10 +158,12 @@ class BotTables:
 
     async def _refresh(self, db: AsyncConnection) -> None:
         """Forget what is known of people and rooms, if the bot has written since and it is not done all the time."""
-        now_s = time.monotonic()
-        if self._changed and now_s - self._forgotten_s >= _GOOD_FOR_S:
-            self._changed, self._forgotten_s = False, now_s
+        if self._is_due():
+            self._changed, self._forgotten_s = False, time.monotonic()
             await self._knowledge.begin(db)
+
+    def _is_due(self) -> bool:
+        return self._changed and time.monotonic() - self._forgotten_s >= _GOOD_FOR_S
 
     async def _database(self) -> Database:
         if self._opened is not None:

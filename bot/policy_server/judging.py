@@ -30,7 +30,7 @@ from moderation.judge.beforehand import Refusal, refused_beforehand
 from moderation.judge.judge import CompiledRule
 from moderation.policy import Measure
 from moderation.rules.base import LONGEST_OWN_MS
-from moderation.values.events import Json, MessagePosted, Received, Unreadable
+from moderation.values.events import Event, FileSeen, Json, MessagePosted, Received, Unreadable
 from moderation.values.ids import SAFE_INT
 from storage import queries
 
@@ -83,6 +83,8 @@ class BeforehandJudge:
             return Judgement(None, "unreadable")
         if isinstance(event, MessagePosted):
             event = replace(event, quoted=())
+        if self._is_harmless(event):
+            return Judgement(None, "judged", event)
         ends = time.monotonic() + within_s
         try:
             found = await self._tables.ask(lambda db: self._judged(db, event), ends - time.monotonic())
@@ -93,9 +95,18 @@ class BeforehandJudge:
             return Judgement(None, "not_judged", event)
         return replace(found, event=event, is_past=pdu.sent_ms < room.since_ms)
 
-    def _forget(self, event: Received) -> None:
-        """Let what is known of an event's room and sender be read again."""
+    def _is_harmless(self, event: Received) -> bool:
+        """Tell whether an event breaks no rule by what is known, without a look at the tables."""
         assert not isinstance(event, Unreadable)
+        due = self._contexts.uncounted(event) if self._tables.are_known() else None
+        return due is not None and self._refusal(self._with_counts(due, event)) is None
+
+    def _refusal(self, due: ToJudge) -> Refusal | None:
+        assert not isinstance(due.event, FileSeen | Unreadable)
+        return refused_beforehand(due.event, due.context, self._policy, due.rules, self._measures)
+
+    def _forget(self, event: Event) -> None:
+        """Let what is known of an event's room and sender be read again."""
         self._knowledge.room_changed(event.room)
         self._knowledge.moved(event.sender)
         self._knowledge.standing.clear()
@@ -116,15 +127,13 @@ class BeforehandJudge:
             return Judgement(None, "judged")
         due = await self._contexts.of(UnitOfWork(db, first=0), _AFTER_ALL, event, room)
         due = self._with_counts(due, event)
-        assert not isinstance(due.event, Unreadable)
-        refusal = refused_beforehand(due.event, due.context, self._policy, due.rules, self._measures)  # type: ignore[arg-type]  # no file
+        refusal = self._refusal(due)
         if refusal is not None and event.event in await queries.known_events(db, [event.event]):
             return Judgement(None, "delivered")
         return Judgement(refusal, "judged", language=room.language, rules=due.rules)
 
-    def _with_counts(self, due: ToJudge, event: Received) -> ToJudge:
+    def _with_counts(self, due: ToJudge, event: Event) -> ToJudge:
         """Add what the sender posted lately, this event included; nothing if it claims to be old."""
-        assert not isinstance(event, Unreadable)
         if self._is_old(event):
             return due
         own = counted_as(event)
@@ -135,8 +144,7 @@ class BeforehandJudge:
         others = tuple((at, what) for at, what in times if what is not None)
         return replace(due, context=replace(due.context, recent_ms=recent, recent_others=others))
 
-    def _is_old(self, event: Received) -> bool:
-        assert not isinstance(event, Unreadable)
+    def _is_old(self, event: Event) -> bool:
         return event.sent_ms < event.received_ms - OLD_MS
 
 

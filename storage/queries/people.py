@@ -21,7 +21,7 @@ from moderation.values.power_levels import Role
 from storage import schema
 from storage.projections import JOINED, PERSON
 from storage.sql_list import sql_list, sql_list_param, sql_list_value
-from storage.sqlite_driver import rows_of
+from storage.sqlite_driver import Asked, Rows, rows_of, rows_then
 
 from .cases import RECENT, assigned_to, read_recent
 from .linked_accounts import LINKED, accounts_among
@@ -143,23 +143,30 @@ async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, Role]:
 
 async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_since: int) -> PersonView:
     """Return a person and all that counts for or against them, by any of their accounts."""
-    [named, linked] = await rows_of(db, (PERSON, {"user": user}), (LINKED, {}))
-    person = PersonId(named[0].person if named else user)
-    accounts = frozenset(accounts_among(linked, [user])[user])
-    them, one = {"person": person}, {"user": user}
-    entries, standing, in_force, runs, cases, [(level,)], language, proofs, since, told = await rows_of(
-        db,
-        (_ENTRIES, {**them, "ledger": "credit"}),
-        (_ENTRIES, {**them, "ledger": "standing"}),
-        (AGAINST, them),
-        (_MANAGES, {"users": json.dumps(sorted(accounts))}),
-        (RECENT, {**them, "since": recent_since}),
-        (_VERIFIED, {**them, "now": now_ms}),
-        (_LANGUAGE, one),
-        (PROOFS, them),
-        (SINCE, one),
-        (TOLD, one),
-    )
+
+    def identity(found: Sequence[Rows]) -> tuple[PersonId, frozenset[UserId]]:
+        named, linked = found
+        return PersonId(named[0].person if named else user), frozenset(accounts_among(linked, [user])[user])
+
+    def about_them(found: Sequence[Rows]) -> Sequence[Asked]:
+        person, accounts = identity(found)
+        them, one = {"person": person}, {"user": user}
+        return (
+            (_ENTRIES, {**them, "ledger": "credit"}),
+            (_ENTRIES, {**them, "ledger": "standing"}),
+            (AGAINST, them),
+            (_MANAGES, {"users": json.dumps(sorted(accounts))}),
+            (RECENT, {**them, "since": recent_since}),
+            (_VERIFIED, {**them, "now": now_ms}),
+            (_LANGUAGE, one),
+            (PROOFS, them),
+            (SINCE, one),
+            (TOLD, one),
+        )
+
+    first, found = await rows_then(db, ((PERSON, {"user": user}), (LINKED, {})), about_them)
+    person, accounts = identity(first)
+    entries, standing, in_force, runs, cases, [(level,)], language, proofs, since, told = found
     return PersonView(
         user=user,
         person=person,

@@ -15,7 +15,7 @@ from sqlalchemy.util import LRUCache
 
 from storage import schema, sqlite_driver
 from storage.database import Database
-from storage.sqlite_driver import rows_of
+from storage.sqlite_driver import Asked, Rows, rows_of, rows_then
 
 KEYS = ["a", "b", "c"]
 ORDERED = select(schema.meta.c.key).order_by(schema.meta.c.key)
@@ -139,6 +139,22 @@ async def test_several_statements_go_together_and_each_has_its_rows_with_their_n
             found, rest = await rows_of(db, (one, {"key": key}), (more, {"after": after}))
             assert [(row.key, row.value) for row in found] == ([(key, "")] if key in KEYS else [])
             assert [row.name for row in rest] == [each for each in KEYS if each > after]
+
+
+async def test_statements_that_follow_from_others_go_with_them(database: Database) -> None:
+    first = select(schema.meta.c.key).where(schema.meta.c.key > bindparam("after")).order_by(schema.meta.c.key)
+    one = select(schema.meta.c.key.label("name")).where(schema.meta.c.key == bindparam("key"))
+    threads = set()
+
+    def then(found: list[Rows]) -> list[Asked]:
+        threads.add(threading.get_ident())
+        return [(one, {"key": row.key}) for row in found[0]]
+
+    async with database.read() as db:
+        [found], rest = await rows_then(db, [(first, {"after": "a"})], then)
+    assert [row.key for row in found] == [each for each in KEYS if each > "a"]
+    assert [row.name for [row] in rest] == [row.key for row in found]
+    assert threads and threading.get_ident() not in threads
 
 
 async def test_several_statements_see_what_their_transaction_has_written(database: Database) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.policy_server import bot_tables
 from bot.policy_server.bot_tables import TablesSilent
 from storage.database import FILE
 from storage.sqlite_driver import Connection
-from tests.door.bot.policy_server.asked import BAD, Asked, asked
-from tests.door.offline import ANNA
+from tests.door.bot.policy_server.asked import BAD, GOOD, Asked, asked
+from tests.door.offline import ANNA, BOT, OLGA
 
 
 async def judged_again(server: Asked) -> None:
@@ -57,6 +58,37 @@ async def test_nobody_waits_longer_than_the_owner_chose(tmp_path: Path) -> None:
         finally:
             goes_on.set()
             await asyncio.gather(*places)
+
+
+async def test_people_who_are_known_are_judged_without_the_tables(tmp_path: Path) -> None:
+    goes_on = threading.Event()
+
+    async def hangs(db: AsyncConnection) -> None:
+        assert isinstance(db, Connection)
+        await db.hand_over(lambda _: goes_on.wait())
+
+    async with asked(tmp_path) as server:
+        assert (await server.ask(server.pdu(ANNA, GOOD))).signature
+        places = [asyncio.ensure_future(server.tables.ask(hangs, 600)) for _ in range(8)]
+        try:
+            await asyncio.sleep(0)
+            assert (await server.ask(server.pdu(ANNA, GOOD, depth=8))).signature
+            assert server.counted() == {"judged": 2}
+        finally:
+            goes_on.set()
+            await asyncio.gather(*places)
+
+
+async def test_what_the_bot_has_written_since_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anna, a manager, may write anything; soon after she is none any more, she may not."""
+    monkeypatch.setattr(bot_tables, "_GOOD_FOR_S", 0.0)
+    async with asked(tmp_path) as server:
+        await server.bot.levels(OLGA, {OLGA: 100, BOT: 100, ANNA: 50})
+        for depth in (1, 2):
+            assert (await server.ask(server.pdu(ANNA, BAD, depth=depth))).signature
+        await server.bot.levels(OLGA, {OLGA: 100, BOT: 100})
+        await server.tables.look()
+        assert not (await server.ask(server.pdu(ANNA, BAD, depth=3))).signature
 
 
 async def test_without_tables_everything_is_let_through(tmp_path: Path) -> None:
