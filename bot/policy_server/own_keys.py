@@ -18,9 +18,9 @@ from bot.crypto.encoding import MalformedKey, b64, unb64
 from bot.crypto.signing import SigningKey
 from moderation.values.errors import Invalid
 from storage.journal.disk import create_once, make_folder, replace_atomically, sync_directory
-from storage.policy_server.spool import EVENT_KEY_FILE
+from storage.policy_server.spool import EVENT_KEY_FILE, PRIVATE_KEY_FILES
 
-EVENTS, SERVER = "event.key", "server.key"
+EVENTS, SERVER = PRIVATE_KEY_FILES
 EVENT_KEY_ID = "ed25519:policy_server"  # always this one
 _MODE, _FOLDER_MODE = 0o600, 0o700
 _SEED = 32

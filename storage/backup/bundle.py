@@ -21,7 +21,7 @@ from typing import BinaryIO
 from moderation.values.errors import Broken, Invalid
 from storage.journal import disk
 
-from .contents import CONFIG, LOG_KEY, MANIFEST, MAX_MANIFEST, RECORDS, Manifest, decode
+from .contents import CONFIG, MANIFEST, MAX_MANIFEST, RECORDS, Manifest, decode, is_secret_folder
 
 Progress = Callable[[int, int], None]  # bytes done, all bytes
 
@@ -72,7 +72,7 @@ def unpack(packed: zipfile.ZipFile, manifest: Manifest, folder: Path, progress: 
     for name, (size, digest) in manifest.files.items():
         path = folder / name
         secret = not name.startswith(RECORDS)
-        disk.make_folder(path.parent, disk.SECRET_FOLDER_MODE if name == LOG_KEY else disk.FOLDER_MODE)
+        disk.make_folder(path.parent, disk.SECRET_FOLDER_MODE if is_secret_folder(name) else disk.FOLDER_MODE)
         mode = disk.SECRET_MODE if secret else disk.FILE_MODE
         with disk.new_file(path, mode) as out:
             if _copy(_member(packed, name), out, size) != digest:

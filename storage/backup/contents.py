@@ -4,6 +4,7 @@ Rules kept here:
 - A name is one of ours, so that nothing of a forged backup can leave the folder it is unpacked in.
 - The keys for encrypted rooms are not in it (an older copy of these would be used twice, `docs/encryption.md`), nor is
   the session.
+- The policy server's keys and answers are in it: rooms name the one key, and an event has one answer for ever.
 - The key that opens what members proved is not in it: it is kept elsewhere so that a copy of the data alone opens
   nothing.
 
@@ -19,6 +20,8 @@ import orjson
 from moderation.values.errors import Invalid
 from storage.database import FILE as STATE
 from storage.journal.record_keys import FILE as IDENTITY
+from storage.policy_server import tables as policy_server
+from storage.policy_server.spool import EVENT_KEY_FILE, PRIVATE_KEY_FILES
 
 FORMAT = 1
 MANIFEST = "backup.json"
@@ -27,11 +30,14 @@ LOG_KEY = "keys/log.key"
 SPOOL = "spool"
 MEDIA = "media"
 CONFIG = "config.toml"
+POLICY = policy_server.FOLDER
+POLICY_STATE = f"{POLICY}/{policy_server.FILE}"
+POLICY_KEYS = tuple(f"{POLICY}/{name}" for name in (*PRIVATE_KEY_FILES, EVENT_KEY_FILE))
 FOLDERS = (RECORDS, SPOOL, MEDIA)
 MAX_MANIFEST = 1 << 26
 
 _NAME = re.compile(rf"(?:{'|'.join(FOLDERS)})(?:/[A-Za-z0-9_][A-Za-z0-9._-]*){{1,8}}")
-_SINGLE = frozenset({STATE, IDENTITY, LOG_KEY, CONFIG})
+_SINGLE = frozenset({STATE, IDENTITY, LOG_KEY, CONFIG, POLICY_STATE, *POLICY_KEYS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,11 @@ def decode(data: bytes) -> Manifest:
         if not is_ours(name):
             raise Invalid(f"it names a file that no backup has: {name[:80]!r}")
     return manifest
+
+
+def is_secret_folder(name: str) -> bool:
+    """Return whether the folder of this file is for the bot's account alone."""
+    return name == LOG_KEY or name.startswith(f"{POLICY}/")
 
 
 def is_ours(name: str) -> bool:

@@ -3,6 +3,8 @@
 Rules kept here:
 - The database is copied before the journal: the next start catches up what the journal has and the database has not,
   never the other way round.
+- What the policy server wrote is copied before the tables: a refusal that the bot records meanwhile is in both, and is
+  recorded once; the other way round it could be in neither.
 - The journal and the keys of persons are copied in one turn of the only writer, with everything signed.
 - That turn is short: files that never change in place are linked, not copied, and the copy is on the same file system.
 - No draft and no deleted row is copied.
@@ -21,7 +23,7 @@ from storage.database import FILE as STATE
 from storage.journal import disk
 from storage.journal.record_keys import FILE as IDENTITY
 
-from .contents import LOG_KEY, MEDIA, RECORDS, SPOOL
+from .contents import LOG_KEY, MEDIA, POLICY, POLICY_KEYS, POLICY_STATE, RECORDS, SPOOL
 
 FOLDER = ".backup"  # in the data directory; a running backup holds a claim on it
 STAGE = "stage"
@@ -36,8 +38,20 @@ def begin(data_dir: Path) -> Path:
 
 
 def copy_database(data_dir: Path, stage: Path) -> None:
-    """Copy the tables as they are now. May run while the writer works."""
+    """Copy the policy server's keys and answers, then the tables, as they are now. May run while the writers work."""
+    _copy_policy_server(data_dir, stage)
     vacuum_into(data_dir / STATE, stage / STATE)
+
+
+def _copy_policy_server(data_dir: Path, stage: Path) -> None:
+    if not (data_dir / POLICY).is_dir():
+        return
+    disk.make_folder(stage / POLICY, disk.SECRET_FOLDER_MODE)
+    for name in POLICY_KEYS:
+        if (data_dir / name).exists():
+            disk.create_once(stage / name, (data_dir / name).read_bytes(), disk.SECRET_MODE)
+    if (data_dir / POLICY_STATE).exists():
+        vacuum_into(data_dir / POLICY_STATE, stage / POLICY_STATE)
 
 
 def copy_records(data_dir: Path, stage: Path) -> None:

@@ -17,6 +17,7 @@ from moderation.values.ids import EventId, RoomId
 from .tables import FOLDER, open_to_read, path_of
 
 EVENT_KEY_FILE = "event.pub"  # beside the database
+PRIVATE_KEY_FILES = ("event.key", "server.key")
 META_SEQ = "policy_seq"  # the name in the bot's table `meta`: the number of the last refusal it has recorded
 
 

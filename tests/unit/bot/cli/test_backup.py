@@ -2,6 +2,8 @@
 
 import asyncio
 import shutil
+import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 from bot.cli import restore
 from bot.cli.access.lookup import now_ms
 from bot.cli.main import run
+from bot.policy_server.own_keys import load_keys
+from moderation.values.ids import EventId, RoomId
 from storage import queries
 from storage.database import FILE as STATE
 from storage.database import Database
@@ -17,6 +21,9 @@ from storage.journal.journal import Journal
 from storage.journal.record import Draft
 from storage.journal.record_keys import PersonKeys
 from storage.journal.verify.verify import verify
+from storage.policy_server.spool import PolicySpool
+from storage.policy_server.store import KeptAnswer, PolicyStore
+from storage.policy_server.tables import FOLDER
 from tests.unit.bot.cli.conftest import HEAD, NOW, Answerable
 
 
@@ -51,6 +58,44 @@ def test_a_backup_without_the_bot_is_restored_as_it_was(deployment: Path, answer
     report = verify(deployment / "records")
     assert (report.problems, report.records) == ((), 3)
     assert "3" in answerable("cases", "3", "--json").out
+
+
+def test_the_policy_server_has_its_keys_and_answers_back_after_a_restore(
+    deployment: Path, answerable: Answerable
+) -> None:
+    room = RoomId("!room:example.org")
+    good = KeptAnswer(EventId("$good"), "hash", room, accepted=True, at_ms=NOW)
+    bad = KeptAnswer(EventId("$bad"), "hash", room, accepted=False, at_ms=NOW, errcode="M_FORBIDDEN", text="No.")
+    keys = load_keys(deployment / FOLDER)
+    store = PolicyStore.open(deployment, NOW)
+    try:  # it runs on while the backup is made
+        asyncio.run(keep(store, good, bad))
+        (note,) = PolicySpool(deployment).refusals_after(0)
+        assert backed_up(answerable)["problems"] == 0
+    finally:
+        store.close()
+    shutil.rmtree(deployment)
+    assert answerable("restore", "backup.zip").code == 0
+    assert stat.S_IMODE((deployment / FOLDER).stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (deployment / FOLDER).iterdir()} == {0o600}
+    again = load_keys(deployment / FOLDER)
+    assert (again.events.seed, again.server.seed) == (keys.events.seed, keys.server.seed)
+    assert PolicySpool(deployment).refusals_after(0) == (note,)
+    other = replace(good, event_id=EventId("$other"), accepted=False)
+    store = PolicyStore.open(deployment, NOW + 1)
+    try:
+        assert asyncio.run(keep(store, replace(good, accepted=False), replace(bad, accepted=True), other)) == [
+            good,
+            bad,
+            other,
+        ]
+    finally:
+        store.close()
+    assert PolicySpool(deployment).refusals_after(note.seq)[0].seq == note.seq + 1
+
+
+async def keep(store: PolicyStore, *answers: KeptAnswer) -> list[KeptAnswer]:
+    return [await store.keep(each, None if each.accepted else "a note") for each in answers]
 
 
 def test_a_backup_says_what_is_in_it_and_what_to_keep_apart(deployment: Path, answerable: Answerable) -> None:
