@@ -142,6 +142,7 @@ async def _tidied(store: PolicyStore, tables: BotTables, clock: Clock) -> None:
             await store.continue_after(tables.recorded)
             while await store.purge(clock(), tables.recorded):
                 pass
+            await store.forget()
         except sqlite3.Error as error:
             log.warning("policy_not_tidied", why=str(error))
         await asyncio.sleep(_TIDY_EACH_S)

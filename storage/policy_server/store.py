@@ -5,11 +5,13 @@ Rules kept here:
 - A refusal and its note are one transaction: there is no refusal of which the bot does not hear.
 - What waits is written together, with one flush (`GroupCommit`).
 - An answer is kept for a week. A note is kept until the bot has recorded it, however long that takes, and no longer,
-  because it holds what somebody wrote.
+  because it holds what somebody wrote. No page of the database and no log beside it holds a removed note for longer
+  than it takes to empty that log.
 
 Left to others: the tables (`tables.py`), what is answered (`bot/policy_server/`).
 """
 
+import asyncio
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from moderation.values.ids import EventId, RoomId
 
 from .group_commit import GroupCommit
 from .spool import TriedRoom
-from .tables import open_to_read, open_to_write
+from .tables import empty_write_ahead_log, open_to_read, open_to_write
 
 KEPT_MS = 7 * DAY_MS
 MOST_SERVERS = 10_000  # whose keys are kept
@@ -42,7 +44,9 @@ class KeptAnswer:
 class PolicyStore:
     """The database of the policy server, open for writing. Make it with `PolicyStore.open`; it blocks only there."""
 
-    def __init__(self, writing: sqlite3.Connection, reading: sqlite3.Connection) -> None:
+    def __init__(self, data_dir: Path, writing: sqlite3.Connection, reading: sqlite3.Connection) -> None:
+        self._data_dir = data_dir
+        self._words_left = True  # in the write-ahead log, perhaps from before the start
         self._writer = GroupCommit(writing, "policy-writes")
         self._reader = GroupCommit(reading, "policy-reads", commits=False)
 
@@ -52,7 +56,7 @@ class PolicyStore:
         writing = open_to_write(data_dir, now_ms)
         reading = open_to_read(data_dir)
         assert reading is not None, "it was just made"
-        return cls(writing, reading)
+        return cls(data_dir, writing, reading)
 
     async def answer(self, event_id: EventId) -> KeptAnswer | None:
         """Return the answer that an event was given, or None. Raises `sqlite3.Error`."""
@@ -91,7 +95,18 @@ class PolicyStore:
 
     async def purge(self, now_ms: int, recorded: int) -> int:
         """Remove old answers, and notes up to the number `recorded`. Returns how many rows. Raises `sqlite3.Error`."""
-        return await self._writer.do(_purge, now_ms - KEPT_MS, recorded)
+        answers, notes = await self._writer.do(_purge, now_ms - KEPT_MS, recorded)
+        self._words_left = self._words_left or notes > 0
+        return answers + notes
+
+    async def forget(self) -> bool:
+        """Empty the write-ahead log if notes were removed since; return whether none of them can be read any more.
+
+        False: somebody reads; try again. Raises `sqlite3.Error`.
+        """
+        if self._words_left:
+            self._words_left = not await asyncio.to_thread(empty_write_ahead_log, self._data_dir)
+        return not self._words_left
 
     async def continue_after(self, seq: int) -> None:
         """Give new refusals numbers above `seq`, if lower ones would come. Raises `sqlite3.Error`."""
@@ -155,13 +170,14 @@ def _keep_keys(connection: sqlite3.Connection, server: str, known: str, at_ms: i
     connection.execute(sql, (MOST_SERVERS,))
 
 
-def _purge(connection: sqlite3.Connection, before_ms: int, recorded: int) -> int:
+def _purge(connection: sqlite3.Connection, before_ms: int, recorded: int) -> tuple[int, int]:
+    """Return how many answers and how many notes were removed."""
     old = "SELECT event_id FROM answers WHERE at_ms < ? ORDER BY at_ms LIMIT ?"
     sql = f"DELETE FROM answers WHERE event_id IN ({old})"  # noqa: S608 - no value from outside
-    gone = connection.execute(sql, (before_ms, _PURGED_AT_ONCE)).rowcount
+    answers = connection.execute(sql, (before_ms, _PURGED_AT_ONCE)).rowcount
     told = "SELECT seq FROM refusals WHERE seq <= ? ORDER BY seq LIMIT ?"
     sql = f"DELETE FROM refusals WHERE seq IN ({told})"  # noqa: S608 - likewise
-    return gone + connection.execute(sql, (recorded, _PURGED_AT_ONCE)).rowcount
+    return answers, connection.execute(sql, (recorded, _PURGED_AT_ONCE)).rowcount
 
 
 def _continue_after(connection: sqlite3.Connection, seq: int) -> None:

@@ -13,6 +13,7 @@ Left to others: writing (`store.py`), reading for the bot (`spool.py`).
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from moderation.values.errors import Invalid
@@ -58,6 +59,7 @@ PRAGMA synchronous = FULL;
 PRAGMA secure_delete = ON;
 PRAGMA busy_timeout = {_BUSY_MS};
 """
+_WAIT_TO_EMPTY_MS = 200  # for readers: writing waits meanwhile
 _READING = f"PRAGMA busy_timeout = {_BUSY_MS}; PRAGMA query_only = ON;"
 
 
@@ -92,6 +94,17 @@ def _prepare(connection: sqlite3.Connection, path: Path, now_ms: int) -> None:
         return
     first = f"INSERT INTO sqlite_sequence (name, seq) VALUES ('refusals', {now_ms:d});"  # noqa: S608 - a number
     connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} {first} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def empty_write_ahead_log(data_dir: Path) -> bool:
+    """Move all into the database and empty the log beside it, which still holds what was deleted since.
+
+    Return whether it is empty: not while somebody reads. Raises `sqlite3.Error`.
+    """
+    with closing(sqlite3.connect(path_of(data_dir), isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA busy_timeout = {_WAIT_TO_EMPTY_MS}")
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 def open_to_read(data_dir: Path) -> sqlite3.Connection | None:

@@ -1,5 +1,6 @@
 """`answerable policy`: what it needs, one process for each data directory, and what `answerable check` says of it."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -16,7 +17,10 @@ import pytest
 from bot.cli.check.policy_server import policy_server
 from bot.config.config import load_config
 from bot.config.policy_server import HEALTH_PATH
+from moderation.values.ids import EventId, RoomId
 from storage.database import FILE, migrate
+from storage.policy_server.store import KeptAnswer, PolicyStore
+from storage.policy_server.tables import FOLDER
 from tests.unit.bot.cli.conftest import Answerable
 
 POLICY = [sys.executable, "-m", "bot.cli.main", "policy", "run"]
@@ -40,6 +44,22 @@ def port(config_file: Path) -> int:
     data_dir.mkdir(mode=0o700, exist_ok=True)
     migrate(data_dir / FILE)
     return port
+
+
+@pytest.fixture
+def removed_note(port: int, config_file: Path) -> Iterator[Path]:
+    """Provide the folder of a database whose log still holds a removed note: the first one to write it was killed."""
+    data_dir = config_file.parent / "data"
+    answer = KeptAnswer(EventId(f"${port}"), "hash", RoomId("!room:example.org"), accepted=False, at_ms=1)
+    store = PolicyStore.open(data_dir, 0)
+
+    async def refused_and_recorded() -> None:
+        await store.keep(answer, "a purple elephant")
+        await store.purge(0, recorded=1)
+
+    asyncio.run(refused_and_recorded())
+    yield data_dir / FOLDER
+    store.close()
 
 
 @pytest.fixture
@@ -90,3 +110,15 @@ def test_it_says_that_its_address_is_taken(port: int, environ: dict[str, str]) -
     with socket.create_server(("127.0.0.1", port)):
         ended = subprocess.run(POLICY, env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
     assert (ended.returncode, f"127.0.0.1:{port}" in ended.stderr) == (1, True)
+
+
+def test_what_somebody_wrote_is_in_no_file_once_it_was_removed(
+    removed_note: Path, running: subprocess.Popen[str]
+) -> None:
+    def held() -> bool:
+        return any(b"elephant" in path.read_bytes() for path in removed_note.iterdir())
+
+    ends = time.monotonic() + DEADLINE_S
+    while held():
+        assert running.poll() is None and time.monotonic() < ends
+        time.sleep(0.05)

@@ -83,6 +83,54 @@ async def test_the_bot_reads_notes_in_order_and_only_what_it_has_recorded_is_rem
     spool.close()
 
 
+def holding(data_dir: Path, words: bytes) -> set[str]:
+    """Return the names of the files that hold these words."""
+    return {path.name for path in path_of(data_dir).parent.iterdir() if words in path.read_bytes()}
+
+
+async def test_what_somebody_wrote_is_in_no_file_once_the_bot_has_recorded_it(
+    store: PolicyStore, tmp_path: Path
+) -> None:
+    spool, words = PolicySpool(tmp_path), "a purple elephant " * 1_000  # on pages of its own, and among others
+    await store.forget()
+    for n, note in enumerate((words, "an orange elephant", words)):
+        await store.keep(replace(BAD, event_id=EventId(f"$bad{n}")), note)
+    notes = spool.refusals_after(0)
+    assert holding(tmp_path, b"purple elephant")
+    await store.purge(NOW, recorded=notes[-1].seq)
+    assert holding(tmp_path, b"purple elephant")  # in the write-ahead log
+    assert await store.forget()
+    assert holding(tmp_path, b"elephant") == set()
+    spool.close()
+
+
+async def test_words_that_stayed_because_somebody_read_go_later(store: PolicyStore, tmp_path: Path) -> None:
+    await store.forget()
+    await store.keep(BAD, "a purple elephant")
+    reader = sqlite3.connect(path_of(tmp_path), isolation_level=None)
+    reader.execute("BEGIN")
+    (seq,) = reader.execute("SELECT seq FROM refusals").fetchone()
+    await store.purge(NOW, recorded=seq)
+    assert not await store.forget()
+    reader.close()
+    assert await store.forget()
+    assert holding(tmp_path, b"elephant") == set()
+
+
+async def test_words_that_a_killed_process_left_are_gone_after_the_next_start(
+    store: PolicyStore, tmp_path: Path
+) -> None:
+    await store.keep(BAD, "a purple elephant")
+    await store.purge(NOW, recorded=NOW + 1_000)
+    assert "policy.sqlite3-wal" in holding(tmp_path, b"elephant")
+    again = PolicyStore.open(tmp_path, NOW)  # the first one was never closed
+    try:
+        assert await again.forget()
+        assert holding(tmp_path, b"elephant") == set()
+    finally:
+        again.close()
+
+
 async def test_answers_are_kept_for_a_week(store: PolicyStore) -> None:
     await store.keep(GOOD)
     assert await store.purge(NOW + 7 * DAY_MS, recorded=0) == 0
