@@ -22,6 +22,7 @@ from dataclasses import replace
 from bot.matrix.errors import Forbidden, HomeserverError, RateLimited, Rejected, TooLarge, Unreachable
 from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, Services
 from moderation.model.actions import Redact, Sweep, TellDesk
+from moderation.model.builtin_rules import LISTED
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import EventId
 from moderation.values.notices import Who, line
@@ -58,7 +59,7 @@ class Sweeper(ActionHandler):
             raise PollAgain(0, replace(action, events=ids, seen=seen, found=action.found + len(ids)))
         if self._clock() < action.until + patience:
             raise PollAgain(AGAIN_MS if patience == PATIENCE_MS else AGAIN_BEHIND_MS)
-        return _outcome(action)
+        return _outcome(action, self._policy.sweep.at_most)
 
     async def _redact_some(self, action: Sweep) -> Sweep:
         """Redact the next few messages and return what is left to do. Raises what kept it from all of them."""
@@ -121,11 +122,15 @@ def _tried(action: Sweep) -> Sweep:
     return replace(action, events=(), unanswered=action.unanswered + len(action.events))
 
 
-def _outcome(action: Sweep) -> Done:
+def _outcome(action: Sweep, at_most: int) -> Done:
+    """Return the outcome. A person who orders a removal is told its limit at once; for one by a list the desk is."""
     told: tuple[TellDesk, ...] = ()
+    if action.rule == LISTED and action.found >= at_most:
+        said = line("desk.swept-most", n=action.n, who=Who(action.subject), count=action.found)
+        told = (TellDesk(room=action.room, lines=(said,)),)
     if action.unanswered:
         said = line("desk.unanswered", who=Who(action.subject), count=action.unanswered)
-        told = (TellDesk(room=action.room, lines=(said,), once="unanswered"),)
+        told = (*told, TellDesk(room=action.room, lines=(said,), once="unanswered"))
     if action.refused:
         return Done(result="refused", code=action.refused, actions=told)
-    return Done(result="abandoned", code="unanswered", actions=told) if action.unanswered else Done()
+    return Done(result="abandoned", code="unanswered", actions=told) if action.unanswered else Done(actions=told)

@@ -59,6 +59,7 @@ from .other_accounts import words_to_other_accounts
 from .reporters import reporters, with_misuse_of_reports
 from .room_registry import ServedRooms
 from .said_once import said_once
+from .takedowns import may_remove, takedowns
 from .unit_of_work import Answer, PipelineSettings, UnitOfWork
 from .urgent_rows import UrgentRows
 from .view_cache import ViewCache
@@ -111,6 +112,7 @@ class FactProcessor:
         self._loader = CaseContextLoader(knowledge, settings.policy)
         self._persons: dict[UserId, PersonId] = {}  # of accounts that are recorded under another one's name
         self._derivations: tuple[Derivation, ...] = (
+            self._with_takedowns,
             self._with_misuse_of_reports,
             self._with_obligations,
             self._with_dossier_tasks,
@@ -201,6 +203,13 @@ class FactProcessor:
             unit.waited(loop.time() - began)
 
     # Derivations: facts that follow from facts, before these are recorded.
+
+    async def _with_takedowns(self, unit: UnitOfWork, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
+        if not may_remove(facts):
+            return facts
+        await unit.flush()
+        policy = self._settings.policy
+        return [*facts, *await takedowns(unit.db, facts, self._knowledge, policy, cause=cause, now_ms=at_ms)]
 
     async def _with_misuse_of_reports(self, unit: UnitOfWork, facts: list[Fact], _cause: int, at_ms: int) -> list[Fact]:
         if not concerns(facts):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from moderation.cases.decide import would_follow
+from moderation.cases.takedowns import is_ban_by_entry, removes_messages
 from moderation.credit.credit import entries_in_force
 from moderation.model.builtin_rules import ledger_of
 from moderation.model.context import CaseView, Context, PersonView
@@ -38,7 +39,7 @@ def outcomes(case: CaseView, context: Context, policy: Policy, by: UserId = NO_U
     upheld = would_follow(case, "upheld", by=by, context=context, policy=policy) if case.outcome != "upheld" else ()
     dismissed = would_follow(case, "dismissed", by=by, context=context, policy=policy)
     return Outcomes(
-        Bracketed(tuple(_begun(upheld, context.now_ms))),
+        Bracketed((*_begun(upheld, context.now_ms), *_taken_down(upheld, case, policy))),
         Bracketed(tuple(_ended(dismissed, context.subject))),
         Bracketed(tuple(_done(case, context.subject))),
     )
@@ -54,6 +55,12 @@ def _begun(facts: Sequence[Fact], now_ms: int) -> Iterator[Line]:
     for kind in _NAMED:
         if same := [fact for fact in started if fact.kind == kind]:
             yield _begins(max(same, key=lambda fact: fact.until or math.inf), now_ms)  # of two mutes the longer one
+
+
+def _taken_down(facts: Sequence[Fact], case: CaseView, policy: Policy) -> Iterator[Line]:
+    """Yield that messages are removed with the ban of somebody whom a list names."""
+    if any(map(is_ban_by_entry, facts)) and removes_messages(case.takedowns, policy.lists):
+        yield line("card.brings.sweep", span=Span(policy.sweep.within))
 
 
 def _ended(facts: Sequence[Fact], subject: PersonView) -> Iterator[Line]:

@@ -240,7 +240,8 @@ def anywhere(fact: Fact) -> Fact:
 def _(fact: Swept, told: NotifyPerson) -> Iterator[Line]:
     sweeps = [each for each in told.facts if isinstance(each, Swept)]
     rooms, count = room_or_rooms([each.home for each in sweeps]), sum(each.count for each in sweeps)
-    yield line("notice.swept", room=rooms, by=Who(fact.by), since=Moment(fact.since), count=count)
+    key = "notice.swept" if fact.by else "notice.swept-by-list"
+    yield line(key, room=rooms, by=Who(fact.by), since=Moment(fact.since), count=count)
     with_measure = any(isinstance(each, SanctionStarted) and each.reason for each in told.facts)
     if fact.reason and not with_measure:
         yield line("notice.reason", reason=fact.reason)

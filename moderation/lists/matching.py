@@ -26,7 +26,7 @@ from moderation.model.facts.cases import EXCERPT
 from moderation.model.new_facts import decided_case, waiting_case
 from moderation.model.reach import DEPLOYMENT, counts_in
 from moderation.people.verification import level_reached
-from moderation.policy import METHODS, Policy, Trust
+from moderation.policy import METHODS, Policy, Takedown, Trust
 from moderation.values.ids import NO_EVENT, EventId, RoomId, UserId, server_of
 
 from .book import ListedEntry
@@ -49,6 +49,7 @@ class Watch:
     kinds: tuple[Kind, ...] = ("user", "server")
     acl: bool = False  # whether entries about servers go into room ACLs (`server_entries.py`)
     senders: tuple[str, ...] = ()  # globs over ids; (): everybody whom the list's room lets write
+    takedown: Takedown = "ban"  # "redact": a ban by an entry that asks for it removes messages, too
 
     def holds_in(self, room: RoomView) -> bool:
         """Return whether it is watched for a room."""
@@ -61,6 +62,10 @@ class Watch:
         if entry.kind not in self.kinds:
             return False
         return not self.senders or any(fnmatchcase(entry.sender, glob) for glob in self.senders)
+
+    def removes(self, listed: ListedEntry) -> bool:
+        """Return whether a ban by an entry of this list removes what the person wrote, too."""
+        return self.takedown == "redact" and listed.entry.advice == "takedown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def verdict(
     against = [each for each in here if each.list not in spared and _is_against(each, context)]
     if not against or not _may_be_touched(context, policy):
         return None
-    weightiest = max(against, key=lambda each: weight_of(each, watches))
+    weightiest = max(against, key=lambda each: _with_removal(each, watches))
     watch, lists = watches[weightiest.list], tuple(dict.fromkeys(each.list for each in against))
     if watch.trust == "look":
         return Verdict("look", weightiest, watch, lists)
@@ -162,6 +167,12 @@ def weight_of(listed: ListedEntry, watches: Mapping[str, Watch]) -> tuple[int, b
     """Return how much an entry weighs: by the trust in its list, then by who chose that."""
     watch = watches[listed.list]
     return TRUSTS.index(watch.trust), watch.reach == DEPLOYMENT, watch.name
+
+
+def _with_removal(listed: ListedEntry, watches: Mapping[str, Watch]) -> tuple[int, bool, bool, str]:
+    """Return the weight of an entry among those about people: of entries trusted alike, one that removes decides."""
+    trust, by_operator, name = weight_of(listed, watches)
+    return trust, by_operator, watches[listed.list].removes(listed), name
 
 
 def asks_people(context: Context, policy: Policy) -> bool:

@@ -183,6 +183,7 @@ class CaseView:
     removals: int = 0
     removed: int = 0
     lists: tuple[str, ...] = ()  # the policy lists whose entries brought it
+    takedowns: tuple[str, ...] = ()  # those of them whose entries ask to remove the person's messages
     server: str = ""  # the server, or pattern over servers, that these entries mean
 
     @property

@@ -32,6 +32,7 @@ from .lists import ListKind as ListKind
 from .lists import ListName as ListName
 from .lists import ListSettings as ListSettings
 from .lists import PublishedList as PublishedList
+from .lists import Takedown as Takedown
 from .lists import Trust as Trust
 from .lists import WatchedList as WatchedList
 from .policy import Policy as Policy

@@ -17,6 +17,9 @@ Trust = Literal["look", "propose", "agree", "apply"]
 Choice = Literal["none", "look", "propose", "apply"]  # how far people who run a room may trust a list there
 
 
+Takedown = Literal["ban", "redact"]  # what an entry brings that asks to remove messages, too (MSC4204)
+
+
 ListKind = Literal["user", "server"]
 
 
@@ -43,6 +46,7 @@ class WatchedList(StrictSettings):
     agree: Annotated[int, Field(ge=2)] = 2  # trust "agree": so many lists must say the same
     kinds: tuple[ListKind, ...] = ("user", "server")
     acl: bool = False  # whether entries about servers go into room ACLs
+    takedown: Takedown = "ban"  # what entries that ask to remove messages, too, bring (MSC4204)
     senders: tuple[str, ...] = ()  # whose entries count, as globs; (): all that the list's room lets write
 
 

@@ -3,7 +3,7 @@
 from sqlalchemy import bindparam, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.builtin_rules import UNVERIFIED
+from moderation.model.builtin_rules import LISTED, UNVERIFIED
 from moderation.model.facts import (
     LASTING,
     OF_ROOMS,
@@ -69,7 +69,8 @@ async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) 
 
 @project.register
 async def _(fact: Swept, db: AsyncConnection, index: int, at_ms: int) -> None:
-    await add(db, schema.sanctions, fact, index, at_ms, kind=SWEEP, basis="command", until=0)
+    basis = "list" if fact.rule == LISTED else "command"
+    await add(db, schema.sanctions, fact, index, at_ms, kind=SWEEP, basis=basis, until=0)
 
 
 @project.register

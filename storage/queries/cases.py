@@ -54,7 +54,7 @@ _ELSEWHERE = (
 )
 _LISTS = union_all(  # the lists whose entries brought a case, and which server they mean
     *(
-        select(each.c.list, named.label("server"), each.c.record).where(each.c.n == bindparam("n"))
+        select(each.c.list, each.c.advice, named.label("server"), each.c.record).where(each.c.n == bindparam("n"))
         for each, named in (
             (schema.list_matches, literal("")),
             (schema.listed_servers, schema.listed_servers.c.server),
@@ -123,7 +123,9 @@ async def case_view(db: AsyncConnection, n: int) -> CaseView | None:
     if row.rule in (LISTED, LISTED_SERVER):
         listed = (await db.execute(_LISTS, {"n": n})).all()
         server = next((each.server for each in listed), "")
+        removing = tuple(dict.fromkeys(each.list for each in listed if each.advice == "takedown"))
         case = replace(case, lists=tuple(dict.fromkeys(each.list for each in listed)), server=server)
+        case = replace(case, takedowns=removing if row.rule == LISTED else ())
     case = replace(case, accounts=accounts, deciders=deciders, appellants=appellants, elsewhere=elsewhere)
     if row.outcome and row.state != "closed":
         above = bool(elsewhere) or await _is_for_operator(db, n)

@@ -54,6 +54,7 @@ class ChosenList:
             kinds=configured.kinds,
             acl=configured.acl,
             senders=configured.senders,
+            takedown=configured.takedown,
         )
 
 

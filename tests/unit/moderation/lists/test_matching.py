@@ -100,6 +100,18 @@ def test_somebody_verified_is_proposed(level: int) -> None:
     assert found.step == ("apply" if level < 2 else "propose")
 
 
+def test_of_lists_trusted_alike_the_one_that_removes_decides() -> None:
+    watches = (watch("one", takedown="redact"), watch("two"))
+    entries = (listed("one"), listed("one", advice="takedown"), listed("two", advice="takedown"))
+    found = judged(*entries, watches=watches)
+    assert found is not None
+    assert (found.watch.name, found.listed.entry.advice) == ("one", "takedown")
+    further = (watch("one", "propose", takedown="redact"), watch("two"))
+    found = judged(*entries, watches=further)
+    assert found is not None
+    assert found.watch.name == "two", "a list that is trusted further decides first"
+
+
 def test_a_list_that_allows_leaves_it_to_people() -> None:
     watches = (watch("one"), watch("two", "look"))
     found = judged(listed("one"), listed("two", advice="allow"), watches=watches)
