@@ -5,8 +5,8 @@ Rules kept here:
   signature does not cover the content.
 - Two events of one id (room versions 1 and 2) are never both signed.
 - Many who ask about the same event share one judgement, and an answer outlives whoever waits for it.
-- Nothing is held against somebody unless their own server signed the event. What breaks a rule without that is refused,
-  but neither kept nor recorded.
+- Nothing is held against somebody unless they are in the room and their own server signed the event. What breaks a rule
+  without that is refused, but neither kept nor recorded.
 - What claims to be older than the owner's wish that the room asks is refused like anything else, but held against
   nobody: it may have been written under other rules.
 - If an answer cannot be kept, none is given.
@@ -144,10 +144,10 @@ class Answering:
                 self._judge.let_through(found)
             return stands
         text = self._words(found.refusal, found)
-        if not signed:
+        if not (signed and found.is_there):
             if (earlier := await self._store.answer(pdu.event_id)) is not None:
                 return self._remember(earlier, pdu)
-            self._figures.count("unproven")
+            self._figures.count("absent" if signed else "unproven")
             return PolicyAnswer(status=400, errcode=FORBIDDEN, text=text)
         refused = replace(kept, errcode=FORBIDDEN, text=text)
         withheld = Withheld(pdu.room, pdu.event_id, client_event(pdu), found.refusal, "policy_server", now_ms)

@@ -4,6 +4,8 @@ Rules kept here:
 - It is the judgement of the bot (`moderation/judge/beforehand.py`), with the same context, which may be seconds old.
 - What cannot be judged in time is let through (`NOT_JUDGED`): the bot judges it after delivery.
 - Nobody is refused by what was known a moment ago: before that, everything is read again.
+- Nothing is held against somebody who is not in the room, as far as is known after everything was read again: what they
+  send is refused, and any server can send an event in the name of its own people.
 - What the bot has recorded was delivered, and is let through: homeservers that catch up ask about a room's past.
 - The time of an event is what its sender's server claims, so it spares nothing. What breaks a rule and claims to be
   older than the owner's wish that the policy server be asked is refused, but held against nobody (`is_past`).
@@ -51,6 +53,7 @@ class Judgement:
     because: LetBecause
     event: Received | None = None
     is_past: bool = False  # it claims to be older than the wish that the policy server be asked
+    is_there: bool = True  # its sender is in the room
     language: str = ""  # of the room
     rules: Sequence[CompiledRule] = ()
 
@@ -130,7 +133,8 @@ class BeforehandJudge:
         refusal = self._refusal(due)
         if refusal is not None and event.event in await queries.known_events(db, [event.event]):
             return Judgement(None, "delivered")
-        return Judgement(refusal, "judged", language=room.language, rules=due.rules)
+        there = refusal is None or await _is_there(db, event)
+        return Judgement(refusal, "judged", is_there=there, language=room.language, rules=due.rules)
 
     def _with_counts(self, due: ToJudge, event: Event) -> ToJudge:
         """Add what the sender posted lately, this event included; nothing if it claims to be old."""
@@ -146,6 +150,12 @@ class BeforehandJudge:
 
     def _is_old(self, event: Event) -> bool:
         return event.sent_ms < event.received_ms - OLD_MS
+
+
+async def _is_there(db: AsyncConnection, event: Received) -> bool:
+    """Tell whether the sender of an event is in its room."""
+    assert not isinstance(event, Unreadable)
+    return (await queries.memberships(db, event.room, among=[event.sender])).get(event.sender) == "join"
 
 
 def client_event(pdu: Pdu) -> dict[str, Json]:

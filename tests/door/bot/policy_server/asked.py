@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.crypto.encoding import b64
 from bot.crypto.signing import SigningKey
+from bot.events.parse_event import receive
 from bot.federation.pdu import Pdu, content_hash, essence_of
 from bot.federation.room_versions import room_version
 from bot.federation.x_matrix import RequestAuthorization, authorization, header_of
@@ -111,6 +112,11 @@ class Asked:
     async def ask(self, pdu: Pdu) -> PolicyAnswer:
         room = self.tables.rooms.get(pdu.room) or RoomThatAsks(pdu.room, 0, pdu.version.name)
         return await self.answering.answer(pdu, room)
+
+    async def come(self, *people: UserId) -> None:
+        """Let people come into the room."""
+        raws = (self.bot.raw(user, "m.room.member", {"membership": "join"}, user) for user in people)
+        await self.bot.pipeline.take([receive(raw, ROOM, self.now_ms) for raw in raws])
 
     def notes(self) -> tuple[RefusalNote, ...]:
         return self.spool.refusals_after(0)

@@ -14,11 +14,12 @@ from bot.federation.room_versions import room_version
 from bot.pipeline.withheld import withheld_of
 from bot.policy_server.answering import PolicyAnswer
 from moderation.values.durations import MS_PER
+from moderation.values.ids import UserId
 from tests.door.bot.policy_server.asked import BAD, GOOD, Asked, asked, on_tables_of
 from tests.door.offline import ANNA, BOT, MARK, OLGA, ROOM
 
 REFUSED = PolicyAnswer(status=400, errcode="M_FORBIDDEN", text="elephants, ")
-STRANGER = "@eve:elsewhere.example"
+STRANGER = UserId("@eve:elsewhere.example")
 
 
 def is_signed(server: Asked, pdu: Pdu, verdict: PolicyAnswer) -> bool:
@@ -66,7 +67,8 @@ async def test_five_hundred_who_ask_about_one_event_get_one_judgement(tmp_path: 
 
 async def test_five_hundred_events_at_once_are_each_judged(tmp_path: Path) -> None:
     async with asked(tmp_path) as server:
-        people = [f"@member{n}:example.org" for n in range(500)]
+        people = [UserId(f"@member{n}:example.org") for n in range(500)]
+        await server.come(*people)
         events = [server.pdu(user, BAD if n % 2 else GOOD) for n, user in enumerate(people)]
         verdicts = await asyncio.gather(*map(server.ask, events))
         assert [verdict == REFUSED for verdict in verdicts] == [bool(n % 2) for n in range(500)]
@@ -98,6 +100,23 @@ async def test_what_their_own_server_did_not_sign_is_held_against_nobody(tmp_pat
         assert server.counted() == {"unproven": 1}
 
         assert await server.ask(bad) == REFUSED  # the same event with its proof is another matter
+        assert [note.event_id for note in server.notes()] == [bad.event_id]
+
+
+@pytest.mark.parametrize("was", ("never there", "invite", "leave", "ban"))
+async def test_somebody_who_is_not_in_the_room_is_refused_without_a_record(tmp_path: Path, was: str) -> None:
+    """Any server can make up people, and sign what they never sent to a room that they are not in."""
+    async with asked(tmp_path) as server:
+        if was != "never there":
+            await server.bot.membership(STRANGER, was)
+        bad = server.pdu(STRANGER, BAD)
+        assert await server.ask(bad) == REFUSED
+        assert server.notes() == ()
+        assert await server.store.answer(bad.event_id) is None
+        assert server.counted() == {"absent": 1}
+
+        await server.come(STRANGER)
+        assert await server.ask(bad) == REFUSED
         assert [note.event_id for note in server.notes()] == [bad.event_id]
 
 
@@ -206,6 +225,7 @@ async def test_what_the_bot_has_is_signed_though_it_breaks_a_rule(tmp_path: Path
 async def test_the_past_of_a_room_is_judged_too_but_held_against_nobody(tmp_path: Path) -> None:
     """The time of an event is what its sender's server claims, and nobody may pass by claiming an old one."""
     async with asked(tmp_path, since_ms=1_795_521_600_000 - 1) as server:
+        await server.come(STRANGER)
         good, bad = (server.pdu(STRANGER, each, at_ms=1_000) for each in (GOOD, BAD))
         assert is_signed(server, good, await server.ask(good))
         assert await server.ask(bad) == REFUSED
