@@ -3,9 +3,9 @@
     python -m bench.policy [--json FILE] [--terms N] [--answers N] [--sends N]
 
 Answers are of one process with its HTTP, its store on the disk, and a raw client in the same process. They are about
-messages of as many people, judged by a rule of `--terms` terms. Floor of an answer: the same bytes by aiohttp, and what
-the protocol asks of any policy server (two signatures verified, one made). All times but that of a send are processor
-time.
+messages of 100 people in turn, or of strangers, each of whom is read from the tables. A rule of `--terms` terms judges
+them. Floor of an answer: the same bytes by aiohttp, and what the protocol asks of any policy server (two signatures
+verified, one made). All times but that of a send are processor time.
 """
 
 import argparse
@@ -36,6 +36,7 @@ from tests.theatre.stage import Stage, text
 
 from .figures import Figure, at_least, at_most, at_most_times, measure, percentile
 
+PEOPLE = 100
 MEDIAN_MS, SLOWEST_MS, AGAIN, SEND = 1.0, 5.0, 2_000, 1.15
 SERVER = "example.org"
 
@@ -46,15 +47,15 @@ def rules(terms: int) -> str:
     return f'[[rules]]\nname = "terms"\nkind = "terms"\nterms = [{listed}]\n'
 
 
-def requests(server: Asked, number: int) -> list[bytes]:
-    """Return signed requests about messages of as many people, as bytes on a connection."""
+def requests(server: Asked, number: int, people: int) -> list[bytes]:
+    """Return signed requests about messages of so many people in turn, as bytes on a connection."""
     made = []
     for each in range(number):
         words = {
             "msgtype": "m.text",
             "body": f"An ordinary message of some length, the {each}th of its kind, to everybody",
         }
-        event = server.homeservers.event(f"@member{each}:{SERVER}", words, at_ms=server.now_ms)
+        event = server.homeservers.event(f"@member{each % people}:{SERVER}", words, at_ms=server.now_ms)
         header = server.homeservers.header(event, SIGN)["Authorization"]
         body = orjson.dumps(event)
         head = f"POST {SIGN} HTTP/1.1\r\nHost: {NAME}\r\nAuthorization: {header}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -116,19 +117,24 @@ async def answers(options: argparse.Namespace) -> list[Figure]:
                 NAME, server.own.public, server.answering, rooms, server.homeservers, server.figures, no_pages, str
             )
             server.homeservers.key(SERVER)
-            wanted = requests(server, options.answers)
+            first = requests(server, PEOPLE, PEOPLE)
+            wanted = requests(server, PEOPLE + options.answers, PEOPLE)[PEOPLE:]
+            strangers = requests(server, PEOPLE + options.answers, PEOPLE + options.answers)[PEOPLE:]
             async with listening(pages.handle) as ours, listening(floor_of(server)) as floor:
+                await spent(ours, first)
                 new = await spent(ours, wanted)
                 again = await spent(ours, wanted)
                 least = await spent(floor, wanted)
-    assert server.counted()["judged"] == options.answers
+                unread = await spent(ours, strangers)
+    assert server.counted()["judged"] == PEOPLE + 2 * options.answers
     median, slowest, floor_ms = statistics.median(new), percentile(new, 99), statistics.median(least)
-    rate = 1_000 / statistics.mean(again)
+    rate, read_ms = 1_000 / statistics.mean(again), statistics.median(unread)
     return [
         Figure(
             "a new answer, median", "ms", median, "judges, keeps nothing", floor_ms, **at_most(MEDIAN_MS, median, "ms")
         ),
         Figure("a new answer, 99 of 100", "ms", slowest, **at_most(SLOWEST_MS, slowest, "ms")),
+        Figure("a new answer about a stranger, median", "ms", read_ms, "judges, keeps nothing", floor_ms),
         Figure("the same answer again", "/s", rate, **at_least(AGAIN, rate, "/s")),
     ]
 

@@ -25,6 +25,7 @@ class SigningKey:
 
     def __init__(self, seed: bytes) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public = b64(self._key.public_key().public_bytes_raw())  # in unpadded base64
 
     def __repr__(self) -> str:
         return f"SigningKey({self.public!r})"
@@ -38,11 +39,6 @@ class SigningKey:
     def seed(self) -> bytes:
         """The private half. A secret."""
         return self._key.private_bytes_raw()
-
-    @property
-    def public(self) -> str:
-        """The public half, in unpadded base64."""
-        return b64(self._key.public_key().public_bytes_raw())
 
     def sign(self, data: bytes) -> str:
         """Return the signature of `data`."""

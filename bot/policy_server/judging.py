@@ -84,7 +84,7 @@ class BeforehandJudge:
         event = receive(client_event(pdu), pdu.room, self._clock())
         if isinstance(event, Unreadable):
             return Judgement(None, "unreadable")
-        if isinstance(event, MessagePosted):
+        if isinstance(event, MessagePosted) and event.quoted:
             event = replace(event, quoted=())
         if self._is_harmless(event):
             return Judgement(None, "judged", event)
