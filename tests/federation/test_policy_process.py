@@ -11,7 +11,7 @@ from tests.federation.protected import protected_room
 from tests.people.client import MatrixError
 from tests.theatre.stage import Stage, text
 
-REFUSED = "Not delivered, nobody has seen it. No purple elephants A message about this follows."
+REFUSED = "Not delivered, nobody has seen it. The rule: “No purple elephants”. A message about this follows."
 BAD = "a purple elephant"
 
 

@@ -20,9 +20,9 @@ def words(refusal: Refusal, language: str = "", rules: tuple[RuleBase, ...] = (R
 @pytest.mark.parametrize(
     ("language", "said"),
     (
-        ("", "Not delivered, nobody has seen it. No elephants. A message about this follows."),
-        ("en", "Not delivered, nobody has seen it. No elephants. A message about this follows."),
-        ("zh", "未送达，没有人看到这条消息。不谈大象。 稍后会有消息向您说明。"),
+        ("", "Not delivered, nobody has seen it. The rule: “No elephants”. A message about this follows."),
+        ("en", "Not delivered, nobody has seen it. The rule: “No elephants”. A message about this follows."),
+        ("zh", "未送达，没有人看到这条消息。规则：“不谈大象”。稍后会有消息向您说明。"),
     ),
 )
 def test_the_rule_is_said_in_the_language_of_the_room(language: str, said: str) -> None:
