@@ -4,6 +4,7 @@ Rules kept here:
 - It is written only once the policy server's user is in the room and it was reached from outside: before that, nobody
   could write there any more.
 - What names another policy server is left alone.
+- What names ours with another key is put right, and the owners are told.
 - If the bot lacks the power, the owners are told what to set by hand.
 - A room that the bot leaves stops asking: nobody would record any more what is refused there.
 
@@ -23,7 +24,7 @@ from moderation.model.facts import Fact, PolicyServerSet
 from moderation.rooms.policy_server import POLICY_STATE, asked_name, to_write
 from moderation.values.events import Json
 from moderation.values.ids import RoomId, UserId
-from moderation.values.notices import Code, Line, RoomName, line
+from moderation.values.notices import Code, Line, RoomName, Who, line
 from storage import queries
 
 JOIN_RULES = "m.room.join_rules"
@@ -75,7 +76,7 @@ class PolicyStates(ActionHandler):
             await self._homeserver.set_state(room, POLICY_STATE, written)
         except Forbidden:
             return Done(result="refused", actions=self._by_hand(room, written))
-        return Done()
+        return Done(actions=_put_right(room, action.by) if asks and action.by else ())
 
     async def _end(self, room: RoomId) -> Done:
         try:
@@ -120,3 +121,7 @@ class PolicyStates(ActionHandler):
             return ()
         self._told[room] = about
         return (TellAbove(room=room, lines=(said,), owners=True),)
+
+
+def _put_right(room: RoomId, by: UserId) -> tuple[TellAbove, ...]:
+    return (TellAbove(room=room, lines=(line("policy.put-right", room=RoomName(room), by=Who(by)),), owners=True),)

@@ -102,11 +102,16 @@ class RoomChanges:
         return Answer()
 
     async def _policy_changed(self, unit: UnitOfWork, index: int, event: StateChanged, room: RoomView) -> Answer:
-        """Return what follows when somebody else sets which policy server a room asks: its owners are told."""
+        """Return what follows when somebody else sets which policy server a room asks: its owners are told.
+
+        If it still names ours, the rest is compared: by another key, all that is written would be refused.
+        """
         if event.state_key:
             return Answer()
         asked, chosen = asked_name(event.content), await queries.room_that_asks(unit.db, room.room)
-        if chosen is not None and asked != self._policy_server and not (chosen.down_ms and not asked):
+        if chosen is not None and asked == self._policy_server:
+            return Answer((), (AlignPolicy(room=room.room, by=event.sender),))
+        if chosen is not None and not (chosen.down_ms and not asked):
             return Answer((PolicyServerSet(room=room.room, on=index, step="changed", by=event.sender),))
         if chosen is not None or not asked:
             return Answer()

@@ -157,7 +157,12 @@ class AlignServers(Action, name="servers", priority=STATE, queue="servers {room}
 
 
 class AlignPolicy(Action, name="policy", priority=STATE, queue="policy {room}", merge="policy {room}"):
-    """Bring in line whether the room asks the policy server before it delivers messages."""
+    """Bring in line whether the room asks the policy server before it delivers messages.
+
+    `by`: somebody else has just set what it asks; its owners are told who it was if that had to be put right.
+    """
+
+    by: UserId = NO_USER
 
 
 class Enter(Action, name="enter", priority=STATE, queue="state {room}", merge="enter {room}"):

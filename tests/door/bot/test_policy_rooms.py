@@ -302,6 +302,31 @@ async def test_what_somebody_else_sets_is_told_and_left_alone(tmp_path: Path) ->
         assert (await at.look(), at.homeserver.asks) == ([], {})
 
 
+async def test_another_key_for_our_server_is_put_right_and_the_owners_hear_who_set_it(tmp_path: Path) -> None:
+    wrong = asking(NAME, "nobody's")
+    async with place(tmp_path) as at:
+        await at.turn_on()
+        await at.join()
+        await at.look()
+        at.homeserver.state["m.room.policy"] = wrong
+        await at.bot.event(MARK, "m.room.policy", wrong, key="")
+        assert (await at.settle(), at.homeserver.asks, at.steps()) == (["policy.put-right"], OURS, ["on"])
+        await at.bot.event(OLGA, "m.room.policy", OURS, key="")  # as it should be
+        assert (await at.settle(), at.homeserver.asks, at.steps()) == ([], OURS, ["on"])
+
+
+async def test_a_room_that_somebody_makes_ask_while_it_is_down_stops_again(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        await at.turn_on()
+        await at.join()
+        await at.look()
+        at.up = False
+        await at.look(90_000)
+        at.homeserver.state["m.room.policy"] = OURS
+        await at.bot.event(MARK, "m.room.policy", OURS, key="")
+        assert (await at.settle(), at.homeserver.asks, at.steps()) == ([], {}, ["on", "down"])
+
+
 async def test_refusals_are_read_recorded_once_and_said_to_be(tmp_path: Path) -> None:
     async with place(tmp_path, CONFIG + '[[rules]]\nname = "spam"\nkind = "terms"\nterms = ["buy now"]\n') as at:
         first, second = withheld(at.bot), withheld(at.bot)
