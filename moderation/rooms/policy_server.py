@@ -51,12 +51,12 @@ class Reachability:
     when_down_ms: int
     last_ms: int  # when it was last reached; at first: when the watch began
     down: bool = False
-    heard: bool = field(default=False)  # whether it was ever reached
+    heard: bool = field(default=False)  # whether it was reached since the watch began
     _since_ms: int = field(default=0)  # since when it is reached without a break; 0: it is not
 
     def begin(self, now_ms: int, *, down: bool) -> None:
-        """Begin to watch it, as down or not."""
-        self.last_ms, self.down, self._since_ms = now_ms, down, 0
+        """Begin to watch it, as down or not. What was heard of it before counts no more."""
+        self.last_ms, self.down, self.heard, self._since_ms = now_ms, down, False, 0
 
     def note(self, now_ms: int, *, reached: bool) -> None:
         """Note that it was reached at `now_ms`, or was not."""
