@@ -6,7 +6,8 @@ Rules kept here:
 - What names another policy server is left alone.
 - What names ours with another key is put right, and the owners are told.
 - If the bot lacks the power, the owners are told what to set by hand.
-- A room that the bot leaves stops asking: nobody would record any more what is refused there.
+- A room that the bot leaves stops asking: nobody would record any more what is refused there. So does a room whose
+  group continues in another one.
 
 Left to others: what should be there (`moderation/rooms/policy_server.py`), when to look (`bot/sync/policy_watch.py`,
 `bot/pipeline/room_changes.py`), joining (the process `answerable policy`).
@@ -58,6 +59,11 @@ class PolicyStates(ActionHandler):
         async with self._database.read() as db:
             view = await queries.room_view(db, room, self._homeserver.user)
             chosen = await queries.room_that_asks(db, room)
+            former = view is None and await queries.is_former_room(db, room)
+        if former:
+            with suppress(Forbidden):
+                await self._empty(room)
+            return Done()
         if view is None or view.condition == "left":
             return Done(result="abandoned")
         if server is None:  # there was one: what it was called is what the room asks
@@ -80,11 +86,17 @@ class PolicyStates(ActionHandler):
 
     async def _end(self, room: RoomId) -> Done:
         try:
-            if asked_name(await self._homeserver.state_event(room, POLICY_STATE)):
-                await self._homeserver.set_state(room, POLICY_STATE, {})
+            await self._empty(room)
         except Forbidden:
             return Done(result="refused", actions=self._by_hand(room, {}))
         return Done()
+
+    async def _empty(self, room: RoomId) -> None:
+        """Let a room ask no more, if it asks us. Raises `Forbidden`."""
+        present = await self._homeserver.state_event(room, POLICY_STATE)
+        name = self._server.name if self._server is not None else asked_name(present)
+        if (written := to_write(present, name, "", asks=False)) is not None:
+            await self._homeserver.set_state(room, POLICY_STATE, written)
 
     async def give_back(self, room: RoomId) -> tuple[Fact, ...]:
         """Let a room that the bot leaves ask no more; return what is to be recorded."""
@@ -92,10 +104,8 @@ class PolicyStates(ActionHandler):
             chosen = await queries.room_that_asks(db, room)
         if self._server is None or chosen is None:
             return ()
-        present = await self._homeserver.state_event(room, POLICY_STATE)
         with suppress(Forbidden):
-            if (written := to_write(present, self._server.name, "", asks=False)) is not None:
-                await self._homeserver.set_state(room, POLICY_STATE, written)
+            await self._empty(room)
         return (PolicyServerSet(room=room, step="off"),)
 
     async def _can_be_asked(self, server: AskedServer, room: RoomId) -> bool:

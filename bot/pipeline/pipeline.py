@@ -235,7 +235,8 @@ class Pipeline:
                 assert view is not None, "a room is entered before it is opened"
                 roles = await self.rooms.role_changes(unit.db, view, -1, UserId(""))
                 opened = RoomStateChanged(room=room, condition=self.rooms.condition(view))
-                aligned = (Align(room=room), *await self.rooms.servers(unit, view))
+                shared = (*await self.rooms.servers(unit, view), *await self.rooms.asking(unit, view))
+                aligned = (Align(room=room), *shared)
                 answer = Answer((opened, *roles), (KeepDesk(room=room), *aligned, *self.rooms.lobby(view)))
                 await self.processor.process(unit, answer, cause=unit.next_index, at_ms=self._clock())
                 await also(unit.db)

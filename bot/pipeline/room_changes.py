@@ -123,6 +123,12 @@ class RoomChanges:
         concerned = await queries.rooms_with_servers(unit.db, room.room)
         return tuple(AlignServers(room=each) for each in concerned)
 
+    async def asking(self, unit: UnitOfWork, room: RoomView) -> tuple[Action, ...]:
+        """Return the actions that let a room which is opened ask the policy server, and former ones ask no more."""
+        if await queries.room_that_asks(unit.db, room.room) is None:
+            return ()
+        return tuple(AlignPolicy(room=each) for each in await queries.with_former_rooms(unit.db, room.room))
+
     def condition(self, room: RoomView) -> Literal["observing", "protected"]:
         """Return whether the bot can act in a room ("protected") or only look on ("observing")."""
         lacks = {lack.right for lack in room.power.missing_for(self._bot)}

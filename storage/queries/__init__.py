@@ -192,6 +192,7 @@ from .rooms import (
     followed_spaces,
     founded_by,
     introduction,
+    is_former_room,
     listed_in,
     listed_without_bot,
     lobby_of,

@@ -84,6 +84,13 @@ async def with_former_rooms(db: AsyncConnection, room: RoomId) -> tuple[RoomId, 
     return (room, *(RoomId(each) for each in await db.scalars(query.order_by(f.record.desc()))))
 
 
+async def is_former_room(db: AsyncConnection, room: RoomId) -> bool:
+    """Tell whether a group was in this room before an upgrade, and is in another now."""
+    f, r = schema.former_rooms.c, schema.rooms.c
+    query = select(f.room).join(schema.rooms, r.code == f.code).where(f.room == room, r.room != room)
+    return (await db.execute(query)).first() is not None
+
+
 async def upgraded_to(db: AsyncConnection, room: RoomId) -> tuple[RoomId, GroupCode] | None:
     """Return the group that is to continue in this room, as its tombstone says, and its code."""
     r = schema.rooms.c

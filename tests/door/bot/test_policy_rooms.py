@@ -17,7 +17,7 @@ from moderation.model.actions import AlignPolicy, Say, Tell
 from moderation.model.facts import ActionTaken, MessageWithheld, PolicyServerSet
 from moderation.rooms.policy_server import BACK_AFTER_MS, asking
 from moderation.values.durations import MS_PER
-from moderation.values.ids import EventId, RoomId, UserId
+from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import queries
 from storage.outbox import OutboxRow
 from tests.door.bot.pipeline.test_withheld import withheld
@@ -32,21 +32,22 @@ NOTHING_MORE = Done()
 
 @dataclass
 class Homeserver:
-    """A homeserver that knows the state of one room."""
+    """A homeserver that knows the state of one room, and of others."""
 
     state: dict[str, Any] = field(default_factory=dict)
+    others: dict[RoomId, dict[str, Any]] = field(default_factory=dict)
     invited: list[UserId] = field(default_factory=list)
     allows: bool = True
     user: UserId = BOT
 
-    async def state_event(self, _room: RoomId, kind: str, key: str = "") -> dict[str, Any] | None:
-        found = self.state.get(f"{kind} {key}".strip())
+    async def state_event(self, room: RoomId, kind: str, key: str = "") -> dict[str, Any] | None:
+        found = self.others.get(room, self.state).get(f"{kind} {key}".strip())
         return dict(found) if found is not None else None
 
-    async def set_state(self, _room: RoomId, kind: str, content: dict[str, Any], key: str = "") -> EventId:
+    async def set_state(self, room: RoomId, kind: str, content: dict[str, Any], key: str = "") -> EventId:
         if not self.allows:
             raise Forbidden("no", status=403, errcode="M_FORBIDDEN")
-        self.state[f"{kind} {key}".strip()] = content
+        self.others.get(room, self.state)[f"{kind} {key}".strip()] = content
         return EventId("$state")
 
     async def invite(self, _room: RoomId, user: UserId, _reason: str | None = None) -> None:
@@ -325,6 +326,41 @@ async def test_a_room_that_somebody_makes_ask_while_it_is_down_stops_again(tmp_p
         at.homeserver.state["m.room.policy"] = OURS
         await at.bot.event(MARK, "m.room.policy", OURS, key="")
         assert (await at.settle(), at.homeserver.asks, at.steps()) == ([], {}, ["on", "down"])
+
+
+async def test_what_was_known_while_no_room_asked_counts_no_more(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        await at.turn_on()
+        await at.join()
+        await at.look()
+        await at.bot.say(OLGA, "!policy off")
+        await at.settle()
+        at.up = False
+        await at.look()
+        await at.bot.pipeline.commit((PolicyServerSet(room=ROOM, step="on", by=OLGA),))
+        await at.settle()
+        assert at.homeserver.asks == {}  # nobody could write if it did not answer
+        at.up = True
+        await at.look()
+        assert at.homeserver.asks == OURS
+
+
+async def test_where_a_group_moved_its_room_asks_and_the_old_one_no_more(tmp_path: Path) -> None:
+    new = RoomId("!garden2:example.org")
+    async with place(tmp_path) as at:
+        await at.turn_on()
+        await at.join()
+        await at.look()
+        old = at.homeserver.state
+        at.homeserver.others[new] = {"m.room.join_rules": {"join_rule": "invite"}}
+        await at.bot.enter_room(new, GroupCode("G-7F3K"), "group", LEVELS, "11", (OLGA, MARK))
+        await at.settle()
+        assert (old["m.room.policy"], at.homeserver.invited) == ({}, [USER])
+        at.homeserver.others[new][f"m.room.member {USER}"] = {"membership": "join"}
+        await at.bot.membership(USER, "join", room=new)
+        await at.settle()
+        assert at.homeserver.others[new]["m.room.policy"] == OURS
+        assert old["m.room.policy"] == {}
 
 
 async def test_refusals_are_read_recorded_once_and_said_to_be(tmp_path: Path) -> None:
