@@ -25,7 +25,7 @@ POLICY = policy()
 DEEDS: tuple[Deed, ...] = get_args(Deed)
 # Whatever the levels.
 BY_ROLE: tuple[Deed, ...] = ("warn", "vouch", "decide", "history", "language", "readonly", "slow")
-OWNERS_ALONE: frozenset[Deed] = frozenset({"close", "lockdown", "reopen", "roster", "set"})
+OWNERS_ALONE: frozenset[Deed] = frozenset({"close", "lockdown", "policy", "reopen", "roster", "set"})
 BEN = UserId("@ben:example.org")
 
 
