@@ -8,7 +8,6 @@ Left to others: making the parts that run (`app.py`), applying records (`bot/pip
 """
 
 import asyncio
-import hashlib
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -40,6 +39,7 @@ from .commands.invocation import CommandSetup
 from .commands.registry import COMMANDS
 from .config.config import Config
 from .config.identity_key import GivenKey, given_key
+from .config.policy_digest import policy_digest
 from .effects.lobby import gated_groups, lobbies_to_look_after
 from .identity.asking import Asking
 from .identity.factory import asking_of
@@ -233,8 +233,7 @@ async def start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
         facts.append(IdentityKeyChanged(step="done", key=stores.identity.state().key, was=was))
     text = policy.model_dump_json(by_alias=True)
     if text != before:
-        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-        facts.append(PolicyChanged(digest=digest, policy=text))
+        facts.append(PolicyChanged(digest=policy_digest(text), policy=text))
     return tuple(facts)
 
 

@@ -20,6 +20,7 @@ from aiohttp import web
 
 from bot.config.config import Config
 from bot.config.oidc import listen_address
+from bot.config.policy_digest import policy_digest
 from bot.runtime.asking import ask_bot
 from bot.runtime.clock import Clock, wall_clock
 from bot.texts.beforehand import refused_words
@@ -27,6 +28,8 @@ from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
 from moderation.judge.beforehand import Refusal
 from moderation.values.errors import Refused
+from storage.journal.disk import replace_atomically
+from storage.policy_server.spool import RULES_FILE
 from storage.policy_server.store import PolicyStore
 from storage.policy_server.tables import FOLDER
 
@@ -64,6 +67,8 @@ async def serve(
     assert settings.server_name is not None
     own = load_keys(config.data_dir / FOLDER)
     store = PolicyStore.open(config.data_dir, clock())
+    digest = policy_digest(config.policy.model_dump_json(by_alias=True))
+    replace_atomically(config.data_dir / FOLDER / RULES_FILE, f"{digest}\n".encode(), 0o600)
     knowledge, figures = new_knowledge(config), PolicyFigures(clock)
     tables = BotTables(config.data_dir, settings.user, knowledge, clock)
     judge = BeforehandJudge(config, tables, knowledge, clock)

@@ -17,6 +17,7 @@ from moderation.values.ids import EventId, RoomId
 from .tables import FOLDER, open_to_read, path_of
 
 EVENT_KEY_FILE = "event.pub"  # beside the database
+RULES_FILE = "rules.digest"  # of the policy that the running process has read
 PRIVATE_KEY_FILES = ("event.key", "server.key")
 META_SEQ = "policy_seq"  # the name in the bot's table `meta`: the number of the last refusal it has recorded
 
@@ -54,6 +55,14 @@ def event_key(data_dir: Path) -> str:
     """Return the public key for `m.room.policy`, in unpadded base64; "" if the policy server has never run."""
     try:
         return (data_dir / FOLDER / EVENT_KEY_FILE).read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def rules_digest(data_dir: Path) -> str:
+    """Return the digest of the policy by which the policy server judges; "" if it has never run."""
+    try:
+        return (data_dir / FOLDER / RULES_FILE).read_text("ascii").strip()
     except OSError:
         return ""
 

@@ -27,7 +27,25 @@ def policy_server(config: "Config") -> Iterator[Finding]:
     if running_pid(config.data_dir / FOLDER) is None:
         yield problem("policy_server", "policy_not_running", name=name)
         return
+    if asyncio.run(_judges_otherwise(config)):
+        yield warning("policy_server", "policy_other_rules", name=name)
     yield asyncio.run(_from_outside(config, name, key))
+
+
+async def _judges_otherwise(config: "Config") -> bool:
+    """Tell whether the policy server has read another policy than the bot at its last start."""
+    from bot.config.policy_digest import policy_digest
+    from storage import queries
+    from storage.database import Database
+    from storage.policy_server.spool import rules_digest
+
+    database = await Database.open(config.data_dir, read_only=True)
+    try:
+        async with database.read() as db:
+            text = await queries.get_meta(db, "policy")
+    finally:
+        await database.close()
+    return bool(text) and rules_digest(config.data_dir) not in ("", policy_digest(str(text)))
 
 
 async def _from_outside(config: "Config", name: str, key: str) -> Finding:

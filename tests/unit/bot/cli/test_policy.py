@@ -4,12 +4,13 @@ import asyncio
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,20 @@ def test_it_serves_alone_and_ends_when_told(
     running.send_signal(signal.SIGTERM)
     assert running.wait(DEADLINE_S) == 0
     assert said(config_file) == ["policy_not_running"]
+
+
+def test_other_rules_than_those_of_the_bot_are_noticed(running: subprocess.Popen[str], config_file: Path) -> None:
+    assert running.poll() is None
+    database = config_file.parent / "data" / FILE
+
+    def read_by_bot(text: str) -> None:
+        with closing(sqlite3.connect(database)) as tables, tables:
+            tables.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('policy', ?)", (text,))
+
+    read_by_bot(load_config(config_file, {}).policy.model_dump_json(by_alias=True))
+    assert said(config_file) == ["policy_unreachable"]
+    read_by_bot("{}")
+    assert said(config_file) == ["policy_other_rules", "policy_unreachable"]
 
 
 def test_it_says_that_its_address_is_taken(port: int, environ: dict[str, str]) -> None:
