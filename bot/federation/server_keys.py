@@ -6,10 +6,11 @@ Rules this module keeps:
 - A request must be signed by a key that is valid now. An event must be signed by a key that was valid when the event
   says that it was sent; a key that its server no longer uses counts up to its end. (Before room version 5 any key
   that was ever its server's counts.)
-- If a server cannot be asked, its keys count three days longer. Otherwise its people would fall silent because our own
-  way out is broken. A key that its server no longer names does not.
+- If a server cannot be asked, also because too many are being asked, its keys count three days longer. Otherwise its
+  people would fall silent because our own way out is broken. A key that its server no longer names does not.
 - A server is asked once at a time, and at most once a minute; after failures less and less often, at last each ten
-  minutes. Only so many servers are asked at a time, and kept.
+  minutes. Only so many servers are asked at a time, and kept. Strangers never take the places of servers whose keys are
+  known, and these are asked again an hour before a key ends, while nobody waits.
 - No notary is asked: a server that is not there to give its keys has nobody waiting for an answer of ours.
 
 Specification: server-server API v1.19, "Retrieving server keys"; "Room versions", "Signing key validity period".
@@ -18,7 +19,7 @@ Specification: server-server API v1.19, "Retrieving server keys"; "Room versions
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -41,11 +42,13 @@ _MOST_KEYS = 64
 _MOST_SIGNATURES = 8  # of one server on one event
 _MOST_SERVERS = 10_000
 _MOST_AT_A_TIME = 256
+_RESERVED = 64  # of these, for servers whose keys are known
 _WITHIN_S = 20.0  # looking the server up included
 _MINUTE_MS = 60_000
 _LONGEST_WAIT_MS = 10 * _MINUTE_MS
 _LONGEST_MS = 7 * 24 * 3_600_000
 _GRACE_MS = 3 * 24 * 3_600_000
+_SOON_MS = 3_600_000
 _PREFIX = "ed25519:"
 
 FetchKeys = Callable[[str], Awaitable[bytes]]
@@ -72,6 +75,11 @@ class KnownKeys:
         """Return whether a key counts at a time."""
         grace = _GRACE_MS if self.failures and not key.retired else 0
         return at_ms <= key.until_ms + grace
+
+    def ends_soon(self, key_id: str, now: int) -> bool:
+        """Return whether a key in use ends within an hour."""
+        key = self.keys[key_id]
+        return not key.retired and key.until_ms - _SOON_MS <= now
 
     def ask_again_ms(self) -> int:
         """Return from when on the server may be asked again."""
@@ -141,14 +149,19 @@ class ServerKeys:
         if known is None and (known := await self._store.read(server)) is not None:
             self._keep(server, known)
         known = known or KnownKeys()
-        if _has(known, key_id, at_ms) or self._clock() < known.ask_again_ms():
+        now = self._clock()
+        if now < known.ask_again_ms():
             return known
-        before = known
+        before, reserved = known, 0 if known.keys else _RESERVED
+        if _has(known, key_id, at_ms):
+            if known.ends_soon(key_id, now):
+                self._work.begin(server, lambda: self._ask(server, before), reserved)
+            return known
         try:
-            known = await self._work.result(server, lambda: self._ask(server, before))
+            return await self._work.result(server, lambda: self._ask(server, before), reserved)
         except ServerUnreachable as error:  # too many are being asked
             log.warning("server_keys_not_asked", server=server, why=str(error))
-        return known
+            return replace(known, failures=known.failures + 1)
 
     async def _ask(self, server: str, before: KnownKeys) -> KnownKeys:
         now = self._clock()

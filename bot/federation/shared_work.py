@@ -4,7 +4,7 @@ Rules this module keeps:
 - While something is being fetched under a key, whoever else asks for the key waits for the same result or error.
 - Somebody who stops waiting does not end the work of the others.
 - At most `most` pieces of work run at a time; one more raises `ServerUnreachable` at once. So strangers who name a
-  thousand servers cannot make us ask a thousand servers at a time.
+  thousand servers cannot make us ask a thousand servers at a time. Less important work leaves some places `reserved`.
 """
 
 import asyncio
@@ -23,16 +23,23 @@ class SharedWork(Generic[T]):
         self._most = most
         self._running: dict[str, asyncio.Task[T]] = {}
 
-    async def result(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of `work`, which is begun unless it is running already. Raises what it raises."""
-        task = self._running.get(key)
+    async def result(self, key: str, work: Callable[[], Awaitable[T]], reserved: int = 0) -> T:
+        """Return the result of `work`, which is begun unless it is running already. Raises what it raises.
+
+        Raises `ServerUnreachable` if only `reserved` places or fewer are free.
+        """
+        task = self.begin(key, work, reserved)
         if task is None:
-            if len(self._running) >= self._most:
-                raise ServerUnreachable("too many servers are being asked already")
-            task = asyncio.ensure_future(_awaited(work))
-            self._running[key] = task
-            task.add_done_callback(lambda done: self._ended(key, done))
+            raise ServerUnreachable("too many servers are being asked already")
         return await asyncio.shield(task)
+
+    def begin(self, key: str, work: Callable[[], Awaitable[T]], reserved: int = 0) -> asyncio.Task[T] | None:
+        """Return the task that does `work`, which is begun unless it is running; None if there is no place for it."""
+        task = self._running.get(key)
+        if task is None and len(self._running) < self._most - reserved:
+            task = self._running[key] = asyncio.ensure_future(_awaited(work))
+            task.add_done_callback(lambda done: self._ended(key, done))
+        return task
 
     async def close(self) -> None:
         """End all work."""

@@ -16,7 +16,7 @@ from bot.federation.server_keys import KnownKeys, ServerKey, ServerKeys, keys_in
 from tests.unit.bot.federation.events import KEY, event
 
 SERVER, ID, OTHER_ID = "domain", "ed25519:1", "ed25519:2"
-DAY, MINUTE = 24 * 3_600_000, 60_000
+DAY, HOUR, MINUTE = 24 * 3_600_000, 3_600_000, 60_000
 NOW = 1_800_000_000_000
 OTHER = SigningKey.new()
 
@@ -45,13 +45,16 @@ class Servers:
         self.now = NOW
         self.open = asyncio.Event()
         self.open.set()
-        self.all_asked = asyncio.Event()  # as many as at most at a time
+        self.silent: set[str] = set()  # servers that answer only once `open` is set
+        self.many = 192  # strangers are asked at most so many at a time
+        self.all_asked = asyncio.Event()
 
     async def fetch(self, server: str) -> bytes:
         self.asked.append(server)
-        if len(self.asked) == 256:
+        if len(self.asked) == self.many:
             self.all_asked.set()
-        await self.open.wait()
+        if server in self.silent or not self.silent:
+            await self.open.wait()
         if isinstance(self.says, Exception):
             raise self.says
         return self.says
@@ -68,10 +71,10 @@ def servers() -> Servers:
 async def test_a_key_is_fetched_once_and_holds_as_long_as_its_server_says(servers: Servers) -> None:
     keys = servers.keys()
     assert [await keys.for_request(SERVER, ID) for _ in range(3)] == [KEY.public] * 3
-    servers.now += DAY
+    servers.now += DAY - HOUR - 1
     assert await keys.for_request(SERVER, ID) == KEY.public
     assert servers.asked == [SERVER]
-    servers.now += 1
+    servers.now += HOUR + 2
     servers.says = answer((ID, OTHER), valid_until_ts=servers.now + DAY)
     assert await keys.for_request(SERVER, ID) == OTHER.public
     assert servers.asked == [SERVER] * 2
@@ -137,15 +140,71 @@ async def test_many_who_wait_for_the_same_server_ask_it_once(servers: Servers) -
     assert servers.asked == [SERVER]
 
 
+async def filled(servers: Servers, keys: ServerKeys, many: int = 192) -> list[asyncio.Task[str | None]]:
+    """Let strangers who never answer take each place that they can have."""
+    servers.open.clear()
+    names = [f"s{number}.example" for number in range(many)]
+    servers.silent = set(names)
+    servers.many = len(servers.asked) + many
+    waiting = [asyncio.ensure_future(keys.for_request(name, ID)) for name in names]
+    await servers.all_asked.wait()
+    return waiting
+
+
 async def test_strangers_cannot_make_us_ask_any_number_of_servers_at_a_time(servers: Servers) -> None:
     keys = servers.keys()
-    servers.open.clear()
-    waiting = [asyncio.ensure_future(keys.for_request(f"s{number}.example", ID)) for number in range(256)]
-    await servers.all_asked.wait()
+    waiting = await filled(servers, keys)
     assert await keys.for_request("one-more.example", ID) is None
-    assert len(servers.asked) == 256
+    assert len(servers.asked) == 192
     await keys.close()
     await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_strangers_leave_places_to_servers_that_are_known(servers: Servers) -> None:
+    keys = servers.keys()
+    assert await keys.for_request(SERVER, ID) == KEY.public
+    waiting = await filled(servers, keys)
+    servers.now += DAY + 1
+    servers.says = answer((ID, OTHER), valid_until_ts=servers.now + DAY)
+    assert await keys.for_request(SERVER, ID) == OTHER.public
+    await keys.close()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_key_counts_longer_too_if_its_server_is_not_asked_because_too_many_are(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_keys, "_MOST_AT_A_TIME", 64)
+    monkeypatch.setattr(server_keys, "_RESERVED", 0)
+    keys = servers.keys()
+    assert await keys.for_request(SERVER, ID) == KEY.public
+    waiting = await filled(servers, keys, 64)
+    servers.now += DAY + 1
+    assert await keys.for_request(SERVER, ID) == KEY.public
+    assert await keys.for_request(SERVER, OTHER_ID) is None
+    servers.now += 3 * DAY
+    assert await keys.for_request(SERVER, ID) is None
+    assert servers.asked.count(SERVER) == 1
+    await keys.close()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_key_is_fetched_again_before_it_ends_and_nobody_waits_for_that(servers: Servers) -> None:
+    keys = servers.keys()
+    assert await keys.for_request(SERVER, ID) == KEY.public
+    servers.now += DAY - HOUR - 1
+    assert await keys.for_request(SERVER, ID) == KEY.public
+    assert servers.asked == [SERVER]
+    servers.now += 1
+    servers.says = answer((ID, OTHER), valid_until_ts=servers.now + DAY)
+    servers.many = 2
+    servers.open.clear()
+    assert await keys.for_request(SERVER, ID) == KEY.public
+    await servers.all_asked.wait()
+    servers.open.set()
+    assert await keys.for_request(SERVER, OTHER_ID) is None  # waits for the same answer
+    assert await keys.for_request(SERVER, ID) == OTHER.public
+    assert servers.asked == [SERVER] * 2
 
 
 async def test_only_so_many_servers_are_kept(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
