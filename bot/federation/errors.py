@@ -36,3 +36,7 @@ class ServerRefused(AnswerableError):
         self.status = status
         self.errcode = errcode
         self.error = error
+
+
+class TooManyAsked(Unauthorized):
+    """Raised if a server proves nothing because too many wait for the keys of servers that are not known yet."""

@@ -5,13 +5,14 @@ Rules this module keeps:
 - What others send us of rooms is thrown away unread; the rooms are read through a homeserver.
 - An invitation is signed only if it is one of our user, comes from its sender's server, and that server has signed it;
   whether it is taken is decided by `Invited`.
-- Bodies are bounded.
+- Bodies are bounded in size and time. Transactions are not even kept until their end, as anybody can send them.
 
 Left to others: all other paths, limits of connections.
 
 Specification: server-server API v1.19.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from bot.runtime.clock import Clock, wall_clock
 from moderation.values.ids import UserId
 
 from .client import FEDERATION_V1, FEDERATION_V2, KEYS, ServerIdentity
-from .errors import MalformedPdu, Unauthorized
+from .errors import MalformedPdu, TooManyAsked, Unauthorized
 from .pdu import Pdu
 from .published import (
     MOST_INVITE_BYTES,
@@ -44,6 +45,7 @@ from .x_matrix import origin_of
 _VERSION, _PROFILE = f"{FEDERATION_V1}/version", f"{FEDERATION_V1}/query/profile"
 _DEVICES, _SEND, _INVITE = f"{FEDERATION_V1}/user/devices/", f"{FEDERATION_V1}/send/", f"{FEDERATION_V2}/invite/"
 MOST_TRANSACTION_BYTES = 8 * 2**20  # 50 events of 64 KiB, and 100 small ones
+_BODY_WITHIN_S = 20.0
 Invited = Callable[[Pdu, str], Awaitable[bool]]  # the invitation, the server it came from: is it taken?
 
 
@@ -83,7 +85,7 @@ class FederationPages:
         if request.method != "PUT":
             return None
         if path.startswith(_SEND):
-            await _read(request, MOST_TRANSACTION_BYTES)
+            await _read(request, MOST_TRANSACTION_BYTES, keep=False)
             return received()
         parts = path.removeprefix(_INVITE).split("/")
         if path.startswith(_INVITE) and len(parts) == 2:
@@ -121,6 +123,8 @@ class FederationPages:
                 keys=self.keys,
             )
             pdu = invitation_in(body, room, event_id, origin=origin, user=self.user)
+        except TooManyAsked as error:
+            raise PageRefused(429, "M_LIMIT_EXCEEDED", str(error)) from None
         except Unauthorized as error:
             raise PageRefused(401, "M_UNAUTHORIZED", str(error)) from None
         except MalformedPdu as error:
@@ -132,12 +136,19 @@ class FederationPages:
         return accepted_invitation(pdu, self.us)
 
 
-async def _read(request: web.BaseRequest, most: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > most:
-            raise PageRefused(413, "M_TOO_LARGE", f"More than {most} bytes")
+async def _read(request: web.BaseRequest, most: int, *, keep: bool = True) -> bytes:
+    """Return the body of a request, or nothing of it if it is not to be kept. Raises `PageRefused`."""
+    body, size = bytearray(), 0
+    try:
+        async with asyncio.timeout(_BODY_WITHIN_S):
+            async for chunk in request.content.iter_any():
+                size += len(chunk)
+                if size > most:
+                    raise PageRefused(413, "M_TOO_LARGE", f"More than {most} bytes")
+                if keep:
+                    body += chunk
+    except TimeoutError:
+        raise PageRefused(408, "M_UNKNOWN", f"The body did not come within {_BODY_WITHIN_S:g} s") from None
     return bytes(body)
 
 

@@ -11,13 +11,14 @@ Rules this module keeps:
 - A server is asked once at a time, and at most once a minute; after failures less and less often, at last each ten
   minutes. Only so many servers are asked at a time, and kept. Strangers never take the places of servers whose keys are
   known, and these are asked again an hour before a key ends, while nobody waits.
+- Only so many requests wait for the keys of strangers, and fewer for those of one. One more is told to come again.
 - No notary is asked: a server that is not there to give its keys has nobody waiting for an answer of ours.
 
 Specification: server-server API v1.19, "Retrieving server keys"; "Room versions", "Signing key validity period".
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -29,7 +30,7 @@ from bot.crypto.encoding import MalformedKey, object_of, unb64
 from bot.crypto.signing import is_signed
 from bot.runtime.clock import Clock, wall_clock
 
-from .errors import MalformedPdu, ServerRefused, ServerUnreachable
+from .errors import MalformedPdu, ServerRefused, ServerUnreachable, TooManyAsked
 from .pdu import Pdu
 from .server_names import is_server_name
 from .shared_work import SharedWork
@@ -43,6 +44,8 @@ _MOST_SIGNATURES = 8  # of one server on one event
 _MOST_SERVERS = 10_000
 _MOST_AT_A_TIME = 256
 _RESERVED = 64  # of these, for servers whose keys are known
+_MOST_WAITING = 200  # requests, for the keys of strangers
+_MOST_WAITING_FOR_ONE = 50
 _WITHIN_S = 20.0  # looking the server up included
 _MINUTE_MS = 60_000
 _LONGEST_WAIT_MS = 10 * _MINUTE_MS
@@ -115,9 +118,13 @@ class ServerKeys:
         self._store: KeyStore = store or NoKeyStore()
         self._known: OrderedDict[str, KnownKeys] = OrderedDict()
         self._work: SharedWork[KnownKeys] = SharedWork(_MOST_AT_A_TIME)
+        self._waiting: Counter[str] = Counter()  # for strangers
 
     async def for_request(self, server: str, key_id: str) -> str | None:
-        """Return the key with which a server signs requests now, or None."""
+        """Return the key with which a server signs requests now, or None.
+
+        Raises `TooManyAsked` if the server is a stranger and may not be asked now.
+        """
         now = self._clock()
         known = await self._about(server, key_id, now)
         found = known.keys.get(key_id)
@@ -127,7 +134,10 @@ class ServerKeys:
         """Tell whether a key that a server had when it says that the event was sent has signed it. Never raises."""
         expire = pdu.version.keys_expire
         for key_id in islice(pdu.signatures_of(server), _MOST_SIGNATURES):
-            known = await self._about(server, key_id, pdu.sent_ms if expire else 0)
+            try:
+                known = await self._about(server, key_id, pdu.sent_ms if expire else 0)
+            except TooManyAsked:
+                return False
             found = known.keys.get(key_id)
             if (
                 found is not None
@@ -152,16 +162,33 @@ class ServerKeys:
         now = self._clock()
         if now < known.ask_again_ms():
             return known
-        before, reserved = known, 0 if known.keys else _RESERVED
+        before = known
         if _has(known, key_id, at_ms):
             if known.ends_soon(key_id, now):
-                self._work.begin(server, lambda: self._ask(server, before), reserved)
+                self._work.begin(server, lambda: self._ask(server, before))
             return known
+        if not known.keys:
+            return await self._of_stranger(server)
         try:
-            return await self._work.result(server, lambda: self._ask(server, before), reserved)
+            return await self._work.result(server, lambda: self._ask(server, before))
         except ServerUnreachable as error:  # too many are being asked
             log.warning("server_keys_not_asked", server=server, why=str(error))
             return replace(known, failures=known.failures + 1)
+
+    async def _of_stranger(self, server: str) -> KnownKeys:
+        """Return what is known of a server once it was asked. Raises `TooManyAsked`."""
+        if self._waiting.total() >= _MOST_WAITING or self._waiting[server] >= _MOST_WAITING_FOR_ONE:
+            raise TooManyAsked("too many wait for the keys of servers")
+        before = self._known.get(server, KnownKeys())
+        self._waiting[server] += 1
+        try:
+            return await self._work.result(server, lambda: self._ask(server, before), _RESERVED)
+        except ServerUnreachable as error:
+            raise TooManyAsked(str(error)) from None
+        finally:
+            self._waiting[server] -= 1
+            if not self._waiting[server]:
+                del self._waiting[server]
 
     async def _ask(self, server: str, before: KnownKeys) -> KnownKeys:
         now = self._clock()

@@ -47,7 +47,10 @@ class RequestKeys(Protocol):
     """The source of the keys with which servers sign requests now."""
 
     async def for_request(self, server: str, key_id: str) -> str | None:
-        """Return the public half of a key, in base64, or None if the server has no such key now."""
+        """Return the public half of a key, in base64, or None if the server has no such key now.
+
+        May raise `TooManyAsked`.
+        """
 
 
 def authorization(

@@ -51,7 +51,7 @@ _MEANINGS: dict[Counted, str] = {
     "unknown_room": "Requests about rooms that do not ask.",
     "malformed": "Requests that hold no event.",
     "unauthorized": "Requests that prove no server.",
-    "too_many": "Requests refused because their server has too many under way.",
+    "too_many": "Requests refused because their server, or all servers without known keys, have too many under way.",
     "not_kept": "Answers not given because they could not be kept.",
 }
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

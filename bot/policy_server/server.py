@@ -23,7 +23,7 @@ from aiohttp import web
 
 from bot.config.oidc import is_loopback
 from bot.config.policy_server import HEALTH_PATH
-from bot.federation.errors import MalformedPdu, Unauthorized, UnknownRoomVersion
+from bot.federation.errors import MalformedPdu, TooManyAsked, Unauthorized, UnknownRoomVersion
 from bot.federation.pdu import MOST_BYTES, Pdu
 from bot.federation.policy_server_seen import POLICY_WELL_KNOWN
 from bot.federation.room_versions import room_version
@@ -124,12 +124,13 @@ class PolicyPages:
             headers = request.headers.getall("Authorization", [])
             ours, keys = self._server_name, self._keys
             origin = await origin_of(headers, request.method, request.raw_path, event, ours=ours, keys=keys)
+        except TooManyAsked:
+            return self._too_many()
         except Unauthorized as problem:
             self._figures.count("unauthorized")
             return error(401, "M_UNAUTHORIZED", str(problem))
         if self._under_way[origin] >= MOST_UNDER_WAY:
-            self._figures.count("too_many")
-            return answer(429, {"errcode": "M_LIMIT_EXCEEDED", "error": "Too many at once.", "retry_after_ms": 1_000})
+            return self._too_many()
         self._under_way[origin] += 1
         try:
             return self._in_form(await self._verdict(event), stable=stable)
@@ -137,6 +138,10 @@ class PolicyPages:
             self._under_way[origin] -= 1
             if not self._under_way[origin]:
                 del self._under_way[origin]
+
+    def _too_many(self) -> web.Response:
+        self._figures.count("too_many")
+        return answer(429, {"errcode": "M_LIMIT_EXCEEDED", "error": "Too many at once.", "retry_after_ms": 1_000})
 
     async def _verdict(self, event: Mapping[str, Any]) -> PolicyAnswer:
         room = self._rooms.asking(event.get("room_id"))

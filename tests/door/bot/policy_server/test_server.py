@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from bot.config.policy_server import HEALTH_PATH
+from bot.federation.errors import TooManyAsked
 from bot.federation.policy_server_seen import POLICY_WELL_KNOWN
 from bot.policy_server.bot_tables import NEVER, RoomThatAsks
 from bot.policy_server.rooms import PolicyRooms
@@ -198,3 +199,15 @@ async def test_somebody_who_hangs_up_harms_no_answer(tmp_path: Path) -> None:
         assert (await server.sign(bad))[1]["errcode"] == "M_FORBIDDEN"
         assert len(server.asked.notes()) == 1
         assert RoomId(bad["room_id"]) == ROOM
+
+
+async def test_a_stranger_comes_again_if_too_many_wait_for_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_many(_server: str, _key_id: str) -> str:
+        raise TooManyAsked("too many")
+
+    async with served(tmp_path) as server:
+        monkeypatch.setattr(server.asked.homeservers, "for_request", too_many)
+        status, said = await server.sign(event(server, GOOD))
+        assert (status, said["errcode"]) == (429, "M_LIMIT_EXCEEDED")

@@ -1,6 +1,8 @@
 """Our pages: others count us as a server, and nothing but our own invitation is signed."""
 
+import asyncio
 import json
+import tracemalloc
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +13,7 @@ from aiohttp import web
 from yarl import URL
 
 from bot.crypto.signing import SigningKey, is_signed
+from bot.federation import pages as federation_pages
 from bot.federation.client import ServerIdentity
 from bot.federation.errors import ServerUnreachable
 from bot.federation.pages import FederationPages
@@ -128,6 +131,33 @@ async def test_transactions_are_taken_and_thrown_away(pages: Pages) -> None:
             assert (response.status, await response.json()) == (200, {"pdus": {}})
     async with pages.http.put(f"{pages.url}/_matrix/federation/v1/send/1", data=b"x" * 9_000_000) as response:
         assert response.status == 413
+
+
+async def test_nothing_of_a_transaction_is_kept_while_it_comes(pages: Pages) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield b"x" * 2**17
+
+    tracemalloc.start()
+    try:
+        async with pages.http.put(f"{pages.url}/_matrix/federation/v1/send/1", data=parts()) as response:
+            assert response.status == 200
+        assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("path", ["send/1", "invite/a/b"], ids=str)
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    pages: Pages, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(federation_pages, "_BODY_WITHIN_S", 0.01)
+    version = "v2" if path.startswith("invite") else "v1"
+    url = URL(pages.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(f"PUT /_matrix/federation/{version}/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx".encode())
+    assert (await reader.readline()).split()[1] == b"408"
+    writer.close()
 
 
 @pytest.mark.parametrize(

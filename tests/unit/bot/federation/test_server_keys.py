@@ -9,7 +9,7 @@ import pytest
 
 from bot.crypto.signing import SigningKey
 from bot.federation import server_keys
-from bot.federation.errors import MalformedPdu, ServerUnreachable
+from bot.federation.errors import MalformedPdu, ServerUnreachable, TooManyAsked
 from bot.federation.pdu import Pdu, hashed_and_signed
 from bot.federation.room_versions import room_version
 from bot.federation.server_keys import KnownKeys, ServerKey, ServerKeys, keys_in
@@ -154,10 +154,35 @@ async def filled(servers: Servers, keys: ServerKeys, many: int = 192) -> list[as
 async def test_strangers_cannot_make_us_ask_any_number_of_servers_at_a_time(servers: Servers) -> None:
     keys = servers.keys()
     waiting = await filled(servers, keys)
-    assert await keys.for_request("one-more.example", ID) is None
+    with pytest.raises(TooManyAsked):
+        await keys.for_request("one-more.example", ID)
+    assert not await keys.event_is_signed(signed_at(NOW, ID, KEY), SERVER)
     assert len(servers.asked) == 192
     await keys.close()
     await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_only_so_many_requests_wait_for_the_keys_of_strangers(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_keys, "_MOST_WAITING", 5)
+    monkeypatch.setattr(server_keys, "_MOST_WAITING_FOR_ONE", 3)
+    keys = servers.keys()
+    waiting = await filled(servers, keys, 1)
+    waiting += [asyncio.ensure_future(keys.for_request("s0.example", ID)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(TooManyAsked):
+        await keys.for_request("s0.example", ID)
+    assert await keys.for_request(SERVER, ID) == KEY.public
+    servers.silent |= {"t.example"}
+    waiting += [asyncio.ensure_future(keys.for_request("t.example", ID)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(TooManyAsked):
+        await keys.for_request("u.example", ID)
+    assert await keys.for_request(SERVER, ID) == KEY.public
+    servers.open.set()
+    assert await asyncio.gather(*waiting) == [None] * 5
+    assert await keys.for_request("u.example", ID) is None
 
 
 async def test_strangers_leave_places_to_servers_that_are_known(servers: Servers) -> None:
