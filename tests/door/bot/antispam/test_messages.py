@@ -71,7 +71,7 @@ async def test_a_message_that_breaks_a_rule_is_refused_in_its_words_and_is_a_cas
         answer = await Asked(bot).ask(raw)
         said = json.loads(answer.body)
         assert (answer.status, said["errcode"]) == (403, "M_FORBIDDEN")
-        assert "Please do not advertise." in said["error"]
+        assert "“Please do not advertise”" in said["error"]
         assert "buy now" not in said["error"]
         (fact,) = bot.facts(MessageWithheld)
         assert (fact.by, fact.event, fact.subject, fact.rule) == ("antispam", raw["event_id"], ANNA, "ads")
@@ -209,14 +209,14 @@ async def test_a_rule_of_the_room_is_told_in_the_words_of_the_room(tmp_path: Pat
     async with offline(tmp_path, RULES) as bot:
         await bot.say(MARK, '!rule add no-cats terms "black cat" minor redact text "No cats here."')
         answer = await Asked(bot).send("a black cat")
-        assert "No cats here." in json.loads(answer.body)["error"]
+        assert "“No cats here”" in json.loads(answer.body)["error"]
 
 
 async def test_the_words_are_in_the_language_of_the_room(tmp_path: Path) -> None:
     rules = RULES.replace("text = { en", 'text = { zh = "请勿发广告。", en')
     async with offline(tmp_path, rules) as bot:
         await bot.say(OLGA, "!set language zh")
-        assert "请勿发广告。" in json.loads((await Asked(bot).send()).body)["error"]
+        assert "“请勿发广告”" in json.loads((await Asked(bot).send()).body)["error"]
 
 
 NEWCOMERS = '[newcomers]\nhold = ["links"]\nmessages = 3\n'
