@@ -28,7 +28,6 @@ from storage.journal.transparency.cosignature import Cosigner
 from storage.journal.transparency.daily_checkpoints import Closings
 from storage.journal.transparency.proof import Prover
 from storage.journal.transparency.tiles import Tiles
-from storage.policy_server.spool import PolicySpool, event_key
 
 from .admin.antispam import telling_of_questions
 from .admin.console import ConsoleOperations
@@ -45,7 +44,6 @@ from .bot_rooms.direct_rooms import DirectRooms
 from .config.antispam import token_of
 from .config.config import AnchorSettings, Config
 from .config.oidc import listen_address
-from .config.policy_server import HEALTH_PATH
 from .crypto.encrypting_client import SealedHomeserver
 from .crypto.machine import CryptoMachine
 from .effects.adopt_room import Adopter
@@ -67,7 +65,8 @@ from .effects.lobby import Lobbies
 from .effects.media_hash import MediaHasher
 from .effects.missing_rooms import MissingRooms
 from .effects.personal_data import DataEraser, OwnData
-from .effects.policy_state import AskedServer, PolicyStates
+from .effects.policy_parts import policy_parts
+from .effects.policy_state import PolicyStates
 from .effects.public_reasons import PublicReasons
 from .effects.publish_entry import EntryPublisher
 from .effects.quote_message import Quoter
@@ -85,7 +84,6 @@ from .encryption.key_upkeep import KeyUpkeep
 from .encryption.late_events import ReadAgain
 from .encryption.service import open_machine
 from .encryption.store_rollback import KeysAge
-from .federation.connections import Connections, tls_context
 from .identity.background import VerificationUpkeep
 from .identity.factory import make_verifier
 from .identity.oidc import Oidc
@@ -126,7 +124,6 @@ from .startup import (
 )
 from .sync.backfill import Gaps
 from .sync.policy_lists import PolicyLists
-from .sync.policy_watch import OutsideLook, PolicyWatch
 from .sync.server_reports import ServerReports
 from .sync.spaces import Spaces
 from .sync.sync_loop import Listener
@@ -218,7 +215,7 @@ class RunningBot:
         self._direct = DirectRooms(self._services)
         slowed = _slowed(config, clock)
         self._lists = PolicyLists(self._services)
-        self._policy_watch, self._policy_server = _policy_server(self._services, config)
+        self._policy_watch, self._policy_server = policy_parts(self._services, config)
         self._dispatcher = OutboxDispatcher(database, pipeline, self._handlers(), pipeline.steady, slowed)
         self._spaces = Spaces(self._services)
         self._make_encryption()
@@ -433,23 +430,6 @@ class RunningBot:
         await self._caught_up.wait()
         await self._keys.looked.wait()  # current clients show nothing that is sent before our device is signed
         await work()
-
-
-def _policy_server(services: Services, config: Config) -> tuple[PolicyWatch | None, AskedServer | None]:
-    """Return the watch over the policy server and what rooms ask of it; None without one."""
-    settings, folder = config.policy_server, config.data_dir
-    if settings.server_name is None:
-        return None, None
-    try:
-        tls = tls_context(config.file.parent / settings.ca_file if settings.ca_file else None)
-    except OSError as error:
-        log.error("policy_server_not_watched", why=str(error))
-        return None, None
-    # The name may lead to a private address here, though not outside.
-    look = OutsideLook(settings.server_name, HEALTH_PATH, Connections(tls, may_ask=lambda _host: True))
-    key = partial(event_key, folder)
-    watch = PolicyWatch(services, PolicySpool(folder), look, key, when_down_ms=settings.when_down)
-    return watch, AskedServer(settings.server_name, settings.user, key, watch.reached)
 
 
 def _slowed(config: Config, clock: Clock) -> Slowed:

@@ -87,6 +87,17 @@ class OutsideLook:
         await self._connections.close()
 
 
+class NoQuestion:
+    """A question that reaches nobody: from here nothing can be asked."""
+
+    async def __call__(self) -> bool:
+        """Return that it was not reached."""
+        return False
+
+    async def close(self) -> None:
+        """Do nothing, as nothing is open."""
+
+
 class PolicyWatch(BotPart):
     """Asks the policy server from outside and reads what it refused, as long as it runs."""
 

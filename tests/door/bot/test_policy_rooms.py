@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bot.effects.policy_parts import policy_parts
 from bot.effects.policy_state import AskedServer, PolicyStates
 from bot.matrix.errors import Forbidden
 from bot.outbox.handler import Done
@@ -326,6 +327,19 @@ async def test_a_room_that_somebody_makes_ask_while_it_is_down_stops_again(tmp_p
         at.homeserver.state["m.room.policy"] = OURS
         await at.bot.event(MARK, "m.room.policy", OURS, key="")
         assert (await at.settle(), at.homeserver.asks, at.steps()) == ([], {}, ["on", "down"])
+
+
+async def test_with_an_authority_that_cannot_be_read_it_counts_as_down(tmp_path: Path) -> None:
+    async with place(tmp_path, CONFIG + 'ca_file = "gone.pem"\n') as at:
+        await at.turn_on()
+        await at.join()
+        at.homeserver.state["m.room.policy"] = OURS  # as it was set before
+        services = at.bot.services(at.homeserver)
+        watch, server = policy_parts(services, at.bot.config)
+        assert watch is not None
+        at.watch, at.states = watch, PolicyStates(services, server)
+        assert (await at.look(89_999), at.homeserver.asks) == ([], OURS)
+        assert (await at.look(1), at.homeserver.asks, at.steps()) == (["policy.told.down"], {}, ["on", "down"])
 
 
 async def test_what_was_known_while_no_room_asked_counts_no_more(tmp_path: Path) -> None:
