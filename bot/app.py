@@ -28,6 +28,7 @@ from storage.journal.transparency.cosignature import Cosigner
 from storage.journal.transparency.daily_checkpoints import Closings
 from storage.journal.transparency.proof import Prover
 from storage.journal.transparency.tiles import Tiles
+from storage.policy_server.spool import event_key
 
 from .admin.antispam import telling_of_questions
 from .admin.console import ConsoleOperations
@@ -245,7 +246,10 @@ class RunningBot:
         files = FileFetcher(core.homeserver, config.records.media_limit * 1_000_000)
         reasons = PublicReasons(services.speech, services.policy, config.bot.removal_reason)
         reconciler, acts = Reconciler(services, reasons, whole), SimpleActs(services, reasons, whole)
-        servers, policies = ServerAcls(services), PolicyStates(services, self._policy_server)
+        servers, policies = (
+            ServerAcls(services),
+            PolicyStates(services, self._policy_server, partial(event_key, config.data_dir)),
+        )
         return by_action(
             acts,
             Sweeper(services, acts.redact),
@@ -414,7 +418,7 @@ class RunningBot:
             self._spaces.run,
             self._lists.run,
             self._tables_sample.run,
-            *((self._policy_watch.run,) if self._policy_watch is not None else ()),
+            self._policy_watch.run,
         )
         servers = (self._control, self._callback, self._page, self._front)
         return (

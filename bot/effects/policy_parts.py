@@ -1,6 +1,7 @@
 """The bot's parts that deal with the policy server, as the settings ask for them.
 
 Rules kept here:
+- Refusals that were noted are recorded even if the policy server is in the settings no more.
 - A policy server that cannot be asked from outside counts as not reached: rooms that ask it stop after `when_down`.
 """
 
@@ -12,7 +13,7 @@ from bot.config.config import Config
 from bot.config.policy_server import HEALTH_PATH
 from bot.federation.connections import Connections, tls_context
 from bot.outbox.handler import Services
-from bot.sync.policy_watch import NoQuestion, OutsideLook, PolicyWatch, ReachQuestion
+from bot.sync.policy_watch import NoQuestion, OutsideLook, PolicyWatch, ReachQuestion, RefusalReader
 from storage.policy_server.spool import PolicySpool, event_key
 
 from .policy_state import AskedServer
@@ -20,13 +21,14 @@ from .policy_state import AskedServer
 log = structlog.get_logger()
 
 
-def policy_parts(services: Services, config: Config) -> tuple[PolicyWatch | None, AskedServer | None]:
-    """Return the watch over the policy server, and what rooms ask of it; None without one."""
+def policy_parts(services: Services, config: Config) -> tuple[RefusalReader, AskedServer | None]:
+    """Return what reads refusals and watches the policy server, and what rooms ask; None without one."""
     settings, folder = config.policy_server, config.data_dir
+    notes = PolicySpool(folder)
     if settings.server_name is None:
-        return None, None
+        return RefusalReader(services, notes), None
     question, key = _question(config, settings.server_name), partial(event_key, folder)
-    watch = PolicyWatch(services, PolicySpool(folder), question, key, when_down_ms=settings.when_down)
+    watch = PolicyWatch(services, notes, question, key, when_down_ms=settings.when_down)
     return watch, AskedServer(settings.server_name, settings.user, key, watch.reached)
 
 

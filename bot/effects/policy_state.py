@@ -22,7 +22,7 @@ from bot.matrix.errors import Forbidden
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from moderation.model.actions import AlignPolicy, TellAbove
 from moderation.model.facts import Fact, PolicyServerSet
-from moderation.rooms.policy_server import POLICY_STATE, asked_name, to_write
+from moderation.rooms.policy_server import POLICY_STATE, asked_name, is_ours, to_write
 from moderation.values.events import Json
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Code, Line, RoomName, Who, line
@@ -47,8 +47,12 @@ class AskedServer:
 class PolicyStates(ActionHandler):
     """The handler of `AlignPolicy`. Without a policy server it lets rooms ask no more."""
 
-    def __init__(self, services: Services, server: AskedServer | None) -> None:
+    def __init__(
+        self, services: Services, server: AskedServer | None, former_key: Callable[[], str] = lambda: ""
+    ) -> None:
+        """Set up; `former_key` returns the public key of a policy server that was here, "": not known."""
         super().__init__(services)
+        self._former_key = former_key
         self.handles: Handlers = {AlignPolicy: self.handle}
         self._server = server
         self._told: dict[RoomId, str] = {}  # what the owners were last told, since the start
@@ -66,13 +70,13 @@ class PolicyStates(ActionHandler):
             return Done()
         if view is None or view.condition == "left":
             return Done(result="abandoned")
-        if server is None:  # there was one: what it was called is what the room asks
+        if server is None:  # there was one
             return await self._end(room)
         asks = chosen is not None and not chosen.down_ms and view.active
         if asks and not await self._can_be_asked(server, room):
             return Done()  # `AlignPolicy` comes again once it can
         present = await self._homeserver.state_event(room, POLICY_STATE)
-        if asks and asked_name(present) not in ("", server.name):
+        if asks and asked_name(present) and not is_ours(present, server.name, server.key()):
             return Done(result="refused", actions=self._occupied(room, asked_name(present)))
         written = to_write(present, server.name, server.key(), asks=asks)
         if written is None:
@@ -92,10 +96,14 @@ class PolicyStates(ActionHandler):
         return Done()
 
     async def _empty(self, room: RoomId) -> None:
-        """Let a room ask no more, if it asks us. Raises `Forbidden`."""
+        """Let a room ask no more, if it asks us. Raises `Forbidden`.
+
+        Without a policy server whose name or key is known, what the room asks is taken to be ours.
+        """
         present = await self._homeserver.state_event(room, POLICY_STATE)
-        name = self._server.name if self._server is not None else asked_name(present)
-        if (written := to_write(present, name, "", asks=False)) is not None:
+        key = self._server.key() if self._server is not None else self._former_key()
+        name = self._server.name if self._server is not None else "" if key else asked_name(present)
+        if (written := to_write(present, name, key, asks=False)) is not None:
             await self._homeserver.set_state(room, POLICY_STATE, written)
 
     async def give_back(self, room: RoomId) -> tuple[Fact, ...]:

@@ -98,7 +98,35 @@ class NoQuestion:
         """Do nothing, as nothing is open."""
 
 
-class PolicyWatch(BotPart):
+class RefusalReader(BotPart):
+    """Reads what the policy server refused, as long as it runs."""
+
+    def __init__(self, services: Services, notes: NotedRefusals) -> None:
+        super().__init__(services)
+        self._notes = notes
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            try:
+                while await self.read():
+                    pass
+            except sqlite3.Error as error:
+                log.warning("policy_refusals_not_read", why=str(error))
+            await asyncio.sleep(READ_EVERY_S)
+
+    async def read(self) -> int:
+        """Record the next refusals. Returns how many notes were read."""
+        async with self._database.read() as db:
+            seq = int(await queries.get_meta(db, POLICY_SEQ) or 0)
+        notes = await asyncio.to_thread(self._notes.refusals_after, seq, MOST_NOTES)
+        if notes:
+            refusals = [refused for note in notes if (refused := _refused(note)) is not None]
+            await self._pipeline.take_withheld(refusals, read_to=notes[-1].seq)
+        return len(notes)
+
+
+class PolicyWatch(RefusalReader):
     """Asks the policy server from outside and reads what it refused, as long as it runs."""
 
     def __init__(
@@ -111,8 +139,8 @@ class PolicyWatch(BotPart):
         when_down_ms: int,
     ) -> None:
         """Set up; `key` returns the public key of its signatures, and reads the disk."""
-        super().__init__(services)
-        self._notes, self._look, self._key = notes, look, key
+        super().__init__(services, notes)
+        self._look, self._key = look, key
         self._known_key = ""  # when the rooms were last looked at
         self.reach = Reachability(when_down_ms, last_ms=self._clock())
         self._every_s = min(ASK_EVERY_S, when_down_ms / 3_000)  # missed once, it does not count as down
@@ -126,7 +154,7 @@ class PolicyWatch(BotPart):
         await self.begin()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._read())
+                group.create_task(super().run())
                 group.create_task(self._ask())
         finally:
             await self._look.close()
@@ -141,15 +169,6 @@ class PolicyWatch(BotPart):
         while True:
             await self.look()
             await asyncio.sleep(self._every_s)
-
-    async def _read(self) -> None:
-        while True:
-            try:
-                while await self.read():
-                    pass
-            except sqlite3.Error as error:
-                log.warning("policy_refusals_not_read", why=str(error))
-            await asyncio.sleep(READ_EVERY_S)
 
     async def look(self) -> None:
         """Look once whether it can be reached, and record what that changes."""
@@ -172,16 +191,6 @@ class PolicyWatch(BotPart):
         for room in await queries.rooms_that_ask(db):
             if bool(room.down_ms) is not down:
                 yield (PolicyServerSet(room=room.room, step=step),)
-
-    async def read(self) -> int:
-        """Record the next refusals. Returns how many notes were read."""
-        async with self._database.read() as db:
-            seq = int(await queries.get_meta(db, POLICY_SEQ) or 0)
-        notes = await asyncio.to_thread(self._notes.refusals_after, seq, MOST_NOTES)
-        if notes:
-            refusals = [refused for note in notes if (refused := _refused(note)) is not None]
-            await self._pipeline.take_withheld(refusals, read_to=notes[-1].seq)
-        return len(notes)
 
 
 def _refused(note: NotedRefusal) -> Withheld | None:

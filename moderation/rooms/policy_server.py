@@ -1,7 +1,8 @@
 """The state event by which a room asks the policy server before it delivers messages, and when it must not ask.
 
 Rules kept here:
-- Only an event that names our policy server is changed; what names another one is somebody's own choice.
+- Only an event that names our policy server is changed; what names another one is somebody's own choice. It names ours
+  by our name, or by our key under a name that it had before.
 - Nothing is written where the room says already what it should.
 - A policy server that nobody reaches silences the room, so after `when_down` the room stops asking; it asks again once
   the policy server was reached for `BACK_AFTER_MS` without a break.
@@ -33,10 +34,18 @@ def asked_name(content: Mapping[str, Json] | None) -> str:
     return via if isinstance(via, str) else ""
 
 
+def is_ours(present: Mapping[str, Json] | None, name: str, key: str) -> bool:
+    """Tell whether a room asks our policy server: by its name, or under a former one by its key; "": not known."""
+    there = asked_name(present)
+    keys = (present or {}).get("public_keys")
+    by_key = isinstance(keys, Mapping) and bool(key) and keys.get("ed25519") == key
+    return bool(there) and (there == name or by_key)
+
+
 def to_write(present: Mapping[str, Json] | None, name: str, key: str, *, asks: bool) -> dict[str, Json] | None:
     """Return what is to be written so that a room asks the policy server or not; None: it is so, or is not ours."""
     there = asked_name(present)
-    if there not in ("", name):
+    if there and not is_ours(present, name, key):
         return None
     if not asks:
         return {} if there else None

@@ -1,5 +1,6 @@
 """Rooms that ask the policy server: chosen by their owners, set once it answers, and ended when nobody reaches it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from moderation.values.durations import MS_PER
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import queries
 from storage.outbox import OutboxRow
+from storage.policy_server.store import KeptAnswer, PolicyStore
 from tests.door.bot.pipeline.test_withheld import withheld
 from tests.door.offline import ANNA, BOT, LEVELS, MARK, OLGA, ROOM, Offline, offline
 
@@ -244,6 +246,44 @@ async def test_without_a_policy_server_in_the_settings_rooms_ask_no_more_and_own
             assert await ended_asking(db, bot.config) == []
 
 
+async def test_without_one_in_the_settings_what_names_another_is_left_alone(tmp_path: Path) -> None:
+    other = asking("other.example.org", "another")
+    async with place(tmp_path) as at:
+        await at.turn_on()
+    async with offline(tmp_path, "") as bot:
+        homeserver = Homeserver({"m.room.policy": other})
+        states = PolicyStates(bot.services(homeserver), None, former_key=lambda: "key")
+        await states.handle(AlignPolicy(room=ROOM), "")
+        assert homeserver.asks == other
+        homeserver.state["m.room.policy"] = OURS
+        await states.handle(AlignPolicy(room=ROOM), "")
+        assert homeserver.asks == {}
+
+
+async def test_under_a_new_name_it_is_asked_by_that(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        await at.turn_on()
+        await at.join()
+        await at.look()
+        at.homeserver.state["m.room.policy"] = asking("before.example.org", "key")
+        await at.bot.pipeline.commit(actions=[AlignPolicy(room=ROOM)])
+        assert (await at.settle(), at.homeserver.asks) == ([], OURS)
+
+
+async def test_what_was_refused_before_it_left_the_settings_is_recorded(tmp_path: Path) -> None:
+    async with offline(tmp_path, '[[rules]]\nname = "spam"\nkind = "terms"\nterms = ["buy now"]\n') as bot:
+        refused = withheld(bot)
+        store = await asyncio.to_thread(PolicyStore.open, bot.config.data_dir, bot.time())
+        bad = KeptAnswer(
+            refused.event, "hash", ROOM, accepted=False, at_ms=bot.time(), errcode="M_FORBIDDEN", text="No."
+        )
+        await store.keep(bad, note_of(refused))
+        await asyncio.to_thread(store.close)
+        reader, server = policy_parts(bot.services(Homeserver()), bot.config)
+        assert (server, await reader.read(), await reader.read()) == (None, 1, 0)
+        assert [fact.event for fact in bot.facts(MessageWithheld)] == [refused.event]
+
+
 async def test_a_new_key_is_written_at_once(tmp_path: Path) -> None:
     async with place(tmp_path) as at:
         await at.turn_on()
@@ -336,7 +376,7 @@ async def test_with_an_authority_that_cannot_be_read_it_counts_as_down(tmp_path:
         at.homeserver.state["m.room.policy"] = OURS  # as it was set before
         services = at.bot.services(at.homeserver)
         watch, server = policy_parts(services, at.bot.config)
-        assert watch is not None
+        assert isinstance(watch, PolicyWatch)
         at.watch, at.states = watch, PolicyStates(services, server)
         assert (await at.look(89_999), at.homeserver.asks) == ([], OURS)
         assert (await at.look(1), at.homeserver.asks, at.steps()) == (["policy.told.down"], {}, ["on", "down"])
