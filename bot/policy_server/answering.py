@@ -96,8 +96,8 @@ class Answering:
         self._known: OrderedDict[EventId, KeptAnswer] = OrderedDict()
         self._under_way: dict[object, asyncio.Task[PolicyAnswer]] = {}
 
-    async def answer(self, pdu: Pdu, room: RoomThatAsks) -> PolicyAnswer:
-        """Return the answer to an event of a room that asks."""
+    async def answer(self, pdu: Pdu, room: RoomThatAsks, origin: str = "") -> PolicyAnswer:
+        """Return the answer to an event of a room that asks. `origin` is the server that asked."""
         if (known := self._known.get(pdu.event_id)) is not None:
             self._known.move_to_end(pdu.event_id)
             self._figures.count("repeated")
@@ -105,7 +105,7 @@ class Answering:
         key = _same(pdu)
         task = self._under_way.get(key)
         if task is None:
-            task = self._under_way[key] = asyncio.create_task(self._found(pdu, room))
+            task = self._under_way[key] = asyncio.create_task(self._found(pdu, room, origin))
             task.add_done_callback(lambda _: self._under_way.pop(key, None))
         return await asyncio.shield(task)
 
@@ -114,9 +114,9 @@ class Answering:
         if self._under_way:
             await asyncio.wait(self._under_way.values())
 
-    async def _found(self, pdu: Pdu, room: RoomThatAsks) -> PolicyAnswer:
+    async def _found(self, pdu: Pdu, room: RoomThatAsks, origin: str) -> PolicyAnswer:
         try:
-            return await (self._new(pdu, room) if pdu.has_its_content else self._without_content(pdu))
+            return await (self._new(pdu, room, origin) if pdu.has_its_content else self._without_content(pdu))
         except sqlite3.Error as error:
             self._figures.not_kept(str(error))
             return PolicyAnswer(status=503, errcode=UNKNOWN, text=self._say("not-kept"))
@@ -129,12 +129,12 @@ class Answering:
         self._figures.count("tampered")
         return PolicyAnswer(status=400, errcode=BAD_JSON, text=self._say("tampered"))
 
-    async def _new(self, pdu: Pdu, room: RoomThatAsks) -> PolicyAnswer:
+    async def _new(self, pdu: Pdu, room: RoomThatAsks, origin: str) -> PolicyAnswer:
         """Return a new answer or, if there is an earlier one in the store, that one: `keep` tells."""
         now_ms = self._clock()
         loop = asyncio.get_running_loop()
         ends = loop.time() + self._within_s
-        found = await self._judge.judgement(pdu, room, self._within_s)
+        found = await self._judge.judgement(pdu, room, self._within_s, origin)
         signed = await _in_time(self._keys.event_is_signed(pdu, server_of(pdu.sender)), ends - loop.time())
         kept = KeptAnswer(pdu.event_id, pdu.reference_hash, pdu.room, found.refusal is None, now_ms)
         if found.refusal is None:

@@ -6,7 +6,8 @@ Rules kept here:
   anybody is refused, they and the room are read again in any case (`judging.py`): what is old can only let through.
 - The bot may be down, its tables locked, in the making or replaced: then asking raises, and the last list of rooms
   stands.
-- Nobody waits longer than asked for. While a read that somebody gave up on still hangs, nobody else is made to wait.
+- Nobody waits longer than asked for. One server's questions delay another server's by a turn, and a second look before
+  a refusal has places of its own. While half of the places hang, nobody is made to wait.
 
 Left to others: which failure lets an event through (`judging.py`), what the tables hold (`storage/queries/`).
 """
@@ -15,7 +16,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -32,6 +33,8 @@ from storage import queries
 from storage.database import FILE, Database, state_of_file
 from storage.policy_server.spool import META_SEQ
 
+from .fair_places import FairPlaces
+
 log = structlog.get_logger()
 
 READ_ERRORS = (SQLAlchemyError, AnswerableError, OSError)
@@ -39,6 +42,9 @@ _LOOK_EACH_S = 1.0
 _GOOD_FOR_S = 5.0
 _LOOK_WITHIN_S = 2.0
 _AT_ONCE = 8  # reads; each connection has a thread
+_AGAIN_AT_ONCE = 2  # before a refusal, besides
+_MOST_HANGING = 4
+_HANGS_S = 1.0  # a read that somebody gave up on, and that takes longer, hangs
 NEVER = SAFE_INT  # later than any event can claim to be sent
 _DEFAULT_VERSION = "1"  # of a room whose m.room.create names none
 
@@ -82,8 +88,8 @@ class BotTables:
         self._opened: tuple[tuple[int, ...], Database] | None = None
         self._opening = asyncio.Lock()
         self._looking = asyncio.Lock()
-        self._places = asyncio.Semaphore(_AT_ONCE)
-        self._given_up: set[asyncio.Task[object]] = set()  # reads that still hang
+        self._places, self._places_again = FairPlaces(_AT_ONCE), FairPlaces(_AGAIN_AT_ONCE)
+        self._given_up: dict[asyncio.Task[object], float] = {}  # reads under way, and when they began
         self._seen: object = None  # the state of the files at the last look
         self._changed = True  # since what is known of people and rooms was forgotten
         self._forgotten_s = 0.0
@@ -117,17 +123,28 @@ class BotTables:
                 self._seen = there
             self.read_ms = self._clock()
 
-    async def ask(self, question: Callable[[AsyncConnection], Awaitable[T]], within_s: float) -> T:
-        """Return what `question` finds. Raises one of `READ_ERRORS`: `TablesSilent` if it takes longer than that."""
-        if self._given_up:
-            raise TablesSilent("an earlier question still hangs")
-        began = asyncio.Event()
-        task = asyncio.ensure_future(self._asked(question, began))
+    async def ask(
+        self,
+        question: Callable[[AsyncConnection], Awaitable[T]],
+        within_s: float,
+        server: str = "",
+        *,
+        again: bool = False,
+    ) -> T:
+        """Return what `question` finds. Raises one of `READ_ERRORS`: `TablesSilent` if it takes longer than that.
+
+        `server` has asked for it; `again` if it is the second look before a refusal.
+        """
+        if self._hang():
+            raise TablesSilent("earlier questions still hang")
+        began: list[float] = []
+        places = self._places_again if again else self._places
+        task = asyncio.ensure_future(self._asked(question, places.place(server), began))
         await asyncio.wait({task}, timeout=max(0.0, within_s))
         if task.done():
             return task.result()
-        if began.is_set():  # SQLite's thread cannot be interrupted, and to close its connection would wait for it
-            self._given_up.add(task)
+        if began:  # SQLite's thread cannot be interrupted, and to close its connection would wait for it
+            self._given_up[task] = began[0]
             task.add_done_callback(self._ended)
         else:
             task.cancel()
@@ -135,7 +152,7 @@ class BotTables:
 
     def are_known(self) -> bool:
         """Tell whether what was read of people and rooms is still good, and the tables answer."""
-        return self._opened is not None and not self._given_up and not self._is_due()
+        return self._opened is not None and not self._hang() and not self._is_due()
 
     async def close(self) -> None:
         """Close the database."""
@@ -144,13 +161,23 @@ class BotTables:
             await opened[1].close()
 
     def _ended(self, task: asyncio.Task[T]) -> None:
-        self._given_up.discard(task)
+        self._given_up.pop(task, None)
         with suppress(asyncio.CancelledError):
             task.exception()  # it was told to the one who asked: no answer in time
 
-    async def _asked(self, question: Callable[[AsyncConnection], Awaitable[T]], began: asyncio.Event) -> T:
-        async with self._places:
-            began.set()
+    def _hang(self) -> bool:
+        """Tell whether so many reads hang that nobody is made to wait any more."""
+        before_s = time.monotonic() - _HANGS_S
+        return sum(began_s <= before_s for began_s in self._given_up.values()) >= _MOST_HANGING
+
+    async def _asked(
+        self,
+        question: Callable[[AsyncConnection], Awaitable[T]],
+        place: AbstractAsyncContextManager[None],
+        began: list[float],
+    ) -> T:
+        async with place:
+            began.append(time.monotonic())
             database = await self._database()
             async with database.read() as db:
                 await self._refresh(db)

@@ -77,8 +77,11 @@ class BeforehandJudge:
         self._contexts = JudgingContexts(knowledge, settings, lambda _room, _index: None)
         self._let_through = LetThrough(window_of(config))
 
-    async def judgement(self, pdu: Pdu, room: RoomThatAsks, within_s: float) -> Judgement:
-        """Return the judgement of an event. Raises nothing: what cannot be judged is let through."""
+    async def judgement(self, pdu: Pdu, room: RoomThatAsks, within_s: float, origin: str = "") -> Judgement:
+        """Return the judgement of an event that `origin` asks about.
+
+        Raises nothing: what cannot be judged is let through.
+        """
         if not room.wanted:
             return Judgement(None, "unwanted")
         event = receive(client_event(pdu), pdu.room, self._clock())
@@ -90,10 +93,11 @@ class BeforehandJudge:
             return Judgement(None, "judged", event)
         ends = time.monotonic() + within_s
         try:
-            found = await self._tables.ask(lambda db: self._judged(db, event), ends - time.monotonic())
+            found = await self._tables.ask(lambda db: self._judged(db, event), within_s, origin)
             if found.refusal is not None:
                 self._forget(event)
-                found = await self._tables.ask(lambda db: self._judged(db, event), ends - time.monotonic())
+                left_s = ends - time.monotonic()
+                found = await self._tables.ask(lambda db: self._judged(db, event), left_s, origin, again=True)
         except READ_ERRORS:
             return Judgement(None, "not_judged", event)
         return replace(found, event=event, is_past=pdu.sent_ms < room.since_ms)

@@ -133,7 +133,7 @@ class PolicyPages:
             return self._too_many()
         self._under_way[origin] += 1
         try:
-            return self._in_form(await self._verdict(event), stable=stable)
+            return self._in_form(await self._verdict(event, origin), stable=stable)
         finally:
             self._under_way[origin] -= 1
             if not self._under_way[origin]:
@@ -143,7 +143,7 @@ class PolicyPages:
         self._figures.count("too_many")
         return answer(429, {"errcode": "M_LIMIT_EXCEEDED", "error": "Too many at once.", "retry_after_ms": 1_000})
 
-    async def _verdict(self, event: Mapping[str, Any]) -> PolicyAnswer:
+    async def _verdict(self, event: Mapping[str, Any], origin: str) -> PolicyAnswer:
         room = self._rooms.asking(event.get("room_id"))
         if room is None:
             self._figures.count("unknown_room")
@@ -158,7 +158,7 @@ class PolicyPages:
         except MalformedPdu as problem:
             self._figures.count("malformed")
             return PolicyAnswer(status=400, errcode=BAD_JSON, text=str(problem))
-        return await self._answering.answer(pdu, room)
+        return await self._answering.answer(pdu, room, origin)
 
     def _in_form(self, verdict: PolicyAnswer, *, stable: bool) -> web.StreamResponse:
         if verdict.signature:

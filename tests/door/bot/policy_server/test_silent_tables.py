@@ -24,7 +24,10 @@ async def judged_again(server: Asked) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_while_the_tables_hang_everything_is_let_through_at_once(tmp_path: Path) -> None:
+async def test_while_the_tables_hang_everything_is_let_through_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot_tables, "_HANGS_S", 0.0)
     goes_on = threading.Event()
 
     async def hangs(db: AsyncConnection) -> None:
@@ -33,13 +36,55 @@ async def test_while_the_tables_hang_everything_is_let_through_at_once(tmp_path:
 
     async with asked(tmp_path) as server:
         try:
-            with pytest.raises(TablesSilent):
-                await server.tables.ask(hangs, 0.01)
+            for _ in range(4):
+                with pytest.raises(TablesSilent):
+                    await server.tables.ask(hangs, 0.01)
             assert (await server.ask(server.pdu(ANNA, BAD))).signature
             assert server.counted() == {"not_judged": 1}
         finally:
             goes_on.set()
         await judged_again(server)
+
+
+@pytest.mark.parametrize(("many", "hangs_s"), [(3, 0.0), (7, 600.0)], ids=["few hang", "many are late"])
+async def test_a_few_late_reads_do_not_keep_others_from_being_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int, hangs_s: float
+) -> None:
+    monkeypatch.setattr(bot_tables, "_HANGS_S", hangs_s)
+    goes_on = threading.Event()
+
+    async def hangs(db: AsyncConnection) -> None:
+        assert isinstance(db, Connection)
+        await db.hand_over(lambda _: goes_on.wait())
+
+    async with asked(tmp_path) as server:
+        try:
+            for _ in range(many):
+                with pytest.raises(TablesSilent):
+                    await server.tables.ask(hangs, 0.01)
+            assert not (await server.ask(server.pdu(ANNA, BAD))).signature
+        finally:
+            goes_on.set()
+
+
+async def test_the_second_look_before_a_refusal_waits_for_no_first_look(tmp_path: Path) -> None:
+    goes_on = threading.Event()
+
+    async def hangs(db: AsyncConnection) -> None:
+        assert isinstance(db, Connection)
+        await db.hand_over(lambda _: goes_on.wait())
+
+    async def answers(_db: AsyncConnection) -> bool:
+        return True
+
+    async with asked(tmp_path) as server:
+        places = [asyncio.ensure_future(server.tables.ask(hangs, 600, "loud.example")) for _ in range(20)]
+        try:
+            await asyncio.sleep(0)
+            assert await server.tables.ask(answers, 60, "example.org", again=True)
+        finally:
+            goes_on.set()
+            await asyncio.gather(*places)
 
 
 async def test_nobody_waits_longer_than_the_owner_chose(tmp_path: Path) -> None:
