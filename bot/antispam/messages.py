@@ -4,14 +4,14 @@ Rules kept here:
 - People of other servers are not refused here: on their servers the event would stand, and the bot, from whom this
   server hides it, could not remove it. It is judged after its delivery.
 - An event is judged as the homeserver will deliver it. If an answer comes too late for that, it is not judged here.
-- Of the refusals of one person within a minute a limited number is recorded: the homeserver's own rate limit does not
-  count what is refused, so one person could fill the log. More are refused all the same, and counted in the log.
+- Of the refusals of one person within a minute a limited number is recorded (`bot/pipeline/refusal_cap.py`). More are
+  refused all the same, and counted in the log.
 
 Left to others: the judgement and its record (`bot/pipeline/beforehand.py`), the words (`bot/texts/beforehand.py`).
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ import structlog
 
 from bot.events.parse_event import receive
 from bot.pipeline.beforehand import BeforeDelivery, Beforehand, RefusedIn
+from bot.pipeline.refusal_cap import MOST_OF_PERSON, RefusalCap
 from bot.runtime.clock import Clock
 from moderation.values.ids import UserId, server_of
 
@@ -26,9 +27,6 @@ from .frames import now_ms
 from .protocol import EventQuestion
 
 MOST_TOGETHER = 50  # questions that are judged in one turn, so that others have theirs
-MOST_RECORDED = 30  # refusals of one person
-WITHIN_MS = 60_000
-_MOST_PEOPLE = 10_000
 
 log = structlog.get_logger()
 
@@ -48,7 +46,7 @@ class MessageJudge:
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
         self._work: asyncio.Task[None] | None = None
-        self._refused: OrderedDict[UserId, deque[int]] = OrderedDict()
+        self._recorded = RefusalCap(MOST_OF_PERSON)
 
     async def ask(self, asked: EventQuestion, by_ms: int) -> RefusedIn | None:
         """Return why an event is refused; None if it goes through. `by_ms`: until when an answer matters."""
@@ -80,16 +78,11 @@ class MessageJudge:
 
     def _records(self, user: UserId) -> bool:
         """Count a refusal, and return whether it is recorded."""
-        times, now = self._refused.setdefault(user, deque()), now_ms()
-        self._refused.move_to_end(user)
-        if len(self._refused) > _MOST_PEOPLE:
-            self._refused.popitem(last=False)
-        while times and now - times[0] >= WITHIN_MS:
-            times.popleft()
-        if len(times) >= MOST_RECORDED:
+        at_ms = now_ms()
+        if not self._recorded.has_room(user, at_ms):
             log.warning("antispam_refused_unrecorded", user=user)
             return False
-        times.append(now)
+        self._recorded.add(user, at_ms)
         return True
 
 

@@ -7,6 +7,8 @@ Rules kept here:
 - Many who ask about the same event share one judgement, and an answer outlives whoever waits for it.
 - Nothing is held against somebody unless they are in the room and their own server signed the event. What breaks a rule
   without that is refused, but neither kept nor recorded.
+- Of the refusals of one person, or of the people of one server, a limited number is recorded in a minute
+  (`bot/pipeline/refusal_cap.py`). More are refused all the same.
 - What claims to be older than the owner's wish that the room asks is refused like anything else, but held against
   nobody: it may have been written under other rules.
 - If an answer cannot be kept, none is given.
@@ -29,10 +31,11 @@ import structlog
 
 from bot.crypto.signing import SigningKey
 from bot.federation.pdu import Pdu
+from bot.pipeline.refusal_cap import MOST_OF_PERSON, MOST_OF_SERVER, RefusalCap
 from bot.pipeline.withheld import Withheld, note_of
 from bot.runtime.clock import Clock
 from moderation.judge.beforehand import Refusal
-from moderation.values.ids import EventId, server_of
+from moderation.values.ids import EventId, UserId, server_of
 from storage.policy_server.store import KeptAnswer, PolicyStore
 from storage.record_mapping import Content
 
@@ -93,6 +96,7 @@ class Answering:
         self._clock = clock
         self._within_s = within_ms / 1000
         self._content = content
+        self._of_people, self._of_servers = RefusalCap(MOST_OF_PERSON), RefusalCap(MOST_OF_SERVER)
         self._known: OrderedDict[EventId, KeptAnswer] = OrderedDict()
         self._under_way: dict[object, asyncio.Task[PolicyAnswer]] = {}
 
@@ -151,12 +155,22 @@ class Answering:
             return PolicyAnswer(status=400, errcode=FORBIDDEN, text=text)
         refused = replace(kept, errcode=FORBIDDEN, text=text)
         withheld = Withheld(pdu.room, pdu.event_id, client_event(pdu), found.refusal, "policy_server", now_ms)
-        first = await self._store.keep(refused, None if found.is_past else note_of(withheld, self._content))
+        recorded = not found.is_past and self._is_recorded(pdu.sender, now_ms)
+        first = await self._store.keep(refused, note_of(withheld, self._content) if recorded else None)
         if first is refused:
-            self._figures.count("past" if found.is_past else "refused")
-            if not found.is_past:
+            self._figures.count("past" if found.is_past else "refused" if recorded else "unrecorded")
+            if recorded:
                 self._figures.noted.set()
         return self._remember(first, pdu)
+
+    def _is_recorded(self, sender: UserId, now_ms: int) -> bool:
+        """Count a refusal, and tell whether it is recorded."""
+        server = server_of(sender)
+        if not (self._of_people.has_room(sender, now_ms) and self._of_servers.has_room(server, now_ms)):
+            return False
+        self._of_people.add(sender, now_ms)
+        self._of_servers.add(server, now_ms)
+        return True
 
     def _remember(self, kept: KeptAnswer, pdu: Pdu) -> PolicyAnswer:
         self._known[kept.event_id] = kept

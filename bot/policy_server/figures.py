@@ -28,6 +28,7 @@ Counted = Literal[
     "past",
     "unproven",
     "absent",
+    "unrecorded",
     "tampered",
     "repeated",
     "unknown_room",
@@ -46,12 +47,13 @@ _MEANINGS: dict[Counted, str] = {
     "past": "Events refused without a record: they claim to be older than the wish of the owner.",
     "unproven": "Events refused without a record: no proof that their sender's server sent them.",
     "absent": "Events refused without a record: their sender is not in the room.",
+    "unrecorded": "Events refused without a record: their sender, or its server, had too many within a minute.",
     "tampered": "Events refused because their content is not what was hashed.",
     "repeated": "Answers given again.",
     "unknown_room": "Requests about rooms that do not ask.",
     "malformed": "Requests that hold no event.",
     "unauthorized": "Requests that prove no server.",
-    "too_many": "Requests refused because their server, or all servers without known keys, have too many under way.",
+    "too_many": "Requests refused because their server, or all without known keys together, asks too much.",
     "not_kept": "Answers not given because they could not be kept.",
 }
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

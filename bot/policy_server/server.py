@@ -3,7 +3,7 @@
 Rules kept here:
 - A request is answered only to a server that proves its name, and only about rooms that ask.
 - No event of an unknown room version is signed.
-- A body is bounded in size and time; so are the requests of one server that are under way.
+- A body is bounded in size and time; so are the requests of one server, by how many are under way and by their pace.
 - What other people's servers send is never logged.
 
 Left to others: the answer (`answering.py`), the keys and pages of a homeserver (`bot/federation/`), TLS (a proxy).
@@ -34,6 +34,7 @@ from .answering import BAD_JSON, UNKNOWN, Answering, PolicyAnswer, Say
 from .bot_tables import RoomThatAsks
 from .figures import CONTENT_TYPE, PolicyFigures
 from .own_keys import EVENT_KEY_ID
+from .pace import Pace
 
 log = structlog.get_logger()
 
@@ -72,6 +73,7 @@ class PolicyPages:
         figures: PolicyFigures,
         others: OtherPages,
         say: Say,
+        pace: Pace | None = None,
     ) -> None:
         self._server_name = server_name
         self._well_known = {"public_keys": {"ed25519": event_key}}
@@ -81,6 +83,7 @@ class PolicyPages:
         self._figures = figures
         self._others = others
         self._say = say
+        self._pace = pace or Pace()
         self._under_way: Counter[str] = Counter()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -129,7 +132,7 @@ class PolicyPages:
         except Unauthorized as problem:
             self._figures.count("unauthorized")
             return error(401, "M_UNAUTHORIZED", str(problem))
-        if self._under_way[origin] >= MOST_UNDER_WAY:
+        if not self._pace.takes(origin) or self._under_way[origin] >= MOST_UNDER_WAY:
             return self._too_many()
         self._under_way[origin] += 1
         try:

@@ -4,7 +4,8 @@ Rules kept here:
 - An event id has one answer. If two are written, the first one stands, and both who asked are given it.
 - A refusal and its note are one transaction: there is no refusal of which the bot does not hear.
 - What waits is written together, with one flush (`GroupCommit`).
-- An answer is kept for a week. A note is kept until the bot has recorded it, however long that takes, and no longer,
+- An answer is kept for a week, and `MOST_ANSWERS` at most.
+- A note is kept until the bot has recorded it, however long that takes, and no longer,
   because it holds what somebody wrote. No page of the database and no log beside it holds a removed note for longer
   than it takes to empty that log.
 
@@ -24,6 +25,7 @@ from .spool import TriedRoom
 from .tables import empty_write_ahead_log, open_to_read, open_to_write
 
 KEPT_MS = 7 * DAY_MS
+MOST_ANSWERS = 2_000_000  # some hundred MB; the oldest go first, so that nobody can fill the disk
 MOST_SERVERS = 10_000  # whose keys are kept
 _PURGED_AT_ONCE = 2_000  # rows, so that nobody waits for long
 
@@ -93,9 +95,9 @@ class PolicyStore:
         """Keep what is known of a server's keys. Raises `sqlite3.Error`."""
         await self._writer.do(_keep_keys, server, known, at_ms)
 
-    async def purge(self, now_ms: int, recorded: int) -> int:
+    async def purge(self, now_ms: int, recorded: int, most: int = MOST_ANSWERS) -> int:
         """Remove old answers, and notes up to the number `recorded`. Returns how many rows. Raises `sqlite3.Error`."""
-        answers, notes = await self._writer.do(_purge, now_ms - KEPT_MS, recorded)
+        answers, notes = await self._writer.do(_purge, now_ms - KEPT_MS, recorded, most)
         self._words_left = self._words_left or notes > 0
         return answers + notes
 
@@ -170,8 +172,11 @@ def _keep_keys(connection: sqlite3.Connection, server: str, known: str, at_ms: i
     connection.execute(sql, (MOST_SERVERS,))
 
 
-def _purge(connection: sqlite3.Connection, before_ms: int, recorded: int) -> tuple[int, int]:
+def _purge(connection: sqlite3.Connection, before_ms: int, recorded: int, most: int) -> tuple[int, int]:
     """Return how many answers and how many notes were removed."""
+    too_many = "SELECT at_ms FROM answers ORDER BY at_ms DESC LIMIT 1 OFFSET ?"
+    if (newest := connection.execute(too_many, (most,)).fetchone()) is not None:
+        before_ms = max(before_ms, newest[0] + 1)
     old = "SELECT event_id FROM answers WHERE at_ms < ? ORDER BY at_ms LIMIT ?"
     sql = f"DELETE FROM answers WHERE event_id IN ({old})"  # noqa: S608 - no value from outside
     answers = connection.execute(sql, (before_ms, _PURGED_AT_ONCE)).rowcount

@@ -11,8 +11,8 @@ import pytest
 from bot.antispam.answers import Antispam
 from bot.antispam.frames import now_ms
 from bot.antispam.front_process import GOES_THROUGH, CallbackAnswer
-from bot.antispam.messages import MOST_RECORDED
 from bot.events.parse_event import receive
+from bot.pipeline.refusal_cap import MOST_OF_PERSON
 from bot.pipeline.withheld import Withheld
 from moderation.judge.beforehand import Refusal
 from moderation.model.actions import Redact
@@ -178,7 +178,7 @@ async def test_a_flood_is_stopped_before_its_messages_arrive(tmp_path: Path) -> 
         answers = await asyncio.gather(*(asked.ask(raw) for raw in raws))
         through = [raw for raw, answer in zip(raws, answers, strict=True) if answer == GOES_THROUGH]
         assert len(through) == 5
-        assert len(bot.facts(MessageWithheld)) == MOST_RECORDED
+        assert len(bot.facts(MessageWithheld)) == MOST_OF_PERSON
         await bot.pipeline.take([receive(raw, ROOM, bot.time()) for raw in through])
         assert bot.facts(Found)[-1].count <= 6  # what arrives was counted once, not twice
         assert [row for row in await bot.waiting() if isinstance(row.action, Redact)] == []

@@ -11,6 +11,7 @@ from bot.events.parse_event import receive
 from bot.federation.pdu import Pdu
 from bot.federation.redaction import redacted
 from bot.federation.room_versions import room_version
+from bot.pipeline.refusal_cap import MOST_OF_PERSON, MOST_OF_SERVER
 from bot.pipeline.withheld import withheld_of
 from bot.policy_server.answering import PolicyAnswer
 from moderation.values.durations import MS_PER
@@ -118,6 +119,27 @@ async def test_somebody_who_is_not_in_the_room_is_refused_without_a_record(tmp_p
         await server.come(STRANGER)
         assert await server.ask(bad) == REFUSED
         assert [note.event_id for note in server.notes()] == [bad.event_id]
+
+
+async def test_of_one_person_so_many_refusals_are_recorded_and_the_rest_only_refused(tmp_path: Path) -> None:
+    async with asked(tmp_path) as server:
+        bad = [server.pdu(ANNA, BAD, depth=n) for n in range(MOST_OF_PERSON + 5)]
+        assert set(await asyncio.gather(*map(server.ask, bad))) == {REFUSED}
+        assert len(server.notes()) == MOST_OF_PERSON
+        assert server.counted() == {"refused": MOST_OF_PERSON, "unrecorded": 5}
+        server.bot.time.ms += MS_PER["m"]
+        assert await server.ask(server.pdu(ANNA, BAD, depth=99)) == REFUSED
+        assert len(server.notes()) == MOST_OF_PERSON + 1
+
+
+async def test_of_the_people_of_one_server_so_many_refusals_are_recorded(tmp_path: Path) -> None:
+    async with asked(tmp_path) as server:
+        people = [UserId(f"@sock{n}:elsewhere.example") for n in range(MOST_OF_SERVER + 5)]
+        await server.come(*people)
+        assert set(await asyncio.gather(*(server.ask(server.pdu(user, BAD)) for user in people))) == {REFUSED}
+        assert server.counted() == {"refused": MOST_OF_SERVER, "unrecorded": 5}
+        assert await server.ask(server.pdu(ANNA, BAD)) == REFUSED  # of another server
+        assert server.counted() == {"refused": MOST_OF_SERVER + 1, "unrecorded": 5}
 
 
 async def test_a_forgery_does_not_hide_the_event_it_copies(tmp_path: Path) -> None:

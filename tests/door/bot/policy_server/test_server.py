@@ -16,11 +16,12 @@ from bot.config.policy_server import HEALTH_PATH
 from bot.federation.errors import TooManyAsked
 from bot.federation.policy_server_seen import POLICY_WELL_KNOWN
 from bot.policy_server.bot_tables import NEVER, RoomThatAsks
+from bot.policy_server.pace import Pace
 from bot.policy_server.rooms import PolicyRooms
 from bot.policy_server.server import MOST_BODY, SIGN, UNSTABLE_SIGN, PolicyPages
 from moderation.values.ids import RoomId
 from tests.door.bot.policy_server.asked import BAD, GOOD, NAME, Asked, StaysOut, asked
-from tests.door.offline import ANNA, ROOM
+from tests.door.offline import ANNA, MARK, ROOM
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[Served]:
+async def served(folder: Path, pace: Pace | None = None) -> AsyncIterator[Served]:
     async def nothing(_request: web.BaseRequest) -> None:
         return None
 
@@ -60,6 +61,7 @@ async def served(folder: Path) -> AsyncIterator[Served]:
             server.figures,
             nothing,
             str,
+            pace,
         )
         runner = web.ServerRunner(web.Server(pages.handle))
         await runner.setup()
@@ -102,6 +104,18 @@ async def test_only_servers_that_prove_their_name_are_answered(tmp_path: Path) -
             status, answer = await server.sign(good, headers=wrong)
             assert (status, answer["errcode"]) == (401, "M_UNAUTHORIZED"), wrong
         assert server.asked.counted() == {"unauthorized": 7}
+
+
+async def test_a_server_that_asks_too_fast_is_told_to_wait_and_others_are_answered(tmp_path: Path) -> None:
+    async with served(tmp_path, Pace(at_once=3, a_second=0)) as server:
+        found = [await server.sign(event(server, GOOD, depth=n)) for n in range(5)]
+        assert [status for status, _ in found] == [200, 200, 200, 429, 429]
+        assert found[-1][1]["errcode"] == "M_LIMIT_EXCEEDED" and found[-1][1]["retry_after_ms"] > 0
+        assert server.asked.counted() == {"judged": 3, "too_many": 2}
+        good = dict(server.asked.pdu(MARK, GOOD).event)
+        server.asked.homeservers.key("elsewhere.example")
+        by_another = server.asked.homeservers.header(good, SIGN, by="elsewhere.example")
+        assert (await server.sign(good, headers=by_another))[0] == 200
 
 
 @pytest.mark.parametrize(

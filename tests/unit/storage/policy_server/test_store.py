@@ -138,6 +138,15 @@ async def test_answers_are_kept_for_a_week(store: PolicyStore) -> None:
     assert await store.answer(GOOD.event_id) is None
 
 
+async def test_of_too_many_answers_the_oldest_go_first(store: PolicyStore) -> None:
+    for n in range(5):
+        await store.keep(replace(GOOD, event_id=EventId(f"$good{n}"), at_ms=NOW + n))
+    assert await store.purge(NOW, recorded=0, most=5) == 0
+    assert await store.purge(NOW, recorded=0, most=3) == 2
+    found = [await store.answer(EventId(f"$good{n}")) is not None for n in range(5)]
+    assert found == [False, False, True, True, True]
+
+
 async def test_numbers_never_come_again_not_even_with_a_new_file(store: PolicyStore, tmp_path: Path) -> None:
     spool = PolicySpool(tmp_path)
     await store.keep(BAD, "")
