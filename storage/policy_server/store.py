@@ -4,7 +4,9 @@ Rules kept here:
 - An event id has one answer. If two are written, the first one stands, and both who asked are given it.
 - A refusal and its note are one transaction: there is no refusal of which the bot does not hear.
 - What waits is written together, with one flush (`GroupCommit`).
-- An answer is kept for a week, and `MOST_ANSWERS` at most.
+- A signature is kept for a week: what was signed is delivered by then, and the bot has it. A refusal, which holds no
+  words of anybody, is kept for a year, since rules change and the event may still be sent. Of each, `MOST_ANSWERS` are
+  kept at most.
 - A note is kept until the bot has recorded it, however long that takes, and no longer,
   because it holds what somebody wrote. No page of the database and no log beside it holds a removed note for longer
   than it takes to empty that log.
@@ -25,7 +27,8 @@ from .spool import TriedRoom
 from .tables import empty_write_ahead_log, open_to_read, open_to_write
 
 KEPT_MS = 7 * DAY_MS
-MOST_ANSWERS = 2_000_000  # some hundred MB; the oldest go first, so that nobody can fill the disk
+REFUSALS_KEPT_MS = 365 * DAY_MS
+MOST_ANSWERS = 2_000_000  # of each kind, some hundred MB; the oldest go first, so that nobody can fill the disk
 MOST_SERVERS = 10_000  # whose keys are kept
 _PURGED_AT_ONCE = 2_000  # rows, so that nobody waits for long
 
@@ -97,7 +100,7 @@ class PolicyStore:
 
     async def purge(self, now_ms: int, recorded: int, most: int = MOST_ANSWERS) -> int:
         """Remove old answers, and notes up to the number `recorded`. Returns how many rows. Raises `sqlite3.Error`."""
-        answers, notes = await self._writer.do(_purge, now_ms - KEPT_MS, recorded, most)
+        answers, notes = await self._writer.do(_purge, now_ms, recorded, most)
         self._words_left = self._words_left or notes > 0
         return answers + notes
 
@@ -172,17 +175,22 @@ def _keep_keys(connection: sqlite3.Connection, server: str, known: str, at_ms: i
     connection.execute(sql, (MOST_SERVERS,))
 
 
-def _purge(connection: sqlite3.Connection, before_ms: int, recorded: int, most: int) -> tuple[int, int]:
+def _purge(connection: sqlite3.Connection, now_ms: int, recorded: int, most: int) -> tuple[int, int]:
     """Return how many answers and how many notes were removed."""
-    too_many = "SELECT at_ms FROM answers ORDER BY at_ms DESC LIMIT 1 OFFSET ?"
-    if (newest := connection.execute(too_many, (most,)).fetchone()) is not None:
-        before_ms = max(before_ms, newest[0] + 1)
-    old = "SELECT event_id FROM answers WHERE at_ms < ? ORDER BY at_ms LIMIT ?"
-    sql = f"DELETE FROM answers WHERE event_id IN ({old})"  # noqa: S608 - no value from outside
-    answers = connection.execute(sql, (before_ms, _PURGED_AT_ONCE)).rowcount
+    signatures = _purge_answers(connection, True, now_ms - KEPT_MS, most)
+    refusals = _purge_answers(connection, False, now_ms - REFUSALS_KEPT_MS, most)
     told = "SELECT seq FROM refusals WHERE seq <= ? ORDER BY seq LIMIT ?"
     sql = f"DELETE FROM refusals WHERE seq IN ({told})"  # noqa: S608 - likewise
-    return answers, connection.execute(sql, (recorded, _PURGED_AT_ONCE)).rowcount
+    return signatures + refusals, connection.execute(sql, (recorded, _PURGED_AT_ONCE)).rowcount
+
+
+def _purge_answers(connection: sqlite3.Connection, accepted: bool, before_ms: int, most: int) -> int:
+    too_many = "SELECT at_ms FROM answers WHERE accepted = ? ORDER BY at_ms DESC LIMIT 1 OFFSET ?"
+    if (newest := connection.execute(too_many, (accepted, most)).fetchone()) is not None:
+        before_ms = max(before_ms, newest[0] + 1)
+    old = "SELECT event_id FROM answers WHERE accepted = ? AND at_ms < ? ORDER BY at_ms LIMIT ?"
+    sql = f"DELETE FROM answers WHERE event_id IN ({old})"  # noqa: S608 - no value from outside
+    return connection.execute(sql, (accepted, before_ms, _PURGED_AT_ONCE)).rowcount
 
 
 def _continue_after(connection: sqlite3.Connection, seq: int) -> None:

@@ -33,7 +33,7 @@ CREATE TABLE answers (
     text TEXT NOT NULL DEFAULT '',
     at_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX answers_by_time ON answers (at_ms);
+CREATE INDEX answers_by_time ON answers (accepted, at_ms);
 CREATE TABLE refusals (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     at_ms INTEGER NOT NULL,

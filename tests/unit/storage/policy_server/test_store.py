@@ -131,7 +131,16 @@ async def test_words_that_a_killed_process_left_are_gone_after_the_next_start(
         again.close()
 
 
-async def test_answers_are_kept_for_a_week(store: PolicyStore) -> None:
+async def test_a_refusal_is_kept_for_a_year_without_its_words(store: PolicyStore) -> None:
+    """Rules change; an event that was refused must not be signed when it is sent again."""
+    await store.keep(BAD, "note")
+    await store.purge(NOW + 365 * DAY_MS, recorded=NOW + 1_000)
+    assert await store.answer(BAD.event_id) == BAD
+    assert await store.purge(NOW + 365 * DAY_MS + 1, recorded=0) == 1
+    assert await store.answer(BAD.event_id) is None
+
+
+async def test_signatures_are_kept_for_a_week(store: PolicyStore) -> None:
     await store.keep(GOOD)
     assert await store.purge(NOW + 7 * DAY_MS, recorded=0) == 0
     assert await store.purge(NOW + 7 * DAY_MS + 1, recorded=0) == 1
