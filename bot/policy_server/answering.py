@@ -47,6 +47,7 @@ log = structlog.get_logger()
 
 FORBIDDEN, BAD_JSON, UNKNOWN = "M_FORBIDDEN", "M_BAD_JSON", "M_UNKNOWN"
 _MOST_REMEMBERED = 20_000
+_TRY_EACH_MS = 1_000
 
 
 class EventKeys(Protocol):
@@ -98,6 +99,7 @@ class Answering:
         self._content = content
         self._of_people, self._of_servers = RefusalCap(MOST_OF_PERSON), RefusalCap(MOST_OF_SERVER)
         self._known: OrderedDict[EventId, KeptAnswer] = OrderedDict()
+        self._tried_ms = 0
         self._under_way: dict[object, asyncio.Task[PolicyAnswer]] = {}
 
     async def answer(self, pdu: Pdu, room: RoomThatAsks, origin: str = "") -> PolicyAnswer:
@@ -112,6 +114,17 @@ class Answering:
             task = self._under_way[key] = asyncio.create_task(self._found(pdu, room, origin))
             task.add_done_callback(lambda _: self._under_way.pop(key, None))
         return await asyncio.shield(task)
+
+    async def try_disk(self) -> None:
+        """Look whether answers can be kept again, at most once a second."""
+        if self._clock() - self._tried_ms < _TRY_EACH_MS:
+            return
+        self._tried_ms = self._clock()
+        try:
+            await self._store.try_to_write(self._clock())
+        except sqlite3.Error:
+            return
+        self._figures.kept()
 
     async def settle(self) -> None:
         """Wait until everything under way is answered."""

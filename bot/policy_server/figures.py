@@ -6,6 +6,7 @@ for it from outside: 200, or 503 if no answer can be given at all.
 Rules kept here:
 - No label has a value that people choose, and none names a room.
 - Tables that cannot be read are no reason to be called unwell: then everything is let through, and nobody is silenced.
+- A disk that failed is believed again once something was written, and not because time has passed.
 """
 
 import asyncio
@@ -57,7 +58,7 @@ _MEANINGS: dict[Counted, str] = {
     "not_kept": "Answers not given because they could not be kept.",
 }
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_AGAIN_MS = 60_000  # a disk that failed is believed again after this, or with the next answer that is kept
+_SAY_EACH_MS = 60_000
 
 
 class PolicyFigures:
@@ -68,25 +69,33 @@ class PolicyFigures:
         self._clock = clock
         self._began_ms = clock()
         self._counts: Counter[Counted] = Counter(dict.fromkeys(get_args(Counted), 0))
-        self._failed_ms = 0
+        self._failing_since_ms: int | None = None
+        self._said_ms = 0
 
     def count(self, what: Counted) -> None:
         """Count one."""
         self._counts[what] += 1
         if what in ("judged", "refused"):
-            self._failed_ms = 0
+            self._failing_since_ms = None
+        elif what == "not_judged" and self._clock() - self._said_ms >= _SAY_EACH_MS:
+            self._said_ms = self._clock()
+            log.warning("policy_not_judged", since_start=self._counts[what])
+
+    def kept(self) -> None:
+        """Note that the disk can be written again."""
+        self._failing_since_ms = None
 
     def not_kept(self, why: str) -> None:
         """Count an answer that could not be kept."""
         self._counts["not_kept"] += 1
-        if not self._failed_ms:
+        if self._failing_since_ms is None:
             log.error("policy_answer_not_kept", why=why)
-        self._failed_ms = self._clock()
+            self._failing_since_ms = self._clock()
 
     @property
     def healthy(self) -> bool:
         """Tell whether answers can be given."""
-        return not self._failed_ms or self._clock() - self._failed_ms > _AGAIN_MS
+        return self._failing_since_ms is None
 
     def counted(self) -> dict[str, int]:
         """Return all counts by name."""

@@ -105,6 +105,8 @@ class PolicyPages:
         if method == "GET" and path == POLICY_WELL_KNOWN:
             return answer(200, self._well_known, _OF_ANYBODY)
         if method == "GET" and path == HEALTH_PATH:
+            if not self._figures.healthy:
+                await self._answering.try_disk()
             return answer(200 if self._figures.healthy else 503, {"healthy": self._figures.healthy})
         if method == "GET" and path == METRICS and is_loopback(_host(request)):
             rooms, joined, age_s = self._rooms.figures()

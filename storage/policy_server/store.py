@@ -30,6 +30,7 @@ KEPT_MS = 7 * DAY_MS
 REFUSALS_KEPT_MS = 365 * DAY_MS
 MOST_ANSWERS = 2_000_000  # of each kind, some hundred MB; the oldest go first, so that nobody can fill the disk
 MOST_SERVERS = 10_000  # whose keys are kept
+_TRIAL_BYTES = 65_536
 _PURGED_AT_ONCE = 2_000  # rows, so that nobody waits for long
 
 
@@ -73,6 +74,11 @@ class PolicyStore:
         Returns when it is on the disk. Raises `sqlite3.Error` if it could not be kept: then it must not be given.
         """
         return await self._writer.do(_keep, answer, note)
+
+    async def try_to_write(self, at_ms: int) -> None:
+        """Write something as large as an answer with its note, and remove it. Raises `sqlite3.Error`."""
+        await self._writer.do(_trial, at_ms)
+        await self._writer.do(_end_of_trial)
 
     async def rooms(self) -> tuple[TriedRoom, ...]:
         """Return all rooms. Raises `sqlite3.Error`."""
@@ -146,6 +152,15 @@ def _keep(connection: sqlite3.Connection, answer: KeptAnswer, note: str | None) 
         sql = "INSERT INTO refusals (at_ms, event_id, note) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
         connection.execute(sql, (answer.at_ms, answer.event_id, note))
     return answer
+
+
+def _trial(connection: sqlite3.Connection, at_ms: int) -> None:
+    sql = "INSERT OR REPLACE INTO answers (event_id, reference_hash, room, accepted, at_ms) VALUES ('', ?, '', 0, ?)"
+    connection.execute(sql, ("-" * _TRIAL_BYTES, at_ms))
+
+
+def _end_of_trial(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM answers WHERE event_id = ''")
 
 
 def _rooms(connection: sqlite3.Connection) -> tuple[TriedRoom, ...]:

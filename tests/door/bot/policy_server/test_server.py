@@ -205,6 +205,21 @@ async def test_if_answers_cannot_be_kept_none_is_given_and_it_says_that_it_is_un
         assert (await server.get(HEALTH_PATH))[0] == 200
 
 
+async def test_it_stays_unwell_until_something_can_be_written_even_if_nobody_asks(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        connection = server.asked.store._writer._connection
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")  # as on a disk that is full
+        server.asked.figures.not_kept("disk full")
+        for _ in range(3):
+            server.asked.bot.time.ms += 600_000
+            assert (await server.get(HEALTH_PATH))[0] == 503
+        connection.execute(f"PRAGMA max_page_count = {pages + 1_000}")
+        server.asked.bot.time.ms += 1_000
+        assert (await server.get(HEALTH_PATH))[0] == 200
+        assert (await server.get(HEALTH_PATH))[0] == 200
+
+
 async def test_somebody_who_hangs_up_harms_no_answer(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
         bad = event(server, BAD)
