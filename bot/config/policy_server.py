@@ -29,6 +29,7 @@ from moderation.values.ids import UserId, server_of
 from .errors import ConfigProblem, shown
 from .oidc import LoopbackOrPrivate
 
+METRICS_PATH = "/metrics"  # figures, for its own machine alone
 HEALTH_PATH = "/_answerable/policy/health"  # asked for from outside: 200 if answers can be given
 LOCALPART = "answerable"  # of the policy server's one user
 SHORTEST_MS, LONGEST_MS = 100, 10_000  # for an answer; Synapse waits for 30 s

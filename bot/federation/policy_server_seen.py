@@ -23,7 +23,9 @@ from .server_keys import keys_in
 from .server_names import parse_server_name
 
 POLICY_WELL_KNOWN = "/.well-known/matrix/policy_server"
-OutsideProblem = Literal["", "unreachable", "unwell", "wrong_page", "wrong_server", "no_key", "other_key"]
+OutsideProblem = Literal[
+    "", "unreachable", "unwell", "wrong_page", "wrong_server", "no_key", "other_key", "open_figures"
+]
 _HTTPS = 443
 _MOST_BYTES = 65_536
 _WITHIN_S = 10.0
@@ -39,9 +41,17 @@ class PolicyServerSeen:
 
 
 async def look_from_outside(
-    name: str, health_path: str, event_key: str, connections: Connections, clock: Clock = wall_clock
+    name: str,
+    health_path: str,
+    figures_path: str,
+    event_key: str,
+    connections: Connections,
+    clock: Clock = wall_clock,
 ) -> PolicyServerSeen:
-    """Return what answers under the name of a policy server whose key for events is `event_key`."""
+    """Return what answers under the name of a policy server whose key for events is `event_key`.
+
+    `figures_path`: the page that is for its own machine alone.
+    """
     resolver = ServerResolver(connections, clock=clock)
     try:
         where = await resolver.resolve(name)
@@ -53,7 +63,10 @@ async def look_from_outside(
             keys_in(keys.body, name, clock())
         except MalformedPdu as error:
             return PolicyServerSeen("wrong_server", str(error))
-        return _of_key(await _asked(connections, _itself(name), POLICY_WELL_KNOWN), event_key)
+        seen = _of_key(await _asked(connections, _itself(name), POLICY_WELL_KNOWN), event_key)
+        if not seen.problem and (await _asked(connections, where, figures_path)).status == 200:
+            return PolicyServerSeen("open_figures")
+        return seen
     except ServerUnreachable as error:
         return PolicyServerSeen("unreachable", str(error))
     finally:

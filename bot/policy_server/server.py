@@ -22,7 +22,7 @@ import structlog
 from aiohttp import web
 
 from bot.config.oidc import is_loopback
-from bot.config.policy_server import HEALTH_PATH
+from bot.config.policy_server import HEALTH_PATH, METRICS_PATH
 from bot.federation.errors import MalformedPdu, TooManyAsked, Unauthorized, UnknownRoomVersion
 from bot.federation.pdu import MOST_BYTES, Pdu
 from bot.federation.policy_server_seen import POLICY_WELL_KNOWN
@@ -40,7 +40,6 @@ log = structlog.get_logger()
 
 SIGN = "/_matrix/policy/v1/sign"
 UNSTABLE_SIGN = "/_matrix/policy/unstable/org.matrix.msc4284/sign"
-METRICS = "/metrics"
 MOST_BODY = 2 * MOST_BYTES  # an event with spaces and escapes that its canonical form has not
 MOST_UNDER_WAY = 1_000  # of one server
 _BODY_WITHIN_S = 10.0
@@ -108,7 +107,7 @@ class PolicyPages:
             if not self._figures.healthy:
                 await self._answering.try_disk()
             return answer(200 if self._figures.healthy else 503, {"healthy": self._figures.healthy})
-        if method == "GET" and path == METRICS and is_loopback(_host(request)):
+        if method == "GET" and path == METRICS_PATH and is_loopback(_host(request)):
             rooms, joined, age_s = self._rooms.figures()
             body = self._figures.text(rooms=rooms, joined=joined, tables_age_s=age_s)
             return web.Response(text=body, headers={**_HEADERS, "Content-Type": CONTENT_TYPE})

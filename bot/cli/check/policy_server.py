@@ -49,7 +49,7 @@ async def _judges_otherwise(config: "Config") -> bool:
 
 
 async def _from_outside(config: "Config", name: str, key: str) -> Finding:
-    from bot.config.policy_server import HEALTH_PATH
+    from bot.config.policy_server import HEALTH_PATH, METRICS_PATH
     from bot.federation.connections import Connections, tls_context
     from bot.federation.policy_server_seen import look_from_outside
 
@@ -62,7 +62,7 @@ async def _from_outside(config: "Config", name: str, key: str) -> Finding:
     # The name may lead to a private address here, though not outside.
     connections = Connections(tls, may_ask=lambda _host: True)
     try:
-        seen = await look_from_outside(name, HEALTH_PATH, key, connections)
+        seen = await look_from_outside(name, HEALTH_PATH, METRICS_PATH, key, connections)
     finally:
         await connections.close()
     return _said(seen.problem, name, seen.why, settings.listen)
@@ -84,3 +84,5 @@ def _said(found: "OutsideProblem", name: str, why: str, listen: str) -> Finding:
             return problem("policy_server", "policy_no_key", name=name, why=why, listen=listen)
         case "other_key":
             return problem("policy_server", "policy_other_key", name=name)
+        case "open_figures":
+            return warning("policy_server", "policy_open_figures", name=name)

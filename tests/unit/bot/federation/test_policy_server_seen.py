@@ -17,7 +17,7 @@ from bot.federation.policy_server_seen import POLICY_WELL_KNOWN, PolicyServerSee
 from bot.federation.published import published_keys
 from bot.runtime.clock import wall_clock
 
-HEALTH = "/health"
+HEALTH, FIGURES = "/health", "/metrics"
 EVENT_KEY = "the key"
 
 
@@ -62,6 +62,7 @@ async def served(folder: Path) -> AsyncIterator[tuple[Pages, Connections]]:
         (HEALTH, (503, b'{"healthy":false}'), PolicyServerSeen("unwell", "503")),
         (HEALTH, (200, b"<html>Welcome to nginx!</html>"), PolicyServerSeen("wrong_page", "200")),
         (HEALTH, (200, b'{"healthy":"yes"}'), PolicyServerSeen("wrong_page", "200")),
+        (FIGURES, (200, b"answerable_policy_refused_total 7"), PolicyServerSeen("open_figures")),
         (KEYS, (200, b"<html>"), PolicyServerSeen("wrong_server", "not JSON: JSONDecodeError")),
         (POLICY_WELL_KNOWN, (404, b"<html>"), PolicyServerSeen("no_key", "404")),
         (
@@ -76,14 +77,14 @@ async def test_each_fault_is_told_apart(
 ) -> None:
     async with served(tmp_path) as (pages, connections):
         pages.answers[path] = answer
-        assert await look_from_outside(pages.name, HEALTH, EVENT_KEY, connections) == found
+        assert await look_from_outside(pages.name, HEALTH, FIGURES, EVENT_KEY, connections) == found
 
 
 async def test_keys_of_another_name_are_those_of_another_server(tmp_path: Path) -> None:
     async with served(tmp_path) as (pages, connections):
         us = ServerIdentity("elsewhere.example", "ed25519:1", SigningKey.new())
         pages.answers[KEYS] = (200, orjson.dumps(published_keys(us, wall_clock())))
-        seen = await look_from_outside(pages.name, HEALTH, EVENT_KEY, connections)
+        seen = await look_from_outside(pages.name, HEALTH, FIGURES, EVENT_KEY, connections)
         assert (seen.problem, seen.why) == ("wrong_server", "not the keys of this server")
 
 
@@ -91,6 +92,6 @@ async def test_nobody_there(tmp_path: Path) -> None:
     async with served(tmp_path) as (pages, connections):
         name = pages.name
     connections = Connections(tls_context(), may_ask=lambda _: True)
-    seen = await look_from_outside(name, HEALTH, EVENT_KEY, connections)
+    seen = await look_from_outside(name, HEALTH, FIGURES, EVENT_KEY, connections)
     await connections.close()
     assert seen.problem == "unreachable"
