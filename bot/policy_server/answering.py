@@ -11,7 +11,8 @@ Rules kept here:
   (`bot/pipeline/refusal_cap.py`). More are refused all the same.
 - What claims to be older than the owner's wish that the room asks is refused like anything else, but held against
   nobody: it may have been written under other rules.
-- If an answer cannot be kept, none is given.
+- If an answer cannot be kept, none is given. After `when_down` without one, what breaks no rule is signed all the same,
+  and known only until the end of the process: rooms are not silent for as long as a disk is full. No refusal is given.
 - Nobody is counted towards a flood by what others say in their name.
 
 Left to others: who may ask (`server.py`), whether a rule is broken (`judging.py`), the disk
@@ -41,7 +42,7 @@ from storage.record_mapping import Content
 
 from .bot_tables import RoomThatAsks
 from .figures import PolicyFigures
-from .judging import BeforehandJudge, Judgement, client_event
+from .judging import BeforehandJudge, Judgement, LetBecause, client_event
 
 log = structlog.get_logger()
 
@@ -86,6 +87,8 @@ class Answering:
         clock: Clock,
         within_ms: int,
         content: Content = "full",
+        *,
+        when_down_ms: int,
     ) -> None:
         self._store = store
         self._judge = judge
@@ -96,6 +99,7 @@ class Answering:
         self._figures = figures
         self._clock = clock
         self._within_s = within_ms / 1000
+        self._when_down_ms = when_down_ms
         self._content = content
         self._of_people, self._of_servers = RefusalCap(MOST_OF_PERSON), RefusalCap(MOST_OF_SERVER)
         self._known: OrderedDict[EventId, KeptAnswer] = OrderedDict()
@@ -155,8 +159,7 @@ class Answering:
         signed = await _in_time(self._keys.event_is_signed(pdu, server_of(pdu.sender)), ends - loop.time())
         kept = KeptAnswer(pdu.event_id, pdu.reference_hash, pdu.room, found.refusal is None, now_ms)
         if found.refusal is None:
-            stands = self._remember(await self._store.keep(kept), pdu)
-            self._figures.count(found.because)
+            stands = self._remember(await self._kept(kept, found.because), pdu)
             if signed and stands.signature:
                 self._judge.let_through(found)
             return stands
@@ -175,6 +178,22 @@ class Answering:
             if recorded:
                 self._figures.noted.set()
         return self._remember(first, pdu)
+
+    async def _kept(self, accepted: KeptAnswer, because: LetBecause) -> KeptAnswer:
+        """Keep the answer to an event that is let through, and count it; return the answer that stands.
+
+        Raises `sqlite3.Error` if it cannot be kept, unless that has failed for long.
+        """
+        try:
+            stands = await self._store.keep(accepted)
+        except sqlite3.Error as error:
+            if self._figures.failing_ms() < self._when_down_ms:
+                raise
+            self._figures.not_kept(str(error))
+            self._figures.count("unkept")
+            return await self._store.answer(accepted.event_id) or accepted
+        self._figures.count(because)
+        return stands
 
     def _is_recorded(self, sender: UserId, now_ms: int) -> bool:
         """Count a refusal, and tell whether it is recorded."""

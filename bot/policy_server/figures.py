@@ -37,6 +37,7 @@ Counted = Literal[
     "unauthorized",
     "too_many",
     "not_kept",
+    "unkept",
 ]
 _MEANINGS: dict[Counted, str] = {
     "judged": "Events signed because they break no rule.",
@@ -55,7 +56,8 @@ _MEANINGS: dict[Counted, str] = {
     "malformed": "Requests that hold no event.",
     "unauthorized": "Requests that prove no server.",
     "too_many": "Requests refused because their server, or all without known keys together, asks too much.",
-    "not_kept": "Answers not given because they could not be kept.",
+    "not_kept": "Answers that could not be kept.",
+    "unkept": "Of these, events signed all the same because none could be kept for long.",
 }
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SAY_EACH_MS = 60_000
@@ -91,6 +93,10 @@ class PolicyFigures:
         if self._failing_since_ms is None:
             log.error("policy_answer_not_kept", why=why)
             self._failing_since_ms = self._clock()
+
+    def failing_ms(self) -> int:
+        """Return for how long no answer could be kept, in milliseconds."""
+        return 0 if self._failing_since_ms is None else self._clock() - self._failing_since_ms
 
     @property
     def healthy(self) -> bool:

@@ -86,6 +86,7 @@ async def serve(
             clock,
             settings.within,
             config.records.content,
+            when_down_ms=settings.when_down,
         )
         beside = others.pages(rooms).answer
         pages = PolicyPages(

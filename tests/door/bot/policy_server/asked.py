@@ -151,7 +151,7 @@ async def on_tables_of(
     tables = BotTables(data_dir, USER, knowledge, clock)
     tables.rooms = {ROOM: RoomThatAsks(ROOM, since_ms, "11", joined=True)}
     judge = BeforehandJudge(bot.config, tables, knowledge, clock)
-    answering = Answering(store, judge, servers, own, words, str, figures, clock, within_ms)
+    answering = Answering(store, judge, servers, own, words, str, figures, clock, within_ms, when_down_ms=90_000)
     spool = PolicySpool(data_dir)
     try:
         yield Asked(bot, servers, store, tables, answering, figures, own, spool)

@@ -205,6 +205,23 @@ async def test_if_answers_cannot_be_kept_none_is_given_and_it_says_that_it_is_un
         assert (await server.get(HEALTH_PATH))[0] == 200
 
 
+async def test_a_disk_that_stays_full_silences_nobody_who_breaks_no_rule(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        kept, refused = event(server, GOOD), event(server, BAD)
+        assert (await server.sign(refused))[1]["errcode"] == "M_FORBIDDEN"
+        server.asked.answering._known.clear()  # as after a restart
+        server.asked.store._writer._connection.execute("PRAGMA query_only = ON")
+        assert (await server.sign(kept))[0] == 503
+        server.asked.bot.time.ms += 89_999
+        assert (await server.sign(kept))[0] == 503
+        server.asked.bot.time.ms += 1
+        assert [(await server.sign(each))[0] for each in (kept, kept)] == [200, 200]
+        assert (await server.sign(event(server, BAD, depth=8)))[0] == 503
+        assert (await server.sign(refused))[0] != 200
+        assert (await server.get(HEALTH_PATH))[0] == 503
+        assert len(server.asked.notes()) == 1
+
+
 async def test_it_stays_unwell_until_something_can_be_written_even_if_nobody_asks(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
         connection = server.asked.store._writer._connection
