@@ -24,7 +24,7 @@ from moderation.model.actions import AlignPolicy, TellAbove
 from moderation.model.facts import Fact, PolicyServerSet
 from moderation.rooms.policy_server import POLICY_STATE, asked_name, is_ours, to_write
 from moderation.values.events import Json
-from moderation.values.ids import RoomId, UserId
+from moderation.values.ids import NO_USER, RoomId, UserId
 from moderation.values.notices import Code, Line, RoomName, Who, line
 from storage import queries
 
@@ -85,8 +85,11 @@ class PolicyStates(ActionHandler):
         try:
             await self._homeserver.set_state(room, POLICY_STATE, written)
         except Forbidden:
-            return Done(result="refused", actions=self._by_hand(room, written))
-        return Done(actions=_put_right(room, action.by) if asks and action.by else ())
+            return Done(result="refused", actions=self._by_hand(room, written, action.by))
+        if not (asks and action.by):
+            return Done()
+        lines = (_changed(room, action.by), line("policy.put-right", room=RoomName(room)))
+        return Done(actions=(TellAbove(room=room, lines=lines, owners=True),))
 
     async def _end(self, room: RoomId) -> Done:
         try:
@@ -129,17 +132,18 @@ class PolicyStates(ActionHandler):
         said = line("policy.occupied", room=RoomName(room), name=Code(name[:100]), type=Code(POLICY_STATE))
         return self._once(room, name, said)
 
-    def _by_hand(self, room: RoomId, written: Mapping[str, Json]) -> tuple[TellAbove, ...]:
+    def _by_hand(self, room: RoomId, written: Mapping[str, Json], by: UserId = NO_USER) -> tuple[TellAbove, ...]:
+        """Return what tells the owners what to set, and who set something else; `NO_USER`: nobody did."""
         content = json.dumps(written)
         said = line("policy.by-hand", room=RoomName(room), type=Code(POLICY_STATE), content=Code(content))
-        return self._once(room, content, said)
+        return self._once(room, f"{content} {by}", *((_changed(room, by),) if by else ()), said)
 
-    def _once(self, room: RoomId, about: str, said: Line) -> tuple[TellAbove, ...]:
+    def _once(self, room: RoomId, about: str, *said: Line) -> tuple[TellAbove, ...]:
         if self._told.get(room) == about:
             return ()
         self._told[room] = about
-        return (TellAbove(room=room, lines=(said,), owners=True),)
+        return (TellAbove(room=room, lines=said, owners=True),)
 
 
-def _put_right(room: RoomId, by: UserId) -> tuple[TellAbove, ...]:
-    return (TellAbove(room=room, lines=(line("policy.put-right", room=RoomName(room), by=Who(by)),), owners=True),)
+def _changed(room: RoomId, by: UserId) -> Line:
+    return line("policy.other-key", room=RoomName(room), by=Who(by))

@@ -352,9 +352,16 @@ async def test_another_key_for_our_server_is_put_right_and_the_owners_hear_who_s
         await at.look()
         at.homeserver.state["m.room.policy"] = wrong
         await at.bot.event(MARK, "m.room.policy", wrong, key="")
-        assert (await at.settle(), at.homeserver.asks, at.steps()) == (["policy.put-right"], OURS, ["on"])
+        assert (await at.settle(), at.homeserver.asks, at.steps()) == (
+            ["policy.other-key", "policy.put-right"],
+            OURS,
+            ["on"],
+        )
         await at.bot.event(OLGA, "m.room.policy", OURS, key="")  # as it should be
         assert (await at.settle(), at.homeserver.asks, at.steps()) == ([], OURS, ["on"])
+        at.homeserver.allows, at.homeserver.state["m.room.policy"] = False, wrong
+        await at.bot.event(MARK, "m.room.policy", wrong, key="")
+        assert await at.settle() == ["policy.other-key", "policy.by-hand"]
 
 
 async def test_a_room_that_somebody_makes_ask_while_it_is_down_stops_again(tmp_path: Path) -> None:
