@@ -5,15 +5,16 @@ Rules kept here:
   signature does not cover the content.
 - Two events of one id (room versions 1 and 2) are never both signed.
 - Many who ask about the same event share one judgement, and an answer outlives whoever waits for it.
-- Nothing is held against somebody unless they are in the room and their own server signed the event. What breaks a rule
-  without that is refused, but neither kept nor recorded.
+- Nothing is held against somebody unless they are in the room, and their own server signed the event or asks about it
+  itself. What breaks a rule without that is refused, but neither kept nor recorded.
 - Of the refusals of one person, or of the people of one server, a limited number is recorded in a minute
   (`bot/pipeline/refusal_cap.py`). More are refused all the same.
 - What claims to be older than the owner's wish that the room asks is refused like anything else, but held against
   nobody: it may have been written under other rules.
 - If an answer cannot be kept, none is given. After `when_down` without one, what breaks no rule is signed all the same,
   and known only until the end of the process: rooms are not silent for as long as a disk is full. No refusal is given.
-- Nobody is counted towards a flood by what others say in their name.
+- Nobody is counted towards a flood by what others say in their name. What their own server sent counts as soon as it is
+  found to break no rule, before it is kept: a flood comes all at once.
 
 Left to others: who may ask (`server.py`), whether a rule is broken (`judging.py`), the disk
 (`storage/policy_server/`).
@@ -112,7 +113,7 @@ class Answering:
             self._known.move_to_end(pdu.event_id)
             self._figures.count("repeated")
             return self._given(known, pdu)
-        key = _same(pdu)
+        key = _same(pdu, origin)
         task = self._under_way.get(key)
         if task is None:
             task = self._under_way[key] = asyncio.create_task(self._found(pdu, room, origin))
@@ -155,19 +156,21 @@ class Answering:
         now_ms = self._clock()
         loop = asyncio.get_running_loop()
         ends = loop.time() + self._within_s
-        found = await self._judge.judgement(pdu, room, self._within_s, origin)
-        signed = await _in_time(self._keys.event_is_signed(pdu, server_of(pdu.sender)), ends - loop.time())
+        proof = asyncio.ensure_future(self._is_proven(pdu, origin))
+        await asyncio.wait({proof}, timeout=self._within_s / 2)  # the rest of the time is for the judgement
+        proven, left_s = proof.done() and proof.result(), ends - loop.time()
+        found = await self._judge.judgement(pdu, room, left_s, origin, proven=proven)
         kept = KeptAnswer(pdu.event_id, pdu.reference_hash, pdu.room, found.refusal is None, now_ms)
         if found.refusal is None:
-            stands = self._remember(await self._kept(kept, found.because), pdu)
-            if signed and stands.signature:
-                self._judge.let_through(found)
+            stands = await self._let_through(kept, found, pdu)
+            proof.cancel()
             return stands
+        proven = await _in_time(proof, ends - loop.time())
         text = self._words(found.refusal, found)
-        if not (signed and found.is_there):
+        if not (proven and found.is_there):
             if (earlier := await self._store.answer(pdu.event_id)) is not None:
                 return self._remember(earlier, pdu)
-            self._figures.count("absent" if signed else "unproven")
+            self._figures.count("absent" if proven else "unproven")
             return PolicyAnswer(status=400, errcode=FORBIDDEN, text=text)
         refused = replace(kept, errcode=FORBIDDEN, text=text)
         withheld = Withheld(pdu.room, pdu.event_id, client_event(pdu), found.refusal, "policy_server", now_ms)
@@ -195,6 +198,25 @@ class Answering:
         self._figures.count(because)
         return stands
 
+    async def _let_through(self, accepted: KeptAnswer, found: Judgement, pdu: Pdu) -> PolicyAnswer:
+        """Keep that an event is let through, and return the answer that stands; if it is no signature, count nothing.
+
+        Raises `sqlite3.Error` as `_kept` does.
+        """
+        try:
+            stands = self._remember(await self._kept(accepted, found.because), pdu)
+        except sqlite3.Error:
+            found.take_back()
+            raise
+        if not stands.signature:
+            found.take_back()
+        return stands
+
+    async def _is_proven(self, pdu: Pdu, origin: str) -> bool:
+        """Tell whether the server of an event's sender sent it: it asks about it itself, or has signed it."""
+        server = server_of(pdu.sender)
+        return origin == server or await self._keys.event_is_signed(pdu, server)
+
     def _is_recorded(self, sender: UserId, now_ms: int) -> bool:
         """Count a refusal, and tell whether it is recorded."""
         server = server_of(sender)
@@ -219,10 +241,10 @@ class Answering:
         return PolicyAnswer(status=400, errcode=kept.errcode, text=kept.text)
 
 
-def _same(pdu: Pdu) -> object:
+def _same(pdu: Pdu, origin: str) -> object:
     """Return what two requests share whose answer is the same: the event, its content, and what proves its sender."""
     proof = tuple(sorted(pdu.signatures_of(server_of(pdu.sender)).items()))
-    return pdu.reference_hash, pdu.has_its_content, proof
+    return pdu.reference_hash, pdu.has_its_content, proof, origin == server_of(pdu.sender)
 
 
 async def _in_time(answer: Awaitable[bool], within_s: float) -> bool:

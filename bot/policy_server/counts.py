@@ -5,6 +5,7 @@ counted at all, since a server that catches up asks about many such events at on
 
 Rules kept here:
 - What is refused does not count, so that waiting helps.
+- What is let through counts from its judgement on, since a flood comes all at once.
 - Both numbers are bounded: the people who posted longest ago are forgotten first.
 - After a restart it begins from nothing. The judgement after delivery counts from the records.
 
@@ -13,6 +14,7 @@ Left to others: what counts as what (`bot/pipeline/judging_context.py`), which e
 
 from bisect import insort
 from collections import OrderedDict, deque
+from contextlib import suppress
 
 from moderation.rules.check import Counted
 from moderation.values.ids import RoomId, UserId
@@ -45,3 +47,30 @@ class LetThrough:
         insort(times, (at_ms, what), key=lambda each: each[0])
         if len(self._times) > _MOST_PEOPLE:
             self._times.popitem(last=False)
+
+    def take_back(self, room: RoomId, user: UserId, at_ms: int, what: Counted | None) -> None:
+        """Count something no longer: it was not let through after all."""
+        times = self._times.get((room, user), deque())
+        with suppress(ValueError):  # it was forgotten since
+            times.remove((at_ms, what))
+
+
+class CountedEvent:
+    """One event that is counted once, as soon as it is found to break no rule."""
+
+    def __init__(self, counts: LetThrough, room: RoomId, user: UserId, at_ms: int, what: Counted | None) -> None:
+        self._counts = counts
+        self._event = room, user, at_ms, what
+        self._is_counted = False
+
+    def add(self) -> None:
+        """Count it, if it is not counted yet."""
+        if not self._is_counted:
+            self._is_counted = True
+            self._counts.add(*self._event)
+
+    def take_back(self) -> None:
+        """Count it no longer."""
+        if self._is_counted:
+            self._is_counted = False
+            self._counts.take_back(*self._event)

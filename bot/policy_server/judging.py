@@ -37,7 +37,7 @@ from moderation.values.ids import SAFE_INT
 from storage import queries
 
 from .bot_tables import READ_ERRORS, BotTables, RoomThatAsks
-from .counts import LetThrough
+from .counts import CountedEvent, LetThrough
 
 OLD_MS = 60_000  # what claims to be older is of a server that catches up
 _AFTER_ALL = SAFE_INT  # an index behind all records
@@ -56,6 +56,12 @@ class Judgement:
     is_there: bool = True  # its sender is in the room
     language: str = ""  # of the room
     rules: Sequence[CompiledRule] = ()
+    counted: CountedEvent | None = None  # if it is let through, and counts towards a flood
+
+    def take_back(self) -> None:
+        """Count the event no longer: it was not let through after all."""
+        if self.counted is not None:
+            self.counted.take_back()
 
 
 class BeforehandJudge:
@@ -77,10 +83,13 @@ class BeforehandJudge:
         self._contexts = JudgingContexts(knowledge, settings, lambda _room, _index: None)
         self._let_through = LetThrough(window_of(config))
 
-    async def judgement(self, pdu: Pdu, room: RoomThatAsks, within_s: float, origin: str = "") -> Judgement:
+    async def judgement(
+        self, pdu: Pdu, room: RoomThatAsks, within_s: float, origin: str = "", *, proven: bool = False
+    ) -> Judgement:
         """Return the judgement of an event that `origin` asks about.
 
-        Raises nothing: what cannot be judged is let through.
+        If it is `proven` that its sender's server sent it, it counts from now on if it is let through. Raises nothing:
+        what cannot be judged is let through.
         """
         if not room.wanted:
             return Judgement(None, "unwanted")
@@ -89,18 +98,20 @@ class BeforehandJudge:
             return Judgement(None, "unreadable")
         if isinstance(event, MessagePosted) and event.quoted:
             event = replace(event, quoted=())
+        counted = self._counted(event) if proven else None
         if self._is_harmless(event):
-            return Judgement(None, "judged", event)
+            return _let_through(Judgement(None, "judged", event), counted)
         ends = time.monotonic() + within_s
         try:
-            found = await self._tables.ask(lambda db: self._judged(db, event), within_s, origin)
+            found = await self._tables.ask(lambda db: self._judged(db, event, counted), within_s, origin)
             if found.refusal is not None:
                 self._forget(event)
                 left_s = ends - time.monotonic()
-                found = await self._tables.ask(lambda db: self._judged(db, event), left_s, origin, again=True)
+                found = await self._tables.ask(lambda db: self._judged(db, event, counted), left_s, origin, again=True)
         except READ_ERRORS:
-            return Judgement(None, "not_judged", event)
-        return replace(found, event=event, is_past=pdu.sent_ms < room.since_ms)
+            return _let_through(Judgement(None, "not_judged", event), counted)
+        found = replace(found, event=event, is_past=pdu.sent_ms < room.since_ms)
+        return found if found.refusal is not None else _let_through(found, counted)
 
     def _is_harmless(self, event: Received) -> bool:
         """Tell whether an event breaks no rule by what is known, without a look at the tables."""
@@ -118,16 +129,16 @@ class BeforehandJudge:
         self._knowledge.moved(event.sender)
         self._knowledge.standing.clear()
 
-    def let_through(self, judged: Judgement) -> None:
-        """Count an event that was let through, and that its sender's server signed."""
-        event = judged.event
-        if event is None or isinstance(event, Unreadable) or event.sender == self._bot or self._is_old(event):
-            return
+    def _counted(self, event: Received) -> CountedEvent | None:
+        """Return how an event counts if it is let through; None if it does not count."""
+        if isinstance(event, Unreadable) or event.sender == self._bot or self._is_old(event):
+            return None
         what = counted_as(event)
-        if what is not None or isinstance(event, MessagePosted):
-            self._let_through.add(event.room, event.sender, event.received_ms, what)
+        if what is None and not isinstance(event, MessagePosted):
+            return None
+        return CountedEvent(self._let_through, event.room, event.sender, event.received_ms, what)
 
-    async def _judged(self, db: AsyncConnection, event: Received) -> Judgement:
+    async def _judged(self, db: AsyncConnection, event: Received, counted: CountedEvent | None) -> Judgement:
         assert not isinstance(event, Unreadable)
         room = await self._knowledge.room(db, event.room)
         if room is None:
@@ -135,6 +146,8 @@ class BeforehandJudge:
         due = await self._contexts.of(UnitOfWork(db, first=0), _AFTER_ALL, event, room)
         due = self._with_counts(due, event)
         refusal = self._refusal(due)
+        if refusal is None and counted is not None:
+            counted.add()  # at once: others of the same flood wait for their turn
         if refusal is not None and event.event in await queries.known_events(db, [event.event]):
             return Judgement(None, "delivered")
         there = refusal is None or await _is_there(db, event)
@@ -154,6 +167,13 @@ class BeforehandJudge:
 
     def _is_old(self, event: Event) -> bool:
         return event.sent_ms < event.received_ms - OLD_MS
+
+
+def _let_through(found: Judgement, counted: CountedEvent | None) -> Judgement:
+    """Return the judgement of an event that is let through, which counts from now on."""
+    if counted is not None:
+        counted.add()
+    return replace(found, counted=counted)
 
 
 async def _is_there(db: AsyncConnection, event: Received) -> bool:

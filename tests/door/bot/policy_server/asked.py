@@ -109,9 +109,9 @@ class Asked:
         made = self.homeservers.event(sender, content, **{"at_ms": self.now_ms, "version": version, **more})
         return Pdu.of(made, room_version(version))
 
-    async def ask(self, pdu: Pdu) -> PolicyAnswer:
+    async def ask(self, pdu: Pdu, by: str = "") -> PolicyAnswer:
         room = self.tables.rooms.get(pdu.room) or RoomThatAsks(pdu.room, 0, pdu.version.name)
-        return await self.answering.answer(pdu, room)
+        return await self.answering.answer(pdu, room, by)
 
     async def come(self, *people: UserId) -> None:
         """Let people come into the room."""

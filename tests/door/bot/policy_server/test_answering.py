@@ -206,6 +206,37 @@ async def test_too_many_messages_are_refused_until_the_sender_has_waited(tmp_pat
         assert (await server.ask(server.pdu(ANNA, GOOD, depth=6))).signature
 
 
+@pytest.mark.parametrize(("by", "silent"), (("", False), ("example.org", False), ("example.org", True)))
+async def test_a_flood_that_comes_all_at_once_is_counted_as_it_comes(tmp_path: Path, by: str, silent: bool) -> None:
+    """A server is asked about its own people by itself: that proves the event, though its keys are not to be had."""
+    async with asked(tmp_path) as server:
+        server.homeservers.silent = silent
+        events = [server.pdu(ANNA, GOOD, depth=n) for n in range(60)]
+        verdicts = await asyncio.gather(*(server.ask(event, by) for event in events))
+        assert sum(bool(verdict.signature) for verdict in verdicts) == 3
+
+
+async def test_what_the_server_of_its_sender_asks_about_is_proved_though_its_keys_are_not_to_be_had(
+    tmp_path: Path,
+) -> None:
+    async with asked(tmp_path) as server:
+        server.homeservers.silent = True
+        bad = server.pdu(ANNA, BAD)
+        assert (await server.ask(bad, "elsewhere.example"), server.notes()) == (REFUSED, ())
+        assert await server.ask(bad, "example.org") == REFUSED
+        assert [note.event_id for note in server.notes()] == [bad.event_id]
+
+
+async def test_what_is_not_let_through_after_all_does_not_count(tmp_path: Path) -> None:
+    async with asked(tmp_path) as server:
+        given: dict[str, Any] = {"version": "1", "event_id": "$same:example.org"}
+        same = [server.pdu(ANNA, GOOD, depth=n, **given) for n in range(3)]
+        verdicts = await asyncio.gather(*map(server.ask, same))
+        assert sum(bool(verdict.signature) for verdict in verdicts) == 1
+        for n in range(2):
+            assert (await server.ask(server.pdu(ANNA, GOOD, depth=n))).signature
+
+
 async def test_a_server_that_catches_up_makes_nobody_a_flooder(tmp_path: Path) -> None:
     async with asked(tmp_path) as server:
         long_ago = server.now_ms - 2 * MS_PER["m"]

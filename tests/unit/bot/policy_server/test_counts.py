@@ -1,6 +1,6 @@
 """The counts of what was let through: bounded, by our own clock."""
 
-from bot.policy_server.counts import _MOST_PEOPLE, _MOST_TIMES, LetThrough
+from bot.policy_server.counts import _MOST_PEOPLE, _MOST_TIMES, CountedEvent, LetThrough
 from moderation.values.ids import RoomId, UserId
 
 ROOM, ANNA = RoomId("!room:example.org"), UserId("@anna:example.org")
@@ -23,3 +23,15 @@ def test_it_is_bounded() -> None:
     for n in range(_MOST_PEOPLE):
         counts.add(ROOM, UserId(f"@member{n}:example.org"), n, None)
     assert counts.times(ROOM, ANNA, _MOST_TIMES) == ()
+
+
+def test_an_event_counts_once_and_can_be_taken_back() -> None:
+    counts = LetThrough(window_ms=100)
+    first, second = (CountedEvent(counts, ROOM, ANNA, 1, None) for _ in range(2))
+    first.add()
+    first.add()
+    second.add()
+    assert counts.times(ROOM, ANNA, 1) == ((1, None), (1, None))
+    first.take_back()
+    first.take_back()
+    assert counts.times(ROOM, ANNA, 1) == ((1, None),)
