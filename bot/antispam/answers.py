@@ -60,7 +60,10 @@ class Antispam:
     def _not_delivered(self, refused: RefusedIn) -> CallbackAnswer:
         room = refused.room
         rules = (*self._policy.rules, *(rule.settings for rule in compiled(room.rules, self._policy)))
-        return _refused(refused_words(self._catalog, self._speech, refused.refusal, room.language, rules))
+        words = refused_words(
+            self._catalog, self._speech, refused.refusal, room.language, rules, recorded=refused.recorded
+        )
+        return _refused(words)
 
 
 def _refused(words: str) -> CallbackAnswer:

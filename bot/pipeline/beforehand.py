@@ -14,7 +14,7 @@ Left to others: questions (`bot/antispam/messages.py`), recording (`Pipeline.wit
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -56,10 +56,11 @@ class BeforeDelivery:
 
 @dataclass(frozen=True, slots=True)
 class RefusedIn:
-    """An event that is refused, and its room."""
+    """An event that is refused, its room, and whether the refusal is recorded."""
 
     refusal: Refusal
     room: RoomView
+    recorded: bool = False
 
 
 class Beforehand:
@@ -96,10 +97,14 @@ class Beforehand:
         async with self._pipeline.reading() as unit:
             answers = [await self._unharmed(unit, each) for each in asked]
         answers = [answer if each.in_time() else None for each, answer in zip(asked, answers, strict=True)]
+        answers = [
+            replace(answer, recorded=each.records()) if answer is not None else None
+            for each, answer in zip(asked, answers, strict=True)
+        ]
         recorded = [
             self._withheld(each, answer)
             for each, answer in zip(asked, answers, strict=True)
-            if answer is not None and each.records()
+            if answer is not None and answer.recorded
         ]
         if recorded:
             await self._pipeline.withhold_all(recorded)

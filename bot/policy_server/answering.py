@@ -70,7 +70,7 @@ class PolicyAnswer:
 
 
 Say = Callable[[str], str]  # a text of `beforehand.error`, in the language of the deployment
-Words = Callable[[Refusal, Judgement], str]
+Words = Callable[[Refusal, Judgement, bool], str]  # the bool: whether the refusal is recorded
 
 
 class Answering:
@@ -166,15 +166,14 @@ class Answering:
             proof.cancel()
             return stands
         proven = await _in_time(proof, ends - loop.time())
-        text = self._words(found.refusal, found)
         if not (proven and found.is_there):
             if (earlier := await self._store.answer(pdu.event_id)) is not None:
                 return self._remember(earlier, pdu)
             self._figures.count("absent" if proven else "unproven")
-            return PolicyAnswer(status=400, errcode=FORBIDDEN, text=text)
-        refused = replace(kept, errcode=FORBIDDEN, text=text)
-        withheld = Withheld(pdu.room, pdu.event_id, client_event(pdu), found.refusal, "policy_server", now_ms)
+            return PolicyAnswer(status=400, errcode=FORBIDDEN, text=self._words(found.refusal, found, False))
         recorded = not found.is_past and self._is_recorded(pdu.sender, now_ms)
+        refused = replace(kept, errcode=FORBIDDEN, text=self._words(found.refusal, found, recorded))
+        withheld = Withheld(pdu.room, pdu.event_id, client_event(pdu), found.refusal, "policy_server", now_ms)
         first = await self._store.keep(refused, note_of(withheld, self._content) if recorded else None)
         if first is refused:
             self._figures.count("past" if found.is_past else "refused" if recorded else "unrecorded")

@@ -107,8 +107,9 @@ def _words(config: Config) -> tuple[Words, Say]:
     catalog = Catalog.load().with_prefix(config.bot.prefix).with_zone(config.bot.timezone)
     speech = Speech(catalog, config.policy, config.bot.language)
 
-    def words(refusal: Refusal, found: Judgement) -> str:
-        return refused_words(catalog, speech, refusal, found.language, (each.settings for each in found.rules))
+    def words(refusal: Refusal, found: Judgement, recorded: bool) -> str:
+        rules = (each.settings for each in found.rules)
+        return refused_words(catalog, speech, refusal, found.language, rules, recorded=recorded)
 
     def say(key: str) -> str:
         return catalog.text(config.bot.language, f"beforehand.error.{key}")

@@ -5,7 +5,8 @@ message that did not go out.
 
 Rules kept here:
 - The rule in the words of the operator or of the room; never what was matched, and no blame.
-- They say that a message follows only where one does: not of a pace, of which people are told once.
+- They say that a message follows only where one does: not of a pace, of which people are told once, and not of what is
+  refused without a record.
 """
 
 from collections.abc import Iterable
@@ -19,11 +20,18 @@ from .matrix_message import Speech
 _MOST = 500  # characters of a rule's text
 
 
-def refused_words(catalog: Catalog, speech: Speech, refusal: Refusal, language: str, rules: Iterable[RuleBase]) -> str:
-    """Return the words for a refusal, in the room's language; `rules`: all that hold there, the room's own, too."""
+def refused_words(
+    catalog: Catalog, speech: Speech, refusal: Refusal, language: str, rules: Iterable[RuleBase], *, recorded: bool
+) -> str:
+    """Return the words for a refusal, in the room's language.
+
+    `rules`: all that hold there, the room's own, too. `recorded`: whether the refusal is recorded.
+    """
     chosen = speech.language(language)
     broken = next((each for each in rules if each.name == refusal.rule), None)
     own = broken.text if broken is not None else {}
     rule = speech.rule(refusal.rule, chosen, own.get(chosen, next(iter(own.values()), "")))
-    key = "beforehand.refused" if broken is not None else "beforehand.held"  # not held by a rule, but by a pace
-    return catalog.text(chosen, key, rule=rule.rstrip(".。")[:_MOST] if broken is not None else rule[:_MOST])
+    if broken is None:  # not held by a rule, but by a pace
+        return catalog.text(chosen, "beforehand.held", rule=rule[:_MOST])
+    key = "beforehand.refused" if recorded else "beforehand.unrecorded"
+    return catalog.text(chosen, key, rule=rule.rstrip(".。")[:_MOST])

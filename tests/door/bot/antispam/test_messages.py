@@ -179,6 +179,7 @@ async def test_a_flood_is_stopped_before_its_messages_arrive(tmp_path: Path) -> 
         through = [raw for raw, answer in zip(raws, answers, strict=True) if answer == GOES_THROUGH]
         assert len(through) == 5
         assert len(bot.facts(MessageWithheld)) == MOST_OF_PERSON
+        assert sum(b"A message about this follows" in answer.body for answer in answers) == MOST_OF_PERSON
         await bot.pipeline.take([receive(raw, ROOM, bot.time()) for raw in through])
         assert bot.facts(Found)[-1].count <= 6  # what arrives was counted once, not twice
         assert [row for row in await bot.waiting() if isinstance(row.action, Redact)] == []

@@ -135,8 +135,8 @@ class StaysOut:
         raise AssertionError(f"{room} is not to be left")
 
 
-def words(refusal: Refusal, found: Judgement) -> str:
-    return f"{refusal.rule}, {found.language}"
+def words(refusal: Refusal, found: Judgement, recorded: bool) -> str:
+    return f"{refusal.rule}, {found.language}" + ("" if recorded else ", unrecorded")
 
 
 @asynccontextmanager

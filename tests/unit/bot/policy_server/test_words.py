@@ -13,8 +13,8 @@ POLICY = Policy()
 CATALOG = Catalog.load()
 
 
-def words(refusal: Refusal, language: str = "", rules: tuple[RuleBase, ...] = (RULE,)) -> str:
-    return refused_words(CATALOG, Speech(CATALOG, POLICY, "en"), refusal, language, rules)
+def words(refusal: Refusal, language: str = "", rules: tuple[RuleBase, ...] = (RULE,), recorded: bool = True) -> str:
+    return refused_words(CATALOG, Speech(CATALOG, POLICY, "en"), refusal, language, rules, recorded=recorded)
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,6 @@ def test_no_message_is_announced_where_none_follows() -> None:
     said = words(Refusal("unverified"))
     assert said.startswith("Not delivered, nobody has seen it. ")
     assert "follows" not in said
+    without_record = words(Refusal("elephants"), recorded=False)
+    assert without_record == "Not delivered, nobody has seen it. The rule: “No elephants”."
+    assert words(Refusal("elephants"), "zh", recorded=False) == "未送达，没有人看到这条消息。规则：“不谈大象”。"
