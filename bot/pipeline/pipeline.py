@@ -409,8 +409,8 @@ class Pipeline:
     async def take_withheld(self, refusals: Sequence[Withheld], *, read_to: int = 0) -> int:
         """Record events that were refused before their delivery, and what follows. Returns how many were new.
 
-        An event that was recorded so before, and one of a room that is not served, are left out. `read_to`: up to where
-        the notes of the policy server are recorded by now.
+        An event that was recorded so before, one of a room that is not served, and one of somebody who was never in its
+        room are left out. `read_to`: up to where the notes of the policy server are recorded by now.
         """
         return await self.writer.run_exclusive(self.withhold_all(refusals, read_to=read_to))
 
@@ -430,6 +430,8 @@ class Pipeline:
         """
         served = withheld.room in self.served.codes and self.served.records(withheld.room)
         if not served or await queries.withheld_events(unit.db, [withheld.event]):
+            return False
+        if withheld.room not in await queries.rooms_ever_in(unit.db, UserId(withheld.sender)):
             return False
         index, at_ms, fact = unit.next_index, self._clock(), fact_of(withheld)
         await self.processor.process(unit, Answer((fact,)), cause=index, at_ms=at_ms)

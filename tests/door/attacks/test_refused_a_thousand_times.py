@@ -32,5 +32,7 @@ async def test_a_thousand_refused_messages_are_one_case_and_few_words(tmp_path: 
 async def test_what_several_people_send_is_a_case_each(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
         senders = [ANNA, *(type(ANNA)(f"@spam{number}:example.org") for number in range(3))]
+        for each in senders:
+            await bot.membership(each, "join")
         await bot.pipeline.take_withheld([withheld(bot, sender=each) for _ in range(20) for each in senders])
         assert Counter(fact.subject for fact in bot.facts(CaseOpened)) == Counter(senders)

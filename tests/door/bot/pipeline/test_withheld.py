@@ -62,6 +62,19 @@ def withheld(bot: Offline, words: str = "buy now!", sender: UserId = ANNA, **oth
     return Withheld(room=other.pop("room", ROOM), raw=raw, **{k: v for k, v in given.items() if k != "room"})
 
 
+async def test_nothing_is_recorded_of_somebody_who_was_never_in_the_room(tmp_path: Path) -> None:
+    """Any server can make up people. Somebody who left since is another matter."""
+    async with offline(tmp_path, RULES) as bot:
+        never, invited, left = (UserId(f"@{name}:elsewhere.example") for name in ("never", "invited", "left"))
+        await bot.membership(invited, "invite")
+        await bot.membership(left, "join")
+        await bot.membership(left, "leave")
+        notes = [withheld(bot, sender=each) for each in (never, invited, left)]
+        assert await bot.pipeline.take_withheld(notes, read_to=3) == 1
+        assert [fact.subject for fact in bot.facts(MessageWithheld)] == [left]
+        assert [fact.subject for fact in bot.facts(CaseOpened)] == [left]
+
+
 async def test_a_refusal_becomes_a_finding_a_case_a_charge_and_the_measure_of_the_rule(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
         refused = withheld(bot)
