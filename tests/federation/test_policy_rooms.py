@@ -131,3 +131,18 @@ async def test_a_room_that_is_to_ask_no_more_is_left_by_its_user(pair: Pair, her
 
         await until(gone, "the policy server's user to leave")
         await scene.members[0].send(scene.room, "m.room.message", text("hello"))
+
+
+async def test_a_key_that_a_manager_makes_another_is_put_right(pair: Pair, here: Stage, tmp_path: Path) -> None:
+    async with chosen(pair, here, tmp_path) as at:
+        scene, right = at.scene, await at.asks()
+        wrong = {**right, "public_keys": {"ed25519": "A" * 43}}
+        await scene.managers[0].set_state(scene.room, POLICY_STATE, wrong)
+
+        async def so() -> bool:
+            return await at.asks() == right
+
+        await until(so, "the key to be put right")
+        await told(scene.owner, scene.bot, re.compile("I have set it right"))
+        await scene.members[0].send(scene.room, "m.room.message", text("hello"))
+        assert await refused(scene.members[0], scene.room, BAD)
