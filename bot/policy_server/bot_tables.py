@@ -66,6 +66,7 @@ class RoomThatAsks:
     since_ms: int
     version: str
     joined: bool = False  # as the bot sees it
+    denied: frozenset[str] = frozenset()  # servers, or patterns of them, that the bot keeps out of it
 
     @property
     def wanted(self) -> bool:
@@ -205,8 +206,11 @@ class BotTables:
     async def _of_all_rooms(self, db: AsyncConnection) -> tuple[dict[RoomId, RoomThatAsks], int]:
         since = await queries.policy_rooms(db)
         there = {room for room, what in (await queries.memberships_of(db, self._user)).items() if what == "join"}
+        denied = await queries.patterns_denied(db, since.keys() | there)
         rooms = {
-            room: RoomThatAsks(room, since.get(room, NEVER), await version_of(db, room), room in there)
+            room: RoomThatAsks(
+                room, since.get(room, NEVER), await version_of(db, room), room in there, denied.get(room, frozenset())
+            )
             for room in since.keys() | there
         }
         return rooms, int(await queries.get_meta(db, META_SEQ) or 0)

@@ -2,6 +2,7 @@
 
 Rules kept here:
 - A request is answered only to a server that proves its name, and only about rooms that ask.
+- A server that the bot keeps out of a room is told nothing about that room.
 - No event of an unknown room version is signed.
 - A body is bounded in size and time; so are the requests of one server, by how many are under way and by their pace.
 - What other people's servers send is never logged.
@@ -29,6 +30,7 @@ from bot.federation.policy_server_seen import POLICY_WELL_KNOWN
 from bot.federation.room_versions import room_version
 from bot.federation.strict_json import parse_strictly
 from bot.federation.x_matrix import RequestKeys, origin_of
+from moderation.rooms.server_acl import is_denied
 
 from .answering import BAD_JSON, UNKNOWN, Answering, PolicyAnswer, Say
 from .bot_tables import RoomThatAsks
@@ -152,6 +154,9 @@ class PolicyPages:
         if room is None:
             self._figures.count("unknown_room")
             return PolicyAnswer(status=404, errcode="M_NOT_FOUND", text=self._say("no-room"))
+        if is_denied(origin, room.denied):
+            self._figures.count("denied")
+            return PolicyAnswer(status=403, errcode="M_FORBIDDEN", text=self._say("denied"))
         try:
             pdu = Pdu.of(event, room_version(room.version))
         except UnknownRoomVersion:

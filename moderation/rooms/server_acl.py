@@ -62,6 +62,12 @@ def on_server(people: Iterable[UserId], pattern: str) -> Iterator[UserId]:
     return (user for user in people if fnmatchcase(_without_port(server_of(user).lower()), pattern))
 
 
+def is_denied(server: str, patterns: Iterable[str]) -> bool:
+    """Tell whether one of the patterns matches a server."""
+    name = _without_port(server.lower())
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
 def must_spare(pattern: str, bot: UserId, spared: Iterable[UserId], in_force: Iterable[InForce]) -> None:
     """Raise `Refused` if a pattern matches the server of the bot or of `spared`, or too many are denied already."""
     if sum(each.kind == "server" for each in in_force) >= MOST_SERVERS:

@@ -220,6 +220,7 @@ from .sanctions import (
     holds_in,
     measures_of_room,
     orders_against,
+    patterns_denied,
     rooms_with_sanctions,
     rooms_with_servers,
     sanctions_due,

@@ -1,6 +1,6 @@
 """Sanctions in force, and the levels that the bot keeps in rooms for them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -197,6 +197,15 @@ async def denied_servers(db: AsyncConnection, room: RoomId) -> tuple[DeniedServe
         .order_by(s.c.record)
     )
     return tuple(DeniedServer(*row) for row in rows)
+
+
+async def patterns_denied(db: AsyncConnection, rooms: Collection[RoomId]) -> dict[RoomId, frozenset[str]]:
+    """Return the servers, or patterns of them, that each of these rooms lets in no longer."""
+    sql = select(_s.room, _s.server).where(sql_list(_s.room, rooms), _s.kind == "server", _s.ended == 0)
+    found: dict[RoomId, set[str]] = {}
+    for room, pattern in await db.execute(sql):
+        found.setdefault(room, set()).add(pattern)
+    return {room: frozenset(patterns) for room, patterns in found.items()}
 
 
 async def rooms_with_servers(db: AsyncConnection, *rooms: RoomId) -> frozenset[RoomId]:

@@ -19,6 +19,7 @@ from bot.policy_server.bot_tables import NEVER, RoomThatAsks
 from bot.policy_server.pace import Pace
 from bot.policy_server.rooms import PolicyRooms
 from bot.policy_server.server import MOST_BODY, SIGN, UNSTABLE_SIGN, PolicyPages
+from moderation.model.facts import PolicyServerSet, SanctionStarted
 from moderation.values.ids import RoomId
 from tests.door.bot.policy_server.asked import BAD, GOOD, NAME, Asked, StaysOut, asked
 from tests.door.offline import ANNA, MARK, ROOM
@@ -104,6 +105,19 @@ async def test_only_servers_that_prove_their_name_are_answered(tmp_path: Path) -
             status, answer = await server.sign(good, headers=wrong)
             assert (status, answer["errcode"]) == (401, "M_UNAUTHORIZED"), wrong
         assert server.asked.counted() == {"unauthorized": 7}
+
+
+async def test_a_server_that_is_kept_out_of_the_room_is_told_nothing_about_it(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        denied = SanctionStarted(room=ROOM, kind="server", n=1, basis="list", server="*.example")
+        await server.asked.bot.pipeline.commit((PolicyServerSet(room=ROOM, step="on"), denied))
+        await server.asked.tables.look()
+        good, homeservers = dict(server.asked.pdu(MARK, GOOD).event), server.asked.homeservers
+        homeservers.key("elsewhere.example")
+        found = await server.sign(good, headers=homeservers.header(good, SIGN, by="elsewhere.example"))
+        assert (found[0], found[1]["errcode"]) == (403, "M_FORBIDDEN")
+        assert server.asked.counted() == {"denied": 1}
+        assert (await server.sign(good))[0] == 200
 
 
 async def test_a_server_that_asks_too_fast_is_told_to_wait_and_others_are_answered(tmp_path: Path) -> None:
