@@ -27,7 +27,7 @@ from bot.federation.pdu import Pdu
 from bot.federation.room_versions import room_version
 from bot.federation.strict_json import parse_strictly
 from bot.federation.x_matrix import origin_of
-from bot.policy_server.pace import Pace
+from bot.policy_server.pace import OriginPace
 from bot.policy_server.rooms import PolicyRooms
 from bot.policy_server.server import MOST_BODY, SIGN, PolicyPages
 from tests.door.bot.policy_server.asked import NAME, Asked, StaysOut, asked
@@ -114,7 +114,7 @@ async def answers(options: argparse.Namespace) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="bench-policy-") as folder:
         async with asked(Path(folder), rules(options.terms)) as server:
             rooms = PolicyRooms(server.tables, server.store, StaysOut(), server.bot.time)
-            keys, pace = server.homeservers, Pace(at_once=1_000_000)
+            keys, pace = server.homeservers, OriginPace(at_once=1_000_000)
             pages = PolicyPages(
                 NAME, server.own.public, server.answering, rooms, keys, server.figures, no_pages, str, pace
             )

@@ -18,7 +18,7 @@ A_SECOND = 100.0
 _MOST_SERVERS = 10_000
 
 
-class Pace:
+class OriginPace:
     """A bucket of requests for each server."""
 
     def __init__(

@@ -36,7 +36,7 @@ from .answering import BAD_JSON, UNKNOWN, Answering, PolicyAnswer, Say
 from .bot_tables import RoomThatAsks
 from .figures import CONTENT_TYPE, PolicyFigures
 from .own_keys import EVENT_KEY_ID
-from .pace import Pace
+from .pace import OriginPace
 
 log = structlog.get_logger()
 
@@ -74,7 +74,7 @@ class PolicyPages:
         figures: PolicyFigures,
         others: OtherPages,
         say: Say,
-        pace: Pace | None = None,
+        pace: OriginPace | None = None,
     ) -> None:
         self._server_name = server_name
         self._well_known = {"public_keys": {"ed25519": event_key}}
@@ -84,7 +84,7 @@ class PolicyPages:
         self._figures = figures
         self._others = others
         self._say = say
-        self._pace = pace or Pace()
+        self._pace = pace or OriginPace()
         self._under_way: Counter[str] = Counter()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

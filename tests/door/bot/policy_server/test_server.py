@@ -16,7 +16,7 @@ from bot.config.policy_server import HEALTH_PATH
 from bot.federation.errors import TooManyAsked
 from bot.federation.policy_server_seen import POLICY_WELL_KNOWN
 from bot.policy_server.bot_tables import NEVER, RoomThatAsks
-from bot.policy_server.pace import Pace
+from bot.policy_server.pace import OriginPace
 from bot.policy_server.rooms import PolicyRooms
 from bot.policy_server.server import MOST_BODY, SIGN, UNSTABLE_SIGN, PolicyPages
 from moderation.model.facts import PolicyServerSet, SanctionStarted
@@ -47,7 +47,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(folder: Path, pace: Pace | None = None) -> AsyncIterator[Served]:
+async def served(folder: Path, pace: OriginPace | None = None) -> AsyncIterator[Served]:
     async def nothing(_request: web.BaseRequest) -> None:
         return None
 
@@ -121,7 +121,7 @@ async def test_a_server_that_is_kept_out_of_the_room_is_told_nothing_about_it(tm
 
 
 async def test_a_server_that_asks_too_fast_is_told_to_wait_and_others_are_answered(tmp_path: Path) -> None:
-    async with served(tmp_path, Pace(at_once=3, a_second=0)) as server:
+    async with served(tmp_path, OriginPace(at_once=3, a_second=0)) as server:
         found = [await server.sign(event(server, GOOD, depth=n)) for n in range(5)]
         assert [status for status, _ in found] == [200, 200, 200, 429, 429]
         assert found[-1][1]["errcode"] == "M_LIMIT_EXCEEDED" and found[-1][1]["retry_after_ms"] > 0
