@@ -1,4 +1,4 @@
-"""What the policy server says of itself in the log."""
+"""Tests of the figures that the policy server writes into its log."""
 
 from structlog.testing import capture_logs
 
