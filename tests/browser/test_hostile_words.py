@@ -21,6 +21,7 @@ from tests.browser.world import HOSTILE, NASTY, TAME, World, world_in
 # What addresses ask of pages.
 ASKED = ("after", "before", "case", "days", "grade", "kind", "person", "q", "room", "since", "tab", "until")
 GROWING = ("/reads", "/records")  # how many lines they have depends on when the bot records what these tests read
+SAYS_NOTHING_YET = ("p", "class")  # in the place of the lines, while there are none
 # Elements with the names of their attributes, without those that show a hidden character by its number.
 _SHAPE = """() => {
   const of = e => [e.localName, [...e.attributes].map(a => a.name).sort().join(" "),
@@ -44,7 +45,7 @@ async def worlds(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tupl
 async def test_hostile_words_make_no_elements(visits: Visits, worlds: tuple[World, World], path: str) -> None:
     tame, nasty = [await _pages(visits, world, path) for world in worlds]
     if path in GROWING:
-        assert _kinds(nasty) <= _kinds(tame)
+        assert _kinds(nasty) <= _kinds(tame) | {SAYS_NOTHING_YET}
     else:
         assert [shape for shape, _ in nasty] == [shape for shape, _ in tame]
     assert [HIDDEN.findall(text) for _, text in nasty] == [[]] * len(nasty)

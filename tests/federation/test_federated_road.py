@@ -98,6 +98,13 @@ class Guarded:
             await person.send_text(self.room, BAD)
         return error.value
 
+    async def lone(self, ours: OurServer) -> LoneServer:
+        """Let the user of a server of ours in; return the server once the bot knows that its user is there."""
+        joined = await ours.join(self.room, self.owner.user.partition(":")[2])
+        there = "SELECT 1 FROM members WHERE room = ? AND user = ? AND membership = 'join'"
+        await self.bot.until(lambda: self.bot.rows(there, self.room, ours.user), "the member of a server of ours")
+        return LoneServer(ours, joined)
+
     async def withheld(self, number: int) -> list[MessageWithheld]:
         """Return the messages that were recorded as withheld, once there are so many."""
 
@@ -166,7 +173,7 @@ async def test_a_server_that_does_not_ask_is_heard_only_if_its_message_is_good(
     guarded: Guarded, ours: OurServer
 ) -> None:
     scene = await guarded.set_up()
-    lone = LoneServer(ours, await ours.join(scene.room, scene.owner.user.partition(":")[2]))
+    lone = await scene.lone(ours)
     good, bad = lone.made(text(GOOD)), lone.made(text(BAD))
     assert [await lone.send(each) for each in (good, bad)] == [{}, {}]
     await scene.owner.wait_event(scene.room, lambda seen: seen.id == good.event_id)
@@ -177,7 +184,7 @@ async def test_a_server_that_does_not_ask_is_heard_only_if_its_message_is_good(
 
 async def test_nobody_gets_a_signature_by_asking_with_another_text_or_time(guarded: Guarded, ours: OurServer) -> None:
     scene = await guarded.set_up()
-    lone = LoneServer(ours, await ours.join(scene.room, scene.owner.user.partition(":")[2]))
+    lone = await scene.lone(ours)
     bad, old = lone.made(text(BAD)), lone.made(text(BAD), origin_server_ts=1_000)
     for asked in ({**bad.event, "content": text(GOOD)}, {**bad.event, "content": {}}):
         status, answer = await lone.ask(scene.policy.name, asked)
@@ -193,7 +200,7 @@ async def test_what_one_server_says_in_the_name_of_another_is_held_against_nobod
     guarded: Guarded, ours: OurServer
 ) -> None:
     scene = await guarded.set_up()
-    lone = LoneServer(ours, await ours.join(scene.room, scene.owner.user.partition(":")[2]))
+    lone = await scene.lone(ours)
     forged = lone.made(text(BAD), sender=scene.guest.user)
     status, answer = await lone.ask(scene.policy.name, forged.event)
     assert (status, answer["errcode"]) == (400, "M_FORBIDDEN")
