@@ -1,6 +1,6 @@
 """The process that listens for the callbacks of `synapse-http-antispam` and passes them on to the bot.
 
-A process of its own, since whoever sends a message waits for the answer: the module waits a minute, and what is said on
+A process of its own, since the sender of a message waits for the answer: the module waits a minute, and what is said on
 the whole homeserver with it. Whatever the bot does, hangs or is stopped, this process answers in time.
 
 Rules kept here:

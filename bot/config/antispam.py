@@ -4,7 +4,7 @@
                ANSWERABLE_ANTISPAM_TOKEN in the environment or in `.env`
 
 Rules kept here:
-- Without an address nothing listens. Without a token that cannot be guessed nothing listens, either: whoever knows it
+- Without an address nothing listens. Without a token that cannot be guessed nothing listens, either: anybody who has it
   can have words recorded that nobody wrote.
 - The address is of this machine or a private network, since the token is sent in clear.
 

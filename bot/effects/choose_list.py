@@ -4,7 +4,7 @@ Rules kept here:
 - Whether the person may choose the list is asked again when it is read, and when it is watched.
 - A list is read without entering its room where the homeserver allows that. Else the bot enters it, says nothing there,
   and leaves again: at once if it is no list, else once nobody has confirmed it for a day (`bot/sync/list_upkeep.py`).
-- Rooms that the bot serves are never read as lists, whoever asks.
+- Rooms that the bot serves are never read as lists, not even for operators.
 - What is watched is what was shown: the SHA-256 of all entries must be the same. The alias is not asked again.
 
 Left to others: who may choose what, and how much (`moderation/lists/choosing.py`), the commands

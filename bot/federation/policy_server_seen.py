@@ -54,23 +54,32 @@ async def look_from_outside(
     """
     resolver = ServerResolver(connections, clock=clock)
     try:
-        where = await resolver.resolve(name)
-        health = await _asked(connections, where, health_path)
-        if (found := _healthy(health)) is not None:
-            return found
-        keys = await _asked(connections, where, KEYS)
-        try:
-            keys_in(keys.body, name, clock())
-        except MalformedPdu as error:
-            return PolicyServerSeen("wrong_server", str(error))
-        seen = _of_key(await _asked(connections, _itself(name), POLICY_WELL_KNOWN), event_key)
-        if not seen.problem and (await _asked(connections, where, figures_path)).status == 200:
+        seen = await seen_by_homeservers(name, health_path, connections, resolver, clock)
+        if not seen.problem:
+            seen = _of_key(await _asked(connections, _itself(name), POLICY_WELL_KNOWN), event_key)
+        if not seen.problem and (await _asked(connections, await resolver.resolve(name), figures_path)).status == 200:
             return PolicyServerSeen("open_figures")
         return seen
     except ServerUnreachable as error:
         return PolicyServerSeen("unreachable", str(error))
     finally:
         await resolver.close()
+
+
+async def seen_by_homeservers(
+    name: str, health_path: str, connections: Connections, resolver: ServerResolver, clock: Clock = wall_clock
+) -> PolicyServerSeen:
+    """Return what homeservers find under the name: whether our policy server answers there, and is well."""
+    try:
+        where = await resolver.resolve(name)
+        if (found := _healthy(await _asked(connections, where, health_path))) is not None:
+            return found
+        keys_in((await _asked(connections, where, KEYS)).body, name, clock())
+    except MalformedPdu as error:
+        return PolicyServerSeen("wrong_server", str(error))
+    except ServerUnreachable as error:
+        return PolicyServerSeen("unreachable", str(error))
+    return PolicyServerSeen()
 
 
 async def _asked(connections: Connections, where: Destination, path: str) -> ServerReply:

@@ -1,7 +1,7 @@
 """Work that many wait for is done once.
 
 Rules this module keeps:
-- While something is being fetched under a key, whoever else asks for the key waits for the same result or error.
+- While something is being fetched under a key, others who ask for the key wait for the same result or error.
 - Somebody who stops waiting does not end the work of the others.
 - At most `most` pieces of work run at a time; one more raises `ServerUnreachable` at once. So strangers who name a
   thousand servers cannot make us ask a thousand servers at a time. Less important work leaves some places `reserved`.

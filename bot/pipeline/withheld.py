@@ -1,4 +1,4 @@
-"""Events refused before their delivery: from whoever refused them, and as a record.
+"""Events refused before their delivery: as the refusing part notes them, and as records.
 
 Rules kept here:
 - A refusal is recorded as it was given, with the event as far as words are kept; it is judged by this record alone.

@@ -4,7 +4,7 @@ Rules kept here:
 - What is signed is exactly what was judged: an event whose content is not the one that was hashed is never signed, as a
   signature does not cover the content.
 - Two events of one id (room versions 1 and 2) are never both signed.
-- Many who ask about the same event share one judgement, and an answer outlives whoever waits for it.
+- Many who ask about the same event share one judgement, and an answer is worked out even if they no longer wait.
 - Nothing is held against somebody unless they are in the room, and their own server signed the event or asks about it
   itself. What breaks a rule without that is refused, but neither kept nor recorded.
 - Of the refusals of one person, or of the people of one server, a limited number is recorded in a minute

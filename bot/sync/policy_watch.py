@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.federation.connections import Connections
-from bot.federation.errors import ServerUnreachable
+from bot.federation.policy_server_seen import seen_by_homeservers
 from bot.federation.resolve import ServerResolver
 from bot.outbox.handler import BotPart, Services
 from bot.pipeline.withheld import Withheld, withheld_of
@@ -36,7 +36,6 @@ log = structlog.get_logger()
 ASK_EVERY_S = 15.0  # at most
 READ_EVERY_S = 1.0
 MOST_NOTES = 200  # recorded in one go
-_WITHIN_S = 10.0
 
 
 class NotedRefusal(Protocol):
@@ -73,13 +72,11 @@ class OutsideLook:
         self._connections, self._resolver = connections, ServerResolver(connections)
 
     async def __call__(self) -> bool:
-        """Return whether it answers that it is well."""
-        try:
-            where = await self._resolver.resolve(self._name)
-            return (await self._connections.ask(where, "GET", self._path, within_s=_WITHIN_S)).status == 200
-        except ServerUnreachable as error:
-            log.info("policy_server_not_reached", why=str(error))
-            return False
+        """Return whether it answers that it is well, and nothing else answers in its place."""
+        seen = await seen_by_homeservers(self._name, self._path, self._connections, self._resolver)
+        if seen.problem:
+            log.info("policy_server_not_reached", problem=seen.problem, why=seen.why)
+        return not seen.problem
 
     async def close(self) -> None:
         """End what is running, and close the connections."""

@@ -1,7 +1,7 @@
 """Work on one connection of SQLite, in a thread of its own: what waits is done in one transaction, with one flush.
 
 Rules kept here:
-- Whoever waits is told only when the transaction is on the disk.
+- A caller is told only when the transaction is on the disk.
 - If one piece of work or the commit fails, nothing of the transaction is kept, and each piece is tried alone, so that
   one of them harms no other.
 - Work that nobody waits for any more is still done.

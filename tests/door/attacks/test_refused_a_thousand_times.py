@@ -1,7 +1,7 @@
 """Somebody sends one message after the other that is refused before its delivery: it costs them, and nobody else.
 
 An attack that gets nowhere: they would drown the desk in cards, the people who run the room in words, or the log in
-statements. Whoever can write refusals into the policy server's database has the bot's account (docs/threat-model.md).
+statements. Writing refusals into the policy server's database takes the bot's own account (docs/threat-model.md).
 """
 
 from collections import Counter

@@ -135,7 +135,7 @@ async def test_a_room_that_is_not_wanted_any_more_is_left_once_it_names_us_no_mo
             rooms.invited.set()
             await until(lambda: server.spool.rooms()[0].left)
         found = rooms.asking(ROOM)
-        assert found is not None and not found.wanted  # whoever asks all the same is answered
+        assert found is not None and not found.wanted  # those who ask all the same are answered
 
 
 async def test_a_room_that_was_left_stays_left_though_the_bot_is_not_there_to_see_it(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -24,25 +26,37 @@ async def judged_again(server: Asked) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_while_the_tables_hang_everything_is_let_through_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bot_tables, "_HANGS_S", 0.0)
-    goes_on = threading.Event()
+@asynccontextmanager
+async def hanging_reads(server: Asked, count: int, *, given_up: bool = False, origin: str = "") -> AsyncIterator[None]:
+    """Let so many reads of the tables hang; `given_up`: nobody waits for them any more."""
+    goes_on, waiting = threading.Event(), list[asyncio.Future[None]]()
 
     async def hangs(db: AsyncConnection) -> None:
         assert isinstance(db, Connection)
         await db.hand_over(lambda _: goes_on.wait())
 
-    async with asked(tmp_path) as server:
-        try:
-            for _ in range(4):
+    try:
+        if given_up:
+            for _ in range(count):
                 with pytest.raises(TablesSilent):
-                    await server.tables.ask(hangs, 0.01)
+                    await server.tables.ask(hangs, 0.01, origin)
+        else:
+            waiting = [asyncio.ensure_future(server.tables.ask(hangs, 600, origin)) for _ in range(count)]
+            await asyncio.sleep(0)  # so that they begin
+        yield
+    finally:
+        goes_on.set()
+        await asyncio.gather(*waiting)
+
+
+async def test_while_the_tables_hang_everything_is_let_through_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot_tables, "_HANGS_S", 0.0)
+    async with asked(tmp_path) as server:
+        async with hanging_reads(server, 4, given_up=True):
             assert (await server.ask(server.pdu(ANNA, BAD))).signature
             assert server.counted() == {"not_judged": 1}
-        finally:
-            goes_on.set()
         await judged_again(server)
 
 
@@ -51,81 +65,34 @@ async def test_a_few_late_reads_do_not_keep_others_from_being_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int, hangs_s: float
 ) -> None:
     monkeypatch.setattr(bot_tables, "_HANGS_S", hangs_s)
-    goes_on = threading.Event()
-
-    async def hangs(db: AsyncConnection) -> None:
-        assert isinstance(db, Connection)
-        await db.hand_over(lambda _: goes_on.wait())
-
-    async with asked(tmp_path) as server:
-        try:
-            for _ in range(many):
-                with pytest.raises(TablesSilent):
-                    await server.tables.ask(hangs, 0.01)
-            assert not (await server.ask(server.pdu(ANNA, BAD))).signature
-        finally:
-            goes_on.set()
+    async with asked(tmp_path) as server, hanging_reads(server, many, given_up=True):
+        assert not (await server.ask(server.pdu(ANNA, BAD))).signature
 
 
 async def test_the_second_look_before_a_refusal_waits_for_no_first_look(tmp_path: Path) -> None:
-    goes_on = threading.Event()
-
-    async def hangs(db: AsyncConnection) -> None:
-        assert isinstance(db, Connection)
-        await db.hand_over(lambda _: goes_on.wait())
-
     async def answers(_db: AsyncConnection) -> bool:
         return True
 
-    async with asked(tmp_path) as server:
-        places = [asyncio.ensure_future(server.tables.ask(hangs, 600, "loud.example")) for _ in range(20)]
-        try:
-            await asyncio.sleep(0)
-            assert await server.tables.ask(answers, 60, "example.org", again=True)
-        finally:
-            goes_on.set()
-            await asyncio.gather(*places)
+    async with asked(tmp_path) as server, hanging_reads(server, 20, origin="loud.example"):
+        assert await server.tables.ask(answers, 60, "example.org", again=True)
 
 
 async def test_nobody_waits_longer_than_the_owner_chose(tmp_path: Path) -> None:
-    goes_on = threading.Event()
-
-    async def hangs(db: AsyncConnection) -> None:
-        assert isinstance(db, Connection)
-        await db.hand_over(lambda _: goes_on.wait())
-
-    async with asked(tmp_path, within_ms=1) as server:
-        places = [asyncio.ensure_future(server.tables.ask(hangs, 60)) for _ in range(8)]
-        try:
-            await asyncio.sleep(0)
-            assert (await server.ask(server.pdu(ANNA, BAD))).signature  # though those places are all taken
-            assert server.counted() == {"not_judged": 1}
-        finally:
-            goes_on.set()
-            await asyncio.gather(*places)
+    async with asked(tmp_path, within_ms=1) as server, hanging_reads(server, 8):
+        assert (await server.ask(server.pdu(ANNA, BAD))).signature  # though those places are all taken
+        assert server.counted() == {"not_judged": 1}
 
 
 async def test_people_who_are_known_are_judged_without_the_tables(tmp_path: Path) -> None:
-    goes_on = threading.Event()
-
-    async def hangs(db: AsyncConnection) -> None:
-        assert isinstance(db, Connection)
-        await db.hand_over(lambda _: goes_on.wait())
-
     async with asked(tmp_path) as server:
         assert (await server.ask(server.pdu(ANNA, GOOD))).signature
-        places = [asyncio.ensure_future(server.tables.ask(hangs, 600)) for _ in range(8)]
-        try:
-            await asyncio.sleep(0)
+        async with hanging_reads(server, 8):
             assert (await server.ask(server.pdu(ANNA, GOOD, depth=8))).signature
             assert server.counted() == {"judged": 2}
-        finally:
-            goes_on.set()
-            await asyncio.gather(*places)
 
 
 async def test_what_the_bot_has_written_since_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Anna, a manager, may write anything; soon after she is none any more, she may not."""
+    """Anna, a manager, may write anything; once she is a member again, she may not."""
     monkeypatch.setattr(bot_tables, "_GOOD_FOR_S", 0.0)
     async with asked(tmp_path) as server:
         await server.bot.levels(OLGA, {OLGA: 100, BOT: 100, ANNA: 50})

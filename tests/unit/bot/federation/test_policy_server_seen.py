@@ -16,6 +16,7 @@ from bot.federation.connections import Connections, tls_context
 from bot.federation.policy_server_seen import POLICY_WELL_KNOWN, PolicyServerSeen, look_from_outside
 from bot.federation.published import published_keys
 from bot.runtime.clock import wall_clock
+from bot.sync.policy_watch import OutsideLook
 
 HEALTH, FIGURES = "/health", "/metrics"
 EVENT_KEY = "the key"
@@ -95,3 +96,23 @@ async def test_nobody_there(tmp_path: Path) -> None:
     seen = await look_from_outside(name, HEALTH, FIGURES, EVENT_KEY, connections)
     await connections.close()
     assert seen.problem == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "reached"),
+    (
+        ("/other", (200, b""), True),
+        (POLICY_WELL_KNOWN, (404, b"<html>"), True),  # for clients
+        (HEALTH, (503, b'{"healthy":false}'), False),
+        (HEALTH, (200, b"<html>Welcome to nginx!</html>"), False),
+        (KEYS, (200, b"<html>"), False),
+    ),
+)
+async def test_the_watch_counts_as_reached_only_what_homeservers_can_use(
+    tmp_path: Path, path: str, answer: tuple[int, bytes], reached: bool
+) -> None:
+    async with served(tmp_path) as (pages, connections):
+        pages.answers[path] = answer
+        look = OutsideLook(pages.name, HEALTH, connections)
+        assert await look() is reached
+        await look.close()

@@ -153,7 +153,7 @@ async def test_a_bad_file_is_no_file(net: Net, bad: Answer) -> None:
 async def test_a_redirect_is_followed_and_a_circle_is_left(net: Net) -> None:
     moved = Answer(301, headers={"Location": "https://user:secret@www.example.org/f.json?a=1"})
     assert (await net.find("example.org", moved, names("m.example.org:1"))).host_header == "m.example.org:1"
-    assert net.asked[1] == "www.example.org/f.json?a=1"  # by the name alone, whoever the redirect says we are
+    assert net.asked[1] == "www.example.org/f.json?a=1"  # by the name alone, whatever the redirect says we are
     name = "b.example.org"
     assert await net.find(name, *[moved] * 6) == Destination(name, 8448, name, name)
     assert len(net.asked) == 8
