@@ -16,7 +16,7 @@ PLACES ?= all
 .PHONY: install wheel demo test faults docs bench soak fuzz check format lock clean help
 
 help:
-	@echo "make install install the bot into .venv, with what it needs to run; EXTRA=images to compare pictures, too"
+	@echo "make install install the bot into .venv, with what it needs to run; EXTRA=images to compare pictures, EXTRA=postgresql for PostgreSQL"
 	@echo "make wheel   build the wheel into dist/, for pipx or pip on another machine"
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
 	@echo "make test    run the tests, some of them against a real Synapse"
@@ -98,6 +98,7 @@ lock:
 	$(VENV)-lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/run.txt
 	$(VENV)-lock/bin/uv pip compile pyproject.toml requirements/build.in --extra demo --group dev -c requirements/run.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/dev.txt
 	$(VENV)-lock/bin/uv pip compile --group images -c requirements/dev.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/images.txt
+	$(VENV)-lock/bin/uv pip compile --group postgresql -c requirements/dev.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/postgresql.txt
 	$(VENV)-lock/bin/uv pip compile --group fuzz --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/fuzz.txt
 	$(VENV)-lock/bin/uv pip compile --group docs --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/docs.txt
 	$(VENV)-lock/bin/python -m tests.clients.packages
