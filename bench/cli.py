@@ -26,7 +26,8 @@ from pathlib import Path
 from moderation.model.facts import CaseOpened, CreditChanged, Fact, RoomEntered, RoomStateChanged
 from moderation.values.events import MessagePosted, Text
 from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
 from storage.journal.record_keys import PersonKeys
@@ -149,7 +150,7 @@ async def deployment(folder: Path, records: int) -> None:
     (folder / "config.toml").write_text(CONFIG, encoding="utf-8")
     data_dir = folder / "data"
     data_dir.mkdir()
-    database = await Database.open(data_dir)
+    database = await Database.open(DatabasePlace(data_dir))
     keys = PersonKeys.open(data_dir)
     journal = Journal.open(data_dir, "bench.example.org/log", keys, NOON)
     for batch in _batches(_history(records)):

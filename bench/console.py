@@ -33,7 +33,7 @@ from bench.simulated import OWNER, Deployment, person, rules
 from bench.simulated import deployment as simulated
 from bot.console.sessions import make_link
 from moderation.values.ids import UserId
-from storage.database import FILE
+from storage.database.place import FILE
 
 HEADERS = {"Sec-Fetch-Site": "same-origin"}
 PAGE_KB, STYLE_KB, SCRIPT_KB, MEMORY_MB = 10, 6, 3, 90

@@ -34,7 +34,9 @@ from bot.texts.matrix_message import Speech
 from moderation.model.actions import Align
 from moderation.values.ids import RoomId, UserId
 from storage import queries
-from storage.database import FILE, Database, migrate
+from storage.database.database import Database
+from storage.database.place import FILE, DatabasePlace
+from storage.database.sqlite import migrate
 
 from .figures import Figure, at_most, at_most_times, measure
 
@@ -120,7 +122,7 @@ async def deployment(folder: Path, rooms: int, bans: int, here: int) -> AsyncIte
     config.data_dir.mkdir(parents=True)
     fill(config.data_dir / FILE, rooms, bans, here)
     async with AsyncExitStack() as stack:
-        database = await Database.open(config.data_dir)
+        database = await Database.open(DatabasePlace(config.data_dir))
         stack.push_async_callback(database.close)
         views = ViewCache(BOT, incident_ms=0, window_ms=0)
         async with database.read() as db:

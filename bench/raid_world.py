@@ -23,7 +23,7 @@ from bot.demo.synapse import Synapse
 from moderation.model.actions import NICETY, URGENT
 from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionStarted
 from moderation.values.ids import RoomId
-from storage.database import FILE
+from storage.database.place import FILE
 from storage.journal.reader import Log
 from storage.record_mapping import fact_of_record
 from tests.people.client import Client

@@ -36,7 +36,7 @@ from bot.matrix.http import Wire
 from moderation.model.actions import NICETY
 from moderation.model.facts import Fact
 from moderation.values.ids import RoomId
-from storage.database import FILE
+from storage.database.place import FILE
 from storage.journal.reader import Log
 from storage.journal.record import Record
 from storage.record_mapping import fact_of_record

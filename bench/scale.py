@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench.figures import Figure, at_most, at_most_times, measure
 from bench.simulated import BAD, OWNER, Deployment, deployment, memory_mb, person, rules
-from storage.database import FILE
+from storage.database.place import FILE
 
 PEOPLE = 20
 SLOWER = 1.5  # times: anything above has grown with the number of rooms

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.demo.bot_process import MODULE, BotProcess
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.fakes.homeserver_orders import Simulated
 
 SERVER = "simulated.example.org"

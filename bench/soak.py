@@ -25,7 +25,7 @@ from typing import Any
 
 from bench.figures import Figure, measure, percentile
 from bench.simulated import BAD, Deployment, deployment, memory_mb, person, rules
-from storage.database import FILE
+from storage.database.place import FILE
 from storage.journal.reader import Log
 from storage.journal.verify.verify import verify
 

@@ -27,7 +27,7 @@ from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import RoomName, line
 from storage import queries
 from storage.backup import snapshot
-from storage.database import FILE, Database, is_older
+from storage.database.database import Database, is_older
 from storage.identity.store import IdentityStore
 from storage.journal.journal import EndMissing, Journal
 from storage.journal.record_keys import PersonKeys
@@ -72,9 +72,9 @@ class Stores:
 async def open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> Stores:
     await asyncio.to_thread(snapshot.clean, config.data_dir)
     await asyncio.to_thread(clear_scratch, config.data_dir)
-    if is_older(config.data_dir / FILE):
-        log.info("migrating", file=str(config.data_dir / FILE))  # takes a while in a large deployment
-    database = await Database.open(config.data_dir)
+    if is_older(config.place):
+        log.info("migrating", file=str(config.place))  # takes a while in a large deployment
+    database = await Database.open(config.place)
     stack.push_async_callback(database.close)
     keys = await managed(stack, partial(PersonKeys.open, config.data_dir), PersonKeys.close)
     given = await asyncio.to_thread(given_key, config)

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from storage.database.place import FILE as STATE
+
 from .backup.snapshot import FOLDER as BACKUP
-from .database import FILE as STATE
 from .journal.record_keys import FILE as IDENTITY
 from .policy_server.tables import FOLDER as POLICY_SERVER
 

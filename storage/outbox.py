@@ -22,9 +22,9 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.actions import PRIORITIES, STOP, URGENT, Action, from_json, to_json
+from storage.database.rows import Rows, rows_of
 
 from .schema import outbox
-from .sqlite_driver import Rows, rows_of
 
 ON_ITS_WAY = 2**62
 ROOMS = 16  # how many rooms per priority are looked at, those that have waited longest first

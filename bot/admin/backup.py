@@ -26,7 +26,7 @@ from moderation.values.notices import Moment, line
 from storage import outbox, queries
 from storage.backup import snapshot
 from storage.backup.contents import Manifest
-from storage.database import Database
+from storage.database.database import Database
 from storage.journal.journal import Journal
 
 from .request import ByName, Request

@@ -30,7 +30,7 @@ from moderation.values.durations import HOUR_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId, is_group_code
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 
 from .request import ByName, Request
 

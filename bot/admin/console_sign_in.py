@@ -23,7 +23,7 @@ from moderation.model.facts import ConsoleOpened, Fact
 from moderation.values.errors import Refused
 from moderation.values.ids import PersonId
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.identity.store import IdentityStore, Locked
 
 from .console import LONGEST_MS

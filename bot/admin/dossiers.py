@@ -34,7 +34,7 @@ from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import line
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.export.approved import Approvable, approvable
 from storage.journal.transparency.log_key import read_verifier
 from storage.journal.transparency.signed_note import NoteVerifier

@@ -14,7 +14,7 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.values.errors import Refused
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 
 from .request import ByName, Request
 from .spool import Spool

@@ -33,7 +33,7 @@ from moderation.values.errors import Refused
 from moderation.values.events import Json
 from moderation.values.ids import PersonId, UserId
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.identity.store import Claim, HeldClaim, IdentityStore, IdentityStoreState
 from storage.journal.line_format import time_text
 from storage.journal.retention.legal_holds import HoldsInForce, LegalHold

@@ -21,7 +21,7 @@ from moderation.model.facts import AccountUnlinked, Fact, PersonVerified
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.identity.store import IdentityStore
 from storage.projections.linked_accounts import links_of
 

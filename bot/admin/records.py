@@ -34,7 +34,7 @@ from moderation.values.durations import DAY_MS
 from moderation.values.errors import Invalid, Refused
 from moderation.values.ids import EventId, PersonId, RoomId, UserId
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.export.waiting import remove_waiting
 from storage.identity.store import IdentityStore
 from storage.journal.journal import Journal

@@ -26,7 +26,7 @@ from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import PersonId, UserId
 from storage import schema
-from storage.database import Database
+from storage.database.database import Database
 from storage.identity.roster import METHOD, Changes, Listed, ListedStatus, Roster
 from storage.identity.store import IdentityStore
 from storage.journal import disk

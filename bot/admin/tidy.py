@@ -15,7 +15,7 @@ from bot.runtime.clock import Clock
 from moderation.model.actions import TakeBack
 from moderation.values.durations import DAY_MS
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.journal.reader import Log
 from storage.journal.retention.find import SPOKEN
 from storage.projections import set_meta

@@ -20,7 +20,7 @@ from moderation.model.context import Context, RoomView
 from moderation.values.ids import UserId
 from moderation.values.notices import Line, Moment, Who, line
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 
 from .protocol import DoorQuestion
 

@@ -117,9 +117,9 @@ def _folder(config: "Config") -> "Path":
 
 
 def _must_have_data(config: "Config") -> None:
-    from storage.database import FILE
+    from storage.database.database import is_there
 
-    if not (config.data_dir / FILE).exists():
+    if not is_there(config.place):
         raise Refused("cli.console.no_data", data_dir=config.data_dir)
 
 

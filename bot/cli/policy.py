@@ -41,7 +41,7 @@ def run(config_file: ConfigFile = DEFAULT_CONFIG) -> None:
 
 
 def _serve(config: "Config") -> None:
-    from storage.database import FILE
+    from storage.database.database import is_there
     from storage.journal.disk import make_folder
     from storage.policy_server.tables import FOLDER
 
@@ -49,7 +49,7 @@ def _serve(config: "Config") -> None:
 
     if config.policy_server.server_name is None:
         raise Refused("cli.policy.off")
-    if not (config.data_dir / FILE).exists():
+    if not is_there(config.place):
         raise Refused("cli.policy.no_data", data_dir=config.data_dir)
     drop_root(config.data_dir)
     folder = config.data_dir / FOLDER

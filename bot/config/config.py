@@ -47,6 +47,7 @@ from moderation.policy import (
 from moderation.values.durations import DAY_MS, Duration
 from moderation.values.errors import Invalid, Refused
 from moderation.values.ids import UserId, is_user_id, server_of
+from storage.database.place import DatabasePlace
 
 from .alerts import ALERTS_SECRET, AlertSettings
 from .antispam import ANTISPAM_TOKEN, AntispamSettings
@@ -260,6 +261,11 @@ class Config(FileSettings):
     def data_dir(self) -> Path:
         """The folder in which the bot keeps everything, as an absolute path."""
         return self.file.parent / self.bot.data_dir
+
+    @property
+    def place(self) -> DatabasePlace:
+        """The place of the state database."""
+        return DatabasePlace(self.data_dir)
 
     @property
     def env_file(self) -> Path:

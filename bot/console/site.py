@@ -13,7 +13,7 @@ from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
 from moderation.judge.judge import CompiledRule
 from moderation.values.ids import UserId
-from storage.database import Database, state_of_file
+from storage.database.database import Database, state_of
 from storage.journal.reader import Log
 
 from .guard import Guard
@@ -34,6 +34,7 @@ class Site:
         self.config = config
         self.now_ms = clock
         self.data_dir = config.data_dir
+        self.place = config.place
         self.bot: UserId = config.user
         self.policy = config.policy
         self.rules = tuple(map(CompiledRule.of, self.policy.rules))
@@ -58,11 +59,11 @@ class Site:
     async def _database(self) -> Database:
         """Return the database; open it again if it has changed in a way that the open one does not see."""
         async with self._opening:
-            there = await asyncio.to_thread(state_of_file, self.data_dir)
+            there = await asyncio.to_thread(state_of, self.place)
             if self._opened is not None and self._opened[0] != there:
                 await self.close()
             if self._opened is None:
-                self._opened = there, await Database.open(self.data_dir, read_only=True)
+                self._opened = there, await Database.open(self.place, read_only=True)
             return self._opened[1]
 
     async def close(self) -> None:

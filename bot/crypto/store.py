@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from moderation.values.errors import Broken
-from storage import sqlite_refused
+from storage.database import sqlite_refused
 from storage.journal import disk
 
 from .store_key import StoreKey

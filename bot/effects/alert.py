@@ -34,7 +34,7 @@ from moderation.model.context import CaseView
 from moderation.values.errors import Refused
 from moderation.values.notices import Code, Moment
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 
 TIMEOUT_S = 10.0
 MOST = 30  # cases listed in one mail

@@ -30,7 +30,7 @@ from moderation.values.events import Json
 from moderation.values.ids import GroupCode, RoomId, is_named
 from moderation.values.notices import Code, line
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.journal.line_format import day_of
 from storage.journal.transparency.daily_checkpoints import Closing, Closings
 from storage.state import anchor_progress

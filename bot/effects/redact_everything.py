@@ -18,7 +18,7 @@ from bot.matrix.errors import Forbidden, HomeserverError, NotFound, Rejected
 from moderation.model.actions import Redact
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import outbox, queries
-from storage.database import Database
+from storage.database.database import Database
 
 FEW = 3  # so many redactions are done one by one
 _PAGES = 5  # of a hundred messages; of somebody who wrote more, nobody knows at once what they wrote

@@ -19,7 +19,7 @@ from bot.crypto import store_age
 from bot.crypto.machine import CryptoMachine
 from bot.pipeline.pipeline import Pipeline
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.projections import set_meta
 
 log = structlog.get_logger()

@@ -14,7 +14,7 @@ import structlog
 
 from moderation.values.ids import PersonId
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.identity.store import IdentityStore, Locked
 
 log = structlog.get_logger()

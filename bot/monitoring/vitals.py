@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bot.runtime.clock import Clock
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.journal.journal import Journal
 
 from .pulse import Pulse

@@ -36,7 +36,7 @@ from moderation.values.errors import Broken
 from moderation.values.ids import EventId, UserId
 from moderation.values.notices import Phrase, line
 from storage import outbox
-from storage.database import Database
+from storage.database.database import Database
 from storage.outbox import OutboxRow
 
 from .handler import Done, Handlers, PollAgain, RetryLater

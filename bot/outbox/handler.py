@@ -20,7 +20,7 @@ from moderation.model.actions import ACTIONS, Action, TellAbove
 from moderation.model.facts import ActionResult, Fact
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
-from storage.database import Database
+from storage.database.database import Database
 
 _NEED_NO_INVITATION = ("join", "invite", "ban")  # memberships
 

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from moderation.model.facts import CaseOpened, Fact, KnownOfFile, MessageWithheld, RoomEntered
 from moderation.values.events import MembershipChanged, Received, StateChanged, Unreadable
-from storage.database import Database
+from storage.database.database import Database
 from storage.journal.record import Record
 from storage.projections import project, project_room_state
 from storage.record_mapping import fact_of_record, seen_kind

@@ -25,7 +25,7 @@ from moderation.values.durations import DAY_MS
 from moderation.values.events import Event, OtherEvent, Received, Undecryptable, Unreadable
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.projections.common import LOST_TIME
 
 from .room_registry import ServedRooms

@@ -30,7 +30,7 @@ from moderation.model.facts import ConsoleCommand, Fact, KnownOfFile, MessageWit
 from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import outbox, queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
 from storage.projections import POLICY_SEQ, UNREAD, project_room_state

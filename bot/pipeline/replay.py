@@ -27,7 +27,7 @@ from moderation.model.facts import (
 from moderation.values.events import Json, MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import outbox
-from storage.database import Database
+from storage.database.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Record
 from storage.projections import MESSAGE, DailyCounts, project, project_events, project_room_state, set_all_meta

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.errors import Broken
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
 from storage.projections import set_all_meta

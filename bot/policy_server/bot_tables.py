@@ -18,7 +18,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -30,7 +29,8 @@ from bot.runtime.clock import Clock
 from moderation.values.errors import AnswerableError
 from moderation.values.ids import SAFE_INT, RoomId, UserId
 from storage import queries
-from storage.database import FILE, Database, state_of_file
+from storage.database.database import Database, commits_of, state_of
+from storage.database.place import DatabasePlace
 from storage.policy_server.spool import META_SEQ
 
 from .fair_places import FairPlaces
@@ -77,12 +77,12 @@ class RoomThatAsks:
 class BotTables:
     """The tables, read-only."""
 
-    def __init__(self, data_dir: Path, user: UserId, knowledge: ViewCache, clock: Clock) -> None:
+    def __init__(self, place: DatabasePlace, user: UserId, knowledge: ViewCache, clock: Clock) -> None:
         self.rooms: Mapping[RoomId, RoomThatAsks] = {}
         self.recorded = 0  # the number of the last refusal that the bot has recorded
         self.read_ms = 0  # when the tables last answered; 0: never
         self.looked = asyncio.Event()  # set once they were read, or could not be
-        self._data_dir = data_dir
+        self._place = place
         self._user = user  # of the policy server
         self._knowledge = knowledge
         self._clock = clock
@@ -115,7 +115,7 @@ class BotTables:
         Raises one of `READ_ERRORS`.
         """
         async with self._looking:
-            file, there = await asyncio.to_thread(_state_of_files, self._data_dir)
+            file, there = await asyncio.to_thread(commits_of, self._place)
             if self._opened is not None and self._opened[0] != file:
                 await self.close()
             if there != self._seen or self._opened is None:
@@ -198,8 +198,8 @@ class BotTables:
             return self._opened[1]
         async with self._opening:
             if self._opened is None:
-                there = await asyncio.to_thread(state_of_file, self._data_dir)
-                self._opened = there, await Database.open(self._data_dir, read_only=True)
+                there = await asyncio.to_thread(state_of, self._place)
+                self._opened = there, await Database.open(self._place, read_only=True)
                 self._changed, self._forgotten_s = True, 0.0
             return self._opened[1]
 
@@ -222,14 +222,3 @@ async def version_of(db: AsyncConnection, room: RoomId) -> str:
     content = created.get("content") if isinstance(created, dict) else None
     named = content.get("room_version", _DEFAULT_VERSION) if isinstance(content, dict) else ""
     return named if isinstance(named, str) else json.dumps(named)
-
-
-def _state_of_files(data_dir: Path) -> tuple[tuple[int, ...], object]:
-    """Return what changes if the file must be opened again, and what changes with each commit of the bot.
-
-    Raises `OSError` if there are no tables.
-    """
-    found = [path.stat() for name in (FILE, f"{FILE}-wal") if (path := data_dir / name).exists()]
-    if not found or not (data_dir / FILE).exists():
-        raise FileNotFoundError(f"there are no tables in {data_dir}: has the bot run?")
-    return state_of_file(data_dir), [(each.st_ino, each.st_size, each.st_mtime_ns) for each in found]

@@ -70,7 +70,7 @@ async def serve(
     digest = policy_digest(config.policy.model_dump_json(by_alias=True))
     replace_atomically(config.data_dir / FOLDER / RULES_FILE, f"{digest}\n".encode(), 0o600)
     knowledge, figures = new_knowledge(config), PolicyFigures(clock)
-    tables = BotTables(config.data_dir, settings.user, knowledge, clock)
+    tables = BotTables(config.place, settings.user, knowledge, clock)
     judge = BeforehandJudge(config, tables, knowledge, clock)
     async with OtherServers.open(config, own, store, clock) as others:
         rooms = PolicyRooms(tables, store, others, clock)

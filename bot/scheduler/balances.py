@@ -27,7 +27,7 @@ from moderation.model.facts import Fact
 from moderation.policy import Policy
 from moderation.values.ids import UserId
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.journal.journal import Journal
 from storage.projections import RECKONED
 

@@ -33,7 +33,7 @@ from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId
 from moderation.values.notices import Line, RoomName, Span, Who, line
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.projections import set_meta
 
 from .trials import told_of_trials

@@ -32,7 +32,7 @@ from moderation.model.facts import Fact
 from moderation.values.durations import HOUR_MS
 from moderation.values.notices import line
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
 from storage.export.waiting import remove_waiting
 
 from .balances import Balances

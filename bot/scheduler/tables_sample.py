@@ -28,7 +28,8 @@ from moderation.policy import Policy
 from moderation.values.errors import Broken
 from moderation.values.notices import Code, line
 from storage import queries
-from storage.database import FILE, Database
+from storage.database.database import Database
+from storage.database.place import FILE
 from storage.projections import set_meta
 from storage.queries.tables_sample import SampleDifference, differences, rooms_of
 

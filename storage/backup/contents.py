@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from moderation.values.errors import Invalid
-from storage.database import FILE as STATE
+from storage.database.place import FILE as STATE
 from storage.journal.record_keys import FILE as IDENTITY
 from storage.policy_server import tables as policy_server
 from storage.policy_server.spool import EVENT_KEY_FILE, PRIVATE_KEY_FILES

@@ -19,7 +19,7 @@ from contextlib import closing
 from fnmatch import fnmatch
 from pathlib import Path
 
-from storage.database import FILE as STATE
+from storage.database.place import FILE as STATE
 from storage.journal import disk
 from storage.journal.record_keys import FILE as IDENTITY
 

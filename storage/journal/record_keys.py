@@ -20,7 +20,7 @@ from contextlib import closing
 from pathlib import Path
 
 from moderation.values.ids import PersonId
-from storage import sqlite_refused
+from storage.database import sqlite_refused
 
 from . import disk
 

@@ -1,4 +1,4 @@
-"""The entry of Alembic: it runs the migrations on the connection that `storage/database.py` passes."""
+"""The entry of Alembic: it runs the migrations on the connection that `storage/database/sqlite.py` passes."""
 
 from alembic import context
 

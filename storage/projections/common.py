@@ -13,7 +13,7 @@ from moderation.model.facts import Fact
 from moderation.values.events import Json
 from moderation.values.ids import UserId
 from storage import schema
-from storage.sqlite_driver import Asked, rows_of
+from storage.database.rows import Asked, rows_of
 
 END_MISSING = "end_missing"  # how many records were missing at the end of the log when the database was rebuilt
 ERA = "era"  # of the deployment: set once its log continues from a backup

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode
 from storage import schema
-from storage.sqlite_driver import Asked
+from storage.database.rows import Asked
 
 MESSAGE = "message"  # messages, reactions, polls; not edits
 COUNTED = frozenset({MESSAGE, "finding", "report", "decision", "appeal"})  # kinds of records

@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import PersonId, RoomId, UserId
 from storage import schema
+from storage.database.dialect import sql_list
 from storage.projections import person_of
-from storage.sql_list import sql_list
 
 from .linked_accounts import accounts_of
 from .rooms import groups_with

@@ -14,8 +14,8 @@ from moderation.model.facts import SanctionKind
 from moderation.policy import Grade, Policy
 from moderation.values.ids import CaseNumber, EventId, RoomId
 from storage import schema
+from storage.database.rows import rows_of
 from storage.schema import WAITS
-from storage.sqlite_driver import rows_of
 
 from .cases import cases_of_query
 from .join_waves import last_wave

@@ -21,9 +21,9 @@ from moderation.model.facts import Asked, CaseState, Outcome
 from moderation.policy import Grade
 from moderation.values.ids import CaseNumber, GroupCode, RoomId, UserId
 from storage import schema
+from storage.database.dialect import sql_list_param, sql_list_value
 from storage.projections import person_of
 from storage.schema import WAITS
-from storage.sql_list import sql_list_param, sql_list_value
 
 Tab = Literal["waiting", "decided", "all"]  # decided: by the reader, or a measure that the reader took
 Facet = Literal["grade", "rule", "state", "asked", "room", "is_mine", "is_reported"]

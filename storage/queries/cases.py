@@ -14,10 +14,10 @@ from moderation.model.context import CaseView
 from moderation.model.facts import SanctionKind
 from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
 from storage import schema
+from storage.database.dialect import sql_list
+from storage.database.rows import rows_of
 from storage.projections import CASES_FROM, POSTED, get_meta, person_of
 from storage.schema import WAITS
-from storage.sql_list import sql_list
-from storage.sqlite_driver import rows_of
 
 from .linked_accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP

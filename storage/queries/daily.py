@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import RoomId
 from storage import schema
-from storage.sql_list import sql_list_param, sql_list_value
+from storage.database.dialect import sql_list_param, sql_list_value
 
 _D = schema.daily.c
 _OF_ALL = (

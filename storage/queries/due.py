@@ -6,7 +6,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import schema
-from storage.sqlite_driver import rows_of
+from storage.database.rows import rows_of
 
 from .sanctions import ASKED_OF_PEOPLE, LASTING_KINDS
 

@@ -11,9 +11,9 @@ from moderation.rooms.slow_mode import HELD_BACK
 from moderation.values.events import MessagePosted
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import schema
+from storage.database.dialect import sql_list_param, sql_list_value
+from storage.database.rows import rows_of
 from storage.projections import MANY, POSTED, UNREAD
-from storage.sql_list import sql_list_param, sql_list_value
-from storage.sqlite_driver import rows_of
 
 from .sweeps import COVERING
 

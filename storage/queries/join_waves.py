@@ -9,8 +9,8 @@ from moderation.model.builtin_rules import JOIN_WAVE
 from moderation.rooms.join_waves import Coming
 from moderation.values.ids import EventId, PersonId, RoomId, UserId
 from storage import schema
+from storage.database.dialect import sql_list
 from storage.projections import POSTED, WAVE
-from storage.sql_list import sql_list
 
 from .events import STANDS
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.context import PersonView
 from moderation.values.ids import PersonId, RoomId, UserId
 from storage import schema
-from storage.sql_list import sql_list
+from storage.database.dialect import sql_list
 
 from .people import person_view
 from .rooms import ACTIVE_GROUP

@@ -19,9 +19,9 @@ from moderation.model.ledger_entry import LedgerEntry
 from moderation.values.ids import PersonId, RoomId, UserId
 from moderation.values.power_levels import Role
 from storage import schema
+from storage.database.dialect import sql_list, sql_list_param, sql_list_value
+from storage.database.rows import Asked, Rows, rows_of, rows_then
 from storage.projections import JOINED, PERSON
-from storage.sql_list import sql_list, sql_list_param, sql_list_value
-from storage.sqlite_driver import Asked, Rows, rows_of, rows_then
 
 from .cases import RECENT, assigned_to, read_recent
 from .linked_accounts import LINKED, accounts_among

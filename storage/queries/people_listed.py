@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import schema
+from storage.database.dialect import sql_list_param, sql_list_value
 from storage.schema import WAITS
-from storage.sql_list import sql_list_param, sql_list_value
 
 
 @dataclass(frozen=True, slots=True)

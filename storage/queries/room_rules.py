@@ -11,8 +11,8 @@ from moderation.model.context import RoomView
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
 from storage import schema
-from storage.sql_list import sql_list_param, sql_list_value
-from storage.sqlite_driver import rows_of
+from storage.database.dialect import sql_list_param, sql_list_value
+from storage.database.rows import rows_of
 
 _r = schema.room_rules.c
 ROOM_RULES = (

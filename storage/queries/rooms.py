@@ -14,8 +14,8 @@ from moderation.rooms.measures import IMPOSED
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power, founders
 from storage import schema
-from storage.sql_list import sql_list, sql_list_param, sql_list_value
-from storage.sqlite_driver import Rows, rows_of
+from storage.database.dialect import sql_list, sql_list_param, sql_list_value
+from storage.database.rows import Rows, rows_of
 from storage.state.owner_choices import CHOICES, chosen
 
 from .linked_accounts import LINKED, accounts_among

@@ -13,7 +13,7 @@ from moderation.model.context import InForce
 from moderation.model.facts import OF_ROOMS
 from moderation.values.ids import GroupCode, RoomId
 from storage import schema
-from storage.sql_list import sql_list, sql_list_param, sql_list_value
+from storage.database.dialect import sql_list, sql_list_param, sql_list_value
 
 from .cases_listed import UNDECIDED_STATES
 from .room_rules import RoomRule, rules_of_room

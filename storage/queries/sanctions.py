@@ -28,9 +28,9 @@ from moderation.rooms.align_people import KeptLevel
 from moderation.rooms.server_acl import KEPT
 from moderation.values.ids import RoomId, UserId
 from storage import schema
+from storage.database.dialect import sql_list, sql_list_value
+from storage.database.rows import rows_of
 from storage.projections import person_of
-from storage.sql_list import sql_list, sql_list_value
-from storage.sqlite_driver import rows_of
 
 from .linked_accounts import LINKED, accounts_among
 

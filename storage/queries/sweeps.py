@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import schema
+from storage.database.dialect import sql_list
 from storage.projections import MESSAGE, POSTED, SWEEP, UNREAD
-from storage.sql_list import sql_list
 
 _WRITTEN = (POSTED, MESSAGE, "edit", UNREAD)
 _E, _S = schema.events.c, schema.sanctions.c

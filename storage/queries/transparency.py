@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.builtin_rules import BY_ORDER, OUTSIDE, OWN_RULES, REPORTED, TIER_LINKS
 from moderation.values.ids import RoomId
 from storage import schema
-from storage.sql_list import sql_list_param, sql_list_value
+from storage.database.dialect import sql_list_param, sql_list_value
 
 DUTIES = tuple(sorted(name for name, rule in OWN_RULES.items() if rule.ledger == "standing"))
 

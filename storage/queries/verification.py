@@ -20,8 +20,8 @@ from moderation.people.verification import WARNED_BEFORE, Asks, Guest
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import PersonId, RoomId, UserId
 from storage import schema
+from storage.database.rows import rows_of
 from storage.projections import REMOVED
-from storage.sqlite_driver import rows_of
 
 from .sanctions import all_in_force
 

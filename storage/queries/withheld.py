@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import EventId
 from storage import schema
-from storage.sql_list import sql_list_param, sql_list_value
-from storage.sqlite_driver import rows_of
+from storage.database.dialect import sql_list_param, sql_list_value
+from storage.database.rows import rows_of
 
 from .events import event_row
 

@@ -17,8 +17,8 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import PersonId, UserId
+from storage.database.rows import rows_of
 from storage.schema import link_requests as table
-from storage.sqlite_driver import rows_of
 
 _LAPSED = select(table).where(table.c.lapses <= bindparam("now")).order_by(table.c.user)
 

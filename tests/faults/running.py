@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.runtime.clock import wall_clock
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.theatre.forked_command import ForkedProgram
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.faults.conftest import Opening
 from tests.faults.fault import Fault
 from tests.faults.perform import ALL, perform

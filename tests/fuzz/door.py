@@ -31,7 +31,8 @@ from moderation.model.facts import ActionTaken, ConsoleCommand, Fact, NoticeGive
 from moderation.values.events import Received
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import queries, schema
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.identity.store import IdentityStore
 from storage.journal.journal import Journal
 from storage.journal.record import Record
@@ -118,7 +119,7 @@ class Door:
     @classmethod
     def _of(cls, config: Config, now: int = NOON) -> "Door":
         loop = asyncio.new_event_loop()
-        database = loop.run_until_complete(Database.open(config.data_dir))
+        database = loop.run_until_complete(Database.open(DatabasePlace(config.data_dir)))
         keys, identity = PersonKeys.open(config.data_dir), IdentityStore.open(config.data_dir, None)
         journal = Journal.open(config.data_dir, config.origin, keys, now)
         stores = Stores(journal, database, keys, identity, asking_of(config, identity))

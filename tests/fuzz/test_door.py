@@ -22,7 +22,8 @@ from bot.events.parse_event import receive
 from bot.pipeline.replay import rebuild
 from bot.texts.catalog_words import CatalogWords
 from moderation.values.ids import RoomId
-from storage.database import FILE, Database
+from storage.database.database import Database
+from storage.database.place import FILE, DatabasePlace
 from storage.export.export import ExportRequest, export
 from storage.export.selection import Selection
 from storage.record_mapping import raw_of_record
@@ -136,7 +137,7 @@ def rebuilt(door: Door, folder: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Return the tables rebuilt from the journal alone."""
 
     async def fill() -> None:
-        database = await Database.open(folder)
+        database = await Database.open(DatabasePlace(folder))
         await rebuild(door.stores.journal, database)
         await database.close()
 

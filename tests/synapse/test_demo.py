@@ -27,7 +27,7 @@ from bot.demo.steps import Fields
 from bot.demo.story import STEPS, Story, StoryOutcome, StoryStep
 from bot.demo.web import WebBrowser
 from moderation.values.ids import server_of
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.people.client import Client
 from tests.theatre.forked_command import ForkedBot
 

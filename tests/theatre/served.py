@@ -26,7 +26,7 @@ from bot.runtime.clock import wall_clock
 from bot.texts.catalog import Catalog
 from moderation.model.actions import NICETY
 from moderation.model.facts import Fact
-from storage.database import FILE
+from storage.database.place import FILE
 from storage.journal.reader import Log
 from storage.journal.record import Record
 from storage.record_mapping import fact_of_record

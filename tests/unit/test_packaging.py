@@ -27,11 +27,12 @@ import asyncio, importlib, importlib.resources, pathlib, tempfile
 import bot
 from bot.cli.main import COMMANDS
 from bot.texts.catalog import Catalog
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 
 async def opened():
     with tempfile.TemporaryDirectory() as folder:
-        await (await Database.open(pathlib.Path(folder))).close()
+        await (await Database.open(DatabasePlace(pathlib.Path(folder)))).close()
 
 asyncio.run(opened())
 for command in COMMANDS:

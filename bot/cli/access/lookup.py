@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from bot.cli.terminal.output import nearest
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from bot.config.config import Config
     from bot.config.identity_key import GivenKey
+    from storage.database.place import DatabasePlace
     from storage.identity.store import IdentityStoreState
     from storage.queries import RoomLabel
 
@@ -39,24 +39,24 @@ def read(
     **options: P.kwargs,
 ) -> T:
     """Run `query` on the deployment's database and return its result. Raises `Refused` if there is no database yet."""
-    from storage.database import FILE
+    from storage.database.database import is_there
 
-    if not (config.data_dir / FILE).exists():
+    if not is_there(config.place):
         raise Refused("cli.read.no_database", data_dir=config.data_dir)
     with progress():
-        return asyncio.run(query_database(config.data_dir, query, *arguments, **options))
+        return asyncio.run(query_database(config.place, query, *arguments, **options))
 
 
 async def query_database(
-    data_dir: Path,
+    place: "DatabasePlace",
     query: "Callable[Concatenate[AsyncConnection, P], Awaitable[T]]",
     *arguments: P.args,
     **options: P.kwargs,
 ) -> T:
-    """Run `query` on the database in a data directory, which is only read."""
-    from storage.database import Database
+    """Run `query` on a database, which is only read."""
+    from storage.database.database import Database
 
-    database = await Database.open(data_dir, read_only=True)
+    database = await Database.open(place, read_only=True)
     try:
         async with database.read() as connection:
             return await query(connection, *arguments, **options)

@@ -63,7 +63,7 @@ def check(
             *issuers(config),
             *plugins(config),
             *policy_server(config),
-            *asyncio.run(homeserver_findings(config, admin_token, other_rooms(config.data_dir))),
+            *asyncio.run(homeserver_findings(config, admin_token, other_rooms(config.place))),
         ]
     if json:
         as_json([finding.as_dict() for finding in findings])

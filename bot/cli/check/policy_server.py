@@ -36,10 +36,10 @@ async def _judges_otherwise(config: "Config") -> bool:
     """Tell whether the policy server has read another policy than the bot at its last start."""
     from bot.config.policy_digest import policy_digest
     from storage import queries
-    from storage.database import Database
+    from storage.database.database import Database
     from storage.policy_server.spool import rules_digest
 
-    database = await Database.open(config.data_dir, read_only=True)
+    database = await Database.open(config.place, read_only=True)
     try:
         async with database.read() as db:
             text = await queries.get_meta(db, "policy")

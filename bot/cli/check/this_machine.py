@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.config.config import Config
+    from storage.database.place import DatabasePlace
 
 _GIB = 1 << 30
 SCARCE, FULL = 1 * _GIB, _GIB // 10  # bytes free: below the first a warning, below the second a problem
@@ -36,7 +37,7 @@ def machine_findings(config: "Config") -> Iterator[Finding]:
     yield _space(config.data_dir)
     yield from _keys(config.data_dir)
     yield identity(config)
-    yield from _database(config.data_dir)
+    yield from _database(config.place)
     yield _running(config.data_dir)
 
 
@@ -91,26 +92,25 @@ def _keys(data_dir: Path) -> Iterator[Finding]:
         yield ok("keys", "keys", folder=folder)
 
 
-def _database(data_dir: Path) -> Iterator[Finding]:
-    from storage.database import FILE, refuse_other_schema
+def _database(place: "DatabasePlace") -> Iterator[Finding]:
+    from storage.database.database import is_there, refuse_other_schema
 
-    path = data_dir / FILE
-    journal = (data_dir / "records" / "log.vkey").exists()
-    if not path.exists():
+    journal = (place.data_dir / "records" / "log.vkey").exists()
+    if not is_there(place):
         key = "database_missing" if journal else "database_later"
-        yield (problem if journal else ok)("database", key, file=path)
+        yield (problem if journal else ok)("database", key, file=place)
         return
     try:
-        refuse_other_schema(path)
-        applied = asyncio.run(query_database(data_dir, _applied))
+        refuse_other_schema(place)
+        applied = asyncio.run(query_database(place, _applied))
     except AnswerableError as error:
         yield problem("database", "database_refused", why=error)
         return
-    yield ok("database", "database", file=path, records=applied)
+    yield ok("database", "database", file=place, records=applied)
     if journal:
-        yield ok("records", "journal", folder=data_dir / "records")
+        yield ok("records", "journal", folder=place.data_dir / "records")
     elif applied:
-        yield problem("records", "journal_missing", folder=data_dir / "records", records=applied)
+        yield problem("records", "journal_missing", folder=place.data_dir / "records", records=applied)
 
 
 async def _applied(db: "AsyncConnection") -> int:
@@ -120,12 +120,12 @@ async def _applied(db: "AsyncConnection") -> int:
     return int(await queries.get_meta(db, "applied") or 0)
 
 
-def other_rooms(data_dir: Path) -> frozenset[str]:
+def other_rooms(place: "DatabasePlace") -> frozenset[str]:
     """Return the rooms of the bot that are no groups; none without a usable database."""
     from storage import queries
 
     try:
-        return asyncio.run(query_database(data_dir, queries.other_rooms))
+        return asyncio.run(query_database(place, queries.other_rooms))
     except AnswerableError:
         return frozenset()
 

@@ -12,7 +12,7 @@ Rules kept here:
 - Exit code 1 if there is a problem; warnings do not count. What migrates the database without a backup of the last day
   is a problem, since an older version cannot use the database afterwards.
 
-Left to others: the migrations (`storage/database.py`), everything else that could go wrong (`command.py`).
+Left to others: the migrations (`storage/database/sqlite.py`), everything else that could go wrong (`command.py`).
 """
 
 import shutil
@@ -94,7 +94,9 @@ def upgrade_check(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG
 
 def plan_of(config: "Config") -> UpgradePlan:
     """Return what this version finds. Raises `Invalid` if the database is none of ours."""
-    from storage.database import FILE, migrations_after, schema_of, schemas
+    from storage.database.place import FILE
+    from storage.database.schemas import migrations_after, schemas
+    from storage.database.sqlite import schema_of
 
     path = config.data_dir / FILE
     schema = schema_of(path) if path.exists() else None
@@ -138,7 +140,7 @@ def _findings(config: "Config", plan: UpgradePlan) -> Iterator[Finding]:
 
 
 def _of_database(plan: UpgradePlan) -> Iterator[Finding]:
-    from storage.database import schemas
+    from storage.database.schemas import schemas
 
     if plan.schema is None:
         yield ok("database", "upgrade_no_data")

@@ -123,7 +123,7 @@ def verify(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Check the records, and on demand the database against them."""
-    from storage.database import FILE
+    from storage.database.place import FILE
     from storage.journal.verify.verify import verify as check
 
     from .rebuild import read_old

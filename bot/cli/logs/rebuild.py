@@ -77,7 +77,7 @@ def rebuild(data: Path, now: int, bar: Bar | None) -> tuple[Old, int, Path | Non
 
     Returns what was taken over, how many records were applied, and where the old database is now.
     """
-    from storage.database import FILE
+    from storage.database.place import FILE
     from storage.journal import disk
     from storage.scratch import scratch_folder
 
@@ -125,10 +125,11 @@ async def fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
 
     from bot.pipeline.replay import rebuild
     from storage import schema
-    from storage.database import Database
+    from storage.database.database import Database
+    from storage.database.place import DatabasePlace
     from storage.projections import END_MISSING, set_meta
 
-    database = await Database.open(folder)
+    database = await Database.open(DatabasePlace(folder))
     try:
         async with database.write() as db:  # first, since the record of an outcome removes the row it belongs to
             for key, value in old.meta.items():
@@ -151,7 +152,7 @@ def read_old(path: Path, *, settled: bool = True) -> Old:
     columns, which then get their default.
     """
     from storage import schema
-    from storage.database import refuse_other_schema
+    from storage.database.sqlite import refuse_other_schema
 
     if not path.exists():
         return Old()

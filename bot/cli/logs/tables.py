@@ -52,7 +52,8 @@ def differences(data: Path, bar: Bar | None) -> list[TableDifference]:
 
     Raises `Refused` if the database cannot be read, `Invalid` if it still has an older schema.
     """
-    from storage.database import FILE, refuse_other_schema
+    from storage.database.place import FILE
+    from storage.database.sqlite import refuse_other_schema
     from storage.scratch import scratch_folder
 
     from .rebuild import fill, read_old

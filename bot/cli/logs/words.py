@@ -22,7 +22,7 @@ def wording_of(data: Path, config_file: Path | None, now_ms: int, *, content: bo
 
 def display_names(data: Path) -> Callable[[str], str]:
     """Return a function that finds a display name in the database; "" without one."""
-    from storage.database import FILE
+    from storage.database.place import FILE
 
     @cache
     def known() -> dict[str, str]:

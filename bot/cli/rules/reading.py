@@ -81,7 +81,8 @@ async def _judge(config: "Config", policy: Policy, tally: Tally, period: Period,
     from bot.pipeline.view_cache import ViewCache
     from moderation.judge.judge import CompiledRule
     from moderation.rules.base import LONGEST_OWN_MS
-    from storage.database import Database
+    from storage.database.database import Database
+    from storage.database.place import DatabasePlace
     from storage.journal.reader import Log
     from storage.scratch import scratch_folder
 
@@ -91,7 +92,7 @@ async def _judge(config: "Config", policy: Policy, tally: Tally, period: Period,
     settings = PipelineSettings(bot=config.user, policy=policy, rules=rules, content=config.records.content)
     judging = JudgingAgain(knowledge, settings, log, since_ms=reading.since, window_ms=window, judge=tally.judge)
     with scratch_folder(config.data_dir) as folder:
-        database = await Database.open(folder)
+        database = await Database.open(DatabasePlace(folder))
         try:
             await judging.read(_noted(log.read(0, reading.size), period, reading), database)
         finally:

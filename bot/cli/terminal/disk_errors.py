@@ -5,7 +5,7 @@ Rules kept here:
 - An error of the network, too many open files, or a defect of ours, is not taken for one of the disk.
 
 Left to others: ending (`bot/cli/run.py`, `bot/cli/main.py`), turning what SQLite says into these errors
-(`storage/sqlite_refused.py`).
+(`storage/database/sqlite_refused.py`).
 """
 
 import contextlib

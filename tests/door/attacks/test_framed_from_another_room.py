@@ -10,7 +10,7 @@ import pytest
 
 from bot.scheduler.tables_sample import TablesSample
 from moderation.model.facts import CreditChanged, EntryConfirmed, SanctionStarted, TaskOpened
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.door.attacks.neighbours import ANNA, KITCHEN, MARK, OPERA, RITA, ROOM, SOCK, TOGETHER, neighbours
 from tests.door.offline import RULES, offline
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from alembic import command
 from sqlalchemy import Connection, create_engine
 
-from storage.database import alembic_config
+from storage.database.schemas import alembic_config
 
 OLDEST = Path(__file__).with_name("schema_0010.sql").read_text("utf-8")
 

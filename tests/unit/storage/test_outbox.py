@@ -11,7 +11,8 @@ from moderation.model.facts import ActionTaken
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line
 from storage import outbox, queries
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.projections import project
 
 ROOM, ANNA = RoomId("!garden:example.org"), UserId("@anna:example.org")
@@ -25,7 +26,7 @@ OFFER = Offer(room=ROOM, n=CaseNumber(1), key="✅")
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     yield database
     await database.close()
 

@@ -27,7 +27,8 @@ from moderation.values.events import (
 )
 from moderation.values.ids import GroupCode, PersonId, RecordIndex, RoomId, UserId
 from storage import schema
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.journal import record_kinds
 from storage.journal.journal import Journal
 from storage.journal.line_format import decode, encode
@@ -456,7 +457,7 @@ async def test_a_rebuilt_database_skips_erased_records(place: int | None, left: 
     parts = tuple(ERASED if at == place else part for at, part in enumerate(records[2].parts))
     records[2] = replace(records[2], parts=parts)
     journal = cast(Journal, SimpleNamespace(size=len(records), read=lambda: iter(records)))
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     try:
         await rebuild(journal, database)
         async with database.read() as db:

@@ -11,7 +11,7 @@ from moderation.model.builtin_rules import BARRED
 from moderation.model.facts import CaseOpened, SanctionEnded, SanctionStarted
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like

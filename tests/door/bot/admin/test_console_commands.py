@@ -12,7 +12,7 @@ from bot.runtime.tokens import hashed
 from moderation.model.facts import CaseDecided, ConsoleCommand, ConsoleOpened, SanctionStarted
 from moderation.values.errors import Refused
 from moderation.values.ids import GroupCode, RoomId, UserId
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.door.bot.admin.test_console import CONSOLE, MINUTE_MS, a_link, door
 from tests.door.bot.commands.test_personal_data import confirm_erasing
 from tests.door.offline import ANNA, LEVELS, MARK, ROOM, Offline, offline

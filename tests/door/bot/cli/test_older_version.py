@@ -18,7 +18,10 @@ from moderation.values.durations import DAY_MS
 from moderation.values.errors import Invalid
 from moderation.values.ids import RoomId
 from storage import outbox
-from storage.database import FILE, is_older, migrate, schema_of, schemas
+from storage.database.database import is_older
+from storage.database.place import FILE, DatabasePlace
+from storage.database.schemas import schemas
+from storage.database.sqlite import migrate, schema_of
 from storage.journal.verify.verify import verify
 from tests.door.offline import MARK, offline
 
@@ -74,9 +77,9 @@ async def test_the_bot_goes_on_from_it(older: Path, folder: str) -> None:
 
 def test_its_database_migrates_and_agrees_with_the_records(older: Path) -> None:
     data = older / "deployment" / "data"
-    assert is_older(data / FILE)
+    assert is_older(DatabasePlace(data))
     migrate(data / FILE)
-    assert not is_older(data / FILE)
+    assert not is_older(DatabasePlace(data))
     assert "The database agrees with the records" in answerable("logs", "verify", "--tables", "--data-dir", str(data))
 
 

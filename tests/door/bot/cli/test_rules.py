@@ -14,7 +14,7 @@ from bot.cli.main import run
 from bot.cli.rules.reading import read_again
 from bot.config.config import load_config
 from moderation.values.ids import UserId
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.door.offline import ANNA, CONFIG, DESK, MARK, NOON, Offline, offline
 
 BRIDGED = UserId("@_irc_ben:example.org")

@@ -16,7 +16,8 @@ from moderation.model.facts import (
 from moderation.values.durations import DAY_MS, HOUR_MS
 from moderation.values.ids import UserId
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from tests.door.offline import ANNA, BOT, DESK, MARK, MINA, NOON, OLGA, RULES, Offline, offline
 
 SEVERE = RULES.replace("serious", "severe")
@@ -180,7 +181,7 @@ async def test_a_rebuild_gives_the_same_tables(tmp_path: Path) -> None:
         columns = "SELECT n, state, due, remind, claimed, extended FROM cases"
         before = [tuple(row) for row in await bot.rows(columns)], await bot.rows("SELECT user, told FROM assignments")
         (tmp_path / "again").mkdir()
-        again = await Database.open(tmp_path / "again")
+        again = await Database.open(DatabasePlace(tmp_path / "again"))
         await rebuild(bot.stores.journal, again)
         async with again.read() as db:
             found = [

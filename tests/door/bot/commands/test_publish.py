@@ -16,7 +16,8 @@ from moderation.model.actions import PublishEntry, Say, Tell, TellDesk
 from moderation.model.facts import ListPublished
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import CaseNumber, RoomId, UserId
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from tests.door.offline import ANNA, BOT, DESK, MARK, OLGA, ROOM, Offline, offline
 from tests.theatre.scene import Theatre, ask, told
 from tests.theatre.served import like
@@ -298,7 +299,7 @@ async def test_the_tables_made_again_are_the_same(tmp_path: Path) -> None:
         live = await bot.rows("SELECT * FROM published_entries")
         assert len(live) == 1
         (tmp_path / "again").mkdir()
-        database = await Database.open(tmp_path / "again")
+        database = await Database.open(DatabasePlace(tmp_path / "again"))
         await rebuild(bot.stores.journal, database)
         async with database.read() as db:
             again = [tuple(row) for row in await db.exec_driver_sql("SELECT * FROM published_entries")]

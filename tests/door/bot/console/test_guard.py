@@ -7,7 +7,7 @@ import pytest
 from bot.console import forms
 from bot.console.app import routes
 from bot.console.guard import HEADERS
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.door.bot.console.browsing import Answered, ServedConsole
 from tests.door.bot.console.route_table import example
 

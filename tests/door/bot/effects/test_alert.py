@@ -30,7 +30,7 @@ from bot.texts.catalog import LANGUAGES, Catalog
 from moderation.model.actions import Alert
 from moderation.model.facts import ActionTaken
 from moderation.values.ids import UserId
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.door.offline import ANNA, DESK, MARK, RULES, Offline, offline
 from tests.fakes.http_stub import Answer, HttpStub, Request
 from tests.fakes.mail_server import MailServer, mail_server

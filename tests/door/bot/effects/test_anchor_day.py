@@ -32,7 +32,8 @@ from moderation.model.actions import Action, Anchor, Timestamp, Witness
 from moderation.model.facts import ActionTaken, CheckpointAnchored, Fact, RoomEntered, RoomStateChanged
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import outbox
-from storage.database import FILE, Database
+from storage.database.database import Database
+from storage.database.place import FILE, DatabasePlace
 from storage.identity.dialogue_key import DialogueKey
 from storage.identity.store import IdentityStore
 from storage.journal.journal import Journal
@@ -163,7 +164,7 @@ class Deployment:
 @asynccontextmanager
 async def deployment(folder: Path, **settings: Any) -> AsyncIterator[Deployment]:
     async with AsyncExitStack() as stack:
-        database = await Database.open(folder)
+        database = await Database.open(DatabasePlace(folder))
         stack.push_async_callback(database.close)
         keys = PersonKeys.open(folder)
         stack.callback(keys.close)

@@ -12,7 +12,8 @@ from moderation.model.actions import ChooseList, TellDesk
 from moderation.model.facts import CaseOpened, ListChosen, ListPreviewed, ListRead, SanctionEnded, SanctionStarted
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId, UserId
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from tests.door.chosen_lists import ALIAS, BANS, CREATED, ORDINARY, WRITER, Chooser, ListRooms, entry
 from tests.door.offline import ANNA, BOT, DESK, LEVELS, MARK, MINA, OLGA, ROOM, Offline, offline
 
@@ -429,7 +430,7 @@ async def test_a_rebuild_gives_the_same_choice_and_previews(tmp_path: Path) -> N
         tables = ("chosen_lists", "list_previews")
         live = [await bot.rows(f"SELECT * FROM {table}") for table in tables]
         (tmp_path / "again").mkdir()
-        database = await Database.open(tmp_path / "again")
+        database = await Database.open(DatabasePlace(tmp_path / "again"))
         await rebuild(bot.stores.journal, database)
         async with database.read() as db:
             made = [[tuple(row) for row in await db.exec_driver_sql(f"SELECT * FROM {table}")] for table in tables]

@@ -33,7 +33,8 @@ from moderation.model.facts import (
 )
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import outbox
-from storage.database import FILE, Database
+from storage.database.database import Database
+from storage.database.place import FILE, DatabasePlace
 from tests.door.bot.commands.test_personal_data import port
 from tests.door.offline import ANNA, CONFIG, DESK, MARK, Offline, offline
 from tests.theatre.scene import Theatre, told
@@ -268,7 +269,7 @@ async def test_tables_made_again_from_the_records_are_the_same(bot: Offline, tmp
     await bot.event(ANNA, "m.room.message", image("turned"))
     await fetch(bot)
     (tmp_path / "again").mkdir()
-    again = await Database.open(tmp_path / "again")
+    again = await Database.open(DatabasePlace(tmp_path / "again"))
     await rebuild(bot.stores.journal, again)
     for table in ("cases", "evidence", "sanctions", "credit", "events"):
         query = text(f"SELECT * FROM {table} ORDER BY record")

@@ -15,7 +15,8 @@ from moderation.model.facts import CaseOpened, Fact, LevelKept, SanctionEnded, S
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId, UserId
 from moderation.values.power_levels import SERVER_ACL
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from tests.door.offline import BOT, DESK, LEVELS, MARK, OLGA, ROOM, RULES, Offline, offline
 from tests.theatre.scene import Theatre, ask
 from tests.theatre.served import like
@@ -311,7 +312,7 @@ async def test_a_replayed_log_gives_the_same_rows(tmp_path: Path) -> None:
         live = [await bot.rows(f"SELECT {each} ORDER BY 1, 3") for each in tables]
         assert [len(rows) for rows in live] == [3, 2]
         (tmp_path / "again").mkdir()
-        database = await Database.open(tmp_path / "again")
+        database = await Database.open(DatabasePlace(tmp_path / "again"))
         await rebuild(bot.stores.journal, database)
         async with database.read() as db:
             again = [

@@ -22,7 +22,7 @@ from moderation.model.facts import PersonVerified
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from moderation.values.notices import line
-from storage.database import FILE
+from storage.database.place import FILE
 from storage.identity.dialogue_key import DialogueKey
 from storage.identity.store import IdentityStore, Kek
 from storage.projections.erase_person import erase_from_tables

@@ -19,7 +19,7 @@ from moderation.model.actions import URGENT, Action, Offer, PostCard, Redact, Te
 from moderation.model.facts import ActionTaken, CaseOpened, CreditChanged, Fact, SanctionStarted, StatementGiven
 from moderation.values.ids import EventId, UserId
 from storage import outbox
-from storage.database import Database
+from storage.database.database import Database
 from storage.outbox import OutboxRow
 from tests.door.bot.effects.test_anchor_day import ONE, Deployment, deployment
 

@@ -18,7 +18,7 @@ from moderation.values.events import Json
 from moderation.values.ids import EventId, UserId
 from moderation.values.notices import line
 from storage import outbox
-from storage.database import FILE
+from storage.database.place import FILE
 from storage.journal.record import Draft
 from tests.door.bot.effects.test_anchor_day import ONE, Deployment, deployment
 from tests.door.offline import ANNA as ANN

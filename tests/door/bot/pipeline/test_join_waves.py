@@ -19,7 +19,7 @@ from moderation.model.facts import (
     WaveNoticed,
 )
 from moderation.values.ids import GroupCode, RoomId, UserId
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.door.offline import ANNA, BOT, DESK, LEVELS, MARK, OLGA, ROOM, Offline, offline
 
 MINUTE = 60_000

@@ -16,7 +16,8 @@ from moderation.model.facts import CaseOpened, ListSpared, SanctionEnded, Sancti
 from moderation.policy import Trust
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from tests.door.bot.effects.test_server_acl import said
 from tests.door.lists import LIST
 from tests.door.lists import entries as entries_of
@@ -222,7 +223,7 @@ async def test_a_replayed_log_gives_the_same_tables_without_the_list(tmp_path: P
         live = [await bot.rows(f"SELECT * FROM {name}") for name in tables]
         assert [len(rows) for rows in live] == [2, 1, 2]
         (tmp_path / "again").mkdir()
-        database = await Database.open(tmp_path / "again")
+        database = await Database.open(DatabasePlace(tmp_path / "again"))
         await rebuild(bot.stores.journal, database)
         async with database.read() as db:
             again = [[tuple(row) for row in await db.exec_driver_sql(f"SELECT * FROM {name}")] for name in tables]

@@ -8,7 +8,7 @@ import pytest
 
 from moderation.model.facts import CaseOpened, SanctionStarted
 from moderation.values.ids import GroupCode, RoomId, UserId
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.door.offline import ANNA, LEVELS, MARK, NOON, OLGA, Offline, offline
 
 MINUTE = 60_000

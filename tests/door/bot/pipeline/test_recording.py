@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 
 from moderation.model.facts import CaseOpened
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre
 from tests.theatre.served import ServedBot

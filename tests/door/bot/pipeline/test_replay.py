@@ -11,7 +11,8 @@ from bot.cli.access.admin_client import ask_bot
 from bot.cli.approver import ApproverKey
 from bot.pipeline.replay import rebuild
 from moderation.model.facts import BotStarted, ConsoleEnded
-from storage.database import FILE, Database
+from storage.database.database import Database
+from storage.database.place import FILE, DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record_keys import PersonKeys
 from storage.queries.tables_sample import differences
@@ -225,7 +226,7 @@ async def rebuilt(bot: ServedBot, folder: Path, tables: Sequence[str] = TABLES) 
     """Return the tables of a new database, filled from the bot's journal."""
     empty = folder / "empty"
     empty.mkdir()
-    database = await Database.open(empty)
+    database = await Database.open(DatabasePlace(empty))
     keys = PersonKeys.open(bot.data_dir)
     journal = Journal.open(bot.data_dir, bot.config.origin, keys, 0)
     try:

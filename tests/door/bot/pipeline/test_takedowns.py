@@ -8,7 +8,7 @@ import pytest
 from bot.pipeline import process_facts
 from moderation.model.actions import Sweep
 from moderation.model.facts import ListMatched, SanctionStarted, Swept
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.door.lists import LIST, entries
 from tests.door.offline import ANNA, ROOM, Offline, offline
 from tests.unit.moderation.lists.made import made

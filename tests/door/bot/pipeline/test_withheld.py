@@ -37,7 +37,8 @@ from moderation.model.facts import (
 )
 from moderation.values.errors import Invalid
 from moderation.values.ids import EventId, RoomId, UserId
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.projections import POLICY_SEQ
 from storage.projections.erase_person import erase_from_tables
 from tests.door.judged_again import judged_again
@@ -194,7 +195,7 @@ def _follow(bot: Offline) -> list[Any]:
 
 
 async def _same_when_rebuilt(bot: Offline, folder: Path) -> None:
-    database = await Database.open(await asyncio.to_thread(_made, folder / "again"))
+    database = await Database.open(DatabasePlace(await asyncio.to_thread(_made, folder / "again")))
     try:
         await rebuild(bot.stores.journal, database)
         for table in TABLES:

@@ -10,7 +10,7 @@ from bot.policy_server.bot_tables import NEVER, RoomThatAsks
 from bot.policy_server.rooms import PolicyRooms
 from moderation.model.facts import PolicyServerSet
 from moderation.values.ids import RoomId
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.door.bot.policy_server.asked import Asked, asked
 from tests.door.offline import OLGA, ROOM
 

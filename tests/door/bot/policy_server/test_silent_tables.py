@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy_server import bot_tables
 from bot.policy_server.bot_tables import TablesSilent
-from storage.database import FILE
-from storage.sqlite_driver import Connection
+from storage.database.place import FILE
+from storage.database.sqlite_driver import Connection
 from tests.door.bot.policy_server.asked import BAD, GOOD, Asked, asked
 from tests.door.offline import ANNA, BOT, OLGA
 

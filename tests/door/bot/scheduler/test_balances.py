@@ -8,7 +8,8 @@ import pytest
 from bot.pipeline.replay import rebuild
 from moderation.model.facts import BalanceCorrected, CreditChanged, Ledger, SanctionStarted, StatementGiven
 from moderation.values.ids import UserId
-from storage.database import FILE, Database
+from storage.database.database import Database
+from storage.database.place import FILE, DatabasePlace
 from tests.door.offline import ANNA, MARK, ROOM, Offline, offline
 
 DAY = 86_400_000
@@ -82,7 +83,7 @@ async def test_rebuilt_tables_correct_nothing_twice(tmp_path: Path) -> None:
         assert [(f.told, f.left) for f in bot.facts(BalanceCorrected)] == [(90, 80), (90, 70)]
         assert bot.facts(StatementGiven) == []
         (tmp_path / "again").mkdir()
-        again = await Database.open(tmp_path / "again")
+        again = await Database.open(DatabasePlace(tmp_path / "again"))
         await rebuild(bot.stores.journal, again)
         await again.close()
     (tmp_path / "again" / "state.sqlite3").replace(tmp_path / "data" / "state.sqlite3")

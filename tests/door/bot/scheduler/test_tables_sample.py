@@ -14,7 +14,8 @@ from bot.pipeline.replay import rebuild
 from bot.scheduler.tables_sample import KNOWN, TablesSample
 from moderation.model.facts import RoomEntered, RoomStateChanged, SanctionEnded
 from moderation.values.ids import GroupCode, RoomId
-from storage.database import FILE, Database
+from storage.database.database import Database
+from storage.database.place import FILE, DatabasePlace
 from storage.queries.tables_sample import MISSING, UNKNOWN
 from tests.door.offline import ANNA, DESK, MARK, MINA, OLGA, ROOM, RULES, Offline, offline
 
@@ -231,7 +232,7 @@ async def test_rebuilt_tables_include_a_decision_whose_decider_was_erased(tmp_pa
         decisions = await bot.rows("SELECT * FROM decisions")
         assert len(decisions) == 3
         (tmp_path / "again").mkdir()
-        again = await Database.open(tmp_path / "again")
+        again = await Database.open(DatabasePlace(tmp_path / "again"))
         await rebuild(bot.stores.journal, again)
         await again.close()
         with closing(sqlite3.connect(tmp_path / "again" / FILE)) as database:

@@ -10,7 +10,7 @@ from typing import Any
 from bot.config.config import parse_config
 from moderation.model.facts import CaseOpened, ListMatched, ListRead, SanctionEnded, SanctionStarted
 from moderation.values.ids import RoomId
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, open_direct, told

@@ -8,7 +8,7 @@ import pytest
 
 from moderation.model.facts import Fact, RoomEntered, RoomListed, SanctionStarted
 from moderation.values.ids import GroupCode, RoomId
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.door.attacks.neighbours import KITCHEN, MARK, OPERA, RITA, ROOM, Neighbours, neighbours
 from tests.door.offline import RULES, offline
 

@@ -16,7 +16,8 @@ from bot.cli.access.lookup import now_ms
 from bot.cli.main import run
 from moderation.values.durations import DAY_MS
 from storage import schema
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 
 HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
 GARDEN, KITCHEN, DESK = "!garden:example.org", "!kitchen", "!desk"
@@ -100,7 +101,7 @@ def data_dir(config_file: Path, templates: Path) -> Path:
 
 
 async def _fill(data_dir: Path, rows: dict[Table, list[dict[str, Any]]]) -> None:
-    database = await Database.open(data_dir)
+    database = await Database.open(DatabasePlace(data_dir))
     async with database.write() as connection:
         for table, values in rows.items():
             await connection.execute(insert(table), values)

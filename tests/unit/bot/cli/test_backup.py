@@ -15,8 +15,9 @@ from bot.cli.main import run
 from bot.policy_server.own_keys import load_keys
 from moderation.values.ids import EventId, RoomId
 from storage import queries
-from storage.database import FILE as STATE
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import FILE as STATE
+from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
 from storage.journal.record_keys import PersonKeys
@@ -202,7 +203,7 @@ def test_new_cases_are_numbered_beyond_the_lost_time(deployment: Path, answerabl
     answerable("restore", "backup.zip")
 
     async def next_case() -> int:
-        database = await Database.open(deployment, read_only=True)
+        database = await Database.open(DatabasePlace(deployment), read_only=True)
         async with database.read() as db:
             found = await queries.next_case(db)
         await database.close()

@@ -17,7 +17,8 @@ import pytest
 from bot.cli.access.lookup import now_ms
 from bot.console.sessions import make_link, use_link
 from moderation.values.ids import NO_USER
-from storage.database import FILE, migrate
+from storage.database.place import FILE
+from storage.database.sqlite import migrate
 from tests.fakes.ports import free_port
 from tests.unit.bot.cli.conftest import Answerable
 

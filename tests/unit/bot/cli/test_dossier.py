@@ -15,7 +15,7 @@ from bot.app import records_only
 from bot.config.config import load_config
 from moderation.model.facts import AccountsLinked, Appealed, CaseOpened, DossierStep, Fact, RoomEntered, SanctionStarted
 from moderation.values.ids import GroupCode, RoomId, UserId
-from storage.database import FILE
+from storage.database.place import FILE
 from storage.export import verify
 from tests.unit.bot.cli.conftest import BEN, GARDEN, HEAD, Answerable, Result
 

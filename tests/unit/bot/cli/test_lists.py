@@ -12,7 +12,7 @@ from bot.cli.access.lookup import now_ms
 from bot.cli.run import only_instance
 from bot.matrix.known_limit import remember_limit
 from bot.pipeline.heartbeat import SILENT_MS
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.unit.bot.cli.conftest import ANNA, BEN, CLEO, DESK, GARDEN, KITCHEN, NOW, Answerable
 
 DAY_MS = 86_400_000

@@ -19,7 +19,8 @@ from bot.cli.check.policy_server import policy_server
 from bot.config.config import load_config
 from bot.config.policy_server import HEALTH_PATH
 from moderation.values.ids import EventId, RoomId
-from storage.database import FILE, migrate
+from storage.database.place import FILE
+from storage.database.sqlite import migrate
 from storage.policy_server.store import KeptAnswer, PolicyStore
 from storage.policy_server.tables import FOLDER
 from tests.unit.bot.cli.conftest import Answerable

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.unit.bot.cli.conftest import Answerable
 
 

@@ -13,7 +13,8 @@ from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from storage import schema
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 
 SETTINGS = ChallengeSettings(within=1_000, per_person=2, per_address=3, per_room=4)
 NOW = 10_000
@@ -21,7 +22,7 @@ NOW = 10_000
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as connection:
         yield connection
     await database.close()

@@ -8,7 +8,8 @@ from bot.identity.redacted_input import LOOK_MS, Hush
 from moderation.model.actions import Verify
 from moderation.values.ids import RoomId, UserId
 from storage import outbox
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.state import verification_dialogues
 from storage.state.verification_dialogues import StoredDialogue
 from tests.unit.moderation.builders import ANNA, MARK, NOON, said, topic
@@ -88,7 +89,7 @@ def test_a_bare_code_counts_only_in_a_direct_room_during_a_dialogue() -> None:
 
 
 async def test_open_dialogues_are_known_after_a_restart(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     ben = UserId("@ben:example.org")
     async with database.write() as db:
         await verification_dialogues.keep(db, StoredDialogue(ANNA, "email", "sealed", NOON, NOON + 1_000))

@@ -15,7 +15,8 @@ from bot.monitoring.trusted_time import Doubt
 from bot.monitoring.vitals import Looker
 from bot.runtime.clock import wall_clock
 from storage import schema
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record_keys import PersonKeys
 from tests.fakes.ports import free_port
@@ -66,7 +67,7 @@ class Watched:
 
 @pytest.fixture
 async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
-    database, keys = await Database.open(tmp_path), PersonKeys.open(tmp_path)
+    database, keys = await Database.open(DatabasePlace(tmp_path)), PersonKeys.open(tmp_path)
     journal = Journal.open(tmp_path, "example.org/log", keys, wall_clock())
     made = Watched(tmp_path, database, journal)
     task = asyncio.create_task(made.page.run())

@@ -16,7 +16,8 @@ from moderation.model.facts import RecordsRestored, RoomStateChanged
 from moderation.values.durations import DAY_MS
 from moderation.values.events import Json, MessagePosted, OtherEvent, Received, Undecryptable
 from moderation.values.ids import EventId, RoomId, UserId
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.projections import project
 from tests.unit.moderation.builders import room
 
@@ -54,7 +55,7 @@ class Kept:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    made = await Database.open(tmp_path)
+    made = await Database.open(DatabasePlace(tmp_path))
     async with made.write() as db:
         await project(RecordsRestored(size=5, made=MADE, signed=-1, cases=1100, era="ab"), db, 5, RESTORED)
     yield made

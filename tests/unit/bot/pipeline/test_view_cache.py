@@ -44,7 +44,8 @@ from moderation.model.facts import (
 from moderation.rooms.slow_mode import ROOM_SLOW
 from moderation.values.ids import NO_USER, EventId, GroupCode, RoomId, UserId
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.projections import project
 
 ROOM, ANNA, BOT = RoomId("!r:example.org"), UserId("@anna:example.org"), UserId("@bot:example.org")
@@ -87,7 +88,7 @@ NOTHING: tuple[Fact, ...] = (
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as db:
         entered = RoomEntered(room=ROOM, code=GroupCode("G-7F3K"), purpose="group", room_id=ROOM)
         for index, fact in enumerate((entered, RoomStateChanged(room=ROOM, condition="protected"), OPENED)):

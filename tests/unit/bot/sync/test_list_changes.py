@@ -6,7 +6,8 @@ from pathlib import Path
 from bot.sync.policy_lists import changes_of
 from moderation.values.ids import RoomId
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.state.list_entries import change_entries, forget_entries
 from tests.unit.moderation.lists.made import made
 
@@ -15,7 +16,7 @@ ONE, TWO, THREE = (made("user", f"@{name}:x", key=name) for name in ("one", "two
 
 
 async def test_entries_are_added_changed_and_gone(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     before, later = (ONE, TWO), (ONE, replace(TWO, reason="other"), THREE)
     for known, now in (((), before), (before, later), (later, (THREE,))):
         change = changes_of(known, now)

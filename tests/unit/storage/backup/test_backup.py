@@ -13,7 +13,7 @@ from moderation.values.errors import Invalid
 from storage.backup import snapshot
 from storage.backup.bundle import opened, unpack, write
 from storage.backup.contents import MANIFEST, Manifest, decode, is_ours
-from storage.database import FILE as STATE
+from storage.database.place import FILE as STATE
 from storage.journal import disk
 from storage.journal.record_keys import FILE as IDENTITY
 

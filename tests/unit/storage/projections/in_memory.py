@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import StaticPool
 
-from storage.database import tables_sql
-from storage.sqlite_driver import new_engine
+from storage.database.sqlite import tables_sql
+from storage.database.sqlite_driver import new_engine
 
 
 @asynccontextmanager

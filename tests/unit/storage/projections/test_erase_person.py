@@ -11,7 +11,10 @@ from sqlalchemy import Column, Integer, String, Table, Text, insert
 
 from moderation.values.ids import UserId
 from storage import schema as t
-from storage.database import FILE, Database, migrate, schemas
+from storage.database.database import Database
+from storage.database.place import FILE, DatabasePlace
+from storage.database.schemas import schemas
+from storage.database.sqlite import migrate
 from storage.projections.erase_person import erase_from_tables
 from tests.unit.storage.older_schema import older_database
 
@@ -57,7 +60,7 @@ def everything(path: Path) -> bytes:
 
 
 async def test_nothing_of_the_person_is_left_in_any_byte_and_all_of_others_is(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     await fill(database, ANN, 1)
     await fill(database, BEN, 2)
     assert everything(tmp_path).count(f"{WORDS} {ANN}".encode()) > 10
@@ -81,7 +84,7 @@ def _of(connection: sqlite3.Connection, table: Table) -> list[tuple[Any, ...]]:
 
 
 async def test_rows_of_records_that_must_be_kept_stay(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     await fill(database, ANN, 1)
     async with database.write() as db:
         await erase_from_tables(db, {ANN}, {1})
@@ -91,7 +94,7 @@ async def test_rows_of_records_that_must_be_kept_stay(tmp_path: Path) -> None:
 
 
 async def test_doing_it_again_changes_nothing(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     await fill(database, ANN, 1)
     found = []
     for _ in range(2):
@@ -103,7 +106,7 @@ async def test_doing_it_again_changes_nothing(tmp_path: Path) -> None:
 
 
 async def test_erasing_keeps_a_members_rights(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     await fill(database, ANN, 1)
     async with database.write() as db:
         await db.execute(t.members.update().values(membership="join", room="plain-1"))
@@ -118,8 +121,8 @@ async def test_erasing_keeps_a_members_rights(tmp_path: Path) -> None:
 
 
 async def test_a_log_that_is_being_read_is_emptied_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.database._BUSY_MS", 1)
-    database = await Database.open(tmp_path)
+    monkeypatch.setattr("storage.database.database.BUSY_MS", 1)
+    database = await Database.open(DatabasePlace(tmp_path))
     await fill(database, ANN, 1)
     reader = sqlite3.connect(tmp_path / FILE)
     reader.execute("BEGIN")

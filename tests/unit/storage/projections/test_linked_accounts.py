@@ -24,7 +24,8 @@ from moderation.model.facts import (
 )
 from moderation.values.ids import PersonId, UserId
 from storage import queries, schema
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.projections import project
 from storage.projections.linked_accounts import linked, links_of
 from storage.state import link_requests
@@ -47,7 +48,7 @@ TABLES = (
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as connection:
         yield connection
     await database.close()

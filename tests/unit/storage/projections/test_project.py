@@ -48,7 +48,8 @@ from moderation.rooms.align_people import KeptLevel
 from moderation.values.events import MembershipChanged, MessagePosted, Received
 from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from storage import queries, schema
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.projections import project, project_events, project_room_state
 from tests.unit.moderation.builders import (
     ANNA,
@@ -89,7 +90,7 @@ MUTE = SanctionStarted(room=ROOM, on=4, kind="mute", until=NOON + HOUR, n=1, bas
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as connection:
         yield connection
     await database.close()

@@ -22,7 +22,8 @@ from moderation.model.facts import (
 )
 from moderation.values.ids import GroupCode, UserId
 from storage import queries, schema
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.projections import project
 from tests.unit.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OTHER, ROOM
 
@@ -31,7 +32,7 @@ TWIN = UserId("@twin:example.org")
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as connection:
         yield connection
     await database.close()

@@ -23,7 +23,8 @@ from moderation.model.facts import (
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from moderation.values.notices import RoomName, line, rooms_named
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.projections import project, project_events
 
 NOON = 1_795_521_600_000
@@ -34,7 +35,7 @@ PEOPLE = {name: UserId(f"@{name}:example.org") for name in NAMES}
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as db:
         yield db
     await database.close()

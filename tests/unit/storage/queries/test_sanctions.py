@@ -25,7 +25,8 @@ from moderation.rooms.align_room import align
 from moderation.values.ids import GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power
 from storage import queries, schema
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.projections import project
 from tests.unit.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA, ROOM
 from tests.unit.storage.projections.in_memory import in_memory
@@ -38,7 +39,7 @@ HERE, ELSEWHERE = "garden", "kitchen"  # communities
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as connection:
         await _rooms(connection)
         yield connection
@@ -84,7 +85,7 @@ async def test_only_sanctions_that_concern_the_room_are_read(db: AsyncConnection
 
 
 async def test_a_ban_that_is_carried_out_meanwhile_does_not_look_like_one_that_ended(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as db:
         await _rooms(db)
         await _members(db, ROOM, {ANNA: "join"})

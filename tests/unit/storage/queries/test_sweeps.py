@@ -13,7 +13,8 @@ from moderation.model.facts import AccountsLinked, SanctionStarted, Swept
 from moderation.values.events import Event, Unreadable
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import queries
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.projections import POSTED, UNREAD, project, project_events
 
 NOON, HOUR = 1_795_521_600_000, 3_600_000
@@ -24,7 +25,7 @@ TEXT = {"msgtype": "m.text", "body": "buy now"}
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as db:
         yield db
     await database.close()

@@ -23,7 +23,8 @@ from moderation.model.facts import (
 )
 from moderation.values.errors import Broken
 from moderation.values.ids import GroupCode, PersonId, RoomId, UserId
-from storage.database import FILE, Database
+from storage.database.database import Database
+from storage.database.place import FILE, DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record_keys import PersonKeys
 from storage.projections import project, set_meta
@@ -48,7 +49,7 @@ def decided(by: UserId = CLEO, what: str = "upheld", state: str = "decided") -> 
 async def recorded(data: Path, facts: Sequence[tuple[Fact, int]]) -> None:
     """Write facts, each with its time, to the journal and to the tables."""
     keys = PersonKeys.open(data)
-    database = await Database.open(data)
+    database = await Database.open(DatabasePlace(data))
     with Journal.open(data, "example.org/log", keys, NOON) as journal:
         for fact, at in facts:
             code = CODE if fact.room or isinstance(fact, RoomEntered) else None

@@ -30,7 +30,8 @@ from moderation.people.verification import Asks, Guest
 from moderation.values.events import Membership, MembershipChanged
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import queries, schema
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.projections import project, project_events
 from tests.unit.moderation.builders import ANNA, BOT, CODE, DAY, HOUR, MARK, NOON, ROOM, policy
 
@@ -42,7 +43,7 @@ ENTERED = RoomEntered(code=CODE, purpose="group", room_id=ROOM)
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as connection:
         yield connection
     await database.close()

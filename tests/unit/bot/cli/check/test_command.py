@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli.check.command import new_names
-from storage.database import FILE
+from storage.database.place import FILE
 from tests.unit.bot.cli.conftest import Answerable
 
 

@@ -13,7 +13,8 @@ from bot.cli.logs.rebuild import Upto
 from bot.cli.run import only_instance
 from moderation.model.facts import CaseOpened, CreditChanged, RoomEntered
 from moderation.values.ids import GroupCode, PersonId, RoomId, UserId
-from storage.database import FILE, Database
+from storage.database.database import Database
+from storage.database.place import FILE, DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record_keys import PersonKeys
 from storage.record_mapping import draft_of_fact
@@ -144,7 +145,7 @@ def test_data_in_the_write_ahead_log_of_a_dead_writer_is_kept(data: Path, answer
     copy = data.parent / "copy"
 
     async def die() -> None:
-        database = await Database.open(data)
+        database = await Database.open(DatabasePlace(data))
         async with database.write() as db:
             await db.exec_driver_sql("INSERT INTO meta (key, value) VALUES ('sync_token', 's99')")
         await asyncio.to_thread(shutil.copytree, data, copy)  # the files as after a power cut at this moment

@@ -16,7 +16,7 @@ from bot.texts.catalog import LANGUAGES, Catalog
 from bot.texts.record_words import Wording, sentence_key
 from moderation.model.facts import FACTS, CaseDecided, Fact
 from moderation.values.ids import GroupCode, PersonId, RoomId, UserId
-from storage.database import FILE
+from storage.database.place import FILE
 from storage.journal.journal import Journal
 from storage.journal.line_format import encode
 from storage.journal.record import Draft, Part

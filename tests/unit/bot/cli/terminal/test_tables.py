@@ -35,7 +35,7 @@ from moderation.values.durations import DAY_MS
 from moderation.values.events import Received
 from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.values.notices import Moment
-from storage.database import FILE
+from storage.database.place import FILE
 from storage.identity.store import IdentityStore, Kek, NewClaim
 from storage.state.list_entries import change_entries
 from tests.unit.bot.cli.conftest import GARDEN, HEAD, NOW, Answerable

@@ -19,13 +19,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import CompoundSelect, Insert, Select
+from sqlalchemy import Insert
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import LRUCache
+
+from .rows import Asked, Query, Rows
 
 _DIALECT = SQLiteDialect_aiosqlite()
 _COMPILED: LRUCache[Any, Any] = LRUCache(1_000)  # statements, compiled once a process
@@ -140,6 +142,23 @@ class Connection(AsyncConnection):
         except sqlite3.Error as error:
             raise DBAPIError.instance(None, None, error, sqlite3.Error, hide_parameters=True) from error
 
+    async def rows_of(self, asked: Sequence[Asked]) -> list[Rows]:
+        """Run statements in one hand-over, and return the rows of each, in order."""
+        found: list[Rows] = await self.hand_over(_do_all, asked)
+        return found
+
+    async def rows_then(
+        self, asked: Sequence[Asked], then: Callable[[list[Rows]], Sequence[Asked]]
+    ) -> tuple[list[Rows], list[Rows]]:
+        """Run statements, then those that `then`, called in the thread of the connection, makes of their rows."""
+
+        def both(connection: sqlite3.Connection) -> tuple[list[Rows], list[Rows]]:
+            first = _do_all(connection, asked)
+            return first, _do_all(connection, then(first))
+
+        found: tuple[list[Rows], list[Rows]] = await self.hand_over(both)
+        return found
+
 
 class Engine(AsyncEngine):
     """An engine that makes such connections."""
@@ -160,10 +179,6 @@ def new_engine(path: str = "", **more: Any) -> Engine:
 
 # Several statements in one hand-over.
 
-Query = Select[Any] | CompoundSelect[Any] | Insert
-Asked = tuple[Query, Mapping[str, object]]  # a statement built once, with named parameters; and their values
-Rows = Sequence[Any]  # with the names of the columns
-
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
@@ -177,28 +192,6 @@ class _Ready:
 
 
 _READY: dict[int, _Ready] = {}
-
-
-async def rows_of(db: AsyncConnection, *asked: Asked) -> list[Rows]:
-    """Run statements, and return the rows of each, in order. Values and columns must be numbers and texts."""
-    found: list[Rows] = await cast(Connection, db).hand_over(_do_all, asked)
-    return found
-
-
-async def rows_then(
-    db: AsyncConnection, asked: Sequence[Asked], then: Callable[[list[Rows]], Sequence[Asked]]
-) -> tuple[list[Rows], list[Rows]]:
-    """Run statements, then those that `then` makes of their rows, in one hand-over; return the rows of both.
-
-    `then` is called in the thread of the connection.
-    """
-
-    def both(connection: sqlite3.Connection) -> tuple[list[Rows], list[Rows]]:
-        first = _do_all(connection, asked)
-        return first, _do_all(connection, then(first))
-
-    found: tuple[list[Rows], list[Rows]] = await cast(Connection, db).hand_over(both)
-    return found
 
 
 def _make_ready(statement: Query, values: Mapping[str, object]) -> _Ready:

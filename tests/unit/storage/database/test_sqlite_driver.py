@@ -13,9 +13,11 @@ from sqlalchemy import bindparam, event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.util import LRUCache
 
-from storage import schema, sqlite_driver
-from storage.database import Database
-from storage.sqlite_driver import Asked, Rows, rows_of, rows_then
+from storage import schema
+from storage.database import sqlite_driver
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
+from storage.database.rows import Asked, Rows, rows_of, rows_then
 
 KEYS = ["a", "b", "c"]
 ORDERED = select(schema.meta.c.key).order_by(schema.meta.c.key)
@@ -23,7 +25,7 @@ ORDERED = select(schema.meta.c.key).order_by(schema.meta.c.key)
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as db:
         await db.execute(schema.meta.delete())
         await db.execute(insert(schema.meta), [{"key": key, "value": ""} for key in KEYS])
@@ -179,7 +181,7 @@ async def test_each_connection_has_its_settings_from_the_beginning(database: Dat
         async with opened.read() as db:
             return [(await db.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in named]
 
-    reader = await Database.open(tmp_path, read_only=True)
+    reader = await Database.open(DatabasePlace(tmp_path), read_only=True)
     assert await settings(database) == ["wal", 1, 1, 5_000, 0]
     assert (await settings(reader))[3:] == [5_000, 1]
     await reader.close()
@@ -191,7 +193,7 @@ async def test_what_one_database_compiled_is_good_for_another(
     compiled: LRUCache[Any, Any] = LRUCache(10)
     monkeypatch.setattr(sqlite_driver, "_COMPILED", compiled)
     (tmp_path / "other").mkdir()
-    other = await Database.open(tmp_path / "other")
+    other = await Database.open(DatabasePlace(tmp_path / "other"))
     query = select(schema.meta.c.value).where(schema.meta.c.key == "said nowhere else").limit(7)
     async with database.read() as db, other.read() as there:
         for each in (db, there):

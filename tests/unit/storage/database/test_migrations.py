@@ -32,7 +32,10 @@ from moderation.model.facts import (
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Invalid
 from moderation.values.ids import EventId, PersonId, UserId
-from storage.database import FILE, Database, alembic_config, migrate, schema_of, schemas
+from storage.database.database import Database
+from storage.database.place import FILE, DatabasePlace
+from storage.database.schemas import alembic_config, schemas
+from storage.database.sqlite import migrate, schema_of
 from storage.journal.journal import Journal
 from storage.journal.record import Draft, Part
 from storage.journal.record_keys import PersonKeys
@@ -186,7 +189,7 @@ async def test_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path) -> No
     with_schema(tmp_path / FILE, "9999")
     for read_only in (True, False):
         with pytest.raises(Invalid, match="newer version"):
-            await Database.open(tmp_path, read_only=read_only)
+            await Database.open(DatabasePlace(tmp_path), read_only=read_only)
     assert sqlite3.connect(tmp_path / FILE).execute("SELECT * FROM alembic_version").fetchall() == [("9999",)]
 
 
@@ -200,9 +203,9 @@ def test_a_schema_too_old_to_migrate_is_refused_and_says_what_to_do(tmp_path: Pa
 async def test_an_older_schema_is_not_read_but_migrated_by_the_bot(tmp_path: Path) -> None:
     (tmp_path / FILE).touch()  # what a crash right after creating the file leaves
     with pytest.raises(Invalid, match="older schema"):
-        await Database.open(tmp_path, read_only=True)
-    await (await Database.open(tmp_path)).close()
-    await (await Database.open(tmp_path, read_only=True)).close()
+        await Database.open(DatabasePlace(tmp_path), read_only=True)
+    await (await Database.open(DatabasePlace(tmp_path))).close()
+    await (await Database.open(DatabasePlace(tmp_path), read_only=True)).close()
 
 
 def test_each_migrations_file_begins_with_its_schema_and_the_last_is_the_newest() -> None:
@@ -214,10 +217,11 @@ def test_each_migrations_file_begins_with_its_schema_and_the_last_is_the_newest(
 
 def test_a_command_that_reads_does_not_load_what_only_writing_needs(tmp_path: Path) -> None:
     """Alembic, and the list of suffixes with its downloader, take longer to load than everything else."""
-    look = (
-        "import asyncio, sys; from storage.database import Database; from pathlib import Path; import storage.queries"
+    look = "import asyncio, sys; from pathlib import Path; import storage.queries"
+    look += "; from storage.database.database import Database; from storage.database.place import DatabasePlace"
+    look += (
+        "; import moderation.policy; db = asyncio.run(Database.open(DatabasePlace(Path(sys.argv[1])), read_only=True))"
     )
-    look += "; import moderation.policy; db = asyncio.run(Database.open(Path(sys.argv[1]), read_only=True))"
     look += "; print([name for name in ('alembic', 'tldextract') if name in sys.modules])"
     migrate(tmp_path / FILE)
     ran = subprocess.run([sys.executable, "-c", look, str(tmp_path)], capture_output=True, text=True, check=True)

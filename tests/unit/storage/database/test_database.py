@@ -13,18 +13,19 @@ from sqlalchemy.exc import DBAPIError
 
 from moderation.values.errors import Broken, Invalid
 from storage import schema
-from storage.database import FILE, Database, state_of_file
+from storage.database.database import Database, state_of
+from storage.database.place import FILE, DatabasePlace
 from storage.projections import set_meta
 from storage.queries import get_meta
 
 
 async def test_committed_rows_survive_reopening(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as db:
         await set_meta(db, "sync_token", "s1")
         await set_meta(db, "sync_token", "s2")
     await database.close()
-    again = await Database.open(tmp_path)
+    again = await Database.open(DatabasePlace(tmp_path))
     async with again.read() as db:
         assert await get_meta(db, "sync_token") == "s2"
         assert await get_meta(db, "nothing") is None
@@ -32,7 +33,7 @@ async def test_committed_rows_survive_reopening(tmp_path: Path) -> None:
 
 
 async def test_an_error_undoes_the_whole_transaction_and_the_next_one_works(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     with pytest.raises(ZeroDivisionError):
         async with database.write() as db:
             await set_meta(db, "a", "1")
@@ -45,7 +46,7 @@ async def test_an_error_undoes_the_whole_transaction_and_the_next_one_works(tmp_
 
 
 async def test_a_reader_sees_the_last_committed_state_and_does_not_wait_for_the_writer(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as db:
         await set_meta(db, "a", "1")
         async with database.read() as reading:
@@ -58,7 +59,7 @@ async def test_a_reader_sees_the_last_committed_state_and_does_not_wait_for_the_
 
 @pytest.mark.parametrize("steps", range(12))
 async def test_cleaning_that_is_cancelled_leaves_the_writer_usable(tmp_path: Path, steps: int) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     cleaning = asyncio.create_task(database.clean())
     for _ in range(steps):
         await asyncio.sleep(0)
@@ -72,7 +73,7 @@ async def test_cleaning_that_is_cancelled_leaves_the_writer_usable(tmp_path: Pat
 
 
 async def test_two_writers_take_turns(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
 
     async def count_up() -> None:
         async with database.write() as db:
@@ -87,7 +88,7 @@ async def test_two_writers_take_turns(tmp_path: Path) -> None:
 
 
 async def test_a_case_without_evidence_of_its_own_is_refused_by_the_tables(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     with pytest.raises(DBAPIError, match="FOREIGN KEY"):
         async with database.write() as db:
             await db.execute(insert(schema.evidence).values(record=1, n=77, event="$e"))
@@ -95,7 +96,7 @@ async def test_a_case_without_evidence_of_its_own_is_refused_by_the_tables(tmp_p
 
 
 async def test_the_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path)
+    database = await Database.open(DatabasePlace(tmp_path))
     async with database.write() as db:
         await set_meta(db, "a", "1")
     assert modes(tmp_path) == {0o600}
@@ -107,8 +108,8 @@ def modes(folder: Path) -> set[int]:
 
 
 async def test_opened_for_reading_it_is_not_written(tmp_path: Path) -> None:
-    await (await Database.open(tmp_path)).close()
-    reader = await Database.open(tmp_path, read_only=True)
+    await (await Database.open(DatabasePlace(tmp_path))).close()
+    reader = await Database.open(DatabasePlace(tmp_path), read_only=True)
     with pytest.raises(Broken):
         async with reader.write():
             pass
@@ -120,7 +121,7 @@ async def test_opened_for_reading_it_is_not_written(tmp_path: Path) -> None:
 
 async def test_reading_where_there_is_nothing_makes_nothing(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="no database"):
-        await Database.open(tmp_path, read_only=True)
+        await Database.open(DatabasePlace(tmp_path), read_only=True)
     assert modes(tmp_path) == set()
 
 
@@ -128,18 +129,19 @@ async def test_an_invalid_database_is_refused_and_unchanged(tmp_path: Path) -> N
     (tmp_path / FILE).write_bytes(b"this is no database" * 100)
     for read_only in (True, False):
         with pytest.raises(Invalid, match="not a database"):
-            await Database.open(tmp_path, read_only=read_only)
+            await Database.open(DatabasePlace(tmp_path), read_only=read_only)
     assert (tmp_path / FILE).read_bytes() == b"this is no database" * 100
 
 
 _LOOK = """
 import asyncio, os, sys
 from pathlib import Path
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.queries import get_meta
 
 async def look():
-    database = await Database.open(Path(sys.argv[1]), read_only=True)
+    database = await Database.open(DatabasePlace(Path(sys.argv[1])), read_only=True)
     async with database.read() as db:
         found = await get_meta(db, "applied")
     await database.close()
@@ -164,7 +166,7 @@ def test_a_copy_where_nothing_can_be_written_is_read() -> None:
 
 
 async def _seven(folder: Path) -> None:
-    database = await Database.open(folder)
+    database = await Database.open(DatabasePlace(folder))
     async with database.write() as db:
         await set_meta(db, "applied", "7")
     await database.close()
@@ -174,25 +176,25 @@ async def test_a_database_that_nobody_has_open_is_opened_again_once_it_is_writte
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader that cannot write there and was opened between two runs of the bot would see no more."""
-    await (await Database.open(tmp_path)).close()
-    monkeypatch.setattr("storage.database.os.access", lambda _path, _mode: False)
-    before = state_of_file(tmp_path)
-    reader = await Database.open(tmp_path, read_only=True)
-    assert before == state_of_file(tmp_path)
-    writer = await Database.open(tmp_path)
+    await (await Database.open(DatabasePlace(tmp_path))).close()
+    monkeypatch.setattr("storage.database.sqlite.os.access", lambda _path, _mode: False)
+    before = state_of(DatabasePlace(tmp_path))
+    reader = await Database.open(DatabasePlace(tmp_path), read_only=True)
+    assert before == state_of(DatabasePlace(tmp_path))
+    writer = await Database.open(DatabasePlace(tmp_path))
     async with writer.write() as db:
         await set_meta(db, "digest", "today")
-    assert state_of_file(tmp_path) != before
+    assert state_of(DatabasePlace(tmp_path)) != before
     await reader.close()
-    again = await Database.open(tmp_path, read_only=True)
-    during = state_of_file(tmp_path)
+    again = await Database.open(DatabasePlace(tmp_path), read_only=True)
+    during = state_of(DatabasePlace(tmp_path))
     for day in ("tomorrow", "after that"):
         async with writer.write() as db:
             await set_meta(db, "digest", day)
         await writer.clean()
-        assert state_of_file(tmp_path) == during, "open while it is written to: it sees what is committed"
+        assert state_of(DatabasePlace(tmp_path)) == during, "open while it is written to: it sees what is committed"
         async with again.read() as db:
             assert await get_meta(db, "digest") == day
     await again.close()
     await writer.close()
-    assert state_of_file(tmp_path) != during
+    assert state_of(DatabasePlace(tmp_path)) != during
