@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.postgres import shared
+from tests.postgres.fixtures import own_postgres, postgres, postgres_url
+
+__all__ = ["own_postgres", "postgres", "postgres_url"]  # fixtures
+
 settings.register_profile("answerable", deadline=None)
 settings.load_profile("answerable")
 
@@ -52,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
         Path(folder).chmod(0o755)  # as the system's own: a test reads there as another user
         config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
         os.environ["TMPDIR"] = tempfile.tempdir = folder
+    shared.prepare(config)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
