@@ -52,6 +52,7 @@ from storage.database.place import DatabasePlace
 from .alerts import ALERTS_SECRET, AlertSettings
 from .antispam import ANTISPAM_TOKEN, AntispamSettings
 from .checks import problems_across
+from .database import DATABASE_URL, DatabaseSettings, database_url
 from .errors import ConfigError, ConfigProblem, decode, explain, syntax_problem, unreadable
 from .lists import with_lists
 from .oidc import SECRET_PREFIX, CallbackSettings, ConsoleSettings, OidcSettings, is_loopback, listen_address
@@ -205,6 +206,7 @@ class FileSettings(StrictSettings):
 
     homeserver: HomeserverSettings
     bot: BotSettings = BotSettings()
+    database: DatabaseSettings = DatabaseSettings()
     records: RecordSettings = RecordSettings()
     anchors: AnchorSettings = AnchorSettings()
     identity: IdentitySettings = IdentitySettings()
@@ -247,6 +249,7 @@ class Secrets(StrictSettings):
     admin_token: SecretStr | None = None
     alerts: SecretStr | None = None
     antispam: SecretStr | None = None
+    database: SecretStr | None = None
     oidc: dict[str, SecretStr] = Field(default_factory=dict)  # variable -> secret
 
 
@@ -265,7 +268,7 @@ class Config(FileSettings):
     @property
     def place(self) -> DatabasePlace:
         """The place of the state database."""
-        return DatabasePlace(self.data_dir)
+        return DatabasePlace(self.data_dir, database_url(self.database, self.secrets.database))
 
     @property
     def env_file(self) -> Path:
@@ -323,7 +326,7 @@ def default_origin(user: UserId) -> str:
 
 
 def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, with_secrets: bool = True) -> Config:
-    """Return the settings in the file at `path`; without `with_secrets`, no secret is read.
+    """Return the settings in the file at `path`; without `with_secrets`, only the database's is read.
 
     Raises `ConfigError`, which lists every problem of the file.
     """
@@ -360,7 +363,8 @@ def parse_config(
     """Do as `load_config` for a `text` that will stand, or stands, in `file`."""
     data = _toml(file, text)
     settings = _validated(file, text, data)
-    secrets = read_secrets(file.parent / ENV_FILE, environ) if with_secrets else Secrets()
+    read = read_secrets if with_secrets else _database_secret
+    secrets = read(file.parent / ENV_FILE, environ)
     return Config(**dict(settings), file=file, secrets=secrets, old_names=old_names(data))
 
 
@@ -384,8 +388,16 @@ def read_secrets(env_file: Path, environ: Mapping[str, str] = os.environ) -> Sec
         admin_token=value(ADMIN_TOKEN),
         alerts=value(ALERTS_SECRET),
         antispam=value(ANTISPAM_TOKEN),
+        database=value(DATABASE_URL),
         oidc=oidc,
     )
+
+
+def _database_secret(env_file: Path, environ: Mapping[str, str]) -> Secrets:
+    """Return the address of the database, and no other secret; of a file that only the bot may read, nothing."""
+    if environ.get(DATABASE_URL) or not os.access(env_file, os.R_OK):
+        return Secrets(database=environ.get(DATABASE_URL) or None)  # type: ignore[arg-type]
+    return Secrets(database=read_secrets(env_file, environ).database)
 
 
 def _read(file: Path) -> bytes:

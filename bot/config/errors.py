@@ -227,7 +227,7 @@ def one_of(place: Place, stood: object, choices: Sequence[str]) -> ConfigProblem
 def _unknown(root: type[BaseModel], place: Place, data: Mapping[str, Any]) -> ConfigProblem:
     key = str(place[-1])
     if _SECRET.search(key):
-        kind = f"{place[0]}_secret" if place[0] in ("oidc", "email", "alerts", "antispam") else "secret"
+        kind = f"{place[0]}_secret" if place[0] in ("oidc", "email", "alerts", "antispam", "database") else "secret"
         return ConfigProblem(place, f"unknown.{kind}", {"name": Code(key)})
     model = _model_at(root, place[:-1], data)
     known = list(_keys(model)) if model else []

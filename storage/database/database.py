@@ -37,6 +37,8 @@ class Database:
 
         Raises `Invalid` if there is none to read, or if a newer version of this program wrote it.
         """
+        if place.url is not None:
+            raise Broken("there is no engine for PostgreSQL yet")
         path = place.file
         if read_only:
             if not path.exists():

@@ -1,0 +1,67 @@
+"""The settings of a session on PostgreSQL, for each kind of work.
+
+Rules kept here:
+- Nothing waits for ever: not for a connection, a server that has gone, a lock or a statement.
+- A session is found by its name: ``answerable``, or ``answerable/<shard>/<epoch>`` for a leader.
+- State tables need no flush of their own, as on SQLite: the journal, which *is* on disk first, brings them up to date.
+  What nothing else holds is `durable`.
+
+Left to others: statements (`psycopg_driver.py`), what an error means (`refusals.py`).
+"""
+
+from types import ModuleType
+from typing import Any
+
+from .place import DatabasePlace
+from .refusals import refused
+
+NAME = "answerable"
+CONNECT_S = 10
+_GONE_MS = 20_000  # no answer from the other machine
+_STATEMENT_MS = 300_000
+_LOCK_MS = 30_000
+_IDLE_MS = 60_000  # in a transaction
+_READER_IDLE_MS = 600_000
+
+
+def driver() -> ModuleType:
+    """Return psycopg. Raises `DatabaseRefused` if it is not installed."""
+    try:
+        import psycopg
+    except ImportError:
+        raise refused("no_driver") from None
+    return psycopg
+
+
+def session(
+    place: DatabasePlace, *, read_only: bool = False, durable: bool = False, name: str = NAME, patient: bool = False
+) -> dict[str, Any]:
+    """Return the arguments of `psycopg.connect` (and of its asynchronous sister) for a place on PostgreSQL.
+
+    `durable`: a commit is on disk when it returns. `patient`: statements may take as long as they need (migrations).
+    """
+    assert place.url is not None, "a file needs no server"
+    settings = {
+        "search_path": f'"{place.schema}"',
+        "timezone": "UTC",
+        "client_encoding": "UTF8",
+        "default_transaction_isolation": "read\\ committed",
+        "default_transaction_read_only": "on" if read_only else "off",
+        "synchronous_commit": "on" if durable else "off",
+        "statement_timeout": 0 if patient else _STATEMENT_MS,
+        "lock_timeout": _LOCK_MS,
+        "idle_in_transaction_session_timeout": _READER_IDLE_MS if read_only else _IDLE_MS,
+        "jit": "off",  # costs more than our statements
+    }
+    return {
+        "conninfo": place.url.get_secret_value(),
+        "autocommit": True,  # BEGIN is sent with the first statement
+        "application_name": name,
+        "options": " ".join(f"-c {key}={value}" for key, value in settings.items()),
+        "connect_timeout": CONNECT_S,
+        "keepalives": 1,
+        "keepalives_idle": 5,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": _GONE_MS,
+    }
