@@ -1,0 +1,221 @@
+"""Who leads: looking at the leader, taking its place, saying that one is alive.
+
+A leader adds one to its `beat` every second. Another process that has seen the same beat for `PATIENCE_S` of its own
+clock ends the old leader's sessions and begins a new epoch. The leader itself sends nothing to a homeserver once its
+last beat is older than `LEASE_S`: so it has fallen silent before another can have begun to speak.
+
+Rules kept here:
+- An epoch is begun by comparing and setting: of several that try, one succeeds.
+- The clock is one that goes on while a process, or its machine, is suspended.
+- A log has one origin and one signing key: another one is refused before an epoch begins.
+Left to others: what a leader may write (`fence.py`).
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+
+from moderation.values.errors import Refused
+
+from .fence import TABLES, Epoch
+
+Connect = Callable[[str], "psycopg.Connection[Any]"]  # by the name of the session; in autocommit
+
+BEAT_S: Final = 1.0
+LEASE_S: Final = 3.0
+PATIENCE_S: Final = 5.0
+_MAKING: Final = 0x616E7377  # the advisory lock under which tables are made
+_TRIES: Final = 20
+
+_ENROL: Final = """
+INSERT INTO answerable_shared.shards (name, origin, vkey, epoch) VALUES (%s, %s, %s, 0) ON CONFLICT DO NOTHING
+"""
+_WHOSE: Final = "SELECT origin, vkey FROM answerable_shared.shards WHERE name = %s"
+_FOLLOW_NO_MORE: Final = "DELETE FROM answerable_shared.standbys WHERE shard = %s AND instance = %s"
+_LOCK_WAIT: Final = "SET LOCAL lock_timeout = '1s'"
+_BEGIN_EPOCH: Final = (
+    "UPDATE answerable_shared.shards SET epoch = epoch + 1 WHERE name = %s AND epoch = %s RETURNING epoch"
+)
+_LEAD: Final = """
+INSERT INTO answerable_shared.leaders (shard, epoch, beat, who, instance, resigned) VALUES (%s, %s, 0, %s, %s, false)
+ON CONFLICT (shard) DO UPDATE SET epoch = excluded.epoch, beat = 0, who = excluded.who, instance = excluded.instance,
+    resigned = false
+"""
+_BEAT: Final = "UPDATE answerable_shared.leaders SET beat = beat + 1 WHERE shard = %s AND epoch = %s AND NOT resigned"
+_RESIGN: Final = "UPDATE answerable_shared.leaders SET resigned = true WHERE shard = %s AND epoch = %s"
+_LEADER: Final = """
+SELECT s.epoch, coalesce(l.beat, 0), coalesce(l.who, ''), coalesce(l.instance, ''), coalesce(l.resigned, true)
+FROM answerable_shared.shards s LEFT JOIN answerable_shared.leaders l ON l.shard = s.name AND l.epoch = s.epoch
+WHERE s.name = %s
+"""
+_END_SESSIONS: Final = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE application_name = %s AND datname = current_database() AND pid <> pg_backend_pid()
+"""
+_FOLLOW: Final = """
+INSERT INTO answerable_shared.standbys (shard, instance, who, records, beat) VALUES (%s, %s, %s, %s, 0)
+ON CONFLICT (shard, instance) DO UPDATE SET who = excluded.who, records = excluded.records, beat = standbys.beat + 1
+"""
+
+
+def now_s() -> float:
+    """Return the time by a clock that never goes back and goes on while the machine is suspended."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """This process: the name of its machine, and a name that only its data directory has."""
+
+    who: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """The leader as the table shows it. `epoch` 0: there has never been one."""
+
+    epoch: int
+    beat: int
+    who: str
+    instance: str
+    resigned: bool
+
+
+class Leadership:
+    """The leadership of one log, seen from one process. Calls are synchronous and made by one thread at a time."""
+
+    def __init__(self, connect: Connect, shard: str, me: Me, clock: Callable[[], float] = now_s) -> None:
+        self._connect = connect
+        self._shard = shard
+        self._me = me
+        self._clock = clock
+        self._db: psycopg.Connection[Any] | None = None
+        self._seen: tuple[tuple[int, int], float] | None = None  # epoch and beat, and when they were first seen
+
+    def enrol(self, origin: str, vkey: str, key_file: Path) -> None:
+        """Make the tables, and note whose log this is: its name, and the public half of the key in `key_file`.
+
+        Raises `Refused` if it has another name or another key.
+        """
+        db = self._session()
+        with db.transaction():
+            db.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
+            if db.execute("SELECT to_regproc(%s)", ("answerable_shared.must_lead",)).fetchone() == (None,):
+                db.execute(TABLES)
+            db.execute(_ENROL, (self._shard, origin, vkey))
+            row = db.execute(_WHOSE, (self._shard,)).fetchone()
+        assert row is not None
+        if row[0] != origin:
+            raise Refused("cli.run.other_origin", origin=row[0], ours=origin)
+        if row[1] != vkey:
+            raise Refused("cli.run.other_log_key", file=key_file)
+
+    def look(self) -> Leader:
+        """Return the present leader, and remember since when its beat has stood still."""
+        row = self._session().execute(_LEADER, (self._shard,)).fetchone()
+        leader = Leader(*row) if row else Leader(0, 0, "", "", True)
+        seen = (leader.epoch, leader.beat)
+        if self._seen is None or self._seen[0] != seen:
+            self._seen = (seen, self._clock())
+        return leader
+
+    def may_take_over(self, leader: Leader) -> bool:
+        """Tell whether the leader is gone: it has resigned, is this data directory, or its beat stands still."""
+        if leader.resigned or leader.instance == self._me.instance:
+            return True
+        return self._seen is not None and self._clock() - self._seen[1] >= PATIENCE_S
+
+    def take_over(self, leader: Leader) -> Epoch | None:
+        """Begin the next epoch after that of `leader`. Returns None if another process was faster."""
+        db = self._session()
+        for _ in range(_TRIES):
+            db.execute(_END_SESSIONS, (Epoch(self._shard, leader.epoch).application_name,))
+            with suppress(psycopg.errors.LockNotAvailable), db.transaction():
+                db.execute(_LOCK_WAIT)
+                row = db.execute(_BEGIN_EPOCH, (self._shard, leader.epoch)).fetchone()
+                if row is None:
+                    return None
+                db.execute(_LEAD, (self._shard, row[0], self._me.who, self._me.instance))
+                return Epoch(self._shard, int(row[0]))
+        raise Refused("cli.run.old_leader_stays", who=leader.who)
+
+    def follow(self, records: int) -> None:
+        """Say that this process follows, and how many records it has."""
+        self._session().execute(_FOLLOW, (self._shard, self._me.instance, self._me.who, records))
+
+    def follow_no_more(self) -> None:
+        """Say that this process has ceased to follow."""
+        self._session().execute(_FOLLOW_NO_MORE, (self._shard, self._me.instance))
+
+    def resign(self, epoch: Epoch) -> None:
+        """Say that the leader has ended cleanly, so that nobody need wait."""
+        self._session().execute(_RESIGN, (self._shard, epoch.number))
+
+    def close(self) -> None:
+        """Close the session."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _session(self) -> "psycopg.Connection[Any]":
+        if self._db is None or self._db.closed or self._db.broken:
+            self._db = self._connect(f"answerable/{self._shard}/standby")
+        return self._db
+
+
+class Lease:
+    """Says every second, in a thread of its own, that the leader is alive; `holds` tells whether it may act.
+
+    `lost` is called in that thread, once, when another epoch is found to have begun.
+    """
+
+    def __init__(
+        self, connect: Connect, epoch: Epoch, lost: Callable[[], object], clock: Callable[[], float] = now_s
+    ) -> None:
+        self._connect = connect
+        self._epoch = epoch
+        self._lost = lost
+        self._clock = clock
+        self._until = clock() + LEASE_S
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+
+    def start(self) -> None:
+        """Begin to say so."""
+        self._thread.start()
+
+    def holds(self) -> bool:
+        """Tell whether no other process can have taken over yet."""
+        return self._clock() < self._until
+
+    def stop(self) -> None:
+        """Say so no more."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        db: psycopg.Connection[Any] | None = None
+        while not self._over.is_set():
+            began = self._clock()
+            try:
+                db = db or self._connect(self._epoch.application_name)
+                if not db.execute(_BEAT, (self._epoch.shard, self._epoch.number)).rowcount:
+                    self._lost()
+                    return
+                self._until = began + LEASE_S
+            except psycopg.Error:  # restarted, or out of reach: whoever writes learns it, and this is tried again
+                if db is not None:
+                    db.close()
+                db = None
+            self._over.wait(BEAT_S)
+        if db is not None:
+            db.close()

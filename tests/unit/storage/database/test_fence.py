@@ -1,0 +1,201 @@
+"""A log on PostgreSQL has one leader at a time, and what an old one still writes is refused."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from moderation.values.errors import Refused
+from storage.database.fence import Epoch, is_superseded
+from storage.database.leadership import LEASE_S, PATIENCE_S, Leadership, Lease, Me
+
+KEY = Path("keys/log.key")
+ONE, OTHER = Me("one.example.org", "1" * 16), Me("other.example.org", "2" * 16)
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def connect(postgres_url: str) -> Iterator[Callable[[str], "psycopg.Connection[Any]"]]:
+    made: list[psycopg.Connection[Any]] = []
+
+    def connect(name: str) -> "psycopg.Connection[Any]":
+        made.append(psycopg.connect(postgres_url, autocommit=True, application_name=name))
+        return made[-1]
+
+    yield connect
+    for each in made:
+        each.close()
+
+
+@contextmanager
+def seen_by(connect: Any, me: Me, clock: Callable[[], float] = time.monotonic) -> Iterator[Leadership]:
+    leadership = Leadership(connect, "north", me, clock)
+    leadership.enrol("example.org/log", "vkey", KEY)
+    try:
+        yield leadership
+    finally:
+        leadership.close()
+
+
+def began(leadership: Leadership) -> Epoch:
+    epoch = leadership.take_over(leadership.look())
+    assert epoch is not None
+    return epoch
+
+
+def test_the_first_to_come_begins_the_first_epoch_and_a_transaction_of_it_is_let_through(connect: Any) -> None:
+    with seen_by(connect, ONE) as one:
+        found = one.look()
+        assert (found.epoch, found.who, one.may_take_over(found)) == (0, "", True)
+        epoch = began(one)
+        assert (epoch, one.look().who) == (Epoch("north", 1), "one.example.org")
+        with connect(epoch.application_name).transaction() as _:
+            pass
+        connect("any").execute(epoch.check_sql)
+
+
+def test_of_two_that_start_at_once_one_leads(connect: Any) -> None:
+    with seen_by(connect, ONE) as one, seen_by(connect, OTHER) as other:
+        found = one.look(), other.look()
+        assert found[0] == found[1]
+        assert (one.take_over(found[0]), other.take_over(found[1])) == (Epoch("north", 1), None)
+        assert not other.may_take_over(other.look())
+
+
+def test_the_epoch_that_is_over_writes_nothing_whatever_it_looks_at(connect: Any) -> None:
+    with seen_by(connect, ONE) as one, seen_by(connect, OTHER) as other:
+        old = began(one)
+        began(other)
+        db = connect("late")
+        db.execute("CREATE TABLE written (n int)")
+        with pytest.raises(psycopg.Error) as caught, db.pipeline():
+            db.execute("BEGIN")
+            db.execute(old.check_sql)
+            db.execute("INSERT INTO written VALUES (1)")
+            db.execute("COMMIT")
+        assert is_superseded(caught.value)
+        db.rollback()
+        assert db.execute("SELECT count(*) FROM written").fetchone() == (0,)
+
+
+def test_an_open_transaction_of_a_leader_that_was_paused_is_undone_before_the_next_epoch(connect: Any) -> None:
+    with seen_by(connect, ONE) as one, seen_by(connect, OTHER) as other:
+        old = began(one)
+        paused = connect(old.application_name)
+        paused.execute("CREATE TABLE written (n int)")
+        paused.execute("BEGIN")
+        paused.execute(old.check_sql)
+        paused.execute("INSERT INTO written VALUES (1)")
+        new = began(other)
+        assert new == Epoch("north", 2)
+        with pytest.raises(psycopg.OperationalError):
+            paused.execute("COMMIT")
+        assert connect("any").execute("SELECT count(*) FROM written").fetchone() == (0,)
+
+
+def test_an_epoch_does_not_begin_while_a_transaction_that_cannot_be_ended_holds_the_old_one(connect: Any) -> None:
+    with seen_by(connect, ONE) as one, seen_by(connect, OTHER) as other:
+        old = began(one)
+        unknown = connect("by another name")
+        unknown.execute("BEGIN")
+        unknown.execute(old.check_sql)
+        taken: list[Epoch | None] = []
+        waiting = threading.Thread(target=lambda: taken.append(other.take_over(one.look())))
+        waiting.start()
+        blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        watch, ends = connect("watch"), time.monotonic() + 60
+        while watch.execute(blocked).fetchone() == (0,):
+            assert time.monotonic() < ends
+        assert taken == []
+        unknown.execute("COMMIT")
+        waiting.join()
+        assert taken == [Epoch("north", 2)]
+
+
+def test_a_leader_is_gone_once_its_beat_has_stood_still_for_the_other_ones_clock(connect: Any) -> None:
+    clock = Clock()
+    with seen_by(connect, ONE) as one, seen_by(connect, OTHER, clock) as other:
+        epoch = began(one)
+        assert not other.may_take_over(other.look())
+        clock.now += PATIENCE_S - 0.1
+        assert not other.may_take_over(other.look())
+        connect("beat").execute("UPDATE answerable_shared.leaders SET beat = beat + 1")
+        clock.now += PATIENCE_S - 0.1
+        assert not other.may_take_over(other.look())
+        clock.now += PATIENCE_S - 0.1
+        assert not other.may_take_over(other.look())
+        clock.now += 0.1
+        assert other.may_take_over(other.look())
+        one.resign(epoch)
+
+
+def test_nobody_waits_for_a_leader_that_resigned_or_for_ones_own_last_process(connect: Any) -> None:
+    with seen_by(connect, ONE) as one, seen_by(connect, OTHER, Clock()) as other:
+        epoch = began(one)
+        assert one.may_take_over(one.look())
+        assert not other.may_take_over(other.look())
+        one.resign(epoch)
+        assert other.may_take_over(other.look())
+
+
+def test_another_origin_or_signing_key_is_refused(connect: Any) -> None:
+    with seen_by(connect, ONE):
+        for origin, vkey, key in (
+            ("example.com/log", "vkey", "cli.run.other_origin"),
+            ("example.org/log", "another", "cli.run.other_log_key"),
+        ):
+            with pytest.raises(Refused) as caught:
+                Leadership(connect, "north", OTHER).enrol(origin, vkey, KEY)
+            assert caught.value.key == key
+        Leadership(connect, "south", OTHER).enrol("example.org/log/2", "another", KEY)
+
+
+def test_a_lease_holds_while_beats_are_taken_and_ends_by_its_own_clock_or_with_the_epoch(connect: Any) -> None:
+    clock, lost = Clock(), threading.Event()
+    with seen_by(connect, ONE) as one, seen_by(connect, OTHER) as other:
+        lease = Lease(connect, began(one), lost.set, clock)
+        assert lease.holds()
+        clock.now += LEASE_S
+        assert not lease.holds()
+        lease.start()
+        _until(lease.holds)
+        began(other)
+        assert lost.wait(60)
+        clock.now += LEASE_S
+        assert not lease.holds()
+        lease.stop()
+
+
+def test_a_lease_outlives_lost_connections_if_it_still_leads(connect: Any) -> None:
+    with seen_by(connect, ONE) as one:
+        epoch, clock = began(one), Clock()
+        lease = Lease(connect, epoch, lambda: pytest.fail("it still leads"), clock)
+        lease.start()
+        before = one.look().beat
+        _until(lambda: one.look().beat > before)
+        ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s"
+        connect("admin").execute(ended, (epoch.application_name,))
+        clock.now += LEASE_S
+        _until(lease.holds)
+        lease.stop()
+
+
+def _until(look: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 60
+    while not look():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
