@@ -9,7 +9,6 @@ from playwright.async_api import Page, expect
 
 from bot.console.app import serve
 from bot.console.sessions import make_link
-from bot.runtime.clock import wall_clock
 from moderation.values.ids import UserId
 from tests.people.client import Client
 from tests.theatre.scene import open_direct, told
@@ -17,7 +16,7 @@ from tests.theatre.served import ServedBot
 
 
 class Console:
-    """A console that is served as long as the block lasts."""
+    """A console that is served as long as the block lasts, by the clock of its bot."""
 
     def __init__(self, bot: ServedBot) -> None:
         self._bot = bot
@@ -29,7 +28,7 @@ class Console:
 
     async def __aenter__(self) -> Self:
         listening = asyncio.Event()
-        self._serving = asyncio.create_task(serve(self._config, self._stop, listening))
+        self._serving = asyncio.create_task(serve(self._config, self._stop, listening, self._bot.clock))
         waiting = asyncio.create_task(listening.wait())
         await asyncio.wait({self._serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -46,7 +45,7 @@ class Console:
 
     async def enter(self, page: Page, operator: str = "") -> None:
         """Come in as an operator, by a link as `answerable console` prints it."""
-        ticket = make_link(self._config.data_dir, "root", UserId(operator), wall_clock())
+        ticket = make_link(self._config.data_dir, "root", UserId(operator), self._bot.clock())
         await self._follow(page, f"{self.url}/enter/{ticket}")
 
     async def enter_from_chat(self, page: Page, person: Client) -> None:
