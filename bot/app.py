@@ -286,7 +286,7 @@ class RunningBot:
                 self._texts,
                 config.bot.language,
             ),
-            OutsideAnchorer(_witness(config.anchors, journal), config.anchors.timestamp_url, closings),
+            OutsideAnchorer(_witness(config.anchors, journal, core.clock), config.anchors.timestamp_url, closings),
             self._upkeep.looked_at(make_verifier(services, config, *dialogue, self._upkeep.linking, self._oidc)),
         )
 
@@ -471,9 +471,9 @@ def make_operations(
     return Operations(pipeline, stores.database, config.data_dir, config.policy, retention, clock, *identity, doubts)
 
 
-def _witness(settings: AnchorSettings, journal: Journal) -> WitnessClient | None:
+def _witness(settings: AnchorSettings, journal: Journal, clock: Clock) -> WitnessClient | None:
     """Return the witness of the configuration, or None."""
-    if settings.witness_url is None or settings.witness_vkey is None:
+    if settings.witness_url is None or not settings.witness_vkey:
         return None
     prove = Prover(Tiles(journal.folder / "tile")).consistency
-    return WitnessClient(settings.witness_url, Cosigner.parse(settings.witness_vkey), prove)
+    return WitnessClient(settings.witness_url, [Cosigner.parse(key) for key in settings.witness_vkey], prove, clock)

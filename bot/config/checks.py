@@ -256,7 +256,7 @@ def _anchors(anchors: object, names: Collection[str]) -> Iterator[ConfigProblem]
     if not isinstance(anchors, Mapping):
         return
     for name, other in (("witness_url", "witness_vkey"), ("witness_vkey", "witness_url")):
-        if name in anchors and other not in anchors:
+        if name in anchors and not anchors.get(other):
             yield ConfigProblem(("anchors", name), "not_alone", {"other": Code(other)})
     yield from _globs(("anchors", "rooms"), anchors.get("rooms"), names)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 
 from moderation.duty.hours import parse_zone
@@ -97,14 +97,22 @@ def _user_id(text: str) -> str:
     return text
 
 
-def _witness_vkey(text: str) -> str:
+def _one_or_more(given: object) -> object:
+    """Return one text, or a list of texts, as pydantic's strict mode takes a tuple."""
+    if isinstance(given, str):
+        return (given,)
+    return tuple(given) if isinstance(given, list) else given
+
+
+def _witness_vkeys(keys: tuple[str, ...]) -> tuple[str, ...]:
     from storage.journal.transparency.cosignature import Cosigner  # cryptography is slow to load
 
     try:
-        Cosigner.parse(text)
+        for key in keys:
+            Cosigner.parse(key)
     except Invalid:
         raise PydanticCustomError("vkey", "not the key of a witness") from None
-    return text
+    return keys
 
 
 def _timezone(name: str) -> str:
@@ -169,7 +177,8 @@ class AnchorSettings(StrictSettings):
 
     rooms: tuple[str, ...] = ()  # as in a rule
     witness_url: Annotated[str, _matching(_URL, "address")] | None = None  # submission prefix (C2SP tlog-witness)
-    witness_vkey: Annotated[str, AfterValidator(_witness_vkey)] | None = None
+    # The keys of this one witness, of either kind (C2SP tlog-cosignature).
+    witness_vkey: Annotated[tuple[str, ...], BeforeValidator(_one_or_more), AfterValidator(_witness_vkeys)] = ()
     timestamp_url: Annotated[str, _matching(_URL, "address")] | None = None  # of an RFC 3161 authority
 
 

@@ -10,7 +10,7 @@ Left to others: the protocols (`witness.py`, `storage/journal/transparency/times
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -81,9 +81,9 @@ class OutsideAnchorer:
         return Done((CheckpointAnchored(where=where, size=closing.size, day=day, made=made),))
 
     async def _have_cosigned(self, client: WitnessClient, closing: Closing) -> None:
-        if _is_cosigned(closing, client.cosigner):  # the bot was stopped just after it came
+        if _is_cosigned(closing, client.cosigners):  # the bot was stopped just after it came
             return
-        before = await asyncio.to_thread(_cosigned_before, self._closings, closing, client.cosigner)
+        before = await asyncio.to_thread(_cosigned_before, self._closings, closing, client.cosigners)
         lines = await client.cosign(closing, before)
         await asyncio.to_thread(self._closings.add_lines, closing.day, lines)
 
@@ -105,17 +105,17 @@ def _refused(where: Where, closing: Closing, code: str) -> Done:
     return Done((fact,), result="refused", code=code)
 
 
-def _is_cosigned(closing: Closing, cosigner: Cosigner) -> bool:
+def _is_cosigned(closing: Closing, cosigners: Sequence[Cosigner]) -> bool:
     try:
-        return cosigned(closing.note, cosigner) is not None
+        return cosigned(closing.note, *cosigners) is not None
     except Invalid:  # somebody damaged it; `answerable logs verify` says so
         return False
 
 
-def _cosigned_before(closings: Closings, closing: Closing, cosigner: Cosigner) -> int:
+def _cosigned_before(closings: Closings, closing: Closing, cosigners: Sequence[Cosigner]) -> int:
     """Return the size of the newest earlier checkpoint that the witness cosigned; 0 if we know of none."""
     for day in reversed([day for day in closings.days() if day < closing.day]):
         with suppress(LookupError):
-            if _is_cosigned(earlier := closings.read(day), cosigner):
+            if _is_cosigned(earlier := closings.read(day), cosigners):
                 return earlier.size
     return 0

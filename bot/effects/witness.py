@@ -8,7 +8,8 @@
 Rules kept here:
 - The witness knows best what it saw last: if that differs from our assumption, it says so (409) and gets the proof from
   there.
-- Only lines that are valid by the witness's key are taken.
+- Only lines that are valid by the witness's keys are taken; one that is not spoils all of its answer.
+- A line says when the witness saw the checkpoint: not never (0), and not later than a day from now.
 
 Left to others: when to ask, trying again, keeping the lines (`anchor_outside.py`).
 """
@@ -18,8 +19,9 @@ import base64
 from collections.abc import Callable, Sequence
 
 from bot.matrix.other_servers import HttpReply, NoAnswer, post
+from bot.runtime.clock import Clock
 from moderation.values.errors import Invalid
-from storage.journal.transparency.cosignature import Cosigner, lines_of
+from storage.journal.transparency.cosignature import MOST_AHEAD_S, Cosigner, cosigned, lines_of
 from storage.journal.transparency.daily_checkpoints import Closing
 
 SIZE_TYPE = "text/x.tlog.size"
@@ -32,10 +34,11 @@ class Ahead(Exception):
 
 
 class WitnessClient:
-    """One witness: its submission prefix, its key, and where proofs come from."""
+    """One witness: its submission prefix, its keys, and where proofs come from."""
 
-    def __init__(self, url: str, cosigner: Cosigner, prove: Prove) -> None:
-        self.cosigner = cosigner
+    def __init__(self, url: str, cosigners: Sequence[Cosigner], prove: Prove, clock: Clock) -> None:
+        self.cosigners = cosigners
+        self._clock = clock
         self._url = url.rstrip("/") + "/add-checkpoint"
         self._prove = prove
 
@@ -65,11 +68,16 @@ class WitnessClient:
 
     def _lines(self, closing: Closing, reply: HttpReply) -> list[str]:
         try:
-            lines = lines_of(closing.as_signed + reply.body.decode(), self.cosigner)
+            note = closing.as_signed + reply.body.decode()
+            lines = lines_of(note, self.cosigners)
+            at_s = cosigned(note, *self.cosigners)
         except (Invalid, UnicodeDecodeError):
             raise NoAnswer("the witness answered with a cosignature that does not hold") from None
-        if not lines:
-            raise NoAnswer(f"the witness answered without a cosignature by the key {self.cosigner.text}")
+        if at_s is None:
+            keys = ", ".join(f"{each.name} ({each.algorithm.title})" for each in self.cosigners)
+            raise NoAnswer(f"the witness answered without a cosignature by a key we know: {keys}")
+        if not 0 < at_s <= self._clock() // 1000 + MOST_AHEAD_S:
+            raise NoAnswer(f"the witness dated its cosignature {at_s} seconds after 1970: its clock or ours is wrong")
         return lines
 
 

@@ -179,6 +179,7 @@ class Checkpoint:
         signatures = [line.split(" ") for line in found[5].split("\n")[:-1]]
         ours = [unbase64(line[2]) for line in signatures if line[1] == key.name]
         ours = [blob[4:] for blob in ours if blob[:4] == key.id]
+        self.others = len(signatures) - len(ours)
         if not ours:
             raise Wrong("it bears no signature by the key of this log")
         if not all(signed_by(key.public, found[1].encode(), signature) for signature in ours):
@@ -1060,6 +1061,9 @@ def tell(run: Check, path: Path, given: bool) -> None:
         print("\n".join(f"- {shown(each)}" for each in sorted(run.approved.people)))
     if run.erased:
         print(f"{run.erased} parts were erased; the records that did it are among these.")
+    if run.checkpoint.others:
+        print(f"{run.checkpoint.others} signatures of others (witnesses) stand below that of the log. No proof needs")
+        print("them, and they were not checked. Who has the log can: answerable logs verify --witness KEY")
     if not given:
         print(f"The key is {shown(run.key.text)}")
         print("Compare it with the one that was posted in the room, or give that one with --vkey.")

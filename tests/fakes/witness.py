@@ -9,6 +9,7 @@ Rules it keeps:
 import base64
 import hashlib
 import re
+import struct
 from collections import deque
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,6 +18,7 @@ from typing import Self
 from aiohttp import web
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 NAME = "witness.example.net/w1"
 
@@ -39,9 +41,12 @@ class Asked:
 
 
 class FakeWitness:
-    """Use as ``async with FakeWitness(vkey) as witness``; `witness.url` is its submission prefix."""
+    """Use as ``async with FakeWitness(vkey) as witness``; `witness.url` is its submission prefix.
 
-    def __init__(self, *log_vkeys: str, name: str = NAME, now_s: int = 1_795_600_000) -> None:
+    With `tree` it has a key for ML-DSA-44 as well, of the same name, and signs with both.
+    """
+
+    def __init__(self, *log_vkeys: str, name: str = NAME, now_s: int = 1_700_000_000, tree: bool = False) -> None:
         self.name = name
         self.now_s = now_s
         self.asked: list[Asked] = []
@@ -49,6 +54,7 @@ class FakeWitness:
         self.url = ""
         self._logs: dict[str, Ed25519PublicKey] = {}
         self._key = Ed25519PrivateKey.generate()
+        self._tree_key = MLDSA44PrivateKey.generate() if tree else None
         self._first: deque[web.Response] = deque()
         self._runner: web.ServerRunner | None = None
         for vkey in log_vkeys:
@@ -59,6 +65,14 @@ class FakeWitness:
         """Its key, with the type of cosignatures."""
         key = base64.b64encode(b"\x04" + self._key.public_key().public_bytes_raw()).decode()
         return f"{self.name}+{self._key_id().hex()}+{key}"
+
+    @property
+    def vkeys(self) -> list[str]:
+        """All of its keys."""
+        if self._tree_key is None:
+            return [self.vkey]
+        key = b"\x06" + self._tree_key.public_key().public_bytes_raw()
+        return [self.vkey, f"{self.name}+{_id(self.name, key).hex()}+{base64.b64encode(key).decode()}"]
 
     def trust(self, log_vkey: str) -> None:
         """Serve the log with this key from now on."""
@@ -87,12 +101,27 @@ class FakeWitness:
         if not is_consistent(asked.old, new, list(asked.proof), before, head):
             raise Refused(422, "the proof does not hold")
         self.seen[origin] = new, head
-        return self.cosign(text)
+        return self.cosign(text) + self.cosign_tree(text)
 
     def cosign(self, text: str) -> str:
         """Return the cosignature line for the text of a checkpoint, without any check."""
         signature = self._key.sign(f"cosignature/v1\ntime {self.now_s}\n{text}".encode())
         blob = self._key_id() + self.now_s.to_bytes(8, "big") + signature
+        return f"\N{EM DASH} {self.name} {base64.b64encode(blob).decode()}\n"
+
+    def cosign_tree(self, text: str) -> str:
+        """Return the line with ML-DSA-44 for the text of a checkpoint, without any check; nothing without such a key.
+
+        What is signed is written out from the structure `cosigned_message` of the specification.
+        """
+        if self._tree_key is None:
+            return ""
+        origin, size, root = text.split("\n")[:3]
+        name, log, at = self.name.encode(), origin.encode(), struct.pack(">Q", self.now_s)
+        signed = b"subtree/v1\n\x00" + struct.pack(">B", len(name)) + name + at
+        signed += struct.pack(">B", len(log)) + log + struct.pack(">QQ", 0, int(size)) + base64.b64decode(root)
+        key = b"\x06" + self._tree_key.public_key().public_bytes_raw()
+        blob = _id(self.name, key) + at + self._tree_key.sign(signed)
         return f"\N{EM DASH} {self.name} {base64.b64encode(blob).decode()}\n"
 
     async def __aenter__(self) -> Self:
@@ -133,8 +162,11 @@ class FakeWitness:
         raise Refused(403, "not signed by the log")
 
     def _key_id(self) -> bytes:
-        public = self._key.public_key().public_bytes_raw()
-        return hashlib.sha256(self.name.encode() + b"\n\x04" + public).digest()[:4]
+        return _id(self.name, b"\x04" + self._key.public_key().public_bytes_raw())
+
+
+def _id(name: str, key: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
 
 
 def _parsed(body: str) -> Asked:

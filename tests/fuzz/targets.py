@@ -48,7 +48,7 @@ from storage.export.markup import escaped
 from storage.export.verify import table_head, table_rows
 from storage.journal.canonical import canonical, plain
 from storage.journal.transparency import timestamp
-from storage.journal.transparency.cosignature import Cosigner, lines_of
+from storage.journal.transparency.cosignature import ML_DSA_44, Cosigner, lines_of
 from storage.journal.transparency.signed_note import signature_line
 from storage.record_mapping import draft_of_event
 from tests.fakes.tsa import FakeTsa
@@ -341,6 +341,7 @@ def check_issuer(body: bytes) -> None:
 
 _NOTE = "example.org/log\n7\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n\u2014 example.org/log AAAAAAE=\n"
 _WITNESS = Cosigner("witness.example", bytes(range(32)))
+_PQ_WITNESS = Cosigner("witness.example", bytes(1312), ML_DSA_44)
 _REQUEST = timestamp.request(_NOTE)
 
 
@@ -357,7 +358,7 @@ def check_stamp(response: bytes) -> None:
 def check_cosigned(tail: str) -> None:
     """Check that lines which a witness did not sign do not count as its cosignatures."""
     try:
-        found = lines_of(_NOTE + tail, _WITNESS)
+        found = lines_of(_NOTE + tail, [_WITNESS, _PQ_WITNESS])
     except Invalid:
         return
     assert found == []
@@ -503,6 +504,7 @@ _stamps = st.one_of(
     ),
 )
 _blobs = st.binary(max_size=80) | st.binary(min_size=72, max_size=72).map(lambda rest: _WITNESS.key_id + rest)
+_blobs |= st.binary(max_size=80).map(lambda rest: _PQ_WITNESS.key_id + rest.ljust(2428, b"\0"))
 _cosigned = st.lists(
     st.builds(signature_line, st.sampled_from([_WITNESS.name, "other.example"]) | texts, _blobs) | texts, max_size=4
 ).map("".join)

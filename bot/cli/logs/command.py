@@ -206,8 +206,7 @@ def _witnesses(typed: list[str], config_file: Path | None) -> "list[Cosigner]":
     from storage.journal.transparency.cosignature import Cosigner
 
     if config_file is not None:
-        configured = read_config(config_file).anchors.witness_vkey
-        typed = [*typed, configured] if configured else typed
+        typed = [*typed, *read_config(config_file).anchors.witness_vkey]
     try:
         return [Cosigner.parse(each) for each in typed]
     except Invalid as error:

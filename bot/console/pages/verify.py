@@ -37,10 +37,9 @@ def _problem(found: Mapping[str, Any]) -> dict[str, Any]:
 async def begin(visit: Visit) -> web.Response:
     """Begin a check, and show it."""
     config = visit.site.config
-    witness = config.anchors.witness_vkey
     asked = {
         "records": str(visit.site.data_dir / "records"),
-        "witnesses": [witness] if witness else [],
+        "witnesses": list(config.anchors.witness_vkey),
         "against": _as_posted(visit.said("against")[:_LONGEST]),
         "applied": int(await queries.get_meta(visit.db, "applied") or 0),
     }

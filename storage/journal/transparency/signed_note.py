@@ -22,7 +22,8 @@ from moderation.values.errors import Invalid
 
 MAX_NOTE_BYTES = 1_000_000
 MAX_SIGNATURES = 100  # the specification asks for at least 16
-_ED25519 = b"\x01"
+NOTE_TYPE = b"\x01"  # Ed25519 over the text (C2SP signed-note, "Signature types")
+_KEY_BYTES = 32
 _PRIVATE = "PRIVATE+KEY+"
 _DASH = "\u2014 "  # the em dash that opens a signature line
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
@@ -33,7 +34,7 @@ _SIGNATURE_LINE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})\n")
 class NoteVerifier:
     """A key that checks notes. Make it with `parse` or from a `Signer`."""
 
-    TYPE: ClassVar = _ED25519
+    TYPE: ClassVar = NOTE_TYPE
     TITLE: ClassVar = "verifier key"  # in errors
 
     name: str
@@ -94,7 +95,7 @@ class Signer:
     @property
     def text(self) -> str:
         """The key as one line, a secret."""
-        body = base64.b64encode(_ED25519 + self.seed).decode()
+        body = base64.b64encode(NOTE_TYPE + self.seed).decode()
         return f"{_PRIVATE}{self.name}+{self.verifier.key_id.hex()}+{body}"
 
     @property
@@ -166,15 +167,20 @@ def _signature(line: str) -> tuple[str, bytes]:
     return found[1], blob
 
 
-def split_key(text: str, kind: bytes = _ED25519) -> tuple[str, str, bytes]:
-    """Return name, stated id and the 32 bytes of a key for this kind of signature. Raises `Invalid`."""
+def split_key(text: str, kind: bytes = NOTE_TYPE, size: int = _KEY_BYTES) -> tuple[str, str, bytes]:
+    """Return name, stated id and the `size` bytes of a key for this kind of signature. Raises `Invalid`."""
     name, _, rest = text.partition("+")
     stated, _, body = rest.partition("+")
     blob = decoded(body) or b""
     check_name(name)
-    if not re.fullmatch(r"[0-9a-f]{8}", stated) or len(blob) != 33 or blob[:1] != kind:
-        raise Invalid("key: it must read name+8 hex digits+base64 of an Ed25519 key")
+    if not re.fullmatch(r"[0-9a-f]{8}", stated) or len(blob) != 1 + size or blob[:1] != kind:
+        raise Invalid(f"key: it must read name+8 hex digits+base64 of the byte {kind.hex()} and a key of {size} bytes")
     return name, stated, blob[1:]
+
+
+def key_type(text: str) -> bytes:
+    """Return the byte that says which kind of signature a vkey is for; nothing if the text is no vkey."""
+    return (decoded(text.split("+", 2)[-1]) or b"")[:1]
 
 
 def decoded(text: str) -> bytes | None:

@@ -6,6 +6,7 @@ Rules kept here:
 Left to others: whether the records are those that were signed (`verify.py`).
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +15,7 @@ from pathlib import Path
 from moderation.values.errors import Invalid
 from storage.journal.report import Findings
 from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
-from storage.journal.transparency.cosignature import Cosigner, cosigned
+from storage.journal.transparency.cosignature import MOST_AHEAD_S, Cosigner, cosigned
 from storage.journal.transparency.daily_checkpoints import Closings, own_note
 from storage.journal.transparency.log_key import read_verifier
 from storage.journal.transparency.signed_note import MAX_NOTE_BYTES, NoteVerifier
@@ -38,6 +39,7 @@ class Signatures:
         self._folder = folder
         self._findings = findings
         self._witnesses = witnesses
+        self._latest_s = time.time() + MOST_AHEAD_S
         self._verifier = self._read_key()
 
     def read_newest(self) -> Checkpoint | None:
@@ -100,9 +102,12 @@ class Signatures:
         """Check the cosignatures. A missing one is not a fault: a witness may have been out of reach."""
         for witness in self._witnesses:
             try:
-                cosigned(note, witness)
+                at_s = cosigned(note, witness)
             except Invalid:
                 self._findings.add("cosignature", file, name=witness.name)
+            else:
+                if at_s is not None and at_s > self._latest_s:
+                    self._findings.add("cosignature_ahead", file, name=witness.name)
 
     def _check_timestamp(self, day: str, note: str) -> None:
         if (response := Closings(self._folder).timestamp(day)) is None:

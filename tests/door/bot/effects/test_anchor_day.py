@@ -39,7 +39,7 @@ from storage.identity.store import IdentityStore
 from storage.journal.journal import Journal
 from storage.journal.record_keys import PersonKeys
 from storage.journal.transparency import timestamp
-from storage.journal.transparency.cosignature import Cosigner
+from storage.journal.transparency.cosignature import Cosigner, cosigned
 from storage.journal.transparency.daily_checkpoints import Closing, Closings
 from storage.journal.transparency.proof import Prover
 from storage.journal.transparency.tiles import Tiles
@@ -309,7 +309,7 @@ class TestClosing:
 
 class TestWitness:
     async def test_cosigns_each_day_and_the_line_is_kept(self, tmp_path: Path) -> None:
-        async with FakeWitness() as witness, deployment(tmp_path, **OUTSIDE) as place:
+        async with FakeWitness(tree=True) as witness, deployment(tmp_path, **OUTSIDE) as place:
             witness.trust(place.stores.journal.vkey)
             async with place.acting(witness=handler(place, witness)):
                 for _ in range(2):
@@ -321,8 +321,9 @@ class TestWitness:
             ("witness", DAYS[0], sizes[0], "done", f"checkpoints/{DAYS[0]}.ckpt"),
             ("witness", DAYS[1], sizes[1], "done", f"checkpoints/{DAYS[1]}.ckpt"),
         ]
-        assert witness.name in place.closings.read(DAYS[0]).note
-        assert verify(tmp_path / "records", witnesses=[Cosigner.parse(witness.vkey)]).problems == ()
+        cosigners = [Cosigner.parse(key) for key in witness.vkeys]
+        assert [cosigned(place.closings.read(DAYS[0]).note, each) for each in cosigners] == [witness.now_s] * 2
+        assert verify(tmp_path / "records", witnesses=cosigners).problems == ()
 
     async def test_that_comes_back_in_time_is_asked_again(self, tmp_path: Path) -> None:
         async with FakeWitness() as witness, deployment(tmp_path, **OUTSIDE) as place:
@@ -414,7 +415,8 @@ class TestTimestamp:
 
 def handler(place: Deployment, witness: FakeWitness) -> Any:
     prover = Prover(Tiles(place.stores.journal.folder / "tile"))
-    client = WitnessClient(witness.url, Cosigner.parse(witness.vkey), prover.consistency)
+    cosigners = [Cosigner.parse(key) for key in witness.vkeys]
+    client = WitnessClient(witness.url, cosigners, prover.consistency, lambda: place.now)
     return OutsideAnchorer(client, None, place.closings, SOON).cosign
 
 

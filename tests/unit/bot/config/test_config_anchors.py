@@ -1,5 +1,6 @@
 """`[anchors]` in `config.toml`: off by default, and refused if incomplete."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from bot.config.config import AnchorSettings, parse_config
 from bot.config.errors import ConfigError
 from bot.texts.catalog import LANGUAGES
+from storage.journal.transparency.cosignature import ML_DSA_44, Cosigner
 
 HEAD = '[homeserver]\nurl = "https://matrix.example.org"\nuser = "@answerable:example.org"\n[anchors]\n'
 URL = 'witness_url = "https://witness.example.net/x"\n'
@@ -25,13 +27,20 @@ def problems(text: str) -> list[tuple[str, str]]:
 
 
 def test_no_witness_or_authority_is_asked_by_default() -> None:
-    assert read("") == AnchorSettings(rooms=(), witness_url=None, witness_vkey=None, timestamp_url=None)
+    assert read("") == AnchorSettings(rooms=(), witness_url=None, witness_vkey=(), timestamp_url=None)
 
 
 def test_all_of_it_is_read() -> None:
     settings = read(f'rooms = ["G-7F3K", "!x:*", "*"]\n{URL}{VKEY}timestamp_url = "http://tsa.example.net"\n')
     assert settings.rooms == ("G-7F3K", "!x:*", "*")
     assert (settings.witness_url, settings.timestamp_url) == ("https://witness.example.net/x", "http://tsa.example.net")
+
+
+def test_a_witness_may_have_keys_of_both_kinds() -> None:
+    one = VKEY.split(" = ")[1].strip()
+    pq = json.dumps(Cosigner("w.example.net", bytes(1312), ML_DSA_44).text)
+    assert read(URL + VKEY).witness_vkey == (json.loads(one),)
+    assert read(f"{URL}witness_vkey = [{one}, {pq}]\n").witness_vkey == (json.loads(one), json.loads(pq))
 
 
 def test_rooms_are_named_by_their_community_too() -> None:
@@ -45,6 +54,9 @@ def test_rooms_are_named_by_their_community_too() -> None:
         (URL, [("anchors.witness_url", "not_alone")]),
         (VKEY, [("anchors.witness_vkey", "not_alone")]),
         (URL + VKEY.replace("da77", "da78"), [("anchors.witness_vkey", "expected.vkey")]),
+        (URL + 'witness_vkey = ["x"]\n', [("anchors.witness_vkey", "expected.vkey")]),
+        (URL + "witness_vkey = []\n", [("anchors.witness_url", "not_alone")]),
+        (URL + "witness_vkey = 3\n", [("anchors.witness_vkey", "expected.list")]),
         (VKEY + 'witness_url = "witness.example.net"\n', [("anchors.witness_url", "expected.address")]),
         ('timestamp_url = "https://a b"\n', [("anchors.timestamp_url", "expected.address")]),
         ('rooms = ["*", "lobby"]\n', [("anchors.rooms.1", "expected.room")]),

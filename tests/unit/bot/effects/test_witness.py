@@ -22,6 +22,7 @@ from tests.fakes.witness import FakeWitness
 
 NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
 DAY_MS = 86_400_000
+AT_MS = 1_700_000_000_000  # as the witness
 SIZES = (3, 300, 301, 800)  # records at the end of each day
 
 
@@ -55,12 +56,16 @@ async def witness(log: Grown) -> AsyncIterator[FakeWitness]:
         yield witness
 
 
+def asking(url: str, witness: FakeWitness, prover: Prover, now_ms: int = AT_MS) -> WitnessClient:
+    return WitnessClient(url, [Cosigner.parse(key) for key in witness.vkeys], prover.consistency, lambda: now_ms)
+
+
 def client(log: Grown, witness: FakeWitness) -> WitnessClient:
-    return WitnessClient(witness.url, Cosigner.parse(witness.vkey), log.prover.consistency)
+    return asking(witness.url, witness, log.prover)
 
 
 def time_in(closing: Closing, lines: list[str], witness: FakeWitness) -> int | None:
-    return cosigned(closing.note + "".join(lines), Cosigner.parse(witness.vkey))
+    return cosigned(closing.note + "".join(lines), *(Cosigner.parse(key) for key in witness.vkeys))
 
 
 async def test_each_day_is_cosigned_with_a_proof_from_the_day_before(log: Grown, witness: FakeWitness) -> None:
@@ -112,9 +117,9 @@ async def test_a_log_that_the_witness_does_not_know_is_refused(log: Grown) -> No
 
 async def test_a_line_of_another_key_is_not_accepted(log: Grown, witness: FakeWitness) -> None:
     async with FakeWitness(log.vkey, name="other.example.net/w") as other:
-        asking = WitnessClient(witness.url, Cosigner.parse(other.vkey), log.prover.consistency)
+        its = asking(witness.url, other, log.prover)
         with pytest.raises(NoAnswer, match="without a cosignature"):
-            await asking.cosign(log.closings[0], 0)
+            await its.cosign(log.closings[0], 0)
 
 
 async def test_only_the_line_of_the_known_key_is_taken(log: Grown, witness: FakeWitness) -> None:
@@ -148,18 +153,18 @@ async def test_only_the_line_of_the_known_key_is_taken(log: Grown, witness: Fake
 async def test_any_other_response_is_not_accepted(log: Grown, answer: Answer) -> None:
     async with HttpStub() as stub:
         stub.will(answer)
-        asking = WitnessClient(stub.url, Cosigner.parse(FakeWitness().vkey), log.prover.consistency)
+        its = asking(stub.url, FakeWitness(), log.prover)
         with pytest.raises(NoAnswer):
-            await asking.cosign(log.closings[0], 0)
+            await its.cosign(log.closings[0], 0)
 
 
 async def test_a_witness_that_changes_its_mind_for_ever_is_left_alone(log: Grown) -> None:
     sizes = [Answer(409, f"{n}\n".encode(), headers={"Content-Type": "text/x.tlog.size"}) for n in range(1, 50)]
     async with HttpStub() as stub:
         stub.will(*sizes)
-        asking = WitnessClient(stub.url, Cosigner.parse(FakeWitness().vkey), log.prover.consistency)
+        its = asking(stub.url, FakeWitness(), log.prover)
         with pytest.raises(NoAnswer):
-            await asking.cosign(log.closings[1], 0)
+            await its.cosign(log.closings[1], 0)
         assert len(stub.requests) == 3
 
 
@@ -171,9 +176,9 @@ async def test_an_invalid_cosignature_is_not_accepted(log: Grown, witness: FakeW
 
 async def test_an_impossible_proof_gives_no_cosignature(log: Grown, tmp_path: Path) -> None:
     prover = Prover(Tiles(tmp_path))
-    asking = WitnessClient("http://127.0.0.1:1", Cosigner.parse(FakeWitness().vkey), prover.consistency)
+    its = asking("http://127.0.0.1:1", FakeWitness(), prover)
     with pytest.raises(NoAnswer, match="no proof"):
-        await asking.cosign(log.closings[3], 300)
+        await its.cosign(log.closings[3], 300)
 
 
 async def test_an_absent_or_silent_witness_gives_no_cosignature() -> None:
@@ -184,3 +189,43 @@ async def test_an_absent_or_silent_witness_gives_no_cosignature() -> None:
         with pytest.raises(NoAnswer, match=r"0\.05 s"):
             async with asyncio.timeout(120):
                 await post(stub.url, b"", "text/plain", timeout_s=0.05)
+
+
+@pytest.fixture
+async def both(log: Grown) -> AsyncIterator[FakeWitness]:
+    async with FakeWitness(log.vkey, tree=True) as witness:
+        yield witness
+
+
+async def test_a_witness_that_signs_with_both_kinds_gives_two_lines(log: Grown, both: FakeWitness) -> None:
+    lines = await client(log, both).cosign(log.closings[1], 0)
+    assert len(lines) == 2
+    for vkey in both.vkeys:
+        assert cosigned(log.closings[1].note + "".join(lines), Cosigner.parse(vkey)) == both.now_s
+
+
+@pytest.mark.parametrize("known", [0, 1])
+async def test_the_line_of_the_kind_we_know_is_taken_alone(log: Grown, both: FakeWitness, known: int) -> None:
+    cosigner = Cosigner.parse(both.vkeys[known])
+    its = WitnessClient(both.url, [cosigner], log.prover.consistency, lambda: AT_MS)
+    (line,) = await its.cosign(log.closings[1], 0)
+    assert cosigned(log.closings[1].note + line, cosigner) == both.now_s
+
+
+async def test_two_lines_of_one_witness_that_contradict_each_other_are_both_refused(
+    log: Grown, both: FakeWitness
+) -> None:
+    text, other = (each.note.rpartition("\n\n")[0] + "\n" for each in log.closings[:2])
+    for answer in (both.cosign(text) + both.cosign_tree(other), both.cosign(other) + both.cosign_tree(text)):
+        both.will(web.Response(text=answer))
+        with pytest.raises(NoAnswer, match="does not hold"):
+            await client(log, both).cosign(log.closings[0], 0)
+
+
+@pytest.mark.parametrize("at_s", [0, AT_MS // 1000 + 2 * 86_400, 1 << 62])
+async def test_a_witness_whose_clock_is_far_ahead_or_silent_is_not_believed(
+    log: Grown, both: FakeWitness, at_s: int
+) -> None:
+    both.now_s = at_s
+    with pytest.raises(NoAnswer, match="clock"):
+        await client(log, both).cosign(log.closings[1], 0)

@@ -1,6 +1,7 @@
 """`verify.py` finds every change to an export, names the file, and never crashes."""
 
 import ast
+import base64
 import hashlib
 import json
 import re
@@ -285,6 +286,18 @@ def test_an_invalid_line_of_the_sums_is_found(folder: Path) -> None:
     assert any(problem.startswith("SHA256SUMS, line 1") for problem in verify.check(folder).problems)
     (folder / "SHA256SUMS").unlink()
     assert "SHA256SUMS: it is missing" in verify.check(folder).problems
+
+
+def test_lines_of_witnesses_below_the_checkpoint_are_counted_and_left_alone(folder: Path, tools: Any) -> None:
+    assert "signatures of others" not in tools.run_verify(folder).out
+    tree = "\u2014 witness.example/w " + base64.b64encode(bytes(4 + 8 + 2420)).decode() + "\n"
+    plain = "\u2014 witness.example/w " + base64.b64encode(bytes(4 + 8 + 64)).decode() + "\n"
+    for file in (folder / "checkpoint", *(folder / "proofs").iterdir()):
+        file.write_text(file.read_text("utf-8") + tree + plain, "utf-8")
+    resum(folder)
+    ran = tools.run_verify(folder)
+    assert (ran.code, ran.err) == (0, "")
+    assert "2 signatures of others (witnesses)" in ran.out
 
 
 def test_an_empty_folder_and_what_is_no_zip(tmp_path: Path, tools: Any) -> None:

@@ -30,7 +30,7 @@ def closed(place: Any, tools: Any) -> Iterator[Any]:
 
 
 def line(note: str, name: str = WITNESS.name) -> str:
-    return cosign(name, SEED, note.rpartition("\n\n")[0] + "\n", 1_795_600_000)
+    return cosign(name, SEED, note.rpartition("\n\n")[0] + "\n", 1_700_000_000)
 
 
 def problems(place: Any, *witnesses: Cosigner, against: str | None = None) -> tuple[Problem, ...]:
@@ -90,6 +90,14 @@ def test_a_damaged_cosignature_is_reported_only_by_who_knows_the_key(closed: Any
         Problem("cosignature", file, fields={"name": WITNESS.name}),
         Problem("cosignature", "against", fields={"name": WITNESS.name}),
     )
+
+
+def test_a_cosignature_from_the_future_is_reported(closed: Any) -> None:
+    own = Closings(closed.folder).read(DAY).note
+    year_2200 = cosign(WITNESS.name, SEED, own.rpartition("\n\n")[0] + "\n", 7_258_118_400)
+    Closings(closed.folder).add_lines(DAY, [year_2200])
+    file = f"checkpoints/{DAY}.ckpt"
+    assert problems(closed, WITNESS) == (Problem("cosignature_ahead", file, fields={"name": WITNESS.name}),)
 
 
 def test_that_a_witness_said_nothing_is_no_fault(closed: Any) -> None:
