@@ -151,7 +151,7 @@ async def deployment(folder: Path, records: int) -> None:
     data_dir = folder / "data"
     data_dir.mkdir()
     database = await Database.open(DatabasePlace(data_dir))
-    keys = PersonKeys.open(data_dir)
+    keys = PersonKeys.open(DatabasePlace(data_dir))
     journal = Journal.open(data_dir, "bench.example.org/log", keys, NOON)
     for batch in _batches(_history(records)):
         await _write(database, journal, batch)

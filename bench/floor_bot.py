@@ -19,9 +19,11 @@ import orjson
 import vodozemac
 
 from bot.crypto.machine import CryptoMachine, SyncPart
+from bot.crypto.store import place_of
 from bot.crypto.store_key import StoreKey
 from bot.matrix.client import Session
 from bot.matrix.http import Wire
+from storage.database.place import DatabasePlace
 
 _ROOM = {"ephemeral": {"types": []}, "timeline": {"limit": 1000}}  # a homeserver may give less
 _FILTER = json.dumps({"presence": {"types": []}, "account_data": {"types": []}, "room": _ROOM})
@@ -109,7 +111,9 @@ async def _main(folder: Path, words: list[str]) -> None:
     headers = {"Authorization": f"Bearer {session.token}"}
     wire = Wire(session.url, token=session.token)
     key = StoreKey(bytes(32))
-    machine = await CryptoMachine.open(folder / "keys", key, wire, session.user, session.device)
+    machine = await CryptoMachine.open(
+        place_of(DatabasePlace(folder), session.device), key, wire, session.user, session.device
+    )
     async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=60)) as http:
         await Floor(session, http, machine, words).run((folder / READY).touch)
 

@@ -36,7 +36,7 @@ from bot.matrix.http import Wire
 from moderation.model.actions import NICETY
 from moderation.model.facts import Fact
 from moderation.values.ids import RoomId
-from storage.database.place import FILE
+from storage.database.place import FILE, DatabasePlace
 from storage.journal.reader import Log
 from storage.journal.record import Record
 from storage.record_mapping import fact_of_record
@@ -270,7 +270,7 @@ class World:
         wire = await self._stack.enter_async_context(Wire(session.url, token=session.token))
         folder = self.folder / "members" / client.user[1:].partition(":")[0]
         folder.mkdir(parents=True)
-        machine = await open_machine(folder, session, wire, lambda: int(time.time() * 1000))
+        machine = await open_machine(DatabasePlace(folder), session, wire, lambda: int(time.time() * 1000))
         self._stack.push_async_callback(machine.close)
         return SealedHomeserver(session, wire, machine)
 

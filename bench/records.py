@@ -22,6 +22,7 @@ import zstandard
 
 from moderation.values.events import Json
 from moderation.values.ids import PersonId
+from storage.database.place import DatabasePlace
 from storage.journal.days import DayLines, list_days
 from storage.journal.journal import Journal
 from storage.journal.query import Query, last
@@ -78,7 +79,7 @@ class Bench:
         """Make a new log. Returns its data directory and the open journal."""
         self._made += 1
         data_dir = self.root / f"log{self._made}"
-        return data_dir, Journal.open(data_dir, "bench.example.org/log", PersonKeys.open(data_dir), NOON)
+        return data_dir, Journal.open(data_dir, "bench.example.org/log", PersonKeys.open(DatabasePlace(data_dir)), NOON)
 
     def medians(self, ours: Work, floor: Work) -> tuple[float, float, float]:
         """Run both in turn, until the rounds or the time are over. Returns the medians (`in_turn`)."""
@@ -237,7 +238,9 @@ def erase(bench: Bench, data_dir: Path) -> Figure:
     persons = iter(range(PERSONS))
 
     def ours() -> float:
-        journal = Journal.open(data_dir, "bench.example.org/log", PersonKeys.open(data_dir), NOON + DAY_MS)
+        journal = Journal.open(
+            data_dir, "bench.example.org/log", PersonKeys.open(DatabasePlace(data_dir)), NOON + DAY_MS
+        )
         began = time.perf_counter()
         targets = parts_of(journal.folder, [_person(next(persons))], HoldsInForce()).targets
         parts = (Part(NOBODY, {"records": targets.text}),)

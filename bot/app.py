@@ -149,7 +149,7 @@ async def serve(
         stores = await open_stores(config, stack, clock)
         trusted = trusted or TrustedTime(clock)
         wire = await stack.enter_async_context(Wire(session.url, token=session.token, on_time=trusted.hear))
-        machine = await open_machine(config.data_dir, session, wire, clock, config.bot.readers)
+        machine = await open_machine(config.place, session, wire, clock, config.bot.readers)
         stack.push_async_callback(machine.close)
         homeserver = SealedHomeserver(session, wire, machine)
         intake = Intake(machine, homeserver, clock)

@@ -76,9 +76,9 @@ async def open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> St
         log.info("migrating", file=str(config.place))  # takes a while in a large deployment
     database = await Database.open(config.place)
     stack.push_async_callback(database.close)
-    keys = await managed(stack, partial(PersonKeys.open, config.data_dir), PersonKeys.close)
+    keys = await managed(stack, partial(PersonKeys.open, config.place), PersonKeys.close)
     given = await asyncio.to_thread(given_key, config)
-    identity = await managed(stack, partial(IdentityStore.open, config.data_dir, given.kek), IdentityStore.close)
+    identity = await managed(stack, partial(IdentityStore.open, config.place, given.kek), IdentityStore.close)
     async with database.read() as db:
         applied = int(await queries.get_meta(db, "applied") or 0)
     try:

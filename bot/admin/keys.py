@@ -189,6 +189,7 @@ def _told() -> Iterator[None]:
 
 def _numbers(db: "Db", version: str) -> dict[str, int]:
     """Return how many room keys there are, how many the backup has, and how many events wait for theirs."""
-    keys, done = db.execute("SELECT count(*), coalesce(sum(backed_up = ?), 0) FROM room_keys", (version,)).fetchone()
+    keys = db.execute("SELECT count(*) FROM room_keys").fetchone()[0]
+    done = db.execute("SELECT count(*) FROM room_keys WHERE backed_up = ?", (version,)).fetchone()[0]
     waiting = db.execute("SELECT count(*) FROM waiting").fetchone()[0]
     return {"keys": keys, "backed_up": done if version else 0, "waiting": waiting}

@@ -22,8 +22,11 @@ from .account import OLM
 from .encoding import MalformedKey, Object, object_of, restored, stored, text_of, unb64
 from .signing import ED25519, is_signed
 from .store import Db, set_meta
+from .tables import DEVICES, IDENTITIES, TRACKED
 
 _KEY_BYTES = 32
+_COLUMNS = '"user", device, curve25519, ed25519, name, signed, gone, keys'
+_TRACK, _PUT_DEVICE, _PUT_PERSON = TRACKED.insert_if_new(), DEVICES.put(), IDENTITIES.put()
 OWN_ABSENT, OWN_SAME, OWN_OTHER = "absent", "same", "other"  # what the homeserver has for our own device id
 
 
@@ -63,24 +66,24 @@ class Person:
 
 def track(db: Db, users: Iterable[str]) -> None:
     """Start to keep the device lists of these users."""
-    db.executemany("INSERT OR IGNORE INTO tracked VALUES (?, 1)", [(user,) for user in users])
+    db.executemany(_TRACK, [(user, 1) for user in users])
 
 
 def note_changes(db: Db, changed: Iterable[str], left: Iterable[str]) -> None:
     """Note from `/sync` whose lists changed, and who no longer shares an encrypted room with us."""
-    db.executemany("UPDATE tracked SET stale = stale + 1 WHERE user = ?", [(user,) for user in changed])
-    db.executemany("DELETE FROM tracked WHERE user = ?", [(user,) for user in left])
+    db.executemany('UPDATE tracked SET stale = stale + 1 WHERE "user" = ?', [(user,) for user in changed])
+    db.executemany('DELETE FROM tracked WHERE "user" = ?', [(user,) for user in left])
 
 
 def stale(db: Db, users: Collection[str] | None = None) -> dict[str, int]:
     """Return the users (among `users`) whose lists must be fetched, with the number of changes since."""
-    rows = db.execute("SELECT user, stale FROM tracked WHERE stale > 0 ORDER BY user")
+    rows = db.execute('SELECT "user", stale FROM tracked WHERE stale > 0 ORDER BY "user"')
     return {user: count for user, count in rows if users is None or user in users}
 
 
 def is_stale(db: Db, user: str) -> bool:
     """Tell whether our list of a user may be out of date."""
-    row = db.execute("SELECT stale FROM tracked WHERE user = ?", (user,)).fetchone()
+    row = db.execute('SELECT stale FROM tracked WHERE "user" = ?', (user,)).fetchone()
     return row is None or bool(row[0])
 
 
@@ -95,8 +98,7 @@ def all_stale(db: Db) -> None:
 def of_user(db: Db, user: str, *, gone: bool = False) -> list[Device]:
     """Return the devices of a user; those that are gone only with `gone`."""
     rows = db.execute(
-        "SELECT user, device, curve25519, ed25519, name, signed, gone, keys FROM devices"
-        " WHERE user = ? AND gone <= ? ORDER BY device",
+        f'SELECT {_COLUMNS} FROM devices WHERE "user" = ? AND gone <= ? ORDER BY device',  # noqa: S608 - our words
         (user, int(gone)),
     )
     return [_device(row) for row in rows]
@@ -105,9 +107,9 @@ def of_user(db: Db, user: str, *, gone: bool = False) -> list[Device]:
 def among(db: Db, users: Collection[str], where: str, values: tuple[object, ...]) -> list[Device]:
     """Return the devices of these users that are not gone and match `where`, in one query."""
     rows = db.execute(
-        "SELECT user, device, curve25519, ed25519, name, signed, gone, keys FROM devices"  # noqa: S608
-        f" WHERE NOT gone AND user IN (SELECT value FROM json_each(?)) AND {where} ORDER BY user, device",
-        (stored(sorted(users)), *values),
+        f"SELECT {_COLUMNS} FROM devices WHERE gone = 0"  # noqa: S608 - our words
+        f' AND "user" IN (SELECT key FROM json_each(?)) AND {where} ORDER BY "user", device',
+        (stored({user: 1 for user in users if "\0" not in user}), *values),  # keys of an object: both engines read them
     )
     return [_device(row) for row in rows]
 
@@ -125,7 +127,8 @@ def by_key(db: Db, user: str, curve25519: str) -> Device | None:
 def person(db: Db, user: str) -> Person:
     """Return the cross-signing keys of a user."""
     row = db.execute(
-        "SELECT user, master, self_signing, user_signing, first_master, keys FROM identities WHERE user = ?", (user,)
+        'SELECT "user", master, self_signing, user_signing, first_master, keys FROM identities WHERE "user" = ?',
+        (user,),
     ).fetchone()
     if row is None:
         return Person(user)
@@ -135,7 +138,7 @@ def person(db: Db, user: str) -> Person:
 
 def take_changed(db: Db) -> list[Person]:
     """Return the persons whose master key has changed, each change only once."""
-    users = [row[0] for row in db.execute("SELECT user FROM identities WHERE told = 0 ORDER BY user")]
+    users = [row[0] for row in db.execute('SELECT "user" FROM identities WHERE told = 0 ORDER BY "user"')]
     db.execute("UPDATE identities SET told = 1 WHERE told = 0")
     return [person(db, user) for user in users]
 
@@ -151,7 +154,7 @@ def learn(db: Db, asked: Mapping[str, int], answer: Object, us: Device) -> None:
             continue  # their homeserver is unreachable: the list stays stale, and what we know stays in use
         _learn_person(db, user, answer, own=user == us.user)
         _learn_devices(db, user, object_of(devices.get(user)), us)
-        db.execute("UPDATE tracked SET stale = 0 WHERE user = ? AND stale = ?", (user, count))
+        db.execute('UPDATE tracked SET stale = 0 WHERE "user" = ? AND stale = ?', (user, count))
 
 
 def introduce(db: Db, user: str, keys: Object) -> Device | None:
@@ -184,7 +187,7 @@ def _learn_devices(db: Db, user: str, devices: Mapping[str, Any], us: Device) ->
     if user == us.user and us.device not in devices:
         set_meta(db, "own_at_server", OWN_ABSENT)
     db.executemany(
-        "UPDATE devices SET gone = 1 WHERE user = ? AND device = ?", [(user, id) for id in known.keys() - here]
+        'UPDATE devices SET gone = 1 WHERE "user" = ? AND device = ?', [(user, id) for id in known.keys() - here]
     )
 
 
@@ -213,8 +216,7 @@ def _read(user: str, id: str, keys: Object, owner: Person) -> Device:
 
 def _keep(db: Db, device: Device, *, gone: bool) -> None:
     db.execute(
-        "INSERT OR REPLACE INTO devices (user, device, curve25519, ed25519, name, keys, signed, gone)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        _PUT_DEVICE,
         (
             device.user,
             device.device,
@@ -240,12 +242,11 @@ def _learn_person(db: Db, user: str, answer: Object, *, own: bool) -> None:
         for usage in ("self_signing", "user_signing")
     }
     before = person(db, user)
-    row = db.execute("SELECT told FROM identities WHERE user = ?", (user,)).fetchone()
+    row = db.execute('SELECT told FROM identities WHERE "user" = ?', (user,)).fetchone()
     changed = before.master not in ("", master) and not own  # `cross_signing.py` reports on our own
     told = 0 if changed else row[0] if row else 1
     db.execute(
-        "INSERT OR REPLACE INTO identities (user, master, self_signing, user_signing, first_master, keys, told)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        _PUT_PERSON,
         (
             user,
             master,

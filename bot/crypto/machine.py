@@ -21,12 +21,12 @@ import asyncio
 import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from bot.matrix.errors import Answered, LoggedOut, Rejected
 from bot.matrix.http import Wire
 from bot.runtime.clock import Clock, wall_clock
+from storage.database.small_store import SmallPlace
 
 from . import devices, outbound, store_age, undecrypted_events
 from .account import AccountKeys, OurDevice, Upload, first_key
@@ -76,7 +76,7 @@ class CryptoMachine:
     @classmethod
     async def open(
         cls,
-        folder: Path,
+        where: SmallPlace,
         key: StoreKey,
         wire: Wire,
         user: str,
@@ -85,8 +85,8 @@ class CryptoMachine:
         recipients: Recipients = Recipients.ALL,
         clock: Clock = wall_clock,
     ) -> "CryptoMachine":
-        """Open the store in `folder`, or create it. Raises `Broken`, `WrongKey`; makes no request."""
-        store = await Store.open(folder, key, user, device)
+        """Open the store, or create it. Raises `Broken`, `WrongKey`; makes no request."""
+        store = await Store.open(where, key, user, device)
         machine = cls(store, Requests(wire, user), user, device, recipients, clock)
         await store.run(lambda db: devices.track(db, [user]))
         await machine.identity()  # the device's keys are created once, before anything can fail

@@ -23,10 +23,12 @@ from .devices import Device
 from .encoding import MalformedKey, Object, b64, object_of, parse, text_of, unb64
 from .signing import ED25519, is_signed
 from .store import Db, Store
+from .tables import OLM_SESSIONS, WEDGED
 
 SESSIONS_KEPT = 5  # for each device; the specification asks for four
 UNWEDGE_EVERY_MS = 3_600_000
 _PRE_KEY, _NORMAL = 0, 1
+_PUT_SESSION, _PUT_WEDGED = OLM_SESSIONS.put(), WEDGED.put()
 
 
 class DecryptionFailed(Exception):
@@ -175,21 +177,21 @@ class Olm:
         if device is None or device.gone:
             return
         row = db.execute(
-            "SELECT mended_ms FROM wedged WHERE user = ? AND device = ?", (sender, device.device)
+            'SELECT mended_ms FROM wedged WHERE "user" = ? AND device = ?', (sender, device.device)
         ).fetchone()
         mended = row[0] if row else 0
         if now_ms - mended >= UNWEDGE_EVERY_MS:
-            db.execute("INSERT OR REPLACE INTO wedged VALUES (?, ?, 1, ?)", (sender, device.device, mended))
+            db.execute(_PUT_WEDGED, (sender, device.device, 1, mended))
 
     def wedged(self, db: Db) -> list[Device]:
         """Return the devices with which a new session must be begun."""
-        rows = db.execute("SELECT user, device FROM wedged WHERE waits = 1 ORDER BY user, device").fetchall()
+        rows = db.execute('SELECT "user", device FROM wedged WHERE waits = 1 ORDER BY "user", device').fetchall()
         found = [devices.one(db, user, device) for user, device in rows]
         return [each for each in found if each is not None and not each.gone]
 
     def mended(self, db: Db, device: Device, now_ms: int) -> None:
         """Note that a new session was begun or could not be; either way it is not tried again within the hour."""
-        db.execute("INSERT OR REPLACE INTO wedged VALUES (?, ?, 0, ?)", (device.user, device.device, now_ms))
+        db.execute(_PUT_WEDGED, (device.user, device.device, 0, now_ms))
 
     # The store
 
@@ -203,7 +205,7 @@ class Olm:
 
     def _add(self, db: Db, sender_key: str, session: vodozemac.Session, now_ms: int) -> None:
         db.execute(
-            "INSERT OR REPLACE INTO olm_sessions VALUES (?, ?, ?, ?, ?)",
+            _PUT_SESSION,
             (sender_key, session.session_id, session.pickle(self._store.pickle_key), now_ms, now_ms),
         )
         db.execute(

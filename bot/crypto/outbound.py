@@ -28,6 +28,7 @@ from .encoding import Object
 from .olm import Olm
 from .room_keys import RoomKey, RoomKeys
 from .store import Db, Store
+from .tables import GROUP_SESSIONS, SHARES
 
 # Sent in the clear by every client: their relations are in the clear anyway, and a redaction must be.
 IN_THE_CLEAR = frozenset({"m.reaction", "m.room.redaction"})
@@ -128,8 +129,8 @@ class Outbound:
         )
         self._keys.add(db, own, now_ms)
         db.execute(
-            "INSERT INTO group_sessions VALUES (?, ?, ?, ?, 0, ?, '[]')",
-            (room, own.session, session.pickle(self._store.pickle_key), now_ms, int(how.shared_history)),
+            GROUP_SESSIONS.insert(),
+            (room, own.session, session.pickle(self._store.pickle_key), now_ms, 0, int(how.shared_history), "[]"),
         )
         self._note_members(db, room, members)
         return own.session
@@ -142,9 +143,10 @@ class Outbound:
     def _reaches_too_far(self, db: Db, us: AccountKeys, session: str) -> bool:
         """Tell whether a device that has the key would not get it now."""
         row = db.execute(
-            "SELECT 1 FROM shares LEFT JOIN devices USING (user, device) WHERE session = ? AND code IN (?, ?) AND"
-            " (gone IS NULL OR gone OR devices.curve25519 <> shares.curve25519 OR NOT (signed OR (? AND user <> ?)))",
-            (session, _GIVEN, _UNDER_WAY, self._recipients is Recipients.ALL, us.user),
+            'SELECT 1 FROM shares LEFT JOIN devices USING ("user", device) WHERE session = ? AND code IN (?, ?)'
+            " AND (gone IS NULL OR gone = 1 OR devices.curve25519 <> shares.curve25519"
+            ' OR NOT (signed = 1 OR (? = 1 AND "user" <> ?)))',
+            (session, _GIVEN, _UNDER_WAY, int(self._recipients is Recipients.ALL), us.user),
         ).fetchone()
         return row is not None
 
@@ -158,8 +160,8 @@ class Outbound:
         found = devices.among(
             db,
             {*members, us.user},
-            "NOT EXISTS (SELECT 1 FROM shares WHERE session = ? AND shares.user = devices.user"
-            " AND shares.device = devices.device AND NOT (code = ? AND signed))",
+            'NOT EXISTS (SELECT 1 FROM shares WHERE session = ? AND shares."user" = devices."user"'
+            " AND shares.device = devices.device AND NOT (code = ? AND signed = 1))",
             (session, UNVERIFIED),
         )
         return [each for each in found if (each.user, each.device) != (us.user, us.device)]
@@ -273,17 +275,17 @@ def put(db: Db, type: str, messages: Sequence[tuple[Device, Object]], session: s
 def put_raw(db: Db, type: str, messages: Object, session: str = "") -> None:
     """Queue one request; `messages` by user and device."""
     db.execute(
-        "INSERT INTO outgoing (txn, type, messages, session) VALUES (?, ?, ?, ?)",
+        "INSERT INTO outgoing (number, txn, type, messages, session)"
+        " VALUES ((SELECT coalesce(max(number), 0) + 1 FROM outgoing), ?, ?, ?, ?)",
         (secrets.token_hex(16), type, orjson.dumps(messages), session),
     )
 
 
 def waiting_requests(db: Db, session: str | None = None) -> list[Outgoing]:
     """Return the requests to send, oldest first; only those of `session`, if given."""
-    rows = db.execute(
-        "SELECT number, txn, type, messages FROM outgoing WHERE ? IS NULL OR session = ? ORDER BY number",
-        (session, session),
-    )
+    which = "" if session is None else " WHERE session = ?"
+    query = f"SELECT number, txn, type, messages FROM outgoing{which} ORDER BY number"  # noqa: S608 - our words
+    rows = db.execute(query, () if session is None else (session,))
     return [Outgoing(number, txn, type, orjson.loads(messages)) for number, txn, type, messages in rows]
 
 
@@ -294,7 +296,7 @@ def remove_request(db: Db, outgoing: Outgoing) -> None:
 
 def _settle(db: Db, session: str, settled: Sequence[tuple[Device, str]]) -> None:
     db.executemany(
-        "INSERT OR REPLACE INTO shares VALUES (?, ?, ?, ?, ?)",
+        SHARES.put(),
         [(session, device.user, device.device, device.curve25519, code) for device, code in settled],
     )
 

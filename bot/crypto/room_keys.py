@@ -24,10 +24,14 @@ from . import devices
 from .account import MEGOLM
 from .encoding import MalformedKey, Object, object_of, parse, text_of
 from .store import Db, Store
+from .tables import ROOM_KEY_SENDERS, ROOM_KEYS, SEEN_INDEXES
 
 Source = Literal["olm", "own", "forwarded", "backup"]
 Trust = Literal["own", "signed", "unsigned", "unknown", "handed-on"]
 _PROVES_SENDER = ("olm", "own")
+_PUT_KEY = ROOM_KEYS.put()
+_ADD_SENDER = ROOM_KEY_SENDERS.insert_if_new()
+_ADD_INDEX = SEEN_INDEXES.insert_if_new()
 
 MISSING, REPLAYED, NOT_THEIRS, DAMAGED, FOREIGN = "missing", "replayed", "not-theirs", "damaged", "foreign"
 
@@ -113,8 +117,7 @@ class RoomKeys:
         proved = row is not None and row[0] in _PROVES_SENDER  # others cannot revoke what its owner said about it
         source, sender_key, signing = row if proved else (key.source, key.sender_key, key.ed25519)
         db.execute(
-            "INSERT OR REPLACE INTO room_keys (room, session, pickle, first_index, source, sender_key, ed25519, chain,"
-            " shared_history, got_ms, backed_up) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
+            _PUT_KEY,
             (
                 key.room,
                 key.session,
@@ -126,6 +129,7 @@ class RoomKeys:
                 orjson.dumps(key.chain).decode(),
                 int(key.shared_history),
                 now_ms,
+                "",
             ),
         )
 
@@ -140,10 +144,7 @@ class RoomKeys:
     def _add_sender(self, db: Db, key: RoomKey) -> bool:
         if not key.sender or key.source not in _PROVES_SENDER:
             return False
-        done = db.execute(
-            "INSERT OR IGNORE INTO room_key_senders VALUES (?, ?, ?, ?, ?)",
-            (key.room, key.session, key.sender, key.sender_key, key.ed25519),
-        )
+        done = db.execute(_ADD_SENDER, (key.room, key.session, key.sender, key.sender_key, key.ed25519))
         return done.rowcount > 0
 
     def has(self, db: Db, room: str, session: str) -> bool:
@@ -298,7 +299,7 @@ def _index_of(message: vodozemac.MegolmMessage) -> int:
 
 def _first_seen(db: Db, session: str, index: int, event: str) -> bool:
     """Tell whether this message was never seen as another event, and remember it."""
-    db.execute("INSERT OR IGNORE INTO seen_indexes VALUES (?, ?, ?)", (session, index, event))
+    db.execute(_ADD_INDEX, (session, index, event))
     row = db.execute("SELECT event FROM seen_indexes WHERE session = ? AND number = ?", (session, index)).fetchone()
     return bool(row[0] == event)
 

@@ -23,6 +23,7 @@ from .encoding import MalformedKey, Object, object_of, stored, text_of
 from .olm import DecryptedMessage, DecryptionFailed, Olm
 from .room_keys import RoomKey, RoomKeys, exported_fields
 from .store import Db
+from .tables import OWED
 
 REMEMBERED = 10_000  # messages that are recognised if delivered again; a sync brings at most some hundreds
 VERIFICATION = "m.key.verification."
@@ -167,7 +168,7 @@ class Inbox:
         }
         message = self._olm.seal(db, device, "m.forwarded_room_key", content)
         if message is None:
-            db.execute("INSERT OR IGNORE INTO owed VALUES (?, ?, ?)", (device.device, *which))
+            db.execute(OWED.insert_if_new(), (device.device, *which))
             self._olm.mark_wedged(db, device.user, device.curve25519, now_ms)
             return
         outbound.put(db, "m.room.encrypted", [(device, message)])
@@ -198,7 +199,9 @@ def _first_time(db: Db, raw: Object) -> bool:
     except MalformedKey:
         return False
     done = db.execute(
-        "INSERT OR IGNORE INTO seen_to_device SELECT ?, coalesce(max(number), 0) + 1 FROM seen_to_device", (digest,)
+        "INSERT INTO seen_to_device (digest, number)"
+        " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM seen_to_device)) ON CONFLICT DO NOTHING",
+        (digest,),
     )
     return done.rowcount > 0
 

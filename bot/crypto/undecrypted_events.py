@@ -18,13 +18,15 @@ from typing import Any
 from .account import MEGOLM
 from .encoding import MalformedKey, Object, restored, stored, text_of
 from .store import Db
+from .tables import KEY_REQUESTS, WITHHELD
 
 
 def wait(db: Db, event: str, room: str, session: str, raw: Object, told: str, now_ms: int) -> None:
     """Store an event that cannot be read yet, with the reason reported to the caller; skip one nested too deeply."""
     with suppress(MalformedKey):
         db.execute(
-            "INSERT OR IGNORE INTO waiting (event, room, session, raw, since_ms, told) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO waiting (number, event, room, session, raw, since_ms, told)"
+            " VALUES ((SELECT coalesce(max(number), 0) + 1 FROM waiting), ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (event, room, session, stored(raw), now_ms, told),
         )
 
@@ -73,7 +75,7 @@ def note_withheld(db: Db, sender: str, content: Object, now_ms: int) -> tuple[st
         room, session = text_of(content, "room_id"), text_of(content, "session_id")
     except MalformedKey:
         return None
-    db.execute("INSERT OR REPLACE INTO withheld VALUES (?, ?, ?, ?, ?)", (room, session, sender, code, now_ms))
+    db.execute(WITHHELD.put(), (room, session, sender, code, now_ms))
     return room, session
 
 
@@ -96,7 +98,7 @@ def code_of(db: Db, room: str, session: str, sender: str) -> str | None:
 def request_key(db: Db, room: str, session: str, device: str) -> dict[str, Any] | None:
     """Return the content of a request for a key; None if it was requested before."""
     request = secrets.token_hex(16)
-    made = db.execute("INSERT OR IGNORE INTO key_requests VALUES (?, ?, ?)", (room, session, request))
+    made = db.execute(KEY_REQUESTS.insert_if_new(), (room, session, request))
     if not made.rowcount:
         return None
     body = {"algorithm": MEGOLM, "room_id": room, "session_id": session}

@@ -11,10 +11,8 @@ Left to others: that work (`key_upkeep.py`), keys and devices (`bot/crypto/`), s
 """
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import structlog
 
@@ -22,8 +20,8 @@ from bot.crypto.encrypting_client import ENCRYPTION, VISIBILITY, SealedHomeserve
 from bot.crypto.machine import CryptoMachine, Late, SyncPart
 from bot.crypto.outbound import Recipients
 from bot.crypto.room_keys import Decrypted, Sealed
-from bot.crypto.store import FILE
-from bot.crypto.store_key import load_or_create
+from bot.crypto.store import place_of
+from bot.crypto.store_key import StoreKey, load_or_create
 from bot.crypto.to_device import ToDevice
 from bot.events.parse_event import receive
 from bot.events.sync_response import SyncResponse
@@ -33,25 +31,30 @@ from bot.matrix.http import Wire
 from bot.runtime.clock import Clock
 from moderation.values.events import IN_A_PLAIN_ROOM, MembershipChanged, Received, StateChanged, Undecryptable
 from moderation.values.ids import EventId, RoomId
+from storage.database.place import DatabasePlace
+from storage.database.small_store import SmallPlace, is_there
 
 log = structlog.get_logger()
 
-FOLDER = "crypto"  # in the data directory, one folder for each device
 _GONE = ("leave", "ban")
 
 
 async def open_machine(
-    data_dir: Path, session: Session, wire: Wire, clock: Clock, readers: str = "all"
+    place: DatabasePlace, session: Session, wire: Wire, clock: Clock, readers: str = "all"
 ) -> CryptoMachine:
     """Open the machine of this session's device; each device has a store. Raises `Broken` if it cannot be used.
 
     `readers` selects the members' devices that are given keys: "all" or only those that are "signed".
     """
-    folder = data_dir / FOLDER / hashlib.sha256(session.device.encode()).hexdigest()[:16]
-    key = await asyncio.to_thread(load_or_create, data_dir, store_exists=(folder / FILE).exists())
+    where = place_of(place, session.device)
+    key = await asyncio.to_thread(_key, where)
     return await CryptoMachine.open(
-        folder, key, wire, session.user, session.device, recipients=Recipients(readers), clock=clock
+        where, key, wire, session.user, session.device, recipients=Recipients(readers), clock=clock
     )
+
+
+def _key(where: SmallPlace) -> StoreKey:
+    return load_or_create(where.place.data_dir, store_exists=is_there(where))
 
 
 class KeyWork:

@@ -54,7 +54,7 @@ class RefusingConnection(sqlite3.Connection):
             return super().__exit__(*what)
 
 
-def connect(database: Path, **options: Any) -> RefusingConnection:
+def connect(database: Path | str, **options: Any) -> RefusingConnection:
     """Open a database. Raises `OSError` if it cannot be opened."""
     with as_disk_failure():
         return sqlite3.connect(database, factory=RefusingConnection, **options)

@@ -1,4 +1,4 @@
-"""Claims in the identity store: their values, their tables, and the places that seals are bound to.
+"""Claims in the identity store: their values, and the places that seals are bound to.
 
 Rules kept here:
 - What a person proved is in no `repr`.
@@ -17,38 +17,6 @@ from moderation.values.ids import PersonId
 
 from .keyring import Lock
 
-SCHEMA = (
-    """
-    CREATE TABLE IF NOT EXISTS claims (
-        id TEXT PRIMARY KEY,
-        person TEXT NOT NULL,
-        method TEXT NOT NULL,
-        issuer TEXT NOT NULL,
-        blind BLOB NOT NULL UNIQUE,
-        seal BLOB NOT NULL,
-        created INTEGER NOT NULL,
-        expires INTEGER NOT NULL,
-        record INTEGER NOT NULL
-    ) WITHOUT ROWID, STRICT
-    """,
-    "CREATE INDEX IF NOT EXISTS claims_by_person ON claims (person)",
-    """
-    CREATE TABLE IF NOT EXISTS claim_fields (
-        claim TEXT NOT NULL,
-        field TEXT NOT NULL,
-        sealed BLOB NOT NULL,
-        PRIMARY KEY (claim, field)
-    ) WITHOUT ROWID, STRICT
-    """,
-    # How many persons were forgotten since the key-wrapping key is in use: older copies still have their keys, wrapped
-    # by it.
-    """
-    CREATE TABLE IF NOT EXISTS forgotten (
-        one INTEGER PRIMARY KEY CHECK (one = 1),
-        count INTEGER NOT NULL
-    ) STRICT
-    """,
-)
 COLUMNS = "id, person, method, issuer, blind, created, expires, seal, record"
 _FIELD = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 

@@ -12,32 +12,15 @@ Left to others: one caller at a time, transactions (`store.py`).
 """
 
 import secrets
-import sqlite3
 from typing import Literal
 
 from moderation.values.errors import Broken, Refused
 from moderation.values.ids import PersonId
+from storage.database.small_store import SmallStore
 
 from .sealing import KEY_BYTES, Kek, seal, unseal
+from .tables import KEY_CHANGE, WRAPPED_KEYS
 
-SCHEMA = (
-    """
-    CREATE TABLE IF NOT EXISTS wrapped_keys (
-        owner TEXT PRIMARY KEY,
-        wrapped BLOB NOT NULL,
-        wrapped_by TEXT NOT NULL
-    ) WITHOUT ROWID, STRICT
-    """,
-    "CREATE INDEX IF NOT EXISTS wrapped_keys_by ON wrapped_keys (wrapped_by)",
-    """
-    CREATE TABLE IF NOT EXISTS key_change (
-        one INTEGER PRIMARY KEY CHECK (one = 1),
-        old TEXT NOT NULL,
-        new TEXT NOT NULL,
-        sealed BLOB NOT NULL
-    ) STRICT
-    """,
-)
 INDEX = "index"  # no person has this name
 AT_ONCE = 500  # keys wrapped again in one transaction: some milliseconds
 
@@ -55,7 +38,7 @@ class Locked(Refused):
 class Keyring:
     """The wrapped keys of one database, and the keys that open them."""
 
-    def __init__(self, database: sqlite3.Connection, kek: Kek | None) -> None:
+    def __init__(self, database: SmallStore, kek: Kek | None) -> None:
         self._database = database
         self._keks: dict[str, Kek] = {}
         self._current = kek.id if kek else ""
@@ -107,7 +90,7 @@ class Keyring:
             return found
         key = secrets.token_bytes(KEY_BYTES)
         values = (owner, self._wrap(owner, key), self._current)
-        self._database.execute("INSERT INTO wrapped_keys VALUES (?, ?, ?)", values)
+        self._database.execute(WRAPPED_KEYS.insert(), values)
         return key
 
     def destroy(self, owner: PersonId) -> None:
@@ -137,7 +120,7 @@ class Keyring:
         old = self.may_change(new)
         if self._change() is None:
             sealed = seal(new.secret, self._keks[old].secret, "change", old, new.id)
-            self._database.execute("INSERT INTO key_change VALUES (1, ?, ?, ?)", (old, new.id, sealed))
+            self._database.execute(KEY_CHANGE.insert(), (1, old, new.id, sealed))
 
     def take_up(self, new: Kek) -> None:
         """Wrap by the new key from now on, once the change is durably noted; it leads to the old key."""

@@ -14,12 +14,12 @@ others: reading the file (`bot/admin/roster_csv.py`), who may ask (`bot/admin/ro
 import hmac
 import json
 import secrets
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from moderation.values.ids import UserId
+from storage.database.small_store import SmallStore
 
 from .blind_index import normalised
 from .sealing import joined, padded, seal, unpadded, unseal
@@ -31,17 +31,6 @@ _LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"  # no letter that looks like another
 _GROUPS, _GROUP = 4, 4  # 16 letters: 78 bits
 _STEP = 2_000  # lines between two reports of progress
 _AT_ONCE = 10_000  # rows in one transaction: less than a second
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS roster (
-    mark BLOB PRIMARY KEY,
-    sealed BLOB NOT NULL,
-    code BLOB,
-    code_until INTEGER NOT NULL DEFAULT 0,
-    used INTEGER NOT NULL DEFAULT 0,
-    used_by BLOB
-) WITHOUT ROWID, STRICT
-"""
-_INDEX = "CREATE UNIQUE INDEX IF NOT EXISTS roster_by_code ON roster (code)"
 
 Progress = Callable[[int, int], None]
 
@@ -122,7 +111,8 @@ class Roster:
         if not dry_run:
             # The state of a code stays: a changed entry is still the same person.
             insert = (
-                "INSERT INTO roster (mark, sealed) VALUES (?, ?) ON CONFLICT DO UPDATE SET sealed = excluded.sealed"
+                "INSERT INTO roster (mark, sealed) VALUES (?, ?)"
+                " ON CONFLICT (mark) DO UPDATE SET sealed = excluded.sealed"
             )
             self._write(
                 insert,
@@ -200,12 +190,8 @@ class Roster:
             with self._open() as (db, _):
                 db.executemany(statement, rows[start : start + _AT_ONCE])
 
-    @contextmanager
-    def _open(self) -> Iterator[tuple[sqlite3.Connection, bytes]]:
-        with self._store.apart(_OWNER) as (db, key):
-            db.execute(_SCHEMA)
-            db.execute(_INDEX)
-            yield db, key
+    def _open(self) -> AbstractContextManager[tuple[SmallStore, bytes]]:
+        return self._store.apart(_OWNER)
 
 
 def new_code() -> str:

@@ -1,8 +1,8 @@
 """The identity store: what verified members proved about themselves, readable only with a key kept elsewhere.
 
 Rules kept here:
-- Names, addresses and numbers are sealed under a key of the person before they reach SQLite, and that key is wrapped by
-  the key-wrapping key, so no file on the disk contains them.
+- Names, addresses and numbers are sealed under a key of the person before they reach the database, and that key is
+  wrapped by the key-wrapping key, so no file on the disk contains them.
 - One identifier belongs to one person (`claims.blind` is unique).
 - A seal binds every value to its person, method, field and claim, so that data moved or changed in the database is
   refused.
@@ -16,21 +16,21 @@ method proves (`docs/verification.md`), pseudonyms (`storage/journal/record_keys
 """
 
 import secrets
-import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from moderation.values.errors import Broken, Refused
 from moderation.values.ids import PersonId
-from storage.journal.record_keys import FILE, connect, connect_for_reading
+from storage.database.place import DatabasePlace
+from storage.database.small_store import SmallStore, open_small_store, open_to_read
+from storage.journal.record_keys import place_of
 
 from .blind_index import blinds
 from .claims import COLUMNS, Claim, HeldClaim, IdentityStoreState, NewClaim, Row, Taken, check
-from .claims import SCHEMA as CLAIMS
-from .keyring import INDEX, SCHEMA, Keyring, Locked
+from .keyring import INDEX, Keyring, Locked
 from .sealing import Kek, padded, seal, unpadded, unseal
+from .tables import ALL, CLAIM_FIELDS, CLAIMS, FORGOTTEN
 
 __all__ = [
     "Claim",
@@ -50,8 +50,7 @@ Progress = Callable[[int, int], None]  # done, all
 class IdentityStore:
     """All claims. `open` creates the store if there is none."""
 
-    def __init__(self, database: sqlite3.Connection, kek: Kek | None) -> None:
-        database.isolation_level = None  # we begin transactions ourselves
+    def __init__(self, database: SmallStore, kek: Kek | None) -> None:
         self._database = database
         self._mutex = threading.RLock()
         self._given = kek
@@ -59,13 +58,16 @@ class IdentityStore:
         self.changed_from = ""  # the id of the previous key, if opening has finished an interrupted change
 
     @classmethod
-    def open(cls, data_dir: Path, kek: Kek | None) -> "IdentityStore":
+    def open(cls, place: DatabasePlace, kek: Kek | None) -> "IdentityStore":
         """Open ``<data_dir>/identity.sqlite3``, or create it.
 
         With the new key it continues an interrupted change. Without a key, with another key than it needs, or if its
         own keys were changed, it stays locked; `state` says why.
         """
-        store = cls(connect(data_dir, *SCHEMA, *CLAIMS), kek)
+        database = open_small_store(place_of(place))
+        with database.transaction():
+            database.create(ALL)
+        store = cls(database, kek)
         if kek is not None and store._keyring.lock == "open":
             store._begin(kek)
         return store
@@ -204,7 +206,7 @@ class IdentityStore:
     # Other data in the same database, under keys that belong to no person.
 
     @contextmanager
-    def apart(self, owner: str) -> Iterator[tuple[sqlite3.Connection, bytes]]:
+    def apart(self, owner: str) -> Iterator[tuple[SmallStore, bytes]]:
         """Yield the database in one transaction, and the key of an owner that is no person. Raises `Locked`."""
         with self._whole():
             yield self._database, self._keyring.get_or_make(owner)
@@ -248,9 +250,8 @@ class IdentityStore:
                 raise Refused("identity.not-lost")
             with self._whole():
                 count = self._count("SELECT count(*) FROM claims")
-                for table in ("claim_fields", "claims", "wrapped_keys", "key_change", "forgotten"):
-                    self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - words of this line
-                self._database.execute("DROP TABLE IF EXISTS roster")  # sealed under a key that was destroyed, too
+                for table in ALL:  # the roster is sealed under a key that is destroyed, too
+                    self._database.execute(f"DELETE FROM {table.name}")  # noqa: S608 - our words
             self._keyring = Keyring(self._database, self._given)
             if self._given is not None:
                 self._begin(self._given)
@@ -289,15 +290,8 @@ class IdentityStore:
     @contextmanager
     def _whole(self) -> Iterator[None]:
         """Run one transaction, in one thread at a time; afterwards all of it is durable, or nothing."""
-        with self._mutex:
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._database.execute("COMMIT")
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
+        with self._mutex, self._database.transaction():
+            yield
 
     def _index(self) -> bytes:
         return self._keyring.get_or_make(INDEX)
@@ -320,9 +314,9 @@ class IdentityStore:
     def _insert(self, row: Row, record: int, key: bytes, fields: Mapping[str, str]) -> None:
         values = (row.id, row.person, row.method, row.issuer, row.blind, seal(key, b"", *row.place))
         times = (row.created, row.expires, record)
-        self._database.execute("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, *times))
+        self._database.execute(CLAIMS.insert(), (*values, *times))
         sealed = [(row.id, name, seal(key, padded(value), *row.field(name))) for name, value in fields.items()]
-        self._database.executemany("INSERT INTO claim_fields VALUES (?, ?, ?)", sealed)
+        self._database.executemany(CLAIM_FIELDS.insert(), sealed)
 
     def _opened(self, row: Row) -> Claim:
         key = self._key(row)
@@ -385,7 +379,8 @@ class IdentityStore:
         return len(rows)
 
     def _note_forgotten(self) -> None:
-        self._database.execute("INSERT INTO forgotten VALUES (1, 1) ON CONFLICT DO UPDATE SET count = count + 1")
+        more = " ON CONFLICT (one) DO UPDATE SET count = forgotten.count + 1"
+        self._database.execute(FORGOTTEN.insert() + more, (1, 1))
 
     def _drop(self, claim: str) -> None:
         self._database.execute("DELETE FROM claim_fields WHERE claim = ?", (claim,))
@@ -395,14 +390,12 @@ class IdentityStore:
         return int(self._database.execute(query).fetchone()[0])
 
 
-def open_for_reading(data_dir: Path, kek: Kek | None) -> IdentityStore | None:
+def open_for_reading(place: DatabasePlace, kek: Kek | None) -> IdentityStore | None:
     """Open the store without the right to change it, for commands while a bot runs; None if there is none yet."""
-    path = data_dir / FILE
-    if not path.exists():
+    database = open_to_read(place_of(place))
+    if database is None:
         return None
-    database = connect_for_reading(path)
-    made = database.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'forgotten'").fetchone()
-    if not made[0]:  # made by a bot of an earlier version, or no bot has finished starting
+    if not database.has(FORGOTTEN):  # made by a bot of an earlier version, or no bot has finished starting
         database.close()
         return None
     return IdentityStore(database, kek)

@@ -3,7 +3,7 @@
 Rules kept here:
 - A key is durably stored before its first use, so that every written pseudonym can be computed again.
 - Keys exist only here, so that destroying one unlinks that person's days in the records for good.
-- The file is readable by its owner only, and deleted keys are overwritten in it.
+- The file is readable by its owner only, and deleted keys are overwritten in it (`storage/database/small_store.py`).
 - Recording must go on without the key-wrapping key, so these keys are stored unwrapped (`wrapped_by` is NULL,
   decision 0020).
 - All calls are synchronous and are made in the journal's worker thread, by one thread at a time.
@@ -13,40 +13,37 @@ Left to others: names and other claims about a person, in the same database unde
 
 import hmac
 import secrets
-import sqlite3
 from base64 import b32encode
 from collections.abc import Collection, Iterable
-from contextlib import closing
 from pathlib import Path
 
 from moderation.values.ids import PersonId
-from storage.database import sqlite_refused
-
-from . import disk
+from storage.database.place import DatabasePlace
+from storage.database.small_store import SmallPlace, SmallStore, open_small_store, open_to_read
+from storage.database.small_tables import Column, SmallTable, blobs, texts
 
 FILE = "identity.sqlite3"
 KEY_BYTES = 32
 _PSEUDONYM_BYTES = 10  # 80 bits: two of a million people meet on one day with a chance below 10^-12
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS person_keys (
-    person TEXT PRIMARY KEY,
-    key BLOB NOT NULL,
-    wrapped_by TEXT
-) WITHOUT ROWID, STRICT
-"""
+PERSON_KEYS = SmallTable(
+    "person_keys", (*texts("person"), *blobs("key"), Column("wrapped_by", "TEXT", "")), ("person",)
+)
 
 
 class PersonKeys:
     """The keys of all persons. `open` creates the store if there is none."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
+    def __init__(self, store: SmallStore) -> None:
+        self._store = store
         self._cache: dict[PersonId, bytes] = {}
 
     @classmethod
-    def open(cls, data_dir: Path) -> "PersonKeys":
+    def open(cls, place: DatabasePlace) -> "PersonKeys":
         """Open ``<data_dir>/identity.sqlite3`` (mode 0600), or create it."""
-        return cls(connect(data_dir, _SCHEMA))
+        store = open_small_store(place_of(place))
+        with store.transaction():
+            store.create((PERSON_KEYS,))
+        return cls(store)
 
     def key_of(self, person: PersonId) -> bytes:
         """Return the key of a person; create it if there is none."""
@@ -61,34 +58,37 @@ class PersonKeys:
 
     def existing(self, person: PersonId) -> bytes | None:
         """Return the key of a person, or None if there is none; never create one."""
-        row = self._database.execute("SELECT key FROM person_keys WHERE person = ?", (person,)).fetchone()
+        row = self._store.execute("SELECT key FROM person_keys WHERE person = ?", (person,)).fetchone()
         return bytes(row[0]) if row else None
 
     def destroy(self, person: PersonId) -> None:
         """Destroy a person's key. If the person returns, they get a new one."""
-        with self._database:
-            self._database.execute("DELETE FROM person_keys WHERE person = ?", (person,))
+        with self._store.transaction():
+            self._store.execute("DELETE FROM person_keys WHERE person = ?", (person,))
         self._cache.pop(person, None)
 
     def keep_only(self, persons: Collection[str]) -> None:
         """Destroy the keys of everybody else."""
-        rows = self._database.execute("SELECT person FROM person_keys").fetchall()
+        rows = self._store.execute("SELECT person FROM person_keys").fetchall()
         for (person,) in rows:
             if person not in persons:
                 self.destroy(PersonId(person))
 
     def close(self) -> None:
-        """Close the database."""
-        self._database.close()
+        """Close the store."""
+        self._store.close()
 
     def _fetch_or_make(self, persons: set[PersonId]) -> dict[PersonId, bytes]:
         fresh = [(person, secrets.token_bytes(KEY_BYTES)) for person in sorted(persons)]
-        with self._database:  # committed, and durable, before anything is returned
-            self._database.executemany(
-                "INSERT INTO person_keys (person, key) VALUES (?, ?) ON CONFLICT DO NOTHING", fresh
-            )
+        with self._store.transaction():  # committed, and durable, before anything is returned
+            self._store.executemany("INSERT INTO person_keys (person, key) VALUES (?, ?) ON CONFLICT DO NOTHING", fresh)
         found = {person: self.existing(person) for person in persons}
         return {person: key for person, key in found.items() if key is not None}
+
+
+def place_of(place: DatabasePlace) -> SmallPlace:
+    """Return where the record keys are, and what members proved."""
+    return SmallPlace(place, Path(FILE), "identity")
 
 
 def pseudonym(key: bytes, group: str | None, day: str) -> str:
@@ -101,31 +101,7 @@ def pseudonym(key: bytes, group: str | None, day: str) -> str:
     return "p" + b32encode(digest[:_PSEUDONYM_BYTES]).decode().lower()
 
 
-def open_for_reading(data_dir: Path) -> PersonKeys | None:
+def open_for_reading(place: DatabasePlace) -> PersonKeys | None:
     """Open the store read-only, for commands while the bot runs; return None if there is no store."""
-    path = data_dir / FILE
-    if not path.exists():
-        return None
-    return PersonKeys(connect_for_reading(path))
-
-
-def connect_for_reading(path: Path) -> sqlite3.Connection:
-    """Open an existing database read-only."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10, check_same_thread=False)
-
-
-def connect(data_dir: Path, *schema: str) -> sqlite3.Connection:
-    """Open the database and create the missing tables. One caller at a time may use it, in any thread."""
-    path = data_dir / FILE
-    if not path.exists():
-        disk.make_folder(data_dir)
-        disk.create_once(path, b"", disk.SECRET_MODE)  # SQLite treats an empty file as an empty database
-        disk.sync_directory(data_dir)
-    # asyncio.to_thread uses any free thread: one at a time, but not always the same one.
-    database = sqlite_refused.connect(path, check_same_thread=False, timeout=10)
-    database.execute("PRAGMA synchronous = FULL")
-    database.execute("PRAGMA secure_delete = ON")
-    for statement in schema:
-        with closing(database.execute(statement)):
-            database.commit()
-    return database
+    store = open_to_read(place_of(place))
+    return PersonKeys(store) if store else None

@@ -120,7 +120,10 @@ class Door:
     def _of(cls, config: Config, now: int = NOON) -> "Door":
         loop = asyncio.new_event_loop()
         database = loop.run_until_complete(Database.open(DatabasePlace(config.data_dir)))
-        keys, identity = PersonKeys.open(config.data_dir), IdentityStore.open(config.data_dir, None)
+        keys, identity = (
+            PersonKeys.open(config.place),
+            IdentityStore.open(config.place, None),
+        )
         journal = Journal.open(config.data_dir, config.origin, keys, now)
         stores = Stores(journal, database, keys, identity, asking_of(config, identity))
         door: Door

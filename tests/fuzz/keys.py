@@ -21,11 +21,12 @@ from bot.crypto.devices import Device
 from bot.crypto.encoding import b64
 from bot.crypto.olm import Olm
 from bot.crypto.room_keys import RoomKeys
-from bot.crypto.store import Db, Store, _prepare
+from bot.crypto.store import Db, Store, prepare
 from bot.crypto.store_key import StoreKey
 from bot.crypto.sync_result import SyncPart
 from bot.crypto.to_device import Inbox
 from bot.matrix.http import decode
+from storage.database.sqlite_small_store import SqliteSmallStore
 from tests.fuzz import events
 from tests.fuzz.events import ANN, BOT
 from tests.fuzz.target import Target
@@ -40,9 +41,9 @@ class Side:
     """A device whose store is in memory."""
 
     def __init__(self, user: str, device: str) -> None:
-        self.db: Db = sqlite3.connect(":memory:", isolation_level=None)
+        self.db: Db = SqliteSmallStore(sqlite3.connect(":memory:"))
         key = StoreKey(bytes(32))
-        _prepare(self.db, key, user, device)
+        prepare(self.db, key, user, device)
         self.store = Store(self.db, key, cast(Any, None))
         self.ours = OurDevice(self.store, user, device)
         self.olm = Olm(self.store, self.ours)

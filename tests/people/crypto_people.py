@@ -19,11 +19,13 @@ from nio.responses import RoomSendResponse
 from bot.crypto.machine import CryptoMachine, Late, News, SyncPart
 from bot.crypto.outbound import Recipients, RoomEncryption
 from bot.crypto.room_keys import Decrypted, Sealed
+from bot.crypto.store import place_of
 from bot.crypto.store_key import StoreKey
 from bot.events.sync_response import read_sync
 from bot.matrix.client import SYNC_FILTER, Homeserver, Session, log_in_with_password
 from bot.runtime.clock import Clock, wall_clock
 from moderation.values.ids import EventId, RoomId
+from storage.database.place import DatabasePlace
 from tests.theatre.stage import PASSWORD, Stage
 
 KEY = StoreKey(bytes(range(32)))
@@ -56,7 +58,13 @@ class EncryptedBot:
         """Open the store in `folder`, and bring the keys to the homeserver."""
         session = homeserver.session
         machine = await CryptoMachine.open(
-            folder, KEY, homeserver.wire, session.user, session.device, recipients=recipients, clock=clock
+            place_of(DatabasePlace(folder), session.device),
+            KEY,
+            homeserver.wire,
+            session.user,
+            session.device,
+            recipients=recipients,
+            clock=clock,
         )
         return cls(homeserver, machine, folder)
 

@@ -13,10 +13,10 @@ from bot.crypto.account import MEGOLM
 from bot.crypto.machine import CryptoMachine
 from bot.crypto.outbound import RoomEncryption
 from bot.crypto.room_keys import Decrypted
-from bot.crypto.store import FILE
-from bot.encryption.service import FOLDER
+from bot.crypto.store import FILE, FOLDER, place_of
 from bot.matrix.client import Session, log_in_with_password
 from moderation.values.ids import EventId, RoomId
+from storage.database.place import DatabasePlace
 from tests.clients.js_client import ENCRYPTION
 from tests.people.client import Client
 from tests.people.crypto_people import KEY, CryptoStage, EncryptedBot
@@ -136,7 +136,8 @@ class CheapDevices:
     async def _publish(self, session: Session) -> None:
         port = self._cast.stage.port(session)
         folder = self._cast.folder / f"{session.user[1:]}-{session.device}"
-        machine = await CryptoMachine.open(folder, KEY, port.wire, session.user, session.device)
+        where = place_of(DatabasePlace(folder), session.device)
+        machine = await CryptoMachine.open(where, KEY, port.wire, session.user, session.device)
         await machine.tend()
         await machine.close()
 

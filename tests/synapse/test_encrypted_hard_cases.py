@@ -10,7 +10,8 @@ import pytest
 from bot.crypto.cross_signing import CrossSigning
 from bot.crypto.room_keys import Decrypted, Sealed
 from bot.crypto.set_up import recover, set_up
-from bot.encryption.service import FOLDER, open_machine
+from bot.crypto.store import FOLDER
+from bot.encryption.service import open_machine
 from bot.matrix.client import log_in_with_password
 from bot.matrix.http import Wire
 from moderation.model.facts import CaseOpened, NotRead, SanctionStarted
@@ -188,13 +189,13 @@ async def test_after_its_store_is_lost_a_new_device_signed_by_the_recovery_key_g
     await bot.has(await ann.send_text(room, "before"))
     await bot.stop()
     async with Wire(bot.session.url, token=bot.session.token) as wire:
-        machine = await open_machine(bot.data_dir, bot.session, wire, bot.clock)
+        machine = await open_machine(bot.config.place, bot.session, wire, bot.clock)
         made = await set_up(machine, "a password")
         await machine.close()
     shutil.rmtree(bot.data_dir / FOLDER)
     bot.session = await log_in_with_password(bot.session.url, bot.user, "a password", "the bot")
     async with Wire(bot.session.url, token=bot.session.token) as wire:
-        machine = await open_machine(bot.data_dir, bot.session, wire, bot.clock)
+        machine = await open_machine(bot.config.place, bot.session, wire, bot.clock)
         standing, _ = await recover(machine, made.recovery_key)
         await machine.close()
     assert standing.state == "ready"

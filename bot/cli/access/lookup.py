@@ -70,7 +70,7 @@ def identity_store(config: "Config") -> "tuple[GivenKey, IdentityStoreState | No
     from storage.identity.store import open_for_reading
 
     given = given_key(config)
-    store = open_for_reading(config.data_dir, given.kek)
+    store = open_for_reading(config.place, given.kek)
     if store is None:
         return given, None
     with closing(store):

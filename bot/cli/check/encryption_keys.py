@@ -31,11 +31,12 @@ async def keys(config: "Config", session: "Session") -> Finding:
 
 async def _status(config: "Config", session: "Session") -> dict[str, Any] | None:
     """Return the state of the keys; None: there are no keys on this machine yet."""
-    from bot.encryption.service import FOLDER
+    from bot.crypto.store import place_of
+    from storage.database.small_store import is_there
 
     if running_pid(config.data_dir) is not None:
         return await ask_bot(config.data_dir, "keys-status", {}, None)
-    if not (config.data_dir / FOLDER).is_dir():
+    if not is_there(place_of(config.place, session.device)):
         return None
     with only_instance(config.data_dir):
         async with opened(config, session) as keys:

@@ -74,7 +74,7 @@ async def opened(config: "Config", session: "Session") -> "AsyncIterator[KeyOper
 
     try:
         async with Wire(session.url, token=session.token) as wire:
-            machine = await open_machine(config.data_dir, session, wire, wall_clock)
+            machine = await open_machine(config.place, session, wire, wall_clock)
             try:
                 yield KeyOperations(machine, None, _no_bot_runs)
             finally:

@@ -16,6 +16,7 @@ from bot.config.identity_key import make_key
 from moderation.model.facts import ClaimsForgotten, IdentityKeyChanged, IdentityRead, PartsErased
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import PersonId
+from storage.database.place import DatabasePlace
 from storage.identity.store import Claim, IdentityStore, Kek, NewClaim
 from storage.journal.record_keys import FILE
 from tests.door.bot.commands.test_personal_data import confirm_erasing, file_sent, operate
@@ -46,7 +47,7 @@ def settings(key_file: Path) -> str:
 
 def add(bot: ServedBot, kek: Kek, person: Client, lasts_ms: int = 400 * DAY_MS) -> None:
     """Add a claim as a method of verification does, while the bot runs."""
-    store = IdentityStore.open(bot.data_dir, kek)
+    store = IdentityStore.open(DatabasePlace(bot.data_dir), kek)
     now = bot.clock()
     store.add_claim(
         NewClaim(
@@ -64,7 +65,7 @@ def add(bot: ServedBot, kek: Kek, person: Client, lasts_ms: int = 400 * DAY_MS) 
 
 def claims(bot: ServedBot, kek: Kek, person: Client) -> tuple[Claim, ...]:
     """Return somebody's claims in the store."""
-    store = IdentityStore.open(bot.data_dir, kek)
+    store = IdentityStore.open(DatabasePlace(bot.data_dir), kek)
     try:
         return store.claims_of(PersonId(person.user))
     finally:
@@ -181,7 +182,7 @@ async def test_erasing_destroys_identity_data_and_keeps_a_mark_while_a_measure_h
     assert like("own.erase.identity-marks").search((await told(ben, bot, like("own.erase.done"))).body)
     assert [(f.count, f.marks) for f in bot.facts(ClaimsForgotten)] == [(1, 0), (1, 1)]
     assert (claims(bot, kek, ann), [claim.fields for claim in claims(bot, kek, ben)]) == ((), [{}])
-    store = IdentityStore.open(bot.data_dir, kek)
+    store = IdentityStore.open(DatabasePlace(bot.data_dir), kek)
     assert store.find("email", "", f"{ben.user} {ADDRESS}") == PersonId(ben.user)
     assert store.find("email", "", f"{ann.user} {ADDRESS}") is None
     store.close()
@@ -261,7 +262,7 @@ async def test_the_next_start_completes_an_interrupted_key_rotation(theatre: The
     await bot.stop()
     other = key_file.with_name("other.key")
     new = make_key(other)
-    store = IdentityStore.open(bot.data_dir, kek)
+    store = IdentityStore.open(DatabasePlace(bot.data_dir), kek)
     with store._whole():
         store._keyring.note_change(new)
     store.close()

@@ -166,10 +166,10 @@ async def deployment(folder: Path, **settings: Any) -> AsyncIterator[Deployment]
     async with AsyncExitStack() as stack:
         database = await Database.open(DatabasePlace(folder))
         stack.push_async_callback(database.close)
-        keys = PersonKeys.open(folder)
+        keys = PersonKeys.open(DatabasePlace(folder))
         stack.callback(keys.close)
         journal = stack.enter_context(Journal.open(folder, "example.org/log", keys, NOON))
-        identity = IdentityStore.open(folder, None)
+        identity = IdentityStore.open(DatabasePlace(folder), None)
         stack.callback(identity.close)
         asking = Asking(Hush("!"), DialogueKey(identity))
         place = Deployment(folder, Stores(journal, database, keys, identity, asking), AnchorSettings(**settings))

@@ -15,6 +15,7 @@ from moderation.model.facts import AccountsLinked, AccountUnlinked, KeyPinned, P
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import PersonId
+from storage.database.place import DatabasePlace
 from storage.identity.sealing import Kek
 from storage.identity.store import IdentityStore
 from tests.door.bot.commands.test_personal_data import file_sent
@@ -301,7 +302,7 @@ def _texts(data: bytes) -> str:
 
 def _addresses(bot: ServedBot) -> dict[str, list[str]]:
     """Return the addresses in the identity store, by person."""
-    store = IdentityStore.open(bot.data_dir, KEK)
+    store = IdentityStore.open(DatabasePlace(bot.data_dir), KEK)
     try:
         people = sorted(store.persons())
         return {each: [claim.fields["email"] for claim in store.claims_of(PersonId(each))] for each in people}

@@ -22,7 +22,7 @@ from moderation.model.facts import PersonVerified
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from moderation.values.notices import line
-from storage.database.place import FILE
+from storage.database.place import FILE, DatabasePlace
 from storage.identity.dialogue_key import DialogueKey
 from storage.identity.store import IdentityStore, Kek
 from storage.projections.erase_person import erase_from_tables
@@ -115,7 +115,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         place = await stack.enter_async_context(deployment(tmp_path))
         await place.enter(ONE)
-        store = IdentityStore.open(tmp_path, Kek(b"k" * 32))
+        store = IdentityStore.open(DatabasePlace(tmp_path), Kek(b"k" * 32))
         stack.callback(store.close)
         yield Stage(tmp_path, place, store)
 

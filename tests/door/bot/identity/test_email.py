@@ -7,6 +7,7 @@ import pytest
 from bot.config.identity_key import VARIABLE
 from moderation.model.facts import ActionTaken, PersonVerified
 from moderation.values.ids import RoomId
+from storage.database.place import DatabasePlace
 from storage.identity.sealing import Kek
 from storage.identity.store import IdentityStore
 from tests.fakes.mail_server import MailServer
@@ -60,7 +61,7 @@ async def test_a_mailed_code_verifies_and_is_stored_nowhere(theatre: Theatre, se
     await bot.stop()
     found = everywhere(bot)
     assert [word for word in (ADDRESS, "ann.secret", code) if word.encode() in found] == []
-    store = IdentityStore.open(bot.data_dir, KEK)
+    store = IdentityStore.open(DatabasePlace(bot.data_dir), KEK)
     ((claim,),) = [store.claims_of(person) for person in store.persons()]
     store.close()
     ((record,),) = bot.rows("SELECT record FROM verifications")

@@ -10,6 +10,7 @@ import pytest
 from bot.config.identity_key import VARIABLE
 from moderation.model.facts import PersonVerified
 from moderation.values.ids import RoomId
+from storage.database.place import DatabasePlace
 from storage.identity.sealing import Kek
 from storage.identity.store import IdentityStore
 from tests.fakes.hostile_issuer import WELL_KNOWN, HostileIssuer, Wrong
@@ -107,7 +108,7 @@ async def test_a_code_entered_at_the_issuer_takes_a_member_to_level_3(theatre: T
     await bot.idle(up_to=99)
     await bot.stop()
     assert [word for word in (WHO, code_in(asked)) if word.encode() in written(bot)] == []
-    store = IdentityStore.open(bot.data_dir, KEK)
+    store = IdentityStore.open(DatabasePlace(bot.data_dir), KEK)
     ((claim,),) = [store.claims_of(person) for person in store.persons()]
     store.close()
     fields = {"subject": WHO, "name": f"{WHO} Example", "email": f"{WHO}@example.org"}

@@ -9,6 +9,7 @@ from moderation.model.facts import RecordsPurged
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import PersonId
+from storage.database.place import DatabasePlace
 from storage.identity.store import IdentityStore, Kek, NewClaim
 from storage.journal.access import note_access
 from storage.journal.record_kinds import KINDS
@@ -57,7 +58,7 @@ async def moderate(scene: Scene, ann: Client) -> None:
 
 def prove(bot: ServedBot, ann: Client) -> None:
     """Let Ann prove something about herself, valid for as long as records are kept."""
-    store = IdentityStore.open(bot.data_dir, Kek.new())
+    store = IdentityStore.open(DatabasePlace(bot.data_dir), Kek.new())
     now = bot.clock()
     store.add_claim(
         NewClaim(

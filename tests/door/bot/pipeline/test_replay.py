@@ -227,7 +227,7 @@ async def rebuilt(bot: ServedBot, folder: Path, tables: Sequence[str] = TABLES) 
     empty = folder / "empty"
     empty.mkdir()
     database = await Database.open(DatabasePlace(empty))
-    keys = PersonKeys.open(bot.data_dir)
+    keys = PersonKeys.open(DatabasePlace(bot.data_dir))
     journal = Journal.open(bot.data_dir, bot.config.origin, keys, 0)
     try:
         await rebuild(journal, database)

@@ -31,7 +31,7 @@ from tests.unit.bot.cli.conftest import HEAD, NOW, Answerable
 @pytest.fixture
 def deployment(config_file: Path, data_dir: Path) -> Path:
     """Provide a data directory with a log in it."""
-    keys = PersonKeys.open(data_dir)
+    keys = PersonKeys.open(DatabasePlace(data_dir))
     Journal.open(data_dir, "example.org/answerable", keys, NOW).close(NOW)
     keys.close()
     assert config_file.exists()
@@ -191,7 +191,7 @@ def test_a_restore_cut_short_leaves_no_key_so_that_no_other_log_is_begun(
             run(["restore", "backup.zip"])
     assert {"records", STATE} <= names(deployment)
     assert "keys" not in names(deployment)
-    keys = PersonKeys.open(deployment)
+    keys = PersonKeys.open(DatabasePlace(deployment))
     with pytest.raises(Exception, match="Put the key back from a backup"):
         Journal.open(deployment, "example.org/answerable", keys, NOW)
     keys.close()
@@ -225,7 +225,7 @@ def test_what_may_be_lost_includes_records_without_a_signature(
 ) -> None:
     backed_up(answerable)
     if against == "newer":
-        keys, later = PersonKeys.open(deployment), now_ms()
+        keys, later = PersonKeys.open(DatabasePlace(deployment)), now_ms()
         with Journal.open(deployment, "example.org/answerable", keys, later) as journal:
             journal.append([Draft("start", later, fields={"version": "1"})] * 2)
             journal.checkpoint(later)

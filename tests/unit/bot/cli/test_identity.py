@@ -16,6 +16,7 @@ from bot.effects.record_readers import Own, readers_of
 from moderation.model.facts import CaseOpened, RoomEntered
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, PersonId, RoomId, UserId
+from storage.database.place import DatabasePlace
 from storage.identity.store import IdentityStore, Kek, NewClaim
 from storage.journal.reader import Log
 from tests.unit.bot.cli.conftest import ANNA, BEN, GARDEN, HEAD, NOW, Answerable
@@ -74,7 +75,7 @@ def data(config_file: Path, kek: Kek) -> Path:
 
 
 def add(folder: Path, kek: Kek, claim: NewClaim) -> None:
-    store = IdentityStore.open(folder, kek)
+    store = IdentityStore.open(DatabasePlace(folder), kek)
     store.add_claim(claim)
     store.close()
 
@@ -270,7 +271,7 @@ class TestRotate:
     ) -> None:
         path = config_file.parent / "two.key"
         answerable("identity", "new-key", str(path))
-        store = IdentityStore.open(data, kek)
+        store = IdentityStore.open(DatabasePlace(data), kek)
         with store._whole():
             store._keyring.note_change(Kek.parse(path.read_text()))
         store.close()
@@ -345,7 +346,7 @@ class TestErase:
         assert would["identity"] == {"claims": 1, "marks": False, "held": None}
         done = answerable("erase", BEN, "--reason", "by letter", "--yes", "--json").json
         assert done["identity"] == would["identity"]
-        store = IdentityStore.open(data, kek)
+        store = IdentityStore.open(DatabasePlace(data), kek)
         assert (store.claims_of(PersonId(BEN)), store.state().claims) == ((), 0)
         store.close()
         told = [r for r in Log(data / "records").read() if r.kind in ("identity", "erase")]
@@ -365,13 +366,13 @@ class TestErase:
         assert placed.code == 0, placed.err
         done = answerable("erase", BEN, "--reason", "an audit", "--yes", "--json").json
         assert (done["identity"]["claims"], done["identity"]["held"]["duty"]) == (0, "court order")
-        store = IdentityStore.open(data, kek)
+        store = IdentityStore.open(DatabasePlace(data), kek)
         assert [claim.fields["name"] for claim in store.claims_of(PersonId(BEN))] == [NAME]
         store.close()
 
     def test_works_without_the_key(self, answerable: Answerable, config_file: Path, data: Path, kek: Kek) -> None:
         configure(config_file, None)
         assert answerable("erase", BEN, "--reason", "an audit", "--yes", "--json").json["identity"]["claims"] == 1
-        store = IdentityStore.open(data, kek)
+        store = IdentityStore.open(DatabasePlace(data), kek)
         assert store.state().claims == 0
         store.close()

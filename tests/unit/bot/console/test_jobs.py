@@ -14,6 +14,7 @@ import pytest
 from bot.console.jobs import MOST_RUNNING, MOST_SEARCHES, TOO_LONG, Jobs, work
 from moderation.values.errors import Refused
 from moderation.values.ids import PersonId, group_code
+from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record import Draft, Part
 from storage.journal.record_keys import PersonKeys
@@ -25,7 +26,7 @@ ANNA = "@anna:example.org"
 @pytest.fixture
 def records(tmp_path: Path) -> Path:
     """Provide a log of some messages."""
-    keys = PersonKeys.open(tmp_path)
+    keys = PersonKeys.open(DatabasePlace(tmp_path))
     with Journal.open(tmp_path, "example.org/log", keys, NOON) as journal:
         said = [Part(PersonId(ANNA), {"mxid": ANNA, "body": f"coins {each}"}) for each in range(5)]
         journal.append([Draft("message", NOON, "G-7F3K", parts=(part,)) for part in said])
@@ -111,7 +112,7 @@ async def test_a_result_has_a_longest_length(records: Path) -> None:
 
 
 async def test_what_was_not_seen_comes_in_rows(records: Path) -> None:
-    keys = PersonKeys.open(records.parent)
+    keys = PersonKeys.open(DatabasePlace(records.parent))
     with Journal.open(records.parent, "example.org/log", keys, NOON) as journal:
         journal.append([Draft("coverage", NOON, group_code(each), {"what": "gap", "count": 1}) for each in range(120)])
         journal.close(NOON)

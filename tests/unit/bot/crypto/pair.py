@@ -12,9 +12,10 @@ from bot.crypto.devices import Device
 from bot.crypto.olm import Olm
 from bot.crypto.outbound import Outbound, Recipients, RoomEncryption
 from bot.crypto.room_keys import Decrypted, RoomKeys, Sealed
-from bot.crypto.store import Db, Store
+from bot.crypto.store import Db, Store, place_of
 from bot.crypto.store_key import StoreKey
 from bot.crypto.to_device import Heard, Inbox
+from storage.database.place import DatabasePlace
 
 T = TypeVar("T")
 
@@ -45,9 +46,8 @@ class Side:
     @classmethod
     async def open(cls, folder: Path, user: str, device: str, recipients: Recipients = Recipients.ALL) -> "Side":
         """Open a device with a store in `folder`; an existing one is opened again."""
-        return cls(
-            user, device, await Store.open(folder / user[1:] / device, StoreKey(bytes(32)), user, device), recipients
-        )
+        where = place_of(DatabasePlace(folder / user[1:]), device)
+        return cls(user, device, await Store.open(where, StoreKey(bytes(32)), user, device), recipients)
 
     async def run(self, work: Callable[[Db], T]) -> T:
         """Do something in the store."""

@@ -10,21 +10,27 @@ from pathlib import Path
 import pytest
 
 from bot.crypto.errors import WrongKey
-from bot.crypto.store import FILE, Db, Store, meta, set_meta
+from bot.crypto.store import Db, Store, meta, place_of, set_meta
 from bot.crypto.store_key import StoreKey
 from moderation.values.errors import Broken
+from storage.database.place import DatabasePlace
+from storage.database.small_store import SmallPlace
 from tests.unit.bot.crypto.pair import Side
 
 KEY = StoreKey(bytes(range(32)))
 
 
+def where(folder: Path) -> SmallPlace:
+    return place_of(DatabasePlace(folder), "D")
+
+
 async def opened(folder: Path, key: StoreKey = KEY, user: str = "@bot:x", device: str = "D") -> Store:
-    return await Store.open(folder, key, user, device)
+    return await Store.open(where(folder), key, user, device)
 
 
 async def test_is_its_owners_alone_and_durable(tmp_path: Path) -> None:
     store = await opened(tmp_path)
-    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+    assert where(tmp_path).path.stat().st_mode & 0o777 == 0o600
     assert await store.run(lambda db: db.execute("PRAGMA synchronous").fetchone()) == (2,)
     await store.close()
 
@@ -77,7 +83,7 @@ async def test_under_another_key_is_refused(tmp_path: Path) -> None:
 
 async def test_of_a_newer_program_is_refused(tmp_path: Path) -> None:
     await (await opened(tmp_path)).close()
-    with sqlite3.connect(tmp_path / FILE) as db:
+    with sqlite3.connect(where(tmp_path).path) as db:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(Broken, match="newer"):
         await opened(tmp_path)
@@ -105,7 +111,7 @@ async def test_secrets_come_back_and_are_not_in_the_file(tmp_path: Path) -> None
     await again.run(lambda db: again.drop_secret(db, "name"))
     assert await again.run(lambda db: again.secret(db, "name")) is None
     await again.close()
-    files = _bytes(tmp_path)
+    files = _bytes(where(tmp_path).path.parent)
     assert b"a very secret thing" not in files
 
 
@@ -116,7 +122,7 @@ async def test_no_private_key_of_a_device_is_in_the_file(tmp_path: Path) -> None
     exported = await side.run(lambda db: side.keys.export(db, "!room:x", event["content"]["session_id"]))
     assert exported is not None
     await side.store.close()
-    files = _bytes(tmp_path / "ann:x" / "D")
+    files = _bytes(place_of(DatabasePlace(tmp_path / "ann:x"), "D").path.parent)
     assert exported.key.encode() not in files and b"the words" not in files and b'"one_time_keys"' not in files
 
 
@@ -128,10 +134,12 @@ def _bytes(folder: Path) -> bytes:
 DIES = """
 import asyncio, os, sys
 from pathlib import Path
-from bot.crypto.store import Store, set_meta
+from bot.crypto.store import Store, place_of, set_meta
 from bot.crypto.store_key import StoreKey
+from storage.database.place import DatabasePlace
 async def main():
-    store = await Store.open(Path(sys.argv[1]), StoreKey(bytes(range(32))), "@bot:x", "D")
+    where = place_of(DatabasePlace(Path(sys.argv[1])), "D")
+    store = await Store.open(where, StoreKey(bytes(range(32))), "@bot:x", "D")
     await store.run(lambda db: set_meta(db, "kept", "1"))
     def work(db):
         set_meta(db, "half", "1")

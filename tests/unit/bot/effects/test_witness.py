@@ -10,6 +10,7 @@ from aiohttp import web
 from bot.effects.witness import Ahead, WitnessClient
 from bot.matrix.other_servers import NoAnswer, post
 from moderation.values.ids import PersonId
+from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record import Draft, Part
 from storage.journal.record_keys import PersonKeys
@@ -30,7 +31,7 @@ class Grown:
     """A log of several days."""
 
     def __init__(self, data_dir: Path) -> None:
-        keys = PersonKeys.open(data_dir)
+        keys = PersonKeys.open(DatabasePlace(data_dir))
         with Journal.open(data_dir, "example.org/log", keys, NOON) as journal:
             for number, size in enumerate(SIZES):
                 at = NOON + number * DAY_MS

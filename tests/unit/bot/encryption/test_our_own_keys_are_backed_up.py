@@ -7,9 +7,11 @@ from typing import Any, cast
 import pytest
 
 from bot.crypto.machine import CryptoMachine
+from bot.crypto.store import place_of
 from bot.crypto.store_key import StoreKey
 from bot.encryption.service import Encryption
 from bot.matrix.http import Ask
+from storage.database.place import DatabasePlace
 
 US, BEN = "@answerable:example.org", "@ben:example.org"
 
@@ -23,7 +25,8 @@ class Homeserver:
 
 @pytest.fixture
 async def machine(tmp_path: Path) -> AsyncIterator[CryptoMachine]:
-    machine = await CryptoMachine.open(tmp_path, StoreKey(bytes(32)), cast(Any, Homeserver()), US, "D")
+    where = place_of(DatabasePlace(tmp_path), "D")
+    machine = await CryptoMachine.open(where, StoreKey(bytes(32)), cast(Any, Homeserver()), US, "D")
     yield machine
     await machine.close()
 

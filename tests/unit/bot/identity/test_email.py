@@ -13,6 +13,7 @@ from bot.identity.method import DialogueStep, ProvedIdentity
 from bot.texts.catalog import Catalog
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
+from storage.database.place import DatabasePlace
 from storage.identity.dialogue_key import DialogueKey
 from storage.identity.store import IdentityStore, Kek
 from tests.fakes.mail_server import MailServer, mail_server
@@ -23,7 +24,7 @@ ADDRESS = "ann@example.org"
 
 @pytest.fixture
 def key(tmp_path: Path) -> Iterator[DialogueKey]:
-    store = IdentityStore.open(tmp_path, Kek(b"k" * 32))
+    store = IdentityStore.open(DatabasePlace(tmp_path), Kek(b"k" * 32))
     yield DialogueKey(store)
     store.close()
 

@@ -67,7 +67,7 @@ class Watched:
 
 @pytest.fixture
 async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
-    database, keys = await Database.open(DatabasePlace(tmp_path)), PersonKeys.open(tmp_path)
+    database, keys = await Database.open(DatabasePlace(tmp_path)), PersonKeys.open(DatabasePlace(tmp_path))
     journal = Journal.open(tmp_path, "example.org/log", keys, wall_clock())
     made = Watched(tmp_path, database, journal)
     task = asyncio.create_task(made.page.run())

@@ -136,7 +136,7 @@ def test_decisions_from_before_they_were_kept_are_read_from_the_records(tmp_path
         parts = [Part(person, {"as": who, "mxid": person}) for who, person in (("subject", ben), ("by", by))]
         return Draft("decision", at + n, fields=said, parts=tuple(parts))
 
-    keys = PersonKeys.open(tmp_path)
+    keys = PersonKeys.open(DatabasePlace(tmp_path))
     with Journal.open(tmp_path, "example.org/log", keys, at) as journal:
         decided = [decision(1, anna), decision(2, ben, "dismissed"), decision(7, anna), decision(1, ben, "dismissed")]
         journal.append([*decided, decision(2, anna)])
@@ -296,7 +296,7 @@ def test_the_time_lines_of_earlier_cases_are_read_from_the_records(tmp_path: Pat
         replace(opened, n=7),  # purged since
         CaseDecided(n=1, what="upheld", by=anna),  # not applied yet
     ]
-    keys = PersonKeys.open(tmp_path)
+    keys = PersonKeys.open(DatabasePlace(tmp_path))
     with Journal.open(tmp_path, "example.org/log", keys, at) as journal:
         journal.append([draft_of_fact(fact, at, None, PersonId) for fact in facts])
         journal.close(at)
@@ -335,7 +335,7 @@ def test_the_figures_of_each_day_are_read_from_the_records(tmp_path: Path) -> No
         fields: dict[str, int | str] = {"rule": "r", "class": "minor", "where": "body"} if kind == "finding" else {}
         return Draft(kind, at_ms, group=code, fields=fields, parts=(Part(anna, {"mxid": anna}),))
 
-    keys = PersonKeys.open(tmp_path)
+    keys = PersonKeys.open(DatabasePlace(tmp_path))
     with Journal.open(tmp_path, "example.org/log", keys, at) as journal:
         journal.append([said("message", at), said("edit", at), said("message", at, "G-5K9K"), said("finding", at)])
         journal.append([said("message", at), said("message", at + DAY_MS)])

@@ -30,6 +30,7 @@ from moderation.model.facts import (
 )
 from moderation.values.events import Json
 from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
+from storage.database.place import DatabasePlace
 from storage.export import verify
 from storage.export.contents import Contents
 from storage.export.export import ExportRequest, Summary, export
@@ -70,7 +71,7 @@ class Log:
         """Record an export and sign it, as the bot does."""
         said = {"count": contents.count, "note": contents.id, "reader": "root"}
         fact = RecordsExported(records=contents.records, contents=contents.files, **said)  # type: ignore[arg-type]
-        keys = PersonKeys.open(self.data_dir)
+        keys = PersonKeys.open(DatabasePlace(self.data_dir))
         with Journal.open(self.data_dir, "example.org/log", keys, NOON) as journal:
             (index,) = journal.append([draft_of_fact(fact, NOON + 2 * DAY_MS, None, PersonId)])
             journal.close(NOON + 2 * DAY_MS)
@@ -79,7 +80,7 @@ class Log:
 
     def grow(self, times: list[int]) -> None:
         """Add messages at these times."""
-        keys = PersonKeys.open(self.data_dir)
+        keys = PersonKeys.open(DatabasePlace(self.data_dir))
         with Journal.open(self.data_dir, "example.org/log", keys, times[0]) as journal:
             part = Part(PersonId(CLEO), {"mxid": CLEO, "body": "more"})
             journal.append([Draft("message", at, GARDEN, parts=(part,)) for at in times])
@@ -199,7 +200,7 @@ def tell(writer: Writer) -> None:
 
 def build(data_dir: Path, *, two_days: bool = True) -> Log:
     log = Log(data_dir)
-    keys = PersonKeys.open(data_dir)
+    keys = PersonKeys.open(DatabasePlace(data_dir))
     with Journal.open(data_dir, "example.org/log", keys, NOON) as journal:
         writer = Writer(log, journal)
         tell(writer)

@@ -293,6 +293,7 @@ from storage.journal.journal import Journal
 from storage.export.export import ExportRequest, export
 from storage.export.selection import Selection
 from bot.texts.catalog_words import CatalogWords
+from storage.database.place import DatabasePlace
 
 data, count, every = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 noon = 1_795_521_600_000
@@ -301,7 +302,7 @@ def message(i):
     data = {"mxid": user, "ev": "$" + "e" * 43, "ts": noon, "body": "text %d " % i * 20}
     return Draft("message", noon + i, "G-7F3K", parts=(Part(PersonId(user), data),))
 if not data.exists():
-    with Journal.open(data, "example.org/log", PersonKeys.open(data), noon) as journal:
+    with Journal.open(data, "example.org/log", PersonKeys.open(DatabasePlace(data)), noon) as journal:
         for at in range(0, count, 1000):
             journal.append([message(i) for i in range(at, at + 1000)])
         journal.close(noon)

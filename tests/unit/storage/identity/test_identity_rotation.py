@@ -10,6 +10,8 @@ import pytest
 
 from moderation.values.errors import Broken, Refused
 from moderation.values.ids import PersonId
+from storage.database.place import DatabasePlace
+from storage.database.sqlite_small_store import SqliteSmallStore
 from storage.identity import keyring
 from storage.identity.store import IdentityStore, IdentityStoreState, Kek, Locked, NewClaim
 from storage.journal.record_keys import FILE, PersonKeys
@@ -26,7 +28,7 @@ def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[IdentityStore]:
-    store = IdentityStore.open(tmp_path / "data", OLD)
+    store = IdentityStore.open(DatabasePlace(tmp_path / "data"), OLD)
     for person in PEOPLE:
         store.add_claim(claim(person))
     yield store
@@ -47,7 +49,7 @@ def claim(person: PersonId) -> NewClaim:
 
 def opens(folder: Path, kek: Kek) -> bool:
     """Tell whether this key opens everything, or nothing."""
-    store = IdentityStore.open(folder, kek)
+    store = IdentityStore.open(DatabasePlace(folder), kek)
     try:
         names = [str(each.fields["name"]) for person in PEOPLE for each in store.claims_of(person)]
         assert names == [f"the name of {person}" for person in PEOPLE]
@@ -67,12 +69,18 @@ class Crashes:
         self.copies: list[Path] = []
 
     def watch(self, store: IdentityStore) -> None:
-        store._database.set_trace_callback(lambda _statement: self.take())
+        _trace(store, lambda _statement: self.take())
 
     def take(self) -> None:
         copy = self._folder.with_name(f"copy-{len(self.copies)}")
         shutil.copytree(self._folder, copy)
         self.copies.append(copy)
+
+
+def _trace(store: IdentityStore, told: Callable[[str], None] | None) -> None:
+    """Call `told` before each statement from now on."""
+    assert isinstance(store._database, SqliteSmallStore)
+    store._database._database.set_trace_callback(told)
 
 
 @pytest.fixture
@@ -81,14 +89,14 @@ def crashes(store: IdentityStore, tmp_path: Path) -> list[Path]:
     found = Crashes(tmp_path / "data")
     found.watch(store)
     assert store.rotate(NEW) == KEYS
-    store._database.set_trace_callback(None)
+    _trace(store, None)
     found.take()
     assert len(found.copies) > 3 * KEYS
     return found.copies
 
 
 def state_of(folder: Path, kek: Kek | None) -> IdentityStoreState:
-    store = IdentityStore.open(folder, kek)
+    store = IdentityStore.open(DatabasePlace(folder), kek)
     try:
         return store.state()
     finally:
@@ -136,7 +144,7 @@ class TestRotation:
 
     def test_serves_others_meanwhile(self, store: IdentityStore, tmp_path: Path) -> None:
         """A claim is added and the record key of a new person is created between any two steps."""
-        keys = PersonKeys.open(tmp_path / "data")
+        keys = PersonKeys.open(DatabasePlace(tmp_path / "data"))
         new: list[PersonId] = []
 
         def meanwhile(done: int, _of: int) -> None:
@@ -150,7 +158,7 @@ class TestRotation:
         store.rotate(NEW, meanwhile)
         keys.close()
         assert opens(tmp_path / "data", NEW)
-        again = IdentityStore.open(tmp_path / "data", NEW)
+        again = IdentityStore.open(DatabasePlace(tmp_path / "data"), NEW)
         assert [len(again.claims_of(person)) for person in new] == [1] * len(new)
         again.close()
 
@@ -177,7 +185,7 @@ class TestCutOff:
 
     def test_the_same_command_goes_on_with_it(self, crashes: list[Path]) -> None:
         for copy in crashes:
-            store = IdentityStore.open(copy, OLD)
+            store = IdentityStore.open(DatabasePlace(copy), OLD)
             if store.state().lock == "other_key":
                 assert opens(copy, NEW)
             else:
@@ -187,7 +195,7 @@ class TestCutOff:
 
     def test_another_key_than_the_one_begun_with_is_refused(self, crashes: list[Path]) -> None:
         unfinished = [copy for copy in crashes if state_of(copy, OLD).lock == "unfinished"]
-        store = IdentityStore.open(unfinished[0], OLD)
+        store = IdentityStore.open(DatabasePlace(unfinished[0]), OLD)
         with pytest.raises(Refused) as refused:
             store.rotate(THIRD)
         assert (refused.value.key, refused.value.fields) == ("identity.change-other", {"new": NEW.id})
@@ -196,7 +204,7 @@ class TestCutOff:
 
     def test_nothing_is_made_under_either_key_while_one_is_missing(self, crashes: list[Path]) -> None:
         unfinished = next(copy for copy in crashes if state_of(copy, OLD).lock == "unfinished")
-        store = IdentityStore.open(unfinished, OLD)
+        store = IdentityStore.open(DatabasePlace(unfinished), OLD)
         calls: list[Callable[[], object]] = [
             lambda: store.add_claim(claim(PersonId("@new:example.org"))),
             lambda: store.claims_of(PEOPLE[0]),
@@ -239,7 +247,7 @@ class TestCutOff:
             with pytest.raises(Broken, match="p4"):
                 store.rotate(NEW)
             assert len(store.claims_of(PEOPLE[0])) == 1
-        again = IdentityStore.open(tmp_path / "data", NEW)
+        again = IdentityStore.open(DatabasePlace(tmp_path / "data"), NEW)
         assert (again.state().lock, again.state().changing_to) == ("open", NEW.id)
         again.forget(PEOPLE[4])
         again.rotate(NEW)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from moderation.values.ids import UserId
+from storage.database.place import DatabasePlace
 from storage.identity.roster import Changes, Listed, ListedStatus, Roster, Used, is_code, new_code
 from storage.identity.store import IdentityStore, Kek, Locked
 from storage.journal.record_keys import FILE
@@ -20,7 +21,7 @@ SECOND = Listed("M-2", "=Ben", "")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[IdentityStore]:
-    store = IdentityStore.open(tmp_path, KEK)
+    store = IdentityStore.open(DatabasePlace(tmp_path), KEK)
     yield store
     store.close()
 
@@ -143,7 +144,7 @@ def test_taking_somebody_off_says_what_stood_there(roster: Roster) -> None:
 def test_without_the_key_nothing_is_read_or_written(store: IdentityStore, tmp_path: Path) -> None:
     Roster(store).load([FIRST])
     store.close()
-    locked = IdentityStore.open(tmp_path, None)
+    locked = IdentityStore.open(DatabasePlace(tmp_path), None)
     with pytest.raises(Locked):
         Roster(locked).load([SECOND])
     with pytest.raises(Locked):

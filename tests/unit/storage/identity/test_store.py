@@ -11,6 +11,7 @@ import pytest
 
 from moderation.values.errors import Broken, Invalid, Refused
 from moderation.values.ids import PersonId
+from storage.database.place import DatabasePlace
 from storage.identity import blind_index
 from storage.identity.roster import Listed, Roster
 from storage.identity.store import Claim, HeldClaim, IdentityStore, Kek, Locked, NewClaim, Taken, open_for_reading
@@ -34,7 +35,7 @@ OF_BEN = replace(OF_ANNA, person=BEN, identifier="ben@example.net", fields={"ema
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[IdentityStore]:
-    store = IdentityStore.open(tmp_path, KEK)
+    store = IdentityStore.open(DatabasePlace(tmp_path), KEK)
     yield store
     store.close()
 
@@ -68,7 +69,7 @@ class TestClaims:
         assert store.claims_of(ANNA) == (opened(OF_ANNA, number),)
         assert store.claims_of(BEN) == ()
         store.close()
-        again = IdentityStore.open(tmp_path, KEK)
+        again = IdentityStore.open(DatabasePlace(tmp_path), KEK)
         assert again.claims_of(ANNA) == (opened(OF_ANNA, number),)
         again.close()
 
@@ -177,7 +178,7 @@ class TestOnDisk:
         assert [bytes(row[0]) in data for row in rows].count(True) == 1  # the key of the index
 
     def test_record_keys_are_in_the_same_file_and_need_no_key(self, store: IdentityStore, tmp_path: Path) -> None:
-        keys = PersonKeys.open(tmp_path)
+        keys = PersonKeys.open(DatabasePlace(tmp_path))
         store.add_claim(OF_ANNA)
         key = keys.key_of(ANNA)
         store.forget(ANNA)
@@ -193,7 +194,7 @@ class TestTampering:
         return store.add_claim(OF_ANNA), store.add_claim(OF_BEN)
 
     def must_be_refused(self, folder: Path, person: PersonId = ANNA) -> None:
-        store = IdentityStore.open(folder, KEK)
+        store = IdentityStore.open(DatabasePlace(folder), KEK)
         with pytest.raises(Broken):
             store.claims_of(person)
         store.close()
@@ -246,7 +247,7 @@ class TestTampering:
     @pytest.mark.usefixtures("two")
     def test_an_identifier_given_to_somebody_else_is_refused(self, tmp_path: Path) -> None:
         execute(tmp_path, f"DELETE FROM claims WHERE person = '{BEN}'", f"UPDATE claims SET person = '{BEN}'")
-        store = IdentityStore.open(tmp_path, KEK)
+        store = IdentityStore.open(DatabasePlace(tmp_path), KEK)
         with pytest.raises(Broken):
             store.find("email", "", ADDRESS)
         store.close()
@@ -280,7 +281,7 @@ class TestTampering:
     @pytest.mark.usefixtures("two")
     def test_a_damaged_index_key_locks_the_store_and_nothing_else(self, tmp_path: Path) -> None:
         execute(tmp_path, "UPDATE wrapped_keys SET wrapped = zeroblob(60) WHERE owner = 'index'")
-        store = IdentityStore.open(tmp_path, KEK)
+        store = IdentityStore.open(DatabasePlace(tmp_path), KEK)
         assert store.state().lock == "damaged"
         assert store.forget(ANNA) == 1
         store.close()
@@ -301,7 +302,7 @@ class TestWithoutTheKey:
         self, given: Kek | None, why: str, store: IdentityStore, tmp_path: Path
     ) -> None:
         number = store.add_claim(OF_ANNA)
-        locked = IdentityStore.open(tmp_path, given)
+        locked = IdentityStore.open(DatabasePlace(tmp_path), given)
         for call in self.reading():
             with pytest.raises(Locked) as refused:
                 call(locked)
@@ -316,7 +317,7 @@ class TestWithoutTheKey:
     def test_people_are_forgotten_all_the_same(self, given: Kek | None, store: IdentityStore, tmp_path: Path) -> None:
         for claim in (OF_ANNA, OF_BEN, replace(OF_ANNA, person=CLEO, identifier="c", expires_ms=2)):
             store.add_claim(claim)
-        locked = IdentityStore.open(tmp_path, given)
+        locked = IdentityStore.open(DatabasePlace(tmp_path), given)
         assert (locked.forget(ANNA), locked.keep_marks(BEN)) == (1, 1)
         locked.drop([each.id for each in locked.expired(2)])
         assert locked.persons() == {BEN}
@@ -329,26 +330,26 @@ class TestWithoutTheKey:
             store.reset()
         store.add_claim(OF_ANNA)
         Roster(store).load([Listed("7", "Anna")])
-        other = IdentityStore.open(tmp_path, OTHER)
+        other = IdentityStore.open(DatabasePlace(tmp_path), OTHER)
         assert other.reset() == 1
         assert (other.state().lock, other.state().used, other.claims_of(ANNA)) == ("open", (OTHER.id,), ())
         number = other.add_claim(OF_ANNA)
         assert other.claims_of(ANNA) == (opened(OF_ANNA, number),)
         assert (list(Roster(other).all()), Roster(other).load([Listed("7", "Anna")]).new) == ([], ("7",))
         other.close()
-        none = IdentityStore.open(tmp_path, None)
+        none = IdentityStore.open(DatabasePlace(tmp_path), None)
         assert (none.reset(), none.state().lock, none.state().used) == (1, "no_key", ())
         none.close()
 
     def test_a_store_that_never_had_one_is_empty_and_locked(self, tmp_path: Path) -> None:
-        store = IdentityStore.open(tmp_path, None)
+        store = IdentityStore.open(DatabasePlace(tmp_path), None)
         state = store.state()
         assert (state.lock, state.key, state.used, state.claims) == ("no_key", "", (), 0)
         store.close()
 
     def test_another_key_makes_no_second_index(self, tmp_path: Path) -> None:
-        IdentityStore.open(tmp_path, KEK).close()
-        other = IdentityStore.open(tmp_path, OTHER)
+        IdentityStore.open(DatabasePlace(tmp_path), KEK).close()
+        other = IdentityStore.open(DatabasePlace(tmp_path), OTHER)
         assert other.state().lock == "other_key"
         other.close()
 
@@ -429,16 +430,16 @@ class TestForgetting:
 
 class TestReading:
     def test_makes_and_changes_nothing(self, tmp_path: Path) -> None:
-        assert open_for_reading(tmp_path, KEK) is None
-        PersonKeys.open(tmp_path).close()  # as an earlier version left it
-        assert open_for_reading(tmp_path, KEK) is None
-        store = IdentityStore.open(tmp_path, KEK)
+        assert open_for_reading(DatabasePlace(tmp_path), KEK) is None
+        PersonKeys.open(DatabasePlace(tmp_path)).close()  # as an earlier version left it
+        assert open_for_reading(DatabasePlace(tmp_path), KEK) is None
+        store = IdentityStore.open(DatabasePlace(tmp_path), KEK)
         number = store.add_claim(OF_ANNA)
-        reader = open_for_reading(tmp_path, KEK)
+        reader = open_for_reading(DatabasePlace(tmp_path), KEK)
         assert reader is not None
         assert reader.claims_of(ANNA) == (opened(OF_ANNA, number),)
         assert reader.find("email", "", ADDRESS) == ANNA
-        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        with pytest.raises(OSError, match="readonly"):
             reader.forget(ANNA)
         reader.close()
         store.close()

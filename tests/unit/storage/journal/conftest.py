@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from moderation.values.events import Json
 from moderation.values.ids import PersonId
+from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record import NOBODY, Draft, Part
 from storage.journal.record_keys import PersonKeys
@@ -31,7 +32,7 @@ class Place:
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.folder = data_dir / "records"
-        self.keys = PersonKeys.open(data_dir)
+        self.keys = PersonKeys.open(DatabasePlace(data_dir))
 
     def open(self, now_ms: int = NOON) -> Journal:
         return Journal.open(self.data_dir, "example.org/log", self.keys, now_ms)

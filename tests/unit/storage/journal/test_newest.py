@@ -11,6 +11,7 @@ from pytest import MonkeyPatch
 
 from moderation.values.errors import Broken
 from moderation.values.ids import PersonId
+from storage.database.place import DatabasePlace
 from storage.journal import newest
 from storage.journal.days import list_days
 from storage.journal.journal import Journal
@@ -31,7 +32,7 @@ def message(body: str, at_ms: int) -> Draft:
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     """Provide a log of three days with four messages each, two of them closed."""
-    keys = PersonKeys.open(tmp_path)
+    keys = PersonKeys.open(DatabasePlace(tmp_path))
     with Journal.open(tmp_path, "example.org/log", keys, NOON) as journal:
         for day in range(3):
             at_ms = NOON + day * DAY_MS

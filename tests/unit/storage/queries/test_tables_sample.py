@@ -48,7 +48,7 @@ def decided(by: UserId = CLEO, what: str = "upheld", state: str = "decided") -> 
 
 async def recorded(data: Path, facts: Sequence[tuple[Fact, int]]) -> None:
     """Write facts, each with its time, to the journal and to the tables."""
-    keys = PersonKeys.open(data)
+    keys = PersonKeys.open(DatabasePlace(data))
     database = await Database.open(DatabasePlace(data))
     with Journal.open(data, "example.org/log", keys, NOON) as journal:
         for fact, at in facts:

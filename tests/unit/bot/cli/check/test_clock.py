@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from moderation.values.durations import DAY_MS
+from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.line_format import day_of
 from storage.journal.record import Draft
@@ -26,7 +27,7 @@ def on_the_clock(answerable: Answerable) -> dict[str, tuple[str, str]]:
 
 def write(data_dir: Path, *times: int, now: int = NOW, mended: bool = False) -> None:
     """Write a log with a record of each of these times."""
-    keys = PersonKeys.open(data_dir)
+    keys = PersonKeys.open(DatabasePlace(data_dir))
     with Journal.open(data_dir, "example.org/answerable", keys, times[0]) as journal:
         for at in times:
             journal.append([Draft("coverage", at, fields={"what": "gap", "count": 1})])

@@ -16,6 +16,7 @@ import pytest
 from bot.cli.run import only_instance
 from moderation.model.facts import CaseOpened, RoomEntered
 from moderation.values.ids import GroupCode, PersonId, UserId
+from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.reader import Log
 from storage.journal.record import Draft, Part, Record
@@ -31,7 +32,7 @@ ANNA, BEN, CLEO = "@anna:example.org", "@ben:example.org", "@cleo:example.org"
 @pytest.fixture
 def log(config_file: Path) -> Path:
     data = config_file.parent / "data"
-    keys = PersonKeys.open(data)
+    keys = PersonKeys.open(DatabasePlace(data))
     with Journal.open(data, "example.org/log", keys, NOON) as journal:
         kitchen = GroupCode("G-2222")
         entered = RoomEntered(code=kitchen, purpose="group", room_id="!kitchen:example.org", subject=UserId(CLEO))

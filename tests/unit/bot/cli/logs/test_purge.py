@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bot.cli.terminal.output import text
+from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
 from storage.journal.record_keys import PersonKeys
@@ -13,7 +14,7 @@ DAY_MS = 86_400_000
 
 def test_nothing_is_removed_while_nobody_knows_the_homeservers_time(empty: Path, answerable: Answerable) -> None:
     old = NOW - 300 * DAY_MS
-    keys = PersonKeys.open(empty)
+    keys = PersonKeys.open(DatabasePlace(empty))
     with Journal.open(empty, "example.org/answerable", keys, old) as journal:
         journal.append([Draft("start", old, fields={"version": "1"}), Draft("stop", old, fields={"why": "asked"})])
         journal.append([Draft("start", NOW, fields={"version": "1"})])

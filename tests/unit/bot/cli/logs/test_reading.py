@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from moderation.values.ids import PersonId
+from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record import Draft, Part
 from storage.journal.record_keys import PersonKeys
@@ -32,7 +33,7 @@ def unseen(what: str, count: int, at_ms: int, group: str | None = "G-7F3K") -> D
 def log(config_file: Path) -> Path:
     """Provide a log of three days, two of them closed."""
     data = config_file.parent / "data"
-    keys = PersonKeys.open(data)
+    keys = PersonKeys.open(DatabasePlace(data))
     with Journal.open(data, "example.org/log", keys, NOON) as journal:
         start = Draft("start", NOON, fields={"version": "1"})
         journal.append([start, message("Free COINS\x1b[31m"), message('say "hi" \\o/', user="@ben:example.org")])
@@ -205,7 +206,7 @@ class TestCoverageOfEncryptedMessages:
     @pytest.fixture
     def log(self, config_file: Path) -> None:
         data = config_file.parent / "data"
-        keys = PersonKeys.open(data)
+        keys = PersonKeys.open(DatabasePlace(data))
         with Journal.open(data, "example.org/log", keys, NOON) as journal:
             sealed = [self.sealed(code) for code in ("missing", "missing", "m.unverified", "org.odd")]
             journal.append([Draft("start", NOON, fields={"version": "1"}), *sealed])

@@ -27,7 +27,7 @@ BEN, CODE = UserId("@ben:example.org"), GroupCode("G-7F3K")
 @pytest.fixture
 def data(config_file: Path) -> Path:
     data = config_file.parent / "data"
-    keys = PersonKeys.open(data)
+    keys = PersonKeys.open(DatabasePlace(data))
     entered = RoomEntered(code=CODE, purpose="group", room_id="!garden:example.org", subject=BEN)
     case = CaseOpened(
         room=RoomId("!garden:example.org"),

@@ -16,7 +16,7 @@ from bot.texts.catalog import LANGUAGES, Catalog
 from bot.texts.record_words import Wording, sentence_key
 from moderation.model.facts import FACTS, CaseDecided, Fact
 from moderation.values.ids import GroupCode, PersonId, RoomId, UserId
-from storage.database.place import FILE
+from storage.database.place import FILE, DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.line_format import encode
 from storage.journal.record import Draft, Part
@@ -128,7 +128,7 @@ def test_a_decision_reads_like_a_sentence(monkeypatch: pytest.MonkeyPatch) -> No
 def log(config_file: Path, data_dir: Path) -> Path:
     """Provide two records, beside a database that knows the names."""
     del config_file
-    keys = PersonKeys.open(data_dir)
+    keys = PersonKeys.open(DatabasePlace(data_dir))
     said = Draft("message", NOW, "G-7F3K", parts=(Part(PersonId(BEN), {"mxid": BEN, "body": "Free\x1b[31m coins"}),))
     case = Draft("case", NOW, "G-7F3K", {"n": 5, "step": "opened", "rule": "calm", "on": 1},
                  parts=(Part(PersonId(BEN), {"as": "subject", "mxid": BEN, "excerpt": "Free"}),))  # fmt: skip

@@ -35,7 +35,7 @@ from moderation.values.durations import DAY_MS
 from moderation.values.events import Received
 from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.values.notices import Moment
-from storage.database.place import FILE
+from storage.database.place import FILE, DatabasePlace
 from storage.identity.store import IdentityStore, Kek, NewClaim
 from storage.state.list_entries import change_entries
 from tests.unit.bot.cli.conftest import GARDEN, HEAD, NOW, Answerable
@@ -85,7 +85,7 @@ def crowd(config_file: Path, answerable: Answerable, monkeypatch: pytest.MonkeyP
     data = config_file.parent / "data"
     data.mkdir(mode=0o700)
     asyncio.run(_happen(config_file))
-    with closing(IdentityStore.open(data, Kek.parse(key.read_text()))) as store:
+    with closing(IdentityStore.open(DatabasePlace(data), Kek.parse(key.read_text()))) as store:
         told = {"email": "a" * 60 + "@example.net", "name": "安娜" * 20}
         person, until = PersonId(HAN), NOW + DAY_MS
         store.add_claim(

@@ -1,0 +1,104 @@
+"""The small stores: few tables that are read and written synchronously, such as keys.
+
+A small store is a file of SQLite in the data directory, or a schema of its own in PostgreSQL. Its statements mean the
+same on both: values stand for `?`, and tables are described by `small_tables.py`.
+
+Rules kept here:
+- Changes are made in `transaction` only. They are durable when it ends, and undone as a whole if it raises.
+- What fails because of a disk or a connection raises `OSError`. Any other error of a driver is a defect of ours.
+- A store of a newer program is not opened by its owner: `version` tells.
+
+Left to others: one caller at a time, and the contents (`bot/crypto/store.py`, `storage/journal/record_keys.py`,
+`storage/identity/store.py`).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from .place import DatabasePlace
+from .small_tables import SmallTable
+from .sqlite_small_store import SqliteSmallStore
+
+
+class Rows(Protocol):
+    """The rows that a statement found."""
+
+    @property
+    def rowcount(self) -> int:
+        """The number of rows that were written."""
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the rows that are left."""
+
+
+class SmallStore(Protocol):
+    """An open store. Open it with `open_small_store` or `open_to_read`."""
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> Rows:
+        """Execute one statement. Raises `OSError`."""
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Execute one statement for each row. Raises `OSError`."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Return the block in which changes are made. Raises `OSError`."""
+
+    def create(self, tables: Iterable[SmallTable]) -> None:
+        """Create those of the tables that are missing."""
+
+    def has(self, table: SmallTable) -> bool:
+        """Tell whether there is this table."""
+
+    @property
+    def version(self) -> int:
+        """The version of the tables; 0 in a new store, and in one whose owner counts none."""
+
+    def set_version(self, version: int) -> None:
+        """Note the version of the tables."""
+
+    def close(self) -> None:
+        """Close the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmallPlace:
+    """The place of one small store. `file`: relative to the data directory; `name`: in PostgreSQL."""
+
+    place: DatabasePlace
+    file: Path
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """The file of the store if it is SQLite's."""
+        return self.place.data_dir / self.file
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def is_there(where: SmallPlace) -> bool:
+    """Tell whether there is a store."""
+    return where.path.exists()
+
+
+def open_small_store(where: SmallPlace, *, often: bool = False) -> SmallStore:
+    """Open a store, or create it, readable for its owner only. Any thread may use it, one at a time.
+
+    `often`: it is written many times a minute. Raises `OSError`.
+    """
+    return SqliteSmallStore.open(where.path, wal=often)
+
+
+def open_to_read(where: SmallPlace) -> SmallStore | None:
+    """Open a store without the right to change it; return None if there is none. Raises `OSError`."""
+    return SqliteSmallStore.open_to_read(where.path) if is_there(where) else None
