@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select, union_all, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.actions import PRIORITIES, STOP, URGENT, Action, from_json, to_json
+from storage.database.dialect import json_field, least, upsert
 from storage.database.rows import Rows, rows_of
 
 from .schema import outbox
@@ -168,7 +168,7 @@ def _in_order(rows: Rows) -> list[OutboxRow]:
 
 async def make_all_due(db: AsyncConnection, now_ms: int) -> None:
     """Make every row ready now, since the times of an earlier start mean nothing on the clock of this one."""
-    queued = func.min(func.coalesce(func.nullif(outbox.c.queued, 0), now_ms), now_ms)
+    queued = least(func.coalesce(func.nullif(outbox.c.queued, 0), now_ms), now_ms)
     await db.execute(update(outbox).values(not_before=0, queued=queued))
 
 
@@ -180,7 +180,7 @@ async def count(db: AsyncConnection) -> int:
 async def redactions_waiting(db: AsyncConnection, room: str, subject: str) -> int:
     """Return how many redactions of one person's messages wait in a room."""
     o = outbox.c
-    theirs = func.json_extract(o.action, "$.subject") == subject
+    theirs = json_field(o.action, "subject") == subject
     return int(await db.scalar(select(func.count()).where(o.priority == URGENT, o.room == room, theirs)) or 0)
 
 
@@ -209,7 +209,7 @@ async def goes_first(db: AsyncConnection, room: str) -> bool:
 async def waits_in(db: AsyncConnection, room: str, *, besides: type[Action]) -> bool:
     """Return whether something waits to be done in a room, other than this kind of action."""
     o = outbox.c
-    others = (o.room == room, func.json_extract(o.action, "$.do") != besides.NAME)
+    others = (o.room == room, json_field(o.action, "do") != besides.NAME)
     return await db.scalar(select(o.id).where(*others).limit(1)) is not None
 
 
@@ -237,8 +237,10 @@ async def mark_sending(db: AsyncConnection, rows: Sequence[int]) -> dict[int, Ac
 
 async def not_started(db: AsyncConnection, row: OutboxRow) -> None:
     """Mark a row as not sent: the same action wanted again merges with it, unless it is queued already."""
-    statement = update(outbox).prefix_with("OR IGNORE").where(outbox.c.txn == row.txn)
-    await db.execute(statement.values(merge=row.action.merge))
+    if (same := row.action.merge) is not None:
+        other = outbox.alias("other")
+        is_queued = select(other.c.id).where(other.c.merge == same).exists()
+        await db.execute(update(outbox).where(outbox.c.txn == row.txn, ~is_queued).values(merge=same))
 
 
 async def retry_later(db: AsyncConnection, txn: str, not_before: int, left: Action | None = None) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Column as AnyColumn
 from sqlalchemy import ForeignKey, Index, Integer, MetaData, String, Table, Text, literal_column, or_
 
 metadata = MetaData()
-Column = partial(AnyColumn, nullable=False)
+Column = partial(AnyColumn, nullable=False, autoincrement=False)
 
 # The personal data in a column of text, which decides how it is erased (`storage/projections/erase_person.py`); every
 # such column is marked.
@@ -839,6 +839,7 @@ gap_events = Table(
     Column("event", String, primary_key=True, info=PLAIN),
     Column("room", String, info=PLAIN),
     Column("raw", Text, info=SOON),  # JSON
+    Column("n", Integer, server_default="0"),  # in the order in which they came
 )
 Index("gap_events_by_room", gap_events.c.room)
 

@@ -6,13 +6,13 @@ from functools import singledispatch
 from typing import Any
 
 from sqlalchemy import Table, bindparam, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import Fact
 from moderation.values.events import Json
 from moderation.values.ids import UserId
 from storage import schema
+from storage.database.dialect import upsert
 from storage.database.rows import Asked, rows_of
 
 END_MISSING = "end_missing"  # how many records were missing at the end of the log when the database was rebuilt

@@ -10,11 +10,11 @@ Rules kept here:
 from typing import Any
 
 from sqlalchemy import bindparam, literal_column, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode
 from storage import schema
+from storage.database.dialect import upsert
 from storage.database.rows import Asked
 
 MESSAGE = "message"  # messages, reactions, polls; not edits

@@ -4,13 +4,12 @@ import json
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, bindparam, case, delete, select, tuple_, update
-from sqlalchemy.dialects.sqlite import Insert
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import RoomId, UserId, is_room_id
 from storage import schema
+from storage.database.dialect import Upsert, upsert
 from storage.journal.canonical import plain
 
 from .common import MANY, POSTED, REMOVED, UNREAD, without_marks
@@ -25,7 +24,7 @@ _STATE = update(schema.rooms).where(schema.rooms.c.room == bindparam("this"))
 _ANY_REMOVED = select(schema.pointed.c.record).where(schema.pointed.c.step == REMOVED).limit(1)
 
 
-def _membership(*, came: bool) -> Insert:
+def _membership(*, came: bool) -> Upsert:
     """Return the statement for people who came or went.
 
     The name somebody had stays known after they left; so do the times they first and last came, and their

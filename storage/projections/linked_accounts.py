@@ -11,12 +11,12 @@ Left to others: who may link (`bot/identity/account_linking.py`).
 from collections.abc import Iterable, Mapping
 
 from sqlalchemy import delete, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.people.linked_accounts import AccountLink, persons
 from moderation.values.ids import PersonId, UserId
 from storage import schema
+from storage.database.dialect import upsert
 
 from .common import put
 

@@ -1,7 +1,6 @@
 """Facts about a room: that it is served, its roles, rules, settings and language, and duty hours."""
 
 from sqlalchemy import bindparam, delete, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import (
@@ -20,6 +19,7 @@ from moderation.model.facts import (
 )
 from moderation.values.ids import RoomId, UserId
 from storage import schema
+from storage.database.dialect import upsert
 
 from . import upgraded_rooms
 from .common import WAVE, add, pointed, project, put

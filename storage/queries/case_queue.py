@@ -21,7 +21,7 @@ from moderation.model.facts import Asked, CaseState, Outcome
 from moderation.policy import Grade
 from moderation.values.ids import CaseNumber, GroupCode, RoomId, UserId
 from storage import schema
-from storage.database.dialect import sql_list_param, sql_list_value
+from storage.database.dialect import any_or_one_of, sql_list_param, sql_list_value
 from storage.projections import person_of
 from storage.schema import WAITS
 
@@ -166,7 +166,7 @@ _C = schema.cases.c
 _R, _A, _D = schema.reports.c, schema.assignments.c, schema.decisions.c
 _LAST = 2**62
 _FIRST: Mapping[Tab, Cursor] = {"waiting": Cursor(-1, 0), "decided": Cursor(_LAST, _LAST), "all": Cursor(0, _LAST)}
-_VISIBLE = or_(bindparam("rooms").is_(None), sql_list_param(_C.room, "rooms"))
+_VISIBLE = any_or_one_of(_C.room, "rooms")
 _ASKED = select(_A.record).where(
     _A.n == _C.n, _A.asked == _C.asked, _A.at >= _C.appealed, sql_list_param(_A.user, "accounts")
 )

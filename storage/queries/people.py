@@ -19,7 +19,7 @@ from moderation.model.ledger_entry import LedgerEntry
 from moderation.values.ids import PersonId, RoomId, UserId
 from moderation.values.power_levels import Role
 from storage import schema
-from storage.database.dialect import sql_list, sql_list_param, sql_list_value
+from storage.database.dialect import each_of, sql_list, sql_list_param, sql_list_value
 from storage.database.rows import Asked, Rows, rows_of, rows_then
 from storage.projections import JOINED, PERSON
 
@@ -203,7 +203,7 @@ async def together(db: AsyncConnection, user: UserId, accounts: frozenset[UserId
     )
 
 
-_ASKED = func.json_each(bindparam("rooms")).table_valued("value").c.value
+_ASKED = each_of("rooms").c.value
 _E, _M = schema.events.c, schema.members.c
 _IN_THEM = select(_M.user).where(_M.room == _ASKED, _M.user == bindparam("user"), _M.membership == "join")
 _SEEN = select(_E.record).where(_E.room == _ASKED, _E.sender == bindparam("user"), _E.at >= bindparam("since"))
@@ -338,7 +338,7 @@ def _read_entries(rows: Iterable[Any]) -> tuple[LedgerEntry, ...]:
     )
 
 
-_AMONG = func.json_each(bindparam("users")).table_valued("value").c.value
+_AMONG = each_of("users").c.value
 _MANAGES = (
     select(schema.members.c.room, schema.rooms.c.community)
     .join(schema.rooms, schema.rooms.c.room == schema.members.c.room)

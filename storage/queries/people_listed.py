@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import schema
-from storage.database.dialect import sql_list_param, sql_list_value
+from storage.database.dialect import any_or_one_of, contains_words, sql_list_param, sql_list_value
 from storage.schema import WAITS
 
 
@@ -68,17 +68,10 @@ def _rooms(rooms: Collection[RoomId] | None) -> str | None:
 
 _M, _R, _C, _A = schema.members.c, schema.rooms.c, schema.cases.c, schema.accounts.c
 _GROUPS = schema.members.join(schema.rooms, _R.room == _M.room)
-_VISIBLE = or_(bindparam("rooms").is_(None), sql_list_param(_M.room, "rooms"))
+_VISIBLE = any_or_one_of(_M.room, "rooms")
 _PERSON = func.coalesce(select(_A.person).where(_A.user == _M.user).scalar_subquery(), _M.user)
-_WAITING = (
-    select(func.count())
-    .where(_C.person == _PERSON, WAITS, or_(bindparam("rooms").is_(None), sql_list_param(_C.room, "rooms")))
-    .scalar_subquery()
-)
-_HAS_WORDS = or_(
-    func.instr(func.lower(_M.user), func.lower(bindparam("words"))) > 0,
-    func.instr(func.lower(_M.display_name), func.lower(bindparam("words"))) > 0,
-)
+_WAITING = select(func.count()).where(_C.person == _PERSON, WAITS, any_or_one_of(_C.room, "rooms")).scalar_subquery()
+_HAS_WORDS = or_(contains_words(_M.user, "words"), contains_words(_M.display_name, "words"))
 _PEOPLE: Select[Any] = (
     select(
         _M.user,

@@ -14,7 +14,7 @@ from moderation.rooms.measures import IMPOSED
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power, founders
 from storage import schema
-from storage.database.dialect import sql_list, sql_list_param, sql_list_value
+from storage.database.dialect import any_or_one_of, sql_list, sql_list_param, sql_list_value
 from storage.database.rows import Rows, rows_of
 from storage.state.owner_choices import CHOICES, chosen
 
@@ -35,7 +35,7 @@ _SERVED = (
 _r, _m, _v = schema.rooms.c, schema.members.c, schema.room_settings.c
 _ALL = select(_r.room, _r.code)
 _LANGUAGE = select(_r.language).where(_r.room == bindparam("room"))
-_NAMES = select(_r.room, _r.code, _r.name).where(or_(bindparam("rooms").is_(None), sql_list_param(_r.room, "rooms")))
+_NAMES = select(_r.room, _r.code, _r.name).where(any_or_one_of(_r.room, "rooms"))
 _COMMUNITY = select(_r.community).where(_r.room == bindparam("room"))
 _GROUPS = select(_r.room).where(ACTIVE_GROUP).order_by(_r.entered)
 _rooms_of = select(_m.room).where(sql_list_param(_m.user, "users"))

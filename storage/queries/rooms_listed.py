@@ -13,7 +13,7 @@ from moderation.model.context import InForce
 from moderation.model.facts import OF_ROOMS
 from moderation.values.ids import GroupCode, RoomId
 from storage import schema
-from storage.database.dialect import sql_list, sql_list_param, sql_list_value
+from storage.database.dialect import any_or_one_of, contains_words, sql_list, sql_list_value
 
 from .cases_listed import UNDECIDED_STATES
 from .room_rules import RoomRule, rules_of_room
@@ -116,7 +116,7 @@ async def _measures(db: AsyncConnection) -> dict[str, list[InForce]]:
 
 
 _R, _M, _C = schema.rooms.c, schema.members.c, schema.cases.c
-_HAS_WORDS = (func.instr(func.lower(each), func.lower(bindparam("words"))) > 0 for each in (_R.name, _R.code, _R.room))
+_HAS_WORDS = (contains_words(each, "words") for each in (_R.name, _R.code, _R.room))
 _FOUND: Select[Any] = (
     select(
         _R.room,
@@ -129,7 +129,7 @@ _FOUND: Select[Any] = (
     .where(
         _R.purpose == "group",
         _R.code > bindparam("after"),
-        or_(bindparam("rooms").is_(None), sql_list_param(_R.room, "rooms")),
+        any_or_one_of(_R.room, "rooms"),
         or_(*_HAS_WORDS),
     )
     .order_by(_R.code)

@@ -11,7 +11,6 @@ from sqlalchemy import (
     String,
     and_,
     bindparam,
-    column,
     exists,
     func,
     not_,
@@ -28,7 +27,7 @@ from moderation.rooms.align_people import KeptLevel
 from moderation.rooms.server_acl import KEPT
 from moderation.values.ids import RoomId, UserId
 from storage import schema
-from storage.database.dialect import sql_list, sql_list_value
+from storage.database.dialect import each_of, sql_list, sql_list_value
 from storage.database.rows import rows_of
 from storage.projections import person_of
 
@@ -54,7 +53,7 @@ def _holding(whose: ColumnElement[bool]) -> Select[tuple[object, ...]]:
 
 def of_people(name: str) -> Join:
     """Return the sanctions of the persons behind some accounts, the parameter `name` (`sql_list_value`)."""
-    a, each = schema.accounts.c, func.json_each(bindparam(name)).table_valued(column("value"))
+    a, each = schema.accounts.c, each_of(name)
     known = each.outerjoin(schema.accounts, a.user == each.c.value)
     return known.join(schema.sanctions, schema.sanctions.c.person == func.coalesce(a.person, each.c.value))
 

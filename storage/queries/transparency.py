@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.builtin_rules import BY_ORDER, OUTSIDE, OWN_RULES, REPORTED, TIER_LINKS
 from moderation.values.ids import RoomId
 from storage import schema
-from storage.database.dialect import sql_list_param, sql_list_value
+from storage.database.dialect import any_or_one_of, sql_list_value
 
 DUTIES = tuple(sorted(name for name, rule in OWN_RULES.items() if rule.ledger == "standing"))
 
@@ -128,7 +128,7 @@ def _within(at: Any) -> Any:
     return and_(at >= bindparam("since"), at < bindparam("until"))
 
 
-_OF_PEOPLE = and_(_C.rule.not_in(DUTIES), or_(bindparam("rooms").is_(None), sql_list_param(_C.room, "rooms")))
+_OF_PEOPLE = and_(_C.rule.not_in(DUTIES), any_or_one_of(_C.room, "rooms"))
 _OPENED = select(_S.by, _S.state).where(_S.n == _C.n, _S.step == "opened")
 _ALONE = _OPENED.where(_S.state == "decided", _S.by == "").exists()
 _REPORTED = select(_R.record).where(_R.n == _C.n).exists()

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
@@ -20,6 +20,7 @@ from moderation.people.verification import WARNED_BEFORE, Asks, Guest
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import PersonId, RoomId, UserId
 from storage import schema
+from storage.database.dialect import least
 from storage.database.rows import rows_of
 from storage.projections import REMOVED
 
@@ -30,7 +31,7 @@ def _end() -> ColumnElement[int]:
     """Return the time at which a verification ends, or ended."""
     v = schema.verifications.c
     revoked = func.coalesce(func.nullif(v.revoked, 0), v.until)
-    return func.min(v.until, revoked).label("end")
+    return least(v.until, revoked).label("end")
 
 
 PROOFS = (
@@ -277,7 +278,7 @@ def _members(room: str, asks: Asks, needed: int, now_ms: int) -> Select[tuple[ob
     counted = and_(v.person == person, v.method.in_(sorted(asks.methods)), counting_in(room))
     over = and_(v.level >= needed, _end() <= now_ms)
     return (
-        select(m.user, m.since, func.max(func.iif(over, _end(), 0)).label("lapsed"))
+        select(m.user, m.since, func.max(case((over, _end()), else_=0)).label("lapsed"))
         .select_from(
             schema.members.outerjoin(schema.accounts, a.user == m.user).outerjoin(schema.verifications, counted)
         )
@@ -288,7 +289,7 @@ def _members(room: str, asks: Asks, needed: int, now_ms: int) -> Select[tuple[ob
 
 def _level(now_ms: int) -> ColumnElement[int]:
     """Return the highest level in force of each member."""
-    return func.coalesce(func.max(func.iif(_end() > now_ms, schema.verifications.c.level, 0)), 0)
+    return func.coalesce(func.max(case((_end() > now_ms, schema.verifications.c.level), else_=0)), 0)
 
 
 def _let_be(room: RoomId, rule: str) -> ColumnElement[bool]:

@@ -9,11 +9,11 @@ Rules kept here:
 from typing import NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import GroupCode, RoomId
 from storage import schema
+from storage.database.dialect import upsert
 
 _MARK = "anchored"
 

@@ -15,13 +15,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import bindparam, delete, insert, literal_column, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.events import Json
 from moderation.values.ids import EventId, RoomId
 from storage import schema
+from storage.database.dialect import upsert
 
 MOST_TOLD = 500  # per room
 
@@ -70,8 +70,9 @@ async def open_gap(
 ) -> None:
     """Note that a room is behind, starting now unless it was already."""
     known, told = await gap_of(db, room), delivered.told
-    for event, raw in delivered.timeline.items():
-        row = upsert(schema.gap_events).values(event=event, room=room, raw=json.dumps(raw))
+    newest = await db.scalar(select(func.max(schema.gap_events.c.n)).where(schema.gap_events.c.room == room)) or 0
+    for number, (event, raw) in enumerate(delivered.timeline.items(), start=newest + 1):
+        row = upsert(schema.gap_events).values(event=event, room=room, raw=json.dumps(raw), n=number)
         await db.execute(row.on_conflict_do_nothing())
     if known is None:
         values = {"until": until or "", "since": since, "told": _written(told)}
@@ -127,7 +128,7 @@ async def delivered_events(db: AsyncConnection, ids: Sequence[EventId]) -> dict[
 async def all_delivered(db: AsyncConnection, room: RoomId) -> list[Json]:
     """Return all events of a room that were delivered while it was behind, in the order in which they came."""
     e = schema.gap_events.c
-    rows = await db.execute(select(e.raw).where(e.room == room).order_by(literal_column("rowid")))
+    rows = await db.execute(select(e.raw).where(e.room == room).order_by(e.n))
     return [json.loads(row.raw) for row in rows]
 
 

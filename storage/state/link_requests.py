@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import PersonId, UserId
+from storage.database.dialect import upsert
 from storage.database.rows import rows_of
 from storage.schema import link_requests as table
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import delete, func, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import RoomId, UserId
 from storage import schema
+from storage.database.dialect import upsert
 
 NOWHERE = RoomId("")  # for people in no room that is served
 

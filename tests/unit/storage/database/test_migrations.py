@@ -166,6 +166,15 @@ def test_who_was_spared_by_a_command_stays_spared(tmp_path: Path) -> None:
     assert found.fetchall() == [(7, "cme", "!room", "club", 0, "@anna", 3)]
 
 
+def test_events_delivered_for_a_room_that_is_behind_keep_their_order(tmp_path: Path) -> None:
+    with older_database(tmp_path / FILE, "0050") as connection:
+        for event in ("$b", "$c", "$a"):
+            insert(connection, "gap_events", event=event, room="!room", raw="{}")
+    migrate(tmp_path / FILE)
+    found = sqlite3.connect(tmp_path / FILE).execute("SELECT event FROM gap_events ORDER BY n")
+    assert found.fetchall() == [("$b",), ("$c",), ("$a",)]
+
+
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     migrate(tmp_path / FILE)
     with sqlite3.connect(tmp_path / FILE) as connection:
