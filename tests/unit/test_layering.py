@@ -115,6 +115,6 @@ def test_only_app_names_the_adapters() -> None:
 def test_the_contracts_cover_all_three_packages() -> None:
     config = tomllib.loads((HOUSE / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
     assert config["root_packages"] == ["bot", "moderation", "storage"]
-    assert [contract["type"] for contract in config["contracts"]] == ["layers"] * 6 + ["forbidden"] * 3
+    assert [contract["type"] for contract in config["contracts"]] == ["layers"] * 7 + ["forbidden"] * 3
     folders = [contract for contract in config["contracts"] if "containers" in contract]
     assert all(contract["exhaustive"] for contract in folders)
