@@ -12,9 +12,10 @@ import pytest
 from hypothesis import settings
 
 from tests.postgres import shared
+from tests.postgres.engines import engine
 from tests.postgres.fixtures import own_postgres, postgres, postgres_url
 
-__all__ = ["own_postgres", "postgres", "postgres_url"]  # fixtures
+__all__ = ["engine", "own_postgres", "postgres", "postgres_url"]  # fixtures
 
 settings.register_profile("answerable", deadline=None)
 settings.load_profile("answerable")

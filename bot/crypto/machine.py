@@ -26,6 +26,7 @@ from typing import Any
 from bot.matrix.errors import Answered, LoggedOut, Rejected
 from bot.matrix.http import Wire
 from bot.runtime.clock import Clock, wall_clock
+from storage.database.fence import Epoch
 from storage.database.small_store import SmallPlace
 
 from . import devices, outbound, store_age, undecrypted_events
@@ -84,9 +85,10 @@ class CryptoMachine:
         *,
         recipients: Recipients = Recipients.ALL,
         clock: Clock = wall_clock,
+        epoch: Epoch | None = None,
     ) -> "CryptoMachine":
         """Open the store, or create it. Raises `Broken`, `WrongKey`; makes no request."""
-        store = await Store.open(where, key, user, device)
+        store = await Store.open(where, key, user, device, epoch)
         machine = cls(store, Requests(wire, user), user, device, recipients, clock)
         await store.run(lambda db: devices.track(db, [user]))
         await machine.identity()  # the device's keys are created once, before anything can fail

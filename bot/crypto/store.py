@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from moderation.values.errors import Broken
+from storage.database.fence import Epoch
 from storage.database.place import DatabasePlace
 from storage.database.small_store import SmallPlace, SmallStore, open_small_store
 
@@ -45,11 +46,13 @@ class Store:
         self._thread = thread
 
     @classmethod
-    async def open(cls, where: SmallPlace, key: StoreKey, user: str, device: str) -> "Store":
+    async def open(
+        cls, where: SmallPlace, key: StoreKey, user: str, device: str, epoch: Epoch | None = None
+    ) -> "Store":
         """Open the store of a device, or create it. Raises `Broken` (another device's, newer), `WrongKey`."""
         thread = ThreadPoolExecutor(1, thread_name_prefix="crypto")
         try:
-            db = await asyncio.get_running_loop().run_in_executor(thread, _open, where, key, user, device)
+            db = await asyncio.get_running_loop().run_in_executor(thread, _open, where, key, user, device, epoch)
         except BaseException:
             thread.shutdown(wait=False)
             raise
@@ -114,8 +117,8 @@ def forget(db: Db, name: str) -> None:
     db.execute("DELETE FROM meta WHERE name = ?", (name,))
 
 
-def _open(where: SmallPlace, key: StoreKey, user: str, device: str) -> Db:
-    db = open_small_store(where, often=True)
+def _open(where: SmallPlace, key: StoreKey, user: str, device: str, epoch: Epoch | None) -> Db:
+    db = open_small_store(where, epoch, often=True)
     try:
         prepare(db, key, user, device)
         _check(db, key, user, device, where)

@@ -31,6 +31,7 @@ from bot.matrix.http import Wire
 from bot.runtime.clock import Clock
 from moderation.values.events import IN_A_PLAIN_ROOM, MembershipChanged, Received, StateChanged, Undecryptable
 from moderation.values.ids import EventId, RoomId
+from storage.database.fence import Epoch
 from storage.database.place import DatabasePlace
 from storage.database.small_store import SmallPlace, is_there
 
@@ -40,7 +41,12 @@ _GONE = ("leave", "ban")
 
 
 async def open_machine(
-    place: DatabasePlace, session: Session, wire: Wire, clock: Clock, readers: str = "all"
+    place: DatabasePlace,
+    session: Session,
+    wire: Wire,
+    clock: Clock,
+    readers: str = "all",
+    epoch: Epoch | None = None,
 ) -> CryptoMachine:
     """Open the machine of this session's device; each device has a store. Raises `Broken` if it cannot be used.
 
@@ -49,7 +55,7 @@ async def open_machine(
     where = place_of(place, session.device)
     key = await asyncio.to_thread(_key, where)
     return await CryptoMachine.open(
-        where, key, wire, session.user, session.device, recipients=Recipients(readers), clock=clock
+        where, key, wire, session.user, session.device, recipients=Recipients(readers), clock=clock, epoch=epoch
     )
 
 

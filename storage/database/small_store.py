@@ -5,7 +5,9 @@ same on both: values stand for `?`, and tables are described by `small_tables.py
 
 Rules kept here:
 - Changes are made in `transaction` only. They are durable when it ends, and undone as a whole if it raises.
-- What fails because of a disk or a connection raises `OSError`. Any other error of a driver is a defect of ours.
+- What fails because of a disk, a server or a connection raises `OSError`, with the driver's error as its cause. Any
+  other error of a driver is a defect of ours.
+- In PostgreSQL only the leader of an epoch makes changes.
 - A store of a newer program is not opened by its owner: `version` tells.
 
 Left to others: one caller at a time, and the contents (`bot/crypto/store.py`, `storage/journal/record_keys.py`,
@@ -16,11 +18,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from moderation.values.errors import Broken
+
+from .fence import Epoch
 from .place import DatabasePlace
 from .small_tables import SmallTable
 from .sqlite_small_store import SqliteSmallStore
+
+if TYPE_CHECKING:
+    from .postgresql_small_store import PostgresqlSmallStore
 
 
 class Rows(Protocol):
@@ -83,22 +91,41 @@ class SmallPlace:
         return self.place.data_dir / self.file
 
     def __str__(self) -> str:
-        return str(self.path)
+        return str(self.path) if self.place.url is None else f"{self.name} in {self.place}"
 
 
 def is_there(where: SmallPlace) -> bool:
-    """Tell whether there is a store."""
-    return where.path.exists()
+    """Tell whether there is a store. Raises `OSError`."""
+    if where.place.url is None:
+        return where.path.exists()
+    store = open_to_read(where)
+    if store is not None:
+        store.close()
+    return store is not None
 
 
-def open_small_store(where: SmallPlace, *, often: bool = False) -> SmallStore:
+def open_small_store(where: SmallPlace, epoch: Epoch | None = None, *, often: bool = False) -> SmallStore:
     """Open a store, or create it, readable for its owner only. Any thread may use it, one at a time.
 
-    `often`: it is written many times a minute. Raises `OSError`.
+    `epoch`: that of the leader, who alone may change what is in PostgreSQL. `often`: it is written many times a minute.
+    Raises `OSError`, `Superseded`.
     """
+    if where.place.url is not None:
+        if epoch is None:
+            raise Broken(f"only its leader may open {where} to change it")
+        return _postgresql().open(where.place, where.name, epoch)
     return SqliteSmallStore.open(where.path, wal=often)
 
 
 def open_to_read(where: SmallPlace) -> SmallStore | None:
     """Open a store without the right to change it; return None if there is none. Raises `OSError`."""
-    return SqliteSmallStore.open_to_read(where.path) if is_there(where) else None
+    if where.place.url is not None:
+        return _postgresql().open_to_read(where.place, where.name)
+    return SqliteSmallStore.open_to_read(where.path) if where.path.exists() else None
+
+
+def _postgresql() -> "type[PostgresqlSmallStore]":
+    """Return the engine, loaded only where it is used: without PostgreSQL there is no driver."""
+    from .postgresql_small_store import PostgresqlSmallStore
+
+    return PostgresqlSmallStore

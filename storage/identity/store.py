@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 
 from moderation.values.errors import Broken, Refused
 from moderation.values.ids import PersonId
+from storage.database.fence import Epoch
 from storage.database.place import DatabasePlace
 from storage.database.small_store import SmallStore, open_small_store, open_to_read
 from storage.journal.record_keys import place_of
@@ -58,13 +59,13 @@ class IdentityStore:
         self.changed_from = ""  # the id of the previous key, if opening has finished an interrupted change
 
     @classmethod
-    def open(cls, place: DatabasePlace, kek: Kek | None) -> "IdentityStore":
+    def open(cls, place: DatabasePlace, kek: Kek | None, epoch: Epoch | None = None) -> "IdentityStore":
         """Open ``<data_dir>/identity.sqlite3``, or create it.
 
         With the new key it continues an interrupted change. Without a key, with another key than it needs, or if its
         own keys were changed, it stays locked; `state` says why.
         """
-        database = open_small_store(place_of(place))
+        database = open_small_store(place_of(place), epoch)
         with database.transaction():
             database.create(ALL)
         store = cls(database, kek)

@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from moderation.values.ids import PersonId
+from storage.database.fence import Epoch
 from storage.database.place import DatabasePlace
 from storage.database.small_store import SmallPlace, SmallStore, open_small_store, open_to_read
 from storage.database.small_tables import Column, SmallTable, blobs, texts
@@ -38,9 +39,9 @@ class PersonKeys:
         self._cache: dict[PersonId, bytes] = {}
 
     @classmethod
-    def open(cls, place: DatabasePlace) -> "PersonKeys":
+    def open(cls, place: DatabasePlace, epoch: Epoch | None = None) -> "PersonKeys":
         """Open ``<data_dir>/identity.sqlite3`` (mode 0600), or create it."""
-        store = open_small_store(place_of(place))
+        store = open_small_store(place_of(place), epoch)
         with store.transaction():
             store.create((PERSON_KEYS,))
         return cls(store)

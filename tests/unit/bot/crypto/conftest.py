@@ -6,18 +6,19 @@ from pathlib import Path
 import pytest
 
 from bot.crypto.outbound import Recipients
+from tests.postgres.engines import Engine
 from tests.unit.bot.crypto.pair import Side
 
 Make = Callable[..., Awaitable[Side]]
 
 
 @pytest.fixture
-async def make(tmp_path: Path) -> AsyncIterator[Make]:
+async def make(engine: Engine, tmp_path: Path) -> AsyncIterator[Make]:
     """Provide a function that makes devices; close their stores at the end."""
     made: list[Side] = []
 
     async def side(user: str, device: str = "", recipients: Recipients = Recipients.ALL) -> Side:
-        made.append(await Side.open(tmp_path, user, device or f"{user[1:4].upper()}PHONE", recipients))
+        made.append(await Side.open(engine, tmp_path, user, device or f"{user[1:4].upper()}PHONE", recipients))
         return made[-1]
 
     yield side

@@ -15,7 +15,8 @@ from bot.crypto.room_keys import Decrypted, RoomKeys, Sealed
 from bot.crypto.store import Db, Store, place_of
 from bot.crypto.store_key import StoreKey
 from bot.crypto.to_device import Heard, Inbox
-from storage.database.place import DatabasePlace
+from storage.database.small_store import SmallPlace
+from tests.postgres.engines import Engine
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ class Side:
 
     user: str
     device: str
+    where: SmallPlace
     store: Store
     recipients: Recipients = Recipients.ALL
     now: int = NOW
@@ -44,10 +46,14 @@ class Side:
         self.outbound = Outbound(self.store, self.olm, self.keys, self.recipients)
 
     @classmethod
-    async def open(cls, folder: Path, user: str, device: str, recipients: Recipients = Recipients.ALL) -> "Side":
-        """Open a device with a store in `folder`; an existing one is opened again."""
-        where = place_of(DatabasePlace(folder / user[1:]), device)
-        return cls(user, device, await Store.open(where, StoreKey(bytes(32)), user, device), recipients)
+    async def open(
+        cls, engine: Engine, folder: Path, user: str, device: str, recipients: Recipients = Recipients.ALL
+    ) -> "Side":
+        """Open a device with a store of its own; an existing one is opened again."""
+        shard = user[1:].partition(":")[0]
+        where = place_of(engine.place(folder / shard, shard), device)
+        store = await Store.open(where, StoreKey(bytes(32)), user, device, engine.epoch(shard))
+        return cls(user, device, where, store, recipients)
 
     async def run(self, work: Callable[[Db], T]) -> T:
         """Do something in the store."""

@@ -7,12 +7,13 @@ import pytest
 
 from bot.crypto import devices, store_age
 from bot.crypto.store import Store, set_meta
+from tests.postgres.engines import Engine
 from tests.unit.bot.crypto.test_store import opened
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = await opened(tmp_path)
+async def store(engine: Engine, tmp_path: Path) -> AsyncIterator[Store]:
+    store = await opened(engine, tmp_path)
     yield store
     await store.close()
 

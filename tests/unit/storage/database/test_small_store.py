@@ -1,13 +1,19 @@
 """The small stores: one contract, whatever the engine."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from storage.database.place import DatabasePlace
+from moderation.values.errors import Broken
+from storage.database.fence import Superseded
+from storage.database.refusals import refusal_of
 from storage.database.small_store import SmallPlace, SmallStore, is_there, open_small_store, open_to_read
 from storage.database.small_tables import Column, Index, SmallTable, blobs, numbers, texts
+from tests.postgres.engines import Engine, on_postgresql, on_sqlite
+from tests.postgres.server import Server
 
 PEOPLE = SmallTable(
     "people",
@@ -20,27 +26,29 @@ ANNA, BEN = ("@anna:x", b"\0\xff", 1 << 40, None), ("@ben:x", b"", -1, "B")
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> SmallPlace:
+def where(engine: Engine, tmp_path: Path) -> SmallPlace:
     """Provide the place of a store that is not there yet."""
-    return SmallPlace(DatabasePlace(tmp_path), Path("deep") / "small.sqlite3", "small")
+    return SmallPlace(engine.place(tmp_path), Path("deep") / "small.sqlite3", "small")
 
 
 @pytest.fixture
-def store(where: SmallPlace) -> Iterator[SmallStore]:
+def store(where: SmallPlace, engine: Engine) -> Iterator[SmallStore]:
     """Provide an open store with two tables."""
-    store = open_small_store(where)
+    store = open_small_store(where, engine.epoch())
     with store.transaction():
         store.create((PEOPLE, COUNTED))
     yield store
     store.close()
 
 
-def test_what_was_written_is_read_after_it_was_opened_again(store: SmallStore, where: SmallPlace) -> None:
+def test_what_was_written_is_read_after_it_was_opened_again(
+    store: SmallStore, where: SmallPlace, engine: Engine
+) -> None:
     with store.transaction():
         store.execute(PEOPLE.insert(), ANNA)
         store.executemany(PEOPLE.insert(), [BEN])
     store.close()
-    again = open_small_store(where)
+    again = open_small_store(where, engine.epoch())
     with again.transaction():
         again.create((PEOPLE, COUNTED))  # they are there
     assert again.execute(PEOPLE.select()).fetchall() == [ANNA, BEN]
@@ -86,9 +94,9 @@ def test_the_version_is_undone_with_the_rest(store: SmallStore) -> None:
     assert store.version == 4
 
 
-def test_a_reader_makes_and_changes_nothing(where: SmallPlace) -> None:
+def test_a_reader_makes_and_changes_nothing(where: SmallPlace, engine: Engine) -> None:
     assert (is_there(where), open_to_read(where)) == (False, None)
-    store = open_small_store(where)
+    store = open_small_store(where, engine.epoch())
     with store.transaction():
         store.create((PEOPLE,))
         store.execute(PEOPLE.insert(), ANNA)
@@ -96,11 +104,83 @@ def test_a_reader_makes_and_changes_nothing(where: SmallPlace) -> None:
     assert reader is not None
     assert reader.execute(PEOPLE.select()).fetchall() == [ANNA]
     assert (reader.has(PEOPLE), reader.has(COUNTED)) == (True, False)
-    with pytest.raises(OSError), reader.transaction():
+    with pytest.raises((OSError, Broken)), reader.transaction():
         reader.execute(PEOPLE.insert(), BEN)
     reader.close()
     store.close()
 
 
+@on_sqlite
 def test_the_file_is_its_owners_alone(store: SmallStore, where: SmallPlace) -> None:
     assert where.path.stat().st_mode & 0o777 == 0o600
+
+
+@on_postgresql
+def test_a_former_leader_cannot_change_anything(store: SmallStore, where: SmallPlace, engine: Engine) -> None:
+    with store.transaction():
+        store.execute(PEOPLE.insert(), ANNA)
+    with pytest.raises(OSError, match="terminat"), store.transaction():
+        store.execute(PEOPLE.insert(), BEN)
+        engine.take_over()  # does not wait for a leader that was paused in a transaction
+        store.execute(PEOPLE.insert(), ("@carla:x", b"", 0, None))
+    now = open_to_read(where)
+    assert now is not None
+    assert now.execute(PEOPLE.select()).fetchall() == [ANNA]
+    now.close()
+
+
+@on_postgresql
+def test_a_leader_of_an_earlier_epoch_is_told_so(store: SmallStore, where: SmallPlace, engine: Engine) -> None:
+    former = engine.epoch()
+    engine.take_over()
+    late = open_small_store(where, former)
+    with pytest.raises(Superseded), late.transaction():
+        pytest.fail("it may not even begin")
+    late.close()
+
+
+@on_postgresql
+def test_nothing_is_changed_outside_of_a_transaction(store: SmallStore) -> None:
+    with pytest.raises(OSError, match="read-only"):
+        store.execute(PEOPLE.insert(), ANNA)
+
+
+@on_postgresql
+def test_a_store_without_an_epoch_is_not_opened_for_changes(where: SmallPlace) -> None:
+    with pytest.raises(Broken, match="leader"):
+        open_small_store(where)
+
+
+@on_postgresql
+def test_a_transaction_that_went_on_after_an_error_is_not_taken_for_done(store: SmallStore) -> None:
+    with pytest.raises(Broken, match="undone"), store.transaction():
+        store.execute(PEOPLE.insert(), ANNA)
+        with suppress(psycopg.Error):
+            store.execute(PEOPLE.insert(), ANNA)
+
+
+@on_postgresql
+def test_what_the_engine_cannot_hold_is_replaced_when_written_and_when_looked_for(store: SmallStore) -> None:
+    with store.transaction():
+        store.execute(PEOPLE.insert(), ("@a\0b:x", b"\0", 1, None))
+    found = store.execute('SELECT "user" FROM people WHERE "user" = ?', ("@a\0b:x",)).fetchall()
+    assert found == [("@a\ufffdb:x",)]
+
+
+@on_postgresql
+def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(store: SmallStore, engine: Engine) -> None:
+    assert store.execute("SHOW synchronous_commit").fetchone() == ("on",)
+
+
+def test_a_server_that_stops_is_a_failure_of_the_disk(own_postgres: Server, tmp_path: Path) -> None:
+    own = Engine(own_postgres.url())
+    where = SmallPlace(own.place(tmp_path), Path("small.sqlite3"), "small")
+    store = open_small_store(where, own.epoch())
+    own_postgres.kill()
+    with pytest.raises(OSError) as failed, store.transaction():
+        store.create((PEOPLE,))
+    assert refusal_of(failed.value) is not None
+    with pytest.raises(OSError), store.transaction():
+        store.create((PEOPLE,))
+    with pytest.raises(OSError):
+        open_small_store(where, own.epoch())
