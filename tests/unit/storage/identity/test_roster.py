@@ -1,17 +1,14 @@
 """The roster: only changes are written, a code belongs to one account, and nothing is stored in plain text."""
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from moderation.values.ids import UserId
-from storage.database.place import DatabasePlace
 from storage.identity.roster import Changes, Listed, ListedStatus, Roster, Used, is_code, new_code
 from storage.identity.store import IdentityStore, Kek, Locked
-from storage.journal.record_keys import FILE
+from tests.unit.storage.identity.at import At
 
 ANNA, BEN = UserId("@anna:example.org"), UserId("@ben:example.org")
 KEK = Kek(b"k" * 32)
@@ -20,8 +17,8 @@ SECOND = Listed("M-2", "=Ben", "")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[IdentityStore]:
-    store = IdentityStore.open(DatabasePlace(tmp_path), KEK)
+def store(at: At) -> Iterator[IdentityStore]:
+    store = at.identity(KEK)
     yield store
     store.close()
 
@@ -38,12 +35,12 @@ def codes(roster: Roster, *only: str, now: int = 1_000, until: int = 5_000) -> d
 
 
 class TestLoading:
-    def test_writes_what_is_new_and_what_changed_alone(self, roster: Roster, tmp_path: Path) -> None:
+    def test_writes_what_is_new_and_what_changed_alone(self, roster: Roster, at: At) -> None:
         assert roster.load([FIRST, SECOND]) == Changes(new=("M-1", "M-2"))
-        before = rows(tmp_path)
+        before = rows(at)
         changed = replace(SECOND, name="Ben Beispiel")
         assert roster.load([FIRST, changed]) == Changes(changed=("M-2",), same=1)
-        assert sum(row in before for row in rows(tmp_path)) == 1
+        assert sum(row in before for row in rows(at)) == 1
         assert [each.listed for each in roster.all()] == [FIRST, changed]
 
     def test_removes_missing_entries_only_on_request(self, roster: Roster) -> None:
@@ -126,11 +123,11 @@ class TestCodes:
         assert not set("".join(made)) & set("01ILOU")
 
 
-def test_nothing_of_it_stands_on_the_disk_in_plain(roster: Roster, tmp_path: Path) -> None:
+def test_nothing_of_it_stands_on_the_disk_in_plain(roster: Roster, at: At) -> None:
     roster.load([FIRST])
     code = codes(roster)["M-1"]
     roster.use(code, ANNA, 2_000)
-    found = (tmp_path / FILE).read_bytes()
+    found = at.kept()
     words = (code, code.replace("-", ""), FIRST.name, FIRST.email, FIRST.identifier, ANNA)
     assert [word for word in words if word.encode() in found] == []
 
@@ -141,20 +138,17 @@ def test_taking_somebody_off_says_what_stood_there(roster: Roster) -> None:
     assert roster.remove("M-1") is None
 
 
-def test_without_the_key_nothing_is_read_or_written(store: IdentityStore, tmp_path: Path) -> None:
+def test_without_the_key_nothing_is_read_or_written(store: IdentityStore, at: At) -> None:
     Roster(store).load([FIRST])
     store.close()
-    locked = IdentityStore.open(DatabasePlace(tmp_path), None)
+    locked = at.identity(None)
     with pytest.raises(Locked):
         Roster(locked).load([SECOND])
     with pytest.raises(Locked):
         Roster(locked).use("AAAA-AAAA-AAAA-AAAA", ANNA, 1)
     locked.close()
-    assert len(rows(tmp_path)) == 1
+    assert len(rows(at)) == 1
 
 
-def rows(folder: Path) -> list[tuple[object, ...]]:
-    database = sqlite3.connect(folder / FILE)
-    found = database.execute("SELECT mark, sealed FROM roster").fetchall()
-    database.close()
-    return found
+def rows(at: At) -> list[tuple[object, ...]]:
+    return at.sql("SELECT mark, sealed FROM roster")

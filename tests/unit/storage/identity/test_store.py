@@ -1,21 +1,19 @@
 """The identity store: its data can be read only with the key, belong to one person, and can be forgotten."""
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from moderation.values.errors import Broken, Invalid, Refused
 from moderation.values.ids import PersonId
-from storage.database.place import DatabasePlace
 from storage.identity import blind_index
 from storage.identity.roster import Listed, Roster
 from storage.identity.store import Claim, HeldClaim, IdentityStore, Kek, Locked, NewClaim, Taken, open_for_reading
-from storage.journal.record_keys import FILE, PersonKeys
+from storage.identity.tables import CLAIM_FIELDS, CLAIMS
+from tests.unit.storage.identity.at import At
 
 ANNA, BEN, CLEO = PersonId("@anna:example.org"), PersonId("@ben:example.org"), PersonId("@cleo:example.org")
 KEK, OTHER = Kek(b"k" * 32), Kek(b"o" * 32)
@@ -34,8 +32,8 @@ OF_BEN = replace(OF_ANNA, person=BEN, identifier="ben@example.net", fields={"ema
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[IdentityStore]:
-    store = IdentityStore.open(DatabasePlace(tmp_path), KEK)
+def store(at: At) -> Iterator[IdentityStore]:
+    store = at.identity(KEK)
     yield store
     store.close()
 
@@ -54,22 +52,19 @@ def opened(claim: NewClaim, number: str) -> Claim:
     )
 
 
-def execute(folder: Path, *statements: str) -> None:
+def execute(at: At, *statements: str) -> None:
     """Change the database as somebody who can write to the disk."""
-    database = sqlite3.connect(folder / FILE)
-    with database:
-        for statement in statements:
-            database.execute(statement)
-    database.close()
+    for statement in statements:
+        at.sql(statement)
 
 
 class TestClaims:
-    def test_are_read_again_as_they_were_added(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_are_read_again_as_they_were_added(self, store: IdentityStore, at: At) -> None:
         number = store.add_claim(OF_ANNA)
         assert store.claims_of(ANNA) == (opened(OF_ANNA, number),)
         assert store.claims_of(BEN) == ()
         store.close()
-        again = IdentityStore.open(DatabasePlace(tmp_path), KEK)
+        again = at.identity(KEK)
         assert again.claims_of(ANNA) == (opened(OF_ANNA, number),)
         again.close()
 
@@ -153,32 +148,28 @@ class TestClaims:
 
 
 class TestOnDisk:
-    def test_claims_are_nowhere_in_plain(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_claims_are_nowhere_in_plain(self, store: IdentityStore, at: At) -> None:
         store.add_claim(OF_ANNA)
         store.add_claim(replace(OF_ANNA, fields={"email": ADDRESS}))
-        data = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        data = at.kept()
         for secret in (NAME, ADDRESS, PHONE):
             assert secret.encode() not in data
             assert secret.casefold().encode() not in data
 
-    def test_the_length_of_a_value_says_little(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_the_length_of_a_value_says_little(self, store: IdentityStore, at: At) -> None:
         for number, name in enumerate(("Li", "Li " * 20)):
             store.add_claim(replace(OF_ANNA, identifier=str(number), fields={"name": name}))
-        database = sqlite3.connect(tmp_path / FILE)
-        assert len(database.execute("SELECT DISTINCT length(sealed) FROM claim_fields").fetchall()) == 1
-        database.close()
+        assert len(at.sql("SELECT DISTINCT length(sealed) FROM claim_fields")) == 1
 
-    def test_deleted_seals_are_overwritten(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_deleted_seals_are_overwritten(self, store: IdentityStore, at: At) -> None:
         store.add_claim(OF_ANNA)
-        database = sqlite3.connect(tmp_path / FILE)
-        rows = database.execute("SELECT sealed FROM claim_fields UNION SELECT wrapped FROM wrapped_keys").fetchall()
-        database.close()
+        rows = at.sql("SELECT sealed FROM claim_fields UNION SELECT wrapped FROM wrapped_keys")
         store.forget(ANNA)
-        data = (tmp_path / FILE).read_bytes()
+        data = at.kept()
         assert [bytes(row[0]) in data for row in rows].count(True) == 1  # the key of the index
 
-    def test_record_keys_are_in_the_same_file_and_need_no_key(self, store: IdentityStore, tmp_path: Path) -> None:
-        keys = PersonKeys.open(DatabasePlace(tmp_path))
+    def test_record_keys_are_in_the_same_file_and_need_no_key(self, store: IdentityStore, at: At) -> None:
+        keys = at.keys()
         store.add_claim(OF_ANNA)
         key = keys.key_of(ANNA)
         store.forget(ANNA)
@@ -193,95 +184,93 @@ class TestTampering:
     def two(self, store: IdentityStore) -> tuple[str, str]:
         return store.add_claim(OF_ANNA), store.add_claim(OF_BEN)
 
-    def must_be_refused(self, folder: Path, person: PersonId = ANNA) -> None:
-        store = IdentityStore.open(DatabasePlace(folder), KEK)
+    def must_be_refused(self, at: At, person: PersonId = ANNA) -> None:
+        store = at.identity(KEK)
         with pytest.raises(Broken):
             store.claims_of(person)
         store.close()
 
-    def test_values_swapped_between_persons_are_refused(self, two: tuple[str, str], tmp_path: Path) -> None:
+    def test_values_swapped_between_persons_are_refused(self, two: tuple[str, str], at: At) -> None:
         query = (
             "UPDATE claim_fields SET sealed = (SELECT sealed FROM claim_fields WHERE claim = '{}' AND field = 'name')"
         )
-        execute(tmp_path, f"{query.format(two[1])} WHERE claim = '{two[0]}' AND field = 'name'")
-        self.must_be_refused(tmp_path)
+        execute(at, f"{query.format(two[1])} WHERE claim = '{two[0]}' AND field = 'name'")
+        self.must_be_refused(at)
 
-    def test_values_swapped_between_fields_are_refused(self, two: tuple[str, str], tmp_path: Path) -> None:
+    def test_values_swapped_between_fields_are_refused(self, two: tuple[str, str], at: At) -> None:
         execute(
-            tmp_path,
+            at,
             f"UPDATE claim_fields SET field = 'x' WHERE claim = '{two[0]}' AND field = 'name'",
             f"UPDATE claim_fields SET field = 'name' WHERE claim = '{two[0]}' AND field = 'phone'",
             f"UPDATE claim_fields SET field = 'phone' WHERE claim = '{two[0]}' AND field = 'x'",
         )
-        self.must_be_refused(tmp_path)
+        self.must_be_refused(at)
 
-    def test_values_of_another_claim_of_the_same_person_are_refused(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_values_of_another_claim_of_the_same_person_are_refused(self, store: IdentityStore, at: At) -> None:
         first = store.add_claim(OF_ANNA)
         second = store.add_claim(replace(OF_ANNA, identifier="other@example.net"))
         execute(
-            tmp_path,
+            at,
             f"DELETE FROM claim_fields WHERE claim = '{first}'",
             f"UPDATE claim_fields SET claim = '{first}' WHERE claim = '{second}'",
         )
-        self.must_be_refused(tmp_path)
+        self.must_be_refused(at)
 
     @pytest.mark.parametrize(
         "change",
         [
-            f"person = '{BEN}'",
-            "method = 'roster'",
-            "issuer = 'elsewhere'",
-            "expires = expires + 1",
-            "created = created - 1",
-            "blind = zeroblob(32)",
-            "id = 'f' || substr(id, 2, 30) || 'ff'",
-            "seal = zeroblob(28)",
-            "seal = x''",
+            ("person = ?", BEN),
+            ("method = ?", "roster"),
+            ("issuer = ?", "elsewhere"),
+            ("expires = expires + ?", 1),
+            ("created = created - ?", 1),
+            ("blind = ?", bytes(32)),
+            ("id = 'f' || substr(id, 2, 30) || ?", "ff"),
+            ("seal = ?", bytes(28)),
+            ("seal = ?", b""),
         ],
     )
     @pytest.mark.usefixtures("two")
-    def test_a_row_that_was_changed_is_refused(self, change: str, tmp_path: Path) -> None:
-        execute(tmp_path, f"UPDATE claims SET {change} WHERE person = '{ANNA}'")
-        self.must_be_refused(tmp_path, BEN if "person" in change else ANNA)
+    def test_a_row_that_was_changed_is_refused(self, change: tuple[str, object], at: At) -> None:
+        at.sql(f"UPDATE claims SET {change[0]} WHERE person = '{ANNA}'", change[1])
+        self.must_be_refused(at, BEN if change[1] == BEN else ANNA)
 
     @pytest.mark.usefixtures("two")
-    def test_an_identifier_given_to_somebody_else_is_refused(self, tmp_path: Path) -> None:
-        execute(tmp_path, f"DELETE FROM claims WHERE person = '{BEN}'", f"UPDATE claims SET person = '{BEN}'")
-        store = IdentityStore.open(DatabasePlace(tmp_path), KEK)
+    def test_an_identifier_given_to_somebody_else_is_refused(self, at: At) -> None:
+        execute(at, f"DELETE FROM claims WHERE person = '{BEN}'", f"UPDATE claims SET person = '{BEN}'")
+        store = at.identity(KEK)
         with pytest.raises(Broken):
             store.find("email", "", ADDRESS)
         store.close()
 
     @pytest.mark.usefixtures("two")
-    def test_the_key_of_somebody_else_is_refused(self, tmp_path: Path) -> None:
+    def test_the_key_of_somebody_else_is_refused(self, at: At) -> None:
         taken = f"(SELECT wrapped FROM wrapped_keys WHERE owner = '{BEN}')"
-        execute(tmp_path, f"UPDATE wrapped_keys SET wrapped = {taken} WHERE owner = '{ANNA}'")
-        self.must_be_refused(tmp_path)
+        execute(at, f"UPDATE wrapped_keys SET wrapped = {taken} WHERE owner = '{ANNA}'")
+        self.must_be_refused(at)
 
     @pytest.mark.usefixtures("two")
-    def test_a_key_that_is_missing_is_told(self, tmp_path: Path) -> None:
-        execute(tmp_path, f"DELETE FROM wrapped_keys WHERE owner = '{ANNA}'")
-        self.must_be_refused(tmp_path)
+    def test_a_key_that_is_missing_is_told(self, at: At) -> None:
+        execute(at, f"DELETE FROM wrapped_keys WHERE owner = '{ANNA}'")
+        self.must_be_refused(at)
 
     @pytest.mark.usefixtures("two")
-    def test_every_byte_of_a_seal_counts(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_every_byte_of_a_seal_counts(self, store: IdentityStore, at: At) -> None:
         query = "SELECT sealed FROM claim_fields JOIN claims ON id = claim WHERE field = 'name' AND person = ?"
-        database = sqlite3.connect(tmp_path / FILE, isolation_level=None)
-        ((sealed,),) = database.execute(query, (ANNA,)).fetchall()
+        ((sealed,),) = at.sql(query, ANNA)
         for place in range(len(sealed)):
             changed = bytearray(sealed)
             changed[place] ^= 1
-            database.execute("UPDATE claim_fields SET sealed = ? WHERE sealed = ?", (bytes(changed), sealed))
+            at.sql("UPDATE claim_fields SET sealed = ? WHERE sealed = ?", bytes(changed), sealed)
             with pytest.raises(Broken):
                 store.claims_of(ANNA)
-            database.execute("UPDATE claim_fields SET sealed = ? WHERE sealed = ?", (sealed, bytes(changed)))
+            at.sql("UPDATE claim_fields SET sealed = ? WHERE sealed = ?", sealed, bytes(changed))
         assert len(store.claims_of(ANNA)) == 1
-        database.close()
 
     @pytest.mark.usefixtures("two")
-    def test_a_damaged_index_key_locks_the_store_and_nothing_else(self, tmp_path: Path) -> None:
-        execute(tmp_path, "UPDATE wrapped_keys SET wrapped = zeroblob(60) WHERE owner = 'index'")
-        store = IdentityStore.open(DatabasePlace(tmp_path), KEK)
+    def test_a_damaged_index_key_locks_the_store_and_nothing_else(self, at: At) -> None:
+        at.sql("UPDATE wrapped_keys SET wrapped = ? WHERE owner = 'index'", bytes(60))
+        store = at.identity(KEK)
         assert store.state().lock == "damaged"
         assert store.forget(ANNA) == 1
         store.close()
@@ -299,10 +288,10 @@ class TestWithoutTheKey:
 
     @pytest.mark.parametrize(("given", "why"), [(None, "no_key"), (OTHER, "other_key")])
     def test_nothing_is_added_found_or_read_and_it_says_why(
-        self, given: Kek | None, why: str, store: IdentityStore, tmp_path: Path
+        self, given: Kek | None, why: str, store: IdentityStore, at: At
     ) -> None:
         number = store.add_claim(OF_ANNA)
-        locked = IdentityStore.open(DatabasePlace(tmp_path), given)
+        locked = at.identity(given)
         for call in self.reading():
             with pytest.raises(Locked) as refused:
                 call(locked)
@@ -314,10 +303,10 @@ class TestWithoutTheKey:
         assert store.claims_of(ANNA) == (opened(OF_ANNA, number),)
 
     @pytest.mark.parametrize("given", [None, OTHER])
-    def test_people_are_forgotten_all_the_same(self, given: Kek | None, store: IdentityStore, tmp_path: Path) -> None:
+    def test_people_are_forgotten_all_the_same(self, given: Kek | None, store: IdentityStore, at: At) -> None:
         for claim in (OF_ANNA, OF_BEN, replace(OF_ANNA, person=CLEO, identifier="c", expires_ms=2)):
             store.add_claim(claim)
-        locked = IdentityStore.open(DatabasePlace(tmp_path), given)
+        locked = at.identity(given)
         assert (locked.forget(ANNA), locked.keep_marks(BEN)) == (1, 1)
         locked.drop([each.id for each in locked.expired(2)])
         assert locked.persons() == {BEN}
@@ -325,31 +314,31 @@ class TestWithoutTheKey:
         locked.close()
         assert (store.state().claims, store.claims_of(ANNA)) == (0, ())
 
-    def test_it_can_be_reset_after_the_key_is_lost(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_it_can_be_reset_after_the_key_is_lost(self, store: IdentityStore, at: At) -> None:
         with pytest.raises(Refused):
             store.reset()
         store.add_claim(OF_ANNA)
         Roster(store).load([Listed("7", "Anna")])
-        other = IdentityStore.open(DatabasePlace(tmp_path), OTHER)
+        other = at.identity(OTHER)
         assert other.reset() == 1
         assert (other.state().lock, other.state().used, other.claims_of(ANNA)) == ("open", (OTHER.id,), ())
         number = other.add_claim(OF_ANNA)
         assert other.claims_of(ANNA) == (opened(OF_ANNA, number),)
         assert (list(Roster(other).all()), Roster(other).load([Listed("7", "Anna")]).new) == ([], ("7",))
         other.close()
-        none = IdentityStore.open(DatabasePlace(tmp_path), None)
+        none = at.identity(None)
         assert (none.reset(), none.state().lock, none.state().used) == (1, "no_key", ())
         none.close()
 
-    def test_a_store_that_never_had_one_is_empty_and_locked(self, tmp_path: Path) -> None:
-        store = IdentityStore.open(DatabasePlace(tmp_path), None)
+    def test_a_store_that_never_had_one_is_empty_and_locked(self, at: At) -> None:
+        store = at.identity(None)
         state = store.state()
         assert (state.lock, state.key, state.used, state.claims) == ("no_key", "", (), 0)
         store.close()
 
-    def test_another_key_makes_no_second_index(self, tmp_path: Path) -> None:
-        IdentityStore.open(DatabasePlace(tmp_path), KEK).close()
-        other = IdentityStore.open(DatabasePlace(tmp_path), OTHER)
+    def test_another_key_makes_no_second_index(self, at: At) -> None:
+        at.identity(KEK).close()
+        other = at.identity(OTHER)
         assert other.state().lock == "other_key"
         other.close()
 
@@ -362,7 +351,7 @@ class TestWithoutTheKey:
 
 
 class TestForgetting:
-    def test_takes_claims_and_key(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_takes_claims_and_key(self, store: IdentityStore, at: At) -> None:
         store.add_claim(OF_ANNA)
         store.add_claim(OF_BEN)
         assert store.forget(ANNA) == 1
@@ -370,9 +359,7 @@ class TestForgetting:
         assert (store.claims_of(ANNA), store.find("email", "", ADDRESS)) == ((), None)
         assert store.persons() == {BEN}
         assert store.state().forgotten == 1
-        database = sqlite3.connect(tmp_path / FILE)
-        assert database.execute("SELECT owner FROM wrapped_keys ORDER BY 1").fetchall() == [(BEN,), ("index",)]
-        database.close()
+        assert at.sql("SELECT owner FROM wrapped_keys ORDER BY 1") == [(BEN,), ("index",)]
 
     def test_a_returning_person_starts_afresh(self, store: IdentityStore) -> None:
         store.add_claim(OF_ANNA)
@@ -380,19 +367,14 @@ class TestForgetting:
         number = store.add_claim(replace(OF_ANNA, person=BEN))
         assert store.claims_of(BEN) == (opened(replace(OF_ANNA, person=BEN), number),)
 
-    def test_values_put_back_from_an_older_copy_cannot_be_read(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_values_put_back_from_an_older_copy_cannot_be_read(self, store: IdentityStore, at: At) -> None:
         store.add_claim(OF_ANNA)
-        database = sqlite3.connect(tmp_path / FILE)
-        rows = (
-            database.execute("SELECT * FROM claims").fetchall(),
-            database.execute("SELECT * FROM claim_fields").fetchall(),
-        )
+        claims, fields = at.sql(CLAIMS.select()), at.sql(CLAIM_FIELDS.select())
         store.forget(ANNA)
         store.add_claim(replace(OF_ANNA, identifier="new@example.net"))
-        with database:
-            database.executemany("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows[0])
-            database.executemany("INSERT INTO claim_fields VALUES (?, ?, ?)", rows[1])
-        database.close()
+        for table, rows in ((CLAIMS, claims), (CLAIM_FIELDS, fields)):
+            for row in rows:
+                at.sql(table.insert(), *row)
         with pytest.raises(Broken):
             store.claims_of(ANNA)
 
@@ -412,7 +394,7 @@ class TestForgetting:
         assert store.keep_only({BEN, "@somebody:else.org"}) == 1
         assert store.persons() == {BEN}
 
-    def test_expired_claims_are_dropped(self, store: IdentityStore, tmp_path: Path) -> None:
+    def test_expired_claims_are_dropped(self, store: IdentityStore, at: At) -> None:
         first = store.add_claim(OF_ANNA)
         later = replace(OF_ANNA, identifier="other@example.net", expires_ms=10_000)
         second = store.add_claim(later)
@@ -423,29 +405,27 @@ class TestForgetting:
         store.drop([], stripped=[second])
         assert store.claims_of(ANNA) == (opened(replace(later, fields={}), second),)
         store.drop([second])
-        database = sqlite3.connect(tmp_path / FILE)
-        assert database.execute("SELECT owner FROM wrapped_keys").fetchall() == [("index",)]
-        database.close()
+        assert at.sql("SELECT owner FROM wrapped_keys") == [("index",)]
 
 
 class TestReading:
-    def test_makes_and_changes_nothing(self, tmp_path: Path) -> None:
-        assert open_for_reading(DatabasePlace(tmp_path), KEK) is None
-        PersonKeys.open(DatabasePlace(tmp_path)).close()  # as an earlier version left it
-        assert open_for_reading(DatabasePlace(tmp_path), KEK) is None
-        store = IdentityStore.open(DatabasePlace(tmp_path), KEK)
+    def test_makes_and_changes_nothing(self, at: At) -> None:
+        assert open_for_reading(at.place, KEK) is None
+        at.keys().close()  # as an earlier version left it
+        assert open_for_reading(at.place, KEK) is None
+        store = at.identity(KEK)
         number = store.add_claim(OF_ANNA)
-        reader = open_for_reading(DatabasePlace(tmp_path), KEK)
+        reader = open_for_reading(at.place, KEK)
         assert reader is not None
         assert reader.claims_of(ANNA) == (opened(OF_ANNA, number),)
         assert reader.find("email", "", ADDRESS) == ANNA
-        with pytest.raises(OSError, match="readonly"):
+        with pytest.raises((OSError, Broken), match=r"read-?only|reading only"):
             reader.forget(ANNA)
         reader.close()
         store.close()
 
 
-def test_the_blinded_index_is_what_the_documents_say(store: IdentityStore, tmp_path: Path) -> None:
+def test_the_blinded_index_is_what_the_documents_say(store: IdentityStore, at: At) -> None:
     """Computed again with nothing of ours but the words."""
     import hashlib
     import hmac
@@ -453,10 +433,8 @@ def test_the_blinded_index_is_what_the_documents_say(store: IdentityStore, tmp_p
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     store.add_claim(OF_ANNA)
-    database = sqlite3.connect(tmp_path / FILE)
-    wrapped, by = database.execute("SELECT wrapped, wrapped_by FROM wrapped_keys WHERE owner = 'index'").fetchone()
-    ((mark,),) = database.execute("SELECT blind FROM claims").fetchall()
-    database.close()
+    ((wrapped, by),) = at.sql("SELECT wrapped, wrapped_by FROM wrapped_keys WHERE owner = 'index'")
+    ((mark,),) = at.sql("SELECT blind FROM claims")
 
     def words(*each: str) -> bytes:
         return b"".join(len(word.encode()).to_bytes(4, "big") + word.encode() for word in each)
