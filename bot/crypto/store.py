@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from moderation.values.errors import Broken
 from storage.database.fence import Epoch
 from storage.database.place import DatabasePlace
-from storage.database.small_store import SmallPlace, SmallStore, open_small_store
+from storage.database.small_store import SmallPlace, SmallStore, names_in, open_small_store
 
 from . import tables
 from .store_key import StoreKey
@@ -30,6 +30,7 @@ T = TypeVar("T")
 Db = SmallStore
 
 FOLDER, FILE = "crypto", "crypto.sqlite3"  # in the data directory, a folder for each device
+_PREFIX = "crypto_"
 _VERSION = 1
 _CHECK = b"answerable"
 
@@ -96,8 +97,20 @@ class Store:
 
 def place_of(place: DatabasePlace, device: str) -> SmallPlace:
     """Return the place of a device's store: each device has its own."""
-    code = hashlib.sha256(device.encode()).hexdigest()[:16]
-    return SmallPlace(place, Path(FOLDER) / code / FILE, f"crypto_{code}")
+    return _place(place, hashlib.sha256(device.encode()).hexdigest()[:16])
+
+
+def places_of(place: DatabasePlace) -> list[SmallPlace]:
+    """Return the places of all stores that there are, of present and earlier devices. Raises `OSError`."""
+    if place.url is None:
+        codes = sorted(file.parent.name for file in (place.data_dir / FOLDER).glob(f"*/{FILE}"))
+    else:
+        codes = [name.removeprefix(_PREFIX) for name in names_in(place) if name.startswith(_PREFIX)]
+    return [_place(place, code) for code in codes]
+
+
+def _place(place: DatabasePlace, code: str) -> SmallPlace:
+    return SmallPlace(place, Path(FOLDER) / code / FILE, f"{_PREFIX}{code}")
 
 
 def set_meta(db: Db, name: str, value: str | bytes) -> None:

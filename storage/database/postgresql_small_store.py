@@ -11,7 +11,7 @@ Left to others: what each method is for (`small_store.py`), who leads (`leadersh
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -47,20 +47,20 @@ class PostgresqlSmallStore:
         self._begin = f"BEGIN READ WRITE; {epoch.check_sql}" if epoch else ""
 
     @classmethod
-    def open(cls, place: DatabasePlace, name: str, epoch: Epoch | None) -> "PostgresqlSmallStore":
-        """Open the store `name`, or create it for the leader of `epoch`. Raises `OSError`, `Superseded`.
+    def open(cls, place: DatabasePlace, schema: str, epoch: Epoch | None) -> "PostgresqlSmallStore":
+        """Open the store in `schema`, or create it for the leader of `epoch`. Raises `OSError`, `Superseded`.
 
         Without an epoch nothing can be changed.
         """
         with _failures(epoch):
             settings = session(place, durable=True, name=epoch.application_name if epoch else NAME)
             connection = driver().connect(**settings)
-        store = cls(connection, schema_of(place, name), epoch)
+        store = cls(connection, schema, epoch)
         try:
-            store.execute(_SETTINGS.format(schema=literal(store._schema)))
+            store.execute(_SETTINGS.format(schema=literal(schema)))
             if epoch and not store.exists():
                 with store.transaction():
-                    store.execute(f'CREATE SCHEMA IF NOT EXISTS "{store._schema}"')
+                    store.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
                     store.create((_VERSION,))
         except BaseException:
             store.close()
@@ -68,13 +68,21 @@ class PostgresqlSmallStore:
         return store
 
     @classmethod
-    def open_to_read(cls, place: DatabasePlace, name: str) -> "PostgresqlSmallStore | None":
-        """Open the store `name` without the right to change it; return None if there is none. Raises `OSError`."""
-        store = cls.open(place, name, None)
+    def open_to_read(cls, place: DatabasePlace, schema: str) -> "PostgresqlSmallStore | None":
+        """Open a store without the right to change it; return None if there is none. Raises `OSError`."""
+        store = cls.open(place, schema, None)
         if store.exists():
             return store
         store.close()
         return None
+
+    @classmethod
+    def names_in(cls, place: DatabasePlace, before: str) -> list[str]:
+        """Return what follows `before` in the names of stores' schemas. Raises `OSError`."""
+        with closing(cls.open(place, before, None)) as store:
+            query = "SELECT schemaname FROM pg_catalog.pg_tables WHERE tablename = 'version' ORDER BY 1"
+            found = [str(schema) for (schema,) in store.execute(query)]
+        return [schema.removeprefix(before) for schema in found if schema.startswith(before)]
 
     def exists(self) -> bool:
         """Tell whether the store was created."""
@@ -134,11 +142,6 @@ class PostgresqlSmallStore:
     def close(self) -> None:
         """End the session."""
         self._session.close()
-
-
-def schema_of(place: DatabasePlace, name: str) -> str:
-    """Return the schema of the store `name`; no shard is called so, as `$` is not in a shard's name."""
-    return f"{place.schema}${name}"
 
 
 @contextmanager

@@ -90,6 +90,11 @@ class SmallPlace:
         """The file of the store if it is SQLite's."""
         return self.place.data_dir / self.file
 
+    @property
+    def schema(self) -> str:
+        """The schema of the store in PostgreSQL. No shard is called so: `$` is in no shard's name."""
+        return f"{self.place.schema}${self.name}"
+
     def __str__(self) -> str:
         return str(self.path) if self.place.url is None else f"{self.name} in {self.place}"
 
@@ -113,15 +118,20 @@ def open_small_store(where: SmallPlace, epoch: Epoch | None = None, *, often: bo
     if where.place.url is not None:
         if epoch is None:
             raise Broken(f"only its leader may open {where} to change it")
-        return _postgresql().open(where.place, where.name, epoch)
+        return _postgresql().open(where.place, where.schema, epoch)
     return SqliteSmallStore.open(where.path, wal=often)
 
 
 def open_to_read(where: SmallPlace) -> SmallStore | None:
     """Open a store without the right to change it; return None if there is none. Raises `OSError`."""
     if where.place.url is not None:
-        return _postgresql().open_to_read(where.place, where.name)
+        return _postgresql().open_to_read(where.place, where.schema)
     return SqliteSmallStore.open_to_read(where.path) if where.path.exists() else None
+
+
+def names_in(place: DatabasePlace) -> list[str]:
+    """Return the names of the stores that a place in PostgreSQL has. Raises `OSError`."""
+    return _postgresql().names_in(place, f"{place.schema}$")
 
 
 def _postgresql() -> "type[PostgresqlSmallStore]":

@@ -11,7 +11,7 @@ import pytest
 
 from bot.crypto import tables
 from bot.crypto.errors import WrongKey
-from bot.crypto.store import Db, Store, meta, place_of, set_meta
+from bot.crypto.store import Db, Store, meta, place_of, places_of, set_meta
 from bot.crypto.store_key import StoreKey
 from moderation.values.errors import Broken
 from storage.database.fence import Superseded
@@ -194,3 +194,17 @@ async def test_goes_on_in_another_folder_and_no_more_in_the_first(engine: Engine
     assert not await asyncio.to_thread(lambda: [*tmp_path.iterdir()])  # nothing is kept in the data directory
     await second.close()
     await first.close()
+
+
+async def test_all_stores_of_one_deployment_are_found(engine: Engine, tmp_path: Path) -> None:
+    assert await asyncio.to_thread(places_of, engine.place(tmp_path)) == []
+    for device in ("D", "E"):
+        await (
+            await Store.open(place_of(engine.place(tmp_path), device), KEY, "@bot:x", device, engine.epoch())
+        ).close()
+    if engine.url:
+        await (
+            await Store.open(place_of(engine.place(tmp_path, "b"), "D"), KEY, "@b:x", "D", engine.epoch("b"))
+        ).close()
+    found = await asyncio.to_thread(places_of, engine.place(tmp_path))
+    assert sorted(found, key=str) == sorted((place_of(engine.place(tmp_path), each) for each in "DE"), key=str)
