@@ -2,8 +2,9 @@
 
 Rules kept here:
 - One writer, one transaction at a time; readers never wait for it.
+- What an engine does otherwise than the other is nobody's concern above this.
 
-Left to others: the engine (`sqlite.py`), what is written (`storage/projections/`), and the queries
+Left to others: the engines (`sqlite.py`, `postgresql.py`), what is written (`storage/projections/`), and the queries
 (`storage/queries/`).
 """
 
@@ -15,52 +16,64 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.errors import Broken, Invalid
 
-from . import sqlite
+from . import postgresql, sqlite
+from .engine import Session, Sessions
+from .fence import Epoch, Superseded, is_superseded
 from .place import DatabasePlace
-from .sqlite import BUSY_MS
-from .sqlite_driver import Connection, Engine
+from .schemas import schemas
+
+_MOST_IDLE = 16  # connections that are kept for reading
 
 
 class Database:
     """One state database. Make it with `Database.open`."""
 
-    def __init__(self, engine: Engine, writer: Connection | None) -> None:
+    def __init__(self, engine: Sessions, writer: Session | None, epoch: Epoch | None = None) -> None:
         self._engine = engine
+        self._epoch = epoch
         self._writer = writer
-        self._idle: list[Connection] = []  # for reading; to take one from the engine costs as much as a statement
+        self._idle: list[Session] = []  # for reading; to take one from the engine costs as much as a statement
         self._is_closed = False
         self._turn = asyncio.Lock()
 
     @classmethod
-    async def open(cls, place: DatabasePlace, *, read_only: bool = False) -> "Database":
+    async def open(cls, place: DatabasePlace, *, read_only: bool = False, epoch: Epoch | None = None) -> "Database":
         """Open the database; unless `read_only`, create or migrate it first.
 
-        Raises `Invalid` if there is none to read, or if a newer version of this program wrote it.
+        `epoch`: the reign of this process over the log, which is proved in each writing transaction on PostgreSQL.
+        Raises `Invalid` or `DatabaseRefused` if there is none to read, if it cannot be used, or if a newer version of
+        this program wrote it.
         """
         if place.url is not None:
-            raise Broken("there is no engine for PostgreSQL yet")
-        path = place.file
+            prepare = postgresql.refuse_other_schema if read_only else postgresql.migrate
+            await asyncio.to_thread(prepare, place)
+            engine: Sessions = postgresql.engine_of(place, read_only=read_only, epoch=epoch)
+            return cls(engine, None if read_only else await engine.writer(), epoch)
         if read_only:
-            if not path.exists():
-                raise Invalid(f"no database at {path}: has the bot run with this data directory?")
-            await asyncio.to_thread(sqlite.refuse_other_schema, path)
+            if not place.file.exists():
+                raise Invalid(f"no database at {place}: has the bot run with this data directory?")
+            await asyncio.to_thread(sqlite.refuse_other_schema, place.file)
         else:
-            await asyncio.to_thread(sqlite.migrate, path)
-        engine = sqlite.engine_of(path, read_only=read_only)
-        writer = None if read_only else await engine.opened()
-        return cls(engine, writer)
+            await asyncio.to_thread(sqlite.migrate, place.file)
+        engine = sqlite.engine_of(place.file, read_only=read_only)
+        return cls(engine, None if read_only else await engine.writer())
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """Yield the connection in the one writing transaction: committed at the end, rolled back on any error."""
+        """Yield the connection in the one writing transaction: committed at the end, rolled back on any error.
+
+        Raises `Superseded` if another process leads the log by now.
+        """
         if self._writer is None:
             raise Broken("this database was opened for reading only")
         async with self._turn:
             try:
                 yield self._writer
                 await self._writer.commit()
-            except BaseException:
+            except BaseException as error:
                 await self._writer.rollback()
+                if self._epoch is not None and is_superseded(error):
+                    raise Superseded(self._epoch) from error
                 raise
 
     @asynccontextmanager
@@ -70,7 +83,7 @@ class Database:
         try:
             yield connection
         finally:
-            if connection.is_idle() and not self._is_closed:
+            if connection.is_idle() and not self._is_closed and len(self._idle) < _MOST_IDLE:
                 self._idle.append(connection)
             else:
                 await connection.close()
@@ -79,25 +92,22 @@ class Database:
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
         """Yield a connection on which all statements see one state, whatever is committed meanwhile."""
         async with self.read() as connection:
-            await connection.exec_driver_sql("BEGIN")
+            await connection.exec_driver_sql(self._engine.snapshot)
             try:
                 yield connection
             finally:
-                await connection.exec_driver_sql("ROLLBACK")
+                await connection.rollback()
 
-    async def clean(self, *, patience_ms: int = BUSY_MS) -> bool:
-        """Empty the WAL, which may still contain what was erased or deleted.
+    async def clean(self, *, patience_ms: int | None = None) -> bool:
+        """Overwrite or free what was erased or deleted, as far as the engine can.
 
-        Returns False if a reader has kept it from being emptied for so long. Uses a connection of its own: one whose
-        statement is cancelled is thrown away.
+        Returns False if a reader has kept it from that for so long. Uses a connection of its own: one whose statement
+        is cancelled is thrown away.
         """
         if self._writer is None:
             raise Broken("this database was opened for reading only")
         async with self._turn, self.read() as db:
-            await db.exec_driver_sql(f"PRAGMA busy_timeout = {patience_ms}")
-            row = (await db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
-            await db.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_MS}")
-        return bool(row[0] == 0)
+            return await self._engine.clean(db, self._engine.patience_ms if patience_ms is None else patience_ms)
 
     async def close(self) -> None:
         """Close all connections; those that are still read from when that ends."""
@@ -108,33 +118,41 @@ class Database:
 
 
 def is_there(place: DatabasePlace) -> bool:
-    """Tell whether there is a database."""
-    return place.file.exists()
+    """Tell whether there is a database. Raises `DatabaseRefused` if its server cannot be asked."""
+    return postgresql.is_there(place) if place.url else place.file.exists()
 
 
 def is_older(place: DatabasePlace) -> bool:
     """Tell whether opening the database migrates it."""
-    return sqlite.is_older(place.file)
+    return schema_of(place) not in (None, schemas()[-1])
 
 
 def schema_of(place: DatabasePlace) -> str | None:
     """Return the schema of the database, as Alembic notes it; None if there is none yet.
 
-    Raises `Invalid` if it is none of ours.
+    Raises `Invalid` or `DatabaseRefused` if it is none of ours.
     """
+    if place.url:
+        return postgresql.schema_of(place)
     return sqlite.schema_of(place.file) if place.file.exists() else None
 
 
 def refuse_other_schema(place: DatabasePlace, *, only_newer: bool = False) -> None:
-    """Raise `Invalid` if this program cannot use the schema of the database."""
-    sqlite.refuse_other_schema(place.file, only_newer=only_newer)
+    """Raise `Invalid` or `DatabaseRefused` if this program cannot use the schema of the database."""
+    if place.url:
+        postgresql.refuse_other_schema(place, only_newer=only_newer)
+    else:
+        sqlite.refuse_other_schema(place.file, only_newer=only_newer)
 
 
 def commits_of(place: DatabasePlace) -> tuple[tuple[int, ...], object]:
-    """Return what `state_of` does, and what changes with each commit. Raises `OSError` if there is no database."""
-    return state_of(place), sqlite.commits_of(place.file)
+    """Return what `state_of` does, and what changes with each commit.
+
+    Raises `OSError` or `DatabaseRefused` if there is no database.
+    """
+    return state_of(place), postgresql.commits_of(place) if place.url else sqlite.commits_of(place.file)
 
 
 def state_of(place: DatabasePlace) -> tuple[int, ...]:
     """Return what changes when a database that is being read has to be opened again."""
-    return sqlite.state_of_file(place.file)
+    return () if place.url else sqlite.state_of_file(place.file)

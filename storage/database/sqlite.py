@@ -26,9 +26,8 @@ from moderation.values.errors import Invalid
 from storage.schema import metadata
 
 from .schemas import NOTED, alembic_config, schemas
-from .sqlite_driver import Engine, new_engine
+from .sqlite_driver import BUSY_MS, Engine, new_engine
 
-BUSY_MS = 5_000
 _CHECKPOINT_PAGES = 4_000  # of the WAL: rows written often are copied into the database only once
 _WRITING = f"""
     PRAGMA journal_mode = WAL;

@@ -9,108 +9,44 @@ Rules kept here:
 - Many statements needed at once are handed over together (`rows_of`), also if some follow from others (`rows_then`).
 - Text and changes of tables, which are rare, are left to SQLAlchemy.
 
-Left to others: settings of the connection, transactions (`database.py`).
+Left to others: compiling (`statements.py`), settings of the connection (`sqlite.py`), transactions (`database.py`).
 """
 
-import collections
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
-from weakref import WeakKeyDictionary
+from typing import Any, cast
 
-from sqlalchemy import Insert
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
-from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.util import LRUCache
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from .rows import Asked, Query, Rows
+from .engine import Session, Sessions
+from .rows import Asked, Rows
+from .statements import Done, Ready, Result, Statements
 
-_DIALECT = SQLiteDialect_aiosqlite()
-_COMPILED: LRUCache[Any, Any] = LRUCache(1_000)  # statements, compiled once a process
-
-
-class _Done(NamedTuple):
-    """The whole result of one statement."""
-
-    rows: Sequence[Any]
-    rowcount: int
+BUSY_MS = 5_000
+STATEMENTS = Statements(SQLiteDialect_aiosqlite())
 
 
-def _do(connection: sqlite3.Connection, many: bool, sql: str, values: Any) -> _Done:
+def _do(connection: sqlite3.Connection, many: bool, sql: str, values: Any) -> Done:
     """Run one statement; called in the thread of the connection."""
     cursor = (connection.executemany if many else connection.execute)(sql, values)
     try:
-        return _Done(cursor.fetchall() if cursor.description else (), cursor.rowcount)
+        return Done(cursor.fetchall() if cursor.description else (), cursor.rowcount)
     finally:
         cursor.close()
 
 
-class _Plan(NamedTuple):
-    """A compiled statement."""
-
-    columns: SimpleResultMetaData
-    defaults: Sequence[tuple[str, object]]  # for columns that an INSERT does not name
-
-
-_PLANS: WeakKeyDictionary[Any, _Plan | None] = WeakKeyDictionary()
-
-
-def _plan_of(compiled: Any) -> _Plan | None:
-    """Return the plan of a statement; None if only SQLAlchemy knows how to run it."""
-    if compiled not in _PLANS:
-        _PLANS[compiled] = _new_plan(compiled) if isinstance(compiled, SQLCompiler) else None
-    return _PLANS[compiled]
-
-
-def _new_plan(compiled: SQLCompiler) -> _Plan | None:
-    columns = compiled._result_columns
-    converted = any(column.type._cached_result_processor(_DIALECT, None) for column in columns)
-    if converted or compiled.isplaintext or compiled._bind_processors or compiled.update_prefetch:
-        return None
-    defaults: list[Any] = [each.default for each in compiled.insert_prefetch]
-    names = [compiled._within_exec_param_key_getter(each) for each in compiled.insert_prefetch]
-    values = [each.arg for each in defaults]
-    return _Plan(SimpleResultMetaData([each.keyname for each in columns]), list(zip(names, values, strict=True)))
-
-
-class _Result(IteratorResult[Any]):
-    """The rows of a statement, and how many it changed."""
-
-    def __init__(self, columns: SimpleResultMetaData, done: _Done) -> None:
-        super().__init__(columns, iter(done.rows))
-        self.rowcount = done.rowcount
-
-
-class Connection(AsyncConnection):
+class Connection(Session):
     """A connection that hands statements to its thread itself."""
 
     async def execute(self, statement: Any, parameters: Any = None, **more: Any) -> Any:
         """Run a statement, for each of several parameters if they are a list, and return its whole result."""
-        given = parameters if isinstance(parameters, list) else [parameters]
-        many, keys = len(given) > 1, sorted(given[0] or ()) if given else []
-        compiled, extracted, collected, _ = statement._compile_w_cache(
-            _DIALECT, compiled_cache=_COMPILED, column_keys=keys, for_executemany=many
-        )
-        plan = _plan_of(compiled)
-        if plan is None:
+        written = STATEMENTS.written(statement, parameters)
+        if written is None:
             return await super().execute(statement, parameters, **more)
-        filled = [
-            compiled.construct_params(
-                each, extracted_parameters=extracted, escape_names=False, _collected_params=collected
-            )
-            | dict(plan.defaults)
-            for each in given or [None]
-        ]
-        sql, names = compiled.string, compiled.positiontup
-        if compiled.post_compile_params:  # lists, of which each value has a mark
-            expanded = compiled._process_parameters_for_postcompile(filled[0])
-            sql, names, filled = expanded.statement, expanded.positiontup, [{**filled[0], **expanded.parameters}]
-        values = [[each[name] for name in names] for each in filled]
-        return _Result(plan.columns, await self.hand_over(_do, many, sql, values if many else values[0]))
+        sql, values, columns, many = written
+        return Result(columns, await self.hand_over(_do, many, sql, values if many else values[0]))
 
     async def commit(self) -> None:
         """End the transaction, if there is one."""
@@ -160,8 +96,11 @@ class Connection(AsyncConnection):
         return found
 
 
-class Engine(AsyncEngine):
+class Engine(Sessions):
     """An engine that makes such connections."""
+
+    snapshot = "BEGIN"
+    patience_ms = BUSY_MS
 
     def connect(self) -> Connection:
         """Return a connection, to be opened by `async with`."""
@@ -171,43 +110,23 @@ class Engine(AsyncEngine):
         """Return an open connection."""
         return cast(Connection, await self.connect())
 
+    async def clean(self, db: AsyncConnection, patience_ms: int) -> bool:
+        """Empty the WAL, which may still contain what was erased or deleted."""
+        await db.exec_driver_sql(f"PRAGMA busy_timeout = {patience_ms}")
+        row = (await db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+        await db.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_MS}")
+        return bool(row[0] == 0)
+
 
 def new_engine(path: str = "", **more: Any) -> Engine:
     """Return an engine for a database; for one in memory without `path`."""
     return Engine(create_async_engine(f"sqlite+aiosqlite:///{path}", **more).sync_engine)
 
 
-# Several statements in one hand-over.
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A statement in the form that SQLite takes."""
-
-    statement: Query  # held, so that no other can get its id
-    sql: str
-    names: tuple[str, ...]  # of its parameters, in order
-    fixed: Mapping[str, object]  # values that are part of the statement itself
-    row: Callable[..., Any]
-
-
-_READY: dict[int, _Ready] = {}
-
-
-def _make_ready(statement: Query, values: Mapping[str, object]) -> _Ready:
-    whole = statement.compile(dialect=_DIALECT).construct_expanded_state(dict(values))
-    columns = () if isinstance(statement, Insert) else statement.selected_columns
-    row = collections.namedtuple("row", [column.key for column in columns])  # type: ignore[misc]
-    names = tuple(whole.positiontup or ())
-    _READY[id(statement)] = ready = _Ready(statement, whole.statement, names, whole.parameters, row)
-    return ready
-
-
 def _do_all(connection: sqlite3.Connection, asked: Sequence[Asked]) -> list[Rows]:
     """Run several statements; called in the thread of the connection."""
-    return [_done(connection, _READY.get(id(each)) or _make_ready(each, values), values) for each, values in asked]
+    return [_done(connection, STATEMENTS.ready(each), each[1]) for each in asked]
 
 
-def _done(connection: sqlite3.Connection, ready: _Ready, values: Mapping[str, object]) -> Rows:
-    given = {**ready.fixed, **values} if ready.fixed else values
-    return [ready.row(*row) for row in connection.execute(ready.sql, [given[name] for name in ready.names])]
+def _done(connection: sqlite3.Connection, ready: Ready, values: Mapping[str, object]) -> Rows:
+    return [ready.row(*row) for row in connection.execute(ready.sql, ready.values(values))]

@@ -191,7 +191,7 @@ async def test_what_one_database_compiled_is_good_for_another(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: LRUCache[Any, Any] = LRUCache(10)
-    monkeypatch.setattr(sqlite_driver, "_COMPILED", compiled)
+    monkeypatch.setattr(sqlite_driver.STATEMENTS, "compiled", compiled)
     (tmp_path / "other").mkdir()
     other = await Database.open(DatabasePlace(tmp_path / "other"))
     query = select(schema.meta.c.value).where(schema.meta.c.key == "said nowhere else").limit(7)

@@ -1,0 +1,37 @@
+"""The parts that an engine of the state database gives to `database.py`.
+
+Left to others: the engines (`sqlite_driver.py`, `psycopg_driver.py`), what they need of a connection for the queries
+(`rows.py`).
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+
+class Session(AsyncConnection):
+    """An open connection."""
+
+    def is_idle(self) -> bool:
+        """Tell whether it has no transaction and has not been lost."""
+        raise NotImplementedError
+
+
+class Sessions(AsyncEngine, ABC):
+    """One database, from which connections are opened."""
+
+    snapshot: ClassVar[str]  # begins a transaction that sees one state
+    patience_ms: ClassVar[int]  # how long `clean` waits by itself
+
+    @abstractmethod
+    async def opened(self) -> Session:
+        """Return an open connection, for reading."""
+
+    async def writer(self) -> Session:
+        """Return an open connection for the one writer."""
+        return await self.opened()
+
+    @abstractmethod
+    async def clean(self, db: AsyncConnection, patience_ms: int) -> bool:
+        """Overwrite or free what was deleted, as far as the engine can. Returns False if a reader was in the way."""

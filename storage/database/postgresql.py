@@ -1,0 +1,193 @@
+"""The state database on PostgreSQL, migrated by Alembic.
+
+Rules kept here:
+- The tables of a shard stand in a schema of its own, and are named without it.
+- They are made as `schema.py` describes them, or migrated, whole or not at all; of two starts, one waits for the other.
+- A server that is too old, or whose encoding cannot hold every text, is refused before anything is made.
+- Nothing is shown of the account.
+
+Left to others: sessions (`server.py`), statements (`psycopg_driver.py`), transactions (`database.py`), what an error
+means (`refusals.py`).
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from storage.schema import metadata
+
+from .fence import Epoch
+from .place import DatabasePlace
+from .refusals import refusal_of, refused
+from .schemas import NOTED, alembic_config, schemas
+from .server import NAME, driver, session
+
+if TYPE_CHECKING:
+    from psycopg import Connection as Sync
+    from sqlalchemy.engine import Connection as Migrating
+
+    from .psycopg_driver import Engine
+
+LEAST = 14  # of PostgreSQL
+_ENCODING = "UTF8"
+
+
+def engine_of(place: DatabasePlace, *, read_only: bool, epoch: Epoch | None = None) -> "Engine":
+    """Return the engine of a database; nothing is opened yet."""
+    driver()
+    from .psycopg_driver import new_engine
+
+    name = epoch.application_name if epoch else NAME
+    return new_engine(session(place, read_only=read_only, name=name), epoch.check_sql if epoch else None)
+
+
+@contextmanager
+def connected(place: DatabasePlace, *, read_only: bool = True) -> "Iterator[Sync[tuple[object, ...]]]":
+    """Yield a connection, for a thread. Raises `DatabaseRefused` if the server or the database cannot be used."""
+    psycopg = driver()
+    try:
+        with psycopg.connect(**session(place, read_only=read_only)) as connection:
+            _refuse_server(connection, place)
+            yield connection
+    except psycopg.Error as error:
+        refusal = refusal_of(error, place)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _refuse_server(connection: "Sync[tuple[object, ...]]", place: DatabasePlace) -> None:
+    """Raise `DatabaseRefused` if the server is too old, or if the database cannot hold every text."""
+    info = connection.info
+    if info.server_version < LEAST * 10_000:
+        raise refused("old_server", place, version=info.server_version // 10_000, least=LEAST)
+    encoding = info.parameter_status("server_encoding")
+    if encoding != _ENCODING:
+        raise refused("encoding", place, encoding=encoding)
+
+
+def is_there(place: DatabasePlace) -> bool:
+    """Tell whether the tables have been made. Raises `DatabaseRefused` if the server cannot be asked."""
+    return schema_of(place) is not None
+
+
+def schema_of(place: DatabasePlace) -> str | None:
+    """Return the schema of the tables, as Alembic notes it; None if there are none yet.
+
+    Raises `DatabaseRefused` if the server cannot be asked.
+    """
+    with connected(place) as connection:
+        return _schema_of(connection, place)
+
+
+def _schema_of(connection: "Sync[tuple[object, ...]]", place: DatabasePlace) -> str | None:
+    noted = connection.execute("SELECT to_regclass(%s)::text", [f'"{place.schema}".alembic_version']).fetchone()
+    if noted is None or noted[0] is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(row[0]) if row else None
+
+
+def refuse_other_schema(place: DatabasePlace, *, only_newer: bool = False) -> None:
+    """Raise `DatabaseRefused` if this program cannot read the tables as they are."""
+    found = schema_of(place)
+    if found is None:
+        raise refused("empty", place)
+    _refuse_newer(found, place)
+    if not only_newer and found != schemas()[-1]:
+        raise refused("older", place)
+
+
+def commits_of(place: DatabasePlace) -> object:
+    """Return what changes with each commit of the bot. Raises `DatabaseRefused` if there are no tables."""
+    with connected(place) as connection:
+        if _schema_of(connection, place) is None:
+            raise refused("empty", place)
+        return connection.execute("SELECT key, value, xmin::text FROM meta ORDER BY key").fetchall()
+
+
+def _refuse_newer(found: str | None, place: DatabasePlace) -> None:
+    if found is not None and found > schemas()[-1]:
+        raise refused("newer", place, schema=found)
+
+
+def migrate(place: DatabasePlace) -> None:
+    """Make the tables, or bring them to the newest schema. Raises `DatabaseRefused` if that is not possible."""
+    with connected(place, read_only=False) as connection:
+        found = _schema_of(connection, place)
+        _refuse_newer(found, place)
+        if found == schemas()[-1]:
+            return
+    with _migrating(place) as connection:
+        _brought_up(connection, place)
+
+
+@contextmanager
+def _migrating(place: DatabasePlace) -> "Iterator[Migrating]":
+    """Yield a connection in one transaction, in which statements may take as long as they need."""
+    psycopg = driver()
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.pool import NullPool
+
+    from .postgresql_types import TABLES
+
+    arguments = session(place, durable=True, patient=True) | {"autocommit": False}
+    engine = create_engine(
+        f"postgresql+{TABLES}://",
+        creator=lambda: psycopg.connect(**arguments),
+        poolclass=NullPool,
+        hide_parameters=True,
+        use_native_hstore=False,
+    )
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        refusal = refusal_of(error, place)
+        if refusal is None:
+            raise
+        raise refusal from error
+    finally:
+        engine.dispose()
+
+
+def _brought_up(connection: "Migrating", place: DatabasePlace) -> None:
+    """Make or migrate the tables, alone: another that starts waits here, and finds them made."""
+    from sqlalchemy import text
+
+    key = int.from_bytes(hashlib.sha256(place.schema.encode()).digest()[:8], "big", signed=True)
+    connection.execute(text("SET LOCAL lock_timeout = 0"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+    noted = connection.scalar(text("SELECT to_regclass(:name)::text"), {"name": f'"{place.schema}".alembic_version'})
+    found = connection.scalar(text("SELECT version_num FROM alembic_version")) if noted else None
+    _refuse_newer(found, place)
+    if found is None:
+        _make(connection, place)
+    elif found != schemas()[-1]:
+        from alembic import command
+
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _make(connection: "Migrating", place: DatabasePlace) -> None:
+    from sqlalchemy import text
+    from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
+
+    there = text("SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = :name")
+    if not connection.scalar(there, {"name": place.schema}):
+        connection.execute(CreateSchema(place.schema))
+    others = text("SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = :name AND tablename = ANY(:ours)")
+    tables = metadata.sorted_tables
+    if connection.scalar(others, {"name": place.schema, "ours": [table.name for table in tables]}):
+        raise refused("others", place, schema=place.schema)
+    for table in tables:
+        connection.execute(CreateTable(table))
+    for index in sorted((index for table in tables for index in table.indexes), key=attrgetter("name")):
+        connection.execute(CreateIndex(index))
+    connection.execute(text(NOTED))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": schemas()[-1]})

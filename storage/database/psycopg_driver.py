@@ -1,0 +1,240 @@
+"""Statements of SQLAlchemy on a psycopg connection, with as few round trips as possible.
+
+Rules kept here:
+- The rows of a statement are fetched with it, and nothing of it stays open.
+- Statements needed at once go in one pipeline (`rows_of`), and so does one that is run for many rows.
+- A transaction begins in the pipeline of its first statement, with what must hold in each (`first`, the fence).
+- Text and changes of tables, which are rare, are left to SQLAlchemy.
+- Values are as on SQLite: whole numbers of any kind are `int`; a text cannot hold U+0000 here, which becomes U+FFFD.
+
+Left to others: compiling (`statements.py`), settings of the session (`server.py`), transactions (`database.py`).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import psycopg
+from psycopg.adapt import Buffer, Dumper, Loader
+from psycopg.pq import TransactionStatus
+from psycopg.types.numeric import Int8Dumper
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from . import postgresql_types
+from .engine import Session, Sessions
+from .rows import Asked, Rows
+from .statements import MOST, Done, Result, Statements
+
+STATEMENTS = Statements(postgresql_types.StatementDialect(paramstyle="numeric_dollar"))  # type: ignore[no-untyped-call]
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of errors that are raised here, and names the account
+Step = tuple[str, Sequence[object]]  # a statement and its values
+_TO_CLEAN = """SELECT quote_ident(relname) FROM pg_stat_user_tables
+    WHERE schemaname = current_schema() ORDER BY relname"""
+_TO_CLEAN_SOON = """SELECT quote_ident(relname) FROM pg_stat_user_tables
+    WHERE schemaname = current_schema() AND n_dead_tup > 0 ORDER BY relname"""
+_STILL_SEEN = """SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_xmin IS NOT NULL AND pid <> pg_backend_pid()"""
+_NUL, _REPLACEMENT = b"\0", "\N{REPLACEMENT CHARACTER}".encode()
+
+
+class _Text(Dumper):
+    """A text. Its type is left to the server, as the statement says which it is."""
+
+    def dump(self, obj: str) -> bytes:
+        return obj.encode().replace(_NUL, _REPLACEMENT)
+
+
+class _Number(Loader):
+    """A sum of 64-bit numbers, or an average."""
+
+    def load(self, data: Buffer) -> int | float:
+        text = bytes(data)
+        return float(text) if b"." in text or b"N" in text else int(text)
+
+
+async def connect(arguments: dict[str, Any]) -> "psycopg.AsyncConnection[Any]":
+    """Return a connection whose values are as on SQLite."""
+    connection = await psycopg.AsyncConnection.connect(**arguments)
+    adapt(connection)
+    connection.prepared_max = MOST
+    return connection
+
+
+def adapt(connection: "psycopg.AsyncConnection[Any] | psycopg.Connection[Any]") -> None:
+    """Let values be as on SQLite."""
+    connection.adapters.register_dumper(str, _Text)
+    connection.adapters.register_dumper(int, Int8Dumper)
+    connection.adapters.register_loader("numeric", _Number)
+
+
+class Connection(Session):
+    """A connection that runs statements itself."""
+
+    writes = False
+    first: str | None = None  # a statement that begins every transaction that writes
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._turn = asyncio.Lock()  # of a pipeline
+
+    async def execute(self, statement: Any, parameters: Any = None, **more: Any) -> Any:
+        """Run a statement, for each of several parameters if they are a list, and return its whole result."""
+        written = STATEMENTS.written(statement, parameters)
+        if written is None:
+            await self._begin()
+            return await super().execute(statement, parameters, **more)
+        done = await self._run([(written.sql, values) for values in written.values])
+        if len(done) == 1:
+            return Result(written.columns, done[0])
+        rows = [row for each in done for row in each.rows]
+        return Result(written.columns, Done(rows, sum(each.rowcount for each in done)))
+
+    async def exec_driver_sql(self, statement: str, *arguments: Any, **more: Any) -> Any:
+        """Run a statement of PostgreSQL's own."""
+        await self._begin()
+        return await super().exec_driver_sql(statement, *arguments, **more)
+
+    async def rows_of(self, asked: Sequence[Asked]) -> list[Rows]:
+        """Run statements in one round trip, and return the rows of each, in order."""
+        ready = [STATEMENTS.ready(each) for each in asked]
+        done = await self._run(
+            [(each.sql, each.values(values)) for each, (_, values) in zip(ready, asked, strict=True)]
+        )
+        return [[each.row(*row) for row in found.rows] for each, found in zip(ready, done, strict=True)]
+
+    async def rows_then(
+        self, asked: Sequence[Asked], then: Callable[[list[Rows]], Sequence[Asked]]
+    ) -> tuple[list[Rows], list[Rows]]:
+        """Run statements, then those that `then` makes of their rows; return the rows of both."""
+        found = await self.rows_of(asked)
+        return found, await self.rows_of(then(found))
+
+    async def commit(self) -> None:
+        """End the transaction, if there is one."""
+        if self.in_transaction():  # begun by SQLAlchemy
+            await super().commit()
+        if not self.invalidated:
+            with _as_of_sqlalchemy():
+                await self._driver.commit()
+
+    async def rollback(self) -> None:
+        """Undo the transaction; that of a connection that is lost is undone by the server."""
+        await super().rollback()
+        if self.invalidated or self._driver.closed:
+            return
+        try:
+            await self._driver.rollback()
+        except psycopg.Error:
+            await self._driver.close()
+
+    def is_idle(self) -> bool:
+        """Tell whether it has no transaction and has not been lost."""
+        if self.closed or self.invalidated or self.in_transaction():
+            return False
+        return not self._driver.closed and self._driver.info.transaction_status == TransactionStatus.IDLE
+
+    @property
+    def _driver(self) -> "psycopg.AsyncConnection[Any]":
+        return cast("psycopg.AsyncConnection[Any]", cast(Any, self._proxied).connection.driver_connection)
+
+    def _beginning(self) -> list[Step]:
+        """Return what begins a transaction, if this connection writes and has none."""
+        if not self.writes or self.invalidated or self._driver.info.transaction_status != TransactionStatus.IDLE:
+            return []
+        return [("BEGIN", ()), *([(self.first, ())] if self.first else [])]
+
+    async def _begin(self) -> None:
+        if begin := self._beginning():
+            await self._run([], begin)
+
+    async def _run(self, steps: Sequence[Step], begin: Sequence[Step] | None = None) -> list[Done]:
+        """Run statements one after the other, in one round trip; the rest is not run after one that fails."""
+        async with self._turn:
+            if self.invalidated:
+                await self.get_raw_connection()  # opens it again
+            driver = self._driver
+            before = self._beginning() if begin is None else begin
+            with _as_of_sqlalchemy():
+                if len(before) + len(steps) == 1:
+                    (step,) = steps
+                    return [await _done(await _asked(driver, step))]
+                async with driver.pipeline():
+                    cursors = [await _asked(driver, step) for step in (*before, *steps)]
+                return [await _done(cursor) for cursor in cursors[len(before) :]]
+
+
+async def _asked(driver: "psycopg.AsyncConnection[Any]", step: Step) -> "psycopg.AsyncRawCursor[Any]":
+    """Run one statement, or in a pipeline hand it over."""
+    return await psycopg.AsyncRawCursor(driver).execute(*step)
+
+
+async def _done(cursor: "psycopg.AsyncRawCursor[Any]") -> Done:
+    return Done(await cursor.fetchall() if cursor.description else (), cursor.rowcount)
+
+
+@contextmanager
+def _as_of_sqlalchemy() -> Iterator[None]:
+    """Raise the driver's errors as SQLAlchemy does, without values, which may be words of people."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True) from error
+
+
+class Engine(Sessions):
+    """An engine that makes such connections."""
+
+    snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    patience_ms = 60_000
+    first: str | None = None
+
+    def connect(self) -> Connection:
+        """Return a connection, to be opened by `async with`."""
+        return Connection(self)
+
+    async def opened(self) -> Connection:
+        """Return an open connection."""
+        return cast(Connection, await self.connect())
+
+    async def writer(self) -> Connection:
+        """Return an open connection whose statements are in transactions."""
+        opened = await self.opened()
+        opened.writes, opened.first = True, self.first
+        return opened
+
+    async def clean(self, db: AsyncConnection, patience_ms: int) -> bool:
+        """Free the space of deleted rows, unless somebody may still see them; without patience, only where many are.
+
+        The server overwrites it when it writes there again, and keeps its own log as long as it is set to.
+        """
+        found = await db.exec_driver_sql(_TO_CLEAN if patience_ms else _TO_CLEAN_SOON)
+        await db.exec_driver_sql(f"SET statement_timeout = {patience_ms or self.patience_ms}")
+        for (name,) in found.all():
+            await db.exec_driver_sql(f"VACUUM (SKIP_LOCKED) {name}")
+        await db.exec_driver_sql("RESET statement_timeout")
+        return not (await db.exec_driver_sql(_STILL_SEEN)).scalar_one()
+
+
+def new_engine(arguments: dict[str, Any], first: str | None = None) -> Engine:
+    """Return an engine whose sessions are opened with these arguments of `psycopg.connect`.
+
+    `first` begins each transaction of the writer.
+    """
+
+    async def creator() -> "psycopg.AsyncConnection[Any]":
+        return await connect(arguments)
+
+    made = create_async_engine(
+        f"postgresql+{postgresql_types.STATEMENTS}://",
+        async_creator=creator,
+        poolclass=NullPool,
+        hide_parameters=True,
+        use_native_hstore=False,
+    )
+    engine = Engine(made.sync_engine)
+    engine.first = first
+    return engine

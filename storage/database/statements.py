@@ -1,0 +1,132 @@
+"""SQLAlchemy's statements, compiled once a process in the form that a driver takes.
+
+Rules kept here:
+- A statement that only SQLAlchemy knows how to run (text, changes of tables, converted values) is left to it.
+- Nothing is compiled a second time, except for lists, of which each value has a mark.
+
+Left to others: running them (`sqlite_driver.py`, `psycopg_driver.py`).
+"""
+
+import collections
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Insert
+from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.util import LRUCache
+
+from .rows import Asked, Query
+
+MOST = 1_000  # compiled statements that are kept
+
+
+class Done(NamedTuple):
+    """The whole result of one statement."""
+
+    rows: Sequence[Any]
+    rowcount: int
+
+
+class Result(IteratorResult[Any]):
+    """The rows of a statement, and how many it changed."""
+
+    def __init__(self, columns: SimpleResultMetaData, done: Done) -> None:
+        super().__init__(columns, iter(done.rows))
+        self.rowcount = done.rowcount
+
+
+class Written(NamedTuple):
+    """A statement with its values, one list for each time it is run."""
+
+    sql: str
+    values: Sequence[Sequence[Any]]
+    columns: SimpleResultMetaData
+    many: bool
+
+
+class _Plan(NamedTuple):
+    """A compiled statement."""
+
+    columns: SimpleResultMetaData
+    defaults: Sequence[tuple[str, object]]  # for columns that an INSERT does not name
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A statement that is asked for often, in the form that the driver takes."""
+
+    statement: Query  # held, so that no other can get its id
+    sql: str
+    names: tuple[str, ...]  # of its parameters, in order
+    fixed: Mapping[str, object]  # values that are part of the statement itself
+    row: Callable[..., Any]
+
+    def values(self, given: Mapping[str, object]) -> list[object]:
+        """Return the values in order."""
+        given = {**self.fixed, **given} if self.fixed else given
+        return [given[name] for name in self.names]
+
+
+class Statements:
+    """The statements of one dialect."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self.compiled: LRUCache[Any, Any] = LRUCache(MOST)
+        self._plans: WeakKeyDictionary[Any, _Plan | None] = WeakKeyDictionary()
+        self._ready: dict[int, Ready] = {}
+
+    def written(self, statement: Any, parameters: Any) -> Written | None:
+        """Return a statement with its values; None if only SQLAlchemy knows how to run it."""
+        given = parameters if isinstance(parameters, list) else [parameters]
+        many, keys = len(given) > 1, sorted(given[0] or ()) if given else []
+        compiled, extracted, collected, _ = statement._compile_w_cache(
+            self._dialect, compiled_cache=self.compiled, column_keys=keys, for_executemany=many
+        )
+        plan = self._plan_of(compiled)
+        if plan is None:
+            return None
+        filled = [
+            compiled.construct_params(
+                each, extracted_parameters=extracted, escape_names=False, _collected_params=collected
+            )
+            | dict(plan.defaults)
+            for each in given or [None]
+        ]
+        sql, names = compiled.string, compiled.positiontup
+        if compiled.post_compile_params:  # lists, of which each value has a mark
+            expanded = compiled._process_parameters_for_postcompile(filled[0])
+            sql, names, filled = expanded.statement, expanded.positiontup, [{**filled[0], **expanded.parameters}]
+        return Written(sql, [[each[name] for name in names or ()] for each in filled], plan.columns, many)
+
+    def ready(self, asked: Asked) -> Ready:
+        """Return a statement built once, as the driver takes it."""
+        return self._ready.get(id(asked[0])) or self._make_ready(*asked)
+
+    def _make_ready(self, statement: Query, values: Mapping[str, object]) -> Ready:
+        whole = statement.compile(dialect=self._dialect).construct_expanded_state(dict(values))
+        columns = () if isinstance(statement, Insert) else statement.selected_columns
+        row = collections.namedtuple("row", [column.key for column in columns])  # type: ignore[misc]
+        ready = Ready(statement, whole.statement, tuple(whole.positiontup or ()), whole.parameters, row)
+        self._ready[id(statement)] = ready
+        return ready
+
+    def _plan_of(self, compiled: Any) -> _Plan | None:
+        """Return the plan of a statement; None if only SQLAlchemy knows how to run it."""
+        if compiled not in self._plans:
+            self._plans[compiled] = self._new_plan(compiled) if isinstance(compiled, SQLCompiler) else None
+        return self._plans[compiled]
+
+    def _new_plan(self, compiled: SQLCompiler) -> _Plan | None:
+        columns = compiled._result_columns
+        converted = any(column.type._cached_result_processor(self._dialect, None) for column in columns)
+        if converted or compiled.isplaintext or compiled._bind_processors or compiled.update_prefetch:
+            return None
+        defaults: list[Any] = [each.default for each in compiled.insert_prefetch]
+        names = [compiled._within_exec_param_key_getter(each) for each in compiled.insert_prefetch]
+        values = [each.arg for each in defaults]
+        return _Plan(SimpleResultMetaData([each.keyname for each in columns]), list(zip(names, values, strict=True)))

@@ -1,0 +1,372 @@
+"""The state database on a real PostgreSQL: made whole or not at all, read and written as on SQLite."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from storage import schema
+from storage.database import postgresql, server
+from storage.database import schemas as database_schemas
+from storage.database.database import Database, commits_of, is_older, is_there, refuse_other_schema, schema_of
+from storage.database.fence import TABLES, Epoch, Superseded
+from storage.database.place import DatabasePlace
+from storage.database.refusals import DatabaseRefused, refusal_of
+from storage.database.rows import rows_of, rows_then
+from storage.database.schemas import schemas
+from tests.postgres.server import Server
+
+KEYS = ["a", "b", "c"]
+ORDERED = select(schema.meta.c.key).order_by(schema.meta.c.key)
+NAMED = select(schema.meta.c.key, schema.meta.c.value).where(schema.meta.c.key == bindparam("key"))
+COUNT = select(func.count().label("n")).select_from(schema.meta)
+
+
+@pytest.fixture
+def place(postgres_url: str, tmp_path: Path) -> DatabasePlace:
+    return DatabasePlace(tmp_path, SecretStr(postgres_url))
+
+
+@pytest.fixture
+async def database(place: DatabasePlace) -> AsyncIterator[Database]:
+    database = await Database.open(place)
+    async with database.write() as db:
+        await db.execute(insert(schema.meta), [{"key": key, "value": ""} for key in KEYS])
+    yield database
+    await database.close()
+
+
+def rows(place: DatabasePlace, sql: str) -> list[tuple[object, ...]]:
+    assert place.url is not None
+    with psycopg.connect(place.url.get_secret_value(), autocommit=True) as connection:
+        cursor = connection.execute(sql)
+        return cursor.fetchall() if cursor.description else []
+
+
+async def test_tables_stand_in_a_schema_of_their_own(place: DatabasePlace, database: Database) -> None:
+    own = "schemaname NOT IN ('pg_catalog', 'information_schema')"
+    found = rows(place, f"SELECT schemaname, tablename FROM pg_tables WHERE {own}")
+    assert set(found) == {("answerable", name) for name in (*schema.metadata.tables, "alembic_version")}
+    assert (schema_of(place), is_there(place), is_older(place)) == (schemas()[-1], True, False)
+    assert list(place.data_dir.iterdir()) == []
+
+
+async def test_shards_of_one_database_are_apart(place: DatabasePlace, database: Database) -> None:
+    other = DatabasePlace(place.data_dir, place.url, "3")
+    assert not is_there(other)
+    opened = await Database.open(other)
+    async with opened.read() as db:
+        assert list((await db.execute(ORDERED)).scalars()) == []
+    await opened.close()
+
+
+async def test_numbers_have_64_bits_and_texts_are_compared_by_bytes(place: DatabasePlace, database: Database) -> None:
+    kinds = rows(
+        place,
+        "SELECT DISTINCT format_type(atttypid, atttypmod), coalesce(collname, '') FROM pg_attribute"
+        " JOIN pg_class ON attrelid = pg_class.oid LEFT JOIN pg_collation ON attcollation = pg_collation.oid"
+        " WHERE relnamespace = 'answerable'::regnamespace AND relkind = 'r' AND attnum > 0"
+        " AND relname != 'alembic_version'",
+    )
+    assert set(kinds) == {("bigint", ""), ("text", "C")}
+
+
+async def test_two_starts_at_once_make_the_tables_once(place: DatabasePlace) -> None:
+    opened = await asyncio.gather(*(Database.open(place) for _ in range(4)))
+    assert rows(place, "SELECT version_num FROM answerable.alembic_version") == [(schemas()[-1],)]
+    for each in opened:
+        await each.close()
+
+
+async def test_a_start_that_fails_leaves_nothing(place: DatabasePlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql, "NOTED", "CREATE NONSENSE")
+    with pytest.raises(DBAPIError):
+        await Database.open(place)
+    assert rows(place, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'answerable%'") == []
+    monkeypatch.undo()
+    await (await Database.open(place)).close()
+
+
+async def test_rows_are_as_on_sqlite(database: Database) -> None:
+    async with database.read() as db:
+        assert list((await db.execute(ORDERED)).scalars()) == KEYS
+        named, counted = await rows_of(db, (NAMED, {"key": "b"}), (COUNT, {}))
+        assert (named[0].key, named[0].value, counted[0].n) == ("b", "", 3)
+        first, then = await rows_then(db, [(COUNT, {})], lambda found: [(NAMED, {"key": KEYS[found[0][0].n - 1]})])
+        assert (first[0][0].n, then[0][0].key) == (3, "c")
+        assert (await db.execute(text("SELECT 1 + 1"))).scalar_one() == 2
+        assert list(await db.scalars(ORDERED.where(schema.meta.c.key.in_(["a", "c"])))) == ["a", "c"]
+
+
+async def test_sums_of_whole_numbers_are_whole(database: Database) -> None:
+    async with database.read() as db:
+        numbers = select(func.sum(schema.credit.c.cost), func.coalesce(func.sum(schema.credit.c.cost), 0))
+        assert tuple((await db.execute(numbers)).one()) == (None, 0)
+        found = (await db.exec_driver_sql("SELECT sum(v::bigint), avg(v::bigint) FROM (VALUES (1), (2)) AS t(v)")).one()
+    assert tuple(found) == (3, 1.5)
+    assert isinstance(found[0], int)
+
+
+async def test_the_count_of_changed_rows_is_told(database: Database) -> None:
+    async with database.write() as db:
+        assert (await db.execute(update(schema.meta).values(value="x"))).rowcount == 3
+        some = [{"k": key} for key in ("a", "b", "none")]
+        changed = await db.execute(schema.meta.delete().where(schema.meta.c.key == bindparam("k")), some)
+        assert changed.rowcount == 2
+
+
+async def test_a_text_with_a_null_character_is_kept_without_it_and_found_again(database: Database) -> None:
+    async with database.write() as db:
+        await db.execute(insert(schema.meta).values(key="\0x", value="a\0b"))
+    async with database.read() as db:
+        ((found,),) = (await rows_of(db, (NAMED, {"key": "\0x"})),)
+    assert [tuple(row) for row in found] == [("\ufffdx", "a\ufffdb")]
+
+
+async def test_nothing_is_seen_before_it_is_committed_and_an_error_undoes_all(database: Database) -> None:
+    async with database.read() as reader:
+        with pytest.raises(ZeroDivisionError):
+            async with database.write() as db:
+                await db.execute(insert(schema.meta).values(key="new", value=""))
+                assert [tuple(row) for row in (await rows_of(reader, (COUNT, {})))[0]] == [(3,)]
+                raise ZeroDivisionError
+        assert [tuple(row) for row in (await rows_of(reader, (COUNT, {})))[0]] == [(3,)]
+    async with database.write() as db:
+        await db.execute(insert(schema.meta).values(key="new", value=""))
+    async with database.read() as reader:
+        assert (await db.scalar(COUNT)) == 4
+
+
+async def test_an_error_of_a_statement_undoes_the_transaction_and_the_next_one_works(database: Database) -> None:
+    with pytest.raises(IntegrityError):
+        async with database.write() as db:
+            await db.execute(schema.meta.delete())
+            twice = (insert(schema.meta), {"key": "x", "value": ""})
+            await rows_of(db, twice, twice)
+    async with database.write() as db:
+        assert list((await db.execute(ORDERED)).scalars()) == KEYS
+
+
+async def test_a_snapshot_sees_one_state(database: Database) -> None:
+    async with database.snapshot() as seen:
+        assert await seen.scalar(COUNT) == 3
+        async with database.write() as db:
+            await db.execute(schema.meta.delete())
+        assert await seen.scalar(COUNT) == 3
+    async with database.read() as later:
+        assert await later.scalar(COUNT) == 0
+
+
+async def test_reads_of_several_tasks_on_one_connection_do_not_mix(database: Database) -> None:
+    async with database.read() as db:
+        found = await asyncio.gather(*(rows_of(db, (NAMED, {"key": key}), (COUNT, {})) for key in KEYS * 5))
+    assert [each[0][0].key for each in found] == KEYS * 5
+
+
+async def test_a_given_up_write_is_undone(database: Database) -> None:
+    async def write() -> None:
+        async with database.write() as db:
+            await db.execute(schema.meta.delete())
+            await db.exec_driver_sql("SELECT pg_sleep(60)")
+
+    task = asyncio.create_task(write())
+    sleeps = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()")
+    async with asyncio.timeout(30), database.read() as db:
+        while not await db.scalar(sleeps):  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with database.write() as db:
+        assert await db.scalar(COUNT) == 3
+
+
+async def test_a_reader_cannot_write(place: DatabasePlace, database: Database) -> None:
+    reader = await Database.open(place, read_only=True)
+    async with reader.read() as db:
+        with pytest.raises(DBAPIError) as error:
+            await db.execute(schema.meta.delete())
+    assert getattr(refusal_of(error.value, place), "key", None) == "database.read_only"
+    await reader.close()
+
+
+async def test_what_was_deleted_is_cleaned_unless_somebody_sees_it(database: Database) -> None:
+    async with database.write() as db:
+        await db.execute(schema.meta.delete())
+    assert await database.clean()
+    async with database.snapshot() as seen:
+        await seen.scalar(COUNT)
+        assert not await database.clean()
+    assert await database.clean(patience_ms=0)
+
+
+@pytest.mark.parametrize(("number", "key"), [("9999", "newer"), ("0001", "older")])
+async def test_another_schema_is_refused_in_one_line(
+    place: DatabasePlace, database: Database, number: str, key: str
+) -> None:
+    rows(place, f"UPDATE answerable.alembic_version SET version_num = '{number}'")
+    with pytest.raises(DatabaseRefused) as error:
+        await Database.open(place, read_only=True)
+    assert error.value.key == f"database.{key}"
+    if key == "newer":
+        with pytest.raises(DatabaseRefused) as refused:
+            await Database.open(place)
+        assert refused.value.key == "database.newer"
+
+
+_MIGRATION = """revision, down_revision = {revision!r}, {before!r}
+
+import sqlalchemy as sa
+from alembic import op
+
+def upgrade():
+    {what}
+"""
+_ADDS = 'op.add_column("meta", sa.Column("kind", sa.String(), server_default="old", nullable=False))'
+_FAILS = f'{_ADDS}; op.drop_table("nonsense")'
+
+
+def with_migrations(folder: Path, monkeypatch: pytest.MonkeyPatch, *what: str) -> None:
+    """Let there be these migrations alone."""
+    monkeypatch.setattr(database_schemas, "_MIGRATIONS", folder)
+    (folder / "versions").mkdir(parents=True, exist_ok=True)
+    (folder / "env.py").write_text(Path("storage/migrations/env.py").read_text("utf-8"), "utf-8")
+    for number, each in enumerate(what, 1):
+        before = f"000{number - 1}" if number > 1 else None
+        text = _MIGRATION.format(revision=f"000{number}", before=before, what=each)
+        (folder / "versions" / f"000{number}_it.py").write_text(text, "utf-8")
+
+
+async def test_older_tables_are_migrated_with_their_rows_or_not_at_all(
+    place: DatabasePlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_migrations(tmp_path / "few", monkeypatch, "pass")
+    await (await Database.open(place)).close()
+    rows(place, "INSERT INTO answerable.meta VALUES ('k', 'v')")
+    with_migrations(tmp_path / "bad", monkeypatch, "pass", _FAILS)
+    assert is_older(place)
+    with pytest.raises(DBAPIError):
+        await Database.open(place)
+    assert rows(place, "SELECT * FROM answerable.meta") == [("k", "v")]
+    with_migrations(tmp_path / "good", monkeypatch, "pass", _ADDS)
+    await (await Database.open(place)).close()
+    assert schema_of(place) == "0002"
+    assert rows(place, "SELECT * FROM answerable.meta") == [("k", "v", "old")]
+
+
+async def test_tables_of_somebody_else_are_left_alone(place: DatabasePlace) -> None:
+    rows(place, "CREATE SCHEMA answerable")
+    rows(place, "CREATE TABLE answerable.rooms (x int)")
+    with pytest.raises(DatabaseRefused) as error:
+        await Database.open(place)
+    assert error.value.key == "database.others"
+    assert rows(place, "SELECT tablename FROM pg_tables WHERE schemaname = 'answerable'") == [("rooms",)]
+
+
+async def test_a_database_without_tables_is_not_read(place: DatabasePlace) -> None:
+    for read in (refuse_other_schema, commits_of):
+        with pytest.raises(DatabaseRefused) as error:
+            read(place)
+        assert error.value.key == "database.empty"
+    assert not is_there(place)
+
+
+async def test_each_commit_is_noticed(place: DatabasePlace, database: Database) -> None:
+    before = commits_of(place)
+    assert commits_of(place) == before
+    async with database.write() as db:
+        await db.execute(update(schema.meta).values(value=schema.meta.c.value))
+    assert commits_of(place) != before
+
+
+async def test_an_encoding_that_cannot_hold_every_text_is_refused(place: DatabasePlace, tmp_path: Path) -> None:
+    rows(place, "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    assert place.url is not None
+    url = place.url.get_secret_value()
+    name = url.partition("?")[0].rpartition("/")[2]
+    other = DatabasePlace(tmp_path, SecretStr(url.replace(f"/{name}?", "/latin?")))
+    try:
+        with pytest.raises(DatabaseRefused) as error:
+            await Database.open(other)
+        assert (error.value.key, error.value.fields["encoding"]) == ("database.encoding", "LATIN1")
+    finally:
+        rows(place, "DROP DATABASE latin")
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("postgresql://answerable:hush@127.0.0.1:1/answerable", "unreachable"),
+        ("postgresql://answerable:hush@no-such-host.invalid/answerable", "unreachable"),
+    ],
+)
+async def test_a_server_that_does_not_answer_is_told_without_its_password(tmp_path: Path, url: str, key: str) -> None:
+    with pytest.raises(DatabaseRefused) as error:
+        await Database.open(DatabasePlace(tmp_path, SecretStr(url)))
+    assert error.value.key == f"database.{key}"
+    assert "hush" not in repr(error.value.fields) + repr(error.value.__cause__)
+
+
+async def test_a_database_that_is_not_there_is_told(place: DatabasePlace, tmp_path: Path) -> None:
+    assert place.url is not None
+    url = place.url.get_secret_value()
+    name = url.partition("?")[0].rpartition("/")[2]
+    with pytest.raises(DatabaseRefused) as error:
+        await Database.open(DatabasePlace(tmp_path, SecretStr(url.replace(f"/{name}?", "/nowhere?"))))
+    assert error.value.key == "database.none"
+
+
+async def test_without_the_driver_it_says_how_to_install_it(
+    place: DatabasePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(DatabaseRefused) as error:
+        server.driver()
+    assert error.value.key == "database.no_driver"
+
+
+async def test_a_server_that_stops_ends_a_write_with_an_error_that_has_words(
+    own_postgres: Server, tmp_path: Path
+) -> None:
+    place = DatabasePlace(tmp_path, SecretStr(own_postgres.url()))
+    database = await Database.open(place)
+    with pytest.raises(OperationalError) as error:
+        async with database.write() as db:
+            await db.execute(insert(schema.meta).values(key="half", value=""))
+            await asyncio.to_thread(own_postgres.stop)
+            await db.execute(insert(schema.meta).values(key="other", value=""))
+    assert getattr(refusal_of(error.value, place), "key", None) in ("database.stopped", "database.unreachable")
+    await database.close()
+    with pytest.raises(DatabaseRefused) as refused:
+        await Database.open(place)
+    assert refused.value.passes
+    await asyncio.to_thread(own_postgres.start)
+    again = await Database.open(place)
+    async with again.read() as db:
+        assert await db.scalar(COUNT) == 0
+    await again.close()
+
+
+async def test_a_former_leader_is_refused_by_the_server_and_leaves_nothing(place: DatabasePlace) -> None:
+    epoch = Epoch("", 7)
+    rows(place, TABLES)
+    rows(place, "INSERT INTO answerable_shared.shards VALUES ('', 'example.org/log', 'key', 7)")
+    database = await Database.open(place, epoch=epoch)
+    async with database.write() as db:
+        await rows_of(db, (insert(schema.meta), {"key": "first", "value": ""}), (COUNT, {}))
+    rows(place, "UPDATE answerable_shared.shards SET epoch = 8")
+    for statement in (insert(schema.meta).values(key="late", value=""), text("DELETE FROM meta")):
+        with pytest.raises(Superseded):
+            async with database.write() as db:
+                await db.execute(statement)
+    assert rows(place, "SELECT key FROM answerable.meta") == [("first",)]
+    here = "datname = current_database() AND pid != pg_backend_pid()"
+    names = rows(place, f"SELECT DISTINCT application_name FROM pg_stat_activity WHERE {here}")
+    assert names == [(epoch.application_name,)]
+    await database.close()
