@@ -1,18 +1,45 @@
 """Fixtures for stories about our own decisions: the whole bot, and people, on a simulated homeserver.
 
 `tests/synapse/test_stories_on_synapse.py` plays those on a real one in which the homeserver has a say of its own; with
-STORIES=synapse in the environment, all of them are.
+STORIES=synapse in the environment, all of them are. With DATABASE=postgresql the bots keep their state on PostgreSQL;
+without, those of the files of `ON_BOTH` do it, too, which touch the database most.
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.fakes.homeserver import SimulatedHomeserver
+from tests.postgres.engines import ENGINES, SQLITE
+from tests.theatre.engine import on_postgresql
 from tests.theatre.fixtures import short_waits, stage_on_synapse, synapse, theatre  # noqa: F401
 from tests.theatre.simulated import SimulatedAccounts
 from tests.theatre.stage import Stage
+
+ON_BOTH: tuple[str, ...] = ()
+_DOOR = Path(__file__).parent
+_DATABASE = os.environ.get("DATABASE", SQLITE)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of some files on both databases."""
+    file = metafunc.definition.path
+    if _DATABASE == SQLITE and file.is_relative_to(_DOOR) and str(file.relative_to(_DOOR)) in ON_BOTH:
+        metafunc.parametrize("bots_database", ENGINES, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def bots_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Let the bots of a test keep their state on SQLite or PostgreSQL; the name of the database."""
+    name = getattr(request, "param", _DATABASE)
+    if name == SQLITE:
+        yield name
+    else:
+        with on_postgresql(request.getfixturevalue("postgres")):
+            yield name
+
 
 if os.environ.get("STORIES") == "synapse":
 

@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from sqlalchemy import text as sql
-
 from bot import app, startup
 from bot.config.config import Config, parse_config
 from bot.crypto.encrypting_client import SealedHomeserver
@@ -35,6 +33,7 @@ from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import outbox, queries
 from storage.journal.transparency.daily_checkpoints import Closings
 from storage.record_mapping import fact_of_record
+from tests.theatre.state_tables import StateTables
 
 F = TypeVar("F", bound=Fact)
 
@@ -192,9 +191,14 @@ class Offline:
         else:
             self.presence.lose()
 
+    @property
+    def state(self) -> StateTables:
+        """The tables, for a test that changes them itself."""
+        return StateTables(self.config.place)
+
     async def rows(self, query: str) -> list[tuple[Any, ...]]:
-        async with self.stores.database.read() as db:
-            return [tuple(row) for row in await db.execute(sql(query))]
+        """Return rows of the tables."""
+        return self.state.rows(query)
 
     async def post_cards(self) -> None:
         """Post the waiting cards, as the desk would."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.theatre.engine import environ_for
 from tests.theatre.forked_command import run_forked
 from tests.theatre.served import until
 
@@ -114,4 +115,4 @@ class Operator:
 
     def _environ(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith(("ANSWERABLE_", "NOTIFY_"))}
-        return {**own, **self.environment, **(more or {})}
+        return {**own, **environ_for(self.folder / "data"), **self.environment, **(more or {})}

@@ -31,6 +31,7 @@ from bot.demo.child import CHILD
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 120
+CONFIG = "--config"
 _LOOK_S = 0.01
 # What takes long, and does not depend on the environment of a command.
 _IMPORTED = ("bot.app", "bot.cli.run", "bot.cli.session", "storage.export.export", "typer.main")
@@ -128,11 +129,21 @@ def _order(
     module: str = "",
 ) -> None:
     """Have a command forked; or a module, which is run as a program that runs on."""
-    order = {"streams": str(streams), "output": output, "arguments": arguments, "environ": dict(environ)}
+    known = {**_of_database(arguments), **environ}
+    order = {"streams": str(streams), "output": output, "arguments": arguments, "environ": known}
     server = _server()
     assert server.stdin is not None
     server.stdin.write(json.dumps({**order, "folder": str(folder), "umask": umask, "module": module}).encode() + b"\n")
     server.stdin.flush()
+
+
+def _of_database(arguments: Sequence[str]) -> dict[str, str]:
+    """Return what the environment says of the database, beside a deployment's settings."""
+    if CONFIG not in arguments:
+        return {}
+    from tests.theatre.engine import environ_for
+
+    return environ_for(Path(arguments[arguments.index(CONFIG) + 1]).parent / "data")
 
 
 def _code(streams: Path) -> int | None:

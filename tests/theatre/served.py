@@ -10,9 +10,7 @@ Rules this module keeps:
 import asyncio
 import os
 import re
-import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,12 +24,12 @@ from bot.runtime.clock import wall_clock
 from bot.texts.catalog import Catalog
 from moderation.model.actions import NICETY
 from moderation.model.facts import Fact
-from storage.database.place import FILE
 from storage.journal.reader import Log
 from storage.journal.record import Record
 from storage.record_mapping import fact_of_record
 from tests.fakes.times import Together
 from tests.theatre.forked_command import ForkedProgram
+from tests.theatre.state_tables import Copy, NotMade, StateTables
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Fact)
@@ -128,7 +126,7 @@ class ServedBot:
         self.is_believed = True  # whether the homeserver's clock and the machine's go with ours when it is set forward
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._reader: sqlite3.Connection | None = None  # while the bot runs: to open one costs more than most queries
+        self.state = StateTables(self.config.place)
 
     # Running.
 
@@ -169,7 +167,7 @@ class ServedBot:
     def _let_go(self) -> asyncio.Task[None] | None:
         """Return the task of the bot, which is to end. From here on nobody else has its database open."""
         task, self._task = self._task, None
-        self._close_reader()
+        self.state.close()
         return task
 
     async def restart(self) -> None:
@@ -187,21 +185,8 @@ class ServedBot:
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return rows of the database, as last committed."""
-        is_kept = False
-        try:
-            if self._reader is None:
-                self._reader = sqlite3.connect(f"file:{self.data_dir / FILE}?mode=ro", uri=True, timeout=5)
-            found = self._reader.execute(sql, values).fetchall()
-            is_kept = self._task is not None
-        finally:
-            if not is_kept:
-                self._close_reader()
-        return found
-
-    def _close_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        # While the bot runs the connection is kept: to open one costs more than most queries.
+        return self.state.rows(sql, *values, keep=self._task is not None)
 
     def table(self, name: str) -> list[tuple[Any, ...]]:
         """Return a whole table, sorted."""
@@ -259,22 +244,13 @@ class ServedBot:
         found = self.rows("SELECT condition FROM rooms WHERE room = ?", room)
         return str(found[0][0]) if found else None
 
-    def copy_of_database(self) -> bytes:
+    def copy_of_database(self) -> Copy:
         """Return a copy of the present database."""
-        source, copy = sqlite3.connect(self.data_dir / FILE), sqlite3.connect(":memory:")
-        with source, copy:
-            source.backup(copy)
-        whole = copy.serialize()
-        source.close()
-        copy.close()
-        return whole
+        return self.state.copy()
 
-    def put_back(self, whole: bytes) -> None:
+    def put_back(self, whole: Copy) -> None:
         """Restore the database from a copy."""
-        # New files: SQLite of this very process may still be letting go of the old ones.
-        for tail in ("", "-wal", "-shm"):
-            (self.data_dir / (FILE + tail)).unlink(missing_ok=True)
-        (self.data_dir / FILE).write_bytes(whole)
+        self.state.put_back(whole)
 
     # Waiting.
 
@@ -285,7 +261,7 @@ class ServedBot:
             self.must_live()
             try:
                 return look()
-            except sqlite3.OperationalError:  # the database is not made yet
+            except NotMade:
                 return None
 
         return await until(once, what, within_s)
@@ -302,12 +278,9 @@ class ServedBot:
 
     async def came_first(self) -> None:
         """Let everybody have come to the rooms some time after the bot."""
-
-        def move() -> None:  # in a thread: the bot of this process may be writing, and has to go on for us to follow
-            with closing(sqlite3.connect(self.data_dir / FILE, timeout=60)) as database, database:
-                database.execute("UPDATE members SET seen = seen + 1000000 WHERE user != ?", (self.user,))
-
-        await asyncio.to_thread(move)
+        # In a thread: the bot of this process may be writing, and has to go on for us to follow.
+        late = 'UPDATE members SET seen = seen + 1000000 WHERE "user" != ?'
+        await asyncio.to_thread(self.state.change, late, self.user)
 
     async def idle(self, within_s: float = WITHIN_S, *, up_to: int = NICETY) -> None:
         """Wait until the bot has no request left to send that is at least as urgent as `up_to`.

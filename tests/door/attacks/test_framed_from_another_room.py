@@ -1,8 +1,6 @@
 """The people of one room try to take the rights of somebody who helps to run another."""
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -10,7 +8,6 @@ import pytest
 
 from bot.scheduler.tables_sample import TablesSample
 from moderation.model.facts import CreditChanged, EntryConfirmed, SanctionStarted, TaskOpened
-from storage.database.place import FILE
 from tests.door.attacks.neighbours import ANNA, KITCHEN, MARK, OPERA, RITA, ROOM, SOCK, TOGETHER, neighbours
 from tests.door.offline import RULES, offline
 
@@ -164,7 +161,7 @@ async def test_records_carry_their_reach_and_replay_with_it(tmp_path: Path) -> N
         columns = "record, reach FROM credit", "record, reach FROM sanctions", "room, community FROM rooms"
         before = [await two.bot.rows(f"SELECT {each} ORDER BY 1") for each in columns]
     assert {reach for _, reach in before[0]} == {"G-CU5K"}
-    (tmp_path / "data" / "state.sqlite3").unlink()
+    two.bot.state.lose()
     async with offline(tmp_path, 'operators = ["@opera:example.org"]\n' + RULES) as bot:
         assert [await bot.rows(f"SELECT {each} ORDER BY 1") for each in columns] == before
 
@@ -205,7 +202,5 @@ async def test_a_reach_that_somebody_widens_in_the_tables_is_found(tmp_path: Pat
             two.bot.config.data_dir, two.bot.stores.database, two.bot.pipeline, two.bot.config.policy, Random(1)
         )
         assert await look.look() == []
-        with closing(sqlite3.connect(two.bot.config.data_dir / FILE)) as database:
-            assert database.execute("UPDATE credit SET reach = ''").rowcount == 2
-            database.commit()
+        assert two.bot.state.change("UPDATE credit SET reach = ''") == 2
         assert [(each.table, each.what) for each in await look.look()] == [("credit", "reach")]

@@ -1,7 +1,6 @@
 """The bot is stopped at the worst moments: afterwards everything is as without stops, and nothing was done twice."""
 
 import asyncio
-import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -9,6 +8,7 @@ from moderation.model.facts import BotStarted, BotStopped, CaseOpened, CreditCha
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, told
 from tests.theatre.served import MUTE, RULES, ServedBot, like, until
+from tests.theatre.state_tables import NotMade
 
 HOUR_MS = 3_600_000
 
@@ -174,7 +174,7 @@ def _happened(look: Callable[[], object]) -> Callable[[], Awaitable[object]]:
     async def once() -> object:
         try:
             return look()
-        except sqlite3.OperationalError:  # the other process has not made it yet
+        except NotMade:
             return None
 
     return once

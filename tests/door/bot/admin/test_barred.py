@@ -1,8 +1,6 @@
 """The barred list in real rooms: it applies everywhere, for every account, is announced, can be appealed, and ends."""
 
-import sqlite3
 import time
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +9,6 @@ from moderation.model.builtin_rules import BARRED
 from moderation.model.facts import CaseOpened, SanctionEnded, SanctionStarted
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
-from storage.database.place import FILE
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
@@ -66,9 +63,7 @@ async def test_barring_covers_linked_accounts_and_its_end_lets_both_in(theatre: 
     scene, operator = await a_scene(theatre, members=2)
     bot, owner, (ann, twin) = scene.bot, scene.owner, scene.members
     await bot.stop()
-    with sqlite3.connect(Path(bot.data_dir) / FILE) as database:
-        row = (twin.user, ann.user, "")
-        database.execute('INSERT INTO accounts ("user", person, language) VALUES (?, ?, ?)', row)
+    bot.state.change('INSERT INTO accounts ("user", person, language) VALUES (?, ?, ?)', twin.user, ann.user, "")
     bot.start()
     await bot.until_condition(scene.room, "protected")
     await bot.until(lambda: (bot.data_dir / "control.sock").exists(), "the door")

@@ -1,8 +1,6 @@
 """Commands that people give in the web console: theirs alone, while they may, and once."""
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ from bot.runtime.tokens import hashed
 from moderation.model.facts import CaseDecided, ConsoleCommand, ConsoleOpened, SanctionStarted
 from moderation.values.errors import Refused
 from moderation.values.ids import GroupCode, RoomId, UserId
-from storage.database.place import FILE
 from tests.door.bot.admin.test_console import CONSOLE, MINUTE_MS, a_link, door
 from tests.door.bot.commands.test_personal_data import confirm_erasing
 from tests.door.offline import ANNA, LEVELS, MARK, ROOM, Offline, offline
@@ -175,9 +172,7 @@ async def test_the_tables_that_lack_a_command_get_all_that_followed_from_it(tmp_
     async with offline(tmp_path) as bot:
         asked = await with_direct_room(bot)
         await bot.post_cards()
-        before = tmp_path / "before.sqlite3"
-        with closing(sqlite3.connect(tmp_path / "data" / FILE)) as tables:
-            tables.execute(f"VACUUM INTO '{before}'")
+        before = bot.state.copy()
 
         async def check(_db: object) -> ConsoleCommand:
             return asked
@@ -186,9 +181,7 @@ async def test_the_tables_that_lack_a_command_get_all_that_followed_from_it(tmp_
         assert answer.refused is False
         facts = bot.recorded(CaseDecided)
         queued = await bot.rows("SELECT txn, action FROM outbox ORDER BY id")
-    for file in (tmp_path / "data").glob(f"{FILE}*"):
-        file.unlink()
-    before.rename(tmp_path / "data" / FILE)
+    bot.state.put_back(before)
     async with offline(tmp_path) as bot:
         assert bot.recorded(CaseDecided) == facts
         assert await bot.rows("SELECT txn, action FROM outbox ORDER BY id") == queued

@@ -3,8 +3,8 @@
 import base64
 import json
 import shutil
-import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,9 @@ from moderation.model.facts import ClaimsForgotten, IdentityKeyChanged, Identity
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import PersonId
 from storage.database.place import DatabasePlace
+from storage.database.small_store import open_to_read
 from storage.identity.store import Claim, IdentityStore, Kek, NewClaim
-from storage.journal.record_keys import FILE
+from storage.journal.record_keys import FILE, place_of
 from tests.door.bot.commands.test_personal_data import confirm_erasing, file_sent, operate
 from tests.people.client import Client
 from tests.theatre.scene import Theatre, told
@@ -38,6 +39,13 @@ def key_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def kek(key_file: Path) -> Kek:
     return Kek.parse(key_file.read_text())
+
+
+def identity_rows(bot: ServedBot, query: str) -> list[tuple[object, ...]]:
+    store = open_to_read(place_of(bot.config.place))
+    assert store is not None
+    with closing(store):
+        return [tuple(row) for row in store.execute(query)]
 
 
 def settings(key_file: Path) -> str:
@@ -236,9 +244,7 @@ async def test_a_running_bot_continues_with_a_rotated_key(theatre: Theatre, key_
     other = key_file.with_name("other.key")
     new = make_key(other)
     done = await operate(bot, "identity-rotate", file=str(other), reader="olga")
-    database = sqlite3.connect(bot.data_dir / FILE)
-    wrapped = database.execute("SELECT wrapped_by, count(*) FROM wrapped_keys GROUP BY wrapped_by").fetchall()
-    database.close()
+    wrapped = identity_rows(bot, "SELECT wrapped_by, count(*) FROM wrapped_keys GROUP BY wrapped_by")
     assert wrapped == [(new.id, done["keys"])]
     assert (done["key"], done["was"]) == (new.id, kek.id)
     changes = [(f.step, f.key, f.was, f.reader) for f in bot.facts(IdentityKeyChanged)]

@@ -5,10 +5,9 @@ import base64
 import hashlib
 import hmac
 import json
-import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -30,7 +29,6 @@ from bot.texts.catalog import LANGUAGES, Catalog
 from moderation.model.actions import Alert
 from moderation.model.facts import ActionTaken
 from moderation.values.ids import UserId
-from storage.database.place import FILE
 from tests.door.offline import ANNA, DESK, MARK, RULES, Offline, offline
 from tests.fakes.http_stub import Answer, HttpStub, Request
 from tests.fakes.mail_server import MailServer, mail_server
@@ -261,17 +259,11 @@ async def test_a_database_that_was_changed_is_told(tmp_path: Path) -> None:
         stub.will(WELL)
         bot = place.bot
         await bot.say(ANNA, "forbidden things")
-        await asyncio.to_thread(_change, bot.config.data_dir / FILE)
+        assert bot.state.change("UPDATE cases SET grade = 'minor'") == 1
         await TablesSample(bot.config.data_dir, bot.stores.database, bot.pipeline, bot.config.policy, Random(1)).look()
         await place.sent()
         (found,) = told(stub.requests)
         assert (found["type"], found["data"]["problem"]) == ("answerable.log", "tables")
-
-
-def _change(file: Path) -> None:
-    with closing(sqlite3.connect(file)) as database:
-        database.execute("UPDATE cases SET grade = 'minor'")
-        database.commit()
 
 
 def test_every_problem_of_the_log_has_its_words() -> None:

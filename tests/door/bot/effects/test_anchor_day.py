@@ -33,7 +33,7 @@ from moderation.model.facts import ActionTaken, CheckpointAnchored, Fact, RoomEn
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import outbox
 from storage.database.database import Database
-from storage.database.place import FILE, DatabasePlace
+from storage.database.place import FILE
 from storage.identity.dialogue_key import DialogueKey
 from storage.identity.store import IdentityStore
 from storage.journal.journal import Journal
@@ -49,6 +49,8 @@ from storage.record_mapping import fact_of_record
 from storage.state import anchor_progress
 from tests.fakes.tsa import FakeTsa
 from tests.fakes.witness import FakeWitness
+from tests.theatre.engine import place_in
+from tests.theatre.state_tables import StateTables
 
 NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
 MIDNIGHT = NOON + 43_200_000
@@ -72,6 +74,7 @@ class Deployment:
         config = self.config = parse_config(folder / "config.toml", HEAD, {})
         self.now = NOON
         self.data_dir = folder
+        self.state = StateTables(place_in(folder))
         self.stores = stores
         self.settings = settings
         self.pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: self.now, PlainReader())
@@ -164,12 +167,13 @@ class Deployment:
 @asynccontextmanager
 async def deployment(folder: Path, **settings: Any) -> AsyncIterator[Deployment]:
     async with AsyncExitStack() as stack:
-        database = await Database.open(DatabasePlace(folder))
+        where = place_in(folder)
+        database = await Database.open(where)
         stack.push_async_callback(database.close)
-        keys = PersonKeys.open(DatabasePlace(folder))
+        keys = PersonKeys.open(where)
         stack.callback(keys.close)
         journal = stack.enter_context(Journal.open(folder, "example.org/log", keys, NOON))
-        identity = IdentityStore.open(DatabasePlace(folder), None)
+        identity = IdentityStore.open(where, None)
         stack.callback(identity.close)
         asking = Asking(Hush("!"), DialogueKey(identity))
         place = Deployment(folder, Stores(journal, database, keys, identity, asking), AnchorSettings(**settings))

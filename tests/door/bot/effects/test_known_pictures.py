@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +33,7 @@ from moderation.model.facts import (
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import outbox
 from storage.database.database import Database
-from storage.database.place import FILE, DatabasePlace
+from storage.database.place import DatabasePlace
 from tests.door.bot.commands.test_personal_data import port
 from tests.door.offline import ANNA, CONFIG, DESK, MARK, Offline, offline
 from tests.theatre.scene import Theatre, told
@@ -243,18 +242,6 @@ async def test_a_new_list_is_tried_on_what_was_recorded(tmp_path: Path) -> None:
         assert [example.event for example in tally.examples] == [event]
 
 
-def copy_of(folder: Path) -> bytes:
-    with sqlite3.connect(folder / FILE) as source, sqlite3.connect(":memory:") as copy:
-        source.backup(copy)
-        return copy.serialize()
-
-
-def put_back(folder: Path, whole: bytes) -> None:
-    for tail in ("", "-wal", "-shm"):
-        (folder / (FILE + tail)).unlink(missing_ok=True)
-    (folder / FILE).write_bytes(whole)
-
-
 async def tables(bot: Offline) -> Sequence[object]:
     cases = await bot.rows("SELECT n, rule, state FROM cases")
     return (
@@ -281,11 +268,10 @@ async def test_tables_made_again_from_the_records_are_the_same(bot: Offline, tmp
 async def test_what_a_stop_left_undone_is_judged_from_the_records_without_the_file(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
         event = await bot.event(ANNA, "m.room.message", image("bad"))
-        data = bot.config.data_dir
-        before = copy_of(data)
+        before = bot.state.copy()
         await fetch(bot)
         after, records = await tables(bot), bot.stores.journal.size
-    put_back(data, before)  # as after a power cut: the journal was written to disk, the database was not
+    bot.state.put_back(before)  # as after a power cut: the journal was written to disk, the database was not
     async with offline(tmp_path, RULES) as bot:
         assert await tables(bot) == after
         assert await removed(bot) == [event]

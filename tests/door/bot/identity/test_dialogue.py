@@ -1,7 +1,6 @@
 """The dialogue, with a method made for the test: an error inside ends one verification, and never the bot."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,7 +21,7 @@ from moderation.model.facts import PersonVerified
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from moderation.values.notices import line
-from storage.database.place import FILE, DatabasePlace
+from storage.database.place import DatabasePlace
 from storage.identity.dialogue_key import DialogueKey
 from storage.identity.store import IdentityStore, Kek
 from storage.projections.erase_person import erase_from_tables
@@ -97,13 +96,7 @@ class Stage:
         return told(done)
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
-        database = sqlite3.connect(self.folder / FILE)
-        try:
-            found = database.execute(query).fetchall()
-            database.commit()
-            return found
-        finally:
-            database.close()
+        return self.place.state.rows(query)
 
 
 def told(done: Done) -> list[str]:
@@ -166,7 +159,7 @@ async def test_a_defect_is_told_and_noted_without_what_was_typed(stage: Stage, w
 
 async def test_damaged_state_ends_only_the_verification(stage: Stage) -> None:
     await stage.say(f"oidc {SECRET}")
-    stage.rows("UPDATE challenges SET state = 'AAAA' || state")
+    stage.place.state.change("UPDATE challenges SET state = 'AAAA' || state")
     with capture_logs() as logged:
         assert await stage.say(SECRET) == ["error.verify.failed"]
     assert [each["event"] for each in logged] == ["verify_damaged"]

@@ -1,10 +1,8 @@
 """The journal has each event once and in order, also if a homeserver delivers it twice or late."""
 
 import asyncio
-import sqlite3
 
 from moderation.model.facts import CaseOpened
-from storage.database.place import FILE
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre
 from tests.theatre.served import ServedBot
@@ -77,7 +75,4 @@ async def _talk(scene: Scene, each: int) -> list[str]:
 
 
 def _set_token(bot: ServedBot, token: str) -> None:
-    connection = sqlite3.connect(bot.data_dir / FILE)
-    with connection:
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'sync_token'", (token,))
-    connection.close()
+    bot.state.change("UPDATE meta SET value = ? WHERE key = 'sync_token'", token)

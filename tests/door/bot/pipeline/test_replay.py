@@ -111,8 +111,7 @@ async def test_a_database_that_was_lost_is_made_again_on_start(theatre: Theatre)
     await bot.idle()
     await bot.stop()
     live = {name: bot.table(name) for name in TABLES}
-    for file in bot.data_dir.glob("state.sqlite3*"):
-        file.unlink()
+    bot.state.lose()
     bot.start()
     marker = await ben.send_text(room, "still here")
     await bot.has(marker)

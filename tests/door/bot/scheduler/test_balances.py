@@ -1,6 +1,5 @@
 """The consequences of balances are in force after a start, and wrong notices about them are corrected."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,9 @@ from bot.pipeline.replay import rebuild
 from moderation.model.facts import BalanceCorrected, CreditChanged, Ledger, SanctionStarted, StatementGiven
 from moderation.values.ids import UserId
 from storage.database.database import Database
-from storage.database.place import FILE, DatabasePlace
+from storage.database.place import DatabasePlace
 from tests.door.offline import ANNA, MARK, ROOM, Offline, offline
+from tests.theatre.state_tables import StateTables
 
 DAY = 86_400_000
 
@@ -83,10 +83,11 @@ async def test_rebuilt_tables_correct_nothing_twice(tmp_path: Path) -> None:
         assert [(f.told, f.left) for f in bot.facts(BalanceCorrected)] == [(90, 80), (90, 70)]
         assert bot.facts(StatementGiven) == []
         (tmp_path / "again").mkdir()
-        again = await Database.open(DatabasePlace(tmp_path / "again"))
+        place = DatabasePlace(tmp_path / "again")
+        again = await Database.open(place)
         await rebuild(bot.stores.journal, again)
         await again.close()
-    (tmp_path / "again" / "state.sqlite3").replace(tmp_path / "data" / "state.sqlite3")
+    bot.state.put_back(StateTables(place).copy())
     async with offline(tmp_path) as bot:
         await bot.scheduler.do_what_is_due()
         assert len(bot.facts(BalanceCorrected)) == 2
@@ -95,8 +96,7 @@ async def test_rebuilt_tables_correct_nothing_twice(tmp_path: Path) -> None:
 async def test_entries_whose_records_were_purged_are_left_alone(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await charged(bot, MARK, [5, 5], [95, 95])
-    with sqlite3.connect(bot.config.data_dir / FILE) as db:
-        db.execute("UPDATE credit SET record = record + 100000")  # none of them is in the log any longer
+    bot.state.change("UPDATE credit SET record = record + 100000")  # none of them is in the log any longer
     async with offline(tmp_path) as bot:
         await bot.scheduler.do_what_is_due()
         assert bot.facts(BalanceCorrected) == []

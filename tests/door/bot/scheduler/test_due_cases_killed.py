@@ -24,6 +24,7 @@ from tests.door.bot.scheduler.test_nobody_there import SHORT
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, open_direct, told
 from tests.theatre.served import ServedBot, like
+from tests.theatre.state_tables import Copy
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 ON_SYNAPSE = os.environ.get("STORIES") == "synapse"
@@ -103,7 +104,7 @@ class Story:
 
 
 @asynccontextmanager
-async def killed(bot: ServedBot, *, back_to: bytes | None = None) -> AsyncIterator[list[int]]:
+async def killed(bot: ServedBot, *, back_to: Copy | None = None) -> AsyncIterator[list[int]]:
     """Kill the bot inside this block after each record of a case, and start it again. Yields the record numbers."""
     kills: list[int] = []
 
@@ -169,7 +170,7 @@ async def in_peace(story: Story) -> None:
     await story.scene.bot.idle()
 
 
-async def with_kills(story: Story, back_to: bytes | None) -> int:
+async def with_kills(story: Story, back_to: Copy | None) -> int:
     bot = story.scene.bot
     async with killed(bot, back_to=back_to) as kills:
         await story.tell()

@@ -1,8 +1,6 @@
 """A row that somebody wrote into the database is found at a start, reported once, and remembered until repaired."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,9 +13,10 @@ from bot.scheduler.tables_sample import KNOWN, TablesSample
 from moderation.model.facts import RoomEntered, RoomStateChanged, SanctionEnded
 from moderation.values.ids import GroupCode, RoomId
 from storage.database.database import Database
-from storage.database.place import FILE, DatabasePlace
+from storage.database.place import DatabasePlace
 from storage.queries.tables_sample import MISSING, UNKNOWN
 from tests.door.offline import ANNA, DESK, MARK, MINA, OLGA, ROOM, RULES, Offline, offline
+from tests.theatre.state_tables import StateTables
 
 DAY = 86_400_000
 OPERATED = f'operators = ["{OLGA}"]\n{RULES}'
@@ -38,10 +37,8 @@ async def history(bot: Offline, rounds: int = 3) -> None:
 
 
 def change(bot: Offline, *statements: str) -> None:
-    with closing(sqlite3.connect(bot.config.data_dir / FILE)) as database:
-        for statement in statements:
-            assert database.execute(statement).rowcount > 0
-        database.commit()
+    for statement in statements:
+        assert bot.state.change(statement) > 0
 
 
 def sample(bot: Offline, seed: int = 1) -> TablesSample:
@@ -232,8 +229,7 @@ async def test_rebuilt_tables_include_a_decision_whose_decider_was_erased(tmp_pa
         decisions = await bot.rows("SELECT * FROM decisions")
         assert len(decisions) == 3
         (tmp_path / "again").mkdir()
-        again = await Database.open(DatabasePlace(tmp_path / "again"))
+        again = await Database.open(place := DatabasePlace(tmp_path / "again"))
         await rebuild(bot.stores.journal, again)
         await again.close()
-        with closing(sqlite3.connect(tmp_path / "again" / FILE)) as database:
-            assert database.execute("SELECT * FROM decisions").fetchall() == decisions
+        assert StateTables(place).rows("SELECT * FROM decisions") == decisions

@@ -2,15 +2,12 @@
 
 import base64
 import hashlib
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from bot.config.config import parse_config
 from moderation.model.facts import CaseOpened, ListMatched, ListRead, SanctionEnded, SanctionStarted
 from moderation.values.ids import RoomId
-from storage.database.place import FILE
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, open_direct, told
@@ -243,8 +240,7 @@ async def test_bans_stay_after_a_rebuild_of_the_tables(theatre: Theatre) -> None
     await scene.owner.wait_state(scene.room, "m.room.member", lambda c: c["membership"] == "ban", key=ann.user)
     await bot.idle()
     await bot.stop()
-    with closing(sqlite3.connect(bot.data_dir / FILE)) as db, db:
-        db.execute("DELETE FROM list_entries")  # no record makes them
+    bot.state.change("DELETE FROM list_entries")  # no record makes them
     bot.start()
     await bot.until(lambda: bot.rows("SELECT 1 FROM list_entries"), "the list to be read")
     await bot.idle()

@@ -1,14 +1,11 @@
 """Two rooms trust each other for as long as a space lists both, and a replayed log says the same."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from moderation.model.facts import Fact, RoomEntered, RoomListed, SanctionStarted
 from moderation.values.ids import GroupCode, RoomId
-from storage.database.place import FILE
 from tests.door.attacks.neighbours import KITCHEN, MARK, OPERA, RITA, ROOM, Neighbours, neighbours
 from tests.door.offline import RULES, offline
 
@@ -81,11 +78,9 @@ async def test_messages_in_a_space_are_never_recorded(tmp_path: Path) -> None:
 async def test_replaying_the_log_restores_the_reach_of_each_entry(tmp_path: Path, kept: bool) -> None:
     columns = "record, reach FROM credit", "record, reach FROM sanctions", "room, community FROM rooms"
     every = (*columns, "room, space, record FROM space_rooms")
-    database, older = tmp_path / "data" / FILE, tmp_path / "older"
     async with neighbours(tmp_path, ESTATE + RULES) as two:
         await record(two, CAME)
-        with closing(sqlite3.connect(database)) as now, closing(sqlite3.connect(older)) as copy:
-            now.backup(copy)
+        older = two.bot.state.copy()
         await two.break_rule(MARK, 1)
         await two.decide(RITA, "uphold")
         await record(two, listed(KITCHEN), listed(ROOM))
@@ -95,8 +90,9 @@ async def test_replaying_the_log_restores_the_reach_of_each_entry(tmp_path: Path
         before = [await two.bot.rows(f"SELECT {each} ORDER BY 1") for each in every]
     assert [reach for _, reach in before[0]] == ["G-CU5K", "estate"]
     assert [row[:2] for row in before[3]] == [(KITCHEN, SPACE)]
-    database.unlink()
     if kept:
-        older.rename(database)
+        two.bot.state.put_back(older)
+    else:
+        two.bot.state.lose()
     async with offline(tmp_path, f'operators = ["{OPERA}"]\n' + ESTATE + RULES) as bot:
         assert [await bot.rows(f"SELECT {each} ORDER BY 1") for each in every] == before

@@ -1,0 +1,148 @@
+"""The state tables of a deployment as a test reads and changes them, on either database.
+
+A test's own SQL is SQLite's: from PostgreSQL the tables that it names are copied first. Changes are plain SQL that both
+understand.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+from sqlalchemy import Table
+
+from storage.database.place import DatabasePlace
+from storage.database.sqlite import tables_sql
+from storage.schema import metadata
+
+Rows = list[tuple[Any, ...]]
+Copy = Mapping[str, Rows]  # by table
+_WORD = re.compile(r"\w+")
+_VERSION = "alembic_version"
+
+
+class NotMade(Exception):
+    """The tables are not made yet."""
+
+
+class StateTables:
+    """The tables of one deployment. What is read is the state last committed."""
+
+    def __init__(self, place: DatabasePlace) -> None:
+        """Look at the tables there; nothing is opened yet."""
+        self._place = place
+        self._reader: Any = None
+
+    def close(self) -> None:
+        """Close the connection that is kept for reading."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def rows(self, sql: str, *values: object, keep: bool = False) -> Rows:
+        """Return the rows of a query; `keep` the connection for the next one. Raises `NotMade`."""
+        try:
+            if self._place.url is None:
+                return self._of_file(sql, values)
+            with closing(self._copied(sorted(_named_in(sql)))) as copy:
+                return copy.execute(sql, values).fetchall()
+        finally:
+            if not keep:
+                self.close()
+
+    def change(self, sql: str, *values: object) -> int:
+        """Change rows, as somebody does who is not the bot; how many."""
+        if self._place.url is None:
+            with closing(sqlite3.connect(self._place.file, timeout=60)) as database, database:
+                return database.execute(sql, values).rowcount
+        with self._session() as session:
+            return session.execute(sql.replace("%", "%%").replace("?", "%s").encode(), values).rowcount
+
+    def copy(self) -> Copy:
+        """Return all rows of all tables."""
+        if self._place.url is not None:
+            with closing(self._copied(list(metadata.tables))) as copy:
+                return _whole(copy)
+        with closing(sqlite3.connect(self._place.file, timeout=60)) as database:
+            return _whole(database)
+
+    def put_back(self, copy: Copy) -> None:
+        """Make all tables as they were; the bot is stopped."""
+        if self._place.url is None:
+            with closing(sqlite3.connect(self._place.file, timeout=60)) as database, database:
+                for name, rows in copy.items():
+                    database.execute(f'DELETE FROM "{name}"')
+                    database.executemany(_insert(name, "?"), rows)
+            return
+        with self._session() as session, session.transaction():
+            session.execute(("TRUNCATE " + ", ".join(f'"{name}"' for name in copy)).encode())
+            for table in metadata.sorted_tables:
+                if rows := copy[table.name]:
+                    session.cursor().executemany(_insert(table.name, "%s").encode(), rows)
+
+    def lose(self) -> None:
+        """Lose all tables; the bot is stopped."""
+        if self._place.url is None:
+            for file in self._place.data_dir.glob(f"{self._place.file.name}*"):
+                file.unlink()
+            return
+        with self._session() as session:
+            names = ", ".join(f'"{name}"' for name in (*metadata.tables, _VERSION))
+            session.execute(f"DROP TABLE {names} CASCADE".encode())
+
+    def _of_file(self, sql: str, values: Sequence[object]) -> Rows:
+        try:
+            if self._reader is None:
+                self._reader = sqlite3.connect(f"file:{self._place.file}?mode=ro", uri=True, timeout=5)
+            found: Rows = self._reader.execute(sql, values).fetchall()
+        except sqlite3.OperationalError as error:
+            raise NotMade(str(error)) from error
+        return found
+
+    def _copied(self, names: Sequence[str]) -> sqlite3.Connection:
+        """Return a copy of some tables in memory, all of one moment."""
+        copy = sqlite3.connect(":memory:")
+        copy.executescript(tables_sql())
+        try:
+            if self._reader is None:
+                self._reader = self._connected()
+            with self._reader.transaction():
+                self._reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                for name in names:
+                    columns = ", ".join(f'"{column.name}"' for column in metadata.tables[name].c)
+                    rows = self._reader.execute(f'SELECT {columns} FROM "{name}"'.encode()).fetchall()
+                    copy.executemany(_insert(name, "?"), rows)
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.OperationalError) as error:
+            copy.close()
+            raise NotMade(str(error)) from error
+        return copy
+
+    @contextmanager
+    def _session(self) -> "Iterator[psycopg.Connection[Any]]":
+        with self._connected() as session:
+            yield session
+
+    def _connected(self) -> "psycopg.Connection[Any]":
+        assert self._place.url is not None
+        path = f"-c search_path={self._place.schema}"
+        return psycopg.connect(self._place.url.get_secret_value(), autocommit=True, row_factory=tuple_row, options=path)
+
+
+def _named_in(sql: str) -> set[str]:
+    return set(_WORD.findall(sql)) & metadata.tables.keys()
+
+
+def _insert(table: str, mark: str) -> str:
+    names = [f'"{column.name}"' for column in metadata.tables[table].c]
+    return f'INSERT INTO "{table}" ({", ".join(names)}) VALUES ({", ".join([mark] * len(names))})'
+
+
+def _whole(database: sqlite3.Connection) -> Copy:
+    def rows(table: Table) -> Rows:
+        columns = ", ".join(f'"{column.name}"' for column in table.c)
+        return database.execute(f'SELECT {columns} FROM "{table.name}"').fetchall()
+
+    return {name: rows(table) for name, table in metadata.tables.items()}
