@@ -25,7 +25,6 @@ from moderation.values.errors import Refused
 from storage import outbox, queries
 from storage.journal.journal import Journal
 from storage.journal.transparency.cosignature import Cosigner
-from storage.journal.transparency.daily_checkpoints import Closings
 from storage.journal.transparency.proof import Prover
 from storage.journal.transparency.tiles import Tiles
 from storage.policy_server.spool import event_key
@@ -241,7 +240,7 @@ class RunningBot:
         core, services, operations, direct = self._core, self._services, self._operations, self._direct
         config, journal = core.config, core.stores.journal
         notice = recording_notice(config.records.content, config.records.retention, config.bot.prefix)
-        closings, dialogue = Closings(journal.folder), (core.stores.identity, core.stores.asking)
+        closings, dialogue = journal.closings, (core.stores.identity, core.stores.asking)
         whole = WholeRedactions(services.homeserver, services.database)
         files = FileFetcher(core.homeserver, config.records.media_limit * 1_000_000)
         reasons = PublicReasons(services.speech, services.policy, config.bot.removal_reason)
@@ -319,7 +318,7 @@ class RunningBot:
 
     def _make_scheduler(self) -> Scheduler:
         core, config, database = self._core, self._core.config, self._core.stores.database
-        closings = Closings(core.stores.journal.folder)
+        closings = core.stores.journal.closings
         bot = config.bot
         return Scheduler(
             database,

@@ -18,7 +18,7 @@ from moderation.values.errors import Broken, Invalid
 
 from . import postgresql, sqlite
 from .engine import Session, Sessions
-from .fence import Epoch, Superseded, is_superseded
+from .fence import Epoch, is_superseded
 from .place import DatabasePlace
 from .schemas import schemas
 
@@ -73,7 +73,7 @@ class Database:
             except BaseException as error:
                 await self._writer.rollback()
                 if self._epoch is not None and is_superseded(error):
-                    raise Superseded(self._epoch) from error
+                    raise self._epoch.superseded() from error
                 raise
 
     @asynccontextmanager

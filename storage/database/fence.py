@@ -10,59 +10,31 @@ Rules kept here:
 - No clock is compared with another one.
 - The row is never written except to begin an epoch: heartbeats are in a table of their own, or a long transaction
   would hold up the heartbeats that say its process is alive.
-Left to others: who becomes the leader and when (`leadership.py`), what a process does when it has lost
-(`bot/cli/run.py`).
+Left to others: the tables (`shared_tables.py`), who becomes the leader and when (`leadership.py`), what a process does
+when it has lost (`bot/cli/run.py`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 from moderation.values.errors import AnswerableError
 
-_SUPERSEDED: Final = "AN001"  # SQLSTATE; class AN belongs to nobody
+SUPERSEDED: Final = "AN001"  # SQLSTATE; class AN belongs to nobody
 
 _CHECK: Final = "SELECT answerable_shared.must_lead"
-
-TABLES: Final = f"""
-CREATE SCHEMA IF NOT EXISTS answerable_shared;
-CREATE TABLE IF NOT EXISTS answerable_shared.shards (
-    name text COLLATE "C" PRIMARY KEY,
-    origin text COLLATE "C" NOT NULL,
-    vkey text COLLATE "C" NOT NULL,
-    epoch bigint NOT NULL
-);
-CREATE TABLE IF NOT EXISTS answerable_shared.leaders (
-    shard text COLLATE "C" PRIMARY KEY,
-    epoch bigint NOT NULL,
-    beat bigint NOT NULL,
-    who text COLLATE "C" NOT NULL,
-    instance text COLLATE "C" NOT NULL,
-    resigned boolean NOT NULL
-);
-CREATE TABLE IF NOT EXISTS answerable_shared.standbys (
-    shard text COLLATE "C" NOT NULL,
-    instance text COLLATE "C" NOT NULL,
-    who text COLLATE "C" NOT NULL,
-    records bigint NOT NULL,
-    beat bigint NOT NULL,
-    PRIMARY KEY (shard, instance)
-);
-CREATE OR REPLACE FUNCTION answerable_shared.must_lead(shard text, number bigint) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM 1 FROM answerable_shared.shards WHERE name = shard AND epoch = number FOR SHARE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'another epoch has begun' USING ERRCODE = '{_SUPERSEDED}';
-    END IF;
-END $$;
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The reign of one leader over one log. `shard` is "" for the only log of a deployment."""
+    """The reign of one leader over one log. `shard` is "" for the only log of a deployment.
+
+    `lost` is called as soon as anything finds that it is over; in a process of the bot it does not return.
+    """
 
     shard: str
     number: int
+    lost: Callable[[], object] = field(default=lambda: None, compare=False, repr=False)
 
     @property
     def check_sql(self) -> str:
@@ -73,6 +45,11 @@ class Epoch:
     def application_name(self) -> str:
         """The name of each session of this leader, by which the next one ends them."""
         return f"answerable/{self.shard}/{self.number}"
+
+    def superseded(self) -> "Superseded":
+        """Return the error to raise once a statement was refused as `is_superseded` tells."""
+        self.lost()
+        return Superseded(self)
 
 
 class Superseded(AnswerableError):
@@ -85,7 +62,7 @@ class Superseded(AnswerableError):
 
 def is_superseded(error: BaseException) -> bool:
     """Tell whether an error of psycopg, or one of SQLAlchemy around it, says that another epoch has begun."""
-    return getattr(getattr(error, "orig", error), "sqlstate", None) == _SUPERSEDED
+    return getattr(getattr(error, "orig", error), "sqlstate", None) == SUPERSEDED
 
 
 def literal(text: str) -> str:

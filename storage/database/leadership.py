@@ -23,14 +23,14 @@ import psycopg
 
 from moderation.values.errors import Refused
 
-from .fence import TABLES, Epoch
+from . import shared_tables
+from .fence import Epoch
 
 Connect = Callable[[str], "psycopg.Connection[Any]"]  # by the name of the session; in autocommit
 
 BEAT_S: Final = 1.0
 LEASE_S: Final = 3.0
 PATIENCE_S: Final = 5.0
-_MAKING: Final = 0x616E7377  # the advisory lock under which tables are made
 _TRIES: Final = 20
 
 _ENROL: Final = """
@@ -107,9 +107,7 @@ class Leadership:
         """
         db = self._session()
         with db.transaction():
-            db.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
-            if db.execute("SELECT to_regproc(%s)", ("answerable_shared.must_lead",)).fetchone() == (None,):
-                db.execute(TABLES)
+            shared_tables.make(db)
             db.execute(_ENROL, (self._shard, origin, vkey))
             row = db.execute(_WHOSE, (self._shard,)).fetchone()
         assert row is not None
@@ -174,15 +172,12 @@ class Leadership:
 class Lease:
     """Says every second, in a thread of its own, that the leader is alive; `holds` tells whether it may act.
 
-    `lost` is called in that thread, once, when another epoch is found to have begun.
+    If another epoch is found to have begun, `Epoch.lost` is called in that thread.
     """
 
-    def __init__(
-        self, connect: Connect, epoch: Epoch, lost: Callable[[], object], clock: Callable[[], float] = now_s
-    ) -> None:
+    def __init__(self, connect: Connect, epoch: Epoch, clock: Callable[[], float] = now_s) -> None:
         self._connect = connect
         self._epoch = epoch
-        self._lost = lost
         self._clock = clock
         self._until = clock() + LEASE_S
         self._over = threading.Event()
@@ -209,7 +204,7 @@ class Lease:
             try:
                 db = db or self._connect(self._epoch.application_name)
                 if not db.execute(_BEAT, (self._epoch.shard, self._epoch.number)).rowcount:
-                    self._lost()
+                    self._epoch.lost()
                     return
                 self._until = began + LEASE_S
             except psycopg.Error:  # restarted, or out of reach: whoever writes learns it, and this is tried again

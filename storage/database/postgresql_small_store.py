@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from moderation.values.errors import Broken
 
-from .fence import Epoch, Superseded, is_superseded, literal
+from .fence import Epoch, is_superseded, literal
 from .place import DatabasePlace
 from .refusals import is_of_driver, refusal_of
 from .server import NAME, driver, session
@@ -151,7 +151,7 @@ def _failures(epoch: Epoch | None) -> Iterator[None]:
         yield
     except Exception as error:
         if epoch is not None and is_superseded(error):
-            raise Superseded(epoch) from error
+            raise epoch.superseded() from error
         if is_of_driver(error) and refusal_of(error) is not None:
             raise OSError(str(error).partition("\n")[0]) from error
         raise

@@ -1,6 +1,7 @@
 """The journal: drafts go in, numbered, salted and hashed; after `sync` they stay.
 
 Rules kept here, in the order in which things reach the disk:
+0. on PostgreSQL, lines and checkpoints into the table that the machines share (`line_log.py`), each before its file,
 1. lines into the open day (`append`), 2. flushed (`sync`), 3. the tiles that hash them, 4. the signed checkpoint.
 A checkpoint is never ahead of what is durable: else, after a power cut, the log would sign another history
 under a size it had signed already. Tiles come before it, so that a reader of it finds what it promises.
@@ -28,18 +29,21 @@ from moderation.values.ids import PersonId, RecordIndex
 from . import disk, record_kinds
 from .clock_order import Times, note, start_of
 from .days import Day, close_day, line_ends
+from .level import alone, finish_in_table, level
 from .line_format import Written, day_of, decode, encode, time_ms
+from .line_log import LineLog
 from .pseudonyms import Names, new_salts
 from .reader import Log
 from .record import NOBODY, Draft, Part, Record
 from .record_keys import PersonKeys
-from .recover import RecoveredLog, Recovery, recover, set_aside, was_sealed
+from .recover import RecoveredLog, Recovery, was_sealed
 from .retention.erase import erase_again, erase_parts, erasure_of
 from .retention.erasure_index import Special
 from .retention.purge import check_purge, purge, purge_again
 from .retention.targets import Targets
 from .transparency import log_key
 from .transparency.checkpoint import Checkpoint
+from .transparency.daily_checkpoints import Closings
 from .transparency.proof import Prover
 from .transparency.signed_note import Signer
 from .transparency.tiles import Tiles
@@ -63,11 +67,20 @@ class Journal:
     """An open log; use it as a context manager or close it by `close`."""
 
     def __init__(
-        self, folder: Path, signer: Signer, keys: PersonKeys, claim: disk.FolderClaim, state: RecoveredLog
+        self,
+        folder: Path,
+        signer: Signer,
+        keys: PersonKeys,
+        claim: disk.FolderClaim,
+        state: RecoveredLog,
+        table: LineLog | None = None,
+        lost: int = 0,
     ) -> None:
         self.folder = folder
+        self.lost = lost  # records that the database had lost, and has again: others of its data may be old, too
         self.recovery: Recovery | None = state.recovery
         self.unfinished = ""  # why a declared erasure or purge could not be finished: a damaged day
+        self._table = table
         self._signer = signer
         self._claim = claim
         self._names = Names(keys)
@@ -90,13 +103,22 @@ class Journal:
         self._is_sealed = was_sealed(folder, state.tree.size)  # then the first new records are signed at once
 
     @classmethod
-    def open(cls, data_dir: Path, origin: str, keys: PersonKeys, now_ms: int, at_least: int = 0) -> "Journal":
+    def open(
+        cls,
+        data_dir: Path,
+        origin: str,
+        keys: PersonKeys,
+        now_ms: int,
+        at_least: int = 0,
+        table: LineLog | None = None,
+    ) -> "Journal":
         """Open the log in ``<data_dir>/records``, or begin one named `origin`.
 
         A log keeps the name it was begun with. Tiles and checkpoint are brought up to the records on disk; `recovery`
         says what was cut off. Raises `EndMissing`, and writes nothing, if there are fewer than `at_least`
         records; `Invalid` if another process has the log open or `origin` cannot be a name, `Broken` if the log is
-        damaged, `OSError` if the disk fails.
+        damaged, `OSError` if the disk fails. With a `table`, files and table are brought to one state first
+        (`level.py`), and every later write is made in both.
         """
         folder = data_dir / "records"
         for name in ("day", "tile", "checkpoints"):
@@ -104,14 +126,12 @@ class Journal:
         claim = _claim(folder)
         try:
             signer = log_key.load_or_create(data_dir, folder, origin)
-            state = recover(folder, signer.verifier)
-            foreign = set_aside(folder, state)
-            if foreign:
-                state = recover(folder, signer.verifier)
+            found = alone(folder, signer.verifier) if table is None else level(folder, signer.verifier, table)
+            state = found.state
             if state.tree.size < at_least:
                 raise EndMissing(state.tree.size, at_least)
-            journal = cls(folder, signer, keys, claim, state)
-            journal._catch_up(now_ms, foreign)
+            journal = cls(folder, signer, keys, claim, state, table, found.lost)
+            journal._catch_up(now_ms, found.foreign)
             journal._finish_declared()
         except BaseException:
             claim.release()
@@ -184,7 +204,7 @@ class Journal:
             return
         with self._or_refuse_from_now_on():
             self._write_tiles()
-            disk.replace_atomically(self.folder / "checkpoint", self._sign())
+            disk.replace_atomically(self.folder / "checkpoint", self._sign(""))
         self.signed = self.size
         self.signed_ms = now_ms
 
@@ -223,10 +243,17 @@ class Journal:
     def _move_open_day(self, name: str) -> None:
         assert self._appender
         path = self._appender.path.with_name(f"{name}.jsonl")
+        if self._table is not None:
+            self._table.move_day(self._last_day, name)
         self._appender.close()
         disk.rename(self._appender.path, path)
         self._appender = disk.Appender(path)
         self._last_day = name
+
+    @property
+    def closings(self) -> Closings:
+        """The closing checkpoints of the days; what is added to them reaches the other machines."""
+        return Closings(self.folder, self._table)
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Record]:
         """Return an iterator over the records from `start` up to, not including, `stop`. Raises `Broken` at damage."""
@@ -262,7 +289,10 @@ class Journal:
         if erasure.targets != targets:
             raise Broken(f"record {by} does not name the parts that are to be erased")
         self.checkpoint(self.signed_ms)
-        return [day.name for day in self._erase(lambda: erase_parts(self._log, [erasure]))]
+        days = self._erase(lambda: erase_parts(self._log, [erasure]))
+        if self._table is not None:
+            self._table.rewrite(self._log.raws(targets.records()), by + 1)
+        return [day.name for day in days]
 
     def forget(self, person: PersonId) -> None:
         """Destroy a person's key, so that their pseudonyms lead nowhere. If they return, they get a new key."""
@@ -277,7 +307,10 @@ class Journal:
         check_purge(self._log, self.get(by), below)
         self.checkpoint(self.signed_ms)
         self._prover = Prover(self._tiles)
-        return purge(self.folder, below)
+        days = purge(self.folder, below)
+        if self._table is not None:
+            self._table.remove_below(below)
+        return days
 
     def close(self, now_ms: int) -> None:
         """Sign what is not signed yet and release the log."""
@@ -336,6 +369,8 @@ class Journal:
                 special.forget_purged(self.folder)
             self._erase(lambda: erase_again(self.folder, special))
             special.keep(self.folder)
+            if self._table is not None:
+                finish_in_table(self._log, self._table, special, self.size)
         except Broken as error:
             self.unfinished = str(error)
 
@@ -373,6 +408,8 @@ class Journal:
 
     def _write(self, lines: Sequence[Written]) -> None:
         assert self._appender
+        if self._table is not None:
+            self._table.append(self.size, [(self._last_day, line.line[:-1]) for line in lines])
         self._appender.append(b"".join([line.line for line in lines]))
         self._tree.extend([line.leaf for line in lines])
         self._offsets.extend(list(accumulate([len(line.line) for line in lines], initial=self._offsets[-1]))[1:])
@@ -393,7 +430,7 @@ class Journal:
         """
         assert self._appender
         self.checkpoint(self.signed_ms)
-        disk.replace_atomically(self.folder / "checkpoints" / f"{self._last_day}.ckpt", self._sign())
+        disk.replace_atomically(self.folder / "checkpoints" / f"{self._last_day}.ckpt", self._sign(self._last_day))
         path = self._appender.path
         self._appender.close()
         self._appender = None
@@ -408,8 +445,12 @@ class Journal:
                 "`answerable logs verify`, and remove the tile if only it is wrong: it is then made again"
             ) from error
 
-    def _sign(self) -> bytes:
-        return Checkpoint(self.origin, self.size, self._tree.root()).signed(self._signer).encode()
+    def _sign(self, day: str) -> bytes:
+        """Return the signed checkpoint, which closes `day` if one is named; the table has it before it is returned."""
+        note = Checkpoint(self.origin, self.size, self._tree.root()).signed(self._signer)
+        if self._table is not None:
+            self._table.put_checkpoint(day, self.size, note)
+        return note.encode()
 
     def _must_be_usable(self) -> None:
         if self._failed:

@@ -60,6 +60,19 @@ class Log:
                 found |= _chosen(day, first, here)
         return found
 
+    def raws(self, indexes: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines of those of the records that exist, in order, reading each day once. Raises `Broken`."""
+        wanted, starts = sorted(set(indexes)), self.starts()
+        for at, (day, first) in enumerate(starts):
+            beyond = starts[at + 1][1] if at + 1 < len(starts) else 2**53
+            here = set(wanted[bisect_left(wanted, first) : bisect_left(wanted, beyond)])
+            try:
+                for number, raw in enumerate(DayLines(day.path).each(), first) if here else ():
+                    if number in here:
+                        yield number, raw
+            except DamagedDay as error:
+                raise Broken(f"{day.path}: it cannot be read ({error.code})") from error
+
     def raw(self, index: int) -> bytes:
         """Return the line of one record, without its newline. Raises `LookupError` if it does not exist, `Broken`."""
         return self._find(index, bytes)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from moderation.values.errors import Invalid
 from storage.journal import disk
+from storage.journal.line_log import LineLog
 
 from .checkpoint import Checkpoint
 from .cosignature import with_lines
@@ -40,7 +41,9 @@ class Closing:
 class Closings:
     """The closing checkpoints of the log in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, table: LineLog | None = None) -> None:
+        """Take the table that other machines read, if there is one, to add to."""
+        self._table = table
         self._folder = folder / "checkpoints"
         self._days = folder / "day"
 
@@ -59,7 +62,11 @@ class Closings:
 
     def add_lines(self, day: str, lines: list[str]) -> None:
         """Add signature lines of others to a day's checkpoint. Raises `LookupError`."""
-        disk.replace_atomically(self._path(day, CHECKPOINT), with_lines(self.read(day).note, lines).encode())
+        closing = self.read(day)
+        note = with_lines(closing.note, lines)
+        if self._table is not None:
+            self._table.put_checkpoint(day, closing.size, note)
+        disk.replace_atomically(self._path(day, CHECKPOINT), note.encode())
 
     def timestamp(self, day: str) -> bytes | None:
         """Return the time stamp of a day, or None."""
@@ -70,6 +77,9 @@ class Closings:
 
     def add_timestamp(self, day: str, response: bytes) -> None:
         """Store the time stamp of a day; an existing one stays."""
+        if self._table is not None and self.timestamp(day) is None:
+            closing = self.read(day)
+            self._table.put_checkpoint(day, closing.size, closing.note, response)
         with suppress(FileExistsError):
             disk.create_once(self._path(day, TIMESTAMP), response)
         disk.sync_directory(self._folder)

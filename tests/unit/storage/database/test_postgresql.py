@@ -12,10 +12,10 @@ from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from storage import schema
-from storage.database import postgresql, server
+from storage.database import postgresql, server, shared_tables
 from storage.database import schemas as database_schemas
 from storage.database.database import Database, commits_of, is_older, is_there, refuse_other_schema, schema_of
-from storage.database.fence import TABLES, Epoch, Superseded
+from storage.database.fence import Epoch, Superseded
 from storage.database.place import DatabasePlace
 from storage.database.refusals import DatabaseRefused, refusal_of
 from storage.database.rows import rows_of, rows_then
@@ -355,7 +355,8 @@ async def test_a_server_that_stops_ends_a_write_with_an_error_that_has_words(
 
 async def test_a_former_leader_is_refused_by_the_server_and_leaves_nothing(place: DatabasePlace) -> None:
     epoch = Epoch("", 7)
-    rows(place, TABLES)
+    with postgresql.connected(place, read_only=False) as connection, connection.transaction():
+        shared_tables.make(connection)
     rows(place, "INSERT INTO answerable_shared.shards VALUES ('', 'example.org/log', 'key', 7)")
     database = await Database.open(place, epoch=epoch)
     async with database.write() as db:

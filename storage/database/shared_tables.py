@@ -1,0 +1,78 @@
+"""The tables that all logs and machines of one PostgreSQL database share, in the schema `answerable_shared`.
+
+Rules kept here:
+- They are made by the first process that needs them, in one transaction, while all others wait.
+- A table is only ever added to: an older version of this program can work beside a newer one.
+- Text is compared as its bytes are.
+Left to others: what is in them (`fence.py`, `leadership.py`, `storage/journal/postgresql_lines.py`).
+"""
+
+from typing import Any, Final
+
+from .fence import SUPERSEDED
+
+OF_A_LOG: Final = ("log", "checkpoints", "erased")  # what belongs to one log, by the column `shard`
+_MAKING: Final = "SELECT pg_advisory_xact_lock(1634628471)"
+_TABLES: Final = """
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = 'answerable_shared') THEN
+        CREATE SCHEMA answerable_shared;
+    END IF;
+END $$;
+CREATE TABLE IF NOT EXISTS answerable_shared.shards (
+    name text COLLATE "C" PRIMARY KEY,
+    origin text COLLATE "C" NOT NULL,
+    vkey text COLLATE "C" NOT NULL,
+    epoch bigint NOT NULL
+);
+CREATE TABLE IF NOT EXISTS answerable_shared.leaders (
+    shard text COLLATE "C" PRIMARY KEY,
+    epoch bigint NOT NULL,
+    beat bigint NOT NULL,
+    who text COLLATE "C" NOT NULL,
+    instance text COLLATE "C" NOT NULL,
+    resigned boolean NOT NULL
+);
+CREATE TABLE IF NOT EXISTS answerable_shared.standbys (
+    shard text COLLATE "C" NOT NULL,
+    instance text COLLATE "C" NOT NULL,
+    who text COLLATE "C" NOT NULL,
+    records bigint NOT NULL,
+    beat bigint NOT NULL,
+    PRIMARY KEY (shard, instance)
+);
+CREATE TABLE IF NOT EXISTS answerable_shared.log (
+    shard text COLLATE "C" NOT NULL,
+    idx bigint NOT NULL,
+    day text COLLATE "C" NOT NULL,
+    line bytea NOT NULL,
+    PRIMARY KEY (shard, idx)
+);
+CREATE TABLE IF NOT EXISTS answerable_shared.checkpoints (
+    shard text COLLATE "C" NOT NULL,
+    day text COLLATE "C" NOT NULL,
+    size bigint NOT NULL,
+    number bigint NOT NULL,
+    note text NOT NULL,
+    stamp bytea,
+    PRIMARY KEY (shard, day, size),
+    UNIQUE (shard, number)
+);
+CREATE TABLE IF NOT EXISTS answerable_shared.erased (
+    shard text COLLATE "C" PRIMARY KEY,
+    below bigint NOT NULL
+);
+CREATE OR REPLACE FUNCTION answerable_shared.must_lead(shard text, number bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM answerable_shared.shards WHERE name = shard AND epoch = number FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'another epoch has begun' USING ERRCODE = 'SUPERSEDED';
+    END IF;
+END $$;
+""".replace("SUPERSEDED", SUPERSEDED)
+
+
+def make(db: Any) -> None:
+    """Make the tables that do not exist yet, inside a transaction of a connection of psycopg."""
+    db.execute(_MAKING)
+    db.execute(_TABLES)

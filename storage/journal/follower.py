@@ -1,0 +1,199 @@
+"""A copy of the log in files that follows the table: the same day files, tiles and checkpoints, byte for byte.
+
+A standby follows without end. A leader does it once, when it opens its log: the process before it may have been on
+another machine, or may have died between the table and the file.
+
+Rules kept here:
+- Nothing is signed here; every checkpoint comes from the table, and is written only if the copy has the same root.
+- The order on the disk is that of the journal: lines, flushed; tiles; checkpoint.
+- A day is closed when the table has its closing checkpoint over exactly its lines.
+- Erasures and purges that a signed record declares are carried out in the files.
+Left to others: whether files and table belong together (`level.py`), leading (`journal.py`).
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from moderation.values.errors import Broken, Invalid
+
+from . import disk
+from .days import Day, close_day
+from .line_format import BadLine, DecodedLine, decode, open_line
+from .line_log import Forked, LineLog, PlacedLine, SharedCheckpoint
+from .reader import Log
+from .recover import RecoveredLog
+from .retention.erase import erase_again, erase_parts, erasure_of
+from .retention.erasure_index import Special
+from .retention.purge import check_purge, purge, purge_again
+from .transparency.checkpoint import open_checkpoint
+from .transparency.daily_checkpoints import CHECKPOINT, TIMESTAMP, own_note
+from .transparency.signed_note import NoteVerifier
+from .transparency.tiles import Tiles
+
+_DECLARED = ("erase", "purge")
+
+
+class Follower:
+    """The files of one log, as the table goes on. All calls are synchronous and made by one thread at a time."""
+
+    def __init__(self, folder: Path, verifier: NoteVerifier, table: LineLog, state: RecoveredLog) -> None:
+        self.folder = folder
+        self.signed = state.signed
+        self._verifier = verifier
+        self._table = table
+        self._tree = state.tree
+        self._tiles = Tiles(folder / "tile")
+        self._day = state.days[-1].name if state.days else ""
+        self._appender = disk.Appender(state.open_day.path) if state.open_day else None
+        self._number = 0  # of the newest checkpoint that was taken from the table
+        self._declared: list[DecodedLine] = []  # erasures and purges that are not carried out yet
+
+    @property
+    def size(self) -> int:
+        """The number of records in the files."""
+        return self._tree.size
+
+    def step(self) -> bool:
+        """Take what the table has now, at most some lines. Returns False once there is nothing new.
+
+        Raises `Broken` if it does not fit the files, `OSError` if the disk fails.
+        """
+        lines = self._table.read(max(self.size - 1, 0))
+        if lines and lines[0].index == self.size - 1:
+            self._follow_moved_day(lines.pop(0))
+        notes = self._table.checkpoints(self._number, self.signed)  # after the lines: see `_take`
+        taken = self._take(lines, notes)
+        self._carry_out()
+        return taken
+
+    def finish_declared(self) -> None:
+        """Carry out the erasures and purges among the records that the files had already."""
+        if not self.size:
+            return
+        special = Special.find(self.folder, self.size)
+        for index in special.indices["purge"]:
+            with suppress(LookupError, BadLine):
+                self._declared.append(Log(self.folder).line(index))
+        self._carry_out()
+        if purge_again(self.folder, special):
+            special.forget_purged(self.folder)
+        erase_again(self.folder, special)
+        special.keep(self.folder)
+        self._reopen()
+
+    def close(self) -> None:
+        """Close the open day's file; what was taken is durable."""
+        if self._appender:
+            self._appender.close()
+            self._appender = None
+
+    def _take(self, lines: Sequence[PlacedLine], notes: Sequence[SharedCheckpoint]) -> bool:
+        """Add lines up to each checkpoint, then the checkpoint.
+
+        As the checkpoints were read after the lines, each that lies between two of the lines is among them.
+        """
+        taken = 0
+        for note in notes:
+            taken += self._add(lines[taken : taken + max(0, note.size - self.size)])
+            if note.size > self.size:
+                return bool(taken)
+            self._accept(note)
+            self._number = note.number
+        rest = self._add(lines[taken:])
+        return bool(taken or rest or notes)
+
+    def _add(self, lines: Sequence[PlacedLine]) -> int:
+        """Write lines to their days, and flush them. Returns how many."""
+        for line in lines:
+            self._add_one(line)
+        if lines and self._appender:
+            self._appender.sync()
+        return len(lines)
+
+    def _add_one(self, placed: PlacedLine) -> None:
+        if placed.index != self.size:
+            raise Broken(f"the database has no record {self.size}, but one of the number {placed.index}")
+        try:
+            opened = open_line(placed.line)
+        except BadLine as error:
+            raise Broken(f"record {placed.index} of the database cannot be read ({error.code})") from error
+        if placed.day != self._day:
+            self._begin(placed.day)
+        self._appender = self._appender or disk.Appender(self._path(placed.day))
+        self._appender.append(placed.line + b"\n")
+        self._tree.add(opened.leaf)
+        if opened.skeleton["k"] in _DECLARED:
+            self._declared.append(opened)
+
+    def _begin(self, day: str) -> None:
+        if self._appender:
+            raise Broken(f"the database has records of {day}, but no checkpoint that closes {self._day}")
+        self._day = day
+
+    def _path(self, day: str) -> Path:
+        return self.folder / "day" / f"{day}.jsonl"
+
+    def _follow_moved_day(self, last: PlacedLine) -> None:
+        """Rename the open day if the leader moved it, because a clock had been ahead when it began."""
+        if self._appender and last.day != self._day:
+            self._appender.close()
+            disk.rename(self._path(self._day), self._path(last.day))
+            self._day = last.day
+            self._appender = disk.Appender(self._path(last.day))
+
+    def _accept(self, note: SharedCheckpoint) -> None:
+        if note.day:
+            self._close(note)
+        elif note.size == self.size:
+            try:
+                signed = open_checkpoint(note.note, [self._verifier])
+            except Invalid as error:
+                raise Broken(f"the checkpoint of {note.size} records in the database: {error}") from error
+            if (signed.size, signed.root) != (self.size, self._tree.root()):
+                raise Forked(self.signed)
+            self._tiles.write(self._tree)
+            disk.replace_atomically(self.folder / "checkpoint", note.note.encode())
+            self.signed = self.size
+
+    def _close(self, note: SharedCheckpoint) -> None:
+        """Keep a day's closing checkpoint, with what others added to it, and close the day if it is open."""
+        path = self.folder / "checkpoints" / f"{note.day}{CHECKPOINT}"
+        ours = path.read_text("utf-8") if path.exists() else ""
+        if ours != note.note and not (own_note(ours) == own_note(note.note) and len(ours) > len(note.note)):
+            disk.replace_atomically(path, note.note.encode())
+        if note.stamp is not None:
+            with suppress(FileExistsError):
+                disk.create_once(path.with_suffix(TIMESTAMP), note.stamp)
+                disk.sync_directory(path.parent)
+        if self._appender and note.day == self._day and note.size == self.size:
+            self._appender.close()
+            self._appender = None
+            close_day(Day(self._day, self._path(self._day)))
+
+    def _carry_out(self) -> None:
+        """Carry out what is declared and signed. What its record does not allow is left: the leader refused it, too."""
+        due = [each for each in self._declared if _index(each) < self.signed]
+        self._declared = [each for each in self._declared if _index(each) >= self.signed]
+        log = Log(self.folder)
+        for opened in due:
+            with suppress(Broken, LookupError, BadLine):
+                if opened.skeleton["k"] == "erase":
+                    erase_parts(log, [erasure_of(opened)])
+                else:
+                    below = int(str(opened.skeleton.get("below")))
+                    check_purge(log, decode(Log(self.folder).raw(_index(opened))), below)
+                    purge(self.folder, below)
+        self._reopen()
+
+    def _reopen(self) -> None:
+        """Continue with the open day's new file, if an erasure replaced it."""
+        if self._appender and self._appender.was_replaced():
+            self._appender.close()
+            self._appender = disk.Appender(self._path(self._day))
+
+
+def _index(opened: DecodedLine) -> int:
+    index = opened.skeleton["i"]
+    assert isinstance(index, int)
+    return index

@@ -1,0 +1,190 @@
+"""Brings the files of a log and its table to one state, when the log is opened.
+
+Rules kept here:
+- Nothing is written before it is certain that one of the two continues the other.
+- Lines that the table has and the files have not are added to the files, and the other way round: a copy of PostgreSQL
+  that took over may have lost its last moments.
+- Lines that somebody put into the files after the bot had stopped are set aside, as without a table.
+Left to others: following the table from then on (`follower.py`).
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from moderation.values.errors import Broken, Invalid
+
+from .days import DayLines
+from .follower import Follower
+from .line_format import BadLine, open_line
+from .line_log import Forked, Incomplete, LineLog, PlacedLine
+from .merkle import Tree
+from .reader import Log
+from .recover import RecoveredLog, recover, set_aside
+from .retention.erase import erasure_of
+from .retention.erasure_index import Special
+from .retention.purge import read_min_index
+from .transparency.checkpoint import Checkpoint, open_checkpoint
+from .transparency.daily_checkpoints import Closings
+from .transparency.signed_note import NoteVerifier
+from .transparency.tiles import NoTile, Tiles
+
+_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A log whose files and table agree, or one that has files alone."""
+
+    state: RecoveredLog
+    foreign: int = 0  # lines that were set aside
+    lost: int = 0  # lines that the table had lost, and has again
+
+
+def alone(folder: Path, verifier: NoteVerifier) -> Level:
+    """Return the log as the files have it, without a table."""
+    state = recover(folder, verifier)
+    foreign = set_aside(folder, state)
+    return Level(recover(folder, verifier) if foreign else state, foreign)
+
+
+def level(folder: Path, verifier: NoteVerifier, table: LineLog) -> Level:
+    """Bring files and table to one state. Raises `Forked`, `Incomplete` and other `Broken`, then nothing is changed."""
+    state = recover(folder, verifier)
+    end = table.end()
+    foreign = set_aside(folder, state) if end <= state.signed else 0
+    if foreign:
+        state = recover(folder, verifier)
+    torn = state.recovery if state.recovery and state.recovery.index >= end else None
+    check(folder, verifier, table, state)
+    follow(Follower(folder, verifier, table, state))
+    state = recover(folder, verifier)
+    state.recovery = torn
+    return Level(state, foreign, push(folder, table, state))
+
+
+def finish_in_table(log: Log, table: LineLog, special: Special, size: int) -> None:
+    """Carry out in the table the erasures and purges that were declared, and are carried out in the files."""
+    done = table.erased_to()
+    if late := [index for index in special.indices["erase"] if index >= done]:
+        indices: set[int] = set()
+        for index in late:
+            with suppress(Broken):  # a malformed one: `verify` names it
+                indices.update(erasure_of(log.line(index)).targets.records())
+        table.rewrite(log.raws(indices), size)
+    if below := read_min_index(log.folder):
+        table.remove_below(below)
+
+
+def follow(follower: Follower) -> None:
+    """Take all that the table has by now."""
+    try:
+        while follower.step():
+            pass
+    finally:
+        follower.close()
+
+
+def check(folder: Path, verifier: NoteVerifier, table: LineLog, state: RecoveredLog) -> None:
+    """Check that files and table are one log, as far as both go: by a checkpoint, and from there line by line."""
+    newest, end = table.newest(), table.end()
+    begins = table.read(0, 1)
+    if begins and begins[0].index > state.tree.size:
+        raise Incomplete(state.tree.size, begins[0].index)
+    both = min(state.signed, newest.size if newest else 0)
+    if newest and both == newest.size:
+        if _tree_at(folder, state, both).root() != _opened(newest.note, verifier).root:
+            raise Forked(_first_difference(folder, table, begins[0].index if begins else 0))
+    elif newest and both:
+        _check_continued(folder, verifier, table, state)
+    for theirs, ours in zip(_lines(table, both, min(end, state.tree.size)), _own(folder, both), strict=False):
+        if _leaf(theirs.line) != _leaf(ours):
+            raise Forked(theirs.index)
+
+
+def _check_continued(folder: Path, verifier: NoteVerifier, table: LineLog, state: RecoveredLog) -> None:
+    """Check that the table's next checkpoint continues the files' newest one."""
+    after = min(table.checkpoints(0, state.signed), key=lambda each: (each.size <= state.signed, each.size))
+    tree = _tree_at(folder, state, state.signed)
+    for line in _lines(table, state.signed, after.size):
+        tree.add(_leaf(line.line))
+    if (tree.size, tree.root()) != (after.size, _opened(after.note, verifier).root):
+        raise Forked(_first_difference(folder, table, 0))
+
+
+def push(folder: Path, table: LineLog, state: RecoveredLog) -> int:
+    """Add to the table what only the files have. Returns the number of lines that the table had lost."""
+    end, size = table.end(), state.tree.size
+    log, newest = Log(folder), table.newest()
+    for day, start in log.starting_with(end) if end < size else ():
+        batch: list[tuple[str, bytes]] = []
+        at = max(start, end)
+        for line in DayLines(day.path).each(at - start):
+            batch.append((day.name, line))
+            if len(batch) == _AT_ONCE:
+                table.append(at, batch)
+                at, batch = at + len(batch), []
+        if batch:
+            table.append(at, batch)
+    signed = newest.size if newest else 0
+    closings = Closings(folder)
+    for closing in [closings.read(day) for day in closings.days()]:
+        if closing.size > signed:
+            table.put_checkpoint(closing.day, closing.size, closing.note, closings.timestamp(closing.day))
+    if state.signed > signed:
+        table.put_checkpoint("", state.signed, (folder / "checkpoint").read_text("utf-8"))
+    return size - end if end else 0
+
+
+def _tree_at(folder: Path, state: RecoveredLog, size: int) -> Tree:
+    """Return the tree of the first `size` records in the files, from the nearest tiles before it."""
+    starts = [first for _, first in Log(folder).starts() if first <= size]
+    for base in sorted({size, *starts, *([state.signed] if state.signed <= size else [])}, reverse=True):
+        try:
+            tree = Tiles(folder / "tile").tree(base) if base else Tree()
+        except NoTile:
+            continue
+        for line in _own(folder, base):
+            if tree.size == size:
+                break
+            tree.add(_leaf(line))
+        if tree.size == size:
+            return tree
+    raise Broken(f"{folder / 'tile'}: tiles are missing; run `answerable logs verify`")
+
+
+def _own(folder: Path, start: int) -> Iterator[bytes]:
+    """Yield the lines in the files from record `start` on."""
+    for day, first in Log(folder).starting_with(start):
+        yield from DayLines(day.path).each(max(0, start - first))
+
+
+def _lines(table: LineLog, start: int, stop: int) -> Iterator[PlacedLine]:
+    while start < stop and (lines := table.read(start, min(_AT_ONCE, stop - start))):
+        if lines[0].index != start:
+            raise Incomplete(start, lines[0].index)
+        yield from lines
+        start += len(lines)
+
+
+def _first_difference(folder: Path, table: LineLog, start: int) -> int:
+    """Return the first record in which files and table differ."""
+    for theirs, ours in zip(_lines(table, start, table.end()), _own(folder, start), strict=False):
+        if _leaf(theirs.line) != _leaf(ours):
+            return theirs.index
+    return start
+
+
+def _leaf(line: bytes) -> bytes:
+    try:
+        return open_line(line).leaf
+    except BadLine as error:
+        raise Broken(f"a line of the log cannot be read ({error.code})") from error
+
+
+def _opened(note: str, verifier: NoteVerifier) -> Checkpoint:
+    try:
+        return open_checkpoint(note, [verifier])
+    except Invalid as error:
+        raise Broken(f"the newest checkpoint in the database: {error}") from error
