@@ -60,12 +60,13 @@ def login(
 
 async def _present(config: "Config") -> "Session | None":
     """Return the stored session, if the homeserver still accepts it."""
-    from bot.cli.session import stored_session
+    from bot.cli.session import present_token, stored_session
     from bot.matrix.errors import LoggedOut
 
-    if config.secrets.access_token is None:
+    token = await present_token(config)
+    if token is None:
         return None
     try:
-        return await stored_session(config, config.secrets.access_token.get_secret_value())
+        return await stored_session(config, token)
     except LoggedOut:
         return None

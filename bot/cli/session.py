@@ -1,7 +1,8 @@
 """The bot's one session: read from where it is stored, or made by one log-in and stored.
 
 Rules kept here:
-- The token and the device id stand in `.env` in the folder of `config.toml`, readable by its owner only.
+- The token and the device id stand in `.env` in the folder of `config.toml`, readable by its owner only. With
+  PostgreSQL they are in the database as well, sealed: that session counts, on whichever machine the bot runs.
 - A password is used once and never written.
 - An account is never logged in a second time while the stored session holds, because every log-in makes a new device,
   which cannot read what was encrypted before.
@@ -9,34 +10,48 @@ Rules kept here:
 Left to others: logging in (`bot/matrix/login.py`), reading `.env` (`bot/config/config.py`).
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from bot.account.kept_session import KeptSession, keep_session, kept_session
 from bot.config.config import ACCESS_TOKEN, ADMIN_TOKEN, DEVICE_ID, PASSWORD, Config
 from bot.matrix.errors import Forbidden, LoggedOut
 from bot.matrix.login import Session, log_in_with_password, log_in_with_token
 from moderation.values.errors import Refused
 from moderation.values.notices import Who
+from storage.database.fence import Epoch
 from storage.journal import disk
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./+=~:-]+\Z")
 
 
-async def open_session(config: Config) -> Session:
+async def open_session(config: Config, epoch: Epoch | None = None) -> Session:
     """Return the stored session, else a new one made with the password.
 
-    Raises `Refused`, saying what to do, if there is neither, or the stored one has ended.
+    With PostgreSQL, the leader of `epoch` keeps it in the database, where the other machines find it. Raises `Refused`,
+    saying what to do, if there is none, or the stored one has ended.
     """
-    token = config.secrets.access_token
-    if token is None:
-        return await _first_session(config)
-    try:
-        return await stored_session(config, token.get_secret_value())
-    except LoggedOut:
-        if config.secrets.password is None:
-            raise Refused("cli.session.logged_out", env=config.env_file, user=Who(config.user)) from None
-        return await _first_session(config)
+    kept = await asyncio.to_thread(kept_session, config.place)
+    with suppress(LoggedOut):  # then `.env` may have another one, of a later log-in
+        if kept is not None:
+            return await stored_session(config, kept.token)
+    session = await _own_session(config, kept)
+    if epoch is not None:
+        await asyncio.to_thread(keep_session, config.place, session, epoch)
+    return session
+
+
+async def present_token(config: Config) -> str | None:
+    """Return the token of the stored session, valid or not: the one in the database, else the one in `.env`.
+
+    Raises `Broken`, `WrongKey` or `OSError` if the one in the database cannot be read.
+    """
+    if kept := await asyncio.to_thread(kept_session, config.place):
+        return kept.token
+    return config.secrets.access_token.get_secret_value() if config.secrets.access_token else None
 
 
 async def stored_session(config: Config, token: str) -> Session:
@@ -71,12 +86,25 @@ def write_private(path: Path, content: str) -> None:
     disk.give_to_owner_of(path.parent, path)
 
 
-async def _first_session(config: Config) -> Session:
+async def _own_session(config: Config, kept: KeptSession | None) -> Session:
+    """Return the session of this machine's `.env`, else a new one of the same device, made with the password."""
+    device = config.secrets.device_id or (kept.device if kept else None)  # with it, the device keeps its keys
+    token = config.secrets.access_token
+    if token is None:
+        return await _first_session(config, device)
+    try:
+        return await stored_session(config, token.get_secret_value())
+    except LoggedOut:
+        if config.secrets.password is None:
+            raise Refused("cli.session.logged_out", env=config.env_file, user=Who(config.user)) from None
+        return await _first_session(config, device)
+
+
+async def _first_session(config: Config, device: str | None) -> Session:
     password = config.secrets.password
     if password is None:
         raise Refused("cli.session.none", env=config.env_file, user=Who(config.user))
     home = config.homeserver
-    device = config.secrets.device_id  # of an ended session: with it, the device keeps its keys
     session = await log_in(home.url, home.user, password.get_secret_value(), home.device_name, device)
     store_session(config.env_file, session)
     return session

@@ -63,12 +63,21 @@ class StoreKey:
 def load_or_create(data_dir: Path, *, store_exists: bool) -> StoreKey:
     """Load the key in ``<data_dir>/keys/crypto.key``, or create one for a new store. Raises `Broken`."""
     path = data_dir / FILE
-    if not path.exists():
-        if store_exists:
-            raise Broken(f"{path} is missing, but there is a store that it opens. Put the key back from a backup.")
+    if not path.exists() and not store_exists:
         disk.make_folder(path.parent, disk.SECRET_FOLDER_MODE)
         disk.create_once(path, secrets.token_hex(BYTES).encode() + b"\n", disk.SECRET_MODE)
         disk.sync_directory(path.parent)
+    return load(data_dir)
+
+
+def load(data_dir: Path) -> StoreKey:
+    """Load the key of a store that exists. Raises `Broken`."""
+    path = data_dir / FILE
+    if not path.exists():
+        raise Broken(
+            f"{path} is missing, but there is a store that it opens. Put the key back from a backup, or copy it from"
+            " the other machine of this deployment."
+        )
     try:
         return StoreKey(bytes.fromhex(path.read_text("ascii").strip()))
     except ValueError:

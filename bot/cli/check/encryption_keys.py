@@ -2,7 +2,7 @@
 
 Rules kept here:
 - A running bot is asked, since it holds the keys. Else they are opened here, under the lock, and nothing of them
-  changes except what is noted of the homeserver's own word.
+  changes except what is noted of the homeserver's own word. Those in PostgreSQL are left to the machine that leads.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 async def keys(config: "Config", session: "Session") -> Finding:
     """Report the one thing that matters most."""
+    if config.place.url is not None and running_pid(config.data_dir) is None:
+        return note("encryption", "keys_elsewhere")
     try:
         found = await _status(config, session)
     except AnswerableError as error:

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from bot.cli.session import stored_session
+from bot.cli.session import present_token, stored_session
 from bot.cli.terminal.output import why_of, word
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Forbidden, HomeserverError, LoggedOut
 from bot.matrix.known_limit import known_limit
-from moderation.values.errors import Refused
+from moderation.values.errors import AnswerableError, Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Moment, Span, Who
 from moderation.values.power_levels import POWER_LEVELS, Power
@@ -82,13 +82,17 @@ def _clock(date: str, here_s: float) -> Finding:
 
 
 async def _account(config: "Config", admin_token: str, skip: frozenset[str]) -> AsyncIterator[Finding]:
-    token = config.secrets.access_token
+    try:
+        token = await present_token(config)
+    except (AnswerableError, OSError) as error:
+        yield problem("login", "login_failed", why=why_of(error))
+        return
     if token is None:
         has_password = config.secrets.password is not None
         yield (note("login", "login_later") if has_password else problem("login", "login_none"))
         return
     try:
-        session = await stored_session(config, token.get_secret_value())
+        session = await stored_session(config, token)
     except LoggedOut:
         yield problem("login", "logged_out", user=Who(config.user))
         return

@@ -36,6 +36,7 @@ def machine_findings(config: "Config") -> Iterator[Finding]:
     yield from _data_dir(config.data_dir)
     yield _space(config.data_dir)
     yield from _keys(config.data_dir)
+    yield from _shared_keys(config.place)
     yield identity(config)
     yield from _database(config.place)
     yield _running(config.data_dir)
@@ -90,6 +91,20 @@ def _keys(data_dir: Path) -> Iterator[Finding]:
         yield problem("keys", "key_open", file=path, mode=_mode(path))
     if folder.is_dir() and not readable:
         yield ok("keys", "keys", folder=folder)
+
+
+def _shared_keys(place: "DatabasePlace") -> Iterator[Finding]:
+    """Check that this machine has the keys that all machines of the deployment must have."""
+    from bot.account.key_files import wrong_key_files
+
+    try:
+        found = wrong_key_files(place)
+    except OSError:  # the check of the database tells
+        return
+    for each in found:
+        yield problem("keys", "key_file_missing" if each.is_missing else "key_file_other", file=each.path)
+    if place.url is not None and not found:
+        yield ok("keys", "key_files")
 
 
 def _database(place: "DatabasePlace") -> Iterator[Finding]:

@@ -197,13 +197,13 @@ def _recovered(done: Mapping[str, Any]) -> None:
 
 async def _new_session(config: "Config", password: str) -> str:
     """Log in as a new device and store that session; end the old one, whose keys are of no use."""
-    from bot.cli.session import log_in, store_session
+    from bot.cli.session import log_in, present_token, store_session
 
-    home, token = config.homeserver, config.secrets.access_token
+    home, token = config.homeserver, await present_token(config)
     session = await log_in(home.url, home.user, password, home.device_name)
     store_session(config.env_file, session)
     if token is not None:
-        await _end(session, token.get_secret_value())
+        await _end(session, token)
     return session.device
 
 

@@ -54,12 +54,12 @@ def perform(config: "Config", do: str, **arguments: Any) -> dict[str, Any]:
 
 async def _here(config: "Config", do: str, arguments: dict[str, Any]) -> dict[str, Any]:
     from bot.admin.request import Request
-    from bot.cli.session import stored_session
+    from bot.cli.session import present_token, stored_session
 
-    token = config.secrets.access_token
+    token = await present_token(config)
     if token is None:
         raise Refused("cli.session.none", env=config.env_file, user=Who(config.user))
-    session = await stored_session(config, token.get_secret_value())
+    session = await stored_session(config, token)
     async with opened(config, session) as keys:
         return await keys.by_name()[do](Request(arguments, user()))
 
