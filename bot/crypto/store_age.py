@@ -13,13 +13,14 @@ from .store import Db, meta, set_meta
 _AGE, _OLD = "age", "old_copy"
 
 
-def grow(db: Db, known: int) -> int:
+def grow(db: Db, known: int, *, went_back: bool = False) -> int:
     """Increase the age beyond both the store's own and `known`, the one kept elsewhere. Returns the new age.
 
-    Returns 0 if the store is an old copy: it is behind `known`, and has been in use. A newly created store is not one.
+    Returns 0 if the store is an old copy: it is behind `known`, or the database that it is in `went_back` to an earlier
+    state, and it has been in use. A newly created store is not one.
     """
     age = int(meta(db, _AGE) or 0)
-    if age < known and meta(db, "published") is not None:
+    if (age < known or went_back) and meta(db, "published") is not None:
         set_meta(db, _OLD, "1")
     if is_old(db):
         return 0

@@ -6,6 +6,7 @@ Rules kept here:
 - So a store that is behind the database is an old copy, at whatever moment the bot was killed.
 - A database that is behind (it was lost or restored) is brought up to the store.
 - A copy made after the last increase is not detected.
+- In PostgreSQL both numbers go back together; that the log there lacks records of this machine's files shows it.
 Left to others: the consequences (`service.py`, `bot/crypto/encrypting_client.py`), telling people (`key_alerts.py`).
 """
 
@@ -35,9 +36,13 @@ class KeysAge:
         self._database = database
         self._pipeline = pipeline
 
-    async def grow(self) -> bool:
-        """Increase the number in both places. Returns False, and changes nothing, if the store is an old copy."""
-        grown = await self._machine.store.run(functools.partial(store_age.grow, known=await self._known()))
+    async def grow(self, *, went_back: bool = False) -> bool:
+        """Increase the number in both places. Returns False, and changes nothing, if the store is an old copy.
+
+        `went_back`: the database that both are in has lost what was committed, as the records on this machine show.
+        """
+        grow = functools.partial(store_age.grow, known=await self._known(), went_back=went_back)
+        grown = await self._machine.store.run(grow)
         if not grown:
             log.error("keys_old", device=self._machine.device, do="answerable keys new-device")
             return False

@@ -12,27 +12,28 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from . import sqlite_refused
 from .small_tables import Column, SmallTable, quoted
 
 _MODE, _FOLDER_MODE = 0o600, 0o750
-_BUSY_S = 10
+_OPTIONS: dict[str, Any] = {"isolation_level": None, "timeout": 10, "check_same_thread": False}
 
 
 class SqliteSmallStore:
     """A store in one file, or in memory. Make it with `open`."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
+        """Use a connection that begins no transaction by itself (`isolation_level=None`)."""
         self._database = database
-        self._database.isolation_level = None  # transactions are begun here
 
     @classmethod
     def open(cls, path: Path, *, wal: bool) -> "SqliteSmallStore":
         """Open the file, or create it. `wal`: write ahead, so that a change costs one flush. Raises `OSError`."""
         if not path.exists():
             _create(path)
-        database = sqlite_refused.connect(path, check_same_thread=False, timeout=_BUSY_S)
+        database = sqlite_refused.connect(path, **_OPTIONS)
         try:
             if wal:
                 database.execute("PRAGMA journal_mode = WAL")
@@ -47,7 +48,7 @@ class SqliteSmallStore:
     def open_to_read(cls, path: Path) -> "SqliteSmallStore":
         """Open an existing file read-only. Raises `OSError`."""
         address = f"{path.absolute().as_uri()}?mode=ro"
-        return cls(sqlite_refused.connect(address, uri=True, timeout=_BUSY_S, check_same_thread=False))
+        return cls(sqlite_refused.connect(address, uri=True, **_OPTIONS))
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         """Execute one statement."""

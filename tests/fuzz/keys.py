@@ -41,7 +41,7 @@ class Side:
     """A device whose store is in memory."""
 
     def __init__(self, user: str, device: str) -> None:
-        self.db: Db = SqliteSmallStore(sqlite3.connect(":memory:"))
+        self.db: Db = SqliteSmallStore(sqlite3.connect(":memory:", isolation_level=None))
         key = StoreKey(bytes(32))
         prepare(self.db, key, user, device)
         self.store = Store(self.db, key, cast(Any, None))

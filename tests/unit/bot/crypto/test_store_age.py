@@ -38,7 +38,15 @@ async def test_behind_what_is_known_elsewhere_it_is_an_old_copy_and_stays_one(st
     assert await store.run(store_age.is_of_no_use)
 
 
+async def test_in_a_database_that_went_back_it_is_an_old_copy_though_both_numbers_went_back(store: Store) -> None:
+    await published(store)
+    assert await grow(store, 0) == 1
+    assert await store.run(lambda db: store_age.grow(db, 1, went_back=True)) == 0
+    assert await store.run(store_age.is_of_no_use)
+
+
 async def test_a_new_store_is_not_taken_for_a_copy(store: Store) -> None:
+    assert await store.run(lambda db: store_age.grow(db, 0, went_back=True)) == 1
     assert await grow(store, 4) == 5
     assert not await store.run(store_age.is_of_no_use)
 
