@@ -79,6 +79,7 @@ class _Shape:
     public: tuple[str, ...]
     people: Mapping[str, tuple[str, ...]]  # person field -> the private fields that go with it
     unowned: tuple[str, ...]
+    left_out: Mapping[str, object]  # values that are not written
     marks: Mapping[str, tuple[str, ...]]  # fields that distinguish the classes of a kind, and their possible values
 
 
@@ -130,7 +131,7 @@ def _public(fact: Fact, shape: _Shape) -> dict[str, int | str]:
     return {
         _WRITTEN_AS.get(name, name): value
         for name in shape.public
-        if (value := getattr(fact, name)) != _DEFAULTS_LEFT_OUT.get(name)
+        if (value := getattr(fact, name)) != shape.left_out.get(name)
     }
 
 
@@ -154,12 +155,17 @@ def _make_shape(cls: type[Fact]) -> _Shape:
         public=tuple(name for name, owner in owners.items() if owner == "public"),
         people=people,
         unowned=tuple(name for name, owner in owners.items() if owner == "nobody"),
+        left_out=_defaults(cls) if cls.LEAN else _DEFAULTS_LEFT_OUT,
         marks={
             name: get_args(hint)
             for name in (item.name for item in fields(cls))
             if get_origin(hint := hints[name]) is Literal and (name in _TELLS_APART or len(get_args(hint)) == 1)
         },
     )
+
+
+def _defaults(cls: type[Fact]) -> dict[str, object]:
+    return {item.name: item.default for item in fields(cls)}
 
 
 _SHAPES = {cls: _make_shape(cls) for cls in FACTS}

@@ -13,7 +13,7 @@ Left to others: doing it on disk (`storage/journal`), who may ask (`control_sock
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.credit.credit import effective
 from moderation.model.actions import TakeBack
-from moderation.model.facts import Fact, HoldEnded, HoldPlaced, PartsErased, RecordsPurged
+from moderation.model.facts import DataAsked, Fact, HoldEnded, HoldPlaced, PartsErased, RecordsPurged
 from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Invalid, Refused
@@ -65,6 +65,7 @@ log = structlog.get_logger()
 
 # Records that appeals rest on are kept until these are over.
 OF_DECISIONS = ("finding", "case", "decision", "sanction", "credit", "appeal")
+Others = Literal["erase-confirmed", "erase-relayed", ""]
 BY_SANCTION = ""  # the duty of a hold that follows from a sanction or charge in force
 
 
@@ -123,6 +124,7 @@ class Operations:
         self._exports = ExportOperations(pipeline, database, data_dir, clock)
         self.roster = RosterOperations(pipeline, database, store, clock)
         self._people = PeopleOperations(pipeline, database, store)
+        self.tell_shards: Callable[[], Awaitable[None]] | None = None  # publishes what other shards do not know yet
         self.identity = IdentityOperations(pipeline, database, store, given, data_dir, clock, self._holds)
 
     # Erasing.
@@ -136,8 +138,11 @@ class Operations:
         reason: str = "",
         dry_run: bool = False,
         progress: Progress = no_progress,
+        others: Others = "erase-confirmed",
     ) -> Erased:
         """Remove all parts about a person that no hold covers, also from the tables.
+
+        Other shards do the same; `others` says what they are told ("": nothing).
 
         What they proved about themselves goes first, since the tables tell who they are. If nothing is kept, their keys
         go, too.
@@ -150,6 +155,10 @@ class Operations:
         kept = _kept(found, holds)
         if dry_run:
             return Erased(found.targets.count, -1, kept, found.elsewhere, identity)
+        if others and self.tell_shards is not None:
+            asked = [DataAsked(what=others, subject=account) for account in accounts]
+            await self._pipeline.commit(asked)
+            await self.tell_shards()
         must_stay = {index for targets in found.held.values() for index in targets.records()}
         words = await self._said_of(accounts, must_stay)
         by = await self._erase(found.targets, what, reader, reason)

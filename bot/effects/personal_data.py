@@ -26,7 +26,7 @@ from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.matrix.errors import HomeserverError, LoggedOut, RateLimited, Unreachable
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.catalog import Catalog
-from moderation.model.actions import Erase, GiveData, GiveReceipt, Tell
+from moderation.model.actions import Erase, EraseAlso, GiveData, GiveReceipt, Tell
 from moderation.model.facts import DataGiven
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
@@ -237,11 +237,16 @@ def _proved(journal: Journal, action: GiveReceipt) -> tuple[bytes, str]:
 
 
 class DataEraser:
-    """The handler of `Erase`: it erases, and tells the person what was erased, what stays, and why."""
+    """The handlers of `Erase`, which tells the person what was erased, what stays, and why, and of `EraseAlso`."""
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
-        self.handles: Handlers = {Erase: self.handle}
+        self.handles: Handlers = {Erase: self.handle, EraseAlso: self.also}
+
+    async def also(self, action: EraseAlso, _txn: str) -> Done:
+        """Erase what is held here on a person who was erased in another shard, which tells them what that means."""
+        await self._operations.erase(action.subject, what="request", others="" if action.again else "erase-relayed")
+        return Done()
 
     async def handle(self, action: Erase, _txn: str) -> Done:
         """Erase what is held on a person who asked for it and confirmed."""

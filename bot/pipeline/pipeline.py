@@ -593,7 +593,7 @@ def _fresh(events: Sequence[Received], known: set[str]) -> list[Received]:
 
 # Facts of one cause; after a crash they are found again by the record that caused them.
 _OF_CASES = frozenset(
-    {"case", "decision", "sanction", "credit", "task", "appeal", "report", "dossier", "verify", "list"}
+    {"case", "decision", "sanction", "credit", "task", "appeal", "report", "dossier", "verify", "list", "learnt"}
 )
 
 

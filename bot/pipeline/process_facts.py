@@ -35,6 +35,7 @@ from moderation.model.facts import (
     CaseNoted,
     CaseOpened,
     Fact,
+    Learnt,
     PartsErased,
     RecordsRestored,
     RoomEntered,
@@ -55,6 +56,7 @@ from .case_bursts import case_bursts, may_be_shared
 from .case_context import CaseContextLoader
 from .dossier_tasks import dossier_tasks
 from .expand_recipients import expand_recipients
+from .learnt import LearntConsequences
 from .other_accounts import words_to_other_accounts
 from .reporters import reporters, with_misuse_of_reports
 from .room_registry import ServedRooms
@@ -110,8 +112,10 @@ class FactProcessor:
         self._settings = settings
         self._served = served
         self._loader = CaseContextLoader(knowledge, settings.policy)
+        self._learnt = LearntConsequences(knowledge, self._loader, settings.policy)
         self._persons: dict[UserId, PersonId] = {}  # of accounts that are recorded under another one's name
         self._derivations: tuple[Derivation, ...] = (
+            self._with_learnt,
             self._with_takedowns,
             self._with_misuse_of_reports,
             self._with_obligations,
@@ -203,6 +207,12 @@ class FactProcessor:
             unit.waited(loop.time() - began)
 
     # Derivations: facts that follow from facts, before these are recorded.
+
+    async def _with_learnt(self, unit: UnitOfWork, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
+        if not any(isinstance(fact, Learnt) for fact in facts):
+            return facts
+        await unit.flush()
+        return [*facts, *await self._learnt.of(unit.db, facts, cause, at_ms)]
 
     async def _with_takedowns(self, unit: UnitOfWork, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
         if not may_remove(facts):
@@ -315,7 +325,7 @@ class FactProcessor:
     async def _apply(self, unit: UnitOfWork, index: int, fact: Fact, at_ms: int) -> None:
         await project(fact, unit.db, index, at_ms)
         unit.counts.add(fact.KIND, self._served.code(fact), at_ms, index)
-        if isinstance(fact, AccountsLinked | AccountUnlinked | PartsErased):
+        if isinstance(fact, AccountsLinked | AccountUnlinked | Learnt | PartsErased):
             self._persons = await linked(unit.db)
         if isinstance(fact, RoomStateChanged):
             self._served.changed(fact)

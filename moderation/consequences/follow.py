@@ -19,6 +19,7 @@ from moderation.model.actions import (
     AlignServers,
     EditBurst,
     EditCard,
+    EraseAlso,
     InviteBack,
     KeepDesk,
     KeepLobby,
@@ -57,6 +58,7 @@ from moderation.model.facts import (
     DoorAnswered,
     DossierStep,
     Fact,
+    Learnt,
     ListPublished,
     PolicyServerSet,
     RoleChanged,
@@ -71,6 +73,7 @@ from moderation.model.facts import (
     WaveNoticed,
 )
 from moderation.model.notifications import NotifyAbove, NotifyDesk, NotifyPerson, NotifyRoom
+from moderation.shards.applying import applied
 from moderation.values.ids import CaseNumber, RoomId
 
 from .known import Consequence, Known, RoomsOf
@@ -303,6 +306,15 @@ def _(fact: AccountsLinked | AccountUnlinked, rooms_of: RoomsOf) -> Iterator[Con
                 yield Align(room=room)
                 yield KeepDesk(room=room)
             yield NotifyPerson(room=next(iter(rooms), NO_ROOM), subject=user, facts=(fact,), alone=True)
+
+
+@follow.register
+def _(fact: Learnt, rooms_of: RoomsOf) -> Iterator[Consequence]:
+    """Bring the rooms in line as if it had been recorded here; the people concerned are told where it was."""
+    if fact.what in ("erase", "erase-again"):
+        yield EraseAlso(room=NO_ROOM, subject=fact.subject, again=fact.what == "erase-again")
+    elif (as_here := applied(fact)) is not None:
+        yield from (each for each in follow(as_here, rooms_of) if isinstance(each, Action))
 
 
 @follow.register

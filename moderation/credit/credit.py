@@ -21,7 +21,7 @@ of a tier (`moderation/rooms/align_people.py`), storing (`storage/`).
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -100,14 +100,24 @@ def effective(entries: Iterable[LedgerEntry], now_ms: int, settings: CreditSetti
 def entries_in_force(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     """Return the entries that nothing has undone, by their records.
 
-    Read from the newest back, a compensation that was itself undone undoes nothing.
+    A compensation that was itself undone undoes nothing. It need not be recorded after what it undoes: the two may have
+    been learnt from another shard.
     """
     made = sorted(entries, key=lambda entry: entry.id)
+    compensations: dict[int | None, LedgerEntry] = {entry.id: entry for entry in made if entry.entry == "compensation"}
     undone: set[int | None] = set()
-    for entry in reversed(made):
-        if entry.entry == "compensation" and entry.id not in undone:
+    for entry in sorted(compensations.values(), key=lambda each: _depth(each, compensations), reverse=True):
+        if entry.id not in undone:
             undone.add(entry.undoes)
     return [entry for entry in made if entry.id not in undone]
+
+
+def _depth(entry: LedgerEntry, compensations: Mapping[int | None, LedgerEntry]) -> int:
+    """Return over how many compensations an entry leads to what it undoes."""
+    depth, below = 0, compensations.get(entry.undoes)
+    while below is not None and depth < len(compensations):  # a circle can only be forged, and ends nowhere
+        depth, below = depth + 1, compensations.get(below.undoes)
+    return depth
 
 
 def price(entries: Iterable[LedgerEntry], *, rule: str, grade: Grade, now_ms: int, settings: CreditSettings) -> Price:

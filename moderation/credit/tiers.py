@@ -69,6 +69,21 @@ def tier_facts(context: Context, policy: Policy, changed: CreditChanged) -> tupl
     return found
 
 
+def entry_learnt(context: Context, policy: Policy, after: PersonView, entry: CreditChanged) -> tuple[Fact, ...]:
+    """Return what follows here from the entry of another shard; `after` is `context.subject` with that entry.
+
+    It counts from when it was made there: what would be over by now does not begin.
+    """
+    follows = {"charge": _charged_elsewhere, "compensation": _reversed}.get(entry.entry)
+    if follows is None or settings_of(entry.ledger, policy).scope == "room":
+        return ()
+    found: tuple[Fact, ...] = ()
+    for level in _levels(context, policy, entry.ledger, DEPLOYMENT):
+        own = level.account(after, entry.ledger, policy)
+        found += tuple(follows(_with(context, found), policy, level, own, entry))
+    return found
+
+
 def reaching_further(context: Context, policy: Policy, ledger: Ledger, before: str) -> tuple[Fact, ...]:
     """Return what follows when an entry of a community counts everywhere now; `context` already has it so."""
     found: tuple[Fact, ...] = ()
@@ -222,6 +237,22 @@ def _charged(context: Context, policy: Policy, level: _Level, own: Account, chan
                 yield present.extend(want.until, on=changed.on, credit=left)
         elif want.kind != "demote" or _manages(context, level):
             yield _caused(context, level, want, changed, left)
+
+
+def _charged_elsewhere(
+    context: Context, policy: Policy, level: _Level, own: Account, changed: CreditChanged
+) -> Iterator[Fact]:
+    """Yield what the charges cause together, each from its own date: a sanction begins, or lasts longer."""
+    held, left = _held(context, changed.ledger, level), own.balance(context.now_ms)
+    for kind, (until, _) in _ends(charges_in(own.entries), policy, changed.ledger).items():
+        if until <= context.now_ms or _wider(context, changed.ledger, level, kind, until):
+            continue
+        present = held.get(kind)
+        if present is not None:
+            if present.until and until > present.until:
+                yield present.extend(until, on=changed.on, credit=left)
+        elif kind != "demote" or _manages(context, level):
+            yield _caused(context, level, _Due(kind, until), changed, left)
 
 
 def _reversed(context: Context, policy: Policy, level: _Level, own: Account, changed: CreditChanged) -> Iterator[Fact]:

@@ -575,6 +575,13 @@ class Erase(Action, name="erase", queue="{subject}"):
     subject: UserId
 
 
+class EraseAlso(Action, name="erase-also", queue="{subject}"):
+    """Erase what is held on a person here, too: another shard has erased it, or (`again`) has done so likewise."""
+
+    subject: UserId
+    again: bool = False
+
+
 class ApproveDossier(Action, name="approve-dossier"):
     """Compare an operator's approval by command, recorded at `on`, with the file, and record the approval."""
 

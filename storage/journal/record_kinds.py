@@ -642,7 +642,7 @@ KINDS: dict[str, Kind] = {
             "what": _word(
                 "mydata, erase or receipt; appeal: to be asked why; adopt, leave: what would happen; adopt-confirmed,"
                 " leave-confirmed; everywhere: in which rooms it would hold; everywhere-confirmed; policy: what it"
-                " means to ask the policy server"
+                " means to ask the policy server; erase-confirmed, erase-relayed: other shards erase it, too"
             ),
             "on": _ON,
         },
@@ -699,6 +699,41 @@ KINDS: dict[str, Kind] = {
             "entity": "whom the entry means, as the list writes it",
             "author": "who wrote the entry",
             "server": "the server, or the pattern over servers, that an entry means or a list no longer touches",
+        },
+    ),
+    "learnt": Kind(
+        "A record about a person in the log of another shard of this deployment, which counts here, too.",
+        {
+            "what": _word(
+                "entry: in a ledger; verified, revoked; linked, unlinked: two accounts of one person; barred,"
+                " prolonged, admitted: from every room; spared, unspared: by a list; erase, erase-again: what is held"
+                " on them is erased; pinned: the key by which the other log is checked from now on"
+            ),
+            "origin": _word("the name of the other log"),
+            "era": _word("of a log that continues from a backup: its era"),
+            "index": _int("the index of the record there"),
+            "made": _int("when it was recorded there, milliseconds since 1970"),
+            "size": _int("how many records the checkpoint covers by which it was proved"),
+            "root": _word("the root of that checkpoint, in hexadecimal"),
+            "confirmed": _int("of an entry of one community: the record there by which it counts everywhere"),
+            "refers": _int("the record there that it undoes or changes"),
+            "entry": _word("charge, warning or compensation"),
+            "ledger": _word("standing; left out: credit"),
+            "cost": _int("points"),
+            "class": _CLASS,
+            "rule": _RULE,
+            "method": _word("of a verification: vouch, roster, email or oidc; of a link: confirmed or oidc"),
+            "level": _int("level reached, 0 to 3"),
+            "until": _UNTIL,
+            "basis": _word("what staying out rests on"),
+            "why": _word("why it ended"),
+            "list": _word("the list that no longer touches somebody"),
+            "on": _ON,
+        },
+        {
+            **_SUBJECT,
+            "server": "the server that a list no longer touches",
+            "vkey": "the key of the other log",
         },
     ),
     "identity": Kind(

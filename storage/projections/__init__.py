@@ -14,6 +14,7 @@ from . import (  # they register what they project
     records,
     rooms,
     sanctions,
+    shards,
     withheld,
 )
 from .common import (

@@ -196,6 +196,7 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     await db.execute(delete(schema.verifications).where(v.record < below, v.until < at_ms))
     for table in (schema.sanctions, schema.room_rules, schema.approvers):
         await db.execute(delete(table).where(table.c.record < below, table.c.ended > 0))
+    await _forget_learnt(db, below)
     of_cases = ((schema.list_matches, true()), (schema.listed_servers, true()), (schema.sanctions, ~lasting))
     for table, never_ended in of_cases:
         of_none = table.c.n.not_in(select(c.n))
@@ -203,8 +204,17 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     await db.execute(delete(schema.published_entries).where(schema.published_entries.c.record < below, _WITHDRAWN))
 
 
+async def _forget_learnt(db: AsyncConnection, below: int) -> None:
+    """Delete what was learnt from other shards, except what may still be changed by them."""
+    t = schema.learnt.c
+    held = [select(table.c.record) for table in (schema.links, schema.verifications, schema.sanctions)]
+    await db.execute(delete(schema.learnt).where(t.record < below, *(t.record.not_in(each) for each in held)))
+
+
 @project.register
 async def _(fact: DataAsked, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    if fact.what in ("erase-confirmed", "erase-relayed"):
+        return
     for_room = ("adopt", "leave", "policy", "everywhere", "everywhere-confirmed")
     what = f"{fact.what} {fact.room}" if fact.what in for_room else fact.what
     await add(db, schema.requests, fact, fact.on, at_ms, what=what)

@@ -54,6 +54,7 @@ class Fact:
     CHANGES: ClassVar[Changes] = "its room"
     OF_ACTING: ClassVar[bool] = False  # recorded when an action is carried out, not with what caused the action
     RENAMES: ClassVar[bool] = False  # changes the names under which later facts are written, so it is applied first
+    LEAN: ClassVar[bool] = False  # a field that has its default is left out of the record
 
     room: RoomId | None = None
     on: int = -1
@@ -65,10 +66,16 @@ class Fact:
         return self.room
 
     def __init_subclass__(
-        cls, kind: str, *, changes: Changes = "its room", of_acting: bool = False, renames: bool = False
+        cls,
+        kind: str,
+        *,
+        changes: Changes = "its room",
+        of_acting: bool = False,
+        renames: bool = False,
+        lean: bool = False,
     ) -> None:
         dataclass(frozen=True, kw_only=True)(cls)
-        cls.KIND, cls.CHANGES, cls.OF_ACTING, cls.RENAMES = kind, changes, of_acting, renames
+        cls.KIND, cls.CHANGES, cls.OF_ACTING, cls.RENAMES, cls.LEAN = kind, changes, of_acting, renames, lean
 
 
 def owner_of(cls: type[Fact]) -> dict[str, str | None]:

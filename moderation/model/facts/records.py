@@ -14,11 +14,14 @@ class DataAsked(Fact, kind="request"):
     """A person asked for something about their own data, or to be asked why they appeal.
 
     Or an owner asked the bot to take over or to leave a room, or somebody gave an order for many rooms at once.
+    "erase-confirmed" and "erase-relayed" tell other shards of an erasure here; the latter began in another shard.
     """
 
     what: Literal[
         "mydata",
         "erase",
+        "erase-confirmed",
+        "erase-relayed",
         "receipt",
         "appeal",
         "adopt",

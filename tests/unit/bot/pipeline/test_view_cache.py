@@ -38,6 +38,7 @@ from moderation.model.facts import (
     RoomStateChanged,
     SanctionStarted,
     ServerListed,
+    ShardPinned,
     StatementGiven,
     Swept,
 )
@@ -64,6 +65,7 @@ NOTHING: tuple[Fact, ...] = (
     MessageWithheld(
         room=ROOM, by="policy_server", refused=5, rule="r", grade="minor", subject=ANNA, event=EventId("$w")
     ),
+    ShardPinned(origin="example.org/two", vkey="example.org/two+00000000+AAAA"),
     ConsoleLinkGiven(room=ROOM, until=5, subject=ANNA, ticket="t"),
     ConsoleOpened(room=ROOM, link=1, until=5, subject=ANNA, session="s"),
     ConsoleCommand(room=ROOM, start=2, subject=ANNA, words="help"),

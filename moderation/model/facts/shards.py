@@ -1,0 +1,69 @@
+"""What one shard of a deployment learnt from the log of another (docs/decisions/0060)."""
+
+from typing import Literal
+
+from moderation.policy import Grade
+from moderation.values.ids import UserId
+
+from .base import Fact, person, unowned
+
+LearntKind = Literal[
+    "entry",
+    "verified",
+    "revoked",
+    "linked",
+    "unlinked",
+    "barred",
+    "prolonged",
+    "admitted",
+    "spared",
+    "unspared",
+    "erase",
+    "erase-again",
+]
+
+
+class Learnt(Fact, kind="learnt", changes="all rooms", renames=True, lean=True):
+    """A record about a person in the log of another shard, as far as it counts beyond the rooms of that shard.
+
+    `index` and `made` are its place and time there, `refers` the place there of the record that it changes; `size` and
+    `root` are those of the signed checkpoint that proved it. The other public fields are as in the fact that was
+    recorded there (`moderation/shards/crossing.py`).
+    """
+
+    what: LearntKind
+    origin: str  # the name of that log
+    index: int
+    made: int
+    size: int
+    root: str  # in hexadecimal
+    era: str = "-"  # of a log that continues from a backup
+    confirmed: int = -1  # of an entry of one community: the record there by which it counts everywhere
+    refers: int = -1
+    entry: Literal["-", "charge", "warning", "compensation"] = "-"
+    ledger: Literal["credit", "standing"] = "credit"
+    cost: int = 0
+    grade: Grade | Literal["-"] = "-"
+    rule: str = "-"
+    method: Literal["-", "vouch", "roster", "email", "oidc", "confirmed"] = "-"
+    level: int = 0
+    until: int = 0
+    basis: str = "-"
+    why: str = "-"
+    list: str = "-"
+    subject: UserId = person()
+    target: UserId = person()
+    server: str = unowned()
+
+    @property
+    def position(self) -> int:
+        """How far the other log is known with this: nothing before it is still to be learnt."""
+        return max(self.index, self.confirmed)
+
+
+class ShardPinned(Fact, kind="learnt", changes="nothing"):
+    """The log of another shard is checked by this key from now on: that of the first message that came from it."""
+
+    what: Literal["pinned"] = "pinned"
+    origin: str
+    vkey: str = unowned()

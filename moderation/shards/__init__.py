@@ -1,0 +1,1 @@
+"""What the shards of one deployment tell each other about people (docs/decisions/0060). Pure."""

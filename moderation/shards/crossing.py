@@ -1,0 +1,143 @@
+"""Which records about people count in other shards, and what of each crosses.
+
+Rules kept here:
+- Only what reaches the whole deployment crosses, since a community never spans two shards. An entry of a community
+  crosses when an operator confirms it.
+- Measures that follow from a balance do not cross: each shard derives its own from the same entries, where it has the
+  rooms. So there is one demotion, by the shard in whose room somebody manages.
+- Neither words nor reasons cross, nor who decided, nor numbers of cases and rooms: they mean something at home only.
+- What was learnt from another shard is told to nobody else.
+
+Left to others: proofs and transport (`bot/exchange/`), applying it (`applying.py`).
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+from moderation.model.facts import (
+    AccountsLinked,
+    AccountUnlinked,
+    CreditChanged,
+    DataAsked,
+    EntryConfirmed,
+    Fact,
+    Learnt,
+    ListSpared,
+    PersonVerified,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionStarted,
+)
+from moderation.model.reach import DEPLOYMENT
+from moderation.values.errors import Invalid
+
+ERASING = ("erase-confirmed", "erase-relayed")
+_OF_BALANCES = ("credit", "standing")
+
+
+@dataclass(frozen=True, slots=True)
+class LogPlace:
+    """The place of a record in the log of another shard, and the signed checkpoint that proves it (root in hex)."""
+
+    origin: str
+    index: int
+    made: int
+    size: int
+    root: str
+    era: str = "-"
+
+
+def needed(fact: Fact) -> int:
+    """Return the record without which nobody can tell whether a fact crosses, or what; -1: none is needed."""
+    match fact:
+        case EntryConfirmed() | SanctionEnded(kind="ban", room=None) | SanctionExtended(kind="ban", room=None):
+            return fact.start
+        case PersonVerified(step="revoked"):
+            return fact.undoes
+    return -1
+
+
+def crosses(fact: Fact, about: Fact | None = None) -> bool:
+    """Return whether a fact counts in other shards. `about` is the fact recorded at `needed`, if it is still known."""
+    match fact:
+        case CreditChanged() | ListSpared():
+            return fact.reach == DEPLOYMENT
+        case EntryConfirmed():
+            return isinstance(about, CreditChanged) and about.reach != DEPLOYMENT
+        case PersonVerified(step="revoked") if fact.undoes >= 0:
+            return isinstance(about, PersonVerified) and about.reach == DEPLOYMENT
+        case PersonVerified():
+            return fact.reach == DEPLOYMENT
+        case AccountsLinked() | AccountUnlinked():
+            return True
+        case SanctionStarted():
+            return _bars(fact)
+        case SanctionEnded() | SanctionExtended():
+            return isinstance(about, SanctionStarted) and _bars(about)
+        case DataAsked():
+            return fact.what in ERASING
+    return False
+
+
+def learnt(fact: Fact, place: LogPlace, about: Fact | None = None, about_made: int = 0) -> Learnt:
+    """Return what another shard learns from a fact recorded at `place`. Raises `Invalid` if it does not cross.
+
+    `about` is the fact recorded at `needed`, and `about_made` its time.
+    """
+    if not crosses(fact, about):
+        raise Invalid(f"record {place.index} of {place.origin} is not for other shards")
+    of = partial(
+        Learnt,
+        origin=place.origin,
+        index=place.index,
+        made=place.made,
+        size=place.size,
+        root=place.root,
+        era=place.era,
+    )
+    match fact:
+        case EntryConfirmed():
+            assert isinstance(about, CreditChanged), "`crosses` says so"
+            entry = learnt(replace(about, reach=DEPLOYMENT), replace(place, index=fact.start, made=about_made))
+            return replace(entry, confirmed=place.index)
+        case CreditChanged():
+            return of(
+                what="entry",
+                subject=fact.subject,
+                refers=fact.undoes,
+                entry=fact.entry,
+                ledger=fact.ledger,
+                cost=fact.cost,
+                grade=fact.grade,
+                rule=fact.rule,
+            )
+        case PersonVerified(step="revoked"):
+            return of(what="revoked", subject=fact.subject, refers=fact.undoes, method=fact.method, why=fact.why)
+        case PersonVerified():
+            return of(what="verified", subject=fact.subject, method=fact.method, level=fact.level, until=fact.until)
+        case AccountsLinked():
+            return of(what="linked", subject=fact.subject, target=fact.target, method=fact.method)
+        case AccountUnlinked():
+            return of(what="unlinked", subject=fact.subject, target=fact.target, refers=fact.start)
+        case SanctionStarted():
+            return of(what="barred", subject=fact.subject, until=fact.until, basis=fact.basis, rule=fact.rule)
+        case SanctionExtended():
+            return of(what="prolonged", subject=fact.subject, until=fact.until, refers=fact.start)
+        case SanctionEnded():
+            return of(what="admitted", subject=fact.subject, refers=fact.start, why=fact.why)
+        case ListSpared():
+            return of(what=fact.step, subject=fact.subject, list=fact.list, server=fact.server)
+        case DataAsked(what="erase-relayed"):
+            return of(what="erase-again", subject=fact.subject)
+        case DataAsked():
+            return of(what="erase", subject=fact.subject)
+    raise AssertionError("`crosses` names a fact that is not handled here")
+
+
+def _bars(fact: SanctionStarted) -> bool:
+    """Return whether somebody stays out of every room by the word of an operator.
+
+    A ban that each shard finds by itself, from a balance or from a list that it watches, too, is its own.
+    """
+    everywhere = fact.kind == "ban" and fact.room is None and fact.reach == DEPLOYMENT
+    return everywhere and fact.basis not in _OF_BALANCES and fact.basis != "list"

@@ -1,0 +1,97 @@
+"""What was learnt from the logs of other shards, applied by the projections of what was recorded there.
+
+Rules kept here:
+- The same record of another log counts once.
+- What changes a record that is not learnt yet waits for it; nobody else has to do anything when it comes.
+- A row has the index of our record, and the time at which it was recorded there: a balance is the same everywhere.
+
+Left to others: what crosses (`moderation/shards/crossing.py`), checking it (`bot/exchange/`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.facts import Learnt, ShardPinned
+from moderation.shards.applying import applied, waits_for_other
+from storage import schema
+
+from .common import project, put
+
+_KEPT = frozenset(field.name for field in fields(Learnt)) & frozenset(schema.learnt.c.keys())
+_t = schema.learnt.c
+
+
+@project.register
+async def _(fact: Learnt, db: AsyncConnection, index: int, _at_ms: int) -> None:
+    if await is_learnt(db, fact):
+        return
+    changed = await record_of(db, fact.origin, fact.era, fact.refers) if waits_for_other(fact) else -1
+    values = {name: getattr(fact, name) for name in _KEPT}
+    values |= {"idx": fact.index, "record": index, "position": fact.position, "waits": int(changed is None)}
+    await db.execute(insert(schema.learnt).values(**values))
+    await _apply(fact, db, index, changed)
+    for row in await waiting_for(db, fact.origin, fact.index):
+        await db.execute(update(schema.learnt).where(_t.record == row.record).values(waits=0))
+        if row.what == "entry":  # it stands in the ledger already, where it undoes nothing yet
+            own = schema.credit.c.record == row.record
+            await db.execute(update(schema.credit).where(own).values(undoes=index))
+        else:
+            await _apply(_as_it_was(row, fact), db, row.record, index)
+
+
+@project.register
+async def _(fact: ShardPinned, db: AsyncConnection, index: int, _at_ms: int) -> None:
+    await put(db, schema.shard_keys, {"origin": fact.origin}, vkey=fact.vkey, record=index)
+
+
+async def _apply(fact: Learnt, db: AsyncConnection, index: int, changed: int | None) -> None:
+    if changed is None and fact.what != "entry":
+        return
+    what = applied(fact, -1 if changed is None else changed)
+    if what is not None:
+        await project(what, db, index, fact.made)
+
+
+def _as_it_was(row: Any, about: Learnt) -> Learnt:
+    """Return what waited, as far as it counts: it concerns the people whom the record concerns that it changes."""
+    return Learnt(
+        what=row.what,
+        origin=row.origin,
+        index=row.idx,
+        made=row.made,
+        size=row.size,
+        root=row.root,
+        era=row.era,
+        refers=row.refers,
+        until=row.until,
+        why=row.why,
+        method=row.method,
+        subject=about.subject,
+        target=about.target,
+    )
+
+
+async def is_learnt(db: AsyncConnection, fact: Learnt) -> bool:
+    """Return whether the record of the other log was learnt before."""
+    same = select(_t.record).where(_t.origin == fact.origin, _t.era == fact.era, _t.idx == fact.index)
+    return await db.scalar(same) is not None
+
+
+async def record_of(db: AsyncConnection, origin: str, era: str, index: int) -> int | None:
+    """Return our record of a record in another log; None if it is not learnt.
+
+    A log that continues from a backup refers to what it had recorded before, which was learnt in an earlier era.
+    """
+    found = select(_t.record).where(_t.origin == origin, _t.idx == index).order_by(_t.era != era, _t.record.desc())
+    record = await db.scalar(found.limit(1))
+    return None if record is None else int(record)
+
+
+async def waiting_for(db: AsyncConnection, origin: str, index: int) -> Sequence[Any]:
+    """Return what was learnt before the record of another log that it changes."""
+    waits = select(schema.learnt).where(_t.origin == origin, _t.refers == index, _t.waits == 1)
+    return (await db.execute(waits.order_by(_t.idx))).all()
