@@ -29,6 +29,7 @@ from storage.journal.transparency.proof import Prover
 from storage.journal.transparency.tiles import Tiles
 from storage.policy_server.spool import event_key
 
+from .account.key_files import note_key_files
 from .admin.antispam import telling_of_questions
 from .admin.console import ConsoleOperations
 from .admin.console_sign_in import ConsoleSignIn
@@ -89,6 +90,7 @@ from .identity.factory import make_verifier
 from .identity.oidc import Oidc
 from .identity.oidc_callback import CallbackServer
 from .identity.sign_in import SignIns
+from .leading.lead import Lead
 from .matrix.http import Wire
 from .matrix.known_limit import known_limit, remember_limit
 from .matrix.login import Session
@@ -119,6 +121,7 @@ from .startup import (
     desks_to_unite,
     ended_asking,
     forget_again,
+    leading,
     open_stores,
     start_facts,
 )
@@ -142,13 +145,19 @@ async def serve(
     clock: Clock = wall_clock,
     manager: ServiceManager = NO_MANAGER,
     trusted: TrustedTime | None = None,
+    lead: Lead | None = None,
 ) -> None:
-    """Run the bot until `stop` is set. Raises any error that makes it useless to go on."""
+    """Run the bot until `stop` is set. Raises any error that makes it useless to go on.
+
+    `lead`: that of this process, if it was taken already; it is not ended here.
+    """
     async with AsyncExitStack() as stack:
-        stores = await open_stores(config, stack, clock)
+        lead = await leading(config, stack, lead)
+        stores = await open_stores(config, stack, clock, lead)
         trusted = trusted or TrustedTime(clock)
-        wire = await stack.enter_async_context(Wire(session.url, token=session.token, on_time=trusted.hear))
-        machine = await open_machine(config.place, session, wire, clock, config.bot.readers)
+        wire = await stack.enter_async_context(_wire(session, trusted, lead))
+        epoch = lead.epoch if lead is not None else None
+        machine = await open_machine(config.place, session, wire, clock, config.bot.readers, epoch)
         stack.push_async_callback(machine.close)
         homeserver = SealedHomeserver(session, wire, machine)
         intake = Intake(machine, homeserver, clock)
@@ -161,14 +170,21 @@ async def serve(
                 desks = await desks_to_unite(db, config.policy)
             await pipeline.commit(actions=desks)
         keys_age = KeysAge(machine, stores.database, pipeline)
-        if not await keys_age.grow():
+        if not await keys_age.grow(went_back=stores.journal.lost > 0):
             homeserver.keys_are_lost()
         async with stores.database.read() as db:
             trusted.resume(await last_noted(db))
+        if epoch is not None:
+            await asyncio.to_thread(note_key_files, config.place, epoch)
         core = Core(config, homeserver, machine, stores, intake, pipeline, clock, keys_age, trusted.doubt)
         await RunningBot(core).run(stop, manager)
         await keys_age.grow()
         await pipeline.commit((BotStopped(sealed=1),))
+
+
+def _wire(session: Session, trusted: TrustedTime, lead: Lead | None) -> Wire:
+    may_ask = lead.may_act if lead is not None else None
+    return Wire(session.url, token=session.token, on_time=trusted.hear, may_ask=may_ask)
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ from storage.backup import snapshot
 from storage.database.database import Database, is_older
 from storage.identity.store import IdentityStore
 from storage.journal.journal import EndMissing, Journal
+from storage.journal.level import files_differ
 from storage.journal.record_keys import PersonKeys
 from storage.projections import END_MISSING
 from storage.scratch import clear_scratch
@@ -43,6 +44,7 @@ from .config.policy_digest import policy_digest
 from .effects.lobby import gated_groups, lobbies_to_look_after
 from .identity.asking import Asking
 from .identity.factory import asking_of
+from .leading.lead import Lead
 from .pipeline.event_reader import EventReader
 from .pipeline.message_text import said_at, words_of
 from .pipeline.pipeline import Pipeline
@@ -69,30 +71,51 @@ class Stores:
     identity_key: GivenKey = field(default_factory=GivenKey)
 
 
-async def open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> Stores:
+async def leading(config: Config, stack: AsyncExitStack, lead: Lead | None = None) -> Lead | None:
+    """Return the lead of this process, taken now unless it has it already; None without PostgreSQL."""
+    if lead is None and config.place.url is not None:
+        return await managed(stack, partial(Lead.take, config), _ended)
+    return lead
+
+
+async def open_stores(config: Config, stack: AsyncExitStack, clock: Clock, lead: Lead | None = None) -> Stores:
+    """Open the stores; on PostgreSQL for the process that has the lead, which is taken first if it has not."""
+    lead = await leading(config, stack, lead)
+    epoch = lead.epoch if lead is not None else None
     await asyncio.to_thread(snapshot.clean, config.data_dir)
     await asyncio.to_thread(clear_scratch, config.data_dir)
     if is_older(config.place):
         log.info("migrating", file=str(config.place))  # takes a while in a large deployment
-    database = await Database.open(config.place)
+    database = await Database.open(config.place, epoch=epoch)
     stack.push_async_callback(database.close)
-    keys = await managed(stack, partial(PersonKeys.open, config.place), PersonKeys.close)
+    keys = await managed(stack, partial(PersonKeys.open, config.place, epoch), PersonKeys.close)
     given = await asyncio.to_thread(given_key, config)
-    identity = await managed(stack, partial(IdentityStore.open, config.place, given.kek), IdentityStore.close)
+    identity = await managed(stack, partial(IdentityStore.open, config.place, given.kek, epoch), IdentityStore.close)
     async with database.read() as db:
         applied = int(await queries.get_meta(db, "applied") or 0)
+    table = None
+    if lead is not None:
+        table = await managed(stack, lead.lines, lambda lines: lines.close())
     try:
-        journal = await managed(
-            stack,
-            partial(Journal.open, config.data_dir, config.origin, keys, clock(), at_least=applied),
-            lambda journal: journal.close(clock()),
-        )
+        with files_differ(config.data_dir):
+            journal = await managed(
+                stack,
+                partial(Journal.open, config.data_dir, config.origin, keys, clock(), at_least=applied, table=table),
+                lambda journal: journal.close(clock()),
+            )
     except EndMissing as error:
         raise Refused(
             "cli.run.end_missing", data_dir=config.data_dir, count=error.missing, last=str(error.size - 1)
         ) from error
+    if journal.lost:
+        log.warning("database_went_back", records=journal.lost)
     _say_if_locked(given, identity)
     return Stores(journal, database, keys, identity, await asyncio.to_thread(asking_of, config, identity), given)
+
+
+def _ended(lead: Lead | None) -> None:
+    if lead is not None:
+        lead.end()
 
 
 def _say_if_locked(given: GivenKey, identity: IdentityStore) -> None:

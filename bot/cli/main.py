@@ -3,7 +3,7 @@
 Rules kept here:
 - `--help` needs only the list, so the module of a command is imported when it is called.
 - Every expected error is one clear message on stderr and an exit code (1: it failed, 2: the command line or the
-  configuration is wrong, 130: interrupted), never a traceback.
+  configuration is wrong, 75: another process leads, 130: interrupted), never a traceback.
 
 Left to others: what the commands do, one file a noun.
 """

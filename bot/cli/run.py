@@ -7,6 +7,7 @@ Rules kept here:
 - No file made by this process is readable by other users.
 - Logs go to stderr and hold no secret.
 - When the disk fails the bot ends, says so, and goes on at its next start.
+- On PostgreSQL nothing is done before this process has the lead, and it ends at once when it has lost it.
 
 Left to others: what the bot does (`bot/app.py`), the session (`session.py`).
 """
@@ -27,11 +28,13 @@ from moderation.values.errors import AnswerableError, Invalid, Refused
 
 from .terminal.disk_errors import told_if_disk_fails
 from .terminal.options import DEFAULT_CONFIG, ConfigFile, new_app, read_config
-from .terminal.output import FAILED, text, words_of
+from .terminal.output import FAILED, LED_ELSEWHERE, text, words_of
 
 if TYPE_CHECKING:
     from bot.config.config import Config
+    from bot.leading.lead import Lead
     from bot.matrix.login import Session
+    from bot.monitoring.systemd import ServiceManager
 
 LOCK_FILE = "lock"
 _LONGEST_WAIT_S = 60.0
@@ -47,11 +50,14 @@ def run(
     config_file: ConfigFile = DEFAULT_CONFIG,
     log_format: Annotated[LogFormat, typer.Option(help=text("cli.run.log_format"))] = "auto",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help=text("cli.run.verbose"))] = False,
+    standby: Annotated[bool, typer.Option("--standby", help=text("cli.run.standby"))] = False,
 ) -> None:
     """Run the bot until it is told to stop."""
     from .terminal.logging_setup import set_up_logging
 
     config = read_config(config_file)
+    if standby and config.place.url is None:
+        raise Refused("cli.run.standby_alone")
     _must_sign_alerts(config)
     make_data_dir(config.data_dir)
     with told_if_disk_fails(config.data_dir), only_instance(config.data_dir):
@@ -59,7 +65,7 @@ def run(
         set_up_logging(as_json=None if how == "auto" else how == "json", verbose=verbose)
         _close_to_others(config.data_dir)
         _say_new_names(config.old_names)
-        asyncio.run(_logged(config))
+        asyncio.run(_logged(config, standby=standby))
 
 
 def _must_sign_alerts(config: "Config") -> None:
@@ -150,13 +156,13 @@ def running_pid(data_dir: Path) -> str | None:
     return None
 
 
-async def _logged(config: "Config") -> None:
+async def _logged(config: "Config", *, standby: bool) -> None:
     """Run, and log what ends the bot as one line; an unforeseen error is not printed a second time."""
     import structlog
 
     try:
         with told_if_disk_fails(config.data_dir):
-            await _run(config)
+            await _run(config, standby=standby)
     except AnswerableError as error:
         structlog.get_logger().error("ended", why=words_of(error))
         raise
@@ -165,17 +171,66 @@ async def _logged(config: "Config") -> None:
         sys.exit(FAILED)
 
 
-async def _run(config: "Config") -> None:
-    stop = asyncio.Event()
+async def _run(config: "Config", *, standby: bool) -> None:
+    from bot.monitoring.systemd import ServiceManager
+
+    stop, manager = asyncio.Event(), ServiceManager.of()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _asked, stop, number)
-    session = await _session(config, stop)
+    if config.place.url is None:
+        await _serve(config, stop, manager)
+    else:
+        await _serve_if_leading(config, stop, manager, standby=standby)
+
+
+async def _serve_if_leading(config: "Config", stop: asyncio.Event, manager: "ServiceManager", *, standby: bool) -> None:
+    """Take the lead, or wait for it as a standby; then serve until told to stop."""
+    from bot.leading.lead import Lead
+    from bot.leading.standby import Standby
+
+    alive = asyncio.create_task(manager.alive()) if standby else None
+    if standby:
+        lead = await Standby(config, _superseded).until_leading(stop, manager)
+    else:
+        lead = await Lead.waited_for(config, stop, _superseded)
+    if lead is None:  # told to stop
+        return
+    try:
+        await _serve(config, stop, manager, lead, alive)
+    except Exception:  # such as a connection that the new leader has ended
+        if await asyncio.to_thread(lead.was_lost):
+            _superseded()
+        raise
+    finally:
+        await asyncio.to_thread(lead.end)
+
+
+def _superseded() -> None:
+    """End this process at once: another one leads, and whatever is done from here on is done twice.
+
+    A standby that the service manager starts again then follows the new leader.
+    """
+    import structlog
+
+    structlog.get_logger().error("superseded", why=text("cli.run.superseded"))
+    os._exit(LED_ELSEWHERE)
+
+
+async def _serve(
+    config: "Config",
+    stop: asyncio.Event,
+    manager: "ServiceManager",
+    lead: "Lead | None" = None,
+    alive: "asyncio.Task[None] | None" = None,
+) -> None:
+    session = await _session(config, stop, lead)
     if session is not None:
         from bot.app import serve
-        from bot.monitoring.systemd import ServiceManager
 
-        await serve(config, session, stop, manager=ServiceManager.of())
+        if alive is not None:
+            alive.cancel()
+        await serve(config, session, stop, manager=manager, lead=lead)
 
 
 def _asked(stop: asyncio.Event, number: int) -> None:
@@ -185,7 +240,7 @@ def _asked(stop: asyncio.Event, number: int) -> None:
     signal.signal(number, signal.SIG_DFL)
 
 
-async def _session(config: "Config", stop: asyncio.Event) -> "Session | None":
+async def _session(config: "Config", stop: asyncio.Event, lead: "Lead | None") -> "Session | None":
     """Open the session, waiting for the homeserver as long as it takes; None if told to stop meanwhile."""
     import structlog
 
@@ -196,7 +251,7 @@ async def _session(config: "Config", stop: asyncio.Event) -> "Session | None":
     log, wait_s = structlog.get_logger(), 1.0
     while not stop.is_set():
         try:
-            return await _unless(stop, open_session(config))
+            return await _unless(stop, open_session(config, lead.epoch if lead is not None else None))
         except RateLimited as error:
             wait_s = error.retry_after_ms / 1000
         except Unreachable as error:

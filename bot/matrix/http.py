@@ -17,7 +17,7 @@ Why not `nio.AsyncClient.send`: a segment `..` takes the one before it out of th
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -74,16 +74,24 @@ class Ask:
 class Wire:
     """The connections to one homeserver, opened by the first request, inside the running loop.
 
-    `on_time`, if it is given, takes the homeserver's time (ms) from each of its answers.
+    `on_time`, if it is given, takes the homeserver's time (ms) from each of its answers; `may_ask` returns as soon as
+    a request may be sent.
     """
 
     def __init__(
-        self, url: str, *, token: str = "", timeout_s: float = 30.0, on_time: Callable[[int], None] | None = None
+        self,
+        url: str,
+        *,
+        token: str = "",
+        timeout_s: float = 30.0,
+        on_time: Callable[[int], None] | None = None,
+        may_ask: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.url = clean_url(url)
         self._token = token
         self._timeout_s = timeout_s
         self._on_time = on_time
+        self._may_ask = may_ask
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -129,6 +137,8 @@ class Wire:
     async def ask_bytes(self, ask: Ask, *, at_most: int | None = None) -> bytes:
         """Do the request; return the answer as it came. More than `at_most` bytes raise `TooLarge`."""
         timeout_s = self._timeout_s if ask.timeout_s is None else ask.timeout_s
+        if self._may_ask is not None:
+            await self._may_ask()
         try:
             return await self._exchange(ask, timeout_s, at_most)
         except TimeoutError:  # the cancellation of a task is different, and propagates

@@ -42,8 +42,14 @@ class ServiceManager:
         return cls(address, watchdog_s)
 
     def ready(self) -> None:
-        """Tell that the first answer of the homeserver was taken."""
+        """Tell that the first answer of the homeserver was taken, or that this process stands by."""
         self._tell("READY=1")
+
+    async def alive(self) -> None:
+        """Feed the watchdog until cancelled: while this process stands by or starts, nothing can be told to hang."""
+        while self.watchdog_s is not None:
+            self._tell("WATCHDOG=1")
+            await asyncio.sleep(self.watchdog_s / 2)
 
     def stopping(self) -> None:
         """Tell that we were asked to stop, and do."""

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from moderation.values.errors import AnswerableError
+from moderation.values.errors import AnswerableError, Refused
 
 SUPERSEDED: Final = "AN001"  # SQLSTATE; class AN belongs to nobody
 
@@ -58,6 +58,13 @@ class Superseded(AnswerableError):
     def __init__(self, epoch: Epoch) -> None:
         super().__init__(f"another process leads: epoch {epoch.number} of the log is over")
         self.epoch = epoch
+
+
+class LedElsewhere(Refused):
+    """Raised if another process leads while this one starts. `who`: its machine."""
+
+    def __init__(self, who: str) -> None:
+        super().__init__("cli.run.another_leads", who=who)
 
 
 def is_superseded(error: BaseException) -> bool:

@@ -100,6 +100,14 @@ class Leadership:
         self._db: psycopg.Connection[Any] | None = None
         self._seen: tuple[tuple[int, int], float] | None = None  # epoch and beat, and when they were first seen
 
+    def vkey(self) -> str | None:
+        """Return the verifier key of the log in the database; None if there is none yet."""
+        db = self._session()
+        if db.execute("SELECT to_regclass('answerable_shared.shards')::text").fetchone() == (None,):
+            return None
+        row = db.execute(_WHOSE, (self._shard,)).fetchone()
+        return str(row[1]) if row else None
+
     def enrol(self, origin: str, vkey: str, key_file: Path) -> None:
         """Make the tables, and note whose log this is: its name, and the public half of the key in `key_file`.
 
@@ -166,6 +174,7 @@ class Leadership:
     def _session(self) -> "psycopg.Connection[Any]":
         if self._db is None or self._db.closed or self._db.broken:
             self._db = self._connect(f"answerable/{self._shard}/standby")
+            self._seen = None  # the leader could not say that it was alive either, while the server was away
         return self._db
 
 

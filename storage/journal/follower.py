@@ -37,7 +37,16 @@ _DECLARED = ("erase", "purge")
 class Follower:
     """The files of one log, as the table goes on. All calls are synchronous and made by one thread at a time."""
 
-    def __init__(self, folder: Path, verifier: NoteVerifier, table: LineLog, state: RecoveredLog) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        verifier: NoteVerifier,
+        table: LineLog,
+        state: RecoveredLog,
+        claim: disk.FolderClaim | None = None,
+    ) -> None:
+        """Take the state of the files, and the claim on them if it is to be released at the end."""
+        self._claim = claim
         self.folder = folder
         self.signed = state.signed
         self._verifier = verifier
@@ -83,10 +92,12 @@ class Follower:
         self._reopen()
 
     def close(self) -> None:
-        """Close the open day's file; what was taken is durable."""
+        """Close the open day's file and release the log; what was taken is durable."""
         if self._appender:
             self._appender.close()
             self._appender = None
+        if self._claim:
+            self._claim.release()
 
     def _take(self, lines: Sequence[PlacedLine], notes: Sequence[SharedCheckpoint]) -> bool:
         """Add lines up to each checkpoint, then the checkpoint.

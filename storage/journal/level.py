@@ -9,12 +9,13 @@ Left to others: following the table from then on (`follower.py`).
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from moderation.values.errors import Broken, Invalid
+from moderation.values.errors import Broken, Invalid, Refused
 
+from . import disk
 from .days import DayLines
 from .follower import Follower
 from .line_format import BadLine, open_line
@@ -27,6 +28,7 @@ from .retention.erasure_index import Special
 from .retention.purge import read_min_index
 from .transparency.checkpoint import Checkpoint, open_checkpoint
 from .transparency.daily_checkpoints import Closings
+from .transparency.log_key import read_verifier
 from .transparency.signed_note import NoteVerifier
 from .transparency.tiles import NoTile, Tiles
 
@@ -75,6 +77,39 @@ def finish_in_table(log: Log, table: LineLog, special: Special, size: int) -> No
         table.rewrite(log.raws(indices), size)
     if below := read_min_index(log.folder):
         table.remove_below(below)
+
+
+def open_follower(data_dir: Path, table: LineLog) -> Follower:
+    """Open the files for a standby, and hold them until it is closed.
+
+    Raises `Forked`, `Incomplete` and other `Broken`, and `BlockingIOError` if another process holds the log.
+    """
+    folder = data_dir / "records"
+    for name in ("day", "tile", "checkpoints"):
+        disk.make_folder(folder / name)
+    claim = disk.FolderClaim(folder)
+    try:
+        verifier = read_verifier(folder)
+        state = recover(folder, verifier)
+        check(folder, verifier, table, state)
+        follower = Follower(folder, verifier, table, state, claim)
+        follower.finish_declared()
+    except BaseException:
+        claim.release()
+        raise
+    return follower
+
+
+@contextmanager
+def files_differ(data_dir: Path) -> Iterator[None]:
+    """Turn what is wrong with the files, compared with the table, into `Refused` that says what to do."""
+    folder = data_dir / "records"
+    try:
+        yield
+    except Forked as error:
+        raise Refused("cli.run.forked", folder=folder, first=str(error.index)) from error
+    except Incomplete as error:
+        raise Refused("cli.run.incomplete", folder=folder, first=str(error.first)) from error
 
 
 def follow(follower: Follower) -> None:

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from bot.texts.catalog import Catalog, cli_language
 from moderation.values.errors import AnswerableError, Invalid, Refused
 from moderation.values.notices import Span
+from storage.database.fence import LedElsewhere
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _ENDLESS = 10_000
-FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+FAILED, MISUSED, LED_ELSEWHERE, INTERRUPTED = 1, 2, 75, 130  # 75: EX_TEMPFAIL of sysexits.h
 
 Cells = Mapping[str, Callable[[Any], object]]  # how values of a column are shown
 
@@ -81,6 +82,8 @@ def console(*, stderr: bool = False) -> "Console":
 def report(error: AnswerableError) -> int:
     """Tell the person at the terminal what went wrong; return the matching exit code."""
     sys.stderr.write(words_of(error) + "\n")
+    if isinstance(error, LedElsewhere):
+        return LED_ELSEWHERE
     return MISUSED if isinstance(error, Invalid) else FAILED
 
 

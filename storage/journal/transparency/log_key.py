@@ -12,13 +12,13 @@ from storage.journal import disk
 
 from .signed_note import NoteVerifier, Signer
 
-_KEY = Path("keys") / "log.key"
+KEY = Path("keys") / "log.key"
 _VKEY = "log.vkey"
 
 
 def load_or_create(data_dir: Path, folder: Path, origin: str) -> Signer:
     """Load the signing key, or create one named `origin` for a new log. Raises `Broken`, or `Invalid` for `origin`."""
-    path = data_dir / _KEY
+    path = data_dir / KEY
     if not path.exists():
         if (folder / _VKEY).exists():
             raise Broken(f"{path} is missing, but {folder} was signed with it. Put the key back from a backup.")

@@ -1,0 +1,216 @@
+"""The lead of the log on PostgreSQL: taken at the start, kept by a lease, given back at the end.
+
+Without PostgreSQL there is nothing to lead: the claim on the data directory is enough.
+
+Rules kept here:
+- A process that holds the claim on its data directory need not wait for a former process of the same directory.
+- While another one leads, a start is refused; only a standby waits (`standby.py`).
+- Nothing is asked of the homeserver while the lease does not hold: another process may have begun to act.
+Left to others: what the lead means in the database (`storage/database/fence.py`, `leadership.py`).
+"""
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from bot.account.key_files import must_have_key_files
+from bot.config.config import Config
+from moderation.values.errors import Refused
+from storage.database.fence import Epoch, LedElsewhere
+from storage.database.place import DatabasePlace
+from storage.database.refusals import DatabaseRefused, is_of_driver, refusal_of
+from storage.database.server import driver, session
+from storage.journal import disk
+from storage.journal.transparency import log_key
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from storage.database.leadership import Leader, Leadership, Lease
+    from storage.journal.postgresql_lines import PostgresLines
+
+INSTANCE = "instance"
+LOOK_S = 0.25
+_LONGEST_S = 10.0
+
+log = structlog.get_logger()
+
+
+class Lead:
+    """The lead of this process. Make it with `take`, end it with `end`."""
+
+    def __init__(self, place: DatabasePlace, leadership: "Leadership", epoch: Epoch, lease: "Lease") -> None:
+        self.epoch = epoch
+        self._place = place
+        self._leadership = leadership
+        self._lease = lease
+        lease.start()
+
+    @classmethod
+    def take(cls, config: Config, lost: Callable[[], object] = lambda: None) -> "Lead | None":
+        """Take the lead for a process that holds the claim on the data directory; None without PostgreSQL.
+
+        Blocks for some seconds if the last leader, on another machine, died. `lost` is called when another process
+        has taken the lead. Raises `Refused` if one leads, or if this machine has another log.
+        """
+        if config.place.url is None:
+            return None
+        with worded(config.place):
+            leadership = enrolled(config)
+            leader = leadership.look()
+            while not leadership.may_take_over(leader):
+                time.sleep(LOOK_S)
+                if (now := leadership.look()) != leader:
+                    leadership.close()
+                    raise LedElsewhere(now.who)
+            return cls.over(config.place, leadership, leader, lost)
+
+    @classmethod
+    async def waited_for(cls, config: Config, stop: asyncio.Event, lost: Callable[[], object]) -> "Lead | None":
+        """Take the lead as soon as the database answers; None if `stop` was set before. Raises as `take` does."""
+        away = Away(config.place)
+        while not stop.is_set():
+            try:
+                return await asyncio.to_thread(cls.take, config, lost)
+            except DatabaseRefused as error:
+                await away.wait(error, stop)
+        return None
+
+    @classmethod
+    def over(
+        cls, place: DatabasePlace, leadership: "Leadership", leader: "Leader", lost: Callable[[], object]
+    ) -> "Lead":
+        """Take over from a leader that is gone. Raises `Refused` if another process was faster."""
+        from storage.database.leadership import Lease
+
+        epoch = leadership.take_over(leader)
+        if epoch is None:
+            raise LedElsewhere(leadership.look().who)
+        epoch = replace(epoch, lost=lost)
+        return cls(place, leadership, epoch, Lease(lambda name: connect(place, name), epoch))
+
+    def lines(self) -> "PostgresLines":
+        """Return the table of the log, to be written in this epoch."""
+        from storage.journal.postgresql_lines import PostgresLines
+
+        with worded(self._place):
+            return PostgresLines(connect(self._place, self.epoch.application_name), self._place.shard, self.epoch)
+
+    async def may_act(self) -> None:
+        """Wait until the lease holds, if it does not: so long nothing may be asked of the homeserver."""
+        while not self._lease.holds():  # noqa: ASYNC110 - a thread renews it
+            await asyncio.sleep(LOOK_S)
+
+    def was_lost(self) -> bool:
+        """Tell whether another process leads by now; False if the server cannot be asked."""
+        with suppress(Exception):
+            return self._leadership.look().epoch != self.epoch.number
+        return False
+
+    def end(self) -> None:
+        """Give the lead back, after the last write: nobody need wait for us."""
+        self._lease.stop()
+        with suppress(Exception):  # the server is away: others find out by themselves
+            self._leadership.resign(self.epoch)
+        self._leadership.close()
+
+
+class Away:
+    """How a process waits for a database that is away: longer each time, and it says so once."""
+
+    def __init__(self, place: DatabasePlace) -> None:
+        self._place = place
+        self._wait_s = 0.0  # 0: it was there when it was asked last
+
+    def is_over(self) -> bool:
+        """Note that the database answered. Tells whether it was away before."""
+        was, self._wait_s = self._wait_s > 0, 0.0
+        return was
+
+    async def wait(self, error: DatabaseRefused, stop: asyncio.Event) -> None:
+        """Wait a while, or until `stop` is set. Raises `error` if waiting cannot help."""
+        if not error.passes:
+            raise error
+        if not self._wait_s:
+            log.warning("database_away", where=str(self._place), why=error.key.rpartition(".")[2])
+        self._wait_s = min(_LONGEST_S, 2 * self._wait_s or LOOK_S)
+        await until_told(stop, self._wait_s)
+
+
+async def until_told(stop: asyncio.Event, at_most_s: float) -> None:
+    """Wait so long, or until `stop` is set."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), at_most_s)
+
+
+@contextmanager
+def leads(config: Config) -> Iterator[Epoch | None]:
+    """Lead while a command of the terminal writes and no bot runs; None without PostgreSQL. Raises `Refused`."""
+    lead = Lead.take(config)
+    try:
+        yield lead.epoch if lead else None
+    finally:
+        if lead:
+            lead.end()
+
+
+def enrolled(config: Config) -> "Leadership":
+    """Return the leadership of this deployment's log, after a look at whose log it is. Raises `Refused`."""
+    driver()
+    from storage.database.leadership import Leadership, Me
+
+    place = config.place
+    leadership = Leadership(lambda name: connect(place, name), place.shard, Me(_who(), instance_of(config.data_dir)))
+    try:
+        key_file = config.data_dir / log_key.KEY
+        vkey = leadership.vkey()
+        if vkey is not None and not key_file.exists():
+            raise Refused("cli.run.other_log_key", file=key_file)
+        folder = config.data_dir / "records"
+        disk.make_folder(folder)
+        verifier = log_key.load_or_create(config.data_dir, folder, config.origin).verifier
+        leadership.enrol(verifier.name, verifier.text, key_file)
+        must_have_key_files(place)
+    except BaseException:
+        leadership.close()
+        raise
+    return leadership
+
+
+def connect(place: DatabasePlace, name: str) -> "Connection[Any]":
+    """Return a connection for the log or the lead, in which a commit is durable."""
+    connection: Connection[Any] = driver().connect(**session(place, durable=True, name=name))
+    return connection
+
+
+def instance_of(data_dir: Path) -> str:
+    """Return the name that only this data directory has, made once. A copy of the directory must not keep it."""
+    path = data_dir / INSTANCE
+    with suppress(FileExistsError):
+        disk.create_once(path, secrets.token_hex(8).encode() + b"\n", disk.SECRET_MODE)
+        disk.sync_directory(data_dir)
+    return path.read_text("ascii").strip()
+
+
+@contextmanager
+def worded(place: DatabasePlace) -> Iterator[None]:
+    """Turn an error of the server into a `Refused` that says what to do."""
+    try:
+        yield
+    except Exception as error:
+        refusal = refusal_of(error, place) if is_of_driver(error) else None
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _who() -> str:
+    return socket.gethostname()

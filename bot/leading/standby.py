@@ -1,0 +1,130 @@
+"""The standby: follows the log of the process that leads, and takes the lead when that one is gone.
+
+Rules kept here:
+- It signs nothing, asks nothing of the homeserver, and writes no table but the line that says how far it is.
+- While the database is away nobody is taken for gone: the leader cannot say that it is alive either.
+- Of several standbys one takes the lead, and the others follow it.
+Left to others: the files (`storage/journal/follower.py`), when a leader counts as gone
+(`storage/database/leadership.py`).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from bot.config.config import Config
+from bot.monitoring.systemd import ServiceManager
+from storage.database.fence import LedElsewhere
+from storage.database.refusals import DatabaseRefused, is_of_driver, refusal_of
+from storage.journal.level import files_differ, open_follower
+
+from .lead import LOOK_S, Away, Lead, connect, enrolled, until_told, worded
+
+if TYPE_CHECKING:
+    from storage.database.leadership import Leader, Leadership
+    from storage.journal.follower import Follower
+    from storage.journal.postgresql_lines import PostgresLines
+
+log = structlog.get_logger()
+
+
+class Standby:
+    """One process that stands by."""
+
+    def __init__(self, config: Config, lost: Callable[[], object]) -> None:
+        self._config = config
+        self._lost = lost
+        self._leadership: Leadership | None = None
+        self._table: PostgresLines | None = None
+        self._follower: Follower | None = None
+        self._leader = ""  # whom it followed last
+        self._away = Away(config.place)
+
+    async def until_leading(self, stop: asyncio.Event, manager: ServiceManager) -> Lead | None:
+        """Follow until this process leads; None if `stop` was set before.
+
+        Raises `Refused` if the files do not belong to the log in the database, `OSError` if the disk fails.
+        """
+        try:
+            while not stop.is_set():
+                try:
+                    if (lead := await asyncio.to_thread(self._step)) is not None:
+                        return lead
+                    manager.ready()
+                    await until_told(stop, LOOK_S)
+                except DatabaseRefused as error:
+                    await self._away.wait(error, stop)
+            return None
+        finally:
+            await asyncio.to_thread(self._close)
+
+    def _step(self) -> Lead | None:
+        try:
+            with worded(self._config.place), files_differ(self._config.data_dir):
+                return self._look()
+        except DBAPIError as error:
+            self._close()
+            refusal = refusal_of(error, self._config.place)
+            if refusal is None:
+                raise
+            raise refusal from error
+        except DatabaseRefused:
+            self._close()
+            raise
+
+    def _look(self) -> Lead | None:
+        """Take what is new, and the lead if it is free."""
+        leadership, follower = self._opened()
+        leader = leadership.look()
+        while follower.step():
+            pass
+        leadership.follow(follower.size)
+        self._tell(leader)
+        if not leadership.may_take_over(leader):
+            return None
+        log.info("taking_over", leader=leader.who, epoch=leader.epoch + 1, records=follower.size)
+        self._close_files()
+        leadership.follow_no_more()
+        self._leadership = None  # the lead has it from here
+        try:
+            return Lead.over(self._config.place, leadership, leader, self._lost)
+        except LedElsewhere:
+            leadership.close()
+            return None
+
+    def _opened(self) -> "tuple[Leadership, Follower]":
+        from storage.journal.postgresql_lines import PostgresLines
+
+        config, place = self._config, self._config.place
+        if self._leadership is None:
+            self._leadership = enrolled(config)
+        if self._follower is None:
+            self._table = PostgresLines(connect(place, f"answerable/{place.shard}/standby"), place.shard)
+            self._follower = open_follower(config.data_dir, self._table)
+        return self._leadership, self._follower
+
+    def _tell(self, leader: "Leader") -> None:
+        if self._away.is_over() or leader.who != self._leader:
+            log.info("standing_by", leader=leader.who, epoch=leader.epoch)
+        self._leader = leader.who
+
+    def _close_files(self) -> None:
+        if self._follower is not None:
+            self._follower.close()
+        if self._table is not None:
+            self._table.close()
+        self._follower, self._table = None, None
+
+    def _close(self) -> None:
+        self._close_files()
+        if self._leadership is not None:
+            try:
+                self._leadership.follow_no_more()
+            except Exception as error:
+                if not is_of_driver(error):
+                    raise
+            self._leadership.close()
+            self._leadership = None
