@@ -19,6 +19,7 @@ from moderation.values.ids import RoomId
 from tests.browser.console import Console
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.fakes.ports import free_port
+from tests.fakes.times import noon_clock
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, open_direct, told
 from tests.theatre.served import ServedBot, like
@@ -99,7 +100,11 @@ class World:
 @asynccontextmanager
 async def world_in(folder: Path, strangers: Strangers = TAME) -> AsyncIterator[World]:
     """Provide a world whose bot and console run."""
-    async with SimulatedHomeserver(name="localhost") as homeserver, Stage(SimulatedAccounts(homeserver)) as stage:
+    clock = noon_clock()  # pages of worlds are compared: they show the same day
+    async with (
+        SimulatedHomeserver(name="localhost", clock=clock) as homeserver,
+        Stage(SimulatedAccounts(homeserver), clock) as stage,
+    ):
         theatre = Theatre(stage, folder)
         try:
             world = await _play(theatre, free_port(), strangers)

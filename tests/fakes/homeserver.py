@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote
@@ -25,6 +26,7 @@ from urllib.parse import unquote
 import orjson
 from aiohttp import web
 
+from bot.runtime.clock import Clock, wall_clock
 from tests.fakes import homeserver_answers as answers
 from tests.fakes.homeserver_devices import Devices
 from tests.fakes.homeserver_keys import Keys
@@ -79,8 +81,8 @@ class Asked:
 class SimulatedHomeserver:
     """One homeserver called `name`; `at_most`: events in one answer of `/sync`, over all rooms."""
 
-    def __init__(self, *, at_most: int | None = None, name: str = SERVER) -> None:
-        self.world = World(name)
+    def __init__(self, *, at_most: int | None = None, name: str = SERVER, clock: Clock = wall_clock) -> None:
+        self.world = World(name, clock)
         self.keys = Keys()
         self.devices = Devices()
         self.at_most = at_most
@@ -172,6 +174,7 @@ class SimulatedHomeserver:
             response = found if isinstance(found, web.Response) else _answer(200, found)
         except Refused as refused:
             response = _answer(refused.status, refused.body)
+        response.headers["Date"] = formatdate(self.world.clock() // 1000, usegmt=True)
         return response if fault is None else await self._fail(request, fault)
 
     def _fault(self, name: str) -> Fault | None:

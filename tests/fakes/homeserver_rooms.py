@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.runtime.clock import Clock, wall_clock
+
 Json = dict[str, Any]
 Key = tuple[str, str]
 
@@ -154,8 +156,9 @@ class Room:
 class World:
     """All rooms, and one order of all that happens in them."""
 
-    def __init__(self, server: str = SERVER) -> None:
+    def __init__(self, server: str = SERVER, clock: Clock = wall_clock) -> None:
         self.server = server
+        self.clock = clock
         self.rooms: dict[str, Room] = {}
         self.aliases: dict[str, str] = {}  # the rooms that they name
         self.order: list[tuple[Room, Event]] = []
@@ -221,7 +224,7 @@ class World:
             "room_id": room.id,
             "sender": sender,
             "content": content,
-            "origin_server_ts": time.time_ns() // 1_000_000,
+            "origin_server_ts": self.clock(),
             "event_id": "$" + _random(32),
             **more,
         }

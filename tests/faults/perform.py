@@ -33,9 +33,9 @@ async def perform(start: Start, folder: Path, fault: Fault, place: Place | None 
     """Play the story with a fault. Returns what can be seen afterwards."""
     place = place or Place(folder / "data")
     shutil.copytree(start.folder / "data", place.data, dirs_exist_ok=True)
-    async with again_at(start.server) as server:
+    async with again_at(start) as server:
         people = await again(server, start.people, folder / "people", start.accounts, start.tokens)
-        running = Running(folder, server, start.session, start.config, place, start.ahead(folder))
+        running = start.running(folder, server, place)
         play = start.story.play(running, people, start.room, start.desk)
         place.begins()
         play.before(start.meanwhile)

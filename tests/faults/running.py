@@ -2,7 +2,7 @@
 
 Rules kept here:
 - A bot that died is started again, without the fault.
-- Time is set forward in a file that the bot reads, and only if a story asks for it.
+- The time of the homeserver is in a file that the bot reads, and is set forward there only if a story asks for it.
 """
 
 import asyncio
@@ -35,22 +35,22 @@ class Place:
 
 
 class Ahead:
-    """The milliseconds by which the bot's clock is set forward, in a file that the bot reads."""
+    """The milliseconds by which the bot's clock is ahead of this machine's, in a file that the bot reads."""
 
     def __init__(self, path: Path, ms: int = 0) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(ms.to_bytes(8, "little"))
+        path.write_bytes(ms.to_bytes(8, "little", signed=True))
 
     @property
     def ms(self) -> int:
         """The present value."""
-        return int.from_bytes(self.path.read_bytes(), "little")
+        return int.from_bytes(self.path.read_bytes(), "little", signed=True)
 
     @ms.setter
     def ms(self, ms: int) -> None:
         with self.path.open("r+b") as file, mmap.mmap(file.fileno(), 8) as seen:
-            seen[:] = ms.to_bytes(8, "little")
+            seen[:] = ms.to_bytes(8, "little", signed=True)
 
 
 class Running:
@@ -63,15 +63,18 @@ class Running:
         session: tuple[str, str, str],
         config: str,
         place: Place | None = None,
-        ahead: "Ahead | None" = None,
+        *,
+        sets_time: bool = False,
     ) -> None:
-        """Prepare a bot. `config` has placeholders for `url`, `user` and `data`; `ahead` is the story's own clock."""
+        """Prepare a bot. `config` has placeholders for `url`, `user` and `data`; its clock is that of `server`."""
         self.folder = folder
         self.config = config
-        self.ahead = ahead
+        self.sets_time = sets_time
+        self.ahead = Ahead(folder / "ahead", server.world.clock() - wall_clock())
         self.place = place or Place(folder / "data")
         self.server = server
         self.session = session
+        self.passed_ms = 0  # by which its clock was set forward
         self.deaths = 0
         self.step = ""  # at which it died
         self.starts = 0
@@ -85,8 +88,7 @@ class Running:
         config = self.config.format(url=self.server.url, user=self.session[0], data=self.place.data)
         (self.folder / "config.toml").write_text(config)
         env = {"ANSWERABLE_ACCESS_TOKEN": self.session[1], "ANSWERABLE_DEVICE_ID": self.session[2]}
-        if self.ahead is not None:
-            order["ahead"] = str(self.ahead.path)
+        order |= {"ahead": str(self.ahead.path), "sets_time": self.sets_time}
         self.starts = 1 + self._ready()
         self._program = ForkedProgram(
             "tests.faults.victim",
@@ -147,8 +149,9 @@ class Running:
 
     def pass_by(self, ms: int) -> None:
         """Set the bot's clock forward, if it has heard the homeserver since the last time this was done."""
-        assert self.ahead is not None
+        assert self.sets_time
         if self.rows(f"SELECT 1 FROM meta WHERE key = 'alive' AND CAST(value AS INTEGER) >= {self._set_at}"):
+            self.passed_ms += ms
             self.ahead.ms += ms
             self._set_at = wall_clock() + self.ahead.ms
 

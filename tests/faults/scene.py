@@ -9,10 +9,11 @@ from typing import Any
 
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.fakes.homeserver_rooms import Room, seed
+from tests.fakes.times import clock_at, noon_clock
 from tests.faults.group import Group, Said
 from tests.faults.people import People, SealedPeople
 from tests.faults.play import Play
-from tests.faults.running import Ahead, Running
+from tests.faults.running import Place, Running
 
 CONFIG = """
 [homeserver]
@@ -62,7 +63,8 @@ class Start:
     accounts: dict[str, tuple[str, str, str]]
     tokens: dict[str, str]  # sync token of each person's device; empty if nothing is encrypted
     meanwhile: list[Said]
-    ahead_ms: int = 0
+    at_ms: int  # the homeserver's time at its end, at which each story begins
+    ahead_ms: int  # by which the bot's time is ahead of that
 
     @property
     def people(self) -> Path:
@@ -74,14 +76,16 @@ class Start:
         """The bot's settings in the story."""
         return CONFIG + self.story.rules
 
-    def ahead(self, folder: Path) -> Ahead | None:
-        """Return the clock of a bot that plays the story."""
-        return Ahead(folder / "ahead", self.ahead_ms) if self.story.sets_time else None
+    def running(self, folder: Path, server: SimulatedHomeserver, place: Place | None = None) -> Running:
+        """Return the bot, on a homeserver like that of the scene, before it plays the story."""
+        running = Running(folder, server, self.session, self.config, place, sets_time=self.story.sets_time)
+        running.ahead.ms += self.ahead_ms
+        return running
 
 
 async def scene(folder: Path, story: Story, *, encrypted: bool = False) -> Start:
     """Set up a room that the bot protects, and its desk with everybody in it."""
-    async with SimulatedHomeserver() as server:
+    async with SimulatedHomeserver(clock=noon_clock()) as server:
         session = server.account("bot")
         accounts = {name: server.account(name) for name in story.names}
         users = {name: account[0] for name, account in accounts.items()}
@@ -90,8 +94,7 @@ async def scene(folder: Path, story: Story, *, encrypted: bool = False) -> Start
         )
         await people.listen()
         room = _room(server, story, users, session[0], encrypted=encrypted)
-        ahead = Ahead(folder / "ahead") if story.sets_time else None
-        running = Running(folder, server, session, CONFIG + (story.before or story.rules), ahead=ahead)
+        running = Running(folder, server, session, CONFIG + (story.before or story.rules), sets_time=story.sets_time)
         await running.start()
         desk = await running.until(
             lambda: _first(running.rows("SELECT room FROM rooms WHERE purpose = 'desk'")), "a desk"
@@ -109,8 +112,8 @@ async def scene(folder: Path, story: Story, *, encrypted: bool = False) -> Start
         ]
         tokens = people.tokens if isinstance(people, SealedPeople) else {}
         await people.close()
-    ahead_ms = ahead.ms if ahead is not None else 0
-    return Start(story, folder, server, session, room.id, desk, accounts, tokens, meanwhile, ahead_ms)
+    at_ms, ahead_ms = server.world.clock(), running.passed_ms
+    return Start(story, folder, server, session, room.id, desk, accounts, tokens, meanwhile, at_ms, ahead_ms)
 
 
 def _room(server: SimulatedHomeserver, story: Story, users: dict[str, str], bot: str, *, encrypted: bool) -> Room:
@@ -126,11 +129,12 @@ def _room(server: SimulatedHomeserver, story: Story, users: dict[str, str], bot:
     return room
 
 
-def again_at(server: SimulatedHomeserver) -> SimulatedHomeserver:
-    """Return another homeserver with the same state as this one."""
+def again_at(start: Start) -> SimulatedHomeserver:
+    """Return another homeserver with the state and the time that the one of the scene had at its end."""
     other = SimulatedHomeserver()
     for name in ("world", "keys", "devices", "_tokens", "_done", "_data"):
-        setattr(other, name, copy.deepcopy(getattr(server, name)))
+        setattr(other, name, copy.deepcopy(getattr(start.server, name)))
+    other.world.clock = clock_at(start.at_ms)
     return other
 
 

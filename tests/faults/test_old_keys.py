@@ -25,11 +25,11 @@ def said(start: Start, running: Running) -> int:
 
 async def test_old_keys_that_are_put_back_are_not_used(opening: Opening, tmp_path: Path) -> None:
     start, _ = await opening(AWAY, encrypted=True)
-    async with again_at(start.server) as server:
+    async with again_at(start) as server:
         folder = tmp_path / "story"
         shutil.copytree(start.folder / "data", folder / "data")
         people = await again(server, start.people, folder / "people", start.accounts, start.tokens)
-        running = Running(folder, server, start.session, start.config)
+        running = start.running(folder, server)
         play = Away(running, people, start.room, start.desk)
         await running.start()
         await running.stop()

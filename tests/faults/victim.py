@@ -7,7 +7,8 @@ Rules kept here:
 - Steps are counted where something becomes durable or leaves the process: a write, a flush, a rename, a commit, a
   request and its answer.
 - At the chosen step the process gets SIGKILL, or the system reports a failing disk.
-- If a story sets time forward, all clocks advance together, and the bot reads them often.
+- Its clock is that of the homeserver. If a story sets time forward, all clocks advance together, and the bot reads
+  them often.
 """
 
 import errno
@@ -123,16 +124,20 @@ def beset(steps: Steps) -> None:
 
 
 def be_ahead(path: Path) -> None:
-    """Set the clocks of this process ahead by the milliseconds in the file."""
+    """Set the clock of this process ahead by the milliseconds in the file."""
+    with path.open("rb") as file:
+        ahead = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
+    now = time.time_ns
+    time.time_ns = lambda: now() + int.from_bytes(ahead[:8], "little", signed=True) * 1_000_000
+
+
+def go_with_it() -> None:
+    """Let the other clocks of this process go with the one that is set forward, and be read often."""
     from bot import app
     from bot.scheduler import scheduler
     from bot.sync import sync_loop
     from tests.fakes.times import Together
 
-    with path.open("rb") as file:
-        ahead = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
-    now = time.time_ns
-    time.time_ns = lambda: now() + int.from_bytes(ahead[:8], "little") * 1_000_000
     app.TrustedTime = Together  # type: ignore[assignment, attr-defined]
     scheduler.LOOK_AGAIN_MS, sync_loop.LONG_POLL_MS = 200, 300
 
@@ -151,8 +156,9 @@ def main() -> None:
     folder = Path(order["folder"])
     fault = (order.get("kill_at", 0), order.get("torn", False), order.get("fail", ""), order.get("fail_from", 0))
     beset(Steps(folder / "steps", *fault))
-    if "ahead" in order:
-        be_ahead(Path(order["ahead"]))
+    be_ahead(Path(order["ahead"]))
+    if order["sets_time"]:
+        go_with_it()
     from bot.cli.main import run
 
     run(["run", "--config", str(folder / "config.toml"), "--log-format", "json"])

@@ -87,7 +87,7 @@ class Theatre:
         head = HEAD.format(url=self.url, user=account.user, bot=bot)
         if invites:
             head = head.replace('["*:localhost"]', invites)
-        served = ServedBot(account, self.url, self._folder / unique("served"), head + rules)
+        served = ServedBot(account, self.url, self._folder / unique("served"), head + rules, self.stage.clock)
         self.bots.append(served)
         if start:
             served.start()

@@ -20,7 +20,7 @@ from bot.demo.synapse import SynapseAccount
 from bot.matrix.client import Session
 from bot.monitoring.trusted_time import TrustedTime
 from bot.pipeline.replay import Rooms
-from bot.runtime.clock import wall_clock
+from bot.runtime.clock import Clock, wall_clock
 from bot.texts.catalog import Catalog
 from moderation.model.actions import NICETY
 from moderation.model.facts import Fact
@@ -116,13 +116,14 @@ def phrase(key: str, language: str = "en") -> str:
 class ServedBot:
     """One bot account with its data directory, which a test can start and stop."""
 
-    def __init__(self, account: SynapseAccount, url: str, folder: Path, text: str) -> None:
+    def __init__(self, account: SynapseAccount, url: str, folder: Path, text: str, clock: Clock = wall_clock) -> None:
         self.user = account.user
         self.session = Session(url, *account)
         self.config: Config = parse_config(folder / "config.toml", text, {})
         self.data_dir = self.config.data_dir
         self.data_dir.mkdir(parents=True)
         self.ahead_ms = 0
+        self._clock = clock
         self.is_believed = True  # whether the homeserver's clock and the machine's go with ours when it is set forward
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -147,8 +148,8 @@ class ServedBot:
         return ForkedProgram("bot.cli.main", *run, folder=folder, output=folder / "bot.log", environ=environ)
 
     def clock(self) -> int:
-        """Return the bot's time: this machine's, set forward by `ahead_ms`."""
-        return wall_clock() + self.ahead_ms
+        """Return the bot's time: that of its homeserver, set forward by `ahead_ms`."""
+        return self._clock() + self.ahead_ms
 
     async def stop(self) -> None:
         """Ask the bot to stop, and wait until it has. Raises the error it failed with."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 
 from bot.demo.synapse import SynapseAccount
 from bot.matrix.client import Homeserver, Session
+from bot.runtime.clock import Clock, wall_clock
 from moderation.values.ids import RoomId
 from tests.people.client import Client
 
@@ -45,8 +46,10 @@ class Accounts(Protocol):
 class Stage:
     """Creates and closes what a test needs on a homeserver."""
 
-    def __init__(self, server: Accounts) -> None:
+    def __init__(self, server: Accounts, clock: Clock = wall_clock) -> None:
+        """Prepare a stage; `clock` is that of the homeserver."""
         self.server = server
+        self.clock = clock
         self._open: list[Client | Homeserver] = []
 
     async def __aenter__(self) -> Self:

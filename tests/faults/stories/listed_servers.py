@@ -49,11 +49,9 @@ class ListedServers(Play):
     """The story in which one entry is taken back, longer after the first write than writes have to be apart."""
 
     async def act(self) -> None:
-        ahead = self.running.ahead
-        assert ahead is not None
         if self._denied() != list(SERVERS) or not self.running.is_idle():
             return
-        if not ahead.ms:
+        if not self.running.passed_ms:
             self.running.pass_by(PAUSE_MS)
         elif self.once("taken back"):
             self.world.add(self.world.rooms[LIST], self.users["owner"], "m.policy.rule.server", {}, SERVERS[1])
