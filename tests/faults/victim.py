@@ -107,9 +107,9 @@ def beset(steps: Steps) -> None:
 
         def to_its_end(db: Any) -> Any:
             nonlocal wrote
-            before = db.total_changes
+            before = db._database.total_changes
             result = work(db)
-            if wrote := db.total_changes != before:
+            if wrote := db._database.total_changes != before:
                 steps.step("commit keys")
             return result
 
