@@ -469,9 +469,9 @@ Index("cases_by_lead", cases.c.lead)
 Index("cases_by_burst", cases.c.burst)
 Index("cases_by_room", cases.c.room, cases.c.opened)
 Index("cases_by_decider", cases.c.by)
-# A case that is to be decided. Written without parameters, so that SQLite sees that the index below has all of them.
+# A case that is to be decided. Written without parameters, so that the index below is seen to have all of them.
 WAITS = or_(cases.c.outcome == literal_column("''"), cases.c.state == literal_column("'appealed'"))
-Index("cases_waiting", cases.c.due, sqlite_where=WAITS)
+Index("cases_waiting", cases.c.due, sqlite_where=WAITS, postgresql_where=WAITS)
 
 # People responsible for a case: those on duty when it came, or to whom it was passed on.
 assignments = Table(

@@ -13,9 +13,9 @@ from hypothesis import settings
 
 from tests.postgres import shared
 from tests.postgres.engines import engine
-from tests.postgres.fixtures import own_postgres, postgres, postgres_url
+from tests.postgres.fixtures import own_postgres, postgres, postgres_tables_url, postgres_url
 
-__all__ = ["engine", "own_postgres", "postgres", "postgres_url"]  # fixtures
+__all__ = ["engine", "own_postgres", "postgres", "postgres_tables_url", "postgres_url"]  # fixtures
 
 settings.register_profile("answerable", deadline=None)
 settings.load_profile("answerable")

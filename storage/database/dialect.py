@@ -143,23 +143,23 @@ def _least_of_postgresql(element: _Least, compiler: SQLCompiler, **more: Any) ->
     return f"least({compiler.process(element.clauses, **more)})"
 
 
-class _Place(FunctionElement[int]):
+class _WordsPlace(FunctionElement[int]):
     inherit_cache = True
     type = Integer()
 
 
 def contains_words(field: ColumnElement[str], name: str) -> ColumnElement[bool]:
     """Return the condition that a text contains that of the parameter `name`, whatever the case of ASCII letters."""
-    return _Place(field, bindparam(name, type_=String)) > 0
+    return _WordsPlace(field, bindparam(name, type_=String)) > 0
 
 
-@compiles(_Place)
-def _place_of_sqlite(element: _Place, compiler: SQLCompiler, **more: Any) -> str:
+@compiles(_WordsPlace)
+def _place_of_sqlite(element: _WordsPlace, compiler: SQLCompiler, **more: Any) -> str:
     field, words = (compiler.process(each, **more) for each in element.clauses)
     return f"instr(lower({field}), lower({words}))"
 
 
-@compiles(_Place, "postgresql")
-def _place_of_postgresql(element: _Place, compiler: SQLCompiler, **more: Any) -> str:
+@compiles(_WordsPlace, "postgresql")
+def _place_of_postgresql(element: _WordsPlace, compiler: SQLCompiler, **more: Any) -> str:
     field, words = (compiler.process(each, **more) for each in element.clauses)
     return f'strpos(lower({field} COLLATE "C"), lower({words} COLLATE "C"))'

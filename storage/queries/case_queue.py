@@ -112,6 +112,7 @@ async def queue_page(db: AsyncConnection, wanted: QueueFilter, limit: int, after
     """Return the rows behind `after`: what waits by its deadline, the rest with the newest first."""
     at, n = after or _FIRST[wanted.tab]
     filters: dict[str, Any] = {facet: getattr(wanted, facet) for facet in FACETS}
+    filters |= {facet: int(value) for facet, value in filters.items() if isinstance(value, bool)}  # no column has bools
     given = {**_given(wanted), **filters, "at": at, "after": n, "most": limit + 1}
     return _page(await db.execute(_PAGES[wanted.tab], given), wanted.tab, limit)
 

@@ -63,7 +63,7 @@ class Engine:
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Provide each engine in turn; PostgreSQL has a new database."""
-    yield Engine(request.getfixturevalue("postgres_url") if request.param == POSTGRESQL else None)
+    yield Engine(request.getfixturevalue("postgres_tables_url") if request.param == POSTGRESQL else None)
 
 
 on_sqlite = pytest.mark.parametrize("engine", [SQLITE], indirect=True)  # what is about files

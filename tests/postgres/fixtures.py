@@ -27,6 +27,13 @@ def postgres_url(postgres: Databases) -> Iterator[str]:
 
 
 @pytest.fixture
+def postgres_tables_url(postgres: Databases) -> Iterator[str]:
+    """Provide the address of a new database with the tables of a deployment, all empty."""
+    with postgres.with_tables() as url:
+        yield url
+
+
+@pytest.fixture
 def own_postgres() -> Iterator[Server]:
     """Provide a running server of this test alone."""
     with own_server() as server:

@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -22,7 +22,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
+from storage.database.place import DatabasePlace
+from storage.database.postgresql import migrate
 from tests.postgres import keeper
 from tests.postgres.server import Server, used
 
@@ -50,6 +53,7 @@ class Databases:
         self._server = server
         self._numbers = count(1)
         self._old: list[str] = []
+        self._template = ""  # a database with tables, made when it is first needed
 
     def url(self, database: str) -> str:
         """Return the address of a database."""
@@ -67,8 +71,19 @@ class Databases:
         finally:
             self._old.append(name)
 
+    def with_tables(self) -> AbstractContextManager[str]:
+        """Make a database with the tables of a deployment; its address."""
+        if not self._template:
+            self._template = f"answerable_test_{os.getpid()}_template"
+            with self._connected() as connection:
+                connection.execute(f'CREATE DATABASE "{self._template}" TEMPLATE "{EMPTY}" STRATEGY FILE_COPY')
+            migrate(DatabasePlace(Path(), SecretStr(self.url(self._template))))
+        return self.new(self._template)
+
     def close(self) -> None:
         """Drop what is left."""
+        if self._template:
+            self._old.append(self._template)
         with self._connected() as connection:
             self._drop(connection)
 

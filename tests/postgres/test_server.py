@@ -35,7 +35,7 @@ def test_each_database_is_new_and_gone_afterwards(postgres: Databases) -> None:
     with postgres.new() as url, psycopg.connect(url) as connection:
         assert connection.execute("SELECT to_regclass('here')").fetchall() == [(None,)]
         there = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'answerable_test_%'").fetchall()
-        mine = [name for (name,) in there if name.split("_")[2] == str(os.getpid())]
+        mine = [name for (name,) in there if name.split("_")[2] == str(os.getpid()) and not name.endswith("template")]
     assert mine == [urlsplit(url).path.removeprefix("/")]
 
 

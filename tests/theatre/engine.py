@@ -25,7 +25,7 @@ class _Addresses:
     def of(self, data_dir: Path) -> str:
         folder = data_dir.resolve()
         if folder not in self._known:
-            self._known[folder] = self._stack.enter_context(self._databases.new())
+            self._known[folder] = self._stack.enter_context(self._databases.with_tables())
         return self._known[folder]
 
 

@@ -1,27 +1,22 @@
 """Rooms that are behind: what was delivered meanwhile is kept in the order in which it came."""
 
-from pathlib import Path
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import EventId, RoomId
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.state.backfill import Delivered, all_delivered, close_gap, open_gap
 
 ROOM, OTHER = RoomId("!room:x"), RoomId("!other:x")
 
 
-async def test_what_was_delivered_comes_back_in_the_order_in_which_it_came(tmp_path: Path) -> None:
+async def test_what_was_delivered_comes_back_in_the_order_in_which_it_came(db: AsyncConnection) -> None:
     """An event delivered again keeps its place; a room that was behind before begins anew."""
-    database = await Database.open(DatabasePlace(tmp_path))
-    async with database.write() as db:
-        await open_gap(db, ROOM, _delivered("$c", "$a"))
-        await open_gap(db, OTHER, _delivered("$x"))
-        await open_gap(db, ROOM, _delivered("$a", "$b"))
-        assert await all_delivered(db, ROOM) == [{"id": "$c"}, {"id": "$a"}, {"id": "$b"}]
-        await close_gap(db, ROOM)
-        await open_gap(db, ROOM, _delivered("$b", "$a"))
-        assert await all_delivered(db, ROOM) == [{"id": "$b"}, {"id": "$a"}]
-    await database.close()
+    await open_gap(db, ROOM, _delivered("$c", "$a"))
+    await open_gap(db, OTHER, _delivered("$x"))
+    await open_gap(db, ROOM, _delivered("$a", "$b"))
+    assert await all_delivered(db, ROOM) == [{"id": "$c"}, {"id": "$a"}, {"id": "$b"}]
+    await close_gap(db, ROOM)
+    await open_gap(db, ROOM, _delivered("$b", "$a"))
+    assert await all_delivered(db, ROOM) == [{"id": "$b"}, {"id": "$a"}]
 
 
 def _delivered(*ids: str) -> Delivered:

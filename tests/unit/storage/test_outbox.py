@@ -1,8 +1,6 @@
 """The outbox: priorities, merging of equal actions, and that a row is removed only with its outcome."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +10,6 @@ from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line
 from storage import outbox, queries
 from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.projections import project
 
 ROOM, ANNA = RoomId("!garden:example.org"), UserId("@anna:example.org")
@@ -22,13 +19,6 @@ SAY = Say(room=ROOM, lines=(line("done.mute"),), to=ANNA)
 CARD = PostCard(room=ROOM, n=CaseNumber(1))
 TELL = Tell(room=ROOM, subject=ANNA, lines=(line("notice.violation", words="“<b>你好"),), n=1)
 OFFER = Offer(room=ROOM, n=CaseNumber(1), key="✅")
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(DatabasePlace(tmp_path))
-    yield database
-    await database.close()
 
 
 async def put(

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -28,7 +27,6 @@ from moderation.values.events import (
 from moderation.values.ids import GroupCode, PersonId, RecordIndex, RoomId, UserId
 from storage import schema
 from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.journal import record_kinds
 from storage.journal.journal import Journal
 from storage.journal.line_format import decode, encode
@@ -446,7 +444,7 @@ def test_an_event_with_an_erased_part_is_passed_over(raw: dict[str, Any], places
 
 
 @pytest.mark.parametrize(("place", "left"), [(None, "ban"), (0, "join"), (1, "join")])
-async def test_a_rebuilt_database_skips_erased_records(place: int | None, left: str, tmp_path: Path) -> None:
+async def test_a_rebuilt_database_skips_erased_records(place: int | None, left: str, database: Database) -> None:
     entered = RoomEntered(room=None, room_id=ROOM, code=CODE, purpose="group")
     joined = {**BANNED, "event_id": "$j", "sender": ANNA, "content": {"membership": "join"}}
     drafts = [
@@ -457,13 +455,9 @@ async def test_a_rebuilt_database_skips_erased_records(place: int | None, left: 
     parts = tuple(ERASED if at == place else part for at, part in enumerate(records[2].parts))
     records[2] = replace(records[2], parts=parts)
     journal = cast(Journal, SimpleNamespace(size=len(records), read=lambda: iter(records)))
-    database = await Database.open(DatabasePlace(tmp_path))
-    try:
-        await rebuild(journal, database)
-        async with database.read() as db:
-            found = (await db.execute(select(schema.members.c.user, schema.members.c.membership))).all()
-    finally:
-        await database.close()
+    await rebuild(journal, database)
+    async with database.read() as db:
+        found = (await db.execute(select(schema.members.c.user, schema.members.c.membership))).all()
     assert [tuple(row) for row in found] == [(ANNA, left)]
 
 

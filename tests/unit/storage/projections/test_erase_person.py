@@ -16,6 +16,8 @@ from storage.database.place import FILE, DatabasePlace
 from storage.database.schemas import schemas
 from storage.database.sqlite import migrate
 from storage.projections.erase_person import erase_from_tables
+from tests.postgres.engines import Engine
+from tests.theatre.state_tables import StateTables
 from tests.unit.storage.older_schema import older_database
 
 ANN, BEN = UserId("@ann:example.org"), UserId("@annie:example.org")
@@ -83,41 +85,35 @@ def _of(connection: sqlite3.Connection, table: Table) -> list[tuple[Any, ...]]:
     return sorted(connection.execute(f'SELECT * FROM "{table.name}"').fetchall(), key=repr)
 
 
-async def test_rows_of_records_that_must_be_kept_stay(tmp_path: Path) -> None:
-    database = await Database.open(DatabasePlace(tmp_path))
+async def test_rows_of_records_that_must_be_kept_stay(engine: Engine, tmp_path: Path, database: Database) -> None:
     await fill(database, ANN, 1)
     async with database.write() as db:
         await erase_from_tables(db, {ANN}, {1})
-    (case,) = [row for row in rows(tmp_path) if row[0] == "cases"]
+    (case,) = StateTables(engine.place(tmp_path)).rows("SELECT * FROM cases")
     assert case.count(ANN) == 5
-    await database.close()
 
 
-async def test_doing_it_again_changes_nothing(tmp_path: Path) -> None:
-    database = await Database.open(DatabasePlace(tmp_path))
+async def test_doing_it_again_changes_nothing(engine: Engine, tmp_path: Path, database: Database) -> None:
     await fill(database, ANN, 1)
     found = []
     for _ in range(2):
         async with database.write() as db:
             await erase_from_tables(db, {ANN}, ())
-        found.append(rows(tmp_path))
+        found.append(StateTables(engine.place(tmp_path)).copy())
     assert found[0] == found[1]
-    await database.close()
 
 
-async def test_erasing_keeps_a_members_rights(tmp_path: Path) -> None:
-    database = await Database.open(DatabasePlace(tmp_path))
+async def test_erasing_keeps_a_members_rights(engine: Engine, tmp_path: Path, database: Database) -> None:
     await fill(database, ANN, 1)
     async with database.write() as db:
         await db.execute(t.members.update().values(membership="join", room="plain-1"))
         await db.execute(t.rooms.update().values(room="plain-1"))
         await erase_from_tables(db, {ANN}, ())
-    with sqlite3.connect(tmp_path / FILE) as connection:
-        ((levels, direct, named),) = connection.execute("SELECT levels, direct_with, named_by FROM rooms").fetchall()
-        ((name,),) = connection.execute("SELECT display_name FROM members").fetchall()
+    state = StateTables(engine.place(tmp_path))
+    ((levels, direct, named),) = state.rows("SELECT levels, direct_with, named_by FROM rooms")
+    ((name,),) = state.rows("SELECT display_name FROM members")
     assert json.loads(levels)["users"][ANN] == 50
     assert (direct, named, name) == (ANN, "", "")
-    await database.close()
 
 
 async def test_a_log_that_is_being_read_is_emptied_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,11 @@ from moderation.model.facts import RoomEntered, RoomStateChanged
 from moderation.values.errors import IllegalStep, Refused
 from storage import queries, schema
 from storage.projections import project, project_events
+from tests.postgres.engines import Engine
 from tests.unit.moderation.builders import ANNA, CODE, DAY, HOUR, MARK, MINA, NOON, OLGA, OPERA, ROOM, said
 from tests.unit.moderation.test_world import POLICIES
 from tests.unit.moderation.world import BEN, World
-from tests.unit.storage.projections.in_memory import in_memory
+from tests.unit.storage.new_tables import EACH_IS_NEW, new_tables
 
 MOVES = ("spam", "noise", "upheld", "dismissed", "appeal", "error", "see", "away", "take", "give", "leave", "come")
 steps = st.lists(
@@ -59,11 +60,13 @@ def _act(world: World, who: str, what: str, newest: int) -> None:
             (world.leave if what == "leave" else world.come)(user)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, suppress_health_check=EACH_IS_NEW)
 @given(steps)
-async def test_facts_folded_in_memory_are_what_the_tables_hold(moves: list[tuple[int, str, str]]) -> None:
+async def test_facts_folded_in_memory_are_what_the_tables_hold(
+    engine: Engine, moves: list[tuple[int, str, str]]
+) -> None:
     world = lived(moves)
-    async with in_memory() as db:
+    async with new_tables(engine) as db:
         entered = RoomEntered(code=CODE, purpose="group", room_id=ROOM, subject=OLGA)
         await project(entered, db, 100_000, NOON)
         await project(RoomStateChanged(room=ROOM, condition="protected"), db, 100_001, NOON)

@@ -1,10 +1,8 @@
 """Accounts of one person in the tables: everything follows the person when accounts are linked, ended or erased."""
 
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -24,14 +22,13 @@ from moderation.model.facts import (
 )
 from moderation.values.ids import PersonId, UserId
 from storage import queries, schema
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.projections import project
 from storage.projections.linked_accounts import linked, links_of
 from storage.state import link_requests
 from storage.state.link_requests import LinkRequest
+from tests.postgres.engines import Engine
 from tests.unit.moderation.builders import ANNA, DAY, MARK, MINA, NOON, ROOM
-from tests.unit.storage.projections.in_memory import in_memory
+from tests.unit.storage.new_tables import EACH_IS_NEW, new_tables
 
 TWIN = UserId("@twin:example.org")
 USERS = (ANNA, TWIN, MARK, MINA)
@@ -44,14 +41,6 @@ TABLES = (
     schema.verifications,
     schema.pinned_keys,
 )
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(DatabasePlace(tmp_path))
-    async with database.write() as connection:
-        yield connection
-    await database.close()
 
 
 async def apply(db: AsyncConnection, *facts: Fact, first: int = 10) -> None:
@@ -187,9 +176,9 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, suppress_health_check=EACH_IS_NEW)
 @given(steps)
-async def test_tables_rebuilt_after_erasing_are_the_same(facts: list[Fact]) -> None:
+async def test_tables_rebuilt_after_erasing_are_the_same(engine: Engine, facts: list[Fact]) -> None:
     numbered = list(enumerate(facts, 10))
     # Erasure removes data from earlier records: only links are erased here, other data have their own tests.
     gone = {int(fact.records.split(";")[0]): at for at, fact in numbered if isinstance(fact, PartsErased)}
@@ -202,15 +191,15 @@ async def test_tables_rebuilt_after_erasing_are_the_same(facts: list[Fact]) -> N
         (at, link(UserId(""), UserId("")) if isinstance(fact, AccountsLinked) and gone.get(at, -1) > at else fact)
         for at, fact in numbered
     ]
-    assert await _tables(left) == await _tables(numbered)
+    assert await _tables(engine, left) == await _tables(engine, numbered)
 
 
 def _is_link(numbered: Sequence[tuple[int, Fact]], record: int, before: int) -> bool:
     return any(at == record and at < before and isinstance(fact, AccountsLinked) for at, fact in numbered)
 
 
-async def _tables(numbered: Sequence[tuple[int, Fact]]) -> dict[str, list[tuple[Any, ...]]]:
-    async with in_memory() as db:
+async def _tables(engine: Engine, numbered: Sequence[tuple[int, Fact]]) -> dict[str, list[tuple[Any, ...]]]:
+    async with new_tables(engine) as db:
         for index, fact in numbered:
             await project(fact, db, index, NOON)
         return {table.name: await rows(db, table) for table in TABLES}

@@ -1,9 +1,7 @@
 """Facts and events applied to the database: the resulting rows, and the values read back from them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,9 +46,8 @@ from moderation.rooms.align_people import KeptLevel
 from moderation.values.events import MembershipChanged, MessagePosted, Received
 from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from storage import queries, schema
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.projections import project, project_events, project_room_state
+from tests.postgres.engines import Engine
 from tests.unit.moderation.builders import (
     ANNA,
     BOT,
@@ -67,7 +64,7 @@ from tests.unit.moderation.builders import (
     said,
     terms,
 )
-from tests.unit.storage.projections.in_memory import in_memory
+from tests.unit.storage.new_tables import EACH_IS_NEW, new_tables
 
 CODE, DESK_CODE = GroupCode("G-7F3K"), GroupCode("G-DESK")
 DESK, DIRECT, SPACE = RoomId("!desk"), RoomId("!direct"), RoomId("!space")
@@ -86,14 +83,6 @@ OPENED = CaseOpened(
     excerpt="spam!",
 )
 MUTE = SanctionStarted(room=ROOM, on=4, kind="mute", until=NOON + HOUR, n=1, basis="interim", rule="spam", subject=ANNA)
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(DatabasePlace(tmp_path))
-    async with database.write() as connection:
-        yield connection
-    await database.close()
 
 
 async def apply(db: AsyncConnection, *facts: Fact, first: int = 10, at: int = NOON) -> None:
@@ -240,8 +229,10 @@ comings_and_goings = st.lists(
 
 
 @given(comings_and_goings)
-@settings(max_examples=60, deadline=None)
-def test_members_are_the_same_whether_events_come_together_or_one_by_one(moves: list[tuple[UserId, str, bool]]) -> None:
+@settings(max_examples=60, suppress_health_check=EACH_IS_NEW)
+def test_members_are_the_same_whether_events_come_together_or_one_by_one(
+    engine: Engine, moves: list[tuple[UserId, str, bool]]
+) -> None:
     """A rebuild applies them one by one; what was sent during an absence counts for the time at which it was sent."""
     seen = []
     for n, (user, membership, _) in enumerate(moves):
@@ -255,11 +246,12 @@ def test_members_are_the_same_whether_events_come_together_or_one_by_one(moves: 
         together[-1].append(each)
         if ends:
             together.append([])
-    assert asyncio.run(_members_after(together)) == asyncio.run(_members_after([[each] for each in seen]))
+    one_by_one = [[each] for each in seen]
+    assert asyncio.run(_members_after(engine, together)) == asyncio.run(_members_after(engine, one_by_one))
 
 
-async def _members_after(batches: list[list[tuple[int, Any, str]]]) -> list[tuple[Any, ...]]:
-    async with in_memory() as db:
+async def _members_after(engine: Engine, batches: list[list[tuple[int, Any, str]]]) -> list[tuple[Any, ...]]:
+    async with new_tables(engine) as db:
         for batch in batches:
             await project_events(db, batch)
         return sorted(tuple(row) for row in await db.execute(select(schema.members)))
@@ -563,11 +555,13 @@ def lived(moves: list[tuple[int, Any]]) -> History:
     return told
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=EACH_IS_NEW)
 @given(steps)
-async def test_a_history_projected_and_read_back_is_what_was_decided_on(moves: list[tuple[int, str]]) -> None:
+async def test_a_history_projected_and_read_back_is_what_was_decided_on(
+    engine: Engine, moves: list[tuple[int, str]]
+) -> None:
     told = lived(moves)
-    async with in_memory() as db:
+    async with new_tables(engine) as db:
         await apply(db, ENTERED, RoomStateChanged(room=ROOM, condition="protected"), first=100_000)
         events = {event: case.on for case in told.cases.values() for event in case.events}
         await project_events(db, [(int(event[1:]), said("", event=event), "message") for event in events])

@@ -26,8 +26,9 @@ from moderation.model.facts import (
 from moderation.values.ids import UserId
 from storage import queries, schema
 from storage.projections import project
+from tests.postgres.engines import Engine
 from tests.unit.moderation.builders import ANNA, MARK, NOON, ROOM
-from tests.unit.storage.projections.in_memory import in_memory
+from tests.unit.storage.new_tables import new_tables
 
 RECORD, LATER = 10, 99
 ROWS = [table for table in schema.metadata.sorted_tables if table.info == schema.ROWS and "record" in table.c]
@@ -49,8 +50,8 @@ PURGED = RecordsPurged(below=LATER, what="schedule")
 
 
 @pytest.fixture
-async def db() -> AsyncIterator[AsyncConnection]:
-    async with in_memory() as connection:
+async def db(engine: Engine) -> AsyncIterator[AsyncConnection]:
+    async with new_tables(engine) as connection:
         yield connection
 
 

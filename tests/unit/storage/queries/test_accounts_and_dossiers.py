@@ -1,7 +1,5 @@
 """Several accounts of one person count as one; a file and its steps are read back unchanged."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,20 +20,10 @@ from moderation.model.facts import (
 )
 from moderation.values.ids import GroupCode, UserId
 from storage import queries, schema
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.projections import project
 from tests.unit.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OTHER, ROOM
 
 TWIN = UserId("@twin:example.org")
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(DatabasePlace(tmp_path))
-    async with database.write() as connection:
-        yield connection
-    await database.close()
 
 
 async def apply(db: AsyncConnection, *facts: Fact, first: int = 10) -> None:

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.values.ids import CaseNumber, GroupCode, RoomId, UserId
 from storage import queries, schema
 from storage.queries import Cursor, QueueFilter, QueueRow
-from tests.unit.storage.projections.in_memory import in_memory
+from tests.postgres.engines import Engine, on_sqlite
+from tests.unit.storage.new_tables import new_tables
 
 ROOM, OTHER = RoomId("!room"), RoomId("!other")
 ANNA, BEN, CARL, MAYA = (UserId(f"@{name}:example.org") for name in ("anna", "ben", "carl", "maya"))
@@ -39,8 +40,8 @@ CASE: dict[str, Any] = {
 
 
 @pytest.fixture
-async def db() -> AsyncIterator[AsyncConnection]:
-    async with in_memory() as db:
+async def db(engine: Engine) -> AsyncIterator[AsyncConnection]:
+    async with new_tables(engine) as db:
         yield db
 
 
@@ -235,6 +236,7 @@ async def test_cases_of_a_person_are_found_across_rooms_that_the_reader_may_see(
     assert await of(UserId("")) == []  # nobody: those whose person is erased are not one person
 
 
+@on_sqlite
 async def test_an_index_finds_every_page_among_five_thousand_cases(db: AsyncConnection) -> None:
     cases = [decided(n, BEN if n % 9 else MAYA, n, room=f"!room{n % 7}", person=f"@p{n % 60}") for n in range(1, MANY)]
     await add_cases(db, *cases, *({"n": MANY + n, "due": 900 - n} for n in range(40)))

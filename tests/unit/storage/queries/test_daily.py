@@ -10,15 +10,16 @@ from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import queries
 from storage.projections import DailyCounts, project, set_all_meta
-from tests.unit.storage.projections.in_memory import in_memory
+from tests.postgres.engines import Engine, on_sqlite
+from tests.unit.storage.new_tables import new_tables
 
 ROOM, DIRECT, OTHER, NEW = RoomId("!room"), RoomId("!direct"), RoomId("!other"), RoomId("!new")
 CODES = {ROOM: GroupCode("G-1111"), DIRECT: GroupCode("G-2222"), OTHER: GroupCode("G-3333")}
 
 
 @pytest.fixture
-async def db() -> AsyncIterator[AsyncConnection]:
-    async with in_memory() as db:
+async def db(engine: Engine) -> AsyncIterator[AsyncConnection]:
+    async with new_tables(engine) as db:
         for index, room in enumerate(CODES):
             await enter(db, index, room, CODES[room])
         yield db
@@ -59,6 +60,7 @@ async def test_figures_move_with_an_upgraded_room_and_go_with_their_records(db: 
     assert await queries.daily_counts(db, 0, 9) == {(8, "message"): 2}
 
 
+@on_sqlite
 async def test_an_index_finds_them(db: AsyncConnection) -> None:
     of_all = "SELECT sum(count) FROM daily WHERE day >= 7 AND day < 9 GROUP BY day, kind"
     plan = [row.detail for row in await db.exec_driver_sql(f"EXPLAIN QUERY PLAN {of_all}")]

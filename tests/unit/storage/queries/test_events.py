@@ -1,12 +1,14 @@
 """Events around one: found by an index, however many a room has."""
 
 import pytest
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import RoomId, UserId
-from storage import queries
+from storage import queries, schema
 from storage.projections import POSTED
-from tests.unit.storage.projections.in_memory import in_memory
+from tests.postgres.engines import Engine, on_sqlite
+from tests.unit.storage.new_tables import new_tables
 
 ROOM, BOT = RoomId("!room"), UserId("@bot")
 
@@ -16,23 +18,22 @@ async def fill(db: AsyncConnection) -> None:
     for record in range(120):
         room, sender = (ROOM, "@bot" if record % 3 == 0 else "@anna") if record % 2 else ("!other", "@ben")
         kind = "redact" if record in (51, 81) else POSTED
-        row = (record, f"$e{record}", room, sender, kind, record)
-        await db.exec_driver_sql(
-            "INSERT INTO events (record, event, room, sender, kind, at) VALUES (?, ?, ?, ?, ?, ?)", row
-        )
+        row = {"record": record, "event": f"$e{record}", "room": room, "sender": sender, "kind": kind, "at": record}
+        await db.execute(insert(schema.events).values(row))
 
 
-async def test_messages_around_one_are_those_of_people_in_its_room() -> None:
-    async with in_memory() as db:
+async def test_messages_around_one_are_those_of_people_in_its_room(engine: Engine) -> None:
+    async with new_tables(engine) as db:
         await fill(db)
         assert await queries.messages_around(db, ROOM, 53, BOT, 2) == [47, 49, 53, 55, 59]
         assert await queries.redactions_since(db, ROOM, 51) == [81]
         assert await queries.recent_messages(db, ROOM, BOT, 2) == [119, 115]
 
 
+@on_sqlite
 @pytest.mark.parametrize("most", [2, 20])
-async def test_they_are_found_without_sorting_the_events_of_the_room(most: int) -> None:
-    async with in_memory() as db:
+async def test_they_are_found_without_sorting_the_events_of_the_room(engine: Engine, most: int) -> None:
+    async with new_tables(engine) as db:
         await fill(db)
         statements: list[str] = []
         connection = (await db.get_raw_connection()).driver_connection

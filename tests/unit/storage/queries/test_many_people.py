@@ -1,9 +1,5 @@
 """Reading many people at once gives the same as reading each alone."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events.parse_event import receive
@@ -23,22 +19,12 @@ from moderation.model.facts import (
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from moderation.values.notices import RoomName, line, rooms_named
 from storage import queries
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.projections import project, project_events
 
 NOON = 1_795_521_600_000
 ROOM, OTHER = RoomId("!room"), RoomId("!other")
 NAMES = ("plain", "charged", "muted", "cased", "verified", "told", "spoken", "owner", "first", "second", "stranger")
 PEOPLE = {name: UserId(f"@{name}:example.org") for name in NAMES}
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(DatabasePlace(tmp_path))
-    async with database.write() as db:
-        yield db
-    await database.close()
 
 
 async def _apply(db: AsyncConnection, *facts: Fact) -> None:

@@ -13,7 +13,8 @@ from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import queries, schema
 from storage.queries import FoundPerson, FoundRoom, ReadingOf, RoomOfPerson
 from storage.queries.people import _KNOWING
-from tests.unit.storage.projections.in_memory import in_memory
+from tests.postgres.engines import Engine, on_sqlite
+from tests.unit.storage.new_tables import new_tables
 
 from .test_case_queue import ANNA, BEN, CARL, OTHER, ROOM, add, add_cases, decided
 
@@ -21,8 +22,8 @@ DESK = RoomId("!desk")
 
 
 @pytest.fixture
-async def db() -> AsyncIterator[AsyncConnection]:
-    async with in_memory() as db:
+async def db(engine: Engine) -> AsyncIterator[AsyncConnection]:
+    async with new_tables(engine) as db:
         groups: list[dict[str, Any]] = [
             {
                 "room": ROOM,
@@ -114,6 +115,7 @@ async def test_rooms_are_found_by_name_or_code_among_those_that_a_reader_may_see
     assert await queries.role_counts(db, ROOM) == {"owner": 1, "member": 1}
 
 
+@on_sqlite
 async def test_an_index_finds_who_was_active(db: AsyncConnection) -> None:
     sql = str(_KNOWING.compile(dialect=sqlite.dialect()))
     plan = [row.detail for row in await db.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", ("[]", CARL, "join", CARL, 0))]

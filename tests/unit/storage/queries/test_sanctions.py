@@ -1,7 +1,6 @@
 """Sanctions that concern a room: no others are read, and nothing is overlooked."""
 
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,10 +25,10 @@ from moderation.values.ids import GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power
 from storage import queries, schema
 from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.projections import project
+from tests.postgres.engines import Engine, on_sqlite
 from tests.unit.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA, ROOM
-from tests.unit.storage.projections.in_memory import in_memory
+from tests.unit.storage.new_tables import EACH_IS_NEW, new_tables
 
 TWIN, STRANGER = UserId("@twin:example.org"), UserId("@stranger:example.org")
 OTHER = RoomId("!other:example.org")
@@ -38,12 +37,10 @@ HERE, ELSEWHERE = "garden", "kitchen"  # communities
 
 
 @pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(DatabasePlace(tmp_path))
+async def db(database: Database) -> AsyncIterator[AsyncConnection]:
     async with database.write() as connection:
         await _rooms(connection)
         yield connection
-    await database.close()
 
 
 async def _rooms(db: AsyncConnection) -> None:
@@ -84,8 +81,7 @@ async def test_only_sanctions_that_concern_the_room_are_read(db: AsyncConnection
     assert [each.record for each in await queries.sanctions_in(db, OTHER)] == [11, 14]
 
 
-async def test_a_ban_that_is_carried_out_meanwhile_does_not_look_like_one_that_ended(tmp_path: Path) -> None:
-    database = await Database.open(DatabasePlace(tmp_path))
+async def test_a_ban_that_is_carried_out_meanwhile_does_not_look_like_one_that_ended(database: Database) -> None:
     async with database.write() as db:
         await _rooms(db)
         await _members(db, ROOM, {ANNA: "join"})
@@ -100,7 +96,6 @@ async def test_a_ban_that_is_carried_out_meanwhile_does_not_look_like_one_that_e
         assert [user for user, _ in kept] == [each.subject for each in in_force] == [ANNA]
     async with database.snapshot() as db:
         assert (await queries.holds_in(db, ROOM), await queries.sanctions_in(db, ROOM)) == ({}, ())
-    await database.close()
 
 
 async def test_rooms_with_nothing_in_force_need_no_alignment(db: AsyncConnection) -> None:
@@ -117,6 +112,7 @@ async def test_rooms_with_nothing_in_force_need_no_alignment(db: AsyncConnection
     assert await queries.rooms_with_sanctions(db) == {ROOM, OTHER, "!a:example.org"}
 
 
+@on_sqlite
 async def test_a_look_up_takes_as_many_steps_however_many_are_banned_everywhere(db: AsyncConnection) -> None:
     levels = {"users": {MARK: 50, BOT: 100}}
     await db.execute(schema.rooms.update().values(levels=str(levels).replace("'", '"')))
@@ -192,8 +188,9 @@ _sanction = st.builds(
     sanctions=st.lists(_sanction, max_size=6),
     linked=st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, suppress_health_check=EACH_IS_NEW)
 async def test_an_alignment_is_the_same_as_with_all_sanctions_there_are(
+    engine: Engine,
     members: dict[UserId, str],
     levels: dict[UserId, int],
     kept: dict[tuple[UserId, str], Any],
@@ -205,7 +202,7 @@ async def test_an_alignment_is_the_same_as_with_all_sanctions_there_are(
         (user, what): KeptLevel(user, what, step, "-", "ban" if what == "ban" else "-1")
         for (user, what), step in kept.items()
     }
-    async with in_memory() as db:
+    async with new_tables(engine) as db:
         await _rooms(db)
         await _members(db, ROOM, members)
         for number, fact in enumerate(sanctions, 10):

@@ -1,11 +1,8 @@
 """The reach of a sweep: by time, by account, and without what is redacted already."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events.parse_event import receive
@@ -13,22 +10,12 @@ from moderation.model.facts import AccountsLinked, SanctionStarted, Swept
 from moderation.values.events import Event, Unreadable
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import queries
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.projections import POSTED, UNREAD, project, project_events
 
 NOON, HOUR = 1_795_521_600_000, 3_600_000
 ROOM, OTHER = RoomId("!room:example.org"), RoomId("!other:example.org")
 ANN, ANNIE, BEN = (UserId(f"@{name}:example.org") for name in ("ann", "annie", "ben"))
 TEXT = {"msgtype": "m.text", "body": "buy now"}
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(DatabasePlace(tmp_path))
-    async with database.write() as db:
-        yield db
-    await database.close()
 
 
 async def write(

@@ -20,15 +20,16 @@ from moderation.values.ids import EventId, RoomId, UserId
 from storage import queries
 from storage.projections import project
 from storage.queries import RuleFigures
-from tests.unit.storage.projections.in_memory import in_memory
+from tests.postgres.engines import Engine
+from tests.unit.storage.new_tables import new_tables
 
 ROOM, OTHER = RoomId("!room"), RoomId("!other")
 ANNA, BEN, MAYA = (UserId(f"@{name}:example.org") for name in ("anna", "ben", "maya"))
 
 
 @pytest.fixture
-async def db() -> AsyncIterator[AsyncConnection]:
-    async with in_memory() as db:
+async def db(engine: Engine) -> AsyncIterator[AsyncConnection]:
+    async with new_tables(engine) as db:
         yield db
 
 

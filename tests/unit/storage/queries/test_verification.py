@@ -1,7 +1,5 @@
 """Queries about verification: since when people are known, who is below a level, their notices, and expiries."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,8 +28,6 @@ from moderation.people.verification import Asks, Guest
 from moderation.values.events import Membership, MembershipChanged
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import queries, schema
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.projections import project, project_events
 from tests.unit.moderation.builders import ANNA, BOT, CODE, DAY, HOUR, MARK, NOON, ROOM, policy
 
@@ -39,14 +35,6 @@ BEN = UserId("@ben:example.org")
 LOBBY = RoomId("!lobby")
 ASKS = Asks(write=2, below="remove", grace=DAY, methods=frozenset({"vouch", "email"}))
 ENTERED = RoomEntered(code=CODE, purpose="group", room_id=ROOM)
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
-    database = await Database.open(DatabasePlace(tmp_path))
-    async with database.write() as connection:
-        yield connection
-    await database.close()
 
 
 class Journal:
