@@ -25,7 +25,9 @@ from bot.events.sync_response import read_sync
 from bot.matrix.client import SYNC_FILTER, Homeserver, Session, log_in_with_password
 from bot.runtime.clock import Clock, wall_clock
 from moderation.values.ids import EventId, RoomId
+from storage.database.fence import Epoch
 from storage.database.place import DatabasePlace
+from storage.database.small_store import SmallPlace
 from tests.theatre.stage import PASSWORD, Stage
 
 KEY = StoreKey(bytes(range(32)))
@@ -54,17 +56,20 @@ class EncryptedBot:
         *,
         recipients: Recipients = Recipients.ALL,
         clock: Clock = wall_clock,
+        where: SmallPlace | None = None,
+        epoch: Epoch | None = None,
     ) -> Self:
-        """Open the store in `folder`, and bring the keys to the homeserver."""
+        """Open the store in `folder`, or `where` it is led, and bring the keys to the homeserver."""
         session = homeserver.session
         machine = await CryptoMachine.open(
-            place_of(DatabasePlace(folder), session.device),
+            where or place_of(DatabasePlace(folder), session.device),
             KEY,
             homeserver.wire,
             session.user,
             session.device,
             recipients=recipients,
             clock=clock,
+            epoch=epoch,
         )
         return cls(homeserver, machine, folder)
 
