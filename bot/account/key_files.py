@@ -12,6 +12,7 @@ members proved: its store knows it (`storage/identity/keyring.py`).
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from storage.database.place import DatabasePlace
 
 from .tables import KEY_FILES, reading, writing
 
-_FILES = (LOG_KEY, str(CRYPTO_KEY))  # in the data directory
+FILES = (LOG_KEY, str(CRYPTO_KEY))  # in the data directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +60,15 @@ def must_have_key_files(place: DatabasePlace) -> None:
 
 def note_key_files(place: DatabasePlace, epoch: Epoch) -> None:
     """Note the fingerprints of this machine's keys, where none is noted. Raises `OSError`, `Superseded`."""
-    here = [(name, found) for name in _FILES if (found := _fingerprint(place.data_dir / name)) is not None]
+    here = [(name, found) for name in FILES if (found := _fingerprint(place.data_dir / name)) is not None]
     with writing(place, epoch) as store:
         store.executemany(KEY_FILES.insert_if_new(), here)
 
 
-def forget_key_files(place: DatabasePlace, epoch: Epoch) -> None:
-    """Forget which keys the machines have, as a backup with other keys was put in. Raises `OSError`, `Superseded`."""
+def forget_key_files(place: DatabasePlace, epoch: Epoch, names: Iterable[str] = FILES) -> None:
+    """Forget which keys the machines have, as this one has new ones. Raises `OSError`, `Superseded`."""
     with writing(place, epoch) as store:
-        store.execute("DELETE FROM key_files")
+        store.executemany("DELETE FROM key_files WHERE file = ?", [(name,) for name in names])
 
 
 def _fingerprint(path: Path) -> str | None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from bot.account.kept_session import KeptSession, keep_session, kept_session
+from bot.account.key_files import WrongKeyFile, note_key_files, wrong_key_files
+from bot.account.new_device import begin_again
 from bot.account.tables import ALL, reading
 from bot.crypto.errors import WrongKey
 from bot.crypto.store_key import FILE, load_or_create
@@ -78,3 +80,15 @@ def test_a_former_leader_does_not_replace_it(engine: Engine, tmp_path: Path) -> 
 def test_without_a_server_none_is_kept(engine: Engine, tmp_path: Path) -> None:
     assert kept_session(engine.place(tmp_path)) is None
     assert list(tmp_path.iterdir()) == []
+
+
+@on_postgresql
+def test_a_new_device_begins_again_with_the_key_that_its_machine_has(engine: Engine, tmp_path: Path) -> None:
+    keep(engine, tmp_path / "a")
+    epoch = engine.epoch()
+    assert epoch is not None
+    note_key_files(engine.place(tmp_path / "a"), epoch)
+    begin_again(engine.place(tmp_path / "b"), Session("", BOT, "NEW", "another"), epoch)  # the key is lost
+    assert kept_session(engine.place(tmp_path / "b")) == KeptSession(BOT, "NEW", "another")
+    assert wrong_key_files(engine.place(tmp_path / "b")) == []
+    assert wrong_key_files(engine.place(tmp_path / "a")) == [WrongKeyFile(tmp_path / "a" / FILE, False)]
