@@ -22,7 +22,6 @@ from tests.theatre.scene import Scene, Theatre, answer, ask, enter, on_the_roste
 from tests.theatre.served import ServedBot, like
 
 DAY = 86_400_000
-HOUR = 3_600_000
 JOIN_RULES = "m.room.join_rules"
 
 
@@ -283,12 +282,12 @@ async def test_a_closed_room_stays_closed_and_is_gated_again_when_it_is_reopened
 async def test_after_a_reminder_and_their_time_people_are_removed_and_invited_back_when_verified(
     theatre: Theatre,
 ) -> None:
-    scene = await theatre.scene(asking(write=2, below="remove", grace="4h"), members=2, known=["managers"])
+    scene = await theatre.scene(asking(write=2, below="remove", grace="2m"), members=2, known=["managers"])
     bot, room, owner, (ann, ben) = scene.bot, scene.room, scene.owner, scene.members
     await vouched(scene, ben)
-    bot.ahead_ms += 2 * HOUR
+    await bot.pass_until(lambda: pointers(bot), "half of her time")
     await told(ann, bot, like("pointer.halfway"))
-    bot.ahead_ms += 2 * HOUR
+    await bot.pass_until(lambda: bot.facts(SanctionStarted), "the end of her time")
     await until_member(owner, room, ann, "leave")
     word = await told(ann, bot, like("notice.own.unverified_writes", n="1"))
     assert like("notice.foot", n="1").search(word.body)
@@ -328,10 +327,10 @@ async def test_a_person_who_won_an_appeal_is_not_removed_again(theatre: Theatre)
 async def test_a_manager_below_the_level_is_told_then_loses_the_rights_and_has_them_back_when_verified(
     theatre: Theatre,
 ) -> None:
-    scene = await theatre.scene(asking(manage=2, grace="2h"), managers=2, known=["owner"])
+    scene = await theatre.scene(asking(manage=2, grace="1m"), managers=2, known=["owner"])
     bot, owner, (first, second) = scene.bot, scene.owner, scene.managers
     await told(first, bot, like("pointer.managing"))
-    bot.ahead_ms += 2 * HOUR
+    await bot.pass_until(lambda: len(bot.facts(SanctionStarted)) == 2, "the end of their time")
     for who in (first, second):
         await scene.until_level(who.user, None)
     await told(first, bot, like("notice.own.unverified_manages"))
