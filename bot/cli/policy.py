@@ -42,6 +42,7 @@ def run(config_file: ConfigFile = DEFAULT_CONFIG) -> None:
 
 def _serve(config: "Config") -> None:
     from storage.database.database import is_there
+    from storage.database.refusals import DatabaseRefused
     from storage.journal.disk import make_folder
     from storage.policy_server.tables import FOLDER
 
@@ -49,11 +50,15 @@ def _serve(config: "Config") -> None:
 
     if config.policy_server.server_name is None:
         raise Refused("cli.policy.off")
-    if not is_there(config.place):
-        raise Refused("cli.policy.no_data", data_dir=config.data_dir)
+    try:
+        if not is_there(config.place):
+            raise Refused("cli.policy.no_data", data_dir=config.data_dir)
+    except DatabaseRefused as error:  # it answers without tables, too, and reads them when they are back
+        if not error.passes:
+            raise
     drop_root(config.data_dir)
     folder = config.data_dir / FOLDER
-    with told_if_disk_fails(config.data_dir):
+    with told_if_disk_fails(config.place):
         make_folder(folder, 0o700)
         set_up_logging(as_json=None if config.bot.log == "auto" else config.bot.log == "json", verbose=False)
         with only_instance(folder, "cli.policy.second"):

@@ -3,10 +3,10 @@
 Rules kept here:
 - There is one process for a data directory.
 - SIGTERM and SIGINT ask the bot to stop, and the exit code is then 0; a second signal ends it at once.
-- A homeserver that is not up yet is waited for.
+- A homeserver or a database that is not up yet is waited for.
 - No file made by this process is readable by other users.
 - Logs go to stderr and hold no secret.
-- When the disk fails the bot ends, says so, and goes on at its next start.
+- When the disk or the database fails the bot ends, says so, and goes on at its next start.
 - On PostgreSQL nothing is done before this process has the lead, and it ends at once when it has lost it.
 
 Left to others: what the bot does (`bot/app.py`), the session (`session.py`).
@@ -60,7 +60,7 @@ def run(
         raise Refused("cli.run.standby_alone")
     _must_sign_alerts(config)
     make_data_dir(config.data_dir)
-    with told_if_disk_fails(config.data_dir), only_instance(config.data_dir):
+    with told_if_disk_fails(config.place), only_instance(config.data_dir):
         how = config.bot.log if log_format == "auto" else log_format
         set_up_logging(as_json=None if how == "auto" else how == "json", verbose=verbose)
         _close_to_others(config.data_dir)
@@ -161,7 +161,7 @@ async def _logged(config: "Config", *, standby: bool) -> None:
     import structlog
 
     try:
-        with told_if_disk_fails(config.data_dir):
+        with told_if_disk_fails(config.place):
             await _run(config, standby=standby)
     except AnswerableError as error:
         structlog.get_logger().error("ended", why=words_of(error))

@@ -11,6 +11,7 @@ Left to others: the numbers of the model (`moderation/policy/`), checks that con
 saying what is wrong (`errors.py`), writing the file (`bot/cli/init/command.py`).
 """
 
+import io
 import json
 import os
 import re
@@ -403,10 +404,13 @@ def read_secrets(env_file: Path, environ: Mapping[str, str] = os.environ) -> Sec
 
 
 def _database_secret(env_file: Path, environ: Mapping[str, str]) -> Secrets:
-    """Return the address of the database, and no other secret; of a file that only the bot may read, nothing."""
-    if environ.get(DATABASE_URL) or not os.access(env_file, os.R_OK):
-        return Secrets(database=environ.get(DATABASE_URL) or None)  # type: ignore[arg-type]
-    return Secrets(database=read_secrets(env_file, environ).database)
+    """Return the address of the database, from its own line alone; of a file that only the bot may read, nothing."""
+    found: object = environ.get(DATABASE_URL) or None
+    if found is None and os.access(env_file, os.R_OK):
+        lines = [line for line in _read(env_file).splitlines() if DATABASE_URL.encode() in line]
+        stream = io.StringIO(b"\n".join(lines).decode("utf-8", "replace"))
+        found = dotenv_values(stream=stream, interpolate=False).get(DATABASE_URL) or None
+    return Secrets(database=found)  # type: ignore[arg-type]
 
 
 def _read(file: Path) -> bytes:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.values.errors import Broken, Invalid
 
 from . import postgresql, sqlite
-from .engine import Session, Sessions
+from .engine import TableConnection, TableEngine
 from .fence import Epoch, is_superseded
 from .place import DatabasePlace
 from .schemas import schemas
@@ -28,11 +28,11 @@ _MOST_IDLE = 16  # connections that are kept for reading
 class Database:
     """One state database. Make it with `Database.open`."""
 
-    def __init__(self, engine: Sessions, writer: Session | None, epoch: Epoch | None = None) -> None:
+    def __init__(self, engine: TableEngine, writer: TableConnection | None, epoch: Epoch | None = None) -> None:
         self._engine = engine
         self._epoch = epoch
         self._writer = writer
-        self._idle: list[Session] = []  # for reading; to take one from the engine costs as much as a statement
+        self._idle: list[TableConnection] = []  # for reading; to take one from the engine costs as much as a statement
         self._is_closed = False
         self._turn = asyncio.Lock()
 
@@ -47,7 +47,7 @@ class Database:
         if place.url is not None:
             prepare = postgresql.refuse_other_schema if read_only else postgresql.migrate
             await asyncio.to_thread(prepare, place)
-            engine: Sessions = postgresql.engine_of(place, read_only=read_only, epoch=epoch)
+            engine: TableEngine = postgresql.engine_of(place, read_only=read_only, epoch=epoch)
             return cls(engine, None if read_only else await engine.writer(), epoch)
         if read_only:
             if not place.file.exists():

@@ -10,7 +10,7 @@ from typing import ClassVar
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 
-class Session(AsyncConnection):
+class TableConnection(AsyncConnection):
     """An open connection."""
 
     def is_idle(self) -> bool:
@@ -18,17 +18,17 @@ class Session(AsyncConnection):
         raise NotImplementedError
 
 
-class Sessions(AsyncEngine, ABC):
+class TableEngine(AsyncEngine, ABC):
     """One database, from which connections are opened."""
 
     snapshot: ClassVar[str]  # begins a transaction that sees one state
     patience_ms: ClassVar[int]  # how long `clean` waits by itself
 
     @abstractmethod
-    async def opened(self) -> Session:
+    async def opened(self) -> TableConnection:
         """Return an open connection, for reading."""
 
-    async def writer(self) -> Session:
+    async def writer(self) -> TableConnection:
         """Return an open connection for the one writer."""
         return await self.opened()
 

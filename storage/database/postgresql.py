@@ -26,15 +26,16 @@ from .server import NAME, driver, session
 
 if TYPE_CHECKING:
     from psycopg import Connection as Sync
+    from psycopg import ConnectionInfo
     from sqlalchemy.engine import Connection as Migrating
 
-    from .psycopg_driver import Engine
+    from .psycopg_driver import PostgresqlEngine
 
 LEAST = 14  # of PostgreSQL
 _ENCODING = "UTF8"
 
 
-def engine_of(place: DatabasePlace, *, read_only: bool, epoch: Epoch | None = None) -> "Engine":
+def engine_of(place: DatabasePlace, *, read_only: bool, epoch: Epoch | None = None) -> "PostgresqlEngine":
     """Return the engine of a database; nothing is opened yet."""
     driver()
     from .psycopg_driver import new_engine
@@ -49,7 +50,7 @@ def connected(place: DatabasePlace, *, read_only: bool = True) -> "Iterator[Sync
     psycopg = driver()
     try:
         with psycopg.connect(**session(place, read_only=read_only)) as connection:
-            _refuse_server(connection, place)
+            _refuse_server(connection.info, place)
             yield connection
     except psycopg.Error as error:
         refusal = refusal_of(error, place)
@@ -58,9 +59,8 @@ def connected(place: DatabasePlace, *, read_only: bool = True) -> "Iterator[Sync
         raise refusal from error
 
 
-def _refuse_server(connection: "Sync[tuple[object, ...]]", place: DatabasePlace) -> None:
+def _refuse_server(info: "ConnectionInfo", place: DatabasePlace) -> None:
     """Raise `DatabaseRefused` if the server is too old, or if the database cannot hold every text."""
-    info = connection.info
     if info.server_version < LEAST * 10_000:
         raise refused("old_server", place, version=info.server_version // 10_000, least=LEAST)
     encoding = info.parameter_status("server_encoding")
@@ -156,13 +156,13 @@ def _migrating(place: DatabasePlace) -> "Iterator[Migrating]":
 
 def _brought_up(connection: "Migrating", place: DatabasePlace) -> None:
     """Make or migrate the tables, alone: another that starts waits here, and finds them made."""
-    from sqlalchemy import text
+    from sqlalchemy import text as sql
 
     key = int.from_bytes(hashlib.sha256(place.schema.encode()).digest()[:8], "big", signed=True)
-    connection.execute(text("SET LOCAL lock_timeout = 0"))
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
-    noted = connection.scalar(text("SELECT to_regclass(:name)::text"), {"name": f'"{place.schema}".alembic_version'})
-    found = connection.scalar(text("SELECT version_num FROM alembic_version")) if noted else None
+    connection.execute(sql("SET LOCAL lock_timeout = 0"))
+    connection.execute(sql("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+    noted = connection.scalar(sql("SELECT to_regclass(:name)::text"), {"name": f'"{place.schema}".alembic_version'})
+    found = connection.scalar(sql("SELECT version_num FROM alembic_version")) if noted else None
     _refuse_newer(found, place)
     if found is None:
         _make(connection, place)
@@ -175,13 +175,13 @@ def _brought_up(connection: "Migrating", place: DatabasePlace) -> None:
 
 
 def _make(connection: "Migrating", place: DatabasePlace) -> None:
-    from sqlalchemy import text
+    from sqlalchemy import text as sql
     from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
 
-    there = text("SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = :name")
+    there = sql("SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = :name")
     if not connection.scalar(there, {"name": place.schema}):
         connection.execute(CreateSchema(place.schema))
-    others = text("SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = :name AND tablename = ANY(:ours)")
+    others = sql("SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = :name AND tablename = ANY(:ours)")
     tables = metadata.sorted_tables
     if connection.scalar(others, {"name": place.schema, "ours": [table.name for table in tables]}):
         raise refused("others", place, schema=place.schema)
@@ -189,5 +189,5 @@ def _make(connection: "Migrating", place: DatabasePlace) -> None:
         connection.execute(CreateTable(table))
     for index in sorted((index for table in tables for index in table.indexes), key=attrgetter("name")):
         connection.execute(CreateIndex(index))
-    connection.execute(text(NOTED))
-    connection.execute(text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": schemas()[-1]})
+    connection.execute(sql(NOTED))
+    connection.execute(sql("INSERT INTO alembic_version VALUES (:newest)"), {"newest": schemas()[-1]})

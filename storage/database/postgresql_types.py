@@ -61,6 +61,11 @@ class StatementDialect(PGDialectAsync_psycopg):
     supports_statement_cache = True
     type_compiler_cls = _Types
 
+    @classmethod
+    def get_async_dialect_cls(cls, url: Any) -> type["StatementDialect"]:  # noqa: ARG003 - as SQLAlchemy calls it
+        """Return this class; SQLAlchemy's would be another, with other types."""
+        return cls
+
 
 registry.register(f"postgresql.{TABLES}", __name__, TableDialect.__name__)
 registry.register(f"postgresql.{STATEMENTS}", __name__, StatementDialect.__name__)

@@ -11,9 +11,9 @@ Left to others: compiling (`statements.py`), settings of the session (`server.py
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import psycopg
@@ -25,12 +25,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from . import postgresql_types
-from .engine import Session, Sessions
+from .engine import TableConnection, TableEngine
 from .rows import Asked, Rows
-from .statements import MOST, Done, Result, Statements
+from .statements import MOST, Fetched, Result, Statements
 
 STATEMENTS = Statements(postgresql_types.StatementDialect(paramstyle="numeric_dollar"))  # type: ignore[no-untyped-call]
-logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of errors that are raised here, and names the account
 Step = tuple[str, Sequence[object]]  # a statement and its values
 _TO_CLEAN = """SELECT quote_ident(relname) FROM pg_stat_user_tables
     WHERE schemaname = current_schema() ORDER BY relname"""
@@ -41,14 +40,14 @@ _STILL_SEEN = """SELECT count(*) FROM pg_stat_activity
 _NUL, _REPLACEMENT = b"\0", "\N{REPLACEMENT CHARACTER}".encode()
 
 
-class _Text(Dumper):
+class _TextDumper(Dumper):
     """A text. Its type is left to the server, as the statement says which it is."""
 
     def dump(self, obj: str) -> bytes:
         return obj.encode().replace(_NUL, _REPLACEMENT)
 
 
-class _Number(Loader):
+class _NumberLoader(Loader):
     """A sum of 64-bit numbers, or an average."""
 
     def load(self, data: Buffer) -> int | float:
@@ -56,42 +55,37 @@ class _Number(Loader):
         return float(text) if b"." in text or b"N" in text else int(text)
 
 
-async def connect(arguments: dict[str, Any]) -> "psycopg.AsyncConnection[Any]":
-    """Return a connection whose values are as on SQLite."""
-    connection = await psycopg.AsyncConnection.connect(**arguments)
-    adapt(connection)
-    connection.prepared_max = MOST
-    return connection
-
-
-def adapt(connection: "psycopg.AsyncConnection[Any] | psycopg.Connection[Any]") -> None:
-    """Let values be as on SQLite."""
-    connection.adapters.register_dumper(str, _Text)
-    connection.adapters.register_dumper(int, Int8Dumper)
-    connection.adapters.register_loader("numeric", _Number)
-
-
-class Connection(Session):
-    """A connection that runs statements itself."""
-
-    writes = False
-    first: str | None = None  # a statement that begins every transaction that writes
+class _Adapted(psycopg.AsyncConnection[Any]):
+    """A connection whose values are as on SQLite, and that prepares all our statements."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
+        self.prepared_max = MOST
+        self.adapters.register_dumper(str, _TextDumper)
+        self.adapters.register_dumper(int, Int8Dumper)
+        self.adapters.register_loader("numeric", _NumberLoader)
+
+
+class PostgresqlConnection(TableConnection):
+    """A connection that runs statements itself."""
+
+    def __init__(self, engine: "PostgresqlEngine", beginning: Sequence[Step] = ()) -> None:
+        """Prepare a connection. `beginning` begins each transaction; without it every statement is one of its own."""
+        super().__init__(engine)
+        self._each = beginning
         self._turn = asyncio.Lock()  # of a pipeline
 
     async def execute(self, statement: Any, parameters: Any = None, **more: Any) -> Any:
         """Run a statement, for each of several parameters if they are a list, and return its whole result."""
-        written = STATEMENTS.written(statement, parameters)
-        if written is None:
+        filled = STATEMENTS.filled(statement, parameters)
+        if filled is None:
             await self._begin()
             return await super().execute(statement, parameters, **more)
-        done = await self._run([(written.sql, values) for values in written.values])
+        done = await self._run([(filled.sql, values) for values in filled.values])
         if len(done) == 1:
-            return Result(written.columns, done[0])
+            return Result(filled.columns, done[0])
         rows = [row for each in done for row in each.rows]
-        return Result(written.columns, Done(rows, sum(each.rowcount for each in done)))
+        return Result(filled.columns, Fetched(rows, sum(each.rowcount for each in done)))
 
     async def exec_driver_sql(self, statement: str, *arguments: Any, **more: Any) -> Any:
         """Run a statement of PostgreSQL's own."""
@@ -141,17 +135,16 @@ class Connection(Session):
     def _driver(self) -> "psycopg.AsyncConnection[Any]":
         return cast("psycopg.AsyncConnection[Any]", cast(Any, self._proxied).connection.driver_connection)
 
-    def _beginning(self) -> list[Step]:
-        """Return what begins a transaction, if this connection writes and has none."""
-        if not self.writes or self.invalidated or self._driver.info.transaction_status != TransactionStatus.IDLE:
-            return []
-        return [("BEGIN", ()), *([(self.first, ())] if self.first else [])]
+    def _beginning(self) -> Sequence[Step]:
+        """Return what begins a transaction, if there is none."""
+        has_none = self.invalidated or self._driver.info.transaction_status == TransactionStatus.IDLE
+        return self._each if has_none else ()
 
     async def _begin(self) -> None:
         if begin := self._beginning():
             await self._run([], begin)
 
-    async def _run(self, steps: Sequence[Step], begin: Sequence[Step] | None = None) -> list[Done]:
+    async def _run(self, steps: Sequence[Step], begin: Sequence[Step] | None = None) -> list[Fetched]:
         """Run statements one after the other, in one round trip; the rest is not run after one that fails."""
         async with self._turn:
             if self.invalidated:
@@ -172,8 +165,8 @@ async def _asked(driver: "psycopg.AsyncConnection[Any]", step: Step) -> "psycopg
     return await psycopg.AsyncRawCursor(driver).execute(*step)
 
 
-async def _done(cursor: "psycopg.AsyncRawCursor[Any]") -> Done:
-    return Done(await cursor.fetchall() if cursor.description else (), cursor.rowcount)
+async def _done(cursor: "psycopg.AsyncRawCursor[Any]") -> Fetched:
+    return Fetched(await cursor.fetchall() if cursor.description else (), cursor.rowcount)
 
 
 @contextmanager
@@ -185,26 +178,29 @@ def _as_of_sqlalchemy() -> Iterator[None]:
         raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True) from error
 
 
-class Engine(Sessions):
+class PostgresqlEngine(TableEngine):
     """An engine that makes such connections."""
 
     snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     patience_ms = 60_000
-    first: str | None = None
 
-    def connect(self) -> Connection:
+    def __init__(self, sync_engine: Any, first: str | None = None) -> None:
+        """Prepare an engine. `first` is a statement that begins each transaction of the writer."""
+        super().__init__(sync_engine)
+        self._first = first
+
+    def connect(self) -> PostgresqlConnection:
         """Return a connection, to be opened by `async with`."""
-        return Connection(self)
+        return PostgresqlConnection(self)
 
-    async def opened(self) -> Connection:
+    async def opened(self) -> PostgresqlConnection:
         """Return an open connection."""
-        return cast(Connection, await self.connect())
+        return cast(PostgresqlConnection, await self.connect())
 
-    async def writer(self) -> Connection:
+    async def writer(self) -> PostgresqlConnection:
         """Return an open connection whose statements are in transactions."""
-        opened = await self.opened()
-        opened.writes, opened.first = True, self.first
-        return opened
+        first = [(self._first, ())] if self._first else []
+        return cast(PostgresqlConnection, await PostgresqlConnection(self, [("BEGIN", ()), *first]))
 
     async def clean(self, db: AsyncConnection, patience_ms: int) -> bool:
         """Free the space of deleted rows, unless somebody may still see them; without patience, only where many are.
@@ -219,22 +215,16 @@ class Engine(Sessions):
         return not (await db.exec_driver_sql(_STILL_SEEN)).scalar_one()
 
 
-def new_engine(arguments: dict[str, Any], first: str | None = None) -> Engine:
+def new_engine(arguments: dict[str, Any], first: str | None = None) -> PostgresqlEngine:
     """Return an engine whose sessions are opened with these arguments of `psycopg.connect`.
 
     `first` begins each transaction of the writer.
     """
-
-    async def creator() -> "psycopg.AsyncConnection[Any]":
-        return await connect(arguments)
-
     made = create_async_engine(
         f"postgresql+{postgresql_types.STATEMENTS}://",
-        async_creator=creator,
+        async_creator=partial(_Adapted.connect, **arguments),
         poolclass=NullPool,
         hide_parameters=True,
         use_native_hstore=False,
     )
-    engine = Engine(made.sync_engine)
-    engine.first = first
-    return engine
+    return PostgresqlEngine(made.sync_engine, first)

@@ -26,7 +26,7 @@ from moderation.values.errors import Invalid
 from storage.schema import metadata
 
 from .schemas import NOTED, alembic_config, schemas
-from .sqlite_driver import BUSY_MS, Engine, new_engine
+from .sqlite_driver import BUSY_MS, SqliteEngine, new_engine
 
 _CHECKPOINT_PAGES = 4_000  # of the WAL: rows written often are copied into the database only once
 _WRITING = f"""
@@ -41,7 +41,7 @@ _WRITING = f"""
 _READING = f"PRAGMA busy_timeout = {BUSY_MS}; PRAGMA query_only = ON"
 
 
-def engine_of(path: Path, *, read_only: bool) -> Engine:
+def engine_of(path: Path, *, read_only: bool) -> SqliteEngine:
     """Return the engine of a file, which is there; nothing is opened yet."""
     address = f"{_address(path)}&uri=true" if read_only else path
     factory = partial(_connected, _READING if read_only else _WRITING)

@@ -20,32 +20,32 @@ from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from .engine import Session, Sessions
+from .engine import TableConnection, TableEngine
 from .rows import Asked, Rows
-from .statements import Done, Ready, Result, Statements
+from .statements import Fetched, Ready, Result, Statements
 
 BUSY_MS = 5_000
 STATEMENTS = Statements(SQLiteDialect_aiosqlite())
 
 
-def _do(connection: sqlite3.Connection, many: bool, sql: str, values: Any) -> Done:
+def _do(connection: sqlite3.Connection, many: bool, sql: str, values: Any) -> Fetched:
     """Run one statement; called in the thread of the connection."""
     cursor = (connection.executemany if many else connection.execute)(sql, values)
     try:
-        return Done(cursor.fetchall() if cursor.description else (), cursor.rowcount)
+        return Fetched(cursor.fetchall() if cursor.description else (), cursor.rowcount)
     finally:
         cursor.close()
 
 
-class Connection(Session):
+class SqliteConnection(TableConnection):
     """A connection that hands statements to its thread itself."""
 
     async def execute(self, statement: Any, parameters: Any = None, **more: Any) -> Any:
         """Run a statement, for each of several parameters if they are a list, and return its whole result."""
-        written = STATEMENTS.written(statement, parameters)
-        if written is None:
+        filled = STATEMENTS.filled(statement, parameters)
+        if filled is None:
             return await super().execute(statement, parameters, **more)
-        sql, values, columns, many = written
+        sql, values, columns, many = filled
         return Result(columns, await self.hand_over(_do, many, sql, values if many else values[0]))
 
     async def commit(self) -> None:
@@ -96,19 +96,19 @@ class Connection(Session):
         return found
 
 
-class Engine(Sessions):
+class SqliteEngine(TableEngine):
     """An engine that makes such connections."""
 
     snapshot = "BEGIN"
     patience_ms = BUSY_MS
 
-    def connect(self) -> Connection:
+    def connect(self) -> SqliteConnection:
         """Return a connection, to be opened by `async with`."""
-        return Connection(self)
+        return SqliteConnection(self)
 
-    async def opened(self) -> Connection:
+    async def opened(self) -> SqliteConnection:
         """Return an open connection."""
-        return cast(Connection, await self.connect())
+        return cast(SqliteConnection, await self.connect())
 
     async def clean(self, db: AsyncConnection, patience_ms: int) -> bool:
         """Empty the WAL, which may still contain what was erased or deleted."""
@@ -118,9 +118,9 @@ class Engine(Sessions):
         return bool(row[0] == 0)
 
 
-def new_engine(path: str = "", **more: Any) -> Engine:
+def new_engine(path: str = "", **more: Any) -> SqliteEngine:
     """Return an engine for a database; for one in memory without `path`."""
-    return Engine(create_async_engine(f"sqlite+aiosqlite:///{path}", **more).sync_engine)
+    return SqliteEngine(create_async_engine(f"sqlite+aiosqlite:///{path}", **more).sync_engine)
 
 
 def _do_all(connection: sqlite3.Connection, asked: Sequence[Asked]) -> list[Rows]:

@@ -24,7 +24,7 @@ from .rows import Asked, Query
 MOST = 1_000  # compiled statements that are kept
 
 
-class Done(NamedTuple):
+class Fetched(NamedTuple):
     """The whole result of one statement."""
 
     rows: Sequence[Any]
@@ -34,12 +34,12 @@ class Done(NamedTuple):
 class Result(IteratorResult[Any]):
     """The rows of a statement, and how many it changed."""
 
-    def __init__(self, columns: SimpleResultMetaData, done: Done) -> None:
+    def __init__(self, columns: SimpleResultMetaData, done: Fetched) -> None:
         super().__init__(columns, iter(done.rows))
         self.rowcount = done.rowcount
 
 
-class Written(NamedTuple):
+class Filled(NamedTuple):
     """A statement with its values, one list for each time it is run."""
 
     sql: str
@@ -80,7 +80,7 @@ class Statements:
         self._plans: WeakKeyDictionary[Any, _Plan | None] = WeakKeyDictionary()
         self._ready: dict[int, Ready] = {}
 
-    def written(self, statement: Any, parameters: Any) -> Written | None:
+    def filled(self, statement: Any, parameters: Any) -> Filled | None:
         """Return a statement with its values; None if only SQLAlchemy knows how to run it."""
         given = parameters if isinstance(parameters, list) else [parameters]
         many, keys = len(given) > 1, sorted(given[0] or ()) if given else []
@@ -101,7 +101,7 @@ class Statements:
         if compiled.post_compile_params:  # lists, of which each value has a mark
             expanded = compiled._process_parameters_for_postcompile(filled[0])
             sql, names, filled = expanded.statement, expanded.positiontup, [{**filled[0], **expanded.parameters}]
-        return Written(sql, [[each[name] for name in names or ()] for each in filled], plan.columns, many)
+        return Filled(sql, [[each[name] for name in names or ()] for each in filled], plan.columns, many)
 
     def ready(self, asked: Asked) -> Ready:
         """Return a statement built once, as the driver takes it."""

@@ -124,9 +124,9 @@ def test_an_installed_wheel_has_what_it_reads_and_every_command(installed: Path)
 def test_every_library_that_is_imported_is_declared() -> None:
     modules = set(imported())
     assert "nio" in modules
-    extra = provided(PROJECT["optional-dependencies"]["images"])
+    extra = {name for each in ("images", "postgresql") for name in provided(PROJECT["optional-dependencies"][each])}
     assert modules - provided(PROJECT["dependencies"]) - extra == PART_OF_ANOTHER
-    assert modules & extra == {"PIL"}
+    assert modules & extra == {"PIL", "psycopg"}
 
 
 def test_what_compares_pictures_is_locked_alone_and_tested() -> None:

@@ -53,13 +53,18 @@ async def query_database(
     *arguments: P.args,
     **options: P.kwargs,
 ) -> T:
-    """Run `query` on a database, which is only read."""
+    """Run `query` on a database, which is only read. Raises `DatabaseRefused` if its server fails meanwhile."""
+    from sqlalchemy.exc import DBAPIError
+
     from storage.database.database import Database
+    from storage.database.refusals import refusal_of
 
     database = await Database.open(place, read_only=True)
     try:
         async with database.read() as connection:
             return await query(connection, *arguments, **options)
+    except DBAPIError as error:
+        raise refusal_of(error, place) or error from error
     finally:
         await database.close()
 

@@ -41,12 +41,13 @@ def check(
     from .antispam import antispam
     from .clock import clock_findings
     from .communities import communities
+    from .database import other_rooms
     from .email import email
     from .homeserver import homeserver_findings
     from .oidc import issuers
     from .plugins import plugins
     from .policy_server import policy_server
-    from .this_machine import machine_findings, other_rooms
+    from .this_machine import machine_findings
 
     admin_token = sys.stdin.readline().strip() if admin_token_stdin else ""
     config = read_config(config_file)

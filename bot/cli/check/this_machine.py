@@ -1,11 +1,10 @@
-"""The checks of this machine: files and their modes, the disk, database and journal.
+"""The checks of this machine: files and their modes, the disk, who runs.
 
 Rules kept here:
 - It only reads.
 - What is made at the first start does not count as missing before it.
 """
 
-import asyncio
 import os
 import shutil
 import stat
@@ -13,16 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.cli.access.lookup import query_database
 from bot.cli.run import running_pid
-from moderation.values.errors import AnswerableError
 
+from .database import database_findings
 from .findings import Finding, note, ok, problem, warning
 from .identity import identity
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
     from bot.config.config import Config
     from storage.database.place import DatabasePlace
 
@@ -36,9 +32,11 @@ def machine_findings(config: "Config") -> Iterator[Finding]:
     yield from _data_dir(config.data_dir)
     yield _space(config.data_dir)
     yield from _keys(config.data_dir)
-    yield from _shared_keys(config.place)
-    yield identity(config)
-    yield from _database(config.place)
+    of_database = list(database_findings(config.place))
+    if not any(each.key == "server_refused" for each in of_database):
+        yield from _shared_keys(config.place)
+        yield identity(config)
+    yield from of_database
     yield _running(config.data_dir)
 
 
@@ -105,44 +103,6 @@ def _shared_keys(place: "DatabasePlace") -> Iterator[Finding]:
         yield problem("keys", "key_file_missing" if each.is_missing else "key_file_other", file=each.path)
     if place.url is not None and not found:
         yield ok("keys", "key_files")
-
-
-def _database(place: "DatabasePlace") -> Iterator[Finding]:
-    from storage.database.database import is_there, refuse_other_schema
-
-    journal = (place.data_dir / "records" / "log.vkey").exists()
-    if not is_there(place):
-        key = "database_missing" if journal else "database_later"
-        yield (problem if journal else ok)("database", key, file=place)
-        return
-    try:
-        refuse_other_schema(place)
-        applied = asyncio.run(query_database(place, _applied))
-    except AnswerableError as error:
-        yield problem("database", "database_refused", why=error)
-        return
-    yield ok("database", "database", file=place, records=applied)
-    if journal:
-        yield ok("records", "journal", folder=place.data_dir / "records")
-    elif applied:
-        yield problem("records", "journal_missing", folder=place.data_dir / "records", records=applied)
-
-
-async def _applied(db: "AsyncConnection") -> int:
-    """Return how many records the database has applied."""
-    from storage import queries
-
-    return int(await queries.get_meta(db, "applied") or 0)
-
-
-def other_rooms(place: "DatabasePlace") -> frozenset[str]:
-    """Return the rooms of the bot that are no groups; none without a usable database."""
-    from storage import queries
-
-    try:
-        return asyncio.run(query_database(place, queries.other_rooms))
-    except AnswerableError:
-        return frozenset()
 
 
 def _running(data_dir: Path) -> Finding:

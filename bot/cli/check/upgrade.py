@@ -93,15 +93,15 @@ def upgrade_check(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG
 
 
 def plan_of(config: "Config") -> UpgradePlan:
-    """Return what this version finds. Raises `Invalid` if the database is none of ours."""
+    """Return what this version finds. Raises `Invalid` or `DatabaseRefused` if the database cannot be used."""
+    from storage.database.database import schema_of
     from storage.database.place import FILE
     from storage.database.schemas import migrations_after, schemas
-    from storage.database.sqlite import schema_of
 
-    path = config.data_dir / FILE
-    schema = schema_of(path) if path.exists() else None
+    schema = schema_of(config.place)
     migrations = migrations_after(schema) if schema else ()
-    size = sum(each.stat().st_size for each in path.parent.glob(f"{FILE}*")) if migrations else 0
+    copied = config.data_dir.glob(f"{FILE}*") if migrations and not config.place.url else ()
+    size = sum(each.stat().st_size for each in copied)
     ran, backup = _last_seen(config.data_dir / "records")
     where = next(each for each in (config.data_dir, *config.data_dir.parents) if each.exists())
     free = shutil.disk_usage(where).free

@@ -33,6 +33,7 @@ def set_up_logging(*, as_json: bool | None = None, verbose: bool = False) -> Non
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of errors that are raised, and names the account
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.policy_server import bot_tables
 from bot.policy_server.bot_tables import TablesSilent
 from storage.database.place import FILE
-from storage.database.sqlite_driver import Connection
+from storage.database.sqlite_driver import SqliteConnection
 from tests.door.bot.policy_server.asked import BAD, GOOD, Asked, asked
 from tests.door.offline import ANNA, BOT, OLGA
 
@@ -32,7 +32,7 @@ async def hanging_reads(server: Asked, count: int, *, given_up: bool = False, or
     goes_on, waiting = threading.Event(), list[asyncio.Future[None]]()
 
     async def hangs(db: AsyncConnection) -> None:
-        assert isinstance(db, Connection)
+        assert isinstance(db, SqliteConnection)
         await db.hand_over(lambda _: goes_on.wait())
 
     try:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from bot.cli.run import LOCK_FILE, only_instance, running_pid
+from bot.config.database import DATABASE_URL
+from tests.postgres.server import Server
 from tests.unit.bot.cli.conftest import Answerable
 
 RUN = [sys.executable, "-m", "bot.cli.main", "run", "--log-format", "json"]
@@ -99,3 +101,32 @@ def test_a_webhook_without_a_key_is_refused_before_anything_is_done(answerable: 
 
 def test_no_process_runs_where_there_is_no_folder(tmp_path: Path) -> None:
     assert running_pid(tmp_path / "nothing") is None
+
+
+def test_a_database_that_is_down_is_waited_for_and_said_once(
+    config_file: Path, environ: dict[str, str], own_postgres: Server
+) -> None:
+    url = own_postgres.url().replace("postgres@", "postgres:hush@")
+    own_postgres.stop()
+    with subprocess.Popen(RUN, env=environ | {DATABASE_URL: url}, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            waits = _first_line(process)
+            own_postgres.start()
+            then = _first_line(process)
+        finally:
+            process.kill()
+    assert "database_away" in waits
+    assert "homeserver_unreachable" in then
+    assert "hush" not in waits + then
+
+
+def test_a_database_that_no_waiting_helps_ends_it_in_one_line(
+    config_file: Path, environ: dict[str, str], postgres_url: str
+) -> None:
+    wrong = postgres_url.replace("?", "_that_is_not_there?")
+    done = subprocess.run(
+        RUN, env=environ | {DATABASE_URL: wrong}, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+    assert done.returncode == 1
+    assert "createdb" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from bot.config.config import Config, load_config, parse_config
+from bot.config.config import Config, Secrets, load_config, parse_config
 from bot.config.database import DATABASE_URL
 from bot.config.errors import ConfigError
 from moderation.values.errors import Invalid
@@ -67,10 +68,11 @@ def test_an_address_in_the_environment_that_is_none_is_refused_without_being_sho
 def test_a_process_without_secrets_gets_the_address_alone(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(HEAD)
-    (tmp_path / ".env").write_text(f"ANSWERABLE_ACCESS_TOKEN=t\n{DATABASE_URL}={SECRET}\n")
+    (tmp_path / ".env").write_bytes(b"ANSWERABLE_PASSWORD=\xff\n" + f"{DATABASE_URL}='{SECRET}'\n".encode())
     found = load_config(file, {}, with_secrets=False)
-    assert found.secrets.access_token is None
-    assert found.place.url is not None
+    assert found.secrets == Secrets(database=SecretStr(SECRET))
+    with pytest.raises(ConfigError):  # nobody else can read that file
+        load_config(file, {})
 
 
 def test_a_process_that_may_not_read_the_secrets_is_given_the_address_by_its_environment(

@@ -4,11 +4,12 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy import Integer, String, TypeDecorator, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from storage import schema
@@ -26,6 +27,16 @@ KEYS = ["a", "b", "c"]
 ORDERED = select(schema.meta.c.key).order_by(schema.meta.c.key)
 NAMED = select(schema.meta.c.key, schema.meta.c.value).where(schema.meta.c.key == bindparam("key"))
 COUNT = select(func.count().label("n")).select_from(schema.meta)
+
+
+class _Loud(TypeDecorator[str]):
+    """A type whose values are converted, which only SQLAlchemy knows to do."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str:  # noqa: ARG002
+        return str(value).upper()
 
 
 @pytest.fixture
@@ -102,6 +113,13 @@ async def test_rows_are_as_on_sqlite(database: Database) -> None:
         assert (first[0][0].n, then[0][0].key) == (3, "c")
         assert (await db.execute(text("SELECT 1 + 1"))).scalar_one() == 2
         assert list(await db.scalars(ORDERED.where(schema.meta.c.key.in_(["a", "c"])))) == ["a", "c"]
+
+
+async def test_what_is_left_to_sqlalchemy_has_the_same_types(database: Database) -> None:
+    large, flag = 1 << 40, bindparam("flag", type_=_Loud())
+    async with database.read() as db:
+        found = await db.execute(select(bindparam("n", large, type_=Integer), flag), {"flag": "a"})
+        assert tuple(found.one()) == (large, "A")
 
 
 async def test_sums_of_whole_numbers_are_whole(database: Database) -> None:

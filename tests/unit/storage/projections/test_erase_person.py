@@ -117,7 +117,7 @@ async def test_erasing_keeps_a_members_rights(engine: Engine, tmp_path: Path, da
 
 
 async def test_a_log_that_is_being_read_is_emptied_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.database.sqlite_driver.Engine.patience_ms", 1)
+    monkeypatch.setattr("storage.database.sqlite_driver.SqliteEngine.patience_ms", 1)
     database = await Database.open(DatabasePlace(tmp_path))
     await fill(database, ANN, 1)
     reader = sqlite3.connect(tmp_path / FILE)
