@@ -20,6 +20,7 @@ from moderation.values.ids import UserId
 from storage.database.fence import Epoch
 from storage.database.place import DatabasePlace
 
+from .key_files import note_key_files
 from .tables import SESSION, reading, writing
 
 _PURPOSE = "session"
@@ -48,11 +49,15 @@ def kept_session(place: DatabasePlace) -> KeptSession | None:
 
 
 def keep_session(place: DatabasePlace, session: Session, epoch: Epoch) -> None:
-    """Keep the session, in place of an earlier one. Raises `OSError`, `Superseded`."""
+    """Keep the session, in place of an earlier one, and note which keys the machines must have to open it.
+
+    Raises `OSError`, `Superseded`.
+    """
     said = {"user": session.user, "device": session.device, "token": session.token}
     sealed = _key(place).seal(orjson.dumps(said), _PURPOSE)
     with writing(place, epoch) as store:
         store.execute(SESSION.put(), (1, sealed))
+    note_key_files(place, epoch)
 
 
 def _key(place: DatabasePlace) -> StoreKey:

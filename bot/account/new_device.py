@@ -9,7 +9,7 @@ from storage.database.fence import Epoch
 from storage.database.place import DatabasePlace
 
 from .kept_session import keep_session
-from .key_files import forget_key_files, note_key_files
+from .key_files import forget_key_files
 
 
 def begin_again(place: DatabasePlace, session: Session, epoch: Epoch) -> None:
@@ -20,5 +20,4 @@ def begin_again(place: DatabasePlace, session: Session, epoch: Epoch) -> None:
     """
     load_or_create(place.data_dir, store_exists=False)
     forget_key_files(place, epoch, (str(FILE),))
-    note_key_files(place, epoch)
     keep_session(place, session, epoch)

@@ -55,16 +55,19 @@ class Lead:
         lease.start()
 
     @classmethod
-    def take(cls, config: Config, lost: Callable[[], object] = lambda: None) -> "Lead | None":
+    def take(
+        cls, config: Config, lost: Callable[[], object] = lambda: None, *, any_keys: bool = False
+    ) -> "Lead | None":
         """Take the lead for a process that holds the claim on the data directory; None without PostgreSQL.
 
         Blocks for some seconds if the last leader, on another machine, died. `lost` is called when another process
-        has taken the lead. Raises `Refused` if one leads, or if this machine has another log.
+        has taken the lead. Raises `Refused` if one leads, or if this machine has another log, or, unless `any_keys`,
+        lacks keys of the deployment.
         """
         if config.place.url is None:
             return None
         with worded(config.place):
-            leadership = enrolled(config)
+            leadership = enrolled(config, any_keys=any_keys)
             leader = leadership.look()
             while not leadership.may_take_over(leader):
                 time.sleep(LOOK_S)
@@ -152,9 +155,9 @@ async def until_told(stop: asyncio.Event, at_most_s: float) -> None:
 
 
 @contextmanager
-def leads(config: Config) -> Iterator[Epoch | None]:
-    """Lead while a command of the terminal writes and no bot runs; None without PostgreSQL. Raises `Refused`."""
-    lead = Lead.take(config)
+def leads(config: Config, *, any_keys: bool = False) -> Iterator[Epoch | None]:
+    """Lead while a command of the terminal writes and no bot runs; None without PostgreSQL. Raises as `take` does."""
+    lead = Lead.take(config, any_keys=any_keys)
     try:
         yield lead.epoch if lead else None
     finally:
@@ -162,8 +165,11 @@ def leads(config: Config) -> Iterator[Epoch | None]:
             lead.end()
 
 
-def enrolled(config: Config) -> "Leadership":
-    """Return the leadership of this deployment's log, after a look at whose log it is. Raises `Refused`."""
+def enrolled(config: Config, *, any_keys: bool = False) -> "Leadership":
+    """Return the leadership of this deployment's log, after a look at whose log it is.
+
+    Raises `Refused`, unless `any_keys` also if this machine lacks keys of the deployment.
+    """
     driver()
     from storage.database.leadership import Leadership, Me
 
@@ -178,7 +184,8 @@ def enrolled(config: Config) -> "Leadership":
         disk.make_folder(folder)
         verifier = log_key.load_or_create(config.data_dir, folder, config.origin).verifier
         leadership.enrol(verifier.name, verifier.text, key_file)
-        must_have_key_files(place)
+        if not any_keys:
+            must_have_key_files(place)
     except BaseException:
         leadership.close()
         raise

@@ -24,7 +24,7 @@ from bot.cli.terminal.ask import asked_secret, make_sure, secret_from_stdin
 from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app, read_config
 from bot.cli.terminal.output import as_json, say, tell, text, word
 from bot.cli.terminal.tables import sheet
-from moderation.values.errors import Refused
+from moderation.values.errors import Broken, Refused
 from moderation.values.notices import Moment, Who
 
 from .perform import hand_over, must_be_new, perform, perform_with_password
@@ -32,6 +32,7 @@ from .perform import hand_over, must_be_new, perform, perform_with_password
 if TYPE_CHECKING:
     from bot.config.config import Config
     from bot.matrix.login import Session
+    from storage.database.fence import Epoch
 
 app = new_app("cli.keys.help")
 
@@ -129,14 +130,16 @@ def new_device(
 ) -> None:
     """Start over as a new device if the device's keys are lost."""
     config = read_config(config_file)
+    from bot.leading.lead import leads
+
     if running_pid(config.data_dir) is not None:
         raise Refused("cli.keys.stop_first")
     make_sure("cli.keys.new_device_sure", yes=yes)
     password = secret_from_stdin("--password-stdin") if password_stdin else asked_secret("password", "--password-stdin")
     key = _recovery_key(stdin=True) if recovery_key_stdin else ""
     make_data_dir(config.data_dir)
-    with only_instance(config.data_dir):
-        device = asyncio.run(_new_session(config, password))
+    with only_instance(config.data_dir), leads(config, any_keys=True) as epoch:
+        device = asyncio.run(_new_session(config, password, epoch))
     say("cli.keys.new_device", device=device)
     if key:
         _recovered(perform(read_config(config_file), "keys-recover", recovery_key=key))
@@ -195,16 +198,30 @@ def _recovered(done: Mapping[str, Any]) -> None:
         say("cli.keys.recovered", taken=done["taken"], unreadable=done["unreadable"])
 
 
-async def _new_session(config: "Config", password: str) -> str:
+async def _new_session(config: "Config", password: str, epoch: "Epoch | None") -> str:
     """Log in as a new device and store that session; end the old one, whose keys are of no use."""
-    from bot.cli.session import log_in, present_token, store_session
+    from bot.account.new_device import begin_again
+    from bot.cli.session import log_in, store_session
 
-    home, token = config.homeserver, await present_token(config)
+    home, token = config.homeserver, await _old_token(config)
     session = await log_in(home.url, home.user, password, home.device_name)
     store_session(config.env_file, session)
+    if epoch is not None:
+        await asyncio.to_thread(begin_again, config.place, session, epoch)
     if token is not None:
         await _end(session, token)
     return session.device
+
+
+async def _old_token(config: "Config") -> str | None:
+    """Return the token of the old session, if it can still be read."""
+    from bot.cli.session import present_token
+    from bot.crypto.errors import WrongKey
+
+    try:
+        return await present_token(config)
+    except (Broken, WrongKey):  # the key that opens the one in the database is what was lost
+        return config.secrets.access_token.get_secret_value() if config.secrets.access_token else None
 
 
 async def _end(session: "Session", token: str) -> None:

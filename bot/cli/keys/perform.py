@@ -66,20 +66,25 @@ async def _here(config: "Config", do: str, arguments: dict[str, Any]) -> dict[st
 
 @asynccontextmanager
 async def opened(config: "Config", session: "Session") -> "AsyncIterator[KeyOperations]":
-    """Open the keys of a session's device; the caller holds the lock. Raises `Broken`, `WrongKey`."""
+    """Open the keys of a session's device; the caller holds the lock. Raises `Broken`, `WrongKey`, `Refused`."""
     from bot.admin.keys import KeyOperations
     from bot.encryption.service import open_machine
+    from bot.leading.lead import Lead
     from bot.matrix.http import Wire
     from bot.runtime.clock import wall_clock
 
+    lead = await asyncio.to_thread(Lead.take, config)
     try:
         async with Wire(session.url, token=session.token) as wire:
-            machine = await open_machine(config.place, session, wire, wall_clock)
+            epoch = lead.epoch if lead else None
+            machine = await open_machine(config.place, session, wire, wall_clock, epoch=epoch)
             try:
                 yield KeyOperations(machine, None, _no_bot_runs)
             finally:
                 await machine.close()
     finally:
+        if lead:
+            await asyncio.to_thread(lead.end)
         _give_away(config)
 
 
