@@ -22,6 +22,7 @@ PARTS = (
     "ingest",
     "scale",
     "everywhere",
+    "kept",
     "lists",
     "records",
     "rules",

@@ -112,6 +112,7 @@ from .pipeline.pipeline import Pipeline
 from .plugins.plugins import Plugins
 from .runtime.clock import Clock, wall_clock
 from .scheduler.digest import Digester
+from .scheduler.old_events import OldEvents
 from .scheduler.scheduler import Scheduler
 from .scheduler.tables_sample import TablesSample
 from .startup import (
@@ -237,6 +238,7 @@ class RunningBot:
         self._make_encryption()
         self._make_listener()
         self._tables_sample = TablesSample(config.data_dir, database, pipeline, config.policy)
+        self._old_events = OldEvents(database, pipeline, config.policy, clock, core.doubts)
         self._scheduler = self._make_scheduler()
         self._page = self._make_page()
         self._front = self._make_front()
@@ -433,6 +435,7 @@ class RunningBot:
             self._spaces.run,
             self._lists.run,
             self._tables_sample.run,
+            self._old_events.run,
             self._policy_watch.run,
         )
         servers = (self._control, self._callback, self._page, self._front)

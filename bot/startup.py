@@ -46,6 +46,7 @@ from .identity.asking import Asking
 from .identity.factory import asking_of
 from .leading.lead import Lead
 from .pipeline.event_reader import EventReader
+from .pipeline.known_event import known_event
 from .pipeline.message_text import said_at, words_of
 from .pipeline.pipeline import Pipeline
 from .pipeline.replay import Rooms, catch_up, rebuild
@@ -167,6 +168,7 @@ def make_pipeline(
                 prefix=config.bot.prefix,
                 words=partial(words_of, stores.journal),
                 said_at=partial(said_at, stores.journal),
+                known_event=partial(known_event, records=stores.journal),
                 zone=config.bot.timezone,
                 verification=stores.asking,
                 rules=rules,

@@ -413,6 +413,29 @@ events = Table(
 Index("events_by_sender", events.c.room, events.c.sender, events.c.at)
 Index("events_by_kind", events.c.room, events.c.kind)  # in it, as in every index, rows of one key stand by their record
 
+# Events of people that left `events` (`storage/projections/old_events.py`): so that none is recorded twice, and each
+# can still be found by its id.
+old_events = Table(
+    "old_events",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("event", String, unique=True, info=PLAIN),  # a digest of its id
+    Column("at", Integer),
+)
+
+# Who wrote in which room what has left `events`.
+spoke = Table(
+    "spoke",
+    metadata,
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("user", String, primary_key=True, info=PERSON),
+    Column("record", Integer),  # the newest of these events
+    Column("messages", Integer),  # that no measure had removed
+    Column("last", Integer),  # when they last did
+    info=ROWS,
+)
+Index("spoke_by_record", spoke.c.record)
+
 # Events that were refused before their delivery: they are no events of their rooms, and count nowhere as such.
 withheld = Table(
     "withheld",

@@ -160,7 +160,7 @@ class Operations:
             await self._pipeline.commit(asked)
             await self.tell_shards()
         must_stay = {index for targets in found.held.values() for index in targets.records()}
-        words = await self._said_of(accounts, must_stay)
+        words = await self._said_of(accounts, must_stay, found.said)
         by = await self._erase(found.targets, what, reader, reason)
         # What was written meanwhile, such as the outcome of the last thing they asked for.
         since = await asyncio.to_thread(parts_of, self._records, set(accounts), holds)
@@ -182,14 +182,18 @@ class Operations:
         if not await self._database.clean():
             log.warning("database_log_not_emptied")
 
-    async def _said_of(self, accounts: Collection[UserId], must_stay: Collection[int]) -> list[tuple[RoomId, EventId]]:
-        """Return the messages of the bot to or about a person, except those of cases that must stay."""
+    async def _said_of(
+        self, accounts: Collection[UserId], must_stay: Collection[int], caused: Collection[int]
+    ) -> list[tuple[RoomId, EventId]]:
+        """Return the messages of the bot to or about a person, except those of cases that must stay.
+
+        `caused`: the records of what the person sent.
+        """
         bot = self._pipeline.settings.bot
         async with self._database.read() as db:
             cases = await queries.cases_about(db, accounts)
             staying = await queries.cases_of_records(db, must_stay)
             alone = await queries.said_in_direct_rooms(db, bot, accounts)
-            caused = await queries.records_by(db, accounts)
         made = await asyncio.to_thread(said_of, self._records, accounts, cases, caused=caused, without=staying)
         needed = await asyncio.to_thread(said_of, self._records, (), staying)
         async with self._database.read() as db:

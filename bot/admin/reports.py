@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.commands.permalinks import message_link
+from bot.pipeline.known_event import KnownEvent, known_event
 from moderation.cases.outside_notices import Notice, of_message, of_room, refuse_too_many
 from moderation.cases.reports import ReportedMessage
 from moderation.model.context import RoomView
@@ -55,7 +56,9 @@ class ReportOperations(ByOperator):
         await self._pipeline.commit_with(make)
         return done
 
-    async def _facts(self, db: AsyncConnection, notice: Notice, row: Any, room: RoomView, now: int) -> tuple[Fact, ...]:
+    async def _facts(
+        self, db: AsyncConnection, notice: Notice, row: KnownEvent | None, room: RoomView, now: int
+    ) -> tuple[Fact, ...]:
         knowledge = self._pipeline.knowledge
         if row is None or row.kind != POSTED:
             return of_room(notice, room=room, n=knowledge.next_case, now_ms=now, policy=self._policy)
@@ -67,10 +70,11 @@ class ReportOperations(ByOperator):
             policy=self._policy,
         )
 
-    async def _linked(self, db: AsyncConnection, link: str) -> Any:
-        """Return the row of the message that a link points to; None if there is none."""
+    async def _linked(self, db: AsyncConnection, link: str) -> KnownEvent | None:
+        """Return the message that a link points to; None if there is none."""
         found = message_link(link) if link else None
-        return await queries.event_row(db, found.event) if found is not None else None
+        journal = self._pipeline.writer.journal
+        return await known_event(db, found.event, journal) if found is not None else None
 
     async def _room(self, db: AsyncConnection, linked: RoomId | None, code: str) -> RoomView:
         bot = self._pipeline.settings.bot

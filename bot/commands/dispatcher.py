@@ -366,7 +366,7 @@ async def _belongs(call: Call, room: RoomView) -> bool:
 
 async def _replied_to(call: Call) -> UserId | None:
     reply_to = call.event.reply_to if isinstance(call.event, MessagePosted) else None
-    row = await queries.event_row(call.db, reply_to) if reply_to else None
+    row = await call.setup.known_event(call.db, reply_to) if reply_to else None
     return UserId(row.sender) if row is not None and row.room == call.here.room else None
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.identity.asking import Asking
+from bot.pipeline.known_event import KnownEvent
 from bot.pipeline.view_cache import ViewCache
 from bot.pipeline.watched_lists import WatchedLists
 from bot.texts.case_words import SaidAt
@@ -29,6 +30,7 @@ from moderation.values.notices import Code, Line, Phrase, line
 from .parse import Arguments
 
 Who = Literal["everyone", "manager"]
+Finds = Callable[[AsyncConnection, EventId], Awaitable[KnownEvent | None]]
 Words = Callable[[RoomId, int], str]  # (room, record) -> the text of that message; reads the disk
 
 
@@ -58,6 +60,7 @@ class CommandSetup:
     prefix: str
     words: Words
     said_at: SaidAt
+    known_event: Finds
     zone: str  # the time zone of this deployment
     verification: Asking | None  # None: there is no identity store
     rules: tuple[CompiledRule, ...]  # those of the configuration, ready to look at events

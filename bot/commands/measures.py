@@ -91,7 +91,7 @@ async def redact(call: Call) -> Reply:
     if call.given.duration_ms is not None:
         return await _sweep(call, call.given.duration_ms)
     reply_to: EventId | None = getattr(call.event, "reply_to", None)
-    row = await queries.event_row(call.db, reply_to) if reply_to else None
+    row = await call.setup.known_event(call.db, reply_to) if reply_to else None
     if reply_to is None or row is None or row.room != call.group.room:
         raise Refused("error.redact.reply")
     if call.given.user not in (None, row.sender):

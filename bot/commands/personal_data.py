@@ -10,7 +10,6 @@ from moderation.model.actions import Erase, GiveData, GiveReceipt
 from moderation.model.facts import DataAsked
 from moderation.values.errors import Refused
 from moderation.values.notices import line
-from storage import queries
 
 from .confirmation import must_have_asked
 from .invocation import Call, Command, Reply
@@ -19,7 +18,7 @@ from .invocation import Call, Command, Reply
 async def receipt(call: Call) -> Reply:
     """Give the proof that the caller's own message is in the log, asked for as a reply to that message."""
     reply_to = getattr(call.event, "reply_to", None)
-    row = await queries.event_row(call.db, reply_to) if reply_to else None
+    row = await call.setup.known_event(call.db, reply_to) if reply_to else None
     if row is None or row.sender != call.caller:
         raise Refused("error.receipt.reply")
     asked = DataAsked(room=call.group.room, on=call.on, what="receipt", subject=call.caller)

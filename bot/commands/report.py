@@ -47,7 +47,7 @@ async def flag(call: Call, event: EventId) -> Reply:
 
 
 async def _file(call: Call, event: EventId, room: RoomId | None, reason: str) -> Reply:
-    row = await queries.event_row(call.db, event)
+    row = await call.setup.known_event(call.db, event)
     if room is None and row is not None:  # the link names the room by an alias
         room = RoomId(row.room)
     group = await _group(call, room)

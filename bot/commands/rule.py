@@ -19,8 +19,8 @@ from moderation.judge.judge import broken_rules
 from moderation.judge.room_rules import MOST_STEPS, compiled, own_rules, recorded, settings_of, too_heavy
 from moderation.model.facts import RoomRuleChanged
 from moderation.policy import GRADES, RuleSettings
+from moderation.rooms.table_horizon import TRIAL_MS
 from moderation.rules.base import REDACTING, InChat, against_author
-from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, Text
 from moderation.values.ids import EventId
@@ -33,7 +33,6 @@ from .parse_rule import written
 
 MAX_SHOWN = 12  # values of one rule
 RECENT, FEWEST, NEARLY_ALL = 50, 5, 80  # messages looked at, the fewest that count, per cent of them
-TRIAL_MS = 7 * DAY_MS  # for which the list says what rules on trial would have found
 
 
 async def rule(call: Call) -> Reply:

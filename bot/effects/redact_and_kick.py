@@ -2,6 +2,7 @@
 
 from bot.matrix.errors import Forbidden, NotFound
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
+from bot.pipeline.known_event import known_event
 from moderation.model.actions import InviteBack, Kick, Redact, TakeBack, Unban
 from moderation.values.ids import RoomId
 from storage import queries
@@ -17,6 +18,7 @@ class SimpleActs(ActionHandler):
         super().__init__(services)
         self._whole = whole
         self._reasons = reasons
+        self._records = services.pipeline.writer.journal
         self.handles: Handlers = {
             Redact: self.redact,
             TakeBack: self.take_back,
@@ -28,7 +30,7 @@ class SimpleActs(ActionHandler):
     async def redact(self, action: Redact, txn: str) -> Done:
         """Redact an event."""
         async with self._database.read() as db:
-            seen = await queries.event_row(db, action.event)
+            seen = await known_event(db, action.event, self._records)
             language = await queries.room_language(db, action.room)
         where = RoomId(seen.room) if seen is not None else action.room  # it may be the room before an upgrade
         reason = self._reasons.of_message(action.rule, language)

@@ -17,17 +17,17 @@ from moderation.values.events import FileSeen
 from moderation.values.ids import EventId, UserId
 from storage import queries
 
-from .quotations import Recorded
+from .message_text import Records, message_of
 
 
-async def file_seen(db: AsyncConnection, kept: KnownOfFile, now_ms: int, recorded: Recorded) -> FileSeen | None:
+async def file_seen(db: AsyncConnection, kept: KnownOfFile, now_ms: int, records: Records) -> FileSeen | None:
     """Return what is to be judged of a file; None if there is nothing."""
     row = await queries.event_at(db, kept.on)
     known = _known(kept)
     if row is None or not known or not row.event or not row.sender:
         return None
     event = EventId(row.event)
-    message = recorded(kept.home, kept.on)
+    message = message_of(records, kept.home, kept.on)
     return FileSeen(
         room=kept.home,
         event=event,

@@ -13,7 +13,6 @@ Left to others: what is done with the answers (`bot/cli/rules/`), making tables 
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Protocol
 
 from moderation.model.facts import CaseOpened, Fact, KnownOfFile, MessageWithheld, RoomEntered
@@ -24,7 +23,7 @@ from storage.projections import project, project_room_state
 from storage.record_mapping import fact_of_record, seen_kind
 
 from .judging_context import JudgingContexts, ToJudge
-from .message_text import Records, message_of
+from .message_text import Records
 from .replay import Rooms, event_of_record
 from .unit_of_work import PipelineSettings, UnitOfWork
 from .view_cache import ViewCache
@@ -55,7 +54,7 @@ class JudgingAgain:
         """Set up. `since_ms`: of which time on events are judged; `window_ms`: how long before they are counted."""
         self._knowledge = knowledge
         self._settings = settings
-        self._contexts = JudgingContexts(knowledge, settings, partial(message_of, records))
+        self._contexts = JudgingContexts(knowledge, settings, records)
         self._since, self._window, self._judge_one = since_ms, window_ms, judge
         self._rooms = Rooms({})
         self._waiting: deque[tuple[Record, Received]] = deque()

@@ -37,8 +37,8 @@ from storage import queries
 from .judging_context import JudgingContexts
 from .judging_costs import JudgingCosts, letters
 from .lost_time import REDACTED
+from .message_text import Records
 from .plugin_questions import plugin_questions
-from .quotations import Recorded
 from .returned_cards import returned_card, returned_question, superseded_cards
 from .room_changes import RoomChanges
 from .undecrypted import UnreadMessages
@@ -60,10 +60,10 @@ class Judging:
         rooms: RoomChanges,
         responder: Responder,
         settings: PipelineSettings,
-        recorded: Recorded,
+        records: Records,
         costs: JudgingCosts,
     ) -> None:
-        self.contexts = JudgingContexts(knowledge, settings, recorded)
+        self.contexts = JudgingContexts(knowledge, settings, records)
         self._rooms = rooms
         self._responder = responder
         self._settings = settings

@@ -33,7 +33,8 @@ from moderation.values.events import (
 from storage import queries
 
 from .file_seen import file_seen
-from .quotations import Recorded, with_false_quotations
+from .message_text import Records
+from .quotations import with_false_quotations
 from .unit_of_work import PipelineSettings, UnitOfWork
 from .view_cache import ViewCache
 
@@ -50,10 +51,10 @@ class ToJudge:
 class JudgingContexts:
     """The contexts of events, each inside its unit of work."""
 
-    def __init__(self, knowledge: ViewCache, settings: PipelineSettings, recorded: Recorded) -> None:
+    def __init__(self, knowledge: ViewCache, settings: PipelineSettings, records: Records) -> None:
         self._knowledge = knowledge
         self._settings = settings
-        self._recorded = recorded
+        self._records = records
 
     async def count(self, unit: UnitOfWork, event: Event) -> None:
         """Count an event towards a flood."""
@@ -146,7 +147,7 @@ class JudgingContexts:
             context = replace(context, said=await self._knowledge.standing.before(unit, event, index))
         if isinstance(event, MessagePosted) and event.quoted:
             await unit.flush()
-            event = await with_false_quotations(unit.db, event, self._recorded)
+            event = await with_false_quotations(unit.db, event, self._records)
         return ToJudge(event, context, rules)
 
     def _rules(self, room: RoomView) -> tuple[CompiledRule, ...]:
@@ -158,7 +159,7 @@ class JudgingContexts:
     async def of_file(self, unit: UnitOfWork, kept: KnownOfFile, room: RoomView, now_ms: int) -> ToJudge | None:
         """Return what is to be judged of a file; None if nothing is known of it."""
         await unit.flush()
-        seen = await file_seen(unit.db, kept, now_ms, self._recorded)
+        seen = await file_seen(unit.db, kept, now_ms, self._records)
         if seen is None:
             return None
         context = await self._knowledge.context(unit.db, room, seen.sender, now_ms)

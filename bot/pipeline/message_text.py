@@ -28,6 +28,14 @@ class Records(Protocol):
         ...
 
 
+class NoRecords:
+    """No records, for a judge that reads none."""
+
+    def get(self, index: int) -> Record:
+        """Raise `LookupError`."""
+        raise LookupError(index)
+
+
 def words_of(journal: Records, room: RoomId, index: int) -> str:
     """Return the text of the message recorded at `index`; empty if there is none."""
     event = message_of(journal, room, index)

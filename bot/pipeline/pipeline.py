@@ -17,7 +17,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -42,7 +41,6 @@ from .judge_event import Judging, unharmed
 from .judging_costs import JudgingCosts
 from .list_matches import ListMatching
 from .lost_time import LostTime
-from .message_text import message_of
 from .process_facts import FactProcessor, without_words
 from .room_changes import RoomChanges
 from .room_registry import ServedRooms
@@ -99,8 +97,7 @@ class Pipeline:
         self.rooms = RoomChanges(knowledge, settings, self.matching)
         self.costs = JudgingCosts()
         self.lost_time = LostTime(database, self.served, settings.bot)
-        recorded = partial(message_of, journal)
-        self._judging = Judging(knowledge, self.rooms, responder, settings, recorded, self.costs)
+        self._judging = Judging(knowledge, self.rooms, responder, settings, journal, self.costs)
         self.contexts = self._judging.contexts
         self.in_flight = InFlight()  # by the last stop
         self._journal = journal

@@ -12,25 +12,23 @@ Left to others: finding the quotation (`bot/events/parse_texts.py`).
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.rules.normalise_text import normalise
 from moderation.values.events import MessagePosted, Text
-from moderation.values.ids import RoomId
-from storage import queries
 
-Recorded = Callable[[RoomId, int], MessagePosted | None]  # the message of this room recorded at an index
+from .known_event import known_event
+from .message_text import Records, message_of
 
 _WHO = re.compile(r"\s*(?:In reply to\s*)?\*?\s*<?@[^\s<>]{1,255}>?\s*")
 
 
-async def with_false_quotations(db: AsyncConnection, event: MessagePosted, recorded: Recorded) -> MessagePosted:
+async def with_false_quotations(db: AsyncConnection, event: MessagePosted, records: Records) -> MessagePosted:
     """Return the event with its false quotations added to its texts."""
-    row = await queries.event_row(db, event.reply_to) if event.reply_to else None
-    said = recorded(event.room, row.record) if row is not None and row.room == event.room else None
+    named = await known_event(db, event.reply_to, records) if event.reply_to else None
+    said = message_of(records, event.room, named.record) if named is not None and named.room == event.room else None
     known = [_folded(text.value) for text in said.texts] if said is not None else []
     false = tuple(text for text in event.quoted if not _is_true(text, known))
     return replace(event, texts=(*event.texts, *false)) if false else event

@@ -30,10 +30,19 @@ from storage import outbox
 from storage.database.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Record
-from storage.projections import MESSAGE, DailyCounts, project, project_events, project_room_state, set_all_meta
+from storage.projections import (
+    MESSAGE,
+    DailyCounts,
+    LeftEvents,
+    project,
+    project_events,
+    project_room_state,
+    set_all_meta,
+)
 from storage.record_mapping import fact_of_record, raw_of_record, seen_kind
 
 from . import heartbeat
+from .leaving_again import LeavingAgain
 from .pipeline import Pipeline
 from .unit_of_work import Answer, UnitOfWork
 
@@ -241,16 +250,21 @@ def _one_cause(first: int, on: int, facts_at: Mapping[int, Fact]) -> list[tuple[
     return group
 
 
-async def rebuild(journal: Journal, database: Database) -> int:
-    """Fill an empty database from the whole journal. Returns how many records were applied."""
-    rooms, last_ms, counts = Rooms({}), 0, DailyCounts()
+async def rebuild(journal: Journal, database: Database, left: LeftEvents | None = None) -> int:
+    """Fill an empty database from the whole journal. Returns how many records were applied.
+
+    `left`: up to where events had left their table; they leave again. None: all stay for now.
+    """
+    rooms, last_ms, counts, leaving = Rooms({}), 0, DailyCounts(), LeavingAgain(left)
     async with database.write() as db:
         for record in journal.read():
             last_ms = record.at_ms
+            await leaving.before(db, record)
             counts.add(record.kind, record.group, record.at_ms, record.index)
             fact = fact_of_record(record, rooms.of)
             if fact is not None:
                 rooms.learn(fact)
+                leaving.learn(fact)
                 await project(fact, db, record.index, record.at_ms)
                 continue
             event = event_of_record(record, rooms)
@@ -258,6 +272,7 @@ async def rebuild(journal: Journal, database: Database) -> int:
                 await project_events(db, [(record.index, event, seen_kind(record))])
                 if isinstance(event, StateChanged):
                     await project_room_state(db, event)
+        await leaving.finish(db)
         await heartbeat.note(db, last_ms)
         await set_all_meta(db, {"applied": str(journal.size)}, counts.statements())
     return journal.size

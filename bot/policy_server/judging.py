@@ -25,6 +25,7 @@ from bot.config.config import Config
 from bot.events.parse_event import receive
 from bot.federation.pdu import Pdu
 from bot.pipeline.judging_context import JudgingContexts, ToJudge, counted_as
+from bot.pipeline.message_text import NoRecords
 from bot.pipeline.unit_of_work import PipelineSettings, UnitOfWork
 from bot.pipeline.view_cache import ViewCache
 from bot.runtime.clock import Clock
@@ -80,7 +81,7 @@ class BeforehandJudge:
             rules=tuple(map(CompiledRule.of, config.policy.rules)),
             content=config.records.content,
         )
-        self._contexts = JudgingContexts(knowledge, settings, lambda _room, _index: None)
+        self._contexts = JudgingContexts(knowledge, settings, NoRecords())
         self._let_through = LetThrough(window_of(config))
 
     async def judgement(

@@ -23,6 +23,7 @@ from bot.commands.parse import MAX_REASON
 from bot.encryption.key_alerts import to_operators
 from bot.matrix.errors import Answered, Unreachable
 from bot.outbox.handler import BotPart, Services
+from bot.pipeline.known_event import known_event
 from bot.runtime.budget import Budget
 from moderation.cases.reports import ReportedMessage, report
 from moderation.model.facts import Fact, Reported
@@ -108,7 +109,7 @@ class ServerReports(BotPart):
 
     async def _facts(self, db: AsyncConnection, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
         event, by = EventId(str(raw.get("event_id"))), UserId(str(raw.get("user_id")))
-        row = await queries.event_row(db, event)
+        row = await known_event(db, event, self._pipeline.writer.journal)
         room = await self._pipeline.knowledge.room(db, RoomId(row.room)) if row is not None else None
         if row is None or row.kind != POSTED or room is None or room.purpose != "group" or not room.active:
             return ()

@@ -109,6 +109,13 @@ class Database:
         async with self._turn, self.read() as db:
             return await self._engine.clean(db, self._engine.patience_ms if patience_ms is None else patience_ms)
 
+    async def give_back(self) -> None:
+        """Give some of the room that deleted rows left back to the disk, if that is much and the engine can."""
+        if self._writer is None:
+            raise Broken("this database was opened for reading only")
+        async with self._turn:
+            await self._writer.give_back()
+
     async def close(self) -> None:
         """Close all connections; those that are still read from when that ends."""
         self._is_closed = True

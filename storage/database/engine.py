@@ -17,6 +17,9 @@ class TableConnection(AsyncConnection):
         """Tell whether it has no transaction and has not been lost."""
         raise NotImplementedError
 
+    async def give_back(self) -> None:
+        """Give some of the room that deleted rows left back to the disk, if the engine can; else new rows take it."""
+
 
 class TableEngine(AsyncEngine, ABC):
     """One database, from which connections are opened."""

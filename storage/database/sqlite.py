@@ -38,6 +38,7 @@ _WRITING = f"""
     PRAGMA temp_store = MEMORY;
     PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES};
 """
+_SHRINKING = "PRAGMA auto_vacuum = INCREMENTAL"  # for a new file, or before VACUUM
 _READING = f"PRAGMA busy_timeout = {BUSY_MS}; PRAGMA query_only = ON"
 
 
@@ -70,7 +71,7 @@ def is_older(path: Path) -> bool:
 
 def _create(path: Path) -> None:
     with closing(sqlite3.connect(path, timeout=BUSY_MS / 1000)) as connection:
-        connection.executescript(f"BEGIN IMMEDIATE; {tables_sql()};")
+        connection.executescript(f"{_SHRINKING}; BEGIN IMMEDIATE; {tables_sql()};")
         connection.execute("INSERT INTO alembic_version VALUES (?)", (schemas()[-1],))
         connection.commit()
 
@@ -96,6 +97,7 @@ def _upgrade(path: Path) -> None:
     finally:
         engine.dispose()
     with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):  # no room for a copy
+        connection.execute(_SHRINKING)
         connection.execute("VACUUM")  # removes rows deleted before SQLite overwrote deleted data
 
 

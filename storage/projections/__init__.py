@@ -41,3 +41,14 @@ from .common import (
 )
 from .daily import MESSAGE, DailyCounts
 from .events import project_events, project_room_state
+from .old_events import (
+    EVENTS_LEFT,
+    LEAVING,
+    SHOWN,
+    Leaving,
+    LeftEvents,
+    OldEvent,
+    digest_of,
+    events_left,
+    let_events_leave,
+)

@@ -28,9 +28,11 @@ from moderation.model.facts import (
     TaskOpened,
 )
 from moderation.values.durations import DAY_MS
+from moderation.values.ids import RoomId
 from storage import schema
 
 from .common import add, project
+from .old_events import bring_back
 
 
 @project.register
@@ -64,6 +66,7 @@ async def _step(db: AsyncConnection, fact: Fact, index: int, at_ms: int, **other
 
 async def _add_evidence(fact: CaseOpened | CaseGrew, db: AsyncConnection, at_ms: int) -> None:
     if fact.event:  # it may have none, or an erased one
+        await bring_back(db, fact.event, RoomId(fact.room or ""), fact.subject)
         await add(db, schema.evidence, fact, _message(fact), at_ms)
 
 

@@ -1,6 +1,6 @@
 """Facts about the records themselves: gaps, erasing, purging, restoring, anchors, and requests for personal data."""
 
-from sqlalchemy import ColumnElement, and_, delete, select, true, update
+from sqlalchemy import ColumnElement, and_, delete, select, true, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import (
@@ -98,6 +98,8 @@ _DELETED = (
     schema.console_links,
     schema.console_sessions,
     schema.events,
+    schema.old_events,
+    schema.spoke,
     schema.withheld,
     schema.list_matches,
 )
@@ -110,7 +112,8 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
     def these(column: ColumnElement[int]) -> ColumnElement[bool]:
         return and_(column >= start, column < stop)
 
-    spoke = select(schema.events.c.sender).where(these(schema.events.c.record)).distinct()
+    wrote = select(schema.events.c.sender).where(these(schema.events.c.record))
+    spoke = union(wrote, select(schema.spoke.c.user).where(these(schema.spoke.c.record)))
     gone = and_(schema.members.c.user.in_(spoke), schema.members.c.membership != "join")
     await db.execute(delete(schema.members).where(gone))
     await db.execute(update(schema.members).where(schema.members.c.user.in_(spoke)).values(display_name=""))
@@ -149,6 +152,8 @@ async def _forget_actor(db: AsyncConnection, start: int, stop: int) -> None:
 # Tables whose rows go with their records.
 _OF_RECORDS = (
     schema.events,
+    schema.old_events,
+    schema.spoke,
     schema.withheld,
     schema.dossier_steps,
     schema.credit,

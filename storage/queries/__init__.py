@@ -117,7 +117,8 @@ from .lists import (
 )
 from .many_people import people_views
 from .members_listed import ListedMember, members_listed
-from .own_words import in_rooms_of_ours, records_by, rooms_of_words, said_alone_in, said_in_direct_rooms
+from .old_events import events_leaving, old_record, room_at
+from .own_words import in_rooms_of_ours, rooms_of_words, said_alone_in, said_in_direct_rooms
 from .people import (
     came_after_us,
     display_name,

@@ -13,8 +13,10 @@ from moderation.values.ids import EventId, RoomId, UserId
 from storage import schema
 from storage.database.dialect import sql_list_param, sql_list_value
 from storage.database.rows import rows_of
-from storage.projections import MANY, POSTED, UNREAD
+from storage.projections import MANY, POSTED, UNREAD, digest_of
 
+from .old_events import known_of_old
+from .standing import STANDS
 from .sweeps import COVERING
 
 _TIMES = (
@@ -29,8 +31,6 @@ _TIMES = (
     .limit(bindparam("most"))
 )
 _S = schema.sanctions.c
-_REMOVED = select(_S.record).where(_S.event == schema.events.c.event, _S.kind == "redact", _S.why_ended != "reversed")
-STANDS = (~_REMOVED.exists(), ~COVERING.exists())  # of an event: no measure removed it
 _STANDING = (
     select(schema.events.c.record)
     .where(
@@ -44,6 +44,9 @@ _STANDING = (
     .subquery()
 )
 _HOW_MANY_STAND = select(func.count().label("count")).select_from(_STANDING)
+_HOW_MANY_STOOD = select(schema.spoke.c.messages.label("count")).where(
+    schema.spoke.c.room == bindparam("room"), schema.spoke.c.user == bindparam("sender")
+)
 _EVENT = select(schema.events).where(schema.events.c.event == bindparam("event"))
 _E = schema.events.c
 _AT = select(schema.events).where(_E.record == bindparam("record"))
@@ -75,11 +78,11 @@ async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_
 async def messages_standing(db: AsyncConnection, room: RoomId, sender: UserId, before: int, most: int) -> int:
     """Return how many messages of somebody in a room stand from before a record, without those removed by a measure.
 
-    It counts to `most` only.
+    It counts to `most` only. Of old messages it counts those that stood when they left the table of events.
     """
     given = {"room": room, "sender": sender, "record": before, "most": most}
-    [[row]] = await rows_of(db, (_HOW_MANY_STAND, given))
-    return int(row.count)
+    rows = await rows_of(db, (_HOW_MANY_STAND, given), (_HOW_MANY_STOOD, given))
+    return min(most, sum(int(row.count) for some in rows for row in some))
 
 
 async def recent_messages(db: AsyncConnection, room: RoomId, bot: UserId, limit: int) -> list[int]:
@@ -128,7 +131,7 @@ async def held_back(db: AsyncConnection, person: PersonView, event: MessagePoste
 
 
 async def event_row(db: AsyncConnection, event: EventId) -> Row[tuple[object, ...]] | None:
-    """Return the row of an event: its record and its sender."""
+    """Return the row of an event: its record and its sender. Old ones have none (`bot/pipeline/known_event.py`)."""
     return (await db.execute(_EVENT, {"event": event})).first()
 
 
@@ -139,8 +142,9 @@ async def event_at(db: AsyncConnection, record: int) -> Row[tuple[object, ...]] 
 
 async def known_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:
     """Return which of these events are already recorded."""
-    [rows] = await rows_of(db, (_KNOWN, {"ids": sql_list_value(ids)}))
-    return {row.event for row in rows}
+    by_digest = {digest_of(event): event for event in ids}
+    rows, old = await rows_of(db, (_KNOWN, {"ids": sql_list_value(ids)}), known_of_old(list(by_digest)))
+    return {row.event for row in rows} | {by_digest[row.event] for row in old}
 
 
 async def unwanted_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:

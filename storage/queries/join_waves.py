@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.builtin_rules import JOIN_WAVE
@@ -12,7 +12,7 @@ from storage import schema
 from storage.database.dialect import sql_list
 from storage.projections import POSTED, WAVE
 
-from .events import STANDS
+from .standing import STANDS
 
 
 async def comings(db: AsyncConnection, room: RoomId, most: int) -> list[Coming]:
@@ -57,6 +57,7 @@ async def removed_lately(db: AsyncConnection, room: RoomId, person: PersonId, si
 
 async def who_stands(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) -> frozenset[UserId]:
     """Return those of these people of whom a message stands in a room, that no measure removed."""
-    e = schema.events.c
+    e, s = schema.events.c, schema.spoke.c
     said = select(e.sender).distinct().where(e.room == room, e.kind == POSTED, sql_list(e.sender, users))
-    return frozenset(await db.scalars(said.where(*STANDS)))
+    before = select(s.user).where(s.room == room, sql_list(s.user, users), s.messages > 0)
+    return frozenset(await db.scalars(union(said.where(*STANDS), before)))

@@ -20,11 +20,6 @@ async def said_in_direct_rooms(db: AsyncConnection, bot: UserId, users: Collecti
     return set(await db.scalars(select(e.event).where(e.sender == bot, e.kind == "posted", e.room.in_(direct))))
 
 
-async def records_by(db: AsyncConnection, users: Collection[UserId]) -> set[int]:
-    """Return the records of all events that these people sent."""
-    return set(await db.scalars(select(schema.events.c.record).where(schema.events.c.sender.in_(users))))
-
-
 async def rooms_of_words(db: AsyncConnection, bot: UserId, events: Iterable[str]) -> list[tuple[RoomId, EventId]]:
     """Return those of these events that are known and the bot's own, each with its room, the oldest first."""
     wanted, e = sorted(events), schema.events.c

@@ -63,10 +63,11 @@ async def memberships(db: AsyncConnection, room: RoomId, among: Collection[UserI
 
 async def is_or_was_in(db: AsyncConnection, room: RoomId, user: UserId, since_ms: int) -> bool:
     """Return whether somebody is in a room, or said or did something there since `since_ms`."""
-    e, m = schema.events.c, schema.members.c
+    e, m, s = schema.events.c, schema.members.c, schema.spoke.c
     there = select(m.user).where(m.room == room, m.user == user, m.membership == "join")
     seen = select(e.record).where(e.room == room, e.sender == user, e.at >= since_ms)
-    return bool(await db.scalar(select(or_(there.exists(), seen.exists()))))
+    before = select(s.record).where(s.room == room, s.user == user, s.last >= since_ms)
+    return bool(await db.scalar(select(or_(there.exists(), seen.exists(), before.exists()))))
 
 
 async def rooms_knowing(
@@ -204,10 +205,11 @@ async def together(db: AsyncConnection, user: UserId, accounts: frozenset[UserId
 
 
 _ASKED = each_of("rooms").c.value
-_E, _M = schema.events.c, schema.members.c
+_E, _M, _P = schema.events.c, schema.members.c, schema.spoke.c
 _IN_THEM = select(_M.user).where(_M.room == _ASKED, _M.user == bindparam("user"), _M.membership == "join")
 _SEEN = select(_E.record).where(_E.room == _ASKED, _E.sender == bindparam("user"), _E.at >= bindparam("since"))
-_KNOWING = select(_ASKED).where(or_(_IN_THEM.exists(), _SEEN.exists()))
+_SPOKE = select(_P.record).where(_P.room == _ASKED, _P.user == bindparam("user"), _P.last >= bindparam("since"))
+_KNOWING = select(_ASKED).where(or_(_IN_THEM.exists(), _SEEN.exists(), _SPOKE.exists()))
 
 _LANGUAGE = select(schema.accounts.c.language).where(schema.accounts.c.user == bindparam("user"))
 
@@ -362,6 +364,7 @@ async def everybody(db: AsyncConnection) -> frozenset[str]:
         schema.links.c.to,
         schema.pinned_keys.c.user,
         schema.events.c.sender,
+        schema.spoke.c.user,
         schema.cases.c.subject,
         schema.cases.c.by,
         schema.credit.c.user,

@@ -16,6 +16,7 @@ from moderation.values.power_levels import Power, founders
 from storage import schema
 from storage.database.dialect import any_or_one_of, sql_list, sql_list_param, sql_list_value
 from storage.database.rows import Rows, rows_of
+from storage.projections import LEAVING, MESSAGE, events_left
 from storage.state.owner_choices import CHOICES, chosen
 
 from .linked_accounts import LINKED, accounts_among
@@ -302,8 +303,12 @@ class RoomNumbers:
 
 
 _many = select(func.count().label("many"))
-_NUMBERS = (  # as `RoomNumbers` has them
-    _many.where(schema.events.c.room == bindparam("room")),
+_E, _D = schema.events.c, schema.daily.c
+_NUMBERS = (  # as `RoomNumbers` has them; of messages that left the table of events, the days are counted
+    _many.where(_E.room == bindparam("room"), or_(_E.record >= bindparam("left"), _E.kind.not_in(LEAVING))),
+    select(func.coalesce(func.sum(_D.count), 0).label("many")).where(
+        _D.room == bindparam("room"), _D.kind == MESSAGE, _D.record < bindparam("left")
+    ),
     _many.where(_m.room == bindparam("room"), _m.membership == "join"),
     _many.where(schema.cases.c.room == bindparam("room"), schema.cases.c.outcome == ""),
 )
@@ -311,7 +316,10 @@ _NUMBERS = (  # as `RoomNumbers` has them
 
 async def room_numbers(db: AsyncConnection, room: RoomId) -> RoomNumbers:
     """Return the numbers of a room."""
-    return RoomNumbers(*(rows[0].many for rows in await rows_of(db, *((count, {"room": room}) for count in _NUMBERS))))
+    left = await events_left(db)
+    given = {"room": room, "left": left.stop if left is not None else 0}
+    here, before, *others = [int(rows[0].many) for rows in await rows_of(db, *((count, given) for count in _NUMBERS))]
+    return RoomNumbers(here + before, *others)
 
 
 async def _room(db: AsyncConnection, row: Any, bot: UserId) -> RoomView:

@@ -29,7 +29,12 @@ _around = (
     .limit(1)
     .scalar_subquery()
 )
-_PERSON = select(schema.accounts.c.person).where(schema.accounts.c.user == _E.sender).scalar_subquery()
+_PERSON = (
+    select(schema.accounts.c.person)
+    .where(schema.accounts.c.user == _E.sender)
+    .correlate(schema.events)
+    .scalar_subquery()
+)
 # Of a busy deployment the events of one person are found by the index of senders, never by reading all since a record.
 _RECORD = _E.record + 0
 _REDACTED = select(_S.record).where(_S.event == _E.event, _S.kind == "redact", _S.why_ended != "reversed").exists()
@@ -37,7 +42,7 @@ _REDACTED = select(_S.record).where(_S.event == _E.event, _S.kind == "redact", _
 
 def _covering(room: ColumnElement[str] | RoomId) -> Select[Any]:
     """Select the sweeps in a room that redact an event: all accounts of a person are swept together."""
-    return select(_S.record).where(
+    covers = (
         _S.room == room,
         _S.kind == SWEEP,
         _S.ended == 0,
@@ -45,6 +50,7 @@ def _covering(room: ColumnElement[str] | RoomId) -> Select[Any]:
         _S.oldest <= _E.record,
         _E.record < _S.record,
     )
+    return select(_S.record).where(*covers).correlate(schema.events)
 
 
 COVERING = _covering(_E.room)

@@ -47,6 +47,7 @@ class Old:
     applied: int | None = None
     meta: dict[str, str] = field(default_factory=dict)
     outbox: list[dict[str, Any]] = field(default_factory=list)
+    left: str = ""  # up to where events had left their table
 
 
 def rebuild_db(json: AsJson = False, data_dir: DataDir = None, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
@@ -84,7 +85,7 @@ def rebuild(data: Path, now: int, bar: Bar | None) -> tuple[Old, int, Path | Non
     path = data / FILE
     old = read_old(path)
     with scratch_folder(data) as folder:
-        count = asyncio.run(fill(folder, data / "records", old, bar))
+        count = asyncio.run(fill(folder, data / "records", old, bar, leaving=True))
         fresh = folder / FILE
         _settle(fresh)
         disk.give_to_owner_of(data, fresh)
@@ -119,15 +120,18 @@ def end_missing(old: Old, count: int) -> int:
     return max(0, (old.applied or 0) - count)
 
 
-async def fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
-    """Make a database in `folder` from the records. Returns how many were applied."""
+async def fill(folder: Path, records: Path, old: Old, bar: Bar | None, *, leaving: bool = False) -> int:
+    """Make a database in `folder` from the records. Returns how many were applied.
+
+    `leaving`: events that had left the old one's table leave that of the new one, too.
+    """
     from sqlalchemy import insert
 
     from bot.pipeline.replay import rebuild
     from storage import schema
     from storage.database.database import Database
     from storage.database.place import DatabasePlace
-    from storage.projections import END_MISSING, set_meta
+    from storage.projections import END_MISSING, LeftEvents, set_meta
 
     database = await Database.open(DatabasePlace(folder))
     try:
@@ -136,7 +140,8 @@ async def fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
                 await db.execute(insert(schema.meta).values(key=key, value=value))
             for row in old.outbox:
                 await db.execute(insert(schema.outbox).values(**row))
-        count = await rebuild(cast("Journal", Upto(records, old.applied, bar)), database)
+        left = LeftEvents.parse(old.left) if leaving and old.left else None
+        count = await rebuild(cast("Journal", Upto(records, old.applied, bar)), database, left)
         if missing := end_missing(old, count):
             async with database.write() as db:
                 await set_meta(db, END_MISSING, str(missing))
@@ -153,6 +158,7 @@ def read_old(path: Path, *, settled: bool = True) -> Old:
     """
     from storage import schema
     from storage.database.sqlite import refuse_other_schema
+    from storage.projections import EVENTS_LEFT
 
     if not path.exists():
         return Old()
@@ -166,7 +172,8 @@ def read_old(path: Path, *, settled: bool = True) -> Old:
             rows = database.execute("SELECT * FROM outbox").fetchall()
             names = [column.name for column in schema.outbox.columns if rows and column.name in rows[0].keys()]  # noqa: SIM118
             outbox = [{name: row[name] for name in names} for row in rows]
-        return Old(int(meta["applied"]), {key: meta[key] for key in _KEPT_META if key in meta}, outbox)
+        kept = {key: meta[key] for key in _KEPT_META if key in meta}
+        return Old(int(meta["applied"]), kept, outbox, meta.get(EVENTS_LEFT, ""))
     except Exception:  # any fault is the very reason to rebuild it
         return Old()
 

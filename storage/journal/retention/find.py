@@ -42,6 +42,7 @@ class FoundParts:
     _free: dict[int, Builder] = field(default_factory=dict)
     _held: dict[int, dict[int, Builder]] = field(default_factory=dict)
     elsewhere: int = 0  # records that name the person in a part that is not theirs
+    said: set[int] = field(default_factory=set)  # the records of the events that they sent
 
     @property
     def targets(self) -> Targets:
@@ -75,6 +76,8 @@ def parts_of(
     for day in _told(Log(folder).days(), progress):
         for opened in opened_lines(day, needles):
             _collect(found, opened, holds, lambda _, part: _is_about(part, persons))
+            if _is_sent_by(opened, persons):
+                found.said.add(cast(int, opened.skeleton["i"]))
             others = (part for part in opened.parts if not _is_about(part, persons))
             found.elsewhere += any(named.search(orjson.dumps(part)) for part in others)
     return found
@@ -160,6 +163,12 @@ def _collect(
 
 def _is_about(part: Json, persons: Collection[str]) -> bool:
     return type(part) is dict and part.get("mxid") in persons
+
+
+def _is_sent_by(opened: DecodedLine, persons: Collection[str]) -> bool:
+    """Tell whether a record is that of an event that one of these people sent."""
+    part = opened.parts[0] if opened.parts else None
+    return _is_about(part, persons) and type(part) is dict and "ev" in part
 
 
 def _told(days: Sequence[Day], progress: Progress | None) -> Iterator[Day]:

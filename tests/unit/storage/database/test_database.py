@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from moderation.values.errors import Broken, Invalid
@@ -198,3 +198,45 @@ async def test_a_database_that_nobody_has_open_is_opened_again_once_it_is_writte
     await again.close()
     await writer.close()
     assert state_of(DatabasePlace(tmp_path)) != during
+
+
+async def filled(folder: Path, rows: int) -> Database:
+    """Return a database with many values of the deployment."""
+    database = await Database.open(DatabasePlace(folder))
+    async with database.write() as db:
+        await db.execute(
+            insert(schema.meta), [{"key": f"filler {number}", "value": "x" * 2_000} for number in range(rows)]
+        )
+    return database
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob(f"{FILE}*"))
+
+
+async def test_room_that_many_deleted_rows_left_is_given_back_a_little_at_a_time(tmp_path: Path) -> None:
+    database = await filled(tmp_path, 6_000)
+    async with database.write() as db:
+        await db.execute(delete(schema.meta).where(schema.meta.c.key.like("filler %")))
+    await database.clean()
+    sizes = [size_of(tmp_path)]
+    for _ in range(20):
+        await database.give_back()
+        await database.clean()
+        sizes.append(size_of(tmp_path))
+    assert sizes == sorted(sizes, reverse=True)
+    assert 0 < sizes[0] - sizes[1] < 3_000_000
+    assert sizes[-1] == sizes[-2] < 6_000_000  # what is left is for new rows
+    await database.close()
+
+
+async def test_room_that_few_deleted_rows_left_stays_for_new_ones(tmp_path: Path) -> None:
+    database = await filled(tmp_path, 500)
+    async with database.write() as db:
+        await db.execute(delete(schema.meta).where(schema.meta.c.key.like("filler %")))
+    await database.clean()
+    before = size_of(tmp_path)
+    await database.give_back()
+    await database.clean()
+    assert size_of(tmp_path) == before
+    await database.close()

@@ -175,6 +175,16 @@ def test_events_delivered_for_a_room_that_is_behind_keep_their_order(tmp_path: P
     assert found.fetchall() == [("$b",), ("$c",), ("$a",)]
 
 
+def test_a_migrated_database_gives_back_the_room_of_deleted_rows(tmp_path: Path) -> None:
+    with older_database(tmp_path / "old", "0050"):
+        pass
+    migrate(tmp_path / "old")
+    for path in (tmp_path / "old", tmp_path / "new"):
+        migrate(path)
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)  # a little at a time
+
+
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     migrate(tmp_path / FILE)
     with sqlite3.connect(tmp_path / FILE) as connection:

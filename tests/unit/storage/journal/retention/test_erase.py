@@ -57,6 +57,7 @@ def test_finds_all_parts_of_a_person_in_all_days(place: Any, tools: Any) -> None
     found = parts_of(place.folder, [ANNA], HoldsInForce())
     assert (found.targets.text, found.targets.count, found.held) == ("1,3,5,7,9,11;1:6,12", 8, {})
     assert found.elsewhere == 2, "the parts of Ben in records 6 and 12 name her too"
+    assert found.said == {1, 3, 5, 7, 9, 11}
     ben = parts_of(place.folder, [BEN], HoldsInForce())
     assert ben.targets.text == "2,4,6,8,10,12"
     assert parts_of(place.folder, ["@an:example.org"], HoldsInForce()).targets.count == 0
