@@ -54,6 +54,7 @@ from storage.record_mapping import draft_of_fact
 from .alerts import alerts_of, each_channel
 from .case_bursts import case_bursts, may_be_shared
 from .case_context import CaseContextLoader
+from .crossing_records import CrossingRecords
 from .dossier_tasks import dossier_tasks
 from .expand_recipients import expand_recipients
 from .learnt import LearntConsequences
@@ -106,6 +107,7 @@ class FactProcessor:
     ) -> None:
         self.steady = steady  # the time of the outbox
         self.era = ""  # of a log that continues from a backup (`outbox.put`)
+        self.crossing: CrossingRecords | None = None  # of a deployment with several shards
         self._urgent = urgent
         self._writer = writer
         self._knowledge = knowledge
@@ -324,6 +326,8 @@ class FactProcessor:
 
     async def _apply(self, unit: UnitOfWork, index: int, fact: Fact, at_ms: int) -> None:
         await project(fact, unit.db, index, at_ms)
+        if self.crossing is not None:
+            self.crossing.written(fact, index)
         unit.counts.add(fact.KIND, self._served.code(fact), at_ms, index)
         if isinstance(fact, AccountsLinked | AccountUnlinked | Learnt | PartsErased):
             self._persons = await linked(unit.db)

@@ -5,7 +5,7 @@ Rules kept here:
   crosses when an operator confirms it.
 - Measures that follow from a balance do not cross: each shard derives its own from the same entries, where it has the
   rooms. So there is one demotion, by the shard in whose room somebody manages.
-- Neither words nor reasons cross, nor who decided, nor numbers of cases and rooms: they mean something at home only.
+- Nothing is kept elsewhere of words, reasons, cases and rooms, nor of who decided: they mean something at home only.
 - What was learnt from another shard is told to nobody else.
 
 Left to others: proofs and transport (`bot/exchange/`), applying it (`applying.py`).
@@ -24,6 +24,7 @@ from moderation.model.facts import (
     Learnt,
     ListSpared,
     PersonVerified,
+    RecordsRestored,
     SanctionEnded,
     SanctionExtended,
     SanctionStarted,
@@ -32,6 +33,20 @@ from moderation.model.reach import DEPLOYMENT
 from moderation.values.errors import Invalid
 
 ERASING = ("erase-confirmed", "erase-relayed")
+CROSSING = (
+    CreditChanged,
+    EntryConfirmed,
+    PersonVerified,
+    AccountsLinked,
+    AccountUnlinked,
+    SanctionStarted,
+    SanctionExtended,
+    SanctionEnded,
+    ListSpared,
+    DataAsked,
+    RecordsRestored,
+)
+KINDS = frozenset(cls.KIND for cls in CROSSING)  # of their records
 _OF_BALANCES = ("credit", "standing")
 
 
@@ -68,7 +83,7 @@ def crosses(fact: Fact, about: Fact | None = None) -> bool:
             return isinstance(about, PersonVerified) and about.reach == DEPLOYMENT
         case PersonVerified():
             return fact.reach == DEPLOYMENT
-        case AccountsLinked() | AccountUnlinked():
+        case AccountsLinked() | AccountUnlinked() | RecordsRestored():
             return True
         case SanctionStarted():
             return _bars(fact)
@@ -127,6 +142,8 @@ def learnt(fact: Fact, place: LogPlace, about: Fact | None = None, about_made: i
             return of(what="admitted", subject=fact.subject, refers=fact.start, why=fact.why)
         case ListSpared():
             return of(what=fact.step, subject=fact.subject, list=fact.list, server=fact.server)
+        case RecordsRestored():
+            return of(what="restored")
         case DataAsked(what="erase-relayed"):
             return of(what="erase-again", subject=fact.subject)
         case DataAsked():

@@ -4,7 +4,8 @@ Rules kept here:
 - They are made by the first process that needs them, in one transaction, while all others wait.
 - A table is only ever added to: an older version of this program can work beside a newer one.
 - Text is compared as its bytes are.
-Left to others: what is in them (`fence.py`, `leadership.py`, `storage/journal/postgresql_lines.py`).
+Left to others: what is in them (`fence.py`, `leadership.py`, `storage/journal/postgresql_lines.py`,
+`bot/exchange/postgresql.py`).
 """
 
 from typing import Any, Final
@@ -61,6 +62,24 @@ CREATE TABLE IF NOT EXISTS answerable_shared.checkpoints (
 CREATE TABLE IF NOT EXISTS answerable_shared.erased (
     shard text COLLATE "C" PRIMARY KEY,
     below bigint NOT NULL
+);
+CREATE TABLE IF NOT EXISTS answerable_shared.exchange (
+    origin text COLLATE "C" NOT NULL,
+    era text COLLATE "C" NOT NULL,
+    idx bigint NOT NULL,
+    body text NOT NULL,
+    proof text NOT NULL,
+    PRIMARY KEY (origin, era, idx)
+);
+CREATE TABLE IF NOT EXISTS answerable_shared.exchange_read (
+    shard text COLLATE "C" NOT NULL,
+    origin text COLLATE "C" NOT NULL,
+    idx bigint NOT NULL,
+    PRIMARY KEY (shard, origin)
+);
+CREATE TABLE IF NOT EXISTS answerable_shared.communities (
+    name text COLLATE "C" PRIMARY KEY,
+    shard text COLLATE "C" NOT NULL
 );
 CREATE OR REPLACE FUNCTION answerable_shared.must_lead(shard text, number bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

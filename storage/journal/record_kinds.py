@@ -707,7 +707,8 @@ KINDS: dict[str, Kind] = {
             "what": _word(
                 "entry: in a ledger; verified, revoked; linked, unlinked: two accounts of one person; barred,"
                 " prolonged, admitted: from every room; spared, unspared: by a list; erase, erase-again: what is held"
-                " on them is erased; pinned: the key by which the other log is checked from now on"
+                " on them is erased; restored: the other log goes on from a backup; pinned: the key by which the other"
+                " log is checked from now on"
             ),
             "origin": _word("the name of the other log"),
             "era": _word("of a log that continues from a backup: its era"),

@@ -20,12 +20,14 @@ LearntKind = Literal[
     "unspared",
     "erase",
     "erase-again",
+    "restored",
 ]
 
 
 class Learnt(Fact, kind="learnt", changes="all rooms", renames=True, lean=True):
     """A record about a person in the log of another shard, as far as it counts beyond the rooms of that shard.
 
+    "restored": that log goes on from a backup, and this is the first record of its new era.
     `index` and `made` are its place and time there, `refers` the place there of the record that it changes; `size` and
     `root` are those of the signed checkpoint that proved it. The other public fields are as in the fact that was
     recorded there (`moderation/shards/crossing.py`).

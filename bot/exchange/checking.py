@@ -1,0 +1,191 @@
+"""The check of what another shard published.
+
+Rules kept here, in this order:
+1. The message is from a log that the settings name, and signed by the key that is known for it.
+2. Its log continues what was known of it: a log with two histories is noticed, and so is a message that was left out.
+3. The record, and the one that it needs, are in that log, and each part shown is as it was recorded.
+4. It says what a record of its kind can say, and it is for other shards.
+What fails is refused with a code, and nothing of it is used.
+
+Left to others: which key is known (`receiver.py`), who is told (`receiver.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+
+from moderation.model.facts import Fact, Learnt, RecordsRestored
+from moderation.model.facts.base import owner_of
+from moderation.shards.crossing import CROSSING, LogPlace, learnt, needed
+from moderation.values.errors import Invalid
+from moderation.values.ids import SAFE_INT, RoomId, is_user_id
+from storage.journal.line_format import BadLine, decode, erased_by, is_committed, open_line
+from storage.journal.record import Record
+from storage.journal.record_kinds import MAX_WORD
+from storage.journal.transparency.check_proof import is_continued, is_included
+from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
+from storage.journal.transparency.signed_note import NoteVerifier
+from storage.journal.transparency.tlog_proof import TlogProof
+from storage.record_mapping import fact_of_record
+
+from .envelope import MOST_BYTES, Envelope
+from .port import NO_ERA, Message
+
+Code = Literal["form", "signature", "inclusion", "part", "content", "gap", "fork"]
+ENDS: frozenset[Code] = frozenset({"gap", "fork"})  # after these, nothing more of that log can be taken
+
+
+class NotProved(Invalid):
+    """Raised for a message that does not hold. `code` says why."""
+
+    def __init__(self, code: Code) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLog:
+    """What is known of another log: up to which record it was read, and the last signed size and root."""
+
+    position: int = -1
+    size: int = 0
+    root: bytes = b""
+    era: str = NO_ERA
+
+
+def check(message: Message, verifier: NoteVerifier, known: KnownLog) -> tuple[Learnt | None, KnownLog]:
+    """Return what is learnt from a message, and what is known of its log then.
+
+    None is learnt if the person was erased meanwhile. Raises `NotProved`.
+    """
+    if len(message.body) + len(message.proof) > MOST_BYTES:
+        raise NotProved("form")
+    envelope, lines = _form(message)
+    checkpoint = _signed(message, envelope, verifier)
+    restored = message.era != known.era and known.size > 0
+    if not restored:
+        _continued(envelope, checkpoint, known)
+    records = [_proved(line, proof, checkpoint) for line, proof in zip(lines, envelope.proofs, strict=True)]
+    if records[0].index != message.index:
+        raise NotProved("inclusion")
+    got = _learnt(message, checkpoint, records, restored=restored)
+    now = KnownLog(message.index, checkpoint.size, checkpoint.root, message.era)
+    return got, now
+
+
+def _form(message: Message) -> tuple[Envelope, list[bytes]]:
+    try:
+        envelope = Envelope.parse(message.proof)
+        lines = message.body.encode().split(b"\n")
+    except (Invalid, UnicodeEncodeError):
+        raise NotProved("form") from None
+    if len(lines) != len(envelope.proofs):
+        raise NotProved("form")
+    return envelope, lines
+
+
+def _signed(message: Message, envelope: Envelope, verifier: NoteVerifier) -> Checkpoint:
+    """Return the checkpoint, the same in each proof."""
+    notes = {proof.partition("\n\n")[2] for proof in envelope.proofs}
+    if len(notes) != 1 or verifier.name != message.origin:
+        raise NotProved("signature")
+    try:
+        return open_checkpoint(notes.pop(), [verifier])
+    except Invalid:
+        raise NotProved("signature") from None
+
+
+def _continued(envelope: Envelope, checkpoint: Checkpoint, known: KnownLog) -> None:
+    if not known.size:
+        return
+    if checkpoint.size < known.size:
+        raise NotProved("fork")
+    if envelope.before != known.size:
+        raise NotProved("gap")
+    if not is_continued(known.size, checkpoint.size, envelope.consistency, known.root, checkpoint.root):
+        raise NotProved("fork")
+
+
+def _proved(line: bytes, proof_text: str, checkpoint: Checkpoint) -> Record:
+    """Return a record with the parts that are shown."""
+    try:
+        opened, record, proof = open_line(line), decode(line), TlogProof.parse(proof_text)
+    except (BadLine, Invalid):
+        raise NotProved("form") from None
+    if not is_included(opened.leaf, proof.index, checkpoint.size, proof.hashes, checkpoint.root):
+        raise NotProved("inclusion")
+    if record.index != proof.index:
+        raise NotProved("inclusion")
+    commitments, shown = cast("list[str]", opened.skeleton["c"]), []
+    for part, commitment in zip(opened.parts, commitments, strict=True):
+        if part is None or erased_by(part) is not None:
+            continue
+        if not isinstance(part, dict) or not is_committed(part, commitment):
+            raise NotProved("part")
+        shown.append(part)
+    return replace(record, parts=tuple(shown))
+
+
+def _learnt(message: Message, checkpoint: Checkpoint, records: Sequence[Record], *, restored: bool) -> Learnt | None:
+    place = LogPlace(
+        message.origin, message.index, records[0].at_ms, checkpoint.size, checkpoint.root.hex(), message.era
+    )
+    try:
+        fact, about = _fact(records[0]), _fact(records[1]) if len(records) > 1 else None
+        if len(records) > 1 and needed(fact) != records[1].index:
+            raise NotProved("content")
+        got = learnt(fact, place, about, records[-1].at_ms)
+    except Invalid as error:
+        raise error if isinstance(error, NotProved) else NotProved("content") from None
+    if restored and not (isinstance(fact, RecordsRestored) and fact.era == message.era):
+        raise NotProved("fork")  # another history, which the log does not own up to
+    if got.what != "restored" and not (got.subject or got.server):
+        return None
+    return got
+
+
+def _fact(record: Record) -> Fact:
+    """Return the fact of a record. Its room, which is unknown here, is named by its code. Raises `Invalid`."""
+    try:
+        fact = fact_of_record(record, lambda code: RoomId(code))
+    except TypeError:
+        fact = None
+    if fact is None or not _is_well_formed(fact):
+        raise Invalid("the record is none that this version knows")
+    return fact
+
+
+def _is_well_formed(fact: Fact) -> bool:
+    """Tell whether each field of a fact holds what it may hold: the other shard may be of another version."""
+    if type(fact) not in _SHAPES:
+        return False
+    return all(_fits(getattr(fact, name), hint, owner) for name, hint, owner in _SHAPES[type(fact)])
+
+
+def _shape(cls: type[Fact]) -> tuple[tuple[str, Any, str | None], ...]:
+    hints, owners = get_type_hints(cls), owner_of(cls)
+    return tuple((item.name, hints[item.name], owners[item.name]) for item in fields(cls) if item.name != "room")
+
+
+_SHAPES: dict[type[Fact], tuple[tuple[str, Any, str | None], ...]] = {cls: _shape(cls) for cls in CROSSING}
+
+
+def _fits(value: object, hint: Any, owner: str | None) -> bool:
+    if owner == "person":
+        return isinstance(value, str) and (not value or is_user_id(value))
+    if owner != "public":
+        return isinstance(value, str)
+    allowed = _words(hint)
+    if allowed:
+        return value in allowed
+    if hint is int:
+        return type(value) is int and -SAFE_INT <= value <= SAFE_INT
+    return isinstance(value, str) and len(value) <= MAX_WORD and value.isascii() and value.isprintable()
+
+
+def _words(hint: Any) -> tuple[object, ...]:
+    """Return the words that a hint allows, also of a union of such; none for other types."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    parts = get_args(hint)
+    return tuple(word for part in parts for word in _words(part)) if parts else ()

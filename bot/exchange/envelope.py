@@ -1,0 +1,98 @@
+"""Messages as they are written: the line of a record, and the proof that it is in the signed log.
+
+Rules kept here:
+- Of a line only the parts of those whom it concerns are shown, and what says of which server it is; never the part of
+  who decided, or of an operator.
+- A proof file is as in C2SP tlog-proof; besides, it is proved that the log continues the checkpoint of the message
+  before, so that a log with two histories is noticed.
+
+Left to others: what crosses (`moderation/shards/crossing.py`), checking it (`checking.py`).
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from moderation.values.errors import Invalid
+from storage.journal.journal import Journal
+from storage.journal.line_format import open_line
+from storage.journal.reader import Log
+from storage.journal.transparency.checkpoint import Checkpoint
+from storage.journal.transparency.proof import Prover
+from storage.journal.transparency.signed_note import decoded
+from storage.journal.transparency.tiles import Tiles
+from storage.journal.transparency.tlog_proof import MAX_HASHES, disclose
+
+from .port import Message
+
+MOST_BYTES = 200_000  # of a message; one has some 3,000
+_SHOWN = ("subject", "target")
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The proof of a message: the key of the log, a proof file a line, and that it continues `before` records."""
+
+    vkey: str
+    before: int
+    consistency: tuple[bytes, ...]
+    proofs: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """Return it as JSON."""
+        return orjson.dumps(
+            {
+                "vkey": self.vkey,
+                "before": self.before,
+                "consistency": [base64.b64encode(each).decode() for each in self.consistency],
+                "proofs": list(self.proofs),
+            }
+        ).decode()
+
+    @classmethod
+    def parse(cls, text: str) -> "Envelope":
+        """Read what `text` wrote. Raises `Invalid` for anything else."""
+        try:
+            read = orjson.loads(text)
+            hashes = tuple(decoded(each) for each in read["consistency"])
+            vkey, before, proofs = read["vkey"], read["before"], tuple(read["proofs"])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise Invalid("this is no proof of a message") from None
+        known = [each for each in hashes if each is not None]
+        right = type(vkey) is str and type(before) is int and all(type(each) is str for each in proofs)
+        if not right or len(known) != len(hashes) or len(hashes) > MAX_HASHES or not 1 <= len(proofs) <= 2:
+            raise Invalid("this is no proof of a message")
+        return cls(vkey, before, tuple(known), proofs)
+
+
+def enclosed(journal: Journal, era: str, index: int, needed: int, before: int) -> Message:
+    """Return the message about the record at `index`, which `needed` explains (-1: nothing does).
+
+    Everything must be signed. Raises `Invalid` if the log is shorter than what was published before.
+    """
+    log, indexes = Log(journal.folder), [index] + ([needed] if needed >= 0 else [])
+    size = Checkpoint.of_note(journal.signed_checkpoint).size
+    hashes = Prover(Tiles(journal.folder / "tile")).consistency(before, size)
+    proof = Envelope(journal.vkey, before, tuple(hashes), tuple(journal.proof(each) for each in indexes))
+    body = "\n".join(disclosed(log.raw(each)) for each in indexes)
+    return Message(journal.origin, era, index, body, proof.text)
+
+
+def size_of(message: Message) -> int:
+    """Return how many records the checkpoint of a message of ours covers. Raises `Invalid`."""
+    return Checkpoint.of_note(Envelope.parse(message.proof).proofs[0].partition("\n\n")[2]).size
+
+
+def disclosed(raw: bytes) -> str:
+    """Return the line of a record with only the parts that others are shown."""
+    line = open_line(raw.removesuffix(b"\n"))
+    of_list = line.skeleton["k"] == "list"
+    places = [
+        place
+        for place, part in enumerate(line.parts)
+        if isinstance(part, Mapping) and (part.get("as") in _SHOWN or (of_list and "server" in part))
+    ]
+    return disclose(raw, places).decode()

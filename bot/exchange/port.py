@@ -1,0 +1,77 @@
+"""The port to the place where shards publish, and read what others published.
+
+Rules kept here:
+- A message is named by its log, the era of that log, and the index of its record there.
+- What is read here proves nothing by itself: whoever reads it checks it (`checking.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from moderation.values.errors import AnswerableError
+
+NO_ERA = "-"  # of a log that was never restored from a backup
+
+
+class ExchangeDown(AnswerableError):
+    """Raised while the exchange cannot be reached; the same is tried again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A record for other shards: `body`, its line and those it needs, and `proof` (`envelope.py`)."""
+
+    origin: str
+    era: str
+    index: int
+    body: str
+    proof: str
+
+
+class Exchange(Protocol):
+    """The place where shards publish. Each operation raises `ExchangeDown`."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Keep messages, all or none; one that is there already is replaced."""
+        ...
+
+    async def last(self, origin: str) -> Message | None:
+        """Return what a log published last."""
+        ...
+
+    async def eras(self, origin: str) -> Sequence[str]:
+        """Return the eras in which a log published, in the order in which they began."""
+        ...
+
+    async def after(self, origin: str, era: str, index: int, most: int) -> Sequence[Message]:
+        """Return what a log published in this era after this index, in order, `most` messages."""
+        ...
+
+    async def own(self, origin: str) -> Sequence[Message]:
+        """Return all that a log published, in order."""
+        ...
+
+    async def remove(self, messages: Sequence[Message]) -> None:
+        """Delete messages."""
+        ...
+
+    async def have_read(self, shard: str, origin: str, index: int) -> None:
+        """Note up to where a shard has read a log."""
+        ...
+
+    async def read_by(self, origin: str) -> dict[str, int]:
+        """Return up to where each shard has read a log."""
+        ...
+
+    async def claim(self, shard: str, communities: Sequence[str]) -> dict[str, str]:
+        """Note which communities a shard has rooms of, and which no longer. Return those that another one has."""
+        ...
+
+    async def woken(self, timeout_s: float) -> None:
+        """Wait until somebody has published, or for so long."""
+        ...
+
+    async def close(self) -> None:
+        """End the connection."""
+        ...

@@ -1,0 +1,201 @@
+"""The exchange in PostgreSQL: a table that all shards of one database share.
+
+Rules kept here:
+- A notification only wakes: what it is about is read from the table, so a lost one costs some seconds.
+- Only the leader of a shard's log publishes for it (`storage/database/fence.py`).
+- After an error the connection is made anew at the next operation.
+
+Left to others: the tables (`storage/database/shared_tables.py`), what is published and believed.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from storage.database import shared_tables
+from storage.database.fence import Epoch, is_superseded
+from storage.database.place import DatabasePlace
+from storage.database.server import NAME, driver, session
+
+from .port import ExchangeDown, Message
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+CHANNEL = "answerable_exchange"
+_TABLE = "answerable_shared.exchange"
+_COLUMNS = "origin, era, idx, body, proof"
+# The eras of a log in the order in which they began: an era begins with a record, after all that were kept before it.
+_ERAS = f"SELECT era, min(idx) FROM {_TABLE} WHERE origin = %s GROUP BY era ORDER BY era <> '-', min(idx)"  # noqa: S608
+_PUBLISH = (
+    f"INSERT INTO {_TABLE} ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s)"  # noqa: S608
+    " ON CONFLICT (origin, era, idx) DO UPDATE SET body = excluded.body, proof = excluded.proof"
+)
+_AFTER = f"SELECT {_COLUMNS} FROM {_TABLE} WHERE origin = %s AND era = %s AND idx > %s ORDER BY idx LIMIT %s"  # noqa: S608
+_HAVE_READ = (
+    "INSERT INTO answerable_shared.exchange_read (shard, origin, idx) VALUES (%s, %s, %s)"
+    " ON CONFLICT (shard, origin) DO UPDATE SET idx = excluded.idx"
+)
+_COMMUNITIES = "answerable_shared.communities"
+_CLAIM = f"INSERT INTO {_COMMUNITIES} (name, shard) SELECT unnest(%s::text[]), %s ON CONFLICT (name) DO NOTHING"
+_ALL = 1_000_000
+
+
+class PostgresExchange:
+    """The exchange of the shards of one database."""
+
+    def __init__(self, place: DatabasePlace, epoch: Epoch | None = None) -> None:
+        self._place = place
+        self._epoch = epoch
+        self._connection: AsyncConnection[tuple[Any, ...]] | None = None
+        self._listening: AsyncConnection[tuple[Any, ...]] | None = None
+        self._turn = asyncio.Lock()
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Keep messages, and wake those who wait."""
+        rows = [(each.origin, each.era, each.index, each.body, each.proof) for each in messages]
+
+        async def write(db: "AsyncConnection[tuple[Any, ...]]") -> None:
+            async with db.cursor() as cursor:
+                await cursor.executemany(_PUBLISH, rows)
+            await db.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+
+        await self._write(write)
+
+    async def last(self, origin: str) -> Message | None:
+        """Return what a log published last."""
+        eras = await self.eras(origin)
+        if not eras:
+            return None
+        newest = f"SELECT {_COLUMNS} FROM {_TABLE} WHERE origin = %s AND era = %s ORDER BY idx DESC LIMIT 1"  # noqa: S608
+        found = await self._messages(newest, [origin, eras[-1]])
+        return found[0] if found else None
+
+    async def eras(self, origin: str) -> Sequence[str]:
+        """Return the eras in which a log published, in the order in which they began."""
+        return [str(era) for era, _ in await self._rows(_ERAS, [origin])]
+
+    async def after(self, origin: str, era: str, index: int, most: int) -> Sequence[Message]:
+        """Return what a log published in this era after this index, in order."""
+        return await self._messages(_AFTER, [origin, era, index, most])
+
+    async def own(self, origin: str) -> Sequence[Message]:
+        """Return all that a log published, in order."""
+        return [each for era in await self.eras(origin) for each in await self.after(origin, era, -1, _ALL)]
+
+    async def remove(self, messages: Sequence[Message]) -> None:
+        """Delete messages."""
+        keys = [(each.origin, each.era, each.index) for each in messages]
+
+        async def write(db: "AsyncConnection[tuple[Any, ...]]") -> None:
+            async with db.cursor() as cursor:
+                await cursor.executemany(f"DELETE FROM {_TABLE} WHERE origin = %s AND era = %s AND idx = %s", keys)  # noqa: S608
+
+        await self._write(write)
+
+    async def have_read(self, shard: str, origin: str, index: int) -> None:
+        """Note up to where a shard has read a log."""
+
+        async def write(db: "AsyncConnection[tuple[Any, ...]]") -> None:
+            await db.execute(_HAVE_READ, [shard, origin, index])
+
+        await self._write(write)
+
+    async def read_by(self, origin: str) -> dict[str, int]:
+        """Return up to where each shard has read a log."""
+        rows = await self._rows("SELECT shard, idx FROM answerable_shared.exchange_read WHERE origin = %s", [origin])
+        return {str(shard): int(index) for shard, index in rows}
+
+    async def claim(self, shard: str, communities: Sequence[str]) -> dict[str, str]:
+        """Note which communities a shard has rooms of, and which no longer. Return those that another one has."""
+        names = list(communities)
+
+        async def write(db: "AsyncConnection[tuple[Any, ...]]") -> None:
+            gone = "DELETE FROM answerable_shared.communities WHERE shard = %s AND NOT name = ANY(%s::text[])"
+            await db.execute(gone, [shard, names])
+            await db.execute(_CLAIM, [names, shard])
+
+        await self._write(write)
+        held = "SELECT name, shard FROM answerable_shared.communities WHERE name = ANY(%s::text[]) AND shard <> %s"
+        return {str(name): str(owner) for name, owner in await self._rows(held, [names, shard])}
+
+    async def woken(self, timeout_s: float) -> None:
+        """Wait until somebody has published, or for so long."""
+        psycopg = driver()
+        try:
+            if self._listening is None:
+                self._listening = await self._connect()
+                await self._listening.execute(f"LISTEN {CHANNEL}")
+            async for _ in self._listening.notifies(timeout=timeout_s, stop_after=1):
+                pass
+        except (psycopg.Error, OSError):
+            listening, self._listening = self._listening, None
+            await _ended(listening)
+            await asyncio.sleep(min(timeout_s, 5.0))
+
+    async def close(self) -> None:
+        """End the connections."""
+        for each in (self._connection, self._listening):
+            await _ended(each)
+        self._connection = self._listening = None
+
+    # Parts of the above.
+
+    async def _messages(self, sql: str, values: Sequence[object]) -> list[Message]:
+        rows = await self._rows(sql, values)
+        return [Message(str(row[0]), str(row[1]), int(row[2]), str(row[3]), str(row[4])) for row in rows]
+
+    async def _rows(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        async def read(db: "AsyncConnection[tuple[Any, ...]]") -> list[tuple[Any, ...]]:
+            return await (await db.execute(sql, values)).fetchall()
+
+        return list(await self._run(read))
+
+    async def _write(self, work: Any) -> None:
+        async def write(db: "AsyncConnection[tuple[Any, ...]]") -> None:
+            async with db.transaction():
+                if self._epoch is not None:
+                    await db.execute(self._epoch.check_sql)
+                await work(db)
+
+        await self._run(write)
+
+    async def _run(self, work: Any) -> Any:
+        """Run `work` on the connection, which is made if there is none. Raises `ExchangeDown`."""
+        psycopg = driver()
+        async with self._turn:
+            try:
+                if self._connection is None:
+                    self._connection = await self._connect()
+                    await self._make()
+                return await work(self._connection)
+            except (psycopg.Error, OSError) as error:
+                if self._epoch is not None and is_superseded(error):
+                    raise self._epoch.superseded() from error
+                connection, self._connection = self._connection, None
+                await _ended(connection)
+                raise ExchangeDown(str(error).partition("\n")[0]) from error
+
+    async def _connect(self) -> "AsyncConnection[tuple[Any, ...]]":
+        psycopg = driver()
+        name = self._epoch.application_name if self._epoch else NAME
+        connection: AsyncConnection[tuple[Any, ...]] = await psycopg.AsyncConnection.connect(
+            **session(self._place, durable=True, name=name)
+        )
+        return connection
+
+    async def _make(self) -> None:
+        await asyncio.to_thread(partial(_make_tables, self._place))
+
+
+def _make_tables(place: DatabasePlace) -> None:
+    with driver().connect(**session(place, durable=True)) as connection, connection.transaction():
+        shared_tables.make(connection)
+
+
+async def _ended(connection: "AsyncConnection[tuple[Any, ...]] | None") -> None:
+    if connection is not None:
+        with suppress(Exception):
+            await connection.close()

@@ -1,0 +1,166 @@
+"""The publisher of what this shard's log says about people.
+
+Rules kept here:
+- It follows the log: nothing is published that is not recorded and signed, and nothing recorded is left out, whatever
+  happens in between.
+- How far it has come stands in the exchange itself.
+- What is erased here is taken out of the exchange as well; the order to erase it stays until all others have read it.
+- While the exchange is down, it says so once and tries again.
+
+Left to others: what crosses (`moderation/shards/crossing.py`), the form of a message (`envelope.py`).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+import structlog
+
+from bot.pipeline.crossing_records import CrossingRecords
+from bot.pipeline.pipeline import Pipeline
+from moderation.model.facts import Fact, RecordsRestored
+from moderation.shards.crossing import KINDS, crosses, needed
+from moderation.values.ids import RoomId
+from storage import queries
+from storage.database.database import Database
+from storage.journal.journal import Journal
+from storage.journal.record import Record
+from storage.projections import set_meta
+from storage.record_mapping import fact_of_record
+
+from .envelope import enclosed, size_of
+from .port import NO_ERA, Exchange, ExchangeDown, Message
+from .tidying import tidied_up
+
+log = structlog.get_logger()
+
+SCANNED = "exchange_scanned"  # up to where the log was searched for what crosses
+_RETRY_S = 10.0
+_AT_ONCE = 100
+_FAR = 10_000  # records after which it is worth noting how far the search has come
+
+
+class Publisher:
+    """Publishes what other shards do not know yet."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        pipeline: Pipeline,
+        journal: Journal,
+        database: Database,
+        others: Sequence[str],
+        crossing: CrossingRecords,
+    ) -> None:
+        """Set up; `others` are the names of the other shards."""
+        self._exchange = exchange
+        self._pipeline = pipeline
+        self._journal = journal
+        self._database = database
+        self._others = others
+        self._crossing = crossing
+        self._begun = False
+        self._turn = asyncio.Lock()
+        self._is_down = False
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            self._crossing.event.clear()
+            try:
+                await self.flush()
+                await self.tidy()
+                self._is_down = False
+            except ExchangeDown as error:
+                if not self._is_down:
+                    log.warning("exchange_down", why=str(error))
+                self._is_down = True
+            wait = _RETRY_S if self._is_down else None
+            try:
+                await asyncio.wait_for(self._crossing.event.wait(), wait)
+            except TimeoutError:
+                continue
+
+    async def flush(self) -> int:
+        """Publish all that is recorded. Returns how many messages. Raises `ExchangeDown`."""
+        async with self._turn:
+            era, count = self._pipeline.processor.era or NO_ERA, 0
+            if not self._begun:
+                await self._search(era)
+            while some := self._crossing.waiting()[:_AT_ONCE]:
+                last = await self._exchange.last(self._journal.origin)
+                messages = await self._pipeline.with_journal(partial(_enclosed, some, era, last), signed=True)
+                if messages:
+                    await self._exchange.publish(messages)
+                self._crossing.done(some)
+                count += len(messages)
+            return count
+
+    async def _search(self, era: str) -> None:
+        """Search the log for what was recorded before the start and is not published."""
+        async with self._database.read() as db:
+            noted = (await queries.get_meta(db, SCANNED) or "0 -1").split(" ")
+        last = await self._exchange.last(self._journal.origin)
+        published = last.index if last is not None else -1
+        # If the exchange lost something, it is found again where it was recorded.
+        scanned = int(noted[0]) if int(noted[1]) == published else published + 1
+        found, stop = await asyncio.to_thread(_not_published, self._journal, last, era, scanned)
+        if stop - scanned > _FAR and not found:
+            await self._pipeline.commit(also=partial(set_meta, key=SCANNED, value=f"{stop} {published}"))
+        self._crossing.add(found)
+        self._begun = True
+
+    async def tidy(self) -> None:
+        """Take out of the exchange what is erased, or no longer kept, here. Raises `ExchangeDown`."""
+        if not self._crossing.erased:
+            return
+        async with self._turn:
+            self._crossing.erased = False
+            own = await self._exchange.own(self._journal.origin)
+            read = await self._exchange.read_by(self._journal.origin)
+            by_all = min((read.get(name, -1) for name in self._others), default=-1)
+            tidied = await self._pipeline.with_journal(partial(tidied_up, own, by_all))
+            if tidied.changed:
+                await self._exchange.publish(tidied.changed)
+            if tidied.gone:
+                await self._exchange.remove(tidied.gone)
+            self._crossing.erased |= tidied.waits
+
+
+def _not_published(journal: Journal, last: Message | None, era: str, start: int) -> tuple[list[int], int]:
+    """Return the records from `start` on that may cross, and where the search ended."""
+    stop = journal.size
+    if last is not None and last.era != era:  # it was restored: the new era begins with the record that says so
+        restored = [record.index for record in journal.read() if record.kind == RecordsRestored.KIND]
+        start = restored[-1] if restored else stop
+    return [record.index for record in journal.read(start, stop) if record.kind in KINDS], stop
+
+
+def _enclosed(indexes: Sequence[int], era: str, last: Message | None, journal: Journal) -> list[Message]:
+    """Return messages about those of the records that cross; none if this log is shorter than what was published."""
+    before = size_of(last) if last is not None and last.era == era else 0
+    if before > journal.size:
+        log.error("exchange_knows_more", records=journal.size, published=before)
+        return []
+    found: list[Message] = []
+    for index in indexes:
+        if index >= journal.size or (last is not None and last.era == era and index <= last.index):
+            continue
+        fact = _fact(journal.get(index))
+        about = _about(journal, fact) if fact is not None else None
+        if fact is not None and crosses(fact, about):
+            message = enclosed(journal, era, index, needed(fact) if about is not None else -1, before)
+            before = size_of(message)
+            found.append(message)
+    return found
+
+
+def _about(journal: Journal, fact: Fact) -> Fact | None:
+    try:
+        return _fact(journal.get(needed(fact))) if needed(fact) >= 0 else None
+    except LookupError:  # purged
+        return None
+
+
+def _fact(record: Record) -> Fact | None:
+    return fact_of_record(record, lambda code: RoomId(code))

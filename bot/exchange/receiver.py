@@ -1,0 +1,171 @@
+"""The receiver of what other shards say about people.
+
+Rules kept here:
+- Only logs of shards in the settings are read. Their key is that of the settings, or that of the first message whose
+  proof holds; it is recorded, told to the operators, and holds from then on.
+- A message that does not hold is refused and told once; others are taken. After one that shows two histories of a log,
+  or that one was left out, nothing more is taken from that log.
+- What is taken is recorded in this log, and applied from there.
+
+Left to others: the check (`checking.py`), what follows (`bot/pipeline/learnt.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from bot.pipeline.pipeline import Outcome, Pipeline
+from moderation.model.actions import NO_ROOM, Action, TellAbove
+from moderation.model.facts import Fact, ShardPinned
+from moderation.values.errors import Invalid
+from moderation.values.notices import Code, line
+from storage.database.database import Database
+from storage.journal.transparency.signed_note import NoteVerifier
+from storage.queries.shards import known_log, pinned_key
+
+from .checking import ENDS, KnownLog, NotProved, check
+from .envelope import Envelope
+from .port import Exchange, ExchangeDown, Message
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 30.0  # if nothing wakes it
+_AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class OtherShard:
+    """Another shard of the deployment; `vkey` is the key of its log, if the settings say it."""
+
+    name: str
+    vkey: str | None = None
+
+
+class Receiver:
+    """Reads the logs of the other shards, by their origins."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        pipeline: Pipeline,
+        database: Database,
+        shard: str,
+        others: Mapping[str, OtherShard],
+    ) -> None:
+        self._exchange = exchange
+        self._pipeline = pipeline
+        self._database = database
+        self._shard = shard
+        self._others = others
+        self._known: dict[str, KnownLog] = {}
+        self._told: set[tuple[str, str, int, str]] = set()
+        self._is_down = False
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            await self.look()
+            await self._exchange.woken(LOOK_EVERY_S)
+
+    async def look(self) -> int:
+        """Read what is new of every log. Returns how much was learnt. While the exchange is down it says so once."""
+        learnt = 0
+        try:
+            for origin in self._others:
+                learnt += await self._read(origin)
+            self._is_down = False
+        except ExchangeDown as error:
+            if not self._is_down:
+                log.warning("exchange_down", why=str(error))
+            self._is_down = True
+        return learnt
+
+    async def _read(self, origin: str) -> int:
+        known, verifier = await self._load(origin)
+        cursor, count = (known.era, known.position), 0
+        while messages := await self._after(origin, cursor):
+            cursor = (messages[-1].era, messages[-1].index)
+            taken = await self._take(messages, known, verifier)
+            known, verifier, count = taken.known, taken.verifier, count + taken.count
+            self._known[origin] = known
+            if taken.is_over:
+                break
+        if count:
+            await self._exchange.have_read(self._shard, origin, known.position)
+        return count
+
+    async def _load(self, origin: str) -> tuple[KnownLog, NoteVerifier | None]:
+        async with self._database.read() as db:
+            row, pinned = await known_log(db, origin), await pinned_key(db, origin)
+        vkey = self._others[origin].vkey or pinned
+        known = self._known.get(origin)
+        if known is None:
+            known = KnownLog(row.position, row.size, bytes.fromhex(row.root), row.era) if row else KnownLog()
+        return known, NoteVerifier.parse(vkey) if vkey else None
+
+    async def _after(self, origin: str, cursor: tuple[str, int]) -> Sequence[Message]:
+        """Return what comes next: of the same era, else of the next one."""
+        era, index = cursor
+        eras = list(await self._exchange.eras(origin))
+        if era in eras:
+            if messages := await self._exchange.after(origin, era, index, _AT_ONCE):
+                return messages
+            later = eras[eras.index(era) + 1 :]
+        else:
+            later = eras
+        return await self._exchange.after(origin, later[0], -1, _AT_ONCE) if later else ()
+
+    async def _take(self, messages: Sequence[Message], known: KnownLog, verifier: NoteVerifier | None) -> "_Taken":
+        facts: list[Fact] = []
+        told: list[Action] = []
+        is_over = False
+        for message in messages:
+            try:
+                key = verifier or _own_key(message)
+                got, known = check(message, key, known)
+            except NotProved as refused:
+                told += self._refused(message, refused)
+                if is_over := refused.code in ENDS:
+                    break
+                continue
+            if verifier is None:
+                verifier = key
+                facts.append(ShardPinned(origin=message.origin, vkey=key.text))
+                told.append(_tell("pinned", message.origin, vkey=Code(key.text)))
+            if got is not None:
+                facts.append(got)
+                if got.what == "restored":
+                    told.append(_tell("restored", message.origin))
+        if facts or told:
+            await self._pipeline.commit_all([Outcome((fact,)) for fact in facts] + [Outcome(actions=tuple(told))])
+        return _Taken(known, verifier, len(facts), is_over)
+
+    def _refused(self, message: Message, refused: NotProved) -> Sequence[Action]:
+        """Tell, once, that a message is refused."""
+        about = (message.origin, message.era, message.index, refused.code)
+        if about in self._told:
+            return ()
+        self._told.add(about)
+        log.error("exchange_refused", origin=message.origin, index=message.index, why=refused.code)
+        return (_tell(f"refused-{refused.code}", message.origin, n=message.index),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    known: KnownLog
+    verifier: NoteVerifier | None
+    count: int
+    is_over: bool
+
+
+def _own_key(message: Message) -> NoteVerifier:
+    """Return the key that a message names; the settings name its log. Raises `NotProved`."""
+    try:
+        return NoteVerifier.parse(Envelope.parse(message.proof).vkey)
+    except Invalid:
+        raise NotProved("form") from None
+
+
+def _tell(what: str, origin: str, **fields: Code | int) -> TellAbove:
+    return TellAbove(room=NO_ROOM, lines=(line(f"shards.{what}", origin=Code(origin), **fields),))

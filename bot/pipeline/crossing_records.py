@@ -1,0 +1,40 @@
+"""The records that other shards may have to learn, as they are written.
+
+Left to others: which of them cross, and publishing them (`bot/exchange/publisher.py`).
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from moderation.model.facts import Fact, PartsErased
+from moderation.shards.crossing import CROSSING
+
+
+class CrossingRecords:
+    """The records that wait; `event` wakes the part that publishes them."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.erased = True  # whether something may be published still that was erased
+        self._indexes: set[int] = set()
+
+    def written(self, fact: Fact, index: int) -> None:
+        """Note a fact that is recorded at `index`."""
+        if isinstance(fact, CROSSING):
+            self.add([index])
+        elif isinstance(fact, PartsErased):
+            self.erased = True
+            self.event.set()
+
+    def add(self, indexes: Iterable[int]) -> None:
+        """Note records that may have to be published."""
+        self._indexes.update(indexes)
+        self.event.set()
+
+    def waiting(self) -> list[int]:
+        """Return the records that wait, in order."""
+        return sorted(self._indexes)
+
+    def done(self, indexes: Iterable[int]) -> None:
+        """Forget records that are published, or not for others."""
+        self._indexes.difference_update(indexes)

@@ -1,0 +1,212 @@
+"""One shard without a homeserver, on a clock of the test: log, tables, pipeline, publisher and receiver."""
+
+import asyncio
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.config.config import Config, parse_config
+from bot.events.parse_event import receive
+from bot.exchange.port import Exchange
+from bot.exchange.publisher import Publisher
+from bot.exchange.receiver import OtherShard, Receiver
+from bot.pipeline.crossing_records import CrossingRecords
+from bot.pipeline.event_reader import PlainReader
+from bot.pipeline.pipeline import Pipeline
+from bot.pipeline.replay import Rooms, rebuild
+from bot.startup import Stores, caught_up, open_stores
+from moderation.credit.credit import balance
+from moderation.model.actions import Action, from_json
+from moderation.model.facts import Fact, RoomEntered, RoomStateChanged
+from moderation.values.events import Received
+from moderation.values.ids import EventId, GroupCode, RoomId, UserId
+from storage import queries, schema
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
+from storage.journal.verify.verify import verify
+from storage.record_mapping import fact_of_record
+
+NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
+CONFIG = """
+[homeserver]
+url = "http://127.0.0.1:1"
+user = "@{name}:example.org"
+[bot]
+data_dir = "data"
+operators = ["@op:example.org"]
+[records]
+origin = "example.org/{name}"
+[[rules]]
+name = "grave"
+kind = "terms"
+class = "severe"
+terms = ["plutonium"]
+[[rules]]
+name = "small"
+kind = "terms"
+class = "moderate"
+terms = ["elephant"]
+"""
+_LETTERS = "23456789ABCDEFGH"  # of group codes
+PROJECTED = [table for table in schema.metadata.sorted_tables if table.name not in ("meta", "outbox", "daily")]
+
+
+def origin_of(name: str) -> str:
+    """Return the name of a shard's log."""
+    return f"example.org/{name}"
+
+
+@dataclass
+class Shard:
+    """Use `open` and `close`; a closed shard can be opened again, copied and replaced by a copy."""
+
+    name: str
+    folder: Path
+    exchange: Exchange
+    others: Mapping[str, OtherShard]
+    now: int = NOON
+    made: int = 0
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    stores: Stores = field(init=False)
+    pipeline: Pipeline = field(init=False)
+    publisher: Publisher = field(init=False)
+    receiver: Receiver = field(init=False)
+
+    @property
+    def config(self) -> Config:
+        """Return its configuration."""
+        return parse_config(self.folder / "config.toml", CONFIG.format(name=self.name), {})
+
+    @property
+    def bot(self) -> UserId:
+        """Return its account."""
+        return self.config.user
+
+    async def open(self) -> "Shard":
+        """Open it, as at a start."""
+        config, self.stack = self.config, AsyncExitStack()
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+        self.stores = await open_stores(config, self.stack, lambda: self.now)
+        self.pipeline = await caught_up(config, self.bot, self.stores, lambda: self.now, PlainReader())
+        crossing = self.pipeline.processor.crossing = CrossingRecords()
+        journal, database = self.stores.journal, self.stores.database
+        names = [other.name for other in self.others.values()]
+        self.publisher = Publisher(self.exchange, self.pipeline, journal, database, names, crossing)
+        self.receiver = Receiver(self.exchange, self.pipeline, database, self.name, self.others)
+        return self
+
+    async def close(self) -> None:
+        """Close it, as at a stop."""
+        await self.stack.aclose()
+
+    async def again(self) -> None:
+        """Stop and start it."""
+        await self.close()
+        await self.open()
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy what a closed shard has on disk."""
+        shutil.copytree(self.config.data_dir, folder)
+
+    def replace_by(self, folder: Path) -> None:
+        """Put a copy in the place of what a closed shard has on disk."""
+        shutil.rmtree(self.config.data_dir)
+        shutil.copytree(folder, self.config.data_dir)
+
+    async def exchanged(self) -> int:
+        """Publish, and read what others published. Returns how much was learnt."""
+        await self.publisher.flush()
+        return await self.receiver.look()
+
+    async def room(self, levels: Mapping[str, int], members: Sequence[str] = ()) -> RoomId:
+        """Create a room with people at these levels, and members."""
+        self.made += 1
+        room = RoomId(f"!{self.name}{self.made}:example.org")
+        code = GroupCode(f"G-7{_LETTERS[len(self.name)]}{_LETTERS[len(self.pipeline.served.codes)]}K")
+        await self.pipeline.commit((RoomEntered(code=code, purpose="group", room_id=room, subject=self.bot),))
+        announced = RoomStateChanged(room=room, condition="announced", notice=EventId("$notice"))
+        await self.pipeline.commit((announced,))
+        users = {**levels, self.bot: 100}
+        state: list[tuple[str, str, str, dict[str, Any]]] = [
+            (self.bot, "m.room.create", "", {"room_version": "11"}),
+            (self.bot, "m.room.power_levels", "", {"users": users, "users_default": 0}),
+            *((who, "m.room.member", who, {"membership": "join"}) for who in (*levels, *members, self.bot)),
+        ]
+        await self.pipeline.open_room(room, [self.read(room, *each) for each in state], _nothing)
+        return room
+
+    def read(self, room: RoomId, sender: str, type_: str, key: str | None, content: Any) -> Received:
+        """Return an event with an id of its own, as received."""
+        self.made += 1
+        raw = {
+            "event_id": f"${self.name}{self.made}",
+            "sender": sender,
+            "origin_server_ts": self.now,
+            "type": type_,
+            "content": content,
+        }
+        return receive(raw if key is None else {**raw, "state_key": key}, room, self.now)
+
+    async def say(self, room: RoomId, sender: str, body: str) -> None:
+        """Let somebody say something."""
+        self.now += 1_000
+        said = self.read(room, sender, "m.room.message", None, {"msgtype": "m.text", "body": body})
+        await self.pipeline.take([said])
+
+    def facts(self) -> list[Fact]:
+        """Return the facts in its log."""
+        rooms = Rooms({code: room for room, code in self.pipeline.served.codes.items()})
+        read = (fact_of_record(record, rooms.of) for record in self.stores.journal.read())
+        return [fact for fact in read if fact is not None]
+
+    async def balance(self, user: str) -> int:
+        """Return the credit of somebody in every room."""
+        async with self.stores.database.read() as db:
+            person = await queries.person_view(db, UserId(user), now_ms=self.now, recent_since=0)
+        everywhere = [entry for entry in person.entries if not entry.reach]
+        return balance(everywhere, NOON + 600_000, self.config.policy.credit)
+
+    async def actions(self) -> list[Action]:
+        """Return what waits in the outbox."""
+        async with self.stores.database.read() as db:
+            rows = await db.execute(select(schema.outbox.c.action).order_by(schema.outbox.c.id))
+            return [from_json(orjson.loads(row.action)) for row in rows]
+
+    def problems(self) -> Any:
+        """Sign everything, and return the problems that `answerable logs verify` finds."""
+        self.stores.journal.checkpoint(self.now)
+        return verify(self.stores.journal.folder).problems
+
+    async def differences(self, folder: Path) -> dict[str, Any]:
+        """Make the tables again from the log, and return those that differ."""
+        await asyncio.to_thread(folder.mkdir)
+        made = await Database.open(DatabasePlace(folder))
+        try:
+            await rebuild(self.stores.journal, made)
+            found = {}
+            for table in PROJECTED:
+                async with made.read() as db:
+                    wanted = sorted(map(str, await db.execute(select(table))))
+                async with self.stores.database.read() as db:
+                    there = sorted(map(str, await db.execute(select(table))))
+                if wanted != there:
+                    found[table.name] = (there, wanted)
+            return found
+        finally:
+            await made.close()
+
+
+async def _nothing(_db: AsyncConnection) -> None:
+    pass
+
+
+def apart(*names: str) -> dict[str, dict[str, OtherShard]]:
+    """Return for each shard the others, by the names of their logs."""
+    return {own: {origin_of(name): OtherShard(name) for name in names if name != own} for own in names}

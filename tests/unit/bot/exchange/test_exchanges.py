@@ -1,0 +1,119 @@
+"""What every exchange does: the one in PostgreSQL, and the one in memory that stands for it in tests."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from bot.exchange.port import Exchange, ExchangeDown, Message
+from bot.exchange.postgresql import PostgresExchange
+from storage.database.fence import Epoch, Superseded
+from storage.database.place import DatabasePlace
+from tests.fakes.exchange import MemoryExchange
+from tests.postgres.engines import Engine
+from tests.postgres.server import Server
+
+ONE, TWO = "example.org/one", "example.org/two"
+
+
+def message(index: int, *, origin: str = ONE, era: str = "-", body: str = "{}") -> Message:
+    return Message(origin, era, index, body, "proof")
+
+
+@pytest.fixture(params=["memory", "postgresql"])
+async def exchange(request: pytest.FixtureRequest) -> AsyncIterator[Exchange]:
+    if request.param == "memory":
+        yield MemoryExchange()
+        return
+    url = request.getfixturevalue("postgres_url")
+    made = PostgresExchange(DatabasePlace(Path("/nowhere"), SecretStr(url)))
+    yield made
+    await made.close()
+
+
+async def test_what_is_published_is_read_in_order_from_where_one_is(exchange: Exchange) -> None:
+    await exchange.publish([message(7), message(20), message(3), message(5, origin=TWO)])
+    assert [each.index for each in await exchange.after(ONE, "-", 3, 10)] == [7, 20]
+    assert [each.index for each in await exchange.after(ONE, "-", -1, 2)] == [3, 7]
+    assert await exchange.last(ONE) == message(20)
+    assert await exchange.last("example.org/three") is None
+    assert [each.index for each in await exchange.own(ONE)] == [3, 7, 20]
+
+
+async def test_a_message_published_again_replaces_the_one_there(exchange: Exchange) -> None:
+    await exchange.publish([message(7, body="a")])
+    await exchange.publish([message(7, body='b \\u0000 "')])
+    assert [each.body for each in await exchange.own(ONE)] == ['b \\u0000 "']
+
+
+async def test_an_era_that_begins_later_is_read_later(exchange: Exchange) -> None:
+    await exchange.publish([message(3), message(20)])
+    await exchange.publish([message(9, era="r1"), message(10, era="r1")])
+    assert list(await exchange.eras(ONE)) == ["-", "r1"]
+    assert await exchange.last(ONE) == message(10, era="r1")
+    assert [each.index for each in await exchange.after(ONE, "r1", -1, 9)] == [9, 10]
+
+
+async def test_what_is_removed_is_gone(exchange: Exchange) -> None:
+    await exchange.publish([message(3), message(20)])
+    await exchange.remove([message(3)])
+    assert [each.index for each in await exchange.own(ONE)] == [20]
+
+
+async def test_it_knows_how_far_each_shard_has_read(exchange: Exchange) -> None:
+    await exchange.have_read("two", ONE, 3)
+    await exchange.have_read("two", ONE, 9)
+    await exchange.have_read("three", ONE, 4)
+    await exchange.have_read("one", TWO, 1)
+    assert await exchange.read_by(ONE) == {"two": 9, "three": 4}
+
+
+async def test_a_community_belongs_to_the_shard_that_came_first_until_it_leaves(exchange: Exchange) -> None:
+    assert await exchange.claim("one", ["garden", "chess"]) == {}
+    assert await exchange.claim("two", ["chess", "tea"]) == {"chess": "one"}
+    assert await exchange.claim("one", ["garden"]) == {}
+    assert await exchange.claim("two", ["chess", "tea"]) == {}
+    assert await exchange.claim("one", ["garden", "tea"]) == {"tea": "two"}
+
+
+async def test_who_waits_is_woken_by_what_is_published(exchange: Exchange) -> None:
+    await exchange.publish([message(1)])
+    waiting = asyncio.create_task(exchange.woken(60))
+    number = 2
+    while not waiting.done():  # until it listens, nothing wakes it
+        await exchange.publish([message(number)])
+        number += 1
+        await asyncio.wait({waiting}, timeout=0.05)
+    await waiting
+    await exchange.woken(0.01)
+
+
+async def test_a_server_that_is_gone_is_said_and_used_again_when_it_is_back(own_postgres: Server) -> None:
+    exchange = PostgresExchange(DatabasePlace(Path("/nowhere"), SecretStr(own_postgres.url("postgres"))))
+    await exchange.publish([message(1)])
+    await asyncio.to_thread(own_postgres.kill)
+    with pytest.raises(ExchangeDown):
+        await exchange.last(ONE)
+    await asyncio.to_thread(own_postgres.start)
+    assert await exchange.last(ONE) == message(1)
+    await exchange.close()
+
+
+async def test_a_former_leader_publishes_nothing(postgres_url: str) -> None:
+    engine = Engine(postgres_url)
+    place = engine.place(Path("/nowhere"), "one")
+    former = await asyncio.to_thread(engine.take_over, "one")
+    lost: list[int] = []
+    exchange = PostgresExchange(place, replace(former, lost=lambda: lost.append(1)))
+    await exchange.publish([message(1)])
+    await asyncio.to_thread(engine.take_over, "one")
+    with pytest.raises((Superseded, ExchangeDown)):
+        await exchange.publish([message(2)])
+    reader = PostgresExchange(place)
+    assert await reader.last(ONE) == message(1)
+    assert isinstance(former, Epoch)
+    await exchange.close()
+    await reader.close()
