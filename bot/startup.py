@@ -32,6 +32,7 @@ from storage.identity.store import IdentityStore
 from storage.journal.journal import EndMissing, Journal
 from storage.journal.level import files_differ
 from storage.journal.record_keys import PersonKeys
+from storage.moving.file_mark import clear_interrupted
 from storage.projections import END_MISSING
 from storage.scratch import clear_scratch
 
@@ -89,6 +90,7 @@ async def open_stores(config: Config, stack: AsyncExitStack, clock: Clock, lead:
         log.info("migrating", file=str(config.place))  # takes a while in a large deployment
     database = await Database.open(config.place, epoch=epoch)
     stack.push_async_callback(database.close)
+    await asyncio.to_thread(clear_interrupted, config.data_dir)
     keys = await managed(stack, partial(PersonKeys.open, config.place, epoch), PersonKeys.close)
     given = await asyncio.to_thread(given_key, config)
     identity = await managed(stack, partial(IdentityStore.open, config.place, given.kek, epoch), IdentityStore.close)

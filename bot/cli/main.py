@@ -64,6 +64,7 @@ COMMANDS = (
     Lazy("keys", "bot.cli.keys.command"),
     Lazy("backup", "bot.cli.backup"),
     Lazy("restore", "bot.cli.restore"),
+    Lazy("database", "bot.cli.database"),
     Lazy("upgrade-check", "bot.cli.check.upgrade"),
     Lazy("identity", "bot.cli.identity"),
     Lazy("roster", "bot.cli.roster"),

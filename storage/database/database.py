@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.errors import Broken, Invalid
 
-from . import postgresql, sqlite
+from . import moved, postgresql, sqlite
 from .engine import TableConnection, TableEngine
 from .fence import Epoch, is_superseded
 from .place import DatabasePlace
@@ -44,6 +44,7 @@ class Database:
         Raises `Invalid` or `DatabaseRefused` if there is none to read, if it cannot be used, or if a newer version of
         this program wrote it.
         """
+        await asyncio.to_thread(moved.refuse_moved, place, begin=not read_only)
         if place.url is not None:
             prepare = postgresql.refuse_other_schema if read_only else postgresql.migrate
             await asyncio.to_thread(prepare, place)

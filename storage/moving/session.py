@@ -1,0 +1,19 @@
+"""The session on PostgreSQL in which a deployment is copied.
+
+Left to others: settings of sessions in general (`storage/database/server.py`).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from storage.database.place import DatabasePlace
+from storage.database.server import driver, session
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+def connected(place: DatabasePlace, name: str) -> "psycopg.Connection[Any]":
+    """Return a connection on which a transaction may take as long as it needs."""
+    connection: psycopg.Connection[Any] = driver().connect(**session(place, durable=True, patient=True, name=name))
+    connection.execute("SET idle_in_transaction_session_timeout = 0")  # it waits while a file is read
+    return connection
