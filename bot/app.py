@@ -237,7 +237,7 @@ class RunningBot:
         self._spaces = Spaces(self._services)
         self._make_encryption()
         self._make_listener()
-        self._tables_sample = TablesSample(config.data_dir, database, pipeline, config.policy)
+        self._tables_sample = TablesSample(config.place, database, pipeline, config.policy)
         self._old_events = OldEvents(database, pipeline, config.policy, clock, core.doubts)
         self._scheduler = self._make_scheduler()
         self._page = self._make_page()

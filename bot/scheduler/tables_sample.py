@@ -12,10 +12,8 @@ Left to others: comparing (`storage/queries/tables_sample.py`), `/health` (`bot/
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Collection
 from functools import partial
-from pathlib import Path
 from random import Random, SystemRandom
 
 import orjson
@@ -29,7 +27,8 @@ from moderation.values.errors import Broken
 from moderation.values.notices import Code, line
 from storage import queries
 from storage.database.database import Database
-from storage.database.place import FILE
+from storage.database.place import DatabasePlace
+from storage.database.refusals import DatabaseRefused
 from storage.projections import set_meta
 from storage.queries.tables_sample import SampleDifference, differences, rooms_of
 
@@ -43,9 +42,9 @@ class TablesSample:
     """The check, done once."""
 
     def __init__(
-        self, data_dir: Path, database: Database, pipeline: Pipeline, policy: Policy, choose: Random | None = None
+        self, place: DatabasePlace, database: Database, pipeline: Pipeline, policy: Policy, choose: Random | None = None
     ) -> None:
-        self._data_dir = data_dir
+        self._place = place
         self._database = database
         self._pipeline = pipeline
         self._policy = policy
@@ -63,10 +62,10 @@ class TablesSample:
             text = await queries.get_meta(db, KNOWN) or "[]"
         known = [SampleDifference(*each) for each in orjson.loads(text)]
         self.differs = bool(known)
-        records = self._data_dir / "records"
+        records = self._place.data_dir / "records"
         try:
-            found = await asyncio.to_thread(differences, self._data_dir / FILE, records, self._choose, known)
-        except (Broken, OSError, sqlite3.Error) as error:
+            found = await asyncio.to_thread(differences, self._place, records, self._choose, known)
+        except (Broken, DatabaseRefused, OSError) as error:
             log.warning("tables_not_compared", why=str(error))
             return known
         self.differs = bool(found)

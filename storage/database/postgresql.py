@@ -45,11 +45,13 @@ def engine_of(place: DatabasePlace, *, read_only: bool, epoch: Epoch | None = No
 
 
 @contextmanager
-def connected(place: DatabasePlace, *, read_only: bool = True) -> "Iterator[Sync[tuple[object, ...]]]":
+def connected(
+    place: DatabasePlace, *, read_only: bool = True, durable: bool = False
+) -> "Iterator[Sync[tuple[object, ...]]]":
     """Yield a connection, for a thread. Raises `DatabaseRefused` if the server or the database cannot be used."""
     psycopg = driver()
     try:
-        with psycopg.connect(**session(place, read_only=read_only)) as connection:
+        with psycopg.connect(**session(place, read_only=read_only, durable=durable)) as connection:
             _refuse_server(connection.info, place)
             yield connection
     except psycopg.Error as error:

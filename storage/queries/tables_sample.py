@@ -13,9 +13,7 @@ Rules kept here:
 Left to others: when it is done and who is told (`bot/scheduler/tables_sample.py`).
 """
 
-import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from random import Random
@@ -38,6 +36,8 @@ from moderation.model.facts import SanctionStarted as Started
 from moderation.values.errors import Broken
 from moderation.values.ids import GroupCode, RoomId
 from storage import schema
+from storage.database.place import DatabasePlace
+from storage.database.plain import PlainTables, reading
 from storage.journal.days import DamagedDay, DayLines
 from storage.journal.line_format import BadLine, day_of, decode, erased_by
 from storage.journal.reader import Log
@@ -91,16 +91,15 @@ class SampleDifference:
 
 
 def differences(
-    database: Path, records: Path, choose: Random, known: Collection[SampleDifference] = ()
+    database: DatabasePlace, records: Path, choose: Random, known: Collection[SampleDifference] = ()
 ) -> list[SampleDifference]:
     """Compare a sample. `known`: earlier differences.
 
-    Raises `Broken` if the records cannot be read, `sqlite3.Error` if the database cannot.
+    Raises `Broken` if the records cannot be read, `OSError` or `DatabaseRefused` if the database cannot.
     """
     log = Log(records)
     first = _first(log)
-    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as opened:
-        opened.row_factory = sqlite3.Row
+    with reading(database) as opened:
         tables = _Tables(opened)
         rows = tables.chosen(choose, known)
         start = choose.randrange(first, max(first, tables.applied - STRETCH) + 1)
@@ -137,11 +136,12 @@ def _each(log: Log, known: Iterable[SampleDifference]) -> Iterator[Record]:
 class _Tables:
     """The rows, and what is needed to interpret them."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: PlainTables) -> None:
         self._database = database
         self.applied = int(self._one("SELECT value FROM meta WHERE key = 'applied'") or 0)
-        self._rooms = dict(database.execute("SELECT code, room FROM rooms").fetchall())
-        self.persons = dict(database.execute("SELECT user, person FROM accounts WHERE user <> person").fetchall())
+        self._rooms = dict(database.tuples("SELECT code, room FROM rooms"))
+        linked = database.tuples('SELECT "user", person FROM accounts WHERE "user" <> person')
+        self.persons = dict(linked)
 
     def room_of(self, code: str) -> RoomId | None:
         room = self._rooms.get(GroupCode(code))
@@ -149,27 +149,27 @@ class _Tables:
 
     def chosen(self, choose: Random, known: Iterable[SampleDifference]) -> list[tuple[str, Row]]:
         """Return some rows of each table, as they are at one moment, and those that differed before."""
-        self._database.execute("BEGIN")
-        found: list[tuple[str, Row]] = []
+        with self._database.moment():
+            return list(self._chosen(choose, known))
+
+    def _chosen(self, choose: Random, known: Iterable[SampleDifference]) -> Iterator[tuple[str, Row]]:
         for table, key in KEYS.items():
             there = self._one(f"SELECT count(*) FROM {table}")  # noqa: S608  (a name of ours, here and below)
             places = sorted(choose.sample(range(there), min(there, ROWS)))
             query = f"SELECT {key} FROM {table} ORDER BY {key} LIMIT 1 OFFSET ?"  # noqa: S608
             keys = {self._one(query, place) for place in places} | {e.key for e in known if e.table == table}
-            found += [(table, row) for each in sorted(keys) if (row := self.row(table, each)) is not None]
-        self._database.execute("COMMIT")
-        return found
+            yield from ((table, row) for each in sorted(keys) if (row := self.row(table, each)) is not None)
 
     def row(self, table: str, key: int) -> Row | None:
         """Return one row; of a case with `last`, the record of its last decision in the table of decisions."""
-        row = self._database.execute(f"SELECT * FROM {table} WHERE {KEYS[table]} = ?", (key,)).fetchone()  # noqa: S608
-        if row is None or table != "cases":
-            return None if row is None else dict(row)
-        return {**row, "last": self._one("SELECT max(record) FROM decisions WHERE n = ?", key)}
+        rows = self._database.rows(f"SELECT * FROM {table} WHERE {KEYS[table]} = ?", key)  # noqa: S608
+        if not rows or table != "cases":
+            return rows[0] if rows else None
+        return {**rows[0], "last": self._one("SELECT max(record) FROM decisions WHERE n = ?", key)}
 
     def _one(self, query: str, *values: object) -> Any:
-        row = self._database.execute(query, values).fetchone()
-        return row[0] if row else None
+        rows = self._database.tuples(query, *values)
+        return rows[0][0] if rows else None
 
 
 class _Comparison:

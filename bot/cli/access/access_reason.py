@@ -24,6 +24,7 @@ from moderation.values.errors import Invalid, Refused
 from moderation.values.ids import is_group_code, is_room_id, is_user_id
 
 if TYPE_CHECKING:
+    from storage.database.place import DatabasePlace
     from storage.journal.query import Query
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help=text("cli.logs.option.data_dir"))]
@@ -38,10 +39,20 @@ Reason = Annotated[str, typer.Option(metavar="TEXT", help=text("cli.logs.option.
 
 def data_dir_of(data_dir: Path | None, config_file: Path) -> Path:
     """Return the deployment's data directory. Raises `Invalid` if there are no records."""
-    data_dir = data_dir or read_config(config_file).data_dir
-    if not (data_dir / "records").is_dir():
-        raise Invalid(text("cli.logs.no_records", data_dir=data_dir))
-    return data_dir
+    return place_of(data_dir, config_file).data_dir
+
+
+def place_of(data_dir: Path | None, config_file: Path) -> "DatabasePlace":
+    """Return the place of the deployment's database; in a data directory that was named it is a file.
+
+    Raises `Invalid` if there are no records.
+    """
+    from storage.database.place import DatabasePlace
+
+    place = DatabasePlace(data_dir) if data_dir else read_config(config_file).place
+    if not (place.data_dir / "records").is_dir():
+        raise Invalid(text("cli.logs.no_records", data_dir=place.data_dir))
+    return place
 
 
 def query_of(

@@ -36,10 +36,10 @@ from bot.cli.access.access_reason import (
     Room,
     Since,
     Until,
-    data_dir_of,
     given,
     leave_note,
     moment_of,
+    place_of,
     query_of,
 )
 from bot.cli.access.lookup import now_ms
@@ -95,7 +95,8 @@ def show(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Show records."""
-    data = data_dir_of(data_dir, config_file)
+    place = place_of(data_dir, config_file)
+    data = place.data_dir
     now = now_ms()
     query = query_of(data / "records", room, person, kind or [], moment_of(since, now), moment_of(until, now))
     query = replace(query, case=case or 0)
@@ -105,7 +106,7 @@ def show(
         asked = given(room=room, person=person, kind=kind, since=since, until=until, case=case, last=last)
         leave_note(data, reason, now, asked)
     shown, content = 0, reason is not None
-    wording = None if raw or json else wording_of(data, None if data_dir else config_file, now, content=content)
+    wording = None if raw or json else wording_of(place, None if data_dir else config_file, now, content=content)
     for line in _lines(data / "records", query, last, follow=follow):
         print_record(line, wording, content=content, json=json)
         shown += 1
@@ -123,21 +124,21 @@ def verify(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Check the records, and on demand the database against them."""
-    from storage.database.place import FILE
     from storage.journal.verify.verify import verify as check
 
     from .rebuild import read_old
     from .tables import differences
 
-    folder = data_dir_of(data_dir, config_file) / "records"
+    place = place_of(data_dir, config_file)
+    folder = place.data_dir / "records"
     kept = read_kept(against) if against else None
     witnesses = _witnesses(witness or [], None if data_dir else config_file)
     with progress() as bar:
-        known = read_old(folder.parent / FILE, settled=False)  # read first, since a running bot goes on
+        known = read_old(place, settled=False)  # read first, since a running bot goes on
         what = text("cli.logs.checking")
         report = check(folder, against=kept, progress=partial(bar, what), witnesses=witnesses)
         report = report.reaching(known.applied or 0)
-        found = differences(folder.parent, bar) if tables and report.ok else []
+        found = differences(place, bar) if tables and report.ok else []
     if json:
         as_json({**report.as_json(), **({"tables": [asdict(each) for each in found]} if tables else {})})
     else:

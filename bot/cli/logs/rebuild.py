@@ -1,16 +1,17 @@
 """`answerable logs rebuild-db`: rebuild the database from the journal, which is the source of truth.
 
 The new database is made next to the old one and takes its place in one step; the old one stays as
-``state.sqlite3.before-rebuild-DATE``. What the journal does not hold is taken over from the old one if that can be
-read: how far the homeserver's events were fetched, and what is still to be sent. What the old one had not applied yet
-is left for the bot's next start, which judges it.
+``state.sqlite3.before-rebuild-DATE``, on PostgreSQL as the schema ``answerable$before-rebuild-DATE``. What the journal
+does not hold is taken over from the old one if that can be read: how far the homeserver's events were fetched, and
+what is still to be sent. What the old one had not applied yet is left for the bot's next start, which judges it.
 
 Rules kept here:
-- It never runs while the bot does, and none can start meanwhile.
+- It never runs while the bot does, on this machine or another, and none can start meanwhile.
 - A crash at any instant leaves the old database or the new one under the name, never none.
 - The journal is only read.
 
-Left to others: what a record makes of the tables (`bot/pipeline/replay.py`, `storage/projections/`).
+Left to others: what a record makes of the tables (`bot/pipeline/replay.py`, `storage/projections/`), schemas of
+PostgreSQL (`storage/database/swap.py`).
 """
 
 import asyncio
@@ -19,19 +20,21 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from bot.cli.access.access_reason import DataDir, data_dir_of
+from bot.cli.access.access_reason import DataDir, place_of
 from bot.cli.access.lookup import now_ms
-from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from bot.cli.terminal.options import DEFAULT_CONFIG, AsJson, ConfigFile, read_config
 from bot.cli.terminal.output import as_json, say, text
 from bot.cli.terminal.progress import Bar, progress
 from moderation.values.errors import Refused
 
 if TYPE_CHECKING:
+    from storage.database.fence import Epoch
+    from storage.database.place import DatabasePlace
     from storage.journal.journal import Journal
     from storage.journal.record import Record
 
@@ -54,11 +57,12 @@ def rebuild_db(json: AsJson = False, data_dir: DataDir = None, config_file: Conf
     """Rebuild the database."""
     from bot.cli.run import only_instance, running_pid
 
-    data, now = data_dir_of(data_dir, config_file), now_ms()
+    place, now = place_of(data_dir, config_file), now_ms()
+    data = place.data_dir
     if (pid := running_pid(data)) is not None:
         raise Refused("cli.logs.rebuild_running", data_dir=data, pid=pid)
-    with only_instance(data), progress() as bar:
-        old, count, kept = rebuild(data, now, bar)
+    with only_instance(data), _leading(place, config_file) as epoch, progress() as bar:
+        old, count, kept = rebuild(place, now, bar, epoch)
     missing = end_missing(old, count)
     if json:
         told = {"records": count, "kept": str(kept) if kept else None, "taken_over": old.applied is not None}
@@ -73,26 +77,50 @@ def rebuild_db(json: AsJson = False, data_dir: DataDir = None, config_file: Conf
             say("cli.logs.rebuild_unreadable")
 
 
-def rebuild(data: Path, now: int, bar: Bar | None) -> tuple[Old, int, Path | None]:
+@contextmanager
+def _leading(place: "DatabasePlace", config_file: Path) -> "Iterator[Epoch | None]":
+    """Lead the log meanwhile; None for a file, which the lock of the data directory protects. Raises `Refused`."""
+    if place.url is None:
+        yield None
+        return
+    from bot.leading.lead import leads
+
+    with leads(read_config(config_file)) as epoch:
+        yield epoch
+
+
+def rebuild(
+    place: "DatabasePlace", now: int, bar: Bar | None, epoch: "Epoch | None" = None
+) -> tuple[Old, int, Path | str | None]:
     """Rebuild the database in place.
 
     Returns what was taken over, how many records were applied, and where the old database is now.
     """
-    from storage.database.place import FILE
+    if epoch is not None:
+        return _rebuild_schema(place, now, bar, epoch)
+    from storage.database.place import DatabasePlace
     from storage.journal import disk
     from storage.scratch import scratch_folder
 
-    path = data / FILE
-    old = read_old(path)
-    with scratch_folder(data) as folder:
-        count = asyncio.run(fill(folder, data / "records", old, bar, leaving=True))
-        fresh = folder / FILE
-        _settle(fresh)
-        disk.give_to_owner_of(data, fresh)
-        kept = _set_aside(path, now) if path.exists() else None
-        fresh.replace(path)
-        disk.sync_directory(data)
+    old = read_old(place)
+    with scratch_folder(place.data_dir) as folder:
+        made = DatabasePlace(folder)
+        count = asyncio.run(fill(made, place.data_dir / "records", old, bar, leaving=True))
+        _settle(made.file)
+        disk.give_to_owner_of(place.data_dir, made.file)
+        kept = _set_aside(place.file, now) if place.file.exists() else None
+        made.file.replace(place.file)
+        disk.sync_directory(place.data_dir)
     return old, count, kept
+
+
+def _rebuild_schema(place: "DatabasePlace", now: int, bar: Bar | None, epoch: "Epoch") -> tuple[Old, int, str | None]:
+    from storage.database.swap import fresh_beside, take_place
+
+    old = read_old(place)
+    made = fresh_beside(place)
+    count = asyncio.run(fill(made, place.data_dir / "records", old, bar, leaving=True))
+    return old, count, take_place(place, made, now, epoch)
 
 
 class Upto:
@@ -120,8 +148,8 @@ def end_missing(old: Old, count: int) -> int:
     return max(0, (old.applied or 0) - count)
 
 
-async def fill(folder: Path, records: Path, old: Old, bar: Bar | None, *, leaving: bool = False) -> int:
-    """Make a database in `folder` from the records. Returns how many were applied.
+async def fill(place: "DatabasePlace", records: Path, old: Old, bar: Bar | None, *, leaving: bool = False) -> int:
+    """Make a database in an empty place from the records. Returns how many were applied.
 
     `leaving`: events that had left the old one's table leave that of the new one, too.
     """
@@ -130,10 +158,9 @@ async def fill(folder: Path, records: Path, old: Old, bar: Bar | None, *, leavin
     from bot.pipeline.replay import rebuild
     from storage import schema
     from storage.database.database import Database
-    from storage.database.place import DatabasePlace
     from storage.projections import END_MISSING, LeftEvents, set_meta
 
-    database = await Database.open(DatabasePlace(folder))
+    database = await Database.open(place)
     try:
         async with database.write() as db:  # first, since the record of an outcome removes the row it belongs to
             for key, value in old.meta.items():
@@ -150,28 +177,28 @@ async def fill(folder: Path, records: Path, old: Old, bar: Bar | None, *, leavin
         await database.close()
 
 
-def read_old(path: Path, *, settled: bool = True) -> Old:
+def read_old(place: "DatabasePlace", *, settled: bool = True) -> Old:
     """Return what to take over. A database that cannot be read, or that a newer version wrote, gives nothing.
 
-    `settled`: its write-ahead log is written into it first, which only its one user may do. An older version may lack
-    columns, which then get their default.
+    `settled`: a file's write-ahead log is written into it first, which only its one user may do. An older version may
+    lack columns, which then get their default. Raises `DatabaseRefused` if its server does not answer.
     """
     from storage import schema
-    from storage.database.sqlite import refuse_other_schema
+    from storage.database.database import is_there, refuse_other_schema
+    from storage.database.plain import reading
     from storage.projections import EVENTS_LEFT
 
-    if not path.exists():
+    if not is_there(place):
         return Old()
     try:
-        if settled:
-            _settle(path)
-        refuse_other_schema(path, only_newer=True)
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            database.row_factory = sqlite3.Row
-            meta = {str(row["key"]): str(row["value"]) for row in database.execute("SELECT key, value FROM meta")}
-            rows = database.execute("SELECT * FROM outbox").fetchall()
-            names = [column.name for column in schema.outbox.columns if rows and column.name in rows[0].keys()]  # noqa: SIM118
-            outbox = [{name: row[name] for name in names} for row in rows]
+        if settled and place.url is None:
+            _settle(place.file)
+        refuse_other_schema(place, only_newer=True)
+        with reading(place) as tables:
+            meta = {str(key): str(value) for key, value in tables.tuples("SELECT key, value FROM meta")}
+            rows = tables.rows("SELECT * FROM outbox")
+        names = [column.name for column in schema.outbox.columns if rows and column.name in rows[0]]
+        outbox = [{name: row[name] for name in names} for row in rows]
         kept = {key: meta[key] for key in _KEPT_META if key in meta}
         return Old(int(meta["applied"]), kept, outbox, meta.get(EVENTS_LEFT, ""))
     except Exception:  # any fault is the very reason to rebuild it

@@ -21,10 +21,10 @@ from bot.cli.access.access_reason import (
     Room,
     Since,
     Until,
-    data_dir_of,
     given,
     leave_note,
     moment_of,
+    place_of,
     query_of,
 )
 from bot.cli.access.lookup import now_ms
@@ -54,7 +54,8 @@ def search(
     """Find records."""
     from storage.journal.search import matching
 
-    data, now = data_dir_of(data_dir, config_file), now_ms()
+    place, now = place_of(data_dir, config_file), now_ms()
+    data = place.data_dir
     if not words.strip():
         raise Invalid(text("cli.logs.bad_words"))
     query = query_of(data / "records", room, person, kind or [], moment_of(since, now), moment_of(until, now))
@@ -62,7 +63,7 @@ def search(
     leave_note(data, reason, now, asked)
     count, wording = 0, None
     if not (raw or json):
-        wording = wording_of(data, None if data_dir else config_file, now, content=True)
+        wording = wording_of(place, None if data_dir else config_file, now, content=True)
     with progress() as bar:
         found = matching(data / "records", query, words, partial(bar, text("cli.logs.searching")))
         for line in deque(found, maxlen=last) if last else found:

@@ -12,18 +12,19 @@ Left to others: making the tables (`rebuild.py`).
 """
 
 import asyncio
-import sqlite3
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.cli.terminal.progress import Bar
 from moderation.values.errors import Refused
 
 from .old_events import StoredEvents, compare
+
+if TYPE_CHECKING:
+    from storage.database.place import DatabasePlace
+    from storage.database.plain import PlainTables
 
 # Not held by the records: how far the homeserver was read, what is to be sent, expected answers.
 _NOT_OF_RECORDS = frozenset(
@@ -52,33 +53,35 @@ class TableDifference:
     is_stored: bool
 
 
-def differences(data: Path, bar: Bar | None) -> list[TableDifference]:
+def differences(place: "DatabasePlace", bar: Bar | None) -> list[TableDifference]:
     """Compare all tables that come from records.
 
     Raises `Refused` if the database cannot be read, `Invalid` if it still has an older schema.
     """
-    from storage.database.place import FILE
-    from storage.database.sqlite import refuse_other_schema
+    from storage.database.database import refuse_other_schema
+    from storage.database.place import DatabasePlace
     from storage.journal.reader import Log
     from storage.scratch import scratch_folder
 
     from .rebuild import fill, read_old
 
-    old = read_old(data / FILE, settled=False)
+    old = read_old(place, settled=False)
     if old.applied is None:
-        raise Refused("cli.logs.tables_unreadable", file=data / FILE)
-    refuse_other_schema(data / FILE)
-    with scratch_folder(data) as folder:
-        asyncio.run(fill(folder, data / "records", old, bar))
-        starts = Log(data / "records").starts()
-        return list(_compare(data / FILE, folder / FILE, purged=bool(starts) and starts[0][1] > 0))
+        raise Refused("cli.logs.tables_unreadable", file=place)
+    refuse_other_schema(place)
+    with scratch_folder(place.data_dir) as folder:
+        made = DatabasePlace(folder)
+        asyncio.run(fill(made, place.data_dir / "records", old, bar))
+        starts = Log(place.data_dir / "records").starts()
+        return list(_compare(place, made, purged=bool(starts) and starts[0][1] > 0))
 
 
-def _compare(stored: Path, made: Path, *, purged: bool) -> list[TableDifference]:
+def _compare(stored: "DatabasePlace", made: "DatabasePlace", *, purged: bool) -> list[TableDifference]:
     from storage import schema
+    from storage.database.plain import reading
 
     found: list[TableDifference] = []
-    with closing(_reading(stored)) as ours, closing(_reading(made)) as anew:
+    with reading(stored) as ours, reading(made) as anew:
         for table in schema.metadata.sorted_tables:
             if table.name in _NOT_OF_RECORDS | _OF_EVENTS:
                 continue
@@ -93,29 +96,27 @@ def _compare(stored: Path, made: Path, *, purged: bool) -> list[TableDifference]
     return found
 
 
-def _events(database: sqlite3.Connection) -> StoredEvents:
+def _events(tables: "PlainTables") -> StoredEvents:
     from storage.projections import EVENTS_LEFT, LeftEvents
 
-    row = database.execute("SELECT value FROM meta WHERE key = ?", (EVENTS_LEFT,)).fetchone()
-    left = LeftEvents.parse(row[0]) if row is not None else LeftEvents()
-    events, old, spoke = (_each(database, name) for name in ("events", "old_events", "spoke"))
+    rows = tables.tuples("SELECT value FROM meta WHERE key = ?", EVENTS_LEFT)
+    left = LeftEvents.parse(rows[0][0]) if rows else LeftEvents()
+    events, old, spoke = (_each(tables, name) for name in ("events", "old_events", "spoke"))
     return StoredEvents(events, old, spoke, left.stop, left.bot)
 
 
-def _reading(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+def _rows(tables: "PlainTables", table: str, names: list[str]) -> list[str]:
+    return [_written({name: row[name] for name in names}) for row in _each(tables, table)]
 
 
-def _rows(database: sqlite3.Connection, table: str, names: list[str]) -> list[str]:
-    columns = ", ".join(f'"{name}"' for name in names)
-    rows = database.execute(f'SELECT {columns} FROM "{table}"')  # noqa: S608  (both are names of ours)
-    return [_written(dict(zip(names, row, strict=True))) for row in rows]
+def _each(tables: "PlainTables", table: str) -> list[dict[str, Any]]:
+    rows = tables.rows(f'SELECT * FROM "{table}"')  # noqa: S608  (it is a name of ours)
+    return [{name: _held(value) for name, value in row.items()} for row in rows]
 
 
-def _each(database: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
-    cursor = database.execute(f'SELECT * FROM "{table}"')  # noqa: S608  (it is a name of ours)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+def _held(value: object) -> object:
+    """Return a value as PostgreSQL holds it."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
 
 
 def _written(row: Mapping[str, object]) -> str:

@@ -4,31 +4,35 @@ Left to others: the words (`bot/texts/record_words.py`), which records (`command
 (`line_format.py`), who may see content (`bot/cli/access/access_reason.py`).
 """
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.cli.terminal.options import read_config
 from bot.texts.record_words import Wording
+from moderation.values.errors import AnswerableError
+
+if TYPE_CHECKING:
+    from storage.database.place import DatabasePlace
 
 
-def wording_of(data: Path, config_file: Path | None, now_ms: int, *, content: bool) -> Wording:
-    """Return the words for the records in a data directory; without a configuration no server is left out of ids."""
+def wording_of(place: "DatabasePlace", config_file: Path | None, now_ms: int, *, content: bool) -> Wording:
+    """Return the words for the records of a place; without a configuration no server is left out of ids."""
     home = read_config(config_file).server if config_file else ""
-    return Wording(display_names(data), home, now_ms, content=content)
+    return Wording(display_names(place), home, now_ms, content=content)
 
 
-def display_names(data: Path) -> Callable[[str], str]:
+def display_names(place: "DatabasePlace") -> Callable[[str], str]:
     """Return a function that finds a display name in the database; "" without one."""
-    from storage.database.place import FILE
+    from storage.database.plain import reading
 
     @cache
     def known() -> dict[str, str]:
-        place = f"{(data / FILE).absolute().as_uri()}?mode=ro"
-        with suppress(sqlite3.Error), closing(sqlite3.connect(place, uri=True)) as database:
-            return dict(database.execute("SELECT user, display_name FROM members WHERE display_name != ''"))
+        named = """SELECT "user", display_name FROM members WHERE display_name != ''"""
+        with suppress(OSError, AnswerableError), reading(place) as tables:
+            return dict(tables.tuples(named))
         return {}
 
     return lambda user: known().get(user, "")

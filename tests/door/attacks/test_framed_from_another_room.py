@@ -199,7 +199,7 @@ async def test_a_reach_that_somebody_widens_in_the_tables_is_found(tmp_path: Pat
         await two.decide(RITA, "uphold")
         await two.bot.say(OPERA, "!uphold 1 so it is", KITCHEN)
         look = TablesSample(
-            two.bot.config.data_dir, two.bot.stores.database, two.bot.pipeline, two.bot.config.policy, Random(1)
+            two.bot.config.place, two.bot.stores.database, two.bot.pipeline, two.bot.config.policy, Random(1)
         )
         assert await look.look() == []
         assert two.bot.state.change("UPDATE credit SET reach = ''") == 2

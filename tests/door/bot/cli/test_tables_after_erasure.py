@@ -27,4 +27,5 @@ async def test_the_database_agrees_with_the_records_after_an_erasure(tmp_path: P
         done = await operations.by_name()["erase"](Request({"person": ANNA}, "root"))
         assert (done["parts"] > 0, done["kept"]) == (True, [])
         assert await bot.rows("SELECT * FROM evidence") == []
-    assert await asyncio.to_thread(differences, tmp_path / "data", None) == []
+        place = bot.config.place
+    assert await asyncio.to_thread(differences, place, None) == []

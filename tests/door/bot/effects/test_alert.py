@@ -260,7 +260,7 @@ async def test_a_database_that_was_changed_is_told(tmp_path: Path) -> None:
         bot = place.bot
         await bot.say(ANNA, "forbidden things")
         assert bot.state.change("UPDATE cases SET grade = 'minor'") == 1
-        await TablesSample(bot.config.data_dir, bot.stores.database, bot.pipeline, bot.config.policy, Random(1)).look()
+        await TablesSample(bot.config.place, bot.stores.database, bot.pipeline, bot.config.policy, Random(1)).look()
         await place.sent()
         (found,) = told(stub.requests)
         assert (found["type"], found["data"]["problem"]) == ("answerable.log", "tables")

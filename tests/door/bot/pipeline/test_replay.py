@@ -12,7 +12,7 @@ from bot.cli.approver import ApproverKey
 from bot.pipeline.replay import rebuild
 from moderation.model.facts import BotStarted, ConsoleEnded
 from storage.database.database import Database
-from storage.database.place import FILE, DatabasePlace
+from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record_keys import PersonKeys
 from storage.queries.tables_sample import differences
@@ -95,7 +95,7 @@ async def test_the_journal_replayed_into_an_empty_database_gives_the_same_tables
     await bot.idle()
     await bot.stop()
     for seed in range(20):
-        assert differences(bot.data_dir / FILE, bot.data_dir / "records", Random(seed)) == []
+        assert differences(bot.config.place, bot.data_dir / "records", Random(seed)) == []
     live = {name: bot.table(name) for name in TABLES}
     assert {name for name, rows in live.items() if not rows} == set()  # a story in which nothing is empty
     assert len(bot.facts(BotStarted)) == 3  # for the roster, and after the crash

@@ -193,7 +193,7 @@ async def old_and_new(bot: Offline) -> None:
 
 
 async def differences(bot: Offline) -> list[TableDifference]:
-    return await asyncio.to_thread(all_differences, bot.config.data_dir, None)
+    return await asyncio.to_thread(all_differences, bot.config.place, None)
 
 
 async def test_the_tables_agree_with_the_records_when_events_have_left(tmp_path: Path) -> None:

@@ -42,9 +42,7 @@ def change(bot: Offline, *statements: str) -> None:
 
 
 def sample(bot: Offline, seed: int = 1) -> TablesSample:
-    return TablesSample(
-        bot.config.data_dir, bot.stores.database, bot.pipeline, bot.pipeline.settings.policy, Random(seed)
-    )
+    return TablesSample(bot.config.place, bot.stores.database, bot.pipeline, bot.pipeline.settings.policy, Random(seed))
 
 
 async def looked(bot: Offline, seed: int = 1) -> list[tuple[str, str]]:

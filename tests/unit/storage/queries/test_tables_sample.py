@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
+import psycopg
 import pytest
 
 from moderation.model.facts import (
@@ -24,12 +25,14 @@ from moderation.model.facts import (
 from moderation.values.errors import Broken
 from moderation.values.ids import GroupCode, PersonId, RoomId, UserId
 from storage.database.database import Database
-from storage.database.place import FILE, DatabasePlace
+from storage.database.place import DatabasePlace
+from storage.database.server import session
 from storage.journal.journal import Journal
 from storage.journal.record_keys import PersonKeys
 from storage.projections import project, set_meta
 from storage.queries.tables_sample import SampleDifference, differences
 from storage.record_mapping import draft_of_fact
+from tests.postgres.engines import Engine
 
 NOON, DAY = 1_795_521_600_000, 86_400_000
 CODE, ROOM, LATER = GroupCode("G-7F3K"), RoomId("!old:example.org"), RoomId("!new:example.org")
@@ -46,11 +49,25 @@ def decided(by: UserId = CLEO, what: str = "upheld", state: str = "decided") -> 
     return CaseDecided(room=ROOM, n=1, what=what, state=state, subject=ANNA, by=by, reason="why")  # type: ignore[arg-type]
 
 
-async def recorded(data: Path, facts: Sequence[tuple[Fact, int]]) -> None:
+@pytest.fixture
+def place(engine: Engine, tmp_path: Path) -> DatabasePlace:
+    return engine.place(tmp_path)
+
+
+def change(place: DatabasePlace, *statements: str) -> None:
+    """Change rows behind the bot's back."""
+    opened = psycopg.connect(**session(place)) if place.url else sqlite3.connect(place.file)
+    with closing(opened) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+
+
+async def recorded(place: DatabasePlace, facts: Sequence[tuple[Fact, int]]) -> None:
     """Write facts, each with its time, to the journal and to the tables."""
-    keys = PersonKeys.open(DatabasePlace(data))
-    database = await Database.open(DatabasePlace(data))
-    with Journal.open(data, "example.org/log", keys, NOON) as journal:
+    keys = PersonKeys.open(DatabasePlace(place.data_dir))
+    database = await Database.open(place)
+    with Journal.open(place.data_dir, "example.org/log", keys, NOON) as journal:
         for fact, at in facts:
             code = CODE if fact.room or isinstance(fact, RoomEntered) else None
             (index,) = journal.append([draft_of_fact(fact, at, code, PersonId)])[:1]
@@ -62,8 +79,8 @@ async def recorded(data: Path, facts: Sequence[tuple[Fact, int]]) -> None:
     await database.close()
 
 
-def compared(data: Path, seed: int = 1) -> list[SampleDifference]:
-    return differences(data / FILE, data / "records", Random(seed))
+def compared(place: DatabasePlace, seed: int = 1) -> list[SampleDifference]:
+    return differences(place, place.data_dir / "records", Random(seed))
 
 
 ALIKE: dict[str, list[tuple[Fact, int]]] = {
@@ -113,47 +130,50 @@ ALIKE: dict[str, list[tuple[Fact, int]]] = {
 
 
 @pytest.mark.parametrize("what", ALIKE)
-async def test_effects_of_later_records_do_not_differ(tmp_path: Path, what: str) -> None:
-    await recorded(tmp_path, [(ENTERED, NOON), *ALIKE[what]])
-    assert [found for seed in range(5) if (found := compared(tmp_path, seed))] == []
+async def test_effects_of_later_records_do_not_differ(place: DatabasePlace, what: str) -> None:
+    await recorded(place, [(ENTERED, NOON), *ALIKE[what]])
+    assert [found for seed in range(5) if (found := compared(place, seed))] == []
 
 
-async def test_a_row_without_a_record_differs(tmp_path: Path) -> None:
-    await recorded(tmp_path, [(ENTERED, NOON), *ALIKE["a measure that was made longer, and ended another day"]])
-    with closing(sqlite3.connect(tmp_path / FILE)) as database:
-        database.execute(f"UPDATE sanctions SET until = {NOON + 4 * DAY}, why_ended = 'reversed'")
-        database.commit()
-    assert compared(tmp_path) == [
+async def test_a_row_without_a_record_differs(place: DatabasePlace) -> None:
+    await recorded(place, [(ENTERED, NOON), *ALIKE["a measure that was made longer, and ended another day"]])
+    change(
+        place,
+        f"UPDATE sanctions SET until = {NOON + 4 * DAY}, why_ended = 'reversed'",
+    )
+    assert compared(place) == [
         SampleDifference("sanctions", 2, 2, "ended"),
         SampleDifference("sanctions", 2, 2, "until"),
     ]
 
 
-async def test_a_few_rows_and_a_stretch_of_records_are_all_that_is_looked_at(tmp_path: Path) -> None:
-    await recorded(tmp_path, [(ENTERED, NOON), *((CHARGE, NOON + number) for number in range(400))])
-    with closing(sqlite3.connect(tmp_path / FILE)) as database:
-        database.execute("UPDATE credit SET cost = 6")
-        database.commit()
-    found = {(each.key, each.what) for seed in range(30) for each in compared(tmp_path, seed)}
+async def test_a_few_rows_and_a_stretch_of_records_are_all_that_is_looked_at(place: DatabasePlace) -> None:
+    await recorded(place, [(ENTERED, NOON), *((CHARGE, NOON + number) for number in range(400))])
+    change(
+        place,
+        "UPDATE credit SET cost = 6",
+    )
+    found = {(each.key, each.what) for seed in range(30) for each in compared(place, seed)}
     assert {what for _, what in found} == {"cost"}
-    assert len(compared(tmp_path)) == 20  # more need not be named
+    assert len(compared(place)) == 20  # more need not be named
     assert len(found) > 200  # chance leads everywhere in time
 
 
-async def test_a_differing_row_is_always_compared_again(tmp_path: Path) -> None:
-    await recorded(tmp_path, [(ENTERED, NOON), *((CHARGE, NOON + number) for number in range(400))])
-    with closing(sqlite3.connect(tmp_path / FILE)) as database:
-        database.execute("UPDATE credit SET cost = 6 WHERE record = 300")
-        database.execute("DELETE FROM credit WHERE record = 17")
-        database.commit()
+async def test_a_differing_row_is_always_compared_again(place: DatabasePlace) -> None:
+    await recorded(place, [(ENTERED, NOON), *((CHARGE, NOON + number) for number in range(400))])
+    change(
+        place,
+        "UPDATE credit SET cost = 6 WHERE record = 300",
+        "DELETE FROM credit WHERE record = 17",
+    )
     known = [SampleDifference("credit", 17, 17, "missing"), SampleDifference("credit", 300, 300, "cost")]
     for seed in range(5):
-        assert differences(tmp_path / FILE, tmp_path / "records", Random(seed), known) == known
+        assert differences(place, place.data_dir / "records", Random(seed), known) == known
 
 
-async def test_a_damaged_day_is_told_and_compared_with_nothing(tmp_path: Path) -> None:
-    await recorded(tmp_path, [(ENTERED, NOON), (CHARGE, NOON)])
-    (day,) = (tmp_path / "records" / "day").iterdir()
+async def test_a_damaged_day_is_told_and_compared_with_nothing(place: DatabasePlace) -> None:
+    await recorded(place, [(ENTERED, NOON), (CHARGE, NOON)])
+    (day,) = (place.data_dir / "records" / "day").iterdir()
     day.write_bytes(day.read_bytes().replace(b'"k":"credit"', b'"k":credit'))
     with pytest.raises(Broken, match="line 3"):
-        compared(tmp_path)
+        compared(place)

@@ -1,0 +1,52 @@
+"""Tables made anew on PostgreSQL that take the place of the old ones.
+
+Rules kept here:
+- They are made in a schema next to the old one, and take its name in one transaction: a crash at any instant leaves
+  the old tables or the new ones under the name, never none.
+- The old ones stay, under a name that tells the day.
+- Only the leader of the log does it.
+
+Left to others: filling them (`bot/cli/logs/rebuild.py`), files of SQLite (likewise).
+"""
+
+import datetime as dt
+from dataclasses import replace
+
+from .fence import Epoch
+from .place import DatabasePlace
+from .postgresql import connected
+
+_NAMES = "SELECT nspname FROM pg_catalog.pg_namespace WHERE starts_with(nspname, %s)"
+
+
+def fresh_beside(place: DatabasePlace) -> DatabasePlace:
+    """Return the place in which new tables are made, after removing what an earlier attempt has left there."""
+    fresh = replace(place, shard=f"{place.shard}$rebuild")
+    with connected(place, read_only=False) as connection:
+        connection.execute(f'DROP SCHEMA IF EXISTS "{fresh.schema}" CASCADE')
+    return fresh
+
+
+def take_place(place: DatabasePlace, fresh: DatabasePlace, now_ms: int, epoch: Epoch) -> str | None:
+    """Give the name of the tables to the new ones. Returns the name of the old ones' schema, if there were any.
+
+    Raises `Superseded` or `DatabaseRefused`.
+    """
+    with connected(place, read_only=False, durable=True) as connection, connection.transaction():
+        connection.execute(epoch.check_sql)
+        kept = _free_name(place, now_ms, {str(name) for (name,) in connection.execute(_NAMES, [place.schema])})
+        if kept is not None:
+            connection.execute(f'ALTER SCHEMA "{place.schema}" RENAME TO "{kept}"')
+        connection.execute(f'ALTER SCHEMA "{fresh.schema}" RENAME TO "{place.schema}"')
+        return kept
+
+
+def _free_name(place: DatabasePlace, now_ms: int, there: set[str]) -> str | None:
+    """Return a name for the old schema; None if there is no old one."""
+    if place.schema not in there:
+        return None
+    day = dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC).strftime("%Y-%m-%d")
+    name, number = f"{place.schema}$before-rebuild-{day}", 2
+    while name in there:
+        name, number = f"{place.schema}$before-rebuild-{day}-{number}", number + 1
+    return name
