@@ -10,7 +10,7 @@ import os
 import random
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,15 @@ SEED = int(os.environ.get("FAULTS_SEED", "7"))
 INSTANTS = 60  # drawn at random, in the long run
 
 
-async def perform(start: Start, folder: Path, fault: Fault, place: Place | None = None) -> Seen:
+async def perform(
+    start: Start, folder: Path, fault: Fault, place: Place | None = None, bot: Callable[..., Running] = Running
+) -> Seen:
     """Play the story with a fault. Returns what can be seen afterwards."""
     place = place or Place(folder / "data")
     shutil.copytree(start.folder / "data", place.data, dirs_exist_ok=True)
     async with again_at(start) as server:
         people = await again(server, start.people, folder / "people", start.accounts, start.tokens)
-        running = start.running(folder, server, place)
+        running = start.running(folder, server, place, bot)
         play = start.story.play(running, people, start.room, start.desk)
         place.begins()
         play.before(start.meanwhile)

@@ -22,7 +22,7 @@ from tests.fakes.homeserver import SimulatedHomeserver
 from tests.theatre.forked_command import ForkedProgram
 
 WITHIN_S = 300.0
-_LOOK_S = 0.02
+LOOK_S = 0.02
 
 
 @dataclass
@@ -87,7 +87,6 @@ class Running:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.config.format(url=self.server.url, user=self.session[0], data=self.place.data)
         (self.folder / "config.toml").write_text(config)
-        env = {"ANSWERABLE_ACCESS_TOKEN": self.session[1], "ANSWERABLE_DEVICE_ID": self.session[2]}
         order |= {"ahead": str(self.ahead.path), "sets_time": self.sets_time}
         self.starts = 1 + self._ready()
         self._program = ForkedProgram(
@@ -95,8 +94,13 @@ class Running:
             json.dumps({"folder": str(self.folder), **order}),
             folder=self.folder,
             output=self.folder / "stderr",
-            environ={**os.environ, **env},
+            environ={**os.environ, **self.environ},
         )
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What the environment of its process says besides."""
+        return {"ANSWERABLE_ACCESS_TOKEN": self.session[1], "ANSWERABLE_DEVICE_ID": self.session[2]}
 
     def _ready(self) -> int:
         """Return how often the bot has logged that it is ready."""
@@ -110,7 +114,7 @@ class Running:
         """Wait for the bot's end. Returns its exit status."""
         assert self._program is not None
         while (code := self._program.poll()) is None:  # noqa: ASYNC110 - another process runs
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(LOOK_S)
         self._program = None
         self.exits.append(code)
         return code
@@ -174,7 +178,7 @@ class Running:
                 self.place.mends()
                 await self.start()
             assert loop.time() < ends, f"waited {within_s:g} s for {what}: {text_of(self.folder / 'stderr')}"
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(LOOK_S)
         return found
 
 

@@ -76,14 +76,20 @@ class Start:
         """The bot's settings in the story."""
         return CONFIG + self.story.rules
 
-    def running(self, folder: Path, server: SimulatedHomeserver, place: Place | None = None) -> Running:
+    def running(
+        self,
+        folder: Path,
+        server: SimulatedHomeserver,
+        place: Place | None = None,
+        bot: Callable[..., Running] = Running,
+    ) -> Running:
         """Return the bot, on a homeserver like that of the scene, before it plays the story."""
-        running = Running(folder, server, self.session, self.config, place, sets_time=self.story.sets_time)
+        running = bot(folder, server, self.session, self.config, place, sets_time=self.story.sets_time)
         running.ahead.ms += self.ahead_ms
         return running
 
 
-async def scene(folder: Path, story: Story, *, encrypted: bool = False) -> Start:
+async def scene(folder: Path, story: Story, *, encrypted: bool = False, bot: Callable[..., Running] = Running) -> Start:
     """Set up a room that the bot protects, and its desk with everybody in it."""
     async with SimulatedHomeserver(clock=noon_clock()) as server:
         session = server.account("bot")
@@ -94,7 +100,7 @@ async def scene(folder: Path, story: Story, *, encrypted: bool = False) -> Start
         )
         await people.listen()
         room = _room(server, story, users, session[0], encrypted=encrypted)
-        running = Running(folder, server, session, CONFIG + (story.before or story.rules), sets_time=story.sets_time)
+        running = bot(folder, server, session, CONFIG + (story.before or story.rules), sets_time=story.sets_time)
         await running.start()
         desk = await running.until(
             lambda: _first(running.rows("SELECT room FROM rooms WHERE purpose = 'desk'")), "a desk"

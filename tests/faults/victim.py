@@ -12,6 +12,7 @@ Rules kept here:
 """
 
 import errno
+import importlib.util
 import json
 import mmap
 import os
@@ -107,9 +108,10 @@ def beset(steps: Steps) -> None:
 
         def to_its_end(db: Any) -> Any:
             nonlocal wrote
-            before = db._database.total_changes
+            file: Any = getattr(db, "_database", None)  # of SQLite; on PostgreSQL each transaction is a step
+            before = file.total_changes if file else -1
             result = work(db)
-            if wrote := db._database.total_changes != before:
+            if wrote := before < 0 or file.total_changes != before:
                 steps.step("commit keys")
             return result
 
@@ -118,9 +120,42 @@ def beset(steps: Steps) -> None:
             steps.step("committed keys")
         return result
 
+    if importlib.util.find_spec("psycopg") is not None:
+        _beset_postgresql(steps)
     Store._transaction = _transaction  # type: ignore[method-assign]
     DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
     Wire._exchange = _exchange  # type: ignore[method-assign, assignment]
+
+
+def _beset_postgresql(steps: Steps) -> None:
+    """Count the commits of state tables and small stores, and what is written to the table of the log."""
+    import psycopg
+
+    from storage.journal.postgresql_lines import PostgresLines
+
+    commit: Any = psycopg.AsyncConnection.commit
+
+    async def commit_state(self: Any) -> None:
+        is_any = self.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
+        if is_any:
+            steps.step("commit")
+        await commit(self)
+        if is_any:
+            steps.step("committed")
+
+    psycopg.AsyncConnection.commit = commit_state  # type: ignore[method-assign]
+    for name in ("append", "put_checkpoint", "rewrite", "remove_below", "move_day"):
+        setattr(PostgresLines, name, _around(steps, "table", getattr(PostgresLines, name)))
+
+
+def _around(steps: Steps, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(*args: Any, **more: Any) -> Any:
+        steps.step(name)
+        result = work(*args, **more)
+        steps.step(f"{name} written")
+        return result
+
+    return counted
 
 
 def be_ahead(path: Path) -> None:
@@ -161,7 +196,7 @@ def main() -> None:
         go_with_it()
     from bot.cli.main import run
 
-    run(["run", "--config", str(folder / "config.toml"), "--log-format", "json"])
+    run(["run", "--config", str(folder / "config.toml"), "--log-format", "json", *order.get("options", [])])
 
 
 if __name__ == "__main__":

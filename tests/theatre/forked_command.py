@@ -96,6 +96,14 @@ class ForkedProgram:
         """Send SIGKILL, if it runs."""
         self._send(signal.SIGKILL)
 
+    def pause(self) -> None:
+        """Send SIGSTOP, if it runs."""
+        self._send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Send SIGCONT, if it runs."""
+        self._send(signal.SIGCONT)
+
     def _send(self, number: int) -> None:
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
