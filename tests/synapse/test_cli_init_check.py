@@ -508,7 +508,7 @@ class TestRun:
     STUB = """
 import sys, types
 stub = types.ModuleType("bot.app")
-async def serve(config, session, stop, *, manager):
+async def serve(config, session, stop, *, manager, lead):
     print("serving", session.user, flush=True)
     await stop.wait()
     print("stopped", flush=True)

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.crypto import devices, undecrypted_events
+from bot.crypto.account import MEGOLM
 from bot.crypto.cross_signing import PrivateKeys
 from bot.crypto.room_keys import Decrypted, RoomKey, Sealed
 from tests.unit.bot.crypto.conftest import Make
@@ -293,3 +294,31 @@ class TestDeviceLists:
         }
         await ann.answer(answer)
         assert [each.signed for each in await ann.run(lambda db: devices.of_user(db, ben.user))] == [False]
+
+
+class TestASignThatNoDatabaseTextCanHold:
+    """U+0000 in what strangers name: kept as it is, or as U+FFFD, but never an error."""
+
+    async def test_in_a_session_and_a_reason(self, ann: Side, ben: Side) -> None:
+        raw = {
+            "event_id": "$a\0b",
+            "sender": ann.user,
+            "content": {"algorithm": MEGOLM, "session_id": "s\0t", "ciphertext": "x\0y"},
+        }
+        sealed = await ben.read(raw)
+        assert isinstance(sealed, Sealed) and sealed.waits
+        said = {"algorithm": MEGOLM, "code": "m.blacklisted", "room_id": ROOM, "session_id": "s\0t"}
+        await ben.run(lambda db: undecrypted_events.wait(db, "$a\0b", ROOM, "s\0t", raw, "", NOW))
+        await ben.take({"sender": ann.user, "type": "m.room_key.withheld", "content": said})
+        ((event, _, session, code),) = await ben.run(undecrypted_events.untold)
+        assert code == "m.blacklisted"
+        assert {event, session} in ({"$a\0b", "s\0t"}, {"$a\ufffdb", "s\ufffdt"})
+        await ben.run(lambda db: undecrypted_events.delete_events(db, [event]))
+        assert await ben.run(undecrypted_events.count) == 0
+
+    async def test_in_the_name_of_a_member(self, ann: Side, ben: Side) -> None:
+        strange = "@e\0ve:x"
+        await ann.run(lambda db: devices.track(db, [strange]))
+        event = await ann.encrypt(TEXT, ann.user, ben.user, strange)
+        await ben.take(*await ann.outgoing(ben))
+        assert isinstance(await ben.read(event), Decrypted)
