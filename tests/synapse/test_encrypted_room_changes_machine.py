@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,6 +15,7 @@ from moderation.model.facts import NotRead
 from moderation.values.ids import RoomId
 from tests.people.crypto_people import CryptoStage, EncryptedBot
 from tests.people.sealed_members import ask_sealed, sealed_room
+from tests.postgres.shared import Databases
 from tests.synapse.test_one_device_on_two_machines import position
 from tests.theatre.scene import Theatre
 from tests.theatre.served import HEAD, RULES, ServedBot, until
@@ -86,3 +88,35 @@ async def check_ratchets(ben: EncryptedBot, room: RoomId, bot: str, at_least: in
     assert len({each["content"]["device_id"] for each in there}) == 1
     assert Counter(map(position, there)).most_common(1)[0][1] == 1
     assert all([isinstance(await ben.machine.decrypt(each, room), Decrypted) for each in there])
+
+
+async def test_a_database_that_went_back_is_noticed_and_nothing_is_said_with_its_keys(
+    theatre: Theatre, cast: CryptoStage, postgres: Databases, postgres_url: str, tmp_path: Path
+) -> None:
+    rules = RULES + DATABASE.format(postgres_url)
+    bot, (owner,), ben = await theatre.bot(rules), await theatre.people("owner"), await cast.bot("ben")
+    room = await sealed_room(theatre, bot, owner, ben)
+    await ask_sealed(ben, room, "!help credit", bot)
+    await bot.stop()
+    with postgres.new(template=urlsplit(postgres_url).path[1:]) as backup:
+        bot.start()
+        await bot.has(await ben.say(room, "later than the backup"))
+        await ask_sealed(ben, room, "!help credit", bot)
+        await bot.stop()
+        before = await sealed_by(ben, room, bot.user)
+
+        restored = other_machine(bot, tmp_path / "restored", RULES + DATABASE.format(backup))
+        shutil.copytree(bot.data_dir, restored.data_dir, dirs_exist_ok=True)
+        theatre.bots, theatre.expected = [restored], {"keys_old", "keys_lost"}
+        restored.start()
+        await theatre.until_logged("keys_old")
+        await ben.say(room, "!help credit")
+        await theatre.until_logged("keys_lost")
+        await restored.stop()
+        assert await sealed_by(ben, room, bot.user) == before
+
+
+async def sealed_by(ben: EncryptedBot, room: RoomId, user: str) -> int:
+    """Return how many events of somebody in a room are encrypted."""
+    page = await ben.homeserver.messages(room, from_token=None, direction="b", limit=500)
+    return sum(each["type"] == "m.room.encrypted" and each["sender"] == user for each in page["chunk"])
