@@ -23,6 +23,7 @@ PARTS = (
     "scale",
     "everywhere",
     "kept",
+    "many_rooms",
     "lists",
     "records",
     "rules",

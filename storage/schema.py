@@ -73,6 +73,7 @@ rooms = Table(
 Index("rooms_by_desk", rooms.c.desk)
 Index("rooms_by_served", rooms.c.served)
 Index("rooms_by_direct", rooms.c.direct_with)
+Index("rooms_by_community", rooms.c.community)
 
 # The rooms in which groups were before upgrades: what was written there can only be redacted there.
 former_rooms = Table(
@@ -151,6 +152,9 @@ accounts = Table(
     Column("person", String, info=PERSON),
     Column("language", String, default="", info=words_of("user")),
 )
+
+_LINKED = accounts.c.user != accounts.c.person
+Index("accounts_linked", accounts.c.user, accounts.c.person, sqlite_where=_LINKED, postgresql_where=_LINKED)
 
 # A proved link between two accounts of one person; `accounts.person` follows from all links in force
 # (`storage/projections/linked_accounts.py`).
@@ -767,6 +771,7 @@ credit = Table(
     Column("reach", String, server_default="", info=PLAIN),  # a community; "": the whole deployment
 )
 Index("credit_by_person", credit.c.person)
+Index("credit_by_case", credit.c.n)
 
 sanctions = Table(
     "sanctions",

@@ -15,7 +15,7 @@ from moderation.model.facts import SanctionKind
 from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
 from storage import schema
 from storage.database.dialect import sql_list
-from storage.database.rows import rows_of
+from storage.database.rows import rows_of, rows_then
 from storage.projections import CASES_FROM, POSTED, get_meta, person_of
 from storage.schema import WAITS
 
@@ -71,7 +71,8 @@ _CHARGED = (
     .where(_CREDIT.n == bindparam("n"), _CREDIT.entry == "charge", _CREDIT.cost > 0, _CREDIT.record.not_in(_UNDONE))
     .distinct()
 )
-_COMMUNITIES = select(schema.rooms.c.community).where(ACTIVE_GROUP)
+_TWO_ROOMS = select(schema.rooms.c.room).where(ACTIVE_GROUP).limit(2)
+_TWO_OF_COMMUNITY = _TWO_ROOMS.where(schema.rooms.c.community == bindparam("reach"))
 _REPORTED = select(schema.reports.c.record).where(schema.reports.c.n == bindparam("n")).limit(1)
 _a, _c = schema.assignments.c, schema.cases.c
 _ORDERED_HERE = select(schema.sanctions.c.n).where(  # as `_ELSEWHERE`, seen from one of those rooms
@@ -135,9 +136,12 @@ async def case_view(db: AsyncConnection, n: int) -> CaseView | None:
 
 async def _is_for_operator(db: AsyncConnection, n: int) -> bool:
     """Return whether an appeal was heard before, or the cost of the case counts in several rooms."""
-    affirmed, charged, active = await rows_of(db, (_AFFIRMED, {"n": n}), (_CHARGED, {"n": n}), (_COMMUNITIES, {}))
-    groups = [row.community for row in active]
-    return bool(affirmed) or any(len(groups) > 1 if not reach else groups.count(reach) > 1 for (reach,) in charged)
+    (affirmed, _), rooms = await rows_then(
+        db,
+        ((_AFFIRMED, {"n": n}), (_CHARGED, {"n": n})),
+        lambda rows: [(_TWO_OF_COMMUNITY if reach else _TWO_ROOMS, {"reach": reach}) for (reach,) in rows[1]],
+    )
+    return bool(affirmed) or any(len(some) > 1 for some in rooms)
 
 
 async def _friends(db: AsyncConnection, case: CaseView) -> frozenset[UserId]:

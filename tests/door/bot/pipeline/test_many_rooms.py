@@ -1,0 +1,102 @@
+"""With many rooms and people, what one message brings reads no table that grows with them from end to end."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.database import sqlite_driver
+from storage.database.place import FILE
+from tests.door.offline import ANNA, BOT, DESK, MARK, OLGA, ROOM, Offline, offline
+
+RULES = """
+[[rules]]
+name = "tickets"
+kind = "terms"
+class = "serious"
+decide = "auto"
+measure = "redact"
+terms = ["forbidden"]
+[[rules]]
+name = "newcomers"
+kind = "terms"
+class = "minor"
+terms = ["hello"]
+unless = { messages = 3 }
+"""
+# The tables that grow with rooms, people or messages.
+GROWING = ("rooms", "members", "events", "old_events", "spoke", "cases", "sanctions", "credit", "accounts", "evidence")
+_SCAN = re.compile(rf"SCAN ({'|'.join(GROWING)})\b")
+
+
+@contextmanager
+def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Collect every statement that reads or changes rows, with its values."""
+    found: list[str] = []
+
+    def traced(work: Callable[..., Any]) -> Callable[..., Any]:
+        def done(connection: sqlite3.Connection, *values: Any) -> Any:
+            connection.set_trace_callback(found.append)
+            try:
+                return work(connection, *values)
+            finally:
+                connection.set_trace_callback(None)
+
+        return done
+
+    with monkeypatch.context() as patch:
+        for name in ("_do", "_do_all"):
+            patch.setattr(sqlite_driver, name, traced(getattr(sqlite_driver, name)))
+        yield found
+
+
+async def sanction(bot: Offline) -> None:
+    await bot.say(ANNA, "forbidden things")
+
+
+async def command(bot: Offline) -> None:
+    await bot.say(MARK, "!status")
+
+
+async def power_change(bot: Offline) -> None:
+    await bot.levels(OLGA, {OLGA: 100, BOT: 100, MARK: 50, ANNA: 50})
+
+
+async def decision(bot: Offline) -> None:
+    await bot.say(MARK, "!dismiss 1 it was meant well", room=DESK)
+
+
+async def arrival(bot: Offline) -> None:
+    await bot.membership(ANNA, "leave")
+    await bot.membership(ANNA, "join")
+
+
+WORKS = (sanction, command, power_change, decision, arrival)
+
+
+@pytest.mark.parametrize("work", WORKS, ids=lambda each: each.__name__)
+async def test_nothing_that_grows_is_read_from_end_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[Offline], Any]
+) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        await bot.say(ANNA, "forbidden once before")
+        await bot.say(MARK, "good morning")
+        bot.pipeline.knowledge.room_changed(ROOM)
+        with statements(monkeypatch) as found:
+            await work(bot)
+        taken = [sql for sql in dict.fromkeys(found) if sql.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "WITH"))]
+        assert len(taken) > 10
+        with closing(sqlite3.connect(bot.config.data_dir / FILE)) as db:
+            plans = {sql: [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}")] for sql in taken}
+    scanning = {sql: [step for step in plan if _SCAN.match(step)] for sql, plan in plans.items()}
+    left = {sql: steps for sql, steps in scanning.items() if steps and not _is_bounded(sql, steps)}
+    assert left == {}
+
+
+def _is_bounded(sql: str, steps: list[str]) -> bool:
+    """Tell whether few rows are read: the first that there are, or those of an index of few."""
+    return "LIMIT 2 " in sql or all("accounts_linked" in step for step in steps)
