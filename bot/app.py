@@ -486,7 +486,7 @@ def make_operations(
     """Return the operations on the records in these stores."""
     retention = config.records.retention
     identity = (stores.identity, stores.identity_key)
-    return Operations(pipeline, stores.database, config.data_dir, config.policy, retention, clock, *identity, doubts)
+    return Operations(pipeline, stores.database, config.place, config.policy, retention, clock, *identity, doubts)
 
 
 def _witness(settings: AnchorSettings, journal: Journal, clock: Clock) -> WitnessClient | None:

@@ -27,6 +27,7 @@ from storage import outbox, queries
 from storage.backup import snapshot
 from storage.backup.contents import Manifest
 from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 
 from .request import ByName, Request
@@ -37,10 +38,12 @@ _SPARE_CASES = 1_000  # how many cases may have been opened in the lost time
 class BackupOperations:
     """Operations that copy the data directory, and begin a new era in a restored one."""
 
-    def __init__(self, pipeline: Pipeline, database: Database, data_dir: Path, policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self, pipeline: Pipeline, database: Database, place: DatabasePlace, policy: Policy, clock: Clock
+    ) -> None:
         self._pipeline = pipeline
         self._database = database
-        self._data_dir = data_dir
+        self._place = place
         self._policy = policy
         self._clock = clock
 
@@ -49,12 +52,12 @@ class BackupOperations:
         return {"backup": self._do_backup}
 
     async def _do_backup(self, asked: Request) -> dict[str, Any]:
-        stage = await asyncio.to_thread(snapshot.begin, self._data_dir)
-        await asyncio.to_thread(snapshot.copy_database, self._data_dir, stage)
+        stage = await asyncio.to_thread(snapshot.begin, self._place.data_dir)
+        await asyncio.to_thread(snapshot.copy_database, self._place, stage)
         async with self._database.read() as db:
             said = {"waiting": await outbox.count(db), "next_case": await queries.next_case(db)}
         fact = RecordsExported(what="backup", count=await self._pipeline.with_journal(_size), reader=asked.who)
-        copied = await self._pipeline.with_journal(partial(_copy, self._data_dir, stage), fact, signed=True)
+        copied = await self._pipeline.with_journal(partial(_copy, self._place, stage), fact, signed=True)
         return {"made_ms": self._clock(), **said, **copied}
 
     async def restored(self, manifest: Manifest, signed: int, who: str) -> RecordsRestored:
@@ -83,7 +86,7 @@ def _size(journal: Journal) -> int:
     return journal.size
 
 
-def _copy(data_dir: Path, stage: Path, journal: Journal) -> dict[str, Any]:
-    snapshot.copy_records(data_dir, stage)
+def _copy(place: DatabasePlace, stage: Path, journal: Journal) -> dict[str, Any]:
+    snapshot.copy_records(place, stage)
     origin, size, root = journal.signed_checkpoint.split("\n")[:3]
     return {"origin": origin, "records": int(size), "root": root}

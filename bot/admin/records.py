@@ -16,7 +16,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import structlog
@@ -35,6 +34,7 @@ from moderation.values.errors import Invalid, Refused
 from moderation.values.ids import EventId, PersonId, RoomId, UserId
 from storage import queries
 from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from storage.export.waiting import remove_waiting
 from storage.identity.store import IdentityStore
 from storage.journal.journal import Journal
@@ -97,7 +97,7 @@ class Operations:
         self,
         pipeline: Pipeline,
         database: Database,
-        data_dir: Path,
+        place: DatabasePlace,
         policy: Policy,
         retention_ms: int,
         clock: Clock,
@@ -112,6 +112,7 @@ class Operations:
         self.doubts = doubts
         self._pipeline = pipeline
         self._database = database
+        data_dir = place.data_dir
         self._records = data_dir / "records"
         days = retention_ms // DAY_MS
         appeal_days = policy.cases.appeal_within // DAY_MS
@@ -120,7 +121,7 @@ class Operations:
         self._clock = clock
         self.dossiers = Dossiers(pipeline, database, self._records, policy, clock)
         self.tidier = Tidier(pipeline, database, self._records, retention_ms, clock)
-        self.backup = BackupOperations(pipeline, database, data_dir, policy, clock)
+        self.backup = BackupOperations(pipeline, database, place, policy, clock)
         self._exports = ExportOperations(pipeline, database, data_dir, clock)
         self.roster = RosterOperations(pipeline, database, store, clock)
         self._people = PeopleOperations(pipeline, database, store)

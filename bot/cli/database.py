@@ -109,6 +109,11 @@ def _moved(config: "Config", bar: Bar, *, to_files: bool) -> "Copied":
     return copied
 
 
+def moved_to_server(config: "Config", bar: Bar) -> "Copied":
+    """Move the files to the database of the settings; the caller holds the data directory."""
+    return _moved(config, bar, to_files=False)
+
+
 def _keep_session(config: "Config") -> None:
     """Write the session into `.env` if the database had another one."""
     from bot.account.kept_session import kept_session

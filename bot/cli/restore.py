@@ -59,6 +59,7 @@ def restore(
     backup = file.expanduser().absolute()
     config = _config(config_file.expanduser().absolute(), backup)
     _must_be_empty(config.data_dir)
+    _database_must_be_empty(config)
     make_data_dir(config.data_dir)
     with only_instance(config.data_dir), progress() as bar:
         stage = config.data_dir / FOLDER
@@ -68,6 +69,7 @@ def restore(
         known = _check(stage / "records", against, bar, damaged=damaged)
         record, fact = asyncio.run(_go_on(config, stage, manifest, known))
         _move(stage, config)
+        _to_server(config, bar)
     lacks = _lacks(config)
     if json:
         as_json(_as_json(manifest, record, fact, lacks))
@@ -150,10 +152,15 @@ def _size_of(records: Path, kept: str) -> int:
 async def _go_on(config: "Config", stage: Path, manifest: "Manifest", known: int) -> "tuple[int, RecordsRestored]":
     """Record that the log goes on from a backup. Return the index of that record, and the fact."""
     from bot.app import records_only
+    from bot.config.database import DatabaseSettings
 
     from .access.admin_client import quietly
 
-    there = config.model_copy(update={"bot": config.bot.model_copy(update={"data_dir": stage})})
+    bot, secrets = (
+        config.bot.model_copy(update={"data_dir": stage}),
+        config.secrets.model_copy(update={"database": None}),
+    )
+    there = config.model_copy(update={"bot": bot, "database": DatabaseSettings(), "secrets": secrets})
     with quietly():
         async with records_only(there) as operations:
             fact = await operations.backup.restored(manifest, known, user())
@@ -181,6 +188,33 @@ def _move(stage: Path, config: "Config") -> None:
         path.rename(config.data_dir / path.name)
         disk.sync_directory(config.data_dir)
     disk.remove_folder(stage)
+
+
+def _database_must_be_empty(config: "Config") -> None:
+    """Raise `Refused` if the database on PostgreSQL holds a deployment, even one that left it."""
+    if config.place.url is None:
+        return
+    from bot.leading.lead import worded
+    from storage.moving.to_server import refuse_anything
+
+    with worded(config.place):
+        refuse_anything(config.place)
+
+
+def _to_server(config: "Config", bar: Bar) -> None:
+    """Move the restored tables to PostgreSQL, if the settings name a database there, and remove their files."""
+    if config.place.url is None:
+        return
+    from storage.database.moved import FILE as MOVED
+    from storage.database.place import FILE as STATE
+    from storage.journal import disk
+    from storage.journal.record_keys import FILE as IDENTITY
+
+    from .database import moved_to_server
+
+    moved_to_server(config, bar)
+    for name in (f"{STATE}-wal", f"{STATE}-shm", STATE, IDENTITY, MOVED):
+        disk.remove(config.data_dir / name)
 
 
 def _lacks(config: "Config") -> list[str]:

@@ -8,6 +8,7 @@ Rules kept here:
 - The journal and the keys of persons are copied in one turn of the only writer, with everything signed.
 - That turn is short: files that never change in place are linked, not copied, and the copy is on the same file system.
 - No draft and no deleted row is copied.
+- Tables on PostgreSQL become the same files as those of SQLite, so that a backup can be restored to either.
 
 Left to others: whose turn it is (`bot/admin/backup.py`), making one file of it (`bundle.py`).
 """
@@ -20,8 +21,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from storage.database.place import FILE as STATE
+from storage.database.place import DatabasePlace
 from storage.journal import disk
 from storage.journal.record_keys import FILE as IDENTITY
+from storage.moving.stores import identity_store
+from storage.moving.to_files import copy_to_files
 
 from .contents import LOG_KEY, MEDIA, POLICY, POLICY_KEYS, POLICY_STATE, RECORDS, SPOOL
 
@@ -37,10 +41,13 @@ def begin(data_dir: Path) -> Path:
     return stage
 
 
-def copy_database(data_dir: Path, stage: Path) -> None:
+def copy_database(place: DatabasePlace, stage: Path) -> None:
     """Copy the policy server's keys and answers, then the tables, as they are now. May run while the writers work."""
-    _copy_policy_server(data_dir, stage)
-    vacuum_into(data_dir / STATE, stage / STATE)
+    _copy_policy_server(place.data_dir, stage)
+    if place.url is None:
+        vacuum_into(place.file, stage / STATE)
+    else:
+        copy_to_files(place, stage, state=True)
 
 
 def _copy_policy_server(data_dir: Path, stage: Path) -> None:
@@ -54,14 +61,18 @@ def _copy_policy_server(data_dir: Path, stage: Path) -> None:
         vacuum_into(data_dir / POLICY_STATE, stage / POLICY_STATE)
 
 
-def copy_records(data_dir: Path, stage: Path) -> None:
+def copy_records(place: DatabasePlace, stage: Path) -> None:
     """Copy the journal, its key and the keys of persons. Must run in a turn of the writer."""
+    data_dir = place.data_dir
     for name in (RECORDS, SPOOL, MEDIA):
         if (data_dir / name).is_dir():
             _copy_folder(data_dir / name, stage / name)
     disk.make_folder(stage / Path(LOG_KEY).parent, disk.SECRET_FOLDER_MODE)
     shutil.copyfile(data_dir / LOG_KEY, stage / LOG_KEY)
-    vacuum_into(data_dir / IDENTITY, stage / IDENTITY)
+    if place.url is None:
+        vacuum_into(data_dir / IDENTITY, stage / IDENTITY)
+    else:
+        copy_to_files(place, stage, [identity_store(place)])
 
 
 def vacuum_into(source: Path, target: Path) -> None:

@@ -46,5 +46,9 @@ class DeviceStores:
 
 def stores_of(place: DatabasePlace, devices: DeviceStores) -> list[Store]:
     """Return the stores of a deployment. Raises `OSError`."""
-    identity = Store(place_of(place), (PERSON_KEYS, *IDENTITY_TABLES))
-    return [identity, *(Store(where, devices.tables) for where in devices.places_of(place))]
+    return [identity_store(place), *(Store(where, devices.tables) for where in devices.places_of(place))]
+
+
+def identity_store(place: DatabasePlace) -> Store:
+    """Return the store of the keys of persons and of what members proved."""
+    return Store(place_of(place), (PERSON_KEYS, *IDENTITY_TABLES))

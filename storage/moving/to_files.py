@@ -10,6 +10,7 @@ Left to others: rows (`whole.py`), who may start where (`storage/database/moved.
 """
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,14 @@ from storage.database.fence import Epoch
 from storage.database.moved import COMPLETE, STAGE, Move, last_move, note_move
 from storage.database.place import DatabasePlace
 from storage.database.refusals import refused
+from storage.database.server import NAME
 from storage.journal import disk
 from storage.journal.postgresql_lines import PostgresLines
 
-from .copying import Progress
+from .copying import Progress, unheard
 from .file_mark import forget_files_left
 from .session import connected
-from .stores import DeviceStores, stores_of
+from .stores import DeviceStores, Store, stores_of
 from .whole import Copied, server_to_files
 
 if TYPE_CHECKING:
@@ -50,7 +52,9 @@ def move_to_files(
         if last is None or last.way != "out":
             postgresql.refuse_other_schema(place)
             _refuse_behind(connection, place, records)
-            copied = copy_to_files(connection, place, devices, stage, report)
+            disk.remove_folder(stage)
+            disk.make_folder(stage, disk.SECRET_FOLDER_MODE)
+            copied = copy_to_files(place, stage, stores_of(place, devices), report, state=True)
             _leave(connection, place, epoch, now_ms)
         elif _id_of(stage) != last.id:
             raise refused("moved_to_files", place, at=Moment(last.at_ms))
@@ -59,15 +63,17 @@ def move_to_files(
 
 
 def copy_to_files(
-    connection: "psycopg.Connection[Any]", place: DatabasePlace, devices: DeviceStores, folder: Path, report: Progress
+    place: DatabasePlace,
+    folder: Path,
+    stores: Sequence[Store] = (),
+    report: Progress = unheard,
+    *,
+    state: bool = False,
 ) -> Copied:
-    """Copy a database as it is at this moment to files in a new folder."""
-    stores = stores_of(place, devices)
-    disk.remove_folder(folder)
-    disk.make_folder(folder, disk.SECRET_FOLDER_MODE)
-    with connection.transaction():
+    """Copy the state tables and small stores of a database, as they are at this moment, to new files in `folder`."""
+    with connected(place, NAME) as connection, connection.transaction():
         connection.execute(_SNAPSHOT)
-        return server_to_files(connection, place, folder, stores, report)
+        return server_to_files(connection, place, folder, stores, report, state=state)
 
 
 def _refuse_behind(connection: "psycopg.Connection[Any]", place: DatabasePlace, records: int) -> None:

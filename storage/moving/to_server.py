@@ -19,6 +19,8 @@ from storage.database.fence import Epoch
 from storage.database.moved import Move, last_move, note_move
 from storage.database.place import DatabasePlace
 from storage.database.refusals import refused
+from storage.database.server import NAME
+from storage.journal.postgresql_lines import PostgresLines
 
 from .copying import Progress
 from .file_mark import note_files_left
@@ -62,6 +64,19 @@ def _copied(
         connection.execute(f'DROP SCHEMA IF EXISTS "{place.schema}${MADE_AT_START}" CASCADE')  # of an earlier stay
         note_move(connection, place, Move("in", secrets.token_hex(8), now_ms))
     return copied
+
+
+def refuse_anything(place: DatabasePlace) -> None:
+    """Raise `DatabaseRefused` if there is anything of a deployment in the database, even a copy that was left."""
+    with connected(place, NAME) as connection:
+        tables = ServerTables(connection, place.schema)
+        if any(tables.has(shape) and tables.count(shape) for shape in state_shapes()) or _has_log(connection, place):
+            raise refused("not_empty", place)
+
+
+def _has_log(connection: "psycopg.Connection[Any]", place: DatabasePlace) -> bool:
+    there = connection.execute("SELECT to_regclass('answerable_shared.log')::text").fetchone()
+    return bool(there and there[0]) and PostgresLines(connection, place.shard).end() > 0
 
 
 def _refuse_used(connection: "psycopg.Connection[Any]", place: DatabasePlace) -> None:

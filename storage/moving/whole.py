@@ -66,19 +66,20 @@ def server_to_files(
     folder: Path,
     stores: Sequence[Store],
     report: Progress,
+    *,
+    state: bool,
 ) -> Copied:
-    """Copy tables into new files in `folder`, durable on return.
+    """Copy small stores, and the state tables if `state`, into new files in `folder`, durable on return.
 
     Reads in the caller's transaction, which must be a snapshot. Raises `Broken` if a copy differs from what was read.
     """
-    sources = {STATE: ServerTables(connection, place.schema)}
-    sources |= {store.where.name: ServerTables(connection, store.where.schema) for store in stores}
-    total = _count(sources[STATE], state_shapes()) + sum(
-        _count(sources[each.where.name], _shapes(each)) for each in stores
-    )
-    counter = Counter(total, report)
-    sqlite.migrate(folder / FILE)
-    copied = _filled(sources[STATE], folder / FILE, STATE, state_shapes(), counter)
+    tables, copied = ServerTables(connection, place.schema), Copied()
+    sources = {store.where.name: ServerTables(connection, store.where.schema) for store in stores}
+    total = _count(tables, state_shapes()) if state else 0
+    counter = Counter(total + sum(_count(sources[each.where.name], _shapes(each)) for each in stores), report)
+    if state:
+        sqlite.migrate(folder / FILE)
+        copied = _filled(tables, folder / FILE, STATE, state_shapes(), counter)
     for store in stores:
         path, name = store.file_in(folder), store.where.name
         _make(store.at(DatabasePlace(folder)), _within(connection, store).version)

@@ -250,6 +250,77 @@ async def _started(data: Path) -> None:
         pass
 
 
+# Backups.
+
+
+def backup(name: str) -> Any:
+    return said("backup", name)
+
+
+def said(*arguments: str) -> Any:
+    ran = CliRunner().invoke(app, [*arguments, "--json"])
+    assert ran.exit_code == 0, (ran.output, ran.exception)
+    return json.loads(ran.stdout)
+
+
+def small(tables: Tables) -> Tables:
+    """Return the tables whose rows a restore keeps as they are."""
+    return {name: tables[name] for name in ("state.cases", "state.sanctions", "state.credit", "identity.person_keys")}
+
+
+def test_a_backup_of_postgresql_is_restored_to_files_and_to_postgresql(
+    data: Path, postgres: Any, postgres_url: str
+) -> None:
+    before = in_files(data)
+    move("--to", postgres_url)
+    (data / FILE).unlink()  # nothing is taken from the files that were left
+    (data / "identity.sqlite3").unlink()
+    configure(postgres_url)
+    made = backup("../made.zip")
+    assert made["problems"] == 0
+
+    shutil.rmtree(data)
+    assert "database.not_empty" in restored_not("../made.zip")
+    configure("")
+    assert said("restore", "../made.zip")["records"] == made["records"]
+    assert small(in_files(data)) == small(before)
+    assert opens(DatabasePlace(data)) == ""
+    assert verified("--tables")
+
+    shutil.rmtree(data)
+    with postgres.new() as other:
+        configure(other)
+        said("restore", "../made.zip")
+        assert small(on_server(data, other)) == small(before)
+        assert opens(DatabasePlace(data, SecretStr(other))) == ""
+        assert verified()
+        assert not [name for name in (FILE, "identity.sqlite3", MOVED) if (data / name).exists()]
+
+
+def restored_not(file: str) -> str:
+    ran = CliRunner().invoke(app, ["restore", file])
+    assert ran.exit_code != 0
+    return str(getattr(ran.exception, "key", ran.exception))
+
+
+def test_a_backup_of_files_is_restored_to_postgresql(data: Path, postgres_url: str) -> None:
+    before, made = in_files(data), backup("../made.zip")
+    shutil.rmtree(data)
+    configure(postgres_url)
+    assert said("restore", "../made.zip")["records"] == made["records"]
+    assert small(on_server(data, postgres_url)) == small(before)
+    assert opens(DatabasePlace(data, SecretStr(postgres_url))) == ""
+
+
+def test_a_backup_of_an_older_version_is_restored_to_postgresql(data: Path, postgres_url: str) -> None:
+    (older,) = data.parent.glob("*.zip")
+    shutil.rmtree(data)
+    configure(postgres_url)
+    assert said("restore", older.name)["records"] > 0
+    assert on_server(data, postgres_url)["state.cases"]
+    assert verified()
+
+
 # Killed.
 
 EVERY = 4  # steps from one kill to the next; with 1 it takes minutes

@@ -14,6 +14,7 @@ from storage.backup import snapshot
 from storage.backup.bundle import opened, unpack, write
 from storage.backup.contents import MANIFEST, Manifest, decode, is_ours
 from storage.database.place import FILE as STATE
+from storage.database.place import DatabasePlace
 from storage.journal import disk
 from storage.journal.record_keys import FILE as IDENTITY
 
@@ -56,8 +57,8 @@ def data_dir(tmp_path: Path) -> Path:
 def taken(data_dir: Path) -> Path:
     """Take a snapshot of the data directory."""
     stage = snapshot.begin(data_dir)
-    snapshot.copy_database(data_dir, stage)
-    snapshot.copy_records(data_dir, stage)
+    snapshot.copy_database(DatabasePlace(data_dir), stage)
+    snapshot.copy_records(DatabasePlace(data_dir), stage)
     return stage
 
 
