@@ -13,9 +13,9 @@ from typing import Protocol
 
 from moderation.values.errors import Broken
 
-from .fingerprint import Fingerprint, Reading, Row
+from .fingerprint import Fingerprint, Row, RowDigest
 from .server_tables import storable
-from .shapes import Shape
+from .shapes import TableShape
 
 Progress = Callable[[int, int], None]  # rows done, all rows
 
@@ -30,20 +30,20 @@ _CLASSES = {"INTEGER": int, "TEXT": str, "BLOB": bytes}
 class Source(Protocol):
     """Tables that are read."""
 
-    def has(self, shape: Shape) -> bool:
+    def has(self, shape: TableShape) -> bool:
         """Tell whether there is this table."""
 
-    def count(self, shape: Shape) -> int:
+    def count(self, shape: TableShape) -> int:
         """Return the number of rows."""
 
-    def portions(self, shape: Shape) -> Iterator[list[Row]]:
+    def portions(self, shape: TableShape) -> Iterator[list[Row]]:
         """Yield all rows in the order of their key."""
 
 
 class Target(Source, Protocol):
     """Tables that are filled."""
 
-    def put(self, shape: Shape, portions: Iterable[list[Row]]) -> None:
+    def put(self, shape: TableShape, portions: Iterable[list[Row]]) -> None:
         """Add rows."""
 
 
@@ -61,7 +61,9 @@ class Counter:
         self._report(self._done, self._total)
 
 
-def copy_tables(source: Source, target: Target, shapes: Sequence[Shape], counter: Counter) -> dict[str, Fingerprint]:
+def copy_tables(
+    source: Source, target: Target, shapes: Sequence[TableShape], counter: Counter
+) -> dict[str, Fingerprint]:
     """Copy tables, and compare. Return what each has. Raises `Broken` if a copy differs from what was read."""
     found = {}
     for shape in shapes:
@@ -70,8 +72,8 @@ def copy_tables(source: Source, target: Target, shapes: Sequence[Shape], counter
     return found
 
 
-def _copied(source: Source, target: Target, shape: Shape, counter: Counter) -> Fingerprint:
-    read, written = Reading(), Reading()
+def _copied(source: Source, target: Target, shape: TableShape, counter: Counter) -> Fingerprint:
+    read, written = RowDigest(), RowDigest()
     target.put(shape, _noted(source.portions(shape), shape, read, counter))
     for rows in target.portions(shape):
         written.add(rows)
@@ -80,7 +82,9 @@ def _copied(source: Source, target: Target, shape: Shape, counter: Counter) -> F
     return read.fingerprint
 
 
-def _noted(portions: Iterable[list[Row]], shape: Shape, reading: Reading, counter: Counter) -> Iterator[list[Row]]:
+def _noted(
+    portions: Iterable[list[Row]], shape: TableShape, reading: RowDigest, counter: Counter
+) -> Iterator[list[Row]]:
     classes = [_CLASSES[kind] for kind in shape.kinds]
     for portion in portions:
         rows = [storable(tuple(row)) for row in portion]

@@ -12,7 +12,7 @@ from pathlib import Path
 from storage.database.small_tables import quoted
 
 from .fingerprint import Row
-from .shapes import Shape
+from .shapes import TableShape
 
 PORTION = 1_000  # rows in memory at once
 
@@ -34,23 +34,23 @@ class FileTables:
         """Open a file whose tables are there and empty."""
         return cls(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None))
 
-    def has(self, shape: Shape) -> bool:
+    def has(self, shape: TableShape) -> bool:
         """Tell whether there is this table."""
         query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
         return self._database.execute(query, (shape.name,)).fetchone() is not None
 
-    def count(self, shape: Shape) -> int:
+    def count(self, shape: TableShape) -> int:
         """Return the number of rows."""
         return int(self._database.execute(f'SELECT count(*) FROM "{shape.name}"').fetchone()[0])  # noqa: S608
 
-    def portions(self, shape: Shape) -> Iterator[list[Row]]:
+    def portions(self, shape: TableShape) -> Iterator[list[Row]]:
         """Yield all rows in the order of their key."""
         sql = f'SELECT {quoted(shape.columns)} FROM "{shape.name}" ORDER BY {quoted(shape.key)}'  # noqa: S608
         cursor = self._database.execute(sql)
         while rows := cursor.fetchmany(PORTION):
             yield rows
 
-    def put(self, shape: Shape, portions: Iterable[list[Row]]) -> None:
+    def put(self, shape: TableShape, portions: Iterable[list[Row]]) -> None:
         """Add rows."""
         marks = ", ".join("?" * len(shape.columns))
         sql = f'INSERT INTO "{shape.name}" ({quoted(shape.columns)}) VALUES ({marks})'  # noqa: S608

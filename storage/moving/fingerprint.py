@@ -17,7 +17,7 @@ class Fingerprint(NamedTuple):
     digest: str
 
 
-class Reading:
+class RowDigest:
     """Rows as they pass."""
 
     def __init__(self) -> None:

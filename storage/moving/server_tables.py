@@ -13,7 +13,7 @@ from storage.database.small_tables import quoted
 
 from .file_tables import PORTION
 from .fingerprint import Row
-from .shapes import Shape
+from .shapes import TableShape
 
 if TYPE_CHECKING:
     import psycopg
@@ -28,17 +28,17 @@ class ServerTables:
         self._database = database
         self._schema = schema
 
-    def has(self, shape: Shape) -> bool:
+    def has(self, shape: TableShape) -> bool:
         """Tell whether there is this table."""
         found = self._database.execute("SELECT to_regclass(%s)::text", [self._name(shape)]).fetchone()
         return found is not None and found[0] is not None
 
-    def count(self, shape: Shape) -> int:
+    def count(self, shape: TableShape) -> int:
         """Return the number of rows."""
         row = self._database.execute(f"SELECT count(*) FROM {self._name(shape)}").fetchone()  # noqa: S608
         return int(row[0]) if row else 0
 
-    def portions(self, shape: Shape) -> Iterator[list[Row]]:
+    def portions(self, shape: TableShape) -> Iterator[list[Row]]:
         """Yield all rows in the order of their key."""
         sql = f"SELECT {quoted(shape.columns)} FROM {self._name(shape)} ORDER BY {quoted(shape.key)}"  # noqa: S608
         with self._database.cursor(f"move {shape.name}", binary=True) as cursor:
@@ -46,7 +46,7 @@ class ServerTables:
             while rows := cursor.fetchmany(PORTION):
                 yield rows
 
-    def put(self, shape: Shape, portions: Iterable[list[Row]]) -> None:
+    def put(self, shape: TableShape, portions: Iterable[list[Row]]) -> None:
         """Add rows."""
         sql = f"COPY {self._name(shape)} ({quoted(shape.columns)}) FROM STDIN (FORMAT BINARY)"
         with self._database.cursor() as cursor, cursor.copy(sql) as copy:
@@ -57,17 +57,17 @@ class ServerTables:
         if shape.counter:
             self._count_on(shape)
 
-    def clear(self, shape: Shape) -> None:
+    def clear(self, shape: TableShape) -> None:
         """Remove all rows."""
         self._database.execute(f"DELETE FROM {self._name(shape)}")  # noqa: S608
 
-    def _count_on(self, shape: Shape) -> None:
+    def _count_on(self, shape: TableShape) -> None:
         """Let the counter of a table go on after its last row."""
         last = f'(SELECT max("{shape.counter}") FROM {self._name(shape)})'  # noqa: S608
         sql = f"SELECT setval(pg_get_serial_sequence(%s, %s), greatest(1, {last}), {last} IS NOT NULL)"
         self._database.execute(sql, [self._name(shape), shape.counter])
 
-    def _name(self, shape: Shape) -> str:
+    def _name(self, shape: TableShape) -> str:
         return f'"{self._schema}"."{shape.name}"'
 
 

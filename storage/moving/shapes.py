@@ -16,7 +16,7 @@ from storage.schema import metadata
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class TableShape:
     """One table: its columns in order, and those by which its rows are in order."""
 
     name: str
@@ -26,19 +26,19 @@ class Shape:
     counter: str = ""  # the column that counts up by itself
 
 
-def state_shapes() -> tuple[Shape, ...]:
+def state_shapes() -> tuple[TableShape, ...]:
     """Return the tables of the state database; a table comes after those that it refers to."""
     return tuple(map(_of_state, metadata.sorted_tables))
 
 
-def small_shape(table: SmallTable) -> Shape:
+def small_shape(table: SmallTable) -> TableShape:
     """Return a table of a small store."""
-    return Shape(table.name, table.names, tuple(column.kind for column in table.columns), table.key)
+    return TableShape(table.name, table.names, tuple(column.kind for column in table.columns), table.key)
 
 
-def _of_state(table: Table) -> Shape:
+def _of_state(table: Table) -> TableShape:
     columns = tuple(table.columns)
     kinds: tuple[Kind, ...] = tuple("INTEGER" if isinstance(each.type, Integer) else "TEXT" for each in columns)
     counters = [each.name for each in columns if each.autoincrement is True]
     key = tuple(each.name for each in table.primary_key)
-    return Shape(table.name, tuple(each.name for each in columns), kinds, key, "".join(counters))
+    return TableShape(table.name, tuple(each.name for each in columns), kinds, key, "".join(counters))

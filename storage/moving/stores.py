@@ -21,15 +21,15 @@ MADE_AT_START = "account"  # the small store that only PostgreSQL has
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class CopiedStore:
     """A small store and its tables."""
 
     where: SmallPlace
     tables: tuple[SmallTable, ...]
 
-    def at(self, place: DatabasePlace) -> "Store":
+    def at(self, place: DatabasePlace) -> "CopiedStore":
         """Return the same store at another place."""
-        return Store(SmallPlace(place, self.where.file, self.where.name), self.tables)
+        return CopiedStore(SmallPlace(place, self.where.file, self.where.name), self.tables)
 
     def file_in(self, folder: Path) -> Path:
         """Return its file in a data directory."""
@@ -44,11 +44,11 @@ class DeviceStores:
     tables: tuple[SmallTable, ...]
 
 
-def stores_of(place: DatabasePlace, devices: DeviceStores) -> list[Store]:
+def stores_of(place: DatabasePlace, devices: DeviceStores) -> list[CopiedStore]:
     """Return the stores of a deployment. Raises `OSError`."""
-    return [identity_store(place), *(Store(where, devices.tables) for where in devices.places_of(place))]
+    return [identity_store(place), *(CopiedStore(where, devices.tables) for where in devices.places_of(place))]
 
 
-def identity_store(place: DatabasePlace) -> Store:
+def identity_store(place: DatabasePlace) -> CopiedStore:
     """Return the store of the keys of persons and of what members proved."""
-    return Store(place_of(place), (PERSON_KEYS, *IDENTITY_TABLES))
+    return CopiedStore(place_of(place), (PERSON_KEYS, *IDENTITY_TABLES))

@@ -27,7 +27,7 @@ from storage.journal.postgresql_lines import PostgresLines
 from .copying import Progress, unheard
 from .file_mark import forget_files_left
 from .session import connected
-from .stores import DeviceStores, Store, stores_of
+from .stores import CopiedStore, DeviceStores, stores_of
 from .whole import Copied, server_to_files
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def move_to_files(
 def copy_to_files(
     place: DatabasePlace,
     folder: Path,
-    stores: Sequence[Store] = (),
+    stores: Sequence[CopiedStore] = (),
     report: Progress = unheard,
     *,
     state: bool = False,

@@ -27,7 +27,7 @@ from .file_mark import note_files_left
 from .server_tables import ServerTables
 from .session import connected
 from .shapes import state_shapes
-from .stores import MADE_AT_START, DeviceStores, Store, stores_of
+from .stores import MADE_AT_START, CopiedStore, DeviceStores, stores_of
 from .whole import Copied, files_to_server, make_on_server
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def move_to_server(place: DatabasePlace, epoch: Epoch, devices: DeviceStores, no
 def _copied(
     connection: "psycopg.Connection[Any]",
     place: DatabasePlace,
-    stores: Sequence[Store],
+    stores: Sequence[CopiedStore],
     epoch: Epoch,
     now_ms: int,
     report: Progress,

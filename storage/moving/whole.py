@@ -24,8 +24,8 @@ from .copying import Counter, Progress, copy_tables
 from .file_tables import FileTables
 from .fingerprint import Fingerprint
 from .server_tables import ServerTables
-from .shapes import Shape, small_shape, state_shapes
-from .stores import Store
+from .shapes import TableShape, small_shape, state_shapes
+from .stores import CopiedStore
 
 if TYPE_CHECKING:
     import psycopg
@@ -38,7 +38,7 @@ def files_to_server(
     data_dir: Path,
     connection: "psycopg.Connection[Any]",
     place: DatabasePlace,
-    stores: Sequence[Store],
+    stores: Sequence[CopiedStore],
     report: Progress,
 ) -> Copied:
     """Copy the files in `data_dir` into tables that are there; what was in these is gone.
@@ -64,7 +64,7 @@ def server_to_files(
     connection: "psycopg.Connection[Any]",
     place: DatabasePlace,
     folder: Path,
-    stores: Sequence[Store],
+    stores: Sequence[CopiedStore],
     report: Progress,
     *,
     state: bool,
@@ -87,13 +87,13 @@ def server_to_files(
     return copied
 
 
-def make_on_server(place: DatabasePlace, stores: Sequence[Store], epoch: Epoch) -> None:
+def make_on_server(place: DatabasePlace, stores: Sequence[CopiedStore], epoch: Epoch) -> None:
     """Make the tables of small stores, empty, in the name of the leader."""
     for store in stores:
         _make(store.at(place), None, epoch)
 
 
-def _make(store: Store, version: int | None, epoch: Epoch | None = None) -> None:
+def _make(store: CopiedStore, version: int | None, epoch: Epoch | None = None) -> None:
     made = open_small_store(store.where, epoch)
     try:
         with made.transaction():
@@ -104,13 +104,13 @@ def _make(store: Store, version: int | None, epoch: Epoch | None = None) -> None
         made.close()
 
 
-def _within(connection: "psycopg.Connection[Any]", store: Store) -> PostgresqlSmallStore:
+def _within(connection: "psycopg.Connection[Any]", store: CopiedStore) -> PostgresqlSmallStore:
     """Return a store for the rest of the caller's transaction."""
     connection.execute(f'SET LOCAL search_path = "{store.where.schema}"')
     return PostgresqlSmallStore(connection, store.where.schema, None)
 
 
-def _filled(source: ServerTables, path: Path, name: str, shapes: Sequence[Shape], counter: Counter) -> Copied:
+def _filled(source: ServerTables, path: Path, name: str, shapes: Sequence[TableShape], counter: Counter) -> Copied:
     with closing(FileTables.to_fill(path)) as target:
         copied = copy_tables(source, target, shapes, counter)
         target.commit()
@@ -124,7 +124,7 @@ def _filled(source: ServerTables, path: Path, name: str, shapes: Sequence[Shape]
 
 
 @contextmanager
-def _counted(data_dir: Path, stores: Sequence[Store], report: Progress) -> Iterator[Counter]:
+def _counted(data_dir: Path, stores: Sequence[CopiedStore], report: Progress) -> Iterator[Counter]:
     with closing(FileTables.to_read(data_dir / FILE)) as state:
         total = _count(state, state_shapes())
     for store in stores:
@@ -133,16 +133,16 @@ def _counted(data_dir: Path, stores: Sequence[Store], report: Progress) -> Itera
     yield Counter(total, report)
 
 
-def _count(tables: FileTables | ServerTables, shapes: Sequence[Shape]) -> int:
+def _count(tables: FileTables | ServerTables, shapes: Sequence[TableShape]) -> int:
     return sum(tables.count(shape) for shape in shapes if tables.has(shape))
 
 
-def _clear(tables: ServerTables, shapes: Sequence[Shape]) -> None:
+def _clear(tables: ServerTables, shapes: Sequence[TableShape]) -> None:
     for shape in reversed(shapes):
         tables.clear(shape)
 
 
-def _shapes(store: Store) -> list[Shape]:
+def _shapes(store: CopiedStore) -> list[TableShape]:
     return [small_shape(table) for table in store.tables]
 
 

@@ -12,6 +12,8 @@ HOUSE = Path(__file__).parents[2]
 DEPLOY = HOUSE / "docs" / "deploy"
 BOT, CONSOLE = DEPLOY / "answerable.service", DEPLOY / "answerable-console.service"
 POLICY = DEPLOY / "answerable-policy.service"
+STANDBY, COMPOSE, CONTAINER = DEPLOY / "standby.conf", DEPLOY / "compose.yaml", DEPLOY / "Containerfile"
+SCALE_PAGE = HOUSE / "docs" / "scale.md"
 POLICY_PAGE = HOUSE / "docs" / "policy-server.md"
 OPERATING, CONSOLE_PAGE = HOUSE / "docs" / "operating.md", HOUSE / "docs" / "console.md"
 MOST_EXPOSED = "20"  # of 100, as systemd counts: 11 with version 257
@@ -58,6 +60,32 @@ def test_the_policy_server_runs_beside_it_without_its_keys_and_is_always_started
         "2",
     )
     assert POLICY.name in POLICY_PAGE.read_text("utf-8")
+
+
+def test_the_drop_in_of_two_machines_runs_the_same_bot_as_a_standby() -> None:
+    alone, standby = settings(BOT)["ExecStart"].split(), settings(STANDBY)["ExecStart"].split()
+    assert standby == [*alone[:2], "--standby", *alone[2:]]
+    lines = STANDBY.read_text("utf-8").splitlines()
+    assert lines.index("ExecStart=") < next(n for n, line in enumerate(lines) if line.startswith("ExecStart=/"))
+    for each in (STANDBY, COMPOSE):
+        assert each.name in SCALE_PAGE.read_text("utf-8")
+
+
+def test_the_containers_of_two_machines_run_standbys_of_one_database() -> None:
+    lines = [line.strip() for line in COMPOSE.read_text("utf-8").splitlines()]
+    for line in (
+        "database:",
+        "one: &bot",
+        "two:",
+        "<<: *bot",
+        "command: [run, --standby, --config, /data/config.toml]",
+    ):
+        assert line in lines
+    (address,) = [line for line in lines if line.startswith("ANSWERABLE_DATABASE_URL:")]
+    assert address.endswith("@database/answerable")
+    assert "POSTGRES_DB: answerable" in lines
+    assert (HOUSE / "requirements" / "postgresql.txt").exists()
+    assert "ARG EXTRA=" in CONTAINER.read_text("utf-8").splitlines()
 
 
 def test_a_wrong_configuration_is_not_tried_again_and_a_hang_is() -> None:

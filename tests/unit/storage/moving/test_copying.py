@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 from moderation.values.errors import Broken
 from storage.moving.copying import Counter, copy_tables
 from storage.moving.file_tables import PORTION, FileTables
-from storage.moving.fingerprint import Fingerprint, Reading, Row
+from storage.moving.fingerprint import Fingerprint, Row, RowDigest
 from storage.moving.server_tables import ServerTables, storable
-from storage.moving.shapes import Shape, state_shapes
+from storage.moving.shapes import TableShape, state_shapes
 from storage.schema import metadata
 
-THINGS = Shape("things", ("name", "user", "size", "data"), ("TEXT", "INTEGER", "INTEGER", "BLOB"), ("name", "user"))
-QUEUE = Shape("queue", ("id", "what"), ("INTEGER", "TEXT"), ("id",), "id")
+THINGS = TableShape(
+    "things", ("name", "user", "size", "data"), ("TEXT", "INTEGER", "INTEGER", "BLOB"), ("name", "user")
+)
+QUEUE = TableShape("queue", ("id", "what"), ("INTEGER", "TEXT"), ("id",), "id")
 SHAPES = (THINGS, QUEUE)
 ROWS: list[Row] = [
     ("", -(2**63), None, b""),
@@ -63,7 +65,7 @@ def fill(file: Path, rows: list[Row], queue: list[Row] | None = None) -> None:
     tables.close()
 
 
-def rows_in(file: Path, shape: Shape = THINGS) -> list[Row]:
+def rows_in(file: Path, shape: TableShape = THINGS) -> list[Row]:
     with closing(FileTables.to_read(file)) as tables:
         return [row for portion in tables.portions(shape) for row in portion]
 
@@ -181,7 +183,7 @@ def test_digests_tell_kinds_and_borders_apart() -> None:
     ]
     digests = set()
     for rows in variants:
-        reading = Reading()
+        reading = RowDigest()
         reading.add(rows)
         digests.add(reading.fingerprint.digest)
     assert len(digests) == len(variants)
