@@ -137,6 +137,7 @@ from .people import (
     names_in,
     people_met,
     people_of,
+    people_with_entries,
     person_view,
     records_of_names,
     roles,

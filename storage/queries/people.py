@@ -291,12 +291,27 @@ async def last_asked(db: AsyncConnection, user: UserId, what: str, since_ms: int
     return int(at) if at is not None else None
 
 
-async def ledgers(db: AsyncConnection, *, by_room: bool) -> list[LedgerLines]:
-    """Return every ledger that has entries, with its newest account; with `by_room` one of credit for each room."""
+_NEXT = (
+    select(schema.credit.c.person)
+    .distinct()
+    .where(schema.credit.c.person > bindparam("after"))
+    .order_by(schema.credit.c.person)
+    .limit(bindparam("most"))
+)
+_OF_PEOPLE = select(schema.credit).where(sql_list_param(schema.credit.c.person, "people"))
+
+
+async def people_with_entries(db: AsyncConnection, after: str, most: int) -> list[PersonId]:
+    """Return the next people who have entries in a ledger, after the person `after` in the order of their ids."""
+    [rows] = await rows_of(db, (_NEXT, {"after": after, "most": most}))
+    return [PersonId(row.person) for row in rows]
+
+
+async def ledgers(db: AsyncConnection, people: Sequence[PersonId], *, by_room: bool) -> list[LedgerLines]:
+    """Return the ledgers of people, each with its newest account; with `by_room` one of credit for each room."""
     found: dict[tuple[str, Ledger, str], list[Any]] = {}
-    for row in await db.execute(
-        select(schema.credit).where(schema.credit.c.person != "").order_by(schema.credit.c.record)
-    ):
+    [entries] = await rows_of(db, (_OF_PEOPLE, {"people": sql_list_value(people)}))
+    for row in sorted(entries, key=lambda each: int(each.record)):
         room = row.room if by_room and row.ledger == "credit" else ""
         found.setdefault((row.person, row.ledger, room), []).append(row)
     return [LedgerLines(UserId(rows[-1].user), key[1], _read_entries(rows)) for key, rows in found.items()]

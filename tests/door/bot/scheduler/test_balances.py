@@ -1,15 +1,19 @@
 """The consequences of balances are in force after a start, and wrong notices about them are corrected."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from bot.pipeline.replay import rebuild
+from bot.scheduler import balances
 from moderation.model.facts import BalanceCorrected, CreditChanged, Ledger, SanctionStarted, StatementGiven
 from moderation.values.ids import UserId
 from storage.database.database import Database
 from storage.database.place import DatabasePlace
-from tests.door.offline import ANNA, MARK, ROOM, Offline, offline
+from storage.journal.reader import Log
+from storage.journal.record import Record
+from tests.door.offline import ANNA, MARK, MINA, ROOM, Offline, offline
 from tests.theatre.state_tables import StateTables
 
 DAY = 86_400_000
@@ -44,6 +48,45 @@ async def test_wrong_balances_are_corrected_once_and_missing_suspensions_begin(t
             assert demoted(bot) == [(MARK, "standing", 35, records[-1])]
             told = await bot.rows("SELECT action FROM outbox WHERE action LIKE '%notice.corrected.standing%'")
             assert len(told) == 1
+
+
+async def test_what_was_stated_is_read_from_the_log_at_one_start_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    several = Log.several
+
+    def noted(log: Log, indexes: Iterable[int]) -> dict[int, Record]:
+        read.extend(wanted := list(indexes))
+        return several(log, wanted)
+
+    async with offline(tmp_path) as bot:
+        await charged(bot, MARK, [5] * 4, [95, 90, 85, 80])
+        await charged(bot, ANNA, [5] * 2, [95, 90])
+        records = [index for index, _ in bot.recorded(CreditChanged)]
+    monkeypatch.setattr(Log, "several", noted)
+    for start in range(3):
+        async with offline(tmp_path) as bot:
+            if start == 2:
+                await charged(bot, ANNA, [5], [85])
+                records = [index for index, _ in bot.recorded(CreditChanged)]
+            await bot.scheduler.do_what_is_due()
+            # The first entry of each had none before it.
+            assert sorted(read) == [*records[1:4], *records[5:]]
+
+
+async def test_people_are_looked_at_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(balances, "READ_AT_ONCE", 1)
+    people = (ANNA, MARK, MINA)
+    async with offline(tmp_path) as bot:
+        for user in people:
+            await charged(bot, user, [70], [30], "credit")
+            await charged(bot, user, [5, 5], [95, 95])
+        await bot.scheduler.do_what_is_due()
+        assert {fact.subject for fact in bot.facts(SanctionStarted)} == set(people)
+        starts = [fact.start for fact in bot.facts(BalanceCorrected)]
+        assert len(starts) == 3
+        assert starts == sorted(starts)
 
 
 @pytest.mark.parametrize("left", [[90, 80], [90, 79], [50, 50]])
