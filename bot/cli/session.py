@@ -34,7 +34,7 @@ async def open_session(config: Config, epoch: Epoch | None = None) -> Session:
     With PostgreSQL, the leader of `epoch` keeps it in the database, where the other machines find it. Raises `Refused`,
     saying what to do, if there is none, or the stored one has ended.
     """
-    kept = await asyncio.to_thread(kept_session, config.place)
+    kept = await _kept(config)
     with suppress(LoggedOut):  # then `.env` may have another one, of a later log-in
         if kept is not None:
             return await stored_session(config, kept.token)
@@ -49,7 +49,7 @@ async def present_token(config: Config) -> str | None:
 
     Raises `Broken`, `WrongKey` or `OSError` if the one in the database cannot be read.
     """
-    if kept := await asyncio.to_thread(kept_session, config.place):
+    if kept := await _kept(config):
         return kept.token
     return config.secrets.access_token.get_secret_value() if config.secrets.access_token else None
 
@@ -84,6 +84,12 @@ def write_private(path: Path, content: str) -> None:
     """Replace the whole file, mode 0600; run as root, give it to the owner of its folder."""
     disk.replace_atomically(path, content.encode(), disk.SECRET_MODE)
     disk.give_to_owner_of(path.parent, path)
+
+
+async def _kept(config: Config) -> KeptSession | None:
+    """Return the session in the database, if it is one of this account."""
+    kept = await asyncio.to_thread(kept_session, config.place)
+    return kept if kept is not None and kept.user == config.user else None
 
 
 async def _own_session(config: Config, kept: KeptSession | None) -> Session:

@@ -100,3 +100,15 @@ async def test_the_check_names_the_keys_that_a_machine_lacks(machines: Machines)
     machines.copy_keys()
     found = {each["key"]: each for each in json.loads(machines.second.answerable("check", "--json").out)}
     assert {"key_files", "keys_elsewhere", "login"} <= found.keys()
+
+
+async def test_another_account_in_the_configuration_has_a_session_of_its_own(
+    machines: Machines, synapse: Synapse
+) -> None:
+    account = await synapse.register(unique("bot"), PASSWORD)
+    config = machines.first.file.read_text("utf-8")
+    machines.first.file.write_text(config.replace(machines.first.user, account.user), "utf-8")
+    (machines.first.folder / ".env").write_text(f"ANSWERABLE_PASSWORD='{PASSWORD}'\n")
+    session = await session_of(machines.first.config)
+    assert session.user == account.user
+    assert await session_of(machines.first.config) == session
