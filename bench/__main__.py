@@ -25,6 +25,7 @@ PARTS = (
     "kept",
     "many_rooms",
     "lists",
+    "turn",
     "records",
     "rules",
     "cli",

@@ -3,7 +3,8 @@
 Rules kept here:
 - The rows of a statement are fetched with it, and nothing of it stays open.
 - Statements needed at once go in one pipeline (`rows_of`), and so does one that is run for many rows.
-- A transaction begins in the pipeline of its first statement, with what must hold in each (`first`, the fence).
+- A transaction begins in the pipeline of its first statement, with what must hold in each (the fence). Statements
+  whose rows nobody waits for (`rows_of` of insertions) go with the next one, or with the commit.
 - Text and changes of tables, which are rare, are left to SQLAlchemy.
 - Values are as on SQLite: whole numbers of any kind are `int`; a text cannot hold U+0000 here, which becomes U+FFFD.
 
@@ -20,6 +21,7 @@ import psycopg
 from psycopg.adapt import Buffer, Dumper, Loader
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
+from sqlalchemy import Insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -73,6 +75,7 @@ class PostgresqlConnection(TableConnection):
         """Prepare a connection. `beginning` begins each transaction; without it every statement is one of its own."""
         super().__init__(engine)
         self._each = beginning
+        self._put_off: list[Step] = []  # what must be done before the next statement, or with the commit
         self._turn = asyncio.Lock()  # of a pipeline
 
     async def execute(self, statement: Any, parameters: Any = None, **more: Any) -> Any:
@@ -95,9 +98,11 @@ class PostgresqlConnection(TableConnection):
     async def rows_of(self, asked: Sequence[Asked]) -> list[Rows]:
         """Run statements in one round trip, and return the rows of each, in order."""
         ready = [STATEMENTS.ready(each) for each in asked]
-        done = await self._run(
-            [(each.sql, each.values(values)) for each, (_, values) in zip(ready, asked, strict=True)]
-        )
+        steps = [(each.sql, each.values(values)) for each, (_, values) in zip(ready, asked, strict=True)]
+        if self._each and all(isinstance(each.statement, Insert) for each in ready):
+            self._put_off += steps
+            return [[] for _ in ready]
+        done = await self._run(steps)
         return [[each.row(*row) for row in found.rows] for each, found in zip(ready, done, strict=True)]
 
     async def rows_then(
@@ -109,6 +114,8 @@ class PostgresqlConnection(TableConnection):
 
     async def commit(self) -> None:
         """End the transaction, if there is one."""
+        if self._put_off:
+            await self._run([("COMMIT", ())])
         if self.in_transaction():  # begun by SQLAlchemy
             await super().commit()
         if not self.invalidated:
@@ -117,6 +124,7 @@ class PostgresqlConnection(TableConnection):
 
     async def rollback(self) -> None:
         """Undo the transaction; that of a connection that is lost is undone by the server."""
+        self._put_off = []
         await super().rollback()
         if self.invalidated or self._driver.closed:
             return
@@ -141,20 +149,19 @@ class PostgresqlConnection(TableConnection):
         return self._each if has_none else ()
 
     async def _begin(self) -> None:
-        if begin := self._beginning():
-            await self._run([], begin)
+        if self._beginning() or self._put_off:
+            await self._run([])
 
-    async def _run(self, steps: Sequence[Step], begin: Sequence[Step] | None = None) -> list[Fetched]:
+    async def _run(self, steps: Sequence[Step]) -> list[Fetched]:
         """Run statements one after the other, in one round trip; the rest is not run after one that fails."""
         async with self._turn:
             if self.invalidated:
                 await self.get_raw_connection()  # opens it again
             driver = self._driver
-            before = self._beginning() if begin is None else begin
+            before, self._put_off = [*self._beginning(), *self._put_off], []
             with _as_of_sqlalchemy():
-                if len(before) + len(steps) == 1:
-                    (step,) = steps
-                    return [await _done(await _asked(driver, step))]
+                if not before and len(steps) == 1:
+                    return [await _done(await _asked(driver, steps[0]))]
                 async with driver.pipeline():
                     cursors = [await _asked(driver, step) for step in (*before, *steps)]
                 return [await _done(cursor) for cursor in cursors[len(before) :]]

@@ -171,6 +171,37 @@ async def test_an_error_of_a_statement_undoes_the_transaction_and_the_next_one_w
         assert list((await db.execute(ORDERED)).scalars()) == KEYS
 
 
+async def test_insertions_that_go_with_the_commit_are_seen_before_it_and_undo_all_if_they_fail(
+    database: Database,
+) -> None:
+    new = (insert(schema.meta), {"key": "new", "value": ""})
+    async with database.write() as db:
+        await rows_of(db, new)
+        assert await db.scalar(COUNT) == 4
+        await rows_of(db, (insert(schema.meta), {"key": "newer", "value": ""}))
+    with pytest.raises(IntegrityError):
+        async with database.write() as db:
+            await db.execute(schema.meta.delete().where(schema.meta.c.key == "a"))
+            await rows_of(db, new)
+    with pytest.raises(ZeroDivisionError):
+        async with database.write() as db:
+            await rows_of(db, (insert(schema.meta), {"key": "never", "value": ""}))
+            raise ZeroDivisionError
+    async with database.write() as db:
+        assert list((await db.execute(ORDERED)).scalars()) == [*KEYS, "new", "newer"]
+
+
+async def test_a_transaction_that_begins_with_text_is_undone_as_any_other(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with database.write() as db:
+            await db.execute(text("DELETE FROM meta"))
+            raise ZeroDivisionError
+    async with database.write() as db:
+        await db.exec_driver_sql("DELETE FROM meta WHERE key = 'a'")
+    async with database.read() as db:
+        assert list((await db.execute(ORDERED)).scalars()) == KEYS[1:]
+
+
 async def test_a_snapshot_sees_one_state(database: Database) -> None:
     async with database.snapshot() as seen:
         assert await seen.scalar(COUNT) == 3
