@@ -32,7 +32,7 @@ from .daily import MESSAGE
 LEAVING = (POSTED, MESSAGE, "edit")  # the kinds of events that leave
 EVENTS_LEFT = "events_left"  # the first record whose event was not looked at, and the bot whose events stay
 _NOBODY = UserId("")
-_BYTES = 12  # of a digest: nobody makes an event whose digest is that of another one
+_BYTES = 20  # of a digest: nobody makes two events, one of them harmless, that have the same (2^80 tries)
 
 _e, _s, _v = schema.events.c, schema.spoke.c, schema.evidence.c
 _NEW_OLD, _NEW_SPOKE = upsert(schema.old_events), upsert(schema.spoke)
@@ -112,7 +112,11 @@ class Leaving:
 
 def digest_of(event: str) -> str:
     """Return the digest by which an old event is found."""
-    return urlsafe_b64encode(blake2b(event.encode("utf-8", "surrogatepass"), digest_size=_BYTES).digest()).decode()
+    return (
+        urlsafe_b64encode(blake2b(event.encode("utf-8", "surrogatepass"), digest_size=_BYTES).digest())
+        .decode()
+        .rstrip("=")
+    )
 
 
 async def events_left(db: AsyncConnection) -> LeftEvents | None:

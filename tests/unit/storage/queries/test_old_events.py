@@ -1,5 +1,6 @@
 """Events that leave their table: what is asked of many people and messages is answered as before."""
 
+from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,6 +15,7 @@ from storage.projections import (
     POSTED,
     UNREAD,
     LeftEvents,
+    digest_of,
     events_left,
     let_events_leave,
     project,
@@ -141,6 +143,16 @@ async def test_an_old_event_is_found_by_its_id(db: AsyncConnection) -> None:
     assert await queries.old_record(db, EventId("$12")) == 12
     assert await queries.old_record(db, EventId("$nowhere")) is None
     assert await queries.old_record(db, EventId("$150")) is None  # it is not old
+
+
+def test_nobody_makes_two_events_of_which_one_passes_for_the_other() -> None:
+    """Check how long digests are: whoever makes many events finds two with one digest after half as many bits of tries.
+
+    The one would be sent first, and the other never be judged.
+    """
+    digests = [digest_of(event) for event in ("$one", "$two", "$\u00e9")]
+    assert [8 * len(urlsafe_b64decode(f"{digest}=")) for digest in digests] == [160] * 3
+    assert len(set(digests)) == 3
 
 
 async def test_doing_it_again_changes_nothing(db: AsyncConnection) -> None:
