@@ -56,7 +56,9 @@ def _server(place: "DatabasePlace") -> Iterator[Finding]:
 
 def _tables(place: "DatabasePlace") -> Iterator[Finding]:
     from storage.database.database import is_there, refuse_other_schema
+    from storage.database.moved import refuse_moved
 
+    refuse_moved(place)
     journal = (place.data_dir / "records" / "log.vkey").exists()
     if not is_there(place):
         later = "server_later" if place.url else "database_later"

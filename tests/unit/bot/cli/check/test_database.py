@@ -52,6 +52,19 @@ def test_before_the_first_start_nothing_is_missing_and_nothing_is_made(url: str,
         assert connection.execute("SELECT 1 FROM pg_namespace WHERE nspname LIKE 'answerable%'").fetchall() == []
 
 
+def test_a_deployment_that_was_not_moved_yet_is_told_to_be(url: str, answerable: Answerable, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(exist_ok=True)
+    asyncio.run(_in_files(tmp_path / "data"))
+    found = answerable("check", "--json").json
+    (said,) = [each["text"] for each in found if each["key"] == "server_refused"]
+    assert "answerable database move --to postgresql" in said
+    assert "server_missing" not in {each["key"] for each in found}
+
+
+async def _in_files(data: Path) -> None:
+    await (await Database.open(DatabasePlace(data))).close()
+
+
 def test_tables_are_said_to_work_and_settings_that_lose_what_was_confirmed_are_told(
     url: str, answerable: Answerable, tmp_path: Path
 ) -> None:
