@@ -1,9 +1,11 @@
 """`answerable status`: how the deployment is, on one page.
 
-``--json``: `running` (process; null: none), `heard` (when the homeserver last answered; 0: never), `rooms` (groups by
-condition), `open_cases`, `overdue_cases`, `tasks`, `waiting` (requests not sent yet), `gaps` (parts of rooms not read
-yet), `rate_limit` (of the homeserver: free, lifted or limited; null: not known), `records`, `first_day`, `log_bytes`,
-`content`, `retention` (milliseconds), `disk_free` (bytes).
+``--json``: `running` (process; null: none), `leads` (the machine that leads; null: without PostgreSQL, or if none
+does), `standbys` (those that follow: `who`, and `behind`, the number of records they do not have yet), `heard` (when
+the homeserver last answered; 0: never), `rooms` (groups by condition), `open_cases`, `overdue_cases`, `tasks`,
+`waiting` (requests not sent yet), `gaps` (parts of rooms not read yet), `rate_limit` (of the homeserver: free, lifted
+or limited; null: not known), `records`, `first_day`, `log_bytes`, `content`, `retention` (milliseconds), `disk_free`
+(bytes).
 
 Rules kept here:
 - It only reads, and says the same of a running bot as of a stopped one.
@@ -31,14 +33,33 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from bot.config.config import Config
+
 app = new_app("cli.status.help")
 
 _NAMES = (
-    *("running", "heard", "rooms", "open_cases", "overdue_cases", "tasks", "waiting", "gaps", "rate_limit"),
+    *(
+        "running",
+        "leads",
+        "standbys",
+        "heard",
+        "rooms",
+        "open_cases",
+        "overdue_cases",
+        "tasks",
+        "waiting",
+        "gaps",
+        "rate_limit",
+    ),
     *("records", "first_day", "log_bytes", "content", "retention", "disk_free"),
 )
 _SHOW: Cells = {
     "running": lambda pid: text("cli.status.running", pid=pid) if pid else text("cli.status.stopped"),
+    "leads": lambda who: who or text("cli.status.nobody"),
+    "standbys": lambda found: (
+        "; ".join(text("cli.status.follows", who=each["who"], count=each["behind"]) for each in found)
+        or text("cli.status.nobody")
+    ),
     "heard": lambda ms: Moment(ms) if ms else text("cli.status.never"),
     "rooms": lambda rooms: (
         "; ".join(f"{word('condition', name)}: {count}" for name, count in rooms.items()) or text("cli.status.no_rooms")
@@ -64,6 +85,7 @@ def status(
     limit = known_limit(config.data_dir)
     found = {
         "running": running_pid(config.data_dir),
+        **_leading(config),
         **read(config, _database),
         "rate_limit": limit.limit if limit else None,
         **_log(config.data_dir / "records"),
@@ -74,9 +96,20 @@ def status(
     if json:
         as_json({name: found[name] for name in _NAMES})
     else:
-        sheet_of(found, _NAMES, _SHOW)
+        alone = () if config.place.url else ("leads", "standbys")
+        sheet_of(found, [name for name in _NAMES if name not in alone], _SHOW)
     if alive and not (found["running"] and _was_heard(found["heard"])):
         raise typer.Exit(FAILED)
+
+
+def _leading(config: "Config") -> dict[str, Any]:
+    from bot.leading.lead import who_leads
+
+    leader, standbys = who_leads(config.place)
+    return {
+        "leads": leader.who if leader and not leader.resigned else None,
+        "standbys": [{"who": each.who, "behind": each.behind} for each in standbys],
+    }
 
 
 def _was_heard(heard_ms: int) -> bool:

@@ -34,7 +34,7 @@ from storage.journal.transparency import log_key
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from storage.database.leadership import Leader, Leadership, Lease
+    from storage.database.leadership import Follows, Leader, Leadership, Lease
     from storage.journal.postgresql_lines import PostgresLines
 
 INSTANCE = "instance"
@@ -124,6 +124,26 @@ class Lead:
         with suppress(Exception):  # the server is away: others find out by themselves
             self._leadership.resign(self.epoch)
         self._leadership.close()
+
+
+def who_leads(place: DatabasePlace) -> "tuple[Leader | None, tuple[Follows, ...]]":
+    """Return who leads the log in the database, and who follows; nobody without PostgreSQL, or before the first start.
+
+    Raises `DatabaseRefused`.
+    """
+    if place.url is None:
+        return None, ()
+    driver()
+    from storage.database.leadership import Leadership, Me
+
+    leadership = Leadership(lambda name: connect(place, name), place.shard, Me("", ""))
+    with worded(place):
+        try:
+            if leadership.vkey() is None:
+                return None, ()
+            return leadership.look(), leadership.standbys()
+        finally:
+            leadership.close()
 
 
 class Away:

@@ -64,6 +64,12 @@ ON CONFLICT (shard, instance) DO UPDATE SET who = excluded.who, records = exclud
 """
 
 
+_STANDBYS: Final = """
+SELECT who, records FROM answerable_shared.standbys WHERE shard = %s ORDER BY who, instance
+"""
+_RECORDS: Final = "SELECT coalesce(max(idx) + 1, 0) FROM answerable_shared.log WHERE shard = %s"
+
+
 def now_s() -> float:
     """Return the time by a clock that never goes back and goes on while the machine is suspended."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -87,6 +93,14 @@ class Leader:
     who: str
     instance: str
     resigned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """A standby: its machine, and the number of records that it does not have yet."""
+
+    who: str
+    behind: int
 
 
 class Leadership:
@@ -160,6 +174,13 @@ class Leadership:
     def follow_no_more(self) -> None:
         """Say that this process has ceased to follow."""
         self._session().execute(_FOLLOW_NO_MORE, (self._shard, self._me.instance))
+
+    def standbys(self) -> tuple[Follows, ...]:
+        """Return who follows. One that died stays named, and falls behind, until it follows again."""
+        db = self._session()
+        found = db.execute(_STANDBYS, (self._shard,)).fetchall()
+        size = db.execute(_RECORDS, (self._shard,)).fetchone() if found else None
+        return tuple(Follows(who, max(0, size[0] - records)) for who, records in found) if size else ()
 
     def resign(self, epoch: Epoch) -> None:
         """Say that the leader has ended cleanly, so that nobody need wait."""

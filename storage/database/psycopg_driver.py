@@ -33,10 +33,12 @@ from .statements import MOST, Fetched, Result, Statements
 
 STATEMENTS = Statements(postgresql_types.StatementDialect(paramstyle="numeric_dollar"))  # type: ignore[no-untyped-call]
 Step = tuple[str, Sequence[object]]  # a statement and its values
-_TO_CLEAN = """SELECT quote_ident(relname) FROM pg_stat_user_tables
-    WHERE schemaname = current_schema() ORDER BY relname"""
-_TO_CLEAN_SOON = """SELECT quote_ident(relname) FROM pg_stat_user_tables
-    WHERE schemaname = current_schema() AND n_dead_tup > 0 ORDER BY relname"""
+_TO_CLEAN = """SELECT quote_ident(schemaname) || '.' || quote_ident(relname) FROM pg_stat_user_tables
+    WHERE schemaname = current_schema() OR (schemaname, relname) = ('answerable_shared', 'log')
+    ORDER BY schemaname, relname"""
+_TO_CLEAN_SOON = """SELECT quote_ident(schemaname) || '.' || quote_ident(relname) FROM pg_stat_user_tables
+    WHERE (schemaname = current_schema() OR (schemaname, relname) = ('answerable_shared', 'log')) AND n_dead_tup > 0
+    ORDER BY schemaname, relname"""
 _STILL_SEEN = """SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND backend_xmin IS NOT NULL AND pid <> pg_backend_pid()"""
 _NUL, _REPLACEMENT = b"\0", "\N{REPLACEMENT CHARACTER}".encode()

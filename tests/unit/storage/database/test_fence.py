@@ -13,7 +13,7 @@ import pytest
 
 from moderation.values.errors import Refused
 from storage.database.fence import Epoch, is_superseded
-from storage.database.leadership import LEASE_S, PATIENCE_S, Leadership, Lease, Me
+from storage.database.leadership import LEASE_S, PATIENCE_S, Follows, Leadership, Lease, Me
 
 KEY = Path("keys/log.key")
 ONE, OTHER = Me("one.example.org", "1" * 16), Me("other.example.org", "2" * 16)
@@ -195,6 +195,20 @@ def test_a_lease_outlives_lost_connections_if_it_still_leads(connect: Any) -> No
         _until(lease.holds)
         lease.stop()
         assert lost == []
+
+
+def test_standbys_are_named_with_what_they_lack(connect: Any) -> None:
+    with seen_by(connect, ONE) as one, seen_by(connect, OTHER) as other:
+        began(one)
+        connect("log").execute(
+            "INSERT INTO answerable_shared.log SELECT 'north', n, '2026-11-24', '' FROM generate_series(0, 9) n"
+        )
+        assert one.standbys() == ()
+        other.follow(4)
+        other.follow(7)
+        assert one.standbys() == (Follows("other.example.org", 3),)
+        other.follow_no_more()
+        assert one.standbys() == ()
 
 
 def _until(look: Callable[[], bool]) -> None:
