@@ -85,6 +85,8 @@ from .encryption.key_upkeep import KeyUpkeep
 from .encryption.late_events import ReadAgain
 from .encryption.service import open_machine
 from .encryption.store_rollback import KeysAge
+from .exchange.parts import ShardParts
+from .exchange.postgresql import PostgresExchange
 from .identity.background import VerificationUpkeep
 from .identity.factory import make_verifier
 from .identity.oidc import Oidc
@@ -127,6 +129,7 @@ from .startup import (
     start_facts,
 )
 from .sync.backfill import Gaps
+from .sync.invitations import nowhere_else
 from .sync.policy_lists import PolicyLists
 from .sync.server_reports import ServerReports
 from .sync.spaces import Spaces
@@ -177,7 +180,8 @@ async def serve(
             trusted.resume(await last_noted(db))
         if epoch is not None:
             await asyncio.to_thread(note_key_files, config.place, epoch)
-        core = Core(config, homeserver, machine, stores, intake, pipeline, clock, keys_age, trusted.doubt)
+        shards = await shard_parts(config, stack, pipeline, stores, lead)
+        core = Core(config, homeserver, machine, stores, intake, pipeline, clock, keys_age, trusted.doubt, shards)
         await RunningBot(core).run(stop, manager)
         await keys_age.grow()
         await pipeline.commit((BotStopped(sealed=1),))
@@ -194,7 +198,8 @@ async def records_only(config: Config, clock: Clock = wall_clock) -> AsyncIterat
     async with AsyncExitStack() as stack:
         stores = await open_stores(config, stack, clock)
         pipeline = await caught_up(config, config.user, stores, clock, PlainReader())
-        yield make_operations(config, stores, pipeline, clock)
+        shards = await shard_parts(config, stack, pipeline, stores, None)
+        yield make_operations(config, stores, pipeline, clock, shards=shards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,7 @@ class Core:
     clock: Clock
     keys_age: KeysAge
     doubts: Doubts
+    shards: ShardParts | None = None
 
 
 class RunningBot:
@@ -224,7 +230,7 @@ class RunningBot:
         speech = Speech(texts, config.policy, config.bot.language)
         self._texts = texts
         self._services = Services(homeserver, database, pipeline, speech, clock, config.policy, prefix)
-        self._operations = make_operations(config, core.stores, pipeline, clock, core.doubts)
+        self._operations = make_operations(config, core.stores, pipeline, clock, core.doubts, core.shards)
         self._upkeep = VerificationUpkeep(self._services, core.stores.identity)
         self._oidc = Oidc.of(config, clock)
         self._callback = CallbackServer.of(self._oidc, config, texts)
@@ -332,6 +338,7 @@ class RunningBot:
             pulse=self._pulse,
             landed=self._dispatcher.landed,
             crowded=self._dispatcher.crowded,
+            elsewhere=core.shards.communities.elsewhere if core.shards is not None else nowhere_else,
         )
 
     def _make_scheduler(self) -> Scheduler:
@@ -437,6 +444,7 @@ class RunningBot:
             self._tables_sample.run,
             self._old_events.run,
             self._policy_watch.run,
+            *(self._core.shards.works() if self._core.shards is not None else ()),
         )
         servers = (self._control, self._callback, self._page, self._front)
         return (
@@ -480,13 +488,29 @@ async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None
         await asyncio.gather(*tasks, asked, return_exceptions=True)
 
 
+async def shard_parts(
+    config: Config, stack: AsyncExitStack, pipeline: Pipeline, stores: Stores, lead: Lead | None
+) -> ShardParts | None:
+    """Return what speaks with the other shards; None without any."""
+    if not config.shard or config.place.url is None:
+        return None
+    exchange = PostgresExchange(config.place, lead.epoch if lead is not None else None)
+    stack.push_async_callback(exchange.close)
+    return ShardParts(exchange, config, pipeline, stores.journal, stores.database)
+
+
 def make_operations(
-    config: Config, stores: Stores, pipeline: Pipeline, clock: Clock, doubts: Doubts = unheard
+    config: Config,
+    stores: Stores,
+    pipeline: Pipeline,
+    clock: Clock,
+    doubts: Doubts = unheard,
+    shards: ShardParts | None = None,
 ) -> Operations:
     """Return the operations on the records in these stores."""
     retention = config.records.retention
-    identity = (stores.identity, stores.identity_key)
-    return Operations(pipeline, stores.database, config.place, config.policy, retention, clock, *identity, doubts)
+    identity, tell = (stores.identity, stores.identity_key), shards.tell if shards is not None else None
+    return Operations(pipeline, stores.database, config.place, config.policy, retention, clock, *identity, doubts, tell)
 
 
 def _witness(settings: AnchorSettings, journal: Journal, clock: Clock) -> WitnessClient | None:

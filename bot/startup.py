@@ -159,6 +159,7 @@ def make_pipeline(
             alerts=config.alerts,
             plugins=config.plugins,
             policy_server=config.policy_server.server_name or "",
+            sharded=bool(config.shard),
         ),
         clock,
         reader,

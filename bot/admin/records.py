@@ -104,12 +104,15 @@ class Operations:
         store: IdentityStore,
         given: GivenKey,
         doubts: Doubts = unheard,
+        tell_shards: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Set up.
 
-        `doubts`: why the clock may be wrong; in doubt nothing is removed because its time is over.
+        `doubts`: why the clock may be wrong; in doubt nothing is removed because its time is over. `tell_shards`
+        publishes what other shards do not know yet.
         """
         self.doubts = doubts
+        self._tell_shards = tell_shards
         self._pipeline = pipeline
         self._database = database
         data_dir = place.data_dir
@@ -125,7 +128,6 @@ class Operations:
         self._exports = ExportOperations(pipeline, database, data_dir, clock)
         self.roster = RosterOperations(pipeline, database, store, clock)
         self._people = PeopleOperations(pipeline, database, store)
-        self.tell_shards: Callable[[], Awaitable[None]] | None = None  # publishes what other shards do not know yet
         self.identity = IdentityOperations(pipeline, database, store, given, data_dir, clock, self._holds)
 
     # Erasing.
@@ -156,10 +158,10 @@ class Operations:
         kept = _kept(found, holds)
         if dry_run:
             return Erased(found.targets.count, -1, kept, found.elsewhere, identity)
-        if others and self.tell_shards is not None:
+        if others and self._tell_shards is not None:
             asked = [DataAsked(what=others, subject=account) for account in accounts]
             await self._pipeline.commit(asked)
-            await self.tell_shards()
+            await self._tell_shards()
         must_stay = {index for targets in found.held.values() for index in targets.records()}
         words = await self._said_of(accounts, must_stay, found.said)
         by = await self._erase(found.targets, what, reader, reason)

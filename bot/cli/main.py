@@ -22,6 +22,7 @@ from typer.main import get_command
 
 from moderation.values.errors import AnswerableError
 
+from .terminal.options import choose_shard
 from .terminal.output import INTERRUPTED, report, text
 
 
@@ -92,7 +93,40 @@ class LazyGroup(TyperGroup):
 def _load(module: str, name: str) -> Any:
     command = get_command(import_module(module).app)
     command.name = name
+    _with_shard(command)
     return command
+
+
+def _with_shard(command: Any) -> None:
+    """Let each command that reads the configuration be told of which shard."""
+    for each in getattr(command, "commands", {}).values():
+        _with_shard(each)
+    if any(parameter.name == "config_file" for parameter in command.params):
+        command.params.append(_shard_option())
+
+
+@cache
+def _shard_option() -> Any:
+    """Return the option, made as Typer makes those of a function."""
+    made = typer.Typer()
+
+    @made.command()
+    def _holder(
+        shard: Annotated[
+            str | None,
+            typer.Option(
+                "--shard",
+                metavar="NAME",
+                envvar="ANSWERABLE_SHARD",
+                help=text("cli.option.shard"),
+                callback=choose_shard,
+                expose_value=False,
+            ),
+        ] = None,
+    ) -> None:
+        """Hold the option."""
+
+    return next(parameter for parameter in get_command(made).params if parameter.name == "shard")
 
 
 app = typer.Typer(

@@ -58,6 +58,8 @@ def run(
     config = read_config(config_file)
     if standby and config.place.url is None:
         raise Refused("cli.run.standby_alone")
+    if config.shard and config.place.url is None:
+        raise Refused("cli.run.shard_alone")
     _must_sign_alerts(config)
     make_data_dir(config.data_dir)
     with told_if_disk_fails(config.place), only_instance(config.data_dir):

@@ -46,6 +46,7 @@ from .errors import ConfigProblem, durations_in, explain, one_of, shown, value_a
 from .oidc import console_problems, oidc_problems
 from .plugins import plugin_problems
 from .policy_server import policy_server_problems
+from .shards import shard_problems
 from .toml_lines import Place
 from .verification import email_problems
 
@@ -85,6 +86,7 @@ def problems_across(
         *antispam_problems(data),
         *plugin_problems(data),
         *policy_server_problems(data),
+        *shard_problems(data),
         *_names(data),
         *_files_fetched(data),
         *_can_hold(data),

@@ -60,6 +60,7 @@ from .oidc import SECRET_PREFIX, CallbackSettings, ConsoleSettings, OidcSettings
 from .plugins import PluginSettings
 from .policy_server import PolicyServerSettings
 from .renamed import as_written, old_names, with_new_names
+from .shards import ShardSettings, of_shard, variable_of
 from .verification import ChallengeSettings, EmailSettings
 from .zones import near_zones
 
@@ -246,6 +247,7 @@ class FileSettings(StrictSettings):
     alerts: AlertSettings = AlertSettings()
     antispam: AntispamSettings = AntispamSettings()
     plugins: tuple[PluginSettings, ...] = ()
+    shards: tuple[ShardSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
 
 
@@ -269,6 +271,7 @@ class Config(FileSettings):
     file: Path  # absolute
     secrets: Secrets = Field(default=Secrets(), repr=False)
     old_names: tuple[str, ...] = ()  # of tables that have a new one (`renamed.py`)
+    shard: str = ""  # the one whose settings these are; "": of the whole deployment
 
     @property
     def data_dir(self) -> Path:
@@ -278,12 +281,12 @@ class Config(FileSettings):
     @property
     def place(self) -> DatabasePlace:
         """The place of the state database."""
-        return DatabasePlace(self.data_dir, database_url(self.database, self.secrets.database))
+        return DatabasePlace(self.data_dir, database_url(self.database, self.secrets.database), self.shard)
 
     @property
     def env_file(self) -> Path:
         """The file in which the session is stored."""
-        return self.file.parent / ENV_FILE
+        return self.file.parent / (f"{ENV_FILE}.{self.shard}" if self.shard else ENV_FILE)
 
     @property
     def identity_key_file(self) -> Path | None:
@@ -335,13 +338,17 @@ def default_origin(user: UserId) -> str:
     return _NOT_IN_ORIGIN.sub("-", f"{server_of(user)}/{localpart}")
 
 
-def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, with_secrets: bool = True) -> Config:
-    """Return the settings in the file at `path`; without `with_secrets`, only the database's is read.
+def load_config(
+    path: Path, environ: Mapping[str, str] = os.environ, *, with_secrets: bool = True, shard: str = ""
+) -> Config:
+    """Return the settings in the file at `path`, of one shard if there are several.
 
-    Raises `ConfigError`, which lists every problem of the file.
+    Without `with_secrets`, only the database's is read. Raises `ConfigError`, which lists every problem of the file, or
+    `Invalid` if there is no such shard.
     """
     file = path.expanduser().absolute()
-    return parse_config(file, decode(file, _read(file)), environ, with_secrets=with_secrets)
+    settings = parse_config(file, decode(file, _read(file)), environ, with_secrets=with_secrets, shard=shard)
+    return of_shard(settings, shard)
 
 
 def load_policy(path: Path, config: Config) -> Policy:
@@ -368,32 +375,32 @@ def _toml(file: Path, text: str) -> dict[str, Any]:
 
 
 def parse_config(
-    file: Path, text: str, environ: Mapping[str, str] = os.environ, *, with_secrets: bool = True
+    file: Path, text: str, environ: Mapping[str, str] = os.environ, *, with_secrets: bool = True, shard: str = ""
 ) -> Config:
     """Do as `load_config` for a `text` that will stand, or stands, in `file`."""
     data = _toml(file, text)
     settings = _validated(file, text, data)
-    read = read_secrets if with_secrets else _database_secret
-    secrets = read(file.parent / ENV_FILE, environ)
+    env_file = file.parent / ENV_FILE
+    secrets = read_secrets(env_file, environ, shard) if with_secrets else _database_secret(env_file, environ)
     return Config(**dict(settings), file=file, secrets=secrets, old_names=old_names(data))
 
 
-def read_secrets(env_file: Path, environ: Mapping[str, str] = os.environ) -> Secrets:
-    """Return the secrets; an empty value counts as missing."""
-    try:
-        # No interpolation: a password may hold a dollar sign.
-        stored = dotenv_values(env_file, interpolate=False, encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise unreadable(env_file, error) from None
+def read_secrets(env_file: Path, environ: Mapping[str, str] = os.environ, shard: str = "") -> Secrets:
+    """Return the secrets; an empty value counts as missing. Those of an account are the shard's own."""
+    stored = _stored(env_file)
+    of_account = _stored(env_file.with_name(f"{env_file.name}.{shard}")) if shard else stored
 
     def value(name: str) -> Any:
         return environ.get(name) or stored.get(name) or None
 
+    def own(name: str) -> Any:
+        return environ.get(variable_of(name, shard)) or of_account.get(name) or None
+
     oidc = {name: value(name) for name in (*environ, *stored) if name.startswith(SECRET_PREFIX) and value(name)}
     return Secrets(
-        password=value(PASSWORD),
-        access_token=value(ACCESS_TOKEN),
-        device_id=value(DEVICE_ID),
+        password=own(PASSWORD),
+        access_token=own(ACCESS_TOKEN),
+        device_id=own(DEVICE_ID),
         email_password=value(EMAIL_PASSWORD),
         admin_token=value(ADMIN_TOKEN),
         alerts=value(ALERTS_SECRET),
@@ -401,6 +408,14 @@ def read_secrets(env_file: Path, environ: Mapping[str, str] = os.environ) -> Sec
         database=value(DATABASE_URL),
         oidc=oidc,
     )
+
+
+def _stored(env_file: Path) -> dict[str, str | None]:
+    try:
+        # No interpolation: a password may hold a dollar sign.
+        return dotenv_values(env_file, interpolate=False, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(env_file, error) from None
 
 
 def _database_secret(env_file: Path, environ: Mapping[str, str]) -> Secrets:

@@ -68,6 +68,10 @@ class Exchange(Protocol):
         """Note which communities a shard has rooms of, and which no longer. Return those that another one has."""
         ...
 
+    async def claims(self) -> dict[str, str]:
+        """Return the shard of each community."""
+        ...
+
     async def woken(self, timeout_s: float) -> None:
         """Wait until somebody has published, or for so long."""
         ...

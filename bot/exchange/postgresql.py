@@ -121,6 +121,11 @@ class PostgresExchange:
         held = "SELECT name, shard FROM answerable_shared.communities WHERE name = ANY(%s::text[]) AND shard <> %s"
         return {str(name): str(owner) for name, owner in await self._rows(held, [names, shard])}
 
+    async def claims(self) -> dict[str, str]:
+        """Return the shard of each community."""
+        rows = await self._rows(f"SELECT name, shard FROM {_COMMUNITIES}", [])  # noqa: S608
+        return {str(name): str(shard) for name, shard in rows}
+
     async def woken(self, timeout_s: float) -> None:
         """Wait until somebody has published, or for so long."""
         psycopg = driver()

@@ -115,7 +115,7 @@ class Publisher:
         if not self._crossing.erased:
             return
         async with self._turn:
-            self._crossing.erased = False
+            self._crossing.tidied()
             own = await self._exchange.own(self._journal.origin)
             read = await self._exchange.read_by(self._journal.origin)
             by_all = min((read.get(name, -1) for name in self._others), default=-1)
@@ -124,7 +124,8 @@ class Publisher:
                 await self._exchange.publish(tidied.changed)
             if tidied.gone:
                 await self._exchange.remove(tidied.gone)
-            self._crossing.erased |= tidied.waits
+            if tidied.waits:
+                self._crossing.wait_to_tidy()
 
 
 def _not_published(journal: Journal, last: Message | None, era: str, start: int) -> tuple[list[int], int]:

@@ -13,18 +13,30 @@ from moderation.shards.crossing import CROSSING
 class CrossingRecords:
     """The records that wait; `event` wakes the part that publishes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sharded: bool) -> None:
+        """Set up; in a deployment without shards nothing is noted."""
+        self._sharded = sharded
         self.event = asyncio.Event()
         self.erased = True  # whether something may be published still that was erased
         self._indexes: set[int] = set()
 
     def written(self, fact: Fact, index: int) -> None:
         """Note a fact that is recorded at `index`."""
+        if not self._sharded:
+            return
         if isinstance(fact, CROSSING):
             self.add([index])
         elif isinstance(fact, PartsErased):
             self.erased = True
             self.event.set()
+
+    def tidied(self) -> None:
+        """Note that nothing is published any more that was erased."""
+        self.erased = False
+
+    def wait_to_tidy(self) -> None:
+        """Note that something has to be read by others before it is taken out."""
+        self.erased = True
 
     def add(self, indexes: Iterable[int]) -> None:
         """Note records that may have to be published."""

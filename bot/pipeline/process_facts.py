@@ -107,7 +107,7 @@ class FactProcessor:
     ) -> None:
         self.steady = steady  # the time of the outbox
         self.era = ""  # of a log that continues from a backup (`outbox.put`)
-        self.crossing: CrossingRecords | None = None  # of a deployment with several shards
+        self.crossing = CrossingRecords(sharded=settings.sharded)
         self._urgent = urgent
         self._writer = writer
         self._knowledge = knowledge
@@ -326,8 +326,7 @@ class FactProcessor:
 
     async def _apply(self, unit: UnitOfWork, index: int, fact: Fact, at_ms: int) -> None:
         await project(fact, unit.db, index, at_ms)
-        if self.crossing is not None:
-            self.crossing.written(fact, index)
+        self.crossing.written(fact, index)
         unit.counts.add(fact.KIND, self._served.code(fact), at_ms, index)
         if isinstance(fact, AccountsLinked | AccountUnlinked | Learnt | PartsErased):
             self._persons = await linked(unit.db)

@@ -136,6 +136,7 @@ class PipelineSettings:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     plugins: tuple[PluginSettings, ...] = ()
     policy_server: str = ""  # the name of the deployment's own; "": it has none
+    sharded: bool = False  # whether other shards have to learn what is recorded
 
     @property
     def policy_user(self) -> str:

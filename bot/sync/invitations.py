@@ -9,7 +9,7 @@ Left to others: the decisions (`moderation/people/invitations.py`, `moderation/r
 `bot/crypto/sas.py`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from bot.events.sync_response import Invite
@@ -20,10 +20,16 @@ from moderation.people.verification import founder_declined, room_demands
 from moderation.rooms.member_limits import declines
 from moderation.values.durations import DAY_MS
 from moderation.values.events import Json
-from moderation.values.ids import UserId
+from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Moment, Who, line
 from moderation.values.power_levels import founders
 from storage import queries
+
+Elsewhere = Callable[[RoomId], Awaitable[str | None]]
+
+
+async def nowhere_else(_room: RoomId) -> None:
+    """Return None: a deployment without shards serves every room itself."""
 
 
 def may_invite(inviter: UserId | None, allowed: Sequence[str]) -> bool:
@@ -39,14 +45,19 @@ def space_declined(inviter: UserId) -> Tell:
 class Invitations(BotPart):
     """The decision whether the bot stays out of a room, and why."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, elsewhere: Elsewhere) -> None:
+        """Set up; `elsewhere` returns the account of the shard whose room it is, if that is another one."""
         super().__init__(services)
+        self._elsewhere = elsewhere
         self._operators_told: dict[UserId, int] = {}
 
     async def refused(self, invite: Invite, inviter: UserId) -> tuple[str, tuple[Action, ...]] | None:
         """Return why the bot declines an invitation into a group, and who is told; None if it accepts."""
         if await self._named(invite):
             return "refused-group", await self._tell(invite, inviter, line("joining.refused.group"))
+        if (account := await self._elsewhere(invite.room)) is not None:
+            words = line("joining.other-shard", account=Who(UserId(account)))
+            return "shard", (await self._to_inviter(invite, inviter, words),)
         if (found := await self._declined(invite, inviter)) is not None:
             return found.why, await self._tell(invite, inviter, _line(found))
         if (founder := await self._founded_too_many(invite)) is not None:

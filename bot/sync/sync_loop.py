@@ -46,7 +46,7 @@ from storage import queries
 from storage.state.backfill import Delivered, Told
 
 from .backfill import Gaps
-from .invitations import Invitations, may_invite, space_declined
+from .invitations import Elsewhere, Invitations, may_invite, nowhere_else, space_declined
 from .policy_lists import PolicyLists
 from .presence import Presence
 from .spaces import Spaces
@@ -87,13 +87,14 @@ class Listener(BotPart):
         pulse: Pulse,
         landed: Callable[[float], Awaitable[None]],
         crowded: Callable[[], None],
+        elsewhere: Elsewhere = nowhere_else,
     ) -> None:
         super().__init__(services)
         self._gaps = gaps
         self._spaces = spaces
         self._lists = lists
         self._allow_invites = allow_invites
-        self._invitations = Invitations(services)
+        self._invitations = Invitations(services, elsewhere)
         self._invited_by = Budget(MOST_INVITATIONS)
         self._caught_up = caught_up
         self._encryption = encryption

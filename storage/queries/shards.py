@@ -5,7 +5,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.values.ids import RoomId
 from storage import schema
+
+from .rooms import ACTIVE_GROUP
 
 _t = schema.learnt.c
 
@@ -22,3 +25,18 @@ async def pinned_key(db: AsyncConnection, origin: str) -> str | None:
     keys = schema.shard_keys.c
     key = await db.scalar(select(keys.vkey).where(keys.origin == origin))
     return str(key) if key is not None else None
+
+
+async def communities_here(db: AsyncConnection) -> dict[str, list[RoomId]]:
+    """Return the communities of the groups served now, each with these groups."""
+    r = schema.rooms.c
+    found: dict[str, list[RoomId]] = {}
+    for row in await db.execute(select(r.community, r.room).where(ACTIVE_GROUP).order_by(r.entered)):
+        found.setdefault(row.community, []).append(RoomId(row.room))
+    return found
+
+
+async def spaces_listing(db: AsyncConnection, room: RoomId) -> frozenset[str]:
+    """Return the spaces that list a room."""
+    listed = schema.space_rooms.c
+    return frozenset(await db.scalars(select(listed.space).where(listed.room == room)))

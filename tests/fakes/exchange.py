@@ -61,6 +61,10 @@ class MemoryExchange:
         owners = {each: self.communities.setdefault(each, shard) for each in communities}
         return {each: owner for each, owner in owners.items() if owner != shard}
 
+    async def claims(self) -> dict[str, str]:
+        self._must_be_up()
+        return dict(self.communities)
+
     async def woken(self, timeout_s: float) -> None:
         event = asyncio.Event()
         self._waiting.add(event)

@@ -17,7 +17,6 @@ from bot.events.parse_event import receive
 from bot.exchange.port import Exchange
 from bot.exchange.publisher import Publisher
 from bot.exchange.receiver import OtherShard, Receiver
-from bot.pipeline.crossing_records import CrossingRecords
 from bot.pipeline.event_reader import PlainReader
 from bot.pipeline.pipeline import Pipeline
 from bot.pipeline.replay import Rooms, rebuild
@@ -82,7 +81,8 @@ class Shard:
     @property
     def config(self) -> Config:
         """Return its configuration."""
-        return parse_config(self.folder / "config.toml", CONFIG.format(name=self.name), {})
+        config = parse_config(self.folder / "config.toml", CONFIG.format(name=self.name), {})
+        return config.model_copy(update={"shard": self.name})
 
     @property
     def bot(self) -> UserId:
@@ -95,7 +95,7 @@ class Shard:
         config.data_dir.mkdir(parents=True, exist_ok=True)
         self.stores = await open_stores(config, self.stack, lambda: self.now)
         self.pipeline = await caught_up(config, self.bot, self.stores, lambda: self.now, PlainReader())
-        crossing = self.pipeline.processor.crossing = CrossingRecords()
+        crossing = self.pipeline.processor.crossing
         journal, database = self.stores.journal, self.stores.database
         names = [other.name for other in self.others.values()]
         self.publisher = Publisher(self.exchange, self.pipeline, journal, database, names, crossing)

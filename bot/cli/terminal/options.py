@@ -19,11 +19,20 @@ PersonArgument = Annotated[str, typer.Argument(metavar="@USER:SERVER", help=text
 RoomArgument = Annotated[str, typer.Argument(metavar="ROOM", help=text("cli.option.room"))]
 
 
+_chosen = [""]  # the shard that the command line names
+
+
+def choose_shard(name: str | None) -> str | None:
+    """Note which shard the command line, or the environment, names: that of the configuration to be read."""
+    _chosen[0] = name or ""
+    return name
+
+
 def read_config(file: Path, *, with_secrets: bool = True) -> "Config":
     """Read the configuration. Its module is imported only now, since a help text does not need it."""
     from bot.config.config import load_config
 
-    return load_config(file, with_secrets=with_secrets)
+    return load_config(file, with_secrets=with_secrets, shard=_chosen[0])
 
 
 def new_app(key: str) -> typer.Typer:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bot.events.sync_response import Invite
-from bot.sync.invitations import Invitations
+from bot.sync.invitations import Invitations, nowhere_else
 from moderation.model.facts import CaseAssigned, CreditChanged, SanctionStarted
 from moderation.values.ids import RoomId, UserId
 from tests.door.attacks.neighbours import ANNA, KITCHEN, MARK, OPERA, RITA, ROOM, SOCK, Neighbours, neighbours
@@ -88,7 +88,7 @@ async def test_a_person_made_owner_of_a_room_that_closes_can_still_invite_the_bo
         await give(two, MARK, 100)
         closed = SanctionStarted(room=KITCHEN, kind="close", basis="operator", by=OPERA)
         await two.bot.pipeline.commit((closed,))
-        invitations = Invitations(two.bot.services(None))
+        invitations = Invitations(two.bot.services(None), nowhere_else)
         refused = {who: await invitations.refused(Invite(RoomId("!new:example.org"), who), who) for who in (MARK, RITA)}
         assert refused[MARK] is None
         assert (refused[RITA] or ("",))[0] == "closed"

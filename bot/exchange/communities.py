@@ -1,0 +1,98 @@
+"""Which shard has the rooms of a community: it never spans two, or its decisions would reach half of it.
+
+Rules kept here:
+- The shard that has a room of a community first has all of it, until it has none any more.
+- An invitation into a room of another shard is declined, and the inviter is told which account to invite.
+- If a community spans two all the same, since the settings or a space's list changed, the owners of the rooms of the
+  shard that came later are told, once, and so are the operators. Nothing else changes there.
+
+Left to others: which community a room has (`moderation/model/reach.py`).
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from bot.config.shards import ShardSettings, shard_of_room
+from bot.pipeline.pipeline import Pipeline
+from moderation.model.actions import TellAbove
+from moderation.model.reach import community_of
+from moderation.policy import Policy
+from moderation.values.ids import RoomId
+from moderation.values.notices import Who, line
+from storage import queries
+from storage.database.database import Database
+from storage.queries.shards import communities_here, spaces_listing
+
+from .port import Exchange, ExchangeDown
+
+log = structlog.get_logger()
+
+_LOOK_EVERY_S = 60.0
+
+
+class Communities:
+    """What this shard has, and what others have."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        pipeline: Pipeline,
+        database: Database,
+        policy: Policy,
+        shard: str,
+        shards: Sequence[ShardSettings],
+    ) -> None:
+        self._exchange = exchange
+        self._pipeline = pipeline
+        self._database = database
+        self._policy = policy
+        self._shard = shard
+        self._shards = shards
+        self._accounts = {each.name: each.account for each in shards}
+        self._told: set[str] = set()
+
+    async def run(self) -> None:
+        """Keep what this shard has up to date until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """Note which communities have rooms here, and tell of those that another shard has."""
+        async with self._database.read() as db:
+            named = {each.name for each in self._policy.communities.named}
+            here = {each: rooms for each, rooms in (await communities_here(db)).items() if each in named}
+        try:
+            taken = await self._exchange.claim(self._shard, sorted(here))
+        except ExchangeDown as error:
+            log.warning("exchange_down", why=str(error))
+            return
+        for community in sorted(taken.keys() - self._told):
+            await self._tell(here[community], taken[community])
+        self._told = set(taken)
+
+    async def _tell(self, rooms: Sequence[RoomId], owner: str) -> None:
+        words = (line("shards.community", account=Who(self._accounts.get(owner, owner))),)
+        await self._pipeline.commit(actions=[TellAbove(room=room, lines=words, owners=True) for room in rooms])
+
+    async def elsewhere(self, room: RoomId) -> str | None:
+        """Return the account that has a room's place, if it is that of another shard."""
+        by_room = shard_of_room(self._shards, room)
+        if by_room is not None:
+            return self._accounts[by_room] if by_room != self._shard else None
+        own = next(each for each in self._shards if each.name == self._shard)
+        others = [each.account for each in self._shards if not each.rooms]
+        if own.rooms and others:
+            return others[0]
+        async with self._database.read() as db:
+            known = (await queries.all_rooms(db)).get(room)
+            spaces = await spaces_listing(db, room)
+        community = community_of(self._policy.communities, room, *([known] if known else []), spaces=spaces)
+        try:
+            owner = (await self._exchange.claims()).get(community)
+        except ExchangeDown as error:
+            log.warning("exchange_down", why=str(error))
+            return None  # if it is taken, its owner is told as soon as that is known
+        return self._accounts.get(owner) if owner is not None and owner != self._shard else None

@@ -1,0 +1,53 @@
+"""The parts of a shard that speak with the others.
+
+Left to others: what each of them does.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from bot.config.config import Config
+from bot.matrix.errors import Unreachable
+from bot.pipeline.pipeline import Pipeline
+from storage.database.database import Database
+from storage.journal.journal import Journal
+
+from .communities import Communities
+from .port import Exchange, ExchangeDown
+from .publisher import Publisher
+from .receiver import OtherShard, Receiver
+
+
+class ShardParts:
+    """The publisher, the receiver, and what is known of communities."""
+
+    def __init__(
+        self, exchange: Exchange, config: Config, pipeline: Pipeline, journal: Journal, database: Database
+    ) -> None:
+        base = config.origin.removesuffix(f"/{config.shard}")
+        others = {
+            f"{base}/{each.name}": OtherShard(each.name, each.vkey)
+            for each in config.shards
+            if each.name != config.shard
+        }
+        crossing = pipeline.processor.crossing
+        names = [each.name for each in others.values()]
+        self.publisher = Publisher(exchange, pipeline, journal, database, names, crossing)
+        self.receiver = Receiver(exchange, pipeline, database, config.shard, others)
+        self.communities = Communities(exchange, pipeline, database, config.policy, config.shard, config.shards)
+
+    def works(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        """Return what runs as long as the bot."""
+        return (self.publisher.run, self.receiver.run, self.communities.run)
+
+    @property
+    def tell(self) -> Callable[[], Awaitable[None]]:
+        """Return what publishes everything at once. It raises `Unreachable`, so that it is tried again."""
+
+        async def publish() -> None:
+            try:
+                await self.publisher.flush()
+            except ExchangeDown as error:
+                raise Unreachable(str(error)) from error
+
+        return publish
