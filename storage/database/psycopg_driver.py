@@ -137,7 +137,7 @@ class PostgresqlConnection(TableConnection):
 
     def is_idle(self) -> bool:
         """Tell whether it has no transaction and has not been lost."""
-        if self.closed or self.invalidated or self.in_transaction():
+        if self.closed or self.invalidated or self.in_transaction() or self._put_off:
             return False
         return not self._driver.closed and self._driver.info.transaction_status == TransactionStatus.IDLE
 

@@ -129,21 +129,20 @@ def beset(steps: Steps) -> None:
 
 def _beset_postgresql(steps: Steps) -> None:
     """Count the commits of state tables and small stores, and what is written to the table of the log."""
-    import psycopg
-
+    from storage.database.psycopg_driver import PostgresqlConnection
     from storage.journal.postgresql_lines import PostgresLines
 
-    commit: Any = psycopg.AsyncConnection.commit
+    commit: Any = PostgresqlConnection.commit
 
     async def commit_state(self: Any) -> None:
-        is_any = self.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
+        is_any = not self.is_idle()
         if is_any:
             steps.step("commit")
         await commit(self)
         if is_any:
             steps.step("committed")
 
-    psycopg.AsyncConnection.commit = commit_state  # type: ignore[method-assign]
+    PostgresqlConnection.commit = commit_state  # type: ignore[method-assign]
     for name in ("append", "put_checkpoint", "rewrite", "remove_below", "move_day"):
         setattr(PostgresLines, name, _around(steps, "table", getattr(PostgresLines, name)))
 
