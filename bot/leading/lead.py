@@ -219,12 +219,28 @@ def connect(place: DatabasePlace, name: str) -> "Connection[Any]":
 
 
 def instance_of(data_dir: Path) -> str:
-    """Return the name that only this data directory has, made once. A copy of the directory must not keep it."""
+    """Return the name that only this data directory has: a copy of it, on this machine or another, gets a new one."""
     path = data_dir / INSTANCE
+    with suppress(FileNotFoundError):
+        name, _, where = path.read_text("ascii", "replace").strip().partition(" ")
+        if where == _where(path):
+            return name
+        path.unlink()
     with suppress(FileExistsError):
-        disk.create_once(path, secrets.token_hex(8).encode() + b"\n", disk.SECRET_MODE)
-        disk.sync_directory(data_dir)
-    return path.read_text("ascii").strip()
+        disk.create_once(path, b"", disk.SECRET_MODE)
+    name = secrets.token_hex(8)
+    path.write_text(f"{name} {_where(path)}\n", "ascii")  # in place: the file's number is part of it
+    disk.sync_directory(data_dir)
+    return name
+
+
+def _where(path: Path) -> str:
+    """Return what a copy of a file does not have: its number on its disk, and its machine."""
+    machine = ""
+    with suppress(OSError):
+        machine = Path("/etc/machine-id").read_text("ascii", "replace").strip()
+    status = path.stat()
+    return f"{machine}:{status.st_dev}:{status.st_ino}"
 
 
 @contextmanager

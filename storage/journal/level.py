@@ -36,7 +36,7 @@ _AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class LevelLog:
     """A log whose files and table agree, or one that has files alone."""
 
     state: RecoveredLog
@@ -44,14 +44,14 @@ class Level:
     lost: int = 0  # lines that the table had lost, and has again
 
 
-def alone(folder: Path, verifier: NoteVerifier) -> Level:
+def alone(folder: Path, verifier: NoteVerifier) -> LevelLog:
     """Return the log as the files have it, without a table."""
     state = recover(folder, verifier)
     foreign = set_aside(folder, state)
-    return Level(recover(folder, verifier) if foreign else state, foreign)
+    return LevelLog(recover(folder, verifier) if foreign else state, foreign)
 
 
-def level(folder: Path, verifier: NoteVerifier, table: LineLog) -> Level:
+def level(folder: Path, verifier: NoteVerifier, table: LineLog) -> LevelLog:
     """Bring files and table to one state. Raises `Forked`, `Incomplete` and other `Broken`, then nothing is changed."""
     state = recover(folder, verifier)
     end = table.end()
@@ -63,7 +63,7 @@ def level(folder: Path, verifier: NoteVerifier, table: LineLog) -> Level:
     follow(Follower(folder, verifier, table, state))
     state = recover(folder, verifier)
     state.recovery = torn
-    return Level(state, foreign, push(folder, table, state))
+    return LevelLog(state, foreign, push(folder, table, state))
 
 
 def finish_in_table(log: Log, table: LineLog, special: Special, size: int) -> None:
