@@ -28,7 +28,7 @@ from storage.journal.transparency.signed_note import NoteVerifier
 from storage.journal.transparency.tlog_proof import TlogProof
 from storage.record_mapping import fact_of_record
 
-from .envelope import MOST_BYTES, Envelope
+from .envelope import MOST_BYTES, MessageProof
 from .port import NO_ERA, Message
 
 Code = Literal["form", "signature", "inclusion", "part", "content", "gap", "fork"]
@@ -73,9 +73,9 @@ def check(message: Message, verifier: NoteVerifier, known: KnownLog) -> tuple[Le
     return got, now
 
 
-def _form(message: Message) -> tuple[Envelope, list[bytes]]:
+def _form(message: Message) -> tuple[MessageProof, list[bytes]]:
     try:
-        envelope = Envelope.parse(message.proof)
+        envelope = MessageProof.parse(message.proof)
         lines = message.body.encode().split(b"\n")
     except (Invalid, UnicodeEncodeError):
         raise NotProved("form") from None
@@ -84,7 +84,7 @@ def _form(message: Message) -> tuple[Envelope, list[bytes]]:
     return envelope, lines
 
 
-def _signed(message: Message, envelope: Envelope, verifier: NoteVerifier) -> Checkpoint:
+def _signed(message: Message, envelope: MessageProof, verifier: NoteVerifier) -> Checkpoint:
     """Return the checkpoint, the same in each proof."""
     notes = {proof.partition("\n\n")[2] for proof in envelope.proofs}
     if len(notes) != 1 or verifier.name != message.origin:
@@ -95,7 +95,7 @@ def _signed(message: Message, envelope: Envelope, verifier: NoteVerifier) -> Che
         raise NotProved("signature") from None
 
 
-def _continued(envelope: Envelope, checkpoint: Checkpoint, known: KnownLog) -> None:
+def _continued(envelope: MessageProof, checkpoint: Checkpoint, known: KnownLog) -> None:
     if not known.size:
         return
     if checkpoint.size < known.size:

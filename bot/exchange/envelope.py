@@ -32,7 +32,7 @@ _SHOWN = ("subject", "target")
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class MessageProof:
     """The proof of a message: the key of the log, a proof file a line, and that it continues `before` records."""
 
     vkey: str
@@ -53,7 +53,7 @@ class Envelope:
         ).decode()
 
     @classmethod
-    def parse(cls, text: str) -> "Envelope":
+    def parse(cls, text: str) -> "MessageProof":
         """Read what `text` wrote. Raises `Invalid` for anything else."""
         try:
             read = orjson.loads(text)
@@ -76,14 +76,14 @@ def enclosed(journal: Journal, era: str, index: int, needed: int, before: int) -
     log, indexes = Log(journal.folder), [index] + ([needed] if needed >= 0 else [])
     size = Checkpoint.of_note(journal.signed_checkpoint).size
     hashes = Prover(Tiles(journal.folder / "tile")).consistency(before, size)
-    proof = Envelope(journal.vkey, before, tuple(hashes), tuple(journal.proof(each) for each in indexes))
+    proof = MessageProof(journal.vkey, before, tuple(hashes), tuple(journal.proof(each) for each in indexes))
     body = "\n".join(disclosed(log.raw(each)) for each in indexes)
     return Message(journal.origin, era, index, body, proof.text)
 
 
 def size_of(message: Message) -> int:
     """Return how many records the checkpoint of a message of ours covers. Raises `Invalid`."""
-    return Checkpoint.of_note(Envelope.parse(message.proof).proofs[0].partition("\n\n")[2]).size
+    return Checkpoint.of_note(MessageProof.parse(message.proof).proofs[0].partition("\n\n")[2]).size
 
 
 def disclosed(raw: bytes) -> str:

@@ -25,7 +25,7 @@ from storage.journal.transparency.signed_note import NoteVerifier
 from storage.queries.shards import known_log, pinned_key
 
 from .checking import ENDS, KnownLog, NotProved, check
-from .envelope import Envelope
+from .envelope import MessageProof
 from .port import Exchange, ExchangeDown, Message
 
 log = structlog.get_logger()
@@ -162,7 +162,7 @@ class _Taken:
 def _own_key(message: Message) -> NoteVerifier:
     """Return the key that a message names; the settings name its log. Raises `NotProved`."""
     try:
-        return NoteVerifier.parse(Envelope.parse(message.proof).vkey)
+        return NoteVerifier.parse(MessageProof.parse(message.proof).vkey)
     except Invalid:
         raise NotProved("form") from None
 
