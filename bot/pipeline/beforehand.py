@@ -107,7 +107,7 @@ class Beforehand:
             if answer is not None and answer.recorded
         ]
         if recorded:
-            await self._pipeline.withhold_all(recorded)
+            await self._pipeline.withholding.take_in_turn(recorded)
         return answers
 
     async def _unharmed(self, unit: UnitOfWork, asked: BeforeDelivery) -> RefusedIn | None:

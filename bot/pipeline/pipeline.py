@@ -8,9 +8,9 @@ Rules kept here, in this order, for every batch:
 So a message that the homeserver delivered is on disk before the token that acknowledges it, and what is in the journal
 but not in the database is caught up at the start (`replay.py`). A defect in judging one event is noted and does not
 stop the others; a failing disk stops everything.
-Left to others: running one unit of work at a time (`writer.py`), what follows from facts (`process_facts.py`), what an
-event is (`bot/events/parse_event.py`) and gives rise to (`judge_event.py`), what a command does (`commands/`), sending
-(`bot/outbox/dispatcher.py`).
+Left to others: running one unit of work at a time (`writer.py`), what follows from facts (`process_facts.py`), events
+refused before their delivery (`withholding.py`), what an event is (`bot/events/parse_event.py`) and gives rise to
+(`judge_event.py`), what a command does (`commands/`), sending (`bot/outbox/dispatcher.py`).
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from bot.runtime.clock import Clock
 from bot.runtime.wakeup import Wake
 from moderation.model.actions import Action, Align, KeepDesk, Redact
 from moderation.model.context import RoomView
-from moderation.model.facts import ConsoleCommand, Fact, KnownOfFile, MessageWithheld, NotRead, RoomStateChanged
+from moderation.model.facts import ConsoleCommand, Fact, KnownOfFile, NotRead, RoomStateChanged
 from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import outbox, queries
 from storage.database.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
-from storage.projections import POLICY_SEQ, UNREAD, project_room_state
+from storage.projections import UNREAD, project_room_state
 from storage.record_mapping import draft_of_event, word
 
 from .event_reader import EventReader
@@ -48,7 +48,7 @@ from .unit_of_work import Answer, PipelineSettings, Responder, UnitOfWork
 from .urgent_rows import UrgentRows
 from .view_cache import ViewCache
 from .watched_lists import WatchedLists
-from .withheld import Withheld, fact_of
+from .withholding import Withholding
 from .writer import Writer
 
 TAIL = 10_000  # records at the end of the journal that are read to find what was written last before a stop
@@ -99,6 +99,9 @@ class Pipeline:
         self.lost_time = LostTime(database, self.served, settings.bot)
         self._judging = Judging(knowledge, self.rooms, responder, settings, journal, self.costs)
         self.contexts = self._judging.contexts
+        self.withholding = Withholding(
+            self.writer, self.processor, self._judging, knowledge, self.served, clock, self._woken_by
+        )
         self.in_flight = InFlight()  # by the last stop
         self._journal = journal
         self._database = database
@@ -401,53 +404,6 @@ class Pipeline:
         if room is None or not (self._judging.judges_files or present):
             return
         answer = await unharmed(index, kept.home, self._judging.follow_file(unit, index, kept, room, at_ms))
-        await self.processor.process(unit, answer, cause=index, at_ms=at_ms, present=present)
-
-    async def take_withheld(self, refusals: Sequence[Withheld], *, read_to: int = 0) -> int:
-        """Record events that were refused before their delivery, and what follows. Returns how many were new.
-
-        An event that was recorded so before, one of a room that is not served, and one of somebody who was never in its
-        room are left out. `read_to`: up to where the notes of the policy server are recorded by now.
-        """
-        return await self.writer.run_exclusive(self.withhold_all(refusals, read_to=read_to))
-
-    async def withhold_all(self, refusals: Sequence[Withheld], *, read_to: int = 0) -> int:
-        """Do as `take_withheld`, inside `run_exclusive`."""
-        async with self.writer.unit_of_work() as unit:
-            new = sum([await self.withhold(unit, each) for each in refusals])
-            if read_to:
-                unit.meta[POLICY_SEQ] = str(read_to)
-        self._woken_by(unit)
-        return new
-
-    async def withhold(self, unit: UnitOfWork, withheld: Withheld) -> bool:
-        """Record one event that was refused before its delivery, and what follows. Returns whether it was new.
-
-        To be used inside `run_exclusive`.
-        """
-        served = withheld.room in self.served.codes and self.served.records(withheld.room)
-        if not served or await queries.withheld_events(unit.db, [withheld.event]):
-            return False
-        if withheld.room not in await queries.rooms_ever_in(unit.db, UserId(withheld.sender)):
-            return False
-        index, at_ms, fact = unit.next_index, self._clock(), fact_of(withheld)
-        await self.processor.process(unit, Answer((fact,)), cause=index, at_ms=at_ms)
-        await self.judge_withheld(unit, index, fact, at_ms)
-        return True
-
-    async def judge_withheld(
-        self,
-        unit: UnitOfWork,
-        index: int,
-        fact: MessageWithheld,
-        at_ms: int,
-        present: Sequence[tuple[int, Fact]] = (),
-    ) -> None:
-        """Process what follows from a refusal recorded at `index`, as `handle` does for an event."""
-        room = await self.knowledge.room(unit.db, fact.home)
-        if room is None:
-            return
-        answer = await unharmed(index, fact.home, self._judging.follow_withheld(unit, index, fact, room, at_ms))
         await self.processor.process(unit, answer, cause=index, at_ms=at_ms, present=present)
 
     async def with_journal(self, work: Callable[[Journal], T], *facts: Fact, signed: bool = False) -> T:

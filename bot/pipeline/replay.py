@@ -171,7 +171,7 @@ async def _judge_withheld(
     """Process what follows from a refusal before delivery, which perhaps was not done."""
     itself = [(record.index, fact)]
     await pipeline.processor.process(unit, Answer((fact,)), cause=record.index, at_ms=record.at_ms, present=itself)
-    await pipeline.judge_withheld(unit, record.index, fact, record.at_ms, present)
+    await pipeline.withholding.judge(unit, record.index, fact, record.at_ms, present)
 
 
 def _of_returned(fact: Fact, cause: Record | None, rooms: Rooms) -> bool:

@@ -5,8 +5,8 @@ Rules kept here:
 - In a note (`note_of`), which waits to be recorded, no words stand that are not kept.
 - A note that is not one of ours is not read: the problem is said.
 
-Left to others: refusing (`moderation/judge/beforehand.py`), what follows (`moderation/judge/withheld.py`), the units of
-work (`pipeline.py`).
+Left to others: refusing (`moderation/judge/beforehand.py`), what follows (`moderation/judge/withheld.py`), recording
+(`withholding.py`).
 """
 
 import json

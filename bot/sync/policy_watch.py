@@ -119,7 +119,7 @@ class RefusalReader(BotPart):
         notes = await asyncio.to_thread(self._notes.refusals_after, seq, MOST_NOTES)
         if notes:
             refusals = [refused for note in notes if (refused := _refused(note)) is not None]
-            await self._pipeline.take_withheld(refusals, read_to=notes[-1].seq)
+            await self._pipeline.withholding.take(refusals, read_to=notes[-1].seq)
         return len(notes)
 
 

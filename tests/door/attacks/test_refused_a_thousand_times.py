@@ -18,7 +18,7 @@ async def test_a_thousand_refused_messages_are_one_case_and_few_words(tmp_path: 
     async with offline(tmp_path, RULES) as bot:
         for start in range(0, MANY, 100):
             some = [withheld(bot, f"buy now {number}") for number in range(start, start + 100)]
-            assert await bot.pipeline.take_withheld(some, read_to=start + 100) == 100
+            assert await bot.pipeline.withholding.take(some, read_to=start + 100) == 100
         assert len(bot.facts(MessageWithheld)) == MANY
         assert (len(bot.facts(CaseOpened)), len(bot.facts(CaseGrew))) == (1, MANY - 1)
         assert (len(bot.facts(CreditChanged)), len(bot.facts(StatementGiven))) == (1, 1)
@@ -34,5 +34,5 @@ async def test_what_several_people_send_is_a_case_each(tmp_path: Path) -> None:
         senders = [ANNA, *(type(ANNA)(f"@spam{number}:example.org") for number in range(3))]
         for each in senders:
             await bot.membership(each, "join")
-        await bot.pipeline.take_withheld([withheld(bot, sender=each) for _ in range(20) for each in senders])
+        await bot.pipeline.withholding.take([withheld(bot, sender=each) for _ in range(20) for each in senders])
         assert Counter(fact.subject for fact in bot.facts(CaseOpened)) == Counter(senders)

@@ -260,7 +260,7 @@ async def test_what_the_policy_server_refused_is_refused_and_recorded_once(tmp_p
         raw = bot.raw(ANNA, TEXT, body("buy now!"))
         refusal = Refusal("ads", "moderate", "rule", "body", "buy now")
         by_policy = Withheld(ROOM, EventId(raw["event_id"]), raw, refusal, "policy_server", bot.time())
-        await bot.pipeline.take_withheld([by_policy])
+        await bot.pipeline.withholding.take([by_policy])
         assert (await Asked(bot).ask(raw)).status == 403
         assert [fact.by for fact in bot.facts(MessageWithheld)] == ["policy_server"]
         assert (len(bot.facts(CaseOpened)), len(bot.facts(CaseGrew))) == (1, 0)

@@ -71,7 +71,7 @@ async def test_nothing_is_recorded_of_somebody_who_was_never_in_the_room(tmp_pat
         await bot.membership(left, "join")
         await bot.membership(left, "leave")
         notes = [withheld(bot, sender=each) for each in (never, invited, left)]
-        assert await bot.pipeline.take_withheld(notes, read_to=3) == 1
+        assert await bot.pipeline.withholding.take(notes, read_to=3) == 1
         assert [fact.subject for fact in bot.facts(MessageWithheld)] == [left]
         assert [fact.subject for fact in bot.facts(CaseOpened)] == [left]
 
@@ -79,7 +79,7 @@ async def test_nothing_is_recorded_of_somebody_who_was_never_in_the_room(tmp_pat
 async def test_a_refusal_becomes_a_finding_a_case_a_charge_and_the_measure_of_the_rule(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
         refused = withheld(bot)
-        assert await bot.pipeline.take_withheld([refused]) == 1
+        assert await bot.pipeline.withholding.take([refused]) == 1
         ((on, fact),) = bot.recorded(MessageWithheld)
         assert (fact.subject, fact.event, fact.rule, fact.by) == (ANNA, refused.event, "spam", "policy_server")
         assert (fact.body, json.loads(fact.content)) == ("buy now!", {"msgtype": "m.text"})
@@ -96,8 +96,8 @@ async def test_a_refusal_becomes_a_finding_a_case_a_charge_and_the_measure_of_th
 async def test_the_same_refusal_is_recorded_once_and_more_of_them_join_the_case(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
         first, second = withheld(bot), withheld(bot)
-        assert await bot.pipeline.take_withheld([first, first, second], read_to=3) == 2
-        assert await bot.pipeline.take_withheld([second], read_to=4) == 0
+        assert await bot.pipeline.withholding.take([first, first, second], read_to=3) == 2
+        assert await bot.pipeline.withholding.take([second], read_to=4) == 0
         assert (len(bot.facts(CaseOpened)), len(bot.facts(CaseGrew)), len(bot.facts(CreditChanged))) == (1, 1, 1)
         assert await bot.rows(f"SELECT value FROM meta WHERE key = '{POLICY_SEQ}'") == [("4",)]
 
@@ -105,7 +105,7 @@ async def test_the_same_refusal_is_recorded_once_and_more_of_them_join_the_case(
 async def test_rooms_that_are_not_served_are_left_out(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
         elsewhere = replace(withheld(bot), room=RoomId("!elsewhere:example.org"))
-        assert await bot.pipeline.take_withheld([elsewhere]) == 0
+        assert await bot.pipeline.withholding.take([elsewhere]) == 0
         assert bot.facts(MessageWithheld) == []
 
 
@@ -113,7 +113,7 @@ async def test_what_arrives_nevertheless_is_judged_as_any_other_and_not_charged_
     """A homeserver that waited too long lets a message through."""
     async with offline(tmp_path, RULES) as bot:
         refused = withheld(bot)
-        await bot.pipeline.take_withheld([refused])
+        await bot.pipeline.withholding.take([refused])
         await bot.pipeline.take([receive(dict(refused.raw), ROOM, bot.time())])
         assert [row.action.event for row in await bot.waiting() if isinstance(row.action, Redact)] == [refused.event]
         assert (len(bot.facts(CaseOpened)), len(bot.facts(CaseGrew)), len(bot.facts(CreditChanged))) == (1, 1, 1)
@@ -122,7 +122,7 @@ async def test_what_arrives_nevertheless_is_judged_as_any_other_and_not_charged_
 async def test_where_words_are_not_kept_only_their_hash_is(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES + '[records]\ncontent = "metadata"\n') as bot:
         refused = withheld(bot)
-        await bot.pipeline.take_withheld([refused])
+        await bot.pipeline.withholding.take([refused])
         (fact,) = bot.facts(MessageWithheld)
         said = json.dumps(refused.raw["content"], sort_keys=True, separators=(",", ":"))
         assert (fact.body, fact.content, fact.matched, fact.sha256) == (
@@ -172,7 +172,7 @@ async def test_what_a_stop_left_undone_is_done_at_the_next_start(tmp_path: Path,
     """The journal has the first records of those that are written together, the tables have none."""
     rules = RULES + f'[records]\ncontent = "{content}"\n'
     async with offline(tmp_path / "whole", rules) as bot:
-        await bot.pipeline.take_withheld([withheld(bot)])
+        await bot.pipeline.withholding.take([withheld(bot)])
         wanted = _follow(bot)
         drafts = [bot.pipeline.processor.draft_of(fact, bot.time()) for fact in wanted]
     async with offline(tmp_path / "torn", rules) as bot:
@@ -185,7 +185,7 @@ async def test_what_a_stop_left_undone_is_done_at_the_next_start(tmp_path: Path,
 
 async def test_rebuilt_tables_are_the_same(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
-        await bot.pipeline.take_withheld([withheld(bot), withheld(bot)])
+        await bot.pipeline.withholding.take([withheld(bot), withheld(bot)])
         await _same_when_rebuilt(bot, tmp_path)
 
 
@@ -213,7 +213,7 @@ def _made(folder: Path) -> Path:
 
 async def test_what_was_refused_is_judged_again_by_other_rules_as_any_message(tmp_path: Path) -> None:
     async with offline(tmp_path / "bot", RULES) as bot:
-        await bot.pipeline.take_withheld([withheld(bot)])
+        await bot.pipeline.withholding.take([withheld(bot)])
         ((on, _),) = bot.recorded(MessageWithheld)
         recorded = [fact for kind in (Found, CaseOpened) for fact in bot.facts(kind)]
         brought = await judged_again(bot, tmp_path)
@@ -224,7 +224,7 @@ async def test_what_was_refused_is_judged_again_by_other_rules_as_any_message(tm
 
 async def test_an_erased_refusal_leaves_nothing_of_its_sender_in_the_tables(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
-        await bot.pipeline.take_withheld([withheld(bot)])
+        await bot.pipeline.withholding.take([withheld(bot)])
         about = [index for index, fact in bot.recorded(Fact) if getattr(fact, "subject", "") == ANNA]
         records = f"{about[0]}-{about[-1]}"
         await bot.pipeline.commit((PartsErased(parts=9, what="request", records=records),))
@@ -235,7 +235,7 @@ async def test_an_erased_refusal_leaves_nothing_of_its_sender_in_the_tables(tmp_
 
 async def test_a_person_who_is_erased_from_the_tables_leaves_no_evidence(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
-        await bot.pipeline.take_withheld([withheld(bot)])
+        await bot.pipeline.withholding.take([withheld(bot)])
         async with bot.stores.database.write() as db:
             await erase_from_tables(db, [ANNA], ())
         assert await bot.rows("SELECT * FROM withheld") == await bot.rows("SELECT * FROM evidence") == []
@@ -243,14 +243,14 @@ async def test_a_person_who_is_erased_from_the_tables_leaves_no_evidence(tmp_pat
 
 async def test_a_purge_takes_it_with_its_record(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
-        await bot.pipeline.take_withheld([withheld(bot)])
+        await bot.pipeline.withholding.take([withheld(bot)])
         await bot.pipeline.commit((RecordsPurged(what="schedule", below=bot.stores.journal.size),))
         assert await bot.rows("SELECT * FROM withheld") == []
 
 
 async def test_the_card_quotes_what_nobody_saw_and_links_to_nothing(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
-        await bot.pipeline.take_withheld([withheld(bot), withheld(bot, "buy now, again")])
+        await bot.pipeline.withholding.take([withheld(bot), withheld(bot, "buy now, again")])
         said = await card_of(bot)
         assert "“«buy now»!”" in said and "“«buy now», again” (in the text), refused before anybody saw it" in said
         assert "The message was refused before anybody saw it." in said
@@ -260,7 +260,7 @@ async def test_the_card_quotes_what_nobody_saw_and_links_to_nothing(tmp_path: Pa
 
 async def test_the_sender_is_told_once_and_again_that_it_can_be_sent_when_it_broke_nothing(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
-        await bot.pipeline.take_withheld([withheld(bot), withheld(bot)])
+        await bot.pipeline.withholding.take([withheld(bot), withheld(bot)])
         first = await told(bot)
         assert "notice.violation" in first and "notice.measure.withhold" in first and "notice.foot" in first
         assert first.count("notice.measure.withhold") == 1
@@ -272,7 +272,7 @@ async def test_the_sender_is_told_once_and_again_that_it_can_be_sent_when_it_bro
 
 async def test_its_reasons_are_stated_and_an_appeal_takes_it_back(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
-        await bot.pipeline.take_withheld([withheld(bot)])
+        await bot.pipeline.withholding.take([withheld(bot)])
         (stated,) = bot.facts(StatementGiven)
         reasons = json.loads(stated.statement)
         assert [each["kind"] for each in reasons["measures"]] == ["withhold", "mute"]
@@ -311,7 +311,7 @@ async def card_of(bot: Offline) -> str:
 async def test_what_is_held_waits_for_people_and_can_be_sent_again_if_it_broke_nothing(tmp_path: Path) -> None:
     holds = RULES.replace('measure = "mute"', 'measure = "mute"\ndecide = "manager"\ninterim = "hold"')
     async with offline(tmp_path, holds + '[policy_server]\nserver_name = "policy.example.org"\n') as bot:
-        await bot.pipeline.take_withheld([withheld(bot, refusal=replace(REFUSAL, basis="interim"))])
+        await bot.pipeline.withholding.take([withheld(bot, refusal=replace(REFUSAL, basis="interim"))])
         (case,) = bot.facts(CaseOpened)
         assert (case.state, case.decide, bot.facts(CreditChanged)) == ("open", "manager", [])
         assert "It waits with this case." in await card_of(bot)
@@ -319,7 +319,7 @@ async def test_what_is_held_waits_for_people_and_can_be_sent_again_if_it_broke_n
         assert "notice.undecided" in first and "notice.interim.withhold" in first
         await bot.say(MARK, "!dismiss 1 all is well")
         assert "notice.post-again-withheld" in await told(bot)
-        await bot.pipeline.take_withheld([withheld(bot, refusal=replace(REFUSAL, basis="interim"))])
+        await bot.pipeline.withholding.take([withheld(bot, refusal=replace(REFUSAL, basis="interim"))])
         await bot.say(MARK, "!uphold 2")
         assert [fact.kind for fact in bot.facts(SanctionStarted)] == ["withhold", "withhold", "mute"]
         assert len(bot.facts(CreditChanged)) == 1
