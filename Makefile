@@ -13,13 +13,14 @@ NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit("Answerable needs Python 3.11 or
 # At how many places of each story `make faults` kills the bot.
 PLACES ?= all
 
-.PHONY: install wheel demo test faults docs bench soak fuzz check format lock clean help
+.PHONY: install wheel demo test test-postgresql faults docs bench soak fuzz check format lock clean help
 
 help:
 	@echo "make install install the bot into .venv, with what it needs to run; EXTRA=images to compare pictures, EXTRA=postgresql for PostgreSQL"
 	@echo "make wheel   build the wheel into dist/, for pipx or pip on another machine"
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
 	@echo "make test    run the tests, some of them against a real Synapse"
+	@echo "make test-postgresql run the tests of the storage, and all stories with the bots' state on PostgreSQL"
 	@echo "make faults  kill the bot at every step in turn, and at random ones; some hours, PLACES=50 for less"
 	@echo "make fuzz    try hostile inputs for ten minutes, or ARGS=\"--minutes 60\""
 	@echo "make soak    an hour of simulated time under load; make soak ARGS='--minutes 10' for less"
@@ -60,6 +61,10 @@ demo: $(STAMP)
 # Many tests start the product as a program of its own, which should not be compiled each time.
 test: $(STAMP)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+# Every test of the storage runs on both databases in `make test`, the stories only in part.
+test-postgresql: $(STAMP)
+	DATABASE=postgresql PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/postgres tests/unit/storage tests/door $(ARGS)
 
 faults: $(STAMP)
 	FAULTS=$(PLACES) $(BIN)/python -m pytest -s tests/faults $(ARGS)

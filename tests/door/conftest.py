@@ -18,7 +18,7 @@ from tests.theatre.fixtures import short_waits, stage_on_synapse, synapse, theat
 from tests.theatre.simulated import SimulatedAccounts
 from tests.theatre.stage import Stage
 
-ON_BOTH: tuple[str, ...] = ()
+ON_BOTH = ("bot/commands/test_measures.py", "bot/pipeline/test_told.py")
 _DOOR = Path(__file__).parent
 _DATABASE = os.environ.get("DATABASE", SQLITE)
 

@@ -119,11 +119,9 @@ class Door:
     @classmethod
     def _of(cls, config: Config, now: int = NOON) -> "Door":
         loop = asyncio.new_event_loop()
-        database = loop.run_until_complete(Database.open(DatabasePlace(config.data_dir)))
-        keys, identity = (
-            PersonKeys.open(config.place),
-            IdentityStore.open(config.place, None),
-        )
+        place = DatabasePlace(config.data_dir)  # a file, since deployments are copied
+        database = loop.run_until_complete(Database.open(place))
+        keys, identity = PersonKeys.open(place), IdentityStore.open(place, None)
         journal = Journal.open(config.data_dir, config.origin, keys, now)
         stores = Stores(journal, database, keys, identity, asking_of(config, identity))
         door: Door
