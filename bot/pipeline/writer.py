@@ -116,8 +116,11 @@ class Writer:
     def _must_be_level(self) -> None:
         """Raise if the database is behind the journal: then nothing may be written until the next start.
 
-        Raises the error of the unit of work that failed half-way, if there was one, else Broken.
+        Raises the error of the unit of work that failed half-way, if there was one, else Broken; that error also if
+        it made the journal refuse to go on.
         """
+        if self._refused is not None and not self.journal.is_usable:
+            raise self._refused
         if self._applied != self.journal.size:
             if self._refused is not None:  # it is the reason for all later callers, too
                 raise self._refused

@@ -144,6 +144,11 @@ class Journal:
         return self._tree.size
 
     @property
+    def is_usable(self) -> bool:
+        """Tell whether records are accepted: not after a failed write, nor once it is closed."""
+        return not self._failed
+
+    @property
     def origin(self) -> str:
         """The log's name, as every checkpoint bears it."""
         return self._signer.name
