@@ -10,7 +10,7 @@ Left to others: following the table from then on (`follower.py`).
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from moderation.values.errors import Broken, Invalid, Refused
@@ -61,8 +61,7 @@ def level(folder: Path, verifier: NoteVerifier, table: LineLog) -> LevelLog:
     torn = state.recovery if state.recovery and state.recovery.index >= end else None
     check(folder, verifier, table, state)
     follow(Follower(folder, verifier, table, state))
-    state = recover(folder, verifier)
-    state.recovery = torn
+    state = replace(recover(folder, verifier), recovery=torn)
     return LevelLog(state, foreign, push(folder, table, state))
 
 

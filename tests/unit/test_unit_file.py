@@ -90,7 +90,7 @@ def test_the_containers_of_two_machines_run_standbys_of_one_database() -> None:
 
 def test_a_wrong_configuration_is_not_tried_again_and_a_hang_is() -> None:
     found = settings(BOT)
-    assert (found["Type"], found["Restart"], found["RestartPreventExitStatus"]) == ("notify", "on-failure", "2")
+    assert (found["Type"], found["Restart"], found["RestartPreventExitStatus"]) == ("notify", "on-failure", "2 75")
     assert found["WatchdogSec"]
 
 
