@@ -78,10 +78,10 @@ class Standby:
     def _look(self) -> Lead | None:
         """Take what is new, and the lead if it is free."""
         leadership, follower = self._opened()
-        leader = leadership.look()
         while follower.step():
             pass
         leadership.follow(follower.size)
+        leader = leadership.look()  # afterwards: a leader is not gone because this one was busy
         self._tell(leader)
         if not leadership.may_take_over(leader):
             return None

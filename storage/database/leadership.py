@@ -1,12 +1,14 @@
 """Who leads: looking at the leader, taking its place, saying that one is alive.
 
-A leader adds one to its `beat` every second. Another process that has seen the same beat for `PATIENCE_S` of its own
-clock ends the old leader's sessions and begins a new epoch. The leader itself sends nothing to a homeserver once its
-last beat is older than `LEASE_S`: so it has fallen silent before another can have begun to speak.
+A leader adds one to its `beat` every second. Another process that has looked at it for `PATIENCE_S` of its own clock,
+again and again, and has always seen the same beat, ends the old leader's sessions and begins a new epoch. The leader
+itself sends nothing to a homeserver once its last beat is older than `LEASE_S`: so it has fallen silent before another
+can have begun to speak.
 
 Rules kept here:
 - An epoch is begun by comparing and setting: of several that try, one succeeds.
 - The clock is one that goes on while a process, or its machine, is suspended.
+- Time in which nobody looked is no silence of the leader: whoever looks may have been busy, or suspended itself.
 - A log has one origin and one signing key: another one is refused before an epoch begins.
 Left to others: what a leader may write (`fence.py`).
 """
@@ -31,6 +33,7 @@ Connect = Callable[[str], "psycopg.Connection[Any]"]  # by the name of the sessi
 BEAT_S: Final = 1.0
 LEASE_S: Final = 3.0
 PATIENCE_S: Final = 5.0
+_APART_S: Final = 2.0  # at most, between two looks that count as one watch
 _TRIES: Final = 20
 
 _ENROL: Final = """
@@ -96,6 +99,20 @@ class Leader:
 
 
 @dataclass(frozen=True, slots=True)
+class _Watch:
+    """A beat that stands still: when it was looked at first and last, and when the last look had its answer."""
+
+    epoch: int
+    beat: int
+    first_s: float
+    last_s: float
+    answered_s: float
+
+    def is_of(self, leader: Leader) -> bool:
+        return (self.epoch, self.beat) == (leader.epoch, leader.beat)
+
+
+@dataclass(frozen=True, slots=True)
 class Follows:
     """A standby: its machine, and the number of records that it does not have yet."""
 
@@ -112,7 +129,7 @@ class Leadership:
         self._me = me
         self._clock = clock
         self._db: psycopg.Connection[Any] | None = None
-        self._seen: tuple[tuple[int, int], float] | None = None  # epoch and beat, and when they were first seen
+        self._watch: _Watch | None = None
 
     def vkey(self) -> str | None:
         """Return the verifier key of the log in the database; None if there is none yet."""
@@ -139,19 +156,24 @@ class Leadership:
             raise Refused("cli.run.other_log_key", file=key_file)
 
     def look(self) -> Leader:
-        """Return the present leader, and remember since when its beat has stood still."""
-        row = self._session().execute(_LEADER, (self._shard,)).fetchone()
+        """Return the present leader, and remember for how long its beat was seen to stand still."""
+        db = self._session()
+        asked = self._clock()
+        row = db.execute(_LEADER, (self._shard,)).fetchone()
+        answered = self._clock()
         leader = Leader(*row) if row else Leader(0, 0, "", "", True)
-        seen = (leader.epoch, leader.beat)
-        if self._seen is None or self._seen[0] != seen:
-            self._seen = (seen, self._clock())
+        watch, first = self._watch, answered
+        if watch is not None and watch.is_of(leader) and answered - watch.answered_s <= _APART_S:
+            first = watch.first_s
+        self._watch = _Watch(leader.epoch, leader.beat, first, asked, answered)
         return leader
 
     def may_take_over(self, leader: Leader) -> bool:
         """Tell whether the leader is gone: it has resigned, is this data directory, or its beat stands still."""
         if leader.resigned or leader.instance == self._me.instance:
             return True
-        return self._seen is not None and self._clock() - self._seen[1] >= PATIENCE_S
+        watch = self._watch
+        return watch is not None and watch.is_of(leader) and watch.last_s - watch.first_s >= PATIENCE_S
 
     def take_over(self, leader: Leader) -> Epoch | None:
         """Begin the next epoch after that of `leader`. Returns None if another process was faster."""
@@ -195,7 +217,7 @@ class Leadership:
     def _session(self) -> "psycopg.Connection[Any]":
         if self._db is None or self._db.closed or self._db.broken:
             self._db = self._connect(f"answerable/{self._shard}/standby")
-            self._seen = None  # the leader could not say that it was alive either, while the server was away
+            self._watch = None  # the leader could not say that it was alive either, while the server was away
         return self._db
 
 

@@ -131,17 +131,42 @@ def test_a_leader_is_gone_once_its_beat_has_stood_still_for_the_other_ones_clock
     clock = Clock()
     with seen_by(connect, ONE) as one, seen_by(connect, OTHER, clock) as other:
         epoch = began(one)
-        assert not other.may_take_over(other.look())
-        clock.now += PATIENCE_S - 0.1
-        assert not other.may_take_over(other.look())
+        assert not _gone_after(other, clock, PATIENCE_S - 1)
         connect("beat").execute("UPDATE answerable_shared.leaders SET beat = beat + 1")
-        clock.now += PATIENCE_S - 0.1
-        assert not other.may_take_over(other.look())
-        clock.now += PATIENCE_S - 0.1
-        assert not other.may_take_over(other.look())
-        clock.now += 0.1
-        assert other.may_take_over(other.look())
+        assert not _gone_after(other, clock, PATIENCE_S - 1)
+        assert not _gone_after(other, clock, 0.5)
+        assert _gone_after(other, clock, 0.5)
         one.resign(epoch)
+
+
+def test_time_in_which_nobody_looked_at_the_leader_is_no_silence_of_it(connect: Any) -> None:
+    clock = Clock()
+    with seen_by(connect, ONE) as one, seen_by(connect, OTHER, clock) as other:
+        began(one)
+        leader = other.look()
+        clock.now += 2 * PATIENCE_S  # this one copied a long log, or was suspended
+        assert not other.may_take_over(leader)
+        assert not other.may_take_over(other.look())  # the leader may have been suspended beside it
+        assert not _gone_after(other, clock, PATIENCE_S - 0.5)
+        assert _gone_after(other, clock, 0.5)
+
+
+def test_a_look_that_the_server_held_up_begins_to_wait_anew(connect: Any) -> None:
+    clock = Clock()
+
+    def held_up(name: str) -> Any:
+        return _Slow(connect(name), clock)
+
+    with seen_by(connect, ONE) as one, seen_by(held_up, OTHER, clock) as other:
+        began(one)
+        assert not _gone_after(other, clock, PATIENCE_S - 0.5)
+        _Slow.takes_s = 2 * PATIENCE_S  # nor could the leader say that it is alive
+        try:
+            assert not other.may_take_over(other.look())
+        finally:
+            _Slow.takes_s = 0.0
+        assert not _gone_after(other, clock, PATIENCE_S - 0.5)
+        assert _gone_after(other, clock, 0.5)
 
 
 def test_nobody_waits_for_a_leader_that_resigned_or_for_ones_own_last_process(connect: Any) -> None:
@@ -209,6 +234,31 @@ def test_standbys_are_named_with_what_they_lack(connect: Any) -> None:
         assert one.standbys() == (Follows("other.example.org", 3),)
         other.follow_no_more()
         assert one.standbys() == ()
+
+
+class _Slow:
+    """A connection whose statements take `takes_s` by the clock that is set by hand."""
+
+    takes_s = 0.0
+
+    def __init__(self, connection: "psycopg.Connection[Any]", clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+
+    def execute(self, *arguments: Any) -> Any:
+        self._clock.now += self.takes_s
+        return self._connection.execute(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+def _gone_after(leadership: Leadership, clock: Clock, seconds: float) -> bool:
+    """Look twice a second for so long; tell whether the leader counts as gone at the end."""
+    for _ in range(int(seconds * 2)):
+        leadership.may_take_over(leadership.look())
+        clock.now += 0.5
+    return leadership.may_take_over(leadership.look())
 
 
 def _until(look: Callable[[], bool]) -> None:
