@@ -5,7 +5,8 @@ Rules kept here, in this order:
 2. Its log continues what was known of it: a log with two histories is noticed, and so is a message that was left out.
 3. The record, and the one that it needs, are in that log, and each part shown is as it was recorded.
 4. It says what a record of its kind can say, and it is for other shards.
-What fails is refused with a code, and nothing of it is used.
+What fails is refused with a code, and nothing of it is used but this: if a message proves 1 and 2, its log is known up
+to its checkpoint, whatever else is wrong with it. So the messages after it can be taken.
 
 Left to others: which key is known (`receiver.py`), who is told (`receiver.py`).
 """
@@ -35,14 +36,6 @@ Code = Literal["form", "signature", "inclusion", "part", "content", "gap", "fork
 ENDS: frozenset[Code] = frozenset({"gap", "fork"})  # after these, nothing more of that log can be taken
 
 
-class NotProved(Invalid):
-    """Raised for a message that does not hold. `code` says why."""
-
-    def __init__(self, code: Code) -> None:
-        super().__init__(code)
-        self.code = code
-
-
 @dataclass(frozen=True, slots=True)
 class KnownLog:
     """What is known of another log: up to which record it was read, and the last signed size and root."""
@@ -53,6 +46,15 @@ class KnownLog:
     era: str = NO_ERA
 
 
+class NotProved(Invalid):
+    """Raised for a message that does not hold. `code` says why; `known` is set if it proves that its log goes on."""
+
+    def __init__(self, code: Code, known: KnownLog | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.known = known
+
+
 def check(message: Message, verifier: NoteVerifier, known: KnownLog) -> tuple[Learnt | None, KnownLog]:
     """Return what is learnt from a message, and what is known of its log then.
 
@@ -60,28 +62,38 @@ def check(message: Message, verifier: NoteVerifier, known: KnownLog) -> tuple[Le
     """
     if len(message.body) + len(message.proof) > MOST_BYTES:
         raise NotProved("form")
-    envelope, lines = _form(message)
+    envelope = _envelope(message)
     checkpoint = _signed(message, envelope, verifier)
     restored = message.era != known.era and known.size > 0
-    if not restored:
+    goes_on = None
+    if known.size and not restored:
         _continued(envelope, checkpoint, known)
-    records = [_proved(line, proof, checkpoint) for line, proof in zip(lines, envelope.proofs, strict=True)]
-    if records[0].index != message.index:
-        raise NotProved("inclusion")
-    got = _learnt(message, checkpoint, records, restored=restored)
-    now = KnownLog(message.index, checkpoint.size, checkpoint.root, message.era)
-    return got, now
-
-
-def _form(message: Message) -> tuple[MessageProof, list[bytes]]:
+        goes_on = replace(known, size=checkpoint.size, root=checkpoint.root)
     try:
-        envelope = MessageProof.parse(message.proof)
-        lines = message.body.encode().split(b"\n")
+        got = _content(message, envelope, checkpoint, restored=restored)
+    except NotProved as refused:
+        raise NotProved(refused.code, goes_on) from None
+    return got, KnownLog(message.index, checkpoint.size, checkpoint.root, message.era)
+
+
+def _envelope(message: Message) -> MessageProof:
+    try:
+        return MessageProof.parse(message.proof)
     except (Invalid, UnicodeEncodeError):
+        raise NotProved("form") from None
+
+
+def _content(message: Message, envelope: MessageProof, checkpoint: Checkpoint, *, restored: bool) -> Learnt | None:
+    try:
+        lines = message.body.encode().split(b"\n")
+    except UnicodeEncodeError:
         raise NotProved("form") from None
     if len(lines) != len(envelope.proofs):
         raise NotProved("form")
-    return envelope, lines
+    records = [_proved(line, proof, checkpoint) for line, proof in zip(lines, envelope.proofs, strict=True)]
+    if records[0].index != message.index:
+        raise NotProved("inclusion")
+    return _learnt(message, checkpoint, records, restored=restored)
 
 
 def _signed(message: Message, envelope: MessageProof, verifier: NoteVerifier) -> Checkpoint:
@@ -96,8 +108,6 @@ def _signed(message: Message, envelope: MessageProof, verifier: NoteVerifier) ->
 
 
 def _continued(envelope: MessageProof, checkpoint: Checkpoint, known: KnownLog) -> None:
-    if not known.size:
-        return
     if checkpoint.size < known.size:
         raise NotProved("fork")
     if envelope.before != known.size:

@@ -3,8 +3,9 @@
 Rules kept here:
 - Only logs of shards in the settings are read. Their key is that of the settings, or that of the first message whose
   proof holds; it is recorded, told to the operators, and holds from then on.
-- A message that does not hold is refused and told once; others are taken. After one that shows two histories of a log,
-  or that one was left out, nothing more is taken from that log.
+- A message that does not hold is refused and told once. Later ones are taken if it proves that the log goes on; else it
+  counts as left out. It is looked at again until a later one is taken.
+- After a message that shows two histories of a log, or that one was left out, nothing more is taken from that log.
 - What is taken is recorded in this log, and applied from there.
 
 Left to others: the check (`checking.py`), what follows (`bot/pipeline/learnt.py`).
@@ -83,16 +84,16 @@ class Receiver:
 
     async def _read(self, origin: str) -> int:
         known, verifier = await self._load(origin)
-        cursor, count = (known.era, known.position), 0
+        cursor, count, held = (known.era, known.position), 0, known
         while messages := await self._after(origin, cursor):
             cursor = (messages[-1].era, messages[-1].index)
-            taken = await self._take(messages, known, verifier)
-            known, verifier, count = taken.known, taken.verifier, count + taken.count
-            self._known[origin] = known
+            taken = await self._take(messages, known, held, verifier)
+            known, held, verifier, count = taken.known, taken.held, taken.verifier, count + taken.count
+            self._known[origin] = held
             if taken.is_over:
                 break
         if count:
-            await self._exchange.have_read(self._shard, origin, known.position)
+            await self._exchange.have_read(self._shard, origin, held.position)
         return count
 
     async def _load(self, origin: str) -> tuple[KnownLog, NoteVerifier | None]:
@@ -116,7 +117,9 @@ class Receiver:
             later = eras
         return await self._exchange.after(origin, later[0], -1, _AT_ONCE) if later else ()
 
-    async def _take(self, messages: Sequence[Message], known: KnownLog, verifier: NoteVerifier | None) -> "_Taken":
+    async def _take(
+        self, messages: Sequence[Message], known: KnownLog, held: KnownLog, verifier: NoteVerifier | None
+    ) -> "_Taken":
         facts: list[Fact] = []
         told: list[Action] = []
         is_over = False
@@ -126,9 +129,11 @@ class Receiver:
                 got, known = check(message, key, known)
             except NotProved as refused:
                 told += self._refused(message, refused)
+                known = refused.known or known
                 if is_over := refused.code in ENDS:
                     break
                 continue
+            held = known
             if verifier is None:
                 verifier = key
                 facts.append(ShardPinned(origin=message.origin, vkey=key.text))
@@ -139,7 +144,7 @@ class Receiver:
                     told.append(_tell("restored", message.origin))
         if facts or told:
             await self._pipeline.commit_all([Outcome((fact,)) for fact in facts] + [Outcome(actions=tuple(told))])
-        return _Taken(known, verifier, len(facts), is_over)
+        return _Taken(known, held, verifier, len(facts), is_over)
 
     def _refused(self, message: Message, refused: NotProved) -> Sequence[Action]:
         """Tell, once, that a message is refused."""
@@ -154,6 +159,7 @@ class Receiver:
 @dataclass(frozen=True, slots=True)
 class _Taken:
     known: KnownLog
+    held: KnownLog  # as of the last message that holds: from there on everything is read again
     verifier: NoteVerifier | None
     count: int
     is_over: bool

@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
+from bot.exchange import checking
+from bot.exchange.checking import NotProved, _learnt
 from bot.exchange.port import Message
 from bot.exchange.receiver import OtherShard
 from moderation.model.actions import EraseAlso, Tell
@@ -198,6 +200,8 @@ FORGED: dict[str, Any] = {
     "form-json": lambda message: replace(message, proof='{"vkey":1,"before":"x","consistency":[1],"proofs":[2]}'),
 }
 
+CONTINUED = ("part", "inclusion", "inclusion-place", "form-body")  # these still prove that the log goes on
+
 
 @pytest.mark.parametrize("what", FORGED)
 async def test_what_is_forged_is_refused_told_once_and_stops_nothing_else(shards: Two, what: str) -> None:
@@ -217,6 +221,52 @@ async def test_what_is_forged_is_refused_told_once_and_stops_nothing_else(shards
     shards.put(right)
     assert await shards.two.receiver.look() == 1
     assert await shards.two.balance(ANN) == 90
+
+
+async def _forged_and_a_later_one(shards: Two, what: str) -> Message:
+    """Let the second of three messages, each with a checkpoint of its own, be forged. Returns what was right."""
+    for n, (user, words) in enumerate(((BEN, "an elephant"), (ANN, "an elephant"), (ANN, "plutonium"))):
+        await shards.one.say(shards.first, user, words)
+        await shards.one.exchanged()
+        if n == 0:
+            await shards.two.exchanged()  # now the key is known
+    right = sorted(shards.exchange.messages.values(), key=lambda message: message.index)[1]
+    if what in FORGED:
+        del shards.exchange.messages[right.origin, right.era, right.index]
+        shards.put(FORGED[what](right))
+    return right
+
+
+@pytest.mark.parametrize("what", [*CONTINUED, "content"])
+async def test_what_comes_after_a_refused_message_is_taken(
+    shards: Two, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = await _forged_and_a_later_one(shards, what)
+    if what == "content":  # as if the other shard were of a later version
+
+        def unknown(message: Message, *args: Any, **more: Any) -> Learnt | None:
+            if message.index == right.index:
+                raise NotProved("content")
+            return _learnt(message, *args, **more)
+
+        monkeypatch.setattr(checking, "_learnt", unknown)
+    assert await shards.two.receiver.look() == 1
+    assert await shards.told() == ["pinned", f"refused-{what.partition('-')[0]}"]
+    await shards.one.say(shards.first, BEN, "plutonium")
+    await shards.one.exchanged()
+    await shards.two.again()
+    assert await shards.two.receiver.look() == 1
+    assert await shards.told() == ["pinned", f"refused-{what.partition('-')[0]}"]
+
+
+@pytest.mark.parametrize("what", sorted({*FORGED} - {*CONTINUED}))
+async def test_what_comes_after_a_message_without_a_proof_waits_until_that_is_there(shards: Two, what: str) -> None:
+    right = await _forged_and_a_later_one(shards, what)
+    assert await shards.two.receiver.look() == 0
+    assert await shards.told() == ["pinned", f"refused-{what.partition('-')[0]}", "refused-gap"]
+    shards.put(right)
+    assert await shards.two.receiver.look() == 2
+    assert await shards.two.balance(ANN) == await shards.one.balance(ANN)
 
 
 async def test_a_key_in_the_settings_holds_and_no_other(shards: Two) -> None:
