@@ -11,6 +11,7 @@ Left to others: the tables (`storage/database/shared_tables.py`), what is publis
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
 CHANNEL = "answerable_exchange"
 _TABLE = "answerable_shared.exchange"
 _COLUMNS = "origin, era, idx, body, proof"
-# The eras of a log in the order in which they began: an era begins with a record, after all that were kept before it.
-_ERAS = f"SELECT era, min(idx) FROM {_TABLE} WHERE origin = %s GROUP BY era ORDER BY era <> '-', min(idx)"  # noqa: S608
+# An era has the next number of its log when its first message is published. Indexes do not tell which era is later: a
+# log that is restored from an older backup goes on at a smaller index.
+_ERAS = f"SELECT era, min(began) FROM {_TABLE} WHERE origin = %s GROUP BY era ORDER BY min(began)"  # noqa: S608
 _PUBLISH = (
-    f"INSERT INTO {_TABLE} ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s)"  # noqa: S608
+    f"INSERT INTO {_TABLE} ({_COLUMNS}, began) VALUES (%(origin)s, %(era)s, %(index)s, %(body)s, %(proof)s, coalesce("  # noqa: S608
+    f"(SELECT min(began) FROM {_TABLE} WHERE origin = %(origin)s AND era = %(era)s),"
+    f" (SELECT max(began) + 1 FROM {_TABLE} WHERE origin = %(origin)s), 1))"
     " ON CONFLICT (origin, era, idx) DO UPDATE SET body = excluded.body, proof = excluded.proof"
 )
 _AFTER = f"SELECT {_COLUMNS} FROM {_TABLE} WHERE origin = %s AND era = %s AND idx > %s ORDER BY idx LIMIT %s"  # noqa: S608
@@ -55,7 +59,7 @@ class PostgresExchange:
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Keep messages, and wake those who wait."""
-        rows = [(each.origin, each.era, each.index, each.body, each.proof) for each in messages]
+        rows = [asdict(each) for each in messages]
 
         async def write(db: "AsyncConnection[tuple[Any, ...]]") -> None:
             async with db.cursor() as cursor:

@@ -69,6 +69,7 @@ CREATE TABLE IF NOT EXISTS answerable_shared.exchange (
     idx bigint NOT NULL,
     body text NOT NULL,
     proof text NOT NULL,
+    began bigint NOT NULL,
     PRIMARY KEY (origin, era, idx)
 );
 CREATE TABLE IF NOT EXISTS answerable_shared.exchange_read (
