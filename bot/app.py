@@ -196,9 +196,10 @@ def _wire(session: Session, trusted: TrustedTime, lead: Lead | None) -> Wire:
 async def records_only(config: Config, clock: Clock = wall_clock) -> AsyncIterator[Operations]:
     """Open the operations on the records while no bot runs; nothing is asked of the homeserver."""
     async with AsyncExitStack() as stack:
-        stores = await open_stores(config, stack, clock)
+        lead = await leading(config, stack)
+        stores = await open_stores(config, stack, clock, lead)
         pipeline = await caught_up(config, config.user, stores, clock, PlainReader())
-        shards = await shard_parts(config, stack, pipeline, stores, None)
+        shards = await shard_parts(config, stack, pipeline, stores, lead)
         yield make_operations(config, stores, pipeline, clock, shards=shards)
 
 
