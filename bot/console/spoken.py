@@ -36,8 +36,8 @@ async def said_in_case(db: AsyncConnection, log: Log, case: CaseView, bot: UserI
         if row is not None and row.room == case.room:
             wanted.append(row.record)
     if wanted:
-        wanted += await queries.messages_around(db, case.room, wanted[0], bot, AROUND)
-        wanted += await queries.redactions_since(db, case.room, min(wanted))
+        around = await queries.messages_around(db, case.room, wanted[0], bot, AROUND)
+        wanted += [*around, *await queries.redactions_since(db, case.room, around)]
     return await said_in(log, wanted)
 
 

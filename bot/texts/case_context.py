@@ -42,7 +42,7 @@ async def _around(db: AsyncConnection, case: CaseView, said_at: SaidAt, bot: Use
     if not case.events or (row := await queries.said_row(db, case.events[0])) is None:
         return ()
     records = await queries.messages_around(db, case.room, row.record, bot, AROUND)
-    removals = (said_at(case.room, record) for record in await queries.redactions_since(db, case.room, min(records)))
+    removals = (said_at(case.room, record) for record in await queries.redactions_since(db, case.room, records))
     gone = {event.target for event in removals if isinstance(event, Redacted)}
     said = [each for record in records if isinstance(each := said_at(case.room, record), MessagePosted) and each.body]
     shown = [each for each in said if each.event not in gone or each.event in case.events]

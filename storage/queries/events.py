@@ -13,7 +13,7 @@ from moderation.values.ids import EventId, RoomId, UserId
 from storage import schema
 from storage.database.dialect import sql_list_param, sql_list_value
 from storage.database.rows import rows_of
-from storage.projections import MANY, POSTED, UNREAD, digest_of
+from storage.projections import MANY, POSTED, UNREAD, digest_of, events_left
 
 from .old_events import known_of_old
 from .standing import STANDS
@@ -51,7 +51,11 @@ _EVENT = select(schema.events).where(schema.events.c.event == bindparam("event")
 _E = schema.events.c
 _AT = select(schema.events).where(_E.record == bindparam("record"))
 _POSTED = select(_E.record).where(_E.room == bindparam("room"), _E.kind == POSTED, _E.sender != bindparam("bot"))
-_BEFORE = _POSTED.where(_E.record < bindparam("record")).order_by(_E.record.desc()).limit(bindparam("most"))
+_BEFORE = (
+    _POSTED.where(_E.record >= bindparam("left"), _E.record < bindparam("record"))
+    .order_by(_E.record.desc())
+    .limit(bindparam("most"))
+)
 _AFTER = _POSTED.where(_E.record > bindparam("record")).order_by(_E.record).limit(bindparam("most"))
 _REDACTIONS = (
     select(_E.record)
@@ -59,6 +63,8 @@ _REDACTIONS = (
     .order_by(_E.record)
     .limit(MANY)
 )
+_BY = select(_E.sender).where(_E.record == bindparam("record")).scalar_subquery()
+_BY_AUTHOR = _REDACTIONS.where(_E.sender == _BY)
 _UNWANTED = union(
     select(schema.sanctions.c.event).where(
         schema.sanctions.c.kind == "redact",
@@ -93,16 +99,27 @@ async def recent_messages(db: AsyncConnection, room: RoomId, bot: UserId, limit:
 
 
 async def messages_around(db: AsyncConnection, room: RoomId, record: int, bot: UserId, most: int) -> list[int]:
-    """Return a record in a room with those of the `most` messages of people before and after it, in order."""
+    """Return a record in a room with those of the `most` messages of people before and after it, in order.
+
+    It is alone if events of its time have left their table: the nearest ones there are of weeks later.
+    """
+    left = await events_left(db)
+    stop = left.stop if left is not None else 0
+    if record < stop:
+        return [record]
     given = {"room": room, "record": record, "bot": bot, "most": most}
-    before, after = await rows_of(db, (_BEFORE, given), (_AFTER, given))
+    before, after = await rows_of(db, (_BEFORE, {**given, "left": stop}), (_AFTER, given))
     return [*(row.record for row in reversed(before)), record, *(row.record for row in after)]
 
 
-async def redactions_since(db: AsyncConnection, room: RoomId, record: int) -> list[int]:
-    """Return the records of the first `MANY` redactions in a room after a record."""
-    [rows] = await rows_of(db, (_REDACTIONS, {"room": room, "record": record}))
-    return [row.record for row in rows]
+async def redactions_since(db: AsyncConnection, room: RoomId, records: Sequence[int]) -> list[int]:
+    """Return the records of redactions in a room, in order: after each of these messages the first `MANY`.
+
+    Of the author of a message it returns as many again: others may take back more than that before they do.
+    """
+    given = [{"room": room, "record": record} for record in records]
+    found = await rows_of(db, *((query, each) for each in given for query in (_REDACTIONS, _BY_AUTHOR)))
+    return sorted({int(row.record) for rows in found for row in rows})
 
 
 async def last_stood(db: AsyncConnection, room: RoomId, sender: UserId, before: EventId) -> int | None:

@@ -211,7 +211,7 @@ async def test_where_no_words_are_kept_there_is_no_context(tmp_path: Path) -> No
     async with offline(tmp_path, RULES + '[records]\ncontent = "metadata"\n') as bot:
         await bot.say(MINA, "hello")
         await bot.say(ANNA, "forbidden")
-        assert (await more(bot))[0] == "I keep no words of the messages around it."
+        assert (await more(bot))[0] == "There are no messages around it that I can show."
 
 
 @pytest.mark.parametrize(("measure", "would"), [("kick", "removes them from the room"), ("ban", "bans for 2 days")])

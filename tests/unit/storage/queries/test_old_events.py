@@ -101,7 +101,7 @@ async def asked(db: AsyncConnection) -> dict[str, object]:
         "known": sorted(await queries.known_events(db, [f"${n}" for n in range(-5, 2 * OLD + 5)])),
         "unread": await queries.unread_events(db, 10),
         "everybody": sorted(await queries.everybody(db)),
-        "redactions": await queries.redactions_since(db, ROOM, 1),
+        "redactions": await queries.redactions_since(db, ROOM, [1]),
         "who": sorted(await queries.who_stands(db, ROOM, EVERYBODY)),
         "case": await queries.case_view(db, 1),
         "evidence": (await queries.event_row(db, EventId(f"${EVIDENCE}"))),
@@ -175,6 +175,19 @@ async def test_an_old_message_can_become_evidence(db: AsyncConnection) -> None:
     assert (await queries.event_row(db, EventId("$22")), await asked(db)) == before
     await leave(db, 10)
     assert await queries.event_row(db, EventId("$22")) == before[0]
+
+
+async def test_around_an_old_message_nothing_of_weeks_later_is_shown(db: AsyncConnection) -> None:
+    """It was reported, and came back; what was said around it has left, and the next message there is of later."""
+    assert await queries.messages_around(db, ROOM, 22, BOT, 2) == [18, 19, 22, 23, 24]
+    await leave(db, 10)
+    await project(case(22, 2), db, 302, 1)
+    assert await queries.messages_around(db, ROOM, 22, BOT, 2) == [22]
+
+
+async def test_around_a_message_no_evidence_of_weeks_before_is_shown(db: AsyncConnection) -> None:
+    await leave(db, 10)
+    assert await queries.messages_around(db, ROOM, 101, BOT, 2) == [101, 102, 103]
 
 
 async def test_erasing_a_person_leaves_nothing_of_them(db: AsyncConnection) -> None:
