@@ -121,9 +121,28 @@ def migrate(place: DatabasePlace) -> None:
         found = _schema_of(connection, place)
         _refuse_newer(found, place)
         if found == schemas()[-1]:
+            _continue_numbers(connection)
             return
     with _migrating(place) as connection:
         _brought_up(connection, place)
+
+
+def _continue_numbers(connection: "Sync[tuple[object, ...]]") -> None:
+    """Let every sequence continue after the largest number in its table.
+
+    A database made from a template, or restored by rows, may have a sequence that is behind. Its numbers would meet
+    those of rows that are there, and INSERT ... ON CONFLICT DO NOTHING would drop the new rows without a word.
+    """
+    for table in metadata.sorted_tables:
+        column = table.autoincrement_column
+        if column is None or column.autoincrement is not True:
+            continue
+        [sequence] = connection.execute(
+            "SELECT pg_get_serial_sequence(%s, %s)", (table.name, column.name)
+        ).fetchone() or [None]
+        if sequence is not None:
+            newest = f"greatest((SELECT last_value FROM {sequence}), (SELECT max({column.name}) FROM {table.name}))"  # noqa: S608 - names of ours
+            connection.execute(f"SELECT setval('{sequence}', {newest})".encode())
 
 
 @contextmanager

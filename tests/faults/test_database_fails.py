@@ -42,7 +42,7 @@ async def restarted(running: OnPostgres, server: Server) -> None:
 
 
 async def away_for_a_while(running: OnPostgres, server: Server) -> None:
-    await asyncio.to_thread(server.stop)
+    await asyncio.to_thread(server.kill)
     await _until(lambda: "database_away" in text_of(running.folder / "stderr"))
     await asyncio.to_thread(server.start)
 

@@ -12,7 +12,9 @@ from pydantic import SecretStr
 from sqlalchemy import Integer, String, TypeDecorator, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from storage import schema
+from moderation.model.actions import Align
+from moderation.values.ids import RoomId
+from storage import outbox, schema
 from storage.database import postgresql, server, shared_tables
 from storage.database import schemas as database_schemas
 from storage.database.database import Database, commits_of, is_older, is_there, refuse_other_schema, schema_of
@@ -102,6 +104,23 @@ async def test_a_start_that_fails_leaves_nothing(place: DatabasePlace, monkeypat
     assert rows(place, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'answerable%'") == []
     monkeypatch.undo()
     await (await Database.open(place)).close()
+
+
+async def test_rows_get_new_numbers_although_a_copied_sequence_is_behind(
+    place: DatabasePlace, database: Database
+) -> None:
+    async def queue(database: Database, *causes: int) -> None:
+        for cause in causes:
+            async with database.write() as db:
+                await outbox.put(db, [Align(room=RoomId("!a:x"), routine=True)], cause=cause, now=0)
+
+    await queue(database, 1)
+    rows(place, "UPDATE answerable.outbox SET merge = NULL")
+    rows(place, "ALTER SEQUENCE answerable.outbox_id_seq RESTART 1")
+    again = await Database.open(place)
+    await queue(again, 2)
+    await again.close()
+    assert len(rows(place, "SELECT id FROM answerable.outbox")) == 2
 
 
 async def test_rows_are_as_on_sqlite(database: Database) -> None:
