@@ -54,7 +54,7 @@ def _serve(config: "Config") -> None:
         if not is_there(config.place):
             raise Refused("cli.policy.no_data", data_dir=config.data_dir)
     except DatabaseRefused as error:  # it answers without tables, too, and reads them when they are back
-        if not error.passes:
+        if not error.patience_s:
             raise
     drop_root(config.data_dir)
     folder = config.data_dir / FOLDER

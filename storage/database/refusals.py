@@ -3,10 +3,15 @@
 Rules kept here:
 - One plain line says what is wrong and what to do; it names the database, never an account or a password.
 - An error that only a defect of ours can cause is no refusal.
+- A connection that cannot be made has no SQLSTATE in the driver. Then words decide, those of libpq and of an English
+  server; a server that says others has refused, and is not taken for one that does not answer.
 - The driver is not loaded for this: without PostgreSQL there is none.
 
 Left to others: SQLite's failures (`sqlite_refused.py`), ending (`bot/cli/terminal/disk_errors.py`).
 """
+
+import re
+from math import inf
 
 from moderation.values.errors import Refused
 
@@ -30,7 +35,23 @@ _STATES = {
     "XX001": "broken",
     "XX002": "broken",
 }
+# Parts of what is said, in lower case, of a connection that cannot be made; the first that fits decides.
+_WORDS = (
+    ("pg_hba.conf", "password"),
+    ("certificate", "certificate"),
+    ("does not support ssl", "certificate"),
+    ("unknown ca", "certificate"),
+    ("password", "password"),
+    ('role "', "password"),
+    ("startup parameter", "pooler"),
+    ("the database system", "stopped"),
+    ("too many", "crowded"),
+    ("connection slots", "crowded"),
+    ("does not exist", "none"),
+)
+_OF_SERVER = re.compile(r"[^\s:]:  \S")  # its severity, in its language, ends so
 _WAITED_FOR = frozenset({"unreachable", "stopped", "crowded", "read_only"})  # pass by themselves
+_DENIED_S = 60.0  # a server may be starting, and say so in any language
 _LONGEST = 200  # characters of what the server says
 
 
@@ -38,9 +59,10 @@ class DatabaseRefused(Refused):
     """The server, or what it holds, cannot be used; the text says why and what to do."""
 
     @property
-    def passes(self) -> bool:
-        """Whether waiting can help."""
-        return self.key.removeprefix("database.") in _WAITED_FOR
+    def patience_s(self) -> float:
+        """Return how many seconds waiting can help: 0, infinity, or some while."""
+        why = self.key.removeprefix("database.")
+        return inf if why in _WAITED_FOR else _DENIED_S if why == "denied" else 0.0
 
 
 def refused(why: str, place: DatabasePlace | str = "", **fields: object) -> DatabaseRefused:
@@ -74,11 +96,12 @@ def _why(error: BaseException) -> str | None:
 
 
 def _of_connecting(said: str) -> str:
-    """Return why a connection could not be made: then the driver has only the server's words, in any language."""
-    for code, why in (("password", "password"), ("pg_hba.conf", "password"), ("does not exist", "none")):
-        if code in said:
+    """Return why a connection could not be made, or has ended, by the words of libpq or of the server."""
+    small = said.casefold()
+    for words, why in _WORDS:
+        if words in small:
             return why
-    return "unreachable"
+    return "denied" if _OF_SERVER.search(said) else "unreachable"
 
 
 def _said(error: BaseException) -> str:

@@ -5,7 +5,7 @@ import pytest
 from psycopg import errors
 from sqlalchemy.exc import DBAPIError
 
-from storage.database.refusals import refusal_of
+from storage.database.refusals import refusal_of, refused
 
 WHERE = "postgresql://db/answerable"
 
@@ -29,6 +29,21 @@ WHERE = "postgresql://db/answerable"
         (psycopg.OperationalError("connection refused"), "unreachable"),
         (psycopg.OperationalError('FATAL:  password authentication failed for user "a"'), "password"),
         (psycopg.OperationalError('FATAL:  database "a" does not exist'), "none"),
+        (psycopg.OperationalError('FATAL:  role "a" does not exist'), "password"),
+        (psycopg.OperationalError('致命错误:  用户 "a" Password 认证失败'), "password"),
+        (psycopg.OperationalError("fe_sendauth: no password supplied"), "password"),
+        (psycopg.OperationalError('failed: FATAL:  Passwort-Authentifizierung für "a" fehlgeschlagen'), "denied"),
+        (psycopg.OperationalError("failed: FATAL:  Datenbank »a« existiert nicht"), "denied"),
+        (psycopg.OperationalError('root certificate file "/etc/answerable/db.pem" does not exist'), "certificate"),
+        (psycopg.OperationalError("SSL error: certificate verify failed"), "certificate"),
+        (psycopg.OperationalError('server certificate for "a" does not match host name "b"'), "certificate"),
+        (psycopg.OperationalError("server does not support SSL, but SSL was required"), "certificate"),
+        (psycopg.OperationalError('no pg_hba.conf entry for host "1.2.3.4", SSL off'), "password"),
+        (psycopg.OperationalError("FATAL:  unsupported startup parameter: options"), "pooler"),
+        (psycopg.OperationalError("FATAL:  the database system is starting up"), "stopped"),
+        (psycopg.OperationalError("FATAL:  sorry, too many clients already"), "crowded"),
+        (psycopg.OperationalError("SSL SYSCALL error: EOF detected"), "unreachable"),
+        (psycopg.OperationalError("SSL connection has been closed unexpectedly"), "unreachable"),
         (psycopg.InterfaceError("the connection is closed"), "unreachable"),
     ],
 )
@@ -49,4 +64,14 @@ def test_only_the_first_line_is_said() -> None:
     found = refusal_of(psycopg.OperationalError("\nconnection failed\nDETAIL: more"), WHERE)
     assert found is not None
     assert found.fields["said"] == "connection failed"
-    assert found.passes
+    assert found.patience_s > 0
+
+
+@pytest.mark.parametrize("why", ["password", "none", "certificate", "pooler", "accounts"])
+def test_wrong_settings_are_not_waited_for(why: str) -> None:
+    assert refused(why).patience_s == 0
+
+
+def test_a_server_whose_words_nobody_knows_is_waited_for_only_a_while() -> None:
+    assert 0 < refused("denied").patience_s <= 60
+    assert refused("unreachable").patience_s == float("inf")
