@@ -29,7 +29,7 @@ from moderation.values.ids import PersonId, RecordIndex
 from . import disk, record_kinds
 from .clock_order import Times, note, start_of
 from .days import Day, close_day, line_ends
-from .level import alone, finish_in_table, level
+from .level import alone, level
 from .line_format import Written, day_of, decode, encode, time_ms
 from .line_log import LineLog
 from .pseudonyms import Names, new_salts
@@ -41,6 +41,7 @@ from .retention.erase import erase_again, erase_parts, erasure_of
 from .retention.erasure_index import Special
 from .retention.purge import check_purge, purge, purge_again
 from .retention.targets import Targets
+from .table_erasures import TableErasures
 from .transparency import log_key
 from .transparency.checkpoint import Checkpoint
 from .transparency.daily_checkpoints import Closings
@@ -85,6 +86,7 @@ class Journal:
         self._claim = claim
         self._names = Names(keys)
         self._log = Log(folder)
+        self._in_table = None if table is None else TableErasures(self._log, table)
         self._tiles = Tiles(folder / "tile")
         self._tree = state.tree
         self.signed = state.signed  # the number of records that the newest checkpoint covers
@@ -294,9 +296,11 @@ class Journal:
         if erasure.targets != targets:
             raise Broken(f"record {by} does not name the parts that are to be erased")
         self.checkpoint(self.signed_ms)
-        days = self._erase(lambda: erase_parts(self._log, [erasure]))
-        if self._table is not None:
-            self._table.rewrite(self._log.raws(targets.records()), by + 1)
+
+        def in_files() -> list[Day]:
+            return self._erase(lambda: erase_parts(self._log, [erasure]))
+
+        days = in_files() if self._in_table is None else self._in_table.erase(in_files, targets, by)
         return [day.name for day in days]
 
     def forget(self, person: PersonId) -> None:
@@ -313,8 +317,8 @@ class Journal:
         self.checkpoint(self.signed_ms)
         self._prover = Prover(self._tiles)
         days = purge(self.folder, below)
-        if self._table is not None:
-            self._table.remove_below(below)
+        if self._in_table is not None:
+            self._in_table.purge(below)
         return days
 
     def close(self, now_ms: int) -> None:
@@ -374,8 +378,8 @@ class Journal:
                 special.forget_purged(self.folder)
             self._erase(lambda: erase_again(self.folder, special))
             special.keep(self.folder)
-            if self._table is not None:
-                finish_in_table(self._log, self._table, special, self.size)
+            if self._in_table is not None:
+                self._in_table.finish(special, self.size)
         except Broken as error:
             self.unfinished = str(error)
 

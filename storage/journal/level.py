@@ -9,7 +9,7 @@ Left to others: following the table from then on (`follower.py`).
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,9 +23,6 @@ from .line_log import Forked, Incomplete, LineLog, PlacedLine
 from .merkle import Tree
 from .reader import Log
 from .recover import RecoveredLog, recover, set_aside
-from .retention.erase import erasure_of
-from .retention.erasure_index import Special
-from .retention.purge import read_min_index
 from .transparency.checkpoint import Checkpoint, open_checkpoint
 from .transparency.daily_checkpoints import Closings
 from .transparency.log_key import read_verifier
@@ -63,19 +60,6 @@ def level(folder: Path, verifier: NoteVerifier, table: LineLog) -> LevelLog:
     follow(Follower(folder, verifier, table, state))
     state = replace(recover(folder, verifier), recovery=torn)
     return LevelLog(state, foreign, push(folder, table, state))
-
-
-def finish_in_table(log: Log, table: LineLog, special: Special, size: int) -> None:
-    """Carry out in the table the erasures and purges that were declared, and are carried out in the files."""
-    done = table.erased_to()
-    if late := [index for index in special.indices["erase"] if index >= done]:
-        indices: set[int] = set()
-        for index in late:
-            with suppress(Broken):  # a malformed one: `verify` names it
-                indices.update(erasure_of(log.line(index)).targets.records())
-        table.rewrite(log.raws(indices), size)
-    if below := read_min_index(log.folder):
-        table.remove_below(below)
 
 
 def open_follower(data_dir: Path, table: LineLog) -> Follower:

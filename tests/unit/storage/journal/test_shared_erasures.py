@@ -1,0 +1,74 @@
+"""What one erasure could not do, in the table or on a machine, is done later: by the next one, or at the next start."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from moderation.values.errors import Broken
+from storage.journal.days import Day, DayLines, rewriting
+from storage.journal.journal import Journal
+from storage.journal.retention.targets import Targets
+from tests.unit.storage.journal.shared_log import DAY_MS, NOON, Machines, erasing, said
+
+_REFUSE = """
+CREATE FUNCTION refused() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'lock timeout' USING ERRCODE = '55P03'; END $$;
+CREATE TRIGGER refused BEFORE UPDATE ON answerable_shared.log EXECUTE FUNCTION refused();
+"""
+_ALLOW = "DROP TRIGGER refused ON answerable_shared.log"
+
+
+@pytest.fixture
+def machines(tmp_path: Path, postgres_url: str) -> Iterator[Machines]:
+    made = Machines(tmp_path, postgres_url)
+    yield made
+    made.close()
+
+
+def test_an_erasure_that_the_table_refused_is_done_by_the_next_one(machines: Machines) -> None:
+    with machines.machine("one").leads() as journal:
+        journal.append([said("secret"), said("other secret")])
+        _refused_in_table(machines, journal)
+        _erase(journal, 2)
+        assert not any(b"secret" in line for line in machines.lines())
+
+
+def test_an_erasure_that_a_damaged_day_prevented_is_done_once_the_day_is_mended(machines: Machines) -> None:
+    one = machines.machine("one")
+    with one.leads() as journal:
+        journal.append([said("secret"), said("next day", NOON + DAY_MS), said("other secret", NOON + DAY_MS)])
+        day = Day("2026-11-24", one.folder / "day" / "2026-11-24.jsonl.zst")
+        whole = day.path.read_bytes()
+        with rewriting(day) as write:
+            write(b"".join(line.replace(b'"i":1', b'"i":7') + b"\n" for line in [*DayLines(day.path).each()]))
+        with pytest.raises(Broken):
+            _erase(journal, 1)
+        _erase(journal, 3)
+        assert not any(b"other secret" in line for line in machines.lines())
+    with one.leads() as journal:
+        assert journal.unfinished
+        _erase(journal, 2)
+        assert not any(b"next day" in line for line in machines.lines())
+        day.path.write_bytes(whole)
+    with one.leads() as journal:
+        assert not journal.unfinished
+        assert not any(b"secret" in text for text in one.files().values())
+        assert not any(b"secret" in line for line in machines.lines())
+
+
+def _refused_in_table(machines: Machines, journal: Journal) -> None:
+    """Erase record 1, while the table takes no changes."""
+    machines.db.execute(_REFUSE)
+    with pytest.raises(DBAPIError) as caught:
+        _erase(journal, 1)
+    assert isinstance(caught.value.orig, psycopg.errors.LockNotAvailable)
+    machines.db.execute(_ALLOW)
+
+
+def _erase(journal: Journal, index: int) -> None:
+    targets = Targets.of([(index, 0)])
+    (by,) = journal.append([erasing(targets, NOON + DAY_MS)])
+    journal.erase(targets, by)
