@@ -66,6 +66,7 @@ def test_the_drop_in_of_two_machines_runs_the_same_bot_as_a_standby() -> None:
     alone, standby = settings(BOT)["ExecStart"].split(), settings(STANDBY)["ExecStart"].split()
     assert standby == [*alone[:2], "--standby", *alone[2:]]
     lines = STANDBY.read_text("utf-8").splitlines()
+    assert lines.index("RestartPreventExitStatus=") < lines.index("RestartPreventExitStatus=2")  # 75: it follows
     assert lines.index("ExecStart=") < next(n for n, line in enumerate(lines) if line.startswith("ExecStart=/"))
     for each in (STANDBY, COMPOSE):
         assert each.name in SCALE_PAGE.read_text("utf-8")
