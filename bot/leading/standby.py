@@ -41,6 +41,7 @@ class Standby:
         self._table: PostgresLines | None = None
         self._follower: Follower | None = None
         self._leader = ""  # whom it followed last
+        self._unfinished = ""  # what was told of erasures that cannot be carried out here
         self._away = Away(config.place)
 
     async def until_leading(self, stop: asyncio.Event, manager: ServiceManager) -> Lead | None:
@@ -83,6 +84,7 @@ class Standby:
         leadership.follow(follower.size)
         leader = leadership.look()  # afterwards: a leader is not gone because this one was busy
         self._tell(leader)
+        self._tell_unfinished(follower.unfinished)
         if not leadership.may_take_over(leader):
             return None
         log.info("taking_over", leader=leader.who, epoch=leader.epoch + 1, records=follower.size)
@@ -110,6 +112,11 @@ class Standby:
         if self._away.is_over() or leader.who != self._leader:
             log.info("standing_by", leader=leader.who, epoch=leader.epoch)
         self._leader = leader.who
+
+    def _tell_unfinished(self, why: str) -> None:
+        if why and why != self._unfinished:
+            log.error("erasure_unfinished", why=why)
+        self._unfinished = why
 
     def _close_files(self) -> None:
         if self._follower is not None:

@@ -7,7 +7,8 @@ Rules kept here:
 - Nothing is signed here; every checkpoint comes from the table, and is written only if the copy has the same root.
 - The order on the disk is that of the journal: lines, flushed; tiles; checkpoint.
 - A day is closed when the table has its closing checkpoint over exactly its lines.
-- Erasures and purges that a signed record declares are carried out in the files.
+- Erasures and purges that a signed record declares are carried out in the files. A damaged day keeps neither other days
+  from that nor the follower from going on: `unfinished` names it, and each new checkpoint is a new attempt.
 Left to others: whether files and table belong together (`level.py`), leading (`journal.py`).
 """
 
@@ -23,7 +24,7 @@ from .line_format import BadLine, DecodedLine, decode, open_line
 from .line_log import Forked, LineLog, PlacedLine, SharedCheckpoint
 from .reader import Log
 from .recover import RecoveredLog
-from .retention.erase import erase_again, erase_parts, erasure_of
+from .retention.erase import erase_again, erase_where_possible, erasure_of
 from .retention.erasure_index import Special
 from .retention.purge import check_purge, purge, purge_again
 from .transparency.checkpoint import open_checkpoint
@@ -56,7 +57,9 @@ class Follower:
         self._day = state.days[-1].name if state.days else ""
         self._appender = disk.Appender(state.open_day.path) if state.open_day else None
         self._number = 0  # of the newest checkpoint that was taken from the table
+        self.unfinished = ""  # why a declared erasure could not be carried out here: a damaged day
         self._declared: list[DecodedLine] = []  # erasures and purges that are not carried out yet
+        self._tried = 0  # how many records were signed at the last attempt to carry them out
 
     @property
     def size(self) -> int:
@@ -87,8 +90,14 @@ class Follower:
         self._carry_out()
         if purge_again(self.folder, special):
             special.forget_purged(self.folder)
-        erase_again(self.folder, special)
-        special.keep(self.folder)
+        try:
+            erase_again(self.folder, special)
+            special.keep(self.folder)
+        except Broken as error:
+            self.unfinished = str(error)
+            log = Log(self.folder)
+            with suppress(LookupError):
+                self._declared = [*map(log.line, special.indices["erase"]), *self._declared]
         self._reopen()
 
     def close(self) -> None:
@@ -183,18 +192,29 @@ class Follower:
             close_day(Day(self._day, self._path(self._day)))
 
     def _carry_out(self) -> None:
-        """Carry out what is declared and signed. What its record does not allow is left: the leader refused it, too."""
+        """Carry out what is declared and signed, at most once for each checkpoint.
+
+        What its record does not allow is left: the leader refused it, too. What a damaged day of this machine prevents
+        stays declared.
+        """
         due = [each for each in self._declared if _index(each) < self.signed]
-        self._declared = [each for each in self._declared if _index(each) >= self.signed]
+        if not due or self._tried == self.signed:
+            return
+        self._tried = self.signed
+        later = [each for each in self._declared if _index(each) >= self.signed]
         log = Log(self.folder)
+        erasures = []
         for opened in due:
             with suppress(Broken, LookupError, BadLine):
                 if opened.skeleton["k"] == "erase":
-                    erase_parts(log, [erasure_of(opened)])
+                    erasures.append(erasure_of(opened))
                 else:
                     below = int(str(opened.skeleton.get("below")))
-                    check_purge(log, decode(Log(self.folder).raw(_index(opened))), below)
+                    check_purge(log, decode(log.raw(_index(opened))), below)
                     purge(self.folder, below)
+        self.unfinished = "; ".join(erase_where_possible(Log(self.folder), erasures))
+        waiting = [each for each in due if each.skeleton["k"] == "erase"] if self.unfinished else []
+        self._declared = [*waiting, *later]
         self._reopen()
 
     def _reopen(self) -> None:

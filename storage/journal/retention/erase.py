@@ -76,6 +76,21 @@ def erase_parts(log: Log, erasures: Sequence[Erasure], days: Sequence[Day] | Non
     ]
 
 
+def erase_where_possible(log: Log, erasures: Sequence[Erasure]) -> list[str]:
+    """Erase parts in all days concerned but damaged ones. Returns what is wrong with each of these."""
+    damage = []
+    try:
+        places = list(_places(log, erasures))
+    except Broken as error:  # a day of which not even the first record can be read
+        return [str(error)]
+    for place in places:
+        try:
+            _erase_in(place)
+        except Broken as error:
+            damage.append(str(error))
+    return damage
+
+
 def erase_again(folder: Path, special: Special) -> list[Day]:
     """Apply all erasures to the days that may lack them (the module says when). Returns the days that were rewritten.
 

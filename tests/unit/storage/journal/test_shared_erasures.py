@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from moderation.values.errors import Broken
 from storage.journal.days import Day, DayLines, rewriting
+from storage.journal.follower import Follower
 from storage.journal.journal import Journal
 from storage.journal.retention.targets import Targets
 from tests.unit.storage.journal.shared_log import DAY_MS, NOON, Machines, erasing, said
@@ -41,9 +42,7 @@ def test_an_erasure_that_a_damaged_day_prevented_is_done_once_the_day_is_mended(
     with one.leads() as journal:
         journal.append([said("secret"), said("next day", NOON + DAY_MS), said("other secret", NOON + DAY_MS)])
         day = Day("2026-11-24", one.folder / "day" / "2026-11-24.jsonl.zst")
-        whole = day.path.read_bytes()
-        with rewriting(day) as write:
-            write(b"".join(line.replace(b'"i":1', b'"i":7') + b"\n" for line in [*DayLines(day.path).each()]))
+        whole = _damage(day)
         with pytest.raises(Broken):
             _erase(journal, 1)
         _erase(journal, 3)
@@ -59,6 +58,71 @@ def test_an_erasure_that_a_damaged_day_prevented_is_done_once_the_day_is_mended(
         assert not any(b"secret" in line for line in machines.lines())
 
 
+def test_a_follower_erases_beside_a_damaged_day_and_there_once_it_is_mended(machines: Machines) -> None:
+    one, other = machines.machine("one"), machines.machine("other")
+    with one.leads() as journal:
+        journal.append([said("secret"), said("other secret", NOON + DAY_MS)])
+        journal.sync()
+        follower = other.follower()
+        _step(follower)
+        day = Day("2026-11-24", other.folder / "day" / "2026-11-24.jsonl.zst")
+        whole = _damage(day)
+        _erase(journal, 1, 2)
+        journal.checkpoint(NOON + DAY_MS)
+        _step(follower)
+        assert day.name in follower.unfinished
+        assert not any(b"other secret" in text for text in other.files().values())
+        day.path.write_bytes(whole)
+        journal.append([said("later", NOON + DAY_MS)])
+        journal.checkpoint(NOON + DAY_MS)
+        _step(follower)
+        assert not follower.unfinished
+        assert not any(b"secret" in text for text in other.files().values())
+        follower.close()
+    assert other.files() == one.files()
+
+
+def test_a_machine_with_a_damaged_day_follows_and_says_what_it_could_not_erase(machines: Machines) -> None:
+    one, other = machines.machine("one"), machines.machine("other")
+    with one.leads() as journal:
+        journal.append([said("secret"), said("next day", NOON + DAY_MS)])
+        targets = Targets.of([(1, 0)])
+        journal.append([erasing(targets, NOON + DAY_MS)])
+        journal.sync()
+        other.follower().close()
+        follower = other.follower()
+        _step(follower)
+        follower.close()
+        day = Day("2026-11-24", other.folder / "day" / "2026-11-24.jsonl.zst")
+        whole = _damage(day)
+        follower = other.follower()
+        follower.finish_declared()
+        journal.checkpoint(NOON + DAY_MS)
+        _step(follower)
+        assert day.name in follower.unfinished
+        follower.close()
+        assert other.follower().size == journal.size
+    day.path.write_bytes(whole)
+    follower = other.follower()
+    follower.finish_declared()
+    assert not follower.unfinished
+    follower.close()
+    assert not any(b"secret" in text for text in other.files().values())
+
+
+def _step(follower: Follower) -> None:
+    while follower.step():
+        pass
+
+
+def _damage(day: Day) -> bytes:
+    """Give record 1 of a closed day another number. Returns the file as it was."""
+    whole = day.path.read_bytes()
+    with rewriting(day) as write:
+        write(b"".join(line.replace(b'"i":1', b'"i":7') + b"\n" for line in [*DayLines(day.path).each()]))
+    return whole
+
+
 def _refused_in_table(machines: Machines, journal: Journal) -> None:
     """Erase record 1, while the table takes no changes."""
     machines.db.execute(_REFUSE)
@@ -68,7 +132,7 @@ def _refused_in_table(machines: Machines, journal: Journal) -> None:
     machines.db.execute(_ALLOW)
 
 
-def _erase(journal: Journal, index: int) -> None:
-    targets = Targets.of([(index, 0)])
+def _erase(journal: Journal, *indices: int) -> None:
+    targets = Targets.of([(index, 0) for index in indices])
     (by,) = journal.append([erasing(targets, NOON + DAY_MS)])
     journal.erase(targets, by)
