@@ -183,7 +183,7 @@ async def serve(
         shards = await shard_parts(config, stack, pipeline, stores, lead)
         core = Core(config, homeserver, machine, stores, intake, pipeline, clock, keys_age, trusted.doubt, shards)
         await RunningBot(core).run(stop, manager)
-        await keys_age.grow()
+        await keys_age.grow(ends=True)
         await pipeline.commit((BotStopped(sealed=1),))
 
 

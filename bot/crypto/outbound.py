@@ -4,6 +4,7 @@ Rules this module keeps:
 - A session is replaced if the room's settings require it, if a member has left, if a device with the key is gone or may
   no longer have it, or if the room's history becomes readable or unreadable to newcomers.
 - The ratchet is on disk before an encrypted event is returned.
+- A leader uses no session of an earlier epoch, of which the database may have lost the end (`discard_all`).
 - A device gets the key from the next message on.
 - A device that gets no key is told why, once for each session.
 - Our own other devices get the key only if we signed them.
@@ -257,6 +258,12 @@ class Outbound:
             "ciphertext": ciphertext,
             **({"m.relates_to": relation} if relation is not None else {}),
         }
+
+
+def discard_all(db: Db) -> None:
+    """Drop the sessions of all rooms. Keys that wait to be sent are sent, since they open what was said."""
+    db.execute("DELETE FROM shares")
+    db.execute("DELETE FROM group_sessions")
 
 
 # Requests that wait to be sent to devices.

@@ -18,7 +18,7 @@ import structlog
 
 from bot.crypto.encrypting_client import ENCRYPTION, VISIBILITY, SealedHomeserver
 from bot.crypto.machine import CryptoMachine, Late, SyncPart
-from bot.crypto.outbound import Recipients
+from bot.crypto.outbound import Recipients, discard_all
 from bot.crypto.room_keys import Decrypted, Sealed
 from bot.crypto.store import place_of
 from bot.crypto.store_key import StoreKey, load_or_create
@@ -50,13 +50,17 @@ async def open_machine(
 ) -> CryptoMachine:
     """Open the machine of this session's device; each device has a store. Raises `Broken` if it cannot be used.
 
-    `readers` selects the members' devices that are given keys: "all" or only those that are "signed".
+    `readers` selects the members' devices that are given keys: "all" or only those that are "signed". In a new `epoch`
+    the next message in each room begins a new session.
     """
     where = place_of(place, session.device)
     key = await asyncio.to_thread(_key, where)
-    return await CryptoMachine.open(
+    machine = await CryptoMachine.open(
         where, key, wire, session.user, session.device, recipients=Recipients(readers), clock=clock, epoch=epoch
     )
+    if epoch is not None:
+        await machine.store.run(discard_all)
+    return machine
 
 
 def _key(where: SmallPlace) -> StoreKey:

@@ -6,7 +6,8 @@ Rules kept here:
 - So a store that is behind the database is an old copy, at whatever moment the bot was killed.
 - A database that is behind (it was lost or restored) is brought up to the store.
 - A copy made after the last increase is not detected.
-- In PostgreSQL both numbers go back together; that the log there lacks records of this machine's files shows it.
+- In PostgreSQL both numbers go back together. It is noticed if the log there lacks records of this machine's files, or
+  if the server is another one than before and may lack what was done last.
 Left to others: the consequences (`service.py`, `bot/crypto/encrypting_client.py`), telling people (`key_alerts.py`).
 """
 
@@ -36,12 +37,13 @@ class KeysAge:
         self._database = database
         self._pipeline = pipeline
 
-    async def grow(self, *, went_back: bool = False) -> bool:
+    async def grow(self, *, went_back: bool = False, ends: bool = False) -> bool:
         """Increase the number in both places. Returns False, and changes nothing, if the store is an old copy.
 
         `went_back`: the database that both are in has lost what was committed, as the records on this machine show.
+        `ends`: the store is not used any more until the next start.
         """
-        grow = functools.partial(store_age.grow, known=await self._known(), went_back=went_back)
+        grow = functools.partial(store_age.grow, known=await self._known(), went_back=went_back, ends=ends)
         grown = await self._machine.store.run(grow)
         if not grown:
             log.error("keys_old", device=self._machine.device, do="answerable keys new-device")

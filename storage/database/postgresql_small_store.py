@@ -21,6 +21,7 @@ from .fence import Epoch, is_superseded, literal
 from .place import DatabasePlace
 from .refusals import is_of_driver, refusal_of
 from .server import NAME, driver, session
+from .server_seen import ServerSeen, server_of
 from .small_tables import Column, SmallTable, numbers, quoted
 
 if TYPE_CHECKING:
@@ -138,6 +139,11 @@ class PostgresqlSmallStore:
     def set_version(self, version: int) -> None:
         """Note the version of the tables."""
         self.execute(_VERSION.put(), (1, version))
+
+    def server(self) -> ServerSeen | None:
+        """Return the server of the store; None if it does not say which it is."""
+        with _failures(self._epoch):
+            return server_of(self._session)
 
     def close(self) -> None:
         """End the session."""

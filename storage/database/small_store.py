@@ -24,6 +24,7 @@ from moderation.values.errors import Broken
 
 from .fence import Epoch
 from .place import DatabasePlace
+from .server_seen import ServerSeen
 from .small_tables import SmallTable
 from .sqlite_small_store import SqliteSmallStore
 
@@ -72,6 +73,9 @@ class SmallStore(Protocol):
 
     def set_version(self, version: int) -> None:
         """Note the version of the tables."""
+
+    def server(self) -> ServerSeen | None:
+        """Return the server, inside of `transaction`; None for a file, or if it is not known. Raises `OSError`."""
 
     def close(self) -> None:
         """Close the store."""

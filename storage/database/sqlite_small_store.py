@@ -93,6 +93,9 @@ class SqliteSmallStore:
         """Note the version of the tables."""
         self._database.execute(f"PRAGMA user_version = {version:d}")
 
+    def server(self) -> None:
+        """Return None: a file has no server."""
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bot.crypto.cross_signing import PrivateKeys
-from bot.crypto.outbound import Discarded, Recipients, RoomEncryption
+from bot.crypto.outbound import Discarded, Recipients, RoomEncryption, discard_all
 from bot.crypto.room_keys import Decrypted, Sealed
 from tests.unit.bot.crypto.conftest import Make
 from tests.unit.bot.crypto.pair import ROOM, Side
@@ -51,6 +51,15 @@ class TestTheKeyChanges:
 
     async def test_not_when_the_store_is_opened_again(self, ann: Side, make: Make) -> None:
         assert await session(ann) == await session(await make(ann.user, ann.device))
+
+    async def test_in_every_room_when_another_epoch_began(self, ann: Side) -> None:
+        rooms = ("!one:x", "!other:x")
+        before = {(await ann.encrypt(TEXT, ann.user, room=room))["content"]["session_id"] for room in rooms}
+        await ann.run(discard_all)
+        after = {(await ann.encrypt(TEXT, ann.user, room=room))["content"]["session_id"] for room in rooms}
+        assert len(before | after) == 4
+        kept = await ann.run(lambda db: db.execute("SELECT session FROM shares").fetchall())
+        assert {session for (session,) in kept} <= after
 
     async def test_while_it_is_shared_and_then_the_old_one_is_not_used(self, ann: Side) -> None:
         us = await ann.us()

@@ -7,6 +7,9 @@ import pytest
 
 from bot.crypto import devices, store_age
 from bot.crypto.store import Store, set_meta
+from storage.database.postgresql_small_store import PostgresqlSmallStore
+from storage.database.server_seen import ServerSeen
+from storage.database.sqlite_small_store import SqliteSmallStore
 from tests.postgres.engines import Engine
 from tests.unit.bot.crypto.test_store import opened
 
@@ -43,6 +46,55 @@ async def test_in_a_database_that_went_back_it_is_an_old_copy_though_both_number
     assert await grow(store, 0) == 1
     assert await store.run(lambda db: store_age.grow(db, 1, went_back=True)) == 0
     assert await store.run(store_age.is_of_no_use)
+
+
+class Seen:
+    """What is seen of the server, set by hand."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.server: ServerSeen | None = ServerSeen("one 1", is_copied=False)
+        for engine in (SqliteSmallStore, PostgresqlSmallStore):
+            patch.setattr(engine, "server", lambda _: self.server)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    return Seen(monkeypatch)
+
+
+async def test_on_a_promoted_copy_it_is_an_old_one_though_no_record_is_missing(store: Store, seen: Seen) -> None:
+    await published(store)
+    assert [await grow(store, known) for known in (0, 1)] == [1, 2]
+    seen.server = ServerSeen("one 2", is_copied=False)
+    assert await grow(store, 2) == 0
+    assert await store.run(store_age.is_of_no_use)
+
+
+async def test_on_a_promoted_copy_that_lacks_no_commit_it_goes_on(store: Store, seen: Seen) -> None:
+    await published(store)
+    seen.server = ServerSeen("one 1", is_copied=True)
+    await grow(store, 0)
+    seen.server = ServerSeen("one 2", is_copied=False)
+    assert await grow(store, 1) == 2
+    seen.server = ServerSeen("one 3", is_copied=True)  # that it is copied now says nothing of before
+    assert await grow(store, 2) == 0
+
+
+async def test_on_a_copy_promoted_after_the_bot_had_stopped_it_goes_on(store: Store, seen: Seen) -> None:
+    await published(store)
+    await grow(store, 0)
+    await store.run(lambda db: store_age.grow(db, 1, ends=True))
+    seen.server = ServerSeen("another 1", is_copied=False)  # a new version of the server
+    assert await grow(store, 2) == 3
+    seen.server = ServerSeen("another 2", is_copied=False)  # while it ran
+    assert await grow(store, 3) == 0
+
+
+async def test_where_the_server_was_not_known_or_is_not_it_goes_on(store: Store, seen: Seen) -> None:
+    await published(store)
+    for known, server in enumerate([None, ServerSeen("one 1", False), None, ServerSeen("one 2", False)]):
+        seen.server = server
+        assert await grow(store, known) == known + 1
 
 
 async def test_a_new_store_is_not_taken_for_a_copy(store: Store) -> None:

@@ -1,19 +1,22 @@
 """The small stores: one contract, whatever the engine."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from moderation.values.errors import Broken
+from storage.database import server_seen
 from storage.database.fence import Superseded
 from storage.database.refusals import refusal_of
+from storage.database.server_seen import ServerSeen
 from storage.database.small_store import SmallPlace, SmallStore, is_there, open_small_store, open_to_read
 from storage.database.small_tables import Column, Index, SmallTable, blobs, numbers, texts
+from tests.postgres import keeper
 from tests.postgres.engines import Engine, on_postgresql, on_sqlite
-from tests.postgres.server import Server
+from tests.postgres.server import Server, own_server
 
 PEOPLE = SmallTable(
     "people",
@@ -184,3 +187,46 @@ def test_a_server_that_stops_is_a_failure_of_the_disk(own_postgres: Server, tmp_
         store.create((PEOPLE,))
     with pytest.raises(OSError):
         open_small_store(where, own.epoch())
+
+
+@on_sqlite
+def test_a_file_has_no_server(store: SmallStore) -> None:
+    assert store.server() is None
+
+
+def test_a_server_that_was_promoted_is_another_one_and_one_that_crashed_is_not(tmp_path: Path) -> None:
+    with own_server(settings={"wal_level": "replica"}) as server:
+        own = Engine(server.url())
+        where = SmallPlace(own.place(tmp_path), Path("small.sqlite3"), "small")
+        own.epoch()
+
+        def seen() -> ServerSeen | None:
+            with closing(open_small_store(where, own.epoch())) as store, store.transaction():
+                return store.server()
+
+        first = seen()
+        assert first is not None
+        assert not first.is_copied
+        server.kill()
+        server.start()
+        assert seen() == first
+        server.stop()
+        (server.folder / keeper.DATA / "standby.signal").touch()
+        server.start()
+        with psycopg.connect(server.url(), autocommit=True) as admin:
+            assert admin.execute("SELECT pg_promote(true, 300)").fetchone() == (True,)
+        promoted = seen()
+        assert promoted is not None
+        assert promoted.name != first.name
+        assert seen() == promoted
+
+
+@on_postgresql
+def test_a_server_that_does_not_say_which_it_is_disturbs_nothing(
+    store: SmallStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_seen, "WHICH", "SELECT there_is_no_such_function()")
+    with store.transaction():
+        store.execute(PEOPLE.insert(), ANNA)
+        assert store.server() is None
+    assert store.execute(PEOPLE.select()).fetchall() == [ANNA]
