@@ -116,7 +116,7 @@ class Lead:
     def was_lost(self) -> bool:
         """Tell whether another process leads by now; False if the server cannot be asked."""
         with suppress(Exception):
-            return self._leadership.look().epoch != self.epoch.number
+            return not self._leadership.look().is_of(self.epoch)
         return False
 
     def end(self) -> None:

@@ -1,9 +1,11 @@
 """The fence: a log has one leader, and whatever a former leader still writes is refused by the database itself.
 
-One row in `answerable_shared.shards` says which epoch a log is in. A leader holds the number of its epoch. Each of its
-writing transactions begins with `Epoch.check_sql`, which locks that row as shared until the transaction ends and fails
-if another epoch has begun. To begin one, the row must be locked alone (`leadership.py`). So every transaction of the
-old leader has either ended before the new one begins, and the new one sees it, or it fails.
+One row in `answerable_shared.shards` says which epoch a log is in, and who holds it. A leader has the number of its
+epoch and a random token: a copy of the database that was behind, or a backup, may give the same number again, and two
+leaders of one number must not take each other's place. Each writing transaction of a leader begins with
+`Epoch.check_sql`, which locks that row as shared until the transaction ends and fails if another epoch has begun. To
+begin one, the row must be locked alone (`leadership.py`). So every transaction of the old leader has either ended
+before the new one begins, and the new one sees it, or it fails.
 
 Rules kept here:
 - The check is done by the server; a client that forgets to look at its result is refused all the same.
@@ -29,22 +31,24 @@ _CHECK: Final = "SELECT answerable_shared.must_lead"
 class Epoch:
     """The reign of one leader over one log. `shard` is "" for the only log of a deployment.
 
+    `holder`: a token that no other epoch has.
     `lost` is called as soon as anything finds that it is over; in a process of the bot it does not return.
     """
 
     shard: str
     number: int
+    holder: str
     lost: Callable[[], object] = field(default=lambda: None, compare=False, repr=False)
 
     @property
     def check_sql(self) -> str:
         """The statement, without parameters, that begins each writing transaction; it returns nothing of use."""
-        return f"{_CHECK}({literal(self.shard)}, {self.number})"
+        return f"{_CHECK}({literal(self.shard)}, {self.number}, {literal(self.holder)})"
 
     @property
     def application_name(self) -> str:
         """The name of each session of this leader, by which the next one ends them."""
-        return f"answerable/{self.shard}/{self.number}"
+        return sessions_of(self.shard, self.number)
 
     def superseded(self) -> "Superseded":
         """Return the error to raise once a statement was refused as `is_superseded` tells."""
@@ -70,6 +74,11 @@ class LedElsewhere(Refused):
 def is_superseded(error: BaseException) -> bool:
     """Tell whether an error of psycopg, or one of SQLAlchemy around it, says that another epoch has begun."""
     return getattr(getattr(error, "orig", error), "sqlstate", None) == SUPERSEDED
+
+
+def sessions_of(shard: str, number: int) -> str:
+    """Return the name of the sessions of all leaders that had this number."""
+    return f"answerable/{shard}/{number}"
 
 
 def literal(text: str) -> str:

@@ -13,6 +13,7 @@ Rules kept here:
 Left to others: what a leader may write (`fence.py`).
 """
 
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -26,7 +27,7 @@ import psycopg
 from moderation.values.errors import Refused
 
 from . import shared_tables
-from .fence import Epoch
+from .fence import Epoch, sessions_of
 
 Connect = Callable[[str], "psycopg.Connection[Any]"]  # by the name of the session; in autocommit
 
@@ -37,24 +38,30 @@ _APART_S: Final = 2.0  # at most, between two looks that count as one watch
 _TRIES: Final = 20
 
 _ENROL: Final = """
-INSERT INTO answerable_shared.shards (name, origin, vkey, epoch) VALUES (%s, %s, %s, 0) ON CONFLICT DO NOTHING
+INSERT INTO answerable_shared.shards (name, origin, vkey, epoch, holder) VALUES (%s, %s, %s, 0, '')
+ON CONFLICT DO NOTHING
 """
 _WHOSE: Final = "SELECT origin, vkey FROM answerable_shared.shards WHERE name = %s"
 _FOLLOW_NO_MORE: Final = "DELETE FROM answerable_shared.standbys WHERE shard = %s AND instance = %s"
 _LOCK_WAIT: Final = "SET LOCAL lock_timeout = '1s'"
-_BEGIN_EPOCH: Final = (
-    "UPDATE answerable_shared.shards SET epoch = epoch + 1 WHERE name = %s AND epoch = %s RETURNING epoch"
-)
-_LEAD: Final = """
-INSERT INTO answerable_shared.leaders (shard, epoch, beat, who, instance, resigned) VALUES (%s, %s, 0, %s, %s, false)
-ON CONFLICT (shard) DO UPDATE SET epoch = excluded.epoch, beat = 0, who = excluded.who, instance = excluded.instance,
-    resigned = false
+_BEGIN_EPOCH: Final = """
+UPDATE answerable_shared.shards SET epoch = epoch + 1, holder = %s WHERE name = %s AND epoch = %s AND holder = %s
+RETURNING epoch
 """
-_BEAT: Final = "UPDATE answerable_shared.leaders SET beat = beat + 1 WHERE shard = %s AND epoch = %s AND NOT resigned"
-_RESIGN: Final = "UPDATE answerable_shared.leaders SET resigned = true WHERE shard = %s AND epoch = %s"
+_LEAD: Final = """
+INSERT INTO answerable_shared.leaders (shard, epoch, holder, beat, who, instance, resigned)
+VALUES (%s, %s, %s, 0, %s, %s, false)
+ON CONFLICT (shard) DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder, beat = 0, who = excluded.who,
+    instance = excluded.instance, resigned = false
+"""
+_BEAT: Final = """
+UPDATE answerable_shared.leaders SET beat = beat + 1 WHERE shard = %s AND epoch = %s AND holder = %s AND NOT resigned
+"""
+_RESIGN: Final = "UPDATE answerable_shared.leaders SET resigned = true WHERE shard = %s AND epoch = %s AND holder = %s"
 _LEADER: Final = """
-SELECT s.epoch, coalesce(l.beat, 0), coalesce(l.who, ''), coalesce(l.instance, ''), coalesce(l.resigned, true)
-FROM answerable_shared.shards s LEFT JOIN answerable_shared.leaders l ON l.shard = s.name AND l.epoch = s.epoch
+SELECT s.epoch, s.holder, coalesce(l.beat, 0), coalesce(l.who, ''), coalesce(l.instance, ''), coalesce(l.resigned, true)
+FROM answerable_shared.shards s
+LEFT JOIN answerable_shared.leaders l ON l.shard = s.name AND l.epoch = s.epoch AND l.holder = s.holder
 WHERE s.name = %s
 """
 _END_SESSIONS: Final = """
@@ -92,10 +99,15 @@ class Leader:
     """The leader as the table shows it. `epoch` 0: there has never been one."""
 
     epoch: int
+    holder: str
     beat: int
     who: str
     instance: str
     resigned: bool
+
+    def is_of(self, epoch: Epoch) -> bool:
+        """Tell whether this is the leader of that epoch."""
+        return (self.epoch, self.holder) == (epoch.number, epoch.holder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +115,14 @@ class _Watch:
     """A beat that stands still: when it was looked at first and last, and when the last look had its answer."""
 
     epoch: int
+    holder: str
     beat: int
     first_s: float
     last_s: float
     answered_s: float
 
     def is_of(self, leader: Leader) -> bool:
-        return (self.epoch, self.beat) == (leader.epoch, leader.beat)
+        return (self.epoch, self.holder, self.beat) == (leader.epoch, leader.holder, leader.beat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +174,11 @@ class Leadership:
         asked = self._clock()
         row = db.execute(_LEADER, (self._shard,)).fetchone()
         answered = self._clock()
-        leader = Leader(*row) if row else Leader(0, 0, "", "", True)
+        leader = Leader(*row) if row else Leader(0, "", 0, "", "", True)
         watch, first = self._watch, answered
         if watch is not None and watch.is_of(leader) and answered - watch.answered_s <= _APART_S:
             first = watch.first_s
-        self._watch = _Watch(leader.epoch, leader.beat, first, asked, answered)
+        self._watch = _Watch(leader.epoch, leader.holder, leader.beat, first, asked, answered)
         return leader
 
     def may_take_over(self, leader: Leader) -> bool:
@@ -178,15 +191,16 @@ class Leadership:
     def take_over(self, leader: Leader) -> Epoch | None:
         """Begin the next epoch after that of `leader`. Returns None if another process was faster."""
         db = self._session()
+        token = secrets.token_hex(8)
         for _ in range(_TRIES):
-            db.execute(_END_SESSIONS, (Epoch(self._shard, leader.epoch).application_name,))
+            db.execute(_END_SESSIONS, (sessions_of(self._shard, leader.epoch),))
             with suppress(psycopg.errors.LockNotAvailable), db.transaction():
                 db.execute(_LOCK_WAIT)
-                row = db.execute(_BEGIN_EPOCH, (self._shard, leader.epoch)).fetchone()
+                row = db.execute(_BEGIN_EPOCH, (token, self._shard, leader.epoch, leader.holder)).fetchone()
                 if row is None:
                     return None
-                db.execute(_LEAD, (self._shard, row[0], self._me.who, self._me.instance))
-                return Epoch(self._shard, int(row[0]))
+                db.execute(_LEAD, (self._shard, row[0], token, self._me.who, self._me.instance))
+                return Epoch(self._shard, int(row[0]), token)
         raise Refused("cli.run.old_leader_stays", who=leader.who)
 
     def follow(self, records: int) -> None:
@@ -206,7 +220,7 @@ class Leadership:
 
     def resign(self, epoch: Epoch) -> None:
         """Say that the leader has ended cleanly, so that nobody need wait."""
-        self._session().execute(_RESIGN, (self._shard, epoch.number))
+        self._session().execute(_RESIGN, (self._shard, epoch.number, epoch.holder))
 
     def close(self) -> None:
         """Close the session."""
@@ -251,11 +265,12 @@ class Lease:
 
     def _run(self) -> None:
         db: psycopg.Connection[Any] | None = None
+        epoch = self._epoch
         while not self._over.is_set():
             began = self._clock()
             try:
                 db = db or self._connect(self._epoch.application_name)
-                if not db.execute(_BEAT, (self._epoch.shard, self._epoch.number)).rowcount:
+                if not db.execute(_BEAT, (epoch.shard, epoch.number, epoch.holder)).rowcount:
                     self._epoch.lost()
                     return
                 self._until = began + LEASE_S

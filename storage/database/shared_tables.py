@@ -24,11 +24,13 @@ CREATE TABLE IF NOT EXISTS answerable_shared.shards (
     name text COLLATE "C" PRIMARY KEY,
     origin text COLLATE "C" NOT NULL,
     vkey text COLLATE "C" NOT NULL,
-    epoch bigint NOT NULL
+    epoch bigint NOT NULL,
+    holder text COLLATE "C" NOT NULL
 );
 CREATE TABLE IF NOT EXISTS answerable_shared.leaders (
     shard text COLLATE "C" PRIMARY KEY,
     epoch bigint NOT NULL,
+    holder text COLLATE "C" NOT NULL,
     beat bigint NOT NULL,
     who text COLLATE "C" NOT NULL,
     instance text COLLATE "C" NOT NULL,
@@ -82,9 +84,10 @@ CREATE TABLE IF NOT EXISTS answerable_shared.communities (
     name text COLLATE "C" PRIMARY KEY,
     shard text COLLATE "C" NOT NULL
 );
-CREATE OR REPLACE FUNCTION answerable_shared.must_lead(shard text, number bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION answerable_shared.must_lead(shard text, number bigint, token text) RETURNS void
+LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM 1 FROM answerable_shared.shards WHERE name = shard AND epoch = number FOR SHARE;
+    PERFORM 1 FROM answerable_shared.shards WHERE name = shard AND epoch = number AND holder = token FOR SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'another epoch has begun' USING ERRCODE = 'SUPERSEDED';
     END IF;

@@ -27,7 +27,7 @@ _AT_ONCE: Final = 1_000  # lines in one statement; a line has some 500 bytes
 
 _END: Final = "SELECT coalesce(max(idx) + 1, 0) FROM answerable_shared.log WHERE shard = %(shard)s"
 _APPEND: Final = """
-WITH led AS MATERIALIZED (SELECT answerable_shared.must_lead(%(shard)s, %(epoch)s))
+WITH led AS MATERIALIZED (SELECT answerable_shared.must_lead(%(shard)s, %(epoch)s, %(holder)s))
 INSERT INTO answerable_shared.log (shard, idx, day, line)
 SELECT %(shard)s, %(start)s + given.n - 1, given.day, given.line
 FROM led, unnest(%(days)b::text[], %(lines)b::bytea[]) WITH ORDINALITY AS given (day, line, n)
@@ -100,7 +100,8 @@ class PostgresLines:
         epoch = self._must_write()
         given = {"days": [day for day, _ in lines], "lines": [line for _, line in lines], "start": start}
         with self._turned() as db:
-            done = db.execute(_APPEND, {"shard": self._shard, "epoch": epoch.number, **given})
+            led = {"shard": self._shard, "epoch": epoch.number, "holder": epoch.holder}
+            done = db.execute(_APPEND, led | given)
             if done.rowcount != len(lines):
                 db.execute(epoch.check_sql)  # the usual reason: another process leads, and has written
                 raise Broken(f"the table of the log does not end before record {start}")

@@ -45,11 +45,11 @@ class _Mortal:
         return result
 
 
-async def live(session: Session, folder: Path, url: str, epoch: int, room: str, life: int) -> None:
+async def live(session: Session, folder: Path, url: str, epoch: Epoch, room: str, life: int) -> None:
     """Speak in the room, one word after the other."""
     homeserver = Homeserver(session)
     where = place_of(DatabasePlace(folder, SecretStr(url)), session.device)
-    bot = await EncryptedBot.open(homeserver, folder, where=where, epoch=Epoch("", epoch))
+    bot = await EncryptedBot.open(homeserver, folder, where=where, epoch=epoch)
     bot._number = life * 1_000  # a message of another life has another transaction id
     bot.token = await bot.machine.store.run(lambda db: meta(db, _TOKEN))
     for number in range(_LONGEST):
@@ -66,7 +66,9 @@ def main() -> None:
     mortal = _Mortal(given["transactions"])
     Store._transaction = lambda self, work: mortal.transaction(self, work)  # type: ignore[method-assign]
     session = Session(url, UserId(user), device, token)
-    asyncio.run(live(session, Path(given["folder"]), given["url"], given["epoch"], given["room"], given["life"]))
+    asyncio.run(
+        live(session, Path(given["folder"]), given["url"], Epoch("", *given["epoch"]), given["room"], given["life"])
+    )
 
 
 if __name__ == "__main__":

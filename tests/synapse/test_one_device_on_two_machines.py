@@ -31,7 +31,7 @@ async def lives_and_dies(session: Session, folder: Path, engine: Engine, room: s
         "session": [session.url, session.user, session.device, session.token],
         "folder": str(folder),
         "url": engine.url,
-        "epoch": epoch.number,
+        "epoch": [epoch.number, epoch.holder],
         "room": room,
         "life": life,
         "transactions": DEATHS[life],

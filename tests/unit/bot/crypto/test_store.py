@@ -151,10 +151,10 @@ from bot.crypto.store import Store, place_of, set_meta
 from bot.crypto.store_key import StoreKey
 from storage.database.fence import Epoch
 from storage.database.place import DatabasePlace
-folder, url, epoch = sys.argv[1:]
+folder, url, epoch, holder = sys.argv[1:]
 async def main():
     where = place_of(DatabasePlace(Path(folder), SecretStr(url) if url else None), "D")
-    leads = Epoch("", int(epoch)) if url else None
+    leads = Epoch("", int(epoch), holder) if url else None
     store = await Store.open(where, StoreKey(bytes(range(32))), "@bot:x", "D", leads)
     await store.run(lambda db: set_meta(db, "kept", "1"))
     def work(db):
@@ -169,7 +169,7 @@ async def test_a_process_that_is_killed_leaves_what_it_finished_and_nothing_else
     engine: Engine, tmp_path: Path
 ) -> None:
     epoch = engine.epoch()
-    given = (str(tmp_path), engine.url or "", str(epoch.number if epoch else 0))
+    given = (str(tmp_path), engine.url or "", str(epoch.number if epoch else 0), epoch.holder if epoch else "")
     done = await asyncio.create_subprocess_exec(sys.executable, "-c", DIES, *given)
     assert await done.wait() == -9
     store = await opened(engine, tmp_path)

@@ -422,10 +422,10 @@ async def test_a_server_that_stops_ends_a_write_with_an_error_that_has_words(
 
 
 async def test_a_former_leader_is_refused_by_the_server_and_leaves_nothing(place: DatabasePlace) -> None:
-    epoch = Epoch("", 7)
+    epoch = Epoch("", 7, "seven")
     with postgresql.connected(place, read_only=False) as connection, connection.transaction():
         shared_tables.make(connection)
-    rows(place, "INSERT INTO answerable_shared.shards VALUES ('', 'example.org/log', 'key', 7)")
+    rows(place, "INSERT INTO answerable_shared.shards VALUES ('', 'example.org/log', 'key', 7, 'seven')")
     database = await Database.open(place, epoch=epoch)
     async with database.write() as db:
         await rows_of(db, (insert(schema.meta), {"key": "first", "value": ""}), (COUNT, {}))
