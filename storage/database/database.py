@@ -42,12 +42,14 @@ class Database:
 
         `epoch`: the reign of this process over the log, which is proved in each writing transaction on PostgreSQL.
         Raises `Invalid` or `DatabaseRefused` if there is none to read, if it cannot be used, or if a newer version of
-        this program wrote it.
+        this program wrote it; `Superseded` if another process leads by now.
         """
-        await asyncio.to_thread(moved.refuse_moved, place, begin=not read_only)
+        await asyncio.to_thread(moved.refuse_moved, place, begin=not read_only, epoch=epoch)
         if place.url is not None:
-            prepare = postgresql.refuse_other_schema if read_only else postgresql.migrate
-            await asyncio.to_thread(prepare, place)
+            if read_only:
+                await asyncio.to_thread(postgresql.refuse_other_schema, place)
+            else:
+                await asyncio.to_thread(postgresql.migrate, place, epoch)
             engine: TableEngine = postgresql.engine_of(place, read_only=read_only, epoch=epoch)
             return cls(engine, None if read_only else await engine.writer(), epoch)
         if read_only:

@@ -19,6 +19,7 @@ import orjson
 from moderation.values.notices import Moment
 
 from . import postgresql
+from .fence import Epoch
 from .place import DatabasePlace
 from .refusals import refused
 
@@ -55,21 +56,23 @@ class Move:
     at_ms: int
 
 
-def refuse_moved(place: DatabasePlace, *, begin: bool = False) -> None:
+def refuse_moved(place: DatabasePlace, *, begin: bool = False, epoch: Epoch | None = None) -> None:
     """Raise `DatabaseRefused` if the deployment was moved away from this database, or its files not to it yet.
 
-    `begin`: a bot is going to write, so no other copy may replace this one from now on.
+    `begin`: a bot, the leader of `epoch`, is going to write, so no other copy may replace this one from now on. Raises
+    `Superseded` if another process leads by now.
     """
     if place.url is None:
         _refuse_files(place)
         return
-    with postgresql.connected(place, read_only=not begin) as connection:
+    with postgresql.connected(place) as connection:
         last = last_move(connection, place)
         if last is not None and last.way == "out":
             raise refused("moved_to_files", place, at=Moment(last.at_ms))
         if place.file.exists() and not (place.data_dir / FILE).exists():
             raise refused("not_moved", place, file=place.file)
-        if begin and last is not None and last.way == "in":
+    if begin and last is not None and last.way == "in":
+        with postgresql.changing(place, epoch) as connection:
             connection.execute(_USE, [place.shard])
 
 

@@ -2,6 +2,7 @@
 
 Rules kept here:
 - The tables of a shard stand in a schema of its own, and are named without it.
+- A leader makes, migrates or swaps them in its epoch only, in sessions that the next leader ends.
 - They are made as `schema.py` describes them, or migrated, whole or not at all; of two starts, one waits for the other.
 - A server that is too old, or whose encoding cannot hold every text, is refused before anything is made.
 - Nothing is shown of the account.
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from storage.schema import metadata
 
-from .fence import Epoch
+from .fence import Epoch, is_superseded
 from .place import DatabasePlace
 from .refusals import refusal_of, refused
 from .schemas import NOTED, alembic_config, schemas
@@ -46,12 +47,12 @@ def engine_of(place: DatabasePlace, *, read_only: bool, epoch: Epoch | None = No
 
 @contextmanager
 def connected(
-    place: DatabasePlace, *, read_only: bool = True, durable: bool = False
+    place: DatabasePlace, *, read_only: bool = True, durable: bool = False, name: str = NAME
 ) -> "Iterator[Sync[tuple[object, ...]]]":
     """Yield a connection, for a thread. Raises `DatabaseRefused` if the server or the database cannot be used."""
     psycopg = driver()
     try:
-        with psycopg.connect(**session(place, read_only=read_only, durable=durable)) as connection:
+        with psycopg.connect(**session(place, read_only=read_only, durable=durable, name=name)) as connection:
             _refuse_server(connection.info, place)
             yield connection
     except psycopg.Error as error:
@@ -59,6 +60,25 @@ def connected(
         if refusal is None:
             raise
         raise refusal from error
+
+
+@contextmanager
+def changing(place: DatabasePlace, epoch: Epoch | None) -> "Iterator[Sync[tuple[object, ...]]]":
+    """Yield a connection in one durable transaction of the leader, if there is one.
+
+    Raises `Superseded` if another process leads by now, or `DatabaseRefused`.
+    """
+    name = epoch.application_name if epoch else NAME
+    with connected(place, read_only=False, durable=True, name=name) as connection:
+        try:
+            with connection.transaction():
+                if epoch:
+                    connection.execute(epoch.check_sql)
+                yield connection
+        except Exception as error:
+            if epoch and is_superseded(error):
+                raise epoch.superseded() from error
+            raise
 
 
 def _refuse_server(info: "ConnectionInfo", place: DatabasePlace) -> None:
@@ -115,15 +135,20 @@ def _refuse_newer(found: str | None, place: DatabasePlace) -> None:
         raise refused("newer", place, schema=found)
 
 
-def migrate(place: DatabasePlace) -> None:
-    """Make the tables, or bring them to the newest schema. Raises `DatabaseRefused` if that is not possible."""
+def migrate(place: DatabasePlace, epoch: Epoch | None = None) -> None:
+    """Make the tables, or bring them to the newest schema, for the leader of `epoch`.
+
+    Raises `DatabaseRefused` if that is not possible, `Superseded` if another process leads by now.
+    """
     with connected(place, read_only=False) as connection:
         found = _schema_of(connection, place)
         _refuse_newer(found, place)
         if found == schemas()[-1]:
             _continue_numbers(connection)
             return
-    with _migrating(place) as connection:
+    with _migrating(place, epoch) as connection:
+        if epoch:  # first: the next leader cannot begin before this transaction has ended, or was ended
+            connection.exec_driver_sql(epoch.check_sql)
         _brought_up(connection, place)
 
 
@@ -146,7 +171,7 @@ def _continue_numbers(connection: "Sync[tuple[object, ...]]") -> None:
 
 
 @contextmanager
-def _migrating(place: DatabasePlace) -> "Iterator[Migrating]":
+def _migrating(place: DatabasePlace, epoch: Epoch | None) -> "Iterator[Migrating]":
     """Yield a connection in one transaction, in which statements may take as long as they need."""
     psycopg = driver()
     from sqlalchemy import create_engine
@@ -155,7 +180,8 @@ def _migrating(place: DatabasePlace) -> "Iterator[Migrating]":
 
     from .postgresql_types import TABLES
 
-    arguments = session(place, durable=True, patient=True) | {"autocommit": False}
+    name = epoch.application_name if epoch else NAME
+    arguments = session(place, durable=True, patient=True, name=name) | {"autocommit": False}
     engine = create_engine(
         f"postgresql+{TABLES}://",
         creator=lambda: psycopg.connect(**arguments),
@@ -167,6 +193,8 @@ def _migrating(place: DatabasePlace) -> "Iterator[Migrating]":
         with engine.begin() as connection:
             yield connection
     except DBAPIError as error:
+        if epoch and is_superseded(error):
+            raise epoch.superseded() from error
         refusal = refusal_of(error, place)
         if refusal is None:
             raise

@@ -14,15 +14,18 @@ from dataclasses import replace
 
 from .fence import Epoch
 from .place import DatabasePlace
-from .postgresql import connected
+from .postgresql import changing
 
 _NAMES = "SELECT nspname FROM pg_catalog.pg_namespace WHERE starts_with(nspname, %s)"
 
 
-def fresh_beside(place: DatabasePlace) -> DatabasePlace:
-    """Return the place in which new tables are made, after removing what an earlier attempt has left there."""
+def fresh_beside(place: DatabasePlace, epoch: Epoch) -> DatabasePlace:
+    """Return the place in which new tables are made, after removing what an earlier attempt has left there.
+
+    Raises `Superseded` or `DatabaseRefused`.
+    """
     fresh = replace(place, shard=f"{place.shard}$rebuild")
-    with connected(place, read_only=False) as connection:
+    with changing(place, epoch) as connection:
         connection.execute(f'DROP SCHEMA IF EXISTS "{fresh.schema}" CASCADE')
     return fresh
 
@@ -32,8 +35,7 @@ def take_place(place: DatabasePlace, fresh: DatabasePlace, now_ms: int, epoch: E
 
     Raises `Superseded` or `DatabaseRefused`.
     """
-    with connected(place, read_only=False, durable=True) as connection, connection.transaction():
-        connection.execute(epoch.check_sql)
+    with changing(place, epoch) as connection:
         kept = _free_name(place, now_ms, {str(name) for (name,) in connection.execute(_NAMES, [place.schema])})
         if kept is not None:
             connection.execute(f'ALTER SCHEMA "{place.schema}" RENAME TO "{kept}"')

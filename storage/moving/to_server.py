@@ -43,7 +43,7 @@ def move_to_server(place: DatabasePlace, epoch: Epoch, devices: DeviceStores, no
     stores = [store.at(place) for store in stores_of(DatabasePlace(place.data_dir, shard=place.shard), devices)]
     with connected(place, epoch.application_name) as connection:
         _refuse_used(connection, place)
-        postgresql.migrate(place)
+        postgresql.migrate(place, epoch)
         make_on_server(place, stores, epoch)
         copied = _copied(connection, place, stores, epoch, now_ms, report)
         note_files_left(place.data_dir, str(place), now_ms)

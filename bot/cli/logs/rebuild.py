@@ -118,8 +118,8 @@ def _rebuild_schema(place: "DatabasePlace", now: int, bar: Bar | None, epoch: "E
     from storage.database.swap import fresh_beside, take_place
 
     old = read_old(place)
-    made = fresh_beside(place)
-    count = asyncio.run(fill(made, place.data_dir / "records", old, bar, leaving=True))
+    made = fresh_beside(place, epoch)
+    count = asyncio.run(fill(made, place.data_dir / "records", old, bar, leaving=True, epoch=epoch))
     return old, count, take_place(place, made, now, epoch)
 
 
@@ -148,10 +148,18 @@ def end_missing(old: Old, count: int) -> int:
     return max(0, (old.applied or 0) - count)
 
 
-async def fill(place: "DatabasePlace", records: Path, old: Old, bar: Bar | None, *, leaving: bool = False) -> int:
+async def fill(
+    place: "DatabasePlace",
+    records: Path,
+    old: Old,
+    bar: Bar | None,
+    *,
+    leaving: bool = False,
+    epoch: "Epoch | None" = None,
+) -> int:
     """Make a database in an empty place from the records. Returns how many were applied.
 
-    `leaving`: events that had left the old one's table leave that of the new one, too.
+    `leaving`: events that had left the old one's table leave that of the new one, too. `epoch`: of the leader.
     """
     from sqlalchemy import insert
 
@@ -160,7 +168,7 @@ async def fill(place: "DatabasePlace", records: Path, old: Old, bar: Bar | None,
     from storage.database.database import Database
     from storage.projections import END_MISSING, LeftEvents, set_meta
 
-    database = await Database.open(place)
+    database = await Database.open(place, epoch=epoch)
     try:
         async with database.write() as db:  # first, since the record of an outcome removes the row it belongs to
             for key, value in old.meta.items():

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from moderation.model.actions import Align
 from moderation.values.ids import RoomId
 from storage import outbox, schema
-from storage.database import postgresql, server, shared_tables
+from storage.database import moved, postgresql, server, shared_tables
 from storage.database import schemas as database_schemas
 from storage.database.database import Database, commits_of, is_older, is_there, refuse_other_schema, schema_of
 from storage.database.fence import Epoch, Superseded
@@ -23,6 +23,7 @@ from storage.database.place import DatabasePlace
 from storage.database.refusals import DatabaseRefused, refusal_of
 from storage.database.rows import rows_of, rows_then
 from storage.database.schemas import schemas
+from storage.database.swap import fresh_beside
 from tests.postgres.server import Server
 
 KEYS = ["a", "b", "c"]
@@ -439,3 +440,50 @@ async def test_a_former_leader_is_refused_by_the_server_and_leaves_nothing(place
     names = rows(place, f"SELECT DISTINCT application_name FROM pg_stat_activity WHERE {here}")
     assert names == [(epoch.application_name,)]
     await database.close()
+
+
+@pytest.fixture
+def former(place: DatabasePlace) -> Epoch:
+    """Provide the epoch of a leader that was paused before it opened the database, while another one began."""
+    with postgresql.connected(place, read_only=False) as connection, connection.transaction():
+        shared_tables.make(connection)
+    rows(place, "INSERT INTO answerable_shared.shards VALUES ('', 'example.org/log', 'key', 8, 'eight')")
+    return Epoch("", 7, "seven")
+
+
+async def test_a_former_leader_makes_no_tables(place: DatabasePlace, former: Epoch) -> None:
+    with pytest.raises(Superseded):
+        await Database.open(place, epoch=former)
+    assert not is_there(place)
+
+
+async def test_a_former_leader_that_was_paused_before_it_migrates_leaves_the_tables_alone(
+    place: DatabasePlace, former: Epoch
+) -> None:
+    await (await Database.open(place)).close()
+    rows(place, f"UPDATE answerable.alembic_version SET version_num = '{schemas()[-2]}'")
+    with pytest.raises(Superseded):
+        await Database.open(place, epoch=former)
+    assert schema_of(place) == schemas()[-2]
+
+
+def test_the_session_that_migrates_is_one_that_the_next_leader_ends(place: DatabasePlace, former: Epoch) -> None:
+    leader = Epoch("", 8, "eight")
+    names = "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = current_database()"
+    with postgresql._migrating(place, leader) as connection:
+        found = connection.exec_driver_sql(names).scalars().all()
+    assert found == [leader.application_name]
+
+
+async def test_a_former_leader_neither_uses_a_copy_nor_removes_tables_that_another_one_makes_anew(
+    place: DatabasePlace, former: Epoch
+) -> None:
+    rows(place, 'CREATE SCHEMA "answerable_$rebuild"')
+    with postgresql.connected(place, read_only=False) as connection:
+        moved.note_move(connection, place, moved.Move("in", "id", 1))
+    with pytest.raises(Superseded):
+        moved.refuse_moved(place, begin=True, epoch=former)
+    with pytest.raises(Superseded):
+        fresh_beside(place, former)
+    assert rows(place, "SELECT way FROM answerable_shared.moves") == [("in",)]
+    assert rows(place, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE '%rebuild'") == [(1,)]
