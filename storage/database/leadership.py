@@ -238,6 +238,7 @@ class Leadership:
 class Lease:
     """Says every second, in a thread of its own, that the leader is alive; `holds` tells whether it may act.
 
+    It may not while the server does not answer: a machine whose clocks stood still finds that its session was ended.
     If another epoch is found to have begun, `Epoch.lost` is called in that thread.
     """
 
@@ -265,19 +266,24 @@ class Lease:
 
     def _run(self) -> None:
         db: psycopg.Connection[Any] | None = None
-        epoch = self._epoch
+        epoch, answered = self._epoch, False
         while not self._over.is_set():
             began = self._clock()
             try:
-                db = db or self._connect(self._epoch.application_name)
+                db = db or self._connect(epoch.application_name)
                 if not db.execute(_BEAT, (epoch.shard, epoch.number, epoch.holder)).rowcount:
-                    self._epoch.lost()
+                    self._until = began
+                    epoch.lost()
                     return
-                self._until = began + LEASE_S
-            except psycopg.Error:  # restarted, or out of reach: whoever writes learns it, and this is tried again
+                self._until, answered = began + LEASE_S, True
+            except psycopg.Error:  # restarted, or out of reach, or ended by the next leader while this one was paused
+                self._until = began
                 if db is not None:
                     db.close()
                 db = None
+                if answered:
+                    answered = False
+                    continue  # ask at once who leads
             self._over.wait(BEAT_S)
         if db is not None:
             db.close()

@@ -263,6 +263,63 @@ def test_of_two_leaders_of_one_number_one_keeps_its_lease_and_the_other_loses(co
     assert not kept.is_set()
 
 
+def test_a_leader_whose_session_was_ended_falls_silent_and_asks_at_once_who_leads(connect: Any) -> None:
+    """A paused virtual machine wakes: its clock stood still, so its lease has not run out."""
+    clock, over = Clock(), threading.Event()
+    waited: list[float] = []
+    held: list[bool] = []
+    with seen_by(connect, ONE) as one, seen_by(connect, OTHER) as other:
+
+        def paused(seconds: float) -> None:
+            waited.append(seconds)
+            if len(waited) == 1:
+                began(other)
+
+        def lost() -> None:
+            held.append(lease.holds())
+            over.set()
+
+        lease = Lease(connect, replace(began(one), lost=lost), clock)
+        lease._over.wait = paused  # type: ignore[method-assign, assignment]
+        lease.start()
+        assert over.wait(60)
+        lease.stop()
+        assert held == [False]
+        assert len(waited) == 1
+
+
+def test_a_lease_does_not_hold_while_the_server_is_away_and_it_is_asked_once_a_beat(connect: Any) -> None:
+    away, over = threading.Event(), threading.Event()
+    waited: list[bool] = []
+    sessions: list[Any] = []
+
+    def connects(name: str) -> Any:
+        if away.is_set():
+            raise psycopg.OperationalError("away")
+        sessions.append(connect(name))
+        return sessions[-1]
+
+    with seen_by(connect, ONE) as one:
+        lease = Lease(connects, began(one), Clock())
+
+        def waits(_: float) -> None:
+            waited.append(lease.holds())
+            if len(waited) == 1:
+                away.set()
+                sessions[0].close()
+            elif len(waited) == 3:
+                away.clear()
+            elif len(waited) == 4:
+                lease._over.set()
+                over.set()
+
+        lease._over.wait = waits  # type: ignore[method-assign, assignment]
+        lease.start()
+        assert over.wait(60)
+        lease.stop()
+        assert waited == [True, False, False, True]
+
+
 def test_standbys_are_named_with_what_they_lack(connect: Any) -> None:
     with seen_by(connect, ONE) as one, seen_by(connect, OTHER) as other:
         began(one)
