@@ -143,9 +143,10 @@ def migrate(place: DatabasePlace, epoch: Epoch | None = None) -> None:
     with connected(place, read_only=False) as connection:
         found = _schema_of(connection, place)
         _refuse_newer(found, place)
-        if found == schemas()[-1]:
+    if found == schemas()[-1]:
+        with changing(place, epoch) as connection:
             _continue_numbers(connection)
-            return
+        return
     with _migrating(place, epoch) as connection:
         if epoch:  # first: the next leader cannot begin before this transaction has ended, or was ended
             connection.exec_driver_sql(epoch.check_sql)

@@ -467,6 +467,12 @@ async def test_a_former_leader_that_was_paused_before_it_migrates_leaves_the_tab
     assert schema_of(place) == schemas()[-2]
 
 
+async def test_a_former_leader_opens_no_tables_of_its_own_schema_either(place: DatabasePlace, former: Epoch) -> None:
+    await (await Database.open(place)).close()
+    with pytest.raises(Superseded):
+        await Database.open(place, epoch=former)
+
+
 def test_the_session_that_migrates_is_one_that_the_next_leader_ends(place: DatabasePlace, former: Epoch) -> None:
     leader = Epoch("", 8, "eight")
     names = "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = current_database()"
