@@ -29,7 +29,7 @@ from storage.journal.transparency.signed_note import NoteVerifier
 from storage.journal.transparency.tlog_proof import TlogProof
 from storage.record_mapping import fact_of_record
 
-from .envelope import MOST_BYTES, MessageProof
+from .envelope import MOST_BYTES, MessageProof, leaf_of
 from .port import NO_ERA, Message
 
 Code = Literal["form", "signature", "inclusion", "part", "content", "gap", "fork"]
@@ -58,7 +58,7 @@ class NotProved(Invalid):
 def check(message: Message, verifier: NoteVerifier, known: KnownLog) -> tuple[Learnt | None, KnownLog]:
     """Return what is learnt from a message, and what is known of its log then.
 
-    None is learnt if the person was erased meanwhile. Raises `NotProved`.
+    None is learnt if the person was erased meanwhile, or a record is purged there. Raises `NotProved`.
     """
     if len(message.body) + len(message.proof) > MOST_BYTES:
         raise NotProved("form")
@@ -90,10 +90,19 @@ def _content(message: Message, envelope: MessageProof, checkpoint: Checkpoint, *
         raise NotProved("form") from None
     if len(lines) != len(envelope.proofs):
         raise NotProved("form")
-    records = [_proved(line, proof, checkpoint) for line, proof in zip(lines, envelope.proofs, strict=True)]
-    if records[0].index != message.index:
-        raise NotProved("inclusion")
-    return _learnt(message, checkpoint, records, restored=restored)
+    records, purged = [], False
+    for place, (line, text) in enumerate(zip(lines, envelope.proofs, strict=True)):
+        proof, leaf = _proof(text), leaf_of(line)
+        if place == 0 and proof.index != message.index:
+            raise NotProved("inclusion")
+        if leaf is None:
+            records.append(_proved(line, proof, checkpoint))
+        else:
+            _included(leaf, proof, checkpoint)
+            purged = True
+    if purged and restored:
+        raise NotProved("fork")
+    return None if purged else _learnt(message, checkpoint, records, restored=restored)
 
 
 def _signed(message: Message, envelope: MessageProof, verifier: NoteVerifier) -> Checkpoint:
@@ -116,14 +125,25 @@ def _continued(envelope: MessageProof, checkpoint: Checkpoint, known: KnownLog) 
         raise NotProved("fork")
 
 
-def _proved(line: bytes, proof_text: str, checkpoint: Checkpoint) -> Record:
+def _proof(text: str) -> TlogProof:
+    try:
+        return TlogProof.parse(text)
+    except Invalid:
+        raise NotProved("form") from None
+
+
+def _included(leaf: bytes, proof: TlogProof, checkpoint: Checkpoint) -> None:
+    if not is_included(leaf, proof.index, checkpoint.size, proof.hashes, checkpoint.root):
+        raise NotProved("inclusion")
+
+
+def _proved(line: bytes, proof: TlogProof, checkpoint: Checkpoint) -> Record:
     """Return a record with the parts that are shown."""
     try:
-        opened, record, proof = open_line(line), decode(line), TlogProof.parse(proof_text)
+        opened, record = open_line(line), decode(line)
     except (BadLine, Invalid):
         raise NotProved("form") from None
-    if not is_included(opened.leaf, proof.index, checkpoint.size, proof.hashes, checkpoint.root):
-        raise NotProved("inclusion")
+    _included(opened.leaf, proof, checkpoint)
     if record.index != proof.index:
         raise NotProved("inclusion")
     commitments, shown = cast("list[str]", opened.skeleton["c"]), []

@@ -96,3 +96,18 @@ def disclosed(raw: bytes) -> str:
         if isinstance(part, Mapping) and (part.get("as") in _SHOWN or (of_list and "server" in part))
     ]
     return disclose(raw, places).decode()
+
+
+def of_leaf(leaf: bytes) -> str:
+    """Return the line that is shown in place of a purged record: its hash in the tree."""
+    return orjson.dumps({"leaf": base64.b64encode(leaf).decode()}).decode()
+
+
+def leaf_of(line: str | bytes) -> bytes | None:
+    """Return what `of_leaf` wrote; None for any other line."""
+    try:
+        read = orjson.loads(line)
+    except ValueError:
+        return None
+    leaf = read.get("leaf") if isinstance(read, dict) and len(read) == 1 else None
+    return decoded(leaf) if isinstance(leaf, str) else None

@@ -52,10 +52,6 @@ class Exchange(Protocol):
         """Return all that a log published, in order."""
         ...
 
-    async def remove(self, messages: Sequence[Message]) -> None:
-        """Delete messages."""
-        ...
-
     async def have_read(self, shard: str, origin: str, index: int) -> None:
         """Note up to where a shard has read a log."""
         ...

@@ -89,16 +89,6 @@ class PostgresExchange:
         """Return all that a log published, in order."""
         return [each for era in await self.eras(origin) for each in await self.after(origin, era, -1, _ALL)]
 
-    async def remove(self, messages: Sequence[Message]) -> None:
-        """Delete messages."""
-        keys = [(each.origin, each.era, each.index) for each in messages]
-
-        async def write(db: "AsyncConnection[tuple[Any, ...]]") -> None:
-            async with db.cursor() as cursor:
-                await cursor.executemany(f"DELETE FROM {_TABLE} WHERE origin = %s AND era = %s AND idx = %s", keys)  # noqa: S608
-
-        await self._write(write)
-
     async def have_read(self, shard: str, origin: str, index: int) -> None:
         """Note up to where a shard has read a log."""
 

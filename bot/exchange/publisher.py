@@ -122,8 +122,6 @@ class Publisher:
             tidied = await self._pipeline.with_journal(partial(tidied_up, own, by_all))
             if tidied.changed:
                 await self._exchange.publish(tidied.changed)
-            if tidied.gone:
-                await self._exchange.remove(tidied.gone)
             if tidied.waits:
                 self._crossing.wait_to_tidy()
 

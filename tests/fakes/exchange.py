@@ -41,11 +41,6 @@ class MemoryExchange:
         eras = list(dict.fromkeys(message.era for message in own))
         return sorted(own, key=lambda message: (eras.index(message.era), message.index))
 
-    async def remove(self, messages: Sequence[Message]) -> None:
-        self._must_be_up()
-        for message in messages:
-            self.messages.pop((message.origin, message.era, message.index), None)
-
     async def have_read(self, shard: str, origin: str, index: int) -> None:
         self._must_be_up()
         self.read[shard, origin] = index
