@@ -25,6 +25,7 @@ from . import disk
 from .line_format import MAX_LINE, open_line
 
 _NAME = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})\.jsonl(?P<closed>\.zst)?")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BLOCK = 1 << 20
 # One byte of zstd can claim some 30,000 bytes of text: with input pieces of this size, no call yields over 32 MiB.
 _FEED = 1024
@@ -57,6 +58,11 @@ class Day:
     def end_ms(self) -> int:
         """The end of the day in milliseconds since 1970 UTC: no record in it is younger."""
         return (dt.date.fromisoformat(self.name).toordinal() - _EPOCH + 1) * 86_400_000
+
+
+def is_day(name: str) -> bool:
+    """Tell whether a text is written as the name of a day is: ``2026-11-24``."""
+    return _DAY.fullmatch(name) is not None
 
 
 def list_days(folder: Path) -> list[Day]:

@@ -5,6 +5,7 @@ another machine, or may have died between the table and the file.
 
 Rules kept here:
 - Nothing is signed here; every checkpoint comes from the table, and is written only if the copy has the same root.
+- What the table says is a file's name only if it is a day.
 - The order on the disk is that of the journal: lines, flushed; tiles; checkpoint.
 - A day is closed when the table has its closing checkpoint over exactly its lines.
 - Erasures and purges that a signed record declares are carried out in the files. A damaged day keeps neither other days
@@ -19,7 +20,7 @@ from pathlib import Path
 from moderation.values.errors import Broken, Invalid
 
 from . import disk
-from .days import Day, close_day
+from .days import Day, close_day, is_day
 from .line_format import BadLine, DecodedLine, decode, open_line
 from .line_log import Forked, LineLog, PlacedLine, SharedCheckpoint
 from .reader import Log
@@ -31,6 +32,7 @@ from .transparency.checkpoint import open_checkpoint
 from .transparency.daily_checkpoints import CHECKPOINT, TIMESTAMP, own_note
 from .transparency.signed_note import NoteVerifier
 from .transparency.tiles import Tiles
+from .tree_at import tree_at
 
 _DECLARED = ("erase", "purge")
 
@@ -111,15 +113,19 @@ class Follower:
     def _take(self, lines: Sequence[PlacedLine], notes: Sequence[SharedCheckpoint]) -> bool:
         """Add lines up to each checkpoint, then the checkpoint.
 
-        As the checkpoints were read after the lines, each that lies between two of the lines is among them.
+        As the checkpoints were read after the lines, each that lies between two of the lines is among them. They are
+        taken in order of size, a day's closing one last: a witness or a time stamp gives an old one a new number.
         """
         taken = 0
-        for note in notes:
+        left = sorted(notes, key=lambda note: (max(note.size, self.size), note.day != "", note.number))
+        while left:
+            note = left[0]
             taken += self._add(lines[taken : taken + max(0, note.size - self.size)])
             if note.size > self.size:
+                self._number = min(each.number for each in left) - 1  # all up to it are taken
                 return bool(taken)
-            self._accept(note)
-            self._number = note.number
+            self._accept(left.pop(0))
+        self._number = max((note.number for note in notes), default=self._number)
         rest = self._add(lines[taken:])
         return bool(taken or rest or notes)
 
@@ -152,6 +158,7 @@ class Follower:
         self._day = day
 
     def _path(self, day: str) -> Path:
+        _check_name(day)
         return self.folder / "day" / f"{day}.jsonl"
 
     def _follow_moved_day(self, last: PlacedLine) -> None:
@@ -166,21 +173,20 @@ class Follower:
         if note.day:
             self._close(note)
         elif note.size == self.size:
-            try:
-                signed = open_checkpoint(note.note, [self._verifier])
-            except Invalid as error:
-                raise Broken(f"the checkpoint of {note.size} records in the database: {error}") from error
-            if (signed.size, signed.root) != (self.size, self._tree.root()):
-                raise Forked(self.signed)
+            self._check_root(note, self._tree.root())
             self._tiles.write(self._tree)
             disk.replace_atomically(self.folder / "checkpoint", note.note.encode())
             self.signed = self.size
 
     def _close(self, note: SharedCheckpoint) -> None:
         """Keep a day's closing checkpoint, with what others added to it, and close the day if it is open."""
+        _check_name(note.day)
         path = self.folder / "checkpoints" / f"{note.day}{CHECKPOINT}"
         ours = path.read_text("utf-8") if path.exists() else ""
-        if ours != note.note and not (own_note(ours) == own_note(note.note) and len(ours) > len(note.note)):
+        if own_note(ours) != own_note(note.note):
+            self._check_closing(note, ours)
+            disk.replace_atomically(path, note.note.encode())
+        elif len(ours) < len(note.note):
             disk.replace_atomically(path, note.note.encode())
         if note.stamp is not None:
             with suppress(FileExistsError):
@@ -190,6 +196,28 @@ class Follower:
             self._appender.close()
             self._appender = None
             close_day(Day(self._day, self._path(self._day)))
+
+    def _check_closing(self, note: SharedCheckpoint, ours: str) -> None:
+        """Check a closing checkpoint that the files do not have: that it is signed, and covers the day's lines.
+
+        `ours`: the one that the files have instead, or "". Raises `Forked` or `Broken`.
+        """
+        if note.size == self.size:
+            self._check_root(note, self._tree.root())
+        else:
+            self._check_root(note, tree_at(self.folder, self.signed, note.size).root())
+        is_last = note.day == self._day
+        if is_last != (note.size == self.size) or (ours and not is_last):
+            raise Broken(f"the database has a checkpoint of {note.size} records that does not close {note.day}")
+
+    def _check_root(self, note: SharedCheckpoint, root: bytes) -> None:
+        """Check that the log's key signed a checkpoint, over this root."""
+        try:
+            signed = open_checkpoint(note.note, [self._verifier])
+        except Invalid as error:
+            raise Broken(f"the checkpoint of {note.size} records in the database: {error}") from error
+        if (signed.size, signed.root) != (note.size, root):
+            raise Forked(min(self.signed, note.size))
 
     def _carry_out(self) -> None:
         """Carry out what is declared and signed, at most once for each checkpoint.
@@ -222,6 +250,12 @@ class Follower:
         if self._appender and self._appender.was_replaced():
             self._appender.close()
             self._appender = disk.Appender(self._path(self._day))
+
+
+def _check_name(day: str) -> None:
+    """Check that a day of the table can be a file's name. Raises `Broken`."""
+    if not is_day(day):
+        raise Broken("the database names a day that is none")
 
 
 def _index(opened: DecodedLine) -> int:

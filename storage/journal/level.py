@@ -18,16 +18,14 @@ from moderation.values.errors import Broken, Invalid, Refused
 from . import disk
 from .days import DayLines
 from .follower import Follower
-from .line_format import BadLine, open_line
 from .line_log import Forked, Incomplete, LineLog, PlacedLine
-from .merkle import Tree
 from .reader import Log
 from .recover import RecoveredLog, recover, set_aside
 from .transparency.checkpoint import Checkpoint, open_checkpoint
 from .transparency.daily_checkpoints import Closings
 from .transparency.log_key import read_verifier
 from .transparency.signed_note import NoteVerifier
-from .transparency.tiles import NoTile, Tiles
+from .tree_at import leaf_of, own_lines, tree_at
 
 _AT_ONCE = 1_000
 
@@ -112,21 +110,21 @@ def check(folder: Path, verifier: NoteVerifier, table: LineLog, state: Recovered
         raise Incomplete(state.tree.size, begins[0].index)
     both = min(state.signed, newest.size if newest else 0)
     if newest and both == newest.size:
-        if _tree_at(folder, state, both).root() != _opened(newest.note, verifier).root:
+        if tree_at(folder, state.signed, both).root() != _opened(newest.note, verifier).root:
             raise Forked(_first_difference(folder, table, begins[0].index if begins else 0))
     elif newest and both:
         _check_continued(folder, verifier, table, state)
-    for theirs, ours in zip(_lines(table, both, min(end, state.tree.size)), _own(folder, both), strict=False):
-        if _leaf(theirs.line) != _leaf(ours):
+    for theirs, ours in zip(_lines(table, both, min(end, state.tree.size)), own_lines(folder, both), strict=False):
+        if leaf_of(theirs.line) != leaf_of(ours):
             raise Forked(theirs.index)
 
 
 def _check_continued(folder: Path, verifier: NoteVerifier, table: LineLog, state: RecoveredLog) -> None:
     """Check that the table's next checkpoint continues the files' newest one."""
     after = min(table.checkpoints(0, state.signed), key=lambda each: (each.size <= state.signed, each.size))
-    tree = _tree_at(folder, state, state.signed)
+    tree = tree_at(folder, state.signed, state.signed)
     for line in _lines(table, state.signed, after.size):
-        tree.add(_leaf(line.line))
+        tree.add(leaf_of(line.line))
     if (tree.size, tree.root()) != (after.size, _opened(after.note, verifier).root):
         raise Forked(_first_difference(folder, table, 0))
 
@@ -155,29 +153,6 @@ def push(folder: Path, table: LineLog, state: RecoveredLog) -> int:
     return size - end if end else 0
 
 
-def _tree_at(folder: Path, state: RecoveredLog, size: int) -> Tree:
-    """Return the tree of the first `size` records in the files, from the nearest tiles before it."""
-    starts = [first for _, first in Log(folder).starts() if first <= size]
-    for base in sorted({size, *starts, *([state.signed] if state.signed <= size else [])}, reverse=True):
-        try:
-            tree = Tiles(folder / "tile").tree(base) if base else Tree()
-        except NoTile:
-            continue
-        for line in _own(folder, base):
-            if tree.size == size:
-                break
-            tree.add(_leaf(line))
-        if tree.size == size:
-            return tree
-    raise Broken(f"{folder / 'tile'}: tiles are missing; run `answerable logs verify`")
-
-
-def _own(folder: Path, start: int) -> Iterator[bytes]:
-    """Yield the lines in the files from record `start` on."""
-    for day, first in Log(folder).starting_with(start):
-        yield from DayLines(day.path).each(max(0, start - first))
-
-
 def _lines(table: LineLog, start: int, stop: int) -> Iterator[PlacedLine]:
     while start < stop and (lines := table.read(start, min(_AT_ONCE, stop - start))):
         if lines[0].index != start:
@@ -188,17 +163,10 @@ def _lines(table: LineLog, start: int, stop: int) -> Iterator[PlacedLine]:
 
 def _first_difference(folder: Path, table: LineLog, start: int) -> int:
     """Return the first record in which files and table differ."""
-    for theirs, ours in zip(_lines(table, start, table.end()), _own(folder, start), strict=False):
-        if _leaf(theirs.line) != _leaf(ours):
+    for theirs, ours in zip(_lines(table, start, table.end()), own_lines(folder, start), strict=False):
+        if leaf_of(theirs.line) != leaf_of(ours):
             return theirs.index
     return start
-
-
-def _leaf(line: bytes) -> bytes:
-    try:
-        return open_line(line).leaf
-    except BadLine as error:
-        raise Broken(f"a line of the log cannot be read ({error.code})") from error
 
 
 def _opened(note: str, verifier: NoteVerifier) -> Checkpoint:

@@ -14,7 +14,7 @@ from storage.journal.record import Draft
 from storage.journal.retention.targets import Targets
 from storage.journal.transparency.daily_checkpoints import Closings
 from storage.journal.verify.verify import verify
-from tests.unit.storage.journal.shared_log import DAY_MS, NOON, Machines, erasing, said, stopped
+from tests.unit.storage.journal.shared_log import DAY_MS, NOON, Machine, Machines, erasing, said, stopped
 
 
 @pytest.fixture
@@ -304,6 +304,102 @@ def test_what_witnesses_add_to_a_closing_checkpoint_reaches_every_machine(machin
         follower.close()
         assert "witness" in Closings(other.folder).read("2026-11-24").note
     assert other.files() == one.files()
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_machine_that_was_away_when_a_closed_day_was_witnessed_follows(machines: Machines, is_late: bool) -> None:
+    one, other, new = (machines.machine(name) for name in ("one", "other", "new"))
+    witness = "\N{EM DASH} witness.example.org " + "A" * 100 + "\n"
+    with one.leads() as journal:
+        journal.append([said("first day")])
+        journal.checkpoint(NOON)
+        other.follows()
+        before = other.copy("leads afterwards")
+        journal.close_day(NOON + DAY_MS)
+        journal.append([said("second day", NOON + DAY_MS)])
+        journal.checkpoint(NOON)
+        if is_late:
+            journal.close_day(NOON + 2 * DAY_MS)
+            journal.append([said("third day", NOON + 2 * DAY_MS)])
+            journal.checkpoint(NOON)
+        journal.closings.add_lines("2026-11-24", [witness])
+        journal.closings.add_timestamp("2026-11-24", b"stamped")
+    for machine in (other, new):
+        machine.follows()
+        assert _without_tiles(machine) == _without_tiles(one)
+    with before.leads(NOON + 2 * DAY_MS) as journal:
+        assert journal.closings.timestamp("2026-11-24") == b"stamped"
+        assert witness in journal.closings.read("2026-11-24").note
+
+
+def test_a_large_gap_is_followed_in_steps_though_an_old_day_was_stamped(machines: Machines) -> None:
+    one, other = machines.machine("one"), machines.machine("other")
+    with one.leads() as journal:
+        for day in range(4):
+            journal.append([said(f"{day} {n}", NOON + day * DAY_MS) for n in range(700)])
+            journal.checkpoint(NOON)
+        for name in ("2026-11-26", "2026-11-24"):
+            journal.closings.add_timestamp(name, b"stamped")
+        other.follows()
+        assert _without_tiles(other) == _without_tiles(one)
+
+
+@pytest.mark.parametrize("day", ["../../out", "2026-11-24\n", "", "x", "\u0662026-11-24"])
+def test_a_day_of_the_table_that_is_none_names_no_file(machines: Machines, day: str) -> None:
+    one, other = machines.machine("one"), machines.machine("other")
+    with one.leads() as journal:
+        journal.append([said("first day")])
+        journal.close_day(NOON + DAY_MS)
+    other.follower().close()
+    before = _names(other.data_dir.parent)
+    machines.db.execute("UPDATE answerable_shared.log SET day = %s", (day,))
+    with pytest.raises(Broken):
+        other.follows()
+    assert _names(other.data_dir.parent) == before
+    machines.db.execute("UPDATE answerable_shared.log SET day = '2026-11-24'")
+    machines.db.execute("UPDATE answerable_shared.checkpoints SET day = %s WHERE day <> ''", (day or "y",))
+    with pytest.raises(Broken):
+        other.follows()
+    assert not [name for name in _names(other.data_dir.parent) - before if "out" in name or "ckpt" in name]
+
+
+@pytest.mark.parametrize("follows_before", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "SET note = replace(note, E'log\\n', E'log\\n1')",
+        "SET note = (SELECT note FROM answerable_shared.checkpoints WHERE day = '' ORDER BY size LIMIT 1)",
+        "SET day = '2026-11-23'",
+    ],
+)
+def test_a_closing_checkpoint_is_kept_only_if_it_closes_the_day(
+    machines: Machines, change: str, follows_before: bool
+) -> None:
+    one, other = machines.machine("one"), machines.machine("other")
+    with one.leads() as journal:
+        journal.append([said("first day")])
+        journal.checkpoint(NOON)
+        journal.append([said("more of it")])
+        journal.close_day(NOON + DAY_MS)
+        if follows_before:
+            other.follows()
+        else:
+            other.follower().close()
+        closings = other.folder / "checkpoints"
+        before = {path: path.read_bytes() for path in closings.iterdir()}
+        machines.db.execute(f"UPDATE answerable_shared.checkpoints {change} WHERE day <> ''")
+        with pytest.raises(Broken):
+            other.follows()
+    assert {path: path.read_bytes() for path in closings.iterdir()} == before
+
+
+def _without_tiles(machine: Machine) -> dict[str, bytes]:
+    """Return the files without tiles: a machine has no partial ones of checkpoints that were gone before it came."""
+    return {name: text for name, text in machine.files().items() if not name.startswith("tile/")}
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
 
 
 def test_lines_put_into_the_files_after_a_clean_stop_are_set_aside(machines: Machines) -> None:
