@@ -8,7 +8,7 @@ what is still to be sent. What the old one had not applied yet is left for the b
 Rules kept here:
 - It never runs while the bot does, on this machine or another, and none can start meanwhile.
 - A crash at any instant leaves the old database or the new one under the name, never none.
-- The journal is only read.
+- The journal is only read, after its files were brought up to what its table in PostgreSQL has.
 
 Left to others: what a record makes of the tables (`bot/pipeline/replay.py`, `storage/projections/`), schemas of
 PostgreSQL (`storage/database/swap.py`).
@@ -117,10 +117,25 @@ def rebuild(
 def _rebuild_schema(place: "DatabasePlace", now: int, bar: Bar | None, epoch: "Epoch") -> tuple[Old, int, str | None]:
     from storage.database.swap import fresh_beside, take_place
 
+    _follow_table(place)
     old = read_old(place)
     made = fresh_beside(place, epoch)
     count = asyncio.run(fill(made, place.data_dir / "records", old, bar, leaving=True, epoch=epoch))
     return old, count, take_place(place, made, now, epoch)
+
+
+def _follow_table(place: "DatabasePlace") -> None:
+    """Bring the files up to the table of the log: another machine may have led last. Raises `Refused` or `Broken`."""
+    from bot.leading.lead import connect, worded
+    from storage.journal.level import files_differ, follow, open_follower
+    from storage.journal.postgresql_lines import PostgresLines
+
+    with worded(place), files_differ(place.data_dir):
+        table = PostgresLines(connect(place, "answerable"), place.shard)
+        try:
+            follow(open_follower(place.data_dir, table))
+        finally:
+            table.close()
 
 
 class Upto:

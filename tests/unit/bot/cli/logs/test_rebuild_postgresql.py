@@ -12,12 +12,18 @@ from bot.cli.logs.words import display_names
 from bot.cli.terminal.output import LED_ELSEWHERE
 from bot.config.config import load_config
 from bot.config.database import DATABASE_URL
-from bot.leading.lead import INSTANCE, leads
+from bot.leading.lead import INSTANCE, connect, leads
+from moderation.model.facts import CreditChanged
+from moderation.values.ids import PersonId
 from storage import schema
 from storage.database.place import DatabasePlace
 from storage.database.server import session
+from storage.journal.journal import Journal
+from storage.journal.postgresql_lines import PostgresLines
+from storage.journal.record_keys import PersonKeys
+from storage.record_mapping import draft_of_fact
 from tests.unit.bot.cli.conftest import Answerable
-from tests.unit.bot.cli.logs.test_rebuild import data
+from tests.unit.bot.cli.logs.test_rebuild import BEN, CODE, NOON, data
 
 __all__ = ["data"]
 
@@ -100,6 +106,29 @@ def test_never_runs_while_another_machine_leads(
         done = answerable("logs", "rebuild-db")
     assert (done.code, "Traceback" in done.err) == (LED_ELSEWHERE, False)
     assert schemas(place) == ["answerable"]
+
+
+def test_what_only_the_table_of_the_log_has_is_taken_first(
+    place: DatabasePlace, answerable: Answerable, config_file: Path
+) -> None:
+    records, behind = place.data_dir / "records", place.data_dir.parent / "behind"
+    shutil.copytree(records, behind)
+    credit = CreditChanged(n=1, entry="charge", cost=7, grade="minor", rule="calm", left=88, subject=BEN)
+    with leads(load_config(config_file)) as epoch:
+        table = PostgresLines(connect(place, "test"), place.shard, epoch)
+        keys = PersonKeys.open(place, epoch)
+        with Journal.open(place.data_dir, "example.org/log", keys, NOON, table=table) as journal:
+            journal.append([draft_of_fact(credit, NOON, CODE, PersonId)])
+            journal.close(NOON)
+        keys.close()
+        table.close()
+    whole = answerable("logs", "rebuild-db", "--json").json
+    before = tables(place)
+    shutil.rmtree(records)
+    behind.rename(records)
+    again = answerable("logs", "rebuild-db", "--json").json
+    assert (whole["records"], again["records"], again["end_missing"]) == (5, 5, 0)
+    assert tables(place) == before
 
 
 def test_names_are_found_and_a_missing_server_costs_only_them(place: DatabasePlace, answerable: Answerable) -> None:
