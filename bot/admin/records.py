@@ -170,10 +170,10 @@ class Operations:
         await self._erase(since.targets, what, reader, reason)
         gone = partial(erase_from_tables, accounts=accounts, kept=must_stay)
         await self._pipeline.commit(actions=[TakeBack(room=room, event=event) for room, event in words], also=gone)
-        await self._clean()
         if not kept:
             for account in accounts:  # records from before the link have a separate key
                 await self._pipeline.with_journal(partial(_forget, PersonId(account)))
+        await self._clean()
         return Erased(found.targets.count + since.targets.count, by, kept, since.elsewhere, identity, len(words))
 
     async def _clean(self) -> None:

@@ -34,11 +34,8 @@ from .statements import MOST, Fetched, Result, Statements
 STATEMENTS = Statements(postgresql_types.StatementDialect(paramstyle="numeric_dollar"))  # type: ignore[no-untyped-call]
 Step = tuple[str, Sequence[object]]  # a statement and its values
 _TO_CLEAN = """SELECT quote_ident(schemaname) || '.' || quote_ident(relname) FROM pg_stat_user_tables
-    WHERE schemaname = current_schema() OR (schemaname, relname) = ('answerable_shared', 'log')
-    ORDER BY schemaname, relname"""
-_TO_CLEAN_SOON = """SELECT quote_ident(schemaname) || '.' || quote_ident(relname) FROM pg_stat_user_tables
-    WHERE (schemaname = current_schema() OR (schemaname, relname) = ('answerable_shared', 'log')) AND n_dead_tup > 0
-    ORDER BY schemaname, relname"""
+    WHERE (schemaname IN (current_schema(), 'answerable_shared') OR starts_with(schemaname, current_schema() || '$'))
+    AND (n_dead_tup > 0 OR %s) ORDER BY schemaname, relname"""  # the state, what machines share, the small stores
 _STILL_SEEN = """SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND backend_xmin IS NOT NULL AND pid <> pg_backend_pid()"""
 _NUL, _REPLACEMENT = b"\0", "\N{REPLACEMENT CHARACTER}".encode()
@@ -216,7 +213,7 @@ class PostgresqlEngine(TableEngine):
 
         The server overwrites it when it writes there again, and keeps its own log as long as it is set to.
         """
-        found = await db.exec_driver_sql(_TO_CLEAN if patience_ms else _TO_CLEAN_SOON)
+        found = await db.exec_driver_sql(_TO_CLEAN % bool(patience_ms))
         await db.exec_driver_sql(f"SET statement_timeout = {patience_ms or self.patience_ms}")
         for (name,) in found.all():
             await db.exec_driver_sql(f"VACUUM (SKIP_LOCKED) {name}")

@@ -275,6 +275,32 @@ async def test_what_was_deleted_is_cleaned_unless_somebody_sees_it(database: Dat
     assert await database.clean(patience_ms=0)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "answerable_shared.log",
+        "answerable_shared.exchange",
+        "answerable$identity.person_keys",
+        "answerable$crypto_device.sessions",
+    ],
+)
+@pytest.mark.parametrize("is_update", [False, True])
+async def test_what_was_erased_beside_the_state_is_cleaned_too(
+    place: DatabasePlace, database: Database, table: str, is_update: bool
+) -> None:
+    rows(place, f"CREATE SCHEMA IF NOT EXISTS {table.partition('.')[0]}")
+    rows(place, f"DROP TABLE IF EXISTS {table}")
+    rows(place, f"CREATE TABLE {table} (words text)")
+    rows(place, f"INSERT INTO {table} VALUES ('a secret')")
+    if is_update:
+        rows(place, f"UPDATE {table} SET words = ''")
+    rows(place, f"DELETE FROM {table}")
+    size = f"SELECT pg_relation_size('{table}')"
+    assert rows(place, size) != [(0,)]
+    assert await database.clean()
+    assert rows(place, size) == [(0,)]
+
+
 @pytest.mark.parametrize(("number", "key"), [("9999", "newer"), ("0001", "older")])
 async def test_another_schema_is_refused_in_one_line(
     place: DatabasePlace, database: Database, number: str, key: str
