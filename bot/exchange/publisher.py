@@ -11,7 +11,7 @@ Left to others: what crosses (`moderation/shards/crossing.py`), the form of a me
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 import structlog
@@ -36,7 +36,9 @@ log = structlog.get_logger()
 
 SCANNED = "exchange_scanned"  # up to where the log was searched for what crosses
 _RETRY_S = 10.0
+_WAITING_S = 60.0  # between two looks whether others have read an order to erase
 _AT_ONCE = 100
+_PAGE = 1_000  # messages of some 3 kB
 _FAR = 10_000  # records after which it is worth noting how far the search has come
 
 
@@ -62,6 +64,7 @@ class Publisher:
         self._begun = False
         self._turn = asyncio.Lock()
         self._is_down = False
+        self._waits: list[Message] = []  # erased here, and kept until all others have read them
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -75,7 +78,7 @@ class Publisher:
                 if not self._is_down:
                     log.warning("exchange_down", why=str(error))
                 self._is_down = True
-            wait = _RETRY_S if self._is_down else None
+            wait = _RETRY_S if self._is_down else _WAITING_S if self._waits else None
             try:
                 await asyncio.wait_for(self._crossing.event.wait(), wait)
             except TimeoutError:
@@ -111,19 +114,43 @@ class Publisher:
         self._begun = True
 
     async def tidy(self) -> None:
-        """Take out of the exchange what is erased, or no longer kept, here. Raises `ExchangeDown`."""
-        if not self._crossing.erased:
-            return
+        """Take out of the exchange what is erased, or no longer kept, here. Raises `ExchangeDown`.
+
+        What waits for other shards is looked at alone, unless something was erased since.
+        """
         async with self._turn:
-            self._crossing.tidied()
-            own = await self._exchange.own(self._journal.origin)
-            read = await self._exchange.read_by(self._journal.origin)
-            by_all = min((read.get(name, -1) for name in self._others), default=-1)
-            tidied = await self._pipeline.with_journal(partial(tidied_up, own, by_all))
-            if tidied.changed:
-                await self._exchange.publish(tidied.changed)
-            if tidied.waits:
-                self._crossing.wait_to_tidy()
+            if self._crossing.erased:
+                self._crossing.tidied()
+                try:
+                    await self._pipeline.with_journal(_turn_passed)  # an erasure that is recorded is done by then
+                    self._waits = [each async for page in self._pages() for each in await self._tidied(page)]
+                except BaseException:
+                    self._crossing.not_tidied()
+                    raise
+            elif self._waits:
+                self._waits = list(await self._tidied(self._waits))
+
+    async def _pages(self) -> AsyncIterator[Sequence[Message]]:
+        """Yield all that was published, some at a time."""
+        origin = self._journal.origin
+        for era in await self._exchange.eras(origin):
+            index = -1
+            while page := await self._exchange.after(origin, era, index, _PAGE):
+                index = page[-1].index
+                yield page
+
+    async def _tidied(self, own: Sequence[Message]) -> Sequence[Message]:
+        """Tidy some messages. Returns those that others must read first."""
+        read = await self._exchange.read_by(self._journal.origin)
+        by_all = min((read.get(name, -1) for name in self._others), default=-1)
+        tidied = await asyncio.to_thread(tidied_up, own, by_all, self._journal)
+        if tidied.changed:
+            await self._exchange.publish(tidied.changed)
+        return tidied.waits
+
+
+def _turn_passed(journal: Journal) -> None:
+    """Do nothing, in the turn of those who write."""
 
 
 def _not_published(journal: Journal, last: Message | None, era: str, start: int) -> tuple[list[int], int]:

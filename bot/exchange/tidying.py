@@ -10,7 +10,7 @@ Rules kept here:
 Left to others: when it is done (`publisher.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -26,37 +26,42 @@ from .port import Message
 
 @dataclass(frozen=True, slots=True)
 class Tidied:
-    """The messages to be replaced, and whether some must still be read by others."""
+    """The messages to be replaced, and to be looked at again once others have read them."""
 
     changed: Sequence[Message]
-    waits: bool
+    waits: Sequence[Message]
 
 
 def tidied_up(own: Sequence[Message], read_by_all: int, journal: Journal) -> Tidied:
-    """Compare what was published with the log; `read_by_all` is up to where all others have read it."""
-    log, changed, waits = Log(journal.folder), [], False
-    for message in own:
-        if message.index >= journal.size:
-            continue
-        lines = message.body.split("\n")
-        now = [_as_kept(line, log) for line in lines]
+    """Compare what was published with the log; `read_by_all` is up to where all others have read it.
+
+    Each day is read once. Nobody need be kept from writing meanwhile. Raises `Broken`.
+    """
+    changed, waits, size = [], [], journal.size
+    named = [(each, each.body.split("\n")) for each in own if each.index < size]
+    raws = dict(Log(journal.folder).raws(_index(each) for _, lines in named for each in lines if leaf_of(each) is None))
+    for message, lines in named:
+        now = [_as_kept(line, raws) for line in lines]
         if now == lines:
             continue
         is_kept = leaf_of(now[0]) is None
         if is_kept and orjson.loads(now[0])["k"] == DataAsked.KIND and message.index > read_by_all:
-            waits = True
+            waits.append(message)
         else:
             changed.append(replace(message, body="\n".join(now)))
     return Tidied(changed, waits)
 
 
-def _as_kept(line: str, log: Log) -> str:
+def _as_kept(line: str, raws: Mapping[int, bytes]) -> str:
     """Return what may be shown now of a record that was published."""
     if leaf_of(line) is not None:
         return line
-    leaf = open_line(line.encode()).leaf
-    try:
-        raw = log.raw(orjson.loads(line)["i"])
-    except LookupError:
+    leaf, raw = open_line(line.encode()).leaf, raws.get(_index(line))
+    if raw is None:
         return of_leaf(leaf)
+    raw = raw.removesuffix(b"\n")
     return disclosed(raw) if open_line(raw).leaf == leaf else line
+
+
+def _index(line: str) -> int:
+    return int(orjson.loads(line)["i"])

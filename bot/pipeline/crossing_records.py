@@ -34,8 +34,8 @@ class CrossingRecords:
         """Note that nothing is published any more that was erased."""
         self.erased = False
 
-    def wait_to_tidy(self) -> None:
-        """Note that something has to be read by others before it is taken out."""
+    def not_tidied(self) -> None:
+        """Note that something may still be published that was erased."""
         self.erased = True
 
     def add(self, indexes: Iterable[int]) -> None:

@@ -1,13 +1,23 @@
 """What a shard has published and erases is taken out of the exchange; the order to erase it stays until it is read."""
 
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from bot.admin.records import _erase_piece
 from bot.app import make_operations
+from bot.exchange import publisher
+from bot.exchange.port import Message
+from bot.exchange.tidying import Tidied, tidied_up
 from moderation.model.actions import Tell
 from moderation.model.facts import AccountsLinked, DataAsked, Learnt, PartsErased, SanctionEnded, SanctionStarted
 from moderation.values.ids import UserId
+from storage.journal.journal import Journal
 from storage.journal.retention.find import parts_of
 from storage.journal.retention.legal_holds import HoldsInForce
 from tests.fakes.exchange import MemoryExchange
@@ -76,3 +86,77 @@ async def test_a_purge_leaves_a_chain_that_a_late_and_a_new_shard_can_follow(tmp
         assert [key for key in told if key.startswith("shards.")] == ["shards.pinned"]
     for shard in (one, two, new):
         await shard.close()
+
+
+@dataclass
+class Counting(MemoryExchange):
+    """An exchange that notes what is read from it, and how much at once."""
+
+    pages: list[int] = field(default_factory=list)
+
+    async def own(self, origin: str) -> Sequence[Message]:
+        found = await super().own(origin)
+        self.pages.append(len(found))
+        return found
+
+    async def after(self, origin: str, era: str, index: int, most: int) -> Sequence[Message]:
+        self.pages.append(most)
+        return await super().after(origin, era, index, most)
+
+
+async def test_an_order_that_waits_leaves_a_quiet_exchange_once_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "_WAITING_S", 0.01)
+    exchange = MemoryExchange()
+    shard = await Shard("one", tmp_path / "one", exchange, apart("one", "two")["one"]).open()
+    await shard.say(await shard.room({}, [ANN]), ANN, "an elephant")
+    await erase(shard, ANN)
+    running = asyncio.create_task(shard.publisher.run())
+    await _until(lambda: sum(ANN in each.body for each in exchange.messages.values()) == 1)
+    await exchange.have_read("two", "example.org/one", 1_000)
+    await _until(lambda: ANN not in str(exchange.messages))  # nothing is recorded meanwhile
+    running.cancel()
+    await shard.close()
+
+
+async def test_an_order_that_waits_does_not_read_the_rest_again(tmp_path: Path) -> None:
+    exchange = Counting()
+    shard = await Shard("one", tmp_path / "one", exchange, apart("one", "two")["one"]).open()
+    await shard.say(await shard.room({}, [ANN]), ANN, "an elephant")
+    await erase(shard, ANN)
+    await shard.publisher.tidy()
+    exchange.pages.clear()
+    await shard.publisher.tidy()
+    assert ANN in str(exchange.messages)
+    assert exchange.pages == []
+    await shard.close()
+
+
+async def test_lines_are_read_while_others_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shard = await Shard("one", tmp_path / "one", MemoryExchange(), apart("one", "two")["one"]).open()
+    await shard.say(await shard.room({}, [ANN]), ANN, "an elephant")
+    await erase(shard, ANN)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(messages: Sequence[Message], by_all: int, journal: Journal) -> Tidied:
+        begun.set()
+        assert go_on.wait(60)
+        return tidied_up(messages, by_all, journal)
+
+    monkeypatch.setattr(publisher, "tidied_up", slow)
+    tidying = asyncio.create_task(shard.publisher.tidy())
+    assert await asyncio.to_thread(begun.wait, 60)
+    try:
+        async with asyncio.timeout(20):
+            await shard.pipeline.commit((DataAsked(what="erase-confirmed", subject=BEN),))
+    finally:
+        go_on.set()
+        await tidying
+        await shard.close()
+
+
+async def _until(it_is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not it_is_so():  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
