@@ -27,7 +27,7 @@ from moderation.values.errors import Refused
 from storage.database.fence import Epoch, LedElsewhere
 from storage.database.place import DatabasePlace
 from storage.database.refusals import DatabaseRefused, is_of_driver, refusal_of
-from storage.database.server import driver, session
+from storage.database.server import driver, must_keep_settings, session
 from storage.journal import disk
 from storage.journal.transparency import log_key
 
@@ -219,8 +219,13 @@ def enrolled(config: Config, *, any_keys: bool = False) -> "Leadership":
 
 
 def connect(place: DatabasePlace, name: str) -> "Connection[Any]":
-    """Return a connection for the log or the lead, in which a commit is durable."""
+    """Return a connection for the log or the lead, in which a commit is durable. Raises `DatabaseRefused`."""
     connection: Connection[Any] = driver().connect(**session(place, durable=True, name=name))
+    try:
+        must_keep_settings(connection, place, durable=True)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

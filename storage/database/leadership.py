@@ -28,6 +28,7 @@ from moderation.values.errors import Refused
 
 from . import shared_tables
 from .fence import Epoch, sessions_of
+from .refusals import refused
 
 Connect = Callable[[str], "psycopg.Connection[Any]"]  # by the name of the session; in autocommit
 
@@ -193,7 +194,10 @@ class Leadership:
         db = self._session()
         token = secrets.token_hex(8)
         for _ in range(_TRIES):
-            db.execute(_END_SESSIONS, (sessions_of(self._shard, leader.epoch),))
+            try:
+                db.execute(_END_SESSIONS, (sessions_of(self._shard, leader.epoch),))
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise refused("accounts", db.info.dbname, said=str(error).partition("\n")[0]) from error
             with suppress(psycopg.errors.LockNotAvailable), db.transaction():
                 db.execute(_LOCK_WAIT)
                 row = db.execute(_BEGIN_EPOCH, (token, self._shard, leader.epoch, leader.holder)).fetchone()

@@ -23,7 +23,7 @@ from .fence import Epoch, is_superseded
 from .place import DatabasePlace
 from .refusals import refusal_of, refused
 from .schemas import NOTED, alembic_config, schemas
-from .server import NAME, driver, session
+from .server import NAME, driver, must_keep_settings, session
 
 if TYPE_CHECKING:
     from psycopg import Connection as Sync
@@ -54,6 +54,7 @@ def connected(
     try:
         with psycopg.connect(**session(place, read_only=read_only, durable=durable, name=name)) as connection:
             _refuse_server(connection.info, place)
+            must_keep_settings(connection, place, durable=durable)
             yield connection
     except psycopg.Error as error:
         refusal = refusal_of(error, place)

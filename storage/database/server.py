@@ -10,10 +10,13 @@ Left to others: statements (`psycopg_driver.py`), what an error means (`refusals
 """
 
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .place import DatabasePlace
 from .refusals import refused
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 NAME = "answerable"
 CONNECT_S = 10
@@ -22,6 +25,7 @@ _STATEMENT_MS = 300_000
 _LOCK_MS = 30_000
 _IDLE_MS = 60_000  # in a transaction
 _READER_IDLE_MS = 600_000
+_KEPT = "SELECT current_setting('search_path'), current_setting('synchronous_commit')"
 
 
 def driver() -> ModuleType:
@@ -65,3 +69,10 @@ def session(
         "keepalives_count": 3,
         "tcp_user_timeout": _GONE_MS,
     }
+
+
+def must_keep_settings(connection: "Connection[Any]", place: DatabasePlace, *, durable: bool) -> None:
+    """Raise `DatabaseRefused` if the session lacks the settings of `session`: a pooler has dropped them."""
+    found = connection.execute(_KEPT).fetchone()
+    if found != (f'"{place.schema}"', "on" if durable else "off"):
+        raise refused("pooler", place, said="search_path, synchronous_commit")

@@ -1,5 +1,6 @@
 """A log on PostgreSQL has one leader at a time, and what an old one still writes is refused."""
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 from moderation.values.errors import Refused
 from storage.database.fence import Epoch, is_superseded
 from storage.database.leadership import LEASE_S, PATIENCE_S, Follows, Leadership, Lease, Me
+from storage.database.refusals import DatabaseRefused
 
 KEY = Path("keys/log.key")
 ONE, OTHER = Me("one.example.org", "1" * 16), Me("other.example.org", "2" * 16)
@@ -364,3 +366,23 @@ def _until(look: Callable[[], bool]) -> None:
     while not look():
         assert time.monotonic() < ends
         time.sleep(0.01)
+
+
+def test_sessions_of_another_account_are_told_from_other_faults(connect: Any, postgres_url: str) -> None:
+    with seen_by(connect, ONE) as one:
+        epoch = began(one)
+        connect(epoch.application_name)  # of the account that makes the tables
+    admin, role = connect("admin"), f"fence_{secrets.token_hex(4)}"
+    admin.execute(f"CREATE ROLE {role}")
+    for what in ("SCHEMA answerable_shared", "ALL TABLES IN SCHEMA answerable_shared"):
+        admin.execute(f"GRANT ALL ON {what} TO {role}")
+    try:
+        other = connect("other")
+        other.execute(f"SET ROLE {role}")
+        leadership = Leadership(lambda _: other, "north", OTHER)
+        with pytest.raises(DatabaseRefused, match="accounts"):
+            leadership.take_over(leadership.look())
+        other.close()
+    finally:
+        admin.execute(f"DROP OWNED BY {role}")
+        admin.execute(f"DROP ROLE {role}")

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import Integer, String, TypeDecorator, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from bot.leading import lead
 from moderation.model.actions import Align
 from moderation.values.ids import RoomId
 from storage import outbox, schema
@@ -519,3 +520,15 @@ async def test_a_former_leader_neither_uses_a_copy_nor_removes_tables_that_anoth
         fresh_beside(place, former)
     assert rows(place, "SELECT way FROM answerable_shared.moves") == [("in",)]
     assert rows(place, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE '%rebuild'") == [(1,)]
+
+
+def test_a_pooler_that_drops_the_settings_is_refused(place: DatabasePlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dropped(*given: Any, **named: Any) -> dict[str, Any]:
+        return server.session(*given, **named) | {"options": ""}
+
+    for module in (postgresql, lead):
+        monkeypatch.setattr(module, "session", dropped)
+    with pytest.raises(DatabaseRefused, match="pooler"), postgresql.connected(place):
+        pass
+    with pytest.raises(DatabaseRefused, match="pooler"):
+        lead.connect(place, "answerable/a/1")
