@@ -103,10 +103,8 @@ class Lead:
 
     def lines(self) -> "PostgresLines":
         """Return the table of the log, to be written in this epoch."""
-        from storage.journal.postgresql_lines import PostgresLines
-
         with worded(self._place):
-            return PostgresLines(connect(self._place, self.epoch.application_name), self._place.shard, self.epoch)
+            return lines_of(self._place, self.epoch.application_name, self.epoch)
 
     async def may_act(self) -> None:
         """Wait until the lease holds, if it does not: so long nothing may be asked of the homeserver."""
@@ -227,6 +225,15 @@ def connect(place: DatabasePlace, name: str) -> "Connection[Any]":
         connection.close()
         raise
     return connection
+
+
+def lines_of(place: DatabasePlace, name: str, epoch: Epoch | None = None) -> "PostgresLines":
+    """Return the table of the log, to be read or, in an epoch, to be written."""
+    from storage.journal.line_mac import LineKey
+    from storage.journal.postgresql_lines import PostgresLines
+
+    key = LineKey.derived(log_key.load(place.data_dir).seed, place.shard)
+    return PostgresLines(connect(place, name), place.shard, epoch, key)
 
 
 def instance_of(data_dir: Path) -> str:

@@ -21,7 +21,7 @@ from storage.database.fence import LedElsewhere
 from storage.database.refusals import DatabaseRefused, is_of_driver, refusal_of
 from storage.journal.level import files_differ, open_follower
 
-from .lead import LOOK_S, Away, Lead, connect, enrolled, until_told, worded
+from .lead import LOOK_S, Away, Lead, enrolled, lines_of, until_told, worded
 
 if TYPE_CHECKING:
     from storage.database.leadership import Leader, Leadership
@@ -98,13 +98,11 @@ class Standby:
             return None
 
     def _opened(self) -> "tuple[Leadership, Follower]":
-        from storage.journal.postgresql_lines import PostgresLines
-
         config, place = self._config, self._config.place
         if self._leadership is None:
             self._leadership = enrolled(config)
         if self._follower is None:
-            self._table = PostgresLines(connect(place, f"answerable/{place.shard}/standby"), place.shard)
+            self._table = lines_of(place, f"answerable/{place.shard}/standby")
             self._follower = open_follower(config.data_dir, self._table)
         return self._leadership, self._follower
 

@@ -49,6 +49,7 @@ CREATE TABLE IF NOT EXISTS answerable_shared.log (
     idx bigint NOT NULL,
     day text COLLATE "C" NOT NULL,
     line bytea NOT NULL,
+    mac bytea NOT NULL,
     PRIMARY KEY (shard, idx)
 );
 CREATE TABLE IF NOT EXISTS answerable_shared.checkpoints (

@@ -18,7 +18,7 @@ from moderation.values.errors import Broken, Invalid, Refused
 from . import disk
 from .days import DayLines
 from .follower import Follower
-from .line_log import Forked, Incomplete, LineLog, PlacedLine
+from .line_log import Forked, Incomplete, LineLog, PlacedLine, Unproved
 from .reader import Log
 from .recover import RecoveredLog, recover, set_aside
 from .transparency.checkpoint import Checkpoint, open_checkpoint
@@ -91,6 +91,8 @@ def files_differ(data_dir: Path) -> Iterator[None]:
         raise Refused("cli.run.forked", folder=folder, first=str(error.index)) from error
     except Incomplete as error:
         raise Refused("cli.run.incomplete", folder=folder, first=str(error.first)) from error
+    except Unproved as error:
+        raise Refused("cli.run.foreign_line", first=str(error.index)) from error
 
 
 def follow(follower: Follower) -> None:

@@ -7,6 +7,7 @@ Rules kept here:
 - Only one process may write, the leader of the present epoch; any other gets `Superseded`, and nothing is written.
 - Lines are added at the end only. Afterwards a line changes in its erasable parts alone.
 - A checkpoint is never ahead of the lines that it covers.
+- A line that was not written with the log's key is never returned: `Unproved` is raised.
 Left to others: the table itself (`postgresql_lines.py`), who leads (`storage/database/fence.py`), bringing files and
 table to one state (`level.py`), copying the table to files (`follower.py`).
 """
@@ -33,6 +34,14 @@ class Incomplete(Broken):
         super().__init__(f"the files end before record {size}, and the database begins with record {first}")
         self.size = size
         self.first = first
+
+
+class Unproved(Broken):
+    """Raised if a line of the table was not written with the log's key. `index`: its record."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"record {index} in the database was not written with the key of this log")
+        self.index = index
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Rules kept here:
 - Whatever is written is durable when the call returns, and was written in the epoch that the writer holds.
 - A new line costs one round trip: the check of the epoch, that of the place and the insertion are one statement.
 - Calls from several threads take turns.
+- A line is returned, or written at another place, only if its MAC holds.
 - An error of the server is raised as SQLAlchemy would raise it, so that whoever handles those of the state tables
   handles it, too.
 Left to others: what the lines are (`line_format.py`), the tables (`storage/database/shared_tables.py`).
@@ -22,24 +23,29 @@ from moderation.values.errors import Broken
 from storage.database.fence import Epoch, is_superseded
 
 from .line_log import PlacedLine, SharedCheckpoint
+from .line_mac import LineKey
 
 _AT_ONCE: Final = 1_000  # lines in one statement; a line has some 500 bytes
 
 _END: Final = "SELECT coalesce(max(idx) + 1, 0) FROM answerable_shared.log WHERE shard = %(shard)s"
 _APPEND: Final = """
 WITH led AS MATERIALIZED (SELECT answerable_shared.must_lead(%(shard)s, %(epoch)s, %(holder)s))
-INSERT INTO answerable_shared.log (shard, idx, day, line)
-SELECT %(shard)s, %(start)s + given.n - 1, given.day, given.line
-FROM led, unnest(%(days)b::text[], %(lines)b::bytea[]) WITH ORDINALITY AS given (day, line, n)
+INSERT INTO answerable_shared.log (shard, idx, day, line, mac)
+SELECT %(shard)s, %(start)s + given.n - 1, given.day, given.line, given.mac
+FROM led, unnest(%(days)b::text[], %(lines)b::bytea[], %(macs)b::bytea[]) WITH ORDINALITY AS given (day, line, mac, n)
 WHERE %(start)s = (SELECT coalesce(max(idx) + 1, 0) FROM answerable_shared.log WHERE shard = %(shard)s)
 """
 _READ: Final = """
-SELECT idx, day, line FROM answerable_shared.log WHERE shard = %s AND idx >= %s ORDER BY idx LIMIT %s
+SELECT idx, day, line, mac FROM answerable_shared.log WHERE shard = %s AND idx >= %s ORDER BY idx LIMIT %s
+"""
+_READ_THESE: Final = """
+SELECT idx, day, line, mac FROM answerable_shared.log WHERE shard = %s AND idx = ANY(%s::bigint[])
 """
 _REWRITE: Final = """
-UPDATE answerable_shared.log AS l SET line = given.line
-FROM unnest(%(indices)b::bigint[], %(lines)b::bytea[]) AS given (idx, line)
-WHERE l.shard = %(shard)s AND l.idx = given.idx AND l.line <> given.line
+UPDATE answerable_shared.log AS l SET day = given.day, line = given.line, mac = given.mac
+FROM unnest(%(indices)b::bigint[], %(days)b::text[], %(lines)b::bytea[], %(macs)b::bytea[])
+    AS given (idx, day, line, mac)
+WHERE l.shard = %(shard)s AND l.idx = given.idx
 """
 _ERASED: Final = """
 INSERT INTO answerable_shared.erased (shard, below) VALUES (%s, %s)
@@ -71,17 +77,25 @@ WHERE shard = %s ORDER BY size DESC, day DESC LIMIT 1
 """
 _REMOVE: Final = "DELETE FROM answerable_shared.log WHERE shard = %s AND idx < %s"
 _ERASED_TO: Final = "SELECT coalesce(max(below), 0) FROM answerable_shared.erased WHERE shard = %s"
-_MOVE: Final = """
-UPDATE answerable_shared.log SET day = %(new)s WHERE shard = %(shard)s AND day = %(old)s AND idx >=
+_OPEN_DAY: Final = """
+SELECT idx, day, line, mac FROM answerable_shared.log WHERE shard = %(shard)s AND day = %(day)s AND idx >=
     (SELECT coalesce(max(size), 0) FROM answerable_shared.checkpoints WHERE shard = %(shard)s AND day <> '')
+ORDER BY idx LIMIT %(most)s
 """
 
 
 class PostgresLines:
-    """The lines of one log. Without an epoch they can only be read."""
+    """The lines of one log. Without an epoch they can only be read, and without a key only counted."""
 
-    def __init__(self, connection: "psycopg.Connection[Any]", shard: str, epoch: Epoch | None = None) -> None:
+    def __init__(
+        self,
+        connection: "psycopg.Connection[Any]",
+        shard: str,
+        epoch: Epoch | None = None,
+        key: LineKey | None = None,
+    ) -> None:
         """Take a connection in autocommit; it is closed with this."""
+        self._line_key = key
         self._db = connection
         self._shard = shard
         self._epoch = epoch
@@ -97,8 +111,13 @@ class PostgresLines:
 
     def append(self, start: int, lines: Sequence[tuple[str, bytes]]) -> None:
         """Add lines, each with its day. Raises `Broken` if `start` is not the end, `Superseded`, `DBAPIError`."""
-        epoch = self._must_write()
-        given = {"days": [day for day, _ in lines], "lines": [line for _, line in lines], "start": start}
+        epoch, mac = self._must_write(), self._key.mac
+        given = {
+            "days": [day for day, _ in lines],
+            "lines": [line for _, line in lines],
+            "macs": [mac(index, day, line) for index, (day, line) in enumerate(lines, start)],
+            "start": start,
+        }
         with self._turned() as db:
             led = {"shard": self._shard, "epoch": epoch.number, "holder": epoch.holder}
             done = db.execute(_APPEND, led | given)
@@ -107,17 +126,18 @@ class PostgresLines:
                 raise Broken(f"the table of the log does not end before record {start}")
 
     def read(self, start: int, most: int = _AT_ONCE) -> list[PlacedLine]:
-        """Return at most `most` lines from `start` on, in order."""
+        """Return at most `most` lines from `start` on, in order. Raises `Unproved`."""
         with self._turned() as db:
-            rows = db.execute(_READ, (self._shard, start, most), binary=True).fetchall()
-        return [PlacedLine(*row) for row in rows]
+            return self._checked(db.execute(_READ, (self._shard, start, most), binary=True).fetchall())
 
     def rewrite(self, lines: Iterable[tuple[int, bytes]], erased_to: int) -> None:
-        """Replace lines, then note that all erasures below `erased_to` are applied."""
+        """Replace lines, then note that all erasures below `erased_to` are applied. Raises `Unproved`."""
         left = iter(lines)
-        while some := list(islice(left, _AT_ONCE)):
-            given = {"indices": [index for index, _ in some], "lines": [line for _, line in some]}
-            self._write((_REWRITE, {"shard": self._shard, **given}))
+        while some := dict(islice(left, _AT_ONCE)):
+            with self._writing() as db:
+                old = self._checked(db.execute(_READ_THESE, (self._shard, list(some)), binary=True).fetchall())
+                new = [PlacedLine(each.index, each.day, some[each.index]) for each in old]
+                self._put(db, [each for each in new if each not in old])
         self._write((_ERASED, (self._shard, erased_to)))
 
     def erased_to(self) -> int:
@@ -129,8 +149,11 @@ class PostgresLines:
         self._write((_REMOVE, (self._shard, index)))
 
     def move_day(self, old: str, new: str) -> None:
-        """Move all lines of the open day `old` to another one."""
-        self._write((_MOVE, {"shard": self._shard, "old": old, "new": new}))
+        """Move all lines of the open day `old` to another one. Raises `Unproved`."""
+        given = {"shard": self._shard, "day": old, "most": _AT_ONCE}
+        with self._writing() as db:
+            while lines := self._checked(db.execute(_OPEN_DAY, given, binary=True).fetchall()):
+                self._put(db, [PlacedLine(each.index, new, each.line) for each in lines])
 
     def put_checkpoint(self, day: str, size: int, note: str, stamp: bytes | None = None) -> None:
         """Keep a checkpoint; a later one of the same day replaces it.
@@ -151,6 +174,30 @@ class PostgresLines:
         row = self._one(_NEWEST, (self._shard,))
         return SharedCheckpoint(*row) if row else None
 
+    @property
+    def _key(self) -> LineKey:
+        if self._line_key is None:
+            raise Broken("this log was opened without the key of its lines")
+        return self._line_key
+
+    def _checked(self, rows: Iterable[tuple[int, str, bytes, bytes]]) -> list[PlacedLine]:
+        """Return the lines of rows. Raises `Unproved` unless each was written with the log's key."""
+        lines, check = [], self._key.check
+        for index, day, line, mac in rows:
+            check(index, day, line, mac)
+            lines.append(PlacedLine(index, day, line))
+        return lines
+
+    def _put(self, db: "psycopg.Connection[Any]", lines: Sequence[PlacedLine]) -> None:
+        """Write other days and texts of lines that are there."""
+        given = {
+            "indices": [each.index for each in lines],
+            "days": [each.day for each in lines],
+            "lines": [each.line for each in lines],
+            "macs": [self._key.mac(each.index, each.day, each.line) for each in lines],
+        }
+        db.execute(_REWRITE, {"shard": self._shard, **given})
+
     def _must_write(self) -> Epoch:
         if self._epoch is None:
             raise Broken("this log was opened for reading only")
@@ -162,11 +209,17 @@ class PostgresLines:
 
     def _write(self, *statements: tuple[str, Any]) -> None:
         """Run statements in one transaction of the epoch."""
+        with self._writing() as db:
+            for sql, values in statements:
+                db.execute(sql, values)
+
+    @contextmanager
+    def _writing(self) -> Iterator["psycopg.Connection[Any]"]:
+        """Yield the connection in a transaction of the epoch."""
         epoch = self._must_write()
         with self._turned() as db, db.transaction():
             db.execute(epoch.check_sql)
-            for sql, values in statements:
-                db.execute(sql, values)
+            yield db
 
     @contextmanager
     def _turned(self) -> Iterator["psycopg.Connection[Any]"]:

@@ -22,7 +22,9 @@ from bot.config.database import DATABASE_URL
 from storage.database.place import DatabasePlace
 from storage.journal.days import DayLines
 from storage.journal.level import follow, open_follower
+from storage.journal.line_mac import LineKey
 from storage.journal.postgresql_lines import PostgresLines
+from storage.journal.transparency import log_key
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.faults.running import LOOK_S, Place, Running, text_of
 from tests.theatre.forked_command import ForkedProgram
@@ -174,7 +176,8 @@ class TwoMachines(OnPostgres):
             assert machine.program is not None
             machine.program.terminate()
             self.exits.append(await machine.ended())
-        with closing(PostgresLines(psycopg.connect(self.url, autocommit=True), "")) as table:
+        key = LineKey.derived(log_key.load(standby.data).seed, "")
+        with closing(PostgresLines(psycopg.connect(self.url, autocommit=True), "", None, key)) as table:
             follow(open_follower(standby.data, table))  # what the leader wrote after the standby had ended
         return self.exits[-1]
 

@@ -30,6 +30,11 @@ def load_or_create(data_dir: Path, folder: Path, origin: str) -> Signer:
     return signer
 
 
+def load(data_dir: Path) -> Signer:
+    """Load the signing key. Raises `Broken` if it is damaged and `OSError` if there is none."""
+    return _read(data_dir / KEY)
+
+
 def read_verifier(folder: Path) -> NoteVerifier:
     """Read the key that checks this log. Raises `Invalid` if it is damaged and `OSError` if there is none."""
     return NoteVerifier.parse(_text(folder / _VKEY))

@@ -215,7 +215,7 @@ def test_files_that_lack_records_of_the_database_are_not_moved_to(data: Path, po
     move("--to", postgres_url)
     configure(postgres_url)
     with psycopg.connect(postgres_url) as server:
-        server.execute("INSERT INTO answerable_shared.log VALUES ('', 1000000, '2026-11-24', '')")
+        server.execute("INSERT INTO answerable_shared.log VALUES ('', 1000000, '2026-11-24', '', '')")
     assert refused("--to", "sqlite") == "database.files_behind"
     assert opens(DatabasePlace(data, SecretStr(postgres_url))) == ""
 

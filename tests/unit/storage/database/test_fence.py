@@ -326,7 +326,7 @@ def test_standbys_are_named_with_what_they_lack(connect: Any) -> None:
     with seen_by(connect, ONE) as one, seen_by(connect, OTHER) as other:
         began(one)
         connect("log").execute(
-            "INSERT INTO answerable_shared.log SELECT 'north', n, '2026-11-24', '' FROM generate_series(0, 9) n"
+            "INSERT INTO answerable_shared.log SELECT 'north', n, '2026-11-24', '', '' FROM generate_series(0, 9) n"
         )
         assert one.standbys() == ()
         other.follow(4)

@@ -16,10 +16,12 @@ from storage.journal.days import DayLines
 from storage.journal.follower import Follower
 from storage.journal.journal import Journal
 from storage.journal.level import check, follow
+from storage.journal.line_mac import LineKey
 from storage.journal.postgresql_lines import PostgresLines
 from storage.journal.record import NOBODY, Draft, Part
 from storage.journal.record_keys import PersonKeys
 from storage.journal.recover import recover
+from storage.journal.transparency import log_key
 from storage.journal.transparency.log_key import read_verifier
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
@@ -48,7 +50,9 @@ class Machines:
         return epoch
 
     def table(self, epoch: Epoch | None = None) -> PostgresLines:
-        self._open.append(PostgresLines(self.connect("table"), SHARD, epoch))
+        found = next(self.folder.glob("*/keys/log.key"), None)
+        seed = log_key.load(found.parent.parent).seed if found else bytes(32)
+        self._open.append(PostgresLines(self.connect("table"), SHARD, epoch, LineKey.derived(seed, SHARD)))
         return self._open[-1]
 
     def machine(self, name: str) -> "Machine":
@@ -122,6 +126,8 @@ class Machine:
             if source and not (self.data_dir / name).exists():
                 (self.data_dir / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, self.data_dir / name)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log_key.load_or_create(self.data_dir, self.folder, "example.org/log")
 
 
 def said(text: str, at_ms: int = NOON) -> Draft:
