@@ -7,6 +7,7 @@ Rules kept here:
 - The bot does not run on this machine or another, and none can start meanwhile.
 - What was copied is compared with what was read before it counts; the source is left as it was.
 - What has to be changed in the settings is said at the end.
+- No password is taken from the command line, which every account of the machine can read, and none is shown.
 
 Left to others: copying (`storage/moving/`), which of the two may be used (`storage/database/moved.py`).
 """
@@ -66,7 +67,7 @@ def move(
 def _with_database(config: "Config", to: str) -> "Config":
     """Return the settings with the database on PostgreSQL. Raises `Refused` if the direction makes no sense."""
     from storage.database import moved
-    from storage.database.place import DatabasePlace, is_address
+    from storage.database.place import DatabasePlace, has_password, is_address
 
     if not (config.data_dir / "records").is_dir():
         raise Invalid(text("cli.logs.no_records", data_dir=config.data_dir))
@@ -76,7 +77,9 @@ def _with_database(config: "Config", to: str) -> "Config":
         return config
     if to != POSTGRESQL:
         if not is_address(to):
-            raise Invalid(text("cli.database.bad_to", to=to))
+            raise Invalid(text("cli.database.bad_to", to=to if to.isalnum() else "..."))
+        if has_password(to):
+            raise Refused("cli.database.password_seen", env=config.env_file)
         config = config.model_copy(update={"secrets": config.secrets.model_copy(update={"database": SecretStr(to)})})
     if config.place.url is None:
         raise Refused("cli.database.no_address")
@@ -134,15 +137,6 @@ def _say_settings(config: "Config", to: str, *, to_files: bool) -> None:
         if config.secrets.database:
             say("cli.database.remove_secret", env=config.env_file)
     elif to != POSTGRESQL and (config.place.url is None or config.place.url.get_secret_value() != to):
-        _say_address(config, to)
-
-
-def _say_address(config: "Config", to: str) -> None:
-    from storage.database.place import has_password
-
-    if has_password(to):
-        say("cli.database.set_secret", env=config.env_file)
-    else:
         say("cli.database.set_line", file=config.file, url=to)
 
 

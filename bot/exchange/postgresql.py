@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from storage.database import shared_tables
 from storage.database.fence import Epoch, is_superseded
 from storage.database.place import DatabasePlace
+from storage.database.refusals import said
 from storage.database.server import NAME, driver, session
 
 from .port import ExchangeDown, Message
@@ -175,7 +176,7 @@ class PostgresExchange:
                     raise self._epoch.superseded() from error
                 connection, self._connection = self._connection, None
                 await _ended(connection)
-                raise ExchangeDown(str(error).partition("\n")[0]) from error
+                raise ExchangeDown(said(error, self._place)) from error
 
     async def _connect(self) -> "AsyncConnection[tuple[Any, ...]]":
         psycopg = driver()

@@ -19,7 +19,7 @@ from moderation.values.errors import Broken
 
 from .fence import Epoch, is_superseded, literal
 from .place import DatabasePlace
-from .refusals import is_of_driver, refusal_of
+from .refusals import is_of_driver, refusal_of, said
 from .server import NAME, driver, session
 from .server_seen import ServerSeen, server_of
 from .small_tables import Column, SmallTable, numbers, quoted
@@ -159,7 +159,7 @@ def _failures(epoch: Epoch | None) -> Iterator[None]:
         if epoch is not None and is_superseded(error):
             raise epoch.superseded() from error
         if is_of_driver(error) and refusal_of(error) is not None:
-            raise OSError(str(error).partition("\n")[0]) from error
+            raise OSError(said(error)) from error
         raise
 
 

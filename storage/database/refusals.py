@@ -15,7 +15,7 @@ from math import inf
 
 from moderation.values.errors import Refused
 
-from .place import DatabasePlace
+from .place import DatabasePlace, account_of
 
 # SQLSTATE, or its first two characters -> a text of the message files, below ``database.``.
 _STATES = {
@@ -53,6 +53,8 @@ _OF_SERVER = re.compile(r"[^\s:]:  \S")  # its severity, in its language, ends s
 _WAITED_FOR = frozenset({"unreachable", "stopped", "crowded", "read_only"})  # pass by themselves
 _DENIED_S = 60.0  # a server may be starting, and say so in any language
 _LONGEST = 200  # characters of what the server says
+_ACCOUNT = re.compile(r'(?<=\b(?:user|role) ")[^"]*(?=")')
+_HIDDEN = "..."
 
 
 class DatabaseRefused(Refused):
@@ -79,7 +81,7 @@ def refusal_of(error: BaseException | None, place: DatabasePlace | str = "") -> 
     if error is None:
         return None
     why = _why(error)
-    return refused(why, place, said=_said(error)) if why else None
+    return refused(why, place, said=said(error, place)) if why else None
 
 
 def is_of_driver(error: BaseException) -> bool:
@@ -104,7 +106,10 @@ def _of_connecting(said: str) -> str:
     return "denied" if _OF_SERVER.search(said) else "unreachable"
 
 
-def _said(error: BaseException) -> str:
-    """Return the first line of what the driver says."""
+def said(error: BaseException, place: DatabasePlace | str = "") -> str:
+    """Return the first line of what the driver says, without the name of the account."""
     line = next((each.strip() for each in str(error).splitlines() if each.strip()), type(error).__name__)
+    line = _ACCOUNT.sub(_HIDDEN, line)
+    if isinstance(place, DatabasePlace) and place.url and (account := account_of(place.url.get_secret_value())):
+        line = re.sub(rf"(?<=[\"'»„“«‘]){re.escape(account)}(?=[\"'«“”»’])", _HIDDEN, line)
     return line[:_LONGEST]

@@ -12,7 +12,7 @@ Left to others: statements (`psycopg_driver.py`), what an error means (`refusals
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .place import DatabasePlace
+from .place import DatabasePlace, is_address
 from .refusals import refused
 
 if TYPE_CHECKING:
@@ -43,8 +43,11 @@ def session(
     """Return the arguments of `psycopg.connect` (and of its asynchronous sister) for a place on PostgreSQL.
 
     `durable`: a commit is on disk when it returns. `patient`: statements may take as long as they need (migrations).
+    Raises `DatabaseRefused` if the driver cannot read the address, whose words would show the password.
     """
     assert place.url is not None, "a file needs no server"
+    if not is_address(place.url.get_secret_value()):
+        raise refused("address")
     settings = {
         "search_path": f'"{place.schema}"',
         "timezone": "UTC",

@@ -191,6 +191,9 @@ def test_what_cannot_be_meant_is_refused(data: Path, postgres_url: str, tmp_path
     assert refused("--to", "sqlite") == "cli.database.on_files"
     assert refused("--to", "postgresql") == "cli.database.no_address"
     assert "found mysql" in refused("--to", "mysql")
+    for broken in ("postgresql://bot:hu/sh@127.0.0.1/a", "mysql://bot:hush@127.0.0.1/a"):
+        assert "sh@" not in refused("--to", broken)
+    assert refused("--to", postgres_url.replace("postgres@", "postgres:hush@")) == "cli.database.password_seen"
     move("--to", postgres_url)
     assert refused("--to", postgres_url) == "database.moved_to_server"
     configure(postgres_url)

@@ -59,9 +59,14 @@ def test_what_cannot_be_used_is_refused_without_being_shown(
     assert "hush" not in str(error.value)
 
 
-def test_an_address_in_the_environment_that_is_none_is_refused_without_being_shown() -> None:
+@pytest.mark.parametrize(
+    "url",
+    ["mysql://answerable:hush@db", "postgresql://answerable:hush/1@db/a", "postgresql://answerable:hush%zz@db/a"],
+)
+def test_an_address_in_the_environment_that_is_none_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(Invalid, match=DATABASE_URL) as error:
-        _ = config("", **{DATABASE_URL: "mysql://answerable:hush@db"}).place
+        _ = config("", **{DATABASE_URL: url}).place
+    assert "%2F" in str(error.value)
     assert "hush" not in str(error.value)
 
 

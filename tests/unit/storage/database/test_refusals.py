@@ -1,10 +1,14 @@
 """The words for what PostgreSQL's driver raises."""
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from psycopg import errors
+from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
+from storage.database.place import DatabasePlace
 from storage.database.refusals import refusal_of, refused
 
 WHERE = "postgresql://db/answerable"
@@ -75,3 +79,21 @@ def test_wrong_settings_are_not_waited_for(why: str) -> None:
 def test_a_server_whose_words_nobody_knows_is_waited_for_only_a_while() -> None:
     assert 0 < refused("denied").patience_s <= 60
     assert refused("unreachable").patience_s == float("inf")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'connection failed: FATAL:  password authentication failed for user "answerable"',
+        'FATAL:  role "answerable" does not exist',
+        'FATAL:  no pg_hba.conf entry for host "10.0.0.7", user "answerable", database "a", SSL off',
+        "FATAL:  Passwort-Authentifizierung für Benutzer »answerable« fehlgeschlagen",
+        "致命错误:  用户 “answerable” Password 认证失败",
+    ],
+)
+def test_no_account_is_said(words: str) -> None:
+    url = SecretStr("postgresql://answerable:hush@db/a")
+    found = refusal_of(psycopg.OperationalError(words), DatabasePlace(Path("/nowhere"), url))
+    assert found is not None
+    assert "answerable" not in str(found.fields["said"])
+    assert "..." in str(found.fields["said"])
