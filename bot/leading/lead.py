@@ -25,6 +25,7 @@ from bot.account.key_files import must_have_key_files
 from bot.config.config import Config
 from moderation.values.errors import Refused
 from storage.database.fence import Epoch, LedElsewhere
+from storage.database.owners import refuse_foreign
 from storage.database.place import DatabasePlace
 from storage.database.refusals import DatabaseRefused, is_of_driver, refusal_of
 from storage.database.server import driver, must_keep_settings, session
@@ -220,6 +221,7 @@ def connect(place: DatabasePlace, name: str) -> "Connection[Any]":
     """Return a connection for the log or the lead, in which a commit is durable. Raises `DatabaseRefused`."""
     connection: Connection[Any] = driver().connect(**session(place, durable=True, name=name))
     try:
+        refuse_foreign(connection, place, place.schema)
         must_keep_settings(connection, place, durable=True)
     except BaseException:
         connection.close()

@@ -20,6 +20,7 @@ from moderation.values.notices import Moment
 
 from . import postgresql
 from .fence import Epoch
+from .owners import refuse_foreign
 from .place import DatabasePlace
 from .refusals import refused
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 FILE = "moved.json"
 STAGE = ".move"  # in the data directory: files that are being made
 COMPLETE = "complete"  # in it, once all of them are there
+_SCHEMA = "CREATE SCHEMA IF NOT EXISTS answerable_shared"
 _TABLE = """
-CREATE SCHEMA IF NOT EXISTS answerable_shared;
 CREATE TABLE IF NOT EXISTS answerable_shared.moves (
     shard text COLLATE "C" PRIMARY KEY,
     way text COLLATE "C" NOT NULL,
@@ -87,6 +88,8 @@ def last_move(connection: "psycopg.Connection[Any]", place: DatabasePlace) -> Mo
 
 def note_move(connection: "psycopg.Connection[Any]", place: DatabasePlace, move: Move) -> None:
     """Mark a database on PostgreSQL as moved into, or out of; part of the caller's transaction."""
+    connection.execute(_SCHEMA)
+    refuse_foreign(connection, place)
     connection.execute(_TABLE)
     connection.execute(_PUT, [place.shard, move.way, move.id, move.at_ms])
 

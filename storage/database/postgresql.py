@@ -6,6 +6,7 @@ Rules kept here:
 - They are made as `schema.py` describes them, or migrated, whole or not at all; of two starts, one waits for the other.
 - A server that is too old, or whose encoding cannot hold every text, is refused before anything is made.
 - Nothing is shown of the account.
+- What another account owns is refused before it is used (`owners.py`).
 
 Left to others: sessions (`server.py`), statements (`psycopg_driver.py`), transactions (`database.py`), what an error
 means (`refusals.py`).
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 from storage.schema import metadata
 
 from .fence import Epoch, is_superseded
+from .owners import refuse_foreign
 from .place import DatabasePlace
 from .refusals import refusal_of, refused
 from .schemas import NOTED, alembic_config, schemas
@@ -54,6 +56,7 @@ def connected(
     try:
         with psycopg.connect(**session(place, read_only=read_only, durable=durable, name=name)) as connection:
             _refuse_server(connection.info, place)
+            refuse_foreign(connection, place, place.schema)
             must_keep_settings(connection, place, durable=durable)
             yield connection
     except psycopg.Error as error:
@@ -229,9 +232,8 @@ def _make(connection: "Migrating", place: DatabasePlace) -> None:
     from sqlalchemy import text as sql
     from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
 
-    there = sql("SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = :name")
-    if not connection.scalar(there, {"name": place.schema}):
-        connection.execute(CreateSchema(place.schema))
+    connection.execute(CreateSchema(place.schema, if_not_exists=True))
+    refuse_foreign(connection.connection.driver_connection, place, place.schema)
     others = sql("SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = :name AND tablename = ANY(:ours)")
     tables = metadata.sorted_tables
     if connection.scalar(others, {"name": place.schema, "ours": [table.name for table in tables]}):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from moderation.values.errors import Broken
 
 from .fence import Epoch, is_superseded, literal
+from .owners import refuse_foreign
 from .place import DatabasePlace
 from .refusals import is_of_driver, refusal_of, said
 from .server import NAME, driver, session
@@ -49,19 +50,23 @@ class PostgresqlSmallStore:
 
     @classmethod
     def open(cls, place: DatabasePlace, schema: str, epoch: Epoch | None) -> "PostgresqlSmallStore":
-        """Open the store in `schema`, or create it for the leader of `epoch`. Raises `OSError`, `Superseded`.
+        """Open the store in `schema`, or create it for the leader of `epoch`.
 
-        Without an epoch nothing can be changed.
+        Without an epoch nothing can be changed. Raises `OSError`, `Superseded`, or `DatabaseRefused` if another account
+        owns what is there.
         """
         with _failures(epoch):
             settings = session(place, durable=True, name=epoch.application_name if epoch else NAME)
             connection = driver().connect(**settings)
         store = cls(connection, schema, epoch)
         try:
+            with _failures(epoch):
+                refuse_foreign(connection, place, place.schema)
             store.execute(_SETTINGS.format(schema=literal(schema)))
             if epoch and not store.exists():
                 with store.transaction():
                     store.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+                    refuse_foreign(connection, place, place.schema)
                     store.create((_VERSION,))
         except BaseException:
             store.close()

@@ -4,6 +4,8 @@ Rules kept here:
 - They are made by the first process that needs them, in one transaction, while all others wait.
 - A table is only ever added to: an older version of this program can work beside a newer one.
 - Text is compared as its bytes are.
+- What another account made under these names is refused.
+
 Left to others: what is in them (`fence.py`, `leadership.py`, `storage/journal/postgresql_lines.py`,
 `bot/exchange/postgresql.py`).
 """
@@ -11,15 +13,19 @@ Left to others: what is in them (`fence.py`, `leadership.py`, `storage/journal/p
 from typing import Any, Final
 
 from .fence import SUPERSEDED
+from .owners import refuse_foreign
 
 OF_A_LOG: Final = ("log", "checkpoints", "erased")  # what belongs to one log, by the column `shard`
 _MAKING: Final = "SELECT pg_advisory_xact_lock(1634628471)"
-_TABLES: Final = """
+_SCHEMA: Final = """
 DO $$ BEGIN
     IF NOT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = 'answerable_shared') THEN
         CREATE SCHEMA answerable_shared;
+        REVOKE ALL ON SCHEMA answerable_shared FROM PUBLIC;
     END IF;
 END $$;
+"""
+_TABLES: Final = """
 CREATE TABLE IF NOT EXISTS answerable_shared.shards (
     name text COLLATE "C" PRIMARY KEY,
     origin text COLLATE "C" NOT NULL,
@@ -97,6 +103,11 @@ END $$;
 
 
 def make(db: Any) -> None:
-    """Make the tables that do not exist yet, inside a transaction of a connection of psycopg."""
+    """Make the tables that do not exist yet, inside a transaction of a connection of psycopg.
+
+    Raises `DatabaseRefused` if some of them belong to another account.
+    """
     db.execute(_MAKING)
+    db.execute(_SCHEMA)
+    refuse_foreign(db)  # whose tables and functions would be used instead of ours
     db.execute(_TABLES)

@@ -5,6 +5,7 @@ Left to others: settings of sessions in general (`storage/database/server.py`).
 
 from typing import TYPE_CHECKING, Any
 
+from storage.database.owners import refuse_foreign
 from storage.database.place import DatabasePlace
 from storage.database.server import driver, session
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def connected(place: DatabasePlace, name: str) -> "psycopg.Connection[Any]":
-    """Return a connection on which a transaction may take as long as it needs."""
+    """Return a connection on which a transaction may take as long as it needs. Raises `DatabaseRefused`."""
     connection: psycopg.Connection[Any] = driver().connect(**session(place, durable=True, patient=True, name=name))
+    refuse_foreign(connection, place, place.schema)
     connection.execute("SET idle_in_transaction_session_timeout = 0")  # it waits while a file is read
     return connection
