@@ -107,9 +107,7 @@ def _moved(config: "Config", bar: Bar, *, to_files: bool) -> "Copied":
         if not to_files:
             return move_to_server(place, epoch, devices, now_ms(), report)
         size = recover(records, read_verifier(records)).tree.size
-        copied = move_to_files(place, epoch, size, devices, now_ms(), report)
-        _keep_session(config)
-    return copied
+        return move_to_files(place, epoch, size, devices, now_ms(), report, partial(_keep_session, config))
 
 
 def moved_to_server(config: "Config", bar: Bar) -> "Copied":

@@ -1,8 +1,8 @@
 """The move from PostgreSQL to SQLite's files.
 
 Rules kept here:
-- All files are made beside their places, complete and durable. Then the database is marked as left: from that moment
-  on the files are the ones in use. Then they take their places.
+- All files are made beside their places, complete and durable, and the session is kept. Then the database is marked
+  as left: from that moment on the files are the ones in use. Then they take their places.
 - A move that is killed before the mark leaves the database the one in use. One that is killed after it is finished by
   the next one, and no bot starts before.
 
@@ -10,7 +10,7 @@ Left to others: rows (`whole.py`), who may start where (`storage/database/moved.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,18 @@ _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 def move_to_files(
-    place: DatabasePlace, epoch: Epoch, records: int, devices: DeviceStores, now_ms: int, report: Progress
+    place: DatabasePlace,
+    epoch: Epoch,
+    records: int,
+    devices: DeviceStores,
+    now_ms: int,
+    report: Progress,
+    keep: Callable[[], None],
 ) -> Copied:
     """Move the database of `place`, which the caller leads in this epoch, to files in its data directory.
 
-    `records`: how many there are in the day files here; the database must not have more. Returns what was copied;
+    `records`: how many there are in the day files here; the database must not have more. `keep` takes what has no
+    place in the files out of the database, before that is marked as left. Returns what was copied;
     nothing if only the end of an interrupted move was left to do. Raises `Refused` or `Broken`; then the database is
     still the one in use.
     """
@@ -55,6 +62,7 @@ def move_to_files(
             disk.remove_folder(stage)
             disk.make_folder(stage, disk.SECRET_FOLDER_MODE)
             copied = copy_to_files(place, stage, stores_of(place, devices), report, state=True)
+            keep()
             _leave(connection, place, epoch, now_ms)
         elif _id_of(stage) != last.id:
             raise refused("moved_to_files", place, at=Moment(last.at_ms))

@@ -37,6 +37,7 @@ from storage.database.postgresql import migrate
 from storage.database.refusals import DatabaseRefused
 from storage.identity.store import IdentityStore
 from storage.journal.record_keys import PersonKeys
+from storage.moving import to_files
 from storage.moving.stores import DeviceStores, stores_of
 from storage.schema import metadata
 from tests.door.bot.cli.test_older_version import ARCHIVE
@@ -224,6 +225,15 @@ def test_files_that_lack_records_of_the_database_are_not_moved_to(data: Path, po
 
 
 def test_the_session_of_the_database_comes_with_it(data: Path, postgres_url: str) -> None:
+    _with_session(data, postgres_url)
+    move("--to", "sqlite")
+    kept = Path(".env").read_text("utf-8")
+    assert "another-token" in kept
+    assert "NEWER" in kept
+
+
+def _with_session(data: Path, postgres_url: str) -> None:
+    """Move to PostgreSQL, and keep a session there that this machine's `.env` does not have."""
     (data / "keys" / "crypto.key").unlink(missing_ok=True)
     move("--to", postgres_url)
     configure(postgres_url)
@@ -235,10 +245,34 @@ def test_the_session_of_the_database_comes_with_it(data: Path, postgres_url: str
         epoch = server.execute("SELECT epoch, holder FROM answerable_shared.shards").fetchone()
     assert epoch is not None
     keep_session(place, session, Epoch("", *epoch))
-    move("--to", "sqlite")
+
+
+def test_a_move_killed_after_the_mark_has_kept_the_session(
+    data: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_session(data, postgres_url)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(to_files, "_put_in_place", killed)
+    assert CliRunner().invoke(app, ["database", "move", "--to", "sqlite"]).exit_code != 0
+    assert opens(DatabasePlace(data, SecretStr(postgres_url))) == "moved_to_files"
+    assert "another-token" in Path(".env").read_text("utf-8")
+    monkeypatch.undo()
+    monkeypatch.chdir(data.parent)
+    assert move("--to", "sqlite")["finished"]
     kept = Path(".env").read_text("utf-8")
     assert "another-token" in kept
     assert "NEWER" in kept
+
+
+def test_a_move_that_is_refused_leaves_the_session_as_it_was(data: Path, postgres_url: str) -> None:
+    _with_session(data, postgres_url)
+    with psycopg.connect(postgres_url) as server:
+        server.execute("INSERT INTO answerable_shared.log VALUES ('', 1000000, '2026-11-24', '')")
+    assert refused("--to", "sqlite") == "database.files_behind"
+    assert not Path(".env").exists() or "another-token" not in Path(".env").read_text("utf-8")
 
 
 def test_what_a_killed_move_left_is_removed_at_the_next_start(data: Path) -> None:
