@@ -9,7 +9,7 @@ Left to others: reading it from the settings (`bot/config/config.py`), opening i
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -44,6 +44,11 @@ class DatabasePlace:
 
     def __str__(self) -> str:
         return shown(self.url.get_secret_value()) if self.url else str(self.file)
+
+
+def rebuilt_beside(place: DatabasePlace) -> DatabasePlace:
+    """Return the place on PostgreSQL in which tables are made that will take those of `place`."""
+    return replace(place, shard=f"{place.shard}$rebuild")
 
 
 def is_address(url: str) -> bool:

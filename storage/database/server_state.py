@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from .place import DatabasePlace
+from .place import DatabasePlace, rebuilt_beside
 from .postgresql import connected
 
 _ROUNDS = 20
@@ -30,6 +30,11 @@ _CLOSED = """
         AND has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'DELETE')
     ) ORDER BY 1
 """
+# What `logs rebuild-db` left: old tables, or new ones that it was killed over.
+_LEFT = """
+    SELECT nspname FROM pg_catalog.pg_namespace
+    WHERE starts_with(nspname, %(schema)s || '$before-rebuild-') OR nspname = %(half)s ORDER BY 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +46,21 @@ class ServerState:
     is_standby: bool
     may_make: bool  # the schema or tables in it
     closed: tuple[str, ...]  # tables that the account may not read and write
+    left: tuple[str, ...]  # schemas that nothing uses any more, and that no erasure reaches
     round_trip_ms: float  # the median
 
 
 def state_of(place: DatabasePlace) -> ServerState:
     """Ask the server. Raises `DatabaseRefused` if it cannot be used."""
     with connected(place) as connection:
-        named = {"schema": place.schema}
+        named = {"schema": place.schema, "half": rebuilt_beside(place).schema}
         return ServerState(
             version=str(connection.info.parameter_status("server_version")).partition(" ")[0],
             unsafe=tuple((str(name), str(value)) for name, value in connection.execute(_UNSAFE)),
             is_standby=connection.info.parameter_status("in_hot_standby") == "on",
             may_make=bool(connection.execute(_MAY_MAKE, named).fetchall()[0][0]),
             closed=tuple(str(name) for (name,) in connection.execute(_CLOSED, named)),
+            left=tuple(str(name) for (name,) in connection.execute(_LEFT, named)),
             round_trip_ms=median(_took_ms(connection.execute) for _ in range(_ROUNDS)),
         )
 

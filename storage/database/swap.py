@@ -10,10 +10,9 @@ Left to others: filling them (`bot/cli/logs/rebuild.py`), files of SQLite (likew
 """
 
 import datetime as dt
-from dataclasses import replace
 
 from .fence import Epoch
-from .place import DatabasePlace
+from .place import DatabasePlace, rebuilt_beside
 from .postgresql import changing
 
 _NAMES = "SELECT nspname FROM pg_catalog.pg_namespace WHERE starts_with(nspname, %s)"
@@ -24,7 +23,7 @@ def fresh_beside(place: DatabasePlace, epoch: Epoch) -> DatabasePlace:
 
     Raises `Superseded` or `DatabaseRefused`.
     """
-    fresh = replace(place, shard=f"{place.shard}$rebuild")
+    fresh = rebuilt_beside(place)
     with changing(place, epoch) as connection:
         connection.execute(f'DROP SCHEMA IF EXISTS "{fresh.schema}" CASCADE')
     return fresh

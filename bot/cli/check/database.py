@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bot.cli.access.lookup import query_database
 from bot.cli.terminal.output import why_of
 from moderation.values.errors import AnswerableError
+from storage.database.place import FILE
 
 from .findings import Finding, ok, problem, warning
 
@@ -47,6 +48,8 @@ def _server(place: "DatabasePlace") -> Iterator[Finding]:
         yield problem("database", "server_standby", where=place)
     if not state.may_make or state.closed:
         yield problem("database", "server_rights", where=place)
+    for schema in state.left:
+        yield warning("database", "server_left", where=place, schema=schema)
     took = f"{state.round_trip_ms:.1f}"
     if state.round_trip_ms > SLOW_MS:
         yield warning("database", "server_far", took=took)
@@ -59,6 +62,7 @@ def _tables(place: "DatabasePlace") -> Iterator[Finding]:
     from storage.database.moved import refuse_moved
 
     refuse_moved(place)
+    yield from _left(place)
     journal = (place.data_dir / "records" / "log.vkey").exists()
     if not is_there(place):
         later = "server_later" if place.url else "database_later"
@@ -72,6 +76,15 @@ def _tables(place: "DatabasePlace") -> Iterator[Finding]:
         yield ok("records", "journal", folder=place.data_dir / "records")
     elif applied:
         yield problem("records", "journal_missing", folder=place.data_dir / "records", records=applied)
+
+
+def _left(place: "DatabasePlace") -> Iterator[Finding]:
+    """Yield a warning for each copy on this machine that nothing uses and no erasure reaches."""
+    if place.url and place.file.exists():
+        yield warning("database", "files_left", file=place.file)
+    for file in sorted(place.data_dir.glob(f"{FILE}.before-rebuild-*")):
+        if not file.name.endswith(("-wal", "-shm")):
+            yield warning("database", "files_left", file=file)
 
 
 async def _applied(db: "AsyncConnection") -> int:

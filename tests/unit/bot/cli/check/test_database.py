@@ -14,6 +14,7 @@ from storage import schema
 from storage.database.database import Database
 from storage.database.place import DatabasePlace
 from storage.database.schemas import schemas
+from storage.moving.file_mark import note_files_left
 from tests.postgres.server import Server, own_server
 from tests.unit.bot.cli.conftest import Answerable
 
@@ -79,6 +80,24 @@ def test_a_safe_server_is_not_blamed(answerable: Answerable, monkeypatch: pytest
     with own_server(durable=True) as server:
         monkeypatch.setenv(DATABASE_URL, server.url())
         assert "server_unsafe" not in of_database(answerable)
+
+
+def test_what_a_rebuild_or_a_move_left_is_named(url: str, answerable: Answerable, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    made(url, data)
+    assert not {"server_left", "files_left"} & of_database(answerable).keys()
+    left = ["answerable$before-rebuild-2026-11-24", "answerable$before-rebuild-2026-11-24-2", "answerable_$rebuild"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        for schema_name in (*left, "answerable_other", "answerable$identity"):
+            connection.execute(f'CREATE SCHEMA "{schema_name}"')
+    data.mkdir(exist_ok=True)
+    note_files_left(data, "postgresql://db/answerable", 1)
+    for file in ("state.sqlite3", "state.sqlite3.before-rebuild-2026-11-24"):
+        (data / file).touch()
+    found = answerable("check", "--json").json
+    assert [each["text"].split()[2] for each in found if each["key"] == "server_left"] == left
+    files = [each["text"].split()[0] for each in found if each["key"] == "files_left"]
+    assert [Path(each).name for each in files] == ["state.sqlite3", "state.sqlite3.before-rebuild-2026-11-24"]
 
 
 def test_a_database_far_away_is_told(url: str, answerable: Answerable, monkeypatch: pytest.MonkeyPatch) -> None:
