@@ -126,12 +126,11 @@ def _rebuild_schema(place: "DatabasePlace", now: int, bar: Bar | None, epoch: "E
 
 def _follow_table(place: "DatabasePlace") -> None:
     """Bring the files up to the table of the log: another machine may have led last. Raises `Refused` or `Broken`."""
-    from bot.leading.lead import connect, worded
+    from bot.leading.lead import lines_of, worded
     from storage.journal.level import files_differ, follow, open_follower
-    from storage.journal.postgresql_lines import PostgresLines
 
     with worded(place), files_differ(place.data_dir):
-        table = PostgresLines(connect(place, "answerable"), place.shard)
+        table = lines_of(place, "answerable")
         try:
             follow(open_follower(place.data_dir, table))
         finally:

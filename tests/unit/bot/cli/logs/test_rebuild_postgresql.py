@@ -12,14 +12,13 @@ from bot.cli.logs.words import display_names
 from bot.cli.terminal.output import LED_ELSEWHERE
 from bot.config.config import load_config
 from bot.config.database import DATABASE_URL
-from bot.leading.lead import INSTANCE, connect, leads
+from bot.leading.lead import INSTANCE, leads, lines_of
 from moderation.model.facts import CreditChanged
 from moderation.values.ids import PersonId
 from storage import schema
 from storage.database.place import DatabasePlace
 from storage.database.server import session
 from storage.journal.journal import Journal
-from storage.journal.postgresql_lines import PostgresLines
 from storage.journal.record_keys import PersonKeys
 from storage.record_mapping import draft_of_fact
 from tests.unit.bot.cli.conftest import Answerable
@@ -115,7 +114,7 @@ def test_what_only_the_table_of_the_log_has_is_taken_first(
     shutil.copytree(records, behind)
     credit = CreditChanged(n=1, entry="charge", cost=7, grade="minor", rule="calm", left=88, subject=BEN)
     with leads(load_config(config_file)) as epoch:
-        table = PostgresLines(connect(place, "test"), place.shard, epoch)
+        table = lines_of(place, "test", epoch)
         keys = PersonKeys.open(place, epoch)
         with Journal.open(place.data_dir, "example.org/log", keys, NOON, table=table) as journal:
             journal.append([draft_of_fact(credit, NOON, CODE, PersonId)])
