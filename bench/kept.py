@@ -1,4 +1,4 @@
-"""What the tables keep: their size by row, what it costs to let old events leave, and what is left.
+"""Measure the tables: their size by row, the cost of letting old events leave, and the size afterwards.
 
     python -m bench.kept [--json FILE] [--events N] [--rooms N] [--days N]
 

@@ -1,1 +1,1 @@
-"""What the machines of one deployment share about its account: the session, and which keys both must have."""
+"""The account as all machines of a deployment share it: its session, and the keys that each must have."""

@@ -38,7 +38,7 @@ ENDS: frozenset[Code] = frozenset({"gap", "fork"})  # after these, nothing more 
 
 @dataclass(frozen=True, slots=True)
 class KnownLog:
-    """What is known of another log: up to which record it was read, and the last signed size and root."""
+    """The state of another log: the record up to which it was read, and the last signed size and root."""
 
     position: int = -1
     size: int = 0

@@ -1,4 +1,4 @@
-"""Which shard has the rooms of a community: it never spans two, or its decisions would reach half of it.
+"""The shard of a community. A community never spans two, or its decisions would reach half of it.
 
 Rules kept here:
 - The shard that has a room of a community first has all of it, until it has none any more.
@@ -33,7 +33,7 @@ _LOOK_EVERY_S = 60.0
 
 
 class Communities:
-    """What this shard has, and what others have."""
+    """The communities of this shard, and those of others."""
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 Rules kept here:
 - A notification only wakes: what it is about is read from the table, so a lost one costs some seconds.
 - Only the leader of a shard's log publishes for it (`storage/database/fence.py`).
-- After an error the connection is made anew at the next operation.
+- After an error the connection is made again at the next operation.
 
 Left to others: the tables (`storage/database/shared_tables.py`), what is published and believed.
 """

@@ -1,4 +1,4 @@
-"""What a shard published and has erased since, or no longer keeps.
+"""The removal of published messages that the shard has erased since, or no longer keeps.
 
 Rules kept here:
 - What is erased in the log is not shown in the exchange.

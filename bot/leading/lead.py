@@ -147,7 +147,7 @@ def who_leads(place: DatabasePlace) -> "tuple[Leader | None, tuple[Follows, ...]
 
 
 class Away:
-    """How a process waits for a database that is away: longer each time, and it says so each minute."""
+    """The waiting for a database that is away: longer each time, and said each minute."""
 
     def __init__(self, place: DatabasePlace) -> None:
         self._place = place

@@ -1,4 +1,4 @@
-"""What follows here from what was learnt from another shard: consequences of balances, and of accounts now linked.
+"""The consequences of facts learnt from another shard: those of balances, and of accounts now linked.
 
 Rules kept here:
 - It follows with the record of what was learnt, so a crash in between changes nothing.

@@ -1,4 +1,4 @@
-"""How long the events of people stay in the tables: as long as anything reads many of them.
+"""The time for which events of people stay in the tables: as long as anything reads many of them.
 
 Rules kept here:
 - It follows from the settings: the longest time for which rules count, a sweep reaches back, or a case may wait.

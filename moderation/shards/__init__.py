@@ -1,1 +1,1 @@
-"""What the shards of one deployment tell each other about people (docs/decisions/0060). Pure."""
+"""The exchange of facts about people between the shards of a deployment (docs/decisions/0060). Pure."""

@@ -1,4 +1,4 @@
-"""What a shard does with what it learnt from the log of another.
+"""The application of facts that a shard learnt from the log of another.
 
 Rules kept here:
 - What was learnt is applied as the fact that was recorded there, without what means something at home only.

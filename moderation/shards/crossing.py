@@ -1,4 +1,4 @@
-"""Which records about people count in other shards, and what of each crosses.
+"""The records about people that count in other shards, and the parts of each that cross.
 
 Rules kept here:
 - Only what reaches the whole deployment crosses, since a community never spans two shards. An entry of a community

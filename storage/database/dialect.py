@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL say differently, in words that mean the same on both.
+"""A vocabulary for statements that mean the same on SQLite and PostgreSQL.
 
 Statements are built once and run on either: no query knows where. Rules kept here:
 - Text compares by its bytes, and case is known of ASCII letters only.

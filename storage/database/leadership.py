@@ -1,4 +1,4 @@
-"""Who leads: looking at the leader, taking its place, saying that one is alive.
+"""Leadership: looking at the leader, taking its place, saying that one is alive.
 
 A leader adds one to its `beat` every second. Another process that has looked at it for `PATIENCE_S` of its own clock,
 again and again, and has always seen the same beat, ends the old leader's sessions and begins a new epoch. The leader
@@ -8,7 +8,8 @@ can have begun to speak.
 Rules kept here:
 - An epoch is begun by comparing and setting: of several that try, one succeeds.
 - The clock is one that goes on while a process, or its machine, is suspended.
-- Time in which nobody looked is no silence of the leader: whoever looks may have been busy, or suspended itself.
+- Time in which nobody looked is no silence of the leader: the process that looks may have
+  been busy, or suspended itself.
 - A log has one origin and one signing key: another one is refused before an epoch begins.
 Left to others: what a leader may write (`fence.py`).
 """

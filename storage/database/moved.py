@@ -1,11 +1,11 @@
-"""Which of two databases a deployment was moved away from, so that nobody goes on with the old one by mistake.
+"""The mark on a database that a deployment was moved away from, so that nobody goes on with it by mistake.
 
 After a move both databases hold the same. The one that was moved from is left as it was, with a mark: a file beside
 SQLite's (``moved.json``), a row in PostgreSQL (`answerable_shared.moves`). One that was moved to has a row as well: as
 long as no bot has begun there since, it is a copy that nobody has used, and may be replaced by another.
 
 Rules kept here:
-- Whoever opens a marked database is refused, and told what to change.
+- Opening a marked database is refused, and told what to change.
 - A file that was never moved is not left behind by a mere change of the settings.
 
 Left to others: the move itself, and marking files (`storage/moving/`).

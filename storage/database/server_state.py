@@ -1,4 +1,4 @@
-"""What a PostgreSQL server is like, for `answerable check`.
+"""The properties of a PostgreSQL server, for `answerable check`.
 
 Left to others: what is said about it (`bot/cli/check/database.py`).
 """

@@ -1,4 +1,4 @@
-"""Tables made anew on PostgreSQL that take the place of the old ones.
+"""Tables made again on PostgreSQL that take the place of the old ones.
 
 Rules kept here:
 - They are made in a schema next to the old one, and take its name in one transaction: a crash at any instant leaves

@@ -22,7 +22,7 @@ from .retention.targets import Targets
 
 
 class TableErasures:
-    """What is erased in the table of one open log."""
+    """The erasures in the table of one open log."""
 
     def __init__(self, log: Log, table: LineLog) -> None:
         self._log = log

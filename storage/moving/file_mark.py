@@ -1,4 +1,4 @@
-"""What a move leaves beside the files: the mark that they were left (`storage/database/moved.py` reads it), drafts."""
+"""The files that a move leaves beside the others: its mark (`storage/database/moved.py` reads it), and drafts."""
 
 from pathlib import Path
 

@@ -11,7 +11,7 @@ Row = tuple[Any, ...]
 
 
 class Fingerprint(NamedTuple):
-    """How many rows a table has, and the SHA-256 of all of them in hexadecimal."""
+    """The number of rows of a table, and the SHA-256 of all of them in hexadecimal."""
 
     rows: int
     digest: str
@@ -31,5 +31,5 @@ class RowDigest:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What has passed."""
+        """The fingerprint of the rows so far."""
         return Fingerprint(self.rows, self._digest.hexdigest())

@@ -85,7 +85,7 @@ class OldEvent:
 
 @dataclass(frozen=True, slots=True)
 class LeftEvents:
-    """How far the table of events was looked through: up to the record `stop`; what `bot` said stays."""
+    """The part of the table of events that was looked through: up to the record `stop`. Messages of `bot` stay."""
 
     stop: int = 0
     bot: UserId = _NOBODY

@@ -1,4 +1,4 @@
-"""What was learnt from the logs of other shards, applied by the projections of what was recorded there.
+"""The projection of facts learnt from other shards, by the projections of what was recorded there.
 
 Rules kept here:
 - The same record of another log counts once.

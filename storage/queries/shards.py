@@ -1,4 +1,4 @@
-"""What is known of the logs of other shards."""
+"""Queries about the logs of other shards."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whether a message stands: no measure removed it."""
+"""The condition that a message stands: no measure removed it."""
 
 from sqlalchemy import select
 

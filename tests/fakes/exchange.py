@@ -9,7 +9,7 @@ from bot.exchange.port import ExchangeDown, Message
 
 @dataclass
 class MemoryExchange:
-    """What all shards of one test share."""
+    """The exchange that all shards of one test share."""
 
     messages: dict[tuple[str, str, int], Message] = field(default_factory=dict)
     read: dict[tuple[str, str], int] = field(default_factory=dict)

@@ -99,7 +99,7 @@ class Running:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What the environment of its process says besides."""
+        """More variables for the environment of its process."""
         return {"ANSWERABLE_ACCESS_TOKEN": self.session[1], "ANSWERABLE_DEVICE_ID": self.session[2]}
 
     def _ready(self) -> int:

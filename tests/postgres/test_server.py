@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_each_database_is_new_and_gone_afterwards(postgres: Databases) -> None:
-    """What one test writes no other one finds."""
+    """A test finds nothing that another one wrote."""
     with postgres.new() as url, psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE here (n bigint)")
     with postgres.new() as url, psycopg.connect(url) as connection:

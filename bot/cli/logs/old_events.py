@@ -19,7 +19,7 @@ Differing = tuple[str, Row, bool]  # the table, the row, and whether it stands i
 
 @dataclass(frozen=True, slots=True)
 class StoredEvents:
-    """What the database has of events."""
+    """The events in a database."""
 
     events: Sequence[Row]
     old: Sequence[Row]

@@ -1,4 +1,4 @@
-"""What one shard of a deployment learnt from the log of another (docs/decisions/0060)."""
+"""Facts that one shard of a deployment learnt from the log of another (docs/decisions/0060)."""
 
 from typing import Literal
 
@@ -59,7 +59,7 @@ class Learnt(Fact, kind="learnt", changes="all rooms", renames=True, lean=True):
 
     @property
     def position(self) -> int:
-        """How far the other log is known with this: nothing before it is still to be learnt."""
+        """The index in the other log before which nothing is left to be learnt."""
         return max(self.index, self.confirmed)
 
 

@@ -9,7 +9,7 @@ ROOM, OTHER = RoomId("!room:x"), RoomId("!other:x")
 
 
 async def test_what_was_delivered_comes_back_in_the_order_in_which_it_came(db: AsyncConnection) -> None:
-    """An event delivered again keeps its place; a room that was behind before begins anew."""
+    """An event delivered again keeps its place; a room that was behind before begins again."""
     await open_gap(db, ROOM, _delivered("$c", "$a"))
     await open_gap(db, OTHER, _delivered("$x"))
     await open_gap(db, ROOM, _delivered("$a", "$b"))

@@ -1,4 +1,4 @@
-"""What a shard has published and erases is taken out of the exchange; the order to erase it stays until it is read."""
+"""A shard takes out of the exchange all that it erases; the order to erase it stays until it is read."""
 
 import asyncio
 import threading

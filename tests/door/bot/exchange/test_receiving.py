@@ -1,4 +1,4 @@
-"""What another shard publishes is learnt if it is proved, and refused and told once if it is not."""
+"""A message of another shard is learnt if it is proved, and refused and told once if it is not."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

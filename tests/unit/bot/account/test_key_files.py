@@ -1,4 +1,4 @@
-"""Which key files every machine must have."""
+"""The key files that every machine must have."""
 
 from pathlib import Path
 

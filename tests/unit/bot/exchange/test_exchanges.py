@@ -1,4 +1,4 @@
-"""What every exchange does: the one in PostgreSQL, and the one in memory that stands for it in tests."""
+"""The contract of an exchange, in PostgreSQL and in memory, where it stands for the former in tests."""
 
 import asyncio
 from collections.abc import AsyncIterator

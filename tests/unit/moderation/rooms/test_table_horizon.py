@@ -1,4 +1,4 @@
-"""How long events stay in the tables: as long as the settings let anything read many of them."""
+"""Events stay in the tables as long as the settings let anything read many of them."""
 
 from typing import Any
 

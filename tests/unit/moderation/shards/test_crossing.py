@@ -1,4 +1,4 @@
-"""Which records count in other shards, and what of each they learn."""
+"""The records that count in other shards, and the parts that these learn."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What the two databases say differently means the same on both: each statement is run on SQLite and PostgreSQL."""
+"""Each word of the dialect means the same on both databases: each statement is run on SQLite and PostgreSQL."""
 
 import json
 import sqlite3

@@ -112,7 +112,7 @@ class Machine:
         return other
 
     def files(self, *, packed: bool = False) -> dict[str, bytes]:
-        """Return all files of the records; closed days as their text, unless `packed`: erasing packs them anew."""
+        """Return all files of the records; closed days as their text, unless `packed`: erasing packs them again."""
         files = {path.relative_to(self.folder).as_posix(): path for path in self.folder.rglob("*") if path.is_file()}
         return {
             name: path.read_bytes() if packed or path.suffix != ".zst" else b"\n".join(DayLines(path).each())

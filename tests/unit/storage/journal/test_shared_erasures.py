@@ -1,4 +1,4 @@
-"""What one erasure could not do, in the table or on a machine, is done later: by the next one, or at the next start."""
+"""An erasure that failed, in the table or on a machine, is completed by the next one or at the next start."""
 
 from collections.abc import Iterator
 from pathlib import Path

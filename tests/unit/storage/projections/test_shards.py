@@ -1,4 +1,4 @@
-"""What shards learn from each other gives the same everywhere, whatever the order in which it comes."""
+"""Shards that learn from each other agree, in any order in which messages come."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace

@@ -146,7 +146,7 @@ async def test_an_old_event_is_found_by_its_id(db: AsyncConnection) -> None:
 
 
 def test_nobody_makes_two_events_of_which_one_passes_for_the_other() -> None:
-    """Check how long digests are: whoever makes many events finds two with one digest after half as many bits of tries.
+    """Check the length of digests: of many events two have one digest after tries of half as many bits.
 
     The one would be sent first, and the other never be judged.
     """
