@@ -270,7 +270,7 @@ def test_a_move_killed_after_the_mark_has_kept_the_session(
 def test_a_move_that_is_refused_leaves_the_session_as_it_was(data: Path, postgres_url: str) -> None:
     _with_session(data, postgres_url)
     with psycopg.connect(postgres_url) as server:
-        server.execute("INSERT INTO answerable_shared.log VALUES ('', 1000000, '2026-11-24', '')")
+        server.execute("INSERT INTO answerable_shared.log VALUES ('', 1000000, '2026-11-24', '', '')")
     assert refused("--to", "sqlite") == "database.files_behind"
     assert not Path(".env").exists() or "another-token" not in Path(".env").read_text("utf-8")
 
