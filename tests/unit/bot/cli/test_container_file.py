@@ -28,7 +28,7 @@ def sources() -> set[str]:
 
 
 def test_what_is_copied_is_there_and_nothing_else_is_sent() -> None:
-    assert sources() == OF_THE_WHEEL | {"requirements/run.txt"}
+    assert sources() == OF_THE_WHEEL | {"requirements"}
     assert [source for source in sources() if not (HOUSE / source).exists()] == []
     assert {line.removeprefix("!") for line in SENT} == sources()
     for secret in (".env", "config.toml", "data"):
@@ -36,12 +36,14 @@ def test_what_is_copied_is_there_and_nothing_else_is_sent() -> None:
 
 
 def test_versions_are_pinned_and_libraries_are_checked_against_their_hashes() -> None:
-    (base,) = each("ARG")
+    base, extra = each("ARG")
+    assert extra == "EXTRA="  # none
     assert re.fullmatch(r"BASE=docker\.io/library/python:3\.\d+-slim-[a-z]+", base)
     assert {rest.split(" AS ")[0] for rest in each("FROM")} == {"${BASE}"}
     installs = [rest for rest in each("RUN") if "pip install" in rest]
-    assert len(installs) == 2
-    assert all("--require-hashes -r requirements/run.txt" in rest or "--no-deps ." in rest for rest in installs)
+    commands = [command for rest in installs for command in rest.split("pip install")[1:]]
+    assert len(commands) == 3
+    assert all("--require-hashes -r" in command or "--no-deps ." in command for command in commands)
 
 
 def test_it_runs_as_an_account_without_rights_and_keeps_all_it_has_in_one_volume() -> None:
