@@ -164,8 +164,8 @@ async def test_five_hundred_at_once_are_sent_and_refused_as_they_should_be(
     sent = [outcome for outcome in outcomes if isinstance(outcome, str)]
     assert all(isinstance(outcome, str | MatrixError) for outcome in outcomes)
     assert all(isinstance(outcome, str) for outcome in outcomes[::2])  # nobody waits for what breaks no rule
-    await bot.has(*sent)
-    await bot.idle()
+    await bot.has(*sent, within_s=240)
+    await bot.idle(within_s=300)  # on a slow machine many pass, and Synapse lets no more than 0.8 a second be removed
     standing = [event["content"].get("body") for event in await owner.messages(room, limit=1000)]
     assert "a purple elephant" not in standing
 

@@ -271,11 +271,12 @@ class ServedBot:
         """Wait until the room is observed, protected ..."""
         await self.until(lambda: self.condition(room) == condition, f"{room} to be {condition}")
 
-    async def has(self, *events: str) -> None:
+    async def has(self, *events: str, within_s: float = WITHIN_S) -> None:
         """Wait until these events are in the journal and were judged."""
         marks = ",".join("?" * len(events))
         query = f"SELECT count(*) FROM events WHERE event IN ({marks})"
-        await self.until(lambda: self.rows(query, *events)[0][0] == len(events), f"{len(events)} events to be taken")
+        taken = f"{len(events)} events to be taken"
+        await self.until(lambda: self.rows(query, *events)[0][0] == len(events), taken, within_s)
 
     async def came_first(self) -> None:
         """Let everybody have come to the rooms some time after the bot."""
