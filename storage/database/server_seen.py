@@ -1,4 +1,4 @@
-"""Which server of PostgreSQL a session is on, and whether a copy of it has all that it was told.
+"""The identity of the PostgreSQL server of a session, and the certainty that a copy of it has all commits.
 
 A server that is promoted, or recovered to an earlier moment, begins a new timeline; one that was made anew, by a dump
 or an upgrade, has another identifier. A restart or a crash changes neither.

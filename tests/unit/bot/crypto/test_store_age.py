@@ -49,7 +49,7 @@ async def test_in_a_database_that_went_back_it_is_an_old_copy_though_both_number
 
 
 class Seen:
-    """What is seen of the server, set by hand."""
+    """A server whose identity and timeline a test sets by hand."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.server: ServerSeen | None = ServerSeen("one 1", is_copied=False)

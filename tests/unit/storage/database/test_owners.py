@@ -1,4 +1,4 @@
-"""What another account of the same database made in the bot's name is refused before anything of it runs."""
+"""The bot refuses objects that another account made under its names, before anything of them runs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

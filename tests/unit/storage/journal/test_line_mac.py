@@ -1,4 +1,4 @@
-"""Who can write to the database, and has no key of the log, can add no record to it."""
+"""Nobody who can write to the database, but lacks the key of the log, can add a record to it."""
 
 from collections.abc import Iterator
 from pathlib import Path
