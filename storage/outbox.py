@@ -24,7 +24,7 @@ from moderation.model.actions import PRIORITIES, STOP, URGENT, Action, from_json
 from storage.database.dialect import json_field, least, upsert
 from storage.database.rows import Rows, rows_of
 
-from .schema import outbox
+from .schema.progress_tables import outbox
 
 ON_ITS_WAY = 2**62
 ROOMS = 16  # how many rooms per priority are looked at, those that have waited longest first

@@ -7,7 +7,7 @@ Statements are built once and run on either: no query knows where. Rules kept he
   than finding the rows.
 - PostgreSQL knows no character U+0000: in JSON it becomes U+FFFD before it is read.
 
-Left to others: types of columns (`storage/schema.py`).
+Left to others: types of columns (`storage/schema/`).
 """
 
 from collections.abc import Iterable

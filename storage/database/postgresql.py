@@ -3,7 +3,7 @@
 Rules kept here:
 - The tables of a shard stand in a schema of its own, and are named without it.
 - A leader makes, migrates or swaps them in its epoch only, in sessions that the next leader ends.
-- They are made as `schema.py` describes them, or migrated, whole or not at all; of two starts, one waits for the other.
+- They are made as `storage.schema` says, or migrated, whole or not at all; of two starts, one waits for the other.
 - A server that is too old, or whose encoding cannot hold every text, is refused before anything is made.
 - Nothing is shown of the account.
 - What another account owns is refused before it is used (`owners.py`).

@@ -6,7 +6,7 @@ Rules kept here:
 - Only a column that says so counts by itself.
 - Also migrations get these types.
 
-Left to others: the tables (`storage/schema.py`), values (`psycopg_driver.py`).
+Left to others: the tables (`storage/schema/`), values (`psycopg_driver.py`).
 """
 
 from typing import Any

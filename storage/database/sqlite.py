@@ -1,7 +1,7 @@
 """The state database as a file of SQLite, migrated by Alembic.
 
 Rules kept here:
-- A new database is made as `schema.py` describes it, whole or not at all. One of an older version is migrated.
+- A new database is made as `storage/schema/` describes it, whole or not at all. One of an older version is migrated.
 - A commit is not fsynced (`synchronous = NORMAL`): after a power cut SQLite may have lost the last transactions, never
   its consistency, and the journal, which *is* fsynced, brings the database up to date again.
 - A file on a read-only disk can be read.

@@ -1,4 +1,4 @@
-"""Removal of a person from all tables, as the marks of the columns in `storage/schema.py` say.
+"""Removal of a person from all tables, as the marks of the columns in `storage/schema/` say.
 
 Rules kept here:
 - Every column with an id of theirs is blanked, with the words that its mark says are theirs; a row that is nothing

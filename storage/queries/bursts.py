@@ -15,7 +15,7 @@ from moderation.policy import Grade, Policy
 from moderation.values.ids import CaseNumber, EventId, RoomId
 from storage import schema
 from storage.database.rows import rows_of
-from storage.schema import WAITS
+from storage.schema.case_tables import WAITS
 
 from .cases import cases_of_query
 from .join_waves import last_wave

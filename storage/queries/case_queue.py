@@ -23,7 +23,7 @@ from moderation.values.ids import CaseNumber, GroupCode, RoomId, UserId
 from storage import schema
 from storage.database.dialect import any_or_one_of, sql_list_param, sql_list_value
 from storage.projections import person_of
-from storage.schema import WAITS
+from storage.schema.case_tables import WAITS
 
 Tab = Literal["waiting", "decided", "all"]  # decided: by the reader, or a measure that the reader took
 Facet = Literal["grade", "rule", "state", "asked", "room", "is_mine", "is_reported"]

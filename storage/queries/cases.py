@@ -17,7 +17,7 @@ from storage import schema
 from storage.database.dialect import sql_list
 from storage.database.rows import rows_of, rows_then
 from storage.projections import CASES_FROM, POSTED, get_meta, person_of
-from storage.schema import WAITS
+from storage.schema.case_tables import WAITS
 
 from .linked_accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP

@@ -9,7 +9,7 @@ from moderation.values.ids import CaseNumber, EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power
 from storage import schema
 from storage.projections.upgraded_rooms import MOVED
-from storage.schema import WAITS
+from storage.schema.case_tables import WAITS
 
 from .people import memberships
 from .rooms import ACTIVE_GROUP, power_of

@@ -13,7 +13,7 @@ from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId, UserId
 from storage import schema
 from storage.database.rows import rows_of
-from storage.schema import WAITS
+from storage.schema.case_tables import WAITS
 
 from .linked_accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP, desk_of

@@ -17,6 +17,7 @@ from moderation.policy import ListSettings, Trust
 from moderation.values.ids import NO_USER, CaseNumber, EventId, PersonId, RoomId, UserId
 from storage import schema
 from storage.projections import LIST_READ
+from storage.schema.case_tables import WAITS
 
 from .sanctions import read_in_force
 
@@ -239,7 +240,7 @@ def _counted(column: ColumnElement[str]) -> Select[str, int]:
 
 
 _READ = select(schema.meta).where(schema.meta.c.key.startswith(LIST_READ))
-_DISTINCT_WAITING = func.count(case((schema.WAITS, schema.cases.c.n)).distinct())
+_DISTINCT_WAITING = func.count(case((WAITS, schema.cases.c.n)).distinct())
 
 
 async def list_matches(db: AsyncConnection, *, n: int | None = None, person: PersonId | None = None) -> list[ListMatch]:

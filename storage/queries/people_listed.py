@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import schema
 from storage.database.dialect import any_or_one_of, contains_words, sql_list_param, sql_list_value
-from storage.schema import WAITS
+from storage.schema.case_tables import WAITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.actions import OUTSIDE
 from moderation.values.ids import RoomId
 from storage import schema
-from storage.schema import WAITS
+from storage.schema.case_tables import WAITS
 
 from .reports import LATE
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.values.ids import PersonId, UserId
 from storage.database.dialect import upsert
 from storage.database.rows import rows_of
-from storage.schema import link_requests as table
+from storage.schema.verification_tables import link_requests as table
 
 _LAPSED = select(table).where(table.c.lapses <= bindparam("now")).order_by(table.c.user)
 

@@ -55,7 +55,7 @@ WRONG = (
     ("bot/texts/refusal.py", "bot.effects.desk", "bot, from the terminal down"),
     ("bot/sync/spaces.py", "bot.admin.rooms", "bot, from the terminal down"),
     ("bot/cli/terminal/ask.py", "bot.cli.access.lookup", "the terminal, from its commands down"),
-    ("storage/schema.py", "storage.outbox", "storage, from the reader down"),
+    ("storage/schema/case_tables.py", "storage.outbox", "storage, from the reader down"),
     ("storage/journal/merkle.py", "storage.journal.recover", "the journal, from what writes it down"),
     ("moderation/duty/hours.py", "moderation.cases.decide", "moderation, from the consequences down"),
 )

@@ -30,7 +30,7 @@ BEFORE = next(before for before, schema in pairwise(schemas()) if schema == SCHE
 
 @pytest.mark.parametrize("column", TEXTS, ids=str)
 def test_every_column_of_text_says_what_it_holds_of_people(column: Column[Any]) -> None:
-    assert column.info.get("holds") in MARKS, f"mark {column} in storage/schema.py"
+    assert column.info.get("holds") in MARKS, f"mark {column} in storage/schema/"
     if of := column.info.get("of"):
         assert column.table.c[of].info.get("holds") == "person", f"{column}: its words must go with a person"
 

@@ -26,12 +26,13 @@ from moderation.model.facts import (
 from moderation.values.ids import UserId
 from storage import queries, schema
 from storage.projections import project
+from storage.schema import columns
 from tests.postgres.engines import Engine
 from tests.unit.moderation.builders import ANNA, MARK, NOON, ROOM
 from tests.unit.storage.new_tables import new_tables
 
 RECORD, LATER = 10, 99
-ROWS = [table for table in schema.metadata.sorted_tables if table.info == schema.ROWS and "record" in table.c]
+ROWS = [table for table in schema.metadata.sorted_tables if table.info == columns.ROWS and "record" in table.c]
 # Rows that stay as long as they hold: people end them, or the person is erased.
 HOLDING = (schema.duty_accepted, schema.pinned_keys, schema.rosters, schema.list_spared)
 WITHOUT_PEOPLE = (schema.questions,)  # which go with their case

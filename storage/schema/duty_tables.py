@@ -1,0 +1,37 @@
+"""Duties of managers: who took one on, is away, or has hours."""
+
+from sqlalchemy import Integer, String, Table, Text
+
+from .columns import PERSON, PLAIN, ROWS, Column, metadata, words_of
+
+# Managers who took on the duty in a room, though they came into its desk before the room did.
+duty_accepted = Table(
+    "duty_accepted",
+    metadata,
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("user", String, primary_key=True, info=PERSON),
+    Column("record", Integer),
+    info=ROWS,
+)
+
+# People who are away from their duties, everywhere.
+away = Table(
+    "away",
+    metadata,
+    Column("user", String, primary_key=True, info=PERSON),
+    Column("record", Integer),
+    Column("since", Integer),
+    Column("until", Integer),
+    info=ROWS,
+)
+
+# The hours in which people are on duty in a room; if a room has none, everybody is on duty.
+rosters = Table(
+    "rosters",
+    metadata,
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("user", String, primary_key=True, info=PERSON),
+    Column("record", Integer),
+    Column("hours", Text, info=words_of("user")),
+    info=ROWS,
+)
