@@ -22,7 +22,7 @@ from moderation.values.errors import Invalid
 from moderation.values.ids import SAFE_INT, RoomId, is_user_id
 from storage.journal.line_format import BadLine, decode, erased_by, is_committed, open_line
 from storage.journal.record import Record
-from storage.journal.record_kinds import MAX_WORD
+from storage.journal.record_kinds.check import MAX_WORD
 from storage.journal.transparency.check_proof import is_continued, is_included
 from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
 from storage.journal.transparency.signed_note import NoteVerifier

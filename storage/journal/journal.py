@@ -26,7 +26,7 @@ from types import TracebackType
 from moderation.values.errors import Broken, Invalid
 from moderation.values.ids import PersonId, RecordIndex
 
-from . import disk, record_kinds
+from . import disk
 from .clock_order import Times, note, start_of
 from .days import Day, close_day, line_ends
 from .level import alone, level
@@ -36,6 +36,7 @@ from .pseudonyms import Names, new_salts
 from .reader import Log
 from .record import NOBODY, Draft, Part, Record
 from .record_keys import PersonKeys
+from .record_kinds.check import check_draft
 from .recover import RecoveredLog, Recovery, was_sealed
 from .retention.erase import erase_again, erase_parts, erasure_of
 from .retention.erasure_index import Special
@@ -174,7 +175,7 @@ class Journal:
         """
         self._must_be_usable()
         for draft in drafts:
-            record_kinds.check(draft)
+            check_draft(draft)
         start, count = self.size, len(drafts)
         days = list(self._days(drafts))
         notes = self._times.notes(days, drafts, start)

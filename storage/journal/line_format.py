@@ -9,7 +9,7 @@ Rules kept here:
 - A line has only one spelling: compact, members in the order i t k g p c fields x, within a part p first and s last,
   escapes as orjson writes them.
 - `g` is left out if there is no room; the others are always there.
-Left to others: which words a skeleton may hold (`record_kinds.py`), pseudonyms (`record_keys.py`).
+Left to others: which words a skeleton may hold (`record_kinds/`), pseudonyms (`record_keys.py`).
 """
 
 import datetime as dt

@@ -87,7 +87,7 @@ def group_of(folder: Path, room: str) -> str:
 
 def kinds_of(typed: Iterable[str]) -> frozenset[str]:
     """Return the kinds of records typed. Raises `Invalid`, naming the nearest kind."""
-    from storage.journal.record_kinds import KINDS
+    from storage.journal.record_kinds.table import KINDS
 
     asked = frozenset(typed)
     for kind in sorted(asked - KINDS.keys()):

@@ -23,7 +23,7 @@ from moderation.values.ids import is_group_code, is_user_id
 from storage import queries
 from storage.export.waiting import remove_waiting
 from storage.journal.access import new_name
-from storage.journal.record_kinds import KINDS
+from storage.journal.record_kinds.table import KINDS
 
 from .records import TOPICS, day_of_form
 

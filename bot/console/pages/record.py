@@ -21,7 +21,8 @@ from storage import queries
 from storage.journal.line_format import BadLine, DecodedLine, erased_by, is_committed, open_line
 from storage.journal.newest import newest_below
 from storage.journal.reader import Log
-from storage.journal.record_kinds import KINDS, Kind
+from storage.journal.record_kinds.kind import Kind
+from storage.journal.record_kinds.table import KINDS
 from storage.journal.retention.purge import read_min_index
 from storage.journal.search import line_index
 from storage.journal.transparency.checkpoint import Checkpoint

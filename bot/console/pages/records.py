@@ -29,7 +29,7 @@ from moderation.values.ids import is_group_code, is_user_id
 from storage import queries
 from storage.journal.newest import newest_first
 from storage.journal.query import Query
-from storage.journal.record_kinds import KINDS
+from storage.journal.record_kinds.table import KINDS
 from storage.journal.search import line_index
 
 MOST_LISTED = 50

@@ -20,7 +20,7 @@ from moderation.values.events import Json
 from storage.journal.days import Day
 from storage.journal.line_format import DecodedLine, erased_by
 from storage.journal.reader import Log
-from storage.journal.record_kinds import KEPT
+from storage.journal.record_kinds.table import KEPT
 from storage.journal.report import Progress
 
 from .erasure_index import opened_lines

@@ -25,7 +25,7 @@ from storage.journal.line_format import (
     open_line,
 )
 from storage.journal.merkle import HASH_BYTES
-from storage.journal.record_kinds import KEPT
+from storage.journal.record_kinds.table import KEPT
 from storage.journal.report import MAX_PROBLEMS
 from storage.journal.retention.ranges import Builder
 

@@ -27,10 +27,11 @@ from moderation.values.events import (
 from moderation.values.ids import GroupCode, PersonId, RecordIndex, RoomId, UserId
 from storage import schema
 from storage.database.database import Database
-from storage.journal import record_kinds
 from storage.journal.journal import Journal
 from storage.journal.line_format import decode, encode
 from storage.journal.record import NOBODY, Draft, Part, Record
+from storage.journal.record_kinds.check import check_draft
+from storage.journal.record_kinds.table import KINDS
 from storage.record_mapping import draft_of_event, draft_of_fact, fact_of_record, raw_of_record
 
 ROOM, CODE = RoomId("!garden:example.org"), GroupCode("G-7F3K")
@@ -54,7 +55,7 @@ def room_of(code: str) -> RoomId | None:
 
 def on_disk(draft: Draft) -> Record:
     """Return the record as read back from the draft's line."""
-    record_kinds.check(draft)
+    check_draft(draft)
     names = ["" if part.person == NOBODY else f"p{at}" for at, part in enumerate(draft.parts)]
     return decode(encode(7, draft, names, ["salt"] * len(draft.parts)).line.rstrip(b"\n"))
 
@@ -156,7 +157,7 @@ def test_inapplicable_fields_are_not_written() -> None:
 
 @pytest.mark.parametrize("cls", FACTS)
 def test_the_page_on_records_declares_every_field_of_every_fact(cls: type[Fact]) -> None:
-    kind, hints = record_kinds.KINDS[cls.KIND], get_type_hints(cls)
+    kind, hints = KINDS[cls.KIND], get_type_hints(cls)
     for name, owner in owner_of(cls).items():
         if name == "room":
             continue

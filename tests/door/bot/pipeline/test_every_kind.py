@@ -12,7 +12,7 @@ from moderation.values.ids import PersonId
 from storage.database.place import DatabasePlace
 from storage.identity.store import IdentityStore, Kek, NewClaim
 from storage.journal.access import note_access
-from storage.journal.record_kinds import KINDS
+from storage.journal.record_kinds.table import KINDS
 from storage.journal.verify.verify import verify
 from tests.door.bot.commands.test_personal_data import confirm_erasing, operate, reply
 from tests.people.client import Client

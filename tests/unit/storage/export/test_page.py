@@ -18,7 +18,7 @@ from moderation.values.events import Json
 from storage.export.choose import NamedRoom
 from storage.export.page import MAX_CASES, About, Cases, page
 from storage.export.selection import Selection
-from storage.journal.record_kinds import KINDS
+from storage.journal.record_kinds.table import KINDS
 
 HOSTILE = (
     "<script>alert(1)</script>",

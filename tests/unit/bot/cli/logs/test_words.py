@@ -21,7 +21,7 @@ from storage.journal.journal import Journal
 from storage.journal.line_format import encode
 from storage.journal.record import Draft, Part
 from storage.journal.record_keys import PersonKeys
-from storage.journal.record_kinds import KINDS
+from storage.journal.record_kinds.table import KINDS
 from storage.record_mapping import draft_of_fact
 from tests.unit.bot.cli.conftest import ANNA, BEN, GARDEN, NOW, Answerable
 
