@@ -159,7 +159,7 @@ async def serve(
         lead = await leading(config, stack, lead)
         stores = await open_stores(config, stack, clock, lead)
         trusted = trusted or TrustedTime(clock)
-        wire = await stack.enter_async_context(_wire(session, trusted, lead))
+        wire = await stack.enter_async_context(Wire(session.url, token=session.token, on_time=trusted.hear))
         epoch = lead.epoch if lead is not None else None
         machine = await open_machine(config.place, session, wire, clock, config.bot.readers, epoch)
         stack.push_async_callback(machine.close)
@@ -185,11 +185,6 @@ async def serve(
         await RunningBot(core).run(stop, manager)
         await keys_age.grow(ends=True)
         await pipeline.commit((BotStopped(sealed=1),))
-
-
-def _wire(session: Session, trusted: TrustedTime, lead: Lead | None) -> Wire:
-    may_ask = lead.may_act if lead is not None else None
-    return Wire(session.url, token=session.token, on_time=trusted.hear, may_ask=may_ask)
 
 
 @asynccontextmanager

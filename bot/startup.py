@@ -74,9 +74,14 @@ class Stores:
 
 
 async def leading(config: Config, stack: AsyncExitStack, lead: Lead | None = None) -> Lead | None:
-    """Return the lead of this process, taken now unless it has it already; None without PostgreSQL."""
+    """Return the lead of this process, taken now unless it has it already; None without PostgreSQL.
+
+    It guards what is sent to the outside as long as `stack` is open.
+    """
     if lead is None and config.place.url is not None:
-        return await managed(stack, partial(Lead.take, config), _ended)
+        lead = await managed(stack, partial(Lead.take, config), _ended)
+    if lead is not None:
+        stack.enter_context(lead.guards())
     return lead
 
 

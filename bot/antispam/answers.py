@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import orjson
 
+from bot.outside.gate import may_send
 from bot.pipeline.beforehand import RefusedIn
 from bot.texts.beforehand import refused_words
 from bot.texts.catalog import Catalog
@@ -42,7 +43,15 @@ class Antispam:
         self._policy = policy
 
     async def answer(self, callback: str, body: bytes, by_ms: int) -> CallbackAnswer:
-        """Return the answer to a callback with this body; `by_ms` says until when it matters (`frames.now_ms`)."""
+        """Return the answer to a callback with this body; `by_ms` says until when it matters (`frames.now_ms`).
+
+        Waits at the gate (`bot/outside/`): while another process may lead, Synapse goes on without an answer.
+        """
+        answer = await self._judged(callback, body, by_ms)
+        await may_send()
+        return answer
+
+    async def _judged(self, callback: str, body: bytes, by_ms: int) -> CallbackAnswer:
         match question_of(callback, body):
             case Ping() as ping:
                 return CallbackAnswer(200, orjson.dumps({"id": ping.id, "status": "ok"}))

@@ -199,7 +199,8 @@ async def _serve_if_leading(config: "Config", stop: asyncio.Event, manager: "Ser
     if lead is None:  # told to stop
         return
     try:
-        await _serve(config, stop, manager, lead, alive)
+        with lead.guards():
+            await _serve(config, stop, manager, lead, alive)
     except Exception:  # such as a connection that the new leader has ended
         if await asyncio.to_thread(lead.was_lost):
             _superseded()

@@ -22,6 +22,8 @@ from yarl import URL
 
 from bot.matrix.find_homeserver import is_public
 from bot.matrix.http import read_up_to
+from bot.outside.gate import may_send
+from bot.outside.http import http_session
 
 from .errors import ServerUnreachable
 
@@ -86,6 +88,7 @@ class Connections:
         self._refuse_private(where.host)
         shown = f"[{where.host}]" if ":" in where.host else where.host
         sent = {"User-Agent": "Answerable", "Host": where.host_header, **(headers or {})}
+        await may_send()
         try:
             url = URL(f"https://{shown}:{where.port}{target}", encoded=True)
             async with self._opened().request(
@@ -114,13 +117,12 @@ class Connections:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                ssl=self._tls,
+            self._session = http_session(
+                tls=self._tls,
                 resolver=_PublicNames(self._resolver or DefaultResolver(), self._may_ask),
-                limit=_MOST_CONNECTIONS,
-                limit_per_host=_MOST_PER_SERVER,
+                most=_MOST_CONNECTIONS,
+                most_per_host=_MOST_PER_SERVER,
             )
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
 
     def _refuse_private(self, host: str) -> None:

@@ -17,11 +17,12 @@ from email.utils import format_datetime, make_msgid, parseaddr
 from pathlib import Path
 from typing import Literal
 
-from aiosmtplib import SMTP
 from aiosmtplib.errors import SMTPException, SMTPResponseException
 from pydantic import SecretStr
 
 from bot.config.verification import EmailSettings
+from bot.outside.gate import may_send
+from bot.outside.mail import MailClient
 from moderation.values.errors import Refused
 
 from .method import Unavailable
@@ -44,12 +45,14 @@ class Mailer:
         Returns "maybe" if no answer came after the mail was handed over.
         """
         handed_over = False
+        await may_send()
         client = self._client()
         try:
             async with asyncio.timeout(self._settings.timeout / 1000):
                 await self._connect(client)
                 await client.mail(parseaddr(self._settings.sender)[1])
                 await self._recipient(client, to)
+                await may_send()
                 handed_over = True
                 await client.data(mail.as_bytes())
         except Refused:
@@ -73,9 +76,9 @@ class Mailer:
         finally:
             client.close()
 
-    def _client(self) -> SMTP:
+    def _client(self) -> MailClient:
         own = self._settings
-        return SMTP(
+        return MailClient(
             hostname=own.host,
             port=own.port,
             use_tls=own.security == "tls",
@@ -88,12 +91,12 @@ class Mailer:
         own = self._settings.ca_file
         return ssl.create_default_context(cafile=str(self._folder / own) if own else None)
 
-    async def _connect(self, client: SMTP) -> None:
+    async def _connect(self, client: MailClient) -> None:
         await client.connect()
         if self._settings.user and self._password is not None:
             await client.login(self._settings.user, self._password.get_secret_value())
 
-    async def _recipient(self, client: SMTP, to: str) -> None:
+    async def _recipient(self, client: MailClient, to: str) -> None:
         try:
             await client.rcpt(to)
         except SMTPResponseException as error:

@@ -5,7 +5,8 @@ Without PostgreSQL there is nothing to lead: the claim on the data directory is 
 Rules kept here:
 - A process that holds the claim on its data directory need not wait for a former process of the same directory.
 - While another one leads, a start is refused; only a standby waits (`standby.py`).
-- Nothing is asked of the homeserver while the lease does not hold: another process may have begun to act.
+- Nothing leaves the process for the outside while the lease does not hold (`bot/outside/`): another process may have
+  begun to act.
 Left to others: what the lead means in the database (`storage/database/fence.py`, `leadership.py`).
 """
 
@@ -14,7 +15,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ import structlog
 
 from bot.account.key_files import must_have_key_files
 from bot.config.config import Config
+from bot.outside import gate
 from moderation.values.errors import Refused
 from storage.database.fence import Epoch, LedElsewhere
 from storage.database.owners import refuse_foreign
@@ -107,8 +109,11 @@ class Lead:
         with worded(self._place):
             return lines_of(self._place, self.epoch.application_name, self.epoch)
 
-    async def may_act(self) -> None:
-        """Wait until the lease holds, if it does not: so long nothing may be asked of the homeserver."""
+    def guards(self) -> AbstractContextManager[None]:
+        """Return the context in which what this task and its tasks send waits while the lease does not hold."""
+        return gate.shut_by(self._may_send)
+
+    async def _may_send(self) -> None:
         while not self._lease.holds():  # noqa: ASYNC110 - a thread renews it
             await asyncio.sleep(LOOK_S)
 
@@ -183,11 +188,14 @@ async def until_told(stop: asyncio.Event, at_most_s: float) -> None:
 def leads(config: Config, *, any_keys: bool = False) -> Iterator[Epoch | None]:
     """Lead while a command of the terminal writes and no bot runs; None without PostgreSQL. Raises as `take` does."""
     lead = Lead.take(config, any_keys=any_keys)
+    if lead is None:
+        yield None
+        return
     try:
-        yield lead.epoch if lead else None
+        with lead.guards():
+            yield lead.epoch
     finally:
-        if lead:
-            lead.end()
+        lead.end()
 
 
 def enrolled(config: Config, *, any_keys: bool = False) -> "Leadership":

@@ -26,6 +26,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
 from yarl import URL
 
+from bot.outside.http import http_session
 from moderation.values.errors import AnswerableError, Invalid
 
 from .errors import one_line
@@ -96,10 +97,7 @@ class HomeserverFinder:
         except Invalid:
             raise NoHomeserver("address", text) from None
         guard = _Guard(self._resolver or DefaultResolver(), url.host or "", self._public)
-        connector = aiohttp.TCPConnector(resolver=guard, ssl=self._tls or True, force_close=True)
-        async with aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=_TIMEOUT
-        ) as http:
+        async with http_session(timeout=_TIMEOUT, tls=self._tls or True, resolver=guard, keeps=False) as http:
             search = _Search(http, guard)
             return await (search.by_address(url) if "://" in text else search.by_name(url))
 

@@ -6,6 +6,7 @@ Rules kept here:
   which is harmless: our PUTs are idempotent.)
 - A failure is raised as one of `errors.py`.
 - Redirects are not followed.
+- A request waits at the gate to the outside (`bot/outside/`), which takes nothing off its deadline.
 - Ids become path segments in one place, and cannot break out of theirs.
 - The access token and the password appear in no error, whatever the server echoes.
 
@@ -17,7 +18,7 @@ Why not `nio.AsyncClient.send`: a segment `..` takes the one before it out of th
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -28,6 +29,8 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from bot.outside.gate import may_send
+from bot.outside.http import http_session
 from moderation.values.errors import Invalid
 
 from .errors import TooLarge, Unreachable, error_of
@@ -74,8 +77,7 @@ class Ask:
 class Wire:
     """The connections to one homeserver, opened by the first request, inside the running loop.
 
-    `on_time`, if it is given, takes the homeserver's time (ms) from each of its answers; `may_ask` returns as soon as
-    a request may be sent.
+    `on_time`, if it is given, takes the homeserver's time (ms) from each of its answers.
     """
 
     def __init__(
@@ -85,13 +87,11 @@ class Wire:
         token: str = "",
         timeout_s: float = 30.0,
         on_time: Callable[[int], None] | None = None,
-        may_ask: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.url = clean_url(url)
         self._token = token
         self._timeout_s = timeout_s
         self._on_time = on_time
-        self._may_ask = may_ask
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -101,8 +101,7 @@ class Wire:
     def session(self) -> aiohttp.ClientSession:
         """The HTTP session; must be fetched inside the running loop."""
         if self._session is None or self._session.closed:
-            # No cookies: the protocol has none, and one set by a proxy must not tie two accounts together.
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+            self._session = http_session()
         return self._session
 
     async def __aenter__(self) -> Self:
@@ -137,8 +136,7 @@ class Wire:
     async def ask_bytes(self, ask: Ask, *, at_most: int | None = None) -> bytes:
         """Do the request; return the answer as it came. More than `at_most` bytes raise `TooLarge`."""
         timeout_s = self._timeout_s if ask.timeout_s is None else ask.timeout_s
-        if self._may_ask is not None:
-            await self._may_ask()
+        await may_send()
         try:
             return await self._exchange(ask, timeout_s, at_most)
         except TimeoutError:  # the cancellation of a task is different, and propagates

@@ -7,11 +7,13 @@ Rules kept here:
 Left to others: what the answer means.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aiohttp
+
+from bot.outside.gate import may_send
+from bot.outside.http import http_session
 
 TIMEOUT_S = 20.0
 _CONNECT_S = 10.0
@@ -45,9 +47,11 @@ async def get(url: str, timeout_s: float = TIMEOUT_S, headers: Mapping[str, str]
 
 async def _ask(method: str, url: str, data: bytes | None, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
     named = {"User-Agent": "Answerable", **headers}
+    timeout = aiohttp.ClientTimeout(total=timeout_s, connect=min(_CONNECT_S, timeout_s))
+    await may_send()
     try:
         async with (
-            _session(timeout_s) as session,
+            http_session(timeout=timeout) as session,
             session.request(method, url, data=data, headers=named, allow_redirects=False) as response,
         ):
             return HttpReply(response.status, response.content_type, await _bounded(response))
@@ -57,13 +61,6 @@ async def _ask(method: str, url: str, data: bytes | None, headers: Mapping[str, 
         raise NoAnswer(type(error).__name__) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise NoAnswer(str(error) or type(error).__name__) from None
-
-
-@asynccontextmanager
-async def _session(timeout_s: float) -> AsyncIterator[aiohttp.ClientSession]:
-    timeout = aiohttp.ClientTimeout(total=timeout_s, connect=min(_CONNECT_S, timeout_s))
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout) as session:
-        yield session
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

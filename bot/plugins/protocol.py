@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import orjson
 
+from bot.outside.gate import may_send
 from moderation.rules.labels import HIGHEST, LABEL
 
 VERSION = 1
@@ -69,6 +70,7 @@ def _object(line: bytes) -> Mapping[str, Any]:
 
 async def _ask(socket: Path, within_s: float, question: Mapping[str, object], data: bytes) -> bytes:
     """Return the line that answers a question. Raises `NoLabels`."""
+    await may_send()
     try:
         async with asyncio.timeout(within_s):
             return await _exchange(socket, orjson.dumps({"version": VERSION, **question}) + b"\n", data)

@@ -60,11 +60,13 @@ async def _answers(listen: str, token: str) -> bool:
     """Return whether the bot answers there, as the module sees it."""
     import aiohttp
 
+    from bot.outside.http import http_session
+
     patience = aiohttp.ClientTimeout(total=_PATIENCE_S)
     headers = {"Authorization": f"Bearer {token}"}
     try:
         async with (
-            aiohttp.ClientSession(timeout=patience) as http,
+            http_session(timeout=patience) as http,
             http.post(f"http://{listen}/ping", json={"id": _ID}, headers=headers) as response,
         ):
             answer = await response.json(content_type=None)

@@ -18,6 +18,7 @@ from bot.cli.terminal.output import why_of, word
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Forbidden, HomeserverError, LoggedOut
 from bot.matrix.known_limit import known_limit
+from bot.outside.http import http_session
 from moderation.values.errors import AnswerableError, Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Moment, Span, Who
@@ -52,7 +53,7 @@ async def _server(config: "Config") -> AsyncIterator[Finding]:
     sent = time.time()
     try:
         async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT) as http,
+            http_session(timeout=_TIMEOUT) as http,
             http.get(f"{config.homeserver.url.rstrip('/')}/_matrix/client/versions") as response,
         ):
             date = response.headers.get("Date")

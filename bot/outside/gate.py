@@ -1,0 +1,34 @@
+"""The gate: whatever leaves the process for the outside passes here, and waits while another process may lead.
+
+Rules kept here:
+- The gate belongs to a task and to all tasks that it begins, as one process has one lead. Nobody can forget to hand it
+  on: what connects to the outside (`http.py`, `mail.py`) asks it by itself.
+- Without a lead, as with SQLite or for a command of the terminal, it stands open.
+
+Left to others: when another process may lead (`bot/leading/lead.py`).
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+MaySend = Callable[[], Awaitable[None]]
+
+_asked: ContextVar[MaySend | None] = ContextVar("may_send", default=None)
+
+
+@contextmanager
+def shut_by(may_send: MaySend) -> Iterator[None]:
+    """Let what this task and its tasks send wait until `may_send` returns, each time."""
+    before = _asked.get()
+    _asked.set(may_send)
+    try:
+        yield
+    finally:
+        _asked.set(before)  # not `reset`: the end may come in another task
+
+
+async def may_send() -> None:
+    """Return as soon as this task may send to the outside."""
+    if (asked := _asked.get()) is not None:
+        await asked()
