@@ -31,7 +31,7 @@ from bot.pipeline.event_reader import PlainReader
 from bot.pipeline.view_cache import ViewCache
 from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
-from moderation.model.actions import Align
+from moderation.model.actions.rooms import Align
 from moderation.values.ids import RoomId, UserId
 from storage import queries
 from storage.database.database import Database

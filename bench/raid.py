@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from moderation.model.actions import ANSWER, NOTICE, STATE
+from moderation.model.actions.base import ANSWER, NOTICE, STATE
 from moderation.model.facts import CaseOpened, WaveNoticed
 from moderation.values.ids import RoomId, UserId
 from tests.people.client import Client

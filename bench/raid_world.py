@@ -20,7 +20,7 @@ from typing import Any
 
 from bot.demo.bot_process import BotProcess
 from bot.demo.synapse import Synapse
-from moderation.model.actions import NICETY, URGENT
+from moderation.model.actions.base import NICETY, URGENT
 from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionStarted
 from moderation.values.ids import RoomId
 from storage.database.place import FILE

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from moderation.model.actions import PostCard, Redact
+from moderation.model.actions.cards import PostCard
+from moderation.model.actions.removal import Redact
 from moderation.model.facts import ActionTaken, CaseOpened
 from moderation.values.ids import RoomId
 from tests.people.client import Client

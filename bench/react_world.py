@@ -33,7 +33,7 @@ from bot.demo.synapse import Synapse, SynapseAccount
 from bot.encryption.service import open_machine
 from bot.matrix.client import Session
 from bot.matrix.http import Wire
-from moderation.model.actions import NICETY
+from moderation.model.actions.base import NICETY
 from moderation.model.facts import Fact
 from moderation.values.ids import RoomId
 from storage.database.place import FILE, DatabasePlace

@@ -18,7 +18,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.judge.judge import CompiledRule
-from moderation.model.actions import Align, AlignServers, KeepDesk, KeepLobby, TellAbove
+from moderation.model.actions.rooms import Align, AlignServers, KeepDesk, KeepLobby
+from moderation.model.actions.telling import TellAbove
 from moderation.model.facts import BotStarted, Fact, IdentityKeyChanged, NotSeen, PolicyChanged, PolicyServerSet
 from moderation.policy import Policy
 from moderation.rules.base import LONGEST_OWN_MS

@@ -20,7 +20,8 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.actions import PRIORITIES, STOP, URGENT, Action, from_json, to_json
+from moderation.model.actions.base import PRIORITIES, STOP, URGENT, Action, to_json
+from moderation.model.actions.registry import from_json
 from storage.database.dialect import json_field, least, upsert
 from storage.database.rows import Rows, rows_of
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from moderation.model.actions import AskDesk, PostBurst, PostCard
+from moderation.model.actions.cards import AskDesk, PostBurst, PostCard
 from moderation.model.facts import FACTS, Fact, owner_of
 from moderation.values.events import (
     Json,

@@ -19,7 +19,8 @@ from typing import Any
 from bot.encryption.key_alerts import to_operators
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
-from moderation.model.actions import Action, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import RecordsExported, RecordsRestored
 from moderation.policy import Policy
 from moderation.values.notices import Moment, line

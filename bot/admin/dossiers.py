@@ -26,7 +26,8 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.refusal import refusal_line
 from moderation.cases.dossiers import APPROVALS, is_violation
-from moderation.model.actions import ApproveDossier, Tell
+from moderation.model.actions.people import ApproveDossier
+from moderation.model.actions.telling import Tell
 from moderation.model.builtin_rules import BY_ORDER
 from moderation.model.facts import ApproverChanged, DossierStep, Fact, RecordsExported, TaskDone
 from moderation.policy import Policy

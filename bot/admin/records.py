@@ -26,7 +26,7 @@ from bot.monitoring.trusted_time import Doubts, unheard
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.credit.credit import effective
-from moderation.model.actions import TakeBack
+from moderation.model.actions.removal import TakeBack
 from moderation.model.facts import DataAsked, Fact, HoldEnded, HoldPlaced, PartsErased, RecordsPurged
 from moderation.policy import Policy
 from moderation.values.durations import DAY_MS

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
-from moderation.model.actions import TakeBack
+from moderation.model.actions.removal import TakeBack
 from moderation.values.durations import DAY_MS
 from storage import queries
 from storage.database.database import Database

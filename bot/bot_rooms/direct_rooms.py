@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 from bot.matrix.errors import Forbidden, NotFound
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
-from moderation.model.actions import LeaveDirect
+from moderation.model.actions.rooms import LeaveDirect
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import line
 from storage import queries

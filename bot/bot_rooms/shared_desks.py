@@ -11,7 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.outbox.handler import RetryLater
 from bot.texts.matrix_message import Speech
-from moderation.model.actions import Action, PostBurst, PostCard, QuitDesk, ShowPower, SupersedeCard, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.cards import PostBurst, PostCard, SupersedeCard
+from moderation.model.actions.rooms import QuitDesk
+from moderation.model.actions.telling import ShowPower, TellDesk
 from moderation.model.context import RoomView
 from moderation.model.facts import DeskChosen
 from moderation.rooms.desks import SETTLE_MS, DeskView, may_show, obstacle

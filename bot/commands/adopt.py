@@ -8,7 +8,7 @@ Rules kept here:
 Left to others: doing it (`bot/effects/adopt_room.py`).
 """
 
-from moderation.model.actions import Adopt
+from moderation.model.actions.rooms import Adopt
 from moderation.model.facts import DataAsked
 from moderation.values.errors import Refused
 from moderation.values.notices import RoomName, Who, line

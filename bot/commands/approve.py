@@ -10,7 +10,7 @@ Left to others: comparing and recording it (`bot/admin/dossiers.py`), keys inste
 import re
 
 from moderation.duty.responsibility import is_operator
-from moderation.model.actions import ApproveDossier
+from moderation.model.actions.people import ApproveDossier
 from moderation.values.errors import Refused
 from moderation.values.notices import line
 from storage import queries

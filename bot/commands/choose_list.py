@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from moderation.duty.responsibility import is_operator
 from moderation.lists import choosing
-from moderation.model.actions import ChooseList, MatchAgain, PreviewList
+from moderation.model.actions.lists import ChooseList, MatchAgain, PreviewList
 from moderation.model.facts import ListChosen, ListPreviewed
 from moderation.policy import LIST_NAME, Trust
 from moderation.values.errors import Refused

@@ -8,7 +8,7 @@ Left to others: making and sending it (`bot/effects/console_link.py`), who may s
 """
 
 from moderation.duty.responsibility import is_operator, role
-from moderation.model.actions import GiveConsoleLink
+from moderation.model.actions.telling import GiveConsoleLink
 from moderation.values.durations import HOUR_MS, MS_PER
 from moderation.values.errors import Refused
 from moderation.values.notices import Code

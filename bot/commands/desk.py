@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from bot.bot_rooms.shared_desks import desks_to_join, moved
 from moderation.duty.responsibility import is_operator, role
-from moderation.model.actions import Action, ListMissing
+from moderation.model.actions.base import Action
+from moderation.model.actions.rooms import ListMissing
 from moderation.model.context import RoomView
 from moderation.model.facts import DeskChosen
 from moderation.rooms.desks import obstacle

@@ -15,7 +15,8 @@ from moderation.duty.absence import Left, left_by
 from moderation.duty.duty import Duty, on_duty
 from moderation.duty.hours import next_start, parse_hours
 from moderation.duty.responsibility import require, role
-from moderation.model.actions import Action, Tell, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import Tell, TellDesk
 from moderation.model.facts import AwayChanged, DutyAccepted, RosterChanged
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId

@@ -19,7 +19,9 @@ from moderation.cases.manager_orders import Order
 from moderation.duty.responsibility import Deed
 from moderation.judge.judge import CompiledRule
 from moderation.judge.room_rules import with_own
-from moderation.model.actions import Action, Redact, Say, Tell
+from moderation.model.actions.base import Action
+from moderation.model.actions.removal import Redact
+from moderation.model.actions.telling import Say, Tell
 from moderation.model.context import Context, RoomView
 from moderation.model.facts import Fact, LanguageChosen
 from moderation.policy import Policy

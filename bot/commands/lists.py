@@ -21,7 +21,7 @@ from moderation.lists import choosing
 from moderation.lists.book import ListedEntry, entries_with
 from moderation.lists.matching import Watch, verdict
 from moderation.lists.server_entries import denials_of
-from moderation.model.actions import MatchAgain
+from moderation.model.actions.lists import MatchAgain
 from moderation.model.builtin_rules import LISTED
 from moderation.model.context import Context
 from moderation.model.facts import Fact, ListSpared, SanctionEnded

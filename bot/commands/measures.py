@@ -5,7 +5,7 @@ from typing import Literal
 
 from moderation.cases import manager_orders
 from moderation.cases.everywhere import lift_everywhere, possible_in, sanction_everywhere
-from moderation.model.actions import Unban
+from moderation.model.actions.removal import Unban
 from moderation.model.context import RoomView
 from moderation.model.facts import Fact, SanctionEnded, SanctionStarted, Swept
 from moderation.values.durations import HOUR_MS

@@ -6,7 +6,7 @@ Rules kept here:
 - Erasing is explained first, and confirmed by the number of the request within a quarter of an hour.
 """
 
-from moderation.model.actions import Erase, GiveData, GiveReceipt
+from moderation.model.actions.people import Erase, GiveData, GiveReceipt
 from moderation.model.facts import DataAsked
 from moderation.values.errors import Refused
 from moderation.values.notices import line

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from bot.pipeline.unit_of_work import Answer
 from moderation.cases.appeals import lodge
-from moderation.model.actions import Guide
+from moderation.model.actions.telling import Guide
 from moderation.model.facts import DataAsked
 from moderation.values.durations import HOUR_MS
 from moderation.values.errors import Refused

@@ -5,7 +5,7 @@ Left to others: what an entry rests on and says (`moderation/lists/publishing.py
 """
 
 from moderation.lists.publishing import WORDS, require_grounds, require_publisher, state_key
-from moderation.model.actions import PublishEntry
+from moderation.model.actions.lists import PublishEntry
 from moderation.model.context import CaseView
 from moderation.model.facts import ListPublished
 from moderation.policy import PublishedList

@@ -13,7 +13,7 @@ from typing import Literal
 
 from bot.texts.dismissal_reasons import usual_reasons
 from moderation.cases.card_reactions import NUMBERS
-from moderation.model.actions import AskDesk
+from moderation.model.actions.cards import AskDesk
 from moderation.model.context import CaseView
 from moderation.values.notices import Code, Line, line
 

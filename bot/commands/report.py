@@ -13,7 +13,8 @@ import asyncio
 from dataclasses import replace
 
 from moderation.cases.reports import ReportedMessage, report
-from moderation.model.actions import Action, EditCard
+from moderation.model.actions.base import Action
+from moderation.model.actions.cards import EditCard
 from moderation.model.context import RoomView
 from moderation.model.facts import CaseGrew, CaseOpened, Fact, Reported
 from moderation.values.errors import Refused

@@ -6,7 +6,9 @@ from typing import get_args
 from bot.texts.catalog import LANGUAGES, language_named
 from bot.texts.setting_lines import setting_lines
 from moderation.duty.responsibility import require
-from moderation.model.actions import Action, EditCard, Retell
+from moderation.model.actions.base import Action
+from moderation.model.actions.cards import EditCard
+from moderation.model.actions.telling import Retell
 from moderation.model.facts import Fact, LanguageChosen, RoomSettingChanged
 from moderation.people.verification import REACHES, Asks, room_demands
 from moderation.policy import Below, Chosen, Held

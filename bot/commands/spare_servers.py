@@ -14,7 +14,7 @@ from typing import Literal
 
 from moderation.duty.responsibility import is_operator, require
 from moderation.lists.matching import Watch
-from moderation.model.actions import MatchAgain
+from moderation.model.actions.lists import MatchAgain
 from moderation.model.builtin_rules import LISTED_SERVER
 from moderation.model.facts import Fact, ListSpared
 from moderation.model.reach import DEPLOYMENT, holds_in, reach_of

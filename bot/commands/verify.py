@@ -10,7 +10,8 @@ Left to others: the dialogue (`bot/identity/dialogue.py`), what rooms ask for (`
 
 from bot.identity.asking import Asking
 from bot.identity.redacted_input import ALIASES, NAME
-from moderation.model.actions import Action, Redact
+from moderation.model.actions.base import Action
+from moderation.model.actions.removal import Redact
 from moderation.model.context import PersonView, RoomView
 from moderation.people.verification import asked_of, exempt, level_reached
 from moderation.values.errors import Refused

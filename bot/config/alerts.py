@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
-from moderation.model.actions import AlertKind
+from moderation.model.actions.alerts import AlertKind
 from moderation.policy import StrictSettings
 from moderation.values.errors import Refused
 from moderation.values.notices import Code

@@ -16,7 +16,7 @@ from bot.texts.refusal import refusal_line
 from moderation.cases.decide import decide
 from moderation.cases.statements import StatementContext
 from moderation.consequences import Known, consequences
-from moderation.model.actions import Tell
+from moderation.model.actions.telling import Tell
 from moderation.model.context import CaseView, Context
 from moderation.model.facts import CaseDecided, CreditChanged, Fact, Outcome
 from moderation.policy import Policy

@@ -16,7 +16,7 @@ from typing import Any
 from bot.bot_rooms.create import MARK
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.pipeline.room_changes import TOMBSTONE
-from moderation.model.actions import Adopt, Bring
+from moderation.model.actions.rooms import Adopt, Bring
 from moderation.model.context import RoomView
 from moderation.values.events import Json
 from moderation.values.ids import RoomId, UserId

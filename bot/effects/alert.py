@@ -29,7 +29,7 @@ from bot.outbox.handler import Done, Handlers, RetryLater
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.catalog import Catalog
-from moderation.model.actions import OF_CASES, OF_GROUPS, Alert, AlertKind
+from moderation.model.actions.alerts import OF_CASES, OF_GROUPS, Alert, AlertKind
 from moderation.model.context import CaseView
 from moderation.values.errors import Refused
 from moderation.values.notices import Code, Moment

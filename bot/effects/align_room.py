@@ -15,7 +15,8 @@ from dataclasses import replace
 
 from bot.matrix.errors import Forbidden
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
-from moderation.model.actions import Align, TellDesk
+from moderation.model.actions.rooms import Align
+from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import Fact, LevelKept
 from moderation.people.verification import asked_of
 from moderation.rooms.align_people import JOINING, Alignment, Change, RoomPicture, intended

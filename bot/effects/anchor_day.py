@@ -24,7 +24,8 @@ from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Servic
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.matrix_message import MESSAGE
-from moderation.model.actions import Action, Anchor, Timestamp, Witness
+from moderation.model.actions.anchors import Anchor, Timestamp, Witness
+from moderation.model.actions.base import Action
 from moderation.model.facts import CheckpointAnchored
 from moderation.values.events import Json
 from moderation.values.ids import GroupCode, RoomId, is_named

@@ -18,7 +18,7 @@ from typing import Literal
 
 from bot.matrix.other_servers import NoAnswer, post
 from bot.outbox.handler import Done, Handlers, RetryLater
-from moderation.model.actions import Timestamp, Witness
+from moderation.model.actions.anchors import Timestamp, Witness
 from moderation.model.facts import CheckpointAnchored
 from moderation.values.errors import Invalid
 from storage.journal.transparency.cosignature import Cosigner, cosigned

@@ -8,7 +8,7 @@ from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.pipeline.returned_cards import asked, with_question_mark
 from bot.texts.matrix_message import MESSAGE, in_reply
 from bot.texts.names import names_in
-from moderation.model.actions import AskDesk
+from moderation.model.actions.cards import AskDesk
 from storage import queries
 
 

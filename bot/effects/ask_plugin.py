@@ -17,7 +17,7 @@ from bot.outbox.handler import Done, Handlers
 from bot.plugins.plugins import Plugins
 from bot.plugins.protocol import NoLabels
 from bot.runtime.clock import Clock
-from moderation.model.actions import AskPlugin
+from moderation.model.actions.files import AskPlugin
 from moderation.model.facts import FileLabelled, LabelsResult
 from moderation.policy import RuleSettings
 from moderation.rules.labels import LabelsRule

@@ -16,7 +16,7 @@ from bot.texts.burst_card import burst_lines
 from bot.texts.matrix_message import MESSAGE, replacing
 from bot.texts.names import names_in
 from moderation.cases.bursts import LASTS_MS
-from moderation.model.actions import EditBurst, PostBurst, SupersedeCard
+from moderation.model.actions.cards import EditBurst, PostBurst, SupersedeCard
 from moderation.values.events import Json
 from moderation.values.ids import CaseNumber, EventId, RoomId
 from storage import queries

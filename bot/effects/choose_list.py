@@ -27,7 +27,8 @@ from moderation.duty.responsibility import is_operator
 from moderation.lists import choosing
 from moderation.lists.entries import Entry, is_list, read_entries
 from moderation.lists.matching import Watch
-from moderation.model.actions import ChooseList, PreviewList, Say, Tell
+from moderation.model.actions.lists import ChooseList, PreviewList
+from moderation.model.actions.telling import Say, Tell
 from moderation.model.context import RoomView
 from moderation.model.facts import Fact, ListChosen, ListPreviewed
 from moderation.policy import Policy, Trust

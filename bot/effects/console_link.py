@@ -9,7 +9,7 @@ Rules kept here:
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.runtime.tokens import hashed, new_token
 from bot.texts.matrix_message import MESSAGE
-from moderation.model.actions import GiveConsoleLink
+from moderation.model.actions.telling import GiveConsoleLink
 from moderation.model.facts import ConsoleLinkGiven
 from moderation.values.durations import MS_PER
 from moderation.values.notices import Link, Moment, line

@@ -30,7 +30,8 @@ from bot.texts.names import names_in
 from bot.texts.report_lines import reads_along, report_lines
 from moderation.cases.card_reactions import offered
 from moderation.judge.room_rules import compiled
-from moderation.model.actions import EditBurst, EditCard, KeepDesk, Offer, PostCard, QuitDesk, SupersedeCard
+from moderation.model.actions.cards import EditBurst, EditCard, Offer, PostCard, SupersedeCard
+from moderation.model.actions.rooms import KeepDesk, QuitDesk
 from moderation.model.context import CaseView, RoomView
 from moderation.model.facts import DeskChosen
 from moderation.rooms.desks import SETTLE_MS, DeskView, Plan, plan

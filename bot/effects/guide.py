@@ -2,7 +2,7 @@
 
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.matrix_message import MESSAGE, in_reply
-from moderation.model.actions import Guide
+from moderation.model.actions.telling import Guide
 from storage import queries
 
 

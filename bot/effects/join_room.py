@@ -20,7 +20,8 @@ from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.sync.backfill import Gaps
 from bot.sync.invitations import space_declined
 from bot.texts.matrix_message import MESSAGE
-from moderation.model.actions import Enter, Pin, ShowPower, Tell, TellDesk
+from moderation.model.actions.rooms import Enter, Pin
+from moderation.model.actions.telling import ShowPower, Tell, TellDesk
 from moderation.model.facts import RoomEntered, RoomStateChanged
 from moderation.rooms.spaces import is_space
 from moderation.values.durations import DAY_MS

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from bot.matrix.errors import Forbidden
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.matrix_message import MESSAGE, replacing
-from moderation.model.actions import Leave, Tell
+from moderation.model.actions.rooms import Leave
+from moderation.model.actions.telling import Tell
 from moderation.model.context import RoomView
 from moderation.rooms.desks import DeskView, may_show
 from moderation.values.events import Json

@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.bot_rooms.create import RoomPurpose, body, take_up
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.matrix_message import MESSAGE
-from moderation.model.actions import KeepLobby, LetIn, Tell, TellDesk
+from moderation.model.actions.rooms import KeepLobby, LetIn
+from moderation.model.actions.telling import Tell, TellDesk
 from moderation.model.context import RoomView
 from moderation.model.facts import RoomStateChanged
 from moderation.people.verification import asked_of

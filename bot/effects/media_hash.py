@@ -18,7 +18,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from bot.outbox.handler import Done, Handlers, RetryLater
-from moderation.model.actions import HashMedia
+from moderation.model.actions.files import HashMedia
 from moderation.model.facts import MediaKept, MediaResult
 
 from .fetch_file import FileFetcher, NotFetched, name_of

@@ -16,7 +16,8 @@ import structlog
 
 from bot.matrix.errors import Answered
 from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, Services
-from moderation.model.actions import ListMissing, TellDesk
+from moderation.model.actions.rooms import ListMissing
+from moderation.model.actions.telling import TellDesk
 from moderation.rooms.spaces import is_space
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Code, Line, Quoted, Who, line

@@ -26,7 +26,8 @@ from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.matrix.errors import HomeserverError, LoggedOut, RateLimited, Unreachable
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.catalog import Catalog
-from moderation.model.actions import Erase, EraseAlso, GiveData, GiveReceipt, Tell
+from moderation.model.actions.people import Erase, EraseAlso, GiveData, GiveReceipt
+from moderation.model.actions.telling import Tell
 from moderation.model.facts import DataGiven
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 from bot.matrix.errors import Forbidden
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
-from moderation.model.actions import AlignPolicy, TellAbove
+from moderation.model.actions.rooms import AlignPolicy
+from moderation.model.actions.telling import TellAbove
 from moderation.model.facts import Fact, PolicyServerSet
 from moderation.rooms.policy_server import POLICY_STATE, asked_name, is_ours, to_write
 from moderation.values.events import Json

@@ -11,7 +11,8 @@ Left to others: who stands in a list, and what an entry says (`moderation/lists/
 from bot.matrix.errors import Answered, LoggedOut
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from moderation.lists.publishing import USER_RULE, content
-from moderation.model.actions import PublishEntry, TellDesk
+from moderation.model.actions.lists import PublishEntry
+from moderation.model.actions.telling import TellDesk
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import server_of
 from moderation.values.notices import Code, Line, line

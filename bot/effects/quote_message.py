@@ -15,7 +15,8 @@ from bot.bot_rooms.shared_desks import must_show
 from bot.events.parse_texts import GALLERY_KEYS
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.texts.matrix_message import MESSAGE, in_thread
-from moderation.model.actions import Quote, Tell
+from moderation.model.actions.cards import Quote
+from moderation.model.actions.telling import Tell
 from moderation.model.context import CaseView
 from moderation.model.facts.cases import EXCERPT
 from moderation.rules.addresses import hrefs

@@ -3,7 +3,7 @@
 from bot.matrix.errors import Forbidden, NotFound
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.pipeline.known_event import known_event
-from moderation.model.actions import InviteBack, Kick, Redact, TakeBack, Unban
+from moderation.model.actions.removal import InviteBack, Kick, Redact, TakeBack, Unban
 from moderation.values.ids import RoomId
 from storage import queries
 

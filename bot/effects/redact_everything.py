@@ -15,7 +15,7 @@ Left to others: the record of each removal, which stays one a message (`redact_a
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.matrix.client import REDACT_ALL
 from bot.matrix.errors import Forbidden, HomeserverError, NotFound, Rejected
-from moderation.model.actions import Redact
+from moderation.model.actions.removal import Redact
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import outbox, queries
 from storage.database.database import Database

@@ -19,7 +19,7 @@ from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.matrix_message import MESSAGE, in_reply, in_thread
 from bot.texts.names import names_in
 from bot.texts.report_lines import reads_along
-from moderation.model.actions import Say, Tell, TellDesk
+from moderation.model.actions.telling import Say, Tell, TellDesk
 from moderation.model.facts import NoticeChannel, NoticeGiven
 from moderation.rooms.desks import DeskView
 from moderation.values.events import Json

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bot.matrix.errors import Forbidden
 from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, Services
-from moderation.model.actions import AlignServers, TellDesk
+from moderation.model.actions.rooms import AlignServers
+from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import Fact, LevelKept
 from moderation.rooms.align_people import Alignment, Change, KeptLevel, intended
 from moderation.rooms.server_acl import KEPT, align_servers, with_changes

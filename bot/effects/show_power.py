@@ -15,7 +15,7 @@ from bot.outbox.handler import ActionHandler, Done, Handlers, Services
 from bot.texts.matrix_message import MESSAGE, replacing
 from bot.texts.names import names_in
 from bot.texts.power_lines import power_lines
-from moderation.model.actions import Retell, ShowPower
+from moderation.model.actions.telling import Retell, ShowPower
 from moderation.model.context import RoomView
 from moderation.rooms.desks import DeskView
 from moderation.values.events import Json

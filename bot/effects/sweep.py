@@ -21,7 +21,8 @@ from dataclasses import replace
 
 from bot.matrix.errors import Forbidden, HomeserverError, RateLimited, Rejected, TooLarge, Unreachable
 from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, Services
-from moderation.model.actions import Redact, Sweep, TellDesk
+from moderation.model.actions.removal import Redact, Sweep
+from moderation.model.actions.telling import TellDesk
 from moderation.model.builtin_rules import LISTED
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import EventId

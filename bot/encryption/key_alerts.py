@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.crypto.cross_signing import KeyStanding, KeyState
 from bot.matrix.errors import Answered, LoggedOut
 from bot.outbox.handler import BotPart, Services
-from moderation.model.actions import Action, Tell, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import Tell, TellDesk
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Moment, Phrase, line

@@ -16,7 +16,7 @@ import structlog
 
 from bot.config.shards import ShardSettings, shard_of_room
 from bot.pipeline.pipeline import Pipeline
-from moderation.model.actions import TellAbove
+from moderation.model.actions.telling import TellAbove
 from moderation.model.reach import community_of
 from moderation.policy import Policy
 from moderation.values.ids import RoomId

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import structlog
 
 from bot.pipeline.pipeline import Outcome, Pipeline
-from moderation.model.actions import NO_ROOM, Action, TellAbove
+from moderation.model.actions.base import NO_ROOM, Action
+from moderation.model.actions.telling import TellAbove
 from moderation.model.facts import Fact, ShardPinned
 from moderation.values.errors import Invalid
 from moderation.values.notices import Code, line

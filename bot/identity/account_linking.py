@@ -21,7 +21,8 @@ from typing import Literal
 
 from bot.outbox.handler import BotPart, Services
 from bot.texts.credit_lines import sanction_line
-from moderation.model.actions import NO_ROOM, Tell
+from moderation.model.actions.base import NO_ROOM
+from moderation.model.actions.telling import Tell
 from moderation.model.facts import OF_ROOMS, AccountsLinked, PersonVerified
 from moderation.people.barred_list import is_entry
 from moderation.values.durations import DAY_MS, HOUR_MS

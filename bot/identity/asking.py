@@ -6,7 +6,7 @@ Left to others: the command (`bot/commands/verify.py`), the dialogue (`dialogue.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from moderation.model.actions import Verify
+from moderation.model.actions.people import Verify
 from moderation.values.ids import RoomId, UserId
 from storage.identity.dialogue_key import DialogueKey
 

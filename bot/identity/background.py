@@ -15,7 +15,7 @@ import structlog
 
 from bot.matrix.errors import HomeserverError, LoggedOut
 from bot.outbox.handler import Done, Handler, Handlers, Handles, Services
-from moderation.model.actions import Action
+from moderation.model.actions.base import Action
 from moderation.values.ids import UserId
 from storage.identity.store import IdentityStore
 

@@ -25,7 +25,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.config.verification import ChallengeSettings
 from bot.outbox.handler import BotPart, Done, Handlers, PollAgain, RetryLater, Services
 from bot.texts.refusal import refusal_line
-from moderation.model.actions import Tell, Verify
+from moderation.model.actions.people import Verify
+from moderation.model.actions.telling import Tell
 from moderation.model.facts import (
     ActionResult,
     PersonVerified,

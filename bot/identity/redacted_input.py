@@ -11,7 +11,8 @@ import re
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.texts.command_prefix import prefix_pattern
-from moderation.model.actions import PROOF, Verify
+from moderation.model.actions.base import PROOF
+from moderation.model.actions.people import Verify
 from moderation.values.events import MessagePosted, Received
 from moderation.values.ids import UserId
 from storage import outbox

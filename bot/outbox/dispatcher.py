@@ -30,7 +30,8 @@ from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited,
 from bot.matrix.rate_limit import Limit
 from bot.pipeline.pipeline import Outcome, Pipeline
 from bot.runtime.clock import Clock
-from moderation.model.actions import STATE, URGENT, Action, TellDesk
+from moderation.model.actions.base import STATE, URGENT, Action
+from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import ActionTaken
 from moderation.values.errors import Broken
 from moderation.values.ids import EventId, UserId

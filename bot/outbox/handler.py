@@ -16,7 +16,9 @@ from bot.matrix.errors import Forbidden
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.matrix_message import Speech
-from moderation.model.actions import ACTIONS, Action, TellAbove
+from moderation.model.actions.base import Action
+from moderation.model.actions.registry import ACTIONS
+from moderation.model.actions.telling import TellAbove
 from moderation.model.facts import ActionResult, Fact
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId

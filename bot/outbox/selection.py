@@ -23,7 +23,8 @@ Left to others: reading the rows (`storage/outbox.py`), sending them (`dispatche
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from moderation.model.actions import CARD, FILES, LABELS, LISTS, OUTSIDE, PROOF, STOP, URGENT, Kick
+from moderation.model.actions.base import CARD, FILES, LABELS, LISTS, OUTSIDE, PROOF, STOP, URGENT
+from moderation.model.actions.removal import Kick
 from storage.outbox import OutboxRow
 
 AT_ONCE = 4

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from bot.matrix.rate_limit import Limit
-from moderation.model.actions import Kick, PostCard, Redact, Sweep, TellDesk
+from moderation.model.actions.cards import PostCard
+from moderation.model.actions.removal import Kick, Redact, Sweep
+from moderation.model.actions.telling import TellDesk
 from moderation.values.ids import RoomId
 from moderation.values.notices import line
 from storage.outbox import OutboxRow

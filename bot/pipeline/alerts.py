@@ -13,7 +13,8 @@ from dataclasses import replace
 from functools import singledispatch
 
 from bot.config.alerts import AlertSettings
-from moderation.model.actions import NO_ROOM, Action, Alert, AlertKind
+from moderation.model.actions.alerts import Alert, AlertKind
+from moderation.model.actions.base import NO_ROOM, Action
 from moderation.model.facts import Appealed, CaseMoved, CaseStep, Fact, NotSeen, WaveNoticed
 
 _OF_STEPS: dict[CaseStep, AlertKind] = {"reminded": "due", "overdue": "overdue", "escalated": "escalated"}

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.texts.report_lines import reads_along
-from moderation.model.actions import Action, Tell, TellAbove, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import Tell, TellAbove, TellDesk
 from moderation.model.context import RoomView
 from moderation.policy import Policy
 from moderation.values.ids import UserId

@@ -18,7 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from moderation.judge.judge import judge
 from moderation.judge.withheld import Withholdable, judge_withheld
-from moderation.model.actions import Action, EditCard, HashMedia, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.cards import EditCard
+from moderation.model.actions.files import HashMedia
+from moderation.model.actions.telling import TellDesk
 from moderation.model.context import RoomView
 from moderation.model.facts import CaseOpened, Fact, KnownOfFile, MessageWithheld, NotSeen
 from moderation.rules.labels import LabelsRule

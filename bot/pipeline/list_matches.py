@@ -20,7 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.lists.book import Book, ListedEntry
 from moderation.lists.entries import PolicyList
 from moderation.lists.matching import Verdict, ban_by_list, facts_of, is_too_much, verdict
-from moderation.model.actions import NO_ROOM, Action, TellDesk
+from moderation.model.actions.base import NO_ROOM, Action
+from moderation.model.actions.telling import TellDesk
 from moderation.model.context import CaseView, Context, InForce, RoomView
 from moderation.model.facts import CaseOpened, Fact
 from moderation.policy import Policy

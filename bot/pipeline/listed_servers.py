@@ -29,7 +29,8 @@ from moderation.lists.server_entries import (
     facts_of_server,
     server_verdict,
 )
-from moderation.model.actions import Action, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import TellDesk
 from moderation.model.context import CaseView, InForce, RoomView
 from moderation.model.facts import Fact
 from moderation.model.reach import counts_in, reach_of

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.texts.credit_lines import sanction_line
-from moderation.model.actions import NO_ROOM, Tell
+from moderation.model.actions.base import NO_ROOM
+from moderation.model.actions.telling import Tell
 from moderation.model.facts import LASTING, OF_ROOMS, Fact, SanctionStarted
 from moderation.values.notices import Line, Who, line
 from storage import queries

@@ -23,7 +23,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.runtime.clock import Clock
 from bot.runtime.wakeup import Wake
-from moderation.model.actions import Action, Align, KeepDesk, Redact
+from moderation.model.actions.base import Action
+from moderation.model.actions.removal import Redact
+from moderation.model.actions.rooms import Align, KeepDesk
 from moderation.model.context import RoomView
 from moderation.model.facts import ConsoleCommand, Fact, KnownOfFile, NotRead, RoomStateChanged
 from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged, Unreadable

@@ -8,7 +8,7 @@ Left to others: asking (`bot/effects/ask_plugin.py`).
 
 from collections.abc import Iterable
 
-from moderation.model.actions import AskPlugin
+from moderation.model.actions.files import AskPlugin
 from moderation.model.context import RoomView
 from moderation.rules.labels import LabelsRule
 from moderation.values.events import Event, Media

@@ -24,7 +24,8 @@ from bot.texts.notifications import in_words
 from moderation.cases.obligations import concerns, derive_obligations
 from moderation.cases.statements import StatementContext, keep_statement, statement, to_be_stated
 from moderation.consequences import ABOUT_THEM, Known, RoomsOf, at_once, consequences
-from moderation.model.actions import Action, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import (
     FACTS,
     AccountsLinked,

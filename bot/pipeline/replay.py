@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from bot.events.parse_event import receive
 from bot.events.parse_fields import object_of
-from moderation.model.actions import AskDesk, PostCard
+from moderation.model.actions.cards import AskDesk, PostCard
 from moderation.model.facts import (
     ActionTaken,
     ConsoleCommand,

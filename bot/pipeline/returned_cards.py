@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events.parse_fields import object_of
-from moderation.model.actions import Action, AskDesk, Offer, PostBurst, PostCard, SupersedeCard
+from moderation.model.actions.base import Action
+from moderation.model.actions.cards import AskDesk, Offer, PostBurst, PostCard, SupersedeCard
 from moderation.model.context import RoomView
 from moderation.model.facts import ActionTaken, QuestionAsked
 from moderation.values.events import Json, MessagePosted, Received

@@ -20,9 +20,10 @@ from moderation.cases.deadlines import BACK_WITHIN_MS, came_back, facts_of_leavi
 from moderation.credit.tiers import made_manager
 from moderation.duty.responsibility import role
 from moderation.lists.book import ListedEntry
-from moderation.model.actions import (
-    Action,
-    Alert,
+from moderation.model.actions.alerts import Alert
+from moderation.model.actions.base import Action
+from moderation.model.actions.lists import MatchAgain
+from moderation.model.actions.rooms import (
     Align,
     AlignPolicy,
     AlignServers,
@@ -30,14 +31,9 @@ from moderation.model.actions import (
     KeepDesk,
     KeepLobby,
     LeaveDirect,
-    MatchAgain,
     Pin,
-    Say,
-    ShowPower,
-    Tell,
-    TellAbove,
-    TellDesk,
 )
+from moderation.model.actions.telling import Say, ShowPower, Tell, TellAbove, TellDesk
 from moderation.model.context import InForce, PersonView, RoomView
 from moderation.model.facts import (
     CaseLeft,

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.actions import Action, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import TellDesk
 from moderation.values.notices import Line
 from storage import queries
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.actions import Action, Tell
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import Tell
 from storage import outbox
 
 _MOST = 5  # cases in one message

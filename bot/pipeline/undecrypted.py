@@ -12,7 +12,9 @@ Rules kept here:
 from collections.abc import Mapping
 from typing import Literal
 
-from moderation.model.actions import Action, Redact, Tell, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.removal import Redact
+from moderation.model.actions.telling import Tell, TellDesk
 from moderation.model.context import RoomView
 from moderation.values.durations import DAY_MS
 from moderation.values.events import IN_A_PLAIN_ROOM

@@ -10,7 +10,7 @@ from bot.config.alerts import AlertSettings
 from bot.config.plugins import PluginSettings
 from bot.config.policy_server import LOCALPART
 from moderation.judge.judge import CompiledRule
-from moderation.model.actions import Action
+from moderation.model.actions.base import Action
 from moderation.model.context import RoomView
 from moderation.model.facts import ConsoleCommand, Fact
 from moderation.policy import Policy

@@ -26,7 +26,8 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.case_card import waiting_line
 from moderation.duty.duty import on_duty
-from moderation.model.actions import Action, Tell, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import Tell, TellDesk
 from moderation.model.context import RoomView
 from moderation.policy import Policy
 from moderation.values.durations import DAY_MS

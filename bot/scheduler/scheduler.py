@@ -27,7 +27,9 @@ from bot.pipeline import heartbeat
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.sync.presence import Presence
-from moderation.model.actions import NO_ROOM, Alert, TellDesk
+from moderation.model.actions.alerts import Alert
+from moderation.model.actions.base import NO_ROOM
+from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import Fact
 from moderation.values.durations import HOUR_MS
 from moderation.values.notices import line

@@ -21,7 +21,9 @@ import structlog
 
 from bot.encryption.key_alerts import to_operators
 from bot.pipeline.pipeline import Pipeline
-from moderation.model.actions import NO_ROOM, Action, Alert, TellDesk
+from moderation.model.actions.alerts import Alert
+from moderation.model.actions.base import NO_ROOM, Action
+from moderation.model.actions.telling import TellDesk
 from moderation.policy import Policy
 from moderation.values.errors import Broken
 from moderation.values.notices import Code, line

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.texts.case_words import message_link
-from moderation.model.actions import TellDesk
+from moderation.model.actions.telling import TellDesk
 from moderation.model.context import RoomView
 from moderation.values.ids import UserId
 from moderation.values.notices import Line, Moment, RoomName, RuleText, line

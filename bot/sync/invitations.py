@@ -14,7 +14,8 @@ from fnmatch import fnmatchcase
 
 from bot.events.sync_response import Invite
 from bot.outbox.handler import BotPart, Services
-from moderation.model.actions import NO_ROOM, Action, Tell
+from moderation.model.actions.base import NO_ROOM, Action
+from moderation.model.actions.telling import Tell
 from moderation.people.invitations import Declined, is_refused, reason_to_decline
 from moderation.people.verification import founder_declined, room_demands
 from moderation.rooms.member_limits import declines

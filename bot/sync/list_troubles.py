@@ -7,7 +7,8 @@ Rules kept here:
 from typing import Literal
 
 from bot.outbox.handler import BotPart, Services
-from moderation.model.actions import NO_ROOM, TellAbove, TellDesk
+from moderation.model.actions.base import NO_ROOM
+from moderation.model.actions.telling import TellAbove, TellDesk
 from moderation.values.ids import RoomId
 from moderation.values.notices import Code, line
 

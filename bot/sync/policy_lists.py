@@ -31,7 +31,9 @@ from bot.outbox.handler import BotPart, Done, Handlers, Services
 from moderation.lists import choosing
 from moderation.lists.book import Book
 from moderation.lists.entries import Entry, PolicyList, is_entry, read_entries
-from moderation.model.actions import Action, MatchAgain, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.lists import MatchAgain
+from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import Fact, ListChosen, ListRead
 from moderation.model.reach import DEPLOYMENT
 from moderation.policy import WatchedList

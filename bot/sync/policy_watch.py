@@ -24,7 +24,7 @@ from bot.federation.policy_server_seen import seen_by_homeservers
 from bot.federation.resolve import ServerResolver
 from bot.outbox.handler import BotPart, Services
 from bot.pipeline.withheld import Withheld, withheld_of
-from moderation.model.actions import AlignPolicy
+from moderation.model.actions.rooms import AlignPolicy
 from moderation.model.facts import Fact, PolicyServerSet
 from moderation.rooms.policy_server import Reachability
 from moderation.values.errors import Invalid

@@ -24,7 +24,9 @@ from bot.bot_rooms.create import new_code
 from bot.events.sync_response import SyncResponse
 from bot.matrix.errors import Answered, HomeserverError
 from bot.outbox.handler import BotPart, Services
-from moderation.model.actions import NO_ROOM, Action, Align, KeepDesk, KeepLobby, ListMissing, TellAbove
+from moderation.model.actions.base import NO_ROOM, Action
+from moderation.model.actions.rooms import Align, KeepDesk, KeepLobby, ListMissing
+from moderation.model.actions.telling import TellAbove
 from moderation.model.facts import Fact, RoomEntered, RoomStateChanged
 from moderation.rooms.spaces import changes, is_space
 from moderation.values.events import MembershipChanged, MessagePosted, Received

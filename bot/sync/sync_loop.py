@@ -37,7 +37,9 @@ from bot.pipeline import heartbeat
 from bot.pipeline.judging_costs import MOST_MS
 from bot.runtime.budget import Budget, Granted
 from moderation.duty.responsibility import is_operator
-from moderation.model.actions import NO_ROOM, Action, Enter, Tell
+from moderation.model.actions.base import NO_ROOM, Action
+from moderation.model.actions.rooms import Enter
+from moderation.model.actions.telling import Tell
 from moderation.rooms.spaces import is_space
 from moderation.values.events import MembershipChanged, Received, StateChanged
 from moderation.values.ids import RoomId, UserId, server_of

@@ -12,7 +12,8 @@ Left to others: who is told what (`moderation/consequences/`), the lines for a p
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from moderation.model.actions import Action, Say, Tell, TellAbove, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import Say, Tell, TellAbove, TellDesk
 from moderation.model.facts import (
     OF_ROOMS,
     REMOVING,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import singledispatch
 
-from moderation.model.actions import NO_ROOM
+from moderation.model.actions.base import NO_ROOM
 from moderation.model.builtin_rules import (
     BARRED,
     CAP_JOINED,

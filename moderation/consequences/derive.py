@@ -6,7 +6,7 @@ read back from the journal give the same actions.
 
 from collections.abc import Sequence
 
-from moderation.model.actions import Action
+from moderation.model.actions.base import Action
 from moderation.model.facts import CaseExtended, Fact
 from moderation.model.notifications import rung_once
 from moderation.values.ids import NO_USER, RoomId, UserId

@@ -11,29 +11,12 @@ Left to others: telling the people concerned (`people.py`).
 from collections.abc import Iterator, Sequence
 from functools import singledispatch
 
-from moderation.model.actions import (
-    NO_ROOM,
-    Action,
-    Align,
-    AlignPolicy,
-    AlignServers,
-    EditBurst,
-    EditCard,
-    EraseAlso,
-    InviteBack,
-    KeepDesk,
-    KeepLobby,
-    Kick,
-    Leave,
-    LetIn,
-    Offer,
-    PostBurst,
-    PostCard,
-    PublishEntry,
-    Quote,
-    Redact,
-    Sweep,
-)
+from moderation.model.actions.base import NO_ROOM, Action
+from moderation.model.actions.cards import EditBurst, EditCard, Offer, PostBurst, PostCard, Quote
+from moderation.model.actions.lists import PublishEntry
+from moderation.model.actions.people import EraseAlso
+from moderation.model.actions.removal import InviteBack, Kick, Redact, Sweep
+from moderation.model.actions.rooms import Align, AlignPolicy, AlignServers, KeepDesk, KeepLobby, Leave, LetIn
 from moderation.model.builtin_rules import IN_WAVE, JOIN_WAVE, TIER_LINKS, UNVERIFIED, has_card
 from moderation.model.facts import (
     LASTING,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from moderation.cases.statements import StatementContext
-from moderation.model.actions import Action
+from moderation.model.actions.base import Action
 from moderation.model.notifications import Notification
 from moderation.values.ids import RoomId, UserId
 

@@ -15,7 +15,8 @@ from typing import Literal
 
 from moderation.values.ids import RoomId, UserId
 
-from .actions import Action, PostCard
+from .actions.base import Action
+from .actions.cards import PostCard
 from .context import CaseView
 from .facts import CaseDecided, Fact
 

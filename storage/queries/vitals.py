@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.actions import OUTSIDE
+from moderation.model.actions.base import OUTSIDE
 from moderation.values.ids import RoomId
 from storage import schema
 from storage.schema.case_tables import WAITS

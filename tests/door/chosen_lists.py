@@ -9,7 +9,8 @@ from bot.matrix.errors import Forbidden, NotFound, TooLarge, Unreachable
 from bot.outbox.handler import Done, RetryLater
 from bot.sync.policy_lists import PolicyLists
 from moderation.lists.book import Book
-from moderation.model.actions import ChooseList, PreviewList, Say, Tell
+from moderation.model.actions.lists import ChooseList, PreviewList
+from moderation.model.actions.telling import Say, Tell
 from moderation.model.facts import ActionTaken
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line

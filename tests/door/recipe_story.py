@@ -17,7 +17,8 @@ from bot.config.config import parse_config
 from bot.config.errors import ConfigError
 from bot.texts.catalog import LANGUAGES, Catalog
 from bot.texts.matrix_message import Speech
-from moderation.model.actions import Say, Tell, from_json
+from moderation.model.actions.registry import from_json
+from moderation.model.actions.telling import Say, Tell
 from moderation.model.facts import Found
 from tests.door.offline import ANNA, CONFIG, DESK, MARK, ROOM, RULES, Offline, offline
 

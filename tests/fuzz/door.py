@@ -25,7 +25,10 @@ from bot.pipeline.unit_of_work import Answer
 from bot.scheduler.balances import Balances
 from bot.scheduler.due_cases import Due
 from bot.startup import Stores, make_pipeline
-from moderation.model.actions import Action, PostCard, Tell, from_json
+from moderation.model.actions.base import Action
+from moderation.model.actions.cards import PostCard
+from moderation.model.actions.registry import from_json
+from moderation.model.actions.telling import Tell
 from moderation.model.context import Purpose
 from moderation.model.facts import ActionTaken, ConsoleCommand, Fact, NoticeGiven, RoomEntered, RoomStateChanged
 from moderation.values.events import Received

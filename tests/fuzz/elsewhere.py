@@ -24,7 +24,10 @@ from moderation.credit.credit import tier
 from moderation.credit.ledger import account
 from moderation.duty.duty import Duty
 from moderation.judge.room_rules import compiled, settings_of
-from moderation.model.actions import Action, LeaveDirect, PostCard, Say, Tell, TellAbove, TellDesk, to_json
+from moderation.model.actions.base import Action, to_json
+from moderation.model.actions.cards import PostCard
+from moderation.model.actions.rooms import LeaveDirect
+from moderation.model.actions.telling import Say, Tell, TellAbove, TellDesk
 from moderation.model.context import PersonView, RoomView
 from moderation.model.facts import (
     ActionTaken,

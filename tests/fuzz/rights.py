@@ -10,7 +10,9 @@ Left to others: what is said (`said.py`), what the people of one room can do to 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from moderation.model.actions import Action, AskDesk, Say, Tell
+from moderation.model.actions.base import Action
+from moderation.model.actions.cards import AskDesk
+from moderation.model.actions.telling import Say, Tell
 from moderation.model.facts import (
     Appealed,
     AwayChanged,

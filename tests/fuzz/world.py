@@ -11,7 +11,7 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from moderation.model.actions import Action
+from moderation.model.actions.base import Action
 from moderation.model.facts import Appealed, CaseDecided, CaseOpened, Fact, PersonVerified, SanctionStarted
 from moderation.values.events import MembershipChanged, Received
 from moderation.values.ids import RoomId, UserId

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 from bot.outbox.selection import URGENT_IN_A_ROW
-from moderation.model.actions import URGENT
+from moderation.model.actions.base import URGENT
 from moderation.model.facts import ActionTaken, CaseOpened, SanctionStarted
 from tests.people.client import Client
 from tests.theatre.scene import Theatre

@@ -22,7 +22,7 @@ from bot.monitoring.trusted_time import TrustedTime
 from bot.pipeline.replay import Rooms
 from bot.runtime.clock import Clock, wall_clock
 from bot.texts.catalog import Catalog
-from moderation.model.actions import NICETY
+from moderation.model.actions.base import NICETY
 from moderation.model.facts import Fact
 from storage.journal.reader import Log
 from storage.journal.record import Record

@@ -22,7 +22,8 @@ from bot.pipeline.pipeline import Pipeline
 from bot.pipeline.replay import Rooms, rebuild
 from bot.startup import Stores, caught_up, open_stores
 from moderation.credit.credit import balance
-from moderation.model.actions import Action, from_json
+from moderation.model.actions.base import Action
+from moderation.model.actions.registry import from_json
 from moderation.model.facts import Fact, RoomEntered, RoomStateChanged
 from moderation.values.events import Received
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId

@@ -15,7 +15,8 @@ from typing import cast
 
 import orjson
 
-from moderation.model.actions import ACTIONS, Say
+from moderation.model.actions.registry import ACTIONS
+from moderation.model.actions.telling import Say
 from moderation.values.events import Json
 from storage.journal.days import Day
 from storage.journal.line_format import DecodedLine, erased_by

@@ -16,7 +16,7 @@ from bot.effects.media_hash import MediaHasher
 from bot.effects.picture_hash import pdq_of
 from bot.effects.picture_process import hash_apart
 from bot.outbox.handler import RetryLater
-from moderation.model.actions import HashMedia
+from moderation.model.actions.files import HashMedia
 from moderation.model.facts import MediaKept
 from moderation.values.ids import RoomId, UserId
 from tests.unit.bot.effects.pictures import picture, written

@@ -2,7 +2,8 @@
 
 import pytest
 
-from moderation.model.actions import Action, Say, Tell
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import Say, Tell
 from moderation.model.facts import CaseOpened, ContentRead, SanctionStarted
 from moderation.values.ids import RoomId
 from tests.fuzz.world import ANN, BEN, DEMOTED, GROUP, MAX, MIA, OTHER, OTHER_MAX, OTHER_OWNER, OWNER, World

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moderation.model.actions import LeaveDirect
+from moderation.model.actions.rooms import LeaveDirect
 from moderation.values.ids import UserId
 from tests.fuzz.world import ANN, BEN, World
 

@@ -12,7 +12,9 @@ from bot.outbox.selection import Past, choose
 from bot.pipeline.list_matches import MOST_LOOKS
 from bot.sync.sync_loop import FULL, is_full
 from moderation.lists import choosing
-from moderation.model.actions import Action, PreviewList, Say
+from moderation.model.actions.base import Action
+from moderation.model.actions.lists import PreviewList
+from moderation.model.actions.telling import Say
 from moderation.model.facts import CaseOpened, ConsoleCommand, ListChosen, ListPreviewed, SanctionStarted
 from moderation.values.durations import DAY_MS, HOUR_MS
 from moderation.values.ids import GroupCode, RoomId, UserId

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from moderation.model.actions import Say, Tell
+from moderation.model.actions.telling import Say, Tell
 from moderation.model.facts import SanctionStarted
 from tests.fuzz.world import ANN, BEN, GONE, GROUP, MAX, World
 

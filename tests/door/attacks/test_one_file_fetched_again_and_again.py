@@ -10,7 +10,7 @@ from bot.effects.media_hash import MediaHasher
 from bot.matrix.client import Homeserver, Session
 from bot.matrix.errors import TooLarge
 from bot.outbox.handler import RetryLater
-from moderation.model.actions import HashMedia
+from moderation.model.actions.files import HashMedia
 from moderation.model.facts import MediaKept
 from moderation.values.ids import RoomId, UserId
 from tests.fakes.http_stub import Answer, HttpStub

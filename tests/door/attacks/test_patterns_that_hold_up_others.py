@@ -3,7 +3,8 @@
 import pytest
 
 from moderation.judge.room_rules import MOST_STEPS, compiled, recorded, too_heavy
-from moderation.model.actions import Action, Say, Tell
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import Say, Tell
 from moderation.model.facts import CaseOpened, RoomRuleChanged
 from moderation.policy import Policy
 from moderation.rules.pattern import MOST_REPEATED, OWN_TEXT, PatternRule, most_repeated, steps

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bot.texts.report_lines import reads_along, report_lines
-from moderation.model.actions import Action, Tell, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import Tell, TellDesk
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import UserId
 from storage import outbox, queries

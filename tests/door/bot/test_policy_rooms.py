@@ -15,7 +15,8 @@ from bot.outbox.handler import Done
 from bot.pipeline.withheld import note_of
 from bot.startup import ended_asking
 from bot.sync.policy_watch import PolicyWatch
-from moderation.model.actions import AlignPolicy, Say, Tell
+from moderation.model.actions.rooms import AlignPolicy
+from moderation.model.actions.telling import Say, Tell
 from moderation.model.facts import ActionTaken, MessageWithheld, PolicyServerSet
 from moderation.rooms.policy_server import BACK_AFTER_MS, asking
 from moderation.values.durations import MS_PER

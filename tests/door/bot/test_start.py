@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bot import startup
-from moderation.model.actions import Align, AlignServers, KeepLobby
+from moderation.model.actions.rooms import Align, AlignServers, KeepLobby
 from moderation.model.facts import SanctionEnded, SanctionStarted
 from moderation.values.ids import GroupCode, RoomId
 from storage import queries

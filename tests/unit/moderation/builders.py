@@ -14,7 +14,7 @@ from moderation.consequences import Known, Reporters, RoomsOf, consequences
 from moderation.credit.credit import balance
 from moderation.credit.tiers import review
 from moderation.judge.judge import CompiledRule, judge
-from moderation.model.actions import Action
+from moderation.model.actions.base import Action
 from moderation.model.context import CaseView, Condition, Context, InForce, PersonView, Purpose, RoomView
 from moderation.model.facts import (
     CaseState,

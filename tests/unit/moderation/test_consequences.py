@@ -10,21 +10,12 @@ from hypothesis import strategies as st
 from bot.texts.catalog import LANGUAGES, Catalog, fields_of
 from moderation.cases.appeals import lodge
 from moderation.consequences import Known, consequences
-from moderation.model.actions import (
-    Action,
-    Align,
-    EditCard,
-    InviteBack,
-    KeepDesk,
-    Kick,
-    Offer,
-    PostCard,
-    Redact,
-    Tell,
-    TellDesk,
-    from_json,
-    to_json,
-)
+from moderation.model.actions.base import Action, to_json
+from moderation.model.actions.cards import EditCard, Offer, PostCard
+from moderation.model.actions.registry import from_json
+from moderation.model.actions.removal import InviteBack, Kick, Redact
+from moderation.model.actions.rooms import Align, KeepDesk
+from moderation.model.actions.telling import Tell, TellDesk
 from moderation.model.facts import (
     ActionTaken,
     Appealed,

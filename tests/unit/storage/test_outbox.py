@@ -4,7 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from moderation.model.actions import STOP, Action, Alert, Align, EditCard, Offer, PostCard, Redact, Say, Tell
+from moderation.model.actions.alerts import Alert
+from moderation.model.actions.base import STOP, Action
+from moderation.model.actions.cards import EditCard, Offer, PostCard
+from moderation.model.actions.removal import Redact
+from moderation.model.actions.rooms import Align
+from moderation.model.actions.telling import Say, Tell
 from moderation.model.facts import ActionTaken
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from bot.events.parse_event import receive
 from bot.pipeline.replay import Rooms, event_of_record, rebuild
-from moderation.model.actions import ACTIONS
+from moderation.model.actions.registry import ACTIONS
 from moderation.model.facts import FACTS, CaseDecided, Fact, RoomEntered, SanctionStarted, owner_of
 from moderation.values.events import (
     Json,

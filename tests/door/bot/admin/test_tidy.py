@@ -5,7 +5,7 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from bot.admin.tidy import Tidier
-from moderation.model.actions import TakeBack
+from moderation.model.actions.removal import TakeBack
 from moderation.model.facts import ActionTaken, RoomEntered
 from moderation.values.ids import EventId, GroupCode, RoomId
 from storage import schema

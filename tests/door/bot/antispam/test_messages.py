@@ -15,7 +15,7 @@ from bot.events.parse_event import receive
 from bot.pipeline.refusal_cap import MOST_OF_PERSON
 from bot.pipeline.withheld import Withheld
 from moderation.judge.beforehand import Refusal
-from moderation.model.actions import Redact
+from moderation.model.actions.removal import Redact
 from moderation.model.facts import CaseGrew, CaseOpened, CreditChanged, Found, MessageWithheld, SanctionStarted
 from moderation.values.ids import EventId, RoomId, UserId
 from tests.door.bot.antispam.asked import antispam_of

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from bot.commands.registry import COMMANDS
-from moderation.model.actions import Action, GiveConsoleLink, Say
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import GiveConsoleLink, Say
 from moderation.model.facts import CaseOpened, Fact, PersonVerified
 from moderation.values.ids import RoomId, UserId
 from tests.door.bot.commands.rights_table import ROLES, ROWS, Row

@@ -10,7 +10,8 @@ from bot.commands.parse import WORDING
 from bot.commands.registry import COMMANDS
 from bot.texts.catalog import LANGUAGES, Catalog
 from bot.texts.matrix_message import Speech
-from moderation.model.actions import Action, Say, Tell
+from moderation.model.actions.base import Action
+from moderation.model.actions.telling import Say, Tell
 from moderation.rules.registry import KINDS
 from moderation.values.notices import Line
 from tests.fuzz.door import OPERATOR

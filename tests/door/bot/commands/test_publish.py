@@ -12,7 +12,8 @@ from bot.matrix.errors import Forbidden, Unreachable
 from bot.outbox.handler import RetryLater
 from bot.pipeline.replay import rebuild
 from moderation.lists.publishing import content, state_key
-from moderation.model.actions import PublishEntry, Say, Tell, TellDesk
+from moderation.model.actions.lists import PublishEntry
+from moderation.model.actions.telling import Say, Tell, TellDesk
 from moderation.model.facts import ListPublished
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import CaseNumber, RoomId, UserId

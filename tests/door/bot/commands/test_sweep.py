@@ -10,7 +10,8 @@ from bot.effects.sweep import Sweeper
 from bot.events.parse_event import receive
 from bot.matrix.errors import Unreachable
 from bot.outbox.handler import Done, PollAgain
-from moderation.model.actions import Redact, Sweep, TellDesk
+from moderation.model.actions.removal import Redact, Sweep
+from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import ActionTaken, CaseOpened, SanctionStarted, StatementGiven, Swept
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import EventId, GroupCode, RoomId

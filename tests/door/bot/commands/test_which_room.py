@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from moderation.model.actions import Say
+from moderation.model.actions.telling import Say
 from moderation.values.notices import Code
 from tests.fuzz.world import ANN, CODES, GROUP, MAX, OTHER, World
 

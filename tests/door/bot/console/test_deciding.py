@@ -12,7 +12,8 @@ from bot.runtime.asking import ask_bot
 from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
 from bot.texts.names import names_in
-from moderation.model.actions import Tell, from_json
+from moderation.model.actions.registry import from_json
+from moderation.model.actions.telling import Tell
 from moderation.model.facts import CaseClaimed, CaseDecided, CaseNoted, ConsoleCommand, ContentRead, CreditChanged
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import GroupCode, RoomId, UserId

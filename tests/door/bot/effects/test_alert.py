@@ -26,7 +26,7 @@ from bot.outbox.handler import Done
 from bot.pipeline.alerts import DAMAGE
 from bot.scheduler.tables_sample import TablesSample
 from bot.texts.catalog import LANGUAGES, Catalog
-from moderation.model.actions import Alert
+from moderation.model.actions.alerts import Alert
 from moderation.model.facts import ActionTaken
 from moderation.values.ids import UserId
 from tests.door.offline import ANNA, DESK, MARK, RULES, Offline, offline

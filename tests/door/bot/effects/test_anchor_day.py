@@ -28,7 +28,8 @@ from bot.startup import Stores, make_pipeline
 from bot.sync.presence import Presence
 from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
-from moderation.model.actions import Action, Anchor, Timestamp, Witness
+from moderation.model.actions.anchors import Anchor, Timestamp, Witness
+from moderation.model.actions.base import Action
 from moderation.model.facts import ActionTaken, CheckpointAnchored, Fact, RoomEntered, RoomStateChanged
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import outbox

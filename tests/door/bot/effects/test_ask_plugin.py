@@ -14,7 +14,7 @@ from bot.effects.fetch_file import FileFetcher
 from bot.matrix.client import Session
 from bot.pipeline.plugin_questions import PATIENCE_MS
 from bot.plugins.plugins import FAILURES, Plugins
-from moderation.model.actions import AskPlugin
+from moderation.model.actions.files import AskPlugin
 from moderation.model.facts import (
     ActionTaken,
     CaseDecided,

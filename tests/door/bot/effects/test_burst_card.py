@@ -11,7 +11,9 @@ from bot.effects.desk import Desk
 from bot.matrix.errors import NotFound
 from bot.outbox.handler import Done, PollAgain
 from bot.pipeline.returned_cards import with_card_mark
-from moderation.model.actions import Action, EditBurst, EditCard, PostBurst, PostCard, SupersedeCard, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.cards import EditBurst, EditCard, PostBurst, PostCard, SupersedeCard
+from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import ActionTaken, CaseDecided, DeskChosen
 from moderation.values.ids import CaseNumber, EventId, GroupCode, RoomId
 from tests.door.bot.pipeline.test_case_bursts import AUTO, FEW, raider

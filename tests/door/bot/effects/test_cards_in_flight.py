@@ -6,7 +6,8 @@ from typing import Any
 from bot.effects.desk import Desk
 from bot.matrix.errors import NotFound
 from bot.pipeline.returned_cards import with_card_mark
-from moderation.model.actions import Action, PostCard, SupersedeCard
+from moderation.model.actions.base import Action
+from moderation.model.actions.cards import PostCard, SupersedeCard
 from moderation.model.facts import ActionTaken, DeskChosen
 from moderation.values.ids import CaseNumber, EventId, GroupCode, RoomId
 from storage import outbox

@@ -8,7 +8,8 @@ import pytest
 
 from bot.pipeline.replay import rebuild
 from moderation.lists import choosing
-from moderation.model.actions import ChooseList, TellDesk
+from moderation.model.actions.lists import ChooseList
+from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import CaseOpened, ListChosen, ListPreviewed, ListRead, SanctionEnded, SanctionStarted
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId, UserId

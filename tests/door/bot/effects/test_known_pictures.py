@@ -19,7 +19,8 @@ from bot.effects.picture_hash import pdq_of
 from bot.events.parse_event import receive
 from bot.matrix.errors import TooLarge
 from bot.pipeline.replay import rebuild
-from moderation.model.actions import STATE, HashMedia
+from moderation.model.actions.base import STATE
+from moderation.model.actions.files import HashMedia
 from moderation.model.facts import (
     ActionTaken,
     CaseGrew,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.effects.desk import Desk
-from moderation.model.actions import Offer
+from moderation.model.actions.cards import Offer
 from moderation.model.facts import Appealed
 from moderation.values.ids import CaseNumber, EventId, RoomId
 from tests.door.offline import ANNA, BOT, MINA, ROOM, RULES, Offline, offline

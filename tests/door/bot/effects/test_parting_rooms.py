@@ -11,7 +11,8 @@ from bot.effects.policy_state import PolicyStates
 from bot.effects.public_reasons import PublicReasons
 from bot.effects.redact_everything import WholeRedactions
 from bot.effects.server_acl import ServerAcls
-from moderation.model.actions import Leave, Say, Tell, TellDesk
+from moderation.model.actions.rooms import Leave
+from moderation.model.actions.telling import Say, Tell, TellDesk
 from moderation.model.facts import DeskChosen
 from moderation.values.ids import EventId, GroupCode, RoomId
 from moderation.values.notices import Line

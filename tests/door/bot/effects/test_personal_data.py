@@ -14,7 +14,8 @@ from bot.effects.personal_data import OwnData
 from bot.matrix.errors import TooLarge, Unreachable
 from bot.outbox.handler import Done
 from bot.texts.catalog import Catalog
-from moderation.model.actions import GiveData, GiveReceipt, Tell
+from moderation.model.actions.people import GiveData, GiveReceipt
+from moderation.model.actions.telling import Tell
 from moderation.model.facts import ContentRead, DataAsked, DataGiven
 from moderation.values.ids import EventId, RoomId, UserId
 from storage.identity.keyring import Locked

@@ -8,7 +8,7 @@ from typing import Any
 from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.effects.send_notice import Notifier
 from bot.scheduler.digest import Digester
-from moderation.model.actions import TellDesk
+from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import DeskChosen
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import EventId, GroupCode, RoomId

@@ -10,7 +10,9 @@ from bot.effects.server_acl import PAUSE_MS, ServerAcls
 from bot.matrix.errors import Unreachable
 from bot.outbox.handler import PollAgain
 from bot.pipeline.replay import rebuild
-from moderation.model.actions import Action, AlignServers, Say, Tell, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.rooms import AlignServers
+from moderation.model.actions.telling import Say, Tell, TellDesk
 from moderation.model.facts import CaseOpened, Fact, LevelKept, SanctionEnded, SanctionStarted
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId, UserId

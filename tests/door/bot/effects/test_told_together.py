@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.effects.send_notice import Notifier
-from moderation.model.actions import Tell
+from moderation.model.actions.telling import Tell
 from moderation.model.facts import NoticeGiven
 from moderation.values.ids import EventId, GroupCode, RoomId
 from storage import outbox

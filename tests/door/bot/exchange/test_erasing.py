@@ -6,7 +6,7 @@ from bot.admin.records import Operations
 from bot.app import make_operations
 from bot.effects.personal_data import DataEraser
 from bot.exchange.parts import ShardParts
-from moderation.model.actions import EraseAlso
+from moderation.model.actions.people import EraseAlso
 from moderation.model.facts import DataAsked
 from moderation.values.ids import UserId
 from storage.journal.retention.find import parts_of

@@ -14,7 +14,7 @@ from bot.app import make_operations
 from bot.exchange import publisher
 from bot.exchange.port import Message
 from bot.exchange.tidying import Tidied, tidied_up
-from moderation.model.actions import Tell
+from moderation.model.actions.telling import Tell
 from moderation.model.facts import AccountsLinked, DataAsked, Learnt, PartsErased, SanctionEnded, SanctionStarted
 from moderation.values.ids import UserId
 from storage.journal.journal import Journal

@@ -12,7 +12,8 @@ from bot.exchange import checking
 from bot.exchange.checking import NotProved, _learnt
 from bot.exchange.port import Message
 from bot.exchange.receiver import OtherShard
-from moderation.model.actions import EraseAlso, Tell
+from moderation.model.actions.people import EraseAlso
+from moderation.model.actions.telling import Tell
 from moderation.model.facts import (
     CreditChanged,
     DataAsked,

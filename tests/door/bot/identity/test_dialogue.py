@@ -16,7 +16,8 @@ from bot.identity.dialogue import IdentityDialogue, Offered
 from bot.identity.method import DialogueStep, MethodName, ProvedIdentity, Unavailable
 from bot.identity.redacted_input import Hush
 from bot.outbox.handler import Done, PollAgain, RetryLater
-from moderation.model.actions import Tell, Verify
+from moderation.model.actions.people import Verify
+from moderation.model.actions.telling import Tell
 from moderation.model.facts import PersonVerified
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId

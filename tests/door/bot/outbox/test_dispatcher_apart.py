@@ -12,7 +12,13 @@ from bot.matrix.errors import RateLimited
 from bot.outbox.dispatcher import OutboxDispatcher
 from bot.outbox.handler import Done, PollAgain
 from bot.outbox.selection import APART, PATIENCE_MS, URGENT_IN_A_ROW
-from moderation.model.actions import PROOF, Action, AskPlugin, HashMedia, PreviewList, Say, Sweep, Verify, Witness
+from moderation.model.actions.anchors import Witness
+from moderation.model.actions.base import PROOF, Action
+from moderation.model.actions.files import AskPlugin, HashMedia
+from moderation.model.actions.lists import PreviewList
+from moderation.model.actions.people import Verify
+from moderation.model.actions.removal import Sweep
+from moderation.model.actions.telling import Say
 from moderation.model.facts import ActionTaken
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import RoomId, UserId

@@ -11,7 +11,10 @@ from bot.outbox.handler import Done, Handler
 from bot.outbox.selection import OTHERS_AT_ONCE
 from bot.outbox.slowed import Slowed
 from bot.runtime.clock import SteadyClock
-from moderation.model.actions import Action, Align, Redact, Tell
+from moderation.model.actions.base import Action
+from moderation.model.actions.removal import Redact
+from moderation.model.actions.rooms import Align
+from moderation.model.actions.telling import Tell
 from moderation.model.facts import ActionTaken
 from moderation.values.ids import EventId, UserId
 from moderation.values.notices import line

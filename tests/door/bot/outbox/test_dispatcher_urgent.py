@@ -15,7 +15,10 @@ from bot.outbox.handler import Done
 from bot.outbox.selection import CALM_MS, PATIENCE_MS
 from bot.pipeline import process_facts
 from bot.runtime.clock import SteadyClock
-from moderation.model.actions import URGENT, Action, Offer, PostCard, Redact, Tell
+from moderation.model.actions.base import URGENT, Action
+from moderation.model.actions.cards import Offer, PostCard
+from moderation.model.actions.removal import Redact
+from moderation.model.actions.telling import Tell
 from moderation.model.facts import ActionTaken, CaseOpened, CreditChanged, Fact, SanctionStarted, StatementGiven
 from moderation.values.ids import EventId, UserId
 from storage import outbox

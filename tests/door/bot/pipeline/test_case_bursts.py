@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moderation.model.actions import EditBurst, EditCard, PostBurst, PostCard
+from moderation.model.actions.cards import EditBurst, EditCard, PostBurst, PostCard
 from moderation.model.facts import CaseAssigned, CaseOpened, StatementGiven, WaveNoticed
 from moderation.values.ids import RoomId, UserId
 from storage import queries

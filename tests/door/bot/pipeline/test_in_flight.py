@@ -12,7 +12,8 @@ from bot.pipeline.in_flight import InFlight
 from bot.pipeline.pipeline import Outcome
 from bot.pipeline.replay import Rooms, catch_up
 from bot.pipeline.returned_cards import with_card_mark, with_question_mark
-from moderation.model.actions import AskDesk, Offer, PostCard, Tell
+from moderation.model.actions.cards import AskDesk, Offer, PostCard
+from moderation.model.actions.telling import Tell
 from moderation.model.facts import ActionTaken, CaseDecided, NoticeGiven, QuestionAsked
 from moderation.values.events import Json
 from moderation.values.ids import EventId, UserId

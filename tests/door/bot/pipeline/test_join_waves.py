@@ -8,7 +8,8 @@ import pytest
 from bot import startup
 from bot.events.parse_event import receive
 from bot.pipeline.event_reader import PlainReader
-from moderation.model.actions import Align, Kick, Redact
+from moderation.model.actions.removal import Kick, Redact
+from moderation.model.actions.rooms import Align
 from moderation.model.facts import (
     CaseDecided,
     CaseOpened,

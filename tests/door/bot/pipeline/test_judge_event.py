@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from moderation.model.actions import STATE
+from moderation.model.actions.base import STATE
 from moderation.model.facts import CaseGrew, CaseOpened, CreditChanged, Found, SanctionStarted
 from tests.theatre.scene import Theatre
 

@@ -11,7 +11,9 @@ from bot.pipeline.replay import rebuild
 from bot.texts.burst_card import burst_lines
 from moderation.lists.book import digest_of
 from moderation.lists.entries import Entry
-from moderation.model.actions import AlignServers, MatchAgain, PostCard
+from moderation.model.actions.cards import PostCard
+from moderation.model.actions.lists import MatchAgain
+from moderation.model.actions.rooms import AlignServers
 from moderation.model.facts import CaseOpened, ListSpared, SanctionEnded, SanctionStarted, ServerListed, StatementGiven
 from moderation.policy import Trust
 from moderation.values.ids import GroupCode, RoomId, UserId

@@ -6,7 +6,9 @@ import pytest
 
 from bot.outbox.handler import Done
 from bot.pipeline.process_facts import without_words
-from moderation.model.actions import ACTIONS, Action, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.registry import ACTIONS
+from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import (
     FACTS,
     Appealed,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.pipeline import process_facts
-from moderation.model.actions import Sweep
+from moderation.model.actions.removal import Sweep
 from moderation.model.facts import ListMatched, SanctionStarted, Swept
 from storage.database.place import FILE
 from tests.door.lists import LIST, entries

@@ -20,7 +20,8 @@ from bot.texts.case_words import word_lines
 from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
 from moderation.judge.beforehand import Refusal
-from moderation.model.actions import Redact, Say, Tell
+from moderation.model.actions.removal import Redact
+from moderation.model.actions.telling import Say, Tell
 from moderation.model.facts import (
     ActionTaken,
     CaseDecided,

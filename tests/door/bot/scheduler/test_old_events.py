@@ -15,7 +15,10 @@ from bot.pipeline.known_event import known_event
 from bot.pipeline.replay import rebuild
 from bot.scheduler import old_events
 from bot.scheduler.old_events import OldEvents
-from moderation.model.actions import Action, Redact, Say, TakeBack, from_json
+from moderation.model.actions.base import Action
+from moderation.model.actions.registry import from_json
+from moderation.model.actions.removal import Redact, TakeBack
+from moderation.model.actions.telling import Say
 from moderation.model.facts import ActionTaken, CaseDecided, CaseOpened, DataAsked, Reported
 from moderation.rooms.table_horizon import events_stay_ms
 from moderation.values.durations import DAY_MS

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from bot.scheduler.digest import Digester
 from bot.texts.case_words import message_link
-from moderation.model.actions import TellDesk, from_json
+from moderation.model.actions.registry import from_json
+from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import CaseOpened, CreditChanged, Found, FoundOnTrial, RoomRuleChanged, SanctionStarted
 from moderation.values.durations import DAY_MS, HOUR_MS
 from moderation.values.ids import EventId

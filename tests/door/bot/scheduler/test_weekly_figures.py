@@ -6,7 +6,8 @@ from pathlib import Path
 from sqlalchemy import update
 
 from bot.scheduler.digest import Digester
-from moderation.model.actions import TellDesk, from_json
+from moderation.model.actions.registry import from_json
+from moderation.model.actions.telling import TellDesk
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId
 from moderation.values.notices import RoomName

@@ -9,7 +9,7 @@ import pytest
 
 from bot.config.config import parse_config
 from bot.sync import spaces
-from moderation.model.actions import NOTICE
+from moderation.model.actions.base import NOTICE
 from moderation.model.facts import RoomListed, SanctionStarted
 from moderation.values.ids import RoomId
 from tests.door.bot.effects.test_demotion import RULES as DEMOTING

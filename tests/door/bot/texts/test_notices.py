@@ -12,7 +12,8 @@ import pytest
 from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
 from bot.texts.names import names_in
-from moderation.model.actions import Tell, from_json
+from moderation.model.actions.registry import from_json
+from moderation.model.actions.telling import Tell
 from moderation.values.ids import UserId
 from tests.door.offline import ANNA, MARK, OLGA, Offline, offline
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.identity.redacted_input import LOOK_MS, Hush
-from moderation.model.actions import Verify
+from moderation.model.actions.people import Verify
 from moderation.values.ids import RoomId, UserId
 from storage import outbox
 from storage.database.database import Database

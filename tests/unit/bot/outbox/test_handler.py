@@ -9,7 +9,10 @@ import pytest
 
 import bot
 from bot.outbox.handler import Done, Handlers, by_action
-from moderation.model.actions import ACTIONS, Action, Kick, Redact, TellAbove
+from moderation.model.actions.base import Action
+from moderation.model.actions.registry import ACTIONS
+from moderation.model.actions.removal import Kick, Redact
+from moderation.model.actions.telling import TellAbove
 
 
 @dataclass(frozen=True, slots=True)

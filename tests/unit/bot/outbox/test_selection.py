@@ -24,24 +24,13 @@ from bot.outbox.selection import (
     choose,
     look_again,
 )
-from moderation.model.actions import (
-    CARD,
-    STATE,
-    STOP,
-    URGENT,
-    Action,
-    Align,
-    EditCard,
-    Kick,
-    Offer,
-    PostCard,
-    Redact,
-    Say,
-    Tell,
-    TellDesk,
-    Verify,
-    Witness,
-)
+from moderation.model.actions.anchors import Witness
+from moderation.model.actions.base import CARD, STATE, STOP, URGENT, Action
+from moderation.model.actions.cards import EditCard, Offer, PostCard
+from moderation.model.actions.people import Verify
+from moderation.model.actions.removal import Kick, Redact
+from moderation.model.actions.rooms import Align
+from moderation.model.actions.telling import Say, Tell, TellDesk
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line
 from storage.outbox import OutboxRow

@@ -3,7 +3,10 @@
 from structlog.testing import capture_logs
 
 from bot.outbox.slowed import AGAIN_MS, LONG_MS, Slowed
-from moderation.model.actions import Action, PostCard, Redact, Tell
+from moderation.model.actions.base import Action
+from moderation.model.actions.cards import PostCard
+from moderation.model.actions.removal import Redact
+from moderation.model.actions.telling import Tell
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line
 from storage.outbox import OutboxRow

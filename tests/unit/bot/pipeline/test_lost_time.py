@@ -11,7 +11,7 @@ from bot.matrix.errors import NotFound
 from bot.pipeline.lost_time import LostTime, RemovedMessages
 from bot.pipeline.returned_cards import superseded_cards
 from bot.pipeline.room_registry import ServedRooms
-from moderation.model.actions import PostCard, SupersedeCard
+from moderation.model.actions.cards import PostCard, SupersedeCard
 from moderation.model.facts import RecordsRestored, RoomStateChanged
 from moderation.values.durations import DAY_MS
 from moderation.values.events import Json, MessagePosted, OtherEvent, Received, Undecryptable

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from moderation.model.actions import Action, Align, Say, Tell, TellDesk
+from moderation.model.actions.base import Action
+from moderation.model.actions.rooms import Align
+from moderation.model.actions.telling import Say, Tell, TellDesk
 from moderation.model.facts import CaseOpened, Fact, SanctionEnded, SanctionExtended, SanctionStarted
 from moderation.values.ids import UserId
 from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, Span, Who, line

@@ -2,7 +2,7 @@
 
 from bot.texts.notifications import in_words
 from moderation.consequences import consequences
-from moderation.model.actions import Tell, TellDesk
+from moderation.model.actions.telling import Tell, TellDesk
 from moderation.model.facts import AccountsLinked, Appealed, CaseMoved
 from moderation.model.notifications import NotifyDesk, NotifyPerson
 from moderation.values.ids import UserId

@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from moderation.cases.appeals import lodge
-from moderation.model.actions import Tell, TellDesk
+from moderation.model.actions.telling import Tell, TellDesk
 from moderation.model.facts import Appealed, CaseDecided, Outcome
 from moderation.values.errors import IllegalStep, Refused
 from moderation.values.ids import UserId

@@ -5,7 +5,7 @@ from typing import Any
 
 from moderation.cases.obligations import CaseContext, concerns, derive_obligations
 from moderation.duty.duty import Duty
-from moderation.model.actions import PostCard
+from moderation.model.actions.cards import PostCard
 from moderation.model.context import CaseView, InForce
 from moderation.model.facts import (
     Appealed,

@@ -20,7 +20,7 @@ from moderation.cases.reports import (
     with_misuse,
 )
 from moderation.consequences import Known
-from moderation.model.actions import Tell
+from moderation.model.actions.telling import Tell
 from moderation.model.builtin_rules import MISUSE, REPORTED, UNDECIDED
 from moderation.model.context import CaseView
 from moderation.model.facts import (

@@ -7,7 +7,10 @@ import pytest
 
 from moderation.cases.decide import decide
 from moderation.judge.judge import judge
-from moderation.model.actions import Action, EditCard, PostCard, Quote, Redact, Tell
+from moderation.model.actions.base import Action
+from moderation.model.actions.cards import EditCard, PostCard, Quote
+from moderation.model.actions.removal import Redact
+from moderation.model.actions.telling import Tell
 from moderation.model.context import CaseView, Context
 from moderation.model.facts import CaseDecided, CaseGrew, CaseOpened, Fact, Found, Outcome, SanctionStarted
 from moderation.model.facts.cases import EXCERPT

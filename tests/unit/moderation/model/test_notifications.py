@@ -1,7 +1,7 @@
 """One cause notifies about a case once, by its new card or by one notification in its thread."""
 
 from moderation.consequences import Consequence, consequences
-from moderation.model.actions import EditCard, PostCard
+from moderation.model.actions.cards import EditCard, PostCard
 from moderation.model.facts import Appealed, CaseMoved, CaseNoted, CaseOpened, Fact
 from moderation.model.notifications import NotifyDesk
 from moderation.values.ids import CaseNumber

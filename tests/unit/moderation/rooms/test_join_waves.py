@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.consequences import at_once, consequences
-from moderation.model.actions import Kick, Redact
+from moderation.model.actions.removal import Kick, Redact
 from moderation.model.builtin_rules import IN_WAVE, JOIN_WAVE
 from moderation.model.context import Choices, InForce
 from moderation.model.facts import CaseGrew, CaseOpened, SanctionStarted, WaveNoticed

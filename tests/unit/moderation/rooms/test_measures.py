@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moderation.duty.duty import Duty
-from moderation.model.actions import Say
+from moderation.model.actions.telling import Say
 from moderation.model.builtin_rules import BY_ORDER, NEGLECT, ROOM_ORDER
 from moderation.model.context import InForce
 from moderation.model.facts import (

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from moderation.judge.judge import judge
-from moderation.model.actions import Tell
+from moderation.model.actions.telling import Tell
 from moderation.model.context import Slow
 from moderation.model.facts import Found, SanctionStarted
 from moderation.values.ids import EventId

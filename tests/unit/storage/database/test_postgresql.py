@@ -13,7 +13,7 @@ from sqlalchemy import Integer, String, TypeDecorator, bindparam, func, insert, 
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from bot.leading import lead
-from moderation.model.actions import Align
+from moderation.model.actions.rooms import Align
 from moderation.values.ids import RoomId
 from storage import outbox, schema
 from storage.database import moved, postgresql, server, shared_tables

@@ -1,0 +1,28 @@
+"""Closing checkpoints of days: where others keep, cosign or stamp them."""
+
+from typing import Literal
+
+from moderation.values.ids import RoomId
+
+from .base import NO_ROOM, OUTSIDE, Action
+
+
+class Anchor(Action, name="anchor", merge="anchor {where} {room} {day}"):
+    """Post the closing checkpoint of a day in the desk of a group (`where` "desk"), or in the group ("room")."""
+
+    day: str
+    where: Literal["desk", "room"] = "desk"
+
+
+class Witness(Action, name="witness", priority=OUTSIDE, queue=None, merge="witness {day}"):
+    """Have the closing checkpoint of a day cosigned by the witness. It concerns no room."""
+
+    room: RoomId = NO_ROOM
+    day: str
+
+
+class Timestamp(Action, name="timestamp", priority=OUTSIDE, queue=None, merge="timestamp {day}"):
+    """Have the closing checkpoint of a day stamped by the time stamping authority. It concerns no room."""
+
+    room: RoomId = NO_ROOM
+    day: str
