@@ -11,7 +11,7 @@ Rules kept here, in this order:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from moderation.model.facts import BotStopped, PolicyChanged
 from moderation.rules.images import compare_pictures
 from moderation.values.errors import Refused
 from storage import outbox, queries
+from storage.database.following import Follows
 from storage.journal.journal import Journal
 from storage.journal.transparency.cosignature import Cosigner
 from storage.journal.transparency.proof import Prover
@@ -100,7 +101,7 @@ from .monitoring.page import WatchPage
 from .monitoring.pulse import Pulse
 from .monitoring.systemd import ServiceManager
 from .monitoring.trusted_time import Doubts, TrustedTime, unheard
-from .monitoring.vitals import Looker
+from .monitoring.vitals import Looker, nobody_follows
 from .outbox.dispatcher import OutboxDispatcher
 from .outbox.handler import Handlers, Services, by_action
 from .outbox.slowed import Slowed
@@ -181,7 +182,10 @@ async def serve(
         if epoch is not None:
             await asyncio.to_thread(note_key_files, config.place, epoch)
         shards = await shard_parts(config, stack, pipeline, stores, lead)
-        core = Core(config, homeserver, machine, stores, intake, pipeline, clock, keys_age, trusted.doubt, shards)
+        standbys = lead.standbys if lead is not None else nobody_follows
+        core = Core(
+            config, homeserver, machine, stores, intake, pipeline, clock, keys_age, trusted.doubt, shards, standbys
+        )
         await RunningBot(core).run(stop, manager)
         await keys_age.grow(ends=True)
         await pipeline.commit((BotStopped(sealed=1),))
@@ -212,6 +216,7 @@ class Core:
     keys_age: KeysAge
     doubts: Doubts
     shards: ShardParts | None = None
+    standbys: Callable[[], Sequence[Follows]] = nobody_follows
 
 
 class RunningBot:
@@ -368,6 +373,7 @@ class RunningBot:
             keys_lost=lambda: core.homeserver.lost,
             doubts=core.doubts,
             tables_differ=lambda: self._tables_sample.differs,
+            standbys=core.standbys,
         )
         return WatchPage(looker, core.config.watch.listen) if core.config.watch.listen else None
 

@@ -29,6 +29,7 @@ from moderation.values.notices import RoomName, line
 from storage import queries
 from storage.backup import snapshot
 from storage.database.database import Database, is_older
+from storage.database.swap import drop_half_made
 from storage.identity.store import IdentityStore
 from storage.journal.journal import EndMissing, Journal
 from storage.journal.level import files_differ
@@ -92,10 +93,12 @@ async def open_stores(config: Config, stack: AsyncExitStack, clock: Clock, lead:
     epoch = lead.epoch if lead is not None else None
     await asyncio.to_thread(snapshot.clean, config.data_dir)
     await asyncio.to_thread(clear_scratch, config.data_dir)
-    if is_older(config.place):
+    if await asyncio.to_thread(is_older, config.place):
         log.info("migrating", file=str(config.place))  # takes a while in a large deployment
     database = await Database.open(config.place, epoch=epoch)
     stack.push_async_callback(database.close)
+    if epoch is not None and await asyncio.to_thread(drop_half_made, config.place, epoch):
+        log.info("half_rebuilt_dropped")
     await asyncio.to_thread(clear_interrupted, config.data_dir)
     keys = await managed(stack, partial(PersonKeys.open, config.place, epoch), PersonKeys.close)
     given = await asyncio.to_thread(given_key, config)

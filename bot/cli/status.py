@@ -1,11 +1,11 @@
 """`answerable status`: how the deployment is, on one page.
 
 ``--json``: `running` (process; null: none), `leads` (the machine that leads; null: without PostgreSQL, or if none
-does), `standbys` (those that follow: `who`, and `behind`, the number of records they do not have yet), `heard` (when
-the homeserver last answered; 0: never), `rooms` (groups by condition), `open_cases`, `overdue_cases`, `tasks`,
-`waiting` (requests not sent yet), `gaps` (parts of rooms not read yet), `rate_limit` (of the homeserver: free, lifted
-or limited; null: not known), `records`, `first_day`, `log_bytes`, `content`, `retention` (milliseconds), `disk_free`
-(bytes).
+does), `standbys` (those that follow: `who`; `behind`, the number of records they do not have yet; `silent_s`, seconds
+since they said so; `unfinished`, why something could not be erased there, or ""), `heard` (when the homeserver last
+answered; 0: never), `rooms` (groups by condition), `open_cases`, `overdue_cases`, `tasks`, `waiting` (requests not sent
+yet), `gaps` (parts of rooms not read yet), `rate_limit` (of the homeserver: free, lifted or limited; null: not known),
+`records`, `first_day`, `log_bytes`, `content`, `retention` (milliseconds), `disk_free` (bytes).
 
 Rules kept here:
 - It only reads, and says the same of a running bot as of a stopped one.
@@ -16,6 +16,8 @@ Left to others: what could go wrong and how to mend it (`check/`), watching (`bo
 """
 
 import shutil
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,6 +31,7 @@ from .terminal.output import FAILED, Cells, as_json, text, word
 from .terminal.tables import sheet_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -56,10 +59,7 @@ _NAMES = (
 _SHOW: Cells = {
     "running": lambda pid: text("cli.status.running", pid=pid) if pid else text("cli.status.stopped"),
     "leads": lambda who: who or text("cli.status.nobody"),
-    "standbys": lambda found: (
-        "; ".join(text("cli.status.follows", who=each["who"], count=each["behind"]) for each in found)
-        or text("cli.status.nobody")
-    ),
+    "standbys": lambda found: "; ".join(map(_follows, found)) or text("cli.status.nobody"),
     "heard": lambda ms: Moment(ms) if ms else text("cli.status.never"),
     "rooms": lambda rooms: (
         "; ".join(f"{word('condition', name)}: {count}" for name, count in rooms.items()) or text("cli.status.no_rooms")
@@ -91,7 +91,7 @@ def status(
         **_log(config.data_dir / "records"),
         "content": config.records.content,
         "retention": config.records.retention,
-        "disk_free": shutil.disk_usage(config.data_dir).free,
+        "disk_free": _free(config.data_dir),
     }
     if json:
         as_json({name: found[name] for name in _NAMES})
@@ -102,14 +102,29 @@ def status(
         raise typer.Exit(FAILED)
 
 
+def _free(folder: Path) -> int:
+    """Return the free bytes of the disk on which a folder is, or will be: before its start a machine has none."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    return shutil.disk_usage(there).free
+
+
 def _leading(config: "Config") -> dict[str, Any]:
     from bot.leading.lead import who_leads
 
     leader, standbys = who_leads(config.place)
     return {
         "leads": leader.who if leader and not leader.resigned else None,
-        "standbys": [{"who": each.who, "behind": each.behind} for each in standbys],
+        "standbys": [asdict(each) for each in standbys],
     }
+
+
+def _follows(each: "Mapping[str, Any]") -> str:
+    from storage.database.following import SILENT_S
+
+    said = {"who": each["who"], "count": each["behind"]}
+    if each["silent_s"] >= SILENT_S:
+        return text("cli.status.follows_silent", silent=Span(int(each["silent_s"]) * 1000), **said)
+    return text("cli.status.follows_unfinished" if each["unfinished"] else "cli.status.follows", **said)
 
 
 def _was_heard(heard_ms: int) -> bool:

@@ -37,7 +37,8 @@ from storage.journal.transparency import log_key
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from storage.database.leadership import Follows, Leader, Leadership, Lease
+    from storage.database.following import Follows
+    from storage.database.leadership import Leader, Leadership, Lease
     from storage.journal.postgresql_lines import PostgresLines
 
 INSTANCE = "instance"
@@ -102,7 +103,7 @@ class Lead:
         if epoch is None:
             raise LedElsewhere(leadership.look().who)
         epoch = replace(epoch, lost=lost)
-        return cls(place, leadership, epoch, Lease(lambda name: connect(place, name), epoch))
+        return cls(place, leadership, epoch, Lease(lambda name: connect(place, name, durable=False), epoch))
 
     def lines(self) -> "PostgresLines":
         """Return the table of the log, to be written in this epoch."""
@@ -116,6 +117,12 @@ class Lead:
     async def _may_send(self) -> None:
         while not self._lease.holds():  # noqa: ASYNC110 - a thread renews it
             await asyncio.sleep(LOOK_S)
+
+    def standbys(self) -> "tuple[Follows, ...]":
+        """Return who follows; nobody if the server cannot be asked."""
+        with suppress(Exception):
+            return self._leadership.standbys()
+        return ()
 
     def was_lost(self) -> bool:
         """Tell whether another process leads by now; False if the server cannot be asked."""
@@ -225,12 +232,15 @@ def enrolled(config: Config, *, any_keys: bool = False) -> "Leadership":
     return leadership
 
 
-def connect(place: DatabasePlace, name: str) -> "Connection[Any]":
-    """Return a connection for the log or the lead, in which a commit is durable. Raises `DatabaseRefused`."""
-    connection: Connection[Any] = driver().connect(**session(place, durable=True, name=name))
+def connect(place: DatabasePlace, name: str, *, durable: bool = True) -> "Connection[Any]":
+    """Return a connection for the log or the lead, in which a commit is durable unless told otherwise.
+
+    Raises `DatabaseRefused`.
+    """
+    connection: Connection[Any] = driver().connect(**session(place, durable=durable, name=name))
     try:
         refuse_foreign(connection, place, place.schema)
-        must_keep_settings(connection, place, durable=True)
+        must_keep_settings(connection, place, durable=durable)
     except BaseException:
         connection.close()
         raise

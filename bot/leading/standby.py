@@ -3,6 +3,7 @@
 Rules kept here:
 - It signs nothing, asks nothing of the homeserver, and writes no table but the line that says how far it is.
 - While the database is away nobody is taken for gone: the leader cannot say that it is alive either.
+- A database that the deployment was moved away from is neither followed nor led.
 - Of several standbys one takes the lead, and the others follow it.
 Left to others: the files (`storage/journal/follower.py`), when a leader counts as gone
 (`storage/database/leadership.py`).
@@ -18,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from bot.config.config import Config
 from bot.monitoring.systemd import ServiceManager
 from storage.database.fence import LedElsewhere
+from storage.database.moved import refuse_moved
 from storage.database.refusals import DatabaseRefused, is_of_driver, refusal_of
 from storage.journal.level import files_differ, open_follower
 
@@ -41,7 +43,7 @@ class Standby:
         self._table: PostgresLines | None = None
         self._follower: Follower | None = None
         self._leader = ""  # whom it followed last
-        self._unfinished = ""  # what was told of erasures that cannot be carried out here
+        self._unfinished = ""  # what was told of erasures and purges that cannot be carried out here
         self._away = Away(config.place)
 
     async def until_leading(self, stop: asyncio.Event, manager: ServiceManager) -> Lead | None:
@@ -81,12 +83,13 @@ class Standby:
         leadership, follower = self._opened()
         while follower.step():
             pass
-        leadership.follow(follower.size)
+        leadership.follow(follower.size, follower.unfinished)
         leader = leadership.look()  # afterwards: a leader is not gone because this one was busy
         self._tell(leader)
         self._tell_unfinished(follower.unfinished)
         if not leadership.may_take_over(leader):
             return None
+        refuse_moved(self._config.place)
         log.info("taking_over", leader=leader.who, epoch=leader.epoch + 1, records=follower.size)
         self._close_files()
         leadership.follow_no_more()
@@ -100,6 +103,7 @@ class Standby:
     def _opened(self) -> "tuple[Leadership, Follower]":
         config, place = self._config, self._config.place
         if self._leadership is None:
+            refuse_moved(place)
             self._leadership = enrolled(config)
         if self._follower is None:
             self._table = lines_of(place, f"answerable/{place.shard}/standby")

@@ -30,6 +30,9 @@ METRICS: dict[str, str] = {
     "answerable_disk_free_bytes": "Free on the disk of the data directory.",
     "answerable_keys_lost": "1: the keys for encrypted rooms are lost.",
     "answerable_tables_differ": "1: a row of the database is not what the records say.",
+    "answerable_standbys": "Machines that follow the log, and said so within the last minute.",
+    "answerable_standby_behind_records": "Records that the last of them does not have yet.",
+    "answerable_standby_unfinished": "1: a standby could not carry out an erasure or a purge.",
 }
 
 
@@ -60,6 +63,9 @@ def _values(vitals: Vitals) -> dict[str, str]:
         "answerable_disk_free_bytes": str(vitals.disk_free),
         "answerable_keys_lost": str(int(vitals.keys_lost)),
         "answerable_tables_differ": str(int(vitals.tables_differ)),
+        "answerable_standbys": str(vitals.standbys.there),
+        "answerable_standby_behind_records": str(vitals.standbys.behind),
+        "answerable_standby_unfinished": str(int(vitals.standbys.unfinished)),
     }
 
 

@@ -9,19 +9,41 @@ Left to others: what is well (`health.py`), the names of metrics (`metrics.py`).
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.runtime.clock import Clock
 from storage import queries
 from storage.database.database import Database
+from storage.database.following import Follows
 from storage.journal.journal import Journal
 
 from .pulse import Pulse
 from .trusted_time import Doubts
 
 _SHARED_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standbys:
+    """The machines that follow the log: how many are there, what the last of them lacks, what one could not do."""
+
+    there: int = 0
+    behind: int = 0
+    unfinished: bool = False
+
+    @classmethod
+    def of(cls, found: Sequence[Follows]) -> "Standbys":
+        """Return the figures; `there` and `behind` are of those that said lately that they follow."""
+        there = [each for each in found if each.is_there]
+        behind = max((each.behind for each in there), default=0)
+        return cls(len(there), behind, any(each.unfinished for each in found))
+
+
+def nobody_follows() -> Sequence[Follows]:
+    """Return nobody: without PostgreSQL there are no standbys."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +66,7 @@ class Vitals:
     keys_lost: bool
     clock_doubt: str  # why nothing is removed at present (`trusted_time.py`); "": no doubt
     tables_differ: bool  # a row of the database differs from the records
+    standbys: Standbys = Standbys()
 
 
 class Looker:
@@ -63,6 +86,7 @@ class Looker:
         keys_lost: Callable[[], bool],
         doubts: Doubts,
         tables_differ: Callable[[], bool],
+        standbys: Callable[[], Sequence[Follows]] = nobody_follows,
     ) -> None:
         self._database = database
         self._journal = journal
@@ -75,6 +99,7 @@ class Looker:
         self._keys_lost = keys_lost
         self._doubts = doubts
         self._tables_differ = tables_differ
+        self._standbys = standbys
         self._began_ms = steady()
         self._last: tuple[float, Vitals] | None = None
         self._turn = asyncio.Lock()
@@ -110,6 +135,7 @@ class Looker:
             keys_lost=self._keys_lost(),
             clock_doubt=self._doubts() or "",
             tables_differ=self._tables_differ(),
+            standbys=Standbys.of(await asyncio.to_thread(self._standbys)),
         )
 
 

@@ -11,7 +11,7 @@ Rules kept here:
 - Time in which nobody looked is no silence of the leader: the process that looks may have
   been busy, or suspended itself.
 - A log has one origin and one signing key: another one is refused before an epoch begins.
-Left to others: what a leader may write (`fence.py`).
+Left to others: what a leader may write (`fence.py`), who follows (`following.py`).
 """
 
 import secrets
@@ -29,6 +29,7 @@ from moderation.values.errors import Refused
 
 from . import shared_tables
 from .fence import Epoch, sessions_of
+from .following import Following, Follows, following, forget_silent
 from .refusals import refused
 
 Connect = Callable[[str], "psycopg.Connection[Any]"]  # by the name of the session; in autocommit
@@ -44,7 +45,6 @@ INSERT INTO answerable_shared.shards (name, origin, vkey, epoch, holder) VALUES 
 ON CONFLICT DO NOTHING
 """
 _WHOSE: Final = "SELECT origin, vkey FROM answerable_shared.shards WHERE name = %s"
-_FOLLOW_NO_MORE: Final = "DELETE FROM answerable_shared.standbys WHERE shard = %s AND instance = %s"
 _LOCK_WAIT: Final = "SET LOCAL lock_timeout = '1s'"
 _BEGIN_EPOCH: Final = """
 UPDATE answerable_shared.shards SET epoch = epoch + 1, holder = %s WHERE name = %s AND epoch = %s AND holder = %s
@@ -70,16 +70,6 @@ _END_SESSIONS: Final = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE application_name = %s AND datname = current_database() AND pid <> pg_backend_pid()
 """
-_FOLLOW: Final = """
-INSERT INTO answerable_shared.standbys (shard, instance, who, records, beat) VALUES (%s, %s, %s, %s, 0)
-ON CONFLICT (shard, instance) DO UPDATE SET who = excluded.who, records = excluded.records, beat = standbys.beat + 1
-"""
-
-
-_STANDBYS: Final = """
-SELECT who, records FROM answerable_shared.standbys WHERE shard = %s ORDER BY who, instance
-"""
-_RECORDS: Final = "SELECT coalesce(max(idx) + 1, 0) FROM answerable_shared.log WHERE shard = %s"
 
 
 def now_s() -> float:
@@ -127,14 +117,6 @@ class _Watch:
         return (self.epoch, self.holder, self.beat) == (leader.epoch, leader.holder, leader.beat)
 
 
-@dataclass(frozen=True, slots=True)
-class Follows:
-    """A standby: its machine, and the number of records that it does not have yet."""
-
-    who: str
-    behind: int
-
-
 class Leadership:
     """The leadership of one log, seen from one process. Calls are synchronous and made by one thread at a time."""
 
@@ -143,6 +125,7 @@ class Leadership:
         self._shard = shard
         self._me = me
         self._clock = clock
+        self._following = Following(shard, me.who, me.instance, clock)
         self._db: psycopg.Connection[Any] | None = None
         self._watch: _Watch | None = None
 
@@ -205,23 +188,21 @@ class Leadership:
                 if row is None:
                     return None
                 db.execute(_LEAD, (self._shard, row[0], token, self._me.who, self._me.instance))
+                forget_silent(db, self._shard)
                 return Epoch(self._shard, int(row[0]), token)
         raise Refused("cli.run.old_leader_stays", who=leader.who)
 
-    def follow(self, records: int) -> None:
-        """Say that this process follows, and how many records it has."""
-        self._session().execute(_FOLLOW, (self._shard, self._me.instance, self._me.who, records))
+    def follow(self, records: int, unfinished: str = "") -> None:
+        """Say that this process follows, how many records it has, and what it could not do."""
+        self._following.say(self._session(), records, unfinished)
 
     def follow_no_more(self) -> None:
         """Say that this process has ceased to follow."""
-        self._session().execute(_FOLLOW_NO_MORE, (self._shard, self._me.instance))
+        self._following.say_no_more(self._session())
 
     def standbys(self) -> tuple[Follows, ...]:
-        """Return who follows. One that died stays named, and falls behind, until it follows again."""
-        db = self._session()
-        found = db.execute(_STANDBYS, (self._shard,)).fetchall()
-        size = db.execute(_RECORDS, (self._shard,)).fetchone() if found else None
-        return tuple(Follows(who, max(0, size[0] - records)) for who, records in found) if size else ()
+        """Return who follows."""
+        return following(self._session(), self._shard)
 
     def resign(self, epoch: Epoch) -> None:
         """Say that the leader has ended cleanly, so that nobody need wait."""

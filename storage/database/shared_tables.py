@@ -48,8 +48,12 @@ CREATE TABLE IF NOT EXISTS answerable_shared.standbys (
     who text COLLATE "C" NOT NULL,
     records bigint NOT NULL,
     beat bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    unfinished text NOT NULL DEFAULT '',
     PRIMARY KEY (shard, instance)
 );
+ALTER TABLE answerable_shared.standbys ADD COLUMN IF NOT EXISTS at timestamptz NOT NULL DEFAULT now();
+ALTER TABLE answerable_shared.standbys ADD COLUMN IF NOT EXISTS unfinished text NOT NULL DEFAULT '';
 CREATE TABLE IF NOT EXISTS answerable_shared.log (
     shard text COLLATE "C" NOT NULL,
     idx bigint NOT NULL,

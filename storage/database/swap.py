@@ -4,7 +4,7 @@ Rules kept here:
 - They are made in a schema next to the old one, and take its name in one transaction: a crash at any instant leaves
   the old tables or the new ones under the name, never none.
 - The old ones stay, under a name that tells the day.
-- Only the leader of the log does it.
+- Only the leader of the log does it, and drops what a former one has left half made.
 
 Left to others: filling them (`bot/cli/logs/rebuild.py`), files of SQLite (likewise).
 """
@@ -13,7 +13,7 @@ import datetime as dt
 
 from .fence import Epoch
 from .place import DatabasePlace, rebuilt_beside
-from .postgresql import changing
+from .postgresql import changing, connected
 
 _NAMES = "SELECT nspname FROM pg_catalog.pg_namespace WHERE starts_with(nspname, %s)"
 
@@ -27,6 +27,19 @@ def fresh_beside(place: DatabasePlace, epoch: Epoch) -> DatabasePlace:
     with changing(place, epoch) as connection:
         connection.execute(f'DROP SCHEMA IF EXISTS "{fresh.schema}" CASCADE')
     return fresh
+
+
+def drop_half_made(place: DatabasePlace, epoch: Epoch) -> bool:
+    """Drop the tables that a rebuild was killed over; tells whether there were any. Raises as `fresh_beside` does.
+
+    They are dead: a rebuild fills them as the leader of an epoch, which has ended since the next one began.
+    """
+    half = rebuilt_beside(place).schema
+    with connected(place) as connection:
+        if half not in {str(name) for (name,) in connection.execute(_NAMES, [half])}:
+            return False
+    fresh_beside(place, epoch)
+    return True
 
 
 def take_place(place: DatabasePlace, fresh: DatabasePlace, now_ms: int, epoch: Epoch) -> str | None:

@@ -9,7 +9,8 @@ Rules kept here:
 - The order on the disk is that of the journal: lines, flushed; tiles; checkpoint.
 - A day is closed when the table has its closing checkpoint over exactly its lines.
 - Erasures and purges that a signed record declares are carried out in the files. A damaged day keeps neither other days
-  from that nor the follower from going on: `unfinished` names it, and each new checkpoint is a new attempt.
+  from that nor the follower from going on: `unfinished` names it, and each new checkpoint is a new attempt. What a
+  record does not allow is left: the leader refused it, too.
 Left to others: whether files and table belong together (`level.py`), leading (`journal.py`).
 """
 
@@ -21,13 +22,13 @@ from moderation.values.errors import Broken, Invalid
 
 from . import disk
 from .days import Day, close_day, is_day
-from .line_format import BadLine, DecodedLine, decode, open_line
+from .line_format import BadLine, DecodedLine, open_line
 from .line_log import Forked, LineLog, PlacedLine, SharedCheckpoint
 from .reader import Log
 from .recover import RecoveredLog
 from .retention.erase import erase_again, erase_where_possible, erasure_of
 from .retention.erasure_index import Special
-from .retention.purge import check_purge, purge, purge_again
+from .retention.purge import NotAllowed, check_purge, purge, purge_again
 from .transparency.checkpoint import open_checkpoint
 from .transparency.daily_checkpoints import CHECKPOINT, TIMESTAMP, own_note
 from .transparency.signed_note import NoteVerifier
@@ -59,7 +60,7 @@ class Follower:
         self._day = state.days[-1].name if state.days else ""
         self._appender = disk.Appender(state.open_day.path) if state.open_day else None
         self._number = 0  # of the newest checkpoint that was taken from the table
-        self.unfinished = ""  # why a declared erasure could not be carried out here: a damaged day
+        self.unfinished = ""  # why a declared erasure or purge could not be carried out here: a damaged day
         self._declared: list[DecodedLine] = []  # erasures and purges that are not carried out yet
         self._tried = 0  # how many records were signed at the last attempt to carry them out
 
@@ -86,20 +87,26 @@ class Follower:
         if not self.size:
             return
         special = Special.find(self.folder, self.size)
+        log, unread = Log(self.folder), []
         for index in special.indices["purge"]:
-            with suppress(LookupError, BadLine):
-                self._declared.append(Log(self.folder).line(index))
+            try:
+                self._declared.append(log.line(index))
+            except LookupError:
+                pass  # it was purged itself
+            except Broken as error:
+                unread.append(str(error))
         self._carry_out()
-        if purge_again(self.folder, special):
-            special.forget_purged(self.folder)
         try:
+            if purge_again(self.folder, special):
+                special.forget_purged(self.folder)
             erase_again(self.folder, special)
             special.keep(self.folder)
         except Broken as error:
-            self.unfinished = str(error)
+            unread.append(str(error))
             log = Log(self.folder)
             with suppress(LookupError):
                 self._declared = [*map(log.line, special.indices["erase"]), *self._declared]
+        self.unfinished = "; ".join(filter(None, [self.unfinished, *unread]))
         self._reopen()
 
     def close(self) -> None:
@@ -220,30 +227,45 @@ class Follower:
             raise Forked(min(self.signed, note.size))
 
     def _carry_out(self) -> None:
-        """Carry out what is declared and signed, at most once for each checkpoint.
-
-        What its record does not allow is left: the leader refused it, too. What a damaged day of this machine prevents
-        stays declared.
-        """
+        """Carry out what is declared and signed, at most once for each checkpoint."""
         due = [each for each in self._declared if _index(each) < self.signed]
         if not due or self._tried == self.signed:
             return
         self._tried = self.signed
         later = [each for each in self._declared if _index(each) >= self.signed]
-        log = Log(self.folder)
-        erasures = []
-        for opened in due:
-            with suppress(Broken, LookupError, BadLine):
-                if opened.skeleton["k"] == "erase":
-                    erasures.append(erasure_of(opened))
-                else:
-                    below = int(str(opened.skeleton.get("below")))
-                    check_purge(log, decode(log.raw(_index(opened))), below)
-                    purge(self.folder, below)
-        self.unfinished = "; ".join(erase_where_possible(Log(self.folder), erasures))
-        waiting = [each for each in due if each.skeleton["k"] == "erase"] if self.unfinished else []
+        waiting, damage = [], []
+        for opened in (each for each in due if each.skeleton["k"] == "purge"):
+            try:
+                self._purge(opened)
+            except Broken as error:
+                waiting.append(opened)
+                damage.append(str(error))
+        erasing = [each for each in due if each.skeleton["k"] == "erase"]
+        if prevented := self._erase(erasing):
+            waiting += erasing
+            damage += prevented
+        self.unfinished = "; ".join(dict.fromkeys(damage))
         self._declared = [*waiting, *later]
         self._reopen()
+
+    def _purge(self, declared: DecodedLine) -> None:
+        """Remove the days that a record purges. Raises `Broken` if one of them cannot be read."""
+        log = Log(self.folder)
+        try:
+            record = log.get(_index(declared))
+            below = int(str(record.fields.get("below")))
+            check_purge(log, record, below)
+        except (LookupError, ValueError, NotAllowed):  # purged itself, malformed, or refused by the leader
+            return
+        purge(self.folder, below)
+
+    def _erase(self, declared: Sequence[DecodedLine]) -> list[str]:
+        """Erase what records name, in all days but damaged ones. Returns what is wrong with each of these."""
+        erasures = []
+        for opened in declared:
+            with suppress(Broken):  # malformed: `verify` names it
+                erasures.append(erasure_of(opened))
+        return erase_where_possible(Log(self.folder), erasures) if erasures else []
 
     def _reopen(self) -> None:
         """Continue with the open day's new file, if an erasure replaced it."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bot.cli.access.lookup import query_database
 from bot.cli.terminal.output import why_of
 from moderation.values.errors import AnswerableError
+from moderation.values.notices import Span
 from storage.database.place import FILE
 
 from .findings import Finding, ok, problem, warning
@@ -50,11 +51,24 @@ def _server(place: "DatabasePlace") -> Iterator[Finding]:
         yield problem("database", "server_rights", where=place)
     for schema in state.left:
         yield warning("database", "server_left", where=place, schema=schema)
+    yield from _standbys(place)
     took = f"{state.round_trip_ms:.1f}"
     if state.round_trip_ms > SLOW_MS:
         yield warning("database", "server_far", took=took)
     else:
         yield ok("database", "server_near", took=took)
+
+
+def _standbys(place: "DatabasePlace") -> Iterator[Finding]:
+    """Yield what is wrong with the machines that follow."""
+    from bot.leading.lead import who_leads
+
+    _, found = who_leads(place)
+    for each in found:
+        if each.unfinished:
+            yield problem("database", "standby_unfinished", who=each.who, why=each.unfinished)
+        if not each.is_there:
+            yield warning("database", "standby_silent", who=each.who, silent=Span(int(each.silent_s) * 1000))
 
 
 def _tables(place: "DatabasePlace") -> Iterator[Finding]:

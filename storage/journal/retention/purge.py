@@ -37,6 +37,10 @@ FLOOR_MS = FLOOR_DAYS * DAY_MS
 MIN_INDEX = "min_index"
 
 
+class NotAllowed(Broken):
+    """Raised if a `purge` record does not allow what it names, on whichever machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """The number of days records are kept; kinds in `longer` stay longer, such as decisions until their appeal is over.
@@ -108,16 +112,19 @@ def plan_purge(folder: Path, now_ms: int, retention: Retention, holds: HoldsInFo
 
 
 def check_purge(log: Log, record: Record, below: int) -> None:
-    """Check that a `purge` record allows the removal of all before `below`. Raises `Broken`, saying why not."""
+    """Check that a `purge` record allows the removal of all before `below`.
+
+    Raises `NotAllowed`, saying why not, or `Broken` at a damaged line.
+    """
     if record.kind != "purge" or record.fields.get("below") != below or not 0 <= below <= record.index:
-        raise Broken(f"record {record.index} does not declare that all before {below} is purged")
+        raise NotAllowed(f"record {record.index} does not declare that all before {below} is purged")
     starts = log.starts()
     firsts = [first for _, first in starts]
     if below not in firsts:
-        raise Broken(f"record {below} is not the first of a day; only whole days are purged")
+        raise NotAllowed(f"record {below} is not the first of a day; only whole days are purged")
     reached = starts[: firsts.index(below)]
     if reached and reached[-1][0].end_ms + FLOOR_MS > record.at_ms:
-        raise Broken(
+        raise NotAllowed(
             f"the day {reached[-1][0].name} is younger than {FLOOR_DAYS} days; nothing younger is ever purged, since "
             "appeals are open for six months"
         )
@@ -162,7 +169,9 @@ def _check_holds(days: Sequence[Day], holds: HoldsInForce) -> None:
     for day in days:
         for opened in opened_lines(day, []):
             if hold := holds.covering_record(opened):
-                raise Broken(f"record {opened.skeleton['i']} is covered by the hold {hold.index}; nothing was purged")
+                raise NotAllowed(
+                    f"record {opened.skeleton['i']} is covered by the hold {hold.index}; nothing was purged"
+                )
 
 
 def _days_below(folder: Path, below: int) -> list[Day]:

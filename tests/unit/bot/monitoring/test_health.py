@@ -9,7 +9,8 @@ import pytest
 from bot.monitoring.health import FULL, REASONS, reasons
 from bot.monitoring.metrics import METRICS, text
 from bot.monitoring.pulse import Pulse
-from bot.monitoring.vitals import Vitals
+from bot.monitoring.vitals import Standbys, Vitals
+from storage.database.following import Follows
 
 WELL = Vitals(
     up_s=60,
@@ -64,8 +65,17 @@ def test_the_page_for_prometheus_is_three_lines_a_number() -> None:
         assert re.fullmatch(rf"{name} -?\d+(\.\d+)?", value)
     assert "answerable_sync_age_seconds 29.5\n" in text(WELL)
     assert "answerable_journal_records 1234\n" in text(WELL)
+    assert "answerable_standbys 0\n" in text(WELL)
     assert "answerable_healthy 1\n" in text(WELL)
     assert "answerable_healthy 0\n" in text(replace(WELL, keys_lost=True))
+
+
+def test_the_page_counts_the_machines_that_follow() -> None:
+    found = [Follows("b", 3, 2.0, ""), Follows("c", 7, 1.0, ""), Follows("gone", 900, 61.0, "a damaged day")]
+    page = text(replace(WELL, standbys=Standbys.of(found)))
+    assert "answerable_standbys 2\n" in page
+    assert "answerable_standby_behind_records 7\n" in page
+    assert "answerable_standby_unfinished 1\n" in page
 
 
 @pytest.mark.parametrize("word", [*METRICS, *REASONS])

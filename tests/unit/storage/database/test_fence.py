@@ -14,7 +14,7 @@ import pytest
 
 from moderation.values.errors import Refused
 from storage.database.fence import Epoch, is_superseded
-from storage.database.leadership import LEASE_S, PATIENCE_S, Follows, Leadership, Lease, Me
+from storage.database.leadership import LEASE_S, PATIENCE_S, Leadership, Lease, Me
 from storage.database.refusals import DatabaseRefused
 
 KEY = Path("keys/log.key")
@@ -320,20 +320,6 @@ def test_a_lease_does_not_hold_while_the_server_is_away_and_it_is_asked_once_a_b
         assert over.wait(60)
         lease.stop()
         assert waited == [True, False, False, True]
-
-
-def test_standbys_are_named_with_what_they_lack(connect: Any) -> None:
-    with seen_by(connect, ONE) as one, seen_by(connect, OTHER) as other:
-        began(one)
-        connect("log").execute(
-            "INSERT INTO answerable_shared.log SELECT 'north', n, '2026-11-24', '', '' FROM generate_series(0, 9) n"
-        )
-        assert one.standbys() == ()
-        other.follow(4)
-        other.follow(7)
-        assert one.standbys() == (Follows("other.example.org", 3),)
-        other.follow_no_more()
-        assert one.standbys() == ()
 
 
 class _Slow:

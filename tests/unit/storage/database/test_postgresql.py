@@ -24,7 +24,7 @@ from storage.database.place import DatabasePlace
 from storage.database.refusals import DatabaseRefused, refusal_of
 from storage.database.rows import rows_of, rows_then
 from storage.database.schemas import schemas
-from storage.database.swap import fresh_beside
+from storage.database.swap import drop_half_made, fresh_beside
 from tests.postgres.server import Server
 
 KEYS = ["a", "b", "c"]
@@ -520,6 +520,23 @@ async def test_a_former_leader_neither_uses_a_copy_nor_removes_tables_that_anoth
         fresh_beside(place, former)
     assert rows(place, "SELECT way FROM answerable_shared.moves") == [("in",)]
     assert rows(place, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE '%rebuild'") == [(1,)]
+
+
+def test_a_leader_drops_the_tables_that_a_rebuild_was_killed_over_and_nothing_else(place: DatabasePlace) -> None:
+    with psycopg.connect(place.url.get_secret_value()) as connection:  # type: ignore[union-attr]
+        shared_tables.make(connection)
+        connection.execute("INSERT INTO answerable_shared.shards VALUES ('', 'o', 'k', 3, 'three')")
+    former, leader = Epoch("", 2, "two"), Epoch("", 3, "three")
+    left = ["answerable", "answerable$before-rebuild-2026-11-24", "answerable$identity", "answerable_other$rebuild"]
+    for name in (*left, "answerable_$rebuild"):
+        rows(place, f'CREATE SCHEMA "{name}"')
+    rows(place, 'CREATE TABLE "answerable_$rebuild".events (n int)')
+    with pytest.raises(Superseded):
+        drop_half_made(place, former)
+    assert drop_half_made(place, leader)
+    assert not drop_half_made(place, leader)
+    found = rows(place, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'answerable%' ORDER BY 1")
+    assert {name for (name,) in found} == {*left, "answerable_shared"}
 
 
 def test_a_pooler_that_drops_the_settings_is_refused(place: DatabasePlace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from moderation.values.errors import Broken
 from storage.journal.days import Day, DayLines, rewriting
 from storage.journal.follower import Follower
 from storage.journal.journal import Journal
+from storage.journal.record import Draft
 from storage.journal.retention.targets import Targets
 from tests.unit.storage.journal.shared_log import DAY_MS, NOON, Machines, erasing, said
 
@@ -108,6 +109,52 @@ def test_a_machine_with_a_damaged_day_follows_and_says_what_it_could_not_erase(m
     assert not follower.unfinished
     follower.close()
     assert not any(b"secret" in text for text in other.files().values())
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_purge_that_a_damaged_day_prevented_is_said_and_done_once_it_is_mended(
+    machines: Machines, restarted: bool
+) -> None:
+    one, other = machines.machine("one"), machines.machine("other")
+    now = NOON + 200 * DAY_MS
+    with one.leads() as journal:
+        journal.append([said("old"), said("next day", NOON + DAY_MS)])
+        journal.sync()
+        follower = other.follower()
+        _step(follower)
+        day = Day("2026-11-24", other.folder / "day" / "2026-11-24.jsonl.zst")
+        whole = day.path.read_bytes()
+        day.path.write_bytes(b"no day at all")
+        (by,) = journal.append([Draft("purge", now, fields={"below": 2, "what": "schedule"})])
+        journal.purge(2, by)
+        journal.checkpoint(now)
+        _step(follower)
+        assert (day.path.exists(), day.name in follower.unfinished) == (True, True)
+        day.path.write_bytes(whole)
+        if restarted:
+            follower.close()
+            follower = other.follower()
+            follower.finish_declared()
+        else:
+            journal.append([said("later", now)])
+            journal.checkpoint(now)
+            _step(follower)
+        assert (day.path.exists(), follower.unfinished) == (False, "")
+        follower.close()
+
+
+def test_a_purge_that_its_record_does_not_allow_is_left(machines: Machines) -> None:
+    """Nothing can be mended on this machine: the leader purged nothing either."""
+    one, other = machines.machine("one"), machines.machine("other")
+    with one.leads() as journal:
+        journal.append([said("old"), said("next day", NOON + DAY_MS)])
+        journal.append([Draft("purge", NOON + DAY_MS, fields={"below": 2, "what": "schedule"})])
+        journal.checkpoint(NOON + DAY_MS)
+        follower = other.follower()
+        _step(follower)
+        assert (other.folder / "day" / "2026-11-24.jsonl.zst").exists()
+        assert follower.unfinished == ""
+        follower.close()
 
 
 def _step(follower: Follower) -> None:

@@ -1,6 +1,7 @@
 """`answerable check` and `upgrade-check` of a database on PostgreSQL: what it says, and that it only looks."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import psycopg
@@ -11,7 +12,9 @@ from sqlalchemy import insert
 from bot.cli.check import database as checks
 from bot.config.database import DATABASE_URL
 from storage import schema
+from storage.database import shared_tables
 from storage.database.database import Database
+from storage.database.following import Following
 from storage.database.place import DatabasePlace
 from storage.database.schemas import schemas
 from storage.moving.file_mark import note_files_left
@@ -98,6 +101,25 @@ def test_what_a_rebuild_or_a_move_left_is_named(url: str, answerable: Answerable
     assert [each["text"].split()[2] for each in found if each["key"] == "server_left"] == left
     files = [each["text"].split()[0] for each in found if each["key"] == "files_left"]
     assert [Path(each).name for each in files] == ["state.sqlite3", "state.sqlite3.before-rebuild-2026-11-24"]
+
+
+def test_a_standby_that_is_silent_or_did_not_erase_is_named(url: str, answerable: Answerable, tmp_path: Path) -> None:
+    made(url, tmp_path / "data")
+    with psycopg.connect(url, autocommit=True) as connection:
+        shared_tables.make(connection)
+        connection.execute("INSERT INTO answerable_shared.shards VALUES ('', 'o', 'k', 3, 'three')")
+        Following("", "well", "1", time.monotonic).say(connection, 0, "")
+        assert not {"standby_silent", "standby_unfinished"} & of_database(answerable).keys()
+        Following("", "damaged.example.org", "2", time.monotonic).say(connection, 0, "2026-11-24.jsonl.zst")
+        connection.execute("UPDATE answerable_shared.standbys SET at = now() - interval '2 hours' WHERE who = 'well'")
+    found = {each["key"]: each["text"] for each in answerable("check", "--json").json}
+    assert "well" in found["standby_silent"]
+    assert "damaged.example.org" in found["standby_unfinished"]
+    assert "2026-11-24" in found["standby_unfinished"]
+    (well,) = [each for each in answerable("status", "--json").json["standbys"] if each["who"] == "well"]
+    assert well["silent_s"] >= 7200
+    shown = answerable("status").out
+    assert "2 h" in shown
 
 
 def test_a_database_far_away_is_told(url: str, answerable: Answerable, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,88 @@
+"""What a leader and a standby write to say that they are alive, and which databases they leave alone."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from bot.config.config import Config, parse_config
+from bot.config.database import DATABASE_URL
+from bot.leading.lead import Lead
+from bot.leading.standby import Standby
+from bot.monitoring.systemd import ServiceManager
+from storage.database.moved import Move, note_move
+from storage.database.refusals import DatabaseRefused
+from tests.postgres.durability import watch_durability
+
+HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
+
+
+@pytest.fixture
+def config(postgres_url: str, tmp_path: Path) -> Config:
+    (tmp_path / "data").mkdir()
+    return parse_config(tmp_path / "config.toml", HEAD, {DATABASE_URL: postgres_url})
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
+def test_the_beats_of_a_leader_wait_for_no_disk(config: Config, postgres_url: str) -> None:
+    lead = Lead.take(config)
+    assert lead is not None
+    try:
+        with psycopg.connect(postgres_url, autocommit=True) as db:
+            durability = watch_durability(db, "leaders")
+            until(lambda: durability() != set())
+            assert durability() == {"off"}
+    finally:
+        lead.end()
+
+
+async def test_a_standby_leaves_a_database_alone_that_the_deployment_was_moved_away_from(
+    config: Config, postgres_url: str
+) -> None:
+    note_moved(config, postgres_url)
+    with pytest.raises(DatabaseRefused) as refused:
+        await Standby(config, nothing).until_leading(asyncio.Event(), ServiceManager(None, None))
+    assert refused.value.key == "database.moved_to_files"
+    with psycopg.connect(postgres_url) as db:
+        assert db.execute("SELECT to_regclass('answerable_shared.shards')::text").fetchone() == (None,)
+
+
+async def test_a_standby_does_not_take_the_lead_of_a_database_that_was_moved_away_from_while_it_followed(
+    config: Config, postgres_url: str, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    (other / "data").mkdir(parents=True)
+    leading = Lead.take(config)
+    assert leading is not None
+    try:
+        for file in (config.data_dir / "keys").iterdir():
+            (other / "data" / "keys").mkdir(mode=0o700, exist_ok=True)
+            (other / "data" / "keys" / file.name).write_bytes(file.read_bytes())
+        standby = Standby(parse_config(other / "config.toml", HEAD, {DATABASE_URL: postgres_url}), nothing)
+        follows = asyncio.create_task(standby.until_leading(asyncio.Event(), ServiceManager(None, None)))
+        await asyncio.to_thread(until, lambda: leading.standbys() != ())
+        note_moved(config, postgres_url)
+    finally:
+        leading.end()
+    with pytest.raises(DatabaseRefused) as refused:
+        await asyncio.wait_for(follows, 60)
+    assert refused.value.key == "database.moved_to_files"
+    with psycopg.connect(postgres_url) as db:
+        assert db.execute("SELECT epoch FROM answerable_shared.shards").fetchone() == (1,)
+
+
+def note_moved(config: Config, url: str) -> None:
+    with psycopg.connect(url) as db:
+        note_move(db, config.place, Move("out", "id", 1))
+
+
+def until(true: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    while not true():
+        waiting.wait(0.05)
