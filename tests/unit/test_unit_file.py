@@ -1,12 +1,20 @@
 """The systemd units are accepted by systemd, keep us from what we do not need, and run commands of ours."""
 
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # it comes with Synapse
 
 from bot.cli.main import COMMANDS
+from bot.config.database import DATABASE_URL
+from storage.database.place import is_address
+from storage.database.postgresql import LEAST
 
 HOUSE = Path(__file__).parents[2]
 DEPLOY = HOUSE / "docs" / "deploy"
@@ -73,20 +81,36 @@ def test_the_drop_in_of_two_machines_runs_the_same_bot_as_a_standby() -> None:
 
 
 def test_the_containers_of_two_machines_run_standbys_of_one_database() -> None:
-    lines = [line.strip() for line in COMPOSE.read_text("utf-8").splitlines()]
-    for line in (
-        "database:",
-        "one: &bot",
-        "two:",
-        "<<: *bot",
-        "command: [run, --standby, --config, /data/config.toml]",
-    ):
-        assert line in lines
-    (address,) = [line for line in lines if line.startswith("ANSWERABLE_DATABASE_URL:")]
-    assert address.endswith("@database/answerable")
-    assert "POSTGRES_DB: answerable" in lines
+    services = compose()["services"]
+    database, one, two = services["database"], services["one"], services["two"]
+    for bot in (one, two):
+        options = bot["command"][1:]
+        assert bot["command"][0] in {each.name for each in COMMANDS}
+        assert (options[0], options[1:]) == ("--standby", ["--config", "/data/config.toml"])
+        assert bot["command"][-1] in CONTAINER.read_text("utf-8")
+        assert set(bot["environment"]) == {DATABASE_URL}
+        url = bot["environment"][DATABASE_URL].replace("${DATABASE_PASSWORD:?}", "pw")
+        assert is_address(url)
+        made = database["environment"]
+        assert (urlsplit(url).username, urlsplit(url).hostname) == (made["POSTGRES_USER"], "database")
+        assert urlsplit(url).path == f"/{made['POSTGRES_DB']}"
+        assert bot["depends_on"] == {"database": {"condition": "service_healthy"}}
+        assert bot["stop_grace_period"] == settings(BOT)["TimeoutStopSec"]
+        assert "/tmp" in bot["tmpfs"]
+    assert [one["hostname"], two["hostname"]] == ["one", "two"]
+    assert [one["volumes"], two["volumes"]] == [["./one:/data"], ["./two:/data"]]
+    assert "--encoding=UTF8" in database["environment"]["POSTGRES_INITDB_ARGS"].split()
+    assert int(database["image"].rpartition(":")[2]) >= LEAST
+    assert database["volumes"] == ["database:/var/lib/postgresql"]  # of version 18 on; before, it was .../data
+    assert set(compose()["volumes"]) == {"database"}
+    (uid,) = re.findall(r"--uid (\d+)", CONTAINER.read_text("utf-8"))
+    assert f"chown -R {uid}:{uid} one two" in COMPOSE.read_text("utf-8")
     assert (HOUSE / "requirements" / "postgresql.txt").exists()
     assert "ARG EXTRA=" in CONTAINER.read_text("utf-8").splitlines()
+
+
+def compose() -> Any:
+    return yaml.safe_load(COMPOSE.read_text("utf-8"))
 
 
 def test_a_wrong_configuration_is_not_tried_again_and_a_hang_is() -> None:
@@ -106,8 +130,27 @@ def systemd() -> int:
 @pytest.mark.skipif(systemd() < OLDEST, reason=f"there is no systemd-analyze {OLDEST} or newer here")
 @pytest.mark.parametrize("unit", [BOT, CONSOLE, POLICY], ids=lambda unit: unit.stem)
 def test_systemd_accepts_it_and_finds_it_hardened(tmp_path: Path, unit: Path) -> None:
-    copy = tmp_path / unit.name
-    copy.write_text(unit.read_text("utf-8").replace(settings(unit)["ExecStart"].split()[0], "/bin/true"))
+    copy = _copied(unit, tmp_path / unit.name)
     for words in (("verify",), ("security", "--offline=true", f"--threshold={MOST_EXPOSED}")):
         done = subprocess.run(["systemd-analyze", *words, copy], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+
+
+@pytest.mark.skipif(systemd() < OLDEST, reason=f"there is no systemd-analyze {OLDEST} or newer here")
+def test_systemd_accepts_the_drop_in_of_two_machines_in_its_place(tmp_path: Path) -> None:
+    copy = _copied(BOT, tmp_path / BOT.name)
+    (tmp_path / f"{BOT.name}.d").mkdir()
+    _copied(STANDBY, tmp_path / f"{BOT.name}.d" / STANDBY.name)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", copy],
+        capture_output=True,
+        text=True,
+        env={"SYSTEMD_UNIT_PATH": f"{tmp_path}:", "PATH": os.environ["PATH"]},
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+
+
+def _copied(unit: Path, to: Path) -> Path:
+    """Copy a unit, with a program that is there."""
+    to.write_text(unit.read_text("utf-8").replace(settings(unit)["ExecStart"].split()[0], "/bin/true"))
+    return to
