@@ -39,7 +39,7 @@ def test_room_ids_with_a_server_and_without(text: str) -> None:
 
 def test_event_ids() -> None:
     assert is_event_id("$Rqnc-F-dvnEYJTyHq_iKxU2bZ1CI92-kuZq3a5lr5Zg")
-    assert not any(map(is_event_id, ["$", "abc", "$a b", "$a\n", None]))
+    assert not any(map(is_event_id, ["$", "abc", "$a b", "$a\n", "$a\x00:x.org", None]))
 
 
 def test_an_id_has_at_most_255_bytes() -> None:

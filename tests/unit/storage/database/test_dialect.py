@@ -95,6 +95,18 @@ def test_a_value_that_postgresql_cannot_hold_is_found_nowhere(postgres_url: str)
     assert on_both(postgres_url, (query, {"names": sql_list_value(["A\x00nn"])})) == []
 
 
+@pytest.mark.parametrize("name", [r"\u0000", r"\\u0000", r"a\\\u0000\n", "\\"])
+def test_letters_that_look_like_that_value_are_found(postgres_url: str, name: str) -> None:
+    new: tuple[ClauseElement, dict[str, object]] = (
+        insert(T),
+        {"name": name, "n": 4, "about": json.dumps({"do": name})},
+    )
+    found = on_both(postgres_url, new, (select(T.c.n).where(sql_list(T.c.name, [name])), {}))
+    assert found == [(4,)]
+    found = on_both(postgres_url, new, (select(json_field(T.c.about, "do")).where(T.c.n == 4), {}))
+    assert found == [(name,)]
+
+
 def test_values_stand_in_a_table_of_their_own(postgres_url: str) -> None:
     each = each_of("names")
     query = select(each.c.value, T.c.n).select_from(each.outerjoin(T, T.c.name == each.c.value)).order_by(each.c.value)
