@@ -7,20 +7,26 @@ without, those of the files of `ON_BOTH` do it, too, which touch the database mo
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.postgres.engines import ENGINES, SQLITE
-from tests.theatre.engine import on_postgresql
+from tests.theatre.engine import Block, BotsDatabases, on_postgresql
 from tests.theatre.fixtures import short_waits, stage_on_synapse, synapse, theatre  # noqa: F401
 from tests.theatre.simulated import SimulatedAccounts
 from tests.theatre.stage import Stage
 
 ON_BOTH = ("bot/commands/test_measures.py", "bot/pipeline/test_told.py")
-# What is about files of SQLite: its query plans, a deployment of an older version, the end of a log cut off.
-ON_SQLITE = ("bot/cli/test_end_missing.py", "bot/cli/test_older_version.py", "bot/pipeline/test_many_rooms.py")
+# What is about files of SQLite, and why it can be of nothing else.
+ON_SQLITE = {
+    "bot/cli/test_database_move.py": "each test names both databases: what is moved begins in files",
+    "bot/cli/test_end_missing.py": "an end cut off the day file is put back from the table of PostgreSQL",
+    "bot/cli/test_older_version.py": "the older version knew files alone",
+    "bot/pipeline/test_many_rooms.py": "what SQLite reads for a query, step by step",
+}
 _DOOR = Path(__file__).parent
 _DATABASE = os.environ.get("DATABASE", SQLITE)
 
@@ -32,15 +38,34 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("bots_database", ENGINES, indirect=True)
 
 
+@pytest.fixture(scope="session")
+def lasting_databases(request: pytest.FixtureRequest) -> Iterator[BotsDatabases | None]:
+    """Provide the databases of what several tests share; None on SQLite."""
+    if _DATABASE == SQLITE:
+        yield None
+        return
+    with closing(BotsDatabases(request.getfixturevalue("postgres"))) as lasting:
+        yield lasting
+
+
+@pytest.fixture(scope="session")
+def as_bots_do(lasting_databases: BotsDatabases | None) -> Block:
+    """Provide the block in which a fixture for several tests makes a deployment, on the same database as they do."""
+    return lambda: nullcontext() if lasting_databases is None else on_postgresql(lasting_databases)
+
+
 @pytest.fixture(autouse=True)
-def bots_database(request: pytest.FixtureRequest) -> Iterator[str]:
+def bots_database(request: pytest.FixtureRequest, lasting_databases: BotsDatabases | None) -> Iterator[str]:
     """Let the bots of a test keep their state on SQLite or PostgreSQL; the name of the database."""
     name = getattr(request, "param", _DATABASE)
     if name == SQLITE or request.path in [_DOOR / file for file in ON_SQLITE]:
         yield SQLITE
-    else:
-        with on_postgresql(request.getfixturevalue("postgres")):
-            yield name
+        return
+    with (
+        closing(BotsDatabases(request.getfixturevalue("postgres"), lasting_databases)) as databases,
+        on_postgresql(databases),
+    ):
+        yield name
 
 
 if os.environ.get("STORIES") == "synapse":

@@ -10,8 +10,8 @@ from moderation.judge.judge import judge
 from moderation.model.facts import CaseGrew, CaseOpened, CreditChanged, Fact, Found, FoundOnTrial, SanctionStarted
 from moderation.rules.base import LONGEST_OWN_MS
 from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from tests.door.offline import BOT, Offline
+from tests.theatre.engine import place_in
 
 OF_RULES = (Found, FoundOnTrial, CaseOpened, CaseGrew, CreditChanged, SanctionStarted)
 
@@ -27,7 +27,7 @@ async def judged_again(bot: Offline, folder: Path) -> dict[int, list[Fact]]:
         brought[index] = of_rules(facts)
         return facts
 
-    database = await Database.open(DatabasePlace(folder))
+    database = await Database.open(place_in(folder))
     try:
         judging = JudgingAgain(knowledge, settings, journal, since_ms=0, window_ms=0, judge=again)
         await judging.read(journal.read(), database)

@@ -7,8 +7,9 @@ replaced.
 
 import asyncio
 import json
-import shutil
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,14 +18,13 @@ from structlog.testing import capture_logs
 
 from bot.config.config import Config, parse_config
 from bot.events.parse_event import receive
-from bot.identity.factory import asking_of
 from bot.pipeline.event_reader import PlainReader
 from bot.pipeline.pipeline import Outcome, Pipeline
 from bot.pipeline.replay import Rooms, catch_up
 from bot.pipeline.unit_of_work import Answer
 from bot.scheduler.balances import Balances
 from bot.scheduler.due_cases import Due
-from bot.startup import Stores, make_pipeline
+from bot.startup import Stores, make_pipeline, open_stores
 from moderation.model.actions.base import Action
 from moderation.model.actions.cards import PostCard
 from moderation.model.actions.registry import from_json
@@ -34,14 +34,10 @@ from moderation.model.facts import ActionTaken, ConsoleCommand, Fact, NoticeGive
 from moderation.values.events import Received
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import queries, schema
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
-from storage.identity.store import IdentityStore
-from storage.journal.journal import Journal
 from storage.journal.record import Record
-from storage.journal.record_keys import PersonKeys
 from storage.journal.verify.verify import verify
 from storage.record_mapping import fact_of_record
+from tests.theatre.engine import copy_deployment
 
 T = TypeVar("T")
 
@@ -92,15 +88,39 @@ kinds = ["video"]
 """
 
 
+@dataclass
+class _Clock:
+    ms: int
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+class _Inside:
+    """An event loop of its own, and what is open there."""
+
+    def __init__(self) -> None:
+        self.stack = AsyncExitStack()
+        self._loop = asyncio.new_event_loop()
+
+    def run(self, work: Awaitable[T]) -> T:
+        return self._loop.run_until_complete(_as_coroutine(work))
+
+    def close(self) -> None:
+        self.run(self.stack.aclose())
+        self.run(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+
 class Door:
     """One deployment in a folder."""
 
-    def __init__(self, config: Config, stores: Stores, pipeline: Pipeline, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, config: Config, stores: Stores, pipeline: Pipeline, clock: "_Clock", inside: "_Inside") -> None:
         self.config, self.stores, self.pipeline = config, stores, pipeline
-        self.now = NOON
+        self._clock = clock
         self._due = Due(pipeline.knowledge, config.policy, lambda: self.now, pipeline.matching)
         self._balances = Balances(stores.database, pipeline, stores.journal, config.policy, lambda: self.now)
-        self._loop = loop
+        self._inside = inside
         self._made = 0  # events
         self._last_row = 0
         self._gone: list[Action] = []  # queued and done, but not yet returned
@@ -114,23 +134,17 @@ class Door:
 
     def again(self, folder: Path) -> "Door":
         """Open a copy of this closed deployment in another folder, continuing at the same time."""
-        shutil.copytree(self.config.data_dir, folder / "data")
+        copy_deployment(self.config.data_dir, folder / "data")
         door = self._of(self.config.model_copy(update={"file": folder / "config.toml"}), self.now)
         door._last_row, door._made = self._last_row, self._made
         return door
 
     @classmethod
     def _of(cls, config: Config, now: int = NOON) -> "Door":
-        loop = asyncio.new_event_loop()
-        place = DatabasePlace(config.data_dir)  # a file, since deployments are copied
-        database = loop.run_until_complete(Database.open(place))
-        keys, identity = PersonKeys.open(place), IdentityStore.open(place, None)
-        journal = Journal.open(config.data_dir, config.origin, keys, now)
-        stores = Stores(journal, database, keys, identity, asking_of(config, identity))
-        door: Door
-        pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: door.now, PlainReader())
-        door = cls(config, stores, pipeline, loop)
-        door.now = now
+        clock, inside = _Clock(now), _Inside()
+        stores = inside.run(open_stores(config, inside.stack, clock))
+        pipeline = make_pipeline(config, BOT, config.policy, stores, clock, PlainReader())
+        door = cls(config, stores, pipeline, clock, inside)
         door.run(pipeline.begin())
         door.run(door._catch_up())
         return door
@@ -142,17 +156,22 @@ class Door:
         if records := self.records(applied):
             await self.pipeline.catch_up(lambda unit: catch_up(unit, self.pipeline, records, Rooms({})))
 
+    @property
+    def now(self) -> int:
+        """The time."""
+        return self._clock.ms
+
+    @now.setter
+    def now(self, ms: int) -> None:
+        self._clock.ms = ms
+
     def close(self) -> None:
         """Sign and close everything."""
-        self.stores.journal.close(self.now)
-        self.run(self.stores.database.close())
-        self.stores.keys.close()
-        self.stores.identity.close()
-        self._loop.close()
+        self._inside.close()
 
     def run(self, work: Awaitable[T]) -> T:
         """Do something to its end."""
-        return self._loop.run_until_complete(_as_coroutine(work))
+        return self._inside.run(work)
 
     # Rooms.
 
@@ -273,7 +292,9 @@ class Door:
 
         async def look() -> list[tuple[int, str, Action]]:
             async with self.stores.database.read() as db:
-                rows = await db.execute(select(schema.outbox).where(schema.outbox.c.id > after))
+                rows = await db.execute(
+                    select(schema.outbox).where(schema.outbox.c.id > after).order_by(schema.outbox.c.id)
+                )
                 return [(row.id, row.txn, from_json(json.loads(row.action))) for row in rows]
 
         return self.run(look())

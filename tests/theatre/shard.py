@@ -1,7 +1,5 @@
 """One shard without a homeserver, on a clock of the test: log, tables, pipeline, publisher and receiver."""
 
-import asyncio
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -19,7 +17,7 @@ from bot.exchange.publisher import Publisher
 from bot.exchange.receiver import OtherShard, Receiver
 from bot.pipeline.event_reader import PlainReader
 from bot.pipeline.pipeline import Pipeline
-from bot.pipeline.replay import Rooms, rebuild
+from bot.pipeline.replay import Rooms
 from bot.startup import Stores, caught_up, open_stores
 from moderation.credit.credit import balance
 from moderation.model.actions.base import Action
@@ -28,10 +26,11 @@ from moderation.model.facts import Fact, RoomEntered, RoomStateChanged
 from moderation.values.events import Received
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import queries, schema
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.journal.verify.verify import verify
 from storage.record_mapping import fact_of_record
+from tests.theatre.engine import copy_deployment
+from tests.theatre.opened import made_again
+from tests.theatre.state_tables import StateTables
 
 NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
 CONFIG = """
@@ -114,12 +113,11 @@ class Shard:
 
     def copy_to(self, folder: Path) -> None:
         """Copy what a closed shard has on disk."""
-        shutil.copytree(self.config.data_dir, folder)
+        copy_deployment(self.config.data_dir, folder)
 
     def replace_by(self, folder: Path) -> None:
         """Put a copy in the place of what a closed shard has on disk."""
-        shutil.rmtree(self.config.data_dir)
-        shutil.copytree(folder, self.config.data_dir)
+        copy_deployment(folder, self.config.data_dir)
 
     async def exchanged(self) -> int:
         """Publish, and read what others published. Returns how much was learnt."""
@@ -187,21 +185,13 @@ class Shard:
 
     async def differences(self, folder: Path) -> dict[str, Any]:
         """Make the tables again from the log, and return those that differ."""
-        await asyncio.to_thread(folder.mkdir)
-        made = await Database.open(DatabasePlace(folder))
-        try:
-            await rebuild(self.stores.journal, made)
-            found = {}
-            for table in PROJECTED:
-                async with made.read() as db:
-                    wanted = sorted(map(str, await db.execute(select(table))))
-                async with self.stores.database.read() as db:
-                    there = sorted(map(str, await db.execute(select(table))))
-                if wanted != there:
-                    found[table.name] = (there, wanted)
-            return found
-        finally:
-            await made.close()
+        wanted = (await made_again(self.stores.journal, folder)).copy()
+        there = StateTables(self.config.place).copy()
+        tables = [
+            (table.name, sorted(there[table.name], key=repr), sorted(wanted[table.name], key=repr))
+            for table in PROJECTED
+        ]
+        return {name: (now, again) for name, now, again in tables if now != again}
 
 
 async def _nothing(_db: AsyncConnection) -> None:

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.world import World
+from tests.theatre.engine import Block
 
 
 @pytest.fixture(scope="session")
-def opening(tmp_path_factory: pytest.TempPathFactory) -> World:
+def opening(tmp_path_factory: pytest.TempPathFactory, as_bots_do: Block) -> World:
     """Provide the initial world, closed."""
-    world = World(tmp_path_factory.mktemp("opening"))
-    world.door.close()
+    with as_bots_do():
+        world = World(tmp_path_factory.mktemp("opening"))
+        world.door.close()
     return world
 
 

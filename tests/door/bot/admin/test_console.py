@@ -11,6 +11,7 @@ from bot.cli.access.admin_client import ask_bot
 from moderation.model.facts import ConsoleEnded, ConsoleLinkGiven, ConsoleOpened
 from moderation.values.errors import Refused
 from tests.people.client import Client
+from tests.theatre.opened import places_of
 from tests.theatre.scene import Theatre, ask, direct_room, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
 
@@ -124,8 +125,7 @@ async def test_neither_link_nor_session_stands_anywhere_but_in_the_message(theat
     assert [each for each in secrets if each in json.dumps(theatre.logged, default=repr)] == []
 
     def on_disk() -> list[str]:
-        files = [path.read_bytes() for path in bot.data_dir.rglob("*") if path.is_file()]
-        return [each for each in secrets for content in files if each.encode() in content]
+        return [each for each in secrets if places_of(each, bot.config.place)]
 
     assert on_disk() == []
     await bot.stop()

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from moderation.model.facts import Appealed, CaseDecided, CaseNoted, Reported
@@ -10,6 +9,7 @@ from moderation.values.ids import RoomId
 from storage.backup import snapshot
 from tests.door.bot.commands.test_personal_data import confirm_erasing, operate, reply
 from tests.people.client import Client
+from tests.theatre.opened import places_of
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, told
 from tests.theatre.served import RULES, ServedBot, like
 
@@ -31,11 +31,6 @@ async def said_by_bot(client: Client, bot: ServedBot, room: str) -> list[Json]:
         ]
         token = page.get("end")
     return found
-
-
-def marked(folder: Path) -> list[Path]:
-    """Return the files that contain the words."""
-    return [path for path in sorted(folder.rglob("*")) if path.is_file() and MARK.encode() in path.read_bytes()]
 
 
 async def plant(scene: Scene) -> None:
@@ -145,14 +140,14 @@ async def test_a_marked_word_in_every_field_is_nowhere_afterwards(theatre: Theat
     done = await told(ann, bot, like("own.erase.done"))
     assert like("own.erase.stays").search(done.body)
     await bot.idle(up_to=99)
-    assert marked(bot.data_dir) == [], "while the bot runs"
+    assert places_of(MARK, bot.config.place) == [], "while the bot runs"
     (by,) = re.findall(r"\(record (\d+)\)", done.body)
     (elsewhere,) = re.findall(r"(\d+) records of others mention you", done.body)
     assert naming(bot, ann.user, int(by)) == int(elsewhere)
     await operate(bot, "backup")
     assert (bot.data_dir / snapshot.FOLDER / snapshot.STAGE).is_dir()
     await bot.stop()
-    assert marked(bot.data_dir) == [], "with the copy for a new backup"
+    assert places_of(MARK, bot.config.place) == [], "with the copy for a new backup"
     assert MARK not in str(theatre.logged)
     assert [records_with(bot, words) for words in (REASON, RULE, NOTICE)] == [{"statement"}, {"rules"}, {"report"}]
     assert bot.rows("SELECT DISTINCT subject FROM statements WHERE instr(statement, ?)", REASON) == [

@@ -3,7 +3,7 @@
 import base64
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -16,12 +16,12 @@ from bot.config.identity_key import make_key
 from moderation.model.facts import ClaimsForgotten, IdentityKeyChanged, IdentityRead, PartsErased
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import PersonId
-from storage.database.place import DatabasePlace
 from storage.database.small_store import open_to_read
-from storage.identity.store import Claim, IdentityStore, Kek, NewClaim
-from storage.journal.record_keys import FILE, place_of
+from storage.identity.store import Claim, Kek, NewClaim
+from storage.journal.record_keys import place_of
 from tests.door.bot.commands.test_personal_data import confirm_erasing, file_sent, operate
 from tests.people.client import Client
+from tests.theatre.opened import copy_of_identities, identity_store, kept_in, put_back_identities
 from tests.theatre.scene import Theatre, told
 from tests.theatre.served import RULES, ServedBot, like
 
@@ -55,29 +55,25 @@ def settings(key_file: Path) -> str:
 
 def add(bot: ServedBot, kek: Kek, person: Client, lasts_ms: int = 400 * DAY_MS) -> None:
     """Add a claim as a method of verification does, while the bot runs."""
-    store = IdentityStore.open(DatabasePlace(bot.data_dir), kek)
     now = bot.clock()
-    store.add_claim(
-        NewClaim(
-            person=PersonId(person.user),
-            method="email",
-            issuer="",
-            identifier=f"{person.user} {ADDRESS}",
-            fields={"name": NAME, "email": ADDRESS, "phone": PHONE},
-            created_ms=now,
-            expires_ms=now + lasts_ms,
+    with identity_store(bot.config, kek) as store:
+        store.add_claim(
+            NewClaim(
+                person=PersonId(person.user),
+                method="email",
+                issuer="",
+                identifier=f"{person.user} {ADDRESS}",
+                fields={"name": NAME, "email": ADDRESS, "phone": PHONE},
+                created_ms=now,
+                expires_ms=now + lasts_ms,
+            )
         )
-    )
-    store.close()
 
 
 def claims(bot: ServedBot, kek: Kek, person: Client) -> tuple[Claim, ...]:
     """Return somebody's claims in the store."""
-    store = IdentityStore.open(DatabasePlace(bot.data_dir), kek)
-    try:
+    with identity_store(bot.config, kek) as store:
         return store.claims_of(PersonId(person.user))
-    finally:
-        store.close()
 
 
 def spellings(text: str) -> Iterator[bytes]:
@@ -91,25 +87,22 @@ def spellings(text: str) -> Iterator[bytes]:
                 yield base64.b64encode(b"\0" * shift + data)[4:-4]
 
 
-def files_with(folder: Path, *texts: str) -> list[str]:
-    """Return the files that contain any of these texts, with closed days unpacked."""
+def those_with(kept: Mapping[str, bytes], *texts: str) -> list[str]:
+    """Return the files and tables that contain any of these texts, with closed days unpacked."""
     needles = {needle for text in texts for needle in spellings(text)}
     found = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        data = path.read_bytes()
-        if path.suffix == ".zst":
+    for name, content in kept.items():
+        data = content
+        if name.endswith(".zst"):
             data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
         if any(needle in data for needle in needles):
-            found.append(str(path.relative_to(folder)))
+            found.append(name)
     return found
 
 
-async def test_no_file_of_a_whole_run_holds_identity_data_in_plain(
-    theatre: Theatre, key_file: Path, kek: Kek, tmp_path: Path
-) -> None:
+async def test_no_file_of_a_whole_run_holds_identity_data_in_plain(theatre: Theatre, key_file: Path, kek: Kek) -> None:
     scene = await theatre.scene(settings(key_file), members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
-    copies = tmp_path / "copies"
     add(bot, kek, ann)
     add(bot, kek, ben)
     await ann.send_text(room, "a purple elephant")
@@ -118,9 +111,9 @@ async def test_no_file_of_a_whole_run_holds_identity_data_in_plain(
     assert shown["claims"][0]["fields"] == {"email": ADDRESS, "name": NAME, "phone": PHONE}
     await ask_for_own(bot, room, ann)
     assert PHONE.encode() in await file_sent(theatre, ann, bot, "my-identity.json")
-    shutil.copytree(bot.data_dir, copies / "running", ignore=shutil.ignore_patterns("*.sock"))
+    kept = _named("running", bot)
     await bot.crash()
-    shutil.copytree(bot.data_dir, copies / "crashed", ignore=shutil.ignore_patterns("*.sock"))
+    kept |= _named("crashed", bot)
     bot.ahead_ms = 2 * DAY_MS  # the day is closed and packed
     bot.start()
     other = key_file.with_name("other.key")
@@ -129,12 +122,16 @@ async def test_no_file_of_a_whole_run_holds_identity_data_in_plain(
     await confirm_erasing(ben, bot, room)
     await told(ben, bot, like("own.erase.identity"))
     await bot.stop()
-    shutil.copytree(bot.data_dir, copies / "stopped")
-    (copies / "log.json").write_text(json.dumps(theatre.logged, default=repr))
-    assert files_with(copies, *PLANTED) == []
+    kept |= _named("stopped", bot) | {"log": json.dumps(theatre.logged, default=repr).encode()}
+    assert those_with(kept, *PLANTED) == []
     secrets = [kek.text, Kek.parse(other.read_text()).text]
-    assert files_with(copies, *secrets) == []
-    assert files_with(copies, "purple elephant") != []  # the search finds words that are there
+    assert those_with(kept, *secrets) == []
+    assert those_with(kept, "purple elephant") != []  # the search finds words that are there
+
+
+def _named(when: str, bot: ServedBot) -> dict[str, bytes]:
+    """Return what a bot keeps, with the time in each name."""
+    return {f"{when}: {name}": content for name, content in kept_in(bot.config.place).items()}
 
 
 async def ask_for_own(bot: ServedBot, room: str, person: Client) -> None:
@@ -190,10 +187,9 @@ async def test_erasing_destroys_identity_data_and_keeps_a_mark_while_a_measure_h
     assert like("own.erase.identity-marks").search((await told(ben, bot, like("own.erase.done"))).body)
     assert [(f.count, f.marks) for f in bot.facts(ClaimsForgotten)] == [(1, 0), (1, 1)]
     assert (claims(bot, kek, ann), [claim.fields for claim in claims(bot, kek, ben)]) == ((), [{}])
-    store = IdentityStore.open(DatabasePlace(bot.data_dir), kek)
-    assert store.find("email", "", f"{ben.user} {ADDRESS}") == PersonId(ben.user)
-    assert store.find("email", "", f"{ann.user} {ADDRESS}") is None
-    store.close()
+    with identity_store(bot.config, kek) as store:
+        assert store.find("email", "", f"{ben.user} {ADDRESS}") == PersonId(ben.user)
+        assert store.find("email", "", f"{ann.user} {ADDRESS}") is None
 
 
 async def test_identity_data_from_an_older_backup_is_erased_again(theatre: Theatre, key_file: Path, kek: Kek) -> None:
@@ -204,11 +200,11 @@ async def test_identity_data_from_an_older_backup_is_erased_again(theatre: Theat
     add(bot, kek, ben)
     await ann.leave(room)
     await bot.until(lambda: bot.rows("SELECT 1 FROM members WHERE membership = 'leave'"), "her leaving")
-    shutil.copy(bot.data_dir / FILE, key_file.parent)
+    before = copy_of_identities(bot.config)
     await operate(bot, "erase", person=ann.user, reason="by letter")
     assert len(bot.facts(PartsErased)) == 1
     await bot.stop()
-    shutil.copy(key_file.with_name(FILE), bot.data_dir)
+    put_back_identities(bot.config, before)
     assert len(claims(bot, kek, ann)) == 1
     bot.start()
     await up(bot)
@@ -268,10 +264,8 @@ async def test_the_next_start_completes_an_interrupted_key_rotation(theatre: The
     await bot.stop()
     other = key_file.with_name("other.key")
     new = make_key(other)
-    store = IdentityStore.open(DatabasePlace(bot.data_dir), kek)
-    with store._whole():
+    with identity_store(bot.config, kek) as store, store._whole():
         store._keyring.note_change(new)
-    store.close()
     shutil.copy(other, key_file)
     bot.start()
     await bot.until(lambda: bot.facts(IdentityKeyChanged), "the change to be ended")

@@ -12,6 +12,7 @@ from bot.cli.main import run
 from storage.state.list_entries import digest_of
 from tests.door.lists import LIST, entries
 from tests.door.offline import ANNA, CONFIG, MARK, ROOM, Offline, offline
+from tests.theatre.engine import Block
 from tests.unit.moderation.lists.made import made
 
 STRANGER = "@stranger:elsewhere.example"
@@ -24,7 +25,7 @@ NAMED = (
 
 
 @pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def deployment(tmp_path_factory: pytest.TempPathFactory, as_bots_do: Block) -> Path:
     """Provide the folder of a deployment that watches a list, which all tests read."""
     folder = tmp_path_factory.mktemp("lists")
     (folder / "config.toml").write_text(CONFIG)
@@ -39,7 +40,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         async with offline(folder, "") as bot:
             await lived(bot)
 
-    asyncio.run(live())
+    with as_bots_do():
+        asyncio.run(live())
     return folder
 
 

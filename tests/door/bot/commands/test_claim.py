@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from bot.pipeline.replay import rebuild
 from bot.texts.case_card import card_lines, read_card
 from moderation.model.facts import (
     CaseAssigned,
@@ -16,9 +15,8 @@ from moderation.model.facts import (
 from moderation.values.durations import DAY_MS, HOUR_MS
 from moderation.values.ids import UserId
 from storage import queries
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from tests.door.offline import ANNA, BOT, DESK, MARK, MINA, NOON, OLGA, RULES, Offline, offline
+from tests.theatre.opened import made_again
 
 SEVERE = RULES.replace("serious", "severe")
 HIDES = RULES.replace('decide = "manager"', 'decide = "manager"\ninterim = "redact"')
@@ -180,16 +178,8 @@ async def test_a_rebuild_gives_the_same_tables(tmp_path: Path) -> None:
         await bot.say(MARK, "!later 1", DESK)
         columns = "SELECT n, state, due, remind, claimed, extended FROM cases"
         before = [tuple(row) for row in await bot.rows(columns)], await bot.rows("SELECT user, told FROM assignments")
-        (tmp_path / "again").mkdir()
-        again = await Database.open(DatabasePlace(tmp_path / "again"))
-        await rebuild(bot.stores.journal, again)
-        async with again.read() as db:
-            found = [
-                [tuple(row) for row in await db.exec_driver_sql(each)]
-                for each in (columns, "SELECT user, told FROM assignments")
-            ]
-        await again.close()
-        assert (found[0], found[1]) == before
+        again = await made_again(bot.stores.journal, tmp_path / "again")
+        assert (again.rows(columns), again.rows("SELECT user, told FROM assignments")) == before
 
 
 async def test_a_card_is_brought_up_to_date_when_somebody_removes_the_message_by_hand(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from moderation.model.facts import CaseOpened, Fact, PersonVerified
 from moderation.values.ids import RoomId, UserId
 from tests.door.bot.commands.rights_table import ROLES, ROWS, Row
 from tests.fuzz.door import BOT, CONFIG, OPERATOR, Door
+from tests.theatre.engine import Block
 
 PEOPLE = {role: f"@{role}:example.org" for role in (*ROLES, "victim", "visitor")} | {"operator": str(OPERATOR)}
 GARDEN = {
@@ -150,10 +151,12 @@ Given = Callable[..., dict[str, Done]]
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
+def given(tmp_path_factory: pytest.TempPathFactory, as_bots_do: Block) -> Given:
     """Provide what came of all commands of a role."""
-    cast, played = Cast.assembled(tmp_path_factory.mktemp("cast")), dict[tuple[str, str], dict[str, Done]]()
-    cast.door.close()
+    played = dict[tuple[str, str], dict[str, Done]]()
+    with as_bots_do():
+        cast = Cast.assembled(tmp_path_factory.mktemp("cast"))
+        cast.door.close()
 
     def play(role: str, by: str = "chat") -> dict[str, Done]:
         if (role, by) not in played:

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import re
-import sqlite3
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from storage.journal.access import note_access
 from storage.journal.line_format import open_line
 from tests.people.client import Client, Seen
 from tests.proofs import check_record
+from tests.theatre.opened import copy_of_identities, put_back_identities
 from tests.theatre.scene import Theatre, ask, told
 from tests.theatre.served import RULES, ServedBot, like
 
@@ -140,15 +140,15 @@ async def test_a_key_that_an_older_backup_brings_back_is_destroyed_again(theatre
     await bot.until(lambda: bot.rows("SELECT 1 FROM members WHERE membership = 'leave'"), "her leaving")
     assert (await operate(bot, "erase", person=ann.user, reason="by letter"))["kept"] == []
     await bot.stop()
-    keys = sqlite3.connect(bot.data_dir / "identity.sqlite3")
-    with keys:
-        keys.execute("INSERT INTO person_keys (person, key) VALUES (?, ?)", (ann.user, b"k" * 32))
+    brought = copy_of_identities(bot.config)
+    put_back_identities(bot.config, {**brought, "person_keys": [*brought["person_keys"], (ann.user, b"k" * 32, None)]})
     bot.start()
     await bot.until_condition(room, "protected")
-    await bot.until(
-        lambda: not keys.execute("SELECT 1 FROM person_keys WHERE person = ?", (ann.user,)).fetchall(), "no key"
-    )
-    keys.close()
+
+    def keys() -> set[object]:
+        return {person for person, *_ in copy_of_identities(bot.config)["person_keys"]}
+
+    await bot.until(lambda: ann.user not in keys(), "no key")
 
 
 async def test_another_persons_request_number_erases_nothing(theatre: Theatre) -> None:

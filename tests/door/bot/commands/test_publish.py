@@ -10,16 +10,14 @@ from bot import app
 from bot.effects.publish_entry import EntryPublisher
 from bot.matrix.errors import Forbidden, Unreachable
 from bot.outbox.handler import RetryLater
-from bot.pipeline.replay import rebuild
 from moderation.lists.publishing import content, state_key
 from moderation.model.actions.lists import PublishEntry
 from moderation.model.actions.telling import Say, Tell, TellDesk
 from moderation.model.facts import ListPublished
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import CaseNumber, RoomId, UserId
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from tests.door.offline import ANNA, BOT, DESK, MARK, OLGA, ROOM, Offline, offline
+from tests.theatre.opened import made_again
 from tests.theatre.scene import Theatre, ask, told
 from tests.theatre.served import like
 
@@ -299,13 +297,8 @@ async def test_the_tables_made_again_are_the_same(tmp_path: Path) -> None:
         await said(bot, OLGA, "!publish 1 ours spam")
         live = await bot.rows("SELECT * FROM published_entries")
         assert len(live) == 1
-        (tmp_path / "again").mkdir()
-        database = await Database.open(DatabasePlace(tmp_path / "again"))
-        await rebuild(bot.stores.journal, database)
-        async with database.read() as db:
-            again = [tuple(row) for row in await db.exec_driver_sql("SELECT * FROM published_entries")]
-        await database.close()
-        assert again == live
+        again = await made_again(bot.stores.journal, tmp_path / "again")
+        assert again.rows("SELECT * FROM published_entries") == live
 
 
 async def test_others_who_watch_the_list_lift_their_ban_with_us(theatre: Theatre) -> None:

@@ -10,13 +10,11 @@ import pytest
 from aiohttp import web
 
 from bot.app import make_operations
-from bot.config.config import AnchorSettings, parse_config
+from bot.config.config import AnchorSettings, Config, parse_config
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.effects.anchor_day import Closer, txn_of
 from bot.effects.anchor_outside import OutsideAnchorer, Patience
 from bot.effects.witness import WitnessClient
-from bot.identity.asking import Asking
-from bot.identity.redacted_input import Hush
 from bot.outbox.dispatcher import OutboxDispatcher
 from bot.outbox.handler import Done, Services
 from bot.pipeline.event_reader import PlainReader
@@ -24,7 +22,7 @@ from bot.pipeline.replay import Rooms, rebuild
 from bot.runtime.clock import Clock
 from bot.scheduler.digest import Digester
 from bot.scheduler.scheduler import Scheduler
-from bot.startup import Stores, make_pipeline
+from bot.startup import Stores, make_pipeline, open_stores
 from bot.sync.presence import Presence
 from bot.texts.catalog import Catalog
 from bot.texts.matrix_message import Speech
@@ -33,12 +31,6 @@ from moderation.model.actions.base import Action
 from moderation.model.facts import ActionTaken, CheckpointAnchored, Fact, RoomEntered, RoomStateChanged
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import outbox
-from storage.database.database import Database
-from storage.database.place import FILE
-from storage.identity.dialogue_key import DialogueKey
-from storage.identity.store import IdentityStore
-from storage.journal.journal import Journal
-from storage.journal.record_keys import PersonKeys
 from storage.journal.transparency import timestamp
 from storage.journal.transparency.cosignature import Cosigner, cosigned
 from storage.journal.transparency.daily_checkpoints import Closing, Closings
@@ -50,7 +42,6 @@ from storage.record_mapping import fact_of_record
 from storage.state import anchor_progress
 from tests.fakes.tsa import FakeTsa
 from tests.fakes.witness import FakeWitness
-from tests.theatre.engine import place_in
 from tests.theatre.state_tables import StateTables
 
 NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
@@ -60,7 +51,7 @@ DAYS = ["2026-11-24", "2026-11-25", "2026-11-26"]
 BOT = UserId("@answerable:example.org")
 ONE, TWO = RoomId("!one:example.org"), RoomId("!two:example.org")
 CODES = {ONE: GroupCode("G-7F3K"), TWO: GroupCode("G-2ABC")}
-HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
+HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n[bot]\ndata_dir = "."\n'
 OUTSIDE = {  # the handlers decide what is asked of whom
     "witness_url": "http://127.0.0.1:1",
     "witness_vkey": "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2",
@@ -71,11 +62,11 @@ SOON = Patience(tries=3, first_ms=1, last_ms=2)
 class Deployment:
     """Journal, database and pipeline of one data directory, without a homeserver, on a clock that the test sets."""
 
-    def __init__(self, folder: Path, stores: Stores, settings: AnchorSettings) -> None:
-        config = self.config = parse_config(folder / "config.toml", HEAD, {})
+    def __init__(self, config: Config, stores: Stores, settings: AnchorSettings) -> None:
+        self.config = config
         self.now = NOON
-        self.data_dir = folder
-        self.state = StateTables(place_in(folder))
+        self.data_dir = config.data_dir
+        self.state = StateTables(config.place)
         self.stores = stores
         self.settings = settings
         self.pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: self.now, PlainReader())
@@ -168,18 +159,11 @@ class Deployment:
 @asynccontextmanager
 async def deployment(folder: Path, **settings: Any) -> AsyncIterator[Deployment]:
     async with AsyncExitStack() as stack:
-        where = place_in(folder)
-        database = await Database.open(where)
-        stack.push_async_callback(database.close)
-        keys = PersonKeys.open(where)
-        stack.callback(keys.close)
-        journal = stack.enter_context(Journal.open(folder, "example.org/log", keys, NOON))
-        identity = IdentityStore.open(where, None)
-        stack.callback(identity.close)
-        asking = Asking(Hush("!"), DialogueKey(identity))
-        place = Deployment(folder, Stores(journal, database, keys, identity, asking), AnchorSettings(**settings))
-        async with database.write() as db:
-            await set_meta(db, "applied", str(journal.size))  # the first record, which changes nothing there
+        config = parse_config(folder / "config.toml", HEAD, {})
+        stores = await open_stores(config, stack, lambda: NOON)
+        place = Deployment(config, stores, AnchorSettings(**settings))
+        async with stores.database.write() as db:
+            await set_meta(db, "applied", str(stores.journal.size))  # the first record, which changes nothing there
         await place.pipeline.begin()
         yield place
 
@@ -274,8 +258,7 @@ class TestClosing:
             await place.over_midnight()
             done = CheckpointAnchored(room=ONE, where="desk", size=3, day=DAYS[0], made="$event")
             await place.pipeline.commit((done,))
-        for ending in ("", "-wal", "-shm"):
-            (tmp_path / f"{FILE}{ending}").unlink(missing_ok=True)
+        place.state.lose()
         async with deployment(tmp_path) as place:
             place.now = MIDNIGHT + 10
             assert await place.last_day() is None

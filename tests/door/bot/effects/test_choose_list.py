@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.pipeline.replay import rebuild
 from moderation.lists import choosing
 from moderation.model.actions.lists import ChooseList
 from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import CaseOpened, ListChosen, ListPreviewed, ListRead, SanctionEnded, SanctionStarted
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId, UserId
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from tests.door.chosen_lists import ALIAS, BANS, CREATED, ORDINARY, WRITER, Chooser, ListRooms, entry
 from tests.door.offline import ANNA, BOT, DESK, LEVELS, MARK, MINA, OLGA, ROOM, Offline, offline
+from tests.theatre.opened import made_again
 
 OPERA = UserId("@opera:example.org")
 HALL = RoomId("!hall:example.org")
@@ -430,10 +428,5 @@ async def test_a_rebuild_gives_the_same_choice_and_previews(tmp_path: Path) -> N
         await chooser.ask(MARK, f"!list preview {ALIAS}")
         tables = ("chosen_lists", "list_previews")
         live = [await bot.rows(f"SELECT * FROM {table}") for table in tables]
-        (tmp_path / "again").mkdir()
-        database = await Database.open(DatabasePlace(tmp_path / "again"))
-        await rebuild(bot.stores.journal, database)
-        async with database.read() as db:
-            made = [[tuple(row) for row in await db.exec_driver_sql(f"SELECT * FROM {table}")] for table in tables]
-        await database.close()
-        assert made == live
+        again = await made_again(bot.stores.journal, tmp_path / "again")
+        assert [again.rows(f"SELECT * FROM {table}") for table in tables] == live

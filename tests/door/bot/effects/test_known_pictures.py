@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from bot.cli.rules.reading import read_again
 from bot.config.config import parse_config
@@ -18,7 +17,6 @@ from bot.effects.media_hash import MediaHasher
 from bot.effects.picture_hash import pdq_of
 from bot.events.parse_event import receive
 from bot.matrix.errors import TooLarge
-from bot.pipeline.replay import rebuild
 from moderation.model.actions.base import STATE
 from moderation.model.actions.files import HashMedia
 from moderation.model.facts import (
@@ -33,10 +31,9 @@ from moderation.model.facts import (
 )
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import outbox
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from tests.door.bot.commands.test_personal_data import port
 from tests.door.offline import ANNA, CONFIG, DESK, MARK, Offline, offline
+from tests.theatre.opened import made_again
 from tests.theatre.scene import Theatre, told
 from tests.theatre.served import like
 from tests.unit.bot.effects.pictures import picture, written
@@ -256,14 +253,10 @@ async def test_tables_made_again_from_the_records_are_the_same(bot: Offline, tmp
     await bot.event(ANNA, "m.room.message", gallery("bad", "zip"))
     await bot.event(ANNA, "m.room.message", image("turned"))
     await fetch(bot)
-    (tmp_path / "again").mkdir()
-    again = await Database.open(DatabasePlace(tmp_path / "again"))
-    await rebuild(bot.stores.journal, again)
+    again = await made_again(bot.stores.journal, tmp_path / "again")
     for table in ("cases", "evidence", "sanctions", "credit", "events"):
-        query = text(f"SELECT * FROM {table} ORDER BY record")
-        async with again.read() as db:
-            assert [tuple(row) for row in await db.execute(query)] == await bot.rows(str(query)), table
-    await again.close()
+        query = f"SELECT * FROM {table} ORDER BY record"
+        assert again.rows(query) == await bot.rows(query), table
 
 
 async def test_what_a_stop_left_undone_is_judged_from_the_records_without_the_file(tmp_path: Path) -> None:

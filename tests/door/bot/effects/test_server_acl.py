@@ -9,7 +9,6 @@ import pytest
 from bot.effects.server_acl import PAUSE_MS, ServerAcls
 from bot.matrix.errors import Unreachable
 from bot.outbox.handler import PollAgain
-from bot.pipeline.replay import rebuild
 from moderation.model.actions.base import Action
 from moderation.model.actions.rooms import AlignServers
 from moderation.model.actions.telling import Say, Tell, TellDesk
@@ -17,9 +16,8 @@ from moderation.model.facts import CaseOpened, Fact, LevelKept, SanctionEnded, S
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId, UserId
 from moderation.values.power_levels import SERVER_ACL
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from tests.door.offline import BOT, DESK, LEVELS, MARK, OLGA, ROOM, RULES, Offline, offline
+from tests.theatre.opened import made_again
 from tests.theatre.scene import Theatre, ask
 from tests.theatre.served import like
 
@@ -313,15 +311,8 @@ async def test_a_replayed_log_gives_the_same_rows(tmp_path: Path) -> None:
         await align(bot, acls)
         live = [await bot.rows(f"SELECT {each} ORDER BY 1, 3") for each in tables]
         assert [len(rows) for rows in live] == [3, 2]
-        (tmp_path / "again").mkdir()
-        database = await Database.open(DatabasePlace(tmp_path / "again"))
-        await rebuild(bot.stores.journal, database)
-        async with database.read() as db:
-            again = [
-                [tuple(row) for row in await db.exec_driver_sql(f"SELECT {each} ORDER BY 1, 3")] for each in tables
-            ]
-        await database.close()
-        assert again == live
+        again = await made_again(bot.stores.journal, tmp_path / "again")
+        assert [again.rows(f"SELECT {each} ORDER BY 1, 3") for each in tables] == live
 
 
 async def test_a_denial_is_written_on_the_homeserver_told_to_the_room_and_taken_back(theatre: Theatre) -> None:

@@ -24,8 +24,11 @@ from moderation.model.facts import (
     ShardPinned,
 )
 from moderation.values.ids import UserId
+from storage.database.place import DatabasePlace
 from tests.fakes.exchange import MemoryExchange
+from tests.theatre.opened import cut_end
 from tests.theatre.shard import NOON, Shard, apart, origin_of
+from tests.theatre.state_tables import StateTables
 
 ANN, BEN, MO = "@ann:example.org", "@ben:example.org", "@mo:example.org"
 BAN = SanctionStarted(kind="ban", until=NOON + 86_400_000, basis="operator", rule="barred", subject=UserId(ANN))
@@ -109,10 +112,8 @@ async def test_a_violation_in_one_shard_takes_rights_in_the_other_once(shards: T
     assert await shards.two.differences(tmp_path / "again") == {}
 
 
-async def test_what_follows_is_not_lost_in_a_crash_right_after_it(shards: Two, tmp_path: Path) -> None:
-    await shards.two.close()
-    shards.two.copy_to(tmp_path / "before")
-    await shards.two.open()
+async def test_what_follows_is_not_lost_in_a_crash_right_after_it(shards: Two) -> None:
+    before = StateTables(shards.two.config.place).copy()
     for _ in range(2):
         shards.one.now += 86_400_000
         await shards.one.say(shards.first, BEN, "plutonium")
@@ -122,22 +123,20 @@ async def test_what_follows_is_not_lost_in_a_crash_right_after_it(shards: Two, t
     whole = shards.two.facts()
     await shards.two.close()
     # The tables of before, and the log up to the last thing that was learnt.
-    state = next((tmp_path / "before").glob("state.sqlite3"))
-    (shards.two.config.data_dir / "state.sqlite3").write_bytes(state.read_bytes())
+    StateTables(shards.two.config.place).put_back(before)
     assert isinstance(whole[-1], SanctionStarted)
-    _cut_after_learnt(shards.two.config.data_dir)
+    _cut_after_learnt(shards.two.config.place)
     await shards.two.open()
     again = [fact for fact in shards.two.facts() if isinstance(fact, SanctionStarted) and fact.kind == "demote"]
     assert [fact.subject for fact in again] == [BEN]
 
 
-def _cut_after_learnt(data_dir: Path) -> None:
+def _cut_after_learnt(place: DatabasePlace) -> None:
     """Cut the open day after what was learnt last, and what was signed."""
-    [day] = (data_dir / "records" / "day").glob("*.jsonl")
+    [day] = (place.data_dir / "records" / "day").glob("*.jsonl")
     lines = day.read_bytes().splitlines(keepends=True)
     learnt = max(n for n, line in enumerate(lines) if b'"k":"learnt"' in line)
-    day.write_bytes(b"".join(lines[: learnt + 1]))
-    (data_dir / "records" / "checkpoint").unlink()
+    cut_end(place, len(lines) - learnt - 1)
 
 
 async def test_nothing_is_learnt_twice(shards: Two) -> None:

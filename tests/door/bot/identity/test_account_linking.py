@@ -15,14 +15,13 @@ from moderation.model.facts import AccountsLinked, AccountUnlinked, KeyPinned, P
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import PersonId
-from storage.database.place import DatabasePlace
 from storage.identity.sealing import Kek
-from storage.identity.store import IdentityStore
 from tests.door.bot.commands.test_personal_data import file_sent
 from tests.door.bot.identity.test_email import said
 from tests.door.bot.pipeline.test_replay import rebuilt
 from tests.fakes.mail_server import MailServer
 from tests.people.client import Client
+from tests.theatre.opened import identity_store
 from tests.theatre.scene import Scene, Theatre, ask, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
 from tests.theatre.stage import PASSWORD
@@ -302,12 +301,9 @@ def _texts(data: bytes) -> str:
 
 def _addresses(bot: ServedBot) -> dict[str, list[str]]:
     """Return the addresses in the identity store, by person."""
-    store = IdentityStore.open(DatabasePlace(bot.data_dir), KEK)
-    try:
+    with identity_store(bot.config, KEK) as store:
         people = sorted(store.persons())
         return {each: [claim.fields["email"] for claim in store.claims_of(PersonId(each))] for each in people}
-    finally:
-        store.close()
 
 
 async def _rebuilt_the_same(bot: ServedBot, folder: Path) -> None:

@@ -22,11 +22,11 @@ from moderation.model.facts import PersonVerified
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from moderation.values.notices import line
-from storage.database.place import DatabasePlace
 from storage.identity.dialogue_key import DialogueKey
 from storage.identity.store import IdentityStore, Kek
 from storage.projections.erase_person import erase_from_tables
 from tests.door.bot.effects.test_anchor_day import ONE, Deployment, deployment
+from tests.theatre.opened import identity_store, places_of
 
 ANN = UserId("@ann:example.org")
 SECRET = "ann's secret word"
@@ -109,8 +109,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         place = await stack.enter_async_context(deployment(tmp_path))
         await place.enter(ONE)
-        store = IdentityStore.open(DatabasePlace(tmp_path), Kek(b"k" * 32))
-        stack.callback(store.close)
+        store = stack.enter_context(identity_store(place.config, Kek(b"k" * 32)))
         yield Stage(tmp_path, place, store)
 
 
@@ -127,7 +126,7 @@ async def test_an_answered_dialogue_proves_once(stage: Stage) -> None:
     (person,) = stage.store.persons()
     (claim,) = stage.store.claims_of(person)
     assert [(claim.expires_ms, claim.record)] == stage.rows("SELECT until, record FROM verifications")
-    assert SECRET.encode() not in b"".join(path.read_bytes() for path in stage.folder.rglob("*") if path.is_file())
+    assert places_of(SECRET, stage.place.config.place) == []
 
 
 async def test_tries_are_counted_across_restarts(stage: Stage) -> None:

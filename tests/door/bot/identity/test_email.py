@@ -7,11 +7,10 @@ import pytest
 from bot.config.identity_key import VARIABLE
 from moderation.model.facts import ActionTaken, PersonVerified
 from moderation.values.ids import RoomId
-from storage.database.place import DatabasePlace
 from storage.identity.sealing import Kek
-from storage.identity.store import IdentityStore
 from tests.fakes.mail_server import MailServer
 from tests.people.client import Client
+from tests.theatre.opened import identity_store, kept_in
 from tests.theatre.scene import Scene, Theatre, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
 
@@ -35,7 +34,7 @@ async def said(person: Client, bot: ServedBot, room: str, words: str, key: str, 
 
 def everywhere(bot: ServedBot) -> bytes:
     """Return every byte that the bot has written, including the keys and the sealed store."""
-    return b"\n".join(path.read_bytes() for path in sorted(bot.data_dir.rglob("*")) if path.is_file())
+    return b"\n".join(kept_in(bot.config.place).values())
 
 
 def proofs(bot: ServedBot) -> list[tuple[str, str, int, str]]:
@@ -61,9 +60,8 @@ async def test_a_mailed_code_verifies_and_is_stored_nowhere(theatre: Theatre, se
     await bot.stop()
     found = everywhere(bot)
     assert [word for word in (ADDRESS, "ann.secret", code) if word.encode() in found] == []
-    store = IdentityStore.open(DatabasePlace(bot.data_dir), KEK)
-    ((claim,),) = [store.claims_of(person) for person in store.persons()]
-    store.close()
+    with identity_store(bot.config, KEK) as store:
+        ((claim,),) = [store.claims_of(person) for person in store.persons()]
     ((record,),) = bot.rows("SELECT record FROM verifications")
     assert (str(claim.person), dict(claim.fields), claim.record) == (ann.user, {"email": ADDRESS}, record)
     assert bot.rows("SELECT * FROM challenges") == []

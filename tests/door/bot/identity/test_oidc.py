@@ -10,13 +10,12 @@ import pytest
 from bot.config.identity_key import VARIABLE
 from moderation.model.facts import PersonVerified
 from moderation.values.ids import RoomId
-from storage.database.place import DatabasePlace
 from storage.identity.sealing import Kek
-from storage.identity.store import IdentityStore
 from tests.fakes.hostile_issuer import WELL_KNOWN, HostileIssuer, Wrong
 from tests.fakes.ports import free_port
 from tests.issuer.issuer import Browser, RealIssuer, client
 from tests.people.client import Client, Seen
+from tests.theatre.opened import identity_store, kept_in
 from tests.theatre.scene import Scene, Theatre, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
 
@@ -90,7 +89,7 @@ def proofs(bot: ServedBot) -> list[tuple[str, str, int, str]]:
 
 def written(bot: ServedBot) -> bytes:
     """Return every byte that the bot has written."""
-    return b"\n".join(path.read_bytes() for path in sorted(bot.data_dir.rglob("*")) if path.is_file())
+    return b"\n".join(kept_in(bot.config.place).values())
 
 
 async def test_a_code_entered_at_the_issuer_takes_a_member_to_level_3(theatre: Theatre, issuer: RealIssuer) -> None:
@@ -108,9 +107,8 @@ async def test_a_code_entered_at_the_issuer_takes_a_member_to_level_3(theatre: T
     await bot.idle(up_to=99)
     await bot.stop()
     assert [word for word in (WHO, code_in(asked)) if word.encode() in written(bot)] == []
-    store = IdentityStore.open(DatabasePlace(bot.data_dir), KEK)
-    ((claim,),) = [store.claims_of(person) for person in store.persons()]
-    store.close()
+    with identity_store(bot.config, KEK) as store:
+        ((claim,),) = [store.claims_of(person) for person in store.persons()]
     fields = {"subject": WHO, "name": f"{WHO} Example", "email": f"{WHO}@example.org"}
     assert (str(claim.person), claim.method, claim.issuer, dict(claim.fields)) == (ann.user, "oidc", issuer.url, fields)
 

@@ -9,13 +9,13 @@ from moderation.model.facts import RecordsPurged
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import PersonId
-from storage.database.place import DatabasePlace
-from storage.identity.store import IdentityStore, Kek, NewClaim
+from storage.identity.store import Kek, NewClaim
 from storage.journal.access import note_access
 from storage.journal.record_kinds.table import KINDS
 from storage.journal.verify.verify import verify
 from tests.door.bot.commands.test_personal_data import confirm_erasing, operate, reply
 from tests.people.client import Client
+from tests.theatre.opened import identity_store
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
 
@@ -58,20 +58,19 @@ async def moderate(scene: Scene, ann: Client) -> None:
 
 def prove(bot: ServedBot, ann: Client) -> None:
     """Let Ann prove something about herself, valid for as long as records are kept."""
-    store = IdentityStore.open(DatabasePlace(bot.data_dir), Kek.new())
     now = bot.clock()
-    store.add_claim(
-        NewClaim(
-            person=PersonId(ann.user),
-            method="email",
-            issuer="",
-            identifier="ann@example.net",
-            fields={"email": "ann@example.net"},
-            created_ms=now,
-            expires_ms=now + 190 * DAY_MS,
+    with identity_store(bot.config, Kek.new()) as store:
+        store.add_claim(
+            NewClaim(
+                person=PersonId(ann.user),
+                method="email",
+                issuer="",
+                identifier="ann@example.net",
+                fields={"email": "ann@example.net"},
+                created_ms=now,
+                expires_ms=now + 190 * DAY_MS,
+            )
         )
-    )
-    store.close()
 
 
 # A log that continues from a backup has its own test: tests/synapse/test_backup_and_restore.py. So have the answers of

@@ -19,7 +19,6 @@ from moderation.values.events import Json
 from moderation.values.ids import EventId, UserId
 from moderation.values.notices import line
 from storage import outbox
-from storage.database.place import FILE
 from storage.journal.record import Draft
 from tests.door.bot.effects.test_anchor_day import ONE, Deployment, deployment
 from tests.door.offline import ANNA as ANN
@@ -175,14 +174,14 @@ async def test_a_reaction_that_came_together_with_its_card_is_judged_the_same_ag
     async with offline(tmp_path, RULES) as bot:
         await bot.say(ANN, "forbidden")
         (row,) = [row for row in await bot.waiting() if isinstance(row.action, PostCard)]
-    before = (bot.config.data_dir / FILE).read_bytes()
+    before = bot.state.copy()
     async with offline(tmp_path, RULES) as bot:
         card = bot.raw(BOT, "m.room.message", with_card_mark({"msgtype": "m.text", "body": "Case 1"}, 1, row.txn))
         press = {"m.relates_to": {"rel_type": "m.annotation", "event_id": f"{card['event_id']}b", "key": "✅"}}
         both = (card, bot.raw(MINA, "m.reaction", press))
         await bot.pipeline.take([receive({**raw, "event_id": f"{raw['event_id']}b"}, DESK, bot.time()) for raw in both])
         assert [(fact.n, fact.what, fact.by) for fact in bot.facts(CaseDecided)] == [(1, "upheld", MINA)]
-    (bot.config.data_dir / FILE).write_bytes(before)  # as after a power cut: the journal was written, the database not
+    bot.state.put_back(before)  # as after a power cut: the journal was written, the database not
     with capture_logs() as logs:
         async with offline(tmp_path, RULES) as bot:
             assert await bot.rows("SELECT outcome, card FROM cases") == [("upheld", f"{card['event_id']}b")]
@@ -221,12 +220,12 @@ async def test_a_question_that_comes_back_before_its_outcome_takes_an_answer(tmp
 async def test_a_question_recorded_but_not_yet_applied_takes_an_answer(tmp_path: Path) -> None:
     async with offline(tmp_path, RULES) as bot:
         row, content = await asked(bot)
-    before = (bot.config.data_dir / FILE).read_bytes()
+    before = bot.state.copy()
     made = EventId("$question")
     async with offline(tmp_path, RULES) as bot:
         raw = bot.raw(BOT, "m.room.message", content) | {"event_id": made}
         await bot.pipeline.take([receive(raw, DESK, bot.time())])
-    (bot.config.data_dir / FILE).write_bytes(before)  # as after a power cut: the journal was written, the database not
+    bot.state.put_back(before)  # as after a power cut: the journal was written, the database not
     with capture_logs() as logs:
         async with offline(tmp_path, RULES) as bot:
             assert [fact.made for fact in bot.facts(ActionTaken) if fact.txn == row.txn] == [made]

@@ -20,7 +20,6 @@ from moderation.model.facts import (
     WaveNoticed,
 )
 from moderation.values.ids import GroupCode, RoomId, UserId
-from storage.database.place import FILE
 from tests.door.offline import ANNA, BOT, DESK, LEVELS, MARK, OLGA, ROOM, Offline, offline
 
 MINUTE = 60_000
@@ -104,16 +103,11 @@ async def test_a_wave_goes_on_across_a_start_also_from_tables_made_again(tmp_pat
         bot.pipeline = await startup.caught_up(bot.config, BOT, bot.stores, bot.time, PlainReader())
         assert waves(bot) == []
         at, events = bot.time.ms, bot._events
-    _without_tables(tmp_path)
+    bot.state.lose()
     async with offline(tmp_path, GATE) as bot:
         bot.time.ms, bot._events = at, events
         await come(bot, STRANGERS[3:4])
         assert waves(bot) == [(4, "gate", 0)]
-
-
-def _without_tables(folder: Path) -> None:
-    for file in (folder / "data").glob(f"{FILE}*"):
-        file.unlink()
 
 
 async def test_the_members_whom_the_bot_finds_are_no_wave(tmp_path: Path) -> None:

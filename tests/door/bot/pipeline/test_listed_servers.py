@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from bot.pipeline.replay import rebuild
 from bot.texts.burst_card import burst_lines
 from moderation.lists.book import digest_of
 from moderation.lists.entries import Entry
@@ -18,12 +17,11 @@ from moderation.model.facts import CaseOpened, ListSpared, SanctionEnded, Sancti
 from moderation.policy import Trust
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import queries
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from tests.door.bot.effects.test_server_acl import said
 from tests.door.lists import LIST
 from tests.door.lists import entries as entries_of
 from tests.door.offline import ANNA, BOT, DESK, LEVELS, MARK, OLGA, ROOM, Offline, offline
+from tests.theatre.opened import made_again
 from tests.unit.moderation.lists.made import made
 
 BAD = UserId("@spammer:bad.example")
@@ -224,13 +222,8 @@ async def test_a_replayed_log_gives_the_same_tables_without_the_list(tmp_path: P
         await bot.say(MARK, "!list spare bad.example our neighbours", DESK)
         live = [await bot.rows(f"SELECT * FROM {name}") for name in tables]
         assert [len(rows) for rows in live] == [2, 1, 2]
-        (tmp_path / "again").mkdir()
-        database = await Database.open(DatabasePlace(tmp_path / "again"))
-        await rebuild(bot.stores.journal, database)
-        async with database.read() as db:
-            again = [[tuple(row) for row in await db.exec_driver_sql(f"SELECT * FROM {name}")] for name in tables]
-        await database.close()
-        assert again == live
+        again = await made_again(bot.stores.journal, tmp_path / "again")
+        assert [again.rows(f"SELECT * FROM {name}") for name in tables] == live
 
 
 async def test_many_proposals_at_once_share_a_card_and_are_counted_as_servers(tmp_path: Path) -> None:

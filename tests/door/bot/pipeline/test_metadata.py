@@ -26,8 +26,11 @@ from moderation.model.facts import (
 )
 from moderation.values.ids import EventId, UserId
 from tests.door.bot.effects.test_anchor_day import HEAD, NOON, ONE, deployment
+from tests.theatre.engine import place_in
+from tests.theatre.opened import kept_in
 from tests.theatre.scene import Theatre
 from tests.theatre.served import phrase
+from tests.theatre.state_tables import StateTables
 
 ANN, BEN = UserId("@ann:example.org"), UserId("@ben:example.org")
 MARK = "xylographic"
@@ -63,8 +66,7 @@ async def said(folder: Path) -> list[Action]:
 
 
 def stored(folder: Path) -> bytes:
-    day, database = folder / "records" / "day", sorted(folder.glob("state.sqlite3*"))
-    return b"".join(path.read_bytes() for path in (*day.iterdir(), *database))
+    return b"\n".join(kept_in(place_in(folder)).values())
 
 
 async def test_words_are_passed_on_but_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,8 +77,9 @@ async def test_words_are_passed_on_but_not_kept(tmp_path: Path, monkeypatch: pyt
     log = b"".join(path.read_bytes() for path in (tmp_path / "records" / "day").iterdir())
     assert MARK.encode() not in log
     assert b"a reason that stays" in log
+    tables = StateTables(place_in(tmp_path))
     for table in ("cases", "reports", "case_notes", "statements"):
-        assert MARK not in str(rows(tmp_path, table)), table
+        assert MARK not in str(tables.rows(f"SELECT * FROM {table}")), table
 
 
 async def sent(_action: Action, _txn: str) -> Done:
@@ -113,13 +116,6 @@ async def test_the_notice_in_the_room_says_which_words_are_kept(theatre: Theatre
 async def test_words_are_kept_with_full_content(tmp_path: Path) -> None:
     await said(tmp_path)
     assert [stored(tmp_path).count(f"{MARK} {number}".encode()) > 0 for number in (1, 2, 3, 4, 5, 6)] == [True] * 6
-
-
-def rows(folder: Path, table: str) -> list[tuple[object, ...]]:
-    import sqlite3
-
-    with sqlite3.connect(folder / "state.sqlite3") as connection:
-        return connection.execute(f"SELECT * FROM {table}").fetchall()
 
 
 @pytest.mark.parametrize("cls", FACTS, ids=lambda cls: cls.__name__)

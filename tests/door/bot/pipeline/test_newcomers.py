@@ -8,7 +8,6 @@ import pytest
 
 from moderation.model.facts import CaseOpened, SanctionStarted
 from moderation.values.ids import GroupCode, RoomId, UserId
-from storage.database.place import FILE
 from tests.door.offline import ANNA, LEVELS, MARK, NOON, OLGA, Offline, offline
 
 MINUTE = 60_000
@@ -100,8 +99,6 @@ async def _played(
     at, events = NOON, 100
     step = len(story) // (stops + 1)
     for begin in range(0, len(story), step):
-        if rebuilt:
-            _without_tables(folder)
         async with offline(folder, HELD) as bot:
             bot.time.ms, bot._events = at, events
             for what, user, later in story[begin : begin + step]:
@@ -109,12 +106,9 @@ async def _played(
                 await _does(bot, what, user)
             at, events = bot.time.ms, bot._events
             found = held(bot)
+        if rebuilt:
+            bot.state.lose()
     return found
-
-
-def _without_tables(folder: Path) -> None:
-    for file in (folder / "data").glob(f"{FILE}*"):
-        file.unlink()
 
 
 async def _does(bot: Offline, what: str, user: UserId) -> None:

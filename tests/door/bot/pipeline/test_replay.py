@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -9,15 +10,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bot.cli.access.admin_client import ask_bot
 from bot.cli.approver import ApproverKey
-from bot.pipeline.replay import rebuild
 from moderation.model.facts import BotStarted, ConsoleEnded
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record_keys import PersonKeys
 from storage.queries.tables_sample import differences
 from tests.door.bot.admin.test_console import a_link, door
 from tests.people.client import Client
+from tests.theatre.opened import leading, made_again
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, open_direct, told
 from tests.theatre.served import RULES, ServedBot, like
 
@@ -222,20 +221,11 @@ async def _second_room(theatre: Theatre, scene: Scene) -> str:
 
 
 async def rebuilt(bot: ServedBot, folder: Path, tables: Sequence[str] = TABLES) -> dict[str, list[tuple[object, ...]]]:
-    """Return the tables of a new database, filled from the bot's journal."""
-    empty = folder / "empty"
-    empty.mkdir()
-    database = await Database.open(DatabasePlace(empty))
-    keys = PersonKeys.open(DatabasePlace(bot.data_dir))
-    journal = Journal.open(bot.data_dir, bot.config.origin, keys, 0)
-    try:
-        await rebuild(journal, database)
-    finally:
-        await database.close()
-        journal.close(0)
-        keys.close()
-    shown, bot.data_dir = bot.data_dir, empty
-    try:
-        return {name: bot.table(name) for name in tables}
-    finally:
-        bot.data_dir = shown
+    """Return the tables of a new database, filled from the journal of a bot that is stopped."""
+    with leading(bot.config) as epoch, closing(PersonKeys.open(bot.config.place, epoch)) as keys:
+        journal = Journal.open(bot.data_dir, bot.config.origin, keys, 0)
+        try:
+            again = await made_again(journal, folder / "empty")
+        finally:
+            journal.close(0)
+    return {name: sorted(again.rows(f"SELECT * FROM {name}"), key=repr) for name in tables}

@@ -1,6 +1,5 @@
 """The removal of messages with a ban by an entry: nothing of it is lost, and nothing is done twice."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from bot.pipeline import process_facts
 from moderation.model.actions.removal import Sweep
 from moderation.model.facts import ListMatched, SanctionStarted, Swept
-from storage.database.place import FILE
 from tests.door.lists import LIST, entries
 from tests.door.offline import ANNA, ROOM, Offline, offline
 from tests.unit.moderation.lists.made import made
@@ -31,15 +29,14 @@ async def test_a_removal_of_which_a_crash_left_only_the_ban_follows_at_the_next_
 ) -> None:
     async with offline(tmp_path, WATCHING) as bot:
         await bot.say(ANNA, "buy this")
-    database, before = bot.config.data_dir / FILE, tmp_path / "before"
-    shutil.copy(database, before)
+        before = bot.state.copy()
     with monkeypatch.context() as stopped:
         stopped.setattr(process_facts, "may_remove", lambda _facts: False)  # as if it had stopped after the ban
         async with offline(tmp_path, WATCHING) as bot:
             await entries(bot, made("user", ANNA, advice="takedown"), room=None)
             assert (len(bot.facts(ListMatched)), bot.facts(Swept)) == (1, [])
     for _ in range(2):  # at the second start all is recorded, and nothing is left to add
-        shutil.copy(before, database)
+        bot.state.put_back(before)
         async with offline(tmp_path, WATCHING) as bot:
             [begun] = bot.facts(SanctionStarted)
             [fact] = bot.facts(Swept)

@@ -1,6 +1,5 @@
 """Events that were refused before their delivery: recorded once, with all that follows, though nobody saw them."""
 
-import asyncio
 import hashlib
 import json
 from dataclasses import replace
@@ -9,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from bot.events.parse_event import receive
 from bot.pipeline.message_text import said_at
-from bot.pipeline.replay import rebuild
 from bot.pipeline.withheld import Withheld, fact_of, note_of, withheld_of
 from bot.texts.case_card import card_lines, read_card
 from bot.texts.case_words import word_lines
@@ -38,12 +35,11 @@ from moderation.model.facts import (
 )
 from moderation.values.errors import Invalid
 from moderation.values.ids import EventId, RoomId, UserId
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.projections import POLICY_SEQ
 from storage.projections.erase_person import erase_from_tables
 from tests.door.judged_again import judged_again
 from tests.door.offline import ANNA, BOT, MARK, NOON, ROOM, Offline, offline
+from tests.theatre.opened import made_again
 
 RULES = """
 [[rules]]
@@ -196,20 +192,10 @@ def _follow(bot: Offline) -> list[Any]:
 
 
 async def _same_when_rebuilt(bot: Offline, folder: Path) -> None:
-    database = await Database.open(DatabasePlace(await asyncio.to_thread(_made, folder / "again")))
-    try:
-        await rebuild(bot.stores.journal, database)
-        for table in TABLES:
-            async with database.read() as db:
-                rebuilt = [tuple(row) for row in await db.execute(text(f"SELECT * FROM {table} ORDER BY 1, 2"))]
-            assert rebuilt == await bot.rows(f"SELECT * FROM {table} ORDER BY 1, 2"), table
-    finally:
-        await database.close()
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
+    again = await made_again(bot.stores.journal, folder / "again")
+    for table in TABLES:
+        query = f"SELECT * FROM {table} ORDER BY 1, 2"
+        assert again.rows(query) == await bot.rows(query), table
 
 
 async def test_what_was_refused_is_judged_again_by_other_rules_as_any_message(tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from bot.policy_server.figures import PolicyFigures
 from bot.policy_server.judging import BeforehandJudge, Judgement, new_knowledge
 from moderation.judge.beforehand import Refusal
 from moderation.values.ids import RoomId, UserId, server_of
-from storage.database.place import DatabasePlace
 from storage.policy_server.spool import PolicySpool, RefusalNote
 from storage.policy_server.store import PolicyStore
 from tests.door.offline import ROOM, Offline, offline
@@ -149,7 +148,7 @@ async def on_tables_of(
     knowledge, figures, own = new_knowledge(bot.config), PolicyFigures(clock), SigningKey(bytes(32))
     servers = homeservers or Homeservers()
     store = PolicyStore.open(data_dir, clock())
-    tables = BotTables(DatabasePlace(data_dir), USER, knowledge, clock)
+    tables = BotTables(bot.config.place, USER, knowledge, clock)
     tables.rooms = {ROOM: RoomThatAsks(ROOM, since_ms, "11", joined=True)}
     judge = BeforehandJudge(bot.config, tables, knowledge, clock)
     answering = Answering(store, judge, servers, own, words, str, figures, clock, within_ms, when_down_ms=90_000)

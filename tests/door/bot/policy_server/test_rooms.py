@@ -10,7 +10,6 @@ from bot.policy_server.bot_tables import NEVER, RoomThatAsks
 from bot.policy_server.rooms import PolicyRooms
 from moderation.model.facts import PolicyServerSet
 from moderation.values.ids import RoomId
-from storage.database.place import FILE
 from tests.door.bot.policy_server.asked import Asked, asked
 from tests.door.offline import OLGA, ROOM
 
@@ -94,10 +93,8 @@ async def test_an_invitation_is_taken_that_comes_before_the_tables_were_looked_a
         assert not await rooms.wanted(ROOM)
         await server.bot.pipeline.commit([PolicyServerSet(room=ROOM, step="on", by=OLGA)])
         assert await rooms.wanted(ROOM)
-        path = server.bot.config.data_dir / FILE
-        path.rename(path.with_name("away"))
-        assert await rooms.wanted(ROOM)  # by what was known
-        path.with_name("away").rename(path)
+        with server.bot.state.away():
+            assert await rooms.wanted(ROOM)  # by what was known
 
 
 async def test_rooms_that_are_joined_or_not_wanted_are_not_joined(tmp_path: Path) -> None:

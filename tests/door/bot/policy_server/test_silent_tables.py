@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.policy_server import bot_tables
 from bot.policy_server.bot_tables import TablesSilent
-from storage.database.place import FILE
 from storage.database.sqlite_driver import SqliteConnection
 from tests.door.bot.policy_server.asked import BAD, GOOD, Asked, asked
 from tests.door.offline import ANNA, BOT, OLGA
@@ -30,10 +30,16 @@ async def judged_again(server: Asked) -> None:
 async def hanging_reads(server: Asked, count: int, *, given_up: bool = False, origin: str = "") -> AsyncIterator[None]:
     """Let so many reads of the tables hang; `given_up`: nobody waits for them any more."""
     goes_on, waiting = threading.Event(), list[asyncio.Future[None]]()
+    url = server.bot.config.place.url
+    locked = psycopg.connect(url.get_secret_value()) if url is not None else None
+    if locked is not None:
+        locked.execute("SELECT pg_advisory_lock(1)")
 
     async def hangs(db: AsyncConnection) -> None:
-        assert isinstance(db, SqliteConnection)
-        await db.hand_over(lambda _: goes_on.wait())
+        if isinstance(db, SqliteConnection):
+            await db.hand_over(lambda _: goes_on.wait())
+        else:
+            await db.exec_driver_sql("SELECT pg_advisory_xact_lock_shared(1)")
 
     try:
         if given_up:
@@ -46,6 +52,8 @@ async def hanging_reads(server: Asked, count: int, *, given_up: bool = False, or
         yield
     finally:
         goes_on.set()
+        if locked is not None:
+            locked.close()
         await asyncio.gather(*waiting)
 
 
@@ -105,19 +113,15 @@ async def test_what_the_bot_has_written_since_is_read_again(tmp_path: Path, monk
 
 async def test_without_tables_everything_is_let_through(tmp_path: Path) -> None:
     async with asked(tmp_path) as server:
-        path = server.bot.config.data_dir / FILE
-        away = path.rename(path.with_name("away"))
-        await server.tables.close()  # as after a start, or once it is seen that the file is another
-        assert (await server.ask(server.pdu(ANNA, BAD))).signature
-        away.rename(path)
+        with server.bot.state.away():
+            await server.tables.close()  # as after a start, or once it is seen that the file is another
+            assert (await server.ask(server.pdu(ANNA, BAD))).signature
         await judged_again(server)
 
 
 async def test_damaged_tables_let_everything_through(tmp_path: Path) -> None:
     async with asked(tmp_path) as server:
-        path = server.bot.config.data_dir / FILE
-        path.rename(path.with_name("away"))
-        path.write_bytes(b"no tables" * 1_000)
+        server.bot.state.damage()
         await server.tables.close()
         assert (await server.ask(server.pdu(ANNA, BAD))).signature
         assert server.counted() == {"not_judged": 1}

@@ -5,16 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.pipeline.replay import rebuild
 from bot.scheduler import balances
 from moderation.model.facts import BalanceCorrected, CreditChanged, Ledger, SanctionStarted, StatementGiven
 from moderation.values.ids import UserId
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.journal.reader import Log
 from storage.journal.record import Record
 from tests.door.offline import ANNA, MARK, MINA, ROOM, Offline, offline
-from tests.theatre.state_tables import StateTables
+from tests.theatre.opened import made_again
 
 DAY = 86_400_000
 
@@ -125,12 +122,8 @@ async def test_rebuilt_tables_correct_nothing_twice(tmp_path: Path) -> None:
         await bot.scheduler.do_what_is_due()
         assert [(f.told, f.left) for f in bot.facts(BalanceCorrected)] == [(90, 80), (90, 70)]
         assert bot.facts(StatementGiven) == []
-        (tmp_path / "again").mkdir()
-        place = DatabasePlace(tmp_path / "again")
-        again = await Database.open(place)
-        await rebuild(bot.stores.journal, again)
-        await again.close()
-    bot.state.put_back(StateTables(place).copy())
+        again = await made_again(bot.stores.journal, tmp_path / "again")
+    bot.state.put_back(again.copy())
     async with offline(tmp_path) as bot:
         await bot.scheduler.do_what_is_due()
         assert len(bot.facts(BalanceCorrected)) == 2

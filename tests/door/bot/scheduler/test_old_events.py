@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from bot.cli.logs.tables import TableDifference
 from bot.cli.logs.tables import differences as all_differences
 from bot.events.parse_event import receive
 from bot.pipeline.known_event import known_event
-from bot.pipeline.replay import rebuild
 from bot.scheduler import old_events
 from bot.scheduler.old_events import OldEvents
 from moderation.model.actions.base import Action
@@ -23,11 +21,9 @@ from moderation.model.facts import ActionTaken, CaseDecided, CaseOpened, DataAsk
 from moderation.rooms.table_horizon import events_stay_ms
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
-from storage import schema
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
-from storage.projections import events_left
+from storage.projections import EVENTS_LEFT, events_left
 from tests.door.offline import ANNA, BOT, DESK, MARK, MINA, OLGA, ROOM, RULES, Offline, offline
+from tests.theatre.opened import made_again
 
 REPLACED = RoomId("!meadow:example.org")
 LEVELS = {"users": {OLGA: 100, BOT: 100}}
@@ -233,12 +229,8 @@ async def test_rebuilt_tables_are_those_that_time_made(tmp_path: Path) -> None:
         await old_and_new(bot)
         async with bot.stores.database.read() as db:
             left = await events_left(db)
-        (tmp_path / "again").mkdir()
-        again = await Database.open(DatabasePlace(tmp_path / "again"))
-        await rebuild(bot.stores.journal, again, left)
-        async with again.read() as made, bot.stores.database.read() as db:
-            for table in (schema.events, schema.old_events, schema.spoke):
-                rows = [(await each.execute(select(table).order_by(table.c.record))).all() for each in (made, db)]
-                assert rows[0] == rows[1], table.name
-            assert await events_left(made) == left
-        await again.close()
+        again = await made_again(bot.stores.journal, tmp_path / "again", left)
+        for table in ("events", "old_events", "spoke"):
+            query = f"SELECT * FROM {table} ORDER BY record"
+            assert again.rows(query) == await bot.rows(query), table
+        assert again.rows("SELECT value FROM meta WHERE key = ?", EVENTS_LEFT) == [(str(left),)]

@@ -8,15 +8,12 @@ from typing import Any
 import pytest
 import structlog
 
-from bot.pipeline.replay import rebuild
 from bot.scheduler.tables_sample import KNOWN, TablesSample
 from moderation.model.facts import RoomEntered, RoomStateChanged, SanctionEnded
 from moderation.values.ids import GroupCode, RoomId
-from storage.database.database import Database
-from storage.database.place import DatabasePlace
 from storage.queries.tables_sample import MISSING, UNKNOWN
 from tests.door.offline import ANNA, DESK, MARK, MINA, OLGA, ROOM, RULES, Offline, offline
-from tests.theatre.state_tables import StateTables
+from tests.theatre.opened import made_again
 
 DAY = 86_400_000
 OPERATED = f'operators = ["{OLGA}"]\n{RULES}'
@@ -226,8 +223,5 @@ async def test_rebuilt_tables_include_a_decision_whose_decider_was_erased(tmp_pa
         bot.time.ms += DAY
         decisions = await bot.rows("SELECT * FROM decisions")
         assert len(decisions) == 3
-        (tmp_path / "again").mkdir()
-        again = await Database.open(place := DatabasePlace(tmp_path / "again"))
-        await rebuild(bot.stores.journal, again)
-        await again.close()
-        assert StateTables(place).rows("SELECT * FROM decisions") == decisions
+        again = await made_again(bot.stores.journal, tmp_path / "again")
+        assert again.rows("SELECT * FROM decisions") == decisions
