@@ -26,6 +26,7 @@ from bot.config.oidc import listen_address
 from bot.runtime.clock import Clock, wall_clock
 from moderation.values.errors import Broken, Invalid, Refused
 from storage import queries
+from storage.database.refusals import DatabaseRefused
 from storage.export.waiting import remove_waiting
 
 from . import entering, pages
@@ -122,6 +123,9 @@ class _Answering:
                 response = _problem(site, request, 404)
             except Bad as bad:
                 response = _problem(site, request, bad.status, bad.key, bad.fields)
+            except DatabaseRefused as refused:  # its words name the server
+                log.error("console_cannot_read", why=site.catalog.text("en", refused.key, **refused.fields))
+                response = _problem(site, request, 503, "console.problem.cannot_read")
             except Refused as refused:
                 response = _problem(site, request, 400, refused.key, refused.fields)
             except Unrecorded as error:

@@ -7,9 +7,9 @@ import pytest
 from bot.console import forms
 from bot.console.app import routes
 from bot.console.guard import HEADERS
-from storage.database.place import FILE
 from tests.door.bot.console.browsing import Answered, ServedConsole
 from tests.door.bot.console.route_table import example
+from tests.postgres.engines import ENGINES
 
 
 def must_have_the_headers(answer: Answered) -> None:
@@ -114,9 +114,11 @@ class TestASlowRequest:
 
 
 class TestSomebodyWhoIsNotIn:
-    async def test_learns_no_path(self, console: ServedConsole) -> None:
-        (console.bot.config.data_dir / FILE).rename(console.bot.config.data_dir / "elsewhere")
-        async with console.browser() as nobody:
-            answer = await nobody.get("/cases")
+    @pytest.mark.parametrize("bots_database", ENGINES, indirect=True)
+    async def test_learns_neither_path_nor_server(self, console: ServedConsole) -> None:
+        with console.bot.state.away():
+            async with console.browser() as nobody:
+                answer = await nobody.get("/cases")
         assert answer.status == 503
         assert str(console.bot.config.data_dir) not in answer.text
+        assert "postgresql:" not in answer.text
