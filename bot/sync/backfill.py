@@ -39,6 +39,7 @@ log = structlog.get_logger()
 PAGE = 100
 SHORT = 5  # pages held in memory before any is recorded
 MAX_PAGES = 20_000  # two million events of one room
+OVERLAP = 20  # known events on the last page: with fewer, the page before it is read, too
 AT_ONCE = 4  # rooms read at the same time
 OTHERS_WAIT_S = 5.0  # how long a nearly level room may hold up the others
 FIRST_RETRY_S = 0.5
@@ -223,7 +224,8 @@ class Gaps(BotPart):
             fresh, bottom = await self._above(gap, page)
             pages.append((page, fresh))
             if bottom:
-                events = [event for _, some in reversed(pages) for event in reversed(some)]
+                fresh = [event for _, some in reversed(pages) for event in reversed(some)]
+                events = [*await self._on_no_page(gap, *(each for each, _ in pages)), *fresh]
                 await self._pipeline.take(events, heard_ms=gap.since)
                 return await self._catch_up(gap, await self._told_now(gap))
             token = page.stop
@@ -243,12 +245,24 @@ class Gaps(BotPart):
             except TimeoutError:
                 raise Unreachable(f"no answer within {OTHERS_WAIT_S:g} s", request="messages") from None
             fresh, bottom = await self._above(Gap(gap.room, since=gap.since), page)
-            if not bottom or await self._takes_long(fresh):
+            events = [*await self._on_no_page(gap, page), *fresh[::-1]]
+            if not bottom or await self._takes_long(events):
                 return False
             also = partial(backfill.close_gap, room=gap.room)
-            await self._pipeline.take(_in_order(told, fresh[::-1]), also=also, heard_ms=gap.since)
+            await self._pipeline.take(_in_order(told, events), also=also, heard_ms=gap.since)
             self._is_level(gap.room)
         return True
+
+    async def _on_no_page(self, gap: Gap, *pages: _Read) -> list[Received]:
+        """Return what came while the room was behind and is not on the newest pages.
+
+        What is known of it was read from an older page. The rest stands further back than the search went, on a branch
+        that another server or a slow request began before known events, or on a page that cannot be had.
+        """
+        if gap.until is not None:  # the room was only just opened: what stands before the notice is not ours
+            return []
+        there = {event.event for page in pages for event in page.events}
+        return [event for event in await self._all_delivered(gap) if event.event not in there]
 
     async def _takes_long(self, events: Sequence[Received]) -> bool:
         """Tell whether judging those of these events that are not known yet would keep the listener waiting."""
@@ -298,20 +312,31 @@ class Gaps(BotPart):
     async def _above(self, gap: Gap, page: _Read) -> tuple[list[Received], bool]:
         """Return the events of a page above the known ones, newest first, and whether the known ones were reached.
 
-        Events that came together from several servers may stand in any order. So known events end a page at the oldest
-        place where one stands, and only what is older counts as known.
+        Events that came together, from several servers or people, may stand in any order. So known events end a page
+        at the oldest place where one stands, and only what is older counts as known. Where few known ones stand on a
+        page, the page before it is looked at in the same way.
         """
+        known, notice = await self._known_places(gap, page)
+        if not known or notice:
+            return list(page.events[: known[-1]] if known else page.events), notice or page.stop is None
+        if len(known) < OVERLAP and page.stop is not None:
+            older = await self._page(gap, page.stop)
+            further, _ = await self._known_places(gap, older)
+            if further:
+                return [*page.events, *older.events[: further[-1]]], True
+        return list(page.events[: known[-1]]), True
+
+    async def _known_places(self, gap: Gap, page: _Read) -> tuple[list[int], bool]:
+        """Return where known events stand on a page; if the notice does, only where: with it the search ends."""
         ids = [event.event or EventId("") for event in page.events]
         notice = gap.until or self._pipeline.served.notice(gap.room)
         if notice in ids:
-            return list(page.events[: ids.index(notice)]), True
-        if gap.until is None:
-            async with self._database.read() as db:
-                known = await queries.known_events(db, [each for each in ids if each])
-            places = [place for place, each in enumerate(ids) if each in known]
-            if places:
-                return list(page.events[: places[-1]]), True
-        return list(page.events), page.stop is None
+            return [ids.index(notice)], True
+        if gap.until is not None:
+            return [], False
+        async with self._database.read() as db:
+            known = await queries.known_events(db, [each for each in ids if each])
+        return [place for place, each in enumerate(ids) if each in known], False
 
     async def _told_now(self, gap: Gap) -> list[Received]:
         """Read the present state where no page had the event that told of it.

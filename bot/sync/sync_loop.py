@@ -207,13 +207,16 @@ class Listener(BotPart):
                 await self._adopt(room)
                 if room.room not in recorded and not self._pipeline.served.is_own(room.room):
                     continue
-                missing = await self._is_behind(room)
-                if missing or self._takes_long(room):
+                missing, state = await self._is_behind(room), None
+                if not missing and not self._takes_long(room):
+                    state = await self._as_it_holds(room)
+                    missing = state is None
+                if state is None:
                     behind[room.room] = Delivered(_told(room.state), room.raw)
                     if not room.limited and (not missing or self._gaps.is_costly(room.room)):
                         costly.add(room.room)
                 else:
-                    events += self._of_room(replace(room, state=await self._as_it_holds(room)))
+                    events += self._of_room(replace(room, state=state))
             for left in response.left:
                 if await self._is_behind(left) and self._pipeline.served.records(left.room):
                     behind[left.room] = Delivered((), left.raw)
@@ -231,11 +234,13 @@ class Listener(BotPart):
         if not self.presence.waiting:
             await heartbeat.note(db, self.heard_ms)
 
-    async def _as_it_holds(self, room: JoinedRoom) -> tuple[Received, ...]:
-        """Return the state next to the timeline that is not known yet, as it holds now.
+    async def _as_it_holds(self, room: JoinedRoom) -> tuple[Received, ...] | None:
+        """Return the state next to the timeline that is not known yet, if it holds now; None if other state holds.
 
         The homeserver tells what held where the timeline begins, on the branch that begins there. Another server can
-        begin a branch far back, when other people had power. So this state is not believed, but asked for.
+        begin a branch far back, when other people had power. So this state is not believed, but asked for. If the
+        answer is another event, only pages tell its place: taken here, it could seem to be what a later timeline
+        reaches back to.
         """
         if not room.state or self._pipeline.served.is_own(room.room):
             return room.state
@@ -250,9 +255,16 @@ class Listener(BotPart):
                 now = await self._now(room.room, event.type, event.state_key)
             elif isinstance(event, MembershipChanged):
                 now = await self._now(room.room, event.type, event.user)
-            if now is not None and now.event not in told:
-                found.append(now)
+            if now is None or now.event in told:
+                continue
+            if now.event != event.event and not await self._is_known(now):
+                return None
+            found.append(now)
         return tuple(found)
+
+    async def _is_known(self, event: Received) -> bool:
+        async with self._database.read() as db:
+            return event.event is not None and bool(await queries.known_events(db, [event.event]))
 
     async def _now(self, room: RoomId, type: str, key: str) -> Received | None:
         try:
@@ -283,7 +295,7 @@ class Listener(BotPart):
         if not room.limited or self._pipeline.served.notice(room.room) in ids or any(map(_is_create, room.timeline)):
             return False
         async with self._database.read() as db:
-            return not await queries.known_events(db, ids)  # else the timeline reaches back to what we have
+            return not await queries.known_events(db, ids[:1])  # else the timeline reaches back to what we have
 
     def _takes_long(self, room: JoinedRoom) -> bool:
         """Tell whether judging what is new in a group would hold up all others."""

@@ -293,10 +293,10 @@ class SimulatedHomeserver:
         _, room, _, *key = asked.segments
         if not key:
             return answers.state(self.world, asked.user, room)
-        content = self.world.room_for(asked.user, room).content(key[0], key[1] if len(key) > 1 else "")
-        if content is None:
+        found = self.world.room_for(asked.user, room).current(key[0], key[1] if len(key) > 1 else "")
+        if found is None:
             raise not_found("Event not found.")
-        return content
+        return answers.alone(found, asked.device) if asked.query.get("format") == "event" else found.raw["content"]
 
     def event(self, asked: Asked) -> Json:
         room = self.world.room_for(asked.user, asked.segments[1])

@@ -105,8 +105,12 @@ class Room:
 
     def content(self, type: str, key: str = "") -> Json | None:
         """Return the current content of a state event."""
-        found = self.members.get(key) if type == MEMBER else self.state.get((type, key))
+        found = self.current(type, key)
         return found.raw["content"] if found else None
+
+    def current(self, type: str, key: str = "") -> Event | None:
+        """Return the current state event."""
+        return self.members.get(key) if type == MEMBER else self.state.get((type, key))
 
     def membership(self, user: str) -> str:
         """Return a user's membership; "leave" if never seen."""

@@ -159,6 +159,7 @@ async def play(side: Side) -> None:
     await at("ann", "set levels", "PUT", "state", "m.room.power_levels", "", json=muted)
     await at("ann", "set the same levels", "PUT", "state", "m.room.power_levels", "", json=muted)
     await at("ben", "the muted speaks", "PUT", "send", "m.room.message", "t5", json=say("let me"))
+    await at("ann", "levels as an event", "GET", "state", "m.room.power_levels", "", query={"format": "event"})
     await at("ann", "no such state", "GET", "state", "m.room.tombstone", "")
     await at("ann", "members", "GET", "members")
     await at("ann", "members who are in", "GET", "members", query={"membership": "join"})

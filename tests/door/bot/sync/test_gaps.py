@@ -1,7 +1,10 @@
 """Events that the homeserver leaves out of its answers are read page by page: all, once, in order, despite errors."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -16,6 +19,7 @@ from tests.theatre.scene import Scene, Theatre
 from tests.theatre.served import RULES, ServedBot, until
 
 MESSAGES = r"GET /_matrix/client/v3/rooms/[^/]*/messages"
+SYNC = "GET /_matrix/client/v3/sync"
 SOON = """
 [cases.deadlines]
 minor = "1h"
@@ -39,6 +43,7 @@ def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pages small and waits short, so that few messages make a long gap."""
     monkeypatch.setattr(backfill, "PAGE", 6)
     monkeypatch.setattr(backfill, "SHORT", 1)
+    monkeypatch.setattr(backfill, "OVERLAP", 3)
     monkeypatch.setattr(backfill, "FIRST_RETRY_S", 0.01)
     monkeypatch.setattr(backfill, "LAST_RETRY_S", 0.1)
     room = {**SYNC_FILTER["room"], "timeline": {"limit": 10, "lazy_load_members": True}}
@@ -139,13 +144,14 @@ async def test_a_missing_page_is_recorded_and_the_rest_is_read(theatre: Theatre,
     trouble = line.trouble(MESSAGES + ".*from=", forbidden)  # the second page on the way back
     bot.start()
     newest = await _timeline(scene)
-    there = [event for event in newest if event in said][-6:]
+    delivered = [event for event in newest if event in said][-10:]  # by the answer that showed the gap
+    there = delivered[-6:]
     await bot.has(*there)
     last = await scene.owner.send_text(scene.room, "the last word")
     await bot.has(last)
     assert trouble.met == 1
     recorded = bot.recorded(scene.room)
-    assert [event for event in recorded if event in {*said, last}] == [*there[-len(there) :], last]
+    assert [event for event in recorded if event in {*said, last}] == [*there, *delivered[:-6], last]
     (missing,) = lost(bot)
     assert (missing.what, missing.room, missing.detail) == ("gap", scene.room, "M_FORBIDDEN")
     place = next(index for index, fact in bot.numbered_facts() if fact == missing)
@@ -167,6 +173,81 @@ async def test_a_bot_that_was_removed_while_it_was_away_reads_up_to_its_removal(
     assert after not in recorded
     await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "nothing more to be read")
     assert lost(bot) == []
+
+
+@pytest.mark.parametrize("more", [-1, 0])
+async def test_a_message_that_stands_before_a_known_one_at_the_end_of_a_page_is_recorded(
+    theatre: Theatre, line: BadLine, more: int
+) -> None:
+    """Where several people write at once, pages have their events in another order than answers of `/sync`."""
+    scene = await _away(theatre)
+    bot, count = scene.bot, 2 * backfill.PAGE + more
+    said = [await scene.members[0].send_text(scene.room, f"number {n}") for n in range(count)]
+    *_, known, first = (await scene.owner.messages(scene.room, limit=1000))[: 1 - count]
+    assert first["event_id"] == said[0]
+    line.change(MESSAGES, partial(_exchanged, known, first))  # the page that `known` ends now ends the search
+    bot.start()
+    await bot.until(lambda: bot.rows("SELECT 1 FROM gaps"), "the gap")
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the room to be level")
+    assert bot.recorded(scene.room)[-count:] == said
+
+
+async def test_a_message_that_was_delivered_and_stands_on_no_page_is_recorded(theatre: Theatre, line: BadLine) -> None:
+    """It stands far back if another server began its branch of the room long ago."""
+    scene = await _away(theatre)
+    said = await _talk(scene)
+    bot = scene.bot
+    trouble = line.trouble(MESSAGES, Answer(502), always=True)
+    bot.start()
+    await bot.until(lambda: bot.rows("SELECT 1 FROM gaps"), "the gap")
+    old = await scene.members[1].send_text(scene.room, "on a branch of long ago")
+    await bot.until(lambda: bot.rows("SELECT 1 FROM gap_events WHERE event = ?", old), "its delivery")
+    line.change(MESSAGES, partial(_without, old))
+    trouble.pattern = "none"
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the room to be level")
+    recorded = bot.recorded(scene.room)
+    assert len(recorded) == len(set(recorded))
+    assert said | {old} <= set(recorded)
+
+
+async def test_state_that_is_newer_than_the_answer_hides_no_gap(theatre: Theatre, line: BadLine) -> None:
+    scene = await _away(theatre)
+    bot, (ann, *_) = scene.bot, scene.members
+    said = [await ann.send_text(scene.room, "number 0")]
+    told: list[str] = []
+
+    def with_state(body: bytes) -> bytes:
+        """Add state as of a branch whose topic the bot does not know."""
+        answer = json.loads(body)
+        if not (part := answer.get("rooms", {}).get("join", {}).get(scene.room)):
+            return body
+        topic = {"type": "m.room.topic", "state_key": "", "content": {"topic": "once"}, "event_id": "$never"}
+        part["state"]["events"].append({**part["timeline"]["events"][-1], **topic})
+        told.append(scene.room)
+        return json.dumps(answer).encode()
+
+    line.silence(SYNC, lost=True)
+    line.change(SYNC, with_state)
+    bot.start()
+    await bot.until(lambda: told, "an answer")
+    said += [await ann.send_text(scene.room, f"number {n}") for n in range(1, 16)]
+    said.append(await scene.owner.set_state(scene.room, "m.room.topic", {"topic": "now"}))
+    said += [await ann.send_text(scene.room, f"number {n}") for n in range(16, 21)]
+    line.clear()
+    await _all_in_order(scene, set(said))
+
+
+def _exchanged(one: dict[str, Any], other: dict[str, Any], body: bytes) -> bytes:
+    """Let two events stand in each other's place, on whatever pages they are."""
+    answer, instead = json.loads(body), {one["event_id"]: other, other["event_id"]: one}
+    answer["chunk"] = [instead.get(event["event_id"], event) for event in answer["chunk"]]
+    return json.dumps(answer).encode()
+
+
+def _without(event: str, body: bytes) -> bytes:
+    answer = json.loads(body)
+    answer["chunk"] = [each for each in answer["chunk"] if each["event_id"] != event]
+    return json.dumps(answer).encode()
 
 
 async def _away(theatre: Theatre) -> Scene:
