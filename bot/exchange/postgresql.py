@@ -19,7 +19,7 @@ from storage.database import shared_tables
 from storage.database.fence import Epoch, is_superseded
 from storage.database.place import DatabasePlace
 from storage.database.refusals import said
-from storage.database.server import NAME, driver, session
+from storage.database.server import NAME, connect, connect_async, driver
 
 from .port import ExchangeDown, Message
 
@@ -179,19 +179,15 @@ class PostgresExchange:
                 raise ExchangeDown(said(error, self._place)) from error
 
     async def _connect(self) -> "AsyncConnection[tuple[Any, ...]]":
-        psycopg = driver()
         name = self._epoch.application_name if self._epoch else NAME
-        connection: AsyncConnection[tuple[Any, ...]] = await psycopg.AsyncConnection.connect(
-            **session(self._place, durable=True, name=name)
-        )
-        return connection
+        return await connect_async(self._place, durable=True, name=name)
 
     async def _make(self) -> None:
         await asyncio.to_thread(partial(_make_tables, self._place))
 
 
 def _make_tables(place: DatabasePlace) -> None:
-    with driver().connect(**session(place, durable=True)) as connection, connection.transaction():
+    with connect(place, durable=True) as connection, connection.transaction():
         shared_tables.make(connection)
 
 

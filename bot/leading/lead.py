@@ -30,7 +30,8 @@ from storage.database.fence import Epoch, LedElsewhere
 from storage.database.owners import refuse_foreign
 from storage.database.place import DatabasePlace
 from storage.database.refusals import DatabaseRefused, is_of_driver, refusal_of
-from storage.database.server import driver, must_keep_settings, session
+from storage.database.server import connect as opened
+from storage.database.server import driver
 from storage.journal import disk
 from storage.journal.transparency import log_key
 
@@ -237,10 +238,9 @@ def connect(place: DatabasePlace, name: str, *, durable: bool = True) -> "Connec
 
     Raises `DatabaseRefused`.
     """
-    connection: Connection[Any] = driver().connect(**session(place, durable=durable, name=name))
+    connection = opened(place, durable=durable, name=name)
     try:
         refuse_foreign(connection, place, place.schema)
-        must_keep_settings(connection, place, durable=durable)
     except BaseException:
         connection.close()
         raise

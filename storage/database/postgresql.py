@@ -15,6 +15,7 @@ means (`refusals.py`).
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from .owners import refuse_foreign
 from .place import DatabasePlace
 from .refusals import refusal_of, refused
 from .schemas import NOTED, alembic_config, schemas
-from .server import NAME, driver, must_keep_settings, session
+from .server import NAME, connect, connect_async, driver
 
 if TYPE_CHECKING:
     from psycopg import Connection as Sync
@@ -41,10 +42,11 @@ _ENCODING = "UTF8"
 def engine_of(place: DatabasePlace, *, read_only: bool, epoch: Epoch | None = None) -> "PostgresqlEngine":
     """Return the engine of a database; nothing is opened yet."""
     driver()
-    from .psycopg_driver import new_engine
+    from .psycopg_driver import AdaptedConnection, new_engine
 
     name = epoch.application_name if epoch else NAME
-    return new_engine(session(place, read_only=read_only, name=name), epoch.check_sql if epoch else None)
+    opened = partial(connect_async, place, read_only=read_only, name=name, kind=AdaptedConnection)
+    return new_engine(opened, epoch.check_sql if epoch else None)
 
 
 @contextmanager
@@ -54,10 +56,9 @@ def connected(
     """Yield a connection, for a thread. Raises `DatabaseRefused` if the server or the database cannot be used."""
     psycopg = driver()
     try:
-        with psycopg.connect(**session(place, read_only=read_only, durable=durable, name=name)) as connection:
+        with connect(place, read_only=read_only, durable=durable, name=name) as connection:
             _refuse_server(connection.info, place)
             refuse_foreign(connection, place, place.schema)
-            must_keep_settings(connection, place, durable=durable)
             yield connection
     except psycopg.Error as error:
         refusal = refusal_of(error, place)
@@ -178,7 +179,6 @@ def _continue_numbers(connection: "Sync[tuple[object, ...]]") -> None:
 @contextmanager
 def _migrating(place: DatabasePlace, epoch: Epoch | None) -> "Iterator[Migrating]":
     """Yield a connection in one transaction, in which statements may take as long as they need."""
-    psycopg = driver()
     from sqlalchemy import create_engine
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
@@ -186,10 +186,9 @@ def _migrating(place: DatabasePlace, epoch: Epoch | None) -> "Iterator[Migrating
     from .postgresql_types import TABLES
 
     name = epoch.application_name if epoch else NAME
-    arguments = session(place, durable=True, patient=True, name=name) | {"autocommit": False}
     engine = create_engine(
         f"postgresql+{TABLES}://",
-        creator=lambda: psycopg.connect(**arguments),
+        creator=partial(_for_changes, place, name),
         poolclass=NullPool,
         hide_parameters=True,
         use_native_hstore=False,
@@ -206,6 +205,12 @@ def _migrating(place: DatabasePlace, epoch: Epoch | None) -> "Iterator[Migrating
         raise refusal from error
     finally:
         engine.dispose()
+
+
+def _for_changes(place: DatabasePlace, name: str) -> "Sync[tuple[object, ...]]":
+    connection = connect(place, durable=True, patient=True, name=name)
+    connection.autocommit = False
+    return connection
 
 
 def _brought_up(connection: "Migrating", place: DatabasePlace) -> None:

@@ -21,7 +21,7 @@ from .fence import Epoch, is_superseded, literal
 from .owners import refuse_foreign
 from .place import DatabasePlace
 from .refusals import is_of_driver, refusal_of, said
-from .server import NAME, driver, session
+from .server import NAME, connect
 from .server_seen import ServerSeen, server_of
 from .small_tables import Column, SmallTable, numbers, quoted
 
@@ -56,8 +56,7 @@ class PostgresqlSmallStore:
         owns what is there.
         """
         with _failures(epoch):
-            settings = session(place, durable=True, name=epoch.application_name if epoch else NAME)
-            connection = driver().connect(**settings)
+            connection = connect(place, durable=True, name=epoch.application_name if epoch else NAME)
         store = cls(connection, schema, epoch)
         try:
             with _failures(epoch):

@@ -12,9 +12,8 @@ Left to others: compiling (`statements.py`), settings of the session (`server.py
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, cast
 
 import psycopg
@@ -56,7 +55,7 @@ class _NumberLoader(Loader):
         return float(text) if b"." in text or b"N" in text else int(text)
 
 
-class _Adapted(psycopg.AsyncConnection[Any]):
+class AdaptedConnection(psycopg.AsyncConnection[Any]):
     """A connection whose values are as on SQLite, and that prepares all our statements."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
@@ -221,14 +220,16 @@ class PostgresqlEngine(TableEngine):
         return not (await db.exec_driver_sql(_STILL_SEEN)).scalar_one()
 
 
-def new_engine(arguments: dict[str, Any], first: str | None = None) -> PostgresqlEngine:
-    """Return an engine whose sessions are opened with these arguments of `psycopg.connect`.
+def new_engine(
+    opened: "Callable[[], Awaitable[psycopg.AsyncConnection[Any]]]", first: str | None = None
+) -> PostgresqlEngine:
+    """Return an engine whose sessions `opened` gives, of the kind `AdaptedConnection`.
 
     `first` begins each transaction of the writer.
     """
     made = create_async_engine(
         f"postgresql+{postgresql_types.STATEMENTS}://",
-        async_creator=partial(_Adapted.connect, **arguments),
+        async_creator=opened,
         poolclass=NullPool,
         hide_parameters=True,
         use_native_hstore=False,

@@ -1,6 +1,7 @@
 """The settings of a session on PostgreSQL, for each kind of work.
 
 Rules kept here:
+- Every session with the server is opened here, and has the settings that were asked for.
 - Nothing waits for ever: not for a connection, a server that has gone, a lock or a statement.
 - A session is found by its name: ``answerable``, or ``answerable/<shard>/<epoch>`` for a leader.
 - State tables need no flush of their own, as on SQLite: the journal, which *is* on disk first, brings them up to date.
@@ -16,7 +17,7 @@ from .place import DatabasePlace, is_address
 from .refusals import refused
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from psycopg import AsyncConnection, Connection
 
 NAME = "answerable"
 CONNECT_S = 10
@@ -74,8 +75,43 @@ def session(
     }
 
 
-def must_keep_settings(connection: "Connection[Any]", place: DatabasePlace, *, durable: bool) -> None:
-    """Raise `DatabaseRefused` if the session lacks the settings of `session`: a pooler has dropped them."""
-    found = connection.execute(_KEPT).fetchone()
+def connect(
+    place: DatabasePlace, *, read_only: bool = False, durable: bool = False, name: str = NAME, patient: bool = False
+) -> "Connection[Any]":
+    """Return a session as `session` describes it, for a thread.
+
+    Raises psycopg's errors, and `DatabaseRefused` also if the session lacks these settings: a pooler has dropped them.
+    """
+    settings = session(place, read_only=read_only, durable=durable, name=name, patient=patient)
+    connection: Connection[Any] = driver().connect(**settings)
+    try:
+        _must_be_kept(connection.execute(_KEPT).fetchone(), place, durable=durable)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def connect_async(
+    place: DatabasePlace,
+    *,
+    read_only: bool = False,
+    durable: bool = False,
+    name: str = NAME,
+    kind: "type[AsyncConnection[Any]] | None" = None,
+) -> "AsyncConnection[Any]":
+    """Return a session as `session` describes it, for an event loop; `kind` of connection. Raises as `connect` does."""
+    settings = session(place, read_only=read_only, durable=durable, name=name)
+    kind = kind or driver().AsyncConnection
+    connection = await kind.connect(**settings)
+    try:
+        _must_be_kept(await (await connection.execute(_KEPT)).fetchone(), place, durable=durable)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+def _must_be_kept(found: object, place: DatabasePlace, *, durable: bool) -> None:
     if found != (f'"{place.schema}"', "on" if durable else "off"):
         raise refused("pooler", place, said="search_path, synchronous_commit")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage.database.owners import refuse_foreign
 from storage.database.place import DatabasePlace
-from storage.database.server import driver, session
+from storage.database.server import connect
 
 if TYPE_CHECKING:
     import psycopg
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def connected(place: DatabasePlace, name: str) -> "psycopg.Connection[Any]":
     """Return a connection on which a transaction may take as long as it needs. Raises `DatabaseRefused`."""
-    connection: psycopg.Connection[Any] = driver().connect(**session(place, durable=True, patient=True, name=name))
+    connection = connect(place, durable=True, patient=True, name=name)
     refuse_foreign(connection, place, place.schema)
     connection.execute("SET idle_in_transaction_session_timeout = 0")  # it waits while a file is read
     return connection

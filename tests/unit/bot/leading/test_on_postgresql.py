@@ -2,17 +2,25 @@
 
 import asyncio
 import threading
+import traceback
 from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from bot.config.config import Config, parse_config
 from bot.config.database import DATABASE_URL
+from bot.encryption.service import open_machine
 from bot.leading.lead import Lead
 from bot.leading.standby import Standby
+from bot.matrix.http import Wire
+from bot.matrix.login import Session
 from bot.monitoring.systemd import ServiceManager
+from bot.startup import leading, open_stores
+from moderation.values.ids import UserId
 from storage.database.moved import Move, note_move
 from storage.database.refusals import DatabaseRefused
 from tests.postgres.durability import watch_durability
@@ -75,6 +83,28 @@ async def test_a_standby_does_not_take_the_lead_of_a_database_that_was_moved_awa
     assert refused.value.key == "database.moved_to_files"
     with psycopg.connect(postgres_url) as db:
         assert db.execute("SELECT epoch FROM answerable_shared.shards").fetchone() == (1,)
+
+
+async def test_no_start_waits_for_the_server_on_the_event_loop(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_the_loop: list[str] = []
+    whole = psycopg.connect
+
+    def connect(*given: Any, **named: Any) -> Any:
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            on_the_loop.append("".join(traceback.format_stack(limit=6)))
+        return whole(*given, **named)
+
+    monkeypatch.setattr(psycopg, "connect", connect)
+    for _ in range(2):  # the second finds everything
+        async with AsyncExitStack() as stack:
+            lead = await leading(config, stack)
+            await open_stores(config, stack, lambda: 1_795_521_600_000, lead)
+            session = Session("http://127.0.0.1:1", UserId("@answerable:example.org"), "DEVICE", "token")
+            wire = Wire(session.url)
+            machine = await open_machine(config.place, session, wire, lambda: 0, epoch=lead.epoch if lead else None)
+            await machine.close()
+    assert on_the_loop == []
 
 
 def note_moved(config: Config, url: str) -> None:

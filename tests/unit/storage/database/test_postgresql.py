@@ -1,6 +1,7 @@
 """The state database on a real PostgreSQL: made whole or not at all, read and written as on SQLite."""
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import Integer, String, TypeDecorator, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from bot.exchange.postgresql import PostgresExchange
 from bot.leading import lead
 from moderation.model.actions.rooms import Align
 from moderation.values.ids import RoomId
@@ -21,10 +23,12 @@ from storage.database import schemas as database_schemas
 from storage.database.database import Database, commits_of, is_older, is_there, refuse_other_schema, schema_of
 from storage.database.fence import Epoch, Superseded
 from storage.database.place import DatabasePlace
+from storage.database.postgresql_small_store import PostgresqlSmallStore
 from storage.database.refusals import DatabaseRefused, refusal_of
 from storage.database.rows import rows_of, rows_then
 from storage.database.schemas import schemas
 from storage.database.swap import drop_half_made, fresh_beside
+from storage.moving import session as moving
 from tests.postgres.server import Server
 
 KEYS = ["a", "b", "c"]
@@ -539,13 +543,32 @@ def test_a_leader_drops_the_tables_that_a_rebuild_was_killed_over_and_nothing_el
     assert {name for (name,) in found} == {*left, "answerable_shared"}
 
 
-def test_a_pooler_that_drops_the_settings_is_refused(place: DatabasePlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dropped(*given: Any, **named: Any) -> dict[str, Any]:
-        return server.session(*given, **named) | {"options": ""}
-
-    for module in (postgresql, lead):
-        monkeypatch.setattr(module, "session", dropped)
+async def test_a_pooler_that_drops_the_settings_is_refused_by_every_session(
+    place: DatabasePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await Database.open(place)).close()
+    whole = server.session
+    monkeypatch.setattr(server, "session", lambda *given, **named: whole(*given, **named) | {"options": ""})
     with pytest.raises(DatabaseRefused, match="pooler"), postgresql.connected(place):
         pass
     with pytest.raises(DatabaseRefused, match="pooler"):
         lead.connect(place, "answerable/a/1")
+    with pytest.raises(DatabaseRefused, match="pooler"):
+        PostgresqlSmallStore.open(place, "answerable$identity", None)
+    with pytest.raises(DatabaseRefused, match="pooler"):
+        moving.connected(place, "answerable")
+    with pytest.raises(DatabaseRefused, match="pooler"), postgresql._migrating(place, None):
+        pass
+    with pytest.raises(DatabaseRefused, match="pooler"):
+        await PostgresExchange(place).eras("example.org/log")
+    engine = postgresql.engine_of(place, read_only=True)
+    with pytest.raises(DatabaseRefused, match="pooler"):
+        await engine.opened()
+
+
+def test_every_session_is_opened_in_one_place() -> None:
+    """So that none lacks the settings, or the look whether they were kept."""
+    house = Path(__file__).parents[4]
+    opens = re.compile(r"driver\(\)\.connect\(|psycopg\.connect\(|Connection\.connect\(")
+    files = [file for folder in ("bot", "storage") for file in (house / folder).rglob("*.py")]
+    assert [file.name for file in files if opens.search(file.read_text("utf-8"))] == ["server.py"]
