@@ -197,7 +197,7 @@ def _shape(cls: type[Fact]) -> tuple[tuple[str, Any, str | None], ...]:
     return tuple((item.name, hints[item.name], owners[item.name]) for item in fields(cls) if item.name != "room")
 
 
-_SHAPES: dict[type[Fact], tuple[tuple[str, Any, str | None], ...]] = {cls: _shape(cls) for cls in CROSSING}
+_SHAPES: dict[type[Fact], tuple[tuple[str, Any, str | None], ...]] = {cls: _shape(cls) for cls in (*CROSSING, Learnt)}
 
 
 def _fits(value: object, hint: Any, owner: str | None) -> bool:

@@ -33,7 +33,7 @@ class ShardParts:
         crossing = pipeline.processor.crossing
         names = [each.name for each in others.values()]
         self.publisher = Publisher(exchange, pipeline, journal, database, names, crossing)
-        self.receiver = Receiver(exchange, pipeline, database, config.shard, others)
+        self.receiver = Receiver(exchange, pipeline, database, config.shard, config.origin, others)
         self.communities = Communities(exchange, pipeline, database, config.policy, config.shard, config.shards)
 
     def works(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:

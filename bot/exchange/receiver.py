@@ -12,14 +12,14 @@ Left to others: the check (`checking.py`), what follows (`bot/pipeline/learnt.py
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from bot.pipeline.pipeline import Outcome, Pipeline
 from moderation.model.actions.base import NO_ROOM, Action
 from moderation.model.actions.telling import TellAbove
-from moderation.model.facts import Fact, ShardPinned
+from moderation.model.facts import HERE, Fact, ShardPinned
 from moderation.values.errors import Invalid
 from moderation.values.notices import Code, line
 from storage.database.database import Database
@@ -53,12 +53,15 @@ class Receiver:
         pipeline: Pipeline,
         database: Database,
         shard: str,
+        origin: str,
         others: Mapping[str, OtherShard],
     ) -> None:
+        """Set up; `origin` is the name of this shard's log."""
         self._exchange = exchange
         self._pipeline = pipeline
         self._database = database
         self._shard = shard
+        self._origin = origin
         self._others = others
         self._known: dict[str, KnownLog] = {}
         self._told: set[tuple[str, str, int, str]] = set()
@@ -140,7 +143,7 @@ class Receiver:
                 facts.append(ShardPinned(origin=message.origin, vkey=key.text))
                 told.append(_tell("pinned", message.origin, vkey=Code(key.text)))
             if got is not None:
-                facts.append(got)
+                facts.append(got if got.of != self._origin else replace(got, of=HERE))
                 if got.what == "restored":
                     told.append(_tell("restored", message.origin))
         if facts or told:

@@ -1,4 +1,4 @@
-"""The consequences of facts learnt from another shard: those of balances, and of accounts now linked.
+"""The consequences of facts learnt from another shard: of balances, of accounts now linked, and of who is spared.
 
 Rules kept here:
 - It follows with the record of what was learnt, so a crash in between changes nothing.
@@ -10,6 +10,7 @@ Left to others: which balance brings what (`moderation/credit/tiers.py`), rooms 
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,14 +18,16 @@ from moderation.cases.obligations import derive_obligations
 from moderation.credit.ledger import with_entry
 from moderation.credit.tiers import entry_learnt
 from moderation.model.context import RoomView
-from moderation.model.facts import AccountsLinked, AccountUnlinked, CreditChanged, Fact, Learnt
+from moderation.model.facts import AccountsLinked, AccountUnlinked, CreditChanged, Fact, Learnt, ListSpared
 from moderation.policy import Policy
 from moderation.shards.applying import applied
-from moderation.values.ids import UserId
+from moderation.values.ids import PersonId, UserId
 from storage import queries
-from storage.projections.shards import is_learnt, record_of, waiting_for
+from storage.projections.common import person_of
+from storage.projections.shards import changed_by, is_learnt, waiting_for
 
 from .case_context import CaseContextLoader
+from .listed_servers import people_said_so
 from .view_cache import ViewCache
 
 
@@ -40,8 +43,8 @@ class LearntConsequences:
         """Return what follows from the facts, which are not applied yet, and is not among them."""
         found: list[Fact] = []
         for fact in facts:
-            if isinstance(fact, Learnt) and fact.subject and not await is_learnt(db, fact):
-                changed = await record_of(db, fact.origin, fact.era, fact.refers) if fact.refers >= 0 else -1
+            if isinstance(fact, Learnt) and (fact.subject or fact.server) and not await is_learnt(db, fact):
+                changed = await changed_by(db, fact) if fact.refers >= 0 else -1
                 if changed is not None:
                     found += await self._follow(db, fact, changed, cause, at_ms)
         return [each for each in found if each not in facts]
@@ -55,7 +58,21 @@ class LearntConsequences:
             linked = replace(as_here, on=cause)
             around = await self._loader.load(db, [linked], on=cause, now_ms=at_ms)
             return [each for each in derive_obligations([linked], around) if each is not linked]
+        if isinstance(as_here, ListSpared) and as_here.step == "spared":
+            undone = await waiting_for(db, fact.origin, fact.index)
+            return () if undone else await self._of_sparing(db, as_here, cause)
         return ()
+
+    async def _of_sparing(self, db: AsyncConnection, spared: ListSpared, cause: int) -> Sequence[Fact]:
+        """Return the ends of what rests on a list that no longer touches somebody, or a server."""
+        if spared.server:
+            denied = await queries.denied_by_lists(db)
+            return [each.end("command", on=cause) for each in denied if fnmatchcase(spared.server, each.server)]
+        matches = await queries.list_matches(db, person=PersonId(await person_of(db, spared.subject)))
+        of_list = {match.n for match in matches if match.list == spared.list}
+        held = await queries.sanctions_of_accounts(db, {match.subject for match in matches})
+        bans = (each for each in held if (each.kind, each.basis) == ("ban", "list") and each.n in of_list)
+        return [each.end("command", on=cause) for each in bans if not await people_said_so(db, each.n)]
 
     async def _of_entry(self, db: AsyncConnection, entry: CreditChanged, made_ms: int, at_ms: int) -> Sequence[Fact]:
         place = await self._place(db, entry.subject)

@@ -13,7 +13,7 @@ from functools import singledispatch
 
 from moderation.model.actions.base import NO_ROOM, Action
 from moderation.model.actions.cards import EditBurst, EditCard, Offer, PostBurst, PostCard, Quote
-from moderation.model.actions.lists import PublishEntry
+from moderation.model.actions.lists import MatchAgain, PublishEntry
 from moderation.model.actions.people import EraseAlso
 from moderation.model.actions.removal import InviteBack, Kick, Redact, Sweep
 from moderation.model.actions.rooms import Align, AlignPolicy, AlignServers, KeepDesk, KeepLobby, Leave, LetIn
@@ -296,6 +296,8 @@ def _(fact: Learnt, rooms_of: RoomsOf) -> Iterator[Consequence]:
     """Bring the rooms in line as if it had been recorded here; the people concerned are told where it was."""
     if fact.what in ("erase", "erase-again"):
         yield EraseAlso(room=NO_ROOM, subject=fact.subject, again=fact.what == "erase-again")
+    elif fact.what == "unspared":
+        yield MatchAgain(room=NO_ROOM)
     elif (as_here := applied(fact)) is not None:
         yield from (each for each in follow(as_here, rooms_of) if isinstance(each, Action))
 

@@ -73,5 +73,5 @@ def applied(learnt: Learnt, changed: int = -1) -> Fact | None:
         case "admitted":
             return SanctionEnded(start=changed, kind="ban", why=cast(WhyEnded, learnt.why), subject=who)
         case "spared" | "unspared":
-            return ListSpared(step=learnt.what, list=learnt.list, subject=who, server=learnt.server)
+            return ListSpared(step=learnt.what, list=learnt.list, undoes=changed, subject=who, server=learnt.server)
     return None

@@ -6,13 +6,16 @@ Rules kept here:
 - Measures that follow from a balance do not cross: each shard derives its own from the same entries, where it has the
   rooms. So there is one demotion, by the shard in whose room somebody manages.
 - Nothing is kept elsewhere of words, reasons, cases and rooms, nor of who decided: they mean something at home only.
-- What was learnt from another shard is told to nobody else.
+- What was learnt from another shard is told to nobody else; its end is, wherever it was decided, and names the record
+  that it ends by the log where that one was made. So each shard comes to the same result in any order.
+- That somebody's time is over is found by each shard itself.
 
 Left to others: proofs and transport (`bot/exchange/`), applying it (`applying.py`).
 """
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from moderation.model.facts import (
     AccountsLinked,
@@ -22,6 +25,7 @@ from moderation.model.facts import (
     EntryConfirmed,
     Fact,
     Learnt,
+    LearntKind,
     ListSpared,
     PersonVerified,
     RecordsRestored,
@@ -47,7 +51,7 @@ CROSSING = (
     RecordsRestored,
 )
 KINDS = frozenset(cls.KIND for cls in CROSSING)  # of their records
-_OF_BALANCES = ("credit", "standing")
+FOUND_BY_EACH = ("credit", "standing", "list")  # bases of bans that each shard finds by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,14 @@ class LogPlace:
 def needed(fact: Fact) -> int:
     """Return the record without which nobody can tell whether a fact crosses, or what; -1: none is needed."""
     match fact:
-        case EntryConfirmed() | SanctionEnded(kind="ban", room=None) | SanctionExtended(kind="ban", room=None):
+        case (
+            EntryConfirmed()
+            | SanctionEnded(kind="ban", room=None)
+            | SanctionExtended(kind="ban", room=None)
+            | AccountUnlinked()
+        ):
             return fact.start
-        case PersonVerified(step="revoked"):
+        case PersonVerified(step="revoked") | ListSpared(step="unspared"):
             return fact.undoes
     return -1
 
@@ -75,20 +84,24 @@ def needed(fact: Fact) -> int:
 def crosses(fact: Fact, about: Fact | None = None) -> bool:
     """Return whether a fact counts in other shards. `about` is the fact recorded at `needed`, if it is still known."""
     match fact:
+        case ListSpared(step="unspared"):
+            return isinstance(about, Learnt | ListSpared) and _counts_in_all(about, "spared")
         case CreditChanged() | ListSpared():
             return fact.reach == DEPLOYMENT
         case EntryConfirmed():
             return isinstance(about, CreditChanged) and about.reach != DEPLOYMENT
         case PersonVerified(step="revoked") if fact.undoes >= 0:
-            return isinstance(about, PersonVerified) and about.reach == DEPLOYMENT
+            return isinstance(about, Learnt | PersonVerified) and _counts_in_all(about, "verified")
         case PersonVerified():
             return fact.reach == DEPLOYMENT
         case AccountsLinked() | AccountUnlinked() | RecordsRestored():
             return True
         case SanctionStarted():
             return _bars(fact)
+        case SanctionEnded(why="time"):
+            return False
         case SanctionEnded() | SanctionExtended():
-            return isinstance(about, SanctionStarted) and _bars(about)
+            return _is(about, "barred") or (isinstance(about, SanctionStarted) and _bars(about))
         case DataAsked():
             return fact.what in ERASING
     return False
@@ -127,21 +140,23 @@ def learnt(fact: Fact, place: LogPlace, about: Fact | None = None, about_made: i
                 rule=fact.rule,
             )
         case PersonVerified(step="revoked"):
-            return of(what="revoked", subject=fact.subject, refers=fact.undoes, method=fact.method, why=fact.why)
+            return of(what="revoked", subject=fact.subject, method=fact.method, why=fact.why, **_place(fact, about))
         case PersonVerified():
             return of(what="verified", subject=fact.subject, method=fact.method, level=fact.level, until=fact.until)
         case AccountsLinked():
             return of(what="linked", subject=fact.subject, target=fact.target, method=fact.method)
         case AccountUnlinked():
-            return of(what="unlinked", subject=fact.subject, target=fact.target, refers=fact.start)
+            return of(what="unlinked", subject=fact.subject, target=fact.target, **_place(fact, about))
         case SanctionStarted():
             return of(what="barred", subject=fact.subject, until=fact.until, basis=fact.basis, rule=fact.rule)
         case SanctionExtended():
-            return of(what="prolonged", subject=fact.subject, until=fact.until, refers=fact.start)
+            return of(what="prolonged", subject=fact.subject, until=fact.until, **_place(fact, about))
         case SanctionEnded():
-            return of(what="admitted", subject=fact.subject, refers=fact.start, why=fact.why)
+            return of(what="admitted", subject=fact.subject, why=fact.why, **_place(fact, about))
+        case ListSpared(step="unspared"):
+            return of(what="unspared", subject=fact.subject, list=fact.list, server=fact.server, **_place(fact, about))
         case ListSpared():
-            return of(what=fact.step, subject=fact.subject, list=fact.list, server=fact.server)
+            return of(what="spared", subject=fact.subject, list=fact.list, server=fact.server)
         case RecordsRestored():
             return of(what="restored")
         case DataAsked(what="erase-relayed"):
@@ -151,10 +166,26 @@ def learnt(fact: Fact, place: LogPlace, about: Fact | None = None, about_made: i
     raise AssertionError("`crosses` names a fact that is not handled here")
 
 
+def _place(fact: Fact, about: Fact | None) -> dict[str, Any]:
+    """Return where the record stands that a fact changes: what was learnt from another log is named as it is there."""
+    if isinstance(about, Learnt):
+        return {"refers": about.index, "of": about.origin, "of_era": about.era}
+    return {"refers": needed(fact)}
+
+
+def _is(about: Fact | None, what: LearntKind) -> bool:
+    return isinstance(about, Learnt) and about.what == what
+
+
+def _counts_in_all(about: Learnt | ListSpared | PersonVerified, what: LearntKind) -> bool:
+    """Return whether a record that is taken back counted in all shards: it is of this log, or was learnt as `what`."""
+    return about.what == what if isinstance(about, Learnt) else about.reach == DEPLOYMENT
+
+
 def _bars(fact: SanctionStarted) -> bool:
     """Return whether somebody stays out of every room by the word of an operator.
 
     A ban that each shard finds by itself, from a balance or from a list that it watches, too, is its own.
     """
     everywhere = fact.kind == "ban" and fact.room is None and fact.reach == DEPLOYMENT
-    return everywhere and fact.basis not in _OF_BALANCES and fact.basis != "list"
+    return everywhere and fact.basis not in FOUND_BY_EACH

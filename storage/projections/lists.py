@@ -1,6 +1,6 @@
 """Policy lists: which are watched, whom they meant, and who is spared."""
 
-from sqlalchemy import and_, delete, insert, or_, true, update
+from sqlalchemy import ColumnElement, and_, delete, insert, or_, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import ListChosen, ListMatched, ListPreviewed, ListPublished, ListSpared, ServerListed
@@ -84,9 +84,16 @@ async def _(fact: ListSpared, db: AsyncConnection, index: int, at_ms: int) -> No
         return
     if fact.step == "spared":
         await add(db, schema.list_spared, fact, index, at_ms)
+    elif fact.undoes >= 0:
+        await db.execute(delete(schema.list_spared).where(schema.list_spared.c.record == fact.undoes))
     else:
-        s, person = schema.list_spared.c, await person_of(db, fact.subject)
-        theirs = and_(s.reach != DEPLOYMENT, or_(s.room == fact.room, s.reach == fact.reach))
-        within = true() if fact.reach == DEPLOYMENT else theirs
-        whom = (s.person == person, s.server == fact.server)
-        await db.execute(delete(schema.list_spared).where(s.list == fact.list, *whom, within))
+        within = spared_within(fact, await person_of(db, fact.subject))
+        await db.execute(delete(schema.list_spared).where(within))
+
+
+def spared_within(unspared: ListSpared, person: str) -> ColumnElement[bool]:
+    """Return the condition for what a fact takes back that names no record: all within its reach."""
+    s = schema.list_spared.c
+    theirs = and_(s.reach != DEPLOYMENT, or_(s.room == unspared.room, s.reach == unspared.reach))
+    within = true() if unspared.reach == DEPLOYMENT else theirs
+    return and_(s.list == unspared.list, s.person == person, s.server == unspared.server, within)

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, Table, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.facts import Learnt, ShardPinned
+from moderation.model.facts import HERE, Learnt, ShardPinned
+from moderation.model.reach import DEPLOYMENT
 from moderation.shards.applying import applied, waits_for_other
+from moderation.shards.crossing import FOUND_BY_EACH
 from storage import schema
 
 from .common import project, put
@@ -29,9 +31,10 @@ _t = schema.learnt.c
 async def _(fact: Learnt, db: AsyncConnection, index: int, _at_ms: int) -> None:
     if await is_learnt(db, fact):
         return
-    changed = await record_of(db, fact.origin, fact.era, fact.refers) if waits_for_other(fact) else -1
+    changed = await changed_by(db, fact) if waits_for_other(fact) else -1
     values = {name: getattr(fact, name) for name in _KEPT}
     values |= {"idx": fact.index, "record": index, "position": fact.position, "waits": int(changed is None)}
+    values["of"], _ = fact.changed_log
     await db.execute(insert(schema.learnt).values(**values))
     await _apply(fact, db, index, changed)
     for row in await waiting_for(db, fact.origin, fact.index):
@@ -70,8 +73,10 @@ def _as_it_was(row: Any, about: Learnt) -> Learnt:
         until=row.until,
         why=row.why,
         method=row.method,
+        list=about.list,
         subject=about.subject,
         target=about.target,
+        server=about.server,
     )
 
 
@@ -79,6 +84,47 @@ async def is_learnt(db: AsyncConnection, fact: Learnt) -> bool:
     """Return whether the record of the other log was learnt before."""
     same = select(_t.record).where(_t.origin == fact.origin, _t.era == fact.era, _t.idx == fact.index)
     return await db.scalar(same) is not None
+
+
+async def changed_by(db: AsyncConnection, fact: Learnt) -> int | None:
+    """Return our record of the one that a learnt one changes; None if it is not learnt, or none that could be changed.
+
+    Of our own only what other shards know can be changed by them, and only of the person whom they name.
+    """
+    of, era = fact.changed_log
+    if of != HERE:
+        return await record_of(db, of, era, fact.refers)
+    ours = _ours(fact)
+    if ours is None:
+        return None
+    table, conditions = ours
+    record = await db.scalar(select(table.c.record).where(table.c.record == fact.refers, *conditions))
+    return None if record is None else int(record)
+
+
+def _ours(fact: Learnt) -> tuple[Table, Sequence[ColumnElement[bool]]] | None:
+    """Return the table with what another shard may change, and which of its rows that may be."""
+    match fact.what:
+        case "admitted" | "prolonged":
+            t = schema.sanctions.c
+            everywhere = (t.kind == "ban", t.room == "", t.reach == DEPLOYMENT, t.basis.not_in(FOUND_BY_EACH))
+            return schema.sanctions, (*everywhere, _names(t.subject, fact.subject))
+        case "revoked":
+            v = schema.verifications.c
+            return schema.verifications, (v.reach == DEPLOYMENT, _names(v.user, fact.subject))
+        case "unlinked":
+            k = schema.links.c
+            return schema.links, (_names(k.user, fact.subject), _names(k.to, fact.target))
+        case "unspared":
+            s = schema.list_spared.c
+            whom = _names(s.server, fact.server) if fact.server else _names(s.subject, fact.subject)
+            return schema.list_spared, (s.reach == DEPLOYMENT, s.list == fact.list, whom)
+    return None
+
+
+def _names(column: ColumnElement[str], said: str) -> ColumnElement[bool]:
+    """Return whether a row is about whom a fact names; who was erased may be missing in either."""
+    return column.in_((said, "")) if said else true()
 
 
 async def record_of(db: AsyncConnection, origin: str, era: str, index: int) -> int | None:
@@ -93,5 +139,5 @@ async def record_of(db: AsyncConnection, origin: str, era: str, index: int) -> i
 
 async def waiting_for(db: AsyncConnection, origin: str, index: int) -> Sequence[Any]:
     """Return what was learnt before the record of another log that it changes."""
-    waits = select(schema.learnt).where(_t.origin == origin, _t.refers == index, _t.waits == 1)
-    return (await db.execute(waits.order_by(_t.idx))).all()
+    waits = select(schema.learnt).where(_t.of == origin, _t.refers == index, _t.waits == 1)
+    return (await db.execute(waits.order_by(_t.record))).all()

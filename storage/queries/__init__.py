@@ -111,6 +111,7 @@ from .lists import (
     published_counts,
     published_entry,
     published_of_cases,
+    records_sparing,
     servers_spared,
     spared_by_list,
     touched_by_lists,

@@ -11,12 +11,14 @@ from moderation.lists.choosing import ListSize
 from moderation.lists.entries import Advice, Entry, Kind
 from moderation.lists.matching import Watch
 from moderation.model.context import InForce
-from moderation.model.facts import ListPublished
+from moderation.model.facts import ListPublished, ListSpared
 from moderation.model.reach import DEPLOYMENT, Place
 from moderation.policy import ListSettings, Trust
 from moderation.values.ids import NO_USER, CaseNumber, EventId, PersonId, RoomId, UserId
 from storage import schema
 from storage.projections import LIST_READ
+from storage.projections.common import person_of
+from storage.projections.lists import spared_within
 from storage.schema.case_tables import WAITS
 
 from .sanctions import read_in_force
@@ -313,6 +315,13 @@ async def spared_by_list(db: AsyncConnection, person: PersonId, place: Place) ->
     rows = select(t.list, t.n, t.reach).where(t.person == person, t.server == "", _reaching(place))
     ordered = rows.order_by(t.reach.desc(), t.record)  # that of an operator last
     return {row.list: Spared(row.n, row.reach) for row in await db.execute(ordered)}
+
+
+async def records_sparing(db: AsyncConnection, unspared: ListSpared) -> list[int]:
+    """Return the records that a fact takes back which lets a list touch somebody, or a server, again."""
+    within = spared_within(unspared, await person_of(db, unspared.subject))
+    t = schema.list_spared.c
+    return [int(record) for record in await db.scalars(select(t.record).where(within).order_by(t.record))]
 
 
 def _reaching(place: Place) -> ColumnElement[bool]:

@@ -121,7 +121,8 @@ class ListSpared(Fact, kind="list", changes="nothing"):
 
     By a command in a room, or by the decision of case `n`.
 
-    `reach`: how far that counts, as the word of the person who gave it does.
+    `reach`: how far that counts, as the word of the person who gave it does. `undoes`: of "unspared", the record that
+    is taken back; -1: all within that reach.
     """
 
     what: Literal["spared"] = "spared"
@@ -129,6 +130,7 @@ class ListSpared(Fact, kind="list", changes="nothing"):
     list: str
     reach: str = ""
     n: int = 0  # the case; 0: a command
+    undoes: int = -1
     subject: UserId = person()
     by: UserId = person()
     reason: str = private("by")

@@ -7,6 +7,8 @@ from moderation.values.ids import UserId
 
 from .base import Fact, person, unowned
 
+HERE = "here"  # in place of the name of a log: that of this shard
+
 LearntKind = Literal[
     "entry",
     "verified",
@@ -28,9 +30,9 @@ class Learnt(Fact, kind="learnt", changes="all rooms", renames=True, lean=True):
     """A record about a person in the log of another shard, as far as it counts beyond the rooms of that shard.
 
     "restored": that log goes on from a backup, and this is the first record of its new era.
-    `index` and `made` are its place and time there, `refers` the place there of the record that it changes; `size` and
-    `root` are those of the signed checkpoint that proved it. The other public fields are as in the fact that was
-    recorded there (`moderation/shards/crossing.py`).
+    `index` and `made` are its place and time there; `size` and `root` are of the signed checkpoint that proved it.
+    `refers` is the record that it changes, in the log `of` and its era `of_era` ("-": as `origin` and `era`; `HERE`:
+    this log). The other public fields are as in the fact that was recorded there (`moderation/shards/crossing.py`).
     """
 
     what: LearntKind
@@ -42,6 +44,8 @@ class Learnt(Fact, kind="learnt", changes="all rooms", renames=True, lean=True):
     era: str = "-"  # of a log that continues from a backup
     confirmed: int = -1  # of an entry of one community: the record there by which it counts everywhere
     refers: int = -1
+    of: str = "-"
+    of_era: str = "-"
     entry: Literal["-", "charge", "warning", "compensation"] = "-"
     ledger: Literal["credit", "standing"] = "credit"
     cost: int = 0
@@ -61,6 +65,11 @@ class Learnt(Fact, kind="learnt", changes="all rooms", renames=True, lean=True):
     def position(self) -> int:
         """The index in the other log before which nothing is left to be learnt."""
         return max(self.index, self.confirmed)
+
+    @property
+    def changed_log(self) -> tuple[str, str]:
+        """The log, and its era, of the record that it changes."""
+        return (self.origin, self.era) if self.of == "-" else (self.of, self.of_era)
 
 
 class ShardPinned(Fact, kind="learnt", changes="nothing"):

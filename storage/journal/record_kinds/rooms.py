@@ -72,6 +72,7 @@ KINDS: dict[str, Kind] = {
             "of": word("what the entry is about: user, server or room"),
             "advice": word("what the entry recommends: ban, takedown, allow or unknown"),
             "n": integer("case"),
+            "undoes": integer("of unspared: the record that is taken back; left out: all within its reach"),
             "word": word("of our own entry: why, in one word"),
             "hashed": integer("1: our own entry has only a hash of the person's id"),
             "people": integer("how many people of the room are on the server that an entry means"),
