@@ -10,8 +10,9 @@ import os
 import random
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ LONG = bool(PLACES)
 AT_ONCE = 3 * (os.cpu_count() or 1) if LONG else 1  # half of a story is waiting for answers
 SEED = int(os.environ.get("FAULTS_SEED", "7"))
 INSTANTS = 60  # drawn at random, in the long run
+
+Playing = Callable[[Path, Fault], Awaitable[Seen]]
 
 
 async def perform(
@@ -69,6 +72,7 @@ async def _later(running: Running, after_s: float) -> None:
 class Tally:
     """The number of times the bot was killed in a story, and the results."""
 
+    played: int = 0  # how often the story was
     died: Counter[str] = field(default_factory=Counter)  # by the kind of step
     lost: int = 0  # facts and acts that were missing
     doubled: int = 0  # those that there were too many of, and events recorded twice
@@ -76,6 +80,7 @@ class Tally:
 
     def add(self, fault: Fault, peace: Seen, seen: Seen) -> None:
         """Count one run."""
+        self.played += 1
         if seen.deaths:  # a run of a few steps less may be over before
             self.died[seen.step.split(" ")[0] if fault.kill_at else "any"] += seen.deaths
         self.doubled += seen.recorded_twice
@@ -87,28 +92,42 @@ class Tally:
             self.wrong[f"seed {SEED}, {fault}, at {seen.step}"] = found
             print(f"\n{fault} at {seen.step}: {found}", flush=True)
 
+    def add_unfinished(self, fault: Fault, error: Exception, folder: Path) -> None:
+        """Count one run that did not come to its end; the others go on."""
+        self.played += 1
+        self.wrong[f"seed {SEED}, {fault}"] = {"unfinished": f"{type(error).__name__} in {folder}: {error}"}
+        print(f"\n{fault}, in {folder}: {type(error).__name__}: {error}", flush=True)
+
     def __str__(self) -> str:
         counts = f"lost {self.lost}, doubled {self.doubled}, otherwise {len(self.wrong)}"
         return f"killed {self.died.total()} times, {counts}; {dict(self.died)}"
 
 
-async def perform_killed(start: Start, peace: Seen, folder: Path, sample: int, most: int | None = None) -> Tally:
+async def perform_killed(
+    start: Start, peace: Seen, folder: Path, sample: int, most: int | None = None, play: Playing | None = None
+) -> Tally:
     """Play the story once for each of its faults, some at a time. Returns the results, compared with those of `peace`.
 
-    `sample` is the number of faults in `make test`, `most` the number in the long run, None for all.
+    `sample` is the number of faults in `make test`, `most` the number in the long run, None for all; `play` plays the
+    story with a fault in a folder, by default on one machine.
     """
     steps = peace.steps
     chosen = faults(steps, random.Random(SEED), sample)[:most]
     left, tally = list(enumerate(chosen)), Tally()
+    playing = play or partial(perform, start)
 
     async def work() -> None:
         while left:
             number, fault = left.pop()
             where = folder / f"story-{number}"
-            tally.add(fault, peace, await perform(start, where, fault))
-            shutil.rmtree(where)
+            try:
+                tally.add(fault, peace, await playing(where, fault))
+            except Exception as error:
+                tally.add_unfinished(fault, error, where)
+            else:
+                shutil.rmtree(where)
             if LONG:
-                print(f"\r{start.story.name}: {tally}", end="", flush=True)
+                print(f"\r{start.story.name}, {tally.played} of {len(chosen)}: {tally}", end="", flush=True)
 
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
     print(f"\n{start.story.name}, {len(steps)} steps: {tally}", flush=True)

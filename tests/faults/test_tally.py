@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from moderation.model.facts import CreditChanged
@@ -43,6 +44,12 @@ def test_missing_and_doubled_records_are_counted_and_named() -> None:
         "facts": {"missing": {}, "more": {"charged": 1}},
         "homeserver": {"missing": {"card": 1}, "more": {}},
     }
+
+
+def test_a_run_without_an_end_counts_as_wrong() -> None:
+    tally = Tally()
+    tally.add_unfinished(Fault(kill_at=3), AssertionError("waited 300 s"), Path("story-3"))
+    assert (tally.played, tally.died, len(tally.wrong)) == (1, Counter(), 1)
 
 
 def test_balances_that_differ_and_figures_that_are_not_the_sum_are_told() -> None:

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import random
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 
 from storage.journal.verify.verify import verify
 from tests.faults.fault import Fault
-from tests.faults.perform import LONG, SEED, Tally, faults, perform
+from tests.faults.perform import LONG, perform, perform_killed
 from tests.faults.scene import Start, again_at, scene
 from tests.faults.seen import Seen, different
 from tests.faults.stories.away import AWAY
@@ -56,20 +55,16 @@ def _name_in(url: str) -> str:
 async def test_killed_at_any_step_the_leader_leaves_nothing_undone_and_nothing_is_done_twice(
     opened: Start, tmp_path: Path, postgres: Databases, postgres_url: str
 ) -> None:
-    template = _name_in(postgres_url)
-    with postgres.new(template=template) as url:
-        peace, _ = await played(opened, tmp_path / "peace", Fault(), url)
-    assert different(peace, peace) == {}
-    chosen = faults(peace.steps, random.Random(SEED), SAMPLE)
-    tally = Tally()
-    for number, fault in enumerate(chosen):
-        with postgres.new(template=template) as url:
-            seen, pair = await played(opened, tmp_path / f"story-{number}", fault, url)
-            tally.add(fault, peace, seen)
+    async def play(folder: Path, fault: Fault) -> Seen:
+        with postgres.new(template=_name_in(postgres_url)) as url:
+            seen, pair = await played(opened, folder, fault, url)
             assert pair.leader()[0] >= 2
-    print(f"\n{len(peace.steps)} steps: {tally}", flush=True)
+            return seen
+
+    peace = await play(tmp_path / "peace", Fault())
+    assert different(peace, peace) == {}
+    tally = await perform_killed(opened, peace, tmp_path, SAMPLE, play=play)
     assert tally.wrong == {}
-    assert tally.died.total() >= len(chosen) // 2
 
 
 async def test_a_leader_that_was_paused_dies_without_writing_a_line_when_it_wakes(

@@ -54,9 +54,14 @@ class OnPostgres(Running):
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         try:
-            return self._tables.rows(sql)
+            return self._tables.rows(sql, keep=True)
         except NotMade:
             return []
+
+    async def stop(self) -> int:
+        ended = await super().stop()
+        self._tables.close()  # or the database could not be copied
+        return ended
 
     def leader(self) -> tuple[int, str, bool]:
         """Return epoch, instance and whether it has resigned, as the database has them."""
@@ -179,6 +184,7 @@ class TwoMachines(OnPostgres):
         key = LineKey.derived(log_key.load(standby.data).seed, "")
         with closing(PostgresLines(psycopg.connect(self.url, autocommit=True), "", None, key)) as table:
             follow(open_follower(standby.data, table))  # what the leader wrote after the standby had ended
+        self._tables.close()
         return self.exits[-1]
 
     def logs(self) -> list[dict[str, bytes]]:
