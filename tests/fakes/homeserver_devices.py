@@ -9,7 +9,7 @@ Left to others: keys (`homeserver_keys.py`), rooms (`homeserver_rooms.py`).
 Specification: Matrix client-server API v1.19, "Send-to-Device messaging", "Extensions to /sync".
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from tests.fakes.homeserver_rooms import MEMBER, Event, Json, Room, World
 
@@ -79,13 +79,14 @@ class Devices:
     def _changed_for(self, world: World, user: str, since: int, upto: int | None = None) -> set[str]:
         end = self.count if upto is None else upto
         names = {name for place, name in self._changed if since < place <= end}
-        return names & ({user} | _shared(world, user)) if names else names
+        return {name for name in names if name == user or _share_a_room(world, user, name)}
 
 
-def _shared(world: World, user: str) -> set[str]:
-    """Return the users who share a room with this user."""
-    mine = [room for room in world.rooms_of.get(user, {}).values() if room.membership(user) == "join"]
-    return {each for room in mine for each in room.joined()}
+def _share_a_room(world: World, one: str, other: str) -> bool:
+    """Tell whether two users share a room."""
+    theirs = sorted((world.rooms_of.get(each, {}) for each in (one, other)), key=len)
+    found = (room for id, room in theirs[0].items() if id in theirs[1])
+    return any(room.membership(one) == room.membership(other) == "join" for room in found)
 
 
 def _moved(world: World, user: str, events: Iterable[tuple[Room, Event]]) -> tuple[set[str], set[str]]:
@@ -101,5 +102,4 @@ def _moved(world: World, user: str, events: Iterable[tuple[Room, Event]]) -> tup
             came |= whom
         elif before == "join" != now:
             gone |= whom
-    there: Collection[str] = _shared(world, user) if gone else ()
-    return came - gone, gone - set(there) - {user}
+    return came - gone, {each for each in gone if each != user and not _share_a_room(world, user, each)}

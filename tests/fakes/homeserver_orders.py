@@ -21,6 +21,7 @@ import orjson
 
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.fakes.homeserver_answers import sync
+from tests.fakes.homeserver_copies import copy_room
 from tests.fakes.homeserver_rooms import Json, seed
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,14 @@ class Orders:
             self._world.add(room, creator, "m.room.power_levels", content, "")
         self._server.tell()
         return room.id
+
+    def do_copies(
+        self, room: str, people: Sequence[Sequence[str]], instead_of: Sequence[str] = (), named: Sequence[str] = ()
+    ) -> Sequence[tuple[str, Sequence[str]]]:
+        """Copy a room once for each list of people. Returns the ids of the copies, and in each of `named` events."""
+        made = [copy_room(self._world, self._world.rooms[room], each, instead_of) for each in people]
+        self._server.tell()
+        return [(copy.id, [ids[each] for each in named]) for copy, ids in made]
 
     def do_invite(self, room: str, by: str, user: str) -> None:
         """Invite somebody."""

@@ -176,7 +176,7 @@ class World:
     def create(self, creator: str, body: Mapping[str, Any]) -> Room:
         """Create a room (section "POST /createRoom")."""
         version = str(body.get("room_version", VERSION))
-        room = Room("!" + _random(32 if version == VERSION else 13) + _tail(version, self.server), version)
+        room = Room(new_room_id(self, version), version)
         self.rooms[room.id] = room
         creation = {"room_version": version, **body.get("creation_content", {})}
         self.add(room, creator, "m.room.create", creation, "")
@@ -440,12 +440,13 @@ def _strip(target: Event, redaction: Event) -> None:
     target.gone = redaction.arrived
 
 
+def new_room_id(world: World, version: str) -> str:
+    """Return an id for a room, which in room version 12 has no server name."""
+    return f"!{_random(32)}" if version == VERSION else f"!{_random(13)}:{world.server}"
+
+
 def _random(count: int) -> str:
     return secrets.token_urlsafe(count)
-
-
-def _tail(version: str, server: str) -> str:
-    return "" if version == VERSION else f":{server}"
 
 
 def _named(name: str, value: str) -> Json:

@@ -1,13 +1,16 @@
 """The simulated homeserver when it is told to fail, to hold events back, or to report many at once."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
 from tests.fakes.homeserver import Fault, SimulatedHomeserver
+from tests.fakes.homeserver_copies import copy_room
 from tests.fakes.homeserver_orders import Simulated
+from tests.fakes.homeserver_rooms import seed
 from tests.people.client import Client, MatrixError
 
 
@@ -94,3 +97,36 @@ async def test_the_process_of_its_own_takes_orders_and_measures_how_long_a_messa
         assert 0 < gone < 60
         assert stands is None
         assert (await server.order("counts"))["rooms/redact"] == 1
+
+
+async def test_a_copy_of_a_room_is_answered_like_the_room_itself(server: SimulatedHomeserver) -> None:
+    users = {name: server.account(name)[0] for name in ("ann", "ben", "cat")}
+    async with await _person(server, "dan") as dan:
+        first = await dan.create_room()
+        world, room = server.world, server.world.rooms[first]
+        seed(world, room, [users["ann"]])
+        said = world.send(room, users["ann"], "m.room.message", {"body": "tea?"})
+        relation = {"m.relates_to": {"m.in_reply_to": {"event_id": said.id}}}
+        world.send(room, dan.user, "m.room.message", {"body": "yes", **relation})
+        copy, ids = copy_room(world, room, [users["ben"], users["cat"]], [users["ann"]])
+        answers = {}
+        for id, event in ((first, said.id), (copy.id, ids[said.id])):
+            told = (await dan.request("GET", "sync", query={"timeout": "0"}))["rooms"]["join"][id]["timeline"]["events"]
+            state = await dan.request("GET", "rooms", id, "state")
+            members = (await dan.request("GET", "rooms", id, "members"))["chunk"]
+            here = await dan.request("GET", "rooms", id, "event", event)
+            answers[id] = [*told, *state, *members, here]
+    more = [raw for raw in answers[copy.id] if raw.get("state_key") == users["cat"]]
+    assert {raw["content"]["displayname"] for raw in more} == {"cat"}
+    text = repr([raw for raw in answers[copy.id] if raw not in more])
+    for old, new in {**ids, first: copy.id, users["ann"]: users["ben"], "'ann'": "'ben'"}.items():
+        text = text.replace(new, old)
+    assert _untimed(text) == _untimed(repr(answers[first]))
+    assert len(more) == 3
+    assert {room.id: room.joined() for room in world.rooms_of[users["cat"]].values()} == {
+        copy.id: [dan.user, users["ben"], users["cat"]]
+    }
+
+
+def _untimed(text: str) -> str:
+    return re.sub(r"'origin_server_ts': \d+", "", text)
