@@ -79,6 +79,16 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+def go_first(*processes: int) -> None:
+    """Let this process, what it starts from now on, and these processes go before all other programs of the machine.
+
+    So a machine that is busy measures almost as a quiet one. Raises `PermissionError` unless the system allows it.
+    """
+    for process in (os.getpid(), *processes):
+        for thread in os.listdir(f"/proc/{process}/task"):
+            os.sched_setscheduler(int(thread), os.SCHED_RR, os.sched_param(1))
+
+
 def processor_time() -> float:
     """Return the processor time (s) of this process and of its children that have ended."""
     times = os.times()

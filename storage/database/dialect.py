@@ -46,8 +46,11 @@ class _Update(OnConflictDoUpdate):
 
 
 def upsert(table: Table) -> Upsert:
-    """Return an INSERT into a table, to be completed by what happens to a row that is there already."""
-    return Upsert(table)
+    """Return an INSERT into a table, to be completed by what happens to a row that is there already.
+
+    It does not ask for the number that a new row gets.
+    """
+    return Upsert(table).inline()
 
 
 # Conditions on many values.

@@ -3,8 +3,8 @@
 Rules kept here:
 - The rows of a statement are fetched with it, and nothing of it stays open.
 - Statements needed at once go in one pipeline (`rows_of`), and so does one that is run for many rows.
-- A transaction begins in the pipeline of its first statement, with what must hold in each (the fence). Statements
-  whose rows nobody waits for (`rows_of` of insertions) go with the next one, or with the commit.
+- A transaction begins in the pipeline of its first statement, with what must hold in each (the fence). Changes in it,
+  whose rows nobody waits for, go with the next query or with the commit; an error of theirs is raised there.
 - Text and changes of tables, which are rare, are left to SQLAlchemy.
 - Values are as on SQLite: whole numbers of any kind are `int`; a text cannot hold U+0000 here, which becomes U+FFFD.
 
@@ -28,9 +28,10 @@ from sqlalchemy.pool import NullPool
 from . import postgresql_types
 from .engine import TableConnection, TableEngine
 from .rows import Asked, Rows
-from .statements import MOST, Fetched, Result, Statements
+from .statements import MOST, Result, Statements
 
 STATEMENTS = Statements(postgresql_types.StatementDialect(paramstyle="numeric_dollar"))  # type: ignore[no-untyped-call]
+_MOST_PUT_OFF = 1_000  # changes that wait for the next query
 Step = tuple[str, Sequence[object]]  # a statement and its values
 _TO_CLEAN = """SELECT quote_ident(schemaname) || '.' || quote_ident(relname) FROM pg_stat_user_tables
     WHERE (schemaname IN (current_schema(), 'answerable_shared') OR starts_with(schemaname, current_schema() || '$'))
@@ -82,11 +83,11 @@ class PostgresqlConnection(TableConnection):
         if filled is None:
             await self._begin()
             return await super().execute(statement, parameters, **more)
-        done = await self._run([(filled.sql, values) for values in filled.values])
-        if len(done) == 1:
-            return Result(filled.columns, done[0])
-        rows = [row for each in done for row in each.rows]
-        return Result(filled.columns, Fetched(rows, sum(each.rowcount for each in done)))
+        steps = [(filled.sql, values) for values in filled.values]
+        if filled.is_change and self._each:
+            await self._put_these_off(steps)
+            return Result(filled.columns)
+        return Result(filled.columns, [row for rows in await self._run(steps) for row in rows])
 
     async def exec_driver_sql(self, statement: str, *arguments: Any, **more: Any) -> Any:
         """Run a statement of PostgreSQL's own."""
@@ -98,10 +99,10 @@ class PostgresqlConnection(TableConnection):
         ready = [STATEMENTS.ready(each) for each in asked]
         steps = [(each.sql, each.values(values)) for each, (_, values) in zip(ready, asked, strict=True)]
         if self._each and all(isinstance(each.statement, Insert) for each in ready):
-            self._put_off += steps
+            await self._put_these_off(steps)
             return [[] for _ in ready]
         done = await self._run(steps)
-        return [[each.row(*row) for row in found.rows] for each, found in zip(ready, done, strict=True)]
+        return [[each.row(*row) for row in rows] for each, rows in zip(ready, done, strict=True)]
 
     async def rows_then(
         self, asked: Sequence[Asked], then: Callable[[list[Rows]], Sequence[Asked]]
@@ -150,7 +151,12 @@ class PostgresqlConnection(TableConnection):
         if self._beginning() or self._put_off:
             await self._run([])
 
-    async def _run(self, steps: Sequence[Step]) -> list[Fetched]:
+    async def _put_these_off(self, steps: Sequence[Step]) -> None:
+        self._put_off += steps
+        if len(self._put_off) >= _MOST_PUT_OFF:
+            await self._run([])
+
+    async def _run(self, steps: Sequence[Step]) -> list[Sequence[Any]]:
         """Run statements one after the other, in one round trip; the rest is not run after one that fails."""
         async with self._turn:
             if self.invalidated:
@@ -170,8 +176,8 @@ async def _asked(driver: "psycopg.AsyncConnection[Any]", step: Step) -> "psycopg
     return await psycopg.AsyncRawCursor(driver).execute(*step)
 
 
-async def _done(cursor: "psycopg.AsyncRawCursor[Any]") -> Fetched:
-    return Fetched(await cursor.fetchall() if cursor.description else (), cursor.rowcount)
+async def _done(cursor: "psycopg.AsyncRawCursor[Any]") -> Sequence[Any]:
+    return await cursor.fetchall() if cursor.description else ()
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from .engine import TableConnection, TableEngine
 from .rows import Asked, Rows
-from .statements import Fetched, Ready, Result, Statements
+from .statements import Ready, Result, Statements
 
 _FREE_SHARE = 10  # more than each tenth page is given back, if that is worth while
 _FREE_PAGES = 1_000
@@ -31,11 +31,11 @@ BUSY_MS = 5_000
 STATEMENTS = Statements(SQLiteDialect_aiosqlite())
 
 
-def _do(connection: sqlite3.Connection, many: bool, sql: str, values: Any) -> Fetched:
+def _do(connection: sqlite3.Connection, many: bool, sql: str, values: Any) -> Sequence[Any]:
     """Run one statement; called in the thread of the connection."""
     cursor = (connection.executemany if many else connection.execute)(sql, values)
     try:
-        return Fetched(cursor.fetchall() if cursor.description else (), cursor.rowcount)
+        return cursor.fetchall() if cursor.description else ()
     finally:
         cursor.close()
 
@@ -48,7 +48,7 @@ class SqliteConnection(TableConnection):
         filled = STATEMENTS.filled(statement, parameters)
         if filled is None:
             return await super().execute(statement, parameters, **more)
-        sql, values, columns, many = filled
+        sql, values, columns, many, _ = filled
         return Result(columns, await self.hand_over(_do, many, sql, values if many else values[0]))
 
     async def commit(self) -> None:

@@ -24,19 +24,11 @@ from .rows import Asked, Query
 MOST = 1_000  # compiled statements that are kept
 
 
-class Fetched(NamedTuple):
-    """The whole result of one statement."""
-
-    rows: Sequence[Any]
-    rowcount: int
-
-
 class Result(IteratorResult[Any]):
-    """The rows of a statement, and how many it changed."""
+    """The rows of a statement. How many a change concerned is not told: on PostgreSQL it may not be done yet."""
 
-    def __init__(self, columns: SimpleResultMetaData, done: Fetched) -> None:
-        super().__init__(columns, iter(done.rows))
-        self.rowcount = done.rowcount
+    def __init__(self, columns: SimpleResultMetaData, rows: Sequence[Any] = ()) -> None:
+        super().__init__(columns, iter(rows))
 
 
 class Filled(NamedTuple):
@@ -46,11 +38,13 @@ class Filled(NamedTuple):
     values: Sequence[Sequence[Any]]
     columns: SimpleResultMetaData
     many: bool
+    is_change: bool  # of rows, without asking for any
 
 
 class _Plan(NamedTuple):
     """A compiled statement."""
 
+    is_change: bool
     columns: SimpleResultMetaData
     defaults: Sequence[tuple[str, object]]  # for columns that an INSERT does not name
 
@@ -101,7 +95,9 @@ class Statements:
         if compiled.post_compile_params:  # lists, of which each value has a mark
             expanded = compiled._process_parameters_for_postcompile(filled[0])
             sql, names, filled = expanded.statement, expanded.positiontup, [{**filled[0], **expanded.parameters}]
-        return Filled(sql, [[each[name] for name in names or ()] for each in filled], plan.columns, many)
+        return Filled(
+            sql, [[each[name] for name in names or ()] for each in filled], plan.columns, many, plan.is_change
+        )
 
     def ready(self, asked: Asked) -> Ready:
         """Return a statement built once, as the driver takes it."""
@@ -129,4 +125,6 @@ class Statements:
         defaults: list[Any] = [each.default for each in compiled.insert_prefetch]
         names = [compiled._within_exec_param_key_getter(each) for each in compiled.insert_prefetch]
         values = [each.arg for each in defaults]
-        return _Plan(SimpleResultMetaData([each.keyname for each in columns]), list(zip(names, values, strict=True)))
+        is_change = not columns and (compiled.isinsert or compiled.isupdate or compiled.isdelete)
+        named = SimpleResultMetaData([each.keyname for each in columns])
+        return _Plan(is_change, named, list(zip(names, values, strict=True)))

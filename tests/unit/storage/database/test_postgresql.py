@@ -18,12 +18,13 @@ from bot.leading import lead
 from moderation.model.actions.rooms import Align
 from moderation.values.ids import RoomId
 from storage import outbox, schema
-from storage.database import moved, postgresql, server, shared_tables
+from storage.database import moved, postgresql, psycopg_driver, server, shared_tables
 from storage.database import schemas as database_schemas
 from storage.database.database import Database, commits_of, is_older, is_there, refuse_other_schema, schema_of
 from storage.database.fence import Epoch, Superseded
 from storage.database.place import DatabasePlace
 from storage.database.postgresql_small_store import PostgresqlSmallStore
+from storage.database.psycopg_driver import PostgresqlConnection
 from storage.database.refusals import DatabaseRefused, refusal_of
 from storage.database.rows import rows_of, rows_then
 from storage.database.schemas import schemas
@@ -156,12 +157,34 @@ async def test_sums_of_whole_numbers_are_whole(database: Database) -> None:
     assert isinstance(found[0], int)
 
 
-async def test_the_count_of_changed_rows_is_told(database: Database) -> None:
+async def test_changes_cost_no_round_trip_of_their_own(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    trips, run = list[int](), PostgresqlConnection._run
+
+    async def counted(self: PostgresqlConnection, steps: Any) -> Any:
+        trips.append(len(steps))
+        return await run(self, steps)
+
+    monkeypatch.setattr(PostgresqlConnection, "_run", counted)
     async with database.write() as db:
-        assert (await db.execute(update(schema.meta).values(value="x"))).rowcount == 3
-        some = [{"k": key} for key in ("a", "b", "none")]
-        changed = await db.execute(schema.meta.delete().where(schema.meta.c.key == bindparam("k")), some)
-        assert changed.rowcount == 2
+        await db.execute(insert(schema.meta), [{"key": key, "value": ""} for key in "xyz"])
+        await db.execute(update(schema.meta).values(value="new"))
+        await db.execute(schema.meta.delete().where(schema.meta.c.key == "a"))
+        await outbox.put(db, [Align(room=RoomId("!a:x"), routine=True)], cause=1, now=0)  # which gets a number
+        assert trips == []
+        assert [row.value for row in (await db.execute(NAMED, {"key": "x"}))] == ["new"]
+        await db.execute(schema.meta.delete().where(schema.meta.c.key == "x"))
+    assert trips == [1, 1]  # the query, and the end of the transaction
+    async with database.read() as db:
+        assert list((await db.execute(ORDERED)).scalars()) == ["b", "c", "y", "z"]
+
+
+async def test_many_changes_do_not_wait_for_the_end(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psycopg_driver, "_MOST_PUT_OFF", 5)
+    async with database.write() as db:
+        with pytest.raises(IntegrityError):
+            for _ in range(3):
+                await db.execute(insert(schema.meta), [{"key": key, "value": ""} for key in ("x", "y")])
+        await db.rollback()
 
 
 async def test_a_text_with_a_null_character_is_kept_without_it_and_found_again(database: Database) -> None:
@@ -196,7 +219,7 @@ async def test_an_error_of_a_statement_undoes_the_transaction_and_the_next_one_w
         assert list((await db.execute(ORDERED)).scalars()) == KEYS
 
 
-async def test_insertions_that_go_with_the_commit_are_seen_before_it_and_undo_all_if_they_fail(
+async def test_changes_that_go_with_the_commit_are_seen_before_it_and_undo_all_if_they_fail(
     database: Database,
 ) -> None:
     new = (insert(schema.meta), {"key": "new", "value": ""})

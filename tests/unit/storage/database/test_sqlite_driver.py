@@ -97,12 +97,6 @@ async def test_a_read_only_transaction_ends_without_a_thread_switch(
     assert handed == ["_do"]
 
 
-async def test_it_is_told_how_many_rows_were_changed(database: Database) -> None:
-    async with database.write() as db:
-        assert (await db.execute(update(schema.meta).values(value="x"))).rowcount == 3
-        assert (await db.execute(schema.meta.delete().where(schema.meta.c.key == "nobody"))).rowcount == 0
-
-
 async def test_errors_come_as_sqlalchemys_and_the_transaction_is_undone(database: Database) -> None:
     with pytest.raises(IntegrityError):
         async with database.write() as db:
