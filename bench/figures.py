@@ -85,8 +85,8 @@ def go_first(*processes: int) -> None:
     So a machine that is busy measures almost as a quiet one. Raises `PermissionError` unless the system allows it.
     """
     for process in (os.getpid(), *processes):
-        for thread in os.listdir(f"/proc/{process}/task"):
-            os.sched_setscheduler(int(thread), os.SCHED_RR, os.sched_param(1))
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            os.sched_setscheduler(int(thread.name), os.SCHED_RR, os.sched_param(1))
 
 
 def processor_time() -> float:

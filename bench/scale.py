@@ -1,13 +1,14 @@
 """The cost of many rooms: each thing that people wait for, with 10,000 rooms and with ten.
 
-    python -m bench.scale [--json FILE] [--rooms N] [--large N] [--rounds N]
+    python -m bench.scale [--json FILE] [--rooms N] [--large N] [--rounds N] [--first]
 
 Two deployments run at the same time, each a bot and a simulated homeserver in processes of their own: one serves ten
 rooms of twenty people, the other `--rooms` of them and one of `--large` people. Ten are entered by invitation in each;
 the others of the large deployment were there before (`standing.py`). Somebody has spoken in each room, so that all is
 in memory that stays there. Each thing is done in turn in the one and in the other, and is measured from the message
 that asks for it until the homeserver has what the bot sends. The small deployment is the floor of what must not grow
-with the number of rooms.
+with the number of rooms. The processor time is that of the bot, until it has nothing left to send. With `--first` what
+is measured goes before other programs of the machine, which needs root.
 """
 
 import argparse
@@ -20,8 +21,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from bench.figures import Figure, at_most, at_most_times, measure
-from bench.simulated import BAD, OWNER, Deployment, deployment, memory_mb, person, rules
+from bench.figures import Figure, at_most, at_most_times, go_first, measure
+from bench.simulated import BAD, OWNER, Deployment, deployment, memory_mb, person, ran_s, rules
 from bench.standing import add_copies
 from storage.database.place import FILE
 
@@ -120,8 +121,8 @@ TIMES: tuple[tuple[str, Measure], ...] = (
     ("!cases, old ones kept", cases),
     ("!credit, many entries", credit),
     ("entering a room", entering),
-    ("start to ready", start),
 )
+START = "start to ready"
 
 
 async def scale(options: argparse.Namespace) -> AsyncGenerator[Figure]:
@@ -138,28 +139,41 @@ async def scale(options: argparse.Namespace) -> AsyncGenerator[Figure]:
         for bot, large in ((few, 0), (many, options.large)):
             await _remember(bot, options.cases, options.entries)
             await _speak(bot, large)
+        if options.first:
+            go_first(*(pid for bot in (few, many) for pid in (bot.pid, bot.server.pid)))
         for name, each in TIMES:
-            yield await _compared(name, each, few, many, options)
-        mb = memory_mb(many.pid)
-        yield Figure(
-            f"memory, {options.rooms} rooms",
-            "MB",
-            mb,
-            f"{options.few} rooms",
-            memory_mb(few.pid),
-            **at_most(MEMORY_MB, mb, "MB"),
-        )
+            for figure in await _compared(name, each, few, many, options):
+                yield figure
+        mb, little = memory_mb(many.pid), memory_mb(few.pid)
+        yield Figure("memory", "MB", mb, f"with {options.few} rooms", little, **at_most(MEMORY_MB, mb, "MB"))
+        for figure in await _compared(START, start, few, many, options):
+            yield figure
 
 
-async def _compared(name: str, each: Measure, few: Deployment, many: Deployment, options: argparse.Namespace) -> Figure:
-    ours: list[float] = []
-    floor: list[float] = []
+async def _compared(
+    name: str, each: Measure, few: Deployment, many: Deployment, options: argparse.Namespace
+) -> tuple[Figure, Figure]:
+    """Return what one thing took, and the processor time of the bot."""
+    ours: list[tuple[float, float]] = []
+    floor: list[tuple[float, float]] = []
     for number in range(options.rounds):
-        floor.append(await each(few, number) * 1000)
-        ours.append(await each(many, number) * 1000)
-    one, other = statistics.median(ours), statistics.median(floor)
+        floor.append(await _measured(each, few, number))
+        ours.append(await _measured(each, many, number))
+    beside = f"with {options.few} rooms"
+    (one, used), (other, little) = (map(statistics.median, zip(*times, strict=True)) for times in (ours, floor))
     target = at_most(START_S * 1000, one, "ms") if each is start else at_most_times(SLOWER, one, other)
-    return Figure(name, "ms", one, f"with {options.few} rooms", other, **target)
+    of_processor = {} if each is start else at_most_times(SLOWER, used, little)
+    return (
+        Figure(name, "ms", one, beside, other, **target),
+        Figure("  processor time", "ms", used, beside, little, **of_processor),
+    )
+
+
+async def _measured(each: Measure, bot: Deployment, number: int) -> tuple[float, float]:
+    """Return what one thing took, and the processor time of the bot, in ms."""
+    pid, before = bot.pid, ran_s(bot.pid)
+    took = await each(bot, number)
+    return 1000 * took, 1000 * (ran_s(bot.pid) - (before if bot.pid == pid else 0))
 
 
 def _people(rooms: int, first: int = 0) -> list[list[str]]:
@@ -234,7 +248,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--large", type=int, default=100_000, help="people in one more room")
     parser.add_argument("--cases", type=int, default=10_000, help="old ones")
     parser.add_argument("--entries", type=int, default=1_000, help="of one person's credit")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--first", action="store_true", help="go before other programs, as root may")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,9 @@ def test_scale_measures_everything_next_to_a_small_deployment() -> None:
     words = ["--few", "1", "--rooms", "2", "--large", "30", "--cases", "20", "--entries", "10", "--rounds", "1"]
     figures = list(scale.run(options(scale.add_arguments, *words)))
     assert [figure.name for figure in figures if figure.floor] == [
-        *(name for name, _ in scale.TIMES),
-        "memory, 2 rooms",
+        *(each for name, _ in scale.TIMES for each in (name, "  processor time")),
+        "memory",
+        scale.START,
+        "  processor time",
     ]
     assert all(figure.ours > 0 for figure in figures)

@@ -194,6 +194,11 @@ class Simulated:
             process.stdin.close()
             await process.wait()
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
     async def order(self, name: str, /, **body: Any) -> Any:
         """Send an order, and return the answer."""
         async with self._session.post(f"{self.url}/_simulated/{name}", data=orjson.dumps(body)) as response:
