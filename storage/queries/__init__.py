@@ -21,34 +21,23 @@ from .bursts import (
     cases_of_burst,
     room_lately,
 )
+from .case_assignments import assigned_to, charged_for, excused_cases, gone_from, told_cases, told_of
 from .case_queue import Cursor, QueueCounts, QueueFilter, QueuePage, QueueRow, cases_of_person, queue_counts, queue_page
 from .case_steps import CaseStepRow, last_record_of, time_line
+from .case_words import CaseNote, comments_of, notes_of, statements_of
 from .cases import (
     MOST_WAITING,
-    CaseNote,
-    Figures,
     Question,
-    assigned_to,
     case_by_card,
     case_view,
     cases_of,
-    charged_for,
     closable_cases,
-    comments_of,
     due_cases,
-    excused_cases,
-    figures_of,
-    gone_from,
     is_reported,
-    messages_of_dismissed_cases,
     newest_case_of,
     next_case,
-    notes_of,
     question_of,
     records_of_case,
-    statements_of,
-    told_cases,
-    told_of,
     waiting_cases,
     waiting_with,
     with_operator,
@@ -63,6 +52,7 @@ from .console import (
     console_sessions,
 )
 from .daily import daily_counts
+from .decisions import Figures, figures_of, messages_of_dismissed_cases
 from .desks import (
     desk_used_by,
     desk_view,
@@ -91,6 +81,7 @@ from .events import (
     unwanted_events,
 )
 from .join_waves import comings, inviter_of, last_wave, removed_lately, shut_by_waves, who_stands
+from .ledgers import entries_by_person, ledgers, people_with_entries
 from .linked_accounts import accounts_of, accounts_of_all
 from .list_previews import ListPreview, list_preview, previews_asked, rooms_entered
 from .lists import (
@@ -124,7 +115,6 @@ from .people import (
     came_after_us,
     display_name,
     display_names,
-    entries_by_person,
     everybody,
     groups_of,
     has_confirmed,
@@ -132,13 +122,11 @@ from .people import (
     joined_of,
     language_of,
     last_asked,
-    ledgers,
     memberships,
     memberships_of,
     names_in,
     people_met,
     people_of,
-    people_with_entries,
     person_view,
     records_of_names,
     roles,

@@ -9,7 +9,7 @@ from moderation.credit.ledger import settings_of
 from moderation.model.facts import Ledger
 from moderation.policy import Policy
 
-from .people import entries_by_person
+from .ledgers import entries_by_person
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Cases: one case, by card, about a person, waiting, due."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,8 +8,7 @@ from sqlalchemy import Select, bindparam, func, literal, or_, select, union, uni
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.cases.deadlines import Excused, Gone
-from moderation.model.builtin_rules import LISTED, LISTED_SERVER, OVERDUE
+from moderation.model.builtin_rules import LISTED, LISTED_SERVER
 from moderation.model.context import CaseView
 from moderation.model.facts import SanctionKind
 from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
@@ -19,6 +18,7 @@ from storage.database.rows import rows_of, rows_then
 from storage.projections import CASES_FROM, POSTED, get_meta, person_of
 from storage.schema.case_tables import WAITS
 
+from .case_assignments import assigned_to
 from .linked_accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP
 
@@ -74,7 +74,7 @@ _CHARGED = (
 _TWO_ROOMS = select(schema.rooms.c.room).where(ACTIVE_GROUP).limit(2)
 _TWO_OF_COMMUNITY = _TWO_ROOMS.where(schema.rooms.c.community == bindparam("reach"))
 _REPORTED = select(schema.reports.c.record).where(schema.reports.c.n == bindparam("n")).limit(1)
-_a, _c = schema.assignments.c, schema.cases.c
+_c = schema.cases.c
 _ORDERED_HERE = select(schema.sanctions.c.n).where(  # as `_ELSEWHERE`, seen from one of those rooms
     schema.sanctions.c.person == bindparam("person"),
     schema.sanctions.c.room == bindparam("room"),
@@ -87,9 +87,6 @@ _CASES_OF = (
     .order_by(_c.n.desc())
     .limit(bindparam("most"))
 )
-_t, _note = schema.statements.c, schema.case_notes.c
-_STATEMENTS = select(_t.statement).where(_t.n == bindparam("n"), _t.statement != "").order_by(_t.record)
-_NOTES = select(schema.case_notes).where(_note.n == bindparam("n"), _note.words != "").order_by(_note.record)
 _DUE = (  # two searches in two indexes: a condition with "or" would read every case
     select(_c.n)
     .where(
@@ -331,131 +328,10 @@ async def closable_cases(db: AsyncConnection, decided_before: int, limit: int) -
     return list(await db.scalars(select(c.n).where(*over).order_by(c.n).limit(limit)))
 
 
-_asked = (_a.n == bindparam("n"), _a.asked == bindparam("asked"))
-_named = (*_asked, _a.user != "")
-_since = select(_c.appealed).where(_c.n == bindparam("n")).scalar_subquery()
-_ASKED_SINCE = select(_a.user).where(*_named, _a.at >= _since).order_by(_a.record)
-_TOLD_OF = select(_a.user).where(*_named, _a.told == 1)
-_LEFT = select(_a.user, _a.gone, _a.gone_by).where(*_asked, _a.gone > 0)
-_CHARGED_FOR = select(_c.subject).where(_c.about == bindparam("n"), _c.rule == OVERDUE)
-
-
-async def assigned_to(db: AsyncConnection, n: int, asked: str) -> tuple[UserId, ...]:
-    """Return who is responsible for a case at a level, each once, in the order asked; for an appeal, since then."""
-    return tuple(dict.fromkeys(await db.scalars(_ASKED_SINCE, {"n": n, "asked": asked})))
-
-
-async def told_of(db: AsyncConnection, n: int, asked: str) -> frozenset[UserId]:
-    """Return those responsible for a case at a level who have been told so, as the records show."""
-    return frozenset(await db.scalars(_TOLD_OF, {"n": n, "asked": asked}))
-
-
-async def gone_from(db: AsyncConnection, n: int, asked: str) -> dict[UserId, Gone]:
-    """Return which of those responsible for a case at a level left while it waited, when and by whom."""
-    rows = await db.execute(_LEFT, {"n": n, "asked": asked})
-    return {UserId(row.user): Gone(row.gone, own=row.gone_by == row.user) for row in rows}
-
-
-async def told_cases(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[int, ...]:
-    """Return the cases of a room that wait for somebody's decision now and that they were told of."""
-    a, c = schema.assignments.c, schema.cases.c
-    told = select(c.n).join(schema.assignments, a.n == c.n).where(c.room == room, a.user == user, a.told == 1)
-    return tuple(sorted(set(await db.scalars(told.where(a.asked == c.asked, WAITS)))))
-
-
-async def excused_cases(db: AsyncConnection, user: UserId, room: RoomId, since_ms: int) -> tuple[Excused, ...]:
-    """Return a room's cases that passed their deadline since then while this person was responsible but gone."""
-    a, c = schema.assignments.c, schema.cases.c
-    charged = (
-        select(schema.cases.c.about)
-        .where(schema.cases.c.rule == OVERDUE, schema.cases.c.subject == user)
-        .scalar_subquery()
-    )
-    rows = await db.execute(
-        select(c.n, WAITS)
-        .join(schema.assignments, a.n == c.n)
-        .where(c.room == room, a.user == user, a.excused > since_ms, c.n.not_in(charged))
-        .distinct()
-        .order_by(c.n)
-    )
-    return tuple(Excused(n, waits=bool(waits)) for n, waits in rows)
-
-
-async def charged_for(db: AsyncConnection, n: int) -> frozenset[UserId]:
-    """Return those already charged against standing because this case was not decided in time."""
-    return frozenset(await db.scalars(_CHARGED_FOR, {"n": n}))
-
-
 async def with_operator(db: AsyncConnection, room: RoomId) -> frozenset[int]:
     """Return the cases of a room that wait for the operator because nobody else decided them."""
     c = schema.cases.c
     return frozenset(await db.scalars(select(c.n).where(c.room == room, c.state == "escalated_operator")))
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The number of cases that somebody decided, of those dismissed, and of those reversed by an appeal."""
-
-    by: UserId
-    decided: int = 0
-    dismissed: int = 0
-    reversed: int = 0
-
-
-async def messages_of_dismissed_cases(db: AsyncConnection) -> frozenset[int]:
-    """Return the records of messages of which people decided that they broke no rule."""
-    dismissed = select(schema.cases.c.n).where(schema.cases.c.outcome == "dismissed")
-    return frozenset(await db.scalars(select(schema.evidence.c.record).where(schema.evidence.c.n.in_(dismissed))))
-
-
-async def figures_of(db: AsyncConnection, room: RoomId, since: int) -> tuple[Figures, ...]:
-    """Return how often each person decided in a room since a time, with dismissals and reversals."""
-    d = schema.decisions.c
-    rows = await db.execute(
-        select(schema.decisions)
-        .join(schema.cases, schema.cases.c.n == d.n)
-        .where(schema.cases.c.room == room)
-        .order_by(d.n, d.record)
-    )
-    found: dict[UserId, Figures] = {}
-    before: Any = None
-    for row in rows:
-        if before is not None and row.n == before.n and row.state == "reversed" and row.at >= since and before.by:
-            mine = found.get(before.by, Figures(before.by))
-            found[before.by] = replace(mine, reversed=mine.reversed + 1)
-        if row.at >= since and row.by:
-            mine = found.get(row.by, Figures(row.by))
-            dismissed = mine.dismissed + (row.what == "dismissed")
-            found[row.by] = replace(mine, decided=mine.decided + 1, dismissed=dismissed)
-        before = row
-    return tuple(found[user] for user in sorted(found))
-
-
-async def statements_of(db: AsyncConnection, n: int) -> tuple[str, ...]:
-    """Return the statements of reasons for a case, as JSON, oldest first."""
-    return tuple(await db.scalars(_STATEMENTS, {"n": n}))
-
-
-@dataclass(frozen=True, slots=True)
-class CaseNote:
-    """A note that somebody left on a case for those who handle it."""
-
-    by: UserId
-    words: str
-    at: int
-
-
-async def comments_of(db: AsyncConnection, accounts: Collection[UserId], since_ms: int, n: int = 0) -> int:
-    """Return how many comments a person gave since then on cases about them, or on case `n`; kept or not."""
-    c, note = schema.cases.c, schema.case_notes.c
-    own = (c.n == note.n, sql_list(c.subject, accounts), sql_list(note.by, accounts), note.at >= since_ms)
-    count = select(func.count()).select_from(schema.case_notes.join(schema.cases, c.n == note.n))
-    return int(await db.scalar(count.where(*own, *([c.n == n] if n else []))) or 0)
-
-
-async def notes_of(db: AsyncConnection, n: int) -> tuple[CaseNote, ...]:
-    """Return the notes on a case, oldest first."""
-    return tuple(CaseNote(UserId(row.by), row.words, row.at) for row in await db.execute(_NOTES, {"n": n}))
 
 
 async def is_reported(db: AsyncConnection, n: int) -> bool:

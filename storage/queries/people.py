@@ -6,16 +6,12 @@ A statement that every message may need is built once, with parameters: building
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, or_, select, union
+from sqlalchemy import bindparam, func, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.cases.manager_orders import Vouched
-from moderation.credit.reckoning import LedgerLines
 from moderation.model.context import CaseView, PersonView
-from moderation.model.facts import Ledger
-from moderation.model.ledger_entry import LedgerEntry
 from moderation.values.ids import PersonId, RoomId, UserId
 from moderation.values.power_levels import Role
 from storage import schema
@@ -23,7 +19,9 @@ from storage.database.dialect import each_of, sql_list, sql_list_param, sql_list
 from storage.database.rows import Asked, Rows, rows_of, rows_then
 from storage.projections import JOINED, PERSON
 
-from .cases import RECENT, assigned_to, read_recent
+from .case_assignments import assigned_to
+from .cases import RECENT, read_recent
+from .ledgers import ENTRIES, entries_where, read_entries
 from .linked_accounts import LINKED, accounts_among
 from .rooms import ACTIVE_GROUP, groups_with
 from .sanctions import AGAINST, read_in_force, sanctions_of_accounts
@@ -153,8 +151,8 @@ async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_
         person, accounts = identity(found)
         them, one = {"person": person}, {"user": user}
         return (
-            (_ENTRIES, {**them, "ledger": "credit"}),
-            (_ENTRIES, {**them, "ledger": "standing"}),
+            (ENTRIES, {**them, "ledger": "credit"}),
+            (ENTRIES, {**them, "ledger": "standing"}),
             (AGAINST, them),
             (_MANAGES, {"users": json.dumps(sorted(accounts))}),
             (RECENT, {**them, "since": recent_since}),
@@ -172,8 +170,8 @@ async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_
         user=user,
         person=person,
         accounts=accounts,
-        entries=_read_entries(entries),
-        standing=_read_entries(standing),
+        entries=read_entries(entries),
+        standing=read_entries(standing),
         in_force=read_in_force(in_force),
         manages=frozenset(RoomId(row.room) for row in runs),
         manages_in=frozenset(row.community for row in runs),
@@ -196,8 +194,8 @@ async def together(db: AsyncConnection, user: UserId, accounts: frozenset[UserId
         user=user,
         person=PersonId(user),
         accounts=accounts,
-        entries=await _entries_where(db, c.user.in_(some), c.ledger == "credit"),
-        standing=await _entries_where(db, c.user.in_(some), c.ledger == "standing"),
+        entries=await entries_where(db, c.user.in_(some), c.ledger == "credit"),
+        standing=await entries_where(db, c.user.in_(some), c.ledger == "standing"),
         in_force=await sanctions_of_accounts(db, accounts),
         manages=frozenset(RoomId(row.room) for row in runs),
         manages_in=frozenset(row.community for row in runs),
@@ -289,70 +287,6 @@ async def last_asked(db: AsyncConnection, user: UserId, what: str, since_ms: int
     r = schema.requests.c
     at = await db.scalar(select(func.max(r.at)).where(r.user == user, r.what == what, r.at >= since_ms))
     return int(at) if at is not None else None
-
-
-_NEXT = (
-    select(schema.credit.c.person)
-    .distinct()
-    .where(schema.credit.c.person > bindparam("after"))
-    .order_by(schema.credit.c.person)
-    .limit(bindparam("most"))
-)
-_OF_PEOPLE = select(schema.credit).where(sql_list_param(schema.credit.c.person, "people"))
-
-
-async def people_with_entries(db: AsyncConnection, after: str, most: int) -> list[PersonId]:
-    """Return the next people who have entries in a ledger, after the person `after` in the order of their ids."""
-    [rows] = await rows_of(db, (_NEXT, {"after": after, "most": most}))
-    return [PersonId(row.person) for row in rows]
-
-
-async def ledgers(db: AsyncConnection, people: Sequence[PersonId], *, by_room: bool) -> list[LedgerLines]:
-    """Return the ledgers of people, each with its newest account; with `by_room` one of credit for each room."""
-    found: dict[tuple[str, Ledger, str], list[Any]] = {}
-    [entries] = await rows_of(db, (_OF_PEOPLE, {"people": sql_list_value(people)}))
-    for row in sorted(entries, key=lambda each: int(each.record)):
-        room = row.room if by_room and row.ledger == "credit" else ""
-        found.setdefault((row.person, row.ledger, room), []).append(row)
-    return [LedgerLines(UserId(rows[-1].user), key[1], _read_entries(rows)) for key, rows in found.items()]
-
-
-async def entries_by_person(db: AsyncConnection, ledger: Ledger) -> dict[PersonId, list[LedgerEntry]]:
-    """Return the entries of a ledger, by person, oldest first."""
-    found: dict[PersonId, list[LedgerEntry]] = {}
-    for entry in await _entries_where(db, schema.credit.c.ledger == ledger):
-        found.setdefault(entry.person, []).append(entry)
-    return found
-
-
-_ENTRIES = (
-    select(schema.credit)
-    .where(schema.credit.c.person == bindparam("person"), schema.credit.c.ledger == bindparam("ledger"))
-    .order_by(schema.credit.c.record)
-)
-
-
-async def _entries_where(db: AsyncConnection, *those: ColumnElement[bool]) -> tuple[LedgerEntry, ...]:
-    return _read_entries(await db.execute(select(schema.credit).where(*those).order_by(schema.credit.c.record)))
-
-
-def _read_entries(rows: Iterable[Any]) -> tuple[LedgerEntry, ...]:
-    return tuple(
-        LedgerEntry(
-            id=row.record,
-            person=PersonId(row.person),
-            at_ms=row.at,
-            entry=row.entry,
-            cost=row.cost,
-            grade=row.grade if row.grade != "-" else None,
-            rule=row.rule,
-            case=row.n or None,
-            room=RoomId(row.room) if row.room else None,
-            undoes=row.undoes if row.undoes >= 0 else None,
-            reach=row.reach,
-        )
-        for row in rows
-    )
 
 
 _AMONG = each_of("users").c.value
