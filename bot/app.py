@@ -44,7 +44,8 @@ from .antispam.front_process import FrontProcess, FrontSettings
 from .antispam.messages import MessageJudge
 from .bot_rooms.direct_rooms import DirectRooms
 from .config.antispam import token_of
-from .config.config import AnchorSettings, Config
+from .config.config import Config
+from .config.deployment import AnchorSettings
 from .config.oidc import listen_address
 from .crypto.encrypting_client import SealedHomeserver
 from .crypto.machine import CryptoMachine

@@ -7,7 +7,7 @@ Rules kept here:
 - An account is never logged in a second time while the stored session holds, because every log-in makes a new device,
   which cannot read what was encrypted before.
 
-Left to others: logging in (`bot/matrix/login.py`), reading `.env` (`bot/config/config.py`).
+Left to others: logging in (`bot/matrix/login.py`), reading `.env` (`bot/config/env_secrets.py`).
 """
 
 import asyncio
@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from bot.account.kept_session import KeptSession, keep_session, kept_session
-from bot.config.config import ACCESS_TOKEN, ADMIN_TOKEN, DEVICE_ID, PASSWORD, Config
+from bot.config.config import Config
+from bot.config.env_secrets import ACCESS_TOKEN, ADMIN_TOKEN, DEVICE_ID, PASSWORD
 from bot.matrix.errors import Forbidden, LoggedOut
 from bot.matrix.login import Session, log_in_with_password, log_in_with_token
 from moderation.values.errors import Refused

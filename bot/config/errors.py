@@ -104,6 +104,14 @@ class ConfigError(Invalid):
         super().__init__(_rendered(file, self.problems, data))
 
 
+def read_file(file: Path) -> bytes:
+    """Return what is in a file. Raises `ConfigError` if it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise unreadable(file, error) from None
+
+
 def decode(file: Path, raw: bytes) -> str:
     """Return the file's text. Raises `ConfigError` if it is not UTF-8."""
     try:

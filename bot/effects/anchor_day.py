@@ -18,7 +18,7 @@ from functools import partial
 
 import structlog
 
-from bot.config.config import AnchorSettings
+from bot.config.deployment import AnchorSettings
 from bot.matrix.errors import Forbidden, NotFound
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.pipeline.pipeline import Pipeline

@@ -10,7 +10,7 @@ Left to others: the words for the person concerned (`bot/texts/person_lines.py`)
 
 from dataclasses import dataclass
 
-from bot.config.config import RemovalReason
+from bot.config.deployment import RemovalReason
 from bot.texts.matrix_message import Speech
 from moderation.model.builtin_rules import OWN_RULES
 from moderation.policy import Policy

@@ -5,7 +5,7 @@ Rules kept here:
 - An address is stored only as its mark.
 - Somebody who is refused learns when it is possible again, and nothing about others.
 - Many new accounts cannot keep people from verifying who have been in the room for a day.
-Left to others: the numbers (`[challenges]` in `bot/config/config.py`).
+Left to others: the numbers (`[challenges]` in `bot/config/verification.py`).
 """
 
 from collections.abc import Sequence

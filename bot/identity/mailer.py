@@ -5,7 +5,7 @@ Rules kept here:
 - Everything together takes at most `timeout`, however slow the server is.
 - Errors are described in our own words, for those of the library may contain an address, a name or the server's text.
 - A mail that was handed over without an answer may still arrive.
-Left to others: the content (`email.py`, `bot/effects/alert.py`), the settings (`bot/config/config.py`).
+Left to others: the content (`email.py`, `bot/effects/alert.py`), the settings (`bot/config/verification.py`).
 """
 
 import asyncio

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from bot.config.alerts import ALERTS_SECRET
-from bot.config.config import Secrets
+from bot.config.env_secrets import Secrets
 from bot.effects.alert import Alerter, AlertSender
 from bot.monitoring.trusted_time import Doubt
 from bot.outbox.dispatcher import OutboxDispatcher

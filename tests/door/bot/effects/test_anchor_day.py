@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 
 from bot.app import make_operations
-from bot.config.config import AnchorSettings, Config, parse_config
+from bot.config.config import Config, parse_config
+from bot.config.deployment import AnchorSettings
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.effects.anchor_day import Closer, txn_of
 from bot.effects.anchor_outside import OutsideAnchorer, Patience

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.config.config import AnchorSettings, parse_config
+from bot.config.config import parse_config
+from bot.config.deployment import AnchorSettings
 from bot.config.errors import ConfigError
 from bot.texts.catalog import LANGUAGES
 from storage.journal.transparency.cosignature import ML_DSA_44, Cosigner

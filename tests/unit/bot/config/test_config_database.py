@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot.config.config import Config, Secrets, load_config, parse_config
+from bot.config.config import Config, load_config, parse_config
 from bot.config.database import DATABASE_URL
+from bot.config.env_secrets import Secrets
 from bot.config.errors import ConfigError
 from moderation.values.errors import Invalid
 from storage.database.place import DatabasePlace

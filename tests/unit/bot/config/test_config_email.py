@@ -6,7 +6,8 @@ import pytest
 
 from bot.cli.check.email import email
 from bot.cli.check.findings import Finding
-from bot.config.config import EMAIL_PASSWORD, Config, parse_config
+from bot.config.config import Config, parse_config
+from bot.config.env_secrets import EMAIL_PASSWORD
 from bot.config.errors import ConfigError
 from bot.config.verification import ChallengeSettings, EmailSettings
 from tests.fakes.mail_server import mail_server

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.config.config import WatchSettings, parse_config
+from bot.config.config import parse_config
+from bot.config.deployment import WatchSettings
 from bot.config.errors import ConfigError
 
 HEAD = '[homeserver]\nurl = "https://matrix.example.org"\nuser = "@answerable:example.org"\n'
