@@ -20,15 +20,8 @@ from typing import Any
 import structlog
 
 from moderation.model.facts import BotStopped, PolicyChanged
-from moderation.rules.images import compare_pictures
-from moderation.values.errors import Refused
 from storage import outbox, queries
 from storage.database.following import Follows
-from storage.journal.journal import Journal
-from storage.journal.transparency.cosignature import Cosigner
-from storage.journal.transparency.proof import Prover
-from storage.journal.transparency.tiles import Tiles
-from storage.policy_server.spool import event_key
 
 from .account.key_files import note_key_files
 from .admin.antispam import telling_of_questions
@@ -38,48 +31,13 @@ from .admin.control_socket import Control
 from .admin.keys import KeyOperations
 from .admin.rate_limit import learning_of_limit
 from .admin.records import Operations
-from .antispam.answers import Antispam
-from .antispam.door import Doorkeeper
-from .antispam.front_process import FrontProcess, FrontSettings
-from .antispam.messages import MessageJudge
+from .antispam.parts import make_front
 from .bot_rooms.direct_rooms import DirectRooms
-from .config.antispam import token_of
 from .config.config import Config
-from .config.deployment import AnchorSettings
-from .config.oidc import listen_address
 from .crypto.encrypting_client import SealedHomeserver
 from .crypto.machine import CryptoMachine
-from .effects.adopt_room import Adopter
-from .effects.alert import Alerter, AlertSender
-from .effects.align_room import Reconciler
-from .effects.anchor_day import Anchorer, Closer
-from .effects.anchor_outside import OutsideAnchorer
-from .effects.ask_desk import Asker
-from .effects.ask_plugin import PluginAsker
-from .effects.burst_card import BurstCards
-from .effects.choose_list import ListChooser
-from .effects.console_link import ConsoleLinks
-from .effects.desk import Desk
-from .effects.fetch_file import FileFetcher
-from .effects.guide import Guider
-from .effects.join_room import Joiner, recording_notice
-from .effects.leave_room import Leaver
-from .effects.lobby import Lobbies
-from .effects.media_hash import MediaHasher
-from .effects.missing_rooms import MissingRooms
-from .effects.personal_data import DataEraser, OwnData
+from .effects.anchor_day import Closer
 from .effects.policy_parts import policy_parts
-from .effects.policy_state import PolicyStates
-from .effects.public_reasons import PublicReasons
-from .effects.publish_entry import EntryPublisher
-from .effects.quote_message import Quoter
-from .effects.redact_and_kick import SimpleActs
-from .effects.redact_everything import WholeRedactions
-from .effects.send_notice import Notifier
-from .effects.server_acl import ServerAcls
-from .effects.show_power import PowerTeller
-from .effects.sweep import Sweeper
-from .effects.witness import WitnessClient
 from .encryption.emoji_dialogue import Verifying
 from .encryption.intake import Intake
 from .encryption.key_alerts import KeysWatch
@@ -87,10 +45,9 @@ from .encryption.key_upkeep import KeyUpkeep
 from .encryption.late_events import ReadAgain
 from .encryption.service import open_machine
 from .encryption.store_rollback import KeysAge
-from .exchange.parts import ShardParts
-from .exchange.postgresql import PostgresExchange
+from .exchange.parts import ShardParts, shard_parts
+from .handlers import Partners, all_handlers
 from .identity.background import VerificationUpkeep
-from .identity.factory import make_verifier
 from .identity.oidc import Oidc
 from .identity.oidc_callback import CallbackServer
 from .identity.sign_in import SignIns
@@ -104,16 +61,14 @@ from .monitoring.systemd import ServiceManager
 from .monitoring.trusted_time import Doubts, TrustedTime, unheard
 from .monitoring.vitals import Looker, nobody_follows
 from .outbox.dispatcher import OutboxDispatcher
-from .outbox.handler import Handlers, Services, by_action
+from .outbox.handler import Services
 from .outbox.slowed import Slowed
 from .pipeline import heartbeat
-from .pipeline.beforehand import Beforehand
 from .pipeline.event_reader import PlainReader
 from .pipeline.heartbeat import last_noted
 from .pipeline.lost_time import RemovedMessages
-from .pipeline.message_text import message_of, said_at, words_of
+from .pipeline.message_text import words_of
 from .pipeline.pipeline import Pipeline
-from .plugins.plugins import Plugins
 from .runtime.clock import Clock, wall_clock
 from .scheduler.digest import Digester
 from .scheduler.old_events import OldEvents
@@ -182,7 +137,7 @@ async def serve(
             trusted.resume(await last_noted(db))
         if epoch is not None:
             await asyncio.to_thread(note_key_files, config.place, epoch)
-        shards = await shard_parts(config, stack, pipeline, stores, lead)
+        shards = shard_parts(config, stack, pipeline, stores.journal, stores.database, epoch)
         standbys = lead.standbys if lead is not None else nobody_follows
         core = Core(
             config, homeserver, machine, stores, intake, pipeline, clock, keys_age, trusted.doubt, shards, standbys
@@ -199,7 +154,8 @@ async def records_only(config: Config, clock: Clock = wall_clock) -> AsyncIterat
         lead = await leading(config, stack)
         stores = await open_stores(config, stack, clock, lead)
         pipeline = await caught_up(config, config.user, stores, clock, PlainReader())
-        shards = await shard_parts(config, stack, pipeline, stores, lead)
+        epoch = lead.epoch if lead is not None else None
+        shards = shard_parts(config, stack, pipeline, stores.journal, stores.database, epoch)
         yield make_operations(config, stores, pipeline, clock, shards=shards)
 
 
@@ -230,18 +186,19 @@ class RunningBot:
         self._caught_up = asyncio.Event()
         texts = Catalog.load().with_prefix(prefix).with_zone(config.bot.timezone).with_clock(clock)
         speech = Speech(texts, config.policy, config.bot.language)
-        self._texts = texts
         self._services = Services(homeserver, database, pipeline, speech, clock, config.policy, prefix)
         self._operations = make_operations(config, core.stores, pipeline, clock, core.doubts, core.shards)
         self._upkeep = VerificationUpkeep(self._services, core.stores.identity)
-        self._oidc = Oidc.of(config, clock)
-        self._callback = CallbackServer.of(self._oidc, config, texts)
+        oidc = Oidc.of(config, clock)
+        self._callback = CallbackServer.of(oidc, config, texts)
         self._gaps = Gaps(self._services, heard_ms=lambda: self._listener.heard_ms, level=pipeline.wake)
         self._direct = DirectRooms(self._services)
         slowed = _slowed(config, clock)
         self._lists = PolicyLists(self._services)
-        self._policy_watch, self._policy_server = policy_parts(self._services, config)
-        self._dispatcher = OutboxDispatcher(database, pipeline, self._handlers(), pipeline.steady, slowed)
+        self._policy_watch, policy_server = policy_parts(self._services, config)
+        partners = Partners(self._operations, self._direct, self._lists, self._gaps, self._upkeep, policy_server)
+        handlers = all_handlers(config, self._services, core.stores, texts, oidc, partners)
+        self._dispatcher = OutboxDispatcher(database, pipeline, handlers, pipeline.steady, slowed)
         self._spaces = Spaces(self._services)
         self._make_encryption()
         self._make_listener()
@@ -249,7 +206,7 @@ class RunningBot:
         self._old_events = OldEvents(database, pipeline, config.policy, clock, core.doubts)
         self._scheduler = self._make_scheduler()
         self._page = self._make_page()
-        self._front = self._make_front()
+        self._front = make_front(self._services, config, texts)
         words = partial(words_of, core.stores.journal)
         self._server_reports = ServerReports(self._services, words, token=_admin_token(config))
         keys = KeyOperations(core.machine, self._verifying, self._keys_changed)
@@ -260,60 +217,6 @@ class RunningBot:
         asked = telling_of_questions(self._front.counts) if self._front is not None else {}
         operations = {**self._operations.by_name(), **keys.by_name(), **limit, **asked, **console}
         self._control = Control(config.data_dir, operations)
-
-    def _handlers(self) -> Handlers:
-        """Return the handler of every action."""
-        core, services, operations, direct = self._core, self._services, self._operations, self._direct
-        config, journal = core.config, core.stores.journal
-        notice = recording_notice(config.records.content, config.records.retention, config.bot.prefix)
-        closings, dialogue = journal.closings, (core.stores.identity, core.stores.asking)
-        whole = WholeRedactions(services.homeserver, services.database)
-        files = FileFetcher(core.homeserver, config.records.media_limit * 1_000_000)
-        reasons = PublicReasons(services.speech, services.policy, config.bot.removal_reason)
-        reconciler, acts = Reconciler(services, reasons, whole), SimpleActs(services, reasons, whole)
-        servers, policies = (
-            ServerAcls(services),
-            PolicyStates(services, self._policy_server, partial(event_key, config.data_dir)),
-        )
-        return by_action(
-            acts,
-            Sweeper(services, acts.redact),
-            direct,
-            self._lists,
-            reconciler,
-            servers,
-            policies,
-            EntryPublisher(services),
-            ListChooser(services, self._lists),
-            Leaver(services, reconciler, servers, policies),
-            Joiner(services, self._gaps, notice),
-            PowerTeller(services, journal.vkey, notice),
-            Desk(services, partial(said_at, journal)),
-            BurstCards(services),
-            Lobbies(services),
-            MissingRooms(services),
-            Adopter(services),
-            Asker(services),
-            Quoter(services, partial(message_of, journal)),
-            MediaHasher(files, pictures=compare_pictures(config.policy.rules)),
-            PluginAsker(files, Plugins(config.plugins, config.file.parent), config.policy.rules, core.clock),
-            OwnData(services, direct, Catalog.load(), config.data_dir, operations.identity),
-            DataEraser(operations),
-            operations.dossiers,
-            Notifier(services, direct),
-            Guider(services),
-            ConsoleLinks(services, config.console.public_url),
-            Anchorer(services, closings),
-            Alerter(
-                services.database,
-                core.pipeline,
-                AlertSender(config, core.clock),
-                self._texts,
-                config.bot.language,
-            ),
-            OutsideAnchorer(_witness(config.anchors, journal, core.clock), config.anchors.timestamp_url, closings),
-            self._upkeep.looked_at(make_verifier(services, config, *dialogue, self._upkeep.linking, self._oidc)),
-        )
 
     def _make_encryption(self) -> None:
         core, intake = self._core, self._core.intake
@@ -377,23 +280,6 @@ class RunningBot:
             standbys=core.standbys,
         )
         return WatchPage(looker, core.config.watch.listen) if core.config.watch.listen else None
-
-    def _make_front(self) -> FrontProcess | None:
-        """Return the process that the antispam module of the homeserver asks, if the settings ask for it."""
-        config, pipeline = self._core.config, self._core.pipeline
-        if config.antispam.listen is None:
-            return None
-        try:
-            token = token_of(config.secrets.antispam)
-        except Refused as error:
-            log.error("antispam_not_listening", why=error.key)
-            return None
-        settings = FrontSettings(*listen_address(config.antispam.listen), token, config.antispam.within)
-        door = Doorkeeper(pipeline, self._core.stores.database, self._core.clock)
-        beforehand = Beforehand(pipeline, config.antispam.measures, "antispam")
-        messages = MessageJudge(beforehand, config.server, self._core.clock)
-        antispam = Antispam(door, messages, self._texts, self._services.speech, config.policy)
-        return FrontProcess(settings, antispam.answer)
 
     async def _keys_changed(self, brought_back: bool) -> None:
         self._keys.look_again()
@@ -491,17 +377,6 @@ async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None
         await asyncio.gather(*tasks, asked, return_exceptions=True)
 
 
-async def shard_parts(
-    config: Config, stack: AsyncExitStack, pipeline: Pipeline, stores: Stores, lead: Lead | None
-) -> ShardParts | None:
-    """Return what speaks with the other shards; None without any."""
-    if not config.shard or config.place.url is None:
-        return None
-    exchange = PostgresExchange(config.place, lead.epoch if lead is not None else None)
-    stack.push_async_callback(exchange.close)
-    return ShardParts(exchange, config, pipeline, stores.journal, stores.database)
-
-
 def make_operations(
     config: Config,
     stores: Stores,
@@ -514,11 +389,3 @@ def make_operations(
     retention = config.records.retention
     identity, tell = (stores.identity, stores.identity_key), shards.tell if shards is not None else None
     return Operations(pipeline, stores.database, config.place, config.policy, retention, clock, *identity, doubts, tell)
-
-
-def _witness(settings: AnchorSettings, journal: Journal, clock: Clock) -> WitnessClient | None:
-    """Return the witness of the configuration, or None."""
-    if settings.witness_url is None or not settings.witness_vkey:
-        return None
-    prove = Prover(Tiles(journal.folder / "tile")).consistency
-    return WitnessClient(settings.witness_url, [Cosigner.parse(key) for key in settings.witness_vkey], prove, clock)

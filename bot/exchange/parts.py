@@ -4,16 +4,19 @@ Left to others: what each of them does.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
 from typing import Any
 
 from bot.config.config import Config
 from bot.matrix.errors import Unreachable
 from bot.pipeline.pipeline import Pipeline
 from storage.database.database import Database
+from storage.database.fence import Epoch
 from storage.journal.journal import Journal
 
 from .communities import Communities
 from .port import Exchange, ExchangeDown
+from .postgresql import PostgresExchange
 from .publisher import Publisher
 from .receiver import OtherShard, Receiver
 
@@ -51,3 +54,19 @@ class ShardParts:
                 raise Unreachable(str(error)) from error
 
         return publish
+
+
+def shard_parts(
+    config: Config,
+    stack: AsyncExitStack,
+    pipeline: Pipeline,
+    journal: Journal,
+    database: Database,
+    epoch: Epoch | None,
+) -> ShardParts | None:
+    """Return what speaks with the other shards, until `stack` is left; None without any."""
+    if not config.shard or config.place.url is None:
+        return None
+    exchange = PostgresExchange(config.place, epoch)
+    stack.push_async_callback(exchange.close)
+    return ShardParts(exchange, config, pipeline, journal, database)
