@@ -57,8 +57,8 @@ class BackupOperations:
         await asyncio.to_thread(snapshot.copy_database, self._place, stage)
         async with self._database.read() as db:
             said = {"waiting": await outbox.count(db), "next_case": await queries.next_case(db)}
-        fact = RecordsExported(what="backup", count=await self._pipeline.with_journal(_size), reader=asked.who)
-        copied = await self._pipeline.with_journal(partial(_copy, self._place, stage), fact, signed=True)
+        fact = RecordsExported(what="backup", count=await self._pipeline.journal.use(_size), reader=asked.who)
+        copied = await self._pipeline.journal.use(partial(_copy, self._place, stage), fact, signed=True)
         return {"made_ms": self._clock(), **said, **copied}
 
     async def restored(self, manifest: Manifest, signed: int, who: str) -> RecordsRestored:

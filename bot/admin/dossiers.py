@@ -83,7 +83,7 @@ class Dossiers:
         opened = DossierStep(
             step="opened", task=task, subject=UserId(user), covers=covers, reader=reader, reason=reason
         )
-        record = await self._pipeline.with_journal(lambda journal: journal.size - 1, opened)
+        record = await self._pipeline.journal.use(lambda journal: journal.size - 1, opened)
         return {"dossier": record, "person": user, "cases": cases, "task": task if task >= 0 else None}
 
     async def _cases(self, db: AsyncConnection, user: UserId, asked: list[int]) -> list[int]:
@@ -105,7 +105,7 @@ class Dossiers:
         return {"dossier": found.record, "digest": as_it_is.digest, "to_sign": as_it_is.to_sign.decode()}
 
     async def _as_it_is(self, found: Dossier) -> Approvable:
-        size = await self._pipeline.with_journal(lambda journal: journal.size)
+        size = await self._pipeline.journal.use(lambda journal: journal.size)
         async with self._database.read() as db:
             accounts = await queries.accounts_of(db, found.subject)
         origin = await asyncio.to_thread(lambda: read_verifier(self._records).name)
@@ -166,7 +166,7 @@ class Dossiers:
             raise Refused("cli.approver.known", name=name)
         said: Any = {"name": name, "reader": asked.reader, "reason": asked.reason}
         added = ApproverChanged(step="added", key=key, subject=account, **said)
-        record = await self._pipeline.with_journal(lambda journal: journal.size - 1, added)
+        record = await self._pipeline.journal.use(lambda journal: journal.size - 1, added)
         return {"approver": name, "account": account, "key": key, "record": record}
 
     async def _do_remove_approver(self, asked: Request) -> dict[str, Any]:
@@ -212,7 +212,7 @@ class Dossiers:
         All that is recorded so far is signed first, so that it can be proved.
         """
         found, as_it_is = await self._may_leave(asked.number("dossier"))
-        await self._pipeline.with_journal(lambda _: None, signed=True)
+        await self._pipeline.journal.use(lambda _: None, signed=True)
         approvals = found.approvals(as_it_is.digest)
         async with self._database.read() as db:
             accounts = await queries.accounts_of(db, found.subject)

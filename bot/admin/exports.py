@@ -44,5 +44,5 @@ async def signed_export(pipeline: Pipeline, database: Database, note: str) -> in
         record = await queries.export_of_note(db, note)
     if record is None:
         raise Refused("cli.logs.export_not_noted")
-    await pipeline.with_journal(lambda _: None, signed=True)
+    await pipeline.journal.use(lambda _: None, signed=True)
     return record

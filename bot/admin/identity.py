@@ -132,7 +132,7 @@ class IdentityOperations:
         return len(drop) + len(strip)
 
     async def _recorded(self, fact: ClaimsForgotten) -> None:
-        await self._pipeline.with_journal(lambda _: None, fact, signed=True)
+        await self._pipeline.journal.use(lambda _: None, fact, signed=True)
 
     # Reading.
 
@@ -166,7 +166,7 @@ class IdentityOperations:
         await asyncio.to_thread(self._store.must_be_open)
         reader, reason = asked.reader, asked.reason
         facts = [IdentityRead(n=n, subject=account, reader=reader, reason=reason) for account in accounts]
-        record = await self._pipeline.with_journal(lambda journal: journal.size - 1, *facts, signed=True)
+        record = await self._pipeline.journal.use(lambda journal: journal.size - 1, *facts, signed=True)
         claims = await asyncio.to_thread(self._store.claims_of, person)
         shown = [as_dict(each) for each in claims]
         return {"person": user, "accounts": list(accounts), "claims": shown, "record": record}

@@ -172,7 +172,7 @@ class Operations:
         await self._pipeline.commit(actions=[TakeBack(room=room, event=event) for room, event in words], also=gone)
         if not kept:
             for account in accounts:  # records from before the link have a separate key
-                await self._pipeline.with_journal(partial(_forget, PersonId(account)))
+                await self._pipeline.journal.use(partial(_forget, PersonId(account)))
         await self._clean()
         return Erased(found.targets.count + since.targets.count, by, kept, since.elsewhere, identity, len(words))
 
@@ -208,7 +208,7 @@ class Operations:
         by = -1
         for piece in targets.pieces():
             fact = PartsErased(parts=piece.count, what=what, records=piece.text, reader=reader, reason=reason)
-            by = await self._pipeline.with_journal(partial(_erase_piece, piece), fact, signed=True)
+            by = await self._pipeline.journal.use(partial(_erase_piece, piece), fact, signed=True)
         return by
 
     async def _holds(self, user: UserId | None = None) -> HoldsInForce:
@@ -252,7 +252,7 @@ class Operations:
             people = await queries.accounts_of_all(db, [UserId(person) for person in parsed.persons])
         text = replace(parsed, persons=frozenset(each for accounts in people.values() for each in accounts)).text
         fact = HoldPlaced(until=until_ms, n=n, duty=duty, covers=text, reader=reader)
-        return await self._pipeline.with_journal(_newest, fact)
+        return await self._pipeline.journal.use(_newest, fact)
 
     async def end_hold(self, start: int, *, reason: str = "", reader: str = "") -> None:
         """End a hold before its time. Raises `Refused` if no such hold is in force."""
@@ -277,7 +277,7 @@ class Operations:
             raise Refused(f"error.clock.{doubt}")
         if plan.days:
             fact: Fact = RecordsPurged(below=plan.below, what=what, reader=reader)
-            await self._pipeline.with_journal(partial(_purge, plan.below), fact, signed=True)
+            await self._pipeline.journal.use(partial(_purge, plan.below), fact, signed=True)
         if plan.stop is not None:
             await self._erase_overdue(reader)
         await self._clean()

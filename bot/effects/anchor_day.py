@@ -60,7 +60,7 @@ class Closer:
         today = day_of(self._clock())
         if today == self._looked:
             return
-        await self._pipeline.close_day()
+        await self._pipeline.journal.close_day()
         for closing in await self._unseen():
             await self._queue(closing)
         self._looked = today

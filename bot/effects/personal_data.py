@@ -82,7 +82,7 @@ class OwnData(ActionHandler):
 
     async def receipt(self, action: GiveReceipt, txn: str) -> Done:
         """Give a record with only the person's own part shown, and the proof that it is in the signed log."""
-        raw, proof = await self._pipeline.with_journal(lambda journal: _proved(journal, action), signed=True)
+        raw, proof = await self._pipeline.journal.use(lambda journal: _proved(journal, action), signed=True)
         room, name = await self._room(action.subject), f"record-{action.on}"
         files = (
             _File(f"{name}.json", "application/json", "record", _made(raw)),
@@ -153,7 +153,7 @@ class OwnData(ActionHandler):
         return Done((given,) if made else (), (told,), made=made, result="done" if made else "abandoned")
 
     async def _export(self, user: UserId, language: str) -> tuple[bytes, int]:
-        await self._pipeline.with_journal(lambda _: None, signed=True)
+        await self._pipeline.journal.use(lambda _: None, signed=True)
         _, hidden = await self._hidden(user)
         selection = Selection(persons=await self._accounts(user), without=hidden)
         request = ExportRequest(selection, self._clock(), by=user, reason="mydata")

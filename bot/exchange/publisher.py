@@ -92,7 +92,7 @@ class Publisher:
                 await self._search(era)
             while some := self._crossing.waiting()[:_AT_ONCE]:
                 last = await self._exchange.last(self._journal.origin)
-                messages = await self._pipeline.with_journal(partial(_enclosed, some, era, last), signed=True)
+                messages = await self._pipeline.journal.use(partial(_enclosed, some, era, last), signed=True)
                 if messages:
                     await self._exchange.publish(messages)
                 self._crossing.done(some)
@@ -122,7 +122,7 @@ class Publisher:
             if self._crossing.erased:
                 self._crossing.tidied()
                 try:
-                    await self._pipeline.with_journal(_turn_passed)  # an erasure that is recorded is done by then
+                    await self._pipeline.journal.use(_turn_passed)  # an erasure that is recorded is done by then
                     self._waits = [each async for page in self._pages() for each in await self._tidied(page)]
                 except BaseException:
                     self._crossing.not_tidied()

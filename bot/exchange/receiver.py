@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from bot.pipeline.pipeline import Outcome, Pipeline
+from bot.pipeline.outcome import Outcome
+from bot.pipeline.pipeline import Pipeline
 from moderation.model.actions.base import NO_ROOM, Action
 from moderation.model.actions.telling import TellAbove
 from moderation.model.facts import HERE, Fact, ShardPinned

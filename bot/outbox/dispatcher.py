@@ -28,7 +28,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
 from bot.matrix.rate_limit import Limit
-from bot.pipeline.pipeline import Outcome, Pipeline
+from bot.pipeline.outcome import Outcome
+from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.model.actions.base import STATE, URGENT, Action
 from moderation.model.actions.telling import TellDesk

@@ -8,7 +8,7 @@ Rules kept here:
 - Questions that wait together are judged in one turn of the writer and recorded in one unit of work. What is no longer
   in time is not judged, and not recorded either: it is in its room by then.
 - Nothing is refused of somebody who is not in the room, as far as is known here.
-- What shows a code to others is not refused: it would be recorded with the code (`Pipeline.without_token`).
+- What shows a code to others is not refused: it would be recorded with the code (`shown_codes.py`).
 
 Left to others: questions (`bot/antispam/messages.py`), recording (`Pipeline.withhold`).
 """
@@ -79,7 +79,7 @@ class Beforehand:
         served, bot = self._pipeline.served, self._pipeline.settings.bot
         if event.sender == bot or not served.records(event.room) or served.is_own(event.room):
             return False
-        return self._pipeline.without_token(event) is None
+        return self._pipeline.shown_codes.without_token(event) is None
 
     def lets_through(self, event: Received) -> bool:
         """Return whether an event that is concerned surely breaks nothing; it counts then as on its way."""

@@ -8,65 +8,52 @@ Rules kept here, in this order, for every batch:
 So a message that the homeserver delivered is on disk before the token that acknowledges it, and what is in the journal
 but not in the database is caught up at the start (`replay.py`). A defect in judging one event is noted and does not
 stop the others; a failing disk stops everything.
-Left to others: running one unit of work at a time (`writer.py`), what follows from facts (`process_facts.py`), events
-refused before their delivery (`withholding.py`), what an event is (`bot/events/parse_event.py`) and gives rise to
-(`judge_event.py`), what a command does (`commands/`), sending (`bot/outbox/dispatcher.py`).
+Left to others: running one unit of work at a time (`writer.py`), what follows from facts (`process_facts.py`), codes
+that people show to others (`shown_codes.py`), why an event cannot be read (`unread_reasons.py`), events refused before
+their delivery (`withholding.py`), checkpoints and days of the journal (`journal_access.py`), what an event is
+(`bot/events/parse_event.py`) and gives rise to (`judge_event.py`), what a command does (`commands/`), sending
+(`bot/outbox/dispatcher.py`).
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.runtime.clock import Clock
 from bot.runtime.wakeup import Wake
 from moderation.model.actions.base import Action
-from moderation.model.actions.removal import Redact
 from moderation.model.actions.rooms import Align, KeepDesk
-from moderation.model.context import RoomView
-from moderation.model.facts import ConsoleCommand, Fact, KnownOfFile, NotRead, RoomStateChanged
+from moderation.model.facts import ConsoleCommand, Fact, KnownOfFile, RoomStateChanged
 from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged, Unreadable
-from moderation.values.ids import EventId, RoomId, UserId
+from moderation.values.ids import RoomId, UserId
 from storage import outbox, queries
 from storage.database.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
 from storage.projections import UNREAD, project_room_state
-from storage.record_mapping import draft_of_event, word
+from storage.record_mapping import draft_of_event
 
 from .event_reader import EventReader
 from .in_flight import InFlight
+from .journal_access import JournalAccess
 from .judge_event import Judging, unharmed
 from .judging_costs import JudgingCosts
 from .list_matches import ListMatching
 from .lost_time import LostTime
-from .process_facts import FactProcessor, without_words
+from .outcome import Outcome, with_one_cause
+from .process_facts import FactProcessor
 from .room_changes import RoomChanges
 from .room_registry import ServedRooms
+from .shown_codes import ShownCodes
 from .unit_of_work import Answer, PipelineSettings, Responder, UnitOfWork
 from .urgent_rows import UrgentRows
 from .view_cache import ViewCache
 from .watched_lists import WatchedLists
 from .withholding import Withholding
 from .writer import Writer
-
-TAIL = 10_000  # records at the end of the journal that are read to find what was written last before a stop
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """Facts that no event caused, and what is queued and written with them (`Pipeline.commit`)."""
-
-    facts: tuple[Fact, ...] = ()
-    actions: tuple[Action, ...] = ()
-    also: Callable[[AsyncConnection], Awaitable[None]] | None = None
-    of_row: str | None = None
-
 
 COUNTED = (MessagePosted, MembershipChanged)  # for these, when they were sent counts after an absence
 
@@ -101,6 +88,7 @@ class Pipeline:
         self.lost_time = LostTime(database, self.served, settings.bot)
         self._judging = Judging(knowledge, self.rooms, responder, settings, journal, self.costs)
         self.contexts = self._judging.contexts
+        self.unread_messages = self._judging.unread
         self.withholding = Withholding(
             self.writer, self.processor, self._judging, knowledge, self.served, clock, self._woken_by
         )
@@ -110,9 +98,8 @@ class Pipeline:
         self._clock = clock
         self._reader = reader
         self._responder = responder
-        # Both hold what belongs to the batch that is being taken.
-        self._hushed: set[EventId] = set()  # events whose words are not recorded
-        self._spared: dict[EventId, MessagePosted] = {}  # what is recorded of codes that were posted before others
+        self.shown_codes = ShownCodes(settings.bot, knowledge, database, self.served, responder)
+        self.journal = JournalAccess(journal, self.writer, self.processor, clock, self._woken_by)
 
     async def begin(self) -> None:
         """Read what must be known before the first unit of work."""
@@ -186,40 +173,6 @@ class Pipeline:
 
         return await self.writer.run_exclusive(work())
 
-    async def take_reasons(self, reasons: Sequence[tuple[EventId, str]], *, again: bool = False) -> None:
-        """Record why events cannot be read (a code each), if that was learnt after they were recorded.
-
-        People who withhold their keys from us are told. `again`: this may have been done right before the last stop.
-        """
-
-        async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            known = await asyncio.to_thread(self._reasons_of_late) if again else set()
-            for event, code in reasons:
-                row = await queries.event_row(db, event)
-                if row is not None and row.kind == UNREAD and (int(row.record), word(code)) not in known:
-                    yield (NotRead(room=RoomId(row.room), on=int(row.record), what="withheld", code=word(code)),)
-
-        await self.commit_with(facts)
-        if actions := await self._told_unread(reasons):
-            await self.commit(actions=actions)
-
-    async def _told_unread(self, reasons: Sequence[tuple[EventId, str]]) -> list[Action]:
-        actions: list[Action] = []
-        async with self._database.read() as db:
-            for event, code in reasons:
-                row = await queries.event_row(db, event)
-                room = (
-                    await self.knowledge.room(db, RoomId(row.room)) if row is not None and row.kind == UNREAD else None
-                )
-                if row is not None and room is not None:
-                    sender, at_ms = UserId(row.sender), int(row.at)
-                    actions += self._judging.unread.follow(room, event, sender, at_ms, code)
-        return actions
-
-    def _reasons_of_late(self) -> set[tuple[int, str]]:
-        tail = self._journal.read(max(self._journal.size - TAIL, 0))
-        return {(int(r.fields["on"]), str(r.fields["code"])) for r in tail if r.fields.get("what") == "withheld"}
-
     async def open_room(
         self, room: RoomId, snapshot: Sequence[Received], also: Callable[[AsyncConnection], Awaitable[None]]
     ) -> None:
@@ -254,8 +207,7 @@ class Pipeline:
     ) -> int:
         if not fresh and token is None and also is None:
             return 0
-        self._hushed.clear()
-        self._spared = await self._said_aloud(fresh)
+        await self.shown_codes.begin(fresh)
         drafts = [self._draft(event) for event in fresh]
         first = await self.writer.write(drafts, meanwhile=self._look_up(fresh)) if drafts else self._journal.size
         async with self.writer.unit_of_work() as unit:
@@ -285,10 +237,7 @@ class Pipeline:
         if room is None:
             return
         answer = await self._judging.follow(unit, index, event, room, before or room, self.processor.era)
-        aloud = self._goes(event, room)
-        if aloud or event.event in self._hushed:
-            answer = replace(answer, facts=tuple(without_words(fact) for fact in answer.facts))
-        answer = replace(answer, actions=(*answer.actions, *_once(aloud, answer)))
+        answer = self.shown_codes.without_words(answer, event, room)
         await self.processor.process(unit, answer, cause=index, at_ms=event.received_ms, present=present)
 
     # What comes from inside: outcomes, deadlines, starts.
@@ -334,7 +283,7 @@ class Pipeline:
         actions = outcome.actions if outcome.of_row is None else ()
         if fresh:
             first, at_ms = unit.next_index, self._clock()
-            answer = Answer(_one_cause(fresh, first), actions)
+            answer = Answer(with_one_cause(fresh, first), actions)
             await self.processor.process(unit, answer, cause=first, at_ms=at_ms)
             for index, fact in enumerate(fresh, first):
                 if isinstance(fact, KnownOfFile):
@@ -354,7 +303,7 @@ class Pipeline:
             count = 0
             async with self.writer.unit_of_work() as unit:
                 async for facts in make(unit.db):
-                    answer = Answer(_one_cause(facts, unit.next_index))
+                    answer = Answer(with_one_cause(facts, unit.next_index))
                     await self.processor.process(unit, answer, cause=unit.next_index, at_ms=self._clock())
                     count += 1
             self._woken_by(unit)
@@ -408,50 +357,6 @@ class Pipeline:
         answer = await unharmed(index, kept.home, self._judging.follow_file(unit, index, kept, room, at_ms))
         await self.processor.process(unit, answer, cause=index, at_ms=at_ms, present=present)
 
-    async def with_journal(self, work: Callable[[Journal], T], *facts: Fact, signed: bool = False) -> T:
-        """Record `facts`, then do `work` on the journal, in a thread and before anybody else writes.
-
-        With `signed`, a checkpoint of all that is recorded is signed first.
-        """
-
-        async def in_turn() -> T:
-            if facts:
-                async with self.writer.unit_of_work() as unit:
-                    await self.processor.process(unit, Answer(facts), cause=unit.next_index, at_ms=self._clock())
-                self._woken_by(unit)
-            if signed:
-                await asyncio.to_thread(self._journal.checkpoint, self._clock())
-            return await asyncio.to_thread(work, self._journal)
-
-        return await self.writer.run_exclusive(in_turn())
-
-    async def mend_future_day(self) -> str | None:
-        """Move an open day that was begun while the clock was ahead to its place; see `Journal.mend_future`."""
-
-        async def in_turn() -> str | None:
-            async with self.writer.unit_of_work():
-                return await asyncio.to_thread(self._journal.mend_future, self._clock())
-
-        return await self.writer.run_exclusive(in_turn())
-
-    async def checkpoint(self) -> None:
-        """Sign a checkpoint of the journal, if one is due."""
-
-        async def work() -> None:
-            now = self._clock()
-            if self._journal.due_for_checkpoint(now):
-                await asyncio.to_thread(self._journal.checkpoint, now)
-
-        await self.writer.run_exclusive(work())
-
-    async def close_day(self) -> None:
-        """Close the journal's open day once it is over, so that a quiet log has its closing checkpoint too."""
-
-        async def work() -> None:
-            await asyncio.to_thread(self._journal.close_day, self._clock())
-
-        await self.writer.run_exclusive(work())
-
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[UnitOfWork]:
         """Open a unit of work in which nothing is written, to be used inside `run_exclusive`."""
@@ -489,51 +394,11 @@ class Pipeline:
             if not isinstance(event, Unreadable) and (row := rows.get(event.event)) is not None and row.kind == UNREAD
         ]
 
-    async def _said_aloud(self, events: Sequence[Received]) -> dict[EventId, MessagePosted]:
-        """Return what is recorded of messages that show a code to others, if the bot can remove them."""
-        found = [kept for event in events if (kept := self.without_token(event)) is not None]
-        if not found:
-            return {}
-        async with self._database.read() as db:
-            views_of = {kept.room: await self.knowledge.room(db, kept.room) for kept in found}
-        able = {room for room, view in views_of.items() if view and view.power.can_redact_others(self.settings.bot)}
-        return {kept.event: kept for kept in found if kept.room in able}
-
-    def without_token(self, event: Received) -> MessagePosted | None:
-        """Return the event without the code or address that it shows to others; None if it shows none."""
-        if event.sender == self.settings.bot or event.room in self.served.direct:
-            return None
-        return self._responder.without_token(event)
-
-    def _goes(self, event: Received, room: RoomView) -> tuple[Redact, ...]:
-        """Return the redaction of a message that shows a code to others.
-
-        After a crash it is recognised by what was recorded of it.
-        """
-        kept = self._spared.get(event.event or EventId(""))
-        if kept is None and isinstance(event, MessagePosted):
-            as_recorded = self.without_token(event)
-            kept = as_recorded if as_recorded is not None and as_recorded.body == event.body else None
-        if kept is None or not room.power.can_redact_others(self.settings.bot):
-            return ()
-        return (Redact(room=kept.room, event=kept.event, subject=kept.sender),)
-
     def _draft(self, event: Received) -> Draft:
-        s, content = self.settings, self.settings.content
-        direct = event.room in self.served.direct
-        if direct and event.sender != s.bot and self._responder.hushed(event):
-            content = "metadata"
-            self._hushed.add(event.event or EventId(""))
-        event = self._spared.get(event.event or EventId(""), event)
-        return draft_of_event(
-            event, self.served.codes[event.room], self.processor.person_of, content=content, bot=s.bot
-        )
-
-
-def _once(removals: Sequence[Redact], answer: Answer) -> tuple[Redact, ...]:
-    """Return those of the removals that the answer does not contain yet."""
-    there = {action.event for action in answer.actions if isinstance(action, Redact)}
-    return tuple(removal for removal in removals if removal.event not in there)
+        content = "metadata" if self.shown_codes.is_hushed(event) else self.settings.content
+        group, person_of = self.served.codes[event.room], self.processor.person_of
+        recorded = self.shown_codes.as_recorded(event)
+        return draft_of_event(recorded, group, person_of, content=content, bot=self.settings.bot)
 
 
 def _fresh(events: Sequence[Received], known: set[str]) -> list[Received]:
@@ -544,14 +409,3 @@ def _fresh(events: Sequence[Received], known: set[str]) -> list[Received]:
             fresh.append(event)
             seen.add(event.event or "")
     return fresh
-
-
-# Facts of one cause; after a crash they are found again by the record that caused them.
-_OF_CASES = frozenset(
-    {"case", "decision", "sanction", "credit", "task", "appeal", "report", "dossier", "verify", "list", "learnt"}
-)
-
-
-def _one_cause(facts: Sequence[Fact], first: int) -> tuple[Fact, ...]:
-    """Make the first of the facts, to be recorded at `first`, the cause of those that time or an operator caused."""
-    return tuple(replace(fact, on=first) if fact.KIND in _OF_CASES and fact.on < 0 else fact for fact in facts)

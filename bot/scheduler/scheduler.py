@@ -104,7 +104,7 @@ class Scheduler:
         """Do what is due. Return how many things that were."""
         count = await self._see_to_it(await self._people_ms())
         await self._spool.pick_up()
-        await self._pipeline.checkpoint()
+        await self._pipeline.journal.checkpoint()
         await self._closer.look()
         await self._digester.look()
         await self._daily()
@@ -125,7 +125,7 @@ class Scheduler:
             await self._remove_what_is_over()
 
     async def _remove_what_is_over(self) -> None:
-        if day := await self._pipeline.mend_future_day():
+        if day := await self._pipeline.journal.mend_future_day():
             log.warning("day_mended", day=day)
         await self._close_cases()
         await self._operations.identity.drop_expired()

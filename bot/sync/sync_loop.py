@@ -35,6 +35,7 @@ from bot.monitoring.pulse import Pulse
 from bot.outbox.handler import BotPart, Services
 from bot.pipeline import heartbeat
 from bot.pipeline.judging_costs import MOST_MS
+from bot.pipeline.unread_reasons import UnreadReasons
 from bot.runtime.budget import Budget, Granted
 from moderation.duty.responsibility import is_operator
 from moderation.model.actions.base import NO_ROOM, Action
@@ -92,6 +93,7 @@ class Listener(BotPart):
         elsewhere: Elsewhere = nowhere_else,
     ) -> None:
         super().__init__(services)
+        self._reasons = UnreadReasons(services.pipeline, services.database)
         self._gaps = gaps
         self._spaces = spaces
         self._lists = lists
@@ -159,7 +161,7 @@ class Listener(BotPart):
             await self._pipeline.take_late(late)
             await self._encryption.recorded(late)
         if reasons := await self._encryption.reasons():
-            await self._pipeline.take_reasons(reasons, again=again)
+            await self._reasons.take(reasons, again=again)
             await self._encryption.told(reasons)
 
     async def _ask(self, token: str | None, wait_ms: int) -> object:

@@ -18,7 +18,7 @@ async def console(tmp_path: Path) -> AsyncIterator[ServedConsole]:
     async with offline(tmp_path) as bot:
         for number in range(3):
             await bot.say(ANNA, f"good morning {number}")
-        await bot.pipeline.with_journal(lambda _: None, signed=True)
+        await bot.pipeline.journal.use(lambda _: None, signed=True)
         async with served_console(bot) as served:
             yield served
 

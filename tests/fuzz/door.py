@@ -19,7 +19,8 @@ from structlog.testing import capture_logs
 from bot.config.config import Config, parse_config
 from bot.events.parse_event import receive
 from bot.pipeline.event_reader import PlainReader
-from bot.pipeline.pipeline import Outcome, Pipeline
+from bot.pipeline.outcome import Outcome
+from bot.pipeline.pipeline import Pipeline
 from bot.pipeline.replay import Rooms, catch_up
 from bot.pipeline.unit_of_work import Answer
 from bot.scheduler.balances import Balances

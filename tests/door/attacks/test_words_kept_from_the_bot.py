@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.pipeline.event_reader import PlainReader
+from bot.pipeline.unread_reasons import UnreadReasons
 from moderation.values.durations import DAY_MS
 from moderation.values.events import IN_A_PLAIN_ROOM, Received, Undecryptable
 from moderation.values.ids import EventId
@@ -68,7 +69,7 @@ async def test_ciphertext_in_a_plain_room_is_told_to_sender_and_desk_once_a_day(
 async def test_withheld_keys_are_told_once_a_day_and_lost_keys_are_not(bot: Offline, code: str, follows: bool) -> None:
     events = [await bot.event(ANNA, "m.room.encrypted", SEALED) for _ in range(2)]
     for event in events:
-        await bot.pipeline.take_reasons([(EventId(event), code)])
+        await UnreadReasons(bot.pipeline, bot.stores.database).take([(EventId(event), code)])
     assert await queued(bot, '"desk.sealed.withheld') == (1 if follows else 0)
     assert await queued(bot, '"sealed.removed') == (1 if follows and removes(bot) else 0)
     assert await removed(bot) == (1 if follows and removes(bot) else 0)

@@ -16,7 +16,7 @@ from tests.door.offline import ANNA, offline
 async def killed(folder: Path, cut: int, copy: Path) -> int:
     """Kill a bot with records that are not signed yet, and remove the last `cut` of them."""
     async with offline(folder) as bot:
-        await bot.pipeline.checkpoint()
+        await bot.pipeline.journal.checkpoint()
         for word in ("hello", "are you there?", "forbidden"):
             await bot.say(ANNA, word)
         assert bot.stores.journal.size - bot.stores.journal.signed > cut

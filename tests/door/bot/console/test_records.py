@@ -34,7 +34,7 @@ async def console(tmp_path: Path) -> AsyncIterator[ServedConsole]:
     async with offline(tmp_path) as bot:
         await bot.say(ANNA, SECRET)
         await bot.say(MARK, HOSTILE)
-        await bot.pipeline.with_journal(lambda _: None, signed=True)
+        await bot.pipeline.journal.use(lambda _: None, signed=True)
         async with served_console(bot) as served:
             yield served
 

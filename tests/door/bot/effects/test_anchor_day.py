@@ -217,7 +217,7 @@ class TestClosing:
         await place.enter(ONE)
         for number in range(3):
             place.now = NOON + (number + 1) * DAY_MS
-            await place.pipeline.close_day()
+            await place.pipeline.journal.close_day()
             await place.pipeline.commit((RoomStateChanged(room=ONE, condition="protected"),))
         await place.closer.look()
         assert await place.waiting() == [Anchor(room=ONE, day=DAYS[2])]
@@ -235,9 +235,9 @@ class TestClosing:
     async def test_tolerates_a_damaged_checkpoint(self, tmp_path: Path) -> None:
         async with deployment(tmp_path) as place:
             await place.enter(ONE)
-            await place.pipeline.close_day()
+            await place.pipeline.journal.close_day()
             place.now = MIDNIGHT + 1
-            await place.pipeline.close_day()
+            await place.pipeline.journal.close_day()
             (place.stores.journal.folder / "checkpoints" / f"{DAYS[0]}.ckpt").write_text("gone")
             await place.closer.look()
             assert await place.waiting() == []

@@ -33,7 +33,7 @@ async def erase(shard: Shard, user: UserId) -> None:
     found = parts_of(shard.stores.journal.folder, {user}, HoldsInForce(()))
     for piece in found.targets.pieces():
         fact = PartsErased(parts=piece.count, what="request", records=piece.text)
-        await shard.pipeline.with_journal(partial(_erase_piece, piece), fact, signed=True)
+        await shard.pipeline.journal.use(partial(_erase_piece, piece), fact, signed=True)
 
 
 async def test_what_is_erased_leaves_the_exchange_once_everybody_was_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from bot.events.parse_event import receive
 from bot.pipeline.in_flight import InFlight
-from bot.pipeline.pipeline import Outcome
+from bot.pipeline.outcome import Outcome
 from bot.pipeline.replay import Rooms, catch_up
 from bot.pipeline.returned_cards import with_card_mark, with_question_mark
 from moderation.model.actions.cards import AskDesk, Offer, PostCard
