@@ -13,12 +13,9 @@ Left to others: what is recorded, erased and purged, and when (`bot/pipeline/pip
 (`storage/journal/verify/verify.py`).
 """
 
-import datetime as dt
-import os
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import accumulate, groupby
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
@@ -28,11 +25,12 @@ from moderation.values.ids import PersonId, RecordIndex
 
 from . import disk
 from .clock_order import Times, note, start_of
-from .days import Day, close_day, line_ends
+from .days import Day
 from .level import alone, level
-from .line_format import Written, day_of, decode, encode, time_ms
+from .line_format import Written, day_of, decode, time_ms
 from .line_log import LineLog
-from .pseudonyms import Names, new_salts
+from .open_day import OpenDay, day_after
+from .pseudonyms import Names
 from .reader import Log
 from .record import NOBODY, Draft, Part, Record
 from .record_keys import PersonKeys
@@ -93,15 +91,12 @@ class Journal:
         self.signed = state.signed  # the number of records that the newest checkpoint covers
         self.signed_ms = 0  # when the log was last signed, or found to need no signing, since this opening
         self._synced = state.tree.size
-        self._first = state.first
-        self._offsets = state.offsets
-        self._last_day = state.days[-1].name if state.days else ""
-        self._appender = disk.Appender(state.open_day.path) if state.open_day else None
+        self._day = OpenDay(folder, table, state)
         self._failed = False
         self._prover = Prover(self._tiles)
         self._times = Times()
-        if state.open_day:
-            self._times.resume(self._last_day, state.last_ms)
+        if self._day.is_open:
+            self._times.resume(self._day.name, state.last_ms)
         self._unexplained = state.unexplained
         self._is_sealed = was_sealed(folder, state.tree.size)  # then the first new records are signed at once
 
@@ -177,13 +172,13 @@ class Journal:
         for draft in drafts:
             check_draft(draft)
         start, count = self.size, len(drafts)
-        days = list(self._days(drafts))
+        days = list(self._day.days_of(drafts))
         notes = self._times.notes(days, drafts, start)
-        lines = self._encode([*drafts, *notes], start)
+        lines = self._names.encode([*drafts, *notes], start)
         with self._or_refuse_from_now_on():
             placed = zip([*days, *days[-1:] * len(notes)], lines, strict=True)
             for day, run in groupby(placed, key=itemgetter(0)):
-                if day != self._last_day or self._appender is None:
+                if day != self._day.name or not self._day.is_open:
                     self._begin(day)
                 self._write([line for _, line in run])
         return [RecordIndex(index) for index in range(start, start + count)]
@@ -191,9 +186,9 @@ class Journal:
     def sync(self) -> None:
         """Flush: on return all records appended so far are durable."""
         self._must_be_usable()
-        if self._appender and self._synced != self.size:
+        if self._day.is_open and self._synced != self.size:
             with self._or_refuse_from_now_on():
-                self._appender.sync()
+                self._day.sync()
             self._synced = self.size
             if self._is_sealed:
                 self._is_sealed = False
@@ -222,11 +217,11 @@ class Journal:
         Call this some time after midnight UTC, so that a quiet log gets its closing checkpoint too.
         """
         self._must_be_usable()
-        if self._appender is None or day_of(now_ms) <= self._last_day:
+        if not self._day.is_open or day_of(now_ms) <= self._day.name:
             return None
         with self._or_refuse_from_now_on():
             self._close_day()
-        return self._last_day
+        return self._day.name
 
     def mend_future(self, now_ms: int) -> str | None:
         """Move an open day that lies in the future, begun while a clock was wrong, to its place. Returns its new name.
@@ -236,27 +231,17 @@ class Journal:
         """
         self._must_be_usable()
         closed = [day.name for day in self._log.days() if day.closed]
-        name = max(day_of(now_ms), _day_after(closed[-1] if closed else ""))
-        if self._appender is None or self._last_day <= max(name, _day_after(day_of(now_ms))):
+        name = max(day_of(now_ms), day_after(closed[-1] if closed else ""))
+        if not self._day.is_open or self._day.name <= max(name, day_after(day_of(now_ms))):
             return None
-        end = time_ms(start_of(_day_after(name)))
-        ahead = [record.index for record in self._log.read(self._first) if record.at_ms >= end]
+        end = time_ms(start_of(day_after(name)))
+        ahead = [record.index for record in self._log.read(self._day.first) if record.at_ms >= end]
         if ahead:
             self.append([note(ahead[0], now_ms, ahead[-1] - ahead[0] + 1)])
         self.checkpoint(now_ms)
         with self._or_refuse_from_now_on():
-            self._move_open_day(name)
+            self._day.move(name)
         return name
-
-    def _move_open_day(self, name: str) -> None:
-        assert self._appender
-        path = self._appender.path.with_name(f"{name}.jsonl")
-        if self._table is not None:
-            self._table.move_day(self._last_day, name)
-        self._appender.close()
-        disk.rename(self._appender.path, path)
-        self._appender = disk.Appender(path)
-        self._last_day = name
 
     @property
     def closings(self) -> Closings:
@@ -269,12 +254,8 @@ class Journal:
 
     def get(self, index: int) -> Record:
         """Return one record. Raises `LookupError` if it does not exist or was purged."""
-        place = index - self._first
-        if self._appender and 0 <= place < len(self._offsets) - 1:
-            begin, end = self._offsets[place : place + 2]
-            with self._appender.path.open("rb") as file:
-                return decode(os.pread(file.fileno(), end - begin - 1, begin))
-        return self._log.get(index)
+        found = self._day.line_of(index)
+        return decode(found) if found is not None else self._log.get(index)
 
     def proof(self, index: int) -> str:
         """Return the proof file of a record, by the newest checkpoint; sign first if that is older than the record.
@@ -341,9 +322,7 @@ class Journal:
     def _release(self) -> None:
         """Release the log without signing; what was synced is safe, and the next opening signs it."""
         self._failed = True
-        if self._appender:
-            self._appender.close()
-            self._appender = None
+        self._day.release()
         self._claim.release()
 
     def _catch_up(self, now_ms: int, foreign: int) -> None:
@@ -356,8 +335,8 @@ class Journal:
         if self.size == 0:
             data = {"vkey": self.vkey}
             self.append([Draft("genesis", now_ms, fields={"format": FORMAT}, parts=(Part(NOBODY, data),))])
-        elif self._appender:
-            self._appender.sync()  # a killed process may have left lines that only the cache has
+        else:
+            self._day.sync()  # a killed process may have left lines that only the cache has
         if self._unexplained:  # cut off between a record and the note about it
             self.append([note(index, now_ms) for index in self._unexplained])
         if unsigned:
@@ -389,62 +368,29 @@ class Journal:
         try:
             return work()
         finally:
-            if self._appender and self._appender.was_replaced():
+            if self._day.was_replaced():
                 with self._or_refuse_from_now_on():
-                    self._appender.close()
-                    self._appender = disk.Appender(self._appender.path)
-                    self._offsets = array("Q", line_ends(self._appender.path))
-
-    def _encode(self, drafts: Sequence[Draft], start: int) -> list[Written]:
-        parts = sum([len(draft.parts) for draft in drafts])
-        salts = new_salts(parts)
-        self._names.prepare(drafts)
-        name = self._names.name
-        lines = []
-        used = 0
-        for index, draft in enumerate(drafts, start):
-            end = used + len(draft.parts)
-            names = [name(part.person, draft) for part in draft.parts]
-            lines.append(encode(index, draft, names, salts[used:end]))
-            used = end
-        return lines
-
-    def _days(self, drafts: Sequence[Draft]) -> Iterator[str]:
-        """Yield the day that each draft goes to, never an earlier one than before."""
-        earliest = self._last_day if self._appender else _day_after(self._last_day)
-        for draft in drafts:
-            earliest = max(earliest, day_of(draft.at_ms))
-            yield earliest
+                    self._day.open_again()
 
     def _write(self, lines: Sequence[Written]) -> None:
-        assert self._appender
-        if self._table is not None:
-            self._table.append(self.size, [(self._last_day, line.line[:-1]) for line in lines])
-        self._appender.append(b"".join([line.line for line in lines]))
+        self._day.append(lines, self.size)
         self._tree.extend([line.leaf for line in lines])
-        self._offsets.extend(list(accumulate([len(line.line) for line in lines], initial=self._offsets[-1]))[1:])
 
     def _begin(self, day: str) -> None:
         """Close the open day and begin a new one."""
-        if self._appender:
+        if self._day.is_open:
             self._close_day()
-        self._last_day = day
-        self._first = self.size
-        self._offsets = array("Q", [0])
-        self._appender = disk.Appender(self.folder / "day" / f"{day}.jsonl")
+        self._day.begin(day, self.size)
 
     def _close_day(self) -> None:
         """Sign the day for the last time, store that checkpoint, compress the day.
 
         Each step can be repeated after a crash.
         """
-        assert self._appender
         self.checkpoint(self.signed_ms)
-        disk.replace_atomically(self.folder / "checkpoints" / f"{self._last_day}.ckpt", self._sign(self._last_day))
-        path = self._appender.path
-        self._appender.close()
-        self._appender = None
-        close_day(Day(self._last_day, path))
+        day = self._day.name
+        disk.replace_atomically(self.folder / "checkpoints" / f"{day}.ckpt", self._sign(day))
+        self._day.close()
 
     def _write_tiles(self) -> None:
         try:
@@ -480,10 +426,3 @@ def _claim(folder: Path) -> disk.FolderClaim:
         return disk.FolderClaim(folder)
     except BlockingIOError as error:
         raise Invalid(f"{folder}: another process has this log open; stop it first") from error
-
-
-def _day_after(day: str) -> str:
-    """Return the earliest day that may still be opened after `day` was closed."""
-    if not day:
-        return ""
-    return (dt.date.fromisoformat(day) + dt.timedelta(days=1)).isoformat()

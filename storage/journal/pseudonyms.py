@@ -1,4 +1,4 @@
-"""The pseudonym and the salt that the journal gives to each part.
+"""The lines of new records: the pseudonym and the salt that the journal gives to each part.
 
 Rules kept here:
 - A person has one pseudonym in one group on one day.
@@ -8,11 +8,11 @@ Left to others: how a pseudonym is computed and where keys are stored (`record_k
 
 import secrets
 from binascii import b2a_base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from moderation.values.ids import PersonId
 
-from .line_format import day_of
+from .line_format import Written, day_of, encode
 from .record import NOBODY, Draft
 from .record_keys import PersonKeys, pseudonym
 
@@ -27,7 +27,20 @@ class Names:
         self._known: dict[tuple[PersonId, str | None, str], str] = {}
         self._day = ""
 
-    def prepare(self, drafts: Iterable[Draft]) -> None:
+    def encode(self, drafts: Sequence[Draft], start: int) -> list[Written]:
+        """Return the lines of drafts, the first of which becomes the record `start`, with names and new salts."""
+        salts = _new_salts(sum([len(draft.parts) for draft in drafts]))
+        self._prepare(drafts)
+        lines = []
+        used = 0
+        for index, draft in enumerate(drafts, start):
+            end = used + len(draft.parts)
+            names = [self._name(part.person, draft) for part in draft.parts]
+            lines.append(encode(index, draft, names, salts[used:end]))
+            used = end
+        return lines
+
+    def _prepare(self, drafts: Iterable[Draft]) -> None:
         """Load the keys of all persons in `drafts`; create the missing ones in one transaction."""
         self._keys.keys_of({part.person for draft in drafts for part in draft.parts} - {NOBODY})
 
@@ -35,7 +48,7 @@ class Names:
         self._keys.destroy(person)
         self._known.clear()
 
-    def name(self, person: PersonId, draft: Draft) -> str:
+    def _name(self, person: PersonId, draft: Draft) -> str:
         if person == NOBODY:
             return ""
         day = day_of(draft.at_ms)
@@ -49,7 +62,7 @@ class Names:
         return known
 
 
-def new_salts(count: int) -> list[str]:
+def _new_salts(count: int) -> list[str]:
     """Return `count` salts, each 128 random bits in base64."""
     data = secrets.token_bytes(_SALT_BYTES * count)
     return [b2a_base64(data[at : at + _SALT_BYTES], newline=False).decode() for at in range(0, len(data), _SALT_BYTES)]

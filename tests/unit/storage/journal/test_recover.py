@@ -164,8 +164,8 @@ def test_any_crash_sequence_reopens_and_verifies(
 def cut_unsynced(place: Any, journal: Journal, number: int) -> Any:
     """Cut the open day at some byte that no sync has promised."""
     days = sorted((place.folder / "day").glob("*.jsonl"))
-    if days and journal._appender:
-        promised = journal._offsets[max(0, journal._synced - journal._first)]
+    if days and journal._day.is_open:
+        promised = journal._day.offset_of(journal._synced)
         data = days[-1].read_bytes()
         keep = promised + number % (len(data) - promised + 1)
         days[-1].write_bytes(data[:keep])

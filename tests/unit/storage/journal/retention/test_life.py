@@ -81,8 +81,8 @@ class Life:
         journal = self.journal
         survivor = self.place.crash()
         days = sorted((survivor.folder / "day").glob("*.jsonl"))
-        if days and journal._appender:
-            promised = journal._offsets[max(0, journal._synced - journal._first)]
+        if days and journal._day.is_open:
+            promised = journal._day.offset_of(journal._synced)
             data = days[-1].read_bytes()
             days[-1].write_bytes(data[: promised + cut % (len(data) - promised + 1)])
         self._go_on(survivor)
