@@ -13,13 +13,17 @@ NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit("Answerable needs Python 3.11 or
 # At how many places of each story `make faults` kills the bot.
 PLACES ?= all
 
-.PHONY: install wheel demo test test-postgresql faults docs bench soak fuzz check format lock clean help
+# How all tests are run. Many start the product as a program of its own, which should not be compiled each time.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+.PHONY: install wheel demo test test-long test-postgresql faults docs bench soak fuzz check format lock clean help
 
 help:
 	@echo "make install install the bot into .venv, with what it needs to run; EXTRA=images to compare pictures, EXTRA=postgresql for PostgreSQL"
 	@echo "make wheel   build the wheel into dist/, for pipx or pip on another machine"
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
-	@echo "make test    run the tests, some of them against a real Synapse"
+	@echo "make test    run the tests, some of them against a real Synapse: 5 minutes on two idle cores"
+	@echo "make test-long run those that play at length with other programs: browsers, clients, two Synapses, kills; some 15 minutes"
 	@echo "make test-postgresql run the tests of the storage, and all stories with the bots' state on PostgreSQL"
 	@echo "make faults  kill the bot at every step in turn, and at random ones; some hours, PLACES=50 for less"
 	@echo "make fuzz    try hostile inputs for ten minutes, or ARGS=\"--minutes 60\""
@@ -58,16 +62,18 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: $(STAMP)
 	$(BIN)/answerable demo $(ARGS)
 
-# Many tests start the product as a program of its own, which should not be compiled each time.
 test: $(STAMP)
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(PYTEST) --ignore tests/long $(ARGS)
+
+test-long: $(STAMP)
+	$(PYTEST) -o testpaths=tests/long $(ARGS)
 
 # Every test of the storage runs on both databases in `make test`, the stories only in part.
 test-postgresql: $(STAMP)
-	DATABASE=postgresql PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/postgres tests/unit/storage tests/door $(ARGS)
+	DATABASE=postgresql $(PYTEST) tests/postgres tests/unit/storage tests/door $(ARGS)
 
 faults: $(STAMP)
-	FAULTS=$(PLACES) $(BIN)/python -m pytest -s tests/faults $(ARGS)
+	FAULTS=$(PLACES) $(BIN)/python -m pytest -s tests/long/faults $(ARGS)
 
 # What steers by coverage has wheels for some machines only; without it inputs are chosen at random.
 fuzz: $(STAMP)

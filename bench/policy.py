@@ -31,7 +31,7 @@ from bot.policy_server.pace import OriginPace
 from bot.policy_server.rooms import PolicyRooms
 from bot.policy_server.server import MOST_BODY, SIGN, PolicyPages
 from tests.door.bot.policy_server.asked import NAME, Asked, StaysOut, asked
-from tests.federation.protected import protected_room
+from tests.long.federation.protected import protected_room
 from tests.people.client import Client
 from tests.theatre.stage import Stage, text
 

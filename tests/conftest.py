@@ -14,13 +14,14 @@ from hypothesis import settings
 from tests.postgres import shared
 from tests.postgres.engines import engine
 from tests.postgres.fixtures import own_postgres, postgres, postgres_tables_url, postgres_url
+from tests.theatre import shared_synapse
 
 __all__ = ["engine", "own_postgres", "postgres", "postgres_tables_url", "postgres_url"]  # fixtures
 
 settings.register_profile("answerable", deadline=None)
 settings.load_profile("answerable")
 
-SLOW = ("synapse", "faults", "bench", "door", "browser")  # folders of tests that start processes and wait for them
+SLOW = ("long", "synapse", "door", "browser")  # folders of tests that start processes and wait for them
 LIMITED = "synapse_limited"
 OPENING = "opening"
 BROWSER = "browser"
@@ -59,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
         os.environ["TMPDIR"] = tempfile.tempdir = folder
     shared.prepare(config)
+    shared_synapse.prepare(config)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ Rules this module keeps:
   appears complete or not at all.
 - It uses only the standard library, so that it also runs where nothing else is installed.
 
-Other folders with a `package.json` and a lock of their own (`tests/issuer`, `tests/browser`, `tests/draupnir`) are
+Other folders with a `package.json` and a lock of their own (`tests/issuer`, `tests/long/browser`, `tests/draupnir`) are
 installed the same way.
 
 `python -m tests.clients.packages` chooses newer versions (`make lock` does it too).
@@ -113,6 +113,8 @@ def _only_one(path: Path) -> Iterator[None]:
 if __name__ == "__main__":
     renew(HERE, "matrix-js-sdk")
     renew(HERE.parent / "issuer", "oidc-provider")
-    renew(HERE.parent / "browser", "@sparticuz/chromium", "axe-core")
+    renew(HERE.parent / "long" / "browser", "@sparticuz/chromium", "axe-core")
     renew(HERE.parent / "draupnir", "@gnuxie/matrix-protection-suite")
-    print("wrote package-lock.json in tests/clients, tests/issuer, tests/browser and tests/draupnir", file=sys.stderr)
+    print(
+        "wrote package-lock.json in tests/clients, tests/issuer, tests/long/browser and tests/draupnir", file=sys.stderr
+    )

@@ -7,7 +7,7 @@ import pytest
 
 from tests.clients.packages import HERE, installed
 
-SOURCES = (HERE, HERE.parent / "issuer", HERE.parent / "browser", HERE.parent / "draupnir")
+SOURCES = (HERE, HERE.parent / "issuer", HERE.parent / "long" / "browser", HERE.parent / "draupnir")
 
 
 def locked(source: Path) -> dict[str, dict[str, str]]:

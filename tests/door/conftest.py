@@ -1,8 +1,9 @@
 """Fixtures for stories about our own decisions: the whole bot, and people, on a simulated homeserver.
 
-`tests/synapse/test_stories_on_synapse.py` plays those on a real one in which the homeserver has a say of its own; with
-STORIES=synapse in the environment, all of them are. With DATABASE=postgresql the bots keep their state on PostgreSQL;
-without, those of the files of `ON_BOTH` do it, too, which touch the database most.
+`test_stories_on_synapse.py`, in `tests/synapse` and `tests/long/synapse`, plays those on a real one in which the
+homeserver has a say of its own; with STORIES=synapse in the environment, all of them are. With DATABASE=postgresql the
+bots keep their state on PostgreSQL; without, they do it in those of the files of `ON_BOTH`, too, and the stories that
+touch the database most are in `tests/long/postgresql`.
 """
 
 import os
@@ -19,7 +20,7 @@ from tests.theatre.fixtures import short_waits, stage_on_synapse, synapse, theat
 from tests.theatre.simulated import SimulatedAccounts
 from tests.theatre.stage import Stage
 
-ON_BOTH = ("bot/commands/test_measures.py", "bot/pipeline/test_told.py")
+ON_BOTH = ("bot/test_killed.py",)
 # What is about files of SQLite, and why it can be of nothing else.
 ON_SQLITE = {
     "bot/cli/test_database_move.py": "each test names both databases: what is moved begins in files",

@@ -5,7 +5,8 @@ random, or guided by coverage, for any length of time in `make fuzz` (`run.py`, 
 goes into `corpus/<target>/`, in the form used here, and is tried for ever.
 
 Left to others: keys and messages between devices (`keys.py`), other servers (`servers.py`), what needs a disk
-(`test_door.py`) or a homeserver (`tests/synapse/test_hostile_events.py`), bounds on time (`test_time_is_bounded.py`).
+(`test_door.py`) or a homeserver (`tests/long/synapse/test_hostile_events.py`), bounds on time
+(`test_time_is_bounded.py`).
 """
 
 import csv

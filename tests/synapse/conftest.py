@@ -1,16 +1,13 @@
-"""Fixtures with a real Synapse; each test gets users and rooms of its own.
+"""Fixtures with a real Synapse, one process without rate limits for all tests; each has users and rooms of its own."""
 
-One process serves all tests without rate limits; a second one, started on demand, has Synapse's default limits.
-"""
-
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bot.demo.synapse import Synapse
 from tests.clients.encrypted_stage import EncryptedStage
-from tests.theatre.fixtures import running, short_waits, stage_on_synapse, synapse, theatre  # noqa: F401
+from tests.theatre.fixtures import short_waits, stage_on_synapse, synapse, theatre  # noqa: F401
 from tests.theatre.scene import Theatre
 from tests.theatre.stage import Stage
 
@@ -21,19 +18,6 @@ def stage(stage_on_synapse: Stage) -> Stage:  # noqa: F811
     return stage_on_synapse
 
 
-@pytest.fixture(scope="session")
-def synapse_limited() -> Iterator[Synapse]:
-    """Provide a homeserver with Synapse's default rate limits."""
-    yield from running("default")
-
-
-@pytest.fixture
-async def stage_limited(synapse_limited: Synapse) -> AsyncIterator[Stage]:
-    """Provide people, bots and rooms on `synapse_limited`."""
-    async with Stage(synapse_limited) as stage:
-        yield stage
-
-
 @pytest.fixture
 async def encrypted_stage(synapse: Synapse, tmp_path: Path) -> AsyncIterator[EncryptedStage]:  # noqa: F811
     """Provide people with current clients, and encrypted rooms, on `synapse`."""
@@ -42,8 +26,8 @@ async def encrypted_stage(synapse: Synapse, tmp_path: Path) -> AsyncIterator[Enc
 
 
 @pytest.fixture
-async def theatre_limited(stage_limited: Stage, tmp_path: Path) -> AsyncIterator[Theatre]:
-    """Provide real bots on `synapse_limited`; at the end verify each journal."""
-    limited = Theatre(stage_limited, tmp_path)
-    yield limited
-    await limited.close()
+async def encrypted(encrypted_stage: EncryptedStage, tmp_path: Path) -> AsyncIterator[Theatre]:
+    """Provide real bots in encrypted rooms; at the end verify each journal."""
+    sealed = Theatre(encrypted_stage, tmp_path)
+    yield sealed
+    await sealed.close()

@@ -1,7 +1,7 @@
-"""The stories of the door in which the homeserver has a say of its own, on a real Synapse.
+"""Stories of the door in which the homeserver has a say of its own, on a real Synapse.
 
-That is who may do what (levels, bans, knocks, closed rooms, a lobby, a space), what becomes of what was removed, edited
-and pressed, who is left in a room, and files. What only the bot decides is played on the simulated homeserver alone
+That is who may do what (levels, bans, knocks, closed rooms), and what becomes of what was removed. There are more in
+`tests/long/synapse/test_stories_on_synapse.py`. What only the bot decides is played on the simulated homeserver alone
 (`tests/door`), whose answers `test_simulated_homeserver.py` compares with Synapse's. `STORIES=synapse make test
 ARGS=tests/door` plays all of them on a real one.
 """
@@ -9,53 +9,13 @@ ARGS=tests/door` plays all of them on a real one.
 # ruff: noqa: F401 - pytest collects what is imported, with the fixtures of this folder
 import pytest
 
-from tests.door.bot.bot_rooms.test_company_in_a_direct_room import (
-    test_the_bot_leaves_says_why_and_speaks_in_a_room_of_two_again,
-)
-from tests.door.bot.commands.test_measures import (
-    test_a_level_changed_by_hand_is_set_again_twice_then_left_alone_and_told,
-    test_kicks_and_bans_happen_are_told_and_end,
-)
-from tests.door.bot.commands.test_personal_data import test_a_file_is_noted_by_its_hash_and_size
-from tests.door.bot.commands.test_sweep import test_what_somebody_wrote_lately_goes_with_one_case_and_one_word
-from tests.door.bot.console.test_whole_story import (
-    test_a_case_is_decided_in_the_browser_and_everybody_learns_of_it_as_by_chat,
-)
-from tests.door.bot.effects.test_cases_and_desk import (
-    test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reaction,
-)
-from tests.door.bot.effects.test_join_waves import (
-    test_a_wave_is_removed_and_nobody_follows_until_a_manager_says_that_it_is_none,
-)
-from tests.door.bot.effects.test_known_pictures import (
-    test_a_known_picture_is_gone_from_the_room_and_its_sender_told_why,
-)
-from tests.door.bot.effects.test_quote_message import (
-    test_a_waiting_picture_is_shown_in_the_desk_and_posted_from_there,
-)
+from tests.door.bot.commands.test_measures import test_kicks_and_bans_happen_are_told_and_end
 from tests.door.bot.effects.test_room_measures import (
     test_a_lockdown_silences_members_keeps_strangers_out_and_ends_by_itself,
-    test_an_owner_closes_the_room_and_opens_it_again,
-)
-from tests.door.bot.effects.test_server_acl import (
-    test_a_denial_is_written_on_the_homeserver_told_to_the_room_and_taken_back,
-)
-from tests.door.bot.effects.test_several_rooms import (
-    test_a_ban_everywhere_takes_effect_and_is_reversed_in_all_rooms_at_once,
-)
-from tests.door.bot.effects.test_shared_desks import (
-    test_a_manager_of_one_room_only_never_comes_into_the_desk_of_several,
 )
 from tests.door.bot.identity.test_verification_rooms import (
     test_a_knock_is_admitted_after_a_vouch_or_at_once_if_verified,
-    test_nobody_writes_in_the_lobby_and_verified_people_are_invited,
 )
 from tests.door.bot.pipeline.test_judge_event import test_each_kind_of_rule_is_found_redacted_and_charged_once
-from tests.door.bot.sync.test_followed_spaces import (
-    test_decisions_count_in_all_rooms_that_a_space_lists,
-)
-from tests.door.bot.sync.test_list_story import (
-    test_a_listed_member_is_proposed_banned_heard_and_spared_and_a_ban_ends_with_its_entry,
-)
 
 pytestmark = pytest.mark.usefixtures("short_waits")

@@ -13,7 +13,7 @@ from moderation.values.ids import RoomId
 from tests.people.client import Client
 
 _numbers = itertools.count(1)
-_run = secrets.token_hex(2)
+_run = secrets.token_hex(4)
 
 
 PASSWORD = "a password"  # everybody's

@@ -1,6 +1,5 @@
 """The bot is stopped at the worst moments: afterwards everything is as without stops, and nothing was done twice."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -8,7 +7,6 @@ from moderation.model.facts import BotStarted, BotStopped, CaseOpened, CreditCha
 from tests.people.client import Client
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, told
 from tests.theatre.served import MUTE, RULES, ServedBot, like, until
-from tests.theatre.state_tables import NotMade
 
 HOUR_MS = 3_600_000
 
@@ -39,7 +37,7 @@ async def test_stopped_while_much_is_to_be_said_nothing_is_lost_or_doubled(theat
     await bot.until(lambda: len(bot.facts(BotStarted)) == 6, "the last start")
     await bot.idle()
     for who, event in zip(people, said, strict=True):
-        await _said_once(scene, who, event)
+        await said_once(scene, who, event)
     assert bot.facts(BotStopped) == []
 
 
@@ -67,7 +65,7 @@ async def test_records_the_database_has_not_seen_are_caught_up_without_doing_any
     await bot.idle()
     assert [(r.kind, r.fields, r.parts) for r in bot.records()][: len(records)] == records
     assert {name: rows for name, rows in _tables(bot).items() if rows != before[name]} == {}
-    await _said_once(scene, ann, said)
+    await said_once(scene, ann, said)
     words = [e for e in await ben.messages(await direct_room(ben, bot), 100) if e["sender"] == bot.user]
     assert Counter(e["type"] for e in words if e["type"] == "m.room.message") == {"m.room.message": 1}
     assert [fact.what for fact in bot.facts(NotSeen) if fact.what != "down"] == []
@@ -103,22 +101,6 @@ async def test_a_mute_that_ended_while_the_bot_was_down_gives_the_level_back_on_
     assert [f.step for f in bot.facts(LevelKept) if f.step in ("held", "released")] == ["held", "released"]
 
 
-async def test_the_bot_killed_by_the_system_comes_back_and_does_all_of_it_once(theatre: Theatre) -> None:
-    scene = await theatre.scene(members=2)
-    bot, room, people = scene.bot, scene.room, scene.members
-    await bot.stop()
-    program = bot.start_apart()
-    said = [await who.send_text(room, "a purple elephant") for who in people]
-    await until(_happened(lambda: bot.rows("SELECT 1 FROM cases")), "a case")
-    program.kill()
-    await asyncio.to_thread(program.wait)
-    bot.start()
-    await bot.has(*said)
-    await bot.idle()
-    for who, event in zip(people, said, strict=True):
-        await _said_once(scene, who, event)
-
-
 async def _complete(scene: Scene, who: Client, said: str, rule: str) -> None:
     """Check that a violation was handled completely, and once."""
     bot = scene.bot
@@ -128,10 +110,10 @@ async def _complete(scene: Scene, who: Client, said: str, rule: str) -> None:
     assert [(fact.n, fact.rule, fact.event) for fact in bot.facts(CaseOpened)] == [(1, rule, said)]
     assert [fact.subject for fact in bot.facts(CreditChanged)] == [who.user]
     assert bot.recorded().count(said) == 1
-    await _said_once(scene, who, said)
+    await said_once(scene, who, said)
 
 
-async def _said_once(scene: Scene, who: Client, said: str) -> None:
+async def said_once(scene: Scene, who: Client, said: str) -> None:
     """Check that the homeserver shows one redaction, one card with its reactions, one direct message."""
     bot, (manager,) = scene.bot, scene.managers
     ((n, card),) = bot.rows("SELECT n, card FROM cases JOIN evidence USING (n) WHERE event = ?", said)
@@ -168,16 +150,6 @@ def _waiting(bot: ServedBot) -> int:
 def _tables(bot: ServedBot) -> dict[str, list[tuple[object, ...]]]:
     names = ("cases", "evidence", "credit", "sanctions", "holds", "verifications", "accounts")
     return {name: bot.table(name) for name in names}
-
-
-def _happened(look: Callable[[], object]) -> Callable[[], Awaitable[object]]:
-    async def once() -> object:
-        try:
-            return look()
-        except NotMade:
-            return None
-
-    return once
 
 
 def _grown(bot: ServedBot, size: int) -> Callable[[], Awaitable[object]]:

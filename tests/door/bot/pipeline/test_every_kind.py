@@ -73,8 +73,8 @@ def prove(bot: ServedBot, ann: Client) -> None:
         )
 
 
-# A log that continues from a backup has its own test: tests/synapse/test_backup_and_restore.py. So have the answers of
-# plug-ins, policy lists, what was refused before its delivery, and what another shard told:
+# A log that continues from a backup has its own test: tests/long/synapse/test_backup_and_restore.py. So have the
+# answers of plug-ins, policy lists, what was refused before its delivery, and what another shard told:
 # tests/door/bot/effects/test_ask_plugin.py, tests/door/bot/sync/test_policy_lists.py,
 # tests/door/bot/pipeline/test_withheld.py, tests/door/bot/exchange/test_receiving.py.
 ELSEWHERE = frozenset({"restore", "labels", "list", "withheld", "learnt"})

@@ -91,7 +91,8 @@ class TestNio:
 
     Unmodified, nio 0.26 cannot be verified by any other client: it writes the commitment in hexadecimal (translated
     here on the way), makes the MACs of the newer method under the older one's name (renamed here), and treats the
-    numbers of the emoji as bytes (these are compared with a current client, in tests/synapse/test_crypto_clients.py).
+    numbers of the emoji as bytes (these are compared with a current client, in
+    tests/long/synapse/test_crypto_clients.py).
     """
 
     @pytest.fixture(autouse=True)
