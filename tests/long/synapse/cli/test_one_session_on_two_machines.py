@@ -13,7 +13,7 @@ from bot.demo.synapse import Synapse
 from bot.leading.lead import leads
 from bot.matrix.client import Session
 from moderation.values.errors import Refused
-from tests.long.synapse.test_cli_init_check import PASSWORD, Deployment, _terminal  # noqa: F401
+from tests.long.synapse.cli.deployment import PASSWORD, Deployment
 from tests.theatre.stage import unique
 
 KEYS = "data/keys"
