@@ -12,7 +12,8 @@ from moderation.model.facts import Outcome
 from moderation.values.errors import IllegalStep, Refused
 from moderation.values.ids import UserId
 from tests.unit.moderation.builders import ANNA, DAY, HOUR, MARK, MINA, OLGA, OPERA, policy, terms
-from tests.unit.moderation.world import BEN, World
+from tests.unit.moderation.known_room import BEN
+from tests.unit.moderation.world import World
 
 # One more neglect after the first is too much, so that people are demoted before long.
 STANDING = {

@@ -10,7 +10,8 @@ from moderation.model.facts import CaseAssigned, CaseMoved, CaseOpened, CreditCh
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from tests.unit.moderation.builders import ANNA, DAY, HOUR, MARK, MINA, NOON, OLGA, OPERA, policy, terms
-from tests.unit.moderation.world import BEN, World
+from tests.unit.moderation.known_room import BEN
+from tests.unit.moderation.world import World
 
 SPAM = terms("spam", **{"class": "serious", "decide": "manager"})
 NOISE = terms("noise", **{"class": "minor", "measure": "none"})

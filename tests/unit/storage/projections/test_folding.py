@@ -14,8 +14,9 @@ from storage import queries, schema
 from storage.projections import project, project_events
 from tests.postgres.engines import Engine
 from tests.unit.moderation.builders import ANNA, CODE, DAY, HOUR, MARK, MINA, NOON, OLGA, OPERA, ROOM, said
+from tests.unit.moderation.known_room import BEN
 from tests.unit.moderation.test_world import POLICIES
-from tests.unit.moderation.world import BEN, World
+from tests.unit.moderation.world import World
 from tests.unit.storage.new_tables import EACH_IS_NEW, new_tables
 
 MOVES = ("spam", "noise", "upheld", "dismissed", "appeal", "error", "see", "away", "take", "give", "leave", "come")
