@@ -55,6 +55,7 @@ from .leading.lead import Lead
 from .matrix.http import Wire
 from .matrix.known_limit import known_limit, remember_limit
 from .matrix.login import Session
+from .matrix.synapse_admin import SynapseAdmin
 from .monitoring.page import WatchPage
 from .monitoring.pulse import Pulse
 from .monitoring.systemd import ServiceManager
@@ -208,7 +209,7 @@ class RunningBot:
         self._page = self._make_page()
         self._front = make_front(self._services, config, texts)
         words = partial(words_of, core.stores.journal)
-        self._server_reports = ServerReports(self._services, words, token=_admin_token(config))
+        self._server_reports = ServerReports(self._services, words, _admin(core))
         keys = KeyOperations(core.machine, self._verifying, self._keys_changed)
         limit = learning_of_limit(self._dispatcher.learn_limit)
         console = {**ConsoleOperations(pipeline, database, speech, clock).by_name()}
@@ -225,7 +226,7 @@ class RunningBot:
         self._verifying = Verifying(self._services, comparisons, core.machine, self._direct)
         watch = KeysWatch(self._services, unread)
         self._keys = KeyUpkeep(core.machine, homeserver, clock, encryption.work, comparisons, watch)
-        removed = RemovedMessages(homeserver, pipeline.lost_time, clock, _admin_token(core.config))
+        removed = RemovedMessages(homeserver, pipeline.lost_time, clock, _admin(core))
         self._reading = ReadAgain(self._services, encryption, removed, unread)
 
     def _make_listener(self) -> None:
@@ -358,9 +359,10 @@ def _slowed(config: Config, clock: Clock) -> Slowed:
     return Slowed(known=limited, found=lambda: remember_limit(config.data_dir, "limited", clock()))
 
 
-def _admin_token(config: Config) -> str:
-    token = config.secrets.admin_token
-    return token.get_secret_value() if token else ""
+def _admin(core: Core) -> SynapseAdmin | None:
+    """Return the admin API of the homeserver; None without a token for it."""
+    token = core.config.secrets.admin_token
+    return SynapseAdmin(core.homeserver.wire, token.get_secret_value()) if token else None
 
 
 async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:

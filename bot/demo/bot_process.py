@@ -15,9 +15,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
-
-import orjson
+from typing import NamedTuple, NoReturn
 
 from moderation.values.errors import AnswerableError
 
@@ -117,13 +115,6 @@ class BotProcess:
         )
         done = await run
         return Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
-
-    async def command_json(self, *arguments: str) -> Any:
-        """Return what a command prints with ``--json``. Raises `BotFailed` if it does not exit with 0."""
-        ran = await self.command(*arguments, "--json")
-        if ran.code != 0:
-            raise BotFailed(f"answerable {' '.join(arguments)}: {ran.code}\n{ran.err}")
-        return orjson.loads(ran.out)
 
     def start(self) -> None:
         """Start `answerable run`. Returns at once."""

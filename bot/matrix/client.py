@@ -7,8 +7,8 @@ Rules kept here:
 - Every id is quoted. A room id may or may not have a domain: in room version 12 it has none, so joining such a room
   over federation needs `via`.
 
-Left to others: logging in (`login.py`, re-exported here), parsing events and filling gaps
-(`bot/events/parse_event.py`), order and retries (`bot/outbox/dispatcher.py`), encryption (`bot/crypto/`).
+Left to others: logging in (`login.py`, re-exported here), Synapse's admin API (`synapse_admin.py`), parsing events and
+filling gaps (`bot/events/parse_event.py`), order and retries (`bot/outbox/dispatcher.py`), encryption (`bot/crypto/`).
 
 Specification: Matrix client-server API v1.19; each method names its section.
 """
@@ -23,7 +23,7 @@ from moderation.values.errors import Invalid
 from moderation.values.ids import EventId, RoomId, UserId
 
 from .errors import NotFound, Unreachable
-from .http import MEDIA, MSC4194, SYNAPSE_ADMIN, V1, V3, Ask, Wire, decode, text_in
+from .http import MEDIA, MSC4194, V1, V3, Ask, Wire, decode, text_in
 from .login import Session, log_in_with_password, log_in_with_token
 
 __all__ = [
@@ -94,11 +94,6 @@ class Homeserver:
     async def versions(self) -> dict[str, Any]:
         """Return the `versions` and `unstable_features` of the server. Section "GET /versions"."""
         return await self._get("versions", base="/_matrix/client")
-
-    async def capabilities(self) -> dict[str, Any]:
-        """Return the content of `capabilities`, e.g. `m.room_versions`. Section "Capabilities negotiation"."""
-        answer: dict[str, Any] = (await self._get("capabilities")).get("capabilities", {})
-        return answer
 
     async def account_data(self, type: str) -> dict[str, Any] | None:
         """Return our own global account data; None if it was never set. Section "Client Config"."""
@@ -379,50 +374,6 @@ class Homeserver:
             raise Invalid(f"not the address of a Matrix file: {mxc[:100]!r}")
         ask = Ask(method="GET", base=V1, segments=("media", "download", server, media), timeout_s=_SLOW_S)
         return await self.wire.ask_bytes(ask, at_most=at_most)
-
-    # Synapse's own
-
-    async def ratelimit_lifted(self, admin_token: str, user: UserId) -> bool:
-        """Tell whether `user` is free of rate limits. Synapse admin API, "Override ratelimiting for users"."""
-        ask = Ask(
-            method="GET",
-            base=SYNAPSE_ADMIN,
-            segments=("users", user, "override_ratelimit"),
-            token=admin_token,
-        )
-        return (await self.wire.ask(ask)).get("messages_per_second") == 0
-
-    async def override_ratelimit(self, admin_token: str, user: UserId) -> None:
-        """Free `user` of rate limits, at once. Synapse admin API. Raises `Forbidden` for others than administrators."""
-        ask = Ask(
-            method="POST",
-            base=SYNAPSE_ADMIN,
-            segments=("users", user, "override_ratelimit"),
-            json={"messages_per_second": 0, "burst_count": 0},  # 0: no limit
-            token=admin_token,
-        )
-        await self.wire.ask(ask)
-
-    async def reports(
-        self, admin_token: str, of: Literal["event_reports", "user_reports"], limit: int
-    ) -> list[dict[str, Any]]:
-        """Return what people reported to the homeserver, messages or people, newest first. Synapse admin API.
-
-        Raises `Forbidden` for others than administrators.
-        """
-        query = (("dir", "b"), ("limit", str(limit)))
-        ask = Ask(method="GET", base=SYNAPSE_ADMIN, segments=(of,), query=query, token=admin_token)
-        found = (await self.wire.ask(ask)).get(of)
-        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-    async def event_by_admin(self, admin_token: str, event: EventId) -> dict[str, Any]:
-        """Return an event as it was sent, even if it was redacted since. Synapse admin API.
-
-        Raises `Forbidden` for others than administrators.
-        """
-        ask = Ask(method="GET", base=SYNAPSE_ADMIN, segments=("fetch_event", event), token=admin_token)
-        found = (await self.wire.ask(ask)).get("event")
-        return {**found, "event_id": event, "unsigned": {}} if isinstance(found, dict) else {}
 
     async def _get(
         self,

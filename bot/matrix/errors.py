@@ -84,12 +84,7 @@ class NotFound(Answered):
 
 
 class LoggedOut(Answered):
-    """401 `M_UNKNOWN_TOKEN` or `M_MISSING_TOKEN`. After a `soft_logout` the device still exists."""
-
-    @property
-    def soft_logout(self) -> bool:
-        """True if logging in again with the same device id keeps its keys (section "Soft logout")."""
-        return self.answer.get("soft_logout") is True
+    """401 `M_UNKNOWN_TOKEN` or `M_MISSING_TOKEN`: the token is not valid, or no longer."""
 
 
 class TooLarge(Answered):

@@ -14,6 +14,7 @@ from moderation.values.ids import RoomId
 
 from .client import Homeserver
 from .errors import Forbidden, HomeserverError, LoggedOut, NotFound, RateLimited, Rejected
+from .synapse_admin import SynapseAdmin
 
 Limit = Literal["free", "limited", "lifted", "not_admin", "unknown"]
 
@@ -27,7 +28,7 @@ async def find_out(homeserver: Homeserver, admin_token: str = "") -> Limit:
     """Tell whether the account is limited; with an admin's token, lift the limit (Synapse)."""
     if admin_token:
         try:
-            await homeserver.override_ratelimit(admin_token, homeserver.user)
+            await SynapseAdmin(homeserver.wire, admin_token).lift_limit(homeserver.user)
         except (Forbidden, LoggedOut):
             return "not_admin"
         except (NotFound, Rejected):  # not Synapse, or its admin interface is not reachable from here

@@ -26,7 +26,6 @@ WRONG: Mapping[str, Callable[[Vitals], bool]] = {
     "clock": lambda vitals: vitals.clock_doubt != "" and vitals.sync_age_s >= 0,
     "disk_full": lambda vitals: vitals.disk_free < FULL,
 }
-REASONS = tuple(WRONG)
 
 
 def reasons(vitals: Vitals) -> tuple[str, ...]:

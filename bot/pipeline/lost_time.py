@@ -10,7 +10,7 @@ Rules kept here:
 Left to others: asking repeatedly (`bot/encryption/late_events.py`), recording and judging (`pipeline.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from typing import TypeGuard
@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.events.parse_event import SHOWS_SOMETHING, receive
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Answered
+from bot.matrix.synapse_admin import SynapseAdmin
 from bot.runtime.clock import Clock
 from moderation.values.durations import DAY_MS
 from moderation.values.events import Event, OtherEvent, Received, Undecryptable, Unreadable
@@ -80,21 +81,21 @@ class LostTime:
 
 
 class RemovedMessages:
-    """The words of removed messages, asked of the homeserver. Without `admin_token` its admin API is not asked."""
+    """The words of removed messages, asked of the homeserver, and of its admin API if there is a token for that."""
 
-    def __init__(self, homeserver: Homeserver, lost_time: LostTime, clock: Clock, admin_token: str) -> None:
+    def __init__(self, homeserver: Homeserver, lost_time: LostTime, clock: Clock, admin: SynapseAdmin | None) -> None:
         self._homeserver = homeserver
         self._lost_time = lost_time
         self._clock = clock
-        self._admin_token = admin_token
+        self._admin = admin
 
     async def as_sent(self, room: RoomId, found: Received) -> Received | None:
         """Return the event with the words that were removed; None if they cannot be had."""
         if not await self._lost_time.was_removed(found):
             return None
-        asked = [partial(self._homeserver.event_before_redaction, room)]
-        if self._admin_token:
-            asked.append(partial(self._homeserver.event_by_admin, self._admin_token))
+        asked: list[Callable[[EventId], Awaitable[object]]] = [partial(self._homeserver.event_before_redaction, room)]
+        if self._admin is not None:
+            asked.append(self._admin.event)
         for ask in asked:
             try:
                 whole = receive(await ask(EventId(found.event or "")), room, self._clock())

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.commands.parse import MAX_REASON
 from bot.encryption.key_alerts import to_operators
 from bot.matrix.errors import Answered, Unreachable
+from bot.matrix.synapse_admin import Reports, SynapseAdmin
 from bot.outbox.handler import BotPart, Services
 from bot.pipeline.known_event import known_event
 from bot.runtime.budget import Budget
@@ -42,39 +43,41 @@ SEEN_OF_PEOPLE = "server_reports_of_people"
 TOLD_A_DAY = 3  # reports of people by one person that the operators are told of
 MOST = 100  # reports looked at in one go, the newest
 Words = Callable[[RoomId, int], str]
-Kind = Literal["event_reports", "user_reports"]
 
 
 class ServerReports(BotPart):
-    """The poller of Synapse's reports; without a token it does nothing."""
+    """The poller of Synapse's reports; without its admin API it does nothing."""
 
-    def __init__(self, services: Services, words: Words, *, token: str) -> None:
+    def __init__(self, services: Services, words: Words, admin: SynapseAdmin | None) -> None:
         super().__init__(services)
         self._words = words
-        self._token = token
+        self._admin = admin
         self._told = Budget(TOLD_A_DAY, DAY_MS)
 
     async def run(self) -> None:
         """Look until cancelled."""
         wanted = self._policy.reports.homeserver == "synapse"
-        if wanted and not self._token:
+        if wanted and self._admin is None:
             log.warning("server_reports_without_token")
-        if not (wanted and self._token):
+        if not wanted or self._admin is None:
             await asyncio.Event().wait()
+            return
         while True:
             try:
-                await self.look()
+                await self.look(self._admin)
             except (Answered, Unreachable) as error:
                 log.warning("server_reports_unread", why=str(error))
             await asyncio.sleep(EVERY_S)
 
-    async def look(self) -> None:
+    async def look(self, admin: SynapseAdmin) -> None:
         """Take in the new reports, oldest first."""
-        await self._look_at("event_reports", SEEN, self._take)
-        await self._look_at("user_reports", SEEN_OF_PEOPLE, self._tell)
+        await self._look_at(admin, "event_reports", SEEN, self._take)
+        await self._look_at(admin, "user_reports", SEEN_OF_PEOPLE, self._tell)
 
-    async def _look_at(self, of: Kind, mark: str, take: Callable[[Mapping[str, Any]], Awaitable[None]]) -> None:
-        found = await self._homeserver.reports(self._token, of, MOST)
+    async def _look_at(
+        self, admin: SynapseAdmin, of: Reports, mark: str, take: Callable[[Mapping[str, Any]], Awaitable[None]]
+    ) -> None:
+        found = await admin.reports(of, MOST)
         async with self._database.read() as db:
             seen = await queries.get_meta(db, mark)
         fresh = sorted((each for each in found if _id(each) > int(seen or 0)), key=_id)

@@ -15,7 +15,6 @@ from typing import Any, Final
 from .fence import SUPERSEDED
 from .owners import refuse_foreign
 
-OF_A_LOG: Final = ("log", "checkpoints", "erased")  # what belongs to one log, by the column `shard`
 _MAKING: Final = "SELECT pg_advisory_xact_lock(1634628471)"
 _SCHEMA: Final = """
 DO $$ BEGIN

@@ -30,7 +30,6 @@ _TIMES = (
     .order_by(schema.events.c.at.desc())
     .limit(bindparam("most"))
 )
-_S = schema.sanctions.c
 _STANDING = (
     select(schema.events.c.record)
     .where(

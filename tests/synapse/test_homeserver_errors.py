@@ -30,6 +30,7 @@ from bot.matrix.errors import (
     error_of,
 )
 from bot.matrix.http import clean_url, decode, segment
+from bot.matrix.synapse_admin import SynapseAdmin
 from moderation.values.errors import Invalid
 from moderation.values.ids import EventId, RoomId, UserId
 from tests.fakes.http_stub import Answer, HttpStub
@@ -223,13 +224,6 @@ class TestRefusals:
         assert len(words) < 300
         assert words.isprintable()
 
-    async def test_a_soft_logout_is_told_from_a_real_one(self, stub: HttpStub, bot: Homeserver) -> None:
-        stub.will(refusal(401, "M_UNKNOWN_TOKEN", soft_logout=True), refusal(401, "M_UNKNOWN_TOKEN"))
-        for soft in (True, False):
-            with pytest.raises(LoggedOut) as caught:
-                await bot.whoami()
-            assert caught.value.soft_logout is soft
-
     async def test_a_demand_for_more_authentication_carries_its_flows(self, stub: HttpStub, bot: Homeserver) -> None:
         demand = {"flows": [{"stages": ["m.login.password"]}], "params": {}, "session": "xyz"}
         stub.will(Answer(401, json=demand))
@@ -268,7 +262,7 @@ class TestSecrets:
     async def test_nor_is_an_admins_token(self, stub: HttpStub, bot: Homeserver) -> None:
         stub.will(refusal(403, "M_FORBIDDEN", "syt_admin is no admin's"))
         with pytest.raises(Forbidden) as caught:
-            await bot.override_ratelimit("syt_admin", bot.user)
+            await SynapseAdmin(bot.wire, "syt_admin").lift_limit(bot.user)
         assert "syt_" not in str(caught.value)
 
 

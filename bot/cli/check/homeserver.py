@@ -18,6 +18,7 @@ from bot.cli.terminal.output import why_of, word
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Forbidden, HomeserverError, LoggedOut
 from bot.matrix.known_limit import known_limit
+from bot.matrix.synapse_admin import SynapseAdmin
 from bot.outside.http import http_session
 from moderation.values.errors import AnswerableError, Refused
 from moderation.values.ids import RoomId, UserId
@@ -125,7 +126,7 @@ async def _rate_limit(config: "Config", homeserver: Homeserver, admin_token: str
     if not token:
         return _known_limit(config, user)
     try:
-        lifted = await homeserver.ratelimit_lifted(token, homeserver.user)
+        lifted = await SynapseAdmin(homeserver.wire, token).is_unlimited(homeserver.user)
     except (Forbidden, LoggedOut):
         return note("rate_limit", "rate_limit_no_admin")
     return ok("rate_limit", "rate_limit") if lifted else problem("rate_limit", "rate_limited", user=user)

@@ -6,6 +6,16 @@ _MESSAGE = integer(
     "index of the record of the message, if a report pointed to it, or a file of it was known; left out: it is `on`"
 )
 _ASKED = word("who has to decide: owner or operator; left out: managers")
+_BROKEN = {
+    "rule": RULE,
+    "class": CLASS,
+    "on": ON,
+    "where": word("which text of the message"),
+    "count": integer("how much was counted; 0: nothing"),
+    "limit": integer("how much is allowed"),
+    "message": _MESSAGE,
+}
+_FOUND = {**SUBJECT, "matched": "what was found"}
 
 KINDS: dict[str, Kind] = {
     "report": Kind(
@@ -25,29 +35,13 @@ KINDS: dict[str, Kind] = {
     ),
     "finding": Kind(
         "A rule was broken.",
-        {
-            "rule": RULE,
-            "class": CLASS,
-            "on": ON,
-            "where": word("which text of the message"),
-            "count": integer("how much was counted; 0: nothing"),
-            "limit": integer("how much is allowed"),
-            "message": _MESSAGE,
-        },
-        {**SUBJECT, "matched": "what was found"},
+        _BROKEN,
+        _FOUND,
     ),
     "trial": Kind(
         "A rule on trial would have been broken. Nothing followed from it.",
-        {
-            "rule": RULE,
-            "class": CLASS,
-            "on": ON,
-            "where": word("which text of the message"),
-            "count": integer("how much was counted; 0: nothing"),
-            "limit": integer("how much is allowed"),
-            "message": _MESSAGE,
-        },
-        {**SUBJECT, "matched": "what was found"},
+        _BROKEN,
+        _FOUND,
     ),
     "case": Kind(
         "A case was opened, got evidence or a note, was seen, taken or put off, reached half its time or its deadline,"

@@ -60,7 +60,7 @@ async def place(tmp_path: Path) -> AsyncIterator[tuple[Offline, Reader]]:
 async def say_and_take_back(bot: Offline, reader: Reader, homeserver: Homeserver) -> str:
     """Deliver the message without its words, as a homeserver does after the redaction."""
     port, reads = cast(Any, homeserver), cast(Any, Reads())
-    removed = RemovedMessages(port, bot.pipeline.lost_time, bot.time, "")
+    removed = RemovedMessages(port, bot.pipeline.lost_time, bot.time, None)
     again = ReadAgain(bot.services(port), reads, removed, reader.unread)
     because = {"type": "m.room.redaction", "sender": ANNA, "origin_server_ts": bot.time.ms + 300}
     raw = {**bot.raw(ANNA, "m.room.message", {}), "unsigned": {"redacted_because": because}}

@@ -5,6 +5,7 @@ The results are compared completely: what the homeserver shows, and what the bot
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -143,6 +144,13 @@ async def until_sent(folder: Path) -> None:
             await asyncio.sleep(0.1)
 
 
+async def printed(bot: ForkedBot, *arguments: str) -> Any:
+    """Return what a command prints with ``--json``."""
+    ran = await bot.command(*arguments, "--json")
+    assert ran.code == 0, ran.err
+    return json.loads(ran.out)
+
+
 async def the_end(bot: ForkedBot) -> End:
     config = load_config(bot.config, {})
     url, policy_server = config.homeserver.url, config.policy_server.server_name
@@ -150,10 +158,10 @@ async def the_end(bot: ForkedBot) -> End:
     # Their names differ each time.
     names = {policy_server: "policy.localhost", server_of(config.homeserver.user): "localhost"}
     await until_sent(bot.folder)
-    cases, everybody = await asyncio.gather(bot.command_json("cases"), bot.command_json("credit"))
+    cases, everybody = await asyncio.gather(printed(bot, "cases"), printed(bot, "credit"))
     people = [row["person"] for row in everybody]
     bare = [person.partition(":")[0] for person in people]
-    found = await asyncio.gather(*(bot.command_json("credit", person) for person in people))
+    found = await asyncio.gather(*(printed(bot, "credit", person) for person in people))
     return End(
         rooms=await rooms_of(url, names),
         cases=[

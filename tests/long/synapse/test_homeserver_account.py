@@ -8,6 +8,7 @@ import pytest
 
 from bot.matrix.client import Homeserver, Session, log_in_with_password, log_in_with_token
 from bot.matrix.errors import Forbidden, LoggedOut, RateLimited
+from bot.matrix.synapse_admin import SynapseAdmin
 from moderation.values.errors import Invalid
 from moderation.values.ids import RoomId, UserId
 from tests.theatre.stage import PASSWORD, Stage, own_room, text
@@ -48,10 +49,9 @@ class TestLoggingIn:
         session = (await stage.bot()).session
         assert await log_in_with_token(session.url, session.token) == session
 
-    async def test_a_token_that_is_not_valid_is_logged_out_for_good(self, stage: Stage) -> None:
-        with pytest.raises(LoggedOut) as caught:
+    async def test_a_token_that_is_not_valid_is_logged_out(self, stage: Stage) -> None:
+        with pytest.raises(LoggedOut):
             await log_in_with_token(stage.server.url, "syt_made_up")
-        assert caught.value.soft_logout is False
 
     async def test_a_token_without_a_device_is_refused_with_what_to_do(self, stage: Stage) -> None:
         admin, user = await stage.person("admin", admin=True), (await stage.bot()).user
@@ -68,7 +68,6 @@ class TestTheServer:
     async def test_it_says_what_it_can_do(self, stage: Stage) -> None:
         bot = await stage.bot()
         assert "v1.11" in (await bot.versions())["versions"]
-        assert (await bot.capabilities())["m.room_versions"]["default"] == "12"
 
 
 class TestLimits:
@@ -97,18 +96,19 @@ class TestLimits:
         bot, admin = await stage_limited.bot(), await stage_limited.person("admin", admin=True)
         room = await own_room(bot)
         await self.send_until_limited(bot, room, "before")
-        before = await bot.ratelimit_lifted(admin.token, bot.user)
+        admins = SynapseAdmin(bot.wire, admin.token)
+        before = await admins.is_unlimited(bot.user)
 
-        await bot.override_ratelimit(admin.token, bot.user)
+        await admins.lift_limit(bot.user)
 
-        assert (before, await bot.ratelimit_lifted(admin.token, bot.user)) == (False, True)
+        assert (before, await admins.is_unlimited(bot.user)) == (False, True)
         for number in range(30):
             await bot.send(room, "m.room.message", text(str(number)), f"after{number}")
 
     async def test_nobody_else_can(self, stage_limited: Stage) -> None:
         bot = await stage_limited.bot()
         with pytest.raises(Forbidden):
-            await bot.override_ratelimit(bot.session.token, bot.user)
+            await SynapseAdmin(bot.wire, bot.session.token).lift_limit(bot.user)
 
 
 class TestConnections:

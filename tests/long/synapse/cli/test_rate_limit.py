@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from bot.demo.synapse import Synapse
+from bot.matrix.synapse_admin import SynapseAdmin
 from tests.long.synapse.cli.deployment import (
     PASSWORD,
     Deployment,
@@ -51,7 +52,7 @@ class TestRateLimit:
         deployment = await new_deployment(stage_limited.server, tmp_path)
         result = deployment.init("--admin-token-stdin", stdin=f"{PASSWORD}\n{admin.session.token}\n")
         assert "has been lifted" in result.out
-        assert await admin.ratelimit_lifted(admin.session.token, deployment.config.user)
+        assert await SynapseAdmin(admin.wire, admin.session.token).is_unlimited(deployment.config.user)
         assert admin.session.token not in written(deployment) + result.out + result.err
         checked = deployment.answerable("check", "--json", "--admin-token-stdin", stdin=f"{admin.session.token}\n")
         assert "rate_limit" in {finding["key"] for finding in json.loads(checked.out)}
@@ -64,7 +65,7 @@ class TestRateLimit:
         assert (found.code, json.loads(found.out)) == (1, {"user": deployment.user, "limit": "limited"})
         lifted = deployment.answerable("rate-limit", "--admin-token-stdin", stdin=f"{admin.session.token}\n")
         assert (lifted.code, "has been lifted" in lifted.out) == (0, True)
-        assert await admin.ratelimit_lifted(admin.session.token, deployment.config.user)
+        assert await SynapseAdmin(admin.wire, admin.session.token).is_unlimited(deployment.config.user)
 
     async def test_an_unlimited_account_is_reported_and_the_trial_room_removed(self, deployment: Deployment) -> None:
         assert "does not limit how fast" in deployment.init().out
