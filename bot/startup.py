@@ -191,6 +191,7 @@ def make_pipeline(
                 lists=lists,
                 policy_server=config.policy_server.server_name or "",
                 policy_down_ms=config.policy_server.when_down,
+                sharded=bool(config.shard),
                 commands=COMMANDS,
             )
         ),

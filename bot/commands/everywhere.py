@@ -51,8 +51,12 @@ async def confirmed(call: Call) -> Call:
     return replace(call, given=replace(call.given, request=None, reason=reason))
 
 
-async def answer(call: Call, rooms: Sequence[RoomId], reply: Reply) -> Reply:
-    """Return the reply of an order for these rooms, which they are said in; or the question before it."""
+async def answer(call: Call, rooms: Sequence[RoomId], reply: Reply, *, beyond: bool = False) -> Reply:
+    """Return the reply of an order for these rooms, which they are said in; or the question before it.
+
+    `beyond`: the order goes to other shards, too.
+    """
+    other = (line("everywhere.shards"),) if beyond else ()
     if not call.given.everywhere:
         return reply
     asked = DataAsked(room=call.group.room, on=call.on, what=WHAT, subject=call.caller)
@@ -60,8 +64,9 @@ async def answer(call: Call, rooms: Sequence[RoomId], reply: Reply) -> Reply:
         reply = replace(reply, facts=(*reply.facts, replace(asked, what="everywhere-confirmed")))
     elif len(rooms) > call.policy.groups.everywhere_confirm and not await _confirmed_lately(call, rooms):
         again = Code(f"{WHAT} {call.on}")
-        return Reply((await _where(call, "would", rooms), line("everywhere.again", again=again)), (asked,))
-    return replace(reply, lines=(*reply.lines, await _where(call, "done", rooms)))
+        would = await _where(call, "would", rooms)
+        return Reply((would, *other, line("everywhere.again", again=again)), (asked,))
+    return replace(reply, lines=(*reply.lines, await _where(call, "done", rooms), *other))
 
 
 async def _confirmed_lately(call: Call, rooms: Sequence[RoomId]) -> bool:

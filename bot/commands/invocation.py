@@ -73,6 +73,7 @@ class CommandSetup:
     lists: WatchedLists  # the policy lists, and what they say now
     policy_server: str  # the name of the deployment's policy server; "": it has none
     policy_down_ms: int  # how long nobody may reach it before rooms stop asking it
+    sharded: bool  # whether the deployment has other shards
     commands: Mapping[str, "Command"]  # all there are, by name
 
 

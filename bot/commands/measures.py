@@ -4,15 +4,24 @@ from collections.abc import Sequence
 from typing import Literal
 
 from moderation.cases import manager_orders
-from moderation.cases.everywhere import lift_everywhere, possible_in, sanction_everywhere
+from moderation.cases.everywhere import is_for_all_shards, lift_everywhere, possible_in, sanction_everywhere
+from moderation.duty.responsibility import is_operator
 from moderation.model.actions.removal import Unban
 from moderation.model.context import RoomView
-from moderation.model.facts import Fact, SanctionEnded, SanctionStarted, Swept
+from moderation.model.facts import (
+    Fact,
+    OrderedEverywhere,
+    OrderRecalled,
+    SanctionEnded,
+    SanctionStarted,
+    Swept,
+)
 from moderation.values.durations import HOUR_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import EventId, RoomId, UserId
 from moderation.values.notices import Line, Moment, Span, Who, line
 from storage import queries
+from storage.queries.shards import orders_in_force
 
 from . import everywhere
 from .invocation import Call, Command, Reply, Run
@@ -33,16 +42,40 @@ def _impose(kind: manager_orders.Ordered) -> Run:
         until = call.now_ms + lasts if lasts else 0
         rooms = await everywhere.rooms_meant(call, with_person=target if kind == "kick" else None)
         order, reason = await call.order(target), call.given.reason
-        facts = sanction_everywhere(order, kind, rooms, until=until, reason=reason)
+        beyond = call.given.everywhere and call.setup.sharded and is_for_all_shards(order, kind)
+        facts = (
+            await _imposed(order, kind, rooms, until, call)
+            if beyond
+            else sanction_everywhere(order, kind, rooms, until=until, reason=reason)
+        )
         lines: tuple[Line, ...] = (_done(kind, target, until),)
         if call.given.sweep_ms:
             manager_orders.require_sweep(order)
             written = await written_by(call, order, rooms, call.given.sweep_ms)
             facts += manager_orders.swept(order, written, n=order.context.next_case, reason=reason)
             lines += sweep_lines(call, order, written)
-        return await everywhere.answer(call, _rooms(facts), Reply(lines, facts))
+        return await everywhere.answer(call, _rooms(facts), Reply(lines, facts), beyond=beyond)
 
     return run
+
+
+async def _imposed(
+    order: manager_orders.Order, kind: manager_orders.Ordered, rooms: Sequence[RoomView], until: int, call: Call
+) -> tuple[Fact, ...]:
+    """Return the facts of an order for the rooms of all shards: also if it holds in all those of this one already."""
+    reason = call.given.reason
+    try:
+        facts = sanction_everywhere(order, kind, rooms, until=until, reason=reason)
+    except Refused as refused:
+        known = await orders_in_force(call.db, person=order.context.subject.person)
+        if known or refused.key != f"error.already.{kind}":
+            raise
+        facts = (manager_orders.case_of(order, reason),)
+    here, n = order.context.room.room, order.context.next_case
+    noted = OrderedEverywhere(
+        room=here, on=order.on, until=until, n=n, subject=order.target, by=order.by, reason=reason
+    )
+    return (*facts, noted)
 
 
 async def _must_be_in_reach(call: Call, target: UserId) -> None:
@@ -60,14 +93,30 @@ def _lift(kind: Literal["mute", "ban"]) -> Run:
         order, rooms = await call.order(target), await everywhere.rooms_meant(call)
         facts = lift_everywhere(order, kind, rooms)
         actions = await _bans_by_hand(call, order, rooms) if kind == "ban" else ()
+        recalled = await _recalled(call, order) if kind == "ban" and call.given.everywhere else ()
+        facts = (*facts, *recalled)
         if not (facts or actions):
             raise Refused(f"error.not-{'muted' if kind == 'mute' else 'banned'}", who=target)
         spared = await spared_too(call, order, facts)
         lines = (line(f"done.un{kind}", who=Who(target)), *((spared_line(call, target),) if spared else ()))
         done = Reply(lines, (*facts, *spared), actions)
-        return await everywhere.answer(call, (*_rooms(facts), *(action.room for action in actions)), done)
+        where = (*_rooms(facts), *(action.room for action in actions))
+        return await everywhere.answer(call, where, done, beyond=bool(recalled))
 
     return run
+
+
+async def _recalled(call: Call, order: manager_orders.Order) -> tuple[OrderRecalled, ...]:
+    """Return the ends of orders for all shards that the caller gave, or may end as an operator."""
+    known = await orders_in_force(call.db, person=order.context.subject.person)
+    own = [each for each in known if each.by == call.caller or is_operator(call.caller, call.policy)]
+    room = call.group.room
+    return tuple(
+        OrderRecalled(
+            room=room, on=call.on, start=each.record, why="command", n=each.n, subject=each.subject, by=call.caller
+        )
+        for each in own
+    )
 
 
 async def _bans_by_hand(call: Call, order: manager_orders.Order, rooms: Sequence[RoomView]) -> tuple[Unban, ...]:

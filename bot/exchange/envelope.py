@@ -2,7 +2,8 @@
 
 Rules kept here:
 - Of a line only the parts of those whom it concerns are shown, and what says of which server it is; never the part of
-  who decided, or of an operator.
+  an operator at the command line, and that of who decided only of an order for all rooms: without it nobody could tell
+  in which rooms it holds, and why.
 - A proof file is as in C2SP tlog-proof; besides, it is proved that the log continues the checkpoint of the message
   before, so that a log with two histories is noticed.
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from moderation.model.facts import OrderedEverywhere
 from moderation.values.errors import Invalid
 from storage.journal.journal import Journal
 from storage.journal.line_format import open_line
@@ -90,10 +92,11 @@ def disclosed(raw: bytes) -> str:
     """Return the line of a record with only the parts that others are shown."""
     line = open_line(raw.removesuffix(b"\n"))
     of_list = line.skeleton["k"] == "list"
+    shown = (*_SHOWN, "by") if line.skeleton.get("step") == OrderedEverywhere.step else _SHOWN
     places = [
         place
         for place, part in enumerate(line.parts)
-        if isinstance(part, Mapping) and (part.get("as") in _SHOWN or (of_list and "server" in part))
+        if isinstance(part, Mapping) and (part.get("as") in shown or (of_list and "server" in part))
     ]
     return disclose(raw, places).decode()
 

@@ -8,20 +8,43 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.facts import Fact, ListSpared
+from moderation.model.facts import CaseDecided, Fact, ListSpared, OrderRecalled
+from moderation.policy import Policy
 from storage import queries
+from storage.queries.shards import orders_in_force
 
 
-async def one_by_one(db: AsyncConnection, facts: Sequence[Fact]) -> list[Fact]:
-    """Return the facts, with one for each record in place of one that takes back all that spares somebody.
+async def for_all_shards(db: AsyncConnection, facts: Sequence[Fact], policy: Policy) -> list[Fact]:
+    """Return the facts, with those by which what they end is ended in all shards, too.
 
-    So other shards take back the same, in whatever order they learn of it.
+    - One that takes back all that spares somebody becomes one for each record. So other shards take back the same, in
+      whatever order they learn of it.
+    - With the reversal of its case an order is recalled: by whoever may reverse it where the order was given, elsewhere
+      by operators. A decision by others there reaches as far as their case.
     """
     found: list[Fact] = []
     for fact in facts:
-        if isinstance(fact, ListSpared) and fact.step == "unspared" and fact.undoes < 0:
+        if isinstance(fact, CaseDecided) and fact.what == "dismissed":
+            found += [fact, *await _recalled(db, fact, policy)]
+        elif isinstance(fact, ListSpared) and fact.step == "unspared" and fact.undoes < 0:
             records = await queries.records_sparing(db, fact)
             found += [replace(fact, undoes=record) for record in records] or [fact]
         else:
             found.append(fact)
     return found
+
+
+async def _recalled(db: AsyncConnection, dismissed: CaseDecided, policy: Policy) -> list[OrderRecalled]:
+    return [
+        OrderRecalled(
+            room=dismissed.room,
+            on=dismissed.on,
+            start=order.record,
+            why="reversed",
+            n=order.n,
+            subject=order.subject,
+            by=dismissed.by,
+        )
+        for order in await orders_in_force(db, n=dismissed.n)
+        if order.origin == "-" or dismissed.by in policy.operators
+    ]

@@ -1,4 +1,4 @@
-"""The consequences of facts learnt from another shard: of balances, of accounts now linked, and of who is spared.
+"""The consequences of facts learnt from another shard: of balances, links of accounts, orders, and who is spared.
 
 Rules kept here:
 - It follows with the record of what was learnt, so a crash in between changes nothing.
@@ -14,17 +14,28 @@ from fnmatch import fnmatchcase
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.cases.everywhere import carry_out
+from moderation.cases.manager_orders import Order
 from moderation.cases.obligations import derive_obligations
 from moderation.credit.ledger import with_entry
 from moderation.credit.tiers import entry_learnt
 from moderation.model.context import RoomView
-from moderation.model.facts import AccountsLinked, AccountUnlinked, CreditChanged, Fact, Learnt, ListSpared
+from moderation.model.facts import (
+    AccountsLinked,
+    AccountUnlinked,
+    CreditChanged,
+    Fact,
+    Learnt,
+    ListSpared,
+    OrderedEverywhere,
+    WhyEnded,
+)
 from moderation.policy import Policy
 from moderation.shards.applying import applied
 from moderation.values.ids import PersonId, UserId
 from storage import queries
 from storage.projections.common import person_of
-from storage.projections.shards import changed_by, is_learnt, waiting_for
+from storage.projections.shards import changed_by, is_learnt, order_of, waiting_for
 
 from .case_context import CaseContextLoader
 from .listed_servers import people_said_so
@@ -49,7 +60,45 @@ class LearntConsequences:
                     found += await self._follow(db, fact, changed, cause, at_ms)
         return [each for each in found if each not in facts]
 
+    async def _ordered(self, db: AsyncConnection, fact: Learnt, cause: int, at_ms: int) -> Sequence[Fact]:
+        """Carry out a ban from all rooms that was ordered in another shard, unless it is recalled already."""
+        if await waiting_for(db, fact.origin, fact.index):
+            return ()
+        found = [await self._knowledge.room(db, room) for room in await queries.active_groups(db)]
+        rooms = [room for room in found if room is not None]
+        if not rooms:
+            return ()
+        context = await self._knowledge.context(db, rooms[0], fact.subject, at_ms)
+        order = Order(by=fact.by, on=cause, context=context, policy=self._policy)
+        done = carry_out(order, rooms, until=fact.until, reason=fact.reason)
+        noted = OrderedEverywhere(
+            room=done[0].room if done else None,
+            on=cause,
+            until=fact.until,
+            n=context.next_case,
+            origin=fact.origin,
+            era=fact.era,
+            index=fact.index,
+            subject=fact.subject,
+            by=fact.by,
+            reason=fact.reason,
+        )
+        return (*done, noted) if done else ()
+
+    async def _recalled(self, db: AsyncConnection, fact: Learnt, cause: int) -> Sequence[Fact]:
+        """End here what a recalled order had brought."""
+        order = await order_of(db, fact)
+        if order is None:
+            return ()
+        why: WhyEnded = "reversed" if fact.why == "reversed" else "command"
+        held = await queries.sanctions_of_accounts(db, [order.subject])
+        return [each.end(why, on=cause) for each in held if (each.kind, each.n) == ("ban", order.n)]
+
     async def _follow(self, db: AsyncConnection, fact: Learnt, changed: int, cause: int, at_ms: int) -> Sequence[Fact]:
+        if fact.what == "ordered":
+            return await self._ordered(db, fact, cause, at_ms)
+        if fact.what == "recalled":
+            return await self._recalled(db, fact, cause)
         as_here = applied(fact, changed)
         if isinstance(as_here, CreditChanged):
             undone = await waiting_for(db, fact.origin, fact.index)

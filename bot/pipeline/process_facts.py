@@ -55,7 +55,7 @@ from storage.record_mapping import draft_of_fact
 from .alerts import alerts_of, each_channel
 from .case_bursts import case_bursts, may_be_shared
 from .case_context import CaseContextLoader
-from .crossing_ends import one_by_one
+from .crossing_ends import for_all_shards
 from .crossing_records import CrossingRecords
 from .dossier_tasks import dossier_tasks
 from .expand_recipients import expand_recipients
@@ -220,7 +220,7 @@ class FactProcessor:
         return [*facts, *await self._learnt.of(unit.db, facts, cause, at_ms)]
 
     async def _for_all_shards(self, unit: UnitOfWork, facts: list[Fact], _cause: int, _at_ms: int) -> list[Fact]:
-        return await one_by_one(unit.db, facts) if self._settings.sharded else facts
+        return facts if not self._settings.sharded else await for_all_shards(unit.db, facts, self._settings.policy)
 
     async def _with_takedowns(self, unit: UnitOfWork, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
         if not may_remove(facts):

@@ -2,6 +2,7 @@
 
 Rules kept here:
 - Every effect on a person is told to that person, with reason, duration and what they can do at that moment.
+- Of what another shard ordered, only those are told who are or were in a room of this one; that one told them, too.
 - A person gets one message for one cause. Further messages of an incident are removed without another one.
 """
 
@@ -36,6 +37,7 @@ from moderation.model.facts import (
     DossierStep,
     EntryConfirmed,
     Fact,
+    Learnt,
     ListPublished,
     PersonVerified,
     RosterChanged,
@@ -75,6 +77,8 @@ def tell(
 ) -> Iterator[NotifyPerson]:
     own = [fact for fact in facts if getattr(fact, "subject", "") == subject]
     told = tuple(fact for fact in own if _is_told(fact) and not _is_more_of_the_same(fact, own))
+    if any(isinstance(fact, Learnt) for fact in own) and not rooms_of(subject):
+        return
     if not told:
         if outcomes:
             first = outcomes[0]

@@ -6,6 +6,7 @@ Rules kept here:
 - Measures that follow from a balance do not cross: each shard derives its own from the same entries, where it has the
   rooms. So there is one demotion, by the shard in whose room somebody manages.
 - Nothing is kept elsewhere of words, reasons, cases and rooms, nor of who decided: they mean something at home only.
+  An order for all rooms is carried out by each shard in its own, so who gave it and why is told there.
 - What was learnt from another shard is told to nobody else; its end is, wherever it was decided, and names the record
   that it ends by the log where that one was made. So each shard comes to the same result in any order.
 - That somebody's time is over is found by each shard itself.
@@ -27,6 +28,8 @@ from moderation.model.facts import (
     Learnt,
     LearntKind,
     ListSpared,
+    OrderedEverywhere,
+    OrderRecalled,
     PersonVerified,
     RecordsRestored,
     SanctionEnded,
@@ -47,6 +50,8 @@ CROSSING = (
     SanctionExtended,
     SanctionEnded,
     ListSpared,
+    OrderedEverywhere,
+    OrderRecalled,
     DataAsked,
     RecordsRestored,
 )
@@ -74,6 +79,7 @@ def needed(fact: Fact) -> int:
             | SanctionEnded(kind="ban", room=None)
             | SanctionExtended(kind="ban", room=None)
             | AccountUnlinked()
+            | OrderRecalled()
         ):
             return fact.start
         case PersonVerified(step="revoked") | ListSpared(step="unspared"):
@@ -102,6 +108,10 @@ def crosses(fact: Fact, about: Fact | None = None) -> bool:
             return False
         case SanctionEnded() | SanctionExtended():
             return _is(about, "barred") or (isinstance(about, SanctionStarted) and _bars(about))
+        case OrderedEverywhere():
+            return fact.origin == "-"
+        case OrderRecalled():
+            return isinstance(about, OrderedEverywhere)
         case DataAsked():
             return fact.what in ERASING
     return False
@@ -157,6 +167,10 @@ def learnt(fact: Fact, place: LogPlace, about: Fact | None = None, about_made: i
             return of(what="unspared", subject=fact.subject, list=fact.list, server=fact.server, **_place(fact, about))
         case ListSpared():
             return of(what="spared", subject=fact.subject, list=fact.list, server=fact.server)
+        case OrderedEverywhere():
+            return of(what="ordered", subject=fact.subject, until=fact.until, by=fact.by, reason=fact.reason)
+        case OrderRecalled():
+            return of(what="recalled", subject=fact.subject, why=fact.why, **_place(fact, about))
         case RecordsRestored():
             return of(what="restored")
         case DataAsked(what="erase-relayed"):
@@ -168,7 +182,7 @@ def learnt(fact: Fact, place: LogPlace, about: Fact | None = None, about_made: i
 
 def _place(fact: Fact, about: Fact | None) -> dict[str, Any]:
     """Return where the record stands that a fact changes: what was learnt from another log is named as it is there."""
-    if isinstance(about, Learnt):
+    if isinstance(about, Learnt) or (isinstance(about, OrderedEverywhere) and about.origin != "-"):
         return {"refers": about.index, "of": about.origin, "of_era": about.era}
     return {"refers": needed(fact)}
 

@@ -28,6 +28,7 @@ _NAMED = (
     (schema.verifications, schema.verifications.c.user),
     (schema.list_matches, schema.list_matches.c.subject),
     (schema.list_spared, schema.list_spared.c.subject),
+    (schema.orders, schema.orders.c.subject),
 )
 
 

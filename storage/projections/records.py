@@ -1,6 +1,6 @@
 """Facts about the records themselves: gaps, erasing, purging, restoring, anchors, and requests for personal data."""
 
-from sqlalchemy import ColumnElement, and_, delete, select, true, union, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, true, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import (
@@ -202,6 +202,10 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     for table in (schema.sanctions, schema.room_rules, schema.approvers):
         await db.execute(delete(table).where(table.c.record < below, table.c.ended > 0))
     await _forget_learnt(db, below)
+    o = schema.orders.c
+    await db.execute(
+        delete(schema.orders).where(o.record < below, or_(o.ended > 0, and_(o.until > 0, o.until < at_ms)))
+    )
     of_cases = ((schema.list_matches, true()), (schema.listed_servers, true()), (schema.sanctions, ~lasting))
     for table, never_ended in of_cases:
         of_none = table.c.n.not_in(select(c.n))

@@ -15,13 +15,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.facts import HERE, Learnt, ShardPinned
+from moderation.model.facts import HERE, Learnt, OrderedEverywhere, OrderRecalled, ShardPinned
 from moderation.model.reach import DEPLOYMENT
 from moderation.shards.applying import applied, waits_for_other
 from moderation.shards.crossing import FOUND_BY_EACH
 from storage import schema
 
-from .common import project, put
+from .common import add, project, put
 
 _KEPT = frozenset(field.name for field in fields(Learnt)) & frozenset(schema.learnt.c.keys())
 _t = schema.learnt.c
@@ -47,12 +47,30 @@ async def _(fact: Learnt, db: AsyncConnection, index: int, _at_ms: int) -> None:
 
 
 @project.register
+async def _(fact: OrderedEverywhere, db: AsyncConnection, index: int, at_ms: int) -> None:
+    where = (fact.origin, fact.era, fact.index) if fact.origin != "-" else ("-", "-", index)
+    await add(db, schema.orders, fact, index, at_ms, origin=where[0], era=where[1], idx=where[2])
+
+
+@project.register
+async def _(fact: OrderRecalled, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    await db.execute(update(schema.orders).where(schema.orders.c.record == fact.start).values(ended=max(at_ms, 1)))
+
+
+@project.register
 async def _(fact: ShardPinned, db: AsyncConnection, index: int, _at_ms: int) -> None:
     await put(db, schema.shard_keys, {"origin": fact.origin}, vkey=fact.vkey, record=index)
 
 
 async def _apply(fact: Learnt, db: AsyncConnection, index: int, changed: int | None) -> None:
     if changed is None and fact.what != "entry":
+        return
+    if fact.what == "recalled":
+        order = await order_of(db, fact)
+        if order is not None:
+            await db.execute(
+                update(schema.orders).where(schema.orders.c.record == order.record).values(ended=fact.made)
+            )
         return
     what = applied(fact, -1 if changed is None else changed)
     if what is not None:
@@ -102,6 +120,14 @@ async def changed_by(db: AsyncConnection, fact: Learnt) -> int | None:
     return None if record is None else int(record)
 
 
+async def order_of(db: AsyncConnection, recalled: Learnt) -> Any | None:
+    """Return the row of the order that another shard recalls, if this shard carries it out."""
+    o, (of, era) = schema.orders.c, recalled.changed_log
+    place = (o.origin == "-", o.record == recalled.refers) if of == HERE else (o.origin == of, o.idx == recalled.refers)
+    wanted = select(schema.orders).where(*place, _names(o.subject, recalled.subject))
+    return (await db.execute(wanted.order_by(o.era != era, o.record.desc()).limit(1))).first()
+
+
 def _ours(fact: Learnt) -> tuple[Table, Sequence[ColumnElement[bool]]] | None:
     """Return the table with what another shard may change, and which of its rows that may be."""
     match fact.what:
@@ -115,6 +141,9 @@ def _ours(fact: Learnt) -> tuple[Table, Sequence[ColumnElement[bool]]] | None:
         case "unlinked":
             k = schema.links.c
             return schema.links, (_names(k.user, fact.subject), _names(k.to, fact.target))
+        case "recalled":
+            o = schema.orders.c
+            return schema.orders, (o.origin == "-", _names(o.subject, fact.subject))
         case "unspared":
             s = schema.list_spared.c
             whom = _names(s.server, fact.server) if fact.server else _names(s.subject, fact.subject)

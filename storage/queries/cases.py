@@ -101,6 +101,7 @@ _DUE = (  # two searches in two indexes: a condition with "or" would read every 
     .limit(bindparam("most"))
 )
 _LED = select(_c.n).where(_c.lead == bindparam("n"), _c.outcome == "").order_by(_c.n)
+_ORDERED = select(schema.orders.c.record).where(schema.orders.c.n == bindparam("n"))
 _REDACTABLE = frozenset({POSTED, "message", "redact"})  # messages; reactions and the like; events that give a reason
 
 
@@ -132,13 +133,13 @@ async def case_view(db: AsyncConnection, n: int) -> CaseView | None:
 
 
 async def _is_for_operator(db: AsyncConnection, n: int) -> bool:
-    """Return whether an appeal was heard before, or the cost of the case counts in several rooms."""
-    (affirmed, _), rooms = await rows_then(
+    """Return whether an appeal was heard before, or the cost of the case counts in several rooms, or in all shards."""
+    (affirmed, _, orders), rooms = await rows_then(
         db,
-        ((_AFFIRMED, {"n": n}), (_CHARGED, {"n": n})),
+        ((_AFFIRMED, {"n": n}), (_CHARGED, {"n": n}), (_ORDERED, {"n": n})),
         lambda rows: [(_TWO_OF_COMMUNITY if reach else _TWO_ROOMS, {"reach": reach}) for (reach,) in rows[1]],
     )
-    return bool(affirmed) or any(len(some) > 1 for some in rooms)
+    return bool(affirmed or orders) or any(len(some) > 1 for some in rooms)
 
 
 async def _friends(db: AsyncConnection, case: CaseView) -> frozenset[UserId]:

@@ -1,11 +1,12 @@
 """Queries about the logs of other shards."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.values.ids import RoomId
+from moderation.values.ids import PersonId, RoomId
 from storage import schema
 
 from .rooms import ACTIVE_GROUP
@@ -25,6 +26,16 @@ async def pinned_key(db: AsyncConnection, origin: str) -> str | None:
     keys = schema.shard_keys.c
     key = await db.scalar(select(keys.vkey).where(keys.origin == origin))
     return str(key) if key is not None else None
+
+
+async def orders_in_force(
+    db: AsyncConnection, *, person: PersonId | None = None, n: int | None = None
+) -> Sequence[Any]:
+    """Return the orders for all rooms of all shards that were not recalled, about a person or of a case."""
+    o = schema.orders.c
+    whose = [o.person == person] if person is not None else []
+    case = [o.n == n] if n is not None else []
+    return (await db.execute(select(schema.orders).where(o.ended == 0, *whose, *case).order_by(o.record))).all()
 
 
 async def communities_here(db: AsyncConnection) -> dict[str, list[RoomId]]:

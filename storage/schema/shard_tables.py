@@ -2,7 +2,7 @@
 
 from sqlalchemy import Index, Integer, String, Table
 
-from .columns import PLAIN, Column, metadata
+from .columns import PERSON, PLAIN, Column, metadata
 
 # What was learnt from the logs of other shards (`storage/projections/shards.py`); the rows that it made say about whom.
 learnt = Table(
@@ -26,6 +26,26 @@ learnt = Table(
 )
 Index("learnt_by_record", learnt.c.record)
 Index("learnt_that_waits", learnt.c.of, learnt.c.refers, learnt.c.waits)
+
+# Bans that were ordered for all rooms of all shards, here or elsewhere, and that this shard carries out.
+orders = Table(
+    "orders",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("origin", String, info=PLAIN),  # the log where it was given, its era and the record there; "-": here
+    Column("era", String, info=PLAIN),
+    Column("idx", Integer),
+    Column("n", Integer),  # our case
+    Column("subject", String, info=PERSON),
+    Column("person", String, info=PERSON),
+    Column("by", String, info=PERSON),
+    Column("at", Integer),
+    Column("until", Integer),
+    Column("ended", Integer, default=0),
+)
+Index("orders_by_person", orders.c.person, orders.c.ended)
+Index("orders_by_case", orders.c.n)
+Index("orders_by_place", orders.c.origin, orders.c.idx)
 
 # The keys of their logs, as they were first seen; a key in the configuration holds instead.
 shard_keys = Table(

@@ -35,6 +35,8 @@ from moderation.model.facts import (
     ListPreviewed,
     ListPublished,
     ListSpared,
+    OrderedEverywhere,
+    OrderRecalled,
     PersonVerified,
     PolicyServerSet,
     Reported,
@@ -86,6 +88,8 @@ def _above(world: World, fact: Any, by: str) -> bool:
 ALLOWED: dict[type[Fact], Check] = {
     CaseOpened: lambda world, fact, by: world.manages(by, fact.room),
     SanctionStarted: _sanction,
+    OrderedEverywhere: _above,
+    OrderRecalled: lambda world, fact, by: world.manages(by, fact.room),
     SanctionEnded: _ended,
     Swept: lambda world, fact, by: (
         fact.subject == by or (world.manages(by, fact.room) and world.stands_above(by, fact.subject, fact.room))

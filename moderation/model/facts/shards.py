@@ -5,7 +5,7 @@ from typing import Literal
 from moderation.policy import Grade
 from moderation.values.ids import UserId
 
-from .base import Fact, person, unowned
+from .base import Fact, person, private, unowned
 
 HERE = "here"  # in place of the name of a log: that of this shard
 
@@ -18,6 +18,8 @@ LearntKind = Literal[
     "barred",
     "prolonged",
     "admitted",
+    "ordered",
+    "recalled",
     "spared",
     "unspared",
     "erase",
@@ -59,6 +61,8 @@ class Learnt(Fact, kind="learnt", changes="all rooms", renames=True, lean=True):
     list: str = "-"
     subject: UserId = person()
     target: UserId = person()
+    by: UserId = person()  # of an order: without the person who gave it nobody can tell in which rooms it holds
+    reason: str = private("by")
     server: str = unowned()
 
     @property
@@ -70,6 +74,35 @@ class Learnt(Fact, kind="learnt", changes="all rooms", renames=True, lean=True):
     def changed_log(self) -> tuple[str, str]:
         """The log, and its era, of the record that it changes."""
         return (self.origin, self.era) if self.of == "-" else (self.of, self.of_era)
+
+
+class OrderedEverywhere(Fact, kind="sanction", changes="nothing"):
+    """The ban of case `n` was ordered for all rooms of all shards in which `by` may give the order.
+
+    Each shard carries it out in its own rooms, as a case of its own. `origin`, `era` and `index` name the record of the
+    order in the log of the shard where it was given; "-": this is it.
+    """
+
+    step: Literal["everywhere"] = "everywhere"
+    until: int = 0
+    n: int
+    origin: str = "-"
+    era: str = "-"
+    index: int = -1
+    subject: UserId = person()
+    by: UserId = person()
+    reason: str = private("by")
+
+
+class OrderRecalled(Fact, kind="sanction", changes="nothing"):
+    """The order recorded at `start` ends in all shards."""
+
+    step: Literal["recalled"] = "recalled"
+    start: int
+    why: Literal["command", "reversed"]
+    n: int
+    subject: UserId = person()
+    by: UserId = person()
 
 
 class ShardPinned(Fact, kind="learnt", changes="nothing"):

@@ -6,7 +6,10 @@ KINDS: dict[str, Kind] = {
     "sanction": Kind(
         "A measure began, was extended, or ended.",
         {
-            "step": word("start, extend or end; sweep: all that somebody wrote in a time is redacted at once"),
+            "step": word(
+                "start, extend or end; sweep: all that somebody wrote in a time is redacted at once; everywhere: the"
+                " ban of this case holds in all shards; recalled: it does no longer"
+            ),
             "kind": word(
                 "redact, warn, mute, demote, kick or ban; of a room: rectify, suspend, close, slow, gate, lockdown or"
                 " server"
@@ -32,6 +35,9 @@ KINDS: dict[str, Kind] = {
             "oldest": integer("of a sweep: the record of the oldest message that it redacts"),
             "count": integer("of a sweep: how many messages were known then"),
             "start": integer("index of the record that began it"),
+            "origin": word("of an order for all shards: the log where it was given; -: this one"),
+            "era": word("of that log, if it continues from a backup"),
+            "index": integer("of the order in that log"),
             "why": word(
                 "why it ended: time, credit, standing, reversed, command, overtaken, mended, verified or settings"
             ),

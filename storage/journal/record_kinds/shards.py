@@ -8,7 +8,8 @@ KINDS: dict[str, Kind] = {
         {
             "what": word(
                 "entry: in a ledger; verified, revoked; linked, unlinked: two accounts of one person; barred,"
-                " prolonged, admitted: from every room; spared, unspared: by a list; erase, erase-again: what is held"
+                " prolonged, admitted: from every room; ordered, recalled: a ban from all rooms, by an order;"
+                " spared, unspared: by a list; erase, erase-again: what is held"
                 " on them is erased; restored: the other log goes on from a backup; pinned: the key by which the other"
                 " log is checked from now on"
             ),
@@ -37,6 +38,7 @@ KINDS: dict[str, Kind] = {
         },
         {
             **SUBJECT,
+            "reason": "of an order: why",
             "server": "the server that a list no longer touches",
             "vkey": "the key of the other log",
         },

@@ -7,11 +7,14 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moderation.model.facts import SanctionStarted
+from moderation.model.facts import SanctionEnded, SanctionStarted
+from moderation.values.ids import RoomId
+from storage import queries
+from storage.queries.shards import orders_in_force
 from tests.fakes.exchange import MemoryExchange
 from tests.theatre.shard import Shard, apart
 
-ANN, BEN, MO = "@ann:example.org", "@ben:example.org", "@mo:example.org"
+OP, ANN, BEN, MO = "@op:example.org", "@ann:example.org", "@ben:example.org", "@mo:example.org"
 NAMES = ("one", "two", "three")
 DAY_MS = 86_400_000
 
@@ -72,6 +75,42 @@ async def test_three_shards_agree_and_one_of_them_takes_the_rights(chance: Rando
         ]
         assert demoted == [("two", BEN)]
         for shard in shards:
+            assert shard.problems() == ()
+            assert await shard.differences(Path(folder) / f"{shard.name}-again") == {}
+            await shard.close()
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.randoms(use_true_random=False))
+async def test_bans_from_all_rooms_and_their_ends_that_cross_on_the_way_give_the_same_in_all(chance: Random) -> None:
+    exchange = Late(chance)
+    with tempfile.TemporaryDirectory() as folder:
+        shards = [Shard(name, Path(folder) / name, exchange, apart(*NAMES)[name]) for name in NAMES]
+        for shard in shards:
+            await shard.open()
+            await shard.room({MO: 50}, [OP, ANN, BEN])
+        for _ in range(10):
+            shard = chance.choice(shards)
+            shard.now = max(each.now for each in shards) + 60_000
+            order = chance.choice((f"!ban {ANN} 30d everywhere he sells", f"!unban {ANN} everywhere", f"!unban {ANN}"))
+            await shard.say(RoomId(f"!{shard.name}1:example.org"), OP, order)
+            if chance.random() < 0.2:
+                await chance.choice(shards).again()
+            await chance.choice(shards).exchanged()
+        exchange.whole = True
+        for shard in shards * 2:
+            await shard.exchanged()
+        held = []
+        for shard in shards:
+            async with shard.stores.database.read() as db:
+                held.append([each.until for each in await orders_in_force(db)])
+        assert sorted(held[0]) == sorted(held[1]) == sorted(held[2])
+        for shard in shards:
+            async with shard.stores.database.read() as db:
+                bans = [each.until for each in await queries.all_in_force(db) if each.kind == "ban"]
+            ended = [fact for fact in shard.facts() if isinstance(fact, SanctionEnded)]
+            assert set(bans) <= set(held[0])
+            assert len(bans) + len(ended) >= len(held[0])
             assert shard.problems() == ()
             assert await shard.differences(Path(folder) / f"{shard.name}-again") == {}
             await shard.close()
