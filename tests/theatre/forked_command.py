@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -151,7 +152,12 @@ def _of_database(arguments: Sequence[str]) -> dict[str, str]:
         return {}
     from tests.theatre.engine import environ_for
 
-    return environ_for(Path(arguments[arguments.index(CONFIG) + 1]).parent / "data")
+    file = Path(arguments[arguments.index(CONFIG) + 1])
+    try:
+        settings = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):  # for the command to refuse
+        settings = {}
+    return environ_for(file.parent / settings.get("bot", {}).get("data_dir", "data"))
 
 
 def _code(streams: Path) -> int | None:

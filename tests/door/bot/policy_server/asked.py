@@ -141,7 +141,7 @@ def words(refusal: Refusal, found: Judgement, recorded: bool) -> str:
 
 @asynccontextmanager
 async def on_tables_of(
-    bot: Offline, homeservers: Homeservers | None = None, *, within_ms: int = 60_000, since_ms: int = 0
+    bot: Offline, homeservers: Homeservers | None = None, *, within_ms: int = 3_600_000, since_ms: int = 0
 ) -> AsyncIterator[Asked]:
     """Open a policy server on the tables of a bot, in a room that asks it."""
     data_dir, clock = bot.config.data_dir, bot.time
