@@ -24,7 +24,7 @@ help:
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
 	@echo "make test    run the tests, some of them against a real Synapse: 5 minutes on two idle cores"
 	@echo "make test-long run those that play at length with other programs: browsers, clients, two Synapses, kills; some 15 minutes"
-	@echo "make test-postgresql run the tests of the storage, and all stories with the bots' state on PostgreSQL"
+	@echo "make test-postgresql run the tests of the storage on both databases, and all of tests/door on PostgreSQL"
 	@echo "make faults  kill the bot at every step in turn, and at random ones; some hours, PLACES=50 for less"
 	@echo "make fuzz    try hostile inputs for ten minutes, or ARGS=\"--minutes 60\""
 	@echo "make soak    an hour of simulated time under load; make soak ARGS='--minutes 10' for less"
@@ -68,7 +68,7 @@ test: $(STAMP)
 test-long: $(STAMP)
 	$(PYTEST) -o testpaths=tests/long $(ARGS)
 
-# Every test of the storage runs on both databases in `make test`, the stories only in part.
+# Every test of the storage runs on both databases in `make test`, those of the door only in part: here all of them do.
 test-postgresql: $(STAMP)
 	DATABASE=postgresql $(PYTEST) tests/postgres tests/unit/storage tests/door $(ARGS)
 

@@ -169,8 +169,7 @@ class StateTables:
                 self._moment = moment
             assert self._copy is not None
             for name in wanted:
-                columns = ", ".join(f'"{column.name}"' for column in metadata.tables[name].c)
-                rows = self._reader.execute(f'SELECT {columns} FROM "{name}"'.encode()).fetchall()
+                rows = self._reader.execute(_all_of(name).encode()).fetchall()
                 self._copy.execute(_made(name))
                 self._copy.executemany(_insert(name, "?"), rows)
                 self._copied.add(name)
@@ -190,6 +189,14 @@ class StateTables:
 def _made(table: str) -> str:
     """Return the statement that makes a table in SQLite."""
     return str(CreateTable(metadata.tables[table]).compile(dialect=sqlite.dialect()))
+
+
+@cache
+def _all_of(table: str) -> str:
+    """Return the query of a whole table, in the order of its records if they are named, as SQLite mostly has it."""
+    names = [column.name for column in metadata.tables[table].c]
+    columns = ", ".join(f'"{name}"' for name in names)
+    return f'SELECT {columns} FROM "{table}"' + (" ORDER BY record" if "record" in names else "")
 
 
 def _named_in(sql: str) -> set[str]:
