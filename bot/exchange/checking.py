@@ -47,7 +47,7 @@ class KnownLog:
 
 
 class NotProved(Invalid):
-    """Raised for a message that does not hold. `code` says why; `known` is set if it proves that its log goes on."""
+    """Raised for a message that does not hold. `code` says why; `known` is set if it proves that its log continues."""
 
     def __init__(self, code: Code, known: KnownLog | None = None) -> None:
         super().__init__(code)
@@ -56,9 +56,9 @@ class NotProved(Invalid):
 
 
 def check(message: Message, verifier: NoteVerifier, known: KnownLog) -> tuple[Learnt | None, KnownLog]:
-    """Return what is learnt from a message, and what is known of its log then.
+    """Return the fact that a message proves, and the new state of its log.
 
-    None is learnt if the person was erased meanwhile, or a record is purged there. Raises `NotProved`.
+    The fact is None if the person was erased since, or if that log has purged the record. Raises `NotProved`.
     """
     if len(message.body) + len(message.proof) > MOST_BYTES:
         raise NotProved("form")
@@ -186,7 +186,7 @@ def _fact(record: Record) -> Fact:
 
 
 def _is_well_formed(fact: Fact) -> bool:
-    """Tell whether each field of a fact holds what it may hold: the other shard may be of another version."""
+    """Tell whether each field of a fact has a value of its type: the other shard may run another version."""
     if type(fact) not in _SHAPES:
         return False
     return all(_fits(getattr(fact, name), hint, owner) for name, hint, owner in _SHAPES[type(fact)])

@@ -1,4 +1,4 @@
-"""The shard of a community. A community never spans two, or its decisions would reach half of it.
+"""Keeps each community on one shard: if it spanned two, its decisions would reach only half of it.
 
 Rules kept here:
 - The shard that has a room of a community first has all of it, until it has none any more.
@@ -78,7 +78,7 @@ class Communities:
         await self._pipeline.commit(actions=[TellAbove(room=room, lines=words, owners=True) for room in rooms])
 
     async def elsewhere(self, room: RoomId) -> str | None:
-        """Return the account that has a room's place, if it is that of another shard."""
+        """Return the account of the shard that a room belongs to; None if it is this one."""
         by_room = shard_of_room(self._shards, room)
         if by_room is not None:
             return self._accounts[by_room] if by_room != self._shard else None

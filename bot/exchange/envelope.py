@@ -35,7 +35,7 @@ _SHOWN = ("subject", "target")
 
 @dataclass(frozen=True, slots=True)
 class MessageProof:
-    """The proof of a message: the key of the log, a proof file a line, and that it continues `before` records."""
+    """The proof of a message: the log's key, a proof file a line, and that the log continues at `before`."""
 
     vkey: str
     before: int

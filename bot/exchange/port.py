@@ -69,7 +69,7 @@ class Exchange(Protocol):
         ...
 
     async def woken(self, timeout_s: float) -> None:
-        """Wait until somebody has published, or for so long."""
+        """Wait until another shard publishes, for at most `timeout_s` seconds."""
         ...
 
     async def close(self) -> None:

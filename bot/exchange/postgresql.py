@@ -122,7 +122,7 @@ class PostgresExchange:
         return {str(name): str(shard) for name, shard in rows}
 
     async def woken(self, timeout_s: float) -> None:
-        """Wait until somebody has published, or for so long."""
+        """Wait until another shard publishes, for at most `timeout_s` seconds."""
         psycopg = driver()
         try:
             if self._listening is None:

@@ -150,7 +150,7 @@ class Publisher:
 
 
 def _turn_passed(journal: Journal) -> None:
-    """Do nothing, in the turn of those who write."""
+    """Do nothing: called as work on the journal, it returns once all earlier writes have ended."""
 
 
 def _not_published(journal: Journal, last: Message | None, era: str, start: int) -> tuple[list[int], int]:

@@ -3,8 +3,8 @@
 Rules kept here:
 - What is erased in the log is not shown in the exchange.
 - The order to erase what is held on somebody names them until all other shards have read it.
-- No message is taken out, or those after it could not be proved to go on from there: in place of a record that is
-  purged its hash in the tree is shown.
+- No message is removed, since the next one is proved to continue from it: a purged record is replaced by its hash in
+  the tree.
 - What a log that was restored from a backup no longer has is left as it is.
 
 Left to others: when it is done (`publisher.py`).

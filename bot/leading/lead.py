@@ -132,7 +132,7 @@ class Lead:
         return False
 
     def end(self) -> None:
-        """Give the lead back, after the last write: nobody need wait for us."""
+        """Resign after the last write, so that the next leader need not wait."""
         self._lease.stop()
         with suppress(Exception):  # the server is away: others find out by themselves
             self._leadership.resign(self.epoch)
@@ -160,7 +160,7 @@ def who_leads(place: DatabasePlace) -> "tuple[Leader | None, tuple[Follows, ...]
 
 
 class Away:
-    """The waiting for a database that is away: longer each time, and said each minute."""
+    """Waits while the database is unreachable: longer each time, with a warning each minute."""
 
     def __init__(self, place: DatabasePlace) -> None:
         self._place = place
@@ -187,7 +187,7 @@ class Away:
 
 
 async def until_told(stop: asyncio.Event, at_most_s: float) -> None:
-    """Wait so long, or until `stop` is set."""
+    """Wait at most `at_most_s` seconds, or until `stop` is set."""
     with suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), at_most_s)
 
@@ -207,7 +207,7 @@ def leads(config: Config, *, any_keys: bool = False) -> Iterator[Epoch | None]:
 
 
 def enrolled(config: Config, *, any_keys: bool = False) -> "Leadership":
-    """Return the leadership of this deployment's log, after a look at whose log it is.
+    """Return the leadership of the log in the database, after checking that it is this deployment's.
 
     Raises `Refused`, unless `any_keys` also if this machine lacks keys of the deployment.
     """
@@ -273,7 +273,7 @@ def instance_of(data_dir: Path) -> str:
 
 
 def _where(path: Path) -> str:
-    """Return what a copy of a file does not have: its number on its disk, and its machine."""
+    """Return what tells a file from its copies: its machine, its device and its inode."""
     machine = ""
     with suppress(OSError):
         machine = Path("/etc/machine-id").read_text("ascii", "replace").strip()

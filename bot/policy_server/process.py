@@ -167,7 +167,7 @@ async def _poked(config: Config, figures: PolicyFigures) -> None:
 
 @contextlib.asynccontextmanager
 async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do work in the background meanwhile."""
+    """Run work in the background while the block runs."""
     tasks = [asyncio.create_task(each) for each in work]
     try:
         yield

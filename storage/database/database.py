@@ -2,7 +2,7 @@
 
 Rules kept here:
 - One writer, one transaction at a time; readers never wait for it.
-- What an engine does otherwise than the other is nobody's concern above this.
+- Callers need not know which engine it is.
 
 Left to others: the engines (`sqlite.py`, `postgresql.py`), what is written (`storage/projections/`), and the queries
 (`storage/queries/`).
@@ -104,8 +104,8 @@ class Database:
     async def clean(self, *, patience_ms: int | None = None) -> bool:
         """Overwrite or free what was erased or deleted, as far as the engine can.
 
-        Returns False if a reader has kept it from that for so long. Uses a connection of its own: one whose statement
-        is cancelled is thrown away.
+        Returns False if a reader prevented that for `patience_ms` (None: as long as the engine waits). Uses a
+        connection of its own: one whose statement is cancelled is thrown away.
         """
         if self._writer is None:
             raise Broken("this database was opened for reading only")
@@ -156,7 +156,7 @@ def refuse_other_schema(place: DatabasePlace, *, only_newer: bool = False) -> No
 
 
 def commits_of(place: DatabasePlace) -> tuple[tuple[int, ...], object]:
-    """Return what `state_of` does, and what changes with each commit.
+    """Return a value that changes with each commit, and whenever that of `state_of` does.
 
     Raises `OSError` or `DatabaseRefused` if there is no database.
     """
@@ -164,5 +164,5 @@ def commits_of(place: DatabasePlace) -> tuple[tuple[int, ...], object]:
 
 
 def state_of(place: DatabasePlace) -> tuple[int, ...]:
-    """Return what changes when a database that is being read has to be opened again."""
+    """Return a value that changes when whoever reads the database has to open it again."""
     return () if place.url else sqlite.state_of_file(place.file)

@@ -134,7 +134,7 @@ class _Least(FunctionElement[int]):
 
 
 def least(*values: ColumnElement[int] | int) -> ColumnElement[int]:
-    """Return the least of some numbers. They are either all NULL or none is: with a few, the two databases differ."""
+    """Return the least of some numbers. Either all are NULL or none: for a mixture, the two databases differ."""
     return _Least(*values)
 
 

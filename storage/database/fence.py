@@ -13,7 +13,7 @@ Rules kept here:
 - The row is never written except to begin an epoch: heartbeats are in a table of their own, or a long transaction
   would hold up the heartbeats that say its process is alive.
 Left to others: the tables (`shared_tables.py`), who becomes the leader and when (`leadership.py`), what a process does
-when it has lost (`bot/cli/run.py`).
+when it has lost the lead (`bot/cli/run.py`).
 """
 
 from collections.abc import Callable

@@ -1,10 +1,9 @@
 """The processes that follow a log: each says how far it is, and what it could not do.
 
 Rules kept here:
-- Nothing is lost if the server forgets the last of it, so no commit waits for the disk, and one that has nothing new to
-  say is quiet for a while.
+- Commits do not wait for the disk: losing the last report does no harm. Without news, a process reports less often.
 - How long one has been silent is told by the server's clock alone.
-- One that died stays named, since nobody else tells that it died, until it has been silent for a month.
+- A process that died stays in the list, so that people see it, until it has been silent for a month.
 
 Left to others: leading (`leadership.py`), the files that follow (`storage/journal/follower.py`).
 """
@@ -52,7 +51,7 @@ class Follows:
 
     @property
     def is_there(self) -> bool:
-        """Whether it spoke lately."""
+        """True if it reported lately."""
         return self.silent_s < SILENT_S
 
 
@@ -84,7 +83,7 @@ class Following:
 
 
 def following(db: "psycopg.Connection[Any]", shard: str) -> tuple[Follows, ...]:
-    """Return the processes that follow, and those that did and never said that they ceased."""
+    """Return the processes that follow, including any that ended without saying so."""
     return tuple(Follows(*row) for row in db.execute(_ALL, {"shard": shard}).fetchall())
 
 

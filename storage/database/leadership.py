@@ -8,8 +8,8 @@ can have begun to speak.
 Rules kept here:
 - An epoch is begun by comparing and setting: of several that try, one succeeds.
 - The clock is one that goes on while a process, or its machine, is suspended.
-- Time in which nobody looked is no silence of the leader: the process that looks may have
-  been busy, or suspended itself.
+- Time in which nobody looked does not count as the leader's silence: the process that looks may have been busy, or
+  suspended itself.
 - A log has one origin and one signing key: another one is refused before an epoch begins.
 Left to others: what a leader may write (`fence.py`), who follows (`following.py`).
 """
@@ -104,7 +104,7 @@ class Leader:
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
-    """A beat that stands still: when it was looked at first and last, and when the last look had its answer."""
+    """An unchanged beat: the times of the first and the last look at it, and of the answer to the last one."""
 
     epoch: int
     holder: str

@@ -3,7 +3,7 @@
 Rules kept here:
 - A whole number has 64 bits.
 - A text has any length, and is compared by its bytes (collation "C"), so that order and ranges are SQLite's.
-- Only a column that says so counts by itself.
+- Only a column that says so is numbered by the server.
 - Also migrations get these types.
 
 Left to others: the tables (`storage/schema/`), values (`psycopg_driver.py`).
@@ -42,7 +42,7 @@ class _Columns(PGDDLCompiler):
     """The columns of new tables."""
 
     def get_column_specification(self, column: Any, **more: Any) -> str:
-        """Return a column as it is written; SQLAlchemy would let every key of whole numbers count by itself."""
+        """Return a column as it is written; SQLAlchemy would number every integer key."""
         written: str = super().get_column_specification(column, **more)  # type: ignore[no-untyped-call]
         return written.replace(" SERIAL", " BIGSERIAL" if column.autoincrement is True else " BIGINT", 1)
 

@@ -3,8 +3,8 @@
 Rules kept here:
 - One plain line says what is wrong and what to do; it names the database, never an account or a password.
 - An error that only a defect of ours can cause is no refusal.
-- A connection that cannot be made has no SQLSTATE in the driver. Then words decide, those of libpq and of an English
-  server; a server that says others has refused, and is not taken for one that does not answer.
+- The driver has no SQLSTATE for a connection that cannot be made. Then the words of libpq, or of a server that speaks
+  English, decide; a server that says anything else counts as one that refuses, not as one that does not answer.
 - The driver is not loaded for this: without PostgreSQL there is none.
 
 Left to others: SQLite's failures (`sqlite_refused.py`), ending (`bot/cli/terminal/disk_errors.py`).

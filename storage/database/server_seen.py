@@ -4,7 +4,7 @@ A server that is promoted, or recovered to an earlier moment, begins a new timel
 or an upgrade, has another identifier. A restart or a crash changes neither.
 
 Rules kept here:
-- A server that does not let itself be asked (some of those that are hired) is not known; nothing else depends on it.
+- A server that does not answer (as some hosted ones do not) counts as unknown; nothing else depends on it.
 
 Left to others: what follows from another server (`bot/crypto/store_age.py`).
 """

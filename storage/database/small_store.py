@@ -69,7 +69,7 @@ class SmallStore(Protocol):
 
     @property
     def version(self) -> int:
-        """The version of the tables; 0 in a new store, and in one whose owner counts none."""
+        """The version of the tables; 0 in a new store, and in one without versions."""
 
     def set_version(self, version: int) -> None:
         """Note the version of the tables."""

@@ -2,7 +2,7 @@
 
 Rules kept here:
 - A description says all that a table has: both engines make the same table of it, and a copy needs nothing else.
-- Numbers are whole numbers of 64 bits, texts compare by their bytes, and no column counts up by itself.
+- Numbers are whole numbers of 64 bits, texts compare by their bytes, and no column is numbered by the engine.
 - Names are quoted wherever they are written: `user` is a word of PostgreSQL's own.
 
 Left to others: which tables there are (each store has its own), the engines (`sqlite_small_store.py`,

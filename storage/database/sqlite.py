@@ -133,7 +133,7 @@ def _address(path: Path) -> str:
 
 
 def _is_still(path: Path) -> bool:
-    """Tell whether a database that we cannot write to is open nowhere, as its whole content stands in its one file."""
+    """Tell whether nobody has a database open that we cannot write to: then its one file has its whole content."""
     newest, shared = (path.with_name(f"{path.name}-{part}") for part in ("wal", "shm"))
     is_writable = not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
     is_open = shared.exists() or (newest.exists() and newest.stat().st_size > 0)
@@ -141,9 +141,9 @@ def _is_still(path: Path) -> bool:
 
 
 def state_of_file(path: Path) -> tuple[int, ...]:
-    """Return what changes when a database that is being read has to be opened again.
+    """Return a value that changes when whoever reads the file has to open it again.
 
-    That is so if another file is in its place, or if one that was still when it was opened has been written to.
+    That is so if another file has replaced it, or if it was opened as one that nobody writes to, and was written to.
     """
     try:
         found, is_still = path.stat(), _is_still(path)

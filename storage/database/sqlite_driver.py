@@ -1,6 +1,6 @@
 """Statements of SQLAlchemy in the thread of an aiosqlite connection, with one hand-over each.
 
-SQLAlchemy builds and compiles statements. To let it run them, too, is dear: its asyncio hands over creating a cursor,
+SQLAlchemy builds and compiles statements. Letting it run them, too, is slow: its asyncio hands over creating a cursor,
 the statement, fetching its rows and closing one by one, while our statements take some ten microseconds. Decision 0025.
 
 Rules kept here:

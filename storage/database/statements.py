@@ -25,7 +25,7 @@ MOST = 1_000  # compiled statements that are kept
 
 
 class Result(IteratorResult[Any]):
-    """The rows of a statement. How many a change concerned is not told: on PostgreSQL it may not be done yet."""
+    """The rows of a statement. It has no count of changed rows: on PostgreSQL the change may not be done yet."""
 
     def __init__(self, columns: SimpleResultMetaData, rows: Sequence[Any] = ()) -> None:
         super().__init__(columns, iter(rows))

@@ -38,7 +38,7 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class Off:
-    """A time in which the bot did not run. `since` is None if it died: nobody wrote down when."""
+    """A time in which the bot did not run. `since` is None if it died, since nothing was recorded then."""
 
     since: str | None
     until: str | None

@@ -1,4 +1,4 @@
-"""One MAC beside each line of the table: who can write to the database, but has not the log's key, cannot make lines.
+"""A MAC for each line of the table: write access to the database is not enough to forge lines, without the log's key.
 
 Rules kept here:
 - It is HMAC-SHA256 (RFC 2104) over shard, index, day and line. HKDF (RFC 5869) derives its key from the signing key.

@@ -36,7 +36,7 @@ def newest_first(
 ) -> Iterator[bytes]:
     """Yield up to `most` lines that fit, hold the text and have an index below `below`, newest first.
 
-    Raises `Broken` at a damaged line. `progress` is told the days, again and again.
+    Raises `Broken` at a damaged line. `progress` is called with the numbers of days done and of all days.
     """
     criteria = _Criteria(query, words)
     days = [day for day in reversed(list_days(folder / "day")) if query.may_be_in(day)]
@@ -126,7 +126,7 @@ def _lines_below(day: Day, criteria: _Criteria, below: int, beat: Callable[[], N
 
 
 def _still() -> None:
-    """Tell nobody."""
+    """Report no progress."""
 
 
 def _backwards(path: Path, may_fit: Callable[[bytes], bool], beat: Callable[[], None] = _still) -> Iterator[bytes]:

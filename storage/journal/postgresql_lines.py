@@ -5,8 +5,7 @@ Rules kept here:
 - A new line costs one round trip: the check of the epoch, that of the place and the insertion are one statement.
 - Calls from several threads take turns.
 - A line is returned, or written at another place, only if its MAC holds.
-- An error of the server is raised as SQLAlchemy would raise it, so that the handlers of
-  those of the state tables handle it, too.
+- Errors of the server are raised as SQLAlchemy raises them, so that they are handled as those of the state tables.
 Left to others: what the lines are (`line_format.py`), the tables (`storage/database/shared_tables.py`).
 """
 
