@@ -11,8 +11,8 @@ Left to others: reading what was written (`parse_rule.py`), when rules hold (`mo
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-from bot.config.checks import checked_rule
 from bot.config.errors import ConfigProblem
+from bot.config.rule_checks import checked_rule
 from bot.texts.spared_lines import spared_lines
 from moderation.duty.responsibility import require
 from moderation.judge.judge import broken_rules

@@ -10,11 +10,12 @@ from moderation.model.actions.base import Action
 from moderation.model.actions.cards import EditCard
 from moderation.model.actions.telling import Retell
 from moderation.model.facts import Fact, LanguageChosen, RoomSettingChanged
-from moderation.people.verification import REACHES, Asks, room_demands
+from moderation.people.verification import Asks, room_demands
 from moderation.policy import Below, Chosen, Held
 from moderation.rooms.join_waves import MEASURES
 from moderation.values.errors import Refused
 from moderation.values.ids import CaseNumber
+from moderation.values.levels import REACHES
 from moderation.values.notices import Code, Line, Phrase, RoomName, line
 from storage import queries
 

@@ -5,9 +5,10 @@ from moderation.cases.neglect import neglect_facts
 from moderation.credit.ledger import account
 from moderation.model.builtin_rules import FALSE_VOUCH
 from moderation.model.facts import Fact
-from moderation.people.verification import REACHES, level_reached
+from moderation.people.verification import level_reached
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
+from moderation.values.levels import REACHES
 from moderation.values.notices import Moment, Who, line
 from storage import queries
 

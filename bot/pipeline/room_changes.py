@@ -45,7 +45,8 @@ from moderation.model.facts import (
     SanctionStarted,
 )
 from moderation.people.barred_list import is_entry
-from moderation.people.verification import admit, answer_in_lobby, answer_knock, any_room_asks, asked_of
+from moderation.people.door import admit, answer_in_lobby, answer_knock
+from moderation.people.verification import any_room_asks, asked_of
 from moderation.rooms.align_room import JOIN_RULES
 from moderation.rooms.join_waves import shutting
 from moderation.rooms.member_limits import Counted, enforce_limits, most_members

@@ -17,6 +17,7 @@ from bot.pipeline.view_cache import ViewCache
 from bot.runtime.clock import Clock
 from moderation.model.context import Context, RoomView
 from moderation.model.facts import Fact
+from moderation.people import door as at_the_door
 from moderation.people import verification
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
@@ -124,20 +125,20 @@ class VerificationDue:
             context = await self._context(db, room, user, now)
             if _under_way(context, room.room, now):
                 continue
-            if verification.welcome(context.subject, room, context.bot, self._policy, now):
-                yield verification.admit(room.room, user)
+            if at_the_door.welcome(context.subject, room, context.bot, self._policy, now):
+                yield at_the_door.admit(room.room, user)
             elif not answered:
-                yield verification.answer_knock(context, self._policy, on=-1)
-            elif answered + verification.KNOCK_STANDS <= now:
-                yield verification.refuse_knock(room.room, user)
+                yield at_the_door.answer_knock(context, self._policy, on=-1)
+            elif answered + at_the_door.KNOCK_STANDS <= now:
+                yield at_the_door.refuse_knock(room.room, user)
             else:
-                self._times.append(answered + verification.KNOCK_STANDS)
+                self._times.append(answered + at_the_door.KNOCK_STANDS)
 
     async def _outside(self, db: AsyncConnection, room: RoomView, now: int) -> AsyncIterator[Facts]:
         for user in await queries.outside(db, room.room, room.code):
             context = await self._context(db, room, user, now)
-            if verification.welcome(context.subject, room, context.bot, self._policy, now):
-                yield verification.admit(room.room, user)
+            if at_the_door.welcome(context.subject, room, context.bot, self._policy, now):
+                yield at_the_door.admit(room.room, user)
 
     async def _context(self, db: AsyncConnection, room: RoomView, user: UserId, now: int) -> Context:
         return await self._knowledge.context(db, room, user, now)

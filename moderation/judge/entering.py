@@ -16,7 +16,8 @@ from typing import Literal
 
 from moderation.duty.responsibility import is_operator
 from moderation.model.context import Context, InForce
-from moderation.people.verification import asked_of, welcome
+from moderation.people.door import welcome
+from moderation.people.verification import asked_of
 from moderation.policy import Policy
 from moderation.rooms.join_waves import Coming, is_invited, shutting
 from moderation.values.ids import NO_EVENT, UserId

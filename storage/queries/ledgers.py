@@ -56,10 +56,12 @@ ENTRIES = (
 
 
 async def entries_where(db: AsyncConnection, *those: ColumnElement[bool]) -> tuple[LedgerEntry, ...]:
+    """Return the entries that meet all conditions, oldest first."""
     return read_entries(await db.execute(select(schema.credit).where(*those).order_by(schema.credit.c.record)))
 
 
 def read_entries(rows: Iterable[Any]) -> tuple[LedgerEntry, ...]:
+    """Return the entries in these rows."""
     return tuple(
         LedgerEntry(
             id=row.record,

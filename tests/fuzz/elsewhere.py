@@ -43,10 +43,12 @@ from moderation.model.facts import (
     SanctionEnded,
     SanctionStarted,
 )
-from moderation.people.verification import REACHES, level_reached, welcome
+from moderation.people.door import welcome
+from moderation.people.verification import level_reached
 from moderation.rules.pattern import Pattern, PatternRule
 from moderation.values.events import MessagePosted, Received
 from moderation.values.ids import EventId, RoomId, UserId
+from moderation.values.levels import REACHES
 from storage import queries
 from storage.record_mapping import raw_of_record
 from tests.fuzz.door import BOT, HOUR_MS, OPERATOR, defects

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands.parse_rule import written
-from bot.config.checks import checked_rule
+from bot.config.rule_checks import checked_rule
 from moderation.values.errors import Refused
 
 

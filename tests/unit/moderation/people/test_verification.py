@@ -12,10 +12,12 @@ from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
 from moderation.model.context import Context, InForce, PersonView, VerificationInForce
 from moderation.model.facts import CaseOpened, DoorAnswered, Fact, SanctionEnded, SanctionStarted, VerificationAsked
 from moderation.model.reach import Spot
+from moderation.people import door as at_the_door
 from moderation.people import verification
 from moderation.policy import Policy, VerificationSettings
 from moderation.values.events import MembershipChanged, ReactionGiven, StateChanged, Text
 from moderation.values.ids import EventId, RoomId, UserId
+from moderation.values.levels import REACHES
 from tests.unit.moderation.builders import (
     ANNA,
     BOT,
@@ -135,7 +137,7 @@ def test_only_methods_that_count_and_are_in_force_reach_a_level() -> None:
 
 def test_a_vouch_counts_in_the_vouchers_community() -> None:
     given = VerificationInForce("vouch", 2, NOON + 1, "garden-club", OTHER)
-    methods = frozenset(verification.REACHES)
+    methods = frozenset(REACHES)
     assert verification.level_reached((given,), methods, Spot(ROOM, "garden-club"), NOON) == 2
     assert (
         verification.level_reached((given,), methods, Spot(OTHER, "G-7F3K"), NOON) == 2
@@ -375,15 +377,15 @@ GATE = settings(below="gate")
 
 def test_a_knock_is_admitted_or_answered_once() -> None:
     ann = person()
-    assert verification.answer_knock(here(replace(ann, proofs=(vouch(),))), GATE, on=5) == (door("admitted", on=5),)
-    assert verification.answer_knock(here(ann), GATE, on=5) == (door("knocked", NOON + WEEK, on=5),)
+    assert at_the_door.answer_knock(here(replace(ann, proofs=(vouch(),))), GATE, on=5) == (door("admitted", on=5),)
+    assert at_the_door.answer_knock(here(ann), GATE, on=5) == (door("knocked", NOON + WEEK, on=5),)
     again = replace(ann, told={(ROOM, "knocked"): NOON - HOUR + 1})
-    assert verification.answer_knock(here(again), GATE, on=5) == ()
-    assert verification.refuse_knock(ROOM, ANNA) == (door("refused"),)
+    assert at_the_door.answer_knock(here(again), GATE, on=5) == ()
+    assert at_the_door.refuse_knock(ROOM, ANNA) == (door("refused"),)
 
 
 def test_the_people_who_run_a_room_come_in_as_they_are() -> None:
-    assert [verification.welcome(person(who), ASKING, BOT, GATE, NOON) for who in (MARK, OLGA, OPERA, ANNA)] == [
+    assert [at_the_door.welcome(person(who), ASKING, BOT, GATE, NOON) for who in (MARK, OLGA, OPERA, ANNA)] == [
         True,
         True,
         True,
@@ -393,9 +395,9 @@ def test_the_people_who_run_a_room_come_in_as_they_are() -> None:
 
 def test_people_in_the_lobby_are_admitted_or_reminded_once_a_week() -> None:
     ann = person()
-    assert verification.answer_in_lobby(here(ann), GATE, on=5) == (door("waiting", on=5),)
-    assert verification.answer_in_lobby(here(replace(ann, told={(ROOM, "waiting"): NOON - WEEK + 1})), GATE, on=5) == ()
-    assert verification.answer_in_lobby(here(replace(ann, proofs=(vouch(),))), GATE, on=5) == (door("admitted", on=5),)
+    assert at_the_door.answer_in_lobby(here(ann), GATE, on=5) == (door("waiting", on=5),)
+    assert at_the_door.answer_in_lobby(here(replace(ann, told={(ROOM, "waiting"): NOON - WEEK + 1})), GATE, on=5) == ()
+    assert at_the_door.answer_in_lobby(here(replace(ann, proofs=(vouch(),))), GATE, on=5) == (door("admitted", on=5),)
 
 
 # Founding, and the end of a verification.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bot.config.checks import checked_rule
+from bot.config.rule_checks import checked_rule
 from bot.texts.catalog import LANGUAGES, Catalog
 from moderation.rules.pattern import PatternSettings
 from moderation.rules.pattern_faults import fault_of
