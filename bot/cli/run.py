@@ -18,7 +18,7 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -193,7 +193,8 @@ async def _serve_if_leading(config: "Config", stop: asyncio.Event, manager: "Ser
 
     alive = asyncio.create_task(manager.alive()) if standby else None
     if standby:
-        lead = await Standby(config, _superseded).until_leading(stop, manager)
+        async with _answering(config.data_dir):
+            lead = await Standby(config, _superseded).until_leading(stop, manager)
     else:
         lead = await Lead.waited_for(config, stop, _superseded)
     if lead is None:  # told to stop
@@ -207,6 +208,19 @@ async def _serve_if_leading(config: "Config", stop: asyncio.Event, manager: "Ser
         raise
     finally:
         await asyncio.to_thread(lead.end)
+
+
+@contextlib.asynccontextmanager
+async def _answering(data_dir: Path) -> AsyncIterator[None]:
+    """Tell those who ask this process for something, meanwhile, that it only stands by."""
+    from bot.admin.standing_by import standing_by
+
+    door = asyncio.create_task(standing_by(data_dir).run())
+    try:
+        yield
+    finally:
+        door.cancel()
+        await asyncio.gather(door, return_exceptions=True)
 
 
 def _superseded() -> None:

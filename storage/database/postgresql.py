@@ -27,6 +27,7 @@ from .place import DatabasePlace
 from .refusals import refusal_of, refused
 from .schemas import NOTED, alembic_config, schemas
 from .server import NAME, connect, connect_async, driver
+from .vacuuming import LARGE, vacuum_soon
 
 if TYPE_CHECKING:
     from psycopg import Connection as Sync
@@ -151,11 +152,13 @@ def migrate(place: DatabasePlace, epoch: Epoch | None = None) -> None:
     if found == schemas()[-1]:
         with changing(place, epoch) as connection:
             _continue_numbers(connection)
+            vacuum_soon(connection, place.schema, LARGE)
         return
     with _migrating(place, epoch) as connection:
         if epoch:  # first: the next leader cannot begin before this transaction has ended, or was ended
             connection.exec_driver_sql(epoch.check_sql)
         _brought_up(connection, place)
+        vacuum_soon(connection.connection.driver_connection, place.schema, LARGE)
 
 
 def _continue_numbers(connection: "Sync[tuple[object, ...]]") -> None:

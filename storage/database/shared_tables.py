@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from .fence import SUPERSEDED
 from .owners import refuse_foreign
+from .vacuuming import vacuum_soon
 
 _MAKING: Final = "SELECT pg_advisory_xact_lock(1634628471)"
 _SCHEMA: Final = """
@@ -114,3 +115,4 @@ def make(db: Any) -> None:
     db.execute(_SCHEMA)
     refuse_foreign(db)  # whose tables and functions would be used instead of ours
     db.execute(_TABLES)
+    vacuum_soon(db, "answerable_shared", ["log"])

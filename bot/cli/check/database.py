@@ -88,6 +88,8 @@ def _tables(place: "DatabasePlace") -> Iterator[Finding]:
     yield ok("database", "database", file=place, records=applied)
     if journal:
         yield ok("records", "journal", folder=place.data_dir / "records")
+    elif place.url:
+        yield ok("records", "journal_later", folder=place.data_dir / "records")
     elif applied:
         yield problem("records", "journal_missing", folder=place.data_dir / "records", records=applied)
 

@@ -11,7 +11,7 @@ from bot.cli.access.admin_client import ask_bot
 from bot.cli.keys.perform import opened
 from bot.cli.run import only_instance, running_pid
 from bot.cli.terminal.output import why_of
-from moderation.values.errors import AnswerableError
+from moderation.values.errors import AnswerableError, Refused
 
 from .findings import Finding, note, ok, problem, warning
 
@@ -27,6 +27,8 @@ async def keys(config: "Config", session: "Session") -> Finding:
     try:
         found = await _status(config, session)
     except AnswerableError as error:
+        if isinstance(error, Refused) and error.key == "cli.operate.stands_by":
+            return note("encryption", "keys_elsewhere")
         return problem("encryption", "keys_failed", why=why_of(error))
     return note("encryption", "keys_later") if found is None else _finding(found)
 

@@ -15,12 +15,13 @@ import aiohttp
 
 from bot.cli.session import present_token, stored_session
 from bot.cli.terminal.output import why_of, word
+from bot.crypto.errors import WrongKey
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Forbidden, HomeserverError, LoggedOut
 from bot.matrix.known_limit import known_limit
 from bot.matrix.synapse_admin import SynapseAdmin
 from bot.outside.http import http_session
-from moderation.values.errors import AnswerableError, Refused
+from moderation.values.errors import AnswerableError, Broken, Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Moment, Span, Who
 from moderation.values.power_levels import POWER_LEVELS, Power
@@ -86,6 +87,9 @@ def _clock(date: str, here_s: float) -> Finding:
 async def _account(config: "Config", admin_token: str, skip: frozenset[str]) -> AsyncIterator[Finding]:
     try:
         token = await present_token(config)
+    except (Broken, WrongKey) as error:  # the key that opens it is missing, or another one
+        yield problem("login", "login_sealed", why=why_of(error))
+        return
     except (AnswerableError, OSError) as error:
         yield problem("login", "login_failed", why=why_of(error))
         return

@@ -566,6 +566,20 @@ def test_a_leader_drops_the_tables_that_a_rebuild_was_killed_over_and_nothing_el
     assert {name for (name,) in found} == {*left, "answerable_shared"}
 
 
+async def test_large_tables_are_vacuumed_soon_unless_somebody_decided_otherwise(place: DatabasePlace) -> None:
+    await (await Database.open(place)).close()
+    set_here = "SELECT relname FROM pg_class WHERE array_to_string(reloptions, ',') ~ 'vacuum_scale_factor=0.02'"
+    assert {name for (name,) in rows(place, set_here)} == {"events", "old_events"}
+    rows(place, "ALTER TABLE answerable.events RESET (autovacuum_vacuum_scale_factor)")
+    rows(place, "ALTER TABLE answerable.old_events RESET (autovacuum_vacuum_scale_factor)")
+    rows(place, "ALTER TABLE answerable.old_events RESET (autovacuum_vacuum_insert_scale_factor)")
+    await (await Database.open(place)).close()
+    assert {name for (name,) in rows(place, set_here)} == {"old_events"}
+    with postgresql.changing(place, None) as connection:
+        shared_tables.make(connection)
+    assert {name for (name,) in rows(place, set_here)} == {"old_events", "log"}
+
+
 async def test_a_pooler_that_drops_the_settings_is_refused_by_every_session(
     place: DatabasePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

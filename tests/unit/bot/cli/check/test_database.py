@@ -122,6 +122,15 @@ def test_a_standby_that_is_silent_or_did_not_erase_is_named(url: str, answerable
     assert "2 h" in shown
 
 
+def test_a_second_machine_is_told_that_its_records_come_with_its_first_start(
+    url: str, answerable: Answerable, tmp_path: Path
+) -> None:
+    made(url, tmp_path / "data")
+    found = {each["key"]: each["state"] for each in answerable("check", "--json").json if each["check"] == "records"}
+    assert found["journal_later"] == "ok"
+    assert "journal_missing" not in found
+
+
 def test_a_database_far_away_is_told(url: str, answerable: Answerable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "SLOW_MS", 1e9)
     assert of_database(answerable)["server_near"] == "ok"
