@@ -25,6 +25,7 @@ OTHERWISE = frozenset({"on", "start", "undoes", "due", "until", "event", "room",
 }
 STEP = "in step with the room"
 FULL = 100  # points of credit and of standing that everybody begins with
+_TIME = re.compile(r"# (h|s)\b")
 _IDS = re.compile(r"[!$][A-Za-z0-9_-]{20,}")
 _TABLES: Mapping[str, str] = {
     "cases": "SELECT n, subject, rule, state, outcome, by, asked FROM cases",
@@ -152,7 +153,7 @@ def _acts(play: Play) -> Counter[str]:
         if raw["sender"] != play.bot:
             continue
         target = raw.get("redacts") or (raw["content"].get("m.relates_to") or {}).get("event_id", "")
-        body = re.sub(r"\d+", "#", _named(play.body(raw))) or str(raw["content"].get("m.relates_to", {}).get("key", ""))
+        body = _said(play.body(raw)) or str(raw["content"].get("m.relates_to", {}).get("key", ""))
         what = [
             labels[room.id],
             play.people.clear(raw)["type"],
@@ -176,6 +177,11 @@ def _stands(play: Play) -> dict[str, Any]:
         name: {who: (room.level(user), room.membership(user)) for who, user in play.users.items()}
         for name, room in rooms.items()
     }
+
+
+def _said(body: str) -> str:
+    """Return words without numbers; how much of an hour is left is a matter of how long the story takes."""
+    return _TIME.sub("# min", re.sub(r"\d+", "#", _named(body)))
 
 
 def _named(text: str) -> str:

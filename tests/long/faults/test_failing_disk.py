@@ -16,7 +16,7 @@ import pytest
 from storage.database.place import FILE
 from tests.long.faults.conftest import Opening
 from tests.long.faults.fault import Fault
-from tests.long.faults.perform import ALL, perform
+from tests.long.faults.perform import PLACES, perform
 from tests.long.faults.running import Place
 from tests.long.faults.seen import different
 from tests.long.faults.stories.away import AWAY
@@ -87,7 +87,7 @@ def _ways(folder: Path, small: Path | None) -> dict[str, tuple[Fault, Place | No
     }
     if small is not None:
         ways["full"] = (Fault(), _full(small))
-    if small is not None and ALL:  # each costs some seconds
+    if small is not None and PLACES == "all":  # each costs some seconds
         ways["read-only"] = (Fault(), _read_only(small))
     return ways
 

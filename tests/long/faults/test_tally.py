@@ -9,7 +9,7 @@ from moderation.model.facts import CreditChanged
 from moderation.values.ids import UserId
 from tests.long.faults.fault import Fault
 from tests.long.faults.perform import Tally
-from tests.long.faults.seen import Seen, different, reckoned
+from tests.long.faults.seen import Seen, _said, different, reckoned
 
 PEACE = Seen(
     deaths=0,
@@ -50,6 +50,10 @@ def test_a_run_without_an_end_counts_as_wrong() -> None:
     tally = Tally()
     tally.add_unfinished(Fault(kill_at=3), AssertionError("waited 300 s"), Path("story-3"))
     assert (tally.played, tally.died, len(tally.wrong)) == (1, Counter(), 1)
+
+
+def test_how_much_of_an_hour_is_left_is_no_difference() -> None:
+    assert _said("This ends in 1 h, case 3") == _said("This ends in 59 min, case 3") != _said("This ended, case 3")
 
 
 def test_balances_that_differ_and_figures_that_are_not_the_sum_are_told() -> None:
