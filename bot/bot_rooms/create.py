@@ -86,15 +86,19 @@ async def take_up(pipeline: Pipeline, made: RoomPurpose, room: RoomId) -> None:
     """Record once that a room is the bot's own: `/sync` may tell of it before the request that makes it is answered."""
 
     async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-        known = await queries.all_rooms(db)
-        if room not in known:
-            yield (entered(made, room, new_code(tuple(known.values()))),)
+        if not await queries.codes_of(db, [room]):
+            yield (entered(made, room, await new_code(db)),)
 
     await pipeline.commit_with(facts)
 
 
-def new_code(taken: Sequence[GroupCode]) -> GroupCode:
+async def new_code(db: AsyncConnection) -> GroupCode:
     """Return a group code that no room has yet."""
-    while (code := group_code(secrets.randbelow(32**4))) in taken:
+    while await queries.has_code(db, code := group_code(secrets.randbelow(32**4))):
         pass
     return code
+
+
+async def code_of(db: AsyncConnection, room: RoomId) -> GroupCode:
+    """Return the code of a room; a new one if the room is not known."""
+    return (await queries.codes_of(db, [room])).get(room) or await new_code(db)

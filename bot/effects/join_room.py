@@ -13,7 +13,7 @@ Rules kept here:
 
 import structlog
 
-from bot.bot_rooms.create import RoomPurpose, entered, new_code
+from bot.bot_rooms.create import RoomPurpose, code_of, entered, new_code
 from bot.events.parse_event import receive
 from bot.matrix.errors import Forbidden
 from bot.outbox.handler import ActionHandler, Done, Handlers, Services
@@ -89,10 +89,10 @@ class Joiner(ActionHandler):
             await self._homeserver.leave(room)
             return Done(result="refused", code="company")
         async with self._database.read() as db:
-            taken = await queries.all_rooms(db)
+            code = await code_of(db, room)
             language = self._speech.language(await queries.language_of(db, action.inviter))
         made = RoomPurpose("direct", user=action.inviter)
-        await self._pipeline.commit((entered(made, room, taken.get(room) or new_code(tuple(taken.values()))),))
+        await self._pipeline.commit((entered(made, room, code),))
         unread = self._homeserver.machine is None and await self._homeserver.is_encrypted(room)
         key = "direct.encrypted" if unread else "direct.hello"
         hello = self._speech.message((line(key, help=Code(f"{self._prefix}help")),), language, {})
@@ -114,8 +114,8 @@ class Joiner(ActionHandler):
 
     async def _register(self, action: Enter, room: RoomId) -> None:
         async with self._database.read() as db:
-            taken = await queries.all_rooms(db)
-        code = taken.get(room) or await self._goes_on(room) or new_code(tuple(taken.values()))
+            known, unused = (await queries.codes_of(db, [room])).get(room), await new_code(db)
+        code = known or await self._goes_on(room) or unused
         entered = RoomEntered(code=code, purpose="group", room_id=room, via=action.via, subject=action.inviter)
         await self._pipeline.commit((entered,))
 

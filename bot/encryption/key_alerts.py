@@ -45,7 +45,6 @@ class KeysWatch(BotPart):
         async with self._database.read() as db:
             before, _, state = (await queries.get_meta(db, _STOOD) or "").partition(" ")
             lost = int(await queries.get_meta(db, _LOST) or 0)
-            groups = await queries.active_groups(db)
         if standing.state is KeyState.LOST:
             await self._note(_LOST, str(lost or now))
             return
@@ -56,7 +55,7 @@ class KeysWatch(BotPart):
             lines.append(line("desk.keys.state", state=Phrase(f"crypto.state.{standing.state.value}")))
         stood = f"{device} {standing.state.value}"
         if lines or stood != f"{before} {state}":
-            await self._tell(groups, tuple(lines), stood)
+            await self._tell(tuple(lines), stood)
         if before and standing.state is KeyState.READY and stood != f"{before} {state}":
             self._unread.add_all()
 
@@ -66,9 +65,11 @@ class KeysWatch(BotPart):
 
         await self._pipeline.commit(also=note)
 
-    async def _tell(self, groups: Sequence[RoomId], lines: tuple[Line, ...], stood: str) -> None:
+    async def _tell(self, lines: tuple[Line, ...], stood: str) -> None:
         actions: list[Action] = []
         if lines:
+            async with self._database.read() as db:
+                groups = await queries.active_groups(db)
             actions += [TellDesk(room=group, lines=lines) for group in await self._encrypted(groups)]
             actions += to_operators(self._policy, groups, lines)
 

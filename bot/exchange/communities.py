@@ -87,7 +87,7 @@ class Communities:
         if own.rooms and others:
             return others[0]
         async with self._database.read() as db:
-            known = (await queries.all_rooms(db)).get(room)
+            known = (await queries.codes_of(db, [room])).get(room)
             spaces = await spaces_listing(db, room)
         community = community_of(self._policy.communities, room, *([known] if known else []), spaces=spaces)
         try:

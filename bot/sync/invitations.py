@@ -74,9 +74,8 @@ class Invitations(BotPart):
         predecessor = _mapping(_content(invite, "m.room.create").get("predecessor")).get("room_id")
         rooms = [invite.room, *([predecessor] if isinstance(predecessor, str) else [])]
         async with self._database.read() as db:
-            codes = await queries.all_rooms(db)
-        known = [str(codes[room]) for room in codes if room in rooms]
-        return is_refused([*rooms, *known, *_aliases(invite)], self._pipeline.settings.policy)
+            codes = await queries.codes_of(db, [RoomId(room) for room in rooms])
+        return is_refused([*rooms, *codes.values(), *_aliases(invite)], self._pipeline.settings.policy)
 
     async def _declined(self, invite: Invite, inviter: UserId) -> Declined | None:
         policy, now = self._pipeline.settings.policy, self._clock()

@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.bot_rooms.create import new_code
+from bot.bot_rooms.create import code_of
 from bot.events.sync_response import SyncResponse
 from bot.matrix.errors import Answered, HomeserverError
 from bot.outbox.handler import BotPart, Services
@@ -141,9 +141,7 @@ class Spaces(BotPart):
 
         async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
             if new:
-                rooms = await queries.all_rooms(db)
-                code = rooms.get(space) or new_code(tuple(rooms.values()))
-                yield (RoomEntered(code=code, purpose="space", room_id=space),)
+                yield (RoomEntered(code=await code_of(db, space), purpose="space", room_id=space),)
             for fact in changes(space, state, await queries.listed_in(db, space)):
                 changed.append(RoomId(fact.child))
                 yield (fact,)

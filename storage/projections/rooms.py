@@ -1,6 +1,6 @@
 """Facts about a room: that it is served, its roles, rules, settings and language, and duty hours."""
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import (
@@ -62,8 +62,9 @@ async def _made_desk(db: AsyncConnection, fact: RoomEntered, index: int) -> None
     """Let the group for which a desk was made use it, unless it has one."""
     r = schema.rooms.c
     await put(db, schema.desk_groups, {"desk": fact.code, "served": fact.served}, record=index, at=0)
-    gone = select(r.code).where(r.purpose == "desk", r.condition == "left")
-    without = (r.code == fact.served, or_(r.desk.in_(("", "own")), r.desk.in_(gone)))
+    other = schema.rooms.alias().c
+    gone = exists().where(other.code == r.desk, other.purpose == "desk", other.condition == "left")
+    without = (r.code == fact.served, or_(r.desk.in_(("", "own")), gone))
     await db.execute(update(schema.rooms).where(*without).values(desk=fact.code))
 
 

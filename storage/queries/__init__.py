@@ -182,6 +182,7 @@ from .rooms import (
     direct_with,
     followed_spaces,
     founded_by,
+    has_code,
     introduction,
     is_former_room,
     listed_in,

@@ -14,7 +14,7 @@ from moderation.rooms.measures import IMPOSED
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power, founders
 from storage import schema
-from storage.database.dialect import any_or_one_of, sql_list, sql_list_param, sql_list_value
+from storage.database.dialect import sql_list, sql_list_param, sql_list_value
 from storage.database.rows import Rows, rows_of
 from storage.projections import LEAVING, MESSAGE, events_left
 from storage.state.owner_choices import CHOICES, chosen
@@ -36,7 +36,9 @@ _SERVED = (
 _r, _m, _v = schema.rooms.c, schema.members.c, schema.room_settings.c
 _ALL = select(_r.room, _r.code)
 _LANGUAGE = select(_r.language).where(_r.room == bindparam("room"))
-_NAMES = select(_r.room, _r.code, _r.name).where(any_or_one_of(_r.room, "rooms"))
+_ALL_NAMES = select(_r.room, _r.code, _r.name)
+_NAMES = _ALL_NAMES.where(sql_list_param(_r.room, "rooms"))
+_CODED = select(_r.room).where(_r.code == bindparam("code"))
 _COMMUNITY = select(_r.community).where(_r.room == bindparam("room"))
 _GROUPS = select(_r.room).where(ACTIVE_GROUP).order_by(_r.entered)
 _rooms_of = select(_m.room).where(sql_list_param(_m.user, "users"))
@@ -251,6 +253,11 @@ async def codes_of(db: AsyncConnection, rooms: Collection[RoomId]) -> dict[RoomI
     return dict((await db.execute(query)).all())
 
 
+async def has_code(db: AsyncConnection, code: GroupCode) -> bool:
+    """Tell whether a room has this code."""
+    return await db.scalar(_CODED, {"code": code}) is not None
+
+
 async def room_names(
     db: AsyncConnection, rooms: Iterable[str] | None = None, *, by_code: Collection[str] = ()
 ) -> dict[str, str]:
@@ -258,7 +265,7 @@ async def room_names(
     some = None if rooms is None else tuple(rooms)
     if some == ():
         return {}
-    [rows] = await rows_of(db, (_NAMES, {"rooms": None if some is None else sql_list_value(some)}))
+    [rows] = await rows_of(db, (_ALL_NAMES, {}) if some is None else (_NAMES, {"rooms": sql_list_value(some)}))
     return {row.room: f"{row.name} ({row.code})" if row.name and row.room not in by_code else row.code for row in rows}
 
 

@@ -36,6 +36,7 @@ rooms = Table(
 )
 
 Index("rooms_by_desk", rooms.c.desk)
+Index("rooms_by_successor", rooms.c.successor)
 Index("rooms_by_served", rooms.c.served)
 Index("rooms_by_direct", rooms.c.direct_with)
 Index("rooms_by_community", rooms.c.community)

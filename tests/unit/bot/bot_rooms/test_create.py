@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.bot_rooms.create import MARK, RoomPurpose, body, entered, made_for, new_code
+from bot.bot_rooms.create import MARK, RoomPurpose, body, entered, made_for
 from bot.events.parse_event import receive
 from moderation.model.facts import RoomEntered
 from moderation.values.events import StateChanged
-from moderation.values.ids import GroupCode, RoomId, UserId, group_code, is_group_code
+from moderation.values.ids import GroupCode, RoomId, UserId
 
 ANNA = UserId("@anna:example.org")
 DESK, DIRECT = RoomPurpose("desk", served="G-7F3K"), RoomPurpose("direct", user=ANNA)
@@ -86,10 +86,3 @@ def test_a_bot_room_is_recorded_as_a_fact() -> None:
     assert entered(DIRECT, RoomId("!new"), code) == RoomEntered(
         code=code, purpose="direct", served="-", room_id="!new", subject=ANNA
     )
-
-
-def test_a_new_code_is_unused() -> None:
-    taken = [group_code(seed) for seed in range(0, 32**4, 2)]  # so that every second draw is taken
-    drawn = [new_code(taken) for _ in range(20)]
-    assert all(map(is_group_code, drawn))
-    assert not set(drawn) & set(taken)
