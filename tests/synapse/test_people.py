@@ -76,6 +76,7 @@ async def test_a_wait_in_vain_says_for_what_and_what_was_seen(stage: Stage) -> N
     ann = await stage.person("ann")
     room = await stage.room(ann)
     await ann.send_text(room, "not this")
+    await ann.wait_event(room, lambda seen: seen.body == "not this")
     with pytest.raises(NotReceived, match=r"(?s)waited 0\.3 s for a verdict in !.* as @ann-.*not this"):
         await ann.wait_event(room, lambda seen: seen.body == "this", what="a verdict", within_s=0.3)
 
