@@ -31,7 +31,7 @@ from tests.clients.js_client import JsClient, Verification
 from tests.clients.js_process import JsProcess
 from tests.people.client import Seen
 from tests.theatre.forked_command import run_forked
-from tests.theatre.scene import Scene, Theatre, told
+from tests.theatre.scene import Scene, Theatre, ask, told
 from tests.theatre.served import RULES, ServedBot, like, until
 from tests.theatre.stage import unique
 
@@ -411,6 +411,8 @@ class TestLoss:
         encrypted.expected |= {"keys_not_ready"}
         scene = await encrypted.scene(RULES)
         bot, (manager,) = scene.bot, scene.managers
+        # The manager's client has the key of the desk from the bot's signed device: it takes none from another one.
+        await ask(manager, bot, scene.desk, "!cases")
         thief = await JsClient.log_in(synapse.url, bot.user, PASSWORD)
         encrypted.stage._open.append(thief)
         await thief.start(await JsProcess.start(bot.data_dir.parent / "thief.log"), PASSWORD)

@@ -29,7 +29,7 @@ from tests.theatre.served import until
 from tests.theatre.terminal import RunningCommand, Talk, at_a_terminal
 
 TRANSCRIPT = Path(__file__).with_name("transcript.txt")
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 PASSWORD = "correct horse battery staple"
 
 
