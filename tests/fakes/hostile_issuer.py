@@ -6,7 +6,6 @@ Rules it keeps:
 - Every request is kept as it came.
 """
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -16,11 +15,13 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from aiohttp import web
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from tests.fakes.local_server import LocalServer
 
 CLIENT = "answerable"
 ACCESS_TOKEN = "an-access-token"
@@ -63,18 +64,16 @@ def _unused_key() -> rsa.RSAPrivateKey:
     return _UNUSED.pop() if _UNUSED else rsa.generate_private_key(65537, 2048)
 
 
-class HostileIssuer:
+class HostileIssuer(LocalServer):
     """The issuer; use as ``async with HostileIssuer() as issuer``. `issuer.url` is its own name for itself."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.wrong = Wrong()
         self.errors: deque[str] = deque()  # what the token endpoint says first
         self.nonce = ""  # of the login to which the next code belongs
         self.asked: list[Asked] = []
-        self.url = ""
         self._key, self._other = _unused_key(), _unused_key()
-        self._closing = asyncio.Event()
-        self._runner: web.ServerRunner | None = None
 
     def paths(self) -> list[str]:
         """Return the paths of the requests, in order."""
@@ -120,20 +119,11 @@ class HostileIssuer:
         text = f"{_json(header)}.{_json(_with(claims, self.wrong.claims))}"
         return f"{text}.{_encoded(self._signature(text.encode()))}"
 
-    async def __aenter__(self) -> Self:
-        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = "http://{}:{}".format(*self._runner.addresses[0][:2])
-        return self
-
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _UNUSED.extend((self._key, self._other))
-        self._closing.set()
-        assert self._runner is not None
-        await self._runner.cleanup()
+        await super().__aexit__(kind, error, trace)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         form = {name: str(value) for name, value in (await request.post()).items()}

@@ -6,16 +6,16 @@ Rules it keeps:
   cannot pass by luck.
 """
 
-import asyncio
 import ssl
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import orjson
 from aiohttp import web
+
+from tests.fakes.local_server import LocalServer
 
 
 @dataclass(frozen=True)
@@ -44,35 +44,17 @@ class Request:
     body: bytes
 
 
-class HttpStub:
+class HttpStub(LocalServer):
     """Use as ``async with HttpStub() as stub``; `stub.url` is its address. With `tls` it speaks https only."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self._tls = tls
+        super().__init__(tls=tls)
         self.requests: list[Request] = []
-        self.url = ""
         self._answers: deque[Answer] = deque()
-        self._closing = asyncio.Event()
-        self._runner: web.ServerRunner | None = None
 
     def will(self, *answers: Answer) -> None:
         """Add prepared answers."""
         self._answers.extend(answers)
-
-    async def __aenter__(self) -> Self:
-        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
-        await site.start()
-        self.url = "http{}://{}:{}".format("s" if self._tls else "", *self._runner.addresses[0][:2])
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        assert self._runner is not None
-        await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()

@@ -7,14 +7,15 @@ it stamp wrongly in one way.
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.fakes.local_server import LocalServer
 
 Mischief = Literal["", "refuse", "imprint", "nonce", "algorithm", "garbage", "error", "long"]
 
@@ -29,17 +30,16 @@ _CONTENT_TYPE, _DIGEST, _SIGNING_CERTIFICATE = (
 _SEQUENCE, _SET, _INTEGER, _OCTETS, _OID, _TIME = 0x30, 0x31, 0x02, 0x04, 0x06, 0x18
 
 
-class FakeTsa:
+class FakeTsa(LocalServer):
     """Use as ``async with FakeTsa() as tsa``; `tsa.url` is its address."""
 
     def __init__(self, when: dt.datetime = dt.datetime(2026, 11, 25, 0, 0, 7, tzinfo=dt.UTC)) -> None:
+        super().__init__("/tsr")
         self.mischief: Mischief = ""
         self.requests: list[bytes] = []
-        self.url = ""
         self._when = when
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.certificate = _certificate(self._key, when)
-        self._runner: web.ServerRunner | None = None
 
     @property
     def pem(self) -> bytes:
@@ -55,19 +55,6 @@ class FakeTsa:
         info = self._info(_parsed(request))
         token = _tlv(_SEQUENCE, _oid(_SIGNED_DATA) + _tlv(0xA0, self._signed(info)))
         return _tlv(_SEQUENCE, _tlv(_SEQUENCE, _integer(0)) + token)
-
-    async def __aenter__(self) -> Self:
-        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = "http://{}:{}/tsr".format(*self._runner.addresses[0][:2])
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._runner is not None
-        await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()

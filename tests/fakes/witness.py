@@ -12,13 +12,13 @@ import re
 import struct
 from collections import deque
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from aiohttp import web
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+
+from tests.fakes.local_server import LocalServer
 
 NAME = "witness.example.net/w1"
 
@@ -40,23 +40,22 @@ class Asked:
     note: str
 
 
-class FakeWitness:
+class FakeWitness(LocalServer):
     """Use as ``async with FakeWitness(vkey) as witness``; `witness.url` is its submission prefix.
 
     With `tree` it has a key for ML-DSA-44 as well, of the same name, and signs with both.
     """
 
     def __init__(self, *log_vkeys: str, name: str = NAME, now_s: int = 1_700_000_000, tree: bool = False) -> None:
+        super().__init__("/prefix")
         self.name = name
         self.now_s = now_s
         self.asked: list[Asked] = []
         self.seen: dict[str, tuple[int, bytes]] = {}  # origin -> size and root
-        self.url = ""
         self._logs: dict[str, Ed25519PublicKey] = {}
         self._key = Ed25519PrivateKey.generate()
         self._tree_key = MLDSA44PrivateKey.generate() if tree else None
         self._first: deque[web.Response] = deque()
-        self._runner: web.ServerRunner | None = None
         for vkey in log_vkeys:
             self.trust(vkey)
 
@@ -123,19 +122,6 @@ class FakeWitness:
         key = b"\x06" + self._tree_key.public_key().public_bytes_raw()
         blob = _id(self.name, key) + at + self._tree_key.sign(signed)
         return f"\N{EM DASH} {self.name} {base64.b64encode(blob).decode()}\n"
-
-    async def __aenter__(self) -> Self:
-        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = "http://{}:{}/prefix".format(*self._runner.addresses[0][:2])
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._runner is not None
-        await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = (await request.read()).decode()
