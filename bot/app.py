@@ -109,7 +109,7 @@ async def serve(
     trusted: TrustedTime | None = None,
     lead: Lead | None = None,
 ) -> None:
-    """Run the bot until `stop` is set. Raises any error that makes it useless to go on.
+    """Run the bot until `stop` is set. Raises any error that makes it useless to continue.
 
     `lead`: that of this process, if it was taken already; it is not ended here.
     """
@@ -289,7 +289,7 @@ class RunningBot:
             self._core.intake.unread.add_all()
 
     async def run(self, stop: asyncio.Event, manager: ServiceManager) -> None:
-        """Run all parts until `stop` is set. Raises any error that makes it useless to go on."""
+        """Run all parts until `stop` is set. Raises any error that makes it useless to continue."""
         await self._gaps.begin()
         await self._align_all()
         await _until(stop, *self._works(manager))

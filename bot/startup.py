@@ -276,7 +276,7 @@ async def start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
 
 
 async def ended_asking(db: AsyncConnection, config: Config) -> list[tuple[PolicyServerSet, TellAbove]]:
-    """Return what ends that rooms ask a policy server which is in the settings no more, and who is told of it."""
+    """Return that rooms no longer ask a policy server which was taken out of the settings, and who is told."""
     rooms = [] if config.policy_server.server_name else await queries.rooms_that_ask(db)
     return [
         (

@@ -1,4 +1,4 @@
-"""Backups: a consistent copy of a running bot, and the first record of a log that goes on from one.
+"""Backups: a consistent copy of a running bot, and the first record of a log that continues from one.
 
 Rules kept here:
 - A record says that a backup was made, and is part of it.
@@ -62,7 +62,7 @@ class BackupOperations:
         return {"made_ms": self._clock(), **said, **copied}
 
     async def restored(self, manifest: Manifest, signed: int, who: str) -> RecordsRestored:
-        """Record that the log goes on from this backup, and tell desks and operators. Return the recorded fact."""
+        """Record that the log continues from this backup, and tell desks and operators. Return the recorded fact."""
         cases = -(-(self._pipeline.knowledge.next_case + _SPARE_CASES) // 100) * 100
         fact = RecordsRestored(
             size=manifest.records,

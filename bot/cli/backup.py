@@ -1,4 +1,4 @@
-"""`answerable backup FILE|DIR`: one file with all that a deployment needs to go on elsewhere, also while the bot runs.
+"""`answerable backup FILE|DIR`: one file with all that a deployment needs to run elsewhere, also while the bot runs.
 
 ``--json``: `file`, `bytes`, `made` (milliseconds), `records`, `root` (base64), `waiting` (requests not sent yet),
 `files`, `sha256` (of the whole file), `problems` (of the log, as `logs verify` counts them).

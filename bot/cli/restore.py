@@ -7,7 +7,7 @@ the backup does not have), `lacks` (a list: `session`, `identity`; what keeps th
 Rules kept here:
 - It replaces nothing: the data directory must be empty.
 - Before anything takes its final place, every file is compared with its hash, the log is checked, and the first record
-  of what follows says that it goes on from a backup.
+  of what follows says that it continues from a backup.
 - The key that signs is moved last: an interrupted restore has none, so the bot does not begin another log in its place.
 
 Left to others: what is in a backup (`storage/backup/contents.py`), the record (`bot/admin/backup.py`).
@@ -150,7 +150,7 @@ def _size_of(records: Path, kept: str) -> int:
 
 
 async def _go_on(config: "Config", stage: Path, manifest: "Manifest", known: int) -> "tuple[int, RecordsRestored]":
-    """Record that the log goes on from a backup. Return the index of that record, and the fact."""
+    """Record that the log continues from a backup. Return the index of that record, and the fact."""
     from bot.app import records_only
     from bot.config.database import DatabaseSettings
 

@@ -83,7 +83,7 @@ class ShortString:
 
 
 class _End(Exception):
-    """Raised if the verification cannot go on: the code says why."""
+    """Raised if the verification cannot continue: the code says why."""
 
 
 @dataclass(slots=True)

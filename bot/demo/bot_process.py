@@ -4,7 +4,7 @@ Rules kept here:
 - Nothing of the product is called in this process.
 - Settings of this terminal (`ANSWERABLE_...`) do not reach the bot.
 - One folder holds all it has, so `answerable COMMAND --config FOLDER/config.toml` works there.
-- If it ends without being killed by us, that is told apart.
+- An end that we did not cause is told as such.
 
 Left to others: what the rules of the story are for (`steps.py`).
 """

@@ -138,7 +138,7 @@ class Joiner(ActionHandler):
         return TellDesk(room=before[0], lines=(words,), once="upgrade-unsure")
 
     async def _goes_on(self, room: RoomId) -> GroupCode | None:
-        """Return the code of the group that goes on in this room, or None.
+        """Return the code of the group that continues in this room, or None.
 
         Both the tombstone of the old room and the create event of the new one must say so. One alone is not believed:
         anybody could name a group and get what is known about it.

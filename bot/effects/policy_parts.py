@@ -1,7 +1,7 @@
 """The bot's parts that deal with the policy server, as the settings ask for them.
 
 Rules kept here:
-- Refusals that were noted are recorded even if the policy server is in the settings no more.
+- Refusals that were noted are recorded even if the policy server is no longer in the settings.
 - A policy server that cannot be asked from outside counts as not reached: rooms that ask it stop after `when_down`.
 """
 

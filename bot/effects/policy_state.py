@@ -46,7 +46,7 @@ class AskedServer:
 
 
 class PolicyStates(ActionHandler):
-    """The handler of `AlignPolicy`. Without a policy server it lets rooms ask no more."""
+    """The handler of `AlignPolicy`. Without a policy server it stops rooms from asking."""
 
     def __init__(
         self, services: Services, server: AskedServer | None, former_key: Callable[[], str] = lambda: ""
@@ -100,7 +100,7 @@ class PolicyStates(ActionHandler):
         return Done()
 
     async def _empty(self, room: RoomId) -> None:
-        """Let a room ask no more, if it asks us. Raises `Forbidden`.
+        """Stop a room from asking, if it asks us. Raises `Forbidden`.
 
         Without a policy server whose name or key is known, what the room asks is taken to be ours.
         """
@@ -111,7 +111,7 @@ class PolicyStates(ActionHandler):
             await self._homeserver.set_state(room, POLICY_STATE, written)
 
     async def give_back(self, room: RoomId) -> tuple[Fact, ...]:
-        """Let a room that the bot leaves ask no more; return what is to be recorded."""
+        """Stop a room that the bot leaves from asking; return what is to be recorded."""
         async with self._database.read() as db:
             chosen = await queries.room_that_asks(db, room)
         if self._server is None or chosen is None:

@@ -1,7 +1,7 @@
 """Keeps each community on one shard: if it spanned two, its decisions would reach only half of it.
 
 Rules kept here:
-- The shard that has a room of a community first has all of it, until it has none any more.
+- The shard that has a room of a community first has all of it until it has no room of it left.
 - An invitation into a room of another shard is declined, and the inviter is told which account to invite.
 - If a community spans two all the same, since the settings or a space's list changed, the owners of the rooms of the
   shard that came later are told, once, and so are the operators. Nothing else changes there.

@@ -35,7 +35,7 @@ class Tidied:
 def tidied_up(own: Sequence[Message], read_by_all: int, journal: Journal) -> Tidied:
     """Compare what was published with the log; `read_by_all` is up to where all others have read it.
 
-    Each day is read once. Nobody need be kept from writing meanwhile. Raises `Broken`.
+    Each day is read once. Others may write meanwhile. Raises `Broken`.
     """
     changed, waits, size = [], [], journal.size
     named = [(each, each.body.split("\n")) for each in own if each.index < size]

@@ -104,7 +104,7 @@ class OutboxDispatcher:
             await asyncio.wait(self._urgent, timeout=within_s)
 
     async def run(self) -> None:
-        """Work until cancelled. Raises errors that make it useless to go on: `LoggedOut`, those of a failing disk."""
+        """Work until cancelled. Raises errors that make continuing useless: `LoggedOut`, those of a failing disk."""
         self.failure = asyncio.get_running_loop().create_future()
         try:
             with self._pipeline.urgent.taken_by(self._begin_urgent):

@@ -3,7 +3,7 @@
 Rules kept here:
 - The cost of a room's messages is learnt per thousand letters: both the patterns of a room and the length of its
   messages are its people's choice.
-- No room is taken to be cheaper than `KILO_MS`, so that cheap texts do not make room for dear ones.
+- No room is taken to be cheaper than `KILO_MS`, so that cheap texts do not make room for expensive ones.
 - Events that will take long are taken in slices; between them other work has its turn (`pipeline.py`).
 - The sync loop takes nothing of a room whose new events alone would take `MOST_MS`: these are read separately, like a
   room that is behind (`bot/sync/backfill.py`).

@@ -121,7 +121,7 @@ class RoomChanges:
         return tuple(AlignServers(room=each) for each in concerned)
 
     async def asking(self, unit: UnitOfWork, room: RoomView) -> tuple[Action, ...]:
-        """Return the actions that let a room which is opened ask the policy server, and former ones ask no more."""
+        """Return the actions that let a room which is opened ask the policy server, and stop former ones."""
         if await queries.room_that_asks(unit.db, room.room) is None:
             return ()
         return tuple(AlignPolicy(room=each) for each in await queries.with_former_rooms(unit.db, room.room))

@@ -3,7 +3,7 @@
 Rules kept here:
 - It joins, and takes an invitation, only where the owner of a room that the bot serves wants it to be asked.
 - It joins through the bot's homeserver, which is in the room, and through servers that invited it.
-- It leaves no room that still names it, by the word of the bot's homeserver.
+- It leaves no room that still names it, as the bot's homeserver says.
 - What is known of other servers' keys outlives the process, so that a start without a way out silences nobody.
 
 Left to others: the protocol between servers (`bot/federation/`).
@@ -81,7 +81,7 @@ class OtherServers:
         return (await self._member.join(room, via, self._clock())).version.name
 
     async def leave(self, room: RoomId) -> bool:
-        """Leave a room that names us no more; return whether we are out of it. False: it still names us.
+        """Leave a room that no longer names us; return whether we are out of it. False: it still names us.
 
         Raises `ServerRefused`, `ServerUnreachable`.
         """

@@ -1,4 +1,4 @@
-"""The rooms that ask the policy server: joining those whose owners want that, leaving those that want it no more.
+"""The rooms that ask the policy server: joining those whose owners want that, leaving those that no longer want it.
 
 A homeserver asks a policy server only if a user of its name is joined in the room.
 
@@ -8,7 +8,7 @@ Rules kept here:
 - A room that was joined once and of which the tables say nothing is answered likewise: they may be lost, or unread.
 - A room that named this server without its owner's wish is not answered, and not joined.
 - A failed attempt is repeated, seldom; the reason is kept for the people who wait.
-- A room is left only once it names us no more, which is asked of its homeserver and not of the tables: these may be
+- A room is left only once it no longer names us, which is asked of its homeserver and not of the tables: these may be
   lost, and of a room that the bot has left they know nothing new. A room that was left is still answered.
 
 Left to others: joining and leaving (`others.py`), saying why it failed (the bot).

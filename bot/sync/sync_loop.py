@@ -360,7 +360,7 @@ class Listener(BotPart):
         return self._invited_by.take(inviter, self.heard_ms)
 
     async def _is_upgrade(self, room: RoomId) -> bool:
-        """Tell whether a group of ours goes on in this room."""
+        """Tell whether a group of ours continues in this room."""
         async with self._database.read() as db:
             return await queries.upgraded_to(db, room) is not None
 

@@ -197,7 +197,7 @@ def _counts_in_all(about: Learnt | ListSpared | PersonVerified, what: LearntKind
 
 
 def _bars(fact: SanctionStarted) -> bool:
-    """Return whether somebody stays out of every room by the word of an operator.
+    """Return whether somebody stays out of every room by order of an operator.
 
     A ban that each shard finds by itself, from a balance or from a list that it watches, too, is its own.
     """

@@ -205,7 +205,7 @@ class Leadership:
         return following(self._session(), self._shard)
 
     def resign(self, epoch: Epoch) -> None:
-        """Say that the leader has ended cleanly, so that nobody need wait."""
+        """Say that the leader has ended cleanly, so that the next one need not wait."""
         self._session().execute(_RESIGN, (self._shard, epoch.number, epoch.holder))
 
     def close(self) -> None:
@@ -245,7 +245,7 @@ class Lease:
         return self._clock() < self._until
 
     def stop(self) -> None:
-        """Say so no more."""
+        """Stop saying so."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()

@@ -1,6 +1,6 @@
-"""The mark on a database that a deployment was moved away from, so that nobody goes on with it by mistake.
+"""The mark on a database that a deployment was moved away from, so that nobody continues with it by mistake.
 
-After a move both databases hold the same. The one that was moved from is left as it was, with a mark: a file beside
+After a move both databases hold the same. The one that was moved from is left as it was, with a mark: a file next to
 SQLite's (``moved.json``), a row in PostgreSQL (`answerable_shared.moves`). One that was moved to has a row as well: as
 long as no bot has begun there since, it is a copy that nobody has used, and may be replaced by another.
 

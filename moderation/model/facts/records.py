@@ -97,7 +97,7 @@ class RecordsExported(Fact, kind="export"):
 
 
 class RecordsRestored(Fact, kind="restore"):
-    """The log goes on from a backup. Records and signatures made after it are lost and stand nowhere here.
+    """The log continues from a backup. Records and signatures made after it are lost and stand nowhere here.
 
     Numbers given out in the lost time are not given out again: cases go on from `cases`, and requests to the homeserver
     bear `era`.

@@ -31,7 +31,7 @@ LearntKind = Literal[
 class Learnt(Fact, kind="learnt", changes="all rooms", renames=True, lean=True):
     """A record about a person in the log of another shard, as far as it counts beyond the rooms of that shard.
 
-    "restored": that log goes on from a backup, and this is the first record of its new era.
+    "restored": that log continues from a backup, and this is the first record of its new era.
     `index` and `made` are its place and time there; `size` and `root` are of the signed checkpoint that proved it.
     `refers` is the record that it changes, in the log `of` and its era `of_era` ("-": as `origin` and `era`; `HERE`:
     this log). The other public fields are as in the fact that was recorded there (`moderation/shards/crossing.py`).
