@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
 
-from bot.matrix.client import SYNC_FILTER, Homeserver, Session
+from bot.matrix.client import Homeserver, Session
+from bot.matrix.sync_filter import SYNC_FILTER
 from bot.sync.backfill import AT_ONCE, PAGE, SHORT
 from moderation.values.ids import RoomId, UserId
 from tests.people.client import Client

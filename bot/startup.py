@@ -31,9 +31,10 @@ from storage.backup import snapshot
 from storage.database.database import Database, is_older
 from storage.database.swap import drop_half_made
 from storage.identity.store import IdentityStore
-from storage.journal.journal import EndMissing, Journal
+from storage.journal.journal import Journal
 from storage.journal.level import files_differ
 from storage.journal.record_keys import PersonKeys
+from storage.journal.recover import EndMissing
 from storage.moving.file_mark import clear_interrupted
 from storage.projections import END_MISSING
 from storage.scratch import clear_scratch

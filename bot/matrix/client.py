@@ -28,7 +28,6 @@ from .login import Session, log_in_with_password, log_in_with_token
 
 __all__ = [
     "REDACT_EVENTS",
-    "SYNC_FILTER",
     "Homeserver",
     "Session",
     "log_in_with_password",
@@ -40,20 +39,6 @@ Content = Mapping[str, Any]
 REDACT_EVENTS: Final = "org.matrix.msc4293.redact_events"  # MSC4293, not yet in the specification
 REDACT_ALL: Final = "org.matrix.msc4194"  # MSC4194, as the server names it in `unstable_features`
 MAX_DOWNLOAD: Final = 100 * 1024 * 1024  # evidence larger than this is recorded by name only
-
-# Synapse gives at most 100 events of a room in one answer (`filter_timeline_limit`), whatever is asked for;
-# the rest comes as a gap. Account data is left out as well: nothing here is driven by it, and
-# `Homeserver.account_data` reads it when it is wanted.
-SYNC_FILTER: Final[dict[str, Any]] = {
-    "presence": {"types": []},
-    "account_data": {"types": []},
-    "room": {
-        "timeline": {"limit": 100, "lazy_load_members": True},
-        "state": {"lazy_load_members": True},
-        "ephemeral": {"types": []},  # typing and receipts
-        "account_data": {"types": []},
-    },
-}
 
 _SLOW_S = 120.0  # joining over federation, members of a large room, files: the server needs time
 _REDACT_AT_ONCE = 200

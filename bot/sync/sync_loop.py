@@ -29,8 +29,8 @@ from bot.encryption.service import Encryption
 from bot.events.parse_event import receive_state
 from bot.events.parse_fields import object_of
 from bot.events.sync_response import Invite, JoinedRoom, LeftRoom, SyncResponse, changed_lists, read_sync
-from bot.matrix.client import SYNC_FILTER
 from bot.matrix.errors import Answered, Forbidden, NotFound, RateLimited, Unreachable
+from bot.matrix.sync_filter import SYNC_FILTER
 from bot.monitoring.pulse import Pulse
 from bot.outbox.handler import BotPart, Services
 from bot.pipeline import heartbeat

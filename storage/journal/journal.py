@@ -35,7 +35,7 @@ from .reader import Log
 from .record import NOBODY, Draft, Part, Record
 from .record_keys import PersonKeys
 from .record_kinds.check import check_draft
-from .recover import RecoveredLog, Recovery, was_sealed
+from .recover import EndMissing, RecoveredLog, Recovery, was_sealed
 from .retention.erase import erase_again, erase_parts, erasure_of
 from .retention.erasure_index import Special
 from .retention.purge import check_purge, purge, purge_again
@@ -52,15 +52,6 @@ from .transparency.tlog_proof import make_proof
 FORMAT = 1
 CHECKPOINT_MS = 60_000
 CHECKPOINT_RECORDS = 256
-
-
-class EndMissing(Broken):
-    """Raised if the log is shorter than it is known to have been: its end was cut off, or an old copy was restored."""
-
-    def __init__(self, size: int, known: int) -> None:
-        super().__init__(f"the log has {size} records, and is known to have had {known}")
-        self.size = size
-        self.missing = known - size
 
 
 class Journal:

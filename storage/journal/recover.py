@@ -34,6 +34,15 @@ from .transparency.signed_note import NoteVerifier
 from .transparency.tiles import NoTile, Tiles
 
 
+class EndMissing(Broken):
+    """Raised if the log is shorter than it is known to have been: its end was cut off, or an old copy was restored."""
+
+    def __init__(self, size: int, known: int) -> None:
+        super().__init__(f"the log has {size} records, and is known to have had {known}")
+        self.size = size
+        self.missing = known - size
+
+
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """A torn end that was cut off; it held no complete record. The caller records it as a gap in coverage."""

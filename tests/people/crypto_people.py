@@ -22,7 +22,8 @@ from bot.crypto.room_keys import Decrypted, Sealed
 from bot.crypto.store import place_of
 from bot.crypto.store_key import StoreKey
 from bot.events.sync_response import read_sync
-from bot.matrix.client import SYNC_FILTER, Homeserver, Session, log_in_with_password
+from bot.matrix.client import Homeserver, Session, log_in_with_password
+from bot.matrix.sync_filter import SYNC_FILTER
 from bot.runtime.clock import Clock, wall_clock
 from moderation.values.ids import EventId, RoomId
 from storage.database.fence import Epoch

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from bot.matrix.client import REDACT_EVENTS, SYNC_FILTER
+from bot.matrix.client import REDACT_EVENTS
 from bot.matrix.errors import Forbidden, NotFound, TooLarge
+from bot.matrix.sync_filter import SYNC_FILTER
 from moderation.rooms.server_acl import MOST_SERVERS, align_servers, with_changes
 from moderation.values.errors import Invalid
 from moderation.values.ids import EventId

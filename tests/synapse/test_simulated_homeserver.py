@@ -14,7 +14,7 @@ import aiohttp
 import orjson
 import pytest
 
-from bot.matrix.client import SYNC_FILTER
+from bot.matrix.sync_filter import SYNC_FILTER
 from moderation.values.ids import UserId
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.people.client import Client

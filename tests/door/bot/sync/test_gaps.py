@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from bot.matrix.client import SYNC_FILTER
+from bot.matrix.sync_filter import SYNC_FILTER
 from bot.sync import backfill, sync_loop
 from moderation.model.facts import CaseMoved, CaseOpened, NotSeen
 from tests.fakes.bad_line import BadLine

@@ -5,8 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
-from bot.matrix.client import SYNC_FILTER, Homeserver
+from bot.matrix.client import Homeserver
 from bot.matrix.http import Wire
+from bot.matrix.sync_filter import SYNC_FILTER
 from bot.sync import backfill, sync_loop
 from moderation.model.facts import (
     ActionTaken,
