@@ -48,16 +48,12 @@ class Exchange(Protocol):
         """Return what a log published in this era after this index, in order, `most` messages."""
         ...
 
-    async def own(self, origin: str) -> Sequence[Message]:
-        """Return all that a log published, in order."""
+    async def have_read(self, shard: str, origin: str, era: str, index: int) -> None:
+        """Note up to which message a shard has read a log."""
         ...
 
-    async def have_read(self, shard: str, origin: str, index: int) -> None:
-        """Note up to where a shard has read a log."""
-        ...
-
-    async def read_by(self, origin: str) -> dict[str, int]:
-        """Return up to where each shard has read a log."""
+    async def read_by(self, origin: str) -> dict[str, tuple[str, int]]:
+        """Return up to which message, by era and index, each shard has read a log."""
         ...
 
     async def claim(self, shard: str, communities: Sequence[str]) -> dict[str, str]:

@@ -40,12 +40,11 @@ _PUBLISH = (
 )
 _AFTER = f"SELECT {_COLUMNS} FROM {_TABLE} WHERE origin = %s AND era = %s AND idx > %s ORDER BY idx LIMIT %s"  # noqa: S608
 _HAVE_READ = (
-    "INSERT INTO answerable_shared.exchange_read (shard, origin, idx) VALUES (%s, %s, %s)"
-    " ON CONFLICT (shard, origin) DO UPDATE SET idx = excluded.idx"
+    "INSERT INTO answerable_shared.exchange_read (shard, origin, era, idx) VALUES (%s, %s, %s, %s)"
+    " ON CONFLICT (shard, origin) DO UPDATE SET era = excluded.era, idx = excluded.idx"
 )
 _COMMUNITIES = "answerable_shared.communities"
 _CLAIM = f"INSERT INTO {_COMMUNITIES} (name, shard) SELECT unnest(%s::text[]), %s ON CONFLICT (name) DO NOTHING"
-_ALL = 1_000_000
 
 
 class PostgresExchange:
@@ -86,22 +85,18 @@ class PostgresExchange:
         """Return what a log published in this era after this index, in order."""
         return await self._messages(_AFTER, [origin, era, index, most])
 
-    async def own(self, origin: str) -> Sequence[Message]:
-        """Return all that a log published, in order."""
-        return [each for era in await self.eras(origin) for each in await self.after(origin, era, -1, _ALL)]
-
-    async def have_read(self, shard: str, origin: str, index: int) -> None:
-        """Note up to where a shard has read a log."""
+    async def have_read(self, shard: str, origin: str, era: str, index: int) -> None:
+        """Note up to which message a shard has read a log."""
 
         async def write(db: "AsyncConnection[tuple[Any, ...]]") -> None:
-            await db.execute(_HAVE_READ, [shard, origin, index])
+            await db.execute(_HAVE_READ, [shard, origin, era, index])
 
         await self._write(write)
 
-    async def read_by(self, origin: str) -> dict[str, int]:
-        """Return up to where each shard has read a log."""
-        rows = await self._rows("SELECT shard, idx FROM answerable_shared.exchange_read WHERE origin = %s", [origin])
-        return {str(shard): int(index) for shard, index in rows}
+    async def read_by(self, origin: str) -> dict[str, tuple[str, int]]:
+        """Return up to which message, by era and index, each shard has read a log."""
+        read = "SELECT shard, era, idx FROM answerable_shared.exchange_read WHERE origin = %s"
+        return {str(shard): (str(era), int(index)) for shard, era, index in await self._rows(read, [origin])}
 
     async def claim(self, shard: str, communities: Sequence[str]) -> dict[str, str]:
         """Note which communities a shard has rooms of, and which no longer. Return those that another one has."""

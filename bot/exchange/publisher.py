@@ -3,7 +3,8 @@
 Rules kept here:
 - It follows the log: nothing is published that is not recorded and signed, and nothing recorded is left out, whatever
   happens in between.
-- How far it has come stands in the exchange itself.
+- How far it has come stands in the exchange itself; that nothing is published any more that was erased, in the tables,
+  from which each erasure and purge takes it out. So a start does not read again all that was published.
 - What is erased here is taken out of the exchange as well; the order to erase it stays until all others have read it.
 - While the exchange is down, it says so once and tries again.
 
@@ -14,7 +15,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
+import orjson
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.pipeline.crossing_records import CrossingRecords
 from bot.pipeline.pipeline import Pipeline
@@ -25,7 +28,7 @@ from storage import queries
 from storage.database.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Record
-from storage.projections import set_meta
+from storage.projections import EXCHANGE_TIDY, set_meta
 from storage.record_mapping import fact_of_record
 
 from .envelope import enclosed, size_of
@@ -64,6 +67,7 @@ class Publisher:
         self._begun = False
         self._turn = asyncio.Lock()
         self._is_down = False
+        self._looked = False  # for what was noted before the start
         self._waits: list[Message] = []  # erased here, and kept until all others have read them
 
     async def run(self) -> None:
@@ -87,7 +91,7 @@ class Publisher:
     async def flush(self) -> int:
         """Publish all that is recorded. Returns how many messages. Raises `ExchangeDown`."""
         async with self._turn:
-            era, count = self._pipeline.processor.era or NO_ERA, 0
+            era, count = self._era, 0
             if not self._begun:
                 await self._search(era)
             while some := self._crossing.waiting()[:_AT_ONCE]:
@@ -119,16 +123,49 @@ class Publisher:
         What waits for other shards is looked at alone, unless something was erased since.
         """
         async with self._turn:
-            if self._crossing.erased:
+            before = self._waits
+            if self._crossing.erased and not await self._was_tidy():
                 self._crossing.tidied()
                 try:
                     await self._pipeline.journal.use(_turn_passed)  # an erasure that is recorded is done by then
                     self._waits = [each async for page in self._pages() for each in await self._tidied(page)]
+                    await self._note_tidy()
                 except BaseException:
                     self._crossing.not_tidied()
                     raise
             elif self._waits:
                 self._waits = list(await self._tidied(self._waits))
+                if self._waits != before:
+                    await self._note_tidy()
+
+    async def _was_tidy(self) -> bool:
+        """Tell whether nothing was erased since the exchange was tidied before this start; then read what waits."""
+        if self._looked:
+            return False
+        self._looked = True
+        async with self._database.read() as db:
+            noted = orjson.loads(await queries.get_meta(db, EXCHANGE_TIDY) or "{}")
+        if noted.get("era") != self._era:
+            return False
+        for era, index in noted["waits"]:
+            self._waits += await self._exchange.after(self._journal.origin, era, index - 1, 1)
+        self._crossing.tidied()
+        return True
+
+    async def _note_tidy(self) -> None:
+        """Note that nothing is published that was erased, unless something was erased meanwhile."""
+        waits = [(each.era, each.index) for each in self._waits]
+        value = orjson.dumps({"era": self._era, "waits": waits}).decode()
+
+        async def note(db: AsyncConnection) -> None:
+            if not self._crossing.erased:
+                await set_meta(db, EXCHANGE_TIDY, value)
+
+        await self._pipeline.commit(also=note)
+
+    @property
+    def _era(self) -> str:
+        return self._pipeline.processor.era or NO_ERA
 
     async def _pages(self) -> AsyncIterator[Sequence[Message]]:
         """Yield all that was published, some at a time."""
@@ -142,8 +179,14 @@ class Publisher:
     async def _tidied(self, own: Sequence[Message]) -> Sequence[Message]:
         """Tidy some messages. Returns those that others must read first."""
         read = await self._exchange.read_by(self._journal.origin)
-        by_all = min((read.get(name, -1) for name in self._others), default=-1)
-        tidied = await asyncio.to_thread(tidied_up, own, by_all, self._journal)
+        order = {era: number for number, era in enumerate(await self._exchange.eras(self._journal.origin))}
+        places = [read.get(name, ("", -1)) for name in self._others]
+        by_all = min(((order.get(era, -1), index) for era, index in places), default=(-1, -1))
+
+        def is_read(message: Message) -> bool:
+            return (order.get(message.era, -1), message.index) <= by_all
+
+        tidied = await asyncio.to_thread(tidied_up, own, is_read, self._era, self._journal)
         if tidied.changed:
             await self._exchange.publish(tidied.changed)
         return tidied.waits

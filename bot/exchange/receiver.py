@@ -13,6 +13,7 @@ Left to others: the check (`checking.py`), what follows (`bot/pipeline/learnt.py
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -20,11 +21,14 @@ from bot.pipeline.outcome import Outcome
 from bot.pipeline.pipeline import Pipeline
 from moderation.model.actions.base import NO_ROOM, Action
 from moderation.model.actions.telling import TellAbove
-from moderation.model.facts import HERE, Fact, ShardPinned
+from moderation.model.facts import HERE, Fact, Learnt, ShardPinned
 from moderation.values.errors import Invalid
 from moderation.values.notices import Code, line
+from storage import queries
 from storage.database.database import Database
 from storage.journal.transparency.signed_note import NoteVerifier
+from storage.projections import set_meta
+from storage.projections.shards import is_learnt
 from storage.queries.shards import known_log, pinned_key
 
 from .checking import ENDS, KnownLog, NotProved, check
@@ -33,6 +37,7 @@ from .port import Exchange, ExchangeDown, Message
 
 log = structlog.get_logger()
 
+PLACE = "exchange_place "  # with the name of a log: up to where it was read, whether or not anything was learnt
 LOOK_EVERY_S = 30.0  # if nothing wakes it
 _AT_ONCE = 50
 
@@ -89,7 +94,7 @@ class Receiver:
 
     async def _read(self, origin: str) -> int:
         known, verifier = await self._load(origin)
-        cursor, count, held = (known.era, known.position), 0, known
+        began, cursor, count, held = known, (known.era, known.position), 0, known
         while messages := await self._after(origin, cursor):
             cursor = (messages[-1].era, messages[-1].index)
             taken = await self._take(messages, known, held, verifier)
@@ -97,17 +102,19 @@ class Receiver:
             self._known[origin] = held
             if taken.is_over:
                 break
-        if count:
-            await self._exchange.have_read(self._shard, origin, held.position)
+        if held != began:
+            await self._exchange.have_read(self._shard, origin, held.era, held.position)
         return count
 
     async def _load(self, origin: str) -> tuple[KnownLog, NoteVerifier | None]:
         async with self._database.read() as db:
             row, pinned = await known_log(db, origin), await pinned_key(db, origin)
+            place = _place_of(await queries.get_meta(db, PLACE + origin))
         vkey = self._others[origin].vkey or pinned
         known = self._known.get(origin)
         if known is None:
             known = KnownLog(row.position, row.size, bytes.fromhex(row.root), row.era) if row else KnownLog()
+            known = place if place is not None and place.size > known.size else known
         return known, NoteVerifier.parse(vkey) if vkey else None
 
     async def _after(self, origin: str, cursor: tuple[str, int]) -> Sequence[Message]:
@@ -127,7 +134,7 @@ class Receiver:
     ) -> "_Taken":
         facts: list[Fact] = []
         told: list[Action] = []
-        is_over = False
+        is_over, before = False, held
         for message in messages:
             try:
                 key = verifier or _own_key(message)
@@ -147,9 +154,23 @@ class Receiver:
                 facts.append(got if got.of != self._origin else replace(got, of=HERE))
                 if got.what == "restored":
                     told.append(_tell("restored", message.origin))
-        if facts or told:
-            await self._pipeline.commit_all([Outcome((fact,)) for fact in facts] + [Outcome(actions=tuple(told))])
+        if facts or told or held != before:
+            origin, place = messages[0].origin, _text_of(held)
+            fresh = await self._not_learnt(facts)
+            noted = Outcome(actions=tuple(told), also=partial(set_meta, key=PLACE + origin, value=place))
+            await self._pipeline.commit_all([*(Outcome((fact,)) for fact in fresh), noted])
         return _Taken(known, held, verifier, len(facts), is_over)
+
+    async def _not_learnt(self, facts: Sequence[Fact]) -> Sequence[Fact]:
+        """Return the facts without what was learnt before, such as an entry that was confirmed once more."""
+        fresh: dict[object, Fact] = {}
+        async with self._database.read() as db:
+            for fact in facts:
+                if not isinstance(fact, Learnt):
+                    fresh[fact] = fact
+                elif not await is_learnt(db, fact):
+                    fresh.setdefault((fact.era, fact.index), fact)
+        return list(fresh.values())
 
     def _refused(self, message: Message, refused: NotProved) -> Sequence[Action]:
         """Tell, once, that a message is refused."""
@@ -168,6 +189,18 @@ class _Taken:
     verifier: NoteVerifier | None
     count: int
     is_over: bool
+
+
+def _text_of(known: KnownLog) -> str:
+    return f"{known.position} {known.size} {known.root.hex() or '-'} {known.era}"
+
+
+def _place_of(text: str | None) -> KnownLog | None:
+    """Return what `_text_of` wrote."""
+    if text is None:
+        return None
+    position, size, root, era = text.split(" ")
+    return KnownLog(int(position), int(size), bytes.fromhex(root) if root != "-" else b"", era)
 
 
 def _own_key(message: Message) -> NoteVerifier:

@@ -5,12 +5,12 @@ Rules kept here:
 - The order to erase what is held on somebody names them until all other shards have read it.
 - No message is removed, since the next one is proved to continue from it: a purged record is replaced by its hash in
   the tree.
-- What a log that was restored from a backup no longer has is left as it is.
+- What a log that was restored from a backup no longer has is treated as purged, once all other shards have read it.
 
 Left to others: when it is done (`publisher.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -32,35 +32,51 @@ class Tidied:
     waits: Sequence[Message]
 
 
-def tidied_up(own: Sequence[Message], read_by_all: int, journal: Journal) -> Tidied:
-    """Compare what was published with the log; `read_by_all` is up to where all others have read it.
+def tidied_up(own: Sequence[Message], is_read: Callable[[Message], bool], era: str, journal: Journal) -> Tidied:
+    """Compare what was published with the log, which is in `era` now; `is_read` tells what all others have read.
 
     Each day is read once. Others may write meanwhile. Raises `Broken`.
     """
     changed, waits, size = [], [], journal.size
-    named = [(each, each.body.split("\n")) for each in own if each.index < size]
-    raws = dict(Log(journal.folder).raws(_index(each) for _, lines in named for each in lines if leaf_of(each) is None))
+    named = [(each, each.body.split("\n")) for each in own if each.index < size or each.era != era]
+    indexes = (_index(each) for _, lines in named for each in lines if leaf_of(each) is None)
+    raws = dict(Log(journal.folder).raws(index for index in indexes if index < size))
     for message, lines in named:
-        now = [_as_kept(line, raws) for line in lines]
+        now = [_as_kept(line, raws, is_over=message.era != era) for line in lines]
         if now == lines:
             continue
-        is_kept = leaf_of(now[0]) is None
-        if is_kept and orjson.loads(now[0])["k"] == DataAsked.KIND and message.index > read_by_all:
+        is_order = leaf_of(now[0]) is None and orjson.loads(now[0])["k"] == DataAsked.KIND
+        if (is_order or (message.era != era and _is_lost(lines, raws))) and not is_read(message):
             waits.append(message)
         else:
             changed.append(replace(message, body="\n".join(now)))
     return Tidied(changed, waits)
 
 
-def _as_kept(line: str, raws: Mapping[int, bytes]) -> str:
-    """Return what may be shown now of a record that was published."""
+def _is_lost(lines: Sequence[str], raws: Mapping[int, bytes]) -> bool:
+    """Return whether a log that goes on from a backup does not have a record of a message."""
+    shown = [(open_line(line.encode()).leaf, raws.get(_index(line))) for line in lines if leaf_of(line) is None]
+    return any(raw is None or _leaf(raw) != leaf for leaf, raw in shown)
+
+
+def _as_kept(line: str, raws: Mapping[int, bytes], *, is_over: bool) -> str:
+    """Return what may be shown now of a record that was published.
+
+    `is_over`: in an era that a restore ended; of its records that the log does not have their hashes are shown.
+    """
     if leaf_of(line) is not None:
         return line
     leaf, raw = open_line(line.encode()).leaf, raws.get(_index(line))
     if raw is None:
         return of_leaf(leaf)
     raw = raw.removesuffix(b"\n")
-    return disclosed(raw) if open_line(raw).leaf == leaf else line
+    if _leaf(raw) == leaf:
+        return disclosed(raw)
+    return of_leaf(leaf) if is_over else line
+
+
+def _leaf(raw: bytes) -> bytes:
+    return open_line(raw.removesuffix(b"\n")).leaf
 
 
 def _index(line: str) -> int:

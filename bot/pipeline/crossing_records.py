@@ -6,7 +6,7 @@ Left to others: which of them cross, and publishing them (`bot/exchange/publishe
 import asyncio
 from collections.abc import Iterable
 
-from moderation.model.facts import Fact, PartsErased
+from moderation.model.facts import Fact, PartsErased, RecordsPurged
 from moderation.shards.crossing import CROSSING
 
 
@@ -26,7 +26,7 @@ class CrossingRecords:
             return
         if isinstance(fact, CROSSING):
             self.add([index])
-        elif isinstance(fact, PartsErased):
+        elif isinstance(fact, PartsErased | RecordsPurged):
             self.erased = True
             self.event.set()
 

@@ -91,6 +91,7 @@ CREATE TABLE IF NOT EXISTS answerable_shared.exchange_read (
     idx bigint NOT NULL,
     PRIMARY KEY (shard, origin)
 );
+ALTER TABLE answerable_shared.exchange_read ADD COLUMN IF NOT EXISTS era text COLLATE "C" NOT NULL DEFAULT '-';
 CREATE TABLE IF NOT EXISTS answerable_shared.communities (
     name text COLLATE "C" PRIMARY KEY,
     shard text COLLATE "C" NOT NULL

@@ -21,6 +21,7 @@ from .common import (
     CASES_FROM,
     END_MISSING,
     ERA,
+    EXCHANGE_TIDY,
     JOINED,
     LIST_READ,
     MANY,

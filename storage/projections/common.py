@@ -22,6 +22,7 @@ CASES_FROM = "cases_from"  # likewise: the least number of a new case
 RECKONED = "reckoned"  # the last ledger entry whose balance was corrected
 REMOVED = "removed"  # in the table of pointers: somebody was removed and has not come back
 WAVE = "wave"  # likewise, about nobody: many people came into a room at once
+EXCHANGE_TIDY = "exchange_tidy"  # set while nothing is published for other shards that was erased here
 LIST_READ = "list_read "  # with the name of a policy list: when it was last read
 POLICY_SEQ = "policy_seq"  # up to where the notes of the policy server are recorded (`policy.sqlite3`)
 MANY = 500  # rows in one statement

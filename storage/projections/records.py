@@ -21,7 +21,7 @@ from storage.journal.retention.targets import Targets
 from storage.state import anchor_progress
 
 from . import linked_accounts
-from .common import CASES_FROM, END_MISSING, ERA, LOST_TIME, add, project, set_meta
+from .common import CASES_FROM, END_MISSING, ERA, EXCHANGE_TIDY, LOST_TIME, add, project, set_meta
 
 
 @project.register
@@ -54,6 +54,7 @@ async def _(fact: RecordsRestored, db: AsyncConnection, _index: int, at_ms: int)
 async def _(fact: PartsErased, db: AsyncConnection, _index: int, _at_ms: int) -> None:
     """Remove from the tables what is erased from the records: the first part of a record is its subject's."""
     await set_meta(db, "erased", "1")
+    await _not_tidy(db)
     targets = Targets.parse(fact.records)
     if fact.what != "retention":  # on retention, what still holds stays until the record of it expires
         for start, stop in targets.records().runs():
@@ -201,6 +202,7 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     await db.execute(delete(schema.verifications).where(v.record < below, v.until < at_ms))
     for table in (schema.sanctions, schema.room_rules, schema.approvers):
         await db.execute(delete(table).where(table.c.record < below, table.c.ended > 0))
+    await _not_tidy(db)
     await _forget_learnt(db, below)
     o = schema.orders.c
     await db.execute(
@@ -211,6 +213,10 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
         of_none = table.c.n.not_in(select(c.n))
         await db.execute(delete(table).where(table.c.record < below, never_ended, of_none))
     await db.execute(delete(schema.published_entries).where(schema.published_entries.c.record < below, _WITHDRAWN))
+
+
+async def _not_tidy(db: AsyncConnection) -> None:
+    await db.execute(delete(schema.meta).where(schema.meta.c.key == EXCHANGE_TIDY))
 
 
 async def _forget_learnt(db: AsyncConnection, below: int) -> None:

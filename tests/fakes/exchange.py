@@ -12,7 +12,7 @@ class MemoryExchange:
     """The exchange that all shards of one test share."""
 
     messages: dict[tuple[str, str, int], Message] = field(default_factory=dict)
-    read: dict[tuple[str, str], int] = field(default_factory=dict)
+    read: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
     communities: dict[str, str] = field(default_factory=dict)
     down: bool = False
     _waiting: set[asyncio.Event] = field(default_factory=set)
@@ -25,29 +25,29 @@ class MemoryExchange:
             event.set()
 
     async def last(self, origin: str) -> Message | None:
-        own = await self.own(origin)
+        own = await self._own(origin)
         return own[-1] if own else None
 
     async def eras(self, origin: str) -> Sequence[str]:
-        return list(dict.fromkeys(message.era for message in await self.own(origin)))
+        return list(dict.fromkeys(message.era for message in await self._own(origin)))
 
     async def after(self, origin: str, era: str, index: int, most: int) -> Sequence[Message]:
-        own = await self.own(origin)
+        own = await self._own(origin)
         return [message for message in own if message.era == era and message.index > index][:most]
 
-    async def own(self, origin: str) -> Sequence[Message]:
+    async def _own(self, origin: str) -> Sequence[Message]:
         self._must_be_up()
         own = [message for message in self.messages.values() if message.origin == origin]
         eras = list(dict.fromkeys(message.era for message in own))
         return sorted(own, key=lambda message: (eras.index(message.era), message.index))
 
-    async def have_read(self, shard: str, origin: str, index: int) -> None:
+    async def have_read(self, shard: str, origin: str, era: str, index: int) -> None:
         self._must_be_up()
-        self.read[shard, origin] = index
+        self.read[shard, origin] = (era, index)
 
-    async def read_by(self, origin: str) -> dict[str, int]:
+    async def read_by(self, origin: str) -> dict[str, tuple[str, int]]:
         self._must_be_up()
-        return {shard: index for (shard, log), index in self.read.items() if log == origin}
+        return {shard: place for (shard, log), place in self.read.items() if log == origin}
 
     async def claim(self, shard: str, communities: Sequence[str]) -> dict[str, str]:
         self._must_be_up()

@@ -15,7 +15,15 @@ from bot.exchange import publisher
 from bot.exchange.port import Message
 from bot.exchange.tidying import Tidied, tidied_up
 from moderation.model.actions.telling import Tell
-from moderation.model.facts import AccountsLinked, DataAsked, Learnt, PartsErased, SanctionEnded, SanctionStarted
+from moderation.model.facts import (
+    AccountsLinked,
+    DataAsked,
+    Learnt,
+    PartsErased,
+    RecordsRestored,
+    SanctionEnded,
+    SanctionStarted,
+)
 from moderation.values.ids import UserId
 from storage.journal.journal import Journal
 from storage.journal.retention.find import parts_of
@@ -47,9 +55,9 @@ async def test_what_is_erased_leaves_the_exchange_once_everybody_was_told(tmp_pa
     assert ANN in str(exchange.messages) and "elephant" not in str(exchange.messages)
     await erase(shard, ANN)
     await shard.publisher.tidy()
-    naming = [each.index for each in await exchange.own("example.org/one") if ANN in each.body]
+    naming = [each.index for each in exchange.messages.values() if ANN in each.body]
     assert len(naming) == 1, "only the order to erase it"
-    await exchange.have_read("two", "example.org/one", naming[0])
+    await exchange.have_read("two", "example.org/one", "-", naming[0])
     await shard.publisher.tidy()
     assert ANN not in str(exchange.messages)
     assert BEN in str(exchange.messages)
@@ -94,11 +102,6 @@ class Counting(MemoryExchange):
 
     pages: list[int] = field(default_factory=list)
 
-    async def own(self, origin: str) -> Sequence[Message]:
-        found = await super().own(origin)
-        self.pages.append(len(found))
-        return found
-
     async def after(self, origin: str, era: str, index: int, most: int) -> Sequence[Message]:
         self.pages.append(most)
         return await super().after(origin, era, index, most)
@@ -114,7 +117,7 @@ async def test_an_order_that_waits_leaves_a_quiet_exchange_once_it_is_read(
     await erase(shard, ANN)
     running = asyncio.create_task(shard.publisher.run())
     await _until(lambda: sum(ANN in each.body for each in exchange.messages.values()) == 1)
-    await exchange.have_read("two", "example.org/one", 1_000)
+    await exchange.have_read("two", "example.org/one", "-", 1_000)
     await _until(lambda: ANN not in str(exchange.messages))  # nothing is recorded meanwhile
     running.cancel()
     await shard.close()
@@ -133,16 +136,70 @@ async def test_an_order_that_waits_does_not_read_the_rest_again(tmp_path: Path) 
     await shard.close()
 
 
+async def test_a_start_reads_what_waits_and_not_all_that_was_published(tmp_path: Path) -> None:
+    exchange = Counting()
+    shard = await Shard("one", tmp_path / "one", exchange, apart("one", "two")["one"]).open()
+    room = await shard.room({}, [ANN, BEN])
+    for user in (ANN, BEN):
+        await shard.say(room, user, "an elephant")
+    await erase(shard, ANN)
+    await shard.publisher.flush()
+    await shard.publisher.tidy()
+    await shard.again()
+    exchange.pages.clear()
+    await shard.publisher.tidy()
+    assert exchange.pages == [1]
+    assert ANN in str(exchange.messages)
+    await exchange.have_read("two", "example.org/one", "-", 1_000)
+    await shard.publisher.tidy()
+    assert ANN not in str(exchange.messages)
+    await shard.again()
+    await erase(shard, BEN)
+    await shard.publisher.flush()
+    await shard.publisher.tidy()
+    assert BEN not in str(exchange.messages)
+    await shard.close()
+
+
+async def test_names_in_an_era_that_a_restore_ended_leave_the_exchange_once_all_have_read_it(tmp_path: Path) -> None:
+    exchange, names = MemoryExchange(), ("one", "two")
+    one, two = [await Shard(name, tmp_path / name, exchange, apart(*names)[name]).open() for name in names]
+    room = await one.room({}, [ANN, BEN])
+    await one.say(room, BEN, "an elephant")
+    await one.publisher.flush()
+    await one.publisher.tidy()
+    await one.close()
+    one.copy_to(tmp_path / "backup")
+    await one.open()
+    await one.say(room, ANN, "an elephant")
+    await one.publisher.flush()
+    await one.close()
+    one.replace_by(tmp_path / "backup")
+    await one.open()
+    await one.pipeline.commit((RecordsRestored(era="r7", made=one.now, cases=100, size=1),))
+    await one.publisher.flush()
+    await one.publisher.tidy()
+    assert ANN in str(exchange.messages), "the other shard has not read it"
+    await two.receiver.look()
+    await one.publisher.tidy()
+    assert ANN not in str(exchange.messages)
+    assert BEN in str(exchange.messages)
+    assert await two.balance(ANN) == 90
+    for shard in (one, two):
+        assert shard.problems() == ()
+        await shard.close()
+
+
 async def test_lines_are_read_while_others_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shard = await Shard("one", tmp_path / "one", MemoryExchange(), apart("one", "two")["one"]).open()
     await shard.say(await shard.room({}, [ANN]), ANN, "an elephant")
     await erase(shard, ANN)
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(messages: Sequence[Message], by_all: int, journal: Journal) -> Tidied:
+    def slow(messages: Sequence[Message], is_read: Callable[[Message], bool], era: str, journal: Journal) -> Tidied:
         begun.set()
         assert go_on.wait(60)
-        return tidied_up(messages, by_all, journal)
+        return tidied_up(messages, is_read, era, journal)
 
     monkeypatch.setattr(publisher, "tidied_up", slow)
     tidying = asyncio.create_task(shard.publisher.tidy())

@@ -10,6 +10,7 @@ import pytest
 
 from bot.exchange import checking
 from bot.exchange.checking import NotProved, _learnt
+from bot.exchange.envelope import of_leaf
 from bot.exchange.port import Message
 from bot.exchange.receiver import OtherShard
 from moderation.model.actions.people import EraseAlso
@@ -17,6 +18,7 @@ from moderation.model.actions.telling import Tell
 from moderation.model.facts import (
     CreditChanged,
     DataAsked,
+    EntryConfirmed,
     Learnt,
     RecordsRestored,
     SanctionEnded,
@@ -25,6 +27,7 @@ from moderation.model.facts import (
 )
 from moderation.values.ids import UserId
 from storage.database.place import DatabasePlace
+from storage.journal.line_format import open_line
 from tests.fakes.exchange import MemoryExchange
 from tests.theatre.opened import cut_end
 from tests.theatre.shard import NOON, Shard, apart, origin_of
@@ -148,6 +151,46 @@ async def test_nothing_is_learnt_twice(shards: Two) -> None:
     await shards.one.again()
     assert await shards.one.publisher.flush() == 0
     assert len(shards.learnt()) == 1
+
+
+async def test_how_far_a_log_was_read_is_noted_though_nothing_was_learnt_and_known_after_a_start(shards: Two) -> None:
+    await shards.one.say(shards.first, ANN, "an elephant")
+    await shards.one.publisher.flush()
+    message = shards.published()
+    leaf = open_line(message.body.encode()).leaf
+    shards.put(replace(message, body=of_leaf(leaf)))  # purged meanwhile
+    assert await shards.two.receiver.look() == 1, "the key"
+    assert shards.exchange.read == {("two", "example.org/one"): ("-", message.index)}
+    shards.exchange.read.clear()
+    await shards.two.again()
+    assert await shards.two.receiver.look() == 0
+    assert shards.exchange.read == {}, "it was not read again"
+    assert shards.learnt() == []
+
+
+async def test_the_same_record_told_twice_is_recorded_once_also_after_starts(shards: Two) -> None:
+    charged = CreditChanged(
+        room=shards.first,
+        entry="charge",
+        cost=5,
+        grade="minor",
+        rule="small",
+        n=1,
+        left=95,
+        reach="garden",
+        subject=UserId(ANN),
+    )
+    await shards.one.pipeline.commit((charged,))
+    start = next(index for index, fact in _indexed(shards.one) if isinstance(fact, CreditChanged))
+    for _ in range(2):
+        await shards.one.pipeline.commit((EntryConfirmed(room=shards.first, start=start, n=1, subject=UserId(ANN)),))
+        await shards.one.exchanged()
+        await shards.two.exchanged()
+    for _ in range(2):
+        await shards.two.again()
+        await shards.two.exchanged()
+    assert len(shards.learnt()) == 1
+    assert await shards.two.balance(ANN) == 95
 
 
 async def test_what_was_recorded_while_the_exchange_was_down_is_published_later(shards: Two) -> None:
