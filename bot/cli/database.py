@@ -7,6 +7,7 @@ Rules kept here:
 - The bot does not run on this machine or another, and none can start meanwhile.
 - What was copied is compared with what was read before it counts; the source is left as it was.
 - What has to be changed in the settings is said at the end.
+- A shard that has others is not moved to files: what shards tell each other is in the database.
 - No password is taken from the command line, which every account of the machine can read, and none is shown.
 
 Left to others: copying (`storage/moving/`), which of the two may be used (`storage/database/moved.py`).
@@ -74,6 +75,8 @@ def _with_database(config: "Config", to: str) -> "Config":
     if to == SQLITE:
         if config.place.url is None:
             raise Refused("cli.database.on_files", data_dir=config.data_dir)
+        if len(config.shards) > 1:
+            raise Refused("cli.database.shards", file=config.file)
         return config
     if to != POSTGRESQL:
         if not is_address(to):

@@ -10,6 +10,7 @@ from typing import Any
 from bot.config.config import Config
 from bot.matrix.errors import Unreachable
 from bot.pipeline.pipeline import Pipeline
+from moderation.values.errors import Refused
 from storage.database.database import Database
 from storage.database.fence import Epoch
 from storage.journal.journal import Journal
@@ -64,7 +65,12 @@ def shard_parts(
     database: Database,
     epoch: Epoch | None,
 ) -> ShardParts | None:
-    """Return what speaks with the other shards, until `stack` is left; None without any."""
+    """Return what speaks with the other shards, until `stack` is left; None without any.
+
+    Raises `Refused` if there are others, and no database through which they could speak.
+    """
+    if config.place.url is None and len(config.shards) > 1:
+        raise Refused("config.shard.files", file=config.file)
     if not config.shard or config.place.url is None:
         return None
     exchange = PostgresExchange(config.place, epoch)

@@ -23,10 +23,13 @@ from typer.testing import CliRunner
 
 from bot.account.kept_session import keep_session
 from bot.cli.main import app, run
+from bot.config.config import load_config
 from bot.crypto.store import Store, place_of, places_of
 from bot.crypto.store_key import StoreKey
 from bot.crypto.tables import ALL as CRYPTO_TABLES
+from bot.exchange.parts import shard_parts
 from bot.matrix.login import Session
+from moderation.values.errors import Refused
 from moderation.values.ids import PersonId, UserId
 from storage.database.database import Database
 from storage.database.fence import Epoch
@@ -201,6 +204,21 @@ def test_what_cannot_be_meant_is_refused(data: Path, postgres_url: str, tmp_path
     asyncio.run(_begin(DatabasePlace(data, SecretStr(postgres_url))))
     (data / MOVED).unlink()
     assert refused("--to", "postgresql") == "database.not_empty"
+
+
+def test_a_shard_with_others_is_neither_moved_to_files_nor_started_on_them(data: Path, postgres_url: str) -> None:
+    file, names = Path("config.toml"), ("one", "two")
+    shards = "".join(f'[[shards]]\nname = "{name}"\naccount = "@{name}:example.org"\n' for name in names)
+    configure(postgres_url)
+    file.write_text(file.read_text("utf-8") + shards, "utf-8")
+    data.rename(Path("one"))
+    data.mkdir()
+    Path("one").rename(data / "one")
+    ran = CliRunner().invoke(app, ["--shard", "one", "database", "move", "--to", "sqlite"])
+    assert getattr(ran.exception, "key", ran.exception) == "cli.database.shards"
+    configure("")
+    with pytest.raises(Refused, match=r"config\.shard\.files"):
+        shard_parts(load_config(file, {}, shard="one"), *[None] * 5)  # type: ignore[arg-type]
 
 
 async def _begin(place: DatabasePlace) -> None:
