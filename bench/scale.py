@@ -22,7 +22,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from bench.figures import Figure, at_most, at_most_times, go_first, measure
-from bench.simulated import BAD, OWNER, Deployment, deployment, memory_mb, person, ran_s, rules
+from bench.simulated import BAD, OWNER, Deployment, deployment, memory_mb, owner, person, ran_s, rules
 from bench.standing import add_copies
 from storage.database.place import FILE
 
@@ -182,14 +182,18 @@ def _people(rooms: int, first: int = 0) -> list[list[str]]:
 
 async def _fill(bot: Deployment, options: argparse.Namespace) -> None:
     """Add the rooms that were there before, the large one last."""
-    more = _people(options.rooms - options.few, options.few)
-    large = [person(number) for number in range(options.large)]
-    await add_copies(bot, bot.rooms[-1], [*more, *([large] if large else [])])
+    people = _people(options.rooms - options.few, options.few)
+    if options.large:
+        people.append([person(number) for number in range(options.large)])
+    owned = [[owner(number), *each] for number, each in enumerate(people, options.few)]
+    await add_copies(bot, bot.rooms[-1], owned)
 
 
 async def _speak(bot: Deployment, large: int) -> None:
     """Let somebody say something in each room, and one in twenty of its `large` people in the last."""
-    said = [(room, OWNER, MESSAGE, text("good morning"), None) for room in bot.rooms]
+    said = [
+        (room, person(PEOPLE * number), MESSAGE, text("good morning"), None) for number, room in enumerate(bot.rooms)
+    ]
     said += [(bot.rooms[-1], person(number), MESSAGE, text("hi"), None) for number in range(0, large, PEOPLE)]
     for begin in range(0, len(said), AT_ONCE):
         await bot.say(*said[begin : begin + AT_ONCE])

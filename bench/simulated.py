@@ -89,6 +89,11 @@ def person(number: int) -> str:
     return f"@person{number}:{SERVER}"
 
 
+def owner(number: int) -> str:
+    """Return the user id of somebody who owns a room of their own."""
+    return f"@owner{number}:{SERVER}"
+
+
 @dataclass
 class Deployment:
     """One bot on one simulated homeserver."""

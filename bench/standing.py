@@ -4,7 +4,7 @@ To enter a room takes the bot a tenth of a second, so ten thousand would take lo
 
 Rules kept here:
 - The first room was entered by invitation. Its copies differ from it by ids, codes and people only, on the homeserver
-  and in the bot's tables.
+  and in the bot's tables. Each has an owner of its own.
 - The bot is stopped meanwhile, and goes on from after the copies: it is not told about them.
 - There are no records of the copies, so what is read from records is not in the figures.
 """
@@ -26,17 +26,21 @@ Copies = Sequence[tuple[str, Sequence[str]]]  # the ids of copies, and of the ev
 
 
 async def add_copies(bot: Deployment, first: str, people: Sequence[Sequence[str]]) -> None:
-    """Let the bot serve a copy of its room `first` for each list of people, which may have more than `first` has."""
+    """Let the bot serve a copy of its room `first` for each list of people.
+
+    The first of them owns it; they may be more than there are in `first`.
+    """
     await bot.bot.stop()
     ((desk, notice, introduced),) = bot.rows(
         "SELECT d.room, r.notice, r.introduced FROM rooms r JOIN rooms d ON d.code = r.desk WHERE r.room = ?", first
     )
-    those = [who for (who,) in bot.rows(_OTHERS.format("user"), first, OWNER, bot.user)]
+    those = [OWNER, *(who for (who,) in bot.rows(_OTHERS.format("user"), first, OWNER, bot.user))]
     groups: Copies = await bot.server.order(
         "copies", room=first, people=people, instead_of=those, named=[notice] if notice else []
     )
+    owners = [each[:1] for each in people]
     desks: Copies = await bot.server.order(
-        "copies", room=desk, people=[[]] * len(people), named=[introduced] if introduced else []
+        "copies", room=desk, people=owners, instead_of=[OWNER], named=[introduced] if introduced else []
     )
     place = await bot.server.order("place")
     await asyncio.to_thread(_write, bot, (first, desk), list(zip(groups, desks, people, strict=True)), place)
@@ -71,15 +75,15 @@ def _write(
                 zip(("introduced",), introductions, strict=False)
             )
             made["rooms"] += [
-                {**group, **named, **events, "room": room},
-                {**desk, "room": its_desk, "code": named["desk"], "served": named["code"]},
+                {**_owned(group, people[0]), **named, **events, "room": room},
+                {**_owned(desk, people[0]), "room": its_desk, "code": named["desk"], "served": named["code"]},
             ]
             made["desk_groups"].append({**served, "desk": named["desk"], "served": named["code"]})
-            there = zip(chain(others, repeat(others[-1])), people)  # noqa: B905 - the first is endless
+            there = zip(chain(others, repeat(others[-1])), people[1:])  # noqa: B905 - the first is endless
             made["members"] += [
-                *({**each, "room": room} for each in own),
+                *({**_owned(each, people[0]), "room": room} for each in own),
                 *({**like, "room": room, "user": user, "display_name": _name(user)} for like, user in there),
-                *({**each, "room": its_desk} for each in theirs),
+                *({**_owned(each, people[0]), "room": its_desk} for each in theirs),
             ]
         for table, rows in made.items():
             marks = ", ".join(f":{name}" for name in rows[0])
@@ -87,6 +91,15 @@ def _write(
             db.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', rows)
         ((known,),) = db.execute("SELECT value FROM meta WHERE key = 'sync_token'")
         db.execute("UPDATE meta SET value = ? WHERE key = 'sync_token'", (token(place, device_place_of(known)),))
+
+
+def _owned(row: Row, owner: str) -> Row:
+    """Return a row that names another owner."""
+    names = {OWNER: owner, _name(OWNER): _name(owner)}
+    return {
+        column: names.get(value, value.replace(OWNER, owner)) if isinstance(value, str) else value
+        for column, value in row.items()
+    }
 
 
 def _rows(db: sqlite3.Connection, sql: str, *values: str) -> list[Row]:

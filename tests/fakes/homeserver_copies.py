@@ -36,17 +36,17 @@ def _copied(world: World, copy: Room, event: Event, who: Mapping[str, str], ids:
     if raw["type"] == MEMBER:
         key = who.get(raw["state_key"], raw["state_key"])
         content = {**content, "displayname": world.name(key)} if "displayname" in content else content
-    elif key is None:
-        content = _naming(content, ids)
+    else:
+        content = _naming(content, who, ids)
     return world.add(copy, sender, raw["type"], content, key)
 
 
-def _naming(content: Json, ids: Mapping[str, str]) -> Json:
-    """Return the content of a message that names events of the copy."""
+def _naming(content: Json, who: Mapping[str, str], ids: Mapping[str, str]) -> Json:
+    """Return the content of an event that names people and events of the copy."""
     text = orjson.dumps(content).decode()
-    if "$" not in text:
-        return content
-    for old, new in ids.items():
-        text = text.replace(old, new)
+    for sign, names in (("@", who), ("$", ids)):
+        if f'"{sign}' in text:
+            for old, new in names.items():
+                text = text.replace(f'"{old}"', f'"{new}"')
     found: Json = orjson.loads(text)
     return found
