@@ -25,14 +25,13 @@ HOME = Path(__file__).parents[2]
 RECIPES = (HOME / "docs" / "architecture.md").read_text("utf-8").partition("## Adding a kind of rule")[2]
 # Blocks of code that begin with the path of the file to add them to.
 STEPS = re.findall(r"```\w+\n# ((?:bot|moderation)/[\w/.]+)\n(.*?)```\n", RECIPES, re.DOTALL)
-FOLDERS = ("bot", "moderation", "storage", "docs", "tests/postgres")
+FOLDERS = ("bot", "moderation", "storage", "docs", "tests/postgres", "tests/theatre")
 FILES = (
     "config.example.toml",
     "pyproject.toml",
     "tests/conftest.py",
     "tests/door/offline.py",
     "tests/door/recipe_story.py",
-    "tests/theatre/state_tables.py",
     "tests/unit/test_registries.py",
 )
 RULE, COMMAND = "moderation/rules/endings.py", "bot/commands/ping.py"
