@@ -12,6 +12,8 @@ from bot.monitoring.systemd import ServiceManager
 from bot.runtime.asking import NO_DOOR, ask_bot
 from moderation.values.errors import Refused
 
+HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
+
 
 async def refusal(data_dir: Path, do: str) -> str:
     with pytest.raises(Refused) as refused:
@@ -29,8 +31,24 @@ async def test_a_standby_answers_that_another_machine_leads(tmp_path: Path, monk
 
     monkeypatch.setattr(Standby, "until_leading", follow)
     (tmp_path / "data").mkdir()
-    head = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
-    config = parse_config(tmp_path / "config.toml", head, {})
+    config = parse_config(tmp_path / "config.toml", HEAD, {})
     await run._serve_if_leading(config, asyncio.Event(), ServiceManager(None, None), standby=True)
     assert said == ["cli.operate.stands_by"] * 2
     assert await refusal(config.data_dir, "keys-status") == NO_DOOR
+
+
+async def test_a_standby_loads_the_whole_program_before_it_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would otherwise take over with parts of another version, if somebody updated it meanwhile."""
+    done: list[str] = []
+
+    async def follow(*_: object) -> None:
+        done.append("follows")
+
+    monkeypatch.setattr(run, "import_module", done.append)
+    monkeypatch.setattr(Standby, "until_leading", follow)
+    (tmp_path / "data").mkdir()
+    config = parse_config(tmp_path / "config.toml", HEAD, {})
+    await run._serve_if_leading(config, asyncio.Event(), ServiceManager(None, None), standby=True)
+    assert done == ["bot.app", "bot.cli.session", "follows"]
