@@ -214,7 +214,7 @@ def test_a_shard_with_others_is_neither_moved_to_files_nor_started_on_them(data:
     data.rename(Path("one"))
     data.mkdir()
     Path("one").rename(data / "one")
-    ran = CliRunner().invoke(app, ["--shard", "one", "database", "move", "--to", "sqlite"])
+    ran = CliRunner().invoke(app, ["database", "move", "--to", "sqlite", "--shard", "one"])
     assert getattr(ran.exception, "key", ran.exception) == "cli.database.shards"
     configure("")
     with pytest.raises(Refused, match=r"config\.shard\.files"):
