@@ -4,8 +4,8 @@ Rules kept here:
 - One writer, one transaction at a time; readers never wait for it.
 - Callers need not know which engine it is.
 
-Left to others: the engines (`sqlite.py`, `postgresql.py`), what is written (`storage/projections/`), and the queries
-(`storage/queries/`).
+Left to others: the engines (`sqlite.py`, `postgresql.py`), connections for reading (`readers.py`), what is written
+(`storage/projections/`), and the queries (`storage/queries/`).
 """
 
 import asyncio
@@ -20,9 +20,8 @@ from . import moved, postgresql, sqlite
 from .engine import TableConnection, TableEngine
 from .fence import Epoch, is_superseded
 from .place import DatabasePlace
+from .readers import Readers
 from .schemas import schemas
-
-_MOST_IDLE = 16  # connections that are kept for reading
 
 
 class Database:
@@ -32,8 +31,7 @@ class Database:
         self._engine = engine
         self._epoch = epoch
         self._writer = writer
-        self._idle: list[TableConnection] = []  # for reading; to take one from the engine costs as much as a statement
-        self._is_closed = False
+        self._readers = Readers(engine.opened)
         self._turn = asyncio.Lock()
 
     @classmethod
@@ -82,14 +80,11 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Yield a connection that sees the last committed state."""
-        connection = self._idle.pop() if self._idle else await self._engine.opened()
+        connection = await self._readers.take()
         try:
             yield connection
         finally:
-            if connection.is_idle() and not self._is_closed and len(self._idle) < _MOST_IDLE:
-                self._idle.append(connection)
-            else:
-                await connection.close()
+            await self._readers.give_back(connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
@@ -121,9 +116,9 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections; those that are still read from when that ends."""
-        self._is_closed = True
-        for connection in (*self._idle, *([self._writer] if self._writer else [])):
-            await connection.close()
+        await self._readers.close()
+        if self._writer is not None:
+            await self._writer.close()
         await self._engine.dispose()
 
 

@@ -19,6 +19,7 @@ from typing import Any, cast
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from .engine import TableConnection, TableEngine
 from .rows import Asked, Rows
@@ -137,7 +138,11 @@ def _give_back(connection: sqlite3.Connection) -> None:
 
 
 def new_engine(path: str = "", **more: Any) -> SqliteEngine:
-    """Return an engine for a database; for one in memory without `path`."""
+    """Return an engine for a database; for one in memory without `path`.
+
+    Each connection is opened and closed as asked: a pool of SQLAlchemy's would refuse more than some at the same time.
+    """
+    more = {"poolclass": NullPool, **more}
     return SqliteEngine(create_async_engine(f"sqlite+aiosqlite:///{path}", **more).sync_engine)
 
 

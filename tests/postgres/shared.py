@@ -4,8 +4,8 @@ The server starts when the first test of any worker needs it, and ends with the 
 `ANSWERABLE_TEST_POSTGRES` the tests use that server instead, and leave nothing in it but what a killed test had.
 
 Rules kept here:
-- A database is a copy of a template, which takes some 15 ms; it is dropped when the next one is made, as its
-  connections may be closing until then.
+- A database is a copy of a template, which takes some 70 ms of a processor; it is dropped when the next one is made, as
+  its connections may be closing until then. One with tables is emptied and used again (`emptied.py`).
 - No connection outlives a call: a process forked from this one must not end it.
 """
 
@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -27,6 +27,7 @@ from pydantic import SecretStr
 from storage.database.place import DatabasePlace
 from storage.database.postgresql import migrate
 from tests.postgres import keeper
+from tests.postgres.emptied import catalogue, is_emptied
 from tests.postgres.server import Server, used
 
 OTHER = "ANSWERABLE_TEST_POSTGRES"
@@ -54,6 +55,8 @@ class Databases:
         self._numbers = count(1)
         self._old: list[str] = []
         self._template = ""  # a database with tables, made when it is first needed
+        self._new = ""  # its catalogue
+        self._used: list[str] = []  # databases with tables, of tests that have ended
 
     def url(self, database: str) -> str:
         """Return the address of a database."""
@@ -62,28 +65,54 @@ class Databases:
     @contextmanager
     def new(self, template: str = EMPTY) -> Iterator[str]:
         """Make a database as a copy of `template`; its address. Nothing of it is left some time after the end."""
-        name = f"answerable_test_{os.getpid()}_{next(self._numbers)}"
-        with self._connected() as connection:
-            self._drop(connection)
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        name = self._made(template)
         try:
             yield self.url(name)
         finally:
             self._old.append(name)
 
-    def with_tables(self) -> AbstractContextManager[str]:
-        """Make a database with the tables of a deployment; its address."""
+    @contextmanager
+    def with_tables(self) -> Iterator[str]:
+        """Provide a database with the tables of a deployment, all empty; its address."""
+        name = self._emptied() or self._made(self._with_empty_tables())
+        try:
+            yield self.url(name)
+        finally:
+            self._used.append(name)
+
+    def _made(self, template: str) -> str:
+        """Make a database, and drop the old ones."""
+        name = f"answerable_test_{os.getpid()}_{next(self._numbers)}"
+        with self._connected() as connection:
+            self._drop(connection)
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        return name
+
+    def _with_empty_tables(self) -> str:
+        """Return the template that has tables."""
         if not self._template:
             self._template = f"answerable_test_{os.getpid()}_template"
             with self._connected() as connection:
                 connection.execute(f'CREATE DATABASE "{self._template}" TEMPLATE "{EMPTY}" STRATEGY FILE_COPY')
             migrate(DatabasePlace(Path(), SecretStr(self.url(self._template))))
-        return self.new(self._template)
+            with psycopg.connect(self.url(self._template)) as connection:
+                self._new = catalogue(connection)
+        return self._template
+
+    def _emptied(self) -> str | None:
+        """Return a database that a test has left as it was but for rows, now without them; None if there is none."""
+        while self._used:
+            name = self._used.pop()
+            with suppress(psycopg.Error), psycopg.connect(self.url(name), autocommit=True) as connection:
+                if is_emptied(connection, self._new):
+                    return name
+            self._old.append(name)
+        return None
 
     def close(self) -> None:
         """Drop what is left."""
         if self._template:
-            self._old.append(self._template)
+            self._old += [self._template, *self._used]
         with self._connected() as connection:
             self._drop(connection)
 

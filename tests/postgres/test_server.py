@@ -25,18 +25,65 @@ with used(server):
     print(server.is_running(), flush=True)
     sys.stdin.readline()
 """
+_ROW = """
+INSERT INTO answerable.outbox (txn, priority, room, action, record, not_before, attempts, queued)
+VALUES ('t', 0, '!room', '{}', 1, 0, 0, 0)
+"""
 ROOT = Path(__file__).parents[2]
 
 
 def test_each_database_is_new_and_gone_afterwards(postgres: Databases) -> None:
     """A test finds nothing that another one wrote."""
-    with postgres.new() as url, psycopg.connect(url) as connection:
+    with postgres.new() as first, psycopg.connect(first) as connection:
         connection.execute("CREATE TABLE here (n bigint)")
-    with postgres.new() as url, psycopg.connect(url) as connection:
+    with postgres.new() as second, psycopg.connect(second) as connection:
         assert connection.execute("SELECT to_regclass('here')").fetchall() == [(None,)]
-        there = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'answerable_test_%'").fetchall()
-        mine = [name for (name,) in there if name.split("_")[2] == str(os.getpid()) and not name.endswith("template")]
-    assert mine == [urlsplit(url).path.removeprefix("/")]
+        there = [name for (name,) in connection.execute("SELECT datname FROM pg_database")]
+    assert [urlsplit(url).path.removeprefix("/") in there for url in (first, second)] == [False, True]
+
+
+def test_a_database_with_tables_is_emptied_and_used_again(postgres: Databases) -> None:
+    """Rows, numbers, other schemas and open sessions of one test are gone for the next one."""
+    with postgres.with_tables() as first:
+        left = psycopg.connect(first)
+        left.execute("CREATE SCHEMA answerable_other CREATE TABLE there (n bigint)")
+        left.execute(_ROW)
+        left.commit()
+        left.execute("DELETE FROM answerable.outbox")  # in a transaction that never ends
+    with postgres.with_tables() as second, psycopg.connect(second) as connection:
+        assert second == first
+        assert connection.execute("SELECT to_regnamespace('answerable_other')").fetchall() == [(None,)]
+        assert connection.execute("SELECT count(*) FROM answerable.outbox").fetchall() == [(0,)]
+        assert connection.execute(f"{_ROW} RETURNING id").fetchall() == [(1,)]
+    with pytest.raises(psycopg.OperationalError):
+        left.execute("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE answerable.outbox ADD COLUMN more bigint",
+        "ALTER TABLE answerable.outbox ALTER COLUMN txn DROP NOT NULL",
+        "ALTER TABLE answerable.outbox SET UNLOGGED",
+        "CREATE INDEX more ON answerable.outbox (record)",
+        "CREATE TABLE answerable.more (n bigint)",
+        "CREATE FUNCTION public.more() RETURNS bigint LANGUAGE sql AS 'SELECT 1'",
+        "DROP TABLE answerable.outbox",
+        "GRANT SELECT ON answerable.outbox TO PUBLIC",
+        "GRANT USAGE ON SCHEMA answerable TO PUBLIC",
+        "TRUNCATE answerable.outbox",
+        "ANALYZE answerable.meta",
+        "UPDATE answerable.alembic_version SET version_num = '0001'",
+        "INSERT INTO answerable.meta SELECT 'k' || n, repeat('x', 100) FROM generate_series(1, 1000) n",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET jit = on', current_database()); END $$",
+    ],
+)
+def test_a_database_that_was_changed_otherwise_is_not_used_again(postgres: Databases, change: str) -> None:
+    """The next test has a new one."""
+    with postgres.with_tables() as first, psycopg.connect(first, autocommit=True) as connection:
+        connection.execute(change)
+    with postgres.with_tables() as second:
+        assert second != first
 
 
 def test_the_server_ends_with_its_last_user_even_if_these_are_killed() -> None:

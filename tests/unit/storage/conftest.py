@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.database.database import Database
 from tests.postgres.engines import Engine
+from tests.unit.storage.new_tables import NewTables
 
 
 @pytest.fixture
@@ -19,7 +20,15 @@ async def database(engine: Engine, tmp_path: Path) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def db(database: Database) -> AsyncIterator[AsyncConnection]:
-    """Provide a writing transaction of a new database."""
-    async with database.write() as connection:
+async def db(new_tables: NewTables) -> AsyncIterator[AsyncConnection]:
+    """Provide a connection to empty tables, in a transaction that is never committed."""
+    async with new_tables() as connection:
         yield connection
+
+
+@pytest.fixture
+async def new_tables(engine: Engine) -> AsyncIterator[NewTables]:
+    """Provide a connection to empty tables, as often as a test asks."""
+    tables = NewTables(engine)
+    yield tables
+    await tables.close()

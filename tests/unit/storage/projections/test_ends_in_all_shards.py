@@ -30,7 +30,7 @@ from storage import schema
 from storage.projections import project
 from tests.postgres.engines import Engine
 from tests.unit.moderation.builders import ANNA, DAY, MARK, NOON, ROOM
-from tests.unit.storage.new_tables import new_tables
+from tests.unit.storage.new_tables import NewTables
 
 TWIN = UserId("@twin:example.org")
 LATER = NOON + 3 * DAY
@@ -109,9 +109,12 @@ class OneShard:
 async def three_shards() -> AsyncIterator[list[OneShard]]:
     """Yield three shards with tables in memory, all open at once."""
     async with AsyncExitStack() as stack:
-        yield [
-            OneShard(name, await stack.enter_async_context(new_tables(Engine()))) for name in ("one", "two", "three")
-        ]
+        made = []
+        for name in ("one", "two", "three"):
+            tables = NewTables(Engine())
+            stack.push_async_callback(tables.close)
+            made.append(OneShard(name, await stack.enter_async_context(tables())))
+        yield made
 
 
 @pytest.fixture

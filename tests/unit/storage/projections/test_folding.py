@@ -12,12 +12,11 @@ from moderation.model.facts import RoomEntered, RoomStateChanged
 from moderation.values.errors import IllegalStep, Refused
 from storage import queries, schema
 from storage.projections import project, project_events
-from tests.postgres.engines import Engine
 from tests.unit.moderation.builders import ANNA, CODE, DAY, HOUR, MARK, MINA, NOON, OLGA, OPERA, ROOM, said
 from tests.unit.moderation.known_room import BEN
 from tests.unit.moderation.test_world import POLICIES
 from tests.unit.moderation.world import World
-from tests.unit.storage.new_tables import EACH_IS_NEW, new_tables
+from tests.unit.storage.new_tables import EACH_IS_NEW, NewTables
 
 MOVES = ("spam", "noise", "upheld", "dismissed", "appeal", "error", "see", "away", "take", "give", "leave", "come")
 steps = st.lists(
@@ -64,10 +63,10 @@ def _act(world: World, who: str, what: str, newest: int) -> None:
 @settings(max_examples=40, suppress_health_check=EACH_IS_NEW)
 @given(steps)
 async def test_facts_folded_in_memory_are_what_the_tables_hold(
-    engine: Engine, moves: list[tuple[int, str, str]]
+    new_tables: NewTables, moves: list[tuple[int, str, str]]
 ) -> None:
     world = lived(moves)
-    async with new_tables(engine) as db:
+    async with new_tables() as db:
         entered = RoomEntered(code=CODE, purpose="group", room_id=ROOM, subject=OLGA)
         await project(entered, db, 100_000, NOON)
         await project(RoomStateChanged(room=ROOM, condition="protected"), db, 100_001, NOON)

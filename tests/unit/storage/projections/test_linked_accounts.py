@@ -26,9 +26,8 @@ from storage.projections import project
 from storage.projections.linked_accounts import linked, links_of
 from storage.state import link_requests
 from storage.state.link_requests import LinkRequest
-from tests.postgres.engines import Engine
 from tests.unit.moderation.builders import ANNA, DAY, MARK, MINA, NOON, ROOM
-from tests.unit.storage.new_tables import EACH_IS_NEW, new_tables
+from tests.unit.storage.new_tables import EACH_IS_NEW, NewTables
 
 TWIN = UserId("@twin:example.org")
 USERS = (ANNA, TWIN, MARK, MINA)
@@ -178,7 +177,7 @@ steps = st.lists(
 
 @settings(max_examples=100, suppress_health_check=EACH_IS_NEW)
 @given(steps)
-async def test_tables_rebuilt_after_erasing_are_the_same(engine: Engine, facts: list[Fact]) -> None:
+async def test_tables_rebuilt_after_erasing_are_the_same(new_tables: NewTables, facts: list[Fact]) -> None:
     numbered = list(enumerate(facts, 10))
     # Erasure removes data from earlier records: only links are erased here, other data have their own tests.
     gone = {int(fact.records.split(";")[0]): at for at, fact in numbered if isinstance(fact, PartsErased)}
@@ -191,15 +190,15 @@ async def test_tables_rebuilt_after_erasing_are_the_same(engine: Engine, facts: 
         (at, link(UserId(""), UserId("")) if isinstance(fact, AccountsLinked) and gone.get(at, -1) > at else fact)
         for at, fact in numbered
     ]
-    assert await _tables(engine, left) == await _tables(engine, numbered)
+    assert await _tables(new_tables, left) == await _tables(new_tables, numbered)
 
 
 def _is_link(numbered: Sequence[tuple[int, Fact]], record: int, before: int) -> bool:
     return any(at == record and at < before and isinstance(fact, AccountsLinked) for at, fact in numbered)
 
 
-async def _tables(engine: Engine, numbered: Sequence[tuple[int, Fact]]) -> dict[str, list[tuple[Any, ...]]]:
-    async with new_tables(engine) as db:
+async def _tables(new_tables: NewTables, numbered: Sequence[tuple[int, Fact]]) -> dict[str, list[tuple[Any, ...]]]:
+    async with new_tables() as db:
         for index, fact in numbered:
             await project(fact, db, index, NOON)
         return {table.name: await rows(db, table) for table in TABLES}

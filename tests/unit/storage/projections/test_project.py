@@ -1,6 +1,5 @@
 """Facts and events applied to the database: the resulting rows, and the values read back from them."""
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +26,6 @@ from moderation.values.events import MembershipChanged
 from moderation.values.ids import GroupCode, UserId
 from storage import queries, schema
 from storage.projections import project, project_events, project_room_state
-from tests.postgres.engines import Engine
 from tests.unit.moderation.builders import (
     ANNA,
     BOT,
@@ -42,7 +40,7 @@ from tests.unit.moderation.builders import (
     said,
     terms,
 )
-from tests.unit.storage.new_tables import EACH_IS_NEW, new_tables
+from tests.unit.storage.new_tables import EACH_IS_NEW, NewTables
 from tests.unit.storage.projections.projecting import (
     CODE,
     DESK,
@@ -183,8 +181,8 @@ comings_and_goings = st.lists(
 
 @given(comings_and_goings)
 @settings(max_examples=60, suppress_health_check=EACH_IS_NEW)
-def test_members_are_the_same_whether_events_come_together_or_one_by_one(
-    engine: Engine, moves: list[tuple[UserId, str, bool]]
+async def test_members_are_the_same_whether_events_come_together_or_one_by_one(
+    new_tables: NewTables, moves: list[tuple[UserId, str, bool]]
 ) -> None:
     """A rebuild applies them one by one; what was sent during an absence counts for the time at which it was sent."""
     seen = []
@@ -200,11 +198,11 @@ def test_members_are_the_same_whether_events_come_together_or_one_by_one(
         if ends:
             together.append([])
     one_by_one = [[each] for each in seen]
-    assert asyncio.run(_members_after(engine, together)) == asyncio.run(_members_after(engine, one_by_one))
+    assert await _members_after(new_tables, together) == await _members_after(new_tables, one_by_one)
 
 
-async def _members_after(engine: Engine, batches: list[list[tuple[int, Any, str]]]) -> list[tuple[Any, ...]]:
-    async with new_tables(engine) as db:
+async def _members_after(new_tables: NewTables, batches: list[list[tuple[int, Any, str]]]) -> list[tuple[Any, ...]]:
+    async with new_tables() as db:
         for batch in batches:
             await project_events(db, batch)
         return sorted(tuple(row) for row in await db.execute(select(schema.members)))
@@ -289,10 +287,10 @@ def lived(moves: list[tuple[int, Any]]) -> History:
 @settings(max_examples=50, suppress_health_check=EACH_IS_NEW)
 @given(steps)
 async def test_a_history_projected_and_read_back_is_what_was_decided_on(
-    engine: Engine, moves: list[tuple[int, str]]
+    new_tables: NewTables, moves: list[tuple[int, str]]
 ) -> None:
     told = lived(moves)
-    async with new_tables(engine) as db:
+    async with new_tables() as db:
         await apply(db, ENTERED, RoomStateChanged(room=ROOM, condition="protected"), first=100_000)
         events = {event: case.on for case in told.cases.values() for event in case.events}
         await project_events(db, [(int(event[1:]), said("", event=event), "message") for event in events])

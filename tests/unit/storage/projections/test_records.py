@@ -1,6 +1,5 @@
 """The erasing of single records and the purge in the tables; no table with rows about people is forgotten."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -27,9 +26,7 @@ from moderation.values.ids import UserId
 from storage import queries, schema
 from storage.projections import project
 from storage.schema import columns
-from tests.postgres.engines import Engine
 from tests.unit.moderation.builders import ANNA, MARK, NOON, ROOM
-from tests.unit.storage.new_tables import new_tables
 
 RECORD, LATER = 10, 99
 ROWS = [table for table in schema.metadata.sorted_tables if table.info == columns.ROWS and "record" in table.c]
@@ -48,12 +45,6 @@ WITHDRAWN = replace(PUBLISHED, step="withdrawn", by=UserId(""))
 BAN = SanctionStarted(room=ROOM, kind="ban", n=1, basis="list", subject=ANNA)
 ERASED = PartsErased(parts=1, what="operator", records=str(RECORD))
 PURGED = RecordsPurged(below=LATER, what="schedule")
-
-
-@pytest.fixture
-async def db(engine: Engine) -> AsyncIterator[AsyncConnection]:
-    async with new_tables(engine) as connection:
-        yield connection
 
 
 async def apply(db: AsyncConnection, *facts: Fact, first: int = RECORD) -> None:

@@ -1,6 +1,6 @@
 """Shards that learn from each other agree, in any order in which messages come."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -32,19 +32,12 @@ from moderation.shards.crossing import LogPlace, crosses, learnt, needed
 from moderation.values.ids import UserId
 from storage import queries, schema
 from storage.projections import project
-from tests.postgres.engines import Engine
 from tests.unit.moderation.builders import ANNA, DAY, MARK, MINA, NOON, ROOM
-from tests.unit.storage.new_tables import EACH_IS_NEW, new_tables
+from tests.unit.storage.new_tables import EACH_IS_NEW, NewTables
 
 TWIN = UserId("@twin:example.org")
 PEOPLE = (ANNA, MARK, MINA, TWIN)
 LATER = NOON + 3 * DAY
-
-
-@pytest.fixture
-async def db(engine: Engine) -> AsyncIterator[AsyncConnection]:
-    async with new_tables(engine) as connection:
-        yield connection
 
 
 async def apply(db: AsyncConnection, *facts: Fact, first: int = 10) -> None:
@@ -138,7 +131,7 @@ async def known_of(db: AsyncConnection) -> dict[UserId, object]:
 @settings(max_examples=25, suppress_health_check=EACH_IS_NEW)
 @given(st.randoms(use_true_random=False))
 async def test_three_shards_agree_whatever_the_order_and_however_often_something_comes(
-    engine: Engine, chance: Random
+    new_tables: NewTables, chance: Random
 ) -> None:
     logs = [random_log(f"example.org/{name}", chance) for name in ("one", "two", "three")]
     # Facts that change one of the same log come in the order of that log: only then is the last word the last.
@@ -159,7 +152,7 @@ async def test_three_shards_agree_whatever_the_order_and_however_often_something
         written += reversed(coming)
         tables = []
         for _ in range(2):  # and once more, as when the database is made again
-            async with new_tables(engine) as db:
+            async with new_tables() as db:
                 for index, fact in enumerate(written):
                     at_ms = next((NOON + was for was, now in moved.items() if now == index), NOON)
                     await project(fact, db, index, at_ms)
@@ -225,15 +218,15 @@ async def test_the_index_of_another_era_is_another_record(db: AsyncConnection) -
     assert sorted(row.cost for row in await db.execute(select(schema.credit))) == [10, 20]
 
 
-async def test_what_was_learnt_of_somebody_erased_leaves_what_a_rebuilt_table_has(engine: Engine) -> None:
+async def test_what_was_learnt_of_somebody_erased_leaves_what_a_rebuilt_table_has(new_tables: NewTables) -> None:
     linked = AccountsLinked(method="oidc", subject=TWIN, target=ANNA)
     proof = PersonVerified(method="email", level=1, until=LATER, subject=ANNA)
     coming = Log("example.org/one", [charge(), BAN, proof, linked]).crossing()
     tables = (schema.credit, schema.sanctions, schema.verifications, schema.links, schema.learnt, schema.accounts)
-    async with new_tables(engine) as db:
+    async with new_tables() as db:
         await apply(db, *coming, PartsErased(parts=5, what="request", records="10-13;1:13"))
         live = [await rows(db, table) for table in tables]
-    async with new_tables(engine) as again:
+    async with new_tables() as again:
         nobody = [replace(each, subject=UserId(""), target=UserId("")) for each in coming]
         await apply(again, *nobody, PartsErased(parts=5, what="request", records="10-13;1:13"))
         assert live == [await rows(again, table) for table in tables]

@@ -1,6 +1,5 @@
 """The queue of the console: what each tab and filter shows, page by page, and that an index finds it."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.values.ids import CaseNumber, GroupCode, RoomId, UserId
 from storage import queries, schema
 from storage.queries import Cursor, QueueFilter, QueueRow
-from tests.postgres.engines import Engine, on_sqlite
-from tests.unit.storage.new_tables import new_tables
+from tests.postgres.engines import on_sqlite
 
 ROOM, OTHER = RoomId("!room"), RoomId("!other")
 ANNA, BEN, CARL, MAYA = (UserId(f"@{name}:example.org") for name in ("anna", "ben", "carl", "maya"))
@@ -37,12 +35,6 @@ CASE: dict[str, Any] = {
     "lead": 0,
     "appealed": 0,
 }
-
-
-@pytest.fixture
-async def db(engine: Engine) -> AsyncIterator[AsyncConnection]:
-    async with new_tables(engine) as db:
-        yield db
 
 
 async def add_cases(db: AsyncConnection, *cases: dict[str, Any]) -> None:

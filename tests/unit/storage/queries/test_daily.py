@@ -10,16 +10,16 @@ from moderation.values.durations import DAY_MS
 from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import queries
 from storage.projections import DailyCounts, project, set_all_meta
-from tests.postgres.engines import Engine, on_sqlite
-from tests.unit.storage.new_tables import new_tables
+from tests.postgres.engines import on_sqlite
+from tests.unit.storage.new_tables import NewTables
 
 ROOM, DIRECT, OTHER, NEW = RoomId("!room"), RoomId("!direct"), RoomId("!other"), RoomId("!new")
 CODES = {ROOM: GroupCode("G-1111"), DIRECT: GroupCode("G-2222"), OTHER: GroupCode("G-3333")}
 
 
 @pytest.fixture
-async def db(engine: Engine) -> AsyncIterator[AsyncConnection]:
-    async with new_tables(engine) as db:
+async def db(new_tables: NewTables) -> AsyncIterator[AsyncConnection]:
+    async with new_tables() as db:
         for index, room in enumerate(CODES):
             await enter(db, index, room, CODES[room])
         yield db

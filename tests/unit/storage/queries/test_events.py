@@ -8,8 +8,8 @@ from moderation.values.ids import RoomId, UserId
 from storage import queries, schema
 from storage.projections import POSTED
 from storage.projections.common import MANY
-from tests.postgres.engines import Engine, on_sqlite
-from tests.unit.storage.new_tables import new_tables
+from tests.postgres.engines import on_sqlite
+from tests.unit.storage.new_tables import NewTables
 
 ROOM, BOT = RoomId("!room"), UserId("@bot")
 
@@ -23,16 +23,18 @@ async def fill(db: AsyncConnection) -> None:
         await db.execute(insert(schema.events).values(row))
 
 
-async def test_messages_around_one_are_those_of_people_in_its_room(engine: Engine) -> None:
-    async with new_tables(engine) as db:
+async def test_messages_around_one_are_those_of_people_in_its_room(new_tables: NewTables) -> None:
+    async with new_tables() as db:
         await fill(db)
         assert await queries.messages_around(db, ROOM, 53, BOT, 2) == [47, 49, 53, 55, 59]
         assert await queries.redactions_since(db, ROOM, [51]) == [81]
         assert await queries.recent_messages(db, ROOM, BOT, 2) == [119, 115]
 
 
-async def test_a_message_that_its_author_took_back_is_found_after_whatever_others_took_back(engine: Engine) -> None:
-    async with new_tables(engine) as db:
+async def test_a_message_that_its_author_took_back_is_found_after_whatever_others_took_back(
+    new_tables: NewTables,
+) -> None:
+    async with new_tables() as db:
         for record in range(MANY + 10):
             sender, kind = ("@ben", "redact") if record > 1 else ("@anna", POSTED)
             sender = "@anna" if record == MANY + 8 else sender
@@ -42,8 +44,8 @@ async def test_a_message_that_its_author_took_back_is_found_after_whatever_other
         assert found == [*range(2, MANY + 2), MANY + 8]
 
 
-async def test_redactions_are_those_after_each_message_not_after_the_first_alone(engine: Engine) -> None:
-    async with new_tables(engine) as db:
+async def test_redactions_are_those_after_each_message_not_after_the_first_alone(new_tables: NewTables) -> None:
+    async with new_tables() as db:
         for record in range(MANY + 10):
             kind = POSTED if record in (0, MANY + 4) else "redact"
             row = {"record": record, "event": f"$e{record}", "room": ROOM, "sender": "@a", "kind": kind, "at": record}
@@ -54,8 +56,8 @@ async def test_redactions_are_those_after_each_message_not_after_the_first_alone
 
 @on_sqlite
 @pytest.mark.parametrize("most", [2, 20])
-async def test_they_are_found_without_sorting_the_events_of_the_room(engine: Engine, most: int) -> None:
-    async with new_tables(engine) as db:
+async def test_they_are_found_without_sorting_the_events_of_the_room(new_tables: NewTables, most: int) -> None:
+    async with new_tables() as db:
         await fill(db)
         statements: list[str] = []
         connection = (await db.get_raw_connection()).driver_connection

@@ -21,8 +21,8 @@ from storage.projections import (
     project,
 )
 from storage.projections.erase_person import erase_from_tables
-from tests.postgres.engines import Engine, on_sqlite
-from tests.unit.storage.new_tables import new_tables
+from tests.postgres.engines import on_sqlite
+from tests.unit.storage.new_tables import NewTables
 
 ROOM, OTHER = RoomId("!room:example.org"), RoomId("!other:example.org")
 BOT, ANNA, BEN, CARL = (UserId(f"@{name}:example.org") for name in ("bot", "anna", "ben", "carl"))
@@ -36,8 +36,8 @@ EVIDENCE = 50
 
 
 @pytest.fixture
-async def db(engine: Engine) -> AsyncIterator[AsyncConnection]:
-    async with new_tables(engine) as connection:
+async def db(new_tables: NewTables) -> AsyncIterator[AsyncConnection]:
+    async with new_tables() as connection:
         await fill(connection)
         yield connection
 

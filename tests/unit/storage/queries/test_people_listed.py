@@ -13,8 +13,8 @@ from moderation.values.ids import GroupCode, RoomId, UserId
 from storage import queries, schema
 from storage.queries import FoundPerson, FoundRoom, ReadingOf, RoomOfPerson
 from storage.queries.people import _KNOWING
-from tests.postgres.engines import Engine, on_sqlite
-from tests.unit.storage.new_tables import new_tables
+from tests.postgres.engines import on_sqlite
+from tests.unit.storage.new_tables import NewTables
 
 from .test_case_queue import ANNA, BEN, CARL, OTHER, ROOM, add, add_cases, decided
 
@@ -22,8 +22,8 @@ DESK = RoomId("!desk")
 
 
 @pytest.fixture
-async def db(engine: Engine) -> AsyncIterator[AsyncConnection]:
-    async with new_tables(engine) as db:
+async def db(new_tables: NewTables) -> AsyncIterator[AsyncConnection]:
+    async with new_tables() as db:
         groups: list[dict[str, Any]] = [
             {
                 "room": ROOM,

@@ -26,9 +26,9 @@ from moderation.values.power_levels import Power
 from storage import queries, schema
 from storage.database.database import Database
 from storage.projections import project
-from tests.postgres.engines import Engine, on_sqlite
+from tests.postgres.engines import on_sqlite
 from tests.unit.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA, ROOM
-from tests.unit.storage.new_tables import EACH_IS_NEW, new_tables
+from tests.unit.storage.new_tables import EACH_IS_NEW, NewTables
 
 TWIN, STRANGER = UserId("@twin:example.org"), UserId("@stranger:example.org")
 OTHER = RoomId("!other:example.org")
@@ -190,7 +190,7 @@ _sanction = st.builds(
 )
 @settings(max_examples=100, suppress_health_check=EACH_IS_NEW)
 async def test_an_alignment_is_the_same_as_with_all_sanctions_there_are(
-    engine: Engine,
+    new_tables: NewTables,
     members: dict[UserId, str],
     levels: dict[UserId, int],
     kept: dict[tuple[UserId, str], Any],
@@ -202,7 +202,7 @@ async def test_an_alignment_is_the_same_as_with_all_sanctions_there_are(
         (user, what): KeptLevel(user, what, step, "-", "ban" if what == "ban" else "-1")
         for (user, what), step in kept.items()
     }
-    async with new_tables(engine) as db:
+    async with new_tables() as db:
         await _rooms(db)
         await _members(db, ROOM, members)
         for number, fact in enumerate(sanctions, 10):

@@ -1,9 +1,7 @@
 """Figures for a transparency report: what belongs to a period, and what is made of it."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import (
@@ -20,17 +18,9 @@ from moderation.values.ids import EventId, RoomId, UserId
 from storage import queries
 from storage.projections import project
 from storage.queries import RuleFigures
-from tests.postgres.engines import Engine
-from tests.unit.storage.new_tables import new_tables
 
 ROOM, OTHER = RoomId("!room"), RoomId("!other")
 ANNA, BEN, MAYA = (UserId(f"@{name}:example.org") for name in ("anna", "ben", "maya"))
-
-
-@pytest.fixture
-async def db(engine: Engine) -> AsyncIterator[AsyncConnection]:
-    async with new_tables(engine) as db:
-        yield db
 
 
 async def happen(db: AsyncConnection, *facts: tuple[int, Fact]) -> None:
