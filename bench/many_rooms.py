@@ -5,7 +5,7 @@
 Two deployments are made from tables alone, without a homeserver, each in a process of its own: one has `--rooms` rooms
 of twenty people and one of `--large` people, the other `--few` rooms. In each, everybody's room has spoken once, so
 that all is in memory that stays there. All times are processor time, so other work on the machine counts little.
-`bench/scale.py` measures what people wait for, with a homeserver, which takes hours to make so many rooms.
+`bench/scale.py` measures what people wait for, with a homeserver.
 """
 
 import argparse
