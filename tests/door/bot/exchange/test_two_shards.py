@@ -8,7 +8,7 @@ import pytest
 from bot.config.config import parse_config
 from bot.config.shards import of_shard
 from moderation.model.facts import Learnt, SanctionStarted, ShardPinned
-from tests.theatre.scene import Theatre
+from tests.theatre.scene import Theatre, ask, direct_room, open_direct
 from tests.theatre.served import HEAD, RULES, ServedBot, like
 from tests.theatre.stage import PASSWORD, unique
 from tests.theatre.state_tables import StateTables
@@ -77,6 +77,25 @@ async def test_a_room_of_a_community_that_another_shard_has_is_declined_and_its_
     words = like("joining.other-shard", account=one.user)
     await olga.wait_event(str(invite.room), lambda seen: bool(words.search(str(seen.content.get("body")))))
     assert (await olga.members(other)).get(two.user) == "leave"
+
+
+async def test_a_community_moves_to_another_shard_as_the_runbook_says(
+    theatre: Theatre, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.exchange.communities._LOOK_EVERY_S", 0.05)
+    one, two = await two_shards(theatre, tmp_path, postgres_url, COMMUNITY)
+    [olga] = await theatre.people("olga")
+    room = await theatre.room(one, olga)
+    await one.until(lambda: _claims(postgres_url) == [("garden", "one")], "the community to be known", within_s=20)
+    said = await ask(olga, one, await open_direct(olga, one), "!leave")
+    number = said.rsplit("!leave ", 1)[1].split("`")[0].split()[0].rstrip(".,")
+    await ask(olga, one, await direct_room(olga, one), f"!leave {number}")
+    await one.until_condition(room, "left")
+    await one.until(lambda: _claims(postgres_url) == [], "the community to be free", within_s=20)
+    await olga.set_power(room, {two.user: 100})
+    await olga.invite(room, two.user)
+    await two.until_condition(room, "protected")
+    await two.until(lambda: _claims(postgres_url) == [("garden", "two")], "the other shard to have it", within_s=20)
 
 
 def _claims(url: str) -> list[tuple[str, str]]:
