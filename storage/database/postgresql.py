@@ -212,7 +212,7 @@ def _migrating(place: DatabasePlace, epoch: Epoch | None) -> "Iterator[Migrating
 
 def _for_changes(place: DatabasePlace, name: str) -> "Sync[tuple[object, ...]]":
     connection = connect(place, durable=True, patient=True, name=name)
-    connection.autocommit = False
+    connection.set_autocommit(False)
     return connection
 
 
