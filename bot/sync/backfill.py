@@ -242,11 +242,13 @@ class Gaps(BotPart):
             try:
                 async with asyncio.timeout(OTHERS_WAIT_S):
                     page = await self._page(gap, None)
+                    fresh, bottom = await self._above(Gap(gap.room, since=gap.since), page)
             except TimeoutError:
                 raise Unreachable(f"no answer within {OTHERS_WAIT_S:g} s", request="messages") from None
-            fresh, bottom = await self._above(Gap(gap.room, since=gap.since), page)
+            if not bottom:
+                return False
             events = [*await self._on_no_page(gap, page), *fresh[::-1]]
-            if not bottom or await self._takes_long(events):
+            if await self._takes_long(events):
                 return False
             also = partial(backfill.close_gap, room=gap.room)
             await self._pipeline.take(_in_order(told, events), also=also, heard_ms=gap.since)
@@ -261,8 +263,14 @@ class Gaps(BotPart):
         """
         if gap.until is not None:  # the room was only just opened: what stands before the notice is not ours
             return []
-        there = {event.event for page in pages for event in page.events}
-        return [event for event in await self._all_delivered(gap) if event.event not in there]
+        there, found = {event.event for page in pages for event in page.events}, list[Received]()
+        async with self._database.read() as db:
+            missed = [event for event in await backfill.delivered_unrecorded(db, gap.room) if event not in there]
+            for first in range(0, len(missed), PAGE):
+                some = missed[first : first + PAGE]
+                raw = await backfill.delivered_events(db, some)
+                found += [receive(raw[event], gap.room, self._clock()) for event in some if event in raw]
+        return found
 
     async def _takes_long(self, events: Sequence[Received]) -> bool:
         """Tell whether judging those of these events that are not known yet would keep the listener waiting."""

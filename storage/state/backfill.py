@@ -4,8 +4,10 @@ Rules kept here:
 - A room is behind from the transaction that stores a sync token acknowledging a gap, until the transaction in which the
   last of it is applied.
 - A page passed on the way back is remembered by its two tokens.
-- The only content kept is what was already delivered, until the gap is closed, since it may be redacted before it is
+- The only content kept is what was already delivered, until it is recorded, since it may be redacted before it is
   read again.
+- What may have been said before the notice of a room is kept for its words alone: it is recorded only if a page shows
+  it above the notice.
 
 Not a projection of the journal: like the sync token, it says what the homeserver still owes. Left to others: reading
 (`bot/sync/backfill.py`).
@@ -24,6 +26,7 @@ from storage import schema
 from storage.database.dialect import upsert
 
 MOST_TOLD = 500  # per room
+_MAYBE_BEFORE = -1  # in place of the number of an event that may have been said before the notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ async def open_gap(
         await db.execute(update(schema.gaps).where(schema.gaps.c.room == room).values(told=_written(both)))
 
 
+_IS_RECORDED = select(schema.events.c.event).where(schema.events.c.event == schema.gap_events.c.event).exists()
 _GAP = select(schema.gaps).where(schema.gaps.c.room == bindparam("room"))
 _CLOSE = [
     delete(table).where(table.c.room == bindparam("room"))
@@ -126,10 +130,17 @@ async def delivered_events(db: AsyncConnection, ids: Sequence[EventId]) -> dict[
 
 
 async def all_delivered(db: AsyncConnection, room: RoomId) -> list[Json]:
-    """Return all events of a room that were delivered while it was behind, in the order in which they came."""
+    """Return the events of a room that were delivered while it was behind, in the order in which they came."""
     e = schema.gap_events.c
-    rows = await db.execute(select(e.raw).where(e.room == room).order_by(e.n))
+    rows = await db.execute(select(e.raw).where(e.room == room, e.n > _MAYBE_BEFORE).order_by(e.n))
     return [json.loads(row.raw) for row in rows]
+
+
+async def delivered_unrecorded(db: AsyncConnection, room: RoomId) -> list[EventId]:
+    """Return which events of a room were delivered while it was behind and are not recorded, in the order they came."""
+    e = schema.gap_events.c
+    rows = await db.execute(select(e.event).where(e.room == room, e.n > _MAYBE_BEFORE, ~_IS_RECORDED).order_by(e.n))
+    return [EventId(row.event) for row in rows]
 
 
 async def note_passed(db: AsyncConnection, room: RoomId, pages: Sequence[BackfillPage], *, bottom: bool) -> None:
@@ -145,7 +156,19 @@ async def note_read(db: AsyncConnection, room: RoomId, page: BackfillPage) -> No
     """Note that this page is read; after the newest page the way back starts again from the newest event then."""
     await db.execute(delete(schema.gap_pages).where(schema.gap_pages.c.room == room, schema.gap_pages.c.n == page.n))
     if page.n == 0:
+        if await db.scalar(select(schema.gaps.c.until).where(schema.gaps.c.room == room)):
+            await _set_aside(db, room)
+        await db.execute(delete(schema.gap_events).where(schema.gap_events.c.room == room, _IS_RECORDED))
         await db.execute(update(schema.gaps).where(schema.gaps.c.room == room).values(bottom=0, until=""))
+
+
+async def _set_aside(db: AsyncConnection, room: RoomId) -> None:
+    """Mark what was delivered before the notice, and everything so far if the notice was not delivered yet."""
+    e, notice = schema.gap_events.c, schema.gap_events.alias()
+    until = select(schema.gaps.c.until).where(schema.gaps.c.room == room).scalar_subquery()
+    place = select(notice.c.n).where(notice.c.event == until).scalar_subquery()
+    before = e.n <= func.coalesce(place, e.n)
+    await db.execute(update(schema.gap_events).where(e.room == room, before).values(n=_MAYBE_BEFORE))
 
 
 def _written(told: Sequence[Told]) -> str:

@@ -210,6 +210,24 @@ async def test_a_message_that_was_delivered_and_stands_on_no_page_is_recorded(th
     assert said | {old} <= set(recorded)
 
 
+async def test_a_page_that_does_not_come_holds_up_others_for_a_moment(
+    theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last look at a room has two pages if few known events stand on the newest one."""
+    monkeypatch.setattr(backfill, "OTHERS_WAIT_S", 0.1)
+    monkeypatch.setattr(backfill.Gaps, "_look", lambda gaps, gap: gaps._catch_up(gap, ()))
+    scene = await _away(theatre)
+    bot = scene.bot
+    said = [await scene.members[0].send_text(scene.room, f"number {n}") for n in range(backfill.PAGE - 1)]
+    room = {**SYNC_FILTER["room"], "timeline": {"limit": 1, "lazy_load_members": True}}
+    monkeypatch.setattr(sync_loop, "SYNC_FILTER", {**SYNC_FILTER, "room": room})
+    slow = line.silence(MESSAGES + ".*from=")
+    bot.start()
+    await bot.until(lambda: slow.met > 8, "it to be asked for again and again")
+    line.clear()
+    await bot.has(*said)
+
+
 async def test_state_that_is_newer_than_the_answer_hides_no_gap(theatre: Theatre, line: BadLine) -> None:
     scene = await _away(theatre)
     bot, (ann, *_) = scene.bot, scene.members
