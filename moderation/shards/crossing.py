@@ -125,13 +125,7 @@ def learnt(fact: Fact, place: LogPlace, about: Fact | None = None, about_made: i
     if not crosses(fact, about):
         raise Invalid(f"record {place.index} of {place.origin} is not for other shards")
     of = partial(
-        Learnt,
-        origin=place.origin,
-        index=place.index,
-        made=place.made,
-        size=place.size,
-        root=place.root,
-        era=place.era,
+        Learnt, origin=place.origin, index=place.index, made=place.made, size=place.size, root=place.root, era=place.era
     )
     match fact:
         case EntryConfirmed():
