@@ -4,7 +4,8 @@ Rules kept here:
 - The rows of a statement are fetched with it, and nothing of it stays open.
 - Statements needed at once go in one pipeline (`rows_of`), and so does one that is run for many rows.
 - A transaction begins in the pipeline of its first statement, with what must hold in each (the fence). Changes in it,
-  whose rows nobody waits for, go with the next query or with the commit; an error of theirs is raised there.
+  whose rows nobody waits for, go with the next query or with the commit; an error of theirs is raised there. After
+  it the transaction cannot be committed, even if somebody catches it.
 - Text and changes of tables, which are rare, are left to SQLAlchemy.
 - Values are as on SQLite: whole numbers of any kind are `int`; a text cannot hold U+0000 here, which becomes U+FFFD.
 
@@ -21,7 +22,7 @@ from psycopg.adapt import Buffer, Dumper, Loader
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 from sqlalchemy import Insert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -75,6 +76,7 @@ class PostgresqlConnection(TableConnection):
         super().__init__(engine)
         self._each = beginning
         self._put_off: list[Step] = []  # what must be done before the next statement, or with the commit
+        self._lacks = False  # a change of this transaction that was put off was not made
         self._turn = asyncio.Lock()  # of a pipeline
 
     async def execute(self, statement: Any, parameters: Any = None, **more: Any) -> Any:
@@ -112,7 +114,9 @@ class PostgresqlConnection(TableConnection):
         return found, await self.rows_of(then(found))
 
     async def commit(self) -> None:
-        """End the transaction, if there is one."""
+        """End the transaction, if there is one. Raises PendingRollbackError if a change in it could not be made."""
+        if self._lacks:
+            raise PendingRollbackError("A change of this transaction was not made, so nothing of it is committed.")
         if self._put_off:
             await self._run([("COMMIT", ())])
         if self.in_transaction():  # begun by SQLAlchemy
@@ -123,7 +127,7 @@ class PostgresqlConnection(TableConnection):
 
     async def rollback(self) -> None:
         """Undo the transaction; that of a connection that is lost is undone by the server."""
-        self._put_off = []
+        self._put_off, self._lacks = [], False
         await super().rollback()
         if self.invalidated or self._driver.closed:
             return
@@ -162,12 +166,14 @@ class PostgresqlConnection(TableConnection):
             if self.invalidated:
                 await self.get_raw_connection()  # opens it again
             driver = self._driver
-            before, self._put_off = [*self._beginning(), *self._put_off], []
+            before = [*self._beginning(), *self._put_off]
+            lacked, self._lacks, self._put_off = self._lacks, self._lacks or bool(self._put_off), []
             with _as_of_sqlalchemy():
                 if not before and len(steps) == 1:
                     return [await _done(await _asked(driver, steps[0]))]
                 async with driver.pipeline():
                     cursors = [await _asked(driver, step) for step in (*before, *steps)]
+                self._lacks = lacked
                 return [await _done(cursor) for cursor in cursors[len(before) :]]
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Integer, String, TypeDecorator, bindparam, func, insert, select, text, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, PendingRollbackError
 
 from bot.exchange.postgresql import PostgresExchange
 from bot.leading import lead
@@ -185,6 +185,26 @@ async def test_many_changes_do_not_wait_for_the_end(database: Database, monkeypa
             for _ in range(3):
                 await db.execute(insert(schema.meta), [{"key": key, "value": ""} for key in ("x", "y")])
         await db.rollback()
+
+
+@pytest.mark.parametrize("swallowed", [True, False])
+async def test_nothing_is_committed_without_a_change_that_could_not_be_handed_over(
+    database: Database, swallowed: bool
+) -> None:
+    """A change is handed over with a later query, where an error of the driver may be caught as that query's."""
+    with pytest.raises(PendingRollbackError if swallowed else UnicodeEncodeError):
+        async with database.write() as db:
+            for key, value in (("x", "whole"), ("y", "half a letter: \ud800"), ("z", "whole")):
+                await db.execute(insert(schema.meta), {"key": key, "value": value})
+            if swallowed:
+                with pytest.raises(UnicodeEncodeError):
+                    await db.execute(NAMED, {"key": "x"})
+                await db.execute(NAMED, {"key": "x"})
+    async with database.write() as db:
+        assert list((await db.execute(ORDERED)).scalars()) == ["a", "b", "c"]
+        await db.execute(insert(schema.meta), {"key": "x", "value": "later"})
+    async with database.read() as db:
+        assert list((await db.execute(ORDERED)).scalars()) == ["a", "b", "c", "x"]
 
 
 async def test_a_text_with_a_null_character_is_kept_without_it_and_found_again(database: Database) -> None:
