@@ -35,8 +35,7 @@ def digester(bot: Offline) -> Digester:
 async def told(bot: Offline) -> list[tuple[Line, ...]]:
     """Return what desks are told of rules on trial, and let it be sent."""
     rows = await bot.rows("SELECT action, txn FROM outbox WHERE action LIKE '%digest.trials%' ORDER BY id")
-    async with bot.stores.database.write() as db:
-        await db.exec_driver_sql("DELETE FROM outbox WHERE action LIKE '%digest.trials%'")
+    bot.state.change("DELETE FROM outbox WHERE action LIKE '%digest.trials%'")
     said = [from_json(json.loads(action)) for action, _ in rows]
     return [each.lines for each in said if isinstance(each, TellDesk)]
 
