@@ -67,7 +67,7 @@ async def _imposed(
     try:
         facts = sanction_everywhere(order, kind, rooms, until=until, reason=reason)
     except Refused as refused:
-        known = await orders_in_force(call.db, person=order.context.subject.person)
+        known = await orders_in_force(call.db, call.now_ms, person=order.context.subject.person)
         if known or refused.key != f"error.already.{kind}":
             raise
         facts = (manager_orders.case_of(order, reason),)
@@ -108,7 +108,7 @@ def _lift(kind: Literal["mute", "ban"]) -> Run:
 
 async def _recalled(call: Call, order: manager_orders.Order) -> tuple[OrderRecalled, ...]:
     """Return the ends of orders for all shards that the caller gave, or may end as an operator."""
-    known = await orders_in_force(call.db, person=order.context.subject.person)
+    known = await orders_in_force(call.db, call.now_ms, person=order.context.subject.person)
     own = [each for each in known if each.by == call.caller or is_operator(call.caller, call.policy)]
     room = call.group.room
     return tuple(

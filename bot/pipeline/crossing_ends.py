@@ -14,7 +14,7 @@ from storage import queries
 from storage.queries.shards import orders_in_force
 
 
-async def for_all_shards(db: AsyncConnection, facts: Sequence[Fact], policy: Policy) -> list[Fact]:
+async def for_all_shards(db: AsyncConnection, facts: Sequence[Fact], policy: Policy, at_ms: int) -> list[Fact]:
     """Return the facts, with those by which what they end is ended in all shards, too.
 
     - One that takes back all that spares somebody becomes one for each record. So other shards take back the same, in
@@ -25,7 +25,7 @@ async def for_all_shards(db: AsyncConnection, facts: Sequence[Fact], policy: Pol
     found: list[Fact] = []
     for fact in facts:
         if isinstance(fact, CaseDecided) and fact.what == "dismissed":
-            found += [fact, *await _recalled(db, fact, policy)]
+            found += [fact, *await _recalled(db, fact, policy, at_ms)]
         elif isinstance(fact, ListSpared) and fact.step == "unspared" and fact.undoes < 0:
             records = await queries.records_sparing(db, fact)
             found += [replace(fact, undoes=record) for record in records] or [fact]
@@ -34,7 +34,7 @@ async def for_all_shards(db: AsyncConnection, facts: Sequence[Fact], policy: Pol
     return found
 
 
-async def _recalled(db: AsyncConnection, dismissed: CaseDecided, policy: Policy) -> list[OrderRecalled]:
+async def _recalled(db: AsyncConnection, dismissed: CaseDecided, policy: Policy, at_ms: int) -> list[OrderRecalled]:
     return [
         OrderRecalled(
             room=dismissed.room,
@@ -45,6 +45,6 @@ async def _recalled(db: AsyncConnection, dismissed: CaseDecided, policy: Policy)
             subject=order.subject,
             by=dismissed.by,
         )
-        for order in await orders_in_force(db, n=dismissed.n)
+        for order in await orders_in_force(db, at_ms, n=dismissed.n)
         if order.origin == "-" or dismissed.by in policy.operators
     ]

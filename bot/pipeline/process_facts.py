@@ -219,8 +219,10 @@ class FactProcessor:
         await unit.flush()
         return [*facts, *await self._learnt.of(unit.db, facts, cause, at_ms)]
 
-    async def _for_all_shards(self, unit: UnitOfWork, facts: list[Fact], _cause: int, _at_ms: int) -> list[Fact]:
-        return facts if not self._settings.sharded else await for_all_shards(unit.db, facts, self._settings.policy)
+    async def _for_all_shards(self, unit: UnitOfWork, facts: list[Fact], _cause: int, at_ms: int) -> list[Fact]:
+        if not self._settings.sharded:
+            return facts
+        return await for_all_shards(unit.db, facts, self._settings.policy, at_ms)
 
     async def _with_takedowns(self, unit: UnitOfWork, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
         if not may_remove(facts):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import PersonId, RoomId
@@ -29,13 +29,17 @@ async def pinned_key(db: AsyncConnection, origin: str) -> str | None:
 
 
 async def orders_in_force(
-    db: AsyncConnection, *, person: PersonId | None = None, n: int | None = None
+    db: AsyncConnection, now_ms: int, *, person: PersonId | None = None, n: int | None = None
 ) -> Sequence[Any]:
-    """Return the orders for all rooms of all shards that were not recalled, about a person or of a case."""
+    """Return the orders for all rooms of all shards that are in force now, about a person or of a case.
+
+    An order is in force until it is recalled or its time is over.
+    """
     o = schema.orders.c
     whose = [o.person == person] if person is not None else []
     case = [o.n == n] if n is not None else []
-    return (await db.execute(select(schema.orders).where(o.ended == 0, *whose, *case).order_by(o.record))).all()
+    lasts = or_(o.until == 0, o.until > now_ms)
+    return (await db.execute(select(schema.orders).where(o.ended == 0, lasts, *whose, *case).order_by(o.record))).all()
 
 
 async def communities_here(db: AsyncConnection) -> dict[str, list[RoomId]]:

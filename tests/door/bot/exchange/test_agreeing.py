@@ -103,7 +103,7 @@ async def test_bans_from_all_rooms_and_their_ends_that_cross_on_the_way_give_the
         held = []
         for shard in shards:
             async with shard.stores.database.read() as db:
-                held.append([each.until for each in await orders_in_force(db)])
+                held.append([each.until for each in await orders_in_force(db, shard.now)])
         assert sorted(held[0]) == sorted(held[1]) == sorted(held[2])
         for shard in shards:
             async with shard.stores.database.read() as db:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moderation.model.facts import CaseOpened, Learnt, OrderedEverywhere, SanctionEnded, SanctionStarted
+from moderation.model.facts import CaseOpened, Learnt, OrderedEverywhere, OrderRecalled, SanctionEnded, SanctionStarted
 from moderation.values.ids import RoomId, UserId
 from storage import queries
 from tests.fakes.exchange import MemoryExchange
@@ -13,6 +13,7 @@ from tests.theatre.shard import Shard, apart
 
 ANN, BEN, OP, MO = UserId("@ann:example.org"), "@ben:example.org", "@op:example.org", "@mo:example.org"
 NAMES = ("one", "two", "three")
+DAY_MS = 86_400_000
 
 
 @pytest.fixture
@@ -118,3 +119,26 @@ async def test_a_ban_by_the_people_of_a_community_stays_in_its_shard(shards: lis
     await exchanged(*shards)
     assert [len(await bans(shard)) for shard in shards] == [1, 0, 0]
     assert not any(isinstance(fact, Learnt) for shard in shards for fact in shard.facts())
+
+
+async def test_a_ban_whose_time_is_over_is_ordered_again_though_the_room_bans_by_itself(shards: list[Shard]) -> None:
+    one, two, _three = shards
+    await one.say(room(one), MO, f"!ban {ANN} for this room")
+    await one.say(room(one), OP, f"!ban {ANN} 1d everywhere she sells things")
+    await exchanged(*shards)
+    for shard in shards:
+        shard.now += 2 * DAY_MS
+    await one.say(room(one), OP, f"!ban {ANN} 30d everywhere she sells again")
+    await exchanged(*shards)
+    [_over, again] = [fact for fact in two.facts() if isinstance(fact, OrderedEverywhere)]
+    assert again.until > two.now
+    assert sum(isinstance(fact, SanctionStarted) for fact in two.facts()) == 2
+
+
+async def test_what_is_over_cannot_be_ended_once_more(shards: list[Shard]) -> None:
+    one = shards[0]
+    await one.say(room(one), MO, f"!ban {ANN} for this room")
+    await one.say(room(one), OP, f"!ban {ANN} 1d everywhere she sells things")
+    one.now += 2 * DAY_MS
+    await one.say(room(one), OP, f"!unban {ANN} everywhere")
+    assert [fact for fact in one.facts() if isinstance(fact, OrderRecalled)] == []
