@@ -3,7 +3,7 @@
 Rules kept here:
 - Commits do not wait for the disk: losing the last report does no harm. Without news, a process reports less often.
 - How long one has been silent is told by the server's clock alone.
-- A process that died stays in the list, so that people see it, until it has been silent for a month.
+- A process that died stays in the list, so that people see it, until it has been silent for a month, or leads.
 
 Left to others: leading (`leadership.py`), the files that follow (`storage/journal/follower.py`).
 """

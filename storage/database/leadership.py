@@ -39,6 +39,7 @@ LEASE_S: Final = 3.0
 PATIENCE_S: Final = 5.0
 _APART_S: Final = 2.0  # at most, between two looks that count as one watch
 _TRIES: Final = 20
+_DAY_S: Final = 86_400.0
 
 _ENROL: Final = """
 INSERT INTO answerable_shared.shards (name, origin, vkey, epoch, holder) VALUES (%s, %s, %s, 0, '')
@@ -188,6 +189,7 @@ class Leadership:
                 if row is None:
                     return None
                 db.execute(_LEAD, (self._shard, row[0], token, self._me.who, self._me.instance))
+                self._following.say_no_more(db)  # killed while it stood by, it could not say so
                 forget_silent(db, self._shard)
                 return Epoch(self._shard, int(row[0]), token)
         raise Refused("cli.run.old_leader_stays", who=leader.who)
@@ -225,6 +227,7 @@ class Lease:
     """Says every second, in a thread of its own, that the leader is alive; `holds` tells whether it may act.
 
     It may not while the server does not answer: a machine whose clocks stood still finds that its session was ended.
+    Once a day it forgets standbys that have been silent for a month, as the beginning of the epoch did.
     If another epoch is found to have begun, `Epoch.lost` is called in that thread.
     """
 
@@ -233,6 +236,7 @@ class Lease:
         self._epoch = epoch
         self._clock = clock
         self._until = clock() + LEASE_S
+        self._forgot_s = clock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
@@ -262,6 +266,9 @@ class Lease:
                     epoch.lost()
                     return
                 self._until, answered = began + LEASE_S, True
+                if began - self._forgot_s >= _DAY_S:
+                    self._forgot_s = began
+                    forget_silent(db, epoch.shard)
             except psycopg.Error:  # restarted, or out of reach, or ended by the next leader while this one was paused
                 self._until = began
                 if db is not None:

@@ -1,13 +1,17 @@
 """Those who follow a log: what they say and how often, who is there, and that none of it waits for a disk."""
 
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from storage.database import shared_tables
+from storage.database.fence import Epoch
 from storage.database.following import Following, Follows, following, forget_silent
+from storage.database.leadership import Leadership, Lease, Me
 from tests.postgres.durability import watch_durability
 
 
@@ -96,6 +100,44 @@ def test_one_that_has_been_silent_for_a_minute_is_not_there_and_for_a_month_is_f
     assert following(db, "north") == ()
 
 
+def test_a_leader_forgets_silent_ones_each_day_that_it_leads(
+    db: Any, other: Following, clock: Clock, postgres_url: str
+) -> None:
+    beats = threading.Event()
+
+    def waits(_: float) -> None:
+        beats.set()
+
+    lease = Lease(_sessions(postgres_url), _began(postgres_url, "1" * 16), clock)
+    lease._over.wait = waits  # type: ignore[method-assign, assignment]
+    other.say(db, 0, "")
+    db.execute("UPDATE answerable_shared.standbys SET at = now() - interval '31 days'")
+    lease.start()
+    try:
+        assert beats.wait(60)
+        clock.now += 86_000
+        for _ in range(2):  # the first of them may have begun before
+            beats.clear()
+            assert beats.wait(60)
+        assert following(db, "north") != ()
+        clock.now += 400
+        for _ in range(2):
+            beats.clear()
+            assert beats.wait(60)
+        assert following(db, "north") == ()
+    finally:
+        lease.stop()
+
+
+def test_one_that_begins_to_lead_is_no_standby_of_itself(db: Any, other: Following, postgres_url: str) -> None:
+    """It was killed while it stood by, and is started alone."""
+    other.say(db, 0, "")
+    _began(postgres_url, "1" * 16)
+    assert len(following(db, "north")) == 1
+    _began(postgres_url, "2" * 16)
+    assert following(db, "north") == ()
+
+
 def test_what_is_said_waits_for_no_disk_and_what_follows_does_again(db: Any, other: Following) -> None:
     durability = watch_durability(db, "standbys")
     other.say(db, 4, "")
@@ -113,3 +155,19 @@ def test_tables_of_an_earlier_version_are_completed(db: Any, other: Following) -
 def test_a_process_counts_as_there_for_a_minute() -> None:
     assert Follows("other", 0, 59, "").is_there
     assert not Follows("other", 0, 60, "").is_there
+
+
+def _sessions(url: str) -> Callable[[str], "psycopg.Connection[Any]"]:
+    return lambda name: psycopg.connect(url, autocommit=True, application_name=name)
+
+
+def _began(url: str, instance: str) -> Epoch:
+    """Begin an epoch on the machine that is named so."""
+    leadership = Leadership(_sessions(url), "north", Me("one.example.org", instance))
+    try:
+        leadership.enrol("example.org/log", "vkey", Path("keys/log.key"))
+        epoch = leadership.take_over(leadership.look())
+    finally:
+        leadership.close()
+    assert epoch is not None
+    return epoch
