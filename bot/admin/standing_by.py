@@ -12,7 +12,7 @@ from .control_socket import Control
 from .request import Operation, Request
 
 
-class _Nothing(dict[str, Operation]):
+class _NoOperation(dict[str, Operation]):
     """All operations, each of which is refused."""
 
     def __missing__(self, name: str) -> Operation:
@@ -21,7 +21,7 @@ class _Nothing(dict[str, Operation]):
 
 def standing_by(data_dir: Path) -> Control:
     """Return the server of the socket for as long as the bot stands by."""
-    return Control(data_dir, _Nothing())
+    return Control(data_dir, _NoOperation())
 
 
 async def _refuse(_request: Request) -> dict[str, Any]:

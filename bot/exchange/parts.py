@@ -70,7 +70,7 @@ def shard_parts(
     Raises `Refused` if there are others, and no database through which they could speak.
     """
     if config.place.url is None and len(config.shards) > 1:
-        raise Refused("config.shard.files", file=config.file)
+        raise Refused("config.shards_on_files", file=config.file)
     if not config.shard or config.place.url is None:
         return None
     exchange = PostgresExchange(config.place, epoch)

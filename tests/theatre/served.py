@@ -24,6 +24,7 @@ from bot.runtime.clock import Clock, wall_clock
 from bot.texts.catalog import Catalog
 from moderation.model.actions.base import NICETY
 from moderation.model.facts import Fact
+from storage.journal.days import DayLines
 from storage.journal.reader import Log
 from storage.journal.record import Record
 from storage.record_mapping import fact_of_record
@@ -193,9 +194,14 @@ class ServedBot:
         """Return a whole table, sorted."""
         return sorted(self.rows(f"SELECT * FROM {name}"), key=repr)
 
-    def records(self) -> list[Record]:
-        """Return all records of the journal."""
-        return list(Log(self.data_dir / "records").read())
+    def records(self, first: int = 0) -> list[Record]:
+        """Return the records of the journal from `first` on."""
+        return list(Log(self.data_dir / "records").read(first))
+
+    def size(self) -> int:
+        """Return the index of the next record."""
+        starts = Log(self.data_dir / "records").starts()
+        return starts[-1][1] + sum(1 for _ in DayLines(starts[-1][0].path).each()) if starts else 0
 
     def facts(self, kind: type[F]) -> list[F]:
         """Return the facts of one class, in the order in which they were recorded."""
@@ -289,7 +295,7 @@ class ServedBot:
 
         This waits for the tables too: records that are not in them yet may cause more requests.
         """
-        recorded = len(self.records())
+        recorded = self.size()
         query = (
             "SELECT 1 FROM meta WHERE key = 'applied' AND CAST(value AS INTEGER) >= ?"
             " AND NOT EXISTS (SELECT 1 FROM outbox WHERE priority <= ?)"

@@ -109,13 +109,13 @@ async def killed(bot: ServedBot, *, back_to: Copy | None = None) -> AsyncIterato
     kills: list[int] = []
 
     async def watch() -> None:
-        seen, size = len(bot.records()), 0
+        seen, size = bot.size(), 0
         while True:
             await asyncio.sleep(0.02)
             if (now := _bytes(bot)) == size:
                 continue
             size = now
-            fresh = bot.records()[seen:]
+            fresh = bot.records(seen)
             seen += len(fresh)
             if any(record.kind in KINDS for record in fresh):
                 await asyncio.shield(again())
