@@ -1,6 +1,6 @@
 """Facts about the records themselves: gaps, erasing, purging, restoring, anchors, and requests for personal data."""
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, true, union, update
+from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, true, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import (
@@ -203,11 +203,11 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     for table in (schema.sanctions, schema.room_rules, schema.approvers):
         await db.execute(delete(table).where(table.c.record < below, table.c.ended > 0))
     await _not_tidy(db)
-    await _forget_learnt(db, below)
     o = schema.orders.c
     await db.execute(
         delete(schema.orders).where(o.record < below, or_(o.ended > 0, and_(o.until > 0, o.until < at_ms)))
     )
+    await _forget_learnt(db, below)
     of_cases = ((schema.list_matches, true()), (schema.listed_servers, true()), (schema.sanctions, ~lasting))
     for table, never_ended in of_cases:
         of_none = table.c.n.not_in(select(c.n))
@@ -220,10 +220,16 @@ async def _not_tidy(db: AsyncConnection) -> None:
 
 
 async def _forget_learnt(db: AsyncConnection, below: int) -> None:
-    """Delete what was learnt from other shards, except what may still be changed by them."""
-    t = schema.learnt.c
-    held = [select(table.c.record) for table in (schema.links, schema.verifications, schema.sanctions)]
-    await db.execute(delete(schema.learnt).where(t.record < below, *(t.record.not_in(each) for each in held)))
+    """Delete what was learnt from other shards, except what may still be changed by them.
+
+    The record of something learnt is that of its row in the tables, but an order has a case, and so a record, of its
+    own here: it names the place of the one that was learnt.
+    """
+    t, o = schema.learnt.c, schema.orders.c
+    holding = (schema.links, schema.verifications, schema.sanctions, schema.list_spared)
+    gone = [t.record.not_in(select(table.c.record)) for table in holding]
+    carried_out = exists().where(o.origin == t.origin, o.era == t.era, o.idx == t.idx)
+    await db.execute(delete(schema.learnt).where(t.record < below, ~carried_out, *gone))
 
 
 @project.register
