@@ -7,6 +7,8 @@ Rules kept here:
   counts as left out. It is looked at again until a later one is taken.
 - After a message that shows two histories of a log, or that one was left out, nothing more is taken from that log.
 - What is taken is recorded in this log, and applied from there.
+- Before an order for all rooms is taken, the ends of orders among all that is there to be read are looked for: what was
+  ordered and recalled long ago is not carried out by a shard that reads it late.
 
 Left to others: the check (`checking.py`), what follows (`bot/pipeline/learnt.py`).
 """
@@ -19,6 +21,7 @@ import structlog
 
 from bot.pipeline.outcome import Outcome
 from bot.pipeline.pipeline import Pipeline
+from bot.pipeline.unit_of_work import OrderPlace
 from moderation.model.actions.base import NO_ROOM, Action
 from moderation.model.actions.telling import TellAbove
 from moderation.model.facts import HERE, Fact, Learnt, ShardPinned
@@ -71,6 +74,7 @@ class Receiver:
         self._others = others
         self._known: dict[str, KnownLog] = {}
         self._told: set[tuple[str, str, int, str]] = set()
+        self._recalled: frozenset[OrderPlace] | None = None  # in this reading, once it was looked for
         self._is_down = False
 
     async def run(self) -> None:
@@ -81,7 +85,7 @@ class Receiver:
 
     async def look(self) -> int:
         """Read what is new of every log. Returns how much was learnt. While the exchange is down it says so once."""
-        learnt = 0
+        learnt, self._recalled = 0, None
         try:
             for origin in self._others:
                 learnt += await self._read(origin)
@@ -157,9 +161,38 @@ class Receiver:
         if facts or told or held != before:
             origin, place = messages[0].origin, _text_of(held)
             fresh = await self._not_learnt(facts)
+            ordered = any(isinstance(fact, Learnt) and fact.what == "ordered" for fact in fresh)
+            recalled = await self._recalled_ahead() if ordered else frozenset()
             noted = Outcome(actions=tuple(told), also=partial(set_meta, key=PLACE + origin, value=place))
-            await self._pipeline.commit_all([*(Outcome((fact,)) for fact in fresh), noted])
+            await self._pipeline.commit_all([*(Outcome((fact,), recalled=recalled) for fact in fresh), noted])
         return _Taken(known, held, verifier, len(facts), is_over)
+
+    async def _recalled_ahead(self) -> frozenset[OrderPlace]:
+        """Return the orders that are recalled in what is there to be read of all logs, as far as it holds."""
+        if self._recalled is None:
+            found = [await self._recalled_in(origin) for origin in self._others]
+            self._recalled = frozenset[OrderPlace]().union(*found)
+        return self._recalled
+
+    async def _recalled_in(self, origin: str) -> set[OrderPlace]:
+        found: set[OrderPlace] = set()
+        known, verifier = await self._load(origin)
+        cursor = (known.era, known.position)
+        while messages := await self._after(origin, cursor):
+            cursor = (messages[-1].era, messages[-1].index)
+            for message in messages:
+                try:
+                    key = verifier or _own_key(message)
+                    got, known = check(message, key, known)
+                except NotProved as refused:
+                    if refused.code in ENDS:
+                        return found
+                    known = refused.known or known
+                    continue
+                verifier = key
+                if got is not None and got.what == "recalled":
+                    found.add((got.changed_log[0], got.refers, got.subject))
+        return found
 
     async def _not_learnt(self, facts: Sequence[Fact]) -> Sequence[Fact]:
         """Return the facts without what was learnt before, such as an entry that was confirmed once more."""

@@ -217,7 +217,7 @@ class FactProcessor:
         if not any(isinstance(fact, Learnt) for fact in facts):
             return facts
         await unit.flush()
-        return [*facts, *await self._learnt.of(unit.db, facts, cause, at_ms)]
+        return [*facts, *await self._learnt.of(unit.db, facts, cause, at_ms, unit.recalled)]
 
     async def _for_all_shards(self, unit: UnitOfWork, facts: list[Fact], _cause: int, at_ms: int) -> list[Fact]:
         if not self._settings.sharded:

@@ -26,6 +26,8 @@ from .said_once import said_once
 from .told_together import told_together
 from .undecrypted import Consequence
 
+OrderPlace = tuple[str, int, UserId]  # of an order for all rooms: its log, its index there, and about whom it is
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -87,6 +89,7 @@ class UnitOfWork:
     queued: int = 0  # actions put into the outbox
     waited_s: float = 0  # for answers to urgent requests
     meta: dict[str, str] = field(default_factory=dict)  # values of the deployment to be written at the end
+    recalled: frozenset[OrderPlace] = frozenset()  # orders of other shards whose end is about to be learnt, too
     began: int = -1  # the index that the first draft of the unit will have or had
 
     def __post_init__(self) -> None:

@@ -142,3 +142,40 @@ async def test_what_is_over_cannot_be_ended_once_more(shards: list[Shard]) -> No
     one.now += 2 * DAY_MS
     await one.say(room(one), OP, f"!unban {ANN} everywhere")
     assert [fact for fact in one.facts() if isinstance(fact, OrderRecalled)] == []
+
+
+@pytest.mark.parametrize("at_once", [1, 50])
+@pytest.mark.parametrize("where", [0, 1])
+async def test_an_order_that_was_recalled_before_it_is_read_is_learnt_and_not_carried_out(
+    shards: list[Shard], where: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two, three = shards
+    await one.say(room(one), OP, f"!ban {ANN} everywhere she sells things")
+    await exchanged(one, two)
+    await shards[where].say(room(shards[where]), OP, f"!unban {ANN} everywhere")
+    await exchanged(one, two)
+    monkeypatch.setattr("bot.exchange.receiver._AT_ONCE", at_once)
+    await exchanged(*shards)
+    assert [fact.what for fact in three.facts() if isinstance(fact, Learnt)] == ["ordered", "recalled"]
+    assert not any(isinstance(fact, CaseOpened | SanctionStarted | OrderedEverywhere) for fact in three.facts())
+
+
+async def test_an_order_that_is_read_once_its_time_is_over_is_learnt_and_not_carried_out(shards: list[Shard]) -> None:
+    one, two, _three = shards
+    await one.say(room(one), OP, f"!ban {ANN} 1d everywhere she sells things")
+    two.now += 2 * DAY_MS
+    await exchanged(*shards)
+    assert [fact.what for fact in two.facts() if isinstance(fact, Learnt)] == ["ordered"]
+    assert not any(isinstance(fact, CaseOpened | SanctionStarted | OrderedEverywhere) for fact in two.facts())
+    assert [len(await bans(shard)) for shard in shards] == [1, 0, 1]
+
+
+async def test_another_order_of_the_same_reading_is_carried_out(shards: list[Shard]) -> None:
+    one, two, _three = shards
+    await one.say(room(one), OP, f"!ban {ANN} everywhere she sells things")
+    await one.say(room(one), OP, f"!unban {ANN} everywhere")
+    await one.say(room(one), OP, f"!ban {ANN} everywhere she sells again")
+    await exchanged(*shards)
+    [case] = [fact for fact in two.facts() if isinstance(fact, CaseOpened)]
+    assert case.reason == "she sells again"
+    assert [len(await bans(shard)) for shard in shards] == [1, 1, 1]
