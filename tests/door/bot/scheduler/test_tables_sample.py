@@ -140,10 +140,10 @@ async def test_a_difference_is_told_once_and_known_until_repaired(tmp_path: Path
             again = sample(bot, seed)
             assert (await again.look(), again.differs) == ([found], True)
         assert len(await told()) == 2
-        change(bot, f"UPDATE credit SET user = '{MINA}'")
+        change(bot, f"UPDATE credit SET \"user\" = '{MINA}'")
         await sample(bot).look()
         assert len(await told()) == 3  # the desk still has the first word waiting
-        change(bot, f"UPDATE decisions SET by = '{MARK}' WHERE n = 2", f"UPDATE credit SET user = '{ANNA}'")
+        change(bot, f"UPDATE decisions SET by = '{MARK}' WHERE n = 2", f"UPDATE credit SET \"user\" = '{ANNA}'")
         mended = sample(bot)
         assert (await mended.look(), mended.differs) == ([], False)
 
