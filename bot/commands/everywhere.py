@@ -2,9 +2,9 @@
 
 Rules kept here:
 - Only rooms that the caller is in now count; for operators, all that the bot serves.
-- An order for more rooms than `[groups] everywhere_confirm` is carried out once the caller has repeated it with the
-  number of the request, within a quarter of an hour. Then nothing is asked for another quarter: in a raid, one order
-  follows the other.
+- An order for more rooms than `[groups] everywhere_confirm`, or for other shards, whose rooms are not counted here, is
+  carried out once the caller has repeated it with the number of the request, within a quarter of an hour. Then nothing
+  is asked for another quarter: in a raid, one order follows the other.
 - Names of rooms are said only to those who may read of these rooms.
 
 Left to others: in which of the rooms the caller may give the order (`moderation/cases/everywhere.py`).
@@ -62,7 +62,7 @@ async def answer(call: Call, rooms: Sequence[RoomId], reply: Reply, *, beyond: b
     asked = DataAsked(room=call.group.room, on=call.on, what=WHAT, subject=call.caller)
     if call.given.request is not None:
         reply = replace(reply, facts=(*reply.facts, replace(asked, what="everywhere-confirmed")))
-    elif len(rooms) > call.policy.groups.everywhere_confirm and not await _confirmed_lately(call, rooms):
+    elif (beyond or len(rooms) > call.policy.groups.everywhere_confirm) and not await _confirmed_lately(call, rooms):
         again = Code(f"{WHAT} {call.on}")
         would = await _where(call, "would", rooms)
         return Reply((would, *other, line("everywhere.again", again=again)), (asked,))
@@ -70,7 +70,8 @@ async def answer(call: Call, rooms: Sequence[RoomId], reply: Reply, *, beyond: b
 
 
 async def _confirmed_lately(call: Call, rooms: Sequence[RoomId]) -> bool:
-    return await queries.has_confirmed(call.db, call.caller, rooms, call.now_ms - CONFIRM_WITHIN_MS)
+    where = (*rooms, call.group.room)  # an order for other shards may change nothing here
+    return await queries.has_confirmed(call.db, call.caller, where, call.now_ms - CONFIRM_WITHIN_MS)
 
 
 async def _where(call: Call, what: Literal["would", "done"], rooms: Sequence[RoomId]) -> Line:

@@ -22,7 +22,7 @@ from bot.startup import Stores, caught_up, open_stores
 from moderation.credit.credit import balance
 from moderation.model.actions.base import Action
 from moderation.model.actions.registry import from_json
-from moderation.model.facts import Fact, RoomEntered, RoomStateChanged
+from moderation.model.facts import DataAsked, Fact, RoomEntered, RoomStateChanged
 from moderation.values.events import Received
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import queries, schema
@@ -158,6 +158,14 @@ class Shard:
         self.now += 1_000
         said = self.read(room, sender, "m.room.message", None, {"msgtype": "m.text", "body": body})
         await self.pipeline.take([said])
+
+    async def order(self, room: RoomId, sender: str, body: str) -> None:
+        """Let somebody give an order for several rooms, and repeat it with the number if the bot asks."""
+        before = self.stores.journal.size
+        await self.say(room, sender, body)
+        asked = [fact for fact in self.facts() if isinstance(fact, DataAsked) and fact.what == "everywhere"]
+        if asked and asked[-1].on >= before:
+            await self.say(room, sender, body.replace("everywhere", f"everywhere {asked[-1].on}"))
 
     def facts(self) -> list[Fact]:
         """Return the facts in its log."""

@@ -93,7 +93,7 @@ async def test_bans_from_all_rooms_and_their_ends_that_cross_on_the_way_give_the
             shard = chance.choice(shards)
             shard.now = max(each.now for each in shards) + 60_000
             order = chance.choice((f"!ban {ANN} 30d everywhere he sells", f"!unban {ANN} everywhere", f"!unban {ANN}"))
-            await shard.say(RoomId(f"!{shard.name}1:example.org"), OP, order)
+            await shard.order(RoomId(f"!{shard.name}1:example.org"), OP, order)
             if chance.random() < 0.2:
                 await chance.choice(shards).again()
             await chance.choice(shards).exchanged()

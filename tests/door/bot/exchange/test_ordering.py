@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from moderation.model.facts import CaseOpened, Learnt, OrderedEverywhere, OrderRecalled, SanctionEnded, SanctionStarted
+from moderation.model.facts import (
+    CaseOpened,
+    DataAsked,
+    Learnt,
+    OrderedEverywhere,
+    OrderRecalled,
+    SanctionEnded,
+    SanctionStarted,
+)
 from moderation.values.ids import RoomId, UserId
 from storage import queries
 from tests.fakes.exchange import MemoryExchange
@@ -45,9 +53,26 @@ async def exchanged(*shards: Shard) -> None:
             await shard.exchanged()
 
 
+async def test_an_order_that_reaches_other_shards_is_asked_about_however_few_rooms_there_are_here(
+    shards: list[Shard],
+) -> None:
+    one, two, _three = shards
+    await one.say(room(one), OP, f"!ban {ANN} everywhere she sells things")
+    await exchanged(*shards)
+    assert [await bans(shard) for shard in shards] == [[], [], []]
+    [asked] = [fact for fact in one.facts() if isinstance(fact, DataAsked)]
+    assert (asked.what, asked.subject) == ("everywhere", OP)
+    await one.say(room(one), OP, f"!ban {ANN} everywhere {asked.on} she sells things")
+    await one.say(room(one), OP, f"!ban {BEN} everywhere he does, too")  # within a quarter of an hour
+    await exchanged(*shards)
+    assert [len(await bans(shard)) for shard in shards] == [2, 2, 2]
+    await two.say(room(two), OP, f"!unban {ANN} everywhere")
+    assert len(await bans(two)) == 2
+
+
 async def test_an_operators_ban_holds_in_every_shard_as_a_case_of_each(shards: list[Shard]) -> None:
     one, two, three = shards
-    await one.say(room(one), OP, f"!ban {ANN} 30d everywhere she sells things")
+    await one.order(room(one), OP, f"!ban {ANN} 30d everywhere she sells things")
     await exchanged(*shards)
     assert [await bans(shard) for shard in shards] == [[(ANN, room(shard))] for shard in shards]
     for shard in (two, three):
@@ -60,18 +85,18 @@ async def test_an_operators_ban_holds_in_every_shard_as_a_case_of_each(shards: l
 
 @pytest.mark.parametrize("where", [0, 1])
 async def test_an_operator_ends_it_in_all_from_any_shard(shards: list[Shard], where: int) -> None:
-    await shards[0].say(room(shards[0]), OP, f"!ban {ANN} everywhere she sells things")
+    await shards[0].order(room(shards[0]), OP, f"!ban {ANN} everywhere she sells things")
     await exchanged(*shards)
-    await shards[where].say(room(shards[where]), OP, f"!unban {ANN} everywhere")
+    await shards[where].order(room(shards[where]), OP, f"!unban {ANN} everywhere")
     await exchanged(*shards)
     assert [await bans(shard) for shard in shards] == [[], [], []]
 
 
 async def test_an_end_that_is_heard_of_first_leaves_nothing_to_carry_out(shards: list[Shard]) -> None:
     one, two, three = shards
-    await one.say(room(one), OP, f"!ban {ANN} everywhere she sells things")
+    await one.order(room(one), OP, f"!ban {ANN} everywhere she sells things")
     await exchanged(one, two)
-    await two.say(room(two), OP, f"!unban {ANN} everywhere")
+    await two.order(room(two), OP, f"!unban {ANN} everywhere")
     await two.publisher.flush()
     exchange = three.exchange
     assert isinstance(exchange, MemoryExchange)
@@ -86,7 +111,7 @@ async def test_an_end_that_is_heard_of_first_leaves_nothing_to_carry_out(shards:
 
 async def test_a_room_ends_it_for_itself_alone(shards: list[Shard]) -> None:
     one, two, _three = shards
-    await one.say(room(one), OP, f"!ban {ANN} everywhere she sells things")
+    await one.order(room(one), OP, f"!ban {ANN} everywhere she sells things")
     await exchanged(*shards)
     await two.say(room(two), MO, f"!unban {ANN}")
     await exchanged(*shards)
@@ -95,7 +120,7 @@ async def test_a_room_ends_it_for_itself_alone(shards: list[Shard]) -> None:
 
 async def test_a_reversal_of_its_case_where_it_was_given_ends_it_in_all(shards: list[Shard]) -> None:
     one = shards[0]
-    await one.say(room(one), OP, f"!ban {ANN} everywhere she sells things")
+    await one.order(room(one), OP, f"!ban {ANN} everywhere she sells things")
     await exchanged(*shards)
     [n] = [fact.n for fact in one.facts() if isinstance(fact, CaseOpened)]
     await one.say(room(one), OP, f"!dismiss {n} it was somebody else")
@@ -108,7 +133,7 @@ async def test_a_reversal_of_its_case_where_it_was_given_ends_it_in_all(shards: 
 async def test_an_operator_bans_in_all_shards_whom_the_room_had_banned_itself(shards: list[Shard]) -> None:
     one, _two, _three = shards
     await one.say(room(one), MO, f"!ban {ANN} for this room")
-    await one.say(room(one), OP, f"!ban {ANN} everywhere she sells things")
+    await one.order(room(one), OP, f"!ban {ANN} everywhere she sells things")
     await exchanged(*shards)
     assert [len(await bans(shard)) for shard in shards] == [1, 1, 1]
 
@@ -124,11 +149,11 @@ async def test_a_ban_by_the_people_of_a_community_stays_in_its_shard(shards: lis
 async def test_a_ban_whose_time_is_over_is_ordered_again_though_the_room_bans_by_itself(shards: list[Shard]) -> None:
     one, two, _three = shards
     await one.say(room(one), MO, f"!ban {ANN} for this room")
-    await one.say(room(one), OP, f"!ban {ANN} 1d everywhere she sells things")
+    await one.order(room(one), OP, f"!ban {ANN} 1d everywhere she sells things")
     await exchanged(*shards)
     for shard in shards:
         shard.now += 2 * DAY_MS
-    await one.say(room(one), OP, f"!ban {ANN} 30d everywhere she sells again")
+    await one.order(room(one), OP, f"!ban {ANN} 30d everywhere she sells again")
     await exchanged(*shards)
     [_over, again] = [fact for fact in two.facts() if isinstance(fact, OrderedEverywhere)]
     assert again.until > two.now
@@ -138,9 +163,9 @@ async def test_a_ban_whose_time_is_over_is_ordered_again_though_the_room_bans_by
 async def test_what_is_over_cannot_be_ended_once_more(shards: list[Shard]) -> None:
     one = shards[0]
     await one.say(room(one), MO, f"!ban {ANN} for this room")
-    await one.say(room(one), OP, f"!ban {ANN} 1d everywhere she sells things")
+    await one.order(room(one), OP, f"!ban {ANN} 1d everywhere she sells things")
     one.now += 2 * DAY_MS
-    await one.say(room(one), OP, f"!unban {ANN} everywhere")
+    await one.order(room(one), OP, f"!unban {ANN} everywhere")
     assert [fact for fact in one.facts() if isinstance(fact, OrderRecalled)] == []
 
 
@@ -150,9 +175,9 @@ async def test_an_order_that_was_recalled_before_it_is_read_is_learnt_and_not_ca
     shards: list[Shard], where: int, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two, three = shards
-    await one.say(room(one), OP, f"!ban {ANN} everywhere she sells things")
+    await one.order(room(one), OP, f"!ban {ANN} everywhere she sells things")
     await exchanged(one, two)
-    await shards[where].say(room(shards[where]), OP, f"!unban {ANN} everywhere")
+    await shards[where].order(room(shards[where]), OP, f"!unban {ANN} everywhere")
     await exchanged(one, two)
     monkeypatch.setattr("bot.exchange.receiver._AT_ONCE", at_once)
     await exchanged(*shards)
@@ -162,7 +187,7 @@ async def test_an_order_that_was_recalled_before_it_is_read_is_learnt_and_not_ca
 
 async def test_an_order_that_is_read_once_its_time_is_over_is_learnt_and_not_carried_out(shards: list[Shard]) -> None:
     one, two, _three = shards
-    await one.say(room(one), OP, f"!ban {ANN} 1d everywhere she sells things")
+    await one.order(room(one), OP, f"!ban {ANN} 1d everywhere she sells things")
     two.now += 2 * DAY_MS
     await exchanged(*shards)
     assert [fact.what for fact in two.facts() if isinstance(fact, Learnt)] == ["ordered"]
@@ -172,9 +197,9 @@ async def test_an_order_that_is_read_once_its_time_is_over_is_learnt_and_not_car
 
 async def test_another_order_of_the_same_reading_is_carried_out(shards: list[Shard]) -> None:
     one, two, _three = shards
-    await one.say(room(one), OP, f"!ban {ANN} everywhere she sells things")
-    await one.say(room(one), OP, f"!unban {ANN} everywhere")
-    await one.say(room(one), OP, f"!ban {ANN} everywhere she sells again")
+    await one.order(room(one), OP, f"!ban {ANN} everywhere she sells things")
+    await one.order(room(one), OP, f"!unban {ANN} everywhere")
+    await one.order(room(one), OP, f"!ban {ANN} everywhere she sells again")
     await exchanged(*shards)
     [case] = [fact for fact in two.facts() if isinstance(fact, CaseOpened)]
     assert case.reason == "she sells again"
