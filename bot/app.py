@@ -51,7 +51,7 @@ from .identity.background import VerificationUpkeep
 from .identity.oidc import Oidc
 from .identity.oidc_callback import CallbackServer
 from .identity.sign_in import SignIns
-from .leading.lead import Lead
+from .leading.lead import Lead, leading
 from .matrix.http import Wire
 from .matrix.known_limit import known_limit, remember_limit
 from .matrix.login import Session
@@ -82,7 +82,6 @@ from .startup import (
     desks_to_unite,
     ended_asking,
     forget_again,
-    leading,
     open_stores,
     start_facts,
 )

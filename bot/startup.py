@@ -48,7 +48,7 @@ from .config.policy_digest import policy_digest
 from .effects.lobby import gated_groups, lobbies_to_look_after
 from .identity.asking import Asking
 from .identity.factory import asking_of
-from .leading.lead import Lead
+from .leading.lead import Lead, leading
 from .pipeline.event_reader import EventReader
 from .pipeline.known_event import known_event
 from .pipeline.message_text import said_at, words_of
@@ -74,18 +74,6 @@ class Stores:
     asking: Asking
     # Where the key of the identity store came from, and what is wrong with it.
     identity_key: GivenKey = field(default_factory=GivenKey)
-
-
-async def leading(config: Config, stack: AsyncExitStack, lead: Lead | None = None) -> Lead | None:
-    """Return the lead of this process, taken now unless it has it already; None without PostgreSQL.
-
-    It guards what is sent to the outside as long as `stack` is open.
-    """
-    if lead is None and config.place.url is not None:
-        lead = await managed(stack, partial(Lead.take, config), _ended)
-    if lead is not None:
-        stack.enter_context(lead.guards())
-    return lead
 
 
 async def open_stores(config: Config, stack: AsyncExitStack, clock: Clock, lead: Lead | None = None) -> Stores:
@@ -124,11 +112,6 @@ async def open_stores(config: Config, stack: AsyncExitStack, clock: Clock, lead:
         log.warning("database_went_back", records=journal.lost)
     _say_if_locked(given, identity)
     return Stores(journal, database, keys, identity, await asyncio.to_thread(asking_of, config, identity), given)
-
-
-def _ended(lead: Lead | None) -> None:
-    if lead is not None:
-        lead.end()
 
 
 def _say_if_locked(given: GivenKey, identity: IdentityStore) -> None:

@@ -7,6 +7,8 @@ Rules kept here:
 - While another one leads, a start is refused; only a standby waits (`standby.py`).
 - Nothing leaves the process for the outside while the lease does not hold (`bot/outside/`): another process may have
   begun to act.
+- A lead is of use only where it guards what is sent: elsewhere it gives neither its epoch nor the table of the log,
+  without which nothing can be written.
 Left to others: what the lead means in the database (`storage/database/fence.py`, `leadership.py`).
 """
 
@@ -15,18 +17,18 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import structlog
 
 from bot.account.key_files import must_have_key_files
 from bot.config.config import Config
 from bot.outside import gate
+from bot.runtime.managed import managed
 from moderation.values.errors import Refused
-from storage.database.fence import Epoch, LedElsewhere
+from storage.database.fence import Epoch, LedElsewhere, Superseded
 from storage.database.owners import refuse_foreign
 from storage.database.place import DatabasePlace
 from storage.database.refusals import DatabaseRefused, is_of_driver, refusal_of
@@ -34,6 +36,8 @@ from storage.database.server import connect as opened
 from storage.database.server import driver
 from storage.journal import disk
 from storage.journal.transparency import log_key
+
+from .away import LOOK_S, Away
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -43,18 +47,13 @@ if TYPE_CHECKING:
     from storage.journal.postgresql_lines import PostgresLines
 
 INSTANCE = "instance"
-LOOK_S = 0.25
-_LONGEST_S = 10.0
-_SAID_AGAIN_S = 60.0
-
-log = structlog.get_logger()
 
 
 class Lead:
-    """The lead of this process. Make it with `take`, end it with `end`."""
+    """The lead of this process. Make it with `take`, use it within `guards`, end it with `end`."""
 
     def __init__(self, place: DatabasePlace, leadership: "Leadership", epoch: Epoch, lease: "Lease") -> None:
-        self.epoch = epoch
+        self._epoch = epoch
         self._place = place
         self._leadership = leadership
         self._lease = lease
@@ -106,17 +105,30 @@ class Lead:
         epoch = replace(epoch, lost=lost)
         return cls(place, leadership, epoch, Lease(lambda name: connect(place, name, durable=False), epoch))
 
+    @property
+    def epoch(self) -> Epoch:
+        """The epoch that it leads. Raises `RuntimeError` in a task that this lead does not guard."""
+        if not gate.is_shut_by(self._may_send):
+            raise RuntimeError("a lead that does not guard what is sent")
+        return self._epoch
+
     def lines(self) -> "PostgresLines":
-        """Return the table of the log, to be written in this epoch."""
+        """Return the table of the log, to be written in this epoch. Raises `RuntimeError` as `epoch` does."""
+        epoch = self.epoch
         with worded(self._place):
-            return lines_of(self._place, self.epoch.application_name, self.epoch)
+            return lines_of(self._place, epoch.application_name, epoch)
 
     def guards(self) -> AbstractContextManager[None]:
-        """Return the context in which what this task and its tasks send waits while the lease does not hold."""
+        """Return the context in which what this task and its tasks send waits while the lease does not hold.
+
+        Once the lead is lost, sending raises `Superseded` there, in a process that goes on at all.
+        """
         return gate.shut_by(self._may_send)
 
     async def _may_send(self) -> None:
-        while not self._lease.holds():  # noqa: ASYNC110 - a thread renews it
+        while not self._lease.holds():  # a thread renews it
+            if self._lease.is_lost:
+                raise Superseded(self._epoch)
             await asyncio.sleep(LOOK_S)
 
     def standbys(self) -> "tuple[Follows, ...]":
@@ -128,14 +140,14 @@ class Lead:
     def was_lost(self) -> bool:
         """Tell whether another process leads by now; False if the server cannot be asked."""
         with suppress(Exception):
-            return not self._leadership.look().is_of(self.epoch)
+            return not self._leadership.look().is_of(self._epoch)
         return False
 
     def end(self) -> None:
         """Resign after the last write, so that the next leader need not wait."""
         self._lease.stop()
         with suppress(Exception):  # the server is away: others find out by themselves
-            self._leadership.resign(self.epoch)
+            self._leadership.resign(self._epoch)
         self._leadership.close()
 
 
@@ -159,42 +171,12 @@ def who_leads(place: DatabasePlace) -> "tuple[Leader | None, tuple[Follows, ...]
             leadership.close()
 
 
-class Away:
-    """Waits while the database is unreachable: longer each time, with a warning each minute."""
-
-    def __init__(self, place: DatabasePlace) -> None:
-        self._place = place
-        self._wait_s = 0.0  # 0: it was there when it was asked last
-        self._waited_s = 0.0
-        self._said = ""
-
-    def is_over(self) -> bool:
-        """Note that the database answered. Tells whether it was away before."""
-        was, self._wait_s, self._waited_s, self._said = self._wait_s > 0, 0.0, 0.0, ""
-        return was
-
-    async def wait(self, error: DatabaseRefused, stop: asyncio.Event) -> None:
-        """Wait a while, or until `stop` is set. Raises `error` if waiting cannot help, or not any more."""
-        if self._waited_s >= error.patience_s:
-            raise error
-        why, minute = error.key.rpartition(".")[2], int(self._waited_s / _SAID_AGAIN_S)
-        if self._said != f"{why} {minute}":
-            self._said = f"{why} {minute}"
-            log.warning("database_away", where=str(self._place), why=why, said=error.fields.get("said", ""))
-        self._wait_s = min(_LONGEST_S, 2 * self._wait_s or LOOK_S)
-        self._waited_s += self._wait_s
-        await until_told(stop, self._wait_s)
-
-
-async def until_told(stop: asyncio.Event, at_most_s: float) -> None:
-    """Wait at most `at_most_s` seconds, or until `stop` is set."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), at_most_s)
-
-
 @contextmanager
 def leads(config: Config, *, any_keys: bool = False) -> Iterator[Epoch | None]:
-    """Lead while a command of the terminal writes and no bot runs; None without PostgreSQL. Raises as `take` does."""
+    """Lead while a command of the terminal writes and no bot runs; None without PostgreSQL.
+
+    Raises as `take` does, and `Superseded` if another process takes the lead meanwhile.
+    """
     lead = Lead.take(config, any_keys=any_keys)
     if lead is None:
         yield None
@@ -202,7 +184,28 @@ def leads(config: Config, *, any_keys: bool = False) -> Iterator[Epoch | None]:
     try:
         with lead.guards():
             yield lead.epoch
+    except Exception as error:  # such as a connection that the new leader has ended
+        if lead.was_lost():
+            raise Superseded(lead._epoch) from error
+        raise
     finally:
+        lead.end()
+
+
+async def leading(config: Config, stack: AsyncExitStack, lead: Lead | None = None) -> Lead | None:
+    """Return the lead of this process, taken now unless it has it already; None without PostgreSQL.
+
+    It guards what is sent to the outside as long as `stack` is open. Raises as `take` does.
+    """
+    if lead is None and config.place.url is not None:
+        lead = await managed(stack, partial(Lead.take, config), _ended)
+    if lead is not None:
+        stack.enter_context(lead.guards())
+    return lead
+
+
+def _ended(lead: Lead | None) -> None:
+    if lead is not None:
         lead.end()
 
 

@@ -23,7 +23,8 @@ from storage.database.moved import refuse_moved
 from storage.database.refusals import DatabaseRefused, is_of_driver, refusal_of
 from storage.journal.level import files_differ, open_follower
 
-from .lead import LOOK_S, Away, Lead, enrolled, lines_of, until_told, worded
+from .away import LOOK_S, Away, until_told
+from .lead import Lead, enrolled, lines_of, worded
 
 if TYPE_CHECKING:
     from storage.database.leadership import Leader, Leadership

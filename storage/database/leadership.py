@@ -237,6 +237,7 @@ class Lease:
         self._clock = clock
         self._until = clock() + LEASE_S
         self._forgot_s = clock()
+        self._lost = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
@@ -247,6 +248,11 @@ class Lease:
     def holds(self) -> bool:
         """Tell whether no other process can have taken over yet."""
         return self._clock() < self._until
+
+    @property
+    def is_lost(self) -> bool:
+        """True if another epoch has begun and `Epoch.lost`, which ends a process of the bot, has returned."""
+        return self._lost
 
     def stop(self) -> None:
         """Stop saying so."""
@@ -264,6 +270,7 @@ class Lease:
                 if not db.execute(_BEAT, (epoch.shard, epoch.number, epoch.holder)).rowcount:
                     self._until = began
                     epoch.lost()
+                    self._lost = True
                     return
                 self._until, answered = began + LEASE_S, True
                 if began - self._forgot_s >= _DAY_S:

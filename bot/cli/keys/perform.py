@@ -12,7 +12,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from bot.cli.terminal.output import say
 from bot.cli.terminal.progress import progress
 from moderation.values.errors import Refused
 from moderation.values.notices import Who
+from storage.database.fence import Superseded
 from storage.journal import disk
 
 if TYPE_CHECKING:
@@ -66,25 +67,30 @@ async def _here(config: "Config", do: str, arguments: dict[str, Any]) -> dict[st
 
 @asynccontextmanager
 async def opened(config: "Config", session: "Session") -> "AsyncIterator[KeyOperations]":
-    """Open the keys of a session's device; the caller holds the lock. Raises `Broken`, `WrongKey`, `Refused`."""
+    """Open the keys of a session's device; the caller holds the lock.
+
+    Raises `Broken`, `WrongKey`, `Refused`, and `Superseded` if another process takes the lead meanwhile.
+    """
     from bot.admin.keys import KeyOperations
     from bot.encryption.service import open_machine
-    from bot.leading.lead import Lead
+    from bot.leading.lead import leading
     from bot.matrix.http import Wire
     from bot.runtime.clock import wall_clock
 
-    lead = await asyncio.to_thread(Lead.take, config)
     try:
-        async with Wire(session.url, token=session.token) as wire:
+        async with AsyncExitStack() as stack:
+            lead = await leading(config, stack)
+            wire = await stack.enter_async_context(Wire(session.url, token=session.token))
             epoch = lead.epoch if lead else None
             machine = await open_machine(config.place, session, wire, wall_clock, epoch=epoch)
+            stack.push_async_callback(machine.close)
             try:
                 yield KeyOperations(machine, None, _no_bot_runs)
-            finally:
-                await machine.close()
+            except Exception as error:  # such as a connection that the new leader has ended
+                if lead is not None and await asyncio.to_thread(lead.was_lost):
+                    raise Superseded(lead.epoch) from error
+                raise
     finally:
-        if lead:
-            await asyncio.to_thread(lead.end)
         _give_away(config)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bot.texts.catalog import Catalog, cli_language
 from moderation.values.errors import AnswerableError, Invalid, Refused
 from moderation.values.notices import Span
-from storage.database.fence import LedElsewhere
+from storage.database.fence import LedElsewhere, Superseded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,7 +82,7 @@ def console(*, stderr: bool = False) -> "Console":
 def report(error: AnswerableError) -> int:
     """Tell the person at the terminal what went wrong; return the matching exit code."""
     sys.stderr.write(words_of(error) + "\n")
-    if isinstance(error, LedElsewhere):
+    if isinstance(error, LedElsewhere | Superseded):
         return LED_ELSEWHERE
     return MISUSED if isinstance(error, Invalid) else FAILED
 
@@ -94,6 +94,8 @@ def words_of(error: AnswerableError) -> str:
 
 def why_of(error: Exception) -> str:
     """Return the words of a refusal, or what another error says of itself."""
+    if isinstance(error, Superseded):
+        return text("cli.error.superseded")
     return text(error.key, **error.fields) if isinstance(error, Refused) else str(error)
 
 

@@ -8,8 +8,9 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from bot.leading import lead
-from bot.leading.lead import Away, instance_of
+from bot.leading import away as module
+from bot.leading.away import Away
+from bot.leading.lead import instance_of
 from storage.database.place import DatabasePlace
 from storage.database.refusals import DatabaseRefused, refused
 
@@ -46,7 +47,7 @@ async def test_a_wait_says_each_minute_why_and_what_the_server_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = Away(DatabasePlace(tmp_path, SecretStr("postgresql://db/answerable")))
-    monkeypatch.setattr(lead, "until_told", _not_at_all)
+    monkeypatch.setattr(module, "until_told", _not_at_all)
     with capture_logs() as said:
         for _ in range(14):  # some two minutes, if somebody waited
             await away.wait(refused("unreachable", said="no route"), asyncio.Event())
@@ -57,7 +58,7 @@ async def test_a_server_that_refuses_in_words_nobody_knows_ends_the_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away, denied = Away(DatabasePlace(tmp_path, SecretStr("postgresql://db/answerable"))), refused("denied")
-    monkeypatch.setattr(lead, "until_told", _not_at_all)
+    monkeypatch.setattr(module, "until_told", _not_at_all)
     with pytest.raises(DatabaseRefused):
         for _ in range(20):
             await away.wait(denied, asyncio.Event())

@@ -11,16 +11,20 @@ from typing import Any
 import psycopg
 import pytest
 
+from bot.cli.terminal.output import LED_ELSEWHERE, report, text
 from bot.config.config import Config, parse_config
 from bot.config.database import DATABASE_URL
 from bot.encryption.service import open_machine
-from bot.leading.lead import Lead
+from bot.leading.lead import Lead, connect, leading, leads
 from bot.leading.standby import Standby
 from bot.matrix.http import Wire
 from bot.matrix.login import Session
 from bot.monitoring.systemd import ServiceManager
-from bot.startup import leading, open_stores
+from bot.outside import gate
+from bot.startup import open_stores
 from moderation.values.ids import UserId
+from storage.database.fence import Superseded
+from storage.database.leadership import Leadership, Me
 from storage.database.moved import Move, note_move
 from storage.database.refusals import DatabaseRefused
 from tests.postgres.durability import watch_durability
@@ -85,6 +89,30 @@ async def test_a_standby_does_not_take_the_lead_of_a_database_that_was_moved_awa
         assert db.execute("SELECT epoch FROM answerable_shared.shards").fetchone() == (1,)
 
 
+async def test_a_command_that_lost_the_lead_ends_with_one_line(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def sends() -> None:
+        while True:
+            await gate.may_send()
+            await asyncio.sleep(0.05)
+
+    with pytest.raises(Superseded) as ended, leads(config):
+        sending = asyncio.create_task(sends())
+        await asyncio.to_thread(taken_by_another, config)
+        await asyncio.wait_for(sending, 60)
+    assert report(ended.value) == LED_ELSEWHERE
+    assert capsys.readouterr().err == text("cli.error.superseded") + "\n"
+
+
+def test_what_fails_because_the_lead_was_lost_says_so(config: Config) -> None:
+    with pytest.raises(Superseded), leads(config):
+        taken_by_another(config)
+        raise OSError("the connection was closed")
+    with pytest.raises(OSError, match="the disk is full"), leads(config):
+        raise OSError("the disk is full")
+
+
 async def test_no_start_waits_for_the_server_on_the_event_loop(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     on_the_loop: list[str] = []
     whole = psycopg.connect
@@ -105,6 +133,14 @@ async def test_no_start_waits_for_the_server_on_the_event_loop(config: Config, m
             machine = await open_machine(config.place, session, wire, lambda: 0, epoch=lead.epoch if lead else None)
             await machine.close()
     assert on_the_loop == []
+
+
+def taken_by_another(config: Config) -> None:
+    other = Leadership(lambda name: connect(config.place, name), config.place.shard, Me("other.example.org", "2" * 16))
+    try:
+        assert other.take_over(other.look()) is not None
+    finally:
+        other.close()
 
 
 def note_moved(config: Config, url: str) -> None:

@@ -11,14 +11,17 @@ from pydantic import SecretStr
 
 from bot.antispam.answers import Antispam
 from bot.cli import run
+from bot.cli.keys.perform import opened
 from bot.config.config import parse_config
+from bot.config.database import DATABASE_URL
 from bot.leading import lead as module
-from bot.leading.lead import Lead, leads
+from bot.leading.lead import Lead, leading, leads
+from bot.matrix.login import Session
 from bot.matrix.other_servers import post
 from bot.monitoring.systemd import ServiceManager
 from bot.outside import gate
-from bot.startup import leading
-from storage.database.fence import Epoch
+from moderation.values.ids import UserId
+from storage.database.fence import Epoch, Superseded
 from storage.database.place import DatabasePlace
 from tests.fakes.http_stub import Answer, HttpStub
 
@@ -30,6 +33,7 @@ class FakeLease:
 
     def __init__(self) -> None:
         self.held = False
+        self.is_lost = False
         self.asked = threading.Event()
 
     def start(self) -> None:
@@ -41,6 +45,13 @@ class FakeLease:
     def holds(self) -> bool:
         self.asked.set()
         return self.held
+
+
+class FakeMachine:
+    """Keys that nobody uses here."""
+
+    async def close(self) -> None:
+        """End."""
 
 
 class FakeLeadership:
@@ -115,6 +126,48 @@ async def test_a_command_of_the_terminal_that_leads_sends_nothing(monkeypatch: p
         with leads(config):
             sends = asyncio.create_task(post(stub.url, b"", "text/plain"))
         await held_back(lease, sends, lambda: len(stub.requests))
+
+
+async def test_a_command_for_keys_sends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def machine(*_: object, **__: object) -> FakeMachine:
+        return FakeMachine()
+
+    lease = FakeLease()
+    monkeypatch.setattr(module.Lead, "take", lambda *_, **__: lead_of(lease))
+    monkeypatch.setattr("bot.encryption.service.open_machine", machine)
+    config = parse_config(tmp_path / "config.toml", head("http://127.0.0.1:1"), {DATABASE_URL: DATABASE})
+    async with HttpStub() as stub:
+        stub.will(Answer())
+        async with opened(config, Session(stub.url, UserId("@answerable:example.org"), "DEVICE", "token")):
+            sends = asyncio.create_task(post(stub.url, b"", "text/plain"))
+            await held_back(lease, sends, lambda: len(stub.requests))
+
+
+def test_a_lead_that_guards_nothing_is_of_no_use() -> None:
+    """Without an epoch nothing can be written, so nobody can take a lead and forget to guard what is sent."""
+    lead, other = lead_of(FakeLease()), lead_of(FakeLease())
+    for unguarded in (lambda: lead.epoch, lead.lines):
+        with pytest.raises(RuntimeError):
+            unguarded()
+        with other.guards(), pytest.raises(RuntimeError):
+            unguarded()
+    with lead.guards():
+        assert lead.epoch.number == 7
+    with pytest.raises(RuntimeError):
+        _ = lead.epoch
+
+
+async def test_a_command_that_lost_the_lead_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = FakeLease()
+    monkeypatch.setattr(module.Lead, "take", lambda *_, **__: lead_of(lease))
+    config = parse_config(Path("/nowhere/config.toml"), head("http://127.0.0.1:1"), {})
+    async with HttpStub() as stub:
+        with pytest.raises(Superseded), leads(config):
+            sends = asyncio.create_task(post(stub.url, b"", "text/plain"))
+            assert await asyncio.to_thread(lease.asked.wait, 30)
+            lease.is_lost = True
+            await asyncio.wait_for(sends, 30)
+        assert stub.requests == []
 
 
 async def test_synapse_is_not_answered() -> None:

@@ -202,10 +202,12 @@ def test_a_lease_holds_while_beats_are_taken_and_ends_by_its_own_clock_or_with_t
         assert not lease.holds()
         lease.start()
         _until(lease.holds)
+        assert not lease.is_lost
         began(other)
         assert lost.wait(60)
         clock.now += LEASE_S
         assert not lease.holds()
+        _until(lambda: lease.is_lost)
         lease.stop()
 
 
