@@ -17,7 +17,7 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from moderation.model.facts import Fact, Learnt, RecordsRestored
 from moderation.model.facts.base import owner_of
-from moderation.shards.crossing import CROSSING, LogPlace, learnt, needed
+from moderation.shards.crossing import CROSSING, LogPlace, Purged, learnt, needed
 from moderation.values.errors import Invalid
 from moderation.values.ids import SAFE_INT, RoomId, is_user_id
 from storage.journal.line_format import BadLine, decode, erased_by, is_committed, open_line
@@ -161,7 +161,8 @@ def _learnt(message: Message, checkpoint: Checkpoint, records: Sequence[Record],
         message.origin, message.index, records[0].at_ms, checkpoint.size, checkpoint.root.hex(), message.era
     )
     try:
-        fact, about = _fact(records[0]), _fact(records[1]) if len(records) > 1 else None
+        fact = _fact(records[0])
+        about = _fact(records[1]) if len(records) > 1 else Purged() if needed(fact) >= 0 else None
         if len(records) > 1 and needed(fact) != records[1].index:
             raise NotProved("content")
         got = learnt(fact, place, about, records[-1].at_ms)

@@ -12,7 +12,7 @@ Left to others: what crosses (`moderation/shards/crossing.py`), the form of a me
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from functools import partial
 
 import orjson
@@ -22,13 +22,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.pipeline.crossing_records import CrossingRecords
 from bot.pipeline.pipeline import Pipeline
 from moderation.model.facts import Fact, RecordsRestored
-from moderation.shards.crossing import KINDS, crosses, needed
+from moderation.model.reach import DEPLOYMENT
+from moderation.shards.crossing import KINDS, LogPlace, Purged, crosses, learnt, needed
 from moderation.values.ids import RoomId
 from storage import queries
 from storage.database.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Record
 from storage.projections import EXCHANGE_TIDY, set_meta
+from storage.projections.shards import began_here
 from storage.record_mapping import fact_of_record
 
 from .envelope import enclosed, size_of
@@ -96,12 +98,26 @@ class Publisher:
                 await self._search(era)
             while some := self._crossing.waiting()[:_AT_ONCE]:
                 last = await self._exchange.last(self._journal.origin)
-                messages = await self._pipeline.journal.use(partial(_enclosed, some, era, last), signed=True)
+                begun = await self._begun_here(some, era)
+                messages = await self._pipeline.journal.use(partial(_enclosed, some, era, last, begun), signed=True)
                 if messages:
                     await self._exchange.publish(messages)
                 self._crossing.done(some)
                 count += len(messages)
             return count
+
+    async def _begun_here(self, indexes: Sequence[int], era: str) -> frozenset[int]:
+        """Return the records that end something which crossed, and of which the beginning is purged."""
+        origin, found = self._journal.origin, set()
+        ends = await self._pipeline.journal.use(partial(_without_beginning, indexes))
+        async with self._database.read() as db:
+            for index, fact in ends:
+                end = learnt(fact, LogPlace(origin, index, 0, 0, "", era), Purged())
+                if getattr(fact, "reach", DEPLOYMENT) == DEPLOYMENT and await began_here(db, end):
+                    found.add(index)
+                else:
+                    log.warning("exchange_beginning_purged", index=index, refers=needed(fact))
+        return frozenset(found)
 
     async def _search(self, era: str) -> None:
         """Search the log for what was recorded before the start and is not published."""
@@ -205,7 +221,16 @@ def _not_published(journal: Journal, last: Message | None, era: str, start: int)
     return [record.index for record in journal.read(start, stop) if record.kind in KINDS], stop
 
 
-def _enclosed(indexes: Sequence[int], era: str, last: Message | None, journal: Journal) -> list[Message]:
+def _without_beginning(indexes: Sequence[int], journal: Journal) -> list[tuple[int, Fact]]:
+    """Return those of the records that end what was begun in a record which is purged, if they could cross."""
+    read = ((index, _fact(journal.get(index))) for index in indexes if index < journal.size)
+    ends = [(index, fact) for index, fact in read if fact is not None and crosses(fact, Purged())]
+    return [(index, fact) for index, fact in ends if _about(journal, fact) is None]
+
+
+def _enclosed(
+    indexes: Sequence[int], era: str, last: Message | None, begun: Collection[int], journal: Journal
+) -> list[Message]:
     """Return messages about those of the records that cross; none if this log is shorter than what was published."""
     before = size_of(last) if last is not None and last.era == era else 0
     if before > journal.size:
@@ -217,7 +242,7 @@ def _enclosed(indexes: Sequence[int], era: str, last: Message | None, journal: J
             continue
         fact = _fact(journal.get(index))
         about = _about(journal, fact) if fact is not None else None
-        if fact is not None and crosses(fact, about):
+        if fact is not None and crosses(fact, Purged() if index in begun else about):
             message = enclosed(journal, era, index, needed(fact) if about is not None else -1, before)
             before = size_of(message)
             found.append(message)

@@ -60,6 +60,11 @@ FOUND_BY_EACH = ("credit", "standing", "list")  # bases of bans that each shard 
 
 
 @dataclass(frozen=True, slots=True)
+class Purged:
+    """Stands for a record of the same log that is purged, of which the tables of that shard know that it crossed."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogPlace:
     """The place of a record in the log of another shard, and the signed checkpoint that proves it (root in hex)."""
 
@@ -87,8 +92,10 @@ def needed(fact: Fact) -> int:
     return -1
 
 
-def crosses(fact: Fact, about: Fact | None = None) -> bool:
+def crosses(fact: Fact, about: Fact | Purged | None = None) -> bool:
     """Return whether a fact counts in other shards. `about` is the fact recorded at `needed`, if it is still known."""
+    if isinstance(about, Purged):
+        return needed(fact) >= 0 and not isinstance(fact, EntryConfirmed) and getattr(fact, "why", "") != "time"
     match fact:
         case ListSpared(step="unspared"):
             return isinstance(about, Learnt | ListSpared) and _counts_in_all(about, "spared")
@@ -117,7 +124,7 @@ def crosses(fact: Fact, about: Fact | None = None) -> bool:
     return False
 
 
-def learnt(fact: Fact, place: LogPlace, about: Fact | None = None, about_made: int = 0) -> Learnt:
+def learnt(fact: Fact, place: LogPlace, about: Fact | Purged | None = None, about_made: int = 0) -> Learnt:
     """Return what another shard learns from a fact recorded at `place`. Raises `Invalid` if it does not cross.
 
     `about` is the fact recorded at `needed`, and `about_made` its time.
@@ -174,7 +181,7 @@ def learnt(fact: Fact, place: LogPlace, about: Fact | None = None, about_made: i
     raise AssertionError("`crosses` names a fact that is not handled here")
 
 
-def _place(fact: Fact, about: Fact | None) -> dict[str, Any]:
+def _place(fact: Fact, about: Fact | Purged | None) -> dict[str, Any]:
     """Return where the record stands that a fact changes: what was learnt from another log is named as it is there."""
     if isinstance(about, Learnt) or (isinstance(about, OrderedEverywhere) and about.origin != "-"):
         return {"refers": about.index, "of": about.origin, "of_era": about.era}

@@ -9,7 +9,7 @@ Left to others: what crosses (`moderation/shards/crossing.py`), checking it (`bo
 """
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, insert, select, true, update
@@ -118,6 +118,16 @@ async def changed_by(db: AsyncConnection, fact: Learnt) -> int | None:
     table, conditions = ours
     record = await db.scalar(select(table.c.record).where(table.c.record == fact.refers, *conditions))
     return None if record is None else int(record)
+
+
+async def began_here(db: AsyncConnection, end: Learnt) -> bool:
+    """Tell whether what one of our own records changes was begun in this log and crossed, though it is purged there.
+
+    `end` is that record as the others learn it. Of what is no longer spared no row is left, but its own reach.
+    """
+    if await db.scalar(select(_t.record).where(_t.record == end.refers)) is not None:
+        return False
+    return end.what == "unspared" or await changed_by(db, replace(end, of=HERE)) is not None
 
 
 async def order_of(db: AsyncConnection, recalled: Learnt) -> Any | None:

@@ -20,7 +20,7 @@ from moderation.model.facts import (
     SanctionStarted,
 )
 from moderation.shards.applying import applied
-from moderation.shards.crossing import LogPlace, crosses, learnt
+from moderation.shards.crossing import LogPlace, Purged, crosses, learnt
 from moderation.values.errors import Invalid
 from moderation.values.ids import UserId
 from tests.unit.moderation.builders import ANNA, MARK, NOON, ROOM
@@ -44,7 +44,7 @@ SPARED = ListSpared(room=ROOM, list="cme", subject=ANNA, by=MARK, reason="known"
 ERASE = DataAsked(what="erase-confirmed", subject=ANNA)
 
 # What crosses, with the record that it needs, and as what it is applied.
-CROSSING: list[tuple[Fact, Fact | None, Fact | None]] = [
+CROSSING: list[tuple[Fact, Fact | Purged | None, Fact | None]] = [
     (CHARGE, None, replace(CHARGE, room=None, on=-1, n=0, left=0)),
     (CONFIRMED, HERE_ONLY, replace(CHARGE, room=None, on=-1, n=0, left=0)),
     (VOUCHED, None, replace(VOUCHED, room=None, by=UserId(""))),
@@ -59,6 +59,7 @@ CROSSING: list[tuple[Fact, Fact | None, Fact | None]] = [
         None,
         AccountUnlinked(start=50, subject=TWIN, target=ANNA),
     ),
+    (ENDED, Purged(), replace(ENDED, start=50, n=0, by=UserId(""), reason="")),
     (BARRED, None, replace(BARRED, n=0, by=UserId(""), reason="")),
     (PROLONGED, BARRED, replace(PROLONGED, start=50)),
     (ENDED, BARRED, replace(ENDED, start=50, n=0, by=UserId(""), reason="")),
@@ -67,7 +68,7 @@ CROSSING: list[tuple[Fact, Fact | None, Fact | None]] = [
 ]
 
 # What does not: it reaches one community, or every shard finds it by itself.
-STAYING: list[tuple[Fact, Fact | None]] = [
+STAYING: list[tuple[Fact, Fact | Purged | None]] = [
     (HERE_ONLY, None),
     (CONFIRMED, None),  # the record is gone
     (CONFIRMED, CHARGE),  # it counted everywhere before
@@ -81,20 +82,22 @@ STAYING: list[tuple[Fact, Fact | None]] = [
     (replace(BARRED, basis="list"), None),
     (ENDED, replace(BARRED, basis="credit")),
     (ENDED, None),
+    (replace(ENDED, why="time"), Purged()),
+    (CONFIRMED, Purged()),  # nobody knows its cost
     (replace(ERASE, what="erase"), None),
 ]
 
 
 @pytest.mark.parametrize(("fact", "about", "as_here"), CROSSING, ids=lambda each: type(each).__name__)
 def test_what_reaches_the_deployment_crosses_without_what_means_something_at_home_only(
-    fact: Fact, about: Fact | None, as_here: Fact | None
+    fact: Fact, about: Fact | Purged | None, as_here: Fact | None
 ) -> None:
     got = learnt(fact, PLACE, about, NOON - 5)
     assert applied(got, 50 if got.refers >= 0 else -1) == as_here
 
 
 @pytest.mark.parametrize(("fact", "about"), STAYING, ids=lambda each: type(each).__name__)
-def test_what_concerns_one_community_or_is_found_by_each_shard_stays(fact: Fact, about: Fact | None) -> None:
+def test_what_concerns_one_community_or_is_found_by_each_shard_stays(fact: Fact, about: Fact | Purged | None) -> None:
     assert not crosses(fact, about)
     with pytest.raises(Invalid):
         learnt(fact, PLACE, about)
