@@ -32,6 +32,8 @@ from moderation.model.facts import (
     ListSpared,
     MessageWithheld,
     NoticeGiven,
+    OrderedEverywhere,
+    OrderRecalled,
     PolicyServerSet,
     QuestionAsked,
     RoomEntered,
@@ -65,6 +67,8 @@ NOTHING: tuple[Fact, ...] = (
     MessageWithheld(
         room=ROOM, by="policy_server", refused=5, rule="r", grade="minor", subject=ANNA, event=EventId("$w")
     ),
+    OrderedEverywhere(room=ROOM, n=1, subject=ANNA, by=ANNA, reason="spam"),
+    OrderRecalled(room=ROOM, start=5, why="command", n=1, subject=ANNA, by=ANNA),
     ShardPinned(origin="example.org/two", vkey="example.org/two+00000000+AAAA"),
     ConsoleLinkGiven(room=ROOM, until=5, subject=ANNA, ticket="t"),
     ConsoleOpened(room=ROOM, link=1, until=5, subject=ANNA, session="s"),
