@@ -217,7 +217,7 @@ def test_a_shard_with_others_is_neither_moved_to_files_nor_started_on_them(data:
     ran = CliRunner().invoke(app, ["database", "move", "--to", "sqlite", "--shard", "one"])
     assert getattr(ran.exception, "key", ran.exception) == "cli.database.shards"
     configure("")
-    with pytest.raises(Refused, match=r"config\.shard\.files"):
+    with pytest.raises(Refused, match=r"config\.shards_on_files"):
         shard_parts(load_config(file, {}, shard="one"), *[None] * 5)  # type: ignore[arg-type]
 
 
