@@ -14,6 +14,8 @@ from typing import Any
 
 import vodozemac
 
+from moderation.values.ids import SAFE_INT
+
 from .encoding import MalformedKey, Object, canonical, parse
 from .signing import ED25519, to_be_signed, with_signature
 from .store import Db, Store, forget, meta, set_meta
@@ -111,7 +113,8 @@ class OurDevice:
     def note_counts(self, db: Db, counts: object, unused_fallbacks: object, now_ms: int) -> None:
         """Store how many of our keys are left according to `/sync`. Anything that is not a count is ignored."""
         left = counts.get(CURVE, 0) if isinstance(counts, dict) else None
-        if isinstance(left, int) and not isinstance(left, bool) and str(left) != meta(db, "one_time_keys"):
+        is_count = isinstance(left, int) and not isinstance(left, bool) and 0 <= left <= SAFE_INT
+        if is_count and str(left) != meta(db, "one_time_keys"):
             set_meta(db, "one_time_keys", str(left))
         if isinstance(unused_fallbacks, list) and CURVE not in unused_fallbacks:
             last = int(meta(db, "fallback_ms") or 0)

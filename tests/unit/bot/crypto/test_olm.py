@@ -217,7 +217,16 @@ class TestOneTimeKeys:
     async def test_invalid_counts_change_nothing(self, ann: Side) -> None:
         await ann.run(lambda db: ann.ours.upload(db, ann.now))
         await ann.run(lambda db: ann.ours.uploaded(db, {CURVE: 50}, ann.now))
-        wrong: tuple[object, ...] = (None, [], {CURVE: "3"}, {CURVE: True}, 7)
+        wrong: tuple[object, ...] = (
+            None,
+            [],
+            {CURVE: "3"},
+            {CURVE: True},
+            {CURVE: -1},
+            {CURVE: -(10**18)},
+            {CURVE: 10**5_000},
+            7,
+        )
         for counts in wrong:
             await ann.run(lambda db, counts=counts: ann.ours.note_counts(db, counts, "x", ann.now))  # type: ignore[misc]
         assert (await ann.run(lambda db: ann.ours.upload(db, ann.now))).body == {}
