@@ -109,6 +109,10 @@ class UnitOfWork:
         """Count the time for which answers to urgent requests were waited for."""
         self.waited_s += seconds
 
+    def note_recalled(self, orders: frozenset[OrderPlace]) -> None:
+        """Note orders of other shards whose end will be learnt soon after them."""
+        self.recalled |= orders
+
     def written(self) -> None:
         """Note that what was staged is in the journal."""
         self.first += len(self.staged)
