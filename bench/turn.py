@@ -48,7 +48,7 @@ _BEFORE = 20  # turns in which statements are compiled and pages are read
 
 @dataclass
 class Took:
-    """What turns of one kind took on one engine, in ms."""
+    """Times that turns of one kind took on one engine, in ms."""
 
     waited: list[float] = field(default_factory=list)
     used: list[float] = field(default_factory=list)  # processor time of this process
@@ -57,7 +57,7 @@ class Took:
 
 @dataclass
 class Alone:
-    """What the server takes for one thing by itself, in ms."""
+    """Times that the server takes for one thing by itself, in ms."""
 
     trips: list[float] = field(default_factory=list)
     commits: list[float] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What the bot asks for with each `/sync` (section "Filtering")."""
+"""The filter that the bot sends with each `/sync` (section "Filtering")."""
 
 from typing import Any, Final
 

@@ -19,7 +19,7 @@ TAIL = 10_000  # records at the end of the journal that are read to find what wa
 
 
 class UnreadReasons:
-    """What records such reasons, and tells people who withhold their keys from us."""
+    """Records such reasons, and tells people who withhold their keys from us."""
 
     def __init__(self, pipeline: Pipeline, database: Database) -> None:
         self._pipeline = pipeline

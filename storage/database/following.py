@@ -56,7 +56,7 @@ class Follows:
 
 
 class Following:
-    """What this process, named `who` and `instance`, says while it follows. `clock` gives seconds."""
+    """Reports of this process, named `who` and `instance`, while it follows. `clock` gives seconds."""
 
     def __init__(self, shard: str, who: str, instance: str, clock: Callable[[], float]) -> None:
         self._shard = shard

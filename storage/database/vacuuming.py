@@ -1,4 +1,4 @@
-"""How soon PostgreSQL vacuums the large tables by itself.
+"""Settings that say how soon PostgreSQL vacuums the large tables by itself.
 
 By default it waits until a fifth of a table is dead or new. Of ten million events that is two million, whose index
 entries every search for the oldest walks over. The small tables that change all the time (the outbox, the beats) reach

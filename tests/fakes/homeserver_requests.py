@@ -1,4 +1,4 @@
-"""What the simulated homeserver answers to requests, and what they do to its rooms, accounts and files."""
+"""Answers of the simulated homeserver to requests, and what these do to its rooms, accounts and files."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""Whether the commits that change a table wait for the disk."""
+"""A look at whether the commits that change a table wait for the disk."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an action is, how urgent it may be, and how it is written as JSON."""
+"""The base of all actions: how urgent each may be, and how it is written as JSON."""
 
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, dataclass_transform

@@ -1,4 +1,4 @@
-"""What concerns policy lists: those watched, and our own."""
+"""Actions on policy lists: those watched, and our own."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What concerns one person: verification, and the data held on them."""
+"""Actions that concern one person: verification, and the data held on them."""
 
 from moderation.values.ids import UserId
 

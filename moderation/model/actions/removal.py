@@ -1,4 +1,4 @@
-"""What stops or removes: messages, people, and what undoes that."""
+"""Actions that stop or remove messages and people, and those that undo it."""
 
 from moderation.values.ids import NO_USER, EventId, UserId
 

@@ -1,4 +1,4 @@
-"""What the bot does to rooms: levels and bans, joining and leaving, desks and lobbies."""
+"""Actions on rooms: levels and bans, joining and leaving, desks and lobbies."""
 
 from moderation.values.ids import NO_USER, EventId, UserId
 from moderation.values.notices import Line

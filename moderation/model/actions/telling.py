@@ -1,4 +1,4 @@
-"""What the bot says: answers, notices to people, and messages to desks."""
+"""Actions that say something: answers, notices to people, and messages to desks."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""What a kind of record is, and fields and parts that several kinds have.
+"""The description of a kind of record, and fields and parts that several kinds have.
 
 Rules kept here:
 - A field is in the skeleton for ever, so it is an integer below 2^53 or a short word of printable ASCII, never a

@@ -1,4 +1,4 @@
-"""Whether the homeserver slows the bot down: what `init` and `check` find out, and how an admin ends it."""
+"""Rate limits of the homeserver: what `init` and `check` find out, and how an admin ends it."""
 
 import json
 from pathlib import Path

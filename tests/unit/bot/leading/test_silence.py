@@ -55,7 +55,7 @@ class FakeMachine:
 
 
 class FakeLeadership:
-    """What nobody looks at here."""
+    """A part that nobody looks at here."""
 
     def resign(self, epoch: Epoch) -> None:
         """Say nothing."""
