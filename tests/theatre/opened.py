@@ -1,4 +1,4 @@
-"""What a deployment keeps, as a test opens and reads it itself, on either database, whether its bot runs or not.
+"""The state that a deployment keeps, as a test opens and reads it itself, on either database, bot running or not.
 
 On PostgreSQL only the leader writes: a test writes in the name of the bot that leads, or else leads meanwhile.
 """

@@ -1,4 +1,4 @@
-"""What must hold of every fact about the small room, and of the room between facts."""
+"""Rules that hold of every fact about the small room, and of the room between facts."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an operator takes back in one shard is taken back in all, whichever recorded it first."""
+"""Stories of what an operator takes back in one shard: it is taken back in all, whichever recorded it first."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What holds for good is ended in all shards, though the record with which it began is purged where it was made.
+"""Stories of ends that hold in all shards, though the record of the beginning is purged where it was made.
 
 A ban in force holds its records itself (`bot/admin/records.py`).
 """

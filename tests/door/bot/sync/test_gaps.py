@@ -179,7 +179,7 @@ async def test_a_bot_that_was_removed_while_it_was_away_reads_up_to_its_removal(
 async def test_a_message_that_stands_before_a_known_one_at_the_end_of_a_page_is_recorded(
     theatre: Theatre, line: BadLine, more: int
 ) -> None:
-    """Where several people write at once, pages have their events in another order than answers of `/sync`."""
+    """Pages have events of people who write at once in another order than answers of `/sync`."""
     scene = await _away(theatre)
     bot, count = scene.bot, 2 * backfill.PAGE + more
     said = [await scene.members[0].send_text(scene.room, f"number {n}") for n in range(count)]

@@ -1,4 +1,4 @@
-"""What a leader and a standby write to say that they are alive, and which databases they leave alone."""
+"""Rows that a leader and a standby write to say that they are alive, and which databases they leave alone."""
 
 import asyncio
 import threading
