@@ -7,7 +7,7 @@ Rules kept here:
 - What another account made under these names is refused.
 
 Left to others: what is in them (`fence.py`, `leadership.py`, `storage/journal/postgresql_lines.py`,
-`bot/exchange/postgresql.py`).
+`storage/journal/joint_table.py`, `bot/exchange/postgresql.py`).
 """
 
 from typing import Any, Final
@@ -71,6 +71,12 @@ CREATE TABLE IF NOT EXISTS answerable_shared.checkpoints (
     stamp bytea,
     PRIMARY KEY (shard, day, size),
     UNIQUE (shard, number)
+);
+CREATE TABLE IF NOT EXISTS answerable_shared.joint_checkpoints (
+    day text COLLATE "C" PRIMARY KEY,
+    root text COLLATE "C" NOT NULL,
+    note text NOT NULL,
+    shard text COLLATE "C" NOT NULL
 );
 CREATE TABLE IF NOT EXISTS answerable_shared.erased (
     shard text COLLATE "C" PRIMARY KEY,

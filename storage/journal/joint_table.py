@@ -1,0 +1,99 @@
+"""The joint checkpoints in PostgreSQL, and the closing checkpoints that they are made of.
+
+Rules kept here:
+- A day has one joint checkpoint: the first that is put there stays, whichever shard made it.
+- Only the leader of a shard's log puts one there (`storage/database/fence.py`), and it is durable on return.
+- What is read here proves nothing by itself: who reads it checks it.
+- Errors of the server are raised as SQLAlchemy raises them, so that they are handled as those of the state tables.
+
+Left to others: what a joint checkpoint is (`transparency/joint_checkpoint.py`), the tables
+(`storage/database/shared_tables.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.exc import DBAPIError
+
+from moderation.values.errors import Broken
+from storage.database.fence import Epoch, is_superseded
+from storage.database.place import DatabasePlace
+from storage.database.server import NAME, connect, driver
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_THERE: Final = "SELECT to_regclass('answerable_shared.joint_checkpoints')::text"
+_OF_DAY: Final = "SELECT note FROM answerable_shared.joint_checkpoints WHERE day = %s"
+_OF_ROOT: Final = "SELECT note FROM answerable_shared.joint_checkpoints WHERE root = %s ORDER BY day DESC LIMIT 1"
+_PUT: Final = """
+INSERT INTO answerable_shared.joint_checkpoints (day, root, note, shard) VALUES (%s, %s, %s, %s)
+ON CONFLICT (day) DO NOTHING
+"""
+_CLOSINGS: Final = """
+SELECT DISTINCT ON (s.name) s.name, s.vkey, c.note FROM answerable_shared.shards s
+JOIN answerable_shared.checkpoints c ON c.shard = s.name AND c.day = %s
+WHERE s.name = ANY(%s::text[]) ORDER BY s.name, c.size DESC
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedClosing:
+    """A closing checkpoint as the database has it: the name of the shard, its key as entered there, the note."""
+
+    shard: str
+    vkey: str
+    note: str
+
+
+class JointTable:
+    """The joint checkpoints of the shards of one database. Calls are synchronous; each has a session of its own."""
+
+    def __init__(self, place: DatabasePlace, epoch: Epoch | None = None) -> None:
+        """Take the place of one shard. Without an epoch nothing can be put there."""
+        self._place = place
+        self._epoch = epoch
+
+    def of_day(self, day: str) -> str | None:
+        """Return the note of a day; None if there is none."""
+        return self._note(_OF_DAY, day)
+
+    def of_root(self, root: str) -> str | None:
+        """Return the note that has this root (base64); None if there is none."""
+        return self._note(_OF_ROOT, root)
+
+    def closings(self, day: str, shards: Sequence[str]) -> list[SharedClosing]:
+        """Return the closing checkpoints that these shards have for a day."""
+        with self._session() as db:
+            rows = db.execute(_CLOSINGS, (day, list(shards))).fetchall()
+        return [SharedClosing(*row) for row in rows]
+
+    def put(self, day: str, root: str, note: str) -> None:
+        """Keep the note of a day, unless it has one. Raises `Superseded` if another process leads by now."""
+        epoch = self._epoch
+        if epoch is None:
+            raise Broken("the joint checkpoints were opened for reading only")
+        with self._session() as db, db.transaction():
+            db.execute(epoch.check_sql)
+            db.execute(_PUT, (day, root, note, epoch.shard))
+
+    def _note(self, sql: str, value: str) -> str | None:
+        with self._session() as db:
+            if db.execute(_THERE).fetchone() == (None,):
+                return None
+            row = db.execute(sql, (value,)).fetchone()
+        return str(row[0]) if row else None
+
+    @contextmanager
+    def _session(self) -> "Iterator[Connection[Any]]":
+        psycopg = driver()
+        epoch = self._epoch
+        try:
+            with connect(self._place, durable=True, name=epoch.application_name if epoch else NAME) as db:
+                yield db
+        except psycopg.Error as error:
+            if epoch is not None and is_superseded(error):
+                raise epoch.superseded() from error
+            raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True) from error
