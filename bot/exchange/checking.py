@@ -18,6 +18,7 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 from moderation.model.facts import Fact, Learnt, RecordsRestored
 from moderation.model.facts.base import owner_of
 from moderation.shards.crossing import CROSSING, LogPlace, Purged, learnt, needed
+from moderation.shards.eras import NO_ERA
 from moderation.values.errors import Invalid
 from moderation.values.ids import SAFE_INT, RoomId, is_user_id
 from storage.journal.line_format import BadLine, decode, erased_by, is_committed, open_line
@@ -30,7 +31,7 @@ from storage.journal.transparency.tlog_proof import TlogProof
 from storage.record_mapping import fact_of_record
 
 from .envelope import MOST_BYTES, MessageProof, leaf_of
-from .port import NO_ERA, Message
+from .port import Message
 
 Code = Literal["form", "signature", "inclusion", "part", "content", "gap", "fork"]
 ENDS: frozenset[Code] = frozenset({"gap", "fork"})  # after these, nothing more of that log can be taken

@@ -11,8 +11,6 @@ from typing import Protocol
 
 from moderation.values.errors import AnswerableError
 
-NO_ERA = "-"  # of a log that was never restored from a backup
-
 
 class ExchangeDown(AnswerableError):
     """Raised while the exchange cannot be reached; the same is tried again later."""

@@ -24,6 +24,7 @@ from bot.pipeline.pipeline import Pipeline
 from moderation.model.facts import Fact, RecordsRestored
 from moderation.model.reach import DEPLOYMENT
 from moderation.shards.crossing import KINDS, LogPlace, Purged, crosses, learnt, needed
+from moderation.shards.eras import NO_ERA
 from moderation.values.ids import RoomId
 from storage import queries
 from storage.database.database import Database
@@ -34,7 +35,7 @@ from storage.projections.shards import began_here
 from storage.record_mapping import fact_of_record
 
 from .envelope import enclosed, size_of
-from .port import NO_ERA, Exchange, ExchangeDown, Message
+from .port import Exchange, ExchangeDown, Message
 from .tidying import tidied_up
 
 log = structlog.get_logger()

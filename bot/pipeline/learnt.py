@@ -76,7 +76,7 @@ class LearntConsequences:
 
     async def _ordered(self, db: AsyncConnection, fact: Learnt, cause: int, at_ms: int) -> Sequence[Fact]:
         """Carry out a ban from all rooms that was ordered in another shard, unless it is over or recalled already."""
-        if 0 < fact.until <= at_ms or await waiting_for(db, fact.origin, fact.index):
+        if 0 < fact.until <= at_ms or await waiting_for(db, fact):
             return ()
         found = [await self._knowledge.room(db, room) for room in await queries.active_groups(db)]
         rooms = [room for room in found if room is not None]
@@ -115,14 +115,14 @@ class LearntConsequences:
             return await self._recalled(db, fact, cause)
         as_here = applied(fact, changed)
         if isinstance(as_here, CreditChanged):
-            undone = await waiting_for(db, fact.origin, fact.index)
+            undone = await waiting_for(db, fact)
             return () if undone else await self._of_entry(db, replace(as_here, on=cause), fact.made, at_ms)
         if isinstance(as_here, AccountsLinked | AccountUnlinked):
             linked = replace(as_here, on=cause)
             around = await self._loader.load(db, [linked], on=cause, now_ms=at_ms)
             return [each for each in derive_obligations([linked], around) if each is not linked]
         if isinstance(as_here, ListSpared) and as_here.step == "spared":
-            undone = await waiting_for(db, fact.origin, fact.index)
+            undone = await waiting_for(db, fact)
             return () if undone else await self._of_sparing(db, as_here, cause)
         return ()
 

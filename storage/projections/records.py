@@ -22,6 +22,7 @@ from storage.state import anchor_progress
 
 from . import linked_accounts
 from .common import CASES_FROM, END_MISSING, ERA, EXCHANGE_TIDY, LOST_TIME, add, project, set_meta
+from .eras import note_own_era
 
 
 @project.register
@@ -46,6 +47,7 @@ async def _(fact: NotSeen, db: AsyncConnection, _index: int, at_ms: int) -> None
 @project.register
 async def _(fact: RecordsRestored, db: AsyncConnection, _index: int, at_ms: int) -> None:
     await set_meta(db, ERA, fact.era)
+    await note_own_era(db, fact.era, fact.size)
     await set_meta(db, LOST_TIME, f"{fact.made} {at_ms}")
     await set_meta(db, CASES_FROM, str(fact.cases))
 
@@ -220,7 +222,7 @@ async def _not_tidy(db: AsyncConnection) -> None:
 
 
 async def _forget_learnt(db: AsyncConnection, below: int) -> None:
-    """Delete what was learnt from other shards, except what may still be changed by them.
+    """Delete what was learnt from other shards, except what may still be changed by them, and where their eras begin.
 
     The record of something learnt is that of its row in the tables, but an order has a case, and so a record, of its
     own here: it names the place of the one that was learnt.
@@ -229,7 +231,7 @@ async def _forget_learnt(db: AsyncConnection, below: int) -> None:
     holding = (schema.links, schema.verifications, schema.sanctions, schema.list_spared)
     gone = [t.record.not_in(select(table.c.record)) for table in holding]
     carried_out = exists().where(o.origin == t.origin, o.era == t.era, o.idx == t.idx)
-    await db.execute(delete(schema.learnt).where(t.record < below, ~carried_out, *gone))
+    await db.execute(delete(schema.learnt).where(t.record < below, t.what != "restored", ~carried_out, *gone))
 
 
 @project.register

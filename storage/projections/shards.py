@@ -19,9 +19,11 @@ from moderation.model.facts import HERE, Learnt, OrderedEverywhere, OrderRecalle
 from moderation.model.reach import DEPLOYMENT
 from moderation.shards.applying import applied, waits_for_other
 from moderation.shards.crossing import FOUND_BY_EACH
+from moderation.shards.eras import written_in
 from storage import schema
 
 from .common import add, project, put
+from .eras import eras_naming, eras_of, is_ours
 
 _KEPT = frozenset(field.name for field in fields(Learnt)) & frozenset(schema.learnt.c.keys())
 _t = schema.learnt.c
@@ -34,10 +36,10 @@ async def _(fact: Learnt, db: AsyncConnection, index: int, _at_ms: int) -> None:
     changed = await changed_by(db, fact) if waits_for_other(fact) else -1
     values = {name: getattr(fact, name) for name in _KEPT}
     values |= {"idx": fact.index, "record": index, "position": fact.position, "waits": int(changed is None)}
-    values["of"], _ = fact.changed_log
+    values["of"], values["of_era"] = fact.changed_log
     await db.execute(insert(schema.learnt).values(**values))
     await _apply(fact, db, index, changed)
-    for row in await waiting_for(db, fact.origin, fact.index):
+    for row in await waiting_for(db, fact):
         await db.execute(update(schema.learnt).where(_t.record == row.record).values(waits=0))
         if row.what == "entry":  # it stands in the ledger already, where it undoes nothing yet
             own = schema.credit.c.record == row.record
@@ -107,13 +109,14 @@ async def is_learnt(db: AsyncConnection, fact: Learnt) -> bool:
 async def changed_by(db: AsyncConnection, fact: Learnt) -> int | None:
     """Return our record of the one that a learnt one changes; None if it is not learnt, or none that could be changed.
 
-    Of our own only what other shards know can be changed by them, and only of the person whom they name.
+    Of our own only what other shards know can be changed by them, and only of the person whom they name. What had the
+    same number in a time that is lost, since the log was restored, is another record.
     """
     of, era = fact.changed_log
     if of != HERE:
         return await record_of(db, of, era, fact.refers)
     ours = _ours(fact)
-    if ours is None:
+    if ours is None or not await is_ours(db, era, fact.refers):
         return None
     table, conditions = ours
     record = await db.scalar(select(table.c.record).where(table.c.record == fact.refers, *conditions))
@@ -127,15 +130,21 @@ async def began_here(db: AsyncConnection, end: Learnt) -> bool:
     """
     if await db.scalar(select(_t.record).where(_t.record == end.refers)) is not None:
         return False
-    return end.what == "unspared" or await changed_by(db, replace(end, of=HERE)) is not None
+    return end.what == "unspared" or await changed_by(db, replace(end, of=HERE, of_era=end.era)) is not None
 
 
 async def order_of(db: AsyncConnection, recalled: Learnt) -> Any | None:
     """Return the row of the order that another shard recalls, if this shard carries it out."""
     o, (of, era) = schema.orders.c, recalled.changed_log
-    place = (o.origin == "-", o.record == recalled.refers) if of == HERE else (o.origin == of, o.idx == recalled.refers)
-    wanted = select(schema.orders).where(*place, _names(o.subject, recalled.subject))
-    return (await db.execute(wanted.order_by(o.era != era, o.record.desc()).limit(1))).first()
+    wanted = select(schema.orders).where(_names(o.subject, recalled.subject))
+    if of == HERE:
+        own = wanted.where(o.origin == "-", o.record == recalled.refers)
+        return (await db.execute(own)).first() if await is_ours(db, era, recalled.refers) else None
+    theirs = wanted.where(o.origin == of, o.idx == recalled.refers)
+    for each in await eras_naming(db, of, era, recalled.refers):
+        if found := (await db.execute(theirs.where(o.era == each))).first():
+            return found
+    return None
 
 
 def _ours(fact: Learnt) -> tuple[Table, Sequence[ColumnElement[bool]]] | None:
@@ -171,12 +180,16 @@ async def record_of(db: AsyncConnection, origin: str, era: str, index: int) -> i
 
     A log that continues from a backup refers to what it had recorded before, which was learnt in an earlier era.
     """
-    found = select(_t.record).where(_t.origin == origin, _t.idx == index).order_by(_t.era != era, _t.record.desc())
-    record = await db.scalar(found.limit(1))
-    return None if record is None else int(record)
+    for each in await eras_naming(db, origin, era, index):
+        record = await db.scalar(select(_t.record).where(_t.origin == origin, _t.era == each, _t.idx == index))
+        if record is not None:
+            return int(record)
+    return None
 
 
-async def waiting_for(db: AsyncConnection, origin: str, index: int) -> Sequence[Any]:
-    """Return what was learnt before the record of another log that it changes."""
-    waits = select(schema.learnt).where(_t.of == origin, _t.refers == index, _t.waits == 1)
-    return (await db.execute(waits.order_by(_t.record))).all()
+async def waiting_for(db: AsyncConnection, begun: Learnt) -> Sequence[Any]:
+    """Return what was learnt before the record of another log that it changes, which is being learnt now."""
+    waits = select(schema.learnt).where(_t.of == begun.origin, _t.refers == begun.index, _t.waits == 1)
+    rows = (await db.execute(waits.order_by(_t.record))).all()
+    eras = await eras_of(db, begun.origin) if rows else ()
+    return [row for row in rows if begun.era in written_in(eras, row.of_era, begun.index)]

@@ -23,6 +23,7 @@ learnt = Table(
     Column("why", String, info=PLAIN),
     Column("method", String, info=PLAIN),
     Column("of", String, server_default="-", info=PLAIN),  # the log (or `HERE`) of the record that it changes
+    Column("of_era", String, server_default="-", info=PLAIN),  # the era in which that one is named
 )
 Index("learnt_by_record", learnt.c.record)
 Index("learnt_that_waits", learnt.c.of, learnt.c.refers, learnt.c.waits)

@@ -208,7 +208,8 @@ async def test_an_account_is_parted_again_though_the_link_is_learnt_later(db: As
 async def test_a_log_that_goes_on_from_a_backup_may_change_what_was_learnt_before(db: AsyncConnection) -> None:
     log = Log("example.org/one", [BAN, SanctionEnded(start=0, kind="ban", why="reversed", subject=ANNA)])
     ban, end = log.crossing()
-    await apply(db, ban, replace(end, era="r1"))
+    restored = replace(ban, what="restored", era="r1", index=1)
+    await apply(db, ban, restored, replace(end, era="r1", index=2))
     assert await queries.all_in_force(db) == ()
 
 
