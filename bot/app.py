@@ -12,7 +12,7 @@ Rules kept here, in this order:
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -56,8 +56,10 @@ from .matrix.http import Wire
 from .matrix.known_limit import known_limit, remember_limit
 from .matrix.login import Session
 from .matrix.synapse_admin import SynapseAdmin
+from .monitoring.health import leader_report
 from .monitoring.page import WatchPage
 from .monitoring.pulse import Pulse
+from .monitoring.report import HealthReport
 from .monitoring.systemd import ServiceManager
 from .monitoring.trusted_time import Doubts, TrustedTime, unheard
 from .monitoring.vitals import Looker, nobody_follows
@@ -107,10 +109,12 @@ async def serve(
     manager: ServiceManager = NO_MANAGER,
     trusted: TrustedTime | None = None,
     lead: Lead | None = None,
+    page: WatchPage | None = None,
 ) -> None:
     """Run the bot until `stop` is set. Raises any error that makes it useless to continue.
 
-    `lead`: that of this process, if it was taken already; it is not ended here.
+    `lead`: that of this process, if it was taken already; it is not ended here. `page`: the pages for monitoring, if
+    they are to be served; that is left to the caller, too.
     """
     async with AsyncExitStack() as stack:
         lead = await leading(config, stack, lead)
@@ -142,7 +146,9 @@ async def serve(
         core = Core(
             config, homeserver, machine, stores, intake, pipeline, clock, keys_age, trusted.doubt, shards, standbys
         )
-        await RunningBot(core).run(stop, manager)
+        bot = RunningBot(core)
+        with page.showing(bot.report) if page is not None else nullcontext():
+            await bot.run(stop, manager)
         await keys_age.grow(ends=True)
         await pipeline.commit((BotStopped(sealed=1),))
 
@@ -205,7 +211,7 @@ class RunningBot:
         self._tables_sample = TablesSample(config.place, database, pipeline, config.policy)
         self._old_events = OldEvents(database, pipeline, config.policy, clock, core.doubts)
         self._scheduler = self._make_scheduler()
-        self._page = self._make_page()
+        self._looker = self._make_looker()
         self._front = make_front(self._services, config, texts)
         words = partial(words_of, core.stores.journal)
         self._server_reports = ServerReports(self._services, words, _admin(core))
@@ -263,9 +269,9 @@ class RunningBot:
             behind=self._gaps.any,
         )
 
-    def _make_page(self) -> WatchPage | None:
+    def _make_looker(self) -> Looker:
         core = self._core
-        looker = Looker(
+        return Looker(
             database=core.stores.database,
             journal=core.stores.journal,
             data_dir=core.config.data_dir,
@@ -279,7 +285,10 @@ class RunningBot:
             tables_differ=lambda: self._tables_sample.differs,
             standbys=core.standbys,
         )
-        return WatchPage(looker, core.config.watch.listen) if core.config.watch.listen else None
+
+    async def report(self) -> HealthReport:
+        """Return how the bot is."""
+        return leader_report(await self._looker.look())
 
     async def _keys_changed(self, brought_back: bool) -> None:
         self._keys.look_again()
@@ -335,7 +344,7 @@ class RunningBot:
             self._policy_watch.run,
             *(self._core.shards.works() if self._core.shards is not None else ()),
         )
-        servers = (self._control, self._callback, self._page, self._front)
+        servers = (self._control, self._callback, self._front)
         return (
             self._listener.run(),
             self._keys.run(),

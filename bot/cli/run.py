@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bot.config.config import Config
     from bot.leading.lead import Lead
     from bot.matrix.login import Session
+    from bot.monitoring.page import WatchPage
     from bot.monitoring.systemd import ServiceManager
 
 LOCK_FILE = "lock"
@@ -175,19 +176,23 @@ async def _logged(config: "Config", *, standby: bool) -> None:
 
 
 async def _run(config: "Config", *, standby: bool) -> None:
+    from bot.monitoring.page import WatchPage
     from bot.monitoring.systemd import ServiceManager
 
-    stop, manager = asyncio.Event(), ServiceManager.of()
+    stop, manager, page = asyncio.Event(), ServiceManager.of(), WatchPage(config.watch.listen)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _asked, stop, number)
-    if config.place.url is None:
-        await _serve(config, stop, manager)
-    else:
-        await _serve_if_leading(config, stop, manager, standby=standby)
+    async with page.served():
+        if config.place.url is None:
+            await _serve(config, stop, manager, page)
+        else:
+            await _serve_if_leading(config, stop, manager, page, standby=standby)
 
 
-async def _serve_if_leading(config: "Config", stop: asyncio.Event, manager: "ServiceManager", *, standby: bool) -> None:
+async def _serve_if_leading(
+    config: "Config", stop: asyncio.Event, manager: "ServiceManager", page: "WatchPage", *, standby: bool
+) -> None:
     """Take the lead, or wait for it as a standby; then serve until told to stop."""
     from bot.leading.lead import Lead
     from bot.leading.standby import Standby
@@ -195,15 +200,17 @@ async def _serve_if_leading(config: "Config", stop: asyncio.Event, manager: "Ser
     alive = asyncio.create_task(manager.alive()) if standby else None
     if standby:
         await asyncio.to_thread(_load_all)
-        async with _answering(config.data_dir):
-            lead = await Standby(config, _superseded).until_leading(stop, manager)
+        follows = Standby(config, _superseded)
+        with page.showing(follows.report):
+            async with _answering(config.data_dir):
+                lead = await follows.until_leading(stop, manager)
     else:
         lead = await Lead.waited_for(config, stop, _superseded)
     if lead is None:  # told to stop
         return
     try:
         with lead.guards():
-            await _serve(config, stop, manager, lead, alive)
+            await _serve(config, stop, manager, page, lead, alive)
     except Exception:  # such as a connection that the new leader has ended
         if await asyncio.to_thread(lead.was_lost):
             _superseded()
@@ -246,16 +253,20 @@ async def _serve(
     config: "Config",
     stop: asyncio.Event,
     manager: "ServiceManager",
+    page: "WatchPage",
     lead: "Lead | None" = None,
     alive: "asyncio.Task[None] | None" = None,
 ) -> None:
-    session = await _session(config, stop, lead)
-    if session is not None:
-        from bot.app import serve
+    from bot.monitoring.report import starting_to_lead
 
-        if alive is not None:
-            alive.cancel()
-        await serve(config, session, stop, manager=manager, lead=lead)
+    with page.showing(starting_to_lead):
+        session = await _session(config, stop, lead)
+        if session is not None:
+            from bot.app import serve
+
+            if alive is not None:
+                alive.cancel()
+            await serve(config, session, stop, manager=manager, lead=lead, page=page)
 
 
 def _asked(stop: asyncio.Event, number: int) -> None:

@@ -32,6 +32,11 @@ class Away:
         was, self._wait_s, self._waited_s, self._said = self._wait_s > 0, 0.0, 0.0, ""
         return was
 
+    @property
+    def is_waiting(self) -> bool:
+        """True if the database was away when it was last asked."""
+        return self._wait_s > 0
+
     async def wait(self, error: DatabaseRefused, stop: asyncio.Event) -> None:
         """Wait a while, or until `stop` is set. Raises `error` if waiting cannot help, or not any more."""
         if self._waited_s >= error.patience_s:

@@ -286,11 +286,11 @@ def _where(path: Path) -> str:
 
 @contextmanager
 def worded(place: DatabasePlace) -> Iterator[None]:
-    """Turn an error of the server into a `Refused` that says what to do."""
+    """Turn an error of the server, also one that a small store raised, into a `Refused` that says what to do."""
     try:
         yield
     except Exception as error:
-        refusal = refusal_of(error, place) if is_of_driver(error) else None
+        refusal = refusal_of(error, place) if is_of_driver(error) or isinstance(error, OSError) else None
         if refusal is None:
             raise
         raise refusal from error

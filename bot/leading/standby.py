@@ -3,13 +3,16 @@
 Rules kept here:
 - It signs nothing, asks nothing of the homeserver, and writes no table but the line that says how far it is.
 - While the database is away nobody is taken for gone: the leader cannot say that it is alive either.
-- A database that the deployment was moved away from is neither followed nor led.
+- A database that the deployment was moved away from, or that a newer version made, is refused at the start.
+- A machine that may not lead any more goes on following, and says why; it does not take the lead.
 - Of several standbys one takes the lead, and the others follow it.
 Left to others: the files (`storage/journal/follower.py`), when a leader counts as gone
-(`storage/database/leadership.py`).
+(`storage/database/leadership.py`), what keeps a machine from leading (`able.py`).
 """
 
 import asyncio
+import shutil
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -17,12 +20,16 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from bot.config.config import Config
+from bot.monitoring.report import HealthReport
+from bot.monitoring.standby_health import Obstacle, StandbyVitals, standby_report
 from bot.monitoring.systemd import ServiceManager
+from storage.database.database import refuse_newer
 from storage.database.fence import LedElsewhere
 from storage.database.moved import refuse_moved
 from storage.database.refusals import DatabaseRefused, is_of_driver, refusal_of
 from storage.journal.level import files_differ, open_follower
 
+from .able import must_be_able_to_lead, obstacle_to_leading
 from .away import LOOK_S, Away, until_told
 from .lead import Lead, enrolled, lines_of, worded
 
@@ -32,6 +39,8 @@ if TYPE_CHECKING:
     from storage.journal.postgresql_lines import PostgresLines
 
 log = structlog.get_logger()
+
+_CHECK_S = 30.0  # how often it looks whether it could lead
 
 
 class Standby:
@@ -46,6 +55,17 @@ class Standby:
         self._leader = ""  # whom it followed last
         self._unfinished = ""  # what was told of erasures and purges that cannot be carried out here
         self._away = Away(config.place)
+        self._level_s: float | None = None  # when it last had all records
+        self._records = 0
+        self._obstacle: Obstacle = ""
+        self._checked_s = 0.0
+
+    async def report(self) -> HealthReport:
+        """Return how well this process follows."""
+        disk = await asyncio.to_thread(shutil.disk_usage, self._config.data_dir)
+        age_s = -1.0 if self._level_s is None else time.monotonic() - self._level_s
+        away, unfinished = self._away.is_waiting, bool(self._unfinished)
+        return standby_report(StandbyVitals(age_s, self._records, away, self._obstacle, unfinished, disk.free))
 
     async def until_leading(self, stop: asyncio.Event, manager: ServiceManager) -> Lead | None:
         """Follow until this process leads; None if `stop` was set before.
@@ -84,13 +104,15 @@ class Standby:
         leadership, follower = self._opened()
         while follower.step():
             pass
+        self._level_s, self._records = time.monotonic(), follower.size
         leadership.follow(follower.size, follower.unfinished)
         leader = leadership.look()  # afterwards: a leader is not gone because this one was busy
         self._tell(leader)
         self._tell_unfinished(follower.unfinished)
         if not leadership.may_take_over(leader):
+            self._look_for_obstacle()
             return None
-        refuse_moved(self._config.place)
+        must_be_able_to_lead(self._config.place)
         log.info("taking_over", leader=leader.who, epoch=leader.epoch + 1, records=follower.size)
         self._close_files()
         leadership.follow_no_more()
@@ -105,11 +127,21 @@ class Standby:
         config, place = self._config, self._config.place
         if self._leadership is None:
             refuse_moved(place)
+            refuse_newer(place)
             self._leadership = enrolled(config)
         if self._follower is None:
             self._table = lines_of(place, f"answerable/{place.shard}/standby")
             self._follower = open_follower(config.data_dir, self._table)
         return self._leadership, self._follower
+
+    def _look_for_obstacle(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._checked_s < _CHECK_S:
+            return
+        found, self._checked_s = obstacle_to_leading(self._config.place), now_s
+        if found and found != self._obstacle:
+            log.error("may_not_lead", why=found)
+        self._obstacle = found
 
     def _tell(self, leader: "Leader") -> None:
         if self._away.is_over() or leader.who != self._leader:

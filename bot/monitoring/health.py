@@ -1,12 +1,16 @@
-"""The bot's health, as a pure function of one look: no reason, or all reasons why it is not well.
+"""The health of the bot that moderates, as a pure function of one look: no reason, or all reasons why it is not well.
 
 Rules kept here:
 - What only people can mend (a case that nobody decides) does not count.
 - The codes are documented, with what to do, in `docs/operating.md`, and never change.
+
+Left to others: the health of a standby (`standby_health.py`).
 """
 
 from collections.abc import Callable, Mapping
 
+from .metrics import text
+from .report import HealthReport
 from .vitals import Vitals
 
 SILENT_S = 120.0  # the homeserver holds an answer back for 30 s at most
@@ -31,3 +35,31 @@ WRONG: Mapping[str, Callable[[Vitals], bool]] = {
 def reasons(vitals: Vitals) -> tuple[str, ...]:
     """Return why the bot is not well; nothing if it is."""
     return tuple(code for code, is_wrong in WRONG.items() if is_wrong(vitals))
+
+
+def leader_report(vitals: Vitals) -> HealthReport:
+    """Return what the pages say of the bot that moderates."""
+    found = reasons(vitals)
+    numbers = {
+        "answerable_healthy": not found,
+        "answerable_leads": True,
+        "answerable_up_seconds": vitals.up_s,
+        "answerable_sync_age_seconds": vitals.sync_age_s,
+        "answerable_lag_seconds": vitals.lag_s,
+        "answerable_outbox_waiting": vitals.outbox_waiting,
+        "answerable_outbox_oldest_seconds": vitals.outbox_oldest_s,
+        "answerable_gaps_open": vitals.gaps_open,
+        "answerable_undecryptable_events": vitals.undecryptable,
+        "answerable_cases_open": vitals.cases_open,
+        "answerable_cases_overdue": vitals.cases_overdue,
+        "answerable_journal_records": vitals.records,
+        "answerable_journal_unsigned_records": vitals.unsigned,
+        "answerable_checkpoint_age_seconds": vitals.checkpoint_age_s,
+        "answerable_disk_free_bytes": vitals.disk_free,
+        "answerable_keys_lost": vitals.keys_lost,
+        "answerable_tables_differ": vitals.tables_differ,
+        "answerable_standbys": vitals.standbys.there,
+        "answerable_standby_behind_records": vitals.standbys.behind,
+        "answerable_standby_unfinished": vitals.standbys.unfinished,
+    }
+    return HealthReport("leader", found, text(numbers))

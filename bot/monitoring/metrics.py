@@ -8,13 +8,13 @@ Rules kept here:
 - No label has a value that people choose.
 """
 
-from .health import reasons
-from .vitals import Vitals
+from collections.abc import Mapping
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 METRICS: dict[str, str] = {
     "answerable_healthy": "1: well. 0: /health says why not.",
+    "answerable_leads": "1: this process moderates. 0: it starts, or stands by.",
     "answerable_up_seconds": "Since the start.",
     "answerable_sync_age_seconds": "Since the homeserver last answered; -1: not yet.",
     "answerable_lag_seconds": "How long ago it handed over what is not recorded yet; 0: all is.",
@@ -32,42 +32,19 @@ METRICS: dict[str, str] = {
     "answerable_tables_differ": "1: a row of the database is not what the records say.",
     "answerable_standbys": "Machines that follow the log, and said so within the last minute.",
     "answerable_standby_behind_records": "Records that the last of them does not have yet.",
+    "answerable_standby_level_age_seconds": "Of a standby: since it last had all records; -1: not yet.",
     "answerable_standby_unfinished": "1: a standby could not carry out an erasure or a purge.",
 }
 
 
-def text(vitals: Vitals) -> str:
-    """Return the page."""
-    values = _values(vitals)
-    lines = (
-        f"# HELP {name} {meaning}\n# TYPE {name} gauge\n{name} {values[name]}\n" for name, meaning in METRICS.items()
+def text(numbers: Mapping[str, float]) -> str:
+    """Return the page with these numbers, in the order of `METRICS`."""
+    return "".join(
+        f"# HELP {name} {meaning}\n# TYPE {name} gauge\n{name} {_number(numbers[name])}\n"
+        for name, meaning in METRICS.items()
+        if name in numbers
     )
-    return "".join(lines)
 
 
-def _values(vitals: Vitals) -> dict[str, str]:
-    return {
-        "answerable_healthy": str(int(not reasons(vitals))),
-        "answerable_up_seconds": _number(vitals.up_s),
-        "answerable_sync_age_seconds": _number(vitals.sync_age_s),
-        "answerable_lag_seconds": _number(vitals.lag_s),
-        "answerable_outbox_waiting": str(vitals.outbox_waiting),
-        "answerable_outbox_oldest_seconds": _number(vitals.outbox_oldest_s),
-        "answerable_gaps_open": str(vitals.gaps_open),
-        "answerable_undecryptable_events": str(vitals.undecryptable),
-        "answerable_cases_open": str(vitals.cases_open),
-        "answerable_cases_overdue": str(vitals.cases_overdue),
-        "answerable_journal_records": str(vitals.records),
-        "answerable_journal_unsigned_records": str(vitals.unsigned),
-        "answerable_checkpoint_age_seconds": _number(vitals.checkpoint_age_s),
-        "answerable_disk_free_bytes": str(vitals.disk_free),
-        "answerable_keys_lost": str(int(vitals.keys_lost)),
-        "answerable_tables_differ": str(int(vitals.tables_differ)),
-        "answerable_standbys": str(vitals.standbys.there),
-        "answerable_standby_behind_records": str(vitals.standbys.behind),
-        "answerable_standby_unfinished": str(int(vitals.standbys.unfinished)),
-    }
-
-
-def _number(seconds: float) -> str:
-    return f"{seconds:.3f}".rstrip("0").rstrip(".")
+def _number(value: float) -> str:
+    return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(int(value))

@@ -1,15 +1,19 @@
 """The pages for monitoring, ``/health`` and ``/metrics``: on this machine alone, and only if the settings ask for it.
 
-``/health`` is JSON: `healthy`, and `reasons` (codes, `health.py`); status 200, or 503 if there are any.
+``/health`` is JSON: `healthy`, `role` (`report.py`) and `reasons` (codes: `health.py`, `standby_health.py`); the status
+is 200, or 503 if there are any.
 
 Rules kept here:
 - Only this machine is answered; a browser on it that was led here under another name is not.
-- A request changes nothing, and requests share one look (`vitals.py`).
+- A request changes nothing.
+- One server answers as long as the process runs, so the port stays open while a standby becomes the leader.
 
-Left to others: serving (`bot/matrix/local_server.py`).
+Left to others: serving (`bot/matrix/local_server.py`), what is said (`report.py`).
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import orjson
 from aiohttp import web
@@ -17,38 +21,55 @@ from aiohttp import web
 from bot.config.oidc import is_loopback, listen_address
 from bot.matrix.local_server import serve
 
-from .health import reasons
-from .metrics import CONTENT_TYPE, text
-from .vitals import Looker
+from .metrics import CONTENT_TYPE
+from .report import Source, starting
 
 _LONGEST_LINE = 1_000
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class WatchPage:
-    """The server of both pages, while `run` runs."""
+    """The server of both pages. Without an address it serves nothing."""
 
-    def __init__(self, looker: Looker, listen: str) -> None:
-        self._looker = looker
-        self._address = listen_address(listen)
+    def __init__(self, listen: str | None) -> None:
+        self._address = listen_address(listen) if listen else None
+        self._sources: list[Source] = [starting]
         self.listening = asyncio.Event()
 
-    async def run(self) -> None:
-        """Serve until cancelled."""
-        await serve(self._handle, self._address, name="watch", listening=self.listening, longest_line=_LONGEST_LINE)
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[None]:
+        """Serve in this block."""
+        task = asyncio.create_task(self._serve())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    @contextmanager
+    def showing(self, source: Source) -> Iterator[None]:
+        """Show what `source` says, in this block; blocks end in reverse order."""
+        self._sources.append(source)
+        try:
+            yield
+        finally:
+            self._sources.pop()
+
+    async def _serve(self) -> None:
+        if self._address is not None:
+            await serve(self._handle, self._address, name="watch", listening=self.listening, longest_line=_LONGEST_LINE)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if not is_loopback(_host(request)):
             return web.Response(status=421, headers=_HEADERS)  # Misdirected Request (RFC 9110, 15.5.20)
         if request.method not in ("GET", "HEAD") or request.path not in ("/health", "/metrics"):
             return web.Response(status=404, headers=_HEADERS)
-        vitals = await self._looker.look()
+        report = await self._sources[-1]()
         if request.path == "/metrics":
-            return web.Response(body=text(vitals).encode(), headers={**_HEADERS, "Content-Type": CONTENT_TYPE})
-        found = reasons(vitals)
-        body = orjson.dumps({"healthy": not found, "reasons": found})
+            return web.Response(body=report.metrics.encode(), headers={**_HEADERS, "Content-Type": CONTENT_TYPE})
+        body = orjson.dumps({"healthy": not report.reasons, "role": report.role, "reasons": report.reasons})
         return web.Response(
-            body=body, status=503 if found else 200, headers={**_HEADERS, "Content-Type": "application/json"}
+            body=body, status=503 if report.reasons else 200, headers={**_HEADERS, "Content-Type": "application/json"}
         )
 
 

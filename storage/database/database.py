@@ -150,6 +150,12 @@ def refuse_other_schema(place: DatabasePlace, *, only_newer: bool = False) -> No
         sqlite.refuse_other_schema(place.file, only_newer=only_newer)
 
 
+def refuse_newer(place: DatabasePlace) -> None:
+    """Raise `Invalid` or `DatabaseRefused` if a newer version of this program made the database."""
+    if is_there(place):
+        refuse_other_schema(place, only_newer=True)
+
+
 def commits_of(place: DatabasePlace) -> tuple[tuple[int, ...], object]:
     """Return a value that changes with each commit, and whenever that of `state_of` does.
 

@@ -69,7 +69,7 @@ class TestRun:
     STUB = """
 import sys, types
 stub = types.ModuleType("bot.app")
-async def serve(config, session, stop, *, manager, lead):
+async def serve(config, session, stop, *, manager, lead, page):
     print("serving", session.user, flush=True)
     await stop.wait()
     print("stopped", flush=True)

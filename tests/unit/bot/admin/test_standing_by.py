@@ -8,6 +8,7 @@ import pytest
 from bot.cli import run
 from bot.config.config import parse_config
 from bot.leading.standby import Standby
+from bot.monitoring.page import WatchPage
 from bot.monitoring.systemd import ServiceManager
 from bot.runtime.asking import NO_DOOR, ask_bot
 from moderation.values.errors import Refused
@@ -32,7 +33,7 @@ async def test_a_standby_answers_that_another_machine_leads(tmp_path: Path, monk
     monkeypatch.setattr(Standby, "until_leading", follow)
     (tmp_path / "data").mkdir()
     config = parse_config(tmp_path / "config.toml", HEAD, {})
-    await run._serve_if_leading(config, asyncio.Event(), ServiceManager(None, None), standby=True)
+    await run._serve_if_leading(config, asyncio.Event(), ServiceManager(None, None), WatchPage(None), standby=True)
     assert said == ["cli.operate.stands_by"] * 2
     assert await refusal(config.data_dir, "keys-status") == NO_DOOR
 
@@ -50,5 +51,5 @@ async def test_a_standby_loads_the_whole_program_before_it_follows(
     monkeypatch.setattr(Standby, "until_leading", follow)
     (tmp_path / "data").mkdir()
     config = parse_config(tmp_path / "config.toml", HEAD, {})
-    await run._serve_if_leading(config, asyncio.Event(), ServiceManager(None, None), standby=True)
+    await run._serve_if_leading(config, asyncio.Event(), ServiceManager(None, None), WatchPage(None), standby=True)
     assert done == ["bot.app", "bot.cli.session", "follows"]

@@ -18,6 +18,7 @@ from bot.leading import lead as module
 from bot.leading.lead import Lead, leading, leads
 from bot.matrix.login import Session
 from bot.matrix.other_servers import post
+from bot.monitoring.page import WatchPage
 from bot.monitoring.systemd import ServiceManager
 from bot.outside import gate
 from moderation.values.ids import UserId
@@ -113,7 +114,9 @@ async def test_a_start_does_not_log_in(tmp_path: Path, monkeypatch: pytest.Monke
         stub.will(Answer(json=made))
         file = tmp_path / "config.toml"
         config = parse_config(file, head(stub.url), {"ANSWERABLE_PASSWORD": "pw"})
-        runs = asyncio.create_task(run._serve_if_leading(config, ends, ServiceManager(None, None), standby=False))
+        runs = asyncio.create_task(
+            run._serve_if_leading(config, ends, ServiceManager(None, None), WatchPage(None), standby=False)
+        )
         await held_back(lease, runs, lambda: len(stub.requests))
 
 

@@ -1,6 +1,5 @@
 """The pages, over real sockets, a real database and a real log."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,10 @@ import aiohttp
 import pytest
 from sqlalchemy import insert
 
+from bot.monitoring.health import leader_report
 from bot.monitoring.page import WatchPage
 from bot.monitoring.pulse import Pulse
+from bot.monitoring.report import HealthReport, starting
 from bot.monitoring.trusted_time import Doubt
 from bot.monitoring.vitals import Looker
 from bot.runtime.clock import wall_clock
@@ -44,7 +45,10 @@ class Watched:
             doubts=lambda: self.doubt,
             tables_differ=lambda: False,
         )
-        self.page = WatchPage(self.looker, f"127.0.0.1:{self.port}")
+        self.page = WatchPage(f"127.0.0.1:{self.port}")
+
+    async def report(self) -> HealthReport:
+        return leader_report(await self.looker.look())
 
     async def _undecryptable(self) -> int:
         return 3
@@ -70,35 +74,49 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     database, keys = await Database.open(DatabasePlace(tmp_path)), PersonKeys.open(DatabasePlace(tmp_path))
     journal = Journal.open(tmp_path, "example.org/log", keys, wall_clock())
     made = Watched(tmp_path, database, journal)
-    task = asyncio.create_task(made.page.run())
-    await made.page.listening.wait()
-    yield made
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with made.page.served():
+        await made.page.listening.wait()
+        with made.page.showing(made.report):
+            yield made
     journal.close(wall_clock())
     keys.close()
     await database.close()
 
 
 async def test_healthy_is_200_and_unhealthy_is_503_with_reasons(watched: Watched) -> None:
-    assert await watched.get("/health") == (200, "application/json", '{"healthy":true,"reasons":[]}')
+    assert await watched.get("/health") == (200, "application/json", '{"healthy":true,"role":"leader","reasons":[]}')
     watched.ahead_ms = 121_000
     watched.look_anew()
     assert await watched.get("/health") == (
         503,
         "application/json",
-        '{"healthy":false,"reasons":["homeserver_silent"]}',
+        '{"healthy":false,"role":"leader","reasons":["homeserver_silent"]}',
     )
     watched.heard_ms = 0
     watched.look_anew()
-    assert (await watched.get("/health"))[0::2] == (503, '{"healthy":false,"reasons":["starting"]}')
+    assert (await watched.get("/health"))[0::2] == (503, '{"healthy":false,"role":"leader","reasons":["starting"]}')
+
+
+async def test_what_is_shown_changes_while_the_port_stays_open(watched: Watched) -> None:
+    with watched.page.showing(starting):
+        assert await watched.get("/health") == (
+            503,
+            "application/json",
+            '{"healthy":false,"role":"starting","reasons":["starting"]}',
+        )
+    assert (await watched.get("/health"))[2] == '{"healthy":true,"role":"leader","reasons":[]}'
+
+
+async def test_without_an_address_nothing_listens() -> None:
+    async with (page := WatchPage(None)).served():
+        assert not page.listening.is_set()
 
 
 async def test_a_doubt_about_the_clock_is_unhealthy_until_it_is_over(watched: Watched) -> None:
     doubts: tuple[Doubt, ...] = ("homeserver", "jump", "unheard")
     for watched.doubt in doubts:
         watched.look_anew()
-        assert (await watched.get("/health"))[0::2] == (503, '{"healthy":false,"reasons":["clock"]}')
+        assert (await watched.get("/health"))[0::2] == (503, '{"healthy":false,"role":"leader","reasons":["clock"]}')
     watched.doubt = None
     watched.look_anew()
     assert (await watched.get("/health"))[0] == 200
