@@ -91,12 +91,12 @@ def size_of(message: Message) -> int:
 def disclosed(raw: bytes) -> str:
     """Return the line of a record with only the parts that others are shown."""
     line = open_line(raw.removesuffix(b"\n"))
-    of_list = line.skeleton["k"] == "list"
+    of_server = line.skeleton["k"] in ("list", "learnt")
     shown = (*_SHOWN, "by") if line.skeleton.get("step") == OrderedEverywhere.step else _SHOWN
     places = [
         place
         for place, part in enumerate(line.parts)
-        if isinstance(part, Mapping) and (part.get("as") in shown or (of_list and "server" in part))
+        if isinstance(part, Mapping) and (part.get("as") in shown or (of_server and "server" in part))
     ]
     return disclose(raw, places).decode()
 

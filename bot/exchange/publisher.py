@@ -29,9 +29,9 @@ from moderation.values.ids import RoomId
 from storage import queries
 from storage.database.database import Database
 from storage.journal.journal import Journal
-from storage.journal.record import Record
 from storage.projections import EXCHANGE_TIDY, set_meta
 from storage.projections.shards import began_here
+from storage.queries.shards import begun_elsewhere
 from storage.record_mapping import fact_of_record
 
 from .envelope import enclosed, size_of
@@ -116,7 +116,7 @@ class Publisher:
                 end = learnt(fact, LogPlace(origin, index, 0, 0, "", era), Purged())
                 if getattr(fact, "reach", DEPLOYMENT) == DEPLOYMENT and await began_here(db, end):
                     found.add(index)
-                else:
+                elif await begun_elsewhere(db, needed(fact)) is None:  # else it is said by a record of its own
                     log.warning("exchange_beginning_purged", index=index, refers=needed(fact))
         return frozenset(found)
 
@@ -224,7 +224,7 @@ def _not_published(journal: Journal, last: Message | None, era: str, start: int)
 
 def _without_beginning(indexes: Sequence[int], journal: Journal) -> list[tuple[int, Fact]]:
     """Return those of the records that end what was begun in a record which is purged, if they could cross."""
-    read = ((index, _fact(journal.get(index))) for index in indexes if index < journal.size)
+    read = ((index, _fact(journal, index)) for index in indexes if index < journal.size)
     ends = [(index, fact) for index, fact in read if fact is not None and crosses(fact, Purged())]
     return [(index, fact) for index, fact in ends if _about(journal, fact) is None]
 
@@ -241,7 +241,7 @@ def _enclosed(
     for index in indexes:
         if index >= journal.size or (last is not None and last.era == era and index <= last.index):
             continue
-        fact = _fact(journal.get(index))
+        fact = _fact(journal, index)
         about = _about(journal, fact) if fact is not None else None
         if fact is not None and crosses(fact, Purged() if index in begun else about):
             message = enclosed(journal, era, index, needed(fact) if about is not None else -1, before)
@@ -251,11 +251,13 @@ def _enclosed(
 
 
 def _about(journal: Journal, fact: Fact) -> Fact | None:
+    return _fact(journal, needed(fact)) if needed(fact) >= 0 else None
+
+
+def _fact(journal: Journal, index: int) -> Fact | None:
+    """Return the fact recorded at an index; None if it is purged, or no fact."""
     try:
-        return _fact(journal.get(needed(fact))) if needed(fact) >= 0 else None
-    except LookupError:  # purged
+        record = journal.get(index)
+    except LookupError:
         return None
-
-
-def _fact(record: Record) -> Fact | None:
     return fact_of_record(record, lambda code: RoomId(code))

@@ -1,5 +1,10 @@
 """The ends of what holds in all shards, as far as one fact here ends several records.
 
+Rules kept here:
+- One fact that ends several records becomes one for each.
+- An end of what was learnt, and of which that record is purged, is said once more by a record that names the place in
+  the other log: nothing else could prove what it ends.
+
 Left to others: which records cross (`moderation/shards/crossing.py`).
 """
 
@@ -10,8 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import CaseDecided, Fact, ListSpared, OrderRecalled
 from moderation.policy import Policy
+from moderation.shards.crossing import Purged, crosses, named, needed
 from storage import queries
-from storage.queries.shards import orders_in_force
+from storage.projections import PURGED
+from storage.queries.shards import begun_elsewhere, orders_in_force
+
+from .unit_of_work import UnitOfWork
 
 
 async def for_all_shards(db: AsyncConnection, facts: Sequence[Fact], policy: Policy, at_ms: int) -> list[Fact]:
@@ -32,6 +41,14 @@ async def for_all_shards(db: AsyncConnection, facts: Sequence[Fact], policy: Pol
         else:
             found.append(fact)
     return found
+
+
+async def with_names(unit: UnitOfWork, facts: list[Fact], _cause: int, _at_ms: int) -> list[Fact]:
+    """Return the facts, with one more for each that ends what was learnt in a record which is purged."""
+    ends = [fact for fact in facts if needed(fact) >= 0 and crosses(fact, Purged())]
+    purged = int(await queries.get_meta(unit.db, PURGED) or 0) if ends else 0
+    places = [(end, await begun_elsewhere(unit.db, needed(end))) for end in ends if needed(end) < purged]
+    return [*facts, *(named(end, place) for end, place in places if place is not None)]
 
 
 async def _recalled(db: AsyncConnection, dismissed: CaseDecided, policy: Policy, at_ms: int) -> list[OrderRecalled]:

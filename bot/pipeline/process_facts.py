@@ -55,7 +55,7 @@ from storage.record_mapping import draft_of_fact
 from .alerts import alerts_of, each_channel
 from .case_bursts import case_bursts, may_be_shared
 from .case_context import CaseContextLoader
-from .crossing_ends import for_all_shards
+from .crossing_ends import for_all_shards, with_names
 from .crossing_records import CrossingRecords
 from .dossier_tasks import dossier_tasks
 from .expand_recipients import expand_recipients
@@ -127,6 +127,7 @@ class FactProcessor:
             self._with_dossier_tasks,
             self._with_withdrawn_entries,
             self._with_bursts,
+            *((with_names,) if settings.sharded else ()),
         )
         self._follow_ups: tuple[FollowUp, ...] = (
             self._consequences,
@@ -220,9 +221,7 @@ class FactProcessor:
         return [*facts, *await self._learnt.of(unit.db, facts, cause, at_ms, unit.recalled)]
 
     async def _for_all_shards(self, unit: UnitOfWork, facts: list[Fact], _cause: int, at_ms: int) -> list[Fact]:
-        if not self._settings.sharded:
-            return facts
-        return await for_all_shards(unit.db, facts, self._settings.policy, at_ms)
+        return await for_all_shards(unit.db, facts, self._settings.policy, at_ms) if self._settings.sharded else facts
 
     async def _with_takedowns(self, unit: UnitOfWork, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
         if not may_remove(facts):

@@ -16,13 +16,15 @@ Left to others: proofs and transport (`bot/exchange/`), applying it (`applying.p
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from moderation.model.facts import (
     AccountsLinked,
     AccountUnlinked,
     CreditChanged,
     DataAsked,
+    EndingKind,
+    EndNamed,
     EntryConfirmed,
     Fact,
     Learnt,
@@ -52,10 +54,12 @@ CROSSING = (
     ListSpared,
     OrderedEverywhere,
     OrderRecalled,
+    EndNamed,
     DataAsked,
     RecordsRestored,
 )
 KINDS = frozenset(cls.KIND for cls in CROSSING)  # of their records
+_OF_ENDS = ("until", "method", "why", "list", "subject", "target", "server")
 FOUND_BY_EACH = ("credit", "standing", "list")  # bases of bans that each shard finds by itself
 
 
@@ -107,7 +111,7 @@ def crosses(fact: Fact, about: Fact | Purged | None = None) -> bool:
             return isinstance(about, Learnt | PersonVerified) and _counts_in_all(about, "verified")
         case PersonVerified():
             return fact.reach == DEPLOYMENT
-        case AccountsLinked() | AccountUnlinked() | RecordsRestored():
+        case AccountsLinked() | AccountUnlinked() | EndNamed() | RecordsRestored():
             return True
         case SanctionStarted():
             return _bars(fact)
@@ -172,6 +176,9 @@ def learnt(fact: Fact, place: LogPlace, about: Fact | Purged | None = None, abou
             return of(what="ordered", subject=fact.subject, until=fact.until, by=fact.by, reason=fact.reason)
         case OrderRecalled():
             return of(what="recalled", subject=fact.subject, why=fact.why, **_place(fact, about))
+        case EndNamed():
+            place_there: dict[str, Any] = {"refers": fact.index, "of": fact.of, "of_era": fact.of_era}
+            return of(what=fact.ends, **place_there, **{name: getattr(fact, name) for name in _OF_ENDS})
         case RecordsRestored():
             return of(what="restored")
         case DataAsked(what="erase-relayed"):
@@ -179,6 +186,14 @@ def learnt(fact: Fact, place: LogPlace, about: Fact | Purged | None = None, abou
         case DataAsked():
             return of(what="erase", subject=fact.subject)
     raise AssertionError("`crosses` names a fact that is not handled here")
+
+
+def named(end: Fact, place: LogPlace) -> EndNamed:
+    """Return an end of what was learnt from another log, where that is purged here: it began there, at `place`."""
+    here = learnt(end, LogPlace("-", -1, 0, 0, ""), Purged())
+    said = {name: getattr(here, name) for name in _OF_ENDS}
+    ends = cast(EndingKind, here.what)
+    return EndNamed(on=end.on, ends=ends, of=place.origin, of_era=place.era, index=place.index, **said)
 
 
 def _place(fact: Fact, about: Fact | Purged | None) -> dict[str, Any]:

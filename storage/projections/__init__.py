@@ -28,6 +28,7 @@ from .common import (
     PERSON,
     POLICY_SEQ,
     POSTED,
+    PURGED,
     RECKONED,
     REMOVED,
     SWEEP,

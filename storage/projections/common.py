@@ -17,6 +17,7 @@ from storage.database.rows import Asked, rows_of
 
 END_MISSING = "end_missing"  # how many records were missing at the end of the log when the database was rebuilt
 ERA = "era"  # of the deployment: set once its log continues from a backup
+PURGED = "purged"  # the first record that is not purged
 LOST_TIME = "lost_time"  # likewise: the period whose records are lost (ms)
 CASES_FROM = "cases_from"  # likewise: the least number of a new case
 RECKONED = "reckoned"  # the last ledger entry whose balance was corrected

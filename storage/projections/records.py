@@ -21,7 +21,7 @@ from storage.journal.retention.targets import Targets
 from storage.state import anchor_progress
 
 from . import linked_accounts
-from .common import CASES_FROM, END_MISSING, ERA, EXCHANGE_TIDY, LOST_TIME, add, project, set_meta
+from .common import CASES_FROM, END_MISSING, ERA, EXCHANGE_TIDY, LOST_TIME, PURGED, add, project, set_meta
 from .eras import note_own_era
 
 
@@ -205,6 +205,7 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     for table in (schema.sanctions, schema.room_rules, schema.approvers):
         await db.execute(delete(table).where(table.c.record < below, table.c.ended > 0))
     await _not_tidy(db)
+    await set_meta(db, PURGED, str(below))
     o = schema.orders.c
     await db.execute(
         delete(schema.orders).where(o.record < below, or_(o.ended > 0, and_(o.until > 0, o.until < at_ms)))

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.shards.crossing import LogPlace
 from moderation.values.ids import PersonId, RoomId
 from storage import schema
 
@@ -40,6 +41,15 @@ async def orders_in_force(
     case = [o.n == n] if n is not None else []
     lasts = or_(o.until == 0, o.until > now_ms)
     return (await db.execute(select(schema.orders).where(o.ended == 0, lasts, *whose, *case).order_by(o.record))).all()
+
+
+async def begun_elsewhere(db: AsyncConnection, record: int) -> LogPlace | None:
+    """Return where, in another log, the record stands of which ours at `record` tells; None if it tells of none."""
+    known = select(_t.origin, _t.era, _t.idx).where(_t.record == record)
+    o = schema.orders.c
+    order = select(o.origin, o.era, o.idx).where(o.record == record, o.origin != "-")
+    row = (await db.execute(known)).first() or (await db.execute(order)).first()
+    return LogPlace(row.origin, row.idx, 0, 0, "", row.era) if row is not None else None
 
 
 async def communities_here(db: AsyncConnection) -> dict[str, list[RoomId]]:

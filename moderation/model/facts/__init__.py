@@ -93,7 +93,7 @@ from .sanctions import (
     WhyEnded,
 )
 from .settings import RoomRuleChanged, RoomSettingChanged
-from .shards import HERE, Learnt, LearntKind, OrderedEverywhere, OrderRecalled, ShardPinned
+from .shards import HERE, EndingKind, EndNamed, Learnt, LearntKind, OrderedEverywhere, OrderRecalled, ShardPinned
 from .tasks import TaskDone, TaskKind, TaskOpened
 from .withheld import MessageWithheld, WithheldBy
 

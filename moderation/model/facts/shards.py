@@ -26,6 +26,7 @@ LearntKind = Literal[
     "erase-again",
     "restored",
 ]
+EndingKind = Literal["revoked", "unlinked", "prolonged", "admitted", "recalled", "unspared"]
 
 
 class Learnt(Fact, kind="learnt", changes="all rooms", renames=True, lean=True):
@@ -103,6 +104,28 @@ class OrderRecalled(Fact, kind="sanction", changes="nothing"):
     n: int
     subject: UserId = person()
     by: UserId = person()
+
+
+class EndNamed(Fact, kind="learnt", changes="nothing"):
+    """What another shard began, and this one had learnt, is over: an end that was recorded here with the same cause.
+
+    The record of what was learnt is purged here, so no record shows any more what that end is about: it is said by this
+    one, which other shards learn in its place. `index` is the record of the beginning, in the log `of` and its era
+    `of_era`; `ends` says what they learn, and the other fields are as there (`Learnt`).
+    """
+
+    what: Literal["named"] = "named"
+    ends: EndingKind
+    of: str
+    of_era: str
+    index: int
+    until: int = 0
+    method: Literal["-", "vouch", "roster", "email", "oidc", "confirmed"] = "-"
+    why: str = "-"
+    list: str = "-"
+    subject: UserId = person()
+    target: UserId = person()
+    server: str = unowned()
 
 
 class ShardPinned(Fact, kind="learnt", changes="nothing"):

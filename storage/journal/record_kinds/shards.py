@@ -11,7 +11,7 @@ KINDS: dict[str, Kind] = {
                 " prolonged, admitted: from every room; ordered, recalled: a ban from all rooms, by an order;"
                 " spared, unspared: by a list; erase, erase-again: what is held"
                 " on them is erased; restored: the other log goes on from a backup; pinned: the key by which the other"
-                " log is checked from now on"
+                " log is checked from now on; named: an end here of what was learnt in a record that is purged"
             ),
             "origin": word("the name of the other log"),
             "era": word("of a log that continues from a backup: its era"),
@@ -29,6 +29,7 @@ KINDS: dict[str, Kind] = {
             "class": CLASS,
             "rule": RULE,
             "method": word("of a verification: vouch, roster, email or oidc; of a link: confirmed or oidc"),
+            "ends": word("of what is named: what other shards learn"),
             "level": integer("level reached, 0 to 3"),
             "until": UNTIL,
             "basis": word("what staying out rests on"),

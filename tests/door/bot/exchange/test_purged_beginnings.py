@@ -1,6 +1,6 @@
 """Stories of ends that hold in all shards, though the record of the beginning is purged where it was made.
 
-A ban in force holds its records itself (`bot/admin/records.py`).
+A ban in force holds its records itself, of an order too (`bot/admin/records.py`).
 """
 
 from pathlib import Path
@@ -12,14 +12,16 @@ from bot.app import make_operations
 from moderation.model.facts import (
     AccountsLinked,
     AccountUnlinked,
+    EndNamed,
     Fact,
+    Learnt,
     ListSpared,
     OrderedEverywhere,
     OrderRecalled,
     PersonVerified,
 )
 from moderation.values.ids import RoomId, UserId
-from storage import schema
+from storage import queries, schema
 from tests.fakes.exchange import MemoryExchange
 from tests.theatre.shard import NOON, Shard, apart
 
@@ -35,6 +37,11 @@ def begin_and_end(kind: str, start: int) -> tuple[Fact, Fact]:
             return (
                 ListSpared(list="cme", subject=ANN),
                 ListSpared(step="unspared", list="cme", undoes=start, subject=ANN),
+            )
+        case "server":
+            return (
+                ListSpared(list="cme", server="bad.example"),
+                ListSpared(step="unspared", list="cme", undoes=start, server="bad.example"),
             )
         case "verified":
             return (
@@ -60,7 +67,69 @@ async def holding(shard: Shard) -> int:
     return sum(not any(getattr(row, name, 0) for name in over) for row in rows)
 
 
-@pytest.mark.parametrize("kind", ["spared", "verified", "linked", "order"])
+KINDS = ["spared", "server", "verified", "linked", "order"]
+
+
+async def purge(shard: Shard, start: int) -> None:
+    """Purge the record at `start` there, more than a year later."""
+    shard.now = NOON + 400 * 86_400_000
+    await shard.say(RoomId(f"!{shard.name}1:example.org"), BEN, "hello")
+    operations = make_operations(shard.config, shard.stores, shard.pipeline, lambda: shard.now, lambda: None)
+    assert (await operations.purge("command")).below > start
+    await shard.publisher.tidy()
+
+
+async def ends(shard: Shard, kind: str) -> Fact:
+    """Return the end of what holds there, as somebody says it there."""
+    spared = schema.list_spared
+    table = {"spared": spared, "server": spared, "verified": schema.verifications, "linked": schema.links}
+    async with shard.stores.database.read() as db:
+        [row] = await db.execute(select(table.get(kind, schema.orders)))
+    return begin_and_end(kind, row.record)[1]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_end_crosses_from_a_shard_that_had_learnt_the_beginning_and_purged_it(
+    tmp_path: Path, kind: str, is_known: bool
+) -> None:
+    """The third one hears of the beginning before the end, or after it."""
+    exchange, names = MemoryExchange(), ("one", "two", "three")
+    shards = [await Shard(name, tmp_path / name, exchange, apart(*names)[name]).open() for name in names]
+    one, two, three = shards
+    for shard in shards:
+        await shard.room({OP: 100}, [ANN, BEN])
+    begin, _ = begin_and_end(kind, -1)
+    await one.pipeline.commit((begin,))
+    await one.exchanged()
+    await two.receiver.look()
+    if is_known:
+        await three.receiver.look()
+    async with two.stores.database.read() as db:  # the people of its room end a ban there for themselves
+        held = await queries.all_in_force(db)
+    await two.pipeline.commit([each.end("command", on=-1) for each in held])
+    await purge(two, two.stores.journal.size - 1)
+    assert await holding(two) > 0
+    await two.pipeline.commit((await ends(two, kind),))
+    assert len([fact for fact in two.facts() if isinstance(fact, EndNamed)]) == 1
+    for shard in (two, one, three):
+        shard.now = two.now
+        await shard.exchanged()
+    if not is_known:
+        assert sum(isinstance(fact, Learnt) and fact.what == begun(kind) for fact in three.facts()) == 1
+    assert [await holding(shard) for shard in shards] == [0, 0, 0]
+    for number, shard in enumerate(shards):
+        assert shard.problems() == ()
+        if shard is not two:  # of what is purged nothing can be made again
+            assert await shard.differences(tmp_path / f"again-{number}") == {}
+        await shard.close()
+
+
+def begun(kind: str) -> str:
+    return {"order": "ordered", "server": "spared"}.get(kind, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_an_end_crosses_though_its_beginning_is_purged(tmp_path: Path, kind: str) -> None:
     exchange, names = MemoryExchange(), ("one", "two")
     one, two = [await Shard(name, tmp_path / name, exchange, apart(*names)[name]).open() for name in names]
@@ -73,11 +142,8 @@ async def test_an_end_crosses_though_its_beginning_is_purged(tmp_path: Path, kin
     await two.receiver.look()
     began = await holding(one), await holding(two)
     assert min(began) > 0
-    one.now = two.now = NOON + 400 * 86_400_000
-    await one.say(RoomId("!one1:example.org"), BEN, "hello")
-    operations = make_operations(one.config, one.stores, one.pipeline, lambda: one.now, lambda: None)
-    assert (await operations.purge("command")).below > start
-    await one.publisher.tidy()
+    await purge(one, start)
+    two.now = one.now
     assert (await holding(one), await holding(two)) == began
     await one.pipeline.commit((end,))
     await one.exchanged()

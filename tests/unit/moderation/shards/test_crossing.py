@@ -14,13 +14,15 @@ from moderation.model.facts import (
     Fact,
     Learnt,
     ListSpared,
+    OrderedEverywhere,
+    OrderRecalled,
     PersonVerified,
     SanctionEnded,
     SanctionExtended,
     SanctionStarted,
 )
 from moderation.shards.applying import applied
-from moderation.shards.crossing import LogPlace, Purged, crosses, learnt
+from moderation.shards.crossing import LogPlace, Purged, crosses, learnt, named, needed
 from moderation.values.errors import Invalid
 from moderation.values.ids import UserId
 from tests.unit.moderation.builders import ANNA, MARK, NOON, ROOM
@@ -125,3 +127,30 @@ def test_what_was_recorded_of_a_proof_is_kept() -> None:
         "-",
         700,
     )
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        ENDED,
+        PROLONGED,
+        PersonVerified(step="revoked", method="vouch", level=0, until=0, undoes=9, subject=ANNA, by=MARK),
+        AccountUnlinked(start=9, subject=TWIN, target=ANNA, reason="a mistake"),
+        ListSpared(step="unspared", list="cme", undoes=9, subject=ANNA),
+        ListSpared(step="unspared", list="cme", undoes=9, server="bad.example"),
+        OrderRecalled(start=9, why="reversed", n=4, subject=ANNA, by=MARK),
+    ],
+    ids=lambda each: f"{type(each).__name__} {getattr(each, 'server', '')}".strip(),
+)
+def test_an_end_that_is_named_is_learnt_as_if_the_beginning_could_still_be_shown(end: Fact) -> None:
+    begun = Learnt(what="barred", origin="example.org/three", index=40, era="r1", made=NOON, size=41, root="cd" * 32)
+    whats = {"PersonVerified": "verified", "ListSpared": "spared"}
+    shown = replace(begun, what=whats.get(type(end).__name__, "barred"))  # type: ignore[arg-type]
+    about = (
+        OrderedEverywhere(n=7, origin="example.org/three", index=40, era="r1", subject=ANNA)
+        if isinstance(end, OrderRecalled)
+        else shown
+    )
+    there = LogPlace("example.org/three", 40, NOON, 41, "cd" * 32, "r1")
+    assert needed(named(end, there)) == -1
+    assert learnt(named(end, there), PLACE) == learnt(end, PLACE, about)
