@@ -221,8 +221,11 @@ async def _serve_if_leading(
 
 def _load_all() -> None:
     """Load the program whole: a standby takes over sooner, and not with parts that were updated meanwhile."""
+    from storage.database.schemas import schemas
+
     import_module("bot.app")
     import_module("bot.cli.session")
+    schemas()
 
 
 @contextlib.asynccontextmanager

@@ -24,10 +24,15 @@ _OBSTACLES: Final[Mapping[str, Obstacle]] = {
 }
 
 
-def must_be_able_to_lead(place: DatabasePlace) -> None:
-    """Raise `Refused` if the deployment was moved, a newer version made the tables, or this machine lacks keys."""
+def refuse_unusable(place: DatabasePlace) -> None:
+    """Raise `Refused` if the deployment was moved away from the database, or if a newer version made its tables."""
     refuse_moved(place)
     refuse_newer(place)
+
+
+def must_be_able_to_lead(place: DatabasePlace) -> None:
+    """Raise `Refused` if the database is unusable, or if this machine lacks keys of the deployment."""
+    refuse_unusable(place)
     must_have_key_files(place)
 
 

@@ -37,6 +37,7 @@ from storage.database.server import driver
 from storage.journal import disk
 from storage.journal.transparency import log_key
 
+from .able import refuse_unusable
 from .away import LOOK_S, Away
 
 if TYPE_CHECKING:
@@ -83,10 +84,15 @@ class Lead:
 
     @classmethod
     async def waited_for(cls, config: Config, stop: asyncio.Event, lost: Callable[[], object]) -> "Lead | None":
-        """Take the lead as soon as the database answers; None if `stop` was set before. Raises as `take` does."""
+        """Take the lead as soon as the database answers; None if `stop` was set before.
+
+        Raises as `take` does, and `Refused` if the database is unusable for the bot.
+        """
         away = Away(config.place)
         while not stop.is_set():
             try:
+                with worded(config.place):
+                    await asyncio.to_thread(refuse_unusable, config.place)
                 return await asyncio.to_thread(cls.take, config, lost)
             except DatabaseRefused as error:
                 await away.wait(error, stop)

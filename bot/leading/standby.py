@@ -23,13 +23,11 @@ from bot.config.config import Config
 from bot.monitoring.report import HealthReport
 from bot.monitoring.standby_health import Obstacle, StandbyVitals, standby_report
 from bot.monitoring.systemd import ServiceManager
-from storage.database.database import refuse_newer
 from storage.database.fence import LedElsewhere
-from storage.database.moved import refuse_moved
 from storage.database.refusals import DatabaseRefused, is_of_driver, refusal_of
 from storage.journal.level import files_differ, open_follower
 
-from .able import must_be_able_to_lead, obstacle_to_leading
+from .able import must_be_able_to_lead, obstacle_to_leading, refuse_unusable
 from .away import LOOK_S, Away, until_told
 from .lead import Lead, enrolled, lines_of, worded
 
@@ -126,8 +124,7 @@ class Standby:
     def _opened(self) -> "tuple[Leadership, Follower]":
         config, place = self._config, self._config.place
         if self._leadership is None:
-            refuse_moved(place)
-            refuse_newer(place)
+            refuse_unusable(place)
             self._leadership = enrolled(config)
         if self._follower is None:
             self._table = lines_of(place, f"answerable/{place.shard}/standby")

@@ -24,7 +24,7 @@ from storage.schema import metadata
 from .fence import Epoch, is_superseded
 from .owners import refuse_foreign
 from .place import DatabasePlace
-from .refusals import refusal_of, refused
+from .refusals import NewerDatabase, refusal_of, refused
 from .schemas import NOTED, alembic_config, schemas
 from .server import NAME, connect, connect_async, driver
 from .vacuuming import LARGE, vacuum_soon
@@ -138,7 +138,7 @@ def commits_of(place: DatabasePlace) -> object:
 
 def _refuse_newer(found: str | None, place: DatabasePlace) -> None:
     if found is not None and found > schemas()[-1]:
-        raise refused("newer", place, schema=found)
+        raise NewerDatabase("database.newer", where=str(place), schema=found)
 
 
 def migrate(place: DatabasePlace, epoch: Epoch | None = None) -> None:
@@ -233,7 +233,7 @@ def _brought_up(connection: "Migrating", place: DatabasePlace) -> None:
 
         config = alembic_config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, schemas()[-1])
 
 
 def _make(connection: "Migrating", place: DatabasePlace) -> None:

@@ -13,7 +13,7 @@ Left to others: SQLite's failures (`sqlite_refused.py`), ending (`bot/cli/termin
 import re
 from math import inf
 
-from moderation.values.errors import Refused
+from moderation.values.errors import Invalid, Refused
 
 from .place import DatabasePlace, account_of
 
@@ -65,6 +65,10 @@ class DatabaseRefused(Refused):
         """Return how many seconds waiting can help: 0, infinity, or some while."""
         why = self.key.removeprefix("database.")
         return inf if why in _WAITED_FOR else _DENIED_S if why == "denied" else 0.0
+
+
+class NewerDatabase(DatabaseRefused, Invalid):
+    """A newer version of this program made the tables. As with wrong settings, no new start mends that."""
 
 
 def refused(why: str, place: DatabasePlace | str = "", **fields: object) -> DatabaseRefused:

@@ -4,6 +4,7 @@ Left to others: the tables of the newest (`storage/schema/`), carrying migration
 """
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,16 @@ def alembic_config() -> "AlembicConfig":
 
 
 def schemas() -> list[str]:
-    """Return the schemas that can be used or migrated, the newest last: each migration's file name begins with one."""
-    return sorted(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+    """Return the schemas that can be used or migrated, the newest last: each migration's file name begins with one.
+
+    They are those of the program that runs, even if its files have been replaced since it asked first.
+    """
+    return list(_schemas_in(_MIGRATIONS))
+
+
+@cache
+def _schemas_in(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(file.name.partition("_")[0] for file in (folder / "versions").glob("[0-9]*_*.py")))
 
 
 def migrations_after(schema: str) -> tuple[tuple[str, str], ...]:

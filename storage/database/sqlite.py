@@ -93,7 +93,7 @@ def _upgrade(path: Path) -> None:
     try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, schemas()[-1])
     finally:
         engine.dispose()
     with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):  # no room for a copy
@@ -105,7 +105,7 @@ def refuse_other_schema(path: Path, *, only_newer: bool = False) -> None:
     """Raise `Invalid` if this program cannot use the file's schema."""
     current = schema_of(path)
     if current is not None and current > schemas()[-1]:
-        raise Invalid(f"{path} was written by a newer version of Answerable (schema {current}); use that version")
+        raise Invalid(f"{path} was written by a newer version of Answerable (schema {current}); update this program")
     if not only_newer and current != schemas()[-1]:
         raise Invalid(f"{path} has an older schema; start the bot once with `answerable run` to migrate it")
 

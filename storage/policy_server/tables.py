@@ -89,7 +89,7 @@ def open_to_write(data_dir: Path, now_ms: int) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, path: Path, now_ms: int) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
-        raise Invalid(f"{path} was written by a newer version of Answerable (schema {version}); use that version")
+        raise Invalid(f"{path} was written by a newer version of Answerable (schema {version}); update this program")
     if version == VERSION:
         return
     first = f"INSERT INTO sqlite_sequence (name, seq) VALUES ('refusals', {now_ms:d});"  # noqa: S608 - a number

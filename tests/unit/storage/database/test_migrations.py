@@ -32,6 +32,7 @@ from moderation.model.facts import (
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Invalid
 from moderation.values.ids import EventId, PersonId, UserId
+from storage.database import schemas as database_schemas
 from storage.database.database import Database
 from storage.database.place import FILE, DatabasePlace
 from storage.database.schemas import alembic_config, schemas
@@ -232,6 +233,18 @@ def test_each_migrations_file_begins_with_its_schema_and_the_last_is_the_newest(
     revisions = [revision.revision for revision in script.walk_revisions()]
     assert schemas() == revisions[::-1]
     assert schemas()[-1] == script.get_current_head()
+
+
+def test_a_program_whose_files_were_replaced_keeps_to_the_schemas_that_it_knew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A standby would otherwise migrate the tables to a schema that its code, loaded before, cannot use."""
+    monkeypatch.setattr(database_schemas, "_MIGRATIONS", tmp_path)
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "versions" / "0001_first.py").touch()
+    assert schemas() == ["0001"]
+    (tmp_path / "versions" / "0002_second.py").touch()
+    assert schemas() == ["0001"]
 
 
 def test_a_command_that_reads_does_not_load_what_only_writing_needs(tmp_path: Path) -> None:
