@@ -77,6 +77,14 @@ def check(message: Message, verifier: NoteVerifier, known: KnownLog) -> tuple[Le
     return got, KnownLog(message.index, checkpoint.size, checkpoint.root, message.era)
 
 
+def own_key(message: Message) -> NoteVerifier:
+    """Return the key that a message names; the settings name its log. Raises `NotProved`."""
+    try:
+        return NoteVerifier.parse(MessageProof.parse(message.proof).vkey)
+    except Invalid:
+        raise NotProved("form") from None
+
+
 def _envelope(message: Message) -> MessageProof:
     try:
         return MessageProof.parse(message.proof)

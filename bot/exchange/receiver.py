@@ -7,8 +7,7 @@ Rules kept here:
   counts as left out. It is looked at again until a later one is taken.
 - After a message that shows two histories of a log, or that one was left out, nothing more is taken from that log.
 - What is taken is recorded in this log, and applied from there.
-- Before an order for all rooms is taken, the ends of orders among all that is there to be read are looked for: what was
-  ordered and recalled long ago is not carried out by a shard that reads it late.
+- An order for all rooms whose end is there to be read, too (`look_ahead.py`), is recorded as over.
 
 Left to others: the check (`checking.py`), what follows (`bot/pipeline/learnt.py`).
 """
@@ -21,21 +20,20 @@ import structlog
 
 from bot.pipeline.outcome import Outcome
 from bot.pipeline.pipeline import Pipeline
-from bot.pipeline.unit_of_work import OrderPlace
 from moderation.model.actions.base import NO_ROOM, Action
 from moderation.model.actions.telling import TellAbove
 from moderation.model.facts import HERE, Fact, Learnt, ShardPinned
-from moderation.values.errors import Invalid
 from moderation.values.notices import Code, line
 from storage import queries
 from storage.database.database import Database
 from storage.journal.transparency.signed_note import NoteVerifier
 from storage.projections import set_meta
+from storage.projections.eras import eras_of
 from storage.projections.shards import is_learnt
 from storage.queries.shards import known_log, pinned_key
 
-from .checking import ENDS, KnownLog, NotProved, check
-from .envelope import MessageProof
+from .checking import ENDS, KnownLog, NotProved, check, own_key
+from .look_ahead import LookAhead, following
 from .port import Exchange, ExchangeDown, Message
 
 log = structlog.get_logger()
@@ -74,7 +72,7 @@ class Receiver:
         self._others = others
         self._known: dict[str, KnownLog] = {}
         self._told: set[tuple[str, str, int, str]] = set()
-        self._recalled: frozenset[OrderPlace] | None = None  # in this reading, once it was looked for
+        self._ahead = LookAhead(exchange)
         self._is_down = False
 
     async def run(self) -> None:
@@ -85,7 +83,7 @@ class Receiver:
 
     async def look(self) -> int:
         """Read what is new of every log. Returns how much was learnt. While the exchange is down it says so once."""
-        learnt, self._recalled = 0, None
+        learnt = 0
         try:
             for origin in self._others:
                 learnt += await self._read(origin)
@@ -99,7 +97,7 @@ class Receiver:
     async def _read(self, origin: str) -> int:
         known, verifier = await self._load(origin)
         began, cursor, count, held = known, (known.era, known.position), 0, known
-        while messages := await self._after(origin, cursor):
+        while messages := await following(self._exchange, origin, cursor, _AT_ONCE):
             cursor = (messages[-1].era, messages[-1].index)
             taken = await self._take(messages, known, held, verifier)
             known, held, verifier, count = taken.known, taken.held, taken.verifier, count + taken.count
@@ -121,18 +119,6 @@ class Receiver:
             known = place if place is not None and place.size > known.size else known
         return known, NoteVerifier.parse(vkey) if vkey else None
 
-    async def _after(self, origin: str, cursor: tuple[str, int]) -> Sequence[Message]:
-        """Return what comes next: of the same era, else of the next one."""
-        era, index = cursor
-        eras = list(await self._exchange.eras(origin))
-        if era in eras:
-            if messages := await self._exchange.after(origin, era, index, _AT_ONCE):
-                return messages
-            later = eras[eras.index(era) + 1 :]
-        else:
-            later = eras
-        return await self._exchange.after(origin, later[0], -1, _AT_ONCE) if later else ()
-
     async def _take(
         self, messages: Sequence[Message], known: KnownLog, held: KnownLog, verifier: NoteVerifier | None
     ) -> "_Taken":
@@ -141,7 +127,7 @@ class Receiver:
         is_over, before = False, held
         for message in messages:
             try:
-                key = verifier or _own_key(message)
+                key = verifier or own_key(message)
                 got, known = check(message, key, known)
             except NotProved as refused:
                 told += self._refused(message, refused)
@@ -160,39 +146,25 @@ class Receiver:
                     told.append(_tell("restored", message.origin))
         if facts or told or held != before:
             origin, place = messages[0].origin, _text_of(held)
-            fresh = await self._not_learnt(facts)
-            ordered = any(isinstance(fact, Learnt) and fact.what == "ordered" for fact in fresh)
-            recalled = await self._recalled_ahead() if ordered else frozenset()
+            fresh = await self._as_learnt(await self._not_learnt(facts))
             noted = Outcome(actions=tuple(told), also=partial(set_meta, key=PLACE + origin, value=place))
-            await self._pipeline.commit_all([*(Outcome((fact,), recalled=recalled) for fact in fresh), noted])
+            await self._pipeline.commit_all([*(Outcome((fact,)) for fact in fresh), noted])
         return _Taken(known, held, verifier, len(facts), is_over)
 
-    async def _recalled_ahead(self) -> frozenset[OrderPlace]:
-        """Return the orders that are recalled in what is there to be read of all logs, as far as it holds."""
-        if self._recalled is None:
-            found = [await self._recalled_in(origin) for origin in self._others]
-            self._recalled = frozenset[OrderPlace]().union(*found)
-        return self._recalled
+    async def _as_learnt(self, facts: Sequence[Fact]) -> Sequence[Fact]:
+        """Return the facts, with a mark on each order whose end is there to be read, too."""
+        if not any(isinstance(fact, Learnt) and fact.what == "ordered" for fact in facts):
+            return facts
+        for origin in self._others:
+            await self._ahead.go_on(origin, *await self._load(origin))
+        return [await self._marked(fact) if isinstance(fact, Learnt) else fact for fact in facts]
 
-    async def _recalled_in(self, origin: str) -> set[OrderPlace]:
-        found: set[OrderPlace] = set()
-        known, verifier = await self._load(origin)
-        cursor = (known.era, known.position)
-        while messages := await self._after(origin, cursor):
-            cursor = (messages[-1].era, messages[-1].index)
-            for message in messages:
-                try:
-                    key = verifier or _own_key(message)
-                    got, known = check(message, key, known)
-                except NotProved as refused:
-                    if refused.code in ENDS:
-                        return found
-                    known = refused.known or known
-                    continue
-                verifier = key
-                if got is not None and got.what == "recalled":
-                    found.add((got.changed_log[0], got.refers, got.subject))
-        return found
+    async def _marked(self, fact: Learnt) -> Learnt:
+        if fact.what != "ordered":
+            return fact
+        async with self._database.read() as db:
+            eras = await eras_of(db, fact.origin)
+        return replace(fact, over=1) if self._ahead.is_recalled(fact, eras) else fact
 
     async def _not_learnt(self, facts: Sequence[Fact]) -> Sequence[Fact]:
         """Return the facts without what was learnt before, such as an entry that was confirmed once more."""
@@ -234,14 +206,6 @@ def _place_of(text: str | None) -> KnownLog | None:
         return None
     position, size, root, era = text.split(" ")
     return KnownLog(int(position), int(size), bytes.fromhex(root) if root != "-" else b"", era)
-
-
-def _own_key(message: Message) -> NoteVerifier:
-    """Return the key that a message names; the settings name its log. Raises `NotProved`."""
-    try:
-        return NoteVerifier.parse(MessageProof.parse(message.proof).vkey)
-    except Invalid:
-        raise NotProved("form") from None
 
 
 def _tell(what: str, origin: str, **fields: Code | int) -> TellAbove:

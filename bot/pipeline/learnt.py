@@ -3,7 +3,8 @@
 Rules kept here:
 - It follows with the record of what was learnt, so a crash in between changes nothing.
 - Nothing follows from a record that was learnt before.
-- An order whose time is over, or whose end is known, is not carried out.
+- An order whose time is over, or whose end is known, is not carried out, also not by a start after a crash: the record
+  says so of an end that was only to be read then.
 
 Left to others: which balance brings what (`moderation/credit/tiers.py`), rooms that have to be brought in line
 (`moderation/consequences/follow.py`).
@@ -40,7 +41,6 @@ from storage.projections.shards import changed_by, is_learnt, order_of, waiting_
 
 from .case_context import CaseContextLoader
 from .listed_servers import people_said_so
-from .unit_of_work import OrderPlace
 from .view_cache import ViewCache
 
 
@@ -52,23 +52,11 @@ class LearntConsequences:
         self._loader = loader
         self._policy = policy
 
-    async def of(
-        self,
-        db: AsyncConnection,
-        facts: Sequence[Fact],
-        cause: int,
-        at_ms: int,
-        recalled: frozenset[OrderPlace] = frozenset(),
-    ) -> list[Fact]:
-        """Return what follows from the facts, which are not applied yet, and is not among them.
-
-        `recalled` are orders whose end is not learnt yet, but will be.
-        """
+    async def of(self, db: AsyncConnection, facts: Sequence[Fact], cause: int, at_ms: int) -> list[Fact]:
+        """Return what follows from the facts, which are not applied yet, and is not among them."""
         found: list[Fact] = []
         for fact in facts:
             if isinstance(fact, Learnt) and (fact.subject or fact.server) and not await is_learnt(db, fact):
-                if fact.what == "ordered" and (fact.origin, fact.index, fact.subject) in recalled:
-                    continue
                 changed = await changed_by(db, fact) if fact.refers >= 0 else -1
                 if changed is not None:
                     found += await self._follow(db, fact, changed, cause, at_ms)
@@ -76,7 +64,7 @@ class LearntConsequences:
 
     async def _ordered(self, db: AsyncConnection, fact: Learnt, cause: int, at_ms: int) -> Sequence[Fact]:
         """Carry out a ban from all rooms that was ordered in another shard, unless it is over or recalled already."""
-        if 0 < fact.until <= at_ms or await waiting_for(db, fact):
+        if fact.over or 0 < fact.until <= at_ms or await waiting_for(db, fact):
             return ()
         found = [await self._knowledge.room(db, room) for room in await queries.active_groups(db)]
         rooms = [room for room in found if room is not None]

@@ -8,21 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.actions.base import Action
 from moderation.model.facts import Fact
 
-from .unit_of_work import OrderPlace
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """Facts that no event caused, and what is queued and written with them (`Pipeline.commit`).
-
-    `recalled` are orders of other shards whose end is read together with them: they are not carried out any more.
-    """
+    """Facts that no event caused, and what is queued and written with them (`Pipeline.commit`)."""
 
     facts: tuple[Fact, ...] = ()
     actions: tuple[Action, ...] = ()
     also: Callable[[AsyncConnection], Awaitable[None]] | None = None
     of_row: str | None = None
-    recalled: frozenset[OrderPlace] = frozenset()
 
 
 # Facts of one cause; after a crash they are found again by the record that caused them.

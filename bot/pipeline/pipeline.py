@@ -282,7 +282,6 @@ class Pipeline:
         fresh = facts if outcome.of_row is None else self.in_flight.without(facts, outcome.of_row)
         actions = outcome.actions if outcome.of_row is None else ()
         if fresh:
-            unit.note_recalled(outcome.recalled)
             first, at_ms = unit.next_index, self._clock()
             answer = Answer(with_one_cause(fresh, first), actions)
             await self.processor.process(unit, answer, cause=first, at_ms=at_ms)

@@ -218,7 +218,7 @@ class FactProcessor:
         if not any(isinstance(fact, Learnt) for fact in facts):
             return facts
         await unit.flush()
-        return [*facts, *await self._learnt.of(unit.db, facts, cause, at_ms, unit.recalled)]
+        return [*facts, *await self._learnt.of(unit.db, facts, cause, at_ms)]
 
     async def _for_all_shards(self, unit: UnitOfWork, facts: list[Fact], _cause: int, at_ms: int) -> list[Fact]:
         return await for_all_shards(unit.db, facts, self._settings.policy, at_ms) if self._settings.sharded else facts

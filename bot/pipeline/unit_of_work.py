@@ -26,8 +26,6 @@ from .said_once import said_once
 from .told_together import told_together
 from .undecrypted import Consequence
 
-OrderPlace = tuple[str, int, UserId]  # of an order for all rooms: its log, its index there, and about whom it is
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -89,7 +87,6 @@ class UnitOfWork:
     queued: int = 0  # actions put into the outbox
     waited_s: float = 0  # for answers to urgent requests
     meta: dict[str, str] = field(default_factory=dict)  # values of the deployment to be written at the end
-    recalled: frozenset[OrderPlace] = frozenset()  # orders of other shards whose end is about to be learnt, too
     began: int = -1  # the index that the first draft of the unit will have or had
 
     def __post_init__(self) -> None:
@@ -108,10 +105,6 @@ class UnitOfWork:
     def waited(self, seconds: float) -> None:
         """Count the time for which answers to urgent requests were waited for."""
         self.waited_s += seconds
-
-    def note_recalled(self, orders: frozenset[OrderPlace]) -> None:
-        """Note orders of other shards whose end will be learnt soon after them."""
-        self.recalled |= orders
 
     def written(self) -> None:
         """Note that what was staged is in the journal."""

@@ -4,6 +4,7 @@ On PostgreSQL only the leader writes: a test writes in the name of the bot that 
 """
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -105,6 +106,8 @@ def cut_end(place: DatabasePlace, count: int) -> None:
     (day,) = (records / "day").glob("*.jsonl")
     day.write_bytes(b"".join(day.read_bytes().splitlines(keepends=True)[:-count]))
     (records / "checkpoint").unlink()
+    for begun in sorted((records / "tile").rglob("*.p")):
+        shutil.rmtree(begun)  # tiles that are not full, as of that checkpoint
     if place.url is not None:
         with psycopg.connect(place.url.get_secret_value()) as server:
             end = "(SELECT max(idx) + 1 - %s FROM answerable_shared.log WHERE shard = %s)"

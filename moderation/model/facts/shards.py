@@ -60,6 +60,7 @@ class Learnt(Fact, kind="learnt", changes="all rooms", renames=True, lean=True):
     basis: str = "-"
     why: str = "-"
     list: str = "-"
+    over: int = 0  # 1: of an order, that its end was there to be read when it was learnt
     subject: UserId = person()
     target: UserId = person()
     by: UserId = person()  # of an order: without the person who gave it nobody can tell in which rooms it holds

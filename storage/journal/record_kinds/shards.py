@@ -35,6 +35,7 @@ KINDS: dict[str, Kind] = {
             "basis": word("what staying out rests on"),
             "why": word("why it ended"),
             "list": word("the list that no longer touches somebody"),
+            "over": integer("1: of an order, that its end was there to be read when it was learnt"),
             "on": ON,
         },
         {

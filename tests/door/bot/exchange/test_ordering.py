@@ -17,7 +17,9 @@ from moderation.model.facts import (
 from moderation.values.ids import RoomId, UserId
 from storage import queries
 from tests.fakes.exchange import MemoryExchange
+from tests.theatre.opened import cut_end
 from tests.theatre.shard import Shard, apart
+from tests.theatre.state_tables import StateTables
 
 ANN, BEN, OP, MO = UserId("@ann:example.org"), "@ben:example.org", "@op:example.org", "@mo:example.org"
 NAMES = ("one", "two", "three")
@@ -183,6 +185,32 @@ async def test_an_order_that_was_recalled_before_it_is_read_is_learnt_and_not_ca
     await exchanged(*shards)
     assert [fact.what for fact in three.facts() if isinstance(fact, Learnt)] == ["ordered", "recalled"]
     assert not any(isinstance(fact, CaseOpened | SanctionStarted | OrderedEverywhere) for fact in three.facts())
+
+
+async def test_an_order_that_was_recalled_is_not_carried_out_by_a_start_after_a_crash_right_after_it(
+    shards: list[Shard],
+) -> None:
+    """The log has the order, the tables do not, and the end is not learnt yet."""
+    one, _two, three = shards
+    before = StateTables(three.config.place).copy()
+    await one.order(room(one), OP, f"!ban {ANN} everywhere she sells things")
+    await one.order(room(one), OP, f"!unban {ANN} everywhere")
+    await exchanged(*shards)
+    behind = three.stores.journal.size - _index_of_first(three, "ordered") - 1
+    await three.close()
+    StateTables(three.config.place).put_back(before)
+    cut_end(three.config.place, behind)
+    await three.open()
+    assert [fact.what for fact in three.facts() if isinstance(fact, Learnt)] == ["ordered"]
+    assert not any(isinstance(fact, CaseOpened | SanctionStarted | OrderedEverywhere) for fact in three.facts())
+    await exchanged(*shards)
+    assert [fact.what for fact in three.facts() if isinstance(fact, Learnt)] == ["ordered", "recalled"]
+    assert not any(isinstance(fact, CaseOpened | SanctionStarted | OrderedEverywhere) for fact in three.facts())
+
+
+def _index_of_first(shard: Shard, what: str) -> int:
+    read = (record for record in shard.stores.journal.read() if record.kind == "learnt")
+    return next(record.index for record in read if record.fields["what"] == what)
 
 
 async def test_an_order_that_is_read_once_its_time_is_over_is_learnt_and_not_carried_out(shards: list[Shard]) -> None:

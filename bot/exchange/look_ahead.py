@@ -1,0 +1,118 @@
+"""What is there to be read of other logs, as far as it ends orders for all rooms.
+
+Rules kept here:
+- What was ordered and recalled long ago is not carried out by a shard that reads it late: before it takes an order, it
+  looks for ends among what it has not read yet.
+- What was looked at is not looked at again, and only so much is looked at and kept at once. An order whose end stands
+  further on is carried out, and ends when that is read.
+
+Left to others: reading and learning (`receiver.py`), what follows (`bot/pipeline/learnt.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from moderation.model.facts import Learnt
+from moderation.shards.eras import Era, written_in
+from moderation.values.ids import UserId
+from storage.journal.transparency.signed_note import NoteVerifier
+
+from .checking import ENDS, KnownLog, NotProved, check, own_key
+from .port import Exchange, Message
+
+MOST_AHEAD = 20_000  # messages of a log that are looked at in one turn
+MOST_KEPT = 20_000  # ends of orders that are kept of a log
+_AT_ONCE = 50
+
+Cursor = tuple[str, int]  # era and index of the message up to which a log was read
+
+
+async def following(exchange: Exchange, origin: str, cursor: Cursor, most: int) -> Sequence[Message]:
+    """Return what comes next in a log, at most so many messages: of the same era, else of the next one."""
+    era, index = cursor
+    eras = list(await exchange.eras(origin))
+    if era in eras:
+        if messages := await exchange.after(origin, era, index, most):
+            return messages
+        later = eras[eras.index(era) + 1 :]
+    else:
+        later = eras
+    return await exchange.after(origin, later[0], -1, most) if later else ()
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What was looked at of one log, from where it is read on."""
+
+    known: KnownLog
+    verifier: NoteVerifier | None
+    cursor: Cursor
+    recalled: dict[tuple[str, int], set[tuple[str, UserId]]] = field(default_factory=dict)  # by log and index
+    eras: list[Era] = field(default_factory=list)
+    count: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.count >= MOST_KEPT
+
+
+class LookAhead:
+    """The ends of orders in what is there to be read of the other logs, as far as it holds."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._looked: dict[str, _Looked] = {}
+
+    async def go_on(self, origin: str, known: KnownLog, verifier: NoteVerifier | None) -> None:
+        """Look at what comes after what was looked at before, or after `known`, up to which the log is read."""
+        looked = self._looked.get(origin)
+        if looked is None or await self._is_passed(origin, looked, known):
+            looked = self._looked[origin] = _Looked(known, verifier, (known.era, known.position))
+        left = MOST_AHEAD
+        while left > 0 and not looked.is_full:
+            messages = await following(self._exchange, origin, looked.cursor, min(left, _AT_ONCE))
+            if not messages or not _look_at(messages, looked):
+                return
+            left -= len(messages)
+
+    async def _is_passed(self, origin: str, looked: _Looked, known: KnownLog) -> bool:
+        era, index = looked.cursor
+        if era == known.era:
+            return known.position >= index
+        eras = list(await self._exchange.eras(origin))
+        return known.era in eras and (era not in eras or eras.index(known.era) > eras.index(era))
+
+    def is_recalled(self, order: Learnt, eras: Sequence[Era]) -> bool:
+        """Tell whether the end of an order is there to be read. `eras` are those of its log that were heard of."""
+        ahead = self._looked.get(order.origin)
+        known = (*eras, *(ahead.eras if ahead else ()))
+        found = (looked.recalled.get((order.origin, order.index), ()) for looked in self._looked.values())
+        return any(
+            subject == order.subject and order.era in written_in(known, era, order.index)
+            for ends in found
+            for era, subject in ends
+        )
+
+
+def _look_at(messages: Sequence[Message], looked: _Looked) -> bool:
+    """Note the ends of orders in these messages. Returns whether what comes after them can be looked at, too."""
+    for message in messages:
+        try:
+            key = looked.verifier or own_key(message)
+            got, looked.known = check(message, key, looked.known)
+        except NotProved as refused:
+            if refused.code in ENDS:
+                return False
+            looked.known, looked.cursor = refused.known or looked.known, (message.era, message.index)
+            continue
+        looked.verifier, looked.cursor = key, (message.era, message.index)
+        if got is None:
+            continue
+        if got.what == "recalled":
+            log, era = got.changed_log
+            looked.recalled.setdefault((log, got.refers), set()).add((era, got.subject))
+            looked.count += 1
+        elif got.what == "restored":
+            looked.eras.append(Era(got.era, got.index))
+            looked.count += 1
+    return True
