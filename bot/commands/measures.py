@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from moderation.cases import manager_orders
-from moderation.cases.everywhere import is_for_all_shards, lift_everywhere, possible_in, sanction_everywhere
+from moderation.cases.everywhere import carry_out, is_for_all_shards, lift_everywhere, possible_in, sanction_everywhere
 from moderation.duty.responsibility import is_operator
 from moderation.model.actions.removal import Unban
 from moderation.model.context import RoomView
@@ -62,15 +62,21 @@ def _impose(kind: manager_orders.Ordered) -> Run:
 async def _imposed(
     order: manager_orders.Order, kind: manager_orders.Ordered, rooms: Sequence[RoomView], until: int, call: Call
 ) -> tuple[Fact, ...]:
-    """Return the facts of an order for the rooms of all shards: also if it holds in all those of this one already."""
-    reason = call.given.reason
+    """Return the facts of an order for the rooms of all shards: also if it holds in all those of this one already.
+
+    The people of a room of another shard may have ended an earlier order there for themselves. Then, as in each shard,
+    this one brings bans of its own, which stay when the earlier one ends.
+    """
+    reason, opened = call.given.reason, manager_orders.case_of(order, call.given.reason)
     try:
         facts = sanction_everywhere(order, kind, rooms, until=until, reason=reason)
     except Refused as refused:
-        known = await orders_in_force(call.db, call.now_ms, person=order.context.subject.person)
-        if known or refused.key != f"error.already.{kind}":
+        if refused.key != f"error.already.{kind}":
             raise
-        facts = (manager_orders.case_of(order, reason),)
+        facts = (opened,)
+    if await orders_in_force(call.db, call.now_ms, person=order.context.subject.person):
+        brought = carry_out(order, (order.context.room, *rooms), until=until, reason=reason)
+        facts = (opened, *brought[1:])
     here, n = order.context.room.room, order.context.next_case
     noted = OrderedEverywhere(
         room=here, on=order.on, until=until, n=n, subject=order.target, by=order.by, reason=reason

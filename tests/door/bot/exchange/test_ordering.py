@@ -120,6 +120,43 @@ async def test_a_room_ends_it_for_itself_alone(shards: list[Shard]) -> None:
     assert [len(await bans(shard)) for shard in shards] == [1, 0, 1]
 
 
+@pytest.mark.parametrize("where", [0, 1])
+async def test_an_order_that_a_room_ended_for_itself_is_given_again_from_any_shard(
+    shards: list[Shard], where: int
+) -> None:
+    two, again = shards[1], shards[where]
+    await shards[0].order(room(shards[0]), OP, f"!ban {ANN} everywhere she sells things")
+    await exchanged(*shards)
+    await two.say(room(two), MO, f"!unban {ANN}")
+    await again.order(room(again), OP, f"!ban {ANN} everywhere she sells again")
+    await exchanged(*shards)
+    assert [len(await bans(shard)) for shard in shards] == [2, 1, 2]
+    for shard in shards:
+        opened = [fact.reason for fact in shard.facts() if isinstance(fact, CaseOpened)]
+        assert opened == ["she sells things", "she sells again"]
+    await shards[2].order(room(shards[2]), OP, f"!unban {ANN} everywhere")
+    await exchanged(*shards)
+    assert [await bans(shard) for shard in shards] == [[], [], []]
+
+
+async def test_of_an_order_that_was_given_again_the_reversal_of_either_leaves_the_other_in_all(
+    shards: list[Shard],
+) -> None:
+    one, two, _three = shards
+    await one.order(room(one), OP, f"!ban {ANN} everywhere she sells things")
+    await exchanged(*shards)
+    await two.say(room(two), MO, f"!unban {ANN}")
+    await one.order(room(one), OP, f"!ban {ANN} everywhere she sells again")
+    await exchanged(*shards)
+    first, second = [fact.n for fact in one.facts() if isinstance(fact, CaseOpened)]
+    await one.say(room(one), OP, f"!dismiss {first} it was somebody else")
+    await exchanged(*shards)
+    assert [len(await bans(shard)) for shard in shards] == [1, 1, 1]
+    await one.say(room(one), OP, f"!dismiss {second} it was somebody else")
+    await exchanged(*shards)
+    assert [len(await bans(shard)) for shard in shards] == [0, 0, 0]
+
+
 async def test_a_reversal_of_its_case_where_it_was_given_ends_it_in_all(shards: list[Shard]) -> None:
     one = shards[0]
     await one.order(room(one), OP, f"!ban {ANN} everywhere she sells things")
