@@ -71,6 +71,7 @@ class Shard:
     exchange: Exchange
     others: Mapping[str, OtherShard]
     now: int = NOON
+    settings: str = ""  # added to the configuration
     made: int = 0
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     stores: Stores = field(init=False)
@@ -81,7 +82,7 @@ class Shard:
     @property
     def config(self) -> Config:
         """Return its configuration."""
-        config = parse_config(self.folder / "config.toml", CONFIG.format(name=self.name), {})
+        config = parse_config(self.folder / "config.toml", CONFIG.format(name=self.name) + self.settings, {})
         return config.model_copy(update={"shard": self.name})
 
     @property
@@ -124,10 +125,10 @@ class Shard:
         await self.publisher.flush()
         return await self.receiver.look()
 
-    async def room(self, levels: Mapping[str, int], members: Sequence[str] = ()) -> RoomId:
-        """Create a room with people at these levels, and members."""
+    async def room(self, levels: Mapping[str, int], members: Sequence[str] = (), name: str = "") -> RoomId:
+        """Create a room with people at these levels, and members; `name` is the local part of its id."""
         self.made += 1
-        room = RoomId(f"!{self.name}{self.made}:example.org")
+        room = RoomId(f"!{name or f'{self.name}{self.made}'}:example.org")
         code = GroupCode(f"G-7{_LETTERS[len(self.name)]}{_LETTERS[len(self.pipeline.served.codes)]}K")
         await self.pipeline.commit((RoomEntered(code=code, purpose="group", room_id=room, subject=self.bot),))
         announced = RoomStateChanged(room=room, condition="announced", notice=EventId("$notice"))
