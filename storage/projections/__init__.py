@@ -44,6 +44,7 @@ from .common import (
 from .daily import MESSAGE, DailyCounts
 from .events import project_events, project_room_state
 from .old_events import (
+    COUNTED,
     EVENTS_LEFT,
     LEAVING,
     SHOWN,

@@ -1,7 +1,7 @@
 """Events of people that leave the table of events, since nothing reads many of them any more.
 
-What stays of each is the digest of its id with its record and its time, and of each person in a room how many messages
-stood and when they last wrote. The log has the rest.
+What stays of each is the digest of its id with its record, its time and its kind, and of each person in a room how many
+messages stood and when they last wrote. The log has the rest.
 
 Rules kept here:
 - What tells who was there and what was taken back stays: memberships, states of rooms, redactions, what could not be
@@ -30,6 +30,7 @@ from .common import POSTED, get_meta, set_meta
 from .daily import MESSAGE
 
 LEAVING = (POSTED, MESSAGE, "edit")  # the kinds of events that leave
+COUNTED = ""  # in place of the kind: a message that stood when it left
 EVENTS_LEFT = "events_left"  # the first record whose event was not looked at, and the bot whose events stay
 _NOBODY = UserId("")
 _BYTES = 20  # of a digest: nobody makes two events, one of them harmless, that have the same (2^80 tries)
@@ -54,7 +55,7 @@ _GONE = delete(schema.events).where(
     ~SHOWN,
 )
 _o, _f, _r = schema.old_events.c, schema.former_rooms.c, schema.rooms.c
-_FIND = select(_o.record, _o.at).where(_o.event == bindparam("digest"))
+_FIND = select(_o.record, _o.at, _o.kind).where(_o.event == bindparam("digest"))
 _FORMER = (
     select(_f.room)
     .join(schema.rooms, _r.code == _f.code)
@@ -80,6 +81,7 @@ class OldEvent:
     room: RoomId
     user: UserId
     at_ms: int
+    kind: str
     stands: bool  # it is a message, and no measure removed it
 
 
@@ -135,19 +137,22 @@ async def let_events_leave(db: AsyncConnection, leaving: Leaving) -> None:
 
 
 async def bring_back(db: AsyncConnection, event: EventId, room: RoomId, sender: UserId) -> None:
-    """Move a message of somebody, which is evidence of a case in `room`, back to the table of events if it had left."""
+    """Move an event of somebody, which is evidence of a case in `room`, back to the table of events if it had left."""
     old = (await db.execute(_FIND, {"digest": digest_of(event)})).first()
     if old is None:
         return
     before = await db.scalar(_FORMER, {"room": room, "record": old.record})  # of an upgrade
-    row = {"record": old.record, "event": event, "room": before or room, "sender": sender, "kind": POSTED, "at": old.at}
+    kind = old.kind or POSTED
+    row = {"record": old.record, "event": event, "room": before or room, "sender": sender, "kind": kind, "at": old.at}
     await db.execute(_BACK, row)
     await db.execute(_FORGET, {"digest": digest_of(event)})
-    await db.execute(_FEWER, {"in": row["room"], "by": sender})
+    if old.kind == COUNTED:
+        await db.execute(_FEWER, {"in": row["room"], "by": sender})
 
 
 def _kept_of(each: OldEvent) -> dict[str, object]:
-    return {"record": each.record, "event": digest_of(each.event), "at": each.at_ms}
+    kind = COUNTED if each.stands else each.kind
+    return {"record": each.record, "event": digest_of(each.event), "at": each.at_ms, "kind": kind}
 
 
 def _summed(events: Iterable[OldEvent]) -> list[dict[str, object]]:

@@ -43,6 +43,7 @@ async def events_leaving(db: AsyncConnection, start: int, below: int, bot: UserI
             RoomId(row.room),
             UserId(row.sender),
             row.at,
+            row.kind,
             row.kind == POSTED and all(row[-number] for number in range(1, len(STANDS) + 1)),
         )
         for row in rows

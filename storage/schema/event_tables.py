@@ -29,6 +29,9 @@ old_events = Table(
     Column("record", Integer, primary_key=True),
     Column("event", String, unique=True, info=PLAIN),  # a digest of its id
     Column("at", Integer),
+    Column(
+        "kind", String, server_default="", info=PLAIN
+    ),  # that in `events`; "": a message that stood, and is counted in `spoke`
 )
 
 # Events that were refused before their delivery: they are no events of their rooms, and count nowhere as such.

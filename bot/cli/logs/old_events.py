@@ -5,7 +5,8 @@ old ones; and what is kept of people is no more than what they wrote.
 
 Rules kept here:
 - An event that is in neither table is missing, and one that the records do not know is forged.
-- How many messages of somebody stood is a matter of the day on which they left the table: it is only bounded.
+- How many messages of somebody stood, and whether one of them did, is a matter of the day on which they left the table:
+  it is only bounded. Of events that left under a schema before 0059 no kind was kept.
 """
 
 from collections import defaultdict
@@ -33,17 +34,19 @@ def compare(stored: StoredEvents, made: Sequence[Row], *, purged: bool) -> Itera
 
     `made`: all events of the records; `purged`: whether the first records are gone.
     """
-    from storage.projections import digest_of
+    from storage.projections import COUNTED, digest_of
 
     wanted, there = {each["record"]: each for each in made}, {each["record"]: each for each in stored.events}
     yield from (("events", row, True) for row in stored.events if wanted.get(row["record"]) != row)
-    old = {(each["record"], each["event"], each["at"]): each for each in stored.old}
+    old = {(each["record"], each["event"], each["at"], each["kind"]): each for each in stored.old}
     for record, row in wanted.items():
         if there.get(record) == row:
             continue
-        kept = (record, digest_of(row["event"]), row["at"])
-        if kept in old and _may_leave(row, stored):
-            del old[kept]
+        digest = digest_of(row["event"])
+        each_kind = ((record, digest, row["at"], kind) for kind in (row["kind"], COUNTED))
+        kept = [each for each in each_kind if each in old]
+        if kept and _may_leave(row, stored):
+            del old[kept[0]]
         else:
             yield "events", row, False
     yield from (("old_events", row, True) for row in old.values())

@@ -202,11 +202,24 @@ async def test_the_tables_agree_with_the_records_when_events_have_left(tmp_path:
         assert await differences(bot) == []
 
 
+async def test_the_tables_agree_with_the_records_after_an_old_reaction_was_removed(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        said = await message(bot, ANNA, "hello")
+        relation = {"rel_type": "m.annotation", "event_id": said, "key": "nasty"}
+        reaction = EventId(await bot.event(MINA, "m.reaction", {"m.relates_to": relation}))
+        await grow_old(bot)
+        await message(bot, MARK, "!redact enough", reply_to=reaction)
+        assert reaction in [each.event for each in await waiting(bot, Redact)]
+        assert await is_there(bot, reaction)
+        assert await differences(bot) == []
+
+
 FORGED = {
     "an event that is in neither table": ("DELETE FROM old_events WHERE record = (SELECT min(record) FROM old_events)"),
-    "an old event that no record knows": "INSERT INTO old_events VALUES (99999, 'abc', 1)",
+    "an old event that no record knows": "INSERT INTO old_events VALUES (99999, 'abc', 1, '')",
     "an event that no record knows": "INSERT INTO events VALUES (99999, '$x', '!r', '@a', 'posted', 1)",
     "a sender": f"UPDATE events SET sender = '{MARK}' WHERE sender = '{MINA}'",
+    "a kind that no record gives": "UPDATE old_events SET kind = 'edit'",
     "an older time": "UPDATE old_events SET at = at + 1",
     "more messages than somebody wrote": "UPDATE spoke SET messages = messages + 9",
     "a later time": "UPDATE spoke SET last = last + 1",

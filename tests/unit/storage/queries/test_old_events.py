@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import insert, select
@@ -47,15 +48,18 @@ def sender_of(record: int) -> UserId:
     return CARL if record == 12 else BOT if record % 5 == 0 and record != EVIDENCE else (ANNA, BEN)[record % 2]
 
 
+def room_of(record: int) -> RoomId:
+    return OTHER if record % 7 == 0 and record != 7 else ROOM
+
+
 async def fill(db: AsyncConnection) -> None:
     """Write old events and as many new ones, measures against some, and a case about one."""
     for record in range(1, 2 * OLD):
-        room = OTHER if record % 7 == 0 and record != 7 else ROOM
         await db.execute(
             insert(schema.events).values(
                 record=record,
                 event=f"${record}",
-                room=room,
+                room=room_of(record),
                 sender=sender_of(record),
                 kind=KINDS.get(record, POSTED),
                 at=record * 1000,
@@ -175,6 +179,16 @@ async def test_an_old_message_can_become_evidence(db: AsyncConnection) -> None:
     assert (await queries.event_row(db, EventId("$22")), await asked(db)) == before
     await leave(db, 10)
     assert await queries.event_row(db, EventId("$22")) == before[0]
+
+
+@pytest.mark.parametrize("record", [12, 13, REMOVED, SWEPT.start + 2])
+async def test_what_is_no_message_or_was_removed_comes_back_as_what_it_was(db: AsyncConnection, record: int) -> None:
+    """`!redact` in reply to a reaction, an edit without words, or a message that a measure had removed before."""
+    event = EventId(f"${record}")
+    before = await queries.event_row(db, event), await asked(db)
+    await leave(db, 10)
+    await project(replace(case(record, 2), room=room_of(record)), db, 302, 1)
+    assert (await queries.event_row(db, event), await asked(db)) == before
 
 
 async def test_around_an_old_message_nothing_of_weeks_later_is_shown(db: AsyncConnection) -> None:
