@@ -202,7 +202,9 @@ class RunningBot:
         slowed = _slowed(config, clock)
         self._lists = PolicyLists(self._services)
         self._policy_watch, policy_server = policy_parts(self._services, config)
-        partners = Partners(self._operations, self._direct, self._lists, self._gaps, self._upkeep, policy_server)
+        self._joint = core.shards.joint if core.shards is not None else None
+        parts = (self._operations, self._direct, self._lists, self._gaps, self._upkeep, policy_server)
+        partners = Partners(*parts, self._joint)
         handlers = all_handlers(config, self._services, core.stores, texts, oidc, partners)
         self._dispatcher = OutboxDispatcher(database, pipeline, handlers, pipeline.steady, slowed)
         self._spaces = Spaces(self._services)
@@ -261,7 +263,7 @@ class RunningBot:
             core.pipeline,
             core.clock,
             config.data_dir,
-            Closer(database, core.pipeline, closings, config.anchors, core.clock),
+            Closer(database, core.pipeline, closings, config.anchors, core.clock, self._joint),
             self._operations,
             Digester(database, core.pipeline, config.policy, core.clock, at=bot.digest, zone=bot.timezone),
             self._listener.presence,

@@ -44,6 +44,7 @@ from .effects.server_acl import ServerAcls
 from .effects.show_power import PowerTeller
 from .effects.sweep import Sweeper
 from .effects.witness import WitnessClient
+from .exchange.joint_days import JointDays
 from .identity.background import VerificationUpkeep
 from .identity.factory import make_verifier
 from .identity.oidc import Oidc
@@ -67,6 +68,7 @@ class Partners:
     gaps: Gaps
     upkeep: VerificationUpkeep
     policy_server: AskedServer | None
+    joint: JointDays | None
 
 
 def all_handlers(
@@ -110,7 +112,7 @@ def all_handlers(
         Notifier(services, direct),
         Guider(services),
         ConsoleLinks(services, config.console.public_url),
-        Anchorer(services, closings),
+        Anchorer(services, closings, partners.joint),
         Alerter(services.database, services.pipeline, AlertSender(config, services.clock), texts, config.bot.language),
         OutsideAnchorer(_witness(config.anchors, journal, services.clock), config.anchors.timestamp_url, closings),
         partners.upkeep.looked_at(make_verifier(services, config, *dialogue, partners.upkeep.linking, oidc)),

@@ -68,6 +68,7 @@ _DEFAULTS_LEFT_OUT = {
     "channel": "member",
     "informed": 0,
     "preview": -1,
+    "joint": "-",
 }
 
 

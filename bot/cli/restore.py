@@ -136,6 +136,9 @@ def _check(records: Path, against: Path | None, bar: Bar, *, damaged: bool) -> i
     kept = read_kept(against) if against else None
     report = verify(records, against=kept, progress=partial(bar, text("cli.logs.checking")))
     problems = [each for each in report.problems if (each.code, each.file) != ("missing", "against")]
+    for problem in problems:
+        if problem.code.startswith("joint_"):  # nothing is known of this log then
+            raise Refused(problem.key, **problem.fields)
     if problems and not damaged:
         first = problems[0]
         raise Refused("cli.restore.damaged", count=len(problems) + report.more, code=first.code, where=first.file)
@@ -143,10 +146,17 @@ def _check(records: Path, against: Path | None, bar: Bar, *, damaged: bool) -> i
 
 
 def _size_of(records: Path, kept: str) -> int:
+    """Return the number of records of this log that a kept checkpoint covers, which may be a joint one."""
     from storage.journal.transparency.checkpoint import open_checkpoint
+    from storage.journal.transparency.joint_checkpoint import is_joint, open_joint
     from storage.journal.transparency.log_key import read_verifier
 
-    return open_checkpoint(kept, [read_verifier(records)]).size
+    verifier = read_verifier(records)
+    if not is_joint(kept):
+        return open_checkpoint(kept, [verifier]).size
+    closing = open_joint(kept, [verifier]).closing_of(verifier.name)
+    assert closing is not None, "it was refused"
+    return closing.size
 
 
 async def _go_on(config: "Config", stage: Path, manifest: "Manifest", known: int) -> "tuple[int, RecordsRestored]":

@@ -5,35 +5,40 @@ Rules kept here:
 - A group gets the checkpoints that cover any record of it.
 - If no day was ever handled, the newest is enough, for it covers all before it.
 - If a checkpoint is posted a second time, it is the same event.
+- With several shards the joint checkpoint of the day is posted in place of the log's own. If that cannot be, the log's
+  own is posted, with the reason. Which of them, is decided once a day, when the anchors are queued.
 
 Left to others: witness and time stamp (`anchor_outside.py`), closing days (`Journal`), sending
-(`bot/outbox/dispatcher.py`).
+(`bot/outbox/dispatcher.py`), the joint checkpoint (`bot/exchange/joint_days.py`).
 """
 
 import asyncio
 import hashlib
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
 from bot.config.deployment import AnchorSettings
+from bot.exchange.joint_days import Choice, JointDays
 from bot.matrix.errors import Forbidden, NotFound
 from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.matrix_message import MESSAGE
-from moderation.model.actions.anchors import Anchor, Timestamp, Witness
+from moderation.model.actions.anchors import Anchor, OwnBecause, Timestamp, Witness
 from moderation.model.actions.base import Action
 from moderation.model.facts import CheckpointAnchored
 from moderation.values.events import Json
 from moderation.values.ids import GroupCode, RoomId, is_named
-from moderation.values.notices import Code, line
+from moderation.values.notices import Code, Line, line
 from storage import queries
 from storage.database.database import Database
 from storage.journal.line_format import day_of
 from storage.journal.transparency.daily_checkpoints import Closing, Closings
+from storage.journal.transparency.joint_checkpoint import joint_in
 from storage.state import anchor_progress
 
 log = structlog.get_logger()
@@ -46,23 +51,38 @@ class Closer:
     """The part that queues the anchors of every closing checkpoint, once."""
 
     def __init__(
-        self, database: Database, pipeline: Pipeline, closings: Closings, settings: AnchorSettings, clock: Clock
+        self,
+        database: Database,
+        pipeline: Pipeline,
+        closings: Closings,
+        settings: AnchorSettings,
+        clock: Clock,
+        joint: JointDays | None = None,
     ) -> None:
         self._database = database
         self._pipeline = pipeline
         self._closings = closings
         self._settings = settings
         self._clock = clock
+        self._joint = joint
         self._looked = ""  # the day of the last look
+        self.waits = False  # for other shards to close a day
 
     async def look(self) -> None:
-        """Close the day that is over, and queue the anchors of what was closed. Does nothing more on the same day."""
+        """Close the day that is over, and queue the anchors of what was closed. Does nothing more on the same day.
+
+        While it waits for other shards, the next look goes on from there.
+        """
         today = day_of(self._clock())
         if today == self._looked:
             return
         await self._pipeline.journal.close_day()
         for closing in await self._unseen():
-            await self._queue(closing)
+            choice = await self._joint.choose(closing, self._clock()) if self._joint is not None else Choice()
+            self.waits = choice is None
+            if choice is None:
+                return
+            await self._queue(closing, choice)
         self._looked = today
 
     async def _unseen(self) -> list[Closing]:
@@ -72,15 +92,21 @@ class Closer:
         unseen = days[-1:] if last is None else [day for day in days if day > last]
         return await asyncio.to_thread(_read_all, self._closings, unseen)
 
-    async def _queue(self, closing: Closing) -> None:
+    async def _queue(self, closing: Closing, choice: Choice) -> None:
         async with self._database.read() as db:
             groups = await anchor_progress.groups_within(db, closing.size)
             first = await queries.first_in_desk(db)
         also = partial(anchor_progress.advance, day=closing.day)
-        await self._pipeline.commit(actions=tuple(self._actions(closing.day, groups, first)), also=also)
+        post = partial(Anchor, day=closing.day, joint=choice.joint, why=choice.why)
+        actions = (*self._actions(closing.day, groups, first, post), *choice.told)
+        await self._pipeline.commit(actions=actions, also=also)
 
     def _actions(
-        self, day: str, groups: Sequence[anchor_progress.Group], first: Mapping[RoomId, RoomId]
+        self,
+        day: str,
+        groups: Sequence[anchor_progress.Group],
+        first: Mapping[RoomId, RoomId],
+        post: Callable[..., Anchor],
     ) -> Iterator[Action]:
         """Yield what posts a day's checkpoint; `first` are the rooms that stand for all with the same desk."""
         if self._settings.witness_url:
@@ -89,27 +115,28 @@ class Closer:
             yield Timestamp(day=day)
         for room, code, community in groups:
             if first.get(room, room) == room:
-                yield Anchor(room=room, day=day)
+                yield post(room=room)
             if is_named(self._settings.rooms, room, code, community=community):
-                yield Anchor(room=room, day=day, where="room")
+                yield post(room=room, where="room")
 
 
-def txn_of(closing: Closing, where: str, code: GroupCode) -> str:
-    """Return the transaction id under which this checkpoint is posted there.
+def txn_of(closing: Closing, where: str, code: GroupCode, joint: str = "") -> str:
+    """Return the transaction id under which this checkpoint, or the joint one with this root, is posted there.
 
-    It is made from what the log signed: it stays one event, whatever others add to the checkpoint. In a log that
+    It is made from what was signed: it stays one event, whatever others add to the checkpoint. In a log that
     continues from a backup the same day ends otherwise, and is not taken for the one that was posted already.
     """
-    signed = hashlib.sha256(closing.as_signed.encode()).hexdigest()[:12]
+    signed = hashlib.sha256((joint or closing.as_signed).encode()).hexdigest()[:12]
     return f"answerable.anchor.{closing.day}.{where}.{code}.{signed}"
 
 
 class Anchorer(ActionHandler):
     """The handler of `Anchor`."""
 
-    def __init__(self, services: Services, closings: Closings) -> None:
+    def __init__(self, services: Services, closings: Closings, joint: JointDays | None = None) -> None:
         super().__init__(services)
         self._closings = closings
+        self._joint = joint
         self.handles: Handlers = {Anchor: self.anchor}
 
     async def anchor(self, action: Anchor, _txn: str) -> Done:
@@ -127,22 +154,56 @@ class Anchorer(ActionHandler):
         if target is None:
             given_up = _refused(action, closing, "no-desk")
             raise RetryLater("there is no desk yet", given_up, tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS)
-        content = self._content(closing, self._speech.language(group.language))
+        posted = await self._posted(action, closing)
+        content = self._content(closing, posted, self._speech.language(group.language))
         try:
-            made = await self._homeserver.send(target, MESSAGE, content, txn_of(closing, action.where, group.code))
+            txn = txn_of(closing, action.where, group.code, posted.joint)
+            made = await self._homeserver.send(target, MESSAGE, content, txn)
         except (Forbidden, NotFound) as error:
             return _refused(action, closing, error.errcode or "-")
-        return Done((_fact(action, closing, made=made),), made=made)
+        return Done((_fact(action, closing, made=made, joint=posted.joint or "-"),), made=made)
 
-    def _content(self, closing: Closing, language: str) -> dict[str, Json]:
-        said = line("anchor.closing", day=Code(closing.day), size=closing.size, verify=Code(VERIFY))
-        content = self._speech.message((said,), language, {})
-        block = html.escape(closing.note, quote=False)
+    async def _posted(self, action: Anchor, closing: Closing) -> "_Posted":
+        """Return what is posted: the log's own checkpoint if the joint one holds no more."""
+        if not action.joint or self._joint is None:
+            return _Posted(closing.note, why=action.why)
+        note = await self._joint.note(closing, action.joint)
+        return _Posted(note, joint=action.joint) if note is not None else _Posted(closing.note, why="forged")
+
+    def _content(self, closing: Closing, posted: "_Posted", language: str) -> dict[str, Json]:
+        content = self._speech.message(tuple(_said(closing, posted)), language, {})
+        block = html.escape(posted.note, quote=False)
         return {
             **content,
-            "body": f"{content['body']}\n```\n{closing.note}```",
+            "body": f"{content['body']}\n```\n{posted.note}```",
             "formatted_body": f"{content['formatted_body']}<pre><code>{block}</code></pre>",
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    """The note that is posted: the joint checkpoint with the root `joint`, or the log's own and the reason `why`."""
+
+    note: str
+    joint: str = ""
+    why: OwnBecause = ""
+
+
+def _said(closing: Closing, posted: _Posted) -> Iterator[Line]:
+    day, verify = Code(closing.day), Code(VERIFY)
+    if not posted.joint:
+        yield line("anchor.closing", day=day, size=closing.size, verify=verify)
+        if posted.why:
+            yield line(f"anchor.own.{posted.why}")
+        return
+    joint = joint_in(posted.note)
+    yield line("anchor.joint", day=day, shards=_listed(joint.names[: len(joint.closings)]), verify=verify)
+    if joint.without:
+        yield line("anchor.joint-without", shards=_listed(joint.without))
+
+
+def _listed(names: Sequence[str]) -> Code:
+    return Code(", ".join(names))
 
 
 def _read_all(closings: Closings, days: Sequence[str]) -> list[Closing]:
@@ -160,12 +221,15 @@ def _refused(action: Anchor, closing: Closing, code: str) -> Done:
     return Done((_fact(action, closing, refused=True),), result="refused", code=code)
 
 
-def _fact(action: Anchor, closing: Closing, *, made: str = "", refused: bool = False) -> CheckpointAnchored:
+def _fact(
+    action: Anchor, closing: Closing, *, made: str = "", joint: str = "-", refused: bool = False
+) -> CheckpointAnchored:
     return CheckpointAnchored(
         room=action.room,
         where=action.where,
         size=closing.size,
         day=closing.day,
         result="refused" if refused else "done",
+        joint=joint,
         made=made,
     )

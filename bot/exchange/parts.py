@@ -13,9 +13,11 @@ from bot.pipeline.pipeline import Pipeline
 from moderation.values.errors import Refused
 from storage.database.database import Database
 from storage.database.fence import Epoch
+from storage.journal.joint_table import JointTable
 from storage.journal.journal import Journal
 
 from .communities import Communities
+from .joint_days import JointDays
 from .port import Exchange, ExchangeDown
 from .postgresql import PostgresExchange
 from .publisher import Publisher
@@ -23,10 +25,16 @@ from .receiver import OtherShard, Receiver
 
 
 class ShardParts:
-    """The publisher, the receiver, and what is known of communities."""
+    """The publisher, the receiver, what is known of communities, and the joint checkpoints."""
 
     def __init__(
-        self, exchange: Exchange, config: Config, pipeline: Pipeline, journal: Journal, database: Database
+        self,
+        exchange: Exchange,
+        config: Config,
+        pipeline: Pipeline,
+        journal: Journal,
+        database: Database,
+        epoch: Epoch | None = None,
     ) -> None:
         base = config.origin.removesuffix(f"/{config.shard}")
         others = {
@@ -39,6 +47,9 @@ class ShardParts:
         self.publisher = Publisher(exchange, pipeline, journal, database, names, crossing)
         self.receiver = Receiver(exchange, pipeline, database, config.shard, config.origin, others)
         self.communities = Communities(exchange, pipeline, database, config.policy, config.shard, config.shards)
+        table, vkeys = JointTable(config.place, epoch), {each.name: each.vkey for each in others.values()}
+        joint = JointDays(table, pipeline, journal, database, base, config.shard, vkeys)
+        self.joint = joint if others else None
 
     def works(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs as long as the bot."""
@@ -75,4 +86,4 @@ def shard_parts(
         return None
     exchange = PostgresExchange(config.place, epoch)
     stack.push_async_callback(exchange.close)
-    return ShardParts(exchange, config, pipeline, journal, database)
+    return ShardParts(exchange, config, pipeline, journal, database, epoch)

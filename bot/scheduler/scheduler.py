@@ -44,6 +44,7 @@ from .due_cases import Due
 log = structlog.get_logger()
 LOOK_AGAIN_MS = 60_000
 DAY_MS = 86_400_000
+JOINT_MS = 5_000  # while other shards may still close the day
 SHORTEST_MS = 10
 UNSURE_MS = 250  # before the homeserver is asked again while it is uncertain that people could act
 
@@ -209,4 +210,5 @@ class Scheduler:
         now = self._clock()
         midnight = DAY_MS - now % DAY_MS
         shortest = SHORTEST_MS if due > now else UNSURE_MS
-        return min(max(min(due - now, midnight), shortest), LOOK_AGAIN_MS) / 1000
+        longest = JOINT_MS if self._closer.waits else LOOK_AGAIN_MS
+        return min(max(min(due - now, midnight), shortest), longest) / 1000

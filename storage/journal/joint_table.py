@@ -4,26 +4,20 @@ Rules kept here:
 - A day has one joint checkpoint: the first that is put there stays, whichever shard made it.
 - Only the leader of a shard's log puts one there (`storage/database/fence.py`), and it is durable on return.
 - What is read here proves nothing by itself: who reads it checks it.
-- Errors of the server are raised as SQLAlchemy raises them, so that they are handled as those of the state tables.
+- If the server cannot be used, `DatabaseRefused` is raised.
 
 Left to others: what a joint checkpoint is (`transparency/joint_checkpoint.py`), the tables
 (`storage/database/shared_tables.py`).
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-from sqlalchemy.exc import DBAPIError
+from typing import Final
 
 from moderation.values.errors import Broken
-from storage.database.fence import Epoch, is_superseded
+from storage.database.fence import Epoch
 from storage.database.place import DatabasePlace
-from storage.database.server import NAME, connect, driver
-
-if TYPE_CHECKING:
-    from psycopg import Connection
+from storage.database.postgresql import changing, connected
 
 _THERE: Final = "SELECT to_regclass('answerable_shared.joint_checkpoints')::text"
 _OF_DAY: Final = "SELECT note FROM answerable_shared.joint_checkpoints WHERE day = %s"
@@ -66,34 +60,21 @@ class JointTable:
 
     def closings(self, day: str, shards: Sequence[str]) -> list[SharedClosing]:
         """Return the closing checkpoints that these shards have for a day."""
-        with self._session() as db:
+        with connected(self._place) as db:
             rows = db.execute(_CLOSINGS, (day, list(shards))).fetchall()
-        return [SharedClosing(*row) for row in rows]
+        return [SharedClosing(*map(str, row)) for row in rows]
 
     def put(self, day: str, root: str, note: str) -> None:
         """Keep the note of a day, unless it has one. Raises `Superseded` if another process leads by now."""
         epoch = self._epoch
         if epoch is None:
             raise Broken("the joint checkpoints were opened for reading only")
-        with self._session() as db, db.transaction():
-            db.execute(epoch.check_sql)
+        with changing(self._place, epoch) as db:
             db.execute(_PUT, (day, root, note, epoch.shard))
 
     def _note(self, sql: str, value: str) -> str | None:
-        with self._session() as db:
+        with connected(self._place) as db:
             if db.execute(_THERE).fetchone() == (None,):
                 return None
             row = db.execute(sql, (value,)).fetchone()
         return str(row[0]) if row else None
-
-    @contextmanager
-    def _session(self) -> "Iterator[Connection[Any]]":
-        psycopg = driver()
-        epoch = self._epoch
-        try:
-            with connect(self._place, durable=True, name=epoch.application_name if epoch else NAME) as db:
-                yield db
-        except psycopg.Error as error:
-            if epoch is not None and is_superseded(error):
-                raise epoch.superseded() from error
-            raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True) from error

@@ -8,7 +8,9 @@ is shown.
 
 `verify` exits with 0 if nothing is wrong, 1 if something is, 2 if it was called wrongly. ``--json``: an object with the
 keys `ok`, `records`, `first` (index of the first record kept), `signed`, `unsigned` (not signed yet), `root` (base64),
-`problems` (objects with `code`, `file`, `line`, `index` and what else the code has), `more` (problems not listed).
+`problems` (objects with `code`, `file`, `line`, `index` and what else the code has), `more` (problems not listed);
+with a joint checkpoint also `joint`: `day`, `root`, `stored` (same, other or none), `shards` (objects with `shard`,
+`records` and `state`: verified, same, other, gone, elsewhere, without or unnamed).
 
 Rules kept here:
 - It never writes to the records, so it is safe while the bot runs.
@@ -51,6 +53,7 @@ from moderation.values.errors import Invalid
 from .coverage import coverage
 from .export import export
 from .hold import app as hold_app
+from .joint import is_root, joint_report, keys_of, note_of_root, tell_joint
 from .line_format import print_record
 from .proof import proof
 from .purge import purge
@@ -59,6 +62,8 @@ from .search import search
 from .words import wording_of
 
 if TYPE_CHECKING:
+    from bot.config.config import Config
+    from storage.database.place import DatabasePlace
     from storage.journal.query import Query
     from storage.journal.report import Problem, VerifyReport
     from storage.journal.transparency.cosignature import Cosigner
@@ -116,7 +121,7 @@ def show(
 
 @app.command(help=text("cli.logs.verify_help"), epilog=text("cli.logs.verify_epilog"))
 def verify(
-    against: Annotated[Path | None, typer.Option(metavar="FILE", help=text("cli.logs.option.against"))] = None,
+    against: Annotated[str | None, typer.Option(metavar="FILE|ROOT", help=text("cli.logs.option.against"))] = None,
     witness: Annotated[list[str] | None, typer.Option(metavar="VKEY", help=text("cli.logs.option.witness"))] = None,
     tables: Annotated[bool, typer.Option("--tables", help=text("cli.logs.option.tables"))] = False,
     json: AsJson = False,
@@ -124,6 +129,7 @@ def verify(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Check the records, and on demand the database against them."""
+    from storage.journal.verify.signed import KeptCheckpoint
     from storage.journal.verify.verify import verify as check
 
     from .rebuild import read_old
@@ -131,21 +137,28 @@ def verify(
 
     place = place_of(data_dir, config_file)
     folder = place.data_dir / "records"
-    kept = read_kept(against) if against else None
-    witnesses = _witnesses(witness or [], None if data_dir else config_file)
+    config = None if data_dir else read_config(config_file)
+    by_root = against is not None and is_root(against)
+    note = _kept_note(place, against, by_root=by_root) if against else None
+    kept = KeptCheckpoint(note, keys_of(place, config, note), by_root) if note is not None else None
+    witnesses = _witnesses(witness or [], config)
     with progress() as bar:
         known = read_old(place, settled=False)  # read first, since a running bot goes on
         what = text("cli.logs.checking")
         report = check(folder, against=kept, progress=partial(bar, what), witnesses=witnesses)
         report = report.reaching(known.applied or 0)
         found = differences(place, bar) if tables and report.ok else []
+    joint = joint_report(place, config, note, report) if note is not None else None
     if json:
-        as_json({**report.as_json(), **({"tables": [asdict(each) for each in found]} if tables else {})})
+        more = {"joint": joint.as_json()} if joint is not None else {}
+        as_json({**report.as_json(), **({"tables": [asdict(each) for each in found]} if tables else {}), **more})
     else:
         _tell_report(report, against)
+        if joint is not None:
+            tell_joint(joint)
         if tables:
             _tell_tables(report.ok, found)
-    raise typer.Exit(0 if report.ok and not found else FAILED)
+    raise typer.Exit(0 if report.ok and not found and (joint is None or joint.ok) else FAILED)
 
 
 app.command("search", help=text("cli.logs.search_help"), epilog=text("cli.logs.search_epilog"))(search)
@@ -188,6 +201,11 @@ def _say_what_is_missing(shown: int, *, content: bool) -> None:
 # verify
 
 
+def _kept_note(place: "DatabasePlace", given_: str, *, by_root: bool) -> str:
+    """Return the checkpoint in a file, or the joint one with the root that was given."""
+    return note_of_root(place, given_) if by_root else read_kept(Path(given_))
+
+
 def read_kept(file: Path) -> str:
     try:
         with file.open("rb") as opened:
@@ -202,19 +220,19 @@ def _as_posted(copied: str) -> str:
     return message[1 if len(message) == 3 else 0].strip() + "\n"
 
 
-def _witnesses(typed: list[str], config_file: Path | None) -> "list[Cosigner]":
+def _witnesses(typed: list[str], config: "Config | None") -> "list[Cosigner]":
     """Return the keys that check cosignatures: those given, and that of the configuration if it is used."""
     from storage.journal.transparency.cosignature import Cosigner
 
-    if config_file is not None:
-        typed = [*typed, *read_config(config_file).anchors.witness_vkey]
+    if config is not None:
+        typed = [*typed, *config.anchors.witness_vkey]
     try:
         return [Cosigner.parse(each) for each in typed]
     except Invalid as error:
         raise Invalid(text("cli.logs.bad_witness", why=error)) from error
 
 
-def _tell_report(report: "VerifyReport", against: Path | None) -> None:
+def _tell_report(report: "VerifyReport", against: str | None) -> None:
     root = base64.b64encode(report.root).decode()
     if report.first:
         say("cli.logs.purged", first=str(report.first))

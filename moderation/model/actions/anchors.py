@@ -6,12 +6,21 @@ from moderation.values.ids import RoomId
 
 from .base import NO_ROOM, OUTSIDE, Action
 
+# Why a shard posts its log's own checkpoint: the joint one does not cover its log, has another closing checkpoint of
+# it, is not signed by a shard, or does not name all shards.
+OwnBecause = Literal["", "without", "other", "forged", "unnamed"]
+
 
 class Anchor(Action, name="anchor", merge="anchor {where} {room} {day}"):
-    """Post the closing checkpoint of a day in the desk of a group (`where` "desk"), or in the group ("room")."""
+    """Post the closing checkpoint of a day in the desk of a group (`where` "desk"), or in the group ("room").
+
+    With `joint`, the root of the joint checkpoint of all shards, that one is posted; `why` not, if there are shards.
+    """
 
     day: str
     where: Literal["desk", "room"] = "desk"
+    joint: str = ""
+    why: OwnBecause = ""
 
 
 class Witness(Action, name="witness", priority=OUTSIDE, queue=None, merge="witness {day}"):

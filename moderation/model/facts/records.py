@@ -118,6 +118,7 @@ class CheckpointAnchored(Fact, kind="anchor", of_acting=True):
     size: int
     day: str = "-"
     result: Literal["done", "refused"] = "done"
+    joint: str = "-"  # the root of the joint checkpoint of all shards, if that was posted
     made: str = unowned()  # the event or the file that holds it
 
 

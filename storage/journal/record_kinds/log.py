@@ -42,6 +42,7 @@ KINDS: dict[str, Kind] = {
             "size": integer("records it covers"),
             "day": word("the day it closes; -: none"),
             "result": word("done or refused"),
+            "joint": word("root (base64) of the joint checkpoint of all shards, if that was posted; left out: none"),
             "on": ON,
         },
         {"made": "the event or file that holds it"},

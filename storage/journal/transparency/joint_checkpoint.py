@@ -30,7 +30,7 @@ from storage.journal.merkle import fold, leaf_hash, perfect_subtrees
 
 from .checkpoint import Checkpoint
 from .cosignature import with_lines
-from .signed_note import NoteVerifier, Signer, open_note
+from .signed_note import NoteVerifier, Signer, open_note, split_note
 
 _ORIGIN = re.compile(r"([^\n]+)/all-shards/([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _CLOSING = re.compile(r"closing ([a-z][a-z0-9]*) (0|[1-9][0-9]{0,15}) ([A-Za-z0-9+/]{43}=)")
@@ -115,12 +115,17 @@ def is_joint(note: str) -> bool:
     return _ORIGIN.fullmatch(note.partition("\n")[0]) is not None
 
 
+def joint_in(note: str) -> JointCheckpoint:
+    """Return the joint checkpoint in a note without checking its signatures. Raises `Invalid`."""
+    return JointCheckpoint.parse(split_note(note)[0])
+
+
 def open_joint(note: str, verifiers: Sequence[NoteVerifier]) -> JointCheckpoint:
     """Return the joint checkpoint in `note`, if a log that it covers signed it by one of these keys.
 
     Raises `Invalid` otherwise, and if a signature by one of these keys does not hold.
     """
-    joint = JointCheckpoint.parse(note.rpartition("\n\n")[0] + "\n")
+    joint = joint_in(note)
     open_note(note, [verifier for verifier in verifiers if joint.closing_of(verifier.name)])
     return joint
 

@@ -17,6 +17,7 @@ from storage.journal.report import Findings
 from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
 from storage.journal.transparency.cosignature import MOST_AHEAD_S, Cosigner, cosigned
 from storage.journal.transparency.daily_checkpoints import Closings, own_note
+from storage.journal.transparency.joint_checkpoint import is_joint, joint_in, open_joint
 from storage.journal.transparency.log_key import read_verifier
 from storage.journal.transparency.signed_note import MAX_NOTE_BYTES, NoteVerifier
 
@@ -27,6 +28,18 @@ class Signed:
 
     file: str
     checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCheckpoint:
+    """A checkpoint that somebody kept; `keys` are those of other shards, which may have signed a joint one.
+
+    `by_root`: they kept the root of a joint one, to which the text leads, so it needs no signature.
+    """
+
+    note: str
+    keys: tuple[NoteVerifier, ...] = ()
+    by_root: bool = False
 
 
 class Signatures:
@@ -78,6 +91,23 @@ class Signatures:
         self.all.append(Signed(file, checkpoint))
         self._check_cosignatures(file, note)
         return checkpoint
+
+    def take_kept(self, kept: KeptCheckpoint) -> None:
+        """Add a checkpoint that somebody kept; of a joint one, what it says of this log."""
+        if self._verifier is None or not is_joint(kept.note):
+            self.take("against", kept.note)
+            return
+        try:
+            keys = [self._verifier, *kept.keys]
+            joint = joint_in(kept.note) if kept.by_root else open_joint(kept.note, keys)
+        except Invalid:
+            self._findings.add("joint_signature", "against")
+            return
+        closing = joint.closing_of(self._verifier.name)
+        if closing is None:
+            self._findings.add("joint_without", "against", day=joint.day, log=self._verifier.name)
+        else:
+            self.all.append(Signed("against", closing))
 
     def in_order(self) -> list[Signed]:
         """Return all checkpoints, smallest first; report a fork if two of one size differ (two signed histories)."""

@@ -46,23 +46,24 @@ from .lines import Batch, Checked
 from .parts import PartCheck
 from .pool import check_all
 from .purge import PurgeCheck, check_order
-from .signed import Signatures, Signed
+from .signed import KeptCheckpoint, Signatures, Signed
 from .tiles import TileCheck
 
 
 def verify(
     folder: Path,
     *,
-    against: str | None = None,
+    against: str | KeptCheckpoint | None = None,
     progress: Progress | None = None,
     witnesses: Sequence[Cosigner] = (),
     processes: int | None = None,
 ) -> VerifyReport:
-    """Check the log in `folder`, and that it continues the log of the checkpoint `against`.
+    """Check the log in `folder`, and that it continues the log of the checkpoint `against`, which may be a joint one.
 
     A large log is checked by as many processes as there are processors, and `processes` at most; an exception from
     `progress` ends them.
     """
+    against = KeptCheckpoint(against) if isinstance(against, str) else against
     before = _minimum(folder)
     report = _verify(folder, against, progress, witnesses, processes)
     passing = any(problem.code == "foreign" for problem in report.problems)  # a bot that is starting signs at once
@@ -73,7 +74,7 @@ def verify(
 
 def _verify(
     folder: Path,
-    against: str | None,
+    against: KeptCheckpoint | None,
     progress: Progress | None,
     witnesses: Sequence[Cosigner],
     processes: int | None,
@@ -119,7 +120,7 @@ class _Check:
         self._ahead = Ranges()  # records dated after their day, without a note so far
         self._late: set[int] = set()  # records much older than the one before, without a note so far
 
-    def run(self, against: str | None) -> None:
+    def run(self, against: KeptCheckpoint | None) -> None:
         """Check everything, in the order that keeps a log in use from looking broken."""
         self.tiles.look()
         newest = self.signatures.read_newest()
@@ -127,7 +128,7 @@ class _Check:
         days = list_days(self.folder / "day")
         self.signatures.read_closing()
         if against is not None:
-            self.signatures.take("against", against)
+            self.signatures.take_kept(against)
         self._targets = self.signatures.in_order()
         try:
             self._begin(days)

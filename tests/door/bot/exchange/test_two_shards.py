@@ -26,6 +26,7 @@ async def two_shards(theatre: Theatre, folder: Path, url: str, more: str = "") -
     bots = []
     for name in NAMES:
         bot = ServedBot(accounts[name], theatre.url, folder / name, text, theatre.stage.clock)
+        (folder / name / "config.toml").write_text(text)
         bot.config = of_shard(parse_config(folder / name / "config.toml", text, {}), name)
         bot.data_dir, bot.state = bot.config.data_dir, StateTables(bot.config.place)
         bot.data_dir.mkdir(parents=True)

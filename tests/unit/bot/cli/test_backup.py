@@ -21,6 +21,10 @@ from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
 from storage.journal.record_keys import PersonKeys
+from storage.journal.transparency.checkpoint import Checkpoint
+from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned
+from storage.journal.transparency.log_key import load
+from storage.journal.transparency.signed_note import Signer
 from storage.journal.verify.verify import verify
 from storage.policy_server.spool import PolicySpool
 from storage.policy_server.store import KeptAnswer, PolicyStore
@@ -212,10 +216,26 @@ def test_new_cases_are_numbered_beyond_the_lost_time(deployment: Path, answerabl
     assert asyncio.run(next_case()) == 1100
 
 
+def joint(deployment: Path, closing: Checkpoint) -> str:
+    """Return the joint checkpoint of one shard of several, with this closing checkpoint."""
+    return countersigned(JointCheckpoint.of("example.org", "2026-11-24", [closing], ["two"]), load(deployment))
+
+
+def test_a_joint_checkpoint_of_other_shards_is_refused(deployment: Path, answerable: Answerable) -> None:
+    backed_up(answerable)
+    other = Signer.generate("example.org/two")
+    covered = JointCheckpoint.of("example.org", "2026-11-24", [Checkpoint(other.name, 3, bytes(32))], ["answerable"])
+    shutil.rmtree(deployment)
+    Path("kept").write_text(countersigned(covered, other))
+    done = answerable("restore", "backup.zip", "--against", "kept")
+    assert (done.code, "a desk of another shard" in " ".join(done.err.split())) == (1, True), done
+
+
 @pytest.mark.parametrize(
     ("against", "said"),
     [
         ("same", "covers 2 records, and all of them are here. Up to 256 more may have been recorded later"),
+        ("joint", "covers 2 records, and all of them are here. Up to 256 more may have been recorded later"),
         ("newer", "Lost of these: 2. Up to 256 more may have been recorded later without a signature"),
         (None, "except for up to 256 that may not have been signed yet"),
     ],
@@ -234,6 +254,8 @@ def test_what_may_be_lost_includes_records_without_a_signature(
         keys.close()
     else:
         newest = (deployment / "records" / "checkpoint").read_text()
+    if against == "joint":
+        newest = joint(deployment, Checkpoint.of_note(newest))
     shutil.rmtree(deployment)
     Path("kept").write_text(newest)
     done = answerable("restore", "backup.zip", *(("--against", "kept") if against else ()))

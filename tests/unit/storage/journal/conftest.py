@@ -29,13 +29,14 @@ DAY_MS = 86_400_000
 class Place:
     """One data directory, with methods to open, copy and damage its contents."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, origin: str = "example.org/log") -> None:
         self.data_dir = data_dir
+        self.origin = origin
         self.folder = data_dir / "records"
         self.keys = PersonKeys.open(DatabasePlace(data_dir))
 
     def open(self, now_ms: int = NOON) -> Journal:
-        return Journal.open(self.data_dir, "example.org/log", self.keys, now_ms)
+        return Journal.open(self.data_dir, self.origin, self.keys, now_ms)
 
     def crash(self) -> "Place":
         """Return a copy of the files without a process, as after a power cut at this moment."""
@@ -61,6 +62,20 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place = Place(tmp_path / "data")
     yield place
     place.keys.close()
+
+
+@pytest.fixture
+def place_in() -> Iterator[Callable[[Path, str], Place]]:
+    """Provide a function that makes the place of a log with this name in this data directory."""
+    places: list[Place] = []
+
+    def make(data_dir: Path, origin: str) -> Place:
+        places.append(Place(data_dir, origin))
+        return places[-1]
+
+    yield make
+    for place in places:
+        place.keys.close()
 
 
 @pytest.fixture(scope="session")

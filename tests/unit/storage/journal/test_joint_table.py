@@ -7,12 +7,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from pydantic import SecretStr
-from sqlalchemy.exc import DBAPIError
 
 from moderation.values.errors import Broken
 from storage.database.fence import Epoch, Superseded
 from storage.database.leadership import Leadership, Me
 from storage.database.place import DatabasePlace
+from storage.database.refusals import DatabaseRefused
 from storage.journal.joint_table import JointTable, SharedClosing
 from storage.journal.postgresql_lines import PostgresLines
 
@@ -99,7 +99,7 @@ def test_closings_are_those_of_the_day_and_of_these_shards(leader: Leader, postg
     ]
 
 
-def test_a_server_out_of_reach_is_reported_as_for_the_state_tables() -> None:
+def test_a_server_out_of_reach_is_reported() -> None:
     away = JointTable(place("postgresql://127.0.0.1:1/none", "one"))
-    with pytest.raises(DBAPIError):
+    with pytest.raises(DatabaseRefused):
         away.of_day(DAY)

@@ -1,0 +1,173 @@
+"""The joint checkpoint of a day: who makes it, when, and whether this shard posts it (docs/decisions/0062).
+
+Rules kept here:
+- The first shard that has the closing checkpoints of all makes it. After a wait it is made without those that have
+  none, which it names. The database keeps one a day; a shard that comes second posts that one.
+- A closing checkpoint counts only if the key of that log signed it. The key is that of the settings or the one that was
+  recorded; else the one that the database has, if it signed, which is recorded and told to the operators.
+- Before it is posted it is checked: a shard's key signed it, it names all shards of the settings, and it has this log's
+  closing checkpoint as it is here. Then this log's key signs it as well.
+- Otherwise the log's own is posted, with the reason.
+
+Left to others: its form (`storage/journal/transparency/joint_checkpoint.py`), where it is stored
+(`storage/journal/joint_table.py`), posting (`bot/effects/anchor_day.py`).
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from bot.pipeline.pipeline import Pipeline
+from moderation.model.actions.anchors import OwnBecause
+from moderation.model.actions.base import NO_ROOM, Action
+from moderation.model.actions.telling import TellAbove
+from moderation.model.facts import ShardPinned
+from moderation.values.errors import Invalid
+from moderation.values.notices import Code, line
+from storage.database.database import Database
+from storage.journal.joint_table import JointTable, SharedClosing
+from storage.journal.journal import Journal
+from storage.journal.transparency import log_key
+from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
+from storage.journal.transparency.daily_checkpoints import Closing
+from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned, open_joint
+from storage.journal.transparency.signed_note import NoteVerifier
+from storage.queries.shards import pinned_key
+
+log = structlog.get_logger()
+
+WAIT_MS = 600_000  # for the closing checkpoints of other shards; a restart or a takeover takes less than a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is posted for a day: the joint checkpoint with the root `joint` (base64), or the log's own, and why."""
+
+    joint: str = ""
+    why: OwnBecause = ""
+    told: tuple[Action, ...] = ()
+
+
+class JointDays:
+    """The joint checkpoints as one shard sees them. `base` is the name of the deployment, `shard` that of this one."""
+
+    def __init__(
+        self,
+        table: JointTable,
+        pipeline: Pipeline,
+        journal: Journal,
+        database: Database,
+        base: str,
+        shard: str,
+        others: Mapping[str, str | None],
+    ) -> None:
+        """Set up; `others` are the names of the other shards, with the keys of their logs that the settings say."""
+        self._table = table
+        self._pipeline = pipeline
+        self._journal = journal
+        self._database = database
+        self._base = base
+        self._shard = shard
+        self._others = others
+        self._since: dict[str, int] = {}  # when this process first looked for that of a day
+        self._posted: dict[str, str] = {}  # the last one that held, by its root
+
+    async def choose(self, closing: Closing, now_ms: int) -> Choice | None:
+        """Return what to post for a day that this log has closed; None while other shards may still close it."""
+        others = await self._others_closings(closing.day)
+        note = await asyncio.to_thread(self._table.of_day, closing.day)
+        if note is None:
+            without = [name for name in self._others if name not in others]
+            if without and self._must_wait(closing.day, without, now_ms):
+                return None
+            note = await self._made(closing, list(others.values()), without)
+        self._since.pop(closing.day, None)
+        return await self._judged(closing, note)
+
+    async def note(self, closing: Closing, root: str) -> str | None:
+        """Return the joint checkpoint of a day that was chosen, signed by this log too; None if it holds no more."""
+        if root not in self._posted:
+            note = await asyncio.to_thread(self._table.of_day, closing.day)
+            if note is not None:
+                await self._judged(closing, note)
+        return self._posted.get(root)
+
+    def _must_wait(self, day: str, without: Sequence[str], now_ms: int) -> bool:
+        if day not in self._since:
+            log.info("joint_checkpoint_waits", day=day, without=list(without))
+        return 0 <= now_ms - self._since.setdefault(day, now_ms) < WAIT_MS
+
+    async def _made(self, closing: Closing, others: Sequence[Checkpoint], without: Sequence[str]) -> str:
+        """Make the joint checkpoint of a day, and return the one that the database has then."""
+        closings = [Checkpoint.of_note(closing.note), *others]
+        joint = JointCheckpoint.of(self._base, closing.day, closings, without)
+        signed = await self._signed(joint, "")
+        await asyncio.to_thread(self._table.put, closing.day, joint.root_text, signed)
+        log.info("joint_checkpoint", day=closing.day, shards=len(closings), without=list(without))
+        return await asyncio.to_thread(self._table.of_day, closing.day) or signed
+
+    async def _signed(self, joint: JointCheckpoint, note: str) -> str:
+        signer = await asyncio.to_thread(log_key.load, self._journal.folder.parent)
+        return countersigned(joint, signer, note)
+
+    async def _judged(self, closing: Closing, note: str) -> Choice:
+        """Return whether to post a joint checkpoint; it is signed by this log then."""
+        verifiers = [NoteVerifier.parse(self._journal.vkey), *(await self._keys()).values()]
+        try:
+            joint = open_joint(note, verifiers)
+        except Invalid as error:
+            return self._refused(closing.day, "forged", str(error))
+        if (joint.base, joint.day) != (self._base, closing.day):
+            return self._refused(closing.day, "forged", joint.origin)
+        own = joint.closing_of(self._journal.origin)
+        if own is None:
+            return Choice(why="without")
+        if own != Checkpoint.of_note(closing.note):
+            return self._refused(closing.day, "other", own.text)
+        if unnamed := {self._shard, *self._others} - set(joint.names):
+            return self._refused(closing.day, "unnamed", ", ".join(sorted(unnamed)))
+        self._posted = {joint.root_text: await self._signed(joint, note)}
+        return Choice(joint=joint.root_text)
+
+    def _refused(self, day: str, why: OwnBecause, found: str) -> Choice:
+        log.error("joint_checkpoint_refused", day=day, why=why, found=found)
+        return Choice(why=why, told=(_tell(f"joint-{why}", day=Code(day)),))
+
+    async def _others_closings(self, day: str) -> dict[str, Checkpoint]:
+        """Return the closing checkpoints of other shards whose keys signed them, by the names of the shards."""
+        found = await asyncio.to_thread(self._table.closings, day, list(self._others))
+        keys, closings = await self._keys(), {}
+        for each in found:
+            try:
+                key = keys.get(each.shard) or NoteVerifier.parse(each.vkey)
+                closings[each.shard] = self._proved(each, key)
+            except Invalid as error:
+                log.error("closing_refused", shard=each.shard, day=day, why=str(error))
+                continue
+            if each.shard not in keys:
+                await self._pin(key)
+        return closings
+
+    def _proved(self, closing: SharedClosing, key: NoteVerifier) -> Checkpoint:
+        if key.name != f"{self._base}/{closing.shard}":
+            raise Invalid(f"the key is that of the log {key.name}")
+        return open_checkpoint(closing.note, [key])
+
+    async def _pin(self, key: NoteVerifier) -> None:
+        told = _tell("pinned", origin=Code(key.name), vkey=Code(key.text))
+        await self._pipeline.commit((ShardPinned(origin=key.name, vkey=key.text),), actions=(told,))
+
+    async def _keys(self) -> dict[str, NoteVerifier]:
+        """Return the keys of the other logs that are known, by the names of their shards."""
+        found = {}
+        async with self._database.read() as db:
+            for name, stated in self._others.items():
+                if vkey := stated or await pinned_key(db, f"{self._base}/{name}"):
+                    found[name] = NoteVerifier.parse(vkey)
+        return found
+
+
+def _tell(what: str, **fields: Code) -> TellAbove:
+    return TellAbove(room=NO_ROOM, lines=(line(f"shards.{what}", **fields),))

@@ -1,0 +1,253 @@
+"""The joint checkpoint of a day: one for all shards, whoever makes it, and nothing that does not hold is posted."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from bot.exchange.joint_days import WAIT_MS, Choice, JointDays
+from moderation.model.actions.telling import TellAbove
+from moderation.model.facts import ShardPinned
+from storage.journal.joint_table import SharedClosing
+from storage.journal.transparency.checkpoint import Checkpoint
+from storage.journal.transparency.daily_checkpoints import Closing
+from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned, open_joint
+from storage.journal.transparency.log_key import load
+from storage.journal.transparency.signed_note import Signer
+from tests.fakes.exchange import MemoryExchange
+from tests.fakes.joint_table import MemoryJointTable
+from tests.theatre.shard import NOON, Shard
+
+DAY, DAY_MS = "2026-11-24", 86_400_000
+MIDNIGHT = NOON + DAY_MS // 2
+BASE, NAMES = "example.org", ("one", "two")
+
+
+class Member:
+    """One shard and what it thinks of joint checkpoints."""
+
+    def __init__(self, shard: Shard, table: MemoryJointTable) -> None:
+        self.shard = shard
+        self.table = table
+        self.vkeys: dict[str, str | None] = dict.fromkeys(name for name in NAMES if name != shard.name)
+        self.anew()
+
+    def anew(self) -> None:
+        """Begin with what a restart leaves."""
+        stores = self.shard.stores
+        parts = (self.shard.pipeline, stores.journal, stores.database)
+        self.days = JointDays(self.table, *parts, BASE, self.shard.name, self.vkeys)
+
+    @property
+    def closing(self) -> Closing:
+        return self.shard.stores.journal.closings.read(DAY)
+
+    @property
+    def signer(self) -> Signer:
+        return load(self.shard.config.data_dir)
+
+    def enters(self) -> None:
+        """Let the database have its closing checkpoint."""
+        self.table.enter(DAY, SharedClosing(self.shard.name, self.signer.verifier.text, self.closing.note))
+
+    async def chooses(self, after_ms: int = 0) -> Choice | None:
+        return await self.days.choose(self.closing, MIDNIGHT + after_ms)
+
+    async def posts(self, choice: Choice | None) -> str:
+        assert choice is not None
+        return await self.days.note(self.closing, choice.joint) or ""
+
+
+@pytest.fixture
+async def members(tmp_path: Path) -> AsyncIterator[tuple[Member, Member]]:
+    """Provide two shards whose day is closed; the database has neither closing checkpoint yet."""
+    table, shards = MemoryJointTable(), []
+    for name in NAMES:
+        shard = await Shard(name, tmp_path / name, MemoryExchange(), {}).open()
+        await shard.room({"@olga:example.org": 100})
+        shard.now = MIDNIGHT
+        await shard.pipeline.journal.close_day()
+        shards.append(Member(shard, table))
+    yield shards[0], shards[1]
+    for member in shards:
+        await member.shard.close()
+
+
+Two = tuple[Member, Member]
+
+
+def joint_of(note: str, *members: Member) -> JointCheckpoint:
+    """Return a joint checkpoint that each of these shards has signed."""
+    found = [open_joint(note, [member.signer.verifier]) for member in members]
+    return found[0]
+
+
+def about(choice: Choice | None) -> tuple[str, str, list[str]]:
+    """Return what a shard posts: what it speaks of, why it is its own, and what the operators are told."""
+    assert choice is not None
+    told = [action.lines[0].key for action in choice.told if isinstance(action, TellAbove)]
+    return choice.joint, choice.why, told
+
+
+async def test_all_shards_post_the_same_whoever_comes_first(members: Two) -> None:
+    one, two = members
+    for member in members:
+        member.enters()
+    first, second = await two.chooses(), await one.chooses()
+    assert first == second
+    notes = [await two.posts(first), await one.posts(second)]
+    joint = joint_of(notes[0], two)
+    assert joint_of(notes[1], one, two) == joint
+    assert (joint.day, joint.names, joint.without) == (DAY, NAMES, ())
+    assert [each.text for each in joint.closings] == [
+        Checkpoint.of_note(member.closing.note).text for member in members
+    ]
+
+
+async def test_a_shard_waits_for_the_others_and_names_those_that_do_not_come(members: Two) -> None:
+    one, two = members
+    one.enters()
+    assert await one.chooses() is None
+    assert await one.chooses(WAIT_MS - 1) is None
+    choice = await one.chooses(WAIT_MS)
+    joint = joint_of(await one.posts(choice), one)
+    assert (joint.names, joint.without) == (NAMES, ("two",))
+    two.enters()
+    assert about(await two.chooses(WAIT_MS + 1)) == ("", "without", [])
+    assert await one.chooses(2 * WAIT_MS) == choice
+
+
+async def test_what_comes_meanwhile_is_taken_at_once(members: Two) -> None:
+    one, two = members
+    one.enters()
+    assert await one.chooses() is None
+    two.enters()
+    assert joint_of(await one.posts(await one.chooses(1)), one).without == ()
+
+
+async def test_a_clock_that_is_set_back_does_not_hold_it_up(members: Two) -> None:
+    one, _ = members
+    one.enters()
+    assert await one.chooses() is None
+    assert await one.chooses(-DAY_MS) is not None
+
+
+async def test_a_restart_makes_no_second_one(members: Two) -> None:
+    one, two = members
+    one.enters()
+    await one.chooses()
+    first = await one.posts(await one.chooses(WAIT_MS))
+    two.enters()
+    one.anew()
+    assert await one.posts(await one.chooses(WAIT_MS)) == first
+    assert list(one.table.notes.values()) == [first]
+
+
+async def test_an_unknown_key_that_signed_is_recorded_and_told_once(members: Two) -> None:
+    one, two = members
+    for member in members:
+        member.enters()
+    await one.chooses()
+    one.anew()
+    await one.chooses()
+    vkey = two.signer.verifier.text
+    pinned = [fact for fact in one.shard.facts() if isinstance(fact, ShardPinned)]
+    assert [(fact.origin, fact.vkey) for fact in pinned] == [("example.org/two", vkey)]
+
+
+@pytest.mark.parametrize("known", ["settings", "recorded", "none"])
+async def test_a_closing_that_is_not_signed_by_its_log_is_as_good_as_missing(members: Two, known: str) -> None:
+    one, two = members
+    for member in members:
+        member.enters()
+    if known == "settings":
+        one.vkeys["two"] = two.signer.verifier.text
+        one.anew()
+    elif known == "recorded":
+        fact = ShardPinned(origin="example.org/two", vkey=two.signer.verifier.text)
+        await one.shard.pipeline.commit((fact,))
+    thief = Signer.generate("example.org/two")
+    forged = Checkpoint.of_note(two.closing.note).signed(thief)
+    vkey = thief.verifier.text if known != "none" else two.signer.verifier.text
+    one.table.change(DAY, "two", note=forged, vkey=vkey)
+    assert await one.chooses() is None
+    assert joint_of(await one.posts(await one.chooses(WAIT_MS)), one).without == ("two",)
+
+
+async def test_a_key_of_another_log_counts_for_none(members: Two) -> None:
+    one, _ = members
+    for member in members:
+        member.enters()
+    thief = Signer.generate("example.org/three")
+    forged = Checkpoint("example.org/three", 7, bytes(32)).signed(thief)
+    one.table.change(DAY, "two", note=forged, vkey=thief.verifier.text)
+    assert await one.chooses() is None
+
+
+async def _unsigned(one: Member, two: Member, joint: JointCheckpoint) -> str:
+    return Signer.generate("example.org/one").sign(joint.text)
+
+
+async def _altered(one: Member, two: Member, joint: JointCheckpoint) -> str:
+    closing = Checkpoint("example.org/two", 99, bytes(32))
+    other = JointCheckpoint.of(BASE, DAY, [joint.closings[0], closing], [])
+    return countersigned(joint, two.signer).replace(joint.text, other.text)
+
+
+async def _of_another_day(one: Member, two: Member, joint: JointCheckpoint) -> str:
+    return countersigned(JointCheckpoint.of(BASE, "2026-11-23", joint.closings, []), two.signer)
+
+
+async def _of_a_stranger_that_it_covers(one: Member, two: Member, joint: JointCheckpoint) -> str:
+    thief = Signer.generate("example.org/three")
+    closings = [*joint.closings, Checkpoint("example.org/three", 1, bytes(32))]
+    return countersigned(JointCheckpoint.of(BASE, DAY, closings, []), thief)
+
+
+async def _no_note(one: Member, two: Member, joint: JointCheckpoint) -> str:
+    return "nonsense"
+
+
+FORGERIES = [_unsigned, _altered, _of_another_day, _of_a_stranger_that_it_covers, _no_note]
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+async def test_what_somebody_wrote_into_the_database_is_not_posted(
+    members: Two, forgery: Callable[[Member, Member, JointCheckpoint], Awaitable[str]]
+) -> None:
+    one, two = members
+    for member in members:
+        member.enters()
+    joint = JointCheckpoint.of(BASE, DAY, [Checkpoint.of_note(member.closing.note) for member in members], [])
+    one.table.notes[DAY] = await forgery(one, two, joint)
+    for member in members:
+        assert about(await member.chooses()) == ("", "forged", ["shards.joint-forged"])
+
+
+async def test_one_that_was_replaced_since_it_was_chosen_is_not_posted(members: Two) -> None:
+    one, _ = members
+    for member in members:
+        member.enters()
+    choice = await one.chooses()
+    one.table.notes[DAY] = "nonsense"
+    one.anew()
+    assert await one.posts(choice) == ""
+
+
+async def test_one_that_says_something_else_of_this_log_is_not_posted(members: Two) -> None:
+    one, two = members
+    lie = Checkpoint("example.org/one", 3, bytes(32))
+    joint = JointCheckpoint.of(BASE, DAY, [lie, Checkpoint.of_note(two.closing.note)], [])
+    two.enters()
+    two.table.notes[DAY] = countersigned(joint, two.signer)
+    assert about(await one.chooses()) == ("", "other", ["shards.joint-other"])
+
+
+async def test_one_that_leaves_out_a_shard_is_not_posted(members: Two) -> None:
+    one, two = members
+    for member in members:
+        member.enters()
+    await two.chooses()
+    one.vkeys["three"] = None
+    one.anew()
+    assert about(await one.chooses()) == ("", "unnamed", ["shards.joint-unnamed"])
