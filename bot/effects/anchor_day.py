@@ -22,9 +22,9 @@ from functools import partial
 import structlog
 
 from bot.config.deployment import AnchorSettings
-from bot.exchange.joint_days import Choice, JointDays
+from bot.exchange.joint_days import Choice, JointDays, JointTableAway
 from bot.matrix.errors import Forbidden, NotFound
-from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
+from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, RetryLater, Services
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.matrix_message import MESSAGE
@@ -167,7 +167,10 @@ class Anchorer(ActionHandler):
         """Return what is posted: the log's own checkpoint if the joint one holds no more."""
         if not action.joint or self._joint is None:
             return _Posted(closing.note, why=action.why)
-        note = await self._joint.note(closing, action.joint)
+        try:
+            note = await self._joint.note(closing, action.joint)
+        except JointTableAway:
+            raise PollAgain(_LAST_MS) from None
         return _Posted(note, joint=action.joint) if note is not None else _Posted(closing.note, why="forged")
 
     def _content(self, closing: Closing, posted: "_Posted", language: str) -> dict[str, Json]:

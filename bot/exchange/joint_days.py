@@ -7,15 +7,17 @@ Rules kept here:
   recorded; else the one that the database has, if it signed, which is recorded and told to the operators.
 - Before it is posted it is checked: a shard's key signed it, it names all shards of the settings, and it has this log's
   closing checkpoint as it is here. Then this log's key signs it as well.
-- Otherwise the log's own is posted, with the reason.
+- Otherwise the log's own is posted, with the reason; also if the database does not answer until the wait is over.
 
 Left to others: its form (`storage/journal/transparency/joint_checkpoint.py`), where it is stored
 (`storage/journal/joint_table.py`), posting (`bot/effects/anchor_day.py`).
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -24,9 +26,10 @@ from moderation.model.actions.anchors import OwnBecause
 from moderation.model.actions.base import NO_ROOM, Action
 from moderation.model.actions.telling import TellAbove
 from moderation.model.facts import ShardPinned
-from moderation.values.errors import Invalid
+from moderation.values.errors import AnswerableError, Invalid
 from moderation.values.notices import Code, line
 from storage.database.database import Database
+from storage.database.refusals import DatabaseRefused, is_of_driver
 from storage.journal.joint_table import JointTable, SharedClosing
 from storage.journal.journal import Journal
 from storage.journal.transparency import log_key
@@ -37,6 +40,7 @@ from storage.journal.transparency.signed_note import NoteVerifier
 from storage.queries.shards import pinned_key
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 WAIT_MS = 600_000  # for the closing checkpoints of other shards; a restart or a takeover takes less than a minute
 
@@ -48,6 +52,10 @@ class Choice:
     joint: str = ""
     why: OwnBecause = ""
     told: tuple[Action, ...] = ()
+
+
+class JointTableAway(AnswerableError):
+    """Raised while the database does not answer; the same is tried again later."""
 
 
 class JointDays:
@@ -76,25 +84,46 @@ class JointDays:
 
     async def choose(self, closing: Closing, now_ms: int) -> Choice | None:
         """Return what to post for a day that this log has closed; None while other shards may still close it."""
-        others = await self._others_closings(closing.day)
-        note = await asyncio.to_thread(self._table.of_day, closing.day)
-        if note is None:
-            without = [name for name in self._others if name not in others]
-            if without and self._must_wait(closing.day, without, now_ms):
-                return None
-            note = await self._made(closing, list(others.values()), without)
-        self._since.pop(closing.day, None)
-        return await self._judged(closing, note)
+        try:
+            choice = await self._choose(closing, now_ms)
+        except JointTableAway:
+            choice = None if self._must_wait(closing.day, now_ms) else Choice(why="late")
+        if choice is not None:
+            self._since.pop(closing.day, None)
+        return choice
 
     async def note(self, closing: Closing, root: str) -> str | None:
-        """Return the joint checkpoint of a day that was chosen, signed by this log too; None if it holds no more."""
+        """Return the joint checkpoint of a day that was chosen, signed by this log too; None if it holds no more.
+
+        Raises `JointTableAway`.
+        """
         if root not in self._posted:
-            note = await asyncio.to_thread(self._table.of_day, closing.day)
+            note = await self._asked(partial(self._table.of_day, closing.day))
             if note is not None:
                 await self._judged(closing, note)
         return self._posted.get(root)
 
-    def _must_wait(self, day: str, without: Sequence[str], now_ms: int) -> bool:
+    async def _choose(self, closing: Closing, now_ms: int) -> Choice | None:
+        others = await self._others_closings(closing.day)
+        note = await self._asked(partial(self._table.of_day, closing.day))
+        if note is None:
+            without = [name for name in self._others if name not in others]
+            if without and self._must_wait(closing.day, now_ms, without):
+                return None
+            note = await self._made(closing, list(others.values()), without)
+        return await self._judged(closing, note)
+
+    async def _asked(self, work: Callable[[], T]) -> T:
+        """Ask the table. Raises `JointTableAway` if the database does not answer, or refuses."""
+        try:
+            return await asyncio.to_thread(work)
+        except Exception as error:
+            if not (isinstance(error, DatabaseRefused) or is_of_driver(error)):
+                raise
+            log.warning("joint_checkpoints_away", why=str(error))
+            raise JointTableAway(str(error)) from error
+
+    def _must_wait(self, day: str, now_ms: int, without: Sequence[str] = ()) -> bool:
         if day not in self._since:
             log.info("joint_checkpoint_waits", day=day, without=list(without))
         return 0 <= now_ms - self._since.setdefault(day, now_ms) < WAIT_MS
@@ -104,9 +133,9 @@ class JointDays:
         closings = [Checkpoint.of_note(closing.note), *others]
         joint = JointCheckpoint.of(self._base, closing.day, closings, without)
         signed = await self._signed(joint, "")
-        await asyncio.to_thread(self._table.put, closing.day, joint.root_text, signed)
+        await self._asked(partial(self._table.put, closing.day, joint.root_text, signed))
         log.info("joint_checkpoint", day=closing.day, shards=len(closings), without=list(without))
-        return await asyncio.to_thread(self._table.of_day, closing.day) or signed
+        return await self._asked(partial(self._table.of_day, closing.day)) or signed
 
     async def _signed(self, joint: JointCheckpoint, note: str) -> str:
         signer = await asyncio.to_thread(log_key.load, self._journal.folder.parent)
@@ -137,7 +166,7 @@ class JointDays:
 
     async def _others_closings(self, day: str) -> dict[str, Checkpoint]:
         """Return the closing checkpoints of other shards whose keys signed them, by the names of the shards."""
-        found = await asyncio.to_thread(self._table.closings, day, list(self._others))
+        found = await self._asked(partial(self._table.closings, day, list(self._others)))
         keys, closings = await self._keys(), {}
         for each in found:
             try:

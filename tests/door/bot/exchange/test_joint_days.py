@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.exchange.joint_days import WAIT_MS, Choice, JointDays
+from bot.exchange.joint_days import WAIT_MS, Choice, JointDays, JointTableAway
 from moderation.model.actions.telling import TellAbove
 from moderation.model.facts import ShardPinned
 from storage.journal.joint_table import SharedClosing
@@ -141,6 +141,24 @@ async def test_a_restart_makes_no_second_one(members: Two) -> None:
     one.anew()
     assert await one.posts(await one.chooses(WAIT_MS)) == first
     assert list(one.table.notes.values()) == [first]
+
+
+async def test_a_database_that_does_not_answer_holds_it_up_until_the_wait_is_over(members: Two) -> None:
+    one, two = members
+    for member in members:
+        member.enters()
+    one.table.away = True
+    assert await one.chooses() is None
+    one.table.away = False
+    choice = await one.chooses(1)
+    assert about(choice)[1:] == ("", [])
+    one.table.away = True
+    assert await two.chooses() is None
+    assert about(await two.chooses(WAIT_MS)) == ("", "late", [])
+    assert await one.posts(choice)  # it was seen already
+    one.anew()
+    with pytest.raises(JointTableAway):
+        await one.posts(choice)
 
 
 async def test_an_unknown_key_that_signed_is_recorded_and_told_once(members: Two) -> None:

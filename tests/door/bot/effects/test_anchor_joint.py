@@ -1,0 +1,87 @@
+"""What is posted of a joint checkpoint that was chosen for a day: that one, or the log's own if it holds no more."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bot.effects.anchor_day import Anchorer
+from bot.exchange.joint_days import JointTableAway
+from bot.outbox.handler import PollAgain
+from moderation.model.actions.anchors import Anchor
+from moderation.model.facts import CheckpointAnchored
+from storage.journal.transparency.checkpoint import Checkpoint
+from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned
+from storage.journal.transparency.signed_note import Signer
+from tests.door.bot.effects.test_anchor_day import BOT, DAYS, ONE, Deployment, deployment
+from tests.theatre.served import like
+
+SIGNER = Signer.generate("example.org/one")
+JOINT = JointCheckpoint.of("example.org", DAYS[0], [Checkpoint(SIGNER.name, 7, bytes(32))], ["two"])
+POST = Anchor(room=ONE, day=DAYS[0], where="room", joint=JOINT.root_text)
+
+
+@dataclass
+class Homeserver:
+    """A homeserver that takes every message."""
+
+    user: str = BOT
+    sent: list[tuple[str, str]] = field(default_factory=list)  # texts and transaction ids
+
+    async def send(self, _room: str, _type: str, content: dict[str, Any], txn: str) -> str:
+        self.sent.append((content["body"].replace("`", ""), txn))
+        return f"${len(self.sent)}"
+
+
+class Given:
+    """What the database has: a note, none that holds, or no answer."""
+
+    def __init__(self, note: str | None = None, *, is_away: bool = False) -> None:
+        self._note = note
+        self._is_away = is_away
+
+    async def note(self, _closing: object, _root: str) -> str | None:
+        if self._is_away:
+            raise JointTableAway("no answer")
+        return self._note
+
+
+async def posted(place: Deployment, given: Given | None, action: Anchor = POST) -> tuple[CheckpointAnchored, str, str]:
+    """Return the record of what was posted, its text and its transaction id."""
+    homeserver = Homeserver()
+    anchorer = Anchorer(place.services(cast(Any, homeserver)), place.closings, cast(Any, given))
+    done = await anchorer.anchor(action, "txn")
+    [(text, txn)], [fact] = homeserver.sent, done.facts
+    assert isinstance(fact, CheckpointAnchored)
+    return fact, text, txn
+
+
+async def test_what_is_posted(tmp_path: Path) -> None:
+    note = countersigned(JOINT, SIGNER)
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        await place.over_midnight()
+        own = place.closings.read(DAYS[0])
+
+        fact, text, txn = await posted(place, Given(note))
+        assert (fact.joint, fact.size, note in text) == (JOINT.root_text, own.size, True)
+        for key in ("anchor.joint", "anchor.joint-without"):
+            assert like(key).search(text)
+        assert (await posted(place, Given(note + "\u2014 example.org/w AAAAAAA=\n")))[2] == txn  # the same event
+
+        fact, text, other = await posted(place, Given(None))
+        assert (fact.joint, own.note in text, other != txn) == ("-", True, True)
+        assert like("anchor.own.forged").search(text)
+
+        late = Anchor(room=ONE, day=DAYS[0], where="room", why="late")
+        fact, text, again = await posted(place, None, late)
+        assert (fact.joint, again) == ("-", other)
+        assert like("anchor.own.late").search(text)
+
+        plain = Anchor(room=ONE, day=DAYS[0], where="room")
+        fact, text, again = await posted(place, None, plain)
+        assert (fact.joint, again, "shard" in text) == ("-", other, False)
+
+        with pytest.raises(PollAgain):
+            await posted(place, Given(is_away=True))
