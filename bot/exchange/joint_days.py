@@ -81,6 +81,7 @@ class JointDays:
         self._others = others
         self._since: dict[str, int] = {}  # when this process first looked for that of a day
         self._posted: dict[str, str] = {}  # the last one that held, by its root
+        self._is_away = False
 
     async def choose(self, closing: Closing, now_ms: int) -> Choice | None:
         """Return what to post for a day that this log has closed; None while other shards may still close it."""
@@ -116,17 +117,22 @@ class JointDays:
     async def _asked(self, work: Callable[[], T]) -> T:
         """Ask the table. Raises `JointTableAway` if the database does not answer, or refuses."""
         try:
-            return await asyncio.to_thread(work)
+            found = await asyncio.to_thread(work)
         except Exception as error:
             if not (isinstance(error, DatabaseRefused) or is_of_driver(error)):
                 raise
-            log.warning("joint_checkpoints_away", why=str(error))
+            if not self._is_away:
+                log.warning("joint_checkpoints_away", why=str(error))
+            self._is_away = True
             raise JointTableAway(str(error)) from error
+        self._is_away = False
+        return found
 
     def _must_wait(self, day: str, now_ms: int, without: Sequence[str] = ()) -> bool:
         if day not in self._since:
             log.info("joint_checkpoint_waits", day=day, without=list(without))
-        return 0 <= now_ms - self._since.setdefault(day, now_ms) < WAIT_MS
+        since = self._since[day] = min(now_ms, self._since.get(day, now_ms))  # a clock that was set back starts anew
+        return now_ms - since < WAIT_MS
 
     async def _made(self, closing: Closing, others: Sequence[Checkpoint], without: Sequence[str]) -> str:
         """Make the joint checkpoint of a day, and return the one that the database has then."""

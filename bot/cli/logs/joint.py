@@ -116,12 +116,16 @@ def tell_joint(found: JointReport) -> None:
 def _states(place: "DatabasePlace", joint: "JointCheckpoint", report: "VerifyReport") -> Iterator[ShardState]:
     from storage.journal.transparency.checkpoint import Checkpoint
     from storage.journal.transparency.daily_checkpoints import Closings
+    from storage.journal.transparency.log_key import read_verifier
 
+    own = ""
+    with suppress(OSError, Invalid):
+        own = read_verifier(place.data_dir / "records").name
     for closing in joint.closings:
         name = joint.name_of(closing)
         folder = _records_of(place, name)
         state: State = "elsewhere"
-        if name == place.data_dir.name:
+        if closing.origin == own:
             state = "other" if any(problem.file == "against" for problem in report.problems) else "verified"
         elif folder.is_dir():
             state = "gone"

@@ -125,11 +125,12 @@ async def test_what_comes_meanwhile_is_taken_at_once(members: Two) -> None:
     assert joint_of(await one.posts(await one.chooses(1)), one).without == ()
 
 
-async def test_a_clock_that_is_set_back_does_not_hold_it_up(members: Two) -> None:
+async def test_a_clock_that_is_set_back_neither_ends_the_wait_nor_makes_it_endless(members: Two) -> None:
     one, _ = members
     one.enters()
     assert await one.chooses() is None
-    assert await one.chooses(-DAY_MS) is not None
+    assert await one.chooses(-DAY_MS) is None
+    assert await one.chooses(WAIT_MS - DAY_MS) is not None
 
 
 async def test_a_restart_makes_no_second_one(members: Two) -> None:

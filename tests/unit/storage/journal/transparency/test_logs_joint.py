@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -113,6 +114,13 @@ def test_a_shard_of_another_machine_is_no_problem(shards: Shards, check: Call) -
     note = signed(shards, "one")
     shutil.rmtree(shards["two"].data_dir)
     assert states(check(note, "--json")[1]) == {"one": "verified", "two": "elsewhere"}
+
+
+def test_a_copy_of_the_data_directory_may_have_any_name(shards: Shards, check: Call, tmp_path: Path) -> None:
+    note = signed(shards, "one")
+    shutil.copytree(shards["one"].data_dir, tmp_path / "given")
+    shards["copy"] = SimpleNamespace(data_dir=tmp_path / "given")
+    assert states(check(note, "--json", shard="copy")[1]) == {"one": "verified", "two": "elsewhere"}
 
 
 def test_one_that_does_not_cover_this_log_proves_nothing_of_it(shards: Shards, check: Call) -> None:
