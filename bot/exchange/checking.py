@@ -30,8 +30,8 @@ from storage.journal.transparency.signed_note import NoteVerifier
 from storage.journal.transparency.tlog_proof import TlogProof
 from storage.record_mapping import fact_of_record
 
-from .envelope import MOST_BYTES, MessageProof, leaf_of
-from .port import Message
+from .envelope import MessageProof, leaf_of
+from .port import MOST_BYTES, Message
 
 Code = Literal["form", "signature", "inclusion", "part", "content", "gap", "fork"]
 ENDS: frozenset[Code] = frozenset({"gap", "fork"})  # after these, nothing more of that log can be taken

@@ -29,7 +29,6 @@ from storage.journal.transparency.tlog_proof import MAX_HASHES, disclose
 
 from .port import Message
 
-MOST_BYTES = 200_000  # of a message; one has some 3,000
 _SHOWN = ("subject", "target")
 
 

@@ -3,28 +3,30 @@
 Rules kept here:
 - What was ordered and recalled long ago is not carried out by a shard that reads it late: before it takes an order, it
   looks for ends among what it has not read yet.
-- What was looked at is not looked at again, and only so much is looked at and kept at once. An order whose end stands
+- What was looked at is not looked at again, and only so much is looked at before it is read. An order whose end stands
   further on is carried out, and ends when that is read.
 
 Left to others: reading and learning (`receiver.py`), what follows (`bot/pipeline/learnt.py`).
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from moderation.model.facts import Learnt
-from moderation.shards.eras import Era, written_in
+from moderation.shards.eras import NO_ERA, Era, written_in
 from moderation.values.ids import UserId
 from storage.journal.transparency.signed_note import NoteVerifier
 
 from .checking import ENDS, KnownLog, NotProved, check, own_key
 from .port import Exchange, Message
 
-MOST_AHEAD = 20_000  # messages of a log that are looked at in one turn
-MOST_KEPT = 20_000  # ends of orders that are kept of a log
+MOST_AHEAD = 20_000  # messages of a log
+_MOST_ERAS = 1_000
 _AT_ONCE = 50
 
 Cursor = tuple[str, int]  # era and index of the message up to which a log was read
+End = tuple[str, str, int, UserId]  # of an order: its log, the era in which it is named, its index, whom it is about
 
 
 async def following(exchange: Exchange, origin: str, cursor: Cursor, most: int) -> Sequence[Message]:
@@ -47,13 +49,9 @@ class _Looked:
     known: KnownLog
     verifier: NoteVerifier | None
     cursor: Cursor
-    recalled: dict[tuple[str, int], set[tuple[str, UserId]]] = field(default_factory=dict)  # by log and index
-    eras: list[Era] = field(default_factory=list)
-    count: int = 0
-
-    @property
-    def is_full(self) -> bool:
-        return self.count >= MOST_KEPT
+    ends: dict[End, None] = field(default_factory=dict)  # in order; the oldest are read by now
+    eras: deque[Era] = field(default_factory=lambda: deque(maxlen=_MOST_ERAS))
+    count: int = 0  # messages looked at and not read yet
 
 
 class LookAhead:
@@ -68,12 +66,16 @@ class LookAhead:
         looked = self._looked.get(origin)
         if looked is None or await self._is_passed(origin, looked, known):
             looked = self._looked[origin] = _Looked(known, verifier, (known.era, known.position))
-        left = MOST_AHEAD
-        while left > 0 and not looked.is_full:
+        while (left := MOST_AHEAD - looked.count) > 0:
             messages = await following(self._exchange, origin, looked.cursor, min(left, _AT_ONCE))
+            looked.count += len(messages)
             if not messages or not _look_at(messages, looked):
                 return
-            left -= len(messages)
+
+    def passed(self, origin: str, count: int) -> None:
+        """Note that so many messages of a log were read."""
+        if looked := self._looked.get(origin):
+            looked.count = max(0, looked.count - count)
 
     async def _is_passed(self, origin: str, looked: _Looked, known: KnownLog) -> bool:
         era, index = looked.cursor
@@ -86,12 +88,10 @@ class LookAhead:
         """Tell whether the end of an order is there to be read. `eras` are those of its log that were heard of."""
         ahead = self._looked.get(order.origin)
         known = (*eras, *(ahead.eras if ahead else ()))
-        found = (looked.recalled.get((order.origin, order.index), ()) for looked in self._looked.values())
-        return any(
-            subject == order.subject and order.era in written_in(known, era, order.index)
-            for ends in found
-            for era, subject in ends
-        )
+        names = {NO_ERA, order.era, *(era.name for era in known)}
+        named = [each for each in names if order.era in written_in(known, each, order.index)]
+        ends = [(order.origin, each, order.index, order.subject) for each in named]
+        return any(end in looked.ends for looked in self._looked.values() for end in ends)
 
 
 def _look_at(messages: Sequence[Message], looked: _Looked) -> bool:
@@ -110,9 +110,9 @@ def _look_at(messages: Sequence[Message], looked: _Looked) -> bool:
             continue
         if got.what == "recalled":
             log, era = got.changed_log
-            looked.recalled.setdefault((log, got.refers), set()).add((era, got.subject))
-            looked.count += 1
+            looked.ends[log, era, got.refers, got.subject] = None
+            if len(looked.ends) > MOST_AHEAD:
+                del looked.ends[next(iter(looked.ends))]
         elif got.what == "restored":
             looked.eras.append(Era(got.era, got.index))
-            looked.count += 1
     return True

@@ -16,6 +16,9 @@ class ExchangeDown(AnswerableError):
     """Raised while the exchange cannot be reached; the same is tried again later."""
 
 
+MOST_BYTES = 200_000  # of a message; one has some 3,000
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A record for other shards: `body`, its line and those it needs, and `proof` (`envelope.py`)."""

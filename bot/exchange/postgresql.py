@@ -21,7 +21,7 @@ from storage.database.place import DatabasePlace
 from storage.database.refusals import said
 from storage.database.server import NAME, connect, connect_async, driver
 
-from .port import ExchangeDown, Message
+from .port import MOST_BYTES, ExchangeDown, Message
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -38,7 +38,8 @@ _PUBLISH = (
     f" (SELECT max(began) + 1 FROM {_TABLE} WHERE origin = %(origin)s), 1))"
     " ON CONFLICT (origin, era, idx) DO UPDATE SET body = excluded.body, proof = excluded.proof"
 )
-_AFTER = f"SELECT {_COLUMNS} FROM {_TABLE} WHERE origin = %s AND era = %s AND idx > %s ORDER BY idx LIMIT %s"  # noqa: S608
+_READ = f"origin, era, idx, left(body, {MOST_BYTES + 1}), left(proof, {MOST_BYTES + 1})"  # longer ones are refused
+_AFTER = f"SELECT {_READ} FROM {_TABLE} WHERE origin = %s AND era = %s AND idx > %s ORDER BY idx LIMIT %s"  # noqa: S608
 _HAVE_READ = (
     "INSERT INTO answerable_shared.exchange_read (shard, origin, era, idx) VALUES (%s, %s, %s, %s)"
     " ON CONFLICT (shard, origin) DO UPDATE SET era = excluded.era, idx = excluded.idx"

@@ -6,13 +6,17 @@ Rules kept here:
 - A message that does not hold is refused and told once. Later ones are taken if it proves that the log goes on; else it
   counts as left out. It is looked at again until a later one is taken.
 - After a message that shows two histories of a log, or that one was left out, nothing more is taken from that log.
+- In one turn, and in one hour, only so much of a log is taken (`allowance.py`). Operators are told, in one line, of one
+  that publishes more.
 - What is taken is recorded in this log, and applied from there.
 - An order for all rooms whose end is there to be read, too (`look_ahead.py`), is recorded as over.
 
 Left to others: the check (`checking.py`), what follows (`bot/pipeline/learnt.py`).
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,10 +24,9 @@ import structlog
 
 from bot.pipeline.outcome import Outcome
 from bot.pipeline.pipeline import Pipeline
-from moderation.model.actions.base import NO_ROOM, Action
-from moderation.model.actions.telling import TellAbove
+from moderation.model.actions.base import Action
 from moderation.model.facts import HERE, Fact, Learnt, ShardPinned
-from moderation.values.notices import Code, line
+from moderation.values.notices import Code
 from storage import queries
 from storage.database.database import Database
 from storage.journal.transparency.signed_note import NoteVerifier
@@ -32,15 +35,18 @@ from storage.projections.eras import eras_of
 from storage.projections.shards import is_learnt
 from storage.queries.shards import known_log, pinned_key
 
+from .allowance import MOST_A_TURN, MOST_AN_HOUR, Allowance
 from .checking import ENDS, KnownLog, NotProved, check, own_key
-from .look_ahead import LookAhead, following
+from .look_ahead import Cursor, LookAhead, following
 from .port import Exchange, ExchangeDown, Message
+from .refusals import Refusals, tell
 
 log = structlog.get_logger()
 
 PLACE = "exchange_place "  # with the name of a log: up to where it was read, whether or not anything was learnt
 LOOK_EVERY_S = 30.0  # if nothing wakes it
 _AT_ONCE = 50
+_PAUSE_S = 0.1  # between two looks, however often others wake it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +68,9 @@ class Receiver:
         shard: str,
         origin: str,
         others: Mapping[str, OtherShard],
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Set up; `origin` is the name of this shard's log."""
+        """Set up; `origin` is the name of this shard's log, `now_s` a clock that never goes back."""
         self._exchange = exchange
         self._pipeline = pipeline
         self._database = database
@@ -71,18 +78,31 @@ class Receiver:
         self._origin = origin
         self._others = others
         self._known: dict[str, KnownLog] = {}
-        self._told: set[tuple[str, str, int, str]] = set()
+        self._reading: dict[str, _Reading] = {}  # of logs of which a turn ended before their end
+        self._allowance = Allowance(now_s)
+        self._refusals = Refusals(now_s)
         self._ahead = LookAhead(exchange)
         self._is_down = False
+        self.stopped: set[str] = set()  # logs of which nothing more can be taken until they are mended
 
     async def run(self) -> None:
         """Read until cancelled."""
         while True:
             await self.look()
-            await self._exchange.woken(LOOK_EVERY_S)
+            if self._is_down or not self._reading.keys() - self.held_back:
+                await self._exchange.woken(LOOK_EVERY_S)
+            await asyncio.sleep(_PAUSE_S)
+
+    @property
+    def held_back(self) -> Collection[str]:
+        """The logs of which so much is published that the rest is read in a later hour."""
+        return self._allowance.spent()
 
     async def look(self) -> int:
-        """Read what is new of every log. Returns how much was learnt. While the exchange is down it says so once."""
+        """Read what is new of every log, as much as one turn takes of each. Returns how much was learnt.
+
+        While the exchange is down it says so once.
+        """
         learnt = 0
         try:
             for origin in self._others:
@@ -96,17 +116,33 @@ class Receiver:
 
     async def _read(self, origin: str) -> int:
         known, verifier = await self._load(origin)
-        began, cursor, count, held = known, (known.era, known.position), 0, known
-        while messages := await following(self._exchange, origin, cursor, _AT_ONCE):
-            cursor = (messages[-1].era, messages[-1].index)
-            taken = await self._take(messages, known, held, verifier)
-            known, held, verifier, count = taken.known, taken.held, taken.verifier, count + taken.count
-            self._known[origin] = held
-            if taken.is_over:
+        began, count, left = known, 0, MOST_A_TURN
+        at = self._reading.pop(origin, None) or _Reading(known, (known.era, known.position))
+        while most := min(left, _AT_ONCE, self._allowance.left(origin)):
+            messages = await following(self._exchange, origin, at.cursor, most)
+            if not messages:
                 break
+            left -= len(messages)
+            taken = await self._take(messages, at.known, self._known.get(origin, began), verifier)
+            at, verifier, count = _Reading(taken.known, _cursor(messages)), taken.verifier, count + taken.count
+            self._known[origin] = taken.held
+            self._ahead.passed(origin, len(messages))
+            await self._note_taken(origin, len(messages))
+            if taken.is_over:
+                self.stopped.add(origin)
+                break
+            self.stopped.discard(origin)
+        else:
+            self._reading[origin] = at
+        held = self._known.get(origin, began)
         if held != began:
             await self._exchange.have_read(self._shard, origin, held.era, held.position)
         return count
+
+    async def _note_taken(self, origin: str, count: int) -> None:
+        if self._allowance.take(origin, count):
+            log.warning("exchange_flood", origin=origin, messages=MOST_AN_HOUR)
+            await self._pipeline.commit(actions=[tell("flood", origin, n=MOST_AN_HOUR)])
 
     async def _load(self, origin: str) -> tuple[KnownLog, NoteVerifier | None]:
         async with self._database.read() as db:
@@ -130,7 +166,7 @@ class Receiver:
                 key = verifier or own_key(message)
                 got, known = check(message, key, known)
             except NotProved as refused:
-                told += self._refused(message, refused)
+                told += self._refusals.note(message, refused)
                 known = refused.known or known
                 if is_over := refused.code in ENDS:
                     break
@@ -139,11 +175,11 @@ class Receiver:
             if verifier is None:
                 verifier = key
                 facts.append(ShardPinned(origin=message.origin, vkey=key.text))
-                told.append(_tell("pinned", message.origin, vkey=Code(key.text)))
+                told.append(tell("pinned", message.origin, vkey=Code(key.text)))
             if got is not None:
                 facts.append(got if got.of != self._origin else replace(got, of=HERE))
                 if got.what == "restored":
-                    told.append(_tell("restored", message.origin))
+                    told.append(tell("restored", message.origin))
         if facts or told or held != before:
             origin, place = messages[0].origin, _text_of(held)
             fresh = await self._as_learnt(await self._not_learnt(facts))
@@ -177,14 +213,13 @@ class Receiver:
                     fresh.setdefault((fact.era, fact.index), fact)
         return list(fresh.values())
 
-    def _refused(self, message: Message, refused: NotProved) -> Sequence[Action]:
-        """Tell, once, that a message is refused."""
-        about = (message.origin, message.era, message.index, refused.code)
-        if about in self._told:
-            return ()
-        self._told.add(about)
-        log.error("exchange_refused", origin=message.origin, index=message.index, why=refused.code)
-        return (_tell(f"refused-{refused.code}", message.origin, n=message.index),)
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How far a log was read, whether or not what was read last held."""
+
+    known: KnownLog
+    cursor: Cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,5 +243,5 @@ def _place_of(text: str | None) -> KnownLog | None:
     return KnownLog(int(position), int(size), bytes.fromhex(root) if root != "-" else b"", era)
 
 
-def _tell(what: str, origin: str, **fields: Code | int) -> TellAbove:
-    return TellAbove(room=NO_ROOM, lines=(line(f"shards.{what}", origin=Code(origin), **fields),))
+def _cursor(messages: Sequence[Message]) -> Cursor:
+    return messages[-1].era, messages[-1].index

@@ -100,7 +100,15 @@ class Shard:
         journal, database = self.stores.journal, self.stores.database
         names = [other.name for other in self.others.values()]
         self.publisher = Publisher(self.exchange, self.pipeline, journal, database, names, crossing)
-        self.receiver = Receiver(self.exchange, self.pipeline, database, self.name, origin_of(self.name), self.others)
+        self.receiver = Receiver(
+            self.exchange,
+            self.pipeline,
+            database,
+            self.name,
+            origin_of(self.name),
+            self.others,
+            lambda: self.now / 1000,
+        )
         return self
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot.exchange.port import Exchange, ExchangeDown, Message
+from bot.exchange.port import MOST_BYTES, Exchange, ExchangeDown, Message
 from bot.exchange.postgresql import PostgresExchange
 from storage.database.fence import Epoch, Superseded
 from storage.database.place import DatabasePlace
@@ -47,6 +47,13 @@ async def test_a_message_published_again_replaces_the_one_there(exchange: Exchan
     await exchange.publish([message(7, body="a")])
     await exchange.publish([message(7, body='b \\u0000 "')])
     assert [each.body for each in await exchange.after(ONE, "-", -1, 9)] == ['b \\u0000 "']
+
+
+@pytest.mark.parametrize("exchange", ["postgresql"], indirect=True)
+async def test_of_a_message_without_end_no_more_is_read_than_shows_that_it_is_too_long(exchange: Exchange) -> None:
+    await exchange.publish([message(7, body="x" * (MOST_BYTES + 500))])
+    [read] = await exchange.after(ONE, "-", -1, 9)
+    assert len(read.body) == MOST_BYTES + 1
 
 
 async def test_an_era_that_begins_later_is_read_later(exchange: Exchange) -> None:

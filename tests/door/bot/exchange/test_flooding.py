@@ -1,0 +1,181 @@
+"""A shard that publishes without end delays itself alone: what is too much is read later, in order, and once."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.exchange import allowance, checking, look_ahead, receiver, refusals
+from bot.exchange.port import Message
+from moderation.model.actions.telling import Tell
+from moderation.model.facts import CaseOpened, Learnt, ListSpared, OrderedEverywhere, OrderRecalled
+from moderation.values.ids import UserId
+from storage.journal.transparency.signed_note import NoteVerifier
+from tests.fakes.exchange import MemoryExchange
+from tests.theatre.shard import Shard, apart, origin_of
+
+OP = UserId("@op:example.org")
+NAMES = ("one", "two", "three")
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+async def shards(tmp_path: Path) -> AsyncIterator[list[Shard]]:
+    exchange = MemoryExchange()
+    made = [await Shard(name, tmp_path / name, exchange, apart(*NAMES)[name]).open() for name in NAMES]
+    for shard in made:
+        await shard.room({OP: 100}, [])
+    yield made
+    for shard in made:
+        assert shard.problems() == ()
+        assert await shard.differences(tmp_path / f"{shard.name}-again") == {}
+        await shard.close()
+
+
+def people(count: int) -> list[UserId]:
+    return [UserId(f"@p{number}:example.org") for number in range(count)]
+
+
+async def publish(shard: Shard, count: int, *, apart: bool = False) -> list[UserId]:
+    """Publish that so many people are spared, each with a checkpoint of its own if `apart`."""
+    spared = people(count)
+    for each in spared:
+        await shard.pipeline.commit((ListSpared(list="cme", subject=each),))
+        if apart:
+            await shard.publisher.flush()
+    await shard.publisher.flush()
+    return spared
+
+
+def learnt(shard: Shard, of: str = "one") -> list[str]:
+    return [fact.subject for fact in shard.facts() if isinstance(fact, Learnt) and fact.origin == origin_of(of)]
+
+
+async def told(shard: Shard) -> list[str]:
+    lines = [line for each in await shard.actions() if isinstance(each, Tell) for line in each.lines]
+    return [line.key.removeprefix("shards.") for line in lines if line.key.startswith("shards.")]
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiver, "_AT_ONCE", 2)
+    monkeypatch.setattr(receiver, "MOST_A_TURN", 3)
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_turn_takes_so_much_of_each_log_and_the_next_one_goes_on(shards: list[Shard]) -> None:
+    one, two, three = shards
+    spared = await publish(one, 7)
+    await publish(three, 2)
+    for count in (3, 6, 7, 7):
+        await two.receiver.look()
+        assert learnt(two) == spared[:count]
+        assert len(learnt(two, "three")) == 2
+    assert two.receiver.held_back == []
+
+
+async def test_an_hour_takes_so_much_of_a_log_and_the_operators_are_told_once(
+    shards: list[Shard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allowance, "MOST_AN_HOUR", 4)
+    monkeypatch.setattr(receiver, "MOST_AN_HOUR", 4)
+    one, two, three = shards
+    spared = await publish(one, 10)
+    for _ in range(3):
+        await two.receiver.look()
+    assert learnt(two) == spared[:4]
+    assert list(two.receiver.held_back) == [origin_of("one")]
+    await publish(three, 2)
+    await two.receiver.look()
+    assert len(learnt(two, "three")) == 2
+    for count in (8, 10):
+        two.now += HOUR_MS
+        await two.receiver.look()
+        assert learnt(two) == spared[:count]
+    assert (await told(two)).count("flood") == 1
+    assert two.receiver.held_back == []
+
+
+async def test_nothing_is_lost_or_doubled_by_a_start_in_a_flood(
+    shards: list[Shard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allowance, "MOST_AN_HOUR", 3)
+    one, two, _three = shards
+    spared = await publish(one, 8)
+    for count in (3, 6, 8):
+        await two.receiver.look()
+        assert learnt(two) == spared[:count]
+        await two.again()
+
+
+@pytest.mark.usefixtures("small")
+async def test_more_refused_messages_than_a_turn_takes_do_not_stop_what_comes_after_them(shards: list[Shard]) -> None:
+    one, two, _three = shards
+    spared = await publish(one, 9, apart=True)
+    exchange = two.exchange
+    assert isinstance(exchange, MemoryExchange)
+    for place, each in list(exchange.messages.items()):
+        if any(f'"{wrong}"' in each.body for wrong in spared[1:8]):
+            exchange.messages[place] = replace(each, body=each.body.replace("@p", "@q"))
+    for _ in range(4):
+        await two.receiver.look()
+    assert learnt(two) == [spared[0], spared[8]]
+
+
+async def test_of_refused_messages_only_so_many_are_told_and_remembered(
+    shards: list[Shard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "MOST_TOLD", 3)
+    one, two, _three = shards
+    await publish(one, 9, apart=True)
+    exchange = two.exchange
+    assert isinstance(exchange, MemoryExchange)
+    for place, each in list(exchange.messages.items()):
+        exchange.messages[place] = replace(each, body=each.body.replace("@p", "@q"))
+    for _ in range(3):
+        await two.receiver.look()
+    assert sorted(await told(two)) == ["refused-many", "refused-part", "refused-part", "refused-part"]
+    two.now += HOUR_MS
+    await two.receiver.look()
+    assert (await told(two)).count("refused-part") == 6
+
+
+@pytest.mark.parametrize(("most", "is_carried_out"), [(20, False), (3, True)])
+async def test_an_end_is_looked_for_so_far_ahead_and_nothing_is_lost_beyond_it(
+    shards: list[Shard], monkeypatch: pytest.MonkeyPatch, most: int, is_carried_out: bool
+) -> None:
+    monkeypatch.setattr(look_ahead, "MOST_AHEAD", most)
+    one, two, _three = shards
+    ordered = OrderedEverywhere(until=0, n=1, subject=people(1)[0], by=OP)
+    start = one.stores.journal.size
+    await one.pipeline.commit((ordered,))
+    await publish(one, 5)
+    await one.pipeline.commit((OrderRecalled(start=start, why="command", n=1, subject=ordered.subject, by=OP),))
+    await one.publisher.flush()
+    await two.receiver.look()
+    assert any(isinstance(fact, CaseOpened) for fact in two.facts()) == is_carried_out
+    assert [fact.what for fact in two.facts() if isinstance(fact, Learnt)].count("recalled") == 1
+
+
+async def test_what_was_looked_at_once_is_not_checked_for_ends_again(
+    shards: list[Shard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver, "_AT_ONCE", 1)
+    looked = 0
+    check = checking.check
+
+    def counted(
+        message: Message, key: NoteVerifier, known: checking.KnownLog
+    ) -> tuple[Learnt | None, checking.KnownLog]:
+        nonlocal looked
+        looked += 1
+        return check(message, key, known)
+
+    monkeypatch.setattr(look_ahead, "check", counted)
+    one, two, _three = shards
+    for each in people(6):
+        await one.pipeline.commit((OrderedEverywhere(until=0, n=1, subject=each, by=OP),))
+    await one.publisher.flush()
+    await two.receiver.look()
+    assert looked == 6
