@@ -4,9 +4,9 @@ The text is a checkpoint (C2SP tlog-checkpoint) of a small tree (RFC 6962, 2.1),
 
     example.org/answerable/all-shards/2026-11-24
     2
-    CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
-    closing one 1204 3vz2QGB7Oq...
-    closing two 77 nJd2kL0vZ9...
+    cGQPQmFhmFLnqoWYFSWuASJK2PR8owd0IJhbjB/kfnM=
+    closing one 1204 dpLDrTVAu4A8Ags67mbNiIcSMjTqDG5xQ8Ct1z/0Me0=
+    closing two 77 P8TM/nRYcOLA2Z9x8w/wZWyN7dQcwdfT03aw2+aF4vM=
     without three
 
 A leaf is the text of a shard's closing checkpoint, three lines, of which a `closing` line holds the name of the shard,

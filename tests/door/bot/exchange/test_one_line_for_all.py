@@ -1,10 +1,13 @@
 """Two shards close a day: their desks get the same joint checkpoint, once, and what is forged is not posted."""
 
+import shutil
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from bot.config.config import parse_config
+from bot.config.shards import of_shard
 from bot.exchange.joint_days import WAIT_MS
 from moderation.model.facts import CheckpointAnchored
 from moderation.values.ids import RoomId
@@ -16,8 +19,9 @@ from tests.door.bot.effects.test_anchors import DAY_MS, closing, closings_seen, 
 from tests.door.bot.exchange.test_two_shards import two_shards
 from tests.people.client import Client
 from tests.theatre.by_command import Operator
-from tests.theatre.scene import Theatre
+from tests.theatre.scene import Theatre, ask
 from tests.theatre.served import ServedBot, like
+from tests.theatre.state_tables import StateTables
 
 
 class Story:
@@ -90,6 +94,34 @@ async def test_both_desks_get_the_same_and_get_it_once(story: Story) -> None:
     for number, bot in enumerate(story.bots):
         await bot.idle()
         assert await closings_seen(story.people[number], bot, story.desks[number], [story.day]) == [story.day]
+
+
+async def test_a_machine_that_takes_over_posts_no_second_one(story: Story, tmp_path: Path) -> None:
+    one, _ = story.bots
+    story.goes_to(midnight(one) + 1_000)
+    await story.wakes(0, 1)
+    first = await story.note(0, story.day)
+    await one.until(lambda: len(one.facts(CheckpointAnchored)) == 2, "the record")
+    await one.stop()
+    moves_to(one, tmp_path / "second")
+    one.start()
+    await ask(story.people[0], one, story.desks[0], "!cases")
+    await one.idle()
+    assert await closings_seen(story.people[0], one, story.desks[0], [story.day]) == [story.day]
+    day = day_of(one.clock())
+    story.goes_to(midnight(one) + 1_000)
+    await story.wakes(0, 1)
+    joint = joint_in(await story.note(0, day))
+    assert (joint.names, joint.without) == (("one", "two"), ())
+    assert joint.root != joint_in(first).root
+
+
+def moves_to(bot: ServedBot, folder: Path) -> None:
+    """Let the stopped bot be on another machine, to which its keys were copied."""
+    text = bot.config.file.read_text()
+    config = of_shard(parse_config(folder / "config.toml", text, {}), bot.config.shard)
+    shutil.copytree(bot.data_dir / "keys", config.data_dir / "keys")
+    bot.config, bot.data_dir, bot.state = config, config.data_dir, StateTables(config.place)
 
 
 async def test_the_command_verifies_what_a_desk_shows(story: Story, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -61,6 +63,14 @@ def test_its_text_is_a_checkpoint_whose_root_anybody_can_compute_from_it() -> No
     ]
     assert Checkpoint.parse(joint.text) == Checkpoint(f"{BASE}/all-shards/{DAY}", 2, joint.root)
     assert joint.root_text == root
+
+
+@pytest.mark.parametrize("file", ["docs/scale.md", "storage/journal/transparency/joint_checkpoint.py"])
+def test_the_examples_are_true(file: str) -> None:
+    text = (Path(__file__).parents[5] / file).read_text("utf-8")
+    example = re.search(r"( *)example.org/answerable/all-shards/.*?without three\n", text, re.DOTALL)
+    assert example
+    assert is_taken([line.removeprefix(example[1]) for line in example[0].splitlines()])
 
 
 @given(joints())
