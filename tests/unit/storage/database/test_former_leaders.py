@@ -5,7 +5,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import func, insert, select, text
 
 from bot.exchange.postgresql import PostgresExchange
@@ -23,11 +22,6 @@ from storage.database.swap import drop_half_made, fresh_beside
 from storage.moving import session as moving
 
 COUNT = select(func.count().label("n")).select_from(schema.meta)
-
-
-@pytest.fixture
-def place(postgres_url: str, tmp_path: Path) -> DatabasePlace:
-    return DatabasePlace(tmp_path, SecretStr(postgres_url))
 
 
 def rows(place: DatabasePlace, sql: str) -> list[tuple[object, ...]]:

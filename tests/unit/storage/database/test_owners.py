@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from pydantic import SecretStr
 
 from bot.leading.lead import connect
 from storage.database import moved, postgresql
@@ -33,11 +32,6 @@ def server(postgres_url: str) -> Iterator["psycopg.Connection[Any]"]:
 def other_of(server: "psycopg.Connection[Any]") -> str:
     """Return the other account of this database."""
     return f"tenant_{server.info.dbname}"
-
-
-@pytest.fixture
-def place(postgres_url: str, tmp_path: Path) -> DatabasePlace:
-    return DatabasePlace(tmp_path, SecretStr(postgres_url))
 
 
 @contextmanager
