@@ -9,10 +9,10 @@ So a message that the homeserver delivered is on disk before the token that ackn
 but not in the database is caught up at the start (`replay.py`). A defect in judging one event is noted and does not
 stop the others; a failing disk stops everything.
 Left to others: running one unit of work at a time (`writer.py`), what follows from facts (`process_facts.py`), codes
-that people show to others (`shown_codes.py`), why an event cannot be read (`unread_reasons.py`), events refused before
-their delivery (`withholding.py`), checkpoints and days of the journal (`journal_access.py`), what an event is
-(`bot/events/parse_event.py`) and gives rise to (`judge_event.py`), what a command does (`commands/`), sending
-(`bot/outbox/dispatcher.py`).
+that people show to others (`shown_codes.py`), why an event cannot be read (`unread_reasons.py`), which events are new
+(`new_events.py`), events refused before their delivery (`withholding.py`), checkpoints and days of the journal
+(`journal_access.py`), what an event is (`bot/events/parse_event.py`) and gives rise to (`judge_event.py`), what a
+command does (`commands/`), sending (`bot/outbox/dispatcher.py`).
 """
 
 import asyncio
@@ -27,13 +27,13 @@ from bot.runtime.wakeup import Wake
 from moderation.model.actions.base import Action
 from moderation.model.actions.rooms import Align, KeepDesk
 from moderation.model.facts import ConsoleCommand, Fact, KnownOfFile, RoomStateChanged
-from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged, Unreadable
+from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged
 from moderation.values.ids import RoomId, UserId
-from storage import outbox, queries
+from storage import outbox
 from storage.database.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
-from storage.projections import UNREAD, project_room_state
+from storage.projections import project_room_state
 from storage.record_mapping import draft_of_event
 
 from .event_reader import EventReader
@@ -43,6 +43,7 @@ from .judge_event import Judging, unharmed
 from .judging_costs import JudgingCosts
 from .list_matches import ListMatching
 from .lost_time import LostTime
+from .new_events import fresh_ones, known_ids, read_late
 from .outcome import Outcome, with_one_cause
 from .process_facts import FactProcessor
 from .room_changes import RoomChanges
@@ -157,7 +158,7 @@ class Pipeline:
             if heard_ms:
                 readable = [replace(e, heard_ms=heard_ms) if isinstance(e, COUNTED) else e for e in readable]
             recorded = [event for event in readable if self.served.records(event.room)]
-            return await self._take_fresh(_fresh(recorded, known), token, also)
+            return await self._take_fresh(fresh_ones(recorded, known), token, also)
 
         return await self.writer.run_exclusive(work())
 
@@ -169,7 +170,9 @@ class Pipeline:
         """Record and judge events, once, whose key came after they were recorded as not read. Returns how many."""
 
         async def work() -> int:
-            return await self._take_fresh(await self._unread(events), None)
+            async with self._database.read() as db:
+                unread = await read_late(db, events)
+            return await self._take_fresh(unread, None)
 
         return await self.writer.run_exclusive(work())
 
@@ -183,7 +186,7 @@ class Pipeline:
 
         async def work() -> None:
             served = [event for event in snapshot if event.room in self.served.codes]
-            await self._take_fresh(_fresh(served, await self._known(served)), None)
+            await self._take_fresh(fresh_ones(served, await self._known(served)), None)
             async with self.writer.unit_of_work() as unit:
                 self.knowledge.room_changed(room)
                 view = await self.knowledge.room(unit.db, room)
@@ -379,33 +382,11 @@ class Pipeline:
         return await self.lost_time.mark(await self._reader.read(events))
 
     async def _known(self, events: Sequence[Received]) -> set[str]:
-        """Return the ids of those of `events` that are recorded already."""
-        ids = [event.event for event in events if event.event is not None]
         async with self._database.read() as db:
-            return await queries.known_events(db, ids)
-
-    async def _unread(self, events: Sequence[Received]) -> list[Received]:
-        """Return those of `events` that are recorded as not read, each with the index of that record."""
-        async with self._database.read() as db:
-            rows = {event.event: await queries.event_row(db, event.event) for event in events if event.event}
-        return [
-            replace(event, late=int(row.record))
-            for event in events
-            if not isinstance(event, Unreadable) and (row := rows.get(event.event)) is not None and row.kind == UNREAD
-        ]
+            return await known_ids(db, events)
 
     def _draft(self, event: Received) -> Draft:
         content = "metadata" if self.shown_codes.is_hushed(event) else self.settings.content
         group, person_of = self.served.codes[event.room], self.processor.person_of
         recorded = self.shown_codes.as_recorded(event)
         return draft_of_event(recorded, group, person_of, content=content, bot=self.settings.bot)
-
-
-def _fresh(events: Sequence[Received], known: set[str]) -> list[Received]:
-    """Return the events to record, each once, in order."""
-    seen, fresh = set(known), []
-    for event in events:
-        if event.event is None or event.event not in seen:
-            fresh.append(event)
-            seen.add(event.event or "")
-    return fresh

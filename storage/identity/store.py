@@ -17,7 +17,7 @@ method proves (`docs/verification.md`), pseudonyms (`storage/journal/record_keys
 
 import secrets
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from moderation.values.errors import Broken, Refused
@@ -28,10 +28,11 @@ from storage.database.small_store import SmallStore, open_small_store, open_to_r
 from storage.journal.record_keys import place_of
 
 from .blind_index import blinds
-from .claims import COLUMNS, Claim, HeldClaim, IdentityStoreState, NewClaim, Row, Taken, check
+from .claim_rows import ClaimRows
+from .claims import Claim, HeldClaim, IdentityStoreState, NewClaim, Row, Taken, check
 from .keyring import INDEX, Keyring, Locked
-from .sealing import Kek, padded, seal, unpadded, unseal
-from .tables import ALL, CLAIM_FIELDS, CLAIMS, FORGOTTEN
+from .sealing import Kek
+from .tables import ALL, FORGOTTEN
 
 __all__ = [
     "Claim",
@@ -56,6 +57,7 @@ class IdentityStore:
         self._mutex = threading.RLock()
         self._given = kek
         self._keyring = Keyring(database, kek)
+        self._claims = ClaimRows(database, self._keyring)
         self.changed_from = ""  # the id of the previous key, if opening has finished an interrupted change
 
     @classmethod
@@ -89,16 +91,16 @@ class IdentityStore:
         with self._whole():
             index = self._index()
             marks = blinds(index, claim.method, claim.issuer, claim.identifier)
-            earlier = [holder for each in marks if (holder := self._holder(each)) is not None]
-            for _, person in earlier:
-                if person != claim.person:
-                    raise Taken(PersonId(person))
-            for number, _ in earlier:
-                self._drop(number)
+            earlier = [row for each in marks for row in self._claims.marked(each)]
+            for row in earlier:
+                if row.person != claim.person:
+                    raise Taken(PersonId(row.person))
+            for row in earlier:
+                self._claims.drop(row.id)
             key = self._keyring.get_or_make(claim.person)
             number = secrets.token_hex(16)
             row = Row(number, claim.person, claim.method, claim.issuer, marks[0], claim.created_ms, claim.expires_ms)
-            self._insert(row, claim.record, key, claim.fields)
+            self._claims.insert(row, claim.record, key, claim.fields)
             return number
 
     def note_record(self, claim: str, record: int) -> None:
@@ -117,8 +119,8 @@ class IdentityStore:
             if index is None:
                 return None
             for mark in blinds(index, method, issuer, identifier):
-                for row in self._rows("blind = ?", mark):
-                    self._check_seal(row, self._key(row))
+                for row in self._claims.marked(mark):
+                    self._claims.must_be_sealed(row)
                     return PersonId(row.person)
             return None
 
@@ -126,17 +128,17 @@ class IdentityStore:
         """Return all claims of a person, opened, oldest first. Raises `Locked`, or `Broken` if anything was changed."""
         with self._mutex:
             self._keyring.must_be_open()
-            return tuple(self._opened(row) for row in self._rows("person = ?", person))
+            return tuple(map(self._claims.opened, self._claims.of_person(person)))
 
     def held_of(self, person: PersonId) -> tuple[HeldClaim, ...]:
         """Return a person's claims unopened, oldest first; the store need not be open."""
         with self._mutex:
-            return tuple(self._held(row) for row in self._rows("person = ?", person))
+            return tuple(map(self._claims.held, self._claims.of_person(person)))
 
     def expired(self, now_ms: int) -> tuple[HeldClaim, ...]:
         """Return the claims whose time is over; the store need not be open."""
         with self._mutex:
-            return tuple(self._held(row) for row in self._rows("expires <= ?", now_ms))
+            return tuple(map(self._claims.held, self._claims.ended_by(now_ms)))
 
     def must_be_open(self) -> None:
         """Raise `Locked` unless the store is open; to be called before anything that needs the key is begun."""
@@ -165,7 +167,7 @@ class IdentityStore:
             held = [each for each in self.held_of(person) if each.fields]
             if held and self._keyring.lock == "open":
                 self._seal_again(person)
-            self._strip(each.id for each in held)
+            self._claims.strip(each.id for each in held)
             return len(held)
 
     def keep_only(self, persons: Collection[str]) -> int:
@@ -181,8 +183,8 @@ class IdentityStore:
         with self._whole():
             before = self.persons()
             for claim in claims:
-                self._drop(claim)
-            self._strip(stripped)
+                self._claims.drop(claim)
+            self._claims.strip(stripped)
             for person in before - self.persons():
                 self._keyring.destroy(person)
                 self._note_forgotten()
@@ -195,11 +197,11 @@ class IdentityStore:
         if person_from == person_to:
             return 0
         with self._whole():
-            every = self._rows("person = ?", person_from)
+            every = self._claims.of_person(person_from)
             rows = [row for row in every if only in (None, row.id)]
             if rows:
                 self._keyring.must_be_open()
-                self._hand_over(rows, person_to)
+                self._claims.hand_over(rows, person_to)
             if len(rows) == len(every):
                 self._keyring.destroy(person_from)
             return len(rows)
@@ -254,6 +256,7 @@ class IdentityStore:
                 for table in ALL:  # the roster is sealed under a key that is destroyed, too
                     self._database.execute(f"DELETE FROM {table.name}")  # noqa: S608 - our words
             self._keyring = Keyring(self._database, self._given)
+            self._claims = ClaimRows(self._database, self._keyring)
             if self._given is not None:
                 self._begin(self._given)
             return count
@@ -297,83 +300,18 @@ class IdentityStore:
     def _index(self) -> bytes:
         return self._keyring.get_or_make(INDEX)
 
-    def _holder(self, mark: bytes) -> tuple[str, str] | None:
-        """Return the id and the person of the claim that has this mark."""
-        rows = self._rows("blind = ?", mark)
-        return (rows[0].id, rows[0].person) if rows else None
-
-    def _rows(self, where: str, value: object) -> list[Row]:
-        query = f"SELECT {COLUMNS} FROM claims WHERE {where} ORDER BY created, id"  # noqa: S608 - words of this file
-        return [Row(*columns) for columns in self._database.execute(query, (value,)).fetchall()]
-
-    def _key(self, row: Row) -> bytes:
-        key = self._keyring.get(PersonId(row.person))
-        if key is None:
-            raise Broken(f"identity store: the key of claim {row.id} is missing")
-        return key
-
-    def _insert(self, row: Row, record: int, key: bytes, fields: Mapping[str, str]) -> None:
-        values = (row.id, row.person, row.method, row.issuer, row.blind, seal(key, b"", *row.place))
-        times = (row.created, row.expires, record)
-        self._database.execute(CLAIMS.insert(), (*values, *times))
-        sealed = [(row.id, name, seal(key, padded(value), *row.field(name))) for name, value in fields.items()]
-        self._database.executemany(CLAIM_FIELDS.insert(), sealed)
-
-    def _opened(self, row: Row) -> Claim:
-        key = self._key(row)
-        self._check_seal(row, key)
-        return Claim(
-            id=row.id,
-            person=PersonId(row.person),
-            method=row.method,
-            issuer=row.issuer,
-            fields=self._fields(row, key),
-            created_ms=row.created,
-            expires_ms=row.expires,
-            record=row.record,
-        )
-
-    def _fields(self, row: Row, key: bytes) -> dict[str, str]:
-        query = "SELECT field, sealed FROM claim_fields WHERE claim = ? ORDER BY field"
-        rows = self._database.execute(query, (row.id,)).fetchall()
-        return {name: unpadded(unseal(key, sealed, *row.field(name))) for name, sealed in rows}
-
-    def _check_seal(self, row: Row, key: bytes) -> None:
-        unseal(key, row.seal, *row.place)
-
-    def _hand_over(self, rows: list[Row], person: PersonId) -> None:
-        """Open the claims and seal them as those of another person."""
-        key = self._keyring.get_or_make(person)
-        for row in rows:
-            claim = self._opened(row)
-            self._drop(row.id)
-            theirs = Row(row.id, person, row.method, row.issuer, row.blind, row.created, row.expires)
-            self._insert(theirs, row.record, key, claim.fields)
-
-    def _held(self, row: Row) -> HeldClaim:
-        query = "SELECT count(*) FROM claim_fields WHERE claim = ?"
-        (fields,) = self._database.execute(query, (row.id,)).fetchone()
-        person = PersonId(row.person)
-        return HeldClaim(id=row.id, person=person, created_ms=row.created, record=row.record, fields=fields)
-
-    def _strip(self, claims: Iterable[str]) -> None:
-        self._database.executemany("DELETE FROM claim_fields WHERE claim = ?", [(claim,) for claim in claims])
-
     def _seal_again(self, person: PersonId) -> None:
-        """Seal the marks under a new key; the old one, which opens their content in older copies, is destroyed."""
-        rows = self._rows("person = ?", person)
+        rows = self._claims.of_person(person)
         for row in rows:
-            self._check_seal(row, self._key(row))
+            self._claims.must_be_sealed(row)
         self._keyring.destroy(person)
         self._note_forgotten()
-        key = self._keyring.get_or_make(person)
-        for row in rows:
-            self._database.execute("UPDATE claims SET seal = ? WHERE id = ?", (seal(key, b"", *row.place), row.id))
+        self._claims.seal_again(rows, person)
 
     def _forget(self, person: PersonId) -> int:
-        rows = self._rows("person = ?", person)
+        rows = self._claims.of_person(person)
         for row in rows:
-            self._drop(row.id)
+            self._claims.drop(row.id)
         self._keyring.destroy(person)
         if rows:
             self._note_forgotten()
@@ -382,10 +320,6 @@ class IdentityStore:
     def _note_forgotten(self) -> None:
         more = " ON CONFLICT (one) DO UPDATE SET count = forgotten.count + 1"
         self._database.execute(FORGOTTEN.insert() + more, (1, 1))
-
-    def _drop(self, claim: str) -> None:
-        self._database.execute("DELETE FROM claim_fields WHERE claim = ?", (claim,))
-        self._database.execute("DELETE FROM claims WHERE id = ?", (claim,))
 
     def _count(self, query: str) -> int:
         return int(self._database.execute(query).fetchone()[0])

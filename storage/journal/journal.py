@@ -8,12 +8,11 @@ under a size it had signed already. Tiles come before it, so that a reader of it
 After a failed write or flush nothing is accepted any more: what is on disk is then unknown, and
 only a new opening, which reads it, can tell. One process at a time holds a log.
 All calls are synchronous and are made by one thread at a time, from a worker thread.
-A declared erasure or purge is always carried out: if a crash interrupts it, the next opening finishes it.
-Left to others: what is recorded, erased and purged, and when (`bot/pipeline/pipeline.py`), checking
-(`storage/journal/verify/verify.py`).
+Left to others: carrying out erasures and purges (`removals.py`), what is recorded, erased and purged, and when
+(`bot/pipeline/pipeline.py`), checking (`storage/journal/verify/verify.py`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -25,7 +24,6 @@ from moderation.values.ids import PersonId, RecordIndex
 
 from . import disk
 from .clock_order import Times, note, start_of
-from .days import Day
 from .level import alone, level
 from .line_format import Written, day_of, decode, time_ms
 from .line_log import LineLog
@@ -36,11 +34,9 @@ from .record import NOBODY, Draft, Part, Record
 from .record_keys import PersonKeys
 from .record_kinds.check import check_draft
 from .recover import EndMissing, RecoveredLog, Recovery, was_sealed
-from .retention.erase import erase_again, erase_parts, erasure_of
-from .retention.erasure_index import Special
-from .retention.purge import check_purge, purge, purge_again
+from .removals import Removals
+from .retention.purge import check_purge
 from .retention.targets import Targets
-from .table_erasures import TableErasures
 from .transparency import log_key
 from .transparency.checkpoint import Checkpoint
 from .transparency.daily_checkpoints import Closings
@@ -76,7 +72,6 @@ class Journal:
         self._claim = claim
         self._names = Names(keys)
         self._log = Log(folder)
-        self._in_table = None if table is None else TableErasures(self._log, table)
         self._tiles = Tiles(folder / "tile")
         self._tree = state.tree
         self.signed = state.signed  # the number of records that the newest checkpoint covers
@@ -84,6 +79,7 @@ class Journal:
         self._synced = state.tree.size
         self._day = OpenDay(folder, table, state)
         self._failed = False
+        self._removals = Removals(self._log, self._day, table, self._or_refuse_from_now_on)
         self._prover = Prover(self._tiles)
         self._times = Times()
         if self._day.is_open:
@@ -121,7 +117,7 @@ class Journal:
                 raise EndMissing(state.tree.size, at_least)
             journal = cls(folder, signer, keys, claim, state, table, found.lost)
             journal._catch_up(now_ms, found.foreign)
-            journal._finish_declared()
+            journal.unfinished = journal._removals.finish(journal.size)
         except BaseException:
             claim.release()
             raise
@@ -265,16 +261,9 @@ class Journal:
         `storage/journal/retention/find.py` has set those apart. Raises `Broken` if the record does not name `targets`
         or a day is damaged, `OSError` if the disk fails; the next opening then finishes the erasure.
         """
-        erasure = erasure_of(self._log.line(by))
-        if erasure.targets != targets:
-            raise Broken(f"record {by} does not name the parts that are to be erased")
+        self._removals.must_be_named(targets, by)
         self.checkpoint(self.signed_ms)
-
-        def in_files() -> list[Day]:
-            return self._erase(lambda: erase_parts(self._log, [erasure]))
-
-        days = in_files() if self._in_table is None else self._in_table.erase(in_files, targets, by)
-        return [day.name for day in days]
+        return self._removals.erase(targets, by)
 
     def forget(self, person: PersonId) -> None:
         """Destroy a person's key, so that their pseudonyms lead nowhere. If they return, they get a new key."""
@@ -289,10 +278,7 @@ class Journal:
         check_purge(self._log, self.get(by), below)
         self.checkpoint(self.signed_ms)
         self._prover = Prover(self._tiles)
-        days = purge(self.folder, below)
-        if self._in_table is not None:
-            self._in_table.purge(below)
-        return days
+        return self._removals.purge(below)
 
     def close(self, now_ms: int) -> None:
         """Sign what is not signed yet and release the log."""
@@ -337,31 +323,6 @@ class Journal:
         self.sync()
         self._write_tiles()
         self.checkpoint(now_ms)
-
-    def _finish_declared(self) -> None:
-        """Finish purges and erasures that were declared before the process died.
-
-        A damaged day must not keep the bot from recording: `unfinished` says what could not be finished.
-        """
-        try:
-            special = Special.find(self.folder, self.size)
-            if purge_again(self.folder, special):
-                special.forget_purged(self.folder)
-            self._erase(lambda: erase_again(self.folder, special))
-            special.keep(self.folder)
-            if self._in_table is not None:
-                self._in_table.finish(special, self.size)
-        except Broken as error:
-            self.unfinished = str(error)
-
-    def _erase(self, work: Callable[[], list[Day]]) -> list[Day]:
-        """Run an erasure; if it replaced the open day's file, continue with the new file."""
-        try:
-            return work()
-        finally:
-            if self._day.was_replaced():
-                with self._or_refuse_from_now_on():
-                    self._day.open_again()
 
     def _write(self, lines: Sequence[Written]) -> None:
         self._day.append(lines, self.size)

@@ -18,7 +18,6 @@ Rules kept here:
 Files alone cannot show everything, such as records that were left out from the start.
 """
 
-import datetime as dt
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -41,6 +40,7 @@ from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.cosignature import Cosigner
 from storage.journal.transparency.tiles import NoTile, Tiles
 
+from .against import Against
 from .days import DayBegins, DayEnds, first_of, read_days, size_of, twin_differs
 from .lines import Batch, Checked
 from .parts import PartCheck
@@ -115,8 +115,7 @@ class _Check:
         self._agreed = 0  # size of the largest checkpoint whose root was right
         self._starts: list[tuple[int, str]] = []  # first index and file of each day
         self._previous = ""  # time of the record before
-        self._restores: list[tuple[int, int, int]] = []  # index, records in the backup, when it was made
-        self._strays: list[tuple[str, int, int]] = []  # findings about `against`: code, its size, size agreed
+        self._against = Against(self.findings)
         self._ahead = Ranges()  # records dated after their day, without a note so far
         self._late: set[int] = set()  # records much older than the one before, without a note so far
 
@@ -138,7 +137,7 @@ class _Check:
             self.parts.finish(self._where, self.tree.size)
         self.tiles.compare_edges(self.tree)
         self._settle_doubts()
-        self._settle_strays()
+        self._against.settle(self.tree.size)
 
     def report(self) -> VerifyReport:
         """Return the findings so far."""
@@ -222,7 +221,7 @@ class _Check:
             self.parts.may_erase(opened, self._where(cast(int, skeleton["i"])))
         if skeleton["k"] == "restore":
             index, size, made = (_number(skeleton.get(name)) for name in ("i", "size", "made"))
-            self._restores.append((index, size, made))
+            self._against.restored(index, size, made)
         if skeleton["k"] == "purge":
             self.purges.take(skeleton)
 
@@ -283,7 +282,7 @@ class _Check:
         if root == signed.checkpoint.root:
             self._agreed = max(self._agreed, size)
         elif root is not None and signed.file == "against":
-            self._strays.append(("root", size, self._agreed))
+            self._against.differs("root", size, self._agreed)
         elif root is not None:
             self.findings.add("root", signed.file, signed=size, agreed=self._agreed)
         elif signed.file == "against":
@@ -302,7 +301,7 @@ class _Check:
         self._grow([])
         for signed in self._targets:
             if signed.file == "against":
-                self._strays.append(("missing", signed.checkpoint.size, self._agreed))
+                self._against.differs("missing", signed.checkpoint.size, self._agreed)
             else:
                 self.findings.add("missing", signed.file, signed=signed.checkpoint.size, found=self.tree.size)
         if not days and not newest:
@@ -362,25 +361,6 @@ class _Check:
                 self.findings.add("tile", tile, index=index)
             else:
                 self.findings.add("leaf", file, line, index)
-
-    def _settle_strays(self) -> None:
-        """Report that the log does not continue the checkpoint `against`, and if a backup may explain that.
-
-        The checkpoint may have been signed in a time that was lost when a backup was restored, as the log itself says.
-        That is still a problem: the person who kept the checkpoint wants to know that records were lost and which, and
-        an alteration might be disguised as a loss.
-        """
-        for code, size, agreed in self._strays:
-            lost = [each for each in self._restores if each[1] < size]
-            if lost:
-                self.findings.withdraw("fork", "against")  # it reports the same
-                index, kept, made = lost[-1]
-                on = dt.datetime.fromtimestamp(made / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
-                self.findings.add("restored", "against", signed=size, by=index, kept=kept, lost=size - kept, on=on)
-            elif code == "root":
-                self.findings.add("root", "against", signed=size, agreed=agreed)
-            else:
-                self.findings.add("missing", "against", signed=size, found=self.tree.size)
 
     def _where(self, index: int) -> tuple[str, int]:
         """Return the file and the line of a record."""
