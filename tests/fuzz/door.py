@@ -39,6 +39,7 @@ from storage.journal.record import Record
 from storage.journal.verify.verify import verify
 from storage.record_mapping import fact_of_record
 from tests.theatre.engine import copy_deployment
+from tests.theatre.rules import grave, no_elephants, tickets
 
 T = TypeVar("T")
 
@@ -57,23 +58,9 @@ name = "ours"
 room = "!ours:example.org"
 by = "manager"
 from = "moderate"
-[[rules]]
-name = "no-elephants"
-kind = "terms"
-class = "moderate"
-terms = ["purple elephant"]
-[[rules]]
-name = "tickets"
-kind = "pattern"
-class = "serious"
-decide = "manager"
-patterns = ["forbidden \\\\d+"]
-[[rules]]
-name = "grave"
-kind = "terms"
-class = "severe"
-decide = "manager"
-terms = ["volcano"]
+"""
+CONFIG += no_elephants() + tickets() + grave('decide = "manager"')
+CONFIG += """
 [[rules]]
 name = "links"
 kind = "links"

@@ -10,25 +10,11 @@ from moderation.values.ids import UserId
 from storage.journal.verify.verify import verify
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.fakes.homeserver_rooms import Room, seed
+from tests.theatre.rules import grave, no_elephants, tickets
 from tests.theatre.served import HEAD, ServedBot
 
-RULES = """
-[[rules]]
-name = "no-elephants"
-kind = "terms"
-class = "minor"
-terms = ["purple elephant"]
-[[rules]]
-name = "tickets"
-kind = "pattern"
-class = "serious"
-decide = "manager"
-patterns = ["forbidden \\\\d+"]
-[[rules]]
-name = "grave"
-kind = "terms"
-class = "severe"
-terms = ["volcano"]
+RULES = no_elephants("minor") + tickets() + grave()
+RULES += """
 [credit]
 costs = { minor = 1, moderate = 5, serious = 25, severe = 61 }
 incident_limit = 61

@@ -30,6 +30,7 @@ from storage.journal.record import Record
 from storage.record_mapping import fact_of_record
 from tests.fakes.times import Together
 from tests.theatre.forked_command import ForkedProgram
+from tests.theatre.rules import grave, loud, no_elephants, tickets
 from tests.theatre.state_tables import Copy, NotMade, StateTables
 
 T = TypeVar("T")
@@ -51,34 +52,8 @@ allow_invites = ["*:localhost"]
 """
 
 # Rules that most stories need: one that decides automatically, one that managers decide, one that costs much.
-MUTE = """
-[[rules]]
-name = "loud"
-kind = "terms"
-class = "serious"
-measure = "mute"
-mute_for = "1h"
-terms = ["geyser"]
-"""
-RULES = """
-[[rules]]
-name = "no-elephants"
-kind = "terms"
-class = "moderate"
-terms = ["purple elephant"]
-text = { en = "No purple elephants" }
-[[rules]]
-name = "tickets"
-kind = "pattern"
-class = "serious"
-decide = "manager"
-patterns = ["forbidden \\\\d+"]
-[[rules]]
-name = "grave"
-kind = "terms"
-class = "severe"
-terms = ["volcano"]
-"""
+MUTE = loud()
+RULES = no_elephants(more='text = { en = "No purple elephants" }') + tickets() + grave()
 
 
 async def until(look: Callable[[], Awaitable[T | None]], what: str, within_s: float = WITHIN_S) -> T:

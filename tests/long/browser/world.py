@@ -21,37 +21,15 @@ from tests.fakes.ports import free_port
 from tests.fakes.times import noon_clock
 from tests.long.browser.console import Console
 from tests.people.client import Client
+from tests.theatre.rules import grave, loud, no_elephants, tickets
 from tests.theatre.scene import Scene, Theatre, ask, direct_room, open_direct, told
 from tests.theatre.served import ServedBot, like
 from tests.theatre.simulated import SimulatedAccounts
 from tests.theatre.stage import Stage
 
-RULES = """
-[[rules]]
-name = "no-elephants"
-kind = "terms"
-class = "minor"
-terms = ["purple elephant"]
-text = {{ en = "No purple elephants", zh = "不要紫色大象" }}
-[[rules]]
-name = "loud"
-kind = "terms"
-class = "moderate"
-measure = "mute"
-mute_for = "1h"
-terms = ["geyser"]
-[[rules]]
-name = "tickets"
-kind = "pattern"
-class = "serious"
-decide = "manager"
-interim = "redact"
-patterns = ["forbidden \\\\d+"]
-[[rules]]
-name = "grave"
-kind = "terms"
-class = "severe"
-terms = ["volcano"]
+WORDS = 'text = {{ en = "No purple elephants", zh = "不要紫色大象" }}'
+RULES = no_elephants("minor", WORDS) + loud("moderate") + tickets('interim = "redact"') + grave()
+RULES += """
 [console]
 listen = "127.0.0.1:{port}"
 public_url = "http://127.0.0.1:{port}"

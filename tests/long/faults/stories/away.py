@@ -7,27 +7,9 @@ and is heard.
 
 from tests.long.faults.play import Play
 from tests.long.faults.scene import Story
+from tests.theatre.rules import loud, no_elephants, tickets
 
-RULES = """
-[[rules]]
-name = "no-elephants"
-kind = "terms"
-class = "moderate"
-terms = ["purple elephant"]
-[[rules]]
-name = "loud"
-kind = "terms"
-class = "serious"
-measure = "mute"
-mute_for = "1h"
-terms = ["geyser"]
-[[rules]]
-name = "tickets"
-kind = "pattern"
-class = "serious"
-decide = "manager"
-patterns = ["forbidden \\\\d+"]
-"""
+RULES = no_elephants() + loud() + tickets()
 MEANWHILE = (
     ("ann", "a purple elephant"),
     *(("cat", f"tea {n}") for n in range(70)),

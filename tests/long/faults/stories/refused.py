@@ -15,22 +15,10 @@ from storage.policy_server.tables import open_to_write
 from tests.long.faults.group import Said
 from tests.long.faults.play import Play
 from tests.long.faults.scene import Story
+from tests.theatre.rules import no_elephants, tickets
 
-RULES = """
-[[rules]]
-name = "no-elephants"
-kind = "terms"
-class = "moderate"
-measure = "mute"
-mute_for = "1h"
-terms = ["purple elephant"]
-[[rules]]
-name = "tickets"
-kind = "pattern"
-class = "serious"
-decide = "manager"
-interim = "hold"
-patterns = ["forbidden \\\\d+"]
+RULES = no_elephants(more='measure = "mute"\nmute_for = "1h"') + tickets('interim = "hold"')
+RULES += """
 [policy_server]
 server_name = "policy.example.org"
 """

@@ -17,18 +17,10 @@ from tests.long.faults.group import Said
 from tests.long.faults.play import Play
 from tests.long.faults.scene import Story
 from tests.long.faults.seen import facts_of
+from tests.theatre.rules import grave, no_elephants
 
-RULES = """
-[[rules]]
-name = "no-elephants"
-kind = "terms"
-class = "moderate"
-terms = ["purple elephant"]
-[[rules]]
-name = "grave"
-kind = "terms"
-class = "severe"
-terms = ["volcano"]
+RULES = no_elephants() + grave()
+RULES += """
 [credit]
 costs = {{ minor = 5, moderate = 10, serious = 25, severe = 85 }}
 incident_limit = 85
