@@ -13,12 +13,10 @@ from bot.effects.redact_everything import WholeRedactions
 from bot.effects.server_acl import ServerAcls
 from moderation.model.actions.rooms import Leave
 from moderation.model.actions.telling import Say, Tell, TellDesk
-from moderation.model.facts import DeskChosen
-from moderation.values.ids import EventId, GroupCode, RoomId
+from moderation.values.ids import EventId, RoomId
 from moderation.values.notices import Line
-from tests.door.offline import ANNA, BOT, DESK, LEVELS, MARK, MINA, OLGA, ROOM, Offline, offline
-
-KITCHEN = RoomId("!kitchen:example.org")
+from tests.door.offline import ANNA, BOT, DESK, LEVELS, MARK, MINA, OLGA, ROOM, Offline
+from tests.door.two_rooms import KITCHEN, of_two_rooms
 
 
 class Homeserver:
@@ -38,11 +36,9 @@ class Homeserver:
 
 
 @asynccontextmanager
-async def of_two_rooms(folder: Path) -> AsyncIterator[Offline]:
+async def of_parting_rooms(folder: Path) -> AsyncIterator[Offline]:
     """Open a bot that serves two rooms with one desk, in which Mark is who runs only one of them any more."""
-    async with offline(folder) as bot:
-        await bot.enter_room(KITCHEN, GroupCode("G-2222"), "group", LEVELS, "11", (OLGA, MARK, MINA, ANNA))
-        await bot.pipeline.commit((DeskChosen(room=KITCHEN, desk=GroupCode("G-DE5K"), why="same"),))
+    async with of_two_rooms(folder) as bot:
         await bot.say(ANNA, "forbidden")
         await bot.say(ANNA, "forbidden", KITCHEN)
         levels = {user: level for user, level in LEVELS["users"].items() if user != MARK}
@@ -63,7 +59,7 @@ def keys(lines: Sequence[Line]) -> list[tuple[str, object]]:
 
 
 async def test_absence_is_said_there_without_the_other_room(tmp_path: Path) -> None:
-    async with of_two_rooms(tmp_path) as bot:
+    async with of_parting_rooms(tmp_path) as bot:
         await bot.say(MINA, "!away 2d", DESK)
         waiting = [row.action for row in await bot.waiting()]
         (said,) = [each for each in waiting if isinstance(each, Say)]
@@ -75,7 +71,7 @@ async def test_absence_is_said_there_without_the_other_room(tmp_path: Path) -> N
 
 
 async def test_a_goodbye_is_said_to_those_who_run_the_room(tmp_path: Path) -> None:
-    async with of_two_rooms(tmp_path) as bot:
+    async with of_parting_rooms(tmp_path) as bot:
         homeserver = Homeserver()
         done = await leaver(bot, homeserver).leave(Leave(room=KITCHEN, subject=OLGA), "txn")
         assert homeserver.sent == []
@@ -86,7 +82,7 @@ async def test_a_goodbye_is_said_to_those_who_run_the_room(tmp_path: Path) -> No
 
 
 async def test_a_goodbye_is_said_in_the_desk_if_all_there_run_the_room(tmp_path: Path) -> None:
-    async with of_two_rooms(tmp_path) as bot:
+    async with of_parting_rooms(tmp_path) as bot:
         homeserver = Homeserver()
         done = await leaver(bot, homeserver).leave(Leave(room=ROOM, subject=OLGA), "txn")
         assert (homeserver.sent, done.actions) == ([DESK], ())

@@ -1,7 +1,5 @@
 """A message for several rooms of a desk reaches each of them if they part before it is sent."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +9,12 @@ from bot.scheduler.digest import Digester
 from moderation.model.actions.telling import TellDesk
 from moderation.model.facts import DeskChosen
 from moderation.values.durations import DAY_MS
-from moderation.values.ids import EventId, GroupCode, RoomId
+from moderation.values.ids import EventId, RoomId
 from moderation.values.notices import RoomName, Who, line
-from tests.door.offline import ANNA, BOT, LEVELS, MARK, MINA, OLGA, ROOM, Offline, offline
+from tests.door.offline import ANNA, BOT, MARK, OLGA, ROOM, Offline
+from tests.door.two_rooms import KITCHEN, of_two_rooms
 
-KITCHEN, GARDEN = RoomId("!kitchen:example.org"), line("desk.parted.asked", room=RoomName(ROOM))
+GARDEN = line("desk.parted.asked", room=RoomName(ROOM))
 BOTH, LATER = line("desk.back", who=Who(OLGA)), line("desk.parted.asked", room=RoomName(KITCHEN))
 
 
@@ -30,15 +29,6 @@ class Homeserver:
     async def send(self, room: RoomId, _kind: str, _content: Any, _txn: str) -> EventId:
         self.sent.append(room)
         return EventId("$sent")
-
-
-@asynccontextmanager
-async def of_two_rooms(folder: Path) -> AsyncIterator[Offline]:
-    """Open a bot that serves two rooms with one desk."""
-    async with offline(folder) as bot:
-        await bot.enter_room(KITCHEN, GroupCode("G-2222"), "group", LEVELS, "11", (OLGA, MARK, MINA, ANNA))
-        await bot.pipeline.commit((DeskChosen(room=KITCHEN, desk=GroupCode("G-DE5K"), why="same"),))
-        yield bot
 
 
 async def told(bot: Offline) -> TellDesk:

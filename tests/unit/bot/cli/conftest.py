@@ -17,12 +17,14 @@ from bot.cli.main import run
 from moderation.values.durations import DAY_MS
 from storage import schema
 from storage.database.database import Database
-from storage.database.place import DatabasePlace
+from storage.database.place import FILE, DatabasePlace
+from storage.database.sqlite import migrate
 
 HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
 GARDEN, KITCHEN, DESK = "!garden:example.org", "!kitchen", "!desk"
 ANNA, BEN, CLEO = "@anna:example.org", "@ben:example.org", "@cleo:example.org"
 NOW = now_ms()
+REPOSITORY = str(Path(__file__).parents[4])
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,18 @@ def answerable(config_file: Path, capsys: pytest.CaptureFixture[str]) -> Answera
         return Result(code or 0, out, err)
 
     return answer
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    """Provide the environment of a program of ours that runs in a process of its own."""
+    return {**os.environ, "PYTHONPATH": REPOSITORY, "ANSWERABLE_LANG": "en"}
+
+
+def make_database(data_dir: Path) -> None:
+    """Make a data directory with an empty database."""
+    data_dir.mkdir(mode=0o700, exist_ok=True)
+    migrate(data_dir / FILE)
 
 
 @pytest.fixture(scope="session")

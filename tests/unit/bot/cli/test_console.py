@@ -1,6 +1,5 @@
 """`answerable console`: a link that opens the pages, and one process for each data directory."""
 
-import os
 import re
 import signal
 import socket
@@ -18,18 +17,11 @@ from bot.cli.access.lookup import now_ms
 from bot.console.sessions import make_link, use_link
 from moderation.values.ids import NO_USER
 from storage.database.place import FILE
-from storage.database.sqlite import migrate
 from tests.fakes.ports import free_port
-from tests.unit.bot.cli.conftest import Answerable
+from tests.unit.bot.cli.conftest import Answerable, make_database
 
 CONSOLE = [sys.executable, "-m", "bot.cli.main", "console"]
-REPOSITORY = str(Path(__file__).parents[4])
 DEADLINE_S = 300.0
-
-
-@pytest.fixture
-def environ() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": REPOSITORY, "ANSWERABLE_LANG": "en"}
 
 
 @pytest.fixture
@@ -38,9 +30,7 @@ def port(config_file: Path) -> int:
     port = free_port()
     with config_file.open("a") as file:
         file.write(f'\n[console]\nlisten = "127.0.0.1:{port}"\n')
-    data_dir = config_file.parent / "data"
-    data_dir.mkdir(mode=0o700, exist_ok=True)
-    migrate(data_dir / FILE)
+    make_database(config_file.parent / "data")
     return port
 
 

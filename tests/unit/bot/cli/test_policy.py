@@ -1,7 +1,6 @@
 """`answerable policy`: what it needs, one process for each data directory, and what `answerable check` says of it."""
 
 import asyncio
-import os
 import signal
 import socket
 import sqlite3
@@ -20,19 +19,12 @@ from bot.config.config import load_config
 from bot.config.policy_server import HEALTH_PATH
 from moderation.values.ids import EventId, RoomId
 from storage.database.place import FILE
-from storage.database.sqlite import migrate
 from storage.policy_server.store import KeptAnswer, PolicyStore
 from storage.policy_server.tables import FOLDER
-from tests.unit.bot.cli.conftest import Answerable
+from tests.unit.bot.cli.conftest import Answerable, make_database
 
 POLICY = [sys.executable, "-m", "bot.cli.main", "policy", "run"]
-REPOSITORY = str(Path(__file__).parents[4])
 DEADLINE_S = 300.0
-
-
-@pytest.fixture
-def environ() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": REPOSITORY, "ANSWERABLE_LANG": "en"}
 
 
 @pytest.fixture
@@ -42,9 +34,7 @@ def port(config_file: Path) -> int:
         port = int(bound.getsockname()[1])
     with config_file.open("a") as file:
         file.write(f'\n[policy_server]\nserver_name = "localhost:{port}"\nlisten = "127.0.0.1:{port}"\n')
-    data_dir = config_file.parent / "data"
-    data_dir.mkdir(mode=0o700, exist_ok=True)
-    migrate(data_dir / FILE)
+    make_database(config_file.parent / "data")
     return port
 
 

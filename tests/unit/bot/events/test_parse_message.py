@@ -6,29 +6,10 @@ import pytest
 
 from bot.events.parse_event import receive
 from moderation.values.events import Media, MessagePosted, Received, Text
-from moderation.values.ids import EventId, RoomId, UserId
+from moderation.values.ids import EventId, UserId
+from tests.unit.bot.events.raw_events import NOW, ROOM, base, raw
 
-ROOM = RoomId("!room:example.org")
-NOW = 1_795_511_540_900
-ENVELOPE = {"event_id": "$event", "sender": "@ann:example.org", "origin_server_ts": 1_795_511_540_740}
 REPLY = {"m.in_reply_to": {"event_id": "$earlier"}}
-
-
-def raw(type_: str = "m.room.message", content: object = None, **more: object) -> dict[str, Any]:
-    return {**ENVELOPE, "type": type_, "content": {} if content is None else content, **more}
-
-
-def base(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments that every event made from `event` has."""
-    return {
-        "room": ROOM,
-        "event": EventId("$event"),
-        "sender": UserId("@ann:example.org"),
-        "sent_ms": 1_795_511_540_740,
-        "received_ms": NOW,
-        "type": event["type"],
-        "content": event["content"],
-    }
 
 
 def read(event: object, **options: bool) -> Received:

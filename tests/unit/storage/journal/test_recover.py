@@ -1,7 +1,5 @@
 """A log recovers, at whatever moment the process died, and reports real damage."""
 
-import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +10,9 @@ from hypothesis import strategies as st
 from moderation.values.errors import Broken
 from storage.journal.journal import Journal
 from storage.journal.verify.verify import verify
+from tests.unit.storage.journal.killed import KILLED, killed_at
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
-CALLS = {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate", "shutil.rmtree"}
-KILLED = 77
 
 
 def test_a_torn_line_is_cut_off_and_reported(place: Any, tools: Any) -> None:
@@ -198,29 +195,16 @@ def test_a_crash_at_each_step_of_closing_a_day(place: Any, tools: Any, stage: st
 
 
 def run_until(call: int, place: Any, tools: Any) -> int:
-    """Let a child process work on the log until its n-th call to the file system. Returns its exit status."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    made = 0
-
-    def count(event: str, _arguments: object) -> None:
-        nonlocal made
-        made += event in CALLS
-        if made == call and event in CALLS:
-            os._exit(KILLED)
-
-    try:
-        sys.addaudithook(count)
+    def work(begin: Callable[[], None]) -> None:
+        begin()
         journal = place.open()
         journal.append([tools.message("before")] * 10)
         journal.sync()
         journal.checkpoint(NOON)
         journal.append([tools.message("after", NOON + DAY_MS)] * 5)
         journal.close(NOON + DAY_MS)
-        os._exit(0)
-    finally:
-        os._exit(1)
+
+    return killed_at(call, work)
 
 
 def test_killed_at_any_call_to_the_file_system(place: Any, tools: Any) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from storage.journal.retention.legal_holds import HoldsInForce, holds_in_force
 from storage.journal.retention.targets import Targets
 from storage.journal.verify.verify import verify
 from tests.proofs import check_record
+from tests.unit.storage.journal.killed import KILLED, killed_at
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 ANNA, BEN = "@anna:example.org", "@ben:example.org"
 CLOSED, OPEN = "day/2026-11-24.jsonl.zst", "day/2026-11-25.jsonl"
-KILLED = 77
 
 
 def fill(place: Any, tools: Any) -> None:
@@ -174,26 +174,13 @@ def test_held_parts_are_excluded_and_named(place: Any, tools: Any) -> None:
 
 
 def erase_until(call: int, place: Any, tools: Any) -> int:
-    """Let a child process erase until its n-th call to the file system. Returns its exit status."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    made = 0
-
-    def count(event: str, _arguments: object) -> None:
-        nonlocal made
-        if event in {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"}:
-            made += 1
-            if made == call:
-                os._exit(KILLED)
-
-    try:
+    def work(begin: Callable[[], None]) -> None:
         with place.open(NOON + DAY_MS) as journal:
-            sys.addaudithook(count)
+            begin()
             erase(place, journal, tools, ANNA)
-            os._exit(0)
-    finally:
-        os._exit(1)
+            os._exit(0)  # the end of the log's block is not part of it
+
+    return killed_at(call, work)
 
 
 def test_killed_at_any_call_to_the_file_system(place: Any, tools: Any) -> None:

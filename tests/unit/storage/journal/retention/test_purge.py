@@ -2,7 +2,7 @@
 
 import os
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ from storage.journal.retention.targets import Targets
 from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.signed_note import Signer
 from storage.journal.verify.verify import verify
+from tests.unit.storage.journal.killed import KILLED, killed_at
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 LATER = NOON + 200 * DAY_MS
 FIRST, SECOND, THIRD = "2026-11-24", "2026-11-25", "2026-11-26"
-KILLED = 77
 
 
 @pytest.fixture
@@ -266,26 +266,14 @@ def test_a_min_index_that_no_record_declares_removes_nothing(old: Any) -> None:
 
 
 def purge_until(call: int, place: Any, tools: Any) -> int:
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    made = 0
-
-    def count(event: str, _arguments: object) -> None:
-        nonlocal made
-        if event in {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"}:
-            made += 1
-            if made == call:
-                os._exit(KILLED)
-
-    try:
+    def work(begin: Callable[[], None]) -> None:
         with place.open(LATER) as journal:
-            sys.addaudithook(count)
+            begin()
             [by] = journal.append([tools.purge(601, LATER)])
             journal.purge(601, by)
-            os._exit(0)
-    finally:
-        os._exit(1)
+            os._exit(0)  # the end of the log's block is not part of it
+
+    return killed_at(call, work)
 
 
 def test_killed_at_any_call_to_the_file_system(old: Any, tools: Any) -> None:
