@@ -286,6 +286,7 @@ class RunningBot:
             doubts=core.doubts,
             tables_differ=lambda: self._tables_sample.differs,
             standbys=core.standbys,
+            shards=lambda: (core.shards.unheard, core.shards.held_back) if core.shards is not None else (0, 0),
         )
 
     async def report(self) -> HealthReport:

@@ -2,7 +2,9 @@
 
 ``--json``: `running` (process; null: none), `leads` (the machine that leads; null: without PostgreSQL, or if none
 does), `standbys` (those that follow: `who`; `behind`, the number of records they do not have yet; `silent_s`, seconds
-since they said so; `unfinished`, why something could not be erased there, or ""), `heard` (when the homeserver last
+since they said so; `unfinished`, why something could not be erased there, or ""), `shards` (the others: `name`;
+`unpublished`, the number of records of which they have not said that all that is for others is published; `silent_s`,
+seconds since they said so), `heard` (when the homeserver last
 answered; 0: never), `rooms` (groups by condition), `open_cases`, `overdue_cases`, `tasks`, `waiting` (requests not sent
 yet), `gaps` (parts of rooms not read yet), `rate_limit` (of the homeserver: free, lifted or limited; null: not known),
 `records`, `first_day`, `log_bytes`, `content`, `retention` (milliseconds), `disk_free` (bytes).
@@ -45,6 +47,7 @@ _NAMES = (
         "running",
         "leads",
         "standbys",
+        "shards",
         "heard",
         "rooms",
         "open_cases",
@@ -60,6 +63,7 @@ _SHOW: Cells = {
     "running": lambda pid: text("cli.status.running", pid=pid) if pid else text("cli.status.stopped"),
     "leads": lambda who: who or text("cli.status.nobody"),
     "standbys": lambda found: "; ".join(map(_follows, found)) or text("cli.status.nobody"),
+    "shards": lambda found: "; ".join(map(_publishes, found)) or text("cli.status.nobody"),
     "heard": lambda ms: Moment(ms) if ms else text("cli.status.never"),
     "rooms": lambda rooms: (
         "; ".join(f"{word('condition', name)}: {count}" for name, count in rooms.items()) or text("cli.status.no_rooms")
@@ -86,6 +90,7 @@ def status(
     found = {
         "running": running_pid(config.data_dir),
         **_leading(config),
+        "shards": _others(config),
         **read(config, _database),
         "rate_limit": limit.limit if limit else None,
         **_log(config.data_dir / "records"),
@@ -96,8 +101,9 @@ def status(
     if json:
         as_json({name: found[name] for name in _NAMES})
     else:
-        alone = () if config.place.url else ("leads", "standbys")
-        sheet_of(found, [name for name in _NAMES if name not in alone], _SHOW)
+        alone = {"leads", "standbys"} if config.place.url is None else set[str]()
+        without = alone if config.shard else {*alone, "shards"}
+        sheet_of(found, [name for name in _NAMES if name not in without], _SHOW)
     if alive and not (found["running"] and _was_heard(found["heard"])):
         raise typer.Exit(FAILED)
 
@@ -125,6 +131,32 @@ def _follows(each: "Mapping[str, Any]") -> str:
     if each["silent_s"] >= SILENT_S:
         return text("cli.status.follows_silent", silent=Span(int(each["silent_s"]) * 1000), **said)
     return text("cli.status.follows_unfinished" if each["unfinished"] else "cli.status.follows", **said)
+
+
+def _others(config: "Config") -> list[dict[str, Any]]:
+    """Return how far each other shard says that it has published its log; those that never said so are left out."""
+    from bot.exchange.postgresql import told_in
+    from bot.leading.lead import worded
+
+    if not config.shard or config.place.url is None:
+        return []
+    base = config.origin.removesuffix(f"/{config.shard}")
+    with worded(config.place):
+        told = told_in(config.place)
+    named = {each.name: told.get(f"{base}/{each.name}") for each in config.shards if each.name != config.shard}
+    return [
+        {"name": name, "unpublished": each.untold, "silent_s": each.age_s}
+        for name, each in named.items()
+        if each is not None
+    ]
+
+
+def _publishes(each: "Mapping[str, Any]") -> str:
+    from bot.exchange.withholding import PATIENCE_S
+
+    is_late = each["unpublished"] and each["silent_s"] >= PATIENCE_S
+    said = {"name": each["name"], "count": each["unpublished"], "silent": Span(int(each["silent_s"]) * 1000)}
+    return text("cli.status.withholds" if is_late else "cli.status.publishes", **said)
 
 
 def _was_heard(heard_ms: int) -> bool:

@@ -3,6 +3,7 @@
 Left to others: what each of them does.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
@@ -22,6 +23,7 @@ from .port import Exchange, ExchangeDown
 from .postgresql import PostgresExchange
 from .publisher import Publisher
 from .receiver import OtherShard, Receiver
+from .withholding import Withholding
 
 
 class ShardParts:
@@ -44,7 +46,8 @@ class ShardParts:
         }
         crossing = pipeline.processor.crossing
         names = [each.name for each in others.values()]
-        self.publisher = Publisher(exchange, pipeline, journal, database, names, crossing)
+        self.publisher = Publisher(exchange, pipeline, journal, database, config.shard, names, crossing)
+        self._withholding = Withholding(exchange, pipeline, others, time.monotonic)
         self.receiver = Receiver(exchange, pipeline, database, config.shard, config.origin, others)
         self.communities = Communities(exchange, pipeline, database, config.policy, config.shard, config.shards)
         table, vkeys = JointTable(config.place, epoch), {each.name: each.vkey for each in others.values()}
@@ -53,7 +56,17 @@ class ShardParts:
 
     def works(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs as long as the bot."""
-        return (self.publisher.run, self.receiver.run, self.communities.run)
+        return (self.publisher.run, self.receiver.run, self.communities.run, self._withholding.run)
+
+    @property
+    def unheard(self) -> int:
+        """The number of other shards of which nothing is heard, though they run, or nothing more can be taken."""
+        return len(self.receiver.stopped | self._withholding.silent)
+
+    @property
+    def held_back(self) -> int:
+        """The number of other shards that publish so much that the rest is read later."""
+        return len(self.receiver.held_back)
 
     @property
     def tell(self) -> Callable[[], Awaitable[None]]:

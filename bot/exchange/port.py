@@ -30,6 +30,24 @@ class Message:
     proof: str
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a shard says that it has told: all records of its log before `upto` that are for others, in an era.
+
+    `size` is how many records its log has, and `age_s` the time in seconds since it said so.
+    """
+
+    era: str
+    upto: int
+    size: int
+    age_s: float = 0.0
+
+    @property
+    def untold(self) -> int:
+        """The number of records of which it has not said so."""
+        return max(0, self.size - self.upto)
+
+
 class Exchange(Protocol):
     """The place where shards publish. Each operation raises `ExchangeDown`."""
 
@@ -50,7 +68,11 @@ class Exchange(Protocol):
         ...
 
     async def have_read(self, shard: str, origin: str, era: str, index: int) -> None:
-        """Note up to which message a shard has read a log."""
+        """Note up to which message a shard has read a log; of its own, up to which record it has published it."""
+        ...
+
+    async def told(self) -> dict[str, Told]:
+        """Return what each shard says that it has published, by the name of its log."""
         ...
 
     async def read_by(self, origin: str) -> dict[str, tuple[str, int]]:

@@ -21,7 +21,7 @@ from storage.database.place import DatabasePlace
 from storage.database.refusals import said
 from storage.database.server import NAME, connect, connect_async, driver
 
-from .port import MOST_BYTES, ExchangeDown, Message
+from .port import MOST_BYTES, ExchangeDown, Message, Told
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -42,8 +42,15 @@ _READ = f"origin, era, idx, left(body, {MOST_BYTES + 1}), left(proof, {MOST_BYTE
 _AFTER = f"SELECT {_READ} FROM {_TABLE} WHERE origin = %s AND era = %s AND idx > %s ORDER BY idx LIMIT %s"  # noqa: S608
 _HAVE_READ = (
     "INSERT INTO answerable_shared.exchange_read (shard, origin, era, idx) VALUES (%s, %s, %s, %s)"
-    " ON CONFLICT (shard, origin) DO UPDATE SET era = excluded.era, idx = excluded.idx"
+    " ON CONFLICT (shard, origin) DO UPDATE SET era = excluded.era, idx = excluded.idx, at = now()"
 )
+_TOLD = (
+    "SELECT s.origin, r.era, r.idx + 1, coalesce((SELECT max(l.idx) + 1 FROM answerable_shared.log l"
+    " WHERE l.shard = s.name), 0), extract(epoch FROM now() - r.at)::float8"
+    " FROM answerable_shared.shards s"
+    " JOIN answerable_shared.exchange_read r ON (r.shard, r.origin) = (s.name, s.origin)"
+)
+_NOTED = "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('answerable_shared.exchange_read') AND attname = 'at'"
 _COMMUNITIES = "answerable_shared.communities"
 _CLAIM = f"INSERT INTO {_COMMUNITIES} (name, shard) SELECT unnest(%s::text[]), %s ON CONFLICT (name) DO NOTHING"
 
@@ -87,12 +94,16 @@ class PostgresExchange:
         return await self._messages(_AFTER, [origin, era, index, most])
 
     async def have_read(self, shard: str, origin: str, era: str, index: int) -> None:
-        """Note up to which message a shard has read a log."""
+        """Note up to which message a shard has read a log; of its own, up to which record it has published it."""
 
         async def write(db: "AsyncConnection[tuple[Any, ...]]") -> None:
             await db.execute(_HAVE_READ, [shard, origin, era, index])
 
         await self._write(write)
+
+    async def told(self) -> dict[str, Told]:
+        """Return what each shard says that it has published, by the name of its log."""
+        return _told(await self._rows(_TOLD, []))
 
     async def read_by(self, origin: str) -> dict[str, tuple[str, int]]:
         """Return up to which message, by era and index, each shard has read a log."""
@@ -180,6 +191,19 @@ class PostgresExchange:
 
     async def _make(self) -> None:
         await asyncio.to_thread(partial(_make_tables, self._place))
+
+
+def told_in(place: DatabasePlace) -> dict[str, Told]:
+    """Return what each shard of a database says that it has published, for a command; nothing before the first start.
+
+    Raises `psycopg.Error` if it cannot be asked.
+    """
+    with connect(place, durable=True) as connection:
+        return _told(connection.execute(_TOLD).fetchall()) if connection.execute(_NOTED).fetchone() else {}
+
+
+def _told(rows: Sequence[tuple[Any, ...]]) -> dict[str, Told]:
+    return {str(origin): Told(str(era), int(upto), int(size), float(age)) for origin, era, upto, size, age in rows}
 
 
 def _make_tables(place: DatabasePlace) -> None:

@@ -6,6 +6,7 @@ Rules kept here:
 - How far it has come stands in the exchange itself; that nothing is published any more that was erased, in the tables,
   from which each erasure and purge takes it out. So a start does not read again all that was published.
 - What is erased here is taken out of the exchange as well; the order to erase it stays until all others have read it.
+- Up to which record all is published is noted once a minute, so that others notice if it stops.
 - While the exchange is down, it says so once and tries again.
 
 Left to others: what crosses (`moderation/shards/crossing.py`), the form of a message (`envelope.py`).
@@ -42,7 +43,7 @@ log = structlog.get_logger()
 
 SCANNED = "exchange_scanned"  # up to where the log was searched for what crosses
 _RETRY_S = 10.0
-_WAITING_S = 60.0  # between two looks whether others have read an order to erase
+_WAITING_S = 60.0  # between two looks whether others have read an order to erase, and two notes of what was told
 _AT_ONCE = 100
 _PAGE = 1_000  # messages of some 3 kB
 _FAR = 10_000  # records after which it is worth noting how far the search has come
@@ -57,6 +58,7 @@ class Publisher:
         pipeline: Pipeline,
         journal: Journal,
         database: Database,
+        shard: str,
         others: Sequence[str],
         crossing: CrossingRecords,
     ) -> None:
@@ -65,9 +67,11 @@ class Publisher:
         self._pipeline = pipeline
         self._journal = journal
         self._database = database
+        self._shard = shard
         self._others = others
         self._crossing = crossing
         self._begun = False
+        self._told = 0  # up to where it is noted that all is published
         self._turn = asyncio.Lock()
         self._is_down = False
         self._looked = False  # for what was noted before the start
@@ -78,18 +82,32 @@ class Publisher:
         while True:
             self._crossing.event.clear()
             try:
-                await self.flush()
+                await self.tell()
                 await self.tidy()
                 self._is_down = False
             except ExchangeDown as error:
                 if not self._is_down:
                     log.warning("exchange_down", why=str(error))
                 self._is_down = True
-            wait = _RETRY_S if self._is_down else _WAITING_S if self._waits else None
+            wait = _RETRY_S if self._is_down else _WAITING_S
             try:
                 await asyncio.wait_for(self._crossing.event.wait(), wait)
             except TimeoutError:
                 continue
+
+    async def tell(self) -> None:
+        """Publish all that is recorded, and note that it was done. Raises `ExchangeDown`."""
+        size = await self._pipeline.journal.use(_size)
+        await self.flush()
+        await self._note_told(size)
+
+    async def _note_told(self, upto: int) -> None:
+        """Note that all before this record is published, unless the log has lost what was published of it."""
+        last = await self._exchange.last(self._journal.origin) if upto > self._told else None
+        lost = last is not None and last.era == self._era and size_of(last) > self._journal.size
+        if upto > self._told and not lost:
+            await self._exchange.have_read(self._shard, self._journal.origin, self._era, upto - 1)
+            self._told = upto
 
     async def flush(self) -> int:
         """Publish all that is recorded. Returns how many messages. Raises `ExchangeDown`."""
@@ -105,6 +123,8 @@ class Publisher:
                     await self._exchange.publish(messages)
                 self._crossing.done(some)
                 count += len(messages)
+                if self._crossing.waiting():
+                    await self._note_told(some[-1] + 1)
             return count
 
     async def _begun_here(self, indexes: Sequence[int], era: str) -> frozenset[int]:
@@ -144,7 +164,7 @@ class Publisher:
             if self._crossing.erased and not await self._was_tidy():
                 self._crossing.tidied()
                 try:
-                    await self._pipeline.journal.use(_turn_passed)  # an erasure that is recorded is done by then
+                    await self._pipeline.journal.use(_size)  # an erasure that is recorded is done by then
                     self._waits = [each async for page in self._pages() for each in await self._tidied(page)]
                     await self._note_tidy()
                 except BaseException:
@@ -209,8 +229,9 @@ class Publisher:
         return tidied.waits
 
 
-def _turn_passed(journal: Journal) -> None:
-    """Do nothing: called as work on the journal, it returns once all earlier writes have ended."""
+def _size(journal: Journal) -> int:
+    """Return the number of records; called as work on the journal, once all earlier writes have ended."""
+    return journal.size
 
 
 def _not_published(journal: Journal, last: Message | None, era: str, start: int) -> tuple[list[int], int]:

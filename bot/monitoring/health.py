@@ -61,5 +61,7 @@ def leader_report(vitals: Vitals) -> HealthReport:
         "answerable_standbys": vitals.standbys.there,
         "answerable_standby_behind_records": vitals.standbys.behind,
         "answerable_standby_unfinished": vitals.standbys.unfinished,
+        "answerable_shards_unheard": vitals.shards_unheard,
+        "answerable_shards_held_back": vitals.shards_held_back,
     }
     return HealthReport("leader", found, text(numbers))

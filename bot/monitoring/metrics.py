@@ -34,6 +34,8 @@ METRICS: dict[str, str] = {
     "answerable_standby_behind_records": "Records that the last of them does not have yet.",
     "answerable_standby_level_age_seconds": "Of a standby: since it last had all records; -1: not yet.",
     "answerable_standby_unfinished": "1: a standby could not carry out an erasure or a purge.",
+    "answerable_shards_unheard": "Other shards that run and tell nothing, or of which nothing more can be taken.",
+    "answerable_shards_held_back": "Other shards that publish so much that the rest is read later.",
 }
 
 

@@ -67,6 +67,8 @@ class Vitals:
     clock_doubt: str  # why nothing is removed at present (`trusted_time.py`); "": no doubt
     tables_differ: bool  # a row of the database differs from the records
     standbys: Standbys = Standbys()
+    shards_unheard: int = 0  # other shards that run and tell nothing, or of which nothing more can be taken
+    shards_held_back: int = 0  # other shards that publish so much that the rest is read later
 
 
 class Looker:
@@ -87,6 +89,7 @@ class Looker:
         doubts: Doubts,
         tables_differ: Callable[[], bool],
         standbys: Callable[[], Sequence[Follows]] = nobody_follows,
+        shards: Callable[[], tuple[int, int]] = lambda: (0, 0),
     ) -> None:
         self._database = database
         self._journal = journal
@@ -100,6 +103,7 @@ class Looker:
         self._doubts = doubts
         self._tables_differ = tables_differ
         self._standbys = standbys
+        self._shards = shards  # how many are unheard, and how many are held back
         self._began_ms = steady()
         self._last: tuple[float, Vitals] | None = None
         self._turn = asyncio.Lock()
@@ -117,7 +121,7 @@ class Looker:
         async with self._database.read() as db:
             numbers = await queries.vital_numbers(db, now, steady)
         disk = await asyncio.to_thread(shutil.disk_usage, self._data_dir)
-        heard = self._heard_ms()
+        heard, (unheard, held_back) = self._heard_ms(), self._shards()
         return Vitals(
             up_s=_since(self._began_ms, steady),
             sync_age_s=_since(heard, now) if heard else -1,
@@ -136,6 +140,8 @@ class Looker:
             clock_doubt=self._doubts() or "",
             tables_differ=self._tables_differ(),
             standbys=Standbys.of(await asyncio.to_thread(self._standbys)),
+            shards_unheard=unheard,
+            shards_held_back=held_back,
         )
 
 

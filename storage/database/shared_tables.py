@@ -98,6 +98,7 @@ CREATE TABLE IF NOT EXISTS answerable_shared.exchange_read (
     PRIMARY KEY (shard, origin)
 );
 ALTER TABLE answerable_shared.exchange_read ADD COLUMN IF NOT EXISTS era text COLLATE "C" NOT NULL DEFAULT '-';
+ALTER TABLE answerable_shared.exchange_read ADD COLUMN IF NOT EXISTS at timestamptz NOT NULL DEFAULT now();
 CREATE TABLE IF NOT EXISTS answerable_shared.communities (
     name text COLLATE "C" PRIMARY KEY,
     shard text COLLATE "C" NOT NULL

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bot.exchange.port import ExchangeDown, Message
+from bot.exchange.port import ExchangeDown, Message, Told
 
 
 @dataclass
@@ -14,6 +14,7 @@ class MemoryExchange:
     messages: dict[tuple[str, str, int], Message] = field(default_factory=dict)
     read: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
     communities: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)  # of logs, as the table of their lines shows them
     down: bool = False
     _waiting: set[asyncio.Event] = field(default_factory=set)
 
@@ -44,6 +45,11 @@ class MemoryExchange:
     async def have_read(self, shard: str, origin: str, era: str, index: int) -> None:
         self._must_be_up()
         self.read[shard, origin] = (era, index)
+
+    async def told(self) -> dict[str, Told]:
+        self._must_be_up()
+        own = ((log, place) for (shard, log), place in self.read.items() if log.endswith(f"/{shard}"))
+        return {log: Told(era, index + 1, self.sizes.get(log, 0)) for log, (era, index) in own}
 
     async def read_by(self, origin: str) -> dict[str, tuple[str, int]]:
         self._must_be_up()

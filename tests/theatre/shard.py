@@ -99,7 +99,7 @@ class Shard:
         crossing = self.pipeline.processor.crossing
         journal, database = self.stores.journal, self.stores.database
         names = [other.name for other in self.others.values()]
-        self.publisher = Publisher(self.exchange, self.pipeline, journal, database, names, crossing)
+        self.publisher = Publisher(self.exchange, self.pipeline, journal, database, self.name, names, crossing)
         self.receiver = Receiver(
             self.exchange,
             self.pipeline,

@@ -1,10 +1,17 @@
 """`--shard`: every command that reads the configuration can be told which shard it is for."""
 
+import asyncio
 from pathlib import Path
 
+import psycopg
 import pytest
+from pydantic import SecretStr
 
 from bot.cli.main import COMMANDS, _load
+from bot.config.database import DATABASE_URL
+from storage.database import shared_tables
+from storage.database.database import Database
+from storage.database.place import DatabasePlace
 from tests.unit.bot.cli.conftest import HEAD, Answerable
 
 SHARDS = (
@@ -34,6 +41,33 @@ def test_a_shard_is_named_by_option_or_environment(answerable: Answerable, monke
 @pytest.mark.usefixtures("sharded")
 def test_a_shard_does_not_run_without_a_database_that_all_share(answerable: Answerable) -> None:
     assert "PostgreSQL" in answerable("run", "--shard", "one").err
+
+
+@pytest.mark.usefixtures("sharded")
+def test_status_says_how_far_other_shards_have_published_their_logs(
+    answerable: Answerable, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATABASE_URL, postgres_url)
+    asyncio.run(_made(DatabasePlace(tmp_path / "data" / "one", SecretStr(postgres_url), "one")))
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        shared_tables.make(server)
+        asked = answerable("status", "--json", "--shard", "one")
+        assert asked.json["shards"] == []
+        base = "INSERT INTO answerable_shared.shards VALUES ('two', 'example.org/answerable/two', 'key', 1, 'holder')"
+        server.execute(base)
+        read = "INSERT INTO answerable_shared.exchange_read (shard, origin, idx, at) VALUES ('two', %s, 9, now() - %s)"
+        server.execute(read, ["example.org/answerable/two", "3 hours"])
+        line = "INSERT INTO answerable_shared.log (shard, idx, day, line, mac) VALUES ('two', 29, '2026-11-24', '', '')"
+        server.execute(line)
+    [two] = answerable("status", "--json", "--shard", "one").json["shards"]
+    assert (two["name"], two["unpublished"]) == ("two", 20)
+    assert two["silent_s"] >= 10_800
+    shown = answerable("status", "--shard", "one").out
+    assert "20 records for 3 h" in " ".join(shown.split())
+
+
+async def _made(place: DatabasePlace) -> None:
+    await (await Database.open(place)).close()
 
 
 @pytest.mark.parametrize("lazy", COMMANDS, ids=lambda lazy: lazy.name)

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 
 from bot.exchange.port import MOST_BYTES, Exchange, ExchangeDown, Message
-from bot.exchange.postgresql import PostgresExchange
+from bot.exchange.postgresql import PostgresExchange, told_in
 from storage.database.fence import Epoch, Superseded
 from storage.database.place import DatabasePlace
 from tests.fakes.exchange import MemoryExchange
@@ -113,6 +114,24 @@ async def test_a_server_that_is_gone_is_said_and_used_again_when_it_is_back(own_
         await exchange.last(ONE)
     await asyncio.to_thread(own_postgres.start)
     assert await exchange.last(ONE) == message(1)
+    await exchange.close()
+
+
+async def test_each_shard_says_how_far_it_has_published_its_own_log(postgres_url: str) -> None:
+    engine = Engine(postgres_url)
+    place = engine.place(Path("/nowhere"), "one")
+    await asyncio.to_thread(engine.take_over, "one")  # enrols the log
+    exchange = PostgresExchange(place)
+    assert await exchange.told() == await asyncio.to_thread(told_in, place) == {}
+    await exchange.have_read("one", "example.org/log", "-", 9)
+    await exchange.have_read("two", "example.org/log", "-", 30)  # another shard, which read it
+    with psycopg.connect(postgres_url) as server:
+        line = "INSERT INTO answerable_shared.log (shard, idx, day, line, mac) VALUES ('one', %s, '2026-11-24', '', '')"
+        server.cursor().executemany(line, [[0], [14]])
+    [(origin, told)] = (await exchange.told()).items()
+    assert (origin, told.era, told.upto, told.size, told.untold) == ("example.org/log", "-", 10, 15, 5)
+    assert 0 <= told.age_s < 60
+    assert (await asyncio.to_thread(told_in, place)).keys() == {origin}
     await exchange.close()
 
 

@@ -85,6 +85,12 @@ def test_the_page_counts_the_machines_that_follow() -> None:
     assert "answerable_standby_unfinished 1\n" in page
 
 
+def test_the_page_counts_the_shards_of_which_nothing_or_too_much_is_heard() -> None:
+    page = text(replace(WELL, shards_unheard=2, shards_held_back=1))
+    assert "answerable_shards_unheard 2\n" in page
+    assert "answerable_shards_held_back 1\n" in page
+
+
 @pytest.mark.parametrize("word", [*METRICS, *WRONG])
 def test_every_reason_is_documented_with_its_remedy(word: str) -> None:
     assert f"`{word}`" in OPERATING
