@@ -26,7 +26,7 @@ from bot.pipeline.outcome import Outcome
 from bot.pipeline.pipeline import Pipeline
 from moderation.model.actions.base import Action
 from moderation.model.facts import HERE, Fact, Learnt, ShardPinned
-from moderation.values.notices import Code
+from moderation.values.notices import Code, line
 from storage import queries
 from storage.database.database import Database
 from storage.journal.transparency.signed_note import NoteVerifier
@@ -142,7 +142,7 @@ class Receiver:
     async def _note_taken(self, origin: str, count: int) -> None:
         if self._allowance.take(origin, count):
             log.warning("exchange_flood", origin=origin, messages=MOST_AN_HOUR)
-            await self._pipeline.commit(actions=[tell("flood", origin, n=MOST_AN_HOUR)])
+            await self._pipeline.commit(actions=[tell(line("shards.flood", origin=Code(origin), n=MOST_AN_HOUR))])
 
     async def _load(self, origin: str) -> tuple[KnownLog, NoteVerifier | None]:
         async with self._database.read() as db:
@@ -175,11 +175,11 @@ class Receiver:
             if verifier is None:
                 verifier = key
                 facts.append(ShardPinned(origin=message.origin, vkey=key.text))
-                told.append(tell("pinned", message.origin, vkey=Code(key.text)))
+                told.append(tell(line("shards.pinned", origin=Code(message.origin), vkey=Code(key.text))))
             if got is not None:
                 facts.append(got if got.of != self._origin else replace(got, of=HERE))
                 if got.what == "restored":
-                    told.append(tell("restored", message.origin))
+                    told.append(tell(line("shards.restored", origin=Code(message.origin))))
         if facts or told or held != before:
             origin, place = messages[0].origin, _text_of(held)
             fresh = await self._as_learnt(await self._not_learnt(facts))

@@ -16,7 +16,7 @@ import structlog
 
 from moderation.model.actions.base import NO_ROOM
 from moderation.model.actions.telling import TellAbove
-from moderation.values.notices import Code, line
+from moderation.values.notices import Code, Line, line
 
 from .allowance import HOUR_S
 from .checking import NotProved
@@ -28,9 +28,9 @@ MOST_TOLD = 10  # of one log in an hour
 MOST_REMEMBERED = 1_000  # of one log
 
 
-def tell(what: str, origin: str, **fields: Code | int) -> TellAbove:
-    """Return what tells operators of something about another log."""
-    return TellAbove(room=NO_ROOM, lines=(line(f"shards.{what}", origin=Code(origin), **fields),))
+def tell(said: Line) -> TellAbove:
+    """Return what tells operators something about another log."""
+    return TellAbove(room=NO_ROOM, lines=(said,))
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Refusals:
         known.count += 1
         if known.count > MOST_TOLD:
             log.error("exchange_refused_many", origin=message.origin, told=MOST_TOLD)
-            return (tell("refused-many", message.origin, n=message.index),)
+            return (tell(line("shards.refused-many", origin=Code(message.origin), n=message.index)),)
         known.told.append(what)
         log.error("exchange_refused", origin=message.origin, index=message.index, why=refused.code)
-        return (tell(f"refused-{refused.code}", message.origin, n=message.index),)
+        return (tell(line(f"shards.refused-{refused.code}", origin=Code(message.origin), n=message.index)),)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import structlog
 
 from bot.pipeline.pipeline import Pipeline
+from moderation.values.notices import Code, line
 
 from .port import Exchange, ExchangeDown, Told
 from .refusals import tell
@@ -74,4 +75,4 @@ class Withholding:
         if grew and self._now_s() - seen.since_s >= PATIENCE_S and origin not in self.silent:
             self.silent.add(origin)
             log.error("exchange_withheld", origin=origin, records=now.untold)
-            await self._pipeline.commit(actions=[tell("withheld", origin, n=now.untold)])
+            await self._pipeline.commit(actions=[tell(line("shards.withheld", origin=Code(origin), n=now.untold))])

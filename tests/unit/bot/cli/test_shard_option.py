@@ -55,7 +55,7 @@ def test_status_says_how_far_other_shards_have_published_their_logs(
         assert asked.json["shards"] == []
         base = "INSERT INTO answerable_shared.shards VALUES ('two', 'example.org/answerable/two', 'key', 1, 'holder')"
         server.execute(base)
-        read = "INSERT INTO answerable_shared.exchange_read (shard, origin, idx, at) VALUES ('two', %s, 9, now() - %s)"
+        read = "INSERT INTO answerable_shared.exchange_read (shard, origin, idx, at) VALUES ('two', %s, 9, %s)"
         server.execute(read, ["example.org/answerable/two", "3 hours"])
         line = "INSERT INTO answerable_shared.log (shard, idx, day, line, mac) VALUES ('two', 29, '2026-11-24', '', '')"
         server.execute(line)
