@@ -25,7 +25,6 @@ from bot.pipeline.pipeline import Pipeline
 from moderation.model.actions.anchors import OwnBecause
 from moderation.model.actions.base import NO_ROOM, Action
 from moderation.model.actions.telling import TellAbove
-from moderation.model.facts import ShardPinned
 from moderation.values.errors import AnswerableError, Invalid
 from moderation.values.notices import Code, line
 from storage.database.database import Database
@@ -38,6 +37,8 @@ from storage.journal.transparency.daily_checkpoints import Closing
 from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned, open_joint
 from storage.journal.transparency.signed_note import NoteVerifier
 from storage.queries.shards import pinned_key
+
+from .pinning import pin
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -181,18 +182,14 @@ class JointDays:
             except Invalid as error:
                 log.error("closing_refused", shard=each.shard, day=day, why=str(error))
                 continue
-            if each.shard not in keys:
-                await self._pin(key)
+            if each.shard not in keys and not await pin(self._pipeline, self._database, key):
+                del closings[each.shard]
         return closings
 
     def _proved(self, closing: SharedClosing, key: NoteVerifier) -> Checkpoint:
         if key.name != f"{self._base}/{closing.shard}":
             raise Invalid(f"the key is that of the log {key.name}")
         return open_checkpoint(closing.note, [key])
-
-    async def _pin(self, key: NoteVerifier) -> None:
-        told = _tell("pinned", origin=Code(key.name), vkey=Code(key.text))
-        await self._pipeline.commit((ShardPinned(origin=key.name, vkey=key.text),), actions=(told,))
 
     async def _keys(self) -> dict[str, NoteVerifier]:
         """Return the keys of the other logs that are known, by the names of their shards."""

@@ -25,7 +25,7 @@ import structlog
 from bot.pipeline.outcome import Outcome
 from bot.pipeline.pipeline import Pipeline
 from moderation.model.actions.base import Action
-from moderation.model.facts import HERE, Fact, Learnt, ShardPinned
+from moderation.model.facts import HERE, Fact, Learnt
 from moderation.values.notices import Code, line
 from storage import queries
 from storage.database.database import Database
@@ -38,6 +38,7 @@ from storage.queries.shards import known_log, pinned_key
 from .allowance import MOST_A_TURN, MOST_AN_HOUR, Allowance
 from .checking import ENDS, KnownLog, NotProved, check, own_key
 from .look_ahead import Cursor, LookAhead, following
+from .pinning import pin
 from .port import Exchange, ExchangeDown, Message
 from .refusals import Refusals, tell
 
@@ -160,22 +161,21 @@ class Receiver:
     ) -> "_Taken":
         facts: list[Fact] = []
         told: list[Action] = []
-        is_over, before = False, held
+        is_over, before, pinned = False, held, False
         for message in messages:
             try:
                 key = verifier or own_key(message)
-                got, known = check(message, key, known)
+                got, now_known = check(message, key, known)
+                if verifier is None and not await pin(self._pipeline, self._database, key):
+                    raise NotProved("signature")  # another key was recorded meanwhile
             except NotProved as refused:
                 told += self._refusals.note(message, refused)
                 known = refused.known or known
                 if is_over := refused.code in ENDS:
                     break
                 continue
-            held = known
-            if verifier is None:
-                verifier = key
-                facts.append(ShardPinned(origin=message.origin, vkey=key.text))
-                told.append(tell(line("shards.pinned", origin=Code(message.origin), vkey=Code(key.text))))
+            held = known = now_known
+            pinned, verifier = pinned or verifier is None, key
             if got is not None:
                 facts.append(got if got.of != self._origin else replace(got, of=HERE))
                 if got.what == "restored":
@@ -185,7 +185,7 @@ class Receiver:
             fresh = await self._as_learnt(await self._not_learnt(facts))
             noted = Outcome(actions=tuple(told), also=partial(set_meta, key=PLACE + origin, value=place))
             await self._pipeline.commit_all([*(Outcome((fact,)) for fact in fresh), noted])
-        return _Taken(known, held, verifier, len(facts), is_over)
+        return _Taken(known, held, verifier, len(facts) + pinned, is_over)
 
     async def _as_learnt(self, facts: Sequence[Fact]) -> Sequence[Fact]:
         """Return the facts, with a mark on each order whose end is there to be read, too."""

@@ -18,6 +18,7 @@ class CrossingRecords:
         self._sharded = sharded
         self.event = asyncio.Event()
         self.erased = True  # whether something may be published still that was erased
+        self.pinning = asyncio.Lock()  # held while the first key of another log is recorded
         self._indexes: set[int] = set()
 
     def written(self, fact: Fact, index: int) -> None:

@@ -1,5 +1,6 @@
 """A message of another shard is learnt if it is proved, and refused and told once if it is not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from bot.exchange import checking
 from bot.exchange.checking import NotProved, _learnt
 from bot.exchange.envelope import of_leaf
+from bot.exchange.pinning import pin
 from bot.exchange.port import Message
 from bot.exchange.receiver import OtherShard
 from moderation.model.actions.people import EraseAlso
@@ -28,6 +30,7 @@ from moderation.model.facts import (
 from moderation.values.ids import UserId
 from storage.database.place import DatabasePlace
 from storage.journal.line_format import open_line
+from storage.journal.transparency.signed_note import NoteVerifier, Signer
 from tests.fakes.exchange import MemoryExchange
 from tests.theatre.opened import cut_end
 from tests.theatre.shard import NOON, Shard, apart, origin_of
@@ -320,6 +323,16 @@ async def test_a_key_in_the_settings_holds_and_no_other(shards: Two) -> None:
     await shards.two.open()
     assert await shards.two.receiver.look() == 1
     assert await shards.told() == []
+
+
+async def test_of_several_keys_that_are_met_at_once_one_holds_and_is_told_once(shards: Two) -> None:
+    right = NoteVerifier.parse(shards.one.stores.journal.vkey)
+    other = Signer.generate(origin_of("one")).verifier
+    to = shards.two.pipeline, shards.two.stores.database
+    held = await asyncio.gather(*(pin(*to, key) for key in (right, right, other)))
+    assert held == [True, True, False]
+    assert [fact.vkey for fact in shards.two.facts() if isinstance(fact, ShardPinned)] == [right.text]
+    assert await shards.told() == ["pinned"]
 
 
 async def test_a_message_that_is_missing_stops_the_log_until_it_is_there(shards: Two) -> None:

@@ -1,6 +1,7 @@
 """`--shard`: every command that reads the configuration can be told which shard it is for."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -56,7 +57,7 @@ def test_status_says_how_far_other_shards_have_published_their_logs(
         base = "INSERT INTO answerable_shared.shards VALUES ('two', 'example.org/answerable/two', 'key', 1, 'holder')"
         server.execute(base)
         read = "INSERT INTO answerable_shared.exchange_read (shard, origin, idx, at) VALUES ('two', %s, 9, %s)"
-        server.execute(read, ["example.org/answerable/two", "3 hours"])
+        server.execute(read, ["example.org/answerable/two", datetime.now(UTC) - timedelta(hours=3)])
         line = "INSERT INTO answerable_shared.log (shard, idx, day, line, mac) VALUES ('two', 29, '2026-11-24', '', '')"
         server.execute(line)
     [two] = answerable("status", "--json", "--shard", "one").json["shards"]

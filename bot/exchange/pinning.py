@@ -1,0 +1,27 @@
+"""The first key of another log: it is recorded, told to the operators, and holds from then on.
+
+Rules kept here:
+- Several parts may meet a log for the first time at once: one key of it is recorded, once.
+
+Left to others: what a key signs (`checking.py`, `joint_days.py`).
+"""
+
+from bot.pipeline.pipeline import Pipeline
+from moderation.model.facts import ShardPinned
+from moderation.values.notices import Code, line
+from storage.database.database import Database
+from storage.journal.transparency.signed_note import NoteVerifier
+from storage.queries.shards import pinned_key
+
+from .refusals import tell
+
+
+async def pin(pipeline: Pipeline, database: Database, key: NoteVerifier) -> bool:
+    """Record the key of another log, unless one is recorded. Tells whether it is this one that holds now."""
+    async with pipeline.processor.crossing.pinning:
+        async with database.read() as db:
+            pinned = await pinned_key(db, key.name)
+        if pinned is None:
+            told = tell(line("shards.pinned", origin=Code(key.name), vkey=Code(key.text)))
+            await pipeline.commit((ShardPinned(origin=key.name, vkey=key.text),), actions=(told,))
+        return pinned in (None, key.text)
