@@ -19,7 +19,7 @@ _asked: ContextVar[MaySend | None] = ContextVar("may_send", default=None)
 
 @contextmanager
 def shut_by(may_send: MaySend) -> Iterator[None]:
-    """Let what this task and its tasks send wait until `may_send` returns, each time."""
+    """Make this task and its tasks wait for `may_send` each time before they send."""
     before = _asked.get()
     _asked.set(may_send)
     try:

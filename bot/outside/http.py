@@ -1,12 +1,12 @@
-"""Sessions for HTTP requests to the outside: nobody else makes any.
+"""Sessions for HTTP requests to the outside; no other module makes any.
 
 Rules kept here:
 - A request goes out only while the gate is open: it is asked once more when the connection stands, since opening one
   can take seconds.
 - Sessions keep no cookies: none of our protocols has any, and one set by a proxy must not tie two accounts together.
 
-Left to others: what is asked, deadlines, redirects, errors. Who has a deadline of its own waits at the gate
-(`gate.may_send`) before that begins.
+Left to others: what is asked, deadlines, redirects, errors. Code with a deadline of its own
+waits at the gate (`gate.may_send`) before the deadline begins.
 """
 
 import ssl

@@ -1,4 +1,4 @@
-"""The client of a mail server: nobody else makes any. A mail is handed over only while the gate is open.
+"""The client of a mail server; no other module makes one. A mail is handed over only while the gate is open.
 
 Left to others: what is sent, deadlines, errors (`bot/identity/mailer.py`).
 """

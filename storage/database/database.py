@@ -38,7 +38,7 @@ class Database:
     async def open(cls, place: DatabasePlace, *, read_only: bool = False, epoch: Epoch | None = None) -> "Database":
         """Open the database; unless `read_only`, create or migrate it first.
 
-        `epoch`: the reign of this process over the log, which is proved in each writing transaction on PostgreSQL.
+        `epoch`: the one in which this process leads the log; on PostgreSQL each writing transaction checks it.
         Raises `Invalid` or `DatabaseRefused` if there is none to read, if it cannot be used, or if a newer version of
         this program wrote it; `Superseded` if another process leads by now.
         """
@@ -108,14 +108,14 @@ class Database:
             return await self._engine.clean(db, self._engine.patience_ms if patience_ms is None else patience_ms)
 
     async def give_back(self) -> None:
-        """Give some of the room that deleted rows left back to the disk, if that is much and the engine can."""
+        """Give free space that deleted rows left back to the disk, if it is much and the engine can."""
         if self._writer is None:
             raise Broken("this database was opened for reading only")
         async with self._turn:
             await self._writer.give_back()
 
     async def close(self) -> None:
-        """Close all connections; those that are still read from when that ends."""
+        """Close all connections; those in use are closed when their readers give them back."""
         await self._readers.close()
         if self._writer is not None:
             await self._writer.close()
@@ -135,7 +135,7 @@ def is_older(place: DatabasePlace) -> bool:
 def schema_of(place: DatabasePlace) -> str | None:
     """Return the schema of the database, as Alembic notes it; None if there is none yet.
 
-    Raises `Invalid` or `DatabaseRefused` if it is none of ours.
+    Raises `Invalid` or `DatabaseRefused` if it is not a database of this program.
     """
     if place.url:
         return postgresql.schema_of(place)
@@ -165,5 +165,5 @@ def commits_of(place: DatabasePlace) -> tuple[tuple[int, ...], object]:
 
 
 def state_of(place: DatabasePlace) -> tuple[int, ...]:
-    """Return a value that changes when whoever reads the database has to open it again."""
+    """Return a value that changes when readers have to open the database again."""
     return () if place.url else sqlite.state_of_file(place.file)

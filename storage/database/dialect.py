@@ -1,7 +1,7 @@
 """A vocabulary for statements that mean the same on SQLite and PostgreSQL.
 
 Statements are built once and run on either: no query knows where. Rules kept here:
-- Text compares by its bytes, and case is known of ASCII letters only.
+- Texts are compared by their bytes, and only ASCII letters have upper and lower case.
 - A condition on many values is the same statement for any number of them. A list of placeholders makes another
   statement for each length: it is written out and compiled again each time, which for some hundred values takes longer
   than finding the rows.
@@ -22,7 +22,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class Upsert(Insert):
-    """An INSERT that says what happens to a row that is there already."""
+    """An INSERT with a clause for rows that exist already."""
 
     inherit_cache = True
 
@@ -46,9 +46,9 @@ class _Update(OnConflictDoUpdate):
 
 
 def upsert(table: Table) -> Upsert:
-    """Return an INSERT into a table, to be completed by what happens to a row that is there already.
+    """Return an INSERT into a table, to be completed by a clause for rows that exist already.
 
-    It does not ask for the number that a new row gets.
+    The statement does not return the numbers of new rows.
     """
     return Upsert(table).inline()
 
@@ -98,7 +98,7 @@ def _each_of_postgresql(element: _EachText, compiler: SQLCompiler, **more: Any) 
 
 
 def _json(text: str) -> str:
-    """Return the JSON in a text. Escaped backslashes stand aside meanwhile: after one, `u0000` is six letters."""
+    """Return a text as JSON without U+0000. Escaped backslashes are set aside: after one, `u0000` is only letters."""
     aside = rf"replace({text}, '\\', chr(1))"  # JSON has no such character outside of an escape
     return rf"CAST(replace(replace({aside}, '\u0000', '\ufffd'), chr(1), '\\') AS json)"
 

@@ -18,7 +18,7 @@ class TableConnection(AsyncConnection):
         raise NotImplementedError
 
     async def give_back(self) -> None:
-        """Give some of the room that deleted rows left back to the disk, if the engine can; else new rows take it."""
+        """Give free space that deleted rows left back to the disk, if the engine can; else new rows take it."""
 
 
 class TableEngine(AsyncEngine, ABC):

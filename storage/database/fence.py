@@ -1,4 +1,4 @@
-"""The fence: a log has one leader, and whatever a former leader still writes is refused by the database itself.
+"""The fence: a log has one leader, and the database itself refuses what a former leader still writes.
 
 One row in `answerable_shared.shards` says which epoch a log is in, and who holds it. A leader has the number of its
 epoch and a random token: a copy of the database that was behind, or a backup, may give the same number again, and two
@@ -29,7 +29,7 @@ _CHECK: Final = "SELECT answerable_shared.must_lead"
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The reign of one leader over one log. `shard` is "" for the only log of a deployment.
+    """The time in which one leader leads one log. `shard` is "" for the only log of a deployment.
 
     `holder`: a token that no other epoch has.
     `lost` is called as soon as anything finds that it is over; in a process of the bot it does not return.

@@ -224,7 +224,7 @@ class Leadership:
 
 
 class Lease:
-    """Says every second, in a thread of its own, that the leader is alive; `holds` tells whether it may act.
+    """Beats for the leader every second, in a thread of its own; `holds` tells whether the leader may act.
 
     It may not while the server does not answer: a machine whose clocks stood still finds that its session was ended.
     Once a day it forgets standbys that have been silent for a month, as the beginning of the epoch did.
@@ -242,7 +242,7 @@ class Lease:
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
     def start(self) -> None:
-        """Begin to say so."""
+        """Begin to beat."""
         self._thread.start()
 
     def holds(self) -> bool:
@@ -255,7 +255,7 @@ class Lease:
         return self._lost
 
     def stop(self) -> None:
-        """Stop saying so."""
+        """Stop beating."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()

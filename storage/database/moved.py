@@ -5,7 +5,7 @@ SQLite's (``moved.json``), a row in PostgreSQL (`answerable_shared.moves`). One 
 long as no bot has begun there since, it is a copy that nobody has used, and may be replaced by another.
 
 Rules kept here:
-- Opening a marked database is refused, and told what to change.
+- A marked database is not opened; the refusal says what to change.
 - A file that was never moved is not left behind by a mere change of the settings.
 
 Left to others: the move itself, and marking files (`storage/moving/`).
@@ -58,7 +58,7 @@ class Move:
 
 
 def refuse_moved(place: DatabasePlace, *, begin: bool = False, epoch: Epoch | None = None) -> None:
-    """Raise `DatabaseRefused` if the deployment was moved away from this database, or its files not to it yet.
+    """Raise `DatabaseRefused` if the deployment left this database, or if its files were not moved to it yet.
 
     `begin`: a bot, the leader of `epoch`, is going to write, so no other copy may replace this one from now on. Raises
     `Superseded` if another process leads by now.

@@ -5,7 +5,7 @@ the bot does. So the bot uses only what belongs to its own account, a role of wh
 database, or a superuser of the server.
 
 Rules kept here:
-- It is asked before anything in a schema is used, and after a schema was made that might have existed.
+- The owner is checked before anything in a schema is used, and after a schema was made that might have existed.
 
 Left to others: making schemas (`postgresql.py`, `shared_tables.py`, `moved.py`, `postgresql_small_store.py`).
 """

@@ -2,8 +2,8 @@
 
 Rules kept here:
 - Neither name nor password of the server's account is part of what is shown.
-- An address is one only if the driver takes nothing of a password for anything else: an `@` ends the account, and a
-  `/` in a password, which the driver takes for the end of the host, has to be written as `%2F`.
+- An address is accepted only if the driver takes no part of a password for anything else: an `@` ends the account,
+  and a `/` in a password, which the driver takes for the end of the host, has to be written as `%2F`.
 
 Left to others: reading it from the settings (`bot/config/config.py`), opening it (`database.py`).
 """

@@ -43,7 +43,7 @@ class PlainTables(ABC):
 
     @contextmanager
     def moment(self) -> Iterator[None]:
-        """Let all statements see one state."""
+        """Let all statements in this block see one state."""
         self.tuples(self.moment_sql)
         try:
             yield

@@ -217,7 +217,7 @@ def _for_changes(place: DatabasePlace, name: str) -> "Sync[tuple[object, ...]]":
 
 
 def _brought_up(connection: "Migrating", place: DatabasePlace) -> None:
-    """Make or migrate the tables, alone: another that starts waits here, and finds them made."""
+    """Make or migrate the tables under a lock: another process that starts waits here, and finds them made."""
     from sqlalchemy import text as sql
 
     key = int.from_bytes(hashlib.sha256(place.schema.encode()).digest()[:8], "big", signed=True)

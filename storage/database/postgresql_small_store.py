@@ -3,7 +3,7 @@
 Rules kept here:
 - A transaction begins with the check of the leader's epoch, in the same message as BEGIN: a former leader changes
   nothing. Outside of a transaction nothing can be changed at all.
-- What `transaction` has ended is on the server's disk, whatever the server's own setting is.
+- When `transaction` ends, its changes are on the server's disk, whatever the server's own setting is.
 - U+0000, which PostgreSQL's texts cannot hold, becomes U+FFFD in every value, written or looked for.
 - Nothing is tried again: after a lost connection nobody knows whether a commit was carried out.
 
@@ -83,7 +83,7 @@ class PostgresqlSmallStore:
 
     @classmethod
     def names_in(cls, place: DatabasePlace, before: str) -> list[str]:
-        """Return what follows `before` in the names of stores' schemas. Raises `OSError`."""
+        """Return the names of the stores' schemas that begin with `before`, without it. Raises `OSError`."""
         with closing(cls.open(place, before, None)) as store:
             query = "SELECT schemaname FROM pg_catalog.pg_tables WHERE tablename = 'version' ORDER BY 1"
             found = [str(schema) for (schema,) in store.execute(query)]
@@ -130,7 +130,7 @@ class PostgresqlSmallStore:
                     self.execute(index.create(table))
 
     def has(self, table: SmallTable) -> bool:
-        """Tell whether there is this table."""
+        """Tell whether this table exists."""
         query = "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = ? AND tablename = ?"
         return self.execute(query, (self._schema, table.name)).fetchone() is not None
 

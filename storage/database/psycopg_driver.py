@@ -43,14 +43,14 @@ _NUL, _REPLACEMENT = b"\0", "\N{REPLACEMENT CHARACTER}".encode()
 
 
 class _TextDumper(Dumper):
-    """A text. Its type is left to the server, as the statement says which it is."""
+    """A dumper of texts. It leaves their type to the server, since the statement says which it is."""
 
     def dump(self, obj: str) -> bytes:
         return obj.encode().replace(_NUL, _REPLACEMENT)
 
 
 class _NumberLoader(Loader):
-    """A sum of 64-bit numbers, or an average."""
+    """A loader of sums of 64-bit numbers, and of averages."""
 
     def load(self, data: Buffer) -> int | float:
         text = bytes(data)
@@ -222,7 +222,7 @@ class PostgresqlEngine(TableEngine):
     async def clean(self, db: AsyncConnection, patience_ms: int) -> bool:
         """Free the space of deleted rows, unless somebody may still see them; without patience, only where many are.
 
-        The server overwrites it when it writes there again, and keeps its own log as long as it is set to.
+        The server overwrites that space when it writes there again, and keeps its own log as long as its settings say.
         """
         found = await db.exec_driver_sql(_TO_CLEAN % bool(patience_ms))
         await db.exec_driver_sql(f"SET statement_timeout = {patience_ms or self.patience_ms}")

@@ -62,7 +62,7 @@ class DatabaseRefused(Refused):
 
     @property
     def patience_s(self) -> float:
-        """Return how many seconds waiting can help: 0, infinity, or some while."""
+        """Return for how many seconds waiting may help: 0, infinity or a minute."""
         why = self.key.removeprefix("database.")
         return inf if why in _WAITED_FOR else _DENIED_S if why == "denied" else 0.0
 

@@ -1,6 +1,6 @@
 """The schemas of the state database that this version knows, and the migrations between them.
 
-Left to others: the tables of the newest (`storage/schema/`), carrying migrations out (`sqlite.py`).
+Left to others: the tables of the newest schema (`storage/schema/`), carrying migrations out (`sqlite.py`).
 """
 
 import ast

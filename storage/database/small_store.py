@@ -65,7 +65,7 @@ class SmallStore(Protocol):
         """Create those of the tables that are missing."""
 
     def has(self, table: SmallTable) -> bool:
-        """Tell whether there is this table."""
+        """Tell whether this table exists."""
 
     @property
     def version(self) -> int:

@@ -133,7 +133,7 @@ def _address(path: Path) -> str:
 
 
 def _is_still(path: Path) -> bool:
-    """Tell whether nobody has a database open that we cannot write to: then its one file has its whole content."""
+    """Tell whether a database that we cannot write to is open nowhere: then its one file has its whole content."""
     newest, shared = (path.with_name(f"{path.name}-{part}") for part in ("wal", "shm"))
     is_writable = not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
     is_open = shared.exists() or (newest.exists() and newest.stat().st_size > 0)
@@ -141,7 +141,7 @@ def _is_still(path: Path) -> bool:
 
 
 def state_of_file(path: Path) -> tuple[int, ...]:
-    """Return a value that changes when whoever reads the file has to open it again.
+    """Return a value that changes when readers have to open the file again.
 
     That is so if another file has replaced it, or if it was opened as one that nobody writes to, and was written to.
     """

@@ -69,7 +69,7 @@ class SqliteConnection(TableConnection):
         return not (self.invalidated or self.in_transaction() or self._driver.in_transaction)
 
     async def give_back(self) -> None:
-        """Give some of the room that deleted rows left back to the disk, if that is much."""
+        """Give free space that deleted rows left back to the disk, if it is much."""
         await self.hand_over(_give_back)
 
     @property

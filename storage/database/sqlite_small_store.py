@@ -80,7 +80,7 @@ class SqliteSmallStore:
                 self._database.execute(index.create(table))
 
     def has(self, table: SmallTable) -> bool:
-        """Tell whether there is this table."""
+        """Tell whether this table exists."""
         query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
         return self._database.execute(query, (table.name,)).fetchone() is not None
 

@@ -30,9 +30,9 @@ def fresh_beside(place: DatabasePlace, epoch: Epoch) -> DatabasePlace:
 
 
 def drop_half_made(place: DatabasePlace, epoch: Epoch) -> bool:
-    """Drop the tables that a rebuild was killed over; tells whether there were any. Raises as `fresh_beside` does.
+    """Drop the tables that a killed rebuild left; tells whether there were any. Raises as `fresh_beside` does.
 
-    They are dead: a rebuild fills them as the leader of an epoch, which has ended since the next one began.
+    Nobody fills them any more: a rebuild does it in the epoch that it leads, and the next one has begun.
     """
     half = rebuilt_beside(place).schema
     with connected(place) as connection:
