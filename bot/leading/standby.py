@@ -5,6 +5,7 @@ Rules kept here:
 - While the database is away nobody is taken for gone: the leader cannot say that it is alive either.
 - A database that the deployment was moved away from, or that a newer version made, is refused at the start.
 - A machine that may not lead any more goes on following, and says why; it does not take the lead.
+- However much there is to take in, it says how far it is, and looks at the leader, every few seconds.
 - Of several standbys one takes the lead, and the others follow it.
 Left to others: the files (`storage/journal/follower.py`), when a leader counts as gone
 (`storage/database/leadership.py`), what keeps a machine from leading (`able.py`).
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _CHECK_S = 30.0  # how often it looks whether it could lead
+_SLICE_S = 1.5  # for which it takes in records before it looks at the leader again
+_JUST_WRITTEN = 100  # records: fewer may be missing while the leader writes all the time
 
 
 class Standby:
@@ -75,7 +78,8 @@ class Standby:
                 try:
                     if (lead := await asyncio.to_thread(self._step)) is not None:
                         return lead
-                    manager.ready()
+                    if self._level_s is not None:
+                        manager.ready()
                     await until_told(stop, LOOK_S)
                 except DatabaseRefused as error:
                     await self._away.wait(error, stop)
@@ -100,14 +104,12 @@ class Standby:
     def _look(self) -> Lead | None:
         """Take what is new, and the lead if it is free."""
         leadership, follower = self._opened()
-        while follower.step():
-            pass
-        self._level_s, self._records = time.monotonic(), follower.size
+        is_level = self._take_in(follower)
         leadership.follow(follower.size, follower.unfinished)
         leader = leadership.look()  # afterwards: a leader is not gone because this one was busy
         self._tell(leader)
         self._tell_unfinished(follower.unfinished)
-        if not leadership.may_take_over(leader):
+        if not is_level or not leadership.may_take_over(leader):
             self._look_for_obstacle()
             return None
         must_be_able_to_lead(self._config.place)
@@ -120,6 +122,18 @@ class Standby:
         except LedElsewhere:
             leadership.close()
             return None
+
+    def _take_in(self, follower: "Follower") -> bool:
+        """Take what is new, for some time at most. Returns whether all is taken but what was written just now."""
+        ends_s = time.monotonic() + _SLICE_S
+        while (more := follower.step()) and time.monotonic() < ends_s:
+            pass
+        assert self._table is not None
+        is_level = not more or self._table.end() - follower.size < _JUST_WRITTEN
+        if is_level:
+            self._level_s = time.monotonic()
+        self._records = follower.size
+        return is_level
 
     def _opened(self) -> "tuple[Leadership, Follower]":
         config, place = self._config, self._config.place
