@@ -20,12 +20,14 @@ from tests.theatre.fixtures import short_waits, stage_on_synapse, synapse, theat
 from tests.theatre.simulated import SimulatedAccounts
 from tests.theatre.stage import Stage
 
-ON_BOTH = ("bot/test_killed.py",)
-# What is about files of SQLite, and why it can be of nothing else.
+ON_BOTH = ("bot/test_killed.py", "bot/exchange/test_purged_beginnings.py", "bot/exchange/test_receiving.py")
+# What is about files of SQLite, and why it can be of nothing else; or names its database itself.
 ON_SQLITE = {
     "bot/cli/test_database_move.py": "each test names both databases: what is moved begins in files",
     "bot/cli/test_end_missing.py": "an end cut off the day file is put back from the table of PostgreSQL",
     "bot/cli/test_older_version.py": "the older version knew files alone",
+    "bot/exchange/test_one_line_for_all.py": "its settings name the database that its shards share",
+    "bot/exchange/test_two_shards.py": "its settings name the database that its shards share",
     "bot/pipeline/test_many_rooms.py": "what SQLite reads for a query, step by step",
 }
 _DOOR = Path(__file__).parent

@@ -28,9 +28,9 @@ from moderation.shards.crossing import LogPlace, crosses, learnt, needed
 from moderation.values.ids import UserId
 from storage import schema
 from storage.projections import project
-from tests.postgres.engines import Engine
+from tests.postgres.engines import ENGINES, POSTGRESQL, Engine
 from tests.unit.moderation.builders import ANNA, DAY, MARK, NOON, ROOM
-from tests.unit.storage.new_tables import NewTables
+from tests.unit.storage.new_tables import EACH_IS_NEW, NewTables
 
 TWIN = UserId("@twin:example.org")
 LATER = NOON + 3 * DAY
@@ -105,28 +105,38 @@ class OneShard:
         return sorted(re.sub(r"(start|undoes)=\d+", "", str(end)) for end in await self.ends())
 
 
-@asynccontextmanager
-async def three_shards() -> AsyncIterator[list[OneShard]]:
-    """Yield three shards with tables in memory, all open at once."""
+@pytest.fixture(params=ENGINES)
+async def tables(request: pytest.FixtureRequest) -> AsyncIterator[list[NewTables]]:
+    """Provide tables for three shards, on each database in turn."""
     async with AsyncExitStack() as stack:
         made = []
-        for name in ("one", "two", "three"):
-            tables = NewTables(Engine())
-            stack.push_async_callback(tables.close)
-            made.append(OneShard(name, await stack.enter_async_context(tables())))
+        for _ in range(3):
+            url = None
+            if request.param == POSTGRESQL:
+                url = stack.enter_context(request.getfixturevalue("postgres").with_tables())
+            made.append(NewTables(Engine(url)))
+            stack.push_async_callback(made[-1].close)
         yield made
+
+
+@asynccontextmanager
+async def three_shards(tables: list[NewTables]) -> AsyncIterator[list[OneShard]]:
+    """Yield three shards, all open at once, with empty tables."""
+    async with AsyncExitStack() as stack:
+        names = zip(("one", "two", "three"), tables, strict=True)
+        yield [OneShard(name, await stack.enter_async_context(each())) for name, each in names]
 
 
 @pytest.fixture
-async def shards() -> AsyncIterator[list[OneShard]]:
-    async with three_shards() as made:
+async def shards(tables: list[NewTables]) -> AsyncIterator[list[OneShard]]:
+    async with three_shards(tables) as made:
         yield made
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=EACH_IS_NEW)
 @given(st.randoms(use_true_random=False))
-async def test_the_same_holds_in_all_whatever_crossed_on_the_way(chance: Random) -> None:
-    async with three_shards() as shards:
+async def test_the_same_holds_in_all_whatever_crossed_on_the_way(tables: list[NewTables], chance: Random) -> None:
+    async with three_shards(tables) as shards:
         for _ in range(chance.randint(4, 14)):
             shard = chance.choice(shards)
             match chance.randrange(4):
