@@ -140,7 +140,8 @@ class MemberListSettings(StrictSettings):
     lasts: Duration = 365 * DAY_MS  # from the day the code was used; not longer than the entry's own end
 
 
-def _watch(text: str) -> str:
+def watch_address(text: str) -> str:
+    """Return an address at which only this machine is answered. Raises `PydanticCustomError` if it is another."""
     try:
         host, port = listen_address(text)
     except ValueError:
@@ -153,4 +154,4 @@ def _watch(text: str) -> str:
 class WatchSettings(StrictSettings):
     """The address that answers how the bot is: ``/health`` and ``/metrics``."""
 
-    listen: Annotated[str, AfterValidator(_watch)] | None = None  # None: nowhere
+    listen: Annotated[str, AfterValidator(watch_address)] | None = None  # None: nowhere

@@ -22,6 +22,7 @@ from moderation.values.errors import Invalid
 from moderation.values.ids import is_user_id
 from moderation.values.notices import Code
 
+from .deployment import watch_address
 from .errors import ConfigProblem
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class ShardSettings(StrictSettings):
     account: Annotated[str, AfterValidator(_account)]
     rooms: tuple[str, ...] = ()  # globs over room ids; with none, those of no other shard
     inviters: tuple[str, ...] = ()  # globs over user ids, in place of `[bot] allow_invites`
+    watch: Annotated[str, AfterValidator(watch_address)] | None = None  # of its pages, in place of `[watch] listen`
     vkey: Annotated[str, AfterValidator(_vkey)] | None = None  # of its log, for the others; None: as first seen
 
 
@@ -84,6 +86,7 @@ def of_shard(config: "Config", name: str) -> "Config":
             "homeserver": config.homeserver.model_copy(update={"user": shard.account}),
             "bot": config.bot.model_copy(update=bot),
             "records": config.records.model_copy(update={"origin": origin_of(config, name)}),
+            "watch": config.watch.model_copy(update={"listen": shard.watch or config.watch.listen}),
         }
     )
 

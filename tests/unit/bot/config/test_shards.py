@@ -47,6 +47,16 @@ def test_a_shard_has_a_folder_an_account_a_log_and_tables_of_its_own(tmp_path: P
     assert loaded(tmp_path, HEAD + SHARDS, "two").bot.allow_invites == ("@olga:example.org",)
 
 
+def test_a_shard_may_have_pages_for_monitoring_at_an_address_of_its_own(tmp_path: Path) -> None:
+    """Two shards on one machine could not both listen at that of all."""
+    shards = SHARDS.replace('name = "two"', 'name = "two"\nwatch = "127.0.0.1:8431"')
+    text = f'{HEAD}[watch]\nlisten = "127.0.0.1:8430"\n{shards}'
+    assert [loaded(tmp_path, text, name).watch.listen for name in ("one", "two")] == [
+        "127.0.0.1:8430",
+        "127.0.0.1:8431",
+    ]
+
+
 def test_without_shards_nothing_changes(tmp_path: Path) -> None:
     alone = loaded(tmp_path, HEAD)
     assert (alone.shard, alone.data_dir, alone.origin, alone.env_file.name) == (
@@ -81,6 +91,7 @@ WRONG = {
     + '[[communities.named]]\nname = "garden"\nrooms = ["!abc", "!bcd"]\n',
     "shard_origin": SHARDS + f'[records]\norigin = "{"o" * 62}"\n',
     "expected.shard_name": SHARDS.replace('"two"', '"shared"'),
+    "expected.watch": SHARDS.replace("rooms =", 'watch = "0.0.0.0:8420"\nrooms ='),
     "expected.log_vkey": SHARDS.replace("rooms =", 'vkey = "no key"\nrooms ='),
 }
 
