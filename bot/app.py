@@ -73,6 +73,7 @@ from .pipeline.lost_time import RemovedMessages
 from .pipeline.message_text import words_of
 from .pipeline.pipeline import Pipeline
 from .runtime.clock import Clock, wall_clock
+from .runtime.works import run_until
 from .scheduler.digest import Digester
 from .scheduler.old_events import OldEvents
 from .scheduler.scheduler import Scheduler
@@ -303,7 +304,7 @@ class RunningBot:
         """Run all parts until `stop` is set. Raises any error that makes it useless to continue."""
         await self._gaps.begin()
         await self._align_all()
-        await _until(stop, *self._works(manager))
+        await run_until(stop, *self._works(manager))
         manager.stopping()
         if heard_ms := self._listener.presence.heard_ms:
             await self._core.pipeline.commit(also=partial(heartbeat.note, heard_ms=heard_ms))
@@ -374,20 +375,6 @@ def _admin(core: Core) -> SynapseAdmin | None:
     """Return the admin API of the homeserver; None without a token for it."""
     token = core.config.secrets.admin_token
     return SynapseAdmin(core.homeserver.wire, token.get_secret_value()) if token else None
-
-
-async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:
-    """Run all `works` until `stop` is set or one of them fails. Raises that error."""
-    tasks = [asyncio.create_task(work) for work in works]
-    asked = asyncio.create_task(stop.wait())
-    try:
-        done, _ = await asyncio.wait({*tasks, asked}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {asked}:
-            task.result()
-    finally:
-        for task in (*tasks, asked):
-            task.cancel()
-        await asyncio.gather(*tasks, asked, return_exceptions=True)
 
 
 def make_operations(
