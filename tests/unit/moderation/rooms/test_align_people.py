@@ -2,45 +2,32 @@
 
 import copy
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moderation.model.context import InForce
-from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, KeptLevel, RoomPicture, align, intended
+from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, RoomPicture, align
 from moderation.values.ids import UserId
-from moderation.values.power_levels import Power
 from tests.unit.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA
+from tests.unit.moderation.rooms.aligned_room import CREATOR, AlignedRoom
 
-BEN, CREATOR = UserId("@ben:example.org"), UserId("@creator:example.org")
+BEN = UserId("@ben:example.org")
 START: dict[str, Any] = {"users": {OLGA: 100, BOT: 100, MARK: 50, MINA: 60, BEN: 10}, "notifications": {"room": 50}}
 WITHIN_REACH = (ANNA, BEN, MARK, MINA)
 KINDS = ("mute", "demote", "ban")
-Crash = Literal["no", "before", "after"]
 
 
 @dataclass
-class Simulated:
-    """A room of a homeserver, and the database's view of it.
-
-    It carries alignments out as `bot/effects/align_room.py` does.
-    """
+class Simulated(AlignedRoom):
+    """A room of a homeserver."""
 
     levels: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(START))
-    version: str = "11"
     members: dict[UserId, str] = field(
         default_factory=lambda: dict.fromkeys((*WITHIN_REACH, OLGA, CREATOR, BOT), "join")
     )
-    holds: dict[tuple[UserId, str], KeptLevel] = field(default_factory=dict)
-    in_force: dict[int, InForce] = field(default_factory=dict)
-    told: list[tuple[UserId, str]] = field(default_factory=list)  # corrections and overrulings
-    started: int = 0
-
-    @property
-    def power(self) -> Power:
-        return Power.of({"sender": CREATOR, "content": {"room_version": self.version}}, self.levels, bot=BOT)
 
     def start(self, user: UserId, kind: Any) -> int:
         self.started += 1
@@ -53,20 +40,6 @@ class Simulated:
     def look(self) -> Alignment:
         return align(RoomPicture(self.power, self.members, BOT, self.holds), self.in_force.values())
 
-    def align(self, crash: Crash = "no") -> Alignment:
-        """Run the reconciler once; it may die before or after it has written."""
-        found = self.look()
-        for change in found.changes:
-            if change.write:
-                self._fold(intended(change))
-        if crash == "before":
-            return found
-        self._write(found)
-        if crash == "no":
-            for change in found.changes:
-                self._fold(change)
-        return found
-
     def by_hand(self, user: UserId, level: int | None) -> None:
         users = {each: entry for each, entry in self.levels["users"].items() if each != user}
         self.levels = {**self.levels, "users": users if level is None else {**users, user: level}}
@@ -74,7 +47,7 @@ class Simulated:
     def kinds(self, user: UserId) -> set[str]:
         return {sanction.kind for sanction in self.in_force.values() if sanction.subject == user}
 
-    def _write(self, found: Alignment) -> None:
+    def write(self, found: Alignment) -> None:
         for user, level in found.levels.items():
             assert self.power.can_set_level(BOT, user, level)
         if found.levels:
@@ -85,18 +58,8 @@ class Simulated:
                 assert self.power.can_unban(BOT, change.user) if lift else self.power.can_ban(BOT, change.user)
                 self.members[change.user] = "leave" if lift else "ban"
 
-    def _fold(self, change: Change) -> None:
-        """Apply a `Held` as `storage/projections/` does."""
-        key = (change.user, change.what)
-        if change.step == "released":
-            self.holds.pop(key, None)
-            return
-        corrections = self.holds[key].corrections if key in self.holds else 0
-        if change.step in ("corrected", "overruled"):
-            self.told.append((change.user, change.step))
-        step = "held" if change.step == "corrected" else change.step
-        more = change.step == "corrected"
-        self.holds[key] = KeptLevel(change.user, change.what, step, change.prior, change.held, corrections + more)
+    def subject_of(self, change: Change) -> str:
+        return change.user
 
 
 def assert_holds(there: Simulated) -> None:

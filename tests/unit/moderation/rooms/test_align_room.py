@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from moderation.model.context import InForce
 from moderation.model.facts import KeptStep
-from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, KeptLevel, RoomPicture, intended
+from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, RoomPicture
 from moderation.rooms.align_room import MORE, SILENCED, align, join_rule, join_rules
 from moderation.values.ids import UserId
-from moderation.values.power_levels import Power
 from tests.unit.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA, ROOM
+from tests.unit.moderation.rooms.aligned_room import CREATOR, AlignedRoom
 
-BEN, CREATOR = UserId("@ben:example.org"), UserId("@creator:example.org")
+BEN = UserId("@ben:example.org")
 START: dict[str, Any] = {
     "users": {OLGA: 100, BOT: 100, MARK: 50, MINA: 60, BEN: 10},
     "events": {"m.room.name": 50, "m.reaction": 0, "m.sticker": 70},
@@ -25,28 +25,15 @@ START: dict[str, Any] = {
 }
 PEOPLE = (ANNA, BEN, MARK, MINA, OLGA)
 MANAGERS, MEMBERS = (MARK, MINA, OLGA), (ANNA, BEN)
-Crash = Literal["no", "before", "after"]
 ITSELF = UserId("")
 
 
 @dataclass
-class Simulated:
-    """A room of a homeserver, and the database's view of it.
-
-    It carries alignments out as `bot/effects/align_room.py` does.
-    """
+class Simulated(AlignedRoom):
+    """A room of a homeserver."""
 
     levels: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(START))
     rule: dict[str, Any] = field(default_factory=lambda: {"join_rule": "public"})
-    version: str = "11"
-    holds: dict[tuple[UserId, str], KeptLevel] = field(default_factory=dict)
-    in_force: dict[int, InForce] = field(default_factory=dict)
-    told: list[tuple[str, str]] = field(default_factory=list)  # corrections and overrulings
-    started: int = 0
-
-    @property
-    def power(self) -> Power:
-        return Power.of({"sender": CREATOR, "content": {"room_version": self.version}}, self.levels, bot=BOT)
 
     def start(self, kind: Any, user: UserId = OLGA) -> int:
         self.started += 1
@@ -59,27 +46,13 @@ class Simulated:
         there = RoomPicture(self.power, joined, BOT, self.holds, join_rule(self.rule))
         return align(there, self.in_force.values())
 
-    def align(self, crash: Crash = "no") -> Alignment:
-        """Run the reconciler once; it may die before or after it has written."""
-        found = self.look()
-        for change in found.changes:
-            if change.write:
-                self._fold(intended(change))
-        if crash == "before":
-            return found
-        self._write(found)
-        if crash == "no":
-            for change in found.changes:
-                self._fold(change)
-        return found
-
     def by_hand(self, **levels: Any) -> None:
         self.levels = {**self.levels, **levels}
 
     def can_post(self, kind: str = "m.room.message") -> set[UserId]:
         return {user for user in PEOPLE if self.power.can_send(user, kind)}
 
-    def _write(self, found: Alignment) -> None:
+    def write(self, found: Alignment) -> None:
         for kind, level in found.required.items():
             assert self.power.can_set_required(BOT, kind, level)
         if found.levels or found.required:
@@ -88,18 +61,8 @@ class Simulated:
             assert self.power.can_send(BOT, "m.room.join_rules", state=True)
             self.rule = join_rules(found.joining, self.rule)
 
-    def _fold(self, change: Change) -> None:
-        """Apply a `Held` as `storage/projections/` does."""
-        key = (change.user, change.what)
-        if change.step == "released":
-            self.holds.pop(key, None)
-            return
-        corrections = self.holds[key].corrections if key in self.holds else 0
-        if change.step in ("corrected", "overruled"):
-            self.told.append((change.what, change.step))
-        step: KeptStep = "held" if change.step == "corrected" else change.step
-        more = change.step == "corrected"
-        self.holds[key] = KeptLevel(change.user, change.what, step, change.prior, change.held, corrections + more)
+    def subject_of(self, change: Change) -> str:
+        return change.what
 
 
 def room_change(what: str, step: KeptStep, prior: str, held: str, write: bool = True) -> Change:
