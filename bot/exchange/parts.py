@@ -19,7 +19,7 @@ from storage.journal.journal import Journal
 
 from .communities import Communities
 from .joint_days import JointDays
-from .port import Exchange, ExchangeDown
+from .port import Exchange, ExchangeChanged, ExchangeDown
 from .postgresql import PostgresExchange
 from .publisher import Publisher
 from .receiver import OtherShard, Receiver
@@ -75,6 +75,8 @@ class ShardParts:
         async def publish() -> None:
             try:
                 await self.publisher.flush()
+            except ExchangeChanged:
+                return  # it is said where it is tried again; what is asked for here need not wait for it
             except ExchangeDown as error:
                 raise Unreachable(str(error)) from error
 

@@ -19,6 +19,14 @@ class ExchangeDown(AnswerableError):
 MOST_BYTES = 200_000  # of a message; one has some 3,000
 
 
+class ExchangeChanged(AnswerableError):
+    """Raised if the exchange has something under the name of a log that is none of it, at `index`."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"message {index} was not published by this log")
+        self.index = index
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A record for other shards: `body`, its line and those it needs, and `proof` (`envelope.py`)."""

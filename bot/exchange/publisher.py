@@ -7,7 +7,8 @@ Rules kept here:
   from which each erasure and purge takes it out. So a start does not read again all that was published.
 - What is erased here is taken out of the exchange as well; the order to erase it stays until all others have read it.
 - Up to which record all is published is noted once a minute, so that others notice if it stops.
-- While the exchange is down, it says so once and tries again.
+- While the exchange is down, it says so once and tries again. So it does if the exchange has, as the last message of
+  this log, what this log did not publish.
 
 Left to others: what crosses (`moderation/shards/crossing.py`), the form of a message (`envelope.py`).
 """
@@ -26,7 +27,9 @@ from moderation.model.facts import Fact, RecordsRestored
 from moderation.model.reach import DEPLOYMENT
 from moderation.shards.crossing import KINDS, LogPlace, Purged, crosses, learnt, needed
 from moderation.shards.eras import NO_ERA
+from moderation.values.errors import Invalid
 from moderation.values.ids import RoomId
+from moderation.values.notices import line
 from storage import queries
 from storage.database.database import Database
 from storage.journal.journal import Journal
@@ -36,7 +39,8 @@ from storage.queries.shards import begun_elsewhere
 from storage.record_mapping import fact_of_record
 
 from .envelope import enclosed, size_of
-from .port import Exchange, ExchangeDown, Message
+from .port import Exchange, ExchangeChanged, ExchangeDown, Message
+from .refusals import tell
 from .tidying import tidied_up
 
 log = structlog.get_logger()
@@ -74,6 +78,7 @@ class Publisher:
         self._told = 0  # up to where it is noted that all is published
         self._turn = asyncio.Lock()
         self._is_down = False
+        self.is_changed = False  # something in the exchange under the name of this log is not of it
         self._looked = False  # for what was noted before the start
         self._waits: list[Message] = []  # erased here, and kept until all others have read them
 
@@ -82,41 +87,64 @@ class Publisher:
         while True:
             self._crossing.event.clear()
             try:
-                await self.tell()
+                await self._try_to_tell()
                 await self.tidy()
                 self._is_down = False
             except ExchangeDown as error:
                 if not self._is_down:
                     log.warning("exchange_down", why=str(error))
                 self._is_down = True
-            wait = _RETRY_S if self._is_down else _WAITING_S
+            wait = _RETRY_S if self._is_down or self.is_changed else _WAITING_S
             try:
                 await asyncio.wait_for(self._crossing.event.wait(), wait)
             except TimeoutError:
                 continue
 
     async def tell(self) -> None:
-        """Publish all that is recorded, and note that it was done. Raises `ExchangeDown`."""
+        """Publish all that is recorded, and note that it was done. Raises `ExchangeDown` and `ExchangeChanged`."""
         size = await self._pipeline.journal.use(_size)
         await self.flush()
         await self._note_told(size)
 
     async def _note_told(self, upto: int) -> None:
-        """Note that all before this record is published, unless the log has lost what was published of it."""
-        last = await self._exchange.last(self._journal.origin) if upto > self._told else None
-        lost = last is not None and last.era == self._era and size_of(last) > self._journal.size
-        if upto > self._told and not lost:
+        """Note that all before this record is published."""
+        if upto > self._told:
+            await self._last()  # which is looked at also if nothing was to be published
             await self._exchange.have_read(self._shard, self._journal.origin, self._era, upto - 1)
             self._told = upto
 
+    async def _try_to_tell(self) -> None:
+        """Publish all, or say, once, that it is not possible because of what the exchange has in this log's name."""
+        try:
+            await self.tell()
+        except ExchangeChanged as error:
+            if not self.is_changed:
+                self.is_changed = True
+                log.error("exchange_changed", index=error.index, records=self._journal.size)
+                await self._pipeline.commit(actions=[tell(line("shards.changed", n=error.index))])
+        else:
+            self.is_changed = False
+
+    async def _last(self) -> Message | None:
+        """Return what this log published last. Raises `ExchangeChanged` if that cannot be of it."""
+        last = await self._exchange.last(self._journal.origin)
+        if last is not None and last.era == self._era:
+            try:
+                is_ours = max(last.index + 1, size_of(last)) <= self._journal.size
+            except Invalid:
+                is_ours = False
+            if not is_ours:
+                raise ExchangeChanged(last.index)
+        return last
+
     async def flush(self) -> int:
-        """Publish all that is recorded. Returns how many messages. Raises `ExchangeDown`."""
+        """Publish all that is recorded. Returns how many messages. Raises `ExchangeDown` and `ExchangeChanged`."""
         async with self._turn:
             era, count = self._era, 0
             if not self._begun:
                 await self._search(era)
             while some := self._crossing.waiting()[:_AT_ONCE]:
-                last = await self._exchange.last(self._journal.origin)
+                last = await self._last()
                 begun = await self._begun_here(some, era)
                 messages = await self._pipeline.journal.use(partial(_enclosed, some, era, last, begun), signed=True)
                 if messages:
@@ -144,7 +172,7 @@ class Publisher:
         """Search the log for what was recorded before the start and is not published."""
         async with self._database.read() as db:
             noted = (await queries.get_meta(db, SCANNED) or "0 -1").split(" ")
-        last = await self._exchange.last(self._journal.origin)
+        last = await self._last()
         published = last.index if last is not None else -1
         # If the exchange lost something, it is found again where it was recorded.
         scanned = int(noted[0]) if int(noted[1]) == published else published + 1
@@ -253,11 +281,8 @@ def _without_beginning(indexes: Sequence[int], journal: Journal) -> list[tuple[i
 def _enclosed(
     indexes: Sequence[int], era: str, last: Message | None, begun: Collection[int], journal: Journal
 ) -> list[Message]:
-    """Return messages about those of the records that cross; none if this log is shorter than what was published."""
+    """Return messages about those of the records that cross, after `last`."""
     before = size_of(last) if last is not None and last.era == era else 0
-    if before > journal.size:
-        log.error("exchange_knows_more", records=journal.size, published=before)
-        return []
     found: list[Message] = []
     for index in indexes:
         if index >= journal.size or (last is not None and last.era == era and index <= last.index):

@@ -17,7 +17,7 @@ import orjson
 
 from moderation.model.facts import DataAsked
 from storage.journal.journal import Journal
-from storage.journal.line_format import open_line
+from storage.journal.line_format import BadLine, open_line
 from storage.journal.reader import Log
 
 from .envelope import disclosed, leaf_of, of_leaf
@@ -38,7 +38,9 @@ def tidied_up(own: Sequence[Message], is_read: Callable[[Message], bool], era: s
     Each day is read once. Others may write meanwhile. Raises `Broken`.
     """
     changed, waits, size = [], [], journal.size
-    named = [(each, each.body.split("\n")) for each in own if each.index < size or each.era != era]
+    named = [
+        (each, each.body.split("\n")) for each in own if (each.index < size or each.era != era) and _is_readable(each)
+    ]
     indexes = (_index(each) for _, lines in named for each in lines if leaf_of(each) is None)
     raws = dict(Log(journal.folder).raws(index for index in indexes if index < size))
     for message, lines in named:
@@ -51,6 +53,15 @@ def tidied_up(own: Sequence[Message], is_read: Callable[[Message], bool], era: s
         else:
             changed.append(replace(message, body="\n".join(now)))
     return Tidied(changed, waits)
+
+
+def _is_readable(message: Message) -> bool:
+    """Tell whether a message is of lines; somebody else may have written it."""
+    lines = message.body.encode().split(b"\n")
+    try:
+        return all(leaf_of(line) is not None or isinstance(open_line(line).skeleton["i"], int) for line in lines)
+    except (BadLine, KeyError, TypeError):
+        return False
 
 
 def _is_lost(lines: Sequence[str], raws: Mapping[int, bytes]) -> bool:

@@ -3,7 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from bot.admin.records import _erase_piece
 from bot.app import make_operations
 from bot.exchange import publisher
-from bot.exchange.port import Message
+from bot.exchange.port import ExchangeChanged, Message
 from bot.exchange.tidying import Tidied, tidied_up
 from moderation.model.actions.telling import Tell
 from moderation.model.facts import (
@@ -37,7 +38,8 @@ ANN, BEN = UserId("@ann:example.org"), UserId("@ben:example.org")
 async def erase(shard: Shard, user: UserId) -> None:
     """Erase all parts about somebody, as `Operations` does, with the order to other shards."""
     await shard.pipeline.commit((DataAsked(what="erase-confirmed", subject=user),))
-    await shard.publisher.flush()
+    with suppress(ExchangeChanged):
+        await shard.publisher.flush()
     found = parts_of(shard.stores.journal.folder, {user}, HoldsInForce(()))
     for piece in found.targets.pieces():
         fact = PartsErased(parts=piece.count, what="request", records=piece.text)
@@ -211,6 +213,65 @@ async def test_lines_are_read_while_others_may_write(tmp_path: Path, monkeypatch
         go_on.set()
         await tidying
         await shard.close()
+
+
+UNREADABLE = {
+    "nothing": ("nothing", "{}"),
+    "no-proof": ('{"i":1}', "{}"),
+    "no-index": ("{}", "nothing"),
+    "leaf": ('{"leaf":1}', "nothing"),
+    "later": (None, None),  # what it had published, under a number that its log does not have
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+async def test_what_somebody_else_wrote_under_its_name_is_said_and_stops_neither_the_bot_nor_other_work(
+    tmp_path: Path, what: str
+) -> None:
+    exchange, names = MemoryExchange(), ("one", "two")
+    one, two = [await Shard(name, tmp_path / name, exchange, apart(*names)[name]).open() for name in names]
+    room = await one.room({}, [ANN, BEN])
+    await one.say(room, ANN, "an elephant")
+    await one.exchanged()
+    [right] = exchange.messages.values()
+    body, proof = UNREADABLE[what]
+    wrong = replace(right, index=10**6, body=body or right.body, proof=proof or right.proof)
+    exchange.messages[wrong.origin, wrong.era, wrong.index] = wrong
+    await one.say(room, BEN, "an elephant")
+    working = asyncio.create_task(one.publisher.run())
+    await _until(lambda: one.publisher.is_changed)
+    assert not working.done()
+    del exchange.messages[wrong.origin, wrong.era, wrong.index]
+    one.pipeline.processor.crossing.event.set()
+    await _until(lambda: len(exchange.messages) == 2)
+    working.cancel()
+    two.now = one.now
+    await two.receiver.look()
+    assert await two.balance(BEN) == 90
+    for shard in (one, two):
+        await shard.close()
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+async def test_what_is_erased_leaves_the_exchange_though_somebody_else_wrote_there(tmp_path: Path, what: str) -> None:
+    exchange = MemoryExchange()
+    one = await Shard("one", tmp_path / "one", exchange, {}).open()
+    room = await one.room({}, [ANN, BEN])
+    await one.say(room, ANN, "an elephant")
+    await one.say(room, BEN, "an elephant")
+    await one.publisher.flush()
+    assert ANN in str(exchange.messages)
+    first = next(iter(exchange.messages.values()))
+    body, proof = UNREADABLE[what]
+    for index in (1, 10**6):
+        wrong = replace(first, index=index, body=body or first.body, proof=proof or first.proof)
+        exchange.messages[wrong.origin, wrong.era, wrong.index] = wrong
+    await erase(one, ANN)
+    working = asyncio.create_task(one.publisher.run())
+    left = {place: each for place, each in exchange.messages.items() if place[2] < 10**6}
+    await _until(lambda: not any(ANN in each.body for place, each in exchange.messages.items() if place in left))
+    working.cancel()
+    await one.close()
 
 
 async def _until(it_is_so: Callable[[], bool]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.exchange.port import ExchangeChanged
 from bot.exchange.withholding import PATIENCE_S, Withholding
 from moderation.model.actions.telling import Tell
 from moderation.values.ids import RoomId
@@ -107,5 +108,6 @@ async def test_a_log_that_lost_what_was_published_does_not_say_that_all_is(shard
     await shards.one.close()
     shards.one.replace_by(tmp_path / "backup")
     await shards.one.open()
-    await shards.one.publisher.tell()
+    with pytest.raises(ExchangeChanged):
+        await shards.one.publisher.tell()
     assert await shards.exchange.told() == before
