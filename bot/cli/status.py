@@ -152,7 +152,7 @@ def _others(config: "Config") -> list[dict[str, Any]]:
 
 
 def _publishes(each: "Mapping[str, Any]") -> str:
-    from bot.exchange.withholding import PATIENCE_S
+    from bot.exchange.silent_shards import PATIENCE_S
 
     is_late = each["unpublished"] and each["silent_s"] >= PATIENCE_S
     said = {"name": each["name"], "count": each["unpublished"], "silent": Span(int(each["silent_s"]) * 1000)}

@@ -23,7 +23,7 @@ from .port import Exchange, ExchangeChanged, ExchangeDown
 from .postgresql import PostgresExchange
 from .publisher import Publisher
 from .receiver import OtherShard, Receiver
-from .withholding import Withholding
+from .silent_shards import SilentShards
 
 
 class ShardParts:
@@ -47,7 +47,7 @@ class ShardParts:
         crossing = pipeline.processor.crossing
         names = [each.name for each in others.values()]
         self.publisher = Publisher(exchange, pipeline, journal, database, config.shard, names, crossing)
-        self._withholding = Withholding(exchange, pipeline, others, time.monotonic)
+        self._silent_shards = SilentShards(exchange, pipeline, others, time.monotonic)
         self.receiver = Receiver(exchange, pipeline, database, config.shard, config.origin, others)
         self.communities = Communities(exchange, pipeline, database, config.policy, config.shard, config.shards)
         table, vkeys = JointTable(config.place, epoch), {each.name: each.vkey for each in others.values()}
@@ -56,12 +56,12 @@ class ShardParts:
 
     def works(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs as long as the bot."""
-        return (self.publisher.run, self.receiver.run, self.communities.run, self._withholding.run)
+        return (self.publisher.run, self.receiver.run, self.communities.run, self._silent_shards.run)
 
     @property
     def unheard(self) -> int:
         """The number of other shards of which nothing is heard, though they run, or nothing more can be taken."""
-        return len(self.receiver.stopped | self._withholding.silent)
+        return len(self.receiver.stopped | self._silent_shards.silent)
 
     @property
     def held_back(self) -> int:

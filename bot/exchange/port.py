@@ -39,7 +39,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PublishedUpTo:
     """What a shard says that it has told: all records of its log before `upto` that are for others, in an era.
 
     `size` is how many records its log has, and `age_s` the time in seconds since it said so.
@@ -79,7 +79,7 @@ class Exchange(Protocol):
         """Note up to which message a shard has read a log; of its own, up to which record it has published it."""
         ...
 
-    async def told(self) -> dict[str, Told]:
+    async def told(self) -> dict[str, PublishedUpTo]:
         """Return what each shard says that it has published, by the name of its log."""
         ...
 

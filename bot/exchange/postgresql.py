@@ -21,7 +21,7 @@ from storage.database.place import DatabasePlace
 from storage.database.refusals import said
 from storage.database.server import NAME, connect, connect_async, driver
 
-from .port import MOST_BYTES, ExchangeDown, Message, Told
+from .port import MOST_BYTES, ExchangeDown, Message, PublishedUpTo
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -101,7 +101,7 @@ class PostgresExchange:
 
         await self._write(write)
 
-    async def told(self) -> dict[str, Told]:
+    async def told(self) -> dict[str, PublishedUpTo]:
         """Return what each shard says that it has published, by the name of its log."""
         return _told(await self._rows(_TOLD, []))
 
@@ -193,7 +193,7 @@ class PostgresExchange:
         await asyncio.to_thread(partial(_make_tables, self._place))
 
 
-def told_in(place: DatabasePlace) -> dict[str, Told]:
+def told_in(place: DatabasePlace) -> dict[str, PublishedUpTo]:
     """Return what each shard of a database says that it has published, for a command; nothing before the first start.
 
     Raises `psycopg.Error` if it cannot be asked.
@@ -202,8 +202,10 @@ def told_in(place: DatabasePlace) -> dict[str, Told]:
         return _told(connection.execute(_TOLD).fetchall()) if connection.execute(_NOTED).fetchone() else {}
 
 
-def _told(rows: Sequence[tuple[Any, ...]]) -> dict[str, Told]:
-    return {str(origin): Told(str(era), int(upto), int(size), float(age)) for origin, era, upto, size, age in rows}
+def _told(rows: Sequence[tuple[Any, ...]]) -> dict[str, PublishedUpTo]:
+    return {
+        str(origin): PublishedUpTo(str(era), int(upto), int(size), float(age)) for origin, era, upto, size, age in rows
+    }
 
 
 def _make_tables(place: DatabasePlace) -> None:

@@ -79,7 +79,7 @@ class Receiver:
         self._origin = origin
         self._others = others
         self._known: dict[str, KnownLog] = {}
-        self._reading: dict[str, _Reading] = {}  # of logs of which a turn ended before their end
+        self._reading: dict[str, _ReadUpTo] = {}  # of logs of which a turn ended before their end
         self._allowance = Allowance(now_s)
         self._refusals = Refusals(now_s)
         self._ahead = LookAhead(exchange)
@@ -118,14 +118,14 @@ class Receiver:
     async def _read(self, origin: str) -> int:
         known, verifier = await self._load(origin)
         began, count, left = known, 0, MOST_A_TURN
-        at = self._reading.pop(origin, None) or _Reading(known, (known.era, known.position))
+        at = self._reading.pop(origin, None) or _ReadUpTo(known, (known.era, known.position))
         while most := min(left, _AT_ONCE, self._allowance.left(origin)):
             messages = await following(self._exchange, origin, at.cursor, most)
             if not messages:
                 break
             left -= len(messages)
             taken = await self._take(messages, at.known, self._known.get(origin, began), verifier)
-            at, verifier, count = _Reading(taken.known, _cursor(messages)), taken.verifier, count + taken.count
+            at, verifier, count = _ReadUpTo(taken.known, _cursor(messages)), taken.verifier, count + taken.count
             self._known[origin] = taken.held
             self._ahead.passed(origin, len(messages))
             await self._note_taken(origin, len(messages))
@@ -215,7 +215,7 @@ class Receiver:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _ReadUpTo:
     """How far a log was read, whether or not what was read last held."""
 
     known: KnownLog

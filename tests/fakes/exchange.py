@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bot.exchange.port import ExchangeDown, Message, Told
+from bot.exchange.port import ExchangeDown, Message, PublishedUpTo
 
 
 @dataclass
@@ -46,10 +46,10 @@ class MemoryExchange:
         self._must_be_up()
         self.read[shard, origin] = (era, index)
 
-    async def told(self) -> dict[str, Told]:
+    async def told(self) -> dict[str, PublishedUpTo]:
         self._must_be_up()
         own = ((log, place) for (shard, log), place in self.read.items() if log.endswith(f"/{shard}"))
-        return {log: Told(era, index + 1, self.sizes.get(log, 0)) for log, (era, index) in own}
+        return {log: PublishedUpTo(era, index + 1, self.sizes.get(log, 0)) for log, (era, index) in own}
 
     async def read_by(self, origin: str) -> dict[str, tuple[str, int]]:
         self._must_be_up()

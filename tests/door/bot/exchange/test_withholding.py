@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.exchange.port import ExchangeChanged
-from bot.exchange.withholding import PATIENCE_S, Withholding
+from bot.exchange.silent_shards import PATIENCE_S, SilentShards
 from moderation.model.actions.telling import Tell
 from moderation.values.ids import RoomId
 from tests.fakes.exchange import MemoryExchange
@@ -21,7 +21,7 @@ class Two:
 
     def __init__(self, one: Shard, two: Shard, exchange: MemoryExchange) -> None:
         self.one, self.two, self.exchange = one, two, exchange
-        self.watch = Withholding(exchange, two.pipeline, [ONE], lambda: two.now / 1000)
+        self.watch = SilentShards(exchange, two.pipeline, [ONE], lambda: two.now / 1000)
 
     async def talk(self, words: str = "hello") -> None:
         await self.one.say(RoomId("!one1:example.org"), ANN, words)

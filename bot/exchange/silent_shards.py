@@ -18,7 +18,7 @@ import structlog
 from bot.pipeline.pipeline import Pipeline
 from moderation.values.notices import Code, line
 
-from .port import Exchange, ExchangeDown, Told
+from .port import Exchange, ExchangeDown, PublishedUpTo
 from .refusals import tell
 
 log = structlog.get_logger()
@@ -28,12 +28,12 @@ LOOK_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    told: Told  # as it was when it noted something new
+class _LastNote:
+    told: PublishedUpTo  # as it was when it noted something new
     since_s: float
 
 
-class Withholding:
+class SilentShards:
     """What is seen of the other shards, by the names of their logs."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Withholding:
         self._pipeline = pipeline
         self._others = others
         self._now_s = now_s
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _LastNote] = {}
         self.silent: set[str] = set()  # logs of shards that withhold
 
     async def run(self) -> None:
@@ -63,10 +63,10 @@ class Withholding:
             if (now := told.get(origin)) is not None:
                 await self._compare(origin, now)
 
-    async def _compare(self, origin: str, now: Told) -> None:
+    async def _compare(self, origin: str, now: PublishedUpTo) -> None:
         seen = self._seen.get(origin)
         if seen is None or (now.era, now.upto) != (seen.told.era, seen.told.upto) or now.size < seen.told.size:
-            self._seen[origin] = _Seen(now, self._now_s())
+            self._seen[origin] = _LastNote(now, self._now_s())
             if origin in self.silent:
                 self.silent.discard(origin)
                 log.info("exchange_told_again", origin=origin)
