@@ -5,8 +5,9 @@ Rules kept here:
   none, which it names. The database keeps one a day; a shard that comes second posts that one.
 - A closing checkpoint counts only if the key of that log signed it. The key is that of the settings or the one that was
   recorded; else the one that the database has, if it signed, which is recorded and told to the operators.
-- Before it is posted it is checked: a shard's key signed it, it names all shards of the settings, and it has this log's
-  closing checkpoint as it is here. Then this log's key signs it as well.
+- Before it is posted it is checked: a shard's key signed it, it names the shards of the settings and no others, and it
+  has this log's closing checkpoint as it is here. Then this log's key signs it as well. Lines of other keys are left
+  out: a writer of the database could make a message too long by them.
 - Otherwise the log's own is posted, with the reason; also if the database does not answer until the wait is over.
 
 Left to others: its form (`storage/journal/transparency/joint_checkpoint.py`), where it is stored
@@ -139,14 +140,14 @@ class JointDays:
         """Make the joint checkpoint of a day, and return the one that the database has then."""
         closings = [Checkpoint.of_note(closing.note), *others]
         joint = JointCheckpoint.of(self._base, closing.day, closings, without)
-        signed = await self._signed(joint, "")
+        signed = await self._signed(joint)
         await self._asked(partial(self._table.put, closing.day, joint.root_text, signed))
         log.info("joint_checkpoint", day=closing.day, shards=len(closings), without=list(without))
         return await self._asked(partial(self._table.of_day, closing.day)) or signed
 
-    async def _signed(self, joint: JointCheckpoint, note: str) -> str:
+    async def _signed(self, joint: JointCheckpoint, note: str = "", by: Sequence[NoteVerifier] = ()) -> str:
         signer = await asyncio.to_thread(log_key.load, self._journal.folder.parent)
-        return countersigned(joint, signer, note)
+        return countersigned(joint, signer, note, by)
 
     async def _judged(self, closing: Closing, note: str) -> Choice:
         """Return whether to post a joint checkpoint; it is signed by this log then."""
@@ -157,14 +158,14 @@ class JointDays:
             return self._refused(closing.day, "forged", str(error))
         if (joint.base, joint.day) != (self._base, closing.day):
             return self._refused(closing.day, "forged", joint.origin)
+        if different := {self._shard, *self._others} ^ set(joint.names):
+            return self._refused(closing.day, "unnamed", ", ".join(sorted(different)))
         own = joint.closing_of(self._journal.origin)
         if own is None:
             return Choice(why="without")
         if own != Checkpoint.of_note(closing.note):
             return self._refused(closing.day, "other", own.text)
-        if unnamed := {self._shard, *self._others} - set(joint.names):
-            return self._refused(closing.day, "unnamed", ", ".join(sorted(unnamed)))
-        self._posted = {joint.root_text: await self._signed(joint, note)}
+        self._posted = {joint.root_text: await self._signed(joint, note, verifiers)}
         return Choice(joint=joint.root_text)
 
     def _refused(self, day: str, why: OwnBecause, found: str) -> Choice:

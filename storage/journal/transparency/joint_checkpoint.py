@@ -30,7 +30,7 @@ from storage.journal.merkle import fold, leaf_hash, perfect_subtrees
 
 from .checkpoint import Checkpoint
 from .cosignature import with_lines
-from .signed_note import NoteVerifier, Signer, open_note, split_note
+from .signed_note import NoteVerifier, Signer, open_note, signature_line, split_note
 
 _ORIGIN = re.compile(r"([^\n]+)/all-shards/([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _CLOSING = re.compile(r"closing ([a-z][a-z0-9]*) (0|[1-9][0-9]{0,15}) ([A-Za-z0-9+/]{43}=)")
@@ -126,19 +126,26 @@ def open_joint(note: str, verifiers: Sequence[NoteVerifier]) -> JointCheckpoint:
     Raises `Invalid` otherwise, and if a signature by one of these keys does not hold.
     """
     joint = joint_in(note)
-    open_note(note, [verifier for verifier in verifiers if joint.closing_of(verifier.name)])
+    open_note(note, _covered(joint, verifiers))
     return joint
 
 
-def countersigned(joint: JointCheckpoint, signer: Signer, note: str = "") -> str:
-    """Return the joint checkpoint signed by a log, or its note with that signature added.
+def countersigned(joint: JointCheckpoint, signer: Signer, note: str = "", by: Sequence[NoteVerifier] = ()) -> str:
+    """Return the joint checkpoint signed by a log, after the signatures in `note` `by` the keys of others it covers.
 
-    Raises `Invalid` if it does not cover that log.
+    Lines by other keys are left out. It is not checked whether those taken hold (`open_joint`). Raises `Invalid` if the
+    joint checkpoint does not cover the log that signs.
     """
     if joint.closing_of(signer.name) is None:
         raise Invalid(f"joint checkpoint: it does not cover the log {signer.name}")
-    signed = signer.sign(joint.text)
-    return with_lines(note, signed.splitlines(keepends=True)[-1:]) if note else signed
+    head, gap, own = signer.sign(joint.text).rpartition("\n\n")
+    there = {(name, blob[:4]): signature_line(name, blob) for name, blob in (split_note(note)[1] if note else ())}
+    keys = [(verifier.name, verifier.key_id) for verifier in _covered(joint, by)]
+    return with_lines(f"{head}{gap}", [*(there[key] for key in keys if key in there), own])
+
+
+def _covered(joint: JointCheckpoint, verifiers: Sequence[NoteVerifier]) -> list[NoteVerifier]:
+    return [verifier for verifier in verifiers if joint.closing_of(verifier.name)]
 
 
 def _size_and_root(closing: Checkpoint) -> str:

@@ -13,7 +13,7 @@ from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.daily_checkpoints import Closing
 from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned, open_joint
 from storage.journal.transparency.log_key import load
-from storage.journal.transparency.signed_note import Signer
+from storage.journal.transparency.signed_note import MAX_SIGNATURES, Signer, signature_line, split_note
 from tests.fakes.exchange import MemoryExchange
 from tests.fakes.joint_table import MemoryJointTable
 from tests.theatre.shard import NOON, Shard
@@ -241,6 +241,30 @@ async def test_what_somebody_wrote_into_the_database_is_not_posted(
     one.table.notes[DAY] = await forgery(one, two, joint)
     for member in members:
         assert about(await member.chooses()) == ("", "forged", ["shards.joint-forged"])
+
+
+async def test_lines_that_somebody_added_are_not_posted(members: Two) -> None:
+    """Else a note would soon have too many lines to be one, or be too long for a message."""
+    one, two = members
+    for member in members:
+        member.enters()
+    await two.chooses()
+    foreign = [signature_line(f"example.org/x{n}", bytes(700)) for n in range(MAX_SIGNATURES - 1)]
+    one.table.notes[DAY] += "".join(foreign)
+    note = await one.posts(await one.chooses())
+    assert joint_of(note, one, two).without == ()
+    assert [name for name, _ in split_note(note)[1]] == ["example.org/two", "example.org/one"]
+
+
+async def test_one_that_names_more_shards_than_there_are_is_not_posted(members: Two) -> None:
+    """Else whoever has the key of one log could make it too long for a message."""
+    one, two = members
+    closings = [Checkpoint.of_note(member.closing.note) for member in members]
+    joint = JointCheckpoint.of(BASE, DAY, closings, [f"x{n}" for n in range(9_000)])
+    for member in members:
+        member.enters()
+    one.table.notes[DAY] = countersigned(joint, two.signer)
+    assert about(await one.chooses()) == ("", "unnamed", ["shards.joint-unnamed"])
 
 
 async def test_one_that_was_replaced_since_it_was_chosen_is_not_posted(members: Two) -> None:

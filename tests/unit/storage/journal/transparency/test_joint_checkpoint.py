@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from moderation.values.errors import Invalid
 from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
 from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned, is_joint, open_joint
-from storage.journal.transparency.signed_note import Signer
+from storage.journal.transparency.signed_note import Signer, signature_line, split_note
 
 BASE, DAY = "example.org/answerable", "2026-11-24"
 NAMES = ("four", "one", "three", "two")  # in the order of names
@@ -137,8 +137,10 @@ def test_only_logs_that_it_covers_can_sign(joint: JointCheckpoint) -> None:
 def test_a_countersignature_is_added_once_and_all_have_to_hold() -> None:
     joint = JointCheckpoint.of(BASE, DAY, [closing("one"), closing("two")], [])
     note = countersigned(joint, SIGNERS["one"])
-    both = countersigned(joint, SIGNERS["two"], note)
-    assert countersigned(joint, SIGNERS["two"], both) == both
+    foreign = signature_line("example.org/stranger", bytes(700))
+    both = countersigned(joint, SIGNERS["two"], note + foreign, VERIFIERS)
+    assert [name for name, _ in split_note(both)[1]] == [f"{BASE}/one", f"{BASE}/two"]
+    assert countersigned(joint, SIGNERS["two"], both, VERIFIERS) == both
     for name in ("one", "two"):
         assert open_joint(both, [SIGNERS[name].verifier]) == joint
     other = JointCheckpoint.of(BASE, DAY, [closing("one"), closing("two", 8)], [])

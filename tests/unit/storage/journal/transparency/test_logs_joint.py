@@ -43,8 +43,9 @@ def signed(shards: Shards, *by: str, closings: list[Checkpoint] | None = None, w
     """Return the joint checkpoint of the day, signed by these shards."""
     covered = closings if closings is not None else [closing(place) for place in shards.values()]
     joint, note = JointCheckpoint.of(BASE, DAY, covered, without), ""
-    for name in by:
-        note = countersigned(joint, load(shards[name].data_dir), note)
+    signers = [load(shards[name].data_dir) for name in by]
+    for signer in signers:
+        note = countersigned(joint, signer, note, [each.verifier for each in signers])
     return note
 
 
