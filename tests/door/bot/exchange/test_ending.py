@@ -1,6 +1,7 @@
 """Stories of what an operator takes back in one shard: it is taken back in all, whichever recorded it first."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from moderation.model.facts import (
     Learnt,
     ListMatched,
     ListSpared,
+    RecordsRestored,
     SanctionEnded,
     SanctionStarted,
 )
@@ -139,3 +141,40 @@ async def test_who_is_no_longer_spared_in_one_shard_is_not_spared_in_any_and_the
         async with shard.stores.database.read() as db:
             assert await queries.records_sparing(db, ListSpared(step="unspared", list="cme", subject=ANN)) == []
     assert any(isinstance(action, MatchAgain) for action in await three.actions())
+
+
+async def test_an_end_of_the_lost_time_leaves_the_ban_that_has_its_number_now(
+    shards: list[Shard], tmp_path: Path
+) -> None:
+    one, two, _three = shards
+    await one.close()
+    one.copy_to(tmp_path / "backup")
+    await one.open()
+    for _ in range(5):
+        await one.say(RoomId("!one1:example.org"), MO, "hello")
+    number = one.stores.journal.size
+    await one.pipeline.commit((BARRED,))
+    await told(shards, (0, 1), (0, 2))
+    await one.close()
+    one.replace_by(tmp_path / "backup")
+    await one.open()
+    await one.pipeline.commit((RecordsRestored(era="r7", made=NOON, cases=100, size=one.stores.journal.size),))
+    await one.again()
+    while one.stores.journal.size < number:
+        await one.say(RoomId("!one1:example.org"), MO, "hello")
+    await one.pipeline.commit((replace(BARRED, until=BARRED.until + 1),))
+    assert one.stores.journal.size - 1 == number
+    await told(shards, (0, 1), (0, 2))
+    assert [await until(shard) for shard in shards] == [[1], [0, 1], [0, 1]]
+    for left, n in (([1], 0), ([], 0)):
+        async with two.stores.database.read() as db:
+            held = sorted(await queries.all_in_force(db), key=lambda each: each.until)
+        await two.pipeline.commit([held[n].end("command", on=-1)])
+        await told(shards, (1, 2), (1, 0))
+        assert [await until(shard) for shard in shards] == [left, left, left]
+
+
+async def until(shard: Shard) -> list[int]:
+    """Return how much longer than the first one the bans there last."""
+    async with shard.stores.database.read() as db:
+        return sorted(each.until - BARRED.until for each in await queries.all_in_force(db))
