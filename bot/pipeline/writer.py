@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.values.errors import Broken
 from storage import queries
 from storage.database.database import Database
+from storage.database.rows import make_changes
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
 from storage.projections import set_all_meta
@@ -92,8 +93,9 @@ class Writer:
             raise
 
     async def write_staged(self, unit: UnitOfWork) -> None:
-        """Write what is staged to the journal now."""
+        """Write what is staged to the journal now, after all changes before it: one that fails must not follow it."""
         if unit.staged:
+            await make_changes(unit.db)
             first = await self.write(unit.staged)
             assert first == unit.first, "somebody else wrote to the journal"
             unit.written()

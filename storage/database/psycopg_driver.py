@@ -3,9 +3,8 @@
 Rules kept here:
 - The rows of a statement are fetched with it, and nothing of it stays open.
 - Statements needed at once go in one pipeline (`rows_of`), and so does one that is run for many rows.
-- A transaction begins in the pipeline of its first statement, with what must hold in each (the fence). Changes in it,
-  whose rows nobody waits for, go with the next query or with the commit; an error of theirs is raised there. After
-  it the transaction cannot be committed, even if somebody catches it.
+- A transaction begins in the pipeline of its first statement, with what must hold in each (the fence). Changes in it
+  are put off until its next query or its commit (`put_off.py`).
 - Text and changes of tables, which are rare, are left to SQLAlchemy.
 - Values are as on SQLite: whole numbers of any kind are `int`; a text cannot hold U+0000 here, which becomes U+FFFD.
 
@@ -22,17 +21,17 @@ from psycopg.adapt import Buffer, Dumper, Loader
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 from sqlalchemy import Insert
-from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from . import postgresql_types
 from .engine import TableConnection, TableEngine
+from .put_off import PutOff
 from .rows import Asked, Rows
 from .statements import MOST, Result, Statements
 
 STATEMENTS = Statements(postgresql_types.StatementDialect(paramstyle="numeric_dollar"))  # type: ignore[no-untyped-call]
-_MOST_PUT_OFF = 1_000  # changes that wait for the next query
 Step = tuple[str, Sequence[object]]  # a statement and its values
 _TO_CLEAN = """SELECT quote_ident(schemaname) || '.' || quote_ident(relname) FROM pg_stat_user_tables
     WHERE (schemaname IN (current_schema(), 'answerable_shared') OR starts_with(schemaname, current_schema() || '$'))
@@ -75,8 +74,7 @@ class PostgresqlConnection(TableConnection):
         """Prepare a connection. `beginning` begins each transaction; without it every statement is one of its own."""
         super().__init__(engine)
         self._each = beginning
-        self._put_off: list[Step] = []  # what must be done before the next statement, or with the commit
-        self._lacks = False  # a change of this transaction that was put off was not made
+        self._put_off: PutOff[Step] = PutOff()
         self._turn = asyncio.Lock()  # of a pipeline
 
     async def execute(self, statement: Any, parameters: Any = None, **more: Any) -> Any:
@@ -115,8 +113,7 @@ class PostgresqlConnection(TableConnection):
 
     async def commit(self) -> None:
         """End the transaction, if there is one. Raises PendingRollbackError if a change in it could not be made."""
-        if self._lacks:
-            raise PendingRollbackError("A change of this transaction was not made, so nothing of it is committed.")
+        self._put_off.refuse_to_commit()
         if self._put_off:
             await self._run([("COMMIT", ())])
         if self.in_transaction():  # begun by SQLAlchemy
@@ -127,7 +124,7 @@ class PostgresqlConnection(TableConnection):
 
     async def rollback(self) -> None:
         """Undo the transaction; that of a connection that is lost is undone by the server."""
-        self._put_off, self._lacks = [], False
+        self._put_off.forget()
         await super().rollback()
         if self.invalidated or self._driver.closed:
             return
@@ -155,9 +152,13 @@ class PostgresqlConnection(TableConnection):
         if self._beginning() or self._put_off:
             await self._run([])
 
+    async def make_changes(self) -> None:
+        """Make the changes that were put off now."""
+        if self._put_off:
+            await self._run([])
+
     async def _put_these_off(self, steps: Sequence[Step]) -> None:
-        self._put_off += steps
-        if len(self._put_off) >= _MOST_PUT_OFF:
+        if self._put_off.add(steps):
             await self._run([])
 
     async def _run(self, steps: Sequence[Step]) -> list[Sequence[Any]]:
@@ -166,14 +167,13 @@ class PostgresqlConnection(TableConnection):
             if self.invalidated:
                 await self.get_raw_connection()  # opens it again
             driver = self._driver
-            before = [*self._beginning(), *self._put_off]
-            lacked, self._lacks, self._put_off = self._lacks, self._lacks or bool(self._put_off), []
-            with _as_of_sqlalchemy():
+            beginning = self._beginning()
+            with self._put_off.taken() as waiting, _as_of_sqlalchemy():
+                before = [*beginning, *waiting]
                 if not before and len(steps) == 1:
                     return [await _done(await _asked(driver, steps[0]))]
                 async with driver.pipeline():
                     cursors = [await _asked(driver, step) for step in (*before, *steps)]
-                self._lacks = lacked
                 return [await _done(cursor) for cursor in cursors[len(before) :]]
 
 

@@ -24,6 +24,9 @@ class ManyAtOnce(Protocol):
     async def rows_of(self, asked: Sequence[Asked]) -> list[Rows]:
         """Run statements, and return the rows of each, in order."""
 
+    async def make_changes(self) -> None:
+        """Make the changes that wait for the next query or the commit now."""
+
     async def rows_then(
         self, asked: Sequence[Asked], then: Callable[[list[Rows]], Sequence[Asked]]
     ) -> tuple[list[Rows], list[Rows]]:
@@ -33,6 +36,11 @@ class ManyAtOnce(Protocol):
 async def rows_of(db: AsyncConnection, *asked: Asked) -> list[Rows]:
     """Run statements, and return the rows of each, in order. Values and columns must be numbers and texts."""
     return await cast(ManyAtOnce, db).rows_of(asked)
+
+
+async def make_changes(db: AsyncConnection) -> None:
+    """Make the changes that wait for the next query or the commit now, so that an error of theirs is raised here."""
+    await cast(ManyAtOnce, db).make_changes()
 
 
 async def rows_then(

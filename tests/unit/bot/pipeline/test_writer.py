@@ -4,10 +4,14 @@ import gc
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.app import records_only
 from bot.config.config import load_config
 from moderation.model.facts import BotStarted
+from storage import schema
 
 HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
 
@@ -38,3 +42,21 @@ async def test_after_a_failed_turn_nobody_else_begins(
     await refused(tmp_path, monkeypatch)
     gc.collect()
     assert [str(each.message) for each in recwarn] == []
+
+
+async def test_a_change_that_cannot_be_made_keeps_the_records_of_its_unit_out_of_the_journal(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(HEAD)
+    (tmp_path / "data").mkdir(mode=0o700)
+
+    async def twice(db: AsyncConnection) -> None:
+        for _ in range(2):
+            await db.execute(insert(schema.meta).values(key="once", value=""))
+
+    async with records_only(load_config(tmp_path / "config.toml")) as operations:
+        pipeline = operations._pipeline
+        size = pipeline.writer.journal.size
+        with pytest.raises(IntegrityError):
+            await pipeline.commit((BotStarted(version="1"),), also=twice)
+        assert pipeline.writer.journal.size == size
+        await pipeline.commit((BotStarted(version="2"),))
+        assert pipeline.writer.journal.size == size + 1

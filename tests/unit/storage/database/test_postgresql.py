@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Pending
 from moderation.model.actions.rooms import Align
 from moderation.values.ids import RoomId
 from storage import outbox, schema
-from storage.database import psycopg_driver
+from storage.database import put_off
 from storage.database.database import Database, commits_of
 from storage.database.place import DatabasePlace
 from storage.database.psycopg_driver import PostgresqlConnection
@@ -96,7 +96,7 @@ async def test_changes_cost_no_round_trip_of_their_own(database: Database, monke
 
 
 async def test_many_changes_do_not_wait_for_the_end(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(psycopg_driver, "_MOST_PUT_OFF", 5)
+    monkeypatch.setattr(put_off, "MOST", 5)
     async with database.write() as db:
         with pytest.raises(IntegrityError):
             for _ in range(3):

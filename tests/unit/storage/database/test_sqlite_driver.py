@@ -4,17 +4,18 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
 import pytest
 from sqlalchemy import bindparam, event, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, PendingRollbackError
 from sqlalchemy.util import LRUCache
 
 from storage import schema
-from storage.database import sqlite_driver
+from storage.database import put_off, sqlite_driver
 from storage.database.database import Database
 from storage.database.place import DatabasePlace
 from storage.database.rows import Asked, Rows, rows_of, rows_then
@@ -95,6 +96,62 @@ async def test_a_read_only_transaction_ends_without_a_thread_switch(
     async with database.read() as db:
         await db.execute(ORDERED)
     assert handed == ["_do"]
+
+
+async def test_changes_go_with_the_next_query_or_the_commit(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[str] = []
+    really: Any = aiosqlite.Connection._execute
+
+    async def note(self: Any, work: Any, *args: Any, **more: Any) -> Any:
+        handed.append(work.__name__)
+        return await really(self, work, *args, **more)
+
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", note)
+    async with database.write() as db:
+        await db.execute(schema.meta.delete().where(schema.meta.c.key == "a"))
+        await db.execute(insert(schema.meta).values(key="d", value=""))
+        assert handed == []
+        assert list((await db.execute(ORDERED)).scalars()) == ["b", "c", "d"]
+        await db.execute(update(schema.meta).values(value="new"))
+        await rows_of(db, (insert(schema.meta).values(key=bindparam("key"), value=""), {"key": "e"}))
+        assert len(handed) == 1
+    assert len(handed) == 2
+    async with database.read() as db:
+        assert list((await db.execute(ORDERED)).scalars()) == ["b", "c", "d", "e"]
+
+
+@pytest.mark.parametrize("swallowed", [False, True])
+async def test_a_transaction_without_one_of_its_changes_is_never_committed(database: Database, swallowed: bool) -> None:
+    with pytest.raises(PendingRollbackError if swallowed else IntegrityError):
+        async with database.write() as db:
+            await db.execute(schema.meta.delete().where(schema.meta.c.key == "a"))
+            await db.execute(insert(schema.meta).values(key="b", value="again"))
+            with suppress(IntegrityError) if swallowed else nullcontext():
+                await db.execute(ORDERED)
+            await db.execute(insert(schema.meta).values(key="d", value=""))
+    async with database.write() as db:
+        await db.execute(insert(schema.meta).values(key="e", value=""))
+        assert list((await db.execute(ORDERED)).scalars()) == [*KEYS, "e"]
+
+
+async def test_what_only_sqlalchemy_runs_sees_the_changes_before_it(database: Database) -> None:
+    async with database.write() as db:
+        await db.execute(schema.meta.delete().where(schema.meta.c.key == "a"))
+        assert (await db.execute(text("SELECT count(*) FROM meta"))).scalar_one() == 2
+        await db.execute(schema.meta.delete().where(schema.meta.c.key == "b"))
+        assert (await db.exec_driver_sql("SELECT count(*) FROM meta")).scalar_one() == 1
+
+
+async def test_many_changes_are_made_before_the_commit(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(put_off, "MOST", 2)
+    async with database.write() as db:
+        raw: Any = (await db.get_raw_connection()).driver_connection
+        await db.execute(insert(schema.meta).values(key="d", value=""))
+        assert not raw.in_transaction
+        await db.execute(insert(schema.meta).values(key="e", value=""))
+        assert raw.in_transaction
 
 
 async def test_errors_come_as_sqlalchemys_and_the_transaction_is_undone(database: Database) -> None:
