@@ -119,8 +119,7 @@ async def test_a_ban_says_that_everything_goes_unless_something_harmless_would(g
     garden.server.redacts_all = False
     garden.say("ben", "good morning")
     said = [*await spam(garden, "ann"), *await spam(garden, "ben")]
-    for name in ("ann", "ben"):
-        garden.say("manager", f"!ban {garden.people[name]} 1d")
+    await garden.bot.has(*(garden.say("manager", f"!ban {garden.people[name]} 1d") for name in ("ann", "ben")))
     await finish(garden)
     bans = {
         event.raw["state_key"]: event.raw["content"].get("org.matrix.msc4293.redact_events", False)

@@ -11,6 +11,7 @@ from moderation.model.facts import SanctionEnded, SanctionStarted
 from moderation.values.ids import RoomId
 from storage import queries
 from storage.queries.shards import orders_in_force
+from tests.examples import tried
 from tests.fakes.exchange import MemoryExchange
 from tests.theatre.shard import Shard, apart
 
@@ -36,7 +37,7 @@ class Late(MemoryExchange):
         return shown if shown and shown[-1].index > index else []
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=tried(4), deadline=None)
 @given(st.randoms(use_true_random=False))
 async def test_three_shards_agree_and_one_of_them_takes_the_rights(chance: Random) -> None:
     exchange = Late(chance)
@@ -80,7 +81,7 @@ async def test_three_shards_agree_and_one_of_them_takes_the_rights(chance: Rando
             await shard.close()
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=tried(4), deadline=None)
 @given(st.randoms(use_true_random=False))
 async def test_bans_from_all_rooms_and_their_ends_that_cross_on_the_way_give_the_same_in_all(chance: Random) -> None:
     exchange = Late(chance)

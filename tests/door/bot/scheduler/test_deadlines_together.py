@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from moderation.model.facts import CaseOpened, CreditChanged, SanctionStarted
 from moderation.values.ids import UserId
 from tests.door.offline import ANNA, MARK, MINA, OLGA, RULES, Offline, offline
+from tests.examples import tried
 
 NOT_SHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)  # an example takes a second
 DAY, OFTEN, MINUTE = 86_400_000, 11 * 60_000, 60_000
@@ -77,7 +78,7 @@ async def test_many_deadlines_in_one_pass_have_the_same_effect_as_one_by_one(
     assert sorted(demoted) == ([MARK, MINA] if count >= 13 else [])
 
 
-@settings(max_examples=5, phases=NOT_SHRUNK)
+@settings(max_examples=tried(5), phases=NOT_SHRUNK)
 @given(
     said=st.lists(
         st.tuples(st.integers(11, 90).map(lambda minutes: minutes * MINUTE), st.sampled_from([ANNA, MARK, MINA])),
