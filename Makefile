@@ -23,7 +23,7 @@ help:
 	@echo "make wheel   build the wheel into dist/, for pipx or pip on another machine"
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
 	@echo "make test    run the tests, some of them against a real Synapse: 10 minutes on two idle cores"
-	@echo "make test-long run those that play at length with other programs: browsers, clients, two Synapses, kills; some 15 minutes"
+	@echo "make test-long run those that play at length with other programs (browsers, clients, two Synapses, kills), and try more examples; some 15 minutes"
 	@echo "make test-postgresql run the tests of the storage on both databases, and all of tests/door on PostgreSQL"
 	@echo "make faults  kill the bot at every step in turn, and at random ones; some hours, PLACES=50 for less"
 	@echo "make fuzz    try hostile inputs for ten minutes, or ARGS=\"--minutes 60\""
@@ -66,7 +66,7 @@ test: $(STAMP)
 	$(PYTEST) --ignore tests/long $(ARGS)
 
 test-long: $(STAMP)
-	$(PYTEST) -o testpaths=tests/long $(ARGS)
+	EXAMPLES=all $(PYTEST) -m "long or hypothesis" $(ARGS)
 
 # Every test of the storage runs on both databases in `make test`, those of the door only in part: here all of them do.
 test-postgresql: $(STAMP)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.examples import tried
 from tests.postgres import shared
 from tests.postgres.engines import engine
 from tests.postgres.fixtures import own_postgres, postgres, postgres_tables_url, postgres_url
@@ -18,10 +19,11 @@ from tests.theatre import shared_synapse
 
 __all__ = ["engine", "own_postgres", "postgres", "postgres_tables_url", "postgres_url"]  # fixtures
 
-settings.register_profile("answerable", deadline=None)
+settings.register_profile("answerable", max_examples=tried(100), deadline=None)
 settings.load_profile("answerable")
 
-SLOW = ("long", "synapse", "door", "browser")  # folders of tests that start processes and wait for them
+LONG = "long"
+SLOW = (LONG, "synapse", "door", "browser")  # folders of tests that start processes and wait for them
 LIMITED = "synapse_limited"
 OPENING = "opening"
 BROWSER = "browser"
@@ -63,6 +65,13 @@ def pytest_configure(config: pytest.Config) -> None:
     shared_synapse.prepare(config)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what `make test-long` runs besides property tests."""
+    if _folder(item.path) == LONG:
+        item.add_marker(LONG)
+
+
+@pytest.hookimpl(trylast=True)  # after those that are not asked for went
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Slow ones first, spread over the workers of xdist: what is left at the end is then short, and can be shared.
 
@@ -87,4 +96,8 @@ def _shared(item: pytest.Item) -> object:
 
 
 def _is_slow(file: Path) -> bool:
-    return not set(SLOW).isdisjoint(file.relative_to(Path(__file__).parent).parts)
+    return _folder(file) in SLOW
+
+
+def _folder(file: Path) -> str:
+    return file.relative_to(Path(__file__).parent).parts[0]

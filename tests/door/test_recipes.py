@@ -32,6 +32,7 @@ FILES = (
     "tests/conftest.py",
     "tests/door/offline.py",
     "tests/door/recipe_story.py",
+    "tests/examples.py",
     "tests/unit/test_registries.py",
 )
 RULE, COMMAND = "moderation/rules/endings.py", "bot/commands/ping.py"

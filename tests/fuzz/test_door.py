@@ -27,12 +27,13 @@ from storage.database.place import FILE, DatabasePlace
 from storage.export.export import ExportRequest, export
 from storage.export.selection import Selection
 from storage.record_mapping import raw_of_record
+from tests.examples import tried
 from tests.fuzz import events
 from tests.fuzz.door import OPERATOR, Door, defects
 from tests.fuzz.targets import begins_a_formula, tags_of
 from tests.fuzz.vocabulary import deep
 
-TRIES = 60  # each of up to eight events
+TRIES = tried(60)  # each of up to eight events
 NOT_OF_THE_RECORDS = ("meta", "outbox", "alembic_version", "sqlite_sequence", "challenges", "link_requests")
 
 

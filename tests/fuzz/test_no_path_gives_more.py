@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from moderation.model.facts import FACTS, CaseAssigned, CaseGrew
+from tests.examples import tried
 from tests.fuzz.door import OPERATOR, defects
 from tests.fuzz.elsewhere import changed, everybody_elsewhere, play
 from tests.fuzz.moves import Move
@@ -24,8 +25,8 @@ from tests.fuzz.said import event_of, steps
 from tests.fuzz.scenes import scripts
 from tests.fuzz.world import ANN, BANNED, BEN, GONE, GROUP, MAX, MIA, OWNER, World
 
-TRIES = 90  # each of up to ten things said or pressed
-SCRIPTS = 30  # each of eight scenes or more, of a few moves
+TRIES = tried(90)  # each of up to ten things said or pressed
+SCRIPTS = tried(30)  # each of eight scenes or more, of a few moves
 
 options = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 

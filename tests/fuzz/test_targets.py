@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.examples import tried
 from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
-TRIES = 150
+TRIES = tried(150)
 
 
 @pytest.mark.parametrize("file", sorted(CORPUS.glob("*/*")), ids=lambda file: f"{file.parent.name}/{file.name}")
@@ -18,6 +19,7 @@ def test_inputs_that_once_did_harm_are_harmless(file: Path) -> None:
     target.check(target.load(file.read_bytes()))
 
 
+@pytest.mark.hypothesis  # as those that are written with @given are by hypothesis
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 def test_the_target_holds_for_any_input(target: Target) -> None:
     @settings(

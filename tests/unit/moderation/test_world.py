@@ -11,6 +11,7 @@ from moderation.model.builtin_rules import OVERDUE
 from moderation.model.facts import Outcome
 from moderation.values.errors import IllegalStep, Refused
 from moderation.values.ids import UserId
+from tests.examples import tried
 from tests.unit.moderation.builders import ANNA, DAY, HOUR, MARK, MINA, OLGA, OPERA, policy, terms
 from tests.unit.moderation.known_room import BEN
 from tests.unit.moderation.world import World
@@ -116,7 +117,7 @@ class People(RuleBasedStateMachine):
 
 TestPeople = People.TestCase
 TestPeople.settings = settings(
-    max_examples=120, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=tried(120), stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

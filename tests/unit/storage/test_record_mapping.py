@@ -33,6 +33,7 @@ from storage.journal.record import NOBODY, Draft, Part, Record
 from storage.journal.record_kinds.check import check_draft
 from storage.journal.record_kinds.table import KINDS
 from storage.record_mapping import draft_of_event, draft_of_fact, fact_of_record, raw_of_record
+from tests.examples import tried
 
 ROOM, CODE = RoomId("!garden:example.org"), GroupCode("G-7F3K")
 ANNA, BOT = UserId("@anna:example.org"), UserId("@bot:example.org")
@@ -102,7 +103,7 @@ def written(fact: Fact) -> Draft:
     return draft_of_fact(fact, NOON, CODE if fact.room else None, person_of)
 
 
-@settings(max_examples=25)  # of each of twenty classes
+@settings(max_examples=tried(25))  # of each of twenty classes
 @pytest.mark.parametrize("cls", FACTS)
 @given(st.data())
 def test_a_fact_comes_back_from_the_journal_as_it_was(cls: type[Fact], data: st.DataObject) -> None:
@@ -289,7 +290,7 @@ def test_an_event_comes_back_from_the_journal_as_it_was(raw: dict[str, Json]) ->
         assert found == event
 
 
-@settings(max_examples=60)
+@settings(max_examples=tried(60))
 @given(raws(), st.sampled_from(["full", "metadata"]))
 def test_no_event_is_mistaken_for_a_fact(raw: dict[str, Json], content: Any) -> None:
     event = receive(raw, ROOM, NOON)
@@ -305,7 +306,7 @@ def test_no_fact_is_mistaken_for_an_event(fact: Fact) -> None:
 SECRET = "wordsthatnobodymaykeep"
 
 
-@settings(max_examples=60)
+@settings(max_examples=tried(60))
 @given(raws())
 def test_with_metadata_only_no_words_of_a_message_reach_the_disk(raw: dict[str, Any]) -> None:
     raw["content"] = {
@@ -323,7 +324,7 @@ def test_with_metadata_only_no_words_of_a_message_reach_the_disk(raw: dict[str, 
     assert isinstance(event, Unreadable) or str(raw["event_id"]) in kept
 
 
-@settings(max_examples=60)
+@settings(max_examples=tried(60))
 @given(raws(), st.sampled_from([("metadata", ANNA), ("full", BOT)]))
 def test_an_event_without_its_words_comes_back_as_one_whose_words_were_taken_away(
     raw: dict[str, Any], how: tuple[Any, UserId]
@@ -337,7 +338,7 @@ def test_an_event_without_its_words_comes_back_as_one_whose_words_were_taken_awa
         assert isinstance(found, OtherEvent) or type(found) is type(event)
 
 
-@settings(max_examples=60)
+@settings(max_examples=tried(60))
 @given(raws())
 def test_the_bots_own_messages_are_recorded_without_words(raw: dict[str, Any]) -> None:
     raw["content"] = {**raw["content"], "body": SECRET, "formatted_body": SECRET}
@@ -348,7 +349,7 @@ def test_the_bots_own_messages_are_recorded_without_words(raw: dict[str, Any]) -
         assert SECRET not in json.dumps(dict(draft.parts[0].data))
 
 
-@settings(max_examples=60)
+@settings(max_examples=tried(60))
 @given(raws())
 def test_the_skeleton_of_an_event_names_nobody(raw: dict[str, Json]) -> None:
     draft = draft_of_event(receive(raw, ROOM, NOON), CODE, person_of)

@@ -13,6 +13,7 @@ from bot.crypto.account import CURVE, OLM
 from bot.crypto.encoding import b64
 from bot.crypto.olm import SESSIONS_KEPT, UNWEDGE_EVERY_MS
 from bot.crypto.room_keys import Decrypted
+from tests.examples import tried
 from tests.unit.bot.crypto.conftest import Make
 from tests.unit.bot.crypto.pair import Side
 
@@ -159,7 +160,7 @@ FIELDS = ("algorithm", "sender_key", "ciphertext", "code", "room_id", "session_i
 
 
 class TestWhateverComes:
-    @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=tried(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         st.lists(
             json_values
@@ -178,7 +179,7 @@ class TestWhateverComes:
         heard = await ben.take(*events, good)
         assert heard.keys == []
 
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=tried(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(kind=st.sampled_from([0, 1, 2, True, "0"]), body=st.binary(max_size=120))
     async def test_as_ciphertext_is_unreadable(self, ann: Side, ben: Side, kind: Any, body: bytes) -> None:
         ciphertext = {(await ben.us()).curve25519: {"type": kind, "body": b64(body)}}

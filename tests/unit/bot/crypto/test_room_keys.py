@@ -11,6 +11,7 @@ from bot.crypto import devices, undecrypted_events
 from bot.crypto.account import MEGOLM
 from bot.crypto.cross_signing import PrivateKeys
 from bot.crypto.room_keys import Decrypted, RoomKey, Sealed
+from tests.examples import tried
 from tests.unit.bot.crypto.conftest import Make
 from tests.unit.bot.crypto.pair import NOW, ROOM, Side
 
@@ -130,7 +131,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tried(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(change=st.dictionaries(st.sampled_from(["ciphertext", "session_id", "algorithm", "m.relates_to"]), json_values))
 async def test_any_event_is_read_or_stays_sealed(ann: Side, ben: Side, change: dict[str, Any]) -> None:
     event = await heard(ann, ben)

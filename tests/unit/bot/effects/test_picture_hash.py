@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from bot.effects import picture_hash
 from bot.effects.picture_hash import MOST_PIXELS, pdq_of
 from moderation.rules.images import turned
+from tests.examples import tried
 from tests.unit.bot.effects.pictures import picture, written
 
 # What Meta's own library (pdqhash 0.2.8) computes from the same pictures.
@@ -123,7 +124,7 @@ def test_other_formats_are_not_opened() -> None:
     assert pdq_of(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n") == ()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tried(50), deadline=None)
 @given(st.binary(max_size=500), st.sampled_from([b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"BM"]))
 def test_any_bytes_do_no_harm(data: bytes, begins: bytes) -> None:
     assert isinstance(pdq_of(begins + data), tuple)

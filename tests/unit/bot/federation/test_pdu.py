@@ -10,6 +10,7 @@ from bot.federation.errors import MalformedPdu, UnknownRoomVersion
 from bot.federation.pdu import MOST_BYTES, Pdu, content_hash, hashed_and_signed, with_signature_of
 from bot.federation.redaction import redacted
 from bot.federation.room_versions import ROOM_VERSIONS, room_version
+from tests.examples import tried
 from tests.unit.bot.federation.events import KEY, KEY_ID, SERVER, TYPES, VERSIONS, event, events
 from tests.unit.bot.federation.oracle import Oracle
 
@@ -26,7 +27,7 @@ def no_unsigned(value: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(drawn=events())
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tried(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_event_is_redacted_hashed_named_and_signed_as_synapse_does_it(
     oracle: Oracle, drawn: tuple[str, dict[str, Any]]
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from moderation.model.context import InForce
 from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, RoomPicture, align
 from moderation.values.ids import UserId
+from tests.examples import tried
 from tests.unit.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA
 from tests.unit.moderation.rooms.aligned_room import CREATOR, AlignedRoom
 
@@ -284,7 +285,7 @@ def lived(there: Simulated, steps: list[tuple[Any, Any, Any]]) -> None:
                 assert_holds(there)
 
 
-@settings(max_examples=400)
+@settings(max_examples=tried(400))
 @given(moves)
 def test_every_alignment_restores_what_should_hold_after_any_interruption(steps: list[Any]) -> None:
     there = Simulated()
@@ -301,7 +302,7 @@ def test_aligning_twice_changes_nothing(steps: list[Any]) -> None:
     assert there.look() == Alignment()
 
 
-@settings(max_examples=400)
+@settings(max_examples=tried(400))
 @given(moves, st.permutations(range(16)))
 def test_when_all_sanctions_have_ended_in_any_order_the_room_is_as_it_was(steps: list[Any], order: list[int]) -> None:
     there = Simulated()

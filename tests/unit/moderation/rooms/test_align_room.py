@@ -13,6 +13,7 @@ from moderation.model.facts import KeptStep
 from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, RoomPicture
 from moderation.rooms.align_room import MORE, SILENCED, align, join_rule, join_rules
 from moderation.values.ids import UserId
+from tests.examples import tried
 from tests.unit.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA, ROOM
 from tests.unit.moderation.rooms.aligned_room import CREATOR, AlignedRoom
 
@@ -392,7 +393,7 @@ def should_post(there: Simulated) -> set[UserId]:
     return able - ({ANNA} if ("mute", ANNA) in kinds else set())
 
 
-@settings(max_examples=400)
+@settings(max_examples=tried(400))
 @given(moves)
 def test_every_alignment_restores_what_should_hold_after_any_interruption(steps: list[Any]) -> None:
     there = Simulated()

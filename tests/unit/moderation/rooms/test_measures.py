@@ -23,6 +23,7 @@ from moderation.model.facts import (
 from moderation.rooms import measures
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
+from tests.examples import tried
 from tests.unit.moderation.builders import (
     ANNA,
     DAY,
@@ -337,7 +338,7 @@ class Room:
         return ()
 
 
-@settings(max_examples=400)
+@settings(max_examples=tried(400))
 @given(moves, st.sampled_from([POLICY, CLOSING]))
 def test_room_measures_are_unique_by_kind_and_end_only_if_in_force(steps: list[Any], by: Any) -> None:
     there = Room()

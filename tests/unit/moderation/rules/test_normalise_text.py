@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from moderation.rules.confusables import LOOKS_LIKE
 from moderation.rules.normalise_text import Form, normalise, visible
+from tests.examples import tried
 
 FORMS: tuple[Form, ...] = ("literal", "letters", "skeleton")
 ANY_TEXT = st.text(st.characters(), max_size=60)  # lone surrogates included
@@ -159,7 +160,7 @@ def test_the_largest_body_is_read_and_quoted(unit: str) -> None:
         assert read.quote(0, len(read.text)) == body.strip()
 
 
-@settings(max_examples=20)
+@settings(max_examples=tried(20))
 @given(st.integers(min_value=0, max_value=0x10FFFF - 500))
 def test_characters_of_every_plane_are_stable(first: int) -> None:
     for char in map(chr, range(first, first + 500)):

@@ -10,6 +10,7 @@ from moderation.rules.confusables import LOOKS_LIKE
 from moderation.rules.normalise_text import normalise
 from moderation.rules.terms import Terms, TermSettings
 from moderation.values.events import Text
+from tests.examples import tried
 from tests.unit.moderation.rules.posting import named, posted
 
 LATIN = "abcdefghijklmnopqrstuvwxyz"
@@ -198,7 +199,7 @@ def test_terms_that_can_match_nothing_are_refused(terms: object) -> None:
         TermSettings.model_validate({"terms": terms})
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=tried(5), deadline=None)
 @given(st.integers(min_value=0, max_value=9_999))
 def test_ten_thousand_terms_are_all_found(chosen: int) -> None:
     assert matched(MANY, f"see Word{chosen}x there") == f"Word{chosen}x"

@@ -18,6 +18,7 @@ from storage.export import verify
 from storage.export.contents import Contents
 from storage.export.selection import Selection
 from storage.journal.verify.verify import verify as verify_log
+from tests.examples import tried
 
 RECORD = "export-record.jsonl"
 Change = Callable[[Path], object]
@@ -240,7 +241,7 @@ def test_one_omitted_record_of_many_is_named(recording: Any, tmp_path: Path, mon
     assert "records.jsonl, line 13: record 12 was exported, but is not here" in verify.check(many).problems
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tried(150), deadline=None)
 @given(data=st.data())
 def test_any_byte_of_any_file_is_found_though_its_sum_is_made_to_fit(recorded: Path, data: st.DataObject) -> None:
     names = sorted(path.relative_to(recorded).as_posix() for path in recorded.rglob("*") if path.is_file())

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from moderation.values.errors import Broken, Refused
 from storage.export.selection import Selection
 from storage.journal.verify.verify import verify as verify_log
+from tests.examples import tried
 from tests.proofs import check_record
 
 FILES = [
@@ -71,7 +72,7 @@ class TestEverything:
             proof = (unpacked / "proofs" / f"{index}.tlog-proof").read_text("utf-8")
             assert check_record(line, proof, vkey).index == index
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=tried(40), deadline=None)
     @given(data=st.data())
     def test_checks_just_if_the_log_does(self, one_day: Any, data: st.DataObject) -> None:
         """Any byte of the day is changed: `verify` of the log and `verify.py` of its export say the same."""
@@ -293,6 +294,7 @@ from storage.journal.journal import Journal
 from storage.export.export import ExportRequest, export
 from storage.export.selection import Selection
 from bot.texts.catalog_words import CatalogWords
+from tests.examples import tried
 from storage.database.place import DatabasePlace
 
 data, count, every = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]

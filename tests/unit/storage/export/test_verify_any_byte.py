@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.export import verify
+from tests.examples import tried
 
 
 class TestOneByte:
     """A change of any single byte is found, and nothing crashes."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=tried(150), deadline=None)
     @given(data=st.data())
     def test_of_a_file(self, unpacked: Path, data: st.DataObject) -> None:
         names = sorted(path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file())
@@ -36,7 +37,7 @@ class TestOneByte:
                 assert any(problem.startswith("checkpoint: ") for problem in run.problems)
                 assert not any("any further" in problem for problem in run.problems)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=tried(100), deadline=None)
     @given(data=st.data())
     def test_of_a_record_or_proof_whose_sum_fits(self, unpacked: Path, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(["records.jsonl", "proofs/9.tlog-proof", "checkpoint", "log.vkey"]))
@@ -49,7 +50,7 @@ class TestOneByte:
             run = verify.check(unpacked)
         assert run.problems or same_meaning(original, forged)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=tried(150), deadline=None)
     @given(data=st.data())
     def test_of_a_zip(self, whole: Path, scratch: Path, data: st.DataObject) -> None:
         original = bytearray(whole.read_bytes())

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.export.verify import BASE, ORDER, P, add, decode_point, encode_point, multiply, signed_by
+from tests.examples import tried
 
 # RFC 8032, section 7.1: public key, message, signature.
 VECTORS = {
@@ -51,7 +52,7 @@ def by_cryptography(key: bytes, message: bytes, signature: bytes) -> bool:
     return True
 
 
-@settings(max_examples=25)
+@settings(max_examples=tried(25))
 @given(seed=st.binary(min_size=32, max_size=32), message=st.binary(max_size=200))
 def test_a_signature_of_another_library_holds(seed: bytes, message: bytes) -> None:
     private = Ed25519PrivateKey.from_private_bytes(seed)
@@ -59,7 +60,7 @@ def test_a_signature_of_another_library_holds(seed: bytes, message: bytes) -> No
     assert signed_by(key, message, private.sign(message))
 
 
-@settings(max_examples=60)
+@settings(max_examples=tried(60))
 @given(place=st.integers(0, 96 * 8 - 1), message=st.binary(max_size=20))
 def test_a_single_bit_decides_as_in_another_library(place: int, message: bytes) -> None:
     private = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(message).digest())

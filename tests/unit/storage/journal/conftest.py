@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from moderation.values.events import Json
 from moderation.values.ids import PersonId
@@ -17,10 +16,6 @@ from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record import NOBODY, Draft, Part
 from storage.journal.record_keys import PersonKeys
-
-# What takes long here is the disk, which others use at the same time: that is no finding.
-settings.register_profile("records", deadline=None)
-settings.load_profile("records")
 
 NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
 DAY_MS = 86_400_000

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from moderation.values.errors import Broken
 from storage.journal.journal import Journal
 from storage.journal.verify.verify import verify
+from tests.examples import tried
 from tests.unit.storage.journal.killed import KILLED, killed_at
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
@@ -121,7 +122,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=tried(40))
 @given(steps)
 def test_any_crash_sequence_reopens_and_verifies(
     new_place: Callable[[], Any], tools: Any, steps: list[tuple[str, int, int]]

@@ -18,6 +18,7 @@ from storage.moving.fingerprint import Fingerprint, Row, RowDigest
 from storage.moving.server_tables import ServerTables, storable
 from storage.moving.shapes import TableShape, state_shapes
 from storage.schema import metadata
+from tests.examples import tried
 
 THINGS = TableShape(
     "things", ("name", "user", "size", "data"), ("TEXT", "INTEGER", "INTEGER", "BLOB"), ("name", "user")
@@ -116,7 +117,7 @@ ANY_ROWS = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=tried(40), deadline=None)
 @given(ANY_ROWS)
 def test_the_order_of_both_engines_is_one(
     file: Path, server: Any, new_file: Callable[[], Path], rows: list[Row]

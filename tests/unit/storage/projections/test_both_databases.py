@@ -35,6 +35,7 @@ from storage.database.place import DatabasePlace
 from storage.journal.journal import Journal
 from storage.journal.record import Draft, Record
 from storage.record_mapping import draft_of_event
+from tests.examples import tried
 from tests.postgres.engines import Engine, on_postgresql
 from tests.theatre.state_tables import Copy, StateTables
 from tests.unit.moderation.builders import DAY, NOON
@@ -95,7 +96,7 @@ async def tables_of(records: Sequence[Record], place: DatabasePlace) -> Copy:
 
 
 @on_postgresql
-@settings(max_examples=6, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=tried(6), phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(steps())
 def test_any_records_give_the_same_tables(engine: Engine, told: list[tuple[Any, int, int]]) -> None:
     records = story(told)

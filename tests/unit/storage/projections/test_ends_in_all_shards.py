@@ -28,6 +28,7 @@ from moderation.shards.crossing import LogPlace, crosses, learnt, needed
 from moderation.values.ids import UserId
 from storage import schema
 from storage.projections import project
+from tests.examples import tried
 from tests.postgres.engines import ENGINES, POSTGRESQL, Engine
 from tests.unit.moderation.builders import ANNA, DAY, MARK, NOON, ROOM
 from tests.unit.storage.new_tables import EACH_IS_NEW, NewTables
@@ -133,7 +134,7 @@ async def shards(tables: list[NewTables]) -> AsyncIterator[list[OneShard]]:
         yield made
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=EACH_IS_NEW)
+@settings(max_examples=tried(40), deadline=None, suppress_health_check=EACH_IS_NEW)
 @given(st.randoms(use_true_random=False))
 async def test_the_same_holds_in_all_whatever_crossed_on_the_way(tables: list[NewTables], chance: Random) -> None:
     async with three_shards(tables) as shards:

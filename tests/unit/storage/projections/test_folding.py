@@ -12,6 +12,7 @@ from moderation.model.facts import RoomEntered, RoomStateChanged
 from moderation.values.errors import IllegalStep, Refused
 from storage import queries, schema
 from storage.projections import project, project_events
+from tests.examples import tried
 from tests.unit.moderation.builders import ANNA, CODE, DAY, HOUR, MARK, MINA, NOON, OLGA, OPERA, ROOM, said
 from tests.unit.moderation.known_room import BEN
 from tests.unit.moderation.test_world import POLICIES
@@ -60,7 +61,7 @@ def _act(world: World, who: str, what: str, newest: int) -> None:
             (world.leave if what == "leave" else world.come)(user)
 
 
-@settings(max_examples=40, suppress_health_check=EACH_IS_NEW)
+@settings(max_examples=tried(40), suppress_health_check=EACH_IS_NEW)
 @given(steps)
 async def test_facts_folded_in_memory_are_what_the_tables_hold(
     new_tables: NewTables, moves: list[tuple[int, str, str]]

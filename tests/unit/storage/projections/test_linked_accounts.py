@@ -26,6 +26,7 @@ from storage.projections import project
 from storage.projections.linked_accounts import linked, links_of
 from storage.state import link_requests
 from storage.state.link_requests import LinkRequest
+from tests.examples import tried
 from tests.unit.moderation.builders import ANNA, DAY, MARK, MINA, NOON, ROOM
 from tests.unit.storage.new_tables import EACH_IS_NEW, NewTables
 
@@ -175,7 +176,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=100, suppress_health_check=EACH_IS_NEW)
+@settings(max_examples=tried(100), suppress_health_check=EACH_IS_NEW)
 @given(steps)
 async def test_tables_rebuilt_after_erasing_are_the_same(new_tables: NewTables, facts: list[Fact]) -> None:
     numbered = list(enumerate(facts, 10))

@@ -26,6 +26,7 @@ from moderation.values.events import MembershipChanged
 from moderation.values.ids import GroupCode, UserId
 from storage import queries, schema
 from storage.projections import project, project_events, project_room_state
+from tests.examples import tried
 from tests.unit.moderation.builders import (
     ANNA,
     BOT,
@@ -180,7 +181,7 @@ comings_and_goings = st.lists(
 
 
 @given(comings_and_goings)
-@settings(max_examples=60, suppress_health_check=EACH_IS_NEW)
+@settings(max_examples=tried(60), suppress_health_check=EACH_IS_NEW)
 async def test_members_are_the_same_whether_events_come_together_or_one_by_one(
     new_tables: NewTables, moves: list[tuple[UserId, str, bool]]
 ) -> None:
@@ -284,7 +285,7 @@ def lived(moves: list[tuple[int, Any]]) -> History:
     return told
 
 
-@settings(max_examples=50, suppress_health_check=EACH_IS_NEW)
+@settings(max_examples=tried(50), suppress_health_check=EACH_IS_NEW)
 @given(steps)
 async def test_a_history_projected_and_read_back_is_what_was_decided_on(
     new_tables: NewTables, moves: list[tuple[int, str]]

@@ -32,6 +32,7 @@ from moderation.shards.crossing import LogPlace, crosses, learnt, needed
 from moderation.values.ids import UserId
 from storage import queries, schema
 from storage.projections import project
+from tests.examples import tried
 from tests.unit.moderation.builders import ANNA, DAY, MARK, MINA, NOON, ROOM
 from tests.unit.storage.new_tables import EACH_IS_NEW, NewTables
 
@@ -128,7 +129,7 @@ async def known_of(db: AsyncConnection) -> dict[UserId, object]:
     return found
 
 
-@settings(max_examples=25, suppress_health_check=EACH_IS_NEW)
+@settings(max_examples=tried(25), suppress_health_check=EACH_IS_NEW)
 @given(st.randoms(use_true_random=False))
 async def test_three_shards_agree_whatever_the_order_and_however_often_something_comes(
     new_tables: NewTables, chance: Random

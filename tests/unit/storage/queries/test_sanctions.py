@@ -26,6 +26,7 @@ from moderation.values.power_levels import Power
 from storage import queries, schema
 from storage.database.database import Database
 from storage.projections import project
+from tests.examples import tried
 from tests.postgres.engines import on_sqlite
 from tests.unit.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA, ROOM
 from tests.unit.storage.new_tables import EACH_IS_NEW, NewTables
@@ -188,7 +189,7 @@ _sanction = st.builds(
     sanctions=st.lists(_sanction, max_size=6),
     linked=st.booleans(),
 )
-@settings(max_examples=100, suppress_health_check=EACH_IS_NEW)
+@settings(max_examples=tried(100), suppress_health_check=EACH_IS_NEW)
 async def test_an_alignment_is_the_same_as_with_all_sanctions_there_are(
     new_tables: NewTables,
     members: dict[UserId, str],

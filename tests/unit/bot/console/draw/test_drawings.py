@@ -17,6 +17,7 @@ from bot.console.draw.path import PathStep, draw_path
 from bot.console.draw.strip import Lane, Stretch, draw_strip
 from bot.console.draw.svg import tag
 from bot.console.draw.week import draw_week
+from tests.examples import tried
 
 from .samples import NOON, SAMPLES, page, words
 
@@ -44,7 +45,7 @@ texts = st.text(st.characters(exclude_categories=())) | st.sampled_from(
         "x" * 60_000,
     ]
 )
-few = settings(max_examples=50)
+few = settings(max_examples=tried(50))
 languages = st.sampled_from(["en", "zh"])
 
 

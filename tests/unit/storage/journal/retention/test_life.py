@@ -17,6 +17,7 @@ from storage.journal.retention.legal_holds import holds_in_force
 from storage.journal.retention.purge import Retention, plan_purge
 from storage.journal.retention.targets import Targets
 from storage.journal.verify.verify import verify
+from tests.examples import tried
 from tests.proofs import check_record
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
@@ -173,7 +174,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=18)
+@settings(max_examples=tried(18))
 @given(st.lists(steps, min_size=8, max_size=14))
 def test_any_life_of_a_log(new_place: Callable[[], Any], tools: Any, steps: list[tuple[Any, ...]]) -> None:
     life = Life(new_place(), tools)
@@ -203,7 +204,7 @@ def lived(new_place: Callable[[], Any], tools: Any) -> Any:
     return place
 
 
-@settings(max_examples=150)
+@settings(max_examples=tried(150))
 @given(data=st.data())
 def test_any_change_of_a_value_is_found(
     lived: Any, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

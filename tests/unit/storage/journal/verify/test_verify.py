@@ -22,6 +22,7 @@ from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.signed_note import Signer
 from storage.journal.transparency.tiles import Tiles
 from storage.journal.verify.verify import verify
+from tests.examples import tried
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 CLOSED, OPEN = "day/2026-11-24.jsonl.zst", "day/2026-11-25.jsonl"
@@ -78,7 +79,7 @@ def test_a_sound_log(log: Path) -> None:
     assert seen[-1] == (400, 400)
 
 
-@settings(max_examples=300)
+@settings(max_examples=tried(300))
 @given(st.data())
 def test_any_changed_byte_in_any_line_is_found_and_the_line_named(finished: Any, data: st.DataObject) -> None:
     log = finished.folder
@@ -120,7 +121,7 @@ class spoiled:  # noqa: N801  (reads as a verb)
         shutil.rmtree(self.copy)
 
 
-@settings(max_examples=300)
+@settings(max_examples=tried(300))
 @given(st.data())
 def test_a_changed_byte_in_any_other_file_is_found(finished: Any, data: st.DataObject) -> None:
     log = finished.folder
@@ -135,7 +136,7 @@ def test_a_changed_byte_in_any_other_file_is_found(finished: Any, data: st.DataO
         assert not report.ok or (file == CLOSED and unpack(copy) == unpack(log))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tried(150), deadline=None)
 @given(st.data())
 def test_any_bytes_in_any_file_give_a_report(finished: Any, data: st.DataObject) -> None:
     log = finished.folder

@@ -1,0 +1,14 @@
+"""How many examples a property test tries: a quarter of its number, or all of them with EXAMPLES=all.
+
+`make test` tries a quarter. `make test-long` runs every property test again, with all.
+"""
+
+import os
+
+ALL = os.environ.get("EXAMPLES") == "all"
+SMALL = 6  # a number that is not reduced
+
+
+def tried(examples: int) -> int:
+    """Return how many of this number of examples this run tries."""
+    return examples if ALL else max(examples // 4, min(examples, SMALL))
