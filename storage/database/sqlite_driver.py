@@ -54,6 +54,15 @@ def _do(connection: sqlite3.Connection, many: bool, sql: str, values: Any) -> Se
         cursor.close()
 
 
+def _with_truths(rows: Sequence[Any], places: Sequence[int]) -> list[list[Any]]:
+    """Return rows with truths instead of numbers at these places; NULL stays None."""
+    found = [list(row) for row in rows]
+    for row in found:
+        for n in places:
+            row[n] = None if row[n] is None else bool(row[n])
+    return found
+
+
 class SqliteConnection(TableConnection):
     """A connection that hands statements to its thread itself."""
 
@@ -69,12 +78,12 @@ class SqliteConnection(TableConnection):
         if filled is None:
             await self.make_changes()
             return await super().execute(statement, parameters, **more)
-        sql, values, columns, many, is_change = filled
-        step = _Change(many, sql, values if many else values[0])
-        if is_change and self._is_writer:
+        step = _Change(filled.many, filled.sql, filled.values if filled.many else filled.values[0])
+        if filled.is_change and self._is_writer:
             await self._put_these_off([step])
-            return Result(columns)
-        return Result(columns, await self.hand_over(_do, *step))
+            return Result(filled.columns)
+        rows = await self.hand_over(_do, *step)
+        return Result(filled.columns, _with_truths(rows, filled.truths) if filled.truths else rows)
 
     async def exec_driver_sql(self, statement: str, *arguments: Any, **more: Any) -> Any:
         """Run a statement of SQLite's own."""

@@ -1,7 +1,8 @@
 """SQLAlchemy's statements, compiled once a process in the form that a driver takes.
 
 Rules kept here:
-- A statement that only SQLAlchemy knows how to run (text, changes of tables, converted values) is left to it.
+- A statement that only SQLAlchemy knows how to run (text, changes of tables, values that it converts) is left to it.
+  Truths, which SQLite gives as numbers, are converted here.
 - Nothing is compiled a second time, except for lists, of which each value has a mark.
 
 Left to others: running them (`sqlite_driver.py`, `psycopg_driver.py`).
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Insert
+from sqlalchemy import Boolean, Insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -39,6 +40,7 @@ class Filled(NamedTuple):
     columns: SimpleResultMetaData
     many: bool
     is_change: bool  # of rows, without asking for any
+    truths: Sequence[int]  # places of the columns that the driver gives as 0 or 1, and that are truths
 
 
 class _Plan(NamedTuple):
@@ -47,6 +49,7 @@ class _Plan(NamedTuple):
     is_change: bool
     columns: SimpleResultMetaData
     defaults: Sequence[tuple[str, object]]  # for columns that an INSERT does not name
+    truths: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +98,8 @@ class Statements:
         if compiled.post_compile_params:  # lists, of which each value has a mark
             expanded = compiled._process_parameters_for_postcompile(filled[0])
             sql, names, filled = expanded.statement, expanded.positiontup, [{**filled[0], **expanded.parameters}]
-        return Filled(
-            sql, [[each[name] for name in names or ()] for each in filled], plan.columns, many, plan.is_change
-        )
+        values = [[each[name] for name in names or ()] for each in filled]
+        return Filled(sql, values, plan.columns, many, plan.is_change, plan.truths)
 
     def ready(self, asked: Asked) -> Ready:
         """Return a statement built once, as the driver takes it."""
@@ -119,12 +121,13 @@ class Statements:
 
     def _new_plan(self, compiled: SQLCompiler) -> _Plan | None:
         columns = compiled._result_columns
-        converted = any(column.type._cached_result_processor(self._dialect, None) for column in columns)
-        if converted or compiled.isplaintext or compiled._bind_processors or compiled.update_prefetch:
+        converted = [n for n, each in enumerate(columns) if each.type._cached_result_processor(self._dialect, None)]
+        truths = [n for n in converted if isinstance(columns[n].type, Boolean)]
+        if truths != converted or compiled.isplaintext or compiled._bind_processors or compiled.update_prefetch:
             return None
         defaults: list[Any] = [each.default for each in compiled.insert_prefetch]
         names = [compiled._within_exec_param_key_getter(each) for each in compiled.insert_prefetch]
         values = [each.arg for each in defaults]
         is_change = not columns and (compiled.isinsert or compiled.isupdate or compiled.isdelete)
         named = SimpleResultMetaData([each.keyname for each in columns])
-        return _Plan(is_change, named, list(zip(names, values, strict=True)))
+        return _Plan(is_change, named, list(zip(names, values, strict=True)), truths)

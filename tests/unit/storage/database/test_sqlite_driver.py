@@ -10,7 +10,7 @@ from typing import Any
 
 import aiosqlite
 import pytest
-from sqlalchemy import bindparam, event, insert, select, text, update
+from sqlalchemy import bindparam, event, exists, insert, null, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError, PendingRollbackError
 from sqlalchemy.util import LRUCache
 
@@ -152,6 +152,25 @@ async def test_many_changes_are_made_before_the_commit(database: Database, monke
         assert not raw.in_transaction
         await db.execute(insert(schema.meta).values(key="e", value=""))
         assert raw.in_transaction
+
+
+async def test_truths_take_one_hand_over_and_are_truths(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[str] = []
+    really: Any = aiosqlite.Connection._execute
+
+    async def note(self: Any, work: Any, *args: Any, **more: Any) -> Any:
+        handed.append(work.__name__)
+        return await really(self, work, *args, **more)
+
+    key = schema.meta.c.key
+    query = select(key, (key == "b").label("is_b"), (null() == 1).label("unknown")).order_by(key)
+    async with database.read() as db:
+        monkeypatch.setattr(aiosqlite.Connection, "_execute", note)
+        rows = [tuple(row) for row in await db.execute(query)]
+        assert (await db.scalar(select(exists().where(key == "x")))) is False
+    assert [(name, is_b, unknown) for name, is_b, unknown in rows] == [(name, name == "b", None) for name in KEYS]
+    assert {type(is_b) for _, is_b, _ in rows} == {bool}
+    assert handed == ["_do", "_do"]
 
 
 async def test_errors_come_as_sqlalchemys_and_the_transaction_is_undone(database: Database) -> None:

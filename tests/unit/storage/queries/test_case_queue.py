@@ -1,14 +1,16 @@
 """The queue of the console: what each tab and filter shows, page by page, and that an index finds it."""
 
+import sqlite3
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import CaseNumber, GroupCode, RoomId, UserId
 from storage import queries, schema
+from storage.database import sqlite_driver
 from storage.queries import Cursor, QueueFilter, QueueRow
 from tests.postgres.engines import on_sqlite
 
@@ -229,13 +231,20 @@ async def test_cases_of_a_person_are_found_across_rooms_that_the_reader_may_see(
 
 
 @on_sqlite
-async def test_an_index_finds_every_page_among_five_thousand_cases(db: AsyncConnection) -> None:
+async def test_an_index_finds_every_page_among_five_thousand_cases(
+    db: AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cases = [decided(n, BEN if n % 9 else MAYA, n, room=f"!room{n % 7}", person=f"@p{n % 60}") for n in range(1, MANY)]
     await add_cases(db, *cases, *({"n": MANY + n, "due": 900 - n} for n in range(40)))
     rooms = [RoomId("!room1"), RoomId("!room2")]
     statements: list[tuple[str, Any]] = []
-    sync: Any = db.sync_connection
-    event.listen(sync, "before_cursor_execute", lambda _c, _cur, sql, given, *_: statements.append((sql, given)))
+    really = sqlite_driver._do
+
+    def noted(connection: sqlite3.Connection, many: bool, sql: str, values: Any) -> Any:
+        statements.append((sql, values))
+        return really(connection, many, sql, values)
+
+    monkeypatch.setattr(sqlite_driver, "_do", noted)
     for visible in (None, rooms):
         for tab in ("waiting", "decided", "all"):
             wanted = QueueFilter(tab=tab, accounts=[MAYA], rooms=visible)
