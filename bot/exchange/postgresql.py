@@ -9,7 +9,7 @@ Left to others: the tables (`storage/database/shared_tables.py`), what is publis
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -31,10 +31,16 @@ _TABLE = "answerable_shared.exchange"
 _COLUMNS = "origin, era, idx, body, proof"
 # An era has the next number of its log when its first message is published. Indexes do not tell which era is later: a
 # log that is restored from an older backup goes on at a smaller index.
-_ERAS = f"SELECT era, min(began) FROM {_TABLE} WHERE origin = %s GROUP BY era ORDER BY min(began)"  # noqa: S608
+# All messages of an era have its number, so one of each is looked at, by the primary key: there may be millions.
+_ERAS = (
+    f"WITH RECURSIVE found AS ((SELECT era, began FROM {_TABLE} WHERE origin = %(origin)s ORDER BY era LIMIT 1)"  # noqa: S608
+    " UNION ALL SELECT later.era, later.began FROM found CROSS JOIN LATERAL"
+    f" (SELECT era, began FROM {_TABLE} WHERE origin = %(origin)s AND era > found.era ORDER BY era LIMIT 1) later)"
+    " SELECT era FROM found ORDER BY began"
+)
 _PUBLISH = (
     f"INSERT INTO {_TABLE} ({_COLUMNS}, began) VALUES (%(origin)s, %(era)s, %(index)s, %(body)s, %(proof)s, coalesce("  # noqa: S608
-    f"(SELECT min(began) FROM {_TABLE} WHERE origin = %(origin)s AND era = %(era)s),"
+    f"(SELECT began FROM {_TABLE} WHERE origin = %(origin)s AND era = %(era)s LIMIT 1),"
     f" (SELECT max(began) + 1 FROM {_TABLE} WHERE origin = %(origin)s), 1))"
     " ON CONFLICT (origin, era, idx) DO UPDATE SET body = excluded.body, proof = excluded.proof"
 )
@@ -87,7 +93,7 @@ class PostgresExchange:
 
     async def eras(self, origin: str) -> Sequence[str]:
         """Return the eras in which a log published, in the order in which they began."""
-        return [str(era) for era, _ in await self._rows(_ERAS, [origin])]
+        return [str(era) for (era,) in await self._rows(_ERAS, {"origin": origin})]
 
     async def after(self, origin: str, era: str, index: int, most: int) -> Sequence[Message]:
         """Return what a log published in this era after this index, in order."""
@@ -154,7 +160,7 @@ class PostgresExchange:
         rows = await self._rows(sql, values)
         return [Message(str(row[0]), str(row[1]), int(row[2]), str(row[3]), str(row[4])) for row in rows]
 
-    async def _rows(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+    async def _rows(self, sql: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
         async def read(db: "AsyncConnection[tuple[Any, ...]]") -> list[tuple[Any, ...]]:
             return await (await db.execute(sql, values)).fetchall()
 
