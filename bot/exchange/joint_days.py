@@ -6,8 +6,9 @@ Rules kept here:
 - A closing checkpoint counts only if the key of that log signed it. The key is that of the settings or the one that was
   recorded; else the one that the database has, if it signed, which is recorded and told to the operators.
 - Before it is posted it is checked: a shard's key signed it, it names the shards of the settings and no others, and it
-  has this log's closing checkpoint as it is here. Then this log's key signs it as well. Lines of other keys are left
-  out: a writer of the database could make a message too long by them.
+  has the closing checkpoints of this log and of the others as they are known here. Then this log's key signs it as
+  well. Lines of other keys are left out: a writer of the database could make a message too long by them.
+- Operators are told if it leaves out a shard whose closing checkpoint is there, or this one before the wait was over.
 - Otherwise the log's own is posted, with the reason; also if the database does not answer until the wait is over.
 
 Left to others: its form (`storage/journal/transparency/joint_checkpoint.py`), where it is stored
@@ -32,6 +33,7 @@ from storage.database.database import Database
 from storage.database.refusals import DatabaseRefused, is_of_driver
 from storage.journal.joint_table import JointTable, SharedClosing
 from storage.journal.journal import Journal
+from storage.journal.line_format import day_of
 from storage.journal.transparency import log_key
 from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
 from storage.journal.transparency.daily_checkpoints import Closing
@@ -103,7 +105,7 @@ class JointDays:
         if root not in self._posted:
             note = await self._asked(partial(self._table.of_day, closing.day))
             if note is not None:
-                await self._judged(closing, note)
+                await self._judged(closing, note, await self._others_closings(closing.day))
         return self._posted.get(root)
 
     async def _choose(self, closing: Closing, now_ms: int) -> Choice | None:
@@ -114,7 +116,7 @@ class JointDays:
             if without and self._must_wait(closing.day, now_ms, without):
                 return None
             note = await self._made(closing, list(others.values()), without)
-        return await self._judged(closing, note)
+        return await self._judged(closing, note, others, early=day_of(now_ms - WAIT_MS) <= closing.day)
 
     async def _asked(self, work: Callable[[], T]) -> T:
         """Ask the table. Raises `JointTableAway` if the database does not answer, or refuses."""
@@ -149,8 +151,13 @@ class JointDays:
         signer = await asyncio.to_thread(log_key.load, self._journal.folder.parent)
         return countersigned(joint, signer, note, by)
 
-    async def _judged(self, closing: Closing, note: str) -> Choice:
-        """Return whether to post a joint checkpoint; it is signed by this log then."""
+    async def _judged(
+        self, closing: Closing, note: str, others: Mapping[str, Checkpoint], *, early: bool = False
+    ) -> Choice:
+        """Return whether to post a joint checkpoint; it is signed by this log then.
+
+        `others` are the closing checkpoints of other shards. `early`: nobody may have left out a shard yet.
+        """
         verifiers = [NoteVerifier.parse(self._journal.vkey), *(await self._keys()).values()]
         try:
             joint = open_joint(note, verifiers)
@@ -160,17 +167,20 @@ class JointDays:
             return self._refused(closing.day, "forged", joint.origin)
         if different := {self._shard, *self._others} ^ set(joint.names):
             return self._refused(closing.day, "unnamed", ", ".join(sorted(different)))
-        own = joint.closing_of(self._journal.origin)
-        if own is None:
-            return Choice(why="without")
-        if own != Checkpoint.of_note(closing.note):
-            return self._refused(closing.day, "other", own.text)
+        known = {**others, self._shard: Checkpoint.of_note(closing.note)}
+        for each in joint.closings:
+            if known.get(name := joint.name_of(each), each) != each:
+                return self._refused(closing.day, "other", each.text, shard=Code(name))
+        left_out = [name for name in joint.without if name in others or (early and name == self._shard)]
+        told = (_tell("joint-left-out", day=Code(joint.day), shards=Code(", ".join(left_out))),) if left_out else ()
+        if self._shard in joint.without:
+            return Choice(why="without", told=told)
         self._posted = {joint.root_text: await self._signed(joint, note, verifiers)}
-        return Choice(joint=joint.root_text)
+        return Choice(joint=joint.root_text, told=told)
 
-    def _refused(self, day: str, why: OwnBecause, found: str) -> Choice:
+    def _refused(self, day: str, why: OwnBecause, found: str, **fields: Code) -> Choice:
         log.error("joint_checkpoint_refused", day=day, why=why, found=found)
-        return Choice(why=why, told=(_tell(f"joint-{why}", day=Code(day)),))
+        return Choice(why=why, told=(_tell(f"joint-{why}", day=Code(day), **fields),))
 
     async def _others_closings(self, day: str) -> dict[str, Checkpoint]:
         """Return the closing checkpoints of other shards whose keys signed them, by the names of the shards."""
