@@ -16,6 +16,16 @@ _since = select(_c.appealed).where(_c.n == bindparam("n")).scalar_subquery()
 _ASKED_SINCE = select(_a.user).where(*_named, _a.at >= _since).order_by(_a.record)
 _TOLD_OF = select(_a.user).where(*_named, _a.told == 1)
 _LEFT = select(_a.user, _a.gone, _a.gone_by).where(*_asked, _a.gone > 0)
+_charge = schema.cases.alias("charge")
+_charged = select(_charge.c.n).where(
+    _charge.c.about == _c.n, _charge.c.rule == OVERDUE, _charge.c.subject == bindparam("user")
+)
+_EXCUSED = (
+    select(_c.n, WAITS.label("waits"))
+    .join(schema.assignments, _a.n == _c.n)
+    .where(_c.room == bindparam("room"), _a.user == bindparam("user"), _a.excused > bindparam("since"))
+    .where(~_charged.exists())
+)
 _CHARGED_FOR = select(_c.subject).where(_c.about == bindparam("n"), _c.rule == OVERDUE)
 
 
@@ -44,16 +54,9 @@ async def told_cases(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[i
 
 async def excused_cases(db: AsyncConnection, user: UserId, room: RoomId, since_ms: int) -> tuple[Excused, ...]:
     """Return a room's cases that passed their deadline since then while this person was responsible but gone."""
-    a, c = schema.assignments.c, schema.cases.c
-    charged = select(c.about).where(c.rule == OVERDUE, c.subject == user).scalar_subquery()
-    rows = await db.execute(
-        select(c.n, WAITS)
-        .join(schema.assignments, a.n == c.n)
-        .where(c.room == room, a.user == user, a.excused > since_ms, c.n.not_in(charged))
-        .distinct()
-        .order_by(c.n)
-    )
-    return tuple(Excused(n, waits=bool(waits)) for n, waits in rows)
+    found = await db.execute(_EXCUSED, {"user": user, "room": room, "since": since_ms})
+    rows = sorted({(row.n, row.waits) for row in found})
+    return tuple(Excused(n, waits=waits) for n, waits in rows)
 
 
 async def charged_for(db: AsyncConnection, n: int) -> frozenset[UserId]:
