@@ -3,8 +3,9 @@
 Rules kept here:
 - The first shard that has the closing checkpoints of all makes it. After a wait it is made without those that have
   none, which it names. The database keeps one a day; a shard that comes second posts that one.
-- A closing checkpoint counts only if the key of that log signed it. The key is that of the settings or the one that was
-  recorded; else the one that the database has, if it signed, which is recorded and told to the operators.
+- Each shard enters its closing checkpoint, signed with its day, for the others. It counts only if the key of that log
+  signed it for that day. The key is that of the settings or the one that was recorded; else the one that the database
+  has, if it signed, which is recorded and told to the operators.
 - Before it is posted it is checked: a shard's key signed it, it names the shards of the settings and no others, and it
   has the closing checkpoints of this log and of the others as they are known here. Then this log's key signs it as
   well. Lines of other keys are left out: a writer of the database could make a message too long by them.
@@ -35,10 +36,11 @@ from storage.journal.joint_table import JointTable, SharedClosing
 from storage.journal.journal import Journal
 from storage.journal.line_format import day_of
 from storage.journal.transparency import log_key
-from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
+from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.daily_checkpoints import Closing
+from storage.journal.transparency.dated_closing import dated, open_dated
 from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned, open_joint
-from storage.journal.transparency.signed_note import NoteVerifier
+from storage.journal.transparency.signed_note import NoteVerifier, Signer
 from storage.queries.shards import pinned_key
 
 from .pinning import pin
@@ -105,11 +107,11 @@ class JointDays:
         if root not in self._posted:
             note = await self._asked(partial(self._table.of_day, closing.day))
             if note is not None:
-                await self._judged(closing, note, await self._others_closings(closing.day))
+                await self._judged(closing, note, await self._others_closings(closing))
         return self._posted.get(root)
 
     async def _choose(self, closing: Closing, now_ms: int) -> Choice | None:
-        others = await self._others_closings(closing.day)
+        others = await self._others_closings(closing)
         note = await self._asked(partial(self._table.of_day, closing.day))
         if note is None:
             without = [name for name in self._others if name not in others]
@@ -148,8 +150,10 @@ class JointDays:
         return await self._asked(partial(self._table.of_day, closing.day)) or signed
 
     async def _signed(self, joint: JointCheckpoint, note: str = "", by: Sequence[NoteVerifier] = ()) -> str:
-        signer = await asyncio.to_thread(log_key.load, self._journal.folder.parent)
-        return countersigned(joint, signer, note, by)
+        return countersigned(joint, await self._signer(), note, by)
+
+    async def _signer(self) -> Signer:
+        return await asyncio.to_thread(log_key.load, self._journal.folder.parent)
 
     async def _judged(
         self, closing: Closing, note: str, others: Mapping[str, Checkpoint], *, early: bool = False
@@ -182,25 +186,33 @@ class JointDays:
         log.error("joint_checkpoint_refused", day=day, why=why, found=found)
         return Choice(why=why, told=(_tell(f"joint-{why}", day=Code(day), **fields),))
 
-    async def _others_closings(self, day: str) -> dict[str, Checkpoint]:
-        """Return the closing checkpoints of other shards whose keys signed them, by the names of the shards."""
-        found = await self._asked(partial(self._table.closings, day, list(self._others)))
+    async def _others_closings(self, closing: Closing) -> dict[str, Checkpoint]:
+        """Return the closing checkpoints of other shards that their keys signed for this day, by the shards' names.
+
+        This shard's own is entered for the others, if it is not there.
+        """
+        own = dated(Checkpoint.of_note(closing.note), closing.day, await self._signer())
+        names = [self._shard, *self._others]
+        found = {each.shard: each for each in await self._asked(partial(self._table.closings, closing.day, names))}
+        entered = found.pop(self._shard, None)
+        if entered is None or entered.note != own:
+            await self._asked(partial(self._table.enter, closing.day, own))
         keys, closings = await self._keys(), {}
-        for each in found:
+        for each in found.values():
             try:
                 key = keys.get(each.shard) or NoteVerifier.parse(each.vkey)
-                closings[each.shard] = self._proved(each, key)
+                closings[each.shard] = self._proved(each, closing.day, key)
             except Invalid as error:
-                log.error("closing_refused", shard=each.shard, day=day, why=str(error))
+                log.error("closing_refused", shard=each.shard, day=closing.day, why=str(error))
                 continue
             if each.shard not in keys and not await pin(self._pipeline, self._database, key):
                 del closings[each.shard]
         return closings
 
-    def _proved(self, closing: SharedClosing, key: NoteVerifier) -> Checkpoint:
+    def _proved(self, closing: SharedClosing, day: str, key: NoteVerifier) -> Checkpoint:
         if key.name != f"{self._base}/{closing.shard}":
             raise Invalid(f"the key is that of the log {key.name}")
-        return open_checkpoint(closing.note, [key])
+        return open_dated(closing.note, day, key)
 
     async def _keys(self) -> dict[str, NoteVerifier]:
         """Return the keys of the other logs that are known, by the names of their shards."""

@@ -72,6 +72,12 @@ CREATE TABLE IF NOT EXISTS answerable_shared.checkpoints (
     PRIMARY KEY (shard, day, size),
     UNIQUE (shard, number)
 );
+CREATE TABLE IF NOT EXISTS answerable_shared.closings (
+    day text COLLATE "C" NOT NULL,
+    shard text COLLATE "C" NOT NULL,
+    note text NOT NULL,
+    PRIMARY KEY (day, shard)
+);
 CREATE TABLE IF NOT EXISTS answerable_shared.joint_checkpoints (
     day text COLLATE "C" PRIMARY KEY,
     root text COLLATE "C" NOT NULL,

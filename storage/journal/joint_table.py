@@ -2,7 +2,8 @@
 
 Rules kept here:
 - A day has one joint checkpoint: the first that is put there stays, whichever shard made it.
-- Only the leader of a shard's log puts one there (`storage/database/fence.py`), and it is durable on return.
+- Each shard enters its own closing checkpoints, with their days (`transparency/dated_closing.py`).
+- Only the leader of a shard's log writes there (`storage/database/fence.py`), and that is durable on return.
 - What is read here proves nothing by itself: who reads it checks it.
 - If the server cannot be used, `DatabaseRefused` is raised.
 
@@ -27,15 +28,19 @@ INSERT INTO answerable_shared.joint_checkpoints (day, root, note, shard) VALUES 
 ON CONFLICT (day) DO NOTHING
 """
 _CLOSINGS: Final = """
-SELECT DISTINCT ON (s.name) s.name, s.vkey, c.note FROM answerable_shared.shards s
-JOIN answerable_shared.checkpoints c ON c.shard = s.name AND c.day = %s
-WHERE s.name = ANY(%s::text[]) ORDER BY s.name, c.size DESC
+SELECT s.name, s.vkey, c.note FROM answerable_shared.shards s
+JOIN answerable_shared.closings c ON c.shard = s.name AND c.day = %s
+WHERE s.name = ANY(%s::text[]) ORDER BY s.name
+"""
+_ENTER: Final = """
+INSERT INTO answerable_shared.closings (day, shard, note) VALUES (%s, %s, %s)
+ON CONFLICT (day, shard) DO UPDATE SET note = excluded.note
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SharedClosing:
-    """A closing checkpoint as the database has it: the name of the shard, its key as entered there, the note."""
+    """A dated closing checkpoint as the database has it: the shard's name, its key as entered there, the note."""
 
     shard: str
     vkey: str
@@ -59,18 +64,28 @@ class JointTable:
         return self._note(_OF_ROOT, root)
 
     def closings(self, day: str, shards: Sequence[str]) -> list[SharedClosing]:
-        """Return the closing checkpoints that these shards have for a day."""
+        """Return the closing checkpoints that these shards have entered for a day."""
         with connected(self._place) as db:
             rows = db.execute(_CLOSINGS, (day, list(shards))).fetchall()
         return [SharedClosing(*map(str, row)) for row in rows]
 
     def put(self, day: str, root: str, note: str) -> None:
         """Keep the note of a day, unless it has one. Raises `Superseded` if another process leads by now."""
+        epoch = self._must_lead()
+        with changing(self._place, epoch) as db:
+            db.execute(_PUT, (day, root, note, epoch.shard))
+
+    def enter(self, day: str, note: str) -> None:
+        """Keep this shard's closing checkpoint of a day, in place of any other. Raises `Superseded`."""
+        epoch = self._must_lead()
+        with changing(self._place, epoch) as db:
+            db.execute(_ENTER, (day, epoch.shard, note))
+
+    def _must_lead(self) -> Epoch:
         epoch = self._epoch
         if epoch is None:
             raise Broken("the joint checkpoints were opened for reading only")
-        with changing(self._place, epoch) as db:
-            db.execute(_PUT, (day, root, note, epoch.shard))
+        return epoch
 
     def _note(self, sql: str, value: str) -> str | None:
         with connected(self._place) as db:

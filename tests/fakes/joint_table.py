@@ -10,21 +10,26 @@ from storage.journal.joint_table import JointTable, SharedClosing
 
 
 class MemoryJointTable(JointTable):
-    """Stands for the table in PostgreSQL: `notes` by day, and the `entered` closing checkpoints of each day."""
+    """Stands for the table in PostgreSQL: `notes` by day, and the `entered` closing checkpoints of each day.
+
+    `vkeys` are the keys that are entered for the shards, by their names.
+    """
 
     def __init__(self) -> None:
         super().__init__(DatabasePlace(Path("/nowhere")))
         self.notes: dict[str, str] = {}
         self.entered: dict[str, dict[str, SharedClosing]] = {}
+        self.vkeys: dict[str, str] = {}
         self.away = False
-
-    def enter(self, day: str, closing: SharedClosing) -> None:
-        """Let a shard have a closing checkpoint."""
-        self.entered.setdefault(day, {})[closing.shard] = closing
 
     def change(self, day: str, shard: str, **values: str) -> None:
         """Change what is entered."""
-        self.enter(day, replace(self.entered[day][shard], **values))
+        self.entered[day][shard] = replace(self.entered[day][shard], **values)
+
+    def enter(self, day: str, note: str) -> None:
+        self._must_answer()
+        shard = note.partition("/closing/")[0].rpartition("/")[2]
+        self.entered.setdefault(day, {})[shard] = SharedClosing(shard, self.vkeys[shard], note)
 
     def of_day(self, day: str) -> str | None:
         self._must_answer()

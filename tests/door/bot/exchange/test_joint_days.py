@@ -8,9 +8,9 @@ import pytest
 from bot.exchange.joint_days import WAIT_MS, Choice, JointDays, JointTableAway
 from moderation.model.actions.telling import TellAbove
 from moderation.model.facts import ShardPinned
-from storage.journal.joint_table import SharedClosing
 from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.daily_checkpoints import Closing
+from storage.journal.transparency.dated_closing import dated
 from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned, open_joint
 from storage.journal.transparency.log_key import load
 from storage.journal.transparency.signed_note import MAX_SIGNATURES, Signer, signature_line, split_note
@@ -30,6 +30,7 @@ class Member:
         self.shard = shard
         self.table = table
         self.vkeys: dict[str, str | None] = dict.fromkeys(name for name in NAMES if name != shard.name)
+        table.vkeys[shard.name] = self.signer.verifier.text
         self.anew()
 
     def anew(self) -> None:
@@ -48,7 +49,7 @@ class Member:
 
     def enters(self) -> None:
         """Let the database have its closing checkpoint."""
-        self.table.enter(DAY, SharedClosing(self.shard.name, self.signer.verifier.text, self.closing.note))
+        self.table.enter(DAY, dated(Checkpoint.of_note(self.closing.note), DAY, self.signer))
 
     async def chooses(self, after_ms: int = 0) -> Choice | None:
         return await self.days.choose(self.closing, MIDNIGHT + after_ms)
@@ -186,11 +187,23 @@ async def test_a_closing_that_is_not_signed_by_its_log_is_as_good_as_missing(mem
         fact = ShardPinned(origin="example.org/two", vkey=two.signer.verifier.text)
         await one.shard.pipeline.commit((fact,))
     thief = Signer.generate("example.org/two")
-    forged = Checkpoint.of_note(two.closing.note).signed(thief)
+    forged = dated(Checkpoint.of_note(two.closing.note), DAY, thief)
     vkey = thief.verifier.text if known != "none" else two.signer.verifier.text
     one.table.change(DAY, "two", note=forged, vkey=vkey)
     assert await one.chooses() is None
     assert joint_of(await one.posts(await one.chooses(WAIT_MS)), one).without == ("two",)
+
+
+@pytest.mark.parametrize("day", ["", "2026-11-23"])
+async def test_a_checkpoint_of_another_day_is_as_good_as_missing_until_its_shard_looks(members: Two, day: str) -> None:
+    """Else a writer of the database could bind a shard to what its log was long ago."""
+    one, two = members
+    two.enters()
+    old = Checkpoint("example.org/two", 1, bytes(32))
+    one.table.change(DAY, "two", note=dated(old, day, two.signer) if day else old.signed(two.signer))
+    assert await one.chooses() is None
+    assert joint_of(await two.posts(await two.chooses()), two).without == ()
+    assert about(await one.chooses())[1:] == ("", [])
 
 
 async def test_a_key_of_another_log_counts_for_none(members: Two) -> None:
@@ -198,7 +211,7 @@ async def test_a_key_of_another_log_counts_for_none(members: Two) -> None:
     for member in members:
         member.enters()
     thief = Signer.generate("example.org/three")
-    forged = Checkpoint("example.org/three", 7, bytes(32)).signed(thief)
+    forged = dated(Checkpoint("example.org/three", 7, bytes(32)), DAY, thief)
     one.table.change(DAY, "two", note=forged, vkey=thief.verifier.text)
     assert await one.chooses() is None
 
@@ -265,7 +278,8 @@ async def test_one_that_says_something_else_of_another_log_is_not_posted(members
     truth, lie = (Checkpoint(three.name, size, bytes(32)) for size in (50, 60))
     for member in members:
         member.enters()
-    one.table.enter(DAY, SharedClosing("three", three.verifier.text, truth.signed(three)))
+    one.table.vkeys["three"] = three.verifier.text
+    one.table.enter(DAY, dated(truth, DAY, three))
     closings = [Checkpoint.of_note(member.closing.note) for member in members]
     one.table.notes[DAY] = countersigned(JointCheckpoint.of(BASE, DAY, [*closings, lie], []), two.signer)
     assert about(await one.chooses()) == ("", "other", ["shards.joint-other"])

@@ -14,7 +14,6 @@ from storage.database.leadership import Leadership, Me
 from storage.database.place import DatabasePlace
 from storage.database.refusals import DatabaseRefused
 from storage.journal.joint_table import JointTable, SharedClosing
-from storage.journal.postgresql_lines import PostgresLines
 
 DAY = "2026-11-24"
 Leader = Callable[[str], tuple[JointTable, Epoch]]
@@ -72,7 +71,9 @@ def test_a_former_leader_puts_nothing_there(leader: Leader) -> None:
     now, _ = leader("one")
     with pytest.raises(Superseded):
         former.put(DAY, "root", "note")
-    assert now.of_day(DAY) is None
+    with pytest.raises(Superseded):
+        former.enter(DAY, "note")
+    assert (now.of_day(DAY), now.closings(DAY, ["one"])) == (None, [])
 
 
 def test_who_does_not_lead_reads_only(leader: Leader, postgres_url: str) -> None:
@@ -87,16 +88,16 @@ def test_a_database_of_an_older_version_has_none(postgres_url: str) -> None:
     assert JointTable(place(postgres_url, "one")).of_day(DAY) is None
 
 
-def test_closings_are_those_of_the_day_and_of_these_shards(leader: Leader, postgres_url: str) -> None:
-    table = leader("one")[0]
-    for shard, day in (("one", DAY), ("two", DAY), ("two", "2026-11-23"), ("three", ""), ("four", DAY)):
-        epoch = leader(shard)[1]
-        with psycopg.connect(postgres_url, autocommit=True) as db:
-            PostgresLines(db, shard, epoch).put_checkpoint(day, 7, f"{shard} {day}")
+def test_closings_are_those_of_the_day_and_of_these_shards(leader: Leader) -> None:
+    for shard, day in (("one", DAY), ("two", DAY), ("two", "2026-11-23"), ("four", DAY)):
+        leader(shard)[0].enter(day, f"{shard} {day}")
+    table = leader("three")[0]
     assert table.closings(DAY, ["one", "two", "three"]) == [
         SharedClosing("one", "key of one", f"one {DAY}"),
         SharedClosing("two", "key of two", f"two {DAY}"),
     ]
+    leader("two")[0].enter(DAY, "closed again")
+    assert table.closings(DAY, ["two"]) == [SharedClosing("two", "key of two", "closed again")]
 
 
 def test_a_server_out_of_reach_is_reported() -> None:
