@@ -9,7 +9,8 @@ Rules kept here:
 - Before it is posted it is checked: a shard's key signed it, it names the shards of the settings and no others, and it
   has the closing checkpoints of this log and of the others as they are known here. Then this log's key signs it as
   well. Lines of other keys are left out: a writer of the database could make a message too long by them.
-- Operators are told if it leaves out a shard whose closing checkpoint is there, or this one before the wait was over.
+- Operators are told if it leaves out a shard whose closing checkpoint is there, be it refused, or this one before the
+  wait was over.
 - Otherwise the log's own is posted, with the reason; also if the database does not answer until the wait is over.
 
 Left to others: its form (`storage/journal/transparency/joint_checkpoint.py`), where it is stored
@@ -114,10 +115,10 @@ class JointDays:
         others = await self._others_closings(closing)
         note = await self._asked(partial(self._table.of_day, closing.day))
         if note is None:
-            without = [name for name in self._others if name not in others]
+            without = [name for name in self._others if others.get(name) is None]
             if without and self._must_wait(closing.day, now_ms, without):
                 return None
-            note = await self._made(closing, list(others.values()), without)
+            note = await self._made(closing, [each for each in others.values() if each is not None], without)
         return await self._judged(closing, note, others, early=day_of(now_ms - WAIT_MS) <= closing.day)
 
     async def _asked(self, work: Callable[[], T]) -> T:
@@ -156,7 +157,7 @@ class JointDays:
         return await asyncio.to_thread(log_key.load, self._journal.folder.parent)
 
     async def _judged(
-        self, closing: Closing, note: str, others: Mapping[str, Checkpoint], *, early: bool = False
+        self, closing: Closing, note: str, others: Mapping[str, Checkpoint | None], *, early: bool = False
     ) -> Choice:
         """Return whether to post a joint checkpoint; it is signed by this log then.
 
@@ -173,7 +174,7 @@ class JointDays:
             return self._refused(closing.day, "unnamed", ", ".join(sorted(different)))
         known = {**others, self._shard: Checkpoint.of_note(closing.note)}
         for each in joint.closings:
-            if known.get(name := joint.name_of(each), each) != each:
+            if (known.get(name := joint.name_of(each)) or each) != each:
                 return self._refused(closing.day, "other", each.text, shard=Code(name))
         left_out = [name for name in joint.without if name in others or (early and name == self._shard)]
         told = (_tell("joint-left-out", day=Code(joint.day), shards=Code(", ".join(left_out))),) if left_out else ()
@@ -186,8 +187,8 @@ class JointDays:
         log.error("joint_checkpoint_refused", day=day, why=why, found=found)
         return Choice(why=why, told=(_tell(f"joint-{why}", day=Code(day), **fields),))
 
-    async def _others_closings(self, closing: Closing) -> dict[str, Checkpoint]:
-        """Return the closing checkpoints of other shards that their keys signed for this day, by the shards' names.
+    async def _others_closings(self, closing: Closing) -> dict[str, Checkpoint | None]:
+        """Return the closing checkpoints of other shards, by their names; None if its key did not sign it for this day.
 
         This shard's own is entered for the others, if it is not there.
         """
@@ -197,7 +198,8 @@ class JointDays:
         entered = found.pop(self._shard, None)
         if entered is None or entered.note != own:
             await self._asked(partial(self._table.enter, closing.day, own))
-        keys, closings = await self._keys(), {}
+        keys = await self._keys()
+        closings: dict[str, Checkpoint | None] = dict.fromkeys(found)
         for each in found.values():
             try:
                 key = keys.get(each.shard) or NoteVerifier.parse(each.vkey)
@@ -206,7 +208,7 @@ class JointDays:
                 log.error("closing_refused", shard=each.shard, day=closing.day, why=str(error))
                 continue
             if each.shard not in keys and not await pin(self._pipeline, self._database, key):
-                del closings[each.shard]
+                closings[each.shard] = None
         return closings
 
     def _proved(self, closing: SharedClosing, day: str, key: NoteVerifier) -> Checkpoint:

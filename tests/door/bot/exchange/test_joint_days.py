@@ -176,7 +176,7 @@ async def test_an_unknown_key_that_signed_is_recorded_and_told_once(members: Two
 
 
 @pytest.mark.parametrize("known", ["settings", "recorded", "none"])
-async def test_a_closing_that_is_not_signed_by_its_log_is_as_good_as_missing(members: Two, known: str) -> None:
+async def test_a_closing_that_is_not_signed_by_its_log_is_left_out_and_told(members: Two, known: str) -> None:
     one, two = members
     for member in members:
         member.enters()
@@ -191,7 +191,9 @@ async def test_a_closing_that_is_not_signed_by_its_log_is_as_good_as_missing(mem
     vkey = thief.verifier.text if known != "none" else two.signer.verifier.text
     one.table.change(DAY, "two", note=forged, vkey=vkey)
     assert await one.chooses() is None
-    assert joint_of(await one.posts(await one.chooses(WAIT_MS)), one).without == ("two",)
+    choice = await one.chooses(WAIT_MS)
+    assert joint_of(await one.posts(choice), one).without == ("two",)
+    assert about(choice)[1:] == ("", ["shards.joint-left-out"])
 
 
 @pytest.mark.parametrize("day", ["", "2026-11-23"])

@@ -87,7 +87,7 @@ def test_each_shard_is_verified_against_it(shards: Shards, check: Call, shard: s
 def test_it_says_so_in_words(shards: Shards, check: Call) -> None:
     code, said = check(signed(shards, "one", closings=[closing(shards["one"])], without=("two",)))
     assert code == 0
-    assert "not in it: it had no closing checkpoint then" in " ".join(said.split())
+    assert "not in it, and named as missing" in " ".join(said.split())
 
 
 def test_changed_records_show(shards: Shards, check: Call) -> None:
