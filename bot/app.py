@@ -142,7 +142,8 @@ async def serve(
             trusted.resume(await last_noted(db))
         if epoch is not None:
             await asyncio.to_thread(note_key_files, config.place, epoch)
-        shards = shard_parts(config, stack, pipeline, stores.journal, stores.database, epoch)
+        parts = (pipeline, stores.journal, stores.database, epoch, trusted.doubt)
+        shards = shard_parts(config, stack, *parts)
         standbys = lead.standbys if lead is not None else nobody_follows
         core = Core(
             config, homeserver, machine, stores, intake, pipeline, clock, keys_age, trusted.doubt, shards, standbys

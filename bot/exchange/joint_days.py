@@ -2,7 +2,8 @@
 
 Rules kept here:
 - The first shard that has the closing checkpoints of all makes it. After a wait it is made without those that have
-  none, which it names. The database keeps one a day; a shard that comes second posts that one.
+  none, which it names, unless the clock of the database's server or the homeserver's contradicts this machine's. The
+  database keeps one a day; a shard that comes second posts that one.
 - Each shard enters its closing checkpoint, signed with its day, for the others. It counts only if the key of that log
   signed it for that day. The key is that of the settings or the one that was recorded; else the one that the database
   has, if it signed, which is recorded and told to the operators.
@@ -25,6 +26,7 @@ from typing import TypeVar
 
 import structlog
 
+from bot.monitoring.trusted_time import Doubts
 from bot.pipeline.pipeline import Pipeline
 from moderation.model.actions.anchors import OwnBecause
 from moderation.model.actions.base import NO_ROOM, Action
@@ -77,8 +79,12 @@ class JointDays:
         base: str,
         shard: str,
         others: Mapping[str, str | None],
+        doubts: Doubts,
     ) -> None:
-        """Set up; `others` are the names of the other shards, with the keys of their logs that the settings say."""
+        """Set up; `others` are the names of the other shards, with the keys of their logs that the settings say.
+
+        `doubts`: why the clock of this machine may be wrong.
+        """
         self._table = table
         self._pipeline = pipeline
         self._journal = journal
@@ -86,6 +92,7 @@ class JointDays:
         self._base = base
         self._shard = shard
         self._others = others
+        self._doubts = doubts
         self._since: dict[str, int] = {}  # when this process first looked for that of a day
         self._posted: dict[str, str] = {}  # the last one that held, by its root
         self._is_away = False
@@ -116,7 +123,7 @@ class JointDays:
         note = await self._asked(partial(self._table.of_day, closing.day))
         if note is None:
             without = [name for name in self._others if others.get(name) is None]
-            if without and self._must_wait(closing.day, now_ms, without):
+            if without and (self._must_wait(closing.day, now_ms, without) or not await self._is_over(closing.day)):
                 return None
             note = await self._made(closing, [each for each in others.values() if each is not None], without)
         return await self._judged(closing, note, others, early=day_of(now_ms - WAIT_MS) <= closing.day)
@@ -140,6 +147,12 @@ class JointDays:
             log.info("joint_checkpoint_waits", day=day, without=list(without))
         since = self._since[day] = min(now_ms, self._since.get(day, now_ms))  # a clock that was set back starts anew
         return now_ms - since < WAIT_MS
+
+    async def _is_over(self, day: str) -> bool:
+        """Tell whether the day and the wait are over by the clocks of others, too: those who are late may be right."""
+        if self._doubts() == "homeserver":
+            return False
+        return await self._asked(partial(self._table.is_over, day, WAIT_MS))
 
     async def _made(self, closing: Closing, others: Sequence[Checkpoint], without: Sequence[str]) -> str:
         """Make the joint checkpoint of a day, and return the one that the database has then."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from bot.config.config import Config
 from bot.matrix.errors import Unreachable
+from bot.monitoring.trusted_time import Doubts, unheard
 from bot.pipeline.pipeline import Pipeline
 from moderation.values.errors import Refused
 from storage.database.database import Database
@@ -37,6 +38,7 @@ class ShardParts:
         journal: Journal,
         database: Database,
         epoch: Epoch | None = None,
+        doubts: Doubts = unheard,
     ) -> None:
         base = config.origin.removesuffix(f"/{config.shard}")
         others = {
@@ -51,7 +53,7 @@ class ShardParts:
         self.receiver = Receiver(exchange, pipeline, database, config.shard, config.origin, others)
         self.communities = Communities(exchange, pipeline, database, config.policy, config.shard, config.shards)
         table, vkeys = JointTable(config.place, epoch), {each.name: each.vkey for each in others.values()}
-        joint = JointDays(table, pipeline, journal, database, base, config.shard, vkeys)
+        joint = JointDays(table, pipeline, journal, database, base, config.shard, vkeys, doubts)
         self.joint = joint if others else None
 
     def works(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
@@ -90,8 +92,9 @@ def shard_parts(
     journal: Journal,
     database: Database,
     epoch: Epoch | None,
+    doubts: Doubts = unheard,
 ) -> ShardParts | None:
-    """Return what speaks with the other shards, until `stack` is left; None without any.
+    """Return what speaks with the other shards, until `stack` is left; None without any. `doubts`: of the clock.
 
     Raises `Refused` if there are others, and no database through which they could speak.
     """
@@ -101,4 +104,4 @@ def shard_parts(
         return None
     exchange = PostgresExchange(config.place, epoch)
     stack.push_async_callback(exchange.close)
-    return ShardParts(exchange, config, pipeline, journal, database, epoch)
+    return ShardParts(exchange, config, pipeline, journal, database, epoch, doubts)

@@ -23,6 +23,7 @@ from storage.database.postgresql import changing, connected
 _THERE: Final = "SELECT to_regclass('answerable_shared.joint_checkpoints')::text"
 _OF_DAY: Final = "SELECT note FROM answerable_shared.joint_checkpoints WHERE day = %s"
 _OF_ROOT: Final = "SELECT note FROM answerable_shared.joint_checkpoints WHERE root = %s ORDER BY day DESC LIMIT 1"
+_IS_OVER: Final = "SELECT now() >= (%s::date + 1)::timestamp AT TIME ZONE 'UTC' + make_interval(secs => %s)"
 _PUT: Final = """
 INSERT INTO answerable_shared.joint_checkpoints (day, root, note, shard) VALUES (%s, %s, %s, %s)
 ON CONFLICT (day) DO NOTHING
@@ -68,6 +69,11 @@ class JointTable:
         with connected(self._place) as db:
             rows = db.execute(_CLOSINGS, (day, list(shards))).fetchall()
         return [SharedClosing(*map(str, row)) for row in rows]
+
+    def is_over(self, day: str, for_ms: int) -> bool:
+        """Tell whether a day (UTC) has been over for this long by the server's clock."""
+        with connected(self._place) as db:
+            return db.execute(_IS_OVER, (day, for_ms / 1000)).fetchone() == (True,)
 
     def put(self, day: str, root: str, note: str) -> None:
         """Keep the note of a day, unless it has one. Raises `Superseded` if another process leads by now."""

@@ -21,6 +21,7 @@ class MemoryJointTable(JointTable):
         self.entered: dict[str, dict[str, SharedClosing]] = {}
         self.vkeys: dict[str, str] = {}
         self.away = False
+        self.over = True
 
     def change(self, day: str, shard: str, **values: str) -> None:
         """Change what is entered."""
@@ -38,6 +39,10 @@ class MemoryJointTable(JointTable):
     def closings(self, day: str, shards: Sequence[str]) -> list[SharedClosing]:
         self._must_answer()
         return [each for name, each in self.entered.get(day, {}).items() if name in shards]
+
+    def is_over(self, day: str, for_ms: int) -> bool:  # noqa: ARG002 - by the clock of the test
+        self._must_answer()
+        return self.over
 
     def put(self, day: str, root: str, note: str) -> None:  # noqa: ARG002 - notes are found by their day
         self._must_answer()

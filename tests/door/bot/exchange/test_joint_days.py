@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.exchange.joint_days import WAIT_MS, Choice, JointDays, JointTableAway
+from bot.monitoring.trusted_time import Doubt
 from moderation.model.actions.telling import TellAbove
 from moderation.model.facts import ShardPinned
 from storage.journal.transparency.checkpoint import Checkpoint
@@ -30,6 +31,7 @@ class Member:
         self.shard = shard
         self.table = table
         self.vkeys: dict[str, str | None] = dict.fromkeys(name for name in NAMES if name != shard.name)
+        self.doubt: Doubt | None = None
         table.vkeys[shard.name] = self.signer.verifier.text
         self.anew()
 
@@ -37,7 +39,7 @@ class Member:
         """Begin with what a restart leaves."""
         stores = self.shard.stores
         parts = (self.shard.pipeline, stores.journal, stores.database)
-        self.days = JointDays(self.table, *parts, BASE, self.shard.name, self.vkeys)
+        self.days = JointDays(self.table, *parts, BASE, self.shard.name, self.vkeys, lambda: self.doubt)
 
     @property
     def closing(self) -> Closing:
@@ -132,6 +134,25 @@ async def test_a_clock_that_is_set_back_neither_ends_the_wait_nor_makes_it_endle
     assert await one.chooses() is None
     assert await one.chooses(-DAY_MS) is None
     assert await one.chooses(WAIT_MS - DAY_MS) is not None
+
+
+async def test_a_shard_whose_clock_is_ahead_leaves_out_nobody(members: Two) -> None:
+    one, _ = members
+    one.table.over = False  # by the server of the database
+    assert await one.chooses() is None
+    assert await one.chooses(WAIT_MS) is None
+    one.table.over = True
+    one.doubt = "homeserver"
+    assert await one.chooses(WAIT_MS) is None
+    one.doubt = "unheard"  # which is nothing against the clock
+    assert joint_of(await one.posts(await one.chooses(WAIT_MS)), one).without == ("two",)
+
+
+async def test_a_shard_whose_clock_is_ahead_makes_the_one_of_all(members: Two) -> None:
+    one, two = members
+    one.table.over, one.doubt = False, "homeserver"
+    two.enters()
+    assert joint_of(await one.posts(await one.chooses()), one).without == ()
 
 
 async def test_a_restart_makes_no_second_one(members: Two) -> None:

@@ -1,5 +1,6 @@
 """The joint checkpoints in PostgreSQL: one a day, put there by leaders only."""
 
+import datetime as dt
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,17 @@ def test_closings_are_those_of_the_day_and_of_these_shards(leader: Leader) -> No
     ]
     leader("two")[0].enter(DAY, "closed again")
     assert table.closings(DAY, ["two"]) == [SharedClosing("two", "key of two", "closed again")]
+
+
+def test_a_day_is_over_by_the_clock_of_the_server(leader: Leader, postgres_url: str) -> None:
+    table = leader("one")[0]
+    with psycopg.connect(postgres_url) as db:
+        [now] = db.execute("SELECT now()").fetchone() or ()
+    today = dt.datetime(now.year, now.month, now.day, tzinfo=dt.UTC)
+    days = {n: (today + dt.timedelta(days=n)).date().isoformat() for n in (-3, -2, 1)}
+    day_ms = 86_400_000
+    assert [table.is_over(days[n], 0) for n in (-3, -2, 1)] == [True, True, False]
+    assert (table.is_over(days[-3], day_ms), table.is_over(days[-2], 3 * day_ms)) == (True, False)
 
 
 def test_a_server_out_of_reach_is_reported() -> None:
