@@ -16,7 +16,7 @@ import asyncio
 import hashlib
 import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -28,7 +28,7 @@ from bot.outbox.handler import ActionHandler, Done, Handlers, PollAgain, RetryLa
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.matrix_message import MESSAGE
-from moderation.model.actions.anchors import Anchor, OwnBecause, Timestamp, Witness
+from moderation.model.actions.anchors import Anchor, Timestamp, Witness
 from moderation.model.actions.base import Action
 from moderation.model.facts import CheckpointAnchored
 from moderation.values.events import Json
@@ -163,17 +163,17 @@ class Anchorer(ActionHandler):
             return _refused(action, closing, error.errcode or "-")
         return Done((_fact(action, closing, made=made, joint=posted.joint or "-"),), made=made)
 
-    async def _posted(self, action: Anchor, closing: Closing) -> "_Posted":
-        """Return what is posted: the log's own checkpoint if the joint one holds no more."""
-        if not action.joint or self._joint is None:
-            return _Posted(closing.note, why=action.why)
-        try:
-            note = await self._joint.note(closing, action.joint)
-        except JointTableAway:
-            raise PollAgain(_LAST_MS) from None
-        return _Posted(note, joint=action.joint) if note is not None else _Posted(closing.note, why="forged")
+    async def _posted(self, action: Anchor, closing: Closing) -> Choice:
+        """Return what is posted, with its note: the log's own checkpoint if the joint one holds no more."""
+        choice = Choice(why=action.why)
+        if action.joint and self._joint is not None:
+            try:
+                choice = await self._joint.again(closing, action.joint)
+            except JointTableAway:
+                raise PollAgain(_LAST_MS) from None
+        return choice if choice.joint else replace(choice, note=closing.note)
 
-    def _content(self, closing: Closing, posted: "_Posted", language: str) -> dict[str, Json]:
+    def _content(self, closing: Closing, posted: Choice, language: str) -> dict[str, Json]:
         content = self._speech.message(tuple(_said(closing, posted)), language, {})
         block = html.escape(posted.note, quote=False)
         return {
@@ -183,16 +183,7 @@ class Anchorer(ActionHandler):
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Posted:
-    """The note that is posted: the joint checkpoint with the root `joint`, or the log's own and the reason `why`."""
-
-    note: str
-    joint: str = ""
-    why: OwnBecause = ""
-
-
-def _said(closing: Closing, posted: _Posted) -> Iterator[Line]:
+def _said(closing: Closing, posted: Choice) -> Iterator[Line]:
     day, verify = Code(closing.day), Code(VERIFY)
     if not posted.joint:
         yield line("anchor.closing", day=day, size=closing.size, verify=verify)

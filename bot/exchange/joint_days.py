@@ -20,7 +20,7 @@ Left to others: its form (`storage/journal/transparency/joint_checkpoint.py`), w
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -56,11 +56,15 @@ WAIT_MS = 600_000  # for the closing checkpoints of other shards; a restart or a
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is posted for a day: the joint checkpoint with the root `joint` (base64), or the log's own, and why."""
+    """What is posted for a day: the joint checkpoint with the root `joint` (base64), or the log's own, and why.
+
+    `note` is the joint checkpoint, signed by this log too.
+    """
 
     joint: str = ""
     why: OwnBecause = ""
     told: tuple[Action, ...] = ()
+    note: str = field(default="", compare=False)
 
 
 class JointTableAway(AnswerableError):
@@ -94,7 +98,8 @@ class JointDays:
         self._others = others
         self._doubts = doubts
         self._since: dict[str, int] = {}  # when this process first looked for that of a day
-        self._posted: dict[str, str] = {}  # the last one that held, by its root
+        self._chosen: dict[str, Choice] = {}  # the last one that held, by its root, and what came of it
+        self._turn = asyncio.Lock()
         self._is_away = False
 
     async def choose(self, closing: Closing, now_ms: int) -> Choice | None:
@@ -107,16 +112,21 @@ class JointDays:
             self._since.pop(closing.day, None)
         return choice
 
-    async def note(self, closing: Closing, root: str) -> str | None:
-        """Return the joint checkpoint of a day that was chosen, signed by this log too; None if it holds no more.
+    async def again(self, closing: Closing, root: str) -> Choice:
+        """Return what to post for a day whose joint checkpoint was chosen: that one, or why it holds no more.
 
-        Raises `JointTableAway`.
+        The latter is told to the operators, once. Raises `JointTableAway`.
         """
-        if root not in self._posted:
-            note = await self._asked(partial(self._table.of_day, closing.day))
-            if note is not None:
-                await self._judged(closing, note, await self._others_closings(closing))
-        return self._posted.get(root)
+        async with self._turn:
+            if root not in self._chosen:
+                note = await self._asked(partial(self._table.of_day, closing.day))
+                choice = await self._judged(closing, note, await self._others_closings(closing)) if note else Choice()
+                if choice.why in ("", "without") and choice.joint != root:
+                    choice = self._refused(closing.day, "gone", root)
+                if choice.why:
+                    await self._pipeline.commit(actions=choice.told)
+                self._chosen = {root: choice}
+            return self._chosen[root]
 
     async def _choose(self, closing: Closing, now_ms: int) -> Choice | None:
         others = await self._others_closings(closing)
@@ -126,7 +136,9 @@ class JointDays:
             if without and (self._must_wait(closing.day, now_ms, without) or not await self._is_over(closing.day)):
                 return None
             note = await self._made(closing, [each for each in others.values() if each is not None], without)
-        return await self._judged(closing, note, others, early=day_of(now_ms - WAIT_MS) <= closing.day)
+        choice = await self._judged(closing, note, others, early=day_of(now_ms - WAIT_MS) <= closing.day)
+        self._chosen = {choice.joint: choice}
+        return choice
 
     async def _asked(self, work: Callable[[], T]) -> T:
         """Ask the table. Raises `JointTableAway` if the database does not answer, or refuses."""
@@ -193,8 +205,7 @@ class JointDays:
         told = (_tell("joint-left-out", day=Code(joint.day), shards=Code(", ".join(left_out))),) if left_out else ()
         if self._shard in joint.without:
             return Choice(why="without", told=told)
-        self._posted = {joint.root_text: await self._signed(joint, note, verifiers)}
-        return Choice(joint=joint.root_text, told=told)
+        return Choice(joint=joint.root_text, told=told, note=await self._signed(joint, note, verifiers))
 
     def _refused(self, day: str, why: OwnBecause, found: str, **fields: Code) -> Choice:
         log.error("joint_checkpoint_refused", day=day, why=why, found=found)

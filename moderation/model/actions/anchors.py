@@ -7,8 +7,8 @@ from moderation.values.ids import RoomId
 from .base import NO_ROOM, OUTSIDE, Action
 
 # Why a shard posts its log's own checkpoint: the joint one does not cover its log, has another closing checkpoint of
-# it, is not signed by a shard, does not name all shards, or could not be had in time.
-OwnBecause = Literal["", "without", "other", "forged", "unnamed", "late"]
+# it or of another, is not signed by a shard, does not name the same shards, could not be had in time, or is gone.
+OwnBecause = Literal["", "without", "other", "forged", "unnamed", "late", "gone"]
 
 
 class Anchor(Action, name="anchor", merge="anchor {where} {room} {day}"):

@@ -1,15 +1,15 @@
 """What is posted of a joint checkpoint that was chosen for a day: that one, or the log's own if it holds no more."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import pytest
 
 from bot.effects.anchor_day import Anchorer
-from bot.exchange.joint_days import JointTableAway
+from bot.exchange.joint_days import Choice, JointTableAway
 from bot.outbox.handler import PollAgain
-from moderation.model.actions.anchors import Anchor
+from moderation.model.actions.anchors import Anchor, OwnBecause
 from moderation.model.facts import CheckpointAnchored
 from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned
@@ -35,16 +35,15 @@ class Homeserver:
 
 
 class Given:
-    """What the database has: a note, none that holds, or no answer."""
+    """What there is to post now; None if the database does not answer."""
 
-    def __init__(self, note: str | None = None, *, is_away: bool = False) -> None:
-        self._note = note
-        self._is_away = is_away
+    def __init__(self, choice: Choice | None) -> None:
+        self._choice = choice
 
-    async def note(self, _closing: object, _root: str) -> str | None:
-        if self._is_away:
+    async def again(self, _closing: object, _root: str) -> Choice:
+        if self._choice is None:
             raise JointTableAway("no answer")
-        return self._note
+        return self._choice
 
 
 async def posted(place: Deployment, given: Given | None, action: Anchor = POST) -> tuple[CheckpointAnchored, str, str]:
@@ -64,15 +63,18 @@ async def test_what_is_posted(tmp_path: Path) -> None:
         await place.over_midnight()
         own = place.closings.read(DAYS[0])
 
-        fact, text, txn = await posted(place, Given(note))
+        joint = Choice(joint=JOINT.root_text, note=note)
+        fact, text, txn = await posted(place, Given(joint))
         assert (fact.joint, fact.size, note in text) == (JOINT.root_text, own.size, True)
         for key in ("anchor.joint", "anchor.joint-without"):
             assert like(key).search(text)
-        assert (await posted(place, Given(note + "\u2014 example.org/w AAAAAAA=\n")))[2] == txn  # the same event
+        more = replace(joint, note=note + "\u2014 example.org/w AAAAAAA=\n")
+        assert (await posted(place, Given(more)))[2] == txn  # the same event
 
-        fact, text, other = await posted(place, Given(None))
-        assert (fact.joint, own.note in text, other != txn) == ("-", True, True)
-        assert like("anchor.own.forged").search(text)
+        for why in get_args(OwnBecause)[1:]:
+            fact, text, other = await posted(place, Given(Choice(why=why)))
+            assert (fact.joint, own.note in text, other != txn) == ("-", True, True)
+            assert like(f"anchor.own.{why}").search(text)
 
         late = Anchor(room=ONE, day=DAYS[0], where="room", why="late")
         fact, text, again = await posted(place, None, late)
@@ -84,4 +86,4 @@ async def test_what_is_posted(tmp_path: Path) -> None:
         assert (fact.joint, again, "shard" in text) == ("-", other, False)
 
         with pytest.raises(PollAgain):
-            await posted(place, Given(is_away=True))
+            await posted(place, Given(None))

@@ -7,7 +7,7 @@ import pytest
 
 from bot.exchange.joint_days import WAIT_MS, Choice, JointDays, JointTableAway
 from bot.monitoring.trusted_time import Doubt
-from moderation.model.actions.telling import TellAbove
+from moderation.model.actions.telling import Tell, TellAbove
 from moderation.model.facts import ShardPinned
 from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.daily_checkpoints import Closing
@@ -58,7 +58,7 @@ class Member:
 
     async def posts(self, choice: Choice | None) -> str:
         assert choice is not None
-        return await self.days.note(self.closing, choice.joint) or ""
+        return (await self.days.again(self.closing, choice.joint)).note
 
 
 @pytest.fixture
@@ -333,14 +333,52 @@ async def test_one_that_names_more_shards_than_there_are_is_not_posted(members: 
     assert about(await one.chooses()) == ("", "unnamed", ["shards.joint-unnamed"])
 
 
-async def test_one_that_was_replaced_since_it_was_chosen_is_not_posted(members: Two) -> None:
-    one, _ = members
+async def _removed(one: Member, two: Member) -> None:
+    del one.table.notes[DAY]
+
+
+async def _replaced(one: Member, two: Member) -> None:
+    joint = JointCheckpoint.of(BASE, DAY, [Checkpoint.of_note(one.closing.note)], ["two"])
+    one.table.notes[DAY] = countersigned(joint, one.signer)
+
+
+async def _replaced_by_one_without_it(one: Member, two: Member) -> None:
+    joint = JointCheckpoint.of(BASE, DAY, [Checkpoint.of_note(two.closing.note)], ["one"])
+    one.table.notes[DAY] = countersigned(joint, two.signer)
+
+
+async def _damaged(one: Member, two: Member) -> None:
+    one.table.notes[DAY] = "nonsense"
+
+
+async def _shard_added(one: Member, two: Member) -> None:
+    one.vkeys["three"] = None
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (_removed, "gone"),
+        (_replaced, "gone"),
+        (_replaced_by_one_without_it, "gone"),
+        (_damaged, "forged"),
+        (_shard_added, "unnamed"),
+    ],
+)
+async def test_one_that_does_not_hold_any_more_when_it_is_posted_is_told_once_with_the_reason(
+    members: Two, change: Callable[[Member, Member], Awaitable[None]], why: str
+) -> None:
+    one, two = members
     for member in members:
         member.enters()
     choice = await one.chooses()
-    one.table.notes[DAY] = "nonsense"
+    assert choice is not None
+    await change(one, two)
     one.anew()
-    assert await one.posts(choice) == ""
+    for _desk in range(2):
+        assert about(await one.days.again(one.closing, choice.joint))[:2] == ("", why)
+    told = [action.lines[0].key for action in await one.shard.actions() if isinstance(action, Tell)]
+    assert [key for key in told if key.startswith("shards.joint")] == [f"shards.joint-{why}"]
 
 
 async def test_one_that_says_something_else_of_this_log_is_not_posted(members: Two) -> None:
