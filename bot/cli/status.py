@@ -3,8 +3,8 @@
 ``--json``: `running` (process; null: none), `leads` (the machine that leads; null: without PostgreSQL, or if none
 does), `standbys` (those that follow: `who`; `behind`, the number of records they do not have yet; `silent_s`, seconds
 since they said so; `unfinished`, why something could not be erased there, or ""), `shards` (the others: `name`;
-`unpublished`, the number of records of which they have not said that all that is for others is published; `silent_s`,
-seconds since they said so), `heard` (when the homeserver last
+`unpublished`, the number of records that are not noted as published; `silent_s`, seconds since the last such note;
+`waits_s`, seconds since the first of these records was made, 0: there is none), `heard` (when the homeserver last
 answered; 0: never), `rooms` (groups by condition), `open_cases`, `overdue_cases`, `tasks`, `waiting` (requests not sent
 yet), `gaps` (parts of rooms not read yet), `rate_limit` (of the homeserver: free, lifted or limited; null: not known),
 `records`, `first_day`, `log_bytes`, `content`, `retention` (milliseconds), `disk_free` (bytes).
@@ -134,7 +134,7 @@ def _follows(each: "Mapping[str, Any]") -> str:
 
 
 def _others(config: "Config") -> list[dict[str, Any]]:
-    """Return how far each other shard says that it has published its log; those that never said so are left out."""
+    """Return how far each other shard has published its log, without the shards that never noted it."""
     from bot.exchange.postgresql import told_in
     from bot.leading.lead import worded
 
@@ -145,7 +145,12 @@ def _others(config: "Config") -> list[dict[str, Any]]:
         told = told_in(config.place)
     named = {each.name: told.get(f"{base}/{each.name}") for each in config.shards if each.name != config.shard}
     return [
-        {"name": name, "unpublished": each.untold, "silent_s": each.age_s}
+        {
+            "name": name,
+            "unpublished": each.untold,
+            "silent_s": each.age_s,
+            "waits_s": max(0.0, (now_ms() - each.first_ms) / 1000) if each.first_ms else 0.0,
+        }
         for name, each in named.items()
         if each is not None
     ]
@@ -154,9 +159,8 @@ def _others(config: "Config") -> list[dict[str, Any]]:
 def _publishes(each: "Mapping[str, Any]") -> str:
     from bot.exchange.silent_shards import PATIENCE_S
 
-    is_late = each["unpublished"] and each["silent_s"] >= PATIENCE_S
-    said = {"name": each["name"], "count": each["unpublished"], "silent": Span(int(each["silent_s"]) * 1000)}
-    return text("cli.status.withholds" if is_late else "cli.status.publishes", **said)
+    said = {"name": each["name"], "count": each["unpublished"], "silent": Span(int(each["waits_s"]) * 1000)}
+    return text("cli.status.withholds" if each["waits_s"] >= PATIENCE_S else "cli.status.publishes", **said)
 
 
 def _was_heard(heard_ms: int) -> bool:

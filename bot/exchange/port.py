@@ -40,19 +40,21 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class PublishedUpTo:
-    """What a shard says that it has told: all records of its log before `upto` that are for others, in an era.
+    """The note of a shard: it has published all records of its log before `upto`, in an era, that are for others.
 
-    `size` is how many records its log has, and `age_s` the time in seconds since it said so.
+    `size` is the number of records in its log, `age_s` the age of the note in seconds, and `first_ms` the time of the
+    first record from `upto` on, in milliseconds since 1970 (0: there is none, or it was not read).
     """
 
     era: str
     upto: int
     size: int
     age_s: float = 0.0
+    first_ms: int = 0
 
     @property
     def untold(self) -> int:
-        """The number of records of which it has not said so."""
+        """The number of records that the note does not cover."""
         return max(0, self.size - self.upto)
 
 
@@ -80,7 +82,7 @@ class Exchange(Protocol):
         ...
 
     async def told(self) -> dict[str, PublishedUpTo]:
-        """Return what each shard says that it has published, by the name of its log."""
+        """Return the note of each shard that has one, by the name of its log."""
         ...
 
     async def read_by(self, origin: str) -> dict[str, tuple[str, int]]:

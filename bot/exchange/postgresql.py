@@ -11,15 +11,17 @@ Left to others: the tables (`storage/database/shared_tables.py`), what is publis
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from moderation.values.errors import Invalid
 from storage.database import shared_tables
 from storage.database.fence import Epoch, is_superseded
 from storage.database.place import DatabasePlace
 from storage.database.refusals import said
 from storage.database.server import NAME, connect, connect_async, driver
+from storage.journal.line_format import BadLine, decode
 
 from .port import MOST_BYTES, ExchangeDown, Message, PublishedUpTo
 
@@ -55,6 +57,10 @@ _TOLD = (
     " WHERE l.shard = s.name), 0), extract(epoch FROM now() - r.at)::float8"
     " FROM answerable_shared.shards s"
     " JOIN answerable_shared.exchange_read r ON (r.shard, r.origin) = (s.name, s.origin)"
+)
+_FIRST = (
+    "SELECT l.line FROM answerable_shared.log l JOIN answerable_shared.shards s ON l.shard = s.name"
+    " WHERE s.origin = %s AND l.idx >= %s ORDER BY l.idx LIMIT 1"
 )
 _NOTED = "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('answerable_shared.exchange_read') AND attname = 'at'"
 _COMMUNITIES = "answerable_shared.communities"
@@ -108,7 +114,7 @@ class PostgresExchange:
         await self._write(write)
 
     async def told(self) -> dict[str, PublishedUpTo]:
-        """Return what each shard says that it has published, by the name of its log."""
+        """Return the note of each shard that has one, by the name of its log."""
         return _told(await self._rows(_TOLD, []))
 
     async def read_by(self, origin: str) -> dict[str, tuple[str, int]]:
@@ -200,12 +206,28 @@ class PostgresExchange:
 
 
 def told_in(place: DatabasePlace) -> dict[str, PublishedUpTo]:
-    """Return what each shard of a database says that it has published, for a command; nothing before the first start.
+    """Return the note of each shard of a database, with the time of the first record beyond it, for a command.
 
-    Raises `psycopg.Error` if it cannot be asked.
+    Return nothing before the first start of a shard. Raises `psycopg.Error` if the database cannot be asked.
     """
     with connect(place, durable=True) as connection:
-        return _told(connection.execute(_TOLD).fetchall()) if connection.execute(_NOTED).fetchone() else {}
+        if not connection.execute(_NOTED).fetchone():
+            return {}
+        told = _told(connection.execute(_TOLD).fetchall())
+        firsts = {
+            origin: connection.execute(_FIRST, [origin, each.upto]).fetchone()
+            for origin, each in told.items()
+            if each.untold
+        }
+    return {origin: replace(each, first_ms=_time_of(firsts.get(origin))) for origin, each in told.items()}
+
+
+def _time_of(row: tuple[Any, ...] | None) -> int:
+    """Return the time of a line of a log, in milliseconds since 1970; 0 without a line that can be read."""
+    try:
+        return decode(bytes(row[0]).removesuffix(b"\n")).at_ms if row is not None else 0
+    except (BadLine, Invalid):
+        return 0
 
 
 def _told(rows: Sequence[tuple[Any, ...]]) -> dict[str, PublishedUpTo]:

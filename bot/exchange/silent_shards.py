@@ -1,12 +1,15 @@
-"""Notices other shards that tell nothing: their logs grow, and they no longer publish what the others have to know.
+"""Notices other shards that run and publish nothing: their logs grow, and they do not note that others may read them.
 
 Rules kept here:
-- Each shard notes up to which record it has published all that is for others, also if nothing was. One that notes
-  nothing new for ten minutes, while its log grows, withholds; operators are told once, until it goes on.
-- A shard that does not run is silent, and withholds nothing. One of a version that notes nothing is not judged.
-- What a shard notes is its own word: whether it left a record out cannot be seen from outside.
+- Each shard notes up to which record it has published all that is for others, even if that was nothing. A shard
+  withholds if its log grew beyond the note, still grows `PATIENCE_S` later, and has the same note `RESTART_S` after
+  that. Operators are told once, until it notes something new.
+- Time counts from the first look that finds records beyond the note, not from the note: a quiet shard notes nothing.
+- A shard that does not run publishes nothing, and does not withhold. One that starts again has `RESTART_S` to read
+  what was said meanwhile, and to publish. A shard of a version that notes nothing is not judged.
+- A note is the word of its shard: nobody else can see whether that shard left a record out.
 
-Left to others: a message that is missing between others (`checking.py`), noting it (`publisher.py`).
+Left to others: a message that is missing between others (`checking.py`), writing the note (`publisher.py`).
 """
 
 import asyncio
@@ -24,17 +27,22 @@ from .refusals import tell
 log = structlog.get_logger()
 
 PATIENCE_S = 600.0
+RESTART_S = 300.0
 LOOK_EVERY_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class _LastNote:
-    told: PublishedUpTo  # as it was when it noted something new
-    since_s: float
+@dataclass(slots=True)
+class _Seen:
+    """The last look at a shard, and since when it withholds, in seconds."""
+
+    note: PublishedUpTo
+    since_s: float | None = None  # the first look that found records beyond the note
+    late_size: int | None = None  # size of its log at the first look `PATIENCE_S` later
+    grown_s: float | None = None  # the first look after that which found the log larger
 
 
 class SilentShards:
-    """What is seen of the other shards, by the names of their logs."""
+    """Watches the other shards, by the names of their logs."""
 
     def __init__(
         self, exchange: Exchange, pipeline: Pipeline, others: Collection[str], now_s: Callable[[], float]
@@ -44,7 +52,7 @@ class SilentShards:
         self._pipeline = pipeline
         self._others = others
         self._now_s = now_s
-        self._seen: dict[str, _LastNote] = {}
+        self._seen: dict[str, _Seen] = {}
         self.silent: set[str] = set()  # logs of shards that withhold
 
     async def run(self) -> None:
@@ -54,25 +62,42 @@ class SilentShards:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:
-        """Compare what each shard notes with its log, and tell of one that withholds. Nothing while it is down."""
+        """Compare the note of each shard with the size of its log, and tell of shards that withhold.
+
+        Do nothing while the exchange is down.
+        """
         try:
             told = await self._exchange.told()
         except ExchangeDown:
-            return  # which the receiver says
+            return  # the receiver says so
         for origin in self._others:
             if (now := told.get(origin)) is not None:
                 await self._compare(origin, now)
 
     async def _compare(self, origin: str, now: PublishedUpTo) -> None:
         seen = self._seen.get(origin)
-        if seen is None or (now.era, now.upto) != (seen.told.era, seen.told.upto) or now.size < seen.told.size:
-            self._seen[origin] = _LastNote(now, self._now_s())
+        if seen is None or (now.era, now.upto) != (seen.note.era, seen.note.upto) or now.size < seen.note.size:
+            seen = self._seen[origin] = _Seen(now)
             if origin in self.silent:
                 self.silent.discard(origin)
                 log.info("exchange_told_again", origin=origin)
-            return
-        grew = now.size > seen.told.size and now.untold > 0
-        if grew and self._now_s() - seen.since_s >= PATIENCE_S and origin not in self.silent:
+        seen.note = now
+        if now.untold and origin not in self.silent and self._withholds(seen):
             self.silent.add(origin)
             log.error("exchange_withheld", origin=origin, records=now.untold)
             await self._pipeline.commit(actions=[tell(line("shards.withheld", origin=Code(origin), n=now.untold))])
+
+    def _withholds(self, seen: _Seen) -> bool:
+        """Tell whether a shard with records beyond its note withholds, and note what this look adds."""
+        now_s = self._now_s()
+        if seen.since_s is None:
+            seen.since_s = now_s
+        elif seen.late_size is None:
+            if now_s - seen.since_s >= PATIENCE_S:
+                seen.late_size = seen.note.size
+        elif seen.grown_s is None:
+            if seen.note.size > seen.late_size:
+                seen.grown_s = now_s
+        else:
+            return now_s - seen.grown_s >= RESTART_S
+        return False

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.exchange.port import ExchangeChanged
-from bot.exchange.silent_shards import PATIENCE_S, SilentShards
+from bot.exchange.silent_shards import PATIENCE_S, RESTART_S, SilentShards
 from moderation.model.actions.telling import Tell
 from moderation.values.ids import RoomId
 from tests.fakes.exchange import MemoryExchange
@@ -31,6 +31,12 @@ class Two:
         self.exchange.sizes[ONE] = self.one.stores.journal.size
         await self.watch.look()
 
+    async def withholds(self) -> None:
+        """Let the first shard run and publish nothing, for as long as it takes until it is told of, and longer."""
+        for _ in range(25):
+            await self.talk()
+            await self.looks()
+
     async def told(self) -> list[str]:
         lines = [line for each in await self.two.actions() if isinstance(each, Tell) for line in each.lines]
         return [line.key for line in lines if line.key.startswith("shards.")]
@@ -51,17 +57,13 @@ async def shards(tmp_path: Path) -> AsyncIterator[Two]:
 async def test_a_shard_whose_log_grows_while_it_tells_nothing_is_told_of_once_until_it_goes_on(shards: Two) -> None:
     await shards.one.publisher.tell()
     await shards.looks()
-    for _ in range(3):
-        await shards.talk()
-        await shards.looks(after_s=PATIENCE_S)
+    await shards.withholds()
     assert shards.watch.silent == {ONE}
     assert await shards.told() == ["shards.withheld"]
     await shards.one.publisher.tell()
     await shards.looks()
     assert shards.watch.silent == set()
-    for _ in range(2):
-        await shards.talk()
-        await shards.looks(after_s=PATIENCE_S)
+    await shards.withholds()
     assert await shards.told() == ["shards.withheld"] * 2
 
 
@@ -72,6 +74,40 @@ async def test_a_shard_in_which_nothing_is_for_others_is_not_accused(shards: Two
         await shards.looks(after_s=PATIENCE_S)
     assert shards.exchange.messages == {}
     assert (shards.watch.silent, await shards.told()) == (set(), [])
+
+
+async def test_a_shard_that_was_quiet_for_long_is_not_accused_of_its_next_record(shards: Two) -> None:
+    await shards.one.publisher.tell()
+    for _ in range(3):
+        await shards.looks(after_s=PATIENCE_S)
+        await shards.talk()
+        await shards.looks(after_s=5)  # before it notes that it has published
+        await shards.one.publisher.tell()
+        await shards.looks(after_s=55)
+    assert (shards.watch.silent, await shards.told()) == (set(), [])
+
+
+async def test_a_shard_that_stops_with_records_to_publish_is_not_accused_when_it_starts(shards: Two) -> None:
+    await shards.one.publisher.tell()
+    for _ in range(2):  # it is stopped before it notes these
+        await shards.talk()
+        await shards.looks()
+    for _ in range(3):
+        await shards.looks(after_s=PATIENCE_S)
+    for _ in range(2):  # it reads what was said meanwhile, and then publishes
+        await shards.talk()
+        await shards.looks(after_s=RESTART_S / 3)
+    await shards.one.publisher.tell()
+    await shards.looks(after_s=PATIENCE_S)
+    assert (shards.watch.silent, await shards.told()) == (set(), [])
+
+
+async def test_a_shard_that_says_little_and_publishes_nothing_is_told_of(shards: Two) -> None:
+    await shards.one.publisher.tell()
+    for _ in range(4):
+        await shards.talk()
+        await shards.looks(after_s=2 * PATIENCE_S)
+    assert await shards.told() == ["shards.withheld"]
 
 
 async def test_a_shard_that_is_stopped_is_not_accused_of_its_last_records(shards: Two) -> None:

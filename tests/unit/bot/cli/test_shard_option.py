@@ -13,6 +13,8 @@ from bot.config.database import DATABASE_URL
 from storage.database import shared_tables
 from storage.database.database import Database
 from storage.database.place import DatabasePlace
+from storage.journal.line_format import encode
+from storage.journal.record import Draft
 from tests.unit.bot.cli.conftest import HEAD, Answerable
 
 SHARDS = (
@@ -45,8 +47,14 @@ def test_a_shard_does_not_run_without_a_database_that_all_share(answerable: Answ
 
 
 @pytest.mark.usefixtures("sharded")
+@pytest.mark.parametrize(("made_h", "shown"), [(2, "nothing published of 20 records for 2 h"), (0, "all but 20")])
 def test_status_says_how_far_other_shards_have_published_their_logs(
-    answerable: Answerable, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    answerable: Answerable,
+    postgres_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    made_h: int,
+    shown: str,
 ) -> None:
     monkeypatch.setenv(DATABASE_URL, postgres_url)
     asyncio.run(_made(DatabasePlace(tmp_path / "data" / "one", SecretStr(postgres_url), "one")))
@@ -57,14 +65,17 @@ def test_status_says_how_far_other_shards_have_published_their_logs(
         base = "INSERT INTO answerable_shared.shards VALUES ('two', 'example.org/answerable/two', 'key', 1, 'holder')"
         server.execute(base)
         read = "INSERT INTO answerable_shared.exchange_read (shard, origin, idx, at) VALUES ('two', %s, 9, %s)"
-        server.execute(read, ["example.org/answerable/two", datetime.now(UTC) - timedelta(hours=3)])
-        line = "INSERT INTO answerable_shared.log (shard, idx, day, line, mac) VALUES ('two', 29, '2026-11-24', '', '')"
-        server.execute(line)
+        now = datetime.now(UTC)  # it was quiet until the first record that is not published
+        server.execute(read, ["example.org/answerable/two", now - timedelta(hours=3)])
+        line = "INSERT INTO answerable_shared.log (shard, idx, day, line, mac) VALUES ('two', %s, '2026-11-24', %s, '')"
+        made_ms = int((now - timedelta(hours=made_h)).timestamp() * 1000)
+        for index in (10, 29):
+            server.execute(line, [index, encode(index, Draft("gap", made_ms), (), ()).line])
     [two] = answerable("status", "--json", "--shard", "one").json["shards"]
     assert (two["name"], two["unpublished"]) == ("two", 20)
     assert two["silent_s"] >= 10_800
-    shown = answerable("status", "--shard", "one").out
-    assert "20 records for 3 h" in " ".join(shown.split())
+    assert 0 <= two["waits_s"] - 3600 * made_h < 600
+    assert shown in " ".join(answerable("status", "--shard", "one").out.split())
 
 
 async def _made(place: DatabasePlace) -> None:
