@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.actions.base import PRIORITIES, STOP, URGENT, Action, to_json
 from moderation.model.actions.registry import from_json
 from storage.database.dialect import json_field, least, upsert
-from storage.database.rows import Rows, rows_of
+from storage.database.rows import Rows, rows_of, value_of
 
 from .schema.progress_tables import outbox
 
@@ -187,7 +187,7 @@ async def redactions_waiting(db: AsyncConnection, room: str, subject: str) -> in
 
 async def is_waiting(db: AsyncConnection, txn: str) -> bool:
     """Return whether a row is still there: its outcome is not known yet."""
-    return await db.scalar(_WAITS, {"txn": txn}) is not None
+    return await value_of(db, _WAITS, {"txn": txn}) is not None
 
 
 async def waiting_action(db: AsyncConnection, txn: str) -> Action | None:

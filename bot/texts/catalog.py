@@ -37,6 +37,7 @@ from moderation.values.notices import Code, Link, Moment, Quoted, Span, Who
 from .others_words import name_of, parts, tame
 
 LANGUAGES = ("en", "zh")
+USUAL_PREFIX = "!"  # of commands, as the files write them
 _LOCALES = {"en": "en_GB", "zh": "zh_CN"}
 _WHEN = {"en": "d MMM y, HH:mm", "zh": "y年M月d日 HH:mm"}
 _SHORT = {"en": "d MMM, HH:mm", "zh": "M月d日 HH:mm"}
@@ -99,10 +100,12 @@ class Catalog:
 
     def with_prefix(self, prefix: str) -> "Catalog":
         """Return the same texts, with commands written with the prefix of this deployment."""
+        if prefix == USUAL_PREFIX:
+            return self
         shown = "`" + prefix.replace("{", "{{").replace("}", "}}")
         return Catalog(
             {
-                language: {key: text.replace("`!", shown) for key, text in texts.items()}
+                language: {key: text.replace(f"`{USUAL_PREFIX}", shown) for key, text in texts.items()}
                 for language, texts in self._texts.items()
             },
             self._zone,

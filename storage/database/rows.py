@@ -38,6 +38,12 @@ async def rows_of(db: AsyncConnection, *asked: Asked) -> list[Rows]:
     return await cast(ManyAtOnce, db).rows_of(asked)
 
 
+async def value_of(db: AsyncConnection, query: Query, values: Mapping[str, object]) -> Any:
+    """Run one query, and return the first value of its first row; None if there is no row."""
+    [rows] = await rows_of(db, (query, values))
+    return rows[0][0] if rows else None
+
+
 async def make_changes(db: AsyncConnection) -> None:
     """Make the changes that wait for the next query or the commit now, so that an error of theirs is raised here."""
     await cast(ManyAtOnce, db).make_changes()

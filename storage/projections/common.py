@@ -13,7 +13,7 @@ from moderation.values.events import Json
 from moderation.values.ids import UserId
 from storage import schema
 from storage.database.dialect import upsert
-from storage.database.rows import Asked, rows_of
+from storage.database.rows import Asked, rows_of, value_of
 
 END_MISSING = "end_missing"  # how many records were missing at the end of the log when the database was rebuilt
 ERA = "era"  # of the deployment: set once its log continues from a backup
@@ -48,13 +48,12 @@ _SET_META = _NEW_META.on_conflict_do_update(index_elements=["key"], set_={"value
 
 async def person_of(db: AsyncConnection, user: UserId) -> str:
     """Return the person behind an account: itself, unless accounts were linked by verification."""
-    row = (await db.execute(PERSON, {"user": user})).first()
-    return row.person if row else user
+    return await value_of(db, PERSON, {"user": user}) or user
 
 
 async def get_meta(db: AsyncConnection, key: str) -> str | None:
     """Return one stored value of the deployment."""
-    found = await db.scalar(_META, {"key": key})
+    found = await value_of(db, _META, {"key": key})
     return str(found) if found is not None else None
 
 

@@ -5,34 +5,36 @@
 
 from collections import defaultdict
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.reach import community_of
 from moderation.policy import CommunitySettings, Policy
 from storage import schema
+from storage.database.rows import rows_of
 
 from .common import get_meta
+
+_r, _l = schema.rooms.c, schema.space_rooms.c
+_GROUPS = select(_r.room, _r.code, _r.community).where(_r.purpose == "group")
+_GROUP = _GROUPS.where(_r.room == bindparam("room"))
+_LISTED = select(_l.space, _l.room)
+_LISTING = _LISTED.where(_l.room == bindparam("room"))
 
 
 async def regroup(db: AsyncConnection, *, room: str = "") -> None:
     """Put all groups, or one of them, into the community that the policy gives them."""
-    r = schema.rooms.c
+    one = {"room": room}
+    groups, listed = await rows_of(db, *(((_GROUP, one), (_LISTING, one)) if room else ((_GROUPS, {}), (_LISTED, {}))))
+    if not groups:
+        return
     settings = await _settings(db)
-    spaces = await _spaces(db, room)
-    groups = select(r.room, r.code, r.community).where(r.purpose == "group")
-    for each in (await db.execute(groups.where(r.room == room) if room else groups)).all():
+    spaces = defaultdict[str, set[str]](set)
+    for row in listed:
+        spaces[row.room].add(row.space)
+    for each in groups:
         if (named := community_of(settings, each.room, each.code, spaces=spaces[each.room])) != each.community:
-            await db.execute(update(schema.rooms).where(r.room == each.room).values(community=named))
-
-
-async def _spaces(db: AsyncConnection, room: str) -> defaultdict[str, set[str]]:
-    """Return the spaces that list each room, or one of them."""
-    listed, found = schema.space_rooms.c, defaultdict[str, set[str]](set)
-    every = select(listed.space, listed.room)
-    for row in (await db.execute(every.where(listed.room == room) if room else every)).all():
-        found[row.room].add(row.space)
-    return found
+            await db.execute(update(schema.rooms).where(_r.room == each.room).values(community=named))
 
 
 async def _settings(db: AsyncConnection) -> CommunitySettings:

@@ -10,6 +10,7 @@ from moderation.values.events import MembershipChanged, MessagePosted, Received,
 from moderation.values.ids import RoomId, UserId, is_room_id
 from storage import schema
 from storage.database.dialect import Upsert, upsert
+from storage.database.rows import value_of
 from storage.journal.canonical import plain
 
 from .common import MANY, POSTED, REMOVED, UNREAD, without_marks
@@ -118,7 +119,7 @@ async def _members(db: AsyncConnection, changes: Sequence[tuple[int, MembershipC
 async def _back(db: AsyncConnection, changes: Sequence[MembershipChanged]) -> None:
     """Clear the mark of those who were removed as unverified and are back, so that they are checked again."""
     p = schema.pointed.c
-    if await db.scalar(_ANY_REMOVED) is None:
+    if await value_of(db, _ANY_REMOVED, {}) is None:
         return
     for start in range(0, len(changes), MANY):
         who = tuple_(p.room, p.user).in_([(event.room, event.user) for event in changes[start : start + MANY]])

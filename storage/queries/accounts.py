@@ -5,11 +5,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import PersonId, RoomId, UserId
 from storage import schema
-from storage.database.dialect import sql_list
 from storage.projections import person_of
 
 from .linked_accounts import accounts_of
-from .rooms import groups_with
+from .rooms import communities_with, groups_with
 
 
 async def persons_linked(db: AsyncConnection) -> frozenset[str]:
@@ -39,9 +38,7 @@ async def communities_of_person(db: AsyncConnection, user: UserId) -> dict[RoomI
 
     The groups are in the order in which they came.
     """
-    r = schema.rooms.c
-    theirs = select(r.room, r.community).where(sql_list(r.room, await groups_of_person(db, user)))
-    return dict((await db.execute(theirs.order_by(r.entered))).all())
+    return await communities_with(db, await accounts_of(db, user))
 
 
 async def people_in(db: AsyncConnection, room: RoomId, *, without: UserId) -> int:

@@ -13,15 +13,16 @@ from moderation.model.context import CaseView
 from moderation.model.facts import SanctionKind
 from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
 from storage import schema
-from storage.database.dialect import sql_list
-from storage.database.rows import rows_of, rows_then
+from storage.database.dialect import sql_list_param, sql_list_value
+from storage.database.rows import rows_of, rows_then, value_of
 from storage.projections import CASES_FROM, POSTED, get_meta, person_of
 from storage.schema.case_tables import WAITS
 
 from .case_assignments import assigned_to
-from .linked_accounts import accounts_of_all
+from .linked_accounts import LINKED, accounts_among, accounts_of_all
 from .rooms import ACTIVE_GROUP
 
+_NEWEST = select(func.max(schema.cases.c.n).label("n"))
 _CASE = select(schema.cases).where(schema.cases.c.n == bindparam("n"))
 _EVIDENCE = (
     select(schema.evidence, schema.events.c.kind)
@@ -74,6 +75,10 @@ _CHARGED = (
 _TWO_ROOMS = select(schema.rooms.c.room).where(ACTIVE_GROUP).limit(2)
 _TWO_OF_COMMUNITY = _TWO_ROOMS.where(schema.rooms.c.community == bindparam("reach"))
 _REPORTED = select(schema.reports.c.record).where(schema.reports.c.n == bindparam("n")).limit(1)
+_v = schema.verifications.c
+_VOUCHES = select(_v.user, _v.by).where(
+    _v.method == "vouch", or_(sql_list_param(_v.user, "some"), sql_list_param(_v.by, "some"))
+)
 _c = schema.cases.c
 _ORDERED_HERE = select(schema.sanctions.c.n).where(  # as `_ELSEWHERE`, seen from one of those rooms
     schema.sanctions.c.person == bindparam("person"),
@@ -107,15 +112,16 @@ _REDACTABLE = frozenset({POSTED, "message", "redact"})  # messages; reactions an
 
 async def case_view(db: AsyncConnection, n: int) -> CaseView | None:
     """Return one case."""
-    row = (await db.execute(_CASE, {"n": n})).first()
-    if row is None:
+    [found] = await rows_of(db, (_CASE, {"n": n}))
+    if not found:
         return None
+    row = found[0]
     of_person = {"person": row.person, "n": n}
-    events, taken, rooms = await rows_of(
-        db, (_EVIDENCE, {"n": n}), (_TAKEN, of_person), (_ELSEWHERE, {**of_person, "room": row.room})
+    events, taken, rooms, linked = await rows_of(
+        db, (_EVIDENCE, {"n": n}), (_TAKEN, of_person), (_ELSEWHERE, {**of_person, "room": row.room}), (LINKED, {})
     )
     named = (row.subject, row.by, row.appellant)
-    people = await accounts_of_all(db, named)
+    people = accounts_among(linked, named)
     accounts, deciders, appellants = (frozenset(people[user]) if user else frozenset() for user in named)
     case = _case(row, tuple(events), frozenset((measure.kind, EventId(measure.event)) for measure in taken))
     elsewhere = tuple(RoomId(other.room) for other in rooms)
@@ -144,13 +150,9 @@ async def _is_for_operator(db: AsyncConnection, n: int) -> bool:
 
 async def _friends(db: AsyncConnection, case: CaseView) -> frozenset[UserId]:
     """Return those whom the deciders vouched for or who vouched for them, except any who were asked to hear it."""
-    v = schema.verifications.c
     if not case.deciders:
         return frozenset()
-    some = sorted(case.deciders)
-    vouches = await db.execute(
-        select(v.user, v.by).where(v.method == "vouch", or_(sql_list(v.user, some), sql_list(v.by, some)))
-    )
+    [vouches] = await rows_of(db, (_VOUCHES, {"some": sql_list_value(sorted(case.deciders))}))
     known = {UserId(user) for row in vouches for user in (row.user, row.by) if user} - case.deciders
     people = await accounts_of_all(db, known) if known else {}
     asked = await assigned_to(db, case.n, case.asked) if known and case.state == "appealed" else ()
@@ -187,7 +189,7 @@ async def question_of(db: AsyncConnection, event: EventId) -> Question | None:
 async def next_case(db: AsyncConnection) -> int:
     """Return the number that the next case gets."""
     least = await get_meta(db, CASES_FROM)
-    return max(int(await db.scalar(select(func.max(schema.cases.c.n))) or 0) + 1, int(least or 0))
+    return max(int(await value_of(db, _NEWEST, {}) or 0) + 1, int(least or 0))
 
 
 async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
@@ -337,4 +339,4 @@ async def with_operator(db: AsyncConnection, room: RoomId) -> frozenset[int]:
 
 async def is_reported(db: AsyncConnection, n: int) -> bool:
     """Return whether somebody reported it."""
-    return await db.scalar(_REPORTED, {"n": n}) is not None
+    return await value_of(db, _REPORTED, {"n": n}) is not None

@@ -8,6 +8,7 @@ from moderation.rooms.desks import DeskView, Staff
 from moderation.values.ids import CaseNumber, EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power
 from storage import schema
+from storage.database.rows import rows_of, value_of
 from storage.projections.upgraded_rooms import MOVED
 from storage.schema.case_tables import WAITS
 
@@ -45,12 +46,13 @@ async def desk_used_by(db: AsyncConnection, room: RoomId, bot: UserId) -> DeskVi
 
 async def desk_view(db: AsyncConnection, code: GroupCode, bot: UserId) -> DeskView | None:
     """Return the desk with this code, unless the bot has left it."""
-    desk = await db.scalar(_DESK, {"code": code})
-    if desk is None:
+    desks, shown = await rows_of(db, (_DESK, {"code": code}), (_SHOWN, {"code": code}))
+    if not desks:
         return None
+    desk = desks[0].room
     users: list[Staff] = []
     former: list[Staff] = []
-    for row in (await db.execute(_SHOWN, {"code": code})).all():
+    for row in shown:
         staff = await _staff(db, RoomId(row.room), power_of(row.created, row.levels, bot), bot)
         (users if row.desk == code and row.condition != "left" else former).append(staff)
     there = await memberships(db, RoomId(desk))
@@ -66,7 +68,7 @@ async def desk_view(db: AsyncConnection, code: GroupCode, bot: UserId) -> DeskVi
 
 async def wanted_desk(db: AsyncConnection, room: RoomId) -> str:
     """Return the code of the desk of a room; "": none yet; "own": none yet, and not that of other rooms."""
-    return str(await db.scalar(_WANTED, {"room": room}) or "")
+    return str(await value_of(db, _WANTED, {"room": room}) or "")
 
 
 async def desks_of_owner(db: AsyncConnection, owner: UserId, bot: UserId) -> list[DeskView]:

@@ -77,7 +77,8 @@ _KNOWN = select(schema.events.c.event).where(sql_list_param(schema.events.c.even
 
 async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_ms: int, limit: int) -> list[int]:
     """Return when somebody posted in a room since a time: the newest `limit`, oldest first."""
-    return list(await db.scalars(_TIMES, {"room": room, "sender": sender, "since": since_ms, "most": limit}))[::-1]
+    [rows] = await rows_of(db, (_TIMES, {"room": room, "sender": sender, "since": since_ms, "most": limit}))
+    return [row.at for row in reversed(rows)]
 
 
 async def messages_standing(db: AsyncConnection, room: RoomId, sender: UserId, before: int, most: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, union
+from sqlalchemy import bindparam, func, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.builtin_rules import JOIN_WAVE
@@ -10,9 +10,19 @@ from moderation.rooms.join_waves import Coming
 from moderation.values.ids import EventId, PersonId, RoomId, UserId
 from storage import schema
 from storage.database.dialect import sql_list
+from storage.database.rows import rows_of, value_of
 from storage.projections import POSTED, WAVE
 
 from .standing import STANDS
+
+_p, _s = schema.pointed.c, schema.sanctions.c
+_LAST = select(_p.at).where(_p.room == bindparam("room"), _p.user == "", _p.step == WAVE)
+_REMOVED_FROM = select(_s.room).where(
+    _s.person == bindparam("person"),
+    _s.kind.in_(("kick", "ban")),
+    _s.at >= bindparam("since"),
+    _s.why_ended != "reversed",
+)
 
 
 async def comings(db: AsyncConnection, room: RoomId, most: int) -> list[Coming]:
@@ -36,8 +46,7 @@ async def inviter_of(db: AsyncConnection, room: RoomId, user: UserId) -> UserId 
 
 async def last_wave(db: AsyncConnection, room: RoomId) -> int | None:
     """Return when a wave was last noticed in a room."""
-    p = schema.pointed.c
-    found = await db.scalar(select(p.at).where(p.room == room, p.user == "", p.step == WAVE))
+    found = await value_of(db, _LAST, {"room": room})
     return int(found) if found is not None else None
 
 
@@ -50,9 +59,8 @@ async def shut_by_waves(db: AsyncConnection, room: RoomId, since_ms: int) -> int
 
 async def removed_lately(db: AsyncConnection, room: RoomId, person: PersonId, since_ms: int) -> bool:
     """Return whether somebody was removed from a room, or banned, since a time, and that was not reversed."""
-    s = schema.sanctions.c
-    theirs = select(s.room).where(s.person == person, s.kind.in_(("kick", "ban")), s.at >= since_ms)
-    return not {room, ""}.isdisjoint(await db.scalars(theirs.where(s.why_ended != "reversed")))
+    [rows] = await rows_of(db, (_REMOVED_FROM, {"person": person, "since": since_ms}))
+    return not {room, ""}.isdisjoint(row.room for row in rows)
 
 
 async def who_stands(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) -> frozenset[UserId]:

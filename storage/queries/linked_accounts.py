@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import UserId
 from storage import schema
+from storage.database.rows import rows_of
 
 LINKED = select(schema.accounts.c.user, schema.accounts.c.person).where(
     schema.accounts.c.user != schema.accounts.c.person
@@ -22,7 +23,8 @@ async def accounts_of(db: AsyncConnection, user: UserId) -> tuple[UserId, ...]:
 
 async def accounts_of_all(db: AsyncConnection, users: Iterable[UserId]) -> dict[UserId, tuple[UserId, ...]]:
     """Return all accounts of the person behind each user, in one query, since few people have a second account."""
-    return accounts_among(await db.execute(LINKED), users)
+    [rows] = await rows_of(db, (LINKED, {}))
+    return accounts_among(rows, users)
 
 
 def accounts_among(rows: Iterable[Any], users: Iterable[UserId]) -> dict[UserId, tuple[UserId, ...]]:

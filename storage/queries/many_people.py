@@ -15,14 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.context import PersonView
 from moderation.values.ids import PersonId, RoomId, UserId
 from storage import schema
-from storage.database.dialect import sql_list
+from storage.database.dialect import sql_list_param, sql_list_value
+from storage.database.rows import Rows, rows_of
 
 from .people import person_view
 from .rooms import ACTIVE_GROUP
 from .verification import CAME_AFTER
 
 # Columns that name a person about whom there is more to know than their rooms.
-_TOLD_OF = (
+_TELLING = (
     schema.accounts.c.user,
     schema.accounts.c.person,
     schema.credit.c.person,
@@ -31,35 +32,46 @@ _TOLD_OF = (
     schema.verifications.c.person,
     schema.pointed.c.user,
 )
+_TOLD_OF = union(*(select(column.label("user")).where(sql_list_param(column, "users")) for column in _TELLING))
+_m = schema.members.c
+_ROOMS = (
+    select(
+        _m.user,
+        _m.room,
+        _m.since,
+        _m.role,
+        ACTIVE_GROUP.label("active"),
+        schema.rooms.c.community,
+        CAME_AFTER.label("came_after"),
+        _m.joined,
+    )
+    .select_from(schema.members.outerjoin(schema.rooms, schema.rooms.c.room == _m.room))
+    .where(sql_list_param(_m.user, "users"))
+)
 
 
 async def people_views(
     db: AsyncConnection, users: Sequence[UserId], *, now_ms: int, recent_since: int
 ) -> dict[UserId, PersonView]:
     """Return the view of each person, as `person_view` does."""
-    told_of = union(*(select(column).where(sql_list(column, users)) for column in _TOLD_OF))
-    special = {row[0] for row in await db.execute(told_of)}
-    found = await _plain(db, [user for user in users if user not in special])
+    given = {"users": sql_list_value(users)}
+    told_of, rooms = await rows_of(db, (_TOLD_OF, given), (_ROOMS, given))
+    special = {row[0] for row in told_of}
+    found = _plain([user for user in users if user not in special], rooms)
     for user in users:
         if user in special:
             found[user] = await person_view(db, user, now_ms=now_ms, recent_since=recent_since)
     return found
 
 
-async def _plain(db: AsyncConnection, users: Sequence[UserId]) -> dict[UserId, PersonView]:
+def _plain(users: Sequence[UserId], rooms: Rows) -> dict[UserId, PersonView]:
     """Return views of people of whom only their rooms are known."""
-    m = schema.members.c
     since: dict[str, dict[RoomId, int]] = defaultdict(dict)
     came: dict[str, dict[RoomId, int]] = defaultdict(dict)
     joined: dict[str, dict[RoomId, int]] = defaultdict(dict)
     manages: dict[str, set[RoomId]] = defaultdict(set)
     manages_in: dict[str, set[str]] = defaultdict(set)
-    query = select(
-        m.user, m.room, m.since, m.role, ACTIVE_GROUP.label("active"), schema.rooms.c.community, CAME_AFTER, m.joined
-    )
-    rooms = schema.members.outerjoin(schema.rooms, schema.rooms.c.room == m.room)
-    found = await db.execute(query.select_from(rooms).where(sql_list(m.user, users)))
-    for user, room, first, role, active, community, came_after, last in found:
+    for user, room, first, role, active, community, came_after, last in rooms:
         since[user][RoomId(room)] = first
         joined[user][RoomId(room)] = last
         if came_after and first:

@@ -16,7 +16,7 @@ from moderation.values.ids import PersonId, RoomId, UserId
 from moderation.values.power_levels import Role
 from storage import schema
 from storage.database.dialect import each_of, sql_list, sql_list_param, sql_list_value
-from storage.database.rows import Asked, Rows, rows_of, rows_then
+from storage.database.rows import Asked, Rows, rows_of, rows_then, value_of
 from storage.projections import JOINED, PERSON
 
 from .case_assignments import assigned_to
@@ -28,6 +28,8 @@ from .sanctions import AGAINST, read_in_force, sanctions_of_accounts
 from .verification import PROOFS, SINCE, TOLD, counting_in, read_came, read_joined, read_proofs, read_since, read_told
 
 _m = schema.members.c
+_WHERE = select(_m.room, _m.membership).where(_m.user == bindparam("user"))
+_ROLES = select(_m.user, _m.role).where(_m.room == bindparam("room"), _m.role != "member")
 _THERE = select(_m.user, _m.membership).where(_m.room == bindparam("room"))
 _NAMES = select(_m.room, _m.user, _m.display_name).where(
     sql_list_param(_m.user, "users"), sql_list_param(_m.room, "rooms")
@@ -42,8 +44,8 @@ async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) 
 
 async def memberships_of(db: AsyncConnection, user: UserId) -> dict[RoomId, str]:
     """Return the rooms somebody is or was in, with their membership."""
-    m = schema.members.c
-    return dict((await db.execute(select(m.room, m.membership).where(m.user == user))).all())
+    [rows] = await rows_of(db, (_WHERE, {"user": user}))
+    return dict(rows)
 
 
 async def rooms_ever_in(db: AsyncConnection, user: UserId) -> frozenset[RoomId]:
@@ -55,8 +57,10 @@ async def rooms_ever_in(db: AsyncConnection, user: UserId) -> frozenset[RoomId]:
 async def memberships(db: AsyncConnection, room: RoomId, among: Collection[UserId] | None = None) -> dict[UserId, str]:
     """Return everybody who is or was in a room, or those of them who are `among` some people, with their membership."""
     if among is None:
-        return dict((await db.execute(_THERE, {"room": room})).all())
-    return dict((await db.execute(_SOME_THERE, {"room": room, "among": sql_list_value(sorted(among))})).all())
+        [rows] = await rows_of(db, (_THERE, {"room": room}))
+    else:
+        [rows] = await rows_of(db, (_SOME_THERE, {"room": room, "among": sql_list_value(sorted(among))}))
+    return dict(rows)
 
 
 async def is_or_was_in(db: AsyncConnection, room: RoomId, user: UserId, since_ms: int) -> bool:
@@ -136,8 +140,8 @@ async def rung_for(db: AsyncConnection, case: CaseView, desk: RoomId) -> tuple[U
 
 async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, Role]:
     """Return who was owner or manager of a room when it was last checked."""
-    m = schema.members.c
-    return dict((await db.execute(select(m.user, m.role).where(m.room == room, m.role != "member"))).all())
+    [rows] = await rows_of(db, (_ROLES, {"room": room}))
+    return dict(rows)
 
 
 async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_since: int) -> PersonView:
@@ -214,7 +218,7 @@ _LANGUAGE = select(schema.accounts.c.language).where(schema.accounts.c.user == b
 
 async def language_of(db: AsyncConnection, user: UserId) -> str:
     """Return the language somebody chose; empty if they chose none."""
-    return str(await db.scalar(_LANGUAGE, {"user": user}) or "")
+    return str(await value_of(db, _LANGUAGE, {"user": user}) or "")
 
 
 _VERIFIED = select(func.max(schema.verifications.c.level).label("level")).where(

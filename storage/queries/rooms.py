@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
+from sqlalchemy import and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import Choices, RoomView, Slow
@@ -15,7 +15,7 @@ from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power, founders
 from storage import schema
 from storage.database.dialect import sql_list, sql_list_param, sql_list_value
-from storage.database.rows import Rows, rows_of
+from storage.database.rows import Rows, rows_of, value_of
 from storage.projections import LEAVING, MESSAGE, events_left
 from storage.state.owner_choices import CHOICES, chosen
 
@@ -41,8 +41,16 @@ _NAMES = _ALL_NAMES.where(sql_list_param(_r.room, "rooms"))
 _CODED = select(_r.room).where(_r.code == bindparam("code"))
 _COMMUNITY = select(_r.community).where(_r.room == bindparam("room"))
 _GROUPS = select(_r.room).where(ACTIVE_GROUP).order_by(_r.entered)
+_COMMUNITIES = select(_r.room, _r.community).where(ACTIVE_GROUP).order_by(_r.entered)
+_OWN = select(_r.room).where(_r.condition != "left")
+_desk_named = select(_r.desk).where(_r.code == bindparam("code")).scalar_subquery()
+_DESK = _OWN.where(_r.purpose == "desk", _r.code == _desk_named)
+_LOBBY = _OWN.where(_r.purpose == "lobby", _r.served == bindparam("code"))
+_DIRECT = _OWN.where(_r.purpose == "direct", _r.direct_with == bindparam("user"))
+_CODES = select(_r.room, _r.code).where(sql_list_param(_r.room, "rooms"))
 _rooms_of = select(_m.room).where(sql_list_param(_m.user, "users"))
 _KNOWN = _GROUPS.where(_r.room.in_(_rooms_of))
+_KNOWN_COMMUNITIES = _COMMUNITIES.where(_r.room.in_(_rooms_of))
 _JOINED = _GROUPS.where(_r.room.in_(_rooms_of.where(_m.membership == "join")))
 _s = schema.sanctions.c
 _SLOW = (
@@ -110,24 +118,20 @@ async def founded_by(db: AsyncConnection, people: frozenset[UserId], *, without:
 
 async def desk_of(db: AsyncConnection, code: str) -> RoomId | None:
     """Return the desk that shows the cases of the group with this code."""
-    desk = select(schema.rooms.c.desk).where(schema.rooms.c.code == code).scalar_subquery()
-    return await _own_room(db, "desk", schema.rooms.c.code == desk)
+    found: RoomId | None = await value_of(db, _DESK, {"code": code})
+    return found
 
 
 async def lobby_of(db: AsyncConnection, code: str) -> RoomId | None:
     """Return the lobby of a group with this code."""
-    return await _own_room(db, "lobby", schema.rooms.c.served == code)
+    found: RoomId | None = await value_of(db, _LOBBY, {"code": code})
+    return found
 
 
 async def direct_room(db: AsyncConnection, user: UserId) -> RoomId | None:
     """Return the direct room with somebody."""
-    return await _own_room(db, "direct", schema.rooms.c.direct_with == user)
-
-
-async def _own_room(db: AsyncConnection, purpose: str, whose: ColumnElement[bool]) -> RoomId | None:
-    r = schema.rooms.c
-    found = await db.scalar(select(r.room).where(r.purpose == purpose, whose, r.condition != "left"))
-    return RoomId(found) if found else None
+    found: RoomId | None = await value_of(db, _DIRECT, {"user": user})
+    return found
 
 
 async def direct_with(db: AsyncConnection, room: RoomId) -> UserId:
@@ -196,7 +200,7 @@ async def other_rooms(db: AsyncConnection) -> frozenset[RoomId]:
 
 async def room_language(db: AsyncConnection, room: RoomId) -> str:
     """Return the language chosen for a room; empty if none was chosen."""
-    return str(await db.scalar(_LANGUAGE, {"room": room}) or "")
+    return str(await value_of(db, _LANGUAGE, {"room": room}) or "")
 
 
 async def followed_spaces(db: AsyncConnection) -> set[RoomId]:
@@ -249,13 +253,13 @@ async def introduction(db: AsyncConnection, room: RoomId) -> EventId | None:
 
 async def codes_of(db: AsyncConnection, rooms: Collection[RoomId]) -> dict[RoomId, GroupCode]:
     """Return the codes of these rooms."""
-    query = select(schema.rooms.c.room, schema.rooms.c.code).where(sql_list(schema.rooms.c.room, rooms))
-    return dict((await db.execute(query)).all())
+    [rows] = await rows_of(db, (_CODES, {"rooms": sql_list_value(rooms)}))
+    return dict(rows)
 
 
 async def has_code(db: AsyncConnection, code: GroupCode) -> bool:
     """Tell whether a room has this code."""
-    return await db.scalar(_CODED, {"code": code}) is not None
+    return await value_of(db, _CODED, {"code": code}) is not None
 
 
 async def room_names(
@@ -279,7 +283,14 @@ async def groups_with(db: AsyncConnection, users: Sequence[UserId], *, joined: b
 
     With `joined` only those that one of them is in now.
     """
-    return tuple(await db.scalars(_JOINED if joined else _KNOWN, {"users": sql_list_value(users)}))
+    [rows] = await rows_of(db, (_JOINED if joined else _KNOWN, {"users": sql_list_value(users)}))
+    return tuple(row.room for row in rows)
+
+
+async def communities_with(db: AsyncConnection, users: Sequence[UserId]) -> dict[RoomId, str]:
+    """Return the active groups that know one of these accounts, as `groups_with`, with the community of each."""
+    [rows] = await rows_of(db, (_KNOWN_COMMUNITIES, {"users": sql_list_value(users)}))
+    return {row.room: row.community for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
