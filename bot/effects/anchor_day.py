@@ -77,9 +77,10 @@ class Closer:
         if today == self._looked:
             return
         await self._pipeline.journal.close_day()
-        for closing in await self._unseen():
-            choice = await self._joint.choose(closing, self._clock()) if self._joint is not None else Choice()
-            self.waits = choice is None
+        unseen = await self._unseen()
+        choices = await self._joint.choose(unseen, self._clock()) if self._joint else [Choice() for _ in unseen]
+        self.waits = None in choices
+        for closing, choice in zip(unseen, choices, strict=True):
             if choice is None:
                 return
             await self._queue(closing, choice)

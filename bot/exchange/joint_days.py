@@ -102,15 +102,19 @@ class JointDays:
         self._turn = asyncio.Lock()
         self._is_away = False
 
-    async def choose(self, closing: Closing, now_ms: int) -> Choice | None:
-        """Return what to post for a day that this log has closed; None while other shards may still close it."""
+    async def choose(self, closings: Sequence[Closing], now_ms: int) -> list[Choice | None]:
+        """Return what to post for each of these days, closed by this log; None while other shards may still close it.
+
+        The wait begins for all of them at once, and again if the clock was set back.
+        """
+        self._since = {each.day: min(now_ms, self._since.get(each.day, now_ms)) for each in closings}
+        return [await self._choice(each, now_ms) for each in closings]
+
+    async def _choice(self, closing: Closing, now_ms: int) -> Choice | None:
         try:
-            choice = await self._choose(closing, now_ms)
+            return await self._choose(closing, now_ms)
         except JointTableAway:
-            choice = None if self._must_wait(closing.day, now_ms) else Choice(why="late")
-        if choice is not None:
-            self._since.pop(closing.day, None)
-        return choice
+            return None if self._must_wait(closing.day, now_ms) else Choice(why="late")
 
     async def again(self, closing: Closing, root: str) -> Choice:
         """Return what to post for a day whose joint checkpoint was chosen: that one, or why it holds no more.
@@ -155,10 +159,10 @@ class JointDays:
         return found
 
     def _must_wait(self, day: str, now_ms: int, without: Sequence[str] = ()) -> bool:
-        if day not in self._since:
+        waited_ms = now_ms - self._since[day]
+        if not waited_ms:
             log.info("joint_checkpoint_waits", day=day, without=list(without))
-        since = self._since[day] = min(now_ms, self._since.get(day, now_ms))  # a clock that was set back starts anew
-        return now_ms - since < WAIT_MS
+        return waited_ms < WAIT_MS
 
     async def _is_over(self, day: str) -> bool:
         """Tell whether the day and the wait are over by the clocks of others, too: those who are late may be right."""

@@ -1,17 +1,19 @@
 """What is posted of a joint checkpoint that was chosen for a day: that one, or the log's own if it holds no more."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
 import pytest
 
-from bot.effects.anchor_day import Anchorer
+from bot.effects.anchor_day import Anchorer, Closer
 from bot.exchange.joint_days import Choice, JointTableAway
 from bot.outbox.handler import PollAgain
 from moderation.model.actions.anchors import Anchor, OwnBecause
-from moderation.model.facts import CheckpointAnchored
+from moderation.model.facts import CheckpointAnchored, RoomStateChanged
 from storage.journal.transparency.checkpoint import Checkpoint
+from storage.journal.transparency.daily_checkpoints import Closing
 from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned
 from storage.journal.transparency.signed_note import Signer
 from tests.door.bot.effects.test_anchor_day import BOT, DAYS, ONE, Deployment, deployment
@@ -46,6 +48,16 @@ class Given:
         return self._choice
 
 
+class Choosing:
+    """What is chosen for each day: for the first, nothing yet while it `waits`."""
+
+    def __init__(self) -> None:
+        self.waits = True
+
+    async def choose(self, closings: Sequence[Closing], _now_ms: int) -> list[Choice | None]:
+        return [None if self.waits and n == 0 else Choice(why="late") for n, _ in enumerate(closings)]
+
+
 async def posted(place: Deployment, given: Given | None, action: Anchor = POST) -> tuple[CheckpointAnchored, str, str]:
     """Return the record of what was posted, its text and its transaction id."""
     homeserver = Homeserver()
@@ -54,6 +66,29 @@ async def posted(place: Deployment, given: Given | None, action: Anchor = POST) 
     [(text, txn)], [fact] = homeserver.sent, done.facts
     assert isinstance(fact, CheckpointAnchored)
     return fact, text, txn
+
+
+def closer(place: Deployment, joint: Choosing) -> Closer:
+    parts = (place.stores.database, place.pipeline, place.closings, place.settings)
+    return Closer(*parts, lambda: place.now, cast(Any, joint))
+
+
+async def test_days_are_queued_in_order_though_a_later_one_is_decided_first(tmp_path: Path) -> None:
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        joint = Choosing()
+        place.closer = closer(place, joint)
+        joint.waits = False
+        await place.over_midnight()
+        joint.waits = True
+        for condition in ("observing", "protected"):  # a record each day
+            await place.pipeline.commit((RoomStateChanged(room=ONE, condition=condition),))
+            await place.over_midnight()
+        assert await place.last_day() == DAYS[0]
+        joint.waits = False
+        await place.closer.look()
+        days = [action.day for action in await place.waiting() if isinstance(action, Anchor) and action.room == ONE]
+        assert days == DAYS
 
 
 async def test_what_is_posted(tmp_path: Path) -> None:

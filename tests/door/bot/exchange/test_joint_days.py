@@ -54,7 +54,8 @@ class Member:
         self.table.enter(DAY, dated(Checkpoint.of_note(self.closing.note), DAY, self.signer))
 
     async def chooses(self, after_ms: int = 0) -> Choice | None:
-        return await self.days.choose(self.closing, MIDNIGHT + after_ms)
+        [choice] = await self.days.choose([self.closing], MIDNIGHT + after_ms)
+        return choice
 
     async def posts(self, choice: Choice | None) -> str:
         assert choice is not None
@@ -126,6 +127,20 @@ async def test_what_comes_meanwhile_is_taken_at_once(members: Two) -> None:
     assert await one.chooses() is None
     two.enters()
     assert joint_of(await one.posts(await one.chooses(1)), one).without == ()
+
+
+async def test_after_an_outage_the_wait_is_the_same_for_all_days(members: Two) -> None:
+    one, _ = members
+    await one.shard.room({"@olga:example.org": 100})
+    one.shard.now += DAY_MS
+    await one.shard.pipeline.journal.close_day()
+    days = [DAY, "2026-11-25"]
+    closings = [one.shard.stores.journal.closings.read(day) for day in days]
+    assert await one.days.choose(closings, one.shard.now) == [None, None]
+    assert list(one.table.entered) == days  # the others see both at once
+    choices = await one.days.choose(closings, one.shard.now + WAIT_MS)
+    assert [about(choice)[1] for choice in choices] == ["", ""]
+    assert list(one.table.notes) == days
 
 
 async def test_a_clock_that_is_set_back_neither_ends_the_wait_nor_makes_it_endless(members: Two) -> None:
