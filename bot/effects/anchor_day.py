@@ -44,6 +44,7 @@ from storage.state import anchor_progress
 log = structlog.get_logger()
 
 _TRIES, _FIRST_MS, _LAST_MS = 12, 1_000, 600_000  # waiting for a desk that is not made yet
+JOINT_MS = 5_000  # until the next look while other shards may still close a day
 VERIFY = "answerable logs verify --against FILE"
 
 
@@ -66,20 +67,22 @@ class Closer:
         self._clock = clock
         self._joint = joint
         self._looked = ""  # the day of the last look
-        self.waits = False  # for other shards to close a day
+        self.waits_ms = 0  # until the next look, while other shards may still close a day
+        self._next_ms = 0  # when that is, by the steady clock
 
     async def look(self) -> None:
         """Close the day that is over, and queue the anchors of what was closed. Does nothing more on the same day.
 
-        While it waits for other shards, the next look goes on from there.
+        While it waits for other shards, it looks again after a pause only, as each look asks the database.
         """
         today = day_of(self._clock())
-        if today == self._looked:
+        if today == self._looked or (self.waits_ms and self._pipeline.steady() < self._next_ms):
             return
         await self._pipeline.journal.close_day()
         unseen = await self._unseen()
         choices = await self._joint.choose(unseen, self._clock()) if self._joint else [Choice() for _ in unseen]
-        self.waits = None in choices
+        self.waits_ms = JOINT_MS if None in choices else 0
+        self._next_ms = self._pipeline.steady() + self.waits_ms
         for closing, choice in zip(unseen, choices, strict=True):
             if choice is None:
                 return

@@ -100,6 +100,7 @@ class JointDays:
         self._since: dict[str, int] = {}  # when this process first looked for that of a day
         self._chosen: dict[str, Choice] = {}  # the last one that held, by its root, and what came of it
         self._turn = asyncio.Lock()
+        self._logged: set[tuple[str, str]] = set()  # days and shards of refused closing checkpoints
         self._is_away = False
 
     async def choose(self, closings: Sequence[Closing], now_ms: int) -> list[Choice | None]:
@@ -233,7 +234,9 @@ class JointDays:
                 key = keys.get(each.shard) or NoteVerifier.parse(each.vkey)
                 closings[each.shard] = self._proved(each, closing.day, key)
             except Invalid as error:
-                log.error("closing_refused", shard=each.shard, day=closing.day, why=str(error))
+                if (closing.day, each.shard) not in self._logged:
+                    log.error("closing_refused", shard=each.shard, day=closing.day, why=str(error))
+                self._logged.add((closing.day, each.shard))
                 continue
             if each.shard not in keys and not await pin(self._pipeline, self._database, key):
                 closings[each.shard] = None

@@ -44,7 +44,6 @@ from .due_cases import Due
 log = structlog.get_logger()
 LOOK_AGAIN_MS = 60_000
 DAY_MS = 86_400_000
-JOINT_MS = 5_000  # while other shards may still close the day
 SHORTEST_MS = 10
 UNSURE_MS = 250  # before the homeserver is asked again while it is uncertain that people could act
 
@@ -210,5 +209,4 @@ class Scheduler:
         now = self._clock()
         midnight = DAY_MS - now % DAY_MS
         shortest = SHORTEST_MS if due > now else UNSURE_MS
-        longest = JOINT_MS if self._closer.waits else LOOK_AGAIN_MS
-        return min(max(min(due - now, midnight), shortest), longest) / 1000
+        return min(max(min(due - now, midnight), shortest), self._closer.waits_ms or LOOK_AGAIN_MS) / 1000

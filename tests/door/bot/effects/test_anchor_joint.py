@@ -7,7 +7,7 @@ from typing import Any, cast, get_args
 
 import pytest
 
-from bot.effects.anchor_day import Anchorer, Closer
+from bot.effects.anchor_day import JOINT_MS, Anchorer, Closer
 from bot.exchange.joint_days import Choice, JointTableAway
 from bot.outbox.handler import PollAgain
 from moderation.model.actions.anchors import Anchor, OwnBecause
@@ -49,12 +49,14 @@ class Given:
 
 
 class Choosing:
-    """What is chosen for each day: for the first, nothing yet while it `waits`."""
+    """What is chosen for each day: for the first, nothing yet while it `waits`; counts how often it was `asked`."""
 
     def __init__(self) -> None:
         self.waits = True
+        self.asked = 0
 
     async def choose(self, closings: Sequence[Closing], _now_ms: int) -> list[Choice | None]:
+        self.asked += 1
         return [None if self.waits and n == 0 else Choice(why="late") for n, _ in enumerate(closings)]
 
 
@@ -86,9 +88,29 @@ async def test_days_are_queued_in_order_though_a_later_one_is_decided_first(tmp_
             await place.over_midnight()
         assert await place.last_day() == DAYS[0]
         joint.waits = False
+        place.now += JOINT_MS
         await place.closer.look()
         days = [action.day for action in await place.waiting() if isinstance(action, Anchor) and action.room == ONE]
         assert days == DAYS
+
+
+async def test_while_it_waits_others_are_asked_now_and_then_however_often_it_is_woken(tmp_path: Path) -> None:
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        joint = Choosing()
+        place.closer = closer(place, joint)
+        await place.over_midnight()
+        for _ in range(3):
+            place.now += JOINT_MS // 5
+            await place.closer.look()
+        assert (joint.asked, place.closer.waits_ms) == (1, JOINT_MS)
+        place.now += JOINT_MS
+        await place.closer.look()
+        assert joint.asked == 2
+        joint.waits = False
+        place.now += JOINT_MS
+        await place.closer.look()
+        assert (joint.asked, place.closer.waits_ms) == (3, 0)
 
 
 async def test_what_is_posted(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.exchange.joint_days import WAIT_MS, Choice, JointDays, JointTableAway
 from bot.monitoring.trusted_time import Doubt
@@ -242,6 +243,16 @@ async def test_a_checkpoint_of_another_day_is_as_good_as_missing_until_its_shard
     assert await one.chooses() is None
     assert joint_of(await two.posts(await two.chooses()), two).without == ()
     assert about(await one.chooses())[1:] == ("", [])
+
+
+async def test_a_refused_closing_is_logged_once(members: Two) -> None:
+    one, two = members
+    two.enters()
+    one.table.change(DAY, "two", note="nonsense")
+    with capture_logs() as logged:
+        for after_ms in (0, 5_000, WAIT_MS):
+            await one.chooses(after_ms)
+    assert [entry["shard"] for entry in logged if entry["event"] == "closing_refused"] == ["two"]
 
 
 async def test_a_key_of_another_log_counts_for_none(members: Two) -> None:

@@ -63,7 +63,7 @@ class Story:
 async def story(
     theatre: Theatre, tmp_path: Path, postgres_url: str, short_waits: None, monkeypatch: pytest.MonkeyPatch
 ) -> Story:
-    monkeypatch.setattr("bot.scheduler.scheduler.JOINT_MS", 50)
+    monkeypatch.setattr("bot.effects.anchor_day.JOINT_MS", 50)
     monkeypatch.setattr(JointTable, "is_over", lambda *_: True)  # the server has no clock of the test
     bots = await two_shards(theatre, tmp_path, postgres_url)
     people = await theatre.people("olga", "otto")
