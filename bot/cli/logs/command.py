@@ -9,7 +9,8 @@ is shown.
 `verify` exits with 0 if nothing is wrong, 1 if something is, 2 if it was called wrongly. ``--json``: an object with the
 keys `ok`, `records`, `first` (index of the first record kept), `signed`, `unsigned` (not signed yet), `root` (base64),
 `problems` (objects with `code`, `file`, `line`, `index` and what else the code has), `more` (problems not listed);
-with a joint checkpoint also `joint`: `day`, `root`, `stored` (same, other or none), `shards` (objects with `shard`,
+with a joint checkpoint also `joint`: `day`, `root`, `signed` (of a root: whether a known key signed what the database
+has), `stored` (same, other or none), `shards` (objects with `shard`,
 `records` and `state`: verified, same, other, gone, elsewhere, without or unnamed).
 
 Rules kept here:
@@ -148,7 +149,7 @@ def verify(
         report = check(folder, against=kept, progress=partial(bar, what), witnesses=witnesses)
         report = report.reaching(known.applied or 0)
         found = differences(place, bar) if tables and report.ok else []
-    joint = joint_report(place, config, note, report) if note is not None else None
+    joint = joint_report(place, config, kept, report) if kept is not None else None
     if json:
         more = {"joint": joint.as_json()} if joint is not None else {}
         as_json({**report.as_json(), **({"tables": [asdict(each) for each in found]} if tables else {}), **more})

@@ -4,7 +4,8 @@ Of the shard whose records are verified these decide; of others on this machine,
 
 Rules kept here:
 - The keys that count are those of the logs on this machine and of the settings, not what the database says. If the
-  root was kept, no key is needed: what the database has must lead to it.
+  root was kept, no key is needed for the closing checkpoints: what the database has must lead to it. Day and missing
+  shards are not bound by the root, so it is said if none of those keys signed them.
 - Nothing is written.
 
 Left to others: the check of the records (`storage/journal/verify/verify.py`).
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from storage.journal.report import VerifyReport
     from storage.journal.transparency.joint_checkpoint import JointCheckpoint
     from storage.journal.transparency.signed_note import NoteVerifier
+    from storage.journal.verify.signed import KeptCheckpoint
 
 ROOT = re.compile(r"[A-Za-z0-9+/]{43}=")
 State = Literal["verified", "same", "other", "gone", "elsewhere", "without", "unnamed"]
@@ -45,10 +47,14 @@ class ShardState:
 
 @dataclass(frozen=True, slots=True)
 class JointReport:
-    """The outcome for a joint checkpoint. `stored`: how it fits the one that the database has of that day."""
+    """The outcome for a joint checkpoint. `stored`: how it fits the one that the database has of that day.
+
+    `signed`: a key that is known here signed its text. A root binds neither the day nor which shards are missing.
+    """
 
     day: str
     root: str
+    signed: bool
     stored: Stored
     shards: tuple[ShardState, ...]
 
@@ -93,20 +99,23 @@ def keys_of(place: "DatabasePlace", config: "Config | None", note: str) -> "tupl
 
 
 def joint_report(
-    place: "DatabasePlace", config: "Config | None", note: str, report: "VerifyReport"
+    place: "DatabasePlace", config: "Config | None", kept: "KeptCheckpoint", report: "VerifyReport"
 ) -> JointReport | None:
     """Return how a joint checkpoint fits what is here; None if it cannot be read or nobody we know signed it."""
-    joint = _parsed(note)
+    joint = _parsed(kept.note)
     if joint is None or any(problem.code == "joint_signature" for problem in report.problems):
         return None
     unnamed = {each.name for each in config.shards} - set(joint.names) if config is not None else set()
     states = [*_states(place, joint, report), *(ShardState(name, 0, "unnamed") for name in sorted(unnamed))]
-    return JointReport(joint.day, joint.root_text, _stored(place, joint), tuple(states))
+    signed = not kept.by_root or _is_signed(place, kept)
+    return JointReport(joint.day, joint.root_text, signed, _stored(place, joint), tuple(states))
 
 
 def tell_joint(found: JointReport) -> None:
     """Print it."""
     say("cli.logs.joint.title", day=found.day, root=found.root)
+    if not found.signed:
+        say("cli.logs.joint.unsigned")
     rows = [{"shard": each.shard, "records": each.records, "state": each.state} for each in found.shards]
     show = {"state": lambda state: text(f"cli.logs.joint.state.{state}")}
     list_rows(rows, ("shard", "records", "state"), show, json=False, none="")
@@ -135,6 +144,17 @@ def _states(place: "DatabasePlace", joint: "JointCheckpoint", report: "VerifyRep
         yield ShardState(name, closing.size, state)
     for name in joint.without:
         yield ShardState(name, 0, "without")
+
+
+def _is_signed(place: "DatabasePlace", kept: "KeptCheckpoint") -> bool:
+    from storage.journal.transparency.joint_checkpoint import open_joint
+    from storage.journal.transparency.log_key import read_verifier
+
+    try:
+        open_joint(kept.note, [read_verifier(place.data_dir / "records"), *kept.keys])
+    except (OSError, Invalid):
+        return False
+    return True
 
 
 def _stored(place: "DatabasePlace", joint: "JointCheckpoint") -> Stored:

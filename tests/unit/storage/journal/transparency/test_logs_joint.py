@@ -12,7 +12,7 @@ import pytest
 from bot.cli.main import run
 from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.daily_checkpoints import Closings
-from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned
+from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned, joint_in
 from storage.journal.transparency.log_key import load
 from storage.journal.transparency.signed_note import Signer
 from storage.journal.verify.verify import verify
@@ -144,6 +144,28 @@ def test_one_of_a_log_whose_key_is_not_here_is_refused(shards: Shards) -> None:
     stranger = Signer.generate(f"{BASE}/two")
     forged = JointCheckpoint.of(BASE, DAY, [closing(shards["one"]), closing(shards["two"])], [])
     assert verify(folder, against=countersigned(forged, stranger)).problems
+
+
+def test_a_root_does_not_prove_day_and_missing_shards(
+    shards: Shards, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes the database can show them otherwise under the root that somebody kept."""
+    monkeypatch.setenv("ANSWERABLE_LANG", "en")
+    true = signed(shards, "one", closings=[closing(shards["one"])])
+    false = JointCheckpoint.of(BASE, "2031-01-01", [closing(shards["one"])], ["two"])
+    forged = countersigned(false, Signer.generate(f"{BASE}/one"))
+    for note, is_signed in ((true, True), (forged, False)):
+        assert joint_in(note).root == false.root
+        monkeypatch.setattr("bot.cli.logs.command.note_of_root", lambda *_, note=note: note)
+        said = []
+        for options in ([], ["--json"]):
+            where = ["--data-dir", str(shards["one"].data_dir)]
+            with pytest.raises(SystemExit) as ended:
+                run(["logs", "verify", *where, "--against", false.root_text, *options])
+            assert not ended.value.code
+            said.append(capsys.readouterr().out)
+        assert ("only what the database says" in " ".join(said[0].split())) == (not is_signed)
+        assert json.loads(said[1])["joint"]["signed"] is is_signed
 
 
 def test_a_root_that_nobody_has_is_refused_with_what_to_do(
