@@ -68,7 +68,6 @@ class LookAhead:
             looked = self._looked[origin] = _Looked(known, verifier, (known.era, known.position))
         while (left := MOST_AHEAD - looked.count) > 0:
             messages = await following(self._exchange, origin, looked.cursor, min(left, _AT_ONCE))
-            looked.count += len(messages)
             if not messages or not _look_at(messages, looked):
                 return
 
@@ -95,16 +94,18 @@ class LookAhead:
 
 
 def _look_at(messages: Sequence[Message], looked: _Looked) -> bool:
-    """Note the ends of orders in these messages. Returns whether what comes after them can be looked at, too."""
+    """Note the ends of orders in these messages. Returns whether the messages after them can be looked at, too."""
     for message in messages:
         try:
             key = looked.verifier or own_key(message)
             got, looked.known = check(message, key, looked.known)
         except NotProved as refused:
             if refused.code in ENDS:
-                return False
+                return False  # it is looked at again, and counts once it is passed
+            looked.count += 1
             looked.known, looked.cursor = refused.known or looked.known, (message.era, message.index)
             continue
+        looked.count += 1
         looked.verifier, looked.cursor = key, (message.era, message.index)
         if got is None:
             continue

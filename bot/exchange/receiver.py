@@ -127,8 +127,8 @@ class Receiver:
             taken = await self._take(messages, at.known, self._known.get(origin, began), verifier)
             at, verifier, count = _ReadUpTo(taken.known, _cursor(messages)), taken.verifier, count + taken.count
             self._known[origin] = taken.held
-            self._ahead.passed(origin, len(messages))
-            await self._note_taken(origin, len(messages))
+            self._ahead.passed(origin, taken.checked)
+            await self._note_taken(origin, taken.checked)
             if taken.is_over:
                 self.stopped.add(origin)
                 break
@@ -161,14 +161,20 @@ class Receiver:
     ) -> "_Taken":
         facts: list[Fact] = []
         told: list[Action] = []
-        is_over, before, pinned = False, held, False
+        is_over, before, pinned, checked = False, held, False, 0
         for message in messages:
+            again = self._refusals.before(message, verifier, known)
+            checked += again is None
             try:
+                if again is not None:
+                    raise again
                 key = verifier or own_key(message)
                 got, now_known = check(message, key, known)
                 if verifier is None and not await pin(self._pipeline, self._database, key):
                     raise NotProved("signature")  # another key was recorded meanwhile
             except NotProved as refused:
+                if again is None:
+                    self._refusals.remember(message, verifier, known, refused)
                 told += self._refusals.note(message, refused)
                 known = refused.known or known
                 if is_over := refused.code in ENDS:
@@ -185,7 +191,7 @@ class Receiver:
             fresh = await self._as_learnt(await self._not_learnt(facts))
             noted = Outcome(actions=tuple(told), also=partial(set_meta, key=PLACE + origin, value=place))
             await self._pipeline.commit_all([*(Outcome((fact,)) for fact in fresh), noted])
-        return _Taken(known, held, verifier, len(facts) + pinned, is_over)
+        return _Taken(known, held, verifier, len(facts) + pinned, checked, is_over)
 
     async def _as_learnt(self, facts: Sequence[Fact]) -> Sequence[Fact]:
         """Return the facts, with a mark on each order whose end is there to be read, too."""
@@ -228,6 +234,7 @@ class _Taken:
     held: KnownLog  # as of the last message that holds: from there on everything is read again
     verifier: NoteVerifier | None
     count: int
+    checked: int  # messages that were checked now: not those that were refused before, nor those after a stop
     is_over: bool
 
 

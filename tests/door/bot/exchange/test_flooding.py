@@ -10,6 +10,8 @@ from bot.exchange import allowance, checking, look_ahead, receiver, refusals
 from bot.exchange.port import Message
 from moderation.model.actions.telling import Tell
 from moderation.model.facts import CaseOpened, Learnt, ListSpared, OrderedEverywhere, OrderRecalled
+from moderation.shards.crossing import LogPlace
+from moderation.shards.crossing import learnt as as_learnt
 from moderation.values.ids import UserId
 from storage.journal.transparency.signed_note import NoteVerifier
 from tests.fakes.exchange import MemoryExchange
@@ -139,6 +141,55 @@ async def test_of_refused_messages_only_so_many_are_told_and_remembered(
     two.now += HOUR_MS
     await two.receiver.look()
     assert (await told(two)).count("refused-part") == 6
+
+
+@pytest.mark.parametrize("is_missing", [True, False])
+async def test_a_log_that_is_stopped_or_refused_spends_nothing_while_it_is_looked_at_again(
+    shards: list[Shard], monkeypatch: pytest.MonkeyPatch, is_missing: bool
+) -> None:
+    monkeypatch.setattr(allowance, "MOST_AN_HOUR", 20)
+    one, two, _three = shards
+    spared = await publish(one, 10, apart=True)
+    exchange = two.exchange
+    assert isinstance(exchange, MemoryExchange)
+    broken = {place: each for place, each in exchange.messages.items() if f'"{spared[9]}"' in each.body}
+    if is_missing:  # the one after the third
+        broken = {place: each for place, each in exchange.messages.items() if f'"{spared[3]}"' in each.body}
+    for place, each in broken.items():
+        exchange.messages[place] = replace(each, body=each.body.replace("@p", "@q"))
+        if is_missing:
+            del exchange.messages[place]
+    for _ in range(30):
+        await two.receiver.look()
+    assert sorted(await told(two)) == ["pinned", "refused-gap" if is_missing else "refused-part"]
+    assert list(two.receiver.held_back) == []
+    exchange.messages.update(broken)
+    await two.receiver.look()
+    assert learnt(two) == spared
+
+
+async def test_an_end_in_a_log_that_was_stopped_for_long_is_found_once_it_is_mended(
+    shards: list[Shard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look_ahead, "MOST_AHEAD", 20)
+    one, two, _three = shards
+    ordered = OrderedEverywhere(until=0, n=1, subject=people(1)[0], by=OP)
+    start = one.stores.journal.size
+    await one.pipeline.commit((ordered,))
+    await publish(one, 4, apart=True)
+    await one.pipeline.commit((OrderRecalled(start=start, why="command", n=1, subject=ordered.subject, by=OP),))
+    await one.publisher.flush()
+    exchange = two.exchange
+    assert isinstance(exchange, MemoryExchange)
+    [lost] = [place for place, each in exchange.messages.items() if f'"{people(4)[1]}"' in each.body]
+    message = exchange.messages.pop(lost)
+    ahead, place = look_ahead.LookAhead(exchange), LogPlace(origin_of("one"), start, 0, 0, "")
+    for _ in range(10):
+        await ahead.go_on(origin_of("one"), checking.KnownLog(), None)
+    assert not ahead.is_recalled(as_learnt(ordered, place), ())
+    exchange.messages[lost] = message
+    await ahead.go_on(origin_of("one"), checking.KnownLog(), None)
+    assert ahead.is_recalled(as_learnt(ordered, place), ())
 
 
 @pytest.mark.parametrize(("most", "is_carried_out"), [(20, False), (3, True)])
