@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ROOT = re.compile(r"[A-Za-z0-9+/]{43}=")
 State = Literal["verified", "same", "other", "gone", "elsewhere", "without", "unnamed"]
 Stored = Literal["same", "other", "none"]
-_WRONG = frozenset({"other", "gone", "unnamed"})
+_WRONG = frozenset({"other", "gone"})  # shards may have been added since, so one that is unnamed is not
 
 
 @dataclass(frozen=True, slots=True)

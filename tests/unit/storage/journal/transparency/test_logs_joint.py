@@ -5,16 +5,19 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from bot.cli.logs.joint import joint_report
 from bot.cli.main import run
+from storage.database.place import DatabasePlace
 from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.daily_checkpoints import Closings
 from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned, joint_in
 from storage.journal.transparency.log_key import load
 from storage.journal.transparency.signed_note import Signer
+from storage.journal.verify.signed import KeptCheckpoint
 from storage.journal.verify.verify import verify
 
 DAY, BASE = "2026-11-24", "example.org/answerable"
@@ -128,6 +131,17 @@ def test_one_that_does_not_cover_this_log_proves_nothing_of_it(shards: Shards, c
     note = signed(shards, "two", closings=[closing(shards["two"])], without=("one",))
     code, said = check(note, "--json")
     assert (code, codes(said), states(said)) == (1, ["joint_without"], {"two": "same", "one": "without"})
+
+
+def test_a_shard_that_was_added_later_is_no_problem(shards: Shards) -> None:
+    """Else each line that was kept before would fail for ever."""
+    note = signed(shards, "one")
+    settings = [SimpleNamespace(name=name, vkey=None) for name in ("one", "two", "three")]
+    place, report = DatabasePlace(shards["one"].data_dir), verify(shards["one"].folder, against=note)
+    found = joint_report(place, cast(Any, SimpleNamespace(shards=settings)), KeptCheckpoint(note), report)
+    assert found is not None
+    assert [(each.shard, each.state) for each in found.shards][-1] == ("three", "unnamed")
+    assert found.ok
 
 
 def test_an_altered_one_is_refused(shards: Shards, check: Call) -> None:
