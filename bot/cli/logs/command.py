@@ -11,7 +11,7 @@ keys `ok`, `records`, `first` (index of the first record kept), `signed`, `unsig
 `problems` (objects with `code`, `file`, `line`, `index` and what else the code has), `more` (problems not listed);
 with a joint checkpoint also `joint`: `day`, `root`, `signed` (of a root: whether a known key signed what the database
 has), `stored` (same, other or none), `shards` (objects with `shard`,
-`records` and `state`: verified, same, other, gone, elsewhere, without or unnamed).
+`records` and `state`: verified, same, other, gone, purged, elsewhere, without or unnamed).
 
 Rules kept here:
 - It never writes to the records, so it is safe while the bot runs.

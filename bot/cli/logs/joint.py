@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from storage.journal.verify.signed import KeptCheckpoint
 
 ROOT = re.compile(r"[A-Za-z0-9+/]{43}=")
-State = Literal["verified", "same", "other", "gone", "elsewhere", "without", "unnamed"]
+State = Literal["verified", "same", "other", "gone", "purged", "elsewhere", "without", "unnamed"]
 Stored = Literal["same", "other", "none"]
 _WRONG = frozenset({"other", "gone"})  # shards may have been added since, so one that is unnamed is not
 
@@ -135,7 +135,8 @@ def _states(place: "DatabasePlace", joint: "JointCheckpoint", report: "VerifyRep
         folder = _records_of(place, name)
         state: State = "elsewhere"
         if closing.origin == own:
-            state = "other" if any(problem.file == "against" for problem in report.problems) else "verified"
+            found = {problem.code for problem in report.problems if problem.file == "against"}
+            state = "verified" if not found else "purged" if found == {"against_purged"} else "other"
         elif folder.is_dir():
             state = "gone"
             with suppress(LookupError, Invalid):

@@ -133,6 +133,21 @@ def test_one_that_does_not_cover_this_log_proves_nothing_of_it(shards: Shards, c
     assert (code, codes(said), states(said)) == (1, ["joint_without"], {"two": "same", "one": "without"})
 
 
+def test_what_was_purged_is_not_said_to_be_changed(shards: Shards, check: Call, tools: Any) -> None:
+    later_ms, now_ms = tools.noon + 2 * tools.day_ms, tools.noon + 400 * tools.day_ms
+    with shards["one"].open(later_ms) as journal:
+        journal.append([tools.message(f"m{n}", at_ms=later_ms) for n in range(1_200)])
+        journal.close(later_ms)
+    with shards["one"].open(now_ms) as journal:
+        journal.append([tools.message("new", at_ms=now_ms)])
+        note, below = signed(shards, "one"), journal.size - 1
+        [by] = journal.append([tools.purge(below, now_ms)])
+        journal.purge(below, by)
+        journal.close(now_ms)
+    code, said = check(note, "--json")
+    assert (code, codes(said), states(said)) == (1, ["against_purged"], {"one": "purged", "two": "same"})
+
+
 def test_a_shard_that_was_added_later_is_no_problem(shards: Shards) -> None:
     """Else each line that was kept before would fail for ever."""
     note = signed(shards, "one")
