@@ -66,11 +66,11 @@ test: $(STAMP)
 	$(PYTEST) --ignore tests/long $(ARGS)
 
 test-long: $(STAMP)
-	EXAMPLES=all $(PYTEST) -m "long or hypothesis" $(ARGS)
+	EXAMPLES=all $(PYTEST) -m "long or hypothesis or examples" $(ARGS)
 
 # Every test of the storage runs on both databases in `make test`, those of the door only in part: here all of them do.
 test-postgresql: $(STAMP)
-	DATABASE=postgresql $(PYTEST) tests/postgres tests/unit/storage tests/door $(ARGS)
+	DATABASE=postgresql EXAMPLES=all $(PYTEST) tests/postgres tests/unit/storage tests/door tests/long/door $(ARGS)
 
 faults: $(STAMP)
 	FAULTS=$(PLACES) $(BIN)/python -m pytest -s tests/long/faults $(ARGS)

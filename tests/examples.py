@@ -1,12 +1,14 @@
 """How many examples a property test tries: a quarter of its number, or all of them with EXAMPLES=all.
 
-`make test` tries a quarter. `make test-long` runs every property test again, with all.
+`make test` tries a quarter. `make test-long` runs every property test again, with all, and every other test that has
+the mark `examples`.
 """
 
 import os
 
 ALL = os.environ.get("EXAMPLES") == "all"
 SMALL = 6  # a number that is not reduced
+STRIDE = 1 if ALL else 4  # from one place at which something is killed to the next
 
 
 def tried(examples: int) -> int:

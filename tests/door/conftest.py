@@ -3,7 +3,8 @@
 `test_stories_on_synapse.py`, in `tests/synapse` and `tests/long/synapse`, plays those on a real one in which the
 homeserver has a say of its own; with STORIES=synapse in the environment, all of them are. With DATABASE=postgresql the
 bots keep their state on PostgreSQL; without, they do it in those of the files of `ON_BOTH`, too, and the stories that
-touch the database most are in `tests/long/postgresql`.
+touch the database most are in `tests/long/postgresql`. Stories of many bots, kills or messages are in
+`tests/long/door`, which has these fixtures too.
 """
 
 import os
@@ -20,24 +21,28 @@ from tests.theatre.fixtures import short_waits, stage_on_synapse, synapse, theat
 from tests.theatre.simulated import SimulatedAccounts
 from tests.theatre.stage import Stage
 
-ON_BOTH = ("bot/test_killed.py", "bot/exchange/test_purged_beginnings.py", "bot/exchange/test_receiving.py")
+ON_BOTH = (
+    "door/bot/test_killed.py",
+    "door/bot/exchange/test_purged_beginnings.py",
+    "door/bot/exchange/test_receiving.py",
+)
 # What is about files of SQLite, and why it can be of nothing else; or names its database itself.
 ON_SQLITE = {
-    "bot/cli/test_database_move.py": "each test names both databases: what is moved begins in files",
-    "bot/cli/test_end_missing.py": "an end cut off the day file is put back from the table of PostgreSQL",
-    "bot/cli/test_older_version.py": "the older version knew files alone",
-    "bot/exchange/test_one_line_for_all.py": "its settings name the database that its shards share",
-    "bot/exchange/test_two_shards.py": "its settings name the database that its shards share",
-    "bot/pipeline/test_many_rooms.py": "what SQLite reads for a query, step by step",
+    "long/door/test_database_move.py": "each test names both databases: what is moved begins in files",
+    "door/bot/cli/test_end_missing.py": "an end cut off the day file is put back from the table of PostgreSQL",
+    "door/bot/cli/test_older_version.py": "the older version knew files alone",
+    "long/door/test_one_line_for_all.py": "its settings name the database that its shards share",
+    "long/door/test_two_shards.py": "its settings name the database that its shards share",
+    "door/bot/pipeline/test_many_rooms.py": "what SQLite reads for a query, step by step",
 }
-_DOOR = Path(__file__).parent
+_TESTS = Path(__file__).parents[1]
 _DATABASE = os.environ.get("DATABASE", SQLITE)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests of some files on both databases."""
     file = metafunc.definition.path
-    if _DATABASE == SQLITE and file.is_relative_to(_DOOR) and str(file.relative_to(_DOOR)) in ON_BOTH:
+    if _DATABASE == SQLITE and file in [_TESTS / each for each in ON_BOTH]:
         metafunc.parametrize("bots_database", ENGINES, indirect=True)
 
 
@@ -61,7 +66,7 @@ def as_bots_do(lasting_databases: BotsDatabases | None) -> Block:
 def bots_database(request: pytest.FixtureRequest, lasting_databases: BotsDatabases | None) -> Iterator[str]:
     """Let the bots of a test keep their state on SQLite or PostgreSQL; the name of the database."""
     name = getattr(request, "param", _DATABASE)
-    if name == SQLITE or request.path in [_DOOR / file for file in ON_SQLITE]:
+    if name == SQLITE or request.path in [_TESTS / each for each in ON_SQLITE]:
         yield SQLITE
         return
     with (

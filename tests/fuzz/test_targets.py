@@ -19,7 +19,7 @@ def test_inputs_that_once_did_harm_are_harmless(file: Path) -> None:
     target.check(target.load(file.read_bytes()))
 
 
-@pytest.mark.hypothesis  # as those that are written with @given are by hypothesis
+@pytest.mark.examples
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 def test_the_target_holds_for_any_input(target: Target) -> None:
     @settings(

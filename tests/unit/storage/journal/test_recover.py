@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from moderation.values.errors import Broken
 from storage.journal.journal import Journal
 from storage.journal.verify.verify import verify
-from tests.examples import tried
+from tests.examples import STRIDE, tried
 from tests.unit.storage.journal.killed import KILLED, killed_at
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
@@ -208,14 +208,15 @@ def run_until(call: int, place: Any, tools: Any) -> int:
     return killed_at(call, work)
 
 
+@pytest.mark.examples
 def test_killed_at_any_call_to_the_file_system(place: Any, tools: Any) -> None:
     """The records fill a tile and the next day closes the first, so every step is interrupted at every call."""
     with place.open() as journal:
         journal.append([tools.message()] * 249)
         journal.close(NOON)
-    call, ended = 0, KILLED
+    call, ended = 1 - STRIDE, KILLED
     while ended == KILLED:
-        call += 1
+        call += STRIDE
         victim = place.crash()
         ended = run_until(call, victim, tools)
         assert ended in (KILLED, 0)

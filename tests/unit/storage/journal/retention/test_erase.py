@@ -17,6 +17,7 @@ from storage.journal.retention.find import parts_in, parts_of, said_of
 from storage.journal.retention.legal_holds import HoldsInForce, holds_in_force
 from storage.journal.retention.targets import Targets
 from storage.journal.verify.verify import verify
+from tests.examples import STRIDE
 from tests.proofs import check_record
 from tests.unit.storage.journal.killed import KILLED, killed_at
 
@@ -183,12 +184,13 @@ def erase_until(call: int, place: Any, tools: Any) -> int:
     return killed_at(call, work)
 
 
+@pytest.mark.examples
 def test_killed_at_any_call_to_the_file_system(place: Any, tools: Any) -> None:
     """A declared erasure is done in the end, an undeclared one is not. Until then a check reports nothing else."""
     fill(place, tools)
-    call, ended, states = 0, KILLED, set()
+    call, ended, states = 1 - STRIDE, KILLED, set()
     while ended == KILLED:
-        call += 1
+        call += STRIDE
         victim = place.crash()
         ended = erase_until(call, victim, tools)
         assert ended in (KILLED, 0)

@@ -20,6 +20,7 @@ from storage.journal.retention.targets import Targets
 from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.signed_note import Signer
 from storage.journal.verify.verify import verify
+from tests.examples import STRIDE
 from tests.unit.storage.journal.killed import KILLED, killed_at
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
@@ -276,11 +277,12 @@ def purge_until(call: int, place: Any, tools: Any) -> int:
     return killed_at(call, work)
 
 
+@pytest.mark.examples
 def test_killed_at_any_call_to_the_file_system(old: Any, tools: Any) -> None:
     """At every moment the log can be checked and opened; opening finishes an interrupted purge."""
-    call, ended, states = 0, KILLED, set()
+    call, ended, states = 1 - STRIDE, KILLED, set()
     while ended == KILLED:
-        call += 1
+        call += STRIDE
         victim = old.crash()
         ended = purge_until(call, victim, tools)
         assert ended in (KILLED, 0)

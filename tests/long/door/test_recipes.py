@@ -21,7 +21,7 @@ from bot.texts.rule_kinds import PAGES
 from moderation.rules.registry import find_kinds
 from moderation.values.errors import Broken
 
-HOME = Path(__file__).parents[2]
+HOME = Path(__file__).parents[3]
 RECIPES = (HOME / "docs" / "architecture.md").read_text("utf-8").partition("## Adding a kind of rule")[2]
 # Blocks of code that begin with the path of the file to add them to.
 STEPS = re.findall(r"```\w+\n# ((?:bot|moderation)/[\w/.]+)\n(.*?)```\n", RECIPES, re.DOTALL)
@@ -31,7 +31,7 @@ FILES = (
     "pyproject.toml",
     "tests/conftest.py",
     "tests/door/offline.py",
-    "tests/door/recipe_story.py",
+    "tests/long/door/recipe_story.py",
     "tests/examples.py",
     "tests/unit/test_registries.py",
 )
@@ -45,7 +45,7 @@ rule_kinds.renew()
 import pytest
 code = pytest.main(["-p", "no:cacheprovider", "-q", "--tb=line", "tests/unit/test_registries.py"])
 if code == 0:
-    runpy.run_module("tests.door.recipe_story", run_name="__main__")
+    runpy.run_module("tests.long.door.recipe_story", run_name="__main__")
 sys.exit(code)
 """
 

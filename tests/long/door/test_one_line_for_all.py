@@ -17,7 +17,7 @@ from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned, joint_in
 from storage.journal.transparency.signed_note import Signer, split_note
 from tests.door.bot.effects.test_anchors import DAY_MS, closing, closings_seen, midnight, put
-from tests.door.bot.exchange.test_two_shards import two_shards
+from tests.long.door.test_two_shards import two_shards
 from tests.people.client import Client
 from tests.theatre.by_command import Operator
 from tests.theatre.scene import Theatre, ask
