@@ -10,7 +10,7 @@ is shown.
 keys `ok`, `records`, `first` (index of the first record kept), `signed`, `unsigned` (not signed yet), `root` (base64),
 `problems` (objects with `code`, `file`, `line`, `index` and what else the code has), `more` (problems not listed);
 with a joint checkpoint also `joint`: `day`, `root`, `signed` (of a root: whether a known key signed what the database
-has), `stored` (same, other or none), `shards` (objects with `shard`,
+has), `stored` (same, other, none or unasked), `shards` (objects with `shard`,
 `records` and `state`: verified, same, other, gone, purged, elsewhere, without or unnamed).
 
 Rules kept here:

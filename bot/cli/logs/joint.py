@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ROOT = re.compile(r"[A-Za-z0-9+/]{43}=")
 State = Literal["verified", "same", "other", "gone", "purged", "elsewhere", "without", "unnamed"]
-Stored = Literal["same", "other", "none"]
+Stored = Literal["same", "other", "none", "unasked"]
 _WRONG = frozenset({"other", "gone"})  # shards may have been added since, so one that is unnamed is not
 
 
@@ -47,7 +47,7 @@ class ShardState:
 
 @dataclass(frozen=True, slots=True)
 class JointReport:
-    """The outcome for a joint checkpoint. `stored`: how it fits the one that the database has of that day.
+    """The outcome for a joint checkpoint. `stored`: how it fits the one of that day in the database, if one was asked.
 
     `signed`: a key that is known here signed its text. A root binds neither the day nor which shards are missing.
     """
@@ -74,10 +74,12 @@ def is_root(typed: str) -> bool:
 
 
 def note_of_root(place: "DatabasePlace", root: str) -> str:
-    """Return the joint checkpoint with this root that the database has. Raises `Refused` if it has none."""
+    """Return the joint checkpoint with this root that the database has. Raises `Refused` if there is none."""
     from storage.journal.joint_table import JointTable
 
-    note = JointTable(place).of_root(root) if place.url is not None else None
+    if place.url is None:
+        raise Refused("cli.logs.joint.no_database")
+    note = JointTable(place).of_root(root)
     joint = _parsed(note) if note is not None else None
     if note is None or joint is None or joint.root_text != root:
         raise Refused("cli.logs.joint.no_root", root=root)
@@ -161,7 +163,9 @@ def _is_signed(place: "DatabasePlace", kept: "KeptCheckpoint") -> bool:
 def _stored(place: "DatabasePlace", joint: "JointCheckpoint") -> Stored:
     from storage.journal.joint_table import JointTable
 
-    note = JointTable(place).of_day(joint.day) if place.url is not None else None
+    if place.url is None:
+        return "unasked"
+    note = JointTable(place).of_day(joint.day)
     if note is None:
         return "none"
     return "same" if _parsed(note) == joint else "other"

@@ -8,10 +8,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from pydantic import SecretStr
 
-from bot.cli.logs.joint import joint_report
+from bot.cli.logs.joint import joint_report, note_of_root
 from bot.cli.main import run
+from moderation.values.errors import Refused
 from storage.database.place import DatabasePlace
+from storage.journal.joint_table import JointTable
 from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.daily_checkpoints import Closings
 from storage.journal.transparency.joint_checkpoint import JointCheckpoint, countersigned, joint_in
@@ -82,7 +85,7 @@ def test_each_shard_is_verified_against_it(shards: Shards, check: Call, shard: s
     note = signed(shards, "two", "one")
     code, said = check(note, "--json", shard=shard)
     other = "two" if shard == "one" else "one"
-    assert (code, said["ok"], said["joint"]["day"], said["joint"]["stored"]) == (0, True, DAY, "none")
+    assert (code, said["ok"], said["joint"]["day"], said["joint"]["stored"]) == (0, True, DAY, "unasked")
     assert states(said) == {shard: "verified", other: "same"}
     assert said["joint"]["root"] == note.splitlines()[2]
 
@@ -91,6 +94,7 @@ def test_it_says_so_in_words(shards: Shards, check: Call) -> None:
     code, said = check(signed(shards, "one", closings=[closing(shards["one"])], without=("two",)))
     assert code == 0
     assert "not in it, and named as missing" in " ".join(said.split())
+    assert "No database was asked" in said
 
 
 def test_changed_records_show(shards: Shards, check: Call) -> None:
@@ -197,11 +201,19 @@ def test_a_root_does_not_prove_day_and_missing_shards(
         assert json.loads(said[1])["joint"]["signed"] is is_signed
 
 
-def test_a_root_that_nobody_has_is_refused_with_what_to_do(
+def test_a_root_that_the_database_does_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(JointTable, "of_root", lambda *_: None)
+    place = DatabasePlace(Path("/nowhere"), SecretStr("postgresql://127.0.0.1:1/none"), "one")
+    with pytest.raises(Refused) as refused:
+        note_of_root(place, "A" * 43 + "=")
+    assert refused.value.key == "cli.logs.joint.no_root"
+
+
+def test_a_root_is_refused_without_a_database_with_what_to_do(
     shards: Shards, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANSWERABLE_LANG", "en")
     with pytest.raises(SystemExit) as ended:
         run(["logs", "verify", "--data-dir", str(shards["one"].data_dir), "--against", "A" * 43 + "="])
     assert ended.value.code == 1
-    assert "save the whole message" in " ".join(capsys.readouterr().err.split())
+    assert "none is used here. Save the whole message" in " ".join(capsys.readouterr().err.split())
