@@ -317,8 +317,8 @@ class RunningBot:
             groups = await queries.active_groups(db)
             checks = await checks_at_start(db, core.config.policy, groups)
             ended = await ended_asking(db, core.config)
-        anew = partial(outbox.make_all_due, now_ms=core.pipeline.steady())
-        await core.pipeline.commit(actions=checks, also=anew)
+        make_due = partial(outbox.make_all_due, now_ms=core.pipeline.steady())
+        await core.pipeline.commit(actions=checks, also=make_due)
         for fact, told in ended:
             await core.pipeline.commit((fact,), actions=(told,))
         log.info("ready", user=core.homeserver.user, groups=len(groups))

@@ -2,7 +2,7 @@
 
 Rules kept here:
 - A reason that is chosen is told to the people concerned like one that was written.
-- Anybody who may decide the case may answer, whoever caused the question.
+- Anybody who may decide the case may answer, even if somebody else caused the question.
 
 Left to others: what a decision brings (`cases.py`), asking (`bot/effects/ask_desk.py`).
 """

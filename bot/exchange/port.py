@@ -2,7 +2,7 @@
 
 Rules kept here:
 - A message is named by its log, the era of that log, and the index of its record there.
-- What is read here proves nothing by itself: whoever reads it checks it (`checking.py`).
+- What is read here proves nothing by itself: its reader checks it (`checking.py`).
 """
 
 from collections.abc import Sequence

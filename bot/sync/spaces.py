@@ -1,7 +1,7 @@
 """The spaces that name a community's rooms: the bot joins them, stays silent, and records which rooms they list.
 
 Rules kept here:
-- The bot enters a space that the configuration names, whoever invites it, and leaves one that is no longer named.
+- The bot enters a space that the configuration names, no matter who invites it, and leaves one that is no longer named.
 - Nothing that is said there is recorded.
 - The state is fetched as a whole and compared with what is recorded, so that the next look makes up for what was
   missed.

@@ -23,7 +23,7 @@ from .table_erasures import TableErasures
 
 
 class Removals:
-    """What is removed from one open log. `or_refuse`: the block after whose failure the log accepts nothing more."""
+    """Purges and erasures of one open log. `or_refuse`: a block; after a failure in it the log accepts nothing more."""
 
     def __init__(
         self, log: Log, day: OpenDay, table: LineLog | None, or_refuse: Callable[[], AbstractContextManager[None]]

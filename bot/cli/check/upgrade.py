@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _MIB = 1 << 20
 _LOOK_BACK = 60  # days of records in which a backup and the last start are looked for
-_COPIES = 3  # of the database: SQLite writes tables anew, and then the whole file
+_COPIES = 3  # of the database: SQLite writes new tables, and then the whole file
 
 app = new_app("cli.upgrade_check.help")
 

@@ -81,17 +81,19 @@ def _compare(stored: "DatabasePlace", made: "DatabasePlace", *, purged: bool) ->
     from storage.database.plain import reading
 
     found: list[TableDifference] = []
-    with reading(stored) as ours, reading(made) as anew:
+    with reading(stored) as ours, reading(made) as rebuilt:
         for table in schema.metadata.sorted_tables:
             if table.name in _NOT_OF_RECORDS | _OF_EVENTS:
                 continue
             names = [column.name for column in table.columns]
-            there, wanted = (Counter(_rows(each, table.name, names)) for each in (ours, anew))
+            there, wanted = (Counter(_rows(each, table.name, names)) for each in (ours, rebuilt))
             found += [TableDifference(table.name, row, True) for row in sorted((there - wanted).elements())]
             found += [TableDifference(table.name, row, False) for row in sorted((wanted - there).elements())]
         found += [
             TableDifference(table, _written(row), is_stored)
-            for table, row, is_stored in sorted(compare(_events(ours), _each(anew, "events"), purged=purged), key=str)
+            for table, row, is_stored in sorted(
+                compare(_events(ours), _each(rebuilt, "events"), purged=purged), key=str
+            )
         ]
     return found
 

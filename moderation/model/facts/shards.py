@@ -108,7 +108,7 @@ class OrderRecalled(Fact, kind="sanction", changes="nothing"):
 
 
 class EndNamed(Fact, kind="learnt", changes="nothing"):
-    """What another shard began, and this one had learnt, is over: an end that was recorded here with the same cause.
+    """The end of something that another shard began and this one had learnt; the end itself was recorded just before.
 
     The record of what was learnt is purged here, so no record shows any more what that end is about: it is said by this
     one, which other shards learn in its place. `index` is the record of the beginning, in the log `of` and its era

@@ -14,7 +14,7 @@ Code = Literal["root", "missing"]
 
 
 class Against:
-    """What was found about it, to be reported once all restores are known."""
+    """The findings about a kept checkpoint, to be reported once all restores are known."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
