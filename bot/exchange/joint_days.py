@@ -68,7 +68,7 @@ class Choice:
 
 
 class JointTableAway(AnswerableError):
-    """Raised while the database does not answer; the same is tried again later."""
+    """Raised while the database does not answer, or keeps nothing; the same is tried again later."""
 
 
 class JointDays:
@@ -177,8 +177,11 @@ class JointDays:
         joint = JointCheckpoint.of(self._base, closing.day, closings, without)
         signed = await self._signed(joint)
         await self._asked(partial(self._table.put, closing.day, joint.root_text, signed))
+        kept = await self._asked(partial(self._table.of_day, closing.day))
+        if kept is None:  # each shard would post one of its own, which nobody else could find
+            raise JointTableAway("the database did not keep the joint checkpoint")
         log.info("joint_checkpoint", day=closing.day, shards=len(closings), without=list(without))
-        return await self._asked(partial(self._table.of_day, closing.day)) or signed
+        return kept
 
     async def _signed(self, joint: JointCheckpoint, note: str = "", by: Sequence[NoteVerifier] = ()) -> str:
         return countersigned(joint, await self._signer(), note, by)

@@ -200,6 +200,14 @@ async def test_a_database_that_does_not_answer_holds_it_up_until_the_wait_is_ove
         await one.posts(choice)
 
 
+async def test_one_that_the_database_does_not_keep_is_not_posted(members: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = members
+    two.enters()
+    monkeypatch.setattr(one.table, "put", lambda *_: None)
+    assert await one.chooses() is None
+    assert about(await one.chooses(WAIT_MS)) == ("", "late", [])
+
+
 async def test_an_unknown_key_that_signed_is_recorded_and_told_once(members: Two) -> None:
     one, two = members
     for member in members:
