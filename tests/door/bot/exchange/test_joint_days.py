@@ -357,7 +357,7 @@ async def test_a_shard_that_is_left_out_before_the_wait_is_over_tells_the_operat
 
 
 async def test_one_that_names_more_shards_than_there_are_is_not_posted(members: Two) -> None:
-    """Else whoever has the key of one log could make it too long for a message."""
+    """Else a thief of one log's key could make it too long for a message."""
     one, two = members
     closings = [Checkpoint.of_note(member.closing.note) for member in members]
     joint = JointCheckpoint.of(BASE, DAY, closings, [f"x{n}" for n in range(9_000)])

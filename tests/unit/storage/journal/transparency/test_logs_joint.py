@@ -182,7 +182,7 @@ def test_one_of_a_log_whose_key_is_not_here_is_refused(shards: Shards) -> None:
 def test_a_root_does_not_prove_day_and_missing_shards(
     shards: Shards, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever writes the database can show them otherwise under the root that somebody kept."""
+    """A writer of the database can show them otherwise under the root that somebody kept."""
     monkeypatch.setenv("ANSWERABLE_LANG", "en")
     true = signed(shards, "one", closings=[closing(shards["one"])])
     false = JointCheckpoint.of(BASE, "2031-01-01", [closing(shards["one"])], ["two"])
