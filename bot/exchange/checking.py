@@ -23,7 +23,7 @@ from moderation.values.errors import Invalid
 from moderation.values.ids import SAFE_INT, RoomId, is_user_id
 from storage.journal.line_format import BadLine, decode, erased_by, is_committed, open_line
 from storage.journal.record import Record
-from storage.journal.record_kinds.check import MAX_WORD
+from storage.journal.record_kinds.check import is_word
 from storage.journal.transparency.check_proof import is_continued, is_included
 from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
 from storage.journal.transparency.signed_note import NoteVerifier
@@ -34,6 +34,7 @@ from .envelope import MessageProof, leaf_of
 from .port import MOST_BYTES, Message
 
 Code = Literal["form", "signature", "inclusion", "part", "content", "gap", "fork"]
+MAX_TEXT = 65_536  # characters of a text that a person wrote; an event of Matrix has at most as many bytes
 ENDS: frozenset[Code] = frozenset({"gap", "fork"})  # after these, nothing more of that log can be taken
 
 
@@ -61,7 +62,7 @@ def check(message: Message, verifier: NoteVerifier, known: KnownLog) -> tuple[Le
 
     The fact is None if the person was erased since, or if that log has purged the record. Raises `NotProved`.
     """
-    if len(message.body) + len(message.proof) > MOST_BYTES:
+    if len(message.body) + len(message.proof) > MOST_BYTES or not _is_era(message.era):
         raise NotProved("form")
     envelope = _envelope(message)
     checkpoint = _signed(message, envelope, verifier)
@@ -214,13 +215,18 @@ def _fits(value: object, hint: Any, owner: str | None) -> bool:
     if owner == "person":
         return isinstance(value, str) and (not value or is_user_id(value))
     if owner != "public":
-        return isinstance(value, str)
+        return isinstance(value, str) and len(value) <= MAX_TEXT and "\0" not in value  # which PostgreSQL cannot keep
     allowed = _words(hint)
     if allowed:
         return value in allowed
     if hint is int:
         return type(value) is int and -SAFE_INT <= value <= SAFE_INT
-    return isinstance(value, str) and len(value) <= MAX_WORD and value.isascii() and value.isprintable()
+    return isinstance(value, str) and is_word(value)
+
+
+def _is_era(value: str) -> bool:
+    """Tell whether a log can be in this era. Anybody who can write to the exchange can name another one."""
+    return bool(value) and " " not in value and is_word(value)
 
 
 def _words(hint: Any) -> tuple[object, ...]:

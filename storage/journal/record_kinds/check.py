@@ -37,13 +37,26 @@ def check_draft(draft: Draft) -> None:
             raise Broken(f"record of kind {draft.kind}: a part uses a name kept for the journal")
 
 
+def is_word(value: str) -> bool:
+    """Tell whether a field of a record can hold a word: short printable ASCII, and no Matrix id."""
+    return _is_short(value) and not _is_matrix_id(value)
+
+
 def _fault(kind: str, name: str) -> str:
     known = KINDS[kind].fields.get(name)
     return f"must be {known.type}" if known else "is not in the table; see storage/journal/record_kinds/"
 
 
 def _check_word(kind: str, name: str, value: str) -> None:
-    if len(value) > MAX_WORD or not (value.isascii() and value.isprintable()):
+    if not _is_short(value):
         raise Broken(f"record of kind {kind}: field {name!r} must be at most {MAX_WORD} printable ASCII letters")
-    if value[:1] in ("@", "!", "$") and (is_user_id(value) or is_room_id(value) or is_event_id(value)):
+    if _is_matrix_id(value):
         raise Broken(f"record of kind {kind}: field {name!r} holds a Matrix id, which belongs into a part")
+
+
+def _is_short(value: str) -> bool:
+    return len(value) <= MAX_WORD and value.isascii() and value.isprintable()
+
+
+def _is_matrix_id(value: str) -> bool:
+    return value[:1] in ("@", "!", "$") and (is_user_id(value) or is_room_id(value) or is_event_id(value))

@@ -21,14 +21,18 @@ from moderation.model.facts import (
     CreditChanged,
     DataAsked,
     EntryConfirmed,
+    Fact,
     Learnt,
+    OrderedEverywhere,
     RecordsRestored,
     SanctionEnded,
     SanctionStarted,
     ShardPinned,
 )
+from moderation.model.reach import DEPLOYMENT
 from moderation.values.ids import UserId
 from storage.database.place import DatabasePlace
+from storage.journal import journal
 from storage.journal.line_format import open_line
 from storage.journal.transparency.signed_note import NoteVerifier, Signer
 from tests.fakes.exchange import MemoryExchange
@@ -313,6 +317,44 @@ async def test_what_comes_after_a_message_without_a_proof_waits_until_that_is_th
     shards.put(right)
     assert await shards.two.receiver.look() == 2
     assert await shards.two.balance(ANN) == await shards.one.balance(ANN)
+
+
+_ORDER = OrderedEverywhere(until=0, n=1, subject=UserId(ANN), by=UserId("@op:example.org"))
+_CHARGE = CreditChanged(
+    entry="charge", cost=10, grade="moderate", rule="small", left=0, reach=DEPLOYMENT, subject=UserId(ANN)
+)
+UNRECORDABLE: dict[str, Fact] = {
+    "a Matrix id as a word": replace(_CHARGE, rule=BEN),
+    "a text that PostgreSQL cannot keep": replace(_ORDER, reason="a\0b"),
+    "a text beyond all measure": replace(_ORDER, reason="x" * 70_000),
+}
+
+
+@pytest.mark.parametrize("what", UNRECORDABLE)
+async def test_what_no_record_can_hold_is_refused_and_what_comes_after_it_is_taken(
+    shards: Two, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as unchecked:  # the other shard runs another program, with the right key
+        unchecked.setattr(journal, "check_draft", lambda _draft: None)
+        await shards.one.pipeline.commit((UNRECORDABLE[what],))
+    await shards.one.say(shards.first, ANN, "an elephant")
+    await shards.one.exchanged()
+    await shards.two.receiver.look()
+    assert sorted(await shards.told()) == ["pinned", "refused-content"]
+    assert [got.rule for got in shards.learnt()] == ["small"]
+
+
+@pytest.mark.parametrize("era", ["a b", "é", "x" * 65, BEN, ""])
+async def test_an_era_that_no_record_can_hold_is_refused(shards: Two, era: str) -> None:
+    await shards.one.say(shards.first, ANN, "an elephant")
+    await shards.one.exchanged()
+    right = shards.published()
+    shards.exchange.messages.clear()
+    shards.put(replace(right, era=era))
+    await shards.two.receiver.look()
+    await shards.two.again()
+    await shards.two.receiver.look()
+    assert (shards.learnt(), set(await shards.told())) == ([], {"refused-form"})
 
 
 async def test_a_key_in_the_settings_holds_and_no_other(shards: Two) -> None:
