@@ -143,7 +143,8 @@ class Publisher:
             era, count = self._era, 0
             if not self._begun:
                 await self._search(era)
-            while some := self._crossing.waiting()[:_AT_ONCE]:
+            size = await self._pipeline.journal.use(_size)  # what is noted from there on may still fail
+            while some := self._crossing.first(_AT_ONCE, size):
                 last = await self._last()
                 begun = await self._begun_here(some, era)
                 messages = await self._pipeline.journal.use(partial(_enclosed, some, era, last, begun), signed=True)
@@ -151,7 +152,7 @@ class Publisher:
                     await self._exchange.publish(messages)
                 self._crossing.done(some)
                 count += len(messages)
-                if self._crossing.waiting():
+                if self._crossing.first(1, size):
                     await self._note_told(some[-1] + 1)
             return count
 

@@ -4,7 +4,8 @@ Left to others: which of them cross, and publishing them (`bot/exchange/publishe
 """
 
 import asyncio
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 
 from moderation.model.facts import Fact, PartsErased, RecordsPurged
 from moderation.shards.crossing import CROSSING
@@ -19,14 +20,17 @@ class CrossingRecords:
         self.event = asyncio.Event()
         self.erased = True  # whether something may be published still that was erased
         self.pinning = asyncio.Lock()  # held while the first key of another log is recorded
-        self._indexes: set[int] = set()
+        self._indexes: list[int] = []  # in order, each once; there may be a million at the first start of a shard
 
     def written(self, fact: Fact, index: int) -> None:
-        """Note a fact that is recorded at `index`."""
+        """Note a fact that is being recorded at `index`; if that fails, another one is recorded there later."""
         if not self._sharded:
             return
         if isinstance(fact, CROSSING):
-            self.add([index])
+            place = bisect_left(self._indexes, index)
+            if self._indexes[place : place + 1] != [index]:
+                self._indexes.insert(place, index)
+            self.event.set()
         elif isinstance(fact, PartsErased | RecordsPurged):
             self.erased = True
             self.event.set()
@@ -41,13 +45,15 @@ class CrossingRecords:
 
     def add(self, indexes: Iterable[int]) -> None:
         """Note records that may have to be published."""
-        self._indexes.update(indexes)
+        self._indexes = sorted({*self._indexes, *indexes})
         self.event.set()
 
-    def waiting(self) -> list[int]:
-        """Return the records that wait, in order."""
-        return sorted(self._indexes)
+    def first(self, most: int, below: int) -> Sequence[int]:
+        """Return the first records that wait, in order: at most `most`, with indexes less than `below`."""
+        return self._indexes[: min(most, bisect_left(self._indexes, below))]
 
-    def done(self, indexes: Iterable[int]) -> None:
-        """Forget records that are published, or not for others."""
-        self._indexes.difference_update(indexes)
+    def done(self, indexes: Sequence[int]) -> None:
+        """Forget records, given in order, that are published or not for others."""
+        if indexes:
+            end, gone = bisect_left(self._indexes, indexes[-1] + 1), set(indexes)
+            self._indexes[:end] = [each for each in self._indexes[:end] if each not in gone]
