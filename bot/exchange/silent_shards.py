@@ -32,7 +32,7 @@ LOOK_EVERY_S = 60.0
 
 
 @dataclass(slots=True)
-class _Seen:
+class _SeenShard:
     """The last look at a shard, and since when it withholds, in seconds."""
 
     note: PublishedUpTo
@@ -52,7 +52,7 @@ class SilentShards:
         self._pipeline = pipeline
         self._others = others
         self._now_s = now_s
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _SeenShard] = {}
         self.silent: set[str] = set()  # logs of shards that withhold
 
     async def run(self) -> None:
@@ -77,7 +77,7 @@ class SilentShards:
     async def _compare(self, origin: str, now: PublishedUpTo) -> None:
         seen = self._seen.get(origin)
         if seen is None or (now.era, now.upto) != (seen.note.era, seen.note.upto) or now.size < seen.note.size:
-            seen = self._seen[origin] = _Seen(now)
+            seen = self._seen[origin] = _SeenShard(now)
             if origin in self.silent:
                 self.silent.discard(origin)
                 log.info("exchange_told_again", origin=origin)
@@ -87,7 +87,7 @@ class SilentShards:
             log.error("exchange_withheld", origin=origin, records=now.untold)
             await self._pipeline.commit(actions=[tell(line("shards.withheld", origin=Code(origin), n=now.untold))])
 
-    def _withholds(self, seen: _Seen) -> bool:
+    def _withholds(self, seen: _SeenShard) -> bool:
         """Tell whether a shard with records beyond its note withholds, and note what this look adds."""
         now_s = self._now_s()
         if seen.since_s is None:

@@ -25,7 +25,7 @@ from tests.theatre.scene import Scene, Theatre, open_direct, told
 from tests.theatre.served import ServedBot, like
 
 KEK = Kek(b"k" * 32)
-LIST = "identifier,name,email\nM-1,Ann Secretname,ann@example.org\nM-2,Ben Otherone,\n"
+LIST = "identifier,name,email\nMember-1,Ann Secretname,ann@example.org\nMember-2,Ben Otherone,\n"
 
 
 @pytest.fixture(autouse=True)
@@ -73,14 +73,14 @@ async def test_a_roster_code_verifies_only_its_first_user(theatre: Theatre, tmp_
     assert stat.S_IMODE((tmp_path / "codes.csv").stat().st_mode) == 0o600
     await said(ann, bot, room, "!verify roster ABCD-EFGH-JKMN-PQRS", "error.verify.roster-code")
     await said(ann, bot, room, "!verify roster 1234", "error.verify.roster-form")
-    await said(ann, bot, room, f"!verify roster {of['M-1'].lower().replace('-', ' ')}", "verify.done.roster")
-    await said(ben, bot, other, f"!verify roster {of['M-1']}", "error.verify.roster-code")
-    await said(ann, bot, room, f"!verify roster {of['M-1']}", "verify.already")
-    await said(ben, bot, other, f"!verify roster {of['M-2']}", "verify.done.roster")
+    await said(ann, bot, room, f"!verify roster {of['Member-1'].lower().replace('-', ' ')}", "verify.done.roster")
+    await said(ben, bot, other, f"!verify roster {of['Member-1']}", "error.verify.roster-code")
+    await said(ann, bot, room, f"!verify roster {of['Member-1']}", "verify.already")
+    await said(ben, bot, other, f"!verify roster {of['Member-2']}", "verify.done.roster")
     assert proofs(bot) == [("verified", "roster", 2, ann.user), ("verified", "roster", 2, ben.user)]
     await bot.idle(up_to=99)
     await bot.stop()
-    secret = (of["M-1"], of["M-1"].replace("-", ""), "Secretname", "M-1", "ann@example.org")
+    secret = (of["Member-1"], of["Member-1"].replace("-", ""), "Secretname", "Member-1", "ann@example.org")
     assert [word for word in secret if places_of(word, bot.config.place)] == []
 
 
@@ -89,18 +89,18 @@ async def test_a_person_removed_from_the_member_list_loses_verification_and_is_t
 ) -> None:
     scene, (room, other), of = await begun(theatre, tmp_path)
     bot, (ann, ben) = scene.bot, scene.members
-    await said(ann, bot, room, f"!verify roster {of['M-1']}", "verify.done.roster")
-    await said(ben, bot, other, f"!verify roster {of['M-2']}", "verify.done.roster")
-    assert await do(bot, "roster-remove", identifier="m-1", reason="has left") == {"revoked": 1}
+    await said(ann, bot, room, f"!verify roster {of['Member-1']}", "verify.done.roster")
+    await said(ben, bot, other, f"!verify roster {of['Member-2']}", "verify.done.roster")
+    assert await do(bot, "roster-remove", identifier="member-1", reason="has left") == {"revoked": 1}
     await told(ann, bot, like("notice.off-roster"))
-    gone = await listed(bot, tmp_path, "identifier,name,email\nM-3,Cleo,\n", remove_gone=True)
+    gone = await listed(bot, tmp_path, "identifier,name,email\nMember-3,Cleo,\n", remove_gone=True)
     assert gone["counts"] == {"new": 1, "changed": 0, "gone": 1, "same": 0, "wrong": 0}
     await told(ben, bot, like("notice.off-roster"))
     assert [each[0] for each in proofs(bot)] == ["verified", "verified", "revoked", "revoked"]
     levels = bot.rows("SELECT count(*) FROM verifications WHERE revoked = 0")
     assert levels == [(0,)]
     with pytest.raises(Refused) as refused:
-        await do(bot, "roster-remove", identifier="M-1", reason="again")
+        await do(bot, "roster-remove", identifier="Member-1", reason="again")
     assert refused.value.key == "cli.roster.unknown"
     noted = [each.what for each in bot.facts(ContentRead)]
     assert noted == ["roster-import", "roster-codes", "roster-remove", "roster-import", "roster-remove"]
@@ -109,12 +109,12 @@ async def test_a_person_removed_from_the_member_list_loses_verification_and_is_t
 async def test_mydata_includes_verification_by_the_member_list(theatre: Theatre, tmp_path: Path) -> None:
     scene, (room, _), of = await begun(theatre, tmp_path)
     bot, ann = scene.bot, scene.members[0]
-    await said(ann, bot, room, f"!verify roster {of['M-1']}", "verify.done.roster")
+    await said(ann, bot, room, f"!verify roster {of['Member-1']}", "verify.done.roster")
     await said(ann, bot, room, "!mydata", "own.mydata-given")
     readers = json.loads(await file_sent(theatre, ann, bot, "who-read-it.json"))
     assert [each["what"] for each in readers] == ["roster-import", "roster-codes"]
     (claim,) = json.loads(await file_sent(theatre, ann, bot, "my-identity.json"))
-    assert claim["fields"]["identifier"] == "M-1"
+    assert claim["fields"]["identifier"] == "Member-1"
     await bot.until(lambda: bot.facts(DataGiven), "the giving recorded")
 
 
@@ -126,7 +126,9 @@ async def test_the_import_command_previews_its_changes(theatre: Theatre, tmp_pat
     text = f'[homeserver]\nurl = "http://localhost"\nuser = "{bot.user}"\n[bot]\ndata_dir = "{bot.data_dir}"\n'
     config.write_text(text)
     file = tmp_path / "list.csv"
-    file.write_text('identifier;name;email\nM-1;"Ann; the first";\nM-2;=HYPERLINK();\nM-2;Again;\n;nobody;\n')
+    file.write_text(
+        'identifier;name;email\nMember-1;"Ann; the first";\nMember-2;=HYPERLINK();\nMember-2;Again;\n;nobody;\n'
+    )
 
     async def answerable(*words: str) -> Ran:
         return await run_forked("roster", *words, "--config", str(config), environ=os.environ)
@@ -137,13 +139,13 @@ async def test_the_import_command_previews_its_changes(theatre: Theatre, tmp_pat
     assert "Line 5 is left out: it has no identifier." in err
     status, out, err = await answerable("import", str(file), "--yes", "--json")
     assert json.loads(out)["counts"] == {"new": 1, "changed": 0, "gone": 0, "same": 0, "wrong": 3}
-    file.write_text("identifier,name,email\nM-1,@cmd,\n")
+    file.write_text("identifier,name,email\nMember-1,@cmd,\n")
     status, out, err = await answerable("import", str(file), "--yes")
     assert (status, "Changed: 1." in out) == (0, True), err
     status, out, err = await answerable("list", "--reason", "to see")
     assert (status, "'@cmd" in out) == (0, True), err
     status, out, err = await answerable("codes", "--out", str(tmp_path / "codes.csv"))
     assert (status, "1 codes" in out) == (0, True), err
-    assert "M-1,'@cmd," in (tmp_path / "codes.csv").read_text("utf-8-sig")
+    assert "Member-1,'@cmd," in (tmp_path / "codes.csv").read_text("utf-8-sig")
     status, out, err = await answerable("codes", "--out", str(tmp_path / "codes.csv"))
     assert (status, "already exists" in err) == (1, True)
