@@ -128,14 +128,18 @@ class Publisher:
     async def _last(self) -> Message | None:
         """Return what this log published last. Raises `ExchangeChanged` if that cannot be of it."""
         last = await self._exchange.last(self._journal.origin)
-        if last is not None and last.era == self._era:
-            try:
-                is_ours = max(last.index + 1, size_of(last)) <= self._journal.size
-            except Invalid:
-                is_ours = False
-            if not is_ours:
-                raise ExchangeChanged(last.index)
+        if last is not None and not await self._is_ours(last):
+            raise ExchangeChanged(last.index)
         return last
+
+    async def _is_ours(self, last: Message) -> bool:
+        """Tell whether this log can have published a message last. No era of it begins after the present one."""
+        if last.era != self._era:
+            return self._era != NO_ERA and self._era not in await self._exchange.eras(self._journal.origin)
+        try:
+            return max(last.index + 1, size_of(last)) <= self._journal.size
+        except Invalid:
+            return False
 
     async def flush(self) -> int:
         """Publish all that is recorded. Returns how many messages. Raises `ExchangeDown` and `ExchangeChanged`."""

@@ -79,6 +79,7 @@ class Receiver:
         self._origin = origin
         self._others = others
         self._known: dict[str, KnownLog] = {}
+        self._noted: dict[str, Cursor] = {}  # up to where each log is noted as read since this start
         self._reading: dict[str, _ReadUpTo] = {}  # of logs of which a turn ended before their end
         self._allowance = Allowance(now_s)
         self._refusals = Refusals(now_s)
@@ -136,8 +137,10 @@ class Receiver:
         else:
             self._reading[origin] = at
         held = self._known.get(origin, began)
-        if held != began:
-            await self._exchange.have_read(self._shard, origin, held.era, held.position)
+        place = (held.era, held.position)
+        if held.size and self._noted.get(origin) != place:
+            await self._exchange.have_read(self._shard, origin, *place)
+            self._noted[origin] = place
         return count
 
     async def _note_taken(self, origin: str, count: int) -> None:

@@ -169,9 +169,11 @@ async def test_how_far_a_log_was_read_is_noted_though_nothing_was_learnt_and_kno
     assert await shards.two.receiver.look() == 1, "the key"
     assert shards.exchange.read == {("two", "example.org/one"): ("-", message.index)}
     shards.exchange.read.clear()
+    shards.put(replace(message, proof="{}"))  # which would be refused
     await shards.two.again()
     assert await shards.two.receiver.look() == 0
-    assert shards.exchange.read == {}, "it was not read again"
+    assert await shards.told() == ["pinned"], "it was not read again"
+    assert shards.exchange.read == {("two", "example.org/one"): ("-", message.index)}, "in case that was lost"
     assert shards.learnt() == []
 
 
