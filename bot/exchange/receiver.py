@@ -164,6 +164,7 @@ class Receiver:
     ) -> "_Taken":
         facts: list[Fact] = []
         told: list[Action] = []
+        refusals: list[tuple[Message, NotProved]] = []
         is_over, before, pinned, checked = False, held, False, 0
         for message in messages:
             again = self._refusals.before(message, verifier, known)
@@ -178,7 +179,7 @@ class Receiver:
             except NotProved as refused:
                 if again is None:
                     self._refusals.remember(message, verifier, known, refused)
-                told += self._refusals.note(message, refused)
+                refusals.append((message, refused))
                 known = refused.known or known
                 if is_over := refused.code in ENDS:
                     break
@@ -189,9 +190,11 @@ class Receiver:
                 facts.append(got if got.of != self._origin else replace(got, of=HERE))
                 if got.what == "restored":
                     told.append(tell(line("shards.restored", origin=Code(message.origin))))
+        fresh = await self._as_learnt(await self._not_learnt(facts)) if facts else ()
+        for message, why in refusals:  # now, since they are not told again if the exchange fails before
+            told += self._refusals.note(message, why)
         if facts or told or held != before:
             origin, place = messages[0].origin, _text_of(held)
-            fresh = await self._as_learnt(await self._not_learnt(facts))
             noted = Outcome(actions=tuple(told), also=partial(set_meta, key=PLACE + origin, value=place))
             await self._pipeline.commit_all([*(Outcome((fact,)) for fact in fresh), noted])
         return _Taken(known, held, verifier, len(facts) + pinned, checked, is_over)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.exchange import allowance, checking, look_ahead, receiver, refusals
-from bot.exchange.port import Message
+from bot.exchange.port import ExchangeDown, Message
 from moderation.model.actions.telling import Tell
 from moderation.model.facts import CaseOpened, Learnt, ListSpared, OrderedEverywhere, OrderRecalled
 from moderation.shards.crossing import LogPlace
@@ -190,6 +190,28 @@ async def test_an_end_in_a_log_that_was_stopped_for_long_is_found_once_it_is_men
     exchange.messages[lost] = message
     await ahead.go_on(origin_of("one"), checking.KnownLog(), None)
     assert ahead.is_recalled(as_learnt(ordered, place), ())
+
+
+async def test_a_refusal_is_told_though_the_exchange_fails_before_it_is_recorded(
+    shards: list[Shard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two, _three = shards
+    await publish(one, 2, apart=True)
+    await one.pipeline.commit((OrderedEverywhere(until=0, n=1, subject=people(1)[0], by=OP),))
+    await one.publisher.flush()
+    exchange = two.exchange
+    assert isinstance(exchange, MemoryExchange)
+    [(place, right)] = [(place, each) for place, each in exchange.messages.items() if f'"{people(2)[1]}"' in each.body]
+    exchange.messages[place] = replace(right, body=right.body.replace("@p", "@q"))
+
+    async def down(*_: object) -> None:
+        raise ExchangeDown("the exchange is down")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(look_ahead.LookAhead, "go_on", down)
+        await two.receiver.look()
+    await two.receiver.look()
+    assert sorted(await told(two)) == ["pinned", "refused-part"]
 
 
 @pytest.mark.parametrize(("most", "is_carried_out"), [(20, False), (3, True)])
