@@ -1,10 +1,10 @@
-"""How much of each other log is taken in, in one turn and in one hour.
+"""Limits how many messages of each other log are checked in one turn and in one hour.
 
 Rules kept here:
-- Messages that are too many stay where they are published and are read later, in their order: nothing is lost.
-- Each log has an allowance of its own, so one that floods delays itself alone.
+- Messages beyond the limit stay where they are published and are read later, in their order. Nothing is lost.
+- Each log has its own allowance, so a log that floods delays only itself.
 
-Left to others: reading (`receiver.py`), who is told (`receiver.py`).
+Left to others: reading, and telling operators (`receiver.py`).
 """
 
 from collections.abc import Callable, Collection
@@ -19,11 +19,11 @@ HOUR_S = 3600.0
 class _Hour:
     began_s: float
     count: int = 0
-    was_spent: bool = False  # the hour before, too
+    was_spent: bool = False  # in the hour before
 
 
 class Allowance:
-    """What may be taken of each log now."""
+    """Counts the messages that may still be taken of each log."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         """Set up; `now_s` is a clock that never goes back."""
@@ -35,14 +35,14 @@ class Allowance:
         return max(0, MOST_AN_HOUR - self._hour(origin).count)
 
     def take(self, origin: str, count: int) -> bool:
-        """Note that messages were taken. Tells whether the allowance is spent now, and was not in the hour before."""
+        """Note that messages were taken. Tell whether this spends the allowance, unless the last hour spent it, too."""
         hour = self._hour(origin)
         was_left = hour.count < MOST_AN_HOUR
         hour.count += count
         return was_left and hour.count >= MOST_AN_HOUR and not hour.was_spent
 
     def spent(self) -> Collection[str]:
-        """Return the logs of which nothing more is taken in this hour."""
+        """Return the logs whose allowance for this hour is spent."""
         return [origin for origin in self._hours if not self.left(origin)]
 
     def _hour(self, origin: str) -> _Hour:

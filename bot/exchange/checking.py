@@ -1,14 +1,14 @@
-"""The check of what another shard published.
+"""Checks messages that other shards published.
 
 Rules kept here, in this order:
-1. The message is from a log that the settings name, and signed by the key that is known for it.
-2. Its log continues what was known of it: a log with two histories is noticed, and so is a message that was left out.
-3. The record, and the one that it needs, are in that log, and each part shown is as it was recorded.
-4. It says what a record of its kind can say, and it is for other shards.
-What fails is refused with a code, and nothing of it is used but this: if a message proves 1 and 2, its log is known up
-to its checkpoint, whatever else is wrong with it. So the messages after it can be taken.
+1. The message is from a log that the settings name, and the key that is known for this log signed it.
+2. The log continues the checkpoint that was known of it. So a log with two histories is noticed, and a missing message.
+3. The record, and the record that it needs, are in the log, and each part that is shown matches its commitment.
+4. The record says something that a record of its kind can say, and it is for other shards.
+A message that fails is refused with a code, and nothing in it is used, with one exception: if it proves 1 and 2, the
+log is known up to its checkpoint. So the messages after it can be taken.
 
-Left to others: which key is known (`receiver.py`), who is told (`receiver.py`).
+Left to others: which key is known, and who is told (`receiver.py`).
 """
 
 from collections.abc import Sequence
@@ -35,12 +35,12 @@ from .port import MOST_BYTES, Message
 
 Code = Literal["form", "signature", "inclusion", "part", "content", "gap", "fork"]
 MAX_TEXT = 65_536  # characters of a text that a person wrote; an event of Matrix has at most as many bytes
-ENDS: frozenset[Code] = frozenset({"gap", "fork"})  # after these, nothing more of that log can be taken
+ENDS: frozenset[Code] = frozenset({"gap", "fork"})  # after one of these, no later message of that log can be taken
 
 
 @dataclass(frozen=True, slots=True)
 class KnownLog:
-    """The state of another log: the record up to which it was read, and the last signed size and root."""
+    """The state of another log: the index of the last record that was read, and the last signed size and root."""
 
     position: int = -1
     size: int = 0
@@ -49,7 +49,7 @@ class KnownLog:
 
 
 class NotProved(Invalid):
-    """Raised for a message that does not hold. `code` says why; `known` is set if it proves that its log continues."""
+    """Raised for a message that does not hold. `code` says why. `known` is set if it proves that its log continues."""
 
     def __init__(self, code: Code, known: KnownLog | None = None) -> None:
         super().__init__(code)
@@ -79,7 +79,7 @@ def check(message: Message, verifier: NoteVerifier, known: KnownLog) -> tuple[Le
 
 
 def own_key(message: Message) -> NoteVerifier:
-    """Return the key that a message names; the settings name its log. Raises `NotProved`."""
+    """Return the key that a message of a log in the settings names. Raises `NotProved`."""
     try:
         return NoteVerifier.parse(MessageProof.parse(message.proof).vkey)
     except Invalid:
@@ -116,7 +116,7 @@ def _content(message: Message, envelope: MessageProof, checkpoint: Checkpoint, *
 
 
 def _signed(message: Message, envelope: MessageProof, verifier: NoteVerifier) -> Checkpoint:
-    """Return the checkpoint, the same in each proof."""
+    """Return the checkpoint, which must be the same in each proof. Raises `NotProved`."""
     notes = {proof.partition("\n\n")[2] for proof in envelope.proofs}
     if len(notes) != 1 or verifier.name != message.origin:
         raise NotProved("signature")
@@ -148,7 +148,7 @@ def _included(leaf: bytes, proof: TlogProof, checkpoint: Checkpoint) -> None:
 
 
 def _proved(line: bytes, proof: TlogProof, checkpoint: Checkpoint) -> Record:
-    """Return a record with the parts that are shown."""
+    """Return a record with the parts that are shown. Raises `NotProved`."""
     try:
         opened, record = open_line(line), decode(line)
     except (BadLine, Invalid):
@@ -179,25 +179,25 @@ def _learnt(message: Message, checkpoint: Checkpoint, records: Sequence[Record],
     except Invalid as error:
         raise error if isinstance(error, NotProved) else NotProved("content") from None
     if restored and not (isinstance(fact, RecordsRestored) and fact.era == message.era):
-        raise NotProved("fork")  # another history, which the log does not own up to
+        raise NotProved("fork")  # another history, and no record says that the log was restored
     if got.what != "restored" and not (got.subject or got.server):
         return None
     return got
 
 
 def _fact(record: Record) -> Fact:
-    """Return the fact of a record. Its room, which is unknown here, is named by its code. Raises `Invalid`."""
+    """Return the fact of a record, with its group code in place of its room. Raises `Invalid`."""
     try:
         fact = fact_of_record(record, lambda code: RoomId(code))
     except TypeError:
         fact = None
     if fact is None or not _is_well_formed(fact):
-        raise Invalid("the record is none that this version knows")
+        raise Invalid("this version does not know such a record")
     return fact
 
 
 def _is_well_formed(fact: Fact) -> bool:
-    """Tell whether each field of a fact has a value of its type: the other shard may run another version."""
+    """Tell whether each field of a fact has a value of its type. The other shard may run another version."""
     if type(fact) not in _SHAPES:
         return False
     return all(_fits(getattr(fact, name), hint, owner) for name, hint, owner in _SHAPES[type(fact)])
@@ -230,7 +230,7 @@ def _is_era(value: str) -> bool:
 
 
 def _words(hint: Any) -> tuple[object, ...]:
-    """Return the words that a hint allows, also of a union of such; none for other types."""
+    """Return the words that a hint, or a union of hints, allows; nothing for other types."""
     if get_origin(hint) is Literal:
         return get_args(hint)
     parts = get_args(hint)

@@ -1,10 +1,10 @@
-"""Keeps each community on one shard: if it spanned two, its decisions would reach only half of it.
+"""Keeps each community on one shard, because decisions of one shard do not reach rooms of another.
 
 Rules kept here:
-- The shard that has a room of a community first has all of it until it has no room of it left.
+- The first shard with a room of a community has the whole community until it has left its last room of it.
 - An invitation into a room of another shard is declined, and the inviter is told which account to invite.
-- If a community spans two all the same, since the settings or a space's list changed, the owners of the rooms of the
-  shard that came later are told, once, and so are the operators. Nothing else changes there.
+- A community can still come to span two shards if the settings or a space's list change. Then the owners of the rooms
+  in the shard that came later are told once, and so are the operators. Nothing else changes.
 
 Left to others: which community a room has (`moderation/model/reach.py`).
 """
@@ -33,7 +33,7 @@ _LOOK_EVERY_S = 60.0
 
 
 class Communities:
-    """The communities of this shard, and those of others."""
+    """Claims the communities of this shard, and knows those of the others."""
 
     def __init__(
         self,
@@ -54,13 +54,13 @@ class Communities:
         self._told: set[str] = set()
 
     async def run(self) -> None:
-        """Keep what this shard has up to date until cancelled."""
+        """Keep the claims of this shard up to date until cancelled."""
         while True:
             await self.look()
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def look(self) -> None:
-        """Note which communities have rooms here, and tell of those that another shard has."""
+        """Claim the communities with rooms here, and tell of those that another shard has."""
         async with self._database.read() as db:
             named = {each.name for each in self._policy.communities.named}
             here = {each: rooms for each, rooms in (await communities_here(db)).items() if each in named}
@@ -78,7 +78,7 @@ class Communities:
         await self._pipeline.commit(actions=[TellAbove(room=room, lines=words, owners=True) for room in rooms])
 
     async def elsewhere(self, room: RoomId) -> str | None:
-        """Return the account of the shard that a room belongs to; None if it is this one."""
+        """Return the account of the shard to which a room belongs; None if it belongs to this one."""
         by_room = shard_of_room(self._shards, room)
         if by_room is not None:
             return self._accounts[by_room] if by_room != self._shard else None

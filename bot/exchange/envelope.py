@@ -1,10 +1,10 @@
-"""Messages as they are written: the line of a record, and the proof that it is in the signed log.
+"""Writes and reads messages: the line of a record, and the proof that it is in the signed log.
 
 Rules kept here:
-- Of a line only the parts of those whom it concerns are shown, and what says of which server it is; never the part of
-  an operator at the command line, and that of who decided only of an order for all rooms: without it nobody could tell
-  in which rooms it holds, and why.
-- A proof file is as in C2SP tlog-proof; besides, it is proved that the log continues the checkpoint of the message
+- Of a line only the parts about the people concerned are shown, and the part that names a server. The part of the
+  person who decided is shown only of an order for all rooms: without it nobody could tell in which rooms the order
+  holds, and why. The part of an operator at the command line is never shown.
+- A proof file is as in C2SP tlog-proof. Each message also proves that the log continues the checkpoint of the message
   before, so that a log with two histories is noticed.
 
 Left to others: what crosses (`moderation/shards/crossing.py`), checking it (`checking.py`).
@@ -34,7 +34,7 @@ _SHOWN = ("subject", "target")
 
 @dataclass(frozen=True, slots=True)
 class MessageProof:
-    """The proof of a message: the log's key, a proof file a line, and that the log continues at `before`."""
+    """The proof of a message: the key of its log, a proof file for each line, and a consistency proof from `before`."""
 
     vkey: str
     before: int
@@ -61,18 +61,18 @@ class MessageProof:
             hashes = tuple(decoded(each) for each in read["consistency"])
             vkey, before, proofs = read["vkey"], read["before"], tuple(read["proofs"])
         except (ValueError, TypeError, KeyError, AttributeError):
-            raise Invalid("this is no proof of a message") from None
+            raise Invalid("not a proof of a message") from None
         known = [each for each in hashes if each is not None]
         right = type(vkey) is str and type(before) is int and all(type(each) is str for each in proofs)
         if not right or len(known) != len(hashes) or len(hashes) > MAX_HASHES or not 1 <= len(proofs) <= 2:
-            raise Invalid("this is no proof of a message")
+            raise Invalid("not a proof of a message")
         return cls(vkey, before, tuple(known), proofs)
 
 
 def enclosed(journal: Journal, era: str, index: int, needed: int, before: int) -> Message:
-    """Return the message about the record at `index`, which `needed` explains (-1: nothing does).
+    """Return the message about the record at `index`, with the record at `needed`, if that is not -1.
 
-    Everything must be signed. Raises `Invalid` if the log is shorter than what was published before.
+    A checkpoint must cover both. Raises `Invalid` if the log is shorter than what was published before.
     """
     log, indexes = Log(journal.folder), [index] + ([needed] if needed >= 0 else [])
     size = Checkpoint.of_note(journal.signed_checkpoint).size
@@ -83,7 +83,7 @@ def enclosed(journal: Journal, era: str, index: int, needed: int, before: int) -
 
 
 def size_of(message: Message) -> int:
-    """Return how many records the checkpoint of a message of ours covers. Raises `Invalid`."""
+    """Return the number of records that the checkpoint of an own message covers. Raises `Invalid`."""
     return Checkpoint.of_note(MessageProof.parse(message.proof).proofs[0].partition("\n\n")[2]).size
 
 
@@ -101,12 +101,12 @@ def disclosed(raw: bytes) -> str:
 
 
 def of_leaf(leaf: bytes) -> str:
-    """Return the line that is shown in place of a purged record: its hash in the tree."""
+    """Return the line that stands in place of a purged record: its leaf hash."""
     return orjson.dumps({"leaf": base64.b64encode(leaf).decode()}).decode()
 
 
 def leaf_of(line: str | bytes) -> bytes | None:
-    """Return what `of_leaf` wrote; None for any other line."""
+    """Return the leaf hash that `of_leaf` wrote; None for any other line."""
     try:
         read = orjson.loads(line)
     except ValueError:

@@ -1,10 +1,10 @@
-"""What is there to be read of other logs, as far as it ends orders for all rooms.
+"""Looks for ends of orders in messages of other logs that were not read yet.
 
 Rules kept here:
-- What was ordered and recalled long ago is not carried out by a shard that reads it late: before it takes an order, it
-  looks for ends among what it has not read yet.
-- What was looked at is not looked at again, and only so much is looked at before it is read. An order whose end stands
-  further on is carried out, and ends when that is read.
+- A shard that reads late does not carry out an order that was recalled long ago. Before it takes an order, it looks for
+  the end of it in the messages that are still to be read.
+- No message is looked at twice, and at most `MOST_AHEAD` of a log are looked at before they are read. An order
+  whose end stands further on is carried out, and ends when its end is read.
 
 Left to others: reading and learning (`receiver.py`), what follows (`bot/pipeline/learnt.py`).
 """
@@ -30,7 +30,7 @@ End = tuple[str, str, int, UserId]  # of an order: its log, the era in which it 
 
 
 async def following(exchange: Exchange, origin: str, cursor: Cursor, most: int) -> Sequence[Message]:
-    """Return what comes next in a log, at most so many messages: of the same era, else of the next one."""
+    """Return the next messages of a log, at most `most`: of the era of `cursor`, or else of the next era."""
     era, index = cursor
     eras = list(await exchange.eras(origin))
     if era in eras:
@@ -44,25 +44,25 @@ async def following(exchange: Exchange, origin: str, cursor: Cursor, most: int) 
 
 @dataclass(slots=True)
 class _Looked:
-    """What was looked at of one log, from where it is read on."""
+    """The part of one log that was looked at, and was not read when that began."""
 
     known: KnownLog
     verifier: NoteVerifier | None
     cursor: Cursor
-    ends: dict[End, None] = field(default_factory=dict)  # in order; the oldest are read by now
+    ends: dict[End, None] = field(default_factory=dict)  # the oldest first: those are read by now
     eras: deque[Era] = field(default_factory=lambda: deque(maxlen=_MOST_ERAS))
     count: int = 0  # messages looked at and not read yet
 
 
 class LookAhead:
-    """The ends of orders in what is there to be read of the other logs, as far as it holds."""
+    """Knows the ends of orders in messages that were not read yet and hold."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._looked: dict[str, _Looked] = {}
 
     async def go_on(self, origin: str, known: KnownLog, verifier: NoteVerifier | None) -> None:
-        """Look at what comes after what was looked at before, or after `known`, up to which the log is read."""
+        """Look at the messages after those that were looked at before, or after `known`, the end of what was read."""
         looked = self._looked.get(origin)
         if looked is None or await self._is_passed(origin, looked, known):
             looked = self._looked[origin] = _Looked(known, verifier, (known.era, known.position))
@@ -72,7 +72,7 @@ class LookAhead:
                 return
 
     def passed(self, origin: str, count: int) -> None:
-        """Note that so many messages of a log were read."""
+        """Note that `count` messages of a log were read."""
         if looked := self._looked.get(origin):
             looked.count = max(0, looked.count - count)
 

@@ -1,6 +1,6 @@
-"""The parts of a shard that speak with the others.
+"""Builds the parts of a shard that speak with the other shards.
 
-Left to others: what each of them does.
+Left to others: what each part does.
 """
 
 import time
@@ -28,7 +28,7 @@ from .silent_shards import SilentShards
 
 
 class ShardParts:
-    """The publisher, the receiver, what is known of communities, and the joint checkpoints."""
+    """The publisher, the receiver, the communities, and the joint checkpoints."""
 
     def __init__(
         self,
@@ -57,12 +57,12 @@ class ShardParts:
         self.joint = joint if others else None
 
     def works(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        """Return what runs as long as the bot."""
+        """Return the works that run as long as the bot."""
         return (self.publisher.run, self.receiver.run, self.communities.run, self._silent_shards.run)
 
     @property
     def unheard(self) -> int:
-        """The number of other shards of which nothing is heard, though they run, or nothing more can be taken."""
+        """The number of other shards that run and publish nothing, or of which nothing more can be taken."""
         return len(self.receiver.stopped | self._silent_shards.silent)
 
     @property
@@ -72,13 +72,13 @@ class ShardParts:
 
     @property
     def tell(self) -> Callable[[], Awaitable[None]]:
-        """Return what publishes everything at once. It raises `Unreachable`, so that it is tried again."""
+        """Return a function that publishes everything at once. It raises `Unreachable` while the exchange is down."""
 
         async def publish() -> None:
             try:
                 await self.publisher.flush()
             except ExchangeChanged:
-                return  # it is said where it is tried again; what is asked for here need not wait for it
+                return  # `Publisher.run` says so and tries again; the caller need not wait
             except ExchangeDown as error:
                 raise Unreachable(str(error)) from error
 

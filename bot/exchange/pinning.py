@@ -1,7 +1,7 @@
-"""The first key of another log: it is recorded, told to the operators, and holds from then on.
+"""Records the first key of another log and tells the operators; from then on only that key holds.
 
 Rules kept here:
-- Several parts may meet a log for the first time at once: one key of it is recorded, once.
+- If several parts meet a log for the first time at once, one key is recorded, once.
 
 Left to others: what a key signs (`checking.py`, `joint_days.py`).
 """
@@ -17,7 +17,7 @@ from .refusals import tell
 
 
 async def pin(pipeline: Pipeline, database: Database, key: NoteVerifier) -> bool:
-    """Record the key of another log, unless one is recorded. Tells whether it is this one that holds now."""
+    """Record the key of another log, unless one is recorded. Tell whether `key` is the one that holds now."""
     async with pipeline.processor.crossing.pinning:
         async with database.read() as db:
             pinned = await pinned_key(db, key.name)

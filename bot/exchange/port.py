@@ -1,8 +1,8 @@
-"""The port to the place where shards publish, and read what others published.
+"""The port to the place where shards publish messages and read those of the others.
 
 Rules kept here:
 - A message is named by its log, the era of that log, and the index of its record there.
-- What is read here proves nothing by itself: its reader checks it (`checking.py`).
+- A message proves nothing before it is checked (`checking.py`).
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from moderation.values.errors import AnswerableError
 
 
 class ExchangeDown(AnswerableError):
-    """Raised while the exchange cannot be reached; the same is tried again later."""
+    """Raised while the exchange cannot be reached. The caller tries again later."""
 
 
 MOST_BYTES = 200_000  # of a message; one has some 3,000
 
 
 class ExchangeChanged(AnswerableError):
-    """Raised if the exchange has something under the name of a log that is none of it, at `index`."""
+    """Raised if the exchange has a message in the name of a log, at `index`, that this log did not publish."""
 
     def __init__(self, index: int) -> None:
         super().__init__(f"message {index} was not published by this log")
@@ -59,14 +59,14 @@ class PublishedUpTo:
 
 
 class Exchange(Protocol):
-    """The place where shards publish. Each operation raises `ExchangeDown`."""
+    """A place where shards publish. Each operation may raise `ExchangeDown`."""
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        """Keep messages, all or none; one that is there already is replaced."""
+        """Keep all messages, or none if that fails. A message that is there already is replaced."""
         ...
 
     async def last(self, origin: str) -> Message | None:
-        """Return what a log published last."""
+        """Return the last message of a log; None without any."""
         ...
 
     async def eras(self, origin: str) -> Sequence[str]:
@@ -74,11 +74,11 @@ class Exchange(Protocol):
         ...
 
     async def after(self, origin: str, era: str, index: int, most: int) -> Sequence[Message]:
-        """Return what a log published in this era after this index, in order, `most` messages."""
+        """Return messages of a log in this era after this index, in order, at most `most`."""
         ...
 
     async def have_read(self, shard: str, origin: str, era: str, index: int) -> None:
-        """Note up to which message a shard has read a log; of its own, up to which record it has published it."""
+        """Note up to which message a shard has read a log, or up to which record it has published its own."""
         ...
 
     async def told(self) -> dict[str, PublishedUpTo]:
@@ -90,7 +90,7 @@ class Exchange(Protocol):
         ...
 
     async def claim(self, shard: str, communities: Sequence[str]) -> dict[str, str]:
-        """Note which communities a shard has rooms of, and which no longer. Return those that another one has."""
+        """Note that a shard has rooms of these communities alone. Return those that another has, with its name."""
         ...
 
     async def claims(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The exchange in PostgreSQL: a table that all shards of one database share.
 
 Rules kept here:
-- A notification only wakes: what it is about is read from the table, so a lost one costs some seconds.
+- A notification only wakes. The messages are read from the table, so a lost notification costs some seconds.
 - Only the leader of a shard's log publishes for it (`storage/database/fence.py`).
 - After an error the connection is made again at the next operation.
 
@@ -15,7 +15,6 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from moderation.values.errors import Invalid
 from storage.database import shared_tables
 from storage.database.fence import Epoch, is_superseded
 from storage.database.place import DatabasePlace
@@ -89,7 +88,7 @@ class PostgresExchange:
         await self._write(write)
 
     async def last(self, origin: str) -> Message | None:
-        """Return what a log published last."""
+        """Return the last message of a log; None without any."""
         eras = await self.eras(origin)
         if not eras:
             return None
@@ -102,11 +101,11 @@ class PostgresExchange:
         return [str(era) for (era,) in await self._rows(_ERAS, {"origin": origin})]
 
     async def after(self, origin: str, era: str, index: int, most: int) -> Sequence[Message]:
-        """Return what a log published in this era after this index, in order."""
+        """Return messages of a log in this era after this index, in order, at most `most`."""
         return await self._messages(_AFTER, [origin, era, index, most])
 
     async def have_read(self, shard: str, origin: str, era: str, index: int) -> None:
-        """Note up to which message a shard has read a log; of its own, up to which record it has published it."""
+        """Note up to which message a shard has read a log, or up to which record it has published its own."""
 
         async def write(db: "AsyncConnection[tuple[Any, ...]]") -> None:
             await db.execute(_HAVE_READ, [shard, origin, era, index])
@@ -123,7 +122,7 @@ class PostgresExchange:
         return {str(shard): (str(era), int(index)) for shard, era, index in await self._rows(read, [origin])}
 
     async def claim(self, shard: str, communities: Sequence[str]) -> dict[str, str]:
-        """Note which communities a shard has rooms of, and which no longer. Return those that another one has."""
+        """Note that a shard has rooms of these communities alone. Return those that another has, with its name."""
         names = list(communities)
 
         async def write(db: "AsyncConnection[tuple[Any, ...]]") -> None:
@@ -160,8 +159,6 @@ class PostgresExchange:
             await _ended(each)
         self._connection = self._listening = None
 
-    # Parts of the above.
-
     async def _messages(self, sql: str, values: Sequence[object]) -> list[Message]:
         rows = await self._rows(sql, values)
         return [Message(str(row[0]), str(row[1]), int(row[2]), str(row[3]), str(row[4])) for row in rows]
@@ -182,7 +179,7 @@ class PostgresExchange:
         await self._run(write)
 
     async def _run(self, work: Any) -> Any:
-        """Run `work` on the connection, which is made if there is none. Raises `ExchangeDown`."""
+        """Run `work` on the connection, and make one if there is none yet. Raises `ExchangeDown`."""
         psycopg = driver()
         async with self._turn:
             try:
@@ -226,7 +223,7 @@ def _time_of(row: tuple[Any, ...] | None) -> int:
     """Return the time of a line of a log, in milliseconds since 1970; 0 without a line that can be read."""
     try:
         return decode(bytes(row[0]).removesuffix(b"\n")).at_ms if row is not None else 0
-    except (BadLine, Invalid):
+    except BadLine:
         return 0
 
 

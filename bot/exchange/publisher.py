@@ -1,14 +1,12 @@
-"""The publisher of what this shard's log says about people.
+"""Publishes records of this shard's log that count in the others.
 
 Rules kept here:
-- It follows the log: nothing is published that is not recorded and signed, and nothing recorded is left out, whatever
-  happens in between.
-- How far it has come stands in the exchange itself; that nothing is published any more that was erased, in the tables,
-  from which each erasure and purge takes it out. So a start does not read again all that was published.
-- What is erased here is taken out of the exchange as well; the order to erase it stays until all others have read it.
-- Up to which record all is published is noted once a minute, so that others notice if it stops.
-- While the exchange is down, it says so once and tries again. So it does if the exchange has, as the last message of
-  this log, what this log did not publish.
+- It follows the log: a record is published once it is signed, and none is left out, whatever fails in between.
+- The exchange itself shows how far the log is published. The tables note that nothing erased is published any more. So
+  a start does not read again all that was published.
+- What is erased here is taken out of the exchange as well. The order to erase it stays until all others have read it.
+- Once a minute it notes up to which record all is published, so that others notice if it stops.
+- It says once that the exchange is down, or that somebody else wrote there in this log's name, and tries again.
 
 Left to others: what crosses (`moderation/shards/crossing.py`), the form of a message (`envelope.py`).
 """
@@ -54,7 +52,7 @@ _FAR = 10_000  # records after which it is worth noting how far the search has c
 
 
 class Publisher:
-    """Publishes what other shards do not know yet."""
+    """Publishes records that the other shards do not know yet."""
 
     def __init__(
         self,
@@ -75,11 +73,11 @@ class Publisher:
         self._others = others
         self._crossing = crossing
         self._begun = False
-        self._told = 0  # up to where it is noted that all is published
+        self._told = 0  # the record up to which the note says that all is published
         self._turn = asyncio.Lock()
         self._is_down = False
         self.is_changed = False  # something in the exchange under the name of this log is not of it
-        self._looked = False  # for what was noted before the start
+        self._looked = False  # whether the note of an earlier run was read
         self._waits: list[Message] = []  # erased here, and kept until all others have read them
 
     async def run(self) -> None:
@@ -107,14 +105,14 @@ class Publisher:
         await self._note_told(size)
 
     async def _note_told(self, upto: int) -> None:
-        """Note that all before this record is published."""
+        """Note that all records before `upto` are published."""
         if upto > self._told:
-            await self._last()  # which is looked at also if nothing was to be published
+            await self._last()  # raises if somebody else wrote there, even if nothing was to be published
             await self._exchange.have_read(self._shard, self._journal.origin, self._era, upto - 1)
             self._told = upto
 
     async def _try_to_tell(self) -> None:
-        """Publish all, or say, once, that it is not possible because of what the exchange has in this log's name."""
+        """Publish all. Tell operators once if a message that somebody else wrote in this log's name prevents it."""
         try:
             await self.tell()
         except ExchangeChanged as error:
@@ -126,7 +124,7 @@ class Publisher:
             self.is_changed = False
 
     async def _last(self) -> Message | None:
-        """Return what this log published last. Raises `ExchangeChanged` if that cannot be of it."""
+        """Return the last message of this log. Raises `ExchangeChanged` if this log cannot have published it."""
         last = await self._exchange.last(self._journal.origin)
         if last is not None and not await self._is_ours(last):
             raise ExchangeChanged(last.index)
@@ -142,7 +140,7 @@ class Publisher:
             return False
 
     async def flush(self) -> int:
-        """Publish all that is recorded. Returns how many messages. Raises `ExchangeDown` and `ExchangeChanged`."""
+        """Publish all that is recorded. Return the number of messages. Raises `ExchangeDown`, `ExchangeChanged`."""
         async with self._turn:
             era, count = self._era, 0
             if not self._begun:
@@ -161,7 +159,7 @@ class Publisher:
             return count
 
     async def _begun_here(self, indexes: Sequence[int], era: str) -> frozenset[int]:
-        """Return the records that end something which crossed, and of which the beginning is purged."""
+        """Return the records that end something that crossed, if the record of its beginning is purged."""
         origin, found = self._journal.origin, set()
         ends = await self._pipeline.journal.use(partial(_without_beginning, indexes))
         async with self._database.read() as db:
@@ -169,17 +167,17 @@ class Publisher:
                 end = learnt(fact, LogPlace(origin, index, 0, 0, "", era), Purged())
                 if getattr(fact, "reach", DEPLOYMENT) == DEPLOYMENT and await began_here(db, end):
                     found.add(index)
-                elif await begun_elsewhere(db, needed(fact)) is None:  # else it is said by a record of its own
+                elif await begun_elsewhere(db, needed(fact)) is None:  # else `EndNamed` says it
                     log.warning("exchange_beginning_purged", index=index, refers=needed(fact))
         return frozenset(found)
 
     async def _search(self, era: str) -> None:
-        """Search the log for what was recorded before the start and is not published."""
+        """Search the log for records from before the start that are not published."""
         async with self._database.read() as db:
             noted = (await queries.get_meta(db, SCANNED) or "0 -1").split(" ")
         last = await self._last()
         published = last.index if last is not None else -1
-        # If the exchange lost something, it is found again where it was recorded.
+        # Messages that the exchange lost are found again in the log.
         scanned = int(noted[0]) if int(noted[1]) == published else published + 1
         found, stop = await asyncio.to_thread(_not_published, self._journal, last, era, scanned)
         if stop - scanned > _FAR and not found:
@@ -188,9 +186,9 @@ class Publisher:
         self._begun = True
 
     async def tidy(self) -> None:
-        """Take out of the exchange what is erased, or no longer kept, here. Raises `ExchangeDown`.
+        """Take out of the exchange what was erased or purged here. Raises `ExchangeDown`.
 
-        What waits for other shards is looked at alone, unless something was erased since.
+        If nothing was erased since the last time, only the messages that wait for other shards are looked at.
         """
         async with self._turn:
             before = self._waits
@@ -209,7 +207,7 @@ class Publisher:
                     await self._note_tidy()
 
     async def _was_tidy(self) -> bool:
-        """Tell whether nothing was erased since the exchange was tidied before this start; then read what waits."""
+        """Tell whether an earlier run has tidied all that is erased. If so, read the messages that wait for others."""
         if self._looked:
             return False
         self._looked = True
@@ -238,7 +236,7 @@ class Publisher:
         return self._pipeline.processor.era or NO_ERA
 
     async def _pages(self) -> AsyncIterator[Sequence[Message]]:
-        """Yield all that was published, some at a time."""
+        """Yield all messages of this log, `_PAGE` at a time."""
         origin = self._journal.origin
         for era in await self._exchange.eras(origin):
             index = -1
@@ -247,7 +245,7 @@ class Publisher:
                 yield page
 
     async def _tidied(self, own: Sequence[Message]) -> Sequence[Message]:
-        """Tidy some messages. Returns those that others must read first."""
+        """Tidy some messages, and return those that others must read first."""
         read = await self._exchange.read_by(self._journal.origin)
         order = {era: number for number, era in enumerate(await self._exchange.eras(self._journal.origin))}
         places = [read.get(name, ("", -1)) for name in self._others]
@@ -263,21 +261,21 @@ class Publisher:
 
 
 def _size(journal: Journal) -> int:
-    """Return the number of records; called as work on the journal, once all earlier writes have ended."""
+    """Return the number of records. As work on the journal, this runs once all earlier writes have ended."""
     return journal.size
 
 
 def _not_published(journal: Journal, last: Message | None, era: str, start: int) -> tuple[list[int], int]:
-    """Return the records from `start` on that may cross, and where the search ended."""
+    """Return the indexes from `start` on of records that may cross, and the index at which the search ended."""
     stop = journal.size
-    if last is not None and last.era != era:  # it was restored: the new era begins with the record that says so
+    if last is not None and last.era != era:  # the log was restored; the record that says so begins the new era
         restored = [record.index for record in journal.read() if record.kind == RecordsRestored.KIND]
         start = restored[-1] if restored else stop
     return [record.index for record in journal.read(start, stop) if record.kind in KINDS], stop
 
 
 def _without_beginning(indexes: Sequence[int], journal: Journal) -> list[tuple[int, Fact]]:
-    """Return those of the records that end what was begun in a record which is purged, if they could cross."""
+    """Return the records that could cross and end what a purged record began."""
     read = ((index, _fact(journal, index)) for index in indexes if index < journal.size)
     ends = [(index, fact) for index, fact in read if fact is not None and crosses(fact, Purged())]
     return [(index, fact) for index, fact in ends if _about(journal, fact) is None]
@@ -286,7 +284,7 @@ def _without_beginning(indexes: Sequence[int], journal: Journal) -> list[tuple[i
 def _enclosed(
     indexes: Sequence[int], era: str, last: Message | None, begun: Collection[int], journal: Journal
 ) -> list[Message]:
-    """Return messages about those of the records that cross, after `last`."""
+    """Return messages about the records that cross and come after `last`."""
     before = size_of(last) if last is not None and last.era == era else 0
     found: list[Message] = []
     for index in indexes:
@@ -306,7 +304,7 @@ def _about(journal: Journal, fact: Fact) -> Fact | None:
 
 
 def _fact(journal: Journal, index: int) -> Fact | None:
-    """Return the fact recorded at an index; None if it is purged, or no fact."""
+    """Return the fact recorded at an index; None if the record is purged, or holds no fact."""
     try:
         record = journal.get(index)
     except LookupError:

@@ -1,15 +1,15 @@
-"""The receiver of what other shards say about people.
+"""Reads and learns what other shards publish about people.
 
 Rules kept here:
-- Only logs of shards in the settings are read. Their key is that of the settings, or that of the first message whose
-  proof holds; it is recorded, told to the operators, and holds from then on.
-- A message that does not hold is refused and told once. Later ones are taken if it proves that the log goes on; else it
-  counts as left out. It is looked at again until a later one is taken.
-- After a message that shows two histories of a log, or that one was left out, nothing more is taken from that log.
-- In one turn, and in one hour, only so much of a log is taken (`allowance.py`). Operators are told, in one line, of one
-  that publishes more.
+- Only logs of shards in the settings are read. The key of a log is in the settings, or is that of its first message
+  whose proof holds. That key is recorded, told to the operators, and holds from then on.
+- A message that does not hold is refused and told once. It is looked at again until a later one is taken. Later ones
+  are taken if it proves that the log continues; otherwise it counts as left out.
+- After a message that shows two histories of a log, or after a missing one, nothing more is taken from that log.
+- Only so many messages of a log are taken in one turn and in one hour (`allowance.py`). Operators are told in one line
+  of a log that publishes more.
 - What is taken is recorded in this log, and applied from there.
-- An order for all rooms whose end is there to be read, too (`look_ahead.py`), is recorded as over.
+- An order for all rooms is recorded as over if its end is published, too (`look_ahead.py`).
 
 Left to others: the check (`checking.py`), what follows (`bot/pipeline/learnt.py`).
 """
@@ -52,7 +52,7 @@ _PAUSE_S = 0.1  # between two looks, however often others wake it
 
 @dataclass(frozen=True, slots=True)
 class OtherShard:
-    """Another shard of the deployment; `vkey` is the key of its log, if the settings say it."""
+    """Another shard of the deployment. `vkey` is the key of its log, if the settings have it."""
 
     name: str
     vkey: str | None = None
@@ -80,7 +80,7 @@ class Receiver:
         self._others = others
         self._known: dict[str, KnownLog] = {}
         self._noted: dict[str, Cursor] = {}  # up to where each log is noted as read since this start
-        self._reading: dict[str, _ReadUpTo] = {}  # of logs of which a turn ended before their end
+        self._reading: dict[str, _ReadUpTo] = {}  # of logs that a turn did not read to their end
         self._allowance = Allowance(now_s)
         self._refusals = Refusals(now_s)
         self._ahead = LookAhead(exchange)
@@ -97,13 +97,13 @@ class Receiver:
 
     @property
     def held_back(self) -> Collection[str]:
-        """The logs of which so much is published that the rest is read in a later hour."""
+        """The logs that published so much that the rest is read in a later hour."""
         return self._allowance.spent()
 
     async def look(self) -> int:
-        """Read what is new of every log, as much as one turn takes of each. Returns how much was learnt.
+        """Read new messages of every log, at most `MOST_A_TURN` of each. Return the number of facts learnt.
 
-        While the exchange is down it says so once.
+        If the exchange is down, log it once.
         """
         learnt = 0
         try:
@@ -200,7 +200,7 @@ class Receiver:
         return _Taken(known, held, verifier, len(facts) + pinned, checked, is_over)
 
     async def _as_learnt(self, facts: Sequence[Fact]) -> Sequence[Fact]:
-        """Return the facts, with a mark on each order whose end is there to be read, too."""
+        """Return the facts, with a mark on each order whose end is published, too."""
         if not any(isinstance(fact, Learnt) and fact.what == "ordered" for fact in facts):
             return facts
         for origin in self._others:
@@ -215,7 +215,7 @@ class Receiver:
         return replace(fact, over=1) if self._ahead.is_recalled(fact, eras) else fact
 
     async def _not_learnt(self, facts: Sequence[Fact]) -> Sequence[Fact]:
-        """Return the facts without what was learnt before, such as an entry that was confirmed once more."""
+        """Return the facts that were not learnt before. An entry that is confirmed again was."""
         fresh: dict[object, Fact] = {}
         async with self._database.read() as db:
             for fact in facts:
@@ -228,7 +228,7 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class _ReadUpTo:
-    """How far a log was read, whether or not what was read last held."""
+    """The place up to which a log was read, whether or not the last message held."""
 
     known: KnownLog
     cursor: Cursor
@@ -249,7 +249,7 @@ def _text_of(known: KnownLog) -> str:
 
 
 def _place_of(text: str | None) -> KnownLog | None:
-    """Return what `_text_of` wrote."""
+    """Read what `_text_of` wrote; None for None."""
     if text is None:
         return None
     position, size, root, era = text.split(" ")

@@ -1,13 +1,13 @@
-"""The removal of published messages that the shard has erased since, or no longer keeps.
+"""Removes from the exchange what this shard has erased or purged since it was published.
 
 Rules kept here:
 - What is erased in the log is not shown in the exchange.
-- The order to erase what is held on somebody names them until all other shards have read it.
-- No message is removed, since the next one is proved to continue from it: a purged record is replaced by its hash in
-  the tree.
-- What a log that was restored from a backup no longer has is treated as purged, once all other shards have read it.
+- The order to erase data of a person names that person until all other shards have read it.
+- No message is removed, since the next one proves that the log continues from it. A purged record is replaced by its
+  leaf hash.
+- A record that a restored log no longer has is treated as purged once all other shards have read it.
 
-Left to others: when it is done (`publisher.py`).
+Left to others: when this is done (`publisher.py`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,16 +26,16 @@ from .port import Message
 
 @dataclass(frozen=True, slots=True)
 class Tidied:
-    """The messages to be replaced, and to be looked at again once others have read them."""
+    """The messages to replace, and those to look at again once others have read them."""
 
     changed: Sequence[Message]
     waits: Sequence[Message]
 
 
 def tidied_up(own: Sequence[Message], is_read: Callable[[Message], bool], era: str, journal: Journal) -> Tidied:
-    """Compare what was published with the log, which is in `era` now; `is_read` tells what all others have read.
+    """Compare published messages with the log, which is in `era` now. `is_read` tells whether all others have read one.
 
-    Each day is read once. Others may write meanwhile. Raises `Broken`.
+    Each day is read once. The log may grow meanwhile. Raises `Broken`.
     """
     changed, waits, size = [], [], journal.size
     named = [
@@ -56,7 +56,7 @@ def tidied_up(own: Sequence[Message], is_read: Callable[[Message], bool], era: s
 
 
 def _is_readable(message: Message) -> bool:
-    """Tell whether a message is of lines; somebody else may have written it."""
+    """Tell whether a message consists of lines of a log. Somebody else may have written it."""
     lines = message.body.encode().split(b"\n")
     try:
         return all(leaf_of(line) is not None or isinstance(open_line(line).skeleton["i"], int) for line in lines)
@@ -65,15 +65,15 @@ def _is_readable(message: Message) -> bool:
 
 
 def _is_lost(lines: Sequence[str], raws: Mapping[int, bytes]) -> bool:
-    """Return whether a log that goes on from a backup does not have a record of a message."""
+    """Tell whether a log that was restored from a backup lacks a record of a message."""
     shown = [(open_line(line.encode()).leaf, raws.get(_index(line))) for line in lines if leaf_of(line) is None]
     return any(raw is None or _leaf(raw) != leaf for leaf, raw in shown)
 
 
 def _as_kept(line: str, raws: Mapping[int, bytes], *, is_over: bool) -> str:
-    """Return what may be shown now of a record that was published.
+    """Return the line that may be shown now of a record that was published as `line`.
 
-    `is_over`: in an era that a restore ended; of its records that the log does not have their hashes are shown.
+    `is_over`: a restore ended the era of the message. A record of it that the log does not have is shown as its hash.
     """
     if leaf_of(line) is not None:
         return line

@@ -1,4 +1,4 @@
-"""The records that other shards may have to learn, as they are written.
+"""Notes records that other shards may have to learn, as they are written.
 
 Left to others: which of them cross, and publishing them (`bot/exchange/publisher.py`).
 """
@@ -12,7 +12,7 @@ from moderation.shards.crossing import CROSSING
 
 
 class CrossingRecords:
-    """The records that wait; `event` wakes the part that publishes them."""
+    """Holds the records that wait to be published. `event` wakes the part that publishes them."""
 
     def __init__(self, *, sharded: bool) -> None:
         """Set up; in a deployment without shards nothing is noted."""

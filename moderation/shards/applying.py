@@ -1,14 +1,14 @@
-"""The application of facts that a shard learnt from the log of another.
+"""Applies facts that a shard learnt from the log of another.
 
 Rules kept here:
-- What was learnt is applied as the fact that was recorded there, without what means something at home only.
-- Its order does not matter: what changes a record that is not learnt yet waits for it (`waits_for_other`), and the same
-  record learnt twice counts once.
-- Nothing is priced again: an entry has the cost that it got where it was made, though a repetition found in two shards
-  within the delay may have been priced as a first time in both.
+- A learnt fact is applied as the fact that was recorded there, without the parts that mean something only there.
+- Order does not matter: a fact that changes a record waits until that record is learnt (`waits_for_other`). A record
+  that is learnt twice counts once.
+- Nothing is priced again: an entry keeps the cost that it got where it was made, even if two shards each priced the
+  first of two repetitions within the delay as a first time.
 
-Left to others: which records of ours stand for those of other logs (`storage/projections/shards.py`), what follows from
-a balance (`moderation/credit/tiers.py`).
+Left to others: which own records stand for those of other logs (`storage/projections/shards.py`), what follows from a
+balance (`moderation/credit/tiers.py`).
 """
 
 from typing import cast
@@ -31,14 +31,14 @@ from moderation.values.levels import Method
 
 
 def waits_for_other(learnt: Learnt) -> bool:
-    """Return whether it cannot be applied before the record that it changes is learnt."""
+    """Tell whether a fact can be applied only once the record that it changes is learnt."""
     return learnt.refers >= 0
 
 
 def applied(learnt: Learnt, changed: int = -1) -> Fact | None:
-    """Return the fact as which it is applied; None for what changes no table.
+    """Return the fact as which a learnt one is applied; None if it changes no table.
 
-    `changed` is the record of ours that stands for the one that it changes.
+    `changed` is the index in this log of the record that stands for the one that the fact changes.
     """
     who = learnt.subject
     match learnt.what:

@@ -1,17 +1,17 @@
-"""The records about people that count in other shards, and the parts of each that cross.
+"""Decides which records about people count in other shards, and which parts of each cross.
 
 Rules kept here:
 - Only what reaches the whole deployment crosses, since a community never spans two shards. An entry of a community
   crosses when an operator confirms it.
-- Measures that follow from a balance do not cross: each shard derives its own from the same entries, where it has the
-  rooms. So there is one demotion, by the shard in whose room somebody manages.
-- Nothing is kept elsewhere of words, reasons, cases and rooms, nor of who decided: they mean something at home only.
-  An order for all rooms is carried out by each shard in its own, so who gave it and why is told there.
-- What was learnt from another shard is told to nobody else; its end is, wherever it was decided, and names the record
-  that it ends by the log where that one was made. So each shard comes to the same result in any order.
-- That somebody's time is over is found by each shard itself.
+- Measures that follow from a balance do not cross. Each shard derives its own from the same entries, where it has the
+  rooms. So there is one demotion, by the shard in whose room the person manages.
+- Words, reasons, cases, rooms and deciders do not cross, since they mean something only in their own shard. An order
+  for all rooms is the exception: each shard carries it out in its own rooms and tells there who gave it, and why.
+- A fact that was learnt from another shard is not passed on. Its end is, in whichever shard that was decided, and names
+  the record that it ends by the log where that was made. So each shard comes to the same result in any order.
+- Each shard finds by itself that somebody's time is over.
 
-Left to others: proofs and transport (`bot/exchange/`), applying it (`applying.py`).
+Left to others: proofs and transport (`bot/exchange/`), applying (`applying.py`).
 """
 
 from dataclasses import dataclass, replace
@@ -65,7 +65,7 @@ FOUND_BY_EACH = ("credit", "standing", "list")  # bases of bans that each shard 
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """Stands for a record of the same log that is purged, of which the tables of that shard know that it crossed."""
+    """Stands for a purged record of the same log, if the tables of that shard know that it crossed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class LogPlace:
 
 
 def needed(fact: Fact) -> int:
-    """Return the record without which nobody can tell whether a fact crosses, or what; -1: none is needed."""
+    """Return the index of the record that is needed to tell whether and how a fact crosses; -1 if none is needed."""
     match fact:
         case (
             EntryConfirmed()
@@ -97,7 +97,7 @@ def needed(fact: Fact) -> int:
 
 
 def crosses(fact: Fact, about: Fact | Purged | None = None) -> bool:
-    """Return whether a fact counts in other shards. `about` is the fact recorded at `needed`, if it is still known."""
+    """Tell whether a fact counts in other shards. `about` is the fact recorded at `needed`, if it is still known."""
     if isinstance(about, Purged):
         return needed(fact) >= 0 and not isinstance(fact, EntryConfirmed) and getattr(fact, "why", "") != "time"
     match fact:
@@ -129,7 +129,7 @@ def crosses(fact: Fact, about: Fact | Purged | None = None) -> bool:
 
 
 def learnt(fact: Fact, place: LogPlace, about: Fact | Purged | None = None, about_made: int = 0) -> Learnt:
-    """Return what another shard learns from a fact recorded at `place`. Raises `Invalid` if it does not cross.
+    """Return the fact that another shard learns from one recorded at `place`. Raises `Invalid` if it does not cross.
 
     `about` is the fact recorded at `needed`, and `about_made` its time.
     """
@@ -189,7 +189,7 @@ def learnt(fact: Fact, place: LogPlace, about: Fact | Purged | None = None, abou
 
 
 def named(end: Fact, place: LogPlace) -> EndNamed:
-    """Return an end of what was learnt from another log, where that is purged here: it began there, at `place`."""
+    """Return the end of a fact learnt from the log at `place`, if the record of learning it is purged here."""
     here = learnt(end, LogPlace("-", -1, 0, 0, ""), Purged())
     said = {name: getattr(here, name) for name in _OF_ENDS}
     ends = cast(EndingKind, here.what)
@@ -197,7 +197,7 @@ def named(end: Fact, place: LogPlace) -> EndNamed:
 
 
 def _place(fact: Fact, about: Fact | Purged | None) -> dict[str, Any]:
-    """Return where the record stands that a fact changes: what was learnt from another log is named as it is there."""
+    """Return the place of the record that a fact changes, in the log in which that record was made."""
     if isinstance(about, Learnt) or (isinstance(about, OrderedEverywhere) and about.origin != "-"):
         return {"refers": about.index, "of": about.origin, "of_era": about.era}
     return {"refers": needed(fact)}
@@ -208,14 +208,14 @@ def _is(about: Fact | None, what: LearntKind) -> bool:
 
 
 def _counts_in_all(about: Learnt | ListSpared | PersonVerified, what: LearntKind) -> bool:
-    """Return whether a record that is taken back counted in all shards: it is of this log, or was learnt as `what`."""
+    """Tell whether a record that is taken back counted in all shards: as one of this log, or learnt as `what`."""
     return about.what == what if isinstance(about, Learnt) else about.reach == DEPLOYMENT
 
 
 def _bars(fact: SanctionStarted) -> bool:
-    """Return whether somebody stays out of every room by order of an operator.
+    """Tell whether a ban keeps somebody out of every room by order of an operator.
 
-    A ban that each shard finds by itself, from a balance or from a list that it watches, too, is its own.
+    A ban that each shard finds by itself, from a balance or from a list, does not cross.
     """
     everywhere = fact.kind == "ban" and fact.room is None and fact.reach == DEPLOYMENT
     return everywhere and fact.basis not in FOUND_BY_EACH

@@ -1,13 +1,12 @@
-"""Eras of logs: a log that goes on from a backup gives numbers a second time, which its era tells apart.
+"""Tells apart the eras of a log: after a restore from a backup, a log gives the same numbers again in a new era.
 
 Rules kept here:
-- A record is named by its number and the era in which it was said. If that era begins later, the record is of an
-  earlier one, from which the log goes on.
-- Of this log, a record that was named in an earlier era is still there if the backups hold it from which the log went
-  on since.
-- Nothing is said in an era of which nothing is known yet.
+- A record is named by its number and by the era in which it was named. If that era begins at a higher number, the
+  record belongs to an earlier era, from which the log continues.
+- A record of this log that was named in an earlier era is still there if every backup that was restored since holds it.
+- No record is placed by an era that is not known yet.
 
-Left to others: what is known of eras (`storage/projections/eras.py`).
+Left to others: which eras are known (`storage/projections/eras.py`).
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ NO_ERA = "-"  # of a log that was never restored from a backup
 class Era:
     """An era of a log.
 
-    `start` is the index of its first record in another log, and how many records it goes on from in this one.
+    `start`, of another log: the index of the era's first record; of this log: the number of records before the era.
     """
 
     name: str
@@ -28,7 +27,7 @@ class Era:
 
 
 def written_in(eras: Sequence[Era], named_in: str, index: int) -> tuple[str, ...]:
-    """Return the eras of another log in which a record may have been written that was named in an era.
+    """Return the eras of another log in which a record with this index, named in `named_in`, may have been written.
 
     `eras` are those known of it, in order, without the first one. The likeliest is first.
     """
@@ -43,7 +42,7 @@ def written_in(eras: Sequence[Era], named_in: str, index: int) -> tuple[str, ...
 
 
 def is_kept(eras: Sequence[Era], named_in: str, index: int) -> bool:
-    """Tell whether a record of this log that was named in an era stands in it now.
+    """Tell whether a record of this log, named in the era `named_in`, is still in it.
 
     `eras` are those of this log, in order, without the first one.
     """
