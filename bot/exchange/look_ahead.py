@@ -100,8 +100,8 @@ def _look_at(messages: Sequence[Message], looked: _Looked) -> bool:
             key = looked.verifier or own_key(message)
             got, looked.known = check(message, key, looked.known)
         except NotProved as refused:
-            if refused.code in ENDS:
-                return False  # it is looked at again, and counts once it is passed
+            if refused.code in ENDS or message.era != looked.known.era:
+                return False  # it is looked at again, and counts once it is passed; an era begins with one that holds
             looked.count += 1
             looked.known, looked.cursor = refused.known or looked.known, (message.era, message.index)
             continue

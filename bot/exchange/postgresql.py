@@ -92,7 +92,7 @@ class PostgresExchange:
         eras = await self.eras(origin)
         if not eras:
             return None
-        newest = f"SELECT {_COLUMNS} FROM {_TABLE} WHERE origin = %s AND era = %s ORDER BY idx DESC LIMIT 1"  # noqa: S608
+        newest = f"SELECT {_READ} FROM {_TABLE} WHERE origin = %s AND era = %s ORDER BY idx DESC LIMIT 1"  # noqa: S608
         found = await self._messages(newest, [origin, eras[-1]])
         return found[0] if found else None
 

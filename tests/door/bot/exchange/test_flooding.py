@@ -192,6 +192,26 @@ async def test_an_end_in_a_log_that_was_stopped_for_long_is_found_once_it_is_men
     assert ahead.is_recalled(as_learnt(ordered, place), ())
 
 
+async def test_an_era_that_somebody_else_wrote_hides_no_end_that_is_published_later(shards: list[Shard]) -> None:
+    one, two, _three = shards
+    ordered = OrderedEverywhere(until=0, n=1, subject=people(1)[0], by=OP)
+    start = one.stores.journal.size
+    await one.pipeline.commit((ordered,))
+    await one.publisher.flush()
+    exchange = two.exchange
+    assert isinstance(exchange, MemoryExchange)
+    wrong = Message(origin_of("one"), "another", 1, "{}", "{}")
+    await exchange.publish([wrong])
+    ahead, place = look_ahead.LookAhead(exchange), LogPlace(origin_of("one"), start, 0, 0, "")
+    await ahead.go_on(origin_of("one"), checking.KnownLog(), None)
+    del exchange.messages[wrong.origin, wrong.era, wrong.index]
+    await one.pipeline.commit((OrderRecalled(start=start, why="command", n=1, subject=ordered.subject, by=OP),))
+    await one.publisher.flush()
+    exchange.messages[wrong.origin, wrong.era, wrong.index] = wrong
+    await ahead.go_on(origin_of("one"), checking.KnownLog(), None)
+    assert ahead.is_recalled(as_learnt(ordered, place), ())
+
+
 async def test_a_refusal_is_told_though_the_exchange_fails_before_it_is_recorded(
     shards: list[Shard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
