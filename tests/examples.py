@@ -1,4 +1,4 @@
-"""How many examples a property test tries: a quarter of its number, or all of them with EXAMPLES=all.
+"""The share of examples that a property test tries: a quarter, or all of them with EXAMPLES=all.
 
 `make test` tries a quarter. `make test-long` runs every property test again, with all, and every other test that has
 the mark `examples`.

@@ -56,7 +56,7 @@ WAIT_MS = 600_000  # for the closing checkpoints of other shards; a restart or a
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is posted for a day: the joint checkpoint with the root `joint` (base64), or the log's own, and why.
+    """The choice for a day: the joint checkpoint with the root `joint` (base64), or the log's own, and why.
 
     `note` is the joint checkpoint, signed by this log too.
     """

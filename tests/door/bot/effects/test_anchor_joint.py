@@ -1,4 +1,4 @@
-"""What is posted of a joint checkpoint that was chosen for a day: that one, or the log's own if it holds no more."""
+"""A joint checkpoint that was chosen for a day is posted, or the log's own if that one holds no more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,7 @@ class Homeserver:
 
 
 class Given:
-    """What there is to post now; None if the database does not answer."""
+    """Gives the text to post now; without a choice, the database does not answer."""
 
     def __init__(self, choice: Choice | None) -> None:
         self._choice = choice
@@ -49,7 +49,7 @@ class Given:
 
 
 class Choosing:
-    """What is chosen for each day: for the first, nothing yet while it `waits`; counts how often it was `asked`."""
+    """Chooses for each day, but nothing for the first while it `waits`; counts how often it was `asked`."""
 
     def __init__(self) -> None:
         self.waits = True

@@ -1,4 +1,4 @@
-"""What is recorded is published, whatever fails or is written in between, and whoever else writes in its name."""
+"""All records are published, even if something fails in between or somebody else writes in the shard's name."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

@@ -34,6 +34,19 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
+def noted_hand_overs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of what is handed over to a connection's thread from now on."""
+    handed: list[str] = []
+    really: Any = aiosqlite.Connection._execute
+
+    async def note(self: Any, work: Any, *args: Any, **more: Any) -> Any:
+        handed.append(work.__name__)
+        return await really(self, work, *args, **more)
+
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", note)
+    return handed
+
+
 async def test_rows_come_in_order_one_by_one_some_or_all(database: Database) -> None:
     async with database.read() as db:
         assert list((await db.execute(ORDERED)).scalars()) == KEYS
@@ -83,16 +96,9 @@ async def test_a_statement_that_is_given_up_before_its_turn_is_undone_with_its_t
 async def test_a_read_only_transaction_ends_without_a_thread_switch(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handed: list[str] = []
-    really: Any = aiosqlite.Connection._execute
-
-    async def note(self: Any, work: Any, *args: Any, **more: Any) -> Any:
-        handed.append(work.__name__)
-        return await really(self, work, *args, **more)
-
     async with database.read() as db:  # opened before
         await db.execute(ORDERED)
-    monkeypatch.setattr(aiosqlite.Connection, "_execute", note)
+    handed = noted_hand_overs(monkeypatch)
     async with database.read() as db:
         await db.execute(ORDERED)
     assert handed == ["_do"]
@@ -101,14 +107,7 @@ async def test_a_read_only_transaction_ends_without_a_thread_switch(
 async def test_changes_go_with_the_next_query_or_the_commit(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handed: list[str] = []
-    really: Any = aiosqlite.Connection._execute
-
-    async def note(self: Any, work: Any, *args: Any, **more: Any) -> Any:
-        handed.append(work.__name__)
-        return await really(self, work, *args, **more)
-
-    monkeypatch.setattr(aiosqlite.Connection, "_execute", note)
+    handed = noted_hand_overs(monkeypatch)
     async with database.write() as db:
         await db.execute(schema.meta.delete().where(schema.meta.c.key == "a"))
         await db.execute(insert(schema.meta).values(key="d", value=""))
@@ -155,17 +154,10 @@ async def test_many_changes_are_made_before_the_commit(database: Database, monke
 
 
 async def test_truths_take_one_hand_over_and_are_truths(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    handed: list[str] = []
-    really: Any = aiosqlite.Connection._execute
-
-    async def note(self: Any, work: Any, *args: Any, **more: Any) -> Any:
-        handed.append(work.__name__)
-        return await really(self, work, *args, **more)
-
     key = schema.meta.c.key
     query = select(key, (key == "b").label("is_b"), (null() == 1).label("unknown")).order_by(key)
     async with database.read() as db:
-        monkeypatch.setattr(aiosqlite.Connection, "_execute", note)
+        handed = noted_hand_overs(monkeypatch)
         rows = [tuple(row) for row in await db.execute(query)]
         assert (await db.scalar(select(exists().where(key == "x")))) is False
     assert [(name, is_b, unknown) for name, is_b, unknown in rows] == [(name, name == "b", None) for name in KEYS]
