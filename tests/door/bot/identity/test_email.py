@@ -55,7 +55,7 @@ async def test_a_mailed_code_verifies_and_is_stored_nowhere(theatre: Theatre, se
     code = server.code()
     assert ann.user in server.mails[0].get_content()
     await said(ann, bot, room, f"!verify {code}", "verify.done.email")
-    assert proofs(bot) == [("verified", "email", 1, ann.user)]
+    await bot.until(lambda: proofs(bot) == [("verified", "email", 1, ann.user)], "the record of it")
     await bot.idle(up_to=99)
     await bot.stop()
     found = everywhere(bot)
@@ -180,7 +180,7 @@ async def test_a_dialogue_goes_on_after_a_restart(theatre: Theatre, server: Mail
     spoken = await ann.send_text(room, server.code())
     await told(ann, bot, like("verify.done.email"))
     assert "body" not in bot.record_of(spoken).parts[0]
-    assert proofs(bot) == [("verified", "email", 1, ann.user)]
+    await bot.until(lambda: proofs(bot) == [("verified", "email", 1, ann.user)], "the record of it")
 
 
 async def test_without_the_identity_key_no_dialogue_begins(

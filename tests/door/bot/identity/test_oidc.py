@@ -102,8 +102,8 @@ async def test_a_code_entered_at_the_issuer_takes_a_member_to_level_3(theatre: T
     async with Browser() as browser:
         await browser.enter_code(link_in(asked), code_in(asked), WHO)
     await told(ann, bot, like("verify.done.oidc"))
+    await bot.until(lambda: bot.rows("SELECT * FROM challenges") == [], "the end of the login")
     assert proofs(bot) == [("verified", "oidc", 3, ann.user)]
-    assert bot.rows("SELECT * FROM challenges") == []
     await bot.idle(up_to=99)
     await bot.stop()
     assert [word for word in (WHO, code_in(asked)) if word.encode() in written(bot)] == []
@@ -125,7 +125,7 @@ async def test_a_link_and_the_number_on_our_page_take_a_member_to_level_3(theatr
     await said(ann, bot, room, wrong, "oidc.number-wrong")
     assert proofs(bot) == []
     await said(ann, bot, room, number_in(page), "verify.done.oidc")  # the number alone is understood
-    assert proofs(bot) == [("verified", "oidc", 3, ann.user)]
+    await bot.until(lambda: proofs(bot) == [("verified", "oidc", 3, ann.user)], "the record of it")
     await bot.idle(up_to=99)
     await bot.stop()
     assert [word for word in (WHO, number_in(page)) if word.encode() in written(bot)] == []

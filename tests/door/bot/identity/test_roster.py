@@ -77,7 +77,8 @@ async def test_a_roster_code_verifies_only_its_first_user(theatre: Theatre, tmp_
     await said(ben, bot, other, f"!verify roster {of['Member-1']}", "error.verify.roster-code")
     await said(ann, bot, room, f"!verify roster {of['Member-1']}", "verify.already")
     await said(ben, bot, other, f"!verify roster {of['Member-2']}", "verify.done.roster")
-    assert proofs(bot) == [("verified", "roster", 2, ann.user), ("verified", "roster", 2, ben.user)]
+    both = [("verified", "roster", 2, ann.user), ("verified", "roster", 2, ben.user)]
+    await bot.until(lambda: proofs(bot) == both, "both to be verified")
     await bot.idle(up_to=99)
     await bot.stop()
     secret = (of["Member-1"], of["Member-1"].replace("-", ""), "Secretname", "Member-1", "ann@example.org")

@@ -49,7 +49,7 @@ class Ways:
         elif method == "roster":
             await roster.listed(bot, self._folder, roster.LIST)
             codes = await roster.codes(bot, self._folder / "codes.csv")
-            await who.send_text(room, f"!verify roster {codes['M-1']}")
+            await who.send_text(room, f"!verify roster {codes['Member-1']}")
         else:
             shown = await oidc.said(who, bot, room, "!verify oidc", "oidc.device")
             async with Browser() as browser:
