@@ -22,7 +22,7 @@ help:
 	@echo "make install install the bot into .venv, with what it needs to run; EXTRA=images to compare pictures, EXTRA=postgresql for PostgreSQL"
 	@echo "make wheel   build the wheel into dist/, for pipx or pip on another machine"
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
-	@echo "make test    run the tests, some of them against a real Synapse: 7 minutes on two idle cores"
+	@echo "make test    run the tests, some of them against a real Synapse: 8 minutes on two idle cores"
 	@echo "make test-long run those that play at length with other programs (browsers, clients, two Synapses, kills), and try more examples; some 15 minutes"
 	@echo "make test-postgresql run the tests of the storage on both databases, and all of tests/door on PostgreSQL"
 	@echo "make faults  kill the bot at every step in turn, and at random ones; some hours, PLACES=50 for less"
