@@ -1,7 +1,7 @@
 """One shard without a homeserver, on a clock of the test: log, tables, pipeline, publisher and receiver."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import queries, schema
 from storage.journal.verify.verify import verify
 from storage.record_mapping import fact_of_record
+from tests.fakes.exchange import MemoryExchange
 from tests.theatre.engine import copy_deployment
 from tests.theatre.opened import made_again
 from tests.theatre.state_tables import StateTables
@@ -84,6 +85,11 @@ class Shard:
         """Return its configuration."""
         config = parse_config(self.folder / "config.toml", CONFIG.format(name=self.name) + self.settings, {})
         return config.model_copy(update={"shard": self.name})
+
+    @property
+    def first_room(self) -> RoomId:
+        """Return the id of the first room made without a name."""
+        return RoomId(f"!{self.name}1:example.org")
 
     @property
     def bot(self) -> UserId:
@@ -209,6 +215,18 @@ class Shard:
             for table in PROJECTED
         ]
         return {name: (now, again) for name, now, again in tables if now != again}
+
+
+@asynccontextmanager
+async def three_shards(folder: Path, settings: str = "") -> AsyncIterator[list[Shard]]:
+    """Open three shards of one exchange. In the end each log verifies, and gives the same tables when made again."""
+    exchange, names = MemoryExchange(), ("one", "two", "three")
+    made = [await Shard(name, folder / name, exchange, apart(*names)[name], settings=settings).open() for name in names]
+    yield made
+    for shard in made:
+        assert shard.problems() == ()
+        assert await shard.differences(folder / f"{shard.name}-again") == {}
+        await shard.close()
 
 
 async def _nothing(_db: AsyncConnection) -> None:

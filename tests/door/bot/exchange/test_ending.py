@@ -21,10 +21,9 @@ from moderation.model.facts import (
 from moderation.values.ids import RoomId, UserId
 from storage import queries
 from tests.fakes.exchange import MemoryExchange
-from tests.theatre.shard import NOON, Shard, apart
+from tests.theatre.shard import NOON, Shard, three_shards
 
 ANN, MO = UserId("@ann:example.org"), "@mo:example.org"
-NAMES = ("one", "two", "three")
 BARRED = SanctionStarted(kind="ban", until=NOON + 86_400_000, basis="operator", rule="barred", subject=ANN)
 SPARED = ListSpared(list="cme", subject=ANN, reason="known to us")
 
@@ -32,15 +31,10 @@ SPARED = ListSpared(list="cme", subject=ANN, reason="known to us")
 @pytest.fixture
 async def shards(tmp_path: Path) -> AsyncIterator[list[Shard]]:
     """Three shards, Ann in a room of each."""
-    exchange = MemoryExchange()
-    made = [await Shard(name, tmp_path / name, exchange, apart(*NAMES)[name]).open() for name in NAMES]
-    for shard in made:
-        await shard.room({MO: 50}, [ANN])
-    yield made
-    for shard in made:
-        assert shard.problems() == ()
-        assert await shard.differences(tmp_path / f"{shard.name}-again") == {}
-        await shard.close()
+    async with three_shards(tmp_path) as made:
+        for shard in made:
+            await shard.room({MO: 50}, [ANN])
+        yield made
 
 
 async def bans(shard: Shard) -> list[str]:

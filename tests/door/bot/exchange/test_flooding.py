@@ -15,24 +15,18 @@ from moderation.shards.crossing import learnt as as_learnt
 from moderation.values.ids import UserId
 from storage.journal.transparency.signed_note import NoteVerifier
 from tests.fakes.exchange import MemoryExchange
-from tests.theatre.shard import Shard, apart, origin_of
+from tests.theatre.shard import Shard, origin_of, three_shards
 
 OP = UserId("@op:example.org")
-NAMES = ("one", "two", "three")
 HOUR_MS = 3_600_000
 
 
 @pytest.fixture
 async def shards(tmp_path: Path) -> AsyncIterator[list[Shard]]:
-    exchange = MemoryExchange()
-    made = [await Shard(name, tmp_path / name, exchange, apart(*NAMES)[name]).open() for name in NAMES]
-    for shard in made:
-        await shard.room({OP: 100}, [])
-    yield made
-    for shard in made:
-        assert shard.problems() == ()
-        assert await shard.differences(tmp_path / f"{shard.name}-again") == {}
-        await shard.close()
+    async with three_shards(tmp_path) as made:
+        for shard in made:
+            await shard.room({OP: 100}, [])
+        yield made
 
 
 def people(count: int) -> list[UserId]:

@@ -16,11 +16,9 @@ from moderation.model.facts import (
 )
 from moderation.values.ids import RoomId, UserId
 from storage import queries
-from tests.fakes.exchange import MemoryExchange
-from tests.theatre.shard import Shard, apart
+from tests.theatre.shard import Shard, three_shards
 
 ANN, BEN, KIM, MO, OP = (UserId(f"@{name}:example.org") for name in ("ann", "ben", "kim", "mo", "op"))
-NAMES = ("one", "two", "three")
 # A room without a named community belongs to all: the decisions of its people reach the deployment.
 SETTINGS = (
     '[communities]\ndefault = "deployment"\n[[communities.named]]\nname = "garden"\nrooms = ["!garden:example.org"]\n'
@@ -30,27 +28,16 @@ SETTINGS = (
 @pytest.fixture
 async def shards(tmp_path: Path) -> AsyncIterator[list[Shard]]:
     """Three shards; Mo manages a room of the first and two of the second, of which one is in a community by itself."""
-    exchange = MemoryExchange()
-    made = [
-        await Shard(name, tmp_path / name, exchange, apart(*NAMES)[name], settings=SETTINGS).open() for name in NAMES
-    ]
-    one, two, three = made
-    for shard in made:
-        started = await start_facts(shard.config.policy, shard.stores)
-        await shard.pipeline.commit([fact for fact in started if isinstance(fact, PolicyChanged)])
-    await one.room({MO: 50, KIM: 50}, [ANN, BEN, OP])
-    await two.room({MO: 50, KIM: 50}, [ANN, BEN, OP])
-    await two.room({MO: 50, KIM: 50}, [ANN, BEN, OP], name="garden")
-    await three.room({KIM: 50}, [MO, ANN, BEN, OP])
-    yield made
-    for shard in made:
-        assert shard.problems() == ()
-        assert await shard.differences(tmp_path / f"{shard.name}-again") == {}
-        await shard.close()
-
-
-def room(shard: Shard) -> RoomId:
-    return RoomId(f"!{shard.name}1:example.org")
+    async with three_shards(tmp_path, SETTINGS) as made:
+        one, two, three = made
+        for shard in made:
+            started = await start_facts(shard.config.policy, shard.stores)
+            await shard.pipeline.commit([fact for fact in started if isinstance(fact, PolicyChanged)])
+        await one.room({MO: 50, KIM: 50}, [ANN, BEN, OP])
+        await two.room({MO: 50, KIM: 50}, [ANN, BEN, OP])
+        await two.room({MO: 50, KIM: 50}, [ANN, BEN, OP], name="garden")
+        await three.room({KIM: 50}, [MO, ANN, BEN, OP])
+        yield made
 
 
 async def banned(shard: Shard) -> list[tuple[str, str]]:
@@ -68,23 +55,23 @@ async def exchanged(*shards: Shard) -> None:
 
 async def ordered(shards: list[Shard], whom: str = ANN) -> None:
     """Let Mo order the ban in the first shard, and all hear of it."""
-    await shards[0].order(room(shards[0]), MO, f"!ban {whom} everywhere sells things")
+    await shards[0].order(shards[0].first_room, MO, f"!ban {whom} everywhere sells things")
     await exchanged(*shards)
 
 
 async def test_it_holds_where_the_manager_may_order_it_and_nowhere_else(shards: list[Shard]) -> None:
     await ordered(shards)
     one, two, three = shards
-    assert [await banned(shard) for shard in shards] == [[(ANN, room(one))], [(ANN, room(two))], []]
+    assert [await banned(shard) for shard in shards] == [[(ANN, one.first_room)], [(ANN, two.first_room)], []]
     [case] = [fact for fact in two.facts() if isinstance(fact, CaseOpened)]
-    assert (case.by, case.reason, case.room) == (MO, "sells things", room(two))
+    assert (case.by, case.reason, case.room) == (MO, "sells things", two.first_room)
     assert [fact.n for fact in two.facts() if isinstance(fact, StatementGiven)] == [case.n]
     assert not any(isinstance(fact, CaseOpened | OrderedEverywhere) for fact in three.facts())
 
 
 async def test_the_manager_is_asked_before_it_though_there_is_one_room_here(shards: list[Shard]) -> None:
     one = shards[0]
-    await one.say(room(one), MO, f"!ban {ANN} everywhere sells things")
+    await one.say(one.first_room, MO, f"!ban {ANN} everywhere sells things")
     await exchanged(*shards)
     assert [await banned(shard) for shard in shards] == [[], [], []]
     [asked] = [fact for fact in one.facts() if isinstance(fact, DataAsked)]
@@ -94,7 +81,7 @@ async def test_the_manager_is_asked_before_it_though_there_is_one_room_here(shar
 @pytest.mark.parametrize("where", [0, 1])
 async def test_who_gave_it_ends_it_in_all_from_any_shard(shards: list[Shard], where: int) -> None:
     await ordered(shards)
-    await shards[where].order(room(shards[where]), MO, f"!unban {ANN} everywhere")
+    await shards[where].order(shards[where].first_room, MO, f"!unban {ANN} everywhere")
     await exchanged(*shards)
     assert [await banned(shard) for shard in shards] == [[], [], []]
 
@@ -102,7 +89,7 @@ async def test_who_gave_it_ends_it_in_all_from_any_shard(shards: list[Shard], wh
 @pytest.mark.parametrize("where", [0, 1])
 async def test_another_manager_ends_it_only_in_the_rooms_of_their_shard(shards: list[Shard], where: int) -> None:
     await ordered(shards)
-    await shards[where].order(room(shards[where]), KIM, f"!unban {ANN} everywhere")
+    await shards[where].order(shards[where].first_room, KIM, f"!unban {ANN} everywhere")
     await exchanged(*shards)
     assert [len(await banned(shard)) for shard in shards] == [int(where != 0), int(where != 1), 0]
     assert not any(isinstance(fact, OrderRecalled) for shard in shards for fact in shard.facts())
@@ -110,14 +97,14 @@ async def test_another_manager_ends_it_only_in_the_rooms_of_their_shard(shards: 
 
 async def test_an_operator_ends_what_a_manager_ordered_in_another_shard(shards: list[Shard]) -> None:
     await ordered(shards)
-    await shards[1].order(room(shards[1]), OP, f"!unban {ANN} everywhere")
+    await shards[1].order(shards[1].first_room, OP, f"!unban {ANN} everywhere")
     await exchanged(*shards)
     assert [await banned(shard) for shard in shards] == [[], [], []]
 
 
 async def dismissed(there: Shard, by: str) -> None:
     [n] = [fact.n for fact in there.facts() if isinstance(fact, CaseOpened)]
-    await there.say(room(there), by, f"!dismiss {n} it was somebody else")
+    await there.say(there.first_room, by, f"!dismiss {n} it was somebody else")
 
 
 @pytest.mark.parametrize("where", [0, 1])
@@ -132,7 +119,7 @@ async def test_a_reversal_by_who_decided_reaches_as_far_as_their_case(shards: li
 @pytest.mark.parametrize("where", [0, 1])
 async def test_an_appeal_that_an_operator_grants_ends_it_in_all(shards: list[Shard], where: int) -> None:
     await ordered(shards)
-    await shards[where].say(room(shards[where]), ANN, "!appeal 1 it was somebody else")
+    await shards[where].say(shards[where].first_room, ANN, "!appeal 1 it was somebody else")
     await dismissed(shards[where], OP)
     await exchanged(*shards)
     assert [await banned(shard) for shard in shards] == [[], [], []]
@@ -146,16 +133,16 @@ async def test_whom_a_manager_may_not_ban_in_a_room_stays_there(shards: list[Sha
     assert await banned(three) == []
     await ordered(shards, ANN)
     assert await banned(three) == [(ANN, high)]
-    assert (BEN, room(one)) in await banned(one)
+    assert (BEN, one.first_room) in await banned(one)
 
 
 async def test_a_manager_orders_it_again_where_a_room_ended_it_for_itself(shards: list[Shard]) -> None:
     await ordered(shards)
     two = shards[1]
-    await two.say(room(two), KIM, f"!unban {ANN}")
+    await two.say(two.first_room, KIM, f"!unban {ANN}")
     assert await banned(two) == []
     await ordered(shards)
-    assert await banned(two) == [(ANN, room(two))]
+    assert await banned(two) == [(ANN, two.first_room)]
 
 
 async def test_an_order_in_a_room_of_a_named_community_stays_in_that_community(shards: list[Shard]) -> None:

@@ -1,4 +1,4 @@
-"""What was begun in another shard long ago is still ended by it, though the record of the beginning is purged here."""
+"""An end said in another shard still ends what began there long ago, although the record of the beginning is purged."""
 
 from dataclasses import dataclass
 from typing import get_args
@@ -21,7 +21,7 @@ PURGED = RecordsPurged(below=100, what="schedule")
 
 @dataclass(frozen=True)
 class Ending:
-    """What ends or changes something, what begins it, and the table in which it holds here."""
+    """An end or a change, the beginning that it concerns, and the table in which that holds here."""
 
     ends: Learnt
     begins: Learnt
