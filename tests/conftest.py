@@ -65,6 +65,21 @@ def pytest_configure(config: pytest.Config) -> None:
     shared_synapse.prepare(config)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let each worker of xdist begin in another folder: each compiles its part of a new clone, and finds the rest done.
+
+    `pytest_collection_modifyitems` sorts the tests again, as xdist wants the same order from all workers.
+    """
+    report = yield
+    if isinstance(collector, pytest.Dir) and (given := getattr(collector.config, "workerinput", None)):
+        first = int(given["workerid"].removeprefix("gw")) * len(report.result) // given["workercount"]
+        report.result = report.result[first:] + report.result[:first]
+    return report
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark what `make test-long` runs besides property tests."""
     if _folder(item.path) == LONG:
@@ -80,7 +95,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     together: dict[object, list[pytest.Item]] = {}
-    for item in items:
+    for item in sorted(items, key=lambda item: item.path):
         together.setdefault(_shared(item), []).append(item)
     slow = [tests for tests in together.values() if _is_slow(tests[0].path)]
     quick = [tests for tests in together.values() if not _is_slow(tests[0].path)]
