@@ -165,6 +165,7 @@ from .reports import (
     reports_paused,
 )
 from .room_rules import RoomRule, policy_for, rules_named, rules_of_room
+from .room_view import closed_groups, room_by_code, room_view
 from .rooms import (
     AskingRoom,
     RoomLabel,
@@ -172,7 +173,6 @@ from .rooms import (
     all_rooms,
     are_alone,
     asking_groups,
-    closed_groups,
     codes_of,
     created_event,
     desk_of,
@@ -193,12 +193,10 @@ from .rooms import (
     own_rooms,
     place_of,
     recorded_rooms,
-    room_by_code,
     room_labels,
     room_language,
     room_names,
     room_numbers,
-    room_view,
     rooms_of_community,
     upgraded_to,
     with_former_rooms,

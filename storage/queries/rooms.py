@@ -3,36 +3,23 @@
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.context import Choices, RoomView, Slow
+from moderation.model.context import Choices
 from moderation.model.reach import Spot
-from moderation.rooms.measures import IMPOSED
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power, founders
 from storage import schema
 from storage.database.dialect import sql_list, sql_list_param, sql_list_value
-from storage.database.rows import Rows, rows_of, value_of
+from storage.database.rows import rows_of, value_of
 from storage.projections import LEAVING, MESSAGE, events_left
-from storage.state.owner_choices import CHOICES, chosen
-
-from .linked_accounts import LINKED, accounts_among
-from .room_rules import ROOM_RULES
-from .sanctions import holding_in, of_people
+from storage.state.owner_choices import chosen
 
 RECORDED = ("observing", "protected")  # the conditions of rooms in which everything is recorded
 ACTIVE_GROUP = and_(schema.rooms.c.purpose == "group", schema.rooms.c.condition.in_(RECORDED))
 
-_ROOM = select(schema.rooms).where(schema.rooms.c.room == bindparam("room"))
-_ROOM_BY_CODE = select(schema.rooms).where(schema.rooms.c.code == bindparam("code"))
-_SERVED = (
-    select(schema.rooms.c.room, schema.rooms.c.condition)
-    .where(or_(schema.rooms.c.code == bindparam("served"), schema.rooms.c.desk == bindparam("desk")))
-    .order_by(schema.rooms.c.entered)
-)
 _r, _m, _v = schema.rooms.c, schema.members.c, schema.room_settings.c
 _ALL = select(_r.room, _r.code)
 _LANGUAGE = select(_r.language).where(_r.room == bindparam("room"))
@@ -52,35 +39,11 @@ _rooms_of = select(_m.room).where(sql_list_param(_m.user, "users"))
 _KNOWN = _GROUPS.where(_r.room.in_(_rooms_of))
 _KNOWN_COMMUNITIES = _COMMUNITIES.where(_r.room.in_(_rooms_of))
 _JOINED = _GROUPS.where(_r.room.in_(_rooms_of.where(_m.membership == "join")))
-_s = schema.sanctions.c
-_SLOW = (
-    select(_s.every, _s.at)
-    .where(_s.room == bindparam("room"), _s.kind == "slow", _s.ended == 0)
-    .order_by(_s.record.desc())
-    .limit(1)
-)
-_SUSPENDED = (
-    select(_s.subject)
-    .select_from(of_people("people"))
-    .where(_s.kind.in_(("demote", "ban")), _s.ended == 0, holding_in(bindparam("room"), bindparam("community")))
-)
 _ASKING = (
     select(_r.room, _r.code, _r.community, _v.setting, _v.value)
     .select_from(schema.rooms.outerjoin(schema.room_settings, and_(_v.room == _r.room, _v.setting == "verify")))
     .where(ACTIVE_GROUP)
 )
-
-
-async def room_view(db: AsyncConnection, room: RoomId, bot: UserId) -> RoomView | None:
-    """Return one room, or None if the bot does not serve it."""
-    [rows] = await rows_of(db, (_ROOM, {"room": room}))
-    return await _room(db, rows[0], bot) if rows else None
-
-
-async def room_by_code(db: AsyncConnection, code: str, bot: UserId) -> RoomView | None:
-    """Return the room with a group code."""
-    [rows] = await rows_of(db, (_ROOM_BY_CODE, {"code": code}))
-    return await _room(db, rows[0], bot) if rows else None
 
 
 async def created_event(db: AsyncConnection, room: RoomId) -> object:
@@ -153,14 +116,6 @@ async def are_alone(db: AsyncConnection, room: RoomId, user: UserId, bot: UserId
     there = {row.user: row.membership for row in await db.execute(select(m.user, m.membership).where(m.room == room))}
     others = {each for each, membership in there.items() if membership in ("join", "invite")} - {user, bot}
     return there.get(user, "join") == "join" and not others
-
-
-async def closed_groups(db: AsyncConnection, bot: UserId) -> tuple[RoomView, ...]:
-    """Return the groups that the operator or neglect has closed, even if the bot is no longer there."""
-    s = schema.sanctions.c
-    closed = select(s.room).where(s.ended == 0, s.kind == "close", s.basis.in_(IMPOSED)).order_by(s.record)
-    found = [await room_view(db, room, bot) for room in await db.scalars(closed)]
-    return tuple(each for each in found if each is not None)
 
 
 async def all_rooms(db: AsyncConnection) -> dict[RoomId, GroupCode]:
@@ -338,50 +293,6 @@ async def room_numbers(db: AsyncConnection, room: RoomId) -> RoomNumbers:
     given = {"room": room, "left": left.stop if left is not None else 0}
     here, before, *others = [int(rows[0].many) for rows in await rows_of(db, *((count, given) for count in _NUMBERS))]
     return RoomNumbers(here + before, *others)
-
-
-async def _room(db: AsyncConnection, row: Any, bot: UserId) -> RoomView:
-    one = {"room": row.room}
-    by = {"served": row.served if row.purpose == "lobby" else "-", "desk": row.code if row.purpose == "desk" else "-"}
-    served, slow, choices, rules, linked = await rows_of(
-        db, (_SERVED, by), (_SLOW, one), (CHOICES, one), (ROOM_RULES, one), (LINKED, {})
-    )
-    power, is_group = power_of(row.created, row.levels, bot), row.purpose == "group"
-    return RoomView(
-        room=RoomId(row.room),
-        code=GroupCode(row.code),
-        purpose=row.purpose,
-        condition=row.condition,
-        power=power,
-        community=row.community,
-        serves=_present(served),
-        name=row.name,
-        language=row.language,
-        notice=EventId(row.notice) if row.notice else None,
-        asked=row.asked,
-        slow=Slow(*slow[0]) if slow and is_group else None,
-        choices=chosen(choices),
-        rules=tuple(rule.settings for rule in rules),
-        suspended=await _suspended(db, row, power, linked) if is_group else frozenset(),
-    )
-
-
-def _present(served: Rows) -> tuple[RoomId, ...]:
-    """Return the rooms that a desk or a lobby serves now; if the bot has left them all, those it served."""
-    now = tuple(RoomId(each.room) for each in served if each.condition != "left")
-    return now or tuple(RoomId(each.room) for each in served)
-
-
-async def _suspended(db: AsyncConnection, row: Any, power: Power, linked: Rows) -> frozenset[UserId]:
-    """Return the owners and managers against whom, by any account, a demotion or ban is in force in a room."""
-    people = sorted(power.owners() | power.managers())
-    if not people:
-        return frozenset()
-    accounts = accounts_among(linked, people)
-    given = {"room": row.room, "community": row.community, "people": sql_list_value(people)}
-    [rows] = await rows_of(db, (_SUSPENDED, given))
-    against = {found.subject for found in rows}
-    return frozenset(user for user in people if not against.isdisjoint(accounts[user]))
 
 
 async def place_of(db: AsyncConnection, room: RoomId) -> Spot:

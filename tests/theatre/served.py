@@ -19,7 +19,6 @@ from bot.config.config import Config, parse_config
 from bot.demo.synapse import SynapseAccount
 from bot.matrix.client import Session
 from bot.monitoring.trusted_time import TrustedTime
-from bot.pipeline.replay import Rooms
 from bot.runtime.clock import Clock, wall_clock
 from bot.texts.catalog import Catalog
 from moderation.model.actions.base import NICETY
@@ -27,9 +26,9 @@ from moderation.model.facts import Fact
 from storage.journal.days import DayLines
 from storage.journal.reader import Log
 from storage.journal.record import Record
-from storage.record_mapping import fact_of_record
 from tests.fakes.times import Together
 from tests.theatre.forked_command import ForkedProgram
+from tests.theatre.journal_read import JournalRead
 from tests.theatre.rules import grave, loud, no_elephants, tickets
 from tests.theatre.state_tables import Copy, NotMade, StateTables
 
@@ -103,7 +102,9 @@ class ServedBot:
         self.is_believed = True  # whether the homeserver's clock and the machine's go with ours when it is set forward
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._apart: ForkedProgram | None = None
         self.state = StateTables(self.config.place)
+        self._journal = JournalRead(self.data_dir / "records")
 
     # Running.
 
@@ -121,7 +122,8 @@ class ServedBot:
         secrets |= {"ANSWERABLE_ACCESS_TOKEN": self.session.token, "ANSWERABLE_DEVICE_ID": self.session.device}
         run = ("run", "--config", str(folder / "config.toml"))
         environ = {**os.environ, **secrets}
-        return ForkedProgram("bot.cli.main", *run, folder=folder, output=folder / "bot.log", environ=environ)
+        self._apart = ForkedProgram("bot.cli.main", *run, folder=folder, output=folder / "bot.log", environ=environ)
+        return self._apart
 
     def clock(self) -> int:
         """Return the bot's time: that of its homeserver, set forward by `ahead_ms`."""
@@ -163,7 +165,8 @@ class ServedBot:
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return rows of the database, as last committed."""
         # While the bot runs the connection is kept: to open one costs more than most queries.
-        return self.state.rows(sql, *values, keep=self._task is not None)
+        runs = self._task is not None or (self._apart is not None and self._apart.poll() is None)
+        return self.state.rows(sql, *values, keep=runs)
 
     def table(self, name: str) -> list[tuple[Any, ...]]:
         """Return a whole table, sorted."""
@@ -171,7 +174,7 @@ class ServedBot:
 
     def records(self, first: int = 0) -> list[Record]:
         """Return the records of the journal from `first` on."""
-        return list(Log(self.data_dir / "records").read(first))
+        return self._journal.records(first)
 
     def size(self) -> int:
         """Return the index of the next record."""
@@ -184,12 +187,7 @@ class ServedBot:
 
     def numbered_facts(self) -> list[tuple[int, Fact]]:
         """Return every fact with the index of its record."""
-        rooms, found = Rooms({}), []
-        for record in self.records():
-            if (fact := fact_of_record(record, rooms.of)) is not None:
-                rooms.learn(fact)
-                found.append((int(record.index), fact))
-        return found
+        return self._journal.facts()
 
     def followed(self, *events: str) -> dict[str, list[Fact]]:
         """Return the facts caused by each event, without the outcomes of the answers to it."""
