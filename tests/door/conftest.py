@@ -2,8 +2,8 @@
 
 `test_stories_on_synapse.py`, in `tests/synapse` and `tests/long/synapse`, plays those on a real one in which the
 homeserver has a say of its own; with STORIES=synapse in the environment, all of them are. With DATABASE=postgresql the
-bots keep their state on PostgreSQL; without, they do it in those of the files of `ON_BOTH`, too, and the stories that
-touch the database most are in `tests/long/postgresql`. Stories of many bots, kills or messages are in
+bots keep their state on PostgreSQL; without, they do it in the tests of `ON_BOTH`, too, and the tests that touch
+the database most are in `tests/long/postgresql`. Stories of many bots, kills or messages are in
 `tests/long/door`, which has these fixtures too.
 """
 
@@ -21,11 +21,15 @@ from tests.theatre.fixtures import short_waits, stage_on_synapse, synapse, theat
 from tests.theatre.simulated import SimulatedAccounts
 from tests.theatre.stage import Stage
 
-ON_BOTH = (
-    "door/bot/test_killed.py",
-    "door/bot/exchange/test_purged_beginnings.py",
-    "door/bot/exchange/test_receiving.py",
-)
+# Which tests run on both databases: those that are named, or all of a file.
+ON_BOTH: dict[str, tuple[str, ...]] = {
+    "door/bot/test_killed.py": (),
+    "door/bot/exchange/test_receiving.py": (
+        "test_a_charge_counts_in_the_other_shard_and_is_told_with_its_proof",
+        "test_nothing_is_learnt_twice",
+        "test_what_no_record_can_hold_is_refused_and_what_comes_after_it_is_taken",
+    ),
+}
 # What is about files of SQLite, and why it can be of nothing else; or names its database itself.
 ON_SQLITE = {
     "long/door/test_database_move.py": "each test names both databases: what is moved begins in files",
@@ -40,9 +44,9 @@ _DATABASE = os.environ.get("DATABASE", SQLITE)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of some files on both databases."""
-    file = metafunc.definition.path
-    if _DATABASE == SQLITE and file in [_TESTS / each for each in ON_BOTH]:
+    """Run some tests on both databases."""
+    file = metafunc.definition.path.relative_to(_TESTS).as_posix()
+    if _DATABASE == SQLITE and file in ON_BOTH and (metafunc.function.__name__ in ON_BOTH[file] or not ON_BOTH[file]):
         metafunc.parametrize("bots_database", ENGINES, indirect=True)
 
 

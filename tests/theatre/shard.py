@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,7 @@ class Shard:
     @property
     def config(self) -> Config:
         """Return its configuration."""
-        config = parse_config(self.folder / "config.toml", CONFIG.format(name=self.name) + self.settings, {})
-        return config.model_copy(update={"shard": self.name})
+        return _config(self.folder, self.name, self.settings)
 
     @property
     def first_room(self) -> RoomId:
@@ -215,6 +215,12 @@ class Shard:
             for table in PROJECTED
         ]
         return {name: (now, again) for name, now, again in tables if now != again}
+
+
+@lru_cache(16)  # a test asks for it at each step
+def _config(folder: Path, name: str, settings: str) -> Config:
+    config = parse_config(folder / "config.toml", CONFIG.format(name=name) + settings, {})
+    return config.model_copy(update={"shard": name})
 
 
 @asynccontextmanager
