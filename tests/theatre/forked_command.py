@@ -91,21 +91,22 @@ class ForkedProgram:
 
     def terminate(self) -> None:
         """Send SIGTERM, if it runs."""
-        self._send(signal.SIGTERM)
+        self.send(signal.SIGTERM)
 
     def kill(self) -> None:
         """Send SIGKILL, if it runs."""
-        self._send(signal.SIGKILL)
+        self.send(signal.SIGKILL)
 
     def pause(self) -> None:
         """Send SIGSTOP, if it runs."""
-        self._send(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Send SIGCONT, if it runs."""
-        self._send(signal.SIGCONT)
+        self.send(signal.SIGCONT)
 
-    def _send(self, number: int) -> None:
+    def send(self, number: int) -> None:
+        """Send a signal, if it runs."""
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)

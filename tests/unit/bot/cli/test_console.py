@@ -1,11 +1,8 @@
 """`answerable console`: a link that opens the pages, and one process for each data directory."""
 
 import re
-import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,9 +16,9 @@ from moderation.values.ids import NO_USER
 from storage.database.place import FILE
 from tests.fakes.ports import free_port
 from tests.unit.bot.cli.conftest import Answerable, make_database
+from tests.unit.bot.cli.program import DEADLINE_S, Program, ended
 
-CONSOLE = [sys.executable, "-m", "bot.cli.main", "console"]
-DEADLINE_S = 300.0
+SERVE = ("console", "run")
 
 
 @pytest.fixture
@@ -35,52 +32,51 @@ def port(config_file: Path) -> int:
 
 
 @pytest.fixture
-def running(port: int, environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Provide a console that serves."""
-    with subprocess.Popen(
-        CONSOLE, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def running(port: int, config_file: Path, environ: dict[str, str]) -> Iterator[Program]:
+    """Provide a console that serves at `port`."""
+    process = Program("console", folder=config_file.parent, environ=environ)
+    try:
+        process.until_said(f":{port}/enter/")
+        yield process
+    finally:
+        process.kill()
 
 
-def link_in(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
+def link_in(said: str) -> str:
+    return next(found[0] for line in said.splitlines() if (found := re.search(r"http://\S+", line)))
 
 
 class TestTheConsole:
     def test_prints_a_link_that_opens_it_and_ends_when_told(
-        self, running: subprocess.Popen[str], port: int, environ: dict[str, str]
+        self, running: Program, port: int, config_file: Path, environ: dict[str, str]
     ) -> None:
-        link = link_in(running)
-        assert link.startswith(f"http://127.0.0.1:{port}/enter/")
+        folder = config_file.parent
+        link = link_in(running.until_said("\n"))
+        assert re.fullmatch(rf"http://127\.0\.0\.1:{port}/enter/[0-9a-f]{{64}}", link)
         with urllib.request.urlopen(link, timeout=DEADLINE_S) as page:
             assert b"Open the console" in page.read()
-        second = subprocess.run(CONSOLE, env=environ, capture_output=True, text=True, timeout=DEADLINE_S, check=True)
-        assert re.search(rf"http://127\.0\.0\.1:{port}/enter/[0-9a-f]{{64}}", second.stdout), "a link to the same one"
-        serving = subprocess.run([*CONSOLE, "run"], env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
-        assert serving.returncode == 1
-        assert str(running.pid) in serving.stderr
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(DEADLINE_S) == 0
+        code, said = ended("console", folder=folder, environ=environ)
+        assert code == 0
+        assert re.search(rf"http://127\.0\.0\.1:{port}/enter/[0-9a-f]{{64}}", said), "a link to the same one"
+        code, said = ended(*SERVE, folder=folder, environ=environ)
+        assert code == 1
+        assert str(running.pid) in said
+        running.terminate()
+        assert running.end() == 0
 
     def test_reads_no_secret(self, port: int, config_file: Path, environ: dict[str, str]) -> None:
         (config_file.parent / ".env").write_bytes(b"ANSWERABLE_ACCESS_TOKEN=\xff")  # nobody can read it
         with socket.create_server(("127.0.0.1", port)):
-            done = subprocess.run([*CONSOLE, "run"], env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
-        assert "[console] listen" in done.stderr, "it came so far"
-        other = [sys.executable, "-m", "bot.cli.main", "status"]
-        assert subprocess.run(other, env=environ, capture_output=True, timeout=DEADLINE_S).returncode == 2
+            _, said = ended(*SERVE, folder=config_file.parent, environ=environ)
+        assert "[console] listen" in said, "it came so far"
+        assert ended("status", folder=config_file.parent, environ=environ)[0] == 2
 
-    def test_says_that_its_address_is_taken(self, port: int, environ: dict[str, str]) -> None:
+    def test_says_that_its_address_is_taken(self, port: int, config_file: Path, environ: dict[str, str]) -> None:
         with socket.create_server(("127.0.0.1", port)):
-            done = subprocess.run([*CONSOLE, "run"], env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
-        assert done.returncode == 1
-        assert "[console] listen" in done.stderr
-        assert "Traceback" not in done.stderr
+            code, said = ended(*SERVE, folder=config_file.parent, environ=environ)
+        assert code == 1
+        assert "[console] listen" in said
+        assert "Traceback" not in said
 
     @pytest.mark.usefixtures("config_file")
     def test_without_data_says_what_to_do(self, answerable: Answerable) -> None:

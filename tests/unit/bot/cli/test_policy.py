@@ -1,11 +1,8 @@
 """`answerable policy`: what it needs, one process for each data directory, and what `answerable check` says of it."""
 
 import asyncio
-import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -22,9 +19,9 @@ from storage.database.place import FILE
 from storage.policy_server.store import KeptAnswer, PolicyStore
 from storage.policy_server.tables import FOLDER
 from tests.unit.bot.cli.conftest import Answerable, make_database
+from tests.unit.bot.cli.program import DEADLINE_S, Program, ended
 
-POLICY = [sys.executable, "-m", "bot.cli.main", "policy", "run"]
-DEADLINE_S = 300.0
+POLICY = ("policy", "run")
 
 
 @pytest.fixture
@@ -55,17 +52,17 @@ def removed_note(port: int, config_file: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def running(port: int, environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def running(port: int, config_file: Path, environ: dict[str, str]) -> Iterator[Program]:
     """Provide a policy server that serves."""
-    with subprocess.Popen(POLICY, env=environ, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            ends = time.monotonic() + DEADLINE_S
-            while not answers(port):
-                assert process.poll() is None and time.monotonic() < ends
-                time.sleep(0.05)
-            yield process
-        finally:
-            process.kill()
+    process = Program(*POLICY, folder=config_file.parent, environ=environ)
+    try:
+        ends = time.monotonic() + DEADLINE_S
+        while not answers(port):
+            assert process.poll() is None and time.monotonic() < ends
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.kill()
 
 
 def answers(port: int) -> bool:
@@ -87,18 +84,16 @@ def test_without_a_name_or_data_it_says_what_to_do(config_file: Path, answerable
     assert said(config_file) == ["policy_never_run"]
 
 
-def test_it_serves_alone_and_ends_when_told(
-    running: subprocess.Popen[str], config_file: Path, environ: dict[str, str]
-) -> None:
-    second = subprocess.run(POLICY, env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
-    assert (second.returncode, str(running.pid) in second.stderr) == (1, True)
+def test_it_serves_alone_and_ends_when_told(running: Program, config_file: Path, environ: dict[str, str]) -> None:
+    code, told = ended(*POLICY, folder=config_file.parent, environ=environ)
+    assert (code, str(running.pid) in told) == (1, True)
     assert said(config_file) == ["policy_unreachable"]  # without a proxy that has a certificate
-    running.send_signal(signal.SIGTERM)
-    assert running.wait(DEADLINE_S) == 0
+    running.terminate()
+    assert running.end() == 0
     assert said(config_file) == ["policy_not_running"]
 
 
-def test_other_rules_than_those_of_the_bot_are_noticed(running: subprocess.Popen[str], config_file: Path) -> None:
+def test_other_rules_than_those_of_the_bot_are_noticed(running: Program, config_file: Path) -> None:
     assert running.poll() is None
     database = config_file.parent / "data" / FILE
 
@@ -112,15 +107,13 @@ def test_other_rules_than_those_of_the_bot_are_noticed(running: subprocess.Popen
     assert said(config_file) == ["policy_other_rules", "policy_unreachable"]
 
 
-def test_it_says_that_its_address_is_taken(port: int, environ: dict[str, str]) -> None:
+def test_it_says_that_its_address_is_taken(port: int, config_file: Path, environ: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", port)):
-        ended = subprocess.run(POLICY, env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
-    assert (ended.returncode, f"127.0.0.1:{port}" in ended.stderr) == (1, True)
+        code, told = ended(*POLICY, folder=config_file.parent, environ=environ)
+    assert (code, f"127.0.0.1:{port}" in told) == (1, True)
 
 
-def test_what_somebody_wrote_is_in_no_file_once_it_was_removed(
-    removed_note: Path, running: subprocess.Popen[str]
-) -> None:
+def test_what_somebody_wrote_is_in_no_file_once_it_was_removed(removed_note: Path, running: Program) -> None:
     def held() -> bool:
         return any(b"elephant" in path.read_bytes() for path in removed_note.iterdir())
 
