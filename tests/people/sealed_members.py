@@ -145,7 +145,7 @@ class CheapDevices:
 def crypto_rows(data_dir: Path, sql: str, *values: object) -> list[tuple[object, ...]]:
     """Return rows of a bot's crypto store, as last committed."""
     (file,) = (data_dir / FOLDER).glob(f"*/{FILE}")
-    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)
+    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=60)
     try:
         return connection.execute(sql, values).fetchall()
     finally:

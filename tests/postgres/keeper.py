@@ -20,7 +20,7 @@ import psutil
 
 DATA = "data"
 _USERS = "users"
-_WITHIN_S = 10
+_WITHIN_S = 120
 _LOOK_S = 0.01
 
 

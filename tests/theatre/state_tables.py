@@ -132,7 +132,7 @@ class StateTables:
     def _of_file(self, sql: str, values: Sequence[object]) -> Rows:
         try:
             if self._reader is None:
-                self._reader = sqlite3.connect(f"file:{self._place.file}?mode=ro", uri=True, timeout=5)
+                self._reader = sqlite3.connect(f"file:{self._place.file}?mode=ro", uri=True, timeout=60)
             found: Rows = self._reader.execute(sql, values).fetchall()
         except sqlite3.OperationalError as error:
             raise NotMade(str(error)) from error

@@ -82,7 +82,7 @@ class Started:
         return process
 
     async def next(self) -> asyncio.subprocess.Process:
-        return await asyncio.wait_for(self._next.get(), 60)
+        return await asyncio.wait_for(self._next.get(), 120)
 
 
 async def test_it_is_given_up_and_the_pictures_of_others_are_hashed(monkeypatch: pytest.MonkeyPatch) -> None:

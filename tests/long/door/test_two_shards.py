@@ -71,7 +71,7 @@ async def test_a_room_of_a_community_that_another_shard_has_is_declined_and_its_
     one, two = await two_shards(theatre, tmp_path, postgres_url, COMMUNITY)
     [olga] = await theatre.people("olga")
     await theatre.room(one, olga)
-    await one.until(lambda: _claims(postgres_url) == [("garden", "one")], "the community to be known", within_s=20)
+    await one.until(lambda: _claims(postgres_url) == [("garden", "one")], "the community to be known")
     other = await theatre.room(two, olga, opened=False)
     invite = await olga.wait_for(lambda seen: seen.kind == "invite" and seen.sender == two.user)
     await olga.join(str(invite.room))
@@ -87,16 +87,16 @@ async def test_a_community_moves_to_another_shard_as_the_runbook_says(
     one, two = await two_shards(theatre, tmp_path, postgres_url, COMMUNITY)
     [olga] = await theatre.people("olga")
     room = await theatre.room(one, olga)
-    await one.until(lambda: _claims(postgres_url) == [("garden", "one")], "the community to be known", within_s=20)
+    await one.until(lambda: _claims(postgres_url) == [("garden", "one")], "the community to be known")
     said = await ask(olga, one, await open_direct(olga, one), "!leave")
     number = said.rsplit("!leave ", 1)[1].split("`")[0].split()[0].rstrip(".,")
     await ask(olga, one, await direct_room(olga, one), f"!leave {number}")
     await one.until_condition(room, "left")
-    await one.until(lambda: _claims(postgres_url) == [], "the community to be free", within_s=20)
+    await one.until(lambda: _claims(postgres_url) == [], "the community to be free")
     await olga.set_power(room, {two.user: 100})
     await olga.invite(room, two.user)
     await two.until_condition(room, "protected")
-    await two.until(lambda: _claims(postgres_url) == [("garden", "two")], "the other shard to have it", within_s=20)
+    await two.until(lambda: _claims(postgres_url) == [("garden", "two")], "the other shard to have it")
 
 
 def _claims(url: str) -> list[tuple[str, str]]:

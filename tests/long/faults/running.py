@@ -141,7 +141,7 @@ class Running:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Return rows of its database; empty while there is no database."""
         try:
-            connection = sqlite3.connect(f"file:{self.place.data / FILE}?mode=ro", uri=True, timeout=5)
+            connection = sqlite3.connect(f"file:{self.place.data / FILE}?mode=ro", uri=True, timeout=60)
         except sqlite3.OperationalError:
             return []
         try:

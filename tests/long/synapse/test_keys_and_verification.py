@@ -438,7 +438,7 @@ def _bodies(bot: ServedBot) -> list[object]:
 def _backed_up(bot: ServedBot) -> bool:
     """Tell whether every room key is in the backup, according to the store."""
     (file,) = (bot.data_dir / "crypto").rglob("crypto.sqlite3")
-    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)
+    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=60)
     try:
         return not connection.execute("SELECT count(*) FROM room_keys WHERE backed_up = ''").fetchone()[0]
     finally:

@@ -136,9 +136,9 @@ async def _live(theatre: Theatre, operator: Operator, bot: ServedBot, watch: int
     await bot.until(lambda: bot.rows("SELECT 1 FROM rooms WHERE purpose = 'direct'"), "a direct room")
     direct = await direct_room(ann, bot)
     await ann.send_text(direct, "!verify email ann@example.org")
-    await until(_logged(operator, "the mail server answered"), "the mail server to refuse", 40)
+    await until(_logged(operator, "the mail server answered"), "the mail server to refuse")
     await ann.send_text(direct, "!verify oidc club")
-    await until(_logged(operator, "oidc_"), "the issuer to be away", 40)
+    await until(_logged(operator, "oidc_"), "the issuer to be away")
     checked = await operator.run("check")
     assert "mail" in checked.out
     assert (await operator.run("keys", "recover", "--recovery-key-stdin", stdin=RECOVERY)).code == 1

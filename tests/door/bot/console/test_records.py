@@ -52,7 +52,7 @@ def message_of(console: ServedConsole, body: str) -> int:
 
 async def finished(browser: Browser, path: str, sign: str) -> str:
     """Look at a page until it no longer refreshes itself, as a browser does."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while sign in (text := (await browser.get(path)).text):  # noqa: ASYNC110 - the work is in another process
             await asyncio.sleep(0.05)
     return text

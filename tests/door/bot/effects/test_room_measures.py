@@ -263,7 +263,7 @@ async def test_a_measure_holds_and_ends_although_the_bot_was_killed_in_between(t
     await bot.stop()
     program = bot.start_apart()
     await manager.send_text(room, "!readonly 1h")
-    await bot.until(lambda: bot.rows("SELECT 1 FROM sanctions"), "the measure", 30)
+    await bot.until(lambda: bot.rows("SELECT 1 FROM sanctions"), "the measure")
     program.kill()
     await asyncio.to_thread(program.wait)
     bot.start()

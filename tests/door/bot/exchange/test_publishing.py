@@ -207,7 +207,7 @@ async def test_lines_are_read_while_others_may_write(tmp_path: Path, monkeypatch
     tidying = asyncio.create_task(shard.publisher.tidy())
     assert await asyncio.to_thread(begun.wait, 60)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             await shard.pipeline.commit((DataAsked(what="erase-confirmed", subject=BEN),))
     finally:
         go_on.set()
@@ -275,6 +275,6 @@ async def test_what_is_erased_leaves_the_exchange_though_somebody_else_wrote_the
 
 
 async def _until(it_is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not it_is_so():  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.01)

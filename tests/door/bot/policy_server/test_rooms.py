@@ -49,7 +49,7 @@ async def joining(rooms: PolicyRooms) -> AsyncIterator[None]:
 
 
 async def until(met: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not met():  # noqa: ASYNC110 - another thread writes
             await asyncio.sleep(0.01)
 

@@ -19,7 +19,7 @@ from tests.door.offline import ANNA, BOT, OLGA
 
 async def judged_again(server: Asked) -> None:
     """Ask until something is refused."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         depth = 100
         while (await server.ask(server.pdu(ANNA, BAD, depth=depth))).signature:
             depth += 1

@@ -189,7 +189,7 @@ async def test_the_sample_is_taken_once_at_a_start(tmp_path: Path) -> None:
         change(bot, "UPDATE credit SET cost = 1")
         one = sample(bot)
         task = asyncio.create_task(one.run())
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while not one.differs:
                 await asyncio.sleep(0)
                 await bot.rows("SELECT 1")

@@ -152,5 +152,5 @@ async def test_damage_and_crashes_are_told(records: Path) -> None:
     assert "cannot be read" in said[-1]["failed"]["text"]
     jobs = Jobs()
     job = jobs.begin("nothing like it", {}, by="root", now_ms=NOON)
-    await asyncio.wait_for(jobs.finished(job), 60)
+    await asyncio.wait_for(jobs.finished(job), 120)
     assert (job.state, job.problem) == ("failed", {"key": "console.job.ended"})

@@ -33,4 +33,4 @@ async def test_a_piece_is_sent_before_the_next_is_known() -> None:
             assert (answer.status, answer.content_type) == (200, "text/html")
             assert await answer.content.readany() == b"<p>first"
             go_on.set()
-        await asyncio.wait_for(ended.wait(), 30)  # the browser is gone
+        await asyncio.wait_for(ended.wait(), 120)  # the browser is gone

@@ -83,7 +83,7 @@ async def test_a_standby_does_not_take_the_lead_of_a_database_that_was_moved_awa
     finally:
         leading.end()
     with pytest.raises(DatabaseRefused) as refused:
-        await asyncio.wait_for(follows, 60)
+        await asyncio.wait_for(follows, 120)
     assert refused.value.key == "database.moved_to_files"
     with psycopg.connect(postgres_url) as db:
         assert db.execute("SELECT epoch FROM answerable_shared.shards").fetchone() == (1,)
@@ -100,7 +100,7 @@ async def test_a_command_that_lost_the_lead_ends_with_one_line(
     with pytest.raises(Superseded) as ended, leads(config):
         sending = asyncio.create_task(sends())
         await asyncio.to_thread(taken_by_another, config)
-        await asyncio.wait_for(sending, 60)
+        await asyncio.wait_for(sending, 120)
     assert report(ended.value) == LED_ELSEWHERE
     assert capsys.readouterr().err == text("cli.error.superseded") + "\n"
 

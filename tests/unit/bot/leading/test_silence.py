@@ -75,7 +75,7 @@ async def held_back(lease: FakeLease, sends: "asyncio.Task[object]", arrived: Ca
     assert await asyncio.to_thread(lease.asked.wait, 30)
     assert arrived() == 0
     lease.held = True
-    await asyncio.wait_for(sends, 30)
+    await asyncio.wait_for(sends, 120)
     assert arrived() > 0
 
 
@@ -93,7 +93,7 @@ async def test_after_the_end_of_a_lead_nothing_waits() -> None:
     config = parse_config(Path("/nowhere/config.toml"), head("http://127.0.0.1:1"), {})
     async with AsyncExitStack() as stack:
         await leading(config, stack, lead_of(FakeLease()))
-    await asyncio.wait_for(gate.may_send(), 30)
+    await asyncio.wait_for(gate.may_send(), 120)
 
 
 async def test_a_start_does_not_log_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ async def test_a_command_that_lost_the_lead_waits_no_longer(monkeypatch: pytest.
             sends = asyncio.create_task(post(stub.url, b"", "text/plain"))
             assert await asyncio.to_thread(lease.asked.wait, 30)
             lease.is_lost = True
-            await asyncio.wait_for(sends, 30)
+            await asyncio.wait_for(sends, 120)
         assert stub.requests == []
 
 

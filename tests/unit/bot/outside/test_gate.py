@@ -121,10 +121,10 @@ class TestEveryWayOut:
         async with make(tmp_path) as way:
             with gate.shut_by(shut.may_send):
                 sending = asyncio.ensure_future(way.send())
-            await asyncio.wait_for(shut.asked.wait(), 30)
+            await asyncio.wait_for(shut.asked.wait(), 120)
             assert (way.arrived(), sending.done()) == (0, False)
             shut.open.set()
-            await asyncio.wait_for(sending, 30)
+            await asyncio.wait_for(sending, 120)
             assert way.arrived() == 1
 
     async def test_is_free_without_a_gate(self, make: MakesWay, tmp_path: Path) -> None:
@@ -139,10 +139,10 @@ async def test_a_gate_that_shuts_while_it_connects_holds_it_back(make: MakesWay,
     async with make(tmp_path) as way:
         with gate.shut_by(shut.may_send):
             sending = asyncio.ensure_future(way.send())
-        await asyncio.wait_for(shut.asked.wait(), 30)
+        await asyncio.wait_for(shut.asked.wait(), 120)
         assert way.arrived() == 0
         shut.open.set()
-        await asyncio.wait_for(sending, 30)
+        await asyncio.wait_for(sending, 120)
         assert way.arrived() == 1
 
 
@@ -151,7 +151,7 @@ async def test_a_request_that_waits_is_given_up_and_leaves_its_connection() -> N
     async with HttpStub() as stub:
         with gate.shut_by(shut.may_send):
             sending = asyncio.ensure_future(post(stub.url, b"", "text/plain"))
-        await asyncio.wait_for(shut.asked.wait(), 30)
+        await asyncio.wait_for(shut.asked.wait(), 120)
         sending.cancel()
         with suppress(asyncio.CancelledError):
             await sending
@@ -165,7 +165,7 @@ async def test_a_kept_connection_is_no_way_around() -> None:
         with gate.shut_by(shut.may_send):
             await wire.ask(Ask(method="GET", segments=("sync",)))
             sending = asyncio.ensure_future(wire.ask(Ask(method="GET", segments=("sync",))))
-        await asyncio.wait_for(shut.asked.wait(), 30)
+        await asyncio.wait_for(shut.asked.wait(), 120)
         assert len(stub.requests) == 1
         shut.open.set()
         await sending
@@ -193,7 +193,7 @@ async def test_tasks_begun_under_a_gate_ask_it_and_others_do_not() -> None:
     with gate.shut_by(shut.may_send):
         inside = asyncio.ensure_future(asyncio.create_task(gate.may_send()))
     await gate.may_send()
-    await asyncio.wait_for(shut.asked.wait(), 30)
+    await asyncio.wait_for(shut.asked.wait(), 120)
     assert not inside.done()
     shut.open.set()
     await inside

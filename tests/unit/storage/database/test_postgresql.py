@@ -211,7 +211,7 @@ async def test_a_given_up_write_is_undone(database: Database) -> None:
 
     task = asyncio.create_task(write())
     sleeps = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()")
-    async with asyncio.timeout(30), database.read() as db:
+    async with asyncio.timeout(120), database.read() as db:
         while not await db.scalar(sleeps):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
     task.cancel()
