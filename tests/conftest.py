@@ -15,9 +15,10 @@ from tests.examples import tried
 from tests.postgres import shared
 from tests.postgres.engines import engine
 from tests.postgres.fixtures import own_postgres, postgres, postgres_tables_url, postgres_url
+from tests.sources import sources
 from tests.theatre import shared_synapse
 
-__all__ = ["engine", "own_postgres", "postgres", "postgres_tables_url", "postgres_url"]  # fixtures
+__all__ = ["engine", "own_postgres", "postgres", "postgres_tables_url", "postgres_url", "sources"]  # fixtures
 
 settings.register_profile("answerable", max_examples=tried(100), deadline=None)
 settings.load_profile("answerable")
@@ -27,6 +28,7 @@ SLOW = (LONG, "synapse", "door", "browser")  # folders of tests that start proce
 LIMITED = "synapse_limited"
 OPENING = "opening"
 BROWSER = "browser"
+SOURCES = "sources"
 MEMORY = Path("/dev/shm")
 ROOM = 2_000_000_000  # bytes; passed tests leave nothing behind, so far less is needed
 
@@ -107,7 +109,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _shared(item: pytest.Item) -> object:
     """Return what a test shares with others: something dear that few tests need, or what its file has."""
     names = getattr(item, "fixturenames", ())
-    return next((name for name in (LIMITED, OPENING, BROWSER) if name in names), item.path)
+    return next((name for name in (LIMITED, OPENING, BROWSER, SOURCES) if name in names), item.path)
 
 
 def _is_slow(file: Path) -> bool:

@@ -1,13 +1,14 @@
 """No attribute of another object is assigned: what an object needs is given to its constructor."""
 
 import ast
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 import pytest
 
-HOUSE = Path(__file__).parents[2]
-PACKAGES = ("bot", "storage", "moderation")
+from tests.sources import Sources, nodes_of
+
+OWN = frozenset({"self", "cls"})
 # Scripts of the demo keep what they find on its stage, for the steps after them.
 NOT_LOOKED_AT = "bot/demo/"
 # Libraries whose objects are set up by assignment, as their documentation says: sqlite3.Connection, PIL.
@@ -19,30 +20,35 @@ OF_LIBRARIES = {
 }
 
 
-def foreign_assignments(source: str) -> list[str]:
+def foreign_assignments(nodes: Sequence[ast.AST]) -> list[str]:
     """Return the assignments to attributes of objects that are neither `self` nor `cls` nor made in the same function.
 
     A dataclass is a record rather than an object with a life of its own: the module that defines it may fill it in.
     """
-    tree = ast.parse(source)
-    fields = {name for each in ast.walk(tree) if isinstance(each, ast.ClassDef) for name in _fields(each)}
+    if all(_is_of(target, OWN) for target in _targets(nodes)):
+        return []  # as in most modules, which need no longer look
+    fields = {name for each in nodes if isinstance(each, ast.ClassDef) for name in _fields(each)}
     allowed = fields | OF_LIBRARIES
     return [
         f"{target.lineno}: {ast.unparse(target)}"
-        for function, own in _functions(tree)
-        for target in _targets(function)
-        if not (isinstance(target.value, ast.Name) and target.value.id in own) and target.attr not in allowed
+        for function, own in _functions(nodes)
+        for target in _targets(ast.walk(function))
+        if not _is_of(target, own) and target.attr not in allowed
     ]
 
 
-def _functions(tree: ast.Module) -> Iterator[tuple[ast.AST, set[str]]]:
+def _is_of(target: ast.Attribute, own: AbstractSet[str]) -> bool:
+    return isinstance(target.value, ast.Name) and target.value.id in own
+
+
+def _functions(nodes: Iterable[ast.AST]) -> Iterator[tuple[ast.AST, set[str]]]:
     """Yield the outermost functions, each with the names of the objects that are its own."""
-    for parent in ast.walk(tree):
+    for parent in nodes:
         if isinstance(parent, ast.Module | ast.ClassDef):
             for child in parent.body:
                 if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                     made = {name for each in ast.walk(child) for name in _made_by(each)}
-                    yield child, made | {"self", "cls"}
+                    yield child, made | OWN
 
 
 def _made_by(node: ast.AST) -> Iterator[str]:
@@ -65,18 +71,16 @@ def _fields(definition: ast.ClassDef) -> Iterator[str]:
                 yield line.target.id
 
 
-def _targets(function: ast.AST) -> Iterator[ast.Attribute]:
-    """Yield the attributes that are assigned in a function."""
-    for node in ast.walk(function):
+def _targets(nodes: Iterable[ast.AST]) -> Iterator[ast.Attribute]:
+    """Yield the attributes that are assigned."""
+    for node in nodes:
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
             yield node
 
 
-def test_what_an_object_needs_is_given_to_its_constructor() -> None:
-    files = [file for package in PACKAGES for file in sorted((HOUSE / package).rglob("*.py"))]
-    names = {file: file.relative_to(HOUSE).as_posix() for file in files}
-    looked_at = [file for file in files if not names[file].startswith(NOT_LOOKED_AT)]
-    found = [f"{names[file]}:{each}" for file in looked_at for each in foreign_assignments(file.read_text("utf-8"))]
+def test_what_an_object_needs_is_given_to_its_constructor(sources: Sources) -> None:
+    looked_at = [source for source in sources if not source.name.startswith(NOT_LOOKED_AT)]
+    found = [f"{source.name}:{each}" for source in looked_at for each in foreign_assignments(source.nodes)]
     assert found == []
 
 
@@ -92,7 +96,8 @@ def test_what_an_object_needs_is_given_to_its_constructor() -> None:
     ],
 )
 def test_an_assignment_to_another_object_is_found(line: str) -> None:
-    assert len(foreign_assignments(f"class Bot:\n    def connect(self, pipeline, unit):\n        {line}")) == 1
+    source = f"class Bot:\n    def connect(self, pipeline, unit):\n        {line}"
+    assert len(foreign_assignments(nodes_of(source))) == 1
 
 
 def test_a_function_may_assign_to_its_own_objects() -> None:
@@ -110,4 +115,4 @@ class Gaps:
         made = Tree.of(self)
         made.size = 0
 """
-    assert foreign_assignments(source) == []
+    assert foreign_assignments(nodes_of(source)) == []

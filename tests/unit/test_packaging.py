@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from bot.demo.synapse import PROGRAM
+from tests.sources import LAYERS, Sources
 
 HOUSE = Path(__file__).parents[2]
-LAYERS = ("bot", "moderation", "storage")
 PROJECT = tomllib.loads((HOUSE / "pyproject.toml").read_text("utf-8"))["project"]
 FOR_DEVELOPERS = {"storage/migrations/script.py.mako"}  # Alembic makes a new revision of it
 CONFIG = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
@@ -51,10 +51,10 @@ def provided(requirements: list[str]) -> set[str]:
     return {path.parts[0].partition(".")[0] for name in names for path in files(name) or []}
 
 
-def imported() -> Iterator[str]:
+def imported(sources: Sources) -> Iterator[str]:
     """Yield the top-level modules that the product imports, but for its own and Python's."""
-    for file in (path for layer in LAYERS for path in (HOUSE / layer).rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for source in sources:
+        for node in source.nodes:
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -121,8 +121,8 @@ def test_an_installed_wheel_has_what_it_reads_and_every_command(installed: Path)
     assert (done.stdout, done.stderr) == (f"{installed}\n", "")
 
 
-def test_every_library_that_is_imported_is_declared() -> None:
-    modules = set(imported())
+def test_every_library_that_is_imported_is_declared(sources: Sources) -> None:
+    modules = set(imported(sources))
     assert "nio" in modules
     extra = {name for each in ("images", "postgresql") for name in provided(PROJECT["optional-dependencies"][each])}
     assert modules - provided(PROJECT["dependencies"]) - extra == PART_OF_ANOTHER

@@ -3,16 +3,15 @@
 import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-import bot
 from bot.outbox.handler import Done, Handlers, by_action
 from moderation.model.actions.base import Action
 from moderation.model.actions.registry import ACTIONS
 from moderation.model.actions.removal import Kick, Redact
 from moderation.model.actions.telling import TellAbove
+from tests.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +66,8 @@ def declared(cls: ast.ClassDef) -> list[tuple[str, str]]:
     ]
 
 
-def test_the_method_for_an_action_takes_that_action() -> None:
-    files = [ast.parse(path.read_text("utf-8")) for path in Path(bot.__path__[0]).rglob("*.py")]
-    found = [
-        pair for file in files for cls in ast.walk(file) if isinstance(cls, ast.ClassDef) for pair in declared(cls)
-    ]
+def test_the_method_for_an_action_takes_that_action(sources: Sources) -> None:
+    files = [source for source in sources if source.name.startswith("bot/")]
+    found = [pair for file in files for cls in file.each(ast.ClassDef) for pair in declared(cls)]
     assert {action for action, _ in found} == {cls.__name__ for cls in ALL}
     assert [pair for pair in found if pair[0] != pair[1]] == []

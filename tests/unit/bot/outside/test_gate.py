@@ -22,8 +22,8 @@ from tests.fakes.certificate import certificate_for, shown_by
 from tests.fakes.http_stub import Answer, HttpStub
 from tests.fakes.mail_server import mail_server
 from tests.fakes.plugin import plugin, says
+from tests.sources import Source, Sources
 
-HOUSE = Path(__file__).parents[4]
 TO = "ann@example.org"
 
 
@@ -210,10 +210,10 @@ MAY = {
 }
 
 
-def opened(file: Path) -> set[str]:
+def opened(source: Source) -> set[str]:
     """Return what a module uses that opens connections."""
     found = set()
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for node in source.nodes:
         match node:
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in OPENS:
                 found.add(name)
@@ -228,9 +228,8 @@ def opened(file: Path) -> set[str]:
     return found
 
 
-def test_nobody_else_opens_connections_to_the_outside() -> None:
-    files = [file for folder in ("bot", "storage", "moderation") for file in (HOUSE / folder).rglob("*.py")]
-    named = {str(file.relative_to(HOUSE)): opened(file) for file in files}
+def test_nobody_else_opens_connections_to_the_outside(sources: Sources) -> None:
+    named = {source.name: opened(source) for source in sources}
     doing = {name for name, found in named.items() if found and not name.startswith("bot/demo/")}
     assert doing <= MAY
     assert {"bot/outside/http.py", "bot/outside/mail.py"} <= doing, "the search finds what it looks for"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 import pytest
 from jinja2 import nodes
@@ -30,16 +30,11 @@ from moderation.model.notifications import Hearer
 from moderation.policy import GRADES, Decide, RuleBase, WaveMeasure
 from moderation.rooms.measures import DEED_OF, IMPOSED
 from moderation.values.power_levels import Right
+from tests.sources import Source, Sources
 
 ROOT = Path(__file__).parents[4]
 # The verifier in an export is independent: it has no message files, and prints only English.
-STANDS_ALONE = ROOT / "storage" / "export" / "verify.py"
-CODE = tuple(
-    path
-    for folder in ("bot", "moderation", "storage")
-    for path in sorted((ROOT / folder).rglob("*.py"))
-    if path != STANDS_ALONE and "migrations" not in path.parts  # whose texts are SQL
-)
+STANDS_ALONE = "storage/export/verify.py"
 PAGES = tuple(sorted(TEMPLATES.rglob("*.html")))
 CATALOG = Catalog.load()
 EN = {key: CATALOG.template("en", key) for key in CATALOG.keys("en")}
@@ -104,10 +99,18 @@ NARROW = {
 }
 
 
+def code(sources: Sources) -> Iterator[Source]:
+    """Yield the modules that may name texts; those of migrations are SQL."""
+    return (each for each in sources if each.name != STANDS_ALONE and "migrations" not in each.path.parts)
+
+
 @cache
-def uses() -> tuple[Use, ...]:
+def uses(sources: Sources) -> tuple[Use, ...]:
     """Return every place in the code that names a text."""
-    return (*(use for path in CODE for use in _uses(path)), *(use for path in PAGES for use in _page_uses(path)))
+    return (
+        *(use for source in code(sources) for use in _uses(source)),
+        *(use for path in PAGES for use in _page_uses(path)),
+    )
 
 
 def _page_uses(path: Path) -> Iterator[Use]:
@@ -130,15 +133,15 @@ def _page_patterns(node: nodes.Node) -> Iterator[str]:
             yield from _page_patterns(each)
 
 
-def _uses(path: Path) -> Iterator[Use]:
-    tree = ast.parse(path.read_text("utf-8"))
-    name = str(path.relative_to(ROOT))
+def _uses(source: Source) -> Iterator[Use]:
+    name, path = source.name, source.path
     # These files name their texts within one table.
     table = "config" if path.parent.name == "config" else "demo" if path.name == "story.py" else ""
-    for node in ast.walk(tree):
+    has_kinds = any(map(_is_of_a_kind, source.nodes))
+    for node in source.nodes:
         if isinstance(node, ast.Call):
             yield from _asked(node, f"{name}:{node.lineno}", in_cli="cli" in path.parts, table=table)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.AnnAssign):
+        if has_kinds and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.AnnAssign):
             for text in _kinds_of_words(node):
                 yield Use(f"{name}:{node.lineno}", rf"cli\.{re.escape(text)}\.[^.]+", known=False)
         for pattern in _patterns(node):
@@ -208,13 +211,17 @@ def _name(node: ast.expr) -> str:
 
 def _kinds_of_words(function: ast.AST) -> set[str]:
     """Return the kinds with which `word(kind, value)` or `worded(kind)` is called; for a variable, any string there."""
-    calls = [n for n in ast.walk(function) if isinstance(n, ast.Call) and _name(n.func) in ("word", "worded")]
+    calls = [node for node in ast.walk(function) if _is_of_a_kind(node)]
     beside = {n.value for n in ast.walk(function) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
     kinds: set[str] = set()
     for call in calls:
         kind = call.args[0]
         kinds |= {_text(kind)} if isinstance(kind, ast.Constant) else beside
     return kinds
+
+
+def _is_of_a_kind(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and _name(node.func) in ("word", "worded")
 
 
 class TestBothFiles:
@@ -273,32 +280,31 @@ def _typed(text: str) -> Counter[str]:
 
 
 class TestWhatTheCodeAsksFor:
-    def test_is_there(self) -> None:
-        assert [(use.where, use.pattern) for use in uses() if use.known and not use.fitting()] == []
+    def test_is_there(self, sources: Sources) -> None:
+        assert [(use.where, use.pattern) for use in uses(sources) if use.known and not use.fitting()] == []
 
-    def test_gets_every_field_it_names(self) -> None:
-        asked = ((use, key) for use in uses() if use.given is not None for key in use.fitting())
+    def test_gets_every_field_it_names(self, sources: Sources) -> None:
+        asked = ((use, key) for use in uses(sources) if use.given is not None for key in use.fitting())
         lacking = [(use.where, key, fields_of(EN[key]) - (use.given or set())) for use, key in asked]
         assert [each for each in lacking if each[2]] == []
 
-    def test_is_all_there_is(self) -> None:
-        patterns = {use.pattern for use in uses()} - NOT_ENOUGH
+    def test_is_all_there_is(self, sources: Sources) -> None:
+        patterns = {use.pattern for use in uses(sources)} - NOT_ENOUGH
         assert sorted(set(EN) - {key for pattern in patterns for key in _fitting(pattern)}) == []
 
-    def test_is_not_chosen_by_decisions(self) -> None:
+    def test_is_not_chosen_by_decisions(self, sources: Sources) -> None:
         """Consequences are typed values, to which `bot/texts` gives words; only a refusal names its text."""
         calls = (
-            (path, _name(node.func))
-            for path in CODE
-            if path.is_relative_to(ROOT / "moderation") and path != ROOT / "moderation/values/notices.py"
-            for node in ast.walk(ast.parse(path.read_text("utf-8")))
-            if isinstance(node, ast.Call)
+            (source.name, _name(node.func))
+            for source in code(sources)
+            if source.name.startswith("moderation/") and source.name != "moderation/values/notices.py"
+            for node in source.each(ast.Call)
         )
         assert [each for each in calls if each[1] in ("line", "Line", "Phrase")] == []
 
-    def test_was_found_by_this_test(self) -> None:
+    def test_was_found_by_this_test(self, sources: Sources) -> None:
         """A scanner that finds nothing would report no faults."""
-        found = {use.pattern for use in uses() if use.known}
+        found = {use.pattern for use in uses(sources) if use.known}
         assert {r"notice\.foot", r"error\.target\.bot", r"cli\.init\.exists", r"config\.missing"} <= found
         assert r"notice\.measure\.[^.]+" in found
         assert len(found) > 200
