@@ -25,14 +25,18 @@ from .verification import CAME_AFTER
 # Columns that name a person about whom there is more to know than their rooms.
 _TELLING = (
     schema.accounts.c.user,
-    schema.accounts.c.person,
     schema.credit.c.person,
     schema.sanctions.c.person,
     schema.cases.c.person,
     schema.verifications.c.person,
     schema.pointed.c.user,
 )
-_TOLD_OF = union(*(select(column.label("user")).where(sql_list_param(column, "users")) for column in _TELLING))
+_BY_COLUMN = [select(column.label("user")).where(sql_list_param(column, "users")) for column in _TELLING]
+# An account that is its own person has been found by its user; the few others have an index.
+_OF_SEVERAL = select(schema.accounts.c.person).where(
+    sql_list_param(schema.accounts.c.person, "users"), schema.accounts.c.user != schema.accounts.c.person
+)
+_TOLD_OF = union(*_BY_COLUMN, _OF_SEVERAL)
 _m = schema.members.c
 _ROOMS = (
     select(
