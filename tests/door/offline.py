@@ -2,9 +2,15 @@
 
 Events that a homeserver would have delivered are handed to the pipeline as raw events; requests that would have been
 sent stay in the outbox. `scheduler` is the real one; the test says whether the homeserver is reachable (`up`).
+
+What a new bot has on disk once it has entered its group is kept for later tests of this process with the same settings:
+to open a copy of it takes less than half as long.
 """
 
+import asyncio
 import json
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -252,6 +258,18 @@ class Ticking:
         return self.ms
 
 
+@dataclass(frozen=True, slots=True)
+class _Entered:
+    """A copy of what a bot that has entered its group has on disk, and how many events that took."""
+
+    folder: Path
+    events: int
+
+
+_FEW = 8  # tests with the same settings mostly follow one another
+_entered: dict[str, _Entered] = {}  # by all that makes a difference, the oldest first
+
+
 @asynccontextmanager
 async def offline(
     folder: Path,
@@ -263,13 +281,28 @@ async def offline(
 ) -> AsyncIterator[Offline]:
     """Open a bot that serves one group: Olga founded it, Mark and Mina help, Anna is a member."""
     config = parse_config(folder / "config.toml", CONFIG + more, {})
+    is_new, alike = not config.data_dir.exists(), repr((more, levels, version, desk))
+    found = _entered.get(alike) if is_new and config.place.url is None else None
+    if found is not None:
+        shutil.copytree(found.folder, config.data_dir)
     config.data_dir.mkdir(parents=True, exist_ok=True)
     clock = Ticking()
     async with AsyncExitStack() as stack:
         stores = await startup.open_stores(config, stack, clock)
         pipeline = await startup.caught_up(config, BOT, stores, clock, reader or PlainReader())
-        await pipeline.commit(await startup.start_facts(config.policy, stores))
-        bot = Offline(config, stores, pipeline, clock)
-        if pipeline.served.codes.get(ROOM) is None:
-            await bot.group(levels, version, desk)
+        bot = Offline(config, stores, pipeline, clock, _events=found.events if found is not None else 0)
+        if found is None:
+            await pipeline.commit(await startup.start_facts(config.policy, stores))
+            if pipeline.served.codes.get(ROOM) is None:
+                await bot.group(levels, version, desk)
+            if is_new and config.place.url is None:
+                await asyncio.to_thread(stores.journal.checkpoint, clock.ms)  # or a copy notes that it was unsigned
+                _entered[alike] = _Entered(_copy(config.data_dir), bot._events)
         yield bot
+
+
+def _copy(data_dir: Path) -> Path:
+    """Return a copy that lasts; nobody may write meanwhile."""
+    while len(_entered) >= _FEW:
+        shutil.rmtree(_entered.pop(next(iter(_entered))).folder.parent)
+    return shutil.copytree(data_dir, Path(tempfile.mkdtemp()) / "data")

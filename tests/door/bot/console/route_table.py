@@ -64,8 +64,8 @@ ROUTES: dict[tuple[str, str], Row] = {
     ("POST", "/records/stop"): Row(403, 204),
     ("GET", "/records/{index}"): Row(403, 200),
     ("POST", "/records/{index}/read"): Row(403, 303, {"reason": "Anna asked me to look"}),
-    ("GET", "/records/{index}/proof"): Row(403, 409, manager=404),  # nothing is signed yet; of no case
-    ("GET", "/records/{index}/proof.txt"): Row(403, 409, manager=404),
+    ("GET", "/records/{index}/proof"): Row(403, 200, manager=404),  # of no case
+    ("GET", "/records/{index}/proof.txt"): Row(403, 200, manager=404),
     ("GET", "/verify"): Row(403, 200),
     ("POST", "/verify"): Row(403, 303),
     ("POST", "/verify/stop"): Row(403, 303),
