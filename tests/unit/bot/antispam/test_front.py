@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from structlog.testing import capture_logs
 
 from bot.antispam.front import MISSED, REST_MS
@@ -19,6 +20,7 @@ from tests.theatre.served import until
 
 TOKEN = "t" * 40
 WITHIN_MS, PATIENCE_MS = 1_000, 100_000  # the second: as long as the slowest machine may need
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # that of the process which most of them ask
 DENIED = CallbackAnswer(403, b'{"errcode":"M_FORBIDDEN","error":"No."}')
 
 
@@ -55,13 +57,29 @@ class Asked:
             return answer.status, answer.content_type, await answer.text()
 
 
-@pytest.fixture
-async def bot() -> AsyncIterator[Asked]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lasting() -> AsyncIterator[Asked]:
+    """Provide a bot and its process for all tests that only ask it something."""
     async with asked(PATIENCE_MS) as made:
         yield made
 
 
 @pytest.fixture
+def bot(lasting: Asked) -> Asked:
+    """Provide a bot that nobody has asked yet, and that lets through what it is asked."""
+    lasting.asked.clear()
+    lasting.reply, lasting.fails = GOES_THROUGH, False
+    return lasting
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def new_bot() -> AsyncIterator[Asked]:
+    """Provide a bot with a process of its own, which has told nothing yet."""
+    async with asked(PATIENCE_MS) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def hurried() -> AsyncIterator[Asked]:
     """Provide a bot that has a second to answer."""
     async with asked(WITHIN_MS) as made:
@@ -88,18 +106,18 @@ async def test_a_question_reaches_the_bot_and_its_answer_the_module(bot: Asked) 
 
 
 @pytest.mark.parametrize("token", ["", "t" * 39, "t" * 41, "T" * 40, "é" * 40])
-async def test_without_the_token_nothing_is_asked_and_nothing_refused(bot: Asked, token: str) -> None:
+async def test_without_the_token_nothing_is_asked_and_nothing_refused(new_bot: Asked, token: str) -> None:
     """An error would have the module write the message into the homeserver's log."""
-    bot.reply = DENIED
+    new_bot.reply = DENIED
     with capture_logs() as logged:
-        assert await bot.post(token=token) == (200, "application/json", "{}")
-        await bot.post(token=token)
-        status, kind, text = await bot.post("ping", token=token)
-        await bot.post()  # what was told before has arrived
+        assert await new_bot.post(token=token) == (200, "application/json", "{}")
+        await new_bot.post(token=token)
+        status, kind, text = await new_bot.post("ping", token=token)
+        await new_bot.post()  # what was told before has arrived
     assert (status, kind) == (401, "text/plain")
     with pytest.raises(json.JSONDecodeError):  # the module would take JSON for a refusal
         json.loads(text)
-    assert [callback for callback, _ in bot.asked] == ["check_event_for_spam"]
+    assert [callback for callback, _ in new_bot.asked] == ["check_event_for_spam"]
     assert [entry["event"] for entry in logged] == ["antispam_wrong_token"]
 
 

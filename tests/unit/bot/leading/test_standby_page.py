@@ -26,6 +26,7 @@ from tests.fakes.homeserver import SimulatedHomeserver
 from tests.fakes.ports import free_port
 from tests.postgres.server import Server
 
+_LOOK_S = 0.01  # so that the process in this one has a processor, too
 HEAD = '[homeserver]\nurl = "{url}"\nuser = "{user}"\n[watch]\nlisten = "127.0.0.1:{port}"\n'
 
 
@@ -70,6 +71,7 @@ class Machines:
         while not self.seen or self.seen[-1] != wanted:
             if (found := await self._ask()) not in self.seen[-1:]:
                 self.seen.append(found)
+            await asyncio.sleep(_LOOK_S)
 
     async def _ask(self) -> tuple[int, str, tuple[str, ...]]:
         async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{self.port}/health") as answer:
