@@ -2,3 +2,4 @@
 
 # ruff: noqa: F403 - pytest collects what is imported
 from tests.door.bot.exchange.test_purged_beginnings import *
+from tests.long.door.bot.exchange.test_purged_beginnings import *
