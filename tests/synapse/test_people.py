@@ -1,12 +1,10 @@
 """The people of the tests see everything, wait for the right thing, and report what they missed."""
 
 import asyncio
-from collections.abc import Mapping
 
 import pytest
 
 from tests.people.client import Client, MatrixError, NotReceived
-from tests.people.feed import Feed, Json
 from tests.theatre.stage import Stage, unique
 
 
@@ -34,20 +32,6 @@ async def test_an_earlier_event_is_found(stage: Stage) -> None:
 
     assert (await ben.wait_event(room, lambda seen: seen.body == "two")).id == two
     assert (await ben.wait_event(room, lambda seen: seen.body == "one")).sender == ann.user
-
-
-async def test_more_than_one_answer_can_hold_is_found_once_each_and_in_order(stage: Stage) -> None:
-    ann, ben = await stage.person("ann"), await stage.person("ben")
-    room = await stage.room(ann, ben)
-    await ben.wait_event(room, lambda seen: seen.content.get("membership") == "join" and seen.sender == ben.user)
-    here = ben.position
-    sent = await asyncio.gather(*(ann.send_text(room, str(number)) for number in range(130)))
-
-    await ben.wait_event(room, lambda seen: seen.id == sent[-1])
-
-    found = [seen.id for seen in ben.seen[here:] if seen.kind == "timeline"]
-    assert found == [event["event_id"] for event in await ann.messages(room, len(sent))]
-    assert sorted(found) == sorted(sent)
 
 
 async def test_several_wait_at_once_for_what_is_still_to_come(stage: Stage) -> None:
@@ -100,34 +84,6 @@ async def test_invite_kick_and_the_end_of_a_room_are_seen(stage: Stage) -> None:
     kick = await ben.wait_event(room, lambda seen: seen.content.get("membership") == "leave")
     assert (kick.sender, kick.state_key) == (ann.user, ben.user)
     assert await ann.members(room) == {ann.user: "join", ben.user: "leave"}
-
-
-async def test_messages_before_leaving_are_not_requested_after_a_new_invitation(stage: Stage) -> None:
-    ann, ben = await stage.person("ann"), await stage.person("ben")
-    room = await stage.room(ann, ben)
-    syncs = 0
-
-    async def get(*segments: str, query: Mapping[str, str]) -> Json:
-        nonlocal syncs
-        answer: Json = await ben.request("GET", *segments, query=query)
-        if segments == ("sync",) and (syncs := syncs + 1) == 2:
-            await ann.invite(room, ben.user)  # between the answer, in which he has left, and what he asks then
-        return answer
-
-    feed = Feed(get)
-    await feed.wait_for(lambda seen: seen.room == room, what="the room", within_s=120)
-    for number in range(101):  # one more than an answer holds
-        await ann.send_text(room, f"message {number}")
-    await ann.kick(room, ben.user)
-    after = len(feed.seen)
-    invited = await feed.wait_for(
-        lambda seen: seen.kind == "invite" and seen.content.get("membership") == "invite",
-        what="the invitation",
-        within_s=120,
-        after=after,
-    )
-    assert invited.room == room
-    assert [seen.content["body"] for seen in feed.seen[after:] if seen.type == "m.room.message"][-1] == "message 100"
 
 
 async def test_state_counts_as_it_is_now_not_as_it_was(stage: Stage) -> None:

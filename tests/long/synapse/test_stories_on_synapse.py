@@ -10,6 +10,7 @@ import pytest
 from tests.door.bot.bot_rooms.test_company_in_a_direct_room import (
     test_the_bot_leaves_says_why_and_speaks_in_a_room_of_two_again,
 )
+from tests.door.bot.commands.test_adoption import test_an_owner_of_an_adopted_room_is_demoted_like_anybody
 from tests.door.bot.commands.test_measures import (
     test_a_level_changed_by_hand_is_set_again_twice_then_left_alone_and_told,
 )
@@ -48,8 +49,20 @@ from tests.door.bot.identity.test_verification_rooms import (
 from tests.door.bot.sync.test_followed_spaces import (
     test_decisions_count_in_all_rooms_that_a_space_lists,
 )
+from tests.door.bot.sync.test_joining import (
+    test_a_person_who_joins_during_entry_counts_as_joined,
+    test_a_room_without_enough_power_is_observed_until_the_power_is_given,
+    test_a_space_is_not_joined_and_the_inviter_is_told_why,
+    test_an_invitation_is_accepted_when_a_glob_matches_and_declined_otherwise,
+    test_each_room_the_bot_makes_for_itself_is_recorded_under_one_code,
+    test_the_desk_is_told_what_is_missing_and_whom_the_bot_could_never_demote,
+)
 from tests.door.bot.sync.test_list_story import (
     test_a_listed_member_is_proposed_banned_heard_and_spared_and_a_ban_ends_with_its_entry,
+)
+from tests.door.test_people import (
+    test_messages_before_leaving_are_not_requested_after_a_new_invitation,
+    test_more_than_one_answer_can_hold_is_found_once_each_and_in_order,
 )
 
 pytestmark = pytest.mark.usefixtures("short_waits")
