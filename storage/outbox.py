@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.actions.base import PRIORITIES, STOP, URGENT, Action, to_json
+from moderation.model.actions.base import CARD, PRIORITIES, STOP, URGENT, Action, to_json
 from moderation.model.actions.registry import from_json
 from storage.database.dialect import json_field, least, upsert
 from storage.database.rows import Rows, rows_of, value_of
@@ -171,6 +171,12 @@ async def make_all_due(db: AsyncConnection, now_ms: int) -> None:
     """Make every row ready now, since the times of an earlier start mean nothing on the clock of this one."""
     queued = least(func.coalesce(func.nullif(outbox.c.queued, 0), now_ms), now_ms)
     await db.execute(update(outbox).values(not_before=0, queued=queued))
+
+
+async def make_said_due(db: AsyncConnection, room: str) -> None:
+    """Make ready now what is to be said in the desk of a room and was tried before, since there is a desk now."""
+    tried = (outbox.c.priority == CARD, outbox.c.room == room, outbox.c.attempts > 0)
+    await db.execute(update(outbox).where(*tried).values(not_before=0))
 
 
 async def count(db: AsyncConnection) -> int:

@@ -9,7 +9,7 @@ from moderation.model.actions.base import STOP, Action
 from moderation.model.actions.cards import EditCard, Offer, PostCard
 from moderation.model.actions.removal import Redact
 from moderation.model.actions.rooms import Align
-from moderation.model.actions.telling import Say, Tell
+from moderation.model.actions.telling import Say, ShowPower, Tell
 from moderation.model.facts import ActionTaken
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line
@@ -89,6 +89,19 @@ async def test_after_a_start_nothing_waits_for_a_time_by_another_clock(database:
         (SAY, 5, 0),
         (TELL, 1_000, 0),
     ]
+
+
+async def test_what_is_said_in_a_desk_is_due_again_once_there_is_one(database: Database) -> None:
+    later = ShowPower(room=ROOM)
+    elsewhere = ShowPower(room=RoomId("!elsewhere:example.org"))
+    await put(database, TELL, later, elsewhere)
+    await put(database, CARD, cause=2, not_before=5)  # not tried yet
+    async with database.write() as db:
+        for row in await outbox.due_rows(db, 0, 10):
+            await outbox.retry_later(db, row.txn, 7_200_000)
+        await outbox.make_said_due(db, ROOM)
+        found = await outbox.due_rows(db, 1, 10)
+    assert [row.action for row in found] == [later]
 
 
 async def test_a_refused_row_merges_with_its_repetition(database: Database) -> None:

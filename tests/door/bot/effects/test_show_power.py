@@ -1,9 +1,16 @@
 """Power given to the bot or taken from it is said at once in the desk, and what was said before is corrected."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from bot.bot_rooms import shared_desks
+from tests.fakes.homeserver import Fault, SimulatedHomeserver
 from tests.theatre.scene import Theatre
 from tests.theatre.served import ServedBot, like
+from tests.theatre.simulated import SimulatedAccounts
+from tests.theatre.stage import Stage
 
 
 async def test_power_given_and_taken_is_said_and_the_first_message_is_kept_true(theatre: Theatre) -> None:
@@ -38,3 +45,25 @@ def newest(messages: list[dict[str, Any]], first: str, bot: ServedBot) -> str:
     edits = [each["content"] for each in messages if each["sender"] == bot.user]
     theirs = [each for each in edits if each.get("m.relates_to", {}).get("event_id") == first]
     return str(theirs[-1]["m.new_content"]["body"])
+
+
+async def test_the_first_message_comes_as_soon_as_there_is_a_desk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was tried before: in a room that was just entered, the desk is still being made."""
+    monkeypatch.setattr(shared_desks, "_FIRST_MS", 600_000)
+    async with SimulatedHomeserver(name="localhost") as server, Stage(SimulatedAccounts(server)) as stage:
+        theatre = Theatre(stage, tmp_path)
+        (owner,) = await theatre.people("owner")
+        bot = await theatre.bot()
+        no_rooms = Fault("createRoom", times=1_000)
+        room = await theatre.room(bot, owner, opened=False)  # which the owner makes
+        server.faults.append(no_rooms)
+        tried = "SELECT 1 FROM outbox WHERE action LIKE '%show-power%' AND attempts > 0"
+        await bot.until(lambda: bot.rows(tried), "the first message to be tried")
+        no_rooms.times = 0
+        desk = await theatre.enter_desk(bot, room, owner)
+        await owner.wait_event(
+            desk, lambda seen: bool(like("joining.vkey").search(seen.body)), what="the first message"
+        )
+        await theatre.close()
