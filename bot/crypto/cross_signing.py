@@ -110,7 +110,7 @@ class CrossSigning:
 
     async def look(self) -> KeyStanding:
         """Return the state, asking the homeserver only if it has reported a change since the last request."""
-        await self._machine.person(self._machine.user)
+        await self._machine.learn_of(self._machine.user)
         there = await self._machine.store.run(self._look)
         return KeyStanding(_state(there), there.ours.master.public if there.ours else "", there.master)
 

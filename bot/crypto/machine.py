@@ -245,10 +245,14 @@ class CryptoMachine:
         """
         async with self._asking:
             await self._known(None)
-            await self._upload()
-            await self._mend()
-            await self._send_waiting(None)
-            return tuple(await self.store.run(devices.take_changed))
+            us = await self.identity()
+            upload, changed = await self.store.run(functools.partial(self._looked_over, us))
+            if changed is None:
+                await self._upload(upload)
+                await self._mend()
+                await self._send_waiting(None)
+                changed = await self.store.run(devices.take_changed)
+            return tuple(changed)
 
     async def request_key(self, raw: Object, room: str) -> bool:
         """Ask our own other devices for the key of an event. Returns False if that was done before."""
@@ -269,15 +273,18 @@ class CryptoMachine:
 
     async def known_devices(self, user: str) -> list[Device]:
         """Return the devices of a user, from the homeserver if our list may be out of date."""
-        async with self._asking:
-            await self._known([user])
+        await self.learn_of(user)
         return await self.store.run(lambda db: devices.of_user(db, user))
 
     async def person(self, user: str) -> Person:
         """Return the cross-signing keys of a user, from the homeserver if ours may be out of date."""
+        await self.learn_of(user)
+        return await self.store.run(lambda db: devices.person(db, user))
+
+    async def learn_of(self, user: str) -> None:
+        """Ask the homeserver for the keys of a user, if ours may be out of date."""
         async with self._asking:
             await self._known([user])
-        return await self.store.run(lambda db: devices.person(db, user))
 
     async def identity(self) -> AccountKeys:
         """Return our device and its public keys."""
@@ -314,9 +321,10 @@ class CryptoMachine:
             answer = await self.requests.query_keys(list(asked))
             await self.store.run(functools.partial(_learn, asked, answer, me))
 
-    async def _upload(self) -> None:
+    async def _upload(self, upload: Upload | None = None) -> None:
         """Upload keys that the homeserver lacks; the device's keys come first, since without them nobody knows us."""
-        upload = await self.store.run(self._to_upload)
+        if upload is None:
+            upload = await self.store.run(self._to_upload)
         if not upload.body:
             return
         try:
@@ -343,6 +351,17 @@ class CryptoMachine:
             await self.store.run(functools.partial(self._say_dummy, broken))
         us = await self.identity()
         await self.store.run(lambda db: self._inbox.pay(db, us, self.clock()))
+
+    def _looked_over(self, us: AccountKeys, db: Db) -> tuple[Upload, Sequence[Person] | None]:
+        """Return what is to be uploaded, and the persons whose master key has changed.
+
+        Instead of the persons None, if something is to be uploaded, mended or sent first.
+        """
+        upload = self._to_upload(db)
+        if upload.body or self._olm.wedged(db):
+            return upload, None
+        self._inbox.pay(db, us, self.clock())
+        return upload, None if outbound.waiting_requests(db, None) else devices.take_changed(db)
 
     def _say_dummy(self, broken: Sequence[Device], db: Db) -> None:
         now = self.clock()

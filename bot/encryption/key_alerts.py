@@ -43,8 +43,9 @@ class KeysWatch(BotPart):
         """Store the state of the keys, and tell the operators and desks about trouble."""
         device, now = self._homeserver.session.device, self._clock()
         async with self._database.read() as db:
-            before, _, state = (await queries.get_meta(db, _STOOD) or "").partition(" ")
-            lost = int(await queries.get_meta(db, _LOST) or 0)
+            stood_before, lost_ms = await queries.get_metas(db, _STOOD, _LOST)
+        before, _, state = (stood_before or "").partition(" ")
+        lost = int(lost_ms or 0)
         if standing.state is KeyState.LOST:
             await self._note(_LOST, str(lost or now))
             return

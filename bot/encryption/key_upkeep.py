@@ -177,8 +177,8 @@ class KeyUpkeep:
         while wanted:
             await self._machine.request_key(*wanted[0])
             wanted.pop(0)
-        over = await self._machine.given_up(self._clock() - WAIT_FOR_KEYS_MS)
-        await self._machine.done([each.event for each in over])
+        if over := await self._machine.given_up(self._clock() - WAIT_FOR_KEYS_MS):
+            await self._machine.done([each.event for each in over])
         self._comparisons.heard(self._work.asked)
         self._work.asked.clear()
         await self._back_up()

@@ -37,8 +37,7 @@ class VerificationUpkeep:
 
     def lists_changed(self, users: Iterable[UserId]) -> None:
         """Look again at the keys of these users, whose devices have changed according to the homeserver."""
-        if self._pinned is not None:
-            self._pinned.lists_changed(users)
+        if self._pinned is not None and self._pinned.lists_changed(users):
             self._awake.set()
 
     def looked_at(self, dialogue: Handles) -> Handles:

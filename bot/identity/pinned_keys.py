@@ -30,13 +30,20 @@ class PinnedKeys(BotPart):
     def __init__(self, services: Services) -> None:
         super().__init__(services)
         self._changed: set[UserId] = set()
+        self._verified: frozenset[UserId] | None = None  # with a key or without, now or before; None: not known yet
         self._without: set[UserId] = set()  # users who had no key when we asked today
         self._seen: tuple[int, int] | None = None  # the state of the pins at the last look
         self._all_on = -1  # the day since 1970 on which all were last looked at
 
-    def lists_changed(self, users: Iterable[UserId]) -> None:
-        """Note that these users' devices have changed according to the homeserver."""
-        self._changed.update(users)
+    def lists_changed(self, users: Iterable[UserId]) -> bool:
+        """Note that these users' devices have changed according to the homeserver; tell whether to look at their keys.
+
+        Of those who are not verified nothing is known that could have changed. If they come to be verified, a write
+        says so.
+        """
+        concerned = set(users) if self._verified is None else self._verified.intersection(users)
+        self._changed |= concerned
+        return bool(concerned)
 
     async def look(self) -> None:
         """Record keys that are not recorded yet, and suspend the verifications of accounts whose key changed."""
@@ -46,7 +53,7 @@ class PinnedKeys(BotPart):
             if (state, today) == (self._seen, self._all_on) and not self._changed:
                 return
             known, verified = await queries.pinned_keys(db, self._clock())
-        self._seen = state
+        self._seen, self._verified = state, frozenset(known) | verified | self._without
         pinned, unpinned = {user: key for user, key in known.items() if user in verified}, verified - known.keys()
         if today != self._all_on:
             changed, self._changed = set(pinned) | self._changed, set()

@@ -70,6 +70,8 @@ class OutboxDispatcher:
         self._slowed = slowed or Slowed()
         self._past = Past(slow_until=ALWAYS if self._slowed.known else 0)
         self._left: list[OutboxRow] = []  # the rows that were read last and not begun
+        self._read_all = False  # no more rows than those were due when they were read
+        self._over: set[str] = set()  # those in flight whose outcome is recorded, which has removed their rows
         self._flying: dict[str, OutboxRow] = {}  # begun and not recorded yet, by transaction id
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun: set[str] = set()  # begun since the outbox was read last, or in flight then
@@ -125,6 +127,7 @@ class OutboxDispatcher:
         self._begun = set(self._flying)  # requests that end or begin while we read may be among the rows
         async with self._database.read() as db:
             rows, due = await outbox.due_and_next(db, now, LOOK_AHEAD + len(self._begun))
+        self._read_all = len(rows) < LOOK_AHEAD
         rows = [row for row in rows if row.txn not in self._begun]
         chosen = self._choose(rows, now)
         self._left = [row for row in rows if row not in chosen]
@@ -162,7 +165,9 @@ class OutboxDispatcher:
             del self._flying[row.txn]
             self._tasks.discard(done)
             self._urgent.discard(done)
-            self._awake.set()
+            if row.txn not in self._over or self._may_begin_more():
+                self._awake.set()
+            self._over.discard(row.txn)
             if not done.cancelled() and (error := done.exception()) and self.failure and not self.failure.done():
                 self.failure.set_exception(error)
 
@@ -170,8 +175,12 @@ class OutboxDispatcher:
 
     def _answered(self, row: OutboxRow) -> None:
         """Free the place of a request for another one; the outcome of this one is recorded meanwhile."""
-        if self._sending.pop(row.txn, None) is not None:
+        if self._sending.pop(row.txn, None) is not None and self._may_begin_more():
             self._awake.set()
+
+    def _may_begin_more(self) -> bool:
+        """Tell whether a row may wait for a place: what was queued since the rows were read wakes us itself."""
+        return bool(self._left) or not self._read_all
 
     async def _ask(self, row: OutboxRow) -> Done:
         handler = self._handlers[type(row.action)]
@@ -248,6 +257,7 @@ class OutboxDispatcher:
         )
         told = (_refusal(action, done.code),) if done.result == "refused" and action.PRIORITY <= STATE else ()
         await self._record(Outcome((*done.facts, taken), (*done.actions, *told), done.also, row.txn))
+        self._over.add(row.txn)
         if done.after is not None:
             await done.after()
 

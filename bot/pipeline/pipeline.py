@@ -274,7 +274,7 @@ class Pipeline:
             async with self.writer.unit_of_work() as unit:
                 for outcome in outcomes:
                     await self._settle(unit, outcome)
-            self._woken_by(unit, asked=bool(asking))
+            self._woken_by(unit, asked=bool(asking) or any(outcome.also is not None for outcome in outcomes))
 
         await self.writer.run_exclusive(work())
 
@@ -374,8 +374,11 @@ class Pipeline:
             await self.knowledge.prepare(db, events, self._clock())
 
     def _woken_by(self, unit: UnitOfWork, *, asked: bool = False) -> None:
-        if asked or unit.queued or unit.first > unit.began:
+        """Wake the others; `asked`: something may be in the outbox that the unit of work did not queue itself."""
+        if asked or unit.queued:
             self.wake()
+        elif unit.first > unit.began:
+            self.wake.later()
 
     async def _read(self, events: Sequence[Received]) -> Sequence[Received]:
         """Return the events, decrypted as far as possible now, with those marked that were removed before."""

@@ -23,8 +23,12 @@ class Wake:
         self._timer: asyncio.TimerHandle | None = None
 
     def __call__(self) -> None:
-        """Wake them after a write. Called on the event loop."""
+        """Wake them after a write that may have put something into the outbox. Called on the event loop."""
         self.dispatcher.set()
+        self.later()
+
+    def later(self) -> None:
+        """Wake them after any other write: the dispatcher finds nothing new."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SOON_S, self._wake_others)
 

@@ -62,15 +62,17 @@ class Digester:
         self._clock = clock
         self._at = at
         self._zone = ZoneInfo(zone)
+        self._done = ""  # the newest day whose digest we know to be queued
 
     async def look(self) -> None:
         """Queue today's digests if it is time and it was not done yet."""
         day = self._day()
-        if not self._at:
+        if not self._at or self._done >= day:
             return
         async with self._database.read() as db:
             done = await queries.get_meta(db, DIGEST)
             if done is not None and done >= day:
+                self._done = done
                 return
             tells = [] if done is None else [*await self._tells(db), *await self._trials(db, done, day)]
             if done is not None and _week(done) != _week(day):

@@ -25,6 +25,7 @@ from moderation.model.facts import OF_ROOMS, Fact, TaskOpened
 from moderation.policy import Policy
 from moderation.rooms import measures
 from storage import queries
+from storage.queries import NextTimes
 
 from .due_verification import VerificationDue
 
@@ -52,16 +53,15 @@ class Due:
         self._clock = clock
         self._verification = VerificationDue(knowledge, policy, clock, spared)
 
-    async def any(self, db: AsyncConnection, people_ms: int) -> bool:
+    def any(self, next_: NextTimes, people_ms: int) -> bool:
         """Tell whether anything is due, if people could act until `people_ms`; 0: of measures only."""
-        next_, now = await queries.next_times(db), self._clock()
+        now = self._clock()
         if next_.sanction <= now or next_.order <= min(now, people_ms):
             return True
         return bool(people_ms) and (next_.case <= people_ms or self._verification.next(next_) <= now)
 
-    async def next(self, db: AsyncConnection, *, cases: bool) -> int:
+    def next(self, next_: NextTimes, *, cases: bool) -> int:
         """Return when something is due next, in milliseconds since 1970 UTC."""
-        next_ = await queries.next_times(db)
         of_people = (next_.order, next_.case, self._verification.next(next_)) if cases else ()
         times: tuple[int, ...] = (next_.sanction, *of_people)
         return min(times)

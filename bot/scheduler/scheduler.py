@@ -88,6 +88,8 @@ class Scheduler:
         self._removed_on = -1  # the day on which expired things were last closed and removed
         self._doubted: Doubt | None = None  # what was last said about the clock
         self._overwritten_at = 0
+        self._times: queries.NextTimes  # at which something is due, as they were read last
+        self._noted_ms: int | None = None  # until when people were heard, likewise
         self._awake = pipeline.wake.scheduler
 
     async def run(self) -> None:
@@ -95,14 +97,16 @@ class Scheduler:
         while True:
             self._awake.clear()
             await self.do_what_is_due()
-            pause_s = await self._pause_s()
+            pause_s = self._pause_s()
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):  # not wait_for, which in 3.11 can swallow being cancelled
                     await self._awake.wait()
 
     async def do_what_is_due(self) -> int:
         """Do what is due. Return how many things that were."""
-        count = await self._see_to_it(await self._people_ms())
+        await self._read_times()
+        if count := await self._see_to_it(await self._people_ms()):
+            await self._read_times()
         await self._spool.pick_up()
         await self._pipeline.journal.checkpoint()
         await self._closer.look()
@@ -165,20 +169,18 @@ class Scheduler:
         if self._presence.lost:
             return 0
         await self._make_sure()
-        heard_ms, pauses = self._presence.heard_ms, self._presence.pauses()
-        async with self._database.read() as db:
-            last = await heartbeat.last_noted(db)
+        heard_ms, pauses, last = self._presence.heard_ms, self._presence.pauses(), self._noted_ms
         facts = heartbeat.pause_facts(pauses)
         if facts or last is None or abs(heard_ms - last) >= heartbeat.BEAT_MS:
             await self._pipeline.commit(facts, also=partial(heartbeat.note, heard_ms=heard_ms))
+            await self._read_times()
         return 0 if self._behind() else heard_ms
 
     async def _make_sure(self) -> None:
         """Ask the homeserver whether it is there now, if by the clock something of people is due."""
         asked_ms = self._clock()
-        async with self._database.read() as db:
-            if not await self._due.any(db, asked_ms):
-                return
+        if not self._due.any(self._times, asked_ms):
+            return
         try:
             await self._ask()
         except Unreachable:
@@ -187,6 +189,12 @@ class Scheduler:
             return
         else:
             self._presence.confirmed(asked_ms, self._clock())
+        await self._read_times()
+
+    async def _read_times(self) -> None:
+        """Read when something is due, and until when people were last heard. A later write wakes us."""
+        async with self._database.read() as db:
+            self._times, self._noted_ms = await queries.next_times(db), await heartbeat.last_noted(db)
 
     async def _close_cases(self) -> None:
         """Close the cases that can no longer be appealed, some at a time."""
@@ -194,18 +202,16 @@ class Scheduler:
             pass
 
     async def _see_to_it(self, people_ms: int) -> int:
-        async with self._database.read() as db:
-            if not await self._due.any(db, people_ms):
-                return 0
+        if not self._due.any(self._times, people_ms):
+            return 0
 
         def groups(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
             return self._due.groups(db, people_ms)
 
         return await self._pipeline.commit_with(groups)
 
-    async def _pause_s(self) -> float:
-        async with self._database.read() as db:
-            due = await self._due.next(db, cases=not self._presence.lost and not self._behind())
+    def _pause_s(self) -> float:
+        due = self._due.next(self._times, cases=not self._presence.lost and not self._behind())
         now = self._clock()
         midnight = DAY_MS - now % DAY_MS
         shortest = SHORTEST_MS if due > now else UNSURE_MS

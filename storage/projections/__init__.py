@@ -35,6 +35,7 @@ from .common import (
     UNREAD,
     WAVE,
     get_meta,
+    get_metas,
     person_of,
     project,
     set_all_meta,

@@ -57,6 +57,12 @@ async def get_meta(db: AsyncConnection, key: str) -> str | None:
     return str(found) if found is not None else None
 
 
+async def get_metas(db: AsyncConnection, *keys: str) -> list[str | None]:
+    """Return several stored values of the deployment, in order."""
+    found = await rows_of(db, *((_META, {"key": key}) for key in keys))
+    return [str(rows[0].value) if rows else None for rows in found]
+
+
 async def set_meta(db: AsyncConnection, key: str, value: str) -> None:
     """Remember one value of the deployment, such as the policy in force."""
     await set_all_meta(db, {key: value})

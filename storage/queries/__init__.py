@@ -6,7 +6,7 @@ Rules kept here:
 Left to others: caching what was read (`bot/pipeline/view_cache.py`), writing (`storage/projections/`).
 """
 
-from storage.projections import get_meta
+from storage.projections import get_meta, get_metas
 from storage.state.owner_choices import any_asks
 
 from .accounts import communities_of_person, ever_linked, groups_of_person, people_in, person_who_proved, persons_linked

@@ -159,6 +159,8 @@ async def event_at(db: AsyncConnection, record: int) -> Row[tuple[object, ...]] 
 
 async def known_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:
     """Return which of these events are already recorded."""
+    if not ids:
+        return set()
     by_digest = {digest_of(event): event for event in ids}
     rows, old = await rows_of(db, (_KNOWN, {"ids": sql_list_value(ids)}), known_of_old(list(by_digest)))
     return {row.event for row in rows} | {by_digest[row.event] for row in old}

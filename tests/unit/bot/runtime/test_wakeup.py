@@ -21,3 +21,11 @@ async def test_actors_wake_each_time_and_observers_once_for_a_batch() -> None:
             event.clear()
         wake()
         wake.dispatcher.clear()
+
+
+async def test_a_write_that_queued_nothing_wakes_only_those_who_check() -> None:
+    wake = Wake()
+    wake.later()
+    async with asyncio.timeout(120):
+        await asyncio.gather(wake.scheduler.wait(), wake.verification.wait())
+    assert not wake.dispatcher.is_set()
