@@ -9,9 +9,6 @@ ARGS=tests/door` plays all of them on a real one.
 # ruff: noqa: F401 - pytest collects what is imported, with the fixtures of this folder
 import pytest
 
-from tests.door.bot.commands.test_adoption import (
-    test_an_owner_gives_up_standing_above_everybody_and_the_group_goes_on,
-)
 from tests.door.bot.commands.test_measures import test_kicks_and_bans_happen_are_told_and_end
 from tests.door.bot.effects.test_room_measures import (
     test_a_lockdown_silences_members_keeps_strangers_out_and_ends_by_itself,
@@ -20,8 +17,5 @@ from tests.door.bot.identity.test_verification_rooms import (
     test_a_knock_is_admitted_after_a_vouch_or_at_once_if_verified,
 )
 from tests.door.bot.pipeline.test_judge_event import test_each_kind_of_rule_is_found_redacted_and_charged_once
-from tests.door.bot.sync.test_joining import (
-    test_a_bot_that_was_removed_has_left_and_comes_back_under_the_same_code,
-)
 
 pytestmark = pytest.mark.usefixtures("short_waits")

@@ -5,5 +5,5 @@ from tests.door.bot.sync.test_gaps import (
     line,
     short_pages,
     test_a_bot_that_was_removed_while_it_was_away_reads_up_to_its_removal,
-    test_killed_after_each_page_the_bot_goes_on_where_it_was,
 )
+from tests.long.door.bot.sync.test_gaps import test_killed_after_each_page_the_bot_goes_on_where_it_was

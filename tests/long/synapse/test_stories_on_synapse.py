@@ -10,7 +10,10 @@ import pytest
 from tests.door.bot.bot_rooms.test_company_in_a_direct_room import (
     test_the_bot_leaves_says_why_and_speaks_in_a_room_of_two_again,
 )
-from tests.door.bot.commands.test_adoption import test_an_owner_of_an_adopted_room_is_demoted_like_anybody
+from tests.door.bot.commands.test_adoption import (
+    test_an_owner_gives_up_standing_above_everybody_and_the_group_goes_on,
+    test_an_owner_of_an_adopted_room_is_demoted_like_anybody,
+)
 from tests.door.bot.commands.test_measures import (
     test_a_level_changed_by_hand_is_set_again_twice_then_left_alone_and_told,
 )
@@ -50,6 +53,7 @@ from tests.door.bot.sync.test_followed_spaces import (
     test_decisions_count_in_all_rooms_that_a_space_lists,
 )
 from tests.door.bot.sync.test_joining import (
+    test_a_bot_that_was_removed_has_left_and_comes_back_under_the_same_code,
     test_a_person_who_joins_during_entry_counts_as_joined,
     test_a_room_without_enough_power_is_observed_until_the_power_is_given,
     test_a_space_is_not_joined_and_the_inviter_is_told_why,

@@ -11,7 +11,7 @@ import pytest
 
 from bot.matrix.sync_filter import SYNC_FILTER
 from bot.sync import backfill, sync_loop
-from moderation.model.facts import CaseMoved, CaseOpened, NotSeen
+from moderation.model.facts import CaseMoved, NotSeen
 from tests.fakes.bad_line import BadLine
 from tests.fakes.http_stub import Answer
 from tests.people.client import Client
@@ -65,39 +65,12 @@ def lost(bot: ServedBot) -> list[NotSeen]:
     return [fact for fact in bot.facts(NotSeen) if fact.what != "down"]
 
 
-async def test_killed_after_each_page_the_bot_goes_on_where_it_was(theatre: Theatre, line: BadLine) -> None:
-    scene = await _away(theatre)
-    said = await _talk(scene)
-    bot, kills = scene.bot, 0
-    page = line.silence(MESSAGES)
-
-    def is_further(where: object) -> bool:
-        nonlocal page
-        if _where(bot) == where and page.met:  # let this page through, and keep the next one back
-            line.clear()
-            page = line.silence(MESSAGES)
-        return _where(bot) != where
-
-    bot.start()
-    await bot.until(lambda: _where(bot), "the gap")
-    while where := _where(bot):
-        await bot.until(lambda where=where: is_further(where), "another page")  # type: ignore[misc]
-        await bot.crash()
-        bot.start()
-        kills += 1
-    line.clear()
-    assert kills > 8  # on the way back and on the way forth
-    await _all_in_order(scene, said)
-    assert lost(bot) == []
-    assert [fact.subject for fact in bot.facts(CaseOpened)] == [scene.members[0].user]
-
-
 async def test_network_faults_between_pages_lose_or_double_nothing(theatre: Theatre, line: BadLine) -> None:
-    scene = await _away(theatre)
-    said = await _talk(scene)
+    scene = await away(theatre)
+    said = await talk(scene)
     trouble = line.trouble(MESSAGES, *BAD, Answer(502), *BAD)
     scene.bot.start()
-    await _all_in_order(scene, said)
+    await all_in_order(scene, said)
     assert trouble.met == 2 * len(BAD) + 1
     assert lost(scene.bot) == []
 
@@ -111,7 +84,7 @@ async def test_a_room_behind_delays_no_other_room_and_makes_nobody_late(theatre:
     await manager.react(scene.desk, card.id, "✅")
     for n in range(12):
         await manager.send_text(scene.desk, f"that was {n}")
-    said = await _talk(scene)
+    said = await talk(scene)
     trouble = line.trouble(MESSAGES, Answer(502), always=True)
     elsewhere = await theatre.room(bot, scene.owner, [manager], [ann], opened=False)
     bot.ahead_ms = 60_000  # the deadline has passed
@@ -127,7 +100,7 @@ async def test_a_room_behind_delays_no_other_room_and_makes_nobody_late(theatre:
     await bot.until(lambda: bot.rows("SELECT 1 FROM gap_events WHERE event = ?", regretted), "its delivery")
     await ann.redact(scene.room, regretted)
     line.clear()
-    await _all_in_order(scene, said | {regretted})
+    await all_in_order(scene, said | {regretted})
     assert bot.record_of(regretted).parts[0]["body"] == "I should not say this"
     await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "both rooms to be level")
     assert bot.rows("SELECT 1 FROM gap_events") == []
@@ -137,8 +110,8 @@ async def test_a_room_behind_delays_no_other_room_and_makes_nobody_late(theatre:
 
 
 async def test_a_missing_page_is_recorded_and_the_rest_is_read(theatre: Theatre, line: BadLine) -> None:
-    scene = await _away(theatre)
-    said = await _talk(scene)
+    scene = await away(theatre)
+    said = await talk(scene)
     bot = scene.bot
     forbidden = Answer(403, json={"errcode": "M_FORBIDDEN", "error": "that far back you may not look"})
     trouble = line.trouble(MESSAGES + ".*from=", forbidden)  # the second page on the way back
@@ -160,8 +133,8 @@ async def test_a_missing_page_is_recorded_and_the_rest_is_read(theatre: Theatre,
 
 
 async def test_a_bot_that_was_removed_while_it_was_away_reads_up_to_its_removal(theatre: Theatre) -> None:
-    scene = await _away(theatre)
-    said = await _talk(scene)
+    scene = await away(theatre)
+    said = await talk(scene)
     bot, owner = scene.bot, scene.owner
     await owner.request("POST", "rooms", scene.room, "kick", json={"user_id": bot.user})
     after = await owner.send_text(scene.room, "now we are alone")
@@ -180,7 +153,7 @@ async def test_a_message_that_stands_before_a_known_one_at_the_end_of_a_page_is_
     theatre: Theatre, line: BadLine, more: int
 ) -> None:
     """Pages have events of people who write at once in another order than answers of `/sync`."""
-    scene = await _away(theatre)
+    scene = await away(theatre)
     bot, count = scene.bot, 2 * backfill.PAGE + more
     said = [await scene.members[0].send_text(scene.room, f"number {n}") for n in range(count)]
     *_, known, first = (await scene.owner.messages(scene.room, limit=1000))[: 1 - count]
@@ -194,8 +167,8 @@ async def test_a_message_that_stands_before_a_known_one_at_the_end_of_a_page_is_
 
 async def test_a_message_that_was_delivered_and_stands_on_no_page_is_recorded(theatre: Theatre, line: BadLine) -> None:
     """It stands far back if another server began its branch of the room long ago."""
-    scene = await _away(theatre)
-    said = await _talk(scene)
+    scene = await away(theatre)
+    said = await talk(scene)
     bot = scene.bot
     trouble = line.trouble(MESSAGES, Answer(502), always=True)
     bot.start()
@@ -216,7 +189,7 @@ async def test_a_page_that_does_not_come_holds_up_others_for_a_moment(
     """The last look at a room has two pages if few known events stand on the newest one."""
     monkeypatch.setattr(backfill, "OTHERS_WAIT_S", 0.1)
     monkeypatch.setattr(backfill.Gaps, "_look", lambda gaps, gap: gaps._catch_up(gap, ()))
-    scene = await _away(theatre)
+    scene = await away(theatre)
     bot = scene.bot
     said = [await scene.members[0].send_text(scene.room, f"number {n}") for n in range(backfill.PAGE - 1)]
     room = {**SYNC_FILTER["room"], "timeline": {"limit": 1, "lazy_load_members": True}}
@@ -229,7 +202,7 @@ async def test_a_page_that_does_not_come_holds_up_others_for_a_moment(
 
 
 async def test_state_that_is_newer_than_the_answer_hides_no_gap(theatre: Theatre, line: BadLine) -> None:
-    scene = await _away(theatre)
+    scene = await away(theatre)
     bot, (ann, *_) = scene.bot, scene.members
     said = [await ann.send_text(scene.room, "number 0")]
     told: list[str] = []
@@ -252,7 +225,7 @@ async def test_state_that_is_newer_than_the_answer_hides_no_gap(theatre: Theatre
     said.append(await scene.owner.set_state(scene.room, "m.room.topic", {"topic": "now"}))
     said += [await ann.send_text(scene.room, f"number {n}") for n in range(16, 21)]
     line.clear()
-    await _all_in_order(scene, set(said))
+    await all_in_order(scene, set(said))
 
 
 def _exchanged(one: dict[str, Any], other: dict[str, Any], body: bytes) -> bytes:
@@ -268,7 +241,7 @@ def _without(event: str, body: bytes) -> bytes:
     return json.dumps(answer).encode()
 
 
-async def _away(theatre: Theatre) -> Scene:
+async def away(theatre: Theatre) -> Scene:
     """Create a room with three members, and stop its bot."""
     scene = await theatre.scene(members=3)
     await _sleeps(scene)
@@ -286,7 +259,7 @@ def _path(room: str) -> str:
     return MESSAGES.replace("[^/]*", quote(room, safe=""))
 
 
-async def _talk(scene: Scene, each: int = 14) -> set[str]:
+async def talk(scene: Scene, each: int = 14) -> set[str]:
     """Let everybody talk at once, more than fits into one answer; one message breaks a rule."""
 
     async def one(who: Client, words: str) -> list[str]:
@@ -298,17 +271,11 @@ async def _talk(scene: Scene, each: int = 14) -> set[str]:
     return {event for part in parts for event in part}
 
 
-def _where(bot: ServedBot) -> list[tuple[object, ...]]:
-    """Return how far the reading of gaps has come; empty if nothing is left to read."""
-    there = "FROM gap_pages p WHERE p.room = g.room"
-    return bot.rows(f"SELECT room, bottom, (SELECT max(n) {there}), (SELECT count(*) {there}) FROM gaps g")
-
-
 async def _timeline(scene: Scene) -> list[str]:
     return [event["event_id"] for event in await scene.owner.messages(scene.room, limit=1000)]
 
 
-async def _all_in_order(scene: Scene, said: set[str]) -> None:
+async def all_in_order(scene: Scene, said: set[str]) -> None:
     bot = scene.bot
     last = await scene.owner.send_text(scene.room, "the last word")
     await bot.has(*said, last)
