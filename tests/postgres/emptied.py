@@ -15,7 +15,8 @@ from typing import Any
 
 import psycopg
 
-_OURS = "'answerable', 'public'"  # the schemas of a database that was just made
+_TABLES = "'answerable', 'answerable_shared'"  # the schemas whose tables are emptied
+_OURS = f"{_TABLES}, 'public'"  # the schemas of a database that was just made
 _MOST_BYTES = 64 * 1024  # of a table: less than the ten pages that the planner takes every new table for
 _END_SESSIONS = """
 SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
@@ -23,20 +24,22 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 _EMPTY = f"""
 DO $$
-DECLARE found record;
+DECLARE
+    found record;
+    ours oid[] = ARRAY(SELECT oid FROM pg_namespace WHERE nspname IN ({_TABLES}));
 BEGIN
     FOR found IN SELECT nspname FROM pg_namespace
         WHERE nspname NOT IN ({_OURS}, 'information_schema') AND NOT starts_with(nspname, 'pg_')
     LOOP EXECUTE format('DROP SCHEMA %I CASCADE', found.nspname); END LOOP;
     FOR found IN SELECT c.oid::regclass AS name, pg_relation_size(c.oid) AS size FROM pg_class c
-        WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace('answerable') AND c.relname <> 'alembic_version'
+        WHERE c.relkind = 'r' AND c.relnamespace = ANY (ours) AND c.relname <> 'alembic_version'
         ORDER BY EXISTS (SELECT FROM pg_constraint WHERE conrelid = c.oid AND contype = 'f') DESC
     LOOP
         IF found.size > {_MOST_BYTES} THEN RAISE EXCEPTION '% has grown', found.name; END IF;
         IF found.size > 0 THEN EXECUTE format('DELETE FROM %s', found.name); END IF;
     END LOOP;
     PERFORM setval(oid::regclass, 1, false) FROM pg_class
-        WHERE relkind = 'S' AND relnamespace = to_regnamespace('answerable');
+        WHERE relkind = 'S' AND relnamespace = ANY (ours);
 END $$
 """
 _CATALOGUE = f"""
@@ -51,7 +54,7 @@ SELECT md5(string_agg(said, ' ' ORDER BY said)) FROM (
     UNION ALL SELECT concat_ws(' ', 'constraint', oid, xmin) FROM pg_constraint
         WHERE connamespace IN (SELECT oid FROM schemas)
     UNION ALL SELECT concat_ws(' ', 'trigger', oid, xmin) FROM pg_trigger WHERE tgrelid IN (SELECT oid FROM tables)
-    UNION ALL SELECT concat_ws(' ', 'function', oid, xmin) FROM pg_proc
+    UNION ALL SELECT concat_ws(' ', 'function', oid, p) FROM pg_proc p  -- each leader replaces one by the same
         WHERE pronamespace IN (SELECT oid FROM schemas)
     UNION ALL SELECT concat_ws(' ', 'type', oid, xmin) FROM pg_type WHERE typnamespace IN (SELECT oid FROM schemas)
     UNION ALL SELECT concat_ws(' ', 'statistics', starelid, staattnum) FROM pg_statistic

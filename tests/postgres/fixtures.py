@@ -28,7 +28,7 @@ def postgres_url(postgres: Databases) -> Iterator[str]:
 
 @pytest.fixture
 def postgres_tables_url(postgres: Databases) -> Iterator[str]:
-    """Provide the address of a new database with the tables of a deployment, all empty."""
+    """Provide the address of a new database with the tables of a deployment, and those that all share, all empty."""
     with postgres.with_tables() as url:
         yield url
 

@@ -24,6 +24,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from storage.database import shared_tables
 from storage.database.place import DatabasePlace
 from storage.database.postgresql import migrate
 from tests.postgres import keeper
@@ -73,7 +74,7 @@ class Databases:
 
     @contextmanager
     def with_tables(self) -> Iterator[str]:
-        """Provide a database with the tables of a deployment, all empty; its address."""
+        """Provide a database with the tables of a deployment, and those that all share, all empty; its address."""
         name = self._emptied() or self._made(self._with_empty_tables())
         try:
             yield self.url(name)
@@ -96,6 +97,7 @@ class Databases:
                 connection.execute(f'CREATE DATABASE "{self._template}" TEMPLATE "{EMPTY}" STRATEGY FILE_COPY')
             migrate(DatabasePlace(Path(), SecretStr(self.url(self._template))))
             with psycopg.connect(self.url(self._template)) as connection:
+                shared_tables.make(connection)
                 self._new = catalogue(connection)
         return self._template
 
