@@ -21,6 +21,7 @@ from bot.crypto.key_backup import KeyBackup
 from bot.crypto.machine import CryptoMachine
 from bot.matrix.errors import Answered, LoggedOut, RateLimited, Unreachable
 from bot.runtime.clock import Clock
+from moderation.values.durations import HOUR_MS
 from moderation.values.ids import RoomId
 
 from .comparison_inbox import ComparisonInbox
@@ -62,6 +63,7 @@ class KeyUpkeep:
         self._was_ready = False  # they were in order when they were last examined
         self._doubted = False  # they were not in order; a very recent change may show only at the second look
         self._backup = ""  # the version of the backup, if it is ours; "" if unknown
+        self._gave_up_in = -1  # the hour, counted from 1970, in which events were last given up
 
     async def run(self) -> None:
         """Maintain our keys until cancelled."""
@@ -171,14 +173,22 @@ class KeyUpkeep:
             return
         self._backup = str((await self._machine.requests.backup() or {}).get("version", ""))
 
+    async def _give_up(self) -> None:
+        """Let go of events that have waited for their key for too long; once an hour is enough."""
+        hour = self._clock() // HOUR_MS
+        if hour == self._gave_up_in:
+            return
+        if over := await self._machine.given_up(self._clock() - WAIT_FOR_KEYS_MS):
+            await self._machine.done([each.event for each in over])
+        self._gave_up_in = hour
+
     async def _tend(self) -> None:
         await self._machine.tend()
         wanted = self._work.wanted
         while wanted:
             await self._machine.request_key(*wanted[0])
             wanted.pop(0)
-        if over := await self._machine.given_up(self._clock() - WAIT_FOR_KEYS_MS):
-            await self._machine.done([each.event for each in over])
+        await self._give_up()
         self._comparisons.heard(self._work.asked)
         self._work.asked.clear()
         await self._back_up()

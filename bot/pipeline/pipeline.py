@@ -274,7 +274,8 @@ class Pipeline:
             async with self.writer.unit_of_work() as unit:
                 for outcome in outcomes:
                     await self._settle(unit, outcome)
-            self._woken_by(unit, asked=bool(asking) or any(outcome.also is not None for outcome in outcomes))
+            more = any(outcome.of_row is not None and outcome.also is not None for outcome in outcomes)
+            self._woken_by(unit, asked=bool(asking) or more)
 
         await self.writer.run_exclusive(work())
 

@@ -12,6 +12,7 @@ Left to others: what is written (`pipeline.py`, `process_facts.py`), catching up
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.values.errors import Broken
 from storage import queries
 from storage.database.database import Database
-from storage.database.rows import make_changes
+from storage.database.rows import after_changes
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
 from storage.projections import set_all_meta
@@ -95,8 +96,7 @@ class Writer:
     async def write_staged(self, unit: UnitOfWork) -> None:
         """Write what is staged to the journal now, after all changes before it: one that fails must not follow it."""
         if unit.staged:
-            await make_changes(unit.db)
-            first = await self.write(unit.staged)
+            first = await after_changes(unit.db, partial(self._append, unit.staged))
             assert first == unit.first, "somebody else wrote to the journal"
             unit.written()
 

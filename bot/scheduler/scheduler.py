@@ -194,7 +194,8 @@ class Scheduler:
     async def _read_times(self) -> None:
         """Read when something is due, and until when people were last heard. A later write wakes us."""
         async with self._database.read() as db:
-            self._times, self._noted_ms = await queries.next_times(db), await heartbeat.last_noted(db)
+            self._times, noted = await queries.next_times_and_meta(db, heartbeat.ALIVE)
+        self._noted_ms = int(noted) if noted else None
 
     async def _close_cases(self) -> None:
         """Close the cases that can no longer be appealed, some at a time."""

@@ -14,7 +14,7 @@ Left to others: compiling (`statements.py`), settings of the session (`server.py
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
 from psycopg.adapt import Buffer, Dumper, Loader
@@ -30,6 +30,8 @@ from .engine import TableConnection, TableEngine
 from .put_off import PutOff
 from .rows import Asked, Rows
 from .statements import MOST, Result, Statements
+
+T = TypeVar("T")
 
 STATEMENTS = Statements(postgresql_types.StatementDialect(paramstyle="numeric_dollar"))  # type: ignore[no-untyped-call]
 Step = tuple[str, Sequence[object]]  # a statement and its values
@@ -152,10 +154,11 @@ class PostgresqlConnection(TableConnection):
         if self._beginning() or self._put_off:
             await self._run([])
 
-    async def make_changes(self) -> None:
-        """Make the changes that were put off now."""
+    async def after_changes(self, work: Callable[[], T]) -> T:
+        """Make the changes that were put off, then do `work` in some thread."""
         if self._put_off:
             await self._run([])
+        return await asyncio.get_running_loop().run_in_executor(None, work)
 
     async def _put_these_off(self, steps: Sequence[Step]) -> None:
         if self._put_off.add(steps):

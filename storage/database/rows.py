@@ -8,13 +8,14 @@ Left to others: running them (`sqlite_driver.py`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import CompoundSelect, Insert, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 Query = Select[Any] | CompoundSelect[Any] | Insert
 Asked = tuple[Query, Mapping[str, object]]  # a statement built once, with named parameters; and their values
+T = TypeVar("T")
 Rows = Sequence[Any]  # with the names of the columns
 
 
@@ -24,8 +25,8 @@ class ManyAtOnce(Protocol):
     async def rows_of(self, asked: Sequence[Asked]) -> list[Rows]:
         """Run statements, and return the rows of each, in order."""
 
-    async def make_changes(self) -> None:
-        """Make the changes that wait for the next query or the commit now."""
+    async def after_changes(self, work: Callable[[], T]) -> T:
+        """Make the changes that wait for the next query or the commit now, then do `work` in some thread."""
 
     async def rows_then(
         self, asked: Sequence[Asked], then: Callable[[list[Rows]], Sequence[Asked]]
@@ -44,9 +45,12 @@ async def value_of(db: AsyncConnection, query: Query, values: Mapping[str, objec
     return rows[0][0] if rows else None
 
 
-async def make_changes(db: AsyncConnection) -> None:
-    """Make the changes that wait for the next query or the commit now, so that an error of theirs is raised here."""
-    await cast(ManyAtOnce, db).make_changes()
+async def after_changes(db: AsyncConnection, work: Callable[[], T]) -> T:
+    """Make the changes that wait for the next query or the commit now, then do `work`, which may block.
+
+    An error of a change is raised here, and `work` is not begun. It is called in another thread.
+    """
+    return await cast(ManyAtOnce, db).after_changes(work)
 
 
 async def rows_then(

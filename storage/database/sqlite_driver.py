@@ -17,7 +17,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from sqlalchemy import Insert
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
@@ -35,6 +35,7 @@ _FREE_PAGES = 1_000
 _GIVEN_AT_ONCE = 250
 BUSY_MS = 5_000
 STATEMENTS = Statements(SQLiteDialect_aiosqlite())
+T = TypeVar("T")
 
 
 class _Change(NamedTuple):
@@ -147,6 +148,11 @@ class SqliteConnection(TableConnection):
         if self._put_off:
             await self.hand_over(_nothing_more)
 
+    async def after_changes(self, work: Callable[[], T]) -> T:
+        """Make the changes that were put off, then do `work`, in one hand-over."""
+        done: T = await self.hand_over(_only, work)
+        return done
+
     async def rows_of(self, asked: Sequence[Asked]) -> list[Rows]:
         """Run statements in one hand-over, and return the rows of each, in order."""
         if self._is_writer and all(isinstance(statement, Insert) for statement, _ in asked):
@@ -206,6 +212,11 @@ def _change_and(
 
 def _nothing_more(_: sqlite3.Connection) -> None:
     """Do nothing after the changes."""
+
+
+def _only(_: sqlite3.Connection, work: Callable[[], T]) -> T:
+    """Do what needs no connection."""
+    return work()
 
 
 def _commit_unless(connection: sqlite3.Connection, given_up: threading.Event) -> None:

@@ -41,7 +41,7 @@ def without_marks(content: Mapping[str, Json]) -> dict[str, Json]:
 # Statements that each message may need are built once: building one takes longer than running it.
 PERSON = select(schema.accounts.c.person).where(schema.accounts.c.user == bindparam("user"))
 _INSERTS = {table: insert(table) for table in schema.metadata.tables.values()}
-_META = select(schema.meta.c.value).where(schema.meta.c.key == bindparam("key"))
+META = select(schema.meta.c.value).where(schema.meta.c.key == bindparam("key"))
 _NEW_META = upsert(schema.meta)
 _SET_META = _NEW_META.on_conflict_do_update(index_elements=["key"], set_={"value": _NEW_META.excluded.value})
 
@@ -53,13 +53,13 @@ async def person_of(db: AsyncConnection, user: UserId) -> str:
 
 async def get_meta(db: AsyncConnection, key: str) -> str | None:
     """Return one stored value of the deployment."""
-    found = await value_of(db, _META, {"key": key})
+    found = await value_of(db, META, {"key": key})
     return str(found) if found is not None else None
 
 
 async def get_metas(db: AsyncConnection, *keys: str) -> list[str | None]:
     """Return several stored values of the deployment, in order."""
-    found = await rows_of(db, *((_META, {"key": key}) for key in keys))
+    found = await rows_of(db, *((META, {"key": key}) for key in keys))
     return [str(rows[0].value) if rows else None for rows in found]
 
 

@@ -64,7 +64,7 @@ from .desks import (
     wanted_desk,
 )
 from .dossiers import Approver, Dossier, all_approvers, all_dossiers, dossier_view, hidden_from, offences_of
-from .due import NextTimes, next_times
+from .due import NextTimes, next_times, next_times_and_meta
 from .duty import answers_for, away_now, duty_of, owners_of, waiting_for
 from .events import (
     event_at,

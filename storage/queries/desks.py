@@ -8,11 +8,11 @@ from moderation.rooms.desks import DeskView, Staff
 from moderation.values.ids import CaseNumber, EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power
 from storage import schema
-from storage.database.rows import rows_of, value_of
+from storage.database.rows import Asked, Rows, rows_of, rows_then, value_of
 from storage.projections.upgraded_rooms import MOVED
 from storage.schema.case_tables import WAITS
 
-from .people import memberships
+from .people import asking_who_is_there
 from .rooms import ACTIVE_GROUP, power_of
 
 _COMING = ("join", "invite", MOVED)
@@ -28,12 +28,17 @@ _SHOWN = (
 
 async def staff_of(db: AsyncConnection, room: RoomView, bot: UserId) -> Staff:
     """Return the owners and managers of a room who are in it or on their way."""
-    return await _staff(db, room.room, room.power, bot)
+    [there] = await rows_of(db, _asking_for_staff(room.room, room.power, bot))
+    return _staff_among(room.room, room.power, there)
 
 
-async def _staff(db: AsyncConnection, room: RoomId, power: Power, bot: UserId) -> Staff:
-    owners = power.owners()
-    there = await memberships(db, room, (owners | power.managers()) - {bot})
+def _asking_for_staff(room: RoomId, power: Power, bot: UserId) -> Asked:
+    return asking_who_is_there(room, (power.owners() | power.managers()) - {bot})
+
+
+def _staff_among(room: RoomId, power: Power, rows: Rows) -> Staff:
+    """Return the staff of a room from the rows of `_asking_for_staff`."""
+    owners, there = power.owners(), dict(rows)
     people = frozenset(user for user, membership in there.items() if membership in _COMING)
     return Staff(room, owners & people, people, frozenset(user for user in people if there[user] == "join"))
 
@@ -46,18 +51,26 @@ async def desk_used_by(db: AsyncConnection, room: RoomId, bot: UserId) -> DeskVi
 
 async def desk_view(db: AsyncConnection, code: GroupCode, bot: UserId) -> DeskView | None:
     """Return the desk with this code, unless the bot has left it."""
-    desks, shown = await rows_of(db, (_DESK, {"code": code}), (_SHOWN, {"code": code}))
+    powers: list[Power] = []  # of the rooms it shows
+
+    def about_them(first: list[Rows]) -> list[Asked]:
+        desks, shown = first
+        powers.extend(power_of(row.created, row.levels, bot) for row in shown if desks)
+        staff = [_asking_for_staff(RoomId(row.room), power, bot) for row, power in zip(shown, powers, strict=False)]
+        return [*staff, *(asking_who_is_there(RoomId(desk.room)) for desk in desks[:1])]
+
+    (desks, shown), found = await rows_then(db, ((_DESK, {"code": code}), (_SHOWN, {"code": code})), about_them)
     if not desks:
         return None
-    desk = desks[0].room
     users: list[Staff] = []
     former: list[Staff] = []
-    for row in shown:
-        staff = await _staff(db, RoomId(row.room), power_of(row.created, row.levels, bot), bot)
+    *staffs, members = found
+    for row, power, rows in zip(shown, powers, staffs, strict=True):
+        staff = _staff_among(RoomId(row.room), power, rows)
         (users if row.desk == code and row.condition != "left" else former).append(staff)
-    there = await memberships(db, RoomId(desk))
+    there = dict(members)
     return DeskView(
-        RoomId(desk),
+        RoomId(desks[0].room),
         code,
         tuple(users),
         tuple(former),

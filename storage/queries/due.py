@@ -1,12 +1,14 @@
 """The next time at which something is due: one look for all of it, since the scheduler asks after every write."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import schema
-from storage.database.rows import rows_of
+from storage.database.rows import Rows, rows_of
+from storage.projections.common import META
 
 from .sanctions import ASKED_OF_PEOPLE, LASTING_KINDS
 
@@ -39,7 +41,16 @@ class NextTimes:
 
 async def next_times(db: AsyncConnection) -> NextTimes:
     """Return when something is due next."""
-    found = await rows_of(db, *((each, {}) for each in _TIMES))
+    return _next_times(await rows_of(db, *((each, {}) for each in _TIMES)))
+
+
+async def next_times_and_meta(db: AsyncConnection, key: str) -> tuple[NextTimes, str | None]:
+    """Return when something is due next, and one stored value of the deployment."""
+    *times, stored = await rows_of(db, *((each, {}) for each in _TIMES), (META, {"key": key}))
+    return _next_times(times), str(stored[0].value) if stored else None
+
+
+def _next_times(found: Sequence[Rows]) -> NextTimes:
     sanction, order, due, remind, newest = (rows[0].time for rows in found)
     return NextTimes(
         sanction=sanction or NEVER,

@@ -56,11 +56,15 @@ async def rooms_ever_in(db: AsyncConnection, user: UserId) -> frozenset[RoomId]:
 
 async def memberships(db: AsyncConnection, room: RoomId, among: Collection[UserId] | None = None) -> dict[UserId, str]:
     """Return everybody who is or was in a room, or those of them who are `among` some people, with their membership."""
-    if among is None:
-        [rows] = await rows_of(db, (_THERE, {"room": room}))
-    else:
-        [rows] = await rows_of(db, (_SOME_THERE, {"room": room, "among": sql_list_value(sorted(among))}))
+    [rows] = await rows_of(db, asking_who_is_there(room, among))
     return dict(rows)
+
+
+def asking_who_is_there(room: RoomId, among: Collection[UserId] | None = None) -> Asked:
+    """Return the question that `memberships` asks."""
+    if among is None:
+        return _THERE, {"room": room}
+    return _SOME_THERE, {"room": room, "among": sql_list_value(sorted(among))}
 
 
 async def is_or_was_in(db: AsyncConnection, room: RoomId, user: UserId, since_ms: int) -> bool:

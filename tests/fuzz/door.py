@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from structlog.testing import capture_logs
 
 from bot.config.config import Config, parse_config
@@ -35,6 +35,7 @@ from moderation.model.facts import ActionTaken, ConsoleCommand, Fact, NoticeGive
 from moderation.values.events import Received
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import queries, schema
+from storage.database.rows import rows_of
 from storage.journal.record import Record
 from storage.journal.verify.verify import verify
 from storage.record_mapping import fact_of_record
@@ -44,6 +45,7 @@ from tests.theatre.rules import grave, no_elephants, tickets
 T = TypeVar("T")
 
 BOT, OPERATOR = UserId("@bot:example.org"), UserId("@op:example.org")
+_QUEUED = select(schema.outbox).where(schema.outbox.c.id > bindparam("after")).order_by(schema.outbox.c.id)
 NOON = 1_795_521_600_000
 HOUR_MS = 3_600_000
 CONFIG = """
@@ -280,9 +282,7 @@ class Door:
 
         async def look() -> list[tuple[int, str, Action]]:
             async with self.stores.database.read() as db:
-                rows = await db.execute(
-                    select(schema.outbox).where(schema.outbox.c.id > after).order_by(schema.outbox.c.id)
-                )
+                [rows] = await rows_of(db, (_QUEUED, {"after": after}))
                 return [(row.id, row.txn, from_json(json.loads(row.action))) for row in rows]
 
         return self.run(look())
