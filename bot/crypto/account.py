@@ -123,6 +123,9 @@ class OurDevice:
 
     def upload(self, db: Db, now_ms: int) -> Upload:
         """Return what the homeserver lacks. Upload it only after this transaction, which stores the new keys."""
+        known = " ".join(str(meta(db, name)) for name in ("published", "one_time_keys", "fallback_wanted"))
+        if meta(db, "lacks_nothing") == known:
+            return Upload({}, first=False)  # nothing has changed since the account was looked at, so it is not loaded
         account = self.load(db)
         first = not self.is_published(db)
         left = int(meta(db, "one_time_keys") or (0 if first else account.max_number_of_one_time_keys))
@@ -132,7 +135,12 @@ class OurDevice:
         if first or meta(db, "fallback_wanted"):
             self._new_fallback(db, account, now_ms)
         self.save(db, account)
-        return Upload(self._body(db, account, first), first)
+        body = self._body(db, account, first)
+        if body:
+            forget(db, "lacks_nothing")
+        else:
+            set_meta(db, "lacks_nothing", known)
+        return Upload(body, first)
 
     def uploaded(self, db: Db, counts: object, now_ms: int) -> None:
         """Note that the homeserver has the uploaded keys."""

@@ -13,6 +13,7 @@ from bot.crypto.account import CURVE, OLM
 from bot.crypto.encoding import b64
 from bot.crypto.olm import SESSIONS_KEPT, UNWEDGE_EVERY_MS
 from bot.crypto.room_keys import Decrypted
+from bot.crypto.store import meta, set_meta
 from tests.examples import tried
 from tests.unit.bot.crypto.conftest import Make
 from tests.unit.bot.crypto.pair import Side
@@ -214,6 +215,27 @@ class TestOneTimeKeys:
         await ann.run(lambda db: ann.ours.note_counts(db, {CURVE: 47}, [], later))
         upload = await ann.run(lambda db: ann.ours.upload(db, later))
         assert len(upload.body["fallback_keys"]) == 1
+
+    async def test_while_nothing_changes_the_account_is_neither_loaded_nor_stored(self, ann: Side) -> None:
+        await ann.run(lambda db: ann.ours.upload(db, ann.now))
+        await ann.run(lambda db: ann.ours.uploaded(db, {CURVE: 50}, ann.now))
+        assert (await ann.run(lambda db: ann.ours.upload(db, ann.now))).body == {}
+        account = await ann.run(lambda db: meta(db, "account"))
+        await ann.run(lambda db: set_meta(db, "account", "cannot be loaded"))
+        assert (await ann.run(lambda db: ann.ours.upload(db, ann.now))).body == {}
+        await ann.run(lambda db: set_meta(db, "account", account or ""))
+        await ann.run(lambda db: ann.ours.note_counts(db, {CURVE: 49}, None, ann.now))
+        assert len((await ann.run(lambda db: ann.ours.upload(db, ann.now))).body["one_time_keys"]) == 1
+
+    async def test_a_fallback_key_whose_upload_was_lost_is_uploaded_again(self, ann: Side) -> None:
+        await ann.run(lambda db: ann.ours.upload(db, ann.now))
+        await ann.run(lambda db: ann.ours.uploaded(db, {CURVE: 50}, ann.now))
+        assert (await ann.run(lambda db: ann.ours.upload(db, ann.now))).body == {}
+        later = ann.now + 3_600_000
+        await ann.run(lambda db: ann.ours.note_counts(db, {CURVE: 50}, [], later))
+        lost = await ann.run(lambda db: ann.ours.upload(db, later))
+        assert lost.body["fallback_keys"]
+        assert await ann.run(lambda db: ann.ours.upload(db, later)) == lost
 
     async def test_invalid_counts_change_nothing(self, ann: Side) -> None:
         await ann.run(lambda db: ann.ours.upload(db, ann.now))
