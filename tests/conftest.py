@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import settings
 
 from tests.examples import tried
@@ -104,6 +105,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ends = [len(quick) * number // workers for number in range(workers + 1)]
     shares = [[*slow[n::workers], *quick[ends[n] : ends[n + 1]]] for n in range(workers)]
     items[:] = [item for share in shares for tests in share for item in tests]
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Let a worker of xdist send one report of a test that passed: those of what came before and after say nothing.
+
+    To send and read one takes as long as many a test. Who asks for the slowest has them all.
+    """
+    if not hasattr(item.config, "workerinput") or item.config.getoption("durations"):
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 def _shared(item: pytest.Item) -> object:
