@@ -66,7 +66,9 @@ def draw_strip(
 def _within(stretches: Sequence[Stretch], since_ms: int, until_ms: int) -> Iterator[Stretch]:
     """Yield the parts of stretches in the time that is drawn."""
     for each in stretches:
-        if each.since_ms < until_ms and each.until_ms > max(each.since_ms, since_ms):
+        if since_ms <= each.since_ms < each.until_ms <= until_ms:
+            yield each  # as most are
+        elif each.since_ms < until_ms and each.until_ms > max(each.since_ms, since_ms):
             yield Stretch(max(each.since_ms, since_ms), min(each.until_ms, until_ms), each.state)
 
 
