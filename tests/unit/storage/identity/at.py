@@ -1,6 +1,7 @@
 """The place of an identity store, on one engine, and what is kept there beside our own code."""
 
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,20 @@ class At:
 
     def sql(self, statement: str, *values: object) -> list[Any]:
         """Do something in the database as somebody who can write to it; return the rows that were asked for."""
-        with closing(open_small_store(place_of(self.place), self.engine.epoch())) as store, store.transaction():
-            found = store.execute(statement, values)
-            return found.fetchall() if statement.startswith("SELECT") else []
+        with self.beside() as sql:
+            return sql(statement, *values)
+
+    @contextmanager
+    def beside(self) -> Iterator[Callable[..., list[Any]]]:
+        """Provide what `sql` does, for many statements in one session, each of which is a transaction."""
+        with closing(open_small_store(place_of(self.place), self.engine.epoch())) as store:
+
+            def sql(statement: str, *values: object) -> list[Any]:
+                with store.transaction():
+                    found = store.execute(statement, values)
+                    return found.fetchall() if statement.startswith("SELECT") else []
+
+            yield sql
 
     def kept(self) -> bytes:
         """Return all that is kept: the files with what was deleted in them, or the rows of all tables."""

@@ -258,13 +258,14 @@ class TestTampering:
     def test_every_byte_of_a_seal_counts(self, store: IdentityStore, at: At) -> None:
         query = "SELECT sealed FROM claim_fields JOIN claims ON id = claim WHERE field = 'name' AND person = ?"
         ((sealed,),) = at.sql(query, ANNA)
-        for place in range(len(sealed)):
-            changed = bytearray(sealed)
-            changed[place] ^= 1
-            at.sql("UPDATE claim_fields SET sealed = ? WHERE sealed = ?", bytes(changed), sealed)
-            with pytest.raises(Broken):
-                store.claims_of(ANNA)
-            at.sql("UPDATE claim_fields SET sealed = ? WHERE sealed = ?", sealed, bytes(changed))
+        with at.beside() as sql:
+            for place in range(len(sealed)):
+                changed = bytearray(sealed)
+                changed[place] ^= 1
+                sql("UPDATE claim_fields SET sealed = ? WHERE sealed = ?", bytes(changed), sealed)
+                with pytest.raises(Broken):
+                    store.claims_of(ANNA)
+                sql("UPDATE claim_fields SET sealed = ? WHERE sealed = ?", sealed, bytes(changed))
         assert len(store.claims_of(ANNA)) == 1
 
     @pytest.mark.usefixtures("two")
