@@ -89,12 +89,15 @@ class Database:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
         """Yield a connection on which all statements see one state, whatever is committed meanwhile."""
-        async with self.read() as connection:
-            await connection.exec_driver_sql(self._engine.snapshot)
+        connection = await self._readers.take()
+        try:
+            await connection.begin_snapshot()
             try:
                 yield connection
             finally:
                 await connection.rollback()
+        finally:
+            await self._readers.give_back(connection)
 
     async def clean(self, *, patience_ms: int | None = None) -> bool:
         """Overwrite or free what was erased or deleted, as far as the engine can.

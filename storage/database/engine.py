@@ -17,6 +17,10 @@ class TableConnection(AsyncConnection):
         """Tell whether it has no transaction and has not been lost."""
         raise NotImplementedError
 
+    async def begin_snapshot(self) -> None:
+        """Begin a transaction in which all statements see one state."""
+        raise NotImplementedError
+
     async def give_back(self) -> None:
         """Give free space that deleted rows left back to the disk, if the engine can; else new rows take it."""
 
@@ -24,7 +28,6 @@ class TableConnection(AsyncConnection):
 class TableEngine(AsyncEngine, ABC):
     """One database, from which connections are opened."""
 
-    snapshot: ClassVar[str]  # begins a transaction that sees one state
     patience_ms: ClassVar[int]  # how long `clean` waits by itself
 
     @abstractmethod

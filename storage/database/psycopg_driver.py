@@ -154,6 +154,10 @@ class PostgresqlConnection(TableConnection):
         if self._beginning() or self._put_off:
             await self._run([])
 
+    async def begin_snapshot(self) -> None:
+        """Begin a transaction whose first query says which state it sees."""
+        await self.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
     async def after_changes(self, work: Callable[[], T]) -> T:
         """Make the changes that were put off, then do `work` in some thread."""
         if self._put_off:
@@ -201,7 +205,6 @@ def _as_of_sqlalchemy() -> Iterator[None]:
 class PostgresqlEngine(TableEngine):
     """An engine that makes such connections."""
 
-    snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     patience_ms = 60_000
 
     def __init__(self, sync_engine: Any, first: str | None = None) -> None:

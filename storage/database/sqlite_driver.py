@@ -148,6 +148,10 @@ class SqliteConnection(TableConnection):
         if self._put_off:
             await self.hand_over(_nothing_more)
 
+    async def begin_snapshot(self) -> None:
+        """Begin a transaction whose first query says which state it sees."""
+        await self.hand_over(_do, False, "BEGIN", ())
+
     async def after_changes(self, work: Callable[[], T]) -> T:
         """Make the changes that were put off, then do `work`, in one hand-over."""
         done: T = await self.hand_over(_only, work)
@@ -178,7 +182,6 @@ class SqliteConnection(TableConnection):
 class SqliteEngine(TableEngine):
     """An engine that makes such connections."""
 
-    snapshot = "BEGIN"
     patience_ms = BUSY_MS
 
     def connect(self) -> SqliteConnection:

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote
@@ -138,7 +138,7 @@ class SimulatedHomeserver(Requests):
             response = found if isinstance(found, web.Response) else _answer(200, found)
         except Refused as refused:
             response = _answer(refused.status, refused.body)
-        response.headers["Date"] = formatdate(self.world.clock() // 1000, usegmt=True)
+        response.headers["Date"] = _date(self.world.clock() // 1000)
         return response if fault is None else await self._fail(request, fault)
 
     def _fault(self, name: str) -> Fault | None:
@@ -260,6 +260,11 @@ async def _body(request: web.BaseRequest) -> Json:
     if not isinstance(body, dict):
         raise Refused(400, "M_BAD_JSON", "Content must be a JSON object.")
     return body
+
+
+@lru_cache(maxsize=100)
+def _date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def _answer(status: int, body: Any) -> web.Response:

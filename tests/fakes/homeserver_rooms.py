@@ -10,7 +10,8 @@ Left to others: the form of an answer (`homeserver_answers.py`), requests (`home
 Specification: Matrix client-server API v1.19, "Rooms", "m.room.power_levels"; room versions 10 to 12.
 """
 
-import secrets
+import base64
+import os
 import time
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -446,7 +447,7 @@ def new_room_id(world: World, version: str) -> str:
 
 
 def _random(count: int) -> str:
-    return secrets.token_urlsafe(count)
+    return base64.urlsafe_b64encode(os.urandom(count)).rstrip(b"=").decode()
 
 
 def _named(name: str, value: str) -> Json:
