@@ -41,7 +41,11 @@ def rows(place: DatabasePlace, sql: str) -> list[tuple[Any, ...]]:
 
 
 def tables(place: DatabasePlace, named: str = "answerable") -> dict[str, list[tuple[Any, ...]]]:
-    return {name: sorted(rows(place, f'SELECT * FROM "{named}"."{name}"')) for name in schema.metadata.tables}
+    with psycopg.connect(**session(place)) as connection:
+        found = {
+            name: connection.execute(f'SELECT * FROM "{named}"."{name}"').fetchall() for name in schema.metadata.tables
+        }
+    return {name: sorted(of_table) for name, of_table in found.items()}
 
 
 def schemas(place: DatabasePlace) -> list[str]:
