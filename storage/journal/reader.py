@@ -28,7 +28,7 @@ class Log:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._firsts: dict[str, int] = {}  # first index of each day, once it has one
+        self._firsts: dict[str, int] = {}  # first index of each closed day; an open one may be given another name
 
     def days(self) -> list[Day]:
         """Return the days there are, oldest first."""
@@ -94,15 +94,15 @@ class Log:
 
     def first_of(self, day: Day) -> int | None:
         """Return the index of a day's first record; None while it has none. Raises `Broken`."""
-        if day.name not in self._firsts:
-            try:
-                index = first_index(day)
-            except (DamagedDay, BadLine) as error:
-                raise Broken(f"{day.path}: the first record cannot be read ({error.code})") from error
-            if index is None:
-                return None
+        if day.name in self._firsts:
+            return self._firsts[day.name]
+        try:
+            index = first_index(day)
+        except (DamagedDay, BadLine) as error:
+            raise Broken(f"{day.path}: the first record cannot be read ({error.code})") from error
+        if index is not None and day.closed:
             self._firsts[day.name] = index
-        return self._firsts[day.name]
+        return index
 
     def starts(self) -> list[tuple[Day, int]]:
         """Return the days that have records, each with the index of its first. Raises `Broken`."""

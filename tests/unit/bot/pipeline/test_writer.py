@@ -39,6 +39,8 @@ async def test_after_a_failed_turn_nobody_else_begins(
 ) -> None:
     (tmp_path / "config.toml").write_text(HEAD)
     (tmp_path / "data").mkdir(mode=0o700)
+    gc.collect()  # what earlier tests left
+    recwarn.clear()
     await refused(tmp_path, monkeypatch)
     gc.collect()
     assert [str(each.message) for each in recwarn] == []

@@ -335,6 +335,17 @@ class TestADayAhead:
         place.open(NOON + 2 * DAY_MS).close(NOON + 2 * DAY_MS)
         assert verify(place.folder).problems == ()
 
+    def test_gets_its_place_once_more_if_something_of_that_time_is_written_later(self, place: Any, tools: Any) -> None:
+        self.begun(place, tools)
+        with place.open(NOON + 2) as journal:
+            assert journal.mend_future(NOON + 2) == "2026-11-25"
+            journal.append([tools.message("begun before the clock was right", self.AHEAD + 1)])
+            journal.append([tools.message("on", NOON + 3)])
+            assert journal.mend_future(NOON + 4) == "2026-11-26"
+            journal.append([tools.message("on", NOON + 5)])
+            journal.close(NOON + 5)
+        assert verify(place.folder).problems == ()
+
     def test_is_no_way_to_hide_a_time(self, place: Any, tools: Any) -> None:
         """Only the note justifies the place: a file renamed by hand is reported."""
         self.begun(place, tools)
