@@ -16,7 +16,6 @@ import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 from bot.bot_rooms.create import RoomPurpose, body, take_up
 from bot.bot_rooms.shared_desks import desk_names, desks_to_join, moved, must_show, rooms_of
@@ -97,13 +96,13 @@ class Desk(ActionHandler):
                 return Done(made=desk.room)
             if (shared := await self._of_same_people(group)) is not None:
                 await self._pipeline.commit((DeskChosen(room=group.room, desk=shared.code, why="same"),))
-                return Done(made=shared.room, also=partial(outbox.make_said_due, room=group.room))
+                return Done(made=shared.room)
             async with self._database.read() as db:
                 staff = await queries.staff_of(db, group, self._homeserver.user)
             made = RoomPurpose("desk", served=group.code)
             room = await self._create(made, group, sorted(staff.joined))
             await take_up(self._pipeline, made, room)
-            return Done(made=room, also=partial(outbox.make_said_due, room=group.room))
+            return Done(made=room)
 
     async def _of_same_people(self, group: RoomView) -> DeskView | None:
         """Return the desk that a room can use at once: of the same people, and as encrypted as the room."""

@@ -344,6 +344,9 @@ class FactProcessor:
                 await move_waiting(unit.db, old, RoomId(fact.room_id))
                 await self._knowledge.begin(unit.db)
             self._knowledge.room_changed(RoomId(fact.room_id))
+        if room := self._served.given_desk(fact):
+            await outbox.make_said_due(unit.db, room)
+            unit.queued += 1  # the dispatcher looks again
         if isinstance(fact, RecordsRestored):
             self.era = fact.era
             self._knowledge.number_cases_from(fact.cases)

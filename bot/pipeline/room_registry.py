@@ -6,7 +6,7 @@ Left to others: entering rooms (`bot/effects/join_room.py`), making them (`bot/b
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.model.facts import Fact, RoomEntered, RoomStateChanged
+from moderation.model.facts import DeskChosen, Fact, RoomEntered, RoomStateChanged
 from moderation.values.ids import EventId, GroupCode, RoomId
 from storage import queries
 
@@ -46,6 +46,14 @@ class ServedRooms:
         if isinstance(fact, RoomEntered):
             return fact.code
         return self.codes.get(fact.room) if fact.room is not None else None
+
+    def given_desk(self, fact: Fact) -> RoomId | None:
+        """Return the group that has a desk from this fact on, made for it or chosen; None if the fact gives none."""
+        if isinstance(fact, DeskChosen):
+            return fact.room
+        if isinstance(fact, RoomEntered) and fact.purpose == "desk":
+            return next((room for room, code in self.codes.items() if code == fact.served), None)
+        return None
 
     def changed(self, fact: RoomStateChanged) -> None:
         """Note that a room is recorded from now on, or not any more."""
