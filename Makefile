@@ -68,7 +68,7 @@ test: $(STAMP)
 test-long: $(STAMP)
 	EXAMPLES=all $(PYTEST) -m "long or hypothesis or examples" $(ARGS)
 
-# Every test of the storage runs on both databases in `make test`, those of the door only in part: here all of them do.
+# Every test of the storage runs on both databases in `make test-long`, those of the door only in part: here all of them do.
 test-postgresql: $(STAMP)
 	DATABASE=postgresql EXAMPLES=all $(PYTEST) tests/postgres tests/unit/storage tests/door tests/long/door $(ARGS)
 

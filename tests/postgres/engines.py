@@ -1,6 +1,7 @@
 """The engines that a store can be kept in, for tests of what must hold on each: SQLite, and PostgreSQL.
 
-On PostgreSQL the test leads.
+On PostgreSQL the test leads. A test of the storage takes each engine in turn in `make test-long`. In `make test` it
+takes SQLite alone, unless it is marked `on_both` or `on_postgresql`.
 """
 
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ from storage.database.fence import Epoch
 from storage.database.leadership import Leadership, Me
 from storage.database.place import DatabasePlace
 from storage.database.server import session
+from tests.examples import ALL
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 ENGINES = (SQLITE, POSTGRESQL)
+IN_TURN = (SQLITE, pytest.param(POSTGRESQL, marks=pytest.mark.examples)) if ALL else (SQLITE,)
 
 
 @dataclass
@@ -60,11 +63,12 @@ class Engine:
         return epoch
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=IN_TURN)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Provide each engine in turn; PostgreSQL has a new database."""
     yield Engine(request.getfixturevalue("postgres_tables_url") if request.param == POSTGRESQL else None)
 
 
+on_both = pytest.mark.parametrize("engine", ENGINES, indirect=True)
 on_sqlite = pytest.mark.parametrize("engine", [SQLITE], indirect=True)  # what is about files
 on_postgresql = pytest.mark.parametrize("engine", [POSTGRESQL], indirect=True)  # what is about a server

@@ -16,6 +16,9 @@ from moderation.values.notices import line
 from storage import outbox, queries
 from storage.database.database import Database
 from storage.projections import project
+from tests.postgres.engines import on_both
+
+pytestmark = on_both
 
 ROOM, ANNA = RoomId("!garden:example.org"), UserId("@anna:example.org")
 REDACT = Redact(room=ROOM, event=EventId("$e"), subject=ANNA, rule="spam")

@@ -29,7 +29,7 @@ from moderation.values.ids import UserId
 from storage import schema
 from storage.projections import project
 from tests.examples import tried
-from tests.postgres.engines import ENGINES, POSTGRESQL, Engine
+from tests.postgres.engines import IN_TURN, POSTGRESQL, Engine
 from tests.unit.moderation.builders import ANNA, DAY, MARK, NOON, ROOM
 from tests.unit.storage.new_tables import EACH_IS_NEW, NewTables
 
@@ -106,7 +106,7 @@ class OneShard:
         return sorted(re.sub(r"(start|undoes)=\d+", "", str(end)) for end in await self.ends())
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=IN_TURN)
 async def tables(request: pytest.FixtureRequest) -> AsyncIterator[list[NewTables]]:
     """Provide tables for three shards, on each database in turn."""
     async with AsyncExitStack() as stack:

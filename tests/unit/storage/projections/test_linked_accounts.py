@@ -27,8 +27,11 @@ from storage.projections.linked_accounts import linked, links_of
 from storage.state import link_requests
 from storage.state.link_requests import LinkRequest
 from tests.examples import tried
+from tests.postgres.engines import on_both
 from tests.unit.moderation.builders import ANNA, DAY, MARK, MINA, NOON, ROOM
 from tests.unit.storage.new_tables import EACH_IS_NEW, NewTables
+
+pytestmark = on_both
 
 TWIN = UserId("@twin:example.org")
 USERS = (ANNA, TWIN, MARK, MINA)

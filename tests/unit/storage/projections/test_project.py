@@ -27,6 +27,7 @@ from moderation.values.ids import GroupCode, UserId
 from storage import queries, schema
 from storage.projections import project, project_events, project_room_state
 from tests.examples import tried
+from tests.postgres.engines import on_both
 from tests.unit.moderation.builders import (
     ANNA,
     BOT,
@@ -54,6 +55,8 @@ from tests.unit.storage.projections.projecting import (
     received,
     rows,
 )
+
+pytestmark = on_both
 
 # Rooms and people.
 

@@ -29,7 +29,10 @@ from moderation.values.events import Membership, MembershipChanged
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from storage import queries, schema
 from storage.projections import project, project_events
+from tests.postgres.engines import on_both
 from tests.unit.moderation.builders import ANNA, BOT, CODE, DAY, HOUR, MARK, NOON, ROOM, policy
+
+pytestmark = on_both
 
 BEN = UserId("@ben:example.org")
 LOBBY = RoomId("!lobby")
