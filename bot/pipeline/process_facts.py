@@ -346,7 +346,7 @@ class FactProcessor:
             self._knowledge.room_changed(RoomId(fact.room_id))
         if room := self._served.given_desk(fact):
             await outbox.make_said_due(unit.db, room)
-            unit.queued += 1  # the dispatcher looks again
+            unit.made_due()
         if isinstance(fact, RecordsRestored):
             self.era = fact.era
             self._knowledge.number_cases_from(fact.cases)

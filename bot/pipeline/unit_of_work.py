@@ -84,7 +84,7 @@ class UnitOfWork:
     staged: list[Draft] = field(default_factory=list)
     seen: list[tuple[int, Received, str]] = field(default_factory=list)  # events not yet in the tables
     counts: DailyCounts = field(default_factory=DailyCounts)
-    queued: int = 0  # actions put into the outbox
+    queued: int = 0  # actions put into the outbox, or made due there
     waited_s: float = 0  # for answers to urgent requests
     meta: dict[str, str] = field(default_factory=dict)  # values of the deployment to be written at the end
     began: int = -1  # the index that the first draft of the unit will have or had
@@ -101,6 +101,10 @@ class UnitOfWork:
         once = await told_together(self.db, await said_once(self.db, actions))
         await outbox.put(self.db, once, cause=cause, now=now, era=era)
         self.queued += len(once)
+
+    def made_due(self) -> None:
+        """Note that actions which wait in the outbox are due now, so that the dispatcher looks."""
+        self.queued += 1
 
     def waited(self, seconds: float) -> None:
         """Count the time for which answers to urgent requests were waited for."""
