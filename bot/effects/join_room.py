@@ -3,6 +3,7 @@
 Rules kept here:
 - Only people whose ids match the configuration's globs can bring the bot into a room.
 - Nothing that was said before the notice is recorded, and everything after it is.
+- A bot that was removed while it was stopped notes that before it joins: so no answer about the time between counts.
 - The state of a room is recorded as it was at the notice, so that no change after it is met twice.
 - Every step can be repeated: after a crash in the middle all steps are done again.
 - A group that was upgraded is the same group in another room.
@@ -47,9 +48,10 @@ class Joiner(ActionHandler):
         """Enter a room by all steps, in order."""
         if await self._is_open(action.room):  # the bot was stopped in, or just after, the last step
             notice = self._pipeline.served.notice(action.room)
-            with self._gaps.opening({action.room: Delivered()}, until=notice) as also:
+            with self._gaps.opening({action.room: Delivered(until=notice)}) as also:
                 await self._pipeline.commit(also=also)
             return Done(actions=(ShowPower(room=action.room),))
+        await self._was_away(action.room)
         try:
             room = await self._homeserver.join(action.room, action.via.split() if action.via else ())
         except Forbidden as error:
@@ -74,7 +76,7 @@ class Joiner(ActionHandler):
         await self._pipeline.commit((RoomStateChanged(room=room, condition="announced", notice=notice),))
         now = self._clock()
         snapshot = [receive(raw, room, now) for raw in await self._homeserver.state_at(room, notice)]
-        with self._gaps.opening({room: Delivered()}, until=notice) as also:
+        with self._gaps.opening({room: Delivered(until=notice)}) as also:
             await self._pipeline.open_room(room, snapshot, also)
         return Done(actions=(ShowPower(room=room),), made=notice)
 
@@ -108,6 +110,15 @@ class Joiner(ActionHandler):
         async with self._database.read() as db:
             view = await queries.room_view(db, room, self._homeserver.user)
         return view is not None and view.active and room in await self._homeserver.joined_rooms()
+
+    async def _was_away(self, room: RoomId) -> None:
+        """Note, before the bot joins a room that counts as recorded, that it was out: what it missed is not for it."""
+        served = self._pipeline.served
+        if served.is_own(room) or not served.records(room):
+            return
+        await self._gaps.end(room)
+        if served.records(room):  # unless its removal was delivered before
+            await self._pipeline.commit((RoomStateChanged(room=room, condition="left"),))
 
     async def _is_space(self, room: RoomId) -> bool:
         return is_space(await self._homeserver.state_event(room, "m.room.create"))

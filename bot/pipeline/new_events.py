@@ -1,14 +1,15 @@
-"""The choice of the events that are recorded: those that are not recorded yet, and those that were not read then.
+"""The choice of the events that are recorded: not before, not of a time when the bot was out, and late ones once more.
 
 Left to others: recording them (`pipeline.py`), events that left their table (`known_event.py`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.values.events import Received, Unreadable
+from moderation.values.events import MembershipChanged, Received, Unreadable
+from moderation.values.ids import RoomId, UserId
 from storage import queries
 from storage.projections import UNREAD
 
@@ -26,6 +27,22 @@ def fresh_ones(events: Sequence[Received], known: Collection[str]) -> list[Recei
             fresh.append(event)
             seen.add(event.event or "")
     return fresh
+
+
+def during_stays(events: Sequence[Received], bot: UserId, resumes: Callable[[RoomId], bool]) -> Iterator[Received]:
+    """Yield the events of the time in which the bot was in their room, with the one that removed it.
+
+    After that, rooms that `resumes` names count again from its next join. The others are to be entered again first.
+    """
+    gone: set[RoomId] = set()
+    for event in events:
+        ours = event.membership if isinstance(event, MembershipChanged) and event.user == bot else ""
+        if ours == "join" and resumes(event.room):
+            gone.discard(event.room)
+        if event.room not in gone:
+            yield event
+        if ours in ("leave", "ban"):
+            gone.add(event.room)
 
 
 async def read_late(db: AsyncConnection, events: Sequence[Received]) -> list[Received]:

@@ -43,7 +43,7 @@ from .judge_event import Judging, unharmed
 from .judging_costs import JudgingCosts
 from .list_matches import ListMatching
 from .lost_time import LostTime
-from .new_events import fresh_ones, known_ids, read_late
+from .new_events import during_stays, fresh_ones, known_ids, read_late
 from .outcome import Outcome, with_one_cause
 from .process_facts import FactProcessor
 from .room_changes import RoomChanges
@@ -157,7 +157,8 @@ class Pipeline:
             readable, known = await asyncio.gather(self._read(served), self._known(served))
             if heard_ms:
                 readable = [replace(e, heard_ms=heard_ms) if isinstance(e, COUNTED) else e for e in readable]
-            recorded = [event for event in readable if self.served.records(event.room)]
+            there = during_stays(readable, self.settings.bot, self.served.is_own)
+            recorded = [event for event in there if self.served.records(event.room)]
             return await self._take_fresh(fresh_ones(recorded, known), token, also)
 
         return await self.writer.run_exclusive(work())

@@ -33,6 +33,10 @@ class ServedRooms:
         """Tell whether what is said in the room is recorded now."""
         return room in self._recording
 
+    def recorded_since(self) -> dict[RoomId, EventId | None]:
+        """Return the rooms in which what is said is recorded now, each with its notice."""
+        return {room: self._notices.get(room) for room in self._recording}
+
     def is_own(self, room: RoomId) -> bool:
         """Tell whether the room is a desk, a lobby or a direct room."""
         return room in self._own

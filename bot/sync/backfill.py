@@ -14,9 +14,10 @@ Left to others: noticing a gap (`sync_loop.py`, `bot/effects/join_room.py`), sto
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -72,6 +73,7 @@ class Gaps(BotPart):
         self._behind: dict[RoomId, _Tries] = {}
         self._costly: set[RoomId] = set()
         self._waiting: asyncio.Queue[RoomId] = asyncio.Queue()
+        self._steps: defaultdict[RoomId, asyncio.Lock] = defaultdict(asyncio.Lock)  # each held while its room is read
 
     async def begin(self) -> None:
         """Read which rooms were behind at the last stop."""
@@ -100,14 +102,12 @@ class Gaps(BotPart):
         self,
         rooms: Mapping[RoomId, Delivered],
         *,
-        until: EventId | None = None,
         since: int = 0,
         costly: Collection[RoomId] = (),
     ) -> Iterator[Callable[[AsyncConnection], Awaitable[None]]]:
         """Mark rooms as behind, from the transaction in which the yielded function runs; read them when the block ends.
 
-        `until`: the event at which they begin; `since`: when the homeserver was heard before; `costly`: those that miss
-        nothing.
+        `since`: when the homeserver was heard before; `costly`: those that miss nothing.
         """
         self._costly = (self._costly - rooms.keys()) | set(costly)
         fresh = [room for room in rooms if room not in self._behind]
@@ -115,7 +115,7 @@ class Gaps(BotPart):
 
         async def write(db: AsyncConnection) -> None:
             for room, delivered in rooms.items():
-                await backfill.open_gap(db, room, delivered, until=until, since=since)
+                await backfill.open_gap(db, room, delivered, since=since)
 
         try:
             yield write
@@ -137,7 +137,7 @@ class Gaps(BotPart):
         while True:
             room = await self._waiting.get()
             try:
-                while not await self._step(room):
+                while not await self._next_step(room):
                     self._behind[room] = _Tries()
             except RateLimited as error:
                 self._later(room, error.retry_after_ms / 1000)
@@ -166,20 +166,27 @@ class Gaps(BotPart):
 
     async def _give_up(self, room: RoomId, why: str) -> None:
         """Leave out what comes next in this room, since it cannot be had; read the rest."""
-        async with self._database.read() as db:
-            gap = await backfill.gap_of(db, room)
-        if gap is not None:
-            await self._leave_out(gap, why)
+        async with self._steps[room]:
+            if (gap := await self._gap(room)) is not None:
+                await self._leave_out(gap, why)
         if self.behind(room):
             self._behind[room] = _Tries()
             self._waiting.put_nowait(room)
 
+    async def end(self, room: RoomId) -> None:
+        """Record what was delivered of a room that the bot is not in any more, and leave out what it still misses."""
+        async with self._steps[room]:
+            async with self.turn:  # the answer that is being taken may tell of its removal
+                gap = await self._gap(room)
+            if gap is not None:
+                await self._leave_out(replace(gap, last=None, told=()), "removed")
+
     async def _leave_out(self, gap: Gap, why: str) -> None:
-        """Record what comes next as not seen, in its place."""
+        """Record what comes next as not seen, in its place; what was delivered is recorded if nothing else comes."""
         log.warning("gap_lost", room=gap.room, why=why)
         lost = NotSeen(room=gap.room, what="gap", count=1, detail=why)
         if gap.last is not None:
-            await self._pipeline.commit((lost,), also=_without(gap))
+            await self._pipeline.commit((lost,), also=partial(backfill.leave_out, gap=gap))
             return
         async with self.turn:  # nothing newer is delivered meanwhile
             await self._pipeline.commit((lost,))
@@ -204,10 +211,17 @@ class Gaps(BotPart):
         self._costly.discard(room)
         self._level()
 
+    async def _gap(self, room: RoomId) -> Gap | None:
+        async with self._database.read() as db:
+            return await backfill.gap_of(db, room)
+
+    async def _next_step(self, room: RoomId) -> bool:
+        async with self._steps[room]:
+            return await self._step(room)
+
     async def _step(self, room: RoomId) -> bool:
         """Take one step towards being level. Return True once it is."""
-        async with self._database.read() as db:
-            gap = await backfill.gap_of(db, room)
+        gap = await self._gap(room)
         if gap is None:
             self._is_level(room)
             return True
@@ -379,16 +393,3 @@ def _in_order(told: Sequence[Received], timeline: Sequence[Received]) -> list[Re
     """Return the timeline, preceded by the state that has no place in it."""
     there = {event.event for event in timeline}
     return [*(event for event in told if event.event not in there), *timeline]
-
-
-def _without(gap: Gap) -> Callable[[AsyncConnection], Awaitable[None]]:
-    """Drop what cannot be had from what is to be read."""
-
-    async def write(db: AsyncConnection) -> None:
-        assert gap.last is not None
-        if gap.bottom:
-            await backfill.note_read(db, gap.room, gap.last)
-        else:
-            await backfill.note_passed(db, gap.room, (), bottom=True)
-
-    return write

@@ -43,16 +43,17 @@ from moderation.model.actions.rooms import Enter
 from moderation.model.actions.telling import Tell
 from moderation.rooms.spaces import is_space
 from moderation.values.events import MembershipChanged, Received, StateChanged
-from moderation.values.ids import RoomId, UserId, server_of
+from moderation.values.ids import EventId, RoomId, UserId, server_of
 from moderation.values.notices import Moment, line
 from storage import queries
-from storage.state.backfill import Delivered, Told
+from storage.state.backfill import Delivered
 
 from .backfill import Gaps
 from .invitations import Elsewhere, Invitations, may_invite, nowhere_else, space_declined
 from .policy_lists import PolicyLists
 from .presence import Presence
 from .spaces import Spaces
+from .timeline import is_create, since_notice, to_record, told
 
 log = structlog.get_logger()
 
@@ -109,6 +110,7 @@ class Listener(BotPart):
         self.heard_ms = 0  # when the homeserver last answered
         self.presence = Presence()
         self._asked_ms = 0  # when the question was asked that was answered last
+        self._recorded = dict[RoomId, EventId | None]()  # the rooms that were recorded then, each with its notice
 
     async def run(self) -> None:
         """Ask, take, repeat. Raises `LoggedOut` when the token is no longer good."""
@@ -165,6 +167,7 @@ class Listener(BotPart):
             await self._encryption.told(reasons)
 
     async def _ask(self, token: str | None, wait_ms: int) -> object:
+        self._recorded = self._pipeline.served.recorded_since()
         return await self._homeserver.sync(token, timeout_ms=wait_ms, filter=SYNC_FILTER)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
@@ -199,9 +202,9 @@ class Listener(BotPart):
         What the answer tells of a group that was not being recorded is from before the notice, or is read when the
         group is opened.
         """
-        for invite in response.invited:
-            await self._invited(invite)
         async with self._gaps.turn:
+            for invite in response.invited:
+                await self._invited(invite)
             events: list[Received] = []
             behind: dict[RoomId, Delivered] = {}
             costly: set[RoomId] = set()  # those of them that miss nothing, but take long to judge
@@ -209,21 +212,24 @@ class Listener(BotPart):
                 await self._adopt(room)
                 if room.room not in recorded and not self._pipeline.served.is_own(room.room):
                     continue
+                if self._was_opened(room.room):
+                    behind[room.room] = since_notice(room, self._pipeline.served.notice(room.room))
+                    continue
                 missing, state = await self._is_behind(room), None
                 if not missing and not self._takes_long(room):
                     state = await self._as_it_holds(room)
                     missing = state is None
                 if state is None:
-                    behind[room.room] = Delivered(_told(room.state), room.raw)
+                    behind[room.room] = Delivered(told(room.state), room.raw)
                     if not room.limited and (not missing or self._gaps.is_costly(room.room)):
                         costly.add(room.room)
                 else:
-                    events += self._of_room(replace(room, state=state))
+                    events += to_record(replace(room, state=state), self._pipeline.served.notice(room.room))
             for left in response.left:
                 if await self._is_behind(left) and self._pipeline.served.records(left.room):
                     behind[left.room] = Delivered((), left.raw)
                 else:
-                    events += left.timeline
+                    events += to_record(left, self._pipeline.served.notice(left.room))
             events += response.unreadable
             with self._gaps.opening(behind, since=before, costly=costly) as also:
                 away = before if self.heard_ms - before > AWAY_MS else 0
@@ -275,26 +281,24 @@ class Listener(BotPart):
             return None
         return receive_state(raw, room, self.heard_ms)
 
+    def _was_opened(self, room: RoomId) -> bool:
+        """Tell whether a group was opened after the question: the answer may tell of the time before its notice."""
+        served = self._pipeline.served
+        same = room in self._recorded and self._recorded[room] == served.notice(room)
+        return not same and not served.is_own(room)
+
     def _turn(self, room: JoinedRoom) -> int:
         """Return when a room's events are taken: first groups, then groups with commands, then rooms of ours."""
         if self._pipeline.served.is_own(room.room):
             return 2
         return int(any(map(self._pipeline.is_asked, room.timeline)))
 
-    def _of_room(self, room: JoinedRoom) -> list[Received]:
-        """Return what must be recorded of a room, oldest first. `state` is what held where the timeline begins."""
-        ids = [event.event for event in room.timeline]
-        notice = self._pipeline.served.notice(room.room)
-        if notice in ids:  # what stands before it was said before people were told of the recording
-            return list(room.timeline[ids.index(notice) + 1 :])
-        return [*room.state, *room.timeline]
-
     async def _is_behind(self, room: JoinedRoom | LeftRoom) -> bool:
         """Tell whether something older is missing, left out by this answer or an earlier one."""
         if self._gaps.behind(room.room):
             return True
         ids = [event.event for event in room.timeline if event.event]
-        if not room.limited or self._pipeline.served.notice(room.room) in ids or any(map(_is_create, room.timeline)):
+        if not room.limited or self._pipeline.served.notice(room.room) in ids or any(map(is_create, room.timeline)):
             return False
         async with self._database.read() as db:
             return not await queries.known_events(db, ids[:1])  # else the timeline reaches back to what we have
@@ -309,7 +313,7 @@ class Listener(BotPart):
         if room.room in self._pipeline.served.codes:
             return
         for event in (*room.state, *room.timeline):
-            if isinstance(event, StateChanged) and _is_create(event):
+            if isinstance(event, StateChanged) and is_create(event):
                 made = made_for(event.content) if event.sender == self._homeserver.user else None
                 if made is not None:
                     await take_up(self._pipeline, made, room.room)
@@ -377,19 +381,3 @@ class Listener(BotPart):
             await self._homeserver.leave(room)
         except Answered as error:
             log.info("decline_refused", room=room, why=str(error))
-
-
-def _is_create(event: Received) -> bool:
-    """Tell whether this is the room's first event, before which there is nothing."""
-    return isinstance(event, StateChanged) and event.type == "m.room.create"
-
-
-def _told(state: Sequence[Received]) -> list[Told]:
-    """List the state told next to the timeline, to be looked up where no page has it."""
-    found = []
-    for event in state:
-        if isinstance(event, StateChanged):
-            found.append(Told(event.event, event.type, event.state_key))
-        elif isinstance(event, MembershipChanged):
-            found.append(Told(event.event, event.type, event.user))
-    return found

@@ -40,10 +40,14 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Content of an answer of `/sync` for a room that is behind: state outside the timeline, and the timeline."""
+    """Content of an answer of `/sync` for a room that is behind: state outside the timeline, and the timeline.
+
+    `until`: the event above which the room is read; None: it is read back to any known event.
+    """
 
     told: Sequence[Told] = ()
     timeline: Mapping[EventId, Json] = field(default_factory=dict, repr=False)
+    until: EventId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,7 @@ class Gap:
     pages: int = 0
 
 
-async def open_gap(
-    db: AsyncConnection, room: RoomId, delivered: Delivered, *, until: EventId | None = None, since: int = 0
-) -> None:
+async def open_gap(db: AsyncConnection, room: RoomId, delivered: Delivered, *, since: int = 0) -> None:
     """Note that a room is behind, starting now unless it was already."""
     known, told = await gap_of(db, room), delivered.told
     newest = await db.scalar(select(func.max(schema.gap_events.c.n)).where(schema.gap_events.c.room == room)) or 0
@@ -78,7 +80,7 @@ async def open_gap(
         row = upsert(schema.gap_events).values(event=event, room=room, raw=json.dumps(raw), n=number)
         await db.execute(row.on_conflict_do_nothing())
     if known is None:
-        values = {"until": until or "", "since": since, "told": _written(told)}
+        values = {"until": delivered.until or "", "since": since, "told": _written(told)}
         await db.execute(insert(schema.gaps).values(room=room, **values))
     elif told:
         both = list(dict.fromkeys([*known.told, *told]))
@@ -160,6 +162,15 @@ async def note_read(db: AsyncConnection, room: RoomId, page: BackfillPage) -> No
             await _set_aside(db, room)
         await db.execute(delete(schema.gap_events).where(schema.gap_events.c.room == room, _IS_RECORDED))
         await db.execute(update(schema.gaps).where(schema.gaps.c.room == room).values(bottom=0, until=""))
+
+
+async def leave_out(db: AsyncConnection, gap: Gap) -> None:
+    """Drop what cannot be had: the oldest page that was not read, or all that stands before the noted way back."""
+    assert gap.last is not None
+    if gap.bottom:
+        await note_read(db, gap.room, gap.last)
+    else:
+        await note_passed(db, gap.room, (), bottom=True)
 
 
 async def _set_aside(db: AsyncConnection, room: RoomId) -> None:

@@ -27,7 +27,8 @@ class Trouble:
     """Answers for requests that match `pattern` ("GET /path?query", quoted as sent), in turn; then they are forwarded.
 
     `always`: the last answer is repeated for ever. `lost`: the homeserver does what is asked first. With `held` nothing
-    is answered until it is set, and then the homeserver's answer; with `lost`, too, the homeserver acts before.
+    is answered until it is set, and then the homeserver's answer; with `lost`, too, the homeserver acts before, and
+    only answers that `holds` names, if it is given, wait.
     """
 
     pattern: str
@@ -36,6 +37,7 @@ class Trouble:
     lost: bool = False
     met: int = 0
     held: asyncio.Event | None = None
+    holds: Callable[[bytes], bool] | None = None
 
     def next(self, asked: str) -> Answer | None:
         """Return the answer to this request; None: forward it."""
@@ -62,9 +64,9 @@ class BadLine:
         self._troubles.append(found)
         return found
 
-    def silence(self, pattern: str, *, lost: bool = False) -> Trouble:
+    def silence(self, pattern: str, *, lost: bool = False, holds: Callable[[bytes], bool] | None = None) -> Trouble:
         """Answer matching requests only once `held` is set."""
-        found = Trouble(pattern, lost=lost, held=asyncio.Event())
+        found = Trouble(pattern, lost=lost, held=asyncio.Event(), holds=holds)
         self._troubles.append(found)
         return found
 
@@ -100,8 +102,10 @@ class BadLine:
         asked = f"{request.method} {request.raw_path}"
         for trouble in list(self._troubles):
             if trouble.held is not None and re.search(trouble.pattern, asked):
-                trouble.met += 1
                 truth = await self._handed_on(request) if trouble.lost else None
+                if truth is not None and trouble.holds is not None and not trouble.holds(_said_by(truth)):
+                    return truth
+                trouble.met += 1
                 await trouble.held.wait()
                 return truth or await self._handed_on(request)
             if (answer := trouble.next(asked)) is not None:
@@ -110,7 +114,7 @@ class BadLine:
                 return await _said(request, answer)
         return await self._handed_on(request)
 
-    async def _handed_on(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _handed_on(self, request: web.BaseRequest) -> web.Response:
         assert self._session is not None
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _FRAMING}
         url = URL(self._to + request.raw_path, encoded=True)
@@ -122,6 +126,11 @@ class BadLine:
             if re.search(pattern, f"{request.method} {request.raw_path}") and truth.status == 200:
                 said = how(said)
         return web.Response(status=truth.status, body=said, headers=told)
+
+
+def _said_by(truth: web.Response) -> bytes:
+    assert isinstance(truth.body, bytes)
+    return truth.body
 
 
 async def _said(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:

@@ -11,7 +11,7 @@ Left to others: rooms and rights (`homeserver_rooms.py`), waiting (`homeserver.p
 Specification: Matrix client-server API v1.19, "Syncing", "GET /rooms/{roomId}/messages".
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -64,8 +64,7 @@ def sync(
     lazy = bool(filter.get("room", {}).get("state", {}).get("lazy_load_members"))
     rooms: dict[str, Json] = {}
     for room in _touched(world, user, since, upto, first=first):
-        kind, answer = _room(room, user, device, since, upto, limit, lazy=lazy, first=first)
-        if kind:
+        for kind, answer in _room(room, user, device, since, upto, limit, lazy=lazy, first=first):
             rooms.setdefault(kind, {})[room.id] = answer
     return {"next_batch": token(upto), **({"rooms": rooms} if rooms else {})}
 
@@ -79,26 +78,41 @@ def _touched(world: World, user: str, since: int, upto: int, *, first: bool) -> 
 
 def _room(
     room: Room, user: str, device: str, since: int, upto: int, limit: int, *, lazy: bool, first: bool
-) -> tuple[str, Json]:
+) -> Iterator[tuple[str, Json]]:
+    """Yield what a room's part of an answer is called and holds; somebody removed and invited again is told of both."""
     mine = _at(room.members.get(user), upto)
     membership = mine.raw["content"]["membership"] if mine else "leave"
     if membership == "join":
         came = first or _was(room, user, since) != "join"
-        return "join", _joined(room, user, device, 0 if came else since, upto, limit, lazy=lazy, came=came, first=first)
+        yield "join", _joined(room, user, device, 0 if came else since, upto, limit, lazy=lazy, came=came, first=first)
+        return
     assert mine is not None or membership == "leave"
-    if membership == "invite" and mine is not None and mine.place > since:
-        return "invite", {"invite_state": {"events": _stripped(room, mine)}}
-    if membership == "knock" and mine is not None and mine.place > since:
-        return "knock", {"knock_state": {"events": _stripped(room, mine)}}
-    if membership in ("leave", "ban") and mine is not None and mine.place > since and not first:
-        before = _was(room, user, since)
-        told = [e for e in room.after(since) if e.place <= mine.place] if before == "join" else [mine]
-        return "leave", {
-            "timeline": {"events": [in_sync(e, device) for e in told], "prev_batch": token(since), "limited": False},
-            "state": {"events": []},
-            "account_data": {"events": []},
-        }
-    return "", {}
+    if membership in ("invite", "knock") and mine is not None and mine.place > since:
+        yield membership, {f"{membership}_state": {"events": _stripped(room, mine)}}
+    while mine is not None and mine.raw["content"]["membership"] not in ("leave", "ban"):
+        mine = mine.before
+    if mine is not None and mine.place > since and not first:
+        yield "leave", _left(room, user, device, since, mine, limit, lazy=lazy)
+
+
+def _left(room: Room, user: str, device: str, since: int, gone: Event, limit: int, *, lazy: bool) -> Json:
+    """Return what somebody sees of a room up to their removal; one who was not in it only sees that."""
+    told = [gone]
+    if _was(room, user, since) == "join":
+        told = room.events[room.index(since) : room.index(gone.place)]
+    shown = told[-limit:]
+    limited = len(told) > len(shown)
+    begins = shown[0].place - 1 if limited else since
+    state = _state_before(room, shown, since, begins, lazy=lazy) if limited else []
+    return {
+        "timeline": {
+            "events": [in_sync(event, device) for event in shown],
+            "prev_batch": token(begins),
+            "limited": limited,
+        },
+        "state": {"events": [in_sync(event, device) for event in state]},
+        "account_data": {"events": []},
+    }
 
 
 def _was(room: Room, user: str, place: int) -> str:
@@ -176,24 +190,34 @@ def _for(event: Event, device: str) -> Json:
 def messages(world: World, user: str, device: str, room: str, query: Mapping[str, str]) -> Json:
     """Answer a request for messages (section "GET /rooms/{roomId}/messages")."""
     found = world.rooms.get(room)
-    if found is None or user not in found.members:
+    if found is None or (last := _last_shown(world, found, user)) is None:
         raise forbidden(f"User {user} not in room {room}, and room previews are disabled")
     direction, limit = query.get("dir", "f"), min(int(query.get("limit", "10")), 1000)
     senders = orjson.loads(query.get("filter", "{}")).get("senders")
     if direction == "b":
         start = place_of(query["from"]) if "from" in query else len(world.order)
-        upto = found.index(start)
+        upto = found.index(min(start, last))
         chunk = found.events[max(upto - limit, 0) : upto][::-1]
         end = chunk[-1].place - 1 if chunk else None
     else:
         start = place_of(query["from"]) if "from" in query else 0
         index = found.index(start)
-        chunk = found.events[index : index + limit]
+        chunk = found.events[index : min(index + limit, found.index(last))]
         end = chunk[-1].place if chunk else None
     if senders is not None:
         chunk = [event for event in chunk if event.raw["sender"] in senders]
     answer: Json = {"chunk": [alone(event, device) for event in chunk], "start": query.get("from", token(start))}
     return answer | ({"end": token(end)} if end is not None else {})
+
+
+def _last_shown(world: World, room: Room, user: str) -> int | None:
+    """Return the place up to which somebody may read a room: that of their removal, if they left it; None: nothing."""
+    mine = room.members.get(user)
+    membership = mine.raw["content"]["membership"] if mine is not None else ""
+    if mine is not None and membership == "leave":
+        return mine.place
+    shown = (room.content("m.room.history_visibility") or {}).get("history_visibility")
+    return len(world.order) if membership == "join" or shown == "world_readable" else None
 
 
 def members(world: World, user: str, room: str, query: Mapping[str, str]) -> Json:

@@ -1,4 +1,4 @@
-"""The bot enters a room in which others talk meanwhile, and one from which it was removed while it was stopped."""
+"""The bot enters a room in which others talk meanwhile."""
 
 import asyncio
 
@@ -40,20 +40,3 @@ async def test_nothing_is_recorded_before_the_notice_is_pinned_and_everything_af
     assert pinned == {"pinned": [notice]}
     entered = [fact.condition for fact in bot.facts(RoomStateChanged) if fact.room == room]
     assert entered == ["announced", "protected"]
-
-
-async def test_a_bot_removed_and_invited_during_downtime_starts_afresh(theatre: Theatre) -> None:
-    scene = await theatre.scene(managers=0)
-    bot, owner, (member,), room = scene.bot, scene.owner, scene.members, scene.room
-    await bot.stop()
-    await owner.kick(room, bot.user)
-    unseen = await member.send_text(room, "while it was gone")
-    await owner.invite(room, bot.user)
-    bot.start()
-    await bot.until(
-        lambda: [f.condition for f in bot.facts(RoomStateChanged) if f.room == room].count("protected") == 2,
-        "the room to be entered again",
-    )
-    seen = await member.send_text(room, "after the second notice")
-    await bot.has(seen)
-    assert {event: event in bot.recorded() for event in (unseen, seen)} == {unseen: False, seen: True}

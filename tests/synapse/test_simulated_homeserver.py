@@ -245,6 +245,46 @@ async def play_with_knocks(side: Side) -> None:
     await side.ask("cid", "knock when banned", "POST", "knock", room, json={})
 
 
+async def play_with_coming_back(side: Side) -> None:
+    """Read what was said while one was out, as a member who was removed, invited and came back; note every answer."""
+    ben = side.people["ben"].user
+    made = await side.ask("ann", "create", "POST", "createRoom", json={"preset": "private_chat", "invite": [ben]})
+    room, since = made["room_id"], ""
+
+    async def sync(what: str, limit: int = 100) -> None:
+        nonlocal since
+        timeline = {"timeline": {"limit": limit, "lazy_load_members": True}}
+        query = {"timeout": "0", "filter": orjson.dumps({"room": {**SYNC_FILTER["room"], **timeline}}).decode()}
+        query |= {"since": since} if since else {}
+        since = (await side.ask("ben", what, "GET", "sync", query=query))["next_batch"]
+
+    async def say_in_it(count: int, when: str) -> None:
+        for number in range(count):
+            body = say(f"{when} {number}")
+            await side.ask("ann", "speak", "PUT", "rooms", room, "send", "m.room.message", f"{when}{number}", json=body)
+
+    async def pages(what: str) -> None:
+        await side.ask("ben", what, "GET", "rooms", room, "messages", query={"dir": "b", "limit": "4"})
+
+    await side.ask("ben", "join", "POST", "join", room, json={})
+    await sync("sync after joining")
+    side.told[-1][2].pop("account_data", None)
+    await say_in_it(2, "there")
+    await side.ask("ann", "kick", "POST", "rooms", room, "kick", json={"user_id": ben})
+    await say_in_it(2, "gone")
+    await pages("messages of a room one was removed from")
+    await side.ask("ann", "invite", "POST", "rooms", room, "invite", json={"user_id": ben})
+    await pages("messages of a room one is invited to")
+    await sync("sync with the invitation")
+    await side.ask("ben", "come back", "POST", "join", room, json={})
+    await sync("sync after coming back")
+    await pages("messages after coming back")
+    await say_in_it(6, "again")
+    await side.ask("ann", "kick again", "POST", "rooms", room, "kick", json={"user_id": ben})
+    await say_in_it(1, "last")
+    await sync("sync after a kick with a gap", limit=3)
+
+
 async def play_with_profiles(side: Side) -> None:
     """Change one's display name, which changes memberships too; note every answer."""
     ann = side.people["ann"].user
@@ -392,7 +432,15 @@ async def test_the_simulation_answers_as_synapse_does(sides: tuple[Side, Side]) 
 
 
 @pytest.mark.parametrize(
-    "story", [play_with_reactions, play_with_knocks, play_with_profiles, play_with_spaces, play_with_aliases]
+    "story",
+    [
+        play_with_reactions,
+        play_with_knocks,
+        play_with_coming_back,
+        play_with_profiles,
+        play_with_spaces,
+        play_with_aliases,
+    ],
 )
 async def test_the_simulation_answers_as_synapse_does_to(sides: tuple[Side, Side], story: Story) -> None:
     for side in sides:

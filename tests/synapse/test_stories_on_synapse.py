@@ -1,9 +1,9 @@
 """Stories of the door in which the homeserver has a say of its own, on a real Synapse.
 
-That is who may do what (levels, bans, knocks, closed rooms), and what becomes of what was removed. There are more in
-`tests/long/synapse/test_stories_on_synapse.py`. What only the bot decides is played on the simulated homeserver alone
-(`tests/door`), whose answers `test_simulated_homeserver.py` compares with Synapse's. `STORIES=synapse make test
-ARGS=tests/door` plays all of them on a real one.
+That is who may do what (levels, bans, knocks, closed rooms), who is shown what was said, and what becomes of what was
+removed. There are more in `tests/long/synapse/test_stories_on_synapse.py`. What only the bot decides is played on the
+simulated homeserver alone (`tests/door`), whose answers `test_simulated_homeserver.py` compares with Synapse's.
+`STORIES=synapse make test ARGS=tests/door` plays all of them on a real one.
 """
 
 # ruff: noqa: F401 - pytest collects what is imported, with the fixtures of this folder
@@ -17,5 +17,9 @@ from tests.door.bot.identity.test_verification_rooms import (
     test_a_knock_is_admitted_after_a_vouch_or_at_once_if_verified,
 )
 from tests.door.bot.pipeline.test_judge_event import test_each_kind_of_rule_is_found_redacted_and_charged_once
+from tests.door.bot.sync.test_coming_back import (
+    test_a_bot_removed_and_invited_during_downtime_starts_afresh,
+    test_nothing_is_recorded_after_a_removal_in_the_answer_or_page_that_tells_of_it,
+)
 
 pytestmark = pytest.mark.usefixtures("short_waits")

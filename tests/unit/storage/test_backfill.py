@@ -42,7 +42,7 @@ async def test_history_from_before_the_notice_is_never_missed(
     db: AsyncConnection, after: list[str], missed: list[str]
 ) -> None:
     """An answer that was asked for before the notice has it, and may come long after it; its words are kept."""
-    await open_gap(db, ROOM, Delivered(), until=EventId("$notice"))
+    await open_gap(db, ROOM, Delivered(until=EventId("$notice")))
     await open_gap(db, ROOM, _delivered("$history"))
     await open_gap(db, ROOM, _delivered(*after))
     await note_read(db, ROOM, BackfillPage(0, "start", ""))

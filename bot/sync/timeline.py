@@ -1,0 +1,45 @@
+"""The part of a room's timeline, as an answer of `/sync` has it, that may be kept: what stands after the room's notice.
+
+Left to others: what else may be missing (`sync_loop.py`), and reading it (`backfill.py`).
+"""
+
+from collections.abc import Sequence
+
+from bot.events.sync_response import JoinedRoom, LeftRoom
+from moderation.values.events import MembershipChanged, Received, StateChanged
+from moderation.values.ids import EventId
+from storage.state.backfill import Delivered, Told
+
+
+def to_record(room: JoinedRoom | LeftRoom, notice: EventId | None) -> list[Received]:
+    """Return what must be recorded of a room, oldest first. `state` is what held where the timeline begins."""
+    ids = [event.event for event in room.timeline]
+    if notice is not None and notice in ids:  # what stands before it was said before people were told of the recording
+        return list(room.timeline[ids.index(notice) + 1 :])
+    return [*(room.state if isinstance(room, JoinedRoom) else ()), *room.timeline]
+
+
+def since_notice(room: JoinedRoom, notice: EventId | None) -> Delivered:
+    """Return what to keep of a room that was opened after the question, until pages show what came after its notice.
+
+    The answer may be older than the notice, so nothing is kept of one that does not have it.
+    """
+    ids = list(room.raw)
+    kept = ids[ids.index(notice) + 1 :] if notice in ids else []
+    return Delivered(told(room.state), {event: room.raw[event] for event in kept}, until=notice)
+
+
+def told(state: Sequence[Received]) -> list[Told]:
+    """Return the state told next to the timeline, to be looked up where no page has it."""
+    found = []
+    for event in state:
+        if isinstance(event, StateChanged):
+            found.append(Told(event.event, event.type, event.state_key))
+        elif isinstance(event, MembershipChanged):
+            found.append(Told(event.event, event.type, event.user))
+    return found
+
+
+def is_create(event: Received) -> bool:
+    """Tell whether this is the room's first event, before which there is nothing."""
+    return isinstance(event, StateChanged) and event.type == "m.room.create"

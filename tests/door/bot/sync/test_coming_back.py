@@ -1,0 +1,199 @@
+"""A bot that was removed from a group and invited again records nothing that was said while it was not there."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.matrix.sync_filter import SYNC_FILTER
+from bot.sync import backfill, sync_loop
+from moderation.model.facts import NotSeen, RoomStateChanged
+from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
+from tests.fakes.bad_line import BadLine
+from tests.fakes.http_stub import Answer
+from tests.people.client import Client
+from tests.theatre.scene import Scene, Theatre
+from tests.theatre.served import ServedBot
+
+SYNC = "GET /_matrix/client/v3/sync"
+MESSAGES = r"GET /_matrix/client/v3/rooms/[^/]*/messages"
+SEND = r"PUT /_matrix/client/v3/rooms/[^/]*/send/m.room.message"
+JOIN = r"POST /_matrix/client/v3/(join/|rooms/[^/]*/join)"
+
+
+@pytest.fixture
+async def line(theatre: Theatre) -> AsyncIterator[BadLine]:
+    """Provide a proxy between bots and the homeserver, without faults until a test orders some."""
+    async with BadLine(theatre.stage.server.url) as line:
+        theatre.url = line.url
+        yield line
+        line.clear()
+        for bot in theatre.bots:
+            await bot.stop()
+
+
+async def test_a_bot_removed_and_invited_during_downtime_starts_afresh(theatre: Theatre) -> None:
+    scene, unseen = await removed_and_invited(theatre, "kick")
+    scene.bot.start()
+    await began_afresh(scene, unseen)
+
+
+@pytest.mark.parametrize("how", ["kick", "ban"])
+async def test_nothing_of_the_absence_is_recorded_before_the_answer_to_the_join(
+    theatre: Theatre, line: BadLine, how: str
+) -> None:
+    scene, unseen = await removed_and_invited(theatre, how)
+    line.change(SYNC, without_removals)
+    joining = line.silence(JOIN, lost=True)
+    scene.bot.start()
+    await scene.bot.until(lambda: joining.met, "the bot to have joined")
+    await the_sync_after_it(scene)
+    assert unseen not in scene.bot.recorded()
+    line.clear()
+    await began_afresh(scene, unseen)
+
+
+async def test_a_bot_that_does_not_learn_that_it_joined_begins_afresh(
+    theatre: Theatre, line: BadLine, tmp_path: Path
+) -> None:
+    scene, unseen = await removed_and_invited(theatre, "kick")
+    line.change(SYNC, without_removals)
+    joining = line.trouble(JOIN, Answer(502), lost=True)
+    scene.bot.start()
+    await scene.bot.until(lambda: joining.met, "the bot to have joined")
+    await began_afresh(scene, unseen)
+    await scene.bot.stop()
+    live = {name: scene.bot.table(name) for name in TABLES}
+    assert {name for name, rows in (await rebuilt(scene.bot, tmp_path)).items() if rows != live[name]} == set()
+
+
+async def test_a_bot_that_was_killed_after_its_join_begins_afresh(theatre: Theatre, line: BadLine) -> None:
+    scene, unseen = await removed_and_invited(theatre, "kick")
+    line.change(SYNC, without_removals)
+    joining = line.silence(JOIN, lost=True)
+    scene.bot.start()
+    await scene.bot.until(lambda: joining.met, "the bot to have joined")
+    await scene.bot.crash()
+    line.clear()
+    scene.bot.start()
+    await began_afresh(scene, unseen)
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_an_answer_from_before_the_notice_counts_for_nothing_after_it(
+    theatre: Theatre, line: BadLine, again: bool
+) -> None:
+    """The answer with the bot's join comes when the room is opened and read already."""
+    if again:
+        scene, unseen = await removed_and_invited(theatre, "kick")
+        bot, room, member = scene.bot, scene.room, scene.members[0]
+    else:
+        owner, member = await theatre.people("owner", "member")
+        bot = await theatre.bot("", start=False)
+        room = await theatre.stage.room(owner, member)
+        await owner.set_power(room, {bot.user: 100})
+        unseen = await member.send_text(room, "before the bot came")
+        await owner.invite(room, bot.user)
+
+    def has_joined(body: bytes) -> bool:
+        return room in json.loads(body).get("rooms", {}).get("join", {})
+
+    joined, announcing = line.silence(SYNC, lost=True, holds=has_joined), line.silence(SEND)
+    bot.start()
+    await bot.until(lambda: announcing.met and joined.met, "the notice to be sent, and an answer without it")
+    assert announcing.held is not None
+    announcing.held.set()
+    await bot.until_condition(room, "protected")
+    await bot.until(lambda: notices(bot) == 1 + again and not bot.rows("SELECT 1 FROM gaps"), "the room to be read")
+    line.clear()
+    seen = await member.send_text(room, "after the notice")
+    await bot.has(seen)
+    assert {event: event in bot.recorded() for event in (unseen, seen)} == {unseen: False, seen: True}
+    assert len(bot.recorded()) == len(set(bot.recorded()))
+
+
+async def test_a_gap_of_the_former_stay_ends_with_it(
+    theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More was said before the removal than the homeserver delivers, and pages come only once the bot is back."""
+    short_timelines(monkeypatch)
+    scene, unseen = await removed_and_invited(theatre, "kick", before=12)
+    bot, said = scene.bot, [event["event_id"] for event in await scene.owner.messages(scene.room, limit=20)]
+    there = said[: said.index(unseen)][-13:]  # twelve messages and the removal
+    line.trouble(MESSAGES, Answer(502), always=True)
+    bot.start()
+    await bot.until(lambda: notices(bot) == 2, "the second notice")
+    line.clear()
+    await began_afresh(scene, unseen)
+    assert [event for event in bot.recorded(scene.room) if event in there] == there[-10:]  # which were delivered
+    assert [(fact.what, fact.room, fact.detail) for fact in bot.facts(NotSeen) if fact.what != "down"] == [
+        ("gap", scene.room, "removed")
+    ]
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the room to be read")
+    assert bot.rows("SELECT 1 FROM gap_events") + bot.rows("SELECT 1 FROM gap_pages") == []
+
+
+@pytest.mark.parametrize("count", [1, 20])
+async def test_nothing_is_recorded_after_a_removal_in_the_answer_or_page_that_tells_of_it(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Somebody accepted the invitation with the bot's account, so no invitation is told."""
+    short_timelines(monkeypatch)
+    scene, unseen = await removed_and_invited(theatre, "kick")
+    bot, room = scene.bot, scene.room
+    async with Client(theatre.stage.server.url, bot.user, bot.session.token) as other:
+        await other.join(room)
+    more = [await scene.members[0].send_text(room, f"number {n}") for n in range(count)]
+    bot.start()
+    await bot.until_condition(room, "left")
+    await the_sync_after_it(scene)
+    assert {unseen, *more}.isdisjoint(bot.recorded())
+
+
+def short_timelines(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = {**SYNC_FILTER["room"], "timeline": {"limit": 10, "lazy_load_members": True}}
+    monkeypatch.setattr(sync_loop, "SYNC_FILTER", {**SYNC_FILTER, "room": room})
+    monkeypatch.setattr(backfill, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(backfill, "LAST_RETRY_S", 0.1)
+
+
+def without_removals(body: bytes) -> bytes:
+    """Return an answer of a homeserver that does not tell of a removal once the bot is invited again."""
+    answer = json.loads(body)
+    answer.get("rooms", {}).pop("leave", None)
+    return json.dumps(answer).encode()
+
+
+async def removed_and_invited(theatre: Theatre, how: str, before: int = 0) -> tuple[Scene, str]:
+    """Return a scene whose bot is stopped, was removed and is invited, and what was said between."""
+    scene = await theatre.scene()
+    bot, owner, room = scene.bot, scene.owner, scene.room
+    await bot.idle()
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the rooms to be read")
+    await bot.stop()
+    for n in range(before):
+        await scene.members[0].send_text(room, f"before {n}")
+    await owner.request("POST", "rooms", room, how, json={"user_id": bot.user})
+    unseen = await scene.members[0].send_text(room, "while it was gone")
+    if how == "ban":
+        await owner.request("POST", "rooms", room, "unban", json={"user_id": bot.user})
+    await owner.invite(room, bot.user)
+    return scene, unseen
+
+
+async def the_sync_after_it(scene: Scene) -> None:
+    """Wait until an answer of `/sync` from after the last event was taken."""
+    await scene.bot.has(await scene.managers[0].send_text(scene.desk, "a word in the desk"))
+
+
+async def began_afresh(scene: Scene, unseen: str) -> None:
+    bot, room = scene.bot, scene.room
+    await bot.until(lambda: notices(bot) == 2 and bot.condition(room) == "protected", "the room to be entered again")
+    seen = await scene.members[0].send_text(room, "after the second notice")
+    await bot.has(seen)
+    assert {event: event in bot.recorded() for event in (unseen, seen)} == {unseen: False, seen: True}
+
+
+def notices(bot: ServedBot) -> int:
+    return [fact.condition for fact in bot.facts(RoomStateChanged)].count("announced")
