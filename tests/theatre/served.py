@@ -94,16 +94,20 @@ class ServedBot:
     def __init__(self, account: SynapseAccount, url: str, folder: Path, text: str, clock: Clock = wall_clock) -> None:
         self.user = account.user
         self.session = Session(url, *account)
-        self.config: Config = parse_config(folder / "config.toml", text, {})
-        self.data_dir = self.config.data_dir
-        self.data_dir.mkdir(parents=True)
+        self.use(parse_config(folder / "config.toml", text, {}))
         self.ahead_ms = 0
         self._clock = clock
         self.is_believed = True  # whether the homeserver's clock and the machine's go with ours when it is set forward
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._apart: ForkedProgram | None = None
-        self.state = StateTables(self.config.place)
+
+    def use(self, config: Config) -> None:
+        """Take these settings, and look into their data directory."""
+        self.config = config
+        self.data_dir = config.data_dir
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.state = StateTables(config.place)
         self._journal = JournalRead(self.data_dir / "records")
 
     # Running.

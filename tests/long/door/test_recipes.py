@@ -33,6 +33,7 @@ FILES = (
     "tests/door/offline.py",
     "tests/long/door/recipe_story.py",
     "tests/examples.py",
+    "tests/sources.py",
     "tests/unit/test_registries.py",
 )
 RULE, COMMAND = "moderation/rules/endings.py", "bot/commands/ping.py"

@@ -11,7 +11,6 @@ from moderation.model.facts import Learnt, SanctionStarted, ShardPinned
 from tests.theatre.scene import Theatre, ask, direct_room, open_direct
 from tests.theatre.served import HEAD, RULES, ServedBot, like
 from tests.theatre.stage import PASSWORD, unique
-from tests.theatre.state_tables import StateTables
 
 NAMES = ("one", "two")
 DAY_MS = 86_400_000
@@ -27,9 +26,7 @@ async def two_shards(theatre: Theatre, folder: Path, url: str, more: str = "") -
     for name in NAMES:
         bot = ServedBot(accounts[name], theatre.url, folder / name, text, theatre.stage.clock)
         (folder / name / "config.toml").write_text(text)
-        bot.config = of_shard(parse_config(folder / name / "config.toml", text, {}), name)
-        bot.data_dir, bot.state = bot.config.data_dir, StateTables(bot.config.place)
-        bot.data_dir.mkdir(parents=True)
+        bot.use(of_shard(parse_config(folder / name / "config.toml", text, {}), name))
         theatre.bots.append(bot)
         bot.start()
         bots.append(bot)
