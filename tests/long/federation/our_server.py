@@ -1,6 +1,7 @@
 """A server of ours in the test's own process: the library's pages, user and keys behind TLS."""
 
 import asyncio
+import secrets
 import ssl
 import time
 from collections.abc import Mapping
@@ -44,7 +45,8 @@ class OurServer:
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
         self.name = f"localhost:{runner.addresses[0][1]}"
         self.user = UserId(f"@policy:{self.name}")
-        self.us = us = ServerIdentity(self.name, "ed25519:a1", SigningKey.new())
+        # Another server may have had this port, and its keys are known to Synapse by this name.
+        self.us = us = ServerIdentity(self.name, f"ed25519:{secrets.token_hex(4)}", SigningKey.new())
         connections = Connections(tls_context(self._authority.file), may_ask=lambda _: True)
         self._open.push_async_callback(connections.close)
         resolver = ServerResolver(connections)
