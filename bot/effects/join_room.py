@@ -46,6 +46,8 @@ class Joiner(ActionHandler):
 
     async def enter(self, action: Enter, txn: str) -> Done:
         """Enter a room by all steps, in order."""
+        async with self._gaps.answer:
+            pass  # the answer that tells of the invitation may tell of a removal before it, which is taken first
         if await self._is_open(action.room):  # the bot was stopped in, or just after, the last step
             notice = self._pipeline.served.notice(action.room)
             with self._gaps.opening({action.room: Delivered(until=notice)}) as also:
@@ -112,9 +114,9 @@ class Joiner(ActionHandler):
         return view is not None and view.active and room in await self._homeserver.joined_rooms()
 
     async def _was_away(self, room: RoomId) -> None:
-        """Note, before the bot joins a room that counts as recorded, that it was out: what it missed is not for it."""
+        """Note, before the bot joins a room, that it was out: what it missed of a group is not for it."""
         served = self._pipeline.served
-        if served.is_own(room) or not served.records(room):
+        if served.is_own(room):
             return
         await self._gaps.end(room)
         if served.records(room):  # unless its removal was delivered before

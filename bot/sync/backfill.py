@@ -68,6 +68,8 @@ class Gaps(BotPart):
         """
         super().__init__(services)
         self.turn = asyncio.Lock()  # held while an answer of `/sync` is taken, and while a room catches up with it
+        self.answer = asyncio.Lock()  # held from the first attempt to take an answer of `/sync` until it is taken
+        self._opening: list[RoomId] = []  # rooms whose gaps are being written
         self._heard_ms = heard_ms
         self._level = level
         self._behind: dict[RoomId, _Tries] = {}
@@ -111,6 +113,7 @@ class Gaps(BotPart):
         """
         self._costly = (self._costly - rooms.keys()) | set(costly)
         fresh = [room for room in rooms if room not in self._behind]
+        self._opening += rooms
         self._behind |= {room: _Tries() for room in fresh}  # before anybody can take newer events of them
 
         async def write(db: AsyncConnection) -> None:
@@ -120,6 +123,8 @@ class Gaps(BotPart):
         try:
             yield write
         finally:
+            for room in rooms:
+                self._opening.remove(room)
             for room in fresh:
                 self._waiting.put_nowait(room)
 
@@ -223,7 +228,8 @@ class Gaps(BotPart):
         """Take one step towards being level. Return True once it is."""
         gap = await self._gap(room)
         if gap is None:
-            self._is_level(room)
+            if room not in self._opening:  # else this was noted for a gap that has ended since
+                self._is_level(room)
             return True
         if gap.last is not None:
             await (self._read(gap, gap.last) if gap.bottom else self._go_back(gap, gap.last))

@@ -123,6 +123,7 @@ class Listener(BotPart):
         wait_ms = 1 + secrets.randbelow(FIRST_POLL_MS)
         await self.read_again()
         while True:
+            self._recorded = self._pipeline.served.recorded_since()  # once: a repeated question may get an old answer
             raw = await self._patiently(partial(self._ask, token, wait_ms))
             self.heard_ms = self._clock()
             asked_ms = self._asked_ms
@@ -131,7 +132,8 @@ class Listener(BotPart):
             response = read_sync(raw, self.heard_ms, me=self._homeserver.user)
             recorded = frozenset(room.room for room in response.joined if self._pipeline.served.records(room.room))
             late = await self._keys(response, initial=token is None)
-            await self._patiently(partial(self._take, response, recorded, before))
+            async with self._gaps.answer:
+                await self._patiently(partial(self._take, response, recorded, before))
             before = self.heard_ms
             await self._readable_now(late)
             self.presence.answered(asked_ms, self.heard_ms)
@@ -167,7 +169,6 @@ class Listener(BotPart):
             await self._encryption.told(reasons)
 
     async def _ask(self, token: str | None, wait_ms: int) -> object:
-        self._recorded = self._pipeline.served.recorded_since()
         return await self._homeserver.sync(token, timeout_ms=wait_ms, filter=SYNC_FILTER)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
@@ -226,6 +227,8 @@ class Listener(BotPart):
                 else:
                     events += to_record(replace(room, state=state), self._pipeline.served.notice(room.room))
             for left in response.left:
+                if await self._came_back(left):
+                    continue
                 if await self._is_behind(left) and self._pipeline.served.records(left.room):
                     behind[left.room] = Delivered((), left.raw)
                 else:
@@ -286,6 +289,12 @@ class Listener(BotPart):
         served = self._pipeline.served
         same = room in self._recorded and self._recorded[room] == served.notice(room)
         return not same and not served.is_own(room)
+
+    async def _came_back(self, left: LeftRoom) -> bool:
+        """Tell whether the bot is in a group again that it left, by this answer, before it was opened."""
+        if not self._was_opened(left.room) or self._pipeline.served.notice(left.room) in left.raw:
+            return False
+        return left.room in await self._homeserver.joined_rooms()
 
     def _turn(self, room: JoinedRoom) -> int:
         """Return when a room's events are taken: first groups, then groups with commands, then rooms of ours."""

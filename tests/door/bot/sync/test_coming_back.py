@@ -1,14 +1,18 @@
 """A bot that was removed from a group and invited again records nothing that was said while it was not there."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from bot.matrix.errors import Unreachable
 from bot.matrix.sync_filter import SYNC_FILTER
 from bot.sync import backfill, sync_loop
+from bot.sync.backfill import Gaps
 from moderation.model.facts import NotSeen, RoomStateChanged
+from storage.state.backfill import Gap
 from tests.door.bot.pipeline.test_replay import TABLES, rebuilt
 from tests.fakes.bad_line import BadLine
 from tests.fakes.http_stub import Answer
@@ -19,6 +23,7 @@ from tests.theatre.served import ServedBot
 SYNC = "GET /_matrix/client/v3/sync"
 MESSAGES = r"GET /_matrix/client/v3/rooms/[^/]*/messages"
 SEND = r"PUT /_matrix/client/v3/rooms/[^/]*/send/m.room.message"
+LEAVE = r"POST /_matrix/client/v3/rooms/[^/]*/leave"
 JOIN = r"POST /_matrix/client/v3/(join/|rooms/[^/]*/join)"
 
 
@@ -132,6 +137,69 @@ async def test_a_gap_of_the_former_stay_ends_with_it(
     ]
     await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the room to be read")
     assert bot.rows("SELECT 1 FROM gap_events") + bot.rows("SELECT 1 FROM gap_pages") == []
+
+
+async def test_a_bot_comes_back_only_once_the_answer_that_tells_of_its_removal_is_taken(
+    theatre: Theatre, line: BadLine
+) -> None:
+    """The same answer has an invitation to a space, which the homeserver is too busy to let the bot decline."""
+    scene = await theatre.scene()
+    bot, room, owner, member = scene.bot, scene.room, scene.owner, scene.members[0]
+    direct = await member.create_room(None, invite=[bot.user], is_direct=True)
+    await member.wait_event(direct, lambda seen: seen.sender == bot.user and bool(seen.body), what="hello")
+    await bot.idle()
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the rooms to be read")
+    busy, held = line.trouble(LEAVE, Answer(502), always=True), line.silence(SYNC)
+    await member.send_text(direct, "a word that ends the question which waits")
+    await bot.until(lambda: held.met, "the next question")
+    there = await member.send_text(room, "before it went")
+    for each, person in ((room, owner), (direct, member)):
+        await person.kick(each, bot.user)
+    unseen = await member.send_text(room, "while it was gone")
+    await owner.invite(room, bot.user)
+    again = {"membership": "invite", "is_direct": True}
+    await member.request("PUT", "rooms", direct, "state", "m.room.member", bot.user, json=again)
+    await owner.invite(await owner.create_room("space", creation_content={"type": "m.space"}), bot.user)
+    assert held.held is not None
+    held.held.set()
+    await bot.until(lambda: busy.met > 1, "the answer to be taken again")
+    line.clear()
+    await began_afresh(scene, unseen)
+    assert there in bot.recorded()
+    await bot.has(await member.send_text(direct, "!help"))
+
+
+async def test_pages_of_a_former_stay_are_not_read_in_the_next_one(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else joined with the bot's account, so the removal stands in the middle of what the bot reads."""
+    short_timelines(monkeypatch)
+    for name, size in (("PAGE", 5), ("SHORT", 1), ("OVERLAP", 1)):
+        monkeypatch.setattr(backfill, name, size)
+    scene, unseen = await removed_and_invited(theatre, "kick")
+    bot, room, member = scene.bot, scene.room, scene.members[0]
+    out = [unseen, *[await member.send_text(room, f"out {n}") for n in range(25)]]
+    async with Client(theatre.stage.server.url, bot.user, bot.session.token) as other:
+        await other.join(room)
+    out += [await member.send_text(room, f"out still {n}") for n in range(15)]
+    is_back, page = asyncio.Event(), Gaps._page
+
+    async def slow(gaps: Gaps, gap: Gap, token: str) -> object:
+        if gap.room == room and not is_back.is_set() and bot.condition(room) == "left":
+            raise Unreachable("slow", request="messages")
+        return await page(gaps, gap, token)
+
+    monkeypatch.setattr(Gaps, "_page", slow)
+    bot.start()
+    await bot.until_condition(room, "left")
+    await scene.owner.kick(room, bot.user)
+    await scene.owner.invite(room, bot.user)
+    await bot.until_condition(room, "protected")
+    is_back.set()
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the room to be read")
+    seen = await member.send_text(room, "after")
+    await bot.has(seen)
+    assert set(out).isdisjoint(bot.recorded())
 
 
 @pytest.mark.parametrize("count", [1, 20])
