@@ -20,7 +20,7 @@ PUBLIC = "https://bot.example.org"
 SECRET = "kept to ourselves"
 
 
-def method(*issuers: HostileIssuer, public: str | None = None, timeout_s: float = 5.0, **more: Any) -> Oidc:
+def method(*issuers: HostileIssuer, public: str | None = None, timeout_s: float = 120.0, **more: Any) -> Oidc:
     made = []
     for number, each in enumerate(issuers):
         settings: dict[str, Any] = {"name": f"club-{number}", "title": "The club", "client_id": CLIENT, **more}

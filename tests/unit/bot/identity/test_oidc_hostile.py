@@ -1,7 +1,7 @@
 """A misbehaving issuer verifies nobody: people are told so in words, and there are no other consequences."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -9,9 +9,11 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from bot.config.oidc import OidcSettings
+from bot.identity import oidc_exchange
 from bot.identity.method import DialogueStep, ProvedIdentity
 from bot.identity.oidc import LoginPage, Oidc
 from bot.identity.oidc_exchange import Issuer
+from bot.matrix.other_servers import HttpReply, get
 from bot.runtime.clock import wall_clock
 from bot.texts.catalog import LANGUAGES, Catalog
 from moderation.values.errors import Refused
@@ -247,9 +249,14 @@ class TestIssuer:
         ],
     )
     async def test_that_fails_half_way_leaves_nothing(
-        self, issuer: HostileIssuer, path: str, answer: Any, key: str
+        self, issuer: HostileIssuer, path: str, answer: Any, key: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        step = await by_device(issuer, Wrong(answers={path: answer}), timeout_s=0.3)
+        async def impatient(url: str, timeout_s: float, headers: Mapping[str, str]) -> HttpReply:
+            waits_in_vain = url.endswith(path) and answer in ("hang", "endless")
+            return await get(url, 0.3 if waits_in_vain else timeout_s, headers)
+
+        monkeypatch.setattr(oidc_exchange, "get", impatient)
+        step = await by_device(issuer, Wrong(answers={path: answer}))
         assert step == DialogueStep(lines=(line(key, issuer="The club"),))
 
     async def test_its_words_and_our_secret_stay_out_of_the_log(self, issuer: HostileIssuer) -> None:
