@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-# Much of the tests is waiting: for a homeserver, a browser, a deadline. Three more than there are cores, up to six.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(6, (os.cpu_count() or 1) + 3))')
+# Much of the tests is waiting: for a homeserver, a browser, a deadline. Two more than there are cores, up to six.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(6, (os.cpu_count() or 1) + 2))')
 
 NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit("Answerable needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 
@@ -22,7 +22,7 @@ help:
 	@echo "make install install the bot into .venv, with what it needs to run; EXTRA=images to compare pictures, EXTRA=postgresql for PostgreSQL"
 	@echo "make wheel   build the wheel into dist/, for pipx or pip on another machine"
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
-	@echo "make test    run the tests, some of them against a real Synapse: 8 minutes on two idle cores"
+	@echo "make test    run the tests, some of them against a real Synapse: 5 minutes on two idle cores"
 	@echo "make test-long run those that play at length with other programs (browsers, clients, two Synapses, kills), and try more examples; some 15 minutes"
 	@echo "make test-postgresql run the tests of the storage on both databases, and all of tests/door on PostgreSQL"
 	@echo "make faults  kill the bot at every step in turn, and at random ones; some hours, PLACES=50 for less"
