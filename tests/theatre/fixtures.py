@@ -12,6 +12,7 @@ import pytest
 from bot.demo.synapse import Synapse
 from bot.scheduler import scheduler
 from bot.sync import sync_loop
+from tests.fakes.bad_line import BadLine
 from tests.theatre.scene import Theatre
 from tests.theatre.shared_synapse import shared
 from tests.theatre.stage import Stage
@@ -44,3 +45,14 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make bots notice quickly that their clock was set forward."""
     monkeypatch.setattr(scheduler, "LOOK_AGAIN_MS", 100)
     monkeypatch.setattr(sync_loop, "LONG_POLL_MS", 100)
+
+
+@pytest.fixture
+async def line(theatre: Theatre) -> AsyncIterator[BadLine]:
+    """Provide a proxy between bots and the homeserver, without faults until a test orders some."""
+    async with BadLine(theatre.stage.server.url) as line:
+        theatre.url = line.url
+        yield line
+        line.clear()
+        for bot in theatre.bots:  # which ask until they are told to stop
+            await bot.stop()

@@ -7,7 +7,7 @@ import pytest
 
 from bot.demo.synapse import Synapse
 from tests.synapse.conftest import encrypted, encrypted_stage, stage  # noqa: F401
-from tests.theatre.fixtures import short_waits, stage_on_synapse, synapse, theatre  # noqa: F401
+from tests.theatre.fixtures import line, short_waits, stage_on_synapse, synapse, theatre  # noqa: F401
 from tests.theatre.scene import Theatre
 from tests.theatre.shared_synapse import shared
 from tests.theatre.stage import Stage

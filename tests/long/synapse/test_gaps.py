@@ -2,7 +2,6 @@
 
 # ruff: noqa: F401 - pytest collects what is imported, with its fixtures
 from tests.door.bot.sync.test_gaps import (
-    line,
     short_pages,
     test_a_bot_that_was_removed_while_it_was_away_reads_up_to_its_removal,
 )

@@ -3,6 +3,5 @@
 # ruff: noqa: F401 - pytest collects what is imported, with its fixtures
 from tests.door.bot.sync.test_silent_homeserver import (
     impatient,
-    line,
     test_a_request_without_an_answer_takes_effect_once,
 )

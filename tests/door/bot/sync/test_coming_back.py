@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -25,17 +24,6 @@ MESSAGES = r"GET /_matrix/client/v3/rooms/[^/]*/messages"
 SEND = r"PUT /_matrix/client/v3/rooms/[^/]*/send/m.room.message"
 LEAVE = r"POST /_matrix/client/v3/rooms/[^/]*/leave"
 JOIN = r"POST /_matrix/client/v3/(join/|rooms/[^/]*/join)"
-
-
-@pytest.fixture
-async def line(theatre: Theatre) -> AsyncIterator[BadLine]:
-    """Provide a proxy between bots and the homeserver, without faults until a test orders some."""
-    async with BadLine(theatre.stage.server.url) as line:
-        theatre.url = line.url
-        yield line
-        line.clear()
-        for bot in theatre.bots:
-            await bot.stop()
 
 
 async def test_a_bot_removed_and_invited_during_downtime_starts_afresh(theatre: Theatre) -> None:

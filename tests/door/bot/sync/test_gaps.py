@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -48,16 +47,6 @@ def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backfill, "LAST_RETRY_S", 0.1)
     room = {**SYNC_FILTER["room"], "timeline": {"limit": 10, "lazy_load_members": True}}
     monkeypatch.setattr(sync_loop, "SYNC_FILTER", {**SYNC_FILTER, "room": room})
-
-
-@pytest.fixture
-async def line(theatre: Theatre) -> AsyncIterator[BadLine]:
-    """Provide a proxy between bots and the homeserver, without faults until a test orders some."""
-    async with BadLine(theatre.stage.server.url) as line:
-        theatre.url = line.url
-        yield line
-        for bot in theatre.bots:  # which ask until they are told to stop
-            await bot.stop()
 
 
 def lost(bot: ServedBot) -> list[NotSeen]:

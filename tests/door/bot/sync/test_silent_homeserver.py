@@ -1,6 +1,5 @@
 """A homeserver that does not answer for a long time, or reports nothing more about one room."""
 
-from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 import pytest
@@ -45,17 +44,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sync_loop, "LAST_RETRY_S", 0.2)
     monkeypatch.setattr(backfill, "FIRST_RETRY_S", 0.01)
     monkeypatch.setattr(backfill, "LAST_RETRY_S", 0.1)
-
-
-@pytest.fixture
-async def line(theatre: Theatre) -> AsyncIterator[BadLine]:
-    """Provide a proxy between bots and the homeserver, without faults until a test orders some."""
-    async with BadLine(theatre.stage.server.url) as line:
-        theatre.url = line.url
-        yield line
-        line.clear()
-        for bot in theatre.bots:
-            await bot.stop()
 
 
 async def test_messages_during_silence_are_recorded_and_judged_once_afterwards(theatre: Theatre, line: BadLine) -> None:

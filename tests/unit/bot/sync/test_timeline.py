@@ -1,4 +1,4 @@
-"""What an answer of `/sync` has of a room from before its notice is neither recorded nor kept."""
+"""Nothing in an answer of `/sync` from before the notice of a room is recorded or kept."""
 
 from bot.events.sync_response import JoinedRoom, LeftRoom, read_sync
 from bot.sync.timeline import since_notice, to_record

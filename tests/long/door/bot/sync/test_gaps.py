@@ -1,9 +1,9 @@
 """Killed after each page of a gap, the bot loses and doubles nothing."""
 
-# ruff: noqa: F401, F811 - a fixture is imported, and given by its name
+# ruff: noqa: F401 - a fixture is imported, and given by its name
 
 from moderation.model.facts import CaseOpened
-from tests.door.bot.sync.test_gaps import MESSAGES, all_in_order, away, line, lost, short_pages, talk
+from tests.door.bot.sync.test_gaps import MESSAGES, all_in_order, away, lost, short_pages, talk
 from tests.fakes.bad_line import BadLine
 from tests.theatre.scene import Theatre
 from tests.theatre.served import ServedBot
