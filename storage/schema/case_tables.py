@@ -1,12 +1,11 @@
 """Cases: their state, people, evidence, reports, decisions and steps."""
 
-from sqlalchemy import ForeignKey, Index, Integer, String, Table, Text, literal_column, or_
+from sqlalchemy import ForeignKey, Index, Integer, String, Text, literal_column, or_
 
-from .columns import EVENT, OPERATORS, PERSON, PLAIN, ROWS, Column, metadata, words_of
+from .columns import EVENT, OPERATORS, PERSON, PLAIN, ROWS, Column, table, words_of
 
-cases = Table(
+cases = table(
     "cases",
-    metadata,
     Column("n", Integer, primary_key=True),
     Column("record", Integer),
     Column("room", String, info=PLAIN),
@@ -52,9 +51,8 @@ WAITS = or_(cases.c.outcome == literal_column("''"), cases.c.state == literal_co
 Index("cases_waiting", cases.c.due, sqlite_where=WAITS, postgresql_where=WAITS)
 
 # People responsible for a case: those on duty when it came, or to whom it was passed on.
-assignments = Table(
+assignments = table(
     "assignments",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("n", Integer),
     Column("user", String, info=PERSON),
@@ -62,17 +60,15 @@ assignments = Table(
     Column("at", Integer),
     Column("told", Integer, server_default="0"),  # 1: a record shows that they were told
     Column("gone", Integer, server_default="0"),  # when they left, if it still waited
-    Column(
-        "gone_by", String, server_default="", info=PERSON
-    ),  # the person who caused it: they themselves, or somebody else
+    # The person who caused it: they themselves, or somebody else.
+    Column("gone_by", String, server_default="", info=PERSON),
     Column("excused", Integer, server_default="0"),  # when its time was over while they were gone
 )
 Index("assignments_by_case", assignments.c.n)
 
 # Questions in a desk that are answered by a reaction.
-questions = Table(
+questions = table(
     "questions",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("made", String, info=PLAIN),  # the event
     Column("n", Integer),
@@ -83,9 +79,8 @@ questions = Table(
 Index("questions_by_event", questions.c.made)
 
 # Each decision of a case: `cases.by` made the last one.
-decisions = Table(
+decisions = table(
     "decisions",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("n", Integer),
     Column("by", String, info=PERSON),
@@ -98,9 +93,8 @@ Index("decisions_by_time", decisions.c.at)
 Index("decisions_by_person", decisions.c.by, decisions.c.n)
 
 # Everything that happened to a case, one row a record: its time line. What reporters did is here without who they are.
-case_steps = Table(
+case_steps = table(
     "case_steps",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("n", Integer),
     Column("at", Integer),
@@ -114,9 +108,8 @@ case_steps = Table(
 )
 Index("case_steps_by_case", case_steps.c.n, case_steps.c.step)
 
-case_notes = Table(
+case_notes = table(
     "case_notes",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("n", Integer),
     Column("by", String, default="", info=PERSON),
@@ -126,9 +119,8 @@ case_notes = Table(
 Index("case_notes_by_case", case_notes.c.n)
 
 # Statements of reasons, each as it was given.
-statements = Table(
+statements = table(
     "statements",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("n", Integer),
     Column("subject", String, default="", info=PERSON),
@@ -137,9 +129,8 @@ statements = Table(
 )
 Index("statements_by_case", statements.c.n)
 
-reports = Table(
+reports = table(
     "reports",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("n", Integer),
     Column("message", Integer),  # record of the event it points to
@@ -153,9 +144,8 @@ reports = Table(
 Index("reports_by_case", reports.c.n)
 Index("reports_by_reporter", reports.c.by, reports.c.at)
 
-evidence = Table(
+evidence = table(
     "evidence",
-    metadata,
     Column("record", Integer, primary_key=True),  # of the event
     Column("n", ForeignKey("cases.n"), primary_key=True),
     Column("event", String, info=EVENT),

@@ -5,9 +5,10 @@ Times are milliseconds since 1970 UTC. Each column of text has a mark, by which 
 """
 
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Column as AnyColumn
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 
 metadata = MetaData()
 Column = partial(AnyColumn, nullable=False, autoincrement=False)
@@ -22,6 +23,11 @@ RULES = {"holds": "rules"}  # rules in force for a room or for all
 OPERATORS = {"holds": "operators"}  # what operators wrote at the command line; it stays as long as its record
 SOON = {"holds": "soon"}  # data that is sent or read soon, and is then deleted
 ROWS = {"erased": "whole"}  # of a table: a row is nothing without the person
+
+
+def table(name: str, *columns: AnyColumn[Any], **more: Any) -> Table:
+    """Return a table of the state database. `info`: its mark (`ROWS`), if it has one."""
+    return Table(name, metadata, *columns, **more)
 
 
 def words_of(column: str) -> dict[str, str]:

@@ -1,13 +1,12 @@
 """The web console: links to it and its sessions."""
 
-from sqlalchemy import Index, Integer, String, Table
+from sqlalchemy import Index, Integer, String
 
-from .columns import PERSON, PLAIN, ROWS, Column, metadata, words_of
+from .columns import PERSON, PLAIN, ROWS, Column, table, words_of
 
 # Links to the web console that people got in their direct rooms, by the hash of what a link ends in.
-console_links = Table(
+console_links = table(
     "console_links",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("ticket", String, unique=True, info=words_of("user")),
     Column("user", String, info=PERSON),
@@ -19,9 +18,8 @@ console_links = Table(
 Index("console_links_by_user", console_links.c.user, console_links.c.at)
 
 # Sessions of the web console that people opened by such a link, by the hash of what the browser holds.
-console_sessions = Table(
+console_sessions = table(
     "console_sessions",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("session", String, unique=True, info=words_of("user")),
     Column("link", Integer, unique=True),  # record of the link; below 0: they logged in at an issuer

@@ -1,13 +1,12 @@
 """Duties of managers: who took one on, is away, or has hours."""
 
-from sqlalchemy import Integer, String, Table, Text
+from sqlalchemy import Integer, String, Text
 
-from .columns import PERSON, PLAIN, ROWS, Column, metadata, words_of
+from .columns import PERSON, PLAIN, ROWS, Column, table, words_of
 
 # Managers who took on the duty in a room, though they came into its desk before the room did.
-duty_accepted = Table(
+duty_accepted = table(
     "duty_accepted",
-    metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("user", String, primary_key=True, info=PERSON),
     Column("record", Integer),
@@ -15,9 +14,8 @@ duty_accepted = Table(
 )
 
 # People who are away from their duties, everywhere.
-away = Table(
+away = table(
     "away",
-    metadata,
     Column("user", String, primary_key=True, info=PERSON),
     Column("record", Integer),
     Column("since", Integer),
@@ -26,9 +24,8 @@ away = Table(
 )
 
 # The hours in which people are on duty in a room; if a room has none, everybody is on duty.
-rosters = Table(
+rosters = table(
     "rosters",
-    metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("user", String, primary_key=True, info=PERSON),
     Column("record", Integer),

@@ -1,15 +1,14 @@
 """Events: those recorded and those withheld, and counts by day."""
 
-from sqlalchemy import Index, Integer, String, Table
+from sqlalchemy import Index, Integer, String
 
-from .columns import PERSON, PLAIN, ROWS, Column, metadata, words_of
+from .columns import PERSON, PLAIN, ROWS, Column, table, words_of
 
 # Every recorded event: so that no event is recorded twice, and each can be found by its id. In the order of the
 # records, so that new rows are written next to each other: in the order of ids, which are random, they would be
 # scattered.
-events = Table(
+events = table(
     "events",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("event", String, unique=True, info=words_of("sender")),
     Column("room", String, info=PLAIN),
@@ -23,21 +22,18 @@ Index("events_by_kind", events.c.room, events.c.kind)  # in it, as in every inde
 
 # Events of people that left `events` (`storage/projections/old_events.py`): so that none is recorded twice, and each
 # can still be found by its id.
-old_events = Table(
+old_events = table(
     "old_events",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("event", String, unique=True, info=PLAIN),  # a digest of its id
     Column("at", Integer),
-    Column(
-        "kind", String, server_default="", info=PLAIN
-    ),  # that in `events`; "": a message that stood, and is counted in `spoke`
+    # That in `events`; "": a message that stood, and is counted in `spoke`.
+    Column("kind", String, server_default="", info=PLAIN),
 )
 
 # Events that were refused before their delivery: they are no events of their rooms, and count nowhere as such.
-withheld = Table(
+withheld = table(
     "withheld",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("event", String, info=words_of("subject")),
     Column("room", String, info=PLAIN),
@@ -48,9 +44,8 @@ withheld = Table(
 Index("withheld_by_event", withheld.c.event)
 
 # What rules on trial would have found, by the record of the event.
-trials = Table(
+trials = table(
     "trials",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("room", String, info=PLAIN),
     Column("rule", String, info=PLAIN),
@@ -60,9 +55,8 @@ trials = Table(
 Index("trials_by_room", trials.c.room, trials.c.at)
 
 # How many records of a kind a group had a day (`storage/projections/daily.py`).
-daily = Table(
+daily = table(
     "daily",
-    metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("day", Integer, primary_key=True),  # since 1970, UTC
     Column("kind", String, primary_key=True, info=PLAIN),  # message | finding | report | decision | appeal

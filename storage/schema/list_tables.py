@@ -1,13 +1,12 @@
 """Policy lists: those watched, what they say and whom they mean, and our own entries."""
 
-from sqlalchemy import Index, Integer, String, Table, Text
+from sqlalchemy import Index, Integer, String, Text
 
-from .columns import PERSON, PLAIN, ROWS, Column, metadata, words_of
+from .columns import PERSON, PLAIN, ROWS, Column, table, words_of
 
 # Policy lists that are watched because somebody chose them here; those of the configuration stand there.
-chosen_lists = Table(
+chosen_lists = table(
     "chosen_lists",
-    metadata,
     Column("list", String, primary_key=True, info=PLAIN),
     Column("list_room", String, info=PLAIN),
     Column("trust", String, info=PLAIN),
@@ -21,9 +20,8 @@ chosen_lists = Table(
 )
 
 # Previews of policy lists that people asked for, by the records of their requests.
-list_previews = Table(
+list_previews = table(
     "list_previews",
-    metadata,
     Column("number", Integer, primary_key=True),
     Column("room", String, info=PLAIN),
     Column("by", String, info=PERSON),
@@ -39,9 +37,8 @@ list_previews = Table(
 Index("list_previews_by_room", list_previews.c.list_room)
 
 # Entries of policy lists that meant somebody who was here, and the case about each.
-list_matches = Table(
+list_matches = table(
     "list_matches",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("list", String, info=PLAIN),
     Column("of", String, info=PLAIN),  # user or server
@@ -62,9 +59,8 @@ Index("list_matches_by_person", list_matches.c.person, list_matches.c.list)
 Index("list_matches_by_case", list_matches.c.n)
 
 # Entries of policy lists that meant a server of which people were here, and the case about each.
-listed_servers = Table(
+listed_servers = table(
     "listed_servers",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("list", String, info=PLAIN),
     Column("server", String, info=PLAIN),  # or a pattern over servers
@@ -82,9 +78,8 @@ Index("listed_servers_by_server", listed_servers.c.server, listed_servers.c.list
 Index("listed_servers_by_case", listed_servers.c.n)
 
 # Entries of our own lists, as they were ordered; the newest order counts.
-published_entries = Table(
+published_entries = table(
     "published_entries",
-    metadata,
     Column("list", String, primary_key=True, info=PLAIN),
     Column("key", String, primary_key=True, info=PLAIN),  # made from the person's id
     Column("list_room", String, info=PLAIN),
@@ -101,9 +96,8 @@ published_entries = Table(
 Index("published_entries_by_case", published_entries.c.n)
 
 # People and servers whom a policy list no longer touches, as far as the word of the person who said so reaches.
-list_spared = Table(
+list_spared = table(
     "list_spared",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("list", String, info=PLAIN),
     Column("room", String, info=PLAIN),
@@ -119,9 +113,8 @@ Index("list_spared_by_person", list_spared.c.person, list_spared.c.list)
 Index("list_spared_by_server", list_spared.c.server, list_spared.c.list)
 
 # What policy lists say, as their rooms were last read. No record makes it: it can be read again.
-list_entries = Table(
+list_entries = table(
     "list_entries",
-    metadata,
     Column("list_room", String, primary_key=True, info=PLAIN),
     Column("of", String, primary_key=True, info=PLAIN),
     Column("key", String, primary_key=True, info=PLAIN),

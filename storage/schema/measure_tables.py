@@ -1,12 +1,11 @@
 """Measures: ledger entries, sanctions, and values kept in rooms because of sanctions."""
 
-from sqlalchemy import Index, Integer, String, Table, Text
+from sqlalchemy import Index, Integer, String, Text
 
-from .columns import PERSON, PLAIN, Column, metadata, words_of
+from .columns import PERSON, PLAIN, Column, table, words_of
 
-credit = Table(
+credit = table(
     "credit",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("person", String, info=PERSON),
     Column("user", String, info=PERSON),
@@ -24,9 +23,8 @@ credit = Table(
 Index("credit_by_person", credit.c.person)
 Index("credit_by_case", credit.c.n)
 
-sanctions = Table(
+sanctions = table(
     "sanctions",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("kind", String, info=PLAIN),
     Column("room", String, default="", info=PLAIN),  # "": every protected room
@@ -54,14 +52,12 @@ Index("sanctions_by_person", sanctions.c.person, sanctions.c.ended)
 Index("sanctions_in_force", sanctions.c.ended, sanctions.c.until)
 
 # Values that the bot changed in rooms because of sanctions, and the values before.
-holds = Table(
+holds = table(
     "holds",
-    metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("user", String, primary_key=True, info=PERSON),
-    Column(
-        "what", String, primary_key=True, info=PLAIN
-    ),  # level | ban; for the room itself: posting, posting TYPE, joining, acl SERVER
+    # level | ban; for the room itself: posting, posting TYPE, joining, acl SERVER
+    Column("what", String, primary_key=True, info=PLAIN),
     Column("step", String, info=PLAIN),  # intended | held
     Column("prior", String, info=PLAIN),
     Column("held", String, info=PLAIN),

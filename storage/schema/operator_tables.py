@@ -1,13 +1,12 @@
 """Operators: their tasks, files about people, and the keys with which these are approved."""
 
-from sqlalchemy import Index, Integer, String, Table, Text
+from sqlalchemy import Index, Integer, String, Text
 
-from .columns import OPERATORS, PERSON, PLAIN, Column, metadata
+from .columns import OPERATORS, PERSON, PLAIN, Column, table
 
 # Tasks that wait for the operator.
-tasks = Table(
+tasks = table(
     "tasks",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("task", String, info=PLAIN),
     Column("n", Integer),
@@ -20,9 +19,8 @@ tasks = Table(
 )
 
 # Files about people: begun, declined; the table below has each step taken.
-dossiers = Table(
+dossiers = table(
     "dossiers",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("subject", String, default="", info=PERSON),
     Column("covers", Text, default="", info=PLAIN),  # the numbers of the cases, as JSON
@@ -33,9 +31,8 @@ dossiers = Table(
     Column("reason", Text, default="", info=OPERATORS),
 )
 
-dossier_steps = Table(
+dossier_steps = table(
     "dossier_steps",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("dossier", Integer),  # record that began it
     Column("step", String, info=PLAIN),  # approved | declined | exported
@@ -51,9 +48,8 @@ dossier_steps = Table(
 Index("dossier_steps_by_dossier", dossier_steps.c.dossier)
 
 # Keys with which operators sign approvals of files.
-approvers = Table(
+approvers = table(
     "approvers",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("key", String, info=PLAIN),
     Column("name", String, info=OPERATORS),

@@ -1,13 +1,12 @@
 """People: members of rooms, the accounts of one person, and what they wrote where."""
 
-from sqlalchemy import Index, Integer, String, Table, Text
+from sqlalchemy import Index, Integer, String, Text
 
-from .columns import PERSON, PLAIN, ROWS, Column, metadata, words_of
+from .columns import PERSON, PLAIN, ROWS, Column, table, words_of
 
 # People in a room, as far as known; `role` follows from the room's levels.
-members = Table(
+members = table(
     "members",
-    metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("user", String, primary_key=True, info=PERSON),
     Column("membership", String, info=PLAIN),  # as in the event, or "moved" (`upgraded_rooms.py`)
@@ -22,9 +21,8 @@ members = Table(
 Index("members_by_user", members.c.user)
 
 # Several accounts of one verified person share `person`; an account without a row is its own person.
-accounts = Table(
+accounts = table(
     "accounts",
-    metadata,
     Column("user", String, primary_key=True, info=PERSON),
     Column("person", String, info=PERSON),
     Column("language", String, default="", info=words_of("user")),
@@ -35,9 +33,8 @@ Index("accounts_linked", accounts.c.user, accounts.c.person, sqlite_where=_LINKE
 
 # A proved link between two accounts of one person; `accounts.person` follows from all links in force
 # (`storage/projections/linked_accounts.py`).
-links = Table(
+links = table(
     "links",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("user", String, info=PERSON),  # the account that joined
     Column("to", String, info=PERSON),
@@ -46,9 +43,8 @@ links = Table(
 )
 
 # Who wrote in which room what has left `events`.
-spoke = Table(
+spoke = table(
     "spoke",
-    metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("user", String, primary_key=True, info=PERSON),
     Column("record", Integer),  # the newest of these events

@@ -1,13 +1,12 @@
 """Personal data: who read it, and what people asked about their own."""
 
-from sqlalchemy import Index, Integer, String, Table
+from sqlalchemy import Index, Integer, String
 
-from .columns import OPERATORS, PERSON, PLAIN, ROWS, Column, metadata
+from .columns import OPERATORS, PERSON, PLAIN, ROWS, Column, table
 
 # Readings of data held on people: so that no note is recorded twice, and mere looks once a day.
-readings = Table(
+readings = table(
     "readings",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("note", String, info=PLAIN),  # the name the command line gave it; "-" for none
     Column("what", String, info=PLAIN),
@@ -20,9 +19,8 @@ Index("readings_by_note", readings.c.note)
 Index("readings_by_day", readings.c.day, readings.c.subject)
 
 # Requests of people about their own data: an erasure is confirmed by the number of its record.
-requests = Table(
+requests = table(
     "requests",
-    metadata,
     Column("record", Integer, primary_key=True),  # of the message that asked
     Column("user", String, info=PERSON),
     Column("what", String, info=PLAIN),

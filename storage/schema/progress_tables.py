@@ -1,22 +1,20 @@
 """Progress: how far the bot has come, what it has still to read, and what it has still to send."""
 
-from sqlalchemy import Index, Integer, String, Table, Text
+from sqlalchemy import Index, Integer, String, Text
 
-from .columns import PLAIN, RULES, SOON, Column, metadata
+from .columns import PLAIN, RULES, SOON, Column, table
 
 # sync_token, applied (records applied so far), policy (JSON), anchored (`storage/state/anchor_progress.py`), alive
 # (when the bot last ran), digest (the day of which desks were last told)
-meta = Table(
+meta = table(
     "meta",
-    metadata,
     Column("key", String, primary_key=True, info=PLAIN),
     Column("value", Text, info=RULES),
 )
 
 # Rooms whose history is still to be read (`storage/state/backfill.py`).
-gaps = Table(
+gaps = table(
     "gaps",
-    metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("until", String, server_default="", info=PLAIN),  # an event; "": until any known event
     Column("since", Integer, server_default="0"),  # when the homeserver had last been heard before
@@ -25,9 +23,8 @@ gaps = Table(
 )
 
 # The pages passed on the way back, 0 the newest; a row is deleted when its page is read.
-gap_pages = Table(
+gap_pages = table(
     "gap_pages",
-    metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("n", Integer, primary_key=True),
     Column("start", Text, info=PLAIN),
@@ -35,9 +32,8 @@ gap_pages = Table(
 )
 
 # Events that the homeserver delivered for rooms that are behind: they may be redacted before they are read again.
-gap_events = Table(
+gap_events = table(
     "gap_events",
-    metadata,
     Column("event", String, primary_key=True, info=PLAIN),
     Column("room", String, info=PLAIN),
     Column("raw", Text, info=SOON),  # JSON
@@ -46,9 +42,8 @@ gap_events = Table(
 Index("gap_events_by_room", gap_events.c.room)
 
 # Actions that wait to be sent to the homeserver. `txn` makes a repeat harmless.
-outbox = Table(
+outbox = table(
     "outbox",
-    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("txn", String, unique=True, info=PLAIN),
     Column("priority", Integer),

@@ -1,12 +1,11 @@
 """Rooms: groups, their desks and lobbies, spaces, and what their owners chose for them."""
 
-from sqlalchemy import Index, Integer, String, Table, Text
+from sqlalchemy import Index, Integer, String, Text
 
-from .columns import NAMES, PERSON, PLAIN, RULES, Column, metadata, words_of
+from .columns import NAMES, PERSON, PLAIN, RULES, Column, table, words_of
 
-rooms = Table(
+rooms = table(
     "rooms",
-    metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("code", String, unique=True, info=PLAIN),
     Column("purpose", String, info=PLAIN),  # group | desk | direct | lobby | space
@@ -42,18 +41,16 @@ Index("rooms_by_direct", rooms.c.direct_with)
 Index("rooms_by_community", rooms.c.community)
 
 # The rooms in which groups were before upgrades: what was written there can only be redacted there.
-former_rooms = Table(
+former_rooms = table(
     "former_rooms",
-    metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("code", String, info=PLAIN),
     Column("record", Integer),
 )
 
 # The groups whose cards a desk shows or has ever shown, by their codes.
-desk_groups = Table(
+desk_groups = table(
     "desk_groups",
-    metadata,
     Column("desk", String, primary_key=True, info=PLAIN),
     Column("served", String, primary_key=True, info=PLAIN),
     Column("record", Integer),  # since when
@@ -61,9 +58,8 @@ desk_groups = Table(
 )
 
 # The rooms listed by a space that the configuration names.
-space_rooms = Table(
+space_rooms = table(
     "space_rooms",
-    metadata,
     Column("space", String, primary_key=True, info=PLAIN),
     Column("room", String, primary_key=True, info=PLAIN),
     Column("record", Integer),
@@ -71,9 +67,8 @@ space_rooms = Table(
 Index("space_rooms_by_room", space_rooms.c.room)
 
 # Rules of single rooms; a removed rule is kept as long as its record, since cases rest on it.
-room_rules = Table(
+room_rules = table(
     "room_rules",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("room", String, info=PLAIN),
     Column("name", String, info=PLAIN),
@@ -85,9 +80,8 @@ room_rules = Table(
 Index("room_rules_by_room", room_rules.c.room, room_rules.c.ended)
 
 # Choices of owners for their rooms; the configuration decides the rest.
-room_settings = Table(
+room_settings = table(
     "room_settings",
-    metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("setting", String, primary_key=True, info=PLAIN),  # verify | digest
     Column("value", String, info=PLAIN),
@@ -96,9 +90,8 @@ room_settings = Table(
 )
 
 # The rooms whose owners chose that they ask the policy server before they deliver messages.
-policy_rooms = Table(
+policy_rooms = table(
     "policy_rooms",
-    metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("since", Integer),
     Column("down", Integer),  # since when they do not ask, as it cannot be reached; 0: they ask

@@ -1,13 +1,12 @@
 """Other shards: what was learnt from their logs, and the keys of these."""
 
-from sqlalchemy import Index, Integer, String, Table
+from sqlalchemy import Index, Integer, String
 
-from .columns import PERSON, PLAIN, Column, metadata
+from .columns import PERSON, PLAIN, Column, table
 
 # What was learnt from the logs of other shards (`storage/projections/shards.py`); the rows that it made say about whom.
-learnt = Table(
+learnt = table(
     "learnt",
-    metadata,
     Column("origin", String, primary_key=True, info=PLAIN),
     Column("era", String, primary_key=True, info=PLAIN),
     Column("idx", Integer, primary_key=True),  # there
@@ -29,9 +28,8 @@ Index("learnt_by_record", learnt.c.record)
 Index("learnt_that_waits", learnt.c.of, learnt.c.refers, learnt.c.waits)
 
 # Bans that were ordered for all rooms of all shards, here or elsewhere, and that this shard carries out.
-orders = Table(
+orders = table(
     "orders",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("origin", String, info=PLAIN),  # the log where it was given, its era and the record there; "-": here
     Column("era", String, info=PLAIN),
@@ -49,9 +47,8 @@ Index("orders_by_case", orders.c.n)
 Index("orders_by_place", orders.c.origin, orders.c.idx)
 
 # The keys of their logs, as they were first seen; a key in the configuration holds instead.
-shard_keys = Table(
+shard_keys = table(
     "shard_keys",
-    metadata,
     Column("origin", String, primary_key=True, info=PLAIN),
     Column("vkey", String, info=PLAIN),
     Column("record", Integer),

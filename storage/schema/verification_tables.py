@@ -1,13 +1,12 @@
 """Verification: what people proved about themselves, and what is under way."""
 
-from sqlalchemy import Index, Integer, String, Table, Text
+from sqlalchemy import Index, Integer, String, Text
 
-from .columns import PERSON, PLAIN, ROWS, Column, metadata, words_of
+from .columns import PERSON, PLAIN, ROWS, Column, table, words_of
 
 # The last notices to people below the level that a room asks for, with their times. `room` "": for no room.
-pointed = Table(
+pointed = table(
     "pointed",
-    metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("user", String, primary_key=True, info=PERSON),
     Column("step", String, primary_key=True, info=PLAIN),  # what `VerificationAsked` or `DoorAnswered` says; "removed"
@@ -18,9 +17,8 @@ pointed = Table(
 Index("pointed_by_user", pointed.c.user)
 
 # The master key (cross-signing) that a verified account had when it was verified.
-pinned_keys = Table(
+pinned_keys = table(
     "pinned_keys",
-    metadata,
     Column("user", String, primary_key=True, info=PERSON),
     Column("key", String, info=words_of("user")),
     Column("record", Integer),
@@ -28,9 +26,8 @@ pinned_keys = Table(
 )
 
 # Requests to link an account to a known person, waiting for confirmation by that other account; for a day at most.
-link_requests = Table(
+link_requests = table(
     "link_requests",
-    metadata,
     Column("user", String, primary_key=True, info=PERSON),
     Column("person", String, info=PERSON),
     Column("method", String, info=PLAIN),
@@ -42,9 +39,8 @@ link_requests = Table(
     info=ROWS,
 )
 
-verifications = Table(
+verifications = table(
     "verifications",
-    metadata,
     Column("record", Integer, primary_key=True),
     Column("person", String, info=PERSON),
     Column("user", String, info=PERSON),
@@ -60,9 +56,8 @@ verifications = Table(
 Index("verifications_by_person", verifications.c.person)
 
 # The sealed state of verifications in progress (`storage/state/verification_dialogues.py`). One per person.
-challenges = Table(
+challenges = table(
     "challenges",
-    metadata,
     Column("user", String, primary_key=True, info=PERSON),
     Column("method", String, info=PLAIN),
     Column("state", Text, info=words_of("user")),
@@ -74,9 +69,8 @@ challenges = Table(
 )
 
 # Attempts to verify, kept for an hour or as long as the limits look back; `about` is an address, hashed with a key.
-challenge_attempts = Table(
+challenge_attempts = table(
     "challenge_attempts",
-    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("at", Integer),
     Column("user", String, info=PERSON),
