@@ -10,7 +10,7 @@ from storage.projections import get_meta, get_metas
 from storage.state.owner_choices import any_asks
 
 from .accounts import communities_of_person, ever_linked, groups_of_person, people_in, person_who_proved, persons_linked
-from .balances import ListedBalance, listed_balances
+from .balances import listed_balances
 from .barred import ListedBar, barred_entries, cases_sharing_messages
 from .bursts import (
     BurstView,
@@ -23,7 +23,7 @@ from .bursts import (
 )
 from .case_assignments import assigned_to, charged_for, excused_cases, gone_from, told_cases, told_of
 from .case_queue import Cursor, QueueCounts, QueueFilter, QueuePage, QueueRow, cases_of_person, queue_counts, queue_page
-from .case_steps import CaseStepRow, last_record_of, time_line
+from .case_steps import last_record_of, time_line
 from .case_words import CaseNote, comments_of, notes_of, statements_of
 from .cases import (
     MOST_WAITING,
@@ -43,14 +43,7 @@ from .cases import (
     with_operator,
 )
 from .cases_listed import UNDECIDED_STATES, ListedCase, WholeCase, cases_listed, last_case, whole_case
-from .console import (
-    ConsoleLink,
-    ConsoleSession,
-    console_link,
-    console_links_since,
-    console_session,
-    console_sessions,
-)
+from .console import console_link, console_links_since, console_session, console_sessions
 from .daily import daily_counts
 from .decisions import Figures, figures_of, messages_of_dismissed_cases
 from .desks import (
@@ -81,7 +74,7 @@ from .events import (
     unwanted_events,
 )
 from .join_waves import comings, inviter_of, last_wave, removed_lately, shut_by_waves, who_stands
-from .ledgers import entries_by_person, ledgers, people_with_entries
+from .ledgers import ledgers, people_with_entries
 from .linked_accounts import accounts_of, accounts_of_all
 from .list_previews import ListPreview, list_preview, previews_asked, rooms_entered
 from .lists import (
@@ -139,7 +132,7 @@ from .people import (
     was_asked,
 )
 from .people_listed import FoundPerson, RoomOfPerson, people_found, rooms_of_person
-from .policy_rooms import PolicyRoom, policy_rooms, room_that_asks, rooms_that_ask
+from .policy_rooms import policy_rooms, room_that_asks, rooms_that_ask
 from .readings import (
     ListedReading,
     ReadingOf,
@@ -167,7 +160,6 @@ from .reports import (
 from .room_rules import RoomRule, policy_for, rules_named, rules_of_room
 from .room_view import closed_groups, room_by_code, room_view
 from .rooms import (
-    AskingRoom,
     RoomLabel,
     active_groups,
     all_rooms,
@@ -191,7 +183,6 @@ from .rooms import (
     notices,
     other_rooms,
     own_rooms,
-    place_of,
     recorded_rooms,
     room_labels,
     room_language,
@@ -201,7 +192,7 @@ from .rooms import (
     upgraded_to,
     with_former_rooms,
 )
-from .rooms_listed import FoundRoom, ListedRoom, role_counts, rooms_found, rooms_listed
+from .rooms_listed import FoundRoom, role_counts, rooms_found, rooms_listed
 from .sanctions import (
     DeniedServer,
     all_in_force,
@@ -219,7 +210,7 @@ from .sanctions import (
     was_removed,
 )
 from .sweeps import WrittenEvent, came_back, written_from, written_since
-from .tasks import WaitingTask, open_task, open_tasks, tasks_about, tasks_about_rooms, waiting_tasks
+from .tasks import open_task, open_tasks, tasks_about, tasks_about_rooms, waiting_tasks
 from .transparency import RuleFigures, TransparencyFigures, rule_figures, transparency_figures
 from .trials import Trial, trials_of
 from .verification import (

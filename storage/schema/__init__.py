@@ -26,4 +26,4 @@ from .personal_data_tables import readings, requests
 from .progress_tables import gap_events, gap_pages, gaps, meta, outbox
 from .room_tables import desk_groups, former_rooms, policy_rooms, room_rules, room_settings, rooms, space_rooms
 from .shard_tables import learnt, orders, shard_keys
-from .verification_tables import challenge_attempts, challenges, link_requests, pinned_keys, pointed, verifications
+from .verification_tables import challenge_attempts, challenges, pinned_keys, pointed, verifications

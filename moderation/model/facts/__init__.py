@@ -1,6 +1,6 @@
 """Findings and decisions: frozen values, each of which becomes one record of the journal. One file per subject."""
 
-from .base import Fact, owner_of, person, private, unowned
+from .base import Fact, owner_of
 from .cases import (
     Appealed,
     Asked,
@@ -29,8 +29,6 @@ from .dossiers import ApproverChanged, DossierStep
 from .identity import ClaimsForgotten, IdentityKeyChanged, IdentityRead
 from .ledger import BalanceCorrected, CreditChanged, EntryConfirmed, Ledger
 from .lists import (
-    EntryKind,
-    ListAdvice,
     ListChosen,
     ListMatched,
     ListPreviewed,
