@@ -220,6 +220,13 @@ async def waits_in(db: AsyncConnection, room: str, *, besides: type[Action]) -> 
     return await db.scalar(select(o.id).where(*others).limit(1)) is not None
 
 
+async def waits_for(db: AsyncConnection, room: str, kind: type[Action]) -> bool:
+    """Return whether an action of this kind waits, or is under way, in a room."""
+    o = outbox.c
+    found = select(o.id).where(o.room == room, json_field(o.action, "do") == kind.NAME)
+    return await db.scalar(found.limit(1)) is not None
+
+
 async def waiting_with(db: AsyncConnection, merge: str) -> list[tuple[int, Action]]:
     """Return the actions, with the ids of their rows, that are not being sent and whose key `merge` begins so."""
     o = outbox.c

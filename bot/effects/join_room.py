@@ -6,6 +6,7 @@ Rules kept here:
 - A bot that was removed while it was stopped notes that before it joins: so no answer about the time between counts.
 - The state of a room is recorded as it was at the notice, so that no change after it is met twice.
 - Every step can be repeated: after a crash in the middle all steps are done again.
+- A server that does not answer is asked again for some hours. A bot that could not enter tells the inviter.
 - A group that was upgraded is the same group in another room.
 - The rights that the bot lacks, and the people it could never demote, are told to the managers with the exact change
   to make (`show_power.py`).
@@ -16,33 +17,35 @@ import structlog
 
 from bot.bot_rooms.create import RoomPurpose, code_of, entered, new_code
 from bot.events.parse_event import receive
-from bot.matrix.errors import Forbidden
-from bot.outbox.handler import ActionHandler, Done, Handlers, Services
+from bot.matrix.errors import Answered, Forbidden, LoggedOut, Unreachable
+from bot.outbox.handler import ActionHandler, Done, Handlers, RetryLater, Services
 from bot.sync.backfill import Gaps
 from bot.sync.invitations import space_declined
 from bot.texts.matrix_message import MESSAGE
-from moderation.model.actions.rooms import Enter, Pin
+from moderation.model.actions.base import NO_ROOM
+from moderation.model.actions.rooms import Decline, Enter, Pin
 from moderation.model.actions.telling import ShowPower, Tell, TellDesk
 from moderation.model.facts import RoomEntered, RoomStateChanged
 from moderation.rooms.spaces import is_space
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import EventId, GroupCode, RoomId
 from moderation.values.notices import Code, Line, Phrase, RoomName, Who, line
-from storage import queries
+from storage import outbox, queries
 from storage.state.backfill import Delivered
 
 log = structlog.get_logger()
 PINNED = "m.room.pinned_events"
+_TRIES, _FIRST_MS, _LAST_MS = 40, 500, 600_000  # about five hours
 
 
 class Joiner(ActionHandler):
-    """The handlers of `Enter` and `Pin`."""
+    """The handlers of `Enter`, `Decline` and `Pin`."""
 
     def __init__(self, services: Services, gaps: Gaps, notice: tuple[Line, ...]) -> None:
         super().__init__(services)
         self._gaps = gaps
         self._notice = notice
-        self.handles: Handlers = {Enter: self.enter, Pin: self.pin}
+        self.handles: Handlers = {Enter: self.enter, Decline: self.decline, Pin: self.pin}
 
     async def enter(self, action: Enter, txn: str) -> Done:
         """Enter a room by all steps, in order."""
@@ -56,10 +59,13 @@ class Joiner(ActionHandler):
         await self._was_away(action.room)
         try:
             room = await self._homeserver.join(action.room, action.via.split() if action.via else ())
-        except Forbidden as error:
-            if (asked := await self._asks_for_invitation(action.room)) is None:
-                raise
-            return Done(result="refused", code=error.errcode or "-", actions=(asked,))
+        except LoggedOut:
+            raise
+        except Answered as error:
+            return Done(result="refused", code=error.errcode or "-", actions=(await self._not_entered(action),))
+        except Unreachable as error:
+            given_up = Done(result="abandoned", actions=(await self._not_entered(action),))
+            raise RetryLater(str(error), given_up, tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS) from error
         if action.direct:
             return await self._enter_direct(action, room, txn)
         if await self._is_space(room):
@@ -102,6 +108,18 @@ class Joiner(ActionHandler):
         hello = self._speech.message((line(key, help=Code(f"{self._prefix}help")),), language, {})
         return Done(made=await self._homeserver.send(room, MESSAGE, hello, f"{txn}.hello"))
 
+    async def decline(self, action: Decline, _txn: str) -> Done:
+        """Decline an invitation, unless another one was accepted meanwhile."""
+        async with self._database.read() as db:
+            enters = await outbox.waits_for(db, action.room, Enter)
+        if enters or action.room in await self._homeserver.joined_rooms():
+            return Done(result="abandoned", code="entered")
+        try:
+            await self._homeserver.leave(action.room)
+        except Unreachable as error:
+            raise RetryLater(str(error), tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS) from error
+        return Done()
+
     async def pin(self, action: Pin, _txn: str) -> Done:
         """Pin an event in a room."""
         await self._pin(action.room, action.event)
@@ -132,12 +150,12 @@ class Joiner(ActionHandler):
         entered = RoomEntered(code=code, purpose="group", room_id=room, via=action.via, subject=action.inviter)
         await self._pipeline.commit((entered,))
 
-    async def _asks_for_invitation(self, room: RoomId) -> TellDesk | None:
-        """Return the message that asks the desk to invite the bot, if this is the successor of a group; else None."""
+    async def _not_entered(self, action: Enter) -> Tell | TellDesk:
+        """Return the message that asks for an invitation: to the group that continues there, else to the inviter."""
         async with self._database.read() as db:
-            before = await queries.upgraded_to(db, room)
+            before = await queries.upgraded_to(db, action.room)
         if before is None:
-            return None
+            return Tell(room=NO_ROOM, subject=action.inviter, lines=(line("joining.not-entered"),), alone=True)
         words = line("upgrade.invite-me", room=RoomName(before[0]), bot=Who(self._homeserver.user))
         return TellDesk(room=before[0], lines=(words,), once="upgrade-invite")
 

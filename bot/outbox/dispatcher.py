@@ -42,7 +42,7 @@ from storage.database.database import Database
 from storage.outbox import OutboxRow
 
 from .handler import Done, Handlers, PollAgain, RetryLater
-from .selection import ALWAYS, AT_ONCE, Past, choose, look_again
+from .selection import ALWAYS, APART, AT_ONCE, Past, choose, look_again
 from .slowed import Slowed
 
 log = structlog.get_logger()
@@ -275,15 +275,17 @@ class OutboxDispatcher:
 
     async def _limited(self, row: OutboxRow, error: RateLimited) -> None:
         """Wait as the homeserver says: with everything if such requests share one limit, else only with this row."""
-        if _COUNTED.search(error.request):
+        told: tuple[Action, ...] = ()
+        also = partial(outbox.not_started, row=row) if row.action.merge else None
+        counted = _COUNTED.search(error.request) is not None
+        if counted:
             now = self._clock()
             self._past = self._past.limited(now + error.retry_after_ms)
             told = self._slowed.refused([row, *self._left], error.retry_after_ms, now)
-            if row.action.merge or told:
-                also = partial(outbox.not_started, row=row) if row.action.merge else None
-                await self._record(Outcome(actions=told, also=also))
-        else:
-            await self._again(row, error.retry_after_ms)
+        if not counted or row.priority in APART:  # which do not wait with the others
+            also = partial(outbox.retry_later, txn=row.txn, not_before=self._clock() + error.retry_after_ms)
+        if also or told:
+            await self._record(Outcome(actions=told, also=also))
 
     async def _again(self, row: OutboxRow, wait_ms: int, left: Action | None = None, *, merges: bool = False) -> None:
         """Try a row again after a time. `merges`: nothing of it was sent, so the same wanted meanwhile is this one."""

@@ -15,7 +15,8 @@ Rules kept here:
 - After a refusal for sending too much, one request goes at a time, and one more at once with each that is accepted, so
   that the most important one goes first.
 - Actions of one queue go one at a time, in order.
-- Requests that others than the homeserver can hold up (`APART`) wait for nothing here and keep nothing waiting.
+- Requests that others than the homeserver can hold up (`APART`) wait for nothing here and keep nothing waiting. Those
+  tried least often go first, so that servers that never answer do not keep the others waiting.
 
 Left to others: reading the rows (`storage/outbox.py`), sending them (`dispatcher.py`).
 """
@@ -23,7 +24,7 @@ Left to others: reading the rows (`storage/outbox.py`), sending them (`dispatche
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from moderation.model.actions.base import CARD, FILES, LABELS, LISTS, OUTSIDE, PROOF, STOP, URGENT
+from moderation.model.actions.base import CARD, ENTRIES, FILES, LABELS, OUTSIDE, PROOF, STOP, URGENT
 from moderation.model.actions.removal import Kick
 from storage.outbox import OutboxRow
 
@@ -38,7 +39,7 @@ CALM_MS = 100
 CROWDED_MS = 1_000  # after a full answer of `/sync` the next one has been taken by then
 SLOW_MS = 600_000  # after a refusal the homeserver counts as slow for this long
 ALWAYS = 2**62
-APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8, FILES: 4, LABELS: 2, LISTS: 3}  # how many at once
+APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8, FILES: 4, LABELS: 2, ENTRIES: 8}  # how many at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,5 +204,5 @@ def _apart(
 ) -> Iterator[OutboxRow]:
     for priority, most in APART.items():
         under_way = sum(row.priority == priority for row in sending)
-        free = list(_free([row for row in rows if row.priority == priority], busy))
+        free = sorted(_free([row for row in rows if row.priority == priority], busy), key=lambda row: row.attempts)
         yield from free[: max(most - under_way, 0)]

@@ -29,7 +29,7 @@ from bot.encryption.service import Encryption
 from bot.events.parse_event import receive_state
 from bot.events.parse_fields import object_of
 from bot.events.sync_response import Invite, JoinedRoom, LeftRoom, SyncResponse, changed_lists, read_sync
-from bot.matrix.errors import Answered, Forbidden, NotFound, RateLimited, Unreachable
+from bot.matrix.errors import Forbidden, NotFound, RateLimited, Unreachable
 from bot.matrix.sync_filter import SYNC_FILTER
 from bot.monitoring.pulse import Pulse
 from bot.outbox.handler import BotPart, Services
@@ -39,7 +39,7 @@ from bot.pipeline.unread_reasons import UnreadReasons
 from bot.runtime.budget import Budget, Granted
 from moderation.duty.responsibility import is_operator
 from moderation.model.actions.base import NO_ROOM, Action
-from moderation.model.actions.rooms import Enter
+from moderation.model.actions.rooms import Decline, Enter
 from moderation.model.actions.telling import Tell
 from moderation.rooms.spaces import is_space
 from moderation.values.events import MembershipChanged, Received, StateChanged
@@ -340,28 +340,21 @@ class Listener(BotPart):
             return
         direct = inviter is not None and invite.direct
         if inviter is not None and (granted := self._granted(inviter)) != "granted":
-            log.info("invite_declined", room=invite.room, by=inviter, why="too-often")
-            await self._decline(invite.room)
-            if granted == "spent":
-                words = line("error.too-often", until=Moment(self._invited_by.free_at(inviter)))
-                await self._pipeline.commit(actions=(Tell(room=NO_ROOM, subject=inviter, lines=(words,), alone=True),))
+            words = line("error.too-often", until=Moment(self._invited_by.free_at(inviter)))
+            told = Tell(room=NO_ROOM, subject=inviter, lines=(words,), alone=True)
+            await self._decline(invite, "too-often", *([told] if granted == "spent" else []))
             return
         if inviter is None or not (may_invite(inviter, self._allow_invites) or (direct and await self._known(inviter))):
-            log.info("invite_declined", room=invite.room, by=inviter)
-            await self._decline(invite.room)
+            await self._decline(invite, "not-allowed")
             return
         if any(
             event.get("type") == "m.room.create" and is_space(object_of(event.get("content"))) for event in invite.state
         ):
-            log.info("invite_declined", room=invite.room, by=inviter, why="space")
-            await self._decline(invite.room)
-            await self._pipeline.commit(actions=(space_declined(inviter),))
+            await self._decline(invite, "space", space_declined(inviter))
             return
         if not direct and (refused := await self._invitations.refused(invite, inviter)) is not None:
             why, actions = refused
-            log.info("invite_declined", room=invite.room, by=inviter, why=why)
-            await self._decline(invite.room)
-            await self._pipeline.commit(actions=actions)
+            await self._decline(invite, why, *actions)
             return
         enter: Action = Enter(room=invite.room, inviter=inviter, via=server_of(inviter), direct=direct)
         await self._pipeline.commit(actions=(enter,))
@@ -385,8 +378,6 @@ class Listener(BotPart):
         async with self._database.read() as db:
             return bool(await queries.groups_of(db, user)) or await queries.in_a_lobby(db, user)
 
-    async def _decline(self, room: RoomId) -> None:
-        try:
-            await self._homeserver.leave(room)
-        except Answered as error:
-            log.info("decline_refused", room=room, why=str(error))
+    async def _decline(self, invite: Invite, why: str, *told: Action) -> None:
+        log.info("invite_declined", room=invite.room, by=invite.inviter, why=why)
+        await self._pipeline.commit(actions=(Decline(room=invite.room), *told))

@@ -4,7 +4,7 @@ from typing import Literal
 
 from moderation.values.ids import EventId, RoomId, UserId
 
-from .base import CARD, LISTS, Action
+from .base import CARD, ENTRIES, Action
 
 
 class PublishEntry(Action, name="publish", priority=CARD, queue="publish {list}"):
@@ -20,7 +20,7 @@ class MatchAgain(Action, name="match-lists", queue="lists", merge="lists"):
     """Look again whom the policy lists mean: people here decided something about them."""
 
 
-class PreviewList(Action, name="preview-list", priority=LISTS, queue="lists of {room}"):
+class PreviewList(Action, name="preview-list", priority=ENTRIES, queue="lists of {room}"):
     """Read a policy list that somebody may want to choose for `room`, and say in `where` what it says.
 
     `target` is the list's room, as an id or an alias; `via`: servers to enter by, divided by spaces. `number` is the
@@ -39,7 +39,7 @@ class PreviewList(Action, name="preview-list", priority=LISTS, queue="lists of {
     language: str = ""
 
 
-class ChooseList(Action, name="choose-list", priority=LISTS, queue="chosen lists"):
+class ChooseList(Action, name="choose-list", priority=ENTRIES, queue="chosen lists"):
     """Watch the policy list that the preview `number` showed for `room`, if it still says the same.
 
     The other fields are as those of `PreviewList`.

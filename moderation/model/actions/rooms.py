@@ -3,7 +3,7 @@
 from moderation.values.ids import NO_USER, EventId, UserId
 from moderation.values.notices import Line
 
-from .base import NICETY, STATE, STOP, Action
+from .base import ENTRIES, NICETY, STATE, STOP, Action
 
 
 class Align(Action, name="align", priority=STOP, queue="state {room}", merge="align {room}"):
@@ -29,13 +29,17 @@ class AlignPolicy(Action, name="policy", priority=STATE, queue="policy {room}", 
     by: UserId = NO_USER
 
 
-class Enter(Action, name="enter", priority=STATE, queue="state {room}", merge="enter {room}"):
+class Enter(Action, name="enter", priority=ENTRIES, queue="state {room}", merge="enter {room}"):
     """Join a room the bot was invited to, say what will be recorded, and begin."""
 
     inviter: UserId
     via: str = ""
     direct: bool = False  # a room with the inviter alone, for commands to the bot
     follows: bool = False  # only if an upgraded group continues in it; the inviter may not bring in the bot otherwise
+
+
+class Decline(Action, name="decline", priority=ENTRIES, queue="state {room}", merge="decline {room}"):
+    """Decline the invitation to a room."""
 
 
 class Pin(Action, name="pin", priority=STATE, queue="state {room}", merge="pin {room}"):

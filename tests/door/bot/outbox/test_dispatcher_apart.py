@@ -18,6 +18,7 @@ from moderation.model.actions.files import AskPlugin, HashMedia
 from moderation.model.actions.lists import PreviewList
 from moderation.model.actions.people import Verify
 from moderation.model.actions.removal import Sweep
+from moderation.model.actions.rooms import Enter
 from moderation.model.actions.telling import Say
 from moderation.model.facts import ActionTaken
 from moderation.values.durations import HOUR_MS
@@ -131,6 +132,36 @@ async def test_polling_without_an_outcome_leaves_no_record(tmp_path: Path) -> No
         await asyncio.wait({task})
         outcomes = [(each.action, each.result) for each in place.facts() if isinstance(each, ActionTaken)]
         assert outcomes == [("verify", "done")]
+
+
+async def test_what_waits_for_nothing_still_waits_as_long_as_the_homeserver_says(tmp_path: Path) -> None:
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        tried, refused = 0, asyncio.Event()
+
+        async def enter(action: Enter, _txn: str) -> Done:
+            nonlocal tried
+            tried += 1
+            if tried == 1:
+                refused.set()
+                raise RateLimited("", request=f"/rooms/{action.room}/send/m.room.message/1", retry_after_ms=5_000)
+            return Done()
+
+        actor = OutboxDispatcher(place.stores.database, place.pipeline, {Enter: enter}, lambda: place.now)
+        await place.pipeline.commit(actions=[Enter(room=RoomId("!r:x"), inviter=PEOPLE[0])])
+        task = asyncio.create_task(actor.run())
+        async with asyncio.timeout(120):
+            await refused.wait()
+            for _ in range(20):
+                place.pipeline.wake.dispatcher.set()
+                await place.pipeline.commit()
+            assert tried == 1
+            place.now += 5_000
+            while tried == 1:
+                place.pipeline.wake.dispatcher.set()
+                await asyncio.sleep(0.002)
+        task.cancel()
+        await asyncio.wait({task})
 
 
 async def test_what_is_done_bit_by_bit_leaves_the_others_their_turn(tmp_path: Path) -> None:

@@ -25,11 +25,11 @@ from bot.outbox.selection import (
     look_again,
 )
 from moderation.model.actions.anchors import Witness
-from moderation.model.actions.base import CARD, STATE, STOP, URGENT, Action
+from moderation.model.actions.base import CARD, ENTRIES, STATE, STOP, URGENT, Action
 from moderation.model.actions.cards import EditCard, Offer, PostCard
 from moderation.model.actions.people import Verify
 from moderation.model.actions.removal import Kick, Redact
-from moderation.model.actions.rooms import Align
+from moderation.model.actions.rooms import Align, Enter
 from moderation.model.actions.telling import Say, Tell, TellDesk
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line
@@ -272,6 +272,15 @@ class TestApart:
             waiting = [replace(row, priority=priority) for row in rows(*many)]
             assert len(choose(waiting, (), (), Past(), NOW)) == most
             assert len(choose(waiting[1:], waiting[:1], (), Past(), NOW)) == most - 1
+
+    def test_what_was_tried_least_often_goes_first(self) -> None:
+        rooms = [RoomId(f"!{n}:x") for n in range(APART[ENTRIES] + 1)]
+        waiting = rows(*(Enter(room=room, inviter=ANNA) for room in rooms))
+        tried = [replace(row, attempts=3) for row in waiting[:-1]]
+        assert [row.action.room for row in choose([*tried, waiting[-1]], (), (), Past(), NOW)] == [
+            rooms[-1],
+            *rooms[: APART[ENTRIES] - 1],
+        ]
 
 
 class TestLookAgain:

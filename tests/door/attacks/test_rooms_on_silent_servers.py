@@ -1,0 +1,103 @@
+"""Invitations into rooms on servers that answer nothing: neither declining nor entering them holds up other rooms."""
+
+import pytest
+
+from bot.effects import join_room
+from moderation.model.actions.rooms import Decline
+from moderation.model.facts import ActionTaken
+from tests.fakes.bad_line import BadLine
+from tests.fakes.http_stub import Answer
+from tests.people.client import Client
+from tests.theatre.scene import Scene, Theatre, ask, told
+from tests.theatre.served import ServedBot, like, until
+
+LEAVE = r"POST /_matrix/client/v3/rooms/[^/]*/leave"
+JOIN = r"POST /_matrix/client/v3/(join/|rooms/[^/]*/join)"
+
+
+async def test_a_decline_without_an_answer_holds_up_no_other_room(theatre: Theatre, line: BadLine) -> None:
+    scene, (stranger,) = await theatre.scene(), await theatre.people("stranger")
+    silent = line.silence(LEAVE)
+    space = await invited_into_space(stranger, scene)
+    await scene.bot.until(lambda: silent.met, "the bot to decline")
+    await judges(scene)
+    line.clear()
+    await declined(stranger, space, scene)
+
+
+async def test_a_decline_is_repeated_after_a_failure_and_a_crash(theatre: Theatre, line: BadLine) -> None:
+    scene, (stranger,) = await theatre.scene(), await theatre.people("stranger")
+    failing = line.trouble(LEAVE, Answer(502), always=True)
+    space = await invited_into_space(stranger, scene)
+    await scene.bot.until(lambda: failing.met > 1, "the bot to decline twice")
+    await judges(scene)
+    await scene.bot.crash()
+    line.clear()
+    scene.bot.start()
+    await declined(stranger, space, scene)
+
+
+async def test_rooms_that_cannot_be_entered_hold_up_no_other_room(theatre: Theatre, line: BadLine) -> None:
+    scene, (stranger,) = await theatre.scene(), await theatre.people("stranger")
+    silent = line.silence(JOIN)
+    rooms = [await stranger.create_room(f"room {number}", invite=[scene.bot.user]) for number in range(4)]
+    await scene.bot.until(lambda: silent.met >= 3, "the bot to enter the rooms")
+    await judges(scene)
+    await ask(scene.members[0], scene.bot, scene.room, "!rules")
+    line.clear()
+    for room in rooms:
+        await scene.bot.until_condition(room, "observing")
+
+
+async def test_a_decline_that_waits_does_not_undo_a_later_invitation(theatre: Theatre, line: BadLine) -> None:
+    owner, stranger = await theatre.people("owner", "stranger")
+    bot = await theatre.bot(invites=f'["{owner.user}"]')
+    failing = line.trouble(LEAVE, Answer(502), always=True)
+    room = await stranger.create_room("room", invite=[bot.user, owner.user])
+    await bot.until(lambda: failing.met > 1, "the bot to decline twice")
+    await owner.join(room)
+    await stranger.set_power(room, {owner.user: 100})
+    await owner.invite(room, bot.user)
+    await bot.until_condition(room, "observing")
+    line.clear()
+    await bot.until(lambda: declines(bot) == ["abandoned"], "the decline to be given up")
+    assert bot.condition(room) == "observing"
+
+
+def declines(bot: ServedBot) -> list[str]:
+    """Return what became of the declines, as recorded."""
+    return [fact.result for fact in bot.facts(ActionTaken) if fact.action == Decline.NAME]
+
+
+async def test_an_inviter_learns_that_the_bot_could_not_enter(theatre: Theatre, line: BadLine) -> None:
+    scene, (stranger,) = await theatre.scene(), await theatre.people("stranger")
+    line.trouble(JOIN, Answer(403, json={"errcode": "M_FORBIDDEN", "error": "no"}))
+    await stranger.create_room("room", invite=[scene.bot.user])
+    await told(stranger, scene.bot, like("joining.not-entered"))
+
+
+async def test_a_room_that_cannot_be_entered_is_given_up(
+    theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(join_room, "_TRIES", 2)
+    scene, (stranger,) = await theatre.scene(), await theatre.people("stranger")
+    line.trouble(JOIN, Answer(502), Answer(502))
+    await stranger.create_room("room", invite=[scene.bot.user])
+    await told(stranger, scene.bot, like("joining.not-entered"))
+
+
+async def invited_into_space(person: Client, scene: Scene) -> str:
+    """Invite the bot into a space, which it declines."""
+    return await person.create_room("space", creation_content={"type": "m.space"}, invite=[scene.bot.user])
+
+
+async def judges(scene: Scene) -> None:
+    """Wait until the bot has removed a message from the room of the scene."""
+    author = scene.members[0]
+    said = await author.send_text(scene.room, "a purple elephant")
+    await until(lambda: author.is_redacted(scene.room, said), "the message to be removed")
+
+
+async def declined(person: Client, room: str, scene: Scene) -> None:
+    """Wait until the bot has declined an invitation."""
+    await person.wait_state(room, "m.room.member", lambda c: c.get("membership") == "leave", key=scene.bot.user)
