@@ -132,14 +132,12 @@ async def serve(
         started = await start_facts(config.policy, stores)
         await pipeline.commit(started)
         if any(isinstance(fact, PolicyChanged) for fact in started):
-            async with stores.database.read() as db:
-                desks = await desks_to_unite(db, config.policy)
+            desks = await stores.database.fetch(desks_to_unite, config.policy)
             await pipeline.commit(actions=desks)
         keys_age = KeysAge(machine, stores.database, pipeline)
         if not await keys_age.grow(went_back=stores.journal.lost > 0):
             homeserver.keys_are_lost()
-        async with stores.database.read() as db:
-            trusted.resume(await last_noted(db))
+        trusted.resume(await stores.database.fetch(last_noted))
         if epoch is not None:
             await asyncio.to_thread(note_key_files, config.place, epoch)
         parts = (pipeline, stores.journal, stores.database, epoch, trusted.doubt)

@@ -92,8 +92,7 @@ async def open_stores(config: Config, stack: AsyncExitStack, clock: Clock, lead:
     keys = await managed(stack, partial(PersonKeys.open, config.place, epoch), PersonKeys.close)
     given = await asyncio.to_thread(given_key, config)
     identity = await managed(stack, partial(IdentityStore.open, config.place, given.kek, epoch), IdentityStore.close)
-    async with database.read() as db:
-        applied = int(await queries.get_meta(db, "applied") or 0)
+    applied = int(await database.fetch(queries.get_meta, "applied") or 0)
     table = None
     if lead is not None:
         table = await managed(stack, lead.lines, lambda lines: lines.close())
@@ -207,8 +206,7 @@ async def caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, r
 
 async def _rebuild_if_lost(stores: Stores) -> None:
     """Rebuild a database that was lost: it is new, but the journal is not. No action is repeated."""
-    async with stores.database.read() as db:
-        known = await queries.get_meta(db, "applied")
+    known = await stores.database.fetch(queries.get_meta, "applied")
     if known is None and stores.journal.size > 1:
         log.warning("database_made_again", records=await rebuild(stores.journal, stores.database))
 

@@ -75,8 +75,7 @@ class BackupOperations:
         made = Moment(manifest.made_ms)
         desk = line("desk.from-backup", made=made, cases=str(cases))
         above = line("desk.from-backup-above", made=made, cases=str(cases))
-        async with self._database.read() as db:
-            groups = await queries.active_groups(db)
+        groups = await self._database.fetch(queries.active_groups)
         actions: list[Action] = [TellDesk(room=group, lines=(desk,)) for group in groups]
         actions += to_operators(self._policy, groups, (above,))
         await self._pipeline.commit((fact,), actions=actions)

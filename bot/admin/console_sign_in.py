@@ -58,8 +58,7 @@ class ConsoleSignIn:
     async def _do_operator(self, asked: Request) -> dict[str, Any]:
         """Return the operators whose login this was."""
         person = await self._logged_in(asked)
-        async with self._database.read() as db:
-            users = await queries.verified_by(db, person, "oidc", self._clock()) if person else ()
+        users = await self._database.fetch(queries.verified_by, person, "oidc", self._clock()) if person else ()
         operators = [user for user in users if user in self._pipeline.settings.policy.operators]
         if not operators:
             raise Refused("console.sign-in.no-operator")

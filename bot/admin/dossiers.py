@@ -106,8 +106,7 @@ class Dossiers:
 
     async def _as_it_is(self, found: Dossier) -> Approvable:
         size = await self._pipeline.journal.use(lambda journal: journal.size)
-        async with self._database.read() as db:
-            accounts = await queries.accounts_of(db, found.subject)
+        accounts = await self._database.fetch(queries.accounts_of, found.subject)
         origin = await asyncio.to_thread(lambda: read_verifier(self._records).name)
         return await asyncio.to_thread(approvable, self._records, size, origin, found.record, accounts, found.cases)
 
@@ -143,8 +142,7 @@ class Dossiers:
     ) -> dict[str, Any]:
         """Record an approval, unless this person has already approved the file in its present form."""
         before = found.approvals(as_it_is.digest)
-        async with self._database.read() as db:
-            own = await queries.accounts_of(db, account)
+        own = await self._database.fetch(queries.accounts_of, account)
         if found.subject in own:
             raise Refused("cli.dossier.about_approver", n=found.record, user=account)
         if any(step.reader in own for step in before):
@@ -160,8 +158,7 @@ class Dossiers:
         name, account, key = asked.string("name"), UserId(asked.string("account")), asked.string("key")
         self._must_be_operator(account)
         _verifier(key)
-        async with self._database.read() as db:
-            known = await queries.all_approvers(db)
+        known = await self._database.fetch(queries.all_approvers)
         if any(each.key == key or (each.name == name and not each.ended) for each in known):
             raise Refused("cli.approver.known", name=name)
         said: Any = {"name": name, "reader": asked.reader, "reason": asked.reason}
@@ -197,8 +194,7 @@ class Dossiers:
     async def _do_decline(self, asked: Request) -> dict[str, Any]:
         """Decline a file, or the task that asks for one."""
         number, reader, reason = asked.number("dossier"), asked.reader, asked.reason
-        async with self._database.read() as db:
-            task = await queries.open_task(db, number)
+        task = await self._database.fetch(queries.open_task, number)
         if task is not None and task.task == "dossier":
             await self._pipeline.commit((_ended(task, "declined", reader, reason),))
             return {"task": number, "dossier": None}
@@ -278,8 +274,7 @@ class Dossiers:
         return found, as_it_is
 
     async def _find(self, record: int, *, open_only: bool = True, declined: bool = False) -> Dossier:
-        async with self._database.read() as db:
-            found = await queries.dossier_view(db, record)
+        found = await self._database.fetch(queries.dossier_view, record)
         if found is None:
             raise Refused("cli.dossier.unknown", n=record)
         if found.state == "declined" and not declined:
@@ -302,8 +297,7 @@ class Dossiers:
             )
         ]
         if step != "approved" and found.task >= 0:
-            async with self._database.read() as db:
-                task = await queries.open_task(db, found.task)
+            task = await self._database.fetch(queries.open_task, found.task)
             if task is not None:
                 taken.append(_ended(task, "declined" if step == "declined" else "done", reader, reason))
         await self._pipeline.commit(tuple(taken))

@@ -40,8 +40,7 @@ class ExportOperations:
 
 async def signed_export(pipeline: Pipeline, database: Database, note: str) -> int:
     """Sign the record of an export; return its number. Raises `Refused` if there is none."""
-    async with database.read() as db:
-        record = await queries.export_of_note(db, note)
+    record = await database.fetch(queries.export_of_note, note)
     if record is None:
         raise Refused("cli.logs.export_not_noted")
     await pipeline.journal.use(lambda _: None, signed=True)

@@ -161,8 +161,7 @@ class IdentityOperations:
     async def _do_show(self, asked: Request) -> dict[str, Any]:
         user, n = asked.person, asked.number("case")
         person, accounts = await self._person(user)
-        async with self._database.read() as db:
-            await _must_be_about(db, n, user, accounts)
+        await self._database.fetch(_must_be_about, n, user, accounts)
         await asyncio.to_thread(self._store.must_be_open)
         reader, reason = asked.reader, asked.reason
         facts = [IdentityRead(n=n, subject=account, reader=reader, reason=reason) for account in accounts]

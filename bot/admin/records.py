@@ -152,8 +152,7 @@ class Operations:
         """
         holds = await self._holds(user)
         identity = await self.identity.forget(user, holds, what=what, reader=reader, reason=reason, dry_run=dry_run)
-        async with self._database.read() as db:
-            accounts = await queries.accounts_of(db, user)
+        accounts = await self._database.fetch(queries.accounts_of, user)
         found = await asyncio.to_thread(parts_of, self._records, set(accounts), holds, progress)
         kept = _kept(found, holds)
         if dry_run:
@@ -199,8 +198,7 @@ class Operations:
             alone = await queries.said_in_direct_rooms(db, bot, accounts)
         made = await asyncio.to_thread(said_of, self._records, accounts, cases, caused=caused, without=staying)
         needed = await asyncio.to_thread(said_of, self._records, (), staying)
-        async with self._database.read() as db:
-            return await queries.rooms_of_words(db, bot, (alone | set(made)) - set(needed))
+        return await self._database.fetch(queries.rooms_of_words, bot, (alone | set(made)) - set(needed))
 
     async def _erase(
         self, targets: Targets, what: Literal["request", "operator", "retention"], reader: str, reason: str
@@ -248,8 +246,7 @@ class Operations:
         if until_ms <= self._clock():
             raise Invalid("a hold must end in the future; it ends by itself")
         parsed = Covers.parse(covers)
-        async with self._database.read() as db:
-            people = await queries.accounts_of_all(db, [UserId(person) for person in parsed.persons])
+        people = await self._database.fetch(queries.accounts_of_all, [UserId(person) for person in parsed.persons])
         text = replace(parsed, persons=frozenset(each for accounts in people.values() for each in accounts)).text
         fact = HoldPlaced(until=until_ms, n=n, duty=duty, covers=text, reader=reader)
         return await self._pipeline.journal.use(_newest, fact)

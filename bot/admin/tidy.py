@@ -36,8 +36,7 @@ class Tidier:
     async def look(self) -> int:
         """Redact what is due. Return the number of messages."""
         bot, before_ms = self._pipeline.settings.bot, self._clock() - self._retention_ms + DAY_MS
-        async with self._database.read() as db:
-            start = int(await queries.get_meta(db, TIDIED) or 0)
+        start = int(await self._database.fetch(queries.get_meta, TIDIED) or 0)
         stop, made = await asyncio.to_thread(_said, self._records, start, before_ms)
         if stop == start:
             return 0

@@ -73,8 +73,7 @@ class DirectRooms(ActionHandler):
 
     async def leave(self, action: LeaveDirect, txn: str) -> Done:
         """Say why, and leave: what is told to one person is not meant for people they bring."""
-        async with self._database.read() as db:
-            language = self._speech.language(await queries.language_of(db, action.subject))
+        language = self._speech.language(await self._database.fetch(queries.language_of, action.subject))
         with suppress(Forbidden):  # it was removed already
             words = self._speech.message((line("direct.company"),), language, {}, answer=True)
             await self._homeserver.send(action.room, MESSAGE, words, txn)

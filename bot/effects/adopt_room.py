@@ -48,8 +48,7 @@ class Adopter(ActionHandler):
 
     async def adopt(self, action: Adopt, _txn: str) -> Done:
         """Make the new room, point the old one to it, and invite everybody; steps that are done already are skipped."""
-        async with self._database.read() as db:
-            group = await queries.room_view(db, action.room, self._homeserver.user)
+        group = await self._database.fetch(queries.room_view, action.room, self._homeserver.user)
         if group is None or group.condition == "left":
             return Done(result="abandoned")
         state = await self._homeserver.state(action.room)

@@ -90,8 +90,7 @@ class Closer:
         self._looked = today
 
     async def _unseen(self) -> list[Closing]:
-        async with self._database.read() as db:
-            last = await anchor_progress.last_day(db)
+        last = await self._database.fetch(anchor_progress.last_day)
         days = await asyncio.to_thread(self._closings.days)
         unseen = days[-1:] if last is None else [day for day in days if day > last]
         return await asyncio.to_thread(_read_all, self._closings, unseen)

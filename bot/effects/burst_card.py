@@ -45,16 +45,14 @@ class BurstCards(ActionHandler):
         content, desk = await self._content(action.room, action.n)
         made = await self._homeserver.send(desk, MESSAGE, with_card_mark(content, action.n, txn, PostBurst), txn)
         self._note(made, content)
-        async with self._database.read() as db:
-            now = await queries.desk_used_by(db, action.room, self._homeserver.user)
+        now = await self._database.fetch(queries.desk_used_by, action.room, self._homeserver.user)
         if now is None or now.room != desk:
             return Done(made=made, actions=(SupersedeCard(room=desk, event=made, moved=True), action))
         return Done(made=made)
 
     async def edit(self, action: EditBurst, txn: str) -> Done:
         """Edit the card so that it shows all cases of the burst as they are now."""
-        async with self._database.read() as db:
-            card = await queries.burst_card(db, action.n)
+        card = await self._database.fetch(queries.burst_card, action.n)
         if card is None:  # it is posted soon, or could not be
             return Done(result="abandoned")
         before = self._shown.get(card)

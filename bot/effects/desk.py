@@ -97,8 +97,7 @@ class Desk(ActionHandler):
             if (shared := await self._of_same_people(group)) is not None:
                 await self._pipeline.commit((DeskChosen(room=group.room, desk=shared.code, why="same"),))
                 return Done(made=shared.room)
-            async with self._database.read() as db:
-                staff = await queries.staff_of(db, group, self._homeserver.user)
+            staff = await self._database.fetch(queries.staff_of, group, self._homeserver.user)
             made = RoomPurpose("desk", served=group.code)
             room = await self._create(made, group, sorted(staff.joined))
             await take_up(self._pipeline, made, room)
@@ -137,8 +136,7 @@ class Desk(ActionHandler):
 
     async def _join(self, group: RoomView, desk: DeskView) -> Done:
         fact = DeskChosen(room=group.room, desk=desk.code, why="one")
-        async with self._database.read() as db:
-            actions = await moved(db, fact, self._homeserver.user)
+        actions = await self._database.fetch(moved, fact, self._homeserver.user)
         await self._pipeline.commit((fact,), actions=actions)
         return Done(made=desk.room)
 
@@ -167,8 +165,7 @@ class Desk(ActionHandler):
         if (wait := settles - self._clock()) > 0:
             raise PollAgain(min(wait, POLL_MS))
         fact = DeskChosen(room=room, why="differ")
-        async with self._database.read() as db:
-            actions = await moved(db, fact, self._homeserver.user)
+        actions = await self._database.fetch(moved, fact, self._homeserver.user)
         await self._pipeline.commit((fact,), actions=actions)
         return Done()
 
@@ -230,19 +227,16 @@ class Desk(ActionHandler):
 
     async def _shown_with(self, n: CaseNumber) -> CaseNumber:
         """Return the case on whose card case `n` is shown."""
-        async with self._database.read() as db:
-            case = await queries.case_view(db, n)
+        case = await self._database.fetch(queries.case_view, n)
         return CaseNumber(case.lead) if case is not None and case.lead and case.state != "appealed" else n
 
     async def _burst_of(self, n: int) -> tuple[CaseNumber, bool]:
         """Return the burst on whose card case `n` is shown (0: none), and whether the case is appealed."""
-        async with self._database.read() as db:
-            case = await queries.case_view(db, n)
+        case = await self._database.fetch(queries.case_view, n)
         return (CaseNumber(case.burst), case.state == "appealed") if case is not None else (CaseNumber(0), False)
 
     async def _waits(self, n: int) -> bool:
-        async with self._database.read() as db:
-            case = await queries.case_view(db, n)
+        case = await self._database.fetch(queries.case_view, n)
         return case is not None and case.waits
 
     async def offer(self, action: Offer, txn: str) -> Done:

@@ -15,8 +15,7 @@ class Guider(ActionHandler):
 
     async def guide(self, action: Guide, txn: str) -> Done:
         """Say how to ask, and put the reactions under it."""
-        async with self._database.read() as db:
-            language = self._speech.language(await queries.language_of(db, action.subject))
+        language = self._speech.language(await self._database.fetch(queries.language_of, action.subject))
         content = self._speech.message(action.lines, language, {}, to=[action.subject], answer=True)
         made = await self._homeserver.send(action.room, MESSAGE, in_reply(content, action.reply_to), txn)
         for number, key in enumerate((Guide.WHY, Guide.APPEAL, Guide.DATA)):

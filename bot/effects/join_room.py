@@ -127,8 +127,7 @@ class Joiner(ActionHandler):
 
     async def _is_open(self, room: RoomId) -> bool:
         """Tell whether the room is served and the bot is still in it."""
-        async with self._database.read() as db:
-            view = await queries.room_view(db, room, self._homeserver.user)
+        view = await self._database.fetch(queries.room_view, room, self._homeserver.user)
         return view is not None and view.active and room in await self._homeserver.joined_rooms()
 
     async def _was_away(self, room: RoomId) -> None:
@@ -152,8 +151,7 @@ class Joiner(ActionHandler):
 
     async def _not_entered(self, action: Enter) -> Tell | TellDesk:
         """Return the message that asks for an invitation: to the group that continues there, else to the inviter."""
-        async with self._database.read() as db:
-            before = await queries.upgraded_to(db, action.room)
+        before = await self._database.fetch(queries.upgraded_to, action.room)
         if before is None:
             return Tell(room=NO_ROOM, subject=action.inviter, lines=(line("joining.not-entered"),), alone=True)
         words = line("upgrade.invite-me", room=RoomName(before[0]), bot=Who(self._homeserver.user))
@@ -161,8 +159,7 @@ class Joiner(ActionHandler):
 
     async def _is_no_upgrade(self, room: RoomId) -> TellDesk | None:
         """Return a warning to the desk if a tombstone names this room, but it does not name the old one; else None."""
-        async with self._database.read() as db:
-            before = await queries.upgraded_to(db, room)
+        before = await self._database.fetch(queries.upgraded_to, room)
         if before is None or await self._goes_on(room) is not None:
             return None
         words = line("upgrade.unsure", room=RoomName(before[0]), bot=Who(self._homeserver.user))
@@ -174,8 +171,7 @@ class Joiner(ActionHandler):
         Both the tombstone of the old room and the create event of the new one must say so. One alone is not believed:
         anybody could name a group and get what is known about it.
         """
-        async with self._database.read() as db:
-            before = await queries.upgraded_to(db, room)
+        before = await self._database.fetch(queries.upgraded_to, room)
         created = await self._homeserver.state_event(room, "m.room.create") if before is not None else None
         predecessor = created.get("predecessor") if created is not None else None
         if before is None or not isinstance(predecessor, dict) or predecessor.get("room_id") != before[0]:

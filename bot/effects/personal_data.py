@@ -168,20 +168,17 @@ class OwnData(ActionHandler):
         return await asyncio.to_thread(work)
 
     async def _accounts(self, user: UserId) -> frozenset[UserId]:
-        async with self._database.read() as db:
-            return frozenset(await queries.accounts_of(db, user))
+        return frozenset(await self._database.fetch(queries.accounts_of, user))
 
     async def _hidden(self, user: UserId) -> tuple[frozenset[int], frozenset[int]]:
         """Return what a legal bar keeps from the person: files about them, and the records that mention these."""
-        async with self._database.read() as db:
-            return await queries.hidden_from(db, user)
+        return await self._database.fetch(queries.hidden_from, user)
 
     async def _room(self, user: UserId) -> RoomId:
         return await self._direct.with_(user, await self._language(user))
 
     async def _language(self, user: UserId) -> str:
-        async with self._database.read() as db:
-            return self._speech.language(await queries.language_of(db, user))
+        return self._speech.language(await self._database.fetch(queries.language_of, user))
 
     async def _readers(self, user: UserId) -> bytes:
         async with self._database.read() as db:

@@ -112,8 +112,7 @@ class PolicyStates(ActionHandler):
 
     async def give_back(self, room: RoomId) -> tuple[Fact, ...]:
         """Stop a room that the bot leaves from asking; return what is to be recorded."""
-        async with self._database.read() as db:
-            chosen = await queries.room_that_asks(db, room)
+        chosen = await self._database.fetch(queries.room_that_asks, room)
         if self._server is None or chosen is None:
             return ()
         with suppress(Forbidden):

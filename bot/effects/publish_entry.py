@@ -32,8 +32,7 @@ class EntryPublisher(ActionHandler):
 
     async def handle(self, action: PublishEntry, _txn: str) -> Done:
         """Write the entry as it was ordered last, or empty it."""
-        async with self._database.read() as db:
-            entry = await queries.published_entry(db, action.list, action.key)
+        entry = await self._database.fetch(queries.published_entry, action.list, action.key)
         standing = entry if entry is not None and entry.step == "published" else None
         try:
             return Done(made=await self._write(action, standing))

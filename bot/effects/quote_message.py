@@ -65,8 +65,7 @@ class Quoter(ActionHandler):
 
     async def _content(self, case: CaseView, event: EventId, language: str, action: Quote) -> dict[str, Json] | None:
         """Return the quotation of a message; None if nothing was kept of it, or the card shows all of it."""
-        async with self._database.read() as db:
-            row = await queries.said_row(db, event)
+        row = await self._database.fetch(queries.said_row, event)
         said = self._recorded(case.room, row.record) if row is not None else None
         if said is None:
             return None

@@ -52,8 +52,7 @@ class SimpleActs(ActionHandler):
 
     async def kick(self, action: Kick, _txn: str) -> Done:
         """Remove somebody from a room; nothing happens if they have left already."""
-        async with self._database.read() as db:
-            language = await queries.room_language(db, action.room)
+        language = await self._database.fetch(queries.room_language, action.room)
         reason = self._reasons.of_person(GroundShown(action.n, action.rule, action.by), language)
         try:
             await self._homeserver.kick(action.room, action.subject, reason)
@@ -69,8 +68,7 @@ class SimpleActs(ActionHandler):
 
     async def invite_back(self, action: InviteBack, _txn: str) -> Done:
         """Invite a person back who was removed because of a case that is reversed: they need not ask for it."""
-        async with self._database.read() as db:
-            removed = await queries.was_removed(db, action.n, action.subject, action.room)
+        removed = await self._database.fetch(queries.was_removed, action.n, action.subject, action.room)
         membership = await self._membership(action.room, action.subject) if removed else None
         if membership == "ban":
             raise RetryLater("the ban is not lifted yet", tries=8, first_ms=100, last_ms=10_000)

@@ -85,8 +85,7 @@ class PowerTeller(ActionHandler):
 
     async def _message(self, group: RoomView, lines: tuple[Line, ...]) -> dict[str, Json]:
         language = self._speech.language(group.language)
-        async with self._database.read() as db:
-            names = await names_in(db, lines, language, group.room)
+        names = await self._database.fetch(names_in, lines, language, group.room)
         return self._speech.message(lines, language, names)
 
 

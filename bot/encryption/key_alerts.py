@@ -42,8 +42,7 @@ class KeysWatch(BotPart):
     async def __call__(self, standing: KeyStanding) -> None:
         """Store the state of the keys, and tell the operators and desks about trouble."""
         device, now = self._homeserver.session.device, self._clock()
-        async with self._database.read() as db:
-            stood_before, lost_ms = await queries.get_metas(db, _STOOD, _LOST)
+        stood_before, lost_ms = await self._database.fetch(queries.get_metas, _STOOD, _LOST)
         before, _, state = (stood_before or "").partition(" ")
         lost = int(lost_ms or 0)
         if standing.state is KeyState.LOST:
@@ -69,8 +68,7 @@ class KeysWatch(BotPart):
     async def _tell(self, lines: tuple[Line, ...], stood: str) -> None:
         actions: list[Action] = []
         if lines:
-            async with self._database.read() as db:
-                groups = await queries.active_groups(db)
+            groups = await self._database.fetch(queries.active_groups)
             actions += [TellDesk(room=group, lines=lines) for group in await self._encrypted(groups)]
             actions += to_operators(self._policy, groups, lines)
 

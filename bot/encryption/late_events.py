@@ -102,8 +102,7 @@ class ReadAgain(BotPart):
         new, everything = self._unread.empty()
         if not everything:
             return new[::-1]
-        async with self._database.read() as db:
-            return await queries.unread_events(db, AT_MOST)
+        return await self._database.fetch(queries.unread_events, AT_MOST)
 
     async def _fetched(self, room: RoomId, event: EventId) -> Received | None:
         while True:

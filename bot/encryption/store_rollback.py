@@ -62,6 +62,5 @@ class KeysAge:
             await self.grow()
 
     async def _known(self) -> int:
-        async with self._database.read() as db:
-            device, _, number = (await queries.get_meta(db, _KNOWN) or "").partition(" ")
+        device, _, number = (await self._database.fetch(queries.get_meta, _KNOWN) or "").partition(" ")
         return int(number) if device == self._machine.device else 0

@@ -19,8 +19,7 @@ from .refusals import tell
 async def pin(pipeline: Pipeline, database: Database, key: NoteVerifier) -> bool:
     """Record the key of another log, unless one is recorded. Tell whether `key` is the one that holds now."""
     async with pipeline.processor.crossing.pinning:
-        async with database.read() as db:
-            pinned = await pinned_key(db, key.name)
+        pinned = await database.fetch(pinned_key, key.name)
         if pinned is None:
             told = tell(line("shards.pinned", origin=Code(key.name), vkey=Code(key.text)))
             await pipeline.commit((ShardPinned(origin=key.name, vkey=key.text),), actions=(told,))

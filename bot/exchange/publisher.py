@@ -173,8 +173,7 @@ class Publisher:
 
     async def _search(self, era: str) -> None:
         """Search the log for records from before the start that are not published."""
-        async with self._database.read() as db:
-            noted = (await queries.get_meta(db, SCANNED) or "0 -1").split(" ")
+        noted = (await self._database.fetch(queries.get_meta, SCANNED) or "0 -1").split(" ")
         last = await self._last()
         published = last.index if last is not None else -1
         # Messages that the exchange lost are found again in the log.
@@ -211,8 +210,8 @@ class Publisher:
         if self._looked:
             return False
         self._looked = True
-        async with self._database.read() as db:
-            noted = orjson.loads(await queries.get_meta(db, EXCHANGE_TIDY) or "{}")
+        text = await self._database.fetch(queries.get_meta, EXCHANGE_TIDY)
+        noted = orjson.loads(text or "{}")
         if noted.get("era") != self._era:
             return False
         for era, index in noted["waits"]:

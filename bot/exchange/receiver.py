@@ -210,8 +210,7 @@ class Receiver:
     async def _marked(self, fact: Learnt) -> Learnt:
         if fact.what != "ordered":
             return fact
-        async with self._database.read() as db:
-            eras = await eras_of(db, fact.origin)
+        eras = await self._database.fetch(eras_of, fact.origin)
         return replace(fact, over=1) if self._ahead.is_recalled(fact, eras) else fact
 
     async def _not_learnt(self, facts: Sequence[Fact]) -> Sequence[Fact]:

@@ -99,8 +99,7 @@ class Linking(BotPart):
     async def look(self) -> None:
         """Drop requests that nobody answered in time, and move claims that must follow their person."""
         await self._claims.settle_once()
-        async with self._database.read() as db:
-            over = await link_requests.lapsed_requests(db, self._clock())
+        over = await self._database.fetch(link_requests.lapsed_requests, self._clock())
         if over:
             await self._drop(over, line("verify.link.lapsed"))
 

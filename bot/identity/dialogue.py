@@ -281,8 +281,7 @@ class IdentityDialogue(BotPart):
     # The state between.
 
     async def _challenge(self, user: UserId) -> StoredDialogue | None:
-        async with self._database.read() as db:
-            return await verification_dialogues.challenge_of(db, user)
+        return await self._database.fetch(verification_dialogues.challenge_of, user)
 
     def _kept(self, one: StoredDialogue, step: DialogueStep) -> StoredDialogue:
         text = json.dumps(dict(step.state or {}))

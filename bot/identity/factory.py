@@ -38,8 +38,7 @@ def make_verifier(
     """Return the handler of `Verify` actions."""
 
     async def language_of(user: UserId) -> str:
-        async with services.database.read() as db:
-            return await queries.language_of(db, user) or config.bot.language
+        return await services.database.fetch(queries.language_of, user) or config.bot.language
 
     methods = {"roster": Offered(RosterMethod(Roster(store), config.member_list.lasts), config.member_list.lasts)}
     if config.email.sends_codes:

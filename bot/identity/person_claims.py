@@ -40,12 +40,10 @@ class ClaimsOfPeople:
 
     async def settle(self) -> None:
         """Give every claim of people with linked accounts to the person whose account proved it."""
-        async with self._database.read() as db:
-            involved = await queries.ever_linked(db)
+        involved = await self._database.fetch(queries.ever_linked)
         for person in involved:
             for held in await asyncio.to_thread(self._store.held_of, PersonId(person)):
-                async with self._database.read() as db:
-                    owner = await queries.person_who_proved(db, held.record, person)
+                owner = await self._database.fetch(queries.person_who_proved, held.record, person)
                 if owner != person:
                     await self._move(PersonId(person), owner, held.id)
 

@@ -85,8 +85,7 @@ class PinnedKeys(BotPart):
             await self._pipeline.commit((fact,))
 
     async def _suspended(self, user: UserId) -> list[PersonVerified]:
-        async with self._database.read() as db:
-            holding = await queries.verifications_of(db, user, self._clock())
+        holding = await self._database.fetch(queries.verifications_of, user, self._clock())
         return [
             PersonVerified(
                 step="revoked", method=each.method, level=each.level, until=each.until, why="key", subject=user

@@ -118,8 +118,7 @@ class Looker:
 
     async def _look(self) -> Vitals:
         now, steady = self._clock(), self._steady()
-        async with self._database.read() as db:
-            numbers = await queries.vital_numbers(db, now, steady)
+        numbers = await self._database.fetch(queries.vital_numbers, now, steady)
         disk = await asyncio.to_thread(shutil.disk_usage, self._data_dir)
         heard, (unheard, held_back) = self._heard_ms(), self._shards()
         return Vitals(

@@ -51,24 +51,21 @@ class LostTime:
 
     async def is_recent(self, now_ms: int) -> bool:
         """Return whether the log was restored within the last week."""
-        async with self._database.read() as db:
-            since, until = await lost_time(db)
+        since, until = await self._database.fetch(lost_time)
         return since <= until and now_ms - until < WEEK_MS
 
     async def mark(self, events: Sequence[Received]) -> Sequence[Received]:
         """Return the events; those whose words were removed before we read them become `Undecryptable`."""
         if not any(map(_is_emptied, events)):
             return events
-        async with self._database.read() as db:
-            since, until = await lost_time(db)
+        since, until = await self._database.fetch(lost_time)
         return [_unread(e) if _is_emptied(e) and self._is_asked_for(e, since, until) else e for e in events]
 
     async def was_removed(self, event: Received) -> bool:
         """Tell whether this is a removed message whose words are asked for."""
         if not _is_emptied(event):
             return False
-        async with self._database.read() as db:
-            since, until = await lost_time(db)
+        since, until = await self._database.fetch(lost_time)
         return self._is_asked_for(event, since, until)
 
     def _is_asked_for(self, event: Event, since: int, until: int) -> bool:

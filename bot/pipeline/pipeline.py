@@ -171,8 +171,7 @@ class Pipeline:
         """Record and judge events, once, whose key came after they were recorded as not read. Returns how many."""
 
         async def work() -> int:
-            async with self._database.read() as db:
-                unread = await read_late(db, events)
+            unread = await self._database.fetch(read_late, events)
             return await self._take_fresh(unread, None)
 
         return await self.writer.run_exclusive(work())
@@ -320,8 +319,7 @@ class Pipeline:
         """Record a command given in the web console, and do it. `check` returns it, or raises `Refused`."""
 
         async def work() -> Answer:
-            async with self._database.read() as db:
-                asked = await check(db)
+            asked = await self._database.fetch(check)
             at_ms = self._clock()
             async with self.writer.unit_of_work() as unit:
                 index = unit.next_index
@@ -372,8 +370,7 @@ class Pipeline:
 
     async def _look_up(self, events: Sequence[Received]) -> None:
         """Read what judging these events will need, while they are written."""
-        async with self._database.read() as db:
-            await self.knowledge.prepare(db, events, self._clock())
+        await self._database.fetch(self.knowledge.prepare, events, self._clock())
 
     def _woken_by(self, unit: UnitOfWork, *, asked: bool = False) -> None:
         """Wake the others; `asked`: something may be in the outbox that the unit of work did not queue itself."""
@@ -387,8 +384,7 @@ class Pipeline:
         return await self.lost_time.mark(await self._reader.read(events))
 
     async def _known(self, events: Sequence[Received]) -> set[str]:
-        async with self._database.read() as db:
-            return await known_ids(db, events)
+        return await self._database.fetch(known_ids, events)
 
     def _draft(self, event: Received) -> Draft:
         content = "metadata" if self.shown_codes.is_hushed(event) else self.settings.content

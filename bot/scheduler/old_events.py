@@ -57,8 +57,7 @@ class OldEvents:
         if self._doubts() is not None:
             return 0
         below = await asyncio.to_thread(first_since, self._log, self._clock() - self._stay_ms)
-        async with self._database.read() as db:
-            left = await events_left(db)
+        left = await self._database.fetch(events_left)
         start, count = left.stop if left is not None else 0, 0
         while start < below:
             began = time.monotonic()

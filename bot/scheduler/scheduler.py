@@ -158,8 +158,7 @@ class Scheduler:
         if doubt is None or doubt == before or doubt == "unheard":
             return
         log.warning("clock_doubted", why=doubt)
-        async with self._database.read() as db:
-            groups = await queries.active_groups(db)
+        groups = await self._database.fetch(queries.active_groups)
         lines = (line(f"desk.clock.{doubt}"),)
         desks = [TellDesk(room=room, lines=lines, once="clock") for room in groups]
         await self._pipeline.commit(actions=[*desks, Alert(room=NO_ROOM, what="log", code=f"clock-{doubt}")])
@@ -193,8 +192,7 @@ class Scheduler:
 
     async def _read_times(self) -> None:
         """Read when something is due, and until when people were last heard. A later write wakes us."""
-        async with self._database.read() as db:
-            self._times, noted = await queries.next_times_and_meta(db, heartbeat.ALIVE)
+        self._times, noted = await self._database.fetch(queries.next_times_and_meta, heartbeat.ALIVE)
         self._noted_ms = int(noted) if noted else None
 
     async def _close_cases(self) -> None:

@@ -60,8 +60,7 @@ class TablesSample:
 
     async def look(self) -> list[SampleDifference]:
         """Compare, note the differences, and tell the new ones."""
-        async with self._database.read() as db:
-            text = await queries.get_meta(db, KNOWN) or "[]"
+        text = await self._database.fetch(queries.get_meta, KNOWN) or "[]"
         known = [SampleDifference(*each) for each in orjson.loads(text)]
         self.differs = bool(known)
         records = self._place.data_dir / "records"

@@ -204,8 +204,7 @@ class Gaps(BotPart):
 
     async def _all_delivered(self, gap: Gap) -> list[Received]:
         """Return all that came while the room was behind: it is here, though nothing before it can be had."""
-        async with self._database.read() as db:
-            raw = await backfill.all_delivered(db, gap.room)
+        raw = await self._database.fetch(backfill.all_delivered, gap.room)
         now = self._clock()
         events = [receive(each, gap.room, now) for each in raw]
         ids, notice = [event.event for event in events], gap.until or self._pipeline.served.notice(gap.room)
@@ -217,8 +216,7 @@ class Gaps(BotPart):
         self._level()
 
     async def _gap(self, room: RoomId) -> Gap | None:
-        async with self._database.read() as db:
-            return await backfill.gap_of(db, room)
+        return await self._database.fetch(backfill.gap_of, room)
 
     async def _next_step(self, room: RoomId) -> bool:
         async with self._steps[room]:
@@ -294,8 +292,7 @@ class Gaps(BotPart):
 
     async def _takes_long(self, events: Sequence[Received]) -> bool:
         """Tell whether judging those of these events that are not known yet would keep the listener waiting."""
-        async with self._database.read() as db:
-            known = await queries.known_events(db, [event.event for event in events if event.event])
+        known = await self._database.fetch(queries.known_events, [event.event for event in events if event.event])
         return self._pipeline.costs.expected(event for event in events if event.event not in known) > MOST_MS
 
     async def _go_back(self, gap: Gap, last: BackfillPage) -> None:
@@ -333,8 +330,7 @@ class Gaps(BotPart):
         """Return the events of a page; one that was redacted after its delivery is given as it was delivered."""
         now = self._clock()
         events = [receive(raw, room, now) for raw in chunk]
-        async with self._database.read() as db:
-            before = await backfill.delivered_events(db, [event.event for event in events if event.event])
+        before = await self._database.fetch(backfill.delivered_events, [event.event for event in events if event.event])
         return tuple([receive(before[e.event], room, now) if e.event in before else e for e in events])
 
     async def _above(self, gap: Gap, page: _Read) -> tuple[list[Received], bool]:
@@ -362,8 +358,7 @@ class Gaps(BotPart):
             return [ids.index(notice)], True
         if gap.until is not None:
             return [], False
-        async with self._database.read() as db:
-            known = await queries.known_events(db, [each for each in ids if each])
+        known = await self._database.fetch(queries.known_events, [each for each in ids if each])
         return [place for place, each in enumerate(ids) if each in known], False
 
     async def _told_now(self, gap: Gap) -> list[Received]:
@@ -371,8 +366,7 @@ class Gaps(BotPart):
 
         Such state came to hold without an event in the timeline.
         """
-        async with self._database.read() as db:
-            known = await queries.known_events(db, [each.event for each in gap.told])
+        known = await self._database.fetch(queries.known_events, [each.event for each in gap.told])
         found = []
         for told in gap.told:
             if told.event in known:

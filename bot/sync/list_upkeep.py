@@ -33,8 +33,7 @@ class ListUpkeep(BotPart):
 
     async def leave_unchosen(self, chosen: Collection[ChosenList], gone: Collection[RoomId] = ()) -> None:
         """Leave the rooms entered for previews that nobody confirmed in time, and those of lists that are `gone`."""
-        async with self._database.read() as db:
-            entered = await queries.rooms_entered(db)
+        entered = await self._database.fetch(queries.rooms_entered)
         kept, since = {each.list_room for each in chosen}, self._clock() - CONFIRM_WITHIN_MS
         lapsed = {room for room, (asked, _) in entered.items() if asked <= since}
         ours = self._pipeline.served.codes.keys() | {each.room for each in self._policy.lists.publish}

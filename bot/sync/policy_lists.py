@@ -148,8 +148,7 @@ class PolicyLists(BotPart):
 
     async def begin(self) -> None:
         """Let take effect what was known at the last stop."""
-        async with self._database.read() as db:
-            self._entries = await queries.list_entries(db)
+        self._entries = await self._database.fetch(queries.list_entries)
         await self.compile()
 
     async def compile(self) -> None:
@@ -227,8 +226,7 @@ class PolicyLists(BotPart):
             await self._upkeep.leave_unchosen(chosen, gone)
 
     async def _known(self) -> tuple[ChosenList, ...]:
-        async with self._database.read() as db:
-            return await queries.chosen_lists(db)
+        return await self._database.fetch(queries.chosen_lists)
 
     async def _choose(self) -> None:
         """Record which lists of the configuration are watched, once their rooms are known, and which no longer."""
@@ -287,8 +285,7 @@ class PolicyLists(BotPart):
         """Return whether a list has too many entries: of those chosen in chat, together with the others too."""
         if not each.in_chat:
             return len(entries) > MOST_ENTRIES
-        async with self._database.read() as db:
-            known = await queries.known_lists(db)
+        known = await self._database.fetch(queries.known_lists)
         try:
             choosing.require_size(choosing.size_of(each.list, each.room, entries), known)
         except Refused:

@@ -114,8 +114,7 @@ class RefusalReader(BotPart):
 
     async def read(self) -> int:
         """Record the next refusals. Returns how many notes were read."""
-        async with self._database.read() as db:
-            seq = int(await queries.get_meta(db, POLICY_SEQ) or 0)
+        seq = int(await self._database.fetch(queries.get_meta, POLICY_SEQ) or 0)
         notes = await asyncio.to_thread(self._notes.refusals_after, seq, MOST_NOTES)
         if notes:
             refusals = [refused for note in notes if (refused := _refused(note)) is not None]
@@ -158,8 +157,7 @@ class PolicyWatch(RefusalReader):
 
     async def begin(self) -> None:
         """Read whether it counted as down before the start."""
-        async with self._database.read() as db:
-            down = any(room.down_ms for room in await queries.rooms_that_ask(db))
+        down = any(room.down_ms for room in await self._database.fetch(queries.rooms_that_ask))
         self.reach.begin(self._clock(), down=down)
 
     async def _ask(self) -> None:
@@ -169,8 +167,7 @@ class PolicyWatch(RefusalReader):
 
     async def look(self) -> None:
         """Look once whether it can be reached, and record what that changes."""
-        async with self._database.read() as db:
-            asking = await queries.rooms_that_ask(db)
+        asking = await self._database.fetch(queries.rooms_that_ask)
         if not asking:
             self.reach.begin(self._clock(), down=False)  # it need not be there
             return

@@ -78,8 +78,7 @@ class ServerReports(BotPart):
         self, admin: SynapseAdmin, of: Reports, mark: str, take: Callable[[Mapping[str, Any]], Awaitable[None]]
     ) -> None:
         found = await admin.reports(of, MOST)
-        async with self._database.read() as db:
-            seen = await queries.get_meta(db, mark)
+        seen = await self._database.fetch(queries.get_meta, mark)
         fresh = sorted((each for each in found if _id(each) > int(seen or 0)), key=_id)
         for each in fresh if seen is not None else ():
             await take(each)
@@ -90,8 +89,7 @@ class ServerReports(BotPart):
     async def _tell(self, raw: Mapping[str, Any]) -> None:
         """Tell the operators that a person was reported, if that person is in a served room."""
         by, who = UserId(str(raw.get("user_id"))), UserId(str(raw.get("target_user_id")))
-        async with self._database.read() as db:
-            rooms = await queries.groups_of(db, who, joined=True)
+        rooms = await self._database.fetch(queries.groups_of, who, joined=True)
         if not rooms or self._told.take(by, self._clock()) != "granted":
             log.info("server_report_refused", why="of a person")
             return

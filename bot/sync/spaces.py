@@ -75,8 +75,7 @@ class Spaces(BotPart):
 
     async def look(self) -> bool:
         """Update the record of each space. Return whether the homeserver answered for all."""
-        async with self._database.read() as db:
-            followed = await queries.followed_spaces(db)
+        followed = await self._database.fetch(queries.followed_spaces)
         answered = True
         for space in sorted(self._named | followed):
             try:

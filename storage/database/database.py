@@ -9,8 +9,9 @@ Left to others: the engines (`sqlite.py`, `postgresql.py`), connections for read
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,6 +23,9 @@ from .fence import Epoch, is_superseded
 from .place import DatabasePlace
 from .readers import Readers
 from .schemas import schemas
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Database:
@@ -85,6 +89,16 @@ class Database:
             yield connection
         finally:
             await self._readers.give_back(connection)
+
+    async def fetch(
+        self,
+        query: Callable[Concatenate[AsyncConnection, P], Awaitable[T]],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> T:
+        """Run one query on the last committed state and return its result."""
+        async with self.read() as db:
+            return await query(db, *arguments, **options)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:

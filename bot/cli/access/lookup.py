@@ -61,8 +61,7 @@ async def query_database(
 
     database = await Database.open(place, read_only=True)
     try:
-        async with database.read() as connection:
-            return await query(connection, *arguments, **options)
+        return await database.fetch(query, *arguments, **options)
     except DBAPIError as error:
         raise refusal_of(error, place) or error from error
     finally:

@@ -41,8 +41,7 @@ async def _judges_otherwise(config: "Config") -> bool:
 
     database = await Database.open(config.place, read_only=True)
     try:
-        async with database.read() as db:
-            text = await queries.get_meta(db, "policy")
+        text = await database.fetch(queries.get_meta, "policy")
     finally:
         await database.close()
     return bool(text) and rules_digest(config.data_dir) not in ("", policy_digest(str(text)))

@@ -57,6 +57,15 @@ async def test_a_reader_sees_the_last_committed_state_and_does_not_wait_for_the_
     await database.close()
 
 
+async def test_one_query_is_run_on_the_last_committed_state(tmp_path: Path) -> None:
+    database = await Database.open(DatabasePlace(tmp_path))
+    async with database.write() as db:
+        await set_meta(db, "a", "1")
+        assert await database.fetch(get_meta, "a") is None
+    assert await database.fetch(get_meta, "a") == "1"
+    await database.close()
+
+
 @pytest.mark.parametrize("steps", range(12))
 async def test_cleaning_that_is_cancelled_leaves_the_writer_usable(tmp_path: Path, steps: int) -> None:
     database = await Database.open(DatabasePlace(tmp_path))
