@@ -118,19 +118,10 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
             unit.counts.add(record.kind, record.group, record.at_ms, record.index)
         if record.index in done:
             continue
-        asked = by_index.get(record.index)
-        event = event_of_record(record, rooms)
-        if isinstance(asked, ConsoleCommand):
+        event, fact = event_of_record(record, rooms), fact_of_record(record, rooms.of)
+        if isinstance(fact, ConsoleCommand | KnownOfFile | MessageWithheld):
             present = given.get(record.index, [])
-            await _obey(unit, pipeline, record, asked, present)
-            done.update(index for index, _ in present)
-        elif isinstance(fact := fact_of_record(record, rooms.of), KnownOfFile):
-            present = given.get(record.index, [])
-            await _judge_file(unit, pipeline, record, fact, present)
-            done.update(index for index, _ in present)
-        elif isinstance(fact, MessageWithheld):
-            present = given.get(record.index, [])
-            await _judge_withheld(unit, pipeline, record, fact, present)
+            await _follow_up(unit, pipeline, record, fact, present)
             done.update(index for index, _ in present)
         elif event is not None:
             present = given.get(record.index, [])
@@ -147,31 +138,22 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
     return len(tail)
 
 
-async def _obey(
-    unit: UnitOfWork, pipeline: Pipeline, record: Record, asked: ConsoleCommand, present: Sequence[tuple[int, Fact]]
+async def _follow_up(
+    unit: UnitOfWork,
+    pipeline: Pipeline,
+    record: Record,
+    fact: ConsoleCommand | KnownOfFile | MessageWithheld,
+    present: Sequence[tuple[int, Fact]],
 ) -> None:
-    """Do a command of the web console that was recorded, and perhaps not done."""
-    itself = [(record.index, asked)]
-    await pipeline.processor.process(unit, Answer((asked,)), cause=record.index, at_ms=record.at_ms, present=itself)
-    await pipeline.obey(unit, record.index, asked, record.at_ms, present)
-
-
-async def _judge_file(
-    unit: UnitOfWork, pipeline: Pipeline, record: Record, kept: KnownOfFile, present: Sequence[tuple[int, Fact]]
-) -> None:
-    """Judge by what is recorded of a file, which perhaps was not done."""
-    itself = [(record.index, kept)]
-    await pipeline.processor.process(unit, Answer((kept,)), cause=record.index, at_ms=record.at_ms, present=itself)
-    await pipeline.judge_file(unit, record.index, kept, record.at_ms, present)
-
-
-async def _judge_withheld(
-    unit: UnitOfWork, pipeline: Pipeline, record: Record, fact: MessageWithheld, present: Sequence[tuple[int, Fact]]
-) -> None:
-    """Process what follows from a refusal before delivery, which perhaps was not done."""
+    """Do what follows from a fact that was recorded by itself, which perhaps was not done."""
     itself = [(record.index, fact)]
     await pipeline.processor.process(unit, Answer((fact,)), cause=record.index, at_ms=record.at_ms, present=itself)
-    await pipeline.withholding.judge(unit, record.index, fact, record.at_ms, present)
+    if isinstance(fact, ConsoleCommand):
+        await pipeline.obey(unit, record.index, fact, record.at_ms, present)
+    elif isinstance(fact, KnownOfFile):
+        await pipeline.judge_file(unit, record.index, fact, record.at_ms, present)
+    else:
+        await pipeline.withholding.judge(unit, record.index, fact, record.at_ms, present)
 
 
 def _of_returned(fact: Fact, cause: Record | None, rooms: Rooms) -> bool:
