@@ -1,6 +1,6 @@
 """The findings of a check: one line each, and a remedy for what is not right.
 
-The texts of a finding are `cli.check.<key>.text` and, unless all is well, `cli.check.<key>.remedy`.
+The text of a finding is `cli.check.ok.<key>` if all is well, else `cli.check.<key>.text` with `cli.check.<key>.remedy`.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,8 @@ class Finding:
     @property
     def words(self) -> str:
         """The finding in words."""
-        return text(f"cli.check.{self.key}.text", **self.fields)
+        key = f"cli.check.ok.{self.key}" if self.state == "ok" else f"cli.check.{self.key}.text"
+        return text(key, **self.fields)
 
     @property
     def remedy(self) -> str:

@@ -133,7 +133,8 @@ def _findings(config: "Config", plan: UpgradePlan) -> Iterator[Finding]:
     yield from new_names(config.old_names)
     yield from _of_database(plan)
     fields = {"needed": -(-plan.needed // _MIB), "mib": plan.free // _MIB}
-    yield (ok if plan.free >= plan.needed else problem)("disk", "upgrade_space", **fields)
+    enough = plan.free >= plan.needed
+    yield ok("disk", "upgrade_space", **fields) if enough else problem("disk", "upgrade_space", **fields)
     yield _of_backup(plan)
     if (pid := running_pid(config.data_dir)) is not None:
         yield note("running", "upgrade_running", pid=pid)

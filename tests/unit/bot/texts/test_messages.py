@@ -88,7 +88,15 @@ KEY_IS = {
 }
 FINDINGS = ("ok", "note", "warning", "problem")
 # Keys put together from words that are seen where they are chosen: these alone would cover whole tables.
-NOT_ENOUGH = frozenset({r"config\.[^.]+", r"demo\.[^.]+", r"cli\.check\.[^.]+\.text", r"cli\.check\.[^.]+\.remedy"})
+NOT_ENOUGH = frozenset(
+    {
+        r"config\.[^.]+",
+        r"demo\.[^.]+",
+        r"cli\.check\.ok\.[^.]+",
+        r"cli\.check\.[^.]+\.text",
+        r"cli\.check\.[^.]+\.remedy",
+    }
+)
 # Parts known at run time that are some, but not all, of those in the table.
 NARROW = {
     r"desk\.[^.]+": ("corrected", "overruled"),
@@ -149,6 +157,7 @@ def _uses(source: Source) -> Iterator[Use]:
             if table:
                 yield Use(f"{name}:{getattr(node, 'lineno', 0)}", rf"{table}\.{pattern}", known=False)
             if path.parent.name == "check":
+                yield Use(f"{name}:{getattr(node, 'lineno', 0)}", rf"cli\.check\.ok\.{pattern}", known=False)
                 yield Use(f"{name}:{getattr(node, 'lineno', 0)}", rf"cli\.check\.{pattern}\.text", known=False)
                 yield Use(f"{name}:{getattr(node, 'lineno', 0)}", rf"cli\.check\.{pattern}\.remedy", known=False)
 
@@ -170,8 +179,10 @@ def _asked(call: ast.Call, where: str, *, in_cli: bool, table: str) -> Iterator[
             yield Use(where, rf"config\.{pattern}")
     elif called in FINDINGS and in_cli and len(call.args) == 2:
         for pattern in _patterns(call.args[1], deep=True):
-            yield Use(where, rf"cli\.check\.{pattern}\.text", given)
-            if called != "ok":
+            if called == "ok":
+                yield Use(where, rf"cli\.check\.ok\.{pattern}", given)
+            else:
+                yield Use(where, rf"cli\.check\.{pattern}\.text", given)
                 yield Use(where, rf"cli\.check\.{pattern}\.remedy", given)
     elif called == "StoryStep" and call.args and table == "demo":
         for pattern, part in product(_patterns(call.args[0]), ("name", "expected", "seen")):
