@@ -152,7 +152,7 @@ def _sentence(course: Course, words: DrawingWords) -> str:
 
 
 def _numbers(course: Course, words: DrawingWords) -> Numbers:
-    columns = [words.text(f"console.draw.course.column.{each}") for each in ("day", "what", "left")]
+    columns = words.columns("day", "what", "left")
     newest = sorted(course.marks, key=lambda mark: -mark.at_ms)
     marks = newest[: MOST_ROWS - 1]
     rows = [(day_name(mark.at_ms, words), _named(mark), mark.left) for mark in marks]

@@ -22,15 +22,13 @@ class DayCounts:
     grave: bool = False
 
 
-def draw_days(
-    first_ms: int, series: Sequence[DayCounts], title: str, words: DrawingWords, name: str = "days"
-) -> Markup:
+def draw_days(first_ms: int, series: Sequence[DayCounts], title: str, words: DrawingWords) -> Markup:
     """Draw what was counted on the days from `first_ms` (a midnight of UTC) on."""
     days = max((len(each.counts) for each in series), default=0)
     since, until = span_of(first_ms, first_ms + max(days, 1) * DAY_MS)
     height = max(len(series), 1) * (HEIGHT + BETWEEN)
     return drawing(
-        name,
+        "days",
         title,
         _sentence(first_ms, series, words),
         _numbers(first_ms, series, words),
@@ -97,7 +95,7 @@ def _said(first_ms: int, series: DayCounts, words: DrawingWords) -> str:
 
 def _numbers(first_ms: int, series: Sequence[DayCounts], words: DrawingWords) -> Numbers:
     """Return the days on which there was anything, newest first."""
-    columns = [words.text("console.draw.days.day"), *(each.name for each in series)]
+    columns = [*words.columns("day"), *(each.name for each in series)]
     counted: list[tuple[int, ...]] = list(zip_longest(*(each.counts for each in series), fillvalue=0))
     found = [place for place in reversed(range(len(counted))) if any(counted[place])]
     rows: list[tuple[str | int, ...]] = [

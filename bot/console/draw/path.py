@@ -31,12 +31,11 @@ def draw_path(
     root: str,
     title: str,
     words: DrawingWords,
-    name: str = "path",
 ) -> Markup:
     """Draw the way from a record to the root of the first `size` records; `steps` from the record up."""
     rows = list(_rows(record, steps))
     return drawing(
-        name,
+        "path",
         title,
         words.text("console.draw.path.says", n=record, count=len(steps), size=size),
         _numbers(leaf, rows, root, words),
@@ -89,7 +88,7 @@ def _bottom(record: int, size: int, leaf: str, top: int, words: DrawingWords) ->
 
 def _numbers(leaf: str, rows: Sequence[Row], root: str, words: DrawingWords) -> Numbers:
     """Return the whole hashes, from the record up, so that the path can be followed by hand."""
-    columns = [words.text(f"console.draw.path.column.{each}") for each in ("records", "side", "digest")]
+    columns = words.columns("records", "side", "digest")
     found: list[tuple[str | int, ...]] = [("–", words.text("console.draw.path.this"), leaf)]
     for step, _, _ in rows:
         found.append((_range(step.start, step.stop), words.text(f"console.draw.path.at.{step.side}"), step.digest))

@@ -20,6 +20,7 @@ from .svg import MOST_ROWS, DrawingWords, Numbers, drawing, hatched, rect, share
 ROW, BAR = 38, 14
 _FINEST = 400  # stretches across: a shorter one is drawn as long as one of these
 _MOST_LANES = 60
+_STRIPES = "strip-stripes"
 
 State = Literal["there", "gap", "unknown"]
 _OVER: tuple[State, ...] = ("there", "unknown", "gap")  # later ones are drawn over earlier ones
@@ -42,23 +43,21 @@ class Lane:
     stretches: Sequence[Stretch]
 
 
-def draw_strip(
-    since_ms: int, until_ms: int, lanes: Sequence[Lane], title: str, words: DrawingWords, name: str = "strip"
-) -> Markup:
+def draw_strip(since_ms: int, until_ms: int, lanes: Sequence[Lane], title: str, words: DrawingWords) -> Markup:
     """Draw what is recorded of each lane."""
     since, until = span_of(since_ms, until_ms)
     lanes = [Lane(lane.name, list(_within(lane.stretches, since, until))) for lane in lanes]
     drawn = lanes[:_MOST_LANES]
     height = max(len(drawn), 1) * ROW
     return drawing(
-        name,
+        "strip",
         title,
         _sentence(lanes, words),
         _numbers(lanes, words),
         words,
-        hatched(f"{name}-stripes"),
+        hatched(_STRIPES),
         *time_axis(since, until, height, words),
-        *(part for place, lane in enumerate(drawn) for part in _lane(lane, since, until, place * ROW, name)),
+        *(part for place, lane in enumerate(drawn) for part in _lane(lane, since, until, place * ROW)),
         height=height,
     )
 
@@ -72,12 +71,12 @@ def _within(stretches: Sequence[Stretch], since_ms: int, until_ms: int) -> Itera
             yield Stretch(max(each.since_ms, since_ms), min(each.until_ms, until_ms), each.state)
 
 
-def _lane(lane: Lane, since_ms: int, until_ms: int, top: int, name: str) -> Iterator[Markup]:
+def _lane(lane: Lane, since_ms: int, until_ms: int, top: int) -> Iterator[Markup]:
     yield words_at(0, top + 12, lane.name, class_="count-of")
     for state in _OVER:
         for start, stop in _places(lane.stretches, state, since_ms, until_ms):
             x, width = share(start, _FINEST), share(stop - start, _FINEST)
-            stripes = f"{name}-stripes" if state == "gap" else ""
+            stripes = _STRIPES if state == "gap" else ""
             yield rect(x, top + ROW - BAR - 4, width, BAR, state, stripes=stripes)
 
 
@@ -115,7 +114,7 @@ def _sentence(lanes: Sequence[Lane], words: DrawingWords) -> str:
 
 def _numbers(lanes: Sequence[Lane], words: DrawingWords) -> Numbers:
     """Return what is not known to be recorded, newest first."""
-    columns = [words.text(f"console.draw.strip.column.{each}") for each in ("lane", "state", "from", "to")]
+    columns = words.columns("lane", "state", "from", "to")
     found = [(each, lane.name) for lane in lanes for each in lane.stretches if each.state != "there"]
     newest = nlargest(MOST_ROWS, found, key=lambda pair: pair[0].since_ms)
     rows = [

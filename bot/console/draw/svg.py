@@ -46,6 +46,10 @@ class DrawingWords:
         """Return a text of the message files."""
         return self.catalog.text(self.language, key, **fields)
 
+    def columns(self, *names: str) -> list[str]:
+        """Return the names of the columns of a table."""
+        return [self.text(f"console.draw.column.{name}") for name in names]
+
     def sentences(self, *said: str) -> str:
         """Put sentences one after the other, as the language does."""
         return ("" if self.language == "zh" else " ").join(said)

@@ -77,7 +77,7 @@ def _sentence(days: Sequence[Sequence[Run]], words: DrawingWords) -> str:
 
 
 def _numbers(days: Sequence[Sequence[Run]], words: DrawingWords) -> Numbers:
-    columns = [words.text(f"console.draw.week.column.{each}") for each in ("day", "from", "to", "people")]
+    columns = words.columns("weekday", "from", "to", "people")
     names = _day_names(words, "wide")
     rows = [
         (names[day], _clock(first), _clock(after), count)
