@@ -2,6 +2,13 @@
 
 from .catalog import Catalog
 
+_SHARED = {"class": "grade", "outcome": "state", "state": "state"}  # words that messages to people have, too
+
+
+def word_key(kind: str, value: str) -> str:
+    """Return the key under which a word of the program stands, such as a case's state."""
+    return f"{_SHARED.get(kind, f'cli.{kind}')}.{value}"
+
 
 class CatalogWords:
     """The message files in one language, as `storage/export` asks for words."""

@@ -19,6 +19,7 @@ from moderation.values.notices import Moment
 from storage.journal.line_format import time_ms
 
 from .catalog import Catalog, ShownPerson, cli_language, fields_of, short_time
+from .catalog_words import word_key
 
 # The words of a record depend on these fields, and on two of them together.
 _STEPS = ("step", "what", "result", "entry", "membership", "channel")
@@ -108,7 +109,7 @@ class Wording:
         if name in _TIMES and isinstance(value, int):
             return Moment(value)
         known = Catalog.load()
-        keys = (f"cli.{name}.{value}", f"action.{value}", f"export.word.{value}") if isinstance(value, str) else ()
+        keys = (word_key(name, value), f"action.{value}", f"export.word.{value}") if isinstance(value, str) else ()
         for key in keys:
             if known.has(key):
                 return self.text(key)

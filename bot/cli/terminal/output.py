@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bot.texts.catalog import Catalog, cli_language
+from bot.texts.catalog_words import word_key
 from moderation.values.errors import AnswerableError, Invalid, Refused
 from moderation.values.notices import Span
 from storage.database.fence import LedElsewhere, Superseded
@@ -116,7 +117,7 @@ def _homeserver_words(error: AnswerableError) -> str:
 
 def word(kind: str, value: str) -> str:
     """Return a word of the program, such as a case's state, in the reader's language; unchanged if there is none."""
-    key = f"cli.{kind}.{value}"
+    key = word_key(kind, value)
     return text(key) if Catalog.load().has(key) else value
 
 

@@ -330,13 +330,10 @@ INTERIM = get_args(RuleBase.model_fields["interim"].annotation)
 WHY_ENDED = get_args(facts.SanctionEnded.__annotations__["why"])
 CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("grade.{}", GRADES),
-    ("cli.class.{}", GRADES),
     ("tier.{}", tuple("ABCDE")),
     ("condition.{}", get_args(Condition)),
     ("cli.condition.{}", get_args(Condition)),
     ("state.{}", (*lifecycle.STATES, *get_args(Outcome))),
-    ("cli.state.{}", lifecycle.STATES),
-    ("cli.outcome.{}", get_args(Outcome)),
     ("notice.message.{}", get_args(Outcome)),
     ("notice.report.{}", get_args(Outcome)),
     ("notice.case.{}", get_args(Outcome)),
