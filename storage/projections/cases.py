@@ -1,6 +1,6 @@
 """Facts about cases: from the first message to the last appeal, reports, statements, tasks and files."""
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.builtin_rules import OVERDUE
@@ -30,6 +30,7 @@ from moderation.model.facts import (
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId
 from storage import schema
+from storage.schema.case_tables import WAITS
 
 from .common import add, project
 from .old_events import bring_back
@@ -57,6 +58,11 @@ async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> No
     )
     await _add_evidence(fact, db, at_ms)
     await _step(db, fact, index, at_ms)
+
+
+async def _change(db: AsyncConnection, n: int, **values: object) -> None:
+    """Change the row of a case."""
+    await db.execute(update(schema.cases).where(schema.cases.c.n == n).values(**values))
 
 
 async def _step(db: AsyncConnection, fact: Fact, index: int, at_ms: int, **other: object) -> None:
@@ -90,13 +96,13 @@ async def _(fact: CaseMoved, db: AsyncConnection, index: int, at_ms: int) -> Non
         values["lead"] = 0
     if fact.step in ("overdue", "escalated"):
         values["claimed"] = ""
-    await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(**values))
+    await _change(db, fact.n, **values)
     await _step(db, fact, index, at_ms)
 
 
 @project.register
 async def _(fact: CaseClaimed, db: AsyncConnection, index: int, at_ms: int) -> None:
-    await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(claimed=fact.by))
+    await _change(db, fact.n, claimed=fact.by)
     if fact.by:
         a = schema.assignments.c
         await db.execute(update(schema.assignments).where(a.n == fact.n, a.user == fact.by).values(told=1))
@@ -105,8 +111,7 @@ async def _(fact: CaseClaimed, db: AsyncConnection, index: int, at_ms: int) -> N
 
 @project.register
 async def _(fact: CaseExtended, db: AsyncConnection, index: int, at_ms: int) -> None:
-    values = {"due": fact.due, "remind": _half_way(at_ms, fact.due), "extended": at_ms}
-    await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(**values))
+    await _change(db, fact.n, due=fact.due, remind=_half_way(at_ms, fact.due), extended=at_ms)
     await _step(db, fact, index, at_ms)
 
 
@@ -177,49 +182,21 @@ async def _(fact: CaseGrew, db: AsyncConnection, index: int, at_ms: int) -> None
 @project.register
 async def _(fact: CaseDecided, db: AsyncConnection, index: int, at_ms: int) -> None:
     await add(db, schema.decisions, fact, index, at_ms)
-    await db.execute(
-        update(schema.cases)
-        .where(schema.cases.c.n == fact.n)
-        .values(
-            state=fact.state,
-            outcome=fact.what,
-            decided=at_ms,
-            by=fact.by,
-            reason=fact.reason,
-            due=0,
-            remind=0,
-            claimed="",
-        )
-    )
+    said = {"state": fact.state, "outcome": fact.what, "by": fact.by, "reason": fact.reason}
+    await _change(db, fact.n, **said, decided=at_ms, due=0, remind=0, claimed="")
+    c = schema.cases.c
     # The neglect of this case ends; that of a neglecter whose appeal failed continues, if the other case still waits.
-    await db.execute(
-        update(schema.cases).where(schema.cases.c.about == fact.n, schema.cases.c.state == "decided").values(due=0)
-    )
+    await db.execute(update(schema.cases).where(c.about == fact.n, c.state == "decided").values(due=0))
     if fact.state == "affirmed":
-        waits = select(schema.cases.c.n).where(or_(schema.cases.c.outcome == "", schema.cases.c.state == "appealed"))
-        neglect = (
-            schema.cases.c.n == fact.n,
-            schema.cases.c.rule == OVERDUE,
-            schema.cases.c.about.in_(waits.scalar_subquery()),
-        )
+        neglect = (c.n == fact.n, c.rule == OVERDUE, c.about.in_(select(c.n).where(WAITS).scalar_subquery()))
         await db.execute(update(schema.cases).where(*neglect).values(due=at_ms + DAY_MS))
     await _step(db, fact, index, at_ms, step="decided")
 
 
 @project.register
 async def _(fact: Appealed, db: AsyncConnection, index: int, at_ms: int) -> None:
-    values = {
-        "state": fact.state,
-        "due": fact.due,
-        "asked": fact.asked,
-        "appeal": fact.words,
-        "appealed": at_ms,
-        "appellant": fact.subject,
-        "claimed": "",
-    }
-    await db.execute(
-        update(schema.cases).where(schema.cases.c.n == fact.n).values(remind=_half_way(at_ms, fact.due), **values)
-    )
+    said = {"state": fact.state, "due": fact.due, "asked": fact.asked, "appeal": fact.words, "appellant": fact.subject}
+    await _change(db, fact.n, **said, appealed=at_ms, remind=_half_way(at_ms, fact.due), claimed="")
     own = {"by": fact.subject, "what": ""} if not fact.report else {"by": "", "what": "report"}
     await _step(db, fact, index, at_ms, subject="", **own)
 

@@ -81,12 +81,26 @@ async def add(db: AsyncConnection, table: Table, fact: Fact, index: int, at_ms: 
 
     `other`: values that the fact has not, or not so.
     """
+    await db.execute(_INSERTS[table], await _row_of(db, table, fact, index, at_ms, other))
+
+
+async def put_row(
+    db: AsyncConnection, table: Table, key: Sequence[str], fact: Fact, index: int, at_ms: int, **other: object
+) -> None:
+    """Write the row that a fact makes, as `add` does, in place of the one with the same values in the columns `key`."""
+    row = await _row_of(db, table, fact, index, at_ms, other)
+    await put(db, table, {name: row.pop(name) for name in key}, **row)
+
+
+async def _row_of(
+    db: AsyncConnection, table: Table, fact: Fact, index: int, at_ms: int, other: Mapping[str, object]
+) -> dict[str, Any]:
     said: dict[str, Any] = {field.name: getattr(fact, field.name) for field in fields(fact)}
     said |= {"record": index, "at": at_ms, "room": fact.room or "", "user": said.get("subject")}
     if "person" in table.c:
         said["person"] = await person_of(db, said["subject"])
     said |= other
-    await db.execute(_INSERTS[table], {name: said[name] for name in said if name in table.c})
+    return {name: said[name] for name in said if name in table.c}
 
 
 async def put(db: AsyncConnection, table: Table, key: Mapping[str, object], /, **values: object) -> None:

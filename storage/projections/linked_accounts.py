@@ -10,7 +10,7 @@ Left to others: who may link (`bot/identity/account_linking.py`).
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.people.linked_accounts import AccountLink, persons
@@ -32,10 +32,10 @@ _NAMED = (
 )
 
 
-async def links_in_force(db: AsyncConnection) -> tuple[tuple[int, AccountLink], ...]:
-    """Return the links in force, oldest first, each with its record."""
-    rows = await db.execute(select(schema.links).where(schema.links.c.ended == 0).order_by(schema.links.c.record))
-    return tuple((row.record, AccountLink(UserId(row.user), UserId(row.to))) for row in rows)
+async def links_in_force(db: AsyncConnection, *which: ColumnElement[bool]) -> tuple[tuple[int, AccountLink], ...]:
+    """Return the links in force, all or `which` of them, oldest first, each with its record."""
+    query = select(schema.links).where(schema.links.c.ended == 0, *which).order_by(schema.links.c.record)
+    return tuple((row.record, AccountLink(UserId(row.user), UserId(row.to))) for row in await db.execute(query))
 
 
 async def link(db: AsyncConnection, record: int, one: AccountLink, at_ms: int) -> None:
@@ -87,9 +87,4 @@ async def linked(db: AsyncConnection) -> dict[UserId, PersonId]:
 async def links_of(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[tuple[int, AccountLink], ...]:
     """Return the links in force of these accounts."""
     some = tuple(accounts)
-    rows = await db.execute(
-        select(schema.links)
-        .where(schema.links.c.ended == 0, or_(schema.links.c.user.in_(some), schema.links.c.to.in_(some)))
-        .order_by(schema.links.c.record)
-    )
-    return tuple((row.record, AccountLink(UserId(row.user), UserId(row.to))) for row in rows)
+    return await links_in_force(db, or_(schema.links.c.user.in_(some), schema.links.c.to.in_(some)))

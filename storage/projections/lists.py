@@ -7,7 +7,7 @@ from moderation.model.facts import ListChosen, ListMatched, ListPreviewed, ListP
 from moderation.model.reach import DEPLOYMENT
 from storage import schema
 
-from .common import add, person_of, project, put
+from .common import add, person_of, project, put_row
 
 
 @project.register
@@ -16,20 +16,7 @@ async def _(fact: ListChosen, db: AsyncConnection, index: int, at_ms: int) -> No
     if fact.step == "ended":
         await db.execute(delete(schema.chosen_lists).where(named))
         return
-    await put(
-        db,
-        schema.chosen_lists,
-        {"list": fact.list},
-        list_room=fact.list_room,
-        trust=fact.trust,
-        reach=fact.reach,
-        room=fact.room or "",
-        preview=fact.preview,
-        since=fact.since or at_ms,
-        by=fact.by,
-        record=index,
-        at=at_ms,
-    )
+    await put_row(db, schema.chosen_lists, ("list",), fact, index, at_ms, since=fact.since or at_ms)
 
 
 @project.register
@@ -62,20 +49,7 @@ async def _(fact: ServerListed, db: AsyncConnection, index: int, at_ms: int) -> 
 @project.register
 async def _(fact: ListPublished, db: AsyncConnection, index: int, at_ms: int) -> None:
     if fact.subject:  # else they were erased
-        await put(
-            db,
-            schema.published_entries,
-            {"list": fact.list, "key": fact.key},
-            list_room=fact.list_room,
-            step=fact.step,
-            n=fact.n,
-            room=fact.room or "",
-            word=fact.word,
-            hashed=fact.hashed,
-            subject=fact.subject,
-            record=index,
-            at=at_ms,
-        )
+        await put_row(db, schema.published_entries, ("list", "key"), fact, index, at_ms)
 
 
 @project.register

@@ -45,9 +45,8 @@ async def _(fact: RoomEntered, db: AsyncConnection, index: int, _at_ms: int) -> 
         "via": fact.via,
         "entered": index,
     }
-    if (
-        old := await db.scalar(_BEFORE, {"code": fact.code, "room": fact.room_id})
-    ) is not None:  # upgraded: the group continues in another room
+    old = await db.scalar(_BEFORE, {"code": fact.code, "room": fact.room_id})
+    if old is not None:  # upgraded: the group continues in another room
         await upgraded_rooms.move(db, RoomId(old), RoomId(fact.room_id))
         await put(db, schema.former_rooms, {"room": old}, code=fact.code, record=index)
     statement = upsert(schema.rooms).values(room=fact.room_id, code=fact.code, **values)
