@@ -22,36 +22,30 @@ from .case_assignments import assigned_to
 from .linked_accounts import LINKED, accounts_among, accounts_of_all
 from .rooms import ACTIVE_GROUP
 
-_NEWEST = select(func.max(schema.cases.c.n).label("n"))
-_CASE = select(schema.cases).where(schema.cases.c.n == bindparam("n"))
+_c, _s, _v = schema.cases.c, schema.sanctions.c, schema.verifications.c
+_NEWEST = select(func.max(_c.n).label("n"))
+_CASE = select(schema.cases).where(_c.n == bindparam("n"))
 _EVIDENCE = (
     select(schema.evidence, schema.events.c.kind)
     .outerjoin(schema.events, schema.events.c.event == schema.evidence.c.event)
     .where(schema.evidence.c.n == bindparam("n"))
     .order_by(schema.evidence.c.record)
 )
+_MEASURES = (_s.person == bindparam("person"), _s.n == bindparam("n"))  # for a case
 _TAKEN = union(  # the measures taken for a case and not taken back, and all redactions of its messages
-    select(schema.sanctions.c.kind, schema.sanctions.c.event).where(
-        schema.sanctions.c.person == bindparam("person"),
-        schema.sanctions.c.n == bindparam("n"),
-        schema.sanctions.c.basis.in_(("rule", "interim", "decision")),
-        schema.sanctions.c.why_ended != "reversed",
+    select(_s.kind, _s.event).where(
+        *_MEASURES, _s.basis.in_(("rule", "interim", "decision")), _s.why_ended != "reversed"
     ),
     # A message is redacted once, for whatever reason, such as a pace.
-    select(schema.sanctions.c.kind, schema.sanctions.c.event)
-    .join(schema.evidence, schema.evidence.c.event == schema.sanctions.c.event)
-    .where(schema.evidence.c.n == bindparam("n"), schema.sanctions.c.kind == "redact"),
+    select(_s.kind, _s.event)
+    .join(schema.evidence, schema.evidence.c.event == _s.event)
+    .where(schema.evidence.c.n == bindparam("n"), _s.kind == "redact"),
 )
 _ELSEWHERE = (
-    select(schema.sanctions.c.room)
-    .where(
-        schema.sanctions.c.person == bindparam("person"),
-        schema.sanctions.c.n == bindparam("n"),
-        schema.sanctions.c.room.not_in(("", bindparam("room"))),
-        schema.sanctions.c.reach == "",
-    )
-    .group_by(schema.sanctions.c.room)
-    .order_by(func.min(schema.sanctions.c.record))
+    select(_s.room)
+    .where(*_MEASURES, _s.room.not_in(("", bindparam("room"))), _s.reach == "")
+    .group_by(_s.room)
+    .order_by(func.min(_s.record))
 )
 _LISTS = union_all(  # the lists whose entries brought a case, and which server they mean
     *(
@@ -75,16 +69,11 @@ _CHARGED = (
 _TWO_ROOMS = select(schema.rooms.c.room).where(ACTIVE_GROUP).limit(2)
 _TWO_OF_COMMUNITY = _TWO_ROOMS.where(schema.rooms.c.community == bindparam("reach"))
 _REPORTED = select(schema.reports.c.record).where(schema.reports.c.n == bindparam("n")).limit(1)
-_v = schema.verifications.c
 _VOUCHES = select(_v.user, _v.by).where(
     _v.method == "vouch", or_(sql_list_param(_v.user, "some"), sql_list_param(_v.by, "some"))
 )
-_c = schema.cases.c
-_ORDERED_HERE = select(schema.sanctions.c.n).where(  # as `_ELSEWHERE`, seen from one of those rooms
-    schema.sanctions.c.person == bindparam("person"),
-    schema.sanctions.c.room == bindparam("room"),
-    schema.sanctions.c.n > 0,
-    schema.sanctions.c.reach == "",
+_ORDERED_HERE = select(_s.n).where(  # as `_ELSEWHERE`, seen from one of those rooms
+    _s.person == bindparam("person"), _s.room == bindparam("room"), _s.n > 0, _s.reach == ""
 )
 _CASES_OF = (
     select(schema.cases)
@@ -254,7 +243,6 @@ async def newest_case_of(db: AsyncConnection, user: UserId, until_ms: int = 2**6
     return int(await db.scalar(select(func.max(c.n)).where(c.person == person, c.opened <= until_ms)) or 0)
 
 
-_s = schema.sanctions.c
 _REMOVALS = (
     _s.person == bindparam("person"),
     _s.n == _c.n,
@@ -268,8 +256,8 @@ RECENT = (
         select(func.count()).where(*_REMOVALS).scalar_subquery().label("removals"),
         select(func.coalesce(func.max(_s.at), 0)).where(*_REMOVALS).scalar_subquery().label("removed"),
     )
-    .where(schema.cases.c.person == bindparam("person"), schema.cases.c.opened >= bindparam("since"))
-    .order_by(schema.cases.c.n)
+    .where(_c.person == bindparam("person"), _c.opened >= bindparam("since"))
+    .order_by(_c.n)
 )
 
 

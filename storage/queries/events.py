@@ -19,35 +19,17 @@ from .old_events import known_of_old
 from .standing import STANDS
 from .sweeps import COVERING
 
-_TIMES = (
-    select(schema.events.c.at)
-    .where(
-        schema.events.c.room == bindparam("room"),
-        schema.events.c.sender == bindparam("sender"),
-        schema.events.c.at >= bindparam("since"),
-        schema.events.c.kind == POSTED,
-    )
-    .order_by(schema.events.c.at.desc())
-    .limit(bindparam("most"))
-)
+_E, _S = schema.events.c, schema.sanctions.c
+_POSTED_BY = (_E.room == bindparam("room"), _E.sender == bindparam("sender"), _E.kind == POSTED)
+_TIMES = select(_E.at).where(*_POSTED_BY, _E.at >= bindparam("since")).order_by(_E.at.desc()).limit(bindparam("most"))
 _STANDING = (
-    select(schema.events.c.record)
-    .where(
-        schema.events.c.room == bindparam("room"),
-        schema.events.c.sender == bindparam("sender"),
-        schema.events.c.kind == POSTED,
-        schema.events.c.record < bindparam("record"),
-        *STANDS,
-    )
-    .limit(bindparam("most"))
-    .subquery()
+    select(_E.record).where(*_POSTED_BY, _E.record < bindparam("record"), *STANDS).limit(bindparam("most")).subquery()
 )
 _HOW_MANY_STAND = select(func.count().label("count")).select_from(_STANDING)
 _HOW_MANY_STOOD = select(schema.spoke.c.messages.label("count")).where(
     schema.spoke.c.room == bindparam("room"), schema.spoke.c.user == bindparam("sender")
 )
-_EVENT = select(schema.events).where(schema.events.c.event == bindparam("event"))
-_E = schema.events.c
+_EVENT = select(schema.events).where(_E.event == bindparam("event"))
 _AT = select(schema.events).where(_E.record == bindparam("record"))
 _POSTED = select(_E.record).where(_E.room == bindparam("room"), _E.kind == POSTED, _E.sender != bindparam("bot"))
 _BEFORE = (
@@ -65,14 +47,10 @@ _REDACTIONS = (
 _BY = select(_E.sender).where(_E.record == bindparam("record")).scalar_subquery()
 _BY_AUTHOR = _REDACTIONS.where(_E.sender == _BY)
 _UNWANTED = union(
-    select(schema.sanctions.c.event).where(
-        schema.sanctions.c.kind == "redact",
-        schema.sanctions.c.why_ended != "reversed",
-        sql_list_param(schema.sanctions.c.event, "ids"),
-    ),
+    select(_S.event).where(_S.kind == "redact", _S.why_ended != "reversed", sql_list_param(_S.event, "ids")),
     select(_E.event).where(sql_list_param(_E.event, "ids"), COVERING.exists()),
 )
-_KNOWN = select(schema.events.c.event).where(sql_list_param(schema.events.c.event, "ids"))
+_KNOWN = select(_E.event).where(sql_list_param(_E.event, "ids"))
 
 
 async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_ms: int, limit: int) -> list[int]:

@@ -26,24 +26,17 @@ from storage.projections import REMOVED
 
 from .sanctions import all_in_force
 
+_v, _p = schema.verifications.c, schema.pointed.c
+
 
 def _end() -> ColumnElement[int]:
     """Return the time at which a verification ends, or ended."""
-    v = schema.verifications.c
-    revoked = func.coalesce(func.nullif(v.revoked, 0), v.until)
-    return least(v.until, revoked).label("end")
+    revoked = func.coalesce(func.nullif(_v.revoked, 0), _v.until)
+    return least(_v.until, revoked).label("end")
 
 
 PROOFS = (
-    select(
-        schema.verifications.c.method,
-        schema.verifications.c.level,
-        _end(),
-        schema.verifications.c.reach,
-        schema.verifications.c.room,
-    )
-    .where(schema.verifications.c.person == bindparam("person"))
-    .order_by(schema.verifications.c.record)
+    select(_v.method, _v.level, _end(), _v.reach, _v.room).where(_v.person == bindparam("person")).order_by(_v.record)
 )
 # Whether a member came into the room after the bot had begun to record it.
 CAME_AFTER = and_(schema.rooms.c.begun > 0, schema.members.c.seen > schema.rooms.c.begun)
@@ -52,12 +45,7 @@ SINCE = (
     .outerjoin(schema.rooms, schema.rooms.c.room == schema.members.c.room)
     .where(schema.members.c.user == bindparam("user"))
 )
-TOLD = select(schema.pointed.c.room, schema.pointed.c.step, schema.pointed.c.at).where(
-    schema.pointed.c.user == bindparam("user")
-)
-
-
-_v = schema.verifications.c
+TOLD = select(_p.room, _p.step, _p.at).where(_p.user == bindparam("user"))
 _VERIFIED = select(_v.user).where(_v.user != "", _v.revoked == 0, _v.until > bindparam("now"))
 _PINNED = select(schema.pinned_keys.c.user, schema.pinned_keys.c.key)
 _TO_PIN = select(
