@@ -24,13 +24,8 @@ from storage import schema
 from . import linked_accounts
 
 _MANY = 300  # rows in one statement
-_APART = (
-    schema.members,
-    schema.accounts,
-    schema.links,
-    schema.rooms,
-    schema.holds,
-)  # tables the bot works by while somebody is in a room
+# Tables the bot works by while somebody is in a room.
+_APART = (schema.members, schema.accounts, schema.links, schema.rooms, schema.holds)
 
 
 async def erase_from_tables(db: AsyncConnection, accounts: Collection[UserId], kept: Collection[int]) -> None:
@@ -102,10 +97,9 @@ async def _forget_where_absent(db: AsyncConnection, accounts: Collection[UserId]
 
 
 async def _forget_in_rooms(db: AsyncConnection, accounts: Collection[UserId]) -> None:
+    m = schema.members.c
     for row in (await db.execute(select(schema.rooms))).all():
-        joined = select(schema.members.c.user).where(
-            schema.members.c.room == row.room, schema.members.c.membership == "join"
-        )
+        joined = select(m.user).where(m.room == row.room, m.membership == "join")
         absent = set(accounts) - set(await db.scalars(joined))
         values = _without(row, accounts, absent)
         if values:

@@ -35,11 +35,9 @@ async def _(fact: NotSeen, db: AsyncConnection, _index: int, at_ms: int) -> None
     before = fact.since or at_ms - fact.count
     for column in (schema.cases.c.due, schema.cases.c.remind):
         await db.execute(update(schema.cases).where(column > before).values({column: column + fact.count}))
-    told = schema.pointed.c.step.in_(("halfway", "managing"))  # what follows these is postponed likewise
-    await db.execute(
-        update(schema.pointed).where(told, schema.pointed.c.at <= before).values(at=schema.pointed.c.at + fact.count)
-    )
-    s = schema.sanctions.c
+    p, s = schema.pointed.c, schema.sanctions.c
+    told = p.step.in_(("halfway", "managing"))  # what follows these is postponed likewise
+    await db.execute(update(schema.pointed).where(told, p.at <= before).values(at=p.at + fact.count))
     running = (s.kind.in_(("rectify", "suspend")), s.ended == 0, s.until > before, s.basis == "neglect")
     await db.execute(update(schema.sanctions).where(*running).values(until=s.until + fact.count))
 
@@ -115,18 +113,14 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
     def these(column: ColumnElement[int]) -> ColumnElement[bool]:
         return and_(column >= start, column < stop)
 
+    m, a = schema.members.c, schema.accounts.c
     wrote = select(schema.events.c.sender).where(these(schema.events.c.record))
     spoke = union(wrote, select(schema.spoke.c.user).where(these(schema.spoke.c.record)))
-    gone = and_(schema.members.c.user.in_(spoke), schema.members.c.membership != "join")
-    await db.execute(delete(schema.members).where(gone))
-    await db.execute(update(schema.members).where(schema.members.c.user.in_(spoke)).values(display_name=""))
-    await db.execute(
-        delete(schema.accounts).where(
-            schema.accounts.c.user.in_(spoke), schema.accounts.c.user == schema.accounts.c.person
-        )
-    )
-    await db.execute(update(schema.accounts).where(schema.accounts.c.user.in_(spoke)).values(language=""))
-    still_there = select(schema.members.c.user).where(schema.members.c.membership == "join")
+    await db.execute(delete(schema.members).where(m.user.in_(spoke), m.membership != "join"))
+    await db.execute(update(schema.members).where(m.user.in_(spoke)).values(display_name=""))
+    await db.execute(delete(schema.accounts).where(a.user.in_(spoke), a.user == a.person))
+    await db.execute(update(schema.accounts).where(a.user.in_(spoke)).values(language=""))
+    still_there = select(m.user).where(m.membership == "join")
     left = and_(these(schema.rooms.c.entered), schema.rooms.c.direct_with.not_in(still_there))
     await db.execute(update(schema.rooms).where(left).values(direct_with=""))
     for table, columns in _BLANKED.items():
@@ -196,20 +190,16 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     await db.execute(delete(schema.tasks).where(schema.tasks.c.record < below, schema.tasks.c.done > 0))
     for table in _OF_RECORDS:
         await db.execute(delete(table).where(table.c.record < below))
+    d, v, o = schema.dossiers.c, schema.verifications.c, schema.orders.c
     steps = select(schema.dossier_steps.c.dossier)
-    await db.execute(
-        delete(schema.dossiers).where(schema.dossiers.c.record < below, schema.dossiers.c.record.not_in(steps))
-    )
-    v = schema.verifications.c
+    await db.execute(delete(schema.dossiers).where(d.record < below, d.record.not_in(steps)))
     await db.execute(delete(schema.verifications).where(v.record < below, v.until < at_ms))
     for table in (schema.sanctions, schema.room_rules, schema.approvers):
         await db.execute(delete(table).where(table.c.record < below, table.c.ended > 0))
     await _not_tidy(db)
     await set_meta(db, PURGED, str(below))
-    o = schema.orders.c
-    await db.execute(
-        delete(schema.orders).where(o.record < below, or_(o.ended > 0, and_(o.until > 0, o.until < at_ms)))
-    )
+    ended = or_(o.ended > 0, and_(o.until > 0, o.until < at_ms))
+    await db.execute(delete(schema.orders).where(o.record < below, ended))
     await _forget_learnt(db, below)
     of_cases = ((schema.list_matches, true()), (schema.listed_servers, true()), (schema.sanctions, ~lasting))
     for table, never_ended in of_cases:

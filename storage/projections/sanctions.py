@@ -51,19 +51,14 @@ async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) 
     if fact.kind == "kick" and fact.rule == UNVERIFIED:
         await pointed(db, fact.room or "", fact.subject, REMOVED, index, at_ms)
     if fact.kind in LASTING:  # a new sanction takes up again what was left alone before
+        h, r = schema.holds.c, schema.rooms.c
         whose = "" if fact.kind in OF_ROOMS else fact.subject
-        again = update(schema.holds).where(schema.holds.c.user == whose, schema.holds.c.step == "overruled")
+        again = update(schema.holds).where(h.user == whose, h.step == "overruled")
         if fact.reach:
-            there = select(schema.rooms.c.room).where(
-                or_(schema.rooms.c.community == fact.reach, schema.rooms.c.room == fact.room)
-            )
-            again = again.where(schema.holds.c.room.in_(there))
+            again = again.where(h.room.in_(select(r.room).where(or_(r.community == fact.reach, r.room == fact.room))))
         elif fact.room is not None:
-            again = again.where(schema.holds.c.room == fact.room)
-        if fact.server:
-            again = again.where(schema.holds.c.what == KEPT + fact.server)
-        else:
-            again = again.where(schema.holds.c.what.not_like(f"{KEPT}%"))
+            again = again.where(h.room == fact.room)
+        again = again.where(h.what == KEPT + fact.server if fact.server else h.what.not_like(f"{KEPT}%"))
         await db.execute(again.values(step="held", corrections=0))
 
 
@@ -80,11 +75,8 @@ async def _(fact: SanctionExtended, db: AsyncConnection, _index: int, _at_ms: in
 
 @project.register
 async def _(fact: SanctionEnded, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    await db.execute(
-        update(schema.sanctions)
-        .where(schema.sanctions.c.record == fact.start)
-        .values(ended=max(at_ms, 1), why_ended=fact.why)
-    )
+    began = schema.sanctions.c.record == fact.start
+    await db.execute(update(schema.sanctions).where(began).values(ended=max(at_ms, 1), why_ended=fact.why))
 
 
 @project.register

@@ -118,7 +118,7 @@ async def hidden_from(db: AsyncConnection, user: UserId) -> tuple[frozenset[int]
 async def offences_of(db: AsyncConnection, user: UserId) -> tuple[tuple[Offence, ...], Before]:
     """Return the cases upheld against a person, and the earlier measures and tasks about them."""
     person = await person_of(db, user)
-    c, s = schema.cases.c, schema.sanctions.c
+    c, s, t = schema.cases.c, schema.sanctions.c, schema.tasks.c
     cases = await db.execute(
         select(schema.cases).where(c.person == person, c.outcome == "upheld", c.state != "reversed").order_by(c.n)
     )
@@ -133,11 +133,7 @@ async def offences_of(db: AsyncConnection, user: UserId) -> tuple[tuple[Offence,
         )
     )
     accounts = await accounts_of(db, user)
-    tasks = await db.execute(
-        select(schema.tasks.c.at, schema.tasks.c.done).where(
-            schema.tasks.c.task == "dossier", schema.tasks.c.subject.in_(accounts)
-        )
-    )
+    tasks = await db.execute(select(t.at, t.done).where(t.task == "dossier", t.subject.in_(accounts)))
     return offences, Before(
         measures=tuple((row.n, row.at, row.rule) for row in measures),
         tasks=tuple((row.at, row.done) for row in tasks),

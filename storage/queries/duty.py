@@ -19,10 +19,10 @@ from .linked_accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP, desk_of
 
 _ROOM = bindparam("room", type_=String)
-_m, _r, _d = schema.members.c, schema.rooms.c, schema.desk_groups.c
+_m, _r, _d, _c = schema.members.c, schema.rooms.c, schema.desk_groups.c, schema.cases.c
 _RUNNING = select(_m.user, _m.role).where(_m.room == _ROOM, _m.membership == "join", _m.role != "member")
-_NOBODY = select(func.max(schema.cases.c.opened).label("opened")).where(
-    schema.cases.c.room == _ROOM, schema.cases.c.rule == NOBODY, schema.cases.c.outcome != "dismissed"
+_NOBODY = select(func.max(_c.opened).label("opened")).where(
+    _c.room == _ROOM, _c.rule == NOBODY, _c.outcome != "dismissed"
 )
 _ROSTER = select(schema.rosters.c.user, schema.rosters.c.hours).where(schema.rosters.c.room == _ROOM)
 _BEGUN = select(_r.created, _r.invited_by).where(_r.room == _ROOM)
@@ -37,8 +37,8 @@ _CAME = select(_m.user).where(
 _a = schema.assignments.c
 _FULL = (
     select(_a.user)
-    .join(schema.cases, schema.cases.c.n == _a.n)
-    .join(schema.rooms, _r.room == schema.cases.c.room)
+    .join(schema.cases, _c.n == _a.n)
+    .join(schema.rooms, _r.room == _c.room)
     .where(_a.at > bindparam("since"), _r.community == bindparam("community"))
     .group_by(_a.user)
     .having(func.count(_a.n.distinct()) >= bindparam("most"))
@@ -46,11 +46,11 @@ _FULL = (
 _THERE = select(_m.user).where(_m.room == _ROOM, _m.membership == "join")
 _AWAY = select(schema.away.c.user, schema.away.c.until)
 _AWAY = _AWAY.where(schema.away.c.until > bindparam("now")).order_by(schema.away.c.until)
-_CASES = select(schema.cases.c.n).where(schema.cases.c.room == _ROOM)
+_CASES = select(_c.n).where(_c.room == _ROOM)
 _ACTED = union(  # those who have done something in a room that managers do
     select(schema.decisions.c.by).where(schema.decisions.c.n.in_(_CASES)),
     select(schema.case_notes.c.by).where(schema.case_notes.c.n.in_(_CASES)),
-    select(schema.cases.c.by).where(schema.cases.c.room == _ROOM),
+    select(_c.by).where(_c.room == _ROOM),
     select(schema.sanctions.c.by).where(schema.sanctions.c.room == _ROOM, schema.sanctions.c.basis == "command"),
     select(schema.room_rules.c.by).where(schema.room_rules.c.room == _ROOM),
     select(schema.room_settings.c.by).where(schema.room_settings.c.room == _ROOM),

@@ -225,10 +225,9 @@ async def language_of(db: AsyncConnection, user: UserId) -> str:
     return str(await value_of(db, _LANGUAGE, {"user": user}) or "")
 
 
-_VERIFIED = select(func.max(schema.verifications.c.level).label("level")).where(
-    schema.verifications.c.person == bindparam("person"),
-    schema.verifications.c.revoked == 0,
-    schema.verifications.c.until > bindparam("now"),
+_V = schema.verifications.c
+_VERIFIED = select(func.max(_V.level).label("level")).where(
+    _V.person == bindparam("person"), _V.revoked == 0, _V.until > bindparam("now")
 )
 
 

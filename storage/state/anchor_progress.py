@@ -42,13 +42,7 @@ class Group(NamedTuple):
 
 async def groups_within(db: AsyncConnection, size: int) -> tuple[Group, ...]:
     """Return the groups served now that had been entered when there were `size` records."""
-    rows = await db.execute(
-        select(schema.rooms.c.room, schema.rooms.c.code, schema.rooms.c.community)
-        .where(
-            schema.rooms.c.purpose == "group",
-            schema.rooms.c.condition.in_(("observing", "protected")),
-            schema.rooms.c.entered < size,
-        )
-        .order_by(schema.rooms.c.entered)
-    )
+    r = schema.rooms.c
+    served = (r.purpose == "group", r.condition.in_(("observing", "protected")), r.entered < size)
+    rows = await db.execute(select(r.room, r.code, r.community).where(*served).order_by(r.entered))
     return tuple(Group(*row) for row in rows)
